@@ -1,0 +1,1 @@
+//! Makes what a lockfile names: store objects, Python environments and the profile that goes on `PATH`.

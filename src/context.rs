@@ -1,0 +1,119 @@
+//! What devsh knows of the process it runs in, read once.
+//!
+//! Invariant: this is the only module that reads the environment, the working directory or the clock.
+
+use std::{
+    ffi::OsStr,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use crate::{env::Env, package::System, vars};
+
+/// The process as devsh found it; tests build their own.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The physical working directory; nothing when it was removed.
+    pub cwd: Option<PathBuf>,
+    /// The environment at start.
+    pub env: Env,
+    /// Where the user's files are.
+    pub directories: Directories,
+    /// The system devsh was built for; nothing where no artifacts exist.
+    pub system: Option<System>,
+    /// What the terminal can do.
+    pub terminal: Terminal,
+    /// The time at start.
+    pub now: SystemTime,
+    /// The devsh program itself.
+    pub program: PathBuf,
+}
+
+/// The user's directories, by the XDG rules on every system.
+#[derive(Debug, Clone)]
+pub struct Directories {
+    /// The home directory, if there is one.
+    pub home: Option<PathBuf>,
+    /// Store and approvals (`$XDG_DATA_HOME/devsh`).
+    pub data: PathBuf,
+    /// Records, build logs and locks of unprepared projects (`$XDG_STATE_HOME/devsh`).
+    pub state: PathBuf,
+    /// Index pages and partial downloads (`$XDG_CACHE_HOME/devsh`).
+    pub cache: PathBuf,
+    /// The user's `config.toml` (`$XDG_CONFIG_HOME/devsh`).
+    pub config: PathBuf,
+}
+
+/// What the terminal can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// Whether standard output is a terminal.
+    pub stdout: bool,
+    /// Whether standard error is a terminal.
+    pub stderr: bool,
+    /// Whether colour is wanted by the environment.
+    pub color: bool,
+}
+
+impl Context {
+    /// Reads the process.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the process is read"
+    )]
+    pub fn from_process() -> Self {
+        let env: Env = std::env::vars_os().collect();
+        let terminal = Terminal {
+            stdout: std::io::stdout().is_terminal(),
+            stderr: std::io::stderr().is_terminal(),
+            color: env.get(vars::NO_COLOR).is_none_or(OsStr::is_empty)
+                && env.get(vars::TERM).is_none_or(|term| term != "dumb"),
+        };
+        Self {
+            cwd: std::env::current_dir().ok(),
+            directories: Directories::from_env(&env),
+            env,
+            system: System::current(),
+            terminal,
+            now: SystemTime::now(),
+            program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("devsh")),
+        }
+    }
+
+    /// Returns whether this is a CI job.
+    pub fn is_ci(&self) -> bool {
+        self.env
+            .get(vars::CI)
+            .is_some_and(|value| !value.is_empty() && value != "0" && value != "false")
+    }
+}
+
+impl Directories {
+    /// Returns the directories that `env` names; without a home, paths that cannot exist.
+    pub fn from_env(env: &Env) -> Self {
+        let absolute = |name: &str| {
+            env.get(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let home = absolute(vars::HOME).or_else(|| {
+            directories::BaseDirs::new().map(|directories| directories.home_dir().to_owned())
+        });
+        let base = |name: &str, below: &str| {
+            let parent = absolute(name).unwrap_or_else(|| {
+                home.as_deref()
+                    .unwrap_or(Path::new("/nonexistent"))
+                    .join(below)
+            });
+            parent.join("devsh")
+        };
+        Self {
+            data: base(vars::XDG_DATA_HOME, ".local/share"),
+            state: base(vars::XDG_STATE_HOME, ".local/state"),
+            cache: base(vars::XDG_CACHE_HOME, ".cache"),
+            config: base(vars::XDG_CONFIG_HOME, ".config"),
+            home,
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The difference between two environments, small enough to travel in a variable, and its reversal.
+//!
+//! Invariant: `between(a, b).revert(b) == a`. A scalar that was changed after activation is kept as
+//! the user left it; a list loses the added entries and keeps everything else.
+
+use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
+
+use super::{Env, VarName, pathlist};
+
+/// How to undo an activation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EnvDiff(pub BTreeMap<VarName, Entry>);
+
+/// How to undo the change of one variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The variable had another value, or none.
+    Scalar {
+        /// The value before; nothing when the variable was unset.
+        before: Option<OsString>,
+        /// Which value activation left, to see whether the user changed it since.
+        after: Fingerprint,
+    },
+    /// Entries were added to a list of paths.
+    List {
+        /// Entries added at the front, the first one foremost.
+        front: Vec<OsString>,
+        /// Entries added at the end.
+        back: Vec<OsString>,
+        /// Whether the variable was set before.
+        was_set: bool,
+    },
+}
+
+/// Identifies a value without holding it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 8]);
+
+impl Fingerprint {
+    /// Returns the fingerprint of a value, or of being unset.
+    pub fn of(value: Option<&std::ffi::OsStr>) -> Self {
+        let Some(value) = value else {
+            return Self([0; 8]);
+        };
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&blake3::hash(value.as_bytes()).as_bytes()[..8]);
+        Self(bytes)
+    }
+}
+
+impl EnvDiff {
+    /// Returns how to come back from `target` to `base`.
+    ///
+    /// Variables whose names devsh would never print for a shell are left out.
+    pub fn between(base: &Env, target: &Env) -> Self {
+        let mut entries = BTreeMap::new();
+        let names = base.iter().chain(target.iter()).map(|(name, _)| name);
+        for name in names {
+            let (before, after) = (base.get(name), target.get(name));
+            let Some(checked) = name.to_str().and_then(|name| name.parse::<VarName>().ok()) else {
+                continue;
+            };
+            if before == after || entries.contains_key(&checked) {
+                continue;
+            }
+            let list = checked.is_path_list() || checked.as_str().ends_with("DIRS");
+            let entry = list
+                .then(|| list_entry(before, after))
+                .flatten()
+                .unwrap_or_else(|| Entry::Scalar {
+                    before: before.map(OsString::from),
+                    after: Fingerprint::of(after),
+                });
+            entries.insert(checked, entry);
+        }
+        Self(entries)
+    }
+
+    /// Returns `env` as it was before activation, and the names of the values kept for the user.
+    pub fn revert(&self, env: &Env) -> (Env, Vec<VarName>) {
+        let (mut reverted, mut kept) = (env.clone(), Vec::new());
+        for (name, entry) in &self.0 {
+            match entry {
+                Entry::Scalar { before, after } => {
+                    if Fingerprint::of(env.get(name)) != *after {
+                        // Already as before: an interrupted activation, not a user's change.
+                        if env.get(name) != before.as_deref() {
+                            kept.push(name.clone());
+                        }
+                        continue;
+                    }
+                    match before {
+                        Some(value) => reverted.set(name.as_str(), value),
+                        None => reverted.unset(name),
+                    }
+                }
+                Entry::List {
+                    front,
+                    back,
+                    was_set,
+                } => {
+                    let Some(list) = env.get(name) else { continue };
+                    let list = pathlist::withdraw(list, front, back);
+                    if list.is_empty() && !was_set {
+                        reverted.unset(name);
+                    } else {
+                        reverted.set(name.as_str(), list);
+                    }
+                }
+            }
+        }
+        (reverted, kept)
+    }
+}
+
+/// Sees `after` as `before` with entries added at its ends, if it is that.
+fn list_entry(before: Option<&std::ffi::OsStr>, after: Option<&std::ffi::OsStr>) -> Option<Entry> {
+    let old: Vec<_> = pathlist::split(before.unwrap_or_default()).collect();
+    let new: Vec<_> = pathlist::split(after?).collect();
+    // Where an entry occurs twice, the last place keeps the new entries in front, as `PATH` is read.
+    let start = (0..=new.len().checked_sub(old.len())?)
+        .rev()
+        .find(|start| new[*start..*start + old.len()] == old[..])?;
+    let owned = |entries: &[&std::ffi::OsStr]| entries.iter().map(OsString::from).collect();
+    let entry = Entry::List {
+        front: owned(&new[..start]),
+        back: owned(&new[start + old.len()..]),
+        was_set: before.is_some(),
+    };
+    // A list that cannot be withdrawn exactly (an empty value against an empty entry) is a scalar.
+    let mut base = Env::default();
+    let mut target = Env::default();
+    if let Some(value) = before {
+        base.set("PATH", value);
+    }
+    target.set("PATH", after?);
+    let name: VarName = "PATH".parse().ok()?;
+    let diff = EnvDiff(BTreeMap::from([(name, entry.clone())]));
+    (diff.revert(&target).0 == base).then_some(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::env::{Change, EnvPlan, codec};
+
+    fn values() -> impl Strategy<Value = OsString> {
+        proptest::collection::vec(1u8..=255, 0..6).prop_map(OsString::from_vec)
+    }
+
+    fn lists() -> impl Strategy<Value = Vec<OsString>> {
+        proptest::collection::vec("/[a-c]{0,2}".prop_map(OsString::from), 0..3)
+    }
+
+    fn names() -> impl Strategy<Value = VarName> {
+        "A|B|C|PATH|MANPATH|XDG_DIRS".prop_map(|name| name.parse().unwrap())
+    }
+
+    fn envs() -> impl Strategy<Value = Env> {
+        let listed = "[a-b:/]{0,6}".prop_map(OsString::from);
+        proptest::collection::btree_map(names(), prop_oneof![values(), listed], 0..6).prop_map(
+            |all| {
+                all.into_iter()
+                    .map(|(name, value)| (OsString::from(name), value))
+                    .collect()
+            },
+        )
+    }
+
+    fn plans() -> impl Strategy<Value = EnvPlan> {
+        let change = prop_oneof![
+            values().prop_map(Change::Set),
+            values().prop_map(Change::Default),
+            Just(Change::Unset),
+            (lists(), lists()).prop_map(|(before, after)| Change::Extend { before, after }),
+        ];
+        proptest::collection::btree_map(names(), change, 0..6).prop_map(EnvPlan)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn revert_undoes_apply(base in envs(), plan in plans()) {
+            let target = plan.apply(&base);
+            let diff = EnvDiff::between(&base, &target);
+            let (reverted, kept) = diff.revert(&target);
+            prop_assert_eq!(reverted, base);
+            prop_assert!(kept.is_empty());
+        }
+
+        #[test]
+        fn revert_undoes_any_change(base in envs(), target in envs()) {
+            let diff = EnvDiff::between(&base, &target);
+            prop_assert_eq!(diff.revert(&target).0, base);
+        }
+
+        #[test]
+        fn an_interrupted_activation_reverts_too(base in envs(), plan in plans(), applied: [bool; 6]) {
+            let target = plan.apply(&base);
+            let diff = EnvDiff::between(&base, &target);
+            let mut partial = base.clone();
+            for ((name, _), done) in diff.0.iter().zip(applied) {
+                let scalar = matches!(diff.0[name], Entry::Scalar { .. });
+                match target.get(name) {
+                    _ if !done || !scalar => {}
+                    Some(value) => partial.set(name.as_str(), value),
+                    None => partial.unset(name),
+                }
+            }
+            let scalars = diff.0.into_iter().filter(|(_, entry)| matches!(entry, Entry::Scalar { .. }));
+            let (reverted, kept) = EnvDiff(scalars.collect()).revert(&partial);
+            prop_assert_eq!(reverted, base);
+            prop_assert!(kept.is_empty());
+        }
+
+        #[test]
+        fn the_diff_survives_its_encoding(base in envs(), target in envs()) {
+            let diff = EnvDiff::between(&base, &target);
+            prop_assert_eq!(codec::decode(&codec::encode(&diff)), Ok(diff));
+        }
+
+        #[test]
+        fn a_user_s_change_is_kept(base in envs(), mine in values()) {
+            let name: VarName = "A".parse().unwrap();
+            let mut target = base.clone();
+            target.set("A", "devsh");
+            let diff = EnvDiff::between(&base, &target);
+            let mut changed = target;
+            changed.set("A", &mine);
+            let (reverted, kept) = diff.revert(&changed);
+            if mine != "devsh" {
+                prop_assert_eq!(reverted.get("A"), Some(mine.as_os_str()));
+                prop_assert_eq!(kept, if base.get("A") == Some(&mine) { vec![] } else { vec![name] });
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Small file helpers: bounded reads, atomic writes, advisory locks, the identity of a file's content.
+//!
+//! Invariant: a file written here is whole or absent, also after a crash.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use nix::fcntl::OFlag;
+
+/// A file operation that failed, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`", path.display())]
+pub struct Error {
+    /// What was tried ("read", "create").
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Adds to an I/O error what was tried and where.
+pub fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
+    move |source| Error {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Creates a directory, and its parents, that only the user may read.
+pub fn create_private_dir(path: &Path) -> Result<(), Error> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(at("create", path))
+}
+
+/// Reads a regular file of at most `limit` bytes; nothing if there is no such file.
+///
+/// Opens without blocking and checks the open file, so a FIFO or a device cannot hang or flood devsh.
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(at("read", path)(error)),
+    };
+    let metadata = file.metadata().map_err(at("read", path))?;
+    let odd = |message: &str| Err(at("read", path)(io::Error::other(message.to_owned())));
+    if !metadata.is_file() {
+        return odd("not a regular file");
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(at("read", path))?;
+    if bytes.len() as u64 > limit {
+        return odd(&format!("larger than {limit} bytes"));
+    }
+    Ok(Some(bytes))
+}
+
+/// Returns whether an error says that there is no such file.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Writes a whole file with mode `0600`: temporary file, sync, rename, sync of the directory.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_atomic_mode(path, bytes, 0o600)
+}
+
+/// Writes a file that belongs to the project, readable as the umask allows.
+pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_atomic_mode(path, bytes, 0o666)
+}
+
+fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".devsh-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+        .tempfile_in(directory)
+        .map_err(at("write", path))?;
+    temporary.write_all(bytes).map_err(at("write", path))?;
+    temporary.as_file().sync_all().map_err(at("write", path))?;
+    temporary
+        .persist(path)
+        .map_err(|error| at("write", path)(error.error))?;
+    sync_dir(directory)
+}
+
+/// Makes the entries of a directory durable.
+pub fn sync_dir(path: &Path) -> Result<(), Error> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(at("sync", path))
+}
+
+/// Opens the file that stands for an advisory lock; lock it with `File::lock`.
+pub fn open_lock(path: &Path) -> Result<File, Error> {
+    // Read and write: network file systems refuse to lock a file that is open for reading only.
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(at("open", path))
+}
+
+/// What `stat` tells about a file's content: it changes when the content does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time, seconds and nanoseconds.
+    pub mtime: (i64, i64),
+    /// Change time, seconds and nanoseconds; unlike `mtime` no program can set it.
+    pub ctime: (i64, i64),
+}
+
+impl Stamp {
+    /// Returns the stamp of what `path` leads to, or nothing when nothing is there.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().as_ref().map(Self::from)
+    }
+}
+
+impl From<&std::fs::Metadata> for Stamp {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            identity: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            mtime: (metadata.mtime(), metadata.mtime_nsec()),
+            ctime: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}

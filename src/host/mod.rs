@@ -1,0 +1,1 @@
+//! The host shells: bash, zsh and fish, and how values are written for each. Pure.

@@ -1,0 +1,1 @@
+//! What the sources offer: versions and their artifacts, in memory.

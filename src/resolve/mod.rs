@@ -1,0 +1,1 @@
+//! Chooses a version for every request. Pure.

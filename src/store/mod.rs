@@ -1,0 +1,1 @@
+//! The store: immutable directories of tools, each published whole or not at all.

@@ -1,0 +1,53 @@
+//! Every environment variable that devsh reads or sets, each documented.
+
+/// Set: canonical path of the project whose dev shell the host shell has loaded.
+pub const DEVSH_ROOT: &str = "DEVSH_ROOT";
+/// Set: name of the loaded dev shell (`dev`, `test`).
+pub const DEVSH_SHELL: &str = "DEVSH_SHELL";
+/// Set: how to undo what was loaded; see `activation::session`.
+pub const DEVSH_DIFF: &str = "DEVSH_DIFF";
+/// Read: a filter for diagnostic logging on stderr, in the syntax of `tracing` (`devsh=debug`).
+pub const DEVSH_LOG: &str = "DEVSH_LOG";
+
+/// Read: the user's home directory.
+pub const HOME: &str = "HOME";
+/// Read and changed: where programs are looked up.
+pub const PATH: &str = "PATH";
+/// Read: the logical working directory, kept by host shells.
+pub const PWD: &str = "PWD";
+/// Read: the user's login shell, which `devsh enter` starts.
+pub const SHELL: &str = "SHELL";
+/// Read: base of the user's data files (store, approvals).
+pub const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// Read: base of the user's state files (records, logs).
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// Read: base of the user's cache files (index pages, partial downloads).
+pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// Read: base of the user's configuration files.
+pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// Read: any value turns colour off.
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Read: `dumb` turns colour and progress bars off.
+pub const TERM: &str = "TERM";
+/// Read: any value but empty, `0` or `false` means a CI job.
+pub const CI: &str = "CI";
+
+/// Read: the Python package index, as pip names it.
+pub const PIP_INDEX_URL: &str = "PIP_INDEX_URL";
+/// Read: the Python package index, as uv names it; wins over `PIP_INDEX_URL`.
+pub const UV_DEFAULT_INDEX: &str = "UV_DEFAULT_INDEX";
+/// Read: the older name of `UV_DEFAULT_INDEX`.
+pub const UV_INDEX_URL: &str = "UV_INDEX_URL";
+/// Read: replaces the release address of python-build-standalone; `file:` is allowed.
+pub const UV_PYTHON_INSTALL_MIRROR: &str = "UV_PYTHON_INSTALL_MIRROR";
+/// Read: the Rust dist server, without `/dist`.
+pub const RUSTUP_DIST_SERVER: &str = "RUSTUP_DIST_SERVER";
+/// Read: where rustup keeps its toolchains.
+pub const RUSTUP_HOME: &str = "RUSTUP_HOME";
+/// Read: where pyenv keeps its versions.
+pub const PYENV_ROOT: &str = "PYENV_ROOT";
+
+/// Set: the Python environment of the dev shell, for editors and tools.
+pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
+/// Set: makes `uv` use the dev shell's environment.
+pub const UV_PROJECT_ENVIRONMENT: &str = "UV_PROJECT_ENVIRONMENT";

@@ -1,0 +1,1 @@
+//! The end-to-end tests: one binary, a module for each command or promise.
