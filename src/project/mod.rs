@@ -1,1 +1,2 @@
 //! Projects on disk: where they are, what they ask for, and whether the user allowed it.
+pub mod detect;
