@@ -226,3 +226,52 @@ impl Asked {
         Ok(asked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{ShellName, merge};
+
+    #[test]
+    fn every_preset_is_sound() {
+        let presets = all().unwrap();
+        assert!(presets.is_sorted_by(|lower, upper| lower.name < upper.name));
+        for preset in &presets {
+            for tool in preset.pins.keys() {
+                assert!(preset.layer.top.tools.contains_key(tool), "{tool}");
+            }
+            let manifest = merge(std::slice::from_ref(&preset.layer)).unwrap();
+            let names: Vec<&str> = manifest.shells.keys().map(ShellName::as_str).collect();
+            assert_eq!(names, ["dev", "lint", "test"]);
+            assert!(!preset.content_files().is_empty());
+        }
+        let files = detect_files().unwrap();
+        assert!(files.contains("Cargo.toml") && files.contains("pyproject.toml"));
+    }
+
+    #[test]
+    fn a_wrong_preset_is_an_error_with_a_place() {
+        for (text, expected) in [
+            (
+                "[tools]\n",
+                "preset x:1: not valid TOML: missing field `detect`",
+            ),
+            (
+                "[detect]\nfiles = []\n[[pins.ruff]]\nfile = 'x'\nread = 'guess'\n",
+                "preset x:5: not valid TOML: unknown variant",
+            ),
+            (
+                "[detect]\nfiles = []\n[other]\n",
+                "preset x:3: unknown key `other`",
+            ),
+            (
+                "[detect]\nfiles = []\n[pins]\nruf = []\n",
+                "preset x:1: `ruf` is not a known tool",
+            ),
+        ] {
+            let error = Preset::parse("x", text).unwrap_err();
+            let shown = format!("{}: {error}", error.origin());
+            assert!(shown.starts_with(expected), "{shown}");
+        }
+    }
+}
