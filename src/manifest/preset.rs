@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{
     Error, ErrorKind, Layer, Text,
     pin::{Found, Pin, Role},
+    raw::Node,
     validate,
 };
 use crate::package::{PackageName, Tool};
@@ -65,11 +66,18 @@ pub fn all() -> Result<Vec<Preset>, Error> {
 }
 
 /// Returns the names of the files that make a directory a project, sorted.
+///
+/// Reads no more of the presets than this takes: it is asked on the way to the prompt.
 pub fn detect_files() -> Result<BTreeSet<String>, Error> {
-    let files = all()?
-        .into_iter()
-        .flat_map(|preset| preset.data.detect.files);
-    Ok(files.collect())
+    let mut files = BTreeSet::new();
+    for (name, text) in PRESETS {
+        let text = Text::new(name, text);
+        let root = text.toml()?;
+        let lists = root.select("detect.files").into_iter();
+        let names = lists.flat_map(Node::elements).filter_map(Node::text);
+        files.extend(names.map(str::to_owned));
+    }
+    Ok(files)
 }
 
 impl Preset {
@@ -246,7 +254,8 @@ mod tests {
             assert!(!preset.content_files().is_empty());
         }
         let files = detect_files().unwrap();
-        assert!(files.contains("Cargo.toml") && files.contains("pyproject.toml"));
+        let named = presets.iter().flat_map(Preset::detect_files);
+        assert_eq!(files, named.map(str::to_owned).collect());
     }
 
     #[test]
