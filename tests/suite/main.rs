@@ -11,6 +11,10 @@
     reason = "helpers of tests count as plain code"
 )]
 
+mod errors;
 mod hook_contract;
 mod hook_guests;
+mod lock;
+mod run;
 mod support;
+mod trust;

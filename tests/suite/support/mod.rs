@@ -1,9 +1,15 @@
 //! What the tests stand on: sandboxes, host shells on a terminal, and sources served from this process.
 
+pub(crate) mod archive;
+pub(crate) mod cpython;
 pub(crate) mod host_shell;
 pub(crate) mod pty;
+pub(crate) mod pypi;
+pub(crate) mod rust_dist;
 pub(crate) mod sandbox;
+pub(crate) mod server;
 pub(crate) mod snapshot;
+pub(crate) mod tree;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,6 +19,8 @@ use std::{
 pub(crate) use host_shell::HostShell;
 pub(crate) use pty::Pty;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use server::Server;
+pub(crate) use tree::Tree;
 
 /// Returns where `tool` is, or says why the test is skipped.
 ///

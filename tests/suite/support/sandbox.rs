@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{HostShell, Pty};
+use super::{HostShell, Pty, Server};
 
 /// The built program.
 pub(crate) const DEVSH: &str = env!("CARGO_BIN_EXE_devsh");
@@ -111,6 +111,16 @@ impl Sandbox {
     pub(crate) fn env_remove(mut self, name: &str) -> Self {
         self.env.remove(OsStr::new(name));
         self
+    }
+
+    /// Takes everything that is downloaded from `server`.
+    #[must_use]
+    pub(crate) fn served_by(mut self, server: &Server) -> Self {
+        self.redact(server.address(), "[SERVER]");
+        let address = server.address();
+        self.env("UV_DEFAULT_INDEX", format!("{address}/simple"))
+            .env("RUSTUP_DIST_SERVER", format!("{address}/rust"))
+            .env("UV_PYTHON_INSTALL_MIRROR", format!("{address}/python"))
     }
 
     /// Writes the user's `config.toml`.
