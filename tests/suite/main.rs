@@ -14,7 +14,12 @@
 mod errors;
 mod hook_contract;
 mod hook_guests;
+mod lints;
 mod lock;
+mod network;
 mod run;
 mod support;
+mod tidy;
+mod tools;
 mod trust;
+mod zero_config;

@@ -143,7 +143,8 @@ fn collect(prefix: &Path, directory: &Path, paths: &mut Vec<PathBuf>) {
         let path = directory.join(&*name);
         if unwanted {
             continue;
-        } else if prefix.join(&path).is_dir() {
+        }
+        if prefix.join(&path).is_dir() {
             collect(prefix, &path, paths);
         } else {
             paths.push(path);

@@ -17,7 +17,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use super::{HostShell, Sandbox, require, sandbox, snapshot::Snapshot};
 
 /// How long a command may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running host shell.
 pub(crate) struct Pty {
@@ -74,7 +74,7 @@ impl Pty {
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let (sender, output) = channel();
         thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 if sender.send(buffer[..count].to_vec()).is_err() {
                     break;
@@ -187,11 +187,6 @@ impl Pty {
         self.type_line(&line);
         let text = fs::read(&output).expect("the shell has written it");
         Snapshot::new(environment, &text)
-    }
-
-    /// Returns which shell this is.
-    pub(crate) const fn shell(&self) -> HostShell {
-        self.shell
     }
 
     /// Ends the shell and returns everything that was on the terminal.

@@ -63,24 +63,23 @@ fn serve_page(server: &Server, name: &str, versions: &[&str], files: &[Value]) {
 /// Returns a wheel of these members, with all that the format asks for.
 pub(crate) fn wheel(name: &str, version: &str, platform: &str, members: &[Member<'_>]) -> Vec<u8> {
     let info = format!("{name}-{version}.dist-info");
-    let tags: String = platform
-        .split('.')
-        .map(|platform| format!("Tag: py3-none-{platform}\n"))
-        .collect();
+    let tags = platform.split('.').fold(String::new(), |tags, platform| {
+        tags + "Tag: py3-none-" + platform + "\n"
+    });
     let about = format!("Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\n{tags}");
     let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
     let (about_path, metadata_path) = (format!("{info}/WHEEL"), format!("{info}/METADATA"));
     let mut all = members.to_vec();
     all.push((&metadata_path, metadata.as_bytes(), false));
     all.push((&about_path, about.as_bytes(), false));
-    let mut record = String::new();
+    let mut record = Vec::new();
     for (path, content, _) in &all {
         let digest = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(content));
-        record += &format!("{path},sha256={digest},{}\n", content.len());
+        writeln!(record, "{path},sha256={digest},{}", content.len()).expect("memory takes all");
     }
     let record_path = format!("{info}/RECORD");
-    record += &format!("{record_path},,\n");
-    all.push((&record_path, record.as_bytes(), false));
+    writeln!(record, "{record_path},,").expect("memory takes all");
+    all.push((&record_path, &record, false));
 
     let mut writer = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (path, content, program) in all {

@@ -123,10 +123,9 @@ fn component_archive(
         let path = format!("lib/rustlib/{triple}/lib/libstd.rlib");
         files.push((path, b"not a library".to_vec(), false));
     }
-    let listed: String = files
-        .iter()
-        .map(|(path, _, _)| format!("file:{path}\n"))
-        .collect();
+    let listed = files.iter().fold(String::new(), |listed, (path, _, _)| {
+        listed + "file:" + path + "\n"
+    });
     let mut members = vec![
         (
             format!("{top}/rust-installer-version"),
