@@ -1,1 +1,311 @@
 //! What the sources offer: versions and their artifacts, in memory.
+//!
+//! `fill` asks the sources for what the lockfile does not answer yet, `Index` holds what they said,
+//! `measure` adds sizes to what was chosen. Invariant: choosing looks at the `Index` alone, and artifacts
+//! in it have public addresses.
+
+mod pages;
+pub mod pypi;
+pub mod python;
+pub mod rust;
+mod size;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::SystemTime,
+};
+
+use url::Url;
+
+use crate::{
+    config::Config,
+    fetch::{self, Client},
+    lock::{Artifact, LockKey, Lockfile, Upgrade},
+    manifest::ToolRequest,
+    package::{Sha256, Source, System, Tool, Version},
+};
+
+pub use size::measure;
+
+/// The versions that may be chosen, for each subject that was looked up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Index {
+    offers: BTreeMap<Subject, Vec<Candidate>>,
+}
+
+/// What candidates are listed for: a tool with its parts, and the channel if one is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// The tool.
+    pub tool: Tool,
+    /// Components beyond the default ones, sorted.
+    pub components: Vec<String>,
+    /// Further compilation targets, sorted.
+    pub targets: Vec<String>,
+    /// The channel, which lists other versions than the numbered releases.
+    pub channel: Option<String>,
+}
+
+/// A version that a source offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The version.
+    pub version: Version,
+    /// Day of the channel manifest for rust, build date for python.
+    pub build: Option<String>,
+    /// What to download, for each system that has every part; sorted by part.
+    pub artifacts: BTreeMap<System, Vec<Artifact>>,
+    /// Parts that were asked for and do not exist, for each system that lacks one.
+    pub missing: BTreeMap<System, String>,
+    /// Why the source withdrew the version, if it did; may be empty.
+    pub yanked: Option<String>,
+}
+
+/// A source that gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source did not answer.
+    #[error("cannot look up `{tool}`")]
+    Fetch {
+        /// The tool.
+        tool: Tool,
+        /// What happened.
+        source: Box<fetch::Error>,
+    },
+    /// The Python index does not know the package.
+    #[error("`{host}` has no package `{}`", tool.package)]
+    UnknownPackage {
+        /// The tool.
+        tool: Tool,
+        /// The index that was asked.
+        host: String,
+    },
+    /// The dist server has no such channel.
+    #[error("there is no rust toolchain `{channel}`")]
+    UnknownChannel {
+        /// The channel with its date, as the manifest names it.
+        channel: String,
+        /// The dist server that was asked.
+        host: String,
+    },
+    /// The package is a Python application, which needs an interpreter and dependencies.
+    #[error("`{tool}` is a Python application, not a program on its own")]
+    Application {
+        /// The tool.
+        tool: Tool,
+    },
+    /// The package has nothing that could be used without building it.
+    #[error("`{tool}` has no wheels, only source archives")]
+    NoWheels {
+        /// The tool.
+        tool: Tool,
+    },
+    /// The source's answer is not in its format.
+    #[error("the answer of `{place}` cannot be read: {message}")]
+    Unreadable {
+        /// What was asked, without credentials.
+        place: String,
+        /// What is wrong, one line.
+        message: String,
+    },
+    /// A manifest that is not the one its digest names.
+    #[error("digest mismatch for `{url}`")]
+    Digest {
+        /// The manifest.
+        url: Box<Url>,
+        /// The digest that the server publishes.
+        expected: Sha256,
+        /// The digest of what came.
+        received: Sha256,
+    },
+    /// An artifact at an address that no lockfile may hold.
+    #[error("`{url}` is not a safe address for an artifact")]
+    Insecure {
+        /// The address, without credentials.
+        url: Url,
+    },
+}
+
+/// Where to ask, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The user's settings.
+    pub config: &'a Config,
+    /// The network.
+    pub client: &'a Client,
+    /// The user's cache directory.
+    pub cache: &'a Path,
+    /// The time.
+    pub now: SystemTime,
+    /// The system that must be able to use the choice.
+    pub system: System,
+}
+
+impl Subject {
+    /// Returns what candidates for `request` are listed under.
+    pub fn of(tool: &Tool, request: &ToolRequest) -> Self {
+        Self {
+            tool: tool.clone(),
+            components: request.components.clone(),
+            targets: request.targets.clone(),
+            channel: request.requirement.value.channel().map(ToOwned::to_owned),
+        }
+    }
+}
+
+impl Index {
+    /// Adds candidates; one that is there already stays as it is.
+    pub fn offer(&mut self, subject: Subject, candidates: Vec<Candidate>) {
+        let offers = self.offers.entry(subject).or_default();
+        for candidate in candidates {
+            let known = |other: &Candidate| {
+                (&other.version, &other.build) == (&candidate.version, &candidate.build)
+            };
+            if !offers.iter().any(known) {
+                offers.push(candidate);
+            }
+        }
+        offers.sort_by(|a, b| (&b.version, &b.build).cmp(&(&a.version, &a.build)));
+    }
+
+    /// Returns the candidates, newest first, or nothing when the subject was not looked up.
+    pub fn candidates(&self, subject: &Subject) -> Option<&[Candidate]> {
+        self.offers.get(subject).map(Vec::as_slice)
+    }
+}
+
+/// One question to one source.
+enum Question<'a> {
+    Python(&'a Tool),
+    /// All of them at once: they share channel manifests.
+    Rust(Vec<rust::Wanted<'a>>),
+    Pypi(&'a Tool),
+}
+
+/// Asks the sources for everything that `previous` does not answer; no source is asked for anything else.
+///
+/// Requests that contradict themselves are left out: no answer could help, and choosing tells why.
+pub fn fill(
+    requests: &[(Tool, ToolRequest)],
+    previous: &Lockfile,
+    upgrade: &Upgrade,
+    sources: Sources<'_>,
+) -> Result<Index, Error> {
+    let mut open: BTreeMap<LockKey, (&Tool, &ToolRequest)> = BTreeMap::new();
+    for (tool, request) in requests {
+        let kept = previous
+            .kept(tool, request, upgrade, sources.system)
+            .is_some();
+        if !kept && !request.is_contradictory() {
+            open.insert(LockKey::for_request(tool, request), (tool, request));
+        }
+    }
+    let mut index = Index::default();
+    let questions = questions(&open, previous, upgrade);
+    let answers = parallel(&questions, |question| ask(question, sources));
+    for (question, answer) in questions.iter().zip(answers) {
+        let answer = answer?;
+        match question {
+            Question::Rust(wanted) => {
+                for (wanted, candidates) in wanted.iter().zip(answer) {
+                    index.offer(Subject::of(wanted.tool, wanted.request), candidates);
+                }
+            }
+            Question::Python(tool) | Question::Pypi(tool) => {
+                let candidates: Vec<Candidate> = answer.into_iter().flatten().collect();
+                for (_, request) in open.values().filter(|(asked, _)| asked == tool) {
+                    index.offer(Subject::of(tool, request), candidates.clone());
+                }
+            }
+        }
+    }
+    Ok(index)
+}
+
+fn questions<'a>(
+    open: &BTreeMap<LockKey, (&'a Tool, &'a ToolRequest)>,
+    previous: &'a Lockfile,
+    upgrade: &Upgrade,
+) -> Vec<Question<'a>> {
+    let tools = |source: Source| -> BTreeSet<&'a Tool> {
+        open.values()
+            .map(|(tool, _)| *tool)
+            .filter(|tool| tool.source == source)
+            .collect()
+    };
+    let rust: Vec<rust::Wanted<'_>> = open
+        .values()
+        .filter(|(tool, _)| tool.source == Source::Rust)
+        .map(|(tool, request)| rust::Wanted {
+            tool,
+            request,
+            preferred: previous
+                .similar(tool, request)
+                .filter(|_| !upgrade.covers(tool))
+                .map(|(_, package)| package)
+                .collect(),
+        })
+        .collect();
+    let mut questions: Vec<Question<'_>> = tools(Source::Python)
+        .into_iter()
+        .map(Question::Python)
+        .collect();
+    if !rust.is_empty() {
+        questions.push(Question::Rust(rust));
+    }
+    questions.extend(tools(Source::Pypi).into_iter().map(Question::Pypi));
+    questions
+}
+
+/// Returns a list of candidates for each request of the question; one for the sources that list all.
+fn ask(question: &Question<'_>, sources: Sources<'_>) -> Result<Vec<Vec<Candidate>>, Error> {
+    match question {
+        Question::Python(_) => python::candidates().map(|all| vec![all]),
+        Question::Rust(wanted) => rust::candidates(wanted, sources),
+        Question::Pypi(tool) => pypi::candidates(tool, sources).map(|all| vec![all]),
+    }
+}
+
+/// Most questions asked at the same time.
+const PARALLEL: usize = 8;
+
+/// Runs `work` for every item in a few threads and returns the results in the order of the items.
+fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if let [only] = items {
+        return vec![work(only)];
+    }
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut results = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else {
+                break results;
+            };
+            results.push((at, work(item)));
+        }
+    };
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..items.len().min(PARALLEL))
+            .map(|_| scope.spawn(worker))
+            .collect();
+        let joined = threads.into_iter().map(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        joined.flatten().collect()
+    });
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Returns an address as it may be shown and kept: without user name, password and fragment.
+fn anonymous(mut url: Url) -> Url {
+    // Only an address without a host refuses this, and such an address has no credentials.
+    let _refused = url.set_username("").and_then(|()| url.set_password(None));
+    url.set_fragment(None);
+    url
+}

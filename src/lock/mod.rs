@@ -2,12 +2,18 @@
 //!
 //! Invariant: a lockfile holds nothing of a machine: no path, no mirror, no time. Same content, same bytes.
 
-use std::collections::BTreeMap;
+pub mod format;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::{Host, Url};
 
 use crate::{
     manifest::ToolRequest,
     package::{Sha256, System, Tool, Version},
 };
+
+pub use format::{Error, Problem, parse, print};
 
 /// Every locked package, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +52,7 @@ pub struct Artifact {
     /// Which part of the tool (`rustc`, `clippy`); empty for a tool of one artifact.
     pub part: String,
     /// The public address, never a mirror's.
-    pub url: url::Url,
+    pub url: Url,
     /// The digest of the whole file.
     pub sha256: Sha256,
     /// The size in bytes, where the source tells it.
@@ -75,4 +81,127 @@ impl Lockfile {
     pub fn locked(&self, tool: &Tool, request: &ToolRequest) -> Option<&LockedPackage> {
         self.packages.get(&LockKey::for_request(tool, request))
     }
+
+    /// Returns the locked package that goes on to answer `request`, so that no source need be asked.
+    ///
+    /// That is the answer itself, or the newest one to another requirement on the same tool that meets
+    /// this one too: a changed requirement changes the version only where it must.
+    pub fn kept(
+        &self,
+        tool: &Tool,
+        request: &ToolRequest,
+        upgrade: &Upgrade,
+        system: System,
+    ) -> Option<&LockedPackage> {
+        let fits = |package: &LockedPackage| {
+            request.admits(&package.version) && package.artifacts.contains_key(&system)
+        };
+        if upgrade.covers(tool) {
+            return None;
+        }
+        let key = LockKey::for_request(tool, request);
+        let same = self.packages.get(&key).filter(|package| fits(package));
+        same.or_else(|| {
+            self.similar(tool, request)
+                .filter(|(other, package)| {
+                    other.components == key.components
+                        && other.targets == key.targets
+                        && fits(package)
+                })
+                .map(|(_, package)| package)
+                .max_by_key(|package| (&package.version, &package.build))
+        })
+    }
+
+    /// Returns the locked packages of `tool` whose version would answer `request`, whatever their parts.
+    ///
+    /// A channel is only answered by what was locked for this channel.
+    pub fn similar<'a, 'b>(
+        &'a self,
+        tool: &'b Tool,
+        request: &'b ToolRequest,
+    ) -> impl Iterator<Item = (&'a LockKey, &'a LockedPackage)> {
+        self.packages.iter().filter(move |(key, package)| {
+            let channel = request.requirement.value.channel();
+            let asked = key.requirement.split(", ").next();
+            key.tool == *tool
+                && (channel.is_none() || channel == asked)
+                && request.admits(&package.version)
+        })
+    }
+}
+
+/// Which tools get the newest version that their requirements admit, whatever was locked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    /// None: what is locked and still fits stays.
+    #[default]
+    None,
+    /// Every tool.
+    All,
+    /// These tools.
+    Tools(BTreeSet<Tool>),
+}
+
+impl Upgrade {
+    /// Returns whether `tool` is to be upgraded.
+    pub fn covers(&self, tool: &Tool) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Tools(tools) => tools.contains(tool),
+        }
+    }
+}
+
+/// One way in which a lockfile does not answer the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// A request that is not locked.
+    Missing(LockKey),
+    /// A request whose locked version does not meet it.
+    Unfit {
+        /// The request.
+        key: LockKey,
+        /// The locked version.
+        version: Version,
+    },
+    /// A locked package that nothing asks for.
+    Superfluous(LockKey),
+}
+
+/// Returns how `lockfile` differs from what answers `requests`, sorted; nothing when it is up to date.
+pub fn stale(requests: &[(Tool, ToolRequest)], lockfile: &Lockfile) -> Vec<Stale> {
+    let asked: BTreeMap<LockKey, &ToolRequest> = requests
+        .iter()
+        .map(|(tool, request)| (LockKey::for_request(tool, request), request))
+        .collect();
+    let unanswered = asked.iter().filter_map(|(key, request)| {
+        let Some(package) = lockfile.packages.get(key) else {
+            return Some(Stale::Missing(key.clone()));
+        };
+        (!request.admits(&package.version)).then(|| Stale::Unfit {
+            key: key.clone(),
+            version: package.version.clone(),
+        })
+    });
+    let superfluous = lockfile
+        .packages
+        .keys()
+        .filter(|key| !asked.contains_key(key));
+    unanswered
+        .chain(superfluous.cloned().map(Stale::Superfluous))
+        .collect()
+}
+
+/// Returns whether a lockfile may hold `url`: https, or http to this machine; no name, no password.
+pub fn lockable(url: &Url) -> bool {
+    let local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    anonymous && (url.scheme() == "https" || (url.scheme() == "http" && local))
 }

@@ -21,7 +21,7 @@ pub use validate::{parse, parse_bytes};
 
 use crate::{
     env::VarName,
-    package::{Invalid, Requirement, Tool},
+    package::{Invalid, Requirement, Tool, Version, compatible},
 };
 
 /// Where a value was written.
@@ -93,6 +93,35 @@ pub struct ToolRequest {
     pub components: Vec<String>,
     /// Further compilation targets, sorted; only rust has any.
     pub targets: Vec<String>,
+}
+
+impl ToolRequest {
+    /// Returns every bound on the version: the requirement, then the floors.
+    pub fn constraints(&self) -> impl Iterator<Item = &Located<Requirement>> {
+        std::iter::once(&self.requirement).chain(&self.floors)
+    }
+
+    /// Returns whether the requirement and all floors admit `version`.
+    ///
+    /// Only the requirement can ask for pre-releases. Floors of a channel are compared with the release that
+    /// its versions lead to, as cargo does it: nightly 1.97 serves a crate whose `rust-version` is 1.97.
+    pub fn admits(&self, version: &Version) -> bool {
+        let compared = match self.requirement.value.channel() {
+            Some(_) => version.final_release(),
+            None => version.clone(),
+        };
+        self.requirement.value.admits(version)
+            && self
+                .floors
+                .iter()
+                .all(|floor| floor.value.covers(&compared))
+    }
+
+    /// Returns whether no version at all can satisfy the requirement and all floors.
+    pub fn is_contradictory(&self) -> bool {
+        let all: Vec<&Requirement> = self.constraints().map(|one| &one.value).collect();
+        !compatible(&all)
+    }
 }
 
 /// Which packages of a Python lockfile a dev shell gets.

@@ -2,11 +2,13 @@
 //!
 //! Invariant: every type here is checked when it is made, so code that holds one need not check again.
 
+pub mod conflict;
 pub mod digest;
 pub mod name;
 pub mod system;
 pub mod version;
 
+pub use conflict::compatible;
 pub use digest::Sha256;
 pub use name::{PackageName, Source, Tool};
 pub use system::System;

@@ -34,9 +34,24 @@ impl Version {
         self.key.any_prerelease()
     }
 
+    /// Returns the final release that this version leads to (`1.97.0` for `1.97.0.dev20261030`).
+    #[must_use]
+    pub fn final_release(&self) -> Self {
+        Self::from(self.key.only_release())
+    }
+
     /// Returns the version in the normal form that PEP 440 compares by.
     pub const fn pep440(&self) -> &Pep440 {
         &self.key
+    }
+}
+
+impl From<Pep440> for Version {
+    fn from(key: Pep440) -> Self {
+        Self {
+            text: key.to_string(),
+            key,
+        }
     }
 }
 
@@ -133,16 +148,29 @@ impl Requirement {
 
     /// Returns whether `version` is admitted; a channel admits every version, as it names a list.
     pub fn admits(&self, version: &Version) -> bool {
+        self.covers(version) && (!version.is_prerelease() || self.names_prerelease())
+    }
+
+    /// Returns whether `version` is within the bounds, a pre-release as well as any other.
+    pub fn covers(&self, version: &Version) -> bool {
         match &self.meaning {
             Meaning::Channel(_) => true,
-            Meaning::Specifiers(specifiers) => {
-                specifiers.contains(version.pep440())
-                    && (!version.is_prerelease() || self.names_prerelease())
+            Meaning::Specifiers(specifiers) => specifiers.contains(version.pep440()),
+        }
+    }
+
+    /// Returns the versions that the bounds name; none for a channel.
+    pub fn bounds(&self) -> Vec<Version> {
+        match &self.meaning {
+            Meaning::Channel(_) => Vec::new(),
+            Meaning::Specifiers(all) => {
+                all.iter().map(|one| one.version().clone().into()).collect()
             }
         }
     }
 
-    fn names_prerelease(&self) -> bool {
+    /// Returns whether pre-releases are asked for.
+    pub fn names_prerelease(&self) -> bool {
         match &self.meaning {
             Meaning::Channel(_) => true,
             Meaning::Specifiers(all) => all.iter().any(|one| one.version().any_prerelease()),

@@ -1,0 +1,246 @@
+//! Tests of the lockfile's text.
+
+use proptest::{collection, option, prelude::*, sample};
+
+use super::*;
+use crate::package::Sha256;
+
+const SAMPLE: &str = r#"# written by devsh, do not edit
+version = 1
+
+[[tool]]
+name = "ruff"
+requirement = "0.12"
+version = "0.12.4"
+artifacts = [
+  { system = "linux-aarch64", url = "https://files.example/a.whl", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", size = 10 },
+  { system = "linux-x86_64", url = "https://files.example/b.whl", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+]
+
+[[tool]]
+name = "rust"
+requirement = "1.89, >=1.80"
+components = ["clippy"]
+targets = ["wasm32-unknown-unknown"]
+version = "1.89.0"
+build = "2025-08-07"
+artifacts = [
+  { system = "linux-x86_64", part = "cargo", url = "https://static.example/c.tar.xz", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", size = 11 },
+  { system = "linux-x86_64", part = "clippy", url = "https://static.example/d.tar.xz", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", size = 12 },
+]
+"#;
+
+fn problem(text: &str) -> (String, Problem) {
+    let error = parse("devshell.lock", text).unwrap_err();
+    assert_eq!(
+        (error.file.as_str(), error.text.as_str()),
+        ("devshell.lock", text)
+    );
+    assert!(!error.to_string().contains('\n'), "{error}");
+    (text[error.span].to_owned(), error.problem)
+}
+
+#[test]
+fn the_sample_is_read_and_written_back() {
+    let lockfile = parse("devshell.lock", SAMPLE).unwrap();
+    assert_eq!(lockfile.packages.len(), 2);
+    assert_eq!(print(&lockfile), SAMPLE);
+    let windows = SAMPLE.replace('\n', "\r\n");
+    assert_eq!(parse("devshell.lock", &windows).unwrap(), lockfile);
+}
+
+#[test]
+fn a_merge_conflict_is_named() {
+    let text = SAMPLE.replace(
+        "[[tool]]\nname = \"rust\"",
+        "<<<<<<< HEAD\n[[tool]]\nname = \"rust\"",
+    );
+    let (at, problem) = problem(&text);
+    assert_eq!(at, "<<<<<<< HEAD");
+    assert_eq!(problem, Problem::Conflict { line: 13 });
+}
+
+#[test]
+fn a_newer_format_is_told_apart_from_a_broken_one() {
+    let text = SAMPLE.replace("version = 1\n", "version = 2\nseal = \"x\"\n");
+    assert_eq!(
+        problem(&text),
+        ("2".to_owned(), Problem::Format { found: 2 })
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_an_error() {
+    let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let one = |from: &str, to: &str| {
+        assert!(SAMPLE.contains(from), "{from}");
+        problem(&SAMPLE.replacen(from, to, 1))
+    };
+    let table = [
+        (one("version = 1\n", ""), "missing field `version`"),
+        (one("build =", "bulid ="), "unknown field `bulid`"),
+        (one(", size = 10", ", mode = 10"), "unknown field `mode`"),
+        (
+            one(
+                "version = \"0.12.4\"",
+                "version = \"0.12.4\"\nversion = \"0.12.4\"",
+            ),
+            "duplicate key",
+        ),
+        (
+            one(&format!(", sha256 = \"{hash}\""), ""),
+            "missing field `sha256`",
+        ),
+        (one(hash, "abc"), "`abc` is not a SHA-256"),
+        (
+            one("\"linux-x86_64\"", "\"beos\""),
+            "`beos` is not a system",
+        ),
+        (
+            one("\"linux-x86_64\"", "\"linux-aarch64\""),
+            "`ruff` for linux-aarch64 is locked twice",
+        ),
+        (
+            one("\"clippy\", url", "\"cargo\", url"),
+            "`cargo` for linux-x86_64 is locked twice",
+        ),
+        (one("\"cargo\"", "\"../cargo\""), "`../cargo` is not a name"),
+        (one("\"0.12.4\"", "\"../x\""), "`../x` is not a version"),
+        (
+            one("\"ruff\"", "\"roughly\""),
+            "`roughly` is not a known tool",
+        ),
+        (one("size = 10", "size = -10"), "invalid value"),
+    ];
+    for ((at, problem), expected) in table {
+        assert!(
+            problem.to_string().starts_with(expected),
+            "{problem} at {at:?}, not {expected}"
+        );
+    }
+    let twice = format!("{SAMPLE}{}", &SAMPLE[SAMPLE.find("\n[[tool]]").unwrap()..]);
+    assert_eq!(
+        problem(&twice).1,
+        Problem::Duplicate("`ruff` 0.12".to_owned())
+    );
+    let start = SAMPLE.find("artifacts").unwrap();
+    let end = SAMPLE.find("]\n\n").unwrap();
+    let empty = format!("{}artifacts = [{}", &SAMPLE[..start], &SAMPLE[end..]);
+    assert_eq!(problem(&empty).1, Problem::Empty("ruff".parse().unwrap()));
+}
+
+#[test]
+fn only_safe_addresses_are_accepted() {
+    let with = |address: &str| SAMPLE.replacen("https://files.example/a.whl", address, 1);
+    for good in [
+        "http://127.0.0.1:8080/a",
+        "http://localhost/a",
+        "http://[::1]/a",
+    ] {
+        assert!(parse("l", &with(good)).is_ok(), "{good}");
+    }
+    for bad in [
+        "http://files.example/a",
+        "file:///a",
+        "ftp://x/a",
+        "a",
+        "https://me:secret@x/a",
+    ] {
+        let (at, problem) = problem(&with(bad));
+        assert_eq!(at, format!("\"{bad}\""));
+        assert!(matches!(&problem, Problem::Address(_)), "{problem}");
+        assert!(!problem.to_string().contains("secret"));
+    }
+}
+
+#[test]
+fn every_prefix_is_an_error_or_whole_blocks() {
+    let whole = parse("l", SAMPLE).unwrap();
+    for end in (0..=SAMPLE.len()).filter(|end| SAMPLE.is_char_boundary(*end)) {
+        if let Ok(part) = parse("l", &SAMPLE[..end]) {
+            for (key, package) in &part.packages {
+                assert_eq!(whole.packages.get(key), Some(package), "{end}");
+            }
+        }
+    }
+}
+
+fn key() -> impl Strategy<Value = LockKey> {
+    let words = || collection::btree_set("[a-z][a-z0-9-]{0,8}", 0..3);
+    let tool = sample::select(vec!["ruff", "rust", "python", "pypi:pre-commit"]);
+    (
+        tool,
+        "\\PC{0,12}|[ -~\n\t\u{7f}\u{85}]{0,12}",
+        words(),
+        words(),
+    )
+        .prop_map(|(tool, requirement, components, targets)| LockKey {
+            tool: tool.parse().unwrap(),
+            requirement,
+            components: components.into_iter().collect(),
+            targets: targets.into_iter().collect(),
+        })
+}
+
+fn artifacts() -> impl Strategy<Value = BTreeMap<System, Vec<Artifact>>> {
+    let artifact = (
+        "[a-z0-9%+_.'-]{1,9}",
+        any::<[u8; 32]>(),
+        option::of(0..1_u64 << 40),
+    );
+    let parts = collection::btree_map("|[a-z][a-z0-9-]{0,8}", artifact, 1..4).prop_map(|parts| {
+        let named = parts
+            .into_iter()
+            .map(|(part, (path, bytes, size))| Artifact {
+                part,
+                url: Url::parse("https://files.example/")
+                    .unwrap()
+                    .join(&path)
+                    .unwrap(),
+                sha256: Sha256::from_bytes(bytes),
+                size,
+            });
+        named.collect()
+    });
+    collection::btree_map(sample::select(System::ALL.to_vec()), parts, 1..4)
+}
+
+fn lockfile() -> impl Strategy<Value = Lockfile> {
+    let package = (
+        "[0-9]{1,3}(\\.[0-9]{1,3}){0,3}",
+        option::of("[0-9]{1,8}"),
+        artifacts(),
+    )
+        .prop_map(|(version, build, artifacts)| LockedPackage {
+            version: version.parse().unwrap(),
+            build,
+            artifacts,
+        });
+    collection::btree_map(key(), package, 0..5).prop_map(|packages| Lockfile { packages })
+}
+
+proptest! {
+    #[test]
+    fn lockfiles_round_trip(lockfile in lockfile()) {
+        let text = print(&lockfile);
+        let read = parse("l", &text).unwrap();
+        prop_assert_eq!(&read, &lockfile);
+        prop_assert_eq!(print(&read), text);
+    }
+
+    #[test]
+    fn damage_is_an_error_or_read_completely(at: sample::Index, with: char) {
+        let mut text: Vec<char> = SAMPLE.chars().collect();
+        let at = at.index(text.len());
+        text[at] = with;
+        let text: String = text.into_iter().collect();
+        if let Ok(lockfile) = parse("l", &text) {
+            prop_assert_eq!(&parse("l", &print(&lockfile)).unwrap(), &lockfile);
+        }
+    }
+
+    #[test]
+    fn reading_never_panics(text in "\\PC*") {
+        let _read = parse("l", &text);
+    }
+}

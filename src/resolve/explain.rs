@@ -1,0 +1,134 @@
+//! Why candidates were refused, and which of them to tell about.
+
+use super::{Constraint, Error, Reason, Refusal};
+use crate::{
+    index::Candidate,
+    manifest::{Located, ToolRequest},
+    package::{Requirement, System, Tool},
+};
+
+/// Most refused versions that an error tells about.
+const TOLD: usize = 4;
+
+/// Returns everything that speaks against a candidate; nothing when it may be chosen.
+pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: System) -> Vec<Reason> {
+    let version = &candidate.version;
+    let mut reasons = Vec::new();
+    if !request.admits(version) {
+        let compared = match request.requirement.value.channel() {
+            Some(_) => version.final_release(),
+            None => version.clone(),
+        };
+        reasons.extend(
+            request
+                .constraints()
+                .filter(|one| !one.value.covers(&compared))
+                .map(|one| Reason::NotAdmitted(constraint(one))),
+        );
+        if version.is_prerelease() && !request.requirement.value.names_prerelease() {
+            reasons.push(Reason::Prerelease);
+        }
+    }
+    // Who pins a version exactly has decided; its publisher can only warn the others.
+    let pinned = request
+        .requirement
+        .value
+        .exact()
+        .is_some_and(|exact| exact == *version);
+    if let Some(reason) = &candidate.yanked
+        && !pinned
+    {
+        reasons.push(Reason::Yanked(reason.clone()));
+    }
+    if !candidate.artifacts.contains_key(&system) {
+        reasons.push(match candidate.missing.get(&system) {
+            Some(part) => Reason::MissingPart {
+                part: part.clone(),
+                system,
+            },
+            None => Reason::NoArtifact(system),
+        });
+    }
+    reasons
+}
+
+/// Returns the error for bounds that exclude each other.
+pub(super) fn contradiction(tool: &Tool, request: &ToolRequest) -> Error {
+    Error::Contradiction {
+        tool: tool.clone(),
+        constraints: request.constraints().map(constraint).collect(),
+    }
+}
+
+/// Returns the error for candidates that were all refused.
+pub(super) fn no_version(
+    tool: &Tool,
+    request: &ToolRequest,
+    candidates: &[Candidate],
+    system: System,
+) -> Error {
+    let mut refused: Vec<Refusal> = candidates
+        .iter()
+        .map(|candidate| Refusal {
+            version: candidate.version.clone(),
+            reasons: reasons(request, candidate, system),
+        })
+        .collect();
+    refused.sort_by(|a, b| b.version.cmp(&a.version));
+    // Only a part is wanting: that is the whole story, not the versions.
+    let lacking = refused
+        .iter()
+        .find_map(|refusal| match &refusal.reasons[..] {
+            [Reason::MissingPart { part, .. }] => {
+                Some((Box::new(refusal.version.clone()), part.clone()))
+            }
+            _ => None,
+        });
+    if let Some((version, part)) = lacking {
+        let origin = request.requirement.origin.clone();
+        return Error::MissingPart {
+            tool: tool.clone(),
+            version,
+            part,
+            system,
+            origin,
+        };
+    }
+    Error::NoVersion {
+        tool: tool.clone(),
+        system,
+        constraints: request.constraints().map(constraint).collect(),
+        refused: closest(refused),
+    }
+}
+
+/// Returns the newest stable version and those that the fewest bounds exclude, newest first.
+fn closest(refused: Vec<Refusal>) -> Vec<Refusal> {
+    let newest = refused
+        .iter()
+        .find(|refusal| !refusal.version.is_prerelease())
+        .cloned();
+    let mut closest = refused;
+    // The sort is stable: among equals the newer one stays in front.
+    closest.sort_by_key(|refusal| {
+        let excluded = |reason: &&Reason| matches!(reason, Reason::NotAdmitted(_));
+        let bounds = refusal.reasons.iter().filter(excluded).count();
+        (bounds, refusal.reasons.len())
+    });
+    closest.truncate(TOLD);
+    if let Some(newest) = newest
+        && !closest.contains(&newest)
+    {
+        closest.pop();
+        closest.push(newest);
+    }
+    closest.sort_by(|a, b| b.version.cmp(&a.version));
+    closest
+}
+
+fn constraint(bound: &Located<Requirement>) -> Constraint {
+    Constraint {
+        requirement: bound.value.as_str().to_owned(),
+        origin: bound.origin.clone(),
+    }
+}

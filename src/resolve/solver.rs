@@ -1,0 +1,41 @@
+//! The choice of one version among the candidates for one request.
+
+use super::{Error, Upgrade, explain};
+use crate::{
+    index::{Candidate, Index, Subject},
+    lock::{LockedPackage, Lockfile},
+    manifest::ToolRequest,
+    package::{System, Tool},
+};
+
+/// Returns the best candidate: a version that was locked already, else the newest one.
+pub(super) fn choose(
+    tool: &Tool,
+    request: &ToolRequest,
+    index: &Index,
+    previous: &Lockfile,
+    (upgrade, system): (&Upgrade, System),
+) -> Result<LockedPackage, Error> {
+    let candidates = index
+        .candidates(&Subject::of(tool, request))
+        .ok_or_else(|| Error::NotAsked {
+            tool: tool.clone(),
+            origin: request.requirement.origin.clone(),
+        })?;
+    let locked = |candidate: &Candidate| {
+        !upgrade.covers(tool)
+            && previous.similar(tool, request).any(|(_, package)| {
+                (&package.version, &package.build) == (&candidate.version, &candidate.build)
+            })
+    };
+    let best = candidates
+        .iter()
+        .filter(|candidate| explain::reasons(request, candidate, system).is_empty())
+        .max_by_key(|candidate| (locked(candidate), &candidate.version, &candidate.build))
+        .ok_or_else(|| explain::no_version(tool, request, candidates, system))?;
+    Ok(LockedPackage {
+        version: best.version.clone(),
+        build: best.build.clone(),
+        artifacts: best.artifacts.clone(),
+    })
+}

@@ -1,0 +1,344 @@
+//! Tests of the choice of versions.
+
+use proptest::{collection, prelude::*, sample};
+use url::Url;
+
+use super::*;
+use crate::{
+    index::{Candidate, Subject, python},
+    lock::{Artifact, Stale, parse, print, stale},
+    manifest::Located,
+    package::{Requirement, Sha256, Source},
+};
+
+const HERE: System = System::LinuxX86_64;
+
+fn located(text: &str, line: u32) -> Located<Requirement> {
+    Located {
+        value: text.parse().unwrap(),
+        origin: Origin {
+            file: "devshell.toml".into(),
+            line,
+        },
+    }
+}
+
+fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest) {
+    let request = ToolRequest {
+        requirement: located(requirement, 4),
+        floors: (10..)
+            .zip(floors)
+            .map(|(line, floor)| located(floor, line))
+            .collect(),
+        components: Vec::new(),
+        targets: Vec::new(),
+    };
+    (tool.parse().unwrap(), request)
+}
+
+fn candidate(version: &str, systems: &[System]) -> Candidate {
+    let artifact = Artifact {
+        part: String::new(),
+        url: Url::parse(&format!("https://files.example/{version}")).unwrap(),
+        sha256: Sha256::of(version.as_bytes()),
+        size: None,
+    };
+    Candidate {
+        version: version.parse().unwrap(),
+        build: None,
+        artifacts: systems
+            .iter()
+            .map(|system| (*system, vec![artifact.clone()]))
+            .collect(),
+        missing: BTreeMap::new(),
+        yanked: None,
+    }
+}
+
+/// What the sources would answer to these requests.
+fn index(requests: &[(Tool, ToolRequest)]) -> Index {
+    let mut index = Index::default();
+    for (tool, request) in requests {
+        let candidates = match tool.source {
+            Source::Python => python::candidates().unwrap(),
+            Source::Rust | Source::Pypi => vec![
+                candidate("0.11.9", &System::ALL),
+                candidate("0.12.0", &System::ALL),
+                candidate("0.12.1", &System::ALL),
+                Candidate {
+                    yanked: Some("broken".to_owned()),
+                    ..candidate("0.12.2", &System::ALL)
+                },
+                candidate("0.12.3", &[System::MacosAarch64]),
+                candidate("0.13.0b1", &System::ALL),
+            ],
+        };
+        index.offer(Subject::of(tool, request), candidates);
+    }
+    index
+}
+
+fn fresh(requests: &[(Tool, ToolRequest)]) -> Result<Lockfile, Error> {
+    resolve(
+        requests,
+        &index(requests),
+        &Lockfile::default(),
+        &Upgrade::None,
+        HERE,
+    )
+}
+
+fn version(lockfile: &Lockfile, (tool, request): &(Tool, ToolRequest)) -> String {
+    lockfile.locked(tool, request).unwrap().version.to_string()
+}
+
+#[test]
+fn the_newest_usable_version_is_chosen() {
+    let table: &[(&str, &str, &[&str], &str)] = &[
+        ("ruff", "*", &[], "0.12.1"),
+        ("ruff", "0.12", &[">=0.11"], "0.12.1"),
+        ("ruff", "*", &["<0.12"], "0.11.9"),
+        ("ruff", "0.12.2", &[], "0.12.2"),
+        ("ruff", ">=0.13.0b1", &[], "0.13.0b1"),
+        ("ruff", "0.13.0b1", &[">=0.11"], "0.13.0b1"),
+        ("python", "3.12.4", &[">=3.11"], "3.12.4"),
+        ("python", "*", &[">=3.11", "<3.12"], "3.11.16"),
+    ];
+    for (tool, requirement, floors, expected) in table {
+        let asked = request(tool, requirement, floors);
+        let lockfile = fresh(std::slice::from_ref(&asked)).unwrap();
+        assert_eq!(
+            version(&lockfile, &asked),
+            *expected,
+            "{tool} {requirement} {floors:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_locked_stays_until_it_is_upgraded() {
+    let old = request("ruff", "0.12.0", &[]);
+    let previous = fresh(std::slice::from_ref(&old)).unwrap();
+    let new = [
+        request("ruff", ">=0.11", &[]),
+        request("python", "3.12", &[]),
+    ];
+    let ruff = |upgrade: &Upgrade| {
+        let lockfile = resolve(&new, &index(&new), &previous, upgrade, HERE).unwrap();
+        version(&lockfile, &new[0])
+    };
+    assert_eq!(ruff(&Upgrade::None), "0.12.0");
+    assert_eq!(ruff(&Upgrade::All), "0.12.1");
+    assert_eq!(ruff(&Upgrade::Tools([new[0].0.clone()].into())), "0.12.1");
+    assert_eq!(ruff(&Upgrade::Tools([new[1].0.clone()].into())), "0.12.0");
+    // Nothing is asked of any source for what stays.
+    let only = &new[..1];
+    let kept = resolve(only, &Index::default(), &previous, &Upgrade::None, HERE).unwrap();
+    assert_eq!(version(&kept, &only[0]), "0.12.0");
+    assert_eq!(
+        kept.packages.len(),
+        1,
+        "what nothing asks for any more is gone"
+    );
+}
+
+#[test]
+fn a_locked_version_stays_when_parts_are_added() {
+    let old = request("rust", "0.12.0", &[]);
+    let previous = fresh(std::slice::from_ref(&old)).unwrap();
+    let mut new = request("rust", "*", &[]);
+    new.1.components = vec!["clippy".to_owned()];
+    let new = [new];
+    assert!(
+        previous
+            .kept(&new[0].0, &new[0].1, &Upgrade::None, HERE)
+            .is_none()
+    );
+    let lockfile = resolve(&new, &index(&new), &previous, &Upgrade::None, HERE).unwrap();
+    assert_eq!(version(&lockfile, &new[0]), "0.12.0");
+}
+
+#[test]
+fn a_channel_is_answered_by_itself_only() {
+    let numbered = request("rust", "*", &[]);
+    let previous = fresh(std::slice::from_ref(&numbered)).unwrap();
+    let kept = |requirement| {
+        let (tool, request) = request("rust", requirement, &[]);
+        previous
+            .kept(&tool, &request, &Upgrade::None, HERE)
+            .is_some()
+    };
+    assert!(kept("0.12"));
+    assert!(!kept("nightly"));
+}
+
+#[test]
+fn contradictions_name_every_place() {
+    for (requirement, floor) in [
+        ("3.12.4", ">=3.13"),
+        ("3.12", ">=3.13"),
+        ("<3.10", ">=3.11"),
+    ] {
+        let asked = request("python", requirement, &[floor]);
+        let error = resolve(
+            &[asked],
+            &Index::default(),
+            &Lockfile::default(),
+            &Upgrade::None,
+            HERE,
+        );
+        let Err(Error::Contradiction { tool, constraints }) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(tool.to_string(), "python");
+        let places: Vec<String> = constraints
+            .iter()
+            .map(|one| format!("{} {}", one.origin, one.requirement))
+            .collect();
+        let expected = [
+            format!("devshell.toml:4 {requirement}"),
+            format!("devshell.toml:10 {floor}"),
+        ];
+        assert_eq!(places, expected);
+    }
+}
+
+#[test]
+fn every_refusal_has_its_reasons() {
+    let error = fresh(&[request("ruff", ">=0.12.2", &["<1"])]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no version of `ruff` satisfies every requirement"
+    );
+    let Error::NoVersion {
+        constraints,
+        refused,
+        ..
+    } = error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(constraints.len(), 2);
+    let told: Vec<String> = refused
+        .iter()
+        .map(|one| {
+            let reasons: Vec<String> = one.reasons.iter().map(ToString::to_string).collect();
+            format!("{}: {}", one.version, reasons.join(", "))
+        })
+        .collect();
+    let expected = [
+        "0.13.0b1: a pre-release",
+        "0.12.3: no artifact for linux-x86_64",
+        "0.12.2: withdrawn by its publisher: broken",
+        "0.12.1: not admitted by devshell.toml:4 (`>=0.12.2`)",
+    ];
+    let sorted: Vec<&str> = told.iter().map(String::as_str).collect();
+    assert_eq!(sorted, expected);
+}
+
+#[test]
+fn a_missing_part_is_named() {
+    let asked = request("rust", "*", &[]);
+    let mut index = Index::default();
+    let without = Candidate {
+        missing: [(HERE, "clipy".to_owned())].into(),
+        ..candidate("1.89.0", &[System::MacosAarch64])
+    };
+    index.offer(Subject::of(&asked.0, &asked.1), vec![without]);
+    let requests = [asked];
+    let error = resolve(
+        &requests,
+        &index,
+        &Lockfile::default(),
+        &Upgrade::None,
+        HERE,
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`rust` 1.89.0 has no `clipy` for linux-x86_64"
+    );
+    let error = resolve(
+        &requests,
+        &Index::default(),
+        &Lockfile::default(),
+        &Upgrade::None,
+        HERE,
+    )
+    .unwrap_err();
+    assert_eq!(error.to_string(), "`rust` is not locked");
+}
+
+#[test]
+fn staleness_is_seen() {
+    let asked = [request("ruff", "0.12", &[]), request("python", "3.12", &[])];
+    let mut lockfile = fresh(&asked).unwrap();
+    assert_eq!(stale(&asked, &lockfile), []);
+    let changed = [request("ruff", "0.12", &[]), request("python", "3.13", &[])];
+    let found = stale(&changed, &lockfile);
+    let key = |(tool, request): &(Tool, ToolRequest)| LockKey::for_request(tool, request);
+    assert_eq!(
+        found,
+        [
+            Stale::Missing(key(&changed[1])),
+            Stale::Superfluous(key(&asked[1]))
+        ]
+    );
+    let wrong: Version = "0.11.9".parse().unwrap();
+    lockfile.packages.get_mut(&key(&asked[0])).unwrap().version = wrong.clone();
+    assert_eq!(
+        stale(&asked, &lockfile),
+        [Stale::Unfit {
+            key: key(&asked[0]),
+            version: wrong
+        }]
+    );
+}
+
+fn requests() -> impl Strategy<Value = Vec<(Tool, ToolRequest)>> {
+    let one = (
+        sample::select(vec!["ruff", "uv", "python", "rust"]),
+        sample::select(vec!["*", ">=0.11", "<1000", "!=0.12.1"]),
+        sample::subsequence(vec!["<999", ">=0.1", "!=0.12.0"], 0..3),
+        collection::btree_set("clippy|rustfmt", 0..2),
+    );
+    let one = one.prop_map(|(tool, requirement, floors, components)| {
+        let (tool, mut request) = request(tool, requirement, &floors);
+        if tool.source == Source::Rust {
+            request.components = components.into_iter().collect();
+        }
+        (tool, request)
+    });
+    collection::vec(one, 0..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn resolving_from_its_own_lockfile_changes_nothing(requests in requests()) {
+        let index = index(&requests);
+        let first = fresh(&requests).unwrap();
+        prop_assert_eq!(stale(&requests, &first), []);
+        let read = parse("devshell.lock", &print(&first)).unwrap();
+        for index in [&index, &Index::default()] {
+            let again = resolve(&requests, index, &read, &Upgrade::None, HERE).unwrap();
+            prop_assert_eq!(&again, &first);
+        }
+        let upgraded = resolve(&requests, &index, &first, &Upgrade::All, HERE).unwrap();
+        prop_assert_eq!(&upgraded, &first);
+    }
+
+    #[test]
+    fn the_order_of_requests_does_not_matter(
+        (sorted, shuffled) in requests().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+        old in requests(),
+    ) {
+        let previous = fresh(&old).unwrap();
+        let answer = |requests: &[(Tool, ToolRequest)]| {
+            let lockfile = resolve(requests, &index(requests), &previous, &Upgrade::None, HERE);
+            print(&lockfile.unwrap())
+        };
+        prop_assert_eq!(answer(&sorted), answer(&shuffled));
+    }
+}
