@@ -7,7 +7,7 @@ use crate::package::Invalid;
 
 /// A fault in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind}")]
+#[error("{}", one_line(kind))]
 pub struct Error {
     /// The file, relative to the project's root; `preset python` for a preset.
     pub file: Arc<str>,
@@ -87,13 +87,11 @@ pub enum ErrorKind {
         pypi: Option<String>,
     },
     /// One tool under two spellings.
-    #[error("`{name}` is the tool that `{first}` on line {line} already names")]
+    #[error("tool `{tool}` is already named on line {line}")]
     DuplicateTool {
-        /// The second spelling.
-        name: String,
-        /// The first spelling.
-        first: String,
-        /// The line of the first.
+        /// The tool in its shortest spelling.
+        tool: String,
+        /// The line that names it first.
         line: u32,
     },
     /// A key that has a meaning for the Rust toolchain alone.
@@ -173,6 +171,22 @@ pub enum ErrorKind {
         /// `free-threaded` or `debug`.
         variant: &'static str,
     },
+}
+
+/// Returns the message with control characters written out: a name in a file must not speak to the terminal.
+fn one_line(kind: &ErrorKind) -> String {
+    let mut line = String::new();
+    for character in kind.to_string().chars() {
+        // Invisible characters and those that turn the direction of writing are as bad.
+        if character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// Returns the candidate that `name` most likely meant, if one is near.

@@ -108,7 +108,11 @@ impl ToolEntry {
         if upper.requirement.is_some() {
             self.requirement.clone_from(&upper.requirement);
         }
-        append(&mut self.floors, &upper.floors, |floor| floor);
+        for floor in &upper.floors {
+            if !self.floors.contains(floor) {
+                self.floors.push(floor.clone());
+            }
+        }
         append(&mut self.components, &upper.components, |name| name);
         append(&mut self.targets, &upper.targets, |name| name);
     }
@@ -129,17 +133,10 @@ impl ToolEntry {
 }
 
 impl Tables {
-    /// Returns the entry of a tool, also under another spelling of its name.
-    pub(super) fn named(&self, tool: &Tool) -> Option<(&Tool, &ToolEntry)> {
-        let same = |named: &Tool| named.source == tool.source && named.package == tool.package;
-        self.tools.iter().find(|(named, _)| same(named))
-    }
-
     fn lay(&mut self, upper: &Self) {
         for (tool, entry) in &upper.tools {
-            let named = self.named(tool).map_or(tool, |(named, _)| named).clone();
             self.tools
-                .entry(named)
+                .entry(tool.clone())
                 .and_modify(|lower| lower.lay(entry))
                 .or_insert_with(|| entry.clone());
         }
@@ -171,11 +168,10 @@ impl Tables {
     fn finish(mut self) -> DevShell {
         if let Some(lock) = &self.python.lock
             && let Some(uv) = uv()
-            && self.named(&uv).is_none()
         {
             // The environment of a lockfile is built by uv, which is locked as every tool is.
-            let entry = ToolEntry::new(lock.origin.clone());
-            self.tools.insert(uv, entry);
+            let entry = || ToolEntry::new(lock.origin.clone());
+            self.tools.entry(uv).or_insert_with(entry);
         }
         self.python
             .groups
@@ -228,12 +224,11 @@ impl EnvValue {
         };
         let mut outer = prepend.clone();
         self::append(&mut outer, front, |entry| entry);
-        let mut last = end.clone();
-        last.retain(|entry| !append.contains(entry));
-        last.extend(append.iter().cloned());
+        let above: BTreeSet<&String> = append.iter().collect();
+        let kept = end.iter().filter(|entry| !above.contains(entry));
         Self::Extend {
             prepend: outer,
-            append: last,
+            append: kept.chain(append).cloned().collect(),
         }
     }
 }
@@ -357,12 +352,11 @@ impl<'a> Merging<'a> {
 }
 
 /// Adds what is not there yet.
-fn append<T: Clone, K: PartialEq + ?Sized>(list: &mut Vec<T>, more: &[T], key: fn(&T) -> &K) {
-    for one in more {
-        if !list.iter().any(|there| key(there) == key(one)) {
-            list.push(one.clone());
-        }
-    }
+fn append<T: Clone, K: Ord + ?Sized>(list: &mut Vec<T>, more: &[T], key: fn(&T) -> &K) {
+    let mut there: BTreeSet<&K> = list.iter().map(key).collect();
+    let fresh = more.iter().filter(|one| there.insert(key(one)));
+    let fresh: Vec<T> = fresh.cloned().collect();
+    list.extend(fresh);
 }
 
 fn uv() -> Option<Tool> {

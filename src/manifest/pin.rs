@@ -305,7 +305,7 @@ fn channel(text: &Text, node: &Node<'_>, name: &str) -> Result<Located<Requireme
             Ok(text.locate(node, requirement))
         }
         _ => {
-            // A triple has four parts, a channel and its date at most as many but only numbers behind.
+            // A date is all that may follow a channel; a processor or a system is the machine's own.
             let triple = name.split_once('-').is_some_and(|(_, rest)| {
                 [
                     "x86_64", "aarch64", "i686", "armv7", "unknown", "apple", "pc",

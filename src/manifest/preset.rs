@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{
     Error, ErrorKind, Layer, Text,
     pin::{Found, Pin, Role},
+    raw::Node,
     validate,
 };
 use crate::package::{PackageName, Tool};
@@ -65,11 +66,18 @@ pub fn all() -> Result<Vec<Preset>, Error> {
 }
 
 /// Returns the names of the files that make a directory a project, sorted.
+///
+/// Reads no more of the presets than this takes: it is asked on the way to the prompt.
 pub fn detect_files() -> Result<BTreeSet<String>, Error> {
-    let files = all()?
-        .into_iter()
-        .flat_map(|preset| preset.data.detect.files);
-    Ok(files.collect())
+    let mut files = BTreeSet::new();
+    for (name, text) in PRESETS {
+        let text = Text::new(name, text);
+        let root = text.toml()?;
+        let lists = root.select("detect.files").into_iter();
+        let names = lists.flat_map(Node::elements).filter_map(Node::text);
+        files.extend(names.map(str::to_owned));
+    }
+    Ok(files)
 }
 
 impl Preset {
@@ -224,5 +232,55 @@ impl Asked {
             }
         }
         Ok(asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{ShellName, merge};
+
+    #[test]
+    fn every_preset_is_sound() {
+        let presets = all().unwrap();
+        assert!(presets.is_sorted_by(|lower, upper| lower.name < upper.name));
+        for preset in &presets {
+            for tool in preset.pins.keys() {
+                assert!(preset.layer.top.tools.contains_key(tool), "{tool}");
+            }
+            let manifest = merge(std::slice::from_ref(&preset.layer)).unwrap();
+            let names: Vec<&str> = manifest.shells.keys().map(ShellName::as_str).collect();
+            assert_eq!(names, ["dev", "lint", "test"]);
+            assert!(!preset.content_files().is_empty());
+        }
+        let files = detect_files().unwrap();
+        let named = presets.iter().flat_map(Preset::detect_files);
+        assert_eq!(files, named.map(str::to_owned).collect());
+    }
+
+    #[test]
+    fn a_wrong_preset_is_an_error_with_a_place() {
+        for (text, expected) in [
+            (
+                "[tools]\n",
+                "preset x:1: not valid TOML: missing field `detect`",
+            ),
+            (
+                "[detect]\nfiles = []\n[[pins.ruff]]\nfile = 'x'\nread = 'guess'\n",
+                "preset x:5: not valid TOML: unknown variant",
+            ),
+            (
+                "[detect]\nfiles = []\n[other]\n",
+                "preset x:3: unknown key `other`",
+            ),
+            (
+                "[detect]\nfiles = []\n[pins]\nruf = []\n",
+                "preset x:1: `ruf` is not a known tool",
+            ),
+        ] {
+            let error = Preset::parse("x", text).unwrap_err();
+            let shown = format!("{}: {error}", error.origin());
+            assert!(shown.starts_with(expected), "{shown}");
+        }
     }
 }

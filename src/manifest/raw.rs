@@ -46,8 +46,9 @@ pub(super) struct Entry<'t> {
 }
 
 impl Text {
-    /// Returns a text that is called `file` in messages.
+    /// Returns a text that is called `file` in messages, without a byte order mark.
     pub fn new(file: &str, text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         Self {
             file: file.into(),

@@ -175,8 +175,8 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[tools]\nruff = 'stable'\n", "`stable` is not a version requirement", 2, "'stable'"),
     ("[tools]\npython = 3.10\n", "`python` must be a string: `3.10` needs quotes", 2, "3.10"),
     ("[tools]\npython = ['3']\n", "`python` must be a version or a table, not a list", 2, "['3']"),
-    ("[tools]\nruff = '1'\n'pypi:ruff' = '1'\n", "`pypi:ruff` is the tool that `ruff` on line 2 already names", 3, "'pypi:ruff'"),
-    ("[tools]\njust = '1'\n'pypi:rust_just' = '1'\n", "`pypi:rust_just` is the tool that `just` on line 2 already names", 3, "'pypi:rust_just'"),
+    ("[tools]\nruff = '1'\n'pypi:ruff' = '1'\n", "tool `ruff` is already named on line 2", 3, "'pypi:ruff'"),
+    ("[tools]\njust = '1'\n'pypi:rust_just' = '1'\n", "tool `just` is already named on line 2", 3, "'pypi:rust_just'"),
     ("[tools]\nruff = { components = ['x'] }\n", "`components` is only for `rust`, not for `ruff`", 2, "components"),
     ("[tools]\nrust = { targets = ['../x'] }\n", "`../x` is not the name of a component or target", 2, "'../x'"),
     ("[python]\nlock = '../uv.lock'\n", "`../uv.lock` is not a `uv.lock` below the project's root", 2, "'../uv.lock'"),
@@ -202,6 +202,7 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[shells.a]\ninherits = ['b']\n[shells.b]\ninherits = ['a']\n", "dev shells inherit in a circle: a → b → a", 4, "a"),
     ("[shells.a]\ninherits = ['a']\n", "dev shells inherit in a circle: a → a", 2, "a"),
     ("[python]\ngroups = ['dev']\n", "`groups` in dev shell `dev` needs a `lock`", 2, "dev"),
+    ("[tools]\n\"a\\n\\u001b\\u202e\" = '1'\n", "`a\\n\\u{1b}\\u{202e}` is not a known tool", 2, "\"a\\n\\u001b\\u202e\""),
     ("[zzz]\n[tools]\nruff = 1\n", "unknown key `zzz` in the top level", 1, "zzz"),
     ("[tools]\nruff = 1\n[aaa]\n", "`ruff` must be a string", 2, "1"),
 ];
@@ -222,6 +223,20 @@ fn faults_have_one_line_and_a_place() {
             assert_eq!(&error.text[error.span.clone()], *words, "{text}");
         }
     }
+}
+
+#[test]
+fn bytes_that_are_no_text_have_a_place() {
+    let error = parse_bytes("x.toml", b"[env]\nA = \"\xff\"\n").unwrap_err();
+    assert_eq!(
+        (error.kind.clone(), error.origin().line),
+        (ErrorKind::NotText, 2)
+    );
+    assert_eq!(&error.text[error.span], "\u{fffd}");
+    assert_eq!(
+        parse_bytes("x", b"\xef\xbb\xbf[env]\n").unwrap(),
+        parse("x", "[env]\n").unwrap()
+    );
 }
 
 #[test]

@@ -17,6 +17,11 @@ pub fn parse(file: &str, text: &str) -> Result<Layer, Error> {
     layer(&text, &[])
 }
 
+/// Returns what a manifest says, unmerged, from the bytes of its file.
+pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Layer, Error> {
+    layer(&Text::from_bytes(file, bytes)?, &[])
+}
+
 /// Reads a whole file; keys in `others` belong to somebody else.
 pub(super) fn layer(text: &Text, others: &[&'static str]) -> Result<Layer, Error> {
     let root = text.toml()?;
@@ -90,11 +95,10 @@ fn tools(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
             Ok(tool) => tool,
             Err(invalid) => return Err(unknown_tool(text, entry, invalid)),
         };
-        if let Some((first, earlier)) = into.named(&tool) {
+        if let Some(first) = into.tools.get(&tool) {
             let kind = ErrorKind::DuplicateTool {
-                name: entry.key.to_string(),
-                first: first.to_string(),
-                line: earlier.origin.line,
+                tool: tool.to_string(),
+                line: first.origin.line,
             };
             return Err(text.error(entry.key_span.clone(), kind));
         }

@@ -37,8 +37,10 @@ pub enum Error {
     Content(#[from] manifest::Error),
 }
 
-/// The longest accepted file, in bytes; lockfiles of great projects have some ten million.
-const LIMIT: u64 = 64 << 20;
+/// The longest accepted file, in bytes.
+const LIMIT: u64 = 1 << 20;
+/// The longest accepted lockfile of another tool; those of great projects have several million bytes.
+const LOCK_LIMIT: u64 = 16 << 20;
 
 /// Returns what the files directly in `root` mean.
 pub fn detect(root: &Path) -> Result<Detection, Error> {
@@ -92,7 +94,9 @@ impl Files<'_> {
             if !self.exists(name) || self.texts.contains_key(name) {
                 continue;
             }
-            if let Some(bytes) = fsx::read_bounded(&self.root.join(name), LIMIT)? {
+            let lock = Path::new(name).extension().is_some_and(|end| end == "lock");
+            let limit = if lock { LOCK_LIMIT } else { LIMIT };
+            if let Some(bytes) = fsx::read_bounded(&self.root.join(name), limit)? {
                 let text = Text::from_bytes(name, &bytes)?;
                 self.texts.insert(name.to_owned(), text);
             }
