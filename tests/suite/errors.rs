@@ -77,14 +77,17 @@ fn an_unknown_tool_names_the_nearest() {
 #[test]
 fn a_package_that_does_not_exist_is_named() {
     let (sandbox, _server) = served("[tools]\n\"pypi:no-such-package\" = \"1\"\n");
-    sandbox.devsh(&["lock"]).code(1).error(&["no-such-package"]);
+    sandbox
+        .devsh(&["lock", "--trust"])
+        .code(1)
+        .error(&["no-such-package"]);
     assert!(!sandbox.project().join("devshell.lock").exists());
 }
 
 #[test]
 fn an_unsatisfiable_version_names_the_place() {
     let (sandbox, _server) = served("[tools]\nruff = \"99\"\n");
-    let outcome = sandbox.devsh(&["lock"]).code(1);
+    let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
     outcome.error(&[
         "error: no version of `ruff`",
         "devshell.toml:2",
@@ -106,7 +109,7 @@ fn a_requirement_that_is_none_names_the_place() {
 #[test]
 fn a_wrong_digest_is_told_and_nothing_kept() {
     let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     for path in wheels(&server) {
         server.fault(&path, Fault::Flip(100));
     }
@@ -123,7 +126,7 @@ fn a_wrong_digest_is_told_and_nothing_kept() {
 #[test]
 fn a_cut_download_is_told_and_nothing_kept() {
     let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     for path in wheels(&server) {
         server.fault(&path, Fault::Cut(200));
     }
@@ -140,7 +143,7 @@ fn a_cut_download_is_told_and_nothing_kept() {
 fn a_server_in_trouble_is_told() {
     for status in [404, 500, 503] {
         let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
-        sandbox.devsh(&["lock"]).success();
+        sandbox.devsh(&["lock", "--trust"]).success();
         for path in wheels(&server) {
             server.fault(&path, Fault::Status(status));
         }
@@ -154,7 +157,7 @@ fn a_server_in_trouble_is_told() {
 fn an_unreachable_source_is_named() {
     // Port 9 of the loopback, where nobody answers.
     let sandbox = Sandbox::new().manifest("[tools]\nruff = \"0.12\"\n");
-    let outcome = sandbox.devsh(&["lock"]).code(1);
+    let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
     outcome.error(&["error: cannot reach `127.0.0.1", "hint: "]);
     assert!(!sandbox.project().join("devshell.lock").exists());
 }
@@ -163,7 +166,7 @@ fn an_unreachable_source_is_named() {
 fn offline_says_what_it_would_have_needed() {
     let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
     sandbox
-        .devsh(&["lock", "--offline"])
+        .devsh(&["lock", "--trust", "--offline"])
         .code(1)
         .error(&["offline", "ruff"]);
     assert_eq!(server.requests(), [""; 0]);

@@ -33,7 +33,7 @@ fn difference<'a>(left: &'a str, right: &'a str) -> Vec<&'a str> {
 #[test]
 fn locking_again_gives_the_same_bytes() {
     let (sandbox, _server) = prepared();
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let first = lockfile(&sandbox);
     for part in [
         "0.12.4",
@@ -47,18 +47,18 @@ fn locking_again_gives_the_same_bytes() {
         assert!(first.contains(part), "{part} is missing:\n{first}");
     }
     let before = Tree::of(sandbox.project());
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     Tree::of(sandbox.project()).assert_unchanged_since(&before);
 
     fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     assert_eq!(lockfile(&sandbox), first);
 }
 
 #[test]
 fn a_lockfile_holds_nothing_of_the_machine() {
     let (sandbox, _server) = prepared();
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let text = lockfile(&sandbox);
     let home = sandbox.home();
     assert!(!text.contains(home.to_str().unwrap()), "{text}");
@@ -72,18 +72,20 @@ fn a_lockfile_holds_nothing_of_the_machine() {
 #[test]
 fn what_is_locked_stays_until_it_is_asked_for() {
     let (sandbox, server) = prepared();
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let first = lockfile(&sandbox);
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.12.9", "0.13.0"]);
     serve_tool(&server, "uv", &["0.10.0", "0.11.0"]);
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     assert_eq!(
         lockfile(&sandbox),
         first,
         "newer versions are not taken by themselves"
     );
 
-    sandbox.devsh(&["lock", "--upgrade", "ruff"]).success();
+    sandbox
+        .devsh(&["lock", "--trust", "--upgrade", "ruff"])
+        .success();
     let second = lockfile(&sandbox);
     assert!(
         second.contains("0.12.9") && second.contains("0.10.0"),
@@ -95,20 +97,20 @@ fn what_is_locked_stays_until_it_is_asked_for() {
         "{changed:#?}"
     );
 
-    sandbox.devsh(&["lock", "--upgrade"]).success();
+    sandbox.devsh(&["lock", "--trust", "--upgrade"]).success();
     assert!(lockfile(&sandbox).contains("0.11.0"));
 }
 
 #[test]
 fn one_change_of_the_manifest_is_one_change_of_the_lockfile() {
     let (sandbox, _server) = prepared();
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let first = lockfile(&sandbox);
     sandbox.write(
         "devshell.toml",
         MANIFEST.replace("ruff = \"0.12\"", "ruff = \"0.13\""),
     );
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let second = lockfile(&sandbox);
     assert!(
         second.contains("0.13.0") && !second.contains("0.12.4"),
@@ -122,7 +124,7 @@ fn one_change_of_the_manifest_is_one_change_of_the_lockfile() {
         "{changed:#?}"
     );
     sandbox.write("devshell.toml", MANIFEST);
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     assert_eq!(
         lockfile(&sandbox),
         first,
@@ -135,20 +137,20 @@ fn check_tells_and_writes_nothing() {
     let (sandbox, _server) = prepared();
     let before = Tree::of(sandbox.project());
     sandbox
-        .devsh(&["lock", "--check"])
+        .devsh(&["lock", "--trust", "--check"])
         .code(1)
         .error(&["devshell.lock", "`devsh lock`"]);
     Tree::of(sandbox.project()).assert_unchanged_since(&before);
 
-    sandbox.devsh(&["lock"]).success();
-    sandbox.devsh(&["lock", "--check"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.devsh(&["lock", "--trust", "--check"]).success();
     sandbox.write("devshell.toml", MANIFEST.replace("0.12", "0.13"));
     let before = Tree::of(sandbox.project());
     sandbox
-        .devsh(&["lock", "--check"])
+        .devsh(&["lock", "--trust", "--check"])
         .code(1)
         .error(&["`ruff`"]);
-    sandbox.devsh(&["lock", "--locked"]).code(1);
+    sandbox.devsh(&["lock", "--trust", "--locked"]).code(1);
     sandbox
         .devsh(&["run", "--locked", "--trust", "--", "true"])
         .code(125)
@@ -159,7 +161,7 @@ fn check_tells_and_writes_nothing() {
 #[test]
 fn a_lockfile_that_was_tampered_with_is_refused() {
     let (sandbox, _server) = prepared();
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let good = lockfile(&sandbox);
     let (half, _) = good.split_at(good.len() / 2);
     for bad in [

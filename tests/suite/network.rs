@@ -63,7 +63,7 @@ fn ruff_and_uv_come_from_the_index() {
         return;
     }
     let sandbox = open().manifest("[tools]\nruff = \"0.12.3\"\nuv = \"0.9\"\n");
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let run = ["run", "--locked", "--trust", "--", "ruff", "--version"];
     assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
     let before = Tree::of(sandbox.root());

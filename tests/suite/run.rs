@@ -164,7 +164,7 @@ fn the_second_locked_run_asks_nobody_and_writes_nothing() {
         .env("CI", "true")
         .config("tools-from = \"managed\"\n")
         .manifest("[tools]\nruff = \"0.12\"\n");
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     let run = ["run", "--locked", "--trust", "--", "ruff", "--version"];
     let outcome = sandbox.devsh(&run).success();
     assert_eq!(outcome.stdout, "ruff 0.12.4\n");

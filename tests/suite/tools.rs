@@ -21,7 +21,7 @@ fn locked(sandbox: Sandbox) -> (Sandbox, Server) {
         .manifest(MANIFEST);
     sandbox.program("ruff", "#!/bin/sh\necho 'ruff of the host'\n");
     sandbox.program("python", "#!/bin/sh\necho 'python of the host'\n");
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     cpython::adopt(&sandbox, "3.11.7", &python);
     (sandbox, server)
 }
@@ -153,7 +153,7 @@ fn a_repackaged_interpreter_runs_from_the_store() {
         .served_by(&server)
         .config("tools-from = \"managed\"\n")
         .manifest(&format!("[tools]\npython = \"{version}\"\n"));
-    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--trust"]).success();
     cpython::adopt(&sandbox, &version, &archive);
     let script = "import sys, ssl, sqlite3, zlib; print(sys.version.split()[0]); print(sys.prefix); \
                   print([line for line in open('/proc/self/maps') if 'libpython' in line][0])";

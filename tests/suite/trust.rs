@@ -26,7 +26,7 @@ fn before_allow_nothing_is_executed_fetched_or_exported() {
         &["status", "--json"],
         &["sync"],
         &["run", "--", "touch", "executed"],
-        &["enter", "bash"],
+        &["enter", "dev"],
         &["hook", "bash"],
         &["deny"],
     ];
@@ -46,7 +46,7 @@ fn before_allow_nothing_is_executed_fetched_or_exported() {
 #[test]
 fn commands_that_need_trust_end_with_their_own_code() {
     let (sandbox, _server) = prepared();
-    for command in [&["run", "--", "true"][..], &["sync"], &["enter", "bash"]] {
+    for command in [&["run", "--", "true"][..], &["sync"], &["enter", "dev"]] {
         sandbox
             .devsh(command)
             .code(3)
