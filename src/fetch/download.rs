@@ -6,7 +6,6 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -65,7 +64,7 @@ impl Client {
     ) -> Result<Download, Error> {
         fsx::create_private_dir(directory)?;
         let path = directory.join(format!("{}.partial", expected.sha256));
-        let file = lock_partial(&path)?;
+        let file = fsx::lock(&path)?;
         let mut partial = Partial {
             file,
             path: &path,
@@ -265,23 +264,6 @@ impl Partial<'_> {
 
     fn received(&self) -> Sha256 {
         Sha256::from_bytes(self.digest.clone().finalize().into())
-    }
-}
-
-/// Opens the partial file and waits until no other process has it.
-fn lock_partial(path: &Path) -> Result<File, Error> {
-    loop {
-        let file = fsx::open_lock(path)?;
-        file.lock().map_err(fsx::at("lock", path))?;
-        // Whoever had it before may have removed it: then this is a file without a name.
-        let same = |there: std::fs::Metadata, here: std::fs::Metadata| {
-            (there.dev(), there.ino()) == (here.dev(), here.ino())
-        };
-        if let (Ok(there), Ok(here)) = (std::fs::metadata(path), file.metadata())
-            && same(there, here)
-        {
-            return Ok(file);
-        }
     }
 }
 
