@@ -1,1 +1,3 @@
-//! What the sources offer: versions and their artifacts, in memory.
+//! Where versions and artifacts come from; `host` is what the machine has.
+
+pub mod host;
