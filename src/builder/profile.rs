@@ -78,31 +78,50 @@ pub(super) fn build(
     fsx::create_private_dir(&envs)?;
     let _lock = fsx::lock(&envs.join(".lock"))?;
     let (programs, conflicts) = programs(&served, python)?;
-    let temporary = envs.join(".building");
-    store::remove_tree(&temporary)?;
-    let bin = temporary.join("bin");
-    fs::create_dir_all(&bin).map_err(fsx::at("create", &bin))?;
-    for (name, (_, target)) in &programs {
-        link(target, &bin.join(name))?;
+    let profile = envs.join(name.as_str());
+    let realised = realised(id, profile, served, (python, conflicts));
+    // One that is as it should be may be in use: it is left alone.
+    if record::read(&realised.profile).as_ref() != Some(&realised) {
+        let temporary = envs.join(".building");
+        store::remove_tree(&temporary)?;
+        link_programs(&temporary, &programs)?;
+        if let Some(python) = python {
+            virtual_environment(&temporary, python)?;
+        }
+        record::write(&temporary, &realised)?;
+        publish(&temporary, &realised.profile)?;
     }
-    if let Some(python) = python {
-        virtual_environment(&temporary, python)?;
-    }
-    let realised = realised(id, envs.join(name.as_str()), served, (python, conflicts));
-    record::write(&temporary, &realised)?;
-    publish(&temporary, &realised.profile)?;
     if !realised.is_managed() {
         let wanted = Name::new(
             &EnvironmentId::wanted(request, request.build_project),
             request,
         );
-        let pointer = envs.join(host_pointer(&wanted));
-        let aside = envs.join(".pointer");
-        store::remove_tree(&aside)?;
-        link(Path::new(name.as_str()), &aside)?;
-        fs::rename(&aside, &pointer).map_err(fsx::at("write", &pointer))?;
+        point(&envs, &host_pointer(&wanted), &name)?;
     }
     Ok(realised)
+}
+
+fn link_programs(profile: &Path, programs: &Programs) -> Result<(), Error> {
+    let bin = profile.join("bin");
+    fs::create_dir_all(&bin).map_err(fsx::at("create", &bin))?;
+    for (name, (_, target)) in programs {
+        link(target, &bin.join(name))?;
+    }
+    Ok(())
+}
+
+/// Makes or replaces the link `pointer` to a profile.
+fn point(envs: &Path, pointer: &str, name: &Name) -> Result<(), Error> {
+    let (pointer, aside) = (envs.join(pointer), envs.join(".pointer"));
+    match fs::remove_file(&aside) {
+        Err(error) if !fsx::is_absent(&error) => {
+            return Err(fsx::at("remove", &aside)(error).into());
+        }
+        _ => {}
+    }
+    link(Path::new(name.as_str()), &aside)?;
+    fs::rename(&aside, &pointer).map_err(fsx::at("write", &pointer))?;
+    Ok(())
 }
 
 fn realised(
@@ -247,7 +266,16 @@ fn virtual_environment(profile: &Path, python: &PythonEnvironment) -> Result<(),
     let minor = format!("python{}", minor(&python.version));
     for name in ["python", "python3", &minor] {
         let place = bin.join(name);
-        store::remove_tree(&place)?;
+        // The tool's own link is there already.
+        fs::remove_file(&place)
+            .or_else(|error| {
+                if fsx::is_absent(&error) {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            })
+            .map_err(fsx::at("remove", &place))?;
         link(&python.interpreter, &place)?;
     }
     let libraries = python.directory.join("lib");
