@@ -121,8 +121,13 @@ pub struct RealisedTool {
 pub enum ToolOrigin {
     /// In the store, in this directory.
     Store(PathBuf),
-    /// On the machine: its main program.
-    Host(PathBuf),
+    /// On the machine.
+    Host {
+        /// Its main program.
+        program: PathBuf,
+        /// Tells whether the program is still the one that was asked for its version.
+        seal: String,
+    },
 }
 
 /// Something to tell of a dev shell that works.
@@ -282,7 +287,7 @@ impl Request<'_> {
                 .iter()
                 .zip(&realised.tools)
                 .all(|(wanted, have)| {
-                    let host = matches!(have.origin, ToolOrigin::Host(_));
+                    let host = matches!(have.origin, ToolOrigin::Host { .. });
                     let same = wanted
                         .locked
                         .is_some_and(|locked| locked.version == have.version);
@@ -291,8 +296,20 @@ impl Request<'_> {
                         ToolsFrom::Host => host,
                         ToolsFrom::Auto => true,
                     };
-                    wanted.tool == &have.tool && policy && (same || (host && !self.locked))
+                    let served = host && !self.locked && wanted.admits(&have.version);
+                    wanted.tool == &have.tool && policy && (same || served)
                 })
+    }
+}
+
+impl Wanted<'_> {
+    /// Returns whether the manifest is content with `version`, locked or not.
+    fn admits(&self, version: &Version) -> bool {
+        let requirement = &self.request.requirement.value;
+        // A channel names versions that only its server knows; all that can be said is that they are stable.
+        let stable = requirement.channel().is_none() || !version.is_prerelease();
+        let mut floors = self.request.floors.iter();
+        stable && requirement.admits(version) && floors.all(|floor| floor.value.admits(version))
     }
 }
 
@@ -315,7 +332,7 @@ impl Realised {
             && self.objects.iter().all(|object| object.is_dir())
             && self.tools.iter().all(|tool| match &tool.origin {
                 ToolOrigin::Store(_) => true,
-                ToolOrigin::Host(program) => program.exists(),
+                ToolOrigin::Host { program, seal } => serve::seal(program) == *seal,
             })
     }
 }

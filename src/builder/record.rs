@@ -61,6 +61,8 @@ struct SavedTool {
     store: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -153,22 +155,26 @@ fn load_change(saved: SavedKind) -> Change {
 }
 
 fn save_tool(tool: &RealisedTool) -> SavedTool {
-    let (store, host) = match &tool.origin {
-        ToolOrigin::Store(path) => (Some(text(path)), None),
-        ToolOrigin::Host(path) => (None, Some(text(path))),
+    let (store, host, seal) = match &tool.origin {
+        ToolOrigin::Store(path) => (Some(text(path)), None, None),
+        ToolOrigin::Host { program, seal } => (None, Some(text(program)), Some(seal.clone())),
     };
     SavedTool {
         tool: tool.tool.to_string(),
         version: tool.version.to_string(),
         store,
         host,
+        seal,
     }
 }
 
 fn load_tool(saved: &SavedTool) -> Option<RealisedTool> {
-    let origin = match (&saved.store, &saved.host) {
-        (Some(store), None) => ToolOrigin::Store(path(store)),
-        (None, Some(host)) => ToolOrigin::Host(path(host)),
+    let origin = match (&saved.store, &saved.host, &saved.seal) {
+        (Some(store), None, None) => ToolOrigin::Store(path(store)),
+        (None, Some(host), Some(seal)) => ToolOrigin::Host {
+            program: path(host),
+            seal: seal.clone(),
+        },
         _ => return None,
     };
     Some(RealisedTool {

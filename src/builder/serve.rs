@@ -1,10 +1,14 @@
 //! Decides for each tool what serves: its artifact, or what the machine has.
 
-use std::{path::PathBuf, thread};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
 use super::{Builder, Error, Notice, Request, ToolOrigin, Unavailable, Wanted};
 use crate::{
     config::ToolsFrom,
+    fsx,
     index::host::{self, HostTool, Search},
     lock::{LockKey, LockedPackage},
     package::{Source, Tool, Version},
@@ -41,7 +45,11 @@ impl Served {
             From::Object(directory) => ToolOrigin::Store(directory.clone()),
             From::Host(programs) => {
                 let main = programs.first().map(|(_, path)| path.clone());
-                ToolOrigin::Host(main.unwrap_or_default())
+                let program = main.unwrap_or_default();
+                ToolOrigin::Host {
+                    seal: seal(&program),
+                    program,
+                }
             }
         }
     }
@@ -187,6 +195,14 @@ impl Builder<'_> {
     }
 }
 
+/// Returns what changes when a program is replaced; empty when it is gone.
+pub(super) fn seal(program: &Path) -> String {
+    let stamp = fsx::Stamp::of(program);
+    stamp.map_or_else(String::new, |stamp| {
+        format!("{}:{}.{:09}", stamp.size, stamp.mtime.0, stamp.mtime.1)
+    })
+}
+
 /// Chooses the locked version, else the newest that the manifest admits.
 fn choose<'a>(
     request: &Request<'_>,
@@ -200,14 +216,9 @@ fn choose<'a>(
     if locked.is_some() || request.locked {
         return locked;
     }
-    let asked = &wanted.request;
-    let channel = asked.requirement.value.channel().is_some();
     found
         .iter()
-        // A channel names a list of versions that only its server knows; stable ones are all in `stable`.
-        .filter(|tool| !channel || !tool.version.is_prerelease())
-        .filter(|tool| asked.requirement.value.admits(&tool.version))
-        .filter(|tool| asked.floors.iter().all(|floor| floor.value.admits(&tool.version)))
+        .filter(|tool| wanted.admits(&tool.version))
         .max_by(|one, other| one.version.cmp(&other.version))
 }
 

@@ -128,6 +128,12 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     assert!(find(sandbox.data(), &only).is_some());
     assert_eq!(sandbox.builder().realise(&only).unwrap().id, served.id);
 
+    sandbox.host("ruff", "echo a newer ruff 0.12.10");
+    assert_eq!(
+        find(sandbox.data(), &auto),
+        None,
+        "the program was replaced"
+    );
     sandbox.host("ruff", "echo ruff 0.11.0");
     fs::remove_dir_all(sandbox.data()).unwrap();
     let error = sandbox.builder().realise(&auto).unwrap_err();
@@ -281,7 +287,10 @@ fn records_keep_every_path() {
         tools: vec![RealisedTool {
             tool: "ruff".parse().unwrap(),
             version: "0.12.4".parse().unwrap(),
-            origin: ToolOrigin::Host(odd.clone().into()),
+            origin: ToolOrigin::Host {
+                program: odd.clone().into(),
+                seal: "1:2.3".to_owned(),
+            },
         }],
         objects: vec![odd.into()],
         notices: Vec::new(),

@@ -115,7 +115,8 @@ fn extension_headers_are_bounded_and_understood() {
     let long = format!("python/{}", "long/".repeat(30));
     let record = |key: &str, value: &str| {
         let rest = format!(" {key}={value}\n");
-        let length = (1..4096).find(|length: &usize| length.to_string().len() + rest.len() == *length);
+        let length =
+            (1..4096).find(|length: &usize| length.to_string().len() + rest.len() == *length);
         format!("{}{rest}", length.unwrap())
     };
     let named = |data: &str| {
