@@ -198,7 +198,9 @@ fn last_lines(output: &[u8]) -> Vec<String> {
         .map(str::trim_end)
         .filter(|line| !line.is_empty())
         .collect();
-    let start = lines.len().saturating_sub(LINES);
+    // What comes before the error is only progress.
+    let error = lines.iter().position(|line| line.starts_with("error"));
+    let start = error.unwrap_or(0).max(lines.len().saturating_sub(LINES));
     lines[start..]
         .iter()
         .map(|line| (*line).to_owned())

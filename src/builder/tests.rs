@@ -192,7 +192,7 @@ fn a_program_of_two_tools_is_the_first_one_s() {
 const UV: &str = r#"#!/bin/sh
 printf '%s\n' "$*" >> "$HOME/calls"
 [ -z "$VIRTUAL_ENV" ] || exit 9
-[ -e uv.lock ] || { echo 'error: no lockfile' >&2; exit 2; }
+[ -e uv.lock ] || { echo 'Using Python' >&2; echo 'error: no lockfile' >&2; exit 2; }
 mkdir -p "$UV_PROJECT_ENVIRONMENT/bin" "$UV_PROJECT_ENVIRONMENT/lib/python3.12/site-packages"
 for name in pytest python activate; do
   printf '#!/bin/sh\n' > "$UV_PROJECT_ENVIRONMENT/bin/$name"
