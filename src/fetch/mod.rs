@@ -310,7 +310,8 @@ fn broken(url: &Url, error: &std::io::Error) -> Error {
 
 /// Tells a certificate that nobody here trusts from every other reason.
 fn unreachable(url: &Url, error: &ureq::Error) -> Error {
-    let reason = one_line(&error.to_string());
+    let text = one_line(&error.to_string());
+    let reason = text.strip_prefix("io: ").unwrap_or(&text).to_owned();
     // The TLS library's own error type is no dependency of devsh; its text names the kind.
     let untrusted = ["invalid peer certificate", "UnknownIssuer", "certificate"]
         .iter()

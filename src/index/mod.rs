@@ -4,6 +4,7 @@
 //! `measure` adds sizes to what was chosen. Invariant: choosing looks at the `Index` alone, and artifacts
 //! in it have public addresses.
 
+pub mod host;
 mod pages;
 pub mod pypi;
 pub mod python;

@@ -265,9 +265,10 @@ impl Store {
                         .is_err()
                         || failed
                     {
-                        break;
+                        return;
                     }
                 }
+                meter.phase("unpacking");
             });
             layout::build(object, receiver.into_iter(), tree, &place)
         })?;

@@ -1,5 +1,7 @@
 //! Objects from small archives made in memory, good and hostile.
 
+mod zips;
+
 use tar::EntryType;
 
 use super::{fixtures::*, *};

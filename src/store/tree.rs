@@ -24,6 +24,9 @@ const ENTRIES: usize = 300_000;
 /// Deepest path.
 const DEPTH: usize = 64;
 
+/// First modification time that is not kept, in seconds: the year 2106.
+const LATEST: u64 = 1 << 32;
+
 /// A tree that grows below a private directory.
 pub(super) struct Tree {
     root: PathBuf,
@@ -265,7 +268,12 @@ fn checked(path: &str) -> Result<&str, Error> {
 
 /// Gives a file its final mode and time.
 fn seal(file: &File, placed: Placed) -> std::io::Result<()> {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(placed.mtime.unwrap_or(1));
+    // An archive may claim a time that no clock can show.
+    let seconds = placed
+        .mtime
+        .filter(|seconds| *seconds < LATEST)
+        .unwrap_or(1);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     file.set_modified(time)?;
     let mode = if placed.executable { 0o555 } else { 0o444 };
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;

@@ -1,0 +1,315 @@
+//! The profile: a directory whose `bin` links every program of a dev shell, so `PATH` gains one entry.
+//!
+//! With a Python environment the profile is itself a virtual environment that shares the other one's
+//! packages: a link to an interpreter inside an environment would lose the environment.
+//!
+//! Invariant: a profile is whole or absent; it is made aside and renamed.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Error, Notice, Realised, RealisedTool, Request, ToolOrigin,
+    identity::EnvironmentId,
+    python::PythonEnvironment,
+    record,
+    serve::{From, Served},
+};
+use crate::{
+    env::{Change, VarName},
+    fsx,
+    package::{Source, Tool, Version},
+    store, vars,
+};
+
+/// The name of a profile's directory: the environment id, and the checkout where paths of it matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name(String);
+
+impl Name {
+    /// Returns the name for an id.
+    pub(super) fn new(id: &EnvironmentId, request: &Request<'_>) -> Self {
+        Self(match request.python {
+            Some(_) => format!("{id}-{}", checkout(request.root, 8)),
+            None => id.to_string(),
+        })
+    }
+
+    /// Returns the name as text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Returns the directory that holds the profiles.
+pub(super) fn directory(data: &Path) -> PathBuf {
+    data.join("envs")
+}
+
+/// Returns the name of the link to what host tools serve for a wanted profile.
+pub(super) fn host_pointer(wanted: &Name) -> String {
+    format!("{}.host", wanted.as_str())
+}
+
+/// Returns the first `length` hexadecimal digits of the digest of a checkout's path.
+pub(super) fn checkout(root: &Path, length: usize) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let digest = blake3::hash(root.as_os_str().as_bytes()).to_hex();
+    digest[..length].to_owned()
+}
+
+/// Programs by name, each with the tool it is of and where it leads.
+type Programs = BTreeMap<String, (Option<Tool>, PathBuf)>;
+
+/// Builds and publishes the profile of what serves.
+pub(super) fn build(
+    data: &Path,
+    request: &Request<'_>,
+    served: Vec<Served>,
+    python: Option<&PythonEnvironment>,
+) -> Result<Realised, Error> {
+    let id = EnvironmentId::served(request, &served);
+    let name = Name::new(&id, request);
+    let envs = directory(data);
+    fsx::create_private_dir(&envs)?;
+    let _lock = fsx::lock(&envs.join(".lock"))?;
+    let (programs, conflicts) = programs(&served, python)?;
+    let profile = envs.join(name.as_str());
+    let realised = realised(id, profile, served, (python, conflicts));
+    // One that is as it should be may be in use: it is left alone.
+    if record::read(&realised.profile).as_ref() != Some(&realised) {
+        let temporary = envs.join(".building");
+        store::remove_tree(&temporary)?;
+        link_programs(&temporary, &programs)?;
+        if let Some(python) = python {
+            virtual_environment(&temporary, python)?;
+        }
+        record::write(&temporary, &realised)?;
+        publish(&temporary, &realised.profile)?;
+    }
+    if !realised.is_managed() {
+        let wanted = Name::new(
+            &EnvironmentId::wanted(request, request.build_project),
+            request,
+        );
+        point(&envs, &host_pointer(&wanted), &name)?;
+    }
+    Ok(realised)
+}
+
+fn link_programs(profile: &Path, programs: &Programs) -> Result<(), Error> {
+    let bin = profile.join("bin");
+    fs::create_dir_all(&bin).map_err(fsx::at("create", &bin))?;
+    for (name, (_, target)) in programs {
+        link(target, &bin.join(name))?;
+    }
+    Ok(())
+}
+
+/// Makes or replaces the link `pointer` to a profile.
+fn point(envs: &Path, pointer: &str, name: &Name) -> Result<(), Error> {
+    let (pointer, aside) = (envs.join(pointer), envs.join(".pointer"));
+    match fs::remove_file(&aside) {
+        Err(error) if !fsx::is_absent(&error) => {
+            return Err(fsx::at("remove", &aside)(error).into());
+        }
+        _ => {}
+    }
+    link(Path::new(name.as_str()), &aside)?;
+    fs::rename(&aside, &pointer).map_err(fsx::at("write", &pointer))?;
+    Ok(())
+}
+
+fn realised(
+    id: EnvironmentId,
+    profile: PathBuf,
+    served: Vec<Served>,
+    (python, conflicts): (Option<&PythonEnvironment>, Vec<Notice>),
+) -> Realised {
+    let (mut tools, mut objects, mut notices) = (Vec::new(), Vec::new(), Vec::new());
+    for one in served {
+        let origin = one.origin();
+        if let ToolOrigin::Store(object) = &origin {
+            objects.push(object.clone());
+        }
+        notices.extend(one.notice);
+        tools.push(RealisedTool {
+            tool: one.tool,
+            version: one.version,
+            origin,
+        });
+    }
+    notices.extend(conflicts);
+    objects.sort();
+    objects.dedup();
+    let names = [vars::VIRTUAL_ENV, vars::UV_PROJECT_ENVIRONMENT];
+    let env = python.into_iter().flat_map(|python| {
+        let change = Change::Set(python.directory.clone().into_os_string());
+        let checked = names.iter().filter_map(|name| name.parse::<VarName>().ok());
+        checked.map(move |name| (name, change.clone()))
+    });
+    Realised {
+        env: env.collect(),
+        id,
+        profile,
+        tools,
+        objects,
+        notices,
+    }
+}
+
+/// Collects the programs of all tools; of two with the same name the one of the earlier tool is used.
+fn programs(
+    served: &[Served],
+    python: Option<&PythonEnvironment>,
+) -> Result<(Programs, Vec<Notice>), Error> {
+    let (mut programs, mut conflicts) = (Programs::new(), Vec::new());
+    for one in served {
+        for (name, path) in one.programs()? {
+            match programs.get(&name) {
+                Some((Some(used), _)) => conflicts.push(Notice::Conflict {
+                    program: name,
+                    used: used.clone(),
+                    hidden: one.tool.clone(),
+                }),
+                _ => {
+                    programs.insert(name, (Some(one.tool.clone()), path));
+                }
+            }
+        }
+    }
+    if let Some(python) = python {
+        // The dev shell's own tools come before the scripts of its packages.
+        for (name, path) in executables(&python.directory.join("bin"))? {
+            if !is_interpreter(&name) && !name.to_lowercase().starts_with("activate") {
+                programs.entry(name).or_insert((None, path));
+            }
+        }
+    }
+    Ok((programs, conflicts))
+}
+
+impl Served {
+    /// Returns the programs that a dev shell gets of this tool.
+    fn programs(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        match &self.from {
+            From::Object(directory) => {
+                let mut all = executables(&directory.join("bin"))?;
+                if self.tool.source == Source::Python {
+                    // `pip` here would change the store.
+                    all.retain(|(name, _)| !name.starts_with("pip"));
+                }
+                Ok(all)
+            }
+            From::Host(programs) if self.tool.source == Source::Python => {
+                let path = programs.first().map(|(_, path)| path.clone());
+                let path = path.unwrap_or_default();
+                let minor = format!("python{}", minor(&self.version));
+                let names = ["python".to_owned(), "python3".to_owned(), minor];
+                Ok(names.into_iter().map(|name| (name, path.clone())).collect())
+            }
+            From::Host(programs) => Ok(programs.clone()),
+        }
+    }
+}
+
+/// Returns every executable file of a directory, sorted.
+fn executables(directory: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(fsx::at("read", directory))? {
+        let entry = entry.map_err(fsx::at("read", directory))?;
+        let executable = fs::metadata(entry.path())
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+        if let (true, Ok(name)) = (executable, entry.file_name().into_string()) {
+            found.push((name, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_interpreter(name: &str) -> bool {
+    name.strip_prefix("python").is_some_and(|rest| {
+        rest.bytes()
+            .all(|byte| byte.is_ascii_digit() || b".t".contains(&byte))
+    })
+}
+
+/// Returns `3.12` of `3.12.4`.
+fn minor(version: &Version) -> String {
+    let numbers: Vec<_> = version
+        .release()
+        .iter()
+        .take(2)
+        .map(u64::to_string)
+        .collect();
+    numbers.join(".")
+}
+
+/// Makes the profile a virtual environment with the packages of `python`.
+fn virtual_environment(profile: &Path, python: &PythonEnvironment) -> Result<(), Error> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = python.interpreter.parent().unwrap_or(Path::new("/"));
+    let mut settings = b"home = ".to_vec();
+    settings.extend_from_slice(home.as_os_str().as_bytes());
+    let rest = format!(
+        "\ninclude-system-site-packages = false\nversion = {}\n",
+        python.version
+    );
+    settings.extend_from_slice(rest.as_bytes());
+    fsx::write_atomic(&profile.join("pyvenv.cfg"), &settings)?;
+    let bin = profile.join("bin");
+    let minor = format!("python{}", minor(&python.version));
+    for name in ["python", "python3", &minor] {
+        let place = bin.join(name);
+        // The tool's own link is there already.
+        fs::remove_file(&place)
+            .or_else(|error| {
+                if fsx::is_absent(&error) {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            })
+            .map_err(fsx::at("remove", &place))?;
+        link(&python.interpreter, &place)?;
+    }
+    let libraries = python.directory.join("lib");
+    for entry in fs::read_dir(&libraries).map_err(fsx::at("read", &libraries))? {
+        let entry = entry.map_err(fsx::at("read", &libraries))?;
+        let packages = entry.path().join("site-packages");
+        if packages.is_dir() {
+            let place = profile.join("lib").join(entry.file_name());
+            fs::create_dir_all(&place).map_err(fsx::at("create", &place))?;
+            link(&packages, &place.join("site-packages"))?;
+        }
+    }
+    Ok(())
+}
+
+fn link(target: &Path, place: &Path) -> Result<(), fsx::Error> {
+    symlink(target, place).map_err(fsx::at("link", place))
+}
+
+/// Gives the finished profile its name; one that is there under it is replaced.
+fn publish(temporary: &Path, place: &Path) -> Result<(), Error> {
+    fsx::sync_dir(&temporary.join("bin"))?;
+    fsx::sync_dir(temporary)?;
+    if place.exists() {
+        let aside = place.with_file_name(".replaced");
+        store::remove_tree(&aside)?;
+        fs::rename(place, &aside).map_err(fsx::at("replace", place))?;
+        fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
+        store::remove_tree(&aside)?;
+    } else {
+        fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
+    }
+    if let Some(parent) = place.parent() {
+        fsx::sync_dir(parent)?;
+    }
+    Ok(())
+}

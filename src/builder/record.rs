@@ -1,0 +1,254 @@
+//! `realised.json`: what a profile is, so that it is found without looking at anything else.
+//!
+//! Paths need not be UTF-8: bytes that are not, and `%`, are written as `%` and two digits.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
+use serde::{Deserialize, Serialize};
+
+use super::{Notice, Realised, RealisedTool, ToolOrigin};
+use crate::{env::Change, fsx};
+
+/// The file inside the profile.
+const FILE: &str = "realised.json";
+/// Counts changes in the form of the file.
+const FORMAT: u32 = 1;
+/// Longest accepted file, in bytes.
+const LIMIT: u64 = 4 << 20;
+/// What is escaped besides bytes beyond ASCII.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    format: u32,
+    id: String,
+    profile: String,
+    env: Vec<SavedChange>,
+    tools: Vec<SavedTool>,
+    objects: Vec<String>,
+    notices: Vec<SavedNotice>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedChange {
+    name: String,
+    #[serde(flatten)]
+    change: SavedKind,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SavedKind {
+    Set(String),
+    Default(String),
+    Unset(bool),
+    Extend {
+        before: Vec<String>,
+        after: Vec<String>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedTool {
+    tool: String,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+enum SavedNotice {
+    HostServes {
+        tool: String,
+        wanted: Option<String>,
+        found: String,
+        program: String,
+        reason: String,
+    },
+    Conflict {
+        program: String,
+        used: String,
+        hidden: String,
+    },
+}
+
+/// Writes the record into a profile that is being made.
+pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Error> {
+    let path = directory.join(FILE);
+    let saved = Saved {
+        format: FORMAT,
+        id: realised.id.to_string(),
+        profile: text(&realised.profile),
+        env: realised.env.iter().map(save_change).collect(),
+        tools: realised.tools.iter().map(save_tool).collect(),
+        objects: realised.objects.iter().map(text).collect(),
+        notices: realised.notices.iter().map(save_notice).collect(),
+    };
+    let mut bytes =
+        serde_json::to_vec_pretty(&saved).map_err(|error| fsx::at("write", &path)(error.into()))?;
+    bytes.push(b'\n');
+    fsx::write_atomic(&path, &bytes)
+}
+
+/// Reads the record of a profile; nothing when there is none that this devsh understands.
+pub(super) fn read(directory: &Path) -> Option<Realised> {
+    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT).ok()??;
+    let saved: Saved = serde_json::from_slice(&bytes).ok()?;
+    if saved.format != FORMAT {
+        return None;
+    }
+    Some(Realised {
+        id: saved.id.parse().ok()?,
+        profile: path(&saved.profile),
+        env: saved
+            .env
+            .into_iter()
+            .map(|saved| Some((saved.name.parse().ok()?, load_change(saved.change))))
+            .collect::<Option<_>>()?,
+        tools: saved.tools.iter().map(load_tool).collect::<Option<_>>()?,
+        objects: saved.objects.iter().map(|saved| path(saved)).collect(),
+        notices: saved
+            .notices
+            .into_iter()
+            .map(load_notice)
+            .collect::<Option<_>>()?,
+    })
+}
+
+fn save_change((name, change): &(crate::env::VarName, Change)) -> SavedChange {
+    let all = |entries: &[OsString]| entries.iter().map(text).collect();
+    SavedChange {
+        name: name.to_string(),
+        change: match change {
+            Change::Set(value) => SavedKind::Set(text(value)),
+            Change::Default(value) => SavedKind::Default(text(value)),
+            Change::Unset => SavedKind::Unset(true),
+            Change::Extend { before, after } => SavedKind::Extend {
+                before: all(before),
+                after: all(after),
+            },
+        },
+    }
+}
+
+fn load_change(saved: SavedKind) -> Change {
+    let all = |entries: Vec<String>| entries.iter().map(|entry| os(entry)).collect();
+    match saved {
+        SavedKind::Set(value) => Change::Set(os(&value)),
+        SavedKind::Default(value) => Change::Default(os(&value)),
+        SavedKind::Unset(_) => Change::Unset,
+        SavedKind::Extend { before, after } => Change::Extend {
+            before: all(before),
+            after: all(after),
+        },
+    }
+}
+
+fn save_tool(tool: &RealisedTool) -> SavedTool {
+    let (store, host, seal) = match &tool.origin {
+        ToolOrigin::Store(path) => (Some(text(path)), None, None),
+        ToolOrigin::Host { program, seal } => (None, Some(text(program)), Some(seal.clone())),
+    };
+    SavedTool {
+        tool: tool.tool.to_string(),
+        version: tool.version.to_string(),
+        store,
+        host,
+        seal,
+    }
+}
+
+fn load_tool(saved: &SavedTool) -> Option<RealisedTool> {
+    let origin = match (&saved.store, &saved.host, &saved.seal) {
+        (Some(store), None, None) => ToolOrigin::Store(path(store)),
+        (None, Some(host), Some(seal)) => ToolOrigin::Host {
+            program: path(host),
+            seal: seal.clone(),
+        },
+        _ => return None,
+    };
+    Some(RealisedTool {
+        tool: saved.tool.parse().ok()?,
+        version: saved.version.parse().ok()?,
+        origin,
+    })
+}
+
+fn save_notice(notice: &Notice) -> SavedNotice {
+    match notice {
+        Notice::HostServes {
+            tool,
+            wanted,
+            found,
+            program,
+            reason,
+        } => SavedNotice::HostServes {
+            tool: tool.to_string(),
+            wanted: wanted.as_ref().map(ToString::to_string),
+            found: found.to_string(),
+            program: text(program),
+            reason: reason.clone(),
+        },
+        Notice::Conflict {
+            program,
+            used,
+            hidden,
+        } => SavedNotice::Conflict {
+            program: program.clone(),
+            used: used.to_string(),
+            hidden: hidden.to_string(),
+        },
+    }
+}
+
+fn load_notice(saved: SavedNotice) -> Option<Notice> {
+    Some(match saved {
+        SavedNotice::HostServes {
+            tool,
+            wanted,
+            found,
+            program,
+            reason,
+        } => Notice::HostServes {
+            tool: tool.parse().ok()?,
+            wanted: match wanted {
+                Some(wanted) => Some(wanted.parse().ok()?),
+                None => None,
+            },
+            found: found.parse().ok()?,
+            program: path(&program),
+            reason,
+        },
+        SavedNotice::Conflict {
+            program,
+            used,
+            hidden,
+        } => Notice::Conflict {
+            program,
+            used: used.parse().ok()?,
+            hidden: hidden.parse().ok()?,
+        },
+    })
+}
+
+fn text(value: impl AsRef<OsStr>) -> String {
+    percent_encode(value.as_ref().as_bytes(), ESCAPED).to_string()
+}
+
+fn os(text: &str) -> OsString {
+    OsString::from_vec(percent_decode_str(text).collect())
+}
+
+fn path(text: &str) -> PathBuf {
+    os(text).into()
+}

@@ -1,0 +1,300 @@
+//! Dev shells from small artifacts on a mirror of files, without network.
+
+mod sandbox;
+
+use std::fs;
+
+use self::sandbox::Sandbox;
+use super::*;
+use crate::{store::fixtures, vars};
+
+fn programs(realised: &Realised) -> Vec<String> {
+    let entries = fs::read_dir(realised.profile.join("bin")).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_dev_shell_is_built_once() {
+    let sandbox = Sandbox::new();
+    let shell = ShellName::dev();
+    let tools = [sandbox.python(), sandbox.ruff(), sandbox.rust()];
+    let request = sandbox.request(&shell, &tools);
+    assert_eq!(find(sandbox.data(), &request), None);
+    let realised = sandbox.builder().realise(&request).unwrap();
+    let expected = ["cargo", "python", "python3", "python3.12", "ruff", "rustc"];
+    assert_eq!(programs(&realised), expected);
+    assert_eq!(realised.notices, []);
+    assert_eq!(realised.objects.len(), 3);
+    let output = std::process::Command::new(realised.profile.join("bin/ruff")).output();
+    assert_eq!(output.unwrap().stdout, b"ruff 0.12.4\n");
+
+    sandbox.empty_mirror();
+    assert_eq!(find(sandbox.data(), &request).as_ref(), Some(&realised));
+    assert_eq!(sandbox.builder().realise(&request).unwrap(), realised);
+    fs::remove_dir_all(sandbox.data().join("envs")).unwrap();
+    assert_eq!(sandbox.builder().realise(&request).unwrap(), realised);
+}
+
+#[test]
+fn the_id_depends_on_the_plan_alone() {
+    let (one, other) = (Sandbox::new(), Sandbox::new());
+    let shell = ShellName::dev();
+    let id = |sandbox: &Sandbox, extra: &'static [u8]| {
+        let tools = [sandbox.python(), sandbox.ruff()];
+        let request = Request {
+            extra,
+            ..sandbox.request(&shell, &tools)
+        };
+        sandbox.builder().realise(&request).unwrap().id
+    };
+    assert_eq!(id(&one, b""), id(&other, b""));
+    assert_ne!(id(&one, b""), id(&one, b"x"));
+}
+
+#[test]
+fn a_wrong_digest_is_never_worked_around() {
+    let sandbox = Sandbox::new();
+    let shell = ShellName::dev();
+    let tools = [sandbox.ruff()];
+    sandbox.host("ruff", "echo ruff 0.12.4");
+    let mirror = sandbox.root.join("mirror/ruff");
+    let size = fs::metadata(&mirror).unwrap().len();
+    fs::write(&mirror, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
+    let error = sandbox
+        .builder()
+        .realise(&sandbox.request(&shell, &tools))
+        .unwrap_err();
+    let Error::Install { reason, .. } = error else {
+        panic!("{error}")
+    };
+    let digest = matches!(
+        *reason,
+        store::Error::Fetch(fetch::Error::DigestMismatch { .. })
+    );
+    assert!(digest, "{reason}");
+    fs::write(&mirror, "cut").unwrap();
+    let error = sandbox
+        .builder()
+        .realise(&sandbox.request(&shell, &tools))
+        .unwrap_err();
+    assert!(error.to_string().contains("3 bytes instead of"), "{error}");
+    assert!(!sandbox.data().join("envs").exists());
+}
+
+#[test]
+fn a_host_tool_serves_where_no_artifact_can_be_had() {
+    let sandbox = Sandbox::new();
+    let shell = ShellName::dev();
+    let tools = [sandbox.ruff()];
+    let auto = sandbox.request(&shell, &tools);
+    let policy = |tools_from, locked| Request {
+        tools_from,
+        locked,
+        ..auto.clone()
+    };
+    sandbox.empty_mirror();
+    sandbox.host("ruff", "echo ruff 0.12.9");
+
+    let served = sandbox.builder().realise(&auto).unwrap();
+    assert_eq!(served.tools[0].version.as_str(), "0.12.9");
+    assert!(
+        matches!(&served.notices[..], [Notice::HostServes { found, .. }] if found.as_str() == "0.12.9")
+    );
+    assert_eq!(find(sandbox.data(), &auto), Some(served.clone()));
+    assert_eq!(programs(&served), ["ruff"]);
+
+    let locked = policy(ToolsFrom::Auto, true);
+    assert_eq!(find(sandbox.data(), &locked), None);
+    let error = sandbox.builder().realise(&locked).unwrap_err();
+    let Error::Unavailable { host, accepted, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(host, Some(vec!["0.12.9".parse().unwrap()]));
+    assert_eq!(accepted, "0.12.4");
+
+    let managed = policy(ToolsFrom::Managed, false);
+    assert_eq!(find(sandbox.data(), &managed), None);
+    let error = sandbox.builder().realise(&managed).unwrap_err();
+    assert!(
+        matches!(error, Error::Unavailable { host: None, .. }),
+        "{error}"
+    );
+
+    let only = policy(ToolsFrom::Host, false);
+    assert!(find(sandbox.data(), &only).is_some());
+    assert_eq!(sandbox.builder().realise(&only).unwrap().id, served.id);
+
+    sandbox.host("ruff", "echo a newer ruff 0.12.10");
+    assert_eq!(
+        find(sandbox.data(), &auto),
+        None,
+        "the program was replaced"
+    );
+    sandbox.host("ruff", "echo ruff 0.11.0");
+    fs::remove_dir_all(sandbox.data()).unwrap();
+    let error = sandbox.builder().realise(&auto).unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+}
+
+#[test]
+fn an_artifact_replaces_the_host_tool_as_soon_as_it_can_be_had() {
+    let sandbox = Sandbox::new();
+    let shell = ShellName::dev();
+    let tools = [sandbox.ruff()];
+    let request = sandbox.request(&shell, &tools);
+    sandbox.empty_mirror();
+    sandbox.host("ruff", "echo ruff 0.12.4");
+    let served = sandbox
+        .builder()
+        .realise(&Request {
+            locked: true,
+            ..request.clone()
+        })
+        .unwrap();
+    assert!(!served.is_managed());
+    let _again = sandbox.ruff();
+    let managed = sandbox.builder().realise(&request).unwrap();
+    assert!(managed.is_managed());
+    assert_ne!(managed.id, served.id);
+    assert_eq!(find(sandbox.data(), &request), Some(managed));
+}
+
+#[test]
+fn a_program_of_two_tools_is_the_first_one_s() {
+    let sandbox = Sandbox::new();
+    let shell = ShellName::dev();
+    let wheel = |name: &str| {
+        let (own, both) = (format!("t.data/scripts/{name}"), "t.data/scripts/both");
+        fixtures::wheel(&[(own.as_str(), "x"), (both, name)])
+    };
+    let tools = [
+        sandbox.asked("pypi:a", "1", "1.0", &[("", wheel("a"))]),
+        sandbox.asked("pypi:b", "1", "1.0", &[("", wheel("b"))]),
+    ];
+    let realised = sandbox
+        .builder()
+        .realise(&sandbox.request(&shell, &tools))
+        .unwrap();
+    assert_eq!(
+        fs::read_to_string(realised.profile.join("bin/both")).unwrap(),
+        "a"
+    );
+    assert!(
+        matches!(&realised.notices[..], [Notice::Conflict { program, .. }] if program == "both")
+    );
+}
+
+/// A `uv` that makes what the real one makes, and notes how it was called.
+const UV: &str = r#"#!/bin/sh
+printf '%s\n' "$*" >> "$HOME/calls"
+[ -z "$VIRTUAL_ENV" ] || exit 9
+[ -e uv.lock ] || { echo 'Using Python' >&2; echo 'error: no lockfile' >&2; exit 2; }
+mkdir -p "$UV_PROJECT_ENVIRONMENT/bin" "$UV_PROJECT_ENVIRONMENT/lib/python3.12/site-packages"
+for name in pytest python activate; do
+  printf '#!/bin/sh\n' > "$UV_PROJECT_ENVIRONMENT/bin/$name"
+  chmod 755 "$UV_PROJECT_ENVIRONMENT/bin/$name"
+done
+"#;
+
+#[test]
+fn python_packages_are_installed_once() {
+    let mut sandbox = Sandbox::new();
+    let home = sandbox.root.clone();
+    sandbox.context.env.set(vars::HOME, &home);
+    sandbox.context.env.set(vars::VIRTUAL_ENV, "/elsewhere");
+    let shell = ShellName::dev();
+    let uv = fixtures::wheel(&[("uv-0.9.0.data/scripts/uv", UV)]);
+    let tools = [
+        sandbox.python(),
+        sandbox.asked("uv", "0.9", "0.9.0", &[("", uv)]),
+    ];
+    let request = Request {
+        python: Some(PythonPackages {
+            lock: "uv.lock".into(),
+            digest: [7; 32],
+            groups: vec!["dev".to_owned()],
+        }),
+        ..sandbox.request(&shell, &tools)
+    };
+    let error = sandbox.builder().realise(&request).unwrap_err();
+    assert!(
+        matches!(&error, Error::PythonInstall { output, .. } if output == &["error: no lockfile"]),
+        "{error:?}"
+    );
+    fs::write(sandbox.root.join("project/uv.lock"), "").unwrap();
+    let realised = sandbox.builder().realise(&request).unwrap();
+    let again = sandbox.builder().realise(&request).unwrap();
+    assert_eq!(again, realised);
+    let expected = ["pytest", "python", "python3", "python3.12", "uv"];
+    assert_eq!(programs(&realised), expected);
+    assert!(
+        realised
+            .profile
+            .join("lib/python3.12/site-packages")
+            .is_dir()
+    );
+    let settings = fs::read_to_string(realised.profile.join("pyvenv.cfg")).unwrap();
+    assert!(settings.contains("/bin\ninclude-system"), "{settings}");
+    assert_eq!(realised.env.len(), 2);
+    let calls = fs::read_to_string(home.join("calls")).unwrap();
+    assert_eq!(calls.lines().count(), 2);
+    assert!(calls.contains("--frozen --no-default-groups") && calls.contains("--group dev"));
+
+    // Where the project may not be built, the environment that has it does; else one without is made.
+    let background = Request {
+        build_project: false,
+        ..request.clone()
+    };
+    assert_eq!(find(sandbox.data(), &background), Some(realised));
+    fs::remove_dir_all(sandbox.data().join("python")).unwrap();
+    assert_eq!(find(sandbox.data(), &background), None);
+    let without = sandbox.builder().realise(&background).unwrap();
+    assert_eq!(find(sandbox.data(), &background), Some(without));
+    assert_eq!(find(sandbox.data(), &request), None);
+    let calls = fs::read_to_string(home.join("calls")).unwrap();
+    assert!(
+        calls
+            .lines()
+            .last()
+            .unwrap()
+            .contains("--no-install-project")
+    );
+}
+
+#[test]
+fn records_keep_every_path() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let odd = std::ffi::OsString::from_vec(b"/a %41\n\xff\xc3\xa9".to_vec());
+    let realised = Realised {
+        id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+        profile: odd.clone().into(),
+        env: vec![
+            ("A".parse().unwrap(), Change::Set(odd.clone())),
+            ("B".parse().unwrap(), Change::Unset),
+            (
+                "C".parse().unwrap(),
+                Change::Extend {
+                    before: vec![odd.clone()],
+                    after: vec![],
+                },
+            ),
+        ],
+        tools: vec![RealisedTool {
+            tool: "ruff".parse().unwrap(),
+            version: "0.12.4".parse().unwrap(),
+            origin: ToolOrigin::Host {
+                program: odd.clone().into(),
+                seal: "1:2.3".to_owned(),
+            },
+        }],
+        objects: vec![odd.into()],
+        notices: Vec::new(),
+    };
+    record::write(directory.path(), &realised).unwrap();
+    assert_eq!(record::read(directory.path()), Some(realised));
+}

@@ -1,0 +1,186 @@
+//! A user with empty directories, a mirror of files and a `PATH` of their own.
+
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, path::PathBuf,
+    time::SystemTime,
+};
+
+use crate::{
+    builder::{Builder, Request, Wanted},
+    config::{Config, ToolsFrom},
+    context::{Context, Directories, Terminal},
+    env::Env,
+    fetch::{Client, Silent},
+    lock::{Artifact, LockedPackage},
+    manifest::{Located, Origin, ShellName, ToolRequest},
+    package::{Sha256, System, Tool},
+    store::{Store, fixtures},
+    vars,
+};
+
+const SYSTEM: System = System::LinuxX86_64;
+
+/// A user with empty directories, a mirror and a `PATH` of their own.
+pub(super) struct Sandbox {
+    pub(super) root: PathBuf,
+    pub(super) context: Context,
+    config: Config,
+    store: Store,
+    client: Client,
+    _directory: tempfile::TempDir,
+}
+
+/// One tool of a request, owned.
+pub(super) struct Asked {
+    tool: Tool,
+    request: ToolRequest,
+    locked: LockedPackage,
+}
+
+impl Sandbox {
+    pub(super) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        let mut env = Env::default();
+        env.set(vars::PATH, format!("{0}/bin:/usr/bin:/bin", root.display()));
+        for name in ["bin", "mirror", "project"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        let context = Context {
+            cwd: None,
+            env,
+            directories: Directories {
+                home: Some(root.clone()),
+                data: root.join("data"),
+                state: root.join("state"),
+                cache: root.join("cache"),
+                config: root.join("config"),
+            },
+            system: Some(SYSTEM),
+            terminal: Terminal {
+                stdout: false,
+                stderr: false,
+                color: false,
+            },
+            now: SystemTime::UNIX_EPOCH,
+            program: root.join("devsh"),
+        };
+        Self {
+            store: Store::open(&context.directories.data),
+            config: Config::load(&context).unwrap(),
+            client: Client::new(true),
+            context,
+            root,
+            _directory: directory,
+        }
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        &self.context.directories.data
+    }
+
+    pub(super) fn artifact(&self, part: &str, file: &str, bytes: &[u8]) -> Artifact {
+        let path = self.root.join("mirror").join(file);
+        fs::write(&path, bytes).unwrap();
+        Artifact {
+            part: part.to_owned(),
+            url: url::Url::from_file_path(path).unwrap(),
+            sha256: Sha256::of(bytes),
+            size: Some(bytes.len() as u64),
+        }
+    }
+
+    pub(super) fn asked(
+        &self,
+        tool: &str,
+        requirement: &str,
+        version: &str,
+        files: &[(&str, Vec<u8>)],
+    ) -> Asked {
+        let artifacts = files
+            .iter()
+            .map(|(part, bytes)| self.artifact(part, &format!("{tool}{part}"), bytes))
+            .collect();
+        Asked {
+            tool: tool.parse().unwrap(),
+            request: ToolRequest {
+                requirement: Located {
+                    value: requirement.parse().unwrap(),
+                    origin: Origin {
+                        file: "devshell.toml".into(),
+                        line: 1,
+                    },
+                },
+                floors: Vec::new(),
+                components: Vec::new(),
+                targets: Vec::new(),
+            },
+            locked: LockedPackage {
+                version: version.parse().unwrap(),
+                build: None,
+                artifacts: BTreeMap::from([(SYSTEM, artifacts)]),
+            },
+        }
+    }
+
+    pub(super) fn ruff(&self) -> Asked {
+        let script = "#!/bin/sh\necho ruff 0.12.4\n";
+        let wheel = fixtures::wheel(&[("ruff-0.12.4.data/scripts/ruff", script)]);
+        self.asked("ruff", "0.12", "0.12.4", &[("", wheel)])
+    }
+
+    pub(super) fn python(&self) -> Asked {
+        self.asked("python", "3.12", "3.12.4", &[("", fixtures::python())])
+    }
+
+    pub(super) fn rust(&self) -> Asked {
+        let component = |name: &str| {
+            let file = format!("bin/{name}");
+            let list = format!("file:{file}\n");
+            let files = [(file.as_str(), "#!/bin/sh\necho 1.89.0\n")];
+            fixtures::component(name, &files, &list, "3\n")
+        };
+        let files = [("cargo", component("cargo")), ("rustc", component("rustc"))];
+        self.asked("rust", "1.89", "1.89.0", &files)
+    }
+
+    pub(super) fn host(&self, name: &str, script: &str) {
+        let path = self.root.join("bin").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub(super) fn builder(&self) -> Builder<'_> {
+        Builder {
+            context: &self.context,
+            config: &self.config,
+            store: &self.store,
+            client: &self.client,
+            progress: &Silent,
+        }
+    }
+
+    pub(super) fn request<'a>(&'a self, shell: &'a ShellName, tools: &'a [Asked]) -> Request<'a> {
+        let wanted = |asked: &'a Asked| Wanted {
+            tool: &asked.tool,
+            request: &asked.request,
+            locked: Some(&asked.locked),
+        };
+        Request {
+            root: Box::leak(self.root.join("project").into_boxed_path()),
+            shell,
+            system: SYSTEM,
+            tools: tools.iter().map(wanted).collect(),
+            python: None,
+            tools_from: ToolsFrom::Auto,
+            locked: false,
+            build_project: true,
+            extra: b"",
+        }
+    }
+
+    pub(super) fn empty_mirror(&self) {
+        fs::remove_dir_all(self.root.join("mirror")).unwrap();
+        fs::create_dir(self.root.join("mirror")).unwrap();
+    }
+}

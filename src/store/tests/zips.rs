@@ -1,0 +1,152 @@
+//! Wheels and compressed archives that no reader should accept.
+
+use std::io::Cursor;
+
+use zip::{ZipWriter, write::SimpleFileOptions};
+
+use super::*;
+
+fn refused(recipe: Recipe, archive: Vec<u8>) -> Error {
+    let fixture = Fixture::new();
+    let error = fixture.install(recipe, &[("", archive)]).unwrap_err();
+    assert!(!fixture.directory.path().join("x").exists());
+    match error {
+        Error::Unpack { reason, .. } => *reason,
+        error => error,
+    }
+}
+
+#[test]
+fn wheels_with_odd_members_are_refused() {
+    let climbing = wheel(&[("tool-1.0.data/scripts/../../../x", "x")]);
+    let error = refused(Recipe::Wheel, climbing);
+    assert!(
+        matches!(
+            error,
+            Error::Refused {
+                rule: Rule::OddPath,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let absolute = wheel(&[
+        ("tool-1.0.data/data//x", "x"),
+        ("tool-1.0.data/scripts/y", ""),
+    ]);
+    let error = refused(Recipe::Wheel, absolute);
+    assert!(
+        matches!(
+            error,
+            Error::Refused {
+                rule: Rule::Absolute,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let twice = wheel(&[
+        ("tool-1.0.data/scripts/y", ""),
+        ("tool-1.0.data/data/bin/y", ""),
+    ]);
+    let error = refused(Recipe::Wheel, twice);
+    assert!(
+        matches!(
+            error,
+            Error::Refused {
+                rule: Rule::Duplicate,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn wheels_with_links_are_refused() {
+    let mut whole = ZipWriter::new_append(Cursor::new(wheel(&[]))).unwrap();
+    let options = SimpleFileOptions::default();
+    whole
+        .add_symlink("tool-1.0.data/scripts/tool", "/bin/sh", options)
+        .unwrap();
+    let archive = whole.finish().unwrap().into_inner();
+    assert!(matches!(
+        refused(Recipe::Wheel, archive),
+        Error::Refused { .. }
+    ));
+}
+
+#[test]
+fn a_wheel_whose_members_differ_from_its_directory_is_refused() {
+    let mut archive = wheel(&[("tool-1.0.data/scripts/tool", "binary")]);
+    let name = b"tool-1.0.data/scripts/tool";
+    let first = archive
+        .windows(name.len())
+        .position(|window| window == name);
+    archive[first.unwrap()] = b'T';
+    assert!(matches!(
+        refused(Recipe::Wheel, archive),
+        Error::Archive { .. }
+    ));
+}
+
+#[test]
+fn archives_that_are_cut_or_go_on_are_refused() {
+    let whole = python();
+    let cut = whole[..whole.len() - 20].to_vec();
+    assert!(matches!(
+        refused(Recipe::Python, cut),
+        Error::Archive { .. }
+    ));
+    let mut tar = tar_of(&[("python/bin/python3.12", FILE, 0o755, "")]);
+    tar.extend_from_slice(b"more");
+    assert!(matches!(
+        refused(Recipe::Python, gz(&tar)),
+        Error::Archive { .. }
+    ));
+    assert!(matches!(
+        refused(Recipe::Python, b"plain".to_vec()),
+        Error::Archive { .. }
+    ));
+}
+
+#[test]
+fn extension_headers_are_bounded_and_understood() {
+    let long = format!("python/{}", "long/".repeat(30));
+    let record = |key: &str, value: &str| {
+        let rest = format!(" {key}={value}\n");
+        let length =
+            (1..4096).find(|length: &usize| length.to_string().len() + rest.len() == *length);
+        format!("{}{rest}", length.unwrap())
+    };
+    let named = |data: &str| {
+        let members = [
+            ("python/bin/python3.12", FILE, 0o755, ""),
+            ("x", EntryType::XHeader, 0o644, data),
+            ("python/short", FILE, 0o644, "text"),
+        ];
+        gz(&tar_of(&members))
+    };
+    let fixture = Fixture::new();
+    let archive = named(&record("path", &format!("{long}file")));
+    let place = fixture.install(Recipe::Python, &[("", archive)]).unwrap();
+    let below = long.strip_prefix("python/").unwrap();
+    assert_eq!(
+        fs::read_to_string(place.join(below).join("file")).unwrap(),
+        "text"
+    );
+    for data in [
+        record("path", "/etc/x"),
+        record("path", "python/../../x"),
+        record("size", "1"),
+        record("GNU.sparse.major", "1"),
+        "99 path=x\n".to_owned(),
+        "x".repeat(2 << 20),
+    ] {
+        let error = refused(Recipe::Python, named(&data));
+        assert!(
+            matches!(error, Error::Refused { .. } | Error::Archive { .. }),
+            "{error}"
+        );
+    }
+}
