@@ -122,6 +122,43 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
         .map_err(at("open", path))
 }
 
+/// Takes an exclusive advisory lock and returns the file that holds it; dropping the file frees it.
+///
+/// When the file was removed while this process waited, the one now there is locked instead. File systems
+/// without locks (some NFS mounts) count as locked: publication by rename still keeps files whole.
+pub fn lock(path: &Path) -> Result<File, Error> {
+    loop {
+        let file = open_lock(path)?;
+        match file.lock() {
+            Err(error) if !lacks_locks(&error) => return Err(at("lock", path)(error)),
+            _ => {}
+        }
+        let named = std::fs::metadata(path).map(|there| (there.dev(), there.ino()));
+        let held = file.metadata().map(|here| (here.dev(), here.ino()));
+        if let (Ok(named), Ok(held)) = (named, held)
+            && named == held
+        {
+            return Ok(file);
+        }
+    }
+}
+
+/// Returns whether an error of a lock says that the file system knows no locks.
+fn lacks_locks(error: &io::Error) -> bool {
+    /// What Linux answers for NFS servers without lock support; it has no name outside the kernel.
+    const ENOTSUPP: i32 = 524;
+    let known = [
+        nix::libc::EBADF,
+        nix::libc::ENOLCK,
+        nix::libc::ENOSYS,
+        nix::libc::EOPNOTSUPP,
+        ENOTSUPP,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| known.contains(&code))
+}
+
 /// What `stat` tells about a file's content: it changes when the content does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {

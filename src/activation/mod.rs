@@ -1,1 +1,135 @@
 //! What a host shell has loaded, what it should have, and the way from one to the other.
+//!
+//! `plan` decides; `record` holds what is to be loaded, ready made; `session` is what was loaded. This file
+//! turns a decision into a new environment and the statements that lead there. Nothing is printed here.
+
+pub mod plan;
+pub mod prompt;
+pub mod record;
+pub mod script;
+pub mod session;
+
+use std::{collections::BTreeSet, path::Path};
+
+use crate::{
+    env::{Env, EnvDiff, VarName},
+    host::Statement,
+    manifest::ShellName,
+    vars,
+};
+
+use record::Record;
+use session::Session;
+
+/// A dev shell that is ready, and how it is to be loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Loading<'a> {
+    /// The project.
+    pub root: &'a Path,
+    /// The dev shell.
+    pub shell: &'a ShellName,
+    /// What is loaded.
+    pub record: &'a Record,
+    /// Whether the host shell is to stay in this dev shell wherever it goes.
+    pub pinned: bool,
+    /// The devsh program.
+    pub program: &'a Path,
+}
+
+/// An environment with a dev shell loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The environment, `DEVSH_*` included.
+    pub env: Env,
+    /// Enter scripts that failed; what they exported is not in the environment.
+    pub failed: Vec<script::Error>,
+}
+
+/// A variable that the dev shell needs and the host shell does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not set")]
+pub struct Missing {
+    /// The variable.
+    pub name: VarName,
+    /// What the manifest says about getting it.
+    pub help: String,
+    /// Where the manifest asks for it, `file:line`.
+    pub place: String,
+}
+
+/// Loads a dev shell into the host shell's own environment `base`, running its enter scripts.
+pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
+    let content = &loading.record.content;
+    let missing = content
+        .required
+        .iter()
+        .find(|(name, ..)| base.get(name).is_none());
+    if let Some((name, help, place)) = missing {
+        return Err(Missing {
+            name: name.clone(),
+            help: help.clone(),
+            place: place.clone(),
+        });
+    }
+    let mut env = content.plan.apply(base);
+    let mut failed = Vec::new();
+    for text in &content.enter {
+        let mut inside = env.clone();
+        inside.set(vars::DEVSH_ROOT, loading.root);
+        inside.set(vars::DEVSH_SHELL, loading.shell.as_str());
+        match script::run(text, &inside, loading.root, loading.program) {
+            Ok(after) => env = after,
+            Err(error) => failed.push(error),
+        }
+    }
+    Session::erase(&mut env);
+    let session = Session {
+        project: Some((loading.root.to_owned(), loading.shell.clone())),
+        record: loading.record.id(),
+        pinned: loading.pinned,
+        diff: EnvDiff::between(base, &env),
+    };
+    session.write(&mut env);
+    Ok(Loaded { env, failed })
+}
+
+/// Runs the leave scripts of what is loaded in `env`; their changes of the environment are of no account.
+pub fn leave(env: &Env, root: &Path, scripts: &[String], program: &Path) -> Vec<script::Error> {
+    let directory = if root.is_dir() { root } else { Path::new("/") };
+    scripts
+        .iter()
+        .filter_map(|text| script::run(text, env, directory, program).err())
+        .collect()
+}
+
+/// Returns the statements that turn the environment `from` into `to`.
+///
+/// The order is such that a host shell interrupted between two of them can still undo everything.
+pub fn statements(from: &Env, to: &Env) -> Vec<Statement> {
+    let own = [vars::DEVSH_DIFF, vars::DEVSH_ROOT, vars::DEVSH_SHELL].map(VarName::own);
+    let change = |name: &VarName| {
+        if from.get(name) == to.get(name) {
+            return None;
+        }
+        Some(match to.get(name) {
+            Some(value) => Statement::Export(name.clone(), value.to_owned()),
+            None => Statement::Unset(name.clone()),
+        })
+    };
+    let names: BTreeSet<VarName> = from
+        .iter()
+        .chain(to.iter())
+        .filter_map(|(name, _)| name.to_str()?.parse().ok())
+        .collect();
+    let arriving = to.get(vars::DEVSH_DIFF).is_some();
+    let mut changes = Vec::new();
+    if arriving {
+        changes.extend(change(&own[0]));
+    }
+    changes.extend(names.iter().filter_map(change));
+    changes.extend(own[1..].iter().filter_map(change));
+    if !arriving {
+        changes.extend(change(&own[0]));
+    }
+    changes
+}

@@ -94,6 +94,12 @@ impl VarName {
         &self.0
     }
 
+    /// Returns the name of a variable that is devsh's own, which no project may set.
+    pub(crate) fn own(name: &'static str) -> Self {
+        debug_assert!(name.starts_with("DEVSH_"), "{name} is not devsh's own");
+        Self(name.to_owned())
+    }
+
     /// Returns whether the variable is a list of paths by convention, as fish decides it.
     pub fn is_path_list(&self) -> bool {
         self.0.ends_with("PATH")

@@ -1,1 +1,123 @@
-//! The host shells: bash, zsh and fish, and how values are written for each. Pure.
+//! The host shells: bash, zsh and fish, and how changes are written for each. Pure.
+//!
+//! Invariant: only checked names are printed, every value is quoted, and the text ends with the mark
+//! that the hook waits for, so a cut text is never evaluated.
+
+mod fish;
+pub mod hook;
+mod posix;
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+};
+
+use crate::{env::VarName, manifest::AliasName, package::Invalid};
+
+/// A shell that devsh can change from inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostShell {
+    /// Bash 3.2 and later.
+    Bash,
+    /// Zsh 5.
+    Zsh,
+    /// Fish 3.6 and later.
+    Fish,
+}
+
+/// One change of a host shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Statement {
+    /// Sets and exports a variable.
+    Export(VarName, OsString),
+    /// Removes a variable.
+    Unset(VarName),
+    /// Takes back the aliases of the last `Alias` statements.
+    RestoreAliases,
+    /// Defines an alias and remembers what it hides.
+    Alias(AliasName, String),
+    /// Remembers, unexported, what this very shell has loaded.
+    Loaded(String),
+    /// Defines the check that the next prompts make.
+    Fresh(Freshness),
+}
+
+/// What must hold for the loaded environment to be still right, testable by builtins alone.
+///
+/// The working directory is compared by the hook itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Files that must be there with the modification time of their stamp file.
+    pub present: Vec<(PathBuf, PathBuf)>,
+    /// Files that must not be there.
+    pub absent: Vec<PathBuf>,
+    /// Variables that must be unset.
+    pub unset: Vec<VarName>,
+}
+
+impl HostShell {
+    /// Every host shell.
+    pub const ALL: [Self; 3] = [Self::Bash, Self::Zsh, Self::Fish];
+
+    /// Returns the shell's name, which is also its program's.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+        }
+    }
+
+    /// Returns the shell that a program is, by its file name (`/bin/zsh`, `-bash`).
+    pub fn of_program(program: &OsStr) -> Option<Self> {
+        let name = std::path::Path::new(program).file_name()?.to_str()?;
+        name.trim_start_matches('-').parse().ok()
+    }
+
+    /// Returns the changes as code for this shell, closed by the mark with `nonce`.
+    pub fn render(self, statements: &[Statement], nonce: &str) -> Vec<u8> {
+        let mut code = Vec::new();
+        for statement in statements {
+            match self {
+                Self::Bash | Self::Zsh => posix::render(self, statement, &mut code),
+                Self::Fish => fish::render(statement, &mut code),
+            }
+        }
+        code.extend_from_slice(b"# devsh ");
+        code.extend(nonce.bytes().filter(u8::is_ascii_alphanumeric));
+        code.push(b'\n');
+        code
+    }
+
+    /// Returns `value` as one word of this shell.
+    pub fn quote(self, value: &OsStr) -> Vec<u8> {
+        let mut word = Vec::new();
+        match self {
+            Self::Bash | Self::Zsh => posix::quote(value, &mut word),
+            Self::Fish => fish::quote(value, &mut word),
+        }
+        word
+    }
+}
+
+impl FromStr for HostShell {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|shell| shell.as_str() == text)
+            .ok_or_else(|| Invalid::new("a host shell (bash, zsh or fish)", text))
+    }
+}
+
+impl fmt::Display for HostShell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

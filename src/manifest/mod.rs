@@ -1,9 +1,23 @@
 //! What a project asks for: dev shells of tools, variables, aliases and hooks, each with its place.
 //!
 //! `raw` mirrors the TOML and gives it no meaning; `validate` turns it into the checked types of this file,
-//! every error with its span; `preset` holds the built-in presets and merges layers. Pure.
+//! every error with its span; `layer` merges what several files say; `preset` holds the built-in presets and
+//! `pin` reads the versions that other tools' files pin. Pure.
+
+mod error;
+mod layer;
+mod pin;
+pub mod preset;
+mod raw;
+mod validate;
+mod yaml;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+
+pub use error::{Error, ErrorKind};
+pub use layer::{Layer, Section, Tables, ToolEntry, merge};
+pub use raw::Text;
+pub use validate::{parse, parse_bytes};
 
 use crate::{
     env::VarName,
@@ -32,6 +46,16 @@ pub struct Located<T> {
     pub value: T,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl<T> Located<T> {
+    /// Returns what `change` makes of the value, at the same place.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
+        Located {
+            value: change(self.value),
+            origin: self.origin,
+        }
+    }
 }
 
 /// The dev shells of a project, every layer merged.
@@ -208,3 +232,6 @@ impl fmt::Display for AliasName {
         formatter.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

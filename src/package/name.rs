@@ -146,10 +146,14 @@ impl FromStr for Tool {
             if matches!(source, Source::Python | Source::Rust) && name.as_str() != source.as_str() {
                 return Err(Invalid::new("a tool", text));
             }
+            // One tool is one value: `pypi:rust-just` is `just`.
+            let short = SHORT_NAMES
+                .iter()
+                .find(|(_, from, package)| *from == source && *package == name.as_str());
             return Ok(Self {
-                package: name.clone(),
-                name,
+                name: short.map_or(Ok(name.clone()), |(short, _, _)| short.parse())?,
                 source,
+                package: name,
             });
         }
         let (_, source, package) = SHORT_NAMES
@@ -208,6 +212,10 @@ mod tests {
         assert_eq!(
             "just".parse::<Tool>().unwrap().package.as_str(),
             "rust-just"
+        );
+        assert_eq!(
+            "pypi:Rust_Just".parse::<Tool>().unwrap(),
+            "just".parse().unwrap()
         );
         for bad in ["ruf", "npm2:x", "rust:cargo", "pypi:", ":x"] {
             assert!(bad.parse::<Tool>().is_err(), "{bad:?}");

@@ -1,8 +1,8 @@
 //! Versions and requirements, one grammar for every source.
 //!
 //! A bare number is a prefix: `3.12` means the newest `3.12.x`, `4` the newest `4.x`. Operators are those
-//! of PEP 440 (`>=3.11,<3.13`, `~=3.12`, `==3.12.*`) plus `^` as in Cargo and Poetry. `*` and `latest`
-//! mean any. Rust channels (`stable`, `nightly-2026-10-01`) are requirements of their own kind.
+//! of PEP 440 (`>=3.11,<3.13`, `~=3.12`, `==3.12.*`) plus `^` and `~` as in Cargo and Poetry. `*` and
+//! `latest` mean any. Rust channels (`stable`, `nightly-2026-10-01`) are requirements of their own kind.
 //! Pre-releases are chosen only when the requirement names one.
 
 use std::{fmt, str::FromStr};
@@ -228,6 +228,8 @@ fn specifiers(text: &str) -> Option<VersionSpecifiers> {
     for part in text.split(',').map(str::trim) {
         if let Some(base) = part.strip_prefix('^') {
             all.extend(caret(&Pep440::from_str(base.trim()).ok()?)?);
+        } else if let Some(base) = part.strip_prefix('~').filter(|rest| !rest.starts_with('=')) {
+            all.extend(tilde(&Pep440::from_str(base.trim()).ok()?)?);
         } else if part.starts_with(|first: char| first.is_ascii_digit()) {
             all.push(bare(part)?);
         } else {
@@ -254,12 +256,20 @@ fn bare(text: &str) -> Option<VersionSpecifier> {
 /// `^1.2.3` admits what keeps the first non-zero number.
 fn caret(version: &Pep440) -> Option<[VersionSpecifier; 2]> {
     let release = version.release();
-    let kept = release
-        .iter()
-        .position(|number| *number != 0)
-        .unwrap_or(release.len() - 1);
-    let mut next = release[..=kept].to_vec();
-    *next.last_mut()? += 1;
+    let kept = release.iter().position(|number| *number != 0);
+    keeping(version, kept.unwrap_or(release.len() - 1))
+}
+
+/// `~1.2.3` admits what keeps the first two numbers.
+fn tilde(version: &Pep440) -> Option<[VersionSpecifier; 2]> {
+    keeping(version, 1.min(version.release().len() - 1))
+}
+
+/// Admits `version` and what is above it with the same numbers up to the one at `kept`.
+fn keeping(version: &Pep440, kept: usize) -> Option<[VersionSpecifier; 2]> {
+    let mut next = version.release().get(..=kept)?.to_vec();
+    let last = next.last_mut()?;
+    *last = last.checked_add(1)?;
     Some([
         VersionSpecifier::from_version(Operator::GreaterThanEqual, version.clone()).ok()?,
         VersionSpecifier::from_version(Operator::LessThan, Pep440::new(next)).ok()?,
@@ -290,6 +300,11 @@ mod tests {
             ("^0.2.3", "0.3.0", false),
             ("^3.11", "3.14.1", true),
             ("^0.0.3", "0.0.4", false),
+            ("~3.11", "3.11.9", true),
+            ("~3.11", "3.12.0", false),
+            ("~3", "3.12.0", true),
+            ("~3.11.2", "3.11.1", false),
+            ("~3.11.2", "3.11.9", true),
             ("==0.6.1", "0.6.1", true),
             ("!=3.12.3,>=3.12", "3.12.3", false),
             ("*", "1.0", true),
@@ -321,6 +336,8 @@ mod tests {
             "=>3",
             "a/b",
             "1..2",
+            "^18446744073709551615",
+            "~",
         ] {
             assert!(text.parse::<Requirement>().is_err(), "{text:?}");
         }

@@ -1,1 +1,131 @@
 //! The only code that writes to standard output and standard error.
+//!
+//! Standard output is for results (code for a host shell, JSON, listings); everything said to people goes
+//! to standard error. A closed pipe is not an error.
+
+mod escape;
+mod progress;
+mod report;
+mod style;
+
+use std::io::{self, Write};
+
+use crate::{context::Terminal, failure::Failure};
+
+pub use escape::escape;
+pub use progress::Bars;
+pub use style::{Role, Style};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// What a user wants to know every day.
+    #[default]
+    Normal,
+    /// What helps to understand a problem.
+    Verbose,
+}
+
+/// Says things to the user.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    style: Style,
+    out_style: Style,
+    verbosity: Verbosity,
+    terminal: bool,
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Color {
+    /// On terminals, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Ui {
+    /// Returns a voice for this terminal.
+    pub fn new(terminal: Terminal, color: Color, verbosity: Verbosity) -> Self {
+        let style = |is_terminal: bool| {
+            Style::new(match color {
+                Color::Auto => is_terminal && terminal.color,
+                Color::Always => true,
+                Color::Never => false,
+            })
+        };
+        Self {
+            style: style(terminal.stderr),
+            out_style: style(terminal.stdout),
+            verbosity,
+            terminal: terminal.stderr && terminal.color,
+        }
+    }
+
+    /// Returns the style for what goes to standard output.
+    pub const fn out_style(&self) -> Style {
+        self.out_style
+    }
+
+    /// Writes a result to standard output.
+    pub fn out(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Says one dim line, as at a prompt; silent when quiet.
+    pub fn note(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            let line = format!("devsh: {}", escape(text));
+            say(&self.style.paint(Role::Dim, &line));
+        }
+    }
+
+    /// Says a line of a listing or summary; silent when quiet.
+    pub fn line(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            say(text);
+        }
+    }
+
+    /// Warns in one line.
+    pub fn warn(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            let word = self.style.paint(Role::Warning, "warning:");
+            say(&format!("{word} {}", escape(text)));
+        }
+    }
+
+    /// Returns `text` in a role, for a line that goes to standard error.
+    pub fn paint(&self, role: Role, text: &str) -> String {
+        self.style.paint(role, &escape(text))
+    }
+
+    /// Reports a failure in full.
+    pub fn failure(&self, failure: &Failure) {
+        say(&report::full(failure, self.style));
+    }
+
+    /// Reports a failure in one line, as at a prompt.
+    pub fn failure_line(&self, failure: &Failure) {
+        say(&report::line(failure, self.style));
+    }
+
+    /// Returns progress bars, silent when quiet or not on a terminal.
+    pub fn bars(&self) -> Bars {
+        Bars::new(self.terminal && self.verbosity > Verbosity::Quiet)
+    }
+}
+
+fn say(text: &str) {
+    // Where standard error is closed there is nobody to tell.
+    let _unheard = writeln!(io::stderr().lock(), "{text}");
+}

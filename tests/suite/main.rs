@@ -1,1 +1,25 @@
 //! The end-to-end tests: one binary, a module for each command or promise.
+//!
+//! Every test runs the built program in a `support::Sandbox` of its own; none sees the developer's home,
+//! locale or network. The group that needs the network runs with `DEVSH_TEST_NETWORK=1` only.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "helpers of tests count as plain code"
+)]
+
+mod errors;
+mod hook_contract;
+mod hook_guests;
+mod lints;
+mod lock;
+mod network;
+mod run;
+mod support;
+mod tidy;
+mod tools;
+mod trust;
+mod zero_config;

@@ -1,0 +1,1 @@
+"""A bookshelf with an HTTP interface."""

@@ -1,0 +1,61 @@
+# devsh hook for zsh 5.
+#
+# At each prompt __devsh_fresh asks builtins whether anything changed; only then is the program run.
+# `emulate -L zsh` keeps the user's options out; every name begins with __devsh_.
+
+__devsh_fresh() { return 1 }
+
+__devsh_hook() {
+  emulate -L zsh
+  __devsh_fresh || __devsh_update
+  # Zsh itself keeps the exit status of the user's command over its hooks.
+  return 0
+}
+
+__devsh_update() {
+  emulate -L zsh
+  setopt local_traps
+  local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
+  [[ -x @DEVSH@ ]] || return 0
+  typeset -g __devsh_pwd=$PWD
+  # Should the program fail, it is asked again in another directory, not at every prompt.
+  __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]] }
+  __devsh_code=$(command @DEVSH@ export zsh --nonce "$__devsh_nonce" --loaded "$__devsh_loaded") || return 0
+  # Text that was cut short does not end in the mark and must not run.
+  [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
+  trap '' INT
+  eval "$__devsh_code"
+}
+
+# Aliases: names to the values set and to the values hidden (absent: nothing was).
+__devsh_alias() {
+  if (( $+aliases[$1] )); then
+    __devsh_alias_olds[$1]=$aliases[$1]
+  fi
+  __devsh_alias_news[$1]=$2
+  builtin alias -- "$1=$2"
+}
+
+__devsh_restore_aliases() {
+  local name
+  for name in ${(k)__devsh_alias_news}; do
+    # An alias that the user changed meanwhile is the user's.
+    [[ $+aliases[$name] == 1 && $aliases[$name] == "$__devsh_alias_news[$name]" ]] || continue
+    builtin unalias -- $name
+    if (( $+__devsh_alias_olds[$name] )); then
+      builtin alias -- "$name=$__devsh_alias_olds[$name]"
+    fi
+  done
+  __devsh_alias_olds=() __devsh_alias_news=()
+}
+
+() {
+  emulate -L zsh
+  zmodload zsh/parameter
+  typeset -gA __devsh_alias_olds __devsh_alias_news
+  typeset -g __devsh_loaded=${__devsh_loaded-}
+  typeset -ga precmd_functions
+  if (( ! ${precmd_functions[(I)__devsh_hook]} )); then
+    precmd_functions=(__devsh_hook $precmd_functions)
+  fi
+}

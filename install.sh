@@ -1,0 +1,199 @@
+#!/bin/sh
+# Builds devsh from this source tree and installs it for the current user.
+#
+# Everything is in functions and `main` is called on the last line, so that a file cut short does nothing.
+set -eu
+
+usage() {
+  cat <<'TEXT'
+Usage: ./install.sh [--rc] [--uninstall]
+
+Builds devsh and installs it to ~/.local/bin; PREFIX=DIR installs to DIR/bin.
+
+  --rc         also add the hook to the rc file of your login shell
+  --uninstall  remove what this script installed; the store and approvals stay
+  --help       print this text
+TEXT
+}
+
+say() {
+  printf '%s\n' "$*"
+}
+
+die() {
+  printf 'error: %s\n' "$1" >&2
+  [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
+  exit 1
+}
+
+# Prints $1 as one word of sh, bash, zsh and fish; fish also takes `\` inside of quotes for an escape.
+quoted() {
+  case $1 in
+    *[!A-Za-z0-9_./~+@%:,-]*)
+      case $2 in
+        fish) printf "'%s'" "$(printf '%s\n' "$1" | sed "s/\\\\/\\\\\\\\/g; s/'/\\\\'/g")" ;;
+        *) printf "'%s'" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")" ;;
+      esac
+      ;;
+    *) printf '%s' "$1" ;;
+  esac
+}
+
+# Prints the musl target of this machine, where one exists that can be linked here.
+static_target() {
+  [ "$(uname -s)" = Linux ] || return 1
+  target=$(uname -m)-unknown-linux-musl
+  if command -v rustup >/dev/null 2>&1; then
+    rustup target list --installed 2>/dev/null | grep -qx "$target" ||
+      rustup target add "$target" >/dev/null 2>&1 ||
+      return 1
+  else
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] || return 1
+  fi
+  command -v musl-gcc >/dev/null 2>&1 || return 1
+  printf '%s' "$target"
+}
+
+# Builds the program and sets $built to where it is.
+build() {
+  command -v cargo >/dev/null 2>&1 ||
+    die 'cargo is not installed' 'install Rust from https://rustup.rs, then run this again'
+  out=${CARGO_TARGET_DIR:-$source/target}
+  if target=$(static_target); then
+    say "building devsh ($target)"
+    if cargo build --release --locked --quiet --manifest-path "$source/Cargo.toml" --target "$target" --bin devsh; then
+      built=$out/$target/release/devsh
+      return
+    fi
+    say 'note: the static build does not work here; building a dynamic one'
+  elif [ "$(uname -s)" = Linux ]; then
+    say 'note: no musl target or no musl-gcc here; building a dynamic program, which starts more slowly'
+  fi
+  say 'building devsh'
+  cargo build --release --locked --quiet --manifest-path "$source/Cargo.toml" --bin devsh
+  built=$out/release/devsh
+}
+
+# Puts the contents of standard input at $1 in one step; an equal file stays untouched.
+place() {
+  mkdir -p "$(dirname "$1")"
+  new=$1.new.$$
+  cat >"$new"
+  chmod "$2" "$new"
+  if cmp -s "$new" "$1"; then
+    rm -f "$new"
+  else
+    mv -f "$new" "$1"
+  fi
+}
+
+# Prints the line for the rc file of shell $1.
+hook_line() {
+  word=$(quoted "$hooks/hook.$1" "$1")
+  case $1 in
+    fish) say "source $word" ;;
+    *) say ". $word" ;;
+  esac
+}
+
+# Prints the rc file of shell $1.
+rc_file() {
+  case $1 in
+    bash) say "$HOME/.bashrc" ;;
+    zsh) say "${ZDOTDIR:-$HOME}/.zshrc" ;;
+    fish) say "${XDG_CONFIG_HOME:-$HOME/.config}/fish/config.fish" ;;
+  esac
+}
+
+login_shell() {
+  name=$(basename "${SHELL:-bash}")
+  case $name in
+    bash | zsh | fish) say "$name" ;;
+    *) say bash ;;
+  esac
+}
+
+write_hooks() {
+  for shell in bash zsh fish; do
+    "$bin/devsh" hook "$shell" >"$hooks.$shell.$$" || die "\`devsh hook $shell\` does not work"
+    place "$hooks/hook.$shell" 644 <"$hooks.$shell.$$"
+    rm -f "$hooks.$shell.$$"
+  done
+}
+
+add_to_rc() {
+  shell=$(login_shell)
+  rc=$(rc_file "$shell")
+  line=$(hook_line "$shell")
+  mkdir -p "$(dirname "$rc")"
+  if [ -f "$rc" ] && grep -qxF "$line" "$rc"; then
+    say "the hook is already in $rc"
+    return
+  fi
+  # A last line without an end would swallow the first of ours.
+  if [ -s "$rc" ] && [ -n "$(tail -c 1 "$rc")" ]; then
+    say '' >>"$rc"
+  fi
+  say "$line" >>"$rc"
+  say "added the hook to $rc; start a new shell to have it"
+}
+
+install() {
+  build
+  mkdir -p "$hooks"
+  place "$bin/devsh" 755 <"$built"
+  write_hooks
+  say "installed $bin/devsh"
+  case :$PATH: in
+    *":$bin:"*) ;;
+    *) say "note: $bin is not on PATH" ;;
+  esac
+  if [ "$with_rc" = yes ]; then
+    add_to_rc
+  else
+    shell=$(login_shell)
+    say "add this line to $(rc_file "$shell"), or run \`./install.sh --rc\`:"
+    say ''
+    say "  $(hook_line "$shell")"
+  fi
+}
+
+uninstall() {
+  for shell in bash zsh fish; do
+    rc=$(rc_file "$shell")
+    line=$(hook_line "$shell")
+    if [ -f "$rc" ] && grep -qxF "$line" "$rc"; then
+      # Written through, not replaced: the rc file may be a link into a repository of dotfiles.
+      { grep -vxF "$line" "$rc" || true; } >"$rc.new.$$"
+      cat "$rc.new.$$" >"$rc"
+      rm -f "$rc.new.$$"
+      say "removed the hook from $rc"
+    fi
+  done
+  rm -f "$bin/devsh" "$hooks/hook.bash" "$hooks/hook.zsh" "$hooks/hook.fish"
+  rmdir "$hooks" 2>/dev/null || true
+  say "removed $bin/devsh; the store is in ${XDG_DATA_HOME:-$HOME/.local/share}/devsh"
+}
+
+main() {
+  action=install
+  with_rc=no
+  for argument in "$@"; do
+    case $argument in
+      --rc) with_rc=yes ;;
+      --uninstall) action=uninstall ;;
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      *) die "unknown option \`$argument\`" "run \`./install.sh --help\`" ;;
+    esac
+  done
+  [ -n "${HOME:-}" ] || die 'HOME is not set'
+  source=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+  bin=${PREFIX:-$HOME/.local}/bin
+  hooks=${XDG_DATA_HOME:-$HOME/.local/share}/devsh/hooks
+  "$action"
+}
+
+main "$@"

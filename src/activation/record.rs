@@ -1,0 +1,264 @@
+//! The activation record: everything a warm activation needs, in one file.
+//!
+//! It is written when a dev shell is ready and read at the prompt; no manifest, lockfile or index is
+//! looked at then. It holds the files it was made from, and is not used when one of them has changed.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    env::{Change, EnvPlan, VarName},
+    fsx,
+    manifest::{AliasName, ShellName},
+    project::{trust::project_key, watch::Watched},
+    wire::{Damaged, Reader, Writer},
+};
+
+use super::session::RecordId;
+
+/// A dev shell that is ready to be loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Files whose change makes the record stale; the approval is one of them.
+    pub watched: Vec<Watched>,
+    /// Directories that must be there: the profile and the store objects behind it.
+    pub objects: Vec<PathBuf>,
+    /// What is loaded.
+    pub content: Content,
+}
+
+/// What a record loads. Its digest names the record: the same content needs no reload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    /// The environment id, hexadecimal.
+    pub environment: String,
+    /// What is said when it is loaded.
+    pub summary: String,
+    /// Changes of the environment.
+    pub plan: EnvPlan,
+    /// Variables that the host shell must have: name, what helps, and where that is asked for.
+    pub required: Vec<(VarName, String, String)>,
+    /// Aliases.
+    pub aliases: Vec<(AliasName, String)>,
+    /// Scripts run on enter.
+    pub enter: Vec<String>,
+    /// Scripts run on leave.
+    pub leave: Vec<String>,
+}
+
+/// First field of a record: the version of the form, raised with every change of it.
+const FORMAT: u64 = 1;
+/// Longest record that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+impl Record {
+    /// Returns where the record of a dev shell is kept.
+    pub fn path(state: &Path, root: &Path, shell: &ShellName) -> PathBuf {
+        let name = format!("{shell}.record");
+        state.join("projects").join(project_key(root)).join(name)
+    }
+
+    /// Reads the record of a dev shell, if there is one and everything it was made from is unchanged.
+    pub fn fresh(state: &Path, root: &Path, shell: &ShellName) -> Option<Self> {
+        let record = Self::stored(state, root, shell)?;
+        let fresh = record.watched.iter().all(Watched::is_unchanged)
+            && record.objects.iter().all(|object| object.exists());
+        fresh.then_some(record)
+    }
+
+    /// Reads the record of a dev shell as it was stored, fresh or not.
+    pub fn stored(state: &Path, root: &Path, shell: &ShellName) -> Option<Self> {
+        let bytes = fsx::read_bounded(&Self::path(state, root, shell), LIMIT).ok()??;
+        decode(&bytes, root).ok()
+    }
+
+    /// Stores the record.
+    pub fn store(&self, state: &Path, root: &Path, shell: &ShellName) -> Result<(), fsx::Error> {
+        let path = Self::path(state, root, shell);
+        fsx::create_private_dir(path.parent().unwrap_or(state))?;
+        fsx::write_atomic(&path, &encode(self, root))
+    }
+
+    /// Returns the record's name.
+    pub fn id(&self) -> RecordId {
+        let mut writer = Writer::default();
+        write_content(&mut writer, &self.content);
+        let mut id = RecordId::default();
+        id.copy_from_slice(&blake3::hash(&writer.into_bytes()).as_bytes()[..16]);
+        id
+    }
+}
+
+fn encode(record: &Record, root: &Path) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.number(FORMAT);
+    writer.os(root);
+    writer.list(record.watched.iter(), |writer, watched| {
+        watched.write(writer);
+    });
+    writer.list(record.objects.iter(), Writer::os);
+    write_content(&mut writer, &record.content);
+    writer.into_bytes()
+}
+
+fn decode(bytes: &[u8], root: &Path) -> Result<Record, Damaged> {
+    let mut reader = Reader::new(bytes);
+    // The root guards against a record that was copied or a key that collides.
+    if reader.number()? != FORMAT || reader.path()? != root {
+        return Err(Damaged);
+    }
+    let record = Record {
+        watched: reader.list(Watched::read)?,
+        objects: reader.list(Reader::path)?,
+        content: read_content(&mut reader)?,
+    };
+    reader.finish()?;
+    Ok(record)
+}
+
+fn write_content(writer: &mut Writer, content: &Content) {
+    writer.bytes(&content.environment);
+    writer.bytes(&content.summary);
+    writer.list(content.plan.0.iter(), |writer, (name, change)| {
+        writer.bytes(name.as_str());
+        write_change(writer, change);
+    });
+    writer.list(content.required.iter(), |writer, (name, help, place)| {
+        writer.bytes(name.as_str());
+        writer.bytes(help);
+        writer.bytes(place);
+    });
+    writer.list(content.aliases.iter(), |writer, (name, value)| {
+        writer.bytes(name.as_str());
+        writer.bytes(value);
+    });
+    writer.list(content.enter.iter(), Writer::bytes);
+    writer.list(content.leave.iter(), Writer::bytes);
+}
+
+fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
+    fn text(reader: &mut Reader<'_>) -> Result<String, Damaged> {
+        reader.text().map(str::to_owned)
+    }
+    fn name(reader: &mut Reader<'_>) -> Result<VarName, Damaged> {
+        reader.text()?.parse().map_err(|_| Damaged)
+    }
+    Ok(Content {
+        environment: text(reader)?,
+        summary: text(reader)?,
+        plan: EnvPlan(
+            reader
+                .list(|reader| Ok((name(reader)?, read_change(reader)?)))?
+                .into_iter()
+                .collect(),
+        ),
+        required: reader.list(|reader| Ok((name(reader)?, text(reader)?, text(reader)?)))?,
+        aliases: reader
+            .list(|reader| Ok((reader.text()?.parse().map_err(|_| Damaged)?, text(reader)?)))?,
+        enter: reader.list(text)?,
+        leave: reader.list(text)?,
+    })
+}
+
+fn write_change(writer: &mut Writer, change: &Change) {
+    let mut value = |kind: u64, value: Option<&OsString>| {
+        writer.number(kind);
+        if let Some(value) = value {
+            writer.os(value);
+        }
+    };
+    match change {
+        Change::Unset => value(0, None),
+        Change::Set(text) => value(1, Some(text)),
+        Change::Default(text) => value(2, Some(text)),
+        Change::Extend { before, after } => {
+            value(3, None);
+            writer.list(before.iter(), Writer::os);
+            writer.list(after.iter(), Writer::os);
+        }
+    }
+}
+
+fn read_change(reader: &mut Reader<'_>) -> Result<Change, Damaged> {
+    Ok(match reader.number()? {
+        0 => Change::Unset,
+        1 => Change::Set(reader.os()?),
+        2 => Change::Default(reader.os()?),
+        3 => Change::Extend {
+            before: reader.list(Reader::os)?,
+            after: reader.list(Reader::os)?,
+        },
+        _ => return Err(Damaged),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::SystemTime};
+
+    use super::*;
+
+    fn record(watched: &Path) -> Record {
+        let extend = Change::Extend {
+            before: vec!["/p".into()],
+            after: vec![],
+        };
+        let plan = BTreeMap::from([
+            ("PATH".parse().unwrap(), extend),
+            ("A".parse().unwrap(), Change::Set("1".into())),
+            ("B".parse().unwrap(), Change::Default("2".into())),
+            ("C".parse().unwrap(), Change::Unset),
+        ]);
+        Record {
+            watched: vec![Watched::look(watched, SystemTime::now())],
+            objects: vec![watched.parent().unwrap().to_owned()],
+            content: Content {
+                environment: "id".to_owned(),
+                summary: "python 3.12".to_owned(),
+                plan: EnvPlan(plan),
+                required: vec![("T".parse().unwrap(), "ask".to_owned(), "m:1".to_owned())],
+                aliases: vec![("t".parse().unwrap(), "pytest -x".to_owned())],
+                enter: vec!["echo".to_owned()],
+                leave: vec![],
+            },
+        }
+    }
+
+    #[test]
+    fn a_record_is_fresh_until_something_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (state, root, dev) = (directory.path(), Path::new("/p"), ShellName::dev());
+        let watched = directory.path().join("devshell.toml");
+        std::fs::write(&watched, "x").unwrap();
+        let record = record(&watched);
+        record.store(state, root, &dev).unwrap();
+        assert_eq!(Record::fresh(state, root, &dev), Some(record.clone()));
+        assert_eq!(Record::fresh(state, Path::new("/q"), &dev), None);
+        std::fs::write(&watched, "y").unwrap();
+        assert_eq!(Record::fresh(state, root, &dev), None);
+        assert_eq!(Record::stored(state, root, &dev), Some(record));
+    }
+
+    #[test]
+    fn a_damaged_record_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let record = record(&directory.path().join("absent"));
+        let whole = encode(&record, Path::new("/p"));
+        assert_eq!(decode(&whole, Path::new("/p")), Ok(record));
+        for end in 0..whole.len() {
+            assert_eq!(decode(&whole[..end], Path::new("/p")), Err(Damaged));
+        }
+    }
+
+    #[test]
+    fn the_id_is_of_the_content_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let one = record(&directory.path().join("one"));
+        let mut two = record(&directory.path().join("two"));
+        assert_eq!(one.id(), two.id());
+        two.content.enter.clear();
+        assert_ne!(one.id(), two.id());
+    }
+}

@@ -1,0 +1,170 @@
+//! Enter and leave scripts: run in a private process, their exported changes taken as data.
+//!
+//! Invariant: a script's text is never evaluated by the host shell; a script that hangs is ended.
+
+use std::{
+    ffi::OsString,
+    io::Read,
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        process::CommandExt,
+    },
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+
+use crate::env::Env;
+
+/// How long a script may take.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest environment that is taken from a script, in bytes.
+const LIMIT: u64 = 4 << 20;
+
+/// A script that could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No shell could be started.
+    #[error("cannot start `{shell}`: {source}")]
+    Start {
+        /// The shell.
+        shell: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The script ended with an error.
+    #[error("the script ended with {status}")]
+    Status {
+        /// How it ended, as the system words it.
+        status: String,
+    },
+    /// The script did not end.
+    #[error("the script was still running after {} s and was ended", TIMEOUT.as_secs())]
+    TimedOut,
+}
+
+/// Variables that the private shell changes by itself.
+const OWN: [&str; 5] = ["_", "SHLVL", "PWD", "OLDPWD", "BASH_EXECUTION_STRING"];
+
+/// Runs `script` in `env` at `directory` and returns the environment that it leaves.
+///
+/// Its output goes to standard error, its input is empty. `program` is devsh, which reports the
+/// environment at the end in the one form that no value can disturb.
+pub fn run(script: &str, env: &Env, directory: &Path, program: &Path) -> Result<Env, Error> {
+    let shell = interpreter(env);
+    // The script's own output must not mix with the report, which has the pipe for itself.
+    let wrapped = format!("exec 3>&1 1>&2\ntrap '\"$0\" report-environment >&3' EXIT\n{script}\n");
+    let mut child = Command::new(&shell)
+        .arg("-c")
+        .arg(wrapped)
+        .arg(program)
+        .current_dir(directory)
+        .env_clear()
+        .envs(env.iter())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|source| Error::Start {
+            shell: shell.to_string_lossy().into_owned(),
+            source,
+        })?;
+    let output = child.stdout.take();
+    // The pipe closes when the script ends; a process it leaves behind may hold it, so do not wait for it.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut report = Vec::new();
+        if let Some(output) = output {
+            let mut buffer = [0; 1 << 13];
+            let mut output = output.take(LIMIT);
+            while let Ok(length @ 1..) = output.read(&mut buffer) {
+                report.extend_from_slice(&buffer[..length]);
+                if report.ends_with(END) {
+                    break;
+                }
+            }
+        }
+        // Nobody listens after a timeout.
+        let _unheard = sender.send(report);
+    });
+    let status = wait(&mut child)?;
+    let report = receiver
+        .recv_timeout(Duration::from_secs(1))
+        .unwrap_or_default();
+    if !status.success() {
+        return Err(Error::Status {
+            status: status.to_string(),
+        });
+    }
+    Ok(parse(&report, env))
+}
+
+/// Ends a report: no variable has an empty name.
+const END: &[u8] = b"\0\0";
+
+/// Returns the report of an environment, which `run` reads.
+pub fn report(env: &Env) -> Vec<u8> {
+    let mut report = Vec::new();
+    for (name, value) in env.iter() {
+        report.extend_from_slice(name.as_bytes());
+        report.push(b'=');
+        report.extend_from_slice(value.as_bytes());
+        report.push(0);
+    }
+    report.push(0);
+    report
+}
+
+fn wait(child: &mut Child) -> Result<std::process::ExitStatus, Error> {
+    let end = Instant::now() + TIMEOUT;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() < end => std::thread::sleep(pause),
+            _ => break,
+        }
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    // It may have ended just now.
+    let _ended = killpg(group, Signal::SIGKILL);
+    let _status = child.wait();
+    Err(Error::TimedOut)
+}
+
+/// Scripts are written for bash, as Nix's are; without one they get the system's shell.
+fn interpreter(env: &Env) -> OsString {
+    let path = env.get("PATH").unwrap_or_default();
+    which::which_in("bash", Some(path), "/").map_or_else(|_| "/bin/sh".into(), Into::into)
+}
+
+/// Reads a report; what the private shell changes by itself stays as it was in `before`.
+fn parse(report: &[u8], before: &Env) -> Env {
+    let Some(report) = report.strip_suffix(END) else {
+        return before.clone();
+    };
+    let mut env: Env = report
+        .split(|byte| *byte == 0)
+        .filter_map(|line| {
+            let at = line.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = (&line[..at], &line[at + 1..]);
+            Some((
+                OsString::from_vec(name.to_vec()),
+                OsString::from_vec(value.to_vec()),
+            ))
+        })
+        .collect();
+    for name in OWN {
+        match before.get(name) {
+            Some(value) => env.set(name, value),
+            None => env.unset(name),
+        }
+    }
+    env
+}

@@ -1,0 +1,291 @@
+//! Large files: to disk, with the digest computed on the way, resumed after a break.
+//!
+//! Invariant: a `Download` has exactly the bytes of its digest. What came so far stays on disk under the
+//! digest's name, so a download that was cut goes on where it was, in another process too.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use sha2::Digest as _;
+use ureq::http::header;
+use url::Url;
+
+use super::{Client, Error, Meter, broken, content_length, open_file, redacted, successful};
+use crate::{fsx, package::Sha256};
+
+/// Longest accepted file where the lockfile names no size, in bytes.
+const LIMIT: u64 = 8 << 30;
+/// How often a download is tried again without getting any further.
+const RETRIES: u32 = 3;
+
+/// What a download must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    /// The digest of the whole file.
+    pub sha256: Sha256,
+    /// The size in bytes, where it is known.
+    pub size: Option<u64>,
+}
+
+/// A verified file in the cache, locked against other processes until it is dropped.
+#[derive(Debug)]
+pub struct Download {
+    file: File,
+    path: PathBuf,
+}
+
+impl Download {
+    /// Returns the file, at its beginning.
+    pub fn open(&self) -> io::Result<&File> {
+        (&self.file).seek(SeekFrom::Start(0))?;
+        Ok(&self.file)
+    }
+
+    /// Removes the file; without this it stays for the next time.
+    pub fn discard(self) {
+        // A file that stays behind costs space and nothing else.
+        let _left = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Client {
+    /// Downloads `url` into `directory` and returns the file once its size and digest are right.
+    pub fn download(
+        &self,
+        url: &Url,
+        expected: &Expected,
+        directory: &Path,
+        meter: &dyn Meter,
+    ) -> Result<Download, Error> {
+        fsx::create_private_dir(directory)?;
+        let path = directory.join(format!("{}.partial", expected.sha256));
+        let file = fsx::lock(&path)?;
+        let mut partial = Partial {
+            file,
+            path: &path,
+            digest: sha2::Sha256::new(),
+            length: 0,
+            resumed: false,
+            meter,
+        };
+        partial.resume(expected)?;
+        self.complete(url, expected, &mut partial)?;
+        let Partial { file, .. } = partial;
+        Ok(Download { file, path })
+    }
+
+    /// Fills the partial file, trying again after breaks, until it is complete and right.
+    fn complete(&self, url: &Url, expected: &Expected, partial: &mut Partial) -> Result<(), Error> {
+        let (mut retries, mut furthest) = (0, partial.length);
+        loop {
+            let outcome = if partial.is_full(expected) {
+                Ok(())
+            } else {
+                self.attempt(url, expected, partial)
+            };
+            let error = match outcome {
+                Ok(()) => match partial.check(url, expected) {
+                    Ok(()) => return Ok(()),
+                    // What an earlier run left may be damaged: once more from the start.
+                    Err(Error::DigestMismatch { .. }) if partial.resumed => {
+                        partial.restart()?;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            if !is_transient(&error) {
+                if matches!(
+                    error,
+                    Error::DigestMismatch { .. } | Error::SizeMismatch { .. }
+                ) {
+                    let _left = std::fs::remove_file(partial.path);
+                }
+                return Err(error);
+            }
+            // A server that cuts every answer still gets there, as long as each brings something.
+            if partial.length > furthest {
+                furthest = partial.length;
+                retries = 0;
+            }
+            if retries == RETRIES {
+                return Err(error);
+            }
+            thread::sleep(Duration::from_millis(200 << retries));
+            retries += 1;
+        }
+    }
+
+    /// Asks once for what is missing and appends what comes.
+    fn attempt(&self, url: &Url, expected: &Expected, partial: &mut Partial) -> Result<(), Error> {
+        let mut body: Box<dyn Read> = if url.scheme() == "file" {
+            let mut file = open_file(url)?;
+            let start = file.seek(SeekFrom::Start(partial.length));
+            start.map_err(|error| broken(url, &error))?;
+            Box::new(file)
+        } else {
+            let range = format!("bytes={}-", partial.length);
+            let mut headers = vec![("accept", "*/*"), ("accept-encoding", "identity")];
+            if partial.length > 0 {
+                headers.push(("range", &range));
+            }
+            let response = self.ask(url, &headers)?;
+            let status = response.status().as_u16();
+            if status == 416 && partial.length > 0 {
+                partial.restart()?;
+                return self.attempt(url, expected, partial);
+            }
+            let continues = status == 206 && {
+                let range = response.headers().get(header::CONTENT_RANGE);
+                let start = format!("bytes {}-", partial.length);
+                range.is_some_and(|range| range.as_bytes().starts_with(start.as_bytes()))
+            };
+            let response = successful(url, response)?;
+            if !continues && partial.length > 0 {
+                partial.restart()?;
+            }
+            let announced = content_length(&response).map(|length| partial.length + length);
+            if let (Some(expected), Some(received)) = (expected.size, announced)
+                && received > expected
+            {
+                return Err(size_mismatch(url, expected, received));
+            }
+            Box::new(response.into_body().into_reader())
+        };
+        partial.append(url, expected, &mut *body)
+    }
+}
+
+/// The file that a download grows in.
+struct Partial<'a> {
+    file: File,
+    path: &'a Path,
+    digest: sha2::Sha256,
+    length: u64,
+    /// Whether some of the bytes came in an earlier run.
+    resumed: bool,
+    meter: &'a dyn Meter,
+}
+
+impl Partial<'_> {
+    /// Takes in what an earlier run left.
+    fn resume(&mut self, expected: &Expected) -> Result<(), Error> {
+        let mut buffer = vec![0; 1 << 17];
+        loop {
+            let count = self
+                .file
+                .read(&mut buffer)
+                .map_err(fsx::at("read", self.path))?;
+            if count == 0 {
+                break;
+            }
+            self.digest.update(&buffer[..count]);
+            self.length += count as u64;
+        }
+        self.resumed = self.length > 0;
+        self.meter.advance(self.length);
+        if self.length > expected.size.unwrap_or(LIMIT) {
+            self.restart()?;
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), Error> {
+        self.file.set_len(0).map_err(fsx::at("write", self.path))?;
+        self.file
+            .seek(SeekFrom::Start(0))
+            .map_err(fsx::at("write", self.path))?;
+        self.digest = sha2::Sha256::new();
+        self.meter.retract(self.length);
+        self.length = 0;
+        self.resumed = false;
+        Ok(())
+    }
+
+    /// Returns whether nothing is left to ask for.
+    fn is_full(&self, expected: &Expected) -> bool {
+        match expected.size {
+            Some(size) => self.length == size,
+            None => self.length > 0 && self.received() == expected.sha256,
+        }
+    }
+
+    fn append(&mut self, url: &Url, expected: &Expected, body: &mut dyn Read) -> Result<(), Error> {
+        let mut buffer = vec![0; 1 << 17];
+        let limit = expected.size.unwrap_or(LIMIT);
+        loop {
+            let count = match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(broken(url, &error)),
+            };
+            if self.length + count as u64 > limit {
+                return Err(match expected.size {
+                    Some(size) => size_mismatch(url, size, self.length + count as u64),
+                    None => Error::TooLarge {
+                        url: redacted(url),
+                        limit,
+                    },
+                });
+            }
+            self.file
+                .write_all(&buffer[..count])
+                .map_err(fsx::at("write", self.path))?;
+            self.digest.update(&buffer[..count]);
+            self.length += count as u64;
+            self.meter.advance(count as u64);
+        }
+        Ok(())
+    }
+
+    fn check(&self, url: &Url, expected: &Expected) -> Result<(), Error> {
+        if let Some(size) = expected.size
+            && size != self.length
+        {
+            return Err(size_mismatch(url, size, self.length));
+        }
+        let received = self.received();
+        if received == expected.sha256 {
+            return Ok(());
+        }
+        Err(Error::DigestMismatch {
+            url: Box::new(redacted(url)),
+            expected: expected.sha256,
+            received,
+        })
+    }
+
+    fn received(&self) -> Sha256 {
+        Sha256::from_bytes(self.digest.clone().finalize().into())
+    }
+}
+
+fn size_mismatch(url: &Url, expected: u64, received: u64) -> Error {
+    Error::SizeMismatch {
+        url: redacted(url),
+        expected,
+        received,
+    }
+}
+
+/// Returns whether asking again may help.
+fn is_transient(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { reason, .. } => {
+            let settled = ["failed to lookup", "host not found", "Connection refused"];
+            !settled.iter().any(|sign| reason.contains(sign))
+        }
+        Error::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
+        Error::SizeMismatch {
+            expected, received, ..
+        } => received < expected,
+        _ => false,
+    }
+}

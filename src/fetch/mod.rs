@@ -1,0 +1,332 @@
+//! Downloads: the only code that talks to the network.
+//!
+//! `get` reads small documents into memory, `download` a large file to disk while its digest is computed.
+//!
+//! Invariants: offline, nothing is asked; a body is never longer than the caller's limit; plain HTTP
+//! happens only with loopback and with servers that the user's settings name, and never after HTTPS;
+//! no error holds credentials.
+
+mod download;
+mod progress;
+
+use std::{collections::BTreeSet, fs::File, io::Read, net::IpAddr, time::Duration};
+
+use ureq::{
+    Agent, Body,
+    http::{Response, header},
+    tls::{RootCerts, TlsConfig},
+};
+use url::{Host, Url};
+
+pub use download::{Download, Expected};
+pub use progress::{Meter, Progress, Silent};
+
+use crate::{fsx, package::Sha256};
+
+/// Redirects that are followed.
+const REDIRECTS: usize = 10;
+
+/// A request that gave no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The network is not to be used.
+    #[error("`{url}` is needed and devsh is offline")]
+    Offline {
+        /// What would have been asked.
+        url: Url,
+    },
+    /// The server could not be reached, or the connection broke.
+    #[error("cannot reach `{host}`: {reason}")]
+    Unreachable {
+        /// The server.
+        host: String,
+        /// Why, one line.
+        reason: String,
+    },
+    /// The server's certificate is not signed by anyone this machine trusts.
+    #[error("cannot trust the certificate of `{host}`: {reason}")]
+    UntrustedCertificate {
+        /// The server.
+        host: String,
+        /// Why, one line.
+        reason: String,
+    },
+    /// The address is not one that devsh asks: plain HTTP to a server that no setting names.
+    #[error("`{url}` is not a secure address")]
+    Insecure {
+        /// What would have been asked.
+        url: Url,
+    },
+    /// The server answered with an error.
+    #[error("`{url}` answered {status}")]
+    Status {
+        /// What was asked.
+        url: Url,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer was longer than devsh accepts.
+    #[error("`{url}` is larger than {limit} bytes")]
+    TooLarge {
+        /// What was asked.
+        url: Url,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The file ended early or goes on after its end.
+    #[error("`{url}` has {received} bytes instead of {expected}")]
+    SizeMismatch {
+        /// What was asked.
+        url: Url,
+        /// The size in bytes that the lockfile names.
+        expected: u64,
+        /// The bytes received; where the file goes on, what was seen of it.
+        received: u64,
+    },
+    /// The file is not the one that was locked.
+    #[error("digest mismatch for `{url}`")]
+    DigestMismatch {
+        /// What was asked.
+        url: Box<Url>,
+        /// The digest that the lockfile names.
+        expected: Sha256,
+        /// The digest of what came.
+        received: Sha256,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+}
+
+impl Error {
+    /// Returns whether the artifact may be well, but cannot be had from here now.
+    ///
+    /// A wrong digest or size is never this: it must be heard, not worked around.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Offline { .. }
+            | Self::Unreachable { .. }
+            | Self::UntrustedCertificate { .. }
+            | Self::Insecure { .. }
+            | Self::Status { .. } => true,
+            Self::File(error) => error.action == "fetch" && fsx::is_absent(&error.source),
+            Self::TooLarge { .. } | Self::SizeMismatch { .. } | Self::DigestMismatch { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// Asks servers; cheap to clone and shared between threads.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+    offline: bool,
+    /// Origins (`http://mirror:8080`) that may be asked without encryption.
+    plain: BTreeSet<String>,
+}
+
+impl Client {
+    /// Returns a client that trusts the system's certificates and honours the usual proxy variables.
+    pub fn new(offline: bool) -> Self {
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .timeout_per_read(Some(Duration::from_mins(1)))
+            // Redirects are followed here, where each address is checked.
+            .max_redirects(0)
+            .user_agent(concat!("devsh/", env!("CARGO_PKG_VERSION")))
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        Self {
+            agent,
+            offline,
+            plain: BTreeSet::new(),
+        }
+    }
+
+    /// Allows plain HTTP to the servers of these addresses, which the user's own settings name.
+    #[must_use]
+    pub fn allow_plain<'a>(mut self, addresses: impl IntoIterator<Item = &'a Url>) -> Self {
+        let origins = addresses
+            .into_iter()
+            .map(|url| url.origin().ascii_serialization());
+        self.plain.extend(origins);
+        self
+    }
+
+    /// Returns whether the network is not to be used.
+    pub const fn is_offline(&self) -> bool {
+        self.offline
+    }
+
+    /// Returns the body of `url`, of at most `limit` bytes.
+    pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        let reader: Box<dyn Read> = if url.scheme() == "file" {
+            Box::new(open_file(url)?)
+        } else {
+            let response = self.ask(url, &[("accept", accept)])?;
+            Box::new(successful(url, response)?.into_body().into_reader())
+        };
+        reader
+            .take(limit + 1)
+            .read_to_end(&mut body)
+            .map_err(|error| broken(url, &error))?;
+        if body.len() as u64 > limit {
+            return Err(Error::TooLarge {
+                url: redacted(url),
+                limit,
+            });
+        }
+        Ok(body)
+    }
+
+    /// Returns the size of `url` in bytes as the server announces it, without downloading.
+    pub fn size(&self, url: &Url) -> Result<Option<u64>, Error> {
+        if url.scheme() == "file" {
+            let metadata = open_file(url)?.metadata();
+            return Ok(metadata.ok().map(|metadata| metadata.len()));
+        }
+        let response = self.follow(url, |url| {
+            let request = self.agent.head(url.as_str());
+            // A compressed body would have another length.
+            request.header("accept-encoding", "identity").call()
+        })?;
+        Ok(content_length(&successful(url, response)?))
+    }
+
+    fn ask(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
+        self.follow(url, |url| {
+            let request = self.agent.get(url.as_str());
+            let request = headers.iter().fold(request, |request, (name, value)| {
+                request.header(*name, *value)
+            });
+            request.call()
+        })
+    }
+
+    /// Sends a request and follows redirects, checking every address before it is asked.
+    fn follow(
+        &self,
+        url: &Url,
+        send: impl Fn(&Url) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Error> {
+        if self.offline {
+            return Err(Error::Offline { url: redacted(url) });
+        }
+        let mut at = url.clone();
+        for _ in 0..REDIRECTS {
+            self.check_address(&at)?;
+            let response = send(&at).map_err(|error| unreachable(&at, &error))?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION);
+            let next = location
+                .and_then(|location| at.join(location.to_str().ok()?).ok())
+                .ok_or_else(|| refused(&at, "it redirects to no valid address"))?;
+            if at.scheme() == "https" && next.scheme() != "https" {
+                return Err(Error::Insecure {
+                    url: redacted(&next),
+                });
+            }
+            at = next;
+        }
+        Err(refused(url, "it redirects without end"))
+    }
+
+    fn check_address(&self, url: &Url) -> Result<(), Error> {
+        let loopback = || match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+            None => false,
+        };
+        let named = || self.plain.contains(&url.origin().ascii_serialization());
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if loopback() || named() => Ok(()),
+            _ => Err(Error::Insecure { url: redacted(url) }),
+        }
+    }
+}
+
+/// Returns `url` without user name and password, fit to be shown.
+pub fn redacted(url: &Url) -> Url {
+    let mut shown = url.clone();
+    // Both fail only for addresses that cannot hold credentials.
+    let _cannot = shown
+        .set_username("")
+        .and_then(|()| shown.set_password(None));
+    shown
+}
+
+fn open_file(url: &Url) -> Result<File, Error> {
+    let path = url
+        .to_file_path()
+        .map_err(|()| refused(url, "not a path"))?;
+    let file = File::open(&path).map_err(fsx::at("fetch", &path))?;
+    let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    if regular {
+        Ok(file)
+    } else {
+        let error = std::io::Error::other("not a regular file");
+        Err(fsx::at("fetch", &path)(error).into())
+    }
+}
+
+fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Error> {
+    let status = response.status().as_u16();
+    if (200..300).contains(&status) {
+        return Ok(response);
+    }
+    Err(Error::Status {
+        url: redacted(url),
+        status,
+    })
+}
+
+fn content_length(response: &Response<Body>) -> Option<u64> {
+    let length = response.headers().get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+fn refused(url: &Url, reason: &str) -> Error {
+    Error::Unreachable {
+        host: url.host_str().unwrap_or_default().to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn broken(url: &Url, error: &std::io::Error) -> Error {
+    refused(url, &one_line(&error.to_string()))
+}
+
+/// Tells a certificate that nobody here trusts from every other reason.
+fn unreachable(url: &Url, error: &ureq::Error) -> Error {
+    let reason = one_line(&error.to_string());
+    // The TLS library's own error type is no dependency of devsh; its text names the kind.
+    let untrusted = ["invalid peer certificate", "UnknownIssuer", "certificate"]
+        .iter()
+        .any(|sign| reason.contains(sign));
+    if untrusted {
+        return Error::UntrustedCertificate {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            reason,
+        };
+    }
+    refused(url, &reason)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

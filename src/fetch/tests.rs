@@ -1,0 +1,197 @@
+//! Downloads against a server on loopback that misbehaves on purpose.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+};
+
+use super::*;
+
+/// Serves `body`; `answer` decides for each connection what to write. Returns the address and the requests.
+fn serve(
+    answer: impl Fn(usize, &str, &mut TcpStream) + Send + 'static,
+) -> (Url, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/file", listener.local_addr().unwrap());
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        for (count, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut request = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            while reader.read_line(&mut request).unwrap_or(0) > 2 {}
+            seen.lock().unwrap().push(request.to_lowercase());
+            answer(count, &request.to_lowercase(), &mut stream);
+        }
+    });
+    (address.parse().unwrap(), requests)
+}
+
+fn whole(body: &[u8], stream: &mut TcpStream) {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let _closed = stream.write_all(body);
+}
+
+fn expected(body: &[u8]) -> Expected {
+    Expected {
+        sha256: Sha256::of(body),
+        size: Some(body.len() as u64),
+    }
+}
+
+fn content(download: &Download) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    download.open().unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_cut_download_resumes() {
+    let body: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+    let served = body.clone();
+    let (url, requests) = serve(move |count, request, stream| {
+        let start = request
+            .split_once("range: bytes=")
+            .and_then(|(_, rest)| rest.split('-').next()?.parse().ok())
+            .unwrap_or(0usize);
+        let rest = &served[start..];
+        let status = if start > 0 { "206 Partial" } else { "200 OK" };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-range: bytes {start}-{}/{}\r\nconnection: close\r\n\r\n",
+            rest.len(),
+            served.len() - 1,
+            served.len(),
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let cut = if count < 6 {
+            rest.len().min(120_000)
+        } else {
+            rest.len()
+        };
+        let _closed = stream.write_all(&rest[..cut]);
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let download = Client::new(false).download(&url, &expected(&body), directory.path(), &Silent);
+    assert!(content(&download.unwrap()) == body);
+    assert!(requests.lock().unwrap()[1].contains("range: bytes="));
+}
+
+#[test]
+fn a_range_that_is_ignored_starts_over() {
+    let body = vec![7; 50_000];
+    let served = body.clone();
+    let (url, _requests) = serve(move |_, _, stream| whole(&served, stream));
+    let directory = tempfile::tempdir().unwrap();
+    let expected = expected(&body);
+    let partial = directory
+        .path()
+        .join(format!("{}.partial", expected.sha256));
+    std::fs::write(&partial, [9; 100]).unwrap();
+    let download = Client::new(false).download(&url, &expected, directory.path(), &Silent);
+    download.unwrap().discard();
+    assert!(!partial.exists());
+}
+
+#[test]
+fn a_wrong_digest_is_an_error_and_leaves_nothing() {
+    let (url, requests) = serve(|_, _, stream| whole(b"evil", stream));
+    let directory = tempfile::tempdir().unwrap();
+    let error = Client::new(false)
+        .download(&url, &expected(b"good"), directory.path(), &Silent)
+        .unwrap_err();
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_wrong_size_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let client = Client::new(false);
+    let (url, _requests) = serve(|_, _, stream| whole(b"too long", stream));
+    let error = client.download(&url, &expected(b"too"), directory.path(), &Silent);
+    assert!(matches!(
+        error,
+        Err(Error::SizeMismatch { expected: 3, .. })
+    ));
+    let (url, requests) = serve(|_, _, stream| whole(b"sho", stream));
+    let error = client.download(&url, &expected(b"short"), directory.path(), &Silent);
+    assert!(matches!(
+        error,
+        Err(Error::SizeMismatch {
+            expected: 5,
+            received: 3,
+            ..
+        })
+    ));
+    assert!(requests.lock().unwrap().len() > 1);
+}
+
+#[test]
+fn server_errors_are_retried_and_reported() {
+    let (url, requests) = serve(|_, _, stream| {
+        let _closed =
+            stream.write_all(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let error = Client::new(false)
+        .download(&url, &expected(b"x"), directory.path(), &Silent)
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Status { status: 503, .. }),
+        "{error}"
+    );
+    assert!(error.is_unreachable());
+    assert_eq!(requests.lock().unwrap().len(), 4);
+}
+
+#[test]
+fn plain_http_needs_loopback_or_a_setting() {
+    let client = Client::new(false);
+    let url: Url = "http://192.0.2.1/simple/".parse().unwrap();
+    assert!(matches!(
+        client.get(&url, "*/*", 10),
+        Err(Error::Insecure { .. })
+    ));
+    let mirror: Url = "http://192.0.2.1/".parse().unwrap();
+    assert!(client.allow_plain([&mirror]).check_address(&url).is_ok());
+    let odd: Url = "ftp://example.com/".parse().unwrap();
+    assert!(matches!(
+        Client::new(false).get(&odd, "*/*", 10),
+        Err(Error::Insecure { .. })
+    ));
+}
+
+#[test]
+fn redirects_are_checked() {
+    let (url, _requests) = serve(|_, _, stream| {
+        let _closed = stream.write_all(
+            b"HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        );
+    });
+    let error = Client::new(false).get(&url, "*/*", 10).unwrap_err();
+    assert!(matches!(error, Error::Insecure { .. }), "{error}");
+}
+
+#[test]
+fn files_are_mirrors_and_offline_asks_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a b");
+    std::fs::write(&path, "text").unwrap();
+    let url = Url::from_file_path(&path).unwrap();
+    let client = Client::new(true);
+    assert_eq!(client.get(&url, "*/*", 10).unwrap(), b"text");
+    assert_eq!(client.size(&url).unwrap(), Some(4));
+    let download = client.download(&url, &expected(b"text"), directory.path(), &Silent);
+    assert_eq!(content(&download.unwrap()), b"text");
+    let secret: Url = "https://user:secret@example.com/x".parse().unwrap();
+    let error = client.get(&secret, "*/*", 10).unwrap_err();
+    assert!(matches!(error, Error::Offline { .. }));
+    assert!(!format!("{error} {error:?}").contains("secret"));
+}

@@ -1,0 +1,77 @@
+//! Statements for fish.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+use super::{Freshness, Statement};
+use crate::env::{VarName, pathlist};
+
+/// Appends `value` in single quotes, inside which fish knows only `\\` and `\'`.
+pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
+    code.push(b'\'');
+    for byte in value.as_bytes() {
+        if matches!(byte, b'\'' | b'\\') {
+            code.push(b'\\');
+        }
+        code.push(*byte);
+    }
+    code.push(b'\'');
+}
+
+/// Appends one statement.
+pub(super) fn render(statement: &Statement, code: &mut Vec<u8>) {
+    match statement {
+        Statement::Export(name, value) => export(name, value, code),
+        Statement::Unset(name) => {
+            code.extend_from_slice(format!("builtin set -e {name}").as_bytes());
+        }
+        Statement::RestoreAliases => code.extend_from_slice(b"__devsh_restore_aliases"),
+        Statement::Alias(name, value) => {
+            code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
+            quote(OsStr::new(value), code);
+        }
+        Statement::Loaded(id) => {
+            code.extend_from_slice(b"builtin set -g __devsh_loaded ");
+            quote(OsStr::new(id), code);
+        }
+        Statement::Fresh(freshness) => fresh(freshness, code),
+    }
+    code.push(b'\n');
+}
+
+/// Fish keeps variables whose names end in `PATH` as lists and joins them with `:` for others.
+fn export(name: &VarName, value: &OsStr, code: &mut Vec<u8>) {
+    code.extend_from_slice(format!("builtin set -gx {name}").as_bytes());
+    if name.is_path_list() && !value.is_empty() {
+        for entry in pathlist::split(value) {
+            code.push(b' ');
+            quote(entry, code);
+        }
+    } else {
+        code.push(b' ');
+        quote(value, code);
+    }
+}
+
+/// One `test` for all comparisons and one `path` for all absences: each builtin call has its price.
+fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
+    code.extend_from_slice(b"function __devsh_fresh; builtin test \"$PWD\" = \"$__devsh_pwd\"");
+    for (file, stamp) in &freshness.present {
+        for operator in [" -nt ", " -ot "] {
+            code.extend_from_slice(b" -a ! ");
+            quote(file.as_os_str(), code);
+            code.extend_from_slice(operator.as_bytes());
+            quote(stamp.as_os_str(), code);
+        }
+    }
+    if !freshness.absent.is_empty() {
+        code.extend_from_slice(b"; and not builtin path is --");
+        for file in &freshness.absent {
+            code.push(b' ');
+            quote(file.as_os_str(), code);
+        }
+    }
+    for name in &freshness.unset {
+        code.extend_from_slice(format!("; and not builtin set -q {name}").as_bytes());
+    }
+    code.extend_from_slice(b"; end");
+}

@@ -1,0 +1,26 @@
+//! The hooks: scripts of their own in `hooks/`, filled with the program's path.
+
+use std::path::Path;
+
+use super::HostShell;
+
+/// The word in the scripts that stands for the quoted path of the program.
+const PLACEHOLDER: &str = "@DEVSH@";
+
+/// Returns the hook for `shell`, which runs `program`.
+pub fn script(shell: HostShell, program: &Path) -> Vec<u8> {
+    let text = match shell {
+        HostShell::Bash => include_str!("../../hooks/hook.bash"),
+        HostShell::Zsh => include_str!("../../hooks/hook.zsh"),
+        HostShell::Fish => include_str!("../../hooks/hook.fish"),
+    };
+    let program = shell.quote(program.as_os_str());
+    let mut script = Vec::with_capacity(text.len() + program.len());
+    for (position, part) in text.split(PLACEHOLDER).enumerate() {
+        if position > 0 {
+            script.extend_from_slice(&program);
+        }
+        script.extend_from_slice(part.as_bytes());
+    }
+    script
+}

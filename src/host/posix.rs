@@ -1,0 +1,80 @@
+//! Statements for bash and zsh.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+use super::{Freshness, HostShell, Statement};
+
+/// Appends `value` in single quotes, the one form in which both shells take every byte as it is.
+pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
+    code.push(b'\'');
+    for byte in value.as_bytes() {
+        match byte {
+            b'\'' => code.extend_from_slice(br"'\''"),
+            _ => code.push(*byte),
+        }
+    }
+    code.push(b'\'');
+}
+
+/// Appends one statement.
+///
+/// The backslashes keep the user's own aliases of these builtins out.
+pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
+    match statement {
+        Statement::Export(name, value) => {
+            code.extend_from_slice(format!("\\export {name}=").as_bytes());
+            quote(value, code);
+        }
+        Statement::Unset(name) => code.extend_from_slice(format!("\\unset -v {name}").as_bytes()),
+        Statement::RestoreAliases => code.extend_from_slice(b"__devsh_restore_aliases"),
+        Statement::Alias(name, value) => {
+            code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
+            quote(OsStr::new(value), code);
+        }
+        Statement::Loaded(id) => {
+            code.extend_from_slice(b"__devsh_loaded=");
+            quote(OsStr::new(id), code);
+        }
+        Statement::Fresh(freshness) => fresh(shell, freshness, code),
+    }
+    code.push(b'\n');
+}
+
+/// One test of literal words is the cheapest check there is in both shells.
+fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
+    code.extend_from_slice(b"__devsh_fresh() { [[ $PWD == \"$__devsh_pwd\"");
+    for (file, stamp) in &freshness.present {
+        if shell == HostShell::Zsh {
+            // Zsh answers false both ways when a file is missing, bash takes it for the oldest.
+            test(code, " && -e ", file.as_os_str(), None);
+        }
+        test(
+            code,
+            " && ! ",
+            file.as_os_str(),
+            Some(("-nt", stamp.as_os_str())),
+        );
+        test(
+            code,
+            " && ! ",
+            file.as_os_str(),
+            Some(("-ot", stamp.as_os_str())),
+        );
+    }
+    for file in &freshness.absent {
+        test(code, " && ! -e ", file.as_os_str(), None);
+    }
+    for name in &freshness.unset {
+        code.extend_from_slice(format!(" && -z ${{{name}+x}}").as_bytes());
+    }
+    code.extend_from_slice(b" ]]; }");
+}
+
+fn test(code: &mut Vec<u8>, before: &str, file: &OsStr, comparison: Option<(&str, &OsStr)>) {
+    code.extend_from_slice(before.as_bytes());
+    quote(file, code);
+    if let Some((operator, other)) = comparison {
+        code.extend_from_slice(format!(" {operator} ").as_bytes());
+        quote(other, code);
+    }
+}

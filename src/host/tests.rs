@@ -1,0 +1,106 @@
+//! Values and names through the real shells, where they are installed; the suite requires them.
+
+use std::{
+    io::Write,
+    os::unix::ffi::OsStringExt,
+    process::{Command, Stdio},
+};
+
+use super::*;
+
+/// Strings that have broken other tools, each a pair of bytes away from the next.
+fn values() -> Vec<OsString> {
+    let mut values: Vec<Vec<u8>> = (1..=255).map(|byte| vec![byte]).collect();
+    values.extend((1..=255).map(|byte| vec![b'a', byte, b'\'']));
+    let texts = [
+        "", "a b", "'", "''", "\\", "\\'", "'\\''", "$(x)", "`x`", "!!", "*", "~", "a\nb", "\n",
+        "-n", "a:b", "::", "\u{feff}", "é", "\u{202e}", "\\x41", "\\n", "%s", "#", "a;b", "{a,b}",
+        "$PATH",
+    ];
+    values.extend(texts.iter().map(|text| text.as_bytes().to_vec()));
+    values.into_iter().map(OsString::from_vec).collect()
+}
+
+fn evaluate(shell: HostShell, script: &[u8], locale: &str) -> Option<Vec<u8>> {
+    let arguments: &[&str] = match shell {
+        HostShell::Bash => &["--norc", "--noprofile"],
+        HostShell::Zsh => &["-f"],
+        HostShell::Fish => &["--no-config"],
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().write_all(script).unwrap();
+    let output = Command::new(shell.as_str())
+        .args(arguments)
+        .arg(file.path())
+        .env("LC_ALL", locale)
+        .stderr(Stdio::inherit())
+        .output()
+        .ok()?;
+    assert!(output.status.success(), "{shell}");
+    Some(output.stdout)
+}
+
+#[test]
+fn every_value_arrives_byte_for_byte() {
+    for shell in HostShell::ALL {
+        for locale in ["C", "C.UTF-8"] {
+            let named = || {
+                values()
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, value)| (format!("V{at}"), value))
+            };
+            let mut script = Vec::new();
+            for (name, value) in named() {
+                let statement = Statement::Export(name.parse().unwrap(), value);
+                match shell {
+                    HostShell::Fish => fish::render(&statement, &mut script),
+                    _ => posix::render(shell, &statement, &mut script),
+                }
+            }
+            script.extend_from_slice(b"command env -0\n");
+            let Some(output) = evaluate(shell, &script, locale) else {
+                eprintln!("skipped: {shell} is not installed");
+                continue;
+            };
+            let variables: std::collections::BTreeSet<&[u8]> =
+                output.split(|byte| *byte == 0).collect();
+            for (name, value) in named() {
+                let expected = [name.as_bytes(), b"=", value.as_encoded_bytes()].concat();
+                assert!(
+                    variables.contains(expected.as_slice()),
+                    "{shell} {locale} {value:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_text_ends_in_the_mark() {
+    let code = HostShell::Bash.render(&[Statement::RestoreAliases], "1$(x)2");
+    assert_eq!(code, b"__devsh_restore_aliases\n# devsh 1x2\n");
+}
+
+#[test]
+fn a_fresh_check_tests_everything_named() {
+    let freshness = Freshness {
+        present: vec![("/a b".into(), "/s'1".into())],
+        absent: vec!["/c".into()],
+        unset: vec!["TOKEN".parse().unwrap()],
+    };
+    let text = |shell: HostShell| {
+        String::from_utf8(shell.render(&[Statement::Fresh(freshness.clone())], "1")).unwrap()
+    };
+    assert_eq!(
+        text(HostShell::Bash),
+        "__devsh_fresh() { [[ $PWD == \"$__devsh_pwd\" && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot \
+         '/s'\\''1' && ! -e '/c' && -z ${TOKEN+x} ]]; }\n# devsh 1\n"
+    );
+    assert_eq!(
+        text(HostShell::Fish),
+        "function __devsh_fresh; builtin test \"$PWD\" = \"$__devsh_pwd\" -a ! '/a b' -nt '/s\\'1' -a \
+         ! '/a b' -ot '/s\\'1'; and not builtin path is -- '/c'; and not builtin set -q TOKEN; end\n\
+         # devsh 1\n"
+    );
+}

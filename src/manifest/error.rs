@@ -1,0 +1,256 @@
+//! What is wrong with a manifest or another file of a project, and where.
+
+use std::{ops::Range, sync::Arc};
+
+use super::Origin;
+use crate::package::Invalid;
+
+/// A fault in a file, with its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", one_line(kind))]
+pub struct Error {
+    /// The file, relative to the project's root; `preset python` for a preset.
+    pub file: Arc<str>,
+    /// The file's whole text.
+    pub text: Arc<str>,
+    /// The bytes of the text that are at fault.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub kind: ErrorKind,
+}
+
+impl Error {
+    /// Returns the file and line.
+    pub fn origin(&self) -> Origin {
+        let before = self.text.as_bytes().get(..self.span.start);
+        let lines = before.map_or(1, |before| before.split(|byte| *byte == b'\n').count());
+        Origin {
+            file: self.file.clone(),
+            line: u32::try_from(lines).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// What is wrong at a place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ErrorKind {
+    /// The text does not follow the grammar of its format.
+    #[error("not valid {format}: {message}")]
+    Syntax {
+        /// `TOML` or `YAML`.
+        format: &'static str,
+        /// What the parser said, one line.
+        message: String,
+    },
+    /// The file holds bytes that are no text.
+    #[error("not UTF-8 text")]
+    NotText,
+    /// A key that means nothing here.
+    #[error("unknown key `{key}` in {table}")]
+    UnknownKey {
+        /// The key as found.
+        key: String,
+        /// The table it is in, as shown (`[tools]`, `the top level`).
+        table: String,
+        /// The nearest known key.
+        suggestion: Option<&'static str>,
+    },
+    /// A value of another kind than its key takes.
+    #[error("`{key}` must be {expected}, not {found}")]
+    WrongType {
+        /// The key.
+        key: String,
+        /// What it takes, with its article.
+        expected: &'static str,
+        /// What was found, with its article.
+        found: &'static str,
+    },
+    /// A number, boolean or date where a string is wanted.
+    #[error("`{key}` must be a string: `{found}` needs quotes")]
+    Unquoted {
+        /// The key.
+        key: String,
+        /// The value as written.
+        found: String,
+    },
+    /// A text that its checked type refuses.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A short name that devsh does not know.
+    #[error("`{name}` is not a known tool")]
+    UnknownTool {
+        /// The name as found.
+        name: String,
+        /// The nearest short name.
+        suggestion: Option<&'static str>,
+        /// How to name a package of the Python index so (`pypi:black`), where the name allows it.
+        pypi: Option<String>,
+    },
+    /// One tool under two spellings.
+    #[error("tool `{tool}` is already named on line {line}")]
+    DuplicateTool {
+        /// The tool in its shortest spelling.
+        tool: String,
+        /// The line that names it first.
+        line: u32,
+    },
+    /// A key that has a meaning for the Rust toolchain alone.
+    #[error("`{key}` is only for `rust`, not for `{tool}`")]
+    OnlyRust {
+        /// `components` or `targets`.
+        key: &'static str,
+        /// The tool that has it.
+        tool: String,
+    },
+    /// A table that says none or several things about a variable.
+    #[error(
+        "`{name}` needs one of `default`, `required`, `unset`, or `prepend` and `append` together"
+    )]
+    VariableForm {
+        /// The variable.
+        name: String,
+    },
+    /// `unset = false`.
+    #[error("`unset` can only be `true`")]
+    UnsetFalse,
+    /// An entry that cannot stand in a list of paths.
+    #[error("`{entry}` cannot be an entry of a list of paths")]
+    PathEntry {
+        /// The entry; it is empty or has a `:`.
+        entry: String,
+    },
+    /// A NUL character, which no variable, argument or script can hold.
+    #[error("`{key}` has a NUL character")]
+    Nul {
+        /// The key.
+        key: String,
+    },
+    /// Dependency groups of no lockfile.
+    #[error("`groups` in dev shell `{shell}` needs a `lock` to take them from")]
+    GroupsWithoutLock {
+        /// The dev shell.
+        shell: String,
+    },
+    /// `inherits` names a dev shell that does not exist.
+    #[error("there is no dev shell `{name}` to inherit from")]
+    UnknownShell {
+        /// The name as found.
+        name: String,
+        /// The nearest name that exists.
+        suggestion: Option<String>,
+    },
+    /// Dev shells that inherit from each other in a circle.
+    #[error("dev shells inherit in a circle: {}", circle.join(" → "))]
+    InheritCycle {
+        /// The names along the circle; the first and the last are the same.
+        circle: Vec<String>,
+    },
+    /// A chain of `inherits` beyond all reason.
+    #[error("dev shells inherit more than {limit} levels deep")]
+    InheritDepth {
+        /// The deepest accepted chain.
+        limit: usize,
+    },
+    /// A toolchain file that names the machine's own triple.
+    #[error("channel `{channel}` names a host triple")]
+    HostTriple {
+        /// The channel as found.
+        channel: String,
+    },
+    /// A toolchain file that leads to a directory of one machine.
+    #[error("`path` in a toolchain file is not supported: only channels can be locked")]
+    ToolchainPath,
+    /// A toolchain file that asks for nothing.
+    #[error("a toolchain file needs `channel`, `components`, `targets` or `profile`")]
+    EmptyToolchain,
+    /// A kind of `CPython` build that devsh does not have.
+    #[error("`{found}` asks for a {variant} build of Python, which devsh does not support yet")]
+    PythonVariant {
+        /// The request as found.
+        found: String,
+        /// `free-threaded` or `debug`.
+        variant: &'static str,
+    },
+}
+
+/// Returns the message with control characters written out: a name in a file must not speak to the terminal.
+fn one_line(kind: &ErrorKind) -> String {
+    let mut line = String::new();
+    for character in kind.to_string().chars() {
+        // Invisible characters and those that turn the direction of writing are as bad.
+        if character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+/// Returns the candidate that `name` most likely meant, if one is near.
+pub(super) fn nearest<T: AsRef<str>>(
+    name: &str,
+    candidates: impl IntoIterator<Item = T>,
+) -> Option<T> {
+    // A name that is long and wrong everywhere is no typing slip, and comparing it would take long.
+    if name.len() > 64 {
+        return None;
+    }
+    let limit = (name.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            // A word cut short (`alias`) is near however much is missing.
+            let cut = name.len() >= 3 && candidate.as_ref().starts_with(name);
+            let apart = distance(name, candidate.as_ref());
+            (if cut { apart.min(1) } else { apart }, candidate)
+        })
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The number of letters to insert, drop, replace or swap with their neighbour.
+fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.to_lowercase().chars().collect();
+    let right: Vec<char> = right.to_lowercase().chars().collect();
+    let mut above: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (at, letter) in left.iter().enumerate() {
+        let mut next = vec![at + 1];
+        for (to, other) in right.iter().enumerate() {
+            let replaced = row[to] + usize::from(letter != other);
+            let mut least = replaced.min(row[to + 1] + 1).min(next[to] + 1);
+            if at > 0 && to > 0 && left[at - 1] == *other && right[to - 1] == *letter {
+                least = least.min(above[to - 1] + 1);
+            }
+            next.push(least);
+        }
+        above = std::mem::replace(&mut row, next);
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found() {
+        let known = ["tools", "python", "env", "aliases", "hooks", "shells"];
+        for (name, expected) in [
+            ("tool", Some("tools")),
+            ("Tools", Some("tools")),
+            ("pyhton", Some("python")),
+            ("alias", Some("aliases")),
+            ("hook", Some("hooks")),
+            ("envv", Some("env")),
+            ("extends", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, known), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! TOML and YAML as one tree of values in file order, each with its place, without meaning.
+//!
+//! Invariant: every span lies inside the text, so an error always has an excerpt to show.
+
+use std::{borrow::Cow, ops::Range, sync::Arc};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Located, Origin, error::ErrorKind};
+use crate::manifest::Error;
+
+/// A file's name and text; makes places and errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    file: Arc<str>,
+    content: Arc<str>,
+    starts: Vec<usize>,
+}
+
+/// A value and its place.
+#[derive(Debug)]
+pub(super) struct Node<'t> {
+    /// The bytes of the value; of a table its header or first key.
+    pub(super) span: Range<usize>,
+    /// The value.
+    pub(super) value: Value<'t>,
+}
+
+/// A value; numbers and dates have no use here and keep only what they are.
+#[derive(Debug)]
+pub(super) enum Value<'t> {
+    Text(Cow<'t, str>),
+    Boolean(bool),
+    /// What it is, with its article.
+    Other(&'static str),
+    List(Vec<Node<'t>>),
+    Table(Vec<Entry<'t>>),
+}
+
+/// A key and its value.
+#[derive(Debug)]
+pub(super) struct Entry<'t> {
+    pub(super) key: Cow<'t, str>,
+    pub(super) key_span: Range<usize>,
+    pub(super) node: Node<'t>,
+}
+
+impl Text {
+    /// Returns a text that is called `file` in messages, without a byte order mark.
+    pub fn new(file: &str, text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self {
+            file: file.into(),
+            content: text.into(),
+            starts: std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at + 1))
+                .collect(),
+        }
+    }
+
+    /// Returns the text that a file's bytes are; `file` is its name in messages.
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self::new(file, text)),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let text = Self::new(file, &String::from_utf8_lossy(bytes));
+                Err(text.error(
+                    at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
+                    ErrorKind::NotText,
+                ))
+            }
+        }
+    }
+
+    /// Returns the file's name.
+    pub fn file(&self) -> &Arc<str> {
+        &self.file
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.content
+    }
+
+    /// Returns the text parsed as TOML.
+    pub(super) fn toml(&self) -> Result<Node<'_>, Error> {
+        let table = DeTable::parse(&self.content).map_err(|error| {
+            let end = self.content.len();
+            let kind = ErrorKind::Syntax {
+                format: "TOML",
+                message: error.message().lines().collect::<Vec<_>>().join(" "),
+            };
+            self.error(error.span().unwrap_or(end..end), kind)
+        })?;
+        Ok(convert(0..0, DeValue::Table(table.into_inner())))
+    }
+
+    /// Returns the file and the line of a byte.
+    pub(super) fn origin(&self, at: usize) -> Origin {
+        let line = self.starts.partition_point(|start| *start <= at);
+        Origin {
+            file: self.file.clone(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Returns the bytes of a line, counted from 1, without its end.
+    pub(super) fn whole_line(&self, number: usize) -> Range<usize> {
+        let start = self.starts.get(number.saturating_sub(1));
+        let start = start.map_or(self.content.len(), |start| *start);
+        let line = self.content[start..].lines().next().unwrap_or_default();
+        start..start + line.len()
+    }
+
+    /// Returns the bytes of a line, counted from 1, without its indentation and end.
+    pub(super) fn line(&self, number: usize) -> Range<usize> {
+        let whole = self.whole_line(number);
+        let line = &self.content[whole.clone()];
+        let start = whole.start + (line.len() - line.trim_start().len());
+        start..start + line.trim().len()
+    }
+
+    /// Returns an error at a place.
+    pub(super) fn error(&self, span: Range<usize>, kind: impl Into<ErrorKind>) -> Error {
+        let end = self.content.len();
+        Error {
+            file: self.file.clone(),
+            text: self.content.clone(),
+            span: span.start.min(end)..span.end.min(end),
+            kind: kind.into(),
+        }
+    }
+
+    /// Returns the entries of a table.
+    pub(super) fn table<'n, 't>(
+        &self,
+        key: &str,
+        node: &'n Node<'t>,
+    ) -> Result<&'n [Entry<'t>], Error> {
+        match &node.value {
+            Value::Table(entries) => Ok(entries),
+            _ => Err(self.wrong(key, node, "a table")),
+        }
+    }
+
+    /// Returns a string without NUL.
+    pub(super) fn string(&self, key: &str, node: &Node<'_>) -> Result<Located<String>, Error> {
+        match &node.value {
+            Value::Text(text) if text.contains('\0') => Err(self.error(
+                node.span.clone(),
+                ErrorKind::Nul {
+                    key: key.to_owned(),
+                },
+            )),
+            Value::Text(text) => Ok(self.locate(node, text.to_string())),
+            Value::Boolean(_) | Value::Other(_) => Err(self.error(
+                node.span.clone(),
+                ErrorKind::Unquoted {
+                    key: key.to_owned(),
+                    found: self.content[node.span.clone()].to_owned(),
+                },
+            )),
+            Value::List(_) | Value::Table(_) => Err(self.wrong(key, node, "a string")),
+        }
+    }
+
+    /// Returns a list of strings, each with the node it comes from.
+    pub(super) fn strings<'n, 't>(
+        &self,
+        key: &str,
+        node: &'n Node<'t>,
+    ) -> Result<Vec<(Located<String>, &'n Node<'t>)>, Error> {
+        let Value::List(nodes) = &node.value else {
+            return Err(self.wrong(key, node, "a list of strings"));
+        };
+        nodes
+            .iter()
+            .map(|node| Ok((self.string(key, node)?, node)))
+            .collect()
+    }
+
+    /// Returns a boolean.
+    pub(super) fn boolean(&self, key: &str, node: &Node<'_>) -> Result<Located<bool>, Error> {
+        match node.value {
+            Value::Boolean(value) => Ok(self.locate(node, value)),
+            _ => Err(self.wrong(key, node, "`true` or `false`")),
+        }
+    }
+
+    /// Returns `value` with the place of `node`.
+    pub(super) fn locate<T>(&self, node: &Node<'_>, value: T) -> Located<T> {
+        Located {
+            value,
+            origin: self.origin(node.span.start),
+        }
+    }
+
+    /// Returns the error for a value of another kind than `expected`.
+    pub(super) fn wrong(&self, key: &str, node: &Node<'_>, expected: &'static str) -> Error {
+        let kind = ErrorKind::WrongType {
+            key: key.to_owned(),
+            expected,
+            found: node.value.kind(),
+        };
+        self.error(node.span.clone(), kind)
+    }
+}
+
+impl Value<'_> {
+    /// Returns what the value is, with its article.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a string",
+            Self::Boolean(_) => "a boolean",
+            Self::Other(kind) => kind,
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+impl<'t> Node<'t> {
+    /// Returns the text, if the value is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the entries of a table; of anything else none.
+    pub(super) fn entries(&self) -> &[Entry<'t>] {
+        match &self.value {
+            Value::Table(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Returns the elements of a list; of anything else none.
+    pub(super) fn elements(&self) -> &[Self] {
+        match &self.value {
+            Value::List(nodes) => nodes,
+            _ => &[],
+        }
+    }
+
+    /// Returns the value of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        let entry = self.entries().iter().find(|entry| entry.key == key)?;
+        Some(&entry.node)
+    }
+
+    /// Returns the values at a path of keys joined by `.`; `*` stands for every key.
+    pub(super) fn select(&self, path: &str) -> Vec<&Self> {
+        let mut found = vec![self];
+        for key in path.split('.').filter(|key| !key.is_empty()) {
+            let entries = found.into_iter().flat_map(Self::entries);
+            found = entries
+                .filter(|entry| key == "*" || entry.key == key)
+                .map(|entry| &entry.node)
+                .collect();
+        }
+        found
+    }
+}
+
+/// The recursion is bounded by the parser's own limit of depth.
+fn convert(span: Range<usize>, value: DeValue<'_>) -> Node<'_> {
+    let value = match value {
+        DeValue::String(text) => Value::Text(text),
+        DeValue::Boolean(value) => Value::Boolean(value),
+        DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
+        DeValue::Datetime(_) => Value::Other("a date"),
+        DeValue::Array(nodes) => Value::List(
+            nodes
+                .into_iter()
+                .map(|node| convert(node.span(), node.into_inner()))
+                .collect(),
+        ),
+        DeValue::Table(table) => {
+            let mut entries: Vec<Entry<'_>> = table
+                .into_iter()
+                .map(|(key, node)| Entry {
+                    key_span: key.span(),
+                    key: key.into_inner(),
+                    node: convert(node.span(), node.into_inner()),
+                })
+                .collect();
+            // The parser sorts by name; the first error of a file is the uppermost.
+            entries.sort_by_key(|entry| entry.key_span.start);
+            Value::Table(entries)
+        }
+    };
+    Node { span, value }
+}

@@ -1,0 +1,148 @@
+//! YAML as the tree of `raw`: only the first document, without aliases, tags and anchors.
+//!
+//! Invariant: neither nesting nor aliases of a hostile file cost more than its length; the parser is driven
+//! event by event, without recursion, and an alias stands for nothing.
+
+use std::{borrow::Cow, ops::Range};
+
+use yaml_rust2::{
+    parser::{Event, Parser},
+    scanner::{Marker, TScalarStyle},
+};
+
+use super::{
+    Error, ErrorKind, Text,
+    raw::{Entry, Node, Value},
+};
+
+/// The deepest accepted nesting.
+const DEPTH: usize = 64;
+
+/// A list or table that is not closed yet.
+enum Open<'t> {
+    List(Range<usize>, Vec<Node<'t>>),
+    Table(Range<usize>, Vec<Entry<'t>>, Option<Node<'t>>),
+}
+
+/// Returns a text parsed as YAML; an empty document is an empty table.
+pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
+    let syntax = |span: Range<usize>, message: &str| {
+        let message = message.lines().collect::<Vec<_>>().join(" ");
+        let format = "YAML";
+        text.error(span, ErrorKind::Syntax { format, message })
+    };
+    let mut parser = Parser::new_from_str(text.as_str());
+    let mut open: Vec<Open<'_>> = Vec::new();
+    loop {
+        let (event, marker) = parser.next_token().map_err(|error| {
+            let at = offset(text, error.marker());
+            syntax(at..at, error.info())
+        })?;
+        let at = offset(text, &marker);
+        let done = match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= DEPTH => {
+                return Err(syntax(at..at, "nested too deep"));
+            }
+            Event::SequenceStart(..) => {
+                open.push(Open::List(at..at, Vec::new()));
+                continue;
+            }
+            Event::MappingStart(..) => {
+                open.push(Open::Table(at..at, Vec::new(), None));
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => open.pop().map(close),
+            Event::Scalar(scalar, style, ..) => Some(node(text, at, scalar, style)),
+            Event::Alias(_) => Some(Node {
+                span: at..at,
+                value: Value::Other("an alias"),
+            }),
+            Event::DocumentEnd | Event::StreamEnd => break,
+            Event::Nothing | Event::StreamStart | Event::DocumentStart => None,
+        };
+        let Some(done) = done else { continue };
+        match open.last_mut() {
+            None => return Ok(done),
+            Some(Open::List(_, nodes)) => nodes.push(done),
+            Some(Open::Table(_, entries, key)) => match key.take() {
+                None => *key = Some(done),
+                Some(named) => entries.push(Entry {
+                    key: Cow::Owned(named.text().unwrap_or_default().to_owned()),
+                    key_span: named.span,
+                    node: done,
+                }),
+            },
+        }
+    }
+    Ok(Node {
+        span: 0..0,
+        value: Value::Table(Vec::new()),
+    })
+}
+
+fn close(open: Open<'_>) -> Node<'_> {
+    let (span, value) = match open {
+        Open::List(span, nodes) => (span, Value::List(nodes)),
+        Open::Table(span, entries, _) => (span, Value::Table(entries)),
+    };
+    Node { span, value }
+}
+
+fn node<'t>(text: &Text, at: usize, scalar: String, style: TScalarStyle) -> Node<'t> {
+    let rest = text.as_str()[at..].lines().next().unwrap_or_default();
+    let quotes = match style {
+        TScalarStyle::SingleQuoted | TScalarStyle::DoubleQuoted => 2,
+        _ => 0,
+    };
+    let wanted = at + scalar.len() + quotes;
+    // An escape makes the source longer than the value; the span only has to end at a character.
+    let end = (wanted.min(at + rest.len())..=at + rest.len())
+        .find(|end| text.as_str().is_char_boundary(*end))
+        .unwrap_or(at);
+    let value = match (style, scalar.as_str()) {
+        (TScalarStyle::Plain, "" | "~" | "null") => Value::Other("nothing"),
+        _ => Value::Text(Cow::Owned(scalar)),
+    };
+    Node {
+        span: at..end,
+        value,
+    }
+}
+
+/// Returns the byte of a marker, which counts lines from 1 and characters in the line from 0.
+fn offset(text: &Text, marker: &Marker) -> usize {
+    let line = text.whole_line(marker.line());
+    let mut characters = text.as_str()[line.clone()].char_indices();
+    characters
+        .nth(marker.col())
+        .map_or(line.end, |(at, _)| line.start + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_their_places() {
+        let text = Text::new("x.yaml", "# ä\nrepos:\n- repo: ä\n  rev: \"v1\" # c\n");
+        let root = parse(&text).unwrap();
+        let repos = root.get("repos").unwrap().elements();
+        let rev = repos[0].get("rev").unwrap();
+        assert_eq!(rev.text(), Some("v1"));
+        assert_eq!(&text.as_str()[rev.span.clone()], "\"v1\"");
+        assert_eq!(text.origin(rev.span.start).line, 4);
+        let repo = repos[0].get("repo").unwrap();
+        assert_eq!(&text.as_str()[repo.span.clone()], "ä");
+    }
+
+    #[test]
+    fn hostile_files_end_early() {
+        let deep = "[".repeat(100_000);
+        assert!(parse(&Text::new("x", &deep)).is_err());
+        let bomb = "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n";
+        assert!(parse(&Text::new("x", bomb)).is_ok());
+        let error = parse(&Text::new("x", "a: [1\nb: 2\n")).unwrap_err();
+        assert!(error.to_string().starts_with("not valid YAML: "), "{error}");
+        assert_eq!(parse(&Text::new("x", "")).unwrap().entries().len(), 0);
+    }
+}

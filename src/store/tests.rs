@@ -1,0 +1,377 @@
+//! Objects from small archives made in memory, good and hostile.
+
+use tar::EntryType;
+
+use super::{fixtures::*, *};
+use crate::{fetch::Silent, package::Sha256};
+
+/// A store in its own directory, and a mirror of files beside it.
+struct Fixture {
+    directory: tempfile::TempDir,
+    client: Client,
+    config: Config,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            client: Client::new(true),
+            config: Config {
+                tools_from: crate::config::ToolsFrom::Auto,
+                pypi: crate::config::PYPI.parse().unwrap(),
+                rust: crate::config::RUST.parse().unwrap(),
+                python: crate::config::PYTHON_RELEASES.parse().unwrap(),
+            },
+        }
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.directory.path().join("data"))
+    }
+
+    fn artifact(&self, part: &str, bytes: &[u8]) -> Artifact {
+        let path = self.directory.path().join(format!("mirror-{part}"));
+        fs::write(&path, bytes).unwrap();
+        Artifact {
+            part: part.to_owned(),
+            url: url::Url::from_file_path(&path).unwrap(),
+            sha256: Sha256::of(bytes),
+            size: Some(bytes.len() as u64),
+        }
+    }
+
+    fn install(&self, recipe: Recipe, archives: &[(&str, Vec<u8>)]) -> Result<PathBuf, Error> {
+        let artifacts: Vec<_> = archives
+            .iter()
+            .map(|(part, bytes)| self.artifact(part, bytes))
+            .collect();
+        self.install_artifacts(recipe, &artifacts)
+    }
+
+    fn install_artifacts(&self, recipe: Recipe, artifacts: &[Artifact]) -> Result<PathBuf, Error> {
+        let object = Object {
+            name: &"tool".parse().unwrap(),
+            version: &"1.0".parse().unwrap(),
+            recipe,
+            artifacts,
+        };
+        let downloads = Downloads {
+            client: &self.client,
+            config: &self.config,
+            directory: &self.directory.path().join("cache"),
+        };
+        self.store().install(&object, &downloads, &Silent)
+    }
+}
+
+#[test]
+fn a_python_is_placed_and_knows_its_prefix() {
+    let fixture = Fixture::new();
+    let place = fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    let read = |path: &str| fs::read_to_string(place.join(path)).unwrap();
+    assert_eq!(
+        fs::read_link(place.join("bin/python")).unwrap(),
+        Path::new("python3")
+    );
+    assert_eq!(
+        fs::read_link(place.join("bin/python3")).unwrap(),
+        Path::new("python3.12")
+    );
+    assert!(read("lib/python3.12/_sysconfigdata__linux_.py").contains(place.to_str().unwrap()));
+    assert!(read("bin/pip").contains(place.to_str().unwrap()));
+    assert!(read("lib/python3.12/EXTERNALLY-MANAGED").contains("devsh"));
+    assert_eq!(read("share/terminfo/2/2621a"), "A");
+    let mode = |path: &str| fs::metadata(place.join(path)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode("lib/python3.12/os.py"), 0o444);
+    assert_eq!(mode("bin/python3.12"), 0o555);
+    assert_eq!(fixture.store().verify(&place).unwrap().version, "1.0");
+}
+
+#[test]
+fn an_object_that_is_there_needs_no_artifact() {
+    let fixture = Fixture::new();
+    let artifact = fixture.artifact("", &python());
+    let first = fixture
+        .install_artifacts(Recipe::Python, std::slice::from_ref(&artifact))
+        .unwrap();
+    fs::remove_file(artifact.url.to_file_path().unwrap()).unwrap();
+    let second = fixture
+        .install_artifacts(Recipe::Python, std::slice::from_ref(&artifact))
+        .unwrap();
+    assert_eq!(first, second);
+    let cache = fixture.directory.path().join("cache");
+    assert_eq!(fs::read_dir(cache).unwrap().count(), 0);
+}
+
+#[test]
+fn damage_is_seen() {
+    let fixture = Fixture::new();
+    let place = fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    fs::create_dir(place.join("lib/python3.12/__pycache__")).unwrap();
+    assert!(fixture.store().verify(&place).is_ok());
+    let file = place.join("lib/python3.12/os.py");
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "x = 2\n").unwrap();
+    assert!(matches!(
+        fixture.store().verify(&place),
+        Err(Error::Damaged { .. })
+    ));
+}
+
+#[test]
+fn rust_components_are_merged() {
+    let fixture = Fixture::new();
+    let rustc = component(
+        "rustc",
+        &[("bin/rustc", "x"), ("lib/a/b", "y")],
+        "file:bin/rustc\ndir:lib/a\n",
+        "3\n",
+    );
+    let cargo = component("cargo", &[("bin/cargo", "z")], "file:bin/cargo\n", "3\n");
+    let place = fixture
+        .install(Recipe::Rust, &[("rustc", rustc), ("cargo", cargo)])
+        .unwrap();
+    let read = |path: &str| fs::read_to_string(place.join(path)).unwrap();
+    assert_eq!(read("bin/cargo") + &read("lib/a/b"), "zy");
+    assert_eq!(read("lib/rustlib/components"), "cargo\nrustc\n");
+    assert_eq!(read("lib/rustlib/manifest-cargo"), "file:bin/cargo\n");
+    assert!(!place.join("install.sh").exists());
+}
+
+#[test]
+fn rust_components_must_be_as_listed() {
+    let fixture = Fixture::new();
+    let refused = |archive| {
+        let error = fixture
+            .install(Recipe::Rust, &[("x", archive)])
+            .unwrap_err();
+        let Error::Unpack { reason, .. } = error else {
+            panic!("{error}")
+        };
+        *reason
+    };
+    let files = [("bin/rustc", "x")];
+    let unlisted = component("rustc", &files, "", "3\n");
+    assert!(matches!(
+        refused(unlisted),
+        Error::Refused {
+            rule: Rule::NotAsListed,
+            ..
+        }
+    ));
+    let missing = component("rustc", &files, "file:bin/rustc\nfile:bin/rustdoc\n", "3\n");
+    assert!(matches!(
+        refused(missing),
+        Error::Refused {
+            rule: Rule::NotAsListed,
+            ..
+        }
+    ));
+    let newer = component("rustc", &files, "file:bin/rustc\n", "4\n");
+    assert!(matches!(refused(newer), Error::Installer { found } if found == "4"));
+}
+
+#[test]
+fn the_programs_of_wheels_are_found() {
+    let fixture = Fixture::new();
+    let archive = wheel(&[
+        ("tool-1.0.data/scripts/tool", "binary"),
+        ("tool/__init__.py", ""),
+    ]);
+    let place = fixture.install(Recipe::Wheel, &[("", archive)]).unwrap();
+    let mode = fs::metadata(place.join("bin/tool"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o555);
+    assert!(!place.join("tool").exists());
+}
+
+#[test]
+fn wheels_of_python_code_need_an_interpreter() {
+    let fixture = Fixture::new();
+    for files in [
+        vec![("tool/__init__.py", "")],
+        vec![("tool-1.0.data/scripts/tool", "#!python\nimport tool\n")],
+    ] {
+        let error = fixture
+            .install(Recipe::Wheel, &[("", wheel(&files))])
+            .unwrap_err();
+        assert!(matches!(error, Error::NeedsInterpreter { .. }), "{error}");
+    }
+    let error = fixture
+        .install(Recipe::Wheel, &[("", wheel(&[("x.txt", "")]))])
+        .unwrap_err();
+    assert!(matches!(error, Error::NoPrograms { .. }), "{error}");
+}
+
+#[test]
+fn wheels_must_be_as_listed() {
+    let fixture = Fixture::new();
+    let files = [("tool-1.0.data/scripts/tool", "binary")];
+    let changes: [fn(&str) -> String; 4] = [
+        |record| record.replace(",6\n", ",7\n"),
+        |record| record.replacen("sha256=", "sha256=AAAA", 1),
+        |record| record.lines().skip(1).collect::<Vec<_>>().join("\n"),
+        |record| format!("{record}{}\n", record.lines().next().unwrap()),
+    ];
+    for change in changes {
+        let archive = wheel_with_record(&files, change);
+        let error = fixture
+            .install(Recipe::Wheel, &[("", archive)])
+            .unwrap_err();
+        let Error::Unpack { reason, .. } = error else {
+            panic!("{error}")
+        };
+        let rule = matches!(
+            *reason,
+            Error::Refused {
+                rule: Rule::NotAsListed,
+                ..
+            }
+        );
+        assert!(rule, "{reason}");
+    }
+}
+
+#[test]
+fn hostile_members_refuse_the_archive() {
+    let cases: &[(&[Member<'_>], Rule)] = &[
+        (&[("/etc/x", FILE, 0o644, "")], Rule::OddPath),
+        (&[("python//etc/x", FILE, 0o644, "")], Rule::Absolute),
+        (&[("python/../../x", FILE, 0o644, "")], Rule::OddPath),
+        (&[("python/a/./b", FILE, 0o644, "")], Rule::OddPath),
+        (&[("python/a\\b", FILE, 0o644, "")], Rule::OddPath),
+        (&[("other/x", FILE, 0o644, "")], Rule::OddPath),
+        (
+            &[("python/a", FILE, 0o644, ""), ("python/a", FILE, 0o644, "")],
+            Rule::Duplicate,
+        ),
+        (
+            &[("python/a", FILE, 0o644, ""), ("python/A", FILE, 0o644, "")],
+            Rule::CaseCollision,
+        ),
+        (
+            &[
+                ("python/d/a", FILE, 0o644, ""),
+                ("python/D/b", FILE, 0o644, ""),
+            ],
+            Rule::CaseCollision,
+        ),
+        (
+            &[
+                ("python/a", FILE, 0o644, ""),
+                ("python/a/b", FILE, 0o644, ""),
+            ],
+            Rule::Duplicate,
+        ),
+        (&[("python/a", FILE, 0o4755, "")], Rule::Privileged),
+        (&[("python/a", EntryType::Char, 0o644, "")], Rule::OddType),
+        (&[("python/a", EntryType::Fifo, 0o644, "")], Rule::OddType),
+        (
+            &[
+                ("python/a", LINK, 0o777, "d"),
+                ("python/a/b", FILE, 0o644, ""),
+            ],
+            Rule::ThroughLink,
+        ),
+        (
+            &[("python/a", EntryType::Link, 0o644, "python/b")],
+            Rule::HardLink,
+        ),
+        (
+            &[("python/a", EntryType::Link, 0o644, "/etc/passwd")],
+            Rule::OddPath,
+        ),
+    ];
+    for (members, rule) in cases {
+        refuses(members, rule);
+    }
+}
+
+#[test]
+fn links_stay_inside() {
+    for target in ["/etc/passwd", "../../x", "..//../x", "../..", ""] {
+        refuses(
+            &[("python/a", LINK, 0o777, target)],
+            &Rule::LinkTarget(target.to_owned()),
+        );
+    }
+    let through = [
+        ("python/a", LINK, 0o777, "d"),
+        ("python/d/", EntryType::Directory, 0o755, ""),
+        ("python/b", LINK, 0o777, "a/../../x"),
+    ];
+    refuses(&through, &Rule::LinkTarget("a/../../x".to_owned()));
+}
+
+fn refuses(members: &[Member<'_>], expected: &Rule) {
+    let fixture = Fixture::new();
+    let mut all = vec![("python/bin/python3.12", FILE, 0o755, "")];
+    all.extend_from_slice(members);
+    let error = fixture
+        .install(Recipe::Python, &[("", gz(&tar_of(&all)))])
+        .unwrap_err();
+    let reason = match error {
+        Error::Unpack { reason, .. } => *reason,
+        error => error,
+    };
+    assert!(
+        matches!(&reason, Error::Refused { rule, .. } if rule == expected),
+        "{members:?}: {reason}"
+    );
+    let store = fixture.store();
+    assert_eq!(
+        fs::read_dir(store.root().join(".building"))
+            .unwrap()
+            .count(),
+        0
+    );
+    let visible = fs::read_dir(store.root()).unwrap().count();
+    assert_eq!(visible, 2, "only locks and the place of work");
+    assert!(!fixture.directory.path().join("x").exists());
+}
+
+#[test]
+fn bombs_are_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut tree = tree::Tree::new(directory.path());
+    tree.admit(1000);
+    let mut endless = io::repeat(0);
+    let error = tree
+        .file("a", tree::Placed::default(), &mut endless)
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Refused {
+            rule: Rule::TooLarge,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn processes_that_want_one_object_make_it_once() {
+    let fixture = Fixture::new();
+    let artifact = fixture.artifact("", &python());
+    let places: Vec<_> = thread::scope(|scope| {
+        let install = || fixture.install_artifacts(Recipe::Python, std::slice::from_ref(&artifact));
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(install)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap().unwrap())
+            .collect()
+    });
+    assert!(places.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn what_a_dead_process_left_is_swept() {
+    let fixture = Fixture::new();
+    let left = fixture.store().root().join(".building/0123");
+    fs::create_dir_all(left.join("x")).unwrap();
+    fs::create_dir_all(fixture.store().root().join(".locks")).unwrap();
+    fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    assert!(!left.exists());
+}

@@ -1,0 +1,277 @@
+//! Builds the tree of an object from archive members, none of which is believed.
+//!
+//! Invariants: nothing is written outside the root; no file is written through a link, as links are made
+//! last; every path is relative, plain and new; modes are 0444 or 0555 whatever the archive says. The first
+//! member that breaks a rule refuses the whole archive.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::{OpenOptionsExt, symlink},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    Error, Rule,
+    object::{Node, tree_hash},
+};
+use crate::fsx;
+
+/// Most members of one object.
+const ENTRIES: usize = 300_000;
+/// Deepest path.
+const DEPTH: usize = 64;
+
+/// A tree that grows below a private directory.
+pub(super) struct Tree {
+    root: PathBuf,
+    nodes: BTreeMap<String, Node>,
+    folded: BTreeSet<String>,
+    /// Bytes that may still be written.
+    budget: u64,
+    /// Below this directory two names may differ in case alone.
+    case_sensitive_below: Option<&'static str>,
+}
+
+/// How a file is placed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Placed {
+    /// Whether it can be executed.
+    pub(super) executable: bool,
+    /// Seconds of its modification time; 1 where the artifact's does not matter.
+    pub(super) mtime: Option<u64>,
+}
+
+impl Tree {
+    /// Returns an empty tree, which may not grow yet, below `root`, which must exist, be empty and be private.
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            nodes: BTreeMap::new(),
+            folded: BTreeSet::new(),
+            budget: 0,
+            case_sensitive_below: None,
+        }
+    }
+
+    /// Lets the tree grow by this many bytes more.
+    pub(super) const fn admit(&mut self, bytes: u64) {
+        self.budget = self.budget.saturating_add(bytes);
+    }
+
+    /// Admits names that differ in case alone below `directory`, where file systems can tell them apart.
+    ///
+    /// The terminfo database, which `CPython` builds carry, is made of such names.
+    pub(super) const fn admit_case_below(&mut self, directory: &'static str) {
+        if cfg!(target_os = "linux") {
+            self.case_sensitive_below = Some(directory);
+        }
+    }
+
+    /// Returns what is at `path`.
+    pub(super) fn node(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// Returns every path and what is there.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+
+    /// Adds a directory, and those above it.
+    pub(super) fn directory(&mut self, path: &str) -> Result<(), Error> {
+        let path = checked(path)?;
+        self.parents(path)?;
+        self.one_directory(path)
+    }
+
+    /// Adds a file with what `data` gives, and returns its size.
+    pub(super) fn file(
+        &mut self,
+        path: &str,
+        placed: Placed,
+        data: &mut dyn Read,
+    ) -> Result<u64, Error> {
+        let path = checked(path)?;
+        self.parents(path)?;
+        self.claim(path)?;
+        let place = self.root.join(path);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&place)
+            .map_err(fsx::at("write", &place))?;
+        let (mut digest, mut size) = (blake3::Hasher::new(), 0);
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let count = data.read(&mut buffer).map_err(|error| Error::Archive {
+                member: path.to_owned(),
+                source: error,
+            })?;
+            if count == 0 {
+                break;
+            }
+            size += count as u64;
+            self.budget = self
+                .budget
+                .checked_sub(count as u64)
+                .ok_or_else(|| refused(path, Rule::TooLarge))?;
+            file.write_all(&buffer[..count])
+                .map_err(fsx::at("write", &place))?;
+            digest.update(&buffer[..count]);
+        }
+        seal(&file, placed).map_err(fsx::at("write", &place))?;
+        let node = Node::File {
+            executable: placed.executable,
+            digest: digest.finalize().into(),
+        };
+        self.nodes.insert(path.to_owned(), node);
+        Ok(size)
+    }
+
+    /// Adds a symbolic link; it is checked and made at the end.
+    pub(super) fn link(&mut self, path: &str, target: &str) -> Result<(), Error> {
+        let path = checked(path)?;
+        self.parents(path)?;
+        self.claim(path)?;
+        let node = Node::Link {
+            target: target.to_owned(),
+        };
+        self.nodes.insert(path.to_owned(), node);
+        Ok(())
+    }
+
+    /// Adds a copy of an earlier file, which is what a hard link means.
+    pub(super) fn copy(&mut self, path: &str, of: &str, placed: Placed) -> Result<(), Error> {
+        let original = checked(of)?;
+        let Some(Node::File { executable, .. }) = self.nodes.get(original) else {
+            return Err(refused(path, Rule::HardLink));
+        };
+        let placed = Placed {
+            executable: *executable,
+            ..placed
+        };
+        let source = self.root.join(original);
+        let mut file = File::open(&source).map_err(fsx::at("read", &source))?;
+        self.file(path, placed, &mut file).map(|_| ())
+    }
+
+    /// Makes the links and returns the hash of the whole tree.
+    pub(super) fn finish(self) -> Result<String, Error> {
+        for (path, node) in &self.nodes {
+            if let Node::Link { target } = node {
+                self.check_link(path, target)?;
+            }
+        }
+        for (path, node) in &self.nodes {
+            if let Node::Link { target } = node {
+                let place = self.root.join(path);
+                symlink(target, &place).map_err(fsx::at("link", &place))?;
+            }
+        }
+        Ok(tree_hash(&self.nodes))
+    }
+
+    /// A link stays inside the tree and leads through directories only.
+    fn check_link(&self, path: &str, target: &str) -> Result<(), Error> {
+        let refuse = || refused(path, Rule::LinkTarget(target.to_owned()));
+        if target.is_empty() || target.starts_with('/') || target.contains('\0') {
+            return Err(refuse());
+        }
+        let mut at: Vec<&str> = path.split('/').collect();
+        at.pop();
+        let mut parts = target.split('/').filter(|part| !part.is_empty()).peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                "." => {}
+                ".." => {
+                    at.pop().ok_or_else(refuse)?;
+                }
+                name => at.push(name),
+            }
+            let through = self.nodes.get(&at.join("/"));
+            if parts.peek().is_some() && matches!(through, Some(Node::Link { .. })) {
+                return Err(refuse());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the directories above `path`.
+    fn parents(&mut self, path: &str) -> Result<(), Error> {
+        for (at, _) in path.match_indices('/') {
+            self.one_directory(&path[..at])?;
+        }
+        Ok(())
+    }
+
+    fn one_directory(&mut self, path: &str) -> Result<(), Error> {
+        match self.nodes.get(path) {
+            Some(Node::Directory) => return Ok(()),
+            Some(Node::Link { .. }) => return Err(refused(path, Rule::ThroughLink)),
+            Some(Node::File { .. }) => return Err(refused(path, Rule::Duplicate)),
+            None => {}
+        }
+        self.claim(path)?;
+        let place = self.root.join(path);
+        fs::create_dir(&place).map_err(fsx::at("create", &place))?;
+        self.nodes.insert(path.to_owned(), Node::Directory);
+        Ok(())
+    }
+
+    /// Checks that nothing has this name yet.
+    fn claim(&mut self, path: &str) -> Result<(), Error> {
+        if self.nodes.contains_key(path) {
+            return Err(refused(path, Rule::Duplicate));
+        }
+        if self.nodes.len() >= ENTRIES {
+            return Err(refused(path, Rule::TooMany));
+        }
+        let apart = self
+            .case_sensitive_below
+            .is_some_and(|directory| path.starts_with(directory));
+        if !apart && !self.folded.insert(path.to_lowercase()) {
+            return Err(refused(path, Rule::CaseCollision));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the error for a member that breaks a rule.
+pub(super) fn refused(member: &str, rule: Rule) -> Error {
+    Error::Refused {
+        member: member.to_owned(),
+        rule,
+    }
+}
+
+/// Returns `path` if it is relative and made of plain names.
+fn checked(path: &str) -> Result<&str, Error> {
+    if path.starts_with('/') {
+        return Err(refused(path, Rule::Absolute));
+    }
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\0', '\\']);
+    if !path.split('/').all(plain) || path.len() > 4000 {
+        return Err(refused(path, Rule::OddPath));
+    }
+    if path.split('/').count() > DEPTH {
+        return Err(refused(path, Rule::TooDeep));
+    }
+    Ok(path)
+}
+
+/// Gives a file its final mode and time.
+fn seal(file: &File, placed: Placed) -> std::io::Result<()> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(placed.mtime.unwrap_or(1));
+    file.set_modified(time)?;
+    let mode = if placed.executable { 0o555 } else { 0o444 };
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    // Where one call cannot sync a whole file system, every file is synced by itself.
+    if cfg!(not(target_os = "linux")) {
+        file.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Progress bars: one line for each thing under way, gone when it is done.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::fetch::{Meter, Progress};
+
+use super::escape;
+
+/// Draws what is under way on standard error.
+#[derive(Debug)]
+pub struct Bars(MultiProgress);
+
+impl Bars {
+    /// Returns bars that are drawn or, where nobody would see them, are not.
+    pub(super) fn new(visible: bool) -> Self {
+        let target = if visible {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self(MultiProgress::with_draw_target(target))
+    }
+}
+
+impl Progress for Bars {
+    fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter> {
+        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+        let form = if total.is_some() {
+            "{msg:28!} {bar:30.cyan/dim} {binary_bytes:>10}/{binary_total_bytes:<10} {binary_bytes_per_sec:>12}"
+        } else {
+            "{msg:28!} {spinner} {binary_bytes:>10} {binary_bytes_per_sec:>12}"
+        };
+        // The forms are constants; should one be wrong the default one serves.
+        let style =
+            ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = self.0.add(bar.with_style(style));
+        let name = escape(name);
+        bar.set_message(name.clone());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Box::new(Bar { bar, name })
+    }
+}
+
+struct Bar {
+    bar: ProgressBar,
+    name: String,
+}
+
+impl Meter for Bar {
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn retract(&self, bytes: u64) {
+        self.bar.dec(bytes);
+    }
+
+    fn phase(&self, what: &str) {
+        self.bar
+            .set_message(format!("{} {}", self.name, escape(what)));
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

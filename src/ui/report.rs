@@ -1,0 +1,137 @@
+//! Prints a failure: error, source excerpt, facts, notes, hints.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::failure::{Excerpt, Failure};
+
+use super::{Role, Style, escape};
+
+/// Returns a failure in full.
+pub(super) fn full(failure: &Failure, style: Style) -> String {
+    let mut lines = Vec::new();
+    let error = style.paint(Role::Error, "error:");
+    lines.push(format!("{error} {}", escape(&failure.error)));
+    lines.extend(
+        failure
+            .excerpt
+            .as_ref()
+            .map(|excerpt| render(excerpt, style)),
+    );
+    lines.extend(
+        failure
+            .details
+            .iter()
+            .map(|detail| format!("  {}", escape(detail))),
+    );
+    let note = style.paint(Role::Strong, "note:");
+    lines.extend(
+        failure
+            .notes
+            .iter()
+            .map(|text| format!("{note} {}", escape(text))),
+    );
+    let hint = style.paint(Role::Hint, "hint:");
+    lines.extend(
+        failure
+            .hints
+            .iter()
+            .map(|text| format!("{hint} {}", escape(text))),
+    );
+    lines.join("\n")
+}
+
+/// Returns a failure in one line: what, where, and the first hint.
+pub(super) fn line(failure: &Failure, style: Style) -> String {
+    let mut line = format!("{} ", style.paint(Role::Error, "devsh:"));
+    if let Some(excerpt) = &failure.excerpt {
+        let number = 1 + excerpt
+            .text
+            .bytes()
+            .take(excerpt.span.start)
+            .filter(is_newline)
+            .count();
+        line.push_str(&escape(&format!("{}:{number}: ", excerpt.file)));
+    }
+    line.push_str(&escape(&failure.error));
+    if let Some(hint) = failure.hints.first() {
+        line.push_str(&style.paint(Role::Dim, &format!("; {}", escape(hint))));
+    }
+    line
+}
+
+/// Draws the place in its file, as rustc does. The renderer shows control characters as pictures.
+fn render(excerpt: &Excerpt, style: Style) -> String {
+    let text = &excerpt.text;
+    let boundary = |at: usize| {
+        (at..text.len())
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(text.len())
+    };
+    let start = boundary(excerpt.span.start);
+    let end = boundary(excerpt.span.end.max(start));
+    let label = escape(&excerpt.label);
+    let annotation = AnnotationKind::Primary.span(start..end).label(label);
+    let snippet = Snippet::source(text)
+        .path(escape(&excerpt.file))
+        .annotation(annotation);
+    // The title is ours; only the place and the lines are the renderer's.
+    let group = Group::with_level(Level::ERROR).element(snippet);
+    let renderer = if style.has_color() {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    renderer.render(&[group]).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_well() {
+        let text = "[tools]\nruf = \"0.12\"\n";
+        let failure = Failure {
+            excerpt: Some(Excerpt {
+                file: "devshell.toml".to_owned(),
+                text: text.to_owned(),
+                span: 8..11,
+                label: "not a tool".to_owned(),
+            }),
+            ..Failure::new("unknown tool `ruf`")
+                .note("a note")
+                .hint("write `ruff`")
+        };
+        let expected = "\
+error: unknown tool `ruf`
+ --> devshell.toml:2:1
+  |
+2 | ruf = \"0.12\"
+  | ^^^ not a tool
+note: a note
+hint: write `ruff`";
+        assert_eq!(full(&failure, Style::new(false)), expected);
+        assert_eq!(
+            line(&failure, Style::new(false)),
+            "devsh: devshell.toml:2: unknown tool `ruf`; write `ruff`"
+        );
+    }
+
+    #[test]
+    fn hostile_text_is_drawn_harmlessly() {
+        let text = "a = \"\u{1b}]0;x\u{7}\"\n\u{202e}";
+        for start in 0..=text.len() + 2 {
+            let excerpt = Excerpt {
+                file: "d\u{1b}.toml".to_owned(),
+                text: text.to_owned(),
+                span: start..start + 1,
+                label: String::new(),
+            };
+            let drawn = render(&excerpt, Style::new(false));
+            assert!(
+                !drawn.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+                "{start}: {drawn:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Bad input: each fault gives one clear error with its place and what helps, and leaves nothing half done.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::support::{Sandbox, Server, Tree, pypi::serve_tool, server::Fault};
+
+fn served(manifest: &str) -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(manifest);
+    (sandbox, server)
+}
+
+/// Asserts that neither a store entry, nor an environment, nor anything partial is left.
+#[track_caller]
+fn assert_nothing_stored(sandbox: &Sandbox) {
+    for directory in ["store", "envs", "python"] {
+        let tree = Tree::of(&sandbox.data().join(directory));
+        let left: Vec<_> = tree.paths().filter(|path| !path.contains("lock")).collect();
+        assert!(left.is_empty(), "left in {directory}: {left:?}");
+    }
+}
+
+#[test]
+fn broken_toml_is_shown_at_its_place() {
+    let sandbox = Sandbox::new().manifest("[tools]\npython = \"3.12\nruff = \"0.12\"\n");
+    let outcome = sandbox.devsh(&["allow"]).code(1);
+    outcome.error(&["error: ", "devshell.toml:2", "python = \"3.12"]);
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest() {
+    for (manifest, place, key, nearest) in [
+        (
+            "[tool]\nruff = \"1\"\n",
+            "devshell.toml:1",
+            "`tool`",
+            "`tools`",
+        ),
+        (
+            "[env]\nA = { prepnd = [\"x\"] }\n",
+            "devshell.toml:2",
+            "`prepnd`",
+            "`prepend`",
+        ),
+        (
+            "[tools]\nrust = { verson = \"1\" }\n",
+            "devshell.toml:2",
+            "`verson`",
+            "`version`",
+        ),
+        (
+            "[hooks]\nentr = \"x\"\n",
+            "devshell.toml:2",
+            "`entr`",
+            "`enter`",
+        ),
+    ] {
+        let sandbox = Sandbox::new().manifest(manifest);
+        sandbox
+            .devsh(&["allow"])
+            .code(1)
+            .error(&[place, key, "hint: ", nearest]);
+    }
+}
+
+#[test]
+fn an_unknown_tool_names_the_nearest() {
+    let sandbox = Sandbox::new().manifest("[tools]\nruf = \"0.12\"\n");
+    let outcome = sandbox.devsh(&["allow"]).code(1);
+    outcome.error(&["devshell.toml:2", "`ruf`", "hint: ", "`ruff`"]);
+}
+
+#[test]
+fn a_package_that_does_not_exist_is_named() {
+    let (sandbox, _server) = served("[tools]\n\"pypi:no-such-package\" = \"1\"\n");
+    sandbox
+        .devsh(&["lock", "--trust"])
+        .code(1)
+        .error(&["no-such-package"]);
+    assert!(!sandbox.project().join("devshell.lock").exists());
+}
+
+#[test]
+fn an_unsatisfiable_version_names_the_place() {
+    let (sandbox, _server) = served("[tools]\nruff = \"99\"\n");
+    let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
+    outcome.error(&[
+        "error: no version of `ruff`",
+        "devshell.toml:2",
+        "99",
+        "hint: ",
+    ]);
+    assert!(!sandbox.project().join("devshell.lock").exists());
+}
+
+#[test]
+fn a_requirement_that_is_none_names_the_place() {
+    let sandbox = Sandbox::new().manifest("[tools]\nruff = \"newest please\"\n");
+    sandbox
+        .devsh(&["allow"])
+        .code(1)
+        .error(&["devshell.toml:2", "newest please"]);
+}
+
+#[test]
+fn a_wrong_digest_is_told_and_nothing_kept() {
+    let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    for path in wheels(&server) {
+        server.fault(&path, Fault::Flip(100));
+    }
+    let outcome = sandbox
+        .devsh(&["run", "--trust", "--", "ruff", "--version"])
+        .code(125);
+    outcome.error(&["error: digest mismatch", "expected", "received", "hint: "]);
+    assert_nothing_stored(&sandbox);
+    server.mend();
+    let outcome = sandbox.devsh(&["run", "--trust", "--", "ruff", "--version"]);
+    assert_eq!(outcome.success().stdout, "ruff 0.12.4\n");
+}
+
+#[test]
+fn a_cut_download_is_told_and_nothing_kept() {
+    let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    for path in wheels(&server) {
+        server.fault(&path, Fault::Cut(200));
+    }
+    let outcome = sandbox.devsh(&["run", "--trust", "--", "true"]).code(125);
+    outcome.error(&["error: ", "ruff"]);
+    assert_nothing_stored(&sandbox);
+    server.mend();
+    sandbox
+        .devsh(&["run", "--trust", "--", "ruff", "--version"])
+        .success();
+}
+
+#[test]
+fn a_server_in_trouble_is_told() {
+    for status in [404, 500, 503] {
+        let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
+        sandbox.devsh(&["lock", "--trust"]).success();
+        for path in wheels(&server) {
+            server.fault(&path, Fault::Status(status));
+        }
+        let outcome = sandbox.devsh(&["run", "--trust", "--", "true"]).code(125);
+        outcome.error(&[&status.to_string()]);
+        assert_nothing_stored(&sandbox);
+    }
+}
+
+#[test]
+fn an_unreachable_source_is_named() {
+    // Port 9 of the loopback, where nobody answers.
+    let sandbox = Sandbox::new().manifest("[tools]\nruff = \"0.12\"\n");
+    let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
+    outcome.error(&["error: cannot reach `127.0.0.1", "hint: "]);
+    assert!(!sandbox.project().join("devshell.lock").exists());
+}
+
+#[test]
+fn offline_says_what_it_would_have_needed() {
+    let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
+    sandbox
+        .devsh(&["lock", "--trust", "--offline"])
+        .code(1)
+        .error(&["offline", "ruff"]);
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn an_unwritable_home_is_named() {
+    if nix::unistd::geteuid().is_root() {
+        // Root may write anywhere, so a file stands where the directory should be.
+        let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+        fs::write(sandbox.home().join(".local"), "").unwrap();
+        sandbox
+            .devsh(&["allow"])
+            .code(1)
+            .error(&["error: ", "~/.local"]);
+        return;
+    }
+    let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+    fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0o555)).unwrap();
+    let outcome = sandbox.devsh(&["allow"]);
+    fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0o755)).unwrap();
+    outcome.code(1).error(&["error: ", "~/.local"]);
+}
+
+#[test]
+fn no_home_at_all_is_told() {
+    let mut sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+    for name in [
+        "HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+    ] {
+        sandbox = sandbox.env(name, "/proc/nowhere");
+    }
+    sandbox.devsh(&["allow"]).code(1).error(&["/proc/nowhere"]);
+    let hook = sandbox.devsh(&["hook", "bash"]);
+    assert!(
+        hook.status.success(),
+        "a hook is printed without a home: {hook}"
+    );
+}
+
+#[test]
+fn the_command_line_is_checked() {
+    let sandbox = Sandbox::new();
+    sandbox.devsh(&["alow"]).code(2).error(&["alow", "allow"]);
+    sandbox
+        .devsh(&["hook", "tcsh"])
+        .code(2)
+        .error(&["tcsh", "bash"]);
+    sandbox.devsh(&["run"]).code(2).error(&["CMD"]);
+    sandbox.devsh(&["--version"]).success();
+    sandbox.devsh(&["--help"]).success();
+}
+
+#[test]
+fn outside_of_a_project_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .devsh(&["allow"])
+        .code(1)
+        .error(&["error: no project", "hint: "]);
+}
+
+#[test]
+fn a_broken_config_is_shown_at_its_place() {
+    let sandbox = Sandbox::new()
+        .config("tools-from = \"moon\"\n")
+        .manifest("[env]\nA = \"1\"\n");
+    sandbox
+        .devsh(&["allow"])
+        .code(1)
+        .error(&["config.toml", "moon"]);
+}
+
+#[test]
+fn no_message_carries_a_terminal_sequence() {
+    let sandbox = Sandbox::new().manifest("[tools]\n\"\\u001b]0;gotcha\\u0007\" = \"1\"\n");
+    let outcome = sandbox.devsh(&["allow"]).code(1);
+    assert!(!outcome.stderr.contains(['\x1b', '\x07']), "{outcome}");
+}
+
+fn wheels(server: &Server) -> Vec<String> {
+    server.paths("/files/")
+}

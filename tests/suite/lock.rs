@@ -1,0 +1,177 @@
+//! `devsh lock`: the same answer every time, and no more changed than was asked for.
+
+use std::fs;
+
+use crate::support::{Sandbox, Server, Tree, cpython, pypi::serve_tool, rust_dist::serve_release};
+
+const MANIFEST: &str = "[tools]\npython = \"3.11\"\nruff = \"0.12\"\n\
+     rust = { version = \"1.95\", components = [\"clippy\"] }\nuv = \"*\"\n";
+
+fn prepared() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.11.13", "0.12.3", "0.12.4", "0.13.0"]);
+    serve_tool(&server, "uv", &["0.9.0", "0.10.0"]);
+    serve_release(&server, "1.95.0");
+    cpython::serve(&server, "3.11.7", &cpython::tiny("3.11.7"));
+    let sandbox = Sandbox::new().served_by(&server).manifest(MANIFEST);
+    (sandbox, server)
+}
+
+fn lockfile(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap()
+}
+
+/// Returns the lines that are in one text only.
+fn difference<'a>(left: &'a str, right: &'a str) -> Vec<&'a str> {
+    let only = |of: &'a str, not: &'a str| {
+        let not: Vec<_> = not.lines().collect();
+        of.lines().filter(move |line| !not.contains(line))
+    };
+    only(left, right).chain(only(right, left)).collect()
+}
+
+#[test]
+fn locking_again_gives_the_same_bytes() {
+    let (sandbox, _server) = prepared();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let first = lockfile(&sandbox);
+    for part in [
+        "0.12.4",
+        "0.10.0",
+        "1.95.0",
+        "linux-x86_64",
+        "linux-aarch64",
+        "macos-x86_64",
+        "macos-aarch64",
+    ] {
+        assert!(first.contains(part), "{part} is missing:\n{first}");
+    }
+    let before = Tree::of(sandbox.project());
+    sandbox.devsh(&["lock", "--trust"]).success();
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+
+    fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    assert_eq!(lockfile(&sandbox), first);
+}
+
+#[test]
+fn a_lockfile_holds_nothing_of_the_machine() {
+    let (sandbox, _server) = prepared();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let text = lockfile(&sandbox);
+    let home = sandbox.home();
+    assert!(!text.contains(home.to_str().unwrap()), "{text}");
+    assert!(
+        !text.contains("/python/"),
+        "a mirror's address is not locked:\n{text}"
+    );
+    assert!(text.is_ascii() && text.ends_with('\n') && !text.contains('\r'));
+}
+
+#[test]
+fn what_is_locked_stays_until_it_is_asked_for() {
+    let (sandbox, server) = prepared();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let first = lockfile(&sandbox);
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.12.9", "0.13.0"]);
+    serve_tool(&server, "uv", &["0.10.0", "0.11.0"]);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    assert_eq!(
+        lockfile(&sandbox),
+        first,
+        "newer versions are not taken by themselves"
+    );
+
+    sandbox
+        .devsh(&["lock", "--trust", "--upgrade", "ruff"])
+        .success();
+    let second = lockfile(&sandbox);
+    assert!(
+        second.contains("0.12.9") && second.contains("0.10.0"),
+        "{second}"
+    );
+    let changed = difference(&first, &second);
+    assert!(
+        changed.iter().all(|line| !line.contains("uv-")),
+        "{changed:#?}"
+    );
+
+    sandbox.devsh(&["lock", "--trust", "--upgrade"]).success();
+    assert!(lockfile(&sandbox).contains("0.11.0"));
+}
+
+#[test]
+fn one_change_of_the_manifest_is_one_change_of_the_lockfile() {
+    let (sandbox, _server) = prepared();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let first = lockfile(&sandbox);
+    sandbox.write(
+        "devshell.toml",
+        MANIFEST.replace("ruff = \"0.12\"", "ruff = \"0.13\""),
+    );
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let second = lockfile(&sandbox);
+    assert!(
+        second.contains("0.13.0") && !second.contains("0.12.4"),
+        "{second}"
+    );
+    let changed = difference(&first, &second);
+    assert!(
+        changed
+            .iter()
+            .all(|line| !line.contains("rustc-") && !line.contains("cpython")),
+        "{changed:#?}"
+    );
+    sandbox.write("devshell.toml", MANIFEST);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    assert_eq!(
+        lockfile(&sandbox),
+        first,
+        "the way back gives the bytes back"
+    );
+}
+
+#[test]
+fn check_tells_and_writes_nothing() {
+    let (sandbox, _server) = prepared();
+    let before = Tree::of(sandbox.project());
+    sandbox
+        .devsh(&["lock", "--trust", "--check"])
+        .code(1)
+        .error(&["devshell.lock", "`devsh lock`"]);
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.devsh(&["lock", "--trust", "--check"]).success();
+    sandbox.write("devshell.toml", MANIFEST.replace("0.12", "0.13"));
+    let before = Tree::of(sandbox.project());
+    sandbox
+        .devsh(&["lock", "--trust", "--check"])
+        .code(1)
+        .error(&["`ruff`"]);
+    sandbox.devsh(&["lock", "--trust", "--locked"]).code(1);
+    sandbox
+        .devsh(&["run", "--locked", "--trust", "--", "true"])
+        .code(125)
+        .error(&["`ruff`"]);
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+}
+
+#[test]
+fn a_lockfile_that_was_tampered_with_is_refused() {
+    let (sandbox, _server) = prepared();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let good = lockfile(&sandbox);
+    let (half, _) = good.split_at(good.len() / 2);
+    for bad in [
+        format!("<<<<<<< ours\n{good}=======\n>>>>>>> theirs\n"),
+        half[..half.rfind('"').unwrap()].to_owned(),
+        good.replace("version = 1", "version = 99"),
+        good.replacen("sha256", "sha999", 1),
+    ] {
+        sandbox.write("devshell.lock", &bad);
+        let run = ["run", "--locked", "--trust", "--", "true"];
+        sandbox.devsh(&run).code(125).error(&["devshell.lock"]);
+    }
+}

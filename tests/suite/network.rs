@@ -1,0 +1,167 @@
+//! The real sources: run with `DEVSH_TEST_NETWORK=1` only, and named so that CI can pick them.
+
+use std::{fs, path::Path};
+
+use crate::support::{
+    HostShell, Sandbox, Tree, for_each_shell, network, repository, sandbox::write,
+};
+
+/// Returns a sandbox that uses the public sources and what the machine has of Python and Rust.
+fn open() -> Sandbox {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut sandbox = Sandbox::new();
+    let mut own = sandbox.root().join("bin").into_os_string();
+    own.push(":");
+    own.push(path);
+    for source in [
+        "UV_DEFAULT_INDEX",
+        "RUSTUP_DIST_SERVER",
+        "UV_PYTHON_INSTALL_MIRROR",
+    ] {
+        sandbox = sandbox.env_remove(source);
+    }
+    for name in [
+        "HTTPS_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "PYENV_ROOT",
+        "RUSTUP_HOME",
+        "CARGO_HOME",
+    ] {
+        if let Some(value) = std::env::var_os(name) {
+            sandbox = sandbox.env(name, value);
+        }
+    }
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    for (name, below) in [
+        ("RUSTUP_HOME", ".rustup"),
+        ("CARGO_HOME", ".cargo"),
+        ("PYENV_ROOT", ".pyenv"),
+    ] {
+        let path = Path::new(&home).join(below);
+        if path.exists() && std::env::var_os(name).is_none() {
+            sandbox = sandbox.env(name, path);
+        }
+    }
+    sandbox.env("PATH", own)
+}
+
+/// Copies an example into the sandbox's project directory.
+fn copy_example(sandbox: &Sandbox, name: &str) {
+    let example = repository().join("examples").join(name);
+    for path in Tree::of(&example).paths() {
+        let from = example.join(path);
+        if from.is_file() && !path.contains("target/") && !path.contains("__pycache__") {
+            write(&sandbox.project().join(path), &fs::read(&from).unwrap());
+        }
+    }
+}
+
+#[test]
+fn ruff_and_uv_come_from_the_index() {
+    if !network() {
+        return;
+    }
+    let sandbox = open().manifest("[tools]\nruff = \"0.12.3\"\nuv = \"0.9\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let run = ["run", "--locked", "--trust", "--", "ruff", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+    let before = Tree::of(sandbox.root());
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+    Tree::of(sandbox.root()).assert_unchanged_since(&before);
+    let run = ["run", "--locked", "--trust", "--", "uv", "--version"];
+    assert!(sandbox.devsh(&run).success().stdout.starts_with("uv 0.9."));
+}
+
+#[test]
+fn the_fastapi_example_works_in_every_shell() {
+    if !network() {
+        return;
+    }
+    for_each_shell(|shell| {
+        let sandbox = open();
+        copy_example(&sandbox, "fastapi");
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        let before = pty.snapshot();
+        pty.enter();
+        assert!(pty.run("python --version").starts_with("Python 3.11."));
+        assert!(pty.run("ruff --version").starts_with("ruff 0.17."));
+        assert!(
+            pty.run("pytest -q -p no:cacheprovider")
+                .contains("8 passed")
+        );
+        let imports = "python -c 'import fastapi, uvicorn, httpx, pydantic, pytest; print(1)'";
+        assert_eq!(pty.run(imports), "1\n");
+        assert!(pty.run("pre-commit --version").starts_with("pre-commit "));
+        pty.leave();
+        pty.snapshot().assert_restores(&before);
+        if shell == HostShell::Bash {
+            for command in [
+                &["black", "--check", "."][..],
+                &["ruff", "check", "--no-cache", "."],
+            ] {
+                let mut run = vec!["run", "--shell", "lint", "--"];
+                run.extend(command);
+                sandbox.devsh(&run).success();
+            }
+            let run = [
+                "run",
+                "--shell",
+                "test",
+                "--",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+            ];
+            sandbox.devsh(&run).success();
+        }
+    });
+}
+
+#[test]
+fn the_rust_example_is_tested_and_linted() {
+    if !network() {
+        return;
+    }
+    let sandbox = open();
+    copy_example(&sandbox, "rust-crate");
+    for command in [
+        &["cargo", "test", "--offline"][..],
+        &["cargo", "clippy", "--offline", "--", "-D", "warnings"],
+        &["cargo", "fmt", "--check"],
+    ] {
+        let mut run = vec!["run", "--trust", "--"];
+        run.extend(command);
+        sandbox.devsh(&run).success();
+    }
+    let run = ["run", "--", "rustc", "--version"];
+    assert!(
+        sandbox
+            .devsh(&run)
+            .success()
+            .stdout
+            .starts_with("rustc 1.95.")
+    );
+}
+
+#[test]
+fn the_mixed_example_has_both_languages() {
+    if !network() {
+        return;
+    }
+    let sandbox = open();
+    copy_example(&sandbox, "mixed");
+    let run = [
+        "run",
+        "--trust",
+        "--",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+    ];
+    let outcome = sandbox.devsh(&run).success();
+    assert!(outcome.stdout.contains("2 passed"), "{outcome}");
+}

@@ -1,0 +1,81 @@
+//! What the tests stand on: sandboxes, host shells on a terminal, and sources served from this process.
+
+pub(crate) mod archive;
+pub(crate) mod cpython;
+pub(crate) mod host_shell;
+pub(crate) mod pty;
+pub(crate) mod pypi;
+pub(crate) mod rust_dist;
+pub(crate) mod sandbox;
+pub(crate) mod server;
+pub(crate) mod snapshot;
+pub(crate) mod tree;
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
+
+pub(crate) use host_shell::HostShell;
+pub(crate) use pty::Pty;
+pub(crate) use sandbox::Sandbox;
+pub(crate) use server::Server;
+pub(crate) use tree::Tree;
+
+/// Returns where `tool` is, or says why the test is skipped.
+///
+/// With `DEVSH_TEST_REQUIRE_TOOLS=1` a missing tool fails the test instead.
+pub(crate) fn require(tool: &str) -> Option<PathBuf> {
+    if let Ok(path) = which::which(tool) {
+        return Some(path);
+    }
+    assert!(
+        !is_set("DEVSH_TEST_REQUIRE_TOOLS"),
+        "`{tool}` is not installed and DEVSH_TEST_REQUIRE_TOOLS is set"
+    );
+    eprintln!("skipped: `{tool}` is not installed");
+    None
+}
+
+/// Returns whether tests may use the network, or says why the test is skipped.
+pub(crate) fn network() -> bool {
+    let allowed = is_set("DEVSH_TEST_NETWORK");
+    if !allowed {
+        eprintln!("skipped: needs the network; set DEVSH_TEST_NETWORK=1");
+    }
+    allowed
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// Runs one scenario in every host shell that is installed, side by side.
+///
+/// Each runs in a thread of the shell's name, so a failure names its host shell.
+pub(crate) fn for_each_shell(scenario: impl Fn(HostShell) + Sync) {
+    thread::scope(|scope| {
+        let scenario = &scenario;
+        let runs: Vec<_> = HostShell::ALL
+            .into_iter()
+            .filter(|shell| require(shell.name()).is_some())
+            .map(|shell| {
+                let run = thread::Builder::new()
+                    .name(shell.name().to_owned())
+                    .spawn_scoped(scope, move || scenario(shell))
+                    .expect("a thread starts");
+                (shell, run)
+            })
+            .collect();
+        let failed: Vec<_> = runs
+            .into_iter()
+            .filter_map(|(shell, run)| run.join().is_err().then_some(shell.name()))
+            .collect();
+        assert!(failed.is_empty(), "the scenario failed in {failed:?}");
+    });
+}
+
+/// Returns the repository's root.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

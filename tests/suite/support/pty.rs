@@ -1,0 +1,264 @@
+//! An interactive host shell on a pseudo terminal, driven as a person would.
+//!
+//! Invariant: nothing here sleeps for a fixed time. A command is over when the prompt shows its number.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use super::{HostShell, Sandbox, require, sandbox, snapshot::Snapshot};
+
+/// How long a command may take before the test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running host shell.
+pub(crate) struct Pty {
+    shell: HostShell,
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    writer: Box<dyn Write + Send>,
+    output: Receiver<Vec<u8>>,
+    /// Everything that was on the terminal.
+    transcript: Vec<u8>,
+    /// How many commands were run.
+    commands: usize,
+    /// Where the shell's files of this test are.
+    scratch: PathBuf,
+    project: PathBuf,
+    home: PathBuf,
+}
+
+impl Pty {
+    /// Starts `shell` in the sandbox's home directory with `rc` in its rc file.
+    pub(crate) fn start(sandbox: &Sandbox, shell: HostShell, rc: &str) -> Self {
+        Self::start_with(sandbox, shell, rc, &[])
+    }
+
+    /// Starts the shell below another program, such as a tracer.
+    pub(crate) fn start_with(
+        sandbox: &Sandbox,
+        shell: HostShell,
+        rc: &str,
+        wrapper: &[String],
+    ) -> Self {
+        let rc_file = sandbox.home().join(shell.rc_file());
+        sandbox::write(&rc_file, format!("{}{rc}\n", shell.prompt()).as_bytes());
+        let program = require(shell.name()).expect("the caller has looked for it");
+        let mut arguments: Vec<_> = wrapper.iter().map(Into::into).collect();
+        arguments.push(program.into_os_string());
+        arguments.extend(shell.arguments(&rc_file));
+        let mut command = CommandBuilder::from_argv(arguments);
+        command.env_clear();
+        for (name, value) in sandbox.environment() {
+            command.env(name, value);
+        }
+        command.env("ZDOTDIR", sandbox.home());
+        command.cwd(sandbox.home());
+
+        let size = PtySize {
+            rows: 50,
+            cols: 200,
+            ..PtySize::default()
+        };
+        let pair = native_pty_system().openpty(size).expect("a terminal");
+        let child = pair.slave.spawn_command(command).expect("the shell starts");
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let scratch = sandbox.root().join("tmp");
+        let mut this = Self {
+            shell,
+            writer: pair.master.take_writer().expect("a writer"),
+            master: pair.master,
+            child,
+            output,
+            transcript: Vec::new(),
+            commands: 1,
+            scratch,
+            project: sandbox.project().to_owned(),
+            home: sandbox.home(),
+        };
+        this.wait_for_prompt();
+        this
+    }
+
+    /// Types a line, waits for the next prompt, and returns what the terminal showed in between.
+    pub(crate) fn type_line(&mut self, line: &str) -> String {
+        let start = self.transcript.len();
+        self.writer
+            .write_all(format!("{line}\r").as_bytes())
+            .expect("the terminal takes input");
+        self.commands += 1;
+        self.wait_for_prompt();
+        String::from_utf8_lossy(&self.transcript[start..]).into_owned()
+    }
+
+    /// Runs a line in the shell and returns exactly what it wrote.
+    ///
+    /// The line goes through a file, so that it may be of any length and hold any bytes.
+    pub(crate) fn run(&mut self, line: &str) -> String {
+        let output = self.scratch.join("output");
+        let script = self.scratch.join("script");
+        fs::write(
+            &script,
+            format!("{}\n", self.shell.redirected(line, &output)),
+        )
+        .expect("own file");
+        let source = self.source(&script);
+        self.type_line(&source);
+        String::from_utf8_lossy(&fs::read(&output).expect("the shell has written it")).into_owned()
+    }
+
+    /// Goes to a directory and returns what the terminal showed until the prompt after it.
+    pub(crate) fn cd(&mut self, path: &Path) -> String {
+        let script = self.scratch.join("cd");
+        let path = self
+            .shell
+            .quoted(path.to_str().expect("test paths are text"));
+        fs::write(&script, format!("cd {path}\n")).expect("own file");
+        let source = self.source(&script);
+        self.type_line(&source)
+    }
+
+    /// Goes into the project.
+    pub(crate) fn enter(&mut self) -> String {
+        let project = self.project.clone();
+        self.cd(&project)
+    }
+
+    /// Goes out of the project, to the home directory.
+    pub(crate) fn leave(&mut self) -> String {
+        let home = self.home.clone();
+        self.cd(&home)
+    }
+
+    /// Returns a variable of the environment that the shell gives to programs.
+    pub(crate) fn var(&mut self, name: &str) -> Option<String> {
+        self.environment()
+            .remove(name.as_bytes())
+            .map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// Returns the whole environment that the shell gives to programs.
+    pub(crate) fn environment(&mut self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let output = self.scratch.join("environment");
+        let file = self
+            .shell
+            .quoted(output.to_str().expect("test paths are text"));
+        self.type_line(&format!("/usr/bin/env -0 >{file}"));
+        let bytes = fs::read(&output).expect("the shell has written it");
+        bytes
+            .split(|byte| *byte == 0)
+            .filter_map(|entry| {
+                let at = entry.iter().position(|byte| *byte == b'=')?;
+                Some((entry[..at].to_vec(), entry[at + 1..].to_vec()))
+            })
+            .collect()
+    }
+
+    /// Returns the whole state of the shell.
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        let script = self.scratch.join("dump");
+        let output = self.scratch.join("dumped");
+        fs::write(&script, self.shell.dump()).expect("own file");
+        let line = format!(
+            "{} >{} 2>&1",
+            self.source(&script),
+            self.shell
+                .quoted(output.to_str().expect("test paths are text"))
+        );
+        let environment = self.environment();
+        self.type_line(&line);
+        let text = fs::read(&output).expect("the shell has written it");
+        Snapshot::new(environment, &text)
+    }
+
+    /// Ends the shell and returns everything that was on the terminal.
+    pub(crate) fn exit(mut self) -> String {
+        self.writer.write_all(b"exit\r").expect("it takes input");
+        self.read_until(|_| false);
+        String::from_utf8_lossy(&self.transcript).into_owned()
+    }
+
+    fn source(&self, script: &Path) -> String {
+        let script = self
+            .shell
+            .quoted(script.to_str().expect("test paths are text"));
+        match self.shell {
+            HostShell::Bash | HostShell::Zsh => format!(". {script}"),
+            HostShell::Fish => format!("source {script}"),
+        }
+    }
+
+    fn wait_for_prompt(&mut self) {
+        let start = self.transcript.len();
+        let marker = format!("<<{}>>", self.commands).into_bytes();
+        let found = self.read_until(|transcript| {
+            let from = start.saturating_sub(marker.len());
+            transcript[from..]
+                .windows(marker.len())
+                .any(|window| window == marker)
+        });
+        assert!(
+            found,
+            "{} gave no prompt; the terminal shows:\n{}",
+            self.shell.name(),
+            String::from_utf8_lossy(&self.transcript)
+        );
+    }
+
+    /// Reads until `done` says so; returns false when the shell ended or took too long.
+    fn read_until(&mut self, done: impl Fn(&[u8]) -> bool) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(&self.transcript) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => {
+                    self.answer(&bytes);
+                    self.transcript.extend(bytes);
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Answers what line editors ask a terminal: its attributes, and where the cursor is.
+    fn answer(&mut self, bytes: &[u8]) {
+        for (query, answer) in [
+            (&b"\x1b[c"[..], &b"\x1b[?62;22c"[..]),
+            (b"\x1b[0c", b"\x1b[?62;22c"),
+            (b"\x1b[6n", b"\x1b[1;1R"),
+        ] {
+            if bytes.windows(query.len()).any(|window| window == query) {
+                // A shell that has just ended cannot take the answer, and needs none.
+                let _answered = self.writer.write_all(answer);
+            }
+        }
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+        let _size = self.master.get_size();
+    }
+}

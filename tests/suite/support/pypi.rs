@@ -1,0 +1,94 @@
+//! A Python package index with wheels made in memory.
+
+use std::io::Write;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+
+use super::{
+    Server,
+    archive::{Member, script, sha256},
+};
+
+/// The platform tag of a wheel for each system that devsh locks for.
+const PLATFORMS: [&str; 4] = [
+    "manylinux_2_17_aarch64.manylinux2014_aarch64",
+    "manylinux_2_17_x86_64.manylinux2014_x86_64",
+    "macosx_11_0_arm64",
+    "macosx_10_12_x86_64",
+];
+
+/// Serves `versions` of a tool that is one program, for every system.
+pub(crate) fn serve_tool(server: &Server, name: &str, versions: &[&str]) {
+    let mut files = Vec::new();
+    for version in versions {
+        for platform in PLATFORMS {
+            let content = script(name, version);
+            let program = format!("{name}-{version}.data/scripts/{name}");
+            let wheel = wheel(name, version, platform, &[(&program, &content, true)]);
+            let file = format!("{name}-{version}-py3-none-{platform}.whl");
+            files.push(entry(server, &file, &wheel));
+            server.serve(&format!("/files/{file}"), wheel);
+        }
+    }
+    serve_page(server, name, versions, &files);
+}
+
+/// Returns what the index says of one file.
+fn entry(server: &Server, file: &str, content: &[u8]) -> Value {
+    json!({
+        "filename": file,
+        "url": format!("{}/files/{file}", server.address()),
+        "hashes": { "sha256": sha256(content) },
+        "requires-python": ">=3.7",
+        "size": content.len(),
+        "upload-time": "2026-01-01T00:00:00.000000Z",
+        "yanked": false,
+    })
+}
+
+/// Serves the page of a package.
+fn serve_page(server: &Server, name: &str, versions: &[&str], files: &[Value]) {
+    let page = json!({
+        "name": name,
+        "meta": { "api-version": "1.1", "_last-serial": 1 },
+        "versions": versions,
+        "files": files,
+    });
+    server.serve(&format!("/simple/{name}/"), page.to_string());
+}
+
+/// Returns a wheel of these members, with all that the format asks for.
+pub(crate) fn wheel(name: &str, version: &str, platform: &str, members: &[Member<'_>]) -> Vec<u8> {
+    let info = format!("{name}-{version}.dist-info");
+    let tags = platform.split('.').fold(String::new(), |tags, platform| {
+        tags + "Tag: py3-none-" + platform + "\n"
+    });
+    let about = format!("Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\n{tags}");
+    let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+    let (about_path, metadata_path) = (format!("{info}/WHEEL"), format!("{info}/METADATA"));
+    let mut all = members.to_vec();
+    all.push((&metadata_path, metadata.as_bytes(), false));
+    all.push((&about_path, about.as_bytes(), false));
+    let mut record = Vec::new();
+    for (path, content, _) in &all {
+        let digest = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(content));
+        writeln!(record, "{path},sha256={digest},{}", content.len()).expect("memory takes all");
+    }
+    let record_path = format!("{info}/RECORD");
+    writeln!(record, "{record_path},,").expect("memory takes all");
+    all.push((&record_path, &record, false));
+
+    let mut writer = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (path, content, program) in all {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .last_modified_time(DateTime::default())
+            .unix_permissions(if program { 0o755 } else { 0o644 });
+        writer.start_file(path, options).expect("memory takes all");
+        writer.write_all(content).expect("memory takes all");
+    }
+    writer.finish().expect("memory takes all").into_inner()
+}

@@ -1,0 +1,174 @@
+//! A web server of this process, on the loopback only: it counts what is asked and fails on demand.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// How an answer goes wrong.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// The connection breaks after so many bytes of the body.
+    Cut(usize),
+    /// The server answers with this status.
+    Status(u16),
+    /// One byte of the body is another one.
+    Flip(usize),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<String, Vec<u8>>,
+    faults: BTreeMap<String, Fault>,
+    requests: Vec<String>,
+}
+
+/// A running server; it ends with the tests.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    address: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    /// Starts a server that has nothing yet.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                // A client that goes away in the middle is not the server's concern.
+                thread::spawn(move || drop(answer(&stream, &state)));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Returns the address, without a final `/`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Serves `content` at `path`, which is decoded and begins with `/`.
+    pub(crate) fn serve(&self, path: &str, content: impl Into<Vec<u8>>) {
+        let mut state = self.state.lock().expect("no panic inside");
+        state.files.insert(path.to_owned(), content.into());
+    }
+
+    /// Returns the paths that are served and hold `part`.
+    pub(crate) fn paths(&self, part: &str) -> Vec<String> {
+        let state = self.state.lock().expect("no panic inside");
+        let found = state.files.keys().filter(|path| path.contains(part));
+        found.cloned().collect()
+    }
+
+    /// Lets the answer for `path` go wrong.
+    pub(crate) fn fault(&self, path: &str, fault: Fault) {
+        let mut state = self.state.lock().expect("no panic inside");
+        state.faults.insert(path.to_owned(), fault);
+    }
+
+    /// Lets every answer be right again.
+    pub(crate) fn mend(&self) {
+        self.state.lock().expect("no panic inside").faults.clear();
+    }
+
+    /// Returns what was asked since the last call, as `GET /path`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().expect("no panic inside").requests)
+    }
+}
+
+struct Request {
+    method: String,
+    path: String,
+    range: Option<(usize, Option<usize>)>,
+}
+
+fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    let mut words = first.split(' ').map(str::to_owned);
+    let method = words.next().unwrap_or_default();
+    let path = words.next().unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    let mut request = Request {
+        method,
+        path: percent_encoding::percent_decode_str(path)
+            .decode_utf8_lossy()
+            .into_owned(),
+        range: None,
+    };
+    for line in lines {
+        let line = line?.to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some((from, to)) = line
+            .strip_prefix("range: bytes=")
+            .and_then(|range| range.split_once('-'))
+        {
+            request.range = from.parse().ok().map(|from| (from, to.parse().ok()));
+        }
+    }
+    Ok(request)
+}
+
+fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let request = read_request(stream)?;
+    let (file, fault) = {
+        let mut state = state.lock().expect("no panic inside");
+        let line = format!("{} {}", request.method, request.path);
+        state.requests.push(line);
+        (
+            state.files.get(&request.path).cloned(),
+            state.faults.get(&request.path).cloned(),
+        )
+    };
+    let mut status = if file.is_some() { 200 } else { 404 };
+    let mut body = file.unwrap_or_default();
+    let total = body.len();
+    let mut extra = String::new();
+    match fault {
+        Some(Fault::Status(code)) => {
+            status = code;
+            body.clear();
+        }
+        Some(Fault::Flip(at)) => body[at] ^= 1,
+        Some(Fault::Cut(_)) | None => {}
+    }
+    if let Some((from, to)) = request.range
+        && status == 200
+        && from < total
+    {
+        let to = to.unwrap_or(total - 1).min(total - 1);
+        body = body[from..=to].to_vec();
+        status = 206;
+        extra = format!("content-range: bytes {from}-{to}/{total}\r\n");
+    }
+    let kind = if request.path.starts_with("/simple/") {
+        "application/vnd.pypi.simple.v1+json"
+    } else {
+        "application/octet-stream"
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} Answer\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\
+         accept-ranges: bytes\r\nconnection: close\r\n{extra}\r\n"
+    );
+    let mut stream = stream;
+    stream.write_all(head.as_bytes())?;
+    if request.method != "HEAD" {
+        if let Some(Fault::Cut(at)) = fault {
+            body.truncate(at);
+        }
+        stream.write_all(&body)?;
+    }
+    stream.flush()
+}

@@ -1,0 +1,174 @@
+//! The main promise: inside are the locked tools, in every host shell; outside the host's own.
+
+use std::fs;
+
+use crate::support::{
+    HostShell, Sandbox, Server, cpython, for_each_shell, pypi::serve_tool, rust_dist::serve_release,
+};
+
+const MANIFEST: &str = "[tools]\npython = \"3.11.7\"\nruff = \"0.12\"\nrust = \"1.95\"\n";
+
+/// Returns a locked project whose tools come from memory.
+fn locked(sandbox: Sandbox) -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0"]);
+    serve_release(&server, "1.95.0");
+    let python = cpython::tiny("3.11.7");
+    cpython::serve(&server, "3.11.7", &python);
+    let sandbox = sandbox
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(MANIFEST);
+    sandbox.program("ruff", "#!/bin/sh\necho 'ruff of the host'\n");
+    sandbox.program("python", "#!/bin/sh\necho 'python of the host'\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    cpython::adopt(&sandbox, "3.11.7", &python);
+    (sandbox, server)
+}
+
+fn which(shell: HostShell) -> &'static str {
+    match shell {
+        HostShell::Fish => "command -s ruff",
+        _ => "command -v ruff",
+    }
+}
+
+fn inside_and_out(shell: HostShell, sandbox: Sandbox) {
+    let (sandbox, _server) = locked(sandbox);
+    sandbox.allow();
+    let mut pty = sandbox.shell(shell);
+    // Shells remember where programs are; what they remember must not outlive a transition.
+    assert_eq!(pty.run("ruff --version"), "ruff of the host\n");
+    assert_eq!(pty.run("python --version"), "python of the host\n");
+    let before = pty.snapshot();
+    pty.enter();
+    assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+    assert_eq!(pty.run("python --version"), "Python 3.11.7\n");
+    assert!(pty.run("rustc --version").starts_with("rustc 1.95.0"));
+    let path = pty.run(which(shell));
+    assert!(path.starts_with(sandbox.data().to_str().unwrap()), "{path}");
+    pty.leave();
+    assert_eq!(pty.run("ruff --version"), "ruff of the host\n");
+    assert_eq!(pty.run("python --version"), "python of the host\n");
+    pty.snapshot().assert_restores(&before);
+}
+
+#[test]
+fn the_locked_tools_are_inside_and_gone_outside() {
+    for_each_shell(|shell| inside_and_out(shell, Sandbox::new()));
+}
+
+#[test]
+fn the_locked_tools_are_inside_any_path() {
+    for_each_shell(|shell| inside_and_out(shell, Sandbox::odd()));
+}
+
+#[test]
+fn path_gains_one_entry() {
+    let (sandbox, _server) = locked(Sandbox::new());
+    sandbox.allow();
+    let outcome = sandbox
+        .devsh(&["run", "--", "sh", "-c", "echo \"$PATH\""])
+        .success();
+    let entries = outcome.stdout.split(':').count();
+    let host = sandbox.environment()[std::ffi::OsStr::new("PATH")].clone();
+    assert_eq!(
+        entries,
+        host.to_str().unwrap().split(':').count() + 1,
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_second_project_downloads_nothing_again() {
+    let (sandbox, server) = locked(Sandbox::new());
+    sandbox.allow();
+    let _first = server.requests();
+    let second = sandbox.home().join("second");
+    fs::create_dir_all(&second).unwrap();
+    for file in ["devshell.toml", "devshell.lock"] {
+        fs::copy(sandbox.project().join(file), second.join(file)).unwrap();
+    }
+    let mut command = sandbox.command("devsh");
+    command.args(["run", "--locked", "--trust", "--", "ruff", "--version"]);
+    let outcome = sandbox.outcome(command.current_dir(&second)).success();
+    assert_eq!(outcome.stdout, "ruff 0.12.4\n");
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn store_entries_cannot_be_written_to() {
+    let (sandbox, _server) = locked(Sandbox::new());
+    sandbox.allow();
+    for entry in fs::read_dir(sandbox.data().join("store")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            let mode = std::os::unix::fs::PermissionsExt::mode(
+                &fs::metadata(&path).unwrap().permissions(),
+            );
+            assert_eq!(mode & 0o222, 0, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_host_tool_serves_where_nothing_can_be_reached() {
+    // The lockfile was made elsewhere; here no source answers, but the machine has a ruff that will do.
+    let (origin, server) = locked(Sandbox::new());
+    let lockfile = fs::read_to_string(origin.project().join("devshell.lock")).unwrap();
+    let lockfile = lockfile.replace(server.address(), "http://127.0.0.1:9");
+    let sandbox = Sandbox::new().manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.write("devshell.lock", &lockfile);
+    sandbox.program("ruff", "#!/bin/sh\necho 'ruff 0.12.3'\n");
+    let outcome = sandbox
+        .devsh(&["run", "--trust", "--", "ruff", "--version"])
+        .success();
+    assert_eq!(outcome.stdout, "ruff 0.12.3\n");
+    assert!(
+        outcome.stderr.contains("ruff 0.12.3"),
+        "it is said aloud: {outcome}"
+    );
+    let status = sandbox.devsh(&["status"]).success();
+    assert!(
+        status.stdout.contains("0.12.3") && status.stdout.contains("0.12.4"),
+        "{status}"
+    );
+    // The lockfile is the measure under --locked, and host tools are none where only managed ones may serve.
+    sandbox
+        .devsh(&["run", "--locked", "--", "ruff", "--version"])
+        .code(125)
+        .error(&["ruff"]);
+    let sandbox = sandbox.config("tools-from = \"managed\"\n");
+    sandbox.devsh(&["sync"]).code(1).error(&["127.0.0.1"]);
+}
+
+#[test]
+fn a_repackaged_interpreter_runs_from_the_store() {
+    let Some((version, archive)) = cpython::repackaged() else {
+        return;
+    };
+    let server = Server::start();
+    cpython::serve(&server, &version, &archive);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(&format!("[tools]\npython = \"{version}\"\n"));
+    sandbox.devsh(&["lock", "--trust"]).success();
+    cpython::adopt(&sandbox, &version, &archive);
+    let script = "import sys, ssl, sqlite3, zlib; print(sys.version.split()[0]); print(sys.prefix); \
+                  print([line for line in open('/proc/self/maps') if 'libpython' in line][0])";
+    let outcome = sandbox
+        .devsh(&["run", "--trust", "--", "python", "-c", script])
+        .success();
+    assert!(
+        outcome
+            .stdout
+            .starts_with(&format!("{version}\n~/.local/share/devsh/")),
+        "{outcome}"
+    );
+    let library = outcome.stdout.lines().nth(2).unwrap();
+    assert!(
+        library.contains("~/.local/share/devsh/"),
+        "its own library is loaded: {library}"
+    );
+}

@@ -1,0 +1,173 @@
+//! `devsh allow` and `deny`: nothing of a project works before, and nothing that was not approved works after.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::support::{HostShell, Sandbox, Server, Tree, for_each_shell, pypi::serve_tool};
+
+const MANIFEST: &str = "[tools]\nruff = \"0.12\"\n[env]\nACTIVE = \"yes\"\n\
+     [hooks]\nenter = \"touch $HOME/executed\"\n";
+
+fn prepared() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new().served_by(&server).manifest(MANIFEST);
+    (sandbox, server)
+}
+
+#[test]
+fn before_allow_nothing_is_executed_fetched_or_exported() {
+    let (sandbox, server) = prepared();
+    for program in ["ruff", "python", "python3", "uv", "git", "rustc"] {
+        sandbox.program(program, "#!/bin/sh\ntouch $HOME/executed\n");
+    }
+    let before = Tree::of(sandbox.project());
+    let commands: [&[&str]; 7] = [
+        &["status"],
+        &["status", "--json"],
+        &["sync"],
+        &["run", "--", "touch", "executed"],
+        &["enter", "dev"],
+        &["hook", "bash"],
+        &["deny"],
+    ];
+    for command in commands {
+        let outcome = sandbox.devsh(command);
+        assert!(!outcome.stdout.contains("ACTIVE"), "{command:?}: {outcome}");
+    }
+    for shell in HostShell::ALL {
+        let outcome = sandbox.devsh(&["export", shell.name()]);
+        assert!(!outcome.stdout.contains("ACTIVE"), "{outcome}");
+    }
+    assert_eq!(server.requests(), [""; 0]);
+    assert!(!sandbox.home().join("executed").exists());
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+}
+
+#[test]
+fn commands_that_need_trust_end_with_their_own_code() {
+    let (sandbox, _server) = prepared();
+    for command in [&["run", "--", "true"][..], &["sync"], &["enter", "dev"]] {
+        sandbox
+            .devsh(command)
+            .code(3)
+            .error(&["devshell.toml", "hint: ", "`devsh allow`"]);
+    }
+}
+
+#[test]
+fn any_changed_byte_needs_a_new_approval() {
+    for_each_shell(|shell| {
+        let (sandbox, server) = prepared();
+        sandbox.write(".env", "");
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        let before = pty.snapshot();
+        pty.enter();
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        fs::remove_file(sandbox.home().join("executed")).ok();
+        let _earlier = server.requests();
+
+        for change in [
+            format!("{MANIFEST}\n"),
+            MANIFEST.replace("executed", "executeD"),
+        ] {
+            sandbox.write("devshell.toml", &change);
+            let shown = pty.type_line("true");
+            assert!(shown.contains("devsh allow"), "{shown}");
+            assert_eq!(pty.var("ACTIVE"), None, "the old environment is gone");
+            sandbox.devsh(&["run", "--", "true"]).code(3);
+            sandbox.write("devshell.toml", MANIFEST);
+            pty.type_line("true");
+            assert_eq!(
+                pty.var("ACTIVE").as_deref(),
+                Some("yes"),
+                "the approved bytes are back"
+            );
+        }
+        sandbox.write("devshell.local.toml", "[env]\nLOCAL = \"yes\"\n");
+        pty.type_line("true");
+        assert_eq!(pty.var("LOCAL"), None, "an input that appears is a change");
+        assert!(!sandbox.home().join("executeD").exists());
+        assert_eq!(server.requests(), [""; 0]);
+        fs::remove_file(sandbox.project().join("devshell.local.toml")).unwrap();
+        pty.leave();
+        pty.snapshot().assert_restores(&before);
+    });
+}
+
+#[test]
+fn an_approval_is_of_one_place() {
+    let (sandbox, _server) = prepared();
+    sandbox.allow();
+    for other in ["project-evil", "project/below"] {
+        let place = sandbox.home().join(other);
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("devshell.toml"), MANIFEST).unwrap();
+        let mut command = sandbox.command("devsh");
+        command.args(["run", "--", "true"]).current_dir(&place);
+        sandbox.outcome(&mut command).code(3);
+    }
+}
+
+#[test]
+fn deny_wins_over_allow() {
+    let (sandbox, _server) = prepared();
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "true"]).success();
+    sandbox.devsh(&["deny"]).success();
+    sandbox.devsh(&["run", "--", "true"]).code(3);
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "true"]).success();
+}
+
+#[test]
+fn approvals_are_the_users_alone() {
+    let (sandbox, _server) = prepared();
+    sandbox.allow();
+    let directory = sandbox.data().join("allow");
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    for entry in fs::read_dir(&directory).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+}
+
+#[test]
+fn an_odd_file_for_a_manifest_is_refused_at_once() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.project().join("devshell.toml");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    sandbox.devsh(&["allow"]).code(1).error(&["devshell.toml"]);
+    fs::remove_file(&path).unwrap();
+    fs::File::create(&path).unwrap().set_len(200 << 30).unwrap();
+    sandbox.devsh(&["allow"]).code(1).error(&["devshell.toml"]);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    sandbox.devsh(&["run", "--", "true"]);
+}
+
+#[test]
+fn names_that_a_shell_would_execute_are_refused() {
+    for name in [
+        "a[$(touch executed)]",
+        "a b",
+        "a;touch executed",
+        "PATH[$(touch executed)]",
+        "-x",
+        "ä",
+    ] {
+        let quoted = name.replace('"', "\\\"");
+        for manifest in [
+            format!("[env]\n\"{quoted}\" = \"1\"\n"),
+            format!("[env]\n\"{quoted}\" = {{ unset = true }}\n"),
+            format!("[aliases]\n\"{quoted}\" = \"1\"\n"),
+        ] {
+            let sandbox = Sandbox::new().manifest(&manifest);
+            sandbox
+                .devsh(&["allow"])
+                .code(1)
+                .error(&["devshell.toml:2"]);
+            assert!(!sandbox.project().join("executed").exists());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Repositories that have never heard of devsh: presets find their tools, and nothing is written into them.
+
+use crate::support::{
+    Sandbox, Server, Tree, cpython, for_each_shell, pypi::serve_tool, rust_dist::serve_release,
+};
+
+fn served() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0"]);
+    serve_tool(&server, "uv", &["0.9.0"]);
+    serve_release(&server, "1.95.0");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"auto\"\n");
+    (sandbox, server)
+}
+
+/// Puts a Python of that version on PATH, which is what the machine has.
+fn host_python(sandbox: &Sandbox, version: &str) {
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *-c*) echo '{version}' ;; *) echo 'Python {version}' ;; esac\n"
+    );
+    for name in ["python", "python3", "python3.11"] {
+        sandbox.program(name, &script);
+    }
+}
+
+#[test]
+fn a_rust_repository_activates() {
+    for_each_shell(|shell| {
+        let (sandbox, _server) = served();
+        sandbox.write(
+            "Cargo.toml",
+            "[package]\nname = \"plain\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+        );
+        sandbox.write("src/lib.rs", "//! Plain.\n");
+        let repository = Tree::of(sandbox.project());
+        sandbox.allow();
+        Tree::of(sandbox.project()).assert_unchanged_since(&repository);
+        let mut pty = sandbox.shell(shell);
+        let before = pty.snapshot();
+        pty.enter();
+        assert!(pty.run("rustc --version").starts_with("rustc 1.95.0"));
+        assert!(pty.run("cargo --version").starts_with("cargo 1.95.0"));
+        pty.leave();
+        pty.snapshot().assert_restores(&before);
+        Tree::of(sandbox.project()).assert_unchanged_since(&repository);
+    });
+}
+
+#[test]
+fn a_toolchain_file_wins() {
+    let (sandbox, server) = served();
+    serve_release(&server, "1.89.0");
+    serve_release(&server, "1.95.0");
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"plain\"\nversion = \"0.1.0\"\n",
+    );
+    sandbox.write(
+        "rust-toolchain.toml",
+        "[toolchain]\nchannel = \"1.89.0\"\ncomponents = [\"clippy\"]\n",
+    );
+    let run = ["run", "--trust", "--", "rustc", "--version"];
+    assert!(
+        sandbox
+            .devsh(&run)
+            .success()
+            .stdout
+            .starts_with("rustc 1.89.0")
+    );
+    let run = ["run", "--trust", "--", "cargo-clippy", "--version"];
+    assert!(sandbox.devsh(&run).success().stdout.contains("1.89.0"));
+}
+
+#[test]
+fn a_python_repository_of_a_real_layout_gets_what_it_pins() {
+    let (sandbox, _server) = served();
+    host_python(&sandbox, "3.11.7");
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"plain\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11\"\n\n\
+         [dependency-groups]\ndev = [\"ruff==0.12.3\"]\n\n[build-system]\n\
+         requires = [\"hatchling\"]\nbuild-backend = \"hatchling.build\"\n",
+    );
+    sandbox.write(".python-version", "3.11.7\n");
+    sandbox.write("src/plain/__init__.py", "\"\"\"Plain.\"\"\"\n");
+    let repository = Tree::of(sandbox.project());
+    sandbox.allow();
+    let status = sandbox.devsh(&["status"]).success();
+    assert!(status.stdout.contains("3.11.7"), "{status}");
+    let run = ["run", "--", "ruff", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+    let run = ["run", "--", "python", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "Python 3.11.7\n");
+    Tree::of(sandbox.project()).assert_unchanged_since(&repository);
+}
+
+#[test]
+fn dev_test_and_lint_are_there() {
+    let (sandbox, _server) = served();
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"plain\"\nversion = \"0.1.0\"\n",
+    );
+    sandbox.allow();
+    for shell in ["dev", "test", "lint"] {
+        let run = [
+            "run",
+            "--shell",
+            shell,
+            "--",
+            "sh",
+            "-c",
+            "echo $DEVSH_SHELL",
+        ];
+        assert_eq!(sandbox.devsh(&run).success().stdout, format!("{shell}\n"));
+    }
+}
+
+#[test]
+fn a_directory_of_neither_kind_is_no_project() {
+    let sandbox = Sandbox::new();
+    sandbox.write("notes.txt", "nothing\n");
+    sandbox.devsh(&["allow"]).code(1).error(&["error: "]);
+}
+
+#[test]
+fn both_kinds_in_one_repository_apply_together() {
+    let (sandbox, server) = served();
+    host_python(&sandbox, "3.11.7");
+    cpython::serve(&server, "3.11.7", &cpython::tiny("3.11.7"));
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"plain\"\nversion = \"0.1.0\"\nrequires-python = \"==3.11.*\"\n",
+    );
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"plain\"\nversion = \"0.1.0\"\n",
+    );
+    sandbox.allow();
+    let run = [
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "python --version && rustc --version",
+    ];
+    let outcome = sandbox.devsh(&run).success();
+    assert!(
+        outcome.stdout.starts_with("Python 3.11.7\nrustc 1.95.0"),
+        "{outcome}"
+    );
+}
