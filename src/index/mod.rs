@@ -309,3 +309,6 @@ fn anonymous(mut url: Url) -> Url {
     url.set_fragment(None);
     url
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use devsh::{
     resolve::{self, resolve},
 };
 
+use crate::support::network;
+
 fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolRequest) {
     let origin = Origin {
         file: "devshell.toml".into(),
@@ -27,16 +29,6 @@ fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolReq
         targets: Vec::new(),
     };
     (tool.parse().unwrap(), request)
-}
-
-/// Returns whether the network may be used; says so when not.
-#[expect(clippy::disallowed_methods, reason = "a test has no context")]
-fn network() -> bool {
-    let wanted = std::env::var_os("DEVSH_TEST_NETWORK").is_some_and(|value| value == "1");
-    if !wanted {
-        println!("skipped: DEVSH_TEST_NETWORK is not 1");
-    }
-    wanted
 }
 
 fn lock(
