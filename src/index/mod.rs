@@ -310,3 +310,6 @@ fn anonymous(mut url: Url) -> Url {
     url.set_fragment(None);
     url
 }
+
+#[cfg(test)]
+mod tests;

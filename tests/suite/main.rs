@@ -17,6 +17,7 @@ mod hook_guests;
 mod lints;
 mod lock;
 mod network;
+mod network_lock;
 mod run;
 mod support;
 mod tidy;

@@ -11,7 +11,7 @@ use manifest::Manifest;
 
 use super::{Candidate, Error, Sources};
 use crate::{
-    fetch,
+    fetch, fsx,
     lock::LockedPackage,
     manifest::ToolRequest,
     package::{Sha256, System, Tool, Version},
@@ -121,6 +121,8 @@ fn download(
         Err(fetch::Error::Status {
             status: 404 | 410, ..
         }) => Ok(None),
+        // A mirror of files.
+        Err(fetch::Error::File(error)) if fsx::is_absent(&error.source) => Ok(None),
         Err(source) => Err(Error::Fetch {
             tool: tool.clone(),
             source: Box::new(source),

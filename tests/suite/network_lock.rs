@@ -1,0 +1,157 @@
+//! Locking from the real sources; runs only when `DEVSH_TEST_NETWORK=1`.
+
+use std::{path::Path, time::SystemTime};
+
+use devsh::{
+    config::{self, Config, ToolsFrom},
+    fetch::Client,
+    index::{self, Sources},
+    lock::{self, Lockfile, Upgrade},
+    manifest::{Located, Origin, ToolRequest},
+    package::{System, Tool},
+    resolve::{self, resolve},
+};
+
+use crate::support::network;
+
+fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolRequest) {
+    let origin = Origin {
+        file: "devshell.toml".into(),
+        line: 2,
+    };
+    let request = ToolRequest {
+        requirement: Located {
+            value: requirement.parse().unwrap(),
+            origin,
+        },
+        floors: Vec::new(),
+        components: components.iter().map(|name| (*name).to_owned()).collect(),
+        targets: Vec::new(),
+    };
+    (tool.parse().unwrap(), request)
+}
+
+fn lock(
+    requests: &[(Tool, ToolRequest)],
+    previous: &Lockfile,
+    client: &Client,
+    cache: &Path,
+) -> Result<Lockfile, String> {
+    let config = Config {
+        tools_from: ToolsFrom::Managed,
+        pypi: config::PYPI.parse().unwrap(),
+        rust: config::RUST.parse().unwrap(),
+        python: config::PYTHON_RELEASES.parse().unwrap(),
+    };
+    let system = System::LinuxX86_64;
+    let sources = Sources {
+        config: &config,
+        client,
+        cache,
+        now: SystemTime::now(),
+        system,
+    };
+    let upgrade = Upgrade::None;
+    let index =
+        index::fill(requests, previous, &upgrade, sources).map_err(|error| error.to_string())?;
+    let mut lockfile = resolve(requests, &index, previous, &upgrade, system)
+        .map_err(|error: resolve::Error| error.to_string())?;
+    index::measure(&mut lockfile, previous, sources);
+    Ok(lockfile)
+}
+
+#[test]
+fn real_tools_are_locked_once() {
+    if !network() {
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let requests = [
+        request("python", "3.12", &[]),
+        request("ruff", "0.12", &[]),
+        request("uv", "*", &[]),
+        request("go", "*", &[]),
+        request("node", "24", &[]),
+        request(
+            "rust",
+            "1.89",
+            &["clippy", "rust-analyzer", "rust-src", "rustfmt"],
+        ),
+        request("rust", ">=1.85,<1.90,!=1.89.*", &[]),
+        request("rust", "nightly-2026-10-01", &[]),
+        request("rust", "stable", &[]),
+    ];
+    let online = Client::new(false);
+    let lockfile = lock(&requests, &Lockfile::default(), &online, cache.path()).unwrap();
+    let text = lock::print(&lockfile);
+    println!("{text}");
+    let version = |at: usize| {
+        let (tool, request) = &requests[at];
+        lockfile.locked(tool, request).unwrap().version.to_string()
+    };
+    assert!(version(1).starts_with("0.12."));
+    assert_eq!(version(5), "1.89.0");
+    assert_eq!(version(6), "1.88.0");
+    assert!(version(7).ends_with(".dev20261001"), "{}", version(7));
+    let (tool, request) = &requests[5];
+    let rust = lockfile.locked(tool, request).unwrap();
+    assert_eq!(rust.artifacts[&System::LinuxX86_64].len(), 7);
+    assert!(
+        rust.artifacts
+            .values()
+            .flatten()
+            .all(|artifact| artifact.size.is_some())
+    );
+
+    // From its own lockfile nothing is asked: an offline client will do.
+    let read = lock::parse("devshell.lock", &text).unwrap();
+    assert_eq!(read, lockfile);
+    let empty = tempfile::tempdir().unwrap();
+    let again = lock(&requests, &read, &Client::new(true), empty.path()).unwrap();
+    assert_eq!(lock::print(&again), text);
+}
+
+#[test]
+fn what_does_not_exist_is_named() {
+    if !network() {
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let table = [
+        (
+            "pypi:devsh-no-such-package-x",
+            "*",
+            "`pypi.org` has no package `devsh-no-such-package-x`",
+        ),
+        (
+            "pypi:pre-commit",
+            "4",
+            "`pypi:pre-commit` is a Python application, not a program on its own",
+        ),
+        (
+            "ruff",
+            "7",
+            "no version of `ruff` satisfies every requirement",
+        ),
+        (
+            "rust",
+            "1.400",
+            "no version of `rust` satisfies every requirement",
+        ),
+        (
+            "rust",
+            "nightly-2001-01-01",
+            "there is no rust toolchain `nightly-2001-01-01`",
+        ),
+    ];
+    for (tool, requirement, expected) in table {
+        let requests = [request(tool, requirement, &[])];
+        let error = lock(
+            &requests,
+            &Lockfile::default(),
+            &Client::new(false),
+            cache.path(),
+        );
+        assert_eq!(error.unwrap_err(), expected);
+    }
+}
