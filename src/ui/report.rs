@@ -44,12 +44,8 @@ pub(super) fn full(failure: &Failure, style: Style) -> String {
 pub(super) fn line(failure: &Failure, style: Style) -> String {
     let mut line = format!("{} ", style.paint(Role::Error, "devsh:"));
     if let Some(excerpt) = &failure.excerpt {
-        let number = 1 + excerpt
-            .text
-            .bytes()
-            .take(excerpt.span.start)
-            .filter(is_newline)
-            .count();
+        let before = excerpt.text.get(..excerpt.span.start);
+        let number = 1 + before.unwrap_or_default().matches('\n').count();
         line.push_str(&escape(&format!("{}:{number}: ", excerpt.file)));
     }
     line.push_str(&escape(&failure.error));

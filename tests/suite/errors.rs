@@ -227,10 +227,11 @@ fn the_command_line_is_checked() {
 #[test]
 fn outside_of_a_project_is_told() {
     let sandbox = Sandbox::new();
-    sandbox
-        .devsh(&["allow"])
-        .code(1)
-        .error(&["error: no project", "hint: "]);
+    sandbox.devsh(&["allow"]).code(1).error(&[
+        "error: there is no project",
+        "`~/project`",
+        "note: ",
+    ]);
 }
 
 #[test]

@@ -38,7 +38,10 @@ fn hooks_are_scripts_as_they_lie_in_the_tree_and_as_printed() {
             .output()
             .unwrap();
         let text = String::from_utf8(printed.stdout).unwrap();
-        assert!(!text.contains("@DEVSH@"), "{text}");
+        assert!(
+            text.contains("__devsh_hook") && !text.contains("@DEVSH@"),
+            "{text}"
+        );
         let script = sandbox.root().join("hook");
         fs::write(&script, text).unwrap();
         parse(shell, &script);

@@ -16,20 +16,23 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "project", "builder", "host", "env", "manifest", "lock", "context",
         ],
     ),
-    ("builder", &["store", "lock", "package"]),
+    (
+        "builder",
+        &["store", "index", "fetch", "lock", "manifest", "package"],
+    ),
     ("config", &[]),
     ("context", &["package", "env"]),
     ("env", &[]),
     ("fetch", &[]),
     ("fsx", &[]),
-    ("host", &["env"]),
-    ("index", &["package", "fetch", "fsx"]),
+    ("host", &["env", "manifest"]),
+    ("index", &["lock", "manifest", "package", "fetch", "fsx"]),
     ("lock", &["package", "manifest"]),
     ("manifest", &["package"]),
     ("package", &[]),
     ("project", &["manifest", "package", "context", "fsx"]),
     ("resolve", &["index", "lock", "manifest", "package"]),
-    ("store", &["package", "fetch", "fsx"]),
+    ("store", &["lock", "package", "fetch", "fsx"]),
 ];
 
 /// Modules that everyone may name.
@@ -67,7 +70,7 @@ const FORBIDDEN: [&str; 7] = [
 /// Words of the domain that have a better one (style: one thing, one word).
 const BETTER: [(&str, &str); 5] = [
     (concat!("lock ", "file"), "lockfile"),
-    (concat!("check", "sum"), "digest"),
+    (concat!("check", "sum of"), "digest of"),
     (concat!("white", "list"), "allow"),
     (concat!("fn get", "_"), "a name without `get_`"),
     (concat!("mod ut", "il"), "a name that says what is inside"),
@@ -166,7 +169,7 @@ fn module_of(path: &str) -> Option<String> {
 fn modules_name_only_what_is_below_them() {
     let mut wrong = Vec::new();
     for source in sources("src") {
-        let Some(module) = module_of(&source.path) else {
+        let Some(module) = module_of(&source.path).filter(|_| !source.is_test()) else {
             continue;
         };
         let Some((_, below)) = ARROWS.iter().find(|(name, _)| *name == module) else {
@@ -188,6 +191,19 @@ fn modules_name_only_what_is_below_them() {
         "arrows point down only:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn arrows_never_make_a_circle() {
+    // Takes away what points at nothing that is left, until nothing can be taken away.
+    let mut left: Vec<_> = ARROWS.to_vec();
+    while let Some(at) = left.iter().position(|(name, below)| {
+        let names = |other: &str| left.iter().any(|(name, _)| *name == other);
+        below.iter().all(|other| other == name || !names(other))
+    }) {
+        left.remove(at);
+    }
+    assert!(left.is_empty(), "these point at each other: {left:?}");
 }
 
 #[test]

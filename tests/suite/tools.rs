@@ -125,7 +125,7 @@ fn a_host_tool_serves_where_nothing_can_be_reached() {
         .success();
     assert_eq!(outcome.stdout, "ruff 0.12.3\n");
     assert!(
-        outcome.stderr.contains("ruff 0.12.3"),
+        outcome.stderr.contains("`ruff`") && outcome.stderr.contains("0.12.3"),
         "it is said aloud: {outcome}"
     );
     let status = sandbox.devsh(&["status"]).success();

@@ -47,10 +47,11 @@ fn before_allow_nothing_is_executed_fetched_or_exported() {
 fn commands_that_need_trust_end_with_their_own_code() {
     let (sandbox, _server) = prepared();
     for command in [&["run", "--", "true"][..], &["sync"], &["enter", "dev"]] {
-        sandbox
-            .devsh(command)
-            .code(3)
-            .error(&["devshell.toml", "hint: ", "`devsh allow`"]);
+        sandbox.devsh(command).code(3).error(&[
+            "error: `~/project` is not allowed",
+            "hint: ",
+            "`devsh allow`",
+        ]);
     }
 }
 

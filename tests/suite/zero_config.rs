@@ -17,8 +17,10 @@ fn served() -> (Sandbox, Server) {
 
 /// Puts a Python of that version on PATH, which is what the machine has.
 fn host_python(sandbox: &Sandbox, version: &str) {
+    // Asked by a script, it tells its version, itself and its kind; see `index::host`.
     let script = format!(
-        "#!/bin/sh\ncase \"$*\" in *-c*) echo '{version}' ;; *) echo 'Python {version}' ;; esac\n"
+        "#!/bin/sh\ncase \"$*\" in\n*-c*) printf '%s\\n' {version} \"$0\" cpython ;;\n\
+         *) echo 'Python {version}' ;;\nesac\n"
     );
     for name in ["python", "python3", "python3.11"] {
         sandbox.program(name, &script);
