@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments: Vec<_> = std::env::args_os().collect();
+    devsh::cli::run(devsh::context::Context::from_process(), &arguments)
 }

@@ -3,6 +3,7 @@
 //! `plan` decides; `record` holds what is to be loaded, ready made; `session` is what was loaded. This file
 //! turns a decision into a new environment and the statements that lead there. Nothing is printed here.
 
+pub mod content;
 pub mod plan;
 pub mod prompt;
 pub mod record;

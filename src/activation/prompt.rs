@@ -66,7 +66,7 @@ pub fn step(
     new_shell: bool,
 ) -> Outcome {
     let loading = match target {
-        Target::AsIs => return Outcome::default(),
+        Target::AsIs => return settled(context, session.filter(|_| new_shell)),
         Target::Nothing => None,
         Target::Ready(loading) => Some(loading),
     };
@@ -112,6 +112,18 @@ pub fn step(
         }
     }
     outcome
+}
+
+/// Keeps what is loaded; in a new host shell rc files have put other entries first on lists of paths.
+fn settled(context: &Context, session: Option<&Session>) -> Outcome {
+    let Some(session) = session else {
+        return Outcome::default();
+    };
+    let settled = session.diff.settle(&context.env);
+    Outcome {
+        statements: statements(&context.env, &settled),
+        ..Outcome::default()
+    }
 }
 
 /// Undoes what is loaded and returns the host shell's own environment.

@@ -25,6 +25,8 @@ pub struct Record {
     pub watched: Vec<Watched>,
     /// Directories that must be there: the profile and the store objects behind it.
     pub objects: Vec<PathBuf>,
+    /// Whether a host tool serves whose version is not the locked one.
+    pub drifted: bool,
     /// What is loaded.
     pub content: Content,
 }
@@ -99,6 +101,7 @@ fn encode(record: &Record, root: &Path) -> Vec<u8> {
         watched.write(writer);
     });
     writer.list(record.objects.iter(), Writer::os);
+    writer.number(u64::from(record.drifted));
     write_content(&mut writer, &record.content);
     writer.into_bytes()
 }
@@ -112,6 +115,7 @@ fn decode(bytes: &[u8], root: &Path) -> Result<Record, Damaged> {
     let record = Record {
         watched: reader.list(Watched::read)?,
         objects: reader.list(Reader::path)?,
+        drifted: reader.number()? != 0,
         content: read_content(&mut reader)?,
     };
     reader.finish()?;
@@ -214,6 +218,7 @@ mod tests {
         Record {
             watched: vec![Watched::look(watched, SystemTime::now())],
             objects: vec![watched.parent().unwrap().to_owned()],
+            drifted: true,
             content: Content {
                 environment: "id".to_owned(),
                 summary: "python 3.12".to_owned(),

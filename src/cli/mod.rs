@@ -1,1 +1,201 @@
 //! The command line: parse, dispatch, report, exit code.
+
+mod allow;
+mod args;
+mod enter;
+mod export;
+mod hints;
+mod lock;
+mod ready;
+mod run;
+mod status;
+mod sync;
+mod work;
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::{
+    activation::script,
+    context::Context,
+    failure::{ExitStatus, Failure},
+    host::{HostShell, hook},
+    manifest::ShellName,
+    ui::{Ui, Verbosity},
+    vars,
+};
+
+use args::{Arguments, Command, Global};
+use work::Work;
+
+/// Runs the program and returns its exit code.
+pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
+    // The prompt path goes by clap, which takes longer than the rest of a warm transition.
+    if let Some(request) = prompt_request(arguments) {
+        let ui = Ui::new(context.terminal, crate::ui::Color::Auto, Verbosity::Normal);
+        return finish(&ui, export::run(&context, &ui, request));
+    }
+    let parsed = Arguments::command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not errors; a closed pipe is neither.
+            let _unheard = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    let ui = Ui::new(
+        context.terminal,
+        arguments.global.color,
+        verbosity(&arguments.global),
+    );
+    start_log(&context, arguments.global.verbose);
+    let result = change_directory(&mut context, arguments.global.directory.as_deref())
+        .and_then(|()| dispatch(&context, &ui, &arguments.global, arguments.command));
+    finish(&ui, result)
+}
+
+fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            ui.failure(&failure);
+            ExitCode::from(failure.code.code())
+        }
+    }
+}
+
+/// Reads the one command line that hooks write: `export SHELL --nonce N --loaded ID`.
+fn prompt_request(arguments: &[OsString]) -> Option<export::Request<'_>> {
+    let [_, command, shell, first, nonce, second, loaded] = arguments else {
+        return None;
+    };
+    if command != "export" || first != "--nonce" || second != "--loaded" {
+        return None;
+    }
+    let host = shell.to_str()?.parse().ok()?;
+    Some(export::Request {
+        host,
+        nonce: nonce.to_str()?,
+        loaded: loaded.to_str()?,
+    })
+}
+
+fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Result<(), Failure> {
+    let work = |trust: bool| Work::new(context, ui, global, trust);
+    match command {
+        Command::Hook { shell } => {
+            let script = hook::script(host_shell(&shell)?, &context.program);
+            print(ui, &script)
+        }
+        Command::Export(options) => {
+            let host = host_shell(&options.shell)?;
+            let request = export::Request {
+                host,
+                loaded: &options.loaded,
+                nonce: &options.nonce,
+            };
+            export::run(context, ui, request)
+        }
+        Command::Allow => allow::allow(&work(false)),
+        Command::Deny => allow::deny(&work(false)),
+        Command::Enter { shell, trust } => enter::run(&work(trust.trust), &shell_name(&shell)?),
+        Command::Run(options) => run::run(&work(options.trust.trust), &options),
+        Command::Lock {
+            upgrade,
+            check,
+            trust,
+        } => lock::run(&work(trust.trust), upgrade.as_deref(), check),
+        Command::Sync {
+            shell,
+            background,
+            trust,
+        } => {
+            let shell = shell.as_deref().map(shell_name).transpose()?;
+            sync::run(&work(trust.trust), shell.as_ref(), background)
+        }
+        Command::Status { json } => status::run(&work(false), json),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "devsh", &mut text);
+            print(ui, &text)
+        }
+        Command::ReportEnvironment => print(ui, &script::report(&context.env)),
+    }
+}
+
+fn print(ui: &Ui, bytes: &[u8]) -> Result<(), Failure> {
+    ui.out(bytes)
+        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
+}
+
+fn host_shell(name: &str) -> Result<HostShell, Failure> {
+    name.parse().map_err(|error: crate::package::Invalid| {
+        Failure::new(error.to_string()).code(ExitStatus::Usage)
+    })
+}
+
+fn shell_name(name: &str) -> Result<ShellName, Failure> {
+    name.parse().map_err(|error: crate::package::Invalid| {
+        Failure::new(error.to_string()).code(ExitStatus::Usage)
+    })
+}
+
+fn verbosity(global: &Global) -> Verbosity {
+    match (global.quiet, global.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, _) => Verbosity::Verbose,
+    }
+}
+
+/// Diagnostic logging, off unless asked for.
+fn start_log(context: &Context, verbose: u8) {
+    let asked = context
+        .env
+        .get(vars::DEVSH_LOG)
+        .and_then(|filter| filter.to_str());
+    let filter = match (asked, verbose) {
+        (Some(filter), _) => filter,
+        (None, 0) => return,
+        (None, 1) => "devsh=info",
+        (None, _) => "devsh=trace",
+    };
+    // A second logger in one process is refused; there is none.
+    let _started = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
+}
+
+fn change_directory(context: &mut Context, directory: Option<&Path>) -> Result<(), Failure> {
+    let Some(directory) = directory else {
+        return Ok(());
+    };
+    let shown = directory.display();
+    let start = context.cwd.clone().unwrap_or_default();
+    let directory = start
+        .join(directory)
+        .canonicalize()
+        .map_err(|error| Failure::new(format!("cannot use the directory `{shown}`: {error}")))?;
+    context.cwd = Some(directory);
+    Ok(())
+}
+
+/// Returns a path as people write it: below the home directory with `~`.
+fn shown(context: &Context, path: &Path) -> String {
+    let below = context
+        .directories
+        .home
+        .as_deref()
+        .and_then(|home| path.strip_prefix(home).ok())
+        .filter(|below| !below.as_os_str().is_empty());
+    below.map_or_else(
+        || path.display().to_string(),
+        |below| format!("~/{}", below.display()),
+    )
+}

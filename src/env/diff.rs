@@ -113,6 +113,20 @@ impl EnvDiff {
     }
 }
 
+impl EnvDiff {
+    /// Returns `env` with the added entries of lists back at the ends where activation put them.
+    pub fn settle(&self, env: &Env) -> Env {
+        let mut settled = env.clone();
+        for (name, entry) in &self.0 {
+            if let (Entry::List { front, back, .. }, Some(list)) = (entry, env.get(name)) {
+                let list = pathlist::withdraw(list, front, back);
+                settled.set(name.as_str(), pathlist::extend(&list, front, back));
+            }
+        }
+        settled
+    }
+}
+
 /// Sees `after` as `before` with entries added at its ends, if it is that.
 fn list_entry(before: Option<&std::ffi::OsStr>, after: Option<&std::ffi::OsStr>) -> Option<Entry> {
     let old: Vec<_> = pathlist::split(before.unwrap_or_default()).collect();

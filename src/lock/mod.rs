@@ -4,7 +4,10 @@
 
 pub mod format;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use url::{Host, Url};
 
@@ -57,6 +60,21 @@ pub struct Artifact {
     pub sha256: Sha256,
     /// The size in bytes, where the source tells it.
     pub size: Option<u64>,
+}
+
+impl fmt::Display for LockKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{} {}`", self.tool, self.requirement)?;
+        let parts = self.components.iter().chain(&self.targets);
+        for (position, part) in parts.enumerate() {
+            write!(
+                formatter,
+                "{} {part}",
+                if position == 0 { " with" } else { "," }
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl LockKey {
@@ -155,11 +173,13 @@ impl Upgrade {
 }
 
 /// One way in which a lockfile does not answer the manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stale {
     /// A request that is not locked.
+    #[error("{0} is not locked")]
     Missing(LockKey),
     /// A request whose locked version does not meet it.
+    #[error("{key} is locked at {version}, which does not meet it")]
     Unfit {
         /// The request.
         key: LockKey,
@@ -167,6 +187,7 @@ pub enum Stale {
         version: Version,
     },
     /// A locked package that nothing asks for.
+    #[error("{0} is locked and nothing asks for it")]
     Superfluous(LockKey),
 }
 

@@ -29,7 +29,7 @@ pub enum Verbosity {
 }
 
 /// Says things to the user.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Ui {
     style: Style,
     out_style: Style,

@@ -1,0 +1,90 @@
+//! `devsh allow` and `devsh deny`: the user's decision about a project.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    failure::Failure,
+    manifest::ShellName,
+    project::{
+        facts::{self, Difference},
+        trust::Standing,
+        watch,
+    },
+    ui::Role,
+};
+
+use super::{hints, shown, sync, work::Work};
+
+/// Shows what the project asks for, approves exactly that, and builds its dev shell.
+pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
+    let project = work.project()?;
+    let root = project.root().to_owned();
+    let standing = project
+        .standing(&work.decisions)
+        .map_err(|error| hints::file(&error))?;
+    let before = work
+        .decisions
+        .approval(&root)
+        .map_err(|error| hints::file(&error))?;
+    let name = shown(work.context, &root);
+    if standing == Standing::Allowed {
+        work.ui.note(&format!("{name} is allowed already"));
+    } else {
+        let known = before.map(|approval| approval.facts);
+        show(work, &project.facts(), known.as_ref());
+    }
+    let project = project
+        .allow(&work.decisions)
+        .map_err(|error| hints::file(&error))?;
+    advance(work)?;
+    if standing != Standing::Allowed {
+        work.ui.note(&format!("allowed {name}"));
+    }
+    sync::bring_up(work, &project, &[ShellName::dev()], sync::Mode::Foreground)?;
+    Ok(())
+}
+
+/// Withdraws the approval and keeps the project out until it is allowed again.
+pub(super) fn deny(work: &Work<'_>) -> Result<(), Failure> {
+    let place = work.place()?;
+    work.decisions
+        .deny(&place.root)
+        .map_err(|error| hints::file(&error))?;
+    advance(work)?;
+    work.ui
+        .note(&format!("denied {}", shown(work.context, &place.root)));
+    Ok(())
+}
+
+/// Makes every host shell look again at its next prompt.
+pub(super) fn advance(work: &Work<'_>) -> Result<(), Failure> {
+    watch::advance_generation(&work.context.directories.state, work.context.now)
+        .map_err(|error| hints::file(&error))
+}
+
+fn show(
+    work: &Work<'_>,
+    facts: &BTreeMap<String, String>,
+    known: Option<&BTreeMap<String, String>>,
+) {
+    let nothing = BTreeMap::new();
+    for (name, difference) in facts::compare(known.unwrap_or(&nothing), facts) {
+        let name = work.ui.paint(Role::Dim, &name);
+        let value = |role, text: &str| work.ui.paint(role, text);
+        let line = match difference {
+            Difference::Added(now) if known.is_none() => {
+                format!("  {name}  {}", value(Role::Strong, &now))
+            }
+            Difference::Added(now) => format!("+ {name}  {}", value(Role::Good, &now)),
+            Difference::Removed(was) => format!("- {name}  {}", value(Role::Error, &was)),
+            Difference::Changed { before, after } => {
+                format!(
+                    "~ {name}  {} → {}",
+                    value(Role::Error, &before),
+                    value(Role::Good, &after)
+                )
+            }
+        };
+        work.ui.line(&line);
+    }
+}

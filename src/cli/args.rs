@@ -1,0 +1,150 @@
+//! The command line as clap reads it: no logic, no I/O.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::ui::Color;
+
+/// Per-project development shells: enter a repository and have its exact tools, leave without a trace.
+#[derive(Debug, Parser)]
+#[command(
+    name = "devsh",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Act as if started in this directory
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub(super) directory: Option<PathBuf>,
+    /// Use the lockfile as it is: never write it, and fail if it does not fit
+    #[arg(long, global = true)]
+    pub(super) locked: bool,
+    /// Make no network connection
+    #[arg(long, global = true)]
+    pub(super) offline: bool,
+    /// Say only errors
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(super) verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: Color,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print the hook for a shell's rc file
+    ///
+    /// bash: eval "$(devsh hook bash)"   zsh: eval "$(devsh hook zsh)"   fish: devsh hook fish | source
+    Hook {
+        /// bash, zsh or fish
+        #[arg(value_parser = ["bash", "zsh", "fish"])]
+        shell: String,
+    },
+    /// Print the changes for the current directory, as code for a shell
+    #[command(hide = true)]
+    Export(Export),
+    /// Approve a project's content, showing what it asks for, and build its dev shell
+    Allow,
+    /// Withdraw a project's approval
+    Deny,
+    /// Start your own shell inside a dev shell
+    Enter {
+        /// The dev shell
+        #[arg(default_value = "dev")]
+        shell: String,
+        #[command(flatten)]
+        trust: Trust,
+    },
+    /// Run one command inside a dev shell
+    Run(Run),
+    /// Choose versions and write them to devshell.lock
+    Lock {
+        /// Choose the newest admitted version of this tool, or of all
+        #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check")]
+        upgrade: Option<Vec<String>>,
+        /// Only check that the lockfile fits the manifest
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        trust: Trust,
+    },
+    /// Build every dev shell of the project ahead of time
+    Sync {
+        /// Build only this dev shell
+        #[arg(long, value_name = "SHELL")]
+        shell: Option<String>,
+        /// Build for a prompt: nothing of the project is run or written
+        #[arg(long, hide = true)]
+        background: bool,
+        #[command(flatten)]
+        trust: Trust,
+    },
+    /// Show what is active and where it comes from
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the environment for `activation::script`
+    #[command(hide = true)]
+    ReportEnvironment,
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// bash, zsh or fish
+    pub(super) shell: String,
+    /// What the hook remembers
+    #[arg(long, default_value = "")]
+    pub(super) loaded: String,
+    /// The mark that the hook waits for
+    #[arg(long, default_value = "")]
+    pub(super) nonce: String,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The dev shell
+    #[arg(long, value_name = "SHELL", default_value = "dev")]
+    pub(super) shell: String,
+    #[command(flatten)]
+    pub(super) trust: Trust,
+    /// The command and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    pub(super) command: Vec<OsString>,
+}
+
+/// Trust given on the command line.
+#[derive(Debug, Args, Clone, Copy)]
+pub(super) struct Trust {
+    /// Trust the project's content for this command, as a CI job does
+    #[arg(long)]
+    pub(super) trust: bool,
+}

@@ -1,0 +1,339 @@
+//! `devsh export`: the prompt path. One process, started by the hook when something may have changed.
+//!
+//! Invariant: a warm transition reads the session, one record and the stamps of its files; no manifest, no
+//! lockfile, no network. Whatever goes wrong, the host shell keeps its environment.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    activation::{
+        Loading,
+        prompt::{self, Event, Outcome, Target},
+        record::Record,
+        session::Session,
+    },
+    context::Context,
+    failure::Failure,
+    fsx::Stamp,
+    host::{HostShell, Statement},
+    manifest::ShellName,
+    project::{
+        Project,
+        locate::{self, Kind, Place},
+        trust::{Decisions, Standing},
+        watch::{self, Watched},
+    },
+    ui::Ui,
+};
+
+use super::{
+    hints,
+    ready::{self, Readiness},
+    sync,
+};
+
+/// What the hook tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    /// The host shell.
+    pub(super) host: HostShell,
+    /// What it remembers of the last answer; empty in a new host shell.
+    pub(super) loaded: &'a str,
+    /// The mark that the hook waits for.
+    pub(super) nonce: &'a str,
+}
+
+/// What a host shell should have, and what that was made from.
+#[derive(Debug, Default)]
+struct Finding {
+    record: Option<(PathBuf, ShellName, Record)>,
+    /// Whether what is loaded stays until the project is usable again.
+    keep: bool,
+    watched: Vec<Watched>,
+    manifests: Vec<PathBuf>,
+    /// What is to be said, once.
+    message: Option<Message>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Note(String),
+    Failure(Box<Failure>),
+}
+
+/// Answers the hook.
+pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<(), Failure> {
+    let generation = generation(context);
+    let session = Session::from_env(&context.env);
+    let mut finding = find(context, session.as_ref());
+    finding.watched.push(generation);
+    let target = match &finding.record {
+        Some((root, shell, record)) => Target::Ready(Loading {
+            root,
+            shell,
+            record,
+            pinned: session.as_ref().is_some_and(|session| session.pinned),
+            program: &context.program,
+        }),
+        None if finding.keep && session.is_some() => Target::AsIs,
+        None => Target::Nothing,
+    };
+    let mut outcome = prompt::step(
+        context,
+        session.as_ref(),
+        &target,
+        request.loaded.is_empty(),
+    );
+    let memory = memory(&finding);
+    let freshness = prompt::freshness(
+        context,
+        &finding.watched,
+        finding.manifests,
+        &outcome.awaited,
+    );
+    outcome.statements.push(Statement::Loaded(memory.clone()));
+    outcome.statements.push(Statement::Fresh(freshness));
+    let code = request.host.render(&outcome.statements, request.nonce);
+    ui.out(&code)
+        .map_err(|error| Failure::new(format!("cannot write the code: {error}")))?;
+    say(context, ui, &outcome);
+    // Said once for each change, not at every directory below.
+    if memory != request.loaded {
+        match &finding.message {
+            Some(Message::Note(text)) => ui.note(text),
+            Some(Message::Failure(failure)) => ui.failure_line(failure),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The sign of events elsewhere, as it is before anything else is looked at.
+fn generation(context: &Context) -> Watched {
+    let path = watch::generation(&context.directories.state);
+    Watched {
+        stamp: Stamp::of(&path),
+        path,
+        racy: None,
+    }
+}
+
+/// What the hook gives back next time: which record is loaded, or which message was said.
+fn memory(finding: &Finding) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let digest = match (&finding.record, &finding.message) {
+        (Some((_, _, record)), _) => record.id().to_vec(),
+        (None, Some(message)) => {
+            text.push('!');
+            blake3::hash(format!("{message:?}").as_bytes()).as_bytes()[..16].to_vec()
+        }
+        (None, None) => return "-".to_owned(),
+    };
+    for byte in digest {
+        // Writing to a string cannot fail.
+        let _written = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn find(context: &Context, session: Option<&Session>) -> Finding {
+    let decisions = Decisions::new(&context.directories.data);
+    let pinned = session.filter(|session| session.pinned);
+    if let Some((root, shell)) = pinned.and_then(|session| session.project.as_ref()) {
+        let place = Place {
+            root: root.clone(),
+            kind: kind_of(root),
+        };
+        let finding = look(
+            context,
+            &decisions,
+            Asked {
+                place: &place,
+                shell,
+                session,
+            },
+        );
+        // Who entered a dev shell stays in it, allowed or only trusted for that command.
+        return Finding {
+            keep: true,
+            ..finding
+        };
+    }
+    let home = context.directories.home.as_deref();
+    let Some(cwd) = &context.cwd else {
+        // The directory was removed: nothing is known until the user goes elsewhere.
+        return Finding {
+            keep: true,
+            ..Finding::default()
+        };
+    };
+    let place = locate::active(cwd, home, |directory| decisions.is_known(directory));
+    let shell = &ShellName::dev();
+    let mut finding = place.as_ref().map_or_else(Finding::default, |place| {
+        look(
+            context,
+            &decisions,
+            Asked {
+                place,
+                shell,
+                session,
+            },
+        )
+    });
+    finding.manifests =
+        prompt::nearer_manifests(context, place.as_ref().map(|place| place.root.as_path()));
+    finding
+}
+
+fn kind_of(root: &Path) -> Kind {
+    if root.join(locate::MANIFEST).exists() {
+        Kind::Prepared
+    } else {
+        Kind::Detected
+    }
+}
+
+/// Which dev shell of which project is to be loaded into what.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    place: &'a Place,
+    shell: &'a ShellName,
+    session: Option<&'a Session>,
+}
+
+fn look(context: &Context, decisions: &Decisions, asked: Asked<'_>) -> Finding {
+    let Asked { place, shell, .. } = asked;
+    let state = &context.directories.state;
+    let Some(record) = Record::fresh(state, &place.root, shell) else {
+        return slow(context, decisions, asked);
+    };
+    let watched = record.watched.clone();
+    let record = Some((place.root.clone(), shell.clone(), record));
+    Finding {
+        record,
+        watched,
+        ..Finding::default()
+    }
+}
+
+/// What a project is good for at this prompt.
+enum Verdict {
+    /// Its dev shell can be loaded.
+    Ready(Box<Record>),
+    /// Its dev shell is being built.
+    Building(String),
+    /// The user has not allowed it.
+    Refused(Option<Message>),
+}
+
+/// Without a fresh record the project is read. What takes long is left to a background build.
+fn slow(context: &Context, decisions: &Decisions, asked: Asked<'_>) -> Finding {
+    let Asked {
+        place,
+        shell,
+        session,
+    } = asked;
+    // Should reading fail, these are what the failure can depend on.
+    let mut watched = [
+        place.root.join(locate::MANIFEST),
+        decisions.approval_path(&place.root),
+        decisions.denial_path(&place.root),
+    ]
+    .map(|path| Watched::look(&path, context.now))
+    .to_vec();
+    match judge(context, decisions, asked, &mut watched) {
+        Ok(Verdict::Ready(record)) => Finding {
+            record: Some((place.root.clone(), shell.clone(), *record)),
+            watched,
+            ..Finding::default()
+        },
+        Ok(Verdict::Refused(message)) => Finding {
+            watched,
+            message,
+            ..Finding::default()
+        },
+        Ok(Verdict::Building(text)) => Finding {
+            keep: is_loaded(session, place),
+            watched,
+            message: Some(Message::Note(text)),
+            ..Finding::default()
+        },
+        Err(failure) => Finding {
+            keep: is_loaded(session, place),
+            watched,
+            message: Some(Message::Failure(Box::new(failure))),
+            ..Finding::default()
+        },
+    }
+}
+
+/// Returns whether what is loaded is the last good environment of this very project.
+fn is_loaded(session: Option<&Session>, place: &Place) -> bool {
+    let project = session.and_then(|session| session.project.as_ref());
+    project.is_some_and(|(root, _)| *root == place.root)
+}
+
+fn judge(
+    context: &Context,
+    decisions: &Decisions,
+    asked: Asked<'_>,
+    watched: &mut Vec<Watched>,
+) -> Result<Verdict, Failure> {
+    let Asked { place, shell, .. } = asked;
+    if decisions
+        .denial_path(&place.root)
+        .symlink_metadata()
+        .is_ok()
+    {
+        return Ok(Verdict::Refused(None));
+    }
+    let project = Project::open(place.clone(), decisions, context.now)
+        .map_err(|error| hints::project(&error))?;
+    *watched = ready::watch(context, &project);
+    let project = match project
+        .trusted(decisions)
+        .map_err(|error| hints::file(&error))?
+    {
+        Ok(project) => project,
+        Err(standing) => return Ok(Verdict::Refused(refusal(context, place, standing))),
+    };
+    match ready::find(context, &project, shell, watched)? {
+        Readiness::Ready(record) => Ok(Verdict::Ready(record)),
+        Readiness::NotBuilt => {
+            let basis = ready::basis(watched);
+            sync::in_background(context, &place.root, shell, basis).map(Verdict::Building)
+        }
+    }
+}
+
+/// What is said about a project that is not allowed; nothing about one that was never prepared.
+fn refusal(context: &Context, place: &Place, standing: Standing) -> Option<Message> {
+    let name = super::shown(context, &place.root.join(locate::MANIFEST));
+    match (standing, place.kind) {
+        (Standing::Changed, _) => Some(Message::Failure(Box::new(
+            Failure::new(format!("`{name}` has changed since you allowed it"))
+                .hint("review it with `devsh allow`"),
+        ))),
+        (Standing::Unknown, Kind::Prepared) => Some(Message::Note(format!(
+            "`{name}` is not allowed yet; review it with `devsh allow`"
+        ))),
+        _ => None,
+    }
+}
+
+/// Says what happened to the host shell.
+fn say(context: &Context, ui: &Ui, outcome: &Outcome) {
+    for event in &outcome.events {
+        match event {
+            Event::Loaded(summary) => ui.note(summary),
+            Event::Left(root) => ui.note(&format!("left {}", super::shown(context, root))),
+            Event::Kept(names) => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                ui.note(&format!("kept your own {}", names.join(", ")));
+            }
+            Event::ScriptFailed(error) => ui.failure_line(&Failure::new(error.to_string())),
+            Event::Missing(missing) => ui.failure_line(&hints::missing(missing)),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Domain errors as failures: the one place where notes, hints and exit codes are chosen.
+
+use crate::{
+    activation::Missing,
+    builder::{self, Unavailable},
+    config,
+    failure::{Excerpt, Failure},
+    fetch, fsx, index,
+    lock::{self, Problem},
+    manifest::{self, ErrorKind},
+    project, resolve, store,
+};
+
+/// A file operation that failed.
+pub(super) fn file(error: &fsx::Error) -> Failure {
+    use std::io::ErrorKind;
+    let failure = Failure::new(format!("{error}: {}", reason(&error.source)));
+    match error.source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => failure.hint(
+            "make it writable, or point `XDG_DATA_HOME`, `XDG_STATE_HOME` and `XDG_CACHE_HOME` at \
+             directories that are",
+        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            failure.hint("free space there, then run the command again")
+        }
+        _ => failure,
+    }
+}
+
+/// What the system said, without its number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// A project that cannot be read.
+pub(super) fn project(error: &project::Error) -> Failure {
+    match error {
+        project::Error::File(error) => file(error),
+        project::Error::Content(error) => content(error),
+    }
+}
+
+/// A fault in a manifest or another file of the project.
+pub(super) fn content(error: &manifest::Error) -> Failure {
+    let mut failure = Failure::new(error.to_string());
+    failure.excerpt = Some(Excerpt {
+        file: error.file.to_string(),
+        text: error.text.to_string(),
+        span: error.span.clone(),
+        label: String::new(),
+    });
+    match content_hint(&error.kind) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn content_hint(kind: &ErrorKind) -> Option<String> {
+    Some(match kind {
+        ErrorKind::UnknownKey { suggestion: Some(name), .. }
+        | ErrorKind::UnknownTool { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
+        ErrorKind::UnknownTool { pypi: Some(name), .. } => {
+            format!("for a tool of the Python package index write `\"{name}\"`")
+        }
+        ErrorKind::Unquoted { found, .. } => format!("write `\"{found}\"`"),
+        ErrorKind::Invalid(invalid) if invalid.expected == "a version requirement" => {
+            "write a version such as `\"3.12\"` or bounds such as `\">=3.11,<3.13\"`".to_owned()
+        }
+        ErrorKind::GroupsWithoutLock { .. } => "add `lock = \"uv.lock\"` beside it".to_owned(),
+        ErrorKind::UnknownShell { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
+        ErrorKind::VariableForm { .. } => {
+            "write `{ default = \"…\" }`, `{ required = \"how to get it\" }`, `{ prepend = [\"…\"] }` \
+             or `{ unset = true }`"
+                .to_owned()
+        }
+        ErrorKind::PathEntry { .. } => "give each entry a string of its own".to_owned(),
+        ErrorKind::HostTriple { channel } => {
+            let plain = channel.split_once("-x86").or_else(|| channel.split_once("-aarch"));
+            let plain = plain.map_or(channel.as_str(), |(plain, _)| plain);
+            format!("write `{plain}`: a lockfile serves every machine")
+        }
+        ErrorKind::DuplicateTool { .. } => "keep one of the two lines".to_owned(),
+        _ => return None,
+    })
+}
+
+/// A variable that the host shell does not have.
+pub(super) fn missing(missing: &Missing) -> Failure {
+    Failure::new(missing.to_string())
+        .note(format!("{} requires it", missing.place))
+        .hint(missing.help.clone())
+}
+
+/// Settings that cannot be used.
+pub(super) fn config(error: &config::Error) -> Failure {
+    match error {
+        config::Error::File(error) => file(error),
+        config::Error::Invalid {
+            file,
+            message,
+            span,
+            text,
+        } => {
+            let mut failure = Failure::new(format!("`{file}` is not valid: {message}"));
+            failure.excerpt = span.clone().map(|span| Excerpt {
+                file: file.clone(),
+                text: text.clone(),
+                span,
+                label: String::new(),
+            });
+            failure
+        }
+        config::Error::Address { .. } => Failure::new(error.to_string())
+            .hint("write a whole address such as `https://host/path/`"),
+    }
+}
+
+/// A request that gave no usable answer.
+pub(super) fn fetch(error: &fetch::Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        fetch::Error::Offline { .. } => failure.hint("run it once without `--offline`"),
+        fetch::Error::Unreachable { .. } => {
+            failure.hint("check the network, or set a mirror in `config.toml` (docs/lockfile.md)")
+        }
+        fetch::Error::UntrustedCertificate { .. } => failure
+            .note("devsh trusts the certificates of the operating system")
+            .hint("point `SSL_CERT_FILE` at the bundle that your network uses"),
+        fetch::Error::Insecure { .. } => {
+            failure.hint("use `https`, or name the server as a source in `config.toml`")
+        }
+        fetch::Error::DigestMismatch {
+            expected, received, ..
+        } => failure
+            .detail(format!("expected  sha256:{expected}"))
+            .detail(format!("received  sha256:{received}"))
+            .note("nothing was added to the store")
+            .hint("if upstream republished it, run `devsh lock --upgrade` and review the diff"),
+        fetch::Error::SizeMismatch { .. } => failure
+            .note("nothing was added to the store")
+            .hint("run the command again; if it stays so, ask who serves the file"),
+        fetch::Error::File(error) => file(error),
+        fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } => failure,
+    }
+}
+
+/// A lockfile that cannot be read.
+pub(super) fn lockfile(error: &lock::Error) -> Failure {
+    let mut failure = Failure::new(error.to_string());
+    failure.excerpt = Some(Excerpt {
+        file: error.file.clone(),
+        text: error.text.clone(),
+        span: error.span.clone(),
+        label: String::new(),
+    });
+    match &error.problem {
+        Problem::Conflict { .. } => failure.hint(
+            "take either side, for example with `git checkout --ours`, then run `devsh lock`",
+        ),
+        Problem::Format { found } if *found > 1 => failure.hint("update devsh"),
+        _ => {
+            failure.hint("restore the file from version control, or remove it and run `devsh lock`")
+        }
+    }
+}
+
+/// A source that gave no usable answer.
+pub(super) fn index(error: &index::Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        index::Error::Fetch { source, .. } => {
+            let cause = fetch(source);
+            Failure {
+                notes: cause.notes,
+                hints: cause.hints,
+                ..failure.detail(cause.error)
+            }
+        }
+        index::Error::UnknownPackage { .. } => {
+            failure.hint("check the name, or the index it is on")
+        }
+        index::Error::UnknownChannel { .. } => failure
+            .hint("write a version such as `\"1.89\"`, `\"stable\"` or `\"nightly-2026-10-01\"`"),
+        index::Error::Application { tool } => failure
+            .note("devsh cannot install Python applications by themselves yet")
+            .hint(format!(
+                "add `{}` to a dependency group of the project and name the group in `[python]`",
+                tool.package
+            )),
+        index::Error::Digest {
+            expected, received, ..
+        } => failure
+            .detail(format!("expected  sha256:{expected}"))
+            .detail(format!("received  sha256:{received}"))
+            .hint("run the command again; a server in between may have served an old copy"),
+        index::Error::NoWheels { .. }
+        | index::Error::Unreadable { .. }
+        | index::Error::Insecure { .. } => failure,
+    }
+}
+
+/// A request that no version answers.
+pub(super) fn resolve(error: &resolve::Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        resolve::Error::Contradiction { constraints, tool } => {
+            let failure = bounds(failure, tool, constraints);
+            failure.hint("change one of these lines")
+        }
+        resolve::Error::NoVersion {
+            constraints,
+            refused,
+            tool,
+            system,
+        } => {
+            let failure = bounds(failure, tool, constraints);
+            let failure = refused.iter().take(3).fold(failure, |failure, refusal| {
+                let reasons: Vec<String> =
+                    refusal.reasons.iter().map(ToString::to_string).collect();
+                failure.note(format!(
+                    "{tool} {} is {}",
+                    refusal.version,
+                    reasons.join(", ")
+                ))
+            });
+            let first = constraints
+                .first()
+                .map(|constraint| constraint.origin.to_string());
+            match (refused.is_empty(), first) {
+                (true, _) => failure.note(format!("the source has no version for {system}")),
+                (false, Some(place)) => failure.hint(format!("change the requirement at {place}")),
+                (false, None) => failure,
+            }
+        }
+        resolve::Error::MissingPart { origin, .. } => {
+            failure.hint(format!("remove it at {origin}, or ask for another version"))
+        }
+        resolve::Error::NotAsked { origin, .. } => failure.note(format!("{origin} asks for it")),
+    }
+}
+
+/// Every bound, with its place in a column of its own.
+fn bounds(
+    failure: Failure,
+    tool: &crate::package::Tool,
+    constraints: &[resolve::Constraint],
+) -> Failure {
+    let places: Vec<String> = constraints
+        .iter()
+        .map(|one| one.origin.to_string())
+        .collect();
+    let width = places.iter().map(String::len).max().unwrap_or(0);
+    let lines = constraints.iter().zip(places);
+    lines.fold(failure, |failure, (constraint, place)| {
+        failure.detail(format!("{place:width$}  {tool} {}", constraint.requirement))
+    })
+}
+
+/// A dev shell that cannot be had.
+pub(super) fn builder(error: &builder::Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        builder::Error::Install {
+            reason,
+            tool,
+            version,
+        } => {
+            let cause = store(reason);
+            Failure {
+                error: format!("cannot install `{tool}` {version}: {}", cause.error),
+                ..cause
+            }
+        }
+        builder::Error::Unavailable {
+            tool,
+            accepted,
+            managed,
+            host,
+            ..
+        } => {
+            let failure = match host {
+                None => failure.note("the settings allow no host tools"),
+                Some(versions) if versions.is_empty() => {
+                    failure.note(format!("this machine has no `{}` of its own", tool.name))
+                }
+                Some(versions) => {
+                    let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+                    failure.note(format!(
+                        "this machine has {}, and {accepted} is needed",
+                        versions.join(", ")
+                    ))
+                }
+            };
+            match &**managed {
+                Unavailable::Unreachable(cause) => {
+                    let cause = fetch(cause);
+                    cause.hints.into_iter().fold(failure, Failure::hint)
+                }
+                Unavailable::NotLocked => failure.hint("run `devsh lock`"),
+                Unavailable::NoArtifact(_) => {
+                    failure.hint("ask for a version that is published for this system")
+                }
+                Unavailable::HostOnly => {
+                    failure.hint("install it, or set `tools-from = \"auto\"` in `config.toml`")
+                }
+            }
+        }
+        builder::Error::PythonLock { .. } => failure.note("devsh installs from `uv.lock`"),
+        builder::Error::PythonNeeds { tool, .. } => {
+            failure.hint(format!("add `{tool}` to `[tools]`"))
+        }
+        builder::Error::PythonInstall { output, .. } => {
+            output.iter().fold(failure, Failure::detail)
+        }
+        builder::Error::File(error) => file(error),
+    }
+}
+
+fn store(error: &store::Error) -> Failure {
+    match error {
+        store::Error::Fetch(error) => fetch(error),
+        store::Error::File(error) => file(error),
+        store::Error::NeedsInterpreter { .. } => Failure::new(error.to_string())
+            .note("devsh cannot install Python applications by themselves yet"),
+        store::Error::Damaged { path } => {
+            Failure::new(error.to_string()).hint(format!("remove it from the store: `{path}`"))
+        }
+        store::Error::Unpack { .. }
+        | store::Error::Refused { .. }
+        | store::Error::Archive { .. } => {
+            Failure::new(error.to_string()).note("nothing was added to the store")
+        }
+        store::Error::Installer { .. } | store::Error::NoPrograms { .. } => {
+            Failure::new(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! From a trusted project and its lockfile to a record: the bridge between building and activation.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    activation::{
+        content::{self, Built},
+        record::Record,
+    },
+    builder::{self, Builder, Notice, PythonPackages, Realised, ToolOrigin, Wanted},
+    config::Config,
+    context::Context,
+    failure::Failure,
+    fsx,
+    lock::{LockKey, Lockfile},
+    manifest::{DevShell, ShellName},
+    package::{System, Tool},
+    project::{Project, locate::Place, lock_path, trust::Trusted, watch::Watched},
+    store::Store,
+    wire::Writer,
+};
+
+use super::{
+    hints, lock, shown,
+    sync::Mode,
+    work::{Work, dev_shell},
+};
+
+/// Whether a dev shell can be loaded at once.
+#[derive(Debug)]
+pub(super) enum Readiness {
+    /// It can.
+    Ready(Box<Record>),
+    /// It must be built first.
+    NotBuilt,
+}
+
+/// What dev shells are built from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis<'a> {
+    pub(super) project: &'a Trusted<Project>,
+    pub(super) lockfile: &'a Lockfile,
+    /// The files behind both, as they were before they were read.
+    pub(super) watched: &'a [Watched],
+}
+
+/// Longest Python lockfile that is read, in bytes.
+const LIMIT: u64 = 64 << 20;
+
+/// Returns the stored record of a dev shell if this command may use it.
+///
+/// A record is only ever stored for an allowed project, and the approval is one of the files it watches.
+pub(super) fn warm(work: &Work<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
+    let record = Record::fresh(&work.context.directories.state, &place.root, shell)?;
+    (!work.locked || !record.drifted).then_some(record)
+}
+
+/// Looks for what was built for a dev shell, without network and without changing the project.
+pub(super) fn find(
+    context: &Context,
+    project: &Trusted<Project>,
+    shell: &ShellName,
+    watched: &[Watched],
+) -> Result<Readiness, Failure> {
+    let config = Config::load(context).map_err(|error| hints::config(&error))?;
+    let path = lock_path(&project.get().place, &context.directories.state);
+    let name = shown(context, &path);
+    let manifest = project.get().preview();
+    let Some(lockfile) = lock::fitting(&path, &name, manifest)? else {
+        return Ok(Readiness::NotBuilt);
+    };
+    let parts = Parts::of(project.get(), shell, &lockfile)?;
+    let Some(system) = context.system else {
+        return Ok(Readiness::NotBuilt);
+    };
+    let options = Options {
+        system,
+        locked: false,
+        mode: Mode::Background,
+    };
+    let request = parts.request(project.get(), shell, &config, options);
+    Ok(match builder::find(&context.directories.data, &request) {
+        Some(realised) => {
+            let record = record(project, shell, &parts, &realised, watched);
+            // A prompt works from a read-only home too, if more slowly.
+            let _kept = keep(context, project, shell, &record);
+            Readiness::Ready(Box::new(record))
+        }
+        None => Readiness::NotBuilt,
+    })
+}
+
+/// Builds a dev shell and records it, saying what the user should know; tells whether the record is news.
+pub(super) fn build(
+    work: &Work<'_>,
+    basis: &Basis<'_>,
+    shell: &ShellName,
+    mode: Mode,
+) -> Result<(Record, bool), Failure> {
+    let Basis {
+        project,
+        lockfile,
+        watched,
+    } = *basis;
+    let config = work.config()?;
+    let client = work.client(&config);
+    let store = Store::open(&work.context.directories.data);
+    let bars = work.ui.bars();
+    let builder = Builder {
+        context: work.context,
+        config: &config,
+        store: &store,
+        client: &client,
+        progress: &bars,
+    };
+    let parts = Parts::of(project.get(), shell, lockfile)?;
+    let options = Options {
+        system: lock::system(work)?,
+        locked: work.locked,
+        mode,
+    };
+    let request = parts.request(project.get(), shell, &config, options);
+    let there = match mode {
+        Mode::Refresh => None,
+        Mode::Foreground | Mode::Background => {
+            builder::find(&work.context.directories.data, &request)
+        }
+    };
+    let realised = if let Some(realised) = there {
+        realised
+    } else {
+        let realised = builder
+            .realise(&request)
+            .map_err(|error| hints::builder(&error))?;
+        for notice in &realised.notices {
+            tell(work, notice);
+        }
+        realised
+    };
+    let record = record(project, shell, &parts, &realised, watched);
+    // Trust for one command must not outlast it, so it leaves no record.
+    let changed = !work.trust && keep(work.context, project, shell, &record)?;
+    Ok((record, changed))
+}
+
+/// Stores a record unless it is stored already; returns whether it was not.
+fn keep(
+    context: &Context,
+    project: &Trusted<Project>,
+    shell: &ShellName,
+    record: &Record,
+) -> Result<bool, Failure> {
+    let (state, root) = (&context.directories.state, project.get().root());
+    if Record::stored(state, root, shell).as_ref() == Some(record) {
+        return Ok(false);
+    }
+    record
+        .store(state, root, shell)
+        .map_err(|error| hints::file(&error))?;
+    Ok(true)
+}
+
+/// Names the content that a background build starts from: the same content fails the same way.
+pub(super) fn basis(watched: &[Watched]) -> [u8; 16] {
+    let mut writer = Writer::default();
+    for file in watched {
+        Watched {
+            racy: None,
+            ..file.clone()
+        }
+        .write(&mut writer);
+    }
+    let mut basis = [0; 16];
+    basis.copy_from_slice(&blake3::hash(&writer.into_bytes()).as_bytes()[..16]);
+    basis
+}
+
+/// Looks at the files that decide what a project's dev shells are; to be done before they are read.
+pub(super) fn watch(context: &Context, project: &Project) -> Vec<Watched> {
+    let mut files = BTreeSet::from([
+        lock_path(&project.place, &context.directories.state),
+        context.directories.config.join("config.toml"),
+    ]);
+    for shell in project.preview().shells.values() {
+        files.extend(
+            shell
+                .python
+                .lock
+                .iter()
+                .map(|lock| project.root().join(&lock.value)),
+        );
+    }
+    let known: BTreeSet<&Path> = project
+        .watched()
+        .iter()
+        .map(|file| file.path.as_path())
+        .collect();
+    let more = files.iter().filter(|path| !known.contains(path.as_path()));
+    let more = more.map(|path| Watched::look(path, context.now));
+    project.watched().iter().cloned().chain(more).collect()
+}
+
+/// How something is built.
+#[derive(Debug, Clone, Copy)]
+struct Options {
+    system: System,
+    locked: bool,
+    mode: Mode,
+}
+
+/// What a request to the builder borrows from.
+struct Parts<'a> {
+    shell: &'a DevShell,
+    lockfile: &'a Lockfile,
+    python: Option<PythonPackages>,
+    extra: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(
+        project: &'a Project,
+        shell: &ShellName,
+        lockfile: &'a Lockfile,
+    ) -> Result<Self, Failure> {
+        let shell = dev_shell(project.preview(), shell)?;
+        let python = packages(project.root(), shell)?;
+        Ok(Self {
+            shell,
+            lockfile,
+            python,
+            extra: extra(shell),
+        })
+    }
+
+    fn request<'b>(
+        &'b self,
+        project: &'b Project,
+        shell: &'b ShellName,
+        config: &Config,
+        options: Options,
+    ) -> builder::Request<'b> {
+        let wanted = |(tool, request)| Wanted {
+            tool,
+            request,
+            locked: self
+                .lockfile
+                .packages
+                .get(&LockKey::for_request(tool, request)),
+        };
+        builder::Request {
+            root: project.root(),
+            shell,
+            system: options.system,
+            tools: self.shell.tools.iter().map(wanted).collect(),
+            python: self.python.clone(),
+            tools_from: config.tools_from,
+            locked: options.locked,
+            build_project: options.mode != Mode::Background,
+            extra: &self.extra,
+        }
+    }
+}
+
+fn packages(root: &Path, shell: &DevShell) -> Result<Option<PythonPackages>, Failure> {
+    let Some(lock) = &shell.python.lock else {
+        return Ok(None);
+    };
+    let bytes = fsx::read_bounded(&root.join(&lock.value), LIMIT)
+        .map_err(|error| hints::file(&error))?
+        .ok_or_else(|| {
+            Failure::new(format!("there is no `{}`", lock.value))
+                .note(format!("{} takes the Python packages from it", lock.origin))
+                .hint("make it with `uv lock`")
+        })?;
+    Ok(Some(PythonPackages {
+        lock: PathBuf::from(&lock.value),
+        digest: *blake3::hash(&bytes).as_bytes(),
+        groups: shell
+            .python
+            .groups
+            .iter()
+            .map(|group| group.value.clone())
+            .collect(),
+    }))
+}
+
+/// Everything else that makes one environment differ from another, as bytes; no paths of this machine.
+fn extra(shell: &DevShell) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.list(shell.env.iter(), |writer, (name, value)| {
+        writer.bytes(name.as_str());
+        writer.bytes(format!("{:?}", value.value));
+    });
+    writer.list(shell.aliases.iter(), |writer, (name, value)| {
+        writer.bytes(name.as_str());
+        writer.bytes(&value.value);
+    });
+    for scripts in [&shell.enter, &shell.leave] {
+        writer.list(scripts.iter(), |writer, script| writer.bytes(&script.value));
+    }
+    writer.into_bytes()
+}
+
+fn record(
+    project: &Trusted<Project>,
+    shell: &ShellName,
+    parts: &Parts<'_>,
+    realised: &Realised,
+    watched: &[Watched],
+) -> Record {
+    let root = project.get().root();
+    let built = Built {
+        environment: realised.id.to_string(),
+        profile: &realised.profile,
+        env: &realised.env,
+        summary: summary(shell, parts, realised),
+    };
+    let mut objects = vec![realised.profile.clone()];
+    objects.extend(realised.objects.iter().cloned());
+    objects.extend(realised.tools.iter().filter_map(|tool| match &tool.origin {
+        ToolOrigin::Host { program, .. } => Some(program.clone()),
+        ToolOrigin::Store(_) => None,
+    }));
+    Record {
+        watched: watched.to_vec(),
+        objects,
+        drifted: drifts(parts, realised).next().is_some(),
+        content: content::content(root, parts.shell, built),
+    }
+}
+
+/// The tools whose version is not the locked one, with the locked one.
+fn drifts<'r>(
+    parts: &'r Parts<'_>,
+    realised: &'r Realised,
+) -> impl Iterator<Item = (&'r builder::RealisedTool, Option<String>)> {
+    realised.tools.iter().filter_map(|tool| {
+        let request = parts.shell.tools.get(&tool.tool)?;
+        let locked = parts
+            .lockfile
+            .packages
+            .get(&LockKey::for_request(&tool.tool, request));
+        let same = locked.is_some_and(|locked| locked.version == tool.version);
+        (!same).then(|| (tool, locked.map(|locked| locked.version.to_string())))
+    })
+}
+
+/// One line that names the tools: `python 3.12.4, ruff 0.12.1`.
+fn summary(shell: &ShellName, parts: &Parts<'_>, realised: &Realised) -> String {
+    let drifts: Vec<_> = drifts(parts, realised).collect();
+    let tools = realised.tools.iter().map(|tool| {
+        let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
+        match (&tool.origin, drift) {
+            (ToolOrigin::Host { .. }, Some((_, Some(locked)))) => {
+                format!(
+                    "{} {} (host, locked {locked})",
+                    tool.tool.name, tool.version
+                )
+            }
+            (ToolOrigin::Host { .. }, _) => format!("{} {} (host)", tool.tool.name, tool.version),
+            (ToolOrigin::Store(_), _) => format!("{} {}", tool.tool.name, tool.version),
+        }
+    });
+    let tools: Vec<String> = tools.collect();
+    match (*shell == ShellName::dev(), tools.is_empty()) {
+        (_, true) => shell.to_string(),
+        (true, false) => tools.join(", "),
+        (false, false) => format!("{shell}: {}", tools.join(", ")),
+    }
+}
+
+/// One tool of a dev shell, asked for, locked and built.
+#[derive(Debug, Serialize)]
+pub(super) struct ToolStatus {
+    name: String,
+    requirement: String,
+    /// Where the requirement was written, `file:line`.
+    place: String,
+    locked: Option<String>,
+    /// The version that is built, if it is.
+    version: Option<String>,
+    /// The host's program, where it serves instead of an artifact.
+    host: Option<PathBuf>,
+}
+
+impl fmt::Display for ToolStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.version.as_ref().or(self.locked.as_ref());
+        let version = version.map_or("not locked", String::as_str);
+        write!(formatter, "{} {version}", self.name)?;
+        if let Some(host) = &self.host {
+            write!(formatter, " from the host, `{}`", host.display())?;
+        }
+        if let (Some(version), Some(locked)) = (&self.version, &self.locked)
+            && version != locked
+        {
+            write!(formatter, ", drifted from {locked} in the lockfile")?;
+        }
+        write!(formatter, " ({} asks for {})", self.place, self.requirement)
+    }
+}
+
+/// Returns the tools of a dev shell as they stand; nothing is built or asked for.
+pub(super) fn tools(
+    context: &Context,
+    project: &Project,
+    shell: &ShellName,
+) -> Result<Vec<ToolStatus>, Failure> {
+    let config = Config::load(context).map_err(|error| hints::config(&error))?;
+    let path = lock_path(&project.place, &context.directories.state);
+    let lockfile = lock::fitting(&path, &shown(context, &path), project.preview())?;
+    let lockfile = lockfile.unwrap_or_default();
+    let parts = Parts::of(project, shell, &lockfile)?;
+    let realised = context.system.and_then(|system| {
+        let options = Options {
+            system,
+            locked: false,
+            mode: Mode::Background,
+        };
+        let request = parts.request(project, shell, &config, options);
+        builder::find(&context.directories.data, &request)
+    });
+    let built = |tool: &Tool| {
+        realised
+            .as_ref()?
+            .tools
+            .iter()
+            .find(|built| built.tool == *tool)
+    };
+    Ok(parts
+        .shell
+        .tools
+        .iter()
+        .map(|(tool, request)| ToolStatus {
+            name: tool.to_string(),
+            requirement: LockKey::for_request(tool, request).requirement,
+            place: request.requirement.origin.to_string(),
+            locked: lockfile
+                .locked(tool, request)
+                .map(|locked| locked.version.to_string()),
+            version: built(tool).map(|built| built.version.to_string()),
+            host: built(tool).and_then(|built| match &built.origin {
+                ToolOrigin::Host { program, .. } => Some(program.clone()),
+                ToolOrigin::Store(_) => None,
+            }),
+        })
+        .collect())
+}
+
+fn tell(work: &Work<'_>, notice: &Notice) {
+    match notice {
+        Notice::HostServes {
+            tool,
+            wanted,
+            found,
+            program,
+            reason,
+        } => {
+            let wanted = wanted
+                .as_ref()
+                .map_or_else(String::new, |wanted| format!(" {wanted}"));
+            let program = shown(work.context, program);
+            let mut text = format!("`{tool}`{wanted} is served by the host's {found}, `{program}`");
+            if !reason.is_empty() {
+                text.push_str(": ");
+                text.push_str(reason);
+            }
+            work.ui.warn(&text);
+        }
+        Notice::Conflict {
+            program,
+            used,
+            hidden,
+        } => {
+            work.ui.warn(&format!(
+                "`{program}` is `{used}`'s; the one of `{hidden}` is hidden"
+            ));
+        }
+    }
+}

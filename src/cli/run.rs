@@ -1,0 +1,83 @@
+//! `devsh run`: one command inside a dev shell, by exec: its exit status, signals and streams are its own.
+
+use std::{io, os::unix::process::CommandExt, process::Command};
+
+use crate::{
+    activation::{Loading, load, record::Record, session},
+    failure::{ExitStatus, Failure},
+    manifest::ShellName,
+};
+
+use super::{args::Run, hints, ready, sync, work::Work};
+
+/// Replaces this process with the command.
+pub(super) fn run(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
+    match execute(work, options) {
+        // Exit codes below 125 belong to the command; devsh's own failures must not look like them.
+        Err(failure) if matches!(failure.code, ExitStatus::Failed | ExitStatus::Usage) => {
+            Err(failure.code(ExitStatus::RunFailed))
+        }
+        result => result,
+    }
+}
+
+fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
+    let shell: ShellName = super::shell_name(&options.shell)?;
+    let (root, record) = prepare(work, &shell)?;
+    let base = session::host_env(&work.context.env);
+    let loading = Loading {
+        root: &root,
+        shell: &shell,
+        record: &record,
+        pinned: false,
+        program: &work.context.program,
+    };
+    let loaded = load(&base, loading).map_err(|missing| hints::missing(&missing))?;
+    for error in loaded.failed {
+        work.ui.warn(&format!("enter script: {error}"));
+    }
+    let (program, arguments) = options.command.split_first().ok_or_else(|| {
+        // Clap requires one.
+        Failure::new("no command was given").code(ExitStatus::Usage)
+    })?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(loaded.env.iter());
+    if let Some(cwd) = &work.context.cwd {
+        command.current_dir(cwd);
+    }
+    let error = command.exec();
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => ExitStatus::CommandNotFound,
+        _ => ExitStatus::CannotExecute,
+    };
+    let program = program.to_string_lossy();
+    let failure = match code {
+        ExitStatus::CommandNotFound => {
+            Failure::new(format!("no command `{program}` in dev shell `{shell}`"))
+        }
+        _ => Failure::new(format!("cannot execute `{program}`: {error}")),
+    };
+    Err(failure.code(code))
+}
+
+/// Returns the record of a dev shell: the stored one while it is fresh, else one that is made now.
+pub(super) fn prepare(
+    work: &Work<'_>,
+    shell: &ShellName,
+) -> Result<(std::path::PathBuf, Record), Failure> {
+    let place = work.place()?;
+    if let Some(record) = ready::warm(work, &place, shell) {
+        return Ok((place.root, record));
+    }
+    let project = work.trusted()?;
+    let mut records = sync::bring_up(
+        work,
+        &project,
+        std::slice::from_ref(shell),
+        sync::Mode::Foreground,
+    )?;
+    let record = records
+        .pop()
+        .ok_or_else(|| Failure::new("no dev shell was built"))?;
+    Ok((place.root, record))
+}

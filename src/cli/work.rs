@@ -1,0 +1,148 @@
+//! What the commands share: where they work, under which options, and the way to a trusted project.
+
+use std::path::PathBuf;
+
+use crate::{
+    config::Config,
+    context::Context,
+    failure::{ExitStatus, Failure},
+    fetch::Client,
+    manifest::{DevShell, Manifest, ShellName, preset},
+    project::{
+        Project,
+        locate::{self, Place},
+        lock_path,
+        trust::{Decisions, Standing, Trusted},
+    },
+    ui::Ui,
+};
+
+use super::{args::Global, hints, shown};
+
+/// A command at work.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) context: &'a Context,
+    pub(super) ui: &'a Ui,
+    pub(super) decisions: Decisions,
+    /// Whether the lockfile is to be used as it is.
+    pub(super) locked: bool,
+    /// Whether the network is not to be used.
+    pub(super) offline: bool,
+    /// Whether the user trusts the project for this one command.
+    pub(super) trust: bool,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(context: &'a Context, ui: &'a Ui, global: &Global, trust: bool) -> Self {
+        Self {
+            context,
+            ui,
+            decisions: Decisions::new(&context.directories.data),
+            locked: global.locked,
+            offline: global.offline,
+            trust,
+        }
+    }
+
+    /// Returns the project that the working directory belongs to.
+    pub(super) fn place(&self) -> Result<Place, Failure> {
+        let cwd = self.context.cwd.as_deref().ok_or_else(|| {
+            Failure::new("the working directory no longer exists").hint("go to another with `cd`")
+        })?;
+        let markers: Vec<String> = preset::detect_files()
+            .map_err(|error| hints::content(&error))?
+            .into_iter()
+            .collect();
+        let home = self.context.directories.home.as_deref();
+        locate::meant(cwd, home, &markers, |path| self.decisions.is_known(path)).ok_or_else(|| {
+            Failure::new(format!(
+                "there is no project in `{}` or above",
+                shown(self.context, cwd)
+            ))
+            .note(
+                "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
+            )
+        })
+    }
+
+    /// Returns the project, read but not trusted.
+    pub(super) fn project(&self) -> Result<Project, Failure> {
+        Project::open(self.place()?, &self.decisions, self.context.now)
+            .map_err(|error| hints::project(&error))
+    }
+
+    /// Returns the project if the user trusts it.
+    pub(super) fn trusted(&self) -> Result<Trusted<Project>, Failure> {
+        self.trust(self.project()?)
+    }
+
+    /// Returns `project` as trusted if it is.
+    pub(super) fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
+        if self.trust {
+            return Ok(Decisions::trust_once(project));
+        }
+        let place = project.place.clone();
+        let checked = project
+            .trusted(&self.decisions)
+            .map_err(|error| hints::file(&error))?;
+        checked.map_err(|standing| self.refusal(&place, standing))
+    }
+
+    fn refusal(&self, place: &Place, standing: Standing) -> Failure {
+        let root = shown(self.context, &place.root);
+        let manifest = shown(self.context, &place.root.join(locate::MANIFEST));
+        let failure = match standing {
+            Standing::Changed => {
+                Failure::new(format!("`{manifest}` has changed since you allowed it"))
+                    .hint("review the change with `devsh allow`")
+            }
+            Standing::Denied => Failure::new(format!("`{root}` is denied"))
+                .hint("run `devsh allow` to allow it after all"),
+            Standing::Allowed | Standing::Unknown => {
+                Failure::new(format!("`{root}` is not allowed yet"))
+                    .hint("review and approve it with `devsh allow`")
+            }
+        };
+        let failure = failure
+            .note("devsh runs nothing from a project until its current content is approved")
+            .code(ExitStatus::NotAllowed);
+        if self.context.is_ci() {
+            failure.hint("in a CI job that trusts its checkout, pass `--trust`")
+        } else {
+            failure
+        }
+    }
+
+    /// Returns where the project's lockfile is kept.
+    pub(super) fn lock_path(&self, place: &Place) -> PathBuf {
+        lock_path(place, &self.context.directories.state)
+    }
+
+    /// Reads the user's settings.
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        Config::load(self.context).map_err(|error| hints::config(&error))
+    }
+
+    /// Returns a client for the configured sources.
+    pub(super) fn client(&self, config: &Config) -> Client {
+        Client::new(self.offline).allow_plain([&config.pypi, &config.rust, &config.python])
+    }
+}
+
+/// Returns a dev shell of a manifest by its name.
+pub(super) fn dev_shell<'m>(
+    manifest: &'m Manifest,
+    name: &ShellName,
+) -> Result<&'m DevShell, Failure> {
+    manifest.shells.get(name).ok_or_else(|| {
+        let names: Vec<String> = manifest
+            .shells
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        Failure::new(format!("there is no dev shell `{name}`"))
+            .note(format!("the project has {}", names.join(", ")))
+            .code(ExitStatus::Usage)
+    })
+}
