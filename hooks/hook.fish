@@ -49,7 +49,7 @@ function __devsh_restore_aliases
         # An alias that the user changed meanwhile is the user's.
         builtin test "$(__devsh_alias_text $name)" = "$__devsh_alias_news[$at]"; or builtin continue
         builtin functions -e $name
-        builtin eval $__devsh_alias_olds[$at]
+        builtin printf '%s\n' $__devsh_alias_olds[$at] | builtin source
     end
     builtin set -e __devsh_alias_names __devsh_alias_olds __devsh_alias_news
     return 0

@@ -1,7 +1,7 @@
 # devsh hook for zsh 5.
 #
 # At each prompt __devsh_fresh asks builtins whether anything changed; only then is the program run.
-# `emulate -L zsh` keeps the user's options out; every name begins with __devsh_.
+# `emulate -L zsh` keeps the user's options out, a backslash the aliases where zsh reads code late.
 
 __devsh_fresh() { return 1 }
 
@@ -20,7 +20,7 @@ __devsh_update() {
   typeset -g __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]] }
-  __devsh_code=$(command @DEVSH@ export zsh --nonce "$__devsh_nonce" --loaded "$__devsh_loaded") || return 0
+  __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" --loaded "$__devsh_loaded") || return 0
   # Text that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
   trap '' INT

@@ -168,17 +168,20 @@ pub(super) fn lockfile(error: &lock::Error) -> Failure {
     }
 }
 
+/// Says first what the failed step was for.
+fn needed(mut failure: Failure, purpose: &str) -> Failure {
+    failure
+        .notes
+        .insert(0, format!("this was needed {purpose}"));
+    failure
+}
+
 /// A source that gave no usable answer.
 pub(super) fn index(error: &index::Error) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
-        index::Error::Fetch { source, .. } => {
-            let cause = fetch(source);
-            Failure {
-                notes: cause.notes,
-                hints: cause.hints,
-                ..failure.detail(cause.error)
-            }
+        index::Error::Fetch { source, tool } => {
+            needed(fetch(source), &format!("to look up `{tool}`"))
         }
         index::Error::UnknownPackage { .. } => {
             failure.hint("check the name, or the index it is on")
@@ -268,13 +271,7 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
             reason,
             tool,
             version,
-        } => {
-            let cause = store(reason);
-            Failure {
-                error: format!("cannot install `{tool}` {version}: {}", cause.error),
-                ..cause
-            }
-        }
+        } => needed(store(reason), &format!("to install `{tool}` {version}")),
         builder::Error::Unavailable {
             tool,
             accepted,

@@ -10,6 +10,7 @@ mod ready;
 mod run;
 mod status;
 mod sync;
+mod tools;
 mod work;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};

@@ -2,25 +2,22 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
     path::{Path, PathBuf},
 };
-
-use serde::Serialize;
 
 use crate::{
     activation::{
         content::{self, Built},
         record::Record,
     },
-    builder::{self, Builder, Notice, PythonPackages, Realised, ToolOrigin, Wanted},
+    builder::{self, Builder, PythonPackages, Realised, ToolOrigin, Wanted},
     config::Config,
     context::Context,
     failure::Failure,
     fsx,
     lock::{LockKey, Lockfile},
     manifest::{DevShell, ShellName},
-    package::{System, Tool},
+    package::System,
     project::{Project, locate::Place, lock_path, trust::Trusted, watch::Watched},
     store::Store,
     wire::Writer,
@@ -29,6 +26,7 @@ use crate::{
 use super::{
     hints, lock, shown,
     sync::Mode,
+    tools,
     work::{Work, dev_shell},
 };
 
@@ -68,32 +66,38 @@ pub(super) fn find(
     shell: &ShellName,
     watched: &[Watched],
 ) -> Result<Readiness, Failure> {
-    let config = Config::load(context).map_err(|error| hints::config(&error))?;
-    let path = lock_path(&project.get().place, &context.directories.state);
-    let name = shown(context, &path);
-    let manifest = project.get().preview();
-    let Some(lockfile) = lock::fitting(&path, &name, manifest)? else {
+    let (parts, realised) = look_up(context, project.get(), shell)?;
+    let Some(realised) = realised else {
         return Ok(Readiness::NotBuilt);
     };
-    let parts = Parts::of(project.get(), shell, &lockfile)?;
-    let Some(system) = context.system else {
-        return Ok(Readiness::NotBuilt);
+    let record = record(project, shell, &parts, &realised, watched);
+    // A prompt works from a read-only home too, if more slowly.
+    let _kept = keep(context, project, shell, &record);
+    Ok(Readiness::Ready(Box::new(record)))
+}
+
+/// Returns what a dev shell is built from, and what was built if that is still there.
+pub(super) fn look_up<'a>(
+    context: &Context,
+    project: &'a Project,
+    shell: &'a ShellName,
+) -> Result<(Parts<'a>, Option<Realised>), Failure> {
+    let config = Config::load(context).map_err(|error| hints::config(&error))?;
+    let path = lock_path(&project.place, &context.directories.state);
+    let lockfile = lock::fitting(&path, &shown(context, &path), project.preview())?;
+    let fits = lockfile.is_some();
+    let parts = Parts::of(project, shell, lockfile.unwrap_or_default())?;
+    let Some(system) = context.system.filter(|_| fits) else {
+        return Ok((parts, None));
     };
     let options = Options {
         system,
         locked: false,
         mode: Mode::Background,
     };
-    let request = parts.request(project.get(), shell, &config, options);
-    Ok(match builder::find(&context.directories.data, &request) {
-        Some(realised) => {
-            let record = record(project, shell, &parts, &realised, watched);
-            // A prompt works from a read-only home too, if more slowly.
-            let _kept = keep(context, project, shell, &record);
-            Readiness::Ready(Box::new(record))
-        }
-        None => Readiness::NotBuilt,
-    })
+    let request = parts.request(project, shell, &config, options);
+    let realised = builder::find(&context.directories.data, &request);
+    Ok((parts, realised))
 }
 
 /// Builds a dev shell and records it, saying what the user should know; tells whether the record is news.
@@ -119,7 +123,7 @@ pub(super) fn build(
         client: &client,
         progress: &bars,
     };
-    let parts = Parts::of(project.get(), shell, lockfile)?;
+    let parts = Parts::of(project.get(), shell, lockfile.clone())?;
     let options = Options {
         system: lock::system(work)?,
         locked: work.locked,
@@ -139,7 +143,7 @@ pub(super) fn build(
             .realise(&request)
             .map_err(|error| hints::builder(&error))?;
         for notice in &realised.notices {
-            tell(work, notice);
+            tools::tell(work, notice);
         }
         realised
     };
@@ -215,19 +219,15 @@ struct Options {
 }
 
 /// What a request to the builder borrows from.
-struct Parts<'a> {
-    shell: &'a DevShell,
-    lockfile: &'a Lockfile,
+pub(super) struct Parts<'a> {
+    pub(super) shell: &'a DevShell,
+    pub(super) lockfile: Lockfile,
     python: Option<PythonPackages>,
     extra: Vec<u8>,
 }
 
 impl<'a> Parts<'a> {
-    fn of(
-        project: &'a Project,
-        shell: &ShellName,
-        lockfile: &'a Lockfile,
-    ) -> Result<Self, Failure> {
+    fn of(project: &'a Project, shell: &ShellName, lockfile: Lockfile) -> Result<Self, Failure> {
         let shell = dev_shell(project.preview(), shell)?;
         let python = packages(project.root(), shell)?;
         Ok(Self {
@@ -319,7 +319,7 @@ fn record(
         environment: realised.id.to_string(),
         profile: &realised.profile,
         env: &realised.env,
-        summary: summary(shell, parts, realised),
+        summary: tools::summary(shell, parts, realised),
     };
     let mut objects = vec![realised.profile.clone()];
     objects.extend(realised.objects.iter().cloned());
@@ -330,157 +330,7 @@ fn record(
     Record {
         watched: watched.to_vec(),
         objects,
-        drifted: drifts(parts, realised).next().is_some(),
+        drifted: tools::drifts(parts, realised).next().is_some(),
         content: content::content(root, parts.shell, built),
-    }
-}
-
-/// The tools whose version is not the locked one, with the locked one.
-fn drifts<'r>(
-    parts: &'r Parts<'_>,
-    realised: &'r Realised,
-) -> impl Iterator<Item = (&'r builder::RealisedTool, Option<String>)> {
-    realised.tools.iter().filter_map(|tool| {
-        let request = parts.shell.tools.get(&tool.tool)?;
-        let locked = parts
-            .lockfile
-            .packages
-            .get(&LockKey::for_request(&tool.tool, request));
-        let same = locked.is_some_and(|locked| locked.version == tool.version);
-        (!same).then(|| (tool, locked.map(|locked| locked.version.to_string())))
-    })
-}
-
-/// One line that names the tools: `python 3.12.4, ruff 0.12.1`.
-fn summary(shell: &ShellName, parts: &Parts<'_>, realised: &Realised) -> String {
-    let drifts: Vec<_> = drifts(parts, realised).collect();
-    let tools = realised.tools.iter().map(|tool| {
-        let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
-        match (&tool.origin, drift) {
-            (ToolOrigin::Host { .. }, Some((_, Some(locked)))) => {
-                format!(
-                    "{} {} (host, locked {locked})",
-                    tool.tool.name, tool.version
-                )
-            }
-            (ToolOrigin::Host { .. }, _) => format!("{} {} (host)", tool.tool.name, tool.version),
-            (ToolOrigin::Store(_), _) => format!("{} {}", tool.tool.name, tool.version),
-        }
-    });
-    let tools: Vec<String> = tools.collect();
-    match (*shell == ShellName::dev(), tools.is_empty()) {
-        (_, true) => shell.to_string(),
-        (true, false) => tools.join(", "),
-        (false, false) => format!("{shell}: {}", tools.join(", ")),
-    }
-}
-
-/// One tool of a dev shell, asked for, locked and built.
-#[derive(Debug, Serialize)]
-pub(super) struct ToolStatus {
-    name: String,
-    requirement: String,
-    /// Where the requirement was written, `file:line`.
-    place: String,
-    locked: Option<String>,
-    /// The version that is built, if it is.
-    version: Option<String>,
-    /// The host's program, where it serves instead of an artifact.
-    host: Option<PathBuf>,
-}
-
-impl fmt::Display for ToolStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = self.version.as_ref().or(self.locked.as_ref());
-        let version = version.map_or("not locked", String::as_str);
-        write!(formatter, "{} {version}", self.name)?;
-        if let Some(host) = &self.host {
-            write!(formatter, " from the host, `{}`", host.display())?;
-        }
-        if let (Some(version), Some(locked)) = (&self.version, &self.locked)
-            && version != locked
-        {
-            write!(formatter, ", drifted from {locked} in the lockfile")?;
-        }
-        write!(formatter, " ({} asks for {})", self.place, self.requirement)
-    }
-}
-
-/// Returns the tools of a dev shell as they stand; nothing is built or asked for.
-pub(super) fn tools(
-    context: &Context,
-    project: &Project,
-    shell: &ShellName,
-) -> Result<Vec<ToolStatus>, Failure> {
-    let config = Config::load(context).map_err(|error| hints::config(&error))?;
-    let path = lock_path(&project.place, &context.directories.state);
-    let lockfile = lock::fitting(&path, &shown(context, &path), project.preview())?;
-    let lockfile = lockfile.unwrap_or_default();
-    let parts = Parts::of(project, shell, &lockfile)?;
-    let realised = context.system.and_then(|system| {
-        let options = Options {
-            system,
-            locked: false,
-            mode: Mode::Background,
-        };
-        let request = parts.request(project, shell, &config, options);
-        builder::find(&context.directories.data, &request)
-    });
-    let built = |tool: &Tool| {
-        realised
-            .as_ref()?
-            .tools
-            .iter()
-            .find(|built| built.tool == *tool)
-    };
-    Ok(parts
-        .shell
-        .tools
-        .iter()
-        .map(|(tool, request)| ToolStatus {
-            name: tool.to_string(),
-            requirement: LockKey::for_request(tool, request).requirement,
-            place: request.requirement.origin.to_string(),
-            locked: lockfile
-                .locked(tool, request)
-                .map(|locked| locked.version.to_string()),
-            version: built(tool).map(|built| built.version.to_string()),
-            host: built(tool).and_then(|built| match &built.origin {
-                ToolOrigin::Host { program, .. } => Some(program.clone()),
-                ToolOrigin::Store(_) => None,
-            }),
-        })
-        .collect())
-}
-
-fn tell(work: &Work<'_>, notice: &Notice) {
-    match notice {
-        Notice::HostServes {
-            tool,
-            wanted,
-            found,
-            program,
-            reason,
-        } => {
-            let wanted = wanted
-                .as_ref()
-                .map_or_else(String::new, |wanted| format!(" {wanted}"));
-            let program = shown(work.context, program);
-            let mut text = format!("`{tool}`{wanted} is served by the host's {found}, `{program}`");
-            if !reason.is_empty() {
-                text.push_str(": ");
-                text.push_str(reason);
-            }
-            work.ui.warn(&text);
-        }
-        Notice::Conflict {
-            program,
-            used,
-            hidden,
-        } => {
-            work.ui.warn(&format!(
-                "`{program}` is `{used}`'s; the one of `{hidden}` is hidden"
-            ));
-        }
     }
 }

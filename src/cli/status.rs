@@ -12,7 +12,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{hints, lock, ready, shown, work::Work};
+use super::{hints, lock, shown, tools, work::Work};
 
 /// What is shown; the JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -28,7 +28,7 @@ struct Status {
     lockfile_fits: bool,
     environment: Option<String>,
     ready: bool,
-    tools: Vec<ready::ToolStatus>,
+    tools: Vec<tools::ToolStatus>,
 }
 
 /// Runs `devsh status`.
@@ -87,7 +87,7 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
             .as_ref()
             .map(|record| record.content.environment.clone()),
         ready: record.is_some(),
-        tools: ready::tools(work.context, project, &shell)?,
+        tools: tools::rows(work.context, project, &shell)?,
     })
 }
 

@@ -9,7 +9,13 @@
 mod download;
 mod progress;
 
-use std::{collections::BTreeSet, fs::File, io::Read, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read},
+    net::IpAddr,
+    time::Duration,
+};
 
 use ureq::{
     Agent, Body,
@@ -99,6 +105,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns whether nothing else can be had from the same host either.
+    pub fn is_about_host(&self) -> bool {
+        matches!(
+            self,
+            Self::Offline { .. } | Self::Unreachable { .. } | Self::UntrustedCertificate { .. }
+        )
+    }
+
     /// Returns whether the artifact may be well, but cannot be had from here now.
     ///
     /// A wrong digest or size is never this: it must be heard, not worked around.
@@ -223,7 +237,7 @@ impl Client {
         let mut at = url.clone();
         for _ in 0..REDIRECTS {
             self.check_address(&at)?;
-            let response = send(&at).map_err(|error| unreachable(&at, &error))?;
+            let response = patient(|| send(&at)).map_err(|error| unreachable(&at, &error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -253,6 +267,25 @@ impl Client {
             "https" => Ok(()),
             "http" if loopback() || named() => Ok(()),
             _ => Err(Error::Insecure { url: redacted(url) }),
+        }
+    }
+}
+
+/// Tries again where a connection broke before it brought an answer, as one that was kept open too long does.
+fn patient<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
+    let mut tries = 0..2;
+    loop {
+        match send() {
+            Err(ureq::Error::Io(error))
+                if error.kind() != io::ErrorKind::ConnectionRefused && tries.next().is_some() =>
+            {
+                tracing::debug!(%error, "the connection broke");
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no answer");
+                return Err(error);
+            }
+            answer => return answer,
         }
     }
 }

@@ -47,7 +47,9 @@ pub fn measure(lockfile: &mut Lockfile, previous: &Lockfile, sources: Sources<'_
         let answer = sources.client.size(url);
         if let Err(error) = &answer {
             tracing::debug!(%error, "no size");
-            failed().insert(host.to_owned());
+            if error.is_about_host() {
+                failed().insert(host.to_owned());
+            }
         }
         (*sha256, answer.ok().flatten())
     });

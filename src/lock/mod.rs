@@ -64,7 +64,7 @@ pub struct Artifact {
 
 impl fmt::Display for LockKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{} {}`", self.tool, self.requirement)?;
+        write!(formatter, "`{}` {}", self.tool, self.requirement)?;
         let parts = self.components.iter().chain(&self.targets);
         for (position, part) in parts.enumerate() {
             write!(

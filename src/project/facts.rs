@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{DevShell, EnvValue, Manifest};
+use crate::manifest::{DevShell, EnvValue, Manifest, ShellName};
 
 /// How one fact differs between two approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +20,28 @@ pub enum Difference {
     },
 }
 
-/// Returns the facts of a manifest: a sentence-like name for each, and its value.
+/// Returns the facts of a manifest: a name for each (`dev tool ruff`), and its value.
+///
+/// Of a dev shell other than `dev` only what differs from `dev` is a fact.
 pub fn of(manifest: &Manifest) -> BTreeMap<String, String> {
+    let dev = manifest
+        .shells
+        .get(&ShellName::dev())
+        .map(facts_of)
+        .unwrap_or_default();
     let mut facts = BTreeMap::new();
     for (name, shell) in &manifest.shells {
-        collect(name.as_str(), shell, &mut facts);
+        let mut own = facts_of(shell);
+        if *name != ShellName::dev() {
+            let absent = dev.keys().filter(|fact| !own.contains_key(*fact));
+            let absent: Vec<String> = absent.cloned().collect();
+            own.retain(|fact, value| dev.get(fact) != Some(value));
+            own.extend(absent.into_iter().map(|fact| (fact, "none".to_owned())));
+        }
+        facts.extend(
+            own.into_iter()
+                .map(|(fact, value)| (format!("{name} {fact}"), value)),
+        );
     }
     facts
 }
@@ -54,10 +71,10 @@ pub fn compare(
     differences
 }
 
-fn collect(shell: &str, content: &DevShell, facts: &mut BTreeMap<String, String>) {
+fn facts_of(content: &DevShell) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
     let mut add = |kind: &str, name: &str, value: String| {
-        let separator = if name.is_empty() { "" } else { " " };
-        facts.insert(format!("{shell}: {kind}{separator}{name}"), value);
+        facts.insert(format!("{kind} {name}").trim_end().to_owned(), value);
     };
     for (tool, request) in &content.tools {
         let mut value = request.requirement.value.to_string();
@@ -88,13 +105,11 @@ fn collect(shell: &str, content: &DevShell, facts: &mut BTreeMap<String, String>
     }
     for (kind, scripts) in [("enter", &content.enter), ("leave", &content.leave)] {
         for (position, script) in scripts.iter().enumerate() {
-            add(
-                &format!("{kind} script"),
-                &(position + 1).to_string(),
-                script.value.clone(),
-            );
+            let number = (position + 1).to_string();
+            add(&format!("{kind} script"), &number, script.value.clone());
         }
     }
+    facts
 }
 
 fn describe(value: &EnvValue) -> String {

@@ -101,8 +101,9 @@ fn store_entries_cannot_be_written_to() {
     let (sandbox, _server) = locked(Sandbox::new());
     sandbox.allow();
     for entry in fs::read_dir(sandbox.data().join("store")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
+        let programs = entry.unwrap().path().join("bin");
+        for program in fs::read_dir(&programs).into_iter().flatten() {
+            let path = program.unwrap().path();
             let mode = std::os::unix::fs::PermissionsExt::mode(
                 &fs::metadata(&path).unwrap().permissions(),
             );
@@ -135,11 +136,14 @@ fn a_host_tool_serves_where_nothing_can_be_reached() {
     );
     // The lockfile is the measure under --locked, and host tools are none where only managed ones may serve.
     sandbox
-        .devsh(&["run", "--locked", "--", "ruff", "--version"])
+        .devsh(&["run", "--locked", "--trust", "--", "ruff", "--version"])
         .code(125)
         .error(&["ruff"]);
     let sandbox = sandbox.config("tools-from = \"managed\"\n");
-    sandbox.devsh(&["sync"]).code(1).error(&["127.0.0.1"]);
+    sandbox
+        .devsh(&["sync", "--trust"])
+        .code(1)
+        .error(&["127.0.0.1"]);
 }
 
 #[test]

@@ -187,7 +187,7 @@ for __devsh_test_name in (functions --all --names)
 end
 echo "# functions"
 for __devsh_test_name in (functions --all --names)
-    string match -q '__devsh_*' -- $__devsh_test_name; or functions $__devsh_test_name
+    string match -q '__devsh_*' -- $__devsh_test_name; or functions --no-details $__devsh_test_name
 end
 echo "# abbreviations"; abbr --show
 echo "# variables"

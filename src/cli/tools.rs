@@ -1,0 +1,160 @@
+//! The tools of a dev shell in words: the line at the prompt, rows of `status`, notices of a build.
+
+use std::{fmt, path::PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    builder::{self, Notice, Realised, ToolOrigin},
+    context::Context,
+    failure::Failure,
+    lock::LockKey,
+    manifest::ShellName,
+    package::Tool,
+    project::Project,
+};
+
+use super::{
+    ready::{self, Parts},
+    shown,
+    work::Work,
+};
+
+/// The tools whose version is not the locked one, with the locked one.
+pub(super) fn drifts<'r>(
+    parts: &'r Parts<'_>,
+    realised: &'r Realised,
+) -> impl Iterator<Item = (&'r builder::RealisedTool, Option<String>)> {
+    realised.tools.iter().filter_map(|tool| {
+        let request = parts.shell.tools.get(&tool.tool)?;
+        let locked = parts
+            .lockfile
+            .packages
+            .get(&LockKey::for_request(&tool.tool, request));
+        let same = locked.is_some_and(|locked| locked.version == tool.version);
+        (!same).then(|| (tool, locked.map(|locked| locked.version.to_string())))
+    })
+}
+
+/// One line that names the tools: `python 3.12.4, ruff 0.12.1`.
+pub(super) fn summary(shell: &ShellName, parts: &Parts<'_>, realised: &Realised) -> String {
+    let drifts: Vec<_> = drifts(parts, realised).collect();
+    let tools = realised.tools.iter().map(|tool| {
+        let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
+        match (&tool.origin, drift) {
+            (ToolOrigin::Host { .. }, Some((_, Some(locked)))) => {
+                format!(
+                    "{} {} (host, locked {locked})",
+                    tool.tool.name, tool.version
+                )
+            }
+            (ToolOrigin::Host { .. }, _) => format!("{} {} (host)", tool.tool.name, tool.version),
+            (ToolOrigin::Store(_), _) => format!("{} {}", tool.tool.name, tool.version),
+        }
+    });
+    let tools: Vec<String> = tools.collect();
+    match (*shell == ShellName::dev(), tools.is_empty()) {
+        (_, true) => shell.to_string(),
+        (true, false) => tools.join(", "),
+        (false, false) => format!("{shell}: {}", tools.join(", ")),
+    }
+}
+
+/// One tool of a dev shell, asked for, locked and built.
+#[derive(Debug, Serialize)]
+pub(super) struct ToolStatus {
+    name: String,
+    requirement: String,
+    /// Where the requirement was written, `file:line`.
+    place: String,
+    locked: Option<String>,
+    /// The version that is built, if it is.
+    version: Option<String>,
+    /// The host's program, where it serves instead of an artifact.
+    host: Option<PathBuf>,
+}
+
+impl fmt::Display for ToolStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.version.as_ref().or(self.locked.as_ref());
+        let version = version.map_or("not locked", String::as_str);
+        write!(formatter, "{} {version}", self.name)?;
+        if let Some(host) = &self.host {
+            write!(formatter, " from the host, `{}`", host.display())?;
+        }
+        if let (Some(version), Some(locked)) = (&self.version, &self.locked)
+            && version != locked
+        {
+            write!(formatter, ", drifted from {locked} in the lockfile")?;
+        }
+        write!(formatter, " ({} asks for {})", self.place, self.requirement)
+    }
+}
+
+/// Returns the tools of a dev shell as they stand; nothing is built or asked for.
+pub(super) fn rows(
+    context: &Context,
+    project: &Project,
+    shell: &ShellName,
+) -> Result<Vec<ToolStatus>, Failure> {
+    let (parts, realised) = ready::look_up(context, project, shell)?;
+    let built = |tool: &Tool| {
+        realised
+            .as_ref()?
+            .tools
+            .iter()
+            .find(|built| built.tool == *tool)
+    };
+    Ok(parts
+        .shell
+        .tools
+        .iter()
+        .map(|(tool, request)| ToolStatus {
+            name: tool.to_string(),
+            requirement: LockKey::for_request(tool, request).requirement,
+            place: request.requirement.origin.to_string(),
+            locked: parts
+                .lockfile
+                .locked(tool, request)
+                .map(|locked| locked.version.to_string()),
+            version: built(tool).map(|built| built.version.to_string()),
+            host: built(tool).and_then(|built| match &built.origin {
+                ToolOrigin::Host { program, .. } => Some(program.clone()),
+                ToolOrigin::Store(_) => None,
+            }),
+        })
+        .collect())
+}
+
+/// Says what the user should know of what was built.
+pub(super) fn tell(work: &Work<'_>, notice: &Notice) {
+    match notice {
+        Notice::HostServes {
+            tool,
+            wanted,
+            found,
+            program,
+            reason,
+        } => {
+            let wanted = wanted
+                .as_ref()
+                .map_or_else(String::new, |wanted| format!(" {wanted}"));
+            let program = shown(work.context, program);
+            let mut text = format!("`{tool}`{wanted} is served by the host's {found}, `{program}`");
+            if !reason.is_empty() {
+                text.push_str(": ");
+                text.push_str(reason);
+            }
+            work.ui.warn(&text);
+        }
+        Notice::Conflict {
+            program,
+            used,
+            hidden,
+        } => {
+            work.ui.warn(&format!(
+                "`{program}` is `{used}`'s; the one of `{hidden}` is hidden"
+            ));
+        }
+    }
+}
