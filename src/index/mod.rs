@@ -182,7 +182,11 @@ enum Question<'a> {
     Python(&'a Tool),
     /// All of them at once: they share channel manifests.
     Rust(Vec<rust::Wanted<'a>>),
-    Pypi(&'a Tool),
+    Pypi {
+        tool: &'a Tool,
+        /// Whether a page kept from a short time ago does; not for who asks for the newest.
+        kept: bool,
+    },
 }
 
 /// Asks the sources for everything that `previous` does not answer; no source is asked for anything else.
@@ -214,7 +218,7 @@ pub fn fill(
                     index.offer(Subject::of(wanted.tool, wanted.request), candidates);
                 }
             }
-            Question::Python(tool) | Question::Pypi(tool) => {
+            Question::Python(tool) | Question::Pypi { tool, .. } => {
                 let candidates: Vec<Candidate> = answer.into_iter().flatten().collect();
                 for (_, request) in open.values().filter(|(asked, _)| asked == tool) {
                     index.offer(Subject::of(tool, request), candidates.clone());
@@ -256,7 +260,10 @@ fn questions<'a>(
     if !rust.is_empty() {
         questions.push(Question::Rust(rust));
     }
-    questions.extend(tools(Source::Pypi).into_iter().map(Question::Pypi));
+    questions.extend(tools(Source::Pypi).into_iter().map(|tool| Question::Pypi {
+        tool,
+        kept: !upgrade.covers(tool),
+    }));
     questions
 }
 
@@ -265,7 +272,9 @@ fn ask(question: &Question<'_>, sources: Sources<'_>) -> Result<Vec<Vec<Candidat
     match question {
         Question::Python(_) => python::candidates().map(|all| vec![all]),
         Question::Rust(wanted) => rust::candidates(wanted, sources),
-        Question::Pypi(tool) => pypi::candidates(tool, sources).map(|all| vec![all]),
+        Question::Pypi { tool, kept } => {
+            pypi::candidates(tool, sources, *kept).map(|all| vec![all])
+        }
     }
 }
 

@@ -58,7 +58,13 @@ impl Default for Yanked {
 }
 
 /// Returns every version of the package, with the wheels for each system.
-pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
+///
+/// `kept` tells whether a page that was kept a short time ago does.
+pub(super) fn candidates(
+    tool: &Tool,
+    sources: Sources<'_>,
+    kept: bool,
+) -> Result<Vec<Candidate>, Error> {
     let unreadable = |message: String| Error::Unreadable {
         place: anonymous(sources.config.pypi.clone()).to_string(),
         message,
@@ -68,8 +74,8 @@ pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candid
         .pypi
         .join(&format!("{}/", tool.package))
         .map_err(|error| unreadable(error.to_string()))?;
-    if let Some(kept) = pages::load(sources.cache, &page, sources.now) {
-        return Ok(kept);
+    if kept && let Some(candidates) = pages::load(sources.cache, &page, sources.now) {
+        return Ok(candidates);
     }
     let body = sources
         .client
