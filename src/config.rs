@@ -18,12 +18,16 @@ pub struct Config {
     pub rust: Url,
     /// Replaces `PYTHON_RELEASES` in the addresses of `CPython` builds, ending in `/`.
     pub python: Url,
+    /// Further servers whose artifacts a lockfile may name, as host names.
+    pub hosts: Vec<String>,
 }
 
 /// The public Python package index.
 pub const PYPI: &str = "https://pypi.org/simple/";
 /// The public Rust dist server.
 pub const RUST: &str = "https://static.rust-lang.org/";
+/// Where the public Python package index keeps its files.
+const PYPI_FILES: &str = "https://files.pythonhosted.org/";
 /// The public releases of python-build-standalone.
 pub const PYTHON_RELEASES: &str =
     "https://github.com/astral-sh/python-build-standalone/releases/download/";
@@ -83,6 +87,8 @@ struct RawSources {
     pypi: Option<String>,
     rust: Option<String>,
     python: Option<String>,
+    #[serde(default)]
+    hosts: Vec<String>,
 }
 
 /// Longest accepted `config.toml`, in bytes.
@@ -121,7 +127,22 @@ impl Config {
                 "python",
                 PYTHON_RELEASES,
             )?,
+            hosts: raw.sources.hosts,
         })
+    }
+
+    /// Returns whether an address in a lockfile belongs to a source that the user trusts: a public one, one
+    /// that the settings name, or a further server of theirs.
+    ///
+    /// A lockfile needs no approval of its own, so it must not be able to send devsh anywhere.
+    pub fn trusts(&self, url: &Url) -> bool {
+        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES];
+        let named = [&self.pypi, &self.rust, &self.python];
+        public.iter().any(|prefix| url.as_str().starts_with(prefix))
+            || named.iter().any(|source| source.origin() == url.origin())
+            || url
+                .host_str()
+                .is_some_and(|host| self.hosts.iter().any(|named| named == host))
     }
 
     /// Returns where to download what a lockfile names by its public address.
@@ -163,4 +184,56 @@ fn parse(file: &str, bytes: &[u8]) -> Result<RawConfig, Error> {
         span: error.span(),
         text: text.into_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let url = |text| directory_address(text).unwrap();
+        Config {
+            tools_from: ToolsFrom::Auto,
+            pypi: url("https://mirror.example:8443/simple"),
+            rust: url(RUST),
+            python: url("file:///srv/python"),
+            hosts: vec!["files.example".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_lockfile_leads_to_trusted_sources_only() {
+        for (address, trusted) in [
+            ("https://files.pythonhosted.org/packages/a.whl", true),
+            ("https://static.rust-lang.org/dist/a.tar.xz", true),
+            (
+                "https://github.com/astral-sh/python-build-standalone/releases/download/1/a",
+                true,
+            ),
+            (
+                "https://github.com/somebody/else/releases/download/1/a",
+                false,
+            ),
+            ("https://mirror.example:8443/files/a.whl", true),
+            ("https://mirror.example/files/a.whl", false),
+            ("https://files.example/a.whl", true),
+            ("https://files.pythonhosted.org.evil.example/a.whl", false),
+            ("http://files.pythonhosted.org/a.whl", false),
+            ("https://files.pythonhosted.org@evil.example/a.whl", false),
+        ] {
+            assert_eq!(
+                config().trusts(&address.parse().unwrap()),
+                trusted,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_public_prefix_is_mirrored() {
+        let mirrored = |address: &str| config().mirrored(&address.parse().unwrap()).to_string();
+        let public = format!("{PYTHON_RELEASES}20260814/a.tar.gz");
+        assert_eq!(mirrored(&public), "file:///srv/python/20260814/a.tar.gz");
+        assert_eq!(mirrored("https://github.com/x"), "https://github.com/x");
+    }
 }

@@ -1,10 +1,12 @@
 //! Domain errors as failures: the one place where notes, hints and exit codes are chosen.
 
+use url::Url;
+
 use crate::{
     activation::Missing,
     builder::{self, Unavailable},
     config,
-    failure::{Excerpt, Failure},
+    failure::{Excerpt, ExitStatus, Failure},
     fetch, fsx, index,
     lock::{self, Problem},
     manifest::{self, ErrorKind},
@@ -174,6 +176,19 @@ fn needed(mut failure: Failure, purpose: &str) -> Failure {
         .notes
         .insert(0, format!("this was needed {purpose}"));
     failure
+}
+
+/// An address in a lockfile that belongs to nobody the user trusts.
+pub(super) fn untrusted(url: &Url) -> Failure {
+    let host = url.host_str().unwrap_or_default();
+    Failure::new(format!(
+        "the lockfile names `{url}`, which is no source that you trust"
+    ))
+    .note("a lockfile is used without approval, so it may only lead to known sources")
+    .hint(format!(
+        "if you trust the server, add `\"{host}\"` to `sources.hosts` in `config.toml`"
+    ))
+    .code(ExitStatus::NotAllowed)
 }
 
 /// A source that gave no usable answer.

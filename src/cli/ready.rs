@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use url::Url;
+
 use crate::{
     activation::{
         content::{self, Built},
@@ -14,7 +16,7 @@ use crate::{
     config::Config,
     context::Context,
     failure::Failure,
-    fsx,
+    fetch, fsx,
     lock::{LockKey, Lockfile},
     manifest::{DevShell, ShellName},
     package::System,
@@ -130,6 +132,12 @@ pub(super) fn build(
         mode,
     };
     let request = parts.request(project.get(), shell, &config, options);
+    let strange = parts
+        .artifacts(options.system)
+        .find(|url| !config.trusts(url));
+    if let Some(url) = strange {
+        return Err(hints::untrusted(&fetch::redacted(url)));
+    }
     let there = match mode {
         Mode::Refresh => None,
         Mode::Foreground | Mode::Background => {
@@ -236,6 +244,19 @@ impl<'a> Parts<'a> {
             python,
             extra: extra(shell),
         })
+    }
+
+    /// The addresses from which this dev shell's tools may be downloaded.
+    fn artifacts(&self, system: System) -> impl Iterator<Item = &Url> {
+        let packages = self
+            .shell
+            .tools
+            .iter()
+            .filter_map(|(tool, request)| self.lockfile.locked(tool, request));
+        packages
+            .filter_map(move |package| package.artifacts.get(&system))
+            .flatten()
+            .map(|artifact| &artifact.url)
     }
 
     fn request<'b>(

@@ -309,7 +309,7 @@ fn open_file(url: &Url) -> Result<File, Error> {
     if regular {
         Ok(file)
     } else {
-        let error = std::io::Error::other("not a regular file");
+        let error = io::Error::other("not a regular file");
         Err(fsx::at("fetch", &path)(error).into())
     }
 }
@@ -337,7 +337,7 @@ fn refused(url: &Url, reason: &str) -> Error {
     }
 }
 
-fn broken(url: &Url, error: &std::io::Error) -> Error {
+fn broken(url: &Url, error: &io::Error) -> Error {
     refused(url, &one_line(&error.to_string()))
 }
 

@@ -87,6 +87,7 @@ impl World {
             pypi: below("simple/"),
             rust: below("rust/"),
             python: below("python/"),
+            hosts: Vec::new(),
         };
         let cache = tempfile::tempdir().unwrap();
         Self {

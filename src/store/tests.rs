@@ -24,6 +24,7 @@ impl Fixture {
                 pypi: crate::config::PYPI.parse().unwrap(),
                 rust: crate::config::RUST.parse().unwrap(),
                 python: crate::config::PYTHON_RELEASES.parse().unwrap(),
+                hosts: Vec::new(),
             },
         }
     }

@@ -42,6 +42,7 @@ fn lock(
         pypi: config::PYPI.parse().unwrap(),
         rust: config::RUST.parse().unwrap(),
         python: config::PYTHON_RELEASES.parse().unwrap(),
+        hosts: Vec::new(),
     };
     let system = System::LinuxX86_64;
     let sources = Sources {
