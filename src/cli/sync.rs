@@ -204,9 +204,9 @@ fn run_in_background(
 /// Returns whether there was a failure to forget.
 fn forget_failure(context: &Context, root: &Path, shell: &ShellName) -> Result<bool, Failure> {
     let path = Traces::new(context, root, shell).failure();
-    match std::fs::remove_file(&path) {
-        Ok(()) => Ok(true),
-        Err(error) if fsx::is_absent(&error) => Ok(false),
-        Err(error) => Err(hints::file(&fsx::at("remove", &path)(error))),
+    if !path.exists() {
+        return Ok(false);
     }
+    std::fs::remove_file(&path).map_err(|error| hints::file(&fsx::at("remove", &path)(error)))?;
+    Ok(true)
 }

@@ -136,11 +136,13 @@ pub(super) fn tell(work: &Work<'_>, notice: &Notice) {
             program,
             reason,
         } => {
-            let wanted = wanted
-                .as_ref()
-                .map_or_else(String::new, |wanted| format!(" {wanted}"));
             let program = shown(work.context, program);
-            let mut text = format!("`{tool}`{wanted} is served by the host's {found}, `{program}`");
+            let mut text = match wanted {
+                Some(wanted) if wanted != found => format!(
+                    "`{tool}` {wanted} is locked, and the host's {found} serves, `{program}`"
+                ),
+                _ => format!("`{tool}` {found} is the host's, `{program}`"),
+            };
             if !reason.is_empty() {
                 text.push_str(": ");
                 text.push_str(reason);

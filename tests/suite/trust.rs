@@ -172,3 +172,17 @@ fn names_that_a_shell_would_execute_are_refused() {
         }
     }
 }
+
+#[test]
+fn a_lockfile_cannot_lead_to_a_server_of_nobody() {
+    let (sandbox, server) = prepared();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let path = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&path).unwrap();
+    // Another port of this machine is another server; the settings name only the first.
+    fs::write(&path, text.replace(server.address(), "http://127.0.0.1:9")).unwrap();
+    sandbox
+        .devsh(&["run", "--trust", "--", "ruff", "--version"])
+        .code(3)
+        .error(&["127.0.0.1:9", "no source that you trust", "hint: "]);
+}
