@@ -78,6 +78,12 @@ pub fn step(
     let decision = plan::decide(session, wanted, new_shell);
     let mut outcome = Outcome::default();
     if decision == Decision::Keep {
+        if session.is_none() {
+            // What is left of a session that cannot be read is of no use to anybody.
+            let mut clean = context.env.clone();
+            Session::erase(&mut clean);
+            outcome.statements = statements(&context.env, &clean);
+        }
         return outcome;
     }
     let base = undo(context, session, loading, &mut outcome);

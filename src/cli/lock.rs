@@ -34,7 +34,7 @@ pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> R
             work.ui.note(&format!("{name} is up to date"));
             return Ok(());
         }
-        return Err(out_of_date(&name, &problems));
+        return Err(out_of_date(work, &name, &problems));
     }
     let upgrade = match upgrade {
         None => Upgrade::None,
@@ -83,7 +83,7 @@ pub(super) fn up_to_date(
     }
     let in_project = path.starts_with(&place.root);
     if work.locked || (mode == Mode::Background && in_project) {
-        return Err(out_of_date(&name, &problems));
+        return Err(out_of_date(work, &name, &problems));
     }
     let previous = present.unwrap_or_default();
     let lockfile = match resolve(work, &requests, &previous, &Upgrade::None) {
@@ -160,10 +160,13 @@ fn problems(lockfile: Option<&Lockfile>, requests: &[(Tool, ToolRequest)]) -> Ve
         .collect()
 }
 
-fn out_of_date(name: &str, problems: &[String]) -> Failure {
+fn out_of_date(work: &Work<'_>, name: &str, problems: &[String]) -> Failure {
     let failure = Failure::new(format!("`{name}` does not fit the manifest"));
     let failure = problems.iter().fold(failure, Failure::detail);
-    failure.hint("run `devsh lock` and commit the result")
+    failure.hint(format!(
+        "run `{}` and commit the result",
+        work.command("lock")
+    ))
 }
 
 /// The current system, without which nothing can be chosen.

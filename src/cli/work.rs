@@ -1,6 +1,6 @@
 //! What the commands share: where they work, under which options, and the way to a trusted project.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     config::Config,
@@ -31,6 +31,8 @@ pub(super) struct Work<'a> {
     pub(super) offline: bool,
     /// Whether the user trusts the project for this one command.
     pub(super) trust: bool,
+    /// The directory that the user named, as typed.
+    directory: Option<PathBuf>,
 }
 
 impl<'a> Work<'a> {
@@ -42,7 +44,17 @@ impl<'a> Work<'a> {
             locked: global.locked,
             offline: global.offline,
             trust,
+            directory: global.directory.clone(),
         }
+    }
+
+    /// Returns a command of devsh as the user would type it to reach the same project.
+    pub(super) fn command(&self, words: &str) -> String {
+        let directory = self.directory.as_deref().map(Path::to_string_lossy);
+        directory.map_or_else(
+            || format!("devsh {words}"),
+            |directory| format!("devsh -C {} {words}", shell_escape::unix::escape(directory)),
+        )
     }
 
     /// Returns the project that the working directory belongs to.
@@ -94,14 +106,19 @@ impl<'a> Work<'a> {
         let manifest = shown(self.context, &place.root.join(locate::MANIFEST));
         let failure = match standing {
             Standing::Changed => {
-                Failure::new(format!("`{manifest}` has changed since you allowed it"))
-                    .hint("review the change with `devsh allow`")
+                Failure::new(format!("`{manifest}` has changed since you allowed it")).hint(
+                    format!("review the change with `{}`", self.command("allow")),
+                )
             }
-            Standing::Denied => Failure::new(format!("`{root}` is denied"))
-                .hint("run `devsh allow` to allow it after all"),
+            Standing::Denied => Failure::new(format!("`{root}` is denied")).hint(format!(
+                "run `{}` to allow it after all",
+                self.command("allow")
+            )),
             Standing::Allowed | Standing::Unknown => {
-                Failure::new(format!("`{root}` is not allowed yet"))
-                    .hint("review and approve it with `devsh allow`")
+                Failure::new(format!("`{root}` is not allowed yet")).hint(format!(
+                    "review and approve it with `{}`",
+                    self.command("allow")
+                ))
             }
         };
         let failure = failure

@@ -12,6 +12,7 @@
 )]
 
 mod errors;
+mod export;
 mod hook_contract;
 mod hook_guests;
 mod lints;

@@ -1,0 +1,91 @@
+//! `devsh export`: what the prompt path looks at, and that it cannot be led astray.
+
+use std::fs;
+
+use crate::support::{Sandbox, Server, pypi::serve_tool, require, sandbox::DEVSH};
+
+const HOOK: [&str; 6] = ["export", "bash", "--nonce", "7", "--loaded", "x"];
+
+#[test]
+fn a_warm_transition_opens_no_manifest_and_no_connection() {
+    let Some(strace) = require("strace") else {
+        return;
+    };
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .manifest("[tools]\nruff = \"0.12\"\n[env]\nACTIVE = \"yes\"\n");
+    sandbox.allow();
+    // The approval and the lockfile are new: this one makes the record that is used from then on.
+    sandbox.devsh(&HOOK).success();
+    let trace = sandbox.root().join("trace");
+    let outcome = sandbox.outcome(
+        sandbox
+            .command(&strace)
+            .args([
+                "-f",
+                "-qq",
+                "-e",
+                "trace=open,openat,openat2,socket,connect,clone,clone3,fork,vfork",
+            ])
+            .arg("-o")
+            .arg(&trace)
+            .arg(DEVSH)
+            .args(HOOK),
+    );
+    let code = outcome.success().stdout;
+    assert!(code.contains("\\export ACTIVE='yes'"), "{code}");
+    assert!(code.ends_with("# devsh 7\n"), "{code}");
+    let trace = fs::read_to_string(trace).unwrap();
+    for word in [
+        ".toml",
+        "devshell.lock",
+        "realised.json",
+        "connect(",
+        "socket(",
+        "clone",
+        "fork(",
+    ] {
+        let lines: Vec<_> = trace.lines().filter(|line| line.contains(word)).collect();
+        assert!(lines.is_empty(), "{word}: {lines:#?}");
+    }
+    assert_eq!(trace.matches(".record\"").count(), 1, "{trace}");
+}
+
+#[test]
+fn a_session_that_makes_no_sense_is_dropped() {
+    for (name, value) in [
+        ("DEVSH_DIFF", "AAAA"),
+        ("DEVSH_DIFF", "\u{1b}[31m"),
+        ("DEVSH_SHELL", "../x"),
+    ] {
+        let sandbox = Sandbox::new()
+            .env("DEVSH_ROOT", "/nowhere")
+            .env(name, value);
+        let outcome = sandbox.devsh(&HOOK).success();
+        assert!(
+            outcome.stdout.contains("\\unset -v DEVSH_ROOT\n"),
+            "{outcome}"
+        );
+        assert!(
+            outcome.stdout.contains(&format!("\\unset -v {name}\n")),
+            "{outcome}"
+        );
+        assert!(outcome.stdout.ends_with("# devsh 7\n"), "{outcome}");
+    }
+}
+
+#[test]
+fn code_goes_to_standard_output_and_words_to_standard_error() {
+    let sandbox = Sandbox::new().manifest("[tools]\nruf = \"1\"\n");
+    let outcome = sandbox.devsh(&HOOK).success();
+    assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+    assert!(outcome.stderr.contains("devshell.toml:2"), "{outcome}");
+    for line in outcome.stdout.lines() {
+        assert!(
+            line.starts_with("__devsh_") || line.starts_with("# devsh"),
+            "{line}"
+        );
+    }
+}
