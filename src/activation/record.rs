@@ -6,6 +6,7 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use crate::{
@@ -63,11 +64,27 @@ impl Record {
     }
 
     /// Reads the record of a dev shell, if there is one and everything it was made from is unchanged.
-    pub fn fresh(state: &Path, root: &Path, shell: &ShellName) -> Option<Self> {
-        let record = Self::stored(state, root, shell)?;
+    ///
+    /// At `now`, what had just been written when it was recorded may have settled: the record is stored again
+    /// so that the next ones need not read those files.
+    pub fn fresh(state: &Path, root: &Path, shell: &ShellName, now: SystemTime) -> Option<Self> {
+        let mut record = Self::stored(state, root, shell)?;
         let fresh = record.watched.iter().all(Watched::is_unchanged)
             && record.objects.iter().all(|object| object.exists());
-        fresh.then_some(record)
+        if !fresh {
+            return None;
+        }
+        let settled: Vec<Watched> = record
+            .watched
+            .iter()
+            .map(|file| file.settled(now))
+            .collect();
+        if settled != record.watched {
+            record.watched = settled;
+            // From a read-only home the old one serves as well.
+            let _stored = record.store(state, root, shell);
+        }
+        Some(record)
     }
 
     /// Reads the record of a dev shell as it was stored, fresh or not.
@@ -200,7 +217,7 @@ fn read_change(reader: &mut Reader<'_>) -> Result<Change, Damaged> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, time::SystemTime};
+    use std::collections::BTreeMap;
 
     use super::*;
 
@@ -239,10 +256,16 @@ mod tests {
         std::fs::write(&watched, "x").unwrap();
         let record = record(&watched);
         record.store(state, root, &dev).unwrap();
-        assert_eq!(Record::fresh(state, root, &dev), Some(record.clone()));
-        assert_eq!(Record::fresh(state, Path::new("/q"), &dev), None);
+        assert_eq!(
+            Record::fresh(state, root, &dev, SystemTime::now()),
+            Some(record.clone())
+        );
+        assert_eq!(
+            Record::fresh(state, Path::new("/q"), &dev, SystemTime::now()),
+            None
+        );
         std::fs::write(&watched, "y").unwrap();
-        assert_eq!(Record::fresh(state, root, &dev), None);
+        assert_eq!(Record::fresh(state, root, &dev, SystemTime::now()), None);
         assert_eq!(Record::stored(state, root, &dev), Some(record));
     }
 

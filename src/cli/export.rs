@@ -205,7 +205,7 @@ struct Asked<'a> {
 fn look(context: &Context, decisions: &Decisions, asked: Asked<'_>) -> Finding {
     let Asked { place, shell, .. } = asked;
     let state = &context.directories.state;
-    let Some(record) = Record::fresh(state, &place.root, shell) else {
+    let Some(record) = Record::fresh(state, &place.root, shell, context.now) else {
         return slow(context, decisions, asked);
     };
     let watched = record.watched.clone();

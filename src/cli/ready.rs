@@ -57,7 +57,12 @@ const LIMIT: u64 = 64 << 20;
 ///
 /// A record is only ever stored for an allowed project, and the approval is one of the files it watches.
 pub(super) fn warm(work: &Work<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
-    let record = Record::fresh(&work.context.directories.state, &place.root, shell)?;
+    let record = Record::fresh(
+        &work.context.directories.state,
+        &place.root,
+        shell,
+        work.context.now,
+    )?;
     (!work.locked || !record.drifted).then_some(record)
 }
 

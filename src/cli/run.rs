@@ -65,11 +65,11 @@ pub(super) fn prepare(
     work: &Work<'_>,
     shell: &ShellName,
 ) -> Result<(std::path::PathBuf, Record), Failure> {
-    let place = work.place()?;
+    let place = work.active_place()?;
     if let Some(record) = ready::warm(work, &place, shell) {
         return Ok((place.root, record));
     }
-    let project = work.trusted()?;
+    let project = work.trusted_at(place.clone())?;
     let mut records = sync::bring_up(
         work,
         &project,

@@ -57,7 +57,12 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
         .map_err(|error| hints::file(&error))?;
     let path = work.lock_path(&project.place);
     let name = shown(work.context, &path);
-    let record = Record::fresh(&work.context.directories.state, project.root(), &shell);
+    let record = Record::fresh(
+        &work.context.directories.state,
+        project.root(),
+        &shell,
+        work.context.now,
+    );
     Ok(Status {
         root: project.root().to_owned(),
         from: match project.place.kind {

@@ -57,6 +57,17 @@ impl<'a> Work<'a> {
         )
     }
 
+    /// Returns the project that a prompt in the working directory has, else the one that is meant.
+    pub(super) fn active_place(&self) -> Result<Place, Failure> {
+        let home = self.context.directories.home.as_deref();
+        let active = self
+            .context
+            .cwd
+            .as_deref()
+            .and_then(|cwd| locate::active(cwd, home, |path| self.decisions.is_known(path)));
+        active.map_or_else(|| self.place(), Ok)
+    }
+
     /// Returns the project that the working directory belongs to.
     pub(super) fn place(&self) -> Result<Place, Failure> {
         let cwd = self.context.cwd.as_deref().ok_or_else(|| {
@@ -80,17 +91,26 @@ impl<'a> Work<'a> {
 
     /// Returns the project, read but not trusted.
     pub(super) fn project(&self) -> Result<Project, Failure> {
-        Project::open(self.place()?, &self.decisions, self.context.now)
+        self.open(self.place()?)
+    }
+
+    /// Returns the project that the working directory belongs to, if the user trusts it.
+    pub(super) fn trusted(&self) -> Result<Trusted<Project>, Failure> {
+        self.trusted_at(self.place()?)
+    }
+
+    /// Returns the project at a place, if the user trusts it.
+    pub(super) fn trusted_at(&self, place: Place) -> Result<Trusted<Project>, Failure> {
+        self.trust(self.open(place)?)
+    }
+
+    fn open(&self, place: Place) -> Result<Project, Failure> {
+        Project::open(place, &self.decisions, self.context.now)
             .map_err(|error| hints::project(&error))
     }
 
-    /// Returns the project if the user trusts it.
-    pub(super) fn trusted(&self) -> Result<Trusted<Project>, Failure> {
-        self.trust(self.project()?)
-    }
-
     /// Returns `project` as trusted if it is.
-    pub(super) fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
+    fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
         if self.trust {
             return Ok(Decisions::trust_once(project));
         }

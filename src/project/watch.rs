@@ -31,21 +31,28 @@ impl Watched {
     /// Returns the file as it is at `now`.
     pub fn look(path: &Path, now: SystemTime) -> Self {
         let stamp = Stamp::of(path);
-        let recent = |stamp: &Stamp| {
-            let changed = Duration::new(
-                stamp.ctime.0.try_into().unwrap_or(0),
-                stamp.ctime.1.try_into().unwrap_or(0),
-            );
-            UNIX_EPOCH + changed + TICK >= now
-        };
         let racy = stamp
             .as_ref()
-            .filter(|stamp| recent(stamp))
+            .filter(|stamp| is_recent(stamp, now))
             .and_then(|_| digest(path));
         Self {
             path: path.to_owned(),
             stamp,
             racy,
+        }
+    }
+
+    /// Returns the file without its digest, once its stamp is old enough at `now` to be relied on.
+    #[must_use]
+    pub fn settled(&self, now: SystemTime) -> Self {
+        let racy = self.racy.filter(|_| {
+            self.stamp
+                .as_ref()
+                .is_some_and(|stamp| is_recent(stamp, now))
+        });
+        Self {
+            racy,
+            ..self.clone()
         }
     }
 
@@ -94,6 +101,16 @@ impl Watched {
             racy: reader.option(Reader::array)?,
         })
     }
+}
+
+/// Whether a file could be changed again at `now` without its stamp showing it.
+fn is_recent(stamp: &Stamp, now: SystemTime) -> bool {
+    let (seconds, nanoseconds) = stamp.ctime;
+    let changed = Duration::new(
+        seconds.try_into().unwrap_or(0),
+        nanoseconds.try_into().unwrap_or(0),
+    );
+    UNIX_EPOCH + changed + TICK >= now
 }
 
 fn digest(path: &Path) -> Option<[u8; 32]> {

@@ -127,5 +127,7 @@ impl Ui {
 
 fn say(text: &str) {
     // Where standard error is closed there is nobody to tell.
-    let _unheard = writeln!(io::stderr().lock(), "{text}");
+    let _unheard = io::stderr()
+        .lock()
+        .write_all(format!("{text}\n").as_bytes());
 }
