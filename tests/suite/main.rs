@@ -11,6 +11,7 @@
     reason = "helpers of tests count as plain code"
 )]
 
+mod enter;
 mod errors;
 mod export;
 mod hook_contract;

@@ -1,0 +1,77 @@
+//! `devsh enter`: the user's own shell, with its rc files, inside a dev shell.
+
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell};
+
+const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\nPATH = { prepend = [\"bin\"] }\n\
+     [aliases]\nhi = \"echo aliased\"\n[shells.test.env]\nTESTED = \"yes\"\n";
+
+/// Starts the user's shell by `devsh enter test`, with `rc` in the user's own rc file.
+fn entered(sandbox: &Sandbox, shell: HostShell, rc: &str, options: &str) -> Pty {
+    // The terminal driver appends the shell's program, which becomes `$SHELL`, and options for it, unused.
+    let script = format!("SHELL=$1 exec devsh -C \"$0\" enter {options} test");
+    let wrapper = ["sh", "-c", &script, sandbox.project().to_str().unwrap()].map(str::to_owned);
+    Pty::start_with(sandbox, shell, rc, &wrapper)
+}
+
+fn rc(shell: HostShell) -> String {
+    let path = match shell {
+        HostShell::Fish => "set -gx PATH /rc/first $PATH",
+        HostShell::Bash | HostShell::Zsh => "export PATH=/rc/first:$PATH",
+    };
+    format!("{path}\n{}\n", shell.alias("mine", "echo kept"))
+}
+
+fn is_inside(sandbox: &Sandbox, pty: &mut Pty) {
+    assert_eq!(pty.var("TESTED").as_deref(), Some("yes"));
+    assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+    assert_eq!(pty.var("DEVSH_SHELL").as_deref(), Some("test"));
+    let environment = pty.environment();
+    let path = String::from_utf8(environment[&b"PATH"[..]].clone()).unwrap();
+    let first = format!("{}/bin:", sandbox.project().display());
+    assert!(
+        path.starts_with(&first),
+        "what rc files put first comes behind: {path}"
+    );
+    assert!(path.contains("/rc/first"), "{path}");
+    assert_eq!(pty.run("mine"), "kept\n");
+}
+
+#[test]
+fn the_user_s_shell_is_inside_whatever_its_rc_files_do() {
+    for_each_shell(|shell| {
+        for hook in ["", &shell.hook_line()] {
+            let sandbox = Sandbox::odd().manifest(MANIFEST);
+            sandbox.allow();
+            let mut pty = entered(&sandbox, shell, &format!("{}{hook}", rc(shell)), "");
+            is_inside(&sandbox, &mut pty);
+            assert_eq!(pty.run("hi"), "aliased\n");
+            // Who entered a dev shell stays in it, wherever the shell goes.
+            pty.cd(std::path::Path::new("/"));
+            is_inside(&sandbox, &mut pty);
+            pty.exit();
+        }
+    });
+}
+
+#[test]
+fn trust_for_one_command_lasts_as_long_as_its_shell() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest(MANIFEST);
+        let mut pty = entered(&sandbox, shell, &rc(shell), "--trust");
+        is_inside(&sandbox, &mut pty);
+        pty.run("true");
+        is_inside(&sandbox, &mut pty);
+        pty.exit();
+        sandbox.devsh(&["run", "--", "true"]).code(3);
+    });
+}
+
+#[test]
+fn a_dev_shell_that_is_not_there_is_named() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    sandbox
+        .devsh(&["enter", "tset"])
+        .code(2)
+        .error(&["`tset`", "`dev`", "`test`"]);
+}
