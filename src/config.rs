@@ -27,7 +27,7 @@ pub const PYPI: &str = "https://pypi.org/simple/";
 /// The public Rust dist server.
 pub const RUST: &str = "https://static.rust-lang.org/";
 /// Where the public Python package index keeps its files.
-const PYPI_FILES: &str = "https://files.pythonhosted.org/";
+pub const PYPI_FILES: &str = "https://files.pythonhosted.org/";
 /// The public releases of python-build-standalone.
 pub const PYTHON_RELEASES: &str =
     "https://github.com/astral-sh/python-build-standalone/releases/download/";
@@ -110,7 +110,11 @@ impl Config {
             let (place, value) = set
                 .or_else(|| setting.map(|value| (format!("`sources.{key}`"), value)))
                 .unwrap_or_else(|| ("the default".to_owned(), default.to_owned()));
-            directory_address(&value).ok_or(Error::Address { place, value })
+            directory_address(&value).ok_or_else(|| {
+                // What stands before the last `@` may be a password.
+                let value = value.rsplit('@').next().unwrap_or_default().to_owned();
+                Error::Address { place, value }
+            })
         };
         let pypi = [
             vars::UV_DEFAULT_INDEX,

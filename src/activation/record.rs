@@ -28,6 +28,8 @@ pub struct Record {
     pub objects: Vec<PathBuf>,
     /// Whether a host tool serves whose version is not the locked one.
     pub drifted: bool,
+    /// Whether the project itself is in its Python environment, if it belongs there.
+    pub whole: bool,
     /// What is loaded.
     pub content: Content,
 }
@@ -119,6 +121,7 @@ fn encode(record: &Record, root: &Path) -> Vec<u8> {
     });
     writer.list(record.objects.iter(), Writer::os);
     writer.number(u64::from(record.drifted));
+    writer.number(u64::from(record.whole));
     write_content(&mut writer, &record.content);
     writer.into_bytes()
 }
@@ -133,6 +136,7 @@ fn decode(bytes: &[u8], root: &Path) -> Result<Record, Damaged> {
         watched: reader.list(Watched::read)?,
         objects: reader.list(Reader::path)?,
         drifted: reader.number()? != 0,
+        whole: reader.number()? != 0,
         content: read_content(&mut reader)?,
     };
     reader.finish()?;
@@ -236,6 +240,7 @@ mod tests {
             watched: vec![Watched::look(watched, SystemTime::now())],
             objects: vec![watched.parent().unwrap().to_owned()],
             drifted: true,
+            whole: true,
             content: Content {
                 environment: "id".to_owned(),
                 summary: "python 3.12".to_owned(),

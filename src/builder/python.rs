@@ -137,8 +137,13 @@ impl Builder<'_> {
         store::remove_tree(directory)?;
         let meter = self.progress.start("python packages", None);
         meter.phase("installing");
+        // Setuptools would leave its `egg-info` in the project, which is to stay clean.
+        let settings = directory.with_extension("cfg");
+        let text = format!("[egg_info]\negg_base = {}\n", directory.display());
+        fsx::write_atomic(&settings, text.as_bytes())?;
         let mut command = self.command(request, packages, uv);
         command
+            .env("DIST_EXTRA_CONFIG", settings)
             .arg("--python")
             .arg(interpreter)
             .env(vars::UV_PROJECT_ENVIRONMENT, directory);

@@ -34,7 +34,7 @@ pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
         show(work, &project.facts(), known.as_ref());
     }
     let project = project
-        .allow(&work.decisions)
+        .allow(&work.decisions, work.context.now)
         .map_err(|error| hints::file(&error))?;
     advance(work)?;
     if standing != Standing::Allowed {

@@ -17,7 +17,14 @@ use crate::{
 pub(super) fn file(error: &fsx::Error) -> Failure {
     use std::io::ErrorKind;
     let failure = Failure::new(format!("{error}: {}", reason(&error.source)));
+    let own = error
+        .path
+        .components()
+        .any(|part| part.as_os_str() == "devsh");
     match error.source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem if !own => {
+            failure.hint("make it writable, or commit a lockfile and use `--locked`")
+        }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => failure.hint(
             "make it writable, or point `XDG_DATA_HOME`, `XDG_STATE_HOME` and `XDG_CACHE_HOME` at \
              directories that are",
@@ -227,7 +234,12 @@ pub(super) fn resolve(error: &resolve::Error) -> Failure {
     match error {
         resolve::Error::Contradiction { constraints, tool } => {
             let failure = bounds(failure, tool, constraints);
-            failure.hint("change one of these lines")
+            let places = if constraints.len() > 1 {
+                "one of these lines"
+            } else {
+                "this line"
+            };
+            failure.hint(format!("change {places}"))
         }
         resolve::Error::NoVersion {
             constraints,
@@ -300,6 +312,8 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
                     failure.note(format!("this machine has no `{}` of its own", tool.name))
                 }
                 Some(versions) => {
+                    let mut versions = versions.clone();
+                    versions.sort();
                     let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
                     failure.note(format!(
                         "this machine has {}, and {accepted} is needed",

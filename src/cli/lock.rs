@@ -1,10 +1,13 @@
 //! `devsh lock`, and the way to an up-to-date lockfile for the commands that need one.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     config::ToolsFrom,
-    failure::Failure,
+    failure::{ExitStatus, Failure},
     fsx,
     index::{self, Sources},
     lock::{self, LockKey, Lockfile, Stale, Upgrade},
@@ -49,9 +52,7 @@ pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> R
     let lockfile =
         resolve(work, &requests, &previous, &upgrade).map_err(Unresolved::into_failure)?;
     let changes = changes(&previous, &lockfile);
-    let written = write(&path, &lockfile, |path, bytes| {
-        fsx::write_project_file(path, bytes)
-    })?;
+    let written = write(&path, &lockfile, fsx::write_project_file)?;
     for line in &changes {
         work.ui.line(line);
     }
@@ -64,6 +65,15 @@ pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> R
     super::allow::advance(work)
 }
 
+/// A lockfile that answers the project's manifest.
+pub(super) struct Current {
+    pub(super) lockfile: Lockfile,
+    /// Where it was written, if it was.
+    pub(super) written: Option<PathBuf>,
+    /// Why some tools are not in it.
+    pub(super) unreached: Option<Failure>,
+}
+
 /// Returns the lockfile that answers the project's manifest, written where it belongs.
 ///
 /// With `--locked` nothing is resolved and nothing is written; for a prompt nothing is written into a project.
@@ -71,7 +81,12 @@ pub(super) fn up_to_date(
     work: &Work<'_>,
     project: &Trusted<Project>,
     mode: Mode,
-) -> Result<Lockfile, Failure> {
+) -> Result<Current, Failure> {
+    let current = |lockfile| Current {
+        lockfile,
+        written: None,
+        unreached: None,
+    };
     let place = &project.get().place;
     let path = work.lock_path(place);
     let name = shown(work.context, &path);
@@ -79,7 +94,7 @@ pub(super) fn up_to_date(
     let requests = requests(project.get().preview());
     let problems = problems(present.as_ref(), &requests);
     if problems.is_empty() {
-        return Ok(present.unwrap_or_default());
+        return Ok(current(present.unwrap_or_default()));
     }
     let in_project = path.starts_with(&place.root);
     if work.locked || (mode == Mode::Background && in_project) {
@@ -89,24 +104,27 @@ pub(super) fn up_to_date(
     let lockfile = match resolve(work, &requests, &previous, &Upgrade::None) {
         Ok(lockfile) => lockfile,
         Err(Unresolved::Unreachable(failure)) => {
-            return partial(work, &requests, &previous).ok_or(*failure);
+            let lockfile = partial(work, &requests, &previous).ok_or_else(|| (*failure).clone())?;
+            return Ok(Current {
+                unreached: Some(*failure),
+                ..current(lockfile)
+            });
         }
         Err(Unresolved::Failed(failure)) => return Err(*failure),
     };
     if in_project {
-        if write(&path, &lockfile, |path, bytes| {
-            fsx::write_project_file(path, bytes)
-        })? {
+        if write(&path, &lockfile, fsx::write_project_file)? {
             work.ui.note(&format!("wrote {name}"));
         }
     } else {
         let directory = path.parent().unwrap_or(&place.root);
         fsx::create_private_dir(directory).map_err(|error| hints::file(&error))?;
-        write(&path, &lockfile, |path, bytes| {
-            fsx::write_atomic(path, bytes)
-        })?;
+        write(&path, &lockfile, fsx::write_atomic)?;
     }
-    Ok(lockfile)
+    Ok(Current {
+        written: Some(path),
+        ..current(lockfile)
+    })
 }
 
 /// Returns the project's lockfile if it answers every request; what is wrong with it otherwise.
@@ -268,13 +286,14 @@ fn write(
 
 fn named(tools: &[String], requests: &[(Tool, ToolRequest)]) -> Result<BTreeSet<Tool>, Failure> {
     let parse = |name: &String| {
-        let tool: Tool = name
-            .parse()
-            .map_err(|error: crate::package::Invalid| Failure::new(error.to_string()))?;
+        let tool: Tool = name.parse().map_err(|error: crate::package::Invalid| {
+            Failure::new(error.to_string()).code(ExitStatus::Usage)
+        })?;
         let asked = requests.iter().any(|(asked, _)| *asked == tool);
         asked.then_some(tool).ok_or_else(|| {
             Failure::new(format!("no dev shell asks for `{name}`"))
                 .hint("name a tool of the manifest, or none to upgrade all")
+                .code(ExitStatus::Usage)
         })
     };
     tools.iter().map(parse).collect()

@@ -6,6 +6,7 @@ mod enter;
 mod export;
 mod hints;
 mod lock;
+mod parts;
 mod ready;
 mod run;
 mod status;
@@ -45,7 +46,11 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe is neither.
             let _unheard = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+            return match error.exit_code() {
+                0 => ExitCode::SUCCESS,
+                _ if is_run(arguments) => ExitCode::from(ExitStatus::RunFailed.code()),
+                code => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            };
         }
     };
     let ui = Ui::new(
@@ -54,7 +59,15 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
         verbosity(&arguments.global),
     );
     start_log(&context, arguments.global.verbose);
+    let runs = matches!(arguments.command, Command::Run(_));
     let result = change_directory(&mut context, arguments.global.directory.as_deref())
+        .map_err(|failure| {
+            if runs {
+                failure.code(ExitStatus::RunFailed)
+            } else {
+                failure
+            }
+        })
         .and_then(|()| dispatch(&context, &ui, &arguments.global, arguments.command));
     finish(&ui, result)
 }
@@ -67,6 +80,14 @@ fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
             ExitCode::from(failure.code.code())
         }
     }
+}
+
+/// Whether a command line that clap refused was meant for `run`, whose own failures have their own code.
+fn is_run(arguments: &[OsString]) -> bool {
+    arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "run")
 }
 
 /// Reads the one command line that hooks write: `export SHELL --nonce N --loaded ID`.

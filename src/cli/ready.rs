@@ -1,35 +1,31 @@
 //! From a trusted project and its lockfile to a record: the bridge between building and activation.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
-
-use url::Url;
+use std::path::Path;
 
 use crate::{
     activation::{
         content::{self, Built},
         record::Record,
     },
-    builder::{self, Builder, PythonPackages, Realised, ToolOrigin, Wanted},
+    builder::{self, Builder, Realised, ToolOrigin},
     config::Config,
     context::Context,
     failure::Failure,
-    fetch, fsx,
-    lock::{LockKey, Lockfile},
-    manifest::{DevShell, ShellName},
-    package::System,
+    fetch,
+    lock::Lockfile,
+    manifest::ShellName,
     project::{Project, locate::Place, lock_path, trust::Trusted, watch::Watched},
     store::Store,
     wire::Writer,
 };
 
 use super::{
-    hints, lock, shown,
+    hints, lock,
+    parts::{Options, Parts},
+    shown,
     sync::Mode,
     tools,
-    work::{Work, dev_shell},
+    work::Work,
 };
 
 /// Whether a dev shell can be loaded at once.
@@ -50,9 +46,6 @@ pub(super) struct Basis<'a> {
     pub(super) watched: &'a [Watched],
 }
 
-/// Longest Python lockfile that is read, in bytes.
-const LIMIT: u64 = 64 << 20;
-
 /// Returns the stored record of a dev shell if this command may use it.
 ///
 /// A record is only ever stored for an allowed project, and the approval is one of the files it watches.
@@ -63,7 +56,8 @@ pub(super) fn warm(work: &Work<'_>, place: &Place, shell: &ShellName) -> Option<
         shell,
         work.context.now,
     )?;
-    (!work.locked || !record.drifted).then_some(record)
+    // What a prompt got in the background lacks the project itself; a command waits for it.
+    (record.whole && (!work.locked || !record.drifted)).then_some(record)
 }
 
 /// Looks for what was built for a dev shell, without network and without changing the project.
@@ -73,11 +67,11 @@ pub(super) fn find(
     shell: &ShellName,
     watched: &[Watched],
 ) -> Result<Readiness, Failure> {
-    let (parts, realised) = look_up(context, project.get(), shell)?;
-    let Some(realised) = realised else {
+    let (parts, found) = look_up(context, project.get(), shell)?;
+    let Some(found) = found else {
         return Ok(Readiness::NotBuilt);
     };
-    let record = record(project, shell, &parts, &realised, watched);
+    let record = record(project, shell, &parts, &found, watched);
     // A prompt works from a read-only home too, if more slowly.
     let _kept = keep(context, project, shell, &record);
     Ok(Readiness::Ready(Box::new(record)))
@@ -88,7 +82,7 @@ pub(super) fn look_up<'a>(
     context: &Context,
     project: &'a Project,
     shell: &'a ShellName,
-) -> Result<(Parts<'a>, Option<Realised>), Failure> {
+) -> Result<(Parts<'a>, Option<Found>), Failure> {
     let config = Config::load(context).map_err(|error| hints::config(&error))?;
     let path = lock_path(&project.place, &context.directories.state);
     let lockfile = lock::fitting(&path, &shown(context, &path), project.preview())?;
@@ -100,11 +94,38 @@ pub(super) fn look_up<'a>(
     let options = Options {
         system,
         locked: false,
-        mode: Mode::Background,
+        mode: Mode::Foreground,
     };
-    let request = parts.request(project, shell, &config, options);
-    let realised = builder::find(&context.directories.data, &request);
-    Ok((parts, realised))
+    let whole = parts.request(project, shell, &config, options);
+    let found = find_whole_first(&context.directories.data, whole);
+    Ok((parts, found))
+}
+
+/// A dev shell that was built.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) realised: Realised,
+    /// Whether the project itself is installed, if it is a Python package.
+    whole: bool,
+}
+
+/// Looks for an environment with the project in it, then for one without, as prompts build it.
+fn find_whole_first(data: &Path, request: builder::Request<'_>) -> Option<Found> {
+    if let Some(realised) = builder::find(data, &request) {
+        return Some(Found {
+            realised,
+            whole: true,
+        });
+    }
+    request.python.as_ref()?;
+    let without = builder::Request {
+        build_project: false,
+        ..request
+    };
+    builder::find(data, &without).map(|realised| Found {
+        realised,
+        whole: false,
+    })
 }
 
 /// Builds a dev shell and records it, saying what the user should know; tells whether the record is news.
@@ -143,14 +164,9 @@ pub(super) fn build(
     if let Some(url) = strange {
         return Err(hints::untrusted(&fetch::redacted(url)));
     }
-    let there = match mode {
-        Mode::Refresh => None,
-        Mode::Foreground | Mode::Background => {
-            builder::find(&work.context.directories.data, &request)
-        }
-    };
-    let realised = if let Some(realised) = there {
-        realised
+    let there = existing(&work.context.directories.data, &request, mode);
+    let found = if let Some(found) = there {
+        found
     } else {
         let realised = builder
             .realise(&request)
@@ -158,12 +174,33 @@ pub(super) fn build(
         for notice in &realised.notices {
             tools::tell(work, notice);
         }
-        realised
+        Found {
+            realised,
+            whole: mode != Mode::Background,
+        }
     };
-    let record = record(project, shell, &parts, &realised, watched);
+    let record = record(project, shell, &parts, &found, watched);
     // Trust for one command must not outlast it, so it leaves no record.
     let changed = !work.trust && keep(work.context, project, shell, &record)?;
     Ok((record, changed))
+}
+
+/// Returns what is there already and does for this kind of build.
+fn existing(data: &Path, request: &builder::Request<'_>, mode: Mode) -> Option<Found> {
+    match mode {
+        Mode::Refresh => None,
+        Mode::Foreground => builder::find(data, request).map(|realised| Found {
+            realised,
+            whole: true,
+        }),
+        Mode::Background => find_whole_first(
+            data,
+            builder::Request {
+                build_project: true,
+                ..request.clone()
+            },
+        ),
+    }
 }
 
 /// Stores a record unless it is stored already; returns whether it was not.
@@ -200,152 +237,35 @@ pub(super) fn basis(watched: &[Watched]) -> [u8; 16] {
 
 /// Looks at the files that decide what a project's dev shells are; to be done before they are read.
 pub(super) fn watch(context: &Context, project: &Project) -> Vec<Watched> {
-    let mut files = BTreeSet::from([
+    let files = [
         lock_path(&project.place, &context.directories.state),
         context.directories.config.join("config.toml"),
-    ]);
-    for shell in project.preview().shells.values() {
-        files.extend(
-            shell
-                .python
-                .lock
-                .iter()
-                .map(|lock| project.root().join(&lock.value)),
-        );
-    }
-    let known: BTreeSet<&Path> = project
-        .watched()
-        .iter()
-        .map(|file| file.path.as_path())
-        .collect();
-    let more = files.iter().filter(|path| !known.contains(path.as_path()));
-    let more = more.map(|path| Watched::look(path, context.now));
+    ];
+    let more = files.iter().map(|path| Watched::look(path, context.now));
     project.watched().iter().cloned().chain(more).collect()
-}
-
-/// How something is built.
-#[derive(Debug, Clone, Copy)]
-struct Options {
-    system: System,
-    locked: bool,
-    mode: Mode,
-}
-
-/// What a request to the builder borrows from.
-pub(super) struct Parts<'a> {
-    pub(super) shell: &'a DevShell,
-    pub(super) lockfile: Lockfile,
-    python: Option<PythonPackages>,
-    extra: Vec<u8>,
-}
-
-impl<'a> Parts<'a> {
-    fn of(project: &'a Project, shell: &ShellName, lockfile: Lockfile) -> Result<Self, Failure> {
-        let shell = dev_shell(project.preview(), shell)?;
-        let python = packages(project.root(), shell)?;
-        Ok(Self {
-            shell,
-            lockfile,
-            python,
-            extra: extra(shell),
-        })
-    }
-
-    /// The addresses from which this dev shell's tools may be downloaded.
-    fn artifacts(&self, system: System) -> impl Iterator<Item = &Url> {
-        let packages = self
-            .shell
-            .tools
-            .iter()
-            .filter_map(|(tool, request)| self.lockfile.locked(tool, request));
-        packages
-            .filter_map(move |package| package.artifacts.get(&system))
-            .flatten()
-            .map(|artifact| &artifact.url)
-    }
-
-    fn request<'b>(
-        &'b self,
-        project: &'b Project,
-        shell: &'b ShellName,
-        config: &Config,
-        options: Options,
-    ) -> builder::Request<'b> {
-        let wanted = |(tool, request)| Wanted {
-            tool,
-            request,
-            locked: self
-                .lockfile
-                .packages
-                .get(&LockKey::for_request(tool, request)),
-        };
-        builder::Request {
-            root: project.root(),
-            shell,
-            system: options.system,
-            tools: self.shell.tools.iter().map(wanted).collect(),
-            python: self.python.clone(),
-            tools_from: config.tools_from,
-            locked: options.locked,
-            build_project: options.mode != Mode::Background,
-            extra: &self.extra,
-        }
-    }
-}
-
-fn packages(root: &Path, shell: &DevShell) -> Result<Option<PythonPackages>, Failure> {
-    let Some(lock) = &shell.python.lock else {
-        return Ok(None);
-    };
-    let bytes = fsx::read_bounded(&root.join(&lock.value), LIMIT)
-        .map_err(|error| hints::file(&error))?
-        .ok_or_else(|| {
-            Failure::new(format!("there is no `{}`", lock.value))
-                .note(format!("{} takes the Python packages from it", lock.origin))
-                .hint("make it with `uv lock`")
-        })?;
-    Ok(Some(PythonPackages {
-        lock: PathBuf::from(&lock.value),
-        digest: *blake3::hash(&bytes).as_bytes(),
-        groups: shell
-            .python
-            .groups
-            .iter()
-            .map(|group| group.value.clone())
-            .collect(),
-    }))
-}
-
-/// Everything else that makes one environment differ from another, as bytes; no paths of this machine.
-fn extra(shell: &DevShell) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.list(shell.env.iter(), |writer, (name, value)| {
-        writer.bytes(name.as_str());
-        writer.bytes(format!("{:?}", value.value));
-    });
-    writer.list(shell.aliases.iter(), |writer, (name, value)| {
-        writer.bytes(name.as_str());
-        writer.bytes(&value.value);
-    });
-    for scripts in [&shell.enter, &shell.leave] {
-        writer.list(scripts.iter(), |writer, script| writer.bytes(&script.value));
-    }
-    writer.into_bytes()
 }
 
 fn record(
     project: &Trusted<Project>,
     shell: &ShellName,
     parts: &Parts<'_>,
-    realised: &Realised,
+    found: &Found,
     watched: &[Watched],
 ) -> Record {
     let root = project.get().root();
+    let realised = &found.realised;
+    let package = parts.shell.python.lock.as_ref().is_some_and(|lock| {
+        project
+            .get()
+            .python(&lock.value)
+            .is_some_and(|files| files.installs_project)
+    });
+    let whole = found.whole || !package;
     let built = Built {
         environment: realised.id.to_string(),
         profile: &realised.profile,
         env: &realised.env,
-        summary: tools::summary(shell, parts, realised),
+        summary: tools::summary(shell, parts, realised, whole),
     };
     let mut objects = vec![realised.profile.clone()];
     objects.extend(realised.objects.iter().cloned());
@@ -356,6 +276,7 @@ fn record(
     Record {
         watched: watched.to_vec(),
         objects,
+        whole,
         drifted: tools::drifts(parts, realised).next().is_some(),
         content: content::content(root, parts.shell, built),
     }

@@ -16,7 +16,7 @@ use crate::{
     project::{
         Project,
         trust::{Trusted, project_key},
-        watch,
+        watch::{self, Watched},
     },
 };
 
@@ -67,8 +67,18 @@ pub(super) fn bring_up(
     shells: &[ShellName],
     mode: Mode,
 ) -> Result<Vec<Record>, Failure> {
-    let watched = ready::watch(work.context, project.get());
-    let lockfile = lock::up_to_date(work, project, mode)?;
+    let mut watched = ready::watch(work.context, project.get());
+    let lock::Current {
+        lockfile,
+        written,
+        unreached,
+    } = lock::up_to_date(work, project, mode)?;
+    if let Some(path) = written {
+        // Devsh's own doing, no change to be noticed later.
+        for file in watched.iter_mut().filter(|file| file.path == path) {
+            *file = Watched::look(&path, work.context.now);
+        }
+    }
     let basis = Basis {
         project,
         lockfile: &lockfile,
@@ -77,7 +87,12 @@ pub(super) fn bring_up(
     let mut records = Vec::new();
     let mut news = false;
     for shell in shells {
-        let (record, changed) = ready::build(work, &basis, shell, mode)?;
+        let built = ready::build(work, &basis, shell, mode);
+        // A tool that nobody could look up and no host tool stands in for: the first reason is the reason.
+        let (record, changed) = built.map_err(|failure| match &unreached {
+            Some(first) => first.clone().note(failure.error),
+            None => failure,
+        })?;
         news |= changed | forget_failure(work.context, project.get().root(), shell)?;
         records.push(record);
     }

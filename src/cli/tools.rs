@@ -14,11 +14,7 @@ use crate::{
     project::Project,
 };
 
-use super::{
-    ready::{self, Parts},
-    shown,
-    work::Work,
-};
+use super::{parts::Parts, ready, shown, work::Work};
 
 /// The tools whose version is not the locked one, with the locked one.
 pub(super) fn drifts<'r>(
@@ -37,7 +33,12 @@ pub(super) fn drifts<'r>(
 }
 
 /// One line that names the tools: `python 3.12.4, ruff 0.12.1`.
-pub(super) fn summary(shell: &ShellName, parts: &Parts<'_>, realised: &Realised) -> String {
+pub(super) fn summary(
+    shell: &ShellName,
+    parts: &Parts<'_>,
+    realised: &Realised,
+    whole: bool,
+) -> String {
     let drifts: Vec<_> = drifts(parts, realised).collect();
     let tools = realised.tools.iter().map(|tool| {
         let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
@@ -53,11 +54,15 @@ pub(super) fn summary(shell: &ShellName, parts: &Parts<'_>, realised: &Realised)
         }
     });
     let tools: Vec<String> = tools.collect();
-    match (*shell == ShellName::dev(), tools.is_empty()) {
+    let mut text = match (*shell == ShellName::dev(), tools.is_empty()) {
         (_, true) => shell.to_string(),
         (true, false) => tools.join(", "),
         (false, false) => format!("{shell}: {}", tools.join(", ")),
+    };
+    if !whole {
+        text.push_str("; the project itself is not installed yet, `devsh sync` does it");
     }
+    text
 }
 
 /// One tool of a dev shell, asked for, locked and built.
@@ -97,10 +102,11 @@ pub(super) fn rows(
     project: &Project,
     shell: &ShellName,
 ) -> Result<Vec<ToolStatus>, Failure> {
-    let (parts, realised) = ready::look_up(context, project, shell)?;
+    let (parts, found) = ready::look_up(context, project, shell)?;
     let built = |tool: &Tool| {
-        realised
+        found
             .as_ref()?
+            .realised
             .tools
             .iter()
             .find(|built| built.tool == *tool)

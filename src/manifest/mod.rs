@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 pub use error::{Error, ErrorKind};
 pub use layer::{Layer, Section, Tables, ToolEntry, merge};
-pub use raw::Text;
+pub use raw::{Text, parse_table};
 pub use validate::{parse, parse_bytes};
 
 use crate::{

@@ -45,6 +45,12 @@ pub(super) struct Entry<'t> {
     pub(super) node: Node<'t>,
 }
 
+/// Returns the tables of a TOML file that is no manifest; `file` is its name in messages.
+pub fn parse_table(file: &str, bytes: &[u8]) -> Result<toml::Table, Error> {
+    let text = Text::from_bytes(file, bytes)?;
+    toml::from_str(&text.content).map_err(|error| text.syntax(&error))
+}
+
 impl Text {
     /// Returns a text that is called `file` in messages, without a byte order mark.
     pub fn new(file: &str, text: &str) -> Self {
@@ -86,15 +92,17 @@ impl Text {
 
     /// Returns the text parsed as TOML.
     pub(super) fn toml(&self) -> Result<Node<'_>, Error> {
-        let table = DeTable::parse(&self.content).map_err(|error| {
-            let end = self.content.len();
-            let kind = ErrorKind::Syntax {
-                format: "TOML",
-                message: error.message().lines().collect::<Vec<_>>().join(" "),
-            };
-            self.error(error.span().unwrap_or(end..end), kind)
-        })?;
+        let table = DeTable::parse(&self.content).map_err(|error| self.syntax(&error))?;
         Ok(convert(0..0, DeValue::Table(table.into_inner())))
+    }
+
+    fn syntax(&self, error: &toml::de::Error) -> Error {
+        let end = self.content.len();
+        let kind = ErrorKind::Syntax {
+            format: "TOML",
+            message: error.message().lines().collect::<Vec<_>>().join(" "),
+        };
+        self.error(error.span().unwrap_or(end..end), kind)
     }
 
     /// Returns the file and the line of a byte.

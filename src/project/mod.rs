@@ -3,11 +3,12 @@
 pub mod detect;
 pub mod facts;
 pub mod locate;
+pub mod python;
 pub mod trust;
 pub mod watch;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -18,6 +19,7 @@ use crate::{
 };
 
 use locate::{Kind, MANIFEST, Place};
+use python::PythonFiles;
 use trust::{Decisions, Input, Standing, Trusted, project_key};
 use watch::Watched;
 
@@ -36,6 +38,7 @@ pub struct Project {
     manifest: Manifest,
     watched: Vec<Watched>,
     presets: Vec<String>,
+    python: Vec<PythonFiles>,
 }
 
 /// A project that cannot be read.
@@ -86,16 +89,31 @@ impl Project {
             (detection.layers, detection.presets)
         };
         let manifest = manifest::merge(&layers)?;
-        let inputs = vec![Input {
+        let mut inputs = vec![Input {
             name: MANIFEST.to_owned(),
             bytes,
         }];
+        let mut python = Vec::new();
+        for lock in python_locks(&manifest) {
+            let known: BTreeSet<PathBuf> = watched.iter().map(|file| file.path.clone()).collect();
+            let files = python::files(root, lock);
+            watched.extend(
+                files
+                    .iter()
+                    .filter(|path| !known.contains(*path))
+                    .map(|path| look(path)),
+            );
+            let files = python::read(root, lock)?;
+            inputs.extend(files.inputs.iter().cloned());
+            python.push(files);
+        }
         Ok(Self {
             place,
             inputs,
             manifest,
             watched,
             presets,
+            python,
         })
     }
 
@@ -112,6 +130,11 @@ impl Project {
     /// Returns the files that the project and its standing were made from, as they were then.
     pub fn watched(&self) -> &[Watched] {
         &self.watched
+    }
+
+    /// Returns the files beside a Python lockfile of the manifest.
+    pub fn python(&self, lock: &str) -> Option<&PythonFiles> {
+        self.python.iter().find(|files| files.lock == lock)
     }
 
     /// Returns the presets that apply; none in a prepared project.
@@ -134,15 +157,43 @@ impl Project {
     }
 
     /// Records that the user allows the project as it was read, and returns it as trusted.
-    pub fn allow(self, decisions: &Decisions) -> Result<Trusted<Self>, fsx::Error> {
+    pub fn allow(
+        mut self,
+        decisions: &Decisions,
+        now: SystemTime,
+    ) -> Result<Trusted<Self>, fsx::Error> {
         decisions.allow(self.root(), &self.inputs, self.facts())?;
+        // The decision is devsh's own doing, no change to be noticed later.
+        let decided = [
+            decisions.approval_path(self.root()),
+            decisions.denial_path(self.root()),
+        ];
+        for file in self
+            .watched
+            .iter_mut()
+            .filter(|file| decided.contains(&file.path))
+        {
+            *file = Watched::look(&file.path, now);
+        }
         Ok(Decisions::trust_once(self))
     }
 
     /// Returns what the project asks for as short facts, to be compared and shown.
     pub fn facts(&self) -> BTreeMap<String, String> {
-        facts::of(&self.manifest)
+        let mut facts = facts::of(&self.manifest);
+        for (name, source) in self.python.iter().flat_map(|files| &files.foreign) {
+            facts.insert(format!("python package {name}"), source.clone());
+        }
+        facts
     }
+}
+
+/// The Python lockfiles that a manifest names, each once.
+fn python_locks(manifest: &Manifest) -> BTreeSet<&str> {
+    let shells = manifest.shells.values();
+    shells
+        .filter_map(|shell| Some(shell.python.lock.as_ref()?.value.as_str()))
+        .collect()
 }
 
 /// Returns where the lockfile of the project at `place` is kept.

@@ -220,7 +220,11 @@ fn the_command_line_is_checked() {
         .devsh(&["hook", "tcsh"])
         .code(2)
         .error(&["tcsh", "bash"]);
-    sandbox.devsh(&["run"]).code(2).error(&["CMD"]);
+    sandbox.devsh(&["run"]).code(125).error(&["CMD"]);
+    sandbox
+        .devsh(&["run", "--trsut", "--", "true"])
+        .code(125)
+        .error(&["--trust"]);
     sandbox.devsh(&["--version"]).success();
     sandbox.devsh(&["--help"]).success();
 }

@@ -1,0 +1,142 @@
+//! What a request to the builder is made of: a dev shell, its locked packages, its Python lockfile.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::{
+    builder::{self, PythonPackages, Wanted},
+    config::Config,
+    failure::Failure,
+    lock::{LockKey, Lockfile},
+    manifest::{DevShell, EnvValue, ShellName},
+    package::System,
+    project::Project,
+    wire::Writer,
+};
+
+use super::{sync::Mode, work::dev_shell};
+
+/// How something is built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) system: System,
+    pub(super) locked: bool,
+    pub(super) mode: Mode,
+}
+
+/// What a request to the builder borrows from.
+pub(super) struct Parts<'a> {
+    pub(super) shell: &'a DevShell,
+    pub(super) lockfile: Lockfile,
+    python: Option<PythonPackages>,
+    extra: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(
+        project: &'a Project,
+        shell: &ShellName,
+        lockfile: Lockfile,
+    ) -> Result<Self, Failure> {
+        let shell = dev_shell(project.preview(), shell)?;
+        let python = packages(project, shell)?;
+        Ok(Self {
+            shell,
+            lockfile,
+            python,
+            extra: extra(shell),
+        })
+    }
+
+    /// The addresses from which this dev shell's tools may be downloaded.
+    pub(super) fn artifacts(&self, system: System) -> impl Iterator<Item = &Url> {
+        let packages = self
+            .shell
+            .tools
+            .iter()
+            .filter_map(|(tool, request)| self.lockfile.locked(tool, request));
+        packages
+            .filter_map(move |package| package.artifacts.get(&system))
+            .flatten()
+            .map(|artifact| &artifact.url)
+    }
+
+    pub(super) fn request<'b>(
+        &'b self,
+        project: &'b Project,
+        shell: &'b ShellName,
+        config: &Config,
+        options: Options,
+    ) -> builder::Request<'b> {
+        let wanted = |(tool, request)| Wanted {
+            tool,
+            request,
+            locked: self
+                .lockfile
+                .packages
+                .get(&LockKey::for_request(tool, request)),
+        };
+        builder::Request {
+            root: project.root(),
+            shell,
+            system: options.system,
+            tools: self.shell.tools.iter().map(wanted).collect(),
+            python: self.python.clone(),
+            tools_from: config.tools_from,
+            locked: options.locked,
+            build_project: options.mode != Mode::Background,
+            extra: &self.extra,
+        }
+    }
+}
+
+fn packages(project: &Project, shell: &DevShell) -> Result<Option<PythonPackages>, Failure> {
+    let Some(lock) = &shell.python.lock else {
+        return Ok(None);
+    };
+    let digest = project
+        .python(&lock.value)
+        .and_then(|files| files.digest)
+        .ok_or_else(|| {
+            Failure::new(format!("there is no `{}`", lock.value))
+                .note(format!("{} takes the Python packages from it", lock.origin))
+                .hint("make it with `uv lock`")
+        })?;
+    Ok(Some(PythonPackages {
+        lock: PathBuf::from(&lock.value),
+        digest,
+        groups: shell
+            .python
+            .groups
+            .iter()
+            .map(|group| group.value.clone())
+            .collect(),
+    }))
+}
+
+/// Everything else that makes one environment differ from another, as bytes; no paths of this machine.
+fn extra(shell: &DevShell) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.list(shell.env.iter(), |writer, (name, value)| {
+        writer.bytes(name.as_str());
+        let (kind, before, after): (u64, &[String], &[String]) = match &value.value {
+            EnvValue::Set(text) => (0, std::slice::from_ref(text), &[]),
+            EnvValue::Default(text) => (1, std::slice::from_ref(text), &[]),
+            EnvValue::Required(_) => (2, &[], &[]),
+            EnvValue::Extend { prepend, append } => (3, prepend, append),
+            EnvValue::Unset => (4, &[], &[]),
+        };
+        writer.number(kind);
+        writer.list(before.iter(), Writer::bytes);
+        writer.list(after.iter(), Writer::bytes);
+    });
+    writer.list(shell.aliases.iter(), |writer, (name, value)| {
+        writer.bytes(name.as_str());
+        writer.bytes(&value.value);
+    });
+    for scripts in [&shell.enter, &shell.leave] {
+        writer.list(scripts.iter(), |writer, script| writer.bytes(&script.value));
+    }
+    writer.into_bytes()
+}
