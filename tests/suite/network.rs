@@ -136,7 +136,7 @@ fn the_rust_example_is_tested_and_linted() {
         run.extend(command);
         sandbox.devsh(&run).success();
     }
-    let run = ["run", "--", "rustc", "--version"];
+    let run = ["run", "--trust", "--", "rustc", "--version"];
     assert!(
         sandbox
             .devsh(&run)

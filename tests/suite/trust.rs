@@ -186,3 +186,43 @@ fn a_lockfile_cannot_lead_to_a_server_of_nobody() {
         .code(3)
         .error(&["127.0.0.1:9", "no source that you trust", "hint: "]);
 }
+
+#[test]
+fn what_can_bring_code_into_a_python_environment_is_approved() {
+    let lock = "version = 1\nrequires-python = \">=3.11\"\n[[package]]\nname = \"app\"\nversion = \"1\"\n\
+                source = { virtual = \".\" }\n";
+    let evil = "[[package]]\nname = \"idna\"\nversion = \"9\"\n\
+                source = { url = \"http://127.0.0.1:9/idna-9-py3-none-any.whl\" }\n";
+    let pyproject = "[project]\nname = \"app\"\nversion = \"1\"\nrequires-python = \">=3.11\"\n";
+    for (name, content, needs_approval) in [
+        ("uv.lock", format!("{lock}{evil}"), true),
+        ("uv.lock", format!("{lock}\n# a comment\n"), false),
+        ("uv.toml", "cache-dir = \".\"\n".to_owned(), true),
+        ("setup.py", "raise SystemExit\n".to_owned(), true),
+        (
+            "pyproject.toml",
+            format!("{pyproject}[build-system]\nrequires = []\n"),
+            true,
+        ),
+        (
+            "pyproject.toml",
+            format!("{pyproject}[tool.uv]\nindex-url = \"x\"\n"),
+            true,
+        ),
+        (
+            "pyproject.toml",
+            format!("{pyproject}[tool.ruff]\nline-length = 99\n"),
+            false,
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("pyproject.toml", pyproject);
+        sandbox.write("uv.lock", lock);
+        // Building fails without sources; the approval stands all the same.
+        sandbox.devsh(&["allow"]);
+        sandbox.write(name, &content);
+        let outcome = sandbox.devsh(&["run", "--", "true"]);
+        let refused = outcome.stderr.contains("has changed since you allowed it");
+        assert_eq!(refused, needs_approval, "{name} {content}: {outcome}");
+    }
+}
