@@ -81,7 +81,8 @@ pub(super) fn build(
     let profile = envs.join(name.as_str());
     let realised = realised(id, profile, served, (python, conflicts));
     // One that is as it should be may be in use: it is left alone.
-    if record::read(&realised.profile).as_ref() != Some(&realised) {
+    let there = record::read(&realised.profile);
+    if !there.is_some_and(|there| without_reasons(&there) == without_reasons(&realised)) {
         let temporary = envs.join(".building");
         store::remove_tree(&temporary)?;
         link_programs(&temporary, &programs)?;
@@ -99,6 +100,17 @@ pub(super) fn build(
         point(&envs, &host_pointer(&wanted), &name)?;
     }
     Ok(realised)
+}
+
+/// Why a host tool serves may differ from day to day; the profile does not.
+fn without_reasons(realised: &Realised) -> Realised {
+    let mut realised = realised.clone();
+    for notice in &mut realised.notices {
+        if let Notice::HostServes { reason, .. } = notice {
+            reason.clear();
+        }
+    }
+    realised
 }
 
 fn link_programs(profile: &Path, programs: &Programs) -> Result<(), Error> {

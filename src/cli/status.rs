@@ -29,6 +29,8 @@ struct Status {
     environment: Option<String>,
     ready: bool,
     tools: Vec<tools::ToolStatus>,
+    /// Why the tools cannot be told, if they cannot.
+    problem: Option<String>,
 }
 
 /// Runs `devsh status`.
@@ -63,6 +65,11 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
         &shell,
         work.context.now,
     );
+    // What is wrong with one part must not hide the others.
+    let (tools, problem) = match tools::rows(work.context, project, &shell) {
+        Ok(tools) => (tools, None),
+        Err(failure) => (Vec::new(), Some(failure.error)),
+    };
     Ok(Status {
         root: project.root().to_owned(),
         from: match project.place.kind {
@@ -86,13 +93,14 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
             .keys()
             .map(ToString::to_string)
             .collect(),
-        lockfile_fits: lock::fitting(&path, &name, project.preview())?.is_some(),
+        lockfile_fits: matches!(lock::fitting(&path, &name, project.preview()), Ok(Some(_))),
         lockfile: path.exists().then_some(path),
         environment: record
             .as_ref()
             .map(|record| record.content.environment.clone()),
         ready: record.is_some(),
-        tools: tools::rows(work.context, project, &shell)?,
+        tools,
+        problem,
     })
 }
 
@@ -134,6 +142,9 @@ fn render(work: &Work<'_>, status: &Status) -> String {
     );
     for tool in &status.tools {
         row("tool", &tool.to_string());
+    }
+    if let Some(problem) = &status.problem {
+        row("problem", problem);
     }
     text
 }

@@ -193,14 +193,34 @@ impl Pin {
         let written = if bare {
             format!("{}{version}", self.operator)
         } else {
-            version.to_owned()
+            joined(version)
         };
+        if written.contains("||") && matches!(self.role, Role::Floor) {
+            // Poetry's unions are wider than any bound that can be kept; the pins beside them still count.
+            return Ok(Found::default());
+        }
         let requirement: Requirement = written.parse().map_err(|_| {
             let invalid = Invalid::new("a version requirement", version);
             text.error(node.span.clone(), invalid)
         })?;
         Ok(text.locate(node, requirement).into())
     }
+}
+
+/// Puts the commas of PEP 440 where Poetry has blanks: `>=3.11 <3.13`.
+fn joined(version: &str) -> String {
+    let mut written = String::with_capacity(version.len());
+    for word in version.split_whitespace() {
+        if word.starts_with(['<', '>', '=', '!', '~', '^']) {
+            if !written.is_empty() && !written.ends_with(',') {
+                written.push(',');
+            }
+        } else if written.ends_with(|last: char| last.is_ascii_alphanumeric()) {
+            written.push(' ');
+        }
+        written.push_str(word);
+    }
+    written
 }
 
 /// Returns what a Python requirement (`ruff[x] >=0.12 ; marker`) says of the version of `package`.

@@ -233,6 +233,23 @@ fn python_versions_and_floors() {
             )],
             "* preset python:16",
         ),
+        (
+            &[(
+                "pyproject.toml",
+                "[tool.poetry.dependencies]\npython = '>=3.11 <3.13'\n",
+            )],
+            "* preset python:16 & >=3.11,<3.13 pyproject.toml:2",
+        ),
+        (
+            &[
+                (
+                    "pyproject.toml",
+                    "[tool.poetry.dependencies]\npython = '^3.11 || ^3.12'\n",
+                ),
+                (".python-version", "3.12\n"),
+            ],
+            "3.12 .python-version:1",
+        ),
         (&[("requirements.txt", "fastapi\n")], "* preset python:16"),
     ] {
         assert_eq!(
