@@ -233,11 +233,24 @@ fn python_versions_and_floors() {
             )],
             "* preset python:16",
         ),
+        (&[("requirements.txt", "fastapi\n")], "* preset python:16"),
+    ] {
+        assert_eq!(
+            asked(&found(files).unwrap().1, "python"),
+            expected,
+            "{files:?}"
+        );
+    }
+}
+
+#[test]
+fn poetry_s_own_bounds() {
+    for (files, expected) in [
         (
             &[(
                 "pyproject.toml",
                 "[tool.poetry.dependencies]\npython = '>=3.11 <3.13'\n",
-            )],
+            )][..],
             "* preset python:16 & >=3.11,<3.13 pyproject.toml:2",
         ),
         (
@@ -250,7 +263,6 @@ fn python_versions_and_floors() {
             ],
             "3.12 .python-version:1",
         ),
-        (&[("requirements.txt", "fastapi\n")], "* preset python:16"),
     ] {
         assert_eq!(
             asked(&found(files).unwrap().1, "python"),
