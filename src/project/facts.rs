@@ -35,10 +35,7 @@ pub fn of(manifest: &Manifest) -> BTreeMap<String, String> {
         if *name != ShellName::dev() {
             let absent = dev.keys().filter(|fact| !own.contains_key(*fact));
             let absent: Vec<String> = absent.cloned().collect();
-            facts.insert(
-                name.to_string(),
-                "a dev shell like dev, but for what follows".to_owned(),
-            );
+            facts.insert(name.to_string(), "as dev".to_owned());
             own.retain(|fact, value| dev.get(fact) != Some(value));
             own.extend(absent.into_iter().map(|fact| (fact, "none".to_owned())));
         }

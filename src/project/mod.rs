@@ -18,6 +18,8 @@ use crate::{
     manifest::{self, Manifest},
 };
 
+pub use detect::Error;
+
 use locate::{Kind, MANIFEST, Place};
 use python::PythonFiles;
 use trust::{Decisions, Input, Standing, Trusted, project_key};
@@ -39,26 +41,6 @@ pub struct Project {
     watched: Vec<Watched>,
     presets: Vec<String>,
     python: Vec<PythonFiles>,
-}
-
-/// A project that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file cannot be read.
-    #[error(transparent)]
-    File(#[from] fsx::Error),
-    /// The manifest, or a file that the presets read, is not valid.
-    #[error(transparent)]
-    Content(#[from] manifest::Error),
-}
-
-impl From<detect::Error> for Error {
-    fn from(error: detect::Error) -> Self {
-        match error {
-            detect::Error::File(error) => Self::File(error),
-            detect::Error::Content(error) => Self::Content(error),
-        }
-    }
 }
 
 impl Project {
