@@ -6,6 +6,7 @@
 //! Invariants: an artifact is verified before any parser sees a byte of it; an object is whole or absent; an
 //! object that is there is used without any network; of N processes that want one object, one makes it.
 
+mod beneath;
 mod layout;
 mod object;
 mod path;
@@ -148,7 +149,7 @@ pub enum Rule {
     #[error("occurs twice")]
     Duplicate,
     /// Paths differ in more than case.
-    #[error("differs from another member in case only")]
+    #[error("differs from another member in case or accents only")]
     CaseCollision,
     /// Members are files, directories and links.
     #[error("is of a kind that is not accepted")]
@@ -252,7 +253,7 @@ impl Store {
     ) -> Result<PathBuf, Error> {
         fs::create_dir(temporary).map_err(fsx::at("create", temporary))?;
         let place = self.root.join(path.as_str());
-        let tree = tree::Tree::new(temporary);
+        let tree = tree::Tree::new(temporary)?;
         let (hash, used) = thread::scope(|scope| {
             // Of several artifacts the next one downloads while this one is unpacked.
             let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());

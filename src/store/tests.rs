@@ -339,7 +339,7 @@ fn refuses(members: &[Member<'_>], expected: &Rule) {
 #[test]
 fn bombs_are_stopped() {
     let directory = tempfile::tempdir().unwrap();
-    let mut tree = tree::Tree::new(directory.path());
+    let mut tree = tree::Tree::new(directory.path()).unwrap();
     tree.admit(1000);
     let mut endless = io::repeat(0);
     let error = tree

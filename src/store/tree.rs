@@ -6,21 +6,23 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{Read, Write},
-    os::unix::fs::{OpenOptionsExt, symlink},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::{
     Error, Rule,
+    beneath::Beneath,
     object::{Node, tree_hash},
 };
 use crate::fsx;
 
 /// Most members of one object.
-const ENTRIES: usize = 300_000;
+pub(super) const ENTRIES: usize = 300_000;
 /// Deepest path.
 const DEPTH: usize = 64;
 
@@ -29,7 +31,7 @@ const LATEST: u64 = 1 << 32;
 
 /// A tree that grows below a private directory.
 pub(super) struct Tree {
-    root: PathBuf,
+    root: Beneath,
     nodes: BTreeMap<String, Node>,
     folded: BTreeSet<String>,
     /// Bytes that may still be written.
@@ -49,14 +51,14 @@ pub(super) struct Placed {
 
 impl Tree {
     /// Returns an empty tree, which may not grow yet, below `root`, which must exist, be empty and be private.
-    pub(super) fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
+    pub(super) fn new(root: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            root: Beneath::open(root)?,
             nodes: BTreeMap::new(),
             folded: BTreeSet::new(),
             budget: 0,
             case_sensitive_below: None,
-        }
+        })
     }
 
     /// Lets the tree grow by this many bytes more.
@@ -100,12 +102,10 @@ impl Tree {
         let path = checked(path)?;
         self.parents(path)?;
         self.claim(path)?;
-        let place = self.root.join(path);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&place)
+        let place = self.root.place(path);
+        let mut file = self
+            .root
+            .create_file(path)
             .map_err(fsx::at("write", &place))?;
         let (mut digest, mut size) = (blake3::Hasher::new(), 0);
         let mut buffer = vec![0; 1 << 16];
@@ -157,13 +157,16 @@ impl Tree {
             executable: *executable,
             ..placed
         };
-        let source = self.root.join(original);
-        let mut file = File::open(&source).map_err(fsx::at("read", &source))?;
+        let source = self.root.place(original);
+        let mut file = self
+            .root
+            .read_file(original)
+            .map_err(fsx::at("read", &source))?;
         self.file(path, placed, &mut file).map(|_| ())
     }
 
     /// Makes the links and returns the hash of the whole tree.
-    pub(super) fn finish(self) -> Result<String, Error> {
+    pub(super) fn finish(mut self) -> Result<String, Error> {
         for (path, node) in &self.nodes {
             if let Node::Link { target } = node {
                 self.check_link(path, target)?;
@@ -171,8 +174,10 @@ impl Tree {
         }
         for (path, node) in &self.nodes {
             if let Node::Link { target } = node {
-                let place = self.root.join(path);
-                symlink(target, &place).map_err(fsx::at("link", &place))?;
+                let place = self.root.place(path);
+                self.root
+                    .symlink(path, target)
+                    .map_err(fsx::at("link", &place))?;
             }
         }
         Ok(tree_hash(&self.nodes))
@@ -219,8 +224,10 @@ impl Tree {
             None => {}
         }
         self.claim(path)?;
-        let place = self.root.join(path);
-        fs::create_dir(&place).map_err(fsx::at("create", &place))?;
+        let place = self.root.place(path);
+        self.root
+            .create_dir(path)
+            .map_err(fsx::at("create", &place))?;
         self.nodes.insert(path.to_owned(), Node::Directory);
         Ok(())
     }
@@ -236,7 +243,7 @@ impl Tree {
         let apart = self
             .case_sensitive_below
             .is_some_and(|directory| path.starts_with(directory));
-        if !apart && !self.folded.insert(path.to_lowercase()) {
+        if !apart && !self.folded.insert(folded(path)) {
             return Err(refused(path, Rule::CaseCollision));
         }
         Ok(())
@@ -251,8 +258,17 @@ pub(super) fn refused(member: &str, rule: Rule) -> Error {
     }
 }
 
+/// Returns `path` as a file system sees it that tells neither case nor the forms of accents apart.
+pub(super) fn folded(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    let upper = path.nfd().flat_map(char::to_uppercase);
+    upper.flat_map(char::to_lowercase).nfc().collect()
+}
+
 /// Returns `path` if it is relative and made of plain names.
-fn checked(path: &str) -> Result<&str, Error> {
+pub(super) fn checked(path: &str) -> Result<&str, Error> {
     if path.starts_with('/') {
         return Err(refused(path, Rule::Absolute));
     }

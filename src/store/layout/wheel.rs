@@ -59,8 +59,8 @@ type Record = BTreeMap<String, (Vec<u8>, u64)>;
 
 /// Places the programs of a wheel.
 pub(super) fn unpack(package: &PackageName, file: &File, tree: &mut Tree) -> Result<(), Error> {
-    let mut zip = Zip::open(file)?;
-    let names = zip.names()?;
+    let zip = Zip::open(file)?;
+    let names = zip.names();
     let information = information(&names)?;
     check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
     let record = record(
@@ -68,7 +68,7 @@ pub(super) fn unpack(package: &PackageName, file: &File, tree: &mut Tree) -> Res
         &information,
         &names,
     )?;
-    let python_only = python_scripts(&mut zip, &names)?;
+    let python_only = python_scripts(&zip, &names)?;
     let places = places(package, &names, &python_only);
     if !places
         .values()
@@ -187,7 +187,7 @@ fn data(name: &str) -> Option<&str> {
 }
 
 /// Returns the scripts that a Python must run.
-fn python_scripts(zip: &mut Zip<'_>, names: &[String]) -> Result<BTreeSet<String>, Error> {
+fn python_scripts(zip: &Zip<'_>, names: &[String]) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
     for name in names {
         let script = data(name).and_then(|name| name.strip_prefix("scripts/"));

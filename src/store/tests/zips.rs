@@ -39,7 +39,7 @@ fn wheels_with_odd_members_are_refused() {
         matches!(
             error,
             Error::Refused {
-                rule: Rule::Absolute,
+                rule: Rule::OddPath,
                 ..
             }
         ),

@@ -1,15 +1,19 @@
 //! Readers of archive formats. They turn bytes into members; `Tree` decides what may be written.
 
+mod extension;
+mod header;
 pub(super) mod tar;
 pub(super) mod zip;
+mod zip_directory;
+mod zip_extra;
 
 use std::{
     fs::File,
     io::{self, BufReader, Read},
 };
 
-/// Memory that a decompressor may use for its window, in bytes.
-const MEMORY: u64 = 256 << 20;
+/// Memory that a decompressor may use, in bytes: a window of 128 MiB and its tables.
+const MEMORY: u64 = (128 << 20) + (8 << 20);
 /// Binary logarithm of the longest zstd window.
 const WINDOW_LOG: u32 = 27;
 
@@ -23,7 +27,9 @@ pub(super) fn decompressed(file: &File) -> io::Result<Box<dyn Read + '_>> {
     match magic.as_slice() {
         [0x1f, 0x8b, ..] => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(reader))),
         [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(MEMORY, 0)?;
+            // Reads to the end of the file, so that nothing can hide behind the first stream.
+            let flags = liblzma::stream::CONCATENATED;
+            let stream = liblzma::stream::Stream::new_stream_decoder(MEMORY, flags)?;
             Ok(Box::new(liblzma::bufread::XzDecoder::new_stream(
                 reader, stream,
             )))

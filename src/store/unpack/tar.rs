@@ -1,15 +1,23 @@
-//! Reads tar archives member by member: ustar, GNU long names and PAX, with nothing else accepted.
+//! Reads tar archives member by member: POSIX (ustar and PAX) and GNU long names, with nothing else accepted.
 //!
-//! The `tar` crate only finds headers here; it never writes a file.
+//! Invariant: what two programs could read differently is refused. That is why headers of both families are
+//! never mixed on one member, numbers are plain, and the archive ends in zeros and nothing else.
 
 use std::io::{self, Read};
 
-use tar::{Archive, EntryType, Header};
-
-use crate::store::{Error, Rule, tree::refused};
+use super::{
+    extension::Extension,
+    header::{BLOCK, Header},
+};
+use crate::store::{
+    Error, Rule,
+    tree::{ENTRIES, refused},
+};
 
 /// Longest accepted extension header, in bytes.
 const EXTENSION: u64 = 1 << 20;
+/// Most bytes that one archive may decompress to, kept or not.
+const LARGEST: u64 = 8 << 30;
 
 /// One member of an archive.
 #[derive(Debug)]
@@ -38,102 +46,68 @@ pub(in crate::store) enum Kind {
     HardLink(String),
 }
 
-/// What extension headers say of the next member.
-#[derive(Debug, Default)]
-struct Extension {
-    path: Option<String>,
-    link: Option<String>,
-    size: Option<u64>,
-}
-
 /// Gives each member of the archive and its data to `place`.
 pub(in crate::store) fn read(
     archive: &mut dyn Read,
     mut place: impl FnMut(Member, &mut dyn Read) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut archive = Archive::new(archive);
-    let mut extension = Extension::default();
-    let mut last = String::new();
-    for entry in archive.entries().map_err(damaged(""))?.raw(true) {
-        let mut entry = entry.map_err(damaged(&last))?;
-        let kind = entry.header().entry_type();
-        if is_extension(kind) {
-            if entry.size() > EXTENSION {
+    let (mut extension, mut last) = (Extension::default(), String::new());
+    let (mut total, mut count) = (0_u64, 0);
+    while let Some(header) = next(archive).map_err(damaged(&last))? {
+        count += 1;
+        // Each member may have two extension headers of its own.
+        if count > 3 * ENTRIES {
+            return Err(refused(&last, Rule::TooMany));
+        }
+        total = total.saturating_add(header.size);
+        if total > LARGEST {
+            return Err(refused(&last, Rule::TooLarge));
+        }
+        let mut data = Data::new(archive, header.size);
+        if header.is_extension() {
+            if header.size > EXTENSION {
                 return Err(refused(&last, Rule::TooLarge));
             }
-            let mut data = Vec::new();
-            entry.read_to_end(&mut data).map_err(damaged(&last))?;
-            extension.take(kind, &data).map_err(damaged(&last))?;
-            continue;
-        }
-        let told = std::mem::take(&mut extension);
-        if told.size.is_some_and(|size| size != entry.size()) {
-            return Err(refused(&last, Rule::OddType));
-        }
-        let member = member(entry.header(), told)?;
-        last.clone_from(&member.path);
-        if !member.path.is_empty() {
-            place(member, &mut entry)?;
-        }
-    }
-    drain(archive.into_inner()).map_err(damaged(&last))
-}
-
-impl Extension {
-    fn take(&mut self, kind: EntryType, data: &[u8]) -> io::Result<()> {
-        let odd = || io::Error::other("odd extension header");
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| odd());
-        match kind {
-            EntryType::GNULongName => self.path = Some(text(until_nul(data))?),
-            EntryType::GNULongLink => self.link = Some(text(until_nul(data))?),
-            // A global header may only carry comments: what it says of names would hold for every member.
-            EntryType::XGlobalHeader => {
-                for (key, _) in pax(data).ok_or_else(odd)? {
-                    if matches!(key, b"path" | b"linkpath" | b"size") {
-                        return Err(odd());
-                    }
-                }
-            }
-            _ => {
-                for (key, value) in pax(data).ok_or_else(odd)? {
-                    match key {
-                        b"path" => self.path = Some(text(value)?),
-                        b"linkpath" => self.link = Some(text(value)?),
-                        b"size" => {
-                            self.size = Some(text(value)?.parse().map_err(|_| odd())?);
-                        }
-                        _ if key.starts_with(b"GNU.sparse") => return Err(odd()),
-                        _ => {}
-                    }
-                }
+            let mut text = Vec::new();
+            data.read_to_end(&mut text).map_err(damaged(&last))?;
+            extension.take(&header, &text).map_err(damaged(&last))?;
+        } else {
+            let told = std::mem::take(&mut extension);
+            told.check(&header).map_err(damaged(&last))?;
+            let member = member(&header, told)?;
+            last.clone_from(&member.path);
+            if !member.path.is_empty() {
+                place(member, &mut data)?;
             }
         }
-        Ok(())
+        data.skip().map_err(damaged(&last))?;
     }
+    extension.check_unused().map_err(damaged(&last))?;
+    drain(archive).map_err(damaged(&last))
 }
 
-/// Returns the records of a PAX header, or nothing when it is malformed.
-fn pax(mut data: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
-    let mut records = Vec::new();
-    while !data.is_empty() {
-        let space = data.iter().position(|byte| *byte == b' ')?;
-        let length: usize = std::str::from_utf8(&data[..space]).ok()?.parse().ok()?;
-        let record = data.get(space + 1..length)?.strip_suffix(b"\n")?;
-        let equals = record.iter().position(|byte| *byte == b'=')?;
-        records.push((&record[..equals], &record[equals + 1..]));
-        data = &data[length..];
+/// Reads the next header; nothing at the mark that ends an archive.
+fn next(archive: &mut dyn Read) -> io::Result<Option<Header>> {
+    let mut block = [0; BLOCK];
+    archive.read_exact(&mut block)?;
+    if block.iter().any(|byte| *byte != 0) {
+        return Header::read(&block).map(Some);
     }
-    Some(records)
+    archive.read_exact(&mut block)?;
+    if block.iter().any(|byte| *byte != 0) {
+        return Err(io::Error::other("data after the end of the archive"));
+    }
+    Ok(None)
 }
 
 fn member(header: &Header, told: Extension) -> Result<Member, Error> {
     let text = |bytes: &[u8]| {
         String::from_utf8(bytes.to_vec())
-            .map_err(|error| refused(&error.to_string(), Rule::OddPath))
+            .map_err(|_| refused(&String::from_utf8_lossy(bytes), Rule::OddPath))
     };
     let written = match told.path {
         Some(path) => path,
-        None => text(&header.path_bytes())?,
+        None => text(&header.path)?,
     };
     let mut path = written.as_str();
     while let Some(rest) = path.strip_prefix("./") {
@@ -143,39 +117,77 @@ fn member(header: &Header, told: Extension) -> Result<Member, Error> {
     let path = if path == "." { "" } else { path }.to_owned();
     let link = || match told.link.clone() {
         Some(link) => Ok(link),
-        None => text(&header.link_name_bytes().unwrap_or_default()),
+        None => text(&header.link),
     };
-    let mode = header.mode().map_err(damaged(&path))?;
-    if mode & 0o6000 != 0 {
+    if header.mode & 0o6000 != 0 {
         return Err(refused(&path, Rule::Privileged));
     }
-    let kind = match header.entry_type() {
-        EntryType::Regular | EntryType::Continuous if written.ends_with('/') => {
-            return Err(refused(&path, Rule::OddType));
-        }
-        EntryType::Regular | EntryType::Continuous => Kind::File {
-            executable: mode & 0o100 != 0,
+    let kind = match header.kind {
+        // Older programs take this for a directory, newer ones for a file.
+        0 | b'0' | b'7' if written.ends_with('/') => return Err(refused(&path, Rule::OddType)),
+        0 | b'0' | b'7' => Kind::File {
+            executable: header.mode & 0o100 != 0,
         },
-        EntryType::Directory => Kind::Directory,
-        EntryType::Symlink => Kind::Link(link()?),
-        EntryType::Link => Kind::HardLink(link()?),
+        b'5' => Kind::Directory,
+        b'2' => Kind::Link(link()?),
+        b'1' => Kind::HardLink(link()?),
         _ => return Err(refused(&path, Rule::OddType)),
     };
-    let mtime = header.mtime().unwrap_or(1);
+    let file = matches!(kind, Kind::File { .. });
+    // Some programs skip what others take for the next header.
+    if !file && header.size != 0 {
+        return Err(refused(&path, Rule::OddType));
+    }
+    if path.is_empty() && kind != Kind::Directory {
+        return Err(refused(&written, Rule::OddPath));
+    }
+    let mtime = header.mtime;
     Ok(Member { path, kind, mtime })
 }
 
-const fn is_extension(kind: EntryType) -> bool {
-    matches!(
-        kind,
-        EntryType::GNULongName
-            | EntryType::GNULongLink
-            | EntryType::XHeader
-            | EntryType::XGlobalHeader
-    )
+/// The data of one member, padded to whole blocks.
+struct Data<'a> {
+    archive: &'a mut dyn Read,
+    left: u64,
+    padding: u64,
 }
 
-/// Reads what follows the last member: zeros only, and the checksums of the compression.
+impl<'a> Data<'a> {
+    fn new(archive: &'a mut dyn Read, size: u64) -> Self {
+        let padding = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
+        Self {
+            archive,
+            left: size,
+            padding,
+        }
+    }
+
+    /// Reads what nobody wanted.
+    fn skip(mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 1 << 15];
+        while self.read(&mut buffer)? > 0 {}
+        let padding = usize::try_from(self.padding).unwrap_or_default();
+        self.archive.read_exact(&mut buffer[..padding])
+    }
+}
+
+impl Read for Data<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 || buffer.is_empty() {
+            return Ok(0);
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let most = most.min(buffer.len());
+        let count = self.archive.read(&mut buffer[..most])?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// Reads what follows the last member: zeros only, and the checks of the compression.
 fn drain(rest: &mut dyn Read) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -187,10 +199,6 @@ fn drain(rest: &mut dyn Read) -> io::Result<()> {
             return Err(io::Error::other("data after the end of the archive"));
         }
     }
-}
-
-fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn damaged(member: &str) -> impl FnOnce(io::Error) -> Error + use<> {
