@@ -7,6 +7,7 @@
 //! object that is there is used without any network; of N processes that want one object, one makes it.
 
 mod beneath;
+mod built;
 mod layout;
 mod object;
 mod path;
@@ -22,6 +23,7 @@ use std::{
     thread,
 };
 
+pub use built::Built;
 pub use object::{ArtifactRecord, ObjectRecord};
 pub use path::StorePath;
 
@@ -42,6 +44,8 @@ pub enum Recipe {
     Rust,
     /// A wheel that carries programs.
     Wheel,
+    /// Packages of the Python index, installed for one interpreter; built, not unpacked.
+    Environment,
 }
 
 /// What an object is made from; this alone decides its store path.
@@ -221,26 +225,41 @@ impl Store {
         meter: &dyn Meter,
     ) -> Result<PathBuf, Error> {
         let path = StorePath::of(object);
-        if let Some(place) = self.contains(&path) {
+        self.once(&path, meter, |temporary| {
+            self.make(object, &path, downloads, (temporary, meter))
+        })
+    }
+
+    /// Returns the object's directory if it is there, else lets `make` publish it, in one process at a time.
+    fn once<E: From<Error>>(
+        &self,
+        path: &StorePath,
+        meter: &dyn Meter,
+        make: impl FnOnce(&Path) -> Result<PathBuf, E>,
+    ) -> Result<PathBuf, E> {
+        if let Some(place) = self.contains(path) {
             return Ok(place);
         }
         let (locks, building) = (self.root.join(".locks"), self.root.join(".building"));
-        fsx::create_private_dir(&locks)?;
-        fsx::create_private_dir(&building)?;
-        self.sweep();
-        meter.phase("waiting");
-        let _lock = fsx::lock(&locks.join(path.digest()))?;
-        if let Some(place) = self.contains(&path) {
+        let ready = || -> Result<File, Error> {
+            fsx::create_private_dir(&locks)?;
+            fsx::create_private_dir(&building)?;
+            self.sweep();
+            meter.phase("waiting");
+            Ok(fsx::lock(&locks.join(path.digest()))?)
+        };
+        let _lock = ready()?;
+        if let Some(place) = self.contains(path) {
             return Ok(place);
         }
         let temporary = building.join(path.digest());
-        remove_tree(&temporary)?;
-        let made = self.make(object, &path, downloads, (&temporary, meter));
-        if made.is_err() {
+        remove_tree(&temporary).map_err(Error::from)?;
+        let published = make(&temporary);
+        if published.is_err() {
             // The error that stopped the work is the one to tell.
             let _left = remove_tree(&temporary);
         }
-        made
+        published
     }
 
     /// Makes an object in `temporary` and publishes it.

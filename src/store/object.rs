@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Object};
+use super::{Built, Error, Object};
 use crate::fsx;
 
 /// The file with the record, inside the object.
@@ -30,6 +30,9 @@ pub struct ObjectRecord {
     pub tree: String,
     /// What it was made from.
     pub artifacts: Vec<ArtifactRecord>,
+    /// What it was built from, if it was not unpacked: one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<String>,
 }
 
 /// One artifact of an object.
@@ -60,6 +63,19 @@ impl ObjectRecord {
                     sha256: artifact.sha256.to_string(),
                 })
                 .collect(),
+            inputs: Vec::new(),
+        }
+    }
+
+    /// Returns the record of a built object with this tree.
+    pub(super) fn of_built(built: &Built<'_>, tree: String) -> Self {
+        Self {
+            name: built.name.to_string(),
+            version: built.version.to_string(),
+            recipe: built.recipe.as_str().to_owned(),
+            tree,
+            artifacts: Vec::new(),
+            inputs: built.inputs.to_vec(),
         }
     }
 

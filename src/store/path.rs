@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use super::{Object, Recipe};
+use super::{Built, Object, Recipe};
+use crate::{
+    package::{PackageName, Version},
+    wire::Writer,
+};
 
 /// Counts changes in how objects are made; a new number makes new objects beside the old ones.
 const FORMAT: u64 = 1;
@@ -17,7 +21,7 @@ impl StorePath {
     /// The digest covers the format, name, version, recipe and every artifact's part and SHA-256, so
     /// it can be told before anything is downloaded.
     pub fn of(object: &Object<'_>) -> Self {
-        let mut writer = crate::wire::Writer::default();
+        let mut writer = Writer::default();
         writer.number(FORMAT);
         writer.bytes(object.name.as_str());
         writer.bytes(object.version.as_str());
@@ -26,13 +30,23 @@ impl StorePath {
             writer.bytes(&artifact.part);
             writer.bytes(artifact.sha256.as_bytes());
         });
+        Self::new(writer, object.name, object.version)
+    }
+
+    /// Returns where a built object belongs.
+    pub fn of_built(built: &Built<'_>) -> Self {
+        let mut writer = Writer::default();
+        writer.number(FORMAT);
+        writer.bytes(built.name.as_str());
+        writer.bytes(built.version.as_str());
+        writer.bytes(built.recipe.as_str());
+        writer.bytes(built.key);
+        Self::new(writer, built.name, built.version)
+    }
+
+    fn new(writer: Writer, name: &PackageName, version: &Version) -> Self {
         let digest = blake3::hash(&writer.into_bytes()).to_hex();
-        Self(format!(
-            "{}-{}-{}",
-            &digest[..32],
-            object.name,
-            object.version
-        ))
+        Self(format!("{}-{name}-{version}", &digest[..32]))
     }
 
     /// Returns the name as text; it is one safe path component.
@@ -59,6 +73,7 @@ impl Recipe {
             Self::Python => "python",
             Self::Rust => "rust",
             Self::Wheel => "wheel",
+            Self::Environment => "environment",
         }
     }
 }

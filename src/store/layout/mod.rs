@@ -38,6 +38,8 @@ pub(super) fn build<'a>(
             Recipe::Python => python::unpack(file, &mut tree, place),
             Recipe::Rust => rust.unpack(file, &mut tree),
             Recipe::Wheel => wheel::unpack(object.name, file, &mut tree),
+            // It is built, and nobody unpacks it.
+            Recipe::Environment => Ok(()),
         }
         .map_err(|error| match error {
             Error::Refused { .. } | Error::Archive { .. } | Error::Installer { .. } => named(error),
@@ -48,7 +50,7 @@ pub(super) fn build<'a>(
     match object.recipe {
         Recipe::Python => python::complete(object.name, &mut tree)?,
         Recipe::Rust => rust.complete(&mut tree)?,
-        Recipe::Wheel => {}
+        Recipe::Wheel | Recipe::Environment => {}
     }
     Ok((tree.finish()?, used))
 }
