@@ -5,6 +5,7 @@
 //! `pin` reads the versions that other tools' files pin. Pure.
 
 mod error;
+mod json;
 mod layer;
 mod pin;
 pub mod preset;

@@ -1,17 +1,24 @@
-//! Reads the versions that files of other tools name: `.python-version`, `uv.lock`, `rust-toolchain.toml`.
+//! Reads the versions that files of other tools name: `.python-version`, `uv.lock`, `package.json`.
 //!
 //! A preset says which file and where in it; the readers here are generic, so a new language is new data.
+
+mod grammar;
+mod lines;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::{
-    Error, ErrorKind, Located, Text,
+    Error, ErrorKind, Located, Origin, Text,
+    preset::Documents,
     raw::{Node, Value},
-    validate, yaml,
+    validate,
 };
 use crate::package::{Invalid, PackageName, Requirement};
+
+pub(super) use grammar::Grammar;
+pub(super) use lines::{Word, words};
 
 /// One place where the version of a tool may be named.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,6 +27,7 @@ pub(super) struct Pin {
     /// The file, relative to the project's root.
     pub(super) file: String,
     /// How to read it.
+    #[serde(default)]
     read: Reader,
     /// The keys that lead to the value or list, joined by `.`; `*` stands for every key.
     #[serde(default)]
@@ -36,35 +44,36 @@ pub(super) struct Pin {
     /// Put before a bare version (`>=`).
     #[serde(default)]
     operator: String,
-    /// Whether lines follow rules of their own.
-    dialect: Option<Dialect>,
+    /// The rules that the version is written by.
+    #[serde(default)]
+    grammar: Grammar,
     /// What the version means.
     #[serde(default, rename = "as")]
     pub(super) role: Role,
+    /// Whether the version counts only where the bounds admit it.
+    #[serde(default)]
+    pub(super) weak: bool,
 }
 
 /// How a file is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Reader {
+    /// Not at all: that it is there is enough.
+    #[default]
+    Name,
     /// The first line with a meaning.
     Line,
-    /// A string at a key of a TOML file.
-    Toml,
-    /// A string at a key of a YAML file.
-    Yaml,
+    /// What follows a word at the beginning of a line (`toolchain go1.22.3`).
+    Directive,
+    /// A string at a key of a TOML, YAML or JSON file.
+    Key,
     /// The tool's requirement in a list of Python requirements below a key of a TOML file.
     Requirement,
+    /// The tool's line in a file of Python requirements.
+    Requirements,
     /// A rustup toolchain file.
     RustToolchain,
-}
-
-/// Rules of a line's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Dialect {
-    /// What pyenv and uv accept in `.python-version`.
-    Python,
 }
 
 /// What a version in a file means.
@@ -76,11 +85,15 @@ pub(super) enum Role {
     Version,
     /// A bound on it.
     Floor,
+    /// Only that the project uses the tool.
+    Presence,
 }
 
 /// What a file asks of a tool.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
+    /// Where it does.
+    pub(super) origin: Option<Origin>,
     /// The version, if one is named.
     pub(super) requirement: Option<Located<Requirement>>,
     /// Components asked for.
@@ -92,65 +105,85 @@ pub(super) struct Found {
 impl From<Located<Requirement>> for Found {
     fn from(requirement: Located<Requirement>) -> Self {
         Self {
+            origin: Some(requirement.origin.clone()),
             requirement: Some(requirement),
             ..Self::default()
         }
     }
 }
 
+/// The tool that a pin is read for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// Its package.
+    pub(super) package: &'a PackageName,
+    /// Names of versions (`lts/jod`), each with its version.
+    pub(super) names: &'a BTreeMap<String, String>,
+}
+
 impl Pin {
-    /// Returns what the file asks of `package`, if it says anything.
-    pub(super) fn read(&self, package: &PackageName, text: &Text) -> Result<Option<Found>, Error> {
+    /// Returns whether only the file's name counts.
+    pub(super) fn is_name(&self) -> bool {
+        self.read == Reader::Name
+    }
+
+    /// Returns what the file asks of the tool, if it says anything.
+    pub(super) fn read<'t>(
+        &self,
+        tool: Subject<'_>,
+        text: &'t Text,
+        documents: &Documents<'t>,
+    ) -> Result<Option<Found>, Error> {
         match self.read {
-            Reader::Line => self.line(text),
-            Reader::Toml => self.value(text, &text.toml()?),
-            Reader::Yaml => self.value(text, &yaml::parse(text)?),
-            Reader::Requirement => self.listed(text, &text.toml()?, package),
+            Reader::Name => Ok(Some(present(text, 0))),
+            Reader::Line => self.line(text, tool),
+            Reader::Directive => self.directive(text, tool),
+            Reader::Key => self.value(text, &*documents.parse(text)?, tool),
+            Reader::Requirement => self.listed(text, &*documents.parse(text)?, tool),
+            Reader::Requirements => self.required(text, tool),
             Reader::RustToolchain => toolchain(text).map(Some),
         }
     }
 
-    fn line(&self, text: &Text) -> Result<Option<Found>, Error> {
-        let mut start = 0;
-        for line in text.as_str().split_inclusive('\n') {
-            let content = line.split('#').next().unwrap_or_default();
-            let word = content.trim();
-            let at = start + (content.len() - content.trim_start().len());
-            start += line.len();
-            let node = Node {
-                span: at..at + word.len(),
-                value: Value::Other("a line"),
-            };
-            let version = match self.dialect {
-                _ if word.is_empty() => continue,
-                None => word,
-                Some(Dialect::Python) => match python(word) {
-                    Ok(Some(version)) => version,
-                    Ok(None) => continue,
-                    Err(kind) => return Err(text.error(node.span, kind)),
-                },
-            };
-            return self.found(text, &node, version).map(Some);
-        }
-        Ok(None)
-    }
-
-    fn value(&self, text: &Text, root: &Node<'_>) -> Result<Option<Found>, Error> {
+    fn value(
+        &self,
+        text: &Text,
+        root: &Node<'_>,
+        tool: Subject<'_>,
+    ) -> Result<Option<Found>, Error> {
         let mut nodes = root.select(&self.key);
         if !self.conditions.is_empty() {
-            let elements = nodes.iter().flat_map(|list| list.elements());
+            // Where a list may stand, one table may stand too.
+            let elements = nodes.iter().flat_map(|list| match &list.value {
+                Value::Table(_) => std::slice::from_ref(*list),
+                _ => list.elements(),
+            });
             nodes = elements
                 .filter(|element| self.selects(element))
-                .filter_map(|element| element.get(&self.value))
+                .filter_map(|element| match self.value.as_str() {
+                    "" => Some(element),
+                    key => element.get(key),
+                })
                 .collect();
+        }
+        if self.role == Role::Presence {
+            let first = nodes.first();
+            return Ok(first.map(|node| present(text, node.span.start)));
         }
         for node in nodes {
             // A table (`{ workspace = true }`) refers to a version and names none.
-            let value = node
-                .text()
-                .and_then(|value| value.strip_prefix(&self.after));
-            if let Some(value) = value.filter(|value| !matches!(*value, "" | "*")) {
-                return self.found(text, node, value).map(Some);
+            if matches!(
+                node.value,
+                Value::Table(_) | Value::List(_) | Value::Other("nothing")
+            ) {
+                continue;
+            }
+            let value = text.string(last(&self.key, &self.value), node)?.value;
+            let Some(value) = value.strip_prefix(&self.after) else {
+                continue;
+            };
+            if let Some(found) = self.found(text, node, value, tool)? {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -170,57 +203,54 @@ impl Pin {
         &self,
         text: &Text,
         root: &Node<'_>,
-        package: &PackageName,
+        tool: Subject<'_>,
     ) -> Result<Option<Found>, Error> {
         for node in root.select(&self.key) {
             let lists = node.entries().iter().map(|entry| &entry.node);
             for element in lists.chain([node]).flat_map(Node::elements) {
-                let specifier = element
-                    .text()
-                    .and_then(|line| specifier(line, package))
-                    .filter(|specifier| !specifier.is_empty());
-                if let Some(specifier) = specifier {
-                    return self.found(text, element, specifier).map(Some);
+                let line = element.text();
+                let Some(specifier) = line.and_then(|line| specifier(line, tool.package)) else {
+                    continue;
+                };
+                if self.role == Role::Presence {
+                    return Ok(Some(present(text, element.span.start)));
+                }
+                if let Some(found) = self.found(text, element, specifier, tool)? {
+                    return Ok(Some(found));
                 }
             }
         }
         Ok(None)
     }
 
-    fn found(&self, text: &Text, node: &Node<'_>, version: &str) -> Result<Found, Error> {
-        let version = version.trim();
-        let bare = version.starts_with(|first: char| first.is_ascii_digit());
-        let written = if bare {
-            format!("{}{version}", self.operator)
-        } else {
-            joined(version)
-        };
-        if written.contains("||") && matches!(self.role, Role::Floor) {
-            // Poetry's unions are wider than any bound that can be kept; the pins beside them still count.
-            return Ok(Found::default());
-        }
-        let requirement: Requirement = written.parse().map_err(|_| {
-            let invalid = Invalid::new("a version requirement", version);
-            text.error(node.span.clone(), invalid)
-        })?;
-        Ok(text.locate(node, requirement).into())
+    /// Returns what a version means, if it is one.
+    fn found(
+        &self,
+        text: &Text,
+        node: &Node<'_>,
+        version: &str,
+        tool: Subject<'_>,
+    ) -> Result<Option<Found>, Error> {
+        let wanted = self
+            .grammar
+            .requirement(version, &self.operator, tool)
+            .map_err(|kind| text.error(node.span.clone(), kind))?;
+        Ok(wanted.map(|wanted| text.locate(node, wanted).into()))
     }
 }
 
-/// Puts the commas of PEP 440 where Poetry has blanks: `>=3.11 <3.13`.
-fn joined(version: &str) -> String {
-    let mut written = String::with_capacity(version.len());
-    for word in version.split_whitespace() {
-        if word.starts_with(['<', '>', '=', '!', '~', '^']) {
-            if !written.is_empty() && !written.ends_with(',') {
-                written.push(',');
-            }
-        } else if written.ends_with(|last: char| last.is_ascii_alphanumeric()) {
-            written.push(' ');
-        }
-        written.push_str(word);
+/// What a file asks by being there, or by having something at this byte.
+fn present(text: &Text, at: usize) -> Found {
+    Found {
+        origin: Some(text.origin(at)),
+        ..Found::default()
     }
-    written
+}
+
+/// The last key of a path, for messages.
+fn last<'k>(path: &'k str, value: &'k str) -> &'k str {
+    let key = if value.is_empty() { path } else { value };
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 /// Returns what a Python requirement (`ruff[x] >=0.12 ; marker`) says of the version of `package`.
@@ -244,42 +274,6 @@ fn specifier<'l>(line: &'l str, package: &PackageName) -> Option<&'l str> {
     (!rest.starts_with('@')).then_some(rest)
 }
 
-/// Returns the version that a line of `.python-version` asks for; nothing for what is not `CPython`.
-fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
-    let named = line.strip_prefix("cpython");
-    let version = match named {
-        Some(rest) => rest.trim_start_matches(['-', '@']),
-        None => line,
-    };
-    // uv's long form goes on with the system: `cpython-3.12.4-linux-x86_64-gnu`.
-    let version = match named.and_then(|_| version.split_once('-')) {
-        Some((version, _)) => version,
-        None => version,
-    };
-    let unsupported = |variant| ErrorKind::PythonVariant {
-        found: line.to_owned(),
-        variant,
-    };
-    if !version.starts_with(|first: char| first.is_ascii_digit() || "<>=~!".contains(first)) {
-        return Ok(None);
-    }
-    let number = version.trim_end_matches(char::is_alphabetic);
-    match version.split_once('+').map(|(_, variant)| variant) {
-        Some("freethreaded") => return Err(unsupported("free-threaded")),
-        Some("debug") => return Err(unsupported("debug")),
-        Some(_) => return Ok(None),
-        None if number.parse::<Requirement>().is_ok() => match &version[number.len()..] {
-            "t" => return Err(unsupported("free-threaded")),
-            "d" => return Err(unsupported("debug")),
-            _ => {}
-        },
-        None => {}
-    }
-    // pyenv's `3.13-dev` is built from a branch, and a virtual environment may be called `3.12-web`.
-    let released = !version.contains('-') && version.parse::<Requirement>().is_ok();
-    Ok(released.then_some(version))
-}
-
 /// Reads a rustup toolchain file: a bare channel, where the older name allows it, or TOML.
 fn toolchain(text: &Text) -> Result<Found, Error> {
     let content = text.as_str().trim();
@@ -294,7 +288,7 @@ fn toolchain(text: &Text) -> Result<Found, Error> {
     let root = text.toml()?;
     let empty = |span| text.error(span, ErrorKind::EmptyToolchain);
     let table = root.get("toolchain").ok_or_else(|| empty(text.line(1)))?;
-    let mut found = Found::default();
+    let mut found = present(text, table.span.start);
     let mut said = false;
     for entry in text.table("toolchain", table)? {
         let node = &entry.node;

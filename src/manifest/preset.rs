@@ -1,9 +1,15 @@
 //! The built-in presets: what a repository without a manifest gets, by the files it has.
 //!
-//! A preset is a manifest with three tables more. `[detect] files` lists the files that mean it applies,
+//! A preset is a manifest with some tables more. `[detect] files` lists the files that mean it applies,
 //! `[[pins.TOOL]]` where files of other tools name a version of TOOL (the first that names one wins, floors
-//! all count), and `[[groups]]` where the project names its dependency groups. Its `python.lock` and
-//! `python.groups` count only where the project has them. No preset needs code of its own.
+//! all count), `[[lists]]` files that name versions of many tools, `[[groups]]` where the project names its
+//! dependency groups, `[[workspaces]]` what makes a directory the root of others, and `[[hints]]` files that
+//! devsh does not read. A tool of `[tools]` is always given, one that has only pins when a pin is there.
+//! `python.lock` and `python.groups` count only where the project has them. No preset needs code of its own.
+
+mod documents;
+mod fit;
+mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +17,29 @@ use serde::Deserialize;
 
 use super::{
     Error, ErrorKind, Layer, Text,
-    pin::{Found, Pin, Role},
+    pin::{Grammar, Pin},
     raw::Node,
     validate,
 };
-use crate::package::{PackageName, Tool};
+use crate::package::Tool;
+
+pub use documents::Documents;
+pub use fit::{Applied, Fitted, Note, fit};
 
 /// The presets, in the order in which their layers lie.
-const PRESETS: &[(&str, &str)] = &[
-    ("python", include_str!("../../shells/python.toml")),
-    ("rust", include_str!("../../shells/rust.toml")),
+const PRESETS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
+
+/// The tables that a preset has beside the manifest's.
+const TABLES: &[&str] = &[
+    "detect",
+    "grammars",
+    "groups",
+    "hints",
+    "known-as",
+    "lists",
+    "names",
+    "pins",
+    "workspaces",
 ];
 
 /// A built-in preset.
@@ -34,12 +53,28 @@ pub struct Preset {
 
 /// What a preset has beside the manifest's tables.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Data {
     detect: Detect,
     #[serde(default)]
     groups: Vec<Groups>,
     #[serde(default)]
     pins: BTreeMap<String, Vec<Pin>>,
+    /// Names that tools give to versions, by tool.
+    #[serde(default)]
+    names: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
+    lists: Vec<List>,
+    /// How the versions in lists are written, by tool.
+    #[serde(default)]
+    grammars: BTreeMap<String, Grammar>,
+    /// What lists call tools, with devsh's names.
+    #[serde(default)]
+    known_as: BTreeMap<String, String>,
+    #[serde(default)]
+    hints: Vec<Hint>,
+    #[serde(default)]
+    workspaces: Vec<Workspace>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -59,6 +94,46 @@ struct Groups {
     name: Option<String>,
 }
 
+/// A file that names versions of many tools.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    file: String,
+    read: ListReader,
+    /// The table that has the tools as keys.
+    #[serde(default)]
+    key: String,
+}
+
+/// How a list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ListReader {
+    /// Lines of a name and a version.
+    Words,
+    /// A table of a TOML file.
+    Toml,
+}
+
+/// A file that devsh does not read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hint {
+    file: String,
+    /// What to do about it.
+    says: String,
+}
+
+/// What makes a directory the root of a workspace.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Workspace {
+    file: String,
+    /// The key that the TOML or JSON file then has; without it the file's presence is enough.
+    #[serde(default)]
+    key: String,
+}
+
 /// Returns every preset, lowest first.
 pub fn all() -> Result<Vec<Preset>, Error> {
     let parse = |(name, text): &(&str, &str)| Preset::parse(name, text);
@@ -67,7 +142,7 @@ pub fn all() -> Result<Vec<Preset>, Error> {
 
 /// Returns the names of the files that make a directory a project, sorted.
 ///
-/// Reads no more of the presets than this takes: it is asked on the way to the prompt.
+/// Reads no more of the presets than this takes.
 pub fn detect_files() -> Result<BTreeSet<String>, Error> {
     let mut files = BTreeSet::new();
     for (name, text) in PRESETS {
@@ -78,6 +153,31 @@ pub fn detect_files() -> Result<BTreeSet<String>, Error> {
         files.extend(names.map(str::to_owned));
     }
     Ok(files)
+}
+
+/// Returns the names of the files that can make a directory the root of a workspace, sorted.
+pub fn workspace_files() -> Result<BTreeSet<String>, Error> {
+    let all = all()?;
+    let files = all.iter().flat_map(|preset| &preset.data.workspaces);
+    Ok(files.map(|one| one.file.clone()).collect())
+}
+
+/// Returns whether a file makes its directory the root of a workspace; one that cannot be read does not.
+pub fn is_workspace(name: &str, bytes: &[u8]) -> bool {
+    let documents = Documents::default();
+    let Ok(text) = Text::from_bytes(name, bytes) else {
+        return false;
+    };
+    let roots = all()
+        .into_iter()
+        .flatten()
+        .flat_map(|one| one.data.workspaces);
+    roots.filter(|one| one.file == name).any(|one| {
+        one.key.is_empty()
+            || documents
+                .parse(&text)
+                .is_ok_and(|root| !root.select(&one.key).is_empty())
+    })
 }
 
 impl Preset {
@@ -98,7 +198,7 @@ impl Preset {
         Ok(Self {
             name: name.to_owned(),
             pins: data.pins.iter().map(tool).collect::<Result<_, _>>()?,
-            layer: validate::layer(&text, &["detect", "groups", "pins"])?,
+            layer: validate::layer(&text, TABLES)?,
             data,
         })
     }
@@ -115,123 +215,36 @@ impl Preset {
 
     /// Returns the names of the files whose content decides what the preset gives.
     pub fn content_files(&self) -> BTreeSet<&str> {
-        let pins = self.pins.values().flatten().map(|pin| pin.file.as_str());
-        let groups = self.data.groups.iter().map(|one| one.file.as_str());
-        pins.chain(groups).collect()
-    }
-
-    /// Returns the names of the lockfiles of which the presence decides what the preset gives.
-    pub fn lock_files(&self) -> BTreeSet<&str> {
-        let sections = self.layer.shells.values().map(|section| &section.tables);
-        std::iter::once(&self.layer.top)
-            .chain(sections)
-            .filter_map(|tables| tables.python.lock.as_ref())
-            .map(|lock| lock.value.as_str())
+        let pins = self.pins.values().flatten();
+        let pins = pins.filter(|pin| !pin.is_name()).map(|pin| &pin.file);
+        let groups = self.data.groups.iter().map(|one| &one.file);
+        let lists = self.data.lists.iter().map(|one| &one.file);
+        pins.chain(groups)
+            .chain(lists)
+            .map(String::as_str)
             .collect()
     }
 
-    /// Returns the preset's layer for a project with these files, of which `present` is all there is.
-    pub fn fit(
-        &self,
-        present: &BTreeSet<String>,
-        texts: &BTreeMap<String, Text>,
-    ) -> Result<Layer, Error> {
-        let mut layer = self.layer.clone();
-        for (tool, pins) in &self.pins {
-            let asked = Asked::read(tool, pins, texts)?;
-            for tables in layer.tables_mut() {
-                if let Some(entry) = tables.tools.get_mut(tool) {
-                    if let Some(requirement) = &asked.version.requirement {
-                        entry.requirement = Some(requirement.clone());
-                    }
-                    let floors = asked.floors.iter();
-                    entry
-                        .floors
-                        .extend(floors.filter_map(|one| one.requirement.clone()));
-                    entry
-                        .components
-                        .extend(asked.version.components.iter().cloned());
-                    entry.targets.extend(asked.version.targets.iter().cloned());
-                    entry.components.sort();
-                    entry.components.dedup();
-                }
-            }
-        }
-        let mut locked = false;
-        for tables in layer.tables_mut() {
-            let lock = tables.python.lock.take();
-            tables.python.lock = lock.filter(|lock| present.contains(&lock.value));
-            locked |= tables.python.lock.is_some();
-        }
-        let groups = if locked {
-            self.groups(texts)?
-        } else {
-            BTreeSet::new()
-        };
-        for tables in layer.tables_mut() {
-            tables
-                .python
-                .groups
-                .retain(|group| groups.contains(&group.value));
-        }
-        Ok(layer)
+    /// Returns the names of the files whose presence decides what the preset gives.
+    pub fn name_files(&self) -> BTreeSet<&str> {
+        let sections = self.layer.shells.values().map(|section| &section.tables);
+        let locks = std::iter::once(&self.layer.top)
+            .chain(sections)
+            .filter_map(|tables| tables.python.lock.as_ref())
+            .map(|lock| &lock.value);
+        let pins = self.pins.values().flatten();
+        let pins = pins.filter(|pin| pin.is_name()).map(|pin| &pin.file);
+        locks.chain(pins).map(String::as_str).collect()
     }
 
-    /// Returns the dependency groups that the project names.
-    fn groups(&self, texts: &BTreeMap<String, Text>) -> Result<BTreeSet<String>, Error> {
-        let mut names = BTreeSet::new();
-        for source in &self.data.groups {
-            let Some(text) = texts.get(&source.file) else {
-                continue;
-            };
-            for node in text.toml()?.select(&source.key) {
-                match &source.name {
-                    Some(name) => {
-                        names.insert(name.clone());
-                    }
-                    None => names.extend(
-                        node.entries()
-                            .iter()
-                            .filter_map(|entry| entry.key.parse::<PackageName>().ok())
-                            .map(|name| name.to_string()),
-                    ),
-                }
-            }
-        }
-        Ok(names)
+    /// Returns whether the preset is for a language, and not only reads versions that others take.
+    pub fn is_language(&self) -> bool {
+        !self.layer.top.tools.is_empty()
     }
-}
 
-/// What the files of a project ask of one tool.
-#[derive(Default)]
-struct Asked {
-    version: Found,
-    floors: Vec<Found>,
-}
-
-impl Asked {
-    fn read(tool: &Tool, pins: &[Pin], texts: &BTreeMap<String, Text>) -> Result<Self, Error> {
-        let mut asked = Self::default();
-        let mut named = false;
-        for pin in pins {
-            let Some(text) = texts.get(&pin.file) else {
-                continue;
-            };
-            if named && pin.role == Role::Version {
-                continue;
-            }
-            let Some(found) = pin.read(&tool.package, text)? else {
-                continue;
-            };
-            match pin.role {
-                Role::Floor => asked.floors.push(found),
-                Role::Version => {
-                    asked.version = found;
-                    named = true;
-                }
-            }
-        }
-        Ok(asked)
+    /// Returns the names of the files that the preset only speaks about.
+    pub fn hint_files(&self) -> impl Iterator<Item = &str> {
+        self.data.hints.iter().map(|hint| hint.file.as_str())
     }
 }
 
@@ -245,12 +258,11 @@ mod tests {
         let presets = all().unwrap();
         assert!(presets.is_sorted_by(|lower, upper| lower.name < upper.name));
         for preset in &presets {
-            for tool in preset.pins.keys() {
-                assert!(preset.layer.top.tools.contains_key(tool), "{tool}");
-            }
             let manifest = merge(std::slice::from_ref(&preset.layer)).unwrap();
             let names: Vec<&str> = manifest.shells.keys().map(ShellName::as_str).collect();
-            assert_eq!(names, ["dev", "lint", "test"]);
+            if preset.is_language() {
+                assert_eq!(names, ["dev", "lint", "test"]);
+            }
             assert!(!preset.content_files().is_empty());
         }
         let files = detect_files().unwrap();
@@ -281,6 +293,22 @@ mod tests {
             let error = Preset::parse("x", text).unwrap_err();
             let shown = format!("{}: {error}", error.origin());
             assert!(shown.starts_with(expected), "{shown}");
+        }
+    }
+
+    #[test]
+    fn workspaces_are_told_by_their_files() {
+        for (name, text, expected) in [
+            ("Cargo.toml", "[workspace]\n", true),
+            ("Cargo.toml", "[package]\n", false),
+            ("package.json", "{\"workspaces\": [\"a\"]}", true),
+            ("package.json", "{", false),
+            ("pnpm-workspace.yaml", "", true),
+            ("pyproject.toml", "[tool.uv.workspace]\n", true),
+            ("go.work", "go 1.22\n", true),
+        ] {
+            assert_eq!(is_workspace(name, text.as_bytes()), expected, "{name}");
+            assert!(workspace_files().unwrap().contains(name));
         }
     }
 }

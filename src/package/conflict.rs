@@ -60,6 +60,8 @@ mod tests {
             (&["3.14.0rc1", ">=3.11"], true),
             (&["*"], true),
             (&["stable", ">=1.80"], true),
+            (&["^18.17 || >=20", "19"], false),
+            (&["^18.17 || >=20", "<20"], true),
         ];
         for (texts, expected) in table {
             let all: Vec<Requirement> = texts.iter().map(|text| text.parse().unwrap()).collect();

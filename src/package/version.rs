@@ -2,7 +2,7 @@
 //!
 //! A bare number is a prefix: `3.12` means the newest `3.12.x`, `4` the newest `4.x`. Operators are those
 //! of PEP 440 (`>=3.11,<3.13`, `~=3.12`, `==3.12.*`) plus `^` and `~` as in Cargo and Poetry. `*` and
-//! `latest` mean any. Rust channels (`stable`, `nightly-2026-10-01`) are requirements of their own kind.
+//! `latest` mean any, and `||` stands between alternatives. Rust channels (`stable`, `nightly-2026-10-01`) are requirements of their own kind.
 //! Pre-releases are chosen only when the requirement names one.
 
 use std::{fmt, str::FromStr};
@@ -107,7 +107,8 @@ pub struct Requirement {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Meaning {
-    Specifiers(VersionSpecifiers),
+    /// Alternatives, of which one is enough.
+    Specifiers(Vec<VersionSpecifiers>),
     Channel(String),
 }
 
@@ -116,7 +117,7 @@ impl Requirement {
     pub fn any() -> Self {
         Self {
             text: "*".to_owned(),
-            meaning: Meaning::Specifiers(VersionSpecifiers::empty()),
+            meaning: Meaning::Specifiers(vec![VersionSpecifiers::empty()]),
         }
     }
 
@@ -135,7 +136,10 @@ impl Requirement {
 
     /// Returns the one version this admits, if it pins one exactly (`3.12.4`, `==0.6.1`).
     pub fn exact(&self) -> Option<Version> {
-        let Meaning::Specifiers(specifiers) = &self.meaning else {
+        let Meaning::Specifiers(alternatives) = &self.meaning else {
+            return None;
+        };
+        let [specifiers] = alternatives.as_slice() else {
             return None;
         };
         let mut pinned = specifiers
@@ -155,7 +159,9 @@ impl Requirement {
     pub fn covers(&self, version: &Version) -> bool {
         match &self.meaning {
             Meaning::Channel(_) => true,
-            Meaning::Specifiers(specifiers) => specifiers.contains(version.pep440()),
+            Meaning::Specifiers(alternatives) => alternatives
+                .iter()
+                .any(|specifiers| specifiers.contains(version.pep440())),
         }
     }
 
@@ -163,9 +169,11 @@ impl Requirement {
     pub fn bounds(&self) -> Vec<Version> {
         match &self.meaning {
             Meaning::Channel(_) => Vec::new(),
-            Meaning::Specifiers(all) => {
-                all.iter().map(|one| one.version().clone().into()).collect()
-            }
+            Meaning::Specifiers(alternatives) => alternatives
+                .iter()
+                .flat_map(|all| all.iter())
+                .map(|one| one.version().clone().into())
+                .collect(),
         }
     }
 
@@ -173,7 +181,10 @@ impl Requirement {
     pub fn names_prerelease(&self) -> bool {
         match &self.meaning {
             Meaning::Channel(_) => true,
-            Meaning::Specifiers(all) => all.iter().any(|one| one.version().any_prerelease()),
+            Meaning::Specifiers(alternatives) => alternatives
+                .iter()
+                .flat_map(|all| all.iter())
+                .any(|one| one.version().any_prerelease()),
         }
     }
 }
@@ -190,10 +201,14 @@ impl FromStr for Requirement {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let trimmed = text.trim();
         let meaning = match trimmed {
-            "*" | "latest" => Meaning::Specifiers(VersionSpecifiers::empty()),
+            "*" | "latest" => Meaning::Specifiers(vec![VersionSpecifiers::empty()]),
             _ if is_channel(trimmed) => Meaning::Channel(trimmed.to_owned()),
             _ => Meaning::Specifiers(
-                specifiers(trimmed).ok_or_else(|| Invalid::new("a version requirement", text))?,
+                trimmed
+                    .split("||")
+                    .map(specifiers)
+                    .collect::<Option<_>>()
+                    .ok_or_else(|| Invalid::new("a version requirement", text))?,
             ),
         };
         Ok(Self {
@@ -312,6 +327,9 @@ mod tests {
             (">=1.0b1", "1.0b2", true),
             ("3.14.0rc1", "3.14.0rc1", true),
             ("3.14", "3.14.0rc1", false),
+            ("^18.17.0 || >=20.3", "18.20.1", true),
+            ("^18.17.0 || >=20.3", "19.1.0", false),
+            ("^18.17.0 || >=20.3", "22.0.0", true),
         ];
         for (requirement, version, admitted) in table {
             let parsed: Requirement = requirement.parse().unwrap();
@@ -334,6 +352,8 @@ mod tests {
             ">",
             "3.x",
             "=>3",
+            "3 ||",
+            "3 || x",
             "a/b",
             "1..2",
             "^18446744073709551615",

@@ -1,6 +1,8 @@
 //! Which presets a repository without a manifest gets, and what its own files say about versions.
 //!
-//! Reads files and runs nothing.
+//! A preset applies in the root if one of its files is there. One that does not is looked for in the
+//! directories below, so that a repository with a Python service and a web page in `web/` has both, at
+//! every depth. Reads files and runs nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +13,7 @@ use crate::{
     fsx,
     manifest::{
         self, Layer, Text,
-        preset::{self, Preset},
+        preset::{self, Applied, Note, Preset},
     },
 };
 
@@ -24,6 +26,8 @@ pub struct Detection {
     pub files: Vec<PathBuf>,
     /// The names of the presets that apply.
     pub presets: Vec<String>,
+    /// What was seen and has no effect.
+    pub notes: Vec<Note>,
 }
 
 /// A repository that cannot be understood.
@@ -41,8 +45,32 @@ pub enum Error {
 const LIMIT: u64 = 1 << 20;
 /// The longest accepted lockfile of another tool; those of great projects have several million bytes.
 const LOCK_LIMIT: u64 = 16 << 20;
+/// How many directories below the root are looked into.
+const BELOW: usize = 256;
+/// How many of them a preset may apply in.
+const PLACES: usize = 4;
+/// Directories whose content is not the project's own work, or only shown or tested by it.
+const FOREIGN: &[&str] = &[
+    "__pycache__",
+    "build",
+    "dist",
+    "env",
+    "example",
+    "examples",
+    "fixtures",
+    "node_modules",
+    "site-packages",
+    "target",
+    "templates",
+    "test",
+    "testdata",
+    "tests",
+    "third_party",
+    "vendor",
+    "venv",
+];
 
-/// Returns what the files directly in `root` mean.
+/// Returns what the files in `root` mean, and those of the directories below it.
 pub fn detect(root: &Path) -> Result<Detection, Error> {
     let mut files = Files {
         root,
@@ -50,19 +78,82 @@ pub fn detect(root: &Path) -> Result<Detection, Error> {
         seen: BTreeSet::new(),
         texts: BTreeMap::new(),
     };
-    let mut detection = Detection::default();
-    for preset in preset::all()? {
-        if !files.any(preset.detect_files()) {
-            continue;
+    let presets = preset::all()?;
+    let mut applied: Vec<Applied<'_>> = Vec::new();
+    let mut below = None;
+    for preset in &presets {
+        let mut directories = Vec::new();
+        if files.any(preset.detect_files()) {
+            directories.push(String::new());
+        } else if preset.is_language() {
+            let below = below.get_or_insert_with(|| directories_below(root));
+            let holds = |directory: &&String| {
+                let mut names = preset.detect_files();
+                names.any(|name| root.join(directory.as_str()).join(name).is_file())
+            };
+            directories.extend(below.iter().filter(holds).take(PLACES).cloned());
         }
-        files.read(&preset)?;
-        detection
-            .layers
-            .push(preset.fit(&files.present, &files.texts)?);
-        detection.presets.push(preset.name().to_owned());
+        if !directories.is_empty() {
+            applied.push(Applied {
+                preset,
+                directories,
+            });
+        }
     }
-    detection.files = files.seen.into_iter().map(|name| root.join(name)).collect();
-    Ok(detection)
+    // Without a file in the root there is no project here, only projects below.
+    if !applied.iter().any(|one| one.directories == [""]) {
+        applied.clear();
+    }
+    for one in &applied {
+        files.read(one)?;
+    }
+    if !applied.is_empty() {
+        files.notice(presets.iter().flat_map(Preset::hint_files));
+    }
+    let fitted = preset::fit(&presets, &applied, &files.present, &files.texts)?;
+    let mut files: Vec<PathBuf> = files.seen.iter().map(|name| root.join(name)).collect();
+    files.sort();
+    Ok(Detection {
+        layers: fitted.layers,
+        notes: fitted.notes,
+        presets: applied
+            .iter()
+            .map(|one| one.preset.name().to_owned())
+            .collect(),
+        files,
+    })
+}
+
+/// Returns the directories at most two levels below `root`, each with `/` at its end, in order of depth and name.
+fn directories_below(root: &Path) -> Vec<String> {
+    let mut found = children(root, "");
+    let second: Vec<String> = found
+        .iter()
+        .take(BELOW)
+        .flat_map(|directory| children(root, directory))
+        .collect();
+    found.extend(second);
+    found.truncate(BELOW);
+    found
+}
+
+fn children(root: &Path, directory: &str) -> Vec<String> {
+    // A directory that cannot be read has nothing to say.
+    let Ok(entries) = root.join(directory).read_dir() else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .take(4 * BELOW)
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.') && !FOREIGN.contains(&name.as_str()))
+        .map(|name| format!("{directory}{name}/"))
+        // A repository within the repository is somebody else's.
+        .filter(|path| !root.join(path).join(".git").exists())
+        .collect();
+    names.sort();
+    names
 }
 
 /// The files of a repository, as far as they were looked at.
@@ -86,19 +177,30 @@ impl Files<'_> {
         self.present.contains(name)
     }
 
-    fn read(&mut self, preset: &Preset) -> Result<(), Error> {
-        for name in preset.lock_files() {
-            self.exists(name);
-        }
-        for name in preset.content_files() {
-            if !self.exists(name) || self.texts.contains_key(name) {
-                continue;
+    /// Looks for files that have no effect, so that nobody needs to watch them.
+    fn notice<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let there = names.filter(|name| self.root.join(name).is_file());
+        self.present.extend(there.map(str::to_owned));
+    }
+
+    fn read(&mut self, applied: &Applied<'_>) -> Result<(), Error> {
+        for directory in &applied.directories {
+            for name in applied.preset.name_files() {
+                self.exists(&format!("{directory}{name}"));
             }
-            let lock = Path::new(name).extension().is_some_and(|end| end == "lock");
-            let limit = if lock { LOCK_LIMIT } else { LIMIT };
-            if let Some(bytes) = fsx::read_bounded(&self.root.join(name), limit)? {
-                let text = Text::from_bytes(name, &bytes)?;
-                self.texts.insert(name.to_owned(), text);
+            for name in applied.preset.content_files() {
+                let name = format!("{directory}{name}");
+                if !self.exists(&name) || self.texts.contains_key(&name) {
+                    continue;
+                }
+                let lock = Path::new(&name)
+                    .extension()
+                    .is_some_and(|end| end == "lock");
+                let limit = if lock { LOCK_LIMIT } else { LIMIT };
+                if let Some(bytes) = fsx::read_bounded(&self.root.join(&name), limit)? {
+                    let text = Text::from_bytes(&name, &bytes)?;
+                    self.texts.insert(name, text);
+                }
             }
         }
         Ok(())

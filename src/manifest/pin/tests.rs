@@ -9,38 +9,6 @@ fn toolchain_of(file: &str, text: &str) -> Result<(String, Vec<String>), String>
 }
 
 #[test]
-fn python_version_lines() {
-    for (line, expected) in [
-        ("3.12", Some("3.12")),
-        ("3.12.4", Some("3.12.4")),
-        (">=3.11,<3.13", Some(">=3.11,<3.13")),
-        ("cpython@3.12", Some("3.12")),
-        ("cpython-3.12.4", Some("3.12.4")),
-        ("cpython3.12", Some("3.12")),
-        ("cpython-3.12.4-linux-x86_64-gnu", Some("3.12.4")),
-        ("3.14.0rc1", Some("3.14.0rc1")),
-        ("pypy3.10", None),
-        ("pypy@3.10", None),
-        ("system", None),
-        ("my-project", None),
-        ("3.13-dev", None),
-        ("3.12-web", None),
-        ("3.x", None),
-    ] {
-        assert_eq!(python(line).unwrap(), expected, "{line}");
-    }
-    for line in [
-        "3.13t",
-        "3.13.1t",
-        "3.13+freethreaded",
-        "cpython-3.13t",
-        "3.13d",
-    ] {
-        assert!(python(line).is_err(), "{line}");
-    }
-}
-
-#[test]
 fn requirement_lines() {
     let ruff: PackageName = "ruff".parse().unwrap();
     for (line, expected) in [

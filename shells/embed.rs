@@ -1,0 +1,36 @@
+//! The build script: puts every preset of this folder into the program, so that a new one is only a file.
+
+use std::{
+    error::Error,
+    ffi::OsStr,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script by variables alone where to write"
+)]
+fn main() -> Result<(), Box<dyn Error>> {
+    writeln!(io::stdout(), "cargo::rerun-if-changed=shells")?;
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir("shells")? {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new("toml")) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut list = String::from("&[\n");
+    for file in files {
+        let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+        let text = fs::read_to_string(&file)?;
+        writeln!(list, "    ({name:?}, {text:?}),")?;
+    }
+    list.push_str("]\n");
+    let folder = std::env::var_os("OUT_DIR").ok_or("`OUT_DIR` is not set")?;
+    fs::write(Path::new(&folder).join("presets.rs"), list)?;
+    Ok(())
+}

