@@ -3,12 +3,15 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use crate::{
-    env::{Change, EnvPlan, VarName},
-    manifest::{DevShell, EnvValue},
+    env::{Change, EnvPlan, Piece, Template, VarName},
+    manifest::{
+        DevShell, EnvValue,
+        template::{self, Piece as Part},
+    },
     vars,
 };
 
@@ -29,12 +32,14 @@ pub struct Built<'a> {
 
 /// Returns what is loaded for `shell` of the project at `root`.
 pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
-    let mut plan: BTreeMap<VarName, Change> = built.env.iter().cloned().collect();
+    let own = built.env.iter().cloned();
+    let mut plan: BTreeMap<VarName, Change<Template>> =
+        own.map(|(name, change)| (name, change.into())).collect();
     let mut required = Vec::new();
     for (name, value) in &shell.env {
         let change = match &value.value {
-            EnvValue::Set(text) => Change::Set(text.into()),
-            EnvValue::Default(text) => Change::Default(text.into()),
+            EnvValue::Set(text) => Change::Set(filled(root, text)),
+            EnvValue::Default(text) => Change::Default(filled(root, text)),
             EnvValue::Unset => Change::Unset,
             EnvValue::Extend { prepend, append } => Change::Extend {
                 before: absolute(root, prepend),
@@ -72,22 +77,24 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
 }
 
 /// Puts the profile's programs behind the project's own entries and before the host shell's.
-fn put_on_path(plan: &mut BTreeMap<VarName, Change>, programs: PathBuf) {
+fn put_on_path(plan: &mut BTreeMap<VarName, Change<Template>>, programs: PathBuf) {
     let Ok(path) = vars::PATH.parse::<VarName>() else {
         return;
     };
     let programs = programs.into_os_string();
     match plan.get_mut(&path) {
-        Some(Change::Extend { before, .. }) => before.push(programs),
+        Some(Change::Extend { before, .. }) => before.push(programs.into()),
         // A manifest that sets `PATH` outright still gets its tools.
         Some(Change::Set(value) | Change::Default(value)) => {
-            *value = crate::env::pathlist::extend(value, &[programs], &[]);
+            let separator = if value.0.is_empty() { "" } else { ":" };
+            let front = [programs, separator.into()].map(Piece::Text);
+            value.0.splice(0..0, front);
         }
         _ => {
             plan.insert(
                 path,
                 Change::Extend {
-                    before: vec![programs],
+                    before: vec![programs.into()],
                     after: Vec::new(),
                 },
             );
@@ -95,15 +102,52 @@ fn put_on_path(plan: &mut BTreeMap<VarName, Change>, programs: PathBuf) {
     }
 }
 
-fn absolute(root: &Path, entries: &[String]) -> Vec<OsString> {
-    let join = |entry: &String| {
-        // `./scripts` is `scripts` below the root: dots in entries confuse people who read `PATH`.
-        let entry = Path::new(entry)
-            .components()
-            .filter(|part| *part != std::path::Component::CurDir);
-        root.join(entry.collect::<PathBuf>()).into_os_string()
+/// Returns a checked value with the root put in.
+fn filled(root: &Path, text: &str) -> Template {
+    let pieces = template::parse(text).unwrap_or_else(|_| vec![Part::Text(text.to_owned())]);
+    let piece = |piece| match piece {
+        Part::Text(text) => Piece::Text(text.into()),
+        Part::Root(below) => Piece::Text(below_root(root, &below)),
+        Part::Variable { name, fallback } => Piece::Variable {
+            name,
+            fallback: fallback.into(),
+        },
     };
-    entries.iter().map(join).collect()
+    Template(pieces.into_iter().map(piece).collect())
+}
+
+fn absolute(root: &Path, entries: &[String]) -> Vec<Template> {
+    let absolute = |entry: &String| {
+        let mut filled = filled(root, entry);
+        // The rest of an entry that begins with a variable is the variable's affair.
+        if let Some(Piece::Text(first)) = filled.0.first_mut()
+            && let Some(relative) = first.to_str().filter(|text| !text.starts_with('/'))
+        {
+            *first = below_root(root, relative);
+        }
+        filled
+    };
+    entries.iter().map(absolute).collect()
+}
+
+/// Joins without `.` and `..`, which confuse people who read `PATH`.
+fn below_root(root: &Path, relative: &str) -> OsString {
+    let mut path = root.to_owned();
+    for part in Path::new(relative).components() {
+        match part {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::Normal(name) => path.push(name),
+            _ => {}
+        }
+    }
+    let mut path = path.into_os_string();
+    // What follows may go on with a name.
+    if relative.ends_with('/') {
+        path.push("/");
+    }
+    path
 }
 
 #[cfg(test)]

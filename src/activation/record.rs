@@ -4,13 +4,12 @@
 //! looked at then. It holds the files it was made from, and is not used when one of them has changed.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use crate::{
-    env::{Change, EnvPlan, VarName},
+    env::{Change, EnvPlan, Piece, Template, VarName},
     fsx,
     manifest::{AliasName, ShellName},
     project::{trust::project_key, watch::Watched},
@@ -54,7 +53,7 @@ pub struct Content {
 }
 
 /// First field of a record: the version of the form, raised with every change of it.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
@@ -187,36 +186,64 @@ fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
     })
 }
 
-fn write_change(writer: &mut Writer, change: &Change) {
-    let mut value = |kind: u64, value: Option<&OsString>| {
-        writer.number(kind);
-        if let Some(value) = value {
-            writer.os(value);
-        }
-    };
+fn write_change(writer: &mut Writer, change: &Change<Template>) {
     match change {
-        Change::Unset => value(0, None),
-        Change::Set(text) => value(1, Some(text)),
-        Change::Default(text) => value(2, Some(text)),
+        Change::Unset => writer.number(0),
+        Change::Set(value) => {
+            writer.number(1);
+            write_template(writer, value);
+        }
+        Change::Default(value) => {
+            writer.number(2);
+            write_template(writer, value);
+        }
         Change::Extend { before, after } => {
-            value(3, None);
-            writer.list(before.iter(), Writer::os);
-            writer.list(after.iter(), Writer::os);
+            writer.number(3);
+            writer.list(before.iter(), write_template);
+            writer.list(after.iter(), write_template);
         }
     }
 }
 
-fn read_change(reader: &mut Reader<'_>) -> Result<Change, Damaged> {
+fn read_change(reader: &mut Reader<'_>) -> Result<Change<Template>, Damaged> {
     Ok(match reader.number()? {
         0 => Change::Unset,
-        1 => Change::Set(reader.os()?),
-        2 => Change::Default(reader.os()?),
+        1 => Change::Set(read_template(reader)?),
+        2 => Change::Default(read_template(reader)?),
         3 => Change::Extend {
-            before: reader.list(Reader::os)?,
-            after: reader.list(Reader::os)?,
+            before: reader.list(read_template)?,
+            after: reader.list(read_template)?,
         },
         _ => return Err(Damaged),
     })
+}
+
+fn write_template(writer: &mut Writer, template: &Template) {
+    writer.list(template.0.iter(), |writer, piece| match piece {
+        Piece::Text(text) => {
+            writer.number(0);
+            writer.os(text);
+        }
+        Piece::Variable { name, fallback } => {
+            writer.number(1);
+            writer.bytes(name);
+            writer.os(fallback);
+        }
+    });
+}
+
+fn read_template(reader: &mut Reader<'_>) -> Result<Template, Damaged> {
+    let pieces = reader.list(|reader| {
+        Ok(match reader.number()? {
+            0 => Piece::Text(reader.os()?),
+            1 => Piece::Variable {
+                name: reader.text()?.to_owned(),
+                fallback: reader.os()?,
+            },
+            _ => return Err(Damaged),
+        })
+    })?;
+    Ok(Template(pieces))
 }
 
 #[cfg(test)]

@@ -192,7 +192,8 @@ mod tests {
             Just(Change::Unset),
             (lists(), lists()).prop_map(|(before, after)| Change::Extend { before, after }),
         ];
-        proptest::collection::btree_map(names(), change, 0..6).prop_map(EnvPlan)
+        proptest::collection::btree_map(names(), change.prop_map(Into::into), 0..6)
+            .prop_map(EnvPlan)
     }
 
     proptest! {

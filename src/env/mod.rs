@@ -8,6 +8,7 @@
 
 pub mod codec;
 pub mod diff;
+pub mod grant;
 pub mod name;
 pub mod pathlist;
 pub mod plan;
@@ -19,7 +20,7 @@ use std::{
 
 pub use diff::EnvDiff;
 pub use name::VarName;
-pub use plan::{Change, EnvPlan};
+pub use plan::{Change, EnvPlan, Piece, Template};
 
 /// An environment: names to values, in the order of the names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::Origin;
+use super::{Composition, Origin};
 use crate::package::Invalid;
 
 /// A fault in a file, with its place.
@@ -76,6 +76,9 @@ pub enum ErrorKind {
     /// A text that its checked type refuses.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// Layers that do not go together, or values that refer to each other wrongly.
+    #[error(transparent)]
+    Composition(#[from] Composition),
     /// A short name that devsh does not know.
     #[error("`{name}` is not a known tool")]
     UnknownTool {

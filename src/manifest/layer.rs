@@ -1,17 +1,12 @@
-//! What one file says, unmerged, and how several files and tables become the dev shells of a project.
+//! What one file says, unmerged, and the laying of one table over another.
 //!
-//! Layers come lowest first. For each dev shell every layer adds its top level and then its own tables of
-//! that dev shell, so a higher layer's top level wins over a lower layer's dev shell. Tables merge key by
-//! key, lists concatenate without duplicates, the later scalar wins.
+//! Law: laying is associative, and laying a table over itself changes nothing. For that a table keeps what
+//! it takes away (`removed`, `unset`, `reset`) beside what it gives.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AliasName, DevShell, EnvValue, Error, ErrorKind, Located, Manifest, Origin, PythonRequest,
-    ShellName, Text, ToolRequest, error::nearest,
+    AliasName, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName, Text, ToolRequest,
 };
 use crate::{
     env::VarName,
@@ -23,10 +18,18 @@ use crate::{
 pub struct Layer {
     /// The file.
     pub text: Text,
+    /// The files that it stands on, lowest first, as written.
+    pub extends: Vec<Located<String>>,
     /// The tables of the top level.
     pub top: Tables,
     /// The dev shells it has tables for.
     pub shells: BTreeMap<ShellName, Section>,
+    /// The variables of the env files that it loads, by the file's path as it is in the tables.
+    pub env_files: BTreeMap<String, Vec<(VarName, Located<EnvValue>)>>,
+    /// The positions of the layers that it is said to stand on; nothing when it stands on all below it.
+    ///
+    /// Of two layers of which neither stands on the other, neither may overrule the other in silence.
+    pub below: Option<BTreeSet<usize>>,
 }
 
 /// What one file says about one dev shell.
@@ -48,13 +51,39 @@ pub struct Tables {
     /// The Python packages wanted.
     pub python: PythonRequest,
     /// Changes of variables.
-    pub env: BTreeMap<VarName, Located<EnvValue>>,
-    /// Short commands of interactive shells.
-    pub aliases: BTreeMap<AliasName, Located<String>>,
+    pub env: BTreeMap<VarName, EnvEntry>,
+    /// Files of variables, in order.
+    pub env_files: Vec<EnvFile>,
+    /// Short commands of interactive shells; nothing takes away what is below.
+    pub aliases: BTreeMap<AliasName, Located<Option<String>>>,
     /// Scripts run on enter, in order.
     pub enter: Vec<Located<String>>,
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
+    /// Variables that may turn what they hold into code.
+    pub grants: Vec<Located<VarName>>,
+    /// What is taken out of the lists below, by the list's key (`groups`).
+    pub removed: BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+/// What one table says about one variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvEntry {
+    /// The value.
+    pub value: Located<EnvValue>,
+    /// Entries taken out of the list below.
+    pub removed: BTreeSet<String>,
+    /// Whether this is an extension that forgets what is below.
+    pub reset: bool,
+}
+
+/// A file of variables that a table loads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Its path, relative to the project's root.
+    pub path: Located<String>,
+    /// Whether it may be missing.
+    pub optional: bool,
 }
 
 /// What one table says about one tool.
@@ -62,6 +91,10 @@ pub struct Tables {
 pub struct ToolEntry {
     /// Where the tool is named.
     pub origin: Origin,
+    /// Whether the tool is asked for; an entry may only take it away.
+    pub wanted: bool,
+    /// Whether what is below is forgotten.
+    pub unset: bool,
     /// The version wanted, if it is said.
     pub requirement: Option<Located<Requirement>>,
     /// Bounds from elsewhere that the choice must also meet.
@@ -70,18 +103,20 @@ pub struct ToolEntry {
     pub components: Vec<String>,
     /// Further compilation targets.
     pub targets: Vec<String>,
+    /// Components and targets taken out of the lists below, by the list's key.
+    pub removed: BTreeMap<&'static str, BTreeSet<String>>,
 }
-
-/// The longest accepted chain of `inherits`.
-const DEPTH: usize = 32;
 
 impl Layer {
     /// Returns a layer that says nothing yet.
     pub(super) fn new(text: Text) -> Self {
         Self {
             text,
+            extends: Vec::new(),
             top: Tables::default(),
             shells: BTreeMap::new(),
+            env_files: BTreeMap::new(),
+            below: None,
         }
     }
 
@@ -90,6 +125,12 @@ impl Layer {
         let sections = self.shells.values_mut();
         std::iter::once(&mut self.top).chain(sections.map(|section| &mut section.tables))
     }
+
+    /// Returns the top level and the tables of every dev shell.
+    pub fn tables(&self) -> impl Iterator<Item = &Tables> {
+        let sections = self.shells.values();
+        std::iter::once(&self.top).chain(sections.map(|section| &section.tables))
+    }
 }
 
 impl ToolEntry {
@@ -97,14 +138,25 @@ impl ToolEntry {
     pub(super) const fn new(origin: Origin) -> Self {
         Self {
             origin,
+            wanted: true,
+            unset: false,
             requirement: None,
             floors: Vec::new(),
             components: Vec::new(),
             targets: Vec::new(),
+            removed: BTreeMap::new(),
         }
     }
 
     fn lay(&mut self, upper: &Self) {
+        if upper.unset {
+            self.clone_from(upper);
+            return;
+        }
+        if !self.wanted {
+            self.origin = upper.origin.clone();
+        }
+        self.wanted |= upper.wanted;
         if upper.requirement.is_some() {
             self.requirement.clone_from(&upper.requirement);
         }
@@ -113,8 +165,20 @@ impl ToolEntry {
                 self.floors.push(floor.clone());
             }
         }
-        append(&mut self.components, &upper.components, |name| name);
-        append(&mut self.targets, &upper.targets, |name| name);
+        let removed = &upper.removed;
+        lay_list(
+            &mut self.components,
+            &upper.components,
+            removed.get("components"),
+            String::as_str,
+        );
+        lay_list(
+            &mut self.targets,
+            &upper.targets,
+            removed.get("targets"),
+            String::as_str,
+        );
+        unite(&mut self.removed, removed);
     }
 
     fn finish(mut self) -> ToolRequest {
@@ -132,8 +196,59 @@ impl ToolEntry {
     }
 }
 
+impl EnvEntry {
+    /// Returns an entry that takes nothing away.
+    pub fn new(value: Located<EnvValue>) -> Self {
+        Self {
+            value,
+            removed: BTreeSet::new(),
+            reset: false,
+        }
+    }
+
+    /// Returns what `self` makes of `lower`: entries that come later stand further out.
+    fn over(&self, lower: &Self) -> Self {
+        let EnvValue::Extend { prepend, append } = &self.value.value else {
+            return self.clone();
+        };
+        if self.reset {
+            return self.clone();
+        }
+        let EnvValue::Extend {
+            prepend: front,
+            append: end,
+        } = &lower.value.value
+        else {
+            return Self {
+                reset: true,
+                ..self.clone()
+            };
+        };
+        let kept = |list: &[String], above: &[String]| {
+            let gone = |one: &&String| self.removed.contains(*one) || above.contains(one);
+            list.iter()
+                .filter(|one| !gone(one))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let merged = EnvValue::Extend {
+            prepend: [prepend.clone(), kept(front, prepend)].concat(),
+            append: [kept(end, append), append.clone()].concat(),
+        };
+        Self {
+            value: Located {
+                value: merged,
+                origin: self.value.origin.clone(),
+            },
+            removed: self.removed.union(&lower.removed).cloned().collect(),
+            reset: lower.reset,
+        }
+    }
+}
+
 impl Tables {
-    fn lay(&mut self, upper: &Self) {
+    /// Lays `upper` over these tables.
+    pub(super) fn lay(&mut self, upper: &Self) {
         for (tool, entry) in &upper.tools {
             self.tools
                 .entry(tool.clone())
@@ -143,29 +258,39 @@ impl Tables {
         if upper.python.lock.is_some() {
             self.python.lock.clone_from(&upper.python.lock);
         }
-        append(&mut self.python.groups, &upper.python.groups, |group| {
-            &group.value
-        });
-        for (name, value) in &upper.env {
-            let merged = match self.env.get(name) {
-                Some(lower) => value.value.over(&lower.value),
-                None => value.value.clone(),
-            };
-            let origin = value.origin.clone();
-            let merged = Located {
-                value: merged,
-                origin,
-            };
-            self.env.insert(name.clone(), merged);
+        for (name, entry) in &upper.env {
+            let merged = self.env.get(name).map(|lower| entry.over(lower));
+            self.env
+                .insert(name.clone(), merged.unwrap_or_else(|| entry.clone()));
         }
         let aliases = upper.aliases.iter();
         self.aliases
             .extend(aliases.map(|(name, command)| (name.clone(), command.clone())));
-        append(&mut self.enter, &upper.enter, |script| &script.value);
-        append(&mut self.leave, &upper.leave, |script| &script.value);
+        let gone = &upper.removed;
+        lay_list(
+            &mut self.python.groups,
+            &upper.python.groups,
+            gone.get("groups"),
+            text_of,
+        );
+        lay_list(&mut self.enter, &upper.enter, gone.get("enter"), text_of);
+        lay_list(&mut self.leave, &upper.leave, gone.get("leave"), text_of);
+        lay_list(
+            &mut self.env_files,
+            &upper.env_files,
+            gone.get("load"),
+            |file| &file.path.value,
+        );
+        lay_list(
+            &mut self.grants,
+            &upper.grants,
+            gone.get("grants"),
+            |name| name.value.as_str(),
+        );
+        unite(&mut self.removed, gone);
     }
 
-    fn finish(mut self) -> DevShell {
+    pub(super) fn finish(mut self) -> DevShell {
         if let Some(lock) = &self.python.lock
             && let Some(uv) = uv()
         {
@@ -176,14 +301,28 @@ impl Tables {
         self.python
             .groups
             .sort_by(|left, right| left.value.cmp(&right.value));
-        let tools = self.tools.into_iter();
+        let tools = self.tools.into_iter().filter(|(_, entry)| entry.wanted);
+        let variables = self
+            .env
+            .into_iter()
+            .map(|(name, entry)| (name, entry.value));
+        let aliases = self.aliases.into_iter();
         DevShell {
             tools: tools.map(|(tool, entry)| (tool, entry.finish())).collect(),
             python: self.python,
-            env: self.env,
-            aliases: self.aliases,
+            env: variables
+                .filter(|(_, value)| !says_nothing(&value.value))
+                .collect(),
+            aliases: aliases
+                .filter_map(|(name, command)| {
+                    let value = command.value?;
+                    let origin = command.origin;
+                    Some((name, Located { value, origin }))
+                })
+                .collect(),
             enter: self.enter,
             leave: self.leave,
+            grants: self.grants,
         }
     }
 }
@@ -209,154 +348,42 @@ impl EnvValue {
             _ => None,
         }
     }
-
-    /// Returns the value where `self` is said above `lower`: entries that come later stand further out.
-    fn over(&self, lower: &Self) -> Self {
-        let (
-            Self::Extend { prepend, append },
-            Self::Extend {
-                prepend: front,
-                append: end,
-            },
-        ) = (self, lower)
-        else {
-            return self.clone();
-        };
-        let mut outer = prepend.clone();
-        self::append(&mut outer, front, |entry| entry);
-        let above: BTreeSet<&String> = append.iter().collect();
-        let kept = end.iter().filter(|entry| !above.contains(entry));
-        Self::Extend {
-            prepend: outer,
-            append: kept.chain(append).cloned().collect(),
-        }
-    }
 }
 
-/// Returns the dev shells that layers give together, the lowest layer first.
-pub fn merge(layers: &[Layer]) -> Result<Manifest, Error> {
-    let mut names: BTreeSet<ShellName> = BTreeSet::from([ShellName::dev()]);
-    names.extend(layers.iter().flat_map(|layer| layer.shells.keys().cloned()));
-    let merging = Merging { layers, names };
-    let mut manifest = Manifest::default();
-    for name in &merging.names {
-        let shell = merging.shell(name)?;
-        manifest.shells.insert(name.clone(), shell);
-    }
-    Ok(manifest)
+/// An extension that has lost all its entries.
+fn says_nothing(value: &EnvValue) -> bool {
+    matches!(value, EnvValue::Extend { prepend, append } if prepend.is_empty() && append.is_empty())
 }
 
-struct Merging<'a> {
-    layers: &'a [Layer],
-    names: BTreeSet<ShellName>,
-}
-
-/// The tables that make up a dev shell, in the order in which they are laid: the top level or a dev shell's.
-type Order<'a> = Vec<Option<&'a ShellName>>;
-
-impl<'a> Merging<'a> {
-    fn shell(&'a self, name: &'a ShellName) -> Result<DevShell, Error> {
-        let mut order = Vec::new();
-        self.order(name, &mut Vec::new(), &mut order)?;
-        let mut tables = Tables::default();
-        for layer in self.layers {
-            for part in &order {
-                match part {
-                    None => tables.lay(&layer.top),
-                    Some(shell) => {
-                        if let Some(section) = layer.shells.get(*shell) {
-                            tables.lay(&section.tables);
-                        }
-                    }
-                }
-            }
-        }
-        if let (None, Some(group)) = (&tables.python.lock, tables.python.groups.first()) {
-            let shell = name.to_string();
-            let kind = ErrorKind::GroupsWithoutLock { shell };
-            return Err(self.error(&group.origin, &group.value, kind));
-        }
-        Ok(tables.finish())
+/// Takes out what is removed, then adds what is not there yet.
+fn lay_list<T: Clone>(
+    list: &mut Vec<T>,
+    more: &[T],
+    removed: Option<&BTreeSet<String>>,
+    key: fn(&T) -> &str,
+) {
+    if let Some(removed) = removed {
+        list.retain(|one| !removed.contains(key(one)));
     }
-
-    /// Adds what makes up `name`: the top level, the dev shells it inherits from, whole, and its own tables.
-    fn order(
-        &'a self,
-        name: &'a ShellName,
-        path: &mut Vec<&'a ShellName>,
-        order: &mut Order<'a>,
-    ) -> Result<(), Error> {
-        path.push(name);
-        let sections = || self.layers.iter().filter_map(|one| one.shells.get(name));
-        let standalone = sections()
-            .filter_map(|one| one.standalone.as_ref())
-            .next_back();
-        if !standalone.is_some_and(|standalone| standalone.value) && !order.contains(&None) {
-            order.push(None);
-        }
-        for parent in sections().flat_map(|section| &section.inherits) {
-            self.reach(parent, path)?;
-            // What is there is there with all below it: a diamond is walked once.
-            if !order.contains(&Some(&parent.value)) {
-                self.order(&parent.value, path, order)?;
-            }
-        }
-        if !order.contains(&Some(name)) {
-            order.push(Some(name));
-        }
-        path.pop();
-        Ok(())
-    }
-
-    /// Refuses a parent that does not exist, closes a circle or lies too deep.
-    fn reach(&self, parent: &Located<ShellName>, path: &[&ShellName]) -> Result<(), Error> {
-        let name = parent.value.as_str();
-        let kind = if let Some(start) = path.iter().position(|one| **one == parent.value) {
-            let circle = path[start..].iter().map(ToString::to_string);
-            ErrorKind::InheritCycle {
-                circle: circle.chain([name.to_owned()]).collect(),
-            }
-        } else if !self.names.contains(&parent.value) {
-            let names = self.names.iter().map(|one| one.as_str().to_owned());
-            ErrorKind::UnknownShell {
-                name: name.to_owned(),
-                suggestion: nearest(name, names),
-            }
-        } else if path.len() >= DEPTH {
-            ErrorKind::InheritDepth { limit: DEPTH }
-        } else {
-            return Ok(());
-        };
-        Err(self.error(&parent.origin, name, kind))
-    }
-
-    /// Returns an error at `word` in the line of `origin`, or at the whole line.
-    fn error(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
-        let texts = self.layers.iter().map(|layer| &layer.text);
-        let Some(text) = texts.into_iter().find(|text| *text.file() == origin.file) else {
-            let text = Arc::from("");
-            return Error {
-                file: origin.file.clone(),
-                text,
-                span: 0..0,
-                kind,
-            };
-        };
-        let line = text.line(usize::try_from(origin.line).unwrap_or(usize::MAX));
-        let quoted = text.as_str()[line.clone()].find(word);
-        let span = quoted.map_or(line.clone(), |at| {
-            line.start + at..line.start + at + word.len()
-        });
-        text.error(span, kind)
-    }
-}
-
-/// Adds what is not there yet.
-fn append<T: Clone, K: Ord + ?Sized>(list: &mut Vec<T>, more: &[T], key: fn(&T) -> &K) {
-    let mut there: BTreeSet<&K> = list.iter().map(key).collect();
-    let fresh = more.iter().filter(|one| there.insert(key(one)));
-    let fresh: Vec<T> = fresh.cloned().collect();
+    let fresh = {
+        let mut there: BTreeSet<&str> = list.iter().map(key).collect();
+        let fresh = more.iter().filter(|one| there.insert(key(one)));
+        fresh.cloned().collect::<Vec<T>>()
+    };
     list.extend(fresh);
+}
+
+fn text_of(one: &Located<String>) -> &str {
+    &one.value
+}
+
+fn unite(
+    into: &mut BTreeMap<&'static str, BTreeSet<String>>,
+    more: &BTreeMap<&'static str, BTreeSet<String>>,
+) {
+    for (list, names) in more {
+        into.entry(list).or_default().extend(names.iter().cloned());
+    }
 }
 
 fn uv() -> Option<Tool> {

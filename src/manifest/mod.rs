@@ -1,29 +1,44 @@
 //! What a project asks for: dev shells of tools, variables, aliases and hooks, each with its place.
 //!
 //! `raw` mirrors the TOML and gives it no meaning; `validate` turns it into the checked types of this file,
-//! every error with its span; `layer` merges what several files say; `preset` holds the built-in presets and
-//! `pin` reads the versions that other tools' files pin. Pure.
+//! every error with its span; `layer` is what one file says and `merge` what several say together; `history`
+//! keeps what lost. `preset` holds the built-in presets and `pin` reads the versions that other tools' files
+//! pin. Pure.
 
+mod check;
 mod error;
+mod fault;
+mod history;
 mod json;
 mod layer;
+mod merge;
 mod pin;
 pub mod preset;
 mod raw;
+mod rebase;
+pub mod template;
 mod validate;
+mod variable;
 mod yaml;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 pub use error::{Error, ErrorKind};
-pub use layer::{Layer, Section, Tables, ToolEntry, merge};
+pub use fault::Composition;
+pub use history::{Said, Subject};
+pub use layer::{EnvEntry, EnvFile, Layer, Section, Tables, ToolEntry};
+pub use merge::{history, merge, merge_with};
 pub use raw::{Text, parse_table};
+pub use rebase::join as join_paths;
 pub use validate::{parse, parse_bytes};
 
 use crate::{
     env::VarName,
     package::{Invalid, Requirement, Tool, Version, compatible},
 };
+
+/// The file that makes a directory a prepared project.
+pub const MANIFEST: &str = "devshell.toml";
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +96,8 @@ pub struct DevShell {
     pub enter: Vec<Located<String>>,
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
+    /// Variables that may turn what they hold into code.
+    pub grants: Vec<Located<VarName>>,
 }
 
 /// What is asked of one tool.
@@ -154,7 +171,22 @@ pub enum EnvValue {
     Unset,
 }
 
-/// The name of a dev shell: lower-case letters, digits, `-` and `_`.
+impl fmt::Display for EnvValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(value) => formatter.write_str(value),
+            Self::Default(value) => write!(formatter, "{value} (unless set)"),
+            Self::Required(_) => formatter.write_str("must be set"),
+            Self::Extend { prepend, append } => {
+                let text = format!("{}:…:{}", prepend.join(":"), append.join(":"));
+                formatter.write_str(text.trim_matches(':'))
+            }
+            Self::Unset => formatter.write_str("removed"),
+        }
+    }
+}
+
+/// The name of a dev shell: lower-case letters, digits, `-` and `_`; several are joined by `,`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShellName(String);
 
@@ -168,18 +200,31 @@ impl ShellName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the single names, lowest first.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',')
+    }
+
+    /// Returns whether this is one name and not several.
+    pub fn is_single(&self) -> bool {
+        !self.0.contains(',')
+    }
 }
 
 impl FromStr for ShellName {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let valid = (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
-            })
-            && text.as_bytes()[0].is_ascii_alphanumeric();
-        if valid {
+        let valid = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
+                })
+                && name.as_bytes()[0].is_ascii_alphanumeric()
+        };
+        // A name becomes the name of a file.
+        if text.len() <= 128 && text.split(',').all(valid) {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(
@@ -236,3 +281,6 @@ impl fmt::Display for AliasName {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod laws_tests;

@@ -1,15 +1,25 @@
 //! The manifest's grammar: from a tree of values to a checked layer, the uppermost fault as the error.
 
+use std::{collections::BTreeSet, ops::Range};
+
 use super::{
-    AliasName, EnvValue, Error, ErrorKind, Layer, Located, PythonRequest, Section, ShellName,
-    Tables, Text, ToolEntry,
+    Composition, Error, ErrorKind, Layer, Located, Section, ShellName, Tables, Text, ToolEntry,
     error::nearest,
     raw::{Entry, Node, Value},
+    variable,
 };
 use crate::package::{Invalid, PackageName, Requirement, Source, Tool};
 
 /// The tables that the top level and every dev shell may have.
-const TABLES: &[&str] = &["tools", "python", "env", "aliases", "hooks"];
+const TABLES: &[&str] = &[
+    "tools",
+    "python",
+    "env",
+    "env-files",
+    "aliases",
+    "hooks",
+    "grants",
+];
 
 /// Returns what a manifest says, unmerged; `file` is its name in messages.
 pub fn parse(file: &str, text: &str) -> Result<Layer, Error> {
@@ -28,15 +38,20 @@ pub(super) fn layer(text: &Text, others: &[&'static str]) -> Result<Layer, Error
     let mut layer = Layer::new(text.clone());
     for entry in root.entries() {
         match &*entry.key {
+            "extends" => {
+                let list = text.strings("extends", &entry.node)?;
+                layer.extends = list.into_iter().map(|(source, _)| source).collect();
+            }
             "shells" => {
                 for entry in text.table("shells", &entry.node)? {
                     let name: ShellName = parsed(text, entry, &entry.key)?;
+                    single(text, &name, entry.key_span.clone())?;
                     layer.shells.insert(name, section(text, entry)?);
                 }
             }
             key if others.contains(&key) => {}
             _ if tables(text, entry, &mut layer.top)? => {}
-            _ => return Err(unknown(text, entry, "", TABLES, &["shells"])),
+            _ => return Err(unknown(text, entry, "", TABLES, &["shells", "extends"])),
         }
     }
     Ok(layer)
@@ -50,7 +65,9 @@ fn section(text: &Text, shell: &Entry<'_>) -> Result<Section, Error> {
             "standalone" => section.standalone = Some(text.boolean("standalone", node)?),
             "inherits" => {
                 for (name, node) in text.strings("inherits", node)? {
-                    section.inherits.push(located(text, node, &name)?);
+                    let name: Located<ShellName> = located(text, node, &name)?;
+                    single(text, &name.value, node.span.clone())?;
+                    section.inherits.push(name);
                 }
             }
             _ if tables(text, entry, &mut section.tables)? => {}
@@ -68,22 +85,12 @@ fn section(text: &Text, shell: &Entry<'_>) -> Result<Section, Error> {
 fn tables(text: &Text, entry: &Entry<'_>, into: &mut Tables) -> Result<bool, Error> {
     match &*entry.key {
         "tools" => tools(text, &entry.node, into)?,
-        "python" => python(text, &entry.node, &mut into.python)?,
-        "env" => {
-            for entry in text.table("env", &entry.node)? {
-                let name = parsed(text, entry, &entry.key)?;
-                let value = text.locate(&entry.node, variable(text, entry)?);
-                into.env.insert(name, value);
-            }
-        }
-        "aliases" => {
-            for entry in text.table("aliases", &entry.node)? {
-                let name: AliasName = parsed(text, entry, &entry.key)?;
-                let command = text.string(&entry.key, &entry.node)?;
-                into.aliases.insert(name, command);
-            }
-        }
-        "hooks" => hooks(text, &entry.node, into)?,
+        "python" => python(text, &entry.node, into)?,
+        "env" => variable::env(text, &entry.node, into)?,
+        "env-files" => variable::files(text, &entry.node, into)?,
+        "grants" => variable::grants(text, &entry.node, into)?,
+        "aliases" => variable::aliases(text, &entry.node, into)?,
+        "hooks" => variable::hooks(text, &entry.node, into)?,
         _ => return Ok(false),
     }
     Ok(true)
@@ -119,6 +126,11 @@ fn tool_entry(text: &Text, tool: &Tool, entry: &Entry<'_>) -> Result<ToolEntry, 
     };
     for field in fields {
         let (key, list): (&'static str, _) = match &*field.key {
+            "unset" => {
+                variable::unset(text, &entry.key, fields, field)?;
+                (asked.unset, asked.wanted) = (true, false);
+                continue;
+            }
             "version" => {
                 asked.requirement = Some(requirement(text, tool, "version", &field.node)?);
                 continue;
@@ -128,38 +140,87 @@ fn tool_entry(text: &Text, tool: &Tool, entry: &Entry<'_>) -> Result<ToolEntry, 
             _ => {
                 let table = format!("tools.{}", entry.key);
                 let known = &["version", "components", "targets"];
-                return Err(unknown(text, field, &table, known, &[]));
+                return Err(unknown(text, field, &table, known, &["unset"]));
             }
         };
         if tool.source != Source::Rust {
             let tool = tool.to_string();
             return Err(text.error(field.key_span.clone(), ErrorKind::OnlyRust { key, tool }));
         }
-        *list = parts(text, key, &field.node)?;
+        let (added, removed) = edited(text, key, &field.node)?;
+        let checked: Result<_, Error> = added
+            .iter()
+            .map(|(_, node)| part(text, key, node))
+            .collect();
+        *list = checked?;
+        asked.removed.insert(key, removed);
     }
     Ok(asked)
 }
 
 /// Reads names of components or targets.
 pub(super) fn parts(text: &Text, key: &str, node: &Node<'_>) -> Result<Vec<String>, Error> {
-    let mut parts = Vec::new();
-    for (name, node) in text.strings(key, node)? {
-        let name = name.value;
-        // A part becomes a piece of a file's name at the source.
-        let valid = name
+    let names = text.strings(key, node)?;
+    names
+        .iter()
+        .map(|(_, node)| part(text, key, node))
+        .collect()
+}
+
+fn part(text: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
+    let name = text.string(key, node)?.value;
+    // A part becomes a piece of a file's name at the source.
+    let valid = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && name
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-            && name
-                .bytes()
-                .next()
-                .is_some_and(|byte| byte.is_ascii_alphanumeric());
-        if !valid {
-            let invalid = Invalid::new("the name of a component or target", &name);
-            return Err(text.error(node.span.clone(), invalid));
-        }
-        parts.push(name);
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if valid {
+        return Ok(name);
     }
-    Ok(parts)
+    let invalid = Invalid::new("the name of a component or target", &name);
+    Err(text.error(node.span.clone(), invalid))
+}
+
+/// The entries that a list gains, each with its node, and those that it loses.
+type Edited<'n, 't> = (Vec<(Located<String>, &'n Node<'t>)>, BTreeSet<String>);
+
+/// Reads a list, or a table of `add` and `remove`.
+pub(super) fn edited<'n, 't>(
+    text: &Text,
+    key: &str,
+    node: &'n Node<'t>,
+) -> Result<Edited<'n, 't>, Error> {
+    let Value::Table(entries) = &node.value else {
+        return Ok((text.strings(key, node)?, BTreeSet::new()));
+    };
+    let (mut added, mut removed) = (Vec::new(), BTreeSet::new());
+    for entry in entries {
+        match &*entry.key {
+            "add" => added = text.strings("add", &entry.node)?,
+            "remove" => {
+                let list = text.strings("remove", &entry.node)?.into_iter();
+                removed = list.map(|(name, _)| name.value).collect();
+            }
+            _ => return Err(unknown(text, entry, key, &["add", "remove"], &[])),
+        }
+    }
+    if let Some((entry, node)) = added.iter().find(|(one, _)| removed.contains(&one.value)) {
+        let entry = entry.value.clone();
+        let fault = Composition::AddedAndRemoved { entry };
+        return Err(text.error(node.span.clone(), fault));
+    }
+    Ok((added, removed))
+}
+
+fn single(text: &Text, name: &ShellName, span: Range<usize>) -> Result<(), Error> {
+    if name.is_single() {
+        return Ok(());
+    }
+    let invalid = Invalid::new("the name of one dev shell", name.as_str());
+    Err(text.error(span, invalid))
 }
 
 fn requirement(
@@ -189,7 +250,7 @@ fn unknown_tool(text: &Text, entry: &Entry<'_>, invalid: Invalid) -> Error {
     text.error(entry.key_span.clone(), kind)
 }
 
-fn python(text: &Text, node: &Node<'_>, into: &mut PythonRequest) -> Result<(), Error> {
+fn python(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
     for entry in text.table("python", node)? {
         match &*entry.key {
             "lock" => {
@@ -198,13 +259,15 @@ fn python(text: &Text, node: &Node<'_>, into: &mut PythonRequest) -> Result<(), 
                     let invalid = Invalid::new("a `uv.lock` below the project's root", &lock.value);
                     return Err(text.error(entry.node.span.clone(), invalid));
                 }
-                into.lock = Some(lock);
+                into.python.lock = Some(lock);
             }
             "groups" => {
-                for (group, node) in text.strings("groups", &entry.node)? {
+                let (groups, removed) = edited(text, "groups", &entry.node)?;
+                for (group, node) in groups {
                     let name: Located<PackageName> = located(text, node, &group)?;
-                    into.groups.push(name.map(|name| name.to_string()));
+                    into.python.groups.push(name.map(|name| name.to_string()));
                 }
+                into.removed.insert("groups", removed);
             }
             _ => return Err(unknown(text, entry, "python", &["lock", "groups"], &[])),
         }
@@ -219,83 +282,8 @@ fn is_lock_path(path: &str) -> bool {
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-fn variable(text: &Text, variable: &Entry<'_>) -> Result<EnvValue, Error> {
-    let name = &variable.key;
-    let Value::Table(entries) = &variable.node.value else {
-        return Ok(EnvValue::Set(text.string(name, &variable.node)?.value));
-    };
-    let form = || ErrorKind::VariableForm {
-        name: name.to_string(),
-    };
-    let mut found: Option<EnvValue> = None;
-    for entry in entries {
-        let node = &entry.node;
-        let value = match &*entry.key {
-            "default" => EnvValue::Default(text.string("default", node)?.value),
-            "required" => EnvValue::Required(text.string("required", node)?.value),
-            "unset" if text.boolean("unset", node)?.value => EnvValue::Unset,
-            "unset" => return Err(text.error(node.span.clone(), ErrorKind::UnsetFalse)),
-            "prepend" => EnvValue::Extend {
-                prepend: paths(text, "prepend", node)?,
-                append: Vec::new(),
-            },
-            "append" => EnvValue::Extend {
-                prepend: Vec::new(),
-                append: paths(text, "append", node)?,
-            },
-            _ => {
-                let known = &["default", "required", "prepend", "append"];
-                return Err(unknown(
-                    text,
-                    entry,
-                    &format!("env.{name}"),
-                    known,
-                    &["unset"],
-                ));
-            }
-        };
-        found = Some(match found {
-            None => value,
-            Some(earlier) => earlier
-                .and(value)
-                .ok_or_else(|| text.error(entry.key_span.clone(), form()))?,
-        });
-    }
-    found.ok_or_else(|| text.error(variable.key_span.clone(), form()))
-}
-
-fn paths(text: &Text, key: &str, node: &Node<'_>) -> Result<Vec<String>, Error> {
-    let mut entries = Vec::new();
-    for (entry, node) in text.strings(key, node)? {
-        let entry = entry.value;
-        // An empty entry means the working directory, wherever that is.
-        if entry.is_empty() || entry.contains(':') {
-            return Err(text.error(node.span.clone(), ErrorKind::PathEntry { entry }));
-        }
-        entries.push(entry);
-    }
-    Ok(entries)
-}
-
-fn hooks(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
-    for entry in text.table("hooks", node)? {
-        let scripts = match &*entry.key {
-            "enter" => &mut into.enter,
-            "leave" => &mut into.leave,
-            _ => return Err(unknown(text, entry, "hooks", &["enter", "leave"], &[])),
-        };
-        if let Value::List(_) = entry.node.value {
-            let list = text.strings(&entry.key, &entry.node)?;
-            scripts.extend(list.into_iter().map(|(script, _)| script));
-        } else {
-            scripts.push(text.string(&entry.key, &entry.node)?);
-        }
-    }
-    Ok(())
-}
-
 /// Parses the key of an entry.
-fn parsed<T>(text: &Text, entry: &Entry<'_>, key: &str) -> Result<T, Error>
+pub(super) fn parsed<T>(text: &Text, entry: &Entry<'_>, key: &str) -> Result<T, Error>
 where
     T: std::str::FromStr<Err = Invalid>,
 {
@@ -304,7 +292,11 @@ where
 }
 
 /// Parses a string at its place.
-fn located<T>(text: &Text, node: &Node<'_>, found: &Located<String>) -> Result<Located<T>, Error>
+pub(super) fn located<T>(
+    text: &Text,
+    node: &Node<'_>,
+    found: &Located<String>,
+) -> Result<Located<T>, Error>
 where
     T: std::str::FromStr<Err = Invalid>,
 {
@@ -314,7 +306,7 @@ where
     }
 }
 
-fn unknown(
+pub(super) fn unknown(
     text: &Text,
     entry: &Entry<'_>,
     table: &str,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{DevShell, EnvValue, Manifest, ShellName};
+use crate::env::grant;
+use crate::manifest::{DevShell, Manifest, ShellName};
 
 /// How one fact differs between two approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,10 @@ fn facts_of(content: &DevShell) -> BTreeMap<String, String> {
     let mut add = |kind: &str, name: &str, value: String| {
         facts.insert(format!("{kind} {name}").trim_end().to_owned(), value);
     };
+    for name in &content.grants {
+        let effect = grant::effect(name.value.as_str()).unwrap_or("is set");
+        add("grant", name.value.as_str(), effect.to_owned());
+    }
     for (tool, request) in &content.tools {
         let mut value = request.requirement.value.to_string();
         for extra in request.components.iter().chain(&request.targets) {
@@ -99,7 +104,7 @@ fn facts_of(content: &DevShell) -> BTreeMap<String, String> {
         );
     }
     for (name, value) in &content.env {
-        add("variable", name.as_str(), describe(&value.value));
+        add("variable", name.as_str(), value.value.to_string());
     }
     for (name, value) in &content.aliases {
         add("alias", name.as_str(), value.value.clone());
@@ -111,20 +116,6 @@ fn facts_of(content: &DevShell) -> BTreeMap<String, String> {
         }
     }
     facts
-}
-
-fn describe(value: &EnvValue) -> String {
-    match value {
-        EnvValue::Set(value) => value.clone(),
-        EnvValue::Default(value) => format!("{value} (unless set)"),
-        EnvValue::Required(_) => "must be set".to_owned(),
-        EnvValue::Extend { prepend, append } => {
-            format!("{}:…:{}", prepend.join(":"), append.join(":"))
-                .trim_matches(':')
-                .to_owned()
-        }
-        EnvValue::Unset => "removed".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -41,10 +41,17 @@ const FREE: [&str; 8] = [
 ];
 
 /// Modules that never touch the machine.
-const PURE: [&str; 12] = [
+const PURE: [&str; 19] = [
     "src/manifest/mod.rs",
     "src/manifest/raw.rs",
     "src/manifest/validate.rs",
+    "src/manifest/layer.rs",
+    "src/manifest/merge.rs",
+    "src/manifest/history.rs",
+    "src/manifest/check.rs",
+    "src/manifest/template.rs",
+    "src/manifest/rebase.rs",
+    "src/manifest/variable.rs",
     "src/manifest/preset.rs",
     "src/package/",
     "src/lock/",

@@ -1,0 +1,103 @@
+//! What only a whole dev shell shows: references in a circle, and names that need a grant. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Composition, DevShell, EnvValue, Origin,
+    template::{self, Piece},
+};
+use crate::env::{VarName, grant};
+
+/// A fault, the place and the word there.
+pub(super) struct Fault {
+    pub(super) origin: Origin,
+    pub(super) word: String,
+    pub(super) kind: Composition,
+}
+
+/// Checks a merged dev shell.
+pub(super) fn shell(shell: &DevShell) -> Result<(), Fault> {
+    grants(shell)?;
+    let mut done = BTreeSet::new();
+    for name in shell.env.keys() {
+        circle(shell, name, &mut Vec::new(), &mut done)?;
+    }
+    Ok(())
+}
+
+fn grants(shell: &DevShell) -> Result<(), Fault> {
+    let granted: BTreeSet<&VarName> = shell.grants.iter().map(|one| &one.value).collect();
+    for (name, value) in &shell.env {
+        let sets = matches!(value.value, EnvValue::Set(_) | EnvValue::Default(_))
+            || matches!(value.value, EnvValue::Extend { .. }) && name.as_str() != "PATH";
+        // A preset is part of devsh.
+        let own = value.origin.file.starts_with("preset ");
+        if let Some(effect) = grant::effect(name.as_str())
+            && sets
+            && !own
+            && !granted.contains(name)
+        {
+            return Err(Fault {
+                origin: value.origin.clone(),
+                word: name.to_string(),
+                kind: Composition::Ungranted {
+                    name: name.to_string(),
+                    effect,
+                },
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Follows the references of `name`; one to itself is to what the host shell has.
+fn circle<'s>(
+    shell: &'s DevShell,
+    name: &'s VarName,
+    path: &mut Vec<&'s VarName>,
+    done: &mut BTreeSet<&'s VarName>,
+) -> Result<(), Fault> {
+    if done.contains(name) {
+        return Ok(());
+    }
+    path.push(name);
+    for other in references(shell, name) {
+        if other == name {
+            continue;
+        }
+        if let Some(start) = path.iter().position(|one| *one == other) {
+            let place = |name: &VarName| (name.to_string(), shell.env[name].origin.clone());
+            let around = path[start..].iter().copied().chain([other]).map(place);
+            return Err(Fault {
+                origin: shell.env[name].origin.clone(),
+                word: other.to_string(),
+                kind: Composition::VariableCycle {
+                    circle: around.collect(),
+                },
+            });
+        }
+        circle(shell, other, path, done)?;
+    }
+    path.pop();
+    done.insert(name);
+    Ok(())
+}
+
+/// The variables of the dev shell that a value refers to.
+fn references<'s>(shell: &'s DevShell, name: &VarName) -> Vec<&'s VarName> {
+    let texts: Vec<&String> = match &shell.env[name].value {
+        EnvValue::Set(text) | EnvValue::Default(text) => vec![text],
+        EnvValue::Extend { prepend, append } => prepend.iter().chain(append).collect(),
+        EnvValue::Required(_) | EnvValue::Unset => Vec::new(),
+    };
+    let mut names = Vec::new();
+    for text in texts {
+        for piece in template::parse(text).unwrap_or_default() {
+            if let Piece::Variable { name, .. } = piece {
+                let known = shell.env.keys().find(|one| one.as_str() == name);
+                names.extend(known);
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,118 @@
+//! What can be wrong where several layers meet, and in values that refer to each other.
+
+use super::Origin;
+
+/// What is wrong with the composition of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Composition {
+    /// Two layers say different things and neither stands on the other.
+    #[error("{subject} is {} at {} and {} at {}", quoted(&first.0), first.1, quoted(&second.0), second.1)]
+    Conflict {
+        /// What it is about.
+        subject: String,
+        /// One value, and where it stands.
+        first: Box<(String, Origin)>,
+        /// The other.
+        second: Box<(String, Origin)>,
+    },
+    /// A list that gains and loses the same entry at one place.
+    #[error("`{entry}` is both added and removed")]
+    AddedAndRemoved {
+        /// The entry.
+        entry: String,
+    },
+    /// `unset` beside other keys.
+    #[error("`unset` stands alone: nothing else can be said of `{name}` beside it")]
+    UnsetWithMore {
+        /// The tool or alias.
+        name: String,
+    },
+    /// A `$` that means nothing.
+    #[error("`{found}` in `{value}` is no reference to a variable")]
+    Reference {
+        /// The words at fault.
+        found: String,
+        /// The whole value.
+        value: String,
+    },
+    /// Variables that need each other.
+    #[error("variables refer to each other in a circle: {}", shown_circle(circle))]
+    VariableCycle {
+        /// Each variable along the circle with its place; the first and the last are the same.
+        circle: Vec<(String, Origin)>,
+    },
+    /// A variable that can make a program run what it holds, without a grant.
+    #[error("`{name}` {effect}, so it needs a grant")]
+    Ungranted {
+        /// The variable.
+        name: String,
+        /// What the variable can do (`is read by the dynamic loader`).
+        effect: &'static str,
+    },
+    /// A grant in a file that came from elsewhere.
+    #[error("a fetched file cannot grant anything: `{name}` is granted by the project alone")]
+    FetchedGrant {
+        /// The variable.
+        name: String,
+    },
+    /// A path that a file from elsewhere cannot mean.
+    #[error("a fetched file cannot name `{path}` of this machine")]
+    FetchedPath {
+        /// The path.
+        path: String,
+    },
+    /// An env file that must be there and is not.
+    #[error("there is no env file `{path}`")]
+    EnvFileMissing {
+        /// The file.
+        path: String,
+    },
+    /// A line of an env file that does not follow the grammar.
+    #[error("{message}")]
+    EnvFile {
+        /// What is wrong.
+        message: &'static str,
+    },
+    /// An entry of `extends` that names nothing.
+    #[error("`{entry}` is no file, directory, `https://` address or Git repository to extend")]
+    Source {
+        /// The entry.
+        entry: String,
+    },
+    /// A file to extend that does not exist.
+    #[error("there is no `{path}` to extend")]
+    Absent {
+        /// The file.
+        path: String,
+        /// The nearest directory above that has a manifest, as it would be written.
+        nearest: Option<String>,
+    },
+    /// A file that stands on itself.
+    #[error("files extend each other in a circle: {}", circle.join(" → "))]
+    Cycle {
+        /// The files along the circle; the first and the last are the same.
+        circle: Vec<String>,
+    },
+    /// More layers than any project needs.
+    #[error("{what} is more than the {limit} that devsh reads")]
+    TooMuch {
+        /// What there is too much of.
+        what: &'static str,
+        /// The greatest accepted number.
+        limit: usize,
+    },
+}
+
+fn quoted(value: &str) -> String {
+    // What is longer is recognised by its beginning.
+    let short: String = value.chars().take(60).collect();
+    let cut = if short.len() < value.len() { "…" } else { "" };
+    format!("`{short}{cut}`")
+}
+
+fn shown_circle(circle: &[(String, Origin)]) -> String {
+    let links = circle
+        .iter()
+        .map(|(name, origin)| format!("`{name}` ({origin})"));
+    links.collect::<Vec<_>>().join(" → ")
+}

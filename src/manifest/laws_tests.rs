@@ -1,0 +1,247 @@
+//! The laws of the merge, over generated stacks of layers.
+
+use std::collections::BTreeSet;
+
+use proptest::{prelude::*, sample::select};
+
+use super::*;
+
+/// The lines that a table of a generated layer may have, by table.
+const LINES: &[(&str, &[&str])] = &[
+    (
+        "tools",
+        &[
+            "ruff = '1'",
+            "ruff = '2'",
+            "ruff = { unset = true }",
+            "rust = { components = ['clippy'] }",
+            "rust = { version = '1.90', components = { add = ['rustfmt'], remove = ['clippy'] } }",
+            "rust = { unset = true }",
+            "just = '*'",
+        ],
+    ),
+    (
+        "env",
+        &[
+            "A = 'a'",
+            "A = { default = 'b' }",
+            "A = { unset = true }",
+            "A = { required = 'ask' }",
+            "B = '${A}'",
+            "PATH = { prepend = ['x', 'y'], append = ['z'] }",
+            "PATH = { prepend = ['y'], remove = ['x', 'z'] }",
+            "PATH = { append = ['x'] }",
+            "PATH = { remove = ['y'] }",
+            "LIST = { append = ['p'] }",
+            "LIST = 'q'",
+        ],
+    ),
+    (
+        "aliases",
+        &["t = 'one'", "t = 'two'", "t = { unset = true }"],
+    ),
+    (
+        "hooks",
+        &[
+            "enter = 'e1'",
+            "enter = ['e2', 'e1']",
+            "enter = { remove = ['e1'] }",
+            "leave = { add = ['l1'], remove = ['l2'] }",
+            "leave = ['l2', 'l3']",
+        ],
+    ),
+    (
+        "python",
+        &[
+            "groups = ['g1', 'g2']",
+            "groups = { remove = ['g1'] }",
+            "lock = 'uv.lock'",
+        ],
+    ),
+    ("grants", &["env = ['PATH']", "env = { remove = ['PATH'] }"]),
+];
+
+/// Tables of TOML: a header and lines of which no two say the same key.
+fn section(prefix: &'static str) -> impl Strategy<Value = Vec<(String, Vec<&'static str>)>> {
+    let table = |(name, lines): &(&'static str, &'static [&'static str])| {
+        let name = format!("{prefix}{name}");
+        proptest::collection::vec(select(*lines), 0..4).prop_map(move |mut lines| {
+            let mut keys = BTreeSet::new();
+            lines.retain(|line| keys.insert(line.split(' ').next()));
+            (name.clone(), lines)
+        })
+    };
+    LINES.iter().map(table).collect::<Vec<_>>()
+}
+
+fn print(sections: &[(String, Vec<&str>)]) -> String {
+    let print = |(name, lines): &(String, Vec<&str>)| format!("[{name}]\n{}\n", lines.join("\n"));
+    sections.iter().map(print).collect()
+}
+
+fn source() -> impl Strategy<Value = Vec<(String, Vec<&'static str>)>> {
+    (section(""), section("shells.test.")).prop_map(|(top, test)| [top, test].concat())
+}
+
+fn layer(at: usize, sections: &[(String, Vec<&str>)]) -> Layer {
+    parse(&format!("{at}.toml"), &print(sections)).unwrap()
+}
+
+fn stack() -> impl Strategy<Value = Vec<Layer>> {
+    proptest::collection::vec(source(), 1..7).prop_map(|sources| {
+        let numbered = sources.iter().enumerate();
+        numbered.map(|(at, sections)| layer(at, sections)).collect()
+    })
+}
+
+/// What dev shells a stack gives, or the message of what is wrong with it.
+fn shells(layers: &[Layer]) -> Result<Manifest, String> {
+    merge(layers).map_err(|error| error.to_string())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// Laying the upper two first and then both on the third gives the same as one after the other.
+    #[test]
+    fn laying_is_associative(layers in stack()) {
+        let tables: Vec<&Tables> = layers.iter().flat_map(Layer::tables).collect();
+        for three in tables.windows(3) {
+            let mut left = three[0].clone();
+            left.lay(three[1]);
+            left.lay(three[2]);
+            let mut upper = three[1].clone();
+            upper.lay(three[2]);
+            let mut right = three[0].clone();
+            right.lay(&upper);
+            prop_assert_eq!(left, right);
+        }
+    }
+
+    /// A table over itself, and a layer right over itself, change nothing.
+    #[test]
+    fn laying_twice_is_laying_once(layers in stack(), at in 0..7usize) {
+        for tables in layers.iter().flat_map(Layer::tables) {
+            let mut twice = Tables::default();
+            twice.lay(tables);
+            let once = twice.clone();
+            twice.lay(tables);
+            prop_assert_eq!(twice, once);
+        }
+        let at = at % layers.len();
+        // Only where its dev shell adds nothing is a layer one table.
+        let mut doubled = layers.clone();
+        doubled[at].shells.clear();
+        let once = shells(&doubled);
+        doubled.insert(at, doubled[at].clone());
+        prop_assert_eq!(shells(&doubled), once);
+    }
+
+    /// The order of keys and tables in a file is of no account.
+    #[test]
+    fn the_order_of_keys_is_of_no_account(mut sections in source(), below in stack()) {
+        let values = |manifest: Manifest| {
+            let shells = manifest.shells.into_iter();
+            shells.map(|(name, shell)| (name, history_free(&shell))).collect::<Vec<_>>()
+        };
+        let with = |sections: &[(String, Vec<&str>)]| {
+            let top = layer(9, sections);
+            shells(&[&below[..], &[top]].concat()).map(values)
+        };
+        let before = with(&sections);
+        sections.reverse();
+        for (_, lines) in &mut sections {
+            lines.reverse();
+        }
+        prop_assert_eq!(with(&sections).is_ok(), before.is_ok());
+        if let (Ok(after), Ok(before)) = (with(&sections), before) {
+            prop_assert_eq!(after, before);
+        }
+    }
+
+    /// The winner is among what was said, and it is the last scalar.
+    #[test]
+    fn history_ends_with_what_counts(layers in stack()) {
+        let test: ShellName = "test".parse().unwrap();
+        let Ok(manifest) = merge(&layers) else { return Ok(()); };
+        let Some(shell) = manifest.shells.get(&test) else { return Ok(()); };
+        let history = history(&layers, &test).unwrap();
+        for (name, value) in &shell.env {
+            let said = &history[&Subject::Variable(name.to_string())];
+            let last = said.last().unwrap();
+            prop_assert_eq!(&last.origin, &value.origin);
+            if last.scalar {
+                prop_assert_eq!(&last.value, &value.value.to_string());
+            }
+        }
+        for (tool, request) in &shell.tools {
+            let Some(said) = history.get(&Subject::Tool(tool.to_string())) else { continue };
+            if let Some(last) = said.iter().rfind(|one| one.scalar && one.value != "removed") {
+                prop_assert!(last.value == request.requirement.value.to_string() || request.requirement.value.as_str() == "*");
+            }
+        }
+    }
+
+    /// Two layers that stand beside each other conflict, whichever comes first, and one above settles it.
+    #[test]
+    fn conflicts_are_symmetric(layers in stack(), upper in source()) {
+        let Some((one, two)) = layers.first().zip(layers.get(1)) else { return Ok(()); };
+        // Without the python table, whose own fault would come first.
+        let bare = |layer: &Layer| {
+            let mut layer = layer.clone();
+            layer.below = Some(BTreeSet::new());
+            for tables in layer.tables_mut() {
+                tables.python.groups.clear();
+            }
+            layer
+        };
+        let beside = |first: &Layer, second: &Layer, above: Option<&Layer>| {
+            let stack = [first, second].map(bare).into_iter().chain(above.cloned());
+            merge(&stack.collect::<Vec<_>>()).is_err_and(|error| {
+                matches!(error.kind, ErrorKind::Composition(Composition::Conflict { .. }))
+            })
+        };
+        prop_assert_eq!(beside(one, two, None), beside(two, one, None));
+        if !beside(one, two, None) {
+            prop_assert!(!beside(one, two, Some(&layer(9, &upper))));
+        }
+        let settled = parse("9.toml", "[tools]\nruff = '3'\nrust = '1'\njust = '1'\n[env]\nA = '9'\nB = '9'\nLIST = '9'\n[aliases]\nt = '9'\n[python]\nlock = 'uv.lock'\n").unwrap();
+        prop_assert!(!beside(one, two, Some(&settled)));
+    }
+}
+
+/// A dev shell without the places, which differ when lines are moved.
+fn history_free(shell: &DevShell) -> String {
+    let tools = shell.tools.iter().map(|(tool, request)| {
+        (
+            tool.to_string(),
+            request.requirement.value.to_string(),
+            request.components.clone(),
+        )
+    });
+    let env = shell
+        .env
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.value.clone()));
+    let texts = |list: &[Located<String>]| -> Vec<String> {
+        list.iter().map(|one| one.value.clone()).collect()
+    };
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        tools.collect::<Vec<_>>(),
+        env.collect::<Vec<_>>(),
+        shell
+            .aliases
+            .iter()
+            .map(|(name, value)| (name, &value.value))
+            .collect::<Vec<_>>(),
+        texts(&shell.enter),
+        texts(&shell.leave),
+        texts(&shell.python.groups),
+        shell
+            .grants
+            .iter()
+            .map(|one| &one.value)
+            .collect::<Vec<_>>(),
+    )
+}

@@ -1,0 +1,278 @@
+//! How several files and their tables become the dev shells of a project.
+//!
+//! Layers come lowest first. For each dev shell every layer adds its top level and then its own tables of
+//! that dev shell, so a higher layer's top level wins over a lower layer's dev shell. Tables merge key by
+//! key, lists concatenate without duplicates, the later scalar wins.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    Composition, DevShell, Error, ErrorKind, Layer, Located, Manifest, Origin, ShellName, Tables,
+    check,
+    error::nearest,
+    history::{self, Said, Subject},
+    layer::{EnvEntry, EnvFile},
+};
+
+/// The longest accepted chain of `inherits`.
+const DEPTH: usize = 32;
+
+/// Returns the dev shells that layers give together, the lowest layer first.
+pub fn merge(layers: &[Layer]) -> Result<Manifest, Error> {
+    merge_with(layers, None)
+}
+
+/// Returns the dev shells that layers give together, and with them one that is several at once.
+pub fn merge_with(layers: &[Layer], several: Option<&ShellName>) -> Result<Manifest, Error> {
+    let merging = Merging::new(layers);
+    let mut manifest = Manifest::default();
+    for name in merging.names.iter().chain(several) {
+        let shell = merging.shell(name)?;
+        manifest.shells.insert(name.clone(), shell);
+    }
+    Ok(manifest)
+}
+
+/// Returns everything that was said about one dev shell, by what it was said about, lowest first.
+pub fn history(layers: &[Layer], name: &ShellName) -> Result<BTreeMap<Subject, Vec<Said>>, Error> {
+    let merging = Merging::new(layers);
+    let walk = merging.walk(name)?;
+    Ok(history::of(&walk))
+}
+
+/// One table of one layer, on the way through all that make up a dev shell.
+#[derive(Debug)]
+pub(super) struct Step<'a> {
+    /// The layer's position.
+    pub(super) layer: usize,
+    /// The dev shell it is the table of; nothing for the top level.
+    pub(super) shell: Option<&'a ShellName>,
+    /// The tables.
+    pub(super) tables: &'a Tables,
+    /// The variables of the env files that it loads, the last one of a name counting.
+    pub(super) loaded: Tables,
+}
+
+struct Merging<'a> {
+    layers: &'a [Layer],
+    names: BTreeSet<ShellName>,
+}
+
+/// The tables that make up a dev shell, in the order in which they are laid: the top level or a dev shell's.
+type Order<'a> = Vec<Option<&'a ShellName>>;
+
+impl<'a> Merging<'a> {
+    fn new(layers: &'a [Layer]) -> Self {
+        let mut names: BTreeSet<ShellName> = BTreeSet::from([ShellName::dev()]);
+        names.extend(layers.iter().flat_map(|layer| layer.shells.keys().cloned()));
+        Self { layers, names }
+    }
+
+    fn shell(&'a self, name: &'a ShellName) -> Result<DevShell, Error> {
+        let walk = self.walk(name)?;
+        let mut tables = Tables::default();
+        for step in &walk {
+            tables.lay(&step.loaded);
+            tables.lay(step.tables);
+        }
+        self.conflict(&walk)?;
+        if let (None, Some(group)) = (&tables.python.lock, tables.python.groups.first()) {
+            let shell = name.to_string();
+            let kind = ErrorKind::GroupsWithoutLock { shell };
+            return Err(self.error(&group.origin, &group.value, kind));
+        }
+        let shell = tables.finish();
+        check::shell(&shell).map_err(|fault| {
+            self.error(
+                &fault.origin,
+                &fault.word,
+                ErrorKind::Composition(fault.kind),
+            )
+        })?;
+        Ok(shell)
+    }
+
+    /// Returns the tables that make up a dev shell, lowest first.
+    fn walk(&'a self, name: &'a ShellName) -> Result<Vec<Step<'a>>, Error> {
+        let mut order = Vec::new();
+        for name in self.parts(name)? {
+            self.order(name, &mut Vec::new(), &mut order)?;
+        }
+        let mut walk = Vec::new();
+        for (layer, one) in self.layers.iter().enumerate() {
+            for part in &order {
+                let tables = match part {
+                    None => Some(&one.top),
+                    Some(shell) => one.shells.get(*shell).map(|section| &section.tables),
+                };
+                walk.extend(tables.map(|tables| Step {
+                    layer,
+                    shell: *part,
+                    tables,
+                    loaded: Tables::default(),
+                }));
+            }
+        }
+        self.load(&mut walk)?;
+        Ok(walk)
+    }
+
+    /// Returns the dev shells that a name stands for: itself, or the several that it lists.
+    fn parts(&'a self, name: &'a ShellName) -> Result<Vec<&'a ShellName>, Error> {
+        let mut parts = Vec::new();
+        for word in name.parts() {
+            let known = self.names.iter().find(|one| one.as_str() == word);
+            parts.push(known.ok_or_else(|| {
+                let names = self.names.iter().map(|one| one.as_str().to_owned());
+                let kind = ErrorKind::UnknownShell {
+                    name: word.to_owned(),
+                    suggestion: nearest(word, names),
+                };
+                Error {
+                    file: Arc::from(super::MANIFEST),
+                    text: Arc::from(""),
+                    span: 0..0,
+                    kind,
+                }
+            })?);
+        }
+        Ok(parts)
+    }
+
+    /// Puts the variables of each env file that is still on the list where it was put there.
+    fn load(&self, walk: &mut [Step<'_>]) -> Result<(), Error> {
+        let mut listed = Tables::default();
+        for step in walk.iter() {
+            listed.lay(step.tables);
+        }
+        for step in walk {
+            let own = |file: &&EnvFile| listed.env_files.contains(file);
+            for file in step.tables.env_files.iter().filter(own) {
+                let path = &file.path.value;
+                let Some(variables) = self.layers[step.layer].env_files.get(path) else {
+                    if file.optional {
+                        continue;
+                    }
+                    let kind = Composition::EnvFileMissing { path: path.clone() };
+                    return Err(self.error(&file.path.origin, path, kind.into()));
+                };
+                let variables = variables.iter();
+                step.loaded.env.extend(
+                    variables.map(|(name, value)| (name.clone(), EnvEntry::new(value.clone()))),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses two layers that say different things when neither stands on the other and nothing settles it.
+    fn conflict(&self, walk: &[Step<'_>]) -> Result<(), Error> {
+        if self.layers.iter().all(|layer| layer.below.is_none()) {
+            return Ok(());
+        }
+        let stands_on = |upper: usize, lower: usize| {
+            let below = &self.layers[upper].below;
+            lower < upper && below.as_ref().is_none_or(|below| below.contains(&lower))
+        };
+        for (subject, said) in history::of(walk) {
+            // What a layer says last is what it means.
+            let last: BTreeMap<usize, &Said> = said
+                .iter()
+                .filter(|one| one.scalar)
+                .map(|one| (one.layer, one))
+                .collect();
+            let standing: Vec<&Said> = last
+                .iter()
+                .filter(|(layer, _)| !last.keys().any(|upper| stands_on(*upper, **layer)))
+                .map(|(_, said)| *said)
+                .collect();
+            let Some((first, others)) = standing.split_first() else {
+                continue;
+            };
+            if let Some(other) = others.iter().find(|other| other.value != first.value) {
+                let kind = Composition::Conflict {
+                    subject: subject.to_string(),
+                    first: Box::new((first.value.clone(), first.origin.clone())),
+                    second: Box::new((other.value.clone(), other.origin.clone())),
+                };
+                return Err(self.error(&other.origin, subject.name(), kind.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what makes up `name`: the top level, the dev shells it inherits from, whole, and its own tables.
+    fn order(
+        &'a self,
+        name: &'a ShellName,
+        path: &mut Vec<&'a ShellName>,
+        order: &mut Order<'a>,
+    ) -> Result<(), Error> {
+        path.push(name);
+        let sections = || self.layers.iter().filter_map(|one| one.shells.get(name));
+        let standalone = sections()
+            .filter_map(|one| one.standalone.as_ref())
+            .next_back();
+        if !standalone.is_some_and(|standalone| standalone.value) && !order.contains(&None) {
+            order.push(None);
+        }
+        for parent in sections().flat_map(|section| &section.inherits) {
+            self.reach(parent, path)?;
+            // What is there is there with all below it: a diamond is walked once.
+            if !order.contains(&Some(&parent.value)) {
+                self.order(&parent.value, path, order)?;
+            }
+        }
+        if !order.contains(&Some(name)) {
+            order.push(Some(name));
+        }
+        path.pop();
+        Ok(())
+    }
+
+    /// Refuses a parent that does not exist, closes a circle or lies too deep.
+    fn reach(&self, parent: &Located<ShellName>, path: &[&ShellName]) -> Result<(), Error> {
+        let name = parent.value.as_str();
+        let kind = if let Some(start) = path.iter().position(|one| **one == parent.value) {
+            let circle = path[start..].iter().map(ToString::to_string);
+            ErrorKind::InheritCycle {
+                circle: circle.chain([name.to_owned()]).collect(),
+            }
+        } else if !self.names.contains(&parent.value) {
+            let names = self.names.iter().map(|one| one.as_str().to_owned());
+            ErrorKind::UnknownShell {
+                name: name.to_owned(),
+                suggestion: nearest(name, names),
+            }
+        } else if path.len() >= DEPTH {
+            ErrorKind::InheritDepth { limit: DEPTH }
+        } else {
+            return Ok(());
+        };
+        Err(self.error(&parent.origin, name, kind))
+    }
+
+    /// Returns an error at `word` in the line of `origin`, or at the whole line.
+    fn error(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
+        let texts = self.layers.iter().map(|layer| &layer.text);
+        let Some(text) = texts.into_iter().find(|text| *text.file() == origin.file) else {
+            // The place is in a file whose text is not shown, such as an env file.
+            return Error {
+                file: origin.file.clone(),
+                text: "\n".repeat(origin.line.saturating_sub(1) as usize).into(),
+                span: origin.line.saturating_sub(1) as usize
+                    ..origin.line.saturating_sub(1) as usize,
+                kind,
+            };
+        };
+        let line = text.line(usize::try_from(origin.line).unwrap_or(usize::MAX));
+        let quoted = text.as_str()[line.clone()].find(word);
+        let span = quoted.map_or(line.clone(), |at| {
+            line.start + at..line.start + at + word.len()
+        });
+        text.error(span, kind)
+    }
+}

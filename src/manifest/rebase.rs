@@ -1,0 +1,96 @@
+//! A layer of another directory, as the project that stands on it says it. Pure.
+
+use super::{
+    EnvValue, Layer,
+    template::{self, Piece},
+};
+
+impl Layer {
+    /// Makes every relative path, and `${root}`, mean what they mean in the project at `base`, a path from
+    /// this project's root (`..`).
+    pub fn rebase(&mut self, base: &str) {
+        let path = |path: &str| join(base, path);
+        let below = |entry: &str| match template::parse(entry).as_deref() {
+            Ok([Piece::Text(first), ..]) if !first.starts_with('/') => join(base, entry),
+            _ => template::rebase(entry, base),
+        };
+        for tables in self.tables_mut() {
+            for entry in tables.env.values_mut() {
+                entry.removed = entry.removed.iter().map(|one| below(one)).collect();
+                match &mut entry.value.value {
+                    EnvValue::Set(text) | EnvValue::Default(text) => {
+                        *text = template::rebase(text, base);
+                    }
+                    EnvValue::Extend { prepend, append } => {
+                        for one in prepend.iter_mut().chain(append) {
+                            *one = below(one);
+                        }
+                    }
+                    EnvValue::Required(_) | EnvValue::Unset => {}
+                }
+            }
+            for file in &mut tables.env_files {
+                file.path.value = path(&file.path.value);
+            }
+            if let Some(gone) = tables.removed.get_mut("load") {
+                *gone = gone.iter().map(|one| path(one)).collect();
+            }
+            if let Some(lock) = &mut tables.python.lock {
+                lock.value = path(&lock.value);
+            }
+        }
+    }
+}
+
+/// Joins two relative paths, without `.` and with `..` only in front.
+pub fn join(base: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::{ShellName, merge, parse};
+
+    use super::*;
+
+    #[test]
+    fn another_directory_s_paths_are_its_own() {
+        for (base, path, expected) in [
+            ("..", "./scripts", "../scripts"),
+            ("../..", "a/../b", "../../b"),
+            ("a/b", "../c", "a/c"),
+            ("", "x", "x"),
+            ("a", "..", ""),
+        ] {
+            assert_eq!(join(base, path), expected);
+        }
+        let text = "[env]\nPATH = { prepend = ['./bin', '/opt', '${HOME}/x', '${root}/y'] }\n\
+            A = '${root}/a $$'\nB = { default = '${A}' }\n[env-files]\nload = ['.env']\n";
+        let mut layer = parse("../devshell.toml", text).unwrap();
+        layer.rebase("..");
+        let files = layer
+            .top
+            .env_files
+            .iter()
+            .map(|file| file.path.value.as_str());
+        assert_eq!(files.collect::<Vec<_>>(), ["../.env"]);
+        layer.env_files.insert("../.env".to_owned(), Vec::new());
+        let dev = &merge(&[layer]).unwrap().shells[&ShellName::dev()];
+        let shown = |name: &str| dev.env[&name.parse().unwrap()].value.to_string();
+        assert_eq!(shown("PATH"), "../bin:/opt:${HOME}/x:${root/..}/y:…");
+        assert_eq!(
+            (shown("A"), shown("B")),
+            ("${root/..}/a $$".into(), "${A} (unless set)".into())
+        );
+    }
+}

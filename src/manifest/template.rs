@@ -1,0 +1,161 @@
+//! References in values: `${NAME}`, `${NAME:-fallback}`, `${root}`, `${root/below}`; `$$` is a dollar. Pure.
+//!
+//! A `$` before anything but a letter, `_`, `{` or `$` is itself. `$NAME` without braces is an error: in a
+//! shell it would be a reference, and here it would be none.
+
+/// A piece of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it is.
+    Text(String),
+    /// The project's root, or a path from it.
+    Root(String),
+    /// What a variable holds.
+    Variable {
+        /// The variable.
+        name: String,
+        /// What stands for it when it is not set or empty.
+        fallback: String,
+    },
+}
+
+/// Returns the pieces of a value, or the words in it that are no reference.
+pub fn parse(text: &str) -> Result<Vec<Piece>, &str> {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        plain.push_str(&rest[..at]);
+        let from = &rest[at..];
+        let after = &from[1..];
+        rest = match after.bytes().next() {
+            Some(b'$') => {
+                plain.push('$');
+                &after[1..]
+            }
+            Some(b'{') => {
+                let Some(end) = after.find('}') else {
+                    return Err(from);
+                };
+                let piece = reference(&after[1..end]).ok_or(&from[..end + 2])?;
+                if !plain.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                }
+                pieces.push(piece);
+                &after[end + 1..]
+            }
+            Some(byte) if is_first(byte) => {
+                let end = after.bytes().take_while(|byte| is_later(*byte)).count();
+                return Err(&from[..=end]);
+            }
+            _ => {
+                plain.push('$');
+                after
+            }
+        };
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain));
+    }
+    Ok(pieces)
+}
+
+/// Returns text that means exactly `text`.
+pub fn escape(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// Returns a valid value of the project at `base` as the one that stands on it says it.
+pub(super) fn rebase(text: &str, base: &str) -> String {
+    let Ok(pieces) = parse(text) else {
+        return text.to_owned();
+    };
+    let write = |piece: Piece| match piece {
+        Piece::Text(text) => escape(&text),
+        Piece::Root(below) if below.is_empty() => format!("${{root/{base}}}"),
+        Piece::Root(below) => format!("${{root/{base}/{below}}}"),
+        Piece::Variable { name, fallback } if fallback.is_empty() => format!("${{{name}}}"),
+        Piece::Variable { name, fallback } => format!("${{{name}:-{fallback}}}"),
+    };
+    pieces.into_iter().map(write).collect()
+}
+
+fn reference(inside: &str) -> Option<Piece> {
+    if inside == "root" {
+        return Some(Piece::Root(String::new()));
+    }
+    if let Some(below) = inside.strip_prefix("root/") {
+        return Some(Piece::Root(below.to_owned()));
+    }
+    let (name, fallback) = inside.split_once(":-").unwrap_or((inside, ""));
+    let mut bytes = name.bytes();
+    let valid = bytes.next().is_some_and(is_first) && bytes.all(is_later);
+    (valid && !fallback.contains("${")).then(|| Piece::Variable {
+        name: name.to_owned(),
+        fallback: fallback.to_owned(),
+    })
+}
+
+const fn is_first(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
+
+const fn is_later(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn references_are_found_and_dollars_stay() {
+        let text = |text: &str| Piece::Text(text.to_owned());
+        let variable = |name: &str, fallback: &str| Piece::Variable {
+            name: name.to_owned(),
+            fallback: fallback.to_owned(),
+        };
+        let root = |below: &str| Piece::Root(below.to_owned());
+        for (value, expected) in [
+            ("", Ok(vec![])),
+            ("plain", Ok(vec![text("plain")])),
+            ("$${A} costs 5$", Ok(vec![text("${A} costs 5$")])),
+            ("a$1(b)$ $(c)", Ok(vec![text("a$1(b)$ $(c)")])),
+            ("${root}/x", Ok(vec![root(""), text("/x")])),
+            ("${root/../x}", Ok(vec![root("../x")])),
+            (
+                "<${A}${B_1:-x y}>",
+                Ok(vec![
+                    text("<"),
+                    variable("A", ""),
+                    variable("B_1", "x y"),
+                    text(">"),
+                ]),
+            ),
+            ("a $HOME/x", Err("$HOME")),
+            ("${HOME", Err("${HOME")),
+            ("${1A}", Err("${1A}")),
+            ("${}", Err("${}")),
+            ("${A:-${B}}", Err("${A:-${B}")),
+        ] {
+            assert_eq!(parse(value), expected, "{value}");
+        }
+        assert_eq!(
+            rebase("$$ ${root}/a ${A:-b}", ".."),
+            "$$ ${root/..}/a ${A:-b}"
+        );
+        assert_eq!(rebase("${root/x}", "../y"), "${root/../y/x}");
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_text_is_itself(plain in "\\PC{0,30}") {
+            let pieces = parse(&escape(&plain)).map_err(str::to_owned).unwrap();
+            let expected = if plain.is_empty() { vec![] } else { vec![Piece::Text(plain.clone())] };
+            prop_assert_eq!(pieces, expected);
+        }
+    }
+}
