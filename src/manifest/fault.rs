@@ -27,7 +27,7 @@ pub enum Composition {
         /// The tool or alias.
         name: String,
     },
-    /// A `$` that means nothing.
+    /// A `${` that means nothing.
     #[error("`{found}` in `{value}` is no reference to a variable")]
     Reference {
         /// The words at fault.

@@ -1,7 +1,6 @@
 //! References in values: `${NAME}`, `${NAME:-fallback}`, `${root}`, `${root/below}`; `$$` is a dollar. Pure.
 //!
-//! A `$` before anything but a letter, `_`, `{` or `$` is itself. `$NAME` without braces is an error: in a
-//! shell it would be a reference, and here it would be none.
+//! A `$` before anything but `{` or `$` is itself: `$NAME` without braces is no reference.
 
 /// A piece of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +42,6 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, &str> {
                 }
                 pieces.push(piece);
                 &after[end + 1..]
-            }
-            Some(byte) if is_first(byte) => {
-                let end = after.bytes().take_while(|byte| is_later(*byte)).count();
-                return Err(&from[..=end]);
             }
             _ => {
                 plain.push('$');
@@ -135,7 +130,7 @@ mod tests {
                     text(">"),
                 ]),
             ),
-            ("a $HOME/x", Err("$HOME")),
+            ("a $HOME/x", Ok(vec![text("a $HOME/x")])),
             ("${HOME", Err("${HOME")),
             ("${1A}", Err("${1A}")),
             ("${}", Err("${}")),

@@ -166,7 +166,7 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[env-files]\nload = ['.env']\n", "there is no env file `.env`", 2, ".env"),
     ("[grants]\nvariables = []\n", "unknown key `variables` in `[grants]`", 2, "variables"),
     ("[env]\nLD_PRELOAD = 'x'\n", "`LD_PRELOAD` is read by the dynamic loader, so it needs a grant", 2, "LD_PRELOAD"),
-    ("[env]\nA = 'x $HOME'\n", "`$HOME` in `x $HOME` is no reference to a variable", 2, "'x $HOME'"),
+    ("[env]\nA = 'x ${1}'\n", "`${1}` in `x ${1}` is no reference to a variable", 2, "'x ${1}'"),
     ("[env]\nA = '${B'\n", "`${B` in `${B` is no reference to a variable", 2, "'${B'"),
     ("[env]\nA = '${B}'\nB = '${A}'\n", "variables refer to each other in a circle: `A` (layer0.toml:2) → `B` (layer0.toml:3) → `A` (layer0.toml:2)", 3, "A"),
     ("[tools]\nruff = { unset = true, version = '1' }\n", "`unset` stands alone: nothing else can be said of `ruff` beside it", 2, "unset"),
