@@ -3,7 +3,7 @@
 //! Invariant: a file written here is whole or absent, also after a crash.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -42,12 +42,20 @@ pub fn create_private_dir(path: &Path) -> Result<(), Error> {
 }
 
 /// Reads a regular file of at most `limit` bytes; nothing if there is no such file.
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let Some((file, metadata)) = open_regular(path)? else {
+        return Ok(None);
+    };
+    read_open(file, &metadata, path, limit).map(Some)
+}
+
+/// Opens a regular file for reading, with what `fstat` tells about it; nothing if there is no such file.
 ///
 /// Opens without blocking and checks the open file, so a FIFO or a device cannot hang or flood devsh.
-pub fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+pub fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>, Error> {
     let opened = OpenOptions::new()
         .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
         .open(path);
     let file = match opened {
         Ok(file) => file,
@@ -55,19 +63,31 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         Err(error) => return Err(at("read", path)(error)),
     };
     let metadata = file.metadata().map_err(at("read", path))?;
-    let odd = |message: &str| Err(at("read", path)(io::Error::other(message.to_owned())));
     if !metadata.is_file() {
-        return odd("not a regular file");
+        return Err(at("read", path)(io::Error::other("not a regular file")));
     }
-    let expected = metadata.len().min(limit) + 1;
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+    Ok(Some((file, metadata)))
+}
+
+/// Reads the whole of an open file of at most `limit` bytes; `path` is for the error.
+pub fn read_open(
+    file: File,
+    metadata: &Metadata,
+    path: &Path,
+    limit: u64,
+) -> Result<Vec<u8>, Error> {
+    let too_large = || at("read", path)(io::Error::other(format!("larger than {limit} bytes")));
+    if metadata.len() > limit {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len() + 1).unwrap_or(0));
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(at("read", path))?;
     if bytes.len() as u64 > limit {
-        return odd(&format!("larger than {limit} bytes"));
+        return Err(too_large());
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// Returns whether an error says that there is no such file.
@@ -180,8 +200,8 @@ impl Stamp {
     }
 }
 
-impl From<&std::fs::Metadata> for Stamp {
-    fn from(metadata: &std::fs::Metadata) -> Self {
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
         Self {
             identity: (metadata.dev(), metadata.ino()),
             size: metadata.size(),

@@ -112,7 +112,7 @@ impl<'a> Work<'a> {
     /// Returns `project` as trusted if it is.
     fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
         if self.trust {
-            return Ok(Decisions::trust_once(project));
+            return Ok(project.trusted_once());
         }
         let place = project.place.clone();
         let checked = project

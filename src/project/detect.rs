@@ -17,6 +17,8 @@ use crate::{
     },
 };
 
+use super::inputs::{Inputs, LIMIT};
+
 /// What the files of a repository mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Detection {
@@ -41,8 +43,6 @@ pub enum Error {
     Content(#[from] manifest::Error),
 }
 
-/// The longest accepted file, in bytes.
-const LIMIT: u64 = 1 << 20;
 /// The longest accepted lockfile of another tool; those of great projects have several million bytes.
 const LOCK_LIMIT: u64 = 16 << 20;
 /// How many directories below the root are looked into.
@@ -70,12 +70,12 @@ const FOREIGN: &[&str] = &[
     "venv",
 ];
 
-/// Returns what the files in `root` mean, and those of the directories below it.
-pub fn detect(root: &Path) -> Result<Detection, Error> {
+/// Returns what the files in the root mean, and those of the directories below it.
+pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
+    let root = &inputs.root().to_owned();
     let mut files = Files {
-        root,
+        inputs,
         present: BTreeSet::new(),
-        seen: BTreeSet::new(),
         texts: BTreeMap::new(),
     };
     let presets = preset::all()?;
@@ -111,8 +111,7 @@ pub fn detect(root: &Path) -> Result<Detection, Error> {
         files.notice(presets.iter().flat_map(Preset::hint_files));
     }
     let fitted = preset::fit(&presets, &applied, &files.present, &files.texts)?;
-    let mut files: Vec<PathBuf> = files.seen.iter().map(|name| root.join(name)).collect();
-    files.sort();
+    let files = inputs.seen().into_iter().map(Path::to_owned).collect();
     Ok(Detection {
         layers: fitted.layers,
         notes: fitted.notes,
@@ -158,8 +157,7 @@ fn children(root: &Path, directory: &str) -> Vec<String> {
 
 /// The files of a repository, as far as they were looked at.
 struct Files<'a> {
-    root: &'a Path,
-    seen: BTreeSet<String>,
+    inputs: &'a mut Inputs,
     present: BTreeSet<String>,
     texts: BTreeMap<String, Text>,
 }
@@ -171,7 +169,7 @@ impl Files<'_> {
     }
 
     fn exists(&mut self, name: &str) -> bool {
-        if self.seen.insert(name.to_owned()) && fsx::Stamp::of(&self.root.join(name)).is_some() {
+        if self.inputs.exists(name) {
             self.present.insert(name.to_owned());
         }
         self.present.contains(name)
@@ -179,7 +177,7 @@ impl Files<'_> {
 
     /// Looks for files that have no effect, so that nobody needs to watch them.
     fn notice<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
-        let there = names.filter(|name| self.root.join(name).is_file());
+        let there = names.filter(|name| self.inputs.root().join(name).is_file());
         self.present.extend(there.map(str::to_owned));
     }
 
@@ -197,7 +195,7 @@ impl Files<'_> {
                     .extension()
                     .is_some_and(|end| end == "lock");
                 let limit = if lock { LOCK_LIMIT } else { LIMIT };
-                if let Some(bytes) = fsx::read_bounded(&self.root.join(&name), limit)? {
+                if let Some(bytes) = self.inputs.data(&name, limit)? {
                     let text = Text::from_bytes(&name, &bytes)?;
                     self.texts.insert(name, text);
                 }

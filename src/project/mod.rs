@@ -2,6 +2,7 @@
 
 pub mod detect;
 pub mod facts;
+pub mod inputs;
 pub mod locate;
 pub mod python;
 pub mod trust;
@@ -15,30 +16,27 @@ use std::{
 
 use crate::{
     fsx,
-    manifest::{self, Manifest},
+    manifest::{self, Layer, Manifest},
 };
 
 pub use detect::Error;
 
+use inputs::{Closure, Inputs};
 use locate::{Kind, MANIFEST, Place};
 use python::PythonFiles;
-use trust::{Decisions, Input, Standing, Trusted, project_key};
+use trust::{Decisions, Standing, Trusted, project_key};
 use watch::Watched;
 
 /// The name of the lockfile that belongs to the project.
 pub const LOCKFILE: &str = "devshell.lock";
-
-/// Longest manifest that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
 
 /// A project whose inputs were read.
 #[derive(Debug, Clone)]
 pub struct Project {
     /// Where it is.
     pub place: Place,
-    inputs: Vec<Input>,
+    closure: Closure,
     manifest: Manifest,
-    watched: Vec<Watched>,
     presets: Vec<String>,
     python: Vec<PythonFiles>,
 }
@@ -49,51 +47,27 @@ impl Project {
     /// Reading is all that happens: nothing is executed, fetched or exported. Every file is looked at before
     /// it is read, so that what `watched` holds is never newer than what was understood.
     pub fn open(place: Place, decisions: &Decisions, now: SystemTime) -> Result<Self, Error> {
-        let root = place.root.as_path();
-        let look = |path: &Path| Watched::look(path, now);
-        let path = root.join(MANIFEST);
-        let mut watched = vec![
-            look(&path),
-            look(&decisions.approval_path(root)),
-            look(&decisions.denial_path(root)),
-        ];
-        let bytes = match place.kind {
-            Kind::Prepared => fsx::read_bounded(&path, LIMIT)?,
-            Kind::Detected => None,
-        };
-        let (layers, presets) = if let Some(bytes) = &bytes {
-            (vec![manifest::parse_bytes(MANIFEST, bytes)?], Vec::new())
-        } else {
-            // Only reading tells which files there are to be looked at.
-            let files = detect::detect(root)?.files;
-            watched.extend(files.iter().map(|path| look(path)));
-            let detection = detect::detect(root)?;
-            (detection.layers, detection.presets)
+        let mut inputs = Inputs::new(&place.root, now);
+        inputs.watch(&decisions.approval_path(&place.root));
+        inputs.watch(&decisions.denial_path(&place.root));
+        let (layers, presets) = match place.kind {
+            Kind::Prepared => (prepared(&mut inputs)?, Vec::new()),
+            Kind::Detected => {
+                inputs.exists(MANIFEST);
+                inputs.approve_absence(MANIFEST);
+                let detection = detect::detect(&mut inputs)?;
+                (detection.layers, detection.presets)
+            }
         };
         let manifest = manifest::merge(&layers)?;
-        let mut inputs = vec![Input {
-            name: MANIFEST.to_owned(),
-            bytes,
-        }];
-        let mut python = Vec::new();
-        for lock in python_locks(&manifest) {
-            let known: BTreeSet<PathBuf> = watched.iter().map(|file| file.path.clone()).collect();
-            let files = python::files(root, lock);
-            watched.extend(
-                files
-                    .iter()
-                    .filter(|path| !known.contains(*path))
-                    .map(|path| look(path)),
-            );
-            let files = python::read(root, lock)?;
-            inputs.extend(files.inputs.iter().cloned());
-            python.push(files);
-        }
+        let locks = python_locks(&manifest).into_iter();
+        let python = locks
+            .map(|lock| python::read(&mut inputs, lock))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             place,
-            inputs,
+            closure: inputs.close(),
             manifest,
-            watched,
             presets,
             python,
         })
@@ -111,7 +85,7 @@ impl Project {
 
     /// Returns the files that the project and its standing were made from, as they were then.
     pub fn watched(&self) -> &[Watched] {
-        &self.watched
+        self.closure.watched()
     }
 
     /// Returns the files beside a Python lockfile of the manifest.
@@ -126,7 +100,7 @@ impl Project {
 
     /// Returns how the project stands with the user.
     pub fn standing(&self, decisions: &Decisions) -> Result<Standing, fsx::Error> {
-        decisions.standing(self.root(), &self.inputs)
+        decisions.standing(self.root(), &self.closure)
     }
 
     /// Returns the project as trusted, or how it stands with the user.
@@ -134,8 +108,15 @@ impl Project {
         self,
         decisions: &Decisions,
     ) -> Result<Result<Trusted<Self>, Standing>, fsx::Error> {
-        let (root, inputs) = (self.place.root.clone(), self.inputs.clone());
-        decisions.trust(&root, &inputs, self)
+        Ok(match self.standing(decisions)? {
+            Standing::Allowed => Ok(Trusted::new(self)),
+            standing => Err(standing),
+        })
+    }
+
+    /// Returns the project as trusted for this one command, as the user said on its command line.
+    pub fn trusted_once(self) -> Trusted<Self> {
+        Trusted::new(self)
     }
 
     /// Records that the user allows the project as it was read, and returns it as trusted.
@@ -144,20 +125,15 @@ impl Project {
         decisions: &Decisions,
         now: SystemTime,
     ) -> Result<Trusted<Self>, fsx::Error> {
-        decisions.allow(self.root(), &self.inputs, self.facts())?;
+        decisions.allow(self.root(), &self.closure, self.facts())?;
         // The decision is devsh's own doing, no change to be noticed later.
-        let decided = [
+        for path in [
             decisions.approval_path(self.root()),
             decisions.denial_path(self.root()),
-        ];
-        for file in self
-            .watched
-            .iter_mut()
-            .filter(|file| decided.contains(&file.path))
-        {
-            *file = Watched::look(&file.path, now);
+        ] {
+            self.closure.look_again(&path, now);
         }
-        Ok(Decisions::trust_once(self))
+        Ok(Trusted::new(self))
     }
 
     /// Returns what the project asks for as short facts, to be compared and shown.
@@ -168,6 +144,13 @@ impl Project {
         }
         facts
     }
+}
+
+/// The layers of a project with a manifest, lowest first.
+fn prepared(inputs: &mut Inputs) -> Result<Vec<Layer>, Error> {
+    let manifest = inputs.approved(MANIFEST)?;
+    let manifest = manifest.as_deref().unwrap_or_default();
+    Ok(vec![manifest::parse_bytes(MANIFEST, manifest)?])
 }
 
 /// The Python lockfiles that a manifest names, each once.

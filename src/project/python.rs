@@ -3,20 +3,18 @@
 //! A lockfile of the public index is data. Whatever else could bring in code when the environment is built
 //! (other sources, the build system, uv's settings) is an input that the user approves.
 
-use std::path::{Path, PathBuf};
-
 use toml::{Table, Value};
 
 use crate::{
     config::{PYPI, PYPI_FILES},
-    fsx, manifest,
+    manifest,
     wire::Writer,
 };
 
-use super::{Error, trust::Input};
-
-/// Longest file that is read, in bytes.
-const LIMIT: u64 = 64 << 20;
+use super::{
+    Error,
+    inputs::{Bytes, DATA_LIMIT, Inputs},
+};
 
 /// The files beside one Python lockfile, as they were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,26 +25,12 @@ pub struct PythonFiles {
     pub digest: Option<[u8; 32]>,
     /// Whether the project itself, or a member of it, is installed.
     pub installs_project: bool,
-    /// What the user approves.
-    pub(super) inputs: Vec<Input>,
     /// Packages from elsewhere than the public index, by name, with their sources.
     pub(super) foreign: Vec<(String, String)>,
 }
 
-/// Returns the files that `read` looks at for `lock`.
-pub(super) fn files(root: &Path, lock: &str) -> Vec<PathBuf> {
-    let lock = root.join(lock);
-    let beside = |name: &str| lock.with_file_name(name);
-    vec![
-        beside("pyproject.toml"),
-        beside("uv.toml"),
-        beside("setup.py"),
-        lock.clone(),
-    ]
-}
-
 /// Reads the files beside `lock`, a path below `root`.
-pub(super) fn read(root: &Path, lock: &str) -> Result<PythonFiles, Error> {
+pub(super) fn read(files: &mut Inputs, lock: &str) -> Result<PythonFiles, Error> {
     let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
     let name = |file: &str| {
         if folder.is_empty() {
@@ -55,32 +39,25 @@ pub(super) fn read(root: &Path, lock: &str) -> Result<PythonFiles, Error> {
             format!("{folder}/{file}")
         }
     };
-    let bytes = |name: &str| fsx::read_bounded(&root.join(name), LIMIT);
-    let table = |name: &str, bytes: &Option<Vec<u8>>| {
+    let table = |name: &str, bytes: &Bytes| {
         bytes.as_ref().map_or_else(
             || Ok(Table::new()),
             |bytes| manifest::parse_table(name, bytes),
         )
     };
     let pyproject = name("pyproject.toml");
-    let project = table(&pyproject, &bytes(&pyproject)?)?;
-    let locked = bytes(lock)?;
+    let project = table(&pyproject, &files.data(&pyproject, DATA_LIMIT)?)?;
+    let locked = files.data(lock, DATA_LIMIT)?;
     let packages = table(lock, &locked)?;
     let building = tables(&project, &["build-system", "tool.uv"]);
     let settings = [name("uv.toml"), name("setup.py")];
-    let settings = settings.map(|name| {
-        Ok(Input {
-            bytes: bytes(&name)?,
-            name,
-        })
-    });
-    let mut inputs = settings.into_iter().collect::<Result<Vec<_>, Error>>()?;
+    let settings = settings.map(|name| files.approved(&name));
     let mut writer = Writer::default();
     writer.bytes(locked.as_deref().unwrap_or_default());
     writer.bytes(&building);
     writer.bytes(tables(&project, &["project"]));
-    for input in &inputs {
-        writer.option(input.bytes.as_ref(), Writer::bytes);
+    for bytes in settings {
+        writer.option(bytes?.as_ref(), Writer::bytes);
     }
     let foreign = foreign(&packages);
     let lines: Vec<String> = foreign
@@ -88,19 +65,15 @@ pub(super) fn read(root: &Path, lock: &str) -> Result<PythonFiles, Error> {
         .map(|(name, source)| format!("{name} {source}"))
         .collect();
     let listed = lines.join("\n");
-    inputs.push(Input {
-        name: format!("{pyproject} (build-system, tool.uv)"),
-        bytes: Some(building.into()),
-    });
-    inputs.push(Input {
-        name: format!("{lock} (other sources)"),
-        bytes: Some(listed.into()),
-    });
+    files.approve(
+        &format!("{pyproject} (build-system, tool.uv)"),
+        building.as_bytes(),
+    );
+    files.approve(&format!("{lock} (other sources)"), listed.as_bytes());
     Ok(PythonFiles {
         lock: lock.to_owned(),
         digest: locked.map(|_| *blake3::hash(&writer.into_bytes()).as_bytes()),
         installs_project: entries(&packages).any(is_local),
-        inputs,
         foreign,
     })
 }
@@ -171,7 +144,7 @@ fn is_plain(package: &Table) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::inputs::Closure, *};
 
     const LOCK: &str = r#"
 version = 1
@@ -186,11 +159,13 @@ source = { registry = "https://pypi.org/simple" }
 wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:00", size = 1 }]
 "#;
 
-    fn world(pyproject: &str, lock: &str) -> PythonFiles {
+    fn world(pyproject: &str, lock: &str) -> (PythonFiles, Closure) {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("pyproject.toml"), pyproject).unwrap();
         std::fs::write(directory.path().join("uv.lock"), lock).unwrap();
-        read(directory.path(), "uv.lock").unwrap()
+        let mut inputs = Inputs::new(directory.path(), std::time::SystemTime::now());
+        let files = read(&mut inputs, "uv.lock").unwrap();
+        (files, inputs.close())
     }
 
     #[test]
@@ -200,9 +175,9 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:00", si
             "[project]\nname = \"app\"\n[tool.ruff]\n# x\n",
             &LOCK.replace("\"3\"", "\"4\""),
         );
-        assert_eq!(first.inputs, second.inputs);
-        assert_ne!(first.digest, second.digest);
-        assert!(first.installs_project && first.foreign.is_empty());
+        assert_eq!(first.1.approved(), second.1.approved());
+        assert_ne!(first.0.digest, second.0.digest);
+        assert!(first.0.installs_project && first.0.foreign.is_empty());
     }
 
     #[test]
@@ -217,14 +192,15 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:00", si
         let lookalike = LOCK.replace("pythonhosted.org/", "pythonhosted.org.evil.example/");
         for lock in [elsewhere, unhashed, git, lookalike] {
             let other = world("[project]\n", &lock);
-            assert_ne!(first.inputs, other.inputs, "{lock}");
-            assert_eq!(other.foreign[0].0, "idna");
+            assert_ne!(first.1.approved(), other.1.approved(), "{lock}");
+            assert_eq!(other.0.foreign[0].0, "idna");
         }
         for pyproject in [
             "[build-system]\nrequires = []\n",
             "[tool.uv]\ncache-dir = \".\"\n",
         ] {
-            assert_ne!(first.inputs, world(pyproject, LOCK).inputs, "{pyproject}");
+            let other = world(pyproject, LOCK).1;
+            assert_ne!(first.1.approved(), other.approved(), "{pyproject}");
         }
     }
 }

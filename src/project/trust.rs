@@ -1,7 +1,7 @@
 //! Trust: nothing of a project is executed, fetched or exported before the user allowed its content.
 //!
-//! Invariant: only this module makes a `Trusted`, and only from the bytes that were compared with the
-//! approval. Approvals lie in the user's data directory, never in the project.
+//! Invariant: only `project` makes a `Trusted`, and only of what was made from the very bytes that were
+//! compared with the approval. Approvals lie in the user's data directory, never in the project.
 
 use std::{
     collections::BTreeMap,
@@ -13,24 +13,22 @@ use crate::{
     wire::{Damaged, Reader, Writer},
 };
 
+use super::inputs::Closure;
+
 /// A value that comes from content the user allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted<T>(T);
 
 impl<T> Trusted<T> {
+    /// Vouches for `value`; only `Project` does, for the value that it made from an allowed closure.
+    pub(super) const fn new(value: T) -> Self {
+        Self(value)
+    }
+
     /// Returns the value.
     pub const fn get(&self) -> &T {
         &self.0
     }
-}
-
-/// A file that can change what a project does, as it was read: once, whole, into memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
-    /// The file's name below the root.
-    pub name: String,
-    /// Its bytes; nothing when there is no such file, which counts like content.
-    pub bytes: Option<Vec<u8>>,
 }
 
 /// What the user approved.
@@ -95,41 +93,23 @@ impl Decisions {
         Ok(bytes.and_then(|bytes| decode(&bytes, root).ok()))
     }
 
-    /// Compares inputs with the user's decision.
-    pub fn standing(&self, root: &Path, inputs: &[Input]) -> Result<Standing, fsx::Error> {
+    /// Compares a closure with the user's decision.
+    pub fn standing(&self, root: &Path, closure: &Closure) -> Result<Standing, fsx::Error> {
         if self.denial_path(root).symlink_metadata().is_ok() {
             return Ok(Standing::Denied);
         }
         Ok(match self.approval(root)? {
-            Some(approval) if approval.inputs == digests(inputs) => Standing::Allowed,
+            Some(approval) if approval.inputs == *closure.approved() => Standing::Allowed,
             Some(_) => Standing::Changed,
             None => Standing::Unknown,
         })
     }
 
-    /// Returns `value`, made from `inputs`, as trusted if they are allowed.
-    pub fn trust<T>(
-        &self,
-        root: &Path,
-        inputs: &[Input],
-        value: T,
-    ) -> Result<Result<Trusted<T>, Standing>, fsx::Error> {
-        Ok(match self.standing(root, inputs)? {
-            Standing::Allowed => Ok(Trusted(value)),
-            standing => Err(standing),
-        })
-    }
-
-    /// Trusts `value` for this one command, as the user said on its command line.
-    pub const fn trust_once<T>(value: T) -> Trusted<T> {
-        Trusted(value)
-    }
-
-    /// Records that the user allows these inputs.
+    /// Records that the user allows this closure.
     pub fn allow(
         &self,
         root: &Path,
-        inputs: &[Input],
+        closure: &Closure,
         facts: BTreeMap<String, String>,
     ) -> Result<(), fsx::Error> {
         let path = self.approval_path(root);
@@ -138,7 +118,7 @@ impl Decisions {
             &path,
             &encode(
                 &Approval {
-                    inputs: digests(inputs),
+                    inputs: closure.approved().clone(),
                     facts,
                 },
                 root,
@@ -168,14 +148,6 @@ fn remove(path: &Path) -> Result<(), fsx::Error> {
         Err(error) if !fsx::is_absent(&error) => Err(fsx::at("remove", path)(error)),
         _ => Ok(()),
     }
-}
-
-fn digests(inputs: &[Input]) -> BTreeMap<String, Option<[u8; 32]>> {
-    let digest = |bytes: &Vec<u8>| *blake3::hash(bytes).as_bytes();
-    inputs
-        .iter()
-        .map(|input| (input.name.clone(), input.bytes.as_ref().map(digest)))
-        .collect()
 }
 
 fn encode(approval: &Approval, root: &Path) -> Vec<u8> {
@@ -212,13 +184,20 @@ fn decode(bytes: &[u8], root: &Path) -> Result<Approval, Damaged> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::SystemTime;
 
-    fn input(name: &str, bytes: Option<&str>) -> Input {
-        Input {
-            name: name.to_owned(),
-            bytes: bytes.map(|bytes| bytes.as_bytes().to_vec()),
+    use super::{super::inputs::Inputs, *};
+
+    fn closure(files: &[(&str, Option<&str>)]) -> Closure {
+        let directory = tempfile::tempdir().unwrap();
+        let mut inputs = Inputs::new(directory.path(), SystemTime::UNIX_EPOCH);
+        for (name, content) in files {
+            if let Some(content) = content {
+                std::fs::write(directory.path().join(name), content).unwrap();
+            }
+            inputs.approved(name).unwrap();
         }
+        inputs.close()
     }
 
     #[test]
@@ -226,23 +205,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let decisions = Decisions::new(directory.path());
         let root = Path::new("/a project\nof mine");
-        let allowed = [
-            input("devshell.toml", Some("x")),
-            input("devshell.local.toml", None),
-        ];
-        let standing = |inputs: &[Input]| decisions.standing(root, inputs).unwrap();
+        let (manifest, local) = ("devshell.toml", "devshell.local.toml");
+        let allowed = closure(&[(manifest, Some("x")), (local, None)]);
+        let standing = |closure: &Closure| decisions.standing(root, closure).unwrap();
         assert_eq!(standing(&allowed), Standing::Unknown);
         decisions.allow(root, &allowed, BTreeMap::new()).unwrap();
         assert_eq!(standing(&allowed), Standing::Allowed);
-        assert_eq!(
-            standing(&[input("devshell.toml", Some("y")), allowed[1].clone()]),
-            Standing::Changed
-        );
-        assert_eq!(
-            standing(&[allowed[0].clone(), input("devshell.local.toml", Some(""))]),
-            Standing::Changed
-        );
-        assert_eq!(standing(&allowed[..1]), Standing::Changed);
+        for changed in [
+            closure(&[(manifest, Some("y")), (local, None)]),
+            closure(&[(manifest, Some("x")), (local, Some(""))]),
+            closure(&[(manifest, Some("x"))]),
+            closure(&[(manifest, None), (local, None)]),
+        ] {
+            assert_eq!(standing(&changed), Standing::Changed);
+        }
         assert_eq!(
             decisions.standing(Path::new("/a"), &allowed).unwrap(),
             Standing::Unknown
@@ -258,14 +234,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let decisions = Decisions::new(directory.path());
         let (one, two) = (Path::new("/one"), Path::new("/two"));
-        decisions.allow(one, &[], BTreeMap::new()).unwrap();
+        decisions
+            .allow(one, &closure(&[]), BTreeMap::new())
+            .unwrap();
         std::fs::copy(decisions.approval_path(one), decisions.approval_path(two)).unwrap();
-        assert_eq!(decisions.standing(two, &[]).unwrap(), Standing::Unknown);
+        assert_eq!(
+            decisions.standing(two, &closure(&[])).unwrap(),
+            Standing::Unknown
+        );
         let whole = std::fs::read(decisions.approval_path(one)).unwrap();
         for end in 0..whole.len() {
             std::fs::write(decisions.approval_path(one), &whole[..end]).unwrap();
             assert_eq!(
-                decisions.standing(one, &[]).unwrap(),
+                decisions.standing(one, &closure(&[])).unwrap(),
                 Standing::Unknown,
                 "{end}"
             );

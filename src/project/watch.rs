@@ -42,6 +42,16 @@ impl Watched {
         }
     }
 
+    /// Returns the file with these bytes, read at `now` after `fstat` told its stamp.
+    pub fn read_as(path: &Path, stamp: Stamp, bytes: &[u8], now: SystemTime) -> Self {
+        let racy = is_recent(&stamp, now).then(|| *blake3::hash(bytes).as_bytes());
+        Self {
+            path: path.to_owned(),
+            stamp: Some(stamp),
+            racy,
+        }
+    }
+
     /// Returns the file without its digest, once its stamp is old enough at `now` to be relied on.
     #[must_use]
     pub fn settled(&self, now: SystemTime) -> Self {
