@@ -54,6 +54,12 @@ impl Inputs {
         }
     }
 
+    /// Returns a reader for a test.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path) -> Self {
+        Self::new(root, SystemTime::now())
+    }
+
     /// Returns the project's root.
     pub fn root(&self) -> &Path {
         &self.root

@@ -163,7 +163,7 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:00", si
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("pyproject.toml"), pyproject).unwrap();
         std::fs::write(directory.path().join("uv.lock"), lock).unwrap();
-        let mut inputs = Inputs::new(directory.path(), std::time::SystemTime::now());
+        let mut inputs = Inputs::at(directory.path());
         let files = read(&mut inputs, "uv.lock").unwrap();
         (files, inputs.close())
     }

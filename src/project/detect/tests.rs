@@ -1,6 +1,6 @@
 //! Real layouts of repositories and what they get.
 
-use std::{fs, sync::Arc, time::SystemTime};
+use std::{fs, sync::Arc};
 
 use tempfile::TempDir;
 
@@ -76,12 +76,10 @@ fn project(files: &[(&str, &str)]) -> TempDir {
 
 fn found(files: &[(&str, &str)]) -> Result<(Detection, Manifest), String> {
     let root = project(files);
-    let detection = detect(&mut Inputs::new(root.path(), SystemTime::UNIX_EPOCH)).map_err(
-        |error| match error {
-            Error::File(error) => format!("{}: {error}", error.path.ends_with("uv.lock")),
-            Error::Content(error) => format!("{}: {error}", error.origin()),
-        },
-    )?;
+    let detection = detect(&mut Inputs::at(root.path())).map_err(|error| match error {
+        Error::File(error) => format!("{}: {error}", error.path.ends_with("uv.lock")),
+        Error::Content(error) => format!("{}: {error}", error.origin()),
+    })?;
     let manifest = merge(&detection.layers).unwrap();
     Ok((detection, manifest))
 }
@@ -392,8 +390,7 @@ fn broken_files_are_one_error_with_a_place() {
         b"[project]\nname = \"\xff\"\n",
     )
     .unwrap();
-    let Err(Error::Content(error)) = detect(&mut Inputs::new(root.path(), SystemTime::UNIX_EPOCH))
-    else {
+    let Err(Error::Content(error)) = detect(&mut Inputs::at(root.path())) else {
         panic!("accepted")
     };
     assert_eq!(
