@@ -7,6 +7,7 @@
 //! id than the artifact it stands for, so neither is ever taken for the other.
 
 mod identity;
+pub mod live;
 mod profile;
 mod python;
 mod record;

@@ -84,16 +84,7 @@ pub(super) enum Command {
         trust: Trust,
     },
     /// Build every dev shell of the project ahead of time
-    Sync {
-        /// Build only this dev shell
-        #[arg(long, value_name = "SHELL")]
-        shell: Option<String>,
-        /// Build for a prompt: nothing of the project is run or written
-        #[arg(long, hide = true)]
-        background: bool,
-        #[command(flatten)]
-        trust: Trust,
-    },
+    Sync(Sync),
     /// Show what is active and where it comes from
     Status {
         /// Print JSON
@@ -142,4 +133,20 @@ pub(super) struct Trust {
     /// Trust the project's content for this command, as a CI job does
     #[arg(long)]
     pub(super) trust: bool,
+}
+
+/// Options of `sync`.
+#[derive(Debug, Args)]
+pub(super) struct Sync {
+    /// Build only this dev shell
+    #[arg(long, value_name = "SHELL")]
+    pub(super) shell: Option<String>,
+    /// Watch over a build for a prompt, which saw this content
+    #[arg(long, hide = true, value_name = "BASIS", requires = "shell")]
+    pub(super) background: Option<String>,
+    /// Build for a prompt: nothing of the project is run or written
+    #[arg(long, hide = true, requires = "shell")]
+    pub(super) worker: bool,
+    #[command(flatten)]
+    pub(super) trust: Trust,
 }

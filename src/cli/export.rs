@@ -27,9 +27,8 @@ use crate::{
 };
 
 use super::{
-    hints,
+    background, hints,
     ready::{self, Readiness},
-    sync,
 };
 
 /// What the hook tells.
@@ -302,7 +301,7 @@ fn judge(
         Readiness::Ready(record) => Ok(Verdict::Ready(record)),
         Readiness::NotBuilt => {
             let basis = ready::basis(watched);
-            sync::in_background(context, &place.root, shell, basis).map(Verdict::Building)
+            background::start(context, &place.root, shell, basis).map(Verdict::Building)
         }
     }
 }

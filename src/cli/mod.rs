@@ -2,6 +2,7 @@
 
 mod allow;
 mod args;
+mod background;
 mod enter;
 mod export;
 mod hints;
@@ -131,14 +132,7 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
             check,
             trust,
         } => lock::run(&work(trust.trust), upgrade.as_deref(), check),
-        Command::Sync {
-            shell,
-            background,
-            trust,
-        } => {
-            let shell = shell.as_deref().map(shell_name).transpose()?;
-            sync::run(&work(trust.trust), shell.as_ref(), background)
-        }
+        Command::Sync(options) => sync::run(&work(options.trust.trust), &options),
         Command::Status { json } => status::run(&work(false), json),
         Command::Completions { shell } => {
             let mut text = Vec::new();

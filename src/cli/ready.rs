@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     context::Context,
     failure::Failure,
-    fetch,
+    fetch::{self, Progress},
     lock::Lockfile,
     manifest::ShellName,
     project::{Project, locate::Place, lock_path, trust::Trusted, watch::Watched},
@@ -38,12 +38,14 @@ pub(super) enum Readiness {
 }
 
 /// What dev shells are built from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Basis<'a> {
     pub(super) project: &'a Trusted<Project>,
     pub(super) lockfile: &'a Lockfile,
     /// The files behind both, as they were before they were read.
     pub(super) watched: &'a [Watched],
+    /// Shows how far the build is.
+    pub(super) progress: &'a dyn Progress,
 }
 
 /// Returns the stored record of a dev shell if this command may use it.
@@ -139,17 +141,17 @@ pub(super) fn build(
         project,
         lockfile,
         watched,
+        progress,
     } = *basis;
     let config = work.config()?;
     let client = work.client(&config);
     let store = Store::open(&work.context.directories.data);
-    let bars = work.ui.bars();
     let builder = Builder {
         context: work.context,
         config: &config,
         store: &store,
         client: &client,
-        progress: &bars,
+        progress,
     };
     let parts = Parts::of(project.get(), shell, lockfile.clone())?;
     let options = Options {

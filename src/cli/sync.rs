@@ -1,29 +1,19 @@
 //! `devsh sync`, and what `allow`, `run` and `enter` do before they go on: lock, build, record.
 
-use std::{
-    fs::{File, TryLockError},
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
-
 use crate::{
-    activation::{record::Record, session},
-    context::Context,
+    activation::record::Record,
+    builder::live::{Live, Recorder},
     failure::Failure,
-    fsx,
     manifest::ShellName,
-    project::{
-        Project,
-        trust::{Trusted, project_key},
-        watch::{self, Watched},
-    },
+    project::{Project, trust::Trusted, watch::Watched},
 };
 
 use super::{
-    allow, hints, lock,
+    allow,
+    args::Sync,
+    background::{self, Claim, Traces},
+    lock,
     ready::{self, Basis},
-    shown,
     work::Work,
 };
 
@@ -39,19 +29,19 @@ pub(super) enum Mode {
 }
 
 /// Runs `devsh sync`.
-pub(super) fn run(
-    work: &Work<'_>,
-    shell: Option<&ShellName>,
-    background: bool,
-) -> Result<(), Failure> {
+pub(super) fn run(work: &Work<'_>, options: &Sync) -> Result<(), Failure> {
+    let shell = options.shell.as_deref().map(super::shell_name).transpose()?;
+    if let (Some(basis), Some(shell)) = (&options.background, &shell) {
+        return background::supervise(work, shell, basis);
+    }
+    if let (true, Some(shell)) = (options.worker, &shell) {
+        return background::work_for_prompt(work, std::slice::from_ref(shell));
+    }
     let project = work.trusted()?;
     let shells: Vec<ShellName> = match shell {
-        Some(shell) => vec![shell.clone()],
+        Some(shell) => vec![shell],
         None => project.get().preview().shells.keys().cloned().collect(),
     };
-    if background {
-        return run_in_background(work, &project, &shells);
-    }
     let records = bring_up(work, &project, &shells, Mode::Refresh)?;
     for (shell, record) in shells.iter().zip(records) {
         work.ui
@@ -61,12 +51,34 @@ pub(super) fn run(
 }
 
 /// Locks what is not locked yet, builds what is not built yet, and records the dev shells.
+///
+/// A build of the same project that is under way is shown and waited for.
 pub(super) fn bring_up(
     work: &Work<'_>,
     project: &Trusted<Project>,
     shells: &[ShellName],
     mode: Mode,
 ) -> Result<Vec<Record>, Failure> {
+    let claim = background::claim(work, project.get().root())?;
+    bring_up_claimed(work, project, shells, mode, &claim)
+}
+
+/// Does what `bring_up` does for who has the right to build already.
+pub(super) fn bring_up_claimed(
+    work: &Work<'_>,
+    project: &Trusted<Project>,
+    shells: &[ShellName],
+    mode: Mode,
+    claim: &Claim,
+) -> Result<Vec<Record>, Failure> {
+    let bars = work.ui.bars();
+    let names = shells.iter().map(ToString::to_string).collect();
+    let live = Live::begin(names, mode == Mode::Background, work.context.now);
+    let progress = Recorder::new(&bars, claim.live.clone(), live);
+    if mode == Mode::Background {
+        progress.announce();
+    }
+    let traces = Traces::new(work.context, project.get().root());
     let mut watched = ready::watch(work.context, project.get());
     let lock::Current {
         lockfile,
@@ -83,6 +95,7 @@ pub(super) fn bring_up(
         project,
         lockfile: &lockfile,
         watched: &watched,
+        progress: &progress,
     };
     let mut records = Vec::new();
     let mut news = false;
@@ -93,7 +106,7 @@ pub(super) fn bring_up(
             Some(first) => first.clone().note(failure.error),
             None => failure,
         })?;
-        news |= changed | forget_failure(work.context, project.get().root(), shell)?;
+        news |= changed | traces.forget(shell)?;
         records.push(record);
     }
     // Where nothing is new nothing is written, so that a read-only home can run what was built.
@@ -101,127 +114,4 @@ pub(super) fn bring_up(
         allow::advance(work)?;
     }
     Ok(records)
-}
-
-/// Where the traces of background builds of one dev shell are.
-struct Traces {
-    directory: PathBuf,
-    shell: ShellName,
-}
-
-impl Traces {
-    fn new(context: &Context, root: &Path, shell: &ShellName) -> Self {
-        let directory = context
-            .directories
-            .state
-            .join("projects")
-            .join(project_key(root));
-        Self {
-            directory,
-            shell: shell.clone(),
-        }
-    }
-
-    /// Held while a build runs.
-    fn lock(&self) -> PathBuf {
-        self.directory.join(format!("{}.building", self.shell))
-    }
-
-    /// What the last failed build said, in one line, if it failed.
-    fn failure(&self) -> PathBuf {
-        self.directory.join(format!("{}.failed", self.shell))
-    }
-
-    /// Everything the last build said.
-    fn log(&self) -> PathBuf {
-        self.directory.join(format!("{}.log", self.shell))
-    }
-}
-
-/// Starts a build that outlives this process, unless one is under way or has failed already with the same
-/// content; returns what there is to say.
-pub(super) fn in_background(
-    context: &Context,
-    root: &Path,
-    shell: &ShellName,
-    basis: [u8; 16],
-) -> Result<String, Failure> {
-    let traces = Traces::new(context, root, shell);
-    let name = shown(context, root);
-    let building =
-        format!("{name} is being built in the background; `devsh sync` shows it at work");
-    fsx::create_private_dir(&traces.directory).map_err(|error| hints::file(&error))?;
-    let failed =
-        fsx::read_bounded(&traces.failure(), 1 << 16).map_err(|error| hints::file(&error))?;
-    if let Some(reason) = failed
-        .as_deref()
-        .and_then(|failed| failed.strip_prefix(&basis))
-    {
-        let reason = String::from_utf8_lossy(reason);
-        return Err(Failure::new(format!("{name} could not be built: {reason}"))
-            .hint("run `devsh sync` to see all of it"));
-    }
-    let lock = fsx::open_lock(&traces.lock()).map_err(|error| hints::file(&error))?;
-    match lock.try_lock() {
-        Ok(()) => drop(lock),
-        Err(TryLockError::WouldBlock) => return Ok(building),
-        Err(TryLockError::Error(error)) => {
-            return Err(hints::file(&fsx::at("lock", &traces.lock())(error)));
-        }
-    }
-    let log = File::create(traces.log()).map_err(fsx::at("write", &traces.log()));
-    let log = log.map_err(|error| hints::file(&error))?;
-    let copy = log.try_clone().map_err(fsx::at("write", &traces.log()));
-    let copy = copy.map_err(|error| hints::file(&error))?;
-    Command::new(&context.program)
-        .args(["sync", "--background", "--shell", shell.as_str(), "-C"])
-        .arg(root)
-        .env_clear()
-        .envs(session::host_env(&context.env).iter())
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(copy)
-        .process_group(0)
-        .spawn()
-        .map_err(|error| Failure::new(format!("cannot start a background build: {error}")))?;
-    Ok(building)
-}
-
-/// Builds for a prompt, and leaves word of how it ended.
-fn run_in_background(
-    work: &Work<'_>,
-    project: &Trusted<Project>,
-    shells: &[ShellName],
-) -> Result<(), Failure> {
-    let Some(shell) = shells.first() else {
-        return Ok(());
-    };
-    let root = project.get().root();
-    let traces = Traces::new(work.context, root, shell);
-    let lock = fsx::open_lock(&traces.lock()).map_err(|error| hints::file(&error))?;
-    if lock.try_lock().is_err() {
-        return Ok(());
-    }
-    let basis = ready::basis(&ready::watch(work.context, project.get()));
-    let result = bring_up(work, project, shells, Mode::Background).map(|_| ());
-    if let Err(failure) = &result {
-        let mut trace = basis.to_vec();
-        trace.extend_from_slice(failure.error.as_bytes());
-        fsx::write_atomic(&traces.failure(), &trace).map_err(|error| hints::file(&error))?;
-        let state = &work.context.directories.state;
-        watch::advance_generation(state, work.context.now).map_err(|error| hints::file(&error))?;
-    }
-    drop(lock);
-    result
-}
-
-/// Returns whether there was a failure to forget.
-fn forget_failure(context: &Context, root: &Path, shell: &ShellName) -> Result<bool, Failure> {
-    let path = Traces::new(context, root, shell).failure();
-    if !path.exists() {
-        return Ok(false);
-    }
-    std::fs::remove_file(&path).map_err(|error| hints::file(&fsx::at("remove", &path)(error)))?;
-    Ok(true)
 }
