@@ -5,8 +5,9 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ pub struct Item {
 
 /// Longest file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
-/// How often bytes that arrive are worth a write.
+/// How often bytes that have arrived are told.
 const PERIOD: Duration = Duration::from_millis(200);
 
 impl Live {
@@ -102,12 +103,16 @@ fn milliseconds(time: SystemTime) -> u64 {
 pub struct Recorder<'a> {
     shown: &'a dyn Progress,
     board: Arc<Board>,
+    /// Tells what has changed since it last did.
+    teller: Option<JoinHandle<()>>,
 }
 
 struct Board {
     /// Where it is told; nothing where nobody can be told.
     path: Option<PathBuf>,
     state: Mutex<State>,
+    /// Wakes the teller when there is nothing more to tell.
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -116,7 +121,11 @@ struct State {
     /// The numbers of the items, which stay when others end.
     numbers: Vec<u64>,
     next: u64,
-    written: Option<Instant>,
+    /// Whether the file was ever written.
+    told: bool,
+    /// Whether something has changed since.
+    changed: bool,
+    ended: bool,
 }
 
 impl<'a> Recorder<'a> {
@@ -126,12 +135,19 @@ impl<'a> Recorder<'a> {
             live,
             ..State::default()
         };
+        let board = Arc::new(Board {
+            path,
+            state: Mutex::new(state),
+            ended: Condvar::new(),
+        });
+        let teller = board.path.is_some().then(|| {
+            let board = Arc::clone(&board);
+            thread::spawn(move || board.tell())
+        });
         Self {
             shown,
-            board: Arc::new(Board {
-                path,
-                state: Mutex::new(state),
-            }),
+            board,
+            teller,
         }
     }
 
@@ -143,7 +159,16 @@ impl<'a> Recorder<'a> {
 
 impl Drop for Recorder<'_> {
     fn drop(&mut self) {
-        let told = self.board.lock().written.is_some();
+        let told = {
+            let mut state = self.board.lock();
+            state.ended = true;
+            state.told
+        };
+        self.board.ended.notify_all();
+        if let Some(teller) = self.teller.take() {
+            // It has nothing that could panic, and nothing would follow from it.
+            let _ended = teller.join();
+        }
         if let Some(path) = self.board.path.as_ref().filter(|_| told) {
             // A file that stays is taken for nothing once the lock is free.
             let _removed = std::fs::remove_file(path);
@@ -152,19 +177,36 @@ impl Drop for Recorder<'_> {
 }
 
 impl Board {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, at_once: bool, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
-        let Some(path) = &self.path else {
-            return;
-        };
-        if at_once || state.written.is_none_or(|written| written.elapsed() >= PERIOD) {
+        state.changed = true;
+        if at_once {
+            self.write(&mut state);
+        }
+    }
+
+    fn write(&self, state: &mut State) {
+        if let Some(path) = &self.path {
             state.live.write(path);
-            state.written = Some(Instant::now());
+            state.told = true;
+            state.changed = false;
+        }
+    }
+
+    /// Tells now and then what has changed, until the end.
+    fn tell(&self) {
+        let mut state = self.lock();
+        while !state.ended {
+            let waited = self.ended.wait_timeout(state, PERIOD);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.changed && !state.ended {
+                self.write(&mut state);
+            }
         }
     }
 }
@@ -199,7 +241,10 @@ struct Told {
 impl Told {
     fn change(&self, at_once: bool, change: impl FnOnce(&mut Item)) {
         self.board.change(at_once, |state| {
-            let at = state.numbers.iter().position(|number| *number == self.number);
+            let at = state
+                .numbers
+                .iter()
+                .position(|number| *number == self.number);
             if let Some(item) = at.and_then(|at| state.live.items.get_mut(at)) {
                 change(item);
             }
@@ -226,7 +271,11 @@ impl Meter for Told {
     fn finish(&self) {
         self.shown.finish();
         self.board.change(true, |state| {
-            if let Some(at) = state.numbers.iter().position(|number| *number == self.number) {
+            if let Some(at) = state
+                .numbers
+                .iter()
+                .position(|number| *number == self.number)
+            {
                 state.numbers.remove(at);
                 state.live.items.remove(at);
             }
@@ -246,7 +295,11 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(100);
         let live = Live::begin(vec!["dev".to_owned()], true, now);
         let recorder = Recorder::new(&Silent, Some(path.clone()), live);
-        assert_eq!(Live::read(&path), None, "nothing is told before something happens");
+        assert_eq!(
+            Live::read(&path),
+            None,
+            "nothing is told before something happens"
+        );
         let one = recorder.start("ruff 1", Some(200));
         let two = recorder.start("uv 2", None);
         one.advance(120);
@@ -254,7 +307,10 @@ mod tests {
         one.phase("unpacking");
         let seen = Live::read(&path).unwrap();
         assert_eq!(seen.shells, ["dev"]);
-        assert_eq!(seen.elapsed(now + Duration::from_secs(3)), Duration::from_secs(3));
+        assert_eq!(
+            seen.elapsed(now + Duration::from_secs(3)),
+            Duration::from_secs(3)
+        );
         assert_eq!(seen.items[0].percent(), Some(50));
         assert_eq!(seen.items[0].phase.as_deref(), Some("unpacking"));
         assert_eq!(seen.items[1].percent(), None);

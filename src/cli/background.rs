@@ -165,7 +165,9 @@ impl Failed {
 }
 
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// Starts a build that outlives this process, unless one is under way or has just failed with the same
@@ -178,13 +180,17 @@ pub(super) fn start(
 ) -> Result<String, Failure> {
     let traces = Traces::new(context, root);
     let name = shown(context, root);
-    let building =
-        format!("{name}: {shell} is being built in the background; `devsh status` shows how far it is");
+    let building = format!(
+        "{name}: {shell} is being built in the background; `devsh status` shows how far it is"
+    );
     fsx::create_private_dir(&traces.directory).map_err(|error| hints::file(&error))?;
     if traces.is_building() {
         return Ok(building);
     }
-    if let Some(failed) = traces.failed(shell).filter(|failed| failed.stands(basis, context.now)) {
+    if let Some(failed) = traces
+        .failed(shell)
+        .filter(|failed| failed.stands(basis, context.now))
+    {
         return Err(told(context, &traces, &name, shell, failed));
     }
     let mut command = Command::new(&context.program);
@@ -217,8 +223,11 @@ fn told(
         .hint
         .unwrap_or_else(|| "run `devsh sync` to try it again".to_owned());
     let log = shown(context, &traces.log(shell));
-    Failure::new(format!("{name}: {shell} could not be built: {}", failed.error))
-        .hint(format!("{hint}; log: {log}"))
+    Failure::new(format!(
+        "{name}: {shell} could not be built: {}",
+        failed.error
+    ))
+    .hint(format!("{hint}; log: {log}"))
 }
 
 fn hexadecimal(bytes: [u8; 16]) -> String {
@@ -242,8 +251,8 @@ pub(super) struct Claim {
 pub(super) fn claim(work: &Work<'_>, root: &Path) -> Result<Claim, Failure> {
     let traces = Traces::new(work.context, root);
     // From a read-only home what was built can be used all the same, and the store has locks of its own.
-    let opened = fsx::create_private_dir(&traces.directory)
-        .and_then(|()| fsx::open_lock(&traces.lock()));
+    let opened =
+        fsx::create_private_dir(&traces.directory).and_then(|()| fsx::open_lock(&traces.lock()));
     let Ok(file) = opened else {
         return Ok(Claim::default());
     };
@@ -269,8 +278,9 @@ fn join(work: &Work<'_>, traces: &Traces, file: &File) {
         };
         if !said {
             let by = live.process;
-            work.ui
-                .note(&format!("waiting for the build that is under way (process {by})"));
+            work.ui.note(&format!(
+                "waiting for the build that is under way (process {by})"
+            ));
             said = true;
         }
         meters.retain(|name, shown| {

@@ -1,4 +1,4 @@
-//! `devsh status`: what is active here, what it is made of, and where it differs from the lockfile.
+//! `devsh status`: what is active here, what it is made of, what is being built, and what to do next.
 
 use std::{fmt::Write as _, path::PathBuf};
 
@@ -9,18 +9,28 @@ use crate::{
     failure::Failure,
     manifest::ShellName,
     project::{Project, locate::Kind, trust::Standing},
-    ui::Role,
+    ui::{Role, Style, escape},
 };
 
-use super::{hints, lock, shown, tools, work::Work};
+use super::{
+    background::{Failed, Traces},
+    hints, lock, shown, tools,
+    work::Work,
+};
 
-/// What is shown; the JSON form is part of the interface.
+mod building;
+
+use building::Building;
+
+/// What is shown; the JSON form is part of the interface, see `docs/status.md`.
 #[derive(Debug, Serialize)]
 struct Status {
     root: PathBuf,
     /// `devshell.toml`, or the presets that apply.
     from: Vec<String>,
     standing: &'static str,
+    /// The dev shell that is described: the loaded one, else `dev`.
+    shell: String,
     /// The dev shell that this host shell has loaded here.
     loaded: Option<String>,
     shells: Vec<String>,
@@ -28,22 +38,35 @@ struct Status {
     lockfile_fits: bool,
     environment: Option<String>,
     ready: bool,
+    building: Option<Building>,
+    failed: Option<LastFailure>,
     tools: Vec<tools::ToolStatus>,
     /// Why the tools cannot be told, if they cannot.
     problem: Option<String>,
+}
+
+/// How the last background build failed.
+#[derive(Debug, Serialize)]
+struct LastFailure {
+    error: String,
+    hint: Option<String>,
+    log: PathBuf,
 }
 
 /// Runs `devsh status`.
 pub(super) fn run(work: &Work<'_>, json: bool) -> Result<(), Failure> {
     let project = work.project()?;
     let status = gather(work, &project)?;
-    let text = if json {
+    if json {
         let text = serde_json::to_string_pretty(&status);
-        text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))? + "\n"
-    } else {
-        render(work, &status)
-    };
-    super::print(work.ui, text.as_bytes())
+        let text = text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
+        return super::print(work.ui, (text + "\n").as_bytes());
+    }
+    super::print(work.ui, render(work, &status).as_bytes())?;
+    if let Some(next) = next(work, &status) {
+        work.ui.hint(&next);
+    }
+    Ok(())
 }
 
 fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
@@ -59,17 +82,16 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
         .map_err(|error| hints::file(&error))?;
     let path = work.lock_path(&project.place);
     let name = shown(work.context, &path);
-    let record = Record::fresh(
-        &work.context.directories.state,
-        project.root(),
-        &shell,
-        work.context.now,
-    );
+    let state = &work.context.directories.state;
+    let record = Record::fresh(state, project.root(), &shell, work.context.now);
     // What is wrong with one part must not hide the others.
     let (tools, problem) = match tools::rows(work.context, project, &shell) {
         Ok(tools) => (tools, None),
         Err(failure) => (Vec::new(), Some(failure.error)),
     };
+    let traces = Traces::new(work.context, project.root());
+    let failed = traces.failed(&shell).filter(|_| record.is_none());
+    let log = traces.log(&shell);
     Ok(Status {
         root: project.root().to_owned(),
         from: match project.place.kind {
@@ -80,12 +102,8 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
                 .map(|name| format!("preset {name}"))
                 .collect(),
         },
-        standing: match standing {
-            Standing::Allowed => "allowed",
-            Standing::Changed => "changed since it was allowed",
-            Standing::Unknown => "not allowed",
-            Standing::Denied => "denied",
-        },
+        standing: words(standing),
+        shell: shell.to_string(),
         loaded: loaded.map(|(_, shell)| shell.to_string()),
         shells: project
             .preview()
@@ -99,52 +117,101 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
             .as_ref()
             .map(|record| record.content.environment.clone()),
         ready: record.is_some(),
+        building: traces
+            .running()
+            .map(|live| Building::new(&live, work.context.now)),
+        failed: failed.map(|Failed { error, hint, .. }| LastFailure { error, hint, log }),
         tools,
         problem,
     })
 }
 
-fn render(work: &Work<'_>, status: &Status) -> String {
-    let style = work.ui.out_style();
-    let mut text = String::new();
-    let mut row = |label: &str, value: &str| {
-        let label = style.paint(Role::Dim, &format!("{label:<12}"));
+const fn words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Allowed => "allowed",
+        Standing::Changed => "changed since it was allowed",
+        Standing::Unknown => "not allowed",
+        Standing::Denied => "denied",
+    }
+}
+
+/// The listing: a label, and what it says.
+struct Rows {
+    style: Style,
+    text: String,
+}
+
+impl Rows {
+    fn row(&mut self, label: &str, role: Option<Role>, value: &str) {
+        let label = self.style.paint(Role::Dim, &format!("{label:<12}"));
+        let value = escape(value);
+        let value = role.map_or_else(|| value.clone(), |role| self.style.paint(role, &value));
         // Writing to a string cannot fail.
-        let _written = writeln!(text, "{label} {}", crate::ui::escape(value));
+        let _written = writeln!(self.text, "{label} {value}");
+    }
+}
+
+fn render(work: &Work<'_>, status: &Status) -> String {
+    let mut rows = Rows {
+        style: work.ui.out_style(),
+        text: String::new(),
     };
-    row(
-        "project",
-        &format!(
-            "{} ({})",
-            shown(work.context, &status.root),
-            status.from.join(", ")
-        ),
-    );
-    row("trust", status.standing);
-    row(
-        "loaded",
-        status.loaded.as_deref().unwrap_or("nothing in this shell"),
-    );
-    row("dev shells", &status.shells.join(", "));
-    row(
-        "lockfile",
-        &match (&status.lockfile, status.lockfile_fits) {
-            (None, _) => "none yet".to_owned(),
-            (Some(path), true) => shown(work.context, path),
-            (Some(path), false) => {
-                format!("{} does not fit the manifest", shown(work.context, path))
-            }
-        },
-    );
-    row(
-        "environment",
-        status.environment.as_deref().unwrap_or("not built"),
-    );
-    for tool in &status.tools {
-        row("tool", &tool.to_string());
+    let root = shown(work.context, &status.root);
+    let from = status.from.join(", ");
+    rows.row("project", Some(Role::Strong), &format!("{root} ({from})"));
+    let trusted = (status.standing == "allowed").then_some(Role::Good);
+    rows.row("trust", trusted.or(Some(Role::Warning)), status.standing);
+    let loaded = status.loaded.as_deref();
+    rows.row("loaded", None, loaded.unwrap_or("nothing in this shell"));
+    rows.row("dev shells", None, &status.shells.join(", "));
+    match (&status.lockfile, status.lockfile_fits) {
+        (None, true) => rows.row("lockfile", None, "none needed"),
+        (None, false) => rows.row("lockfile", None, "none yet"),
+        (Some(path), true) => rows.row("lockfile", None, &shown(work.context, path)),
+        (Some(path), false) => {
+            let text = format!("{} does not fit the manifest", shown(work.context, path));
+            rows.row("lockfile", Some(Role::Warning), &text);
+        }
     }
+    let environment = status.environment.as_deref();
+    rows.row("environment", None, environment.unwrap_or("not built"));
+    if let Some(building) = &status.building {
+        rows.row("building", Some(Role::Hint), &building.heading());
+        for item in building.lines() {
+            rows.row("", None, &item);
+        }
+    } else if let Some(failed) = &status.failed {
+        rows.row("build failed", Some(Role::Error), &failed.error);
+        rows.row("log", None, &shown(work.context, &failed.log));
+    }
+    tools::table(&status.tools, |row| rows.row("tool", None, &row));
     if let Some(problem) = &status.problem {
-        row("problem", problem);
+        rows.row("problem", Some(Role::Error), problem);
     }
-    text
+    rows.text
+}
+
+/// What the user would do next, if there is anything to be done.
+fn next(work: &Work<'_>, status: &Status) -> Option<String> {
+    let command = |words: &str| work.command(words);
+    match status.standing {
+        "allowed" => {}
+        "denied" => return Some(format!("`{}` allows it after all", command("allow"))),
+        _ => return Some(format!("review and approve it with `{}`", command("allow"))),
+    }
+    if let Some(building) = &status.building {
+        return Some(building.hint(&command("sync")));
+    }
+    if let Some(failed) = &status.failed {
+        let own = failed.hint.clone();
+        return Some(own.unwrap_or_else(|| format!("`{}` tries it again", command("sync"))));
+    }
+    if !status.lockfile_fits && status.problem.is_none() {
+        return Some(format!(
+            "`{}` brings the lockfile up to date",
+            command("lock")
+        ));
+    }
+    let build = !status.ready && status.problem.is_none();
+    build.then(|| format!("`{}` builds it", command("sync")))
 }

@@ -30,7 +30,11 @@ pub(super) enum Mode {
 
 /// Runs `devsh sync`.
 pub(super) fn run(work: &Work<'_>, options: &Sync) -> Result<(), Failure> {
-    let shell = options.shell.as_deref().map(super::shell_name).transpose()?;
+    let shell = options
+        .shell
+        .as_deref()
+        .map(super::shell_name)
+        .transpose()?;
     if let (Some(basis), Some(shell)) = (&options.background, &shell) {
         return background::supervise(work, shell, basis);
     }

@@ -1,6 +1,6 @@
 //! The tools of a dev shell in words: the line at the prompt, rows of `status`, notices of a build.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt::Write, path::PathBuf};
 
 use serde::Serialize;
 
@@ -79,20 +79,41 @@ pub(super) struct ToolStatus {
     host: Option<PathBuf>,
 }
 
-impl fmt::Display for ToolStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = self.version.as_ref().or(self.locked.as_ref());
-        let version = version.map_or("not locked", String::as_str);
-        write!(formatter, "{} {version}", self.name)?;
+impl ToolStatus {
+    /// The version that is built or, before that, locked.
+    fn version(&self) -> &str {
+        let version = self.version.as_deref().or(self.locked.as_deref());
+        version.unwrap_or("not locked")
+    }
+
+    /// What is to be known besides name and version.
+    fn remarks(&self) -> String {
+        let mut text = format!("{} ({})", self.requirement, self.place);
         if let Some(host) = &self.host {
-            write!(formatter, " from the host, `{}`", host.display())?;
+            // Writing to a string cannot fail.
+            let _written = write!(text, ", from the host: {}", host.display());
         }
         if let (Some(version), Some(locked)) = (&self.version, &self.locked)
             && version != locked
         {
-            write!(formatter, ", drifted from {locked} in the lockfile")?;
+            let _written = write!(text, ", drifted from {locked} in the lockfile");
         }
-        write!(formatter, " ({} asks for {})", self.place, self.requirement)
+        text
+    }
+}
+
+/// Says one aligned line for each tool: name, version, and who asks for it.
+pub(super) fn table(tools: &[ToolStatus], mut say: impl FnMut(String)) {
+    let width = |length: fn(&ToolStatus) -> usize| tools.iter().map(length).max().unwrap_or(0);
+    let name = width(|tool| tool.name.chars().count());
+    let version = width(|tool| tool.version().chars().count());
+    for tool in tools {
+        let remarks = tool.remarks();
+        say(format!(
+            "{:<name$}  {:<version$}  {remarks}",
+            tool.name,
+            tool.version()
+        ));
     }
 }
 

@@ -96,6 +96,14 @@ impl Ui {
         }
     }
 
+    /// Says what the user may do next; silent when quiet.
+    pub fn hint(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            let word = self.style.paint(Role::Hint, "hint:");
+            say(&format!("{word} {}", escape(text)));
+        }
+    }
+
     /// Warns in one line.
     pub fn warn(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {

@@ -11,6 +11,7 @@
     reason = "helpers of tests count as plain code"
 )]
 
+mod background;
 mod enter;
 mod errors;
 mod export;

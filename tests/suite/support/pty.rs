@@ -196,6 +196,22 @@ impl Pty {
         Snapshot::new(environment, &text)
     }
 
+    /// Starts a program that waits, presses Ctrl-C, and returns at the next prompt.
+    pub(crate) fn interrupt(&mut self) {
+        let start = self.transcript.len();
+        let line = "sh -c 'echo wai''ting; exec cat'\r";
+        self.writer
+            .write_all(line.as_bytes())
+            .expect("it takes input");
+        let waits = self.read_until(|transcript| {
+            String::from_utf8_lossy(&transcript[start..]).contains("waiting")
+        });
+        assert!(waits, "{} starts the program", self.shell.name());
+        self.writer.write_all(b"\x03").expect("it takes input");
+        self.commands += 1;
+        self.wait_for_prompt();
+    }
+
     /// Ends the shell and returns everything that was on the terminal.
     pub(crate) fn exit(mut self) -> String {
         self.writer.write_all(b"exit\r").expect("it takes input");

@@ -1,10 +1,10 @@
 //! A web server of this process, on the loopback only: it counts what is asked and fails on demand.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
 };
 
@@ -24,6 +24,8 @@ struct State {
     files: BTreeMap<String, Vec<u8>>,
     faults: BTreeMap<String, Fault>,
     requests: Vec<String>,
+    /// Files of which only the first half is sent for now.
+    held: BTreeSet<String>,
 }
 
 /// A running server; it ends with the tests.
@@ -31,6 +33,7 @@ struct State {
 pub(crate) struct Server {
     address: String,
     state: Arc<Mutex<State>>,
+    released: Arc<Condvar>,
 }
 
 impl Server {
@@ -39,15 +42,20 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("it is bound"));
         let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
+        let released = Arc::new(Condvar::new());
+        let shared = (Arc::clone(&state), Arc::clone(&released));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
+                let (state, released) = shared.clone();
                 // A client that goes away in the middle is not the server's concern.
-                thread::spawn(move || drop(answer(&stream, &state)));
+                thread::spawn(move || drop(answer(&stream, &state, &released)));
             }
         });
-        Self { address, state }
+        Self {
+            address,
+            state,
+            released,
+        }
     }
 
     /// Returns the address, without a final `/`.
@@ -72,6 +80,18 @@ impl Server {
     pub(crate) fn fault(&self, path: &str, fault: Fault) {
         let mut state = self.state.lock().expect("no panic inside");
         state.faults.insert(path.to_owned(), fault);
+    }
+
+    /// Sends only the first half of `path` until `release`.
+    pub(crate) fn hold(&self, path: &str) {
+        let mut state = self.state.lock().expect("no panic inside");
+        state.held.insert(path.to_owned());
+    }
+
+    /// Sends what was held back.
+    pub(crate) fn release(&self) {
+        self.state.lock().expect("no panic inside").held.clear();
+        self.released.notify_all();
     }
 
     /// Lets every answer be right again.
@@ -120,7 +140,7 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
     Ok(request)
 }
 
-fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+fn answer(stream: &TcpStream, state: &Mutex<State>, released: &Condvar) -> std::io::Result<()> {
     let request = read_request(stream)?;
     let (file, fault) = {
         let mut state = state.lock().expect("no panic inside");
@@ -168,7 +188,13 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         if let Some(Fault::Cut(at)) = fault {
             body.truncate(at);
         }
-        stream.write_all(&body)?;
+        let (first, second) = body.split_at(body.len() / 2);
+        stream.write_all(first)?;
+        stream.flush()?;
+        let state = state.lock().expect("no panic inside");
+        let free = released.wait_while(state, |state| state.held.contains(&request.path));
+        drop(free.expect("no panic inside"));
+        stream.write_all(second)?;
     }
     stream.flush()
 }

@@ -1,0 +1,218 @@
+//! Builds that a prompt does not wait for: they are seen, survive the terminal, are joined, and never loop.
+
+use std::time::{Duration, Instant};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::support::{HostShell, Pty, Sandbox, Server, for_each_shell, pypi::serve_tool};
+
+/// Returns a project that is allowed and whose lockfile names a version that is not built, and the path of
+/// that version's archive.
+fn prepared() -> (Sandbox, Server, String) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3"]);
+    let manifest = "[tools]\nruff = \"0.12\"\n";
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(manifest);
+    sandbox.allow();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let colleague = Sandbox::new().served_by(&server).manifest(manifest);
+    colleague.devsh(&["lock", "--trust"]).success();
+    let lockfile = std::fs::read(colleague.project().join("devshell.lock")).unwrap();
+    sandbox.write("devshell.lock", lockfile);
+    let system = if cfg!(target_os = "macos") {
+        "macos"
+    } else {
+        "manylinux"
+    };
+    let processor = if cfg!(target_arch = "x86_64") {
+        "x86_64"
+    } else if system == "macos" {
+        "arm64"
+    } else {
+        "aarch64"
+    };
+    let paths = server.paths("ruff-0.12.4-py3");
+    let path = paths
+        .iter()
+        .find(|path| path.contains(system) && path.contains(processor));
+    let path = path.unwrap().clone();
+    server.requests();
+    (sandbox, server, path)
+}
+
+fn status(sandbox: &Sandbox) -> Value {
+    let status = sandbox.devsh(&["status", "--json"]).success();
+    serde_json::from_str(&status.stdout).unwrap()
+}
+
+/// Asks for the status until `done` is content with it.
+fn until(sandbox: &Sandbox, done: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let status = status(sandbox);
+        if done(&status) {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "{status:#}");
+    }
+}
+
+/// Goes into the project and returns when half of the archive is there.
+fn begun(sandbox: &Sandbox, server: &Server, path: &str, shell: HostShell) -> Pty {
+    server.hold(path);
+    let mut pty = sandbox.shell(shell);
+    let seen = pty.enter();
+    assert!(
+        seen.contains("dev is being built in the background"),
+        "{seen}"
+    );
+    let status = until(sandbox, |status| {
+        let item = &status["building"]["items"][0];
+        item["done"].as_u64().is_some_and(|done| done > 0)
+    });
+    let building = &status["building"];
+    assert_eq!(building["background"], true, "{status:#}");
+    assert_eq!(building["shells"][0], "dev", "{status:#}");
+    assert_eq!(building["items"][0]["name"], "ruff 0.12.4", "{status:#}");
+    let percent = building["items"][0]["percent"].as_u64().unwrap();
+    assert!((1..100).contains(&percent), "{status:#}");
+    pty
+}
+
+/// Lets prompts come until one of them says `word`, and returns what it says.
+fn prompted(pty: &mut Pty, word: &str) -> String {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let seen = pty.type_line("true");
+        if seen.contains(word) {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "no prompt says {word}");
+    }
+}
+
+fn downloads(server: &Server, path: &str) -> usize {
+    let wanted = format!("GET {path}");
+    let requests = server.requests();
+    requests.iter().filter(|line| **line == wanted).count()
+}
+
+#[test]
+fn the_prompt_goes_on_and_the_environment_comes_later() {
+    for_each_shell(|shell| {
+        let (sandbox, server, path) = prepared();
+        let mut pty = begun(&sandbox, &server, &path, shell);
+        assert_eq!(pty.var("DEVSH_ROOT"), None);
+        let shown = sandbox.devsh(&["status"]).success();
+        for word in ["building", "dev in the background", "ruff 0.12.4", " %"] {
+            assert!(shown.stdout.contains(word), "{word}: {shown}");
+        }
+        // Going elsewhere and coming back says it again and starts nothing.
+        pty.leave();
+        let seen = pty.enter();
+        assert!(seen.contains("being built in the background"), "{seen}");
+        server.release();
+        let seen = prompted(&mut pty, "ruff 0.12.4");
+        assert_eq!(seen.matches("devsh:").count(), 1, "{seen}");
+        assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+        assert_eq!(downloads(&server, &path), 1);
+    });
+}
+
+#[test]
+fn a_command_joins_the_build_that_is_under_way() {
+    let (sandbox, server, path) = prepared();
+    let pty = begun(&sandbox, &server, &path, HostShell::Bash);
+    let mut command = sandbox.command("devsh");
+    command.args(["run", "--", "ruff", "--version"]);
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = [0; 40];
+    let mut errors = child.stderr.take().unwrap();
+    std::io::Read::read_exact(&mut errors, &mut first).unwrap();
+    let first = String::from_utf8_lossy(&first).into_owned();
+    assert!(first.starts_with("devsh: waiting for the build"), "{first}");
+    server.release();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ruff 0.12.4\n");
+    assert_eq!(downloads(&server, &path), 1);
+    drop(pty);
+}
+
+#[test]
+fn neither_ctrl_c_nor_a_closed_terminal_ends_it() {
+    for_each_shell(|shell| {
+        let (sandbox, server, path) = prepared();
+        let mut pty = begun(&sandbox, &server, &path, shell);
+        pty.interrupt();
+        drop(pty);
+        let building = status(&sandbox)["building"].clone();
+        assert!(building.is_object(), "{building:#}");
+        server.release();
+        until(&sandbox, |status| {
+            status["ready"] == true && status["building"].is_null()
+        });
+        assert_eq!(downloads(&server, &path), 1);
+    });
+}
+
+#[test]
+fn a_failed_build_is_told_once_and_not_repeated() {
+    for_each_shell(|shell| {
+        let (sandbox, server, path) = prepared();
+        server.fault(&path, crate::support::server::Fault::Status(404));
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        let status = until(&sandbox, |status| status["failed"].is_object());
+        let log = status["failed"]["log"].as_str().unwrap();
+        let log = log.replacen('~', sandbox.home().to_str().unwrap(), 1);
+        let text = std::fs::read_to_string(log).unwrap();
+        assert!(text.contains("error: ") && text.contains("ruff"), "{text}");
+        let seen = prompted(&mut pty, "dev could not be built");
+        assert!(seen.contains("log: ~/.local/state/devsh/"), "{seen}");
+        assert_eq!(seen.matches("could not be built").count(), 1, "{seen}");
+        let asked = server.requests();
+        assert!(!asked.is_empty());
+        for _ in 0..3 {
+            let seen = pty.type_line("true");
+            assert!(!seen.contains("could not"), "{seen}");
+            pty.leave();
+            pty.enter();
+        }
+        assert_eq!(
+            server.requests(),
+            [""; 0],
+            "it is not tried at every prompt"
+        );
+        // Who asks for it gets it, and the prompt follows.
+        server.mend();
+        sandbox.devsh(&["sync"]).success();
+        pty.type_line("true");
+        assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+        assert_eq!(self::status(&sandbox)["failed"], Value::Null);
+    });
+}
+
+#[test]
+fn a_build_that_was_killed_is_told_and_can_be_made_again() {
+    let (sandbox, server, path) = prepared();
+    let mut pty = begun(&sandbox, &server, &path, HostShell::Bash);
+    let process = status(&sandbox)["building"]["process"].as_i64().unwrap();
+    let process = Pid::from_raw(i32::try_from(process).unwrap());
+    kill(process, Signal::SIGKILL).unwrap();
+    let status = until(&sandbox, |status| status["failed"].is_object());
+    assert_eq!(status["building"], Value::Null, "{status:#}");
+    prompted(&mut pty, "ended by signal 9");
+    server.release();
+    sandbox.devsh(&["sync"]).success();
+    pty.type_line("true");
+    assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+}
