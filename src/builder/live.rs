@@ -90,7 +90,7 @@ impl Item {
     /// Returns how far it is, in percent, where that can be told.
     pub fn percent(&self) -> Option<u64> {
         let total = self.total.filter(|total| *total > 0)?;
-        Some((u128::from(self.done.min(total)) * 100 / u128::from(total)) as u64)
+        u64::try_from(u128::from(self.done.min(total)) * 100 / u128::from(total)).ok()
     }
 }
 

@@ -248,21 +248,21 @@ pub(super) struct Claim {
 }
 
 /// Takes the right to build the project at `root`, showing and waiting for a build that is under way.
-pub(super) fn claim(work: &Work<'_>, root: &Path) -> Result<Claim, Failure> {
+pub(super) fn claim(work: &Work<'_>, root: &Path) -> Claim {
     let traces = Traces::new(work.context, root);
     // From a read-only home what was built can be used all the same, and the store has locks of its own.
     let opened =
         fsx::create_private_dir(&traces.directory).and_then(|()| fsx::open_lock(&traces.lock()));
     let Ok(file) = opened else {
-        return Ok(Claim::default());
+        return Claim::default();
     };
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         join(work, &traces, &file);
     }
-    Ok(Claim {
+    Claim {
         _lock: Some(file),
         live: Some(traces.live()),
-    })
+    }
 }
 
 /// Waits for the build that holds the lock of `file`, and shows it meanwhile.

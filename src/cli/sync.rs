@@ -63,7 +63,7 @@ pub(super) fn bring_up(
     shells: &[ShellName],
     mode: Mode,
 ) -> Result<Vec<Record>, Failure> {
-    let claim = background::claim(work, project.get().root())?;
+    let claim = background::claim(work, project.get().root());
     bring_up_claimed(work, project, shells, mode, &claim)
 }
 

@@ -10,12 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    failure::Failure,
-    fsx,
-    manifest::ShellName,
-    project::{Project, trust::Trusted, watch},
-};
+use crate::{failure::Failure, fsx, manifest::ShellName, project::watch};
 
 use super::{
     super::{
@@ -140,22 +135,15 @@ pub(in super::super) fn work_for_prompt(
         return Ok(());
     };
     let basis = ready::basis(&ready::watch(work.context, project.get()));
-    let result = build(work, &project, shells, claim);
+    let result = sync::bring_up_claimed(work, &project, shells, Mode::Background, &claim).map(drop);
     if let (Err(failure), Some(shell)) = (&result, shells.first()) {
         traces.record(shell, &Failed::new(basis, work.context.now, failure))?;
     }
+    // Who asks after the word must not find the build still going on.
+    drop(claim);
     // Also where nothing new came of it: prompts wait for a word.
     advance(work)?;
     result
-}
-
-fn build(
-    work: &Work<'_>,
-    project: &Trusted<Project>,
-    shells: &[ShellName],
-    claim: Claim,
-) -> Result<(), Failure> {
-    sync::bring_up_claimed(work, project, shells, Mode::Background, &claim).map(drop)
 }
 
 /// Takes the right to build unless somebody has it.

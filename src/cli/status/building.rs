@@ -76,10 +76,9 @@ impl Building {
                     BinaryBytes(*done),
                     BinaryBytes(*total)
                 ),
-                // What comes after the last byte (unpacking) has no measure.
-                Some(_) => phase.to_owned(),
                 None if *done > 0 => format!("{phase}  {}", BinaryBytes(*done)),
-                None => phase.to_owned(),
+                // What comes after the last byte (unpacking) has no measure.
+                _ => phase.to_owned(),
             };
             format!("{name:<0$}  {far}", width.unwrap_or_default())
         };
