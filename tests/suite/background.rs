@@ -174,9 +174,9 @@ fn a_failed_build_is_told_once_and_not_repeated() {
         let status = until(&sandbox, |status| status["failed"].is_object());
         let log = status["failed"]["log"].as_str().unwrap();
         let log = log.replacen('~', sandbox.home().to_str().unwrap(), 1);
+        let seen = prompted(&mut pty, "dev could not be built");
         let text = std::fs::read_to_string(log).unwrap();
         assert!(text.contains("error: ") && text.contains("ruff"), "{text}");
-        let seen = prompted(&mut pty, "dev could not be built");
         assert!(seen.contains("log: ~/.local/state/devsh/"), "{seen}");
         assert_eq!(seen.matches("could not be built").count(), 1, "{seen}");
         let asked = server.requests();

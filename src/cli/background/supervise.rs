@@ -55,14 +55,16 @@ pub(in super::super) fn supervise(
         tracing::debug!(%error, "the log of the build cannot be kept");
     }
     let status = child.wait().map_err(failed)?;
-    let Some(how) = abnormal(status) else {
-        return Ok(());
-    };
-    let failure = Failure::new(format!("the build {how}"));
-    if let Some(basis) = parse_basis(basis) {
+    if let (Some(how), Some(basis)) = (abnormal(status), parse_basis(basis)) {
+        let failure = Failure::new(format!("the build {how}"));
         traces.record(shell, &Failed::new(basis, work.context.now, &failure))?;
     }
-    advance(work)
+    // Prompts hear of a failure only now that its log is whole.
+    if status.success() {
+        Ok(())
+    } else {
+        advance(work)
+    }
 }
 
 /// How a build ended that could not leave word itself.
@@ -141,8 +143,10 @@ pub(in super::super) fn work_for_prompt(
     }
     // Who asks after the word must not find the build still going on.
     drop(claim);
-    // Also where nothing new came of it: prompts wait for a word.
-    advance(work)?;
+    if result.is_ok() {
+        // Also where nothing new came of it: prompts wait for a word.
+        advance(work)?;
+    }
     result
 }
 
