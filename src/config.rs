@@ -1,11 +1,11 @@
 //! The user's settings: `config.toml`, then the variables that other tools' users already set.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use serde::Deserialize;
 use url::Url;
 
-use crate::{context::Context, fsx, vars};
+use crate::{context::Context, fsx, package::Tool, vars};
 
 /// Where artifacts come from and which may serve.
 #[derive(Debug, Clone)]
@@ -18,6 +18,14 @@ pub struct Config {
     pub rust: Url,
     /// Replaces `PYTHON_RELEASES` in the addresses of `CPython` builds, ending in `/`.
     pub python: Url,
+    /// The npm registry, ending in `/`.
+    pub npm: Url,
+    /// A list of `CPython` builds in uv's format, which replaces the compiled-in one.
+    pub python_list: Option<Url>,
+    /// How long a release must be out before it is chosen.
+    pub minimum_release_age: Option<Duration>,
+    /// Tools (`pypi:ruff`) and whole sources (`rust`) whose releases may be younger.
+    pub minimum_release_age_exclude: Vec<String>,
     /// Further servers whose artifacts a lockfile may name, as host names.
     pub hosts: Vec<String>,
 }
@@ -31,6 +39,9 @@ pub const PYPI_FILES: &str = "https://files.pythonhosted.org/";
 /// The public releases of python-build-standalone.
 pub const PYTHON_RELEASES: &str =
     "https://github.com/astral-sh/python-build-standalone/releases/download/";
+
+/// The public npm registry.
+pub const NPM: &str = "https://registry.npmjs.org/";
 
 /// Which tools may serve a dev shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -63,6 +74,14 @@ pub enum Error {
         /// The file's text.
         text: String,
     },
+    /// A setting is not a time span.
+    #[error("`{value}` in `{key}` is not a time span")]
+    Span {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+    },
     /// A variable or setting is not an address.
     #[error("`{value}` in {place} is not an address")]
     Address {
@@ -77,6 +96,9 @@ pub enum Error {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawConfig {
     tools_from: Option<ToolsFrom>,
+    minimum_release_age: Option<String>,
+    #[serde(default)]
+    minimum_release_age_exclude: Vec<String>,
     #[serde(default)]
     sources: RawSources,
 }
@@ -87,6 +109,8 @@ struct RawSources {
     pypi: Option<String>,
     rust: Option<String>,
     python: Option<String>,
+    python_list: Option<String>,
+    npm: Option<String>,
     #[serde(default)]
     hosts: Vec<String>,
 }
@@ -131,8 +155,31 @@ impl Config {
                 "python",
                 PYTHON_RELEASES,
             )?,
+            npm: address(
+                &[vars::NPM_CONFIG_REGISTRY, vars::NPM_CONFIG_REGISTRY_LOWER],
+                raw.sources.npm,
+                "npm",
+                NPM,
+            )?,
+            python_list: file_address(context, raw.sources.python_list)?,
+            minimum_release_age: raw
+                .minimum_release_age
+                .map(|text| span(&text))
+                .transpose()?,
+            minimum_release_age_exclude: raw.minimum_release_age_exclude,
             hosts: raw.sources.hosts,
         })
+    }
+
+    /// Returns how long a release of `tool` must be out before it is chosen.
+    pub fn minimum_age(&self, tool: &Tool) -> Option<Duration> {
+        let named = |name: &String| {
+            name == tool.source.as_str()
+                || *name == tool.to_string()
+                || *name == format!("{}:{}", tool.source, tool.package)
+        };
+        let exempt = self.minimum_release_age_exclude.iter().any(named);
+        self.minimum_release_age.filter(|_| !exempt)
     }
 
     /// Returns whether an address in a lockfile belongs to a source that the user trusts: a public one, one
@@ -140,10 +187,14 @@ impl Config {
     ///
     /// A lockfile needs no approval of its own, so it must not be able to send devsh anywhere.
     pub fn trusts(&self, url: &Url) -> bool {
-        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES];
-        let named = [&self.pypi, &self.rust, &self.python];
+        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM];
+        let named = [&self.pypi, &self.rust, &self.python, &self.npm]
+            .into_iter()
+            .chain(&self.python_list);
         public.iter().any(|prefix| url.as_str().starts_with(prefix))
-            || named.iter().any(|source| source.origin() == url.origin())
+            || named
+                .into_iter()
+                .any(|source| source.origin() == url.origin())
             || url
                 .host_str()
                 .is_some_and(|host| self.hosts.iter().any(|named| named == host))
@@ -153,7 +204,12 @@ impl Config {
     ///
     /// Only the default prefix is replaced, as uv and rustup do it.
     pub fn mirrored(&self, url: &Url) -> Url {
-        for (default, mirror) in [(RUST, &self.rust), (PYTHON_RELEASES, &self.python)] {
+        let mirrors = [
+            (RUST, &self.rust),
+            (PYTHON_RELEASES, &self.python),
+            (NPM, &self.npm),
+        ];
+        for (default, mirror) in mirrors {
             if let Some(rest) = url.as_str().strip_prefix(default)
                 && let Ok(url) = Url::parse(&format!("{mirror}{rest}"))
             {
@@ -173,6 +229,49 @@ fn directory_address(value: &str) -> Option<Url> {
     Url::from_str(&text)
         .ok()
         .filter(|url| matches!(url.scheme(), "https" | "http" | "file"))
+}
+
+/// Returns the address of the list of `CPython` builds; a plain path is one too.
+fn file_address(context: &Context, setting: Option<String>) -> Result<Option<Url>, Error> {
+    let variable = vars::UV_PYTHON_DOWNLOADS_JSON_URL;
+    let set = context.env.get(variable).and_then(|value| value.to_str());
+    let set = set.filter(|value| !value.is_empty());
+    let (place, value) = match (set, setting) {
+        (Some(value), _) => (variable.to_owned(), value.to_owned()),
+        (None, Some(value)) => ("`sources.python-list`".to_owned(), value),
+        (None, None) => return Ok(None),
+    };
+    let url = if value.starts_with('/') {
+        Url::from_file_path(&value).ok()
+    } else {
+        Url::parse(value.trim()).ok()
+    };
+    url.filter(|url| matches!(url.scheme(), "https" | "http" | "file"))
+        .map(Some)
+        .ok_or_else(|| Error::Address {
+            place,
+            value: value.rsplit('@').next().unwrap_or_default().to_owned(),
+        })
+}
+
+/// Reads `7 days`, `36 hours` or `2w`.
+fn span(text: &str) -> Result<Duration, Error> {
+    let digits = text.trim().find(|one: char| !one.is_ascii_digit());
+    let (number, unit) = text.trim().split_at(digits.unwrap_or(text.trim().len()));
+    let hours = match unit.trim() {
+        "h" | "hour" | "hours" => 1,
+        "d" | "day" | "days" => 24,
+        "w" | "week" | "weeks" => 24 * 7,
+        _ => 0,
+    };
+    let number: Option<u64> = number.parse().ok().filter(|_| hours > 0);
+    number
+        .and_then(|number| number.checked_mul(hours * 3600))
+        .map(Duration::from_secs)
+        .ok_or_else(|| Error::Span {
+            key: "minimum-release-age",
+            value: text.to_owned(),
+        })
 }
 
 fn parse(file: &str, bytes: &[u8]) -> Result<RawConfig, Error> {
@@ -201,6 +300,10 @@ mod tests {
             pypi: url("https://mirror.example:8443/simple"),
             rust: url(RUST),
             python: url("file:///srv/python"),
+            npm: url(NPM),
+            python_list: None,
+            minimum_release_age: Some(span("7 days").unwrap()),
+            minimum_release_age_exclude: vec!["rust".to_owned(), "pypi:rust-just".to_owned()],
             hosts: vec!["files.example".to_owned()],
         }
     }
@@ -231,6 +334,28 @@ mod tests {
                 "{address}"
             );
         }
+    }
+
+    #[test]
+    fn time_spans_and_who_is_exempt() {
+        let days = |count: u64| Duration::from_hours(24 * count);
+        for (text, expected) in [("7 days", days(7)), ("1d", days(1)), ("2 weeks", days(14))] {
+            assert_eq!(span(text).unwrap(), expected);
+        }
+        for bad in [
+            "",
+            "7",
+            "days",
+            "7 fortnights",
+            "-1 days",
+            "99999999999999999999 days",
+        ] {
+            assert!(span(bad).is_err(), "{bad:?}");
+        }
+        let age = |tool: &str| config().minimum_age(&tool.parse().unwrap());
+        assert_eq!(age("ruff"), Some(days(7)));
+        assert_eq!(age("rust"), None);
+        assert_eq!(age("just"), None);
     }
 
     #[test]

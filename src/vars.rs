@@ -42,6 +42,12 @@ pub const UV_INDEX_URL: &str = "UV_INDEX_URL";
 pub const UV_PYTHON_INSTALL_MIRROR: &str = "UV_PYTHON_INSTALL_MIRROR";
 /// Read: the Rust dist server, without `/dist`.
 pub const RUSTUP_DIST_SERVER: &str = "RUSTUP_DIST_SERVER";
+/// Read: the npm registry, as npm names it.
+pub const NPM_CONFIG_REGISTRY: &str = "NPM_CONFIG_REGISTRY";
+/// Read: the same in lower case, as npm itself exports it.
+pub const NPM_CONFIG_REGISTRY_LOWER: &str = "npm_config_registry";
+/// Read: a list of `CPython` builds in uv's format, an address or an absolute path.
+pub const UV_PYTHON_DOWNLOADS_JSON_URL: &str = "UV_PYTHON_DOWNLOADS_JSON_URL";
 /// Read: where rustup keeps its toolchains.
 pub const RUSTUP_HOME: &str = "RUSTUP_HOME";
 /// Read: where pyenv keeps its versions.

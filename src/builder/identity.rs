@@ -73,7 +73,7 @@ fn write_locked(writer: &mut Writer, request: &Request<'_>, wanted: &Wanted<'_>)
     let artifacts = artifacts.map(Vec::as_slice).unwrap_or_default();
     writer.list(artifacts.iter(), |writer, artifact| {
         writer.bytes(&artifact.part);
-        writer.bytes(artifact.sha256.as_bytes());
+        writer.bytes(artifact.digest.as_bytes());
     });
 }
 

@@ -134,6 +134,7 @@ impl Builder<'_> {
                 Source::Python => Recipe::Python,
                 Source::Rust => Recipe::Rust,
                 Source::Pypi => Recipe::Wheel,
+                Source::Npm => Recipe::Npm,
             },
             artifacts,
         };

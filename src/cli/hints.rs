@@ -123,6 +123,8 @@ pub(super) fn config(error: &config::Error) -> Failure {
             });
             failure
         }
+        config::Error::Span { .. } => Failure::new(error.to_string())
+            .hint("write a number of hours, days or weeks such as `\"7 days\"`"),
         config::Error::Address { .. } => Failure::new(error.to_string())
             .hint("write a whole address such as `https://host/path/`"),
     }
@@ -145,8 +147,8 @@ pub(super) fn fetch(error: &fetch::Error) -> Failure {
         fetch::Error::DigestMismatch {
             expected, received, ..
         } => failure
-            .detail(format!("expected  sha256:{expected}"))
-            .detail(format!("received  sha256:{received}"))
+            .detail(format!("expected  {expected}"))
+            .detail(format!("received  {received}"))
             .note("nothing was added to the store")
             .hint("if upstream republished it, run `devsh lock --upgrade` and review the diff"),
         fetch::Error::SizeMismatch { .. } => failure
@@ -205,6 +207,12 @@ pub(super) fn index(error: &index::Error) -> Failure {
         index::Error::Fetch { source, tool } => {
             needed(fetch(source), &format!("to look up `{tool}`"))
         }
+        index::Error::Dependency { .. } => {
+            failure.hint("ask for another version of it, or for a tool that comes as one package")
+        }
+        index::Error::NoFlavour { .. } => {
+            failure.hint("write `\"3.14t\"` for the free-threaded build")
+        }
         index::Error::UnknownPackage { .. } => {
             failure.hint("check the name, or the index it is on")
         }
@@ -219,8 +227,8 @@ pub(super) fn index(error: &index::Error) -> Failure {
         index::Error::Digest {
             expected, received, ..
         } => failure
-            .detail(format!("expected  sha256:{expected}"))
-            .detail(format!("received  sha256:{received}"))
+            .detail(format!("expected  {expected}"))
+            .detail(format!("received  {received}"))
             .hint("run the command again; a server in between may have served an old copy"),
         index::Error::NoWheels { .. }
         | index::Error::Unreadable { .. }

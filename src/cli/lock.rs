@@ -12,7 +12,7 @@ use crate::{
     index::{self, Sources},
     lock::{self, LockKey, Lockfile, Stale, Upgrade},
     manifest::{Manifest, ToolRequest},
-    package::{System, Tool},
+    package::{Source, System, Tool},
     project::{LOCKFILE, Project, trust::Trusted},
     resolve,
 };
@@ -31,6 +31,7 @@ pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> R
     let name = shown(work.context, &path);
     let present = read(work, &path)?;
     let requests = requests(project.get().preview());
+    runtimes(project.get().preview())?;
     if check || work.locked {
         let problems = problems(present.as_ref(), &requests);
         if problems.is_empty() {
@@ -97,6 +98,7 @@ pub(super) fn up_to_date(
         return Ok(current(present.unwrap_or_default()));
     }
     let in_project = path.starts_with(&place.root);
+    runtimes(project.get().preview())?;
     if work.locked || (mode == Mode::Background && in_project) {
         return Err(out_of_date(work, &name, &problems));
     }
@@ -145,6 +147,25 @@ pub(super) fn requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
     all.filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
         .map(|(tool, request)| (tool.clone(), request.clone()))
         .collect()
+}
+
+/// Checks that every dev shell with tools of npm has the node to run them.
+fn runtimes(manifest: &Manifest) -> Result<(), Failure> {
+    for (name, shell) in &manifest.shells {
+        let mut tools = shell.tools.iter();
+        let Some((tool, request)) = tools.find(|(tool, _)| tool.source == Source::Npm) else {
+            continue;
+        };
+        if shell.tools.keys().any(|tool| tool.name.as_str() == "node") {
+            continue;
+        }
+        return Err(Failure::new(format!(
+            "`{tool}` runs on node, and the dev shell `{name}` has none"
+        ))
+        .note(format!("{} asks for it", request.requirement.origin))
+        .hint("add `node = \"24\"` to the same `[tools]`"));
+    }
+    Ok(())
 }
 
 fn read(work: &Work<'_>, path: &Path) -> Result<Option<Lockfile>, Failure> {
@@ -227,19 +248,24 @@ fn resolve(
         now: work.context.now,
         system,
     };
-    let index = index::fill(requests, previous, upgrade, sources).map_err(|error| {
-        let failure = Box::new(hints::index(&error));
-        match &error {
-            index::Error::Fetch { source, .. } if source.is_unreachable() => {
-                Unresolved::Unreachable(failure)
-            }
-            _ => Unresolved::Failed(failure),
-        }
-    })?;
+    let index =
+        index::fill(requests, previous, upgrade, sources).map_err(|error| unresolved(&error))?;
     let mut lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
         .map_err(|error| failed(hints::resolve(&error)))?;
+    index::complete(&mut lockfile, previous, upgrade, sources)
+        .map_err(|error| unresolved(&error))?;
     index::measure(&mut lockfile, previous, sources);
     Ok(lockfile)
+}
+
+fn unresolved(error: &index::Error) -> Unresolved {
+    let failure = Box::new(hints::index(error));
+    match error {
+        index::Error::Fetch { source, .. } if source.is_unreachable() => {
+            Unresolved::Unreachable(failure)
+        }
+        _ => Unresolved::Failed(failure),
+    }
 }
 
 /// Returns what can be locked without the sources that cannot be reached; host tools may serve the rest.

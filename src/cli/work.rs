@@ -163,7 +163,9 @@ impl<'a> Work<'a> {
 
     /// Returns a client for the configured sources.
     pub(super) fn client(&self, config: &Config) -> Client {
-        Client::new(self.offline).allow_plain([&config.pypi, &config.rust, &config.python])
+        let sources = [&config.pypi, &config.rust, &config.python, &config.npm];
+        let sources = sources.into_iter().chain(&config.python_list);
+        Client::new(self.offline).allow_plain(sources)
     }
 }
 

@@ -11,12 +11,14 @@ use std::{
     time::Duration,
 };
 
-use sha2::Digest as _;
 use ureq::http::header;
 use url::Url;
 
 use super::{Client, Error, Meter, broken, content_length, open_file, redacted, successful};
-use crate::{fsx, package::Sha256};
+use crate::{
+    fsx,
+    package::{Digest, Hasher},
+};
 
 /// Longest accepted file where the lockfile names no size, in bytes.
 const LIMIT: u64 = 8 << 30;
@@ -27,7 +29,7 @@ const RETRIES: u32 = 3;
 #[derive(Debug, Clone, Copy)]
 pub struct Expected {
     /// The digest of the whole file.
-    pub sha256: Sha256,
+    pub digest: Digest,
     /// The size in bytes, where it is known.
     pub size: Option<u64>,
 }
@@ -63,12 +65,13 @@ impl Client {
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
         fsx::create_private_dir(directory)?;
-        let path = directory.join(format!("{}.partial", expected.sha256));
+        let path = directory.join(format!("{}.partial", expected.digest.hex()));
         let file = fsx::lock(&path)?;
         let mut partial = Partial {
             file,
             path: &path,
-            digest: sha2::Sha256::new(),
+            digest: expected.digest.hasher(),
+            fresh: expected.digest.hasher(),
             length: 0,
             resumed: false,
             meter,
@@ -166,7 +169,8 @@ impl Client {
 struct Partial<'a> {
     file: File,
     path: &'a Path,
-    digest: sha2::Sha256,
+    digest: Hasher,
+    fresh: Hasher,
     length: u64,
     /// Whether some of the bytes came in an earlier run.
     resumed: bool,
@@ -201,7 +205,7 @@ impl Partial<'_> {
         self.file
             .seek(SeekFrom::Start(0))
             .map_err(fsx::at("write", self.path))?;
-        self.digest = sha2::Sha256::new();
+        self.digest = self.fresh.clone();
         self.meter.retract(self.length);
         self.length = 0;
         self.resumed = false;
@@ -212,7 +216,7 @@ impl Partial<'_> {
     fn is_full(&self, expected: &Expected) -> bool {
         match expected.size {
             Some(size) => self.length == size,
-            None => self.length > 0 && self.received() == expected.sha256,
+            None => self.length > 0 && self.received() == expected.digest,
         }
     }
 
@@ -252,18 +256,18 @@ impl Partial<'_> {
             return Err(size_mismatch(url, size, self.length));
         }
         let received = self.received();
-        if received == expected.sha256 {
+        if received == expected.digest {
             return Ok(());
         }
         Err(Error::DigestMismatch {
             url: Box::new(redacted(url)),
-            expected: expected.sha256,
+            expected: expected.digest,
             received,
         })
     }
 
-    fn received(&self) -> Sha256 {
-        Sha256::from_bytes(self.digest.clone().finalize().into())
+    fn received(&self) -> Digest {
+        self.digest.finish()
     }
 }
 

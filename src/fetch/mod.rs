@@ -27,7 +27,7 @@ use url::{Host, Url};
 pub use download::{Download, Expected};
 pub use progress::{Meter, Progress, Silent};
 
-use crate::{fsx, package::Sha256};
+use crate::{fsx, package::Digest};
 
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
@@ -95,9 +95,9 @@ pub enum Error {
         /// What was asked.
         url: Box<Url>,
         /// The digest that the lockfile names.
-        expected: Sha256,
+        expected: Digest,
         /// The digest of what came.
-        received: Sha256,
+        received: Digest,
     },
     /// A file could not be read or written.
     #[error(transparent)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::*;
+use crate::package::Sha256;
 
 /// Serves `body`; `answer` decides for each connection what to write. Returns the address and the requests.
 fn serve(
@@ -40,7 +41,7 @@ fn whole(body: &[u8], stream: &mut TcpStream) {
 
 fn expected(body: &[u8]) -> Expected {
     Expected {
-        sha256: Sha256::of(body),
+        digest: Sha256::of(body).into(),
         size: Some(body.len() as u64),
     }
 }
@@ -91,7 +92,7 @@ fn a_range_that_is_ignored_starts_over() {
     let expected = expected(&body);
     let partial = directory
         .path()
-        .join(format!("{}.partial", expected.sha256));
+        .join(format!("{}.partial", expected.digest.hex()));
     std::fs::write(&partial, [9; 100]).unwrap();
     let download = Client::new(false).download(&url, &expected, directory.path(), &Silent);
     download.unwrap().discard();

@@ -74,7 +74,7 @@ pub fn find(tool: &Tool, search: &Search<'_>) -> Vec<HostTool> {
     let candidates = match tool.source {
         Source::Python => search.pythons(),
         Source::Rust => search.toolchains(),
-        Source::Pypi => search.on_path(tool.name.as_str()),
+        Source::Pypi | Source::Npm => search.on_path(program(tool)),
     };
     let (mut seen, mut found) = (BTreeSet::new(), Vec::<HostTool>::new());
     for candidate in candidates {
@@ -87,7 +87,7 @@ pub fn find(tool: &Tool, search: &Search<'_>) -> Vec<HostTool> {
         let asked = match tool.source {
             Source::Python => search.ask_python(&real),
             Source::Rust => search.ask_rust(&real),
-            Source::Pypi => search.ask(tool, &candidate, &real),
+            Source::Pypi | Source::Npm => search.ask(tool, &candidate, &real),
         };
         if let Some(tool) = asked
             && found.iter().all(|known| known.version != tool.version)
@@ -96,6 +96,14 @@ pub fn find(tool: &Tool, search: &Search<'_>) -> Vec<HostTool> {
         }
     }
     found
+}
+
+/// Returns the program that stands for a tool.
+fn program(tool: &Tool) -> &str {
+    match tool.name.as_str() {
+        "typescript" => "tsc",
+        name => name,
+    }
 }
 
 impl Search<'_> {
@@ -215,7 +223,7 @@ impl Search<'_> {
         };
         Some(HostTool {
             version,
-            programs: vec![(tool.name.to_string(), program.to_owned())],
+            programs: vec![(self::program(tool).to_owned(), program.to_owned())],
         })
     }
 

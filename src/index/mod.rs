@@ -4,7 +4,10 @@
 //! `measure` adds sizes to what was chosen. Invariant: choosing looks at the `Index` alone, and artifacts
 //! in it have public addresses.
 
+mod age;
+mod error;
 pub mod host;
+mod npm;
 mod pages;
 pub mod pypi;
 pub mod python;
@@ -22,12 +25,16 @@ use url::Url;
 
 use crate::{
     config::Config,
-    fetch::{self, Client},
+    fetch::Client,
     lock::{Artifact, LockKey, Lockfile, Upgrade},
     manifest::ToolRequest,
-    package::{Sha256, Source, System, Tool, Version},
+    package::{Source, System, Tool, Version},
 };
 
+pub use age::Held;
+use age::{day_seconds, time_seconds};
+pub use error::Error;
+pub use npm::complete;
 pub use size::measure;
 
 /// The versions that may be chosen, for each subject that was looked up.
@@ -62,71 +69,25 @@ pub struct Candidate {
     pub missing: BTreeMap<System, String>,
     /// Why the source withdrew the version, if it did; may be empty.
     pub yanked: Option<String>,
+    /// Since when it is out, in seconds since 1970, if the source tells.
+    pub released: Option<u64>,
+    /// Why it may not be chosen yet, where the settings ask for a minimum age.
+    pub held: Option<Held>,
 }
 
-/// A source that gave no usable answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The source did not answer.
-    #[error("cannot look up `{tool}`")]
-    Fetch {
-        /// The tool.
-        tool: Tool,
-        /// What happened.
-        source: Box<fetch::Error>,
-    },
-    /// The Python index does not know the package.
-    #[error("`{host}` has no package `{}`", tool.package)]
-    UnknownPackage {
-        /// The tool.
-        tool: Tool,
-        /// The index that was asked.
-        host: String,
-    },
-    /// The dist server has no such channel.
-    #[error("there is no rust toolchain `{channel}`")]
-    UnknownChannel {
-        /// The channel with its date, as the manifest names it.
-        channel: String,
-        /// The dist server that was asked.
-        host: String,
-    },
-    /// The package is a Python application, which needs an interpreter and dependencies.
-    #[error("`{tool}` is a Python application, not a program on its own")]
-    Application {
-        /// The tool.
-        tool: Tool,
-    },
-    /// The package has nothing that could be used without building it.
-    #[error("`{tool}` has no wheels, only source archives")]
-    NoWheels {
-        /// The tool.
-        tool: Tool,
-    },
-    /// The source's answer is not in its format.
-    #[error("the answer of `{place}` cannot be read: {message}")]
-    Unreadable {
-        /// What was asked, without credentials.
-        place: String,
-        /// What is wrong, one line.
-        message: String,
-    },
-    /// A manifest that is not the one its digest names.
-    #[error("digest mismatch for `{url}`")]
-    Digest {
-        /// The manifest.
-        url: Box<Url>,
-        /// The digest that the server publishes.
-        expected: Sha256,
-        /// The digest of what came.
-        received: Sha256,
-    },
-    /// An artifact at an address that no lockfile may hold.
-    #[error("`{url}` is not a safe address for an artifact")]
-    Insecure {
-        /// The address, without credentials.
-        url: Url,
-    },
+impl Candidate {
+    /// Returns a version that has nothing to download yet.
+    pub const fn new(version: Version) -> Self {
+        Self {
+            version,
+            build: None,
+            artifacts: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            yanked: None,
+            released: None,
+            held: None,
+        }
+    }
 }
 
 /// Where to ask, and for whom.
@@ -179,12 +140,20 @@ impl Index {
 
 /// One question to one source.
 enum Question<'a> {
-    Python(&'a Tool),
+    Python {
+        tool: &'a Tool,
+        flavour: &'a [String],
+        kept: bool,
+    },
     /// All of them at once: they share channel manifests.
     Rust(Vec<rust::Wanted<'a>>),
     Pypi {
         tool: &'a Tool,
         /// Whether a page kept from a short time ago does; not for who asks for the newest.
+        kept: bool,
+    },
+    Npm {
+        tool: &'a Tool,
         kept: bool,
     },
 }
@@ -214,14 +183,24 @@ pub fn fill(
         let answer = answer?;
         match question {
             Question::Rust(wanted) => {
-                for (wanted, candidates) in wanted.iter().zip(answer) {
+                for (wanted, mut candidates) in wanted.iter().zip(answer) {
+                    age::hold(&mut candidates, wanted.tool, (sources.config, sources.now));
                     index.offer(Subject::of(wanted.tool, wanted.request), candidates);
                 }
             }
-            Question::Python(tool) | Question::Pypi { tool, .. } => {
-                let candidates: Vec<Candidate> = answer.into_iter().flatten().collect();
-                for (_, request) in open.values().filter(|(asked, _)| asked == tool) {
-                    index.offer(Subject::of(tool, request), candidates.clone());
+            Question::Python { tool, .. }
+            | Question::Pypi { tool, .. }
+            | Question::Npm { tool, .. } => {
+                let mut candidates: Vec<Candidate> = answer.into_iter().flatten().collect();
+                age::hold(&mut candidates, tool, (sources.config, sources.now));
+                for (_, request) in open.values().filter(|(asked, request)| {
+                    asked == tool && question.is_about(&request.components)
+                }) {
+                    let mut candidates = candidates.clone();
+                    if tool.source == Source::Npm {
+                        npm::prefer_latest(&mut candidates, request);
+                    }
+                    index.offer(Subject::of(tool, request), candidates);
                 }
             }
         }
@@ -253,10 +232,17 @@ fn questions<'a>(
                 .collect(),
         })
         .collect();
-    let mut questions: Vec<Question<'_>> = tools(Source::Python)
-        .into_iter()
-        .map(Question::Python)
+    let pythons: BTreeSet<(&Tool, &[String])> = open
+        .values()
+        .filter(|(tool, _)| tool.source == Source::Python)
+        .map(|(tool, request)| (*tool, &*request.components))
         .collect();
+    let python = |(tool, flavour)| Question::Python {
+        tool,
+        flavour,
+        kept: !upgrade.covers(tool),
+    };
+    let mut questions: Vec<Question<'_>> = pythons.into_iter().map(python).collect();
     if !rust.is_empty() {
         questions.push(Question::Rust(rust));
     }
@@ -264,17 +250,36 @@ fn questions<'a>(
         tool,
         kept: !upgrade.covers(tool),
     }));
+    questions.extend(tools(Source::Npm).into_iter().map(|tool| Question::Npm {
+        tool,
+        kept: !upgrade.covers(tool),
+    }));
     questions
+}
+
+impl Question<'_> {
+    /// Returns whether the answer is one for a request with these components.
+    fn is_about(&self, components: &[String]) -> bool {
+        match self {
+            Self::Python { flavour, .. } => *flavour == components,
+            _ => true,
+        }
+    }
 }
 
 /// Returns a list of candidates for each request of the question; one for the sources that list all.
 fn ask(question: &Question<'_>, sources: Sources<'_>) -> Result<Vec<Vec<Candidate>>, Error> {
     match question {
-        Question::Python(_) => python::candidates().map(|all| vec![all]),
+        Question::Python {
+            tool,
+            flavour,
+            kept,
+        } => python::candidates(tool, flavour, sources, *kept).map(|all| vec![all]),
         Question::Rust(wanted) => rust::candidates(wanted, sources),
         Question::Pypi { tool, kept } => {
             pypi::candidates(tool, sources, *kept).map(|all| vec![all])
         }
+        Question::Npm { tool, kept } => npm::candidates(tool, sources, *kept).map(|all| vec![all]),
     }
 }
 

@@ -4,7 +4,6 @@
 //! a command.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +14,7 @@ use super::Candidate;
 use crate::{
     fsx,
     lock::Artifact,
-    package::{Sha256, System},
+    package::{Digest, Sha256, System},
     wire::{Damaged, Reader, Writer},
 };
 
@@ -24,7 +23,7 @@ const FRESH: Duration = Duration::from_mins(10);
 /// Longest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;
 /// First field of a file; another layout gets another number.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 
 /// Returns the candidates kept for `page`, if they were kept a short time ago.
 pub(super) fn load(cache: &Path, page: &Url, now: SystemTime) -> Option<Vec<Candidate>> {
@@ -67,12 +66,15 @@ fn encode(page: &Url, now: SystemTime, candidates: &[Candidate]) -> Vec<u8> {
     writer.number(seconds(now));
     writer.list(candidates.iter(), |writer, candidate| {
         writer.bytes(candidate.version.as_str());
+        writer.option(candidate.build.as_ref(), Writer::bytes);
         writer.option(candidate.yanked.as_ref(), Writer::bytes);
+        writer.option(candidate.released, Writer::number);
         writer.list(candidate.artifacts.iter(), |writer, (system, artifacts)| {
             writer.bytes(system.as_str());
             writer.list(artifacts.iter(), |writer, artifact| {
+                writer.bytes(&artifact.part);
                 writer.bytes(artifact.url.as_str());
-                writer.bytes(artifact.sha256.as_bytes());
+                writer.bytes(artifact.digest.as_bytes());
                 writer.option(artifact.size, Writer::number);
             });
         });
@@ -87,16 +89,13 @@ fn decode(bytes: &[u8], page: &Url) -> Result<(u64, Vec<Candidate>), Damaged> {
     }
     let kept = reader.number()?;
     let candidates = reader.list(|reader| {
-        Ok(Candidate {
-            version: reader.text()?.parse().map_err(|_| Damaged)?,
-            build: None,
-            yanked: reader.option(|reader| Ok(reader.text()?.to_owned()))?,
-            artifacts: reader
-                .list(artifacts)?
-                .into_iter()
-                .collect::<BTreeMap<_, _>>(),
-            missing: BTreeMap::new(),
-        })
+        let text = |reader: &mut Reader<'_>| Ok(reader.text()?.to_owned());
+        let mut candidate = Candidate::new(reader.text()?.parse().map_err(|_| Damaged)?);
+        candidate.build = reader.option(text)?;
+        candidate.yanked = reader.option(text)?;
+        candidate.released = reader.option(Reader::number)?;
+        candidate.artifacts = reader.list(artifacts)?.into_iter().collect();
+        Ok(candidate)
     })?;
     reader.finish()?;
     Ok((kept, candidates))
@@ -106,13 +105,21 @@ fn artifacts(reader: &mut Reader<'_>) -> Result<(System, Vec<Artifact>), Damaged
     let system = reader.text()?.parse().map_err(|_| Damaged)?;
     let artifacts = reader.list(|reader| {
         Ok(Artifact {
-            part: String::new(),
+            part: reader.text()?.to_owned(),
             url: reader.text()?.parse().map_err(|_| Damaged)?,
-            sha256: Sha256::from_bytes(reader.array()?),
+            digest: digest(reader.bytes()?)?,
             size: reader.option(Reader::number)?,
         })
     })?;
     Ok((system, artifacts))
+}
+
+/// The length of a digest tells its kind.
+fn digest(bytes: &[u8]) -> Result<Digest, Damaged> {
+    if let Ok(bytes) = bytes.try_into() {
+        return Ok(Sha256::from_bytes(bytes).into());
+    }
+    bytes.try_into().map(Digest::Sha512).map_err(|_| Damaged)
 }
 
 #[cfg(test)]
@@ -125,11 +132,10 @@ mod tests {
         let page: Url = "https://index.example/simple/ruff/".parse().unwrap();
         let other: Url = "https://other.example/simple/ruff/".parse().unwrap();
         let now = UNIX_EPOCH + Duration::from_hours(500_000);
-        let candidates: Vec<Candidate> = super::super::python::candidates().unwrap();
+        let candidates: Vec<Candidate> = super::super::python::compiled_in(false).unwrap();
         let candidates: Vec<Candidate> = candidates
             .into_iter()
             .map(|candidate| Candidate {
-                build: None,
                 yanked: Some("x".to_owned()),
                 ..candidate
             })

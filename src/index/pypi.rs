@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, anonymous, pages};
+use super::{Candidate, Error, Sources, anonymous, pages, time_seconds};
 use crate::{
     fetch,
     lock::{Artifact, lockable},
-    package::{PackageName, System, Tool, Version},
+    package::{PackageName, Sha256, System, Tool, Version},
 };
 
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
@@ -40,6 +40,8 @@ struct File {
     #[serde(default)]
     hashes: BTreeMap<String, String>,
     size: Option<u64>,
+    #[serde(rename = "upload-time")]
+    upload_time: Option<String>,
     #[serde(default)]
     yanked: Yanked,
 }
@@ -157,30 +159,32 @@ impl<'a> Found<'a> {
 
     fn candidate(self, version: Version, page: &Url) -> Result<Candidate, Error> {
         let mut artifacts = BTreeMap::new();
-        let mut yanked = None;
+        let (mut yanked, mut released) = (None, Some(0));
         for (system, (_, file)) in self.files {
             if let Some(artifact) = artifact(file, page)? {
                 artifacts.insert(system, vec![artifact]);
             }
+            // A file that was added later counts: the version is as old as its youngest part.
+            let uploaded = file.upload_time.as_deref().and_then(time_seconds);
+            released = released.zip(uploaded).map(|(one, other)| one.max(other));
             match &file.yanked {
                 Yanked::Flag(false) => {}
                 Yanked::Flag(true) => yanked = Some(String::new()),
                 Yanked::Reason(reason) => yanked = Some(reason.clone()),
             }
         }
-        Ok(Candidate {
-            version,
-            build: None,
-            artifacts,
-            missing: BTreeMap::new(),
-            yanked,
-        })
+        let mut candidate = Candidate::new(version);
+        candidate.artifacts = artifacts;
+        candidate.yanked = yanked;
+        candidate.released = released;
+        Ok(candidate)
     }
 }
 
 /// A file without a SHA-256 cannot be locked: it gives nothing.
 fn artifact(file: &File, page: &Url) -> Result<Option<Artifact>, Error> {
-    let Some(sha256) = file.hashes.get("sha256").and_then(|text| text.parse().ok()) else {
+    let digest = file.hashes.get("sha256");
+    let Some(digest) = digest.and_then(|text| text.parse::<Sha256>().ok()) else {
         return Ok(None);
     };
     let url = page.join(&file.url).map_err(|error| Error::Unreadable {
@@ -194,7 +198,7 @@ fn artifact(file: &File, page: &Url) -> Result<Option<Artifact>, Error> {
     Ok(Some(Artifact {
         part: String::new(),
         url,
-        sha256,
+        digest: digest.into(),
         size: file.size,
     }))
 }

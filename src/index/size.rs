@@ -10,18 +10,18 @@ use std::{
 use super::{Sources, parallel};
 use crate::{
     lock::{Artifact, Lockfile},
-    package::Sha256,
+    package::Digest,
 };
 
 /// Adds missing sizes to `lockfile`: from `previous` for the same content, else as the server tells.
 ///
 /// What was locked without a size is not asked for again, so an unchanged lockfile needs no network.
 pub fn measure(lockfile: &mut Lockfile, previous: &Lockfile, sources: Sources<'_>) {
-    let known: BTreeMap<Sha256, Option<u64>> = previous
+    let known: BTreeMap<Digest, Option<u64>> = previous
         .packages
         .values()
         .flat_map(|package| package.artifacts.values().flatten())
-        .map(|artifact| (artifact.sha256, artifact.size))
+        .map(|artifact| (artifact.digest, artifact.size))
         .collect();
     let mut unsized_ones: Vec<&mut Artifact> = lockfile
         .packages
@@ -31,18 +31,18 @@ pub fn measure(lockfile: &mut Lockfile, previous: &Lockfile, sources: Sources<'_
         .collect();
     let mut open = BTreeMap::new();
     for artifact in &mut unsized_ones {
-        match known.get(&artifact.sha256) {
+        match known.get(&artifact.digest) {
             Some(size) => artifact.size = *size,
-            None => drop(open.insert(artifact.sha256, sources.config.mirrored(&artifact.url))),
+            None => drop(open.insert(artifact.digest, sources.config.mirrored(&artifact.url))),
         }
     }
     let open: Vec<_> = open.into_iter().collect();
     let failed: Mutex<BTreeSet<String>> = Mutex::default();
     let failed = || failed.lock().unwrap_or_else(PoisonError::into_inner);
-    let sizes = parallel(&open, |(sha256, url)| {
+    let sizes = parallel(&open, |(digest, url)| {
         let host = url.host_str().unwrap_or_default();
         if failed().contains(host) {
-            return (*sha256, None);
+            return (*digest, None);
         }
         let answer = sources.client.size(url);
         if let Err(error) = &answer {
@@ -51,12 +51,12 @@ pub fn measure(lockfile: &mut Lockfile, previous: &Lockfile, sources: Sources<'_
                 failed().insert(host.to_owned());
             }
         }
-        (*sha256, answer.ok().flatten())
+        (*digest, answer.ok().flatten())
     });
     let sizes: BTreeMap<_, _> = sizes.into_iter().collect();
     for artifact in unsized_ones {
         artifact.size = artifact
             .size
-            .or_else(|| sizes.get(&artifact.sha256).copied().flatten());
+            .or_else(|| sizes.get(&artifact.digest).copied().flatten());
     }
 }

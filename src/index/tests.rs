@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     config::{PYTHON_RELEASES, RUST, ToolsFrom},
     manifest::{Located, Origin},
+    package::Sha256,
     resolve::resolve,
 };
 
@@ -88,6 +89,10 @@ impl World {
             rust: below("rust/"),
             python: below("python/"),
             hosts: Vec::new(),
+            npm: below("npm/"),
+            python_list: None,
+            minimum_release_age: None,
+            minimum_release_age_exclude: Vec::new(),
         };
         let cache = tempfile::tempdir().unwrap();
         Self {
@@ -201,7 +206,7 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
         url: format!("{RUST}dist/2025-08-07/cargo-1.89.0-x86_64-unknown-linux-gnu.tar.xz")
             .parse()
             .unwrap(),
-        sha256: Sha256::of(b"cargo"),
+        digest: Sha256::of(b"cargo").into(),
         size: None,
     };
     let (tool, request) = request("rust", "*", &[]);
@@ -266,7 +271,7 @@ fn a_source_that_cannot_answer_is_named() {
         panic!()
     };
     assert_eq!(tool.to_string(), "ruff");
-    assert!(matches!(*source, fetch::Error::Offline { .. }));
+    assert!(matches!(*source, crate::fetch::Error::Offline { .. }));
 }
 
 #[test]

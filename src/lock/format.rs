@@ -1,19 +1,21 @@
-//! The text of a lockfile: TOML, one block a locked package, one line an artifact.
+//! Reads the text of a lockfile: TOML, one block a locked package, one line an artifact.
 //!
 //! Invariant: the text depends on nothing but the content, so branches that lock different tools merge.
 //! Reading is strict: what is not understood completely is an error with its place, never skipped.
 
-use std::{collections::BTreeMap, fmt::Write as _, ops::Range, str::FromStr};
+use std::{collections::BTreeMap, ops::Range, str::FromStr};
 
 use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
 use super::{Artifact, LockKey, LockedPackage, Lockfile, lockable};
-use crate::package::{Invalid, System, Tool};
+use crate::package::{Digest, Invalid, Sha256, Source, System, Tool, is_npm_place};
 
 /// The version of the format that this program reads and writes.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
+/// What stands for every system where an npm package is the same on all.
+pub(super) const ANY: &str = "any";
 
 /// A lockfile that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +97,8 @@ struct RawArtifact {
     system: Spanned<String>,
     part: Option<Spanned<String>>,
     url: Spanned<String>,
-    sha256: Spanned<String>,
+    sha256: Option<Spanned<String>>,
+    integrity: Option<Spanned<String>>,
     size: Option<u64>,
 }
 
@@ -107,15 +110,6 @@ pub fn parse(file: &str, text: &str) -> Result<Lockfile, Error> {
         span,
         problem,
     })
-}
-
-/// Writes a lockfile.
-pub fn print(lockfile: &Lockfile) -> String {
-    let mut text = format!("# written by devsh, do not edit\nversion = {VERSION}\n");
-    for (key, package) in &lockfile.packages {
-        print_package(&mut text, key, package);
-    }
-    text
 }
 
 type Fault = (Range<usize>, Problem);
@@ -184,14 +178,16 @@ fn package(raw: RawPackage, block: &Range<usize>) -> Result<(LockKey, LockedPack
     let mut artifacts: BTreeMap<System, Vec<Artifact>> = BTreeMap::new();
     for line in raw.artifacts {
         let span = line.span();
-        let (system, artifact) = artifact(line.into_inner())?;
-        let parts = artifacts.entry(system).or_default();
-        match parts.binary_search_by(|other| other.part.cmp(&artifact.part)) {
-            Ok(_) => {
-                let name = format!("`{}` for {system}", part_name(&key.tool, &artifact.part));
-                return Err((span, Problem::Duplicate(name)));
+        let (places, artifact) = artifact(key.tool.source, line.into_inner(), &span)?;
+        for system in places {
+            let parts = artifacts.entry(system).or_default();
+            match parts.binary_search_by(|other| other.part.cmp(&artifact.part)) {
+                Ok(_) => {
+                    let name = format!("`{}` for {system}", part_name(&key.tool, &artifact.part));
+                    return Err((span, Problem::Duplicate(name)));
+                }
+                Err(at) => parts.insert(at, artifact.clone()),
             }
-            Err(at) => parts.insert(at, artifact),
         }
     }
     if artifacts.is_empty() {
@@ -213,7 +209,12 @@ fn part_name(tool: &Tool, part: &str) -> String {
     }
 }
 
-fn artifact(raw: RawArtifact) -> Result<(System, Artifact), Fault> {
+/// Returns an artifact and the systems it is for.
+fn artifact(
+    source: Source,
+    raw: RawArtifact,
+    line: &Range<usize>,
+) -> Result<(Vec<System>, Artifact), Fault> {
     let url = Url::parse(raw.url.get_ref())
         .ok()
         .filter(lockable)
@@ -224,12 +225,47 @@ fn artifact(raw: RawArtifact) -> Result<(System, Artifact), Fault> {
             )
         })?;
     let artifact = Artifact {
-        part: raw.part.map(word).transpose()?.unwrap_or_default(),
+        part: raw
+            .part
+            .map(|part| part_of(source, part))
+            .transpose()?
+            .unwrap_or_default(),
         url,
-        sha256: value(&raw.sha256)?,
+        digest: digest(raw.sha256.as_ref(), raw.integrity.as_ref(), line)?,
         size: raw.size,
     };
-    Ok((value(&raw.system)?, artifact))
+    if source == Source::Npm && raw.system.get_ref() == ANY {
+        return Ok((System::ALL.to_vec(), artifact));
+    }
+    Ok((vec![value(&raw.system)?], artifact))
+}
+
+/// Takes the one digest of an artifact.
+fn digest(
+    sha256: Option<&Spanned<String>>,
+    integrity: Option<&Spanned<String>>,
+    line: &Range<usize>,
+) -> Result<Digest, Fault> {
+    let text = |text: &str| (line.clone(), Problem::Syntax(text.to_owned()));
+    match (sha256, integrity) {
+        (Some(sha256), None) => value::<Sha256>(sha256).map(Digest::from),
+        (None, Some(integrity)) => Digest::from_integrity(integrity.get_ref())
+            .map_err(|error| (integrity.span(), error.into())),
+        (None, None) => Err(text("missing field `sha256`")),
+        (Some(_), Some(_)) => Err(text("`sha256` and `integrity` exclude each other")),
+    }
+}
+
+/// Takes the name of a part; that of an npm package is its place below `node_modules`.
+fn part_of(source: Source, text: Spanned<String>) -> Result<String, Fault> {
+    if source != Source::Npm {
+        return word(text);
+    }
+    if is_npm_place(text.get_ref()) && text.get_ref().len() <= 1000 {
+        return Ok(text.into_inner());
+    }
+    let invalid = Invalid::new("a place below `node_modules`", text.get_ref());
+    Err((text.span(), invalid.into()))
 }
 
 fn without_credentials(address: &str) -> String {
@@ -264,76 +300,6 @@ fn word(text: Spanned<String>) -> Result<String, Fault> {
             Invalid::new("a name (letters, digits, `-`, `_`, `.` and `+`)", &text).into(),
         ))
     }
-}
-
-fn print_package(text: &mut String, key: &LockKey, package: &LockedPackage) {
-    text.push_str("\n[[tool]]\n");
-    line(text, "name", quoted(&key.tool.to_string()));
-    line(text, "requirement", quoted(&key.requirement));
-    for (name, list) in [("components", &key.components), ("targets", &key.targets)] {
-        if !list.is_empty() {
-            let words: Vec<String> = list.iter().map(|word| quoted(word)).collect();
-            line(text, name, format!("[{}]", words.join(", ")));
-        }
-    }
-    line(text, "version", quoted(package.version.as_str()));
-    if let Some(build) = &package.build {
-        line(text, "build", quoted(build));
-    }
-    // Last, and required when reading: a block that was cut off can never pass for a whole one.
-    text.push_str("artifacts = [\n");
-    for (system, artifacts) in &package.artifacts {
-        let mut artifacts: Vec<&Artifact> = artifacts.iter().collect();
-        artifacts.sort_by_key(|artifact| &artifact.part);
-        for artifact in artifacts {
-            print_artifact(text, *system, artifact);
-        }
-    }
-    text.push_str("]\n");
-}
-
-fn print_artifact(text: &mut String, system: System, artifact: &Artifact) {
-    let Artifact {
-        part,
-        url,
-        sha256,
-        size,
-    } = artifact;
-    let mut fields = vec![format!("system = \"{system}\"")];
-    if !part.is_empty() {
-        fields.push(format!("part = {}", quoted(part)));
-    }
-    fields.push(format!("url = {}", quoted(url.as_str())));
-    fields.push(format!("sha256 = \"{sha256}\""));
-    fields.extend(size.map(|size| format!("size = {size}")));
-    text.push_str("  { ");
-    text.push_str(&fields.join(", "));
-    text.push_str(" },\n");
-}
-
-fn line(text: &mut String, key: &str, value: impl AsRef<str>) {
-    text.push_str(key);
-    text.push_str(" = ");
-    text.push_str(value.as_ref());
-    text.push('\n');
-}
-
-/// Returns a basic string of TOML on one line.
-fn quoted(value: &str) -> String {
-    let mut quoted = String::with_capacity(value.len() + 2);
-    quoted.push('"');
-    for character in value.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => {
-                // Writing to a string cannot fail.
-                let _infallible = write!(quoted, "\\u{:04X}", u32::from(control));
-            }
-            plain => quoted.push(plain),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

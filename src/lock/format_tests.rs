@@ -2,8 +2,7 @@
 
 use proptest::{collection, option, prelude::*, sample};
 
-use super::*;
-use crate::package::Sha256;
+use super::{super::print, *};
 
 const SAMPLE: &str = r#"# written by devsh, do not edit
 version = 1
@@ -182,6 +181,46 @@ fn key() -> impl Strategy<Value = LockKey> {
         })
 }
 
+#[test]
+fn npm_packages_say_once_what_is_the_same_everywhere() {
+    let integrity = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
+    let line = |system: &str, part: &str| {
+        format!(
+            "  {{ system = \"{system}\", part = \"{part}\", url = \"https://r.example/{part}.tgz\", integrity = \"{integrity}\" }},\n"
+        )
+    };
+    let text = format!(
+        "# written by devsh, do not edit\nversion = 1\n\n[[tool]]\nname = \"npm:@s/a\"\nrequirement = \"1\"\n\
+         version = \"1.0.0\"\nartifacts = [\n{}{}{}]\n",
+        line("any", "@s/a"),
+        line("any", "b/node_modules/@s/c"),
+        line("linux-x86_64", "d"),
+    );
+    let lockfile = parse("l", &text).unwrap();
+    let package = lockfile.packages.values().next().unwrap();
+    assert_eq!(package.artifacts.len(), System::ALL.len());
+    assert_eq!(package.artifacts[&System::LinuxX86_64].len(), 3);
+    assert_eq!(print(&lockfile), text);
+    for (from, to, expected) in [
+        (
+            "\"@s/a\"",
+            "\"../a\"",
+            "`../a` is not a place below `node_modules`",
+        ),
+        (
+            "\"d\"",
+            "\"d/../e\"",
+            "`d/../e` is not a place below `node_modules`",
+        ),
+        ("sha512-z4Ph", "sha512-", "`sha512-"),
+        ("npm:@s/a", "ruff", "`any` is not a system"),
+    ] {
+        let problem = problem(&text.replacen(from, to, 1)).1.to_string();
+        let usual = from == "npm:@s/a" && problem.contains("is not a");
+        assert!(problem.starts_with(expected) || usual, "{problem}");
+    }
+}
+
 fn artifacts() -> impl Strategy<Value = BTreeMap<System, Vec<Artifact>>> {
     let artifact = (
         "[a-z0-9%+_.'-]{1,9}",
@@ -197,7 +236,7 @@ fn artifacts() -> impl Strategy<Value = BTreeMap<System, Vec<Artifact>>> {
                     .unwrap()
                     .join(&path)
                     .unwrap(),
-                sha256: Sha256::from_bytes(bytes),
+                digest: Sha256::from_bytes(bytes).into(),
                 size,
             });
         named.collect()

@@ -3,6 +3,7 @@
 //! Invariant: a lockfile holds nothing of a machine: no path, no mirror, no time. Same content, same bytes.
 
 pub mod format;
+mod print;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +14,11 @@ use url::{Host, Url};
 
 use crate::{
     manifest::ToolRequest,
-    package::{Sha256, System, Tool, Version},
+    package::{Digest, System, Tool, Version},
 };
 
-pub use format::{Error, Problem, parse, print};
+pub use format::{Error, Problem, parse};
+pub use print::print;
 
 /// Every locked package, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub struct Artifact {
     /// The public address, never a mirror's.
     pub url: Url,
     /// The digest of the whole file.
-    pub sha256: Sha256,
+    pub digest: Digest,
     /// The size in bytes, where the source tells it.
     pub size: Option<u64>,
 }

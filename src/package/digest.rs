@@ -1,6 +1,8 @@
-//! SHA-256 digests of artifacts, as lockfiles and indexes give them.
+//! Digests of artifacts, as lockfiles and indexes give them.
 
 use std::{fmt, str::FromStr};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::Invalid;
 
@@ -62,6 +64,117 @@ impl fmt::Debug for Sha256 {
     }
 }
 
+/// The digest of an artifact, of the kind that its source publishes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Digest {
+    /// A SHA-256: the Python index, python-build-standalone, the Rust dist server.
+    Sha256(Sha256),
+    /// A SHA-512: the npm registry.
+    Sha512([u8; 64]),
+}
+
+impl Digest {
+    /// Returns the bytes.
+    pub const fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Sha256(digest) => digest.as_bytes(),
+            Self::Sha512(bytes) => bytes,
+        }
+    }
+
+    /// Returns the digest in hexadecimal, fit to be a file's name.
+    pub fn hex(&self) -> String {
+        use fmt::Write as _;
+        self.as_bytes()
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                // Writing to a string cannot fail.
+                let _infallible = write!(text, "{byte:02x}");
+                text
+            })
+    }
+
+    /// Returns the subresource integrity form of a SHA-512 (`sha512-<base64>`), as npm writes it.
+    pub fn integrity(&self) -> Option<String> {
+        match self {
+            Self::Sha256(_) => None,
+            Self::Sha512(bytes) => Some(format!("sha512-{}", BASE64_STANDARD.encode(bytes))),
+        }
+    }
+
+    /// Parses the SHA-512 of a subresource integrity text, which may hold other digests as well.
+    pub fn from_integrity(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::new("an integrity with a SHA-512 (`sha512-…`)", text);
+        let encoded = text
+            .split_ascii_whitespace()
+            .find_map(|one| one.strip_prefix("sha512-"))
+            .ok_or_else(invalid)?;
+        let encoded = encoded.split('?').next().unwrap_or_default();
+        let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| invalid())?;
+        bytes.try_into().map(Self::Sha512).map_err(|_| invalid())
+    }
+
+    /// Returns what computes a digest of this kind.
+    pub fn hasher(&self) -> Hasher {
+        match self {
+            Self::Sha256(_) => Hasher::Sha256(sha2::Digest::new()),
+            Self::Sha512(_) => Hasher::Sha512(sha2::Digest::new()),
+        }
+    }
+}
+
+impl From<Sha256> for Digest {
+    fn from(digest: Sha256) -> Self {
+        Self::Sha256(digest)
+    }
+}
+
+impl fmt::Display for Digest {
+    /// Writes the kind, a colon and hexadecimal digits.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Sha256(_) => "sha256",
+            Self::Sha512(_) => "sha512",
+        };
+        write!(formatter, "{kind}:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// Computes a digest piece by piece.
+#[derive(Debug, Clone)]
+pub enum Hasher {
+    /// A SHA-256.
+    Sha256(sha2::Sha256),
+    /// A SHA-512.
+    Sha512(sha2::Sha512),
+}
+
+impl Hasher {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => sha2::Digest::update(hasher, bytes),
+            Self::Sha512(hasher) => sha2::Digest::update(hasher, bytes),
+        }
+    }
+
+    /// Returns the digest of everything that was taken in.
+    pub fn finish(&self) -> Digest {
+        match self {
+            Self::Sha256(hasher) => {
+                Digest::Sha256(Sha256(sha2::Digest::finalize(hasher.clone()).into()))
+            }
+            Self::Sha512(hasher) => Digest::Sha512(sha2::Digest::finalize(hasher.clone()).into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +196,19 @@ mod tests {
             &format!("+{}", &empty[1..]),
         ] {
             assert!(bad.parse::<Sha256>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn integrity_round_trips() {
+        let empty = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
+        let digest = Digest::from_integrity(&format!("sha1-abc= {empty}?option")).unwrap();
+        assert_eq!(digest.integrity().as_deref(), Some(empty));
+        let hasher = digest.hasher();
+        assert_eq!(hasher.finish(), digest);
+        assert!(digest.to_string().starts_with("sha512:cf83e1357eefb8bd"));
+        for bad in ["", "sha1-abc=", "sha512-abc=", "sha512-", "sha512"] {
+            assert!(Digest::from_integrity(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -9,8 +9,8 @@ pub mod system;
 pub mod version;
 
 pub use conflict::compatible;
-pub use digest::Sha256;
-pub use name::{PackageName, Source, Tool};
+pub use digest::{Digest, Hasher, Sha256};
+pub use name::{FREETHREADED, PackageName, Source, Tool, is_npm_place};
 pub use system::System;
 pub use version::{Requirement, Version};
 

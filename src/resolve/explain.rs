@@ -40,6 +40,7 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
     {
         reasons.push(Reason::Yanked(reason.clone()));
     }
+    reasons.extend(candidate.held.map(Reason::Held));
     if !candidate.artifacts.contains_key(&system) {
         reasons.push(match candidate.missing.get(&system) {
             Some(part) => Reason::MissingPart {

@@ -10,7 +10,7 @@ mod solver;
 use std::collections::BTreeMap;
 
 use crate::{
-    index::Index,
+    index::{Held, Index},
     lock::{LockKey, Lockfile},
     manifest::{Origin, ToolRequest},
     package::{System, Tool, Version},
@@ -95,6 +95,9 @@ pub enum Reason {
     /// The source withdrew it.
     #[error("withdrawn by its publisher{}", because(.0))]
     Yanked(String),
+    /// It came out a short time ago, and the settings ask for older ones.
+    #[error("{0}")]
+    Held(Held),
     /// A part does not exist.
     #[error("no `{part}` for {system}")]
     MissingPart {

@@ -40,7 +40,7 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
     let artifact = Artifact {
         part: String::new(),
         url: Url::parse(&format!("https://files.example/{version}")).unwrap(),
-        sha256: Sha256::of(version.as_bytes()),
+        digest: Sha256::of(version.as_bytes()).into(),
         size: None,
     };
     Candidate {
@@ -52,6 +52,8 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
             .collect(),
         missing: BTreeMap::new(),
         yanked: None,
+        released: None,
+        held: None,
     }
 }
 
@@ -60,8 +62,8 @@ fn index(requests: &[(Tool, ToolRequest)]) -> Index {
     let mut index = Index::default();
     for (tool, request) in requests {
         let candidates = match tool.source {
-            Source::Python => python::candidates().unwrap(),
-            Source::Rust | Source::Pypi => vec![
+            Source::Python => python::compiled_in(false).unwrap(),
+            Source::Rust | Source::Pypi | Source::Npm => vec![
                 candidate("0.11.9", &System::ALL),
                 candidate("0.12.0", &System::ALL),
                 candidate("0.12.1", &System::ALL),

@@ -46,6 +46,8 @@ pub enum Recipe {
     Wheel,
     /// Packages of the Python index, installed for one interpreter; built, not unpacked.
     Environment,
+    /// Tarballs of npm packages, each at its place below `node_modules`.
+    Npm,
 }
 
 /// What an object is made from; this alone decides its store path.
@@ -321,7 +323,7 @@ impl Downloads<'_> {
     fn artifact(&self, artifact: &Artifact, meter: &dyn Meter) -> Result<Download, Error> {
         meter.phase("downloading");
         let expected = Expected {
-            sha256: artifact.sha256,
+            digest: artifact.digest,
             size: artifact.size,
         };
         let url = self.config.mirrored(&artifact.url);

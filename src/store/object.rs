@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Built, Error, Object};
-use crate::fsx;
+use crate::{fsx, package::Digest};
 
 /// The file with the record, inside the object.
 pub(super) const RECORD: &str = ".devsh-object.json";
@@ -42,7 +42,7 @@ pub struct ArtifactRecord {
     pub part: String,
     /// Its public address.
     pub url: String,
-    /// Its SHA-256.
+    /// Its SHA-256 in hexadecimal, or another digest with its kind in front.
     pub sha256: String,
 }
 
@@ -60,7 +60,10 @@ impl ObjectRecord {
                 .map(|artifact| ArtifactRecord {
                     part: artifact.part.clone(),
                     url: crate::fetch::redacted(&artifact.url).to_string(),
-                    sha256: artifact.sha256.to_string(),
+                    sha256: match artifact.digest {
+                        Digest::Sha256(digest) => digest.to_string(),
+                        other @ Digest::Sha512(_) => other.to_string(),
+                    },
                 })
                 .collect(),
             inputs: Vec::new(),

@@ -18,7 +18,7 @@ pub struct StorePath(String);
 impl StorePath {
     /// Returns where `object` belongs.
     ///
-    /// The digest covers the format, name, version, recipe and every artifact's part and SHA-256, so
+    /// The digest covers the format, name, version, recipe and every artifact's part and digest, so
     /// it can be told before anything is downloaded.
     pub fn of(object: &Object<'_>) -> Self {
         let mut writer = Writer::default();
@@ -28,7 +28,7 @@ impl StorePath {
         writer.bytes(object.recipe.as_str());
         writer.list(object.artifacts.iter(), |writer, artifact| {
             writer.bytes(&artifact.part);
-            writer.bytes(artifact.sha256.as_bytes());
+            writer.bytes(artifact.digest.as_bytes());
         });
         Self::new(writer, object.name, object.version)
     }
@@ -46,7 +46,7 @@ impl StorePath {
 
     fn new(writer: Writer, name: &PackageName, version: &Version) -> Self {
         let digest = blake3::hash(&writer.into_bytes()).to_hex();
-        Self(format!("{}-{name}-{version}", &digest[..32]))
+        Self(format!("{}-{}-{version}", &digest[..32], name.file_name()))
     }
 
     /// Returns the name as text; it is one safe path component.
@@ -74,6 +74,7 @@ impl Recipe {
             Self::Rust => "rust",
             Self::Wheel => "wheel",
             Self::Environment => "environment",
+            Self::Npm => "npm",
         }
     }
 }

@@ -25,6 +25,10 @@ impl Fixture {
                 rust: crate::config::RUST.parse().unwrap(),
                 python: crate::config::PYTHON_RELEASES.parse().unwrap(),
                 hosts: Vec::new(),
+                npm: crate::config::NPM.parse().unwrap(),
+                python_list: None,
+                minimum_release_age: None,
+                minimum_release_age_exclude: Vec::new(),
             },
         }
     }
@@ -39,7 +43,7 @@ impl Fixture {
         Artifact {
             part: part.to_owned(),
             url: url::Url::from_file_path(&path).unwrap(),
-            sha256: Sha256::of(bytes),
+            digest: Sha256::of(bytes).into(),
             size: Some(bytes.len() as u64),
         }
     }

@@ -21,6 +21,7 @@ mod lints;
 mod lock;
 mod network;
 mod network_lock;
+mod npm;
 mod run;
 mod support;
 mod tidy;

@@ -17,6 +17,7 @@ fn open() -> Sandbox {
         "UV_DEFAULT_INDEX",
         "RUSTUP_DIST_SERVER",
         "UV_PYTHON_INSTALL_MIRROR",
+        "NPM_CONFIG_REGISTRY",
     ] {
         sandbox = sandbox.env_remove(source);
     }

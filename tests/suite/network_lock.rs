@@ -43,6 +43,10 @@ fn lock(
         rust: config::RUST.parse().unwrap(),
         python: config::PYTHON_RELEASES.parse().unwrap(),
         hosts: Vec::new(),
+        npm: config::NPM.parse().unwrap(),
+        python_list: None,
+        minimum_release_age: None,
+        minimum_release_age_exclude: Vec::new(),
     };
     let system = System::LinuxX86_64;
     let sources = Sources {

@@ -85,7 +85,7 @@ impl Sandbox {
         Artifact {
             part: part.to_owned(),
             url: url::Url::from_file_path(path).unwrap(),
-            sha256: Sha256::of(bytes),
+            digest: Sha256::of(bytes).into(),
             size: Some(bytes.len() as u64),
         }
     }

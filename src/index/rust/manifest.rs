@@ -7,9 +7,9 @@ use url::Url;
 
 use crate::{
     config,
-    index::Candidate,
+    index::{Candidate, day_seconds},
     lock::{Artifact, lockable},
-    package::{System, Version},
+    package::{Sha256, System, Version},
 };
 
 /// The parts of every toolchain.
@@ -97,13 +97,9 @@ impl Manifest {
         components: &[String],
         targets: &[String],
     ) -> Result<Candidate, String> {
-        let mut candidate = Candidate {
-            version: self.version.clone(),
-            build: Some(self.raw.date.clone()),
-            artifacts: BTreeMap::new(),
-            missing: BTreeMap::new(),
-            yanked: None,
-        };
+        let mut candidate = Candidate::new(self.version.clone());
+        candidate.build = Some(self.raw.date.clone());
+        candidate.released = day_seconds(&self.raw.date);
         let parts: BTreeSet<&str> = DEFAULT
             .into_iter()
             .chain(components.iter().map(String::as_str))
@@ -166,7 +162,10 @@ impl Manifest {
         Ok(Some(Artifact {
             part: part.to_owned(),
             url: self.public(url)?,
-            sha256: hash.parse().map_err(|error| format!("{error}"))?,
+            digest: hash
+                .parse::<Sha256>()
+                .map_err(|error| format!("{error}"))?
+                .into(),
             size: None,
         }))
     }

@@ -147,8 +147,8 @@ fn download(
         let url = Box::new(super::anonymous(address(&path)?));
         return Err(Error::Digest {
             url,
-            expected,
-            received,
+            expected: expected.into(),
+            received: received.into(),
         });
     }
     let text = String::from_utf8_lossy(&body);

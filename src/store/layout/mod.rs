@@ -1,5 +1,6 @@
 //! Recipes: how the members of artifacts become the tree of an object, whose programs are in `bin`.
 
+mod npm;
 mod python;
 mod rust;
 mod wheel;
@@ -25,6 +26,7 @@ pub(super) fn build<'a>(
 ) -> Result<(String, Vec<Download>), Error> {
     let mut used = Vec::new();
     let mut rust = rust::Components::default();
+    let mut npm = npm::Packages::new(object.name);
     for part in parts {
         let (artifact, download) = part?;
         let named = |reason| Error::Unpack {
@@ -38,6 +40,7 @@ pub(super) fn build<'a>(
             Recipe::Python => python::unpack(file, &mut tree, place),
             Recipe::Rust => rust.unpack(file, &mut tree),
             Recipe::Wheel => wheel::unpack(object.name, file, &mut tree),
+            Recipe::Npm => npm.unpack(artifact, file, &mut tree),
             // It is built, and nobody unpacks it.
             Recipe::Environment => Ok(()),
         }
@@ -50,6 +53,7 @@ pub(super) fn build<'a>(
     match object.recipe {
         Recipe::Python => python::complete(object.name, &mut tree)?,
         Recipe::Rust => rust.complete(&mut tree)?,
+        Recipe::Npm => npm.complete(&mut tree)?,
         Recipe::Wheel | Recipe::Environment => {}
     }
     Ok((tree.finish()?, used))

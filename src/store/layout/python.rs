@@ -1,4 +1,4 @@
-//! `CPython` builds: everything under `python/`, with the build's own prefix replaced by the store path.
+//! `CPython` builds: everything under `python/` or, in full builds, `python/install/`, with the build's own prefix replaced by the store path.
 //!
 //! Modification times stay as in the archive, since the bytecode beside the modules names them.
 
@@ -78,6 +78,9 @@ fn one(member: Member, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Re
     }
     let inside = member.path.strip_prefix("python/");
     let path = inside.ok_or_else(|| refused(&member.path, Rule::OddPath))?;
+    let Some(path) = installed(path) else {
+        return Ok(());
+    };
     // The bytecode of a module that is rewritten would be stale from the start.
     if path.contains("__pycache__/_sysconfigdata") {
         return Ok(());
@@ -90,7 +93,8 @@ fn one(member: Member, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Re
         Kind::Directory => tree.directory(path),
         Kind::Link(target) => tree.link(path, &target),
         Kind::HardLink(target) => {
-            let target = target.strip_prefix("python/").unwrap_or_default();
+            let target = target.strip_prefix("python/").and_then(installed);
+            let target = target.unwrap_or_default();
             tree.copy(path, target, placed(false))
         }
         Kind::File { executable } if names_prefix(path) => {
@@ -108,6 +112,18 @@ fn one(member: Member, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Re
             tree.file(path, placed(executable), &mut whole).map(|_| ())
         }
         Kind::File { executable } => tree.file(path, placed(executable), data).map(|_| ()),
+    }
+}
+
+/// Returns where a member belongs; nothing for what only a full build has, and no interpreter needs.
+///
+/// Full builds have the tree in `install`, beside what is needed to link an interpreter of one's own.
+fn installed(path: &str) -> Option<&str> {
+    match path.split_once('/') {
+        Some(("install", path)) => Some(path),
+        Some(("build" | "licenses", _)) => None,
+        None if matches!(path, "install" | "build" | "licenses" | "PYTHON.json") => None,
+        _ => Some(path),
     }
 }
 
@@ -185,6 +201,20 @@ mod tests {
         let expected =
             "'prefix': '/s p', -I/s p/include:/s p/lib /x/install /installer $(D)/install/x";
         assert_eq!(String::from_utf8(moved).unwrap(), expected);
+    }
+
+    #[test]
+    fn full_builds_lose_what_is_not_installed() {
+        for (path, expected) in [
+            ("bin/python3.12", Some("bin/python3.12")),
+            ("install/bin/python3.12", Some("bin/python3.12")),
+            ("build/Modules/config.o", None),
+            ("licenses/LICENSE.txt", None),
+            ("PYTHON.json", None),
+            ("install", None),
+        ] {
+            assert_eq!(installed(path), expected, "{path}");
+        }
     }
 
     #[test]

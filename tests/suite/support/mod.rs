@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod cpython;
 pub(crate) mod host_shell;
+pub(crate) mod npm;
 pub(crate) mod pty;
 pub(crate) mod pypi;
 pub(crate) mod rust_dist;

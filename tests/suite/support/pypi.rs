@@ -36,6 +36,25 @@ pub(crate) fn serve_tool(server: &Server, name: &str, versions: &[&str]) {
     serve_page(server, name, versions, &files);
 }
 
+/// Serves one version of a package whose program has another name, with this content.
+pub(crate) fn serve_tool_as(
+    server: &Server,
+    (package, version): (&str, &str),
+    program: &str,
+    content: &[u8],
+) {
+    let mut files = Vec::new();
+    let name = package.replace('-', "_");
+    for platform in PLATFORMS {
+        let place = format!("{name}-{version}.data/scripts/{program}");
+        let wheel = wheel(&name, version, platform, &[(&place, content, true)]);
+        let file = format!("{name}-{version}-py3-none-{platform}.whl");
+        files.push(entry(server, &file, &wheel));
+        server.serve(&format!("/files/{file}"), wheel);
+    }
+    serve_page(server, package, &[version], &files);
+}
+
 /// Returns what the index says of one file.
 fn entry(server: &Server, file: &str, content: &[u8]) -> Value {
     json!({

@@ -77,6 +77,7 @@ impl Sandbox {
             // Nothing but what a test serves itself can be reached.
             ("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple".into()),
             ("RUSTUP_DIST_SERVER", "http://127.0.0.1:9/rust".into()),
+            ("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/npm".into()),
             (
                 "UV_PYTHON_INSTALL_MIRROR",
                 "http://127.0.0.1:9/python".into(),
@@ -120,6 +121,7 @@ impl Sandbox {
         let address = server.address();
         self.env("UV_DEFAULT_INDEX", format!("{address}/simple"))
             .env("RUSTUP_DIST_SERVER", format!("{address}/rust"))
+            .env("NPM_CONFIG_REGISTRY", format!("{address}/npm"))
             .env("UV_PYTHON_INSTALL_MIRROR", format!("{address}/python"))
     }
 

@@ -1,0 +1,175 @@
+//! Tarballs of the npm registry: each below `lib/node_modules` at its place, the programs of the tool's own
+//! package linked from `bin`.
+//!
+//! Nothing of a package is run here: what asks for an install script is used as it was published.
+
+use std::{collections::BTreeMap, fs::File, io::Read};
+
+use serde::Deserialize;
+
+use super::Tree;
+use crate::{
+    lock::Artifact,
+    package::PackageName,
+    store::{
+        Error, Rule,
+        object::Node,
+        tree::{Placed, refused},
+        unpack::{
+            decompressed,
+            tar::{self, Kind},
+        },
+    },
+};
+
+/// Longest accepted `package.json`, in bytes.
+const LIMIT: u64 = 8 << 20;
+/// Where packages are, in an object.
+const ROOT: &str = "lib/node_modules";
+
+/// The packages placed so far.
+pub(super) struct Packages<'a> {
+    /// The tool's own package.
+    name: &'a PackageName,
+    /// Its programs by name, with their paths inside the package.
+    programs: BTreeMap<String, String>,
+}
+
+/// What a package says of its programs.
+#[derive(Deserialize)]
+struct Package {
+    name: Option<String>,
+    bin: Option<Bin>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Bin {
+    One(String),
+    Many(BTreeMap<String, String>),
+}
+
+impl<'a> Packages<'a> {
+    /// Returns none yet; `name` is the tool's own package.
+    pub(super) const fn new(name: &'a PackageName) -> Self {
+        Self {
+            name,
+            programs: BTreeMap::new(),
+        }
+    }
+
+    /// Places one package.
+    pub(super) fn unpack(
+        &mut self,
+        artifact: &Artifact,
+        file: &File,
+        tree: &mut Tree,
+    ) -> Result<(), Error> {
+        let own = artifact.part == self.name.as_str();
+        if own {
+            self.programs = programs(file)?;
+        }
+        let mut data = opened(file)?;
+        tar::read(&mut data, |member, data| {
+            // The first level is `package` by custom, and something else now and then.
+            let Some((_, path)) = member.path.split_once('/') else {
+                return Ok(());
+            };
+            let place = format!("{ROOT}/{}/{path}", artifact.part);
+            let started = own && self.programs.values().any(|program| program == path);
+            match member.kind {
+                Kind::Directory => tree.directory(&place),
+                Kind::File { executable } => {
+                    let placed = Placed {
+                        executable: executable || started,
+                        mtime: None,
+                    };
+                    tree.file(&place, placed, data).map(|_| ())
+                }
+                // npm leaves links out, and no package may count on them.
+                Kind::Link(_) | Kind::HardLink(_) => Ok(()),
+            }
+        })
+    }
+
+    /// Links the programs.
+    pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
+        for (name, path) in &self.programs {
+            let there = format!("{ROOT}/{}/{path}", self.name);
+            if !matches!(tree.node(&there), Some(Node::File { .. })) {
+                return Err(refused(&there, Rule::NotAsListed));
+            }
+            tree.link(&format!("bin/{name}"), &format!("../{there}"))?;
+        }
+        if self.programs.is_empty() {
+            return Err(Error::NoPrograms {
+                package: self.name.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn opened(file: &File) -> Result<Box<dyn Read + '_>, Error> {
+    use std::io::Seek as _;
+    let mut start = file;
+    start
+        .rewind()
+        .and_then(|()| decompressed(file))
+        .map_err(|source| Error::Archive {
+            member: String::new(),
+            source,
+        })
+}
+
+/// Reads the programs of a package before anything of it is placed.
+fn programs(file: &File) -> Result<BTreeMap<String, String>, Error> {
+    let mut found = None;
+    let mut data = opened(file)?;
+    tar::read(&mut data, |member, data| {
+        let own = member
+            .path
+            .split_once('/')
+            .is_some_and(|(_, path)| path == "package.json");
+        if own && matches!(member.kind, Kind::File { .. }) {
+            let mut text = Vec::new();
+            data.take(LIMIT)
+                .read_to_end(&mut text)
+                .map_err(|source| Error::Archive {
+                    member: member.path.clone(),
+                    source,
+                })?;
+            found = Some(text);
+        }
+        Ok(())
+    })?;
+    let text = found.ok_or_else(|| refused("package.json", Rule::NotAsListed))?;
+    let package: Package = serde_json::from_slice(&text).map_err(|error| Error::Archive {
+        member: "package.json".to_owned(),
+        source: error.into(),
+    })?;
+    let own = package.name.unwrap_or_default();
+    let own = own.rsplit('/').next().unwrap_or_default().to_owned();
+    let listed = match package.bin {
+        None => return Ok(BTreeMap::new()),
+        Some(Bin::One(path)) => BTreeMap::from([(own, path)]),
+        Some(Bin::Many(programs)) => programs,
+    };
+    listed
+        .into_iter()
+        .map(|(name, path)| {
+            // A scoped name (`@scope/tool`) is the program without the scope, as in npm.
+            let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+            let plain = |part: &str| !matches!(part, "" | "." | "..");
+            let path = path
+                .trim_start_matches("./")
+                .trim_start_matches('/')
+                .to_owned();
+            if plain(&name) && path.split('/').all(plain) {
+                Ok((name, path))
+            } else {
+                Err(refused(&path, Rule::OddPath))
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! An npm registry with packages made in memory.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
+
+use super::{
+    Server,
+    archive::{Member, gzip, tar},
+};
+
+/// One version of a package.
+pub(crate) struct Release<'a> {
+    pub(crate) version: &'a str,
+    /// What `package.json` and the registry say beside name, version and `dist`.
+    pub(crate) fields: Value,
+    /// Files below `package/`.
+    pub(crate) files: &'a [Member<'a>],
+}
+
+/// Serves a package below `/npm`; the last release is the latest.
+pub(crate) fn serve_package(server: &Server, name: &str, releases: &[Release<'_>]) {
+    let mut versions = serde_json::Map::new();
+    let mut latest = "";
+    for release in releases {
+        latest = release.version;
+        let mut about = release.fields.clone();
+        about["name"] = name.into();
+        about["version"] = release.version.into();
+        let text = about.to_string();
+        let paths: Vec<String> = release
+            .files
+            .iter()
+            .map(|(path, _, _)| format!("package/{path}"))
+            .collect();
+        let mut members: Vec<Member<'_>> = vec![("package/package.json", text.as_bytes(), false)];
+        let files = paths.iter().zip(release.files);
+        members.extend(files.map(|(path, (_, content, program))| (&**path, *content, *program)));
+        let tarball = gzip(&tar(&members, &[]));
+        let path = format!("/npm/{name}/-/{}.tgz", release.version);
+        about["dist"] = json!({
+            "tarball": format!("{}{path}", server.address()),
+            "integrity": format!("sha512-{}", BASE64_STANDARD.encode(Sha512::digest(&tarball))),
+        });
+        server.serve(&path, tarball);
+        versions.insert(release.version.to_owned(), about);
+    }
+    let document = json!({ "dist-tags": { "latest": latest }, "versions": versions });
+    server.serve(&format!("/npm/{name}"), document.to_string());
+}
