@@ -15,6 +15,7 @@ pub mod lock;
 pub mod manifest;
 pub mod package;
 pub mod project;
+pub mod pylock;
 pub mod resolve;
 pub mod store;
 pub mod ui;

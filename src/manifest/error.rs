@@ -166,6 +166,9 @@ pub enum ErrorKind {
     /// A toolchain file that asks for nothing.
     #[error("a toolchain file needs `channel`, `components`, `targets` or `profile`")]
     EmptyToolchain,
+    /// A Python lockfile that says something its format does not allow, or that devsh cannot install.
+    #[error("{0}")]
+    PythonLock(String),
     /// A kind of `CPython` build that devsh does not have.
     #[error("`{found}` asks for a {variant} build of Python, which devsh does not support yet")]
     PythonVariant {

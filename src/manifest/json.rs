@@ -13,7 +13,7 @@ use super::{
 const DEPTH: usize = 64;
 
 /// Returns a text parsed as JSON.
-pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
+pub(crate) fn parse(text: &Text) -> Result<Node<'_>, Error> {
     let mut parser = Parser {
         text,
         source: text.as_str(),

@@ -19,16 +19,16 @@ pub struct Text {
 
 /// A value and its place.
 #[derive(Debug)]
-pub(super) struct Node<'t> {
+pub(crate) struct Node<'t> {
     /// The bytes of the value; of a table its header or first key.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// The value.
-    pub(super) value: Value<'t>,
+    pub(crate) value: Value<'t>,
 }
 
 /// A value; numbers and dates have no use here and keep only what they are.
 #[derive(Debug)]
-pub(super) enum Value<'t> {
+pub(crate) enum Value<'t> {
     Text(Cow<'t, str>),
     Boolean(bool),
     /// What it is, with its article.
@@ -39,10 +39,10 @@ pub(super) enum Value<'t> {
 
 /// A key and its value.
 #[derive(Debug)]
-pub(super) struct Entry<'t> {
-    pub(super) key: Cow<'t, str>,
-    pub(super) key_span: Range<usize>,
-    pub(super) node: Node<'t>,
+pub(crate) struct Entry<'t> {
+    pub(crate) key: Cow<'t, str>,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) node: Node<'t>,
 }
 
 /// Returns the tables of a TOML file that is no manifest; `file` is its name in messages.
@@ -91,7 +91,7 @@ impl Text {
     }
 
     /// Returns the text parsed as TOML.
-    pub(super) fn toml(&self) -> Result<Node<'_>, Error> {
+    pub(crate) fn toml(&self) -> Result<Node<'_>, Error> {
         let table = DeTable::parse(&self.content).map_err(|error| self.syntax(&error))?;
         Ok(convert(0..0, DeValue::Table(table.into_inner())))
     }
@@ -131,7 +131,7 @@ impl Text {
     }
 
     /// Returns an error at a place.
-    pub(super) fn error(&self, span: Range<usize>, kind: impl Into<ErrorKind>) -> Error {
+    pub(crate) fn error(&self, span: Range<usize>, kind: impl Into<ErrorKind>) -> Error {
         let end = self.content.len();
         Error {
             file: self.file.clone(),
@@ -231,7 +231,7 @@ impl Value<'_> {
 
 impl<'t> Node<'t> {
     /// Returns the text, if the value is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
             _ => None,
@@ -239,7 +239,7 @@ impl<'t> Node<'t> {
     }
 
     /// Returns the entries of a table; of anything else none.
-    pub(super) fn entries(&self) -> &[Entry<'t>] {
+    pub(crate) fn entries(&self) -> &[Entry<'t>] {
         match &self.value {
             Value::Table(entries) => entries,
             _ => &[],
@@ -247,7 +247,7 @@ impl<'t> Node<'t> {
     }
 
     /// Returns the elements of a list; of anything else none.
-    pub(super) fn elements(&self) -> &[Self] {
+    pub(crate) fn elements(&self) -> &[Self] {
         match &self.value {
             Value::List(nodes) => nodes,
             _ => &[],
@@ -255,13 +255,13 @@ impl<'t> Node<'t> {
     }
 
     /// Returns the value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         let entry = self.entries().iter().find(|entry| entry.key == key)?;
         Some(&entry.node)
     }
 
     /// Returns the values at a path of keys joined by `.`; `*` stands for every key.
-    pub(super) fn select(&self, path: &str) -> Vec<&Self> {
+    pub(crate) fn select(&self, path: &str) -> Vec<&Self> {
         let mut found = vec![self];
         for key in path.split('.').filter(|key| !key.is_empty()) {
             let entries = found.into_iter().flat_map(Self::entries);

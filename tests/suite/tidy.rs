@@ -9,7 +9,7 @@ use std::{
 use crate::support::repository;
 
 /// Which modules each module of the library may name.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     (
         "activation",
         &[
@@ -18,7 +18,9 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     (
         "builder",
-        &["store", "index", "fetch", "lock", "manifest", "package"],
+        &[
+            "store", "index", "fetch", "lock", "pylock", "manifest", "package",
+        ],
     ),
     ("config", &[]),
     ("context", &["package", "env"]),
@@ -30,7 +32,11 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("lock", &["package", "manifest"]),
     ("manifest", &["package"]),
     ("package", &[]),
-    ("project", &["manifest", "package", "context", "fsx"]),
+    (
+        "project",
+        &["pylock", "manifest", "package", "context", "fsx"],
+    ),
+    ("pylock", &["manifest", "package"]),
     ("resolve", &["index", "lock", "manifest", "package"]),
     ("store", &["lock", "package", "fetch", "fsx"]),
 ];
@@ -41,7 +47,7 @@ const FREE: [&str; 8] = [
 ];
 
 /// Modules that never touch the machine.
-const PURE: [&str; 19] = [
+const PURE: [&str; 20] = [
     "src/manifest/mod.rs",
     "src/manifest/raw.rs",
     "src/manifest/validate.rs",
@@ -55,6 +61,7 @@ const PURE: [&str; 19] = [
     "src/manifest/preset.rs",
     "src/package/",
     "src/lock/",
+    "src/pylock/",
     "src/resolve/",
     "src/env/",
     "src/host/",

@@ -1,0 +1,257 @@
+//! Lockfiles of Python projects as one model: packages, what needs them, and which of them a dev shell gets.
+//!
+//! Each format has its reader (`uv`, `poetry`, `standard`, `pipfile`, `requirements`); `select` walks from the
+//! project and the wanted groups and extras to exact pins with digests, for one interpreter on one system.
+//! Nothing is resolved here: what the lockfile does not say is an error. Pure.
+//!
+//! Invariant: a name, version, digest or address that was read is one word, so it can stand in a line of
+//! requirements without becoming an option.
+
+mod marker;
+mod pins;
+mod pipfile;
+mod poetry;
+mod read;
+mod requirement;
+mod requirements;
+mod select;
+mod standard;
+mod uv;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use marker::{Environment, Marker};
+pub use pins::{Pin, Pins};
+pub use requirement::PythonRequirement;
+pub use requirements::includes;
+pub use select::Missing;
+
+use crate::manifest::{Error, Text};
+
+/// The names under which lockfiles are looked for, the first one found wins.
+///
+/// `requirements.txt` comes last: beside another lockfile it is as a rule made from it.
+pub const FOUND: [&str; 5] = [
+    "uv.lock",
+    "poetry.lock",
+    "pylock.toml",
+    "Pipfile.lock",
+    "requirements.txt",
+];
+
+/// A lockfile that was understood.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PythonLock {
+    pub(self) packages: Vec<Package>,
+    pub(self) roots: Vec<Root>,
+    /// The groups that a dev shell gets which names none, as far as the lockfile's own tool says it.
+    pub default_groups: BTreeSet<String>,
+    /// The groups that exist.
+    pub groups: BTreeSet<String>,
+    /// The extras that exist.
+    pub extras: BTreeSet<String>,
+    /// What is asked for and not locked; such a list is resolved into `devshell.lock`.
+    pub loose: Vec<Loose>,
+    /// Lines that lead away from the public index (`--index-url …`).
+    pub options: Vec<String>,
+    /// The project's own name, for markers of conflicting groups.
+    pub(self) project: String,
+}
+
+/// A requirement that nothing pins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loose {
+    /// When it counts.
+    pub when: When,
+    /// The requirement.
+    pub requirement: PythonRequirement,
+}
+
+/// For which dev shells something of a lockfile counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// For every one.
+    Always,
+    /// For those that want the group.
+    Group(String),
+    /// For those that want the extra.
+    Extra(String),
+}
+
+/// What a dev shell wants of a lockfile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Dependency groups, normalised.
+    pub groups: BTreeSet<String>,
+    /// Extras of the project, normalised.
+    pub extras: BTreeSet<String>,
+}
+
+/// Where a locked package comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A package index; nothing for the default one.
+    Index(Option<String>),
+    /// One file at an address.
+    Url(String),
+    /// A commit of a repository, as a requirement writes it (`git+https://…@commit`).
+    Repository(String),
+    /// A directory, relative to the lockfile; the project itself is `.`.
+    Directory {
+        /// The directory.
+        path: String,
+        /// Whether it is a package to be installed.
+        installed: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Package {
+    name: String,
+    version: Option<String>,
+    source: Source,
+    digests: Vec<String>,
+    /// Where several versions are locked: when this one is meant.
+    marker: Marker,
+    dependencies: Vec<Edge>,
+    extras: BTreeMap<String, Vec<Edge>>,
+    /// What of it comes from elsewhere than the public index, in words.
+    elsewhere: Option<String>,
+}
+
+/// A need for a package.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Edge {
+    name: String,
+    version: Option<String>,
+    /// Versions that do, where several are locked and none is named.
+    wanted: Option<String>,
+    extras: Vec<String>,
+    marker: Marker,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Root {
+    when: When,
+    edge: Edge,
+}
+
+/// The files that a lockfile is read from.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The lockfile.
+    pub lock: Text,
+    /// The `pyproject.toml` beside it.
+    pub project: Option<Text>,
+    /// For a list of requirements: the lists that it includes and those of groups, by their names.
+    pub lists: BTreeMap<String, Text>,
+    /// For a list of requirements: the list of each group.
+    pub groups: BTreeMap<String, String>,
+}
+
+/// Reads a lockfile by what its name says that it is.
+pub fn read(files: &Files) -> Result<PythonLock, Error> {
+    let path = files.lock.file().clone();
+    let mut lock = match Format::of(&path) {
+        Some(Format::Uv) => uv::read(&files.lock)?,
+        Some(Format::Poetry) => poetry::read(&files.lock, files.project.as_ref())?,
+        Some(Format::Pylock) => standard::read(&files.lock)?,
+        Some(Format::Pipfile) => pipfile::read(&files.lock)?,
+        Some(Format::Requirements) => requirements::read(files)?,
+        None => {
+            let formats = "not a lockfile that devsh reads";
+            return Err(read::fault(&files.lock, 0..0, formats));
+        }
+    };
+    if let Some(project) = &files.project {
+        read::default_groups(project, &mut lock)?;
+    }
+    Ok(lock)
+}
+
+/// A kind of lockfile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `uv.lock`.
+    Uv,
+    /// `poetry.lock`.
+    Poetry,
+    /// `pylock.toml`, `pylock.NAME.toml`.
+    Pylock,
+    /// `Pipfile.lock`.
+    Pipfile,
+    /// Any other `.txt`.
+    Requirements,
+}
+
+impl Format {
+    /// Returns the kind that a path names, if it is one that can be installed.
+    pub fn of(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let (stem, end) = name.rsplit_once('.')?;
+        Some(match (stem, end) {
+            ("uv", "lock") => Self::Uv,
+            ("poetry", "lock") => Self::Poetry,
+            ("Pipfile", "lock") => Self::Pipfile,
+            (stem, "toml") if stem == "pylock" || stem.starts_with("pylock.") => Self::Pylock,
+            (stem, "txt") if !stem.is_empty() => Self::Requirements,
+            _ => return None,
+        })
+    }
+}
+
+impl PythonLock {
+    /// Returns the packages that do not come, with digests, from the public index, with where they come from.
+    pub fn foreign(&self) -> Vec<(String, String)> {
+        let packages = self.packages.iter();
+        let mut foreign: Vec<_> = packages
+            .filter_map(|one| Some((one.name.clone(), one.elsewhere.clone()?)))
+            .chain(
+                self.options
+                    .iter()
+                    .map(|line| ("(option)".to_owned(), line.clone())),
+            )
+            .chain(self.loose.iter().filter_map(|loose| {
+                let url = loose.requirement.url.clone()?;
+                Some((loose.requirement.name.to_string(), url))
+            }))
+            .collect();
+        foreign.sort();
+        foreign
+    }
+
+    /// Returns whether the project itself, or a member of it, is installed.
+    pub fn installs_project(&self) -> bool {
+        self.packages.iter().any(|package| {
+            matches!(
+                &package.source,
+                Source::Directory {
+                    installed: true,
+                    ..
+                }
+            )
+        })
+    }
+
+    /// Returns the requirements that nothing pins, as far as `selection` wants them.
+    pub fn loose(&self, selection: &Selection) -> Vec<String> {
+        let wanted = self.loose.iter().filter(|one| selection.wants(&one.when));
+        wanted
+            .map(|one| one.requirement.as_str().to_owned())
+            .collect()
+    }
+}
+
+impl Selection {
+    /// Returns whether something that counts `when` is wanted.
+    fn wants(&self, when: &When) -> bool {
+        match when {
+            When::Always => true,
+            When::Group(group) => self.groups.contains(group),
+            When::Extra(extra) => self.extras.contains(extra),
+        }
+    }
+}

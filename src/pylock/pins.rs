@@ -1,0 +1,65 @@
+//! Exact packages with digests, and the lines by which uv installs them.
+
+use std::collections::BTreeSet;
+
+use super::Source;
+
+/// Exactly what is installed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// The packages, sorted.
+    pub packages: Vec<Pin>,
+    /// Directories of the project that are installed where they are, relative to the lockfile, sorted.
+    pub directories: Vec<String>,
+}
+
+/// One exact package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pin {
+    /// The name, normalised.
+    pub name: String,
+    /// The version, where the source has several.
+    pub version: Option<String>,
+    /// Where it comes from.
+    pub source: Source,
+    /// The digests (`sha256:…`) of which one must be met.
+    pub digests: Vec<String>,
+}
+
+impl Pins {
+    /// Returns the lines for everything that has digests.
+    pub fn hashed(&self) -> String {
+        let lines = self.packages.iter().filter_map(|pin| {
+            let mut line = match &pin.source {
+                Source::Index(_) => format!("{}=={}", pin.name, pin.version.as_ref()?),
+                Source::Url(url) => format!("{} @ {url}", pin.name),
+                Source::Repository(_) | Source::Directory { .. } => return None,
+            };
+            for digest in &pin.digests {
+                line.push_str(" --hash=");
+                line.push_str(digest);
+            }
+            line.push('\n');
+            Some(line)
+        });
+        lines.collect()
+    }
+
+    /// Returns the lines for what has none, because a commit names it.
+    pub fn repositories(&self) -> String {
+        let lines = self.packages.iter().filter_map(|pin| match &pin.source {
+            Source::Repository(address) => Some(format!("{} @ {address}\n", pin.name)),
+            _ => None,
+        });
+        lines.collect()
+    }
+
+    /// Returns the indexes beside the default one.
+    pub fn indexes(&self) -> BTreeSet<&str> {
+        let indexes = self.packages.iter().filter_map(|pin| match &pin.source {
+            Source::Index(index) => index.as_deref(),
+            _ => None,
+        });
+        indexes.collect()
+    }
+}

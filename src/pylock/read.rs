@@ -1,0 +1,150 @@
+//! What the readers share: checked words out of a file, faults with their place, default groups.
+
+use std::ops::Range;
+
+use super::{Marker, PythonLock, marker::normal};
+use crate::{
+    config::{PYPI, PYPI_FILES},
+    manifest::{Error, ErrorKind, Node, Text},
+    package::{PackageName, Version},
+};
+
+/// Returns the error for a place in a lockfile.
+pub(super) fn fault(text: &Text, span: Range<usize>, message: impl Into<String>) -> Error {
+    text.error(span, ErrorKind::PythonLock(message.into()))
+}
+
+/// Returns the text of a node; an error names `key`.
+pub(super) fn text<'n>(file: &Text, key: &str, node: &'n Node<'_>) -> Result<&'n str, Error> {
+    let found = node.text();
+    found.ok_or_else(|| fault(file, node.span.clone(), format!("`{key}` must be a string")))
+}
+
+/// Returns a string that can stand in a line of requirements: one word that is no option.
+pub(super) fn word(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
+    let found = text(file, key, node)?;
+    let odd = |one: char| one.is_whitespace() || one.is_control();
+    if found.is_empty() || found.starts_with('-') || found.contains(odd) {
+        return Err(fault(
+            file,
+            node.span.clone(),
+            format!("`{key}` must be one word"),
+        ));
+    }
+    Ok(found.to_owned())
+}
+
+/// Returns a normalised name of a package, group or extra.
+pub(super) fn name(file: &Text, node: &Node<'_>) -> Result<String, Error> {
+    let found = text(file, "name", node)?;
+    let parsed: Result<PackageName, _> = found.parse();
+    Ok(parsed
+        .map_err(|invalid| file.error(node.span.clone(), invalid))?
+        .to_string())
+}
+
+/// Returns a version as it is written.
+pub(super) fn version(file: &Text, node: &Node<'_>) -> Result<String, Error> {
+    let found = text(file, "version", node)?;
+    let parsed: Result<Version, _> = found.parse();
+    Ok(parsed
+        .map_err(|invalid| file.error(node.span.clone(), invalid))?
+        .to_string())
+}
+
+/// Returns a digest as `sha256:…`.
+pub(super) fn digest(file: &Text, node: &Node<'_>) -> Result<String, Error> {
+    let found = word(file, "hash", node)?;
+    if is_digest(&found) {
+        Ok(found)
+    } else {
+        Err(fault(
+            file,
+            node.span.clone(),
+            format!("`{found}` is not a digest like `sha256:…`"),
+        ))
+    }
+}
+
+/// Whether a text is a digest by an algorithm that can be relied on.
+pub(super) fn is_digest(text: &str) -> bool {
+    let lengths = [("sha256:", 64), ("sha384:", 96), ("sha512:", 128)];
+    lengths.into_iter().any(|(algorithm, length)| {
+        text.strip_prefix(algorithm).is_some_and(|hex| {
+            hex.len() == length && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    })
+}
+
+/// Returns the condition at `key` of a table; without one it always holds.
+pub(super) fn marker(file: &Text, table: &Node<'_>, key: &str) -> Result<Marker, Error> {
+    let Some(node) = table.get(key) else {
+        return Ok(Marker::default());
+    };
+    marker_of(file, key, node)
+}
+
+/// Returns the condition that a node is.
+pub(super) fn marker_of(file: &Text, key: &str, node: &Node<'_>) -> Result<Marker, Error> {
+    let found = text(file, key, node)?;
+    found
+        .parse()
+        .map_err(|invalid| file.error(node.span.clone(), invalid))
+}
+
+/// Returns the names in the list at `key`, normalised.
+pub(super) fn names(file: &Text, table: &Node<'_>, key: &str) -> Result<Vec<String>, Error> {
+    let elements = table.get(key).map(Node::elements).unwrap_or_default();
+    elements.iter().map(|node| name(file, node)).collect()
+}
+
+/// Returns the tables of the list at `key`.
+pub(super) fn tables<'n, 't>(table: &'n Node<'t>, key: &str) -> &'n [Node<'t>] {
+    table.get(key).map(Node::elements).unwrap_or_default()
+}
+
+/// Returns a relative directory that cannot be taken for an option.
+pub(super) fn directory(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
+    let found = text(file, key, node)?;
+    if found.contains(char::is_control) {
+        return Err(fault(
+            file,
+            node.span.clone(),
+            format!("`{key}` has a control character"),
+        ));
+    }
+    Ok(if found.is_empty() { "." } else { found }.to_owned())
+}
+
+/// Returns the requirement of a repository at one commit.
+pub(super) fn repository(url: &str, commit: &str, subdirectory: Option<&str>) -> String {
+    let url = url.strip_prefix("git+").unwrap_or(url);
+    let below = subdirectory.map(|one| format!("#subdirectory={one}"));
+    format!("git+{url}@{commit}{}", below.unwrap_or_default())
+}
+
+/// Whether an index is the public one.
+pub(super) fn is_public(index: &str) -> bool {
+    index.trim_end_matches('/') == PYPI.trim_end_matches('/')
+}
+
+/// Whether a file lies with the public index.
+pub(super) fn is_public_file(url: &str) -> bool {
+    url.starts_with(PYPI_FILES)
+}
+
+/// Puts in what `pyproject.toml` says about the groups that count when none is named.
+pub(super) fn default_groups(project: &Text, lock: &mut PythonLock) -> Result<(), Error> {
+    let root = project.toml()?;
+    let said = root.select("tool.uv.default-groups");
+    let Some(said) = said.first() else {
+        return Ok(());
+    };
+    lock.default_groups = if said.text() == Some("all") {
+        lock.groups.clone()
+    } else {
+        let names = said.elements().iter().filter_map(Node::text).map(normal);
+        names.filter(|name| lock.groups.contains(name)).collect()
+    };
+    Ok(())
+}

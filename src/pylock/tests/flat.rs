@@ -1,0 +1,142 @@
+//! Formats that are lists: no package says what it needs.
+
+use super::*;
+
+#[test]
+fn pylocks_are_lists_with_conditions() {
+    let text = format!(
+        r#"lock-version = "1.0"
+requires-python = ">=3.11"
+extras = ["cli"]
+dependency-groups = ["dev"]
+default-groups = ["dev"]
+created-by = "x"
+[[packages]]
+name = "idna"
+version = "3.10"
+index = "https://pypi.org/simple"
+wheels = [{{ url = "https://files.pythonhosted.org/i.whl", hashes = {{ sha256 = "{0}", md5 = "1" }} }}]
+[[packages]]
+name = "pytest"
+version = "8"
+marker = "'dev' in dependency_groups and python_version > '3'"
+sdist = {{ url = "https://files.pythonhosted.org/p.tar.gz", hashes = {{ sha256 = "{0}" }} }}
+[[packages]]
+name = "click"
+marker = "'cli' in extras"
+archive = {{ url = "https://a.example/click.zip", hashes = {{ sha256 = "{0}" }} }}
+[[packages]]
+name = "own"
+directory = {{ path = "own", editable = true }}
+"#,
+        &A[7..]
+    );
+    let lock = lock("pylock.dev.toml", &text, "");
+    assert_eq!(chosen(&lock, "3.11", &[], &[]), ["idna==3.10", "-e own"]);
+    assert_eq!(
+        chosen(&lock, "3.11", &["dev"], &["cli"]),
+        ["click", "idna==3.10", "pytest==8", "-e own"]
+    );
+    let foreign: Vec<String> = lock.foreign().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(foreign, ["click", "own"]);
+    assert_eq!(lock.default_groups, set(&["dev"]));
+    assert_eq!(
+        fault("pylock.toml", &text.replace("\"1.0\"", "\"2.0\"")),
+        "pylock.toml:1: its format is version 2.0, and devsh reads version 1"
+    );
+}
+
+#[test]
+fn pipfile_locks_are_read() {
+    let text = format!(
+        r#"{{
+    "_meta": {{ "sources": [
+        {{ "name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": true }},
+        {{ "name": "own", "url": "https://i.example/simple", "verify_ssl": true }} ] }},
+    "default": {{
+        "click": {{ "hashes": ["{A}"], "index": "pypi", "markers": "python_version >= '3.7'", "version": "==8.1.7" }},
+        "colorama": {{ "hashes": ["{A}"], "markers": "sys_platform == 'win32'", "version": "==0.4.6" }},
+        "inner": {{ "hashes": ["{A}"], "index": "own", "version": "==1" }},
+        "repo": {{ "git": "https://h.example/r.git", "ref": "abc" }}
+    }},
+    "develop": {{ "pytest": {{ "hashes": ["{A}"], "version": "==8" }} }},
+    "docs": {{ "iniconfig": {{ "hashes": ["{A}"], "version": "==2" }} }}
+}}"#
+    );
+    let lock = lock("Pipfile.lock", &text, "");
+    assert_eq!(
+        chosen(&lock, "3.11", &[], &[]),
+        ["click==8.1.7", "inner==1", "repo"]
+    );
+    assert_eq!(chosen(&lock, "3.11", &["dev", "docs"], &[]).len(), 5);
+    assert_eq!(lock.default_groups, set(&["dev"]));
+    let foreign: Vec<String> = lock.foreign().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(foreign, ["inner", "repo"]);
+    assert!(
+        fault("Pipfile.lock", &text.replace("==8.1.7", "*"))
+            .starts_with("Pipfile.lock:6: `click` is not pinned")
+    );
+    assert!(
+        fault("Pipfile.lock", "{\n \"default\": {").starts_with("Pipfile.lock:2: not valid JSON")
+    );
+}
+
+fn lists(main: &str, others: &[(&str, &str)], groups: &[(&str, &str)]) -> Files {
+    Files {
+        lists: others
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), Text::new(name, text)))
+            .collect(),
+        groups: groups
+            .iter()
+            .map(|(group, name)| ((*group).to_owned(), (*name).to_owned()))
+            .collect(),
+        ..files("requirements.txt", main, "")
+    }
+}
+
+#[test]
+fn pinned_lists_of_requirements_are_locks() {
+    let main = format!(
+        "# made by pip-compile\n--index-url https://pypi.org/simple\nclick==8.1.7 ; python_version > \"3\" \\\n    --hash={A} \\\n    --hash={A}\n    # via x\ncolorama==0.4.6 ; sys_platform == 'win32' --hash={A}\n-e .\n"
+    );
+    let dev = format!("-r requirements.txt\npytest==8 --hash={A}\n");
+    let files = lists(
+        &main,
+        &[("requirements-dev.txt", &dev), ("requirements.txt", &main)],
+        &[("dev", "requirements-dev.txt")],
+    );
+    let lock = read(&files).unwrap();
+    assert_eq!(chosen(&lock, "3.11", &[], &[]), ["click==8.1.7", "-e ."]);
+    assert_eq!(
+        chosen(&lock, "3.11", &["dev"], &[]),
+        ["click==8.1.7", "pytest==8", "-e ."]
+    );
+    assert!(lock.loose.is_empty() && lock.foreign().is_empty() && lock.installs_project());
+    assert_eq!(
+        includes(&files.lists["requirements-dev.txt"]),
+        ["requirements.txt"]
+    );
+}
+
+#[test]
+fn lists_without_digests_are_to_be_resolved() {
+    let main = "flask>=3\n-r more.txt\n--extra-index-url https://i.example/simple\n";
+    let lock = read(&lists(
+        main,
+        &[(
+            "more.txt",
+            "click==8 # no digest\nown @ https://h.example/own.whl\n",
+        )],
+        &[],
+    ))
+    .unwrap();
+    assert_eq!(
+        lock.loose(&Selection::default()),
+        ["flask>=3", "click==8", "own @ https://h.example/own.whl"]
+    );
+    let foreign = lock.foreign();
+    assert_eq!(foreign[0].1, "--extra-index-url https://i.example/simple");
+    assert_eq!(foreign[1].0, "own");
+    assert_eq!(chosen(&lock, "3.11", &[], &[]), [""; 0]);
+}
