@@ -61,6 +61,69 @@ __devsh_restore_aliases() {
   __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
 }
 
+# Variables: two parallel lists of names and of how they are declared, where the environment does not tell.
+__devsh_hold() {
+  \local __devsh_name __devsh_all __devsh_text
+  for __devsh_name; do
+    __devsh_all="${__devsh_name}[@]"
+    [[ ${!__devsh_all+x} ]] || \continue
+    if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)); then
+      __devsh_text=${!__devsh_all@A}
+    else
+      __devsh_text=$(\builtin declare -p "$__devsh_name")
+    fi
+    # What is plainly exported comes back by itself, and what is read-only cannot be changed.
+    case ${__devsh_text%% "$__devsh_name"*} in "declare -x" | "declare -"*r*) \continue ;; esac
+    __devsh_held_names+=("$__devsh_name")
+    __devsh_held_texts+=("$__devsh_text")
+    \unset -v "$__devsh_name"
+  done
+}
+
+__devsh_release() {
+  \local __devsh_name __devsh_text __devsh_at __devsh_all
+  for __devsh_name; do
+    for ((__devsh_at = ${#__devsh_held_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
+      [[ ${__devsh_held_names[__devsh_at]} == "$__devsh_name" ]] || \continue
+      __devsh_text=${__devsh_held_texts[__devsh_at]}
+      __devsh_held_names[__devsh_at]=
+      # Attributes first, then the plain assignment, which in a function reaches the shell's own variable.
+      if [[ $__devsh_text == "declare -"* ]]; then
+        __devsh_all=${__devsh_text#declare -}
+        __devsh_text=${__devsh_all#* }
+        # Old bash prints an array as one quoted word, and cannot give attributes from within a function.
+        [[ $__devsh_text != "$__devsh_name='("* ]] || \builtin eval "__devsh_text=$__devsh_text"
+        ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 402)) ||
+          \builtin declare -g -"${__devsh_all%% *}" "$__devsh_name"
+      fi
+      \builtin eval "$__devsh_text"
+      \break
+    done
+  done
+}
+
+# Has the scripts run when the shell exits, before what the user has it do then. Leaves the shell's own order
+# of things when told `no`; a trap that the user set meanwhile stays.
+__devsh_leave_on_exit() {
+  \local __devsh_now
+  __devsh_now=$(\builtin trap -p EXIT)
+  if [[ $1 == yes ]]; then
+    [[ $__devsh_now != *__devsh_exit* ]] || \return 0
+    __devsh_trap=$__devsh_now
+    \builtin eval "\\set -- ${__devsh_now#trap -- }"
+    \builtin trap -- "__devsh_exit${1:+$'\n'$1}" EXIT
+  else
+    [[ $__devsh_now != "trap -- '__devsh_exit"* ]] || \builtin eval "${__devsh_trap:-\\builtin trap - EXIT}"
+    \unset -v __devsh_trap
+  fi
+}
+
+__devsh_exit() {
+  \local __devsh_status=$?
+  \command @DEVSH@ leave || :
+  \return "$__devsh_status"
+}
+
 __devsh_register() {
   : "${PROMPT_COMMAND=}"
   \local __devsh_list

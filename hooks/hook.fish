@@ -25,6 +25,50 @@ function __devsh_update
     builtin eval $code
 end
 
+# Variables: of each name its value and how it is set, where the environment does not tell.
+function __devsh_hold
+    builtin set -g __devsh_held yes
+    for __devsh_name in $argv
+        if builtin set -qg $__devsh_name
+            builtin set -l kind --unexport
+            builtin set -qgx $__devsh_name; and builtin set kind --export
+            builtin set -S $__devsh_name | builtin string match -q '*global*a path variable*'; and builtin set -a kind --path
+            builtin set -g __devsh_held_kind_$__devsh_name $kind
+            builtin set -g __devsh_held_value_$__devsh_name $$__devsh_name
+            builtin set -eg $__devsh_name
+        else if builtin set -qU $__devsh_name
+            builtin set -g __devsh_held_kind_$__devsh_name universal
+        end
+    end
+    return 0
+end
+
+function __devsh_release
+    for __devsh_name in $argv
+        builtin set -l kind __devsh_held_kind_$__devsh_name
+        builtin set -l value __devsh_held_value_$__devsh_name
+        builtin set -q $kind; or continue
+        builtin set -eg $__devsh_name
+        # What stood behind is there again.
+        builtin test "$$kind" = universal; or builtin set -g $$kind $__devsh_name $$value
+        builtin set -eg $kind
+        builtin set -q $value; and builtin set -eg $value
+    end
+    return 0
+end
+
+function __devsh_forget
+    for held in (builtin set --names | builtin string match '__devsh_held*')
+        builtin set -eg $held
+    end
+end
+
+# Has the scripts run when the shell exits, if they are to be.
+function __devsh_exit --on-event fish_exit
+    builtin test "$__devsh_leaves" = yes; and command @DEVSH@ leave
+    return 0
+end
+
 # Aliases are functions: three parallel lists of names and of the definitions hidden and set.
 function __devsh_alias --argument-names name value
     builtin set -ga __devsh_alias_names $name

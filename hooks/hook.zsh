@@ -49,6 +49,46 @@ __devsh_restore_aliases() {
   __devsh_alias_olds=() __devsh_alias_news=()
 }
 
+# Variables: names to how they are declared, where the environment does not tell.
+__devsh_hold() {
+  local __devsh_name __devsh_text
+  typeset -gA __devsh_held_names
+  for __devsh_name; do
+    case ${(Pt)__devsh_name} in
+      ''|scalar-export|*special*) continue ;;
+      scalar) __devsh_text="typeset -g $__devsh_name=${(qq)${(P)__devsh_name}}" ;;
+      *) __devsh_text=$(typeset -p -- $__devsh_name)
+         __devsh_text=${__devsh_text/#typeset /typeset -g } ;;
+    esac
+    __devsh_held_names[$__devsh_name]=$__devsh_text
+    [[ ${(Pt)__devsh_name} != *readonly* ]] || typeset -g +r -- $__devsh_name
+    unset -v -- $__devsh_name
+  done
+}
+
+__devsh_release() {
+  local __devsh_name
+  for __devsh_name; do
+    (( $+__devsh_held_names[$__devsh_name] )) || continue
+    unset -v -- $__devsh_name
+    eval $__devsh_held_names[$__devsh_name]
+    unset "__devsh_held_names[$__devsh_name]"
+  done
+}
+
+# Has the scripts run when the shell exits, or not.
+__devsh_leave_on_exit() {
+  if [[ $1 == yes ]]; then
+    typeset -g __devsh_trap=yes
+  else
+    unset -v __devsh_trap
+  fi
+}
+
+__devsh_exit() {
+  [[ -z ${__devsh_trap-} ]] || \command @DEVSH@ leave || :
+}
+
 () {
   emulate -L zsh
   zmodload zsh/parameter
@@ -57,5 +97,9 @@ __devsh_restore_aliases() {
   typeset -ga precmd_functions
   if (( ! ${precmd_functions[(I)__devsh_hook]} )); then
     precmd_functions=(__devsh_hook $precmd_functions)
+  fi
+  typeset -ga zshexit_functions
+  if (( ! ${zshexit_functions[(I)__devsh_exit]} )); then
+    zshexit_functions=(__devsh_exit $zshexit_functions)
   fi
 }

@@ -44,6 +44,10 @@ pub struct Loaded {
     pub env: Env,
     /// Enter scripts that failed; what they exported is not in the environment.
     pub failed: Vec<script::Error>,
+    /// Variables that differ from the host shell's own.
+    pub changed: BTreeSet<VarName>,
+    /// Those of them that are not simply lists with more entries.
+    pub replaced: BTreeSet<VarName>,
 }
 
 /// A variable that the dev shell needs and the host shell does not have.
@@ -91,7 +95,14 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
         diff: EnvDiff::between(base, &env),
     };
     session.write(&mut env);
-    Ok(Loaded { env, failed })
+    let replaced = session.diff.replaced().cloned().collect();
+    let changed = session.diff.0.into_keys().collect();
+    Ok(Loaded {
+        env,
+        failed,
+        changed,
+        replaced,
+    })
 }
 
 /// Runs the leave scripts of what is loaded in `env`; their changes of the environment are of no account.

@@ -1,6 +1,9 @@
 //! One prompt of a host shell: from what it has and what it should have to the statements it evaluates.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     context::Context,
@@ -86,38 +89,62 @@ pub fn step(
         }
         return outcome;
     }
-    let base = undo(context, session, loading, &mut outcome);
+    let undone = undo(context, session, loading, &mut outcome);
     let Some(loading) = loading else {
-        outcome.statements.extend(statements(&context.env, &base));
+        let changes = statements(&context.env, &undone.base);
+        outcome.statements.extend(changes);
+        release(
+            undone.reverted.into_iter().collect(),
+            &mut outcome.statements,
+        );
+        outcome.statements.push(Statement::Forget);
         let left = session.and_then(|session| session.project.clone());
         outcome
             .events
             .extend(left.map(|(root, _)| Event::Left(root)));
         return outcome;
     };
-    match load(&base, *loading) {
+    enter(context, loading, undone, &mut outcome);
+    outcome
+}
+
+/// Loads a dev shell into the host shell's own environment.
+fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut Outcome) {
+    let statements = &mut outcome.statements;
+    match load(&undone.base, *loading) {
         Ok(loaded) => {
-            outcome
-                .events
-                .extend(loaded.failed.into_iter().map(Event::ScriptFailed));
-            outcome
-                .statements
-                .extend(statements(&context.env, &loaded.env));
-            let aliases = loading.record.content.aliases.iter().cloned();
-            outcome
-                .statements
-                .extend(aliases.map(|(name, value)| Statement::Alias(name, value)));
-            outcome
-                .events
-                .push(Event::Loaded(loading.record.content.summary.clone()));
+            let loads = &loading.record.content;
+            let failed = loaded.failed.into_iter().map(Event::ScriptFailed);
+            outcome.events.extend(failed);
+            let names = |some: &BTreeSet<VarName>, but: &BTreeSet<VarName>| {
+                some.difference(but).cloned().collect::<Vec<_>>()
+            };
+            let taken = names(&loaded.replaced, &undone.loaded);
+            if !taken.is_empty() {
+                statements.push(Statement::Hold(taken));
+            }
+            statements.extend(self::statements(&context.env, &loaded.env));
+            release(names(&undone.reverted, &loaded.changed), statements);
+            if !loads.leave.is_empty() {
+                statements.push(Statement::LeaveOnExit(true));
+            }
+            let aliases = loads.aliases.iter().cloned();
+            statements.extend(aliases.map(|(name, value)| Statement::Alias(name, value)));
+            outcome.events.push(Event::Loaded(loads.summary.clone()));
         }
         Err(missing) => {
-            outcome.statements.extend(statements(&context.env, &base));
+            statements.extend(self::statements(&context.env, &undone.base));
+            release(undone.reverted.into_iter().collect(), statements);
             outcome.awaited.push(missing.name.clone());
             outcome.events.push(Event::Missing(missing));
         }
     }
-    outcome
+}
+
+fn release(names: Vec<VarName>, statements: &mut Vec<Statement>) {
+    if !names.is_empty() {
+        statements.push(Statement::Release(names));
+    }
 }
 
 /// Keeps what is loaded; in a new host shell rc files have put other entries first on lists of paths.
@@ -132,45 +159,68 @@ fn settled(context: &Context, session: Option<&Session>) -> Outcome {
     }
 }
 
+/// What is left when a session is undone.
+#[derive(Debug, Default)]
+struct Undone {
+    /// The host shell's own environment.
+    base: Env,
+    /// Variables that the session had changed.
+    loaded: BTreeSet<VarName>,
+    /// Those of them that have their old values again; the others are the user's now.
+    reverted: BTreeSet<VarName>,
+}
+
 /// Undoes what is loaded and returns the host shell's own environment.
 fn undo(
     context: &Context,
     session: Option<&Session>,
     next: Option<&Loading<'_>>,
     outcome: &mut Outcome,
-) -> Env {
+) -> Undone {
     let Some(session) = session else {
         let mut base = context.env.clone();
         Session::erase(&mut base);
-        return base;
+        return Undone {
+            base,
+            ..Undone::default()
+        };
     };
     let stays = next
         .zip(session.project.as_ref())
         .is_some_and(|(next, (root, shell))| next.root == root && next.shell == shell);
     if !stays {
-        run_leave_scripts(context, session, outcome);
-    }
-    let (base, kept) = session.unload(&context.env);
-    if !kept.is_empty() {
-        outcome.events.push(Event::Kept(kept));
-    }
-    outcome.statements.push(Statement::RestoreAliases);
-    base
-}
-
-fn run_leave_scripts(context: &Context, session: &Session, outcome: &mut Outcome) {
-    let Some((root, shell)) = &session.project else {
-        return;
-    };
-    // The record that was loaded, though the project may have changed since; another one has other scripts.
-    let record = Record::stored(&context.directories.state, root, shell)
-        .filter(|record| record.id() == session.record);
-    if let Some(record) = record {
-        let failed = leave(&context.env, root, &record.content.leave, &context.program);
+        let failed = leave_scripts(context, session);
         outcome
             .events
             .extend(failed.into_iter().map(Event::ScriptFailed));
     }
+    let (base, kept) = session.unload(&context.env);
+    let loaded: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
+    let mut reverted: BTreeSet<VarName> = session.diff.replaced().cloned().collect();
+    reverted.retain(|name| !kept.contains(name) && !session.diff.is_left(name, &base));
+    if !kept.is_empty() {
+        outcome.events.push(Event::Kept(kept));
+    }
+    outcome.statements.push(Statement::RestoreAliases);
+    outcome.statements.push(Statement::LeaveOnExit(false));
+    Undone {
+        base,
+        loaded,
+        reverted,
+    }
+}
+
+/// Runs the leave scripts of what a session has loaded and returns what failed.
+pub fn leave_scripts(context: &Context, session: &Session) -> Vec<script::Error> {
+    let Some((root, shell)) = &session.project else {
+        return Vec::new();
+    };
+    // The record that was loaded, though the project may have changed since; another one has other scripts.
+    let record = Record::stored(&context.directories.state, root, shell)
+        .filter(|record| record.id() == session.record);
+    record.map_or_else(Vec::new, |record| {
+        leave(&context.env, root, &record.content.leave, &context.program)
+    })
 }
 
 /// Returns what the next prompts check with builtins: the files behind the outcome, manifests that may

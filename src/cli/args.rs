@@ -55,6 +55,9 @@ pub(super) enum Command {
         #[arg(value_parser = ["bash", "zsh", "fish"])]
         shell: String,
     },
+    /// Run the leave scripts of what the host shell has loaded; its hook does it when the shell exits
+    #[command(hide = true)]
+    Leave,
     /// Print the changes for the current directory, as code for a shell
     #[command(hide = true)]
     Export(Export),

@@ -107,6 +107,15 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
     Ok(())
 }
 
+/// Runs the leave scripts of what the host shell has loaded, when it exits.
+pub(super) fn leave(context: &Context, ui: &Ui) {
+    let session = Session::from_env(&context.env);
+    let failed = session.map(|session| prompt::leave_scripts(context, &session));
+    for error in failed.into_iter().flatten() {
+        ui.failure_line(&Failure::new(error.to_string()));
+    }
+}
+
 /// The sign of events elsewhere, as it is before anything else is looked at.
 fn generation(context: &Context) -> Watched {
     let path = watch::generation(&context.directories.state);

@@ -114,6 +114,10 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
             let script = hook::script(host_shell(&shell)?, &context.program);
             print(ui, &script)
         }
+        Command::Leave => {
+            export::leave(context, ui);
+            Ok(())
+        }
         Command::Export(options) => {
             let host = host_shell(&options.shell)?;
             let request = export::Request {

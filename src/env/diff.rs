@@ -114,6 +114,21 @@ impl EnvDiff {
 }
 
 impl EnvDiff {
+    /// Returns the variables that were not merely given more entries.
+    pub fn replaced(&self) -> impl Iterator<Item = &VarName> {
+        let extended = |entry: &Entry| matches!(entry, Entry::List { was_set: true, .. });
+        self.0
+            .iter()
+            .filter(move |(_, entry)| !extended(entry))
+            .map(|(name, _)| name)
+    }
+
+    /// Returns whether `reverted` still has a list that was not there before: entries of the user's own.
+    pub fn is_left(&self, name: &VarName, reverted: &Env) -> bool {
+        let new = matches!(self.0.get(name), Some(Entry::List { was_set: false, .. }));
+        new && reverted.get(name).is_some()
+    }
+
     /// Returns `env` with the added entries of lists back at the ends where activation put them.
     pub fn settle(&self, env: &Env) -> Env {
         let mut settled = env.clone();

@@ -22,7 +22,23 @@ pub(super) fn render(statement: &Statement, code: &mut Vec<u8>) {
     match statement {
         Statement::Export(name, value) => export(name, value, code),
         Statement::Unset(name) => {
-            code.extend_from_slice(format!("builtin set -e {name}").as_bytes());
+            // A universal variable is everybody's: it is hidden, not erased.
+            code.extend_from_slice(
+                format!(
+                    "builtin set -eg {name}; builtin set -q {name}; and builtin set -g --unexport {name}"
+                )
+                .as_bytes(),
+            );
+        }
+        Statement::Hold(names) => hold(names, code),
+        Statement::Release(names) => {
+            code.extend_from_slice(b"builtin set -q __devsh_held; and __devsh_release");
+            words(names, code);
+        }
+        Statement::Forget => code.extend_from_slice(b"__devsh_forget"),
+        Statement::LeaveOnExit(leaves) => {
+            let answer = if *leaves { "yes" } else { "no" };
+            code.extend_from_slice(format!("builtin set -g __devsh_leaves {answer}").as_bytes());
         }
         Statement::RestoreAliases => code.extend_from_slice(b"__devsh_restore_aliases"),
         Statement::Alias(name, value) => {
@@ -49,6 +65,27 @@ fn export(name: &VarName, value: &OsStr, code: &mut Vec<u8>) {
     } else {
         code.push(b' ');
         quote(value, code);
+    }
+}
+
+/// Fish tells by one status how many of the names are not set.
+fn hold(names: &[VarName], code: &mut Vec<u8>) {
+    code.extend_from_slice(b"builtin set -q");
+    words(names, code);
+    code.extend_from_slice(
+        format!(
+            "; builtin test $status -eq {}; or __devsh_hold",
+            names.len().min(255)
+        )
+        .as_bytes(),
+    );
+    words(names, code);
+}
+
+fn words(names: &[VarName], code: &mut Vec<u8>) {
+    for name in names {
+        code.push(b' ');
+        code.extend_from_slice(name.as_str().as_bytes());
     }
 }
 

@@ -34,6 +34,15 @@ pub enum Statement {
     Export(VarName, OsString),
     /// Removes a variable.
     Unset(VarName),
+    /// Puts the host shell's own variables of these names aside, with what the environment does not show of
+    /// them: that they are not exported, arrays, integers.
+    Hold(Vec<VarName>),
+    /// Gives back what was put aside of these names.
+    Release(Vec<VarName>),
+    /// Forgets what was put aside: nothing is loaded any more.
+    Forget,
+    /// Says whether scripts are to be run when the host shell exits.
+    LeaveOnExit(bool),
     /// Takes back the aliases of the last `Alias` statements.
     RestoreAliases,
     /// Defines an alias and remembers what it hides.

@@ -3,6 +3,7 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use super::{Freshness, HostShell, Statement};
+use crate::env::VarName;
 
 /// Appends `value` in single quotes, the one form in which both shells take every byte as it is.
 pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
@@ -26,6 +27,21 @@ pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>
             quote(value, code);
         }
         Statement::Unset(name) => code.extend_from_slice(format!("\\unset -v {name}").as_bytes()),
+        Statement::Hold(names) => hold(shell, names, code),
+        Statement::Release(names) => {
+            code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_release");
+            words(names, code);
+        }
+        Statement::Forget => {
+            code.extend_from_slice(b"\\unset -v __devsh_held_names __devsh_held_texts");
+        }
+        Statement::LeaveOnExit(leaves) => {
+            code.extend_from_slice(if *leaves {
+                b"__devsh_leave_on_exit yes"
+            } else {
+                b"[[ -z ${__devsh_trap+x} ]] || __devsh_leave_on_exit no"
+            });
+        }
         Statement::RestoreAliases => code.extend_from_slice(b"__devsh_restore_aliases"),
         Statement::Alias(name, value) => {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
@@ -38,6 +54,25 @@ pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>
         Statement::Fresh(freshness) => fresh(shell, freshness, code),
     }
     code.push(b'\n');
+}
+
+/// Names that the host shell does not have, which are most, cost one test for all of them.
+fn hold(shell: HostShell, names: &[VarName], code: &mut Vec<u8>) {
+    // Without an index bash sees an array only by its first entry.
+    let any = if shell == HostShell::Bash { "[@]" } else { "" };
+    code.extend_from_slice(b"[[ -z ");
+    for name in names {
+        code.extend_from_slice(format!("${{{name}{any}+x}}").as_bytes());
+    }
+    code.extend_from_slice(b" ]] || __devsh_hold");
+    words(names, code);
+}
+
+fn words(names: &[VarName], code: &mut Vec<u8>) {
+    for name in names {
+        code.push(b' ');
+        code.extend_from_slice(name.as_str().as_bytes());
+    }
 }
 
 /// One test of literal words is the cheapest check there is in both shells.

@@ -17,6 +17,7 @@ mod errors;
 mod export;
 mod hook_contract;
 mod hook_guests;
+mod hook_undo;
 mod lints;
 mod lock;
 mod network;

@@ -131,6 +131,15 @@ impl HostShell {
         }
     }
 
+    /// Returns the statement that prints how a variable is declared, with its value.
+    pub(crate) fn declaration(self, name: &str) -> String {
+        match self {
+            Self::Bash => format!("declare -p {name}"),
+            Self::Zsh => format!("typeset -p {name}"),
+            Self::Fish => format!("set -S {name}"),
+        }
+    }
+
     /// Returns the expression of the last command's exit status.
     pub(crate) const fn status(self) -> &'static str {
         match self {

@@ -213,8 +213,15 @@ impl Pty {
     }
 
     /// Ends the shell and returns everything that was on the terminal.
-    pub(crate) fn exit(mut self) -> String {
-        self.writer.write_all(b"exit\r").expect("it takes input");
+    pub(crate) fn exit(self) -> String {
+        self.exit_with("exit")
+    }
+
+    /// Types a line that ends the shell and returns everything that was on the terminal.
+    pub(crate) fn exit_with(mut self, line: &str) -> String {
+        self.writer
+            .write_all(format!("{line}\r").as_bytes())
+            .expect("it takes input");
         self.read_until(|_| false);
         String::from_utf8_lossy(&self.transcript).into_owned()
     }
