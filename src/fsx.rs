@@ -3,7 +3,7 @@
 //! Invariant: a file written here is whole or absent, also after a crash.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
+    fs::{File, Metadata, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -111,7 +111,7 @@ pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
-        .prefix(".devsh-")
+        .prefix(&format!("{TEMPORARY}{}.", std::process::id()))
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
         .tempfile_in(directory)
         .map_err(at("write", path))?;
@@ -121,6 +121,31 @@ fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
         .persist(path)
         .map_err(|error| at("write", path)(error.error))?;
     sync_dir(directory)
+}
+
+/// How the names of files begin that are not finished; the writer's number follows.
+const TEMPORARY: &str = ".devsh-tmp.";
+
+/// Removes what writers that were killed left unfinished in `directory`.
+pub fn sweep_temporaries(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let writer = name.to_str().and_then(|name| {
+            name.strip_prefix(TEMPORARY)?
+                .split('.')
+                .next()?
+                .parse()
+                .ok()
+        });
+        let gone = writer.is_some_and(|pid: i32| {
+            let pid = nix::unistd::Pid::from_raw(pid);
+            matches!(nix::sys::signal::kill(pid, None), Err(nix::Error::ESRCH))
+        });
+        if gone {
+            // What cannot be removed is of no harm.
+            let _left = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Makes the entries of a directory durable.
@@ -148,11 +173,22 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
 /// When the file was removed while this process waited, the one now there is locked instead. File systems
 /// without locks (some NFS mounts) count as locked: publication by rename still keeps files whole.
 pub fn lock(path: &Path) -> Result<File, Error> {
+    lock_or_wait(path, || ())
+}
+
+/// Takes a lock as `lock` does, and calls `wait` first if somebody else has it.
+pub fn lock_or_wait(path: &Path, wait: impl FnOnce()) -> Result<File, Error> {
+    let mut wait = Some(wait);
     loop {
         let file = open_lock(path)?;
-        match file.lock() {
-            Err(error) if !lacks_locks(&error) => return Err(at("lock", path)(error)),
-            _ => {}
+        if !try_lock(&file).map_err(at("lock", path))? {
+            if let Some(wait) = wait.take() {
+                wait();
+            }
+            match file.lock() {
+                Err(error) if !lacks_locks(&error) => return Err(at("lock", path)(error)),
+                _ => {}
+            }
         }
         let named = std::fs::metadata(path).map(|there| (there.dev(), there.ino()));
         let held = file.metadata().map(|here| (here.dev(), here.ino()));
@@ -161,6 +197,16 @@ pub fn lock(path: &Path) -> Result<File, Error> {
         {
             return Ok(file);
         }
+    }
+}
+
+/// Takes a lock if nobody has it, and tells whether it did; file systems without locks count as locked.
+pub fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) if lacks_locks(&error) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Record {
     pub watched: Vec<Watched>,
     /// Directories that must be there: the profile and the store objects behind it.
     pub objects: Vec<PathBuf>,
+    /// Files of those objects by which damage is seen at a glance.
+    pub sealed: Vec<Watched>,
     /// Whether a host tool serves whose version is not the locked one.
     pub drifted: bool,
     /// Whether the project itself is in its Python environment, if it belongs there.
@@ -71,7 +73,8 @@ impl Record {
     pub fn fresh(state: &Path, root: &Path, shell: &ShellName, now: SystemTime) -> Option<Self> {
         let mut record = Self::stored(state, root, shell)?;
         let fresh = record.watched.iter().all(Watched::is_unchanged)
-            && record.objects.iter().all(|object| object.exists());
+            && record.objects.iter().all(|object| object.exists())
+            && record.sealed.iter().all(Watched::is_unchanged);
         if !fresh {
             return None;
         }
@@ -119,6 +122,7 @@ fn encode(record: &Record, root: &Path) -> Vec<u8> {
         watched.write(writer);
     });
     writer.list(record.objects.iter(), Writer::os);
+    writer.list(record.sealed.iter(), |writer, sealed| sealed.write(writer));
     writer.number(u64::from(record.drifted));
     writer.number(u64::from(record.whole));
     write_content(&mut writer, &record.content);
@@ -134,6 +138,7 @@ fn decode(bytes: &[u8], root: &Path) -> Result<Record, Damaged> {
     let record = Record {
         watched: reader.list(Watched::read)?,
         objects: reader.list(Reader::path)?,
+        sealed: reader.list(Watched::read)?,
         drifted: reader.number()? != 0,
         whole: reader.number()? != 0,
         content: read_content(&mut reader)?,
@@ -266,6 +271,7 @@ mod tests {
         Record {
             watched: vec![Watched::look(watched, SystemTime::now())],
             objects: vec![watched.parent().unwrap().to_owned()],
+            sealed: vec![Watched::settled_look(watched.to_owned())],
             drifted: true,
             whole: true,
             content: Content {

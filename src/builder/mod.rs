@@ -253,6 +253,10 @@ impl Builder<'_> {
     /// Artifacts are tried before host tools, also where a host tool served the last time.
     pub fn realise(&self, request: &Request<'_>) -> Result<Realised, Error> {
         let data = &self.context.directories.data;
+        for name in request.names() {
+            // Where nothing can be written nothing is collected either.
+            let _known = self.store.use_profile(name.as_str());
+        }
         if let Some(realised) = find(data, request)
             && realised.is_managed()
         {
@@ -260,7 +264,7 @@ impl Builder<'_> {
         }
         let served = self.serve(request)?;
         let python = self.python(request, &served)?;
-        profile::build(data, request, served, python.as_ref())
+        profile::build((data, self.store), request, served, python.as_ref())
     }
 }
 
@@ -330,7 +334,7 @@ impl Realised {
             _ => true,
         });
         python
-            && self.objects.iter().all(|object| object.is_dir())
+            && self.objects.iter().all(|object| store::holds(object))
             && self.tools.iter().all(|tool| match &tool.origin {
                 ToolOrigin::Store(_) => true,
                 ToolOrigin::Host { program, seal } => serve::seal(program) == *seal,

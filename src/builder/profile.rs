@@ -23,7 +23,8 @@ use crate::{
     env::{Change, VarName},
     fsx,
     package::{Source, Tool, Version},
-    store, vars,
+    store::{self, Store},
+    vars,
 };
 
 /// The name of a profile's directory: the environment id, and the checkout where paths of it matter.
@@ -67,7 +68,7 @@ type Programs = BTreeMap<String, (Option<Tool>, PathBuf)>;
 
 /// Builds and publishes the profile of what serves.
 pub(super) fn build(
-    data: &Path,
+    (data, store): (&Path, &Store),
     request: &Request<'_>,
     served: Vec<Served>,
     python: Option<&PythonEnvironment>,
@@ -77,6 +78,7 @@ pub(super) fn build(
     let envs = directory(data);
     fsx::create_private_dir(&envs)?;
     let _lock = fsx::lock(&envs.join(".lock"))?;
+    let _known = store.use_profile(name.as_str());
     let (programs, conflicts) = programs(&served, python)?;
     let profile = envs.join(name.as_str());
     let realised = realised(id, profile, served, (python, conflicts));

@@ -17,14 +17,17 @@ use crate::{
     fsx,
     host::{HostShell, hook},
     manifest::ShellName,
+    store::live,
     vars,
 };
 
-use super::{hints, run::prepare, work::Work};
+use super::{hints, ready, run::prepare, work::Work};
 
 /// Replaces this process with the user's shell.
 pub(super) fn run(work: &Work<'_>, shell: &ShellName) -> Result<(), Failure> {
+    let _pass = live::pass(&work.context.directories.data);
     let (root, record) = prepare(work, shell)?;
+    ready::hold_until_exit(work.context, &record);
     let base = session::host_env(&work.context.env);
     let loading = Loading {
         root: &root,

@@ -23,6 +23,7 @@ use crate::{
         trust::{Decisions, Standing},
         watch::{self, Watched},
     },
+    store::{self, ProcessMark},
     ui::Ui,
 };
 
@@ -77,6 +78,9 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
         None if finding.keep && session.is_some() => Target::AsIs,
         None => Target::Nothing,
     };
+    if finding.record.is_none() && !finding.keep && session.is_some() {
+        store::live::release(&context.directories.data, ProcessMark::host_shell());
+    }
     let mut outcome = prompt::step(
         context,
         session.as_ref(),
@@ -213,7 +217,9 @@ struct Asked<'a> {
 fn look(context: &Context, decisions: &Decisions, asked: Asked<'_>) -> Finding {
     let Asked { place, shell, .. } = asked;
     let state = &context.directories.state;
-    let Some(record) = Record::fresh(state, &place.root, shell, context.now) else {
+    let fresh = Record::fresh(state, &place.root, shell, context.now)
+        .filter(|record| ready::hold(context, ProcessMark::host_shell(), record));
+    let Some(record) = fresh else {
         return slow(context, decisions, asked);
     };
     let watched = record.watched.clone();
@@ -307,7 +313,10 @@ fn judge(
         Err(standing) => return Ok(Verdict::Refused(refusal(context, place, standing))),
     };
     match ready::find(context, &project, shell, watched)? {
-        Readiness::Ready(record) => Ok(Verdict::Ready(record)),
+        Readiness::Ready(record) => {
+            ready::hold(context, ProcessMark::host_shell(), &record);
+            Ok(Verdict::Ready(record))
+        }
         Readiness::NotBuilt => {
             let basis = ready::basis(watched);
             background::start(context, &place.root, shell, basis).map(Verdict::Building)

@@ -354,15 +354,19 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
     }
 }
 
-fn store(error: &store::Error) -> Failure {
+/// An object of the store that cannot be made or used.
+pub(super) fn store(error: &store::Error) -> Failure {
     match error {
         store::Error::Fetch(error) => fetch(error),
         store::Error::File(error) => file(error),
         store::Error::NeedsInterpreter { .. } => Failure::new(error.to_string())
             .note("devsh cannot install Python applications by themselves yet"),
-        store::Error::Damaged { path } => {
-            Failure::new(error.to_string()).hint(format!("remove it from the store: `{path}`"))
+        store::Error::Damaged { .. } => {
+            Failure::new(error.to_string()).hint("run `devsh verify --repair`")
         }
+        store::Error::Newer { .. } => Failure::new(error.to_string())
+            .note("what is in it can be used; nothing was written")
+            .hint("update devsh"),
         store::Error::Unpack { .. }
         | store::Error::Refused { .. }
         | store::Error::Archive { .. } => {

@@ -15,7 +15,7 @@ use crate::{
     lock::Lockfile,
     manifest::ShellName,
     project::{Project, locate::Place, lock_path, trust::Trusted, watch::Watched},
-    store::Store,
+    store::{self, ProcessMark, Store},
     wire::Writer,
 };
 
@@ -60,6 +60,25 @@ pub(super) fn warm(work: &Work<'_>, place: &Place, shell: &ShellName) -> Option<
     )?;
     // What a prompt got in the background lacks the project itself; a command waits for it.
     (record.whole && (!work.locked || !record.drifted)).then_some(record)
+}
+
+/// Keeps the dev shell of a record from the collector while `holder` runs; tells whether it is still there.
+pub(super) fn hold(context: &Context, holder: ProcessMark, record: &Record) -> bool {
+    let Some(profile) = record.objects.first() else {
+        return true;
+    };
+    // Where nothing can be written nothing is collected either.
+    let _held = store::live::hold(&context.directories.data, holder, profile);
+    profile.exists()
+}
+
+/// Keeps the dev shell of a record from the collector while the command runs that this process becomes.
+///
+/// Where the collector can read the environment of processes there is nothing to write.
+pub(super) fn hold_until_exit(context: &Context, record: &Record) {
+    if !cfg!(target_os = "linux") {
+        hold(context, ProcessMark::current(), record);
+    }
 }
 
 /// Looks for what was built for a dev shell, without network and without changing the project.
@@ -275,8 +294,14 @@ fn record(
         ToolOrigin::Host { program, .. } => Some(program.clone()),
         ToolOrigin::Store(_) => None,
     }));
+    let sealed = realised
+        .objects
+        .iter()
+        .flat_map(|object| store::sealed_paths(object))
+        .map(Watched::settled_look);
     Record {
         watched: watched.to_vec(),
+        sealed: sealed.collect(),
         objects,
         whole,
         drifted: tools::drifts(parts, realised).next().is_some(),

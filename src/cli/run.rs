@@ -6,6 +6,7 @@ use crate::{
     activation::{Loading, load, record::Record, session},
     failure::{ExitStatus, Failure},
     manifest::ShellName,
+    store::live,
 };
 
 use super::{args::Run, hints, ready, sync, work::Work};
@@ -23,7 +24,10 @@ pub(super) fn run(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
 
 fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
     let shell: ShellName = super::shell_name(&options.shell)?;
+    // Held until the exec, after which the command's own environment tells what it uses.
+    let _pass = live::pass(&work.context.directories.data);
     let (root, record) = prepare(work, &shell)?;
+    ready::hold_until_exit(work.context, &record);
     let base = session::host_env(&work.context.env);
     let loading = Loading {
         root: &root,

@@ -17,6 +17,9 @@ pub trait Meter: Send + Sync {
     /// Tells what is going on now (`unpacking`).
     fn phase(&self, what: &str);
 
+    /// Says something that the user should hear, also where no meter is drawn.
+    fn notice(&self, _text: &str) {}
+
     /// Ends the meter, whether the work succeeded or not.
     fn finish(&self);
 }

@@ -52,6 +52,15 @@ impl Watched {
         }
     }
 
+    /// Returns a file that nobody changes by right, as it is now: its stamp is relied on.
+    pub fn settled_look(path: PathBuf) -> Self {
+        Self {
+            stamp: Stamp::of(&path),
+            path,
+            racy: None,
+        }
+    }
+
     /// Returns the file without its digest, once its stamp is old enough at `now` to be relied on.
     #[must_use]
     pub fn settled(&self, now: SystemTime) -> Self {

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, ObjectRecord, Recipe, Store, StorePath, object, publish};
+use super::{Error, ObjectRecord, Recipe, Store, StorePath, listing::Listing};
 use crate::{
     fetch::Meter,
     fsx,
@@ -49,28 +49,17 @@ impl Store {
                 .map_err(Error::from)?;
             make(temporary)?;
             meter.phase("publishing");
-            Ok(self.adopt(built, &path, temporary)?)
+            close(temporary)?;
+            let listing = Listing::of(temporary).map_err(Error::from)?;
+            let record = ObjectRecord::of_built(built, listing.hash());
+            let place = self.root().join(path.as_str());
+            Ok(self.publish(temporary, &place, (&listing, &record))?)
         })
-    }
-
-    /// Seals, records and publishes what was made in `temporary`.
-    fn adopt(
-        &self,
-        built: &Built<'_>,
-        path: &StorePath,
-        temporary: &Path,
-    ) -> Result<PathBuf, Error> {
-        seal(temporary)?;
-        let tree = object::hash_on_disk(temporary)?;
-        ObjectRecord::of_built(built, tree).write(temporary)?;
-        let place = self.root().join(path.as_str());
-        publish(temporary, &place)?;
-        Ok(place)
     }
 }
 
 /// Takes the right to write from everything below `directory`, which itself is still to be renamed.
-fn seal(directory: &Path) -> Result<(), Error> {
+fn close(directory: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(directory).map_err(fsx::at("read", directory))? {
         let entry = entry.map_err(fsx::at("read", directory))?;
         let path = entry.path();
@@ -78,7 +67,7 @@ fn seal(directory: &Path) -> Result<(), Error> {
         let mode = if metadata.is_symlink() {
             continue;
         } else if metadata.is_dir() {
-            seal(&path)?;
+            close(&path)?;
             0o555
         } else if metadata.permissions().mode() & 0o111 != 0 {
             0o555

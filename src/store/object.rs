@@ -1,23 +1,27 @@
-//! What a published object says of itself, and the hash of its tree.
+//! What a published object says of itself.
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
+    fs,
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Built, Error, Object};
-use crate::{fsx, package::Digest};
+use super::{Built, Damage, Error, Fault, Object, Recipe, StorePath, listing::Listing};
+use crate::{
+    fsx,
+    lock::Artifact,
+    package::{Digest, Sha256},
+    wire::Writer,
+};
 
 /// The file with the record, inside the object.
 pub(super) const RECORD: &str = ".devsh-object.json";
 /// Longest accepted record, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// The commit record of an object: an object is complete when it has one.
+/// The record of an object: an object is complete when it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRecord {
     /// The package's name.
@@ -26,13 +30,15 @@ pub struct ObjectRecord {
     pub version: String,
     /// How it was made from its artifacts.
     pub recipe: String,
-    /// The BLAKE3 of the tree as published.
+    /// The BLAKE3 of the list of its files.
     pub tree: String,
     /// What it was made from.
     pub artifacts: Vec<ArtifactRecord>,
     /// What it was built from, if it was not unpacked: one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
+    /// The BLAKE3 of everything above.
+    pub check: String,
 }
 
 /// One artifact of an object.
@@ -42,163 +48,159 @@ pub struct ArtifactRecord {
     pub part: String,
     /// Its public address.
     pub url: String,
-    /// Its SHA-256 in hexadecimal, or another digest with its kind in front.
-    pub sha256: String,
+    /// Its SHA-256 in hexadecimal, or the integrity of an npm package (`sha512-…`).
+    pub digest: String,
+    /// Its size in bytes, where the lockfile knew it.
+    pub size: Option<u64>,
 }
 
 impl ObjectRecord {
     /// Returns the record of `object` with this tree.
     pub(super) fn new(object: &Object<'_>, tree: String) -> Self {
-        Self {
+        let artifact = |artifact: &Artifact| ArtifactRecord {
+            part: artifact.part.clone(),
+            url: crate::fetch::redacted(&artifact.url).to_string(),
+            digest: text_of(&artifact.digest),
+            size: artifact.size,
+        };
+        let mut record = Self {
             name: object.name.to_string(),
             version: object.version.to_string(),
             recipe: object.recipe.as_str().to_owned(),
             tree,
-            artifacts: object
-                .artifacts
-                .iter()
-                .map(|artifact| ArtifactRecord {
-                    part: artifact.part.clone(),
-                    url: crate::fetch::redacted(&artifact.url).to_string(),
-                    sha256: match artifact.digest {
-                        Digest::Sha256(digest) => digest.to_string(),
-                        other @ Digest::Sha512(_) => other.to_string(),
-                    },
-                })
-                .collect(),
+            artifacts: object.artifacts.iter().map(artifact).collect(),
             inputs: Vec::new(),
-        }
+            check: String::new(),
+        };
+        record.check = record.digest();
+        record
     }
 
     /// Returns the record of a built object with this tree.
     pub(super) fn of_built(built: &Built<'_>, tree: String) -> Self {
-        Self {
+        let mut record = Self {
             name: built.name.to_string(),
             version: built.version.to_string(),
             recipe: built.recipe.as_str().to_owned(),
             tree,
             artifacts: Vec::new(),
             inputs: built.inputs.to_vec(),
+            check: String::new(),
+        };
+        record.check = record.digest();
+        record
+    }
+
+    /// Returns the digest of all other fields.
+    fn digest(&self) -> String {
+        let mut writer = Writer::default();
+        for field in [&self.name, &self.version, &self.recipe, &self.tree] {
+            writer.bytes(field);
         }
+        writer.list(self.artifacts.iter(), |writer, artifact| {
+            writer.bytes(&artifact.part);
+            writer.bytes(&artifact.url);
+            writer.bytes(&artifact.digest);
+            writer.option(artifact.size, Writer::number);
+        });
+        writer.list(self.inputs.iter(), Writer::bytes);
+        let digest = blake3::hash(&writer.into_bytes());
+        digest.to_hex().to_string()
+    }
+
+    /// Returns the artifacts, if all fields are as they were written.
+    pub fn sources(&self) -> Option<Vec<Artifact>> {
+        let one = |artifact: &ArtifactRecord| {
+            Some(Artifact {
+                part: artifact.part.clone(),
+                url: artifact.url.parse().ok()?,
+                digest: digest_of(&artifact.digest)?,
+                size: artifact.size,
+            })
+        };
+        self.artifacts.iter().map(one).collect()
+    }
+
+    /// Returns the recipe, if this devsh knows it.
+    pub fn known_recipe(&self) -> Option<Recipe> {
+        Recipe::ALL
+            .into_iter()
+            .find(|recipe| recipe.as_str() == self.recipe)
+    }
+
+    /// Returns where the record says that its object belongs; nothing of one that was built.
+    fn store_path(&self) -> Option<StorePath> {
+        if self.artifacts.is_empty() {
+            return None;
+        }
+        let sources = self.sources()?;
+        Some(StorePath::of(&Object {
+            name: &self.name.parse().ok()?,
+            version: &self.version.parse().ok()?,
+            recipe: self.known_recipe()?,
+            artifacts: &sources,
+        }))
     }
 
     /// Reads the record of the object in `directory`; nothing when there is none or it is damaged.
     pub fn read(directory: &Path) -> Result<Option<Self>, Error> {
         let bytes = fsx::read_bounded(&directory.join(RECORD), LIMIT)?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(bytes.and_then(|bytes| Self::from_bytes(&bytes, directory)))
     }
 
-    /// Writes the record into `directory`.
+    /// Reads a record, every byte of which must be as it was written for the object in `directory`.
+    pub(super) fn from_bytes(bytes: &[u8], directory: &Path) -> Option<Self> {
+        let record: Self = serde_json::from_slice(bytes).ok()?;
+        let name = directory.file_name()?.to_str()?;
+        let whole = record.digest() == record.check
+            && record.bytes().is_ok_and(|written| written == bytes)
+            && record.store_path().is_none_or(|path| path.as_str() == name);
+        whole.then_some(record)
+    }
+
+    /// Returns the record as it is written.
+    pub(super) fn bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Writes the record into `directory`, which is not published yet and is synced later.
     pub(super) fn write(&self, directory: &Path) -> Result<(), Error> {
         let path = directory.join(RECORD);
-        let mut bytes = serde_json::to_vec_pretty(self)
+        let bytes = self
+            .bytes()
             .map_err(|error| fsx::at("write", &path)(error.into()))?;
-        bytes.push(b'\n');
-        fsx::write_atomic(&path, &bytes)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o444))
-            .map_err(fsx::at("write", &path))?;
+        write_sealed(&path, &bytes)?;
         Ok(())
     }
-}
 
-/// One member of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Node {
-    /// A directory.
-    Directory,
-    /// A regular file.
-    File {
-        /// Whether it can be executed.
-        executable: bool,
-        /// The BLAKE3 of its content.
-        digest: [u8; 32],
-    },
-    /// A symbolic link.
-    Link {
-        /// Where it leads.
-        target: String,
-    },
-}
-
-/// Returns the hash of a tree: names in order, kinds, execute bits and contents, nothing else.
-pub(super) fn tree_hash(nodes: &BTreeMap<String, Node>) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (path, node) in nodes {
-        if is_volatile(path) {
-            continue;
-        }
-        let mut writer = crate::wire::Writer::default();
-        writer.bytes(path);
-        match node {
-            Node::Directory => writer.number(0),
-            Node::File { executable, digest } => {
-                writer.number(1 + u64::from(*executable));
-                writer.bytes(digest);
-            }
-            Node::Link { target } => {
-                writer.number(3);
-                writer.bytes(target);
-            }
-        }
-        hasher.update(&writer.into_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
-/// Returns the hash of the tree in `root` as it is now.
-pub(super) fn hash_on_disk(root: &Path) -> Result<String, Error> {
-    let mut nodes = BTreeMap::new();
-    let mut pending = vec![String::new()];
-    while let Some(directory) = pending.pop() {
-        let place = root.join(&directory);
-        for entry in fs::read_dir(&place).map_err(fsx::at("read", &place))? {
-            let entry = entry.map_err(fsx::at("read", &place))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if directory.is_empty() && name == RECORD {
-                continue;
-            }
-            let path = if directory.is_empty() {
-                name
-            } else {
-                format!("{directory}/{name}")
-            };
-            if is_volatile(&path) {
-                continue;
-            }
-            let node = node_on_disk(&entry.path())?;
-            if node == Node::Directory {
-                pending.push(path.clone());
-            }
-            nodes.insert(path, node);
+    /// Compares the whole tree in `directory` with the record, reading every byte.
+    pub(super) fn compare(&self, directory: &Path) -> Result<Vec<Damage>, Error> {
+        match Listing::read(directory, &self.tree)? {
+            Some(listing) => listing.compare(directory),
+            None => Ok(vec![Damage {
+                path: super::listing::LISTING.to_owned(),
+                fault: Fault::Changed,
+            }]),
         }
     }
-    Ok(tree_hash(&nodes))
 }
 
-fn node_on_disk(path: &Path) -> Result<Node, Error> {
-    let metadata = fs::symlink_metadata(path).map_err(fsx::at("read", path))?;
-    if metadata.is_dir() {
-        return Ok(Node::Directory);
-    }
-    if metadata.is_symlink() {
-        let target = fs::read_link(path).map_err(fsx::at("read", path))?;
-        return Ok(Node::Link {
-            target: target.to_string_lossy().into_owned(),
-        });
-    }
-    if !metadata.is_file() {
-        return Err(fsx::at("read", path)(std::io::Error::other("not a regular file")).into());
-    }
-    let mut hasher = blake3::Hasher::new();
-    let file = File::open(path).map_err(fsx::at("read", path))?;
-    hasher.update_reader(file).map_err(fsx::at("read", path))?;
-    Ok(Node::File {
-        executable: metadata.permissions().mode() & 0o111 != 0,
-        digest: hasher.finalize().into(),
-    })
+fn text_of(digest: &Digest) -> String {
+    digest.integrity().unwrap_or_else(|| digest.hex())
 }
 
-/// Python writes its bytecode beside its modules whenever it likes; that is no change of the object.
-fn is_volatile(path: &str) -> bool {
-    path.split('/').any(|part| part == "__pycache__")
+fn digest_of(text: &str) -> Option<Digest> {
+    if text.starts_with("sha512-") {
+        return Digest::from_integrity(text).ok();
+    }
+    text.parse::<Sha256>().ok().map(Digest::from)
+}
+
+/// Writes a file that nobody shall change.
+pub(super) fn write_sealed(path: &PathBuf, bytes: &[u8]) -> Result<(), fsx::Error> {
+    fs::write(path, bytes)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o444)))
+        .map_err(fsx::at("write", path))
 }

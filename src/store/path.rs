@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Counts changes in how objects are made; a new number makes new objects beside the old ones.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The name of one object's directory below the store: `<digest>-<name>-<version>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,15 @@ impl fmt::Display for StorePath {
 }
 
 impl Recipe {
+    /// All recipes.
+    pub const ALL: [Self; 5] = [
+        Self::Python,
+        Self::Rust,
+        Self::Wheel,
+        Self::Environment,
+        Self::Npm,
+    ];
+
     /// Returns the name that goes into digests and records.
     pub const fn as_str(self) -> &'static str {
         match self {

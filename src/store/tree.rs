@@ -17,7 +17,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::{
     Error, Rule,
     beneath::Beneath,
-    object::{Node, tree_hash},
+    listing::{Listing, Node},
 };
 use crate::fsx;
 
@@ -129,6 +129,7 @@ impl Tree {
         seal(&file, placed).map_err(fsx::at("write", &place))?;
         let node = Node::File {
             executable: placed.executable,
+            size,
             digest: digest.finalize().into(),
         };
         self.nodes.insert(path.to_owned(), node);
@@ -165,8 +166,8 @@ impl Tree {
         self.file(path, placed, &mut file).map(|_| ())
     }
 
-    /// Makes the links and returns the hash of the whole tree.
-    pub(super) fn finish(mut self) -> Result<String, Error> {
+    /// Makes the links and returns the list of all members.
+    pub(super) fn finish(mut self) -> Result<Listing, Error> {
         for (path, node) in &self.nodes {
             if let Node::Link { target } = node {
                 self.check_link(path, target)?;
@@ -180,7 +181,7 @@ impl Tree {
                     .map_err(fsx::at("link", &place))?;
             }
         }
-        Ok(tree_hash(&self.nodes))
+        Ok(Listing(self.nodes))
     }
 
     /// A link stays inside the tree and leads through directories only.

@@ -129,7 +129,8 @@ impl Ui {
 
     /// Returns progress bars, silent when quiet or not on a terminal.
     pub fn bars(&self) -> Bars {
-        Bars::new(self.terminal && self.verbosity > Verbosity::Quiet)
+        let quiet = self.verbosity == Verbosity::Quiet;
+        Bars::new(self.terminal && !quiet, quiet)
     }
 }
 

@@ -10,17 +10,26 @@ use super::escape;
 
 /// Draws what is under way on standard error.
 #[derive(Debug)]
-pub struct Bars(MultiProgress);
+pub struct Bars {
+    all: MultiProgress,
+    /// Whether there are no bars, and notices are lines of their own.
+    lines: bool,
+}
 
 impl Bars {
     /// Returns bars that are drawn or, where nobody would see them, are not.
-    pub(super) fn new(visible: bool) -> Self {
+    ///
+    /// Without bars, what the user should hear is said in lines unless `quiet`.
+    pub(super) fn new(visible: bool, quiet: bool) -> Self {
         let target = if visible {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         };
-        Self(MultiProgress::with_draw_target(target))
+        Self {
+            all: MultiProgress::with_draw_target(target),
+            lines: !visible && !quiet,
+        }
     }
 }
 
@@ -35,34 +44,46 @@ impl Progress for Bars {
         // The forms are constants; should one be wrong the default one serves.
         let style =
             ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.0.add(bar.with_style(style));
+        let bar = self.all.add(bar.with_style(style));
         let name = escape(name);
         bar.set_message(name.clone());
         bar.enable_steady_tick(Duration::from_millis(120));
-        Box::new(Bar { bar, name })
+        Box::new(Bar {
+            drawn: bar,
+            name,
+            lines: self.lines,
+        })
     }
 }
 
 struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     name: String,
+    lines: bool,
 }
 
 impl Meter for Bar {
     fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
+        self.drawn.inc(bytes);
     }
 
     fn retract(&self, bytes: u64) {
-        self.bar.dec(bytes);
+        self.drawn.dec(bytes);
     }
 
     fn phase(&self, what: &str) {
-        self.bar
+        self.drawn
             .set_message(format!("{} {}", self.name, escape(what)));
     }
 
+    fn notice(&self, text: &str) {
+        self.phase(text);
+        if self.lines {
+            super::say(&format!("devsh: {}: {}", self.name, escape(text)));
+        }
+    }
+
     fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 }

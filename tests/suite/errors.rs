@@ -19,7 +19,8 @@ fn served(manifest: &str) -> (Sandbox, Server) {
 fn assert_nothing_stored(sandbox: &Sandbox) {
     for directory in ["store", "envs", "python"] {
         let tree = Tree::of(&sandbox.data().join(directory));
-        let scaffold = |path: &&str| path.contains("lock") || *path == ".building";
+        let places = [".building", ".format", ".trash", ".uses"];
+        let scaffold = |path: &&str| path.contains("lock") || places.contains(path);
         let left: Vec<_> = tree.paths().filter(|path| !scaffold(path)).collect();
         assert!(left.is_empty(), "left in {directory}: {left:?}");
     }

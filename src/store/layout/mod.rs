@@ -7,7 +7,7 @@ mod wheel;
 
 use std::path::Path;
 
-use super::{Error, Object, Recipe, tree::Tree};
+use super::{Error, Object, Recipe, listing::Listing, tree::Tree};
 use crate::{fetch::Download, lock::Artifact};
 
 /// Largest object, in bytes.
@@ -17,13 +17,13 @@ const SMALLEST: u64 = 512 << 20;
 /// How many times larger than its artifact an object may be.
 const RATIO: u64 = 20;
 
-/// Builds the tree of `object`; returns its hash and the downloads that are done with.
+/// Builds the tree of `object`; returns the list of its files and the downloads that are done with.
 pub(super) fn build<'a>(
     object: &Object<'_>,
     parts: impl Iterator<Item = Result<(&'a Artifact, Download), Error>>,
     mut tree: Tree,
     place: &Path,
-) -> Result<(String, Vec<Download>), Error> {
+) -> Result<(Listing, Vec<Download>), Error> {
     let mut used = Vec::new();
     let mut rust = rust::Components::default();
     let mut npm = npm::Packages::new(object.name);

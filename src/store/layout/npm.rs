@@ -13,7 +13,7 @@ use crate::{
     package::PackageName,
     store::{
         Error, Rule,
-        object::Node,
+        listing::Node,
         tree::{Placed, refused},
         unpack::{
             decompressed,

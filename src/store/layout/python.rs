@@ -9,7 +9,7 @@ use crate::{
     package::PackageName,
     store::{
         Error, Rule,
-        object::Node,
+        listing::Node,
         tree::{Placed, refused},
         unpack::{
             decompressed,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs::File, io::Read};
 use super::Tree;
 use crate::store::{
     Error, Rule,
-    object::Node,
+    listing::Node,
     tree::{Placed, refused},
     unpack::{
         decompressed,

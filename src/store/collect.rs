@@ -1,0 +1,142 @@
+//! The collector's hands: entries of the data directory are moved aside, looked at once more, and removed.
+//!
+//! Who wants an entry writes that down first and looks for it second; the collector moves it aside first and
+//! looks who wants it second. So one of the two always notices the other, and nothing that is wanted is lost.
+//! Entries that a dead collector had moved aside go back where they were.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use super::{Error, Store, live, process::ProcessMark, remove_tree, seal, uses};
+use crate::fsx;
+
+/// Where entries wait for the verdict, below the store.
+const ASIDE: &str = ".condemned";
+
+/// A collection under way; only one runs at a time.
+#[derive(Debug)]
+pub struct Collection<'a> {
+    store: &'a Store,
+    /// Where entries were and are.
+    moved: Vec<(PathBuf, PathBuf)>,
+    _lock: File,
+}
+
+impl Store {
+    /// Begins a collection, once no other is under way.
+    pub fn collect(&self, wait: impl FnOnce()) -> Result<Collection<'_>, Error> {
+        self.prepare()?;
+        let lock = fsx::lock_or_wait(&self.root.join(".locks/collector"), wait)?;
+        self.sweep();
+        self.restore_condemned()?;
+        fsx::create_private_dir(&self.root.join(ASIDE))?;
+        Ok(Collection {
+            store: self,
+            moved: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Returns what running processes are about to use, as `store/<name>` and `envs/<name>`.
+    pub fn in_use(&self) -> Vec<String> {
+        uses::in_use(&self.root).into_iter().collect()
+    }
+
+    /// Puts back what a dead collector moved aside.
+    fn restore_condemned(&self) -> Result<(), Error> {
+        let entries = fs::read_dir(self.root.join(ASIDE));
+        for entry in entries.into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(place) = name.to_str().and_then(|name| self.origin(name)) else {
+                continue;
+            };
+            put_back(&entry.path(), &place)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the directory that holds the store, the profiles and all else.
+    fn data(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
+    }
+
+    /// Returns where a condemned entry was.
+    fn origin(&self, name: &str) -> Option<PathBuf> {
+        let (path, mark) = name.split_once('!')?;
+        mark.parse::<ProcessMark>().ok()?;
+        Some(
+            self.data()
+                .join(path.replace("%2F", "/").replace("%25", "%")),
+        )
+    }
+}
+
+impl Collection<'_> {
+    /// Moves an entry of the data directory aside.
+    pub fn condemn(&mut self, place: &Path) -> Result<(), Error> {
+        let path = place.strip_prefix(self.store.data()).unwrap_or(place);
+        let path = path.to_string_lossy();
+        let name = path.replace('%', "%25").replace('/', "%2F");
+        let name = format!("{name}!{}", ProcessMark::current());
+        let aside = self.store.root.join(ASIDE).join(name);
+        match fs::rename(place, &aside) {
+            Ok(()) => self.moved.push((place.to_owned(), aside)),
+            Err(error) if fsx::is_absent(&error) => {}
+            Err(error) => return Err(fsx::at("remove", place)(error).into()),
+        }
+        Ok(())
+    }
+
+    /// Waits until whoever looked before something was moved can be seen to use it.
+    pub fn settle(&self) -> Result<(), Error> {
+        Ok(live::wait_for_passes(&self.store.root)?)
+    }
+
+    /// Puts back what is wanted after all.
+    pub fn spare(&mut self, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
+        let (spared, moved): (Vec<_>, Vec<_>) =
+            self.moved.drain(..).partition(|(place, _)| wanted(place));
+        self.moved = moved;
+        for (place, aside) in &spared {
+            put_back(aside, place)?;
+        }
+        Ok(spared.into_iter().map(|(place, _)| place).collect())
+    }
+
+    /// Removes what was moved aside.
+    pub fn finish(self) -> Result<(), Error> {
+        for (place, aside) in &self.moved {
+            remove_any(aside)?;
+            if place.parent() == Some(&self.store.root) && !place.exists() {
+                seal::remove(place);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives an entry its place again, unless something is there by now.
+fn put_back(aside: &Path, place: &Path) -> Result<(), Error> {
+    if place.symlink_metadata().is_ok() {
+        return remove_any(aside);
+    }
+    match fs::rename(aside, place) {
+        Ok(()) => Ok(()),
+        // Made anew in the meantime.
+        Err(_) if place.symlink_metadata().is_ok() => remove_any(aside),
+        Err(error) => Err(fsx::at("restore", place)(error).into()),
+    }
+}
+
+fn remove_any(path: &Path) -> Result<(), Error> {
+    let directory = path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    if directory {
+        return Ok(remove_tree(path)?);
+    }
+    match fs::remove_file(path) {
+        Err(error) if !fsx::is_absent(&error) => Err(fsx::at("remove", path)(error).into()),
+        _ => Ok(()),
+    }
+}

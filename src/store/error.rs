@@ -1,0 +1,116 @@
+//! What can go wrong with an object, and the rules that members of archives must keep.
+
+use std::io;
+
+use crate::{fetch, fsx, package::PackageName};
+
+/// An object that could not be made or is not as it was made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An artifact could not be had.
+    #[error(transparent)]
+    Fetch(#[from] fetch::Error),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] fsx::Error),
+    /// An artifact has the right digest and cannot be used all the same.
+    #[error("cannot unpack `{artifact}`: {reason}")]
+    Unpack {
+        /// The file's name at its source.
+        artifact: String,
+        /// Why.
+        reason: Box<Self>,
+    },
+    /// A member of an archive breaks a rule.
+    #[error("member `{}` {rule}", member.escape_debug())]
+    Refused {
+        /// The member.
+        member: String,
+        /// The rule.
+        rule: Rule,
+    },
+    /// An archive cannot be read.
+    #[error("the archive is damaged near `{}`: {source}", member.escape_debug())]
+    Archive {
+        /// The member that was read.
+        member: String,
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// The archive is no Rust component, or one of a layout that devsh does not know.
+    #[error("installer version {found} where 3 is needed")]
+    Installer {
+        /// The version found, or `none`.
+        found: String,
+    },
+    /// The wheel holds Python programs only.
+    #[error("`{package}` holds no program of its own, only Python code")]
+    NeedsInterpreter {
+        /// The package.
+        package: PackageName,
+    },
+    /// The artifact holds nothing that can be run.
+    #[error("`{package}` holds no program")]
+    NoPrograms {
+        /// The package.
+        package: PackageName,
+    },
+    /// An object is not what was published.
+    #[error("store object `{path}` was changed or damaged")]
+    Damaged {
+        /// Its store path.
+        path: String,
+    },
+    /// The store was made by a newer devsh.
+    #[error("the store has format {found}, and this devsh knows {known} at most")]
+    Newer {
+        /// The format of the store.
+        found: u64,
+        /// The newest that is known.
+        known: u64,
+    },
+}
+
+/// A rule of unpacking.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rule {
+    /// Paths are relative.
+    #[error("has an absolute path")]
+    Absolute,
+    /// Paths have plain names only.
+    #[error("has a path that is not plain")]
+    OddPath,
+    /// Paths have at most 64 names.
+    #[error("lies too deep")]
+    TooDeep,
+    /// Every path occurs once.
+    #[error("occurs twice")]
+    Duplicate,
+    /// Paths differ in more than case.
+    #[error("differs from another member in case or accents only")]
+    CaseCollision,
+    /// Members are files, directories and links.
+    #[error("is of a kind that is not accepted")]
+    OddType,
+    /// Members have no setuid or setgid bit.
+    #[error("asks for privileges")]
+    Privileged,
+    /// Nothing lies below a link.
+    #[error("lies below a link")]
+    ThroughLink,
+    /// Links stay inside and lead through directories.
+    #[error("links to `{0}`, which is not inside")]
+    LinkTarget(String),
+    /// Hard links name an earlier file.
+    #[error("is a hard link to no earlier file")]
+    HardLink,
+    /// Sizes are bounded.
+    #[error("makes the archive too large")]
+    TooLarge,
+    /// The number of members is bounded.
+    #[error("is one member too many")]
+    TooMany,
+    /// The archive's own list of its files is right.
+    #[error("is not as the archive's own list says")]
+    NotAsListed,
+}

@@ -1,0 +1,258 @@
+//! Making an object: one process does, others wait; whole and durable, or not at all.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+};
+
+use super::{
+    Downloads, Error, Object, ObjectRecord, Store, StorePath, layout,
+    listing::{LISTING, Listing},
+    object::write_sealed,
+    process::ProcessMark,
+    remove_tree,
+    seal::{self, Seal},
+    tree::Tree,
+    uses,
+};
+use crate::{
+    fetch::{Download, Expected, Meter},
+    fsx,
+    lock::Artifact,
+};
+
+/// The format of the store: raised when an older devsh could not leave it whole.
+pub(super) const FORMAT: u64 = 1;
+
+impl Store {
+    /// Returns the object's directory, making the object first when it is not there or is damaged.
+    pub fn install(
+        &self,
+        object: &Object<'_>,
+        downloads: &Downloads<'_>,
+        meter: &dyn Meter,
+    ) -> Result<PathBuf, Error> {
+        let path = StorePath::of(object);
+        self.once(&path, meter, |temporary| {
+            self.make(
+                object,
+                (temporary, &self.root.join(path.as_str())),
+                downloads,
+                meter,
+            )
+        })
+    }
+
+    /// Returns the object's directory if it is there and whole, else lets `make` publish it, in one process
+    /// at a time.
+    pub(super) fn once<E: From<Error>>(
+        &self,
+        path: &StorePath,
+        meter: &dyn Meter,
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
+        // Known to the collector before it is looked for. A store that cannot be written is not collected.
+        let known = self.uses.add(&self.root, &format!("store/{path}"));
+        if let Some(place) = self.contains(path) {
+            return Ok(place);
+        }
+        known.map_err(Error::from)?;
+        self.prepare()?;
+        self.sweep();
+        let lock = self.root.join(".locks").join(path.digest());
+        let lock = fsx::lock_or_wait(&lock, || meter.notice("another devsh is at work on it"));
+        let _lock = lock.map_err(Error::from)?;
+        let place = self.root.join(path.as_str());
+        if self.contains(path).is_some() || reseal(&place)? {
+            return Ok(place);
+        }
+        let name = format!("{}.{}", path.digest(), ProcessMark::current());
+        let temporary = self.root.join(".building").join(name);
+        remove_tree(&temporary).map_err(Error::from)?;
+        let outcome = make(&temporary);
+        if outcome.is_err() {
+            // The error that stopped the work is the one to tell.
+            let _left = remove_tree(&temporary);
+        }
+        outcome.map(|()| place)
+    }
+
+    /// Makes the places of work, and checks that this devsh may write into the store.
+    pub(super) fn prepare(&self) -> Result<(), Error> {
+        for place in [".locks", ".building", ".trash"] {
+            fsx::create_private_dir(&self.root.join(place))?;
+        }
+        let marker = self.root.join(".format");
+        let text = fsx::read_bounded(&marker, 64)?;
+        let found = text
+            .as_ref()
+            .and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok());
+        match found {
+            Some(found) if found > FORMAT => Err(Error::Newer {
+                found,
+                known: FORMAT,
+            }),
+            Some(_) => Ok(()),
+            // Damaged or not there yet.
+            None => Ok(fsx::write_atomic(
+                &marker,
+                format!("{FORMAT}\n").as_bytes(),
+            )?),
+        }
+    }
+
+    /// Makes an object in `temporary` and publishes it as `place`.
+    fn make(
+        &self,
+        object: &Object<'_>,
+        (temporary, place): (&Path, &Path),
+        downloads: &Downloads<'_>,
+        meter: &dyn Meter,
+    ) -> Result<(), Error> {
+        fs::create_dir(temporary).map_err(fsx::at("create", temporary))?;
+        let tree = Tree::new(temporary)?;
+        let (listing, used) = thread::scope(|scope| {
+            // Of several artifacts the next one downloads while this one is unpacked.
+            let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());
+            scope.spawn(move || {
+                for artifact in object.artifacts {
+                    let download = downloads.artifact(artifact, meter);
+                    let failed = download.is_err();
+                    if sender
+                        .send(download.map(|download| (artifact, download)))
+                        .is_err()
+                        || failed
+                    {
+                        return;
+                    }
+                }
+                meter.phase("unpacking");
+            });
+            layout::build(object, receiver.into_iter(), tree, place)
+        })?;
+        meter.phase("publishing");
+        let record = ObjectRecord::new(object, listing.hash());
+        self.publish(temporary, place, (&listing, &record))?;
+        used.into_iter().for_each(Download::discard);
+        Ok(())
+    }
+
+    /// Records a finished tree, makes it durable, and gives it its name; what is there under it is damaged,
+    /// and goes.
+    pub(super) fn publish(
+        &self,
+        temporary: &Path,
+        place: &Path,
+        (listing, record): (&Listing, &ObjectRecord),
+    ) -> Result<(), Error> {
+        write_sealed(&temporary.join(LISTING), listing.text().as_bytes())?;
+        record.write(temporary)?;
+        sync_object(temporary).map_err(fsx::at("sync", temporary))?;
+        if let Some(seal) = Seal::take(temporary, listing, record) {
+            seal.write(place)?;
+        }
+        let aside = self.root.join(".trash").join(format!(
+            "{}.{}",
+            place.file_name().unwrap_or_default().to_string_lossy(),
+            ProcessMark::current()
+        ));
+        match fs::rename(place, &aside) {
+            Err(error) if !fsx::is_absent(&error) => {
+                return Err(fsx::at("replace", place)(error).into());
+            }
+            _ => {}
+        }
+        fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
+        fsx::sync_dir(&self.root)?;
+        // What stays is swept by the next run.
+        let _left = remove_tree(&aside);
+        Ok(())
+    }
+
+    /// Removes what dead processes left half made.
+    pub(super) fn sweep(&self) {
+        uses::in_use(&self.root);
+        for place in [".building", ".trash"] {
+            for entry in entries(&self.root.join(place)) {
+                // `digest.process.start`, or `name.process.start`, where names may have dots.
+                let mut parts = entry.rsplitn(3, '.');
+                let (start, pid) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));
+                let owner = format!("{pid}.{start}").parse::<ProcessMark>();
+                if !owner.is_ok_and(ProcessMark::is_alive) {
+                    let _left = remove_tree(&self.root.join(place).join(entry));
+                }
+            }
+        }
+        for name in entries(&self.root.join(".seals")) {
+            let digest = name.split('-').next().unwrap_or_default();
+            let lock = fsx::open_lock(&self.root.join(".locks").join(digest));
+            // Whoever is about to publish holds the lock.
+            if !name.starts_with('.')
+                && !self.root.join(&name).exists()
+                && lock.is_ok_and(|lock| lock.try_lock().is_ok())
+                && !self.root.join(&name).exists()
+            {
+                seal::remove(&self.root.join(&name));
+            }
+        }
+        fsx::sweep_temporaries(&self.root.join(".seals"));
+        fsx::sweep_temporaries(&self.root);
+    }
+}
+
+impl Downloads<'_> {
+    fn artifact(&self, artifact: &Artifact, meter: &dyn Meter) -> Result<Download, Error> {
+        meter.phase("downloading");
+        let expected = Expected {
+            digest: artifact.digest,
+            size: artifact.size,
+        };
+        let url = self.config.mirrored(&artifact.url);
+        Ok(self
+            .client
+            .download(&url, &expected, self.directory, meter)?)
+    }
+}
+
+/// Seals an object whose seal is broken anew if it is as it was published.
+pub(super) fn reseal(place: &Path) -> Result<bool, Error> {
+    let Some(record) = ObjectRecord::read(place)? else {
+        return Ok(false);
+    };
+    if !record.compare(place)?.is_empty() {
+        return Ok(false);
+    }
+    let listing = Listing::read(place, &record.tree)?;
+    let seal = listing.and_then(|listing| Seal::take(place, &listing, &record));
+    let Some(seal) = seal else { return Ok(false) };
+    seal.write(place)?;
+    Ok(true)
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// Makes the object's files durable: one call for the whole file system.
+#[cfg(target_os = "linux")]
+fn sync_object(directory: &Path) -> io::Result<()> {
+    Ok(nix::unistd::syncfs(File::open(directory)?)?)
+}
+
+/// Makes the object's directories durable; its files were synced one by one.
+#[cfg(not(target_os = "linux"))]
+fn sync_object(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_object(&entry.path())?;
+        }
+    }
+    File::open(directory)?.sync_all()
+}

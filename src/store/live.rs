@@ -1,0 +1,127 @@
+//! Which profile each running host shell has loaded: one symbolic link for each, named by the process.
+//!
+//! A link is made and replaced in one step and never synced: after a crash its shell is gone as well.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use super::process::ProcessMark;
+use crate::fsx;
+
+/// Returns the directory of the links.
+fn directory(data: &Path) -> PathBuf {
+    data.join("store/.live")
+}
+
+/// Notes that `holder` has `profile` loaded; to be done before it is looked whether the profile is there.
+pub fn hold(data: &Path, holder: ProcessMark, profile: &Path) -> io::Result<()> {
+    let directory = directory(data);
+    let place = directory.join(holder.to_string());
+    match symlink(profile, &place) {
+        Err(error) if fsx::is_absent(&error) => {
+            fsx::create_private_dir(&directory).map_err(|error| error.source)?;
+            symlink(profile, &place)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::read_link(&place).is_ok_and(|held| held == profile) {
+                return Ok(());
+            }
+            let aside = directory.join(format!("{holder}.{}", ProcessMark::current()));
+            symlink(profile, &aside)?;
+            fs::rename(&aside, &place)
+        }
+        made => made,
+    }
+}
+
+/// Notes that `holder` has nothing loaded any more.
+pub fn release(data: &Path, holder: ProcessMark) {
+    // One that stays ends with its process.
+    let _left = fs::remove_file(directory(data).join(holder.to_string()));
+}
+
+/// Lets this process use what it finds without writing anything down: the collector removes nothing before the
+/// file that is returned is closed, as an exec does.
+///
+/// To be taken before it is looked what is there. Nothing where there is no store, or none with locks.
+pub fn pass(data: &Path) -> Option<File> {
+    let file = File::open(data.join("store/.format")).ok()?;
+    file.lock_shared().ok()?;
+    Some(file)
+}
+
+/// Waits for every pass that was given so far.
+pub(super) fn wait_for_passes(store: &Path) -> Result<(), fsx::Error> {
+    fsx::lock(&store.join(".format")).map(drop)
+}
+
+/// Returns the profiles that running host shells have loaded; links of those that ended are removed.
+pub fn held(data: &Path) -> Vec<PathBuf> {
+    let mut profiles = Vec::new();
+    let entries = fs::read_dir(directory(data));
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let mark = name
+            .to_str()
+            .and_then(|name| name.parse::<ProcessMark>().ok());
+        if mark.is_some_and(ProcessMark::is_alive) {
+            profiles.extend(fs::read_link(entry.path()));
+        } else {
+            let _left = fs::remove_file(entry.path());
+        }
+    }
+    profiles
+}
+
+/// Returns the paths below `data` that running processes name: their program, and their environment.
+///
+/// This finds what a shell started and left behind. Processes of others cannot be read, and need not be.
+pub fn mentioned(data: &Path) -> Vec<PathBuf> {
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    let mut found = Vec::new();
+    let base = data.as_os_str().as_bytes();
+    for pid in super::process::numbers().unwrap_or_default() {
+        let program = fs::read_link(format!("/proc/{pid}/exe"));
+        found.extend(
+            program
+                .into_iter()
+                .filter(|program| program.starts_with(data)),
+        );
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        // Values are lists of paths, or one path.
+        for value in environment.split(|byte| matches!(byte, 0 | b'=' | b':')) {
+            if value.starts_with(base) {
+                found.push(std::ffi::OsString::from_vec(value.to_vec()).into());
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_holds_one_profile() {
+        let data = tempfile::tempdir().unwrap();
+        let (me, one) = (ProcessMark::current(), data.path().join("envs/1"));
+        hold(data.path(), me, &one).unwrap();
+        hold(data.path(), me, &one).unwrap();
+        assert_eq!(held(data.path()), std::slice::from_ref(&one));
+        let two = data.path().join("envs/2");
+        hold(data.path(), me, &two).unwrap();
+        assert_eq!(held(data.path()), [two]);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let gone: ProcessMark = format!("{}.0", child.id()).parse().unwrap();
+        child.wait().unwrap();
+        hold(data.path(), gone, &one).unwrap();
+        assert_eq!(held(data.path()).len(), 1);
+        release(data.path(), me);
+        assert!(held(data.path()).is_empty());
+    }
+}

@@ -1,0 +1,125 @@
+//! Names of processes that no later process can have: number and start time.
+//!
+//! Files that belong to a process carry its mark, so that whoever finds them can tell whether they are of use.
+
+use std::{fmt, fs, io, str::FromStr};
+
+use nix::unistd::{self, Pid};
+
+/// A process of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProcessMark {
+    pid: i32,
+    /// When it started, in ticks since the machine did; 0 where the system does not tell.
+    start: u64,
+}
+
+impl ProcessMark {
+    /// Returns this process.
+    pub fn current() -> Self {
+        Self::of(unistd::getpid())
+    }
+
+    /// Returns the host shell that waits for this process.
+    ///
+    /// A shell on a terminal leads a process group, in which it also runs what a prompt asks for. Where that
+    /// is not so the parent is taken.
+    pub fn host_shell() -> Self {
+        let leader = unistd::getpgrp();
+        if leader != unistd::getpid() {
+            let mark = Self::of(leader);
+            if mark.start > 0 || mark.is_alive() {
+                return mark;
+            }
+        }
+        Self::of(unistd::getppid())
+    }
+
+    fn of(pid: Pid) -> Self {
+        Self {
+            pid: pid.as_raw(),
+            start: start_of(pid.as_raw()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns whether the process still runs.
+    pub fn is_alive(self) -> bool {
+        // Other numbers mean groups of processes.
+        if self.pid <= 0 {
+            return false;
+        }
+        // Signal 0 tests; a process of somebody else exists, too.
+        let there = !matches!(
+            nix::sys::signal::kill(Pid::from_raw(self.pid), None),
+            Err(nix::Error::ESRCH)
+        );
+        there && start_of(self.pid).is_none_or(|start| start == self.start)
+    }
+}
+
+/// Returns when a process started, as Linux tells it.
+fn start_of(pid: i32) -> Option<u64> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name is in parentheses and may hold anything.
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
+    // The 22nd field; the one after the name is the third.
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Returns all processes with their numbers, where the system has `/proc`.
+pub(super) fn numbers() -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        found.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok()),
+        );
+    }
+    Ok(found)
+}
+
+impl fmt::Display for ProcessMark {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.pid, self.start)
+    }
+}
+
+impl FromStr for ProcessMark {
+    type Err = std::num::ParseIntError;
+
+    /// Reads a mark from the beginning of a name: what follows a second dot is not looked at.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('.');
+        let mut next = || parts.next().unwrap_or_default();
+        Ok(Self {
+            pid: next().parse()?,
+            start: next().parse()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_alive_until_it_ends() {
+        let mark = ProcessMark::current();
+        assert!(mark.is_alive());
+        let read: ProcessMark = format!("{mark}.x1").parse().unwrap();
+        assert_eq!(read, mark);
+        let later = ProcessMark {
+            start: mark.start + 1,
+            ..mark
+        };
+        assert!(!later.is_alive() || mark.start == 0);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let gone = ProcessMark::of(Pid::from_raw(child.id().cast_signed()));
+        child.wait().unwrap();
+        assert!(!gone.is_alive());
+        assert!("x.1".parse::<ProcessMark>().is_err());
+    }
+}

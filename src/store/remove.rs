@@ -1,0 +1,67 @@
+//! Removing trees, following no link, and telling what they take.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
+
+use crate::fsx;
+
+/// What a tree takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Files.
+    pub files: u64,
+}
+
+/// Returns what everything below `path` takes on disk; a file with several names counts once.
+pub fn size_of(path: &Path) -> Size {
+    let (mut size, mut seen) = (Size::default(), BTreeSet::new());
+    let mut pending = vec![path.to_owned()];
+    while let Some(path) = pending.pop() {
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        if metadata.nlink() > 1 && !metadata.is_dir() && !seen.insert(metadata.ino()) {
+            continue;
+        }
+        size.bytes += metadata.blocks() * 512;
+        size.files += 1;
+        if metadata.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            pending.extend(entries.map(|entry| entry.path()));
+        }
+    }
+    size
+}
+
+/// Removes a directory and all below it, following no link; an absent one is no error.
+pub fn remove_tree(path: &Path) -> Result<(), fsx::Error> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if fsx::is_absent(&error) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_writable(path);
+            fs::remove_dir_all(path).map_err(fsx::at("remove", path))
+        }
+        Err(error) => Err(fsx::at("remove", path)(error)),
+    }
+}
+
+/// Lets the entries of every directory below `path` be removed.
+fn make_writable(path: &Path) {
+    // What cannot be changed shows when the removal is tried again.
+    let _left = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    let Ok(entries) = fs::read_dir(path) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Reading whole objects to tell whether they are what was published.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Damage, Downloads, Error, Fault, Object, ObjectRecord, Store, install, object::RECORD, seal,
+};
+use crate::{fetch::Meter, fsx};
+
+/// What was found of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The object's name.
+    pub name: String,
+    /// Its directory.
+    pub place: PathBuf,
+    /// Its record, or the copy kept with its seal where the one in the object is damaged.
+    pub record: Option<ObjectRecord>,
+    /// What is wrong with it; nothing when it is whole.
+    pub damage: Vec<Damage>,
+}
+
+impl Store {
+    /// Returns the record of the object in `directory` after comparing its whole tree with it.
+    pub fn verify(&self, directory: &Path) -> Result<ObjectRecord, Error> {
+        let verdict = self.examine(directory)?;
+        match verdict.record.filter(|_| verdict.damage.is_empty()) {
+            Some(record) => Ok(record),
+            None => Err(Error::Damaged { path: verdict.name }),
+        }
+    }
+
+    /// Reads every byte of the object in `directory` and tells what is wrong with it.
+    ///
+    /// One that is whole and has a broken seal is sealed again.
+    pub fn examine(&self, directory: &Path) -> Result<Verdict, Error> {
+        let name = directory.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        let (mut record, mut damage) = (ObjectRecord::read(directory)?, Vec::new());
+        if record.is_none() {
+            let fault = if directory.join(RECORD).exists() {
+                Fault::Changed
+            } else {
+                Fault::Missing
+            };
+            let path = RECORD.to_owned();
+            damage.push(Damage { path, fault });
+            record = seal::sealed_record(directory);
+        }
+        if let Some(record) = &record {
+            damage.extend(record.compare(directory)?);
+        }
+        if damage.is_empty() && !seal::holds(directory) {
+            // A store that cannot be written works without.
+            let _resealed = install::reseal(directory);
+        }
+        Ok(Verdict {
+            name,
+            place: directory.to_owned(),
+            record,
+            damage,
+        })
+    }
+
+    /// Makes a damaged object anew from the artifacts that its record names.
+    ///
+    /// Returns nothing when the record is lost as well, or this devsh does not know how the object was made.
+    pub fn repair(
+        &self,
+        verdict: &Verdict,
+        downloads: &Downloads<'_>,
+        meter: &dyn Meter,
+    ) -> Result<Option<PathBuf>, Error> {
+        let Some(record) = &verdict.record else {
+            return Ok(None);
+        };
+        let parts = (
+            record.name.parse(),
+            record.version.parse(),
+            record.known_recipe(),
+            record.sources(),
+        );
+        let (Ok(name), Ok(version), Some(recipe), Some(artifacts)) = parts else {
+            return Ok(None);
+        };
+        self.prepare()?;
+        fsx::create_private_dir(&self.root.join(".seals"))?;
+        seal::mar(&verdict.place)?;
+        let object = Object {
+            name: &name,
+            version: &version,
+            recipe,
+            artifacts: &artifacts,
+        };
+        self.install(&object, downloads, meter).map(Some)
+    }
+}
