@@ -97,6 +97,27 @@ impl Record {
         decode(&bytes, root).ok()
     }
 
+    /// Reads all records that there are, each with the root of its project.
+    pub fn all(state: &Path) -> Vec<(PathBuf, Self)> {
+        let directories = |path: &Path| {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        let projects = directories(&state.join("projects")).into_iter();
+        projects
+            .flat_map(|project| directories(&project))
+            .filter(|path| path.extension().is_some_and(|end| end == "record"))
+            .filter_map(|path| {
+                let bytes = fsx::read_bounded(&path, LIMIT).ok()??;
+                let mut reader = Reader::new(&bytes);
+                reader.number().ok().filter(|format| *format == FORMAT)?;
+                let root = reader.path().ok()?;
+                let record = decode(&bytes, &root).ok()?;
+                Some((root, record))
+            })
+            .collect()
+    }
+
     /// Stores the record.
     pub fn store(&self, state: &Path, root: &Path, shell: &ShellName) -> Result<(), fsx::Error> {
         let path = Self::path(state, root, shell);

@@ -6,6 +6,7 @@
 //! Invariants: an environment id names a resolved plan and nothing of a machine; a host tool gives another
 //! id than the artifact it stands for, so neither is ever taken for the other.
 
+pub mod collect;
 mod identity;
 pub mod live;
 mod profile;

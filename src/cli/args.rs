@@ -94,6 +94,26 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what each project takes in the store
+    Du {
+        /// List store objects instead of projects
+        #[arg(long)]
+        objects: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what no allowed project, running shell or build uses
+    Gc(Gc),
+    /// Read the whole store and tell what is not as it was published
+    Verify {
+        /// Fetch the originals of damaged objects again
+        #[arg(long)]
+        repair: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -128,6 +148,23 @@ pub(super) struct Run {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(super) command: Vec<OsString>,
+}
+
+/// Options of `gc`.
+#[derive(Debug, Args)]
+pub(super) struct Gc {
+    /// Remove only what was not used for this long (30d, 12h)
+    #[arg(long, value_name = "SPAN")]
+    pub(super) older_than: Option<String>,
+    /// Remove only as much as it takes to bring everything down to this size (10G), oldest first
+    #[arg(long, value_name = "SIZE")]
+    pub(super) keep_size: Option<String>,
+    /// Only show what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Trust given on the command line.

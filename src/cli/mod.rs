@@ -1,18 +1,23 @@
 //! The command line: parse, dispatch, report, exit code.
 
 mod allow;
+mod amount;
 mod args;
 mod background;
+mod du;
 mod enter;
 mod export;
+mod gc;
 mod hints;
 mod lock;
 mod parts;
 mod ready;
+mod roots;
 mod run;
 mod status;
 mod sync;
 mod tools;
+mod verify;
 mod work;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -138,6 +143,9 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
         } => lock::run(&work(trust.trust), upgrade.as_deref(), check),
         Command::Sync(options) => sync::run(&work(options.trust.trust), &options),
         Command::Status { json } => status::run(&work(false), json),
+        Command::Du { objects, json } => du::run(&work(false), json, objects),
+        Command::Gc(options) => gc::run(&work(false), &options),
+        Command::Verify { repair, json } => verify::run(&work(false), repair, json),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "devsh", &mut text);

@@ -232,12 +232,21 @@ fn keep(
     record: &Record,
 ) -> Result<bool, Failure> {
     let (state, root) = (&context.directories.state, project.get().root());
-    if Record::stored(state, root, shell).as_ref() == Some(record) {
+    let before = Record::stored(state, root, shell);
+    if before.as_ref() == Some(record) {
         return Ok(false);
     }
     record
         .store(state, root, shell)
         .map_err(|error| hints::file(&error))?;
+    // One dev shell is in use from now on, the other was until now.
+    for profile in [before.as_ref(), Some(record)]
+        .into_iter()
+        .flatten()
+        .filter_map(|record| record.objects.first())
+    {
+        builder::collect::mark_used(&context.directories.data, profile);
+    }
     Ok(true)
 }
 

@@ -72,6 +72,11 @@ impl Ui {
         self.out_style
     }
 
+    /// Returns whether the user asked for more than usual.
+    pub fn is_verbose(&self) -> bool {
+        self.verbosity == Verbosity::Verbose
+    }
+
     /// Writes a result to standard output.
     pub fn out(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();

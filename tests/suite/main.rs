@@ -24,6 +24,7 @@ mod network;
 mod network_lock;
 mod npm;
 mod run;
+mod store;
 mod support;
 mod tidy;
 mod tools;

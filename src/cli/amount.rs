@@ -1,0 +1,90 @@
+//! Sizes and spans as people write and read them.
+
+use std::time::Duration;
+
+use crate::package::Invalid;
+
+/// Returns a number of bytes with a unit.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut whole = bytes;
+    let mut rest = 0;
+    while whole >= 1024 && unit + 1 < UNITS.len() {
+        rest = whole % 1024;
+        whole /= 1024;
+        unit += 1;
+    }
+    if unit == 0 || whole >= 100 {
+        return format!("{whole} {}", UNITS[unit]);
+    }
+    format!("{whole}.{} {}", rest * 10 / 1024, UNITS[unit])
+}
+
+/// Reads a number of bytes such as `500M`, `10G` or `1.5GiB`.
+pub(super) fn parse_bytes(text: &str) -> Result<u64, Invalid> {
+    let invalid = || Invalid::new("a size such as `10G`", text);
+    let (number, unit) = split(text);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(invalid()),
+    };
+    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+    let whole: u64 = whole.parse().map_err(|_| invalid())?;
+    let tenths: u64 = tenths
+        .get(..1)
+        .unwrap_or("0")
+        .parse()
+        .map_err(|_| invalid())?;
+    whole
+        .checked_mul(1 << shift)
+        .and_then(|bytes| bytes.checked_add((tenths << shift) / 10))
+        .ok_or_else(invalid)
+}
+
+/// Reads a span such as `30d`, `12h` or `2w`.
+pub(super) fn parse_span(text: &str) -> Result<Duration, Invalid> {
+    let invalid = || Invalid::new("a span such as `30d`", text);
+    let (number, unit) = split(text);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" | "" => 24 * 60 * 60,
+        "w" => 7 * 24 * 60 * 60,
+        _ => return Err(invalid()),
+    };
+    let number: u64 = number.parse().map_err(|_| invalid())?;
+    let span = number.checked_mul(seconds).ok_or_else(invalid)?;
+    Ok(Duration::from_secs(span))
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    (number, unit.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(150 << 20), "150 MiB");
+        assert_eq!(parse_bytes("10G").unwrap(), 10 << 30);
+        assert_eq!(parse_bytes("1.5 MiB").unwrap(), 3 << 19);
+        for odd in ["", "G", "-1", "1x", "1.x", "99999999999G"] {
+            assert!(parse_bytes(odd).is_err(), "{odd}");
+        }
+        assert_eq!(parse_span("2w").unwrap(), Duration::from_hours(14 * 24));
+        assert!(parse_span("soon").is_err());
+    }
+}

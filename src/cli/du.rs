@@ -1,0 +1,157 @@
+//! `devsh du`: what each project takes, with what several share counted once in the total.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    builder::collect::{Inventory, Kind},
+    failure::Failure,
+    store::Store,
+    ui::Role,
+};
+
+use super::{amount::bytes, roots::Roots, shown, work::Work};
+
+/// The JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+struct Usage {
+    projects: Vec<ProjectUsage>,
+    objects: Vec<ObjectUsage>,
+    /// Everything, each thing counted once.
+    total_bytes: u64,
+    /// What more than one project uses.
+    shared_bytes: u64,
+    /// What `devsh gc` would free.
+    unused_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ProjectUsage {
+    root: PathBuf,
+    /// What it uses.
+    bytes: u64,
+    /// What it alone uses.
+    own_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ObjectUsage {
+    name: String,
+    bytes: u64,
+    files: u64,
+    projects: usize,
+}
+
+/// Runs `devsh du`.
+pub(super) fn run(work: &Work<'_>, json: bool, objects: bool) -> Result<(), Failure> {
+    let usage = usage(work);
+    let text = if json {
+        let text = serde_json::to_string_pretty(&usage);
+        text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))? + "\n"
+    } else {
+        render(work, &usage, objects)
+    };
+    super::print(work.ui, text.as_bytes())
+}
+
+fn usage(work: &Work<'_>) -> Usage {
+    let data = &work.context.directories.data;
+    let inventory = Inventory::of(data);
+    let roots = Roots::look(work.context, &Store::open(data));
+    let by_project = roots.by_project(&inventory);
+    let mut users: BTreeMap<&Path, usize> = BTreeMap::new();
+    for path in by_project.values().flatten() {
+        *users.entry(path).or_default() += 1;
+    }
+    let size = |path: &Path| {
+        inventory
+            .entries
+            .get(path)
+            .map_or(0, |entry| entry.size.bytes)
+    };
+    let sum = |paths: &BTreeSet<PathBuf>, wanted: &dyn Fn(usize) -> bool| -> u64 {
+        let users = |path: &Path| users.get(path).copied().unwrap_or_default();
+        let paths = paths.iter().filter(|path| wanted(users(path)));
+        paths.map(|path| size(path)).sum()
+    };
+    let all: BTreeSet<PathBuf> = inventory.entries.keys().cloned().collect();
+    let live = inventory.reached(roots.all());
+    let mut projects: Vec<ProjectUsage> = by_project
+        .iter()
+        .map(|(root, paths)| ProjectUsage {
+            root: root.to_path_buf(),
+            bytes: sum(paths, &|_| true),
+            own_bytes: sum(paths, &|users| users == 1),
+        })
+        .collect();
+    projects.sort_by(|one, other| (other.bytes, &one.root).cmp(&(one.bytes, &other.root)));
+    let mut objects: Vec<ObjectUsage> = inventory
+        .entries
+        .iter()
+        .filter(|(_, entry)| entry.kind == Kind::Object)
+        .map(|(path, entry)| ObjectUsage {
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            bytes: entry.size.bytes,
+            files: entry.size.files,
+            projects: users.get(path.as_path()).copied().unwrap_or_default(),
+        })
+        .collect();
+    objects.sort_by(|one, other| (other.bytes, &one.name).cmp(&(one.bytes, &other.name)));
+    Usage {
+        projects,
+        objects,
+        total_bytes: sum(&all, &|_| true),
+        shared_bytes: sum(&all, &|users| users > 1),
+        unused_bytes: sum(&all.difference(&live).cloned().collect(), &|_| true),
+    }
+}
+
+fn render(work: &Work<'_>, usage: &Usage, objects: bool) -> String {
+    let style = work.ui.out_style();
+    let head = |text: &str| style.paint(Role::Dim, text);
+    let mut lines = Vec::new();
+    if objects {
+        lines.push(head(&format!(
+            "{:>9}  {:>8}  store object",
+            "size", "projects"
+        )));
+        for one in &usage.objects {
+            let name = crate::ui::escape(&one.name);
+            lines.push(format!(
+                "{:>9}  {:>8}  {name}",
+                bytes(one.bytes),
+                one.projects
+            ));
+        }
+    } else if !usage.projects.is_empty() {
+        lines.push(head(&format!("{:>9}  {:>9}  project", "size", "its own")));
+        for one in &usage.projects {
+            let root = crate::ui::escape(&shown(work.context, &one.root));
+            lines.push(format!(
+                "{:>9}  {:>9}  {root}",
+                bytes(one.bytes),
+                bytes(one.own_bytes)
+            ));
+        }
+    }
+    lines.push(format!(
+        "{:>9}  in all, of which {} are shared by several projects",
+        bytes(usage.total_bytes),
+        bytes(usage.shared_bytes),
+    ));
+    if usage.unused_bytes > 0 {
+        lines.push(format!(
+            "{:>9}  are unused; `devsh gc` frees them",
+            bytes(usage.unused_bytes)
+        ));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,235 @@
+//! `devsh gc`: removes what no allowed project, running shell or build uses.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+
+use crate::{
+    builder::collect::{Budget, Inventory, Kind},
+    failure::Failure,
+    fsx,
+    store::Store,
+};
+
+use super::{
+    amount::{bytes, parse_bytes, parse_span},
+    args::Gc,
+    hints,
+    roots::Roots,
+    shown,
+    work::Work,
+};
+
+/// How long a download that was cut is kept to be resumed.
+const PARTIAL: Duration = Duration::from_hours(7 * 24);
+
+/// What was or would be removed; the JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+struct Report {
+    dry_run: bool,
+    removed: Vec<Removed>,
+    removed_bytes: u64,
+    kept_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Removed {
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// Runs `devsh gc`.
+pub(super) fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
+    let budget = budget(options, work.context.now)?;
+    let data = &work.context.directories.data;
+    let store = Store::open(data);
+    let report = if !store.root().is_dir() && !data.join("envs").is_dir() {
+        Report {
+            dry_run: options.dry_run,
+            removed: Vec::new(),
+            removed_bytes: 0,
+            kept_bytes: 0,
+        }
+    } else if options.dry_run {
+        let inventory = Inventory::of(data);
+        let live = inventory.reached(Roots::look(work.context, &store).all());
+        let gone = inventory.choose(&live, budget);
+        let mut report = report(&inventory, &gone, true);
+        report.extend(partials(work));
+        report
+    } else {
+        collect(work, &store, budget)?
+    };
+    if options.json {
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
+        return super::print(work.ui, format!("{text}\n").as_bytes());
+    }
+    super::print(work.ui, render(work, &report).as_bytes())
+}
+
+fn budget(options: &Gc, now: SystemTime) -> Result<Budget, Failure> {
+    let usage = |error: crate::package::Invalid| {
+        Failure::new(error.to_string()).code(crate::failure::ExitStatus::Usage)
+    };
+    let span = options.older_than.as_deref().map(parse_span).transpose();
+    let keep = options.keep_size.as_deref().map(parse_bytes).transpose();
+    Ok(Budget {
+        unused_since: span.map_err(usage)?.and_then(|span| now.checked_sub(span)),
+        keep: keep.map_err(usage)?,
+    })
+}
+
+fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Failure> {
+    let data = &work.context.directories.data;
+    let failed = |error| hints::store(&error);
+    let wait = || {
+        work.ui
+            .note("another collection is under way; waiting for it");
+    };
+    let mut collection = store.collect(wait).map_err(failed)?;
+    let inventory = Inventory::of(data);
+    let live = inventory.reached(Roots::look(work.context, store).all());
+    let gone = inventory.choose(&live, budget);
+    for path in &gone {
+        collection.condemn(path).map_err(failed)?;
+    }
+    collection.settle().map_err(failed)?;
+    // Who came meanwhile found it still there, and is seen now; the inventory knows what each one needs.
+    let wanted = inventory.reached(Roots::look(work.context, store).all());
+    let spared = collection.spare(|path| wanted.contains(path));
+    let spared: BTreeSet<PathBuf> = spared.map_err(failed)?.into_iter().collect();
+    collection.finish().map_err(failed)?;
+    let gone: Vec<PathBuf> = gone
+        .into_iter()
+        .filter(|path| !spared.contains(path))
+        .collect();
+    for path in &gone {
+        let name = path.file_name().unwrap_or_default();
+        // Notes of what is gone are of no harm.
+        let _left = fs::remove_file(store.root().join(".used").join(name));
+    }
+    remove_empty(&data.join("python"));
+    let mut report = report(&inventory, &gone, false);
+    for (path, size) in partials(work) {
+        if fs::remove_file(&path).is_ok() {
+            report.extend([(path, size)]);
+        }
+    }
+    Ok(report)
+}
+
+fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> Report {
+    let size = |path: &Path| {
+        let entry = inventory.entries.get(path);
+        entry.map_or(0, |entry| entry.size.bytes)
+    };
+    let total: u64 = inventory
+        .entries
+        .values()
+        .map(|entry| entry.size.bytes)
+        .sum();
+    let removed: Vec<Removed> = gone
+        .iter()
+        .map(|path| Removed {
+            path: path.clone(),
+            bytes: size(path),
+        })
+        .collect();
+    let removed_bytes = removed.iter().map(|one| one.bytes).sum();
+    Report {
+        dry_run,
+        removed,
+        removed_bytes,
+        kept_bytes: total - removed_bytes,
+    }
+}
+
+impl Report {
+    fn extend(&mut self, files: impl IntoIterator<Item = (PathBuf, u64)>) {
+        for (path, bytes) in files {
+            self.removed_bytes += bytes;
+            self.removed.push(Removed { path, bytes });
+        }
+    }
+}
+
+/// Returns downloads that were cut long ago and that nobody resumes now.
+fn partials(work: &Work<'_>) -> Vec<(PathBuf, u64)> {
+    let directory = work.context.directories.cache.join("downloads");
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let old = |path: &Path| {
+        let found = fs::symlink_metadata(path).ok()?;
+        let age = work
+            .context
+            .now
+            .duration_since(found.modified().ok()?)
+            .ok()?;
+        let lock = fsx::open_lock(path).ok()?;
+        let free = fsx::try_lock(&lock).unwrap_or(false);
+        (age > PARTIAL && free).then_some(found.len())
+    };
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "partial"))
+        .filter_map(|path| old(&path).map(|size| (path, size)))
+        .collect()
+}
+
+/// Removes directories that have nothing left in them.
+fn remove_empty(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // One that is not empty stays.
+        let _left = fs::remove_dir(entry.path());
+    }
+}
+
+fn render(work: &Work<'_>, report: &Report) -> String {
+    let mut lines = Vec::new();
+    let (mut objects, mut others) = (0, 0);
+    for one in &report.removed {
+        let kind = kind_of(&one.path);
+        if kind == Some(Kind::Object) {
+            objects += 1;
+        } else {
+            others += 1;
+        }
+        if report.dry_run || work.ui.is_verbose() {
+            let path = crate::ui::escape(&shown(work.context, &one.path));
+            lines.push(format!("{:>9}  {path}", bytes(one.bytes)));
+        }
+    }
+    if report.removed.is_empty() {
+        return format!(
+            "nothing to remove; {} are in use\n",
+            bytes(report.kept_bytes)
+        );
+    }
+    let verb = if report.dry_run {
+        "would free"
+    } else {
+        "freed"
+    };
+    let plural = |count: usize, one: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    };
+    lines.push(format!(
+        "{verb} {}: {} and {}; {} stay",
+        bytes(report.removed_bytes),
+        plural(objects, "store object"),
+        plural(others, "smaller thing"),
+        bytes(report.kept_bytes),
+    ));
+    lines.join("\n") + "\n"
+}
+
+fn kind_of(path: &Path) -> Option<Kind> {
+    let parent = path.parent()?.file_name()?;
+    (parent == "store").then_some(Kind::Object)
+}

@@ -1,0 +1,62 @@
+//! What the collector must leave alone, and how much each project takes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    activation::record::Record,
+    builder::{self, collect::Inventory},
+    context::Context,
+    project::trust::Decisions,
+    store::{Store, live},
+};
+
+/// Who uses what.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    /// What builds under way name.
+    pub(super) builds: Vec<PathBuf>,
+    /// What running host shells and processes have.
+    pub(super) processes: Vec<PathBuf>,
+    /// What the records of each allowed project name.
+    pub(super) projects: BTreeMap<PathBuf, Vec<PathBuf>>,
+}
+
+impl Roots {
+    /// Looks in the order in which use is handed on: a build that ends has left a record before.
+    pub(super) fn look(context: &Context, store: &Store) -> Self {
+        let data = &context.directories.data;
+        let builds = builder::collect::in_use(data, store);
+        let mut processes = live::held(data);
+        processes.extend(live::mentioned(data));
+        let decisions = Decisions::new(data);
+        let mut projects: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+        for (root, record) in Record::all(&context.directories.state) {
+            let allowed = decisions.is_known(&root) && root.is_dir();
+            if allowed {
+                projects.entry(root).or_default().extend(record.objects);
+            }
+        }
+        Self {
+            builds,
+            processes,
+            projects,
+        }
+    }
+
+    /// Returns all paths.
+    pub(super) fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        let projects = self.projects.values().flatten();
+        self.builds.iter().chain(&self.processes).chain(projects)
+    }
+
+    /// Returns what each project reaches.
+    pub(super) fn by_project(&self, inventory: &Inventory) -> BTreeMap<&Path, BTreeSet<PathBuf>> {
+        self.projects
+            .iter()
+            .map(|(root, paths)| (root.as_path(), inventory.reached(paths)))
+            .collect()
+    }
+}

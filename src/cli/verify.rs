@@ -1,0 +1,206 @@
+//! `devsh verify`: reads the whole store and tells, and mends, what is not as it was published.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use serde::Serialize;
+
+use crate::{
+    builder::collect::{Inventory, Kind},
+    failure::Failure,
+    fetch::{Meter, Progress},
+    store::{Downloads, ObjectRecord, Store, Verdict},
+    ui::Role,
+};
+
+use super::{amount::bytes, hints, work::Work};
+
+/// The JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+struct Report {
+    checked: usize,
+    bytes: u64,
+    damaged: Vec<Damaged>,
+}
+
+#[derive(Debug, Serialize)]
+struct Damaged {
+    object: String,
+    files: Vec<DamagedFile>,
+    /// `repaired`, or `removed` where it is made anew when it is next needed; nothing without `--repair`.
+    outcome: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct DamagedFile {
+    path: String,
+    fault: &'static str,
+}
+
+/// Runs `devsh verify`.
+pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
+    let store = Store::open(&work.context.directories.data);
+    let inventory = Inventory::of(&work.context.directories.data);
+    let objects = inventory.entries.iter();
+    let objects: Vec<(PathBuf, u64)> = objects
+        .filter(|(_, entry)| entry.kind == Kind::Object)
+        .map(|(path, entry)| (path.clone(), entry.size.bytes))
+        .collect();
+    let total = objects.iter().map(|(_, bytes)| bytes).sum();
+    let meter = work.ui.bars().start("verifying the store", Some(total));
+    let verdicts = examine(&store, &objects, &*meter);
+    meter.finish();
+    let mut damaged = Vec::new();
+    for verdict in verdicts? {
+        if verdict.damage.is_empty() {
+            continue;
+        }
+        let outcome = repair.then(|| mend(work, &store, &verdict)).transpose()?;
+        let files = verdict.damage.iter().map(|damage| DamagedFile {
+            path: damage.path.clone(),
+            fault: damage.fault.as_str(),
+        });
+        damaged.push(Damaged {
+            object: verdict.name.clone(),
+            files: files.collect(),
+            outcome,
+        });
+    }
+    tell(
+        work,
+        json,
+        &Report {
+            checked: objects.len(),
+            bytes: total,
+            damaged,
+        },
+    )
+}
+
+/// Reads all objects, as many at once as the machine has cores.
+fn examine(
+    store: &Store,
+    objects: &[(PathBuf, u64)],
+    meter: &dyn Meter,
+) -> Result<Vec<Verdict>, Failure> {
+    let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..cores.min(objects.len()) {
+            scope.spawn(|| {
+                while let Some((path, bytes)) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = store.examine(path);
+                    meter.advance(*bytes);
+                    let mut all = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.push(verdict);
+                }
+            });
+        }
+    });
+    let verdicts = verdicts
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let verdicts: Result<Vec<_>, _> = verdicts.into_iter().collect();
+    let mut verdicts = verdicts.map_err(|error| hints::store(&error))?;
+    verdicts.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(verdicts)
+}
+
+/// Makes an object anew from its source or, where that cannot be told, takes it away.
+fn mend(work: &Work<'_>, store: &Store, verdict: &Verdict) -> Result<&'static str, Failure> {
+    let config = work.config()?;
+    let client = work.client(&config);
+    let downloads = Downloads {
+        client: &client,
+        config: &config,
+        directory: &work.context.directories.cache.join("downloads"),
+    };
+    let sources = verdict.record.as_ref().and_then(ObjectRecord::sources);
+    if let Some(strange) = sources
+        .iter()
+        .flatten()
+        .find(|artifact| !config.trusts(&artifact.url))
+    {
+        return Err(hints::untrusted(&strange.url));
+    }
+    let meter = work.ui.bars().start(&verdict.name, None);
+    let repaired = store.repair(verdict, &downloads, &*meter);
+    meter.finish();
+    if repaired.map_err(|error| hints::store(&error))?.is_some() {
+        return Ok("repaired");
+    }
+    let wait = || work.ui.note("a collection is under way; waiting for it");
+    let mut collection = store.collect(wait).map_err(|error| hints::store(&error))?;
+    collection
+        .condemn(&verdict.place)
+        .and_then(|()| collection.finish())
+        .map_err(|error| hints::store(&error))?;
+    Ok("removed")
+}
+
+fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
+    let left = report
+        .damaged
+        .iter()
+        .filter(|one| one.outcome.is_none())
+        .count();
+    let text = if json {
+        let text = serde_json::to_string_pretty(report);
+        text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))? + "\n"
+    } else {
+        render(work, report)
+    };
+    super::print(work.ui, text.as_bytes())?;
+    if left == 0 {
+        return Ok(());
+    }
+    let objects = if left == 1 {
+        "object is"
+    } else {
+        "objects are"
+    };
+    Err(Failure::new(format!("{left} store {objects} damaged"))
+        .hint("fetch the originals again with `devsh verify --repair`"))
+}
+
+fn render(work: &Work<'_>, report: &Report) -> String {
+    /// How many files of one object are named.
+    const MOST: usize = 10;
+    let style = work.ui.out_style();
+    let mut lines = Vec::new();
+    for one in &report.damaged {
+        let outcome = match one.outcome {
+            Some("removed") => "removed; it is made anew when it is next needed",
+            Some(outcome) => outcome,
+            None => "damaged",
+        };
+        let outcome = style.paint(Role::Strong, outcome);
+        lines.push(format!("{}: {outcome}", crate::ui::escape(&one.object)));
+        for file in one.files.iter().take(MOST) {
+            lines.push(format!(
+                "  {:<10} {}",
+                file.fault,
+                crate::ui::escape(&file.path)
+            ));
+        }
+        if one.files.len() > MOST {
+            lines.push(format!("  and {} more", one.files.len() - MOST));
+        }
+    }
+    let objects = match report.checked {
+        1 => "1 object".to_owned(),
+        count => format!("{count} objects"),
+    };
+    let size = bytes(report.bytes);
+    lines.push(match report.damaged.len() {
+        0 => format!("{objects}, {size}: all as published"),
+        damaged => format!("{objects}, {size}: {damaged} not as published"),
+    });
+    lines.join("\n") + "\n"
+}

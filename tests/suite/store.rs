@@ -1,0 +1,227 @@
+//! `devsh verify`, `du` and `gc`: what the store holds, for whom, and what goes.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Pty, Sandbox, Server, for_each_shell, pypi::serve_tool, sandbox::Outcome};
+
+/// A sandbox whose project has one tool, built and allowed.
+fn built(server: &Server) -> Sandbox {
+    serve_tool(server, "ruff", &["0.12.3", "0.12.4"]);
+    serve_tool(server, "taplo", &["0.9.0"]);
+    let sandbox = Sandbox::new()
+        .served_by(server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"==0.12.3\"\n\"pypi:taplo\" = \"0.9\"\n");
+    sandbox.allow();
+    sandbox
+}
+
+fn objects(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let entries = fs::read_dir(sandbox.data().join("store")).unwrap();
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'))
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn object(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let mut found = objects(sandbox).into_iter();
+    found
+        .find(|path| path.to_str().unwrap().contains(name))
+        .unwrap_or_else(|| panic!("no {name} in the store"))
+}
+
+fn json(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome}"))
+}
+
+/// Overwrites a file that nobody should write.
+fn overwrite(path: &std::path::Path, content: &str) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+#[test]
+fn verify_names_what_is_damaged_and_repairs_it() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let outcome = sandbox.devsh(&["verify"]).success();
+    assert!(outcome.stdout.starts_with("2 objects, "), "{outcome}");
+    assert!(
+        outcome.stdout.ends_with(": all as published\n"),
+        "{outcome}"
+    );
+    let ruff = object(&sandbox, "-ruff-");
+    let program = ruff.join("bin/ruff");
+    let original = fs::read(&program).unwrap();
+    overwrite(&program, "#!/bin/sh\necho hijacked\n");
+    fs::write(ruff.join("bin/more"), "").unwrap();
+    let outcome = sandbox.devsh(&["verify"]).code(1);
+    let outcome = outcome.error(&["1 store object is damaged", "verify --repair"]);
+    let lines = ["  changed    bin/ruff\n", "  added      bin/more\n"];
+    assert!(
+        lines.iter().all(|line| outcome.stdout.contains(line)),
+        "{outcome}"
+    );
+    let report = json(&sandbox.devsh(&["verify", "--json"]).code(1));
+    assert_eq!(report["damaged"][0]["files"][0]["fault"], "changed");
+    sandbox.devsh(&["verify", "--repair"]).success();
+    assert_eq!(fs::read(&program).unwrap(), original);
+    assert!(!ruff.join("bin/more").exists());
+    sandbox.devsh(&["verify"]).success();
+}
+
+#[test]
+fn an_object_whose_record_is_lost_comes_back() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let ruff = object(&sandbox, "-ruff-");
+    fs::remove_file(ruff.join(".devsh-object.json")).unwrap();
+    fs::remove_file(ruff.join("bin/ruff")).unwrap();
+    sandbox.devsh(&["verify", "--repair"]).success();
+    sandbox.devsh(&["verify"]).success();
+    // Without the copy that is kept with the seal as well it goes, and comes back when it is needed.
+    fs::remove_file(ruff.join(".devsh-object.json")).unwrap();
+    fs::remove_dir_all(sandbox.data().join("store/.seals")).unwrap();
+    let outcome = sandbox.devsh(&["verify", "--repair"]).success();
+    assert!(
+        outcome.stdout.contains("removed; it is made anew"),
+        "{outcome}"
+    );
+    let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
+    assert_eq!(outcome.success().stdout, "ruff 0.12.3\n");
+    sandbox.devsh(&["verify"]).success();
+}
+
+#[test]
+fn a_damaged_object_is_noticed_when_it_is_used() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let run = ["run", "--", "ruff", "--version"];
+    for damage in [
+        |path: &PathBuf| overwrite(path, ""),
+        |path: &PathBuf| overwrite(path, "#!/bin/sh\necho 'ruff 0.12.9'\n"),
+        |path: &PathBuf| fs::remove_file(path).unwrap(),
+        |path: &PathBuf| fs::remove_dir_all(path.parent().unwrap().parent().unwrap()).unwrap(),
+    ] {
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+        damage(&object(&sandbox, "-ruff-").join("bin/ruff"));
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+    }
+}
+
+#[test]
+fn du_counts_what_is_shared_once() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let other = sandbox.home().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(
+        other.join("devshell.toml"),
+        "[tools]\nruff = \"==0.12.3\"\n",
+    )
+    .unwrap();
+    sandbox.devsh(&["allow", "-C", "../other"]).success();
+    let usage = json(&sandbox.devsh(&["du", "--json"]).success());
+    let number = |value: &Value| value.as_u64().unwrap();
+    let (first, second) = (&usage["projects"][0], &usage["projects"][1]);
+    assert_eq!(first["root"], "~/project");
+    assert_eq!(
+        number(&usage["total_bytes"]),
+        number(&first["own_bytes"]) + number(&second["own_bytes"]) + number(&usage["shared_bytes"])
+    );
+    assert!(number(&usage["shared_bytes"]) > 0);
+    assert_eq!(number(&usage["unused_bytes"]), 0);
+    let text = sandbox.devsh(&["du"]).success().stdout;
+    assert!(
+        text.contains("~/project\n") && text.contains("~/other\n"),
+        "{text}"
+    );
+    let text = sandbox.devsh(&["du", "--objects"]).success().stdout;
+    assert!(text.contains("-ruff-0.12.3\n"), "{text}");
+}
+
+#[test]
+fn gc_removes_what_nobody_uses() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let outcome = sandbox.devsh(&["gc"]).success();
+    assert!(
+        outcome.stdout.starts_with("nothing to remove; "),
+        "{outcome}"
+    );
+    sandbox.write("devshell.toml", "[tools]\nruff = \"==0.12.4\"\n");
+    sandbox.allow();
+    assert_eq!(objects(&sandbox).len(), 3);
+    let before = fs::read_dir(sandbox.data().join("envs")).unwrap().count();
+    let dry = json(&sandbox.devsh(&["gc", "--dry-run", "--json"]).success());
+    assert_eq!(objects(&sandbox).len(), 3);
+    // What was used lately stays when that is asked for, and as long as there is room.
+    for budget in [["--older-than", "1h"], ["--keep-size", "1G"]] {
+        let outcome = sandbox.devsh(&["gc", budget[0], budget[1]]).success();
+        assert!(
+            outcome.stdout.starts_with("nothing to remove; "),
+            "{outcome}"
+        );
+    }
+    let report = json(&sandbox.devsh(&["gc", "--json"]).success());
+    assert_eq!(report["removed"], dry["removed"]);
+    assert_eq!(objects(&sandbox).len(), 1);
+    let after = fs::read_dir(sandbox.data().join("envs")).unwrap().count();
+    assert!(after < before);
+    let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
+    assert_eq!(outcome.success().stdout, "ruff 0.12.4\n");
+    sandbox.devsh(&["deny"]).success();
+    sandbox.devsh(&["gc", "--keep-size", "0"]).success();
+    assert_eq!(objects(&sandbox).len(), 0);
+    sandbox.allow();
+    let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
+    assert_eq!(outcome.success().stdout, "ruff 0.12.4\n");
+    sandbox.devsh(&["gc", "--older-than", "soon"]).code(2);
+}
+
+#[test]
+fn gc_spares_what_a_shell_has_loaded() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        let sandbox = built(&server);
+        let mut terminal: Pty = sandbox.shell(shell);
+        terminal.enter();
+        assert_eq!(terminal.run("ruff --version").trim(), "ruff 0.12.3");
+        // The project is denied behind the shell's back, which has not asked since.
+        sandbox.devsh(&["deny"]).success();
+        sandbox.devsh(&["gc"]).success();
+        assert_eq!(objects(&sandbox).len(), 2);
+        // It leaves at its next prompt, and with it the last user.
+        terminal.leave();
+        sandbox.devsh(&["gc"]).success();
+        assert_eq!(objects(&sandbox).len(), 0);
+    });
+}
+
+#[test]
+fn gc_spares_what_a_command_runs_with() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let mut command = sandbox.command(crate::support::sandbox::DEVSH);
+    command.args(["run", "--", "sh", "-c", "echo; read line; ruff --version"]);
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut String::new()).unwrap();
+    sandbox.devsh(&["deny"]).success();
+    sandbox.devsh(&["gc"]).success();
+    drop(child.stdin.take());
+    let mut version = String::new();
+    std::io::BufRead::read_line(&mut output, &mut version).unwrap();
+    child.wait().unwrap();
+    assert_eq!(version, "ruff 0.12.3\n");
+    sandbox.devsh(&["gc"]).success();
+    assert_eq!(objects(&sandbox).len(), 0);
+}
