@@ -86,6 +86,31 @@ pub(super) enum Command {
         #[command(flatten)]
         trust: Trust,
     },
+    /// Write a devshell.toml that says what was detected
+    Init,
+    /// Put tools into the manifest and lock them
+    ///
+    /// TOOL is a short name (`ruff`) or a package of a source (`pypi:pyrefly`), with `@` and a requirement
+    /// where the newest version is not wanted: `ruff@0.12`, `'python@>=3.11,<3.13'`.
+    Add(Edit),
+    /// Take tools out of the manifest and the lockfile
+    Remove(Edit),
+    /// Show what the sources have under a name
+    Search {
+        /// A tool or package, or a part of a short name
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which tools have newer versions than the locked ones
+    Outdated {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        trust: Trust,
+    },
     /// Build every dev shell of the project ahead of time
     Sync(Sync),
     /// Show what is active and where it comes from
@@ -165,6 +190,19 @@ pub(super) struct Gc {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Options of `add` and `remove`.
+#[derive(Debug, Args)]
+pub(super) struct Edit {
+    /// The tools
+    #[arg(required = true, value_name = "TOOL")]
+    pub(super) tools: Vec<String>,
+    /// Change only this dev shell
+    #[arg(long, value_name = "SHELL")]
+    pub(super) shell: Option<String>,
+    #[command(flatten)]
+    pub(super) trust: Trust,
 }
 
 /// Trust given on the command line.

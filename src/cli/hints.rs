@@ -242,12 +242,14 @@ pub(super) fn resolve(error: &resolve::Error) -> Failure {
     match error {
         resolve::Error::Contradiction { constraints, tool } => {
             let failure = bounds(failure, tool, constraints);
-            let places = if constraints.len() > 1 {
-                "one of these lines"
-            } else {
-                "this line"
-            };
-            failure.hint(format!("change {places}"))
+            failure.hint(match constraints.as_slice() {
+                [asked, bound] => format!(
+                    "change `{}` to what `{}` admits, or that bound",
+                    asked.origin, bound.origin
+                ),
+                [_] => "change this line".to_owned(),
+                _ => "change one of these lines".to_owned(),
+            })
         }
         resolve::Error::NoVersion {
             constraints,

@@ -135,9 +135,9 @@ pub(super) fn fitting(
     name: &str,
     manifest: &Manifest,
 ) -> Result<Option<Lockfile>, Failure> {
-    let present = load(work_path, name)?;
-    let fits = problems(present.as_ref(), &requests(manifest)).is_empty();
-    Ok(fits.then(|| present.unwrap_or_default()))
+    let found = present(work_path, name)?;
+    let fits = problems(found.as_ref(), &requests(manifest)).is_empty();
+    Ok(fits.then(|| found.unwrap_or_default()))
 }
 
 /// Returns what all dev shells of a manifest ask for.
@@ -169,10 +169,11 @@ fn runtimes(manifest: &Manifest) -> Result<(), Failure> {
 }
 
 fn read(work: &Work<'_>, path: &Path) -> Result<Option<Lockfile>, Failure> {
-    load(path, &shown(work.context, path))
+    present(path, &shown(work.context, path))
 }
 
-fn load(path: &Path, name: &str) -> Result<Option<Lockfile>, Failure> {
+/// Returns the lockfile at a path, if there is one; `name` is its name in messages.
+pub(super) fn present(path: &Path, name: &str) -> Result<Option<Lockfile>, Failure> {
     let Some(bytes) = fsx::read_bounded(path, LIMIT).map_err(|error| hints::file(&error))? else {
         return Ok(None);
     };

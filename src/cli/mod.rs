@@ -1,21 +1,27 @@
 //! The command line: parse, dispatch, report, exit code.
 
+mod add;
 mod allow;
 mod amount;
 mod args;
+mod ask;
 mod background;
 mod du;
 mod enter;
 mod export;
 mod gc;
 mod hints;
+mod init;
 mod lock;
+mod outdated;
 mod parts;
 mod ready;
 mod roots;
 mod run;
+mod search;
 mod status;
 mod sync;
+mod table;
 mod tools;
 mod verify;
 mod work;
@@ -142,6 +148,17 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
             trust,
         } => lock::run(&work(trust.trust), upgrade.as_deref(), check),
         Command::Sync(options) => sync::run(&work(options.trust.trust), &options),
+        Command::Init => init::run(&work(false)),
+        Command::Add(edit) => {
+            let shell = edit.shell.as_deref().map(shell_name).transpose()?;
+            add::add(&work(edit.trust.trust), &edit.tools, shell.as_ref())
+        }
+        Command::Remove(edit) => {
+            let shell = edit.shell.as_deref().map(shell_name).transpose()?;
+            add::remove(&work(edit.trust.trust), &edit.tools, shell.as_ref())
+        }
+        Command::Search { name, json } => search::run(&work(false), &name, json),
+        Command::Outdated { json, trust } => outdated::run(&work(trust.trust), json),
         Command::Status { json } => status::run(&work(false), json),
         Command::Du { objects, json } => du::run(&work(false), json, objects),
         Command::Gc(options) => gc::run(&work(false), &options),

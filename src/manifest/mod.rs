@@ -6,6 +6,8 @@
 //! pin. Pure.
 
 mod check;
+mod draft;
+mod edit;
 mod error;
 mod fault;
 mod history;
@@ -23,6 +25,8 @@ mod yaml;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
+pub use draft::{draft, whole};
+pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind};
 pub use fault::Composition;
 pub use history::{Said, Subject};
@@ -32,7 +36,7 @@ pub use merge::{history, merge, merge_with};
 pub(crate) use raw::{Entry, Node, Value};
 pub use raw::{Text, parse_table};
 pub use rebase::join as join_paths;
-pub use validate::{parse, parse_bytes};
+pub use validate::{parse, parse_bytes, unknown_tool};
 
 use crate::{
     env::VarName,

@@ -100,7 +100,10 @@ fn tools(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
     for entry in text.table("tools", node)? {
         let tool: Tool = match entry.key.parse() {
             Ok(tool) => tool,
-            Err(invalid) => return Err(unknown_tool(text, entry, invalid)),
+            Err(invalid) => {
+                let kind = unknown_tool(&entry.key, invalid);
+                return Err(text.error(entry.key_span.clone(), kind));
+            }
         };
         if let Some(first) = into.tools.get(&tool) {
             let kind = ErrorKind::DuplicateTool {
@@ -237,17 +240,17 @@ fn requirement(
     Ok(wanted)
 }
 
-fn unknown_tool(text: &Text, entry: &Entry<'_>, invalid: Invalid) -> Error {
-    if entry.key.contains(':') {
-        return text.error(entry.key_span.clone(), invalid);
+/// Returns what is wrong with a name that is no tool's.
+pub fn unknown_tool(name: &str, invalid: Invalid) -> ErrorKind {
+    if name.contains(':') {
+        return invalid.into();
     }
-    let package = entry.key.parse::<PackageName>().ok();
-    let kind = ErrorKind::UnknownTool {
-        name: entry.key.to_string(),
-        suggestion: nearest(&entry.key, Tool::short_names()),
+    let package = name.parse::<PackageName>().ok();
+    ErrorKind::UnknownTool {
+        name: name.to_owned(),
+        suggestion: nearest(name, Tool::short_names()),
         pypi: package.map(|name| format!("{}:{name}", Source::Pypi)),
-    };
-    text.error(entry.key_span.clone(), kind)
+    }
 }
 
 fn python(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {

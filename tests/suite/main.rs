@@ -12,6 +12,7 @@
 )]
 
 mod background;
+mod edit;
 mod enter;
 mod errors;
 mod export;

@@ -47,7 +47,7 @@ const FREE: [&str; 8] = [
 ];
 
 /// Modules that never touch the machine.
-const PURE: [&str; 20] = [
+const PURE: &[&str] = &[
     "src/manifest/mod.rs",
     "src/manifest/raw.rs",
     "src/manifest/validate.rs",
@@ -58,7 +58,11 @@ const PURE: [&str; 20] = [
     "src/manifest/template.rs",
     "src/manifest/rebase.rs",
     "src/manifest/variable.rs",
-    "src/manifest/preset.rs",
+    "src/manifest/draft.rs",
+    "src/manifest/edit.rs",
+    "src/manifest/json.rs",
+    "src/manifest/pin",
+    "src/manifest/preset",
     "src/package/",
     "src/lock/",
     "src/pylock/",

@@ -22,18 +22,24 @@ const PLATFORMS: [&str; 4] = [
 
 /// Serves `versions` of a tool that is one program, for every system.
 pub(crate) fn serve_tool(server: &Server, name: &str, versions: &[&str]) {
+    serve_program(server, name, name, versions);
+}
+
+/// Serves `versions` of a package that has one program of another name, for every system.
+pub(crate) fn serve_program(server: &Server, package: &str, program: &str, versions: &[&str]) {
     let mut files = Vec::new();
+    let name = package.replace('-', "_");
     for version in versions {
         for platform in PLATFORMS {
-            let content = script(name, version);
-            let program = format!("{name}-{version}.data/scripts/{name}");
-            let wheel = wheel(name, version, platform, &[(&program, &content, true)]);
+            let content = script(program, version);
+            let member = format!("{name}-{version}.data/scripts/{program}");
+            let wheel = wheel(&name, version, platform, &[(&member, &content, true)]);
             let file = format!("{name}-{version}-py3-none-{platform}.whl");
             files.push(entry(server, &file, &wheel));
             server.serve(&format!("/files/{file}"), wheel);
         }
     }
-    serve_page(server, name, versions, &files);
+    serve_page(server, package, versions, &files);
 }
 
 /// Serves one version of a package whose program has another name, with this content.

@@ -1,0 +1,120 @@
+//! `devsh init`: a `devshell.toml` that says what was detected.
+
+use std::path::PathBuf;
+
+use crate::{
+    failure::{ExitStatus, Failure},
+    fsx,
+    index::Index,
+    lock::{Lockfile, Upgrade},
+    manifest::{self, Manifest, ShellName},
+    project::{
+        Project, detect,
+        inputs::Inputs,
+        locate::{Kind, MANIFEST, Place},
+        trust::Standing,
+    },
+    resolve,
+    ui::Role,
+};
+
+use super::{hints, lock, shown, work::Work};
+
+/// Runs `devsh init`.
+pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
+    let (root, allowed) = root(work)?;
+    let path = root.join(MANIFEST);
+    let mut inputs = Inputs::new(&root, work.context.now);
+    let detection = detect::detect(&mut inputs).map_err(|error| hints::project(&error))?;
+    let manifest = manifest::merge(&detection.layers).map_err(|error| hints::content(&error))?;
+    check(work, &manifest)?;
+    let text = manifest::draft(&manifest);
+    // What was detected becomes the user's own words: they have to say the same.
+    manifest::parse(MANIFEST, &text)
+        .and_then(|layer| manifest::merge(&[layer]))
+        .map_err(|error| hints::content(&error))?;
+    fsx::write_project_file(&path, text.as_bytes()).map_err(|error| hints::file(&error))?;
+    show(work, &manifest);
+    for note in &detection.notes {
+        work.ui.warn(&format!("{}: {}", note.origin, note.message));
+    }
+    work.ui
+        .note(&format!("wrote {}", shown(work.context, &path)));
+    if allowed {
+        // Who had allowed the repository as it was has now asked for the same in other words.
+        let place = Place {
+            root,
+            kind: Kind::Prepared,
+        };
+        approve(work, place)?;
+        work.ui.note(&format!("next: `{}`", work.command("lock")));
+        return super::allow::advance(work);
+    }
+    work.ui.note(&format!(
+        "next: look at it, then `{}`",
+        work.command("allow")
+    ));
+    Ok(())
+}
+
+/// Approves a project whose manifest was just written at the user's own wish.
+pub(super) fn approve(work: &Work<'_>, place: Place) -> Result<(), Failure> {
+    let project = Project::open(place, &work.decisions, work.context.now)
+        .map_err(|error| hints::project(&error))?;
+    project
+        .allow(&work.decisions, work.context.now)
+        .map_err(|error| hints::file(&error))?;
+    Ok(())
+}
+
+/// Returns where the manifest belongs, and whether the user has allowed the repository there.
+fn root(work: &Work<'_>) -> Result<(PathBuf, bool), Failure> {
+    let Ok(place) = work.place() else {
+        let cwd = work.context.cwd.clone();
+        let cwd = cwd.ok_or_else(|| Failure::new("the working directory no longer exists"))?;
+        return Ok((cwd, false));
+    };
+    if place.kind == Kind::Prepared {
+        let path = shown(work.context, &place.root.join(MANIFEST));
+        return Err(Failure::new(format!("`{path}` exists already"))
+            .hint(format!("add to it with `{}`", work.command("add TOOL")))
+            .code(ExitStatus::Usage));
+    }
+    let project = Project::open(place, &work.decisions, work.context.now)
+        .map_err(|error| hints::project(&error))?;
+    let standing = project
+        .standing(&work.decisions)
+        .map_err(|error| hints::file(&error))?;
+    Ok((project.root().to_owned(), standing == Standing::Allowed))
+}
+
+/// Refuses what no version can satisfy, while the files that say so are still named.
+fn check(work: &Work<'_>, manifest: &Manifest) -> Result<(), Failure> {
+    for request in lock::requests(manifest) {
+        if request.1.is_contradictory() {
+            let system = lock::system(work)?;
+            let (index, nothing) = (Index::default(), Lockfile::default());
+            resolve::resolve(&[request], &index, &nothing, &Upgrade::None, system)
+                .map_err(|error| hints::resolve(&error))?;
+        }
+    }
+    Ok(())
+}
+
+fn show(work: &Work<'_>, manifest: &Manifest) {
+    let Some(dev) = manifest.shells.get(&ShellName::dev()) else {
+        return;
+    };
+    for (tool, request) in &dev.tools {
+        let version = work.ui.paint(Role::Strong, &manifest::whole(request));
+        let origin = &request.requirement.origin;
+        let place = if origin.file.starts_with("preset ") {
+            origin.file.to_string()
+        } else {
+            origin.to_string()
+        };
+        let tool = work.ui.paint(Role::Good, &format!("+ {tool}"));
+        let place = work.ui.paint(Role::Dim, &place);
+        work.ui.line(&format!("{tool}  {version}  {place}"));
+    }
+}

