@@ -32,6 +32,13 @@ pub const TERM: &str = "TERM";
 /// Read: any value but empty, `0` or `false` means a CI job.
 pub const CI: &str = "CI";
 
+/// Read: the file that a step of a GitHub job appends variables to.
+pub const GITHUB_ENV: &str = "GITHUB_ENV";
+/// Read: the file that a step of a GitHub job appends entries of `PATH` to.
+pub const GITHUB_PATH: &str = "GITHUB_PATH";
+/// Read by bash when it starts without a prompt; kept out of devsh's own scripts.
+pub const BASH_ENV: &str = "BASH_ENV";
+
 /// Read: the Python package index, as pip names it.
 pub const PIP_INDEX_URL: &str = "PIP_INDEX_URL";
 /// Read: the Python package index, as uv names it; wins over `PIP_INDEX_URL`.

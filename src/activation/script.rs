@@ -19,7 +19,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::env::Env;
+use crate::{env::Env, vars};
 
 /// How long a script may take.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,6 +66,8 @@ pub fn run(script: &str, env: &Env, directory: &Path, program: &Path) -> Result<
         .current_dir(directory)
         .env_clear()
         .envs(env.iter())
+        // A start file that itself asks devsh for the environment would never end.
+        .env_remove(vars::BASH_ENV)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .process_group(0)
@@ -160,6 +162,9 @@ fn parse(report: &[u8], before: &Env) -> Env {
             ))
         })
         .collect();
+    if let (None, Some(value)) = (env.get(vars::BASH_ENV), before.get(vars::BASH_ENV)) {
+        env.set(vars::BASH_ENV, value);
+    }
     for name in OWN {
         match before.get(name) {
             Some(value) => env.set(name, value),

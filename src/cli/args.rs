@@ -58,8 +58,18 @@ pub(super) enum Command {
     /// Run the leave scripts of what the host shell has loaded; its hook does it when the shell exits
     #[command(hide = true)]
     Leave,
-    /// Print the changes for the current directory, as code for a shell
-    #[command(hide = true)]
+    /// Print the environment for a shell, an editor or a CI job, without a hook
+    ///
+    /// bash, zsh, fish: code for the shell to evaluate, `eval "$(devsh export bash)"`
+    ///
+    /// json: one object, `null` for what is to be unset
+    ///
+    /// dotenv: a file of NAME=value lines
+    ///
+    /// github: appends to the environment files of the job's step
+    ///
+    /// gitlab: a dotenv report for later jobs
+    #[command(verbatim_doc_comment)]
     Export(Export),
     /// Approve a project's content, showing what it asks for, and build its dev shell
     Allow,
@@ -152,14 +162,23 @@ pub(super) enum Command {
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// bash, zsh or fish
+    /// bash, zsh, fish, json, dotenv, github or gitlab
+    #[arg(value_parser = ["bash", "zsh", "fish", "json", "dotenv", "github", "gitlab"], hide_possible_values = true)]
+    pub(super) format: String,
+    /// The dev shell
+    #[arg(long, value_name = "SHELL", default_value = "dev")]
     pub(super) shell: String,
+    /// Take what is ready, else change nothing: never build, never fail, as a prompt does
+    #[arg(long, conflicts_with_all = ["shell", "trust"])]
+    pub(super) no_wait: bool,
     /// What the hook remembers
-    #[arg(long, default_value = "")]
+    #[arg(long, hide = true, default_value = "")]
     pub(super) loaded: String,
     /// The mark that the hook waits for
-    #[arg(long, default_value = "")]
+    #[arg(long, hide = true, default_value = "")]
     pub(super) nonce: String,
+    #[command(flatten)]
+    pub(super) trust: Trust,
 }
 
 /// Options of `run`.
@@ -168,6 +187,12 @@ pub(super) struct Run {
     /// The dev shell
     #[arg(long, value_name = "SHELL", default_value = "dev")]
     pub(super) shell: String,
+    /// Let only a few variables of the host shell in (HOME, TERM, LANG and such), and the system's own PATH
+    #[arg(long)]
+    pub(super) pure: bool,
+    /// With --pure, let this variable in, too
+    #[arg(long, value_name = "NAME", requires = "pure")]
+    pub(super) keep: Vec<String>,
     #[command(flatten)]
     pub(super) trust: Trust,
     /// The command and its arguments

@@ -120,6 +120,27 @@ pub(super) fn leave(context: &Context, ui: &Ui) {
     }
 }
 
+/// What a host shell here should have, as far as it can be told without waiting.
+#[derive(Debug)]
+pub(super) enum Now {
+    /// What it has.
+    Stays,
+    /// Its own environment alone.
+    Nothing,
+    /// A dev shell that is ready: of which project, which one, and its record.
+    Ready(Box<(PathBuf, ShellName, Record)>),
+}
+
+/// Looks as the prompt does; what is not ready is built in the background.
+pub(super) fn now(context: &Context, session: Option<&Session>) -> Now {
+    let finding = find(context, session);
+    match finding.record {
+        Some(ready) => Now::Ready(Box::new(ready)),
+        None if finding.keep => Now::Stays,
+        None => Now::Nothing,
+    }
+}
+
 /// The sign of events elsewhere, as it is before anything else is looked at.
 fn generation(context: &Context) -> Watched {
     let path = watch::generation(&context.directories.state);

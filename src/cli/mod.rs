@@ -15,6 +15,8 @@ mod init;
 mod lock;
 mod outdated;
 mod parts;
+mod printed;
+mod pure;
 mod ready;
 mod roots;
 mod run;
@@ -129,8 +131,11 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
             export::leave(context, ui);
             Ok(())
         }
+        Command::Export(options) if options.nonce.is_empty() => {
+            printed::print(&work(options.trust.trust), &options)
+        }
         Command::Export(options) => {
-            let host = host_shell(&options.shell)?;
+            let host = host_shell(&options.format)?;
             let request = export::Request {
                 host,
                 loaded: &options.loaded,

@@ -4,12 +4,13 @@ use std::{io, os::unix::process::CommandExt, process::Command};
 
 use crate::{
     activation::{Loading, load, record::Record, session},
+    env::Env,
     failure::{ExitStatus, Failure},
     manifest::ShellName,
     store::live,
 };
 
-use super::{args::Run, hints, ready, sync, work::Work};
+use super::{args::Run, hints, pure, ready, sync, work::Work};
 
 /// Replaces this process with the command.
 pub(super) fn run(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
@@ -26,26 +27,17 @@ fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
     let shell: ShellName = super::shell_name(&options.shell)?;
     // Held until the exec, after which the command's own environment tells what it uses.
     let _pass = live::pass(&work.context.directories.data);
-    let (root, record) = prepare(work, &shell)?;
-    ready::hold_until_exit(work.context, &record);
-    let base = session::host_env(&work.context.env);
-    let loading = Loading {
-        root: &root,
-        shell: &shell,
-        record: &record,
-        pinned: false,
-        program: &work.context.program,
-    };
-    let loaded = load(&base, loading).map_err(|missing| hints::missing(&missing))?;
-    for error in loaded.failed {
-        work.ui.warn(&format!("enter script: {error}"));
+    let mut base = session::host_env(&work.context.env);
+    if options.pure {
+        base = pure::reduced(&base, &options.keep)?;
     }
+    let env = environment(work, &shell, &base)?;
     let (program, arguments) = options.command.split_first().ok_or_else(|| {
         // Clap requires one.
         Failure::new("no command was given").code(ExitStatus::Usage)
     })?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(loaded.env.iter());
+    command.args(arguments).env_clear().envs(env.iter());
     if let Some(cwd) = &work.context.cwd {
         command.current_dir(cwd);
     }
@@ -62,6 +54,24 @@ fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
         _ => Failure::new(format!("cannot execute `{program}`: {error}")),
     };
     Err(failure.code(code))
+}
+
+/// Returns `base` with a dev shell loaded, which is built if need be; says which scripts failed.
+pub(super) fn environment(work: &Work<'_>, shell: &ShellName, base: &Env) -> Result<Env, Failure> {
+    let (root, record) = prepare(work, shell)?;
+    ready::hold_until_exit(work.context, &record);
+    let loading = Loading {
+        root: &root,
+        shell,
+        record: &record,
+        pinned: false,
+        program: &work.context.program,
+    };
+    let loaded = load(base, loading).map_err(|missing| hints::missing(&missing))?;
+    for error in loaded.failed {
+        work.ui.warn(&format!("enter script: {error}"));
+    }
+    Ok(loaded.env)
 }
 
 /// Returns the record of a dev shell: the stored one while it is fresh, else one that is made now.

@@ -3,6 +3,7 @@
 //! Invariant: only checked names are printed, every value is quoted, and the text ends with the mark
 //! that the hook waits for, so a cut text is never evaluated.
 
+pub mod file;
 mod fish;
 pub mod hook;
 mod posix;
@@ -87,6 +88,15 @@ impl HostShell {
 
     /// Returns the changes as code for this shell, closed by the mark with `nonce`.
     pub fn render(self, statements: &[Statement], nonce: &str) -> Vec<u8> {
+        let mut code = self.render_plain(statements);
+        code.extend_from_slice(b"# devsh ");
+        code.extend(nonce.bytes().filter(u8::is_ascii_alphanumeric));
+        code.push(b'\n');
+        code
+    }
+
+    /// Returns the changes as code for this shell.
+    pub fn render_plain(self, statements: &[Statement]) -> Vec<u8> {
         let mut code = Vec::new();
         for statement in statements {
             match self {
@@ -94,9 +104,6 @@ impl HostShell {
                 Self::Fish => fish::render(statement, &mut code),
             }
         }
-        code.extend_from_slice(b"# devsh ");
-        code.extend(nonce.bytes().filter(u8::is_ascii_alphanumeric));
-        code.push(b'\n');
         code
     }
 

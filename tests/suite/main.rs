@@ -24,6 +24,7 @@ mod lock;
 mod network;
 mod network_lock;
 mod npm;
+mod printed;
 mod run;
 mod store;
 mod support;
