@@ -1,11 +1,21 @@
 //! The user's settings: `config.toml`, then the variables that other tools' users already set.
 
+mod error;
+mod remote;
+mod trust;
+
 use std::{str::FromStr, time::Duration};
 
 use serde::Deserialize;
 use url::Url;
 
 use crate::{context::Context, fsx, package::Tool, vars};
+
+pub use error::Error;
+pub use remote::Remote;
+pub use trust::{Ruling, TrustRules};
+
+use trust::RawTrust;
 
 /// Where artifacts come from and which may serve.
 #[derive(Debug, Clone)]
@@ -28,6 +38,8 @@ pub struct Config {
     pub minimum_release_age_exclude: Vec<String>,
     /// Further servers whose artifacts a lockfile may name, as host names.
     pub hosts: Vec<String>,
+    /// Where the user is not asked, and where nothing may ever run.
+    pub trust: TrustRules,
 }
 
 /// The public Python package index.
@@ -56,42 +68,6 @@ pub enum ToolsFrom {
     Auto,
 }
 
-/// Settings that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] fsx::Error),
-    /// The file is not what devsh understands.
-    #[error("`{file}` is not valid: {message}")]
-    Invalid {
-        /// The file.
-        file: String,
-        /// What the parser said, one line.
-        message: String,
-        /// Where in the file, as byte offsets.
-        span: Option<std::ops::Range<usize>>,
-        /// The file's text.
-        text: String,
-    },
-    /// A setting is not a time span.
-    #[error("`{value}` in `{key}` is not a time span")]
-    Span {
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-    },
-    /// A variable or setting is not an address.
-    #[error("`{value}` in {place} is not an address")]
-    Address {
-        /// The variable or key.
-        place: String,
-        /// The value, without credentials.
-        value: String,
-    },
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawConfig {
@@ -101,6 +77,10 @@ struct RawConfig {
     minimum_release_age_exclude: Vec<String>,
     #[serde(default)]
     sources: RawSources,
+    #[serde(default)]
+    trust: RawTrust,
+    #[serde(skip)]
+    checked_trust: TrustRules,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -121,11 +101,7 @@ const LIMIT: u64 = 1 << 20;
 impl Config {
     /// Reads the user's settings; the environment wins over the file.
     pub fn load(context: &Context) -> Result<Self, Error> {
-        let path = context.directories.config.join("config.toml");
-        let raw = match fsx::read_bounded(&path, LIMIT)? {
-            Some(bytes) => parse(&path.display().to_string(), &bytes)?,
-            None => RawConfig::default(),
-        };
+        let raw = read(context)?;
         let address = |variables: &[&str], setting: Option<String>, key: &str, default: &str| {
             let set = variables.iter().find_map(|name| {
                 let value = context.env.get(name)?.to_str()?;
@@ -168,6 +144,7 @@ impl Config {
                 .transpose()?,
             minimum_release_age_exclude: raw.minimum_release_age_exclude,
             hosts: raw.sources.hosts,
+            trust: raw.checked_trust,
         })
     }
 
@@ -218,6 +195,34 @@ impl Config {
         }
         url.clone()
     }
+}
+
+fn read(context: &Context) -> Result<RawConfig, Error> {
+    let path = context.directories.config.join("config.toml");
+    let Some((file, metadata)) = fsx::open_regular(&path)? else {
+        return Ok(RawConfig::default());
+    };
+    let bytes = fsx::read_open(file, &metadata, &path, LIMIT)?;
+    let name = path.display().to_string();
+    let mut raw = parse(&name, &bytes)?;
+    if raw.trust != RawTrust::default() && !fsx::is_own(&metadata) {
+        return Err(Error::Foreign { file: name });
+    }
+    let home = context.directories.home.as_deref();
+    raw.checked_trust =
+        std::mem::take(&mut raw.trust)
+            .check(home)
+            .map_err(|(message, value)| {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let start = text.find(&value);
+                Error::Invalid {
+                    file: name,
+                    message,
+                    span: start.map(|start| start..start + value.len()),
+                    text,
+                }
+            })?;
+    Ok(raw)
 }
 
 /// Parses an address and gives it the final `/` that relative addresses need.
@@ -305,6 +310,7 @@ mod tests {
             minimum_release_age: Some(span("7 days").unwrap()),
             minimum_release_age_exclude: vec!["rust".to_owned(), "pypi:rust-just".to_owned()],
             hosts: vec!["files.example".to_owned()],
+            trust: TrustRules::default(),
         }
     }
 

@@ -5,11 +5,11 @@
 use std::{
     fs::{File, Metadata, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use nix::fcntl::OFlag;
+use nix::{fcntl::OFlag, unistd::geteuid};
 
 /// A file operation that failed, and where.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,66 @@ pub fn read_open(
     Ok(bytes)
 }
 
+/// Returns the number of the user as whom devsh runs.
+pub fn user() -> u32 {
+    geteuid().as_raw()
+}
+
+fn is_open(metadata: &Metadata) -> bool {
+    !(metadata.mode() & 0o777).is_multiple_of(0o100)
+}
+
+/// Returns whether a file is the user's or the system's, and nobody else may write it.
+pub fn is_own(metadata: &Metadata) -> bool {
+    let owner = metadata.uid();
+    (owner == user() || owner == 0) && metadata.mode() & 0o002 == 0
+}
+
+/// Reads a file of devsh's own: no link, of this user alone, in a directory of this user alone.
+///
+/// Anything else counts as absent: what somebody else may have put there says nothing about the user.
+pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let private = |metadata: &Metadata| metadata.uid() == user() && !is_open(metadata);
+    let directory = path.parent().unwrap_or(Path::new("."));
+    match directory.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() && private(&metadata) => {}
+        Ok(_) => return Ok(None),
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(at("read", directory)(error)),
+    }
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file = match OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+    {
+        Ok(file) => file,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => return Ok(None),
+        Err(error) => return Err(at("read", path)(error)),
+    };
+    let metadata = file.metadata().map_err(at("read", path))?;
+    if !metadata.is_file() || !private(&metadata) {
+        return Ok(None);
+    }
+    read_open(file, &metadata, path, limit).map(Some)
+}
+
+/// Makes a directory of the user alone, also one that others could enter; an error if it is not the user's.
+pub fn own_dir(path: &Path) -> Result<(), Error> {
+    create_private_dir(path)?;
+    let metadata = path.symlink_metadata().map_err(at("read", path))?;
+    if !metadata.is_dir() || metadata.uid() != user() {
+        let message = "it is not a directory of your own";
+        return Err(at("use", path)(io::Error::other(message)));
+    }
+    if is_open(&metadata) {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o700))
+            .map_err(at("change", path))?;
+    }
+    Ok(())
+}
+
 /// Returns whether an error says that there is no such file.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(
@@ -112,7 +172,7 @@ fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!("{TEMPORARY}{}.", std::process::id()))
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+        .permissions(PermissionsExt::from_mode(mode))
         .tempfile_in(directory)
         .map_err(at("write", path))?;
     temporary.write_all(bytes).map_err(at("write", path))?;

@@ -8,6 +8,12 @@ pub const DEVSH_SHELL: &str = "DEVSH_SHELL";
 pub const DEVSH_DIFF: &str = "DEVSH_DIFF";
 /// Read: a filter for diagnostic logging on stderr, in the syntax of `tracing` (`devsh=debug`).
 pub const DEVSH_LOG: &str = "DEVSH_LOG";
+/// Read: directories (with `:` between them) which the search for a project does not enter from below.
+pub const DEVSH_CEILING_DIRECTORIES: &str = "DEVSH_CEILING_DIRECTORIES";
+/// Read: any value but empty or `0` lets the search for a project go on above a mount point.
+pub const DEVSH_ACROSS_FILESYSTEMS: &str = "DEVSH_ACROSS_FILESYSTEMS";
+/// Read: who called `sudo`, as a number.
+pub const SUDO_UID: &str = "SUDO_UID";
 
 /// Read: the user's home directory.
 pub const HOME: &str = "HOME";

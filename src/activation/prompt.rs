@@ -10,7 +10,7 @@ use crate::{
     env::{Env, VarName},
     host::{Freshness, Statement},
     project::{
-        locate::{self, MANIFEST},
+        locate::{self, Bounds, MANIFEST},
         watch::{StampFiles, Watched},
     },
 };
@@ -255,12 +255,12 @@ pub fn freshness(
 /// Returns the manifests that would come before the project at `root` if they appeared, seen from the
 /// working directory.
 pub fn nearer_manifests(context: &Context, root: Option<&Path>) -> Vec<PathBuf> {
-    let home = context.directories.home.as_deref();
+    let bounds = &Bounds::of(context);
     context
         .cwd
         .iter()
         .flat_map(|cwd| {
-            locate::ancestors(cwd, home)
+            locate::ancestors(cwd, bounds)
                 .take_while(|directory| Some(*directory) != root)
                 .map(|directory| directory.join(MANIFEST))
         })

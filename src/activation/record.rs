@@ -93,7 +93,7 @@ impl Record {
 
     /// Reads the record of a dev shell as it was stored, fresh or not.
     pub fn stored(state: &Path, root: &Path, shell: &ShellName) -> Option<Self> {
-        let bytes = fsx::read_bounded(&Self::path(state, root, shell), LIMIT).ok()??;
+        let bytes = fsx::read_private(&Self::path(state, root, shell), LIMIT).ok()??;
         decode(&bytes, root).ok()
     }
 

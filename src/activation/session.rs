@@ -12,6 +12,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     env::{Env, EnvDiff, VarName, codec},
+    fsx,
     manifest::ShellName,
     vars,
     wire::{Damaged, Reader, Writer},
@@ -34,7 +35,7 @@ pub struct Session {
 }
 
 /// First field of `DEVSH_DIFF`.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 impl Session {
     /// Reads the session of the host shell; a damaged one counts as none.
@@ -59,6 +60,8 @@ impl Session {
     pub fn encoded(&self) -> OsString {
         let mut writer = Writer::default();
         writer.number(FORMAT);
+        // What another user had loaded, as `sudo -E` hands it down, is none of this one's.
+        writer.number(fsx::user().into());
         writer.bytes(self.record);
         writer.number(u64::from(self.pinned));
         writer.bytes(codec::encode(&self.diff));
@@ -101,7 +104,7 @@ pub fn host_env(env: &Env) -> Env {
 
 fn decode(bytes: &[u8]) -> Result<(RecordId, bool, EnvDiff), Damaged> {
     let mut reader = Reader::new(bytes);
-    if reader.number()? != FORMAT {
+    if reader.number()? != FORMAT || reader.number()? != u64::from(fsx::user()) {
         return Err(Damaged);
     }
     let record = reader.array()?;
@@ -142,6 +145,22 @@ mod tests {
         assert_eq!(Session::from_env(&env).unwrap().project, None);
         env.set("A", "1");
         assert_eq!(host_env(&env), Env::default());
+    }
+
+    #[test]
+    fn the_session_of_another_user_is_none() {
+        let bytes = URL_SAFE_NO_PAD.decode(session().encoded().into_string().unwrap());
+        let bytes = bytes.unwrap();
+        let mut other = Writer::default();
+        other.number(FORMAT);
+        other.number(u64::from(fsx::user()) + 1);
+        let mut start = Writer::default();
+        start.number(FORMAT);
+        start.number(fsx::user().into());
+        let mut forged = other.into_bytes();
+        forged.extend_from_slice(&bytes[start.into_bytes().len()..]);
+        assert!(decode(&bytes).is_ok());
+        assert_eq!(decode(&forged), Err(Damaged));
     }
 
     proptest! {

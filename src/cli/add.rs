@@ -6,7 +6,6 @@ use crate::{
     manifest::{self, EditError, ErrorKind, ShellName},
     package::{Requirement, Tool},
     project::{
-        Project,
         locate::{Kind, MANIFEST, Place},
         trust::Standing,
     },
@@ -128,14 +127,13 @@ impl<'a> Edit<'a> {
 
     fn lock(&self) -> Result<(), Failure> {
         let work = self.work;
-        let project = Project::open(self.place.clone(), &work.decisions, work.context.now)
-            .map_err(|error| hints::project(&error))?;
+        let project = work.open(self.place.clone())?;
         let project = if self.allowed {
             project
                 .allow(&work.decisions, work.context.now)
                 .map_err(|error| hints::file(&error))?
         } else {
-            project.trusted_once()
+            work.trust_once(project)?
         };
         let current = lock::up_to_date(work, &project, Mode::Foreground)?;
         current.unreached.map_or(Ok(()), Err)

@@ -72,7 +72,14 @@ pub(super) enum Command {
     #[command(verbatim_doc_comment)]
     Export(Export),
     /// Approve a project's content, showing what it asks for, and build its dev shell
-    Allow,
+    Allow {
+        /// List what is allowed and denied, and change nothing
+        #[arg(long, conflicts_with = "prune")]
+        list: bool,
+        /// Forget the approvals of projects that are gone
+        #[arg(long)]
+        prune: bool,
+    },
     /// Withdraw a project's approval
     Deny,
     /// Start your own shell inside a dev shell

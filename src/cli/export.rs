@@ -12,6 +12,7 @@ use crate::{
         record::Record,
         session::Session,
     },
+    config::Config,
     context::Context,
     failure::Failure,
     fsx::Stamp,
@@ -19,7 +20,7 @@ use crate::{
     manifest::ShellName,
     project::{
         Project,
-        locate::{self, Kind, Place},
+        locate::{self, Bounds, Kind, Place},
         trust::{Decisions, Standing},
         watch::{self, Watched},
     },
@@ -193,7 +194,6 @@ fn find(context: &Context, session: Option<&Session>) -> Finding {
             ..finding
         };
     }
-    let home = context.directories.home.as_deref();
     let Some(cwd) = &context.cwd else {
         // The directory was removed: nothing is known until the user goes elsewhere.
         return Finding {
@@ -201,7 +201,9 @@ fn find(context: &Context, session: Option<&Session>) -> Finding {
             ..Finding::default()
         };
     };
-    let place = locate::active(cwd, home, |directory| decisions.is_known(directory));
+    let place = locate::active(cwd, &Bounds::of(context), |directory| {
+        decisions.is_known(directory)
+    });
     let shell = &ShellName::dev();
     let mut finding = place.as_ref().map_or_else(Finding::default, |place| {
         look(
@@ -274,6 +276,7 @@ fn slow(context: &Context, decisions: &Decisions, asked: Asked<'_>) -> Finding {
         place.root.join(locate::MANIFEST),
         decisions.approval_path(&place.root),
         decisions.denial_path(&place.root),
+        context.directories.config.join("config.toml"),
     ]
     .map(|path| Watched::look(&path, context.now))
     .to_vec();
@@ -323,8 +326,16 @@ fn judge(
     {
         return Ok(Verdict::Refused(None));
     }
-    let project = Project::open(place.clone(), decisions, context.now)
-        .map_err(|error| hints::project(&error))?;
+    let rules = Config::load(context)
+        .map_err(|error| hints::config(&error))?
+        .trust;
+    let project = match Project::open(place.clone(), decisions, context, &rules) {
+        Ok(project) => project,
+        Err(unreadable) => {
+            watched.extend(unreadable.watched);
+            return Err(hints::project(context, &unreadable.error));
+        }
+    };
     *watched = ready::watch(context, &project);
     let project = match project
         .trusted(decisions)

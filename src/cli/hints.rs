@@ -1,11 +1,14 @@
 //! Domain errors as failures: the one place where notes, hints and exit codes are chosen.
 
+mod exposed;
+
 use url::Url;
 
 use crate::{
     activation::Missing,
     builder::{self, Unavailable},
     config,
+    context::Context,
     failure::{Excerpt, ExitStatus, Failure},
     fetch, fsx, index,
     lock::{self, Problem},
@@ -46,9 +49,10 @@ fn reason(error: &std::io::Error) -> String {
 }
 
 /// A project that cannot be read.
-pub(super) fn project(error: &project::Error) -> Failure {
+pub(super) fn project(context: &Context, error: &project::Error) -> Failure {
     match error {
         project::Error::File(error) => file(error),
+        project::Error::Exposed(exposure) => exposed::exposed(context, exposure),
         project::Error::Content(error) => content(error),
     }
 }
@@ -125,6 +129,9 @@ pub(super) fn config(error: &config::Error) -> Failure {
         }
         config::Error::Span { .. } => Failure::new(error.to_string())
             .hint("write a number of hours, days or weeks such as `\"7 days\"`"),
+        config::Error::Foreign { file } => Failure::new(error.to_string()).hint(format!(
+            "make `{file}` your own, and run `chmod go-w` on it"
+        )),
         config::Error::Address { .. } => Failure::new(error.to_string())
             .hint("write a whole address such as `https://host/path/`"),
     }

@@ -9,7 +9,8 @@ use crate::{
     lock::{Lockfile, Upgrade},
     manifest::{self, Manifest, ShellName},
     project::{
-        Project, detect,
+        access::Access,
+        detect,
         inputs::Inputs,
         locate::{Kind, MANIFEST, Place},
         trust::Standing,
@@ -24,8 +25,10 @@ use super::{hints, lock, shown, work::Work};
 pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
     let (root, allowed) = root(work)?;
     let path = root.join(MANIFEST);
-    let mut inputs = Inputs::new(&root, work.context.now);
-    let detection = detect::detect(&mut inputs).map_err(|error| hints::project(&error))?;
+    let access = Access::of(work.context, &root, &work.config()?.trust.shared);
+    let mut inputs = Inputs::new(&root, access, work.context.now);
+    let detection =
+        detect::detect(&mut inputs).map_err(|error| hints::project(work.context, &error))?;
     let manifest = manifest::merge(&detection.layers).map_err(|error| hints::content(&error))?;
     check(work, &manifest)?;
     let text = manifest::draft(&manifest);
@@ -59,8 +62,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
 
 /// Approves a project whose manifest was just written at the user's own wish.
 pub(super) fn approve(work: &Work<'_>, place: Place) -> Result<(), Failure> {
-    let project = Project::open(place, &work.decisions, work.context.now)
-        .map_err(|error| hints::project(&error))?;
+    let project = work.open(place)?;
     project
         .allow(&work.decisions, work.context.now)
         .map_err(|error| hints::file(&error))?;
@@ -80,8 +82,7 @@ fn root(work: &Work<'_>) -> Result<(PathBuf, bool), Failure> {
             .hint(format!("add to it with `{}`", work.command("add TOOL")))
             .code(ExitStatus::Usage));
     }
-    let project = Project::open(place, &work.decisions, work.context.now)
-        .map_err(|error| hints::project(&error))?;
+    let project = work.open(place)?;
     let standing = project
         .standing(&work.decisions)
         .map_err(|error| hints::file(&error))?;

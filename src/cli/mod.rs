@@ -3,6 +3,7 @@
 mod add;
 mod allow;
 mod amount;
+mod approvals;
 mod args;
 mod ask;
 mod background;
@@ -143,7 +144,9 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
             };
             export::run(context, ui, request)
         }
-        Command::Allow => allow::allow(&work(false)),
+        Command::Allow { list: true, .. } => approvals::list(&work(false)),
+        Command::Allow { prune: true, .. } => approvals::prune(&work(false)),
+        Command::Allow { .. } => allow::allow(&work(false)),
         Command::Deny => allow::deny(&work(false)),
         Command::Enter { shell, trust } => enter::run(&work(trust.trust), &shell_name(&shell)?),
         Command::Run(options) => run::run(&work(options.trust.trust), &options),

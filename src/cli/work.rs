@@ -10,7 +10,7 @@ use crate::{
     manifest::{DevShell, Manifest, ShellName, preset},
     project::{
         Project,
-        locate::{self, Place},
+        locate::{self, Bounds, Place},
         lock_path,
         trust::{Decisions, Standing, Trusted},
     },
@@ -59,12 +59,12 @@ impl<'a> Work<'a> {
 
     /// Returns the project that a prompt in the working directory has, else the one that is meant.
     pub(super) fn active_place(&self) -> Result<Place, Failure> {
-        let home = self.context.directories.home.as_deref();
+        let bounds = Bounds::of(self.context);
         let active = self
             .context
             .cwd
             .as_deref()
-            .and_then(|cwd| locate::active(cwd, home, |path| self.decisions.is_known(path)));
+            .and_then(|cwd| locate::active(cwd, &bounds, |path| self.decisions.is_known(path)));
         active.map_or_else(|| self.place(), Ok)
     }
 
@@ -77,16 +77,18 @@ impl<'a> Work<'a> {
             .map_err(|error| hints::content(&error))?
             .into_iter()
             .collect();
-        let home = self.context.directories.home.as_deref();
-        locate::meant(cwd, home, &markers, |path| self.decisions.is_known(path)).ok_or_else(|| {
-            Failure::new(format!(
+        let bounds = Bounds::of(self.context);
+        locate::meant(cwd, &bounds, &markers, |path| self.decisions.is_known(path)).ok_or_else(
+            || {
+                Failure::new(format!(
                 "there is no project in `{}` or above",
                 shown(self.context, cwd)
             ))
             .note(
                 "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
             )
-        })
+            },
+        )
     }
 
     /// Returns the project, read but not trusted.
@@ -104,20 +106,29 @@ impl<'a> Work<'a> {
         self.trust(self.open(place)?)
     }
 
-    fn open(&self, place: Place) -> Result<Project, Failure> {
-        Project::open(place, &self.decisions, self.context.now)
-            .map_err(|error| hints::project(&error))
+    /// Reads the project at a place.
+    pub(super) fn open(&self, place: Place) -> Result<Project, Failure> {
+        let rules = self.config()?.trust;
+        Project::open(place, &self.decisions, self.context, &rules)
+            .map_err(|unreadable| hints::project(self.context, &unreadable.error))
     }
 
     /// Returns `project` as trusted if it is.
     fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
         if self.trust {
-            return Ok(project.trusted_once());
+            return self.trust_once(project);
         }
         let place = project.place.clone();
-        let checked = project
-            .trusted(&self.decisions)
-            .map_err(|error| hints::file(&error))?;
+        let checked = project.trusted(&self.decisions);
+        let checked = checked.map_err(|error| hints::file(&error))?;
+        checked.map_err(|standing| self.refusal(&place, standing))
+    }
+
+    /// Returns `project` as trusted for this command, unless it is denied.
+    pub(super) fn trust_once(&self, project: Project) -> Result<Trusted<Project>, Failure> {
+        let place = project.place.clone();
+        let checked = project.trusted_once(&self.decisions);
+        let checked = checked.map_err(|error| hints::file(&error))?;
         checked.map_err(|standing| self.refusal(&place, standing))
     }
 

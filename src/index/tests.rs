@@ -93,6 +93,7 @@ impl World {
             python_list: None,
             minimum_release_age: None,
             minimum_release_age_exclude: Vec::new(),
+            trust: crate::config::TrustRules::default(),
         };
         let cache = tempfile::tempdir().unwrap();
         Self {

@@ -17,7 +17,10 @@ use crate::{
     },
 };
 
-use super::inputs::{Inputs, LIMIT};
+use super::{
+    access::Exposure,
+    inputs::{Inputs, LIMIT},
+};
 
 /// What the files of a repository mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub enum Error {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] fsx::Error),
+    /// Others could change a file.
+    #[error(transparent)]
+    Exposed(#[from] Exposure),
     /// A file does not say what its format allows.
     #[error(transparent)]
     Content(#[from] manifest::Error),

@@ -13,7 +13,7 @@ use std::{
 
 use crate::fsx::{self, Stamp};
 
-use super::watch::Watched;
+use super::{Error, access::Access, watch::Watched};
 
 /// Longest file that is approved by its bytes, in bytes.
 pub const LIMIT: u64 = 1 << 20;
@@ -28,6 +28,7 @@ pub type Bytes = Option<Arc<[u8]>>;
 pub struct Inputs {
     root: PathBuf,
     now: SystemTime,
+    access: Access,
     read: BTreeMap<PathBuf, Bytes>,
     watched: BTreeMap<PathBuf, Watched>,
     approved: BTreeMap<String, Bytes>,
@@ -36,18 +37,20 @@ pub struct Inputs {
 /// All inputs of a project: what the user approves, and what is watched for changes.
 ///
 /// Invariant: made by `Inputs` alone, from the bytes that the project was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Closure {
     approved: BTreeMap<String, Option<[u8; 32]>>,
     watched: Vec<Watched>,
 }
 
 impl Inputs {
-    /// Returns a reader of the project at `root`; `now` is the time before anything is read.
-    pub fn new(root: &Path, now: SystemTime) -> Self {
+    /// Returns a reader of the project at `root`; `now` is the time before anything is read, and `access` says
+    /// whose files may be read.
+    pub fn new(root: &Path, access: Access, now: SystemTime) -> Self {
         Self {
             root: root.to_owned(),
             now,
+            access,
             read: BTreeMap::new(),
             watched: BTreeMap::new(),
             approved: BTreeMap::new(),
@@ -57,7 +60,7 @@ impl Inputs {
     /// Returns a reader for a test.
     #[cfg(test)]
     pub(crate) fn at(root: &Path) -> Self {
-        Self::new(root, SystemTime::now())
+        Self::new(root, Access::default(), SystemTime::now())
     }
 
     /// Returns the project's root.
@@ -68,14 +71,14 @@ impl Inputs {
     /// Reads a file that the user approves byte by byte: a manifest, a layer, an environment file, a script.
     ///
     /// `name` is relative to the root, and may lead out of it; its absence is approved like content.
-    pub fn approved(&mut self, name: &str) -> Result<Bytes, fsx::Error> {
+    pub fn approved(&mut self, name: &str) -> Result<Bytes, Error> {
         let bytes = self.take(name, LIMIT)?;
         self.approved.insert(name.to_owned(), bytes.clone());
         Ok(bytes)
     }
 
     /// Reads a file that only informs: a lockfile of another tool, a version pin. A change needs no approval.
-    pub fn data(&mut self, name: &str, limit: u64) -> Result<Bytes, fsx::Error> {
+    pub fn data(&mut self, name: &str, limit: u64) -> Result<Bytes, Error> {
         self.take(name, limit)
     }
 
@@ -112,6 +115,11 @@ impl Inputs {
         self.watched.keys().map(PathBuf::as_path).collect()
     }
 
+    /// Returns what was looked at so far, for when reading fails.
+    pub fn watched(&self) -> Vec<Watched> {
+        self.watched.values().cloned().collect()
+    }
+
     /// Ends the reading.
     pub fn close(self) -> Closure {
         let digest = |bytes: Bytes| bytes.map(|bytes| *blake3::hash(&bytes).as_bytes());
@@ -125,10 +133,19 @@ impl Inputs {
         }
     }
 
-    fn take(&mut self, name: &str, limit: u64) -> Result<Bytes, fsx::Error> {
+    /// Returns whether nobody else could change `path`, as with every file that is read.
+    pub fn is_safe(&mut self, path: &Path) -> bool {
+        self.access.check(path).is_ok()
+    }
+
+    fn take(&mut self, name: &str, limit: u64) -> Result<Bytes, Error> {
         let path = self.root.join(name);
         if let Some(bytes) = self.read.get(&path) {
             return Ok(bytes.clone());
+        }
+        if let Err(exposure) = self.access.check(&path) {
+            self.watch(&path);
+            return Err(exposure.into());
         }
         let (bytes, watched) = match fsx::open_regular(&path) {
             Ok(Some((file, metadata))) => {
@@ -148,7 +165,7 @@ impl Inputs {
             }
             Err(error) => {
                 self.watch(&path);
-                return Err(error);
+                return Err(error.into());
             }
         };
         self.watched.insert(path.clone(), watched);
@@ -168,6 +185,11 @@ impl Closure {
         &self.watched
     }
 
+    /// Watches a file of devsh's own on which the standing depends.
+    pub(super) fn watch(&mut self, path: &Path, now: SystemTime) {
+        self.watched.push(Watched::look(path, now));
+    }
+
     /// Looks again at a file that devsh itself wrote since.
     pub(super) fn look_again(&mut self, path: &Path, now: SystemTime) {
         for file in self.watched.iter_mut().filter(|file| file.path == path) {
@@ -185,7 +207,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
         std::fs::write(&path, "one").unwrap();
-        let mut inputs = Inputs::new(directory.path(), SystemTime::now());
+        let mut inputs = Inputs::at(directory.path());
         let first = inputs.data("a", LIMIT).unwrap().unwrap();
         std::fs::write(&path, "two").unwrap();
         let second = inputs.approved("a").unwrap().unwrap();

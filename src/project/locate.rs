@@ -1,6 +1,11 @@
 //! The upward search for a project, from a directory to the home directory at most.
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{context::Context, env::pathlist, vars};
 
 /// The file that makes a directory a prepared project.
 pub const MANIFEST: &str = "devshell.toml";
@@ -23,23 +28,64 @@ pub enum Kind {
     Detected,
 }
 
+/// How far up the search goes.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds<'a> {
+    /// The home directory: the last one looked into.
+    pub home: Option<&'a Path>,
+    /// Directories that are not looked into, nor those above, unless the search starts there.
+    pub ceilings: Vec<PathBuf>,
+    /// Whether the search goes on where another file system is mounted.
+    pub crosses_mounts: bool,
+}
+
+impl<'a> Bounds<'a> {
+    /// Returns the bounds that the user's environment sets.
+    pub fn of(context: &'a Context) -> Self {
+        let env = &context.env;
+        Self {
+            home: context.directories.home.as_deref(),
+            ceilings: env
+                .get(vars::DEVSH_CEILING_DIRECTORIES)
+                .map(|list| pathlist::split(list).map(PathBuf::from).collect())
+                .unwrap_or_default(),
+            crosses_mounts: env
+                .get(vars::DEVSH_ACROSS_FILESYSTEMS)
+                .is_some_and(|value| !value.is_empty() && value != "0"),
+        }
+    }
+
+    fn stops_before(&self, directory: &Path, device: Option<u64>) -> bool {
+        self.ceilings.iter().any(|ceiling| ceiling == directory)
+            || (!self.crosses_mounts && device.is_some() && device_of(directory) != device)
+    }
+}
+
+fn device_of(directory: &Path) -> Option<u64> {
+    directory.metadata().ok().map(|metadata| metadata.dev())
+}
+
 /// Returns the directories in which to look, nearest first.
 ///
-/// The search ends at the home directory, and never takes in the root of the file system.
-pub fn ancestors<'a>(from: &'a Path, home: Option<&'a Path>) -> impl Iterator<Item = &'a Path> {
+/// The search ends at the home directory, before a ceiling and where another file system begins, as Git's
+/// does, and never takes in the root of the file system.
+pub fn ancestors<'a>(from: &'a Path, bounds: &'a Bounds<'_>) -> impl Iterator<Item = &'a Path> {
     let mut done = false;
+    let device = device_of(from);
     from.ancestors().take_while(move |directory| {
         let last = done;
-        done |= Some(*directory) == home;
-        !last && directory.parent().is_some()
+        done |= Some(*directory) == bounds.home;
+        !last
+            && directory.parent().is_some()
+            && (*directory == from || !bounds.stops_before(directory, device))
     })
 }
 
 /// Returns the project that a prompt in `from` belongs to.
 ///
 /// A directory without manifest counts when the user has allowed it, as `allowed` tells.
-pub fn active(from: &Path, home: Option<&Path>, allowed: impl Fn(&Path) -> bool) -> Option<Place> {
-    ancestors(from, home).find_map(|directory| {
+pub fn active(from: &Path, bounds: &Bounds<'_>, allowed: impl Fn(&Path) -> bool) -> Option<Place> {
+    ancestors(from, bounds).find_map(|directory| {
         let kind = if directory.join(MANIFEST).symlink_metadata().is_ok() {
             Kind::Prepared
         } else if allowed(directory) {
@@ -60,7 +106,7 @@ pub fn active(from: &Path, home: Option<&Path>, allowed: impl Fn(&Path) -> bool)
 /// a member of a workspace gets the workspace's tools; outside of a repository the nearest one.
 pub fn meant(
     from: &Path,
-    home: Option<&Path>,
+    bounds: &Bounds<'_>,
     markers: &[String],
     allowed: impl Fn(&Path) -> bool,
 ) -> Option<Place> {
@@ -71,7 +117,7 @@ pub fn meant(
         })
     };
     let (mut nearest, mut topmost) = (None, None);
-    for directory in ancestors(from, home) {
+    for directory in ancestors(from, bounds) {
         if directory.join(MANIFEST).symlink_metadata().is_ok() {
             return Some(Place {
                 root: directory.to_owned(),
@@ -82,7 +128,9 @@ pub fn meant(
             return detected(directory);
         }
         // The home directory itself is nobody's project, whatever lies in it.
-        if Some(directory) != home && markers.iter().any(|name| directory.join(name).is_file()) {
+        if Some(directory) != bounds.home
+            && markers.iter().any(|name| directory.join(name).is_file())
+        {
             nearest = nearest.or(Some(directory));
             topmost = Some(directory);
         }
@@ -100,8 +148,13 @@ mod tests {
     #[test]
     fn the_search_stops_at_home_and_below_the_root() {
         let list = |from, home: Option<&'static str>| {
-            ancestors(Path::new(from), home.map(Path::new))
-                .map(|path| path.to_str().unwrap())
+            let bounds = Bounds {
+                home: home.map(Path::new),
+                ceilings: vec!["/srv/a/b".into()],
+                crosses_mounts: false,
+            };
+            ancestors(Path::new(from), &bounds)
+                .map(|path| path.to_str().unwrap().to_owned())
                 .collect::<Vec<_>>()
         };
         assert_eq!(
@@ -110,6 +163,26 @@ mod tests {
         );
         assert_eq!(list("/srv/a", Some("/home/me")), ["/srv/a", "/srv"]);
         assert_eq!(list("/", None), Vec::<&str>::new());
+        assert_eq!(list("/srv/a/b/c/d", None), ["/srv/a/b/c/d", "/srv/a/b/c"]);
+        assert_eq!(list("/srv/a/b", None), ["/srv/a/b", "/srv/a", "/srv"]);
+        let evil = ["/srv/a/bad/c", "/srv/a/bad", "/srv/a", "/srv"];
+        assert_eq!(list("/srv/a/bad/c", None), evil, "whole components");
+    }
+
+    #[test]
+    fn the_search_stops_at_a_mount() {
+        let devices = [Path::new("/"), Path::new("/proc")].map(|path| device_of(path).unwrap());
+        if devices[0] == devices[1] {
+            return;
+        }
+        let from = Path::new("/proc/self");
+        let mut bounds = Bounds::default();
+        let count = |bounds: &Bounds<'_>| ancestors(from, bounds).count();
+        assert_eq!(count(&bounds), 2, "/proc/self and /proc");
+        let bounds_at = |path: &str| device_of(Path::new(path));
+        assert!(bounds.stops_before(Path::new("/"), bounds_at("/proc")));
+        bounds.crosses_mounts = true;
+        assert!(!bounds.stops_before(Path::new("/"), bounds_at("/proc")));
     }
 
     #[test]
@@ -123,7 +196,9 @@ mod tests {
         let markers = ["Cargo.toml".to_owned()];
         let found = |from: &str, allowed: &str| {
             let allowed = root.join(allowed);
-            meant(&root.join(from), None, &markers, |path| path == allowed)
+            meant(&root.join(from), &Bounds::default(), &markers, |path| {
+                path == allowed
+            })
         };
         let inside = found("repo/crates/one/src", "-").unwrap();
         assert_eq!(
@@ -141,7 +216,7 @@ mod tests {
             root.join("repo/crates/one")
         );
         std::fs::write(root.join("repo").join(MANIFEST), "").unwrap();
-        let prepared = active(&root.join("repo/crates"), None, |_| false).unwrap();
+        let prepared = active(&root.join("repo/crates"), &Bounds::default(), |_| false).unwrap();
         assert_eq!(
             prepared,
             Place {

@@ -1,10 +1,12 @@
 //! Projects on disk: where they are, what they ask for, and whether the user allowed it.
 
+pub mod access;
 pub mod detect;
 pub mod facts;
 pub mod inputs;
 pub mod locate;
 pub mod python;
+pub mod repository;
 pub mod trust;
 pub mod watch;
 
@@ -15,15 +17,19 @@ use std::{
 };
 
 use crate::{
+    config::{Ruling, TrustRules},
+    context::Context,
     fsx,
     manifest::{self, Layer, Manifest},
 };
 
 pub use detect::Error;
 
+use access::Access;
 use inputs::{Closure, Inputs};
 use locate::{Kind, MANIFEST, Place};
 use python::PythonFiles;
+use repository::Repository;
 use trust::{Decisions, Standing, Trusted, project_key};
 use watch::Watched;
 
@@ -39,6 +45,19 @@ pub struct Project {
     manifest: Manifest,
     presets: Vec<String>,
     python: Vec<PythonFiles>,
+    ruling: Option<Ruling>,
+    repository: Option<Repository>,
+    /// Whether this very content is allowed in another worktree.
+    allowed_elsewhere: bool,
+}
+
+/// A project that cannot be read, and the files on which that can depend.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Why.
+    pub error: Error,
+    /// What was looked at.
+    pub watched: Vec<Watched>,
 }
 
 impl Project {
@@ -46,30 +65,84 @@ impl Project {
     ///
     /// Reading is all that happens: nothing is executed, fetched or exported. Every file is looked at before
     /// it is read, so that what `watched` holds is never newer than what was understood.
-    pub fn open(place: Place, decisions: &Decisions, now: SystemTime) -> Result<Self, Error> {
-        let mut inputs = Inputs::new(&place.root, now);
+    pub fn open(
+        place: Place,
+        decisions: &Decisions,
+        context: &Context,
+        rules: &TrustRules,
+    ) -> Result<Self, Unreadable> {
+        let access = Access::of(context, &place.root, &rules.shared);
+        let mut inputs = Inputs::new(&place.root, access, context.now);
         inputs.watch(&decisions.approval_path(&place.root));
         inputs.watch(&decisions.denial_path(&place.root));
+        let (ruling, repository) = ruling(&mut inputs, rules);
+        if ruling == Some(Ruling::Denied) {
+            // Not even a look.
+            return Ok(Self::unread(place, inputs));
+        }
+        let unclosed = match Self::read(place, &mut inputs) {
+            Ok(unclosed) => unclosed,
+            Err(error) => {
+                let watched = inputs.watched();
+                return Err(Unreadable { error, watched });
+            }
+        };
+        let mut closure = inputs.close();
+        let allowed_elsewhere = repository
+            .as_ref()
+            .and_then(|repository| decisions.allowed_worktree(repository, &closure))
+            .is_some_and(|basis| {
+                for path in basis {
+                    closure.watch(&path, context.now);
+                }
+                true
+            });
+        Ok(Self {
+            closure,
+            ruling,
+            repository,
+            allowed_elsewhere,
+            ..unclosed
+        })
+    }
+
+    fn unread(place: Place, inputs: Inputs) -> Self {
+        Self {
+            place,
+            closure: inputs.close(),
+            manifest: Manifest::default(),
+            presets: Vec::new(),
+            python: Vec::new(),
+            ruling: Some(Ruling::Denied),
+            repository: None,
+            allowed_elsewhere: false,
+        }
+    }
+
+    fn read(place: Place, inputs: &mut Inputs) -> Result<Self, Error> {
         let (layers, presets) = match place.kind {
-            Kind::Prepared => (prepared(&mut inputs)?, Vec::new()),
+            Kind::Prepared => (prepared(inputs)?, Vec::new()),
             Kind::Detected => {
                 inputs.exists(MANIFEST);
                 inputs.approve_absence(MANIFEST);
-                let detection = detect::detect(&mut inputs)?;
+                let detection = detect::detect(inputs)?;
                 (detection.layers, detection.presets)
             }
         };
         let manifest = manifest::merge(&layers)?;
         let locks = python_locks(&manifest).into_iter();
         let python = locks
-            .map(|lock| python::read(&mut inputs, lock))
+            .map(|lock| python::read(inputs, lock))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             place,
-            closure: inputs.close(),
+            closure: Closure::default(),
             manifest,
             presets,
             python,
+            ruling: None,
+            repository: None,
+            allowed_elsewhere: false,
         })
     }
 
@@ -100,7 +173,17 @@ impl Project {
 
     /// Returns how the project stands with the user.
     pub fn standing(&self, decisions: &Decisions) -> Result<Standing, fsx::Error> {
-        decisions.standing(self.root(), &self.closure)
+        if self.ruling == Some(Ruling::Denied) {
+            return Ok(Standing::Denied);
+        }
+        let own = decisions.standing(self.root(), &self.closure)?;
+        let undecided = matches!(own, Standing::Unknown | Standing::Changed);
+        let allowed = self.ruling == Some(Ruling::Allowed) || self.allowed_elsewhere;
+        Ok(if undecided && allowed {
+            Standing::Allowed
+        } else {
+            own
+        })
     }
 
     /// Returns the project as trusted, or how it stands with the user.
@@ -115,8 +198,16 @@ impl Project {
     }
 
     /// Returns the project as trusted for this one command, as the user said on its command line.
-    pub fn trusted_once(self) -> Trusted<Self> {
-        Trusted::new(self)
+    ///
+    /// What is denied stays denied.
+    pub fn trusted_once(
+        self,
+        decisions: &Decisions,
+    ) -> Result<Result<Trusted<Self>, Standing>, fsx::Error> {
+        Ok(match self.standing(decisions)? {
+            Standing::Denied => Err(Standing::Denied),
+            _ => Ok(Trusted::new(self)),
+        })
     }
 
     /// Records that the user allows the project as it was read, and returns it as trusted.
@@ -126,6 +217,9 @@ impl Project {
         now: SystemTime,
     ) -> Result<Trusted<Self>, fsx::Error> {
         decisions.allow(self.root(), &self.closure, self.facts())?;
+        if let Some(repository) = &self.repository {
+            decisions.allow_worktrees(self.root(), repository, &self.closure)?;
+        }
         // The decision is devsh's own doing, no change to be noticed later.
         for path in [
             decisions.approval_path(self.root()),
@@ -144,6 +238,19 @@ impl Project {
         }
         facts
     }
+}
+
+/// What the user's settings say about a project, and the repository it belongs to.
+fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Repository>) {
+    let root = inputs.root().to_owned();
+    let repository =
+        Repository::of(&root).filter(|repository| inputs.is_safe(&repository.config()));
+    let asked = repository.as_ref().filter(|_| !rules.remotes.is_empty());
+    let remotes = asked.map_or_else(Vec::new, |repository| {
+        inputs.watch(&repository.config());
+        repository.remotes()
+    });
+    (rules.ruling(&root, &remotes), repository)
 }
 
 /// The layers of a project with a manifest, lowest first.

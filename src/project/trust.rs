@@ -3,6 +3,8 @@
 //! Invariant: only `project` makes a `Trusted`, and only of what was made from the very bytes that were
 //! compared with the approval. Approvals lie in the user's data directory, never in the project.
 
+mod all;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -13,7 +15,9 @@ use crate::{
     wire::{Damaged, Reader, Writer},
 };
 
-use super::inputs::Closure;
+pub use all::{Decided, Decision};
+
+use super::{inputs::Closure, repository::Repository};
 
 /// A value that comes from content the user allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,13 +87,24 @@ impl Decisions {
     }
 
     /// Returns whether some content of the project at `root` was allowed.
+    ///
+    /// The worktree of a repository is known with the place that was allowed.
     pub fn is_known(&self, root: &Path) -> bool {
-        self.approval_path(root).symlink_metadata().is_ok()
+        let there = |path: &Path| path.symlink_metadata().is_ok();
+        let is_worktree = || {
+            root.join(".git")
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_file())
+        };
+        there(&self.approval_path(root))
+            || is_worktree()
+                && Repository::of(root)
+                    .is_some_and(|repository| there(&self.worktrees_path(&repository)))
     }
 
     /// Returns the last approval of the project at `root`; a damaged one counts as none.
     pub fn approval(&self, root: &Path) -> Result<Option<Approval>, fsx::Error> {
-        let bytes = fsx::read_bounded(&self.approval_path(root), LIMIT)?;
+        let bytes = fsx::read_private(&self.approval_path(root), LIMIT)?;
         Ok(bytes.and_then(|bytes| decode(&bytes, root).ok()))
     }
 
@@ -113,7 +128,7 @@ impl Decisions {
         facts: BTreeMap<String, String>,
     ) -> Result<(), fsx::Error> {
         let path = self.approval_path(root);
-        fsx::create_private_dir(path.parent().unwrap_or(&self.data))?;
+        fsx::own_dir(path.parent().unwrap_or(&self.data))?;
         fsx::write_atomic(
             &path,
             &encode(
@@ -127,11 +142,49 @@ impl Decisions {
         remove(&self.denial_path(root))
     }
 
+    /// Records that the same content is allowed in every worktree of the repository.
+    pub(super) fn allow_worktrees(
+        &self,
+        root: &Path,
+        repository: &Repository,
+        closure: &Closure,
+    ) -> Result<(), fsx::Error> {
+        use std::os::unix::ffi::OsStrExt;
+        let directory = self.worktrees_path(repository);
+        fsx::own_dir(&directory)?;
+        let path = directory.join(name_of(closure));
+        fsx::write_atomic(&path, root.as_os_str().as_bytes())
+    }
+
+    /// Returns the files on which it depends that this content is allowed in another worktree, if it is.
+    pub(super) fn allowed_worktree(
+        &self,
+        repository: &Repository,
+        closure: &Closure,
+    ) -> Option<[PathBuf; 3]> {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let path = self.worktrees_path(repository).join(name_of(closure));
+        let bytes = fsx::read_private(&path, LIMIT).ok()??;
+        let root = Path::new(OsStr::from_bytes(&bytes));
+        let (approval, denial) = (self.approval_path(root), self.denial_path(root));
+        let allowed = self.approval(root).ok()?.is_some() && denial.symlink_metadata().is_err();
+        allowed.then_some([path, approval, denial])
+    }
+
+    fn worktrees_path(&self, repository: &Repository) -> PathBuf {
+        let mut writer = Writer::default();
+        writer.os(&repository.common);
+        writer.os(&repository.below);
+        self.data
+            .join("worktrees")
+            .join(key_of(&writer.into_bytes()))
+    }
+
     /// Records that the user denies the project, whatever its content.
     pub fn deny(&self, root: &Path) -> Result<(), fsx::Error> {
         use std::os::unix::ffi::OsStrExt;
         let path = self.denial_path(root);
-        fsx::create_private_dir(path.parent().unwrap_or(&self.data))?;
+        fsx::own_dir(path.parent().unwrap_or(&self.data))?;
         fsx::write_atomic(&path, root.as_os_str().as_bytes())?;
         remove(&self.approval_path(root))
     }
@@ -140,7 +193,21 @@ impl Decisions {
 /// Returns the name under which devsh keeps what belongs to the project at `root`.
 pub fn project_key(root: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
-    blake3::hash(root.as_os_str().as_bytes()).to_hex()[..32].to_owned()
+    key_of(root.as_os_str().as_bytes())
+}
+
+fn key_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}
+
+/// Names a closure by everything in it.
+fn name_of(closure: &Closure) -> String {
+    let mut writer = Writer::default();
+    writer.list(closure.approved().iter(), |writer, (name, digest)| {
+        writer.bytes(name);
+        writer.option(digest.as_ref(), Writer::bytes);
+    });
+    blake3::hash(&writer.into_bytes()).to_hex().to_string()
 }
 
 fn remove(path: &Path) -> Result<(), fsx::Error> {
@@ -184,13 +251,11 @@ fn decode(bytes: &[u8], root: &Path) -> Result<Approval, Damaged> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::{super::inputs::Inputs, *};
 
     fn closure(files: &[(&str, Option<&str>)]) -> Closure {
         let directory = tempfile::tempdir().unwrap();
-        let mut inputs = Inputs::new(directory.path(), SystemTime::UNIX_EPOCH);
+        let mut inputs = Inputs::at(directory.path());
         for (name, content) in files {
             if let Some(content) = content {
                 std::fs::write(directory.path().join(name), content).unwrap();

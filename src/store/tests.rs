@@ -32,6 +32,7 @@ impl Fixture {
                 python_list: None,
                 minimum_release_age: None,
                 minimum_release_age_exclude: Vec::new(),
+                trust: crate::config::TrustRules::default(),
             },
         }
     }

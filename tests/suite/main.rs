@@ -11,6 +11,7 @@
     reason = "helpers of tests count as plain code"
 )]
 
+mod access;
 mod background;
 mod edit;
 mod enter;

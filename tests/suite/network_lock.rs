@@ -47,6 +47,7 @@ fn lock(
         python_list: None,
         minimum_release_age: None,
         minimum_release_age_exclude: Vec::new(),
+        trust: config::TrustRules::default(),
     };
     let system = System::LinuxX86_64;
     let sources = Sources {

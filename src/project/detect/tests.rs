@@ -78,6 +78,7 @@ fn found(files: &[(&str, &str)]) -> Result<(Detection, Manifest), String> {
     let root = project(files);
     let detection = detect(&mut Inputs::at(root.path())).map_err(|error| match error {
         Error::File(error) => format!("{}: {error}", error.path.ends_with("uv.lock")),
+        Error::Exposed(error) => error.to_string(),
         Error::Content(error) => format!("{}: {error}", error.origin()),
     })?;
     let manifest = merge(&detection.layers).unwrap();
@@ -385,11 +386,8 @@ fn broken_files_are_one_error_with_a_place() {
         );
     }
     let root = project(&[]);
-    fs::write(
-        root.path().join("pyproject.toml"),
-        b"[project]\nname = \"\xff\"\n",
-    )
-    .unwrap();
+    let bytes = b"[project]\nname = \"\xff\"\n";
+    fs::write(root.path().join("pyproject.toml"), bytes).unwrap();
     let Err(Error::Content(error)) = detect(&mut Inputs::at(root.path())) else {
         panic!("accepted")
     };

@@ -1,0 +1,49 @@
+//! `devsh allow --list` and `--prune`: what the user decided, over all projects.
+
+use crate::{
+    failure::Failure,
+    project::trust::{Decided, Decision},
+    ui::{Role, escape},
+};
+
+use super::{hints, shown, work::Work};
+
+/// Lists every decision, with what became of its project.
+pub(super) fn list(work: &Work<'_>) -> Result<(), Failure> {
+    let decisions = work.decisions.all().map_err(|error| hints::file(&error))?;
+    let mut lines = String::new();
+    for Decided { root, decision } in &decisions {
+        let verb = match decision {
+            Decision::Allowed => "allowed",
+            Decision::Denied => "denied ",
+        };
+        let gone = if root.is_dir() { "" } else { "  (gone)" };
+        let name = escape(&shown(work.context, root));
+        lines.extend([verb, "  ", &name, gone, "\n"]);
+    }
+    if decisions.is_empty() {
+        work.ui.note("no project is allowed or denied");
+    }
+    work.ui
+        .out(lines.as_bytes())
+        .map_err(|error| Failure::new(format!("cannot write the list: {error}")))
+}
+
+/// Forgets the decisions about projects that are gone, and approvals that cannot be read.
+pub(super) fn prune(work: &Work<'_>) -> Result<(), Failure> {
+    let forgotten = work
+        .decisions
+        .prune()
+        .map_err(|error| hints::file(&error))?;
+    for root in &forgotten {
+        let name = escape(&shown(work.context, root));
+        let verb = work.ui.paint(Role::Dim, "forgot");
+        work.ui.line(&format!("{verb} {name}"));
+    }
+    work.ui.note(&match forgotten.len() {
+        0 => "every decision is about a project that is there".to_owned(),
+        1 => "forgot 1 project".to_owned(),
+        count => format!("forgot {count} projects"),
+    });
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Whose files devsh reads, how far it looks, and what the user's rules about trust do.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, chown, symlink},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Sandbox, for_each_shell, sandbox::Outcome};
+
+const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n[hooks]\nenter = \"touch $HOME/executed\"\n";
+
+fn run(sandbox: &Sandbox, code: i32) -> Outcome {
+    sandbox.devsh(&["run", "--", "true"]).code(code)
+}
+
+#[test]
+fn what_others_could_change_is_refused_with_a_way_out() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    run(&sandbox, 0);
+    for (path, shown) in [("devshell.toml", "the file"), ("", "the directory")] {
+        let path = sandbox.project().join(path);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        fs::set_permissions(&path, Permissions::from_mode(mode | 0o2)).unwrap();
+        for command in [&["allow"][..], &["lock"], &["lock", "--trust"]] {
+            sandbox.devsh(command).code(3).error(&[
+                shown,
+                "can be changed by every user",
+                "chmod o-w",
+                "config.toml",
+            ]);
+        }
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        run(&sandbox, 0);
+    }
+}
+
+#[test]
+fn the_files_of_another_user_are_refused_unless_listed() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    let manifest = sandbox.project().join("devshell.toml");
+    for path in [sandbox.project().to_owned(), manifest] {
+        chown(&path, Some(4242), Some(4242)).unwrap();
+    }
+    let refused = sandbox.devsh(&["allow"]).code(3);
+    refused.error(&["the directory `~/project` belongs to user 4242", "`shared`"]);
+    let sudo = sandbox.env("SUDO_UID", "4242");
+    sudo.devsh(&["allow"])
+        .code(3)
+        .error(&["run devsh without `sudo`"]);
+    let other = format!("[trust]\nshared = [\"{}\"]\n", sudo.home().display());
+    let sandbox = sudo.config(&other);
+    sandbox.devsh(&["allow"]).code(3);
+    let exact = format!("[trust]\nshared = [\"{}\"]\n", sandbox.project().display());
+    let sandbox = sandbox.config(&exact);
+    sandbox.allow();
+    run(&sandbox, 0);
+}
+
+#[test]
+fn another_user_s_approvals_and_settings_are_none() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    let directory = sandbox.data().join("allow");
+    let approval = fs::read_dir(&directory)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let whole = fs::read(&approval).unwrap();
+    let state = sandbox.home().join(".local/state/devsh/projects");
+    for change in 0..5 {
+        fs::remove_dir_all(&state).ok();
+        match change {
+            0 => chown(&approval, Some(4242), None).unwrap(),
+            1 => fs::set_permissions(&approval, Permissions::from_mode(0o644)).unwrap(),
+            2 => {
+                let elsewhere = sandbox.home().join("approval");
+                fs::rename(&approval, &elsewhere).unwrap();
+                symlink(&elsewhere, &approval).unwrap();
+            }
+            3 => fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap(),
+            _ => chown(&directory, Some(4242), None).unwrap(),
+        }
+        run(&sandbox, 3).error(&["is not allowed yet"]);
+        fs::remove_file(&approval).unwrap();
+        chown(&directory, Some(0), None).unwrap();
+        fs::write(&approval, &whole).unwrap();
+        fs::set_permissions(&approval, Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
+        run(&sandbox, 0);
+    }
+    let sandbox = sandbox.config("[trust]\nallow = [\"~/project\"]\n");
+    let config = sandbox.home().join(".config/devsh/config.toml");
+    chown(&config, Some(4242), None).unwrap();
+    run(&sandbox, 125).error(&["config.toml", "others can change"]);
+}
+
+#[test]
+fn rules_hold_whole_components_and_deny_wins() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new()
+            .manifest("[env]\nACTIVE = \"yes\"\n")
+            .config("[trust]\nallow = [\"~/proj\"]\n");
+        run(&sandbox, 3);
+        let sandbox = sandbox.config("[trust]\nallow = [\"~/project\"]\n");
+        run(&sandbox, 0);
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        // Any content: that is what the rule says.
+        sandbox.write("devshell.toml", "[env]\nACTIVE = \"still\"\n");
+        run(&sandbox, 0);
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("still"));
+        let rules = "[trust]\nallow = [\"~/project\"]\ndeny = [\"~/project\"]\n";
+        let sandbox = sandbox.config(rules);
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE"), None, "deny wins, and at once");
+        sandbox.devsh(&["run", "--trust", "--", "true"]).code(3);
+    });
+}
+
+#[test]
+fn a_rule_that_is_none_is_shown_at_its_place() {
+    let sandbox = Sandbox::new()
+        .manifest(MANIFEST)
+        .config("[trust]\nallow = [\"work\"]\n");
+    sandbox
+        .devsh(&["allow"])
+        .code(1)
+        .error(&["config.toml:2", "`work`", "trust.allow"]);
+}
+
+#[test]
+fn worktrees_and_remotes_need_no_second_approval() {
+    let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
+    let git = |directory: &str, arguments: &[&str]| {
+        let mut command = sandbox.command("git");
+        command.current_dir(sandbox.home().join(directory)).args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+        ]);
+        sandbox.outcome(command.args(arguments)).success();
+    };
+    git("project", &["init", "-q", "-b", "main"]);
+    git("project", &["add", "."]);
+    git("project", &["commit", "-q", "-m", "one"]);
+    git("project", &["worktree", "add", "-q", "../tree"]);
+    let at = |directory: &str, code: i32| {
+        let mut command = sandbox.command("devsh");
+        command
+            .args(["run", "--", "true"])
+            .current_dir(sandbox.home().join(directory));
+        sandbox.outcome(&mut command).code(code);
+    };
+    at("tree", 3);
+    sandbox.allow();
+    at("tree", 0);
+    fs::write(
+        sandbox.home().join("tree/devshell.toml"),
+        "[env]\nACTIVE = \"no\"\n",
+    )
+    .unwrap();
+    at("tree", 3);
+    git("tree", &["checkout", "-q", "."]);
+    at("tree", 0);
+    // A directory that says it is that worktree.
+    let evil = sandbox.home().join("evil");
+    fs::create_dir(&evil).unwrap();
+    for name in [".git", "devshell.toml"] {
+        fs::copy(sandbox.home().join("tree").join(name), evil.join(name)).unwrap();
+    }
+    at("evil", 3);
+    sandbox.devsh(&["deny"]).success();
+    at("tree", 3);
+
+    git(
+        "tree",
+        &["remote", "add", "origin", "git@github.com:acme/app.git"],
+    );
+    let sandbox = sandbox.config("[trust]\nremotes = [\"github.com/acme\"]\n");
+    let at = |directory: &str, code: i32| {
+        let mut command = sandbox.command("devsh");
+        command
+            .args(["run", "--", "true"])
+            .current_dir(sandbox.home().join(directory));
+        sandbox.outcome(&mut command).code(code);
+    };
+    at("tree", 0);
+    at("project", 3);
+    let mut command = sandbox.command("git");
+    command.args(["remote", "add", "fork", "https://github.com/acme-evil/app"]);
+    sandbox.outcome(&mut command).success();
+    at("tree", 3);
+}
+
+#[test]
+fn decisions_are_listed_and_forgotten() {
+    let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+    sandbox.allow();
+    let other = sandbox.home().join("other\u{1b}[31m");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("devshell.toml"), "").unwrap();
+    let mut allow = sandbox.command("devsh");
+    sandbox
+        .outcome(allow.arg("allow").current_dir(&other))
+        .success();
+    let listed = sandbox.devsh(&["allow", "--list"]).success().stdout;
+    assert_eq!(listed, "allowed  ~/other\\u{1b}[31m\nallowed  ~/project\n");
+    fs::remove_dir_all(&other).unwrap();
+    sandbox.devsh(&["allow", "--prune"]).success();
+    sandbox.devsh(&["deny"]).success();
+    let listed = sandbox.devsh(&["allow", "--list"]).success().stdout;
+    assert_eq!(listed, "denied   ~/project\n");
+    sandbox.devsh(&["allow", "--prune"]).success();
+    run(&sandbox, 3).error(&["is denied"]);
+}
+
+#[test]
+fn the_search_stops_at_a_ceiling() {
+    let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+    sandbox.allow();
+    let below = sandbox.project().join("a/b");
+    fs::create_dir_all(&below).unwrap();
+    let found = |sandbox: &Sandbox| {
+        let mut command: Command = sandbox.command("devsh");
+        sandbox
+            .outcome(command.args(["run", "--", "true"]).current_dir(&below))
+            .status
+            .success()
+    };
+    assert!(found(&sandbox));
+    let ceiling = sandbox.project().to_owned();
+    let sandbox = sandbox.env("DEVSH_CEILING_DIRECTORIES", &ceiling);
+    assert!(!found(&sandbox));
+    run(&sandbox, 0);
+}
+
+/// Twelve kinds of what a manifest should not be; each is answered at once, by command and at a prompt.
+#[test]
+fn odd_manifests_are_answered_at_once() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.project().join("devshell.toml");
+    let deep = format!("a = {}1{}\n", "[".repeat(200_000), "]".repeat(200_000));
+    let tables = format!("[{}]\n", vec!["a"; 50_000].join("."));
+    let nested = format!("a = {}1{}\n", "{a=".repeat(100_000), "}".repeat(100_000));
+    for kind in 0..12 {
+        match kind {
+            0 => nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+            1 => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+            2 => symlink("/dev/zero", &path).unwrap(),
+            3 => symlink("/dev/tty", &path).unwrap(),
+            4 => fs::create_dir(&path).unwrap(),
+            5 => fs::File::create(&path).unwrap().set_len(200 << 30).unwrap(),
+            6 => symlink("devshell.toml", &path).unwrap(),
+            7 => symlink("/nowhere/at/all", &path).unwrap(),
+            8 => fs::write(&path, &deep).unwrap(),
+            9 => fs::write(&path, &tables).unwrap(),
+            10 => fs::write(&path, &nested).unwrap(),
+            _ => symlink("/proc/self/mem", &path).unwrap(),
+        }
+        for command in [&["allow"][..], &["export", "bash"], &["status"]] {
+            let start = Instant::now();
+            let outcome = sandbox.devsh(command);
+            let taken = start.elapsed();
+            // An order above what is reached, for a machine that does much else.
+            assert!(
+                taken < Duration::from_secs(1),
+                "{kind} {command:?}: {taken:?}"
+            );
+            assert!(
+                outcome.status.code().is_some(),
+                "{kind} {command:?}: {outcome}"
+            );
+            assert!(!outcome.stderr.contains("panicked"), "{outcome}");
+        }
+        let outcome = sandbox.devsh(&["run", "--trust", "--", "true"]);
+        assert!(!outcome.status.success() || kind == 7, "{kind}: {outcome}");
+        fs::remove_file(&path)
+            .or_else(|_| fs::remove_dir(&path))
+            .unwrap();
+    }
+}
