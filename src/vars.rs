@@ -68,5 +68,7 @@ pub const PYENV_ROOT: &str = "PYENV_ROOT";
 
 /// Set: the Python environment of the dev shell, for editors and tools.
 pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
+/// Set: keeps `uv run` and `uv add` from changing the environment.
+pub const UV_NO_SYNC: &str = "UV_NO_SYNC";
 /// Set: makes `uv` use the dev shell's environment.
 pub const UV_PROJECT_ENVIRONMENT: &str = "UV_PROJECT_ENVIRONMENT";

@@ -4,12 +4,12 @@ use std::{fmt, str::FromStr};
 
 use super::{Request, Wanted, serve::Served};
 use crate::{
-    package::{Invalid, Version},
+    package::{Invalid, Source, Version},
     wire::Writer,
 };
 
 /// Counts changes in how profiles are made.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The BLAKE3 of a resolved plan, shortened to 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,9 +47,19 @@ impl EnvironmentId {
             },
         );
         writer.option(request.python.as_ref(), |writer, python| {
-            writer.bytes(python.digest);
-            writer.list(python.groups.iter(), Writer::bytes);
-            writer.number(u64::from(with_project));
+            let mut tools = request.tools.iter().enumerate();
+            let found = tools.find(|(_, wanted)| wanted.tool.source == Source::Python);
+            let version = found.and_then(|(position, wanted)| {
+                host(position).or_else(|| Some(&wanted.locked?.version))
+            });
+            // What is not whole is never built, so it needs no id of its own.
+            let pins = python.pins(version, request.system).unwrap_or_default();
+            writer.bytes(pins.to_bytes());
+            if !pins.directories.is_empty() {
+                writer.list(pins.directories.iter(), Writer::bytes);
+                writer.bytes(python.project);
+                writer.number(u64::from(with_project));
+            }
         });
         writer.bytes(request.extra);
         let digest = blake3::hash(&writer.into_bytes()).to_hex();

@@ -8,13 +8,18 @@
 
 pub mod collect;
 mod identity;
+mod installer;
 pub mod live;
 mod profile;
 mod python;
 mod record;
 mod serve;
+mod venv;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use identity::EnvironmentId;
 
@@ -26,7 +31,8 @@ use crate::{
     fsx,
     lock::LockedPackage,
     manifest::{ShellName, ToolRequest},
-    package::{System, Tool, Version},
+    package::{Source, System, Tool, Version},
+    pylock::{Missing, PythonLock, Selection},
     store::{self, Store},
 };
 
@@ -69,10 +75,12 @@ pub struct Wanted<'a> {
 pub struct PythonPackages {
     /// The lockfile, relative to the root.
     pub lock: PathBuf,
-    /// The BLAKE3 of its bytes.
-    pub digest: [u8; 32],
-    /// The dependency groups, sorted.
-    pub groups: Vec<String>,
+    /// What it says.
+    pub locked: Arc<PythonLock>,
+    /// What is wanted of it.
+    pub selection: Selection,
+    /// A digest of what an installed project depends on beside the lockfile.
+    pub project: [u8; 32],
 }
 
 /// What a dev shell is built with.
@@ -203,12 +211,6 @@ pub enum Error {
         /// Versions that the machine has and that do not do; nothing where host tools are not allowed.
         host: Option<Vec<Version>>,
     },
-    /// The Python lockfile is of a kind that devsh does not install.
-    #[error("cannot install packages from `{}`", lock.display())]
-    PythonLock {
-        /// The lockfile.
-        lock: PathBuf,
-    },
     /// Python packages are wanted and a tool for them is not.
     #[error("the packages of `{}` need `{tool}`", lock.display())]
     PythonNeeds {
@@ -225,6 +227,17 @@ pub enum Error {
         /// The last lines that the installer wrote.
         output: Vec<String>,
     },
+    /// The Python lockfile lacks something that it needs.
+    #[error("`{}` is not whole: {missing}", lock.display())]
+    PythonMissing {
+        /// The lockfile.
+        lock: PathBuf,
+        /// What is missing.
+        missing: Missing,
+    },
+    /// The store could not take what was built.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] fsx::Error),
@@ -265,7 +278,11 @@ impl Builder<'_> {
         }
         let served = self.serve(request)?;
         let python = self.python(request, &served)?;
-        profile::build((data, self.store), request, served, python.as_ref())
+        let realised = profile::build((data, self.store), request, served, python.as_ref())?;
+        if let Some(own) = python.and_then(|python| python.own) {
+            own.discard()?;
+        }
+        Ok(realised)
     }
 }
 
@@ -273,7 +290,7 @@ impl Request<'_> {
     /// Returns the profiles that do for this request if no host tool serves, the best first.
     fn names(&self) -> Vec<profile::Name> {
         // An environment with the project inside also does where the project must not be built.
-        let variants: &[bool] = if self.build_project || self.python.is_none() {
+        let variants: &[bool] = if self.build_project || self.directories().is_empty() {
             &[true]
         } else {
             &[true, false]
@@ -283,6 +300,21 @@ impl Request<'_> {
             .iter()
             .map(|with_project| profile::Name::new(&id(with_project), self))
             .collect()
+    }
+
+    /// Returns the directories of the project that are installed as packages.
+    fn directories(&self) -> Vec<String> {
+        let pins = self.python.as_ref().map(|python| {
+            let python_tool = |wanted: &&Wanted<'_>| wanted.tool.source == Source::Python;
+            let wanted = self.tools.iter().find(python_tool);
+            python.pins(
+                wanted.and_then(|wanted| Some(&wanted.locked?.version)),
+                self.system,
+            )
+        });
+        pins.and_then(Result::ok)
+            .map(|pins| pins.directories)
+            .unwrap_or_default()
     }
 
     /// Returns whether the policy admits what serves in `realised`.
@@ -328,14 +360,7 @@ impl Realised {
 
     /// Returns whether everything it was made from is still there.
     fn is_alive(&self) -> bool {
-        let python = self.env.iter().all(|(name, change)| match change {
-            Change::Set(place) if name.as_str() == crate::vars::VIRTUAL_ENV => {
-                python::is_complete(Path::new(place))
-            }
-            _ => true,
-        });
-        python
-            && self.objects.iter().all(|object| store::holds(object))
+        self.objects.iter().all(|object| store::holds(object))
             && self.tools.iter().all(|tool| match &tool.origin {
                 ToolOrigin::Store(_) => true,
                 ToolOrigin::Host { program, seal } => serve::seal(program) == *seal,

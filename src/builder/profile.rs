@@ -1,7 +1,6 @@
 //! The profile: a directory whose `bin` links every program of a dev shell, so `PATH` gains one entry.
 //!
-//! With a Python environment the profile is itself a virtual environment that shares the other one's
-//! packages: a link to an interpreter inside an environment would lose the environment.
+//! With a Python environment the profile is itself a virtual environment (`venv`).
 //!
 //! Invariant: a profile is whole or absent; it is made aside and renamed.
 
@@ -18,6 +17,7 @@ use super::{
     python::PythonEnvironment,
     record,
     serve::{From, Served},
+    venv,
 };
 use crate::{
     env::{Change, VarName},
@@ -34,9 +34,10 @@ pub(super) struct Name(String);
 impl Name {
     /// Returns the name for an id.
     pub(super) fn new(id: &EnvironmentId, request: &Request<'_>) -> Self {
-        Self(match request.python {
-            Some(_) => format!("{id}-{}", checkout(request.root, 8)),
-            None => id.to_string(),
+        Self(if request.directories().is_empty() {
+            id.to_string()
+        } else {
+            format!("{id}-{}", checkout(request.root, 8))
         })
     }
 
@@ -89,7 +90,7 @@ pub(super) fn build(
         store::remove_tree(&temporary)?;
         link_programs(&temporary, &programs)?;
         if let Some(python) = python {
-            virtual_environment(&temporary, python)?;
+            venv::make(&temporary, python)?;
         }
         record::write(&temporary, &realised)?;
         publish(&temporary, &realised.profile)?;
@@ -158,14 +159,20 @@ fn realised(
         });
     }
     notices.extend(conflicts);
+    objects.extend(python.map(|python| python.object.clone()));
     objects.sort();
     objects.dedup();
-    let names = [vars::VIRTUAL_ENV, vars::UV_PROJECT_ENVIRONMENT];
-    let env = python.into_iter().flat_map(|python| {
-        let change = Change::Set(python.directory.clone().into_os_string());
-        let checked = names.iter().filter_map(|name| name.parse::<VarName>().ok());
-        checked.map(move |name| (name, change.clone()))
-    });
+    // Uv uses the environment as it is, and changes lockfiles alone.
+    let place = || profile.clone().into_os_string();
+    let variables = [
+        (vars::VIRTUAL_ENV, place()),
+        (vars::UV_PROJECT_ENVIRONMENT, place()),
+        (vars::UV_NO_SYNC, "1".into()),
+    ];
+    let env = variables
+        .into_iter()
+        .filter(|_| python.is_some())
+        .filter_map(|(name, value)| Some((name.parse::<VarName>().ok()?, Change::Set(value))));
     Realised {
         env: env.collect(),
         id,
@@ -198,9 +205,12 @@ fn programs(
     }
     if let Some(python) = python {
         // The dev shell's own tools come before the scripts of its packages.
-        for (name, path) in executables(&python.directory.join("bin"))? {
-            if !is_interpreter(&name) && !name.to_lowercase().starts_with("activate") {
-                programs.entry(name).or_insert((None, path));
+        let own = python.own.iter().map(|own| &own.directory);
+        for directory in own.chain([&python.object]) {
+            for (name, path) in executables(&directory.join("bin"))? {
+                if !is_interpreter(&name) {
+                    programs.entry(name).or_insert((None, path));
+                }
             }
         }
     }
@@ -232,7 +242,7 @@ impl Served {
 }
 
 /// Returns every executable file of a directory, sorted.
-fn executables(directory: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+pub(super) fn executables(directory: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(fsx::at("read", directory))? {
         let entry = entry.map_err(fsx::at("read", directory))?;
@@ -254,7 +264,7 @@ fn is_interpreter(name: &str) -> bool {
 }
 
 /// Returns `3.12` of `3.12.4`.
-fn minor(version: &Version) -> String {
+pub(super) fn minor(version: &Version) -> String {
     let numbers: Vec<_> = version
         .release()
         .iter()
@@ -264,48 +274,7 @@ fn minor(version: &Version) -> String {
     numbers.join(".")
 }
 
-/// Makes the profile a virtual environment with the packages of `python`.
-fn virtual_environment(profile: &Path, python: &PythonEnvironment) -> Result<(), Error> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let home = python.interpreter.parent().unwrap_or(Path::new("/"));
-    let mut settings = b"home = ".to_vec();
-    settings.extend_from_slice(home.as_os_str().as_bytes());
-    let rest = format!(
-        "\ninclude-system-site-packages = false\nversion = {}\n",
-        python.version
-    );
-    settings.extend_from_slice(rest.as_bytes());
-    fsx::write_atomic(&profile.join("pyvenv.cfg"), &settings)?;
-    let bin = profile.join("bin");
-    let minor = format!("python{}", minor(&python.version));
-    for name in ["python", "python3", &minor] {
-        let place = bin.join(name);
-        // The tool's own link is there already.
-        fs::remove_file(&place)
-            .or_else(|error| {
-                if fsx::is_absent(&error) {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            })
-            .map_err(fsx::at("remove", &place))?;
-        link(&python.interpreter, &place)?;
-    }
-    let libraries = python.directory.join("lib");
-    for entry in fs::read_dir(&libraries).map_err(fsx::at("read", &libraries))? {
-        let entry = entry.map_err(fsx::at("read", &libraries))?;
-        let packages = entry.path().join("site-packages");
-        if packages.is_dir() {
-            let place = profile.join("lib").join(entry.file_name());
-            fs::create_dir_all(&place).map_err(fsx::at("create", &place))?;
-            link(&packages, &place.join("site-packages"))?;
-        }
-    }
-    Ok(())
-}
-
-fn link(target: &Path, place: &Path) -> Result<(), fsx::Error> {
+pub(super) fn link(target: &Path, place: &Path) -> Result<(), fsx::Error> {
     symlink(target, place).map_err(fsx::at("link", place))
 }
 

@@ -1,48 +1,104 @@
-//! The Python environment of a dev shell: the packages of a `uv.lock`, installed by the locked uv.
+//! The Python environment of a dev shell: exact packages in a store object, and the project's own directories
+//! installed where they are.
 //!
-//! An environment cannot be moved, so it is built where it stays; a marker written last says that it is
-//! complete, and one without the marker is built anew.
+//! The object depends on the interpreter and on the packages that the dev shell really gets, so two clones
+//! share it, and a change elsewhere in the lockfile makes no new one. What belongs to one checkout, the
+//! project installed in editable form, is made aside and becomes a part of the profile.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
-use super::{Builder, Error, PythonPackages, Request, serve::Served};
+use super::{
+    Builder, Error, PythonPackages, Request,
+    installer::Installer,
+    profile,
+    serve::{From, Served},
+};
 use crate::{
     fsx,
-    package::{Source, Tool, Version},
-    store, vars,
+    package::{PackageName, Source, System, Tool, Version},
+    pylock::{Environment, Missing, Pins},
+    store::{self, Built, Recipe},
     wire::Writer,
 };
 
-/// The file that a complete environment has.
-const MARKER: &str = ".devsh-complete";
-/// How many of the installer's last lines are kept.
-const LINES: usize = 20;
-/// Variables that would lead the installer to another interpreter or environment.
-const REMOVED: &[&str] = &[
-    vars::VIRTUAL_ENV,
-    "CONDA_PREFIX",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "UV_NO_SYNC",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-];
+/// Counts changes in how environments are made.
+const FORMAT: u64 = 1;
 
 /// An environment that is there, and the interpreter it stands on.
 #[derive(Debug)]
 pub(super) struct PythonEnvironment {
-    pub(super) directory: PathBuf,
+    /// The store object with the packages.
+    pub(super) object: PathBuf,
     pub(super) interpreter: PathBuf,
     pub(super) version: Version,
+    /// The project's own directories, installed.
+    pub(super) own: Option<Own>,
 }
 
-/// Returns whether the environment in `directory` was built to its end.
-pub(super) fn is_complete(directory: &Path) -> bool {
-    directory.join(MARKER).is_file()
+/// The project's own directories, installed aside; the profile takes them.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) directory: PathBuf,
+    _lock: File,
+}
+
+impl Own {
+    /// Removes what the profile did not take.
+    pub(super) fn discard(self) -> Result<(), Error> {
+        Ok(store::remove_tree(&self.directory)?)
+    }
+}
+
+/// An interpreter that packages are installed for.
+#[derive(Debug)]
+pub(super) struct Interpreter {
+    pub(super) program: PathBuf,
+    pub(super) version: Version,
+    /// What it is, without a place of this machine if it is of the store.
+    identity: Vec<u8>,
+}
+
+impl PythonPackages {
+    /// Returns the exact packages for an interpreter.
+    pub(super) fn pins(&self, python: Option<&Version>, system: System) -> Result<Pins, Missing> {
+        let unknown = || "3".parse::<Version>().ok();
+        let version = python.cloned().or_else(unknown);
+        version.map_or_else(
+            || Ok(Pins::default()),
+            |version| {
+                let on = Environment::new(&version, system);
+                self.locked.select(&self.selection, &on)
+            },
+        )
+    }
+}
+
+impl Interpreter {
+    /// Returns the interpreter that serves in a dev shell.
+    pub(super) fn of(served: &[Served]) -> Result<Option<Self>, Error> {
+        let mut pythons = served
+            .iter()
+            .filter(|one| one.tool.source == Source::Python);
+        let Some((served, program)) = pythons.find_map(|one| Some((one, one.program("python")?)))
+        else {
+            return Ok(None);
+        };
+        let program = fs::canonicalize(&program).map_err(fsx::at("read", &program))?;
+        let mut writer = Writer::default();
+        match &served.from {
+            From::Object(directory) => writer.os(directory.file_name().unwrap_or_default()),
+            From::Host(_) => writer.os(&program),
+        }
+        writer.bytes(served.version.as_str());
+        Ok(Some(Self {
+            program,
+            version: served.version.clone(),
+            identity: writer.into_bytes(),
+        }))
+    }
 }
 
 impl Builder<'_> {
@@ -55,59 +111,112 @@ impl Builder<'_> {
         let Some(packages) = &request.python else {
             return Ok(None);
         };
-        if packages
-            .lock
-            .file_name()
-            .is_none_or(|name| name != "uv.lock")
-        {
-            return Err(Error::PythonLock {
-                lock: packages.lock.clone(),
-            });
-        }
         let needs = |tool| Error::PythonNeeds {
             lock: packages.lock.clone(),
             tool,
         };
-        let python = served
-            .iter()
-            .find(|served| served.tool.source == Source::Python);
-        let python = python.ok_or_else(|| needs("python"))?;
-        let interpreter = python.program("python").ok_or_else(|| needs("python"))?;
-        let interpreter = fs::canonicalize(&interpreter).map_err(fsx::at("read", &interpreter))?;
-        let directory = self.place(request, packages, &interpreter);
-        if !is_complete(&directory) {
-            let uv = self.uv(request, served).ok_or_else(|| needs("uv"))?;
-            self.build(request, packages, (&uv, &interpreter, &directory))?;
-        }
+        let interpreter = Interpreter::of(served)?.ok_or_else(|| needs("python"))?;
+        let pins = packages
+            .pins(Some(&interpreter.version), request.system)
+            .map_err(|missing| Error::PythonMissing {
+                lock: packages.lock.clone(),
+                missing,
+            })?;
+        let uv = || self.uv(request, served).ok_or_else(|| needs("uv"));
+        let name: Option<PackageName> = "python-packages".parse().ok();
+        let name = name.ok_or_else(|| needs("python"))?;
+        let object = self.packages(
+            (&name, &interpreter.version),
+            (&interpreter, &pins),
+            (&packages.lock, request.build_project),
+            uv,
+        )?;
+        let own = if request.build_project && !pins.directories.is_empty() {
+            Some(self.own(request, packages, (&interpreter, &pins), &uv()?)?)
+        } else {
+            None
+        };
         Ok(Some(PythonEnvironment {
-            directory,
-            interpreter,
-            version: python.version.clone(),
+            object,
+            interpreter: interpreter.program,
+            version: interpreter.version,
+            own,
         }))
     }
 
-    /// Returns where the environment is: by checkout, since the project in it is installed by its path.
-    fn place(
+    /// Returns the object with exactly these packages, making it if it is not there.
+    pub(super) fn packages(
+        &self,
+        (name, version): (&PackageName, &Version),
+        (interpreter, pins): (&Interpreter, &Pins),
+        (lock, builds): (&Path, bool),
+        uv: impl FnOnce() -> Result<PathBuf, Error>,
+    ) -> Result<PathBuf, Error> {
+        let mut writer = Writer::default();
+        writer.number(FORMAT);
+        writer.bytes(&interpreter.identity);
+        writer.bytes(pins.to_bytes());
+        let key = writer.into_bytes();
+        let lines = pins.packages.iter();
+        let inputs: Vec<String> = lines.map(ToString::to_string).collect();
+        let built = Built {
+            name,
+            version,
+            recipe: Recipe::Environment,
+            key: &key,
+            inputs: &inputs,
+        };
+        if let Some(place) = self.store.contains(&store::StorePath::of_built(&built)) {
+            return Ok(place);
+        }
+        let uv = uv()?;
+        let what = match inputs.len() {
+            1 => "1 python package".to_owned(),
+            many => format!("{many} python packages"),
+        };
+        let what = if name.as_str() == "python-packages" {
+            what
+        } else {
+            format!("{name} {version}")
+        };
+        let meter = self.progress.start(&what, None);
+        let made = self.store.build(&built, &*meter, |place| {
+            meter.phase("installing");
+            let installer = Installer::new(self, &uv, interpreter, lock);
+            installer.packages(pins, place, builds)
+        });
+        meter.finish();
+        made
+    }
+
+    /// Installs the project's own directories aside.
+    fn own(
         &self,
         request: &Request<'_>,
         packages: &PythonPackages,
-        interpreter: &Path,
-    ) -> PathBuf {
-        let mut writer = Writer::default();
-        writer.os(interpreter);
-        writer.os(&packages.lock);
-        writer.bytes(packages.digest);
-        writer.list(packages.groups.iter(), Writer::bytes);
-        writer.number(u64::from(request.build_project));
-        let key = blake3::hash(&writer.into_bytes()).to_hex();
-        let data = &self.context.directories.data;
-        data.join("python")
-            .join(super::profile::checkout(request.root, 16))
-            .join(&key[..16])
+        (interpreter, pins): (&Interpreter, &Pins),
+        uv: &Path,
+    ) -> Result<Own, Error> {
+        let parent = self.context.directories.data.join("building");
+        fsx::create_private_dir(&parent)?;
+        let directory = parent.join(profile::checkout(request.root, 16));
+        let lock = fsx::lock(&directory.with_extension("lock"))?;
+        store::remove_tree(&directory)?;
+        let meter = self.progress.start("the project", None);
+        meter.phase("installing");
+        let installer = Installer::new(self, uv, interpreter, &packages.lock);
+        let below = packages.lock.parent().unwrap_or(Path::new(""));
+        let made = installer.own(&request.root.join(below), &pins.directories, &directory);
+        meter.finish();
+        made?;
+        Ok(Own {
+            directory,
+            _lock: lock,
+        })
     }
 
     /// Returns uv: the dev shell's own, else the machine's.
-    fn uv(&self, request: &Request<'_>, served: &[Served]) -> Option<PathBuf> {
+    pub(super) fn uv(&self, request: &Request<'_>, served: &[Served]) -> Option<PathBuf> {
         let own = served
             .iter()
             .find(|served| served.tool.source == Source::Pypi && served.tool.name.as_str() == "uv")
@@ -118,96 +227,4 @@ impl Builder<'_> {
             found.programs.into_iter().next().map(|(_, path)| path)
         })
     }
-
-    /// Builds the environment under a lock.
-    fn build(
-        &self,
-        request: &Request<'_>,
-        packages: &PythonPackages,
-        (uv, interpreter, directory): (&Path, &Path, &Path),
-    ) -> Result<(), Error> {
-        let parent = directory.parent().unwrap_or(directory);
-        fsx::create_private_dir(parent)?;
-        let mut lock = directory.as_os_str().to_owned();
-        lock.push(".lock");
-        let _lock = fsx::lock(Path::new(&lock))?;
-        if is_complete(directory) {
-            return Ok(());
-        }
-        store::remove_tree(directory)?;
-        let meter = self.progress.start("python packages", None);
-        meter.phase("installing");
-        // Setuptools would leave its `egg-info` in the project, which is to stay clean.
-        let settings = directory.with_extension("cfg");
-        let text = format!("[egg_info]\negg_base = {}\n", directory.display());
-        fsx::write_atomic(&settings, text.as_bytes())?;
-        let mut command = self.command(request, packages, uv);
-        command
-            .env("DIST_EXTRA_CONFIG", settings)
-            .arg("--python")
-            .arg(interpreter)
-            .env(vars::UV_PROJECT_ENVIRONMENT, directory);
-        let output = command.output();
-        meter.finish();
-        let output = output.map_err(fsx::at("run", uv))?;
-        if !output.status.success() {
-            return Err(Error::PythonInstall {
-                lock: packages.lock.clone(),
-                output: last_lines(&output.stderr),
-            });
-        }
-        fsx::write_atomic(&directory.join(MARKER), b"")?;
-        Ok(())
-    }
-
-    /// Returns the installer's command; the lockfile is used as it is.
-    fn command(&self, request: &Request<'_>, packages: &PythonPackages, uv: &Path) -> Command {
-        let mut command = Command::new(uv);
-        command
-            .args(["sync", "--frozen", "--no-default-groups", "--no-progress"])
-            .args(["--no-python-downloads", "--color", "never"]);
-        for group in &packages.groups {
-            command.args(["--group", group]);
-        }
-        if !request.build_project {
-            // At a prompt no code of the project runs, and none of its dependencies' build scripts.
-            command.args([
-                "--no-install-project",
-                "--no-install-workspace",
-                "--no-build",
-            ]);
-        }
-        if self.client.is_offline() {
-            command.arg("--offline");
-        }
-        let project = request.root.join(&packages.lock);
-        command
-            .current_dir(project.parent().unwrap_or(request.root))
-            .stdin(Stdio::null())
-            .env_clear()
-            .envs(self.context.env.iter())
-            // Trust what the system trusts, under both of uv's names for it.
-            .env("UV_SYSTEM_CERTS", "1")
-            .env("UV_NATIVE_TLS", "1");
-        for name in REMOVED {
-            command.env_remove(name);
-        }
-        command
-    }
-}
-
-fn last_lines(output: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(output);
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    // What comes before the error is only progress.
-    let error = lines.iter().position(|line| line.starts_with("error"));
-    let start = error.unwrap_or(0).max(lines.len().saturating_sub(LINES));
-    lines[start..]
-        .iter()
-        .map(|line| (*line).to_owned())
-        .collect()
 }

@@ -1,12 +1,13 @@
 //! Dev shells from small artifacts on a mirror of files, without network.
 
+mod python;
 mod sandbox;
 
 use std::fs;
 
 use self::sandbox::Sandbox;
 use super::*;
-use crate::{store::fixtures, vars};
+use crate::store::fixtures;
 
 fn programs(realised: &Realised) -> Vec<String> {
     let entries = fs::read_dir(realised.profile.join("bin")).unwrap();
@@ -185,83 +186,6 @@ fn a_program_of_two_tools_is_the_first_one_s() {
     );
     assert!(
         matches!(&realised.notices[..], [Notice::Conflict { program, .. }] if program == "both")
-    );
-}
-
-/// A `uv` that makes what the real one makes, and notes how it was called.
-const UV: &str = r#"#!/bin/sh
-printf '%s\n' "$*" >> "$HOME/calls"
-[ -z "$VIRTUAL_ENV" ] || exit 9
-[ -e uv.lock ] || { echo 'Using Python' >&2; echo 'error: no lockfile' >&2; exit 2; }
-mkdir -p "$UV_PROJECT_ENVIRONMENT/bin" "$UV_PROJECT_ENVIRONMENT/lib/python3.12/site-packages"
-for name in pytest python activate; do
-  printf '#!/bin/sh\n' > "$UV_PROJECT_ENVIRONMENT/bin/$name"
-  chmod 755 "$UV_PROJECT_ENVIRONMENT/bin/$name"
-done
-"#;
-
-#[test]
-fn python_packages_are_installed_once() {
-    let mut sandbox = Sandbox::new();
-    let home = sandbox.root.clone();
-    sandbox.context.env.set(vars::HOME, &home);
-    sandbox.context.env.set(vars::VIRTUAL_ENV, "/elsewhere");
-    let shell = ShellName::dev();
-    let uv = fixtures::wheel(&[("uv-0.9.0.data/scripts/uv", UV)]);
-    let tools = [
-        sandbox.python(),
-        sandbox.asked("uv", "0.9", "0.9.0", &[("", uv)]),
-    ];
-    let request = Request {
-        python: Some(PythonPackages {
-            lock: "uv.lock".into(),
-            digest: [7; 32],
-            groups: vec!["dev".to_owned()],
-        }),
-        ..sandbox.request(&shell, &tools)
-    };
-    let error = sandbox.builder().realise(&request).unwrap_err();
-    assert!(
-        matches!(&error, Error::PythonInstall { output, .. } if output == &["error: no lockfile"]),
-        "{error:?}"
-    );
-    fs::write(sandbox.root.join("project/uv.lock"), "").unwrap();
-    let realised = sandbox.builder().realise(&request).unwrap();
-    let again = sandbox.builder().realise(&request).unwrap();
-    assert_eq!(again, realised);
-    let expected = ["pytest", "python", "python3", "python3.12", "uv"];
-    assert_eq!(programs(&realised), expected);
-    assert!(
-        realised
-            .profile
-            .join("lib/python3.12/site-packages")
-            .is_dir()
-    );
-    let settings = fs::read_to_string(realised.profile.join("pyvenv.cfg")).unwrap();
-    assert!(settings.contains("/bin\ninclude-system"), "{settings}");
-    assert_eq!(realised.env.len(), 2);
-    let calls = fs::read_to_string(home.join("calls")).unwrap();
-    assert_eq!(calls.lines().count(), 2);
-    assert!(calls.contains("--frozen --no-default-groups") && calls.contains("--group dev"));
-
-    // Where the project may not be built, the environment that has it does; else one without is made.
-    let background = Request {
-        build_project: false,
-        ..request.clone()
-    };
-    assert_eq!(find(sandbox.data(), &background), Some(realised));
-    fs::remove_dir_all(sandbox.data().join("python")).unwrap();
-    assert_eq!(find(sandbox.data(), &background), None);
-    let without = sandbox.builder().realise(&background).unwrap();
-    assert_eq!(find(sandbox.data(), &background), Some(without));
-    assert_eq!(find(sandbox.data(), &request), None);
-    let calls = fs::read_to_string(home.join("calls")).unwrap();
-    assert!(
-        calls
-            .lines()
-            .last()
-            .unwrap()
-            .contains("--no-install-project")
     );
 }
 

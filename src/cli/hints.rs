@@ -83,7 +83,6 @@ fn content_hint(kind: &ErrorKind) -> Option<String> {
         ErrorKind::Invalid(invalid) if invalid.expected == "a version requirement" => {
             "write a version such as `\"3.12\"` or bounds such as `\">=3.11,<3.13\"`".to_owned()
         }
-        ErrorKind::GroupsWithoutLock { .. } => "add `lock = \"uv.lock\"` beside it".to_owned(),
         ErrorKind::UnknownShell { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
         ErrorKind::VariableForm { .. } => {
             "write `{ default = \"…\" }`, `{ required = \"how to get it\" }`, `{ prepend = [\"…\"] }` \
@@ -352,13 +351,14 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
                 }
             }
         }
-        builder::Error::PythonLock { .. } => failure.note("devsh installs from `uv.lock`"),
+        builder::Error::PythonMissing { .. } => failure.hint("make the lockfile anew"),
         builder::Error::PythonNeeds { tool, .. } => {
             failure.hint(format!("add `{tool}` to `[tools]`"))
         }
         builder::Error::PythonInstall { output, .. } => {
             output.iter().fold(failure, Failure::detail)
         }
+        builder::Error::Store(error) => store(error),
         builder::Error::File(error) => file(error),
     }
 }

@@ -15,6 +15,7 @@ mod hints;
 mod init;
 mod lock;
 mod outdated;
+mod packages;
 mod parts;
 mod printed;
 mod pure;

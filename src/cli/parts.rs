@@ -1,7 +1,5 @@
 //! What a request to the builder is made of: a dev shell, its locked packages, its Python lockfile.
 
-use std::path::PathBuf;
-
 use url::Url;
 
 use crate::{
@@ -15,7 +13,7 @@ use crate::{
     wire::Writer,
 };
 
-use super::{sync::Mode, work::dev_shell};
+use super::{packages, sync::Mode, work::dev_shell};
 
 /// How something is built.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +38,7 @@ impl<'a> Parts<'a> {
         lockfile: Lockfile,
     ) -> Result<Self, Failure> {
         let shell = dev_shell(project.preview(), shell)?;
-        let python = packages(project, shell)?;
+        let python = packages::of(project, shell)?;
         Ok(Self {
             shell,
             lockfile,
@@ -89,30 +87,6 @@ impl<'a> Parts<'a> {
             extra: &self.extra,
         }
     }
-}
-
-fn packages(project: &Project, shell: &DevShell) -> Result<Option<PythonPackages>, Failure> {
-    let Some(lock) = &shell.python.lock else {
-        return Ok(None);
-    };
-    let digest = project
-        .python(&lock.value)
-        .and_then(|files| files.digest)
-        .ok_or_else(|| {
-            Failure::new(format!("there is no `{}`", lock.value))
-                .note(format!("{} takes the Python packages from it", lock.origin))
-                .hint("make it with `uv lock`")
-        })?;
-    Ok(Some(PythonPackages {
-        lock: PathBuf::from(&lock.value),
-        digest,
-        groups: shell
-            .python
-            .groups
-            .iter()
-            .map(|group| group.value.clone())
-            .collect(),
-    }))
 }
 
 /// Everything else that makes one environment differ from another, as bytes; no paths of this machine.

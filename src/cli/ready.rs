@@ -288,7 +288,8 @@ fn record(
         project
             .get()
             .python(&lock.value)
-            .is_some_and(|files| files.installs_project)
+            .and_then(|files| files.locked.as_ref())
+            .is_some_and(|locked| locked.installs_project())
     });
     let whole = found.whole || !package;
     let built = Built {

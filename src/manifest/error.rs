@@ -128,12 +128,6 @@ pub enum ErrorKind {
         /// The key.
         key: String,
     },
-    /// Dependency groups of no lockfile.
-    #[error("`groups` in dev shell `{shell}` needs a `lock` to take them from")]
-    GroupsWithoutLock {
-        /// The dev shell.
-        shell: String,
-    },
     /// `inherits` names a dev shell that does not exist.
     #[error("there is no dev shell `{name}` to inherit from")]
     UnknownShell {

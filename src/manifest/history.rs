@@ -165,10 +165,16 @@ impl History {
 
     fn lists(&mut self, step: &Step<'_>) {
         let tables = step.tables;
-        let groups = tables.python.groups.iter();
-        for group in groups {
-            let subject = Subject::Setting("python.groups");
-            self.add(step, subject, &group.origin, (group.value.clone(), false));
+        let python = &tables.python;
+        for (key, list) in [
+            ("python.groups", &python.groups),
+            ("python.extras", &python.extras),
+            ("python.packages", &python.packages),
+        ] {
+            for one in list {
+                let subject = Subject::Setting(key);
+                self.add(step, subject, &one.origin, (one.value.clone(), false));
+            }
         }
         for (key, scripts) in [
             ("hooks.enter", &tables.enter),

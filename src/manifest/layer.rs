@@ -255,9 +255,7 @@ impl Tables {
                 .and_modify(|lower| lower.lay(entry))
                 .or_insert_with(|| entry.clone());
         }
-        if upper.python.lock.is_some() {
-            self.python.lock.clone_from(&upper.python.lock);
-        }
+        self.python.lay(&upper.python, &upper.removed);
         for (name, entry) in &upper.env {
             let merged = self.env.get(name).map(|lower| entry.over(lower));
             self.env
@@ -267,12 +265,6 @@ impl Tables {
         self.aliases
             .extend(aliases.map(|(name, command)| (name.clone(), command.clone())));
         let gone = &upper.removed;
-        lay_list(
-            &mut self.python.groups,
-            &upper.python.groups,
-            gone.get("groups"),
-            text_of,
-        );
         lay_list(&mut self.enter, &upper.enter, gone.get("enter"), text_of);
         lay_list(&mut self.leave, &upper.leave, gone.get("leave"), text_of);
         lay_list(
@@ -291,16 +283,15 @@ impl Tables {
     }
 
     pub(super) fn finish(mut self) -> DevShell {
-        if let Some(lock) = &self.python.lock
+        if let Some(place) = &self.python.place
             && let Some(uv) = uv()
         {
-            // The environment of a lockfile is built by uv, which is locked as every tool is.
-            let entry = || ToolEntry::new(lock.origin.clone());
+            // The environment of the packages is built by uv, which is locked as every tool is.
+            let lock = self.python.lock.as_ref().map(|lock| &lock.origin);
+            let entry = || ToolEntry::new(lock.unwrap_or(place).clone());
             self.tools.entry(uv).or_insert_with(entry);
         }
-        self.python
-            .groups
-            .sort_by(|left, right| left.value.cmp(&right.value));
+        self.python.sort();
         let tools = self.tools.into_iter().filter(|(_, entry)| entry.wanted);
         let variables = self
             .env
@@ -356,7 +347,7 @@ fn says_nothing(value: &EnvValue) -> bool {
 }
 
 /// Takes out what is removed, then adds what is not there yet.
-fn lay_list<T: Clone>(
+pub(super) fn lay_list<T: Clone>(
     list: &mut Vec<T>,
     more: &[T],
     removed: Option<&BTreeSet<String>>,
@@ -373,7 +364,7 @@ fn lay_list<T: Clone>(
     list.extend(fresh);
 }
 
-fn text_of(one: &Located<String>) -> &str {
+pub(super) fn text_of(one: &Located<String>) -> &str {
     &one.value
 }
 

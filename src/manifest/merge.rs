@@ -79,11 +79,6 @@ impl<'a> Merging<'a> {
             tables.lay(step.tables);
         }
         self.conflict(&walk)?;
-        if let (None, Some(group)) = (&tables.python.lock, tables.python.groups.first()) {
-            let shell = name.to_string();
-            let kind = ErrorKind::GroupsWithoutLock { shell };
-            return Err(self.error(&group.origin, &group.value, kind));
-        }
         let shell = tables.finish();
         check::shell(&shell).map_err(|fault| {
             self.error(

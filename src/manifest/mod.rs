@@ -16,6 +16,7 @@ mod layer;
 mod merge;
 mod pin;
 pub mod preset;
+mod python;
 mod raw;
 mod rebase;
 pub mod template;
@@ -33,6 +34,7 @@ pub use history::{Said, Subject};
 pub(crate) use json::parse as json;
 pub use layer::{EnvEntry, EnvFile, Layer, Section, Tables, ToolEntry};
 pub use merge::{history, merge, merge_with};
+pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
 pub(crate) use raw::{Entry, Node, Value};
 pub use raw::{Text, parse_table};
 pub use rebase::join as join_paths;
@@ -146,15 +148,6 @@ impl ToolRequest {
         let all: Vec<&Requirement> = self.constraints().map(|one| &one.value).collect();
         !compatible(&all)
     }
-}
-
-/// Which packages of a Python lockfile a dev shell gets.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PythonRequest {
-    /// The project's lockfile, relative to the root (`uv.lock`); nothing for no packages.
-    pub lock: Option<Located<String>>,
-    /// Dependency groups to install, sorted, without duplicates.
-    pub groups: Vec<Located<String>>,
 }
 
 /// What happens to a variable.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{
-    Error, ErrorKind, Layer, Text,
+    Error, ErrorKind, Layer, PYTHON_LOCKS, Text,
     pin::{Grammar, Pin},
     raw::Node,
     validate,
@@ -230,11 +230,11 @@ impl Preset {
         let sections = self.layer.shells.values().map(|section| &section.tables);
         let locks = std::iter::once(&self.layer.top)
             .chain(sections)
-            .filter_map(|tables| tables.python.lock.as_ref())
-            .map(|lock| &lock.value);
+            .filter(|tables| tables.python.lock.is_some())
+            .flat_map(|_| PYTHON_LOCKS);
         let pins = self.pins.values().flatten();
         let pins = pins.filter(|pin| pin.is_name()).map(|pin| &pin.file);
-        locks.chain(pins).map(String::as_str).collect()
+        locks.chain(pins.map(String::as_str)).collect()
     }
 
     /// Returns whether the preset is for a language, and not only reads versions that others take.

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 use super::{
     Composition, Error, ErrorKind, Layer, Located, Section, ShellName, Tables, Text, ToolEntry,
     error::nearest,
+    python,
     raw::{Entry, Node, Value},
     variable,
 };
@@ -85,7 +86,7 @@ fn section(text: &Text, shell: &Entry<'_>) -> Result<Section, Error> {
 fn tables(text: &Text, entry: &Entry<'_>, into: &mut Tables) -> Result<bool, Error> {
     match &*entry.key {
         "tools" => tools(text, &entry.node, into)?,
-        "python" => python(text, &entry.node, into)?,
+        "python" => python::read(text, &entry.node, into)?,
         "env" => variable::env(text, &entry.node, into)?,
         "env-files" => variable::files(text, &entry.node, into)?,
         "grants" => variable::grants(text, &entry.node, into)?,
@@ -251,38 +252,6 @@ pub fn unknown_tool(name: &str, invalid: Invalid) -> ErrorKind {
         suggestion: nearest(name, Tool::short_names()),
         pypi: package.map(|name| format!("{}:{name}", Source::Pypi)),
     }
-}
-
-fn python(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
-    for entry in text.table("python", node)? {
-        match &*entry.key {
-            "lock" => {
-                let lock = text.string("lock", &entry.node)?;
-                if !is_lock_path(&lock.value) {
-                    let invalid = Invalid::new("a `uv.lock` below the project's root", &lock.value);
-                    return Err(text.error(entry.node.span.clone(), invalid));
-                }
-                into.python.lock = Some(lock);
-            }
-            "groups" => {
-                let (groups, removed) = edited(text, "groups", &entry.node)?;
-                for (group, node) in groups {
-                    let name: Located<PackageName> = located(text, node, &group)?;
-                    into.python.groups.push(name.map(|name| name.to_string()));
-                }
-                into.removed.insert("groups", removed);
-            }
-            _ => return Err(unknown(text, entry, "python", &["lock", "groups"], &[])),
-        }
-    }
-    Ok(())
-}
-
-/// Whether a path leads to a uv lockfile and cannot leave the project by its text.
-fn is_lock_path(path: &str) -> bool {
-    let path = path.strip_prefix("./").unwrap_or(path);
-    path.split('/').next_back() == Some("uv.lock")
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Parses the key of an entry.

@@ -90,6 +90,9 @@ fn facts_of(content: &DevShell) -> BTreeMap<String, String> {
         }
         add("tool", &tool.to_string(), value);
     }
+    for package in &content.python.packages {
+        add("python package", &package.value, "of the index".to_owned());
+    }
     if let Some(lock) = &content.python.lock {
         let groups: Vec<&str> = content
             .python

@@ -129,11 +129,15 @@ impl Project {
                 (detection.layers, detection.presets)
             }
         };
-        let manifest = manifest::merge(&layers)?;
+        let mut manifest = manifest::merge(&layers)?;
+        python::find(inputs, &mut manifest);
         let locks = python_locks(&manifest).into_iter();
-        let python = locks
-            .map(|lock| python::read(inputs, lock))
+        let python: Vec<PythonFiles> = locks
+            .map(|(lock, groups)| python::read(inputs, &lock, &groups))
             .collect::<Result<_, _>>()?;
+        if place.kind == Kind::Detected {
+            python::retain_groups(&mut manifest, &python);
+        }
         Ok(Self {
             place,
             closure: Closure::default(),
@@ -260,12 +264,17 @@ fn prepared(inputs: &mut Inputs) -> Result<Vec<Layer>, Error> {
     Ok(vec![manifest::parse_bytes(MANIFEST, manifest)?])
 }
 
-/// The Python lockfiles that a manifest names, each once.
-fn python_locks(manifest: &Manifest) -> BTreeSet<&str> {
-    let shells = manifest.shells.values();
-    shells
-        .filter_map(|shell| Some(shell.python.lock.as_ref()?.value.as_str()))
-        .collect()
+/// The Python lockfiles that a manifest names, each once, with every group wanted of it.
+fn python_locks(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
+    let mut locks: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for shell in manifest.shells.values() {
+        if let Some(lock) = &shell.python.lock {
+            let groups = locks.entry(lock.value.clone()).or_default();
+            groups.insert("dev".to_owned());
+            groups.extend(shell.python.groups.iter().map(|group| group.value.clone()));
+        }
+    }
+    locks
 }
 
 /// Returns where the lockfile of the project at `place` is kept.

@@ -3,68 +3,125 @@
 //! A lockfile of the public index is data. Whatever else could bring in code when the environment is built
 //! (other sources, the build system, uv's settings) is an input that the user approves.
 
-use toml::{Table, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use toml::Table;
 
 use crate::{
-    config::{PYPI, PYPI_FILES},
-    manifest,
+    manifest::{self, Manifest, PYTHON_LOCKS, PythonLockFormat, Text, join_paths},
+    pylock::{self, PythonLock},
     wire::Writer,
 };
 
 use super::{
     Error,
-    inputs::{Bytes, DATA_LIMIT, Inputs},
+    inputs::{Bytes, DATA_LIMIT, Inputs, LIMIT},
 };
+
+/// The tables of `pyproject.toml` that decide which code runs when the project is built.
+const BUILDING: &[&str] = &[
+    "build-system",
+    "tool.uv",
+    "tool.hatch.build",
+    "tool.hatch.metadata",
+    "tool.pdm.build",
+    "tool.poetry.build",
+    "tool.setuptools",
+];
+/// The tables that say what the project is when it is installed.
+const DESCRIBING: &[&str] = &["project", "tool.poetry"];
+/// Most lists of requirements that one list may lead to.
+const LISTS: usize = 64;
 
 /// The files beside one Python lockfile, as they were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonFiles {
     /// The lockfile, relative to the root.
     pub lock: String,
-    /// What the environment depends on; nothing when there is no lockfile.
-    pub digest: Option<[u8; 32]>,
-    /// Whether the project itself, or a member of it, is installed.
-    pub installs_project: bool,
+    /// What it says; nothing when there is no lockfile.
+    pub locked: Option<Arc<PythonLock>>,
+    /// What an installed project depends on beside the lockfile.
+    pub project: [u8; 32],
     /// Packages from elsewhere than the public index, by name, with their sources.
     pub(super) foreign: Vec<(String, String)>,
 }
 
-/// Reads the files beside `lock`, a path below `root`.
-pub(super) fn read(files: &mut Inputs, lock: &str) -> Result<PythonFiles, Error> {
-    let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let name = |file: &str| {
-        if folder.is_empty() {
-            file.to_owned()
-        } else {
-            format!("{folder}/{file}")
+/// Finds the lockfile for dev shells that want Python packages and name neither a lockfile nor packages.
+pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) {
+    let mut found = None;
+    for shell in manifest.shells.values_mut() {
+        let python = &mut shell.python;
+        if python.lock.is_some() || !python.packages.is_empty() {
+            continue;
         }
-    };
-    let table = |name: &str, bytes: &Bytes| {
-        bytes.as_ref().map_or_else(
-            || Ok(Table::new()),
-            |bytes| manifest::parse_table(name, bytes),
-        )
-    };
-    let pyproject = name("pyproject.toml");
-    let project = table(&pyproject, &files.data(&pyproject, DATA_LIMIT)?)?;
-    let locked = files.data(lock, DATA_LIMIT)?;
-    let packages = table(lock, &locked)?;
-    let building = tables(&project, &["build-system", "tool.uv"]);
-    let settings = [name("uv.toml"), name("setup.py")];
-    let settings = settings.map(|name| files.approved(&name));
-    let mut writer = Writer::default();
-    writer.bytes(locked.as_deref().unwrap_or_default());
-    writer.bytes(&building);
-    writer.bytes(tables(&project, &["project"]));
-    for bytes in settings {
-        writer.option(bytes?.as_ref(), Writer::bytes);
+        let Some(origin) = python.place.clone() else {
+            continue;
+        };
+        // Each one looked at is watched: a lockfile that appears counts.
+        let mut names = PYTHON_LOCKS.iter();
+        let name = found.get_or_insert_with(|| names.find(|name| files.exists(name)));
+        python.lock = name.map(|name| manifest::Located {
+            value: (*name).to_owned(),
+            origin,
+        });
     }
-    let foreign = foreign(&packages);
-    let lines: Vec<String> = foreign
+}
+
+/// Leaves dev shells that presets made the groups that the project has.
+pub(super) fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
+    for shell in manifest.shells.values_mut() {
+        let python = &mut shell.python;
+        let lock = python.lock.as_ref().map(|lock| lock.value.as_str());
+        let mut named = files
+            .iter()
+            .filter(|files| Some(files.lock.as_str()) == lock);
+        if let Some(locked) = named.next().and_then(|files| files.locked.as_ref()) {
+            python
+                .groups
+                .retain(|group| locked.groups.contains(&group.value));
+        }
+    }
+}
+
+/// Reads the files beside `lock`, a path below `root`, for dev shells that want `groups`.
+pub(super) fn read(
+    files: &mut Inputs,
+    lock: &str,
+    groups: &BTreeSet<String>,
+) -> Result<PythonFiles, Error> {
+    let beside = |file: &str| match lock.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{file}"),
+        None => file.to_owned(),
+    };
+    let pyproject = beside("pyproject.toml");
+    let bytes = files.data(&pyproject, DATA_LIMIT)?;
+    let project = match &bytes {
+        Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
+        None => Table::new(),
+    };
+    let building = tables(&project, BUILDING);
+    let mut writer = Writer::default();
+    writer.bytes(&building);
+    writer.bytes(tables(&project, DESCRIBING));
+    for name in ["uv.toml", "setup.py", "setup.cfg"] {
+        let name = beside(name);
+        // What `setup.cfg` says is mostly settings of other tools.
+        let bytes = if name.ends_with("setup.cfg") {
+            files.data(&name, LIMIT)?
+        } else {
+            files.approved(&name)?
+        };
+        writer.option(bytes.as_ref(), Writer::bytes);
+    }
+    let locked = locked(files, lock, groups, text(&pyproject, &bytes)?)?;
+    let foreign = locked.as_ref().map(PythonLock::foreign).unwrap_or_default();
+    let lines = foreign
         .iter()
-        .map(|(name, source)| format!("{name} {source}"))
-        .collect();
-    let listed = lines.join("\n");
+        .map(|(name, source)| format!("{name} {source}"));
+    let listed = lines.collect::<Vec<_>>().join("\n");
     files.approve(
         &format!("{pyproject} (build-system, tool.uv)"),
         building.as_bytes(),
@@ -72,10 +129,87 @@ pub(super) fn read(files: &mut Inputs, lock: &str) -> Result<PythonFiles, Error>
     files.approve(&format!("{lock} (other sources)"), listed.as_bytes());
     Ok(PythonFiles {
         lock: lock.to_owned(),
-        digest: locked.map(|_| *blake3::hash(&writer.into_bytes()).as_bytes()),
-        installs_project: entries(&packages).any(is_local),
+        locked: locked.map(Arc::new),
+        project: *blake3::hash(&writer.into_bytes()).as_bytes(),
         foreign,
     })
+}
+
+fn locked(
+    files: &mut Inputs,
+    lock: &str,
+    groups: &BTreeSet<String>,
+    project: Option<Text>,
+) -> Result<Option<PythonLock>, Error> {
+    let Some(text) = text(lock, &files.data(lock, DATA_LIMIT)?)? else {
+        return Ok(None);
+    };
+    let mut all = pylock::Files {
+        lock: text,
+        project,
+        lists: BTreeMap::new(),
+        groups: BTreeMap::new(),
+    };
+    if PythonLockFormat::of(lock) == Some(PythonLockFormat::Requirements) {
+        lists(files, groups, &mut all)?;
+    }
+    Ok(Some(pylock::read(&all)?))
+}
+
+/// Reads the lists of the groups, and every list that is included.
+fn lists(
+    files: &mut Inputs,
+    groups: &BTreeSet<String>,
+    all: &mut pylock::Files,
+) -> Result<(), Error> {
+    let main = all.lock.file().to_string();
+    let mut pending = vec![main.clone()];
+    for group in groups {
+        let mut names = group_lists(&main, group).into_iter();
+        if let Some(name) = names.find(|name| files.exists(name)) {
+            all.groups.insert(group.clone(), name.clone());
+            pending.push(name);
+        }
+    }
+    while let Some(name) = pending.pop() {
+        // A list outside of the project is nobody's who works on it.
+        if all.lists.contains_key(&name) || name.starts_with("..") || all.lists.len() >= LISTS {
+            continue;
+        }
+        let Some(text) = text(&name, &files.data(&name, LIMIT)?)? else {
+            continue;
+        };
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let included = pylock::includes(&text).into_iter();
+        pending.extend(included.map(|other| join_paths(folder, &other)));
+        all.lists.insert(name, text);
+    }
+    Ok(())
+}
+
+/// Where the list of a group may be, beside the list at `main`.
+fn group_lists(main: &str, group: &str) -> Vec<String> {
+    let (folder, name) = main.rsplit_once('/').unwrap_or(("", main));
+    let stem = name.strip_suffix(".txt").unwrap_or(name);
+    let mut names = vec![
+        format!("{stem}-{group}.txt"),
+        format!("{stem}_{group}.txt"),
+        format!("{group}-{stem}.txt"),
+        format!("{stem}.{group}.txt"),
+        format!("{stem}/{group}.txt"),
+    ];
+    if folder.ends_with(stem) || folder.ends_with("requirements") {
+        names.push(format!("{group}.txt"));
+    }
+    let full = names.iter().map(|name| join_paths(folder, name));
+    full.collect()
+}
+
+fn text(name: &str, bytes: &Bytes) -> Result<Option<Text>, Error> {
+    let bytes = bytes.as_ref();
+    Ok(bytes
+        .map(|bytes| Text::from_bytes(name, bytes))
+        .transpose()?)
 }
 
 /// The named tables of a file in one normal form, so that other edits and comments make no difference.
@@ -87,59 +221,6 @@ fn tables(file: &Table, names: &[&str]) -> String {
         Some(format!("{name} = {value}\n"))
     };
     names.iter().filter_map(table).collect()
-}
-
-fn entries(lockfile: &Table) -> impl Iterator<Item = &Table> {
-    let packages = lockfile.get("package").and_then(Value::as_array);
-    packages.into_iter().flatten().filter_map(Value::as_table)
-}
-
-/// Whether a package is a directory of the project that is built and installed.
-fn is_local(package: &Table) -> bool {
-    let source = package.get("source").and_then(Value::as_table);
-    source.is_some_and(|source| source.contains_key("editable") || source.contains_key("directory"))
-}
-
-/// The packages that do not come, with digests, from the public index, and are not the project itself.
-fn foreign(lockfile: &Table) -> Vec<(String, String)> {
-    let mut foreign: Vec<_> = entries(lockfile)
-        .filter(|package| !is_plain(package))
-        .map(|package| {
-            let name = package.get("name").and_then(Value::as_str).unwrap_or("?");
-            let parts = ["source", "sdist", "wheels"]
-                .into_iter()
-                .filter_map(|key| package.get(key));
-            let parts: Vec<String> = parts.map(ToString::to_string).collect();
-            (name.to_owned(), parts.join(" "))
-        })
-        .collect();
-    foreign.sort();
-    foreign
-}
-
-fn is_plain(package: &Table) -> bool {
-    let Some(source) = package.get("source").and_then(Value::as_table) else {
-        return false;
-    };
-    let itself = ["virtual", "editable", "directory"];
-    if itself
-        .iter()
-        .any(|kind| source.get(*kind).and_then(Value::as_str) == Some("."))
-    {
-        return true;
-    }
-    let index = source
-        .get("registry")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let public = index.trim_end_matches('/') == PYPI.trim_end_matches('/');
-    let wheels = package.get("wheels").and_then(Value::as_array);
-    let mut files = wheels.into_iter().flatten().chain(package.get("sdist"));
-    public
-        && files.all(|file| {
-            let text = |key: &str| file.get(key).and_then(Value::as_str).unwrap_or_default();
-            text("url").starts_with(PYPI_FILES) && text("hash").starts_with("sha256:")
-        })
 }
 
 #[cfg(test)]
@@ -156,7 +237,7 @@ source = { editable = "." }
 name = "idna"
 version = "3"
 source = { registry = "https://pypi.org/simple" }
-wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:00", size = 1 }]
+wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000000000000000000000000000000000000000000000000000000000000", size = 1 }]
 "#;
 
     fn world(pyproject: &str, lock: &str) -> (PythonFiles, Closure) {
@@ -164,7 +245,8 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:00", si
         std::fs::write(directory.path().join("pyproject.toml"), pyproject).unwrap();
         std::fs::write(directory.path().join("uv.lock"), lock).unwrap();
         let mut inputs = Inputs::at(directory.path());
-        let files = read(&mut inputs, "uv.lock").unwrap();
+        let groups = BTreeSet::from(["dev".to_owned()]);
+        let files = read(&mut inputs, "uv.lock", &groups).unwrap();
         (files, inputs.close())
     }
 
@@ -176,15 +258,20 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:00", si
             &LOCK.replace("\"3\"", "\"4\""),
         );
         assert_eq!(first.1.approved(), second.1.approved());
-        assert_ne!(first.0.digest, second.0.digest);
-        assert!(first.0.installs_project && first.0.foreign.is_empty());
+        assert_eq!(first.0.project, second.0.project);
+        assert_ne!(first.0.locked, second.0.locked);
+        assert!(first.0.foreign.is_empty());
+        assert!(first.0.locked.unwrap().installs_project());
     }
 
     #[test]
     fn whatever_else_brings_code_is_approved() {
         let first = world("[project]\n", LOCK);
         let elsewhere = LOCK.replace("https://files.pythonhosted.org/", "https://evil.example/");
-        let unhashed = LOCK.replace("hash = \"sha256:00\", ", "");
+        let unhashed = LOCK.replace(
+            "hash = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", ",
+            "",
+        );
         let git = LOCK.replace(
             "registry = \"https://pypi.org/simple\"",
             "git = \"https://evil.example\"",

@@ -29,18 +29,7 @@ pub use requirement::PythonRequirement;
 pub use requirements::includes;
 pub use select::Missing;
 
-use crate::manifest::{Error, Text};
-
-/// The names under which lockfiles are looked for, the first one found wins.
-///
-/// `requirements.txt` comes last: beside another lockfile it is as a rule made from it.
-pub const FOUND: [&str; 5] = [
-    "uv.lock",
-    "poetry.lock",
-    "pylock.toml",
-    "Pipfile.lock",
-    "requirements.txt",
-];
+use crate::manifest::{Error, PythonLockFormat, Text};
 
 /// A lockfile that was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,12 +144,12 @@ pub struct Files {
 /// Reads a lockfile by what its name says that it is.
 pub fn read(files: &Files) -> Result<PythonLock, Error> {
     let path = files.lock.file().clone();
-    let mut lock = match Format::of(&path) {
-        Some(Format::Uv) => uv::read(&files.lock)?,
-        Some(Format::Poetry) => poetry::read(&files.lock, files.project.as_ref())?,
-        Some(Format::Pylock) => standard::read(&files.lock)?,
-        Some(Format::Pipfile) => pipfile::read(&files.lock)?,
-        Some(Format::Requirements) => requirements::read(files)?,
+    let mut lock = match PythonLockFormat::of(&path) {
+        Some(PythonLockFormat::Uv) => uv::read(&files.lock)?,
+        Some(PythonLockFormat::Poetry) => poetry::read(&files.lock, files.project.as_ref())?,
+        Some(PythonLockFormat::Pylock) => standard::read(&files.lock)?,
+        Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
+        Some(PythonLockFormat::Requirements) => requirements::read(files)?,
         None => {
             let formats = "not a lockfile that devsh reads";
             return Err(read::fault(&files.lock, 0..0, formats));
@@ -170,37 +159,6 @@ pub fn read(files: &Files) -> Result<PythonLock, Error> {
         read::default_groups(project, &mut lock)?;
     }
     Ok(lock)
-}
-
-/// A kind of lockfile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `uv.lock`.
-    Uv,
-    /// `poetry.lock`.
-    Poetry,
-    /// `pylock.toml`, `pylock.NAME.toml`.
-    Pylock,
-    /// `Pipfile.lock`.
-    Pipfile,
-    /// Any other `.txt`.
-    Requirements,
-}
-
-impl Format {
-    /// Returns the kind that a path names, if it is one that can be installed.
-    pub fn of(path: &str) -> Option<Self> {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let (stem, end) = name.rsplit_once('.')?;
-        Some(match (stem, end) {
-            ("uv", "lock") => Self::Uv,
-            ("poetry", "lock") => Self::Poetry,
-            ("Pipfile", "lock") => Self::Pipfile,
-            (stem, "toml") if stem == "pylock" || stem.starts_with("pylock.") => Self::Pylock,
-            (stem, "txt") if !stem.is_empty() => Self::Requirements,
-            _ => return None,
-        })
-    }
 }
 
 impl PythonLock {

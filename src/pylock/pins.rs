@@ -1,6 +1,6 @@
 //! Exact packages with digests, and the lines by which uv installs them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use super::Source;
 
@@ -54,6 +54,13 @@ impl Pins {
         lines.collect()
     }
 
+    /// Returns everything that is installed and stays as it is, as bytes; not the directories.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let indexes: Vec<&str> = self.indexes().into_iter().collect();
+        let text = [&*self.hashed(), &*self.repositories(), &*indexes.join("\n")];
+        text.join("\0").into_bytes()
+    }
+
     /// Returns the indexes beside the default one.
     pub fn indexes(&self) -> BTreeSet<&str> {
         let indexes = self.packages.iter().filter_map(|pin| match &pin.source {
@@ -61,5 +68,20 @@ impl Pins {
             _ => None,
         });
         indexes.collect()
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)?;
+        if let Some(version) = &self.version {
+            write!(formatter, " {version}")?;
+        }
+        match &self.source {
+            Source::Index(None) | Source::Directory { .. } => Ok(()),
+            Source::Index(Some(place)) | Source::Url(place) | Source::Repository(place) => {
+                write!(formatter, " from {place}")
+            }
+        }
     }
 }

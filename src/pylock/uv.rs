@@ -26,6 +26,9 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
         let package = package(file, node)?;
         if let Source::Directory { path, .. } = &package.source {
             let roots = roots(file, node, &package.name)?;
+            if path == "." || is_member(&root, &package.name) {
+                declared(node, &mut lock);
+            }
             if path == "." {
                 lock.project.clone_from(&package.name);
                 own.extend(roots);
@@ -64,6 +67,21 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
     Ok(lock)
 }
 
+/// Adds the groups and extras that a package declares, the empty ones too.
+fn declared(node: &Node<'_>, lock: &mut PythonLock) {
+    let groups = node.select("metadata.requires-dev").into_iter();
+    let groups = groups
+        .flat_map(Node::entries)
+        .map(|entry| normal(&entry.key));
+    lock.groups.extend(groups);
+    let extras = node.select("metadata.provides-extras").into_iter();
+    let extras = extras
+        .flat_map(Node::elements)
+        .filter_map(Node::text)
+        .map(normal);
+    lock.extras.extend(extras);
+}
+
 fn is_member(root: &Node<'_>, package: &str) -> bool {
     let members = root
         .select("manifest.members")
@@ -99,7 +117,6 @@ fn roots(file: &Text, node: &Node<'_>, package: &str) -> Result<Vec<Root>, Error
             }
         }
     }
-    // An empty group exists too, as the list of what the project declares tells.
     Ok(roots)
 }
 

@@ -39,7 +39,7 @@ pub use listing::{Damage, Fault};
 pub use object::{ArtifactRecord, ObjectRecord};
 pub use path::StorePath;
 pub use process::ProcessMark;
-pub use remove::{Size, remove_tree, size_of};
+pub use remove::{Size, remove_file, remove_tree, size_of};
 pub use seal::{holds, sealed_paths};
 pub use verify::Verdict;
 

@@ -52,6 +52,14 @@ pub fn remove_tree(path: &Path) -> Result<(), fsx::Error> {
     }
 }
 
+/// Removes a file; an absent one is no error.
+pub fn remove_file(path: &Path) -> Result<(), fsx::Error> {
+    match fs::remove_file(path) {
+        Err(error) if !fsx::is_absent(&error) => Err(fsx::at("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Lets the entries of every directory below `path` be removed.
 fn make_writable(path: &Path) {
     // What cannot be changed shows when the removal is tried again.

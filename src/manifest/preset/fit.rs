@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     manifest::{
-        Error, Layer, Located, Origin, Text, ToolEntry,
+        Error, Layer, Located, Origin, PYTHON_LOCKS, PythonLockFormat, Text, ToolEntry,
         layer::Tables,
         pin::{Found, Pin, Role, Subject},
     },
@@ -176,25 +176,33 @@ impl Fitting<'_, '_> {
     }
 
     /// Keeps the lockfile and the groups of Python packages that the project has.
+    ///
+    /// The groups of other lockfiles than uv's are known only when they are read.
     fn packages(&self, applied: &Applied<'_>, layer: &mut Layer) -> Result<(), Error> {
-        let mut place = None;
-        for tables in layer.tables_mut() {
-            let Some(lock) = tables.python.lock.take() else {
-                continue;
-            };
-            let mut places = applied.directories.iter();
-            place = places
-                .find(|directory| self.present.contains(&format!("{directory}{}", lock.value)));
-            tables.python.lock =
-                place.map(|directory| lock.map(|name| format!("{directory}{name}")));
-        }
-        let groups = match place {
-            Some(directory) => self.groups(applied.preset, directory)?,
-            None => BTreeSet::new(),
+        let found = applied.directories.iter().find_map(|directory| {
+            let mut names = PYTHON_LOCKS.iter().map(|name| format!("{directory}{name}"));
+            let name = names.find(|name| self.present.contains(name))?;
+            Some((directory.as_str(), name))
+        });
+        let groups = match &found {
+            Some((directory, name)) if PythonLockFormat::of(name) == Some(PythonLockFormat::Uv) => {
+                Some(self.groups(applied.preset, directory)?)
+            }
+            Some(_) => None,
+            None => Some(BTreeSet::new()),
         };
         for tables in layer.tables_mut() {
-            let known = |group: &Located<String>| groups.contains(&group.value);
-            tables.python.groups.retain(known);
+            let lock = tables.python.lock.take();
+            tables.python.lock = found
+                .as_ref()
+                .and_then(|(_, name)| Some(lock?.map(|_| name.clone())));
+            if found.is_none() {
+                tables.python.place = None;
+            }
+            if let Some(groups) = &groups {
+                let known = |group: &Located<String>| groups.contains(&group.value);
+                tables.python.groups.retain(known);
+            }
         }
         Ok(())
     }

@@ -1,0 +1,303 @@
+//! Python environments with a `uv` that makes what the real one makes, and notes how it was called.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, sync::Arc};
+
+use super::{
+    super::{Change, Error, PythonPackages, Realised, Request, find},
+    programs,
+    sandbox::{Asked, Sandbox},
+};
+use crate::{
+    manifest::{ShellName, Text},
+    pylock::{self, Selection},
+    store::{Store, fixtures},
+    vars,
+};
+
+const UV: &str = r#"#!/bin/sh
+[ -z "$VIRTUAL_ENV" ] || exit 9
+[ "$UV_LINK_MODE" = copy ] || exit 8
+shift 2
+printf '%s\n' "$*" >> "$HOME/calls"
+for place in "$@"; do :; done
+case "$1" in
+venv)
+  mkdir -p "$place/bin" "$place/lib/python3.12/site-packages"
+  for name in python activate; do : > "$place/bin/$name"; chmod 755 "$place/bin/$name"; done
+  : > "$place/.lock" ;;
+pip)
+  [ ! -e "$HOME/broken" ] || { echo 'Using Python' >&2; echo 'error: no such thing' >&2; exit 2; }
+  while [ "$1" != --python ]; do shift; done
+  site="$2/lib/python3.12/site-packages"
+  if [ "$3" = --requirements ]; then
+    cp "$4" "$site/installed"
+    printf '#!/bin/sh\n'\'\'\''exec'\'' x\n' > "$2/bin/pytest"
+    chmod 755 "$2/bin/pytest"
+  else
+    echo "$4" > "$site/project.pth"
+    printf '#!/bin/sh\n'\'\'\''exec'\'' y\n' > "$2/bin/serve"
+    chmod 755 "$2/bin/serve"
+  fi ;;
+esac
+"#;
+
+const LOCK: &str = r#"
+version = 1
+[[package]]
+name = "app"
+version = "1"
+source = { editable = "." }
+dependencies = [{ name = "idna" }]
+[package.dev-dependencies]
+dev = [{ name = "pytest" }]
+[[package]]
+name = "idna"
+version = "3.10"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://files.pythonhosted.org/i.whl", hash = "sha256:0000000000000000000000000000000000000000000000000000000000000000" }]
+[[package]]
+name = "pytest"
+version = "8"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://files.pythonhosted.org/p.whl", hash = "sha256:1111111111111111111111111111111111111111111111111111111111111111" }]
+[[package]]
+name = "ruff"
+version = "1"
+source = { registry = "https://pypi.org/simple" }
+wheels = [{ url = "https://files.pythonhosted.org/r.whl", hash = "sha256:2222222222222222222222222222222222222222222222222222222222222222" }]
+"#;
+
+fn packages(lock: &str) -> PythonPackages {
+    let files = pylock::Files {
+        lock: Text::new("uv.lock", lock),
+        project: None,
+        lists: BTreeMap::new(),
+        groups: BTreeMap::new(),
+    };
+    let locked = pylock::read(&files).unwrap();
+    PythonPackages {
+        lock: "uv.lock".into(),
+        selection: Selection {
+            groups: locked.default_groups.clone(),
+            ..Selection::default()
+        },
+        locked: Arc::new(locked),
+        project: [7; 32],
+    }
+}
+
+struct World {
+    sandbox: Sandbox,
+    tools: [Asked; 2],
+    shell: ShellName,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut sandbox = Sandbox::new();
+        let home = sandbox.root.clone();
+        sandbox.context.env.set(vars::HOME, &home);
+        sandbox.context.env.set(vars::VIRTUAL_ENV, "/elsewhere");
+        let uv = fixtures::wheel(&[("uv-0.9.0.data/scripts/uv", UV)]);
+        let tools = [
+            sandbox.python(),
+            sandbox.asked("uv", "0.9", "0.9.0", &[("", uv)]),
+        ];
+        Self {
+            sandbox,
+            tools,
+            shell: ShellName::dev(),
+        }
+    }
+
+    fn request(&self, lock: &str) -> Request<'_> {
+        Request {
+            python: Some(packages(lock)),
+            ..self.sandbox.request(&self.shell, &self.tools)
+        }
+    }
+
+    fn build(&self, request: &Request<'_>) -> Realised {
+        self.sandbox.builder().realise(request).unwrap()
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.sandbox.root.join("calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn an_environment_is_a_sealed_object_and_the_project_lies_above_it() {
+    let world = World::new();
+    let request = world.request(LOCK);
+    let realised = world.build(&request);
+    assert_eq!(world.build(&request), realised);
+    let expected = [
+        "pip",
+        "pip3",
+        "pytest",
+        "python",
+        "python3",
+        "python3.12",
+        "serve",
+        "uv",
+    ];
+    assert_eq!(programs(&realised), expected);
+    let profile = &realised.profile;
+    let packages = profile.join("lib/python3.12/site-packages");
+    let path = fs::read_to_string(packages.join("_devsh.pth")).unwrap();
+    let object = realised
+        .objects
+        .iter()
+        .find(|one| one.to_string_lossy().contains("python-packages"))
+        .unwrap();
+    assert!(path.starts_with(&format!(
+        "{}/lib/python3.12/site-packages\nimport site",
+        object.display()
+    )));
+    assert!(packages.join("project.pth").exists());
+    let list = fs::read_to_string(object.join("lib/python3.12/site-packages/installed")).unwrap();
+    assert_eq!(
+        list.lines()
+            .map(|line| line.split(' ').next().unwrap())
+            .collect::<Vec<_>>(),
+        ["idna==3.10", "pytest==8"]
+    );
+    assert!(!object.join("bin/activate").exists() && !object.join(".lock").exists());
+    let mode = fs::metadata(object.join("lib/python3.12/site-packages"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o222, 0, "nothing can be written into it");
+    Store::open(world.sandbox.data()).verify(object).unwrap();
+    assert!(
+        fs::symlink_metadata(profile.join("bin/pytest"))
+            .unwrap()
+            .is_file(),
+        "a copy finds this interpreter"
+    );
+    let calls = world.calls();
+    assert_eq!(calls.len(), 4, "{calls:?}");
+    assert!(calls[1].contains("--no-deps") && calls[1].contains("--require-hashes"));
+    assert!(calls[3].contains("--editable"));
+}
+
+#[test]
+fn editors_find_an_environment_in_the_profile() {
+    let world = World::new();
+    let realised = world.build(&world.request(LOCK));
+    let settings = fs::read_to_string(realised.profile.join("pyvenv.cfg")).unwrap();
+    assert!(settings.starts_with("home = "));
+    assert!(settings.contains("include-system-site-packages = false"));
+    let variables = realised.env.iter().map(|(name, _)| name.as_str());
+    let expected = ["VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC"];
+    assert_eq!(variables.collect::<Vec<_>>(), expected);
+    let place = Change::Set(realised.profile.clone().into_os_string());
+    assert_eq!(realised.env[0].1, place);
+}
+
+#[test]
+fn only_what_a_dev_shell_gets_makes_another_environment() {
+    let world = World::new();
+    let first = world.build(&world.request(LOCK));
+    let calls = world.calls().len();
+    // `ruff` is in no group that is wanted, so its version does not matter.
+    let unrelated = world.build(&world.request(&LOCK.replace(
+        "version = \"1\"\nsource = { registry",
+        "version = \"2\"\nsource = { registry",
+    )));
+    assert_eq!(unrelated, first);
+    assert_eq!(world.calls().len(), calls);
+    // Another branch, and back.
+    let branch = LOCK.replace("3.10", "3.11");
+    let other = world.build(&world.request(&branch));
+    assert_ne!(other.id, first.id);
+    let calls = world.calls().len();
+    assert_eq!(world.build(&world.request(LOCK)), first);
+    assert_eq!(world.build(&world.request(&branch)), other);
+    assert_eq!(world.calls().len(), calls);
+}
+
+#[test]
+fn checkouts_share_the_packages_and_not_the_project() {
+    let world = World::new();
+    let first = world.build(&world.request(LOCK));
+    let clone = world.sandbox.root.join("clone");
+    fs::create_dir(&clone).unwrap();
+    let second = world.build(&Request {
+        root: &clone,
+        ..world.request(LOCK)
+    });
+    assert_eq!((&second.id, &second.objects), (&first.id, &first.objects));
+    assert_ne!(second.profile, first.profile);
+    let installs = world
+        .calls()
+        .iter()
+        .filter(|call| call.contains("--require-hashes"))
+        .count();
+    assert_eq!(installs, 1);
+    // Without a package of its own a checkout needs no profile of its own either.
+    let plain = LOCK.replace("editable = \".\"", "virtual = \".\"");
+    let third = world.build(&world.request(&plain));
+    let fourth = world.build(&Request {
+        root: &clone,
+        ..world.request(&plain)
+    });
+    assert_eq!(third, fourth);
+    assert_eq!(third.objects, first.objects);
+}
+
+#[test]
+fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
+    let world = World::new();
+    let request = world.request(LOCK);
+    let background = Request {
+        build_project: false,
+        ..request.clone()
+    };
+    let without = world.build(&background);
+    assert!(!programs(&without).contains(&"serve".to_owned()));
+    let calls = world.calls();
+    assert!(
+        calls[1].contains("--no-build") && calls.len() == 2,
+        "{calls:?}"
+    );
+    assert_eq!(find(world.sandbox.data(), &request), None);
+    let whole = world.build(&request);
+    assert_eq!(find(world.sandbox.data(), &background), Some(whole.clone()));
+    assert_eq!(whole.objects, without.objects);
+}
+
+#[test]
+fn what_the_installer_says_is_kept() {
+    let world = World::new();
+    fs::write(world.sandbox.root.join("broken"), "").unwrap();
+    let error = world
+        .sandbox
+        .builder()
+        .realise(&world.request(LOCK))
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::PythonInstall { output, .. } if output == &["error: no such thing"]),
+        "{error:?}"
+    );
+    let store = Store::open(world.sandbox.data());
+    let objects = fs::read_dir(store.root()).unwrap().flatten();
+    let left = objects.filter(|one| {
+        one.file_name()
+            .to_string_lossy()
+            .contains("python-packages")
+    });
+    assert_eq!(left.count(), 0);
+    let broken = LOCK.replace("name = \"pytest\"\nversion", "name = \"other\"\nversion");
+    let error = world
+        .sandbox
+        .builder()
+        .realise(&world.request(&broken))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`uv.lock` is not whole: `pytest` is needed by `the project` and is not in it"
+    );
+}
