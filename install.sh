@@ -54,14 +54,20 @@ static_target() {
   printf '%s' "$target"
 }
 
+# Runs a command in the source tree, whose `.cargo/config.toml` cargo finds from there only.
+in_source() {
+  (cd "$source" && "$@")
+}
+
 # Builds the program and sets $built to where it is.
 build() {
   command -v cargo >/dev/null 2>&1 ||
     die 'cargo is not installed' 'install Rust from https://rustup.rs, then run this again'
   out=${CARGO_TARGET_DIR:-$source/target}
+  case $out in /*) ;; *) out=$PWD/$out ;; esac
   if target=$(static_target); then
     say "building devsh ($target)"
-    if cargo build --release --locked --quiet --manifest-path "$source/Cargo.toml" --target "$target" --bin devsh; then
+    if in_source cargo build --release --locked --quiet --target-dir "$out" --target "$target" --bin devsh; then
       built=$out/$target/release/devsh
       return
     fi
@@ -70,7 +76,7 @@ build() {
     say 'note: no musl target or no musl-gcc here; building a dynamic program, which starts more slowly'
   fi
   say 'building devsh'
-  cargo build --release --locked --quiet --manifest-path "$source/Cargo.toml" --bin devsh
+  in_source cargo build --release --locked --quiet --target-dir "$out" --bin devsh
   built=$out/release/devsh
 }
 

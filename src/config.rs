@@ -20,6 +20,8 @@ use trust::RawTrust;
 /// Where artifacts come from and which may serve.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// How long an enter or leave script may take.
+    pub hook_timeout: Duration,
     /// Whether managed artifacts, host tools or either may serve.
     pub tools_from: ToolsFrom,
     /// The Python package index's simple API, ending in `/`.
@@ -73,6 +75,7 @@ pub enum ToolsFrom {
 struct RawConfig {
     tools_from: Option<ToolsFrom>,
     minimum_release_age: Option<String>,
+    hook_timeout: Option<u64>,
     #[serde(default)]
     minimum_release_age_exclude: Vec<String>,
     #[serde(default)]
@@ -95,6 +98,8 @@ struct RawSources {
     hosts: Vec<String>,
 }
 
+/// How long an enter or leave script may take unless the user says otherwise, in seconds.
+const HOOK_TIMEOUT: u64 = 10;
 /// Longest accepted `config.toml`, in bytes.
 const LIMIT: u64 = 1 << 20;
 
@@ -138,6 +143,7 @@ impl Config {
                 NPM,
             )?,
             python_list: file_address(context, raw.sources.python_list)?,
+            hook_timeout: Duration::from_secs(raw.hook_timeout.unwrap_or(HOOK_TIMEOUT)),
             minimum_release_age: raw
                 .minimum_release_age
                 .map(|text| span(&text))
@@ -301,6 +307,7 @@ mod tests {
     fn config() -> Config {
         let url = |text| directory_address(text).unwrap();
         Config {
+            hook_timeout: Duration::from_secs(10),
             tools_from: ToolsFrom::Auto,
             pypi: url("https://mirror.example:8443/simple"),
             rust: url(RUST),

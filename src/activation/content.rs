@@ -28,6 +28,8 @@ pub struct Built<'a> {
     pub env: &'a [(VarName, Change)],
     /// What is said when the dev shell is loaded.
     pub summary: String,
+    /// How long a script may take.
+    pub timeout: std::time::Duration,
 }
 
 /// Returns what is loaded for `shell` of the project at `root`.
@@ -73,6 +75,7 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
             .iter()
             .map(|script| script.value.clone())
             .collect(),
+        timeout: built.timeout.as_secs(),
     }
 }
 
@@ -167,6 +170,7 @@ mod tests {
             profile: Path::new("/envs/id"),
             env: &[virtual_env],
             summary: "ruff 1".to_owned(),
+            timeout: std::time::Duration::from_secs(10),
         };
         content(
             Path::new("/my project"),

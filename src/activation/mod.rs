@@ -10,7 +10,12 @@ pub mod record;
 pub mod script;
 pub mod session;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
+    path::Path,
+    time::Duration,
+};
 
 use crate::{
     env::{Env, EnvDiff, VarName},
@@ -19,7 +24,7 @@ use crate::{
     vars,
 };
 
-use record::Record;
+use record::{Content, Record};
 use session::Session;
 
 /// A dev shell that is ready, and how it is to be loaded.
@@ -35,6 +40,8 @@ pub struct Loading<'a> {
     pub pinned: bool,
     /// The devsh program.
     pub program: &'a Path,
+    /// Devsh's state directory.
+    pub state: &'a Path,
 }
 
 /// An environment with a dev shell loaded.
@@ -42,7 +49,7 @@ pub struct Loading<'a> {
 pub struct Loaded {
     /// The environment, `DEVSH_*` included.
     pub env: Env,
-    /// Enter scripts that failed; what they exported is not in the environment.
+    /// Enter scripts that failed, whose exports are not in the environment, and values that cannot be.
     pub failed: Vec<script::Error>,
     /// Variables that differ from the host shell's own.
     pub changed: BTreeSet<VarName>,
@@ -82,19 +89,26 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
         let mut inside = env.clone();
         inside.set(vars::DEVSH_ROOT, loading.root);
         inside.set(vars::DEVSH_SHELL, loading.shell.as_str());
-        match script::run(text, &inside, loading.root, loading.program) {
+        match script::run(
+            text,
+            &inside,
+            loading.root,
+            loading.program,
+            Duration::from_secs(content.timeout),
+        ) {
             Ok(after) => env = after,
             Err(error) => failed.push(error),
         }
     }
     Session::erase(&mut env);
+    failed.extend(shorten(base, &mut env));
     let session = Session {
         project: Some((loading.root.to_owned(), loading.shell.clone())),
         record: loading.record.id(),
         pinned: loading.pinned,
         diff: EnvDiff::between(base, &env),
     };
-    session.write(&mut env);
+    session.write(&mut env, loading.state);
     let replaced = session.diff.replaced().cloned().collect();
     let changed = session.diff.0.into_keys().collect();
     Ok(Loaded {
@@ -105,12 +119,39 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
     })
 }
 
-/// Runs the leave scripts of what is loaded in `env`; their changes of the environment are of no account.
-pub fn leave(env: &Env, root: &Path, scripts: &[String], program: &Path) -> Vec<script::Error> {
-    let directory = if root.is_dir() { root } else { Path::new("/") };
-    scripts
+/// Takes back values that would keep every program from starting, which is what the system does with a
+/// variable of 128 KiB, and says which.
+fn shorten(base: &Env, env: &mut Env) -> Vec<script::Error> {
+    const LIMIT: usize = 128 << 10;
+    // The name, `=`, the value and an end of one byte.
+    let length = |name: &OsStr, value: &OsStr| name.len() + value.len() + 2;
+    let long: Vec<(OsString, usize)> = env
         .iter()
-        .filter_map(|text| script::run(text, env, directory, program).err())
+        .filter(|(name, value)| length(name, value) > LIMIT && base.get(name) != Some(value))
+        .map(|(name, value)| (name.to_owned(), length(name, value)))
+        .collect();
+    let mut errors = Vec::new();
+    for (name, length) in long {
+        match base.get(&name) {
+            Some(value) => env.set(&name, value),
+            None => env.unset(&name),
+        }
+        errors.push(script::Error::TooLong {
+            name: name.to_string_lossy().into_owned(),
+            length,
+        });
+    }
+    errors
+}
+
+/// Runs the leave scripts of what is loaded in `env`; their changes of the environment are of no account.
+pub fn leave(env: &Env, root: &Path, content: &Content, program: &Path) -> Vec<script::Error> {
+    let directory = if root.is_dir() { root } else { Path::new("/") };
+    let timeout = Duration::from_secs(content.timeout);
+    content
+        .leave
+        .iter()
+        .filter_map(|text| script::run(text, env, directory, program, timeout).err())
         .collect()
 }
 
@@ -131,6 +172,8 @@ pub fn statements(from: &Env, to: &Env) -> Vec<Statement> {
     let names: BTreeSet<VarName> = from
         .iter()
         .chain(to.iter())
+        // Most names have the same value on both sides and need no check.
+        .filter(|(name, _)| from.get(name) != to.get(name))
         .filter_map(|(name, _)| name.to_str()?.parse().ok())
         .collect();
     let arriving = to.get(vars::DEVSH_DIFF).is_some();

@@ -219,7 +219,7 @@ pub fn leave_scripts(context: &Context, session: &Session) -> Vec<script::Error>
     let record = Record::stored(&context.directories.state, root, shell)
         .filter(|record| record.id() == session.record);
     record.map_or_else(Vec::new, |record| {
-        leave(&context.env, root, &record.content.leave, &context.program)
+        leave(&context.env, root, &record.content, &context.program)
     })
 }
 

@@ -52,10 +52,12 @@ pub struct Content {
     pub enter: Vec<String>,
     /// Scripts run on leave.
     pub leave: Vec<String>,
+    /// How long a script may take, in seconds.
+    pub timeout: u64,
 }
 
 /// First field of a record: the version of the form, raised with every change of it.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
@@ -186,6 +188,7 @@ fn write_content(writer: &mut Writer, content: &Content) {
     });
     writer.list(content.enter.iter(), Writer::bytes);
     writer.list(content.leave.iter(), Writer::bytes);
+    writer.number(content.timeout);
 }
 
 fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
@@ -209,6 +212,7 @@ fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
             .list(|reader| Ok((reader.text()?.parse().map_err(|_| Damaged)?, text(reader)?)))?,
         enter: reader.list(text)?,
         leave: reader.list(text)?,
+        timeout: reader.number()?,
     })
 }
 
@@ -303,6 +307,7 @@ mod tests {
                 aliases: vec![("t".parse().unwrap(), "pytest -x".to_owned())],
                 enter: vec!["echo".to_owned()],
                 leave: vec![],
+                timeout: 10,
             },
         }
     }

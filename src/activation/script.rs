@@ -4,25 +4,27 @@
 
 use std::{
     ffi::OsString,
-    io::Read,
+    io::{Read, Write},
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
         process::CommandExt,
     },
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use nix::{
-    sys::signal::{Signal, killpg},
+    sys::signal::{SigSet, Signal, killpg},
     unistd::Pid,
 };
 
 use crate::{env::Env, vars};
 
-/// How long a script may take.
-pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest environment that is taken from a script, in bytes.
 const LIMIT: u64 = 4 << 20;
 
@@ -44,9 +46,28 @@ pub enum Error {
         status: String,
     },
     /// The script did not end.
-    #[error("the script was still running after {} s and was ended", TIMEOUT.as_secs())]
-    TimedOut,
+    #[error("the script was still running after {} s and was ended", .0.as_secs())]
+    TimedOut(Duration),
+    /// A value cannot be given to any program.
+    #[error(
+        "`{name}` would be {length} bytes long, which no program can be given; it stays as it was"
+    )]
+    TooLong {
+        /// The variable.
+        name: String,
+        /// How long it would be, with its name.
+        length: usize,
+    },
 }
+
+/// The script's own output must not mix with the report, which has the pipe for itself. The line of life: when
+/// devsh is gone the pipe on standard input closes, and a process that waits for it ends the whole group. It is
+/// nobody's child, so that a script may `wait` for its own.
+const PREAMBLE: &str = "exec 3>&1 1>&2 4<&0 </dev/null
+( { read -r _ <&4 || kill -KILL 0; } 3>&- >/dev/null 2>&1 & )
+exec 4<&-
+trap '\"$0\" report-environment >&3' EXIT
+";
 
 /// Variables that the private shell changes by itself.
 const OWN: [&str; 5] = ["_", "SHLVL", "PWD", "OLDPWD", "BASH_EXECUTION_STRING"];
@@ -54,11 +75,18 @@ const OWN: [&str; 5] = ["_", "SHLVL", "PWD", "OLDPWD", "BASH_EXECUTION_STRING"];
 /// Runs `script` in `env` at `directory` and returns the environment that it leaves.
 ///
 /// Its output goes to standard error, its input is empty. `program` is devsh, which reports the
-/// environment at the end in the one form that no value can disturb.
-pub fn run(script: &str, env: &Env, directory: &Path, program: &Path) -> Result<Env, Error> {
+/// environment at the end in the one form that no value can disturb. The script and what it started end with
+/// it when it takes longer than `timeout`, and when devsh is interrupted or killed.
+pub fn run(
+    script: &str,
+    env: &Env,
+    directory: &Path,
+    program: &Path,
+    timeout: Duration,
+) -> Result<Env, Error> {
     let shell = interpreter(env);
-    // The script's own output must not mix with the report, which has the pipe for itself.
-    let wrapped = format!("exec 3>&1 1>&2\ntrap '\"$0\" report-environment >&3' EXIT\n{script}\n");
+    let wrapped = format!("{PREAMBLE}{script}\n");
+    let interrupts = Interrupts::held();
     let mut child = Command::new(&shell)
         .arg("-c")
         .arg(wrapped)
@@ -68,7 +96,7 @@ pub fn run(script: &str, env: &Env, directory: &Path, program: &Path) -> Result<
         .envs(env.iter())
         // A start file that itself asks devsh for the environment would never end.
         .env_remove(vars::BASH_ENV)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .process_group(0)
         .spawn()
@@ -76,6 +104,9 @@ pub fn run(script: &str, env: &Env, directory: &Path, program: &Path) -> Result<
             shell: shell.to_string_lossy().into_owned(),
             source,
         })?;
+    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    let interrupts = interrupts.end_with(group);
+    let lifeline = child.stdin.take();
     let output = child.stdout.take();
     // The pipe closes when the script ends; a process it leaves behind may hold it, so do not wait for it.
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -94,16 +125,64 @@ pub fn run(script: &str, env: &Env, directory: &Path, program: &Path) -> Result<
         // Nobody listens after a timeout.
         let _unheard = sender.send(report);
     });
-    let status = wait(&mut child)?;
+    let status = wait(&mut child, group, timeout)?;
     let report = receiver
         .recv_timeout(Duration::from_secs(1))
         .unwrap_or_default();
+    drop(interrupts);
+    // What the script left running may go on.
+    let _heard = lifeline.map(|mut lifeline| lifeline.write_all(b"\n"));
     if !status.success() {
         return Err(Error::Status {
             status: status.to_string(),
         });
     }
     Ok(parse(&report, env))
+}
+
+/// Signals that end devsh, and the script with it.
+struct Interrupts {
+    signals: SigSet,
+    over: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    /// Holds the signals back until it is known whom else they are to end.
+    fn held() -> Self {
+        let mut signals = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            signals.add(signal);
+        }
+        // Without it the script may outlive an interrupted devsh, until the line of life ends it.
+        let _held = signals.thread_block();
+        Self {
+            signals,
+            over: Arc::default(),
+        }
+    }
+
+    /// Waits for the signals, ends the script's processes when one comes, and then devsh as it would have been.
+    fn end_with(self, group: Pid) -> Self {
+        let (signals, over) = (self.signals, Arc::clone(&self.over));
+        std::thread::spawn(move || {
+            if let Ok(signal) = signals.wait() {
+                if !over.load(Ordering::SeqCst) {
+                    // It may have ended just now.
+                    let _ended = killpg(group, Signal::SIGKILL);
+                }
+                let _free = signals.thread_unblock();
+                let _raised = nix::sys::signal::raise(signal);
+            }
+        });
+        self
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        let _free = self.signals.thread_unblock();
+    }
 }
 
 /// Ends a report: no variable has an empty name.
@@ -122,8 +201,12 @@ pub fn report(env: &Env) -> Vec<u8> {
     report
 }
 
-fn wait(child: &mut Child) -> Result<std::process::ExitStatus, Error> {
-    let end = Instant::now() + TIMEOUT;
+fn wait(
+    child: &mut Child,
+    group: Pid,
+    timeout: Duration,
+) -> Result<std::process::ExitStatus, Error> {
+    let end = Instant::now() + timeout;
     let mut pause = Duration::from_micros(200);
     loop {
         match child.try_wait() {
@@ -133,11 +216,10 @@ fn wait(child: &mut Child) -> Result<std::process::ExitStatus, Error> {
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     }
-    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
     // It may have ended just now.
     let _ended = killpg(group, Signal::SIGKILL);
     let _status = child.wait();
-    Err(Error::TimedOut)
+    Err(Error::TimedOut(timeout))
 }
 
 /// Scripts are written for bash, as Nix's are; without one they get the system's shell.

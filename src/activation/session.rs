@@ -4,8 +4,8 @@
 //! `DEVSH_SHELL` are written last: an activation that was interrupted can still be undone, and is seen.
 
 use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
+    ffi::OsStr,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -36,41 +36,63 @@ pub struct Session {
 
 /// First field of `DEVSH_DIFF`.
 const FORMAT: u64 = 2;
+/// Longest session that travels in the environment itself, in bytes; of a longer one only the place does.
+const INLINE: usize = 2 << 10;
+/// Longest session that is read, in bytes.
+const LIMIT: u64 = 4 << 20;
 
 impl Session {
     /// Reads the session of the host shell; a damaged one counts as none.
+    ///
+    /// Of another user's session (`sudo -E`) only the undoing is taken: its project is not this user's.
     pub fn from_env(env: &Env) -> Option<Self> {
         let encoded = env.get(vars::DEVSH_DIFF)?.to_str()?;
+        let stored = encoded.starts_with('/').then(|| stored(Path::new(encoded)));
+        let encoded = match &stored {
+            Some(stored) => stored.as_deref()?,
+            None => encoded,
+        };
         let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-        let (record, pinned, diff) = decode(&bytes).ok()?;
+        let Decoded {
+            user,
+            record,
+            pinned,
+            diff,
+        } = decode(&bytes).ok()?;
+        let own = user == u64::from(fsx::user());
         let project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
             env.get(vars::DEVSH_SHELL)
                 .and_then(OsStr::to_str)
                 .and_then(|name| name.parse().ok()),
         );
         Some(Self {
-            project,
+            project: project.filter(|_| own),
             record,
-            pinned,
+            pinned: pinned && own,
             diff,
         })
     }
 
-    /// Returns the value of `DEVSH_DIFF`.
-    pub fn encoded(&self) -> OsString {
+    /// Returns the session as text.
+    fn encoded(&self) -> String {
         let mut writer = Writer::default();
         writer.number(FORMAT);
-        // What another user had loaded, as `sudo -E` hands it down, is none of this one's.
-        writer.number(fsx::user().into());
+        writer.number(u64::from(fsx::user()));
         writer.bytes(self.record);
         writer.number(u64::from(self.pinned));
         writer.bytes(codec::encode(&self.diff));
-        URL_SAFE_NO_PAD.encode(writer.into_bytes()).into()
+        URL_SAFE_NO_PAD.encode(writer.into_bytes())
     }
 
-    /// Puts the session into an environment, for a program that is started in it.
-    pub fn write(&self, env: &mut Env) {
-        env.set(vars::DEVSH_DIFF, self.encoded());
+    /// Puts the session into an environment; what is too much for a variable goes to a file below `state`.
+    pub fn write(&self, env: &mut Env, state: &Path) {
+        let encoded = self.encoded();
+        let place = (encoded.len() > INLINE).then(|| store(&encoded, state));
+        // Where nothing can be written it travels whole.
+        match place.flatten() {
+            Some(place) => env.set(vars::DEVSH_DIFF, place),
+            None => env.set(vars::DEVSH_DIFF, encoded),
+        }
         if let Some((root, shell)) = &self.project {
             env.set(vars::DEVSH_ROOT, root);
             env.set(vars::DEVSH_SHELL, shell.as_str());
@@ -102,11 +124,35 @@ pub fn host_env(env: &Env) -> Env {
     env
 }
 
-fn decode(bytes: &[u8]) -> Result<(RecordId, bool, EnvDiff), Damaged> {
+/// Writes a session to a file that only the user reads; its name tells its content, so it is written once.
+fn store(encoded: &str, state: &Path) -> Option<PathBuf> {
+    let directory = state.join("sessions");
+    let path = directory.join(&blake3::hash(encoded.as_bytes()).to_hex()[..32]);
+    if !path.exists() {
+        fsx::create_private_dir(&directory).ok()?;
+        fsx::write_atomic(&path, encoded.as_bytes()).ok()?;
+    }
+    Some(path)
+}
+
+fn stored(path: &Path) -> Option<String> {
+    String::from_utf8(fsx::read_bounded(path, LIMIT).ok()??).ok()
+}
+
+/// What `DEVSH_DIFF` holds.
+struct Decoded {
+    user: u64,
+    record: RecordId,
+    pinned: bool,
+    diff: EnvDiff,
+}
+
+fn decode(bytes: &[u8]) -> Result<Decoded, Damaged> {
     let mut reader = Reader::new(bytes);
-    if reader.number()? != FORMAT || reader.number()? != u64::from(fsx::user()) {
+    if reader.number()? != FORMAT {
         return Err(Damaged);
     }
+    let user = reader.number()?;
     let record = reader.array()?;
     let pinned = match reader.number()? {
         0 => false,
@@ -115,7 +161,12 @@ fn decode(bytes: &[u8]) -> Result<(RecordId, bool, EnvDiff), Damaged> {
     };
     let diff = codec::decode(reader.bytes()?)?;
     reader.finish()?;
-    Ok((record, pinned, diff))
+    Ok(Decoded {
+        user,
+        record,
+        pinned,
+        diff,
+    })
 }
 
 #[cfg(test)]
@@ -139,7 +190,7 @@ mod tests {
     #[test]
     fn a_session_travels_in_the_environment() {
         let mut env = Env::default();
-        session().write(&mut env);
+        session().write(&mut env, Path::new("/nonexistent"));
         assert_eq!(Session::from_env(&env), Some(session()));
         env.unset(vars::DEVSH_ROOT);
         assert_eq!(Session::from_env(&env).unwrap().project, None);
@@ -148,25 +199,49 @@ mod tests {
     }
 
     #[test]
-    fn the_session_of_another_user_is_none() {
-        let bytes = URL_SAFE_NO_PAD.decode(session().encoded().into_string().unwrap());
-        let bytes = bytes.unwrap();
-        let mut other = Writer::default();
-        other.number(FORMAT);
-        other.number(u64::from(fsx::user()) + 1);
-        let mut start = Writer::default();
-        start.number(FORMAT);
-        start.number(fsx::user().into());
-        let mut forged = other.into_bytes();
-        forged.extend_from_slice(&bytes[start.into_bytes().len()..]);
-        assert!(decode(&bytes).is_ok());
-        assert_eq!(decode(&forged), Err(Damaged));
+    fn a_long_session_leaves_its_place_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut base = Env::default();
+        base.set("LONG", "x".repeat(INLINE));
+        let long = Session {
+            diff: EnvDiff::between(&base, &Env::default()),
+            ..session()
+        };
+        let mut env = Env::default();
+        long.write(&mut env, directory.path());
+        assert!(env.get(vars::DEVSH_DIFF).unwrap().len() < 200);
+        assert_eq!(Session::from_env(&env), Some(long.clone()));
+        // From a read-only home it travels whole.
+        let mut whole = Env::default();
+        long.write(&mut whole, Path::new("/dev/null"));
+        assert_eq!(Session::from_env(&whole), Some(long));
+        std::fs::remove_dir_all(directory.path()).unwrap();
+        assert_eq!(Session::from_env(&env), None);
+    }
+
+    #[test]
+    fn another_user_s_session_can_only_be_undone() {
+        let mut writer = Writer::default();
+        writer.number(FORMAT);
+        writer.number(u64::from(fsx::user()) + 1);
+        writer.bytes(session().record);
+        writer.number(1);
+        writer.bytes(codec::encode(&session().diff));
+        let mut env = Env::default();
+        session().write(&mut env, Path::new("/nonexistent"));
+        env.set(
+            vars::DEVSH_DIFF,
+            URL_SAFE_NO_PAD.encode(writer.into_bytes()),
+        );
+        let theirs = Session::from_env(&env).unwrap();
+        assert_eq!((theirs.project, theirs.pinned), (None, false));
+        assert_eq!(theirs.diff, session().diff);
     }
 
     proptest! {
         #[test]
         fn a_tampered_session_is_none_or_harmless(at in 0usize..200, character in "[ -~]") {
-            let mut text = session().encoded().into_string().unwrap();
+            let mut text = session().encoded();
             let at = at % text.len();
             text.replace_range(at..=at, &character);
             let mut env = Env::default();

@@ -35,6 +35,7 @@ pub(super) fn run(work: &Work<'_>, shell: &ShellName) -> Result<(), Failure> {
         record: &record,
         pinned: true,
         program: &work.context.program,
+        state: &work.context.directories.state,
     };
     let loaded = load(&base, loading).map_err(|missing| hints::missing(&missing))?;
     let (program, host) = user_shell(&work.context.env);

@@ -75,6 +75,7 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
             record,
             pinned: session.as_ref().is_some_and(|session| session.pinned),
             program: &context.program,
+            state: &context.directories.state,
         }),
         None if finding.keep && session.is_some() => Target::AsIs,
         None => Target::Nothing,

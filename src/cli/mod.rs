@@ -54,6 +54,12 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
         let ui = Ui::new(context.terminal, crate::ui::Color::Auto, Verbosity::Normal);
         return finish(&ui, export::run(&context, &ui, request));
     }
+    if let Some((shell, command)) = run_request(arguments) {
+        let ui = Ui::new(context.terminal, crate::ui::Color::Auto, Verbosity::Normal);
+        if let Some(failure) = run::at_once(&context, &ui, &shell, command) {
+            return finish(&ui, Err(failure));
+        }
+    }
     let parsed = Arguments::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
@@ -120,6 +126,23 @@ fn prompt_request(arguments: &[OsString]) -> Option<export::Request<'_>> {
         nonce: nonce.to_str()?,
         loaded: loaded.to_str()?,
     })
+}
+
+/// Reads the plain forms of `run`, which may be warm: `run -- CMD…` and `run --shell S -- CMD…`.
+fn run_request(arguments: &[OsString]) -> Option<(ShellName, &[OsString])> {
+    let [_, run, rest @ ..] = arguments else {
+        return None;
+    };
+    let (shell, rest) = match rest {
+        [option, shell, rest @ ..] if option == "--shell" => (shell.to_str()?.parse().ok()?, rest),
+        rest => (ShellName::dev(), rest),
+    };
+    match rest {
+        [mark, command @ ..] if run == "run" && mark == "--" && !command.is_empty() => {
+            Some((shell, command))
+        }
+        _ => None,
+    }
 }
 
 fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Result<(), Failure> {

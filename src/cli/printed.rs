@@ -96,6 +96,7 @@ fn target_now(work: &Work<'_>) -> Option<Env> {
         record: &record,
         pinned: session.is_some_and(|session| session.pinned),
         program: &context.program,
+        state: &context.directories.state,
     };
     // A variable that is missing leaves the host shell's own environment, as at a prompt.
     Some(load(&base, loading).map_or(base, |loaded| loaded.env))

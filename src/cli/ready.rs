@@ -1,6 +1,6 @@
 //! From a trusted project and its lockfile to a record: the bridge between building and activation.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::{
     activation::{
@@ -92,7 +92,10 @@ pub(super) fn find(
     let Some(found) = found else {
         return Ok(Readiness::NotBuilt);
     };
-    let record = record(project, shell, &parts, &found, watched);
+    let timeout = Config::load(context)
+        .map_err(|error| hints::config(&error))?
+        .hook_timeout;
+    let record = record(project, shell, &parts, &found, (watched, timeout));
     // A prompt works from a read-only home too, if more slowly.
     let _kept = keep(context, project, shell, &record);
     Ok(Readiness::Ready(Box::new(record)))
@@ -200,7 +203,13 @@ pub(super) fn build(
             whole: mode != Mode::Background,
         }
     };
-    let record = record(project, shell, &parts, &found, watched);
+    let record = record(
+        project,
+        shell,
+        &parts,
+        &found,
+        (watched, config.hook_timeout),
+    );
     // Trust for one command must not outlast it, so it leaves no record.
     let changed = !work.trust && keep(work.context, project, shell, &record)?;
     Ok((record, changed))
@@ -280,7 +289,7 @@ fn record(
     shell: &ShellName,
     parts: &Parts<'_>,
     found: &Found,
-    watched: &[Watched],
+    (watched, timeout): (&[Watched], Duration),
 ) -> Record {
     let root = project.get().root();
     let realised = &found.realised;
@@ -296,6 +305,7 @@ fn record(
         environment: realised.id.to_string(),
         profile: &realised.profile,
         env: &realised.env,
+        timeout,
         summary: tools::summary(shell, parts, realised, whole),
     };
     let mut objects = vec![realised.profile.clone()];

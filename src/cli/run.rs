@@ -1,13 +1,20 @@
 //! `devsh run`: one command inside a dev shell, by exec: its exit status, signals and streams are its own.
 
-use std::{io, os::unix::process::CommandExt, process::Command};
+use std::{ffi::OsString, io, os::unix::process::CommandExt, process::Command};
 
 use crate::{
     activation::{Loading, load, record::Record, session},
+    context::Context,
     env::Env,
     failure::{ExitStatus, Failure},
     manifest::ShellName,
+    project::{
+        locate::{self, Bounds},
+        trust::Decisions,
+    },
     store::live,
+    ui::Ui,
+    vars,
 };
 
 use super::{args::Run, hints, pure, ready, sync, work::Work};
@@ -32,13 +39,51 @@ fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
         base = pure::reduced(&base, &options.keep)?;
     }
     let env = environment(work, &shell, &base)?;
-    let (program, arguments) = options.command.split_first().ok_or_else(|| {
+    Err(replace(work.context, &env, &shell, &options.command))
+}
+
+/// Replaces this process with the command if a record tells all about the dev shell; the failure if that fails.
+pub(super) fn at_once(
+    context: &Context,
+    ui: &Ui,
+    shell: &ShellName,
+    command: &[OsString],
+) -> Option<Failure> {
+    // Held until the exec, after which the command's own environment tells what it uses.
+    let _pass = live::pass(&context.directories.data);
+    let decisions = Decisions::new(&context.directories.data);
+    let cwd = context.cwd.as_deref()?;
+    let place = locate::active(cwd, &Bounds::of(context), |path| decisions.is_known(path))?;
+    let state = &context.directories.state;
+    let record = Record::fresh(state, &place.root, shell, context.now)?;
+    let loading = Loading {
+        root: &place.root,
+        shell,
+        record: &record,
+        pinned: false,
+        program: &context.program,
+        state: &context.directories.state,
+    };
+    if !record.whole || context.env.get(vars::DEVSH_LOG).is_some() {
+        return None;
+    }
+    ready::hold_until_exit(context, &record);
+    let loaded = load(&session::host_env(&context.env), loading).ok()?;
+    for error in loaded.failed {
+        ui.warn(&format!("enter script: {error}"));
+    }
+    Some(replace(context, &loaded.env, shell, command))
+}
+
+/// Replaces this process with the command; returns why it could not.
+fn replace(context: &Context, env: &Env, shell: &ShellName, command: &[OsString]) -> Failure {
+    let Some((program, arguments)) = command.split_first() else {
         // Clap requires one.
-        Failure::new("no command was given").code(ExitStatus::Usage)
-    })?;
+        return Failure::new("no command was given").code(ExitStatus::Usage);
+    };
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(env.iter());
-    if let Some(cwd) = &work.context.cwd {
+    if let Some(cwd) = &context.cwd {
         command.current_dir(cwd);
     }
     let error = command.exec();
@@ -53,7 +98,7 @@ fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
         }
         _ => Failure::new(format!("cannot execute `{program}`: {error}")),
     };
-    Err(failure.code(code))
+    failure.code(code)
 }
 
 /// Returns `base` with a dev shell loaded, which is built if need be; says which scripts failed.
@@ -66,6 +111,7 @@ pub(super) fn environment(work: &Work<'_>, shell: &ShellName, base: &Env) -> Res
         record: &record,
         pinned: false,
         program: &work.context.program,
+        state: &work.context.directories.state,
     };
     let loaded = load(base, loading).map_err(|missing| hints::missing(&missing))?;
     for error in loaded.failed {

@@ -57,10 +57,13 @@ impl EnvDiff {
         let names = base.iter().chain(target.iter()).map(|(name, _)| name);
         for name in names {
             let (before, after) = (base.get(name), target.get(name));
+            if before == after {
+                continue;
+            }
             let Some(checked) = name.to_str().and_then(|name| name.parse::<VarName>().ok()) else {
                 continue;
             };
-            if before == after || entries.contains_key(&checked) {
+            if entries.contains_key(&checked) {
                 continue;
             }
             let list = checked.is_path_list() || checked.as_str().ends_with("DIRS");

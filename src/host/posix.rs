@@ -1,6 +1,6 @@
 //! Statements for bash and zsh.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::{collections::BTreeSet, ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use super::{Freshness, HostShell, Statement};
 use crate::env::VarName;
@@ -95,6 +95,13 @@ fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
             file.as_os_str(),
             Some(("-ot", stamp.as_os_str())),
         );
+    }
+    if shell == HostShell::Zsh {
+        // Nor would a change be seen once a stamp file is lost.
+        let stamps: BTreeSet<&PathBuf> = freshness.present.iter().map(|(_, stamp)| stamp).collect();
+        for stamp in stamps {
+            test(code, " && -e ", stamp.as_os_str(), None);
+        }
     }
     for file in &freshness.absent {
         test(code, " && ! -e ", file.as_os_str(), None);

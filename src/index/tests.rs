@@ -84,6 +84,7 @@ impl World {
         let server = Server::start(bodies);
         let below = |path: &str| server.address.join(path).unwrap();
         let config = Config {
+            hook_timeout: Duration::from_secs(10),
             tools_from: ToolsFrom::Managed,
             pypi: below("simple/"),
             rust: below("rust/"),

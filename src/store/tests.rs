@@ -23,6 +23,7 @@ impl Fixture {
             directory: tempfile::tempdir().unwrap(),
             client: Client::new(true),
             config: Config {
+                hook_timeout: std::time::Duration::from_secs(10),
                 tools_from: crate::config::ToolsFrom::Auto,
                 pypi: crate::config::PYPI.parse().unwrap(),
                 rust: crate::config::RUST.parse().unwrap(),

@@ -19,6 +19,8 @@ mod errors;
 mod export;
 mod hook_contract;
 mod hook_guests;
+mod hook_notice;
+mod hook_scripts;
 mod hook_undo;
 mod lints;
 mod lock;

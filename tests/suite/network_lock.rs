@@ -38,6 +38,7 @@ fn lock(
     cache: &Path,
 ) -> Result<Lockfile, String> {
     let config = Config {
+        hook_timeout: std::time::Duration::from_secs(10),
         tools_from: ToolsFrom::Managed,
         pypi: config::PYPI.parse().unwrap(),
         rust: config::RUST.parse().unwrap(),

@@ -116,6 +116,24 @@ impl Pty {
         String::from_utf8_lossy(&self.transcript[start..]).into_owned()
     }
 
+    /// Types a line and does not wait for it to end.
+    pub(crate) fn begin(&mut self, line: &str) {
+        self.writer
+            .write_all(format!("{line}\r").as_bytes())
+            .expect("the terminal takes input");
+        self.commands += 1;
+    }
+
+    /// Presses Ctrl-C in the line that was begun and waits for the next prompt.
+    pub(crate) fn break_off(&mut self) -> String {
+        let start = self.transcript.len();
+        self.writer
+            .write_all(b"\x03")
+            .expect("the terminal takes input");
+        self.wait_for_prompt();
+        String::from_utf8_lossy(&self.transcript[start..]).into_owned()
+    }
+
     /// Runs a line in the shell and returns exactly what it wrote.
     ///
     /// The line goes through a file, so that it may be of any length and hold any bytes.

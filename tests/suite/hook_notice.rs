@@ -1,0 +1,296 @@
+//! What an idle prompt sees by builtins alone, and what it does not mistake for a change.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use crate::support::{HostShell, Sandbox, for_each_shell, sandbox::write};
+
+const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n";
+
+fn prepared() -> Sandbox {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    sandbox
+}
+
+fn allow(sandbox: &Sandbox, directory: &Path) {
+    sandbox
+        .outcome(sandbox.command("devsh").arg("allow").current_dir(directory))
+        .success();
+}
+
+#[test]
+fn an_older_file_moved_over_the_manifest_is_noticed() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        let other = sandbox.project().join("other.toml");
+        write(&other, b"[env]\nACTIVE = \"older\"\n");
+        let old = SystemTime::now() - Duration::from_hours(9000);
+        File::options()
+            .write(true)
+            .open(&other)
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
+        fs::rename(&other, sandbox.project().join("devshell.toml")).unwrap();
+        let shown = pty.type_line("true");
+        assert!(shown.contains("has changed since"), "{shown}");
+        assert_eq!(pty.var("ACTIVE"), None);
+        sandbox.allow();
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("older"));
+    });
+}
+
+#[test]
+fn two_writes_in_one_tick_are_two() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        for round in 0..3 {
+            sandbox.write("devshell.toml", format!("[env]\nACTIVE = \"a{round}\"\n"));
+            sandbox.write("devshell.toml", format!("[env]\nACTIVE = \"b{round}\"\n"));
+            sandbox.allow();
+            pty.type_line("true");
+            assert_eq!(pty.var("ACTIVE"), Some(format!("b{round}")));
+        }
+    });
+}
+
+#[test]
+fn a_nearer_manifest_that_appears_takes_over() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let below = sandbox.project().join("a/b");
+        fs::create_dir_all(&below).unwrap();
+        let mut pty = sandbox.shell(shell);
+        pty.cd(&below);
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        let nearer = sandbox.project().join("a");
+        write(
+            &nearer.join("devshell.toml"),
+            b"[env]\nACTIVE = \"nearer\"\n",
+        );
+        let shown = pty.type_line("true");
+        assert!(shown.contains("not allowed yet"), "{shown}");
+        assert_eq!(pty.var("ACTIVE"), None);
+        allow(&sandbox, &nearer);
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("nearer"));
+        fs::remove_file(nearer.join("devshell.toml")).unwrap();
+        fs::remove_dir_all(sandbox.data().join("allow")).unwrap();
+        sandbox.allow();
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+    });
+}
+
+#[test]
+fn a_manifest_that_appears_above_is_noticed() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new();
+        let below = sandbox.project().join("a/b/c");
+        fs::create_dir_all(&below).unwrap();
+        let mut pty = sandbox.shell(shell);
+        pty.cd(&below);
+        sandbox.write("devshell.toml", MANIFEST);
+        sandbox.allow();
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+    });
+}
+
+#[test]
+fn a_decision_made_in_another_shell_is_noticed() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let (mut one, mut two) = (sandbox.shell(shell), sandbox.shell(shell));
+        one.enter();
+        two.enter();
+        two.type_line("devsh deny");
+        one.type_line("true");
+        assert_eq!(one.var("ACTIVE"), None);
+        two.type_line("devsh allow");
+        one.type_line("true");
+        assert_eq!(one.var("ACTIVE").as_deref(), Some("yes"));
+        assert_eq!(two.var("ACTIVE").as_deref(), Some("yes"));
+    });
+}
+
+#[test]
+fn the_lockfile_and_the_settings_are_watched() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        let text = pty.run(match shell {
+            HostShell::Bash => "declare -f __devsh_fresh",
+            HostShell::Zsh | HostShell::Fish => "functions __devsh_fresh",
+        });
+        for name in [
+            "devshell.toml",
+            "devshell.lock",
+            "config.toml",
+            "generation",
+        ] {
+            assert!(text.contains(name), "{name}: {text}");
+        }
+    });
+}
+
+#[test]
+fn stamps_that_are_lost_do_not_hide_a_change() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        fs::remove_dir_all(sandbox.home().join(".local/state/devsh/stamps")).unwrap();
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        sandbox.write("devshell.toml", "[env]\nACTIVE = \"new\"\n");
+        sandbox.allow();
+        pty.type_line("true");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("new"));
+    });
+}
+
+#[test]
+fn a_directory_that_is_removed_and_made_again_is_looked_at_again() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        fs::remove_dir_all(sandbox.project()).unwrap();
+        pty.type_line("true");
+        sandbox.write("devshell.toml", MANIFEST);
+        let project = sandbox.project().to_owned();
+        pty.cd(&project);
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        pty.leave();
+        assert_eq!(pty.var("ACTIVE"), None);
+    });
+}
+
+#[test]
+fn a_project_that_moved_is_another_project() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        let before = pty.snapshot();
+        pty.enter();
+        let moved = sandbox.home().join("moved");
+        fs::rename(sandbox.project(), &moved).unwrap();
+        let shown = pty.cd(&moved);
+        assert!(shown.contains("not allowed yet"), "{shown}");
+        assert_eq!(pty.var("ACTIVE"), None);
+        allow(&sandbox, &moved);
+        pty.type_line("true");
+        assert_eq!(pty.var("DEVSH_ROOT").as_deref(), moved.to_str());
+        pty.leave();
+        pty.snapshot().assert_restores(&before);
+    });
+}
+
+#[test]
+fn a_visit_within_one_line_is_no_visit() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        let project = shell.quoted(sandbox.project().to_str().unwrap());
+        let home = shell.quoted(sandbox.home().to_str().unwrap());
+        let visits: &[String] = &match shell {
+            HostShell::Bash | HostShell::Zsh => [
+                format!("x=$(cd {project} && pwd); echo $x"),
+                format!("(cd {project} && pwd)"),
+                format!(
+                    "go() {{ cd {project}; pwd; cd {home}; }}; go; unset -f go; echo {project}"
+                ),
+                format!("for i in 1 2; do cd {project}; pwd; cd {home}; done"),
+            ],
+            HostShell::Fish => [
+                format!("fish --no-config -c 'cd \"$argv\"; pwd' {project}"),
+                format!("begin; cd {project}; pwd; cd {home}; end"),
+                format!("function go; cd {project}; pwd; cd {home}; end; go; functions -e go"),
+                format!("for i in 1 2; cd {project}; pwd; cd {home}; end"),
+            ],
+        };
+        for visit in visits {
+            let said = pty.run(visit);
+            assert!(said.contains("project"), "{visit}: {said}");
+            assert!(!said.contains("devsh:"), "{visit}: {said}");
+            assert_eq!(pty.var("ACTIVE"), None, "{visit}");
+        }
+    });
+}
+
+#[test]
+fn every_way_into_a_directory_is_a_way_in() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let link = sandbox.root().join("link");
+        std::os::unix::fs::symlink(sandbox.project(), &link).unwrap();
+        let mut pty = sandbox.shell(shell);
+        let home = sandbox.home();
+        let cdpath = match shell {
+            HostShell::Bash => format!(
+                "CDPATH={}; cd project >/dev/null; unset CDPATH",
+                home.display()
+            ),
+            HostShell::Zsh => format!(
+                "cdpath=({}); cd /; cd project >/dev/null; cdpath=()",
+                home.display()
+            ),
+            HostShell::Fish => format!(
+                "set -g CDPATH {}; cd project; set -e CDPATH",
+                home.display()
+            ),
+        };
+        let project = sandbox.project().display();
+        for way in [
+            cdpath,
+            format!("pushd {project} >/dev/null"),
+            format!("cd {}", link.display()),
+            "cd ~/project".to_owned(),
+            format!("go() {{ cd {project}; }}; go"),
+        ] {
+            let way = match (shell, way.strip_prefix("go()")) {
+                (HostShell::Fish, Some(_)) => format!("function go; cd {project}; end; go"),
+                _ => way,
+            };
+            pty.type_line(&way);
+            assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "{way}");
+            assert_eq!(pty.var("DEVSH_ROOT").as_deref(), sandbox.project().to_str());
+            pty.type_line(if way.starts_with("pushd") {
+                "popd >/dev/null"
+            } else {
+                "cd /"
+            });
+            assert_eq!(pty.var("ACTIVE"), None, "after {way}");
+        }
+    });
+}
+
+#[test]
+fn statuses_of_a_pipe_are_kept() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let mut pty = sandbox.shell(shell);
+        let shown = match shell {
+            HostShell::Bash => "echo statuses=${PIPESTATUS[*]}",
+            HostShell::Zsh => "echo statuses=$pipestatus",
+            HostShell::Fish => "echo statuses=\"$pipestatus\"",
+        };
+        for before in ["true", "cd ~/project", "true"] {
+            pty.type_line(before);
+            pty.type_line("sh -c 'exit 3' | sh -c 'exit 4'");
+            let said = pty.type_line(shown);
+            assert!(said.contains("statuses=3 4"), "after {before}: {said}");
+        }
+    });
+}

@@ -1,0 +1,190 @@
+//! Enter and leave scripts: private processes that cannot hang a prompt, outlive an interrupt or say what is code.
+
+use std::{fs, path::PathBuf};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell};
+
+fn with_enter(script: &str) -> Sandbox {
+    let manifest = format!("[env]\nACTIVE = \"yes\"\n[hooks]\nenter = '''\n{script}\n'''\n");
+    let sandbox = Sandbox::new()
+        .config("hook-timeout = 1\n")
+        .manifest(&manifest);
+    sandbox.allow();
+    sandbox
+}
+
+/// Waits until a process is gone.
+fn ends(pid: &str) {
+    let pid = Pid::from_raw(pid.trim().parse().unwrap());
+    let there = || {
+        // A process that has ended stays until its parent asks for it, which here may be nobody soon.
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        kill(pid, None).is_ok() && !state.contains(") Z ")
+    };
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while there() {
+        assert!(std::time::Instant::now() < end, "{pid} is still there");
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until a script has written its process id.
+fn written(sandbox: &Sandbox) -> String {
+    let path: PathBuf = sandbox.project().join("pid");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        if text.ends_with('\n') {
+            return text;
+        }
+        assert!(std::time::Instant::now() < end, "nothing was written");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_script_that_hangs_is_ended_with_what_it_started() {
+    for_each_shell(|shell| {
+        let sandbox = with_enter("sleep 600 &\necho $! >pid\nwait");
+        let mut pty = sandbox.shell(shell);
+        let shown = pty.enter();
+        assert!(shown.contains("after 1 s"), "{shown}");
+        assert_eq!(
+            pty.var("ACTIVE").as_deref(),
+            Some("yes"),
+            "the rest is loaded"
+        );
+        ends(&written(&sandbox));
+    });
+}
+
+#[test]
+fn an_interrupt_ends_the_script_and_gives_the_prompt_back() {
+    for_each_shell(|shell| {
+        let sandbox = with_enter("sleep 600 &\necho $! >pid\nwait");
+        sandbox.write("../.config/devsh/config.toml", "hook-timeout = 600\n");
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        let before = pty.var("PATH");
+        pty.begin("cd ~/project");
+        let pid = written(&sandbox);
+        pty.break_off();
+        ends(&pid);
+        assert_eq!(pty.run("echo alive"), "alive\n");
+        assert_eq!(pty.var("PATH"), before);
+        assert_eq!(pty.var("ACTIVE"), None);
+        assert_eq!(pty.var("DEVSH_DIFF"), None);
+    });
+}
+
+#[test]
+fn a_script_does_not_outlive_devsh() {
+    let sandbox = with_enter("sleep 600 &\necho $! >pid\necho $PPID >parent\nwait");
+    sandbox.write("../.config/devsh/config.toml", "hook-timeout = 600\n");
+    sandbox.allow();
+    for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP] {
+        let _old = fs::remove_file(sandbox.project().join("pid"));
+        let mut child = sandbox
+            .command("devsh")
+            .args(["run", "--", "true"])
+            .spawn()
+            .unwrap();
+        let script = written(&sandbox);
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        let status = child.wait().unwrap();
+        assert!(!status.success(), "{status}");
+        ends(&script);
+    }
+}
+
+#[test]
+fn what_a_script_leaves_running_goes_on_and_holds_nothing_up() {
+    for_each_shell(|shell| {
+        let sandbox = with_enter("sleep 600 >/dev/null 2>&1 &\necho $! >pid\nexport LATER=1");
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("LATER").as_deref(), Some("1"));
+        let pid = written(&sandbox);
+        let pid = Pid::from_raw(pid.trim().parse().unwrap());
+        kill(pid, None).unwrap();
+        kill(pid, Signal::SIGKILL).unwrap();
+    });
+}
+
+#[test]
+fn what_a_script_prints_is_never_code() {
+    for_each_shell(|shell| {
+        let sandbox = with_enter(
+            "echo 'export EVIL=1'\necho 'set -gx EVIL 1' >&2\nread -r line && echo got >got",
+        );
+        let mut pty = sandbox.shell(shell);
+        let shown = pty.enter();
+        assert!(shown.contains("EVIL"), "people see it: {shown}");
+        assert_eq!(pty.var("EVIL"), None);
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        assert!(!sandbox.project().join("got").exists(), "there is no input");
+    });
+}
+
+#[test]
+fn a_script_that_fails_leaves_the_rest() {
+    for_each_shell(|shell| {
+        for script in [
+            "export HALF=1\nexit 3",
+            "export HALF=1\nkill -SEGV $$",
+            "if then",
+        ] {
+            let sandbox = with_enter(script);
+            let mut pty = sandbox.shell(shell);
+            let before = pty.snapshot();
+            let shown = pty.enter();
+            assert!(shown.contains("the script ended with"), "{script}: {shown}");
+            assert_eq!(pty.var("HALF"), None, "{script}");
+            assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "{script}");
+            pty.leave();
+            pty.snapshot().assert_restores(&before);
+        }
+    });
+}
+
+#[test]
+fn names_that_no_shell_may_be_given_are_not_taken_from_a_script() {
+    for_each_shell(|shell| {
+        let sandbox = with_enter(
+            "export PROPER=1 SHELLOPTS_=1\nf() { :; }; export -f f\nenv 'A[$(touch hit)]=1' 'a-b=1' true",
+        );
+        let mut pty = sandbox.shell(shell);
+        let before = pty.snapshot();
+        pty.enter();
+        assert_eq!(pty.var("PROPER").as_deref(), Some("1"));
+        assert!(
+            !pty.environment()
+                .keys()
+                .any(|name| name.starts_with(b"BASH_FUNC"))
+        );
+        pty.leave();
+        pty.snapshot().assert_restores(&before);
+    });
+}
+
+#[test]
+fn bytes_come_through_a_script() {
+    for_each_shell(|shell| {
+        let sandbox = with_enter("export BYTES=$'\\xff\\n\\'\"\\\\ $x' EMPTY=");
+        let mut pty: Pty = sandbox.shell(shell);
+        pty.enter();
+        let environment = pty.environment();
+        assert_eq!(environment[&b"BYTES"[..]], b"\xff\n'\"\\ $x");
+        assert_eq!(environment[&b"EMPTY"[..]], b"");
+        pty.leave();
+        assert_eq!(pty.var("EMPTY"), None);
+        if shell == HostShell::Fish {
+            assert_eq!(pty.run("set -q BYTES; echo $status"), "1\n");
+        }
+    });
+}
