@@ -55,6 +55,8 @@ pub const UV_INDEX_URL: &str = "UV_INDEX_URL";
 pub const UV_PYTHON_INSTALL_MIRROR: &str = "UV_PYTHON_INSTALL_MIRROR";
 /// Read: the Rust dist server, without `/dist`.
 pub const RUSTUP_DIST_SERVER: &str = "RUSTUP_DIST_SERVER";
+/// Read: the file with names and passwords for servers, in the place of `~/.netrc`.
+pub const NETRC: &str = "NETRC";
 /// Read: the npm registry, as npm names it.
 pub const NPM_CONFIG_REGISTRY: &str = "NPM_CONFIG_REGISTRY";
 /// Read: the same in lower case, as npm itself exports it.

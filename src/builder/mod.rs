@@ -10,6 +10,7 @@ pub mod collect;
 mod identity;
 mod installer;
 pub mod live;
+mod offline;
 mod profile;
 mod python;
 mod record;
@@ -22,6 +23,7 @@ use std::{
 };
 
 pub use identity::EnvironmentId;
+pub use offline::MissingArtifact;
 
 use crate::{
     config::{Config, ToolsFrom},
@@ -196,6 +198,15 @@ pub enum Error {
         version: Version,
         /// Why.
         reason: Box<store::Error>,
+    },
+    /// Artifacts are not in the store, and nothing may be downloaded.
+    #[error(
+        "{} not in the store, and devsh is offline",
+        if missing.len() == 1 { "an artifact is".to_owned() } else { format!("{} artifacts are", missing.len()) }
+    )]
+    Offline {
+        /// All of them, in the order of the tools.
+        missing: Vec<MissingArtifact>,
     },
     /// Neither an artifact nor the machine has the tool.
     #[error("cannot get `{tool}` {wanted}: {managed}")]

@@ -223,7 +223,12 @@ impl Served {
         match &self.from {
             From::Object(directory) => {
                 let mut all = executables(&directory.join("bin"))?;
-                if self.tool.source == Source::Python {
+                if self.tool.python_minor().is_some() {
+                    // A further python is called by its own name, the first one by all names.
+                    let own = self.tool.name.as_str();
+                    let config = format!("{own}-config");
+                    all.retain(|(name, _)| name == own || *name == config);
+                } else if self.tool.source == Source::Python {
                     // `pip` here would change the store.
                     all.retain(|(name, _)| !name.starts_with("pip"));
                 }
@@ -233,7 +238,10 @@ impl Served {
                 let path = programs.first().map(|(_, path)| path.clone());
                 let path = path.unwrap_or_default();
                 let minor = format!("python{}", minor(&self.version));
-                let names = ["python".to_owned(), "python3".to_owned(), minor];
+                let mut names = vec!["python".to_owned(), "python3".to_owned(), minor];
+                if self.tool.python_minor().is_some() {
+                    names = vec![self.tool.name.to_string()];
+                }
                 Ok(names.into_iter().map(|name| (name, path.clone())).collect())
             }
             From::Host(programs) => Ok(programs.clone()),

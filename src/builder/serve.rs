@@ -69,7 +69,7 @@ impl Served {
 impl Builder<'_> {
     /// Returns what serves as each tool, in their order; downloads overlap.
     pub(super) fn serve(&self, request: &Request<'_>) -> Result<Vec<Served>, Error> {
-        let results: Vec<_> = thread::scope(|scope| {
+        let results: Vec<Result<Served, Error>> = thread::scope(|scope| {
             let threads: Vec<_> = request
                 .tools
                 .iter()
@@ -80,6 +80,14 @@ impl Builder<'_> {
                 .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         });
+        if self.client.is_offline() {
+            let failed = request.tools.iter().zip(&results);
+            let failed =
+                failed.filter_map(|(wanted, result)| Some((wanted, result.as_ref().err()?)));
+            if let Some(error) = self.offline(request, failed) {
+                return Err(error);
+            }
+        }
         results.into_iter().collect()
     }
 
@@ -89,7 +97,10 @@ impl Builder<'_> {
             Err(unavailable) => unavailable,
         };
         let mut found = Vec::new();
-        if request.tools_from != ToolsFrom::Managed {
+        // What a machine has is taken to be the usual build.
+        let flavoured =
+            wanted.tool.source == Source::Python && !wanted.request.components.is_empty();
+        if request.tools_from != ToolsFrom::Managed && !flavoured {
             found = self.host_tools(request, wanted.tool);
             if let Some(tool) = choose(request, wanted, &found) {
                 return Ok(host_serves(wanted, tool, &unavailable));

@@ -16,6 +16,8 @@ use crate::{
     project, resolve, store,
 };
 
+use super::tools;
+
 /// A file operation that failed.
 pub(super) fn file(error: &fsx::Error) -> Failure {
     use std::io::ErrorKind;
@@ -146,7 +148,7 @@ pub(super) fn fetch(error: &fetch::Error) -> Failure {
         }
         fetch::Error::UntrustedCertificate { .. } => failure
             .note("devsh trusts the certificates of the operating system")
-            .hint("point `SSL_CERT_FILE` at the bundle that your network uses"),
+            .hint("point `SSL_CERT_FILE` at the bundle that your network uses, or `SSL_CERT_DIR` at its directory"),
         fetch::Error::Insecure { .. } => {
             failure.hint("use `https`, or name the server as a source in `config.toml`")
         }
@@ -161,6 +163,13 @@ pub(super) fn fetch(error: &fetch::Error) -> Failure {
             .note("nothing was added to the store")
             .hint("run the command again; if it stays so, ask who serves the file"),
         fetch::Error::File(error) => file(error),
+        fetch::Error::Status {
+            status: 401 | 403,
+            url,
+        } => failure.hint(format!(
+            "put name and password for `{}` into `~/.netrc`, or into the address of the source",
+            url.host_str().unwrap_or_default()
+        )),
         fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } => failure,
     }
 }
@@ -315,6 +324,7 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
             tool,
             version,
         } => needed(store(reason), &format!("to install `{tool}` {version}")),
+        builder::Error::Offline { missing } => tools::missing(failure, missing),
         builder::Error::Unavailable {
             tool,
             accepted,

@@ -5,7 +5,7 @@ use std::{fmt::Write, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
-    builder::{self, Notice, Realised, ToolOrigin},
+    builder::{self, MissingArtifact, Notice, Realised, ToolOrigin},
     context::Context,
     failure::Failure,
     lock::LockKey,
@@ -186,4 +186,36 @@ pub(super) fn tell(work: &Work<'_>, notice: &Notice) {
             ));
         }
     }
+}
+
+/// A line for each artifact: tool, version and part, server, size.
+pub(super) fn missing(failure: Failure, missing: &[MissingArtifact]) -> Failure {
+    let names: Vec<String> = missing
+        .iter()
+        .map(|one| {
+            format!("{} {} {}", one.tool, one.version, one.part)
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let wide = width(&mut names.iter().map(String::len));
+    let host = width(&mut missing.iter().map(|one| one.host.len()));
+    let lines = missing.iter().zip(&names).map(|(one, name)| {
+        let size = one
+            .size
+            .map_or_else(|| "size unknown".to_owned(), megabytes);
+        format!("{name:wide$}  {:host$}  {size}", one.host)
+    });
+    let failure = lines.fold(failure, Failure::detail);
+    failure.hint("run `devsh sync` once without `--offline`")
+}
+
+/// A size in the unit that people compare downloads by.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "one digit after the point is shown"
+)]
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }

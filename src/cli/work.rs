@@ -6,7 +6,8 @@ use crate::{
     config::Config,
     context::Context,
     failure::{ExitStatus, Failure},
-    fetch::Client,
+    fetch::{Client, Credentials},
+    fsx,
     manifest::{DevShell, Manifest, ShellName, preset},
     project::{
         Project,
@@ -15,6 +16,7 @@ use crate::{
         trust::{Decisions, Standing, Trusted},
     },
     ui::Ui,
+    vars,
 };
 
 use super::{args::Global, hints, shown};
@@ -176,7 +178,19 @@ impl<'a> Work<'a> {
     pub(super) fn client(&self, config: &Config) -> Client {
         let sources = [&config.pypi, &config.rust, &config.python, &config.npm];
         let sources = sources.into_iter().chain(&config.python_list);
-        Client::new(self.offline).allow_plain(sources)
+        let netrc = self.netrc();
+        Client::new(self.offline)
+            .with_credentials(Credentials::new(sources.clone(), &netrc))
+            .allow_plain(sources)
+    }
+
+    /// Returns the text of the user's netrc; one that cannot be read is as good as none.
+    fn netrc(&self) -> String {
+        let home = self.context.directories.home.as_deref();
+        let named = self.context.env.get(vars::NETRC).map(PathBuf::from);
+        let path = named.or_else(|| Some(home?.join(".netrc")));
+        let bytes = path.and_then(|path| fsx::read_bounded(&path, 1 << 20).ok()?);
+        String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
     }
 }
 

@@ -14,7 +14,10 @@ use std::{
 use ureq::http::header;
 use url::Url;
 
-use super::{Client, Error, Meter, broken, content_length, open_file, redacted, successful};
+use super::{
+    Client, Error, Meter, RETRIES, broken, content_length, is_transient, open_file, redacted,
+    successful,
+};
 use crate::{
     fsx,
     package::{Digest, Hasher},
@@ -22,8 +25,6 @@ use crate::{
 
 /// Longest accepted file where the lockfile names no size, in bytes.
 const LIMIT: u64 = 8 << 30;
-/// How often a download is tried again without getting any further.
-const RETRIES: u32 = 3;
 
 /// What a download must be.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,7 @@ impl Client {
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
         fsx::create_private_dir(directory)?;
-        let path = directory.join(format!("{}.partial", expected.digest.hex()));
+        let path = partial(directory, &expected.digest);
         let file = fsx::lock(&path)?;
         let mut partial = Partial {
             file,
@@ -163,6 +164,11 @@ impl Client {
         };
         partial.append(url, expected, &mut *body)
     }
+}
+
+/// Returns where an artifact is downloaded to, whole or in part.
+pub fn partial(directory: &Path, digest: &Digest) -> PathBuf {
+    directory.join(format!("{}.partial", digest.hex()))
 }
 
 /// The file that a download grows in.
@@ -276,20 +282,5 @@ fn size_mismatch(url: &Url, expected: u64, received: u64) -> Error {
         url: redacted(url),
         expected,
         received,
-    }
-}
-
-/// Returns whether asking again may help.
-fn is_transient(error: &Error) -> bool {
-    match error {
-        Error::Unreachable { reason, .. } => {
-            let settled = ["failed to lookup", "host not found", "Connection refused"];
-            !settled.iter().any(|sign| reason.contains(sign))
-        }
-        Error::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
-        Error::SizeMismatch {
-            expected, received, ..
-        } => received < expected,
-        _ => false,
     }
 }

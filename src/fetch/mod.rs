@@ -6,7 +6,9 @@
 //! happens only with loopback and with servers that the user's settings name, and never after HTTPS;
 //! no error holds credentials.
 
+mod credentials;
 mod download;
+mod error;
 mod progress;
 
 use std::{
@@ -14,6 +16,7 @@ use std::{
     fs::File,
     io::{self, Read},
     net::IpAddr,
+    thread,
     time::Duration,
 };
 
@@ -24,112 +27,18 @@ use ureq::{
 };
 use url::{Host, Url};
 
-pub use download::{Download, Expected};
+pub use credentials::Credentials;
+pub use download::{Download, Expected, partial};
+pub use error::Error;
+use error::is_transient;
 pub use progress::{Meter, Progress, Silent};
 
-use crate::{fsx, package::Digest};
+use crate::fsx;
 
+/// How often something is asked for again.
+const RETRIES: u32 = 3;
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
-
-/// A request that gave no usable answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The network is not to be used.
-    #[error("`{url}` is needed and devsh is offline")]
-    Offline {
-        /// What would have been asked.
-        url: Url,
-    },
-    /// The server could not be reached, or the connection broke.
-    #[error("cannot reach `{host}`: {reason}")]
-    Unreachable {
-        /// The server.
-        host: String,
-        /// Why, one line.
-        reason: String,
-    },
-    /// The server's certificate is not signed by anyone this machine trusts.
-    #[error("cannot trust the certificate of `{host}`: {reason}")]
-    UntrustedCertificate {
-        /// The server.
-        host: String,
-        /// Why, one line.
-        reason: String,
-    },
-    /// The address is not one that devsh asks: plain HTTP to a server that no setting names.
-    #[error("`{url}` is not a secure address")]
-    Insecure {
-        /// What would have been asked.
-        url: Url,
-    },
-    /// The server answered with an error.
-    #[error("`{url}` answered {status}")]
-    Status {
-        /// What was asked.
-        url: Url,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// The answer was longer than devsh accepts.
-    #[error("`{url}` is larger than {limit} bytes")]
-    TooLarge {
-        /// What was asked.
-        url: Url,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// The file ended early or goes on after its end.
-    #[error("`{url}` has {received} bytes instead of {expected}")]
-    SizeMismatch {
-        /// What was asked.
-        url: Url,
-        /// The size in bytes that the lockfile names.
-        expected: u64,
-        /// The bytes received; where the file goes on, what was seen of it.
-        received: u64,
-    },
-    /// The file is not the one that was locked.
-    #[error("digest mismatch for `{url}`")]
-    DigestMismatch {
-        /// What was asked.
-        url: Box<Url>,
-        /// The digest that the lockfile names.
-        expected: Digest,
-        /// The digest of what came.
-        received: Digest,
-    },
-    /// A file could not be read or written.
-    #[error(transparent)]
-    File(#[from] fsx::Error),
-}
-
-impl Error {
-    /// Returns whether nothing else can be had from the same host either.
-    pub fn is_about_host(&self) -> bool {
-        matches!(
-            self,
-            Self::Offline { .. } | Self::Unreachable { .. } | Self::UntrustedCertificate { .. }
-        )
-    }
-
-    /// Returns whether the artifact may be well, but cannot be had from here now.
-    ///
-    /// A wrong digest or size is never this: it must be heard, not worked around.
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            Self::Offline { .. }
-            | Self::Unreachable { .. }
-            | Self::UntrustedCertificate { .. }
-            | Self::Insecure { .. }
-            | Self::Status { .. } => true,
-            Self::File(error) => error.action == "fetch" && fsx::is_absent(&error.source),
-            Self::TooLarge { .. } | Self::SizeMismatch { .. } | Self::DigestMismatch { .. } => {
-                false
-            }
-        }
-    }
-}
 
 /// Asks servers; cheap to clone and shared between threads.
 #[derive(Debug, Clone)]
@@ -138,6 +47,7 @@ pub struct Client {
     offline: bool,
     /// Origins (`http://mirror:8080`) that may be asked without encryption.
     plain: BTreeSet<String>,
+    credentials: Credentials,
 }
 
 impl Client {
@@ -161,7 +71,15 @@ impl Client {
             agent,
             offline,
             plain: BTreeSet::new(),
+            credentials: Credentials::default(),
         }
+    }
+
+    /// Sends these credentials to the servers that they are for.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
     }
 
     /// Allows plain HTTP to the servers of these addresses, which the user's own settings name.
@@ -181,6 +99,20 @@ impl Client {
 
     /// Returns the body of `url`, of at most `limit` bytes.
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut tries = 0;
+        loop {
+            match self.get_once(url, accept, limit) {
+                Err(error) if tries < RETRIES && is_transient(&error) => {
+                    tracing::debug!(%error, "asked again");
+                    thread::sleep(Duration::from_millis(200 << tries));
+                    tries += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn get_once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         let reader: Box<dyn Read> = if url.scheme() == "file" {
             Box::new(open_file(url)?)
@@ -207,8 +139,12 @@ impl Client {
             let metadata = open_file(url)?.metadata();
             return Ok(metadata.ok().map(|metadata| metadata.len()));
         }
-        let response = self.follow(url, |url| {
+        let response = self.follow(url, |url, authorization| {
             let request = self.agent.head(url.as_str());
+            let request = match authorization {
+                Some(header) => request.header("authorization", header),
+                None => request,
+            };
             // A compressed body would have another length.
             request.header("accept-encoding", "identity").call()
         })?;
@@ -216,11 +152,16 @@ impl Client {
     }
 
     fn ask(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
-        self.follow(url, |url| {
+        self.follow(url, |url, authorization| {
             let request = self.agent.get(url.as_str());
-            let request = headers.iter().fold(request, |request, (name, value)| {
-                request.header(*name, *value)
-            });
+            let authorization = authorization.map(|header| ("authorization", header));
+            let request = headers
+                .iter()
+                .copied()
+                .chain(authorization)
+                .fold(request, |request, (name, value)| {
+                    request.header(name, value)
+                });
             request.call()
         })
     }
@@ -229,7 +170,7 @@ impl Client {
     fn follow(
         &self,
         url: &Url,
-        send: impl Fn(&Url) -> Result<Response<Body>, ureq::Error>,
+        send: impl Fn(&Url, Option<&str>) -> Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Body>, Error> {
         if self.offline {
             return Err(Error::Offline { url: redacted(url) });
@@ -237,7 +178,11 @@ impl Client {
         let mut at = url.clone();
         for _ in 0..REDIRECTS {
             self.check_address(&at)?;
-            let response = patient(|| send(&at)).map_err(|error| unreachable(&at, &error))?;
+            // Looked up anew for every address: what is for one server is for no other.
+            let authorization = self.credentials.header(&at);
+            let bare = redacted(&at);
+            let response = patient(|| send(&bare, authorization.as_deref()))
+                .map_err(|error| unreachable(&at, &error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }

@@ -17,7 +17,7 @@ fn serve(
     let address = format!("http://{}/file", listener.local_addr().unwrap());
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&requests);
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         for (count, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
             let mut request = String::new();
@@ -195,4 +195,50 @@ fn files_are_mirrors_and_offline_asks_nobody() {
     let error = client.get(&secret, "*/*", 10).unwrap_err();
     assert!(matches!(error, Error::Offline { .. }));
     assert!(!format!("{error} {error:?}").contains("secret"));
+}
+
+#[test]
+fn credentials_stay_with_their_server() {
+    let (other, elsewhere) = serve(|_, _, stream| whole(b"text", stream));
+    let target = other.clone();
+    let (url, asked) = serve(move |count, _, stream| match count {
+        0 => {
+            let head = format!(
+                "HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
+            let _closed = stream.write_all(head.as_bytes());
+        }
+        _ => whole(b"text", stream),
+    });
+    let mut named = url.clone();
+    named.set_username("me").unwrap();
+    named.set_password(Some("secret")).unwrap();
+    let client = Client::new(false).with_credentials(Credentials::new([&named], ""));
+    assert_eq!(client.get(&url, "*/*", 10).unwrap(), b"text");
+    let authorization = "authorization: basic";
+    assert!(asked.lock().unwrap()[0].contains(authorization));
+    let elsewhere = elsewhere.lock().unwrap();
+    assert_eq!(elsewhere.len(), 1);
+    assert!(!elsewhere[0].contains(authorization), "{elsewhere:?}");
+    // An address with credentials of its own never shows them on the request line.
+    assert_eq!(client.get(&named, "*/*", 10).unwrap(), b"text");
+    let asked = asked.lock().unwrap();
+    assert!(asked[1].contains(authorization) && !asked[1].contains("secret"));
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again() {
+    let (url, requests) = serve(|count, _, stream| match count {
+        0 => {
+            let _closed = stream
+                .write_all(b"HTTP/1.1 429 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+        1 => {
+            let _closed = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nte");
+        }
+        _ => whole(b"text", stream),
+    });
+    assert_eq!(Client::new(false).get(&url, "*/*", 10).unwrap(), b"text");
+    assert_eq!(requests.lock().unwrap().len(), 3);
 }

@@ -97,6 +97,20 @@ pub(super) fn day_seconds(day: &str) -> Option<u64> {
     Some(days.checked_sub(719_469)? * 86_400)
 }
 
+/// Returns the day before a day written `2026-08-14`.
+pub(super) fn day_before(day: &str) -> Option<String> {
+    let days = (day_seconds(day)? / 86_400).checked_sub(1)? + 719_468;
+    // The same count the other way: years that begin in March, in eras of 400 years.
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let number = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    Some(format!("{year:04}-{month:02}-{number:02}"))
+}
+
 /// Returns the seconds since 1970 of a time written `2026-08-14T12:30:15.123Z`.
 pub(super) fn time_seconds(text: &str) -> Option<u64> {
     let (day, time) = text.split_once('T')?;
@@ -129,6 +143,29 @@ mod tests {
             Some(1_795_478_400 + 3723)
         );
         assert_eq!(time_seconds("2026-11-24"), None);
+    }
+
+    #[test]
+    fn days_go_back() {
+        for (day, before) in [
+            ("2026-11-24", "2026-11-23"),
+            ("2026-03-01", "2026-02-28"),
+            ("2024-03-01", "2024-02-29"),
+            ("2027-01-01", "2026-12-31"),
+            ("1970-01-02", "1970-01-01"),
+        ] {
+            assert_eq!(day_before(day).as_deref(), Some(before));
+        }
+        assert_eq!(day_before("1970-01-01"), None);
+        let mut day = "2030-01-01".to_owned();
+        for _ in 0..10_000 {
+            let before = day_before(&day).unwrap();
+            assert_eq!(
+                day_seconds(&day),
+                day_seconds(&before).map(|one| one + 86_400)
+            );
+            day = before;
+        }
     }
 
     #[test]

@@ -105,6 +105,12 @@ pub enum ErrorKind {
         /// The tool that has it.
         tool: String,
     },
+    /// A key that has a meaning for python alone.
+    #[error("`variant` is only for `python`, not for `{tool}`")]
+    OnlyPython {
+        /// The tool that has it.
+        tool: String,
+    },
     /// A table that says none or several things about a variable.
     #[error(
         "`{name}` needs one of `default`, `required`, `unset`, or `prepend` and `append` together"

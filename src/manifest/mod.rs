@@ -20,6 +20,7 @@ mod python;
 mod raw;
 mod rebase;
 pub mod template;
+mod tool;
 mod validate;
 mod variable;
 mod yaml;

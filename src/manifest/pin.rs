@@ -13,11 +13,11 @@ use super::{
     Error, ErrorKind, Located, Origin, Text,
     preset::Documents,
     raw::{Node, Value},
-    validate,
+    tool,
 };
-use crate::package::{Invalid, PackageName, Requirement};
+use crate::package::{FREETHREADED, Invalid, PackageName, Requirement};
 
-pub(super) use grammar::Grammar;
+pub(super) use grammar::{Grammar, npm, without_freethreaded};
 pub(super) use lines::{Word, words};
 
 /// One place where the version of a tool may be named.
@@ -235,7 +235,16 @@ impl Pin {
             .grammar
             .requirement(version, &self.operator, tool)
             .map_err(|kind| text.error(node.span.clone(), kind))?;
-        Ok(wanted.map(|wanted| text.locate(node, wanted).into()))
+        Ok(wanted.map(|wanted| {
+            let mut found: Found = text.locate(node, wanted).into();
+            if self.grammar == Grammar::Python
+                && tool.package.as_str() == "python"
+                && without_freethreaded(version).is_some()
+            {
+                found.components.push(FREETHREADED.to_owned());
+            }
+            found
+        }))
     }
 }
 
@@ -298,9 +307,12 @@ fn toolchain(text: &Text) -> Result<Found, Error> {
                 let name = text.string("channel", node)?.value;
                 found.requirement = Some(channel(text, node, &name)?);
             }
-            "components" => found.components = validate::parts(text, "components", node)?,
-            "targets" => found.targets = validate::parts(text, "targets", node)?,
-            "profile" => {}
+            "components" => {
+                let named = tool::parts(text, "components", node)?;
+                found.components.extend(named);
+            }
+            "targets" => found.targets = tool::parts(text, "targets", node)?,
+            "profile" => found.components.extend(tool::profile(text, node)?),
             _ => continue,
         }
         said = true;

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use super::{
-    Composition, Error, ErrorKind, Layer, Located, Section, ShellName, Tables, Text, ToolEntry,
+    Composition, Error, ErrorKind, Layer, Located, Section, ShellName, Tables, Text,
     error::nearest,
     python,
     raw::{Entry, Node, Value},
-    variable,
+    tool, variable,
 };
-use crate::package::{Invalid, PackageName, Requirement, Source, Tool};
+use crate::package::{Invalid, PackageName, Source, Tool};
 
 /// The tables that the top level and every dev shell may have.
 const TABLES: &[&str] = &[
@@ -113,79 +113,11 @@ fn tools(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
             };
             return Err(text.error(entry.key_span.clone(), kind));
         }
-        let asked = tool_entry(text, &tool, entry)?;
-        into.tools.insert(tool, asked);
+        for (tool, asked) in tool::entries(text, &tool, entry)? {
+            into.tools.insert(tool, asked);
+        }
     }
     Ok(())
-}
-
-fn tool_entry(text: &Text, tool: &Tool, entry: &Entry<'_>) -> Result<ToolEntry, Error> {
-    let mut asked = ToolEntry::new(text.origin(entry.key_span.start));
-    if let Value::List(_) = entry.node.value {
-        return Err(text.wrong(&entry.key, &entry.node, "a version or a table"));
-    }
-    let Value::Table(fields) = &entry.node.value else {
-        asked.requirement = Some(requirement(text, tool, &entry.key, &entry.node)?);
-        return Ok(asked);
-    };
-    for field in fields {
-        let (key, list): (&'static str, _) = match &*field.key {
-            "unset" => {
-                variable::unset(text, &entry.key, fields, field)?;
-                (asked.unset, asked.wanted) = (true, false);
-                continue;
-            }
-            "version" => {
-                asked.requirement = Some(requirement(text, tool, "version", &field.node)?);
-                continue;
-            }
-            "components" => ("components", &mut asked.components),
-            "targets" => ("targets", &mut asked.targets),
-            _ => {
-                let table = format!("tools.{}", entry.key);
-                let known = &["version", "components", "targets"];
-                return Err(unknown(text, field, &table, known, &["unset"]));
-            }
-        };
-        if tool.source != Source::Rust {
-            let tool = tool.to_string();
-            return Err(text.error(field.key_span.clone(), ErrorKind::OnlyRust { key, tool }));
-        }
-        let (added, removed) = edited(text, key, &field.node)?;
-        let checked: Result<_, Error> = added
-            .iter()
-            .map(|(_, node)| part(text, key, node))
-            .collect();
-        *list = checked?;
-        asked.removed.insert(key, removed);
-    }
-    Ok(asked)
-}
-
-/// Reads names of components or targets.
-pub(super) fn parts(text: &Text, key: &str, node: &Node<'_>) -> Result<Vec<String>, Error> {
-    let names = text.strings(key, node)?;
-    names
-        .iter()
-        .map(|(_, node)| part(text, key, node))
-        .collect()
-}
-
-fn part(text: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
-    let name = text.string(key, node)?.value;
-    // A part becomes a piece of a file's name at the source.
-    let valid = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && name
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric());
-    if valid {
-        return Ok(name);
-    }
-    let invalid = Invalid::new("the name of a component or target", &name);
-    Err(text.error(node.span.clone(), invalid))
 }
 
 /// The entries that a list gains, each with its node, and those that it loses.
@@ -225,20 +157,6 @@ fn single(text: &Text, name: &ShellName, span: Range<usize>) -> Result<(), Error
     }
     let invalid = Invalid::new("the name of one dev shell", name.as_str());
     Err(text.error(span, invalid))
-}
-
-fn requirement(
-    text: &Text,
-    tool: &Tool,
-    key: &str,
-    node: &Node<'_>,
-) -> Result<Located<Requirement>, Error> {
-    let wanted: Located<Requirement> = located(text, node, &text.string(key, node)?)?;
-    if wanted.value.channel().is_some() && tool.source != Source::Rust {
-        let invalid = Invalid::new("a version requirement", wanted.value.as_str());
-        return Err(text.error(node.span.clone(), invalid));
-    }
-    Ok(wanted)
 }
 
 /// Returns what is wrong with a name that is no tool's.

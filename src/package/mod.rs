@@ -10,7 +10,7 @@ pub mod version;
 
 pub use conflict::compatible;
 pub use digest::{Digest, Hasher, Sha256};
-pub use name::{FREETHREADED, PackageName, Source, Tool, is_npm_place};
+pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Source, Tool, is_npm_place};
 pub use system::System;
 pub use version::{Requirement, Version};
 

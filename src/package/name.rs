@@ -141,6 +141,11 @@ impl fmt::Display for Source {
 /// The component of a python request that asks for the build without a global interpreter lock.
 pub const FREETHREADED: &str = "freethreaded";
 
+/// The profiles of rust, the smallest one first.
+pub const PROFILES: [&str; 3] = ["minimal", "default", "complete"];
+/// What stands before the name of a profile that is asked for as a component.
+pub const PROFILE: &str = "profile-";
+
 /// A tool as a manifest names it: a short name (`ruff`) or `source:name` (`pypi:pre-commit`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tool {
@@ -175,6 +180,18 @@ const SHORT_NAMES: &[(&str, Source, &str)] = &[
 ];
 
 impl Tool {
+    /// Returns the minor version of a further python (`python3.13`), and whether it is free-threaded.
+    pub fn python_minor(&self) -> Option<(String, bool)> {
+        let version = self.name.as_str().strip_prefix("python3.")?;
+        let (minor, freethreaded) = match version.strip_suffix('t') {
+            Some(minor) => (minor, true),
+            None => (version, false),
+        };
+        let plain =
+            (1..=3).contains(&minor.len()) && minor.bytes().all(|byte| byte.is_ascii_digit());
+        (plain && self.source == Source::Python).then(|| (format!("3.{minor}"), freethreaded))
+    }
+
     /// Returns every short name, sorted.
     pub fn short_names() -> impl Iterator<Item = &'static str> {
         SHORT_NAMES.iter().map(|(name, _, _)| *name)
@@ -214,6 +231,17 @@ impl FromStr for Tool {
                 package: name,
             });
         }
+        if text.starts_with("python3.") {
+            let tool = Self {
+                name: PackageName(text.to_owned()),
+                source: Source::Python,
+                package: "python".parse()?,
+            };
+            let known = tool.python_minor().is_some();
+            return known
+                .then_some(tool)
+                .ok_or_else(|| Invalid::new("a known tool", text));
+        }
         let (_, source, package) = SHORT_NAMES
             .iter()
             .find(|(short, _, _)| *short == text)
@@ -234,7 +262,7 @@ impl fmt::Display for Tool {
                 && *source == self.source
                 && *package == self.package.as_str()
         });
-        if short {
+        if short || self.python_minor().is_some() {
             write!(formatter, "{}", self.name)
         } else {
             write!(formatter, "{}:{}", self.source, self.package)
@@ -269,6 +297,8 @@ mod tests {
             "prettier",
             "npm:@biomejs/biome",
             "npm:lodash.merge",
+            "python3.13",
+            "python3.14t",
         ] {
             assert_eq!(text.parse::<Tool>().unwrap().to_string(), text);
         }

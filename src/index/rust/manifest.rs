@@ -9,7 +9,7 @@ use crate::{
     config,
     index::{Candidate, day_seconds},
     lock::{Artifact, lockable},
-    package::{Sha256, System, Version},
+    package::{PROFILE, Sha256, System, Version},
 };
 
 /// The parts of every toolchain.
@@ -31,6 +31,8 @@ struct Raw {
     pkg: BTreeMap<String, Package>,
     #[serde(default)]
     renames: BTreeMap<String, Rename>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,10 +102,12 @@ impl Manifest {
         let mut candidate = Candidate::new(self.version.clone());
         candidate.build = Some(self.raw.date.clone());
         candidate.released = day_seconds(&self.raw.date);
-        let parts: BTreeSet<&str> = DEFAULT
-            .into_iter()
-            .chain(components.iter().map(String::as_str))
-            .collect();
+        let (profiles, named): (Vec<&str>, Vec<&str>) = components
+            .iter()
+            .map(String::as_str)
+            .partition(|component| component.starts_with(PROFILE));
+        let parts: BTreeSet<&str> = DEFAULT.into_iter().chain(named).collect();
+        let usual = self.profiled(&profiles);
         for system in System::ALL {
             let own = parts
                 .iter()
@@ -113,6 +117,10 @@ impl Manifest {
                 .filter(|target| *target != system.triple())
                 .map(|target| (format!("rust-std-{target}"), "rust-std", target.as_str()));
             let mut artifacts = Vec::new();
+            // A profile is what there is of it; who names a component wants it.
+            for part in usual.difference(&parts) {
+                artifacts.extend(self.artifact(part, part, system.triple())?);
+            }
             for (part, package, target) in own.chain(foreign) {
                 match self.artifact(&part, package, target)? {
                     Some(artifact) => artifacts.push(artifact),
@@ -127,6 +135,27 @@ impl Manifest {
             }
         }
         Ok(candidate)
+    }
+
+    /// Returns the components of profiles under the names that people use.
+    ///
+    /// The documentation is half a toolchain and read on the web: only who names it gets it.
+    fn profiled(&self, profiles: &[&str]) -> BTreeSet<&str> {
+        let lists = profiles.iter().filter_map(|profile| {
+            let name = profile.strip_prefix(PROFILE)?;
+            self.raw.profiles.get(name)
+        });
+        let renamed = |component: &'_ String| {
+            let mut renames = self.raw.renames.iter();
+            renames
+                .find(|(_, rename)| rename.to == *component)
+                .map(|(name, _)| name.as_str())
+        };
+        lists
+            .flatten()
+            .map(|component| renamed(component).unwrap_or(component))
+            .filter(|component| *component != "rust-docs")
+            .collect()
     }
 
     fn artifact(
@@ -254,6 +283,28 @@ mod tests {
         let unknown = manifest.candidate(&words(&["clipy"]), &[]).unwrap();
         assert_eq!(unknown.missing[&System::LinuxX86_64], "clipy");
         assert!(unknown.artifacts.is_empty());
+    }
+
+    #[test]
+    fn profiles_are_what_there_is_of_them() {
+        let text = format!(
+            "{}[profiles]\nminimal = [\"rustc\", \"cargo\", \"rust-std\"]\n\
+             default = [\"rustc\", \"clippy-preview\", \"rust-docs\", \"rust-src\", \"rust-mingw\"]\n",
+            TEXT.split("[profiles]").next().unwrap()
+        );
+        let manifest = manifest(&text, config::RUST).unwrap();
+        let parts = |components: &[&str]| -> Vec<String> {
+            let candidate = manifest.candidate(&words(components), &[]).unwrap();
+            let artifacts = &candidate.artifacts[&System::LinuxX86_64];
+            artifacts
+                .iter()
+                .map(|artifact| artifact.part.clone())
+                .collect()
+        };
+        let expected = ["cargo", "clippy", "rust-src", "rust-std", "rustc"];
+        assert_eq!(parts(&["profile-default"]), expected);
+        assert_eq!(parts(&["clippy", "profile-default"]), expected);
+        assert_eq!(parts(&["profile-minimal"]), ["cargo", "rust-std", "rustc"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use manifest::Manifest;
 
-use super::{Candidate, Error, Sources};
+use super::{Candidate, Error, Sources, age};
 use crate::{
     fetch, fsx,
     lock::LockedPackage,
@@ -90,6 +90,7 @@ pub(super) fn candidates(
                 system: sources.system,
                 host: sources.config.rust.host_str().unwrap_or_default(),
                 load: &mut |channel| load(wanted.tool, channel),
+                limit: age::limit(wanted.tool, sources.config, sources.now),
                 found: Vec::new(),
                 asked: 0,
             };
@@ -159,6 +160,8 @@ fn download(
 
 /// Most manifests that are read for one request.
 const MOST: u32 = 60;
+/// How many days a search for a whole nightly goes back.
+const DAYS: u32 = 21;
 /// Greater than any minor version for many years.
 const CEILING: u64 = 999;
 /// Greater than any patch version there was.
@@ -173,6 +176,8 @@ struct Search<'a> {
     system: System,
     host: &'a str,
     load: Load<'a>,
+    /// The last second at which a release may have come out.
+    limit: Option<u64>,
     found: Vec<Candidate>,
     asked: u32,
 }
@@ -185,7 +190,8 @@ impl Search<'_> {
         }
         if let Some(channel) = request.requirement.value.channel() {
             return match self.take(&Channel::parse(channel))? {
-                Some(_) => Ok(()),
+                Some((_, true)) => Ok(()),
+                Some((_, false)) => self.earlier_days(&Channel::parse(channel)),
                 None => Err(self.unknown(channel)),
             };
         }
@@ -267,6 +273,29 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Goes back from a nightly or beta that lacks something, day by day, as rustup does it.
+    fn earlier_days(&mut self, channel: &Channel) -> Result<(), Error> {
+        let newest = self.found.last().and_then(|found| found.build.clone());
+        if channel.date.is_some() || channel.name == "stable" {
+            return Ok(());
+        }
+        let mut day = newest;
+        for _ in 0..DAYS {
+            day = day.as_deref().and_then(age::day_before);
+            let Some(date) = day.clone() else {
+                break;
+            };
+            let channel = Channel {
+                name: channel.name.clone(),
+                date: Some(date),
+            };
+            if self.take(&channel)?.is_some_and(|(_, satisfies)| satisfies) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn stable(&mut self) -> Result<(Version, bool), Error> {
         self.take(&Channel::new("stable"))?
             .ok_or_else(|| self.unknown("stable"))
@@ -321,8 +350,12 @@ impl Search<'_> {
                 place: channel.path(),
                 message,
             })?;
-        let satisfies =
-            request.admits(&candidate.version) && candidate.artifacts.contains_key(&self.system);
+        let old_enough = self
+            .limit
+            .is_none_or(|limit| candidate.released.is_some_and(|released| released <= limit));
+        let satisfies = request.admits(&candidate.version)
+            && candidate.artifacts.contains_key(&self.system)
+            && old_enough;
         let version = candidate.version.clone();
         self.found.push(candidate);
         Ok(Some((version, satisfies)))

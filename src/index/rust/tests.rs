@@ -76,6 +76,7 @@ fn search(request: &ToolRequest, preferred: &[LockedPackage]) -> (Vec<String>, O
         },
         found: Vec::new(),
         asked: 0,
+        limit: None,
     };
     search.run().unwrap();
     let best = search
@@ -180,6 +181,7 @@ fn an_unknown_channel_is_an_error() {
         load: &mut |_| Ok(None),
         found: Vec::new(),
         asked: 0,
+        limit: None,
     };
     let error = search.run().unwrap_err();
     assert_eq!(

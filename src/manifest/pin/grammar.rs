@@ -88,6 +88,17 @@ fn joined(version: &str) -> String {
     written.replace("||", " || ")
 }
 
+/// Returns the version of a text that asks for the free-threaded build: `3.14t`, `3.14+freethreaded`.
+pub(in crate::manifest) fn without_freethreaded(version: &str) -> Option<&str> {
+    let version = version.trim();
+    let plain = version
+        .strip_suffix("+freethreaded")
+        .or_else(|| version.strip_suffix('t'))?;
+    let number = plain.rsplit(['-', '@']).next().unwrap_or(plain);
+    let numbered = number.starts_with(|first: char| first.is_ascii_digit());
+    (numbered && number.parse::<Requirement>().is_ok()).then_some(number)
+}
+
 /// Returns the version that a line of `.python-version` asks for; nothing for what is not `CPython`.
 fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
     let named = line.strip_prefix("cpython");
@@ -109,11 +120,11 @@ fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
     }
     let number = version.trim_end_matches(char::is_alphabetic);
     match version.split_once('+').map(|(_, variant)| variant) {
-        Some("freethreaded") => return Err(unsupported("free-threaded")),
+        Some("freethreaded") => return Ok(without_freethreaded(version)),
         Some("debug") => return Err(unsupported("debug")),
         Some(_) => return Ok(None),
         None if number.parse::<Requirement>().is_ok() => match &version[number.len()..] {
-            "t" => return Err(unsupported("free-threaded")),
+            "t" => return Ok(Some(number)),
             "d" => return Err(unsupported("debug")),
             _ => {}
         },
@@ -125,7 +136,7 @@ fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
 }
 
 /// Returns a range of npm in devsh's own words; nothing for what is none.
-fn npm(range: &str) -> Option<String> {
+pub(in crate::manifest) fn npm(range: &str) -> Option<String> {
     let alternatives: Option<Vec<String>> = range.split("||").map(alternative).collect();
     let alternatives = alternatives?;
     // Of alternatives one that admits everything is all of them.

@@ -370,8 +370,8 @@ fn broken_files_are_one_error_with_a_place() {
             ".pre-commit-config.yaml:2: not valid YAML: ",
         ),
         (
-            &[(".python-version", "\n3.13t\n")],
-            ".python-version:2: `3.13t` asks for a free-threaded build of Python, which devsh does not support yet",
+            &[(".python-version", "\n3.13d\n")],
+            ".python-version:2: `3.13d` asks for a debug build of Python, which devsh does not support yet",
         ),
         (
             &[("rust-toolchain.toml", "[toolchain]\npath = '/opt/rust'\n")],

@@ -16,7 +16,12 @@ use super::{
 
 /// Returns an archive whose interpreter is a shell script that knows its version.
 pub(crate) fn tiny(version: &str) -> Vec<u8> {
-    let minor = minor(version);
+    tiny_flavour(version, "")
+}
+
+/// Returns the same with `flavour` behind the interpreter's name: `t` for free-threaded.
+pub(crate) fn tiny_flavour(version: &str, flavour: &str) -> Vec<u8> {
+    let minor = format!("{}{flavour}", minor(version));
     let program = script("Python", version);
     let path = format!("python/bin/python{minor}");
     let target = format!("python{minor}");
@@ -68,6 +73,18 @@ fn minor(version: &str) -> &str {
 ///
 /// Only an interpreter with a tree of its own can be repackaged, as pyenv builds it.
 pub(crate) fn repackaged() -> Option<(String, Vec<u8>)> {
+    let (version, prefix) = local()?;
+    let archive = repackage(&prefix, minor(&version));
+    Some((version, archive))
+}
+
+/// Returns where the local interpreter lives.
+pub(crate) fn prefix() -> Option<PathBuf> {
+    local().map(|(_, prefix)| prefix)
+}
+
+/// Returns version and tree of the local interpreter, if it has one of its own.
+fn local() -> Option<(String, PathBuf)> {
     let python = require("python3")?;
     let output = Command::new(python)
         .args([
@@ -83,10 +100,7 @@ pub(crate) fn repackaged() -> Option<(String, Vec<u8>)> {
         eprintln!("skipped: the python here has no tree of its own to repackage");
         return None;
     }
-    Some((
-        version.to_owned(),
-        repackage(Path::new(prefix), minor(version)),
-    ))
+    Some((version.to_owned(), PathBuf::from(prefix)))
 }
 
 fn repackage(prefix: &Path, minor: &str) -> Vec<u8> {

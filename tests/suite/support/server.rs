@@ -24,8 +24,20 @@ struct State {
     files: BTreeMap<String, Vec<u8>>,
     faults: BTreeMap<String, Fault>,
     requests: Vec<String>,
+    /// What every request must have.
+    authorization: Option<String>,
     /// Files of which only the first half is sent for now.
     held: BTreeSet<String>,
+}
+
+impl State {
+    /// Returns how the answer to a request goes wrong.
+    fn fault_of(&self, request: &Request) -> Option<Fault> {
+        if self.authorization.is_some() && self.authorization != request.authorization {
+            return Some(Fault::Status(401));
+        }
+        self.faults.get(&request.path).cloned()
+    }
 }
 
 /// A running server; it ends with the tests.
@@ -94,6 +106,12 @@ impl Server {
         self.released.notify_all();
     }
 
+    /// Answers only requests with this `Authorization`.
+    pub(crate) fn require(&self, authorization: &str) {
+        let mut state = self.state.lock().expect("no panic inside");
+        state.authorization = Some(authorization.to_owned());
+    }
+
     /// Lets every answer be right again.
     pub(crate) fn mend(&self) {
         self.state.lock().expect("no panic inside").faults.clear();
@@ -109,6 +127,7 @@ struct Request {
     method: String,
     path: String,
     range: Option<(usize, Option<usize>)>,
+    authorization: Option<String>,
 }
 
 fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
@@ -124,9 +143,16 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
             .decode_utf8_lossy()
             .into_owned(),
         range: None,
+        authorization: None,
     };
     for line in lines {
-        let line = line?.to_ascii_lowercase();
+        let line = line?;
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("authorization")
+        {
+            request.authorization = Some(value.to_owned());
+        }
+        let line = line.to_ascii_lowercase();
         if line.is_empty() {
             break;
         }
@@ -148,7 +174,7 @@ fn answer(stream: &TcpStream, state: &Mutex<State>, released: &Condvar) -> std::
         state.requests.push(line);
         (
             state.files.get(&request.path).cloned(),
-            state.faults.get(&request.path).cloned(),
+            state.fault_of(&request),
         )
     };
     let mut status = if file.is_some() { 200 } else { 404 };

@@ -43,15 +43,20 @@ fn python_version_lines() {
         let found = text(Grammar::Python, "python", line);
         assert_eq!(found.as_deref(), expected, "{line}");
     }
-    for line in [
-        "3.13t",
-        "3.13.1t",
-        "3.13+freethreaded",
-        "cpython-3.13t",
-        "3.13d",
+    for (line, expected) in [
+        ("3.13t", "3.13"),
+        ("3.13.1t", "3.13.1"),
+        ("3.13+freethreaded", "3.13"),
+        ("cpython-3.13t", "3.13"),
     ] {
-        assert!(asked(Grammar::Python, "python", line).is_err(), "{line}");
+        let found = text(Grammar::Python, "python", line);
+        assert_eq!(found.as_deref(), Some(expected), "{line}");
+        assert_eq!(without_freethreaded(line), Some(expected), "{line}");
     }
+    for line in ["3.13", "default", "t", "3.12-t"] {
+        assert_eq!(without_freethreaded(line), None, "{line}");
+    }
+    assert!(asked(Grammar::Python, "python", "3.13d").is_err());
 }
 
 #[test]

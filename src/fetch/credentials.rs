@@ -1,0 +1,198 @@
+//! Names and passwords for servers: from the addresses in the settings, else from the user's netrc.
+//!
+//! Invariants: each goes to the origin or host it is written for and to nobody else, whatever redirects say;
+//! none is ever shown.
+
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+/// What is sent to whom.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// Origins of addresses with credentials, each with its header.
+    origins: Vec<(String, String)>,
+    /// Hosts of netrc, each with its header; the nameless one is the default.
+    hosts: Vec<(Option<String>, String)>,
+}
+
+impl Credentials {
+    /// Returns the credentials of the settings' addresses and of netrc's text.
+    pub fn new<'a>(addresses: impl IntoIterator<Item = &'a Url>, netrc: &str) -> Self {
+        let own = addresses
+            .into_iter()
+            .filter_map(|url| Some((url.origin().ascii_serialization(), basic(url)?)));
+        Self {
+            origins: own.collect(),
+            hosts: netrc_hosts(netrc),
+        }
+    }
+
+    /// Returns the header for a request to `url`, if anything is known for it.
+    pub(super) fn header(&self, url: &Url) -> Option<String> {
+        if let Some(own) = basic(url) {
+            return Some(own);
+        }
+        let origin = url.origin().ascii_serialization();
+        let known = self.origins.iter().find(|(named, _)| *named == origin);
+        if let Some((_, header)) = known {
+            return Some(header.clone());
+        }
+        let host = url.host_str();
+        let named =
+            |(name, _): &&(Option<String>, String)| name.is_none() || name.as_deref() == host;
+        let entry = self.hosts.iter().find(named);
+        entry.map(|(_, header)| header.clone())
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Credentials(…)")
+    }
+}
+
+/// Returns the header for the name and password of an address.
+fn basic(url: &Url) -> Option<String> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    Some(encoded(
+        &decoded(url.username()),
+        &decoded(url.password().unwrap_or_default()),
+    ))
+}
+
+fn encoded(name: &[u8], password: &[u8]) -> String {
+    let both = [name, b":", password].concat();
+    format!("Basic {}", BASE64_STANDARD.encode(both))
+}
+
+/// Reads netrc: `machine`, `login` and `password` in any order, `default` last; macros are skipped.
+fn netrc_hosts(text: &str) -> Vec<(Option<String>, String)> {
+    let mut hosts = Vec::new();
+    let mut entry: Option<Entry> = None;
+    let mut words = words(text).into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "machine" => {
+                hosts.extend(entry.take().and_then(Entry::finish));
+                entry = Some(Entry {
+                    host: words.next(),
+                    ..Entry::default()
+                });
+            }
+            "default" => {
+                hosts.extend(entry.take().and_then(Entry::finish));
+                entry = Some(Entry::default());
+            }
+            "login" => set(entry.as_mut().map(|entry| &mut entry.login), words.next()),
+            "password" => set(
+                entry.as_mut().map(|entry| &mut entry.password),
+                words.next(),
+            ),
+            "account" => drop(words.next()),
+            _ => {}
+        }
+    }
+    hosts.extend(entry.and_then(Entry::finish));
+    hosts
+}
+
+#[derive(Default)]
+struct Entry {
+    host: Option<String>,
+    login: Option<String>,
+    password: Option<String>,
+}
+
+impl Entry {
+    fn finish(self) -> Option<(Option<String>, String)> {
+        let login = self.login.unwrap_or_default();
+        let header = encoded(login.as_bytes(), self.password?.as_bytes());
+        Some((self.host, header))
+    }
+}
+
+fn set(place: Option<&mut Option<String>>, word: Option<String>) {
+    if let Some(place) = place {
+        *place = word;
+    }
+}
+
+/// Returns the words of netrc, without comments and macros.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut in_macro = false;
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            in_macro = false;
+            continue;
+        }
+        for word in line.split_whitespace() {
+            // A password may begin with `#`; a comment stands where a keyword would.
+            let value = words
+                .last()
+                .is_some_and(|last| matches!(&**last, "password" | "login" | "account"));
+            if word.starts_with('#') && !value {
+                break;
+            }
+            if word == "macdef" && !value {
+                in_macro = true;
+            }
+            if in_macro {
+                break;
+            }
+            let plain = word
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'));
+            words.push(plain.unwrap_or(word).to_owned());
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(credentials: &Credentials, url: &str) -> Option<String> {
+        let header = credentials.header(&url.parse().unwrap())?;
+        let text = BASE64_STANDARD
+            .decode(header.strip_prefix("Basic ").unwrap())
+            .unwrap();
+        Some(String::from_utf8(text).unwrap())
+    }
+
+    #[test]
+    fn each_goes_to_its_own_server() {
+        let index: Url = "https://me:p%40ss@index.example/simple/".parse().unwrap();
+        let netrc = "# comment\nmachine files.example login you password #1\n\
+                     macdef init\nmachine evil.example password x\n\nmachine b.example password \"q\"\n";
+        let credentials = Credentials::new([&index], netrc);
+        for (url, expected) in [
+            ("https://index.example/files/a", Some("me:p@ss")),
+            ("https://index.example:8443/files/a", None),
+            ("http://index.example/files/a", None),
+            ("https://files.example/a", Some("you:#1")),
+            ("https://b.example/a", Some(":q")),
+            ("https://evil.example/a", None),
+            ("https://token@other.example/a", Some("token:")),
+            ("https://other.example/a", None),
+        ] {
+            assert_eq!(header(&credentials, url).as_deref(), expected, "{url}");
+        }
+        assert!(!format!("{credentials:?}").contains("p@ss"));
+        let default = Credentials::new(
+            [],
+            "machine a.example password x\ndefault login u password p",
+        );
+        assert_eq!(
+            header(&default, "https://z.example/").as_deref(),
+            Some("u:p")
+        );
+    }
+}

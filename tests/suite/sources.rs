@@ -1,0 +1,202 @@
+//! Sources as a user meets them: flavours and versions side by side, settings, servers that ask for a
+//! password, and what is told where nothing can be had.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::{
+    Sandbox, Server, archive::sha256, cpython, pypi::serve_tool, rust_dist::serve_release,
+};
+
+/// Serves a list in uv's format with tiny interpreters of these versions and flavours.
+fn serve_list(server: &Server, builds: &[(&str, &str)]) {
+    let system = devsh::package::System::current().expect("tests run where artifacts exist");
+    let (arch, os) = system
+        .as_str()
+        .split_once('-')
+        .map_or(("", ""), |(os, arch)| (arch, os));
+    let (os, libc) = if os == "macos" {
+        ("darwin", "none")
+    } else {
+        ("linux", "gnu")
+    };
+    let mut list = serde_json::Map::new();
+    for (version, variant) in builds {
+        let archive = cpython::tiny_flavour(version, variant);
+        let path = format!("/builds/{version}{variant}.tar.gz");
+        let numbers: Vec<u64> = version
+            .split('.')
+            .map(|part| part.parse().unwrap())
+            .collect();
+        let variant = (!variant.is_empty()).then_some("freethreaded");
+        list.insert(
+            path.clone(),
+            json!({
+                "name": "cpython", "arch": { "family": arch, "variant": null }, "os": os, "libc": libc,
+                "major": numbers[0], "minor": numbers[1], "patch": numbers[2], "prerelease": "",
+                "url": format!("{}{path}", server.address()), "sha256": sha256(&archive),
+                "variant": variant, "build": "20260101",
+            }),
+        );
+        server.serve(&path, archive);
+    }
+    server.serve("/list.json", serde_json::Value::Object(list).to_string());
+}
+
+#[test]
+fn pythons_of_several_versions_and_flavours_stand_side_by_side() {
+    let server = Server::start();
+    serve_list(
+        &server,
+        &[
+            ("3.12.9", ""),
+            ("3.13.4", ""),
+            ("3.14.1", ""),
+            ("3.14.0", "t"),
+        ],
+    );
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .env(
+            "UV_PYTHON_DOWNLOADS_JSON_URL",
+            format!("{}/list.json", server.address()),
+        )
+        .manifest("[tools]\npython = [\"3.12\", \"3.13\", \"3.14t\"]\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    for (program, version) in [
+        ("python", "3.12.9"),
+        ("python3", "3.12.9"),
+        ("python3.12", "3.12.9"),
+        ("python3.13", "3.13.4"),
+        ("python3.14t", "3.14.0"),
+    ] {
+        let run = ["run", "--locked", "--trust", "--", program, "--version"];
+        assert_eq!(
+            sandbox.devsh(&run).success().stdout,
+            format!("Python {version}\n")
+        );
+    }
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(
+        lockfile.contains("components = [\"freethreaded\"]"),
+        "{lockfile}"
+    );
+}
+
+#[test]
+fn offline_tells_every_artifact_that_is_missing() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    serve_release(&server, "1.95.0");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\nrust = \"1.95\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let outcome = sandbox
+        .devsh(&["sync", "--offline", "--trust"])
+        .code(1)
+        .error(&[
+            "error: 4 artifacts are not in the store, and devsh is offline",
+            "ruff 0.12.4           127.0.0.1  0.0 MB",
+            "rust 1.95.0 cargo     127.0.0.1",
+            "rust 1.95.0 rust-std  127.0.0.1",
+            "rust 1.95.0 rustc     127.0.0.1",
+            "hint: run `devsh sync` once without `--offline`",
+        ]);
+    assert!(!outcome.stderr.contains("http"), "{outcome}");
+    sandbox.devsh(&["sync", "--trust"]).success();
+    let _online = server.requests();
+    sandbox.devsh(&["sync", "--offline", "--trust"]).success();
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn what_came_out_lately_is_held_back() {
+    // What the server has came out on the first day of 2026, so it is as old as the year.
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("minimum-release-age = \"520000 weeks\"\nminimum-release-age-exclude = [\"uv\"]\n")
+        .manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
+        "no version of `ruff` satisfies every requirement",
+        "ruff 0.12.4 is held back: out for ",
+        "`minimum-release-age` is 3640000 days",
+    ]);
+    for settings in [
+        "minimum-release-age = \"1 hour\"\n",
+        "minimum-release-age = \"520000 weeks\"\nminimum-release-age-exclude = [\"pypi\"]\n",
+    ] {
+        let sandbox = Sandbox::new()
+            .served_by(&server)
+            .config(settings)
+            .manifest("[tools]\nruff = \"0.12\"\n");
+        sandbox.devsh(&["lock", "--trust"]).success();
+    }
+    let wrong = Sandbox::new()
+        .config("minimum-release-age = \"soon\"\n")
+        .manifest("");
+    wrong.devsh(&["sync", "--trust"]).error(&[
+        "`soon` in `minimum-release-age` is not a time span",
+        "7 days",
+    ]);
+}
+
+#[test]
+fn a_password_reaches_its_server_and_nobody_else() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    server.require("Basic bWU6c2VjcmV0");
+    let address = server.address().replace("http://", "http://me:secret@");
+    let manifest = "[tools]\nruff = \"0.12\"\n";
+    let sandbox = Sandbox::new()
+        .config("tools-from = \"managed\"\n")
+        .manifest(manifest);
+    let sandbox = sandbox.env("UV_DEFAULT_INDEX", format!("{address}/simple"));
+    let run = ["run", "-v", "--trust", "--", "ruff", "--version"];
+    let outcome = sandbox.devsh(&run).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(
+        !format!("{outcome}{lockfile}").contains("secret"),
+        "{outcome}\n{lockfile}"
+    );
+
+    // The same from netrc; without either the server's refusal is told.
+    let plain = || {
+        let sandbox = Sandbox::new().served_by(&server);
+        sandbox
+            .config("tools-from = \"managed\"\n")
+            .manifest(manifest)
+    };
+    let sandbox = plain();
+    fs::write(
+        sandbox.home().join(".netrc"),
+        "machine 127.0.0.1 login me password secret\n",
+    )
+    .unwrap();
+    sandbox.devsh(&run).success();
+    plain().devsh(&run).error(&["answered 401", "netrc"]);
+}
+
+#[test]
+fn a_proxy_is_used_where_the_environment_names_one() {
+    let proxy = Server::start();
+    let sandbox = Sandbox::new()
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\n")
+        .env("UV_DEFAULT_INDEX", "http://index.invalid/simple")
+        .env("ALL_PROXY", proxy.address());
+    sandbox.devsh(&["lock", "--trust"]).code(1);
+    let asked = proxy.requests();
+    assert!(
+        asked.iter().any(|line| line.contains("index.invalid")),
+        "{asked:?}"
+    );
+    let sandbox = sandbox.env("NO_PROXY", "index.invalid");
+    sandbox.devsh(&["lock", "--trust"]).code(1);
+    assert_eq!(proxy.requests(), [""; 0]);
+}
