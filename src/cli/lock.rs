@@ -17,7 +17,7 @@ use crate::{
     resolve,
 };
 
-use super::{hints, shown, sync::Mode, work::Work};
+use super::{hints, shown, sync::Mode, tools, work::Work};
 
 /// Longest lockfile that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -249,18 +249,29 @@ fn resolve(
         now: work.context.now,
         system,
     };
-    let index =
-        index::fill(requests, previous, upgrade, sources).map_err(|error| unresolved(&error))?;
+    let unresolved = |error: index::Error| unresolved(&error, requests);
+    let index = index::fill(requests, previous, upgrade, sources).map_err(unresolved)?;
     let mut lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
         .map_err(|error| failed(hints::resolve(&error)))?;
-    index::complete(&mut lockfile, previous, upgrade, sources)
-        .map_err(|error| unresolved(&error))?;
+    index::complete(&mut lockfile, previous, upgrade, sources).map_err(unresolved)?;
     index::measure(&mut lockfile, previous, sources);
+    for held in resolve::held_back(requests, &index, &lockfile, system) {
+        work.ui.note(&tools::held(&held));
+    }
+    for gap in tools::gaps(&lockfile, previous) {
+        work.ui.note(&gap);
+    }
     Ok(lockfile)
 }
 
-fn unresolved(error: &index::Error) -> Unresolved {
-    let failure = Box::new(hints::index(error));
+/// Returns the failure with the place that asks for the tool.
+fn unresolved(error: &index::Error, requests: &[(Tool, ToolRequest)]) -> Unresolved {
+    let mut failure = Box::new(hints::index(error));
+    let asking = requests.iter().find(|(tool, _)| Some(tool) == error.tool());
+    if let Some((_, request)) = asking {
+        let place = &request.requirement.origin;
+        failure.notes.insert(0, format!("{place} asks for it"));
+    }
     match error {
         index::Error::Fetch { source, .. } if source.is_unreachable() => {
             Unresolved::Unreachable(failure)

@@ -8,10 +8,11 @@ use crate::{
     builder::{self, MissingArtifact, Notice, Realised, ToolOrigin},
     context::Context,
     failure::Failure,
-    lock::LockKey,
+    lock::{LockKey, Lockfile},
     manifest::ShellName,
-    package::Tool,
+    package::{System, Tool},
     project::Project,
+    resolve::HeldBack,
 };
 
 use super::{parts::Parts, ready, shown, work::Work};
@@ -218,4 +219,33 @@ pub(super) fn missing(failure: Failure, missing: &[MissingArtifact]) -> Failure 
 )]
 fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+/// Says which newer version is held back.
+pub(super) fn held(held: &HeldBack) -> String {
+    format!(
+        "`{}` {} is {}; {} is locked",
+        held.tool, held.newer, held.held, held.locked
+    )
+}
+
+/// Says of what was locked anew which systems have nothing of it.
+pub(super) fn gaps(lockfile: &Lockfile, previous: &Lockfile) -> Vec<String> {
+    let fresh = lockfile
+        .packages
+        .iter()
+        .filter(|(key, package)| previous.packages.get(*key) != Some(*package));
+    fresh
+        .filter_map(|(key, package)| {
+            let systems = System::ALL.iter();
+            let missing: Vec<String> = systems
+                .filter(|system| !package.artifacts.contains_key(*system))
+                .map(ToString::to_string)
+                .collect();
+            (!missing.is_empty()).then(|| {
+                let (tool, version) = (&key.tool, &package.version);
+                format!("`{tool}` {version} has nothing for {}", missing.join(", "))
+            })
+        })
+        .collect()
 }

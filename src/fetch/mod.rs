@@ -101,7 +101,7 @@ impl Client {
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut tries = 0;
         loop {
-            match self.get_once(url, accept, limit) {
+            match self.once(url, accept, limit) {
                 Err(error) if tries < RETRIES && is_transient(&error) => {
                     tracing::debug!(%error, "asked again");
                     thread::sleep(Duration::from_millis(200 << tries));
@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    fn get_once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+    fn once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         let reader: Box<dyn Read> = if url.scheme() == "file" {
             Box::new(open_file(url)?)

@@ -89,3 +89,17 @@ pub enum Error {
         url: Url,
     },
 }
+
+impl Error {
+    /// Returns the tool that was looked up, where the fault is about one.
+    pub const fn tool(&self) -> Option<&Tool> {
+        match self {
+            Self::Fetch { tool, .. }
+            | Self::UnknownPackage { tool, .. }
+            | Self::Dependency { tool, .. }
+            | Self::Application { tool }
+            | Self::NoWheels { tool } => Some(tool),
+            _ => None,
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! from its own lockfile changes nothing.
 
 mod explain;
+mod held;
 mod solver;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use crate::lock::Upgrade;
+pub use held::{HeldBack, held_back};
 
 /// A request that no version answers.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,11 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::{
-    Sandbox, Server, archive::sha256, cpython, pypi::serve_tool, rust_dist::serve_release,
+    Sandbox, Server,
+    archive::sha256,
+    cpython,
+    pypi::{serve_tool, serve_tool_out},
+    rust_dist::serve_release,
 };
 
 /// Serves a list in uv's format with tiny interpreters of these versions and flavours.
@@ -137,6 +141,22 @@ fn what_came_out_lately_is_held_back() {
             .manifest("[tools]\nruff = \"0.12\"\n");
         sandbox.devsh(&["lock", "--trust"]).success();
     }
+    let held = Sandbox::new()
+        .served_by(&server)
+        .config("minimum-release-age = \"1 hour\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\n");
+    serve_tool_out(
+        &server,
+        "ruff",
+        &[("0.12.3", "2026-01-01"), ("0.12.4", "2999-01-01")],
+    );
+    let outcome = held.devsh(&["lock", "--trust"]).success();
+    assert!(
+        outcome.stderr.contains(
+            "`ruff` 0.12.4 is held back: out for 0 hours, and `minimum-release-age` is 1 hour; 0.12.3 is locked"
+        ),
+        "{outcome}"
+    );
     let wrong = Sandbox::new()
         .config("minimum-release-age = \"soon\"\n")
         .manifest("");

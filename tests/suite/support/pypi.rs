@@ -42,6 +42,25 @@ pub(crate) fn serve_program(server: &Server, package: &str, program: &str, versi
     serve_page(server, package, versions, &files);
 }
 
+/// Serves versions of a tool that is one program, each with the day on which it came out.
+pub(crate) fn serve_tool_out(server: &Server, name: &str, versions: &[(&str, &str)]) {
+    let mut files = Vec::new();
+    for (version, day) in versions {
+        for platform in PLATFORMS {
+            let member = format!("{name}-{version}.data/scripts/{name}");
+            let content = script(name, version);
+            let wheel = wheel(name, version, platform, &[(&member, &content, true)]);
+            let file = format!("{name}-{version}-py3-none-{platform}.whl");
+            let mut entry = entry(server, &file, &wheel);
+            entry["upload-time"] = format!("{day}T00:00:00.000000Z").into();
+            files.push(entry);
+            server.serve(&format!("/files/{file}"), wheel);
+        }
+    }
+    let versions: Vec<&str> = versions.iter().map(|(version, _)| *version).collect();
+    serve_page(server, name, &versions, &files);
+}
+
 /// Serves one version of a package whose program has another name, with this content.
 pub(crate) fn serve_tool_as(
     server: &Server,
