@@ -102,6 +102,15 @@ __devsh_release() {
   done
 }
 
+__devsh_drop() {
+  \local __devsh_name __devsh_at
+  for __devsh_name; do
+    for ((__devsh_at = ${#__devsh_held_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
+      [[ ${__devsh_held_names[__devsh_at]} != "$__devsh_name" ]] || __devsh_held_names[__devsh_at]=
+    done
+  done
+}
+
 # Has the scripts run when the shell exits, before what the user has it do then. Leaves the shell's own order
 # of things when told `no`; a trap that the user set meanwhile stays.
 __devsh_leave_on_exit() {

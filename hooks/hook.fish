@@ -57,6 +57,14 @@ function __devsh_release
     return 0
 end
 
+function __devsh_drop
+    for __devsh_name in $argv
+        builtin set -eg __devsh_held_kind_$__devsh_name
+        builtin set -eg __devsh_held_value_$__devsh_name
+    end
+    return 0
+end
+
 function __devsh_forget
     for held in (builtin set --names | builtin string match '__devsh_held*')
         builtin set -eg $held

@@ -76,6 +76,13 @@ __devsh_release() {
   done
 }
 
+__devsh_drop() {
+  local __devsh_name
+  for __devsh_name; do
+    unset "__devsh_held_names[$__devsh_name]"
+  done
+}
+
 # Has the scripts run when the shell exits, or not.
 __devsh_leave_on_exit() {
   if [[ $1 == yes ]]; then

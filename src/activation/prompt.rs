@@ -164,7 +164,7 @@ fn settled(context: &Context, session: Option<&Session>) -> Outcome {
 struct Undone {
     /// The host shell's own environment.
     base: Env,
-    /// Variables that the session had changed.
+    /// Variables that the session had changed and the user has not.
     loaded: BTreeSet<VarName>,
     /// Those of them that have their old values again; the others are the user's now.
     reverted: BTreeSet<VarName>,
@@ -195,9 +195,17 @@ fn undo(
             .extend(failed.into_iter().map(Event::ScriptFailed));
     }
     let (base, kept) = session.unload(&context.env);
-    let loaded: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
-    let mut reverted: BTreeSet<VarName> = session.diff.replaced().cloned().collect();
-    reverted.retain(|name| !kept.contains(name) && !session.diff.is_left(name, &base));
+    let (theirs, reverted): (BTreeSet<VarName>, BTreeSet<VarName>) = session
+        .diff
+        .replaced()
+        .cloned()
+        .partition(|name| kept.contains(name) || session.diff.is_left(name, &base));
+    let mut loaded: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
+    loaded.retain(|name| !theirs.contains(name));
+    if !theirs.is_empty() {
+        let names = theirs.into_iter().collect();
+        outcome.statements.push(Statement::Drop(names));
+    }
     if !kept.is_empty() {
         outcome.events.push(Event::Kept(kept));
     }

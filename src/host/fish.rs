@@ -35,6 +35,10 @@ pub(super) fn render(statement: &Statement, code: &mut Vec<u8>) {
             code.extend_from_slice(b"builtin set -q __devsh_held; and __devsh_release");
             words(names, code);
         }
+        Statement::Drop(names) => {
+            code.extend_from_slice(b"builtin set -q __devsh_held; and __devsh_drop");
+            words(names, code);
+        }
         Statement::Forget => code.extend_from_slice(b"__devsh_forget"),
         Statement::LeaveOnExit(leaves) => {
             let answer = if *leaves { "yes" } else { "no" };

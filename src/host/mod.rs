@@ -40,6 +40,8 @@ pub enum Statement {
     Hold(Vec<VarName>),
     /// Gives back what was put aside of these names.
     Release(Vec<VarName>),
+    /// Forgets what was put aside of these names: the user has given them other values.
+    Drop(Vec<VarName>),
     /// Forgets what was put aside: nothing is loaded any more.
     Forget,
     /// Says whether scripts are to be run when the host shell exits.

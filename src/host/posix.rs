@@ -32,6 +32,10 @@ pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_release");
             words(names, code);
         }
+        Statement::Drop(names) => {
+            code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_drop");
+            words(names, code);
+        }
         Statement::Forget => {
             code.extend_from_slice(b"\\unset -v __devsh_held_names __devsh_held_texts");
         }

@@ -124,6 +124,23 @@ impl Pty {
         self.commands += 1;
     }
 
+    /// Has the shell replace itself, with the same rc file, and waits for the first prompt of the new one.
+    pub(crate) fn exec(&mut self) {
+        let rc_file = self.home.join(self.shell.rc_file());
+        let mut line = format!("exec {}", self.shell.name());
+        for argument in self.shell.arguments(&rc_file) {
+            line.push(' ');
+            line.push_str(
+                &self
+                    .shell
+                    .quoted(argument.to_str().expect("test paths are text")),
+            );
+        }
+        self.begin(&line);
+        self.commands = 1;
+        self.wait_for_prompt();
+    }
+
     /// Presses Ctrl-C in the line that was begun and waits for the next prompt.
     pub(crate) fn break_off(&mut self) -> String {
         let start = self.transcript.len();

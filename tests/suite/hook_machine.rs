@@ -1,0 +1,243 @@
+//! Activation as a state machine: random walks of a user through projects, and the state after each as foretold.
+//!
+//! One long-lived host shell does all walks, its prompts called by the script. A walk goes in and out of
+//! projects, nested and beside each other, and the user changes variables, `PATH` and aliases on the way. At
+//! the end of each, outside, what the user changed is as the user left it, and everything else as at the start.
+//!
+//! `DEVSH_TEST_WALKS=10000 cargo test --test suite hook_machine` is the long form; `DEVSH_TEST_SEED` repeats one.
+
+use std::{fmt::Write, fs, path::Path};
+
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::write};
+
+/// Walks of the short form, in each host shell.
+const WALKS: usize = 40;
+/// Walks between two looks at the results.
+const BATCH: usize = 20;
+
+/// Projects below the home directory: path, manifest, and which of the user's variables it changes.
+const PROJECTS: [(&str, &str, &[&str]); 4] = [
+    (
+        "one",
+        "[env]\nA = \"one's\"\nB = \"one's\"\nPATH = { prepend = [\"bin\"] }\n[aliases]\nhi = \"echo one\"\n",
+        &["A", "B"],
+    ),
+    (
+        "one/inner",
+        "[env]\nB = \"inner's\"\nC = \"inner's\"\nNEW = \"\"\n[aliases]\nhi = \"echo inner\"\nt = \"true\"\n",
+        &["B", "C"],
+    ),
+    (
+        "two",
+        "[env]\nA = { unset = true }\nC = { default = \"two's\" }\nPATH = { append = [\"bin\"], prepend = [\"x y\"] }\n",
+        &["A"],
+    ),
+    (
+        "two/hooked",
+        "[env]\nB = \"hooked\"\n[hooks]\nenter = \"export A=hook NEW=2 PATH=$PATH:/hooked\"\nleave = \"true\"\n",
+        &["A", "B"],
+    ),
+];
+
+/// A sequence of numbers that a seed repeats (Marsaglia's xorshift).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit
+    }
+}
+
+/// What the user's own things are, as far as a walk changes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Own {
+    a: String,
+    b: String,
+    /// Whether `B` is exported, which it is not at the start.
+    b_exported: bool,
+    path: String,
+    hi: String,
+}
+
+impl Own {
+    fn new(path: &str) -> Self {
+        Self {
+            a: "host's".to_owned(),
+            b: "host's".to_owned(),
+            b_exported: false,
+            path: path.to_owned(),
+            hi: "host".to_owned(),
+        }
+    }
+
+    /// Returns what `report` prints when everything is so.
+    fn report(&self) -> String {
+        let exported = if self.b_exported { &self.b } else { "" };
+        format!(
+            "A={}\nB={}\nexported={exported}\nPATH={}\nhi={}\n",
+            self.a, self.b, self.path, self.hi
+        )
+    }
+}
+
+/// Returns the script that gives the shell its start state and the functions that walks use.
+fn prologue(shell: HostShell) -> &'static str {
+    match shell {
+        HostShell::Bash => {
+            "prompt() { local each; for each in \"${PROMPT_COMMAND[@]}\"; do eval \"$each\"; done; }\n\
+             reset() { unset A B C; export A=\"host's\"; B=\"host's\"; C=(1 'b c' ''); PATH=$START; alias hi='echo host'; }\n\
+             report() { echo \"A=$A\"; echo \"B=$B\"; echo \"exported=$(printenv B)\"; echo \"PATH=$PATH\"; eval 'echo hi=$(hi)'; }\n\
+             state() { declare -p A B C PATH; alias -p; trap -p EXIT; env | sort; compgen -v; declare -F; shopt -p; set +o; }\n\
+             START=$PATH; shopt -s expand_aliases; reset\n"
+        }
+        HostShell::Zsh => {
+            "prompt() { local each; for each in $precmd_functions; do $each; done; }\n\
+             reset() { unset A B C; export A=\"host's\"; typeset -g B=\"host's\"; typeset -ga C=(1 'b c' ''); PATH=$START; alias hi='echo host'; }\n\
+             report() { echo \"A=$A\"; echo \"B=$B\"; echo \"exported=$(printenv B)\"; echo \"PATH=$PATH\"; eval 'echo hi=$(hi)'; }\n\
+             state() { typeset -p A B C PATH; alias -L; env | sort; print -rl -- ${(ko)parameters:#__devsh_*} ${(ko)functions:#__devsh_*}; setopt; }\n\
+             START=$PATH; reset\n"
+        }
+        HostShell::Fish => {
+            "function prompt; emit fish_prompt; end\n\
+             function reset; set -eg A; set -eg B; set -eg C; set -gx A \"host's\"; set -g B \"host's\"; set -g C 1 'b c' ''; set -gx PATH $START; function hi; echo host; end; end\n\
+             function report; echo \"A=$A\"; echo \"B=$B\"; printenv B | read -l e; echo \"exported=$e\"; echo \"PATH=$PATH\"; echo hi=(hi); end\n\
+             function state; set -S A B C PATH; env | sort; set --names | string match -v -r '^(__devsh_.*|_|OLDPWD|dirprev|dirnext|__fish_.*)$'; functions --all --names | string match -v '__devsh_*'; functions hi; end\n\
+             set -g START $PATH; reset\n"
+        }
+    }
+}
+
+/// Writes one walk and returns what is the user's at its end.
+fn walk(
+    shell: HostShell,
+    home: &Path,
+    chance: &mut Chance,
+    start: &Own,
+    script: &mut String,
+) -> Own {
+    let mut own = start.clone();
+    let mut inside: &[&str] = &[];
+    for step in 0..4 + chance.below(6) {
+        let line = match chance.below(8) {
+            0 => {
+                own.a = format!("a{step}");
+                shell.export("A", &own.a)
+            }
+            1 => {
+                own.b = format!("b{step}");
+                own.b_exported |= inside.contains(&"B");
+                match shell {
+                    HostShell::Fish => format!("set -g B {}", own.b),
+                    _ => format!("B={}", own.b),
+                }
+            }
+            2 => {
+                own.path.push_str(&format!(":/user/{step}"));
+                match shell {
+                    HostShell::Fish => format!("set -gx PATH $PATH /user/{step}"),
+                    _ => format!("PATH=$PATH:/user/{step}"),
+                }
+            }
+            3 => {
+                own.hi = format!("user{step}");
+                match shell {
+                    HostShell::Fish => format!("function hi; echo {}; end", own.hi),
+                    _ => format!("alias hi='echo {}'", own.hi),
+                }
+            }
+            at => {
+                let goal = PROJECTS
+                    .get(at - 4 + chance.below(2))
+                    .filter(|_| chance.below(4) > 0);
+                inside = goal.map_or(&[], |(_, _, changes)| changes);
+                let path = goal.map_or(home.to_owned(), |(path, ..)| home.join(path));
+                format!("cd {}", shell.quoted(path.to_str().unwrap()))
+            }
+        };
+        writeln!(script, "{line}\nprompt").unwrap();
+    }
+    writeln!(
+        script,
+        "cd {}\nprompt",
+        shell.quoted(home.to_str().unwrap())
+    )
+    .unwrap();
+    own
+}
+
+/// Returns a state without what each `cd` and each command change.
+fn settled(state: &str) -> String {
+    let lines = state.lines().filter(|line| {
+        !line.starts_with("OLDPWD") && !line.starts_with("_=") && !line.starts_with("SHLVL")
+    });
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn after_any_walk_everything_is_as_it_was() {
+    let walks = number("DEVSH_TEST_WALKS").map_or(WALKS, |walks| usize::try_from(walks).unwrap());
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new();
+        for (path, manifest, _) in PROJECTS {
+            let root = sandbox.home().join(path);
+            write(&root.join("devshell.toml"), manifest.as_bytes());
+            sandbox
+                .outcome(sandbox.command("devsh").arg("allow").current_dir(root))
+                .success();
+        }
+        let mut pty = Pty::start(&sandbox, shell, &shell.hook_line());
+        let out = sandbox.root().join("out");
+        let file = shell.quoted(out.to_str().unwrap());
+        pty.run(prologue(shell).trim_end());
+        pty.run(&format!("reset; prompt; state >{file} 2>&1"));
+        let start_state = settled(&fs::read_to_string(&out).unwrap());
+        let start = Own::new(&pty.var("PATH").unwrap());
+        let seed = number("DEVSH_TEST_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15);
+        let mut chance = Chance(seed.max(1));
+        let mut done = 0;
+        while done < walks {
+            let mut expected = Vec::new();
+            let mut script = format!("command rm -f {file}\n");
+            let mut texts = Vec::new();
+            for _ in 0..BATCH.min(walks - done) {
+                let from = script.len();
+                expected.push(walk(
+                    shell,
+                    &sandbox.home(),
+                    &mut chance,
+                    &start,
+                    &mut script,
+                ));
+                texts.push(script[from..].to_owned());
+                writeln!(
+                    script,
+                    "report >>{file} 2>&1\nreset\necho '==' >>{file}\nstate >>{file} 2>&1\necho '====' >>{file}"
+                )
+                .unwrap();
+            }
+            pty.run(script.trim_end());
+            let all = fs::read_to_string(&out).unwrap();
+            let mut results = all.split("====\n");
+            for (own, text) in expected.iter().zip(&texts) {
+                let (report, state) = results.next().unwrap().split_once("==\n").unwrap();
+                let state = settled(state);
+                assert_eq!(report, own.report(), "after the walk\n{text}");
+                let differs = state
+                    .lines()
+                    .filter(|line| !start_state.contains(*line))
+                    .chain(start_state.lines().filter(|line| !state.contains(*line)))
+                    .collect::<Vec<_>>();
+                assert!(state == start_state, "{differs:#?} after the walk\n{text}");
+            }
+            done += expected.len();
+        }
+        eprintln!("{}: {done} walks", shell.name());
+    });
+}
