@@ -14,6 +14,7 @@ use std::{
 use super::{profile, record};
 use crate::{
     env::Change,
+    fsx,
     store::{self, Size, Store},
     vars,
 };
@@ -181,6 +182,23 @@ pub fn mark_used(data: &Path, profile: &Path) {
     // It only makes the profile look older.
     if let Err(error) = touched {
         tracing::debug!(%error, "cannot note the use of a profile");
+    }
+}
+
+/// Removes what a process that was killed left of profiles; whoever makes one holds the lock.
+pub fn sweep(data: &Path) {
+    let envs = profile::directory(data);
+    let left = [".building", ".replaced", ".pointer"].map(|name| envs.join(name));
+    if !left.iter().any(|path| path.symlink_metadata().is_ok()) {
+        return;
+    }
+    let lock = fsx::open_lock(&envs.join(".lock"));
+    if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+        for path in left {
+            // One of them is a link. What stays is swept the next time.
+            let _left = fs::remove_file(&path);
+            let _left = store::remove_tree(&path);
+        }
     }
 }
 

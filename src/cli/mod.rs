@@ -24,6 +24,7 @@ mod roots;
 mod run;
 mod search;
 mod status;
+mod sweep;
 mod sync;
 mod table;
 mod tools;

@@ -14,6 +14,7 @@ use super::{
     background::{self, Claim, Traces},
     lock,
     ready::{self, Basis},
+    sweep,
     work::Work,
 };
 
@@ -78,6 +79,7 @@ pub(super) fn bring_up_claimed(
     let bars = work.ui.bars();
     let names = shells.iter().map(ToString::to_string).collect();
     let live = Live::begin(names, mode == Mode::Background, work.context.now);
+    sweep::run(work, project.get().root(), claim.live.as_deref());
     let progress = Recorder::new(&bars, claim.live.clone(), live);
     if mode == Mode::Background {
         progress.announce();

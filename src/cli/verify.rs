@@ -47,6 +47,9 @@ struct DamagedFile {
 pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
     let store = Store::open(&work.context.directories.data);
     let inventory = Inventory::of(&work.context.directories.data);
+    if repair {
+        store.sweep();
+    }
     let objects = inventory.entries.iter();
     let objects: Vec<(PathBuf, u64)> = objects
         .filter(|(_, entry)| entry.kind == Kind::Object)

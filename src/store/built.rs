@@ -53,7 +53,7 @@ impl Store {
             let listing = Listing::of(temporary).map_err(Error::from)?;
             let record = ObjectRecord::of_built(built, listing.hash());
             let place = self.root().join(path.as_str());
-            Ok(self.publish(temporary, &place, (&listing, &record))?)
+            Ok(self.publish(temporary, &place, (&listing, &record), || ())?)
         })
     }
 }

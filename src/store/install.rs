@@ -135,9 +135,9 @@ impl Store {
         })?;
         meter.phase("publishing");
         let record = ObjectRecord::new(object, listing.hash());
-        self.publish(temporary, place, (&listing, &record))?;
-        used.into_iter().for_each(Download::discard);
-        Ok(())
+        // Durable by then, and nothing stays over should this process be killed in between.
+        let durable = || used.into_iter().for_each(Download::discard);
+        self.publish(temporary, place, (&listing, &record), durable)
     }
 
     /// Records a finished tree, makes it durable, and gives it its name; what is there under it is damaged,
@@ -147,6 +147,7 @@ impl Store {
         temporary: &Path,
         place: &Path,
         (listing, record): (&Listing, &ObjectRecord),
+        durable: impl FnOnce(),
     ) -> Result<(), Error> {
         write_sealed(&temporary.join(LISTING), listing.text().as_bytes())?;
         record.write(temporary)?;
@@ -154,6 +155,7 @@ impl Store {
         if let Some(seal) = Seal::take(temporary, listing, record) {
             seal.write(place)?;
         }
+        durable();
         let aside = self.root.join(".trash").join(format!(
             "{}.{}",
             place.file_name().unwrap_or_default().to_string_lossy(),
@@ -173,7 +175,7 @@ impl Store {
     }
 
     /// Removes what dead processes left half made.
-    pub(super) fn sweep(&self) {
+    pub fn sweep(&self) {
         uses::in_use(&self.root);
         for place in [".building", ".trash"] {
             for entry in entries(&self.root.join(place)) {
@@ -187,14 +189,13 @@ impl Store {
             }
         }
         for name in entries(&self.root.join(".seals")) {
+            if name.starts_with('.') || self.root.join(&name).exists() {
+                continue;
+            }
             let digest = name.split('-').next().unwrap_or_default();
             let lock = fsx::open_lock(&self.root.join(".locks").join(digest));
             // Whoever is about to publish holds the lock.
-            if !name.starts_with('.')
-                && !self.root.join(&name).exists()
-                && lock.is_ok_and(|lock| lock.try_lock().is_ok())
-                && !self.root.join(&name).exists()
-            {
+            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) && !self.root.join(&name).exists() {
                 seal::remove(&self.root.join(&name));
             }
         }

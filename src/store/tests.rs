@@ -1,6 +1,12 @@
 //! Objects from small archives made in memory, good and hostile.
 
+mod chance;
 mod damage;
+mod differential;
+mod flips;
+mod hostile;
+mod hostile_frames;
+mod hostile_zips;
 mod zips;
 
 use tar::EntryType;

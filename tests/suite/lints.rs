@@ -4,7 +4,13 @@ use std::{fs, path::Path, process::Command};
 
 use crate::support::{HostShell, Sandbox, for_each_shell, repository, require};
 
-const SCRIPTS: [&str; 4] = ["install.sh", ".ci/run", "tests/setup", "hooks/hook.bash"];
+const SCRIPTS: [&str; 5] = [
+    "install.sh",
+    ".ci/run",
+    "tests/setup",
+    "tests/reliability",
+    "hooks/hook.bash",
+];
 
 #[track_caller]
 fn passes(command: &mut Command) {

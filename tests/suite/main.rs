@@ -31,6 +31,7 @@ mod network_lock;
 mod network_tools;
 mod npm;
 mod printed;
+mod reliability;
 mod run;
 mod sources;
 mod store;

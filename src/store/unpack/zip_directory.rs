@@ -19,6 +19,8 @@ const LOCATOR: u64 = 20;
 const END_64: u64 = 56;
 /// Longest accepted directory, in bytes.
 const LONGEST: u64 = 128 << 20;
+/// Newest version of the format that a member may need: 6.3.
+const VERSION: u64 = 63;
 /// Flags that change nothing for the reader: compression levels, a descriptor behind the data, UTF-8 names.
 const FLAGS: u16 = 0b1000_0000_1110;
 /// The flag of a descriptor behind the data.
@@ -158,7 +160,7 @@ fn entry(rest: &mut &[u8]) -> io::Result<Entry> {
     *rest = rest
         .strip_prefix(b"PK\x01\x02")
         .ok_or_else(|| odd("its directory is odd"))?;
-    let (made_by, _needed) = (number::<2>(rest)?, number::<2>(rest)?);
+    let (made_by, needed) = (number::<2>(rest)?, number::<2>(rest)?);
     let (flags, method) = (small(rest)?, small(rest)?);
     let _time = number::<4>(rest)?;
     let crc = number::<4>(rest)?;
@@ -171,7 +173,8 @@ fn entry(rest: &mut &[u8]) -> io::Result<Entry> {
     let name = name_of(take(rest, name)?, flags)?;
     let extra = zip_extra::read(take(rest, extra)?, [size, compressed, offset])?;
     take(rest, remark)?;
-    if disk != 0 || flags & !FLAGS != 0 || !matches!(method, 0 | 8) {
+    // Other programs stop at members of a later version of the format, whatever they hold.
+    if needed & 0xff > VERSION || disk != 0 || flags & !FLAGS != 0 || !matches!(method, 0 | 8) {
         return Err(odd(&format!(
             "`{}` is encrypted or odd",
             name.escape_debug()

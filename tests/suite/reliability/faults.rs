@@ -1,0 +1,81 @@
+//! System calls that fail: a clear error, nothing half made, and the next run succeeds.
+
+use std::fs;
+
+use super::{
+    effort, prepared, so_far,
+    strace::{count, points, strace, with_fault},
+};
+
+/// What fails and how.
+const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EDQUOT", "EMFILE", "EACCES", "EROFS"];
+
+#[test]
+fn no_error_of_the_system_leaves_half_an_object() {
+    let Some(strace) = strace() else { return };
+    let (sandbox, _server) = prepared();
+    let begin = || {
+        for place in [".local", ".cache"] {
+            let place = sandbox.home().join(place);
+            if place.exists() {
+                fs::remove_dir_all(place).unwrap();
+            }
+        }
+        let lockfile = sandbox.project().join("devshell.lock");
+        if lockfile.exists() {
+            fs::remove_file(lockfile).unwrap();
+        }
+    };
+    begin();
+    let mut counts = count(&strace, &sandbox, &["allow"]);
+    // Closing does not fail in a way that anyone could act upon.
+    counts.remove("close");
+    let (mut runs, mut failed) = (0, 0);
+    for error in ERRORS {
+        for (call, at) in points(&counts, effort(4, 840)) {
+            so_far(runs, "injected errors");
+            begin();
+            let fault = format!("error={error}");
+            let output = with_fault(&strace, &sandbox, &["allow"], (&call, &fault, at));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let place = format!("{error} at {call} {at}: {}\n{said}", output.status);
+            // Before devsh begins, the loader of the C library has the word.
+            let loader = said.contains("error while loading shared libraries");
+            assert!(!said.contains("panicked"), "{place}");
+            runs += 1;
+            if !output.status.success() && !loader {
+                failed += 1;
+                let code = output.status.code();
+                assert!(matches!(code, Some(1..=3)), "{place}");
+                assert!(said.contains("error: "), "{place}");
+            }
+            let outcome = sandbox.devsh(&["verify"]);
+            assert!(outcome.status.success(), "{place}: {outcome}");
+            let outcome = sandbox.devsh(&["allow"]);
+            assert!(outcome.status.success(), "{place}: {outcome}");
+            let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
+            assert_eq!(outcome.stdout, "ruff 0.12.4\n", "{place}: {outcome}");
+        }
+    }
+    eprintln!("figure: {runs} injected errors, {failed} told, no panic, no partial object");
+}
+
+#[test]
+fn locks_that_the_file_system_lacks_are_done_without() {
+    let Some(strace) = strace() else { return };
+    for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EBADF"] {
+        let (sandbox, _server) = prepared();
+        let output = sandbox
+            .command(&strace)
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e"])
+            .arg(format!("inject=flock:error={error}"))
+            .arg(crate::support::sandbox::DEVSH)
+            .arg("allow")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{error}: {output:?}");
+        sandbox.devsh(&["verify"]).success();
+        let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
+        assert_eq!(outcome.success().stdout, "ruff 0.12.4\n");
+    }
+}

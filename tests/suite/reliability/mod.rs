@@ -1,0 +1,115 @@
+//! What must hold whatever happens: processes that are killed, calls that fail, power that goes, crowds.
+//!
+//! By default a short form runs in the suite. `tests/reliability` runs the long form (`DEVSH_TEST_LONG=1`) and
+//! prints the figures that docs/reliability.md quotes.
+
+mod crowd;
+mod faults;
+mod kill;
+mod power;
+mod strace;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use crate::support::{Sandbox, Server, pypi::serve_tool};
+
+/// Returns how much is to be done: `short` in the suite, `long` with `DEVSH_TEST_LONG=1`, and so many hundredths
+/// of that with a greater number.
+pub(crate) fn effort(short: usize, long: usize) -> usize {
+    let asked = std::env::var("DEVSH_TEST_LONG").ok();
+    match asked
+        .and_then(|asked| asked.parse::<usize>().ok())
+        .unwrap_or(0)
+    {
+        0 => short,
+        1 => long,
+        part => (long * part / 100).max(short),
+    }
+}
+
+/// Tells now and then how far a long form is.
+fn so_far(done: usize, what: &str) {
+    if done > 0 && done.is_multiple_of(100) {
+        eprintln!("figure so far: {done} {what}");
+    }
+}
+
+/// A project with one tool, and the server that has it.
+fn prepared() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\n[env]\nA = \"1\"\n");
+    (sandbox, server)
+}
+
+/// What devsh leaves below the home directory: every path and, where it is the same each time, the content.
+fn left(home: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut pending = vec![home.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let entry = entry.unwrap();
+            let path = entry.path();
+            let name = path
+                .strip_prefix(home)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            // Named by times, shared, empty and never changed; and what only helps to choose what is collected.
+            if name.contains("/stamps/") || name.contains("store/.used") {
+                continue;
+            }
+            let kind = entry.file_type().unwrap();
+            let content = if kind.is_symlink() {
+                fs::read_link(&path)
+                    .unwrap()
+                    .into_os_string()
+                    .into_encoded_bytes()
+            } else if kind.is_dir() {
+                pending.push(path);
+                Vec::new()
+            } else if holds_times(&name) {
+                Vec::new()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            found.insert(name, content);
+        }
+    }
+    found
+}
+
+/// Whether a file tells when others were written, or where they lie on the disk.
+fn holds_times(name: &str) -> bool {
+    let signs = [
+        ".seals/",
+        ".used/",
+        ".record",
+        "/index/",
+        "generation",
+        ".log",
+        ".build",
+    ];
+    signs.iter().any(|sign| name.contains(sign))
+}
+
+/// Returns what differs, for a message.
+fn difference(
+    expected: &BTreeMap<String, Vec<u8>>,
+    found: &BTreeMap<String, Vec<u8>>,
+) -> Vec<String> {
+    let missing = expected.keys().filter(|path| !found.contains_key(*path));
+    let missing = missing.map(|path| format!("missing {path}"));
+    let strange = found
+        .iter()
+        .filter_map(|(path, content)| match expected.get(path) {
+            None => Some(format!("left over {path}")),
+            Some(known) if known != content => Some(format!("changed {path}")),
+            Some(_) => None,
+        });
+    missing.chain(strange).collect()
+}
