@@ -109,6 +109,43 @@ impl<'a> Installer<'a> {
         clean(place)
     }
 
+    /// Resolves the requirements in `wanted`, keeping what fits of `answer`, into which it writes.
+    pub(super) fn compile(&self, wanted: &Path, answer: &Path, place: &Path) -> Result<(), Error> {
+        let release: Vec<String> = self
+            .interpreter
+            .version
+            .release()
+            .iter()
+            .take(2)
+            .map(u64::to_string)
+            .collect();
+        let mut command = self.command(place);
+        command
+            .args([
+                "pip",
+                "compile",
+                "--universal",
+                "--generate-hashes",
+                "--no-annotate",
+            ])
+            .args([
+                "--no-header",
+                "--no-emit-index-url",
+                "--quiet",
+                "--python-version",
+            ])
+            .arg(release.join("."))
+            .arg("--python")
+            .arg(&self.interpreter.program)
+            .arg("--output-file")
+            .arg(answer)
+            .arg(wanted);
+        self.run(command).map_err(|error| match error {
+            Error::PythonInstall { output, .. } => Error::PythonResolve { output },
+            other => other,
+        })
+    }
+
     fn environment(&self, place: &Path) -> Result<(), Error> {
         let above = place.parent().unwrap_or(place);
         let mut command = self.command(above);

@@ -7,6 +7,7 @@
 //! id than the artifact it stands for, so neither is ever taken for the other.
 
 pub mod collect;
+mod compile;
 mod identity;
 mod installer;
 pub mod live;
@@ -236,6 +237,12 @@ pub enum Error {
         /// The lockfile.
         lock: PathBuf,
         /// The last lines that the installer wrote.
+        output: Vec<String>,
+    },
+    /// No exact Python packages answer what is asked for.
+    #[error("cannot resolve the Python packages that are asked for")]
+    PythonResolve {
+        /// The last lines that uv wrote.
         output: Vec<String>,
     },
     /// The Python lockfile lacks something that it needs.

@@ -365,7 +365,7 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
         builder::Error::PythonNeeds { tool, .. } => {
             failure.hint(format!("add `{tool}` to `[tools]`"))
         }
-        builder::Error::PythonInstall { output, .. } => {
+        builder::Error::PythonInstall { output, .. } | builder::Error::PythonResolve { output } => {
             output.iter().fold(failure, Failure::detail)
         }
         builder::Error::Store(error) => store(error),

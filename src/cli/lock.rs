@@ -17,7 +17,7 @@ use crate::{
     resolve,
 };
 
-use super::{hints, shown, sync::Mode, tools, work::Work};
+use super::{closure, hints, shown, sync::Mode, tools, work::Work};
 
 /// Longest lockfile that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -33,7 +33,7 @@ pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> R
     let requests = requests(project.get().preview());
     runtimes(project.get().preview())?;
     if check || work.locked {
-        let problems = problems(present.as_ref(), &requests);
+        let problems = all_problems(project.get(), present.as_ref(), &requests)?;
         if problems.is_empty() {
             work.ui.note(&format!("{name} is up to date"));
             return Ok(());
@@ -50,8 +50,9 @@ pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> R
         Some(lockfile) => lockfile,
         None => read(work, &work.lock_path(&project.get().place))?.unwrap_or_default(),
     };
-    let lockfile =
+    let mut lockfile =
         resolve(work, &requests, &previous, &upgrade).map_err(Unresolved::into_failure)?;
+    lockfile.python = closure::resolve(work, project.get(), &lockfile, (&previous, &upgrade))?;
     let changes = changes(&previous, &lockfile);
     let written = write(&path, &lockfile, fsx::write_project_file)?;
     for line in &changes {
@@ -93,7 +94,7 @@ pub(super) fn up_to_date(
     let name = shown(work.context, &path);
     let present = read(work, &path)?;
     let requests = requests(project.get().preview());
-    let problems = problems(present.as_ref(), &requests);
+    let problems = all_problems(project.get(), present.as_ref(), &requests)?;
     if problems.is_empty() {
         return Ok(current(present.unwrap_or_default()));
     }
@@ -103,10 +104,12 @@ pub(super) fn up_to_date(
         return Err(out_of_date(work, &name, &problems));
     }
     let previous = present.unwrap_or_default();
-    let lockfile = match resolve(work, &requests, &previous, &Upgrade::None) {
+    let mut lockfile = match resolve(work, &requests, &previous, &Upgrade::None) {
         Ok(lockfile) => lockfile,
         Err(Unresolved::Unreachable(failure)) => {
-            let lockfile = partial(work, &requests, &previous).ok_or_else(|| (*failure).clone())?;
+            let mut lockfile =
+                partial(work, &requests, &previous).ok_or_else(|| (*failure).clone())?;
+            lockfile.python.clone_from(&previous.python);
             return Ok(Current {
                 unreached: Some(*failure),
                 ..current(lockfile)
@@ -114,6 +117,8 @@ pub(super) fn up_to_date(
         }
         Err(Unresolved::Failed(failure)) => return Err(*failure),
     };
+    lockfile.python =
+        closure::resolve(work, project.get(), &lockfile, (&previous, &Upgrade::None))?;
     if in_project {
         if write(&path, &lockfile, fsx::write_project_file)? {
             work.ui.note(&format!("wrote {name}"));
@@ -133,10 +138,11 @@ pub(super) fn up_to_date(
 pub(super) fn fitting(
     work_path: &Path,
     name: &str,
-    manifest: &Manifest,
+    project: &Project,
 ) -> Result<Option<Lockfile>, Failure> {
     let found = present(work_path, name)?;
-    let fits = problems(found.as_ref(), &requests(manifest)).is_empty();
+    let requests = requests(project.preview());
+    let fits = all_problems(project, found.as_ref(), &requests)?.is_empty();
     Ok(fits.then(|| found.unwrap_or_default()))
 }
 
@@ -182,6 +188,19 @@ pub(super) fn present(path: &Path, name: &str) -> Result<Option<Lockfile>, Failu
     lock::parse(name, &text)
         .map(Some)
         .map_err(|error| hints::lockfile(&error))
+}
+
+/// What is wrong with a lockfile, a line for each tool and each list of Python packages.
+fn all_problems(
+    project: &Project,
+    lockfile: Option<&Lockfile>,
+    requests: &[(Tool, ToolRequest)],
+) -> Result<Vec<String>, Failure> {
+    let mut problems = problems(lockfile, requests);
+    if problems.is_empty() {
+        problems = closure::problems(project, lockfile.unwrap_or(&Lockfile::default()))?;
+    }
+    Ok(problems)
 }
 
 /// What is wrong with a lockfile, a line for each request.
@@ -341,8 +360,15 @@ fn named(tools: &[String], requests: &[(Tool, ToolRequest)]) -> Result<BTreeSet<
 fn changes(before: &Lockfile, after: &Lockfile) -> Vec<String> {
     let versions = |lockfile: &Lockfile| -> BTreeSet<(String, String)> {
         let pairs = lockfile.packages.iter();
+        let packages = lockfile.python.values().flat_map(|set| &set.packages);
+        let packages = packages.filter_map(|one| {
+            let (name, rest) = one.requirement.split_once("==")?;
+            let version = rest.split([' ', ';']).next()?;
+            Some((name.to_owned(), version.to_owned()))
+        });
         pairs
             .map(|(key, package)| (key.tool.to_string(), package.version.to_string()))
+            .chain(packages)
             .collect()
     };
     let (before, after) = (versions(before), versions(after));

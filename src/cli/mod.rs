@@ -7,6 +7,7 @@ mod approvals;
 mod args;
 mod ask;
 mod background;
+mod closure;
 mod du;
 mod enter;
 mod export;
@@ -28,6 +29,7 @@ mod sweep;
 mod sync;
 mod table;
 mod tools;
+mod venv_link;
 mod verify;
 mod work;
 

@@ -1,23 +1,47 @@
 //! The Python packages of a dev shell: which lockfile, which of its groups and extras.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use crate::{
     builder::PythonPackages,
     failure::Failure,
-    manifest::{DevShell, Located, Origin, PYTHON_LOCKS},
-    project::Project,
-    pylock::{PythonLock, Selection},
+    lock::{Lockfile, PythonSet},
+    manifest::{DevShell, Located, Origin, PYTHON_LOCKS, Text},
+    project::{LOCKFILE, Project},
+    pylock::{self, Files, PythonLock, Selection},
 };
 
+use super::{closure, hints};
+
 /// Returns the packages that a dev shell wants, if it wants any.
-pub(super) fn of(project: &Project, shell: &DevShell) -> Result<Option<PythonPackages>, Failure> {
+pub(super) fn of(
+    project: &Project,
+    shell: &DevShell,
+    lockfile: &Lockfile,
+) -> Result<Option<PythonPackages>, Failure> {
     let python = &shell.python;
     let Some(place) = &python.place else {
         return Ok(None);
     };
-    let Some(lock) = &python.lock else {
+    if let (Some(lock), Some(package)) = (&python.lock, python.packages.first()) {
+        return Err(Failure::new(format!(
+            "{} asks for packages, and {} names a lockfile",
+            package.origin, lock.origin
+        ))
+        .hint("keep one of them"));
+    }
+    if let Some(key) = closure::key(project, shell)? {
+        return closed(project, shell, &key, lockfile).map(Some);
+    }
+    if python.packages.is_empty() && python.lock.is_none() {
         return Err(no_lock(place));
+    }
+    let Some(lock) = &python.lock else {
+        return Ok(None);
     };
     let files = project.python(&lock.value);
     let Some((files, locked)) = files.and_then(|files| Some((files, files.locked.as_ref()?)))
@@ -40,6 +64,55 @@ pub(super) fn of(project: &Project, shell: &DevShell) -> Result<Option<PythonPac
     }))
 }
 
+/// Returns the lockfile of a dev shell and its name, if there is one.
+pub(super) fn locked<'p>(
+    project: &'p Project,
+    shell: &'p DevShell,
+) -> Option<(&'p PythonLock, &'p str)> {
+    let lock = shell.python.lock.as_ref()?;
+    let locked = project.python(&lock.value)?.locked.as_ref()?;
+    Some((locked, &lock.value))
+}
+
+/// Returns the packages that `devshell.lock` has for a list; nothing is installed of what it lacks.
+fn closed(
+    project: &Project,
+    shell: &DevShell,
+    key: &[String],
+    lockfile: &Lockfile,
+) -> Result<PythonPackages, Failure> {
+    let text = lockfile
+        .python
+        .get(key)
+        .map(PythonSet::to_requirements)
+        .unwrap_or_default();
+    let files = Files {
+        lock: Text::new("devshell.lock.txt", &text),
+        project: None,
+        lists: BTreeMap::new(),
+        groups: BTreeMap::new(),
+    };
+    let mut set = pylock::read(&files).map_err(|error| hints::content(&error))?;
+    let lock = shell.python.lock.as_ref();
+    let mut digest = [0; 32];
+    let mut selection = Selection::default();
+    if let (Some(lock), Some((own, name))) = (lock, locked(project, shell)) {
+        // The directories that a list names are installed beside what is locked.
+        selection = self::selection(shell, own, name)?;
+        set.take_directories(own);
+        digest = project
+            .python(&lock.value)
+            .map(|files| files.project)
+            .unwrap_or_default();
+    }
+    Ok(PythonPackages {
+        lock: PathBuf::from(lock.map_or(LOCKFILE, |lock| lock.value.as_str())),
+        locked: Arc::new(set),
+        selection,
+        project: digest,
+    })
+}
+
 fn no_lock(place: &Origin) -> Failure {
     let names: Vec<String> = PYTHON_LOCKS
         .iter()
@@ -53,7 +126,11 @@ fn no_lock(place: &Origin) -> Failure {
 }
 
 /// Returns the groups and extras that a dev shell wants, all of which the lockfile has.
-fn selection(shell: &DevShell, locked: &PythonLock, lock: &str) -> Result<Selection, Failure> {
+pub(super) fn selection(
+    shell: &DevShell,
+    locked: &PythonLock,
+    lock: &str,
+) -> Result<Selection, Failure> {
     let python = &shell.python;
     let groups = checked("group", &python.groups, &locked.groups, lock)?;
     Ok(Selection {

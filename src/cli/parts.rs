@@ -38,7 +38,7 @@ impl<'a> Parts<'a> {
         lockfile: Lockfile,
     ) -> Result<Self, Failure> {
         let shell = dev_shell(project.preview(), shell)?;
-        let python = packages::of(project, shell)?;
+        let python = packages::of(project, shell, &lockfile)?;
         Ok(Self {
             shell,
             lockfile,

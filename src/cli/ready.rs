@@ -25,6 +25,7 @@ use super::{
     shown,
     sync::Mode,
     tools,
+    venv_link::{self, Linked},
     work::Work,
 };
 
@@ -96,6 +97,8 @@ pub(super) fn find(
         .map_err(|error| hints::config(&error))?
         .hook_timeout;
     let record = record(project, shell, &parts, &found, (watched, timeout));
+    // A link that cannot be made is told by the commands.
+    let _linked = link(context, project.get(), (shell, &parts), &found);
     // A prompt works from a read-only home too, if more slowly.
     let _kept = keep(context, project, shell, &record);
     Ok(Readiness::Ready(Box::new(record)))
@@ -109,7 +112,7 @@ pub(super) fn look_up<'a>(
 ) -> Result<(Parts<'a>, Option<Found>), Failure> {
     let config = Config::load(context).map_err(|error| hints::config(&error))?;
     let path = lock_path(&project.place, &context.directories.state);
-    let lockfile = lock::fitting(&path, &shown(context, &path), project.preview())?;
+    let lockfile = lock::fitting(&path, &shown(context, &path), project)?;
     let fits = lockfile.is_some();
     let parts = Parts::of(project, shell, lockfile.unwrap_or_default())?;
     let Some(system) = context.system.filter(|_| fits) else {
@@ -210,9 +213,32 @@ pub(super) fn build(
         &found,
         (watched, config.hook_timeout),
     );
+    if link(work.context, project.get(), (shell, &parts), &found)? == Linked::Taken
+        && mode != Mode::Background
+    {
+        let text = "`.venv` is not devsh's, so it stays, and `venv-link` does nothing";
+        work.ui.warn(text);
+    }
     // Trust for one command must not outlast it, so it leaves no record.
     let changed = !work.trust && keep(work.context, project, shell, &record)?;
     Ok((record, changed))
+}
+
+/// Makes the link for editors, which always leads to `dev`.
+fn link(
+    context: &Context,
+    project: &Project,
+    (shell, parts): (&ShellName, &Parts<'_>),
+    found: &Found,
+) -> Result<Linked, Failure> {
+    if *shell != ShellName::dev() {
+        return Ok(Linked::Settled);
+    }
+    let places = (
+        found.realised.profile.as_path(),
+        context.directories.data.as_path(),
+    );
+    venv_link::make(project.root(), parts.shell, places).map_err(|error| hints::file(&error))
 }
 
 /// Returns what is there already and does for this kind of build.

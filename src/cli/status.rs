@@ -111,7 +111,7 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
             .keys()
             .map(ToString::to_string)
             .collect(),
-        lockfile_fits: matches!(lock::fitting(&path, &name, project.preview()), Ok(Some(_))),
+        lockfile_fits: matches!(lock::fitting(&path, &name, project), Ok(Some(_))),
         lockfile: path.exists().then_some(path),
         environment: record
             .as_ref()

@@ -220,6 +220,7 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
         };
         Lockfile {
             packages: [(LockKey::for_request(&tool, &request), package)].into(),
+            ..Lockfile::default()
         }
     };
     let measured = |artifact: &Artifact, previous: &Lockfile| {

@@ -9,7 +9,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
-use super::{Artifact, LockKey, LockedPackage, Lockfile, lockable};
+use super::{
+    Artifact, LockKey, LockedPackage, Lockfile, lockable,
+    python::{self, RawSet},
+};
 use crate::package::{Digest, Invalid, Sha256, Source, System, Tool, is_npm_place};
 
 /// The version of the format that this program reads and writes.
@@ -75,6 +78,8 @@ struct Raw {
     _version: i64,
     #[serde(default)]
     tool: Vec<Spanned<RawPackage>>,
+    #[serde(default)]
+    python: Vec<Spanned<RawSet>>,
 }
 
 #[derive(Deserialize)]
@@ -112,7 +117,7 @@ pub fn parse(file: &str, text: &str) -> Result<Lockfile, Error> {
     })
 }
 
-type Fault = (Range<usize>, Problem);
+pub(super) type Fault = (Range<usize>, Problem);
 
 fn read(text: &str) -> Result<Lockfile, Fault> {
     if let Some(fault) = conflict_marker(text) {
@@ -134,6 +139,7 @@ fn read(text: &str) -> Result<Lockfile, Fault> {
             return Err((span, Problem::Duplicate(name)));
         }
     }
+    lockfile.python = python::read(raw.python)?;
     Ok(lockfile)
 }
 

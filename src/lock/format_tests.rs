@@ -2,7 +2,10 @@
 
 use proptest::{collection, option, prelude::*, sample};
 
-use super::{super::print, *};
+use super::{
+    super::{LockedRequirement, PythonSet, PythonSets, print},
+    *,
+};
 
 const SAMPLE: &str = r#"# written by devsh, do not edit
 version = 1
@@ -244,6 +247,53 @@ fn artifacts() -> impl Strategy<Value = BTreeMap<System, Vec<Artifact>>> {
     collection::btree_map(sample::select(System::ALL.to_vec()), parts, 1..4)
 }
 
+fn python_sets() -> impl Strategy<Value = PythonSets> {
+    let package = ("[a-z]{1,6}==[0-9]{1,2}( ; os_name == 'a')?", "[0-9a-f]{64}").prop_map(
+        |(requirement, digest)| LockedRequirement {
+            requirement,
+            sha256: vec![digest],
+        },
+    );
+    let set = collection::vec(package, 0..4).prop_map(|packages| PythonSet {
+        python: "3.12".to_owned(),
+        packages,
+    });
+    let key = collection::btree_set("[a-z]{1,4}(>=[0-9])?", 1..3);
+    let key = key.prop_map(|key| key.into_iter().collect());
+    collection::btree_map(key, set, 0..3)
+}
+
+#[test]
+fn python_packages_are_exact_and_have_digests() {
+    let set = |package: &str| {
+        let text = format!(
+            "version = 1\n[[python]]\nrequirements = ['a']\npython = '3.12'\npackages = [{package}]\n"
+        );
+        parse("devshell.lock", &text).map(|lockfile| lockfile.python)
+    };
+    let digest = "0".repeat(64);
+    let good = set(&format!(
+        "{{ requirement = 'a==1', sha256 = ['{digest}'] }}"
+    ))
+    .unwrap();
+    let set_of_a = &good[&vec!["a".to_owned()]];
+    assert_eq!(
+        set_of_a.to_requirements(),
+        format!("a==1 --hash=sha256:{digest}\n")
+    );
+    for bad in [
+        "{ requirement = 'a==1', sha256 = [] }".to_owned(),
+        "{ requirement = 'a==1', sha256 = ['12'] }".to_owned(),
+        format!("{{ requirement = 'a>=1', sha256 = ['{digest}'] }}"),
+        format!("{{ requirement = '--index-url==x', sha256 = ['{digest}'] }}"),
+        format!("{{ requirement = 'a==1 --find-links x', sha256 = ['{digest}'] }}"),
+        format!("{{ requirement = 'a @ https://x/==', sha256 = ['{digest}'] }}"),
+        format!("{{ requirement = \"a==1\\n--pre\", sha256 = ['{digest}'] }}"),
+    ] {
+        assert!(set(&bad).is_err(), "{bad}");
+    }
+}
+
 fn lockfile() -> impl Strategy<Value = Lockfile> {
     let package = (
         "[0-9]{1,3}(\\.[0-9]{1,3}){0,3}",
@@ -255,7 +305,8 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
             build,
             artifacts,
         });
-    collection::btree_map(key(), package, 0..5).prop_map(|packages| Lockfile { packages })
+    let packages = collection::btree_map(key(), package, 0..5);
+    (packages, python_sets()).prop_map(|(packages, python)| Lockfile { packages, python })
 }
 
 proptest! {

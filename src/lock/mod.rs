@@ -4,6 +4,7 @@
 
 pub mod format;
 mod print;
+mod python;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,12 +20,15 @@ use crate::{
 
 pub use format::{Error, Problem, parse};
 pub use print::print;
+pub use python::{LockedRequirement, PythonSet, PythonSets};
 
 /// Every locked package, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lockfile {
     /// The locked packages by what was asked for.
     pub packages: BTreeMap<LockKey, LockedPackage>,
+    /// Python packages by the requirements that they answer.
+    pub python: PythonSets,
 }
 
 /// What was asked for: two dev shells that ask for the same share one locked package.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{
     Artifact, LockKey, LockedPackage, Lockfile,
     format::{ANY, VERSION},
+    python,
 };
 use crate::package::{Digest, Source, System};
 
@@ -14,6 +15,7 @@ pub fn print(lockfile: &Lockfile) -> String {
     for (key, package) in &lockfile.packages {
         print_package(&mut text, key, package);
     }
+    python::print(&mut text, &lockfile.python);
     text
 }
 
@@ -83,7 +85,7 @@ fn print_artifact(text: &mut String, system: &str, artifact: &Artifact) {
     text.push_str(" },\n");
 }
 
-fn line(text: &mut String, key: &str, value: impl AsRef<str>) {
+pub(super) fn line(text: &mut String, key: &str, value: impl AsRef<str>) {
     text.push_str(key);
     text.push_str(" = ");
     text.push_str(value.as_ref());
@@ -91,7 +93,7 @@ fn line(text: &mut String, key: &str, value: impl AsRef<str>) {
 }
 
 /// Returns a basic string of TOML on one line.
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     let mut quoted = String::with_capacity(value.len() + 2);
     quoted.push('"');
     for character in value.chars() {

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use marker::{Environment, Marker};
 pub use pins::{Pin, Pins};
 pub use requirement::PythonRequirement;
-pub use requirements::includes;
+pub use requirements::{includes, pinned};
 pub use select::Missing;
 
 use crate::manifest::{Error, PythonLockFormat, Text};
@@ -192,6 +192,18 @@ impl PythonLock {
                 }
             )
         })
+    }
+
+    /// Takes over the directories of another lockfile, and what wants them.
+    pub fn take_directories(&mut self, other: &Self) {
+        for package in &other.packages {
+            if matches!(package.source, Source::Directory { .. }) {
+                self.packages.push(package.clone());
+            }
+        }
+        let known = |edge: &Edge| self.packages.iter().any(|one| one.name == edge.name);
+        let roots = other.roots.iter().filter(|root| known(&root.edge));
+        self.roots.extend(roots.cloned());
     }
 
     /// Returns the requirements that nothing pins, as far as `selection` wants them.

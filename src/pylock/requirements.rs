@@ -27,6 +27,33 @@ pub fn includes(text: &Text) -> Vec<String> {
     included.map(|(_, name)| name.to_owned()).collect()
 }
 
+/// Returns the requirements of a list whose lines are all exact and have digests, each with its digests.
+pub fn pinned(text: &Text) -> Result<Vec<(String, Vec<String>)>, Error> {
+    let files = Files {
+        lock: text.clone(),
+        project: None,
+        lists: BTreeMap::new(),
+        groups: BTreeMap::new(),
+    };
+    let mut reading = Reading {
+        files: &files,
+        lock: PythonLock::default(),
+        entries: Vec::new(),
+    };
+    reading.list(text, &When::Always, &mut Vec::new())?;
+    let pinned = reading
+        .entries
+        .iter()
+        .all(|one| one.requirement.exact().is_some() && !one.digests.is_empty());
+    if !pinned || !reading.lock.packages.is_empty() {
+        return Err(fault(text, 0..0, "some packages have no digest"));
+    }
+    let entries = reading.entries.into_iter();
+    Ok(entries
+        .map(|one| (one.requirement.as_str().to_owned(), one.digests))
+        .collect())
+}
+
 /// Reads the list and those of the groups.
 pub(super) fn read(files: &Files) -> Result<PythonLock, Error> {
     let mut reading = Reading {

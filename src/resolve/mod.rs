@@ -152,6 +152,7 @@ pub fn resolve(
     });
     Ok(Lockfile {
         packages: packages.collect::<Result<_, _>>()?,
+        ..Lockfile::default()
     })
 }
 

@@ -122,6 +122,78 @@ fn the_fastapi_example_works_in_every_shell() {
 }
 
 #[test]
+fn the_lockfiles_of_poetry_and_pip_are_installed() {
+    if !network() {
+        return;
+    }
+    for (name, more) in [
+        ("poetry", &["shelf"][..]),
+        ("requirements", &["pytest", "--version"]),
+    ] {
+        let sandbox = open();
+        let fixture = repository().join("tests/fixtures/python").join(name);
+        for path in Tree::of(&fixture).paths() {
+            let from = fixture.join(path);
+            if from.is_file() {
+                write(&sandbox.project().join(path), &fs::read(&from).unwrap());
+            }
+        }
+        sandbox.write(
+            "devshell.toml",
+            "[tools]\npython = \"3.11\"\n[python]\nvenv-link = true\n",
+        );
+        let mut run = vec![
+            "run",
+            "--trust",
+            "--",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+        ];
+        let outcome = sandbox.devsh(&run).success();
+        assert!(outcome.stdout.contains("1 passed"), "{outcome}");
+        assert!(sandbox.project().join(".venv/bin/python").exists());
+        run.truncate(3);
+        run.extend(more);
+        sandbox.devsh(&run).success();
+        let install = ["run", "--trust", "--", "pip", "install", "idna"];
+        sandbox.devsh(&install).code(2).error(&["devsh sync"]);
+    }
+}
+
+#[test]
+fn packages_without_a_lockfile_are_pinned() {
+    if !network() {
+        return;
+    }
+    let manifest = "[tools]\npython = \"3.11\"\n[python]\npackages = [\"idna<3.10\"]\n";
+    let sandbox = open().manifest(manifest);
+    let show = [
+        "run",
+        "--trust",
+        "--",
+        "python",
+        "-c",
+        "import idna; print(idna.__version__)",
+    ];
+    let first = sandbox.devsh(&show).success().stdout;
+    assert!(first.starts_with("3."), "{first}");
+    let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(lock.contains("[[python]]\nrequirements = [\"idna<3.10\"]\npython = \"3.11\"\n"));
+    sandbox.devsh(&["lock", "--trust", "--check"]).success();
+    let offline = ["run", "--offline", "--locked", "--trust", "--", "true"];
+    sandbox.devsh(&offline).success();
+    sandbox.write("devshell.toml", manifest.replace("idna<3.10", "idna"));
+    let stale = sandbox.devsh(&["lock", "--trust", "--check"]).code(1);
+    stale.error(&["does not fit", "Python packages `idna` are not locked"]);
+    // What is locked and still fits stays.
+    assert_eq!(sandbox.devsh(&show).success().stdout, first);
+    sandbox.devsh(&["lock", "--trust", "--upgrade"]).success();
+    assert_ne!(sandbox.devsh(&show).success().stdout, first);
+}
+
+#[test]
 fn the_rust_example_is_tested_and_linted() {
     if !network() {
         return;

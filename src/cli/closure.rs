@@ -1,0 +1,188 @@
+//! Python packages that are locked in `devshell.lock`: those of `packages` in the manifest, and lists of
+//! requirements without digests.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    builder::{Builder, Request, Wanted},
+    failure::Failure,
+    lock::{LockKey, LockedRequirement, Lockfile, PythonSet, PythonSets, Upgrade},
+    manifest::{DevShell, ShellName, Text},
+    package::Source,
+    project::Project,
+    pylock::pinned,
+    store::Store,
+};
+
+use super::{hints, lock, packages, work::Work};
+
+/// What a dev shell wants to be locked, if it wants any.
+pub(super) fn key(project: &Project, shell: &DevShell) -> Result<Option<Vec<String>>, Failure> {
+    let python = &shell.python;
+    let mut key: Vec<String> = if python.packages.is_empty() {
+        let Some((locked, lock)) = packages::locked(project, shell) else {
+            return Ok(None);
+        };
+        if locked.loose.is_empty() {
+            return Ok(None);
+        }
+        locked.loose(&packages::selection(shell, locked, lock)?)
+    } else {
+        python
+            .packages
+            .iter()
+            .map(|one| one.value.clone())
+            .collect()
+    };
+    key.sort();
+    key.dedup();
+    Ok((!key.is_empty()).then_some(key))
+}
+
+/// Every list that is wanted, with a dev shell that wants it and the Python it is for.
+fn wanted<'p>(
+    project: &'p Project,
+    lockfile: &Lockfile,
+) -> Result<BTreeMap<Vec<String>, (&'p ShellName, String)>, Failure> {
+    let mut wanted = BTreeMap::new();
+    for (name, shell) in &project.preview().shells {
+        if let Some(key) = key(project, shell)? {
+            let python = python(shell, lockfile);
+            wanted.entry(key).or_insert((name, python));
+        }
+    }
+    Ok(wanted)
+}
+
+/// The minor version of the Python of a dev shell.
+fn python(shell: &DevShell, lockfile: &Lockfile) -> String {
+    let mut tools = shell.tools.iter();
+    let found = tools.find(|(tool, _)| tool.source == Source::Python);
+    let locked = found.and_then(|(tool, request)| lockfile.locked(tool, request));
+    let numbers = locked.map(|locked| locked.version.release().to_vec());
+    let numbers = numbers.unwrap_or_default();
+    let words: Vec<String> = numbers.iter().take(2).map(u64::to_string).collect();
+    words.join(".")
+}
+
+/// Returns what is wrong with the locked packages, a line for each list.
+pub(super) fn problems(project: &Project, lockfile: &Lockfile) -> Result<Vec<String>, Failure> {
+    let wanted = wanted(project, lockfile)?;
+    let mut problems = Vec::new();
+    for (key, (_, python)) in &wanted {
+        match lockfile.python.get(key) {
+            None => problems.push(format!("Python packages {} are not locked", shown(key))),
+            Some(set) if set.python != *python => problems.push(format!(
+                "Python packages {} are locked for Python {}, not {python}",
+                shown(key),
+                set.python
+            )),
+            Some(_) => {}
+        }
+    }
+    let superfluous = lockfile
+        .python
+        .keys()
+        .filter(|key| !wanted.contains_key(*key));
+    problems.extend(superfluous.map(|key| {
+        format!(
+            "Python packages {} are locked and nothing asks for them",
+            shown(key)
+        )
+    }));
+    Ok(problems)
+}
+
+fn shown(key: &[String]) -> String {
+    let mut words: Vec<String> = key.iter().take(3).map(|one| format!("`{one}`")).collect();
+    if key.len() > 3 {
+        words.push("…".to_owned());
+    }
+    words.join(", ")
+}
+
+/// Returns the packages that answer the project, keeping what is locked and fits.
+pub(super) fn resolve(
+    work: &Work<'_>,
+    project: &Project,
+    lockfile: &Lockfile,
+    (previous, upgrade): (&Lockfile, &Upgrade),
+) -> Result<PythonSets, Failure> {
+    let mut sets = PythonSets::new();
+    for (key, (name, python)) in wanted(project, lockfile)? {
+        let same = previous.python.get(&key).filter(|set| set.python == python);
+        let set = match same {
+            Some(set) if *upgrade != Upgrade::All => set.clone(),
+            _ => {
+                // What is locked for almost the same is the best to start from.
+                let alike =
+                    |other: &&Vec<String>| key.iter().filter(|one| other.contains(one)).count();
+                let near = previous.python.keys().max_by_key(alike);
+                let near = near.and_then(|key| previous.python.get(key));
+                let near = near.filter(|_| *upgrade != Upgrade::All);
+                compile(work, project, lockfile, (name, &key, near), python)?
+            }
+        };
+        sets.insert(key, set);
+    }
+    Ok(sets)
+}
+
+fn compile(
+    work: &Work<'_>,
+    project: &Project,
+    lockfile: &Lockfile,
+    (name, key, previous): (&ShellName, &[String], Option<&PythonSet>),
+    python: String,
+) -> Result<PythonSet, Failure> {
+    let config = work.config()?;
+    let client = work.client(&config);
+    let store = Store::open(&work.context.directories.data);
+    let bars = work.ui.bars();
+    let builder = Builder {
+        context: work.context,
+        config: &config,
+        store: &store,
+        client: &client,
+        progress: &bars,
+    };
+    let shell = super::work::dev_shell(project.preview(), name)?;
+    let tools = shell
+        .tools
+        .iter()
+        .filter(|(tool, _)| matches!(tool.name.as_str(), "python" | "uv"));
+    let tools = tools.map(|(tool, request)| Wanted {
+        tool,
+        request,
+        locked: lockfile.packages.get(&LockKey::for_request(tool, request)),
+    });
+    let request = Request {
+        root: project.root(),
+        shell: name,
+        system: lock::system(work)?,
+        tools: tools.collect(),
+        python: None,
+        tools_from: config.tools_from,
+        locked: work.locked,
+        build_project: true,
+        extra: b"",
+    };
+    let text = builder
+        .compile(&request, key, previous)
+        .map_err(|error| hints::builder(&error))?;
+    let lines =
+        pinned(&Text::new("the answer of uv", &text)).map_err(|error| hints::content(&error))?;
+    let mut packages: Vec<LockedRequirement> = lines
+        .into_iter()
+        .map(|(requirement, digests)| LockedRequirement {
+            requirement,
+            sha256: digests
+                .iter()
+                .filter_map(|digest| digest.strip_prefix("sha256:"))
+                .map(str::to_owned)
+                .collect(),
+        })
+        .collect();
+    packages.sort();
+    Ok(PythonSet { python, packages })
+}

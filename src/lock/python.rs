@@ -1,0 +1,156 @@
+//! Python packages locked for a list of requirements: those of `packages` in a manifest, or of a list without
+//! digests. They are locked for every platform at once, with the digests of all their files.
+
+use std::{collections::BTreeMap, fmt::Write as _, ops::Range};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    format::{Fault, Problem},
+    print::{line, quoted},
+};
+use crate::package::{Invalid, Sha256};
+
+/// Locked packages by the requirements that they answer, sorted.
+pub type PythonSets = BTreeMap<Vec<String>, PythonSet>;
+
+/// What answers one list of requirements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonSet {
+    /// The oldest Python that it is for (`3.12`).
+    pub python: String,
+    /// The packages, sorted by their requirement.
+    pub packages: Vec<LockedRequirement>,
+}
+
+/// One exact package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockedRequirement {
+    /// The exact requirement with its condition: `idna==3.10 ; python_full_version < '3.13'`.
+    pub requirement: String,
+    /// The digests of its files, sorted.
+    pub sha256: Vec<String>,
+}
+
+impl PythonSet {
+    /// Returns the lines of a list of requirements with digests.
+    pub fn to_requirements(&self) -> String {
+        let mut text = String::new();
+        for package in &self.packages {
+            text.push_str(&package.requirement);
+            for digest in &package.sha256 {
+                text.push_str(" --hash=sha256:");
+                text.push_str(digest);
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A block as it stands in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSet {
+    requirements: Vec<Spanned<String>>,
+    python: Spanned<String>,
+    packages: Vec<RawRequirement>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRequirement {
+    requirement: Spanned<String>,
+    sha256: Spanned<Vec<Spanned<String>>>,
+}
+
+/// Reads the blocks.
+pub(super) fn read(blocks: Vec<Spanned<RawSet>>) -> Result<PythonSets, Fault> {
+    let mut sets = PythonSets::new();
+    for block in blocks {
+        let span = block.span();
+        let raw = block.into_inner();
+        let mut key: Vec<String> = raw
+            .requirements
+            .into_iter()
+            .map(plain)
+            .collect::<Result<_, _>>()?;
+        key.sort();
+        let set = PythonSet {
+            python: plain(raw.python)?,
+            packages: raw
+                .packages
+                .into_iter()
+                .map(requirement)
+                .collect::<Result<_, _>>()?,
+        };
+        let name = format!("the set for {}", key.join(", "));
+        if sets.insert(key, set).is_some() {
+            return Err((span, Problem::Duplicate(name)));
+        }
+    }
+    Ok(sets)
+}
+
+fn requirement(raw: RawRequirement) -> Result<LockedRequirement, Fault> {
+    let span = raw.sha256.span();
+    let mut digests = Vec::new();
+    for digest in raw.sha256.into_inner() {
+        let parsed: Result<Sha256, Invalid> = digest.get_ref().parse();
+        parsed.map_err(|invalid| (digest.span(), invalid.into()))?;
+        digests.push(digest.into_inner());
+    }
+    if digests.is_empty() {
+        return Err((span, Invalid::new("a list of digests", "[]").into()));
+    }
+    let at = raw.requirement.span();
+    let requirement = plain(raw.requirement)?;
+    if !requirement.contains("==") || requirement.contains('@') {
+        return Err((
+            at,
+            Invalid::new("an exact requirement (`idna==3.10`)", &requirement).into(),
+        ));
+    }
+    Ok(LockedRequirement {
+        requirement,
+        sha256: digests,
+    })
+}
+
+/// Takes a requirement: one line that begins with a name, so never an option.
+fn plain(text: Spanned<String>) -> Result<String, Fault> {
+    let span: Range<usize> = text.span();
+    let text = text.into_inner();
+    let starts = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if starts && text.len() <= 4000 && !text.contains(char::is_control) && !text.contains("--") {
+        Ok(text)
+    } else {
+        Err((
+            span,
+            Invalid::new("a requirement on a Python package", &text).into(),
+        ))
+    }
+}
+
+/// Writes the blocks.
+pub(super) fn print(text: &mut String, sets: &PythonSets) {
+    for (key, set) in sets {
+        text.push_str("\n[[python]]\n");
+        let words: Vec<String> = key.iter().map(|word| quoted(word)).collect();
+        line(text, "requirements", format!("[{}]", words.join(", ")));
+        line(text, "python", quoted(&set.python));
+        text.push_str("packages = [\n");
+        for package in &set.packages {
+            let digests: Vec<String> = package.sha256.iter().map(|one| quoted(one)).collect();
+            // Writing to a string cannot fail.
+            let _infallible = writeln!(
+                text,
+                "  {{ requirement = {}, sha256 = [{}] }},",
+                quoted(&package.requirement),
+                digests.join(", ")
+            );
+        }
+        text.push_str("]\n");
+    }
+}
