@@ -10,7 +10,7 @@ use crate::{
     fsx,
     manifest::{DevShell, Manifest, ShellName, preset},
     project::{
-        Project,
+        Project, detect,
         locate::{self, Bounds, Place},
         lock_path,
         trust::{Decisions, Standing, Trusted},
@@ -80,17 +80,16 @@ impl<'a> Work<'a> {
             .into_iter()
             .collect();
         let bounds = Bounds::of(self.context);
-        locate::meant(cwd, &bounds, &markers, |path| self.decisions.is_known(path)).ok_or_else(
-            || {
-                Failure::new(format!(
+        let known = |path: &Path| self.decisions.is_known(path);
+        locate::meant(cwd, &bounds, &markers, detect::is_workspace, known).ok_or_else(|| {
+            Failure::new(format!(
                 "there is no project in `{}` or above",
                 shown(self.context, cwd)
             ))
             .note(
                 "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
             )
-            },
-        )
+        })
     }
 
     /// Returns the project, read but not trusted.

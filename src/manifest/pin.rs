@@ -15,7 +15,7 @@ use super::{
     raw::{Node, Value},
     tool,
 };
-use crate::package::{FREETHREADED, Invalid, PackageName, Requirement};
+use crate::package::{FREETHREADED, Invalid, PackageName, Requirement, compatible};
 
 pub(super) use grammar::{Grammar, npm, without_freethreaded};
 pub(super) use lines::{Word, words};
@@ -50,6 +50,9 @@ pub(super) struct Pin {
     /// What the version means.
     #[serde(default, rename = "as")]
     pub(super) role: Role,
+    /// A version outside of this bound names another tool (`<2`).
+    #[serde(default)]
+    within: String,
     /// Whether the version counts only where the bounds admit it.
     #[serde(default)]
     pub(super) weak: bool,
@@ -72,6 +75,8 @@ enum Reader {
     Requirement,
     /// The tool's line in a file of Python requirements.
     Requirements,
+    /// Whether the file has the key as a piece of its text.
+    Text,
     /// A rustup toolchain file.
     RustToolchain,
 }
@@ -141,6 +146,10 @@ impl Pin {
             Reader::Key => self.value(text, &*documents.parse(text)?, tool),
             Reader::Requirement => self.listed(text, &*documents.parse(text)?, tool),
             Reader::Requirements => self.required(text, tool),
+            Reader::Text => {
+                let at = text.as_str().find(&self.key);
+                Ok(at.map(|at| present(text, at)))
+            }
             Reader::RustToolchain => toolchain(text).map(Some),
         }
     }
@@ -235,6 +244,11 @@ impl Pin {
             .grammar
             .requirement(version, &self.operator, tool)
             .map_err(|kind| text.error(node.span.clone(), kind))?;
+        let within = |wanted: &Requirement| match self.within.parse::<Requirement>() {
+            Ok(bound) => compatible(&[wanted, &bound]),
+            Err(_) => true,
+        };
+        let wanted = wanted.filter(within);
         Ok(wanted.map(|wanted| {
             let mut found: Found = text.locate(node, wanted).into();
             if self.grammar == Grammar::Python

@@ -129,6 +129,16 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
     })
 }
 
+/// Returns whether a directory is the root of a workspace of any language.
+pub fn is_workspace(directory: &Path) -> bool {
+    // What cannot be read says nothing; who goes on to read the project is told.
+    let names = preset::workspace_files().unwrap_or_default();
+    names.iter().any(|name| {
+        let bytes = fsx::read_bounded(&directory.join(name), LIMIT);
+        bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| preset::is_workspace(name, &bytes)))
+    })
+}
+
 /// Returns the directories at most two levels below `root`, each with `/` at its end, in order of depth and name.
 fn directories_below(root: &Path) -> Vec<String> {
     let mut found = children(root, "");

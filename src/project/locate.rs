@@ -103,11 +103,13 @@ pub fn active(from: &Path, bounds: &Bounds<'_>, allowed: impl Fn(&Path) -> bool)
 /// Returns the project that a command in `from` means, also one that was never allowed.
 ///
 /// Without a manifest it is the topmost directory of the repository that has a file of `markers`, so that
-/// a member of a workspace gets the workspace's tools; outside of a repository the nearest one.
+/// a member of a workspace gets the workspace's tools. Outside of a repository it is the topmost root of a
+/// `workspace`, else the nearest directory that has such a file.
 pub fn meant(
     from: &Path,
     bounds: &Bounds<'_>,
     markers: &[String],
+    workspace: impl Fn(&Path) -> bool,
     allowed: impl Fn(&Path) -> bool,
 ) -> Option<Place> {
     let detected = |root: &Path| {
@@ -116,7 +118,7 @@ pub fn meant(
             kind: Kind::Detected,
         })
     };
-    let (mut nearest, mut topmost) = (None, None);
+    let (mut nearest, mut topmost, mut around) = (None, None, None);
     for directory in ancestors(from, bounds) {
         if directory.join(MANIFEST).symlink_metadata().is_ok() {
             return Some(Place {
@@ -133,12 +135,15 @@ pub fn meant(
         {
             nearest = nearest.or(Some(directory));
             topmost = Some(directory);
+            if workspace(directory) {
+                around = Some(directory);
+            }
         }
         if topmost.is_some() && directory.join(".git").exists() {
             return topmost.and_then(detected);
         }
     }
-    nearest.and_then(detected)
+    around.or(nearest).and_then(detected)
 }
 
 #[cfg(test)]
@@ -196,9 +201,14 @@ mod tests {
         let markers = ["Cargo.toml".to_owned()];
         let found = |from: &str, allowed: &str| {
             let allowed = root.join(allowed);
-            meant(&root.join(from), &Bounds::default(), &markers, |path| {
-                path == allowed
-            })
+            let workspace = |path: &Path| path.join("workspace").exists();
+            meant(
+                &root.join(from),
+                &Bounds::default(),
+                &markers,
+                workspace,
+                |path| path == allowed,
+            )
         };
         let inside = found("repo/crates/one/src", "-").unwrap();
         assert_eq!(
@@ -214,6 +224,11 @@ mod tests {
         assert_eq!(
             found("repo/crates/one/src", "-").unwrap().root,
             root.join("repo/crates/one")
+        );
+        std::fs::write(root.join("repo/workspace"), "").unwrap();
+        assert_eq!(
+            found("repo/crates/one/src", "-").unwrap().root,
+            root.join("repo")
         );
         std::fs::write(root.join("repo").join(MANIFEST), "").unwrap();
         let prepared = active(&root.join("repo/crates"), &Bounds::default(), |_| false).unwrap();

@@ -13,6 +13,7 @@
 
 mod access;
 mod background;
+mod corpus;
 mod edit;
 mod enter;
 mod errors;
