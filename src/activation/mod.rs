@@ -9,6 +9,7 @@ pub mod prompt;
 pub mod record;
 pub mod script;
 pub mod session;
+mod shelter;
 
 use std::{
     collections::BTreeSet,

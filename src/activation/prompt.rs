@@ -21,7 +21,7 @@ use super::{
     record::Record,
     script,
     session::Session,
-    statements,
+    shelter, statements,
 };
 
 /// What a host shell should have loaded.
@@ -243,6 +243,7 @@ pub fn freshness(
     let mut freshness = Freshness {
         present: Vec::new(),
         absent: manifests,
+        sheltered: Vec::new(),
         unset: awaited.to_vec(),
     };
     for file in watched {
@@ -257,6 +258,8 @@ pub fn freshness(
             None => freshness.absent.push(file.path.clone()),
         }
     }
+    (freshness.absent, freshness.sheltered) =
+        shelter::shelter(freshness.absent, &stamps, context.now);
     freshness
 }
 

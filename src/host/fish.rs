@@ -104,9 +104,12 @@ fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
             quote(stamp.as_os_str(), code);
         }
     }
-    if !freshness.absent.is_empty() {
+    // One builtin looks at all of them, so their directories need no look.
+    let sheltered = freshness.sheltered.iter().flat_map(|one| &one.absent);
+    let absent: Vec<_> = freshness.absent.iter().chain(sheltered).collect();
+    if !absent.is_empty() {
         code.extend_from_slice(b"; and not builtin path is --");
-        for file in &freshness.absent {
+        for file in absent {
             code.push(b' ');
             quote(file.as_os_str(), code);
         }

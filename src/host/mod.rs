@@ -65,8 +65,21 @@ pub struct Freshness {
     pub present: Vec<(PathBuf, PathBuf)>,
     /// Files that must not be there.
     pub absent: Vec<PathBuf>,
+    /// More of them, many to a directory.
+    pub sheltered: Vec<Shelter>,
     /// Variables that must be unset.
     pub unset: Vec<VarName>,
+}
+
+/// Files that cannot have appeared while their directory has the modification time of a stamp file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelter {
+    /// The directory.
+    pub directory: PathBuf,
+    /// The stamp file.
+    pub stamp: PathBuf,
+    /// The files that must not be there.
+    pub absent: Vec<PathBuf>,
 }
 
 impl HostShell {

@@ -110,6 +110,23 @@ fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
     for file in &freshness.absent {
         test(code, " && ! -e ", file.as_os_str(), None);
     }
+    for shelter in &freshness.sheltered {
+        // One look at the directory mostly answers for all of them.
+        let (directory, stamp) = (shelter.directory.as_os_str(), shelter.stamp.as_os_str());
+        code.extend_from_slice(b" && (");
+        if shell == HostShell::Zsh {
+            test(code, " -e ", directory, None);
+            code.extend_from_slice(b" &&");
+        }
+        test(code, " ! ", directory, Some(("-nt", stamp)));
+        test(code, " && ! ", directory, Some(("-ot", stamp)));
+        let mut before = " || ! -e ";
+        for file in &shelter.absent {
+            test(code, before, file.as_os_str(), None);
+            before = " && ! -e ";
+        }
+        code.extend_from_slice(b" )");
+    }
     for name in &freshness.unset {
         code.extend_from_slice(format!(" && -z ${{{name}+x}}").as_bytes());
     }

@@ -87,6 +87,7 @@ fn a_fresh_check_tests_everything_named() {
     let freshness = Freshness {
         present: vec![("/a b".into(), "/s'1".into())],
         absent: vec!["/c".into()],
+        sheltered: Vec::new(),
         unset: vec!["TOKEN".parse().unwrap()],
     };
     let text = |shell: HostShell| {
@@ -103,4 +104,55 @@ fn a_fresh_check_tests_everything_named() {
          ! '/a b' -ot '/s\\'1'; and not builtin path is -- '/c'; and not builtin set -q TOKEN; end\n\
          # devsh 1\n"
     );
+}
+
+#[test]
+fn a_directory_answers_for_its_absent_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("a b");
+    std::fs::create_dir(&root).unwrap();
+    let stamp = directory.path().join("stamp");
+    std::fs::write(&stamp, "").unwrap();
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let settle = |path: &std::path::Path| {
+        let file = std::fs::File::open(path).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    settle(&stamp);
+    let freshness = Freshness {
+        sheltered: vec![Shelter {
+            directory: root.clone(),
+            stamp: stamp.clone(),
+            absent: vec![root.join("x"), root.join("y")],
+        }],
+        ..Freshness::default()
+    };
+    for shell in HostShell::ALL {
+        settle(&root);
+        let (unrelated, awaited) = (root.join(format!("{shell}")), root.join("y"));
+        let check = match shell {
+            HostShell::Fish => "__devsh_fresh; and echo fresh; or echo stale\n",
+            _ => "if __devsh_fresh; then echo fresh; else echo stale; fi\n",
+        };
+        let set = match shell {
+            HostShell::Fish => "set __devsh_pwd $PWD\n",
+            _ => "__devsh_pwd=$PWD\n",
+        };
+        let mut script = shell.render(&[Statement::Fresh(freshness.clone())], "1");
+        script.extend_from_slice(set.as_bytes());
+        for path in ["", unrelated.to_str().unwrap(), awaited.to_str().unwrap()] {
+            if !path.is_empty() {
+                script.extend_from_slice(format!("command touch '{path}'\n").as_bytes());
+            }
+            script.extend_from_slice(check.as_bytes());
+        }
+        let Some(output) = evaluate(shell, &script, "C.UTF-8") else {
+            eprintln!("skipped: {shell} is not installed");
+            continue;
+        };
+        let told = String::from_utf8_lossy(&output).into_owned();
+        let told: Vec<&str> = told.split_whitespace().collect();
+        assert_eq!(told, ["fresh", "fresh", "stale"], "{shell}");
+        std::fs::remove_file(awaited).unwrap();
+    }
 }

@@ -122,8 +122,8 @@ impl Watched {
     }
 }
 
-/// Whether a file could be changed again at `now` without its stamp showing it.
-fn is_recent(stamp: &Stamp, now: SystemTime) -> bool {
+/// Returns whether a file could be changed again at `now` without its stamp showing it.
+pub fn is_recent(stamp: &Stamp, now: SystemTime) -> bool {
     let (seconds, nanoseconds) = stamp.ctime;
     let changed = Duration::new(
         seconds.try_into().unwrap_or(0),

@@ -25,6 +25,7 @@ mod hook_notice;
 mod hook_scripts;
 mod hook_survival;
 mod hook_undo;
+mod layouts;
 mod lints;
 mod lock;
 mod network;

@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 /// Returns a sandbox that uses the public sources and what the machine has of Python and Rust.
-fn open() -> Sandbox {
+pub(crate) fn open() -> Sandbox {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut sandbox = Sandbox::new();
     let mut own = sandbox.root().join("bin").into_os_string();
@@ -237,4 +237,34 @@ fn the_mixed_example_has_both_languages() {
     ];
     let outcome = sandbox.devsh(&run).success();
     assert!(outcome.stdout.contains("2 passed"), "{outcome}");
+}
+
+#[test]
+fn the_node_example_is_tested_and_linted() {
+    if !network() {
+        return;
+    }
+    let sandbox = open();
+    copy_example(&sandbox, "node");
+    let run = ["run", "--trust", "--locked", "--", "npm", "test"];
+    let outcome = sandbox.devsh(&run).success();
+    assert!(outcome.stdout.contains("pass 2"), "{outcome}");
+    let lint = ["prettier", "--check", "src", "test"];
+    let mut run = vec!["run", "--trust", "--locked", "--shell", "lint", "--"];
+    run.extend(lint);
+    sandbox.devsh(&run).success();
+}
+
+#[test]
+fn the_go_example_is_tested_and_vetted() {
+    if !network() {
+        return;
+    }
+    let sandbox = open();
+    copy_example(&sandbox, "go");
+    for command in [&["go", "test", "./..."][..], &["go", "vet", "./..."]] {
+        let mut run = vec!["run", "--trust", "--locked", "--"];
+        run.extend(command);
+        sandbox.devsh(&run).success();
+    }
 }
