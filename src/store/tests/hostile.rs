@@ -27,6 +27,8 @@ pub(super) struct Raw {
     size: Option<Vec<u8>>,
     /// Added to the sum.
     wrong: u32,
+    /// Who owns it.
+    owner: &'static [u8; 8],
 }
 
 fn raw(name: impl AsRef<[u8]>, kind: u8) -> Raw {
@@ -38,6 +40,7 @@ fn raw(name: impl AsRef<[u8]>, kind: u8) -> Raw {
         data: Vec::new(),
         size: None,
         wrong: 0,
+        owner: b"0000000\0",
     }
 }
 
@@ -64,6 +67,7 @@ impl Raw {
         put(108, b"0000000\x000000000\x00");
         let size = format!("{:011o}\0", self.data.len()).into_bytes();
         put(124, self.size.as_ref().unwrap_or(&size));
+        put(108, self.owner);
         put(136, b"00000000001\0        ");
         put(156, &[self.kind]);
         put(157, &self.link[..self.link.len().min(100)]);
@@ -189,6 +193,12 @@ fn cases() -> Vec<(String, Vec<Raw>)> {
     for (name, one, other) in pairs {
         cases.push((name.to_owned(), vec![one, other]));
     }
+    for owner in [b"000000x\0", b"00000 7\0", b"8000000\0", b"+000001\0"] {
+        let shown = owner.escape_ascii();
+        cases.push((format!("owner `{shown}`"), vec![Raw { owner, ..file("f") }]));
+    }
+    let old = vec![with("p", b'x', record("path", "y")), raw("f/", 0)];
+    cases.push(("an old directory that PAX makes a file".to_owned(), old));
     cases.push((
         "a hard link to itself".to_owned(),
         vec![link("a", b'1', "a")],

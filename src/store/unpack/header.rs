@@ -41,6 +41,13 @@ impl Header {
         if number(&block[148..156])? != sum {
             return Err(io::Error::other("a header does not add up"));
         }
+        // Owners and devices mean nothing here, but some programs stop where they cannot read one.
+        for field in [108..116, 116..124, 329..337, 337..345] {
+            let field = &block[field];
+            if field.iter().any(|byte| !matches!(byte, 0 | b' ')) {
+                number(field)?;
+            }
+        }
         let gnu = match &block[257..265] {
             b"ustar\x0000" => false,
             b"ustar  \0" => true,

@@ -125,6 +125,7 @@ fn member(header: &Header, told: Extension) -> Result<Member, Error> {
     let kind = match header.kind {
         // Older programs take this for a directory, newer ones for a file.
         0 | b'0' | b'7' if written.ends_with('/') => return Err(refused(&path, Rule::OddType)),
+        0 if header.path.ends_with(b"/") => return Err(refused(&path, Rule::OddType)),
         0 | b'0' | b'7' => Kind::File {
             executable: header.mode & 0o100 != 0,
         },
