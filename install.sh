@@ -127,6 +127,24 @@ write_hooks() {
   done
 }
 
+# Prints where shell $1 looks for completions of programs.
+completion_file() {
+  case $1 in
+    bash) say "$data/bash-completion/completions/devsh" ;;
+    zsh) say "$data/zsh/site-functions/_devsh" ;;
+    fish) say "$data/fish/vendor_completions.d/devsh.fish" ;;
+  esac
+}
+
+write_completions() {
+  for shell in bash zsh fish; do
+    "$bin/devsh" completions "$shell" >"$hooks.$shell.$$" || die "\`devsh completions $shell\` does not work"
+    place "$(completion_file "$shell")" 644 <"$hooks.$shell.$$"
+    rm -f "$hooks.$shell.$$"
+  done
+  "$bin/devsh" man --write "$data/man/man1" || die "\`devsh man\` does not work"
+}
+
 add_to_rc() {
   shell=$(login_shell)
   rc=$(rc_file "$shell")
@@ -149,6 +167,7 @@ install() {
   mkdir -p "$hooks"
   place "$bin/devsh" 755 <"$built"
   write_hooks
+  write_completions
   say "installed $bin/devsh"
   case :$PATH: in
     *":$bin:"*) ;;
@@ -177,8 +196,12 @@ uninstall() {
     fi
   done
   rm -f "$bin/devsh" "$hooks/hook.bash" "$hooks/hook.zsh" "$hooks/hook.fish"
+  for shell in bash zsh fish; do
+    rm -f "$(completion_file "$shell")"
+  done
+  rm -f "$data/man/man1/devsh.1" "$data/man/man1/devsh-"*.1
   rmdir "$hooks" 2>/dev/null || true
-  say "removed $bin/devsh; the store is in ${XDG_DATA_HOME:-$HOME/.local/share}/devsh"
+  say "removed $bin/devsh; the store is in $data/devsh"
 }
 
 main() {
@@ -198,7 +221,8 @@ main() {
   [ -n "${HOME:-}" ] || die 'HOME is not set'
   source=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
   bin=${PREFIX:-$HOME/.local}/bin
-  hooks=${XDG_DATA_HOME:-$HOME/.local/share}/devsh/hooks
+  data=${XDG_DATA_HOME:-$HOME/.local/share}
+  hooks=$data/devsh/hooks
   "$action"
 }
 

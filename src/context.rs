@@ -81,6 +81,15 @@ impl Context {
         }
     }
 
+    /// Returns the same process at the time it is now, for what runs for days.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self {
+            now: SystemTime::now(),
+            ..self.clone()
+        }
+    }
+
     /// Returns whether this is a CI job.
     pub fn is_ci(&self) -> bool {
         self.env

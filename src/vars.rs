@@ -6,6 +6,8 @@ pub const DEVSH_ROOT: &str = "DEVSH_ROOT";
 pub const DEVSH_SHELL: &str = "DEVSH_SHELL";
 /// Set: how to undo what was loaded; see `activation::session`.
 pub const DEVSH_DIFF: &str = "DEVSH_DIFF";
+/// Read: the shell that asks for completions with this command line.
+pub const DEVSH_COMPLETE: &str = "DEVSH_COMPLETE";
 /// Read: a filter for diagnostic logging on stderr, in the syntax of `tracing` (`devsh=debug`).
 pub const DEVSH_LOG: &str = "DEVSH_LOG";
 /// Read: directories (with `:` between them) which the search for a project does not enter from below.

@@ -3,8 +3,11 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::ui::Color;
+
+use super::complete;
 
 /// Per-project development shells: enter a repository and have its exact tools, leave without a trace.
 #[derive(Debug, Parser)]
@@ -85,7 +88,7 @@ pub(super) enum Command {
     /// Start your own shell inside a dev shell
     Enter {
         /// The dev shell
-        #[arg(default_value = "dev")]
+        #[arg(default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
         shell: String,
         #[command(flatten)]
         trust: Trust,
@@ -95,7 +98,7 @@ pub(super) enum Command {
     /// Choose versions and write them to devshell.lock
     Lock {
         /// Choose the newest admitted version of this tool, or of all
-        #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check")]
+        #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check", add = ArgValueCandidates::new(complete::tools))]
         upgrade: Option<Vec<String>>,
         /// Only check that the lockfile fits the manifest
         #[arg(long)]
@@ -157,9 +160,40 @@ pub(super) enum Command {
         json: bool,
     },
     /// Print completions for a shell
+    ///
+    /// bash: eval "$(devsh completions bash)"   zsh: eval "$(devsh completions zsh)"
+    ///
+    /// fish: devsh completions fish | source
     Completions {
-        /// The shell
-        shell: clap_complete::Shell,
+        /// bash, zsh or fish
+        #[arg(value_parser = ["bash", "zsh", "fish"])]
+        shell: String,
+    },
+    /// Print a manual page
+    Man {
+        /// The command whose page it is
+        command: Option<String>,
+        /// Write all pages into this directory instead
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        write: Option<PathBuf>,
+    },
+    /// Look for what is wrong with this installation and say how to mend it
+    Doctor {
+        /// Also ask the servers that tools come from
+        #[arg(long)]
+        network: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Build ahead of time what changes in allowed projects, for example after `git pull`
+    Watch {
+        /// The projects; all that are allowed without any
+        #[arg(value_name = "DIR")]
+        projects: Vec<PathBuf>,
+        /// Build once what is not built, and end
+        #[arg(long)]
+        once: bool,
     },
     /// Print the environment for `activation::script`
     #[command(hide = true)]
@@ -173,7 +207,7 @@ pub(super) struct Export {
     #[arg(value_parser = ["bash", "zsh", "fish", "json", "dotenv", "github", "gitlab"], hide_possible_values = true)]
     pub(super) format: String,
     /// The dev shell
-    #[arg(long, value_name = "SHELL", default_value = "dev")]
+    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
     pub(super) shell: String,
     /// Take what is ready, else change nothing: never build, never fail, as a prompt does
     #[arg(long, conflicts_with_all = ["shell", "trust"])]
@@ -192,7 +226,7 @@ pub(super) struct Export {
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// The dev shell
-    #[arg(long, value_name = "SHELL", default_value = "dev")]
+    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
     pub(super) shell: String,
     /// Let only a few variables of the host shell in (HOME, TERM, LANG and such), and the system's own PATH
     #[arg(long)]
@@ -228,10 +262,10 @@ pub(super) struct Gc {
 #[derive(Debug, Args)]
 pub(super) struct Edit {
     /// The tools
-    #[arg(required = true, value_name = "TOOL")]
+    #[arg(required = true, value_name = "TOOL", add = ArgValueCandidates::new(complete::tools))]
     pub(super) tools: Vec<String>,
     /// Change only this dev shell
-    #[arg(long, value_name = "SHELL")]
+    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(complete::shells))]
     pub(super) shell: Option<String>,
     #[command(flatten)]
     pub(super) trust: Trust,
@@ -249,7 +283,7 @@ pub(super) struct Trust {
 #[derive(Debug, Args)]
 pub(super) struct Sync {
     /// Build only this dev shell
-    #[arg(long, value_name = "SHELL")]
+    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(complete::shells))]
     pub(super) shell: Option<String>,
     /// Watch over a build for a prompt, which saw this content
     #[arg(long, hide = true, value_name = "BASIS", requires = "shell")]

@@ -193,6 +193,38 @@ pub(super) fn start(
     {
         return Err(told(context, &traces, &name, shell, failed));
     }
+    supervisor(context, root, shell, basis)
+        .spawn()
+        .map_err(|error| Failure::new(format!("cannot start a background build: {error}")))?;
+    Ok(building)
+}
+
+/// Builds as for a prompt, and waits for it.
+pub(super) fn build_now(
+    context: &Context,
+    root: &Path,
+    shell: &ShellName,
+    basis: [u8; 16],
+) -> Result<(), Failure> {
+    let traces = Traces::new(context, root);
+    fsx::create_private_dir(&traces.directory).map_err(|error| hints::file(&error))?;
+    let name = shown(context, root);
+    let standing = |traces: &Traces| {
+        let failed = traces.failed(shell);
+        failed.filter(|failed| failed.stands(basis, context.now))
+    };
+    if standing(&traces).is_none() {
+        supervisor(context, root, shell, basis)
+            .status()
+            .map_err(|error| Failure::new(format!("cannot start a build: {error}")))?;
+    }
+    standing(&traces).map_or(Ok(()), |failed| {
+        Err(told(context, &traces, &name, shell, failed))
+    })
+}
+
+/// Returns the process that watches over a build.
+fn supervisor(context: &Context, root: &Path, shell: &ShellName, basis: [u8; 16]) -> Command {
     let mut command = Command::new(&context.program);
     command
         .args(["sync", "--background", &hexadecimal(basis), "--shell"])
@@ -205,10 +237,8 @@ pub(super) fn start(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| Failure::new(format!("cannot start a background build: {error}")))?;
-    Ok(building)
+        .process_group(0);
+    command
 }
 
 /// Returns a failure of a background build as it is told at a prompt: what, what helps, where to read more.

@@ -8,6 +8,8 @@ mod args;
 mod ask;
 mod background;
 mod closure;
+mod complete;
+mod doctor;
 mod du;
 mod enter;
 mod export;
@@ -15,6 +17,7 @@ mod gc;
 mod hints;
 mod init;
 mod lock;
+mod man;
 mod outdated;
 mod packages;
 mod parts;
@@ -31,6 +34,7 @@ mod table;
 mod tools;
 mod venv_link;
 mod verify;
+mod watch;
 mod work;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -52,16 +56,8 @@ use work::Work;
 
 /// Runs the program and returns its exit code.
 pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
-    // The prompt path goes by clap, which takes longer than the rest of a warm transition.
-    if let Some(request) = prompt_request(arguments) {
-        let ui = Ui::new(context.terminal, crate::ui::Color::Auto, Verbosity::Normal);
-        return finish(&ui, export::run(&context, &ui, request));
-    }
-    if let Some((shell, command)) = run_request(arguments) {
-        let ui = Ui::new(context.terminal, crate::ui::Color::Auto, Verbosity::Normal);
-        if let Some(failure) = run::at_once(&context, &ui, &shell, command) {
-            return finish(&ui, Err(failure));
-        }
+    if let Some(done) = without_clap(&context, arguments) {
+        return done;
     }
     let parsed = Arguments::command()
         .try_get_matches_from(arguments)
@@ -95,6 +91,20 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
         })
         .and_then(|()| dispatch(&context, &ui, &arguments.global, arguments.command));
     finish(&ui, result)
+}
+
+/// Does what goes by clap, which takes longer than the rest of a warm transition.
+fn without_clap(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
+    let ui = Ui::new(context.terminal, crate::ui::Color::Auto, Verbosity::Normal);
+    if let Some(request) = prompt_request(arguments) {
+        return Some(finish(&ui, export::run(context, &ui, request)));
+    }
+    if let Some((shell, command)) = run_request(arguments)
+        && let Some(failure) = run::at_once(context, &ui, &shell, command)
+    {
+        return Some(finish(&ui, Err(failure)));
+    }
+    complete::answer(context, &ui, arguments).map(|answered| finish(&ui, answered))
 }
 
 fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
@@ -199,10 +209,14 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
         Command::Gc(options) => gc::run(&work(false), &options),
         Command::Verify { repair, json } => verify::run(&work(false), repair, json),
         Command::Completions { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "devsh", &mut text);
-            print(ui, &text)
+            let script = complete::script(host_shell(&shell)?, &context.program)?;
+            print(ui, &script)
         }
+        Command::Man { command, write } => {
+            man::run(&work(false), command.as_deref(), write.as_deref())
+        }
+        Command::Doctor { network, json } => doctor::run(&work(false), network, json),
+        Command::Watch { projects, once } => watch::run(&work(false), &projects, once),
         Command::ReportEnvironment => print(ui, &script::report(&context.env)),
     }
 }

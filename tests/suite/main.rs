@@ -14,6 +14,7 @@
 mod access;
 mod background;
 mod corpus;
+mod commands;
 mod edit;
 mod enter;
 mod errors;

@@ -1,0 +1,129 @@
+//! `devsh doctor`: what is wrong with an installation, and for each thing one step that mends it.
+//!
+//! Invariant: only looks. What it writes to try a directory it removes; nothing of a project is run.
+
+use serde::Serialize;
+
+use crate::{
+    failure::Failure,
+    ui::{Role, escape},
+};
+
+use super::work::Work;
+
+mod host;
+mod places;
+mod shadow;
+
+/// What one look has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Check {
+    /// What was looked at, one word.
+    name: &'static str,
+    status: Status,
+    /// What was found, one line.
+    message: String,
+    /// The step that mends it.
+    hint: Option<String>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Warning,
+    Error,
+}
+
+impl Check {
+    fn ok(name: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            name,
+            status: Status::Ok,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn bad(
+        name: &'static str,
+        status: Status,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            name,
+            status,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+
+    fn warning(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::bad(name, Status::Warning, message, hint)
+    }
+
+    fn error(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::bad(name, Status::Error, message, hint)
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    status: Status,
+    version: &'static str,
+    checks: &'a [Check],
+}
+
+/// Runs `devsh doctor`.
+pub(super) fn run(work: &Work<'_>, network: bool, json: bool) -> Result<(), Failure> {
+    let mut checks = host::checks(work);
+    checks.extend(shadow::checks(work));
+    checks.extend(places::checks(work, network));
+    let status = checks.iter().map(|check| check.status).max();
+    let status = status.unwrap_or(Status::Ok);
+    if json {
+        let report = Report {
+            status,
+            version: env!("CARGO_PKG_VERSION"),
+            checks: &checks,
+        };
+        let text = serde_json::to_string_pretty(&report);
+        let text = text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
+        super::print(work.ui, (text + "\n").as_bytes())?;
+    } else {
+        super::print(work.ui, render(work, &checks).as_bytes())?;
+    }
+    match (
+        status,
+        checks
+            .iter()
+            .filter(|check| check.status == Status::Error)
+            .count(),
+    ) {
+        (Status::Error, 1) => Err(Failure::new("one thing is wrong")),
+        (Status::Error, count) => Err(Failure::new(format!("{count} things are wrong"))),
+        _ => Ok(()),
+    }
+}
+
+fn render(work: &Work<'_>, checks: &[Check]) -> String {
+    let style = work.ui.out_style();
+    let mut listing = String::new();
+    for check in checks {
+        let (status, role) = match check.status {
+            Status::Ok => ("ok     ", Role::Good),
+            Status::Warning => ("warning", Role::Warning),
+            Status::Error => ("error  ", Role::Error),
+        };
+        let status = style.paint(role, status);
+        let name = style.paint(Role::Dim, &format!("{:<11}", check.name));
+        listing.extend([&status, "  ", &name, " ", &escape(&check.message), "\n"]);
+        if let Some(hint) = &check.hint {
+            let label = style.paint(Role::Hint, "hint:");
+            listing.extend(["                      ", &label, " ", &escape(hint), "\n"]);
+        }
+    }
+    listing
+}
