@@ -11,12 +11,13 @@ use clap_complete::{
 };
 
 use crate::{
+    config::Config,
     context::Context,
     failure::Failure,
     host::HostShell,
     project::{
         Project,
-        locate::{self, Place},
+        locate::{self, Bounds, Place},
         trust::Decisions,
     },
     ui::Ui,
@@ -103,8 +104,10 @@ pub(super) fn tools() -> Vec<CompletionCandidate> {
 fn project() -> Option<Project> {
     let context = Context::from_process();
     let decisions = Decisions::new(&context.directories.data);
-    let home = context.directories.home.as_deref();
+    let rules = Config::load(&context).ok()?.trust;
     let cwd = context.cwd.as_deref()?;
-    let place: Place = locate::meant(cwd, home, &[], |path| decisions.is_known(path))?;
-    Project::open(place, &decisions, context.now).ok()
+    let place: Place = locate::meant(cwd, &Bounds::of(&context), &[], |path| {
+        decisions.is_known(path)
+    })?;
+    Project::open(place, &decisions, &context, &rules).ok()
 }

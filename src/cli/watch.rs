@@ -15,10 +15,16 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::{
     activation::record::Record,
+    config::Config,
     context::Context,
     failure::Failure,
     manifest::ShellName,
-    project::{Project, locate, trust::Trusted, watch},
+    project::{
+        Project,
+        locate::{self, Bounds},
+        trust::Trusted,
+        watch,
+    },
 };
 
 use super::{
@@ -169,8 +175,8 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     fn bring_up(&mut self, context: &Context, root: &Path) -> Result<Option<String>, Failure> {
         let decisions = &self.work.decisions;
-        let home = context.directories.home.as_deref();
-        let place = locate::active(root, home, |path| decisions.is_known(path));
+        let bounds = Bounds::of(context);
+        let place = locate::active(root, &bounds, |path| decisions.is_known(path));
         let Some(place) = place.filter(|place| place.root == root) else {
             return Ok(Some("is no allowed project".to_owned()));
         };
@@ -181,8 +187,9 @@ impl<'w, 'a> Watch<'w, 'a> {
             decisions.denial_path(root),
         ]);
         self.files.insert(root.to_owned(), files.clone());
-        let project =
-            Project::open(place, decisions, context.now).map_err(|error| hints::project(&error))?;
+        let config = Config::load(context).map_err(|error| hints::config(&error))?;
+        let project = Project::open(place, decisions, context, &config.trust)
+            .map_err(|unreadable| hints::project(context, &unreadable.error))?;
         let watched = ready::watch(context, &project);
         files.extend(watched.iter().map(|file| file.path.clone()));
         self.files.insert(root.to_owned(), files);
