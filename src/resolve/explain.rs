@@ -4,7 +4,7 @@ use super::{Constraint, Error, Reason, Refusal};
 use crate::{
     index::Candidate,
     manifest::{Located, ToolRequest},
-    package::{Requirement, System, Tool},
+    package::{FREETHREADED, Requirement, System, Tool},
 };
 
 /// Most refused versions that an error tells about.
@@ -98,7 +98,7 @@ pub(super) fn no_version(
     Error::NoVersion {
         tool: tool.clone(),
         system,
-        constraints: request.constraints().map(constraint).collect(),
+        constraints: flavoured(request),
         refused: closest(refused),
     }
 }
@@ -125,6 +125,17 @@ fn closest(refused: Vec<Refusal>) -> Vec<Refusal> {
     }
     closest.sort_by(|a, b| b.version.cmp(&a.version));
     closest
+}
+
+/// Returns every bound; of python with the flavour that is asked for, which other builds do not meet.
+fn flavoured(request: &ToolRequest) -> Vec<Constraint> {
+    let mut constraints: Vec<Constraint> = request.constraints().map(constraint).collect();
+    if request.components.iter().any(|one| one == FREETHREADED)
+        && let Some(first) = constraints.first_mut()
+    {
+        first.requirement.push_str(", free-threaded");
+    }
+    constraints
 }
 
 fn constraint(bound: &Located<Requirement>) -> Constraint {

@@ -82,6 +82,11 @@ fn pythons_of_several_versions_and_flavours_stand_side_by_side() {
             format!("Python {version}\n")
         );
     }
+    let missing = Sandbox::new().manifest("[tools]\npython = \"3.12t\"\n");
+    missing
+        .devsh(&["lock", "--trust"])
+        .code(1)
+        .error(&["devshell.toml:2  python 3.12, free-threaded"]);
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     assert!(
         lockfile.contains("components = [\"freethreaded\"]"),
