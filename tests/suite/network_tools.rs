@@ -110,12 +110,15 @@ fn zig_and_cmake_find_their_libraries() {
     }
     let sandbox = open().manifest("[tools]\nzig = \"*\"\ncmake = \"4\"\n");
     let zig = run(&sandbox, &["zig", "env"]);
-    assert!(zig.contains(sandbox.data().to_str().unwrap()), "{zig}");
+    assert!(
+        zig.contains(".lib_dir = \"~/.local/share/devsh/store/"),
+        "{zig}"
+    );
     let script = "message(STATUS \"root ${CMAKE_ROOT}\")\n";
     sandbox.write("x.cmake", script);
     let outcome = run(&sandbox, &["cmake", "-P", "x.cmake"]);
     assert!(
-        outcome.contains(sandbox.data().to_str().unwrap()),
+        outcome.contains("root ~/.local/share/devsh/store/"),
         "{outcome}"
     );
 }
@@ -147,7 +150,8 @@ fn rust_compiles_lints_and_can_be_linked_by_rustup() {
     assert!(run(&sandbox, &["cargo", "clippy", "--version"]).starts_with("clippy 0.1.89"));
     assert!(run(&sandbox, &["rust-analyzer", "--version"]).starts_with("rust-analyzer 1.89"));
     let sysroot = run(&sandbox, &["rustc", "--print", "sysroot"]);
-    let sysroot = sysroot.trim_end();
+    let home = sandbox.home();
+    let sysroot = sysroot.trim_end().replacen('~', home.to_str().unwrap(), 1);
     let source = format!("{sysroot}/lib/rustlib/src/rust/library/core/src/lib.rs");
     assert!(fs::exists(&source).unwrap(), "{source}");
 
@@ -160,7 +164,7 @@ fn rust_compiles_lints_and_can_be_linked_by_rustup() {
         command.args(arguments).env("RUSTUP_HOME", &home);
         sandbox.outcome(&mut command).success().stdout
     };
-    rustup(&["toolchain", "link", "devsh", sysroot]);
+    rustup(&["toolchain", "link", "devsh", &sysroot]);
     let version = rustup(&["run", "devsh", "rustc", "--version"]);
     assert!(version.starts_with("rustc 1.89."), "{version}");
 }
