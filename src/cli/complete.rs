@@ -17,7 +17,7 @@ use crate::{
     host::HostShell,
     project::{
         Project,
-        locate::{self, Bounds, Place},
+        locate::{self, Bounds},
         trust::Decisions,
     },
     ui::Ui,
@@ -106,8 +106,7 @@ fn project() -> Option<Project> {
     let decisions = Decisions::new(&context.directories.data);
     let rules = Config::load(&context).ok()?.trust;
     let cwd = context.cwd.as_deref()?;
-    let place: Place = locate::meant(cwd, &Bounds::of(&context), &[], |path| {
-        decisions.is_known(path)
-    })?;
+    let known = |path: &Path| decisions.is_known(path);
+    let place = locate::active(cwd, &Bounds::of(&context), known)?;
     Project::open(place, &decisions, &context, &rules).ok()
 }

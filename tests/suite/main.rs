@@ -13,8 +13,8 @@
 
 mod access;
 mod background;
-mod corpus;
 mod commands;
+mod corpus;
 mod edit;
 mod enter;
 mod errors;
