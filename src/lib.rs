@@ -9,6 +9,7 @@ pub mod env;
 pub mod failure;
 pub mod fetch;
 pub mod fsx;
+pub mod fuzz;
 pub mod host;
 pub mod index;
 pub mod lock;

@@ -96,7 +96,7 @@ impl Record {
     /// Reads the record of a dev shell as it was stored, fresh or not.
     pub fn stored(state: &Path, root: &Path, shell: &ShellName) -> Option<Self> {
         let bytes = fsx::read_private(&Self::path(state, root, shell), LIMIT).ok()??;
-        decode(&bytes, root).ok()
+        Self::from_bytes(&bytes, root)
     }
 
     /// Reads all records that there are, each with the root of its project.
@@ -118,6 +118,11 @@ impl Record {
                 Some((root, record))
             })
             .collect()
+    }
+
+    /// Reads a record of the project at `root`; a damaged one counts as none.
+    pub fn from_bytes(bytes: &[u8], root: &Path) -> Option<Self> {
+        decode(bytes, root).ok()
     }
 
     /// Stores the record.

@@ -31,6 +31,7 @@ const RESERVED: &[&str] = &[
     "FUNCNAME",
     "GID",
     "GROUPS",
+    "HISTCMD",
     "IFS",
     "LINENO",
     "LINES",

@@ -44,6 +44,13 @@ pub struct Approval {
     pub facts: BTreeMap<String, String>,
 }
 
+impl Approval {
+    /// Reads an approval of the project at `root`; a damaged one counts as none.
+    pub fn from_bytes(bytes: &[u8], root: &Path) -> Option<Self> {
+        decode(bytes, root).ok()
+    }
+}
+
 /// How a project stands with the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -105,7 +112,7 @@ impl Decisions {
     /// Returns the last approval of the project at `root`; a damaged one counts as none.
     pub fn approval(&self, root: &Path) -> Result<Option<Approval>, fsx::Error> {
         let bytes = fsx::read_private(&self.approval_path(root), LIMIT)?;
-        Ok(bytes.and_then(|bytes| decode(&bytes, root).ok()))
+        Ok(bytes.and_then(|bytes| Approval::from_bytes(&bytes, root)))
     }
 
     /// Compares a closure with the user's decision.

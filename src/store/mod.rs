@@ -19,6 +19,7 @@ mod listing;
 pub mod live;
 mod object;
 mod path;
+pub mod probe;
 mod process;
 mod remove;
 mod seal;

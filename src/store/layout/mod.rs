@@ -3,7 +3,7 @@
 mod npm;
 mod python;
 mod rust;
-mod wheel;
+pub(super) mod wheel;
 
 use std::path::Path;
 

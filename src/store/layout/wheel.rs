@@ -58,7 +58,11 @@ const LINKS: &[(&str, &str, &str)] = &[
 type Record = BTreeMap<String, (Vec<u8>, u64)>;
 
 /// Places the programs of a wheel.
-pub(super) fn unpack(package: &PackageName, file: &File, tree: &mut Tree) -> Result<(), Error> {
+pub(in crate::store) fn unpack(
+    package: &PackageName,
+    file: &File,
+    tree: &mut Tree,
+) -> Result<(), Error> {
     let zip = Zip::open(file)?;
     let names = zip.names();
     let information = information(&names)?;

@@ -6,6 +6,7 @@ pub(crate) mod host_shell;
 pub(crate) mod npm;
 pub(crate) mod pty;
 pub(crate) mod pypi;
+mod random;
 pub(crate) mod rust_dist;
 pub(crate) mod sandbox;
 pub(crate) mod server;
@@ -19,6 +20,7 @@ use std::{
 
 pub(crate) use host_shell::HostShell;
 pub(crate) use pty::Pty;
+pub(crate) use random::Random;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use server::Server;
 pub(crate) use tree::Tree;

@@ -1,0 +1,96 @@
+//! Everything that reads untrusted bytes, each as one function that must come back: the fuzz targets.
+//!
+//! `tests/fuzz` runs them under libFuzzer, and the test suite on the corpora and on mutations of them.
+
+use std::path::Path;
+
+use crate::{
+    activation::{record::Record, session::Session},
+    env::{Env, codec},
+    lock, manifest,
+    package::{Requirement, Version},
+    project::trust::Approval,
+    store::probe,
+    ui::escape,
+    vars,
+};
+
+/// Reads some bytes, and panics if what must hold does not.
+pub type Target = fn(&[u8]);
+
+/// The targets by name.
+pub const TARGETS: [(&str, Target); 8] = [
+    ("codec", codec),
+    ("lock", lock),
+    ("manifest", manifest),
+    ("state", state),
+    ("tar", probe::read_tar),
+    ("version", version),
+    ("wheel", probe::read_wheel),
+    ("zip", probe::read_zip),
+];
+
+/// Returns the target of a name.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, target)| *target)
+}
+
+/// A difference of environments: what is read is written and read again as the same.
+fn codec(bytes: &[u8]) {
+    if let Ok(diff) = codec::decode(bytes) {
+        assert_eq!(codec::decode(&codec::encode(&diff)), Ok(diff));
+    }
+}
+
+/// A lockfile: what is read is written and read again as the same.
+fn lock(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(lockfile) = lock::parse("fuzz", text) {
+        let again = lock::parse("fuzz", &lock::print(&lockfile));
+        assert_eq!(again.ok(), Some(lockfile));
+    }
+}
+
+/// A manifest: it is understood, or the error can be shown.
+fn manifest(bytes: &[u8]) {
+    let result = manifest::parse_bytes("fuzz", bytes).and_then(|layer| manifest::merge(&[layer]));
+    if let Err(error) = result {
+        let shown = escape(&error.to_string());
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+    }
+}
+
+/// What devsh itself wrote and somebody changed: session, record, approval.
+fn state(bytes: &[u8]) {
+    let root = Path::new("/r");
+    let _record = Record::from_bytes(bytes, root);
+    let _approval = Approval::from_bytes(bytes, root);
+    let mut env = Env::default();
+    env.set(
+        vars::DEVSH_DIFF,
+        String::from_utf8_lossy(bytes).into_owned(),
+    );
+    if let Some(session) = Session::from_env(&env) {
+        let _unloaded = session.unload(&env);
+    }
+}
+
+/// Versions and requirements: order and text agree.
+fn version(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let (first, second) = text.split_once('\n').unwrap_or((text, ""));
+    let (version, requirement) = (first.parse::<Version>(), second.parse::<Requirement>());
+    if let (Ok(version), Ok(requirement)) = (&version, &requirement) {
+        let _admitted = requirement.admits(version);
+    }
+    if let Ok(version) = version {
+        assert_eq!(version.as_str().parse::<Version>().ok(), Some(version));
+    }
+}
