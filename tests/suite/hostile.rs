@@ -260,14 +260,10 @@ fn cut_output_is_never_run() {
             fs::write(&path, &payload).unwrap();
             let last = payload.len() + 40;
             let script = cut_script(host, &program, (step, last));
-            let run = || {
-                let mut command = shell(&sandbox, host, &script)?;
-                command.env("PAYLOAD", &path).env("RAN", "");
-                Some(sandbox.outcome(&mut command))
-            };
-            let Some(good) = run() else {
+            let Some(mut command) = shell(&sandbox, host, &script) else {
                 return;
             };
+            let good = sandbox.outcome(command.env("PAYLOAD", &path).env("RAN", ""));
             let ran: Vec<usize> = good
                 .stdout
                 .lines()
