@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod env;
+pub mod extend;
 pub mod failure;
 pub mod fetch;
 pub mod fsx;

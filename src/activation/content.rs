@@ -141,6 +141,7 @@ fn below_root(root: &Path, relative: &str) -> OsString {
             Component::ParentDir => {
                 path.pop();
             }
+            Component::RootDir => path.push("/"),
             Component::Normal(name) => path.push(name),
             _ => {}
         }

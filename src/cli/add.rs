@@ -77,7 +77,7 @@ impl<'a> Edit<'a> {
                 ))
                 .code(ExitStatus::Usage));
         }
-        let project = work.trusted_at(place)?;
+        let project = work.trusted_at(place, None)?;
         let project = project.get();
         let standing = project
             .standing(&work.decisions)

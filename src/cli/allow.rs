@@ -13,7 +13,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{hints, shown, sync, work::Work};
+use super::{extends, hints, shown, sync, work::Work};
 
 /// Shows what the project asks for, approves exactly that, and builds its dev shell.
 pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
@@ -27,6 +27,12 @@ pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
         .approval(&root)
         .map_err(|error| hints::file(&error))?;
     let name = shown(work.context, &root);
+    if standing != Standing::Allowed && !project.layers().wanted.is_empty() {
+        // What can be told without asking anybody comes first.
+        let known = before.as_ref().map(|approval| &approval.facts);
+        show(work, &project.facts(), known);
+    }
+    let project = extends::complete(work, project)?;
     if standing == Standing::Allowed {
         work.ui.note(&format!("{name} is allowed already"));
     } else {

@@ -96,18 +96,13 @@ pub(super) enum Command {
     /// Run one command inside a dev shell
     Run(Run),
     /// Choose versions and write them to devshell.lock
-    Lock {
-        /// Choose the newest admitted version of this tool, or of all
-        #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check", add = ArgValueCandidates::new(complete::tools))]
-        upgrade: Option<Vec<String>>,
-        /// Only check that the lockfile fits the manifest
-        #[arg(long)]
-        check: bool,
-        #[command(flatten)]
-        trust: Trust,
-    },
+    Lock(Lock),
     /// Write a devshell.toml that says what was detected
-    Init,
+    Init {
+        /// Make a manifest of your own outside of the repository, and leave the repository alone
+        #[arg(long)]
+        personal: bool,
+    },
     /// Put tools into the manifest and lock them
     ///
     /// TOOL is a short name (`ruff`) or a package of a source (`pypi:pyrefly`), with `@` and a requirement
@@ -133,6 +128,8 @@ pub(super) enum Command {
     },
     /// Build every dev shell of the project ahead of time
     Sync(Sync),
+    /// Show where a tool, variable, alias or path comes from, and what lost
+    Explain(Explain),
     /// Show what is active and where it comes from
     Status {
         /// Print JSON
@@ -222,6 +219,35 @@ pub(super) struct Export {
     pub(super) trust: Trust,
 }
 
+/// Options of `lock`.
+#[derive(Debug, Args)]
+pub(super) struct Lock {
+    /// Choose the newest admitted version of this tool, or of all
+    #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check", add = ArgValueCandidates::new(complete::tools))]
+    pub(super) upgrade: Option<Vec<String>>,
+    /// Only check that the lockfile fits the manifest
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Merge what two branches made of a lockfile over the second file, as Git's merge driver
+    #[arg(long, num_args = 3, value_names = ["BASE", "OURS", "THEIRS"], conflicts_with_all = ["upgrade", "check"])]
+    pub(super) merge: Option<Vec<PathBuf>>,
+    #[command(flatten)]
+    pub(super) trust: Trust,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// A tool, variable, alias, setting or path; nothing for all
+    pub(super) name: Option<String>,
+    /// The dev shell
+    #[arg(long, value_name = "SHELL")]
+    pub(super) shell: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -234,6 +260,9 @@ pub(super) struct Run {
     /// With --pure, let this variable in, too
     #[arg(long, value_name = "NAME", requires = "pure")]
     pub(super) keep: Vec<String>,
+    /// Fail unless the dev shell is this environment, as `devsh status` shows it
+    #[arg(long, value_name = "ID")]
+    pub(super) expect: Option<String>,
     #[command(flatten)]
     pub(super) trust: Trust,
     /// The command and its arguments

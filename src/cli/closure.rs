@@ -1,7 +1,7 @@
 //! Python packages that are locked in `devshell.lock`: those of `packages` in the manifest, and lists of
 //! requirements without digests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     builder::{Builder, Request, Wanted},
@@ -52,6 +52,11 @@ fn wanted<'p>(
         }
     }
     Ok(wanted)
+}
+
+/// Returns every list that is wanted.
+pub(super) fn keys(project: &Project) -> Result<BTreeSet<Vec<String>>, Failure> {
+    Ok(wanted(project, &Lockfile::default())?.into_keys().collect())
 }
 
 /// The minor version of the Python of a dev shell.
@@ -106,10 +111,13 @@ pub(super) fn resolve(
     work: &Work<'_>,
     project: &Project,
     lockfile: &Lockfile,
-    (previous, upgrade): (&Lockfile, &Upgrade),
+    ((previous, upgrade), only): ((&Lockfile, &Upgrade), &BTreeSet<Vec<String>>),
 ) -> Result<PythonSets, Failure> {
     let mut sets = PythonSets::new();
     for (key, (name, python)) in wanted(project, lockfile)? {
+        if !only.contains(&key) {
+            continue;
+        }
         let same = previous.python.get(&key).filter(|set| set.python == python);
         let set = match same {
             Some(set) if *upgrade != Upgrade::All => set.clone(),

@@ -337,6 +337,7 @@ fn judge(
             return Err(hints::project(context, &unreadable.error));
         }
     };
+    let project = super::work::with_shell(context, project, shell)?;
     *watched = ready::watch(context, &project);
     let project = match project
         .trusted(decisions)

@@ -1,11 +1,11 @@
 //! Domain errors as failures: the one place where notes, hints and exit codes are chosen.
 
+mod composition;
 mod exposed;
 
 use url::Url;
 
 use crate::{
-    activation::Missing,
     builder::{self, Unavailable},
     config,
     context::Context,
@@ -17,6 +17,8 @@ use crate::{
 };
 
 use super::tools;
+
+pub(super) use composition::{extend, missing};
 
 /// A file operation that failed.
 pub(super) fn file(error: &fsx::Error) -> Failure {
@@ -76,6 +78,7 @@ pub(super) fn content(error: &manifest::Error) -> Failure {
 
 fn content_hint(kind: &ErrorKind) -> Option<String> {
     Some(match kind {
+        ErrorKind::Composition(fault) => return composition::hint(fault),
         ErrorKind::UnknownKey { suggestion: Some(name), .. }
         | ErrorKind::UnknownTool { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
         ErrorKind::UnknownTool { pypi: Some(name), .. } => {
@@ -100,13 +103,6 @@ fn content_hint(kind: &ErrorKind) -> Option<String> {
         ErrorKind::DuplicateTool { .. } => "keep one of the two lines".to_owned(),
         _ => return None,
     })
-}
-
-/// A variable that the host shell does not have.
-pub(super) fn missing(missing: &Missing) -> Failure {
-    Failure::new(missing.to_string())
-        .note(format!("{} requires it", missing.place))
-        .hint(missing.help.clone())
 }
 
 /// Settings that cannot be used.

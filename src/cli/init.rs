@@ -13,6 +13,7 @@ use crate::{
         detect,
         inputs::Inputs,
         locate::{Kind, MANIFEST, Place},
+        personal,
         trust::Standing,
     },
     resolve,
@@ -58,6 +59,40 @@ pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
         work.command("allow")
     ));
     Ok(())
+}
+
+/// Runs `devsh init --personal`: a manifest in the user's configuration, for the repository alone.
+pub(super) fn personal(work: &Work<'_>) -> Result<(), Failure> {
+    let root = match work.place() {
+        Ok(place) => place.root,
+        Err(_) => repository(work)?,
+    };
+    let path = personal::manifest_path(&root, &work.context.directories.config);
+    let name = shown(work.context, &path);
+    if path.exists() {
+        return Err(Failure::new(format!("`{name}` exists already"))
+            .hint("edit it: what it says is laid over the project's own manifest")
+            .code(ExitStatus::Usage));
+    }
+    let text = format!(
+        "# What you alone want in `{}`: laid over what the project says.\n\n[tools]\n\n[env]\n",
+        shown(work.context, &root).replace(char::is_control, "?")
+    );
+    let folder = path.parent().unwrap_or(&root);
+    fsx::create_private_dir(folder).map_err(|error| hints::file(&error))?;
+    fsx::write_atomic(&path, text.as_bytes()).map_err(|error| hints::file(&error))?;
+    work.ui.note(&format!("wrote `{name}`"));
+    let command = work.command("allow");
+    work.ui.note(&format!("next: edit it, then `{command}`"));
+    Ok(())
+}
+
+/// Returns the top of the repository that the working directory is in, else that directory.
+fn repository(work: &Work<'_>) -> Result<PathBuf, Failure> {
+    let cwd = work.context.cwd.clone();
+    let cwd = cwd.ok_or_else(|| Failure::new("the working directory no longer exists"))?;
+    let top = cwd.ancestors().find(|above| above.join(".git").exists());
+    Ok(top.map_or_else(|| cwd.clone(), std::path::Path::to_owned))
 }
 
 /// Approves a project whose manifest was just written at the user's own wish.

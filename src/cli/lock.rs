@@ -1,60 +1,91 @@
-//! `devsh lock`, and the way to an up-to-date lockfile for the commands that need one.
+//! `devsh lock`, and the choice of versions for the commands that need a lockfile.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
 use crate::{
     config::ToolsFrom,
     failure::{ExitStatus, Failure},
-    fsx,
     index::{self, Sources},
-    lock::{self, LockKey, Lockfile, Stale, Upgrade},
+    lock::{Lockfile, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::{Source, System, Tool},
-    project::{LOCKFILE, Project, trust::Trusted},
+    project::Project,
     resolve,
 };
 
-use super::{closure, hints, shown, sync::Mode, tools, work::Work};
+use super::{
+    args, extends, hints, lock_merge,
+    lockset::{self, Part},
+    shown, tools,
+    work::Work,
+};
 
-/// Longest lockfile that is read, in bytes.
-const LIMIT: u64 = 16 << 20;
+pub(super) use super::lockset::{Current, fitting, present, requests, up_to_date};
 
 /// Runs `devsh lock`.
-pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> Result<(), Failure> {
+pub(super) fn run(work: &Work<'_>, options: &args::Lock) -> Result<(), Failure> {
+    if let Some(files) = &options.merge {
+        return lock_merge::run(files);
+    }
+    let (upgrade, check) = (options.upgrade.as_deref(), options.check);
     let project = work.trusted()?;
-    let root = project.get().root();
-    // Who asks for a lockfile gets it in the project, prepared or not.
-    let path = root.join(LOCKFILE);
-    let name = shown(work.context, &path);
-    let present = read(work, &path)?;
-    let requests = requests(project.get().preview());
+    // Who upgrades all gets the newest of the files that the manifest stands on as well.
+    let (project, moved) = match upgrade {
+        Some([]) if !check && !work.locked => extends::upgraded(work, project)?,
+        _ => (project, Vec::new()),
+    };
     runtimes(project.get().preview())?;
-    if check || work.locked {
-        let problems = all_problems(project.get(), present.as_ref(), &requests)?;
+    let all = requests(project.get().preview());
+    let upgrade = match upgrade {
+        None => Upgrade::None,
+        Some([]) => Upgrade::All,
+        Some(tools) => Upgrade::Tools(named(tools, &all)?),
+    };
+    for part in lockset::parts(work.context, project.get(), true)? {
+        lock_part(work, project.get(), &part, (&upgrade, check || work.locked))?;
+    }
+    for line in &moved {
+        work.ui.line(line);
+    }
+    if !moved.is_empty() {
+        let command = work.command("allow");
+        work.ui
+            .note(&format!("review what has changed with `{command}`"));
+    }
+    super::allow::advance(work)
+}
+
+fn lock_part(
+    work: &Work<'_>,
+    project: &Project,
+    part: &Part,
+    (upgrade, check): (&Upgrade, bool),
+) -> Result<(), Failure> {
+    let name = shown(work.context, &part.path);
+    let found = present(&part.path, &name)?;
+    let problems = part.problems(found.as_ref())?;
+    if check {
         if problems.is_empty() {
             work.ui.note(&format!("{name} is up to date"));
             return Ok(());
         }
-        return Err(out_of_date(work, &name, &problems));
+        return Err(lockset::out_of_date(work, &name, &problems));
     }
-    let upgrade = match upgrade {
-        None => Upgrade::None,
-        Some([]) => Upgrade::All,
-        Some(tools) => Upgrade::Tools(named(tools, &requests)?),
-    };
     // An unprepared project may have been locked in devsh's own state before: keep those versions.
-    let previous = match present {
+    let previous = match found {
         Some(lockfile) => lockfile,
-        None => read(work, &work.lock_path(&project.get().place))?.unwrap_or_default(),
+        None if part.personal => Lockfile::default(),
+        None => {
+            let path = work.lock_path(&project.place);
+            present(&path, &shown(work.context, &path))?.unwrap_or_default()
+        }
     };
     let mut lockfile =
-        resolve(work, &requests, &previous, &upgrade).map_err(Unresolved::into_failure)?;
-    lockfile.python = closure::resolve(work, project.get(), &lockfile, (&previous, &upgrade))?;
+        resolve(work, &part.requests, &previous, upgrade).map_err(Unresolved::into_failure)?;
+    lockfile.extends.clone_from(&part.pins);
+    lockfile.python = part.python(work, &lockfile, (&previous, upgrade))?;
     let changes = changes(&previous, &lockfile);
-    let written = write(&path, &lockfile, fsx::write_project_file)?;
+    let written = part.write(&lockfile)?;
     for line in &changes {
         work.ui.line(line);
     }
@@ -64,99 +95,11 @@ pub(super) fn run(work: &Work<'_>, upgrade: Option<&[String]>, check: bool) -> R
         format!("{name} is up to date")
     };
     work.ui.note(&news);
-    super::allow::advance(work)
-}
-
-/// A lockfile that answers the project's manifest.
-pub(super) struct Current {
-    pub(super) lockfile: Lockfile,
-    /// Where it was written, if it was.
-    pub(super) written: Option<PathBuf>,
-    /// Why some tools are not in it.
-    pub(super) unreached: Option<Failure>,
-}
-
-/// Returns the lockfile that answers the project's manifest, written where it belongs.
-///
-/// With `--locked` nothing is resolved and nothing is written; for a prompt nothing is written into a project.
-pub(super) fn up_to_date(
-    work: &Work<'_>,
-    project: &Trusted<Project>,
-    mode: Mode,
-) -> Result<Current, Failure> {
-    let current = |lockfile| Current {
-        lockfile,
-        written: None,
-        unreached: None,
-    };
-    let place = &project.get().place;
-    let path = work.lock_path(place);
-    let name = shown(work.context, &path);
-    let present = read(work, &path)?;
-    let requests = requests(project.get().preview());
-    let problems = all_problems(project.get(), present.as_ref(), &requests)?;
-    if problems.is_empty() {
-        return Ok(current(present.unwrap_or_default()));
-    }
-    let in_project = path.starts_with(&place.root);
-    runtimes(project.get().preview())?;
-    if work.locked || (mode == Mode::Background && in_project) {
-        return Err(out_of_date(work, &name, &problems));
-    }
-    let previous = present.unwrap_or_default();
-    let mut lockfile = match resolve(work, &requests, &previous, &Upgrade::None) {
-        Ok(lockfile) => lockfile,
-        Err(Unresolved::Unreachable(failure)) => {
-            let mut lockfile =
-                partial(work, &requests, &previous).ok_or_else(|| (*failure).clone())?;
-            lockfile.python.clone_from(&previous.python);
-            return Ok(Current {
-                unreached: Some(*failure),
-                ..current(lockfile)
-            });
-        }
-        Err(Unresolved::Failed(failure)) => return Err(*failure),
-    };
-    lockfile.python =
-        closure::resolve(work, project.get(), &lockfile, (&previous, &Upgrade::None))?;
-    if in_project {
-        if write(&path, &lockfile, fsx::write_project_file)? {
-            work.ui.note(&format!("wrote {name}"));
-        }
-    } else {
-        let directory = path.parent().unwrap_or(&place.root);
-        fsx::create_private_dir(directory).map_err(|error| hints::file(&error))?;
-        write(&path, &lockfile, fsx::write_atomic)?;
-    }
-    Ok(Current {
-        written: Some(path),
-        ..current(lockfile)
-    })
-}
-
-/// Returns the project's lockfile if it answers every request; what is wrong with it otherwise.
-pub(super) fn fitting(
-    work_path: &Path,
-    name: &str,
-    project: &Project,
-) -> Result<Option<Lockfile>, Failure> {
-    let found = present(work_path, name)?;
-    let requests = requests(project.preview());
-    let fits = all_problems(project, found.as_ref(), &requests)?.is_empty();
-    Ok(fits.then(|| found.unwrap_or_default()))
-}
-
-/// Returns what all dev shells of a manifest ask for.
-pub(super) fn requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
-    let all = manifest.shells.values().flat_map(|shell| &shell.tools);
-    let mut seen = BTreeSet::new();
-    all.filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
-        .map(|(tool, request)| (tool.clone(), request.clone()))
-        .collect()
+    Ok(())
 }
 
 /// Checks that every dev shell with tools of npm has the node to run them.
-fn runtimes(manifest: &Manifest) -> Result<(), Failure> {
+pub(super) fn runtimes(manifest: &Manifest) -> Result<(), Failure> {
     for (name, shell) in &manifest.shells {
         let mut tools = shell.tools.iter();
         let Some((tool, request)) = tools.find(|(tool, _)| tool.source == Source::Npm) else {
@@ -174,60 +117,6 @@ fn runtimes(manifest: &Manifest) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(work: &Work<'_>, path: &Path) -> Result<Option<Lockfile>, Failure> {
-    present(path, &shown(work.context, path))
-}
-
-/// Returns the lockfile at a path, if there is one; `name` is its name in messages.
-pub(super) fn present(path: &Path, name: &str) -> Result<Option<Lockfile>, Failure> {
-    let Some(bytes) = fsx::read_bounded(path, LIMIT).map_err(|error| hints::file(&error))? else {
-        return Ok(None);
-    };
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::new(format!("`{name}` is not UTF-8 text")))?;
-    lock::parse(name, &text)
-        .map(Some)
-        .map_err(|error| hints::lockfile(&error))
-}
-
-/// What is wrong with a lockfile, a line for each tool and each list of Python packages.
-fn all_problems(
-    project: &Project,
-    lockfile: Option<&Lockfile>,
-    requests: &[(Tool, ToolRequest)],
-) -> Result<Vec<String>, Failure> {
-    let mut problems = problems(lockfile, requests);
-    if problems.is_empty() {
-        problems = closure::problems(project, lockfile.unwrap_or(&Lockfile::default()))?;
-    }
-    Ok(problems)
-}
-
-/// What is wrong with a lockfile, a line for each request.
-fn problems(lockfile: Option<&Lockfile>, requests: &[(Tool, ToolRequest)]) -> Vec<String> {
-    // Who asks for no tools needs no lockfile.
-    let Some(lockfile) = lockfile else {
-        return if requests.is_empty() {
-            vec![]
-        } else {
-            vec!["there is no lockfile".to_owned()]
-        };
-    };
-    lock::stale(requests, lockfile)
-        .iter()
-        .map(Stale::to_string)
-        .collect()
-}
-
-fn out_of_date(work: &Work<'_>, name: &str, problems: &[String]) -> Failure {
-    let failure = Failure::new(format!("`{name}` does not fit the manifest"));
-    let failure = problems.iter().fold(failure, Failure::detail);
-    failure.hint(format!(
-        "run `{}` and commit the result",
-        work.command("lock")
-    ))
-}
-
 /// The current system, without which nothing can be chosen.
 pub(super) fn system(work: &Work<'_>) -> Result<System, Failure> {
     work.context.system.ok_or_else(|| {
@@ -237,7 +126,7 @@ pub(super) fn system(work: &Work<'_>) -> Result<System, Failure> {
 }
 
 /// Requests that could not be resolved.
-enum Unresolved {
+pub(super) enum Unresolved {
     /// A source cannot be reached from here.
     Unreachable(Box<Failure>),
     /// Any other reason.
@@ -251,7 +140,7 @@ impl Unresolved {
     }
 }
 
-fn resolve(
+pub(super) fn resolve(
     work: &Work<'_>,
     requests: &[(Tool, ToolRequest)],
     previous: &Lockfile,
@@ -302,7 +191,7 @@ fn unresolved(error: &index::Error, requests: &[(Tool, ToolRequest)]) -> Unresol
 /// Returns what can be locked without the sources that cannot be reached; host tools may serve the rest.
 ///
 /// It is never written: a lockfile is whole or stays as it is.
-fn partial(
+pub(super) fn partial(
     work: &Work<'_>,
     requests: &[(Tool, ToolRequest)],
     previous: &Lockfile,
@@ -324,21 +213,6 @@ fn partial(
         }
     }
     Some(lockfile)
-}
-
-/// Writes the lockfile unless the file has the same bytes already; returns whether it did.
-fn write(
-    path: &Path,
-    lockfile: &Lockfile,
-    put: impl FnOnce(&Path, &[u8]) -> Result<(), fsx::Error>,
-) -> Result<bool, Failure> {
-    let text = lock::print(lockfile);
-    let present = fsx::read_bounded(path, LIMIT).map_err(|error| hints::file(&error))?;
-    if present.as_deref() == Some(text.as_bytes()) {
-        return Ok(false);
-    }
-    put(path, text.as_bytes()).map_err(|error| hints::file(&error))?;
-    Ok(true)
 }
 
 fn named(tools: &[String], requests: &[(Tool, ToolRequest)]) -> Result<BTreeSet<Tool>, Failure> {

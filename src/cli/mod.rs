@@ -12,11 +12,15 @@ mod complete;
 mod doctor;
 mod du;
 mod enter;
+mod explain;
 mod export;
+mod extends;
 mod gc;
 mod hints;
 mod init;
 mod lock;
+mod lock_merge;
+mod lockset;
 mod man;
 mod outdated;
 mod packages;
@@ -187,13 +191,11 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
         Command::Deny => allow::deny(&work(false)),
         Command::Enter { shell, trust } => enter::run(&work(trust.trust), &shell_name(&shell)?),
         Command::Run(options) => run::run(&work(options.trust.trust), &options),
-        Command::Lock {
-            upgrade,
-            check,
-            trust,
-        } => lock::run(&work(trust.trust), upgrade.as_deref(), check),
+        Command::Lock(options) => lock::run(&work(options.trust.trust), &options),
+        Command::Explain(options) => explain::run(&work(false), &options),
         Command::Sync(options) => sync::run(&work(options.trust.trust), &options),
-        Command::Init => init::run(&work(false)),
+        Command::Init { personal: true } => init::personal(&work(false)),
+        Command::Init { personal: false } => init::run(&work(false)),
         Command::Add(edit) => {
             let shell = edit.shell.as_deref().map(shell_name).transpose()?;
             add::add(&work(edit.trust.trust), &edit.tools, shell.as_ref())

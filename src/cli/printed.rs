@@ -40,7 +40,7 @@ pub(super) fn print(work: &Work<'_>, options: &args::Export) -> Result<(), Failu
     } else {
         let shell = super::shell_name(&options.shell)?;
         let base = session::host_env(env);
-        run::environment(work, &shell, &base)?
+        run::environment(work, &shell, &base)?.0
     };
     match reader {
         Reader::Shell(shell) => {

@@ -14,7 +14,7 @@ use crate::{
     fetch::{self, Progress},
     lock::Lockfile,
     manifest::ShellName,
-    project::{Project, locate::Place, lock_path, trust::Trusted, watch::Watched},
+    project::{Project, locate::Place, lock_path, personal, trust::Trusted, watch::Watched},
     store::{self, ProcessMark, Store},
     wire::Writer,
 };
@@ -22,7 +22,6 @@ use crate::{
 use super::{
     hints, lock,
     parts::{Options, Parts},
-    shown,
     sync::Mode,
     tools,
     venv_link::{self, Linked},
@@ -111,8 +110,7 @@ pub(super) fn look_up<'a>(
     shell: &'a ShellName,
 ) -> Result<(Parts<'a>, Option<Found>), Failure> {
     let config = Config::load(context).map_err(|error| hints::config(&error))?;
-    let path = lock_path(&project.place, &context.directories.state);
-    let lockfile = lock::fitting(&path, &shown(context, &path), project)?;
+    let lockfile = lock::fitting(context, project)?;
     let fits = lockfile.is_some();
     let parts = Parts::of(project, shell, lockfile.unwrap_or_default())?;
     let Some(system) = context.system.filter(|_| fits) else {
@@ -306,7 +304,13 @@ pub(super) fn watch(context: &Context, project: &Project) -> Vec<Watched> {
         lock_path(&project.place, &context.directories.state),
         context.directories.config.join("config.toml"),
     ];
-    let more = files.iter().map(|path| Watched::look(path, context.now));
+    let own = project
+        .has_personal()
+        .then(|| personal::lock_path(project.root(), &context.directories.config));
+    let more = files
+        .iter()
+        .chain(&own)
+        .map(|path| Watched::look(path, context.now));
     project.watched().iter().cloned().chain(more).collect()
 }
 

@@ -38,7 +38,15 @@ fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
     if options.pure {
         base = pure::reduced(&base, &options.keep)?;
     }
-    let env = environment(work, &shell, &base)?;
+    let (env, id) = environment(work, &shell, &base)?;
+    if let Some(expected) = options.expect.as_deref().filter(|expected| *expected != id) {
+        return Err(Failure::new(format!(
+            "dev shell `{shell}` is not the environment that is expected"
+        ))
+        .detail(format!("expected  {expected}"))
+        .detail(format!("found     {id}"))
+        .note("the environment id is made of the lockfile, the manifest and the system"));
+    }
     Err(replace(work.context, &env, &shell, &options.command))
 }
 
@@ -102,7 +110,13 @@ fn replace(context: &Context, env: &Env, shell: &ShellName, command: &[OsString]
 }
 
 /// Returns `base` with a dev shell loaded, which is built if need be; says which scripts failed.
-pub(super) fn environment(work: &Work<'_>, shell: &ShellName, base: &Env) -> Result<Env, Failure> {
+///
+/// Returns the environment id as well.
+pub(super) fn environment(
+    work: &Work<'_>,
+    shell: &ShellName,
+    base: &Env,
+) -> Result<(Env, String), Failure> {
     let (root, record) = prepare(work, shell)?;
     ready::hold_until_exit(work.context, &record);
     let loading = Loading {
@@ -117,7 +131,7 @@ pub(super) fn environment(work: &Work<'_>, shell: &ShellName, base: &Env) -> Res
     for error in loaded.failed {
         work.ui.warn(&format!("enter script: {error}"));
     }
-    Ok(loaded.env)
+    Ok((loaded.env, record.content.environment.clone()))
 }
 
 /// Returns the record of a dev shell: the stored one while it is fresh, else one that is made now.
@@ -129,7 +143,7 @@ pub(super) fn prepare(
     if let Some(record) = ready::warm(work, &place, shell) {
         return Ok((place.root, record));
     }
-    let project = work.trusted_at(place.clone())?;
+    let project = work.trusted_at(place.clone(), Some(shell))?;
     let mut records = sync::bring_up(
         work,
         &project,

@@ -55,7 +55,13 @@ struct LastFailure {
 
 /// Runs `devsh status`.
 pub(super) fn run(work: &Work<'_>, json: bool) -> Result<(), Failure> {
-    let project = work.project()?;
+    let mut project = work.project()?;
+    let loaded = Session::from_env(&work.context.env).and_then(|session| session.project);
+    if let Some((_, shell)) = loaded.filter(|(root, _)| root == project.root()) {
+        // Several at once are described as they are loaded.
+        let several = (!shell.is_single()).then(|| project.clone().with_shell(&shell).ok());
+        project = several.flatten().unwrap_or(project);
+    }
     let status = gather(work, &project)?;
     if json {
         let text = serde_json::to_string_pretty(&status);
@@ -81,7 +87,6 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
         .standing(&work.decisions)
         .map_err(|error| hints::file(&error))?;
     let path = work.lock_path(&project.place);
-    let name = shown(work.context, &path);
     let state = &work.context.directories.state;
     let record = Record::fresh(state, project.root(), &shell, work.context.now);
     // What is wrong with one part must not hide the others.
@@ -111,7 +116,7 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
             .keys()
             .map(ToString::to_string)
             .collect(),
-        lockfile_fits: matches!(lock::fitting(&path, &name, project), Ok(Some(_))),
+        lockfile_fits: matches!(lock::fitting(work.context, project), Ok(Some(_))),
         lockfile: path.exists().then_some(path),
         environment: record
             .as_ref()

@@ -42,7 +42,7 @@ pub(super) fn run(work: &Work<'_>, options: &Sync) -> Result<(), Failure> {
     if let (true, Some(shell)) = (options.worker, &shell) {
         return background::work_for_prompt(work, std::slice::from_ref(shell));
     }
-    let project = work.trusted()?;
+    let project = work.trusted_at(work.place()?, shell.as_ref())?;
     let shells: Vec<ShellName> = match shell {
         Some(shell) => vec![shell],
         None => project.get().preview().shells.keys().cloned().collect(),
@@ -91,7 +91,7 @@ pub(super) fn bring_up_claimed(
         written,
         unreached,
     } = lock::up_to_date(work, project, mode)?;
-    if let Some(path) = written {
+    for path in written {
         // Devsh's own doing, no change to be noticed later.
         for file in watched.iter_mut().filter(|file| file.path == path) {
             *file = Watched::look(&path, work.context.now);

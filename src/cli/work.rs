@@ -12,14 +12,14 @@ use crate::{
     project::{
         Project, detect,
         locate::{self, Bounds, Place},
-        lock_path,
+        lock_path, personal,
         trust::{Decisions, Standing, Trusted},
     },
     ui::Ui,
     vars,
 };
 
-use super::{args::Global, hints, shown};
+use super::{args::Global, extends, hints, shown};
 
 /// A command at work.
 #[derive(Debug)]
@@ -80,7 +80,10 @@ impl<'a> Work<'a> {
             .into_iter()
             .collect();
         let bounds = Bounds::of(self.context);
-        let known = |path: &Path| self.decisions.is_known(path);
+        let config = &self.context.directories.config;
+        let known = |path: &Path| {
+            self.decisions.is_known(path) || personal::manifest_path(path, config).exists()
+        };
         locate::meant(cwd, &bounds, &markers, detect::is_workspace, known).ok_or_else(|| {
             Failure::new(format!(
                 "there is no project in `{}` or above",
@@ -99,12 +102,22 @@ impl<'a> Work<'a> {
 
     /// Returns the project that the working directory belongs to, if the user trusts it.
     pub(super) fn trusted(&self) -> Result<Trusted<Project>, Failure> {
-        self.trusted_at(self.place()?)
+        self.trusted_at(self.place()?, None)
     }
 
     /// Returns the project at a place, if the user trusts it.
-    pub(super) fn trusted_at(&self, place: Place) -> Result<Trusted<Project>, Failure> {
-        self.trust(self.open(place)?)
+    ///
+    /// With `shell` it has that dev shell, which may be several at once.
+    pub(super) fn trusted_at(
+        &self,
+        place: Place,
+        shell: Option<&ShellName>,
+    ) -> Result<Trusted<Project>, Failure> {
+        let mut project = self.open(place)?;
+        if let Some(shell) = shell.filter(|_| project.layers().wanted.is_empty()) {
+            project = with_shell(self.context, project, shell)?;
+        }
+        self.trust(project)
     }
 
     /// Reads the project at a place.
@@ -117,7 +130,7 @@ impl<'a> Work<'a> {
     /// Returns `project` as trusted if it is.
     fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
         if self.trust {
-            return self.trust_once(project);
+            return self.trust_once(extends::complete(self, project)?);
         }
         let place = project.place.clone();
         let checked = project.trusted(&self.decisions);
@@ -191,6 +204,25 @@ impl<'a> Work<'a> {
         let bytes = path.and_then(|path| fsx::read_bounded(&path, 1 << 20).ok()?);
         String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
     }
+}
+
+/// Returns the project with a dev shell, which may be several at once.
+pub(super) fn with_shell(
+    context: &Context,
+    project: Project,
+    shell: &ShellName,
+) -> Result<Project, Failure> {
+    for part in shell.parts() {
+        dev_shell(
+            project.preview(),
+            &part
+                .parse()
+                .map_err(|error: crate::package::Invalid| Failure::new(error.to_string()))?,
+        )?;
+    }
+    project
+        .with_shell(shell)
+        .map_err(|error| hints::project(context, &error))
 }
 
 /// Returns a dev shell of a manifest by its name.

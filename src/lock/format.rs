@@ -10,7 +10,7 @@ use toml::Spanned;
 use url::Url;
 
 use super::{
-    Artifact, LockKey, LockedPackage, Lockfile, lockable,
+    Artifact, LockKey, LockedPackage, Lockfile, lockable, pin,
     python::{self, RawSet},
 };
 use crate::package::{Digest, Invalid, Sha256, Source, System, Tool, is_npm_place};
@@ -77,6 +77,8 @@ struct Raw {
     #[serde(rename = "version")]
     _version: i64,
     #[serde(default)]
+    extends: Vec<Spanned<pin::Raw>>,
+    #[serde(default)]
     tool: Vec<Spanned<RawPackage>>,
     #[serde(default)]
     python: Vec<Spanned<RawSet>>,
@@ -131,6 +133,14 @@ fn read(text: &str) -> Result<Lockfile, Fault> {
     }
     let raw: Raw = toml::from_str(text).map_err(|error| syntax(text, &error))?;
     let mut lockfile = Lockfile::default();
+    for block in raw.extends {
+        let span = block.span();
+        let (source, pin) = pin::read(block.into_inner())?;
+        let name = format!("`{source}`");
+        if lockfile.extends.insert(source, pin).is_some() {
+            return Err((span, Problem::Duplicate(name)));
+        }
+    }
     for block in raw.tool {
         let span = block.span();
         let (key, package) = package(block.into_inner(), &span)?;
@@ -284,7 +294,7 @@ fn without_credentials(address: &str) -> String {
     }
 }
 
-fn value<T: FromStr<Err = Invalid>>(text: &Spanned<String>) -> Result<T, Fault> {
+pub(super) fn value<T: FromStr<Err = Invalid>>(text: &Spanned<String>) -> Result<T, Fault> {
     text.get_ref()
         .parse()
         .map_err(|error: Invalid| (text.span(), error.into()))

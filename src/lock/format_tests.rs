@@ -3,7 +3,7 @@
 use proptest::{collection, option, prelude::*, sample};
 
 use super::{
-    super::{LockedRequirement, PythonSet, PythonSets, print},
+    super::{LockedRequirement, Pin, PythonSet, PythonSets, print},
     *,
 };
 
@@ -305,8 +305,18 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
             build,
             artifacts,
         });
+    let pin = ("[0-9a-f]{40}", "[0-9a-f]{64}").prop_map(|(commit, sha256)| Pin {
+        commit: Some(commit),
+        sha256: sha256.parse().unwrap(),
+    });
+    let source = "git\\+https://h/[a-z]{1,3}\\.git#v[0-9]:[a-z]\\.toml";
     let packages = collection::btree_map(key(), package, 0..5);
-    (packages, python_sets()).prop_map(|(packages, python)| Lockfile { packages, python })
+    let extends = collection::btree_map(source, pin, 0..3);
+    (packages, python_sets(), extends).prop_map(|(packages, python, extends)| Lockfile {
+        packages,
+        python,
+        extends,
+    })
 }
 
 proptest! {

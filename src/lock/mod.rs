@@ -3,6 +3,8 @@
 //! Invariant: a lockfile holds nothing of a machine: no path, no mirror, no time. Same content, same bytes.
 
 pub mod format;
+mod merge;
+mod pin;
 mod print;
 mod python;
 
@@ -19,6 +21,8 @@ use crate::{
 };
 
 pub use format::{Error, Problem, parse};
+pub use merge::merge;
+pub use pin::{Pin, Pins};
 pub use print::print;
 pub use python::{LockedRequirement, PythonSet, PythonSets};
 
@@ -29,6 +33,8 @@ pub struct Lockfile {
     pub packages: BTreeMap<LockKey, LockedPackage>,
     /// Python packages by the requirements that they answer.
     pub python: PythonSets,
+    /// The fetched files that the manifest stands on.
+    pub extends: Pins,
 }
 
 /// What was asked for: two dev shells that ask for the same share one locked package.

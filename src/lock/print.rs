@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use super::{
     Artifact, LockKey, LockedPackage, Lockfile,
     format::{ANY, VERSION},
-    python,
+    pin, python,
 };
 use crate::package::{Digest, Source, System};
 
 /// Writes a lockfile.
 pub fn print(lockfile: &Lockfile) -> String {
     let mut text = format!("# written by devsh, do not edit\nversion = {VERSION}\n");
+    for (source, pin) in &lockfile.extends {
+        pin::print(&mut text, source, pin);
+    }
     for (key, package) in &lockfile.packages {
         print_package(&mut text, key, package);
     }

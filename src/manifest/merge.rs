@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Composition, DevShell, Error, ErrorKind, Layer, Located, Manifest, Origin, ShellName, Tables,
-    check,
+    Text, check,
     error::nearest,
     history::{self, Said, Subject},
     layer::{EnvEntry, EnvFile},
@@ -253,21 +253,10 @@ impl<'a> Merging<'a> {
     /// Returns an error at `word` in the line of `origin`, or at the whole line.
     fn error(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
         let texts = self.layers.iter().map(|layer| &layer.text);
-        let Some(text) = texts.into_iter().find(|text| *text.file() == origin.file) else {
+        match texts.into_iter().find(|text| *text.file() == origin.file) {
+            Some(text) => text.fault(origin, word, kind),
             // The place is in a file whose text is not shown, such as an env file.
-            return Error {
-                file: origin.file.clone(),
-                text: "\n".repeat(origin.line.saturating_sub(1) as usize).into(),
-                span: origin.line.saturating_sub(1) as usize
-                    ..origin.line.saturating_sub(1) as usize,
-                kind,
-            };
-        };
-        let line = text.line(usize::try_from(origin.line).unwrap_or(usize::MAX));
-        let quoted = text.as_str()[line.clone()].find(word);
-        let span = quoted.map_or(line.clone(), |at| {
-            line.start + at..line.start + at + word.len()
-        });
-        text.error(span, kind)
+            None => Text::new(&origin.file, "").fault(origin, word, kind),
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! pin. Pure.
 
 mod check;
+pub mod dotenv;
 mod draft;
 mod edit;
 mod error;
@@ -19,6 +20,7 @@ pub mod preset;
 mod python;
 mod raw;
 mod rebase;
+mod source;
 pub mod template;
 mod tool;
 mod validate;
@@ -39,6 +41,7 @@ pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
 pub(crate) use raw::{Entry, Node, Value};
 pub use raw::{Text, parse_table};
 pub use rebase::join as join_paths;
+pub use source::{GitSource, Source};
 pub use validate::{parse, parse_bytes, unknown_tool};
 
 use crate::{

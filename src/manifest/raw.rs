@@ -141,6 +141,22 @@ impl Text {
         }
     }
 
+    /// Returns an error at `word` in the line of `origin`, or at the whole line.
+    pub fn fault(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
+        let number = usize::try_from(origin.line).unwrap_or(usize::MAX);
+        if self.content.is_empty() {
+            // Only the number of the line is known.
+            let text = "\n".repeat(number.saturating_sub(1));
+            return Self::new(&self.file, &text).error(text.len()..text.len(), kind);
+        }
+        let line = self.line(number);
+        let quoted = self.content[line.clone()].find(word);
+        let span = quoted.map_or(line.clone(), |at| {
+            line.start + at..line.start + at + word.len()
+        });
+        self.error(span, kind)
+    }
+
     /// Returns the entries of a table.
     pub(super) fn table<'n, 't>(
         &self,

@@ -42,8 +42,10 @@ impl Layer {
     }
 }
 
-/// Joins two relative paths, without `.` and with `..` only in front.
+/// Joins two paths, without `.` and with `..` only in front; an absolute one stands for itself.
 pub fn join(base: &str, path: &str) -> String {
+    let base = if path.starts_with('/') { "" } else { base };
+    let absolute = path.starts_with('/') || base.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(path.split('/')) {
         match part {
@@ -54,7 +56,12 @@ pub fn join(base: &str, path: &str) -> String {
             part => parts.push(part),
         }
     }
-    parts.join("/")
+    let joined = parts.join("/");
+    if absolute {
+        format!("/{joined}")
+    } else {
+        joined
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +78,8 @@ mod tests {
             ("a/b", "../c", "a/c"),
             ("", "x", "x"),
             ("a", "..", ""),
+            ("/a/b", "../c", "/a/c"),
+            ("..", "/a/./b", "/a/b"),
         ] {
             assert_eq!(join(base, path), expected);
         }

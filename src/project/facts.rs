@@ -1,6 +1,6 @@
 //! What a manifest asks for, as short facts: shown at an approval and compared at the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::env::grant;
 use crate::manifest::{DevShell, Manifest, ShellName};
@@ -24,7 +24,10 @@ pub enum Difference {
 /// Returns the facts of a manifest: a name for each (`dev tool ruff`), and its value.
 ///
 /// Of a dev shell other than `dev` only what differs from `dev` is a fact.
-pub fn of(manifest: &Manifest) -> BTreeMap<String, String> {
+///
+/// The values of variables that come from the files in `hidden` may be secrets and are not shown.
+pub fn of(manifest: &Manifest, hidden: &BTreeSet<&str>) -> BTreeMap<String, String> {
+    let facts_of = |shell: &DevShell| facts_of(shell, hidden);
     let dev = manifest
         .shells
         .get(&ShellName::dev())
@@ -73,7 +76,7 @@ pub fn compare(
     differences
 }
 
-fn facts_of(content: &DevShell) -> BTreeMap<String, String> {
+fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     let mut add = |kind: &str, name: &str, value: String| {
         facts.insert(format!("{kind} {name}").trim_end().to_owned(), value);
@@ -107,7 +110,13 @@ fn facts_of(content: &DevShell) -> BTreeMap<String, String> {
         );
     }
     for (name, value) in &content.env {
-        add("variable", name.as_str(), value.value.to_string());
+        let file = &*value.origin.file;
+        let shown = if hidden.contains(file) {
+            format!("from {file}")
+        } else {
+            value.value.to_string()
+        };
+        add("variable", name.as_str(), shown);
     }
     for (name, value) in &content.aliases {
         add("alias", name.as_str(), value.value.clone());

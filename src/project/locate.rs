@@ -7,8 +7,7 @@ use std::{
 
 use crate::{context::Context, env::pathlist, vars};
 
-/// The file that makes a directory a prepared project.
-pub const MANIFEST: &str = "devshell.toml";
+pub use crate::manifest::MANIFEST;
 
 /// A directory that is a project.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,12 @@ pub mod access;
 pub mod detect;
 pub mod facts;
 pub mod inputs;
+pub mod layers;
 pub mod locate;
+pub mod personal;
 pub mod python;
 pub mod repository;
+mod several;
 pub mod trust;
 pub mod watch;
 
@@ -20,13 +23,15 @@ use crate::{
     config::{Ruling, TrustRules},
     context::Context,
     fsx,
-    manifest::{self, Layer, Manifest},
+    lock::Pins,
+    manifest::{self, Manifest},
 };
 
 pub use detect::Error;
 
 use access::Access;
 use inputs::{Closure, Inputs};
+use layers::{Layers, Stack};
 use locate::{Kind, MANIFEST, Place};
 use python::PythonFiles;
 use repository::Repository;
@@ -43,6 +48,9 @@ pub struct Project {
     pub place: Place,
     closure: Closure,
     manifest: Manifest,
+    /// What the team's layers alone give, where one person has more.
+    team: Option<Manifest>,
+    layers: Layers,
     presets: Vec<String>,
     python: Vec<PythonFiles>,
     ruling: Option<Ruling>,
@@ -71,6 +79,25 @@ impl Project {
         context: &Context,
         rules: &TrustRules,
     ) -> Result<Self, Unreadable> {
+        let directories = &context.directories;
+        let locks = [
+            lock_path(&place, &directories.state),
+            personal::lock_path(&place.root, &directories.config),
+        ];
+        let mut pins = Pins::default();
+        for path in locks {
+            pins.extend(layers::pins_of(&path));
+        }
+        Self::open_with(place, decisions, context, (rules, &pins))
+    }
+
+    /// Reads the project as `open` does, with fetched files held at these pins instead of the lockfiles'.
+    pub fn open_with(
+        place: Place,
+        decisions: &Decisions,
+        context: &Context,
+        (rules, pins): (&TrustRules, &Pins),
+    ) -> Result<Self, Unreadable> {
         let access = Access::of(context, &place.root, &rules.shared);
         let mut inputs = Inputs::new(&place.root, access, context.now);
         inputs.watch(&decisions.approval_path(&place.root));
@@ -80,7 +107,7 @@ impl Project {
             // Not even a look.
             return Ok(Self::unread(place, inputs));
         }
-        let unclosed = match Self::read(place, &mut inputs) {
+        let unclosed = match Self::read(place, &mut inputs, context, pins) {
             Ok(unclosed) => unclosed,
             Err(error) => {
                 let watched = inputs.watched();
@@ -111,6 +138,8 @@ impl Project {
             place,
             closure: inputs.close(),
             manifest: Manifest::default(),
+            team: None,
+            layers: Layers::default(),
             presets: Vec::new(),
             python: Vec::new(),
             ruling: Some(Ruling::Denied),
@@ -119,9 +148,14 @@ impl Project {
         }
     }
 
-    fn read(place: Place, inputs: &mut Inputs) -> Result<Self, Error> {
-        let (layers, presets) = match place.kind {
-            Kind::Prepared => (prepared(inputs)?, Vec::new()),
+    fn read(
+        place: Place,
+        inputs: &mut Inputs,
+        context: &Context,
+        pins: &Pins,
+    ) -> Result<Self, Error> {
+        let (below, presets) = match place.kind {
+            Kind::Prepared => (Vec::new(), Vec::new()),
             Kind::Detected => {
                 inputs.exists(MANIFEST);
                 inputs.approve_absence(MANIFEST);
@@ -129,8 +163,29 @@ impl Project {
                 (detection.layers, detection.presets)
             }
         };
-        let mut manifest = manifest::merge(&layers)?;
-        python::find(inputs, &mut manifest);
+        let directories = &context.directories;
+        let mut stack = Stack::new(inputs, &directories.data, pins, below);
+        if place.kind == Kind::Prepared {
+            stack.manifest()?;
+        }
+        for name in personal::names(&place.root, &directories.config) {
+            stack.personal(&name)?;
+        }
+        let layers = stack.finish();
+        // What is not fetched yet may be what the rest needs, so nothing can be said of the whole.
+        let mut manifest = if layers.wanted.is_empty() {
+            manifest::merge(&layers.all)?
+        } else {
+            manifest::merge(&layers.all).unwrap_or_default()
+        };
+        let mut team = if layers.team == layers.all.len() {
+            None
+        } else {
+            Some(manifest::merge(&layers.all[..layers.team])?)
+        };
+        for manifest in team.iter_mut().chain([&mut manifest]) {
+            python::find(inputs, manifest);
+        }
         let locks = python_locks(&manifest).into_iter();
         let python: Vec<PythonFiles> = locks
             .map(|(lock, groups)| python::read(inputs, &lock, &groups))
@@ -142,6 +197,8 @@ impl Project {
             place,
             closure: Closure::default(),
             manifest,
+            team,
+            layers,
             presets,
             python,
             ruling: None,
@@ -158,6 +215,30 @@ impl Project {
     /// Returns what the project asks for, to be shown; to act on it takes trust.
     pub const fn preview(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns what the team's layers ask for, without those of one person.
+    pub fn team(&self) -> &Manifest {
+        self.team.as_ref().unwrap_or(&self.manifest)
+    }
+
+    /// Returns the project without what one person adds.
+    #[must_use]
+    pub fn of_team(&self) -> Self {
+        let mut project = self.clone();
+        project.manifest = self.team().clone();
+        project.team = None;
+        project
+    }
+
+    /// Returns whether a manifest of one person has a part in what the project asks for.
+    pub const fn has_personal(&self) -> bool {
+        self.team.is_some()
+    }
+
+    /// Returns the layers, to be explained.
+    pub const fn layers(&self) -> &Layers {
+        &self.layers
     }
 
     /// Returns the files that the project and its standing were made from, as they were then.
@@ -183,10 +264,15 @@ impl Project {
         let own = decisions.standing(self.root(), &self.closure)?;
         let undecided = matches!(own, Standing::Unknown | Standing::Changed);
         let allowed = self.ruling == Some(Ruling::Allowed) || self.allowed_elsewhere;
-        Ok(if undecided && allowed {
+        let standing = if undecided && allowed {
             Standing::Allowed
         } else {
             own
+        };
+        // What is not here was not approved, whatever the digests of the rest say.
+        Ok(match standing {
+            Standing::Allowed if !self.layers.wanted.is_empty() => Standing::Changed,
+            standing => standing,
         })
     }
 
@@ -236,7 +322,14 @@ impl Project {
 
     /// Returns what the project asks for as short facts, to be compared and shown.
     pub fn facts(&self) -> BTreeMap<String, String> {
-        let mut facts = facts::of(&self.manifest);
+        let hidden: BTreeSet<&str> = self
+            .layers
+            .all
+            .iter()
+            .flat_map(|layer| layer.env_files.keys().map(String::as_str))
+            .collect();
+        let mut facts = facts::of(&self.manifest, &hidden);
+        facts.extend(self.layers.facts.clone());
         for (name, source) in self.python.iter().flat_map(|files| &files.foreign) {
             facts.insert(format!("python package {name}"), source.clone());
         }
@@ -255,13 +348,6 @@ fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Re
         repository.remotes()
     });
     (rules.ruling(&root, &remotes), repository)
-}
-
-/// The layers of a project with a manifest, lowest first.
-fn prepared(inputs: &mut Inputs) -> Result<Vec<Layer>, Error> {
-    let manifest = inputs.approved(MANIFEST)?;
-    let manifest = manifest.as_deref().unwrap_or_default();
-    Ok(vec![manifest::parse_bytes(MANIFEST, manifest)?])
 }
 
 /// The Python lockfiles that a manifest names, each once, with every group wanted of it.

@@ -152,8 +152,24 @@ pub fn resolve(
     });
     Ok(Lockfile {
         packages: packages.collect::<Result<_, _>>()?,
+        extends: previous.extends.clone(),
         ..Lockfile::default()
     })
+}
+
+/// Returns every version that the source has, newest first, each with what speaks against it.
+pub fn refusals(tool: &Tool, request: &ToolRequest, index: &Index, system: System) -> Vec<Refusal> {
+    let candidates = index.candidates(&crate::index::Subject::of(tool, request));
+    let mut all: Vec<Refusal> = candidates
+        .unwrap_or_default()
+        .iter()
+        .map(|candidate| Refusal {
+            version: candidate.version.clone(),
+            reasons: explain::reasons(request, candidate, system),
+        })
+        .collect();
+    all.sort_by(|one, other| other.version.cmp(&one.version));
+    all
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 use crate::support::repository;
 
 /// Which modules each module of the library may name.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     (
         "activation",
         &[
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("config", &[]),
     ("context", &["package", "env"]),
     ("env", &[]),
+    ("extend", &["manifest", "lock", "fetch", "package"]),
     ("fetch", &[]),
     ("fsx", &[]),
     ("host", &["env", "manifest"]),
@@ -34,7 +35,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("package", &[]),
     (
         "project",
-        &["pylock", "manifest", "package", "context", "fsx"],
+        &["pylock", "manifest", "lock", "package", "context", "fsx"],
     ),
     ("pylock", &["manifest", "package"]),
     ("resolve", &["index", "lock", "manifest", "package"]),

@@ -131,7 +131,7 @@ pub(in super::super) fn work_for_prompt(
 ) -> Result<(), Failure> {
     // It fails for the leader of a group, which only somebody who starts it by hand makes it.
     let _session = nix::unistd::setsid();
-    let project = work.trusted_at(work.active_place()?)?;
+    let project = work.trusted_at(work.active_place()?, shells.first())?;
     let traces = Traces::new(work.context, project.get().root());
     let Some(claim) = claim_at_once(&traces)? else {
         return Ok(());

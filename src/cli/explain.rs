@@ -1,0 +1,395 @@
+//! `devsh explain`: for a tool, variable, alias, setting or path: its value, who says so, and what lost.
+
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    activation::{record::Record, session::Session},
+    failure::{ExitStatus, Failure},
+    lock::LockedPackage,
+    manifest::{self, DevShell, EnvValue, Said, ShellName, Subject, template},
+    package::Tool,
+    project::{Project, trust::Standing},
+    resolve,
+};
+
+mod listing;
+mod rows;
+
+use listing::{render, table};
+use rows::rows;
+
+use super::{args, ask, hints, lock, shown, work::Work};
+
+/// How many refused versions are told about.
+const REFUSED: usize = 5;
+
+/// One thing explained; the JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    /// `tool`, `variable`, `alias`, `setting` or `path`.
+    kind: &'static str,
+    name: String,
+    /// What counts in the end; nothing when it is gone.
+    value: Option<String>,
+    /// Where that was said, `file:line`.
+    place: Option<String>,
+    said: Vec<Row>,
+    /// The locked version of a tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked: Option<String>,
+    /// Newer versions than the locked one, and why they are not chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<Refused>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// One thing that was said.
+#[derive(Debug, Serialize)]
+struct Row {
+    value: String,
+    place: String,
+    /// The dev shell in whose table it stands.
+    shell: Option<String>,
+    /// Whether it has a part in the value.
+    counts: bool,
+    /// Why it has none.
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    version: String,
+    reasons: Vec<String>,
+}
+
+/// Runs `devsh explain`.
+pub(super) fn run(work: &Work<'_>, options: &args::Explain) -> Result<(), Failure> {
+    let name = options.name.as_deref();
+    let shell = options
+        .shell
+        .as_deref()
+        .map(super::shell_name)
+        .transpose()?;
+    let project = work.project()?;
+    let loaded = Session::from_env(&work.context.env)
+        .and_then(|session| session.project)
+        .filter(|(root, _)| root == project.root())
+        .map(|(_, shell)| shell);
+    let shell = shell.or(loaded).unwrap_or_else(ShellName::dev);
+    let project = project
+        .with_shell(&shell)
+        .map_err(|error| hints::project(work.context, &error))?;
+    let explained = Explained::new(work, &project, shell)?;
+    let all = match name {
+        None => explained.everything(),
+        Some(name) => explained.about(name)?,
+    };
+    let text = if options.json {
+        let text = serde_json::to_string_pretty(&all);
+        text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))? + "\n"
+    } else if name.is_none() {
+        table(&all, work.ui.out_style())
+    } else {
+        all.iter()
+            .map(|one| render(one, work.ui.out_style()))
+            .collect()
+    };
+    super::print(work.ui, text.as_bytes())
+}
+
+struct Explained<'a> {
+    work: &'a Work<'a>,
+    project: &'a Project,
+    shell: ShellName,
+    content: &'a DevShell,
+    history: BTreeMap<Subject, Vec<Said>>,
+    lockfile: crate::lock::Lockfile,
+}
+
+impl<'a> Explained<'a> {
+    fn new(work: &'a Work<'a>, project: &'a Project, shell: ShellName) -> Result<Self, Failure> {
+        let content = super::work::dev_shell(project.preview(), &shell)?;
+        let history = manifest::history(&project.layers().all, &shell)
+            .map_err(|error| hints::content(&error))?;
+        let lockfile = lock::fitting(work.context, project)?.unwrap_or_default();
+        Ok(Self {
+            work,
+            project,
+            shell,
+            content,
+            history,
+            lockfile,
+        })
+    }
+
+    fn everything(&self) -> Vec<Explanation> {
+        self.history
+            .keys()
+            .map(|subject| self.subject(subject))
+            .collect()
+    }
+
+    fn about(&self, name: &str) -> Result<Vec<Explanation>, Failure> {
+        let tool = name.parse::<Tool>().map(|tool| tool.to_string()).ok();
+        let matches = |subject: &&Subject| match subject {
+            Subject::Tool(one) => one == name || Some(one) == tool.as_ref(),
+            Subject::Setting(key) => *key == name || subject.name() == name,
+            _ => subject.name() == name,
+        };
+        let mut all: Vec<Explanation> = self
+            .history
+            .keys()
+            .filter(matches)
+            .map(|subject| self.subject(subject))
+            .collect();
+        for one in &mut all {
+            if one.kind == "tool" {
+                self.candidates(one);
+            }
+        }
+        if name.contains('/') || all.is_empty() {
+            all.extend(self.path(name));
+        }
+        if all.is_empty() {
+            return Err(Failure::new(format!("nothing is said about `{name}`"))
+                .note(format!("the dev shell is `{}`", self.shell))
+                .hint(format!("see all with `{}`", self.work.command("explain")))
+                .code(ExitStatus::Usage));
+        }
+        Ok(all)
+    }
+
+    fn subject(&self, subject: &Subject) -> Explanation {
+        let said = &self.history[subject];
+        let (kind, value) = match subject {
+            Subject::Tool(name) => ("tool", self.tool(name).map(|(_, value)| value)),
+            Subject::Variable(name) => ("variable", self.variable(name)),
+            Subject::Alias(name) => {
+                let found = self
+                    .content
+                    .aliases
+                    .iter()
+                    .find(|(one, _)| one.as_str() == name);
+                ("alias", found.map(|(_, command)| command.value.clone()))
+            }
+            Subject::Setting(key) => ("setting", self.setting(key)),
+        };
+        let said = rows(self, subject, said);
+        let place = said
+            .iter()
+            .rfind(|row| row.counts)
+            .map(|row| row.place.clone());
+        let locked = match subject {
+            Subject::Tool(name) => self.locked(name).map(|package| package.version.to_string()),
+            _ => None,
+        };
+        Explanation {
+            kind,
+            name: subject.name().to_owned(),
+            place: place.filter(|_| value.is_some()),
+            value,
+            said,
+            locked,
+            refused: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn tool(&self, name: &str) -> Option<(&Tool, String)> {
+        let mut tools = self.content.tools.iter();
+        let (tool, request) = tools.find(|(tool, _)| tool.to_string() == name)?;
+        Some((tool, manifest::whole(request)))
+    }
+
+    fn locked(&self, name: &str) -> Option<&LockedPackage> {
+        let (tool, _) = self.tool(name)?;
+        self.lockfile.locked(tool, &self.content.tools[tool])
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let (_, value) = self
+            .content
+            .env
+            .iter()
+            .find(|(one, _)| one.as_str() == name)?;
+        Some(if self.is_secret(&value.origin) {
+            format!("from {}", value.origin.file)
+        } else {
+            value.value.to_string()
+        })
+    }
+
+    /// Whether a value comes from an env file, which may hold secrets.
+    fn is_secret(&self, origin: &manifest::Origin) -> bool {
+        let mut layers = self.project.layers().all.iter();
+        layers.any(|layer| layer.env_files.contains_key(&*origin.file))
+    }
+
+    fn setting(&self, key: &str) -> Option<String> {
+        let texts = |list: &[manifest::Located<String>]| {
+            let texts: Vec<&str> = list.iter().map(|one| one.value.as_str()).collect();
+            texts.join(", ")
+        };
+        let value = match key {
+            "python.lock" => self.content.python.lock.as_ref()?.value.clone(),
+            "python.groups" => texts(&self.content.python.groups),
+            "hooks.enter" => texts(&self.content.enter),
+            "hooks.leave" => texts(&self.content.leave),
+            "grants.env" => {
+                let names = self.content.grants.iter().map(|one| one.value.to_string());
+                names.collect::<Vec<_>>().join(", ")
+            }
+            _ => {
+                let said = self
+                    .history
+                    .iter()
+                    .find(|(subject, _)| **subject == Subject::Setting("env-files.load"))?;
+                let files: Vec<&str> = said.1.iter().map(|one| one.value.as_str()).collect();
+                files.join(", ")
+            }
+        };
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// Adds the newer versions that were not chosen, where the source can be asked.
+    fn candidates(&self, about: &mut Explanation) {
+        let Some((tool, _)) = self.tool(&about.name) else {
+            return;
+        };
+        let standing = self.project.standing(&self.work.decisions);
+        if !matches!(standing, Ok(Standing::Allowed)) {
+            about
+                .notes
+                .push("no source is asked before the project is allowed".to_owned());
+            return;
+        }
+        let request = (tool.clone(), self.content.tools[tool].clone());
+        let index = ask::offers(self.work, std::slice::from_ref(&request));
+        let system = lock::system(self.work);
+        let (index, system) = match (index, system) {
+            (Ok(index), Ok(system)) => (index, system),
+            (Err(failure), _) | (_, Err(failure)) => {
+                about
+                    .notes
+                    .push(format!("other versions are not known: {}", failure.error));
+                return;
+            }
+        };
+        let locked = self
+            .locked(&about.name)
+            .map(|package| package.version.clone());
+        let refusals = resolve::refusals(tool, &request.1, &index, system);
+        let newer = refusals
+            .into_iter()
+            .filter(|one| locked.as_ref().is_none_or(|locked| one.version > *locked));
+        about.refused = newer
+            .take(REFUSED)
+            .map(|one| Refused {
+                version: one.version.to_string(),
+                reasons: if one.reasons.is_empty() {
+                    vec!["newer than the lockfile; `devsh lock --upgrade` takes it".to_owned()]
+                } else {
+                    one.reasons.iter().map(ToString::to_string).collect()
+                },
+            })
+            .collect();
+    }
+
+    /// Explains an entry of a list of paths, or a program below one.
+    fn path(&self, name: &str) -> Vec<Explanation> {
+        let context = self.work.context;
+        let wanted = if name.contains('/') {
+            let cwd = context.cwd.clone().unwrap_or_default();
+            vec![plain(&cwd.join(name))]
+        } else {
+            Vec::new()
+        };
+        let mut all = Vec::new();
+        for (variable, value) in &self.content.env {
+            let EnvValue::Extend { prepend, append } = &value.value else {
+                continue;
+            };
+            for entry in prepend.iter().chain(append) {
+                let path = self.entry(entry);
+                if wanted
+                    .iter()
+                    .any(|one| *one == path || one.parent() == Some(&path))
+                {
+                    all.push(self.path_row(&path, variable.as_str(), &value.origin.to_string()));
+                }
+            }
+        }
+        let state = &context.directories.state;
+        let record = Record::stored(state, self.project.root(), &self.shell);
+        let profile = record.as_ref().and_then(|record| record.objects.first());
+        if let Some(bin) = profile.map(|profile| profile.join("bin")) {
+            let program = match wanted.first() {
+                Some(path) if *path == bin => Some(bin.clone()),
+                Some(path) => (path.parent() == Some(&bin)).then(|| path.clone()),
+                None => Some(bin.join(name)),
+            };
+            if let Some(program) = program.filter(|program| program.symlink_metadata().is_ok()) {
+                let target = program.canonicalize().unwrap_or_else(|_| program.clone());
+                let mut one = self.path_row(&program, "PATH", "the dev shell's tools");
+                one.notes = vec![format!("is {}", shown(context, &target))];
+                all.push(one);
+            }
+        }
+        all
+    }
+
+    fn path_row(&self, path: &Path, variable: &str, place: &str) -> Explanation {
+        Explanation {
+            kind: "path",
+            name: shown(self.work.context, path),
+            value: Some(format!("on {variable}")),
+            place: Some(place.to_owned()),
+            said: Vec::new(),
+            locked: None,
+            refused: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The directory that an entry means here.
+    fn entry(&self, entry: &str) -> PathBuf {
+        let mut text = std::ffi::OsString::new();
+        for piece in template::parse(entry).unwrap_or_default() {
+            match piece {
+                template::Piece::Text(plain) => text.push(plain),
+                template::Piece::Root(below) => text.push(self.project.root().join(below)),
+                template::Piece::Variable { name, fallback } => {
+                    let value = self
+                        .work
+                        .context
+                        .env
+                        .get(&name)
+                        .filter(|value| !value.is_empty());
+                    text.push(value.unwrap_or(fallback.as_ref()));
+                }
+            }
+        }
+        plain(&self.project.root().join(text))
+    }
+}
+
+/// Returns a path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}

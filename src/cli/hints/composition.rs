@@ -1,0 +1,71 @@
+//! Words for what goes wrong where several files make up a manifest.
+
+use crate::{
+    activation::Missing,
+    extend,
+    failure::Failure,
+    manifest::{self, Composition},
+};
+
+use super::{fetch, file, needed};
+
+/// A file to extend that cannot be had.
+pub(in crate::cli) fn extend(error: &extend::Error, place: &manifest::Origin) -> Failure {
+    let failure = match error {
+        extend::Error::Fetch(error) => fetch(error),
+        extend::Error::File(error) => file(error),
+        extend::Error::Git { output, .. } => output
+            .iter()
+            .fold(Failure::new(error.to_string()), Failure::detail),
+        extend::Error::Changed {
+            expected, received, ..
+        } => Failure::new(error.to_string())
+            .detail(format!("expected  sha256:{expected}"))
+            .detail(format!("received  sha256:{received}"))
+            .hint("if that is meant, take it with `devsh lock --upgrade` and review it"),
+        extend::Error::NoGit { .. } => {
+            Failure::new(error.to_string()).hint("install `git`, or extend an `https://` file")
+        }
+        extend::Error::Offline { .. } | extend::Error::NoFile { .. } => {
+            Failure::new(error.to_string())
+        }
+    };
+    needed(failure, &format!("because {place} extends it"))
+}
+
+/// Returns what helps against a fault of composition.
+pub(super) fn hint(fault: &Composition) -> Option<String> {
+    Some(match fault {
+        Composition::Conflict { .. } => {
+            "say in the manifest itself which of the two counts".to_owned()
+        }
+        Composition::Ungranted { name, .. } => {
+            format!("if the project needs it, grant it: `[grants] env = [\"{name}\"]`")
+        }
+        Composition::Reference { .. } => {
+            "write `${NAME}`, `${NAME:-fallback}` or `${root}`, and `$$` for a dollar".to_owned()
+        }
+        Composition::EnvFileMissing { path } => {
+            format!("make it, or name it in `optional`: `[env-files] optional = [\"{path}\"]`")
+        }
+        Composition::Absent {
+            nearest: Some(nearest),
+            ..
+        } => format!("the nearest manifest above is that of `{nearest}`"),
+        Composition::Source { .. } => "write `./file.toml`, `..`, `https://host/file.toml` or \
+             `git+https://host/repo.git#v1:file.toml`"
+            .to_owned(),
+        Composition::FetchedGrant { name } => {
+            format!("put `[grants] env = [\"{name}\"]` into the manifest itself")
+        }
+        Composition::AddedAndRemoved { .. } => "keep one of the two".to_owned(),
+        _ => return None,
+    })
+}
+
+/// A variable that the host shell does not have.
+pub(in crate::cli) fn missing(missing: &Missing) -> Failure {
+    Failure::new(missing.to_string())
+        .note(format!("{} requires it", missing.place))
+        .hint(missing.help.clone())
+}

@@ -1,0 +1,285 @@
+//! The lockfiles of a project: the team's, and beside it the one of a person who has a manifest.
+//!
+//! Invariant: what one person asks for never changes the team's lockfile.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    fsx,
+    lock::{self, LockKey, Lockfile, Pins, PythonSets, Stale, Upgrade},
+    manifest::{Manifest, ToolRequest},
+    package::Tool,
+    project::{LOCKFILE, Project, lock_path, personal, trust::Trusted},
+};
+
+use super::{
+    closure, hints,
+    lock::{Unresolved, partial, resolve, runtimes},
+    shown,
+    sync::Mode,
+    work::Work,
+};
+
+/// Longest lockfile that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+/// One lockfile and what it has to answer.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) path: PathBuf,
+    pub(super) requests: Vec<(Tool, ToolRequest)>,
+    pub(super) pins: Pins,
+    /// The project as far as this lockfile answers it, for its Python packages.
+    project: Project,
+    /// Lists of Python packages that the team's lockfile answers.
+    answered: BTreeSet<Vec<String>>,
+    /// Whether it is one person's.
+    pub(super) personal: bool,
+    /// Whether it lies in the project.
+    in_project: bool,
+}
+
+/// Returns the lockfiles of a project; who asks for one gets it `in_project`, prepared or not.
+pub(super) fn parts(
+    context: &Context,
+    project: &Project,
+    in_project: bool,
+) -> Result<Vec<Part>, Failure> {
+    let (root, directories) = (project.root(), &context.directories);
+    let team = if in_project {
+        root.join(LOCKFILE)
+    } else {
+        lock_path(&project.place, &directories.state)
+    };
+    let own = personal::lock_path(root, &directories.config);
+    let layers = project.layers();
+    let part = |path: PathBuf, requests, pins: &Pins, personal| Part {
+        in_project: path.starts_with(root),
+        path,
+        requests,
+        pins: pins.clone(),
+        project: if personal {
+            project.clone()
+        } else {
+            project.of_team()
+        },
+        answered: BTreeSet::new(),
+        personal,
+    };
+    let shared = requests(project.team());
+    let keys: BTreeSet<LockKey> = shared
+        .iter()
+        .map(|(tool, one)| LockKey::for_request(tool, one))
+        .collect();
+    let mut parts = vec![part(team, shared, &layers.pins, false)];
+    if project.has_personal() {
+        let mut more = requests(project.preview());
+        more.retain(|(tool, one)| !keys.contains(&LockKey::for_request(tool, one)));
+        let mut own = part(own, more, &layers.own_pins, true);
+        own.answered = closure::keys(&project.of_team())?;
+        parts.push(own);
+    }
+    Ok(parts)
+}
+
+impl Part {
+    /// What is wrong with the lockfile, a line for each request.
+    pub(super) fn problems(&self, lockfile: Option<&Lockfile>) -> Result<Vec<String>, Failure> {
+        let mut problems = self.tool_problems(lockfile);
+        if problems.is_empty() {
+            let nothing = Lockfile::default();
+            let lockfile = lockfile.unwrap_or(&nothing);
+            if !self.personal {
+                problems = closure::problems(&self.project, lockfile)?;
+            } else if self.own_keys()? != lockfile.python.keys().cloned().collect() {
+                problems.push("Python packages are not locked as they are asked for".to_owned());
+            }
+        }
+        Ok(problems)
+    }
+
+    /// The lists of Python packages that only this lockfile answers.
+    fn own_keys(&self) -> Result<BTreeSet<Vec<String>>, Failure> {
+        let mut keys = closure::keys(&self.project)?;
+        keys.retain(|key| !self.answered.contains(key));
+        Ok(keys)
+    }
+
+    /// Returns the Python packages that answer the project, keeping what is locked and fits.
+    pub(super) fn python(
+        &self,
+        work: &Work<'_>,
+        lockfile: &Lockfile,
+        from: (&Lockfile, &Upgrade),
+    ) -> Result<PythonSets, Failure> {
+        let own = self.own_keys()?;
+        closure::resolve(work, &self.project, lockfile, (from, &own))
+    }
+
+    fn tool_problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {
+        // Who asks for nothing needs no lockfile.
+        let Some(lockfile) = lockfile else {
+            return if self.requests.is_empty() && self.pins.is_empty() {
+                vec![]
+            } else {
+                vec!["there is no lockfile".to_owned()]
+            };
+        };
+        let held = self
+            .pins
+            .iter()
+            .filter(|(source, pin)| lockfile.extends.get(*source) != Some(pin))
+            .map(|(source, _)| format!("`{source}` is not locked"));
+        let left = lockfile
+            .extends
+            .keys()
+            .filter(|source| !self.pins.contains_key(*source))
+            .map(|source| format!("`{source}` is locked and nothing extends it"));
+        let tools = lock::stale(&self.requests, lockfile);
+        let tools = tools.iter().map(Stale::to_string);
+        held.chain(left).chain(tools).collect()
+    }
+
+    /// Writes the lockfile unless the file has the same bytes already; returns whether it did.
+    pub(super) fn write(&self, lockfile: &Lockfile) -> Result<bool, Failure> {
+        let text = lock::print(lockfile);
+        let present = fsx::read_bounded(&self.path, LIMIT).map_err(|error| hints::file(&error))?;
+        if present.as_deref() == Some(text.as_bytes()) {
+            return Ok(false);
+        }
+        let put = if self.in_project {
+            fsx::write_project_file(&self.path, text.as_bytes())
+        } else {
+            let directory = self.path.parent().unwrap_or(&self.path);
+            fsx::create_private_dir(directory).map_err(|error| hints::file(&error))?;
+            fsx::write_atomic(&self.path, text.as_bytes())
+        };
+        put.map_err(|error| hints::file(&error))?;
+        Ok(true)
+    }
+}
+
+/// The lockfiles that answer the project's manifest, as one.
+pub(super) struct Current {
+    pub(super) lockfile: Lockfile,
+    /// Which were written.
+    pub(super) written: Vec<PathBuf>,
+    /// Why some tools are not in it.
+    pub(super) unreached: Option<Failure>,
+}
+
+/// Returns lockfiles that answer the project's manifest, written where they belong.
+///
+/// With `--locked` nothing is resolved and nothing is written; for a prompt nothing is written into a project.
+pub(super) fn up_to_date(
+    work: &Work<'_>,
+    project: &Trusted<Project>,
+    mode: Mode,
+) -> Result<Current, Failure> {
+    let mut current = Current {
+        lockfile: Lockfile::default(),
+        written: Vec::new(),
+        unreached: None,
+    };
+    for part in parts(work.context, project.get(), false)? {
+        answer(work, project, &part, (mode, &mut current))?;
+    }
+    Ok(current)
+}
+
+fn answer(
+    work: &Work<'_>,
+    project: &Trusted<Project>,
+    part: &Part,
+    (mode, current): (Mode, &mut Current),
+) -> Result<(), Failure> {
+    let name = shown(work.context, &part.path);
+    let present = present(&part.path, &name)?;
+    let problems = part.problems(present.as_ref())?;
+    let mut lockfile = present.unwrap_or_default();
+    if !problems.is_empty() {
+        runtimes(project.get().preview())?;
+        if work.locked || (mode == Mode::Background && part.in_project) {
+            return Err(out_of_date(work, &name, &problems));
+        }
+        match resolve(work, &part.requests, &lockfile, &Upgrade::None) {
+            Ok(resolved) => {
+                let python = part.python(work, &resolved, (&lockfile, &Upgrade::None))?;
+                lockfile = resolved;
+                lockfile.python = python;
+                lockfile.extends.clone_from(&part.pins);
+                if part.write(&lockfile)? && part.in_project {
+                    work.ui.note(&format!("wrote {name}"));
+                }
+                current.written.push(part.path.clone());
+            }
+            Err(Unresolved::Unreachable(failure)) => {
+                let python = lockfile.python.clone();
+                lockfile =
+                    partial(work, &part.requests, &lockfile).ok_or_else(|| (*failure).clone())?;
+                lockfile.python = python;
+                current.unreached = Some(*failure);
+            }
+            Err(Unresolved::Failed(failure)) => return Err(*failure),
+        }
+    }
+    current.lockfile.packages.extend(lockfile.packages);
+    current.lockfile.extends.extend(lockfile.extends);
+    current.lockfile.python.extend(lockfile.python);
+    Ok(())
+}
+
+/// Returns the project's lockfiles as one if they answer every request.
+pub(super) fn fitting(context: &Context, project: &Project) -> Result<Option<Lockfile>, Failure> {
+    let mut whole = Lockfile::default();
+    for part in parts(context, project, false)? {
+        let present = present(&part.path, &shown(context, &part.path))?;
+        if !part.problems(present.as_ref())?.is_empty() {
+            return Ok(None);
+        }
+        let lockfile = present.unwrap_or_default();
+        whole.packages.extend(lockfile.packages);
+        whole.extends.extend(lockfile.extends);
+        whole.python.extend(lockfile.python);
+    }
+    Ok(Some(whole))
+}
+
+/// Returns what all dev shells of a manifest ask for.
+pub(super) fn requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
+    let shells = manifest.shells.iter();
+    // What is several at once asks for what each of them asks for.
+    let all = shells
+        .filter(|(name, _)| name.is_single())
+        .flat_map(|(_, shell)| &shell.tools);
+    let mut seen = BTreeSet::new();
+    all.filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
+        .map(|(tool, request)| (tool.clone(), request.clone()))
+        .collect()
+}
+
+/// Returns the lockfile at a path, if there is one; `name` is its name in messages.
+pub(super) fn present(path: &Path, name: &str) -> Result<Option<Lockfile>, Failure> {
+    let Some(bytes) = fsx::read_bounded(path, LIMIT).map_err(|error| hints::file(&error))? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::new(format!("`{name}` is not UTF-8 text")))?;
+    lock::parse(name, &text)
+        .map(Some)
+        .map_err(|error| hints::lockfile(&error))
+}
+
+pub(super) fn out_of_date(work: &Work<'_>, name: &str, problems: &[String]) -> Failure {
+    let failure = Failure::new(format!("`{name}` does not fit the manifest"));
+    let failure = problems.iter().fold(failure, Failure::detail);
+    failure.hint(format!(
+        "run `{}` and commit the result",
+        work.command("lock")
+    ))
+}

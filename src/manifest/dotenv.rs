@@ -1,0 +1,212 @@
+//! Env files: lines of `NAME=value`, as dotenv files have them. Pure.
+//!
+//! `export` may stand in front, `#` begins a comment, `'…'` is taken as it is, `"…"` knows `\n`, `\r`, `\t`,
+//! `\"`, `\\` and `\$`, both may go over several lines, and `${NAME}` refers to a variable outside of `'…'`.
+
+use super::{
+    Composition, EnvValue, Error, Located, Text,
+    template::{self, escape},
+};
+use crate::env::VarName;
+
+/// Returns the variables of an env file in order.
+pub fn parse(text: &Text) -> Result<Vec<(VarName, Located<EnvValue>)>, Error> {
+    let content = text.as_str();
+    let mut variables = Vec::new();
+    let mut at = 0;
+    while at < content.len() {
+        let line = content[at..].split('\n').next().unwrap_or_default();
+        let start = at + (line.len() - line.trim_start().len());
+        let statement = line.trim();
+        if statement.is_empty() || statement.starts_with('#') {
+            at += line.len() + 1;
+            continue;
+        }
+        let name_at = match statement.strip_prefix("export ") {
+            Some(rest) => start + statement.len() - rest.trim_start().len(),
+            None => start,
+        };
+        let end = start + statement.len();
+        let Some(equals) = content[name_at..end].find('=') else {
+            return Err(fault(
+                text,
+                name_at..end,
+                "a line needs the form `NAME=value`",
+            ));
+        };
+        let name = content[name_at..name_at + equals].trim_end();
+        let span = name_at..name_at + name.len();
+        let name = name
+            .parse::<VarName>()
+            .map_err(|invalid| text.error(span.clone(), invalid))?;
+        let (value, next) = value(text, name_at + equals + 1)?;
+        if value.contains('\0') {
+            return Err(fault(text, span, "a value cannot have a NUL character"));
+        }
+        let origin = text.origin(span.start);
+        let value = EnvValue::Set(value);
+        variables.push((name, Located { value, origin }));
+        at = next;
+    }
+    Ok(variables)
+}
+
+fn fault(text: &Text, span: std::ops::Range<usize>, message: &'static str) -> Error {
+    text.error(span, Composition::EnvFile { message })
+}
+
+/// Returns the value that begins at `at`, and where the next line begins.
+fn value(text: &Text, at: usize) -> Result<(String, usize), Error> {
+    let rest = &text.as_str()[at..];
+    let start = at + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
+    let rest = &text.as_str()[start..];
+    let Some(quote) = rest.chars().next().filter(|first| "'\"".contains(*first)) else {
+        let line = rest.split('\n').next().unwrap_or_default();
+        let plain = line.find(" #").map_or(line, |end| &line[..end]);
+        let plain = if plain.starts_with('#') { "" } else { plain };
+        return Ok((references(plain.trim()), start + line.len() + 1));
+    };
+    let Some((inside, length)) = quoted(&rest[1..], quote) else {
+        let line = rest.lines().next().unwrap_or_default().len();
+        return Err(fault(
+            text,
+            start..start + line,
+            "the quote is never closed",
+        ));
+    };
+    let after = start + 1 + length + 1;
+    let line = text.as_str()[after..]
+        .split('\n')
+        .next()
+        .unwrap_or_default();
+    let left = line.trim();
+    if !left.is_empty() && !left.starts_with('#') {
+        let span = after..after + line.trim_end().len();
+        return Err(fault(text, span, "nothing may follow the closing quote"));
+    }
+    Ok((inside, after + line.len() + 1))
+}
+
+/// Returns a quoted text without its quotes and escapes, and its length in the file.
+fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
+    let mut inside = String::new();
+    let mut plain = String::new();
+    let mut characters = rest.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            _ if character == quote => {
+                inside.push_str(&if quote == '"' {
+                    references(&plain)
+                } else {
+                    escape(&plain)
+                });
+                return Some((inside, at));
+            }
+            '\\' if quote == '"' => {
+                let (_, escaped) = characters.next()?;
+                match escaped {
+                    'n' => plain.push('\n'),
+                    'r' => plain.push('\r'),
+                    't' => plain.push('\t'),
+                    '$' => {
+                        inside.push_str(&references(&std::mem::take(&mut plain)));
+                        inside.push_str("$$");
+                    }
+                    '"' | '\\' => plain.push(escaped),
+                    other => plain.extend(['\\', other]),
+                }
+            }
+            _ => plain.push(character),
+        }
+    }
+    None
+}
+
+/// Returns text of an env file as a value: `${NAME}` refers, and every other `$` is itself.
+fn references(text: &str) -> String {
+    let mut value = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        value.push_str(&rest[..at]);
+        let from = &rest[at..];
+        let whole = from.find('}').map(|end| &from[..=end]);
+        let reference = whole.filter(|one| {
+            let one = template::parse(one);
+            matches!(one.as_deref(), Ok([template::Piece::Variable { .. }]))
+        });
+        value.push_str(reference.unwrap_or("$$"));
+        rest = &from[reference.map_or(1, str::len)..];
+    }
+    value.push_str(rest);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(content: &str) -> Result<Vec<(String, String, u32)>, Error> {
+        let variables = parse(&Text::new(".env", content))?.into_iter();
+        Ok(variables
+            .map(|(name, value)| (name.to_string(), value.value.to_string(), value.origin.line))
+            .collect())
+    }
+
+    #[test]
+    fn the_grammar_of_env_files() {
+        for (content, value) in [
+            ("A=1", "1"),
+            (" export  A = 1 # one\r\n", "1"),
+            ("A=", ""),
+            ("A=# none", ""),
+            ("A=a#b", "a#b"),
+            ("A='a $B ${C} \\n'", "a $$B $${C} \\n"),
+            (
+                "A=\"a $B ${C} \\$D \\\"q\\\" \\\\ \\n\" # end",
+                "a $$B ${C} $$D \"q\" \\ \n",
+            ),
+            ("A=x${B:-y}$z", "x${B:-y}$$z"),
+            ("A=\"one\ntwo\"", "one\ntwo"),
+            ("A=${", "$${"),
+        ] {
+            let read = read(content).unwrap();
+            assert_eq!(read, [("A".to_owned(), value.to_owned(), 1)], "{content}");
+        }
+        let many = read("# c\n\nA='x\ny'\nB=2\n").unwrap();
+        assert_eq!(many[1], ("B".to_owned(), "2".to_owned(), 5));
+        for (content, message, line) in [
+            ("A=1\nB\n", "a line needs the form `NAME=value`", 2),
+            ("1A=1", "`1A` is not a variable name", 1),
+            (
+                "\nPWD=/",
+                "`PWD` is not a variable that a project may set",
+                2,
+            ),
+            ("A='x\n\n", "the quote is never closed", 1),
+            ("A='x' y", "nothing may follow the closing quote", 1),
+        ] {
+            let error = read(content).unwrap_err();
+            assert!(error.to_string().starts_with(message), "{error}");
+            assert_eq!(error.origin().to_string(), format!(".env:{line}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(content in "[A-Z=\\n '\"$\\\\{}#é]{0,60}") {
+            if let Err(error) = read(&content) {
+                prop_assert!(error.text.get(error.span.clone()).is_some());
+            }
+        }
+
+        #[test]
+        fn single_quotes_keep_everything(plain in "[^'\\x00]{0,40}") {
+            let content = format!("A='{plain}'\nB=1\n");
+            let read = read(&content).unwrap();
+            prop_assert_eq!(&read[0].1, &escape(&plain));
+            prop_assert_eq!(read.len(), 2);
+        }
+    }
+}

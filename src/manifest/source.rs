@@ -1,0 +1,208 @@
+//! What an entry of `extends` names. Pure.
+
+use std::fmt;
+
+use url::Url;
+
+use super::{MANIFEST, rebase::join};
+
+/// A file to stand on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A file or directory of this machine, as written.
+    Path(String),
+    /// A file of a web server.
+    Https(Url),
+    /// A file of a Git repository.
+    Git(GitSource),
+}
+
+/// A file of a Git repository at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GitSource {
+    /// The repository: `https`, `ssh` or `file`.
+    pub repository: Url,
+    /// A tag, branch or commit; empty for what the repository shows first.
+    pub revision: String,
+    /// The file, relative to the repository's root.
+    pub path: String,
+}
+
+impl Source {
+    /// Returns what `entry` names, if it names anything.
+    pub fn parse(entry: &str) -> Option<Self> {
+        if let Some(rest) = entry.strip_prefix("git+") {
+            return git(rest).map(Self::Git);
+        }
+        if entry.starts_with("https://") || entry.starts_with("http://") {
+            let url = Url::parse(entry).ok()?;
+            let anonymous = url.username().is_empty() && url.password().is_none();
+            let file = url.fragment().is_none() && !url.path().ends_with('/');
+            return (anonymous && file && (url.scheme() == "https" || is_local(&url)))
+                .then_some(Self::Https(url));
+        }
+        let path = !entry.is_empty() && !entry.contains("://") && !entry.starts_with('-');
+        path.then(|| Self::Path(entry.to_owned()))
+    }
+
+    /// Returns the source that `entry` of this file names, if it may name it.
+    pub fn beside(&self, entry: &str) -> Option<Self> {
+        let other = Self::parse(entry)?;
+        let Self::Path(path) = &other else {
+            return Some(other);
+        };
+        match self {
+            Self::Path(_) => Some(other),
+            Self::Https(url) => {
+                let joined = url.join(path).ok()?;
+                (!path.starts_with('/')).then(|| Self::parse(joined.as_str()))?
+            }
+            Self::Git(git) => {
+                let folder = git.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let path = join(folder, path);
+                let inside = is_inside(&path) && !entry.starts_with('/');
+                inside.then(|| {
+                    Self::Git(GitSource {
+                        path,
+                        ..git.clone()
+                    })
+                })
+            }
+        }
+    }
+
+    /// Returns whether the file must be fetched.
+    pub const fn is_remote(&self) -> bool {
+        !matches!(self, Self::Path(_))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => formatter.write_str(path),
+            Self::Https(url) => url.fmt(formatter),
+            Self::Git(git) => {
+                let GitSource {
+                    repository,
+                    revision,
+                    path,
+                } = git;
+                write!(formatter, "git+{repository}#{revision}:{path}")
+            }
+        }
+    }
+}
+
+fn git(rest: &str) -> Option<GitSource> {
+    let (repository, place) = rest.split_once('#').unwrap_or((rest, ""));
+    let (revision, path) = place.split_once(':').unwrap_or((place, MANIFEST));
+    let url = Url::parse(repository).ok()?;
+    let known = match url.scheme() {
+        // Over ssh the name is part of the address, and no secret.
+        "ssh" => url.password().is_none(),
+        "https" => url.username().is_empty() && url.password().is_none(),
+        "http" => is_local(&url),
+        "file" => true,
+        _ => false,
+    };
+    let path = join("", path);
+    let named = revision.is_empty() || is_revision(revision);
+    (known && named && is_inside(&path) && url.query().is_none()).then(|| GitSource {
+        repository: url,
+        revision: revision.to_owned(),
+        path,
+    })
+}
+
+/// A name that git cannot take for an option or an expression.
+fn is_revision(name: &str) -> bool {
+    name.len() <= 128
+        && !name.starts_with(['-', '/', '.'])
+        && !name.contains("..")
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./+".contains(&byte))
+}
+
+fn is_inside(path: &str) -> bool {
+    !path.is_empty()
+        && !path.starts_with("..")
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b":\\*?[".contains(&byte))
+}
+
+fn is_local(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_name_files() {
+        for (entry, shown) in [
+            ("./team.toml", "./team.toml"),
+            ("..", ".."),
+            ("https://h/x.toml", "https://h/x.toml"),
+            (
+                "git+https://h/o/r.git#v3:a/b.toml",
+                "git+https://h/o/r.git#v3:a/b.toml",
+            ),
+            (
+                "git+https://h/o/r.git#v3",
+                "git+https://h/o/r.git#v3:devshell.toml",
+            ),
+            ("git+ssh://git@h/o/r", "git+ssh://git@h/o/r#:devshell.toml"),
+            (
+                "git+file:///srv/r#main:./x.toml",
+                "git+file:///srv/r#main:x.toml",
+            ),
+        ] {
+            assert_eq!(Source::parse(entry).unwrap().to_string(), shown);
+        }
+        for entry in [
+            "",
+            "-x",
+            "ftp://h/x",
+            "http://h/x.toml",
+            "https://me:secret@h/x.toml",
+            "https://h/",
+            "git+http://h/r#v1",
+            "git+ext::sh -c x",
+            "git+https://h/r#--upload-pack=x",
+            "git+https://h/r#v1..v2",
+            "git+https://h/r#HEAD^{/x}",
+            "git+https://h/r#v1:../x.toml",
+            "git+https://h/r?x#v1",
+        ] {
+            assert_eq!(Source::parse(entry), None, "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_fetched_file_names_files_beside_it() {
+        let beside = |source: &str, entry: &str| {
+            let source = Source::parse(source).unwrap();
+            source.beside(entry).map(|other| other.to_string())
+        };
+        let git = "git+https://h/r#v3:a/b.toml";
+        assert_eq!(
+            beside(git, "./c.toml").as_deref(),
+            Some("git+https://h/r#v3:a/c.toml")
+        );
+        assert_eq!(
+            beside(git, "../c.toml").as_deref(),
+            Some("git+https://h/r#v3:c.toml")
+        );
+        assert_eq!(beside(git, "../../c.toml"), None);
+        assert_eq!(beside(git, "/etc/c.toml"), None);
+        assert_eq!(
+            beside("https://h/a/b.toml", "c.toml").as_deref(),
+            Some("https://h/a/c.toml")
+        );
+        assert_eq!(beside("https://h/a/b.toml", "/c.toml"), None);
+    }
+}

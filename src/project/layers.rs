@@ -1,0 +1,367 @@
+//! The files that a project's manifest stands on, and those of one person that stand on it.
+//!
+//! Local files are read here; fetched ones are taken from devsh's own data by their digest, and named as
+//! wanted when they are not there. Reading is all that happens. Invariant: circles, depth, number and size
+//! are bounded, whatever the files say.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    fsx,
+    lock::{self, Pin, Pins},
+    manifest::{
+        self, Composition, EnvFile, Layer, Located, MANIFEST, Source, Text, dotenv, join_paths,
+    },
+    package::Sha256,
+};
+
+use super::{Error, inputs::Inputs};
+
+/// The longest accepted chain of `extends`.
+const DEPTH: usize = 16;
+/// The most files that may make up a manifest.
+const FILES: usize = 256;
+/// The greatest accepted size of all of them together, in bytes.
+const SIZE: usize = 8 << 20;
+/// The longest accepted file, in bytes.
+pub const LIMIT: u64 = 1 << 20;
+
+/// Longest lockfile that is read, in bytes.
+const LOCK_LIMIT: u64 = 16 << 20;
+
+/// A file that is to be fetched before the project is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What is to be fetched.
+    pub source: Source,
+    /// What it is held at, if it is.
+    pub pin: Option<Pin>,
+    /// Where it is asked for.
+    pub place: manifest::Origin,
+}
+
+/// The layers of a project, lowest first, and what came with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// All layers.
+    pub all: Vec<Layer>,
+    /// How many of them are the team's; those above are one person's.
+    pub team: usize,
+    /// The pins of the team's fetched files.
+    pub pins: Pins,
+    /// The pins of one person's fetched files.
+    pub own_pins: Pins,
+    /// Files that are not here yet; the project is not whole without them.
+    pub wanted: Vec<Wanted>,
+    /// What stands below the manifest, for the approval: names with what they are.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// Builds the layers of one project.
+pub(super) struct Stack<'i> {
+    inputs: &'i mut Inputs,
+    content: PathBuf,
+    pins: &'i Pins,
+    layers: Layers,
+    /// The positions of a file's layer and of all that it stands on.
+    known: BTreeMap<String, BTreeSet<usize>>,
+    /// The files that are being read, outermost first.
+    open: Vec<String>,
+    size: usize,
+    personal: bool,
+}
+
+/// A file and how it belongs to the project.
+#[derive(Clone)]
+struct File {
+    source: Source,
+    /// From the root to the directory of the project that the file belongs to.
+    base: String,
+    /// The entry that names it, and the file that the entry stands in.
+    asked: Option<(Located<String>, Text)>,
+}
+
+impl<'i> Stack<'i> {
+    /// Returns a stack on the layers of presets; content is below devsh's data directory.
+    pub(super) fn new(
+        inputs: &'i mut Inputs,
+        data: &Path,
+        pins: &'i Pins,
+        presets: Vec<Layer>,
+    ) -> Self {
+        Self {
+            inputs,
+            content: data.to_owned(),
+            pins,
+            layers: Layers {
+                team: presets.len(),
+                all: presets,
+                ..Layers::default()
+            },
+            known: BTreeMap::new(),
+            open: Vec::new(),
+            size: 0,
+            personal: false,
+        }
+    }
+
+    /// Adds the project's manifest with all that it stands on.
+    pub(super) fn manifest(&mut self) -> Result<(), Error> {
+        self.add_top(MANIFEST)
+    }
+
+    /// Adds one person's manifest, if it is there: from here on nothing is the team's.
+    pub(super) fn personal(&mut self, name: &str) -> Result<(), Error> {
+        if !self.personal {
+            self.layers.team = self.layers.all.len();
+            self.personal = true;
+        }
+        if self.inputs.approved(name)?.is_some() {
+            self.add_top(name)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the layers.
+    pub(super) fn finish(mut self) -> Layers {
+        if !self.personal {
+            self.layers.team = self.layers.all.len();
+        }
+        self.layers
+    }
+
+    fn add_top(&mut self, name: &str) -> Result<(), Error> {
+        let file = File {
+            source: Source::Path(name.to_owned()),
+            base: String::new(),
+            asked: None,
+        };
+        let positions = self.add(&file, name.to_owned())?;
+        // What a person or a project says itself stands on everything below.
+        if let Some(top) = positions.last().and_then(|at| self.layers.all.get_mut(*at)) {
+            top.below = None;
+        }
+        Ok(())
+    }
+
+    /// Adds a file with all that it stands on; returns their positions.
+    fn add(&mut self, file: &File, name: String) -> Result<BTreeSet<usize>, Error> {
+        if let Some(positions) = self.known.get(&name) {
+            return Ok(positions.clone());
+        }
+        if let Some(start) = self.open.iter().position(|one| *one == name) {
+            let circle = self.open[start..].iter().cloned().chain([name]).collect();
+            return Err(fault(file, Composition::Cycle { circle }));
+        }
+        if self.open.len() > DEPTH {
+            let what = "this depth of `extends`";
+            return Err(fault(file, Composition::TooMuch { what, limit: DEPTH }));
+        }
+        let Some(bytes) = self.bytes(file, &name)? else {
+            return Ok(BTreeSet::new());
+        };
+        self.size += bytes.len();
+        if self.size > SIZE || self.known.len() >= FILES {
+            let (what, limit) = if self.size > SIZE {
+                ("this number of bytes in files to extend", SIZE)
+            } else {
+                ("this number of files to extend", FILES)
+            };
+            return Err(fault(file, Composition::TooMuch { what, limit }));
+        }
+        let mut layer = manifest::parse_bytes(&name, &bytes)?;
+        if file.source.is_remote() {
+            refuse_foreign(&layer)?;
+        }
+        self.open.push(name.clone());
+        let mut positions = BTreeSet::new();
+        for entry in layer.extends.clone() {
+            let below = self.beside(file, &entry, &layer.text)?;
+            let name = below.source.to_string();
+            positions.extend(self.add(&below, name)?);
+        }
+        self.open.pop();
+        if !file.base.is_empty() {
+            layer.rebase(&file.base);
+        }
+        self.load(&mut layer)?;
+        let presets = 0..self.layers.all.len().min(self.preset_count());
+        let mut below: BTreeSet<usize> = positions.iter().copied().chain(presets).collect();
+        if self.personal {
+            below.extend(0..self.layers.team);
+        }
+        layer.below = Some(below);
+        positions.insert(self.layers.all.len());
+        self.layers.all.push(layer);
+        self.known.insert(name, positions.clone());
+        Ok(positions)
+    }
+
+    fn preset_count(&self) -> usize {
+        let layers = self.layers.all.iter();
+        layers
+            .take_while(|layer| layer.text.file().starts_with("preset "))
+            .count()
+    }
+
+    /// Returns the content of a file; nothing when it is still to be fetched.
+    fn bytes(&mut self, file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Source::Path(_) = &file.source else {
+            return self.fetched(file, name);
+        };
+        let Some(bytes) = self.inputs.approved(name)? else {
+            let nearest = self.nearest_manifest(name);
+            let path = name.to_owned();
+            return Err(fault(file, Composition::Absent { path, nearest }));
+        };
+        if file.asked.is_some() {
+            let fact = format!("extends {name}");
+            self.layers.facts.insert(fact, "read".to_owned());
+        }
+        Ok(Some(bytes.to_vec()))
+    }
+
+    fn fetched(&mut self, file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let pin = self.pins.get(name).cloned();
+        if let Some(pin) = &pin {
+            let pins = if self.personal {
+                &mut self.layers.own_pins
+            } else {
+                &mut self.layers.pins
+            };
+            pins.insert(name.to_owned(), pin.clone());
+            let path = pin.content_path(&self.content);
+            let bytes = fsx::read_bounded(&path, LIMIT)?;
+            // What was damaged since is as good as absent.
+            if let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == pin.sha256) {
+                self.inputs.approve(name, &bytes);
+                self.layers
+                    .facts
+                    .insert(format!("extends {name}"), pin.to_string());
+                return Ok(Some(bytes));
+            }
+        }
+        self.inputs.approve_absence(name);
+        let held = pin
+            .as_ref()
+            .map_or("not fetched yet".to_owned(), ToString::to_string);
+        self.layers.facts.insert(format!("extends {name}"), held);
+        if let Some((entry, _)) = &file.asked {
+            self.layers.wanted.push(Wanted {
+                source: file.source.clone(),
+                pin,
+                place: entry.origin.clone(),
+            });
+        }
+        Ok(None)
+    }
+
+    /// Returns the nearest manifest above a directory that has none, as an entry of `extends`.
+    fn nearest_manifest(&self, name: &str) -> Option<String> {
+        let folder = name.strip_suffix(MANIFEST)?.trim_end_matches('/');
+        let mut above = folder.to_owned();
+        for _ in 0..DEPTH {
+            above = join_paths(&above, "..");
+            if self.inputs.root().join(&above).join(MANIFEST).is_file() {
+                return Some(above);
+            }
+        }
+        None
+    }
+
+    /// Reads the env files that a layer loads.
+    fn load(&mut self, layer: &mut Layer) -> Result<(), Error> {
+        let files: Vec<EnvFile> = layer
+            .tables()
+            .flat_map(|one| one.env_files.clone())
+            .collect();
+        for file in files {
+            let path = file.path.value;
+            if layer.env_files.contains_key(&path) {
+                continue;
+            }
+            if let Some(bytes) = self.inputs.approved(&path)? {
+                let text = Text::from_bytes(&path, &bytes)?;
+                let variables = dotenv::parse(&text)?;
+                let names: BTreeSet<&str> =
+                    variables.iter().map(|(name, _)| name.as_str()).collect();
+                let names: Vec<&str> = names.into_iter().collect();
+                let digest = &blake3::hash(&bytes).to_hex()[..8];
+                let fact = format!("{} ({digest})", names.join(", "));
+                self.layers.facts.insert(format!("env file {path}"), fact);
+                layer.env_files.insert(path, variables);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the file that an entry of `file` names. A directory is a project, and its manifest is meant.
+    fn beside(&self, file: &File, entry: &Located<String>, text: &Text) -> Result<File, Error> {
+        let unknown = || {
+            let kind = match (file.source.is_remote(), Source::parse(&entry.value)) {
+                (true, Some(Source::Path(path))) => Composition::FetchedPath { path },
+                _ => Composition::Source {
+                    entry: entry.value.clone(),
+                },
+            };
+            text.fault(&entry.origin, &entry.value, kind.into())
+        };
+        let mut named = File {
+            source: file.source.beside(&entry.value).ok_or_else(unknown)?,
+            base: file.base.clone(),
+            asked: Some((entry.clone(), text.clone())),
+        };
+        if let (Source::Path(path), Source::Path(from)) = (&mut named.source, &file.source) {
+            // Another machine has other directories; only a person may name one of this machine.
+            if path.starts_with('/') && !self.personal {
+                return Err(unknown().into());
+            }
+            let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+            *path = join_paths(folder, path);
+            let up = path.is_empty() || path.ends_with("..");
+            if up || self.inputs.root().join(&path).is_dir() {
+                named.base.clone_from(path);
+                *path = join_paths(path, MANIFEST);
+            }
+        }
+        Ok(named)
+    }
+}
+
+/// The pins that a lockfile holds; one that cannot be read is told about by those who need it whole.
+pub(super) fn pins_of(path: &Path) -> Pins {
+    let bytes = fsx::read_bounded(path, LOCK_LIMIT).ok().flatten();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let lockfile = text.and_then(|text| lock::parse("", &text).ok());
+    lockfile.unwrap_or_default().extends
+}
+
+/// Refuses what only the project's own files may say.
+fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
+    let grants = layer.tables().flat_map(|tables| &tables.grants).next();
+    let Some(grant) = grants else {
+        return Ok(());
+    };
+    let name = grant.value.to_string();
+    let kind = Composition::FetchedGrant { name: name.clone() };
+    Err(layer.text.fault(&grant.origin, &name, kind.into()).into())
+}
+
+fn fault(file: &File, kind: Composition) -> Error {
+    match &file.asked {
+        Some((entry, text)) => text.fault(&entry.origin, &entry.value, kind.into()).into(),
+        None => Text::new(&file.source.to_string(), "")
+            .fault(
+                &manifest::Origin {
+                    file: file.source.to_string().into(),
+                    line: 1,
+                },
+                "",
+                kind.into(),
+            )
+            .into(),
+    }
+}

@@ -1,0 +1,140 @@
+//! The manifests of one person: beside the project's, or in the user's configuration where nothing of devsh
+//! may lie in the repository.
+
+use std::path::{Path, PathBuf};
+
+use crate::fsx;
+
+/// One person's manifest beside the project's; not committed.
+pub const LOCAL: &str = "devshell.local.toml";
+/// The lockfile that belongs to one person's manifest.
+pub const LOCAL_LOCK: &str = "devshell.local.lock";
+
+/// Longest file of Git that is read, in bytes.
+const LIMIT: u64 = 1 << 12;
+
+/// Returns where a person keeps a manifest for the project at `root` outside of it.
+///
+/// All worktrees of a repository have the same one.
+pub fn manifest_path(root: &Path, config: &Path) -> PathBuf {
+    directory(root, config).join(crate::manifest::MANIFEST)
+}
+
+/// Returns one person's manifests, as names from the root, lowest first.
+pub(super) fn names(root: &Path, config: &Path) -> Vec<String> {
+    let kept = manifest_path(root, config);
+    // A home whose name is no text has its manifests in the projects.
+    let kept = kept.to_str().map(str::to_owned);
+    kept.into_iter().chain([LOCAL.to_owned()]).collect()
+}
+
+/// Returns where the lockfile of one person's manifests is kept: beside the uppermost of them.
+pub fn lock_path(root: &Path, config: &Path) -> PathBuf {
+    if root.join(LOCAL).symlink_metadata().is_ok() {
+        root.join(LOCAL_LOCK)
+    } else {
+        directory(root, config).join(LOCAL_LOCK)
+    }
+}
+
+/// `projects/NAME-KEY`: the name is for people, the key tells repositories of one name apart.
+fn directory(root: &Path, config: &Path) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    let (repository, below) = repository(root);
+    let mut identity = repository.as_os_str().as_bytes().to_vec();
+    identity.push(0);
+    identity.extend_from_slice(below.as_os_str().as_bytes());
+    let key = &blake3::hash(&identity).to_hex()[..12];
+    let named = if below.as_os_str().is_empty() {
+        repository.as_path()
+    } else {
+        below.as_path()
+    };
+    let name = named.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() || "-_.".contains(letter) {
+            letter
+        } else {
+            '_'
+        }
+    };
+    let name: String = name.chars().take(40).map(plain).collect();
+    config.join("projects").join(format!("{name}-{key}"))
+}
+
+/// Returns the main worktree of the repository that `root` belongs to, and where `root` is in its worktree.
+fn repository(root: &Path) -> (PathBuf, PathBuf) {
+    let alone = || (root.to_owned(), PathBuf::new());
+    for top in root.ancestors() {
+        let git = top.join(".git");
+        let Ok(metadata) = git.symlink_metadata() else {
+            continue;
+        };
+        let below = root
+            .strip_prefix(top)
+            .map(Path::to_owned)
+            .unwrap_or_default();
+        if metadata.is_dir() {
+            return (top.to_owned(), below);
+        }
+        let Some(common) = common_directory(top, &git) else {
+            return alone();
+        };
+        let main = if common.ends_with(".git") {
+            common.parent().map(Path::to_owned)
+        } else {
+            None
+        };
+        return (main.unwrap_or(common), below);
+    }
+    alone()
+}
+
+/// Follows the `.git` file of a worktree to what all worktrees share.
+fn common_directory(top: &Path, git: &Path) -> Option<PathBuf> {
+    let line = |path: &Path| {
+        let bytes = fsx::read_bounded(path, LIMIT).ok()??;
+        let text = String::from_utf8(bytes).ok()?;
+        text.lines().next().map(str::to_owned)
+    };
+    let own = top.join(line(git)?.strip_prefix("gitdir: ")?);
+    let common = match line(&own.join("commondir")) {
+        Some(common) => own.join(common),
+        None => own,
+    };
+    common.canonicalize().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn worktrees_of_a_repository_share_a_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        let (main, other) = (root.join("main"), root.join("other"));
+        fs::create_dir_all(main.join(".git/worktrees/other")).unwrap();
+        fs::create_dir_all(main.join("web")).unwrap();
+        fs::create_dir_all(other.join("web")).unwrap();
+        let git = format!("gitdir: {}\n", main.join(".git/worktrees/other").display());
+        fs::write(other.join(".git"), git).unwrap();
+        fs::write(main.join(".git/worktrees/other/commondir"), "../..\n").unwrap();
+        let config = Path::new("/c");
+        let place = |root: &Path| manifest_path(root, config);
+        assert_eq!(place(&main), place(&other));
+        assert_eq!(place(&main.join("web")), place(&other.join("web")));
+        assert_ne!(place(&main), place(&main.join("web")));
+        assert_ne!(place(&main), place(&root));
+        let name = place(&main.join("web"));
+        assert!(name.starts_with("/c/projects") && name.to_str().unwrap().contains("/web-"));
+        assert_eq!(
+            lock_path(&main, config),
+            place(&main).with_file_name(LOCAL_LOCK)
+        );
+        fs::write(main.join(LOCAL), "").unwrap();
+        assert_eq!(lock_path(&main, config), main.join(LOCAL_LOCK));
+    }
+}
