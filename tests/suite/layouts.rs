@@ -234,6 +234,7 @@ fn go_layouts() {
         Layout {
             name: "a Go service with a web page",
             files: &[
+                (".git/HEAD", "ref: refs/heads/main\n"),
                 ("go.mod", "module example.org/demo\n\ngo 1.24\n"),
                 (".go-version", "1.25.0\n"),
                 (
