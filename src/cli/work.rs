@@ -212,6 +212,10 @@ pub(super) fn with_shell(
     project: Project,
     shell: &ShellName,
 ) -> Result<Project, Failure> {
+    // Nothing of it was read, so it has no dev shells; what is said is that it is denied.
+    if project.is_denied() {
+        return Ok(project);
+    }
     for part in shell.parts() {
         dev_shell(
             project.preview(),

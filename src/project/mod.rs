@@ -236,6 +236,11 @@ impl Project {
         self.team.is_some()
     }
 
+    /// Returns whether a rule of the user denies the project; then nothing of it was read.
+    pub fn is_denied(&self) -> bool {
+        self.ruling == Some(Ruling::Denied)
+    }
+
     /// Returns the layers, to be explained.
     pub const fn layers(&self) -> &Layers {
         &self.layers
