@@ -223,10 +223,18 @@ impl<'w, 'a> Watch<'w, 'a> {
             // What was removed is no longer watched anyway.
             let _unwatched = watcher.unwatch(gone);
         }
+        let mut gone = BTreeSet::new();
         for new in needed.difference(&self.directories) {
-            let added = watcher.watch(new, RecursiveMode::NonRecursive);
-            added.map_err(|error| cannot(&error))?;
+            match watcher.watch(new, RecursiveMode::NonRecursive) {
+                Ok(()) => {}
+                // Between the look at it and now; a later round looks again.
+                Err(_) if !new.is_dir() => {
+                    gone.insert(new.clone());
+                }
+                Err(error) => return Err(cannot(&error)),
+            }
         }
+        let needed = &needed - &gone;
         self.directories = needed;
         Ok(())
     }

@@ -135,7 +135,7 @@ fn walk(
                 }
             }
             2 => {
-                own.path.push_str(&format!(":/user/{step}"));
+                own.path.extend([":/user/", &step.to_string()]);
                 match shell {
                     HostShell::Fish => format!("set -gx PATH $PATH /user/{step}"),
                     _ => format!("PATH=$PATH:/user/{step}"),
