@@ -322,6 +322,19 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_settings_is_right() {
+        let page = include_str!("../docs/config.md");
+        let block = page.split("```").nth(1).unwrap();
+        let raw = parse("page", block.strip_prefix("toml").unwrap().as_bytes()).unwrap();
+        assert!(raw.hook_timeout.is_some() && raw.sources.python_list.is_some());
+        assert!(
+            raw.trust
+                .check(Some(std::path::Path::new("/home/me")))
+                .is_ok()
+        );
+    }
+
+    #[test]
     fn a_lockfile_leads_to_trusted_sources_only() {
         for (address, trusted) in [
             ("https://files.pythonhosted.org/packages/a.whl", true),
