@@ -174,6 +174,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "DIR", conflicts_with = "command")]
         write: Option<PathBuf>,
     },
+    /// Print the JSON Schema of devshell.toml, for editors
+    Schema,
     /// Look for what is wrong with this installation and say how to mend it
     Doctor {
         /// Also ask the servers that tools come from

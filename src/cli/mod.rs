@@ -217,6 +217,7 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
         Command::Man { command, write } => {
             man::run(&work(false), command.as_deref(), write.as_deref())
         }
+        Command::Schema => print(ui, crate::manifest::schema().as_bytes()),
         Command::Doctor { network, json } => doctor::run(&work(false), network, json),
         Command::Watch { projects, once } => watch::run(&work(false), &projects, once),
         Command::ReportEnvironment => print(ui, &script::report(&context.env)),

@@ -20,6 +20,7 @@ pub mod preset;
 mod python;
 mod raw;
 mod rebase;
+mod schema;
 mod source;
 pub mod template;
 mod tool;
@@ -41,6 +42,7 @@ pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
 pub(crate) use raw::{Entry, Node, Value};
 pub use raw::{Text, parse_table};
 pub use rebase::join as join_paths;
+pub use schema::schema;
 pub use source::{GitSource, Source};
 pub use validate::{parse, parse_bytes, unknown_tool};
 
