@@ -169,7 +169,11 @@ pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare name is empty, which is no directory that can be opened.
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!("{TEMPORARY}{}.", std::process::id()))
         .permissions(PermissionsExt::from_mode(mode))

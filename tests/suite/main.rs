@@ -19,6 +19,7 @@ mod corpus;
 mod edit;
 mod enter;
 mod errors;
+mod explain;
 mod export;
 mod extends;
 mod fuzz_short;
