@@ -150,8 +150,12 @@ impl Interrupts {
     /// Holds the signals back until it is known whom else they are to end.
     fn held() -> Self {
         let mut signals = SigSet::empty();
+        let ignored = ignored();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            signals.add(signal);
+            // Under `nohup` a hangup is to end nothing.
+            if ignored & (1 << (signal as i32 - 1)) == 0 {
+                signals.add(signal);
+            }
         }
         // Without it the script may outlive an interrupted devsh, until the line of life ends it.
         let _held = signals.thread_block();
@@ -183,6 +187,14 @@ impl Drop for Interrupts {
         self.over.store(true, Ordering::SeqCst);
         let _free = self.signals.thread_unblock();
     }
+}
+
+/// Returns the signals that this process ignores, a bit each; none where the system does not tell.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 /// Ends a report: no variable has an empty name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    failure::Failure,
+    failure::{ExitStatus, Failure},
     manifest::ShellName,
     project::{
         facts::{self, Difference},
@@ -19,6 +19,14 @@ use super::{extends, hints, shown, sync, work::Work};
 pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
     let project = work.project()?;
     let root = project.root().to_owned();
+    if project.is_denied() {
+        let name = shown(work.context, &root);
+        return Err(
+            Failure::new(format!("`{name}` is denied by a rule of yours"))
+                .hint("take it out of `deny` below `[trust]` in `config.toml`")
+                .code(ExitStatus::NotAllowed),
+        );
+    }
     let standing = project
         .standing(&work.decisions)
         .map_err(|error| hints::file(&error))?;

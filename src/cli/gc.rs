@@ -80,7 +80,10 @@ fn budget(options: &Gc, now: SystemTime) -> Result<Budget, Failure> {
     let span = options.older_than.as_deref().map(parse_span).transpose();
     let keep = options.keep_size.as_deref().map(parse_bytes).transpose();
     Ok(Budget {
-        unused_since: span.map_err(usage)?.and_then(|span| now.checked_sub(span)),
+        // Longer than time itself keeps everything.
+        unused_since: span
+            .map_err(usage)?
+            .map(|span| now.checked_sub(span).unwrap_or(SystemTime::UNIX_EPOCH)),
         keep: keep.map_err(usage)?,
     })
 }

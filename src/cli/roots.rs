@@ -34,8 +34,8 @@ impl Roots {
         let decisions = Decisions::new(data);
         let mut projects: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
         for (root, record) in Record::all(&context.directories.state) {
-            let allowed = decisions.is_known(&root) && root.is_dir();
-            if allowed {
+            // Only what was trusted has a record: by an approval, by a rule, or by another worktree's approval.
+            if root.is_dir() && !decisions.is_denied(&root) {
                 projects.entry(root).or_default().extend(record.objects);
             }
         }

@@ -137,7 +137,7 @@ impl<'w, 'a> Watch<'w, 'a> {
         }
         let all = Record::all(&self.work.context.directories.state).into_iter();
         all.map(|(root, _)| root)
-            .filter(|root| self.work.decisions.is_known(root))
+            .filter(|root| !self.work.decisions.is_denied(root))
             .collect()
     }
 

@@ -129,10 +129,15 @@ impl<'a> Work<'a> {
 
     /// Returns `project` as trusted if it is.
     fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
+        let place = project.place.clone();
         if self.trust {
+            let standing = project.standing(&self.decisions);
+            if standing.map_err(|error| hints::file(&error))? == Standing::Denied {
+                // A denial wins: nothing is fetched or written for such a project.
+                return Err(self.refusal(&place, Standing::Denied));
+            }
             return self.trust_once(extends::complete(self, project)?);
         }
-        let place = project.place.clone();
         let checked = project.trusted(&self.decisions);
         let checked = checked.map_err(|error| hints::file(&error))?;
         checked.map_err(|standing| self.refusal(&place, standing))

@@ -164,7 +164,10 @@ impl Git<'_> {
             .env("GIT_ASKPASS", "false")
             .env("SSH_ASKPASS", "false")
             .env("SSH_ASKPASS_REQUIRE", "never")
-            .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+            .env(
+                "GIT_SSH_COMMAND",
+                "ssh -oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=15",
+            )
             .env("GIT_LFS_SKIP_SMUDGE", "1")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C")

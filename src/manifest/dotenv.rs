@@ -122,6 +122,9 @@ fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
     None
 }
 
+/// Longest reference in an env file, in bytes; what is longer is text.
+const REFERENCE: usize = 4096;
+
 /// Returns text of an env file as a value: `${NAME}` refers, and every other `$` is itself.
 fn references(text: &str) -> String {
     let mut value = String::new();
@@ -129,7 +132,16 @@ fn references(text: &str) -> String {
     while let Some(at) = rest.find('$') {
         value.push_str(&rest[..at]);
         let from = &rest[at..];
-        let whole = from.find('}').map(|end| &from[..=end]);
+        // A reference is short and holds no other one, so a file of nothing but signs is read in one pass.
+        let end = from
+            .bytes()
+            .take(REFERENCE)
+            .skip(1)
+            .position(|byte| matches!(byte, b'}' | b'$'))
+            .map(|at| at + 1);
+        let whole = end
+            .filter(|end| from.starts_with("${") && from.as_bytes()[*end] == b'}')
+            .map(|end| &from[..=end]);
         let reference = whole.filter(|one| {
             let one = template::parse(one);
             matches!(one.as_deref(), Ok([template::Piece::Variable { .. }]))

@@ -17,6 +17,10 @@ use super::{
     layer::{EnvEntry, EnvFile},
 };
 
+use crate::package::Invalid;
+
+/// Most entries that all dev shells of a manifest may have together.
+const ENTRIES: usize = 250_000;
 /// The longest accepted chain of `inherits`.
 const DEPTH: usize = 32;
 
@@ -28,6 +32,7 @@ pub fn merge(layers: &[Layer]) -> Result<Manifest, Error> {
 /// Returns the dev shells that layers give together, and with them one that is several at once.
 pub fn merge_with(layers: &[Layer], several: Option<&ShellName>) -> Result<Manifest, Error> {
     let merging = Merging::new(layers);
+    merging.bounded()?;
     let mut manifest = Manifest::default();
     for name in merging.names.iter().chain(several) {
         let shell = merging.shell(name)?;
@@ -69,6 +74,30 @@ impl<'a> Merging<'a> {
         let mut names: BTreeSet<ShellName> = BTreeSet::from([ShellName::dev()]);
         names.extend(layers.iter().flat_map(|layer| layer.shells.keys().cloned()));
         Self { layers, names }
+    }
+
+    /// Every dev shell has a copy of what is below it, and that is made before anybody is asked.
+    fn bounded(&self) -> Result<(), Error> {
+        let entries = |tables: &Tables| {
+            tables.tools.len()
+                + tables.env.len()
+                + tables.aliases.len()
+                + tables.enter.len()
+                + tables.leave.len()
+        };
+        let all = self.layers.iter().flat_map(Layer::tables).map(entries);
+        let loaded = self
+            .layers
+            .iter()
+            .flat_map(|layer| layer.env_files.values());
+        let all: usize = all.chain(loaded.map(Vec::len)).sum();
+        let found = self.names.len().saturating_mul(all);
+        let Some(layer) = self.layers.last().filter(|_| found > ENTRIES) else {
+            return Ok(());
+        };
+        let expected = "a manifest of at most 250,000 entries in all dev shells together";
+        let invalid = Invalid::new(expected, &format!("{found}"));
+        Err(layer.text.error(0..0, invalid))
     }
 
     fn shell(&'a self, name: &'a ShellName) -> Result<DevShell, Error> {

@@ -173,15 +173,15 @@ impl Project {
         }
         let layers = stack.finish();
         // What is not fetched yet may be what the rest needs, so nothing can be said of the whole.
-        let mut manifest = if layers.wanted.is_empty() {
-            manifest::merge(&layers.all)?
-        } else {
-            manifest::merge(&layers.all).unwrap_or_default()
+        let merged = |layers_of: &[manifest::Layer]| match manifest::merge(layers_of) {
+            Err(_) if !layers.wanted.is_empty() => Ok(Manifest::default()),
+            merged => merged,
         };
+        let mut manifest = merged(&layers.all)?;
         let mut team = if layers.team == layers.all.len() {
             None
         } else {
-            Some(manifest::merge(&layers.all[..layers.team])?)
+            Some(merged(&layers.all[..layers.team])?)
         };
         for manifest in team.iter_mut().chain([&mut manifest]) {
             python::find(inputs, manifest);

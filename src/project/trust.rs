@@ -117,7 +117,7 @@ impl Decisions {
 
     /// Compares a closure with the user's decision.
     pub fn standing(&self, root: &Path, closure: &Closure) -> Result<Standing, fsx::Error> {
-        if self.denial_path(root).symlink_metadata().is_ok() {
+        if self.is_denied(root) {
             return Ok(Standing::Denied);
         }
         Ok(match self.approval(root)? {
@@ -193,7 +193,30 @@ impl Decisions {
         let path = self.denial_path(root);
         fsx::own_dir(path.parent().unwrap_or(&self.data))?;
         fsx::write_atomic(&path, root.as_os_str().as_bytes())?;
+        self.forget_worktrees(root)?;
         remove(&self.approval_path(root))
+    }
+
+    /// Returns whether the user denied the project at `root`.
+    pub fn is_denied(&self, root: &Path) -> bool {
+        self.denial_path(root).symlink_metadata().is_ok()
+    }
+
+    /// Forgets what was allowed for every worktree because it was allowed at `root`.
+    fn forget_worktrees(&self, root: &Path) -> Result<(), fsx::Error> {
+        use std::os::unix::ffi::OsStrExt;
+        let entries = |path: &Path| {
+            let found = std::fs::read_dir(path).into_iter().flatten().flatten();
+            found.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        let repositories = entries(&self.data.join("worktrees"));
+        for path in repositories.iter().flat_map(|path| entries(path)) {
+            let holder = fsx::read_private(&path, LIMIT)?;
+            if holder.as_deref() == Some(root.as_os_str().as_bytes()) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
     }
 }
 
