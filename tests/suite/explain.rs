@@ -24,8 +24,8 @@ fn said(one: &Value) -> Vec<(&str, &str, Option<&str>)> {
     .collect()
 }
 
-#[test]
-fn every_rule_of_the_merge_is_told() {
+/// A manifest on top of a file and an env file, with every way to overrule and take away.
+fn layered() -> Sandbox {
     let sandbox = Sandbox::new().manifest(
         "extends = ['a.toml']\n[env]\nX = 'three'\nPATH = { prepend = ['./bin'], remove = ['./old'] }\n\
          OUT = { unset = true }\nD = { default = 'd' }\n[aliases]\ngone = { unset = true }\nt = 'new'\n\
@@ -39,6 +39,12 @@ fn every_rule_of_the_merge_is_told() {
          rust = { version = '1.89', components = ['clippy'] }\n",
     );
     sandbox.write(".env", "SECRET=hidden\nX=file\n");
+    sandbox
+}
+
+#[test]
+fn what_is_said_of_variables_is_told() {
+    let sandbox = layered();
     let one = |name: &str| explained(&sandbox, name).remove(0);
 
     let x = one("X");
@@ -65,6 +71,31 @@ fn every_rule_of_the_merge_is_told() {
     assert_eq!(out["value"], "removed");
     assert_eq!(said(&out)[0].2, Some("removed by devshell.toml:5"));
     assert_eq!(one("D")["value"], "d (unless set)");
+    let secret = one("SECRET");
+    assert_eq!(
+        (&secret["value"], said(&secret)[0].0),
+        (&"from .env".into(), "not shown")
+    );
+    let test = sandbox
+        .devsh(&["explain", "X", "--shell", "test"])
+        .success()
+        .stdout;
+    assert!(test.contains("X  four  devshell.toml:18"), "{test}");
+    assert!(
+        test.contains("lost      three  devshell.toml:3, overruled by devshell.toml:18"),
+        "{test}"
+    );
+    let bin = one("./bin");
+    assert_eq!(
+        (&bin["value"], &bin["place"]),
+        (&"on PATH".into(), &"devshell.toml:4".into())
+    );
+}
+
+#[test]
+fn what_is_said_of_tools_aliases_and_lists_is_told() {
+    let sandbox = layered();
+    let one = |name: &str| explained(&sandbox, name).remove(0);
     let gone = one("gone");
     assert_eq!(
         (&gone["value"], &gone["kind"]),
@@ -92,25 +123,6 @@ fn every_rule_of_the_merge_is_told() {
             ("+clippy", "a.toml:13", None),
             ("1.90", "devshell.toml:14", None)
         ]
-    );
-    let secret = one("SECRET");
-    assert_eq!(
-        (&secret["value"], said(&secret)[0].0),
-        (&"from .env".into(), "not shown")
-    );
-    let test = sandbox
-        .devsh(&["explain", "X", "--shell", "test"])
-        .success()
-        .stdout;
-    assert!(test.contains("X  four  devshell.toml:18"), "{test}");
-    assert!(
-        test.contains("lost      three  devshell.toml:3, overruled by devshell.toml:18"),
-        "{test}"
-    );
-    let bin = one("./bin");
-    assert_eq!(
-        (&bin["value"], &bin["place"]),
-        (&"on PATH".into(), &"devshell.toml:4".into())
     );
     let all = sandbox.devsh(&["explain"]).success().stdout;
     for line in ["alias     t", "tool      rust", "variable  X"] {
