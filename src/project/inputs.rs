@@ -143,11 +143,15 @@ impl Inputs {
         if let Some(bytes) = self.read.get(&path) {
             return Ok(bytes.clone());
         }
-        if let Err(exposure) = self.access.check(&path) {
+        // What is no file at all is told first: nobody should be sent to change the mode of a device.
+        let opened = fsx::open_regular(&path);
+        if opened.is_ok()
+            && let Err(exposure) = self.access.check(&path)
+        {
             self.watch(&path);
             return Err(exposure.into());
         }
-        let (bytes, watched) = match fsx::open_regular(&path) {
+        let (bytes, watched) = match opened {
             Ok(Some((file, metadata))) => {
                 let stamp = Stamp::from(&metadata);
                 let bytes = fsx::read_open(file, &metadata, &path, limit)

@@ -285,6 +285,8 @@ fn odd_manifests_are_answered_at_once() {
                 "{kind} {command:?}: {outcome}"
             );
             assert!(!outcome.stderr.contains("panicked"), "{outcome}");
+            // Nobody is told to change the mode of a device.
+            assert!(!outcome.stderr.contains("chmod"), "{kind}: {outcome}");
         }
         let outcome = sandbox.devsh(&["run", "--trust", "--", "true"]);
         assert!(!outcome.status.success() || kind == 7, "{kind}: {outcome}");

@@ -47,4 +47,5 @@ mod support;
 mod tidy;
 mod tools;
 mod trust;
+mod untrusted;
 mod zero_config;
