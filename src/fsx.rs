@@ -275,7 +275,7 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
 }
 
 /// Returns whether an error of a lock says that the file system knows no locks.
-fn lacks_locks(error: &io::Error) -> bool {
+pub fn lacks_locks(error: &io::Error) -> bool {
     /// What Linux answers for NFS servers without lock support; it has no name outside the kernel.
     const ENOTSUPP: i32 = 524;
     let known = [

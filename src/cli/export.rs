@@ -362,9 +362,13 @@ fn judge(
 fn refusal(context: &Context, place: &Place, standing: Standing) -> Option<Message> {
     let name = super::shown(context, &place.root.join(locate::MANIFEST));
     match (standing, place.kind) {
+        // Which of its files it is, the approval tells.
         (Standing::Changed, _) => Some(Message::Failure(Box::new(
-            Failure::new(format!("`{name}` has changed since you allowed it"))
-                .hint("review it with `devsh allow`"),
+            Failure::new(format!(
+                "`{}` has changed since you allowed it",
+                super::shown(context, &place.root)
+            ))
+            .hint("review it with `devsh allow`"),
         ))),
         (Standing::Unknown, Kind::Prepared) => Some(Message::Note(format!(
             "`{name}` is not allowed yet; review it with `devsh allow`"

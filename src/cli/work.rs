@@ -92,6 +92,7 @@ impl<'a> Work<'a> {
             .note(
                 "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
             )
+            .hint("begin one with `devsh init`")
         })
     }
 
@@ -153,13 +154,12 @@ impl<'a> Work<'a> {
 
     fn refusal(&self, place: &Place, standing: Standing) -> Failure {
         let root = shown(self.context, &place.root);
-        let manifest = shown(self.context, &place.root.join(locate::MANIFEST));
         let failure = match standing {
-            Standing::Changed => {
-                Failure::new(format!("`{manifest}` has changed since you allowed it")).hint(
-                    format!("review the change with `{}`", self.command("allow")),
-                )
-            }
+            Standing::Changed => Failure::new(format!("`{root}` has changed since you allowed it"))
+                .hint(format!(
+                    "review the change with `{}`",
+                    self.command("allow")
+                )),
             Standing::Denied => Failure::new(format!("`{root}` is denied")).hint(format!(
                 "run `{}` to allow it after all",
                 self.command("allow")

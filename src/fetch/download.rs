@@ -80,6 +80,15 @@ impl Client {
         partial.resume(expected)?;
         self.complete(url, expected, &mut partial)?;
         let Partial { file, .. } = partial;
+        // Whole files are never written again, so others with the same content need not wait for this one: two
+        // parts of an object may be one file, and two objects may share two files in either order.
+        file.unlock().or_else(|error| {
+            if fsx::lacks_locks(&error) {
+                Ok(())
+            } else {
+                Err(fsx::at("unlock", &path)(error))
+            }
+        })?;
         Ok(Download { file, path })
     }
 

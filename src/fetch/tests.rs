@@ -84,6 +84,25 @@ fn a_cut_download_resumes() {
 }
 
 #[test]
+fn one_file_is_had_twice_at_once() {
+    let body = b"the same".to_vec();
+    let served = body.clone();
+    let (url, requests) = serve(move |_, _, stream| whole(&served, stream));
+    let directory = tempfile::tempdir().unwrap();
+    let get = || {
+        Client::new(false)
+            .download(&url, &expected(&body), directory.path(), &Silent)
+            .unwrap()
+    };
+    let (first, second) = (get(), get());
+    assert_eq!(content(&first), body);
+    first.discard();
+    assert_eq!(content(&second), body);
+    second.discard();
+    assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[test]
 fn a_range_that_is_ignored_starts_over() {
     let body = vec![7; 50_000];
     let served = body.clone();

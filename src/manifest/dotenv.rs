@@ -167,6 +167,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_nothing_but_signs_is_read() {
+        // With work for each pair of signs this would not end.
+        let signs = "$".repeat(500_000);
+        let read = read(&format!("A={signs}}}")).unwrap();
+        assert_eq!(read[0].1.len(), 1_000_001);
+    }
+
+    #[test]
     fn the_grammar_of_env_files() {
         for (content, value) in [
             ("A=1", "1"),

@@ -328,3 +328,21 @@ proptest! {
         prop_assert_eq!(merge(&[parse("x", text).unwrap(), parse("x", text).unwrap()]).unwrap(), merge(&[parse("x", text).unwrap()]).unwrap());
     }
 }
+
+#[test]
+fn dev_shells_with_copies_of_everything_are_bounded() {
+    use std::fmt::Write;
+    let mut text = "[env]\n".to_owned();
+    for number in 0..2000 {
+        writeln!(text, "A{number} = '1'").unwrap();
+    }
+    for number in 0..200 {
+        writeln!(text, "[shells.s{number}]").unwrap();
+    }
+    let layer = parse("devshell.toml", &text).unwrap();
+    let error = merge(&[layer]).unwrap_err();
+    assert!(
+        error.to_string().contains("at most 250,000 entries"),
+        "{error}"
+    );
+}

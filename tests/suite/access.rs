@@ -131,6 +131,35 @@ fn rules_hold_whole_components_and_deny_wins() {
 }
 
 #[test]
+fn a_rule_that_denies_is_named_by_allow() {
+    let sandbox = Sandbox::new()
+        .manifest("[env]\nACTIVE = \"yes\"\n")
+        .config("[trust]\ndeny = [\"~/project\"]\n");
+    sandbox
+        .devsh(&["allow"])
+        .code(3)
+        .error(&["denied by a rule", "`deny`", "config.toml"]);
+    let listed = sandbox.devsh(&["allow", "--list"]).success();
+    assert!(!listed.stdout.contains("project"), "{listed}");
+}
+
+#[test]
+fn what_a_rule_allows_is_kept_by_the_collector() {
+    let sandbox = Sandbox::new()
+        .manifest("[env]\nACTIVE = \"yes\"\n")
+        .config("[trust]\nallow = [\"~/project\"]\n");
+    sandbox.devsh(&["sync"]).success();
+    let environments = || fs::read_dir(sandbox.data().join("envs")).unwrap().count();
+    let before = environments();
+    assert!(before > 0);
+    sandbox.devsh(&["gc"]).success();
+    assert_eq!(environments(), before);
+    sandbox.devsh(&["deny"]).success();
+    sandbox.devsh(&["gc"]).success();
+    assert_eq!(environments(), 0);
+}
+
+#[test]
 fn a_rule_that_is_none_is_shown_at_its_place() {
     let sandbox = Sandbox::new()
         .manifest(MANIFEST)

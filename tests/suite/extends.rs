@@ -214,3 +214,28 @@ fn a_file_of_a_server_is_held_by_its_digest() {
         "devsh lock --upgrade",
     ]);
 }
+
+#[test]
+fn nothing_is_fetched_for_what_is_denied() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox, &[("v1", "[env]\nTEAM = 'one'\n")]);
+    let entry = git_entry(&sandbox, "v1");
+    sandbox.write("devshell.toml", format!("extends = ['{entry}']\n"));
+    sandbox.devsh(&["deny"]).success();
+    let refused = sandbox.devsh(&["run", "--trust", "--", "true"]).code(3);
+    assert!(!refused.stderr.contains("fetching"), "{refused}");
+    assert!(!sandbox.project().join("devshell.lock").exists());
+    assert!(!sandbox.data().join("extends").exists());
+}
+
+#[test]
+fn a_file_of_one_person_does_not_stand_in_the_way_of_fetching() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox, &[("v1", "[shells.base.env]\nTEAM = 'one'\n")]);
+    let entry = git_entry(&sandbox, "v1");
+    let manifest = format!("extends = ['{entry}']\n[shells.dev]\ninherits = ['base']\n");
+    sandbox.write("devshell.toml", manifest);
+    sandbox.write("devshell.local.toml", "[env]\nMINE = 'x'\n");
+    sandbox.devsh(&["allow"]).success();
+    assert_eq!(run(&sandbox, "echo $TEAM$MINE"), "onex");
+}
