@@ -20,7 +20,7 @@ use super::{
     work::Work,
 };
 
-pub(super) use super::lockset::{Current, fitting, present, requests, up_to_date};
+pub(super) use super::lockset::{Current, as_they_are, fitting, present, requests, up_to_date};
 
 /// Runs `devsh lock`.
 pub(super) fn run(work: &Work<'_>, options: &args::Lock) -> Result<(), Failure> {

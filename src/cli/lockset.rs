@@ -250,6 +250,17 @@ pub(super) fn fitting(context: &Context, project: &Project) -> Result<Option<Loc
     Ok(Some(whole))
 }
 
+/// Returns the project's lockfiles as one, whether or not they answer everything; to be shown, not built from.
+pub(super) fn as_they_are(context: &Context, project: &Project) -> Result<Lockfile, Failure> {
+    let mut whole = Lockfile::default();
+    for part in parts(context, project, false)? {
+        let lockfile = present(&part.path, &shown(context, &part.path))?.unwrap_or_default();
+        whole.packages.extend(lockfile.packages);
+        whole.python.extend(lockfile.python);
+    }
+    Ok(whole)
+}
+
 /// Returns what all dev shells of a manifest ask for.
 pub(super) fn requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
     let shells = manifest.shells.iter();

@@ -9,7 +9,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{ask, lock, shown, table::Table, work::Work};
+use super::{ask, lock, table::Table, work::Work};
 
 /// One tool; the JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -31,9 +31,7 @@ struct Row {
 pub(super) fn run(work: &Work<'_>, json: bool) -> Result<(), Failure> {
     let project = work.trusted()?;
     let project = project.get();
-    let path = work.lock_path(&project.place);
-    let name = shown(work.context, &path);
-    let lockfile = lock::present(&path, &name)?.unwrap_or_default();
+    let lockfile = lock::as_they_are(work.context, project)?;
     let requests = lock::requests(project.preview());
     let any = ask::request(Requirement::any());
     let mut asked = requests.clone();

@@ -112,7 +112,12 @@ pub(super) fn look_up<'a>(
     let config = Config::load(context).map_err(|error| hints::config(&error))?;
     let lockfile = lock::fitting(context, project)?;
     let fits = lockfile.is_some();
-    let parts = Parts::of(project, shell, lockfile.unwrap_or_default())?;
+    // What is locked already is shown, also beside what is not.
+    let lockfile = match lockfile {
+        Some(lockfile) => lockfile,
+        None => lock::as_they_are(context, project)?,
+    };
+    let parts = Parts::of(project, shell, lockfile)?;
     let Some(system) = context.system.filter(|_| fits) else {
         return Ok((parts, None));
     };

@@ -218,6 +218,15 @@ fn what_one_person_adds_never_changes_the_team_s_lockfile() {
     sandbox.devsh(&["lock"]).success();
     sandbox.devsh(&["lock", "--check"]).success();
     assert_eq!(fs::read(&lock).unwrap(), team);
+    // What is locked is shown wherever it is locked, also beside what is not locked yet.
+    let outdated = sandbox.devsh(&["outdated", "--json"]).success().stdout;
+    assert!(!outdated.contains("\"locked\": null"), "{outdated}");
+    sandbox.write(
+        "devshell.local.toml",
+        "[tools]\nruff = '0.11'\nuv = '>=0.8'\n",
+    );
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    assert!(status.contains("0.11.13"), "{status}");
     fs::remove_file(sandbox.project().join("devshell.local.toml")).unwrap();
     sandbox.devsh(&["allow", "--locked"]).success();
     assert_eq!(
