@@ -178,9 +178,57 @@ fn is_lock_path(path: &str) -> bool {
 
 /// Whether a text names a package of the index and can be a line of a list: no option, no address.
 fn is_requirement(text: &str) -> bool {
-    let starts = text.starts_with(|first: char| first.is_ascii_alphanumeric());
-    starts
-        && text.len() < 1000
+    let plain = text.len() < 1000
         && !text.contains(char::is_control)
-        && !text.contains(['@', '/', '\\', '#'])
+        && !text.contains(['@', '/', '\\', '#']);
+    // What stands behind a `;` are conditions, which uv reads.
+    let head = text.split(';').next().unwrap_or_default().trim();
+    let end = head
+        .find(|one: char| !one.is_ascii_alphanumeric() && !"-_.".contains(one))
+        .unwrap_or(head.len());
+    let (name, rest) = head.split_at(end);
+    let rest = rest.trim_start();
+    let rest = match rest.strip_prefix('[').map(|extras| extras.split_once(']')) {
+        None => rest,
+        Some(Some((_, rest))) => rest.trim_start(),
+        Some(None) => return false,
+    };
+    let inside = rest
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
+    let versions = inside.unwrap_or(rest).trim();
+    plain
+        && name.parse::<PackageName>().is_ok()
+        && (versions.is_empty() || versions.parse::<pep440_rs::VersionSpecifiers>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_requirement;
+
+    #[test]
+    fn requirements_are_read_before_uv_does() {
+        for good in [
+            "fastapi",
+            "fastapi>=0.115,<1",
+            "uvicorn[standard] ~= 0.30",
+            "typing_extensions (>=4)",
+            "tomli==2.*; python_version < '3.11'",
+        ] {
+            assert!(is_requirement(good), "{good}");
+        }
+        for bad in [
+            "",
+            "att rs>>1",
+            "a>>1",
+            "a ==",
+            "-r x",
+            "a[b",
+            "a @ https://x",
+            "--index x",
+            "a\n-r b",
+        ] {
+            assert!(!is_requirement(bad), "{bad}");
+        }
+    }
 }
