@@ -3,15 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fsx;
+use super::repository::Repository;
 
 /// One person's manifest beside the project's; not committed.
 pub const LOCAL: &str = "devshell.local.toml";
 /// The lockfile that belongs to one person's manifest.
 pub const LOCAL_LOCK: &str = "devshell.local.lock";
-
-/// Longest file of Git that is read, in bytes.
-const LIMIT: u64 = 1 << 12;
 
 /// Returns where a person keeps a manifest for the project at `root` outside of it.
 ///
@@ -64,45 +61,12 @@ fn directory(root: &Path, config: &Path) -> PathBuf {
 
 /// Returns the main worktree of the repository that `root` belongs to, and where `root` is in its worktree.
 fn repository(root: &Path) -> (PathBuf, PathBuf) {
-    let alone = || (root.to_owned(), PathBuf::new());
-    for top in root.ancestors() {
-        let git = top.join(".git");
-        let Ok(metadata) = git.symlink_metadata() else {
-            continue;
-        };
-        let below = root
-            .strip_prefix(top)
-            .map(Path::to_owned)
-            .unwrap_or_default();
-        if metadata.is_dir() {
-            return (top.to_owned(), below);
-        }
-        let Some(common) = common_directory(top, &git) else {
-            return alone();
-        };
-        let main = if common.ends_with(".git") {
-            common.parent().map(Path::to_owned)
-        } else {
-            None
-        };
-        return (main.unwrap_or(common), below);
-    }
-    alone()
-}
-
-/// Follows the `.git` file of a worktree to what all worktrees share.
-fn common_directory(top: &Path, git: &Path) -> Option<PathBuf> {
-    let line = |path: &Path| {
-        let bytes = fsx::read_bounded(path, LIMIT).ok()??;
-        let text = String::from_utf8(bytes).ok()?;
-        text.lines().next().map(str::to_owned)
+    // What only claims to be a worktree of another repository stands alone.
+    let Some(Repository { common, below }) = Repository::of(root) else {
+        return (root.to_owned(), PathBuf::new());
     };
-    let own = top.join(line(git)?.strip_prefix("gitdir: ")?);
-    let common = match line(&own.join("commondir")) {
-        Some(common) => own.join(common),
-        None => own,
-    };
-    common.canonicalize().ok()
+    let main = common.parent().filter(|_| common.ends_with(".git"));
+    (main.map_or(common.clone(), Path::to_owned), below)
 }
 
 #[cfg(test)]
@@ -123,6 +87,13 @@ mod tests {
         fs::write(other.join(".git"), git).unwrap();
         fs::write(main.join(".git/worktrees/other/commondir"), "../..\n").unwrap();
         let config = Path::new("/c");
+        assert_ne!(
+            manifest_path(&main, config),
+            manifest_path(&other, config),
+            "the repository does not say that this is a worktree of its own"
+        );
+        let back = format!("{}\n", other.join(".git").display());
+        fs::write(main.join(".git/worktrees/other/gitdir"), back).unwrap();
         let place = |root: &Path| manifest_path(root, config);
         assert_eq!(place(&main), place(&other));
         assert_eq!(place(&main.join("web")), place(&other.join("web")));
