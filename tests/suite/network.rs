@@ -268,3 +268,35 @@ fn the_go_example_is_tested_and_vetted() {
         sandbox.devsh(&run).success();
     }
 }
+
+#[test]
+fn the_dev_shells_of_a_flake_have_what_its_dev_shells_have() {
+    if !network() {
+        return;
+    }
+    let sandbox = open();
+    copy_example(&sandbox, "flake");
+    let lock = fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    let inside = |shell: &str, script: &str| {
+        let run = ["run", "--trust", "--shell", shell, "--", "sh", "-c", script];
+        sandbox.devsh(&run).success().stdout
+    };
+    let found = inside(
+        "dev",
+        "python -c 'import fastapi, uvicorn' && just --version && echo ${SERVICE_CONFIG##*/} $DATABASE_URL",
+    );
+    assert!(found.starts_with("just 1."), "{found}");
+    assert!(
+        found.ends_with("dev.toml postgres://localhost/service\n"),
+        "{found}"
+    );
+    let found = inside("test", "pytest --version && echo ${SERVICE_CONFIG##*/}");
+    assert!(found.starts_with("pytest ") && found.ends_with("test.toml\n"));
+    let found = inside(
+        "lint",
+        "ruff --version && shellcheck --version && taplo --version && ! command -v just",
+    );
+    assert!(found.starts_with("ruff 0.12."), "{found}");
+    let kept = fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(kept == lock, "the committed lockfile fits");
+}
