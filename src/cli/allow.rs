@@ -82,7 +82,16 @@ fn show(
     known: Option<&BTreeMap<String, String>>,
 ) {
     let nothing = BTreeMap::new();
-    for (name, difference) in facts::compare(known.unwrap_or(&nothing), facts) {
+    let differences = facts::compare(known.unwrap_or(&nothing), facts);
+    if known.is_some() && differences.is_empty() {
+        work.ui
+            .note("what it asks for is the same; only its text has changed");
+    }
+    // What can turn a value into code is seen before everything else.
+    let (first, rest): (Vec<_>, Vec<_>) = differences
+        .into_iter()
+        .partition(|(name, _)| name.split(' ').any(|word| word == "grant"));
+    for (name, difference) in first.into_iter().chain(rest) {
         let name = work.ui.paint(Role::Dim, &name);
         let value = |role, text: &str| work.ui.paint(role, text);
         let line = match difference {

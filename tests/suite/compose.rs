@@ -366,3 +366,17 @@ fn fifty_layers_cost_the_prompt_nothing() {
     assert_eq!(traced.stderr.matches("execve(").count(), 1, "{traced}");
     assert_eq!(layers(&traced), 0, "{traced}");
 }
+
+#[test]
+fn an_approval_shows_grants_first_and_says_when_nothing_changed() {
+    let sandbox = Sandbox::new();
+    let manifest =
+        "[aliases]\na = 'b'\n[env]\nA = '1'\nEDITOR = 'vi'\n[grants]\nenv = ['EDITOR']\n";
+    sandbox.write("devshell.toml", manifest);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    let first = shown.lines().next().unwrap();
+    assert!(first.contains("grant EDITOR"), "{shown}");
+    sandbox.write("devshell.toml", format!("# a word\n{manifest}"));
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("only its text has changed"), "{shown}");
+}
