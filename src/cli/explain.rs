@@ -14,7 +14,7 @@ use crate::{
     manifest::{self, DevShell, EnvValue, Said, ShellName, Subject, template},
     package::Tool,
     project::{Project, trust::Standing},
-    resolve,
+    resolve, vars,
 };
 
 mod listing;
@@ -153,7 +153,7 @@ impl<'a> Explained<'a> {
                 self.candidates(one);
             }
         }
-        if name.contains('/') || all.is_empty() {
+        if name.contains('/') || name == vars::PATH || all.is_empty() {
             all.extend(self.path(name));
         }
         if all.is_empty() {
@@ -239,6 +239,8 @@ impl<'a> Explained<'a> {
         let value = match key {
             "python.lock" => self.content.python.lock.as_ref()?.value.clone(),
             "python.groups" => texts(&self.content.python.groups),
+            "python.extras" => texts(&self.content.python.extras),
+            "python.packages" => texts(&self.content.python.packages),
             "hooks.enter" => texts(&self.content.enter),
             "hooks.leave" => texts(&self.content.leave),
             "grants.env" => {
@@ -332,6 +334,8 @@ impl<'a> Explained<'a> {
             let program = match wanted.first() {
                 Some(path) if *path == bin => Some(bin.clone()),
                 Some(path) => (path.parent() == Some(&bin)).then(|| path.clone()),
+                // The variable itself has the tools as one entry.
+                None if name == vars::PATH => Some(bin.clone()),
                 None => Some(bin.join(name)),
             };
             if let Some(program) = program.filter(|program| program.symlink_metadata().is_ok()) {

@@ -269,3 +269,22 @@ fn the_flake_s_dev_shells_are_shorter_here_and_say_the_same() {
     let names: Vec<&str> = lint.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["ruff", "shellcheck", "taplo"]);
 }
+
+#[test]
+fn packages_and_the_entry_of_the_tools_are_told() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .manifest("[tools]\nruff = '0.12'\n");
+    sandbox.allow();
+    let path = explained(&sandbox, "PATH");
+    assert_eq!(path.len(), 1, "{path:?}");
+    assert!(path[0]["name"].as_str().unwrap().ends_with("/bin"));
+    assert_eq!(path[0]["value"], "on PATH");
+
+    let sandbox = Sandbox::new().manifest("[python]\npackages = ['attrs', 'idna']\n");
+    let packages = explained(&sandbox, "packages").remove(0);
+    assert_eq!(packages["value"], "attrs, idna");
+    assert_eq!(packages["place"], "devshell.toml:2");
+}

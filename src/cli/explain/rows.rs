@@ -7,13 +7,11 @@ use super::{Explained, Row};
 /// Tells of everything that was said whether it counts, and why not.
 pub(super) fn rows(explained: &Explained<'_>, subject: &Subject, said: &[Said]) -> Vec<Row> {
     let last = said.iter().rposition(|one| one.scalar);
+    let python = &explained.content.python;
     let present = |value: &str| match subject {
-        Subject::Setting("python.groups") => explained
-            .content
-            .python
-            .groups
-            .iter()
-            .any(|one| one.value == value),
+        Subject::Setting("python.groups") => python.groups.iter().any(|one| one.value == value),
+        Subject::Setting("python.extras") => python.extras.iter().any(|one| one.value == value),
+        Subject::Setting("python.packages") => python.packages.iter().any(|one| one.value == value),
         Subject::Setting("hooks.enter") => {
             explained.content.enter.iter().any(|one| one.value == value)
         }
