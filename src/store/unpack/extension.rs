@@ -64,6 +64,7 @@ impl Extension {
             if !keys.insert(key) {
                 return Err(odd("a PAX header that says one thing twice"));
             }
+            check_number(key, value)?;
             match key {
                 b"path" => self.path = Some(text(value)?),
                 b"linkpath" => self.link = Some(text(value)?),
@@ -99,13 +100,36 @@ fn long(name: &mut Option<String>, data: &[u8], gnu: &mut bool) -> io::Result<()
 
 /// A global header may only carry remarks: what it says of names would hold for every member.
 fn global(data: &[u8]) -> io::Result<()> {
-    for (key, _) in pax(data).ok_or_else(|| odd("a malformed PAX header"))? {
+    for (key, value) in pax(data).ok_or_else(|| odd("a malformed PAX header"))? {
+        check_number(key, value)?;
         let named = matches!(key, b"path" | b"linkpath" | b"size" | b"hdrcharset");
         if named || key.starts_with(b"GNU.") {
             return Err(odd("a global header that names members"));
         }
     }
     Ok(())
+}
+
+/// Checks what is not used here and stops GNU tar when it is odd: times and owners.
+fn check_number(key: &[u8], value: &[u8]) -> io::Result<()> {
+    let fits = match key {
+        b"uid" | b"gid" => plain(value).is_some(),
+        b"atime" | b"ctime" | b"mtime" => is_time(value),
+        _ => true,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(odd("a PAX header with an odd time or owner"))
+}
+
+/// Whether this is a time in seconds, perhaps with a fraction.
+fn is_time(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"-").unwrap_or(value);
+    let mut parts = value.splitn(2, |byte| *byte == b'.');
+    let whole = parts.next().unwrap_or_default();
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    (1..=18).contains(&whole.len()) && digits(whole) && parts.next().is_none_or(digits)
 }
 
 /// Returns the records of a PAX header, or nothing when it is malformed.
@@ -134,4 +158,28 @@ fn plain(digits: &[u8]) -> Option<u64> {
 
 fn odd(what: &str) -> io::Error {
     io::Error::other(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_number;
+
+    #[test]
+    fn times_and_owners_are_numbers() {
+        for (key, value, fits) in [
+            ("ctime", "1795565212.358029863", true),
+            ("mtime", "-1", true),
+            ("atime", "0.", true),
+            ("ctime", "L795565212.358029863", false),
+            ("mtime", "", false),
+            ("mtime", "1.2.3", false),
+            ("mtime", "9999999999999999999", false),
+            ("uid", "1000", true),
+            ("gid", "-1", false),
+            ("comment", "L", true),
+        ] {
+            let checked = check_number(key.as_bytes(), value.as_bytes());
+            assert_eq!(checked.is_ok(), fits, "{key}={value}");
+        }
+    }
 }
