@@ -320,11 +320,7 @@ fn judge(
     watched: &mut Vec<Watched>,
 ) -> Result<Verdict, Failure> {
     let Asked { place, shell, .. } = asked;
-    if decisions
-        .denial_path(&place.root)
-        .symlink_metadata()
-        .is_ok()
-    {
+    if decisions.is_denied(&place.root) {
         return Ok(Verdict::Refused(None));
     }
     let rules = Config::load(context)

@@ -228,9 +228,7 @@ fn answer(
             Err(Unresolved::Failed(failure)) => return Err(*failure),
         }
     }
-    current.lockfile.packages.extend(lockfile.packages);
-    current.lockfile.extends.extend(lockfile.extends);
-    current.lockfile.python.extend(lockfile.python);
+    join(&mut current.lockfile, lockfile);
     Ok(())
 }
 
@@ -242,21 +240,24 @@ pub(super) fn fitting(context: &Context, project: &Project) -> Result<Option<Loc
         if !part.problems(present.as_ref())?.is_empty() {
             return Ok(None);
         }
-        let lockfile = present.unwrap_or_default();
-        whole.packages.extend(lockfile.packages);
-        whole.extends.extend(lockfile.extends);
-        whole.python.extend(lockfile.python);
+        join(&mut whole, present.unwrap_or_default());
     }
     Ok(Some(whole))
+}
+
+/// Adds what another lockfile of the same project holds.
+fn join(whole: &mut Lockfile, part: Lockfile) {
+    whole.packages.extend(part.packages);
+    whole.extends.extend(part.extends);
+    whole.python.extend(part.python);
 }
 
 /// Returns the project's lockfiles as one, whether or not they answer everything; to be shown, not built from.
 pub(super) fn as_they_are(context: &Context, project: &Project) -> Result<Lockfile, Failure> {
     let mut whole = Lockfile::default();
     for part in parts(context, project, false)? {
-        let lockfile = present(&part.path, &shown(context, &part.path))?.unwrap_or_default();
-        whole.packages.extend(lockfile.packages);
-        whole.python.extend(lockfile.python);
+        let present = present(&part.path, &shown(context, &part.path))?;
+        join(&mut whole, present.unwrap_or_default());
     }
     Ok(whole)
 }
