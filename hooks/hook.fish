@@ -12,14 +12,14 @@ function __devsh_hook --on-event fish_prompt
 end
 
 function __devsh_update
-    builtin test -x @DEVSH@; or return 0
+    builtin test -f @DEVSH@ -a -x @DEVSH@; or return 0
     builtin set -g __devsh_pwd $PWD
     # Should the program fail, it is asked again in another directory, not at every prompt.
     function __devsh_fresh
         builtin test "$PWD" = "$__devsh_pwd"
     end
     builtin set -l nonce (builtin random)(builtin random)$fish_pid
-    builtin set -l code (command @DEVSH@ export fish --nonce $nonce --loaded "$__devsh_loaded" | builtin string collect)
+    builtin set -l code "$(command @DEVSH@ export fish --nonce $nonce --loaded "$__devsh_loaded")"; or return 0
     # Text that was cut short does not end in the mark and must not run.
     builtin string match -q -- "*# devsh $nonce" "$code"; or return 0
     builtin eval $code

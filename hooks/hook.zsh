@@ -16,7 +16,7 @@ __devsh_update() {
   emulate -L zsh
   setopt local_traps
   local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
-  [[ -x @DEVSH@ ]] || return 0
+  [[ -f @DEVSH@ && -x @DEVSH@ ]] || return 0
   typeset -g __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]] }

@@ -1,0 +1,321 @@
+//! Names, values and texts that attack a host shell, through real shells.
+//!
+//! The long forms: `DEVSH_TEST_VALUES=1000000` for that many values in each shell and locale,
+//! `DEVSH_TEST_CUTS=200` for that many outputs cut at every offset.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+    process::Command,
+};
+
+use devsh::{
+    env::{Env, VarName, codec},
+    host::{HostShell, Statement, hook},
+};
+
+use crate::support::{Random, Sandbox, require};
+
+fn number(variable: &str, short: usize) -> usize {
+    std::env::var(variable).map_or(short, |text| text.parse().unwrap())
+}
+
+/// Returns the shell ready to run a script file with nothing of the machine.
+fn shell(sandbox: &Sandbox, shell: HostShell, script: &[u8]) -> Option<Command> {
+    let program = require(shell.as_str())?;
+    let path = sandbox.root().join(format!("script.{shell}"));
+    fs::write(&path, script).unwrap();
+    let mut command = sandbox.command(program);
+    command.args(match shell {
+        HostShell::Bash => &["--norc", "--noprofile"][..],
+        HostShell::Zsh => &["-f"],
+        HostShell::Fish => &["--no-config"],
+    });
+    command.arg(path);
+    Some(command)
+}
+
+/// Code for each shell that runs `code`, whole, and then says that it came through.
+fn guarded(shell: HostShell, code: &[u8], at: usize) -> Vec<u8> {
+    let mut script = b"eval ".to_vec();
+    script.extend(shell.quote(OsString::from_vec(code.to_vec()).as_os_str()));
+    script.extend_from_slice(format!("; echo came {at}\n").as_bytes());
+    script
+}
+
+fn hostile_names() -> Vec<String> {
+    let run = "touch $HOME/sentinel";
+    let shapes = [
+        "a[$(@)]",
+        "PATH[$(@)]",
+        "a[`@`]",
+        "$(@)",
+        "`@`",
+        "a;@;",
+        "a\n@\n",
+        "a=1;@;b",
+        "a&&@",
+        "a|@",
+        "-x$(@)",
+        "a[1]$(@)",
+        "{a,$(@)}",
+        "a'$(@)'",
+        "a\"$(@)\"",
+        "(@)",
+        "<(@)",
+        "=(@)",
+        "a b$(@)",
+        "a\t@",
+        "#\n@",
+        "${a:-$(@)}",
+        "BASH_FUNC_x%%() { @; }",
+        "a\u{0}$(@)",
+        "ä$(@)",
+        "a.$(@)",
+        "~$(@)",
+        "a[b[$(@)]]",
+        "!$(@)",
+        "a[$((0$(@)))]",
+    ];
+    let starts = [
+        "", "a", "A_1", "PATH", "path", "x[0]", "_", "1", "UID", "status", "IFS", "-", "--", "é",
+        "DEVSH_X",
+    ];
+    let names = starts.iter().flat_map(|start| {
+        shapes
+            .iter()
+            .map(move |shape| format!("{start}{}", shape.replace('@', run)))
+    });
+    let plain = [
+        "", "a-b", "a b", "1a", "a.b", "a+", "é", "a=", "=a", "-", "--", "%", "*", "?", "[", "]",
+        "~",
+    ];
+    names
+        .chain(plain.map(str::to_owned))
+        .chain((0..40).map(|n| format!("a{}b", char::from(n))))
+        .collect()
+}
+
+#[test]
+fn hostile_names_never_reach_a_shell() {
+    let names = hostile_names();
+    assert!(names.len() >= 500, "{}", names.len());
+    let mut inherited = Env::default();
+    for name in &names {
+        assert!(name.parse::<VarName>().is_err(), "{name:?}");
+        inherited.set(name.as_str(), "1");
+        let mut state = vec![1, u8::try_from(name.len().min(127)).unwrap()];
+        state.extend(&name.as_bytes()[..name.len().min(127)]);
+        state.extend([0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(codec::decode(&state).is_err(), "{name:?}");
+    }
+    // What is inherited is neither set nor removed by code.
+    let none = Env::default();
+    assert_eq!(devsh::activation::statements(&inherited, &none), []);
+    assert_eq!(devsh::activation::statements(&none, &inherited), []);
+    for shell in ["bash", "zsh", "fish"] {
+        let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+        sandbox.allow();
+        let mut command = sandbox.command("devsh");
+        let usable = names
+            .iter()
+            .filter(|name| !name.is_empty() && !name.contains(['=', '\0']));
+        command
+            .envs(usable.map(|name| (name, "1")))
+            .args(["export", shell]);
+        let code = sandbox.outcome(&mut command).success().stdout;
+        assert!(!code.contains("sentinel"), "{code}");
+        assert!(!sandbox.home().join("sentinel").exists());
+    }
+}
+
+/// Every name that a shell itself knows is refused, or can be set and removed without stopping it.
+#[test]
+fn names_that_pass_never_stop_a_shell() {
+    let sandbox = Sandbox::new();
+    let mut known = BTreeSet::new();
+    for (program, arguments) in [
+        (
+            "zsh",
+            &[
+                "-fc",
+                "for m in zsh/parameter zsh/zleparameter zsh/mapfile zsh/terminfo; do zmodload $m; done; print -l ${(k)parameters}",
+            ][..],
+        ),
+        ("bash", &["-c", "compgen -v"]),
+        ("fish", &["--no-config", "-c", "set --names"]),
+    ] {
+        if require(program).is_none() {
+            return;
+        }
+        let outcome = sandbox.outcome(sandbox.command(program).args(arguments));
+        known.extend(outcome.stdout.lines().map(str::to_owned));
+    }
+    assert!(known.len() > 100, "{known:?}");
+    let passed: Vec<VarName> = known.iter().filter_map(|name| name.parse().ok()).collect();
+    for host in HostShell::ALL {
+        let mut script = Vec::new();
+        for (at, name) in passed.iter().enumerate() {
+            let change = [
+                Statement::Export(name.clone(), "/x:/y".into()),
+                Statement::Unset(name.clone()),
+                Statement::Export(name.clone(), "2".into()),
+            ];
+            script.extend(guarded(host, &host.render(&change, ""), at));
+            if name.as_str() == "PATH" {
+                script.extend_from_slice(&host.render(
+                    &[Statement::Export(name.clone(), "/usr/bin:/bin".into())],
+                    "",
+                ));
+            }
+        }
+        let Some(mut command) = shell(&sandbox, host, &script) else {
+            return;
+        };
+        let outcome = sandbox.outcome(&mut command);
+        for (at, name) in passed.iter().enumerate() {
+            let line = format!("came {at}\n");
+            assert!(
+                outcome.stdout.contains(&line),
+                "{host} stops at {name}\n{}",
+                outcome.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn random_values_arrive_byte_for_byte() {
+    const ALPHABETS: [&[u8]; 3] = [
+        b"'\"\\$`!\n\t;&|(){}[]*?~#=: a",
+        b"\x01\x02\x1b\x7f\x80\xc3\xa9\xff\xe2\x80\xae'\\",
+        b"abc' \\",
+    ];
+    let count = number("DEVSH_TEST_VALUES", 600);
+    let sandbox = Sandbox::new();
+    for locale in ["C", "C.UTF-8"] {
+        for host in HostShell::ALL {
+            for start in (0..count).step_by(2000) {
+                let mut random = Random::new(start as u64);
+                let mut value = || {
+                    let length = random.below(24);
+                    if random.below(4) == 0 {
+                        (0..length)
+                            .map(|_| u8::try_from(1 + random.below(255)).unwrap())
+                            .collect()
+                    } else {
+                        let alphabet = ALPHABETS[random.below(3)];
+                        random.bytes(alphabet, length)
+                    }
+                };
+                let values: Vec<Vec<u8>> =
+                    (start..count.min(start + 2000)).map(|_| value()).collect();
+                let statements: Vec<Statement> = values
+                    .iter()
+                    .enumerate()
+                    .map(|(at, value)| {
+                        Statement::Export(
+                            format!("V{at}").parse().unwrap(),
+                            OsString::from_vec(value.clone()),
+                        )
+                    })
+                    .collect();
+                let mut script = host.render(&statements, "");
+                script.extend_from_slice(b"command env -0\n");
+                let Some(mut command) = shell(&sandbox, host, &script) else {
+                    return;
+                };
+                let output = command.env("LC_ALL", locale).output().unwrap();
+                let found: BTreeSet<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+                for (at, value) in values.iter().enumerate() {
+                    let expected = [format!("V{at}=").as_bytes(), value].concat();
+                    assert!(
+                        found.contains(expected.as_slice()),
+                        "{host} {locale} {start}+{at}: {value:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// An output that ends early is not run, wherever it ends.
+#[test]
+fn cut_output_is_never_run() {
+    let outputs = number("DEVSH_TEST_CUTS", 0);
+    let (outputs, step) = if outputs == 0 { (1, 4) } else { (outputs, 1) };
+    let sandbox = Sandbox::new();
+    let program = sandbox.program(
+        "cut-devsh",
+        "#!/bin/sh\nn=$(sed \"s/NONCE/$4/\" \"$PAYLOAD\" | wc -c)\n[ \"$n\" -lt \"$CUT\" ] || \
+         sed \"s/NONCE/$4/\" \"$PAYLOAD\" | head -c $((n - CUT))\n",
+    );
+    for host in HostShell::ALL {
+        for seed in 0..outputs {
+            let payload = payload(host, seed as u64);
+            let path = sandbox.root().join("payload");
+            fs::write(&path, &payload).unwrap();
+            let last = payload.len() + 40;
+            let script = cut_script(host, &program, (step, last));
+            let Some(mut command) = shell(&sandbox, host, &script) else {
+                return;
+            };
+            let good = sandbox.outcome(command.env("PAYLOAD", &path).env("RAN", ""));
+            let ran: Vec<usize> = good
+                .stdout
+                .lines()
+                .filter_map(|line| line.strip_prefix("ran ")?.parse().ok())
+                .collect();
+            assert!(good.stdout.ends_with("over\n"), "{host}: {good}");
+            // The last line break may be missing.
+            assert_eq!(
+                ran,
+                if step == 1 { vec![0, 1] } else { vec![0] },
+                "{host}: the whole, or nothing\n{good}"
+            );
+        }
+    }
+}
+
+/// The hook, and a loop that updates with the output cut at every length and says when something ran.
+fn cut_script(host: HostShell, program: &Path, (step, last): (usize, usize)) -> Vec<u8> {
+    let mut script = hook::script(host, program);
+    script.push(b'\n');
+    let (begin, set, end, update) = match host {
+        HostShell::Fish => (
+            format!("for i in (seq 0 {step} {last}); set -gx CUT $i"),
+            "test -z \"$RAN\"; or begin; echo ran $i; set -e RAN; end",
+            "end",
+            "__devsh_update",
+        ),
+        _ => (
+            format!("for ((i = 0; i <= {last}; i += {step})); do export CUT=$i"),
+            "[[ -z ${RAN-} ]] || { echo ran $i; unset RAN; }",
+            "done",
+            "__devsh_update || :",
+        ),
+    };
+    script.extend_from_slice(format!("{begin}\n{update}\n{set}\n{end}\necho over\n").as_bytes());
+    script
+}
+
+/// What devsh might print, with `NONCE` for the nonce; whatever part of it runs sets `RAN`.
+fn payload(host: HostShell, seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let ran = |value: OsString| Statement::Export("RAN".parse().unwrap(), value);
+    let mut statements = vec![ran("1".into())];
+    for at in 0..random.below(4) {
+        let length = random.below(20);
+        let value = random.bytes(b"'\\\n# devsh;", length);
+        statements.push(Statement::Export(
+            format!("V{at}").parse().unwrap(),
+            OsString::from_vec(value),
+        ));
+    }
+    statements.push(Statement::Unset("V0".parse().unwrap()));
+    statements.push(ran(std::ffi::OsStr::from_bytes(b"2\n").to_owned()));
+    host.render(&statements, "NONCE")
+}

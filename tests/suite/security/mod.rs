@@ -1,0 +1,12 @@
+//! What attackers and accidents may do to the trust of a user and to a prompt.
+//!
+//! As in `reliability`, a short form runs in the suite and the long one with `DEVSH_TEST_LONG=1`;
+//! `tests/reliability security::` runs the long form of all and prints the figures of docs/security.md.
+
+mod fuzz_short;
+mod hostile;
+mod prompt;
+mod swap;
+mod untrusted;
+
+use crate::reliability::{effort, so_far};
