@@ -10,10 +10,11 @@ use std::{
         process::CommandExt,
     },
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
     },
     time::{Duration, Instant},
 };
@@ -105,26 +106,18 @@ pub fn run(
             source,
         })?;
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let interrupts = interrupts.end_with(group);
-    let lifeline = child.stdin.take();
-    let output = child.stdout.take();
-    // The pipe closes when the script ends; a process it leaves behind may hold it, so do not wait for it.
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut report = Vec::new();
-        if let Some(output) = output {
-            let mut buffer = [0; 1 << 13];
-            let mut output = output.take(LIMIT);
-            while let Ok(length @ 1..) = output.read(&mut buffer) {
-                report.extend_from_slice(&buffer[..length]);
-                if report.ends_with(END) {
-                    break;
-                }
-            }
+    let started = interrupts
+        .end_with(group)
+        .and_then(|interrupts| Ok((interrupts, listen(child.stdout.take())?)));
+    let (interrupts, receiver) = match started {
+        Ok(started) => started,
+        Err(source) => {
+            kill(&mut child, group);
+            let shell = shell.to_string_lossy().into_owned();
+            return Err(Error::Start { shell, source });
         }
-        // Nobody listens after a timeout.
-        let _unheard = sender.send(report);
-    });
+    };
+    let lifeline = child.stdin.take();
     let status = wait(&mut child, group, timeout)?;
     let report = receiver
         .recv_timeout(Duration::from_secs(1))
@@ -138,6 +131,29 @@ pub fn run(
         });
     }
     Ok(parse(&report, env))
+}
+
+/// Reads the report beside the script.
+///
+/// The pipe closes when the script ends; a process it leaves behind may hold it, so nobody waits for that.
+fn listen(output: Option<ChildStdout>) -> std::io::Result<Receiver<Vec<u8>>> {
+    let (sender, receiver) = channel();
+    std::thread::Builder::new().spawn(move || {
+        let mut report = Vec::new();
+        if let Some(output) = output {
+            let mut buffer = [0; 1 << 13];
+            let mut output = output.take(LIMIT);
+            while let Ok(length @ 1..) = output.read(&mut buffer) {
+                report.extend_from_slice(&buffer[..length]);
+                if report.ends_with(END) {
+                    break;
+                }
+            }
+        }
+        // Nobody listens after a timeout.
+        let _unheard = sender.send(report);
+    })?;
+    Ok(receiver)
 }
 
 /// Signals that end devsh, and the script with it.
@@ -166,9 +182,9 @@ impl Interrupts {
     }
 
     /// Waits for the signals, ends the script's processes when one comes, and then devsh as it would have been.
-    fn end_with(self, group: Pid) -> Self {
+    fn end_with(self, group: Pid) -> std::io::Result<Self> {
         let (signals, over) = (self.signals, Arc::clone(&self.over));
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             if let Ok(signal) = signals.wait() {
                 if !over.load(Ordering::SeqCst) {
                     // It may have ended just now.
@@ -177,8 +193,8 @@ impl Interrupts {
                 let _free = signals.thread_unblock();
                 let _raised = nix::sys::signal::raise(signal);
             }
-        });
-        self
+        })?;
+        Ok(self)
     }
 }
 
@@ -228,10 +244,15 @@ fn wait(
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     }
+    kill(child, group);
+    Err(Error::TimedOut(timeout))
+}
+
+/// Ends a script with what it started.
+fn kill(child: &mut Child, group: Pid) {
     // It may have ended just now.
     let _ended = killpg(group, Signal::SIGKILL);
     let _status = child.wait();
-    Err(Error::TimedOut(timeout))
 }
 
 /// Scripts are written for bash, as Nix's are; without one they get the system's shell.
