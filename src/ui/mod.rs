@@ -8,7 +8,10 @@ mod progress;
 mod report;
 mod style;
 
-use std::io::{self, Write};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{self, Write},
+};
 
 use crate::{context::Terminal, failure::Failure};
 
@@ -137,6 +140,18 @@ impl Ui {
         let quiet = self.verbosity == Verbosity::Quiet;
         Bars::new(self.terminal && !quiet, quiet)
     }
+}
+
+/// Has a fault of devsh itself told in one line, as everything is at a prompt.
+pub fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        say(&report::panic(&panic.to_string()));
+        // Taken only where `RUST_BACKTRACE` asks for it.
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            say(&trace.to_string());
+        }
+    }));
 }
 
 fn say(text: &str) {

@@ -55,6 +55,12 @@ pub(super) fn line(failure: &Failure, style: Style) -> String {
     line
 }
 
+/// Returns what is said when devsh itself is at fault.
+pub(super) fn panic(what: &str) -> String {
+    let what = escape(&what.lines().collect::<Vec<_>>().join(" "));
+    format!("devsh: {what}; this is a fault of devsh, please report it")
+}
+
 /// Draws the place in its file, as rustc does. The renderer shows control characters as pictures.
 fn render(excerpt: &Excerpt, style: Style) -> String {
     let text = &excerpt.text;
@@ -110,6 +116,14 @@ hint: write `ruff`";
         assert_eq!(
             line(&failure, Style::new(false)),
             "devsh: devshell.toml:2: unknown tool `ruf`; write `ruff`"
+        );
+    }
+
+    #[test]
+    fn a_panic_is_one_line() {
+        assert_eq!(
+            panic("panicked at src/a.rs:1:2:\nno\u{1b}[31m way"),
+            "devsh: panicked at src/a.rs:1:2: no\\u{1b}[31m way; this is a fault of devsh, please report it"
         );
     }
 
