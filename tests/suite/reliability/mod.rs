@@ -7,7 +7,7 @@ mod crowd;
 mod faults;
 mod kill;
 mod power;
-mod strace;
+pub(crate) mod strace;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -28,7 +28,7 @@ pub(crate) fn effort(short: usize, long: usize) -> usize {
 }
 
 /// Tells now and then how far a long form is.
-fn so_far(done: usize, what: &str) {
+pub(crate) fn so_far(done: usize, what: &str) {
     if done > 0 && done.is_multiple_of(100) {
         eprintln!("figure so far: {done} {what}");
     }

@@ -39,7 +39,7 @@ pub(super) const CALLS: [&str; 24] = [
 ];
 
 /// Strace, if it is installed and allowed to trace.
-pub(super) fn strace() -> Option<PathBuf> {
+pub(crate) fn strace() -> Option<PathBuf> {
     let strace = require("strace")?;
     let allowed = std::process::Command::new(&strace)
         .args(["-o", "/dev/null", "true"])
@@ -52,7 +52,7 @@ pub(super) fn strace() -> Option<PathBuf> {
 }
 
 /// How often each call is made, by the thread that makes it most.
-pub(super) fn count(
+pub(crate) fn count(
     strace: &Path,
     sandbox: &Sandbox,
     arguments: &[&str],
@@ -117,7 +117,7 @@ pub(super) fn was_killed(output: &Output) -> bool {
 }
 
 /// Points spread evenly over all calls, at most `most` of them.
-pub(super) fn points(counts: &BTreeMap<String, usize>, most: usize) -> Vec<(String, usize)> {
+pub(crate) fn points(counts: &BTreeMap<String, usize>, most: usize) -> Vec<(String, usize)> {
     let all: Vec<(String, usize)> = counts
         .iter()
         .flat_map(|(call, count)| (1..=*count).map(|at| (call.clone(), at)))
