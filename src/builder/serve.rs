@@ -10,7 +10,8 @@ use crate::{
     config::ToolsFrom,
     fsx,
     index::host::{self, HostTool, Search},
-    lock::{LockKey, LockedPackage},
+    lock::LockedPackage,
+    manifest,
     package::{Source, Tool, Version},
     store::{self, Downloads, Object, Recipe, StorePath},
 };
@@ -106,14 +107,14 @@ impl Builder<'_> {
                 return Ok(host_serves(wanted, tool, &unavailable));
             }
         }
-        let key = LockKey::for_request(wanted.tool, wanted.request);
+        let accepted = manifest::whole(wanted.request);
         let locked = wanted.locked.map(|locked| locked.version.to_string());
         Err(Error::Unavailable {
             tool: Box::new(wanted.tool.clone()),
-            wanted: locked.clone().unwrap_or_else(|| key.requirement.clone()),
+            wanted: locked.clone().unwrap_or_else(|| accepted.clone()),
             accepted: match locked {
                 Some(version) if request.locked => version,
-                _ => key.requirement,
+                _ => accepted,
             },
             managed: Box::new(unavailable),
             host: (request.tools_from != ToolsFrom::Managed)

@@ -143,7 +143,7 @@ fn show(work: &Work<'_>, manifest: &Manifest) {
     };
     for (tool, request) in &dev.tools {
         let version = work.ui.paint(Role::Strong, &manifest::whole(request));
-        let origin = &request.requirement.origin;
+        let origin = manifest::decisive(request);
         let place = if origin.file.starts_with("preset ") {
             origin.file.to_string()
         } else {

@@ -1,13 +1,13 @@
 //! From a trusted project and its lockfile to a record: the bridge between building and activation.
 
-use std::{path::Path, time::Duration};
+use std::{cell::RefCell, path::Path, time::Duration};
 
 use crate::{
     activation::{
         content::{self, Built},
         record::Record,
     },
-    builder::{self, Builder, Realised, ToolOrigin},
+    builder::{self, Builder, Notice, Realised, ToolOrigin},
     config::Config,
     context::Context,
     failure::Failure,
@@ -46,6 +46,17 @@ pub(super) struct Basis<'a> {
     pub(super) watched: &'a [Watched],
     /// Shows how far the build is.
     pub(super) progress: &'a dyn Progress,
+    /// What the user was told already: dev shells have most of their tools in common.
+    pub(super) told: &'a RefCell<Vec<Notice>>,
+}
+
+impl Basis<'_> {
+    fn tell(&self, work: &Work<'_>, notice: &Notice) {
+        if !self.told.borrow().contains(notice) {
+            tools::tell(work, notice);
+            self.told.borrow_mut().push(notice.clone());
+        }
+    }
 }
 
 /// Returns the stored record of a dev shell if this command may use it.
@@ -170,6 +181,7 @@ pub(super) fn build(
         lockfile,
         watched,
         progress,
+        ..
     } = *basis;
     let config = work.config()?;
     let client = work.client(&config);
@@ -202,7 +214,7 @@ pub(super) fn build(
             .realise(&request)
             .map_err(|error| hints::builder(&error))?;
         for notice in &realised.notices {
-            tools::tell(work, notice);
+            basis.tell(work, notice);
         }
         Found {
             realised,

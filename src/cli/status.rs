@@ -1,15 +1,24 @@
 //! `devsh status`: what is active here, what it is made of, what is being built, and what to do next.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
 use crate::{
-    activation::{record::Record, session::Session},
+    activation::{
+        record::Record,
+        session::{self, Session},
+    },
+    context::Context,
+    env::pathlist,
     failure::Failure,
-    manifest::ShellName,
+    manifest::{EnvValue, ShellName, preset},
     project::{Project, locate::Kind, trust::Standing},
     ui::{Role, Style, escape},
+    vars,
 };
 
 use super::{
@@ -33,6 +42,8 @@ struct Status {
     shell: String,
     /// The dev shell that this host shell has loaded here.
     loaded: Option<String>,
+    /// Whether what is loaded is no longer in the store.
+    gone: bool,
     shells: Vec<String>,
     lockfile: Option<PathBuf>,
     lockfile_fits: bool,
@@ -41,6 +52,10 @@ struct Status {
     building: Option<Building>,
     failed: Option<LastFailure>,
     tools: Vec<tools::ToolStatus>,
+    /// Variables that the dev shell requires and this host shell does not have.
+    missing: Vec<Missing>,
+    /// What was seen in the project's files and has no effect.
+    notes: Vec<Note>,
     /// Why the tools cannot be told, if they cannot.
     problem: Option<String>,
 }
@@ -51,6 +66,32 @@ struct LastFailure {
     error: String,
     hint: Option<String>,
     log: PathBuf,
+}
+
+/// A variable that is to be set by the user.
+#[derive(Debug, Serialize)]
+struct Missing {
+    name: String,
+    /// What the manifest says about getting it.
+    help: String,
+    /// Where it does, `file:line`.
+    place: String,
+}
+
+/// Something without effect.
+#[derive(Debug, Serialize)]
+struct Note {
+    place: String,
+    message: String,
+}
+
+impl From<&preset::Note> for Note {
+    fn from(note: &preset::Note) -> Self {
+        Self {
+            place: note.origin.to_string(),
+            message: note.message.clone(),
+        }
+    }
 }
 
 /// Runs `devsh status`.
@@ -109,6 +150,7 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
         },
         standing: words(standing),
         shell: shell.to_string(),
+        gone: loaded.is_some() && is_gone(work.context),
         loaded: loaded.map(|(_, shell)| shell.to_string()),
         shells: project
             .preview()
@@ -127,8 +169,36 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
             .map(|live| Building::new(&live, work.context.now)),
         failed: failed.map(|Failed { error, hint, .. }| LastFailure { error, hint, log }),
         tools,
+        missing: missing(work.context, project, &shell),
+        notes: project.notes().iter().map(Note::from).collect(),
         problem,
     })
+}
+
+/// Whether a directory of devsh's own that is on `PATH` is no longer there.
+fn is_gone(context: &Context) -> bool {
+    let path = context.env.get(vars::PATH).unwrap_or_default();
+    let own = pathlist::split(path).map(Path::new);
+    let mut own = own.filter(|entry| entry.starts_with(&context.directories.data));
+    own.any(|entry| !entry.is_dir())
+}
+
+/// Returns what a dev shell requires and the host shell's own environment does not have.
+fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<Missing> {
+    let host = session::host_env(&context.env);
+    let shell = project.preview().shells.get(shell);
+    let variables = shell.into_iter().flat_map(|shell| &shell.env);
+    variables
+        .filter(|(name, _)| host.get(name).is_none())
+        .filter_map(|(name, value)| match &value.value {
+            EnvValue::Required(help) => Some(Missing {
+                name: name.to_string(),
+                help: help.clone(),
+                place: value.origin.to_string(),
+            }),
+            _ => None,
+        })
+        .collect()
 }
 
 const fn words(standing: Standing) -> &'static str {
@@ -166,8 +236,14 @@ fn render(work: &Work<'_>, status: &Status) -> String {
     rows.row("project", Some(Role::Strong), &format!("{root} ({from})"));
     let trusted = (status.standing == "allowed").then_some(Role::Good);
     rows.row("trust", trusted.or(Some(Role::Warning)), status.standing);
-    let loaded = status.loaded.as_deref();
-    rows.row("loaded", None, loaded.unwrap_or("nothing in this shell"));
+    match &status.loaded {
+        None => rows.row("loaded", None, "nothing in this shell"),
+        Some(shell) if status.gone => {
+            let text = format!("{shell}, and it is no longer in the store");
+            rows.row("loaded", Some(Role::Error), &text);
+        }
+        Some(shell) => rows.row("loaded", None, shell),
+    }
     rows.row("dev shells", None, &status.shells.join(", "));
     match (&status.lockfile, status.lockfile_fits) {
         (None, true) => rows.row("lockfile", None, "none needed"),
@@ -190,6 +266,13 @@ fn render(work: &Work<'_>, status: &Status) -> String {
         rows.row("log", None, &shown(work.context, &failed.log));
     }
     tools::table(&status.tools, |row| rows.row("tool", None, &row));
+    for one in &status.missing {
+        let text = format!("`{}` is not set: {} ({})", one.name, one.help, one.place);
+        rows.row("missing", Some(Role::Error), &text);
+    }
+    for note in &status.notes {
+        rows.row("unused", None, &format!("{}: {}", note.place, note.message));
+    }
     if let Some(problem) = &status.problem {
         rows.row("problem", Some(Role::Error), problem);
     }
@@ -217,6 +300,9 @@ fn next(work: &Work<'_>, status: &Status) -> Option<String> {
             command("lock")
         ));
     }
-    let build = !status.ready && status.problem.is_none();
-    build.then(|| format!("`{}` builds it", command("sync")))
+    if !status.ready && status.problem.is_none() {
+        return Some(format!("`{}` builds it", command("sync")));
+    }
+    let missing = status.missing.first();
+    missing.map(|one| format!("set `{}` in your own shell: {}", one.name, one.help))
 }

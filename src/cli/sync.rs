@@ -1,5 +1,7 @@
 //! `devsh sync`, and what `allow`, `run` and `enter` do before they go on: lock, build, record.
 
+use std::cell::RefCell;
+
 use crate::{
     activation::record::Record,
     builder::live::{Live, Recorder},
@@ -49,8 +51,14 @@ pub(super) fn run(work: &Work<'_>, options: &Sync) -> Result<(), Failure> {
     };
     let records = bring_up(work, &project, &shells, Mode::Refresh)?;
     for (shell, record) in shells.iter().zip(records) {
-        work.ui
-            .note(&format!("{shell} is ready: {}", record.content.summary));
+        let summary = &record.content.summary;
+        let tools = summary.strip_prefix(&format!("{shell}: "));
+        let text = match tools.unwrap_or(summary) {
+            // A dev shell without tools has its name alone.
+            name if name == shell.as_str() => format!("{shell} is ready"),
+            tools => format!("{shell} is ready: {tools}"),
+        };
+        work.ui.note(&text);
     }
     Ok(())
 }
@@ -102,6 +110,7 @@ pub(super) fn bring_up_claimed(
         lockfile: &lockfile,
         watched: &watched,
         progress: &progress,
+        told: &RefCell::default(),
     };
     let mut records = Vec::new();
     let mut news = false;

@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     failure::Failure,
     lock::{LockKey, Lockfile},
-    manifest::ShellName,
+    manifest::{self, ShellName},
     package::{System, Tool},
     project::Project,
     resolve::HeldBack,
@@ -139,8 +139,8 @@ pub(super) fn rows(
         .iter()
         .map(|(tool, request)| ToolStatus {
             name: tool.to_string(),
-            requirement: LockKey::for_request(tool, request).requirement,
-            place: request.requirement.origin.to_string(),
+            requirement: manifest::whole(request),
+            place: manifest::decisive(request).to_string(),
             locked: parts
                 .lockfile
                 .locked(tool, request)

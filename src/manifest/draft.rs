@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use super::{DevShell, EnvValue, Manifest, ShellName, ToolRequest};
+use super::{DevShell, EnvValue, Manifest, Origin, ShellName, ToolRequest};
 use crate::package::{Requirement, Source, Version};
 
 /// What a manifest begins with.
@@ -66,7 +66,7 @@ pub fn draft(manifest: &Manifest) -> String {
 
 /// Returns the requirement and the floors of a request as one requirement.
 ///
-/// A floor that says nothing beyond the requirement is left out. A channel stands alone: no bound of a
+/// A floor that says nothing beyond the requirement and the other floors is left out. A channel stands alone: no bound of a
 /// number can be written beside it.
 pub fn whole(request: &ToolRequest) -> String {
     let requirement = &request.requirement.value;
@@ -74,10 +74,15 @@ pub fn whole(request: &ToolRequest) -> String {
         return requirement.to_string();
     }
     let floors = request.floors.iter().map(|floor| &floor.value);
+    let parts: Vec<&Requirement> = std::iter::once(requirement).chain(floors).collect();
     let mut alternatives = vec![String::new()];
-    for part in std::iter::once(requirement).chain(floors) {
-        let said = part == requirement || !follows(part, requirement);
-        if part.as_str() == "*" || !said {
+    for (at, part) in parts.iter().enumerate() {
+        let mut others = parts.iter().enumerate().filter(|(other, _)| *other != at);
+        // Of two that say the same the first stays.
+        let said = others.any(|(other, stronger)| {
+            follows(part, stronger) && (other < at || !follows(stronger, part))
+        });
+        if part.as_str() == "*" || (at > 0 && said) {
             continue;
         }
         // What holds together with alternatives holds with each of them.
@@ -97,6 +102,14 @@ pub fn whole(request: &ToolRequest) -> String {
         empty if empty.is_empty() => "*".to_owned(),
         text => text,
     }
+}
+
+/// Returns where the request says most: a floor, where no version is asked for.
+pub fn decisive(request: &ToolRequest) -> &Origin {
+    let own = &request.requirement;
+    let floors = request.floors.iter();
+    let mut floors = floors.filter(|_| own.value.as_str() == "*");
+    &floors.next_back().unwrap_or(own).origin
 }
 
 /// Whether a floor of one lower bound is met by everything that `requirement` admits.
@@ -202,7 +215,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Located, Origin};
+    use crate::manifest::Located;
 
     fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
         let located = |text: &&str| Located {
@@ -232,6 +245,8 @@ mod tests {
             (">=3.12,<4", &[">=3.11"], ">=3.12,<4"),
             ("20", &["^18 || ^20"], "20,^18 || 20,^20"),
             ("*", &["^18 || >=20"], "^18 || >=20"),
+            ("*", &[">=3.11", ">=3.13", ">=3.12"], ">=3.13"),
+            ("*", &[">=3.11", ">=3.11.0"], ">=3.11"),
             ("nightly", &[">=1.80"], "nightly"),
         ] {
             let request = request(requirement, floors);

@@ -30,7 +30,7 @@ mod yaml;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
-pub use draft::{draft, whole};
+pub use draft::{decisive, draft, whole};
 pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind};
 pub use fault::Composition;

@@ -3,13 +3,14 @@
 //! A preset is a manifest with some tables more. `[detect] files` lists the files that mean it applies,
 //! `[[pins.TOOL]]` where files of other tools name a version of TOOL (the first that names one wins, floors
 //! all count), `[[lists]]` files that name versions of many tools, `[[groups]]` where the project names its
-//! dependency groups, `[[workspaces]]` what makes a directory the root of others, and `[[hints]]` files that
+//! dependency groups, `[[workspaces]]` what makes a directory the root of others and where they are, and `[[hints]]` files that
 //! devsh does not read. A tool of `[tools]` is always given, one that has only pins when a pin is there.
 //! `python.lock` and `python.groups` count only where the project has them. No preset needs code of its own.
 
 mod documents;
 mod fit;
 mod lists;
+mod workspaces;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,9 @@ use crate::package::Tool;
 
 pub use documents::Documents;
 pub use fit::{Applied, Fitted, Note, fit};
+pub use workspaces::{Members, is_workspace, workspace_files};
+
+use workspaces::Workspace;
 
 /// The presets, in the order in which their layers lie.
 const PRESETS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
@@ -124,16 +128,6 @@ struct Hint {
     says: String,
 }
 
-/// What makes a directory the root of a workspace.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Workspace {
-    file: String,
-    /// The key that the TOML or JSON file then has; without it the file's presence is enough.
-    #[serde(default)]
-    key: String,
-}
-
 /// Returns every preset, lowest first.
 pub fn all() -> Result<Vec<Preset>, Error> {
     let parse = |(name, text): &(&str, &str)| Preset::parse(name, text);
@@ -153,31 +147,6 @@ pub fn detect_files() -> Result<BTreeSet<String>, Error> {
         files.extend(names.map(str::to_owned));
     }
     Ok(files)
-}
-
-/// Returns the names of the files that can make a directory the root of a workspace, sorted.
-pub fn workspace_files() -> Result<BTreeSet<String>, Error> {
-    let all = all()?;
-    let files = all.iter().flat_map(|preset| &preset.data.workspaces);
-    Ok(files.map(|one| one.file.clone()).collect())
-}
-
-/// Returns whether a file makes its directory the root of a workspace; one that cannot be read does not.
-pub fn is_workspace(name: &str, bytes: &[u8]) -> bool {
-    let documents = Documents::default();
-    let Ok(text) = Text::from_bytes(name, bytes) else {
-        return false;
-    };
-    let roots = all()
-        .into_iter()
-        .flatten()
-        .flat_map(|one| one.data.workspaces);
-    roots.filter(|one| one.file == name).any(|one| {
-        one.key.is_empty()
-            || documents
-                .parse(&text)
-                .is_ok_and(|root| !root.select(&one.key).is_empty())
-    })
 }
 
 impl Preset {
@@ -219,8 +188,11 @@ impl Preset {
         let pins = pins.filter(|pin| !pin.is_name()).map(|pin| &pin.file);
         let groups = self.data.groups.iter().map(|one| &one.file);
         let lists = self.data.lists.iter().map(|one| &one.file);
+        let workspaces = self.data.workspaces.iter();
+        let workspaces = workspaces.filter(|one| !one.members.is_empty());
         pins.chain(groups)
             .chain(lists)
+            .chain(workspaces.map(|one| &one.file))
             .map(String::as_str)
             .collect()
     }
@@ -271,6 +243,34 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_node_s_lines_agree() {
+        let presets = all().unwrap();
+        let tables = presets.iter().find_map(|one| one.data.names.get("node"));
+        let names = tables.unwrap();
+        let number = |line: &str| line.parse::<u32>().unwrap();
+        let lines = names
+            .iter()
+            .filter_map(|(name, line)| Some((name.strip_prefix("lts/")?, line)))
+            .filter(|(name, _)| name.chars().all(char::is_alphabetic));
+        let mut numbers: Vec<u32> = Vec::new();
+        for (name, line) in lines {
+            assert_eq!(names.get(name), Some(line), "{name}");
+            assert_eq!(names.get(&format!("lts-{name}")), Some(line), "{name}");
+            numbers.push(number(line));
+        }
+        numbers.sort_unstable();
+        // Every even number had long support, and the last ones may not have their names yet.
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 2));
+        let all: Vec<u32> = names["lts/*"].split(" || ").map(number).collect();
+        assert!(all.windows(2).all(|pair| pair[1] + 2 == pair[0]));
+        assert_eq!(names["lts"], names["lts/*"]);
+        assert_eq!(
+            (number(&names["lts/-1"]), number(&names["lts/-2"])),
+            (all[1], all[2])
+        );
+    }
+
+    #[test]
     fn a_wrong_preset_is_an_error_with_a_place() {
         for (text, expected) in [
             (
@@ -293,22 +293,6 @@ mod tests {
             let error = Preset::parse("x", text).unwrap_err();
             let shown = format!("{}: {error}", error.origin());
             assert!(shown.starts_with(expected), "{shown}");
-        }
-    }
-
-    #[test]
-    fn workspaces_are_told_by_their_files() {
-        for (name, text, expected) in [
-            ("Cargo.toml", "[workspace]\n", true),
-            ("Cargo.toml", "[package]\n", false),
-            ("package.json", "{\"workspaces\": [\"a\"]}", true),
-            ("package.json", "{", false),
-            ("pnpm-workspace.yaml", "", true),
-            ("pyproject.toml", "[tool.uv.workspace]\n", true),
-            ("go.work", "go 1.22\n", true),
-        ] {
-            assert_eq!(is_workspace(name, text.as_bytes()), expected, "{name}");
-            assert!(workspace_files().unwrap().contains(name));
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     fsx,
     manifest::{
-        self, Layer, Text,
+        self, Layer, Origin, Text,
         preset::{self, Applied, Note, Preset},
     },
 };
@@ -20,6 +20,7 @@ use crate::{
 use super::{
     access::Exposure,
     inputs::{Inputs, LIMIT},
+    members,
 };
 
 /// What the files of a repository mean.
@@ -103,6 +104,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
             applied.push(Applied {
                 preset,
                 directories,
+                members: Vec::new(),
             });
         }
     }
@@ -110,8 +112,10 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
     if !applied.iter().any(|one| one.directories == [""]) {
         applied.clear();
     }
-    for one in &applied {
+    let mut notes = Vec::new();
+    for one in &mut applied {
         files.read(one)?;
+        notes.extend(files.read_members(one)?);
     }
     if !applied.is_empty() {
         files.notice(presets.iter().flat_map(Preset::hint_files));
@@ -120,7 +124,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
     let files = inputs.seen().into_iter().map(Path::to_owned).collect();
     Ok(Detection {
         layers: fitted.layers,
-        notes: fitted.notes,
+        notes: notes.into_iter().chain(fitted.notes).collect(),
         presets: applied
             .iter()
             .map(|one| one.preset.name().to_owned())
@@ -203,21 +207,58 @@ impl Files<'_> {
                 self.exists(&format!("{directory}{name}"));
             }
             for name in applied.preset.content_files() {
-                let name = format!("{directory}{name}");
-                if !self.exists(&name) || self.texts.contains_key(&name) {
-                    continue;
-                }
-                let lock = Path::new(&name)
-                    .extension()
-                    .is_some_and(|end| end == "lock");
-                let limit = if lock { LOCK_LIMIT } else { LIMIT };
-                if let Some(bytes) = self.inputs.data(&name, limit)? {
-                    let text = Text::from_bytes(&name, &bytes)?;
-                    self.texts.insert(name, text);
-                }
+                self.read_one(format!("{directory}{name}"))?;
             }
         }
         Ok(())
+    }
+
+    fn read_one(&mut self, name: String) -> Result<(), Error> {
+        if !self.exists(&name) || self.texts.contains_key(&name) {
+            return Ok(());
+        }
+        let lock = Path::new(&name)
+            .extension()
+            .is_some_and(|end| end == "lock");
+        let limit = if lock { LOCK_LIMIT } else { LIMIT };
+        if let Some(bytes) = self.inputs.data(&name, limit)? {
+            let text = Text::from_bytes(&name, &bytes)?;
+            self.texts.insert(name, text);
+        }
+        Ok(())
+    }
+
+    /// Reads what the members of the preset's workspaces say; tells where there are more than count.
+    fn read_members(&mut self, applied: &mut Applied<'_>) -> Result<Vec<Note>, Error> {
+        let mut notes = Vec::new();
+        for directory in &applied.directories {
+            let text = |name: &str| self.texts.get(&format!("{directory}{name}"));
+            for members in applied.preset.members(text)? {
+                let root = self.inputs.root().join(directory);
+                let (found, more) = members::directories(&root, &members);
+                let files = found
+                    .iter()
+                    .map(|member| format!("{directory}{member}{}", members.manifest));
+                applied.members.extend(files);
+                if more {
+                    notes.push(Note {
+                        origin: Origin {
+                            file: format!("{directory}{}", members.workspace).into(),
+                            line: 1,
+                        },
+                        tool: None,
+                        message: format!(
+                            "only the bounds of its first {} members count",
+                            members::LIMIT
+                        ),
+                    });
+                }
+            }
+        }
+        for member in &applied.members {
+            self.read_one(member.clone())?;
+        }
+        Ok(notes)
     }
 }
 

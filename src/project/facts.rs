@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::env::grant;
-use crate::manifest::{DevShell, Manifest, ShellName};
+use crate::manifest::{DevShell, Located, Manifest, ShellName};
 
 /// How one fact differs between two approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,24 @@ pub enum Difference {
 ///
 /// Of a dev shell other than `dev` only what differs from `dev` is a fact.
 ///
-/// The values of variables that come from the files in `hidden` may be secrets and are not shown.
-pub fn of(manifest: &Manifest, hidden: &BTreeSet<&str>) -> BTreeMap<String, String> {
-    let facts_of = |shell: &DevShell| facts_of(shell, hidden);
+/// The values of variables that come from the files in `hidden` may be secrets and are not shown. A dev shell
+/// that names no groups of Python packages has those that `default_groups` tells of its lockfile.
+pub fn of(
+    manifest: &Manifest,
+    hidden: &BTreeSet<&str>,
+    default_groups: impl Fn(&str) -> Vec<String>,
+) -> BTreeMap<String, String> {
+    let facts_of = |shell: &DevShell| {
+        let mut facts = facts_of(shell, hidden);
+        if let Some(lock) = &shell.python.lock {
+            let defaults = default_groups(&lock.value);
+            facts.insert(
+                "python packages".to_owned(),
+                packages(shell, lock, &defaults),
+            );
+        }
+        facts
+    };
     let dev = manifest
         .shells
         .get(&ShellName::dev())
@@ -96,19 +111,6 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
     for package in &content.python.packages {
         add("python package", &package.value, "of the index".to_owned());
     }
-    if let Some(lock) = &content.python.lock {
-        let groups: Vec<&str> = content
-            .python
-            .groups
-            .iter()
-            .map(|group| group.value.as_str())
-            .collect();
-        add(
-            "python packages",
-            "",
-            format!("{} [{}]", lock.value, groups.join(", ")),
-        );
-    }
     for (name, value) in &content.env {
         let file = &*value.origin.file;
         let shown = if hidden.contains(file) {
@@ -130,9 +132,30 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
     facts
 }
 
+/// The lockfile of Python packages with what is taken of it: `uv.lock, groups dev, test, extras web`.
+fn packages(content: &DevShell, lock: &Located<String>, defaults: &[String]) -> String {
+    let python = &content.python;
+    let named = |list: &[Located<String>]| -> Vec<String> {
+        list.iter().map(|one| one.value.clone()).collect()
+    };
+    let groups = if python.groups_named {
+        named(&python.groups)
+    } else {
+        defaults.to_vec()
+    };
+    let mut text = lock.value.clone();
+    for (kind, list) in [("groups", groups), ("extras", named(&python.extras))] {
+        if !list.is_empty() {
+            text = format!("{text}, {kind} {}", list.join(", "));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest;
 
     #[test]
     fn differences_are_named() {
@@ -159,5 +182,25 @@ mod tests {
                 ("d".to_owned(), Difference::Added("1".into())),
             ]
         );
+    }
+
+    #[test]
+    fn groups_and_extras_are_told() {
+        let facts = |text: &str| {
+            let layer = manifest::parse("m", text).unwrap();
+            let manifest = manifest::merge(&[layer]).unwrap();
+            let defaults = |_: &str| vec!["dev".to_owned()];
+            of(&manifest, &BTreeSet::new(), defaults)["dev python packages"].clone()
+        };
+        for (text, expected) in [
+            ("lock = 'poetry.lock'", "poetry.lock, groups dev"),
+            ("lock = 'uv.lock'\ngroups = []", "uv.lock"),
+            (
+                "lock = 'uv.lock'\ngroups = ['a', 'b']\nextras = ['web']",
+                "uv.lock, groups a, b, extras web",
+            ),
+        ] {
+            assert_eq!(facts(&format!("[python]\n{text}\n")), expected);
+        }
     }
 }

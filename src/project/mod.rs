@@ -6,6 +6,7 @@ pub mod facts;
 pub mod inputs;
 pub mod layers;
 pub mod locate;
+mod members;
 pub mod personal;
 pub mod python;
 pub mod repository;
@@ -24,12 +25,13 @@ use crate::{
     context::Context,
     fsx,
     lock::Pins,
-    manifest::{self, Manifest},
+    manifest::{self, Manifest, preset::Note},
 };
 
 pub use detect::Error;
 
 use access::Access;
+use detect::Detection;
 use inputs::{Closure, Inputs};
 use layers::{Layers, Stack};
 use locate::{Kind, MANIFEST, Place};
@@ -52,6 +54,7 @@ pub struct Project {
     team: Option<Manifest>,
     layers: Layers,
     presets: Vec<String>,
+    notes: Vec<Note>,
     python: Vec<PythonFiles>,
     ruling: Option<Ruling>,
     repository: Option<Repository>,
@@ -141,6 +144,7 @@ impl Project {
             team: None,
             layers: Layers::default(),
             presets: Vec::new(),
+            notes: Vec::new(),
             python: Vec::new(),
             ruling: Some(Ruling::Denied),
             repository: None,
@@ -154,17 +158,16 @@ impl Project {
         context: &Context,
         pins: &Pins,
     ) -> Result<Self, Error> {
-        let (below, presets) = match place.kind {
-            Kind::Prepared => (Vec::new(), Vec::new()),
+        let detection = match place.kind {
+            Kind::Prepared => Detection::default(),
             Kind::Detected => {
                 inputs.exists(MANIFEST);
                 inputs.approve_absence(MANIFEST);
-                let detection = detect::detect(inputs)?;
-                (detection.layers, detection.presets)
+                detect::detect(inputs)?
             }
         };
         let directories = &context.directories;
-        let mut stack = Stack::new(inputs, &directories.data, pins, below);
+        let mut stack = Stack::new(inputs, &directories.data, pins, detection.layers);
         if place.kind == Kind::Prepared {
             stack.manifest()?;
         }
@@ -199,7 +202,8 @@ impl Project {
             manifest,
             team,
             layers,
-            presets,
+            presets: detection.presets,
+            notes: detection.notes,
             python,
             ruling: None,
             repository: None,
@@ -259,6 +263,11 @@ impl Project {
     /// Returns the presets that apply; none in a prepared project.
     pub fn presets(&self) -> &[String] {
         &self.presets
+    }
+
+    /// Returns what was seen in the files of a project without manifest and has no effect.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Returns how the project stands with the user.
@@ -333,7 +342,12 @@ impl Project {
             .iter()
             .flat_map(|layer| layer.env_files.keys().map(String::as_str))
             .collect();
-        let mut facts = facts::of(&self.manifest, &hidden);
+        let default_groups = |lock: &str| {
+            let locked = self.python(lock).and_then(|files| files.locked.as_ref());
+            let groups = locked.into_iter().flat_map(|locked| &locked.default_groups);
+            groups.cloned().collect()
+        };
+        let mut facts = facts::of(&self.manifest, &hidden, default_groups);
         facts.extend(self.layers.facts.clone());
         for (name, source) in self.python.iter().flat_map(|files| &files.foreign) {
             facts.insert(format!("python package {name}"), source.clone());

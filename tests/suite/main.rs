@@ -41,6 +41,7 @@ mod reliability;
 mod run;
 mod security;
 mod sources;
+mod status;
 mod store;
 mod support;
 mod tidy;

@@ -22,6 +22,8 @@ pub struct Applied<'p> {
     pub preset: &'p Preset,
     /// The directories below the root that have its files, each with `/` at its end; the root is empty.
     pub directories: Vec<String>,
+    /// The files of the members of a workspace in one of them, of which the bounds count.
+    pub members: Vec<String>,
 }
 
 /// What presets give a project.
@@ -40,6 +42,8 @@ pub struct Note {
     pub origin: Origin,
     /// Why it has none, or what to do.
     pub message: String,
+    /// The tool that it would be about.
+    pub tool: Option<Tool>,
 }
 
 /// Returns what the presets that apply give a project with these files, of which `present` is all there is.
@@ -101,7 +105,7 @@ impl Fitting<'_, '_> {
         let tools: BTreeSet<Tool> = given.chain(applied.preset.pins.keys()).cloned().collect();
         for tool in &tools {
             let pins = applied.preset.pins.get(tool).map_or(&[][..], Vec::as_slice);
-            let mut asked = self.ask(tool, pins, &applied.directories)?;
+            let mut asked = self.ask(tool, pins, applied)?;
             let Some(origin) = asked.origin.take() else {
                 put(&mut layer, tool, &asked);
                 continue;
@@ -115,7 +119,8 @@ impl Fitting<'_, '_> {
     }
 
     /// Reads what the project asks of one tool.
-    fn ask(&mut self, tool: &Tool, pins: &[Pin], directories: &[String]) -> Result<Asked, Error> {
+    fn ask(&mut self, tool: &Tool, pins: &[Pin], applied: &Applied<'_>) -> Result<Asked, Error> {
+        let directories = &applied.directories;
         let mut asked = Asked::default();
         let empty = BTreeMap::new();
         let subject = Subject {
@@ -127,6 +132,14 @@ impl Fitting<'_, '_> {
             pins.iter().partition(|pin| pin.role == Role::Floor);
         for directory in directories {
             for pin in &floors {
+                let found = self.read(pin, subject, directory)?;
+                asked.floors.extend(found.and_then(|one| one.requirement));
+            }
+        }
+        for member in &applied.members {
+            let name = member.rsplit('/').next().unwrap_or(member);
+            let directory = &member[..member.len() - name.len()];
+            for pin in floors.iter().filter(|pin| pin.file == name) {
                 let found = self.read(pin, subject, directory)?;
                 asked.floors.extend(found.and_then(|one| one.requirement));
             }
@@ -242,6 +255,7 @@ impl Fitting<'_, '_> {
                     line: 1,
                 },
                 message: hint.says.clone(),
+                tool: None,
             })
             .collect()
     }
@@ -302,6 +316,7 @@ impl Asked {
                 wanted.value, kept.value, kept.origin
             ),
             origin: wanted.origin,
+            tool: Some(tool.clone()),
         })
     }
 

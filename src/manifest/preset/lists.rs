@@ -96,14 +96,22 @@ impl Reading<'_> {
         let origin = text.origin(name.at);
         let Some(tool) = self.tool(name.text) else {
             let message = format!("`{}` is named, and devsh has no source for it", name.text);
-            self.lists.notes.push(Note { origin, message });
+            self.lists.notes.push(Note {
+                origin,
+                message,
+                tool: None,
+            });
             return Ok(());
         };
         let version = version.strip_prefix("prefix:").unwrap_or(version);
         let elsewhere = ["ref:", "path:", "sub-", "tag:", "branch:", "rev:"];
         if version == "system" || elsewhere.iter().any(|start| version.starts_with(start)) {
             let message = format!("`{version}` names no version of `{tool}` that can be locked");
-            self.lists.notes.push(Note { origin, message });
+            self.lists.notes.push(Note {
+                origin,
+                message,
+                tool: Some(tool),
+            });
             return Ok(());
         }
         let empty = BTreeMap::new();

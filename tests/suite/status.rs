@@ -1,0 +1,89 @@
+//! `devsh status` and `devsh explain`: what the user has to know, also where nothing failed.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Sandbox, for_each_shell};
+
+fn status(sandbox: &Sandbox) -> Value {
+    serde_json::from_str(&sandbox.devsh(&["status", "--json"]).success().stdout).unwrap()
+}
+
+#[test]
+fn required_variables_that_are_not_set_are_told() {
+    let manifest = "[env]\nTOKEN = { required = \"ask the vault\" }\nOTHER = \"x\"\n";
+    let sandbox = Sandbox::new().manifest(manifest);
+    sandbox.allow();
+    let told = sandbox.devsh(&["status"]).success();
+    let row = "missing      `TOKEN` is not set: ask the vault (devshell.toml:2)";
+    assert!(told.stdout.contains(row), "{}", told.stdout);
+    let hint = "hint: set `TOKEN` in your own shell: ask the vault";
+    assert!(told.stderr.contains(hint), "{}", told.stderr);
+    assert_eq!(status(&sandbox)["missing"].as_array().unwrap().len(), 1);
+    let sandbox = sandbox.env("TOKEN", "");
+    assert_eq!(status(&sandbox)["missing"], serde_json::json!([]));
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".nvmrc", "22\n");
+    sandbox.write(
+        "package.json",
+        "{\"volta\": {\"node\": \"24.1.0\"}, \"engines\": {\"node\": \">=20\"}}",
+    );
+    sandbox.write("bun.lock", "");
+    let yields = "`node` 24.1.0 yields to 22 of .nvmrc:1";
+    let told = sandbox.devsh(&["status"]).success().stdout;
+    assert!(
+        told.contains(&format!("unused       package.json:1: {yields}\n")),
+        "{told}"
+    );
+    assert!(
+        told.contains("unused       bun.lock:1: devsh has no source"),
+        "{told}"
+    );
+    assert_eq!(status(&sandbox)["notes"].as_array().unwrap().len(), 2);
+
+    let all = sandbox.devsh(&["explain"]).success().stdout;
+    assert!(all.contains("note  package.json:1  "), "{all}");
+    let one = sandbox.devsh(&["explain", "node"]).success().stdout;
+    assert!(
+        one.contains(&format!("note      package.json:1: {yields}")),
+        "{one}"
+    );
+    assert!(!one.contains("bun.lock"), "{one}");
+}
+
+#[test]
+fn a_bound_is_shown_at_its_own_place() {
+    let sandbox = Sandbox::new();
+    sandbox.write("package.json", "{\n  \"engines\": {\"node\": \">=20\"}\n}");
+    let tool = &status(&sandbox)["tools"][0];
+    assert_eq!(
+        (&tool["requirement"], &tool["place"]),
+        (&">=20".into(), &"package.json:2".into())
+    );
+}
+
+#[test]
+fn a_store_that_was_removed_is_noticed_at_the_next_prompt() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        let envs = sandbox.data().join("envs");
+        fs::rename(&envs, sandbox.data().join("elsewhere")).unwrap();
+        let told = pty.run("devsh status");
+        assert!(told.contains("it is no longer in the store"), "{told}");
+        // The prompt after the command above saw it and has it built anew.
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while fs::read_dir(&envs).map_or(0, Iterator::count) == 0 {
+            assert!(std::time::Instant::now() < until, "nothing was built");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+}
