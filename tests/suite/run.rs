@@ -82,7 +82,7 @@ fn the_command_takes_the_place_of_devsh() {
             "--",
             "sh",
             "-c",
-            "trap 'echo caught; exit 9' INT; echo $$; while :; do sleep 0.02; done",
+            "trap 'echo caught; exit 9' TERM; echo $$; while :; do sleep 0.02; done",
         ])
         .stdout(Stdio::piped())
         .spawn()
@@ -90,7 +90,7 @@ fn the_command_takes_the_place_of_devsh() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let shell: u32 = lines.next().unwrap().unwrap().parse().unwrap();
     assert_eq!(shell, child.id(), "there is no process in between");
-    kill(Pid::from_raw(i32::try_from(shell).unwrap()), Signal::SIGINT).unwrap();
+    kill(Pid::from_raw(i32::try_from(shell).unwrap()), Signal::SIGTERM).unwrap();
     assert_eq!(lines.next().unwrap().unwrap(), "caught");
     assert_eq!(child.wait().unwrap().code(), Some(9));
 }
