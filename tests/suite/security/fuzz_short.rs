@@ -1,20 +1,17 @@
 //! The fuzz targets on a stable compiler: the corpora, and mutations of them.
 //!
-//! `DEVSH_TEST_FUZZ=N` makes N mutations of each target instead of the short number; which ones is said by
-//! their numbers alone, so a failure repeats. The long way is `tests/fuzz/run`.
+//! Which mutations are made is said by their numbers alone, so a failure repeats. The long way is `tests/fuzz/run`.
 
 use std::fs;
 
 use devsh::fuzz::TARGETS;
 
+use super::effort;
 use crate::support::{Random, repository};
-
-/// How many mutations of each target run in the default suite.
-const SHORT: u64 = 400;
 
 #[test]
 fn targets_come_back_from_everything() {
-    let count = std::env::var("DEVSH_TEST_FUZZ").map_or(SHORT, |text| text.parse().unwrap());
+    let count = effort(400, 100_000) as u64;
     std::thread::scope(|scope| {
         for (name, target) in TARGETS {
             scope.spawn(move || {

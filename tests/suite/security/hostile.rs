@@ -1,30 +1,17 @@
 //! Names, values and texts that attack a host shell, through real shells.
-//!
-//! The long forms: `DEVSH_TEST_VALUES=1000000` for that many values in each shell and locale,
-//! `DEVSH_TEST_CUTS=200` for that many outputs cut at every offset.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsString,
-    fs,
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    path::Path,
-    process::Command,
-};
+use std::{collections::BTreeSet, ffi::OsString, fs, os::unix::ffi::OsStringExt, process::Command};
 
 use devsh::{
     env::{Env, VarName, codec},
-    host::{HostShell, Statement, hook},
+    host::{HostShell, Statement},
 };
 
+use super::{effort, so_far};
 use crate::support::{Random, Sandbox, require};
 
-fn number(variable: &str, short: usize) -> usize {
-    std::env::var(variable).map_or(short, |text| text.parse().unwrap())
-}
-
 /// Returns the shell ready to run a script file with nothing of the machine.
-fn shell(sandbox: &Sandbox, shell: HostShell, script: &[u8]) -> Option<Command> {
+pub(super) fn shell(sandbox: &Sandbox, shell: HostShell, script: &[u8]) -> Option<Command> {
     let program = require(shell.as_str())?;
     let path = sandbox.root().join(format!("script.{shell}"));
     fs::write(&path, script).unwrap();
@@ -194,11 +181,12 @@ fn random_values_arrive_byte_for_byte() {
         b"\x01\x02\x1b\x7f\x80\xc3\xa9\xff\xe2\x80\xae'\\",
         b"abc' \\",
     ];
-    let count = number("DEVSH_TEST_VALUES", 600);
+    let count = effort(600, 1_000_000);
     let sandbox = Sandbox::new();
     for locale in ["C", "C.UTF-8"] {
         for host in HostShell::ALL {
             for start in (0..count).step_by(2000) {
+                so_far(start / 2000, "thousand pairs of values");
                 let mut random = Random::new(start as u64);
                 let mut value = || {
                     let length = random.below(24);
@@ -240,82 +228,4 @@ fn random_values_arrive_byte_for_byte() {
             }
         }
     }
-}
-
-/// An output that ends early is not run, wherever it ends.
-#[test]
-fn cut_output_is_never_run() {
-    let outputs = number("DEVSH_TEST_CUTS", 0);
-    let (outputs, step) = if outputs == 0 { (1, 4) } else { (outputs, 1) };
-    let sandbox = Sandbox::new();
-    let program = sandbox.program(
-        "cut-devsh",
-        "#!/bin/sh\nn=$(sed \"s/NONCE/$4/\" \"$PAYLOAD\" | wc -c)\n[ \"$n\" -lt \"$CUT\" ] || \
-         sed \"s/NONCE/$4/\" \"$PAYLOAD\" | head -c $((n - CUT))\n",
-    );
-    for host in HostShell::ALL {
-        for seed in 0..outputs {
-            let payload = payload(host, seed as u64);
-            let path = sandbox.root().join("payload");
-            fs::write(&path, &payload).unwrap();
-            let last = payload.len() + 40;
-            let script = cut_script(host, &program, (step, last));
-            let Some(mut command) = shell(&sandbox, host, &script) else {
-                return;
-            };
-            let good = sandbox.outcome(command.env("PAYLOAD", &path).env("RAN", ""));
-            let ran: Vec<usize> = good
-                .stdout
-                .lines()
-                .filter_map(|line| line.strip_prefix("ran ")?.parse().ok())
-                .collect();
-            assert!(good.stdout.ends_with("over\n"), "{host}: {good}");
-            // The last line break may be missing.
-            assert_eq!(
-                ran,
-                if step == 1 { vec![0, 1] } else { vec![0] },
-                "{host}: the whole, or nothing\n{good}"
-            );
-        }
-    }
-}
-
-/// The hook, and a loop that updates with the output cut at every length and says when something ran.
-fn cut_script(host: HostShell, program: &Path, (step, last): (usize, usize)) -> Vec<u8> {
-    let mut script = hook::script(host, program);
-    script.push(b'\n');
-    let (begin, set, end, update) = match host {
-        HostShell::Fish => (
-            format!("for i in (seq 0 {step} {last}); set -gx CUT $i"),
-            "test -z \"$RAN\"; or begin; echo ran $i; set -e RAN; end",
-            "end",
-            "__devsh_update",
-        ),
-        _ => (
-            format!("for ((i = 0; i <= {last}; i += {step})); do export CUT=$i"),
-            "[[ -z ${RAN-} ]] || { echo ran $i; unset RAN; }",
-            "done",
-            "__devsh_update || :",
-        ),
-    };
-    script.extend_from_slice(format!("{begin}\n{update}\n{set}\n{end}\necho over\n").as_bytes());
-    script
-}
-
-/// What devsh might print, with `NONCE` for the nonce; whatever part of it runs sets `RAN`.
-fn payload(host: HostShell, seed: u64) -> Vec<u8> {
-    let mut random = Random::new(seed);
-    let ran = |value: OsString| Statement::Export("RAN".parse().unwrap(), value);
-    let mut statements = vec![ran("1".into())];
-    for at in 0..random.below(4) {
-        let length = random.below(20);
-        let value = random.bytes(b"'\\\n# devsh;", length);
-        statements.push(Statement::Export(
-            format!("V{at}").parse().unwrap(),
-            OsString::from_vec(value),
-        ));
-    }
-    statements.push(Statement::Unset("V0".parse().unwrap()));
-    statements.push(ran(std::ffi::OsStr::from_bytes(b"2\n").to_owned()));
-    host.render(&statements, "NONCE")
 }

@@ -3,6 +3,7 @@
 //! As in `reliability`, a short form runs in the suite and the long one with `DEVSH_TEST_LONG=1`;
 //! `tests/reliability security::` runs the long form of all and prints the figures of docs/security.md.
 
+mod cut;
 mod fuzz_short;
 mod hostile;
 mod prompt;

@@ -1,9 +1,8 @@
 //! A project that nobody allowed: whatever is in it, no command runs, fetches, exports or writes anything of it.
-//!
-//! `DEVSH_TEST_MANIFESTS=150` takes that many manifests instead of the short number.
 
 use std::fs;
 
+use super::effort;
 use crate::support::{Random, Sandbox, Server, Tree};
 
 /// Every command that looks at a project, as a user or a hook would type it.
@@ -36,7 +35,7 @@ const COMMANDS: [&[&str]; 24] = [
 
 #[test]
 fn nothing_of_an_untrusted_project_has_an_effect() {
-    let count = std::env::var("DEVSH_TEST_MANIFESTS").map_or(6, |text| text.parse().unwrap());
+    let count = effort(6, 150) as u64;
     let server = Server::start();
     let sandbox = Sandbox::new().served_by(&server);
     for program in [
