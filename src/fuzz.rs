@@ -10,8 +10,8 @@ use crate::{
     lock, manifest,
     package::{Requirement, Version},
     project::trust::Approval,
+    safe::SafeText,
     store::probe,
-    ui::escape,
     vars,
 };
 
@@ -60,8 +60,8 @@ fn lock(bytes: &[u8]) {
 fn manifest(bytes: &[u8]) {
     let result = manifest::parse_bytes("fuzz", bytes).and_then(|layer| manifest::merge(&[layer]));
     if let Err(error) = result {
-        let shown = escape(&error.to_string());
-        assert!(!shown.contains(char::is_control), "{shown:?}");
+        let shown = SafeText::from(error.to_string());
+        assert!(!shown.as_str().contains(char::is_control), "{shown:?}");
     }
 }
 

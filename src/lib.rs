@@ -19,6 +19,7 @@ pub mod package;
 pub mod project;
 pub mod pylock;
 pub mod resolve;
+pub mod safe;
 pub mod store;
 pub mod ui;
 pub mod vars;

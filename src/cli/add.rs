@@ -119,7 +119,7 @@ impl<'a> Edit<'a> {
             } else {
                 Role::Error
             };
-            work.ui.line(&work.ui.paint(role, &line));
+            work.ui.line(work.ui.paint(role, line));
         }
         work.ui.note(&format!("wrote {name}"));
         super::allow::advance(work)

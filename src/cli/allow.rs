@@ -10,6 +10,7 @@ use crate::{
         trust::Standing,
         watch,
     },
+    safe::SafeText,
     ui::Role,
 };
 
@@ -92,22 +93,18 @@ fn show(
         .into_iter()
         .partition(|(name, _)| name.split(' ').any(|word| word == "grant"));
     for (name, difference) in first.into_iter().chain(rest) {
-        let name = work.ui.paint(Role::Dim, &name);
-        let value = |role, text: &str| work.ui.paint(role, text);
-        let line = match difference {
-            Difference::Added(now) if known.is_none() => {
-                format!("  {name}  {}", value(Role::Strong, &now))
-            }
-            Difference::Added(now) => format!("+ {name}  {}", value(Role::Good, &now)),
-            Difference::Removed(was) => format!("- {name}  {}", value(Role::Error, &was)),
+        let paint = |role, text: &str| work.ui.paint(role, text);
+        let (sign, value) = match difference {
+            Difference::Added(now) if known.is_none() => ("  ", paint(Role::Strong, &now)),
+            Difference::Added(now) => ("+ ", paint(Role::Good, &now)),
+            Difference::Removed(was) => ("- ", paint(Role::Error, &was)),
             Difference::Changed { before, after } => {
-                format!(
-                    "~ {name}  {} → {}",
-                    value(Role::Error, &before),
-                    value(Role::Good, &after)
-                )
+                let after = paint(Role::Good, &after);
+                ("~ ", paint(Role::Error, &before).and(" → ").and(after))
             }
         };
-        work.ui.line(&line);
+        let name = paint(Role::Dim, &name);
+        work.ui
+            .line(SafeText::from(sign).and(name).and("  ").and(value));
     }
 }

@@ -3,7 +3,8 @@
 use crate::{
     failure::Failure,
     project::trust::{Decided, Decision},
-    ui::{Role, escape},
+    safe::SafeText,
+    ui::Role,
 };
 
 use super::{hints, shown, work::Work};
@@ -11,22 +12,21 @@ use super::{hints, shown, work::Work};
 /// Lists every decision, with what became of its project.
 pub(super) fn list(work: &Work<'_>) -> Result<(), Failure> {
     let decisions = work.decisions.all().map_err(|error| hints::file(&error))?;
-    let mut lines = String::new();
+    let mut lines = SafeText::default();
     for Decided { root, decision } in &decisions {
         let verb = match decision {
             Decision::Allowed => "allowed",
             Decision::Denied => "denied ",
         };
         let gone = if root.is_dir() { "" } else { "  (gone)" };
-        let name = escape(&shown(work.context, root));
-        lines.extend([verb, "  ", &name, gone, "\n"]);
+        let name = shown(work.context, root);
+        lines.push(format!("{verb}  {name}{gone}"));
+        lines.end_line();
     }
     if decisions.is_empty() {
         work.ui.note("no project is allowed or denied");
     }
-    work.ui
-        .out(lines.as_bytes())
-        .map_err(|error| Failure::new(format!("cannot write the list: {error}")))
+    super::list(work.ui, &lines)
 }
 
 /// Forgets the decisions about projects that are gone, and approvals that cannot be read.
@@ -36,9 +36,8 @@ pub(super) fn prune(work: &Work<'_>) -> Result<(), Failure> {
         .prune()
         .map_err(|error| hints::file(&error))?;
     for root in &forgotten {
-        let name = escape(&shown(work.context, root));
         let verb = work.ui.paint(Role::Dim, "forgot");
-        work.ui.line(&format!("{verb} {name}"));
+        work.ui.line(verb.and(" ").and(shown(work.context, root)));
     }
     work.ui.note(&match forgotten.len() {
         0 => "every decision is about a project that is there".to_owned(),

@@ -4,10 +4,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    failure::Failure,
-    ui::{Role, escape},
-};
+use crate::{failure::Failure, safe::SafeText, ui::Role};
 
 use super::work::Work;
 
@@ -89,11 +86,9 @@ pub(super) fn run(work: &Work<'_>, network: bool, json: bool) -> Result<(), Fail
             version: env!("CARGO_PKG_VERSION"),
             checks: &checks,
         };
-        let text = serde_json::to_string_pretty(&report);
-        let text = text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-        super::print(work.ui, (text + "\n").as_bytes())?;
+        super::print_json(work.ui, &report)?;
     } else {
-        super::print(work.ui, render(work, &checks).as_bytes())?;
+        super::list(work.ui, &render(work, &checks))?;
     }
     match (
         status,
@@ -108,9 +103,9 @@ pub(super) fn run(work: &Work<'_>, network: bool, json: bool) -> Result<(), Fail
     }
 }
 
-fn render(work: &Work<'_>, checks: &[Check]) -> String {
+fn render(work: &Work<'_>, checks: &[Check]) -> SafeText {
     let style = work.ui.out_style();
-    let mut listing = String::new();
+    let mut listing = SafeText::default();
     for check in checks {
         let (status, role) = match check.status {
             Status::Ok => ("ok     ", Role::Good),
@@ -118,11 +113,14 @@ fn render(work: &Work<'_>, checks: &[Check]) -> String {
             Status::Error => ("error  ", Role::Error),
         };
         let status = style.paint(role, status);
-        let name = style.paint(Role::Dim, &format!("{:<11}", check.name));
-        listing.extend([&status, "  ", &name, " ", &escape(&check.message), "\n"]);
+        let name = style.paint(Role::Dim, format!("{:<11}", check.name));
+        listing.push(status.and("  ").and(name).and(" ").and(&check.message));
+        listing.end_line();
         if let Some(hint) = &check.hint {
             let label = style.paint(Role::Hint, "hint:");
-            listing.extend(["                      ", &label, " ", &escape(hint), "\n"]);
+            let blanks = SafeText::from("                      ");
+            listing.push(blanks.and(label).and(" ").and(hint));
+            listing.end_line();
         }
     }
     listing

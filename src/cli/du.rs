@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     builder::collect::{Inventory, Kind},
     failure::Failure,
+    safe::SafeText,
     store::Store,
     ui::Role,
 };
@@ -49,13 +50,10 @@ struct ObjectUsage {
 /// Runs `devsh du`.
 pub(super) fn run(work: &Work<'_>, json: bool, objects: bool) -> Result<(), Failure> {
     let usage = usage(work);
-    let text = if json {
-        let text = serde_json::to_string_pretty(&usage);
-        text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))? + "\n"
-    } else {
-        render(work, &usage, objects)
-    };
-    super::print(work.ui, text.as_bytes())
+    if json {
+        return super::print_json(work.ui, &usage);
+    }
+    super::list(work.ui, &render(work, &usage, objects))
 }
 
 fn usage(work: &Work<'_>) -> Usage {
@@ -114,44 +112,38 @@ fn usage(work: &Work<'_>) -> Usage {
     }
 }
 
-fn render(work: &Work<'_>, usage: &Usage, objects: bool) -> String {
+fn render(work: &Work<'_>, usage: &Usage, objects: bool) -> SafeText {
     let style = work.ui.out_style();
-    let head = |text: &str| style.paint(Role::Dim, text);
-    let mut lines = Vec::new();
+    let mut lines = SafeText::default();
+    let mut line = |text: SafeText| {
+        lines.push(text);
+        lines.end_line();
+    };
     if objects {
-        lines.push(head(&format!(
-            "{:>9}  {:>8}  store object",
-            "size", "projects"
-        )));
+        let head = format!("{:>9}  {:>8}  store object", "size", "projects");
+        line(style.paint(Role::Dim, head));
         for one in &usage.objects {
-            let name = crate::ui::escape(&one.name);
-            lines.push(format!(
-                "{:>9}  {:>8}  {name}",
-                bytes(one.bytes),
-                one.projects
-            ));
+            let (size, projects, name) = (bytes(one.bytes), one.projects, &one.name);
+            line(format!("{size:>9}  {projects:>8}  {name}").into());
         }
     } else if !usage.projects.is_empty() {
-        lines.push(head(&format!("{:>9}  {:>9}  project", "size", "its own")));
+        let head = format!("{:>9}  {:>9}  project", "size", "its own");
+        line(style.paint(Role::Dim, head));
         for one in &usage.projects {
-            let root = crate::ui::escape(&shown(work.context, &one.root));
-            lines.push(format!(
-                "{:>9}  {:>9}  {root}",
-                bytes(one.bytes),
-                bytes(one.own_bytes)
-            ));
+            let root = shown(work.context, &one.root);
+            let (size, own) = (bytes(one.bytes), bytes(one.own_bytes));
+            line(format!("{size:>9}  {own:>9}  {root}").into());
         }
     }
-    lines.push(format!(
+    let total = format!(
         "{:>9}  in all, of which {} are shared by several projects",
         bytes(usage.total_bytes),
         bytes(usage.shared_bytes),
-    ));
+    );
+    line(total.into());
     if usage.unused_bytes > 0 {
-        lines.push(format!(
-            "{:>9}  are unused; `devsh gc` frees them",
-            bytes(usage.unused_bytes)
-        ));
+        let unused = bytes(usage.unused_bytes);
+        line(format!("{unused:>9}  are unused; `devsh gc` frees them").into());
     }
-    lines.join("\n") + "\n"
+    lines
 }

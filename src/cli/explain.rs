@@ -88,17 +88,15 @@ pub(super) fn run(work: &Work<'_>, options: &args::Explain) -> Result<(), Failur
         None => explained.everything(),
         Some(name) => explained.about(name)?,
     };
-    let text = if options.json {
-        let text = serde_json::to_string_pretty(&all);
-        text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))? + "\n"
-    } else if name.is_none() {
-        table(&all, work.ui.out_style())
-    } else {
-        all.iter()
-            .map(|one| render(one, work.ui.out_style()))
-            .collect()
+    if options.json {
+        return super::print_json(work.ui, &all);
+    }
+    let style = work.ui.out_style();
+    let text = match name {
+        None => table(&all, style),
+        Some(_) => all.iter().map(|one| render(one, style)).collect(),
     };
-    super::print(work.ui, text.as_bytes())
+    super::list(work.ui, &text)
 }
 
 struct Explained<'a> {

@@ -106,7 +106,7 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
     outcome.statements.push(Statement::Loaded(memory.clone()));
     outcome.statements.push(Statement::Fresh(freshness));
     let code = request.host.render(&outcome.statements, request.nonce);
-    ui.out(&code)
+    ui.code(&code)
         .map_err(|error| Failure::new(format!("cannot write the code: {error}")))?;
     say(context, ui, &outcome);
     // Said once for each change, not at every directory below.

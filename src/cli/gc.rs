@@ -13,6 +13,7 @@ use crate::{
     builder::collect::{Budget, Inventory, Kind},
     failure::Failure,
     fsx,
+    safe::SafeText,
     store::Store,
 };
 
@@ -66,11 +67,9 @@ pub(super) fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
         collect(work, &store, budget)?
     };
     if options.json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-        return super::print(work.ui, format!("{text}\n").as_bytes());
+        return super::print_json(work.ui, &report);
     }
-    super::print(work.ui, render(work, &report).as_bytes())
+    super::list(work.ui, &render(work, &report))
 }
 
 fn budget(options: &Gc, now: SystemTime) -> Result<Budget, Failure> {
@@ -192,8 +191,12 @@ fn remove_empty(directory: &Path) {
     }
 }
 
-fn render(work: &Work<'_>, report: &Report) -> String {
-    let mut lines = Vec::new();
+fn render(work: &Work<'_>, report: &Report) -> SafeText {
+    let mut lines = SafeText::default();
+    let mut line = |text: String| {
+        lines.push(text);
+        lines.end_line();
+    };
     let (mut objects, mut others) = (0, 0);
     for one in &report.removed {
         let kind = kind_of(&one.path);
@@ -203,15 +206,14 @@ fn render(work: &Work<'_>, report: &Report) -> String {
             others += 1;
         }
         if report.dry_run || work.ui.is_verbose() {
-            let path = crate::ui::escape(&shown(work.context, &one.path));
-            lines.push(format!("{:>9}  {path}", bytes(one.bytes)));
+            let path = shown(work.context, &one.path);
+            line(format!("{:>9}  {path}", bytes(one.bytes)));
         }
     }
     if report.removed.is_empty() {
-        return format!(
-            "nothing to remove; {} are in use\n",
-            bytes(report.kept_bytes)
-        );
+        let kept = bytes(report.kept_bytes);
+        line(format!("nothing to remove; {kept} are in use"));
+        return lines;
     }
     let verb = if report.dry_run {
         "would free"
@@ -222,14 +224,14 @@ fn render(work: &Work<'_>, report: &Report) -> String {
         1 => format!("1 {one}"),
         _ => format!("{count} {one}s"),
     };
-    lines.push(format!(
+    line(format!(
         "{verb} {}: {} and {}; {} stay",
         bytes(report.removed_bytes),
         plural(objects, "store object"),
         plural(others, "smaller thing"),
         bytes(report.kept_bytes),
     ));
-    lines.join("\n") + "\n"
+    lines
 }
 
 fn kind_of(path: &Path) -> Option<Kind> {

@@ -142,15 +142,16 @@ fn show(work: &Work<'_>, manifest: &Manifest) {
         return;
     };
     for (tool, request) in &dev.tools {
-        let version = work.ui.paint(Role::Strong, &manifest::whole(request));
+        let version = work.ui.paint(Role::Strong, manifest::whole(request));
         let origin = manifest::decisive(request);
         let place = if origin.file.starts_with("preset ") {
             origin.file.to_string()
         } else {
             origin.to_string()
         };
-        let tool = work.ui.paint(Role::Good, &format!("+ {tool}"));
-        let place = work.ui.paint(Role::Dim, &place);
-        work.ui.line(&format!("{tool}  {version}  {place}"));
+        let tool = work.ui.paint(Role::Good, format!("+ {tool}"));
+        let place = work.ui.paint(Role::Dim, place);
+        work.ui
+            .line(tool.and("  ").and(version).and("  ").and(place));
     }
 }

@@ -44,6 +44,7 @@ mod work;
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches};
+use serde::Serialize;
 
 use crate::{
     activation::script,
@@ -51,7 +52,8 @@ use crate::{
     failure::{ExitStatus, Failure},
     host::{HostShell, hook},
     manifest::ShellName,
-    ui::{Ui, Verbosity},
+    safe::SafeText,
+    ui::{self, Ui, Verbosity},
     vars,
 };
 
@@ -70,7 +72,12 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe is neither.
-            let _unheard = error.print();
+            // Clap quotes what was typed as it is, and that may come from elsewhere.
+            let shown = arguments
+                .iter()
+                .map(|argument| SafeText::from(&*argument.to_string_lossy()).to_string());
+            let shown = Arguments::command().try_get_matches_from(shown).err();
+            let _unheard = shown.as_ref().unwrap_or(&error).print();
             return match error.exit_code() {
                 0 => ExitCode::SUCCESS,
                 _ if is_run(arguments) => ExitCode::from(ExitStatus::RunFailed.code()),
@@ -99,7 +106,7 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
 
 /// Does what goes by clap, which takes longer than the rest of a warm transition.
 fn without_clap(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
-    let ui = Ui::new(context.terminal, crate::ui::Color::Auto, Verbosity::Normal);
+    let ui = Ui::new(context.terminal, ui::Color::Auto, Verbosity::Normal);
     if let Some(request) = prompt_request(arguments) {
         return Some(finish(&ui, export::run(context, &ui, request)));
     }
@@ -224,9 +231,23 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
     }
 }
 
+/// Prints what a program reads.
 fn print(ui: &Ui, bytes: &[u8]) -> Result<(), Failure> {
-    ui.out(bytes)
-        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
+    ui.code(bytes).map_err(|error| unwritten(&error))
+}
+
+/// Prints a value as JSON.
+fn print_json(ui: &Ui, value: &impl Serialize) -> Result<(), Failure> {
+    ui.json(value).map_err(|error| unwritten(&error))
+}
+
+/// Prints a listing for people.
+fn list(ui: &Ui, text: &SafeText) -> Result<(), Failure> {
+    ui.listing(text).map_err(|error| unwritten(&error))
+}
+
+fn unwritten(error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot write to standard output: {error}"))
 }
 
 fn host_shell(name: &str) -> Result<HostShell, Failure> {
@@ -264,7 +285,8 @@ fn start_log(context: &Context, verbose: u8) {
     // A second logger in one process is refused; there is none.
     let _started = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_writer(|| ui::Log)
         .without_time()
         .try_init();
 }

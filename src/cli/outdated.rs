@@ -59,9 +59,7 @@ pub(super) fn run(work: &Work<'_>, json: bool) -> Result<(), Failure> {
         });
     }
     if json {
-        let text = serde_json::to_string_pretty(&rows)
-            .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-        return super::print(work.ui, format!("{text}\n").as_bytes());
+        return super::print_json(work.ui, &rows);
     }
     show(work, &rows)
 }
@@ -89,7 +87,7 @@ fn show(work: &Work<'_>, rows: &[Row]) -> Result<(), Failure> {
         work.ui.note("every tool is the newest there is");
         return Ok(());
     }
-    super::print(work.ui, table.render(work.ui.out_style()).as_bytes())?;
+    super::list(work.ui, &table.render(work.ui.out_style()))?;
     if rows.iter().any(|row| row.outdated) {
         let command = work.command("lock --upgrade");
         work.ui.note(&format!("`{command}` takes what is admitted"));

@@ -50,9 +50,7 @@ pub(super) fn run(work: &Work<'_>, name: &str, json: bool) -> Result<(), Failure
         rows.into_iter().partition(|row| row.newest.is_some());
     if json {
         let all: Vec<&Row> = found.iter().chain(&missing).collect();
-        let text = serde_json::to_string_pretty(&all)
-            .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-        return super::print(work.ui, format!("{text}\n").as_bytes());
+        return super::print_json(work.ui, &all);
     }
     if found.is_empty() {
         let failure = Failure::new(format!("no source has a tool `{name}`"));
@@ -83,8 +81,7 @@ pub(super) fn run(work: &Work<'_>, name: &str, json: bool) -> Result<(), Failure
             (None, systems(&row.systems)),
         ]);
     }
-    let text = table.render(work.ui.out_style());
-    super::print(work.ui, text.as_bytes())?;
+    super::list(work.ui, &table.render(work.ui.out_style()))?;
     if let Some(first) = found.first() {
         let command = work.command(&format!("add {}", first.tool));
         work.ui

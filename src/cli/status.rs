@@ -1,9 +1,6 @@
 //! `devsh status`: what is active here, what it is made of, what is being built, and what to do next.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -17,7 +14,8 @@ use crate::{
     failure::Failure,
     manifest::{EnvValue, ShellName, preset},
     project::{Project, locate::Kind, trust::Standing},
-    ui::{Role, Style, escape},
+    safe::SafeText,
+    ui::{Role, Style},
     vars,
 };
 
@@ -105,11 +103,9 @@ pub(super) fn run(work: &Work<'_>, json: bool) -> Result<(), Failure> {
     }
     let status = gather(work, &project)?;
     if json {
-        let text = serde_json::to_string_pretty(&status);
-        let text = text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-        return super::print(work.ui, (text + "\n").as_bytes());
+        return super::print_json(work.ui, &status);
     }
-    super::print(work.ui, render(work, &status).as_bytes())?;
+    super::list(work.ui, &render(work, &status))?;
     if let Some(next) = next(work, &status) {
         work.ui.hint(&next);
     }
@@ -213,23 +209,23 @@ const fn words(standing: Standing) -> &'static str {
 /// The listing: a label, and what it says.
 struct Rows {
     style: Style,
-    text: String,
+    text: SafeText,
 }
 
 impl Rows {
     fn row(&mut self, label: &str, role: Option<Role>, value: &str) {
-        let label = self.style.paint(Role::Dim, &format!("{label:<12}"));
-        let value = escape(value);
+        let label = self.style.paint(Role::Dim, format!("{label:<12}"));
+        let value = SafeText::from(value);
         let value = role.map_or_else(|| value.clone(), |role| self.style.paint(role, &value));
-        // Writing to a string cannot fail.
-        let _written = writeln!(self.text, "{label} {value}");
+        self.text.push(label.and(" ").and(value));
+        self.text.end_line();
     }
 }
 
-fn render(work: &Work<'_>, status: &Status) -> String {
+fn render(work: &Work<'_>, status: &Status) -> SafeText {
     let mut rows = Rows {
         style: work.ui.out_style(),
-        text: String::new(),
+        text: SafeText::default(),
     };
     let root = shown(work.context, &status.root);
     let from = status.from.join(", ");

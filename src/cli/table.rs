@@ -1,12 +1,15 @@
 //! Listings in columns.
 
-use crate::ui::{Role, Style, escape};
+use crate::{
+    safe::SafeText,
+    ui::{Role, Style},
+};
 
 /// Rows of cells below a header.
 #[derive(Debug)]
 pub(super) struct Table {
     header: Vec<&'static str>,
-    rows: Vec<Vec<(Option<Role>, String)>>,
+    rows: Vec<Vec<(Option<Role>, SafeText)>>,
 }
 
 impl Table {
@@ -19,36 +22,35 @@ impl Table {
 
     pub(super) fn row(&mut self, cells: Vec<(Option<Role>, String)>) {
         // What a source or a file said must not speak to the terminal.
-        let escaped = cells.into_iter().map(|(role, text)| (role, escape(&text)));
-        self.rows.push(escaped.collect());
+        let safe = cells.into_iter().map(|(role, text)| (role, text.into()));
+        self.rows.push(safe.collect());
     }
 
     /// Returns the table as text; the last column is as long as it is.
-    pub(super) fn render(&self, style: Style) -> String {
-        let length = |text: &str| text.chars().count();
+    pub(super) fn render(&self, style: Style) -> SafeText {
         let widths: Vec<usize> = (0..self.header.len())
             .map(|column| {
                 let cells = self.rows.iter().filter_map(|row| row.get(column));
-                let widest = cells.map(|(_, text)| length(text)).max().unwrap_or(0);
-                widest.max(length(self.header[column]))
+                let widest = cells.map(|(_, text)| text.width()).max().unwrap_or(0);
+                widest.max(self.header[column].len())
             })
             .collect();
         let header = self.header.iter();
         let header: Vec<_> = header
-            .map(|name| (Some(Role::Dim), (*name).to_owned()))
+            .map(|name| (Some(Role::Dim), SafeText::from(*name)))
             .collect();
-        let mut text = String::new();
+        let mut text = SafeText::default();
         for row in std::iter::once(&header).chain(&self.rows) {
-            let mut line = String::new();
+            let mut line = SafeText::default();
             for (column, (role, cell)) in row.iter().enumerate() {
                 let last = column + 1 == row.len();
                 let width = if last { 0 } else { widths[column] + 2 };
-                let blanks = " ".repeat(width.saturating_sub(length(cell)));
-                line.push_str(&role.map_or_else(|| cell.clone(), |role| style.paint(role, cell)));
-                line.push_str(&blanks);
+                let blanks = " ".repeat(width.saturating_sub(cell.width()));
+                line.push(role.map_or_else(|| cell.clone(), |role| style.paint(role, cell)));
+                line.push(blanks);
             }
-            text.push_str(line.trim_end());
-            text.push('\n');
+            text.push(line.trimmed());
+            text.end_line();
         }
         text
     }
@@ -66,7 +68,7 @@ mod tests {
             (None, "pypi:ä".to_owned()),
             (None, "1\u{1b}".to_owned()),
         ]);
-        let text = table.render(Style::new(false));
+        let text = table.render(Style::new(false)).to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "TOOL    NEWEST");
         assert_eq!(lines[1], "node    26.1.0");

@@ -15,6 +15,7 @@ use crate::{
     builder::collect::{Inventory, Kind},
     failure::Failure,
     fetch::{Meter, Progress},
+    safe::SafeText,
     store::{Downloads, ObjectRecord, Store, Verdict},
     ui::Role,
 };
@@ -153,13 +154,11 @@ fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
         .iter()
         .filter(|one| one.outcome.is_none())
         .count();
-    let text = if json {
-        let text = serde_json::to_string_pretty(report);
-        text.map_err(|error| Failure::new(format!("cannot write JSON: {error}")))? + "\n"
+    if json {
+        super::print_json(work.ui, report)?;
     } else {
-        render(work, report)
-    };
-    super::print(work.ui, text.as_bytes())?;
+        super::list(work.ui, &render(work, report))?;
+    }
     if left == 0 {
         return Ok(());
     }
@@ -172,11 +171,15 @@ fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
         .hint("fetch the originals again with `devsh verify --repair`"))
 }
 
-fn render(work: &Work<'_>, report: &Report) -> String {
+fn render(work: &Work<'_>, report: &Report) -> SafeText {
     /// How many files of one object are named.
     const MOST: usize = 10;
     let style = work.ui.out_style();
-    let mut lines = Vec::new();
+    let mut lines = SafeText::default();
+    let mut line = |text: SafeText| {
+        lines.push(text);
+        lines.end_line();
+    };
     for one in &report.damaged {
         let outcome = match one.outcome {
             Some("removed") => "removed; it is made anew when it is next needed",
@@ -184,16 +187,12 @@ fn render(work: &Work<'_>, report: &Report) -> String {
             None => "damaged",
         };
         let outcome = style.paint(Role::Strong, outcome);
-        lines.push(format!("{}: {outcome}", crate::ui::escape(&one.object)));
+        line(SafeText::from(&one.object).and(": ").and(outcome));
         for file in one.files.iter().take(MOST) {
-            lines.push(format!(
-                "  {:<10} {}",
-                file.fault,
-                crate::ui::escape(&file.path)
-            ));
+            line(format!("  {:<10} {}", file.fault, file.path).into());
         }
         if one.files.len() > MOST {
-            lines.push(format!("  and {} more", one.files.len() - MOST));
+            line(format!("  and {} more", one.files.len() - MOST).into());
         }
     }
     let objects = match report.checked {
@@ -201,9 +200,10 @@ fn render(work: &Work<'_>, report: &Report) -> String {
         count => format!("{count} objects"),
     };
     let size = bytes(report.bytes);
-    lines.push(match report.damaged.len() {
+    let all = match report.damaged.len() {
         0 => format!("{objects}, {size}: all as published"),
         damaged => format!("{objects}, {size}: {damaged} not as published"),
-    });
-    lines.join("\n") + "\n"
+    };
+    line(all.into());
+    lines
 }

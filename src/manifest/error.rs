@@ -3,11 +3,11 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{Composition, Origin};
-use crate::package::Invalid;
+use crate::{package::Invalid, safe::SafeText};
 
 /// A fault in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", one_line(kind))]
+#[error("{}", SafeText::from(kind.to_string()))]
 pub struct Error {
     /// The file, relative to the project's root; `preset python` for a preset.
     pub file: Arc<str>,
@@ -177,22 +177,6 @@ pub enum ErrorKind {
         /// `free-threaded` or `debug`.
         variant: &'static str,
     },
-}
-
-/// Returns the message with control characters written out: a name in a file must not speak to the terminal.
-fn one_line(kind: &ErrorKind) -> String {
-    let mut line = String::new();
-    for character in kind.to_string().chars() {
-        // Invisible characters and those that turn the direction of writing are as bad.
-        if character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 /// Returns the candidate that `name` most likely meant, if one is near.

@@ -3,7 +3,6 @@
 //! Standard output is for results (code for a host shell, JSON, listings); everything said to people goes
 //! to standard error. A closed pipe is not an error.
 
-mod escape;
 mod progress;
 mod report;
 mod style;
@@ -13,9 +12,14 @@ use std::{
     io::{self, Write},
 };
 
-use crate::{context::Terminal, failure::Failure};
+use serde::Serialize;
 
-pub use escape::escape;
+use crate::{
+    context::Terminal,
+    failure::Failure,
+    safe::{self, SafeText},
+};
+
 pub use progress::Bars;
 pub use style::{Role, Style};
 
@@ -80,8 +84,8 @@ impl Ui {
         self.verbosity == Verbosity::Verbose
     }
 
-    /// Writes a result to standard output.
-    pub fn out(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes to standard output what a program reads: code for a host shell, a file's content.
+    pub fn code(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -89,18 +93,29 @@ impl Ui {
         }
     }
 
+    /// Writes a value to standard output as JSON, which programs and people read.
+    pub fn json(&self, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(value)?;
+        self.code(format!("{}\n", safe::json(&text)).as_bytes())
+    }
+
+    /// Writes a listing to standard output.
+    pub fn listing(&self, text: &SafeText) -> io::Result<()> {
+        self.code(text.as_str().as_bytes())
+    }
+
     /// Says one dim line, as at a prompt; silent when quiet.
     pub fn note(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
-            let line = format!("devsh: {}", escape(text));
-            say(&self.style.paint(Role::Dim, &line));
+            let line = SafeText::from("devsh: ").and(text);
+            say(&self.style.paint(Role::Dim, line));
         }
     }
 
     /// Says a line of a listing or summary; silent when quiet.
-    pub fn line(&self, text: &str) {
+    pub fn line(&self, text: impl Into<SafeText>) {
         if self.verbosity > Verbosity::Quiet {
-            say(text);
+            say(&text.into());
         }
     }
 
@@ -108,7 +123,7 @@ impl Ui {
     pub fn hint(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             let word = self.style.paint(Role::Hint, "hint:");
-            say(&format!("{word} {}", escape(text)));
+            say(&word.and(" ").and(text));
         }
     }
 
@@ -116,13 +131,13 @@ impl Ui {
     pub fn warn(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             let word = self.style.paint(Role::Warning, "warning:");
-            say(&format!("{word} {}", escape(text)));
+            say(&word.and(" ").and(text));
         }
     }
 
     /// Returns `text` in a role, for a line that goes to standard error.
-    pub fn paint(&self, role: Role, text: &str) -> String {
-        self.style.paint(role, &escape(text))
+    pub fn paint(&self, role: Role, text: impl Into<SafeText>) -> SafeText {
+        self.style.paint(role, text)
     }
 
     /// Reports a failure in full.
@@ -149,12 +164,28 @@ pub fn tell_panics() {
         // Taken only where `RUST_BACKTRACE` asks for it.
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
-            say(&trace.to_string());
+            say(&SafeText::drawn(&trace.to_string()));
         }
     }));
 }
 
-fn say(text: &str) {
+/// Standard error for diagnostics, which quote what others sent.
+#[derive(Debug)]
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let safe = SafeText::lines(&String::from_utf8_lossy(bytes));
+        io::stderr().write_all(safe.as_str().as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+fn say(text: &SafeText) {
     // Where standard error is closed there is nobody to tell.
     let _unheard = io::stderr()
         .lock()

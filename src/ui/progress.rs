@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::fetch::{Meter, Progress};
-
-use super::escape;
+use crate::{
+    fetch::{Meter, Progress},
+    safe::SafeText,
+};
 
 /// Draws what is under way on standard error.
 #[derive(Debug)]
@@ -45,8 +46,8 @@ impl Progress for Bars {
         let style =
             ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.all.add(bar.with_style(style));
-        let name = escape(name);
-        bar.set_message(name.clone());
+        let name = SafeText::from(name);
+        bar.set_message(name.to_string());
         bar.enable_steady_tick(Duration::from_millis(120));
         Box::new(Bar {
             drawn: bar,
@@ -58,7 +59,7 @@ impl Progress for Bars {
 
 struct Bar {
     drawn: ProgressBar,
-    name: String,
+    name: SafeText,
     lines: bool,
 }
 
@@ -72,14 +73,15 @@ impl Meter for Bar {
     }
 
     fn phase(&self, what: &str) {
-        self.drawn
-            .set_message(format!("{} {}", self.name, escape(what)));
+        let message = self.name.clone().and(" ").and(what);
+        self.drawn.set_message(message.to_string());
     }
 
     fn notice(&self, text: &str) {
         self.phase(text);
         if self.lines {
-            super::say(&format!("devsh: {}: {}", self.name, escape(text)));
+            let line = SafeText::from("devsh: ").and(&self.name);
+            super::say(&line.and(": ").and(text));
         }
     }
 

@@ -2,68 +2,64 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::failure::{Excerpt, Failure};
+use crate::{
+    failure::{Excerpt, Failure},
+    safe::{self, SafeText},
+};
 
-use super::{Role, Style, escape};
+use super::{Role, Style};
 
 /// Returns a failure in full.
-pub(super) fn full(failure: &Failure, style: Style) -> String {
-    let mut lines = Vec::new();
-    let error = style.paint(Role::Error, "error:");
-    lines.push(format!("{error} {}", escape(&failure.error)));
-    lines.extend(
-        failure
-            .excerpt
-            .as_ref()
-            .map(|excerpt| render(excerpt, style)),
-    );
-    lines.extend(
-        failure
-            .details
-            .iter()
-            .map(|detail| format!("  {}", escape(detail))),
-    );
-    let note = style.paint(Role::Strong, "note:");
-    lines.extend(
-        failure
-            .notes
-            .iter()
-            .map(|text| format!("{note} {}", escape(text))),
-    );
-    let hint = style.paint(Role::Hint, "hint:");
-    lines.extend(
-        failure
-            .hints
-            .iter()
-            .map(|text| format!("{hint} {}", escape(text))),
-    );
-    lines.join("\n")
+pub(super) fn full(failure: &Failure, style: Style) -> SafeText {
+    let mut text = style.paint(Role::Error, "error:").and(" ");
+    text.push(&failure.error);
+    let mut line = |head: SafeText, rest: SafeText| {
+        text.end_line();
+        text.push(head.and(rest));
+    };
+    if let Some(excerpt) = &failure.excerpt {
+        line(SafeText::default(), render(excerpt, style));
+    }
+    for detail in &failure.details {
+        line("  ".into(), detail.into());
+    }
+    for (role, word, texts) in [
+        (Role::Strong, "note:", &failure.notes),
+        (Role::Hint, "hint:", &failure.hints),
+    ] {
+        for text in texts {
+            line(style.paint(role, word).and(" "), text.into());
+        }
+    }
+    text
 }
 
 /// Returns a failure in one line: what, where, and the first hint.
-pub(super) fn line(failure: &Failure, style: Style) -> String {
-    let mut line = format!("{} ", style.paint(Role::Error, "devsh:"));
+pub(super) fn line(failure: &Failure, style: Style) -> SafeText {
+    let mut line = style.paint(Role::Error, "devsh:").and(" ");
     if let Some(excerpt) = &failure.excerpt {
         let before = excerpt.text.get(..excerpt.span.start);
         let number = 1 + before.unwrap_or_default().matches('\n').count();
-        line.push_str(&escape(&format!("{}:{number}: ", excerpt.file)));
+        line.push(format!("{}:{number}: ", excerpt.file));
     }
-    line.push_str(&escape(&failure.error));
+    line.push(&failure.error);
     if let Some(hint) = failure.hints.first() {
-        line.push_str(&style.paint(Role::Dim, &format!("; {}", escape(hint))));
+        line.push(style.paint(Role::Dim, format!("; {hint}")));
     }
     line
 }
 
 /// Returns what is said when devsh itself is at fault.
-pub(super) fn panic(what: &str) -> String {
-    let what = escape(&what.lines().collect::<Vec<_>>().join(" "));
-    format!("devsh: {what}; this is a fault of devsh, please report it")
+pub(super) fn panic(what: &str) -> SafeText {
+    let what = what.lines().collect::<Vec<_>>().join(" ");
+    SafeText::from("devsh: ")
+        .and(what)
+        .and("; this is a fault of devsh, please report it")
 }
 
 /// Draws the place in its file, as rustc does. The renderer shows control characters as pictures.
-fn render(excerpt: &Excerpt, style: Style) -> String {
-    let text = &excerpt.text;
+fn render(excerpt: &Excerpt, style: Style) -> SafeText {
+    let text = &safe::of_same_length(&excerpt.text);
     let boundary = |at: usize| {
         (at..text.len())
             .find(|at| text.is_char_boundary(*at))
@@ -71,10 +67,10 @@ fn render(excerpt: &Excerpt, style: Style) -> String {
     };
     let start = boundary(excerpt.span.start);
     let end = boundary(excerpt.span.end.max(start));
-    let label = escape(&excerpt.label);
+    let label = SafeText::from(&excerpt.label).to_string();
     let annotation = AnnotationKind::Primary.span(start..end).label(label);
     let snippet = Snippet::source(text)
-        .path(escape(&excerpt.file))
+        .path(SafeText::from(&excerpt.file).to_string())
         .annotation(annotation);
     // The title is ours; only the place and the lines are the renderer's.
     let group = Group::with_level(Level::ERROR).element(snippet);
@@ -83,7 +79,7 @@ fn render(excerpt: &Excerpt, style: Style) -> String {
     } else {
         Renderer::plain()
     };
-    renderer.render(&[group]).trim_end().to_owned()
+    SafeText::drawn(renderer.render(&[group]).trim_end())
 }
 
 #[cfg(test)]
@@ -112,9 +108,9 @@ error: unknown tool `ruf`
   | ^^^ not a tool
 note: a note
 hint: write `ruff`";
-        assert_eq!(full(&failure, Style::new(false)), expected);
+        assert_eq!(full(&failure, Style::new(false)).as_str(), expected);
         assert_eq!(
-            line(&failure, Style::new(false)),
+            line(&failure, Style::new(false)).as_str(),
             "devsh: devshell.toml:2: unknown tool `ruf`; write `ruff`"
         );
     }
@@ -122,14 +118,14 @@ hint: write `ruff`";
     #[test]
     fn a_panic_is_one_line() {
         assert_eq!(
-            panic("panicked at src/a.rs:1:2:\nno\u{1b}[31m way"),
+            panic("panicked at src/a.rs:1:2:\nno\u{1b}[31m way").as_str(),
             "devsh: panicked at src/a.rs:1:2: no\\u{1b}[31m way; this is a fault of devsh, please report it"
         );
     }
 
     #[test]
     fn hostile_text_is_drawn_harmlessly() {
-        let text = "a = \"\u{1b}]0;x\u{7}\"\n\u{202e}";
+        let text = "a = \"\u{1b}]0;x\u{7}\"\n\u{202e}\u{9b}\u{7f}\u{200b}\u{e0041}";
         for start in 0..=text.len() + 2 {
             let excerpt = Excerpt {
                 file: "d\u{1b}.toml".to_owned(),
@@ -139,7 +135,15 @@ hint: write `ruff`";
             };
             let drawn = render(&excerpt, Style::new(false));
             assert!(
-                !drawn.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+                !drawn.as_str().contains([
+                    '\u{1b}',
+                    '\u{7}',
+                    '\u{202e}',
+                    '\u{9b}',
+                    '\u{7f}',
+                    '\u{200b}',
+                    '\u{e0041}'
+                ]),
                 "{start}: {drawn:?}"
             );
         }

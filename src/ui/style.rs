@@ -1,5 +1,7 @@
 //! Colour roles. Everything must be understandable without them.
 
+use crate::safe::SafeText;
+
 /// What a text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -35,9 +37,10 @@ impl Style {
     }
 
     /// Returns `text` in its role.
-    pub fn paint(self, role: Role, text: &str) -> String {
+    pub fn paint(self, role: Role, text: impl Into<SafeText>) -> SafeText {
+        let text = text.into();
         if !self.color {
-            return text.to_owned();
+            return text;
         }
         let code = match role {
             Role::Error => "1;31",
@@ -47,6 +50,6 @@ impl Style {
             Role::Dim => "2",
             Role::Strong => "1",
         };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        text.colored(code)
     }
 }

@@ -90,7 +90,11 @@ fn the_command_takes_the_place_of_devsh() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let shell: u32 = lines.next().unwrap().unwrap().parse().unwrap();
     assert_eq!(shell, child.id(), "there is no process in between");
-    kill(Pid::from_raw(i32::try_from(shell).unwrap()), Signal::SIGTERM).unwrap();
+    kill(
+        Pid::from_raw(i32::try_from(shell).unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
     assert_eq!(lines.next().unwrap().unwrap(), "caught");
     assert_eq!(child.wait().unwrap().code(), Some(9));
 }

@@ -43,8 +43,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// Modules that everyone may name.
-const FREE: [&str; 8] = [
-    "wire", "vars", "failure", "package", "env", "fsx", "context", "config",
+const FREE: [&str; 9] = [
+    "wire", "vars", "failure", "package", "env", "fsx", "context", "config", "safe",
 ];
 
 /// Modules that never touch the machine.
@@ -73,6 +73,7 @@ const PURE: &[&str] = &[
     "src/activation/plan.rs",
     "src/wire.rs",
     "src/failure.rs",
+    "src/safe.rs",
 ];
 
 /// Words that say that something is not done, or that name nothing.
@@ -265,6 +266,32 @@ fn only_fetch_talks_to_the_network() {
             source.path
         );
     }
+}
+
+/// People are told things by the `Ui` alone, which takes safe text; what programs read has few ways out.
+#[test]
+fn only_the_ui_speaks() {
+    const CODE: [&str; 5] = ["mod", "export", "printed", "complete", "man"];
+    let mut wrong = Vec::new();
+    for source in sources("src") {
+        if source.path.starts_with("src/ui/") || source.is_test() {
+            continue;
+        }
+        let code = code(&source.text);
+        let terminal = code.matches("is_terminal").count();
+        let streams = ["stdout()", "stderr()", "/dev/tty"];
+        let streams: usize = streams.iter().map(|word| code.matches(word).count()).sum();
+        if streams > terminal || code.contains("print!(") || code.contains("println!(") {
+            wrong.push(format!("{} writes to a stream", source.path));
+        }
+        let name = source.path.strip_prefix("src/cli/");
+        let name = name.and_then(|name| name.strip_suffix(".rs"));
+        let may = name.is_some_and(|name| CODE.contains(&name));
+        if !may && (code.contains("super::print(") || code.contains("ui.code(")) {
+            wrong.push(format!("{} prints as if for a program", source.path));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -1,41 +1,47 @@
 //! Explanations in words.
 
-use crate::ui::{Role, Style, escape};
+use crate::{
+    safe::SafeText,
+    ui::{Role, Style},
+};
 
 use super::Explanation;
 
 /// One line for each subject.
-pub(super) fn table(all: &[Explanation], style: Style) -> String {
+pub(super) fn table(all: &[Explanation], style: Style) -> SafeText {
     let width = |cell: fn(&Explanation) -> usize| all.iter().map(cell).max().unwrap_or(0).min(40);
     let kinds = width(|one| one.kind.len());
     let names = width(|one| one.name.chars().count());
-    let line = |one: &Explanation| {
-        let kind = style.paint(Role::Dim, &format!("{:kinds$}", one.kind));
-        let name = style.paint(Role::Strong, &format!("{:names$}", escape(&one.name)));
-        let value = escape(one.value.as_deref().unwrap_or("nothing"));
+    let mut text = SafeText::default();
+    for one in all {
+        let name = SafeText::from(&one.name).padded(names);
+        text.push(
+            style
+                .paint(Role::Dim, format!("{:kinds$}", one.kind))
+                .and("  "),
+        );
+        text.push(style.paint(Role::Strong, name).and("  "));
+        text.push(one.value.as_deref().unwrap_or("nothing"));
         let place = one.place.as_deref().unwrap_or_default();
-        let place = style.paint(Role::Dim, &escape(place));
-        format!("{kind}  {name}  {value}  {place}\n")
-    };
-    all.iter().map(line).collect()
+        text.push(SafeText::from("  ").and(style.paint(Role::Dim, place)));
+        text.end_line();
+    }
+    text
 }
 
 /// A heading, and below it everything that was said, what counts last.
-pub(super) fn render(one: &Explanation, style: Style) -> String {
-    let name = style.paint(Role::Strong, &escape(&one.name));
-    let value = escape(one.value.as_deref().unwrap_or("nothing"));
-    let value = style.paint(Role::Good, &value);
-    let place = escape(one.place.as_deref().unwrap_or_default());
-    let mut text = format!("{name}  {value}  {}\n", style.paint(Role::Dim, &place));
+pub(super) fn render(one: &Explanation, style: Style) -> SafeText {
+    let value = one.value.as_deref().unwrap_or("nothing");
+    let place = one.place.as_deref().unwrap_or_default();
+    let mut text = style.paint(Role::Strong, &one.name).and("  ");
+    text.push(style.paint(Role::Good, value).and("  "));
+    text.push(style.paint(Role::Dim, place));
+    text.end_line();
     let mut row = |label: &str, value: &str, more: &str| {
-        let label = style.paint(Role::Dim, &format!("{label:<8}"));
-        let line = format!(
-            "  {label}  {}  {}",
-            escape(value),
-            style.paint(Role::Dim, &escape(more))
-        );
-        text.push_str(line.trim_end());
-        text.push('\n');
+        let label = style.paint(Role::Dim, format!("{label:<8}"));
+        let line = SafeText::from("  ").and(label).and("  ").and(value);
+        text.push(line.and("  ").and(style.paint(Role::Dim, more)).trimmed());
+        text.end_line();
     };
     for said in &one.said {
         let table = said

@@ -106,7 +106,7 @@ fn payload(host: HostShell, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let ran = |value: OsString| Statement::Export("RAN".parse().unwrap(), value);
     let mut statements = vec![ran("1".into())];
-    for at in 0..1 + random.below(6) {
+    for at in 0..=random.below(6) {
         let length = random.below(20);
         let text = String::from_utf8(random.bytes(b"'\\\n# devsh;$(){}", length)).unwrap();
         let name = format!("V{at}").parse().unwrap();

@@ -6,6 +6,7 @@
 mod cut;
 mod fuzz_short;
 mod hostile;
+mod names;
 mod prompt;
 mod swap;
 mod untrusted;
