@@ -2,8 +2,20 @@
 
 use std::{fs, path::Path};
 
-use super::{Builder, Error, Request, installer::Installer, python::Interpreter};
-use crate::{fsx, lock::PythonSet, store};
+use super::{
+    Builder, Error, Request,
+    installer::{Installer, Question},
+    python::Interpreter,
+};
+use crate::{
+    fsx,
+    lock::PythonSet,
+    package::{Tool, Version},
+    store,
+};
+
+/// Longest answer that is read, in bytes.
+const LIMIT: u64 = 64 << 20;
 
 impl Builder<'_> {
     /// Returns exact packages that answer `requirements`, as a list of requirements with digests.
@@ -15,11 +27,52 @@ impl Builder<'_> {
         requirements: &[String],
         previous: Option<&PythonSet>,
     ) -> Result<String, Error> {
-        let lock = Path::new("devshell.lock");
-        let needs = |tool| Error::PythonNeeds {
-            lock: lock.to_owned(),
-            tool,
+        let question = Question {
+            purpose: "python packages",
+            wanted: &requirements.join("\n"),
+            answer: "requirements.txt",
+            previous: previous.map(PythonSet::to_requirements),
+            python: None,
+            newest: None,
+            arguments: &["--generate-hashes", "--no-emit-index-url"],
         };
+        self.resolve(request, &question, |tool| Error::PythonNeeds {
+            lock: "devshell.lock".into(),
+            tool,
+        })
+    }
+
+    /// Returns the exact packages of a Python application as a `pylock.toml`: wheels alone, for every Python
+    /// from `python` (`3.10`) on, and nothing that came out after `newest` (`2026-08-14T12:30:15Z`).
+    ///
+    /// The tools of `request` have python and uv.
+    pub fn compile_application(
+        &self,
+        request: &Request<'_>,
+        (tool, version): (&Tool, &Version),
+        (python, newest): (&str, Option<&str>),
+    ) -> Result<String, Error> {
+        let question = Question {
+            purpose: &format!("{tool} {version}"),
+            wanted: &format!("{}=={version}", tool.package),
+            answer: "pylock.toml",
+            previous: None,
+            python: Some(python),
+            newest,
+            arguments: &["--format", "pylock.toml", "--only-binary", ":all:"],
+        };
+        self.resolve(request, &question, |needed| Error::ApplicationNeeds {
+            application: Box::new(tool.clone()),
+            tool: needed,
+        })
+    }
+
+    fn resolve(
+        &self,
+        request: &Request<'_>,
+        question: &Question<'_>,
+        needs: impl Fn(&'static str) -> Error,
+    ) -> Result<String, Error> {
         let served = self.serve(request)?;
         let interpreter = Interpreter::of(&served)?.ok_or_else(|| needs("python"))?;
         let uv = self.uv(request, &served).ok_or_else(|| needs("uv"))?;
@@ -29,19 +82,12 @@ impl Builder<'_> {
         let _lock = fsx::lock(&place.with_extension("lock"))?;
         store::remove_tree(&place)?;
         fs::create_dir(&place).map_err(fsx::at("create", &place))?;
-        let wanted = place.join("wanted.in");
-        fsx::write_atomic(&wanted, requirements.join("\n").as_bytes())?;
-        let answer = place.join("requirements.txt");
-        if let Some(previous) = previous {
-            fsx::write_atomic(&answer, previous.to_requirements().as_bytes())?;
-        }
-        let meter = self.progress.start("python packages", None);
+        let meter = self.progress.start(question.purpose, None);
         meter.phase("resolving");
-        let installer = Installer::new(self, &uv, &interpreter, lock);
-        let made = installer.compile(&wanted, &answer, &place);
+        let installer = Installer::new(self, &uv, &interpreter, Path::new(question.purpose));
+        let answer = installer.compile(question, &place);
         meter.finish();
-        made?;
-        let bytes = fsx::read_bounded(&answer, 64 << 20)?.unwrap_or_default();
+        let bytes = fsx::read_bounded(&answer?, LIMIT)?.unwrap_or_default();
         store::remove_tree(&place)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

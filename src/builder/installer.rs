@@ -5,11 +5,11 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use super::{Builder, Error, python::Interpreter};
+use super::{Builder, Error, profile::minor, python::Interpreter};
 use crate::{config::PYPI, fsx, pylock::Pins, store, vars};
 
 /// How many of the installer's last lines are kept.
@@ -25,6 +25,25 @@ const REMOVED: &[&str] = &[
     "UV_PYTHON",
     "UV_SYSTEM_PYTHON",
 ];
+
+/// What is to be resolved, and into what.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    /// What it is for, for people.
+    pub(super) purpose: &'a str,
+    /// The requirements, one a line.
+    pub(super) wanted: &'a str,
+    /// The name of the answer's file.
+    pub(super) answer: &'a str,
+    /// An earlier answer, of which is kept what fits.
+    pub(super) previous: Option<String>,
+    /// The oldest Python that the answer is for (`3.12`); without it, the interpreter's own.
+    pub(super) python: Option<&'a str>,
+    /// Releases after this moment (`2026-08-14T12:30:15Z`) do not count.
+    pub(super) newest: Option<&'a str>,
+    /// Further arguments of `uv pip compile`.
+    pub(super) arguments: &'a [&'a str],
+}
 
 /// Installs for one interpreter.
 pub(super) struct Installer<'a> {
@@ -85,6 +104,34 @@ impl<'a> Installer<'a> {
         clean(place)
     }
 
+    /// Makes an environment in `place` with exactly the wheels of a directory, each named in `list`.
+    pub(super) fn wheels(
+        &self,
+        (directory, list): (&Path, &str),
+        place: &Path,
+    ) -> Result<(), Error> {
+        self.environment(place)?;
+        let listed = place.join(".wheels.txt");
+        fsx::write_atomic(&listed, list.as_bytes())?;
+        let mut command = self.command(place);
+        command
+            .args(["pip", "install", "--no-deps", "--compile-bytecode"])
+            .args([
+                "--require-hashes",
+                "--no-build",
+                "--no-index",
+                "--find-links",
+            ])
+            .arg(directory)
+            .arg("--python")
+            .arg(place)
+            .arg("--requirements")
+            .arg(&listed);
+        self.run(command)?;
+        fs::remove_file(&listed).map_err(fsx::at("remove", &listed))?;
+        clean(place)
+    }
+
     /// Makes an environment in `place` with directories of the project in editable form.
     pub(super) fn own(
         &self,
@@ -109,41 +156,35 @@ impl<'a> Installer<'a> {
         clean(place)
     }
 
-    /// Resolves the requirements in `wanted`, keeping what fits of `answer`, into which it writes.
-    pub(super) fn compile(&self, wanted: &Path, answer: &Path, place: &Path) -> Result<(), Error> {
-        let release: Vec<String> = self
-            .interpreter
-            .version
-            .release()
-            .iter()
-            .take(2)
-            .map(u64::to_string)
-            .collect();
+    /// Answers a question in the directory `place` and returns the file with the answer.
+    pub(super) fn compile(&self, question: &Question<'_>, place: &Path) -> Result<PathBuf, Error> {
+        let wanted = place.join("wanted.in");
+        fsx::write_atomic(&wanted, question.wanted.as_bytes())?;
+        let answer = place.join(question.answer);
+        if let Some(previous) = &question.previous {
+            fsx::write_atomic(&answer, previous.as_bytes())?;
+        }
+        let own = minor(&self.interpreter.version);
         let mut command = self.command(place);
         command
-            .args([
-                "pip",
-                "compile",
-                "--universal",
-                "--generate-hashes",
-                "--no-annotate",
-            ])
-            .args([
-                "--no-header",
-                "--no-emit-index-url",
-                "--quiet",
-                "--python-version",
-            ])
-            .arg(release.join("."))
+            .args(["pip", "compile", "--universal", "--quiet"])
+            .args(["--no-annotate", "--no-header"])
+            .args(question.arguments)
+            .args(["--python-version", question.python.unwrap_or(&own)])
             .arg("--python")
-            .arg(&self.interpreter.program)
-            .arg("--output-file")
-            .arg(answer)
-            .arg(wanted);
+            .arg(&self.interpreter.program);
+        if let Some(newest) = question.newest {
+            command.args(["--exclude-newer", newest]);
+        }
+        command.arg("--output-file").arg(&answer).arg(wanted);
         self.run(command).map_err(|error| match error {
-            Error::PythonInstall { output, .. } => Error::PythonResolve { output },
+            Error::PythonInstall { output, .. } => Error::PythonResolve {
+                purpose: question.purpose.to_owned(),
+                output,
+            },
             other => other,
-        })
+        })?;
+        Ok(answer)
     }
 
     fn environment(&self, place: &Path) -> Result<(), Error> {

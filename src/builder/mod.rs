@@ -6,8 +6,11 @@
 //! Invariants: an environment id names a resolved plan and nothing of a machine; a host tool gives another
 //! id than the artifact it stands for, so neither is ever taken for the other.
 
+mod answer;
+mod application;
 pub mod collect;
 mod compile;
+mod error;
 mod identity;
 mod installer;
 pub mod live;
@@ -17,25 +20,28 @@ mod python;
 mod record;
 mod serve;
 mod venv;
+mod wheels;
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+pub use answer::{locked_application, oldest_python};
+pub use error::{Error, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;
+pub use wheels::{Unfit, wheels};
 
 use crate::{
     config::{Config, ToolsFrom},
     context::Context,
     env::{Change, VarName},
-    fetch::{self, Client, Progress},
-    fsx,
+    fetch::{Client, Progress},
     lock::LockedPackage,
     manifest::{ShellName, ToolRequest},
     package::{Source, System, Tool, Version},
-    pylock::{Missing, PythonLock, Selection},
+    pylock::{PythonLock, Selection},
     store::{self, Store},
 };
 
@@ -71,6 +77,8 @@ pub struct Wanted<'a> {
     pub request: &'a ToolRequest,
     /// What the lockfile has for it; nothing where it could not be resolved.
     pub locked: Option<&'a LockedPackage>,
+    /// Whether it only serves the others, and its programs stay out of the dev shell.
+    pub hidden: bool,
 }
 
 /// Packages of a Python lockfile.
@@ -168,97 +176,6 @@ pub enum Notice {
         /// The tool whose program is hidden.
         hidden: Tool,
     },
-}
-
-/// Why the artifact of a tool cannot serve, where nothing is wrong with it.
-#[derive(Debug, thiserror::Error)]
-pub enum Unavailable {
-    /// The settings want host tools only.
-    #[error("only host tools are allowed")]
-    HostOnly,
-    /// The tool is not in the lockfile.
-    #[error("it is not locked")]
-    NotLocked,
-    /// The lockfile has no artifact for this system.
-    #[error("there is no artifact for {0}")]
-    NoArtifact(System),
-    /// The artifact cannot be had from here.
-    #[error(transparent)]
-    Unreachable(fetch::Error),
-}
-
-/// A dev shell that cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A tool's artifact cannot be installed.
-    #[error("cannot install `{tool}` {version}: {reason}")]
-    Install {
-        /// The tool.
-        tool: Box<Tool>,
-        /// The version.
-        version: Version,
-        /// Why.
-        reason: Box<store::Error>,
-    },
-    /// Artifacts are not in the store, and nothing may be downloaded.
-    #[error(
-        "{} not in the store, and devsh is offline",
-        if missing.len() == 1 { "an artifact is".to_owned() } else { format!("{} artifacts are", missing.len()) }
-    )]
-    Offline {
-        /// All of them, in the order of the tools.
-        missing: Vec<MissingArtifact>,
-    },
-    /// Neither an artifact nor the machine has the tool.
-    #[error("cannot get `{tool}` {wanted}: {managed}")]
-    Unavailable {
-        /// The tool.
-        tool: Box<Tool>,
-        /// The locked version or, without one, the requirement.
-        wanted: String,
-        /// What a host tool would have to be, as text.
-        accepted: String,
-        /// Why the artifact cannot serve.
-        managed: Box<Unavailable>,
-        /// Versions that the machine has and that do not do; nothing where host tools are not allowed.
-        host: Option<Vec<Version>>,
-    },
-    /// Python packages are wanted and a tool for them is not.
-    #[error("the packages of `{}` need `{tool}`", lock.display())]
-    PythonNeeds {
-        /// The lockfile.
-        lock: PathBuf,
-        /// The missing tool, `python` or `uv`.
-        tool: &'static str,
-    },
-    /// Installing the Python packages failed.
-    #[error("cannot install the packages of `{}`", lock.display())]
-    PythonInstall {
-        /// The lockfile.
-        lock: PathBuf,
-        /// The last lines that the installer wrote.
-        output: Vec<String>,
-    },
-    /// No exact Python packages answer what is asked for.
-    #[error("cannot resolve the Python packages that are asked for")]
-    PythonResolve {
-        /// The last lines that uv wrote.
-        output: Vec<String>,
-    },
-    /// The Python lockfile lacks something that it needs.
-    #[error("`{}` is not whole: {missing}", lock.display())]
-    PythonMissing {
-        /// The lockfile.
-        lock: PathBuf,
-        /// What is missing.
-        missing: Missing,
-    },
-    /// The store could not take what was built.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A file could not be read or written.
-    #[error(transparent)]
-    File(#[from] fsx::Error),
 }
 
 /// Returns the dev shell if it is there, without network and without changing anything.

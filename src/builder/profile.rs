@@ -189,7 +189,7 @@ fn programs(
     python: Option<&PythonEnvironment>,
 ) -> Result<(Programs, Vec<Notice>), Error> {
     let (mut programs, mut conflicts) = (Programs::new(), Vec::new());
-    for one in served {
+    for one in served.iter().filter(|one| !one.hidden) {
         for (name, path) in one.programs()? {
             match programs.get(&name) {
                 Some((Some(used), _)) => conflicts.push(Notice::Conflict {

@@ -58,7 +58,7 @@ pub(super) struct Interpreter {
     pub(super) program: PathBuf,
     pub(super) version: Version,
     /// What it is, without a place of this machine if it is of the store.
-    identity: Vec<u8>,
+    pub(super) identity: Vec<u8>,
 }
 
 impl PythonPackages {
@@ -78,9 +78,11 @@ impl PythonPackages {
 
 impl Interpreter {
     /// Returns the interpreter that serves in a dev shell.
-    pub(super) fn of(served: &[Served]) -> Result<Option<Self>, Error> {
+    pub(super) fn of<'s>(
+        served: impl IntoIterator<Item = &'s Served>,
+    ) -> Result<Option<Self>, Error> {
         let mut pythons = served
-            .iter()
+            .into_iter()
             .filter(|one| one.tool.source == Source::Python);
         let Some((served, program)) = pythons.find_map(|one| Some((one, one.program("python")?)))
         else {
@@ -216,9 +218,13 @@ impl Builder<'_> {
     }
 
     /// Returns uv: the dev shell's own, else the machine's.
-    pub(super) fn uv(&self, request: &Request<'_>, served: &[Served]) -> Option<PathBuf> {
+    pub(super) fn uv<'s>(
+        &self,
+        request: &Request<'_>,
+        served: impl IntoIterator<Item = &'s Served>,
+    ) -> Option<PathBuf> {
         let own = served
-            .iter()
+            .into_iter()
             .find(|served| served.tool.source == Source::Pypi && served.tool.name.as_str() == "uv")
             .and_then(|served| served.program("uv"));
         own.or_else(|| {

@@ -23,6 +23,8 @@ pub(super) struct Served {
     pub(super) version: Version,
     pub(super) from: From,
     pub(super) notice: Option<Notice>,
+    /// Whether its programs stay out of the dev shell.
+    pub(super) hidden: bool,
 }
 
 /// Where programs of a tool come from.
@@ -69,31 +71,68 @@ impl Served {
 
 impl Builder<'_> {
     /// Returns what serves as each tool, in their order; downloads overlap.
+    ///
+    /// Python applications come last, as they stand on what the others are.
     pub(super) fn serve(&self, request: &Request<'_>) -> Result<Vec<Served>, Error> {
-        let results: Vec<Result<Served, Error>> = thread::scope(|scope| {
-            let threads: Vec<_> = request
-                .tools
-                .iter()
-                .map(|wanted| scope.spawn(|| self.serve_one(request, wanted)))
+        let tools = &request.tools;
+        let alone = |wanted: &Wanted<'_>| wanted.application().is_none();
+        let mut results = self.serve_all(request, &|wanted| alone(wanted), &[]);
+        let failed = results.iter().flatten().any(Result::is_err);
+        if !failed {
+            let served: Vec<&Served> = results.iter().flatten().flatten().collect();
+            let rest = self.serve_all(request, &|wanted| !alone(wanted), &served);
+            results = results
+                .into_iter()
+                .zip(rest)
+                .map(|(one, other)| one.or(other))
                 .collect();
-            let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
-            joined
-                .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        });
+        }
         if self.client.is_offline() {
-            let failed = request.tools.iter().zip(&results);
-            let failed =
-                failed.filter_map(|(wanted, result)| Some((wanted, result.as_ref().err()?)));
-            if let Some(error) = self.offline(request, failed) {
+            let unserved = tools.iter().zip(&results).filter_map(|(wanted, result)| {
+                let error = result.as_ref().map(|result| result.as_ref().err());
+                match error {
+                    Some(None) => None,
+                    Some(error) => Some((wanted, error)),
+                    None => Some((wanted, None)),
+                }
+            });
+            if let Some(error) = self.offline(request, unserved) {
                 return Err(error);
             }
         }
-        results.into_iter().collect()
+        results.into_iter().flatten().collect()
     }
 
-    fn serve_one(&self, request: &Request<'_>, wanted: &Wanted<'_>) -> Result<Served, Error> {
-        let unavailable = match self.managed(request, wanted)? {
+    /// Returns what serves as each tool that `now` has; the others are left out.
+    fn serve_all(
+        &self,
+        request: &Request<'_>,
+        now: &(dyn Fn(&Wanted<'_>) -> bool + Sync),
+        served: &[&Served],
+    ) -> Vec<Option<Result<Served, Error>>> {
+        thread::scope(|scope| {
+            let threads: Vec<_> = request
+                .tools
+                .iter()
+                .map(|wanted| {
+                    now(wanted).then(|| scope.spawn(|| self.serve_one(request, wanted, served)))
+                })
+                .collect();
+            let joined = threads.into_iter().map(|thread| {
+                let result = thread.map(thread::ScopedJoinHandle::join);
+                result.map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            joined.collect()
+        })
+    }
+
+    fn serve_one(
+        &self,
+        request: &Request<'_>,
+        wanted: &Wanted<'_>,
+        served: &[&Served],
+    ) -> Result<Served, Error> {
+        let unavailable = match self.managed(request, wanted, served)? {
             Ok(served) => return Ok(served),
             Err(unavailable) => unavailable,
         };
@@ -129,6 +168,7 @@ impl Builder<'_> {
         &self,
         request: &Request<'_>,
         wanted: &Wanted<'_>,
+        served: &[&Served],
     ) -> Result<Result<Served, Unavailable>, Error> {
         if request.tools_from == ToolsFrom::Host {
             return Ok(Err(Unavailable::HostOnly));
@@ -136,6 +176,9 @@ impl Builder<'_> {
         let Some(locked) = wanted.locked else {
             return Ok(Err(Unavailable::NotLocked));
         };
+        if locked.application.is_some() {
+            return self.application(request, (wanted, locked), served);
+        }
         let Some(artifacts) = locked.artifacts.get(&request.system) else {
             return Ok(Err(Unavailable::NoArtifact(request.system)));
         };
@@ -156,6 +199,7 @@ impl Builder<'_> {
                 version: locked.version.clone(),
                 from: From::Object(directory),
                 notice: None,
+                hidden: wanted.hidden,
             })),
             Err(store::Error::Fetch(error)) if error.is_unreachable() => {
                 Ok(Err(Unavailable::Unreachable(error)))
@@ -241,6 +285,7 @@ fn host_serves(wanted: &Wanted<'_>, tool: &HostTool, unavailable: &Unavailable) 
         tool: wanted.tool.clone(),
         version: tool.version.clone(),
         from: From::Host(tool.programs.clone()),
+        hidden: wanted.hidden,
         notice: Some(Notice::HostServes {
             tool: wanted.tool.clone(),
             wanted: wanted.locked.map(|locked| locked.version.clone()),

@@ -7,7 +7,7 @@ use std::fs;
 
 use self::sandbox::Sandbox;
 use super::*;
-use crate::store::fixtures;
+use crate::{fetch, store::fixtures};
 
 fn programs(realised: &Realised) -> Vec<String> {
     let entries = fs::read_dir(realised.profile.join("bin")).unwrap();

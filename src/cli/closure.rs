@@ -4,17 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    builder::{Builder, Request, Wanted},
+    builder::Wanted,
     failure::Failure,
     lock::{LockKey, LockedRequirement, Lockfile, PythonSet, PythonSets, Upgrade},
     manifest::{DevShell, ShellName, Text},
     package::Source,
     project::Project,
     pylock::pinned,
-    store::Store,
 };
 
-use super::{hints, lock, packages, work::Work};
+use super::{applications::with_uv, hints, packages, work::Work};
 
 /// What a dev shell wants to be locked, if it wants any.
 pub(super) fn key(project: &Project, shell: &DevShell) -> Result<Option<Vec<String>>, Failure> {
@@ -143,41 +142,20 @@ fn compile(
     (name, key, previous): (&ShellName, &[String], Option<&PythonSet>),
     python: String,
 ) -> Result<PythonSet, Failure> {
-    let config = work.config()?;
-    let client = work.client(&config);
-    let store = Store::open(&work.context.directories.data);
-    let bars = work.ui.bars();
-    let builder = Builder {
-        context: work.context,
-        config: &config,
-        store: &store,
-        client: &client,
-        progress: &bars,
-    };
     let shell = super::work::dev_shell(project.preview(), name)?;
     let tools = shell
         .tools
         .iter()
         .filter(|(tool, _)| matches!(tool.name.as_str(), "python" | "uv"));
     let tools = tools.map(|(tool, request)| Wanted {
+        hidden: false,
         tool,
         request,
         locked: lockfile.packages.get(&LockKey::for_request(tool, request)),
     });
-    let request = Request {
-        root: project.root(),
-        shell: name,
-        system: lock::system(work)?,
-        tools: tools.collect(),
-        python: None,
-        tools_from: config.tools_from,
-        locked: work.locked,
-        build_project: true,
-        extra: b"",
-    };
-    let text = builder
-        .compile(&request, key, previous)
-        .map_err(|error| hints::builder(&error))?;
+    let text = with_uv(work, tools.collect(), |builder, request| {
+        builder.compile(request, key, previous)
+    })?;
     let lines =
         pinned(&Text::new("the answer of uv", &text)).map_err(|error| hints::content(&error))?;
     let mut packages: Vec<LockedRequirement> = lines

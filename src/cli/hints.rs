@@ -229,12 +229,6 @@ pub(super) fn index(error: &index::Error) -> Failure {
         }
         index::Error::UnknownChannel { .. } => failure
             .hint("write a version such as `\"1.89\"`, `\"stable\"` or `\"nightly-2026-10-01\"`"),
-        index::Error::Application { tool } => failure
-            .note("devsh cannot install Python applications by themselves yet")
-            .hint(format!(
-                "add `{}` to a dependency group of the project and name the group in `[python]`",
-                tool.package
-            )),
         index::Error::Digest {
             expected, received, ..
         } => failure
@@ -358,10 +352,15 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
             }
         }
         builder::Error::PythonMissing { .. } => failure.hint("make the lockfile anew"),
-        builder::Error::PythonNeeds { tool, .. } => {
+        builder::Error::Unfit { .. } => {
+            failure.hint("ask for another version of it, or for another `python`")
+        }
+        builder::Error::PythonNeeds { tool, .. }
+        | builder::Error::ApplicationNeeds { tool, .. } => {
             failure.hint(format!("add `{tool}` to `[tools]`"))
         }
-        builder::Error::PythonInstall { output, .. } | builder::Error::PythonResolve { output } => {
+        builder::Error::PythonInstall { output, .. }
+        | builder::Error::PythonResolve { output, .. } => {
             output.iter().fold(failure, Failure::detail)
         }
         builder::Error::Store(error) => store(error),
@@ -374,8 +373,6 @@ pub(super) fn store(error: &store::Error) -> Failure {
     match error {
         store::Error::Fetch(error) => fetch(error),
         store::Error::File(error) => file(error),
-        store::Error::NeedsInterpreter { .. } => Failure::new(error.to_string())
-            .note("devsh cannot install Python applications by themselves yet"),
         store::Error::Damaged { .. } => {
             Failure::new(error.to_string()).hint("run `devsh verify --repair`")
         }
@@ -387,8 +384,8 @@ pub(super) fn store(error: &store::Error) -> Failure {
         | store::Error::Archive { .. } => {
             Failure::new(error.to_string()).note("nothing was added to the store")
         }
-        store::Error::Installer { .. } | store::Error::NoPrograms { .. } => {
-            Failure::new(error.to_string())
-        }
+        store::Error::Installer { .. }
+        | store::Error::NeedsInterpreter { .. }
+        | store::Error::NoPrograms { .. } => Failure::new(error.to_string()),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    applications::{self, Ground},
     args, extends, hints, lock_merge,
     lockset::{self, Part},
     shown, tools,
@@ -80,8 +81,9 @@ fn lock_part(
             present(&path, &shown(work.context, &path))?.unwrap_or_default()
         }
     };
-    let mut lockfile =
-        resolve(work, &part.requests, &previous, upgrade).map_err(Unresolved::into_failure)?;
+    let ground = part.ground(work.context)?;
+    let mut lockfile = resolve(work, (&part.requests, &ground), &previous, upgrade)
+        .map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&part.pins);
     lockfile.python = part.python(work, &lockfile, (&previous, upgrade))?;
     let changes = changes(&previous, &lockfile);
@@ -140,9 +142,10 @@ impl Unresolved {
     }
 }
 
+/// Returns the lockfile that answers `requests`, and what their applications stand on beside `ground`.
 pub(super) fn resolve(
     work: &Work<'_>,
-    requests: &[(Tool, ToolRequest)],
+    (requests, ground): (&[(Tool, ToolRequest)], &Ground),
     previous: &Lockfile,
     upgrade: &Upgrade,
 ) -> Result<Lockfile, Unresolved> {
@@ -158,10 +161,19 @@ pub(super) fn resolve(
         system,
     };
     let unresolved = |error: index::Error| unresolved(&error, requests);
-    let index = index::fill(requests, previous, upgrade, sources).map_err(unresolved)?;
-    let mut lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
-        .map_err(|error| failed(hints::resolve(&error)))?;
+    let choose = |requests: &[(Tool, ToolRequest)]| {
+        let index = index::fill(requests, previous, upgrade, sources).map_err(unresolved)?;
+        let lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
+            .map_err(|error| failed(hints::resolve(&error)))?;
+        Ok((index, lockfile))
+    };
+    let (index, mut lockfile) = choose(requests)?;
+    let implied = applications::implied(requests, &lockfile, ground);
+    lockfile.packages.extend(choose(&implied)?.1.packages);
+    let asked = [requests, &implied].concat();
     index::complete(&mut lockfile, previous, upgrade, sources).map_err(unresolved)?;
+    applications::complete(work, &mut lockfile, (previous, upgrade), (&asked, ground))
+        .map_err(failed)?;
     index::measure(&mut lockfile, previous, sources);
     for held in resolve::held_back(requests, &index, &lockfile, system) {
         work.ui.note(&tools::held(&held));
@@ -200,10 +212,15 @@ pub(super) fn partial(
         return None;
     }
     let mut lockfile = Lockfile::default();
+    // An application stands on what the others are, which are resolved one by one here.
+    let ground = Ground {
+        requests: requests.to_vec(),
+        lockfile: previous.clone(),
+    };
     for request in requests {
         match resolve(
             work,
-            std::slice::from_ref(request),
+            (std::slice::from_ref(request), &ground),
             previous,
             &Upgrade::None,
         ) {

@@ -18,6 +18,7 @@ use crate::{
 };
 
 use super::{
+    applications::{self, Ground},
     closure, hints,
     lock::{Unresolved, partial, resolve, runtimes},
     shown,
@@ -36,6 +37,8 @@ pub(super) struct Part {
     pub(super) pins: Pins,
     /// The project as far as this lockfile answers it, for its Python packages.
     project: Project,
+    /// The team's requests and the path of its lockfile, beside which this one stands.
+    beside: Option<(Vec<(Tool, ToolRequest)>, PathBuf)>,
     /// Lists of Python packages that the team's lockfile answers.
     answered: BTreeSet<Vec<String>>,
     /// Whether it is one person's.
@@ -68,6 +71,7 @@ pub(super) fn parts(
         } else {
             project.of_team()
         },
+        beside: None,
         answered: BTreeSet::new(),
         personal,
     };
@@ -76,11 +80,13 @@ pub(super) fn parts(
         .iter()
         .map(|(tool, one)| LockKey::for_request(tool, one))
         .collect();
+    let beside = (shared.clone(), team.clone());
     let mut parts = vec![part(team, shared, &layers.pins, false)];
     if project.has_personal() {
         let mut more = requests(project.preview());
         more.retain(|(tool, one)| !keys.contains(&LockKey::for_request(tool, one)));
         let mut own = part(own, more, &layers.own_pins, true);
+        own.beside = Some(beside);
         own.answered = closure::keys(&project.of_team())?;
         parts.push(own);
     }
@@ -101,6 +107,17 @@ impl Part {
             }
         }
         Ok(problems)
+    }
+
+    /// What the team asks for and has locked, where this lockfile is one person's.
+    pub(super) fn ground(&self, context: &Context) -> Result<Ground, Failure> {
+        let Some((requests, path)) = &self.beside else {
+            return Ok(Ground::default());
+        };
+        Ok(Ground {
+            requests: requests.clone(),
+            lockfile: present(path, &shown(context, path))?.unwrap_or_default(),
+        })
     }
 
     /// The lists of Python packages that only this lockfile answers.
@@ -140,7 +157,16 @@ impl Part {
             .keys()
             .filter(|source| !self.pins.contains_key(*source))
             .map(|source| format!("`{source}` is locked and nothing extends it"));
-        let tools = lock::stale(&self.requests, lockfile);
+        let ground = Ground {
+            requests: self
+                .beside
+                .iter()
+                .flat_map(|(team, _)| team.clone())
+                .collect(),
+            ..Ground::default()
+        };
+        let implied = applications::implied(&self.requests, lockfile, &ground);
+        let tools = lock::stale(&[&*self.requests, &*implied].concat(), lockfile);
         let tools = tools.iter().map(Stale::to_string);
         held.chain(left).chain(tools).collect()
     }
@@ -207,7 +233,8 @@ fn answer(
         if work.locked || (mode == Mode::Background && part.in_project) {
             return Err(out_of_date(work, &name, &problems));
         }
-        match resolve(work, &part.requests, &lockfile, &Upgrade::None) {
+        let ground = part.ground(work.context)?;
+        match resolve(work, (&part.requests, &ground), &lockfile, &Upgrade::None) {
             Ok(resolved) => {
                 let python = part.python(work, &resolved, (&lockfile, &Upgrade::None))?;
                 lockfile = resolved;

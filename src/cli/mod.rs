@@ -3,6 +3,7 @@
 mod add;
 mod allow;
 mod amount;
+mod applications;
 mod approvals;
 mod args;
 mod ask;

@@ -6,14 +6,14 @@ use crate::{
     builder::{self, PythonPackages, Wanted},
     config::Config,
     failure::Failure,
-    lock::{LockKey, Lockfile},
-    manifest::{DevShell, EnvValue, ShellName},
-    package::System,
+    lock::Lockfile,
+    manifest::{DevShell, EnvValue, ShellName, ToolRequest},
+    package::{System, Tool},
     project::Project,
     wire::Writer,
 };
 
-use super::{packages, sync::Mode, work::dev_shell};
+use super::{applications, packages, sync::Mode, work::dev_shell};
 
 /// How something is built.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,8 @@ pub(super) struct Parts<'a> {
     pub(super) shell: &'a DevShell,
     pub(super) lockfile: Lockfile,
     python: Option<PythonPackages>,
+    /// Tools that only serve the others.
+    hidden: Vec<(Tool, ToolRequest)>,
     extra: Vec<u8>,
 }
 
@@ -40,6 +42,7 @@ impl<'a> Parts<'a> {
         let shell = dev_shell(project.preview(), shell)?;
         let python = packages::of(project, shell, &lockfile)?;
         Ok(Self {
+            hidden: applications::hidden(project, shell, &lockfile),
             shell,
             lockfile,
             python,
@@ -49,11 +52,9 @@ impl<'a> Parts<'a> {
 
     /// The addresses from which this dev shell's tools may be downloaded.
     pub(super) fn artifacts(&self, system: System) -> impl Iterator<Item = &Url> {
-        let packages = self
-            .shell
-            .tools
-            .iter()
-            .filter_map(|(tool, request)| self.lockfile.locked(tool, request));
+        let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
+        let all = self.shell.tools.iter().chain(hidden);
+        let packages = all.filter_map(|(tool, request)| self.lockfile.locked(tool, request));
         packages
             .filter_map(move |package| package.artifacts.get(&system))
             .flatten()
@@ -67,19 +68,22 @@ impl<'a> Parts<'a> {
         config: &Config,
         options: Options,
     ) -> builder::Request<'b> {
-        let wanted = |(tool, request)| Wanted {
-            tool,
-            request,
-            locked: self
-                .lockfile
-                .packages
-                .get(&LockKey::for_request(tool, request)),
+        let wanted = |hidden| {
+            move |(tool, request)| Wanted {
+                tool,
+                request,
+                locked: self.lockfile.locked(tool, request),
+                hidden,
+            }
         };
+        let shown = self.shell.tools.iter().map(wanted(false));
+        let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
+        let tools = shown.chain(hidden.map(wanted(true)));
         builder::Request {
             root: project.root(),
             shell,
             system: options.system,
-            tools: self.shell.tools.iter().map(wanted).collect(),
+            tools: tools.collect(),
             python: self.python.clone(),
             tools_from: config.tools_from,
             locked: options.locked,

@@ -41,7 +41,8 @@ pub(super) fn summary(
     whole: bool,
 ) -> String {
     let drifts: Vec<_> = drifts(parts, realised).collect();
-    let tools = realised.tools.iter().map(|tool| {
+    let seen = |tool: &&builder::RealisedTool| parts.shell.tools.contains_key(&tool.tool);
+    let tools = realised.tools.iter().filter(seen).map(|tool| {
         let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
         match (&tool.origin, drift) {
             (ToolOrigin::Host { .. }, Some((_, Some(locked)))) => {

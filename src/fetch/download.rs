@@ -49,6 +49,11 @@ impl Download {
         Ok(&self.file)
     }
 
+    /// Copies the file to a new place.
+    pub fn copy_to(&self, place: &Path) -> io::Result<()> {
+        std::fs::copy(&self.path, place).map(|_| ())
+    }
+
     /// Removes the file; without this it stays for the next time.
     pub fn discard(self) {
         // A file that stays behind costs space and nothing else.

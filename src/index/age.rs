@@ -97,9 +97,26 @@ pub(super) fn day_seconds(day: &str) -> Option<u64> {
     Some(days.checked_sub(719_469)? * 86_400)
 }
 
+/// Returns the last moment, as `2026-08-14T12:30:15Z`, at which a release of `tool` may have come out.
+pub fn newest_allowed(tool: &Tool, config: &Config, now: SystemTime) -> Option<String> {
+    limit(tool, config, now).map(time_text)
+}
+
+/// Returns a time in seconds since 1970 as text.
+fn time_text(limit: u64) -> String {
+    let (day, rest) = (day_text(limit / 86_400), limit % 86_400);
+    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{day}T{hours:02}:{minutes:02}:{seconds:02}Z")
+}
+
 /// Returns the day before a day written `2026-08-14`.
 pub(super) fn day_before(day: &str) -> Option<String> {
-    let days = (day_seconds(day)? / 86_400).checked_sub(1)? + 719_468;
+    Some(day_text((day_seconds(day)? / 86_400).checked_sub(1)?))
+}
+
+/// Returns a day, counted from the first of 1970, as text.
+fn day_text(days: u64) -> String {
+    let days = days + 719_468;
     // The same count the other way: years that begin in March, in eras of 400 years.
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -108,7 +125,7 @@ pub(super) fn day_before(day: &str) -> Option<String> {
     let number = of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
-    Some(format!("{year:04}-{month:02}-{number:02}"))
+    format!("{year:04}-{month:02}-{number:02}")
 }
 
 /// Returns the seconds since 1970 of a time written `2026-08-14T12:30:15.123Z`.
@@ -166,6 +183,14 @@ mod tests {
             );
             day = before;
         }
+    }
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        for seconds in [0, 951_782_399, 1_795_478_400 + 3723] {
+            assert_eq!(time_seconds(&time_text(seconds)), Some(seconds));
+        }
+        assert_eq!(time_text(1_795_478_400 + 3723), "2026-11-24T01:02:03Z");
     }
 
     #[test]

@@ -52,12 +52,6 @@ pub enum Error {
         /// The dist server that was asked.
         host: String,
     },
-    /// The package is a Python application, which needs an interpreter and dependencies.
-    #[error("`{tool}` is a Python application, not a program on its own")]
-    Application {
-        /// The tool.
-        tool: Tool,
-    },
     /// The package has nothing that could be used without building it.
     #[error("`{tool}` has no wheels, only source archives")]
     NoWheels {
@@ -97,7 +91,6 @@ impl Error {
             Self::Fetch { tool, .. }
             | Self::UnknownPackage { tool, .. }
             | Self::Dependency { tool, .. }
-            | Self::Application { tool }
             | Self::NoWheels { tool } => Some(tool),
             _ => None,
         }

@@ -31,7 +31,7 @@ use crate::{
     package::{Source, System, Tool, Version},
 };
 
-pub use age::Held;
+pub use age::{Held, newest_allowed};
 use age::{day_seconds, time_seconds};
 pub use error::Error;
 pub use npm::complete;
@@ -71,6 +71,8 @@ pub struct Candidate {
     pub yanked: Option<String>,
     /// Since when it is out, in seconds since 1970, if the source tells.
     pub released: Option<u64>,
+    /// The Pythons that it runs on (`>=3.10`), if it is a Python application.
+    pub application: Option<String>,
     /// Why it may not be chosen yet, where the settings ask for a minimum age.
     pub held: Option<Held>,
 }
@@ -85,6 +87,7 @@ impl Candidate {
             missing: BTreeMap::new(),
             yanked: None,
             released: None,
+            application: None,
             held: None,
         }
     }

@@ -23,7 +23,7 @@ const FRESH: Duration = Duration::from_mins(10);
 /// Longest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;
 /// First field of a file; another layout gets another number.
-const LAYOUT: u64 = 2;
+const LAYOUT: u64 = 3;
 
 /// Returns the candidates kept for `page`, if they were kept a short time ago.
 pub(super) fn load(cache: &Path, page: &Url, now: SystemTime) -> Option<Vec<Candidate>> {
@@ -69,6 +69,7 @@ fn encode(page: &Url, now: SystemTime, candidates: &[Candidate]) -> Vec<u8> {
         writer.option(candidate.build.as_ref(), Writer::bytes);
         writer.option(candidate.yanked.as_ref(), Writer::bytes);
         writer.option(candidate.released, Writer::number);
+        writer.option(candidate.application.as_ref(), Writer::bytes);
         writer.list(candidate.artifacts.iter(), |writer, (system, artifacts)| {
             writer.bytes(system.as_str());
             writer.list(artifacts.iter(), |writer, artifact| {
@@ -94,6 +95,7 @@ fn decode(bytes: &[u8], page: &Url) -> Result<(u64, Vec<Candidate>), Damaged> {
         candidate.build = reader.option(text)?;
         candidate.yanked = reader.option(text)?;
         candidate.released = reader.option(Reader::number)?;
+        candidate.application = reader.option(text)?;
         candidate.artifacts = reader.list(artifacts)?.into_iter().collect();
         Ok(candidate)
     })?;
@@ -137,6 +139,7 @@ mod tests {
             .into_iter()
             .map(|candidate| Candidate {
                 yanked: Some("x".to_owned()),
+                application: Some(">=3.9".to_owned()),
                 ..candidate
             })
             .collect();

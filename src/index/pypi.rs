@@ -1,7 +1,8 @@
-//! Programs in wheels of the Python package index, by its simple API.
+//! Programs and applications in wheels of the Python package index, by its simple API.
 //!
-//! Only wheels that hold a program and need no interpreter count: `py3-none-<platform>`. Of several for a
-//! system the one that runs on most machines is taken.
+//! A version with a wheel that needs no interpreter, `py3-none-<platform>`, is a program: of several for a
+//! system the one that runs on most machines is taken. Any other version is an application, which needs an
+//! interpreter and further packages.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +13,15 @@ use super::{Candidate, Error, Sources, anonymous, pages, time_seconds};
 use crate::{
     fetch,
     lock::{Artifact, lockable},
-    package::{PackageName, Sha256, System, Tool, Version},
+    package::{
+        Sha256, System, Tool, Version, WheelName,
+        wheel::{MINORS, PlatformRank},
+    },
 };
 
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
 /// Longest accepted page, in bytes; the longest in use has 4 MB.
 const LIMIT: u64 = 64 << 20;
-/// The newest glibc that an artifact may need, as `(major, minor)`.
-const GLIBC: (u32, u32) = (2, 28);
-
 #[derive(Deserialize)]
 struct Page {
     meta: Meta,
@@ -40,6 +41,8 @@ struct File {
     #[serde(default)]
     hashes: BTreeMap<String, String>,
     size: Option<u64>,
+    #[serde(rename = "requires-python")]
+    requires_python: Option<String>,
     #[serde(rename = "upload-time")]
     upload_time: Option<String>,
     #[serde(default)]
@@ -113,24 +116,15 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
         )));
     }
     let mut found: BTreeMap<Version, Found<'_>> = BTreeMap::new();
-    let (mut wheels, mut programs) = (false, false);
     for file in &page.files {
-        let Some(wheel) = Wheel::parse(&file.filename, &tool.package) else {
-            continue;
-        };
-        wheels = true;
-        programs |= wheel.is_program();
-        let found = found.entry(wheel.version.clone()).or_default();
-        for system in System::ALL {
-            if let Some(rank) = wheel.rank(system) {
-                found.add(system, rank, file);
-            }
+        let wheel = WheelName::parse(&file.filename).filter(|wheel| wheel.name == tool.package);
+        if let Some(wheel) = wheel {
+            let found = found.entry(wheel.version.clone()).or_default();
+            found.add(&wheel, file);
         }
     }
-    match (wheels, programs) {
-        (false, _) => return Err(Error::NoWheels { tool: tool.clone() }),
-        (true, false) => return Err(Error::Application { tool: tool.clone() }),
-        (true, true) => {}
+    if found.is_empty() {
+        return Err(Error::NoWheels { tool: tool.clone() });
     }
     found
         .into_iter()
@@ -138,46 +132,72 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
         .collect()
 }
 
-/// How widely a wheel runs: second choices last, then the glibc or macOS needed; the smallest is the best.
-type Rank = (u32, u32, u32);
+/// The best file for each system.
+type Best<'a> = BTreeMap<System, (PlatformRank, &'a File)>;
 
-/// The best file for each system of one version.
+/// What there is of one version.
 #[derive(Default)]
 struct Found<'a> {
-    files: BTreeMap<System, (Rank, &'a File)>,
+    programs: Best<'a>,
+    /// Whether there are programs at all, be it for other systems.
+    is_program: bool,
+    applications: Best<'a>,
 }
 
 impl<'a> Found<'a> {
-    fn add(&mut self, system: System, rank: Rank, file: &'a File) {
-        let order = |(rank, file): &(Rank, &'a File)| (*rank, file.filename.clone());
-        let new = (rank, file);
-        match self.files.get(&system) {
-            Some(best) if order(best) <= order(&new) => {}
-            _ => drop(self.files.insert(system, new)),
+    fn add(&mut self, wheel: &WheelName<'_>, file: &'a File) {
+        self.is_program |= wheel.is_program();
+        let usable = MINORS
+            .into_iter()
+            .any(|minor| wheel.python_rank(minor).is_some());
+        for system in System::ALL {
+            let rank = wheel.platform_rank(system);
+            if let Some(rank) = rank.filter(|_| wheel.is_program()) {
+                keep(&mut self.programs, system, (rank, file));
+            } else if usable
+                && let Some(rank) = rank.or_else(|| wheel.is_everywhere().then_some((0, 0, 0)))
+            {
+                keep(&mut self.applications, system, (rank, file));
+            }
         }
     }
 
     fn candidate(self, version: Version, page: &Url) -> Result<Candidate, Error> {
-        let mut artifacts = BTreeMap::new();
-        let (mut yanked, mut released) = (None, Some(0));
-        for (system, (_, file)) in self.files {
+        let files = if self.is_program {
+            self.programs
+        } else {
+            self.applications
+        };
+        let mut candidate = Candidate::new(version);
+        candidate.released = Some(0);
+        for (system, (_, file)) in files {
             if let Some(artifact) = artifact(file, page)? {
-                artifacts.insert(system, vec![artifact]);
+                candidate.artifacts.insert(system, vec![artifact]);
             }
             // A file that was added later counts: the version is as old as its youngest part.
             let uploaded = file.upload_time.as_deref().and_then(time_seconds);
-            released = released.zip(uploaded).map(|(one, other)| one.max(other));
+            let released = candidate.released.zip(uploaded);
+            candidate.released = released.map(|(one, other)| one.max(other));
             match &file.yanked {
                 Yanked::Flag(false) => {}
-                Yanked::Flag(true) => yanked = Some(String::new()),
-                Yanked::Reason(reason) => yanked = Some(reason.clone()),
+                Yanked::Flag(true) => candidate.yanked = Some(String::new()),
+                Yanked::Reason(reason) => candidate.yanked = Some(reason.clone()),
+            }
+            if !self.is_program {
+                let python = file.requires_python.clone();
+                candidate.application = Some(python.unwrap_or_default());
             }
         }
-        let mut candidate = Candidate::new(version);
-        candidate.artifacts = artifacts;
-        candidate.yanked = yanked;
-        candidate.released = released;
         Ok(candidate)
+    }
+}
+
+/// Keeps the file if it is the best one for the system so far.
+fn keep<'a>(best: &mut Best<'a>, system: System, new: (PlatformRank, &'a File)) {
+    let order = |(rank, file): &(PlatformRank, &File)| (*rank, file.filename.clone());
+    match best.get(&system) {
+        Some(known) if order(known) <= order(&new) => {}
+        _ => drop(best.insert(system, new)),
     }
 }
 
@@ -201,91 +221,6 @@ fn artifact(file: &File, page: &Url) -> Result<Option<Artifact>, Error> {
         digest: digest.into(),
         size: file.size,
     }))
-}
-
-/// The name of a wheel, taken apart.
-struct Wheel<'a> {
-    version: Version,
-    python: &'a str,
-    abi: &'a str,
-    platforms: &'a str,
-}
-
-impl<'a> Wheel<'a> {
-    fn parse(filename: &'a str, package: &PackageName) -> Option<Self> {
-        let fields: Vec<&str> = filename.strip_suffix(".whl")?.split('-').collect();
-        let (name, version, [python, abi, platforms]) = match fields[..] {
-            [name, version, python, abi, platforms]
-            | [name, version, _, python, abi, platforms] => {
-                (name, version, [python, abi, platforms])
-            }
-            _ => return None,
-        };
-        if name.parse::<PackageName>().ok()? != *package {
-            return None;
-        }
-        Some(Self {
-            version: version.parse().ok()?,
-            python,
-            abi,
-            platforms,
-        })
-    }
-
-    /// Returns whether the wheel is made for a platform and for no particular interpreter.
-    fn is_program(&self) -> bool {
-        self.abi == "none"
-            && self.python.split('.').any(|tag| tag == "py3")
-            && self.platforms.split('.').any(|tag| tag != "any")
-    }
-
-    /// Returns how widely the wheel runs on `system`, or nothing where it does not run.
-    fn rank(&self, system: System) -> Option<Rank> {
-        if !self.is_program() {
-            return None;
-        }
-        self.platforms
-            .split('.')
-            .filter_map(|tag| platform_rank(tag, system))
-            .min()
-    }
-}
-
-fn platform_rank(tag: &str, system: System) -> Option<Rank> {
-    match system {
-        System::LinuxAarch64 => linux_rank(tag, "_aarch64"),
-        System::LinuxX86_64 => linux_rank(tag, "_x86_64"),
-        System::MacosAarch64 => macos_rank(tag, "_arm64"),
-        System::MacosX86_64 => macos_rank(tag, "_x86_64"),
-    }
-}
-
-fn linux_rank(tag: &str, processor: &str) -> Option<Rank> {
-    let base = tag.strip_suffix(processor)?;
-    let glibc = match base {
-        "manylinux1" => (2, 5),
-        "manylinux2010" => (2, 12),
-        "manylinux2014" => (2, 17),
-        // Nobody promised anything about it: after all that say what they need.
-        "linux" => return Some((1, 0, 0)),
-        _ => numbers(base.strip_prefix("manylinux_")?)?,
-    };
-    (glibc <= GLIBC).then_some((0, glibc.0, glibc.1))
-}
-
-fn macos_rank(tag: &str, processor: &str) -> Option<Rank> {
-    let rest = tag.strip_prefix("macosx_")?;
-    let (base, universal) = match rest.strip_suffix(processor) {
-        Some(base) => (base, false),
-        None => (rest.strip_suffix("_universal2")?, true),
-    };
-    let (major, minor) = numbers(base)?;
-    Some((u32::from(universal), major, minor))
-}
-
-fn numbers(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.split_once('_')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -348,10 +283,12 @@ mod tests {
             let text = String::from_utf8(PAGE.to_vec()).unwrap();
             page(text.replace(from, to).as_bytes())
         };
-        assert!(matches!(
-            with("-py3-none-", "-cp311-cp311-"),
-            Err(Error::Application { .. })
-        ));
+        let applications = with("-py3-none-", "-cp311-cp311-").unwrap();
+        let newest = applications.last().unwrap();
+        assert_eq!(newest.application.as_deref(), Some(">=3.7"));
+        assert_eq!(newest.artifacts.len(), System::ALL.len());
+        let programs = page(PAGE).unwrap();
+        assert!(programs.iter().all(|one| one.application.is_none()));
         assert!(matches!(
             with(".whl\"", ".zip\""),
             Err(Error::NoWheels { .. })
@@ -363,38 +300,5 @@ mod tests {
         assert!(matches!(page(b"<html>"), Err(Error::Unreadable { .. })));
         let insecure = with("../../files/", "http://files.example/");
         assert!(matches!(insecure, Err(Error::Insecure { .. })));
-    }
-
-    #[test]
-    fn platform_tags_are_ranked() {
-        let table = [
-            (
-                "manylinux_2_28_x86_64",
-                System::LinuxX86_64,
-                Some((0, 2, 28)),
-            ),
-            ("manylinux_2_29_x86_64", System::LinuxX86_64, None),
-            ("manylinux1_x86_64", System::LinuxX86_64, Some((0, 2, 5))),
-            (
-                "manylinux2014_aarch64",
-                System::LinuxAarch64,
-                Some((0, 2, 17)),
-            ),
-            ("manylinux2014_aarch64", System::LinuxX86_64, None),
-            ("linux_x86_64", System::LinuxX86_64, Some((1, 0, 0))),
-            ("musllinux_1_2_x86_64", System::LinuxX86_64, None),
-            ("macosx_11_0_arm64", System::MacosAarch64, Some((0, 11, 0))),
-            (
-                "macosx_10_9_universal2",
-                System::MacosAarch64,
-                Some((1, 10, 9)),
-            ),
-            ("macosx_10_9_x86_64", System::MacosAarch64, None),
-            ("win_amd64", System::LinuxX86_64, None),
-            ("any", System::LinuxX86_64, None),
-        ];
-        for (tag, system, rank) in table {
-            assert_eq!(platform_rank(tag, system), rank, "{tag} {system}");
-        }
     }
 }

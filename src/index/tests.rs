@@ -217,6 +217,7 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
             version: "1.89.0".parse().unwrap(),
             build: None,
             artifacts: [(System::LinuxX86_64, vec![artifact.clone()])].into(),
+            application: None,
         };
         Lockfile {
             packages: [(LockKey::for_request(&tool, &request), package)].into(),

@@ -10,7 +10,7 @@ use toml::Spanned;
 use url::Url;
 
 use super::{
-    Artifact, LockKey, LockedPackage, Lockfile, lockable, pin,
+    Application, Artifact, LockKey, LockedPackage, Lockfile, application, lockable, pin,
     python::{self, RawSet},
 };
 use crate::package::{Digest, Invalid, Sha256, Source, System, Tool, is_npm_place};
@@ -95,6 +95,8 @@ struct RawPackage {
     targets: Vec<Spanned<String>>,
     version: Spanned<String>,
     build: Option<Spanned<String>>,
+    python: Option<Spanned<String>>,
+    packages: Option<Vec<Spanned<String>>>,
     artifacts: Vec<Spanned<RawArtifact>>,
 }
 
@@ -191,10 +193,12 @@ fn package(raw: RawPackage, block: &Range<usize>) -> Result<(LockKey, LockedPack
         components: words(raw.components)?,
         targets: words(raw.targets)?,
     };
+    let application = application::Raw::new(raw.python, raw.packages).read(block)?;
+    let kind = Kind::of(&key.tool, application.as_ref());
     let mut artifacts: BTreeMap<System, Vec<Artifact>> = BTreeMap::new();
     for line in raw.artifacts {
         let span = line.span();
-        let (places, artifact) = artifact(key.tool.source, line.into_inner(), &span)?;
+        let (places, artifact) = artifact(kind, line.into_inner(), &span)?;
         for system in places {
             let parts = artifacts.entry(system).or_default();
             match parts.binary_search_by(|other| other.part.cmp(&artifact.part)) {
@@ -213,6 +217,7 @@ fn package(raw: RawPackage, block: &Range<usize>) -> Result<(LockKey, LockedPack
         version: value(&raw.version)?,
         build: raw.build.map(word).transpose()?,
         artifacts,
+        application,
     };
     Ok((key, package))
 }
@@ -225,9 +230,35 @@ fn part_name(tool: &Tool, part: &str) -> String {
     }
 }
 
+/// How the artifacts of a tool are named, and whether they can be the same on all systems.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// By the names of components.
+    Components,
+    /// By their places below `node_modules`.
+    Npm,
+    /// By the names of wheels.
+    Application,
+}
+
+impl Kind {
+    pub(super) fn of(tool: &Tool, application: Option<&Application>) -> Self {
+        match (tool.source, application) {
+            (Source::Npm, _) => Self::Npm,
+            (Source::Pypi, Some(_)) => Self::Application,
+            _ => Self::Components,
+        }
+    }
+
+    /// Whether `any` can stand for every system.
+    pub(super) fn is_portable(self) -> bool {
+        self != Self::Components
+    }
+}
+
 /// Returns an artifact and the systems it is for.
 fn artifact(
-    source: Source,
+    kind: Kind,
     raw: RawArtifact,
     line: &Range<usize>,
 ) -> Result<(Vec<System>, Artifact), Fault> {
@@ -240,17 +271,21 @@ fn artifact(
                 Problem::Address(without_credentials(raw.url.get_ref())),
             )
         })?;
+    let part = match (kind, raw.part) {
+        (Kind::Application, None) => {
+            let invalid = || Invalid::new("the address of a wheel", url.as_str());
+            application::wheel_name(&url).ok_or_else(|| (raw.url.span(), invalid().into()))?
+        }
+        (_, None) => String::new(),
+        (_, Some(part)) => part_of(kind, part)?,
+    };
     let artifact = Artifact {
-        part: raw
-            .part
-            .map(|part| part_of(source, part))
-            .transpose()?
-            .unwrap_or_default(),
+        part,
         url,
         digest: digest(raw.sha256.as_ref(), raw.integrity.as_ref(), line)?,
         size: raw.size,
     };
-    if source == Source::Npm && raw.system.get_ref() == ANY {
+    if kind.is_portable() && raw.system.get_ref() == ANY {
         return Ok((System::ALL.to_vec(), artifact));
     }
     Ok((vec![value(&raw.system)?], artifact))
@@ -273,8 +308,8 @@ fn digest(
 }
 
 /// Takes the name of a part; that of an npm package is its place below `node_modules`.
-fn part_of(source: Source, text: Spanned<String>) -> Result<String, Fault> {
-    if source != Source::Npm {
+fn part_of(kind: Kind, text: Spanned<String>) -> Result<String, Fault> {
+    if kind != Kind::Npm {
         return word(text);
     }
     if is_npm_place(text.get_ref()) && text.get_ref().len() <= 1000 {

@@ -304,6 +304,7 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
             version: version.parse().unwrap(),
             build,
             artifacts,
+            application: None,
         });
     let pin = ("[0-9a-f]{40}", "[0-9a-f]{64}").prop_map(|(commit, sha256)| Pin {
         commit: Some(commit),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a lockfile holds nothing of a machine: no path, no mirror, no time. Same content, same bytes.
 
+mod application;
 pub mod format;
 mod merge;
 mod pin;
@@ -20,6 +21,7 @@ use crate::{
     package::{Digest, System, Tool, Version},
 };
 
+pub use application::{Application, wheel_name};
 pub use format::{Error, Problem, parse};
 pub use merge::merge;
 pub use pin::{Pin, Pins};
@@ -59,12 +61,15 @@ pub struct LockedPackage {
     pub build: Option<String>,
     /// What to download, for each system that has it, sorted by system and then part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
+    /// What it is made of, if it is a Python application.
+    pub application: Option<Application>,
 }
 
 /// One file to download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
-    /// Which part of the tool (`rustc`, `clippy`); empty for a tool of one artifact.
+    /// Which part of the tool: a component (`clippy`), for npm its place below `node_modules`, of a Python
+    /// application the wheel's name; empty for a tool of one artifact.
     pub part: String,
     /// The public address, never a mirror's.
     pub url: Url,

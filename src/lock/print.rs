@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{
-    Artifact, LockKey, LockedPackage, Lockfile,
-    format::{ANY, VERSION},
+    Artifact, LockKey, LockedPackage, Lockfile, application,
+    format::{ANY, Kind, VERSION},
     pin, python,
 };
-use crate::package::{Digest, Source, System};
+use crate::package::{Digest, System};
 
 /// Writes a lockfile.
 pub fn print(lockfile: &Lockfile) -> String {
@@ -36,10 +36,14 @@ fn print_package(text: &mut String, key: &LockKey, package: &LockedPackage) {
     if let Some(build) = &package.build {
         line(text, "build", quoted(build));
     }
+    if let Some(application) = &package.application {
+        application::print(text, application);
+    }
     // Last, and required when reading: a block that was cut off can never pass for a whole one.
     text.push_str("artifacts = [\n");
+    let kind = Kind::of(&key.tool, package.application.as_ref());
     let everywhere = |artifact: &Artifact| {
-        key.tool.source == Source::Npm
+        kind.is_portable()
             && System::ALL.iter().all(|system| {
                 let there = package.artifacts.get(system);
                 there.is_some_and(|there| there.contains(artifact))
@@ -53,17 +57,17 @@ fn print_package(text: &mut String, key: &LockKey, package: &LockedPackage) {
     let first = package.artifacts.values().next();
     let first = first.map(Vec::as_slice).unwrap_or_default();
     for artifact in sorted(first).iter().filter(|one| everywhere(one)) {
-        print_artifact(text, ANY, artifact);
+        print_artifact(text, (kind, ANY), artifact);
     }
     for (system, artifacts) in &package.artifacts {
         for artifact in sorted(artifacts).iter().filter(|one| !everywhere(one)) {
-            print_artifact(text, system.as_str(), artifact);
+            print_artifact(text, (kind, system.as_str()), artifact);
         }
     }
     text.push_str("]\n");
 }
 
-fn print_artifact(text: &mut String, system: &str, artifact: &Artifact) {
+fn print_artifact(text: &mut String, (kind, system): (Kind, &str), artifact: &Artifact) {
     let Artifact {
         part,
         url,
@@ -71,7 +75,8 @@ fn print_artifact(text: &mut String, system: &str, artifact: &Artifact) {
         size,
     } = artifact;
     let mut fields = vec![format!("system = \"{system}\"")];
-    if !part.is_empty() {
+    // The address of a wheel ends with its name.
+    if !part.is_empty() && kind != Kind::Application {
         fields.push(format!("part = {}", quoted(part)));
     }
     fields.push(format!("url = {}", quoted(url.as_str())));

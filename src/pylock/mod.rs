@@ -17,6 +17,7 @@ mod requirements;
 mod select;
 mod standard;
 mod uv;
+mod wheels;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use pins::{Pin, Pins};
 pub use requirement::PythonRequirement;
 pub use requirements::{includes, pinned};
 pub use select::Missing;
+pub use wheels::{PackageWheels, Wheel, wheels};
 
 use crate::manifest::{Error, PythonLockFormat, Text};
 

@@ -3,7 +3,7 @@
 use super::{Error, Upgrade, explain};
 use crate::{
     index::{Candidate, Index, Subject},
-    lock::{LockedPackage, Lockfile},
+    lock::{Application, LockedPackage, Lockfile},
     manifest::ToolRequest,
     package::{System, Tool},
 };
@@ -33,9 +33,14 @@ pub(super) fn choose(
         .filter(|candidate| explain::reasons(request, candidate, system).is_empty())
         .max_by_key(|candidate| (locked(candidate), &candidate.version, &candidate.build))
         .ok_or_else(|| explain::no_version(tool, request, candidates, system))?;
+    let application = best.application.as_ref();
     Ok(LockedPackage {
         version: best.version.clone(),
         build: best.build.clone(),
         artifacts: best.artifacts.clone(),
+        application: application.map(|python| Application {
+            python: python.clone(),
+            packages: Vec::new(),
+        }),
     })
 }

@@ -53,6 +53,7 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
         missing: BTreeMap::new(),
         yanked: None,
         released: None,
+        application: None,
         held: None,
     }
 }

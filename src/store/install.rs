@@ -205,7 +205,8 @@ impl Store {
 }
 
 impl Downloads<'_> {
-    fn artifact(&self, artifact: &Artifact, meter: &dyn Meter) -> Result<Download, Error> {
+    /// Downloads an artifact and returns the file once it is what the lockfile says.
+    pub fn artifact(&self, artifact: &Artifact, meter: &dyn Meter) -> Result<Download, Error> {
         meter.phase("downloading");
         let expected = Expected {
             digest: artifact.digest,

@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod applications;
 mod background;
 mod commands;
 mod compose;

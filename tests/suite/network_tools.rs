@@ -246,3 +246,27 @@ fn cpython_runs_from_the_store_with_the_original_hidden() {
         "{outcome}"
     );
 }
+
+#[test]
+fn python_applications_do_their_work() {
+    if !network() {
+        return;
+    }
+    let sandbox = super::network::open().manifest(
+        "[tools]\npython = \"3.11\"\nblack = \"25\"\npre-commit = \"4\"\npoetry = \"2\"\n",
+    );
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let says = |command: &[&str]| run(&sandbox, command);
+    assert!(says(&["black", "--version"]).starts_with("black, 25."));
+    assert!(says(&["pre-commit", "--version"]).starts_with("pre-commit 4."));
+    assert!(says(&["poetry", "--version"]).starts_with("Poetry (version 2."));
+    sandbox.write("ugly.py", "x = {  'a':1 }\n");
+    says(&["black", "--quiet", "ugly.py"]);
+    let formatted = fs::read_to_string(sandbox.project().join("ugly.py")).unwrap();
+    assert_eq!(formatted, "x = {\"a\": 1}\n");
+    sandbox.write(".pre-commit-config.yaml", "repos: []\n");
+    says(&["pre-commit", "validate-config"]);
+    let project = "[project]\nname = \"demo\"\nversion = \"1\"\nrequires-python = \">=3.10\"\n";
+    sandbox.write("pyproject.toml", project);
+    assert_eq!(says(&["poetry", "check"]), "All set!\n");
+}

@@ -119,6 +119,7 @@ impl Sandbox {
                 version: version.parse().unwrap(),
                 build: None,
                 artifacts: BTreeMap::from([(SYSTEM, artifacts)]),
+                application: None,
             },
         }
     }
@@ -162,6 +163,7 @@ impl Sandbox {
 
     pub(super) fn request<'a>(&'a self, shell: &'a ShellName, tools: &'a [Asked]) -> Request<'a> {
         let wanted = |asked: &'a Asked| Wanted {
+            hidden: false,
             tool: &asked.tool,
             request: &asked.request,
             locked: Some(&asked.locked),

@@ -152,6 +152,7 @@ fn what_was_locked_is_asked_for_first() {
         version: version.parse().unwrap(),
         build: Some(build.to_owned()),
         artifacts: BTreeMap::new(),
+        application: None,
     };
     let (asked, best) = search(&request("1", &[]), &[package("1.88.0", "2026-01-01")]);
     assert_eq!(

@@ -1,6 +1,6 @@
 //! A Python package index with wheels made in memory.
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -80,6 +80,69 @@ pub(crate) fn serve_tool_as(
     serve_page(server, package, &[version], &files);
 }
 
+/// A package of plain Python: its one module says its name and version.
+pub(crate) struct Pure<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) version: &'a str,
+    /// What it needs, as requirements.
+    pub(crate) needs: &'a [&'a str],
+    /// Scripts that call its `main`.
+    pub(crate) scripts: &'a [&'a str],
+}
+
+/// Serves packages of plain Python; each version of a name must be among them.
+pub(crate) fn serve_pure(server: &Server, packages: &[Pure<'_>]) {
+    let mut pages: BTreeMap<&str, (Vec<&str>, Vec<Value>)> = BTreeMap::new();
+    for package in packages {
+        let Pure { name, version, .. } = package;
+        let content = pure(package);
+        let file = format!("{}-{version}-py3-none-any.whl", name.replace('-', "_"));
+        let (versions, files) = pages.entry(name).or_default();
+        versions.push(version);
+        files.push(entry(server, &file, &content));
+        server.serve(&format!("/files/{file}"), content);
+    }
+    for (name, (versions, files)) in pages {
+        serve_page(server, name, &versions, &files);
+    }
+}
+
+fn pure(package: &Pure<'_>) -> Vec<u8> {
+    let Pure {
+        name,
+        version,
+        needs,
+        scripts,
+    } = package;
+    let module = name.replace('-', "_");
+    let imports: Vec<String> = needs
+        .iter()
+        .filter(|one| !one.contains(';'))
+        .map(|one| one.split(['=', '<', '>']).next().unwrap_or_default())
+        .map(|one| format!("import {}\n", one.replace('-', "_")))
+        .collect();
+    let code = format!(
+        "{}\ndef main():\n    import sys\n    print('{name} {version}', *sys.argv[1:])\n",
+        imports.concat()
+    );
+    let entries: Vec<String> = scripts
+        .iter()
+        .map(|script| format!("{script} = {module}:main\n"))
+        .collect();
+    let entries = format!("[console_scripts]\n{}", entries.concat());
+    let needs: Vec<String> = needs
+        .iter()
+        .map(|one| format!("Requires-Dist: {one}\n"))
+        .collect();
+    let path = format!("{module}.py");
+    let list = format!("{module}-{version}.dist-info/entry_points.txt");
+    let members: &[Member<'_>] = &[
+        (&path, code.as_bytes(), false),
+        (&list, entries.as_bytes(), false),
+    ];
+    wheel_about(&module, version, ("any", &needs.concat()), members)
+}
+
 /// Returns what the index says of one file.
 fn entry(server: &Server, file: &str, content: &[u8]) -> Value {
     json!({
@@ -106,12 +169,22 @@ fn serve_page(server: &Server, name: &str, versions: &[&str], files: &[Value]) {
 
 /// Returns a wheel of these members, with all that the format asks for.
 pub(crate) fn wheel(name: &str, version: &str, platform: &str, members: &[Member<'_>]) -> Vec<u8> {
+    wheel_about(name, version, (platform, ""), members)
+}
+
+/// Returns the same with further lines of metadata.
+fn wheel_about(
+    name: &str,
+    version: &str,
+    (platform, more): (&str, &str),
+    members: &[Member<'_>],
+) -> Vec<u8> {
     let info = format!("{name}-{version}.dist-info");
     let tags = platform.split('.').fold(String::new(), |tags, platform| {
         tags + "Tag: py3-none-" + platform + "\n"
     });
     let about = format!("Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\n{tags}");
-    let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+    let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}");
     let (about_path, metadata_path) = (format!("{info}/WHEEL"), format!("{info}/METADATA"));
     let mut all = members.to_vec();
     all.push((&metadata_path, metadata.as_bytes(), false));

@@ -1,0 +1,233 @@
+//! Python applications as tools: an environment of its own for each, a store object, of which a dev shell gets
+//! the scripts of the application itself and none of what it needs.
+//!
+//! The object depends on the interpreter and on the wheels alone, so all projects share it. devsh downloads
+//! the wheels by their digests; uv installs these files and sees no index.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Builder, Error, Request, Unavailable, Wanted,
+    installer::Installer,
+    python::Interpreter,
+    serve::{From, Served},
+    wheels::wheels,
+};
+use crate::{
+    fetch::{Download, Meter},
+    fsx,
+    lock::{Artifact, LockedPackage},
+    package::{PackageName, WheelName},
+    store::{self, Built, Downloads, Recipe, StorePath},
+    wire::Writer,
+};
+
+/// Counts changes in how applications are installed.
+const FORMAT: u64 = 1;
+/// The environment's directory in the object; beside it is `bin`, with the application's own scripts.
+const ENVIRONMENT: &str = "environment";
+/// Longest list of a package's files that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+impl Wanted<'_> {
+    /// Returns what is locked if it is a Python application.
+    pub(super) fn application(&self) -> Option<&LockedPackage> {
+        self.locked.filter(|locked| locked.application.is_some())
+    }
+}
+
+impl Builder<'_> {
+    /// Returns the application from the store, installing it first where it is missing.
+    ///
+    /// The outer error is a fault; the inner one says that a wheel is out of reach.
+    pub(super) fn application(
+        &self,
+        request: &Request<'_>,
+        (wanted, locked): (&Wanted<'_>, &LockedPackage),
+        served: &[&Served],
+    ) -> Result<Result<Served, Unavailable>, Error> {
+        if !locked.artifacts.contains_key(&request.system) {
+            return Ok(Err(Unavailable::NoArtifact(request.system)));
+        }
+        let needs = |tool| Error::ApplicationNeeds {
+            application: Box::new(wanted.tool.clone()),
+            tool,
+        };
+        let interpreter =
+            Interpreter::of(served.iter().copied())?.ok_or_else(|| needs("python"))?;
+        let wheels = wheels(locked, &interpreter.version, request.system);
+        let wheels = wheels.map_err(|reason| Error::Unfit {
+            tool: Box::new(wanted.tool.clone()),
+            version: locked.version.clone(),
+            reason,
+        })?;
+        let uv = || {
+            let found = self.uv(request, served.iter().copied());
+            found.ok_or_else(|| needs("uv"))
+        };
+        let package = &wanted.tool.package;
+        match self.install_application((package, locked), &interpreter, &wheels, uv) {
+            Ok(directory) => Ok(Ok(Served {
+                tool: wanted.tool.clone(),
+                version: locked.version.clone(),
+                from: From::Object(directory),
+                notice: None,
+                hidden: wanted.hidden,
+            })),
+            Err(Error::Store(store::Error::Fetch(error))) if error.is_unreachable() => {
+                Ok(Err(Unavailable::Unreachable(error)))
+            }
+            Err(Error::Store(reason)) => Err(Error::Install {
+                tool: Box::new(wanted.tool.clone()),
+                version: locked.version.clone(),
+                reason: Box::new(reason),
+            }),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn install_application(
+        &self,
+        (package, locked): (&PackageName, &LockedPackage),
+        interpreter: &Interpreter,
+        wheels: &[&Artifact],
+        uv: impl FnOnce() -> Result<PathBuf, Error>,
+    ) -> Result<PathBuf, Error> {
+        let mut writer = Writer::default();
+        writer.number(FORMAT);
+        writer.bytes(&interpreter.identity);
+        writer.list(wheels.iter(), |writer, wheel| {
+            writer.bytes(wheel.digest.as_bytes());
+        });
+        let key = writer.into_bytes();
+        let inputs: Vec<String> = wheels.iter().map(|wheel| wheel.part.clone()).collect();
+        let built = Built {
+            name: package,
+            version: &locked.version,
+            recipe: Recipe::Environment,
+            key: &key,
+            inputs: &inputs,
+        };
+        if let Some(place) = self.store.contains(&StorePath::of_built(&built)) {
+            return Ok(place);
+        }
+        let uv = uv()?;
+        let what = format!("{package} {}", locked.version);
+        let total = wheels.iter().map(|wheel| wheel.size).sum();
+        let meter = self.progress.start(&what, total);
+        let mut downloads = Vec::new();
+        let made = self.store.build(&built, &*meter, |place| {
+            let files = place.join(".wheels");
+            fs::create_dir(&files).map_err(fsx::at("create", &files))?;
+            downloads = self.download(wheels, &files, &*meter)?;
+            meter.phase("installing");
+            let environment = place.join(ENVIRONMENT);
+            fs::create_dir(&environment).map_err(fsx::at("create", &environment))?;
+            let installer = Installer::new(self, &uv, interpreter, Path::new(&what));
+            installer.wheels((&files, &list(wheels)), &environment)?;
+            store::remove_tree(&files)?;
+            expose(package, place)
+        });
+        meter.finish();
+        if made.is_ok() {
+            downloads.into_iter().for_each(Download::discard);
+        }
+        made
+    }
+
+    /// Downloads wheels and gives each its own name in `directory`.
+    fn download(
+        &self,
+        wheels: &[&Artifact],
+        directory: &Path,
+        meter: &dyn Meter,
+    ) -> Result<Vec<Download>, Error> {
+        let downloads = Downloads {
+            client: self.client,
+            config: self.config,
+            directory: &self.context.directories.cache.join("downloads"),
+        };
+        let mut whole = Vec::new();
+        for wheel in wheels {
+            let download = downloads.artifact(wheel, meter)?;
+            let place = directory.join(&wheel.part);
+            download.copy_to(&place).map_err(fsx::at("write", &place))?;
+            whole.push(download);
+        }
+        Ok(whole)
+    }
+}
+
+/// Returns the lines by which uv takes exactly these wheels.
+fn list(wheels: &[&Artifact]) -> String {
+    let lines = wheels.iter().filter_map(|artifact| {
+        let wheel = WheelName::parse(&artifact.part)?;
+        let digest = artifact.digest.hex();
+        Some(format!(
+            "{}=={} --hash=sha256:{digest}\n",
+            wheel.name, wheel.version
+        ))
+    });
+    lines.collect()
+}
+
+/// Links the scripts that `package` itself brings into the object's `bin`.
+fn expose(package: &PackageName, place: &Path) -> Result<(), Error> {
+    let bin = place.join("bin");
+    fs::create_dir(&bin).map_err(fsx::at("create", &bin))?;
+    let mut any = false;
+    for script in own_scripts(package, &place.join(ENVIRONMENT))? {
+        let target = Path::new("..").join(ENVIRONMENT).join("bin").join(&script);
+        let link = bin.join(&script);
+        symlink(&target, &link).map_err(fsx::at("link", &link))?;
+        any = true;
+    }
+    if any {
+        return Ok(());
+    }
+    let package = package.clone();
+    Err(store::Error::NoPrograms { package }.into())
+}
+
+/// Returns the names of the scripts that the list of a package's files has.
+fn own_scripts(package: &PackageName, environment: &Path) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    let libraries = environment.join("lib");
+    for packages in entries(&libraries)?
+        .iter()
+        .map(|one| one.join("site-packages"))
+    {
+        for information in entries(&packages)? {
+            let name = information
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            let name = name.strip_suffix(".dist-info");
+            let name = name.and_then(|name| name.split_once('-')?.0.parse::<PackageName>().ok());
+            if name.as_ref() != Some(package) {
+                continue;
+            }
+            let record = fsx::read_bounded(&information.join("RECORD"), LIMIT)?;
+            let record = String::from_utf8_lossy(&record.unwrap_or_default()).into_owned();
+            let scripts = record.lines().filter_map(|line| {
+                let (path, _) = line.split_once(',')?;
+                let name = path.trim_matches('"').strip_prefix("../../../bin/")?;
+                (!name.contains('/')).then(|| name.to_owned())
+            });
+            found.extend(scripts);
+        }
+    }
+    Ok(found)
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let read = fs::read_dir(directory).map_err(fsx::at("read", directory))?;
+    let paths = read.map(|entry| Ok(entry.map_err(fsx::at("read", directory))?.path()));
+    paths
+        .collect::<Result<_, fsx::Error>>()
+        .map_err(Error::from)
+}

@@ -1,0 +1,218 @@
+//! Names of wheels: what a file of the Python index is, and on which interpreters and systems it runs.
+
+use super::{PackageName, System, Version};
+
+/// The minor versions of Python 3 for which wheels are looked at.
+pub const MINORS: std::ops::RangeInclusive<u32> = 9..=20;
+
+/// The newest glibc that a wheel may need, as `(major, minor)`.
+const GLIBC: (u32, u32) = (2, 28);
+
+/// How widely a wheel runs: second choices last, then the glibc or macOS needed; the smallest is the best.
+pub type PlatformRank = (u32, u32, u32);
+
+/// How well a wheel suits an interpreter; the smallest is the best.
+pub type PythonRank = (u32, u32);
+
+/// The name of a wheel, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WheelName<'a> {
+    /// The package.
+    pub name: PackageName,
+    /// Its version.
+    pub version: Version,
+    /// The tags of the interpreters, joined by dots (`py2.py3`).
+    pub python: &'a str,
+    /// The tags of the binary interface, joined by dots (`abi3`).
+    pub abi: &'a str,
+    /// The tags of the platforms, joined by dots (`manylinux_2_17_x86_64.manylinux2014_x86_64`).
+    pub platforms: &'a str,
+}
+
+impl<'a> WheelName<'a> {
+    /// Takes the name of a file apart, if it is a wheel's.
+    pub fn parse(file: &'a str) -> Option<Self> {
+        let fields: Vec<&str> = file.strip_suffix(".whl")?.split('-').collect();
+        let (name, version, [python, abi, platforms]) = match fields[..] {
+            [name, version, python, abi, platforms]
+            | [name, version, _, python, abi, platforms] => {
+                (name, version, [python, abi, platforms])
+            }
+            _ => return None,
+        };
+        let plain = |tags: &str| {
+            let tag = |byte: u8| byte.is_ascii_alphanumeric() || b"_.".contains(&byte);
+            !tags.is_empty() && tags.bytes().all(tag)
+        };
+        [python, abi, platforms]
+            .into_iter()
+            .all(plain)
+            .then_some(())?;
+        Some(Self {
+            name: name.parse().ok()?,
+            version: version.parse().ok()?,
+            python,
+            abi,
+            platforms,
+        })
+    }
+
+    /// Returns whether the wheel is made for a platform and for no particular interpreter.
+    pub fn is_program(&self) -> bool {
+        self.abi == "none"
+            && self.python.split('.').any(|tag| tag == "py3")
+            && self.platforms.split('.').any(|tag| tag != "any")
+    }
+
+    /// Returns how widely the wheel runs on `system`, or nothing where it does not run.
+    pub fn platform_rank(&self, system: System) -> Option<PlatformRank> {
+        self.platforms
+            .split('.')
+            .filter_map(|tag| platform_rank(tag, system))
+            .min()
+    }
+
+    /// Returns whether the wheel is the same for every system.
+    pub fn is_everywhere(&self) -> bool {
+        self.platforms.split('.').any(|tag| tag == "any")
+    }
+
+    /// Returns how well the wheel suits `CPython` 3.`minor`, or nothing where it does not run.
+    ///
+    /// What is built for this very version comes first, then the stable interface, then plain Python.
+    pub fn python_rank(&self, minor: u32) -> Option<PythonRank> {
+        let pythons = self.python.split('.');
+        let ranks = pythons.flat_map(|python| {
+            let abis = self.abi.split('.');
+            abis.filter_map(move |abi| python_rank(python, abi, minor))
+        });
+        ranks.min()
+    }
+}
+
+fn python_rank(python: &str, abi: &str, minor: u32) -> Option<PythonRank> {
+    let version = |tag: &str| tag.strip_prefix('3')?.parse::<u32>().ok();
+    if let Some(tag) = python.strip_prefix("cp") {
+        let built = version(tag)?;
+        return match abi {
+            "abi3" => (built <= minor).then(|| (1, minor - built)),
+            "none" => (built == minor).then_some((2, 0)),
+            abi => (built == minor && abi.strip_prefix("cp") == Some(tag)).then_some((0, 0)),
+        };
+    }
+    let tag = python.strip_prefix("py").filter(|_| abi == "none")?;
+    if tag == "3" {
+        return Some((4, 0));
+    }
+    let least = version(tag)?;
+    (least <= minor).then(|| (3, minor - least))
+}
+
+fn platform_rank(tag: &str, system: System) -> Option<PlatformRank> {
+    match system {
+        System::LinuxAarch64 => linux_rank(tag, "_aarch64"),
+        System::LinuxX86_64 => linux_rank(tag, "_x86_64"),
+        System::MacosAarch64 => macos_rank(tag, "_arm64"),
+        System::MacosX86_64 => macos_rank(tag, "_x86_64"),
+    }
+}
+
+fn linux_rank(tag: &str, processor: &str) -> Option<PlatformRank> {
+    let base = tag.strip_suffix(processor)?;
+    let glibc = match base {
+        "manylinux1" => (2, 5),
+        "manylinux2010" => (2, 12),
+        "manylinux2014" => (2, 17),
+        // Nobody promised anything about it: after all that say what they need.
+        "linux" => return Some((1, 0, 0)),
+        _ => numbers(base.strip_prefix("manylinux_")?)?,
+    };
+    (glibc <= GLIBC).then_some((0, glibc.0, glibc.1))
+}
+
+fn macos_rank(tag: &str, processor: &str) -> Option<PlatformRank> {
+    let rest = tag.strip_prefix("macosx_")?;
+    let (base, universal) = match rest.strip_suffix(processor) {
+        Some(base) => (base, false),
+        None => (rest.strip_suffix("_universal2")?, true),
+    };
+    let (major, minor) = numbers(base)?;
+    Some((u32::from(universal), major, minor))
+}
+
+fn numbers(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('_')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platform_tags_are_ranked() {
+        let table = [
+            (
+                "manylinux_2_28_x86_64",
+                System::LinuxX86_64,
+                Some((0, 2, 28)),
+            ),
+            ("manylinux_2_29_x86_64", System::LinuxX86_64, None),
+            ("manylinux1_x86_64", System::LinuxX86_64, Some((0, 2, 5))),
+            (
+                "manylinux2014_aarch64",
+                System::LinuxAarch64,
+                Some((0, 2, 17)),
+            ),
+            ("manylinux2014_aarch64", System::LinuxX86_64, None),
+            ("linux_x86_64", System::LinuxX86_64, Some((1, 0, 0))),
+            ("musllinux_1_2_x86_64", System::LinuxX86_64, None),
+            ("macosx_11_0_arm64", System::MacosAarch64, Some((0, 11, 0))),
+            (
+                "macosx_10_9_universal2",
+                System::MacosAarch64,
+                Some((1, 10, 9)),
+            ),
+            ("macosx_10_9_x86_64", System::MacosAarch64, None),
+            ("win_amd64", System::LinuxX86_64, None),
+            ("any", System::LinuxX86_64, None),
+        ];
+        for (tag, system, rank) in table {
+            assert_eq!(platform_rank(tag, system), rank, "{tag} {system}");
+        }
+    }
+
+    #[test]
+    fn interpreters_get_what_is_built_for_them() {
+        let rank = |file: &str, minor| WheelName::parse(file).unwrap().python_rank(minor);
+        let order = [
+            "a-1-cp312-cp312-linux_x86_64.whl",
+            "a-1-cp311-abi3-linux_x86_64.whl",
+            "a-1-cp38-abi3-linux_x86_64.whl",
+            "a-1-cp312-none-linux_x86_64.whl",
+            "a-1-py312-none-any.whl",
+            "a-1-py38-none-any.whl",
+            "a-1-py2.py3-none-any.whl",
+        ];
+        let ranks: Vec<_> = order.iter().map(|file| rank(file, 12).unwrap()).collect();
+        assert!(ranks.is_sorted(), "{ranks:?}");
+        for unfit in [
+            "a-1-cp313-cp313-linux_x86_64.whl",
+            "a-1-cp312-cp312t-linux_x86_64.whl",
+            "a-1-cp313-abi3-linux_x86_64.whl",
+            "a-1-py313-none-any.whl",
+            "a-1-pp312-pypy312_pp73-linux_x86_64.whl",
+            "a-1-py2-none-any.whl",
+        ] {
+            assert_eq!(rank(unfit, 12), None, "{unfit}");
+        }
+        for bad in [
+            "a-1.zip",
+            "a-1-py3-none.whl",
+            "a-1-py3-no/ne-any.whl",
+            "-1-py3-none-any.whl",
+        ] {
+            assert!(WheelName::parse(bad).is_none(), "{bad}");
+        }
+    }
+}
