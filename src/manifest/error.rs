@@ -86,7 +86,7 @@ pub enum ErrorKind {
         name: String,
         /// The nearest short name.
         suggestion: Option<&'static str>,
-        /// How to name a package of the Python index so (`pypi:black`), where the name allows it.
+        /// How to name a package of the Python index so (`pypi:mypy`), where the name allows it.
         pypi: Option<String>,
     },
     /// One tool under two spellings.

@@ -9,7 +9,7 @@ const FULL: &str = r#"
 python = "3.12"
 rust = { version = "1.89", components = ["clippy"], targets = ["wasm32-unknown-unknown"] }
 ruff = "0.12"
-"pypi:pre-commit" = "4"
+pre-commit = "4"
 
 [python]
 lock = "uv.lock"
@@ -70,7 +70,7 @@ fn a_whole_manifest_becomes_dev_shells() {
     let manifest = merged(&[FULL]).unwrap();
     let dev = shell(&manifest, "dev");
     let base = [
-        "pypi:pre-commit 4",
+        "pre-commit 4",
         "python 3.12",
         "ruff 0.12",
         "rust 1.89",
@@ -103,7 +103,7 @@ fn a_whole_manifest_becomes_dev_shells() {
     assert_eq!(test.env[&"PATH".parse().unwrap()].value, path);
 
     let lint = shell(&manifest, "lint");
-    assert_eq!(tools(&lint), ["pypi:black 25", "ruff 0.11"]);
+    assert_eq!(tools(&lint), ["black 25", "ruff 0.11"]);
     assert!(lint.env.is_empty() && lint.python.lock.is_none());
 
     let ci = shell(&manifest, "ci");
@@ -266,11 +266,11 @@ fn bytes_that_are_no_text_have_a_place() {
 fn faults_carry_what_a_hint_needs() {
     let kind = |text| merged(&[text]).unwrap_err().kind;
     let tool = ErrorKind::UnknownTool {
-        name: "Blak".into(),
+        name: "Mypi".into(),
         suggestion: None,
-        pypi: Some("pypi:blak".into()),
+        pypi: Some("pypi:mypi".into()),
     };
-    assert_eq!(kind("[tools]\nBlak = '1'\n"), tool);
+    assert_eq!(kind("[tools]\nMypi = '1'\n"), tool);
     let tool = ErrorKind::UnknownTool {
         name: "pyton".into(),
         suggestion: Some("python"),

@@ -146,7 +146,7 @@ pub const PROFILES: [&str; 3] = ["minimal", "default", "complete"];
 /// What stands before the name of a profile that is asked for as a component.
 pub const PROFILE: &str = "profile-";
 
-/// A tool as a manifest names it: a short name (`ruff`) or `source:name` (`pypi:pre-commit`).
+/// A tool as a manifest names it: a short name (`ruff`) or `source:name` (`pypi:mypy`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tool {
     /// The name in the manifest without its source, normalised.

@@ -131,11 +131,6 @@ fn what_does_not_exist_is_named() {
             "`pypi.org` has no package `devsh-no-such-package-x`",
         ),
         (
-            "pypi:pre-commit",
-            "4",
-            "`pypi:pre-commit` is a Python application, not a program on its own",
-        ),
-        (
             "ruff",
             "7",
             "no version of `ruff` satisfies every requirement",
