@@ -10,13 +10,9 @@ pub mod record;
 pub mod script;
 pub mod session;
 mod shelter;
+mod size;
 
-use std::{
-    collections::BTreeSet,
-    ffi::{OsStr, OsString},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::{
     env::{Env, EnvDiff, VarName},
@@ -102,14 +98,21 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
         }
     }
     Session::erase(&mut env);
-    failed.extend(shorten(base, &mut env));
-    let session = Session {
+    failed.extend(size::shorten(base, &mut env));
+    let mut session = Session {
         project: Some((loading.root.to_owned(), loading.shell.clone())),
         record: loading.record.id(),
         pinned: loading.pinned,
         diff: EnvDiff::between(base, &env),
     };
-    session.write(&mut env, loading.state);
+    while !session.write(&mut env, loading.state)
+        && let Some((name, length)) = session.diff.longest()
+    {
+        size::restore(base, &mut env, name.as_ref());
+        let name = name.to_string();
+        failed.push(script::Error::Unkept { name, length });
+        session.diff = EnvDiff::between(base, &env);
+    }
     let replaced = session.diff.replaced().cloned().collect();
     let changed = session.diff.0.into_keys().collect();
     Ok(Loaded {
@@ -118,31 +121,6 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
         changed,
         replaced,
     })
-}
-
-/// Takes back values that would keep every program from starting, which is what the system does with a
-/// variable of 128 KiB, and says which.
-fn shorten(base: &Env, env: &mut Env) -> Vec<script::Error> {
-    const LIMIT: usize = 128 << 10;
-    // The name, `=`, the value and an end of one byte.
-    let length = |name: &OsStr, value: &OsStr| name.len() + value.len() + 2;
-    let long: Vec<(OsString, usize)> = env
-        .iter()
-        .filter(|(name, value)| length(name, value) > LIMIT && base.get(name) != Some(value))
-        .map(|(name, value)| (name.to_owned(), length(name, value)))
-        .collect();
-    let mut errors = Vec::new();
-    for (name, length) in long {
-        match base.get(&name) {
-            Some(value) => env.set(&name, value),
-            None => env.unset(&name),
-        }
-        errors.push(script::Error::TooLong {
-            name: name.to_string_lossy().into_owned(),
-            length,
-        });
-    }
-    errors
 }
 
 /// Runs the leave scripts of what is loaded in `env`; their changes of the environment are of no account.

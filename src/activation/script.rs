@@ -24,7 +24,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{env::Env, vars};
+use crate::{
+    env::{Env, limits::GROWTH},
+    vars,
+};
 
 /// Longest environment that is taken from a script, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -57,6 +60,28 @@ pub enum Error {
         /// The variable.
         name: String,
         /// How long it would be, with its name.
+        length: usize,
+    },
+    /// The environment would grow too much.
+    #[error(
+        "`{name}` adds {grown} of {total} bytes to the environment, where {GROWTH} are allowed; it stays as it was"
+    )]
+    TooMuch {
+        /// The variable that adds most.
+        name: String,
+        /// What it adds, in bytes.
+        grown: usize,
+        /// What all add, in bytes.
+        total: usize,
+    },
+    /// What the host shell has could not be given back.
+    #[error(
+        "the {length} bytes of your own `{name}` can be kept nowhere, as nothing can be written; it stays as it was"
+    )]
+    Unkept {
+        /// The variable.
+        name: String,
+        /// How long its value is.
         length: usize,
     },
 }

@@ -11,7 +11,10 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    env::{Env, EnvDiff, VarName, codec},
+    env::{
+        Env, EnvDiff, VarName, codec,
+        limits::{VARIABLE, length},
+    },
     fsx,
     manifest::ShellName,
     vars,
@@ -36,7 +39,8 @@ pub struct Session {
 
 /// First field of `DEVSH_DIFF`.
 const FORMAT: u64 = 2;
-/// Longest session that travels in the environment itself, in bytes; of a longer one only the place does.
+/// The most that all of devsh's own variables take in the environment, in bytes; of a longer session only the
+/// place travels there.
 const INLINE: usize = 2 << 10;
 /// Longest session that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -84,19 +88,26 @@ impl Session {
         URL_SAFE_NO_PAD.encode(writer.into_bytes())
     }
 
-    /// Puts the session into an environment; what is too much for a variable goes to a file below `state`.
-    pub fn write(&self, env: &mut Env, state: &Path) {
+    /// Puts the session into an environment; what is too much for variables goes to a file below `state`.
+    ///
+    /// Tells whether it could: where nothing can be written it travels whole, if a variable can hold it.
+    pub fn write(&self, env: &mut Env, state: &Path) -> bool {
         let encoded = self.encoded();
-        let place = (encoded.len() > INLINE).then(|| store(&encoded, state));
-        // Where nothing can be written it travels whole.
-        match place.flatten() {
-            Some(place) => env.set(vars::DEVSH_DIFF, place),
-            None => env.set(vars::DEVSH_DIFF, encoded),
+        let beside = self.project.as_ref().map_or(0, |(root, shell)| {
+            length(vars::DEVSH_ROOT, root) + length(vars::DEVSH_SHELL, shell.as_str())
+        });
+        let inline = length(vars::DEVSH_DIFF, &encoded) + beside <= INLINE;
+        let place = (!inline).then(|| store(&encoded, state)).flatten();
+        let value = place.map_or_else(|| encoded.into(), PathBuf::into_os_string);
+        if length(vars::DEVSH_DIFF, &value) > VARIABLE {
+            return false;
         }
+        env.set(vars::DEVSH_DIFF, value);
         if let Some((root, shell)) = &self.project {
             env.set(vars::DEVSH_ROOT, root);
             env.set(vars::DEVSH_SHELL, shell.as_str());
         }
+        true
     }
 
     /// Returns `env` without what the session loaded, and the names of values that the user changed.
@@ -190,7 +201,7 @@ mod tests {
     #[test]
     fn a_session_travels_in_the_environment() {
         let mut env = Env::default();
-        session().write(&mut env, Path::new("/nonexistent"));
+        assert!(session().write(&mut env, Path::new("/nonexistent")));
         assert_eq!(Session::from_env(&env), Some(session()));
         env.unset(vars::DEVSH_ROOT);
         assert_eq!(Session::from_env(&env).unwrap().project, None);
@@ -208,12 +219,12 @@ mod tests {
             ..session()
         };
         let mut env = Env::default();
-        long.write(&mut env, directory.path());
+        assert!(long.write(&mut env, directory.path()));
         assert!(env.get(vars::DEVSH_DIFF).unwrap().len() < 200);
         assert_eq!(Session::from_env(&env), Some(long.clone()));
         // From a read-only home it travels whole.
         let mut whole = Env::default();
-        long.write(&mut whole, Path::new("/dev/null"));
+        assert!(long.write(&mut whole, Path::new("/dev/null")));
         assert_eq!(Session::from_env(&whole), Some(long));
         std::fs::remove_dir_all(directory.path()).unwrap();
         assert_eq!(Session::from_env(&env), None);
@@ -228,7 +239,7 @@ mod tests {
         writer.number(1);
         writer.bytes(codec::encode(&session().diff));
         let mut env = Env::default();
-        session().write(&mut env, Path::new("/nonexistent"));
+        assert!(session().write(&mut env, Path::new("/nonexistent")));
         env.set(
             vars::DEVSH_DIFF,
             URL_SAFE_NO_PAD.encode(writer.into_bytes()),

@@ -78,7 +78,7 @@ pub(super) fn at_once(
     ready::hold_until_exit(context, &record);
     let loaded = load(&session::host_env(&context.env), loading).ok()?;
     for error in loaded.failed {
-        ui.warn(&format!("enter script: {error}"));
+        ui.warn(&error.to_string());
     }
     Some(replace(context, &loaded.env, shell, command))
 }
@@ -129,7 +129,7 @@ pub(super) fn environment(
     };
     let loaded = load(base, loading).map_err(|missing| hints::missing(&missing))?;
     for error in loaded.failed {
-        work.ui.warn(&format!("enter script: {error}"));
+        work.ui.warn(&error.to_string());
     }
     Ok((loaded.env, record.content.environment.clone()))
 }

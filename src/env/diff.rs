@@ -49,6 +49,17 @@ impl Fingerprint {
 }
 
 impl EnvDiff {
+    /// Returns the variable with the longest value from before, and how long that is; nothing where none had one.
+    pub fn longest(&self) -> Option<(VarName, usize)> {
+        let length = |entry: &Entry| match entry {
+            Entry::Scalar { before, .. } => before.as_ref().map_or(0, |value| value.len()),
+            Entry::List { front, back, .. } => front.iter().chain(back).map(|one| one.len()).sum(),
+        };
+        let all = self.0.iter().map(|(name, entry)| (name, length(entry)));
+        let (name, length) = all.max_by_key(|(_, length)| *length)?;
+        (length > 0).then(|| (name.clone(), length))
+    }
+
     /// Returns how to come back from `target` to `base`.
     ///
     /// Variables whose names devsh would never print for a shell are left out.

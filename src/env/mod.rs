@@ -9,6 +9,7 @@
 pub mod codec;
 pub mod diff;
 pub mod grant;
+pub mod limits;
 pub mod name;
 pub mod pathlist;
 pub mod plan;

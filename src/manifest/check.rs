@@ -1,4 +1,4 @@
-//! What only a whole dev shell shows: references in a circle, and names that need a grant. Pure.
+//! What only a whole dev shell shows: references in a circle, names that need a grant, and size. Pure.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,10 @@ use super::{
     Composition, DevShell, EnvValue, Origin,
     template::{self, Piece},
 };
-use crate::env::{VarName, grant};
+use crate::env::{
+    VarName, grant,
+    limits::{GROWTH, VARIABLE},
+};
 
 /// A fault, the place and the word there.
 pub(super) struct Fault {
@@ -18,6 +21,7 @@ pub(super) struct Fault {
 /// Checks a merged dev shell.
 pub(super) fn shell(shell: &DevShell) -> Result<(), Fault> {
     grants(shell)?;
+    sizes(shell)?;
     let mut done = BTreeSet::new();
     for name in shell.env.keys() {
         circle(shell, name, &mut Vec::new(), &mut done)?;
@@ -48,6 +52,58 @@ fn grants(shell: &DevShell) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Checks what the values alone come to; what others are put into them is known when they are loaded.
+fn sizes(shell: &DevShell) -> Result<(), Fault> {
+    let (mut total, mut longest) = (0, None);
+    for (name, value) in &shell.env {
+        let length =
+            name.as_str().len() + 2 + texts(&value.value).map(|text| plain(text)).sum::<usize>();
+        let fault = |kind| Fault {
+            origin: value.origin.clone(),
+            word: name.to_string(),
+            kind,
+        };
+        if length > VARIABLE {
+            return Err(fault(Composition::ValueTooLong {
+                name: name.to_string(),
+                length,
+                limit: VARIABLE,
+            }));
+        }
+        total += length;
+        if longest.as_ref().is_none_or(|(most, _)| *most < length) {
+            longest = Some((length, fault));
+        }
+    }
+    match longest {
+        Some((_, fault)) if total > GROWTH => Err(fault(Composition::EnvironmentTooLarge {
+            length: total,
+            limit: GROWTH,
+        })),
+        _ => Ok(()),
+    }
+}
+
+/// How long the text of a value is without what it refers to.
+fn plain(text: &str) -> usize {
+    let pieces = template::parse(text).unwrap_or_default();
+    let lengths = pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => text.len(),
+        _ => 0,
+    });
+    lengths.sum()
+}
+
+/// The texts that a value is made of.
+fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
+    let (one, first, last): (_, &[String], &[String]) = match value {
+        EnvValue::Set(text) | EnvValue::Default(text) => (Some(text), &[], &[]),
+        EnvValue::Extend { prepend, append } => (None, prepend, append),
+        EnvValue::Required(_) | EnvValue::Unset => (None, &[], &[]),
+    };
+    one.into_iter().chain(first).chain(last)
 }
 
 /// Follows the references of `name`; one to itself is to what the host shell has.
@@ -85,13 +141,8 @@ fn circle<'s>(
 
 /// The variables of the dev shell that a value refers to.
 fn references<'s>(shell: &'s DevShell, name: &VarName) -> Vec<&'s VarName> {
-    let texts: Vec<&String> = match &shell.env[name].value {
-        EnvValue::Set(text) | EnvValue::Default(text) => vec![text],
-        EnvValue::Extend { prepend, append } => prepend.iter().chain(append).collect(),
-        EnvValue::Required(_) | EnvValue::Unset => Vec::new(),
-    };
     let mut names = Vec::new();
-    for text in texts {
+    for text in texts(&shell.env[name].value) {
         for piece in template::parse(text).unwrap_or_default() {
             if let Piece::Variable { name, .. } = piece {
                 let known = shell.env.keys().find(|one| one.as_str() == name);

@@ -49,6 +49,28 @@ pub enum Composition {
         /// What the variable can do (`is read by the dynamic loader`).
         effect: &'static str,
     },
+    /// A variable that no program could be given.
+    #[error(
+        "`{name}` is {length} bytes long with its name, and {limit} is the most that a program can be given"
+    )]
+    ValueTooLong {
+        /// The variable.
+        name: String,
+        /// How long it is, in bytes.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// Variables that are too much together.
+    #[error(
+        "the variables are {length} bytes long together, and {limit} is the most that a dev shell may add"
+    )]
+    EnvironmentTooLarge {
+        /// How long they are, in bytes.
+        length: usize,
+        /// How long they may be.
+        limit: usize,
+    },
     /// A grant in a file that came from elsewhere.
     #[error("a fetched file cannot grant anything: `{name}` is granted by the project alone")]
     FetchedGrant {

@@ -148,10 +148,12 @@ fn huge_environments_are_carried() {
 fn a_value_that_would_stop_every_program_is_left_out() {
     for_each_shell(|shell| {
         let length = (128 << 10) - "BIG=".len();
+        // Only together with the other variable is it too long.
         let manifest = |length: usize| {
             format!(
-                "[env]\nBIG = \"{}\"\nACTIVE = \"yes\"\n",
-                "x".repeat(length)
+                "[env]\nHALF = \"{}\"\nBIG = \"${{HALF}}${{HALF}}{}\"\nACTIVE = \"yes\"\n",
+                "x".repeat(60_000),
+                "x".repeat(length - 120_000)
             )
         };
         let sandbox = Sandbox::new().manifest(&manifest(length));

@@ -42,6 +42,9 @@ pub(super) fn hint(fault: &Composition) -> Option<String> {
         Composition::Ungranted { name, .. } => {
             format!("if the project needs it, grant it: `[grants] env = [\"{name}\"]`")
         }
+        Composition::ValueTooLong { .. } | Composition::EnvironmentTooLarge { .. } => {
+            "put the text into a file and let the variable name the file".to_owned()
+        }
         Composition::Reference { .. } => {
             "write `${NAME}`, `${NAME:-fallback}` or `${root}`, and `$$` for a dollar".to_owned()
         }

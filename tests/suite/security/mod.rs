@@ -5,7 +5,10 @@
 
 mod cut;
 mod fuzz_short;
+mod grants;
 mod hostile;
+mod limits;
+mod locked;
 mod names;
 mod prompt;
 mod swap;

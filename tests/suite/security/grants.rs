@@ -1,0 +1,99 @@
+//! Variables that can turn what they hold into code: no project sets one without a grant, and a grant is what
+//! `devsh allow` shows first.
+
+use devsh::manifest;
+
+use crate::support::Sandbox;
+
+/// The classes of threats.md, each by many names that programs really read.
+const NAMES: &str = "
+    PATH LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_BIND_NOW LD_DEBUG_OUTPUT GCONV_PATH LOCPATH NLSPATH GLIBC_TUNABLES
+    MALLOC_TRACE HOSTALIASES RES_OPTIONS TZDIR DYLD_INSERT_LIBRARIES DYLD_LIBRARY_PATH DYLD_FRAMEWORK_PATH
+    OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES GTK_MODULES GIO_EXTRA_MODULES QT_PLUGIN_PATH GST_PLUGIN_PATH
+    GDK_PIXBUF_MODULE_FILE TERMINFO TERMINFO_DIRS TERMCAP
+    BASH_ENV ENV PROMPT_COMMAND PS0 PS1 PS2 PS3 PS4 PROMPT RPROMPT SPROMPT ZDOTDIR FPATH fish_function_path
+    fish_complete_path fish_user_paths NULLCMD READNULLCMD STTY BASH_LOADABLES_PATH GLOBIGNORE EXECIGNORE INPUTRC HISTFILE
+    HOME XDG_CONFIG_HOME XDG_DATA_HOME XDG_DATA_DIRS XDG_CONFIG_DIRS XDG_RUNTIME_DIR IFS CDPATH TMPDIR SHELL
+    PYTHONSTARTUP PYTHONPATH PYTHONHOME PYTHONBREAKPOINT PYTHONUSERBASE PYTHONWARNINGS PYTHONEXECUTABLE
+    PYTHONPYCACHEPREFIX NODE_OPTIONS NODE_PATH NODE_REPL_EXTERNAL_MODULE RUBYOPT RUBYLIB RUBYSHELL GEM_PATH GEM_HOME
+    BUNDLE_GEMFILE PERL5OPT PERL5LIB PERL5DB JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS CLASSPATH MAVEN_OPTS
+    GRADLE_OPTS LUA_INIT LUA_PATH LUA_CPATH PHPRC PHP_INI_SCAN_DIR R_PROFILE R_ENVIRON R_LIBS JULIA_LOAD_PATH
+    DOTNET_STARTUP_HOOKS CORECLR_PROFILER ERL_FLAGS GUILE_LOAD_PATH EMACSLOADPATH VIMINIT EXINIT
+    GIT_SSH GIT_SSH_COMMAND GIT_CONFIG_COUNT GIT_CONFIG_GLOBAL GIT_CONFIG_PARAMETERS GIT_DIR GIT_WORK_TREE GIT_EXEC_PATH
+    GIT_EXTERNAL_DIFF GIT_PAGER GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_ASKPASS GIT_TEMPLATE_DIR GIT_PROXY_COMMAND
+    GIT_OBJECT_DIRECTORY GIT_SSL_NO_VERIFY HGRCPATH HGEDITOR SVN_SSH CVS_RSH RSYNC_RSH
+    PAGER LESS LESSOPEN LESSCLOSE LESSKEYIN MANPAGER BAT_PAGER SYSTEMD_PAGER PSQL_PAGER EDITOR VISUAL SUDO_EDITOR
+    KUBE_EDITOR SYSTEMD_EDITOR FCEDIT BROWSER SUDO_ASKPASS SSH_ASKPASS SSH_AUTH_SOCK SSH_SK_PROVIDER
+    RUSTC RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER RUSTDOC CARGO_HOME CARGO_BUILD_RUSTC CARGO_TARGET_DIR RUSTUP_HOME
+    MAKEFLAGS MAKEFILES GNUMAKEFLAGS CC CXX CPP LD AR AS COMPILER_PATH GCC_EXEC_PREFIX CCACHE_PREFIX CONFIG_SITE
+    CONFIG_SHELL AWKPATH GOFLAGS GOPROXY GOSUMDB GOINSECURE GOROOT GOENV GOCACHEPROG
+    http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy ftp_proxy NO_PROXY no_proxy SSL_CERT_FILE
+    SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CURL_HOME NODE_EXTRA_CA_CERTS AWS_CA_BUNDLE SSLKEYLOGFILE WGETRC NETRC
+    PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE PIP_FIND_LINKS PIP_TRUSTED_HOST UV_INDEX UV_INDEX_URL
+    UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_CONFIG_FILE NPM_CONFIG_REGISTRY npm_config_registry
+    NPM_CONFIG_SCRIPT_SHELL YARN_REGISTRY COREPACK_NPM_REGISTRY RUSTUP_DIST_SERVER DOCKER_HOST DOCKER_CONFIG KUBECONFIG
+    AWS_CONFIG_FILE CLOUDSDK_CONFIG TF_CLI_CONFIG_FILE ANSIBLE_CONFIG HELM_PLUGINS PSQLRC PGPASSFILE GNUPGHOME
+    DBUS_SESSION_BUS_ADDRESS RIPGREP_CONFIG_PATH FZF_DEFAULT_COMMAND";
+
+/// Names that nobody sets, granted or not: they belong to the shells.
+const NEVER: [&str; 1] = ["IFS"];
+
+fn understood(text: &str) -> Result<(), manifest::Error> {
+    manifest::parse("devshell.toml", text)
+        .and_then(|layer| manifest::merge(&[layer]))
+        .map(|_| ())
+}
+
+#[test]
+fn what_can_become_code_needs_a_grant() {
+    let names: Vec<&str> = NAMES.split_whitespace().collect();
+    assert!(names.len() >= 150, "{}", names.len());
+    for name in &names {
+        for table in ["env", "shells.dev.env"] {
+            for value in ["\"x\"", "{ default = \"x\" }", "{ append = [\"x\"] }"] {
+                // Entries for `PATH` are what dev shells are about.
+                if *name == "PATH" && value.contains("append") {
+                    continue;
+                }
+                let manifest = format!("[{table}]\n{name} = {value}\n");
+                let Err(error) = understood(&manifest) else {
+                    panic!("{name} = {value} needs no grant");
+                };
+                assert_eq!(error.origin().line, 2, "{name}: {error}");
+                assert!(error.to_string().contains(name), "{error}");
+                let granted = format!("{manifest}[grants]\nenv = [\"{name}\"]\n");
+                let never = NEVER.contains(name);
+                assert_eq!(understood(&granted).is_err(), never, "{name} = {value}");
+            }
+        }
+        // To take one away grants nothing.
+        let unset = format!("[env]\n{name} = {{ unset = true }}\n");
+        assert_eq!(understood(&unset).is_err(), NEVER.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn grants_are_what_is_shown_first() {
+    let names: Vec<&str> = NAMES.split_whitespace().collect();
+    let names = names.iter().filter(|name| !NEVER.contains(name));
+    // With an empty value none of them does harm to what `allow` starts.
+    let (mut list, mut env) = (String::new(), String::new());
+    for &name in names.clone() {
+        list.extend(["\"", name, "\", "]);
+        env.extend([name, " = { default = \"\" }\n"]);
+    }
+    let manifest =
+        format!("[aliases]\na = \"b\"\n[env]\nAAA = \"1\"\n{env}[grants]\nenv = [{list}]\n");
+    let sandbox = Sandbox::new().manifest(&manifest);
+    let outcome = sandbox.devsh(&["allow"]).success();
+    let shown: Vec<&str> = outcome.stderr.lines().collect();
+    let grants = shown
+        .iter()
+        .take_while(|line| line.contains("grant"))
+        .count();
+    assert_eq!(grants, names.clone().count(), "{outcome}");
+    for name in names {
+        let word = |line: &&str| line.split_whitespace().any(|word| word == *name);
+        assert!(shown[..grants].iter().any(word), "{name}: {outcome}");
+    }
+}
