@@ -90,6 +90,18 @@ pub fn read_open(
     Ok(bytes)
 }
 
+/// Returns the paths of all entries of a directory, in order; none where it is not there.
+pub fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        entries => entries.map_err(at("read", directory))?,
+    };
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(at("read", directory))?;
+    paths.sort();
+    Ok(paths)
+}
+
 /// Returns the number of the user as whom devsh runs.
 pub fn user() -> u32 {
     geteuid().as_raw()

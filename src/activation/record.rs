@@ -99,25 +99,26 @@ impl Record {
         Self::from_bytes(&bytes, root)
     }
 
-    /// Reads all records that there are, each with the root of its project.
-    pub fn all(state: &Path) -> Vec<(PathBuf, Self)> {
-        let directories = |path: &Path| {
-            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            entries.map(|entry| entry.path()).collect::<Vec<_>>()
-        };
-        let projects = directories(&state.join("projects")).into_iter();
-        projects
-            .flat_map(|project| directories(&project))
-            .filter(|path| path.extension().is_some_and(|end| end == "record"))
-            .filter_map(|path| {
-                let bytes = fsx::read_bounded(&path, LIMIT).ok()??;
-                let mut reader = Reader::new(&bytes);
-                reader.number().ok().filter(|format| *format == FORMAT)?;
-                let root = reader.path().ok()?;
-                let record = decode(&bytes, &root).ok()?;
-                Some((root, record))
-            })
-            .collect()
+    /// Reads all records that there are, each with the root of its project; damaged ones count as none.
+    pub fn all(state: &Path) -> Result<Vec<(PathBuf, Self)>, fsx::Error> {
+        let mut records = Vec::new();
+        for project in fsx::list(&state.join("projects"))? {
+            for path in fsx::list(&project)? {
+                if path.extension().is_some_and(|end| end == "record") {
+                    let bytes = fsx::read_bounded(&path, LIMIT)?;
+                    records.extend(bytes.and_then(|bytes| Self::with_root(&bytes)));
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    fn with_root(bytes: &[u8]) -> Option<(PathBuf, Self)> {
+        let mut reader = Reader::new(bytes);
+        reader.number().ok().filter(|format| *format == FORMAT)?;
+        let root = reader.path().ok()?;
+        let record = decode(bytes, &root).ok()?;
+        Some((root, record))
     }
 
     /// Reads a record of the project at `root`; a damaged one counts as none.

@@ -62,18 +62,20 @@ pub struct Budget {
 
 impl Inventory {
     /// Looks at everything below devsh's data directory.
-    pub fn of(data: &Path) -> Self {
+    ///
+    /// An error says that not everything could be seen.
+    pub fn of(data: &Path) -> Result<Self, fsx::Error> {
         let mut entries = BTreeMap::new();
-        for path in children(&profile::directory(data)) {
-            entries.insert(path.clone(), profile_entry(data, &path));
+        for path in children(&profile::directory(data))? {
+            entries.insert(path.clone(), profile_entry(data, &path)?);
         }
-        for checkout in children(&data.join("python")) {
-            for path in children(&checkout) {
+        for checkout in children(&data.join("python"))? {
+            for path in children(&checkout)? {
                 let entry = plain_entry(data, Kind::Environment, &path);
                 entries.insert(path, entry);
             }
         }
-        for path in children(&data.join("store")) {
+        for path in children(&data.join("store"))? {
             let entry = plain_entry(data, Kind::Object, &path);
             entries.insert(path, entry);
         }
@@ -82,7 +84,7 @@ impl Inventory {
             entries,
         };
         inventory.spread_use();
-        inventory
+        Ok(inventory)
     }
 
     /// Returns the entry that `path` is or lies in.
@@ -203,19 +205,19 @@ pub fn sweep(data: &Path) {
 }
 
 /// Returns what the store's own notes of running processes name.
-pub fn in_use(data: &Path, store: &Store) -> Vec<PathBuf> {
-    let names = store.in_use().into_iter();
-    names.map(|name| data.join(name)).collect()
+pub fn in_use(data: &Path, store: &Store) -> Result<Vec<PathBuf>, store::Error> {
+    let names = store.in_use()?.into_iter();
+    Ok(names.map(|name| data.join(name)).collect())
 }
 
-fn children(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries
-        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
-        .map(|entry| entry.path())
-        .collect();
-    paths.sort();
-    paths
+fn children(directory: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+    let hidden = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b".")
+    };
+    let mut paths = fsx::list(directory)?;
+    paths.retain(|path| !hidden(path));
+    Ok(paths)
 }
 
 fn plain_entry(data: &Path, kind: Kind, path: &Path) -> Entry {
@@ -227,13 +229,13 @@ fn plain_entry(data: &Path, kind: Kind, path: &Path) -> Entry {
     }
 }
 
-fn profile_entry(data: &Path, path: &Path) -> Entry {
+fn profile_entry(data: &Path, path: &Path) -> Result<Entry, fsx::Error> {
     let mut entry = plain_entry(data, Kind::Profile, path);
     if let Ok(target) = fs::read_link(path) {
         entry.needs.insert(profile::directory(data).join(target));
-        return entry;
+        return Ok(entry);
     }
-    if let Some(realised) = record::read(path) {
+    if let Some(realised) = record::look(path)? {
         entry.needs.extend(realised.objects);
         for (name, change) in realised.env {
             if let (vars::VIRTUAL_ENV, Change::Set(place)) = (name.as_str(), change) {
@@ -241,7 +243,7 @@ fn profile_entry(data: &Path, path: &Path) -> Entry {
             }
         }
     }
-    entry
+    Ok(entry)
 }
 
 /// Returns when an entry was made or, if that is known, used.

@@ -91,6 +91,7 @@ pub(super) fn build(
         link_programs(&temporary, &programs)?;
         if let Some(python) = python {
             venv::make(&temporary, python)?;
+            store::sync_tree(&temporary)?;
         }
         record::write(&temporary, &realised)?;
         publish(&temporary, &realised.profile)?;
@@ -136,7 +137,7 @@ fn point(envs: &Path, pointer: &str, name: &Name) -> Result<(), Error> {
     }
     link(Path::new(name.as_str()), &aside)?;
     fs::rename(&aside, &pointer).map_err(fsx::at("write", &pointer))?;
-    Ok(())
+    Ok(fsx::sync_dir(envs)?)
 }
 
 fn realised(
@@ -254,10 +255,17 @@ pub(super) fn executables(directory: &Path) -> Result<Vec<(String, PathBuf)>, Er
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).map_err(fsx::at("read", directory))? {
         let entry = entry.map_err(fsx::at("read", directory))?;
-        let executable = fs::metadata(entry.path())
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+        let path = entry.path();
+        let executable = match fs::metadata(&path) {
+            Ok(found) => found.is_file() && found.permissions().mode() & 0o111 != 0,
+            // A link that leads nowhere.
+            Err(error) if fsx::is_absent(&error) => false,
+            Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => false,
+            // A profile without it would count as whole.
+            Err(error) => return Err(fsx::at("read", &path)(error).into()),
+        };
         if let (true, Ok(name)) = (executable, entry.file_name().into_string()) {
-            found.push((name, entry.path()));
+            found.push((name, path));
         }
     }
     found.sort();

@@ -102,8 +102,17 @@ pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Er
 
 /// Reads the record of a profile; nothing when there is none that this devsh understands.
 pub(super) fn read(directory: &Path) -> Option<Realised> {
-    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT).ok()??;
-    let saved: Saved = serde_json::from_slice(&bytes).ok()?;
+    look(directory).ok()?
+}
+
+/// Reads the record of a profile as `read` does, and tells when that is not possible now.
+pub(super) fn look(directory: &Path) -> Result<Option<Realised>, fsx::Error> {
+    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT)?;
+    Ok(bytes.and_then(|bytes| parse(&bytes)))
+}
+
+fn parse(bytes: &[u8]) -> Option<Realised> {
+    let saved: Saved = serde_json::from_slice(bytes).ok()?;
     if saved.format != FORMAT {
         return None;
     }

@@ -222,3 +222,18 @@ fn records_keep_every_path() {
     record::write(directory.path(), &realised).unwrap();
     assert_eq!(record::read(directory.path()), Some(realised));
 }
+
+#[test]
+fn a_program_that_cannot_be_looked_at_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    std::os::unix::fs::symlink("gone", place.join("dangling")).unwrap();
+    assert_eq!(profile::executables(place).unwrap(), []);
+    // Longer than any name may be.
+    std::os::unix::fs::symlink("x".repeat(300), place.join("tool")).unwrap();
+    let error = profile::executables(place).unwrap_err();
+    assert!(
+        matches!(&error, Error::File(error) if error.path.ends_with("tool")),
+        "{error}"
+    );
+}

@@ -15,7 +15,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{amount::bytes, roots::Roots, shown, work::Work};
+use super::{amount::bytes, hints, roots::Roots, shown, work::Work};
 
 /// The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -49,17 +49,17 @@ struct ObjectUsage {
 
 /// Runs `devsh du`.
 pub(super) fn run(work: &Work<'_>, json: bool, objects: bool) -> Result<(), Failure> {
-    let usage = usage(work);
+    let usage = usage(work)?;
     if json {
         return super::print_json(work.ui, &usage);
     }
     super::list(work.ui, &render(work, &usage, objects))
 }
 
-fn usage(work: &Work<'_>) -> Usage {
+fn usage(work: &Work<'_>) -> Result<Usage, Failure> {
     let data = &work.context.directories.data;
-    let inventory = Inventory::of(data);
-    let roots = Roots::look(work.context, &Store::open(data));
+    let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
+    let roots = Roots::look(work.context, &Store::open(data))?;
     let by_project = roots.by_project(&inventory);
     let mut users: BTreeMap<&Path, usize> = BTreeMap::new();
     for path in by_project.values().flatten() {
@@ -103,13 +103,13 @@ fn usage(work: &Work<'_>) -> Usage {
         })
         .collect();
     objects.sort_by(|one, other| (other.bytes, &one.name).cmp(&(one.bytes, &other.name)));
-    Usage {
+    Ok(Usage {
         projects,
         objects,
         total_bytes: sum(&all, &|_| true),
         shared_bytes: sum(&all, &|users| users > 1),
         unused_bytes: sum(&all.difference(&live).cloned().collect(), &|_| true),
-    }
+    })
 }
 
 fn render(work: &Work<'_>, usage: &Usage, objects: bool) -> SafeText {

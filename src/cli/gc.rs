@@ -57,8 +57,8 @@ pub(super) fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
             kept_bytes: 0,
         }
     } else if options.dry_run {
-        let inventory = Inventory::of(data);
-        let live = inventory.reached(Roots::look(work.context, &store).all());
+        let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
+        let live = inventory.reached(Roots::look(work.context, &store)?.all());
         let gone = inventory.choose(&live, budget);
         let mut report = report(&inventory, &gone, true);
         report.extend(partials(work));
@@ -95,15 +95,15 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Fai
             .note("another collection is under way; waiting for it");
     };
     let mut collection = store.collect(wait).map_err(failed)?;
-    let inventory = Inventory::of(data);
-    let live = inventory.reached(Roots::look(work.context, store).all());
+    let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
+    let live = inventory.reached(Roots::look(work.context, store)?.all());
     let gone = inventory.choose(&live, budget);
     for path in &gone {
         collection.condemn(path).map_err(failed)?;
     }
     collection.settle().map_err(failed)?;
     // Who came meanwhile found it still there, and is seen now; the inventory knows what each one needs.
-    let wanted = inventory.reached(Roots::look(work.context, store).all());
+    let wanted = inventory.reached(Roots::look(work.context, store)?.all());
     let spared = collection.spare(|path| wanted.contains(path));
     let spared: BTreeSet<PathBuf> = spared.map_err(failed)?.into_iter().collect();
     collection.finish().map_err(failed)?;

@@ -9,9 +9,21 @@ use crate::{
     activation::record::Record,
     builder::{self, collect::Inventory},
     context::Context,
+    failure::Failure,
+    fsx,
     project::trust::Decisions,
     store::{Store, live},
 };
+
+use super::hints;
+
+/// Returns whether a project is there, or cannot be seen now.
+fn may_be_there(root: &Path) -> bool {
+    match root.metadata() {
+        Ok(found) => found.is_dir(),
+        Err(error) => !fsx::is_absent(&error),
+    }
+}
 
 /// Who uses what.
 #[derive(Debug, Default)]
@@ -26,24 +38,27 @@ pub(super) struct Roots {
 
 impl Roots {
     /// Looks in the order in which use is handed on: a build that ends has left a record before.
-    pub(super) fn look(context: &Context, store: &Store) -> Self {
+    ///
+    /// What cannot be read may be a root, so that is an error.
+    pub(super) fn look(context: &Context, store: &Store) -> Result<Self, Failure> {
         let data = &context.directories.data;
-        let builds = builder::collect::in_use(data, store);
-        let mut processes = live::held(data);
-        processes.extend(live::mentioned(data));
+        let seen = |error| hints::file(&error);
+        let builds = builder::collect::in_use(data, store).map_err(|error| hints::store(&error))?;
+        let mut processes = live::held(data).map_err(seen)?;
+        processes.extend(live::mentioned(data).map_err(seen)?);
         let decisions = Decisions::new(data);
         let mut projects: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-        for (root, record) in Record::all(&context.directories.state) {
+        for (root, record) in Record::all(&context.directories.state).map_err(seen)? {
             // Only what was trusted has a record: by an approval, by a rule, or by another worktree's approval.
-            if root.is_dir() && !decisions.is_denied(&root) {
+            if may_be_there(&root) && !decisions.is_denied(&root) {
                 projects.entry(root).or_default().extend(record.objects);
             }
         }
-        Self {
+        Ok(Self {
             builds,
             processes,
             projects,
-        }
+        })
     }
 
     /// Returns all paths.

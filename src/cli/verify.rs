@@ -48,6 +48,7 @@ struct DamagedFile {
 pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
     let store = Store::open(&work.context.directories.data);
     let inventory = Inventory::of(&work.context.directories.data);
+    let inventory = inventory.map_err(|error| hints::file(&error))?;
     if repair {
         store.sweep();
     }

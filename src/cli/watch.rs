@@ -135,7 +135,8 @@ impl<'w, 'a> Watch<'w, 'a> {
         if !self.named.is_empty() {
             return self.named.iter().cloned().collect();
         }
-        let all = Record::all(&self.work.context.directories.state).into_iter();
+        let all = Record::all(&self.work.context.directories.state);
+        let all = all.unwrap_or_default().into_iter();
         all.map(|(root, _)| root)
             .filter(|root| !self.work.decisions.is_denied(root))
             .collect()

@@ -74,11 +74,6 @@ fn close(directory: &Path) -> Result<(), Error> {
         } else {
             0o444
         };
-        // Where one call cannot sync a whole file system, every file is synced by itself.
-        if cfg!(not(target_os = "linux")) && metadata.is_file() {
-            let file = fs::File::open(&path).map_err(fsx::at("sync", &path))?;
-            file.sync_all().map_err(fsx::at("sync", &path))?;
-        }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))
             .map_err(fsx::at("write", &path))?;
     }

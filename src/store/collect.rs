@@ -40,19 +40,17 @@ impl Store {
     }
 
     /// Returns what running processes are about to use, as `store/<name>` and `envs/<name>`.
-    pub fn in_use(&self) -> Vec<String> {
-        uses::in_use(&self.root).into_iter().collect()
+    pub fn in_use(&self) -> Result<Vec<String>, Error> {
+        Ok(uses::in_use(&self.root)?.into_iter().collect())
     }
 
     /// Puts back what a dead collector moved aside.
     fn restore_condemned(&self) -> Result<(), Error> {
-        let entries = fs::read_dir(self.root.join(ASIDE));
-        for entry in entries.into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let Some(place) = name.to_str().and_then(|name| self.origin(name)) else {
-                continue;
-            };
-            put_back(&entry.path(), &place)?;
+        for path in fsx::list(&self.root.join(ASIDE))? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if let Some(place) = name.and_then(|name| self.origin(name)) {
+                put_back(&path, &place)?;
+            }
         }
         Ok(())
     }
@@ -107,6 +105,10 @@ impl Collection<'_> {
 
     /// Removes what was moved aside.
     pub fn finish(self) -> Result<(), Error> {
+        // After a power cut nothing may be half there under its own name.
+        if !self.moved.is_empty() {
+            fsx::sync_dir(&self.store.root.join(ASIDE))?;
+        }
         for (place, aside) in &self.moved {
             remove_any(aside)?;
             if place.parent() == Some(&self.store.root) && !place.exists() {

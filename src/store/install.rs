@@ -1,8 +1,7 @@
 //! Making an object: one process does, others wait; whole and durable, or not at all.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs,
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -15,6 +14,7 @@ use super::{
     process::ProcessMark,
     remove_tree,
     seal::{self, Seal},
+    sync_tree,
     tree::Tree,
     uses,
 };
@@ -151,7 +151,7 @@ impl Store {
     ) -> Result<(), Error> {
         write_sealed(&temporary.join(LISTING), listing.text().as_bytes())?;
         record.write(temporary)?;
-        sync_object(temporary).map_err(fsx::at("sync", temporary))?;
+        sync_tree(temporary)?;
         if let Some(seal) = Seal::take(temporary, listing, record) {
             seal.write(place)?;
         }
@@ -176,7 +176,8 @@ impl Store {
 
     /// Removes what dead processes left half made.
     pub fn sweep(&self) {
-        uses::in_use(&self.root);
+        // It is asked for what it removes.
+        let _left = uses::in_use(&self.root);
         for place in [".building", ".trash"] {
             for entry in entries(&self.root.join(place)) {
                 // `digest.process.start`, or `name.process.start`, where names may have dots.
@@ -239,22 +240,4 @@ fn entries(directory: &Path) -> Vec<String> {
     entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect()
-}
-
-/// Makes the object's files durable: one call for the whole file system.
-#[cfg(target_os = "linux")]
-fn sync_object(directory: &Path) -> io::Result<()> {
-    Ok(nix::unistd::syncfs(File::open(directory)?)?)
-}
-
-/// Makes the object's directories durable; its files were synced one by one.
-#[cfg(not(target_os = "linux"))]
-fn sync_object(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_object(&entry.path())?;
-        }
-    }
-    File::open(directory)?.sync_all()
 }

@@ -60,38 +60,44 @@ pub(super) fn wait_for_passes(store: &Path) -> Result<(), fsx::Error> {
 }
 
 /// Returns the profiles that running host shells have loaded; links of those that ended are removed.
-pub fn held(data: &Path) -> Vec<PathBuf> {
+///
+/// An error says that not everything could be seen.
+pub fn held(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
     let mut profiles = Vec::new();
-    let entries = fs::read_dir(directory(data));
-    for entry in entries.into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let mark = name
-            .to_str()
-            .and_then(|name| name.parse::<ProcessMark>().ok());
-        if mark.is_some_and(ProcessMark::is_alive) {
-            profiles.extend(fs::read_link(entry.path()));
+    for path in fsx::list(&directory(data))? {
+        if ProcessMark::of_file(&path).is_some_and(ProcessMark::is_alive) {
+            match fs::read_link(&path) {
+                Ok(profile) => profiles.push(profile),
+                Err(error) if fsx::is_absent(&error) => {}
+                Err(error) => return Err(fsx::at("read", &path)(error)),
+            }
         } else {
-            let _left = fs::remove_file(entry.path());
+            let _left = fs::remove_file(&path);
         }
     }
-    profiles
+    Ok(profiles)
 }
 
 /// Returns the paths below `data` that running processes name: their program, and their environment.
 ///
-/// This finds what a shell started and left behind. Processes of others cannot be read, and need not be.
-pub fn mentioned(data: &Path) -> Vec<PathBuf> {
+/// This finds what a shell started and left behind. Processes of others cannot be read, and need not be; any other
+/// error says that not everything could be seen.
+pub fn mentioned(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
     let mut found = Vec::new();
     let base = data.as_os_str().as_bytes();
-    for pid in super::process::numbers().unwrap_or_default() {
+    for pid in super::process::numbers()? {
         let program = fs::read_link(format!("/proc/{pid}/exe"));
         found.extend(
             program
                 .into_iter()
                 .filter(|program| program.starts_with(data)),
         );
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let place = PathBuf::from(format!("/proc/{pid}/environ"));
+        let environment = match fs::read(&place) {
+            Err(error) if is_foreign(&error) => continue,
+            environment => environment.map_err(fsx::at("read", &place))?,
+        };
         // Values are lists of paths, or one path.
         for value in environment.split(|byte| matches!(byte, 0 | b'=' | b':')) {
             if value.starts_with(base) {
@@ -99,7 +105,13 @@ pub fn mentioned(data: &Path) -> Vec<PathBuf> {
             }
         }
     }
-    found
+    Ok(found)
+}
+
+/// Returns whether a process ended, or belongs to somebody else.
+fn is_foreign(error: &io::Error) -> bool {
+    let ended = error.raw_os_error() == Some(nix::libc::ESRCH);
+    ended || fsx::is_absent(error) || error.kind() == io::ErrorKind::PermissionDenied
 }
 
 #[cfg(test)]
@@ -112,16 +124,16 @@ mod tests {
         let (me, one) = (ProcessMark::current(), data.path().join("envs/1"));
         hold(data.path(), me, &one).unwrap();
         hold(data.path(), me, &one).unwrap();
-        assert_eq!(held(data.path()), std::slice::from_ref(&one));
+        assert_eq!(held(data.path()).unwrap(), std::slice::from_ref(&one));
         let two = data.path().join("envs/2");
         hold(data.path(), me, &two).unwrap();
-        assert_eq!(held(data.path()), [two]);
+        assert_eq!(held(data.path()).unwrap(), [two]);
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let gone: ProcessMark = format!("{}.0", child.id()).parse().unwrap();
         child.wait().unwrap();
         hold(data.path(), gone, &one).unwrap();
-        assert_eq!(held(data.path()).len(), 1);
+        assert_eq!(held(data.path()).unwrap().len(), 1);
         release(data.path(), me);
-        assert!(held(data.path()).is_empty());
+        assert!(held(data.path()).unwrap().is_empty());
     }
 }

@@ -23,6 +23,7 @@ pub mod probe;
 mod process;
 mod remove;
 mod seal;
+mod sync;
 mod tree;
 mod unpack;
 mod uses;
@@ -42,6 +43,7 @@ pub use path::StorePath;
 pub use process::ProcessMark;
 pub use remove::{Size, remove_file, remove_tree, size_of};
 pub use seal::{holds, sealed_paths};
+pub use sync::sync_tree;
 pub use verify::Verdict;
 
 use crate::{

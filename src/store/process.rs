@@ -2,15 +2,21 @@
 //!
 //! Files that belong to a process carry its mark, so that whoever finds them can tell whether they are of use.
 
-use std::{fmt, fs, io, str::FromStr};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use nix::unistd::{self, Pid};
+
+use crate::fsx;
 
 /// A process of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProcessMark {
     pid: i32,
-    /// When it started, in ticks since the machine did; 0 where the system does not tell.
+    /// When it started, in ticks since the machine did; 0 where the system did not tell, and any will do.
     start: u64,
 }
 
@@ -53,7 +59,13 @@ impl ProcessMark {
             nix::sys::signal::kill(Pid::from_raw(self.pid), None),
             Err(nix::Error::ESRCH)
         );
-        there && start_of(self.pid).is_none_or(|start| start == self.start)
+        let same = |start| self.start == 0 || start == self.start;
+        there && start_of(self.pid).is_none_or(same)
+    }
+
+    /// Returns the process that a file is named by.
+    pub(super) fn of_file(path: &Path) -> Option<Self> {
+        path.file_name()?.to_str()?.parse().ok()
     }
 }
 
@@ -68,17 +80,10 @@ fn start_of(pid: i32) -> Option<u64> {
 }
 
 /// Returns all processes with their numbers, where the system has `/proc`.
-pub(super) fn numbers() -> io::Result<Vec<i32>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        found.extend(
-            entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<i32>().ok()),
-        );
-    }
-    Ok(found)
+pub(super) fn numbers() -> Result<Vec<i32>, fsx::Error> {
+    let paths = fsx::list(Path::new("/proc"))?.into_iter();
+    let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+    Ok(paths.filter_map(number).collect())
 }
 
 impl fmt::Display for ProcessMark {
@@ -120,6 +125,8 @@ mod tests {
         let gone = ProcessMark::of(Pid::from_raw(child.id().cast_signed()));
         child.wait().unwrap();
         assert!(!gone.is_alive());
+        let any = ProcessMark { start: 0, ..mark };
+        assert!(any.is_alive(), "one that could not read its own start");
         assert!("x.1".parse::<ProcessMark>().is_err());
     }
 }

@@ -294,9 +294,5 @@ fn seal(file: &File, placed: Placed) -> std::io::Result<()> {
     file.set_modified(time)?;
     let mode = if placed.executable { 0o555 } else { 0o444 };
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-    // Where one call cannot sync a whole file system, every file is synced by itself.
-    if cfg!(not(target_os = "linux")) {
-        file.sync_all()?;
-    }
     Ok(())
 }

@@ -44,20 +44,20 @@ impl Uses {
 }
 
 /// Returns what running processes use; the files of those that ended are removed.
-pub(super) fn in_use(store: &Path) -> BTreeSet<String> {
+///
+/// An error says that not everything could be seen.
+pub(super) fn in_use(store: &Path) -> Result<BTreeSet<String>, fsx::Error> {
     let mut names = BTreeSet::new();
-    let entries = fs::read_dir(store.join(DIRECTORY));
-    for entry in entries.into_iter().flatten().flatten() {
-        let file = entry.file_name();
-        let mark = file
-            .to_str()
-            .and_then(|name| name.parse::<ProcessMark>().ok());
-        if mark.is_some_and(ProcessMark::is_alive) {
-            let text = fs::read_to_string(entry.path()).unwrap_or_default();
-            names.extend(text.lines().map(str::to_owned));
+    for path in fsx::list(&store.join(DIRECTORY))? {
+        if ProcessMark::of_file(&path).is_some_and(ProcessMark::is_alive) {
+            match fs::read_to_string(&path) {
+                Ok(text) => names.extend(text.lines().map(str::to_owned)),
+                Err(error) if fsx::is_absent(&error) => {}
+                Err(error) => return Err(fsx::at("read", &path)(error)),
+            }
         } else {
-            let _left = fs::remove_file(entry.path());
+            let _left = fs::remove_file(&path);
         }
     }
-    names
+    Ok(names)
 }

@@ -225,3 +225,22 @@ fn gc_spares_what_a_command_runs_with() {
     sandbox.devsh(&["gc"]).success();
     assert_eq!(objects(&sandbox).len(), 0);
 }
+
+#[test]
+fn gc_stops_where_it_cannot_see_what_is_used() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    // The note of a running process, which nobody can read as a file.
+    let note = sandbox.data().join("store/.uses");
+    let note = note.join(format!("{}.0", std::process::id()));
+    fs::create_dir_all(&note).unwrap();
+    sandbox.write("devshell.toml", "[env]\nA = \"1\"\n");
+    sandbox.allow();
+    let before = objects(&sandbox);
+    let outcome = sandbox.devsh(&["gc"]).code(1);
+    outcome.error(&["cannot read", ".uses"]);
+    assert_eq!(objects(&sandbox), before);
+    fs::remove_dir(&note).unwrap();
+    sandbox.devsh(&["gc"]).success();
+    assert_eq!(objects(&sandbox), [] as [PathBuf; 0]);
+}

@@ -197,7 +197,8 @@ fn certificates(context: &Context) -> Vec<Check> {
 
 /// What was left by builds that broke off and projects that are gone.
 fn stale(context: &Context) -> Check {
-    let records = Record::all(&context.directories.state);
+    // What cannot be read is not told to be left over.
+    let records = Record::all(&context.directories.state).unwrap_or_default();
     let gone = records.iter().filter(|(root, _)| !root.is_dir()).count();
     let broken = records
         .iter()

@@ -61,6 +61,30 @@ fn no_error_of_the_system_leaves_half_an_object() {
 }
 
 #[test]
+fn what_cannot_be_seen_is_not_collected() {
+    let Some(strace) = strace() else { return };
+    let (sandbox, _server) = prepared();
+    sandbox.devsh(&["allow"]).success();
+    let counts = count(&strace, &sandbox, &["gc"]);
+    let (mut runs, mut failed) = (0, 0);
+    for error in ["EIO", "EMFILE", "EACCES"] {
+        for (call, at) in points(&counts, effort(14, 400)) {
+            so_far(runs, "injected errors of gc");
+            let fault = format!("error={error}");
+            let output = with_fault(&strace, &sandbox, &["gc"], (&call, &fault, at));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let place = format!("{error} at {call} {at}: {}\n{said}", output.status);
+            assert!(!said.contains("panicked"), "{place}");
+            runs += 1;
+            failed += usize::from(!output.status.success());
+            let outcome = sandbox.devsh(&["--offline", "run", "--", "ruff", "--version"]);
+            assert_eq!(outcome.stdout, "ruff 0.12.4\n", "{place}: {outcome}");
+        }
+    }
+    eprintln!("figure: {runs} injected errors of gc, {failed} told, nothing in use collected");
+}
+
+#[test]
 fn locks_that_the_file_system_lacks_are_done_without() {
     let Some(strace) = strace() else { return };
     for error in ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EBADF"] {

@@ -3,10 +3,13 @@
 //! By default a short form runs in the suite. `tests/reliability` runs the long form (`DEVSH_TEST_LONG=1`) and
 //! prints the figures that docs/reliability.md quotes.
 
+mod crash;
 mod crowd;
+mod disk;
 mod faults;
 mod kill;
 mod power;
+mod recording;
 pub(crate) mod strace;
 
 use std::{collections::BTreeMap, fs, path::Path};
