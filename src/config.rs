@@ -1,6 +1,8 @@
 //! The user's settings: `config.toml`, then the variables that other tools' users already set.
 
+pub mod amount;
 mod error;
+mod keep;
 mod remote;
 mod trust;
 
@@ -12,9 +14,11 @@ use url::Url;
 use crate::{context::Context, fsx, package::Tool, vars};
 
 pub use error::Error;
+pub use keep::Keep;
 pub use remote::Remote;
 pub use trust::{Ruling, TrustRules};
 
+use keep::{RawKeep, span};
 use trust::RawTrust;
 
 /// Where artifacts come from and which may serve.
@@ -38,6 +42,8 @@ pub struct Config {
     pub minimum_release_age: Option<Duration>,
     /// Tools (`pypi:ruff`) and whole sources (`rust`) whose releases may be younger.
     pub minimum_release_age_exclude: Vec<String>,
+    /// What `devsh gc` leaves when it is not told otherwise.
+    pub gc: Keep,
     /// Further servers whose artifacts a lockfile may name, as host names.
     pub hosts: Vec<String>,
     /// Where the user is not asked, and where nothing may ever run.
@@ -80,6 +86,8 @@ struct RawConfig {
     minimum_release_age_exclude: Vec<String>,
     #[serde(default)]
     sources: RawSources,
+    #[serde(default)]
+    gc: RawKeep,
     #[serde(default)]
     trust: RawTrust,
     #[serde(skip)]
@@ -146,8 +154,9 @@ impl Config {
             hook_timeout: Duration::from_secs(raw.hook_timeout.unwrap_or(HOOK_TIMEOUT)),
             minimum_release_age: raw
                 .minimum_release_age
-                .map(|text| span(&text))
+                .map(|text| span("minimum-release-age", &text))
                 .transpose()?,
+            gc: raw.gc.check()?,
             minimum_release_age_exclude: raw.minimum_release_age_exclude,
             hosts: raw.sources.hosts,
             trust: raw.checked_trust,
@@ -265,26 +274,6 @@ fn file_address(context: &Context, setting: Option<String>) -> Result<Option<Url
         })
 }
 
-/// Reads `7 days`, `36 hours` or `2w`.
-fn span(text: &str) -> Result<Duration, Error> {
-    let digits = text.trim().find(|one: char| !one.is_ascii_digit());
-    let (number, unit) = text.trim().split_at(digits.unwrap_or(text.trim().len()));
-    let hours = match unit.trim() {
-        "h" | "hour" | "hours" => 1,
-        "d" | "day" | "days" => 24,
-        "w" | "week" | "weeks" => 24 * 7,
-        _ => 0,
-    };
-    let number: Option<u64> = number.parse().ok().filter(|_| hours > 0);
-    number
-        .and_then(|number| number.checked_mul(hours * 3600))
-        .map(Duration::from_secs)
-        .ok_or_else(|| Error::Span {
-            key: "minimum-release-age",
-            value: text.to_owned(),
-        })
-}
-
 fn parse(file: &str, bytes: &[u8]) -> Result<RawConfig, Error> {
     let text = String::from_utf8_lossy(bytes);
     toml::from_str(&text).map_err(|error: toml::de::Error| Error::Invalid {
@@ -314,8 +303,9 @@ mod tests {
             python: url("file:///srv/python"),
             npm: url(NPM),
             python_list: None,
-            minimum_release_age: Some(span("7 days").unwrap()),
+            minimum_release_age: Some(Duration::from_hours(24 * 7)),
             minimum_release_age_exclude: vec!["rust".to_owned(), "pypi:rust-just".to_owned()],
+            gc: Keep::default(),
             hosts: vec!["files.example".to_owned()],
             trust: TrustRules::default(),
         }
@@ -327,6 +317,7 @@ mod tests {
         let block = page.split("```").nth(1).unwrap();
         let raw = parse("page", block.strip_prefix("toml").unwrap().as_bytes()).unwrap();
         assert!(raw.hook_timeout.is_some() && raw.sources.python_list.is_some());
+        assert!(raw.gc.check().is_ok_and(|keep| keep.size.is_some()));
         assert!(
             raw.trust
                 .check(Some(std::path::Path::new("/home/me")))
@@ -363,23 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn time_spans_and_who_is_exempt() {
-        let days = |count: u64| Duration::from_hours(24 * count);
-        for (text, expected) in [("7 days", days(7)), ("1d", days(1)), ("2 weeks", days(14))] {
-            assert_eq!(span(text).unwrap(), expected);
-        }
-        for bad in [
-            "",
-            "7",
-            "days",
-            "7 fortnights",
-            "-1 days",
-            "99999999999999999999 days",
-        ] {
-            assert!(span(bad).is_err(), "{bad:?}");
-        }
+    fn who_is_exempt_from_an_age() {
         let age = |tool: &str| config().minimum_age(&tool.parse().unwrap());
-        assert_eq!(age("ruff"), Some(days(7)));
+        assert_eq!(age("ruff"), Some(Duration::from_hours(24 * 7)));
         assert_eq!(age("rust"), None);
         assert_eq!(age("just"), None);
     }

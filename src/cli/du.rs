@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use crate::{
     builder::collect::{Inventory, Kind},
+    config::amount::bytes,
     failure::Failure,
     safe::SafeText,
     store::Store,
     ui::Role,
 };
 
-use super::{amount::bytes, hints, roots::Roots, shown, work::Work};
+use super::{hints, roots::Roots, shown, work::Work};
 
 /// The JSON form is part of the interface.
 #[derive(Debug, Serialize)]

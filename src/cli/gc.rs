@@ -11,20 +11,15 @@ use serde::Serialize;
 
 use crate::{
     builder::collect::{Budget, Inventory, Kind},
+    config::Keep,
+    config::amount::{bytes, parse_bytes, parse_span},
     failure::Failure,
     fsx,
     safe::SafeText,
     store::Store,
 };
 
-use super::{
-    amount::{bytes, parse_bytes, parse_span},
-    args::Gc,
-    hints,
-    roots::Roots,
-    shown,
-    work::Work,
-};
+use super::{args::Gc, hints, roots::Roots, shown, work::Work};
 
 /// How long a download that was cut is kept to be resumed.
 const PARTIAL: Duration = Duration::from_hours(7 * 24);
@@ -46,7 +41,7 @@ struct Removed {
 
 /// Runs `devsh gc`.
 pub(super) fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
-    let budget = budget(options, work.context.now)?;
+    let budget = budget(work, options)?;
     let data = &work.context.directories.data;
     let store = Store::open(data);
     let report = if !store.root().is_dir() && !data.join("envs").is_dir() {
@@ -72,18 +67,27 @@ pub(super) fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
     super::list(work.ui, &render(work, &report))
 }
 
-fn budget(options: &Gc, now: SystemTime) -> Result<Budget, Failure> {
+/// Takes the limits of the command line or, where there is none, those of the settings.
+fn budget(work: &Work<'_>, options: &Gc) -> Result<Budget, Failure> {
     let usage = |error: crate::package::Invalid| {
         Failure::new(error.to_string()).code(crate::failure::ExitStatus::Usage)
     };
     let span = options.older_than.as_deref().map(parse_span).transpose();
-    let keep = options.keep_size.as_deref().map(parse_bytes).transpose();
+    let size = options.keep_size.as_deref().map(parse_bytes).transpose();
+    let mut keep = Keep {
+        older_than: span.map_err(usage)?,
+        size: size.map_err(usage)?,
+    };
+    if keep == Keep::default() {
+        keep = work.config()?.gc;
+    }
+    let before = |span| work.context.now.checked_sub(span);
     Ok(Budget {
         // Longer than time itself keeps everything.
-        unused_since: span
-            .map_err(usage)?
-            .map(|span| now.checked_sub(span).unwrap_or(SystemTime::UNIX_EPOCH)),
-        keep: keep.map_err(usage)?,
+        unused_since: keep
+            .older_than
+            .map(|span| before(span).unwrap_or(SystemTime::UNIX_EPOCH)),
+        keep: keep.size,
     })
 }
 
@@ -212,7 +216,7 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     }
     if report.removed.is_empty() {
         let kept = bytes(report.kept_bytes);
-        line(format!("nothing to remove; {kept} are in use"));
+        line(format!("nothing to remove; {kept} stay"));
         return lines;
     }
     let verb = if report.dry_run {

@@ -2,6 +2,7 @@
 
 mod composition;
 mod exposed;
+mod request;
 
 use url::Url;
 
@@ -19,6 +20,7 @@ use crate::{
 use super::tools;
 
 pub(super) use composition::{extend, missing};
+pub(super) use request::fetch;
 
 /// A file operation that failed.
 pub(super) fn file(error: &fsx::Error) -> Failure {
@@ -126,47 +128,14 @@ pub(super) fn config(error: &config::Error) -> Failure {
         }
         config::Error::Span { .. } => Failure::new(error.to_string())
             .hint("write a number of hours, days or weeks such as `\"7 days\"`"),
+        config::Error::Size { .. } => {
+            Failure::new(error.to_string()).hint("write a size such as `\"20G\"`")
+        }
         config::Error::Foreign { file } => Failure::new(error.to_string()).hint(format!(
             "make `{file}` your own, and run `chmod go-w` on it"
         )),
         config::Error::Address { .. } => Failure::new(error.to_string())
             .hint("write a whole address such as `https://host/path/`"),
-    }
-}
-
-/// A request that gave no usable answer.
-pub(super) fn fetch(error: &fetch::Error) -> Failure {
-    let failure = Failure::new(error.to_string());
-    match error {
-        fetch::Error::Offline { .. } => failure.hint("run it once without `--offline`"),
-        fetch::Error::Unreachable { .. } => {
-            failure.hint("check the network, or set a mirror in `config.toml` (docs/lockfile.md)")
-        }
-        fetch::Error::UntrustedCertificate { .. } => failure
-            .note("devsh trusts the certificates of the operating system")
-            .hint("point `SSL_CERT_FILE` at the bundle that your network uses, or `SSL_CERT_DIR` at its directory"),
-        fetch::Error::Insecure { .. } => {
-            failure.hint("use `https`, or name the server as a source in `config.toml`")
-        }
-        fetch::Error::DigestMismatch {
-            expected, received, ..
-        } => failure
-            .detail(format!("expected  {expected}"))
-            .detail(format!("received  {received}"))
-            .note("nothing was added to the store")
-            .hint("if upstream republished it, run `devsh lock --upgrade` and review the diff"),
-        fetch::Error::SizeMismatch { .. } => failure
-            .note("nothing was added to the store")
-            .hint("run the command again; if it stays so, ask who serves the file"),
-        fetch::Error::File(error) => file(error),
-        fetch::Error::Status {
-            status: 401 | 403,
-            url,
-        } => failure.hint(format!(
-            "put name and password for `{}` into `~/.netrc`, or into the address of the source",
-            url.host_str().unwrap_or_default()
-        )),
-        fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } => failure,
     }
 }
 
@@ -375,6 +344,9 @@ pub(super) fn store(error: &store::Error) -> Failure {
         store::Error::File(error) => file(error),
         store::Error::Damaged { .. } => {
             Failure::new(error.to_string()).hint("run `devsh verify --repair`")
+        }
+        store::Error::NoRoom { .. } => {
+            Failure::new(error.to_string()).hint("free space there, or run `devsh gc`")
         }
         store::Error::Newer { .. } => Failure::new(error.to_string())
             .note("what is in it can be used; nothing was written")

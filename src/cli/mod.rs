@@ -2,7 +2,6 @@
 
 mod add;
 mod allow;
-mod amount;
 mod applications;
 mod approvals;
 mod args;

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::{
     builder::collect::{Inventory, Kind},
+    config::amount::bytes,
     failure::Failure,
     fetch::{Meter, Progress},
     safe::SafeText,
@@ -20,7 +21,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{amount::bytes, hints, work::Work};
+use super::{hints, work::Work};
 
 /// The JSON form is part of the interface.
 #[derive(Debug, Serialize)]

@@ -28,6 +28,14 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// A setting is not a size.
+    #[error("`{value}` in `{key}` is not a size")]
+    Size {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+    },
     /// The file says whom to trust, and somebody else could have written it.
     #[error("`{file}` has a table `trust`, and others can change the file")]
     Foreign {

@@ -8,14 +8,13 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     thread,
-    time::Duration,
 };
 
 use ureq::http::header;
 use url::Url;
 
 use super::{
-    Client, Error, Meter, RETRIES, broken, content_length, is_transient, open_file, redacted,
+    Client, Error, Meter, Paced, RETRIES, broken, content_length, open_file, pause, redacted,
     successful,
 };
 use crate::{
@@ -71,20 +70,10 @@ impl Client {
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
         fsx::create_private_dir(directory)?;
-        let path = partial(directory, &expected.digest);
-        let file = fsx::lock(&path)?;
-        let mut partial = Partial {
-            file,
-            path: &path,
-            digest: expected.digest.hasher(),
-            fresh: expected.digest.hasher(),
-            length: 0,
-            resumed: false,
-            meter,
-        };
+        let mut partial = Partial::open(directory, expected, meter)?;
         partial.resume(expected)?;
         self.complete(url, expected, &mut partial)?;
-        let Partial { file, .. } = partial;
+        let Partial { file, path, .. } = partial;
         // Whole files are never written again, so others with the same content need not wait for this one: two
         // parts of an object may be one file, and two objects may share two files in either order.
         file.unlock().or_else(|error| {
@@ -118,15 +107,15 @@ impl Client {
                 },
                 Err(error) => error,
             };
-            if !is_transient(&error) {
+            let Some(pause) = pause(&error, retries) else {
                 if matches!(
                     error,
                     Error::DigestMismatch { .. } | Error::SizeMismatch { .. }
                 ) {
-                    let _left = std::fs::remove_file(partial.path);
+                    let _left = std::fs::remove_file(&partial.path);
                 }
                 return Err(error);
-            }
+            };
             // A server that cuts every answer still gets there, as long as each brings something.
             if partial.length > furthest {
                 furthest = partial.length;
@@ -135,14 +124,19 @@ impl Client {
             if retries == RETRIES {
                 return Err(error);
             }
-            thread::sleep(Duration::from_millis(200 << retries));
+            thread::sleep(pause);
             retries += 1;
         }
     }
 
     /// Asks once for what is missing and appends what comes.
-    fn attempt(&self, url: &Url, expected: &Expected, partial: &mut Partial) -> Result<(), Error> {
-        let mut body: Box<dyn Read> = if url.scheme() == "file" {
+    pub(super) fn attempt(
+        &self,
+        url: &Url,
+        expected: &Expected,
+        partial: &mut Partial,
+    ) -> Result<(), Error> {
+        let body: Box<dyn Read> = if url.scheme() == "file" {
             let mut file = open_file(url)?;
             let start = file.seek(SeekFrom::Start(partial.length));
             start.map_err(|error| broken(url, &error))?;
@@ -176,7 +170,8 @@ impl Client {
             }
             Box::new(response.into_body().into_reader())
         };
-        partial.append(url, expected, &mut *body)
+        let mut body = Paced::new(body, self.pace);
+        partial.append(url, expected, &mut body)
     }
 }
 
@@ -186,9 +181,9 @@ pub fn partial(directory: &Path, digest: &Digest) -> PathBuf {
 }
 
 /// The file that a download grows in.
-struct Partial<'a> {
+pub(super) struct Partial<'a> {
     file: File,
-    path: &'a Path,
+    path: PathBuf,
     digest: Hasher,
     fresh: Hasher,
     length: u64,
@@ -197,15 +192,33 @@ struct Partial<'a> {
     meter: &'a dyn Meter,
 }
 
-impl Partial<'_> {
+impl<'a> Partial<'a> {
+    /// Opens the file, once no other process is at work on it.
+    pub(super) fn open(
+        directory: &Path,
+        expected: &Expected,
+        meter: &'a dyn Meter,
+    ) -> Result<Self, Error> {
+        let path = partial(directory, &expected.digest);
+        Ok(Self {
+            file: fsx::lock(&path)?,
+            path,
+            digest: expected.digest.hasher(),
+            fresh: expected.digest.hasher(),
+            length: 0,
+            resumed: false,
+            meter,
+        })
+    }
+
     /// Takes in what an earlier run left.
-    fn resume(&mut self, expected: &Expected) -> Result<(), Error> {
+    pub(super) fn resume(&mut self, expected: &Expected) -> Result<(), Error> {
         let mut buffer = vec![0; 1 << 17];
         loop {
             let count = self
                 .file
                 .read(&mut buffer)
-                .map_err(fsx::at("read", self.path))?;
+                .map_err(fsx::at("read", &self.path))?;
             if count == 0 {
                 break;
             }
@@ -221,10 +234,10 @@ impl Partial<'_> {
     }
 
     fn restart(&mut self) -> Result<(), Error> {
-        self.file.set_len(0).map_err(fsx::at("write", self.path))?;
+        self.file.set_len(0).map_err(fsx::at("write", &self.path))?;
         self.file
             .seek(SeekFrom::Start(0))
-            .map_err(fsx::at("write", self.path))?;
+            .map_err(fsx::at("write", &self.path))?;
         self.digest = self.fresh.clone();
         self.meter.retract(self.length);
         self.length = 0;
@@ -233,7 +246,7 @@ impl Partial<'_> {
     }
 
     /// Returns whether nothing is left to ask for.
-    fn is_full(&self, expected: &Expected) -> bool {
+    pub(super) fn is_full(&self, expected: &Expected) -> bool {
         match expected.size {
             Some(size) => self.length == size,
             None => self.length > 0 && self.received() == expected.digest,
@@ -261,7 +274,7 @@ impl Partial<'_> {
             }
             self.file
                 .write_all(&buffer[..count])
-                .map_err(fsx::at("write", self.path))?;
+                .map_err(fsx::at("write", &self.path))?;
             self.digest.update(&buffer[..count]);
             self.length += count as u64;
             self.meter.advance(count as u64);

@@ -1,5 +1,7 @@
 //! What may be wrong with a request, and whether it can pass.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::{fsx, package::Digest};
@@ -42,6 +44,8 @@ pub enum Error {
         url: Url,
         /// The HTTP status.
         status: u16,
+        /// How long the server asks to be left alone.
+        wait: Option<Duration>,
     },
     /// The answer was longer than devsh accepts.
     #[error("`{url}` is larger than {limit} bytes")]
@@ -103,8 +107,24 @@ impl Error {
     }
 }
 
-/// Returns whether asking again may help.
-pub(super) fn is_transient(error: &Error) -> bool {
+/// Longest time that a server is waited for because it says so.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Returns how long to wait before asking again for the `tries`th time; nothing where that does not help.
+pub(super) fn pause(error: &Error, tries: u32) -> Option<Duration> {
+    let own = Duration::from_millis(200 << tries.min(8));
+    match error {
+        Error::Status {
+            wait: Some(wait), ..
+        } if *wait > PATIENCE => None,
+        Error::Status {
+            wait: Some(wait), ..
+        } => is_transient(error).then_some(own.max(*wait)),
+        _ => is_transient(error).then_some(own),
+    }
+}
+
+fn is_transient(error: &Error) -> bool {
     match error {
         Error::Unreachable { reason, .. } => {
             let settled = ["failed to lookup", "host not found", "Connection refused"];

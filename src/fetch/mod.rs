@@ -9,6 +9,7 @@
 mod credentials;
 mod download;
 mod error;
+mod pace;
 mod progress;
 
 use std::{
@@ -30,7 +31,8 @@ use url::{Host, Url};
 pub use credentials::Credentials;
 pub use download::{Download, Expected, partial};
 pub use error::Error;
-use error::is_transient;
+use error::pause;
+use pace::{Pace, Paced};
 pub use progress::{Meter, Progress, Silent};
 
 use crate::fsx;
@@ -48,6 +50,7 @@ pub struct Client {
     /// Origins (`http://mirror:8080`) that may be asked without encryption.
     plain: BTreeSet<String>,
     credentials: Credentials,
+    pace: Pace,
 }
 
 impl Client {
@@ -72,6 +75,7 @@ impl Client {
             offline,
             plain: BTreeSet::new(),
             credentials: Credentials::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -101,14 +105,16 @@ impl Client {
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut tries = 0;
         loop {
-            match self.once(url, accept, limit) {
-                Err(error) if tries < RETRIES && is_transient(&error) => {
-                    tracing::debug!(%error, "asked again");
-                    thread::sleep(Duration::from_millis(200 << tries));
-                    tries += 1;
-                }
+            let error = match self.once(url, accept, limit) {
+                Err(error) if tries < RETRIES => error,
                 answer => return answer,
-            }
+            };
+            let Some(pause) = pause(&error, tries) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, ?pause, "asked again");
+            thread::sleep(pause);
+            tries += 1;
         }
     }
 
@@ -120,6 +126,7 @@ impl Client {
             let response = self.ask(url, &[("accept", accept)])?;
             Box::new(successful(url, response)?.into_body().into_reader())
         };
+        let reader = Paced::new(reader, self.pace);
         reader
             .take(limit + 1)
             .read_to_end(&mut body)
@@ -264,9 +271,13 @@ fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Err
     if (200..300).contains(&status) {
         return Ok(response);
     }
+    // Servers that are busy name seconds; a date, which the format allows too, is not looked at.
+    let wait = response.headers().get(header::RETRY_AFTER);
+    let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
     Err(Error::Status {
         url: redacted(url),
         status,
+        wait: wait.map(Duration::from_secs),
     })
 }
 

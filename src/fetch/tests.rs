@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::*;
+mod hostile;
+
+use super::{download::Partial, *};
 use crate::package::Sha256;
 
 /// Serves `body`; `answer` decides for each connection what to write. Returns the address and the requests.

@@ -89,6 +89,7 @@ impl World {
             pypi: below("simple/"),
             rust: below("rust/"),
             python: below("python/"),
+            gc: crate::config::Keep::default(),
             hosts: Vec::new(),
             npm: below("npm/"),
             python_list: None,

@@ -1,8 +1,8 @@
 //! What can go wrong with an object, and the rules that members of archives must keep.
 
-use std::io;
+use std::{io, path::PathBuf};
 
-use crate::{fetch, fsx, package::PackageName};
+use crate::{config::amount::bytes, fetch, fsx, package::PackageName};
 
 /// An object that could not be made or is not as it was made.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,18 @@ pub enum Error {
     Damaged {
         /// Its store path.
         path: String,
+    },
+    /// What is known to be needed is more than there is.
+    #[error("`{package}` needs at least {} in `{}`, where {} are free", bytes(*needed), place.display(), bytes(*free))]
+    NoRoom {
+        /// The package.
+        package: PackageName,
+        /// Where.
+        place: PathBuf,
+        /// The bytes that are needed at least.
+        needed: u64,
+        /// The bytes that are free.
+        free: u64,
     },
     /// The store was made by a newer devsh.
     #[error("the store has format {found}, and this devsh knows {known} at most")]

@@ -12,7 +12,7 @@ use super::{
     listing::{LISTING, Listing},
     object::write_sealed,
     process::ProcessMark,
-    remove_tree,
+    remove_tree, room,
     seal::{self, Seal},
     sync_tree,
     tree::Tree,
@@ -112,6 +112,7 @@ impl Store {
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<(), Error> {
+        room::check(object, &self.root, downloads)?;
         fs::create_dir(temporary).map_err(fsx::at("create", temporary))?;
         let tree = Tree::new(temporary)?;
         let (listing, used) = thread::scope(|scope| {

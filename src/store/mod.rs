@@ -22,6 +22,7 @@ mod path;
 pub mod probe;
 mod process;
 mod remove;
+mod room;
 mod seal;
 mod sync;
 mod tree;

@@ -34,6 +34,7 @@ impl Fixture {
                 pypi: crate::config::PYPI.parse().unwrap(),
                 rust: crate::config::RUST.parse().unwrap(),
                 python: crate::config::PYTHON_RELEASES.parse().unwrap(),
+                gc: crate::config::Keep::default(),
                 hosts: Vec::new(),
                 npm: crate::config::NPM.parse().unwrap(),
                 python_list: None,

@@ -43,6 +43,7 @@ fn lock(
         pypi: config::PYPI.parse().unwrap(),
         rust: config::RUST.parse().unwrap(),
         python: config::PYTHON_RELEASES.parse().unwrap(),
+        gc: config::Keep::default(),
         hosts: Vec::new(),
         npm: config::NPM.parse().unwrap(),
         python_list: None,

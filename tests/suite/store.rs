@@ -4,7 +4,11 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Pty, Sandbox, Server, for_each_shell, pypi::serve_tool, sandbox::Outcome};
+use crate::support::{
+    Pty, Random, Sandbox, Server, for_each_shell,
+    pypi::{serve_tool, serve_tool_as},
+    sandbox::Outcome,
+};
 
 /// A sandbox whose project has one tool, built and allowed.
 fn built(server: &Server) -> Sandbox {
@@ -182,6 +186,71 @@ fn gc_removes_what_nobody_uses() {
     let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
     assert_eq!(outcome.success().stdout, "ruff 0.12.4\n");
     sandbox.devsh(&["gc", "--older-than", "soon"]).code(2);
+}
+
+#[test]
+fn gc_leaves_what_the_settings_say() {
+    let server = Server::start();
+    let managed = "tools-from = \"managed\"\n";
+    let sandbox = built(&server);
+    sandbox.write("devshell.toml", "[tools]\nruff = \"==0.12.4\"\n");
+    sandbox.allow();
+    let sandbox = sandbox.config(&format!("{managed}[gc]\nolder-than = \"1 day\"\n"));
+    let outcome = sandbox.devsh(&["gc"]).success();
+    assert!(
+        outcome.stdout.starts_with("nothing to remove; "),
+        "{outcome}"
+    );
+    assert_eq!(objects(&sandbox).len(), 3);
+    let sandbox = sandbox.config(&format!("{managed}[gc]\nkeep-size = \"0\"\n"));
+    let outcome = sandbox.devsh(&["gc", "--dry-run"]).success();
+    assert!(outcome.stdout.contains("would free"), "{outcome}");
+    // What the command line says counts alone.
+    sandbox.devsh(&["gc", "--older-than", "1h"]).success();
+    assert_eq!(objects(&sandbox).len(), 3);
+    sandbox.devsh(&["gc"]).success();
+    assert_eq!(objects(&sandbox).len(), 1);
+    let sandbox = sandbox.config(&format!("{managed}[gc]\nkeep-size = \"much\"\n"));
+    let outcome = sandbox.devsh(&["gc"]).code(1);
+    outcome.error(&["`much` in `gc.keep-size` is not a size", "\"20G\""]);
+}
+
+#[test]
+fn what_has_no_room_is_not_begun() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let server = Server::start();
+    // Bytes that no format makes smaller.
+    let content = Random::new(1).bytes(&(0..=255).collect::<Vec<u8>>(), 3 << 20);
+    serve_tool_as(&server, ("big", "1.0"), "big", &content);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\n\"pypi:big\" = \"1\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    server.requests();
+    let script = "mkdir -p \"$XDG_DATA_HOME\" && mount -t tmpfs -o size=1m tmpfs \"$XDG_DATA_HOME\" && exec devsh allow";
+    let mut command = sandbox.command("unshare");
+    let outcome = sandbox.outcome(command.args(["-m", "sh", "-c", script]));
+    if outcome.stderr.starts_with("unshare: ") {
+        eprintln!("skipped: {}", outcome.stderr);
+        return;
+    }
+    let outcome = outcome.code(1);
+    outcome.error(&[
+        "`big` needs at least 3.",
+        "MiB in `",
+        "devsh/store",
+        "KiB are free",
+        "devsh gc",
+    ]);
+    assert_eq!(
+        server.requests(),
+        [] as [String; 0],
+        "nothing was asked for"
+    );
 }
 
 #[test]

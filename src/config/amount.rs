@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::package::Invalid;
 
 /// Returns a number of bytes with a unit.
-pub(super) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
     let mut whole = bytes;
@@ -22,7 +22,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// Reads a number of bytes such as `500M`, `10G` or `1.5GiB`.
-pub(super) fn parse_bytes(text: &str) -> Result<u64, Invalid> {
+pub fn parse_bytes(text: &str) -> Result<u64, Invalid> {
     let invalid = || Invalid::new("a size such as `10G`", text);
     let (number, unit) = split(text);
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -46,21 +46,21 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, Invalid> {
         .ok_or_else(invalid)
 }
 
-/// Reads a span such as `30d`, `12h` or `2w`.
-pub(super) fn parse_span(text: &str) -> Result<Duration, Invalid> {
+/// Reads a span such as `30d`, `12 hours` or `2w`.
+pub fn parse_span(text: &str) -> Result<Duration, Invalid> {
     let invalid = || Invalid::new("a span such as `30d`", text);
     let (number, unit) = split(text);
-    let seconds = match unit {
+    let seconds: u64 = match unit {
         "s" => 1,
         "m" => 60,
-        "h" => 60 * 60,
-        "d" | "" => 24 * 60 * 60,
-        "w" => 7 * 24 * 60 * 60,
+        "h" | "hour" | "hours" => 60 * 60,
+        "d" | "day" | "days" | "" => 24 * 60 * 60,
+        "w" | "week" | "weeks" => 7 * 24 * 60 * 60,
         _ => return Err(invalid()),
     };
     let number: u64 = number.parse().map_err(|_| invalid())?;
-    let span = number.checked_mul(seconds).ok_or_else(invalid)?;
-    Ok(Duration::from_secs(span))
+    let seconds = number.checked_mul(seconds).ok_or_else(invalid)?;
+    Ok(Duration::from_secs(seconds))
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -85,6 +85,7 @@ mod tests {
             assert!(parse_bytes(odd).is_err(), "{odd}");
         }
         assert_eq!(parse_span("2w").unwrap(), Duration::from_hours(14 * 24));
+        assert_eq!(parse_span("36 hours").unwrap(), Duration::from_hours(36));
         assert!(parse_span("soon").is_err());
     }
 }
