@@ -10,6 +10,7 @@
 mod documents;
 mod fit;
 mod lists;
+mod unlocked;
 mod workspaces;
 
 use std::collections::{BTreeMap, BTreeSet};

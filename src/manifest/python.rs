@@ -57,6 +57,8 @@ pub enum PythonLockFormat {
     Pipfile,
     /// Any `.txt`: a list of requirements.
     Requirements,
+    /// `pyproject.toml`: the needs of a project that has no lockfile.
+    Project,
 }
 
 impl PythonLockFormat {
@@ -68,6 +70,7 @@ impl PythonLockFormat {
             ("uv", "lock") => Self::Uv,
             ("poetry", "lock") => Self::Poetry,
             ("Pipfile", "lock") => Self::Pipfile,
+            ("pyproject", "toml") => Self::Project,
             (stem, "toml") if stem == "pylock" || stem.starts_with("pylock.") => Self::Pylock,
             (stem, "txt") if !stem.is_empty() => Self::Requirements,
             _ => return None,

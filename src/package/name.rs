@@ -184,6 +184,9 @@ const SHORT_NAMES: &[(&str, Source, &str)] = &[
     ("zig", Source::Pypi, "ziglang"),
 ];
 
+/// The short names of Python applications.
+const APPLICATIONS: [&str; 5] = ["black", "hatch", "pdm", "poetry", "pre-commit"];
+
 impl Tool {
     /// Returns the minor version of a further python (`python3.13`), and whether it is free-threaded.
     pub fn python_minor(&self) -> Option<(String, bool)> {
@@ -195,6 +198,13 @@ impl Tool {
         let plain =
             (1..=3).contains(&minor.len()) && minor.bytes().all(|byte| byte.is_ascii_digit());
         (plain && self.source == Source::Python).then(|| (format!("3.{minor}"), freethreaded))
+    }
+
+    /// Returns whether the tool may be a Python application, as far as its name tells.
+    pub fn may_be_application(&self) -> bool {
+        let name = self.name.as_str();
+        let short = Self::short_names().any(|short| short == name);
+        self.source == Source::Pypi && (!short || APPLICATIONS.contains(&name))
     }
 
     /// Returns every short name, sorted.

@@ -8,6 +8,7 @@ pub mod layers;
 pub mod locate;
 mod members;
 pub mod personal;
+mod provided;
 pub mod python;
 pub mod repository;
 mod several;
@@ -187,15 +188,14 @@ impl Project {
             Some(merged(&layers.all[..layers.team])?)
         };
         for manifest in team.iter_mut().chain([&mut manifest]) {
-            python::find(inputs, manifest);
+            python::find(inputs, manifest)?;
         }
         let locks = python_locks(&manifest).into_iter();
         let python: Vec<PythonFiles> = locks
             .map(|(lock, groups)| python::read(inputs, &lock, &groups))
             .collect::<Result<_, _>>()?;
-        if place.kind == Kind::Detected {
-            python::retain_groups(&mut manifest, &python);
-        }
+        let both = (&mut manifest, team.as_mut());
+        let provided = provided::settle(both, &python, place.kind);
         Ok(Self {
             place,
             closure: Closure::default(),
@@ -203,7 +203,7 @@ impl Project {
             team,
             layers,
             presets: detection.presets,
-            notes: detection.notes,
+            notes: [detection.notes, provided].concat(),
             python,
             ruling: None,
             repository: None,

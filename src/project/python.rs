@@ -11,7 +11,7 @@ use std::{
 use toml::Table;
 
 use crate::{
-    manifest::{self, Manifest, PYTHON_LOCKS, PythonLockFormat, Text, join_paths},
+    manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text, join_paths},
     pylock::{self, PythonLock},
     wire::Writer,
 };
@@ -33,6 +33,8 @@ const BUILDING: &[&str] = &[
 ];
 /// The tables that say what the project is when it is installed.
 const DESCRIBING: &[&str] = &["project", "tool.poetry"];
+/// What a project without a lockfile names its needs in.
+const PROJECT: &str = "pyproject.toml";
 /// Most lists of requirements that one list may lead to.
 const LISTS: usize = 64;
 
@@ -50,7 +52,9 @@ pub struct PythonFiles {
 }
 
 /// Finds the lockfile for dev shells that want Python packages and name neither a lockfile nor packages.
-pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) {
+///
+/// Without one the project's own `pyproject.toml` does, if it says what the project needs.
+pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) -> Result<(), Error> {
     let mut found = None;
     for shell in manifest.shells.values_mut() {
         let python = &mut shell.python;
@@ -61,29 +65,26 @@ pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) {
             continue;
         };
         // Each one looked at is watched: a lockfile that appears counts.
-        let mut names = PYTHON_LOCKS.iter();
-        let name = found.get_or_insert_with(|| names.find(|name| files.exists(name)));
+        let name = match &found {
+            Some(name) => name,
+            None => found.insert(lock_of(files)?),
+        };
         python.lock = name.map(|name| manifest::Located {
-            value: (*name).to_owned(),
+            value: name.to_owned(),
             origin,
         });
     }
+    Ok(())
 }
 
-/// Leaves dev shells that presets made the groups that the project has.
-pub(super) fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
-    for shell in manifest.shells.values_mut() {
-        let python = &mut shell.python;
-        let lock = python.lock.as_ref().map(|lock| lock.value.as_str());
-        let mut named = files
-            .iter()
-            .filter(|files| Some(files.lock.as_str()) == lock);
-        if let Some(locked) = named.next().and_then(|files| files.locked.as_ref()) {
-            python
-                .groups
-                .retain(|group| locked.groups.contains(&group.value));
-        }
+fn lock_of(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
+    let found = PYTHON_LOCKS.into_iter().find(|name| files.exists(name));
+    if found.is_some() || files.exists("pdm.lock") {
+        return Ok(found);
     }
+    let project = text(PROJECT, &files.data(PROJECT, DATA_LIMIT)?)?;
+    let needs = project.as_ref().map(manifest::needs).transpose()?;
+    Ok((needs == Some(Needs::Listed)).then_some(PROJECT))
 }
 
 /// Reads the files beside `lock`, a path below `root`, for dev shells that want `groups`.

@@ -1,6 +1,6 @@
 //! Lockfiles of Python projects as one model: packages, what needs them, and which of them a dev shell gets.
 //!
-//! Each format has its reader (`uv`, `poetry`, `standard`, `pipfile`, `requirements`); `select` walks from the
+//! Each format has its reader (`uv`, `poetry`, `standard`, `pipfile`, `requirements`, `project`); `select` walks from the
 //! project and the wanted groups and extras to exact pins with digests, for one interpreter on one system.
 //! Nothing is resolved here: what the lockfile does not say is an error. Pure.
 //!
@@ -11,6 +11,7 @@ mod marker;
 mod pins;
 mod pipfile;
 mod poetry;
+mod project;
 mod read;
 mod requirement;
 mod requirements;
@@ -152,6 +153,7 @@ pub fn read(files: &Files) -> Result<PythonLock, Error> {
         Some(PythonLockFormat::Pylock) => standard::read(&files.lock)?,
         Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
         Some(PythonLockFormat::Requirements) => requirements::read(files)?,
+        Some(PythonLockFormat::Project) => project::read(&files.lock)?,
         None => {
             let formats = "not a lockfile that devsh reads";
             return Err(read::fault(&files.lock, 0..0, formats));

@@ -19,7 +19,8 @@ pub(crate) fn sandbox(server: &Server) -> Option<Sandbox> {
     Some(sandbox.env("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:9/python"))
 }
 
-const fn pure<'a>(
+/// Returns a package of plain Python.
+pub(crate) const fn pure<'a>(
     name: &'a str,
     version: &'a str,
     needs: &'a [&'a str],
@@ -34,7 +35,7 @@ const fn pure<'a>(
 }
 
 /// Serves two applications and what they need.
-fn serve(server: &Server) {
+pub(crate) fn serve(server: &Server) {
     let needs: &[&str] = &["helper-lib>=1", "winonly; sys_platform == 'win32'"];
     let all = [
         pure("black", "25.1.0", needs, &["black", "blackd"]),

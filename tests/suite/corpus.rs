@@ -24,6 +24,7 @@ use crate::support::repository;
 
 /// What the sources are taken to have.
 const OFFERS: &[(&str, &[&str])] = &[
+    ("black", &["24.10.0", "25.1.0", "25.12.0", "26.1.0"]),
     (
         "go",
         &[
@@ -39,6 +40,8 @@ const OFFERS: &[(&str, &[&str])] = &[
     ),
     ("npm:@yarnpkg/cli-dist", &["3.8.7", "4.5.0", "4.9.1"]),
     ("pnpm", &["8.15.9", "9.1.0", "9.15.0", "10.5.2"]),
+    ("poetry", &["1.8.5", "2.1.4"]),
+    ("pre-commit", &["3.8.0", "4.1.0", "4.5.0"]),
     ("prettier", &["3.5.0"]),
     (
         "python",

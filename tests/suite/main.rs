@@ -38,6 +38,7 @@ mod network_lock;
 mod network_tools;
 mod npm;
 mod printed;
+mod python_packages;
 mod reliability;
 mod run;
 mod security;

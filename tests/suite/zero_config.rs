@@ -81,10 +81,10 @@ fn a_python_repository_of_a_real_layout_gets_what_it_pins() {
     host_python(&sandbox, "3.11.7");
     sandbox.write(
         "pyproject.toml",
-        "[project]\nname = \"plain\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11\"\n\n\
-         [dependency-groups]\ndev = [\"ruff==0.12.3\"]\n\n[build-system]\n\
+        "[project]\nname = \"plain\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11\"\n\n[build-system]\n\
          requires = [\"hatchling\"]\nbuild-backend = \"hatchling.build\"\n",
     );
+    sandbox.write("requirements-dev.txt", "ruff==0.12.3\n");
     sandbox.write(".python-version", "3.11.7\n");
     sandbox.write("src/plain/__init__.py", "\"\"\"Plain.\"\"\"\n");
     let repository = Tree::of(sandbox.project());

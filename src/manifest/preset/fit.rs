@@ -89,13 +89,13 @@ pub fn fit(
     })
 }
 
-struct Fitting<'a, 't> {
+pub(super) struct Fitting<'a, 't> {
     presets: &'a [Preset],
-    present: &'a BTreeSet<String>,
-    texts: &'t BTreeMap<String, Text>,
-    documents: Documents<'t>,
+    pub(super) present: &'a BTreeSet<String>,
+    pub(super) texts: &'t BTreeMap<String, Text>,
+    pub(super) documents: Documents<'t>,
     listed: BTreeMap<Tool, Vec<Listed>>,
-    notes: Vec<Note>,
+    pub(super) notes: Vec<Note>,
 }
 
 impl Fitting<'_, '_> {
@@ -191,14 +191,21 @@ impl Fitting<'_, '_> {
     /// Keeps the lockfile and the groups of Python packages that the project has.
     ///
     /// The groups of other lockfiles than uv's are known only when they are read.
-    fn packages(&self, applied: &Applied<'_>, layer: &mut Layer) -> Result<(), Error> {
+    fn packages(&mut self, applied: &Applied<'_>, layer: &mut Layer) -> Result<(), Error> {
         let found = applied.directories.iter().find_map(|directory| {
             let mut names = PYTHON_LOCKS.iter().map(|name| format!("{directory}{name}"));
             let name = names.find(|name| self.present.contains(name))?;
             Some((directory.as_str(), name))
         });
+        let found = match found {
+            None if layer.top.python.lock.is_some() => self.unlocked(applied)?,
+            found => found,
+        };
+        let listed = [PythonLockFormat::Uv, PythonLockFormat::Project];
         let groups = match &found {
-            Some((directory, name)) if PythonLockFormat::of(name) == Some(PythonLockFormat::Uv) => {
+            Some((directory, name))
+                if PythonLockFormat::of(name).is_some_and(|format| listed.contains(&format)) =>
+            {
                 Some(self.groups(applied.preset, directory)?)
             }
             Some(_) => None,

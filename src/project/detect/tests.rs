@@ -122,7 +122,7 @@ fn a_uv_project() {
         ("src/demo_app/__init__.py", ""),
     ])
     .unwrap();
-    assert_eq!(detection.presets, ["python"]);
+    assert_eq!(detection.presets, ["pre-commit", "python"]);
     assert_eq!(
         asked(&manifest, "python"),
         "3.12 .python-version:2 & >=3.11 pyproject.toml:4"
@@ -279,10 +279,12 @@ fn poetry_s_own_bounds() {
 }
 
 #[test]
-fn groups_need_the_lockfile() {
-    let (_, manifest) = found(&[("pyproject.toml", PYPROJECT)]).unwrap();
+fn groups_need_a_lockfile_or_a_project_that_names_its_needs() {
+    let (_, manifest) = found(&[("pyproject.toml", "[tool.ruff]\n")]).unwrap();
     assert!(groups(&manifest, "test").is_empty());
-    assert!(shell(&manifest, "dev").python.lock.is_none());
+    let (_, manifest) = found(&[("pyproject.toml", PYPROJECT)]).unwrap();
+    assert_eq!(groups(&manifest, "test"), ["dev", "tests"]);
+    assert!(shell(&manifest, "dev").python.lock.is_some());
     let old = "[tool.uv]\ndev-dependencies = ['pytest']\n";
     let (_, manifest) = found(&[("pyproject.toml", old), ("uv.lock", "version = 1\n")]).unwrap();
     assert_eq!(groups(&manifest, "dev"), ["dev"]);

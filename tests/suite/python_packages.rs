@@ -1,0 +1,176 @@
+//! Python environments of projects, by a real uv from an index of this process; no network.
+
+use std::fs;
+
+use crate::{
+    applications::{pure, sandbox, serve},
+    support::{
+        Sandbox, Server, Tree,
+        pypi::{serve_pure, serve_tool},
+        require,
+    },
+};
+
+/// A build backend of the project's own: it makes an editable wheel, and notes that it ran.
+const BACKEND: &str = r#"import os, zipfile
+
+open(os.path.join(os.environ["HOME"], "ran"), "w").close()
+
+
+def build_editable(directory, settings=None, metadata=None):
+    name = "demo-1.0-py3-none-any.whl"
+    information = "demo-1.0.dist-info/"
+    tags = "Wheel-Version: 1.0\nGenerator: demo\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as wheel:
+        wheel.writestr("demo.pth", os.path.join(os.getcwd(), "src") + "\n")
+        wheel.writestr(information + "METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n")
+        wheel.writestr(information + "WHEEL", tags)
+        names = ["demo.pth", information + "METADATA", information + "WHEEL", information + "RECORD"]
+        wheel.writestr(information + "RECORD", "".join(one + ",,\n" for one in names))
+    return name
+
+
+build_wheel = build_editable
+"#;
+
+const PROJECT: &str = r#"[project]
+name = "demo"
+version = "1.0"
+dependencies = ["helper-lib>=1", "winonly; sys_platform == 'win32'"]
+
+[dependency-groups]
+dev = ["tester"]
+
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"#;
+
+/// Returns a sandbox with what a repository of Python gets.
+fn repository(server: &Server) -> Option<Sandbox> {
+    let sandbox = sandbox(server)?;
+    serve(server);
+    serve_tool(server, "ruff", &["0.12.4"]);
+    serve_pure(server, &[pure("tester", "1.0", &[], &["tester"])]);
+    Some(sandbox.env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
+/// Runs Python in the dev shell and returns what it prints.
+fn python(sandbox: &Sandbox, code: &str) -> String {
+    sandbox
+        .devsh(&["run", "--", "python", "-c", code])
+        .success()
+        .stdout
+}
+
+#[test]
+fn a_project_without_a_lockfile_gets_what_it_names() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    sandbox.write("pyproject.toml", PROJECT);
+    sandbox.write("backend.py", BACKEND);
+    sandbox.write("src/demo.py", "import deep, helper_lib\n");
+    let before = Tree::of(sandbox.project());
+    let ran = sandbox.home().join("ran");
+    sandbox.devsh(&["status"]).success();
+    assert!(!sandbox.devsh(&["run", "--", "true"]).status.success());
+    assert!(
+        !ran.exists(),
+        "nothing of the project runs before it is allowed"
+    );
+    sandbox.allow();
+    assert!(ran.exists());
+    let place = python(&sandbox, "import demo; print(demo.__file__)");
+    assert_eq!(place, "~/project/src/demo.py\n");
+    let run = ["run", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    // A repository that does not know devsh stays as it is, and what is built is not built again.
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+    server.requests();
+    sandbox.devsh(&["sync"]).success();
+    assert_eq!(server.requests(), Vec::<String>::new());
+    sandbox.devsh(&["lock"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    for line in [
+        "requirements = [\"helper-lib>=1\", \"tester\"",
+        "helper-lib==1.0",
+    ] {
+        assert!(lockfile.contains(line), "{line} in\n{lockfile}");
+    }
+}
+
+#[test]
+fn what_only_a_build_knows_is_told_in_a_line() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let project = PROJECT.replace(
+        "dependencies = [\"",
+        "dynamic = [\"dependencies\"]\nnone = [\"",
+    );
+    sandbox.write("pyproject.toml", project);
+    sandbox.write("backend.py", BACKEND);
+    sandbox.allow();
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    let line = "pyproject.toml:4: only the build system knows these, so no packages are installed: make a lockfile with `uv lock`";
+    assert!(status.contains(line), "{status}");
+    assert!(!sandbox.home().join("ran").exists());
+    assert_eq!(python(&sandbox, "print(1)"), "1\n");
+}
+
+#[test]
+fn packages_of_a_manifest_are_pinned_and_installed() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox
+        .manifest("[tools]\npython = \"3\"\nuv = \"*\"\n[python]\npackages = [\"helper-lib\"]\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.allow();
+    let code = "import helper_lib, deep; helper_lib.main(); deep.main()";
+    assert_eq!(python(&sandbox, code), "helper-lib 1.0\ndeep 2.0\n");
+    sandbox.devsh(&["run", "--", "helper"]).success();
+    sandbox.devsh(&["lock", "--check"]).success();
+}
+
+#[test]
+fn a_lockfile_of_uv_is_installed_and_brings_its_applications() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let Some(uv) = require("uv") else { return };
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"demo\"\nversion = \"1.0\"\nrequires-python = \">=3.9\"\n\
+         dependencies = [\"helper-lib\"]\n\n[dependency-groups]\ndev = [\"black==25.1.0\"]\n\n[tool.black]\n",
+    );
+    let locked = sandbox
+        .command(uv)
+        .args(["lock", "--quiet"])
+        .output()
+        .unwrap();
+    assert!(
+        locked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&locked.stderr)
+    );
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import helper_lib, deep; print(1)"), "1\n");
+    let run = ["run", "--", "black"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "black 25.1.0\n");
+    // It is there once: with the packages, not as a tool.
+    let names = fs::read_dir(sandbox.data().join("store")).unwrap();
+    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!names.any(|name| name.contains("-black-")));
+    let explained = sandbox.devsh(&["explain", "black"]).success().stdout;
+    assert!(
+        explained.contains("comes with the packages of `uv.lock`"),
+        "{explained}"
+    );
+}
