@@ -144,6 +144,13 @@ impl Access {
         Ok(())
     }
 
+    /// Checks a file that is open already, which may not be the one that its path leads to now.
+    pub fn check_open(&self, path: &Path, metadata: &std::fs::Metadata) -> Result<(), Exposure> {
+        self.user.map_or(Ok(()), |user| {
+            self.judge(user, path, Rights::from(metadata))
+        })
+    }
+
     fn judge(&self, user: u32, path: &Path, rights: Rights) -> Result<(), Exposure> {
         let Some(fault) = rights.fault(user, |group| is_private(user, group)) else {
             return Ok(());
@@ -328,5 +335,11 @@ mod tests {
             (file.clone(), "user 4242", true)
         );
         assert_eq!(Access::default().check(&file), Ok(()));
+        // Replaced by an own file since it was opened, it is still the other's.
+        let opened = std::fs::File::open(&file).unwrap().metadata().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(access().check(&file), Ok(()));
+        assert!(access().check_open(&file, &opened).is_err());
     }
 }

@@ -145,9 +145,15 @@ impl Inputs {
         }
         // What is no file at all is told first: nobody should be sent to change the mode of a device.
         let opened = fsx::open_regular(&path);
-        if opened.is_ok()
-            && let Err(exposure) = self.access.check(&path)
-        {
+        let checked = match &opened {
+            Ok(Some((_, metadata))) => self
+                .access
+                .check(&path)
+                .and_then(|()| self.access.check_open(&path, metadata)),
+            Ok(None) => self.access.check(&path),
+            Err(_) => Ok(()),
+        };
+        if let Err(exposure) = checked {
             self.watch(&path);
             return Err(exposure.into());
         }
