@@ -65,26 +65,39 @@ impl Inventory {
     ///
     /// An error says that not everything could be seen.
     pub fn of(data: &Path) -> Result<Self, fsx::Error> {
-        let mut entries = BTreeMap::new();
-        for path in children(&profile::directory(data))? {
-            entries.insert(path.clone(), profile_entry(data, &path)?);
-        }
-        for checkout in children(&data.join("python"))? {
-            for path in children(&checkout)? {
-                let entry = plain_entry(data, Kind::Environment, &path);
-                entries.insert(path, entry);
-            }
-        }
-        for path in children(&data.join("store"))? {
-            let entry = plain_entry(data, Kind::Object, &path);
-            entries.insert(path, entry);
-        }
         let mut inventory = Self {
             data: data.to_owned(),
-            entries,
+            entries: BTreeMap::new(),
         };
-        inventory.spread_use();
+        inventory.update()?;
         Ok(inventory)
+    }
+
+    /// Looks at what was not there when it was looked the last time.
+    pub fn update(&mut self) -> Result<(), fsx::Error> {
+        let data = self.data.clone();
+        let new = |path: &PathBuf| !self.entries.contains_key(path);
+        let mut found = BTreeMap::new();
+        for path in children(&profile::directory(&data))?
+            .into_iter()
+            .filter(new)
+        {
+            let entry = profile_entry(&data, &path)?;
+            found.insert(path, entry);
+        }
+        for checkout in children(&data.join("python"))? {
+            for path in children(&checkout)?.into_iter().filter(new) {
+                let entry = plain_entry(&data, Kind::Environment, &path);
+                found.insert(path, entry);
+            }
+        }
+        for path in children(&data.join("store"))?.into_iter().filter(new) {
+            let entry = plain_entry(&data, Kind::Object, &path);
+            found.insert(path, entry);
+        }
+        self.entries.extend(found);
+        self.spread_use();
+        Ok(())
     }
 
     /// Returns the entry that `path` is or lies in.

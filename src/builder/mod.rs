@@ -202,11 +202,14 @@ impl Builder<'_> {
     /// Artifacts are tried before host tools, also where a host tool served the last time.
     pub fn realise(&self, request: &Request<'_>) -> Result<Realised, Error> {
         let data = &self.context.directories.data;
+        let pass = store::live::pass(data);
         for name in request.names() {
             // Where nothing can be written nothing is collected either.
             let _known = self.store.use_profile(name.as_str());
         }
-        if let Some(realised) = find(data, request)
+        let found = find(data, request);
+        drop(pass);
+        if let Some(realised) = found
             && realised.is_managed()
         {
             return Ok(realised);

@@ -79,12 +79,14 @@ pub(super) fn build(
     let envs = directory(data);
     fsx::create_private_dir(&envs)?;
     let _lock = fsx::lock(&envs.join(".lock"))?;
+    let pass = store::live::pass(data);
     let _known = store.use_profile(name.as_str());
     let (programs, conflicts) = programs(&served, python)?;
     let profile = envs.join(name.as_str());
     let realised = realised(id, profile, served, (python, conflicts));
     // One that is as it should be may be in use: it is left alone.
     let there = record::read(&realised.profile);
+    drop(pass);
     if !there.is_some_and(|there| without_reasons(&there) == without_reasons(&realised)) {
         let temporary = envs.join(".building");
         store::remove_tree(&temporary)?;

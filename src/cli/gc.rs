@@ -1,7 +1,7 @@
 //! `devsh gc`: removes what no allowed project, running shell or build uses.
 
 use std::{
-    collections::BTreeSet,
+    cell::RefCell,
     fs,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -16,10 +16,25 @@ use crate::{
     failure::Failure,
     fsx,
     safe::SafeText,
-    store::Store,
+    store::{self, Store},
 };
 
 use super::{args::Gc, hints, roots::Roots, shown, work::Work};
+
+/// Why a collection stopped.
+struct Stopped(Failure);
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl From<store::Error> for Stopped {
+    fn from(error: store::Error) -> Self {
+        Self(hints::store(&error))
+    }
+}
 
 /// How long a download that was cut is kept to be resumed.
 const PARTIAL: Duration = Duration::from_hours(7 * 24);
@@ -99,22 +114,23 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Fai
             .note("another collection is under way; waiting for it");
     };
     let mut collection = store.collect(wait).map_err(failed)?;
-    let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
-    let live = inventory.reached(Roots::look(work.context, store)?.all());
-    let gone = inventory.choose(&live, budget);
-    for path in &gone {
-        collection.condemn(path).map_err(failed)?;
-    }
-    collection.settle().map_err(failed)?;
-    // Who came meanwhile found it still there, and is seen now; the inventory knows what each one needs.
-    let wanted = inventory.reached(Roots::look(work.context, store)?.all());
-    let spared = collection.spare(|path| wanted.contains(path));
-    let spared: BTreeSet<PathBuf> = spared.map_err(failed)?.into_iter().collect();
+    // This reads the whole store, and commands need not wait meanwhile.
+    let early = Inventory::of(data).map_err(|error| hints::file(&error))?;
+    let inventory = RefCell::new(early);
+    let reached = || {
+        let roots = Roots::look(work.context, store)?;
+        Ok::<_, Stopped>(inventory.borrow().reached(roots.all()))
+    };
+    let choose = || {
+        let update = inventory.borrow_mut().update();
+        update.map_err(|error| hints::file(&error))?;
+        Ok(inventory.borrow().choose(&reached()?, budget))
+    };
+    let gone = collection
+        .sift(choose, reached)
+        .map_err(|Stopped(failure)| failure)?;
+    let inventory = inventory.into_inner();
     collection.finish().map_err(failed)?;
-    let gone: Vec<PathBuf> = gone
-        .into_iter()
-        .filter(|path| !spared.contains(path))
-        .collect();
     for path in &gone {
         let name = path.file_name().unwrap_or_default();
         // Notes of what is gone are of no harm.

@@ -1,10 +1,12 @@
 //! The collector's hands: entries of the data directory are moved aside, looked at once more, and removed.
 //!
-//! Who wants an entry writes that down first and looks for it second; the collector moves it aside first and
-//! looks who wants it second. So one of the two always notices the other, and nothing that is wanted is lost.
-//! Entries that a dead collector had moved aside go back where they were.
+//! Who wants an entry takes a pass, writes down what it wants, and looks for it; the collector looks who wants what
+//! and moves the rest aside while no pass is out. Who takes no pass writes down first and looks second all the same,
+//! and the collector looks once more after it has moved things: so one of the two always notices the other, and
+//! nothing that is wanted is lost. Entries that a dead collector had moved aside go back where they were.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -56,7 +58,7 @@ impl Store {
     }
 
     /// Returns the directory that holds the store, the profiles and all else.
-    fn data(&self) -> &Path {
+    pub(super) fn data(&self) -> &Path {
         self.root.parent().unwrap_or(&self.root)
     }
 
@@ -72,6 +74,30 @@ impl Store {
 }
 
 impl Collection<'_> {
+    /// Moves aside what `choose` names, puts back what `wanted` names then, and returns what stays away.
+    ///
+    /// Meanwhile no pass is given and none is out, so whoever has one never finds something that is gone a moment
+    /// later. Where there are no locks, and for who takes no pass, looking twice is what helps: an entry that is
+    /// used may be away for that moment, and comes back.
+    pub fn sift<E: From<Error>>(
+        &mut self,
+        choose: impl FnOnce() -> Result<Vec<PathBuf>, E>,
+        wanted: impl FnOnce() -> Result<BTreeSet<PathBuf>, E>,
+    ) -> Result<Vec<PathBuf>, E> {
+        let _quiet = live::without_passes(&self.store.root).map_err(Error::from)?;
+        let chosen = choose()?;
+        let moved = chosen.iter().try_for_each(|path| self.condemn(path));
+        let wanted = moved.map_err(E::from).and_then(|()| wanted());
+        match wanted {
+            Ok(wanted) => self.spare(|path| wanted.contains(path))?,
+            Err(error) => {
+                self.spare(|_| true)?;
+                return Err(error);
+            }
+        }
+        Ok(self.moved.iter().map(|(place, _)| place.clone()).collect())
+    }
+
     /// Moves an entry of the data directory aside.
     pub fn condemn(&mut self, place: &Path) -> Result<(), Error> {
         let path = place.strip_prefix(self.store.data()).unwrap_or(place);
@@ -87,20 +113,14 @@ impl Collection<'_> {
         Ok(())
     }
 
-    /// Waits until whoever looked before something was moved can be seen to use it.
-    pub fn settle(&self) -> Result<(), Error> {
-        Ok(live::wait_for_passes(&self.store.root)?)
-    }
-
     /// Puts back what is wanted after all.
-    pub fn spare(&mut self, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
+    fn spare(&mut self, wanted: impl Fn(&Path) -> bool) -> Result<(), Error> {
         let (spared, moved): (Vec<_>, Vec<_>) =
             self.moved.drain(..).partition(|(place, _)| wanted(place));
         self.moved = moved;
-        for (place, aside) in &spared {
-            put_back(aside, place)?;
-        }
-        Ok(spared.into_iter().map(|(place, _)| place).collect())
+        spared
+            .iter()
+            .try_for_each(|(place, aside)| put_back(aside, place))
     }
 
     /// Removes what was moved aside.

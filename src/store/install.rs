@@ -10,6 +10,7 @@ use std::{
 use super::{
     Downloads, Error, Object, ObjectRecord, Store, StorePath, layout,
     listing::{LISTING, Listing},
+    live,
     object::write_sealed,
     process::ProcessMark,
     remove_tree, room,
@@ -54,9 +55,8 @@ impl Store {
         meter: &dyn Meter,
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
-        // Known to the collector before it is looked for. A store that cannot be written is not collected.
-        let known = self.uses.add(&self.root, &format!("store/{path}"));
-        if let Some(place) = self.contains(path) {
+        let (known, found) = self.claim(path);
+        if let Some(place) = found {
             return Ok(place);
         }
         known.map_err(Error::from)?;
@@ -78,6 +78,15 @@ impl Store {
             let _left = remove_tree(&temporary);
         }
         outcome.map(|()| place)
+    }
+
+    /// Keeps an object from the collector as long as this store is open, and returns it if it is there.
+    ///
+    /// A store that cannot be written is not collected, so the first outcome matters only where the object is made.
+    pub(super) fn claim(&self, path: &StorePath) -> (Result<(), fsx::Error>, Option<PathBuf>) {
+        let _pass = live::pass(self.data());
+        let known = self.uses.add(&self.root, &format!("store/{path}"));
+        (known, self.contains(path))
     }
 
     /// Makes the places of work, and checks that this devsh may write into the store.

@@ -44,8 +44,8 @@ pub fn release(data: &Path, holder: ProcessMark) {
     let _left = fs::remove_file(directory(data).join(holder.to_string()));
 }
 
-/// Lets this process use what it finds without writing anything down: the collector removes nothing before the
-/// file that is returned is closed, as an exec does.
+/// Keeps what this process finds where it is: the collector moves nothing before the file that is returned is
+/// closed, as an exec does.
 ///
 /// To be taken before it is looked what is there. Nothing where there is no store, or none with locks.
 pub fn pass(data: &Path) -> Option<File> {
@@ -54,9 +54,9 @@ pub fn pass(data: &Path) -> Option<File> {
     Some(file)
 }
 
-/// Waits for every pass that was given so far.
-pub(super) fn wait_for_passes(store: &Path) -> Result<(), fsx::Error> {
-    fsx::lock(&store.join(".format")).map(drop)
+/// Waits until no pass is out; none is given before the file that is returned is closed.
+pub(super) fn without_passes(store: &Path) -> Result<File, fsx::Error> {
+    fsx::lock(&store.join(".format"))
 }
 
 /// Returns the profiles that running host shells have loaded; links of those that ended are removed.

@@ -7,6 +7,7 @@ mod flips;
 mod hostile;
 mod hostile_frames;
 mod hostile_zips;
+mod interleavings;
 mod zips;
 
 use tar::EntryType;
