@@ -166,18 +166,21 @@ impl Store {
             seal.write(place)?;
         }
         durable();
-        let aside = self.root.join(".trash").join(format!(
-            "{}.{}",
-            place.file_name().unwrap_or_default().to_string_lossy(),
-            ProcessMark::current()
-        ));
-        match fs::rename(place, &aside) {
-            Err(error) if !fsx::is_absent(&error) => {
-                return Err(fsx::at("replace", place)(error).into());
+        let aside = if exchange(temporary, place)? {
+            temporary.to_owned()
+        } else {
+            let name = place.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{name}.{}", ProcessMark::current());
+            let aside = self.root.join(".trash").join(name);
+            match fs::rename(place, &aside) {
+                Err(error) if !fsx::is_absent(&error) => {
+                    return Err(fsx::at("replace", place)(error).into());
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
+            fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
+            aside
+        };
         fsx::sync_dir(&self.root)?;
         // What stays is swept by the next run.
         let _left = remove_tree(&aside);
@@ -227,6 +230,21 @@ impl Downloads<'_> {
         Ok(self
             .client
             .download(&url, &expected, self.directory, meter)?)
+    }
+}
+
+/// Lets two directories change names in one step, so that neither name is ever missing; tells whether they did.
+///
+/// They do not where one of them is not there, or the file system cannot do it.
+fn exchange(one: &Path, other: &Path) -> Result<bool, fsx::Error> {
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
+    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        Err(error) => Err(fsx::at("replace", other)(error.into())),
     }
 }
 

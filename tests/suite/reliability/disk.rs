@@ -42,6 +42,8 @@ enum Change {
     Entry(Name, Option<usize>),
     /// A name moved.
     Rename(Name, Name),
+    /// Two names changed places.
+    Exchange(Name, Name),
     /// A file got bytes at its end.
     Append(usize, Vec<u8>),
     /// A file was cut or made longer.
@@ -82,7 +84,9 @@ impl Change {
     fn places(&self, journal: bool) -> Vec<usize> {
         let mut places = match self {
             Self::Entry((directory, _), _) => vec![*directory],
-            Self::Rename((from, _), (to, _)) => vec![*from, *to],
+            Self::Rename((one, _), (other, _)) | Self::Exchange((one, _), (other, _)) => {
+                vec![*one, *other]
+            }
             Self::Append(file, _) | Self::Length(file, _) | Self::Mode(file, _) => vec![*file],
         };
         let of_names = !matches!(self, Self::Append(..) | Self::Length(..));
@@ -102,6 +106,11 @@ impl Content {
                 if let Some(node) = self.names.remove(from) {
                     self.names.insert(to.clone(), node);
                 }
+            }
+            Change::Exchange(one, other) => {
+                let (first, second) = (self.names.remove(one), self.names.remove(other));
+                self.names.extend(first.map(|node| (other.clone(), node)));
+                self.names.extend(second.map(|node| (one.clone(), node)));
             }
             Change::Append(file, bytes) => {
                 if let Some(Node::File(_, content)) = self.nodes.get_mut(file) {
@@ -212,6 +221,11 @@ impl Disk {
     /// Gives what lies at a path another name.
     pub(super) fn rename(&mut self, from: &str, to: &str) {
         self.change(Change::Rename(self.name(from), self.name(to)));
+    }
+
+    /// Lets what lies at two paths change places.
+    pub(super) fn exchange(&mut self, one: &str, other: &str) {
+        self.change(Change::Exchange(self.name(one), self.name(other)));
     }
 
     /// Gives what lies at a path a second name.

@@ -173,6 +173,9 @@ impl Change<'_> {
             }
             "ftruncate" | "truncate" => self.disk.cut(&path, argument(1).parse().unwrap()),
             "rename" => self.to(&path, ("", argument(1)), Disk::rename),
+            "renameat2" if argument(4).contains("RENAME_EXCHANGE") => {
+                self.to(&path, (argument(2), argument(3)), Disk::exchange);
+            }
             "renameat" | "renameat2" => self.to(&path, (argument(2), argument(3)), Disk::rename),
             "link" => self.to(&path, ("", argument(1)), Disk::link),
             "linkat" => self.to(&path, (argument(2), argument(3)), Disk::link),

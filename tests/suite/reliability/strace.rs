@@ -11,12 +11,13 @@ use std::{
 use crate::support::{Sandbox, require, sandbox::DEVSH};
 
 /// Calls that change something, and those that tell devsh what is there.
-pub(super) const CALLS: [&str; 24] = [
+pub(super) const CALLS: [&str; 25] = [
     "openat",
     "openat2",
     "write",
     "rename",
     "renameat",
+    "renameat2",
     "unlink",
     "unlinkat",
     "mkdir",
