@@ -7,9 +7,9 @@ use std::{
 
 use url::Url;
 
-use super::wheels::{runs_on, wheels};
+use super::wheels::wheels;
 use crate::{
-    lock::{Application, Artifact, LockedPackage, lockable, wheel_name},
+    lock::{Application, Artifact, LockedPackage, lockable, runs_on, wheel_name},
     package::{
         System, Version, WheelName,
         wheel::{MINORS, PlatformRank},

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     fetch::{Download, Meter},
     fsx,
+    index::parallel,
     lock::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
     store::{self, Built, Downloads, Recipe, StorePath},
@@ -151,14 +152,13 @@ impl Builder<'_> {
             config: self.config,
             directory: &self.context.directories.cache.join("downloads"),
         };
-        let mut whole = Vec::new();
-        for wheel in wheels {
+        let results = parallel(wheels, |wheel| {
             let download = downloads.artifact(wheel, meter)?;
             let place = directory.join(&wheel.part);
             download.copy_to(&place).map_err(fsx::at("write", &place))?;
-            whole.push(download);
-        }
-        Ok(whole)
+            Ok(download)
+        });
+        results.into_iter().collect()
     }
 }
 

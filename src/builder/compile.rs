@@ -20,12 +20,13 @@ const LIMIT: u64 = 64 << 20;
 impl Builder<'_> {
     /// Returns exact packages that answer `requirements`, as a list of requirements with digests.
     ///
-    /// What `previous` has and still fits stays. The tools of `request` have python and uv.
+    /// What `previous` has and still fits stays, and nothing comes that came out after `newest`
+    /// (`2026-08-14T12:30:15Z`). The tools of `request` have python and uv.
     pub fn compile(
         &self,
         request: &Request<'_>,
         requirements: &[String],
-        previous: Option<&PythonSet>,
+        (previous, newest): (Option<&PythonSet>, Option<&str>),
     ) -> Result<String, Error> {
         let question = Question {
             purpose: "python packages",
@@ -33,7 +34,7 @@ impl Builder<'_> {
             answer: "requirements.txt",
             previous: previous.map(PythonSet::to_requirements),
             python: None,
-            newest: None,
+            newest,
             arguments: &["--generate-hashes", "--no-emit-index-url"],
         };
         self.resolve(request, &question, |tool| Error::PythonNeeds {

@@ -2,8 +2,8 @@
 //! for every Python that the application runs on.
 
 use crate::{
-    lock::{Artifact, LockedPackage},
-    package::{Invalid, PackageName, Requirement, System, Version, WheelName},
+    lock::{Artifact, LockedPackage, runs_on},
+    package::{Invalid, PackageName, System, Version, WheelName},
     pylock::{Environment, Marker},
 };
 
@@ -103,12 +103,4 @@ pub fn wheels<'a>(
         chosen.push(best);
     }
     Ok(chosen)
-}
-
-/// Returns whether a Python is one of those that a publisher names; what cannot be read names all.
-pub(super) fn runs_on(wanted: &str, python: &Version) -> bool {
-    wanted.is_empty()
-        || wanted
-            .parse::<Requirement>()
-            .map_or(true, |wanted| wanted.covers(python))
 }

@@ -4,7 +4,7 @@ use crate::{
     builder::{self, Builder, Request, Wanted, locked_application, oldest_python},
     failure::Failure,
     index::{self, newest_allowed},
-    lock::{LockKey, LockedPackage, Lockfile, Upgrade},
+    lock::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
     manifest::{DevShell, Located, ShellName, Text, ToolRequest},
     package::{Requirement, Tool, Version},
     project::Project,
@@ -42,6 +42,44 @@ pub(super) fn implied(
         !asked.any(|(asked, _)| asked == tool)
     });
     unasked.map(|tool| (tool, any(application))).collect()
+}
+
+/// Returns the Pythons that are locked; an application has to run on one of them.
+pub(super) fn pythons(lockfile: &Lockfile, ground: &Ground) -> Vec<Version> {
+    let all = lockfile.packages.iter().chain(&ground.lockfile.packages);
+    let pythons = all.filter(|(key, _)| key.tool.name.as_str() == FOUNDATION[0]);
+    pythons.map(|(_, locked)| locked.version.clone()).collect()
+}
+
+/// Returns the applications of a lockfile that run on none of its Pythons, a line for each.
+pub(super) fn unfit(lockfile: &Lockfile) -> Vec<String> {
+    let pythons = pythons(lockfile, &Ground::default());
+    let lines = lockfile.packages.iter().filter_map(|(key, package)| {
+        let wanted = &package.application.as_ref()?.python;
+        let unfit = !runs_on_any(wanted, &pythons);
+        let version = &package.version;
+        unfit.then(|| format!("{key} is locked at {version}, which is for Python {wanted}"))
+    });
+    lines.collect()
+}
+
+/// Returns what was locked before without the applications that do not run on these Pythons, if any were
+/// chosen that do not.
+pub(super) fn without_unfit(
+    chosen: &Lockfile,
+    previous: &Lockfile,
+    pythons: &[Version],
+) -> Option<Lockfile> {
+    let unfit = |package: &LockedPackage| {
+        let application = package.application.as_ref();
+        application.is_some_and(|application| !runs_on_any(&application.python, pythons))
+    };
+    if !chosen.packages.values().any(unfit) {
+        return None;
+    }
+    let mut rest = previous.clone();
+    rest.packages.retain(|_, package| !unfit(package));
+    Some(rest)
 }
 
 fn foundation() -> impl Iterator<Item = Tool> {

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     builder::Wanted,
     failure::Failure,
+    index::newest_allowed,
     lock::{LockKey, LockedRequirement, Lockfile, PythonSet, PythonSets, Upgrade},
     manifest::{DevShell, ShellName, Text},
-    package::Source,
+    package::{Source, Tool},
     project::Project,
     pylock::pinned,
 };
@@ -153,8 +154,12 @@ fn compile(
         request,
         locked: lockfile.packages.get(&LockKey::for_request(tool, request)),
     });
+    // Packages are exempt from the minimum age together, as the source `pypi`.
+    let config = work.config()?;
+    let all: Option<Tool> = "pypi:python-packages".parse().ok();
+    let newest = all.and_then(|all| newest_allowed(&all, &config, work.context.now));
     let text = with_uv(work, tools.collect(), |builder, request| {
-        builder.compile(request, key, previous)
+        builder.compile(request, key, (previous, newest.as_deref()))
     })?;
     let lines =
         pinned(&Text::new("the answer of uv", &text)).map_err(|error| hints::content(&error))?;

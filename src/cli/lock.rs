@@ -8,7 +8,7 @@ use crate::{
     index::{self, Sources},
     lock::{Lockfile, Upgrade},
     manifest::{Manifest, ToolRequest},
-    package::{Source, System, Tool},
+    package::{Source, System, Tool, Version},
     project::Project,
     resolve,
 };
@@ -161,15 +161,22 @@ pub(super) fn resolve(
         system,
     };
     let unresolved = |error: index::Error| unresolved(&error, requests);
-    let choose = |requests: &[(Tool, ToolRequest)]| {
-        let index = index::fill(requests, previous, upgrade, sources).map_err(unresolved)?;
+    let choose = |requests: &[(Tool, ToolRequest)], previous: &Lockfile, pythons: &[Version]| {
+        let filled = index::fill(requests, previous, upgrade, sources);
+        let mut index = filled.map_err(unresolved)?;
+        index.hold_to(pythons);
         let lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
             .map_err(|error| failed(hints::resolve(&error)))?;
         Ok((index, lockfile))
     };
-    let (index, mut lockfile) = choose(requests)?;
+    let (mut index, mut lockfile) = choose(requests, previous, &[])?;
+    let pythons = applications::pythons(&lockfile, ground);
+    if let Some(previous) = applications::without_unfit(&lockfile, previous, &pythons) {
+        (index, lockfile) = choose(requests, &previous, &pythons)?;
+    }
     let implied = applications::implied(requests, &lockfile, ground);
-    lockfile.packages.extend(choose(&implied)?.1.packages);
+    let more = choose(&implied, previous, &[])?;
+    lockfile.packages.extend(more.1.packages);
     let asked = [requests, &implied].concat();
     index::complete(&mut lockfile, previous, upgrade, sources).map_err(unresolved)?;
     applications::complete(work, &mut lockfile, (previous, upgrade), (&asked, ground))

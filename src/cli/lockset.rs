@@ -168,7 +168,8 @@ impl Part {
         let implied = applications::implied(&self.requests, lockfile, &ground);
         let tools = lock::stale(&[&*self.requests, &*implied].concat(), lockfile);
         let tools = tools.iter().map(Stale::to_string);
-        held.chain(left).chain(tools).collect()
+        let unfit = applications::unfit(lockfile);
+        held.chain(left).chain(tools).chain(unfit).collect()
     }
 
     /// Writes the lockfile unless the file has the same bytes already; returns whether it did.

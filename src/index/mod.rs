@@ -26,7 +26,7 @@ use url::Url;
 use crate::{
     config::Config,
     fetch::Client,
-    lock::{Artifact, LockKey, Lockfile, Upgrade},
+    lock::{Artifact, LockKey, Lockfile, Upgrade, runs_on_any},
     manifest::ToolRequest,
     package::{Source, System, Tool, Version},
 };
@@ -73,6 +73,8 @@ pub struct Candidate {
     pub released: Option<u64>,
     /// The Pythons that it runs on (`>=3.10`), if it is a Python application.
     pub application: Option<String>,
+    /// Whether it is an application that runs on no Python that is chosen.
+    pub unsupported: bool,
     /// Why it may not be chosen yet, where the settings ask for a minimum age.
     pub held: Option<Held>,
 }
@@ -88,6 +90,7 @@ impl Candidate {
             yanked: None,
             released: None,
             application: None,
+            unsupported: false,
             held: None,
         }
     }
@@ -133,6 +136,15 @@ impl Index {
             }
         }
         offers.sort_by(|a, b| (&b.version, &b.build).cmp(&(&a.version, &a.build)));
+    }
+
+    /// Marks the applications that run on none of these Pythons.
+    pub fn hold_to(&mut self, pythons: &[Version]) {
+        for candidate in self.offers.values_mut().flatten() {
+            if let Some(wanted) = &candidate.application {
+                candidate.unsupported = !runs_on_any(wanted, pythons);
+            }
+        }
     }
 
     /// Returns the candidates, newest first, or nothing when the subject was not looked up.
@@ -290,7 +302,7 @@ fn ask(question: &Question<'_>, sources: Sources<'_>) -> Result<Vec<Vec<Candidat
 const PARALLEL: usize = 8;
 
 /// Runs `work` for every item in a few threads and returns the results in the order of the items.
-fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if let [only] = items {
         return vec![work(only)];
     }

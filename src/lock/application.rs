@@ -11,7 +11,7 @@ use super::{
     print::{line, quoted},
     python::exact,
 };
-use crate::package::{Invalid, WheelName};
+use crate::package::{Invalid, Requirement, Version, WheelName};
 
 /// The packages of a Python application, for every Python that it runs on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +62,19 @@ impl Raw {
         packages.sort();
         Ok(Some(Application { python, packages }))
     }
+}
+
+/// Returns whether a Python is one of those that a publisher names; what cannot be read names all.
+pub fn runs_on(wanted: &str, python: &Version) -> bool {
+    wanted.is_empty()
+        || wanted
+            .parse::<Requirement>()
+            .map_or(true, |wanted| wanted.covers(python))
+}
+
+/// Returns whether any of these Pythons does; without any, the one that will be chosen is taken to.
+pub fn runs_on_any(wanted: &str, pythons: &[Version]) -> bool {
+    pythons.is_empty() || pythons.iter().any(|python| runs_on(wanted, python))
 }
 
 /// Writes the keys.

@@ -21,7 +21,7 @@ use crate::{
     package::{Digest, System, Tool, Version},
 };
 
-pub use application::{Application, wheel_name};
+pub use application::{Application, runs_on, runs_on_any, wheel_name};
 pub use format::{Error, Problem, parse};
 pub use merge::merge;
 pub use pin::{Pin, Pins};

@@ -41,6 +41,11 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
         reasons.push(Reason::Yanked(reason.clone()));
     }
     reasons.extend(candidate.held.map(Reason::Held));
+    let python = candidate
+        .application
+        .iter()
+        .filter(|_| candidate.unsupported);
+    reasons.extend(python.map(|python| Reason::OtherPython(python.clone())));
     if !candidate.artifacts.contains_key(&system) {
         reasons.push(match candidate.missing.get(&system) {
             Some(part) => Reason::MissingPart {

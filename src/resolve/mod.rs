@@ -100,6 +100,9 @@ pub enum Reason {
     /// It came out a short time ago, and the settings ask for older ones.
     #[error("{0}")]
     Held(Held),
+    /// It is a Python application, and no Python that is chosen is one of those that it runs on.
+    #[error("for Python {0} only")]
+    OtherPython(String),
     /// A part does not exist.
     #[error("no `{part}` for {system}")]
     MissingPart {

@@ -54,6 +54,7 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
         yanked: None,
         released: None,
         application: None,
+        unsupported: false,
         held: None,
     }
 }

@@ -31,6 +31,8 @@ pub(crate) const fn pure<'a>(
         version,
         needs,
         scripts,
+        python: ">=3.7",
+        day: "2026-01-01",
     }
 }
 
@@ -142,4 +144,82 @@ fn what_is_missing_offline_is_named() {
         assert!(error.contains(line), "{line} in\n{error}");
     }
     assert!(!error.contains("winonly"), "{error}");
+}
+
+#[test]
+fn an_application_is_chosen_for_the_python_and_by_its_age() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    let future = Pure {
+        python: ">=3.90",
+        ..pure("black", "27.1.0", &[], &["black"])
+    };
+    let young = Pure {
+        day: "2999-01-01",
+        ..pure("helper-lib", "1.1", &[], &[])
+    };
+    let old = [
+        pure("black", "26.1.0", &["helper-lib"], &["black"]),
+        pure("helper-lib", "1.0", &[], &[]),
+    ];
+    let [black, helper] = old;
+    serve_pure(&server, &[future, black, helper, young]);
+    let sandbox = sandbox.manifest("[tools]\npython = \"3\"\nblack = \"*\"\n");
+    let sandbox = sandbox.config(
+        "minimum-release-age = \"1 day\"\nminimum-release-age-exclude = [\"python\", \"uv\"]\n",
+    );
+    let locked = |sandbox: &Sandbox| {
+        let path = sandbox.project().join("devshell.lock");
+        fs::read_to_string(path).unwrap()
+    };
+    sandbox.devsh(&["lock", "--trust"]).success();
+    for line in ["\"black==26.1.0\"", "\"helper-lib==1.0\""] {
+        assert!(
+            locked(&sandbox).contains(line),
+            "{line} in\n{}",
+            locked(&sandbox)
+        );
+    }
+    sandbox.allow();
+    let explained = sandbox.devsh(&["explain", "black"]).success().stdout;
+    assert!(explained.contains("27.1.0"), "{explained}");
+    // Without the setting what is locked stays, until it is asked for anew.
+    let sandbox = sandbox.config("");
+    sandbox.devsh(&["lock"]).success();
+    assert!(locked(&sandbox).contains("helper-lib==1.0"));
+    sandbox.devsh(&["lock", "--upgrade", "black"]).success();
+    assert!(locked(&sandbox).contains("helper-lib==1.1"));
+    let run = ["run", "--", "black"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "black 26.1.0\n");
+}
+
+#[test]
+fn a_changed_python_chooses_its_applications_anew() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    let newer = Pure {
+        python: ">=3.12",
+        ..pure("black", "26.1.0", &[], &["black"])
+    };
+    serve_pure(&server, &[pure("black", "25.1.0", &[], &["black"]), newer]);
+    let lock = |python: &str| {
+        let manifest = format!("[tools]\npython = \"{python}\"\nblack = \"*\"\n");
+        sandbox.write("devshell.toml", manifest);
+        sandbox.devsh(&["lock", "--trust"]).success();
+        fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap()
+    };
+    assert!(lock("3").contains("\"black==26.1.0\""));
+    let lockfile = lock("3.11");
+    assert!(lockfile.contains("\"black==25.1.0\""), "{lockfile}");
+    // A merge can bring together what does not fit.
+    let broken = lockfile.replace("python = \">=3.7\"", "python = \">=3.90\"");
+    sandbox.write("devshell.lock", broken);
+    let checked = sandbox.devsh(&["lock", "--check", "--trust"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let line = "`black` * is locked at 25.1.0, which is for Python >=3.90";
+    assert!(checked.stderr.contains(line), "{checked}");
 }

@@ -88,6 +88,10 @@ pub(crate) struct Pure<'a> {
     pub(crate) needs: &'a [&'a str],
     /// Scripts that call its `main`.
     pub(crate) scripts: &'a [&'a str],
+    /// The Pythons that it runs on.
+    pub(crate) python: &'a str,
+    /// The day on which it came out.
+    pub(crate) day: &'a str,
 }
 
 /// Serves packages of plain Python; each version of a name must be among them.
@@ -99,7 +103,10 @@ pub(crate) fn serve_pure(server: &Server, packages: &[Pure<'_>]) {
         let file = format!("{}-{version}-py3-none-any.whl", name.replace('-', "_"));
         let (versions, files) = pages.entry(name).or_default();
         versions.push(version);
-        files.push(entry(server, &file, &content));
+        let mut entry = entry(server, &file, &content);
+        entry["requires-python"] = package.python.into();
+        entry["upload-time"] = format!("{}T00:00:00.000000Z", package.day).into();
+        files.push(entry);
         server.serve(&format!("/files/{file}"), content);
     }
     for (name, (versions, files)) in pages {
@@ -113,6 +120,8 @@ fn pure(package: &Pure<'_>) -> Vec<u8> {
         version,
         needs,
         scripts,
+        python,
+        ..
     } = package;
     let module = name.replace('-', "_");
     let imports: Vec<String> = needs
@@ -134,13 +143,14 @@ fn pure(package: &Pure<'_>) -> Vec<u8> {
         .iter()
         .map(|one| format!("Requires-Dist: {one}\n"))
         .collect();
+    let about = format!("{}Requires-Python: {python}\n", needs.concat());
     let path = format!("{module}.py");
     let list = format!("{module}-{version}.dist-info/entry_points.txt");
     let members: &[Member<'_>] = &[
         (&path, code.as_bytes(), false),
         (&list, entries.as_bytes(), false),
     ];
-    wheel_about(&module, version, ("any", &needs.concat()), members)
+    wheel_about(&module, version, ("any", &about), members)
 }
 
 /// Returns what the index says of one file.
