@@ -38,7 +38,7 @@ impl Progress for Bars {
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter> {
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         let form = if total.is_some() {
-            "{msg:28!} {bar:30.cyan/dim} {binary_bytes:>10}/{binary_total_bytes:<10} {binary_bytes_per_sec:>12}"
+            "{msg:28!} {wide_bar:.cyan/dim} {binary_bytes:>10}/{binary_total_bytes:<10}"
         } else {
             "{msg:28!} {spinner} {binary_bytes:>10} {binary_bytes_per_sec:>12}"
         };
@@ -87,5 +87,93 @@ impl Meter for Bar {
 
     fn finish(&self) {
         self.drawn.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use indicatif::TermLike;
+
+    use super::*;
+
+    /// A terminal of 60 columns that keeps what is written.
+    #[derive(Debug, Clone, Default)]
+    struct Narrow(Arc<Mutex<Vec<String>>>);
+
+    impl TermLike for Narrow {
+        fn width(&self) -> u16 {
+            60
+        }
+
+        fn move_cursor_up(&self, _lines: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _lines: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _columns: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _columns: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push(text.to_owned());
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn one_line_for_each_thing_on_a_narrow_terminal_too() {
+        let terminal = Narrow::default();
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let bars = Bars {
+            all: MultiProgress::with_draw_target(target),
+            lines: false,
+        };
+        for total in [Some(1234 << 20), None] {
+            let bar = bars.start(&"a tool with a long name ".repeat(4), total);
+            bar.advance(1033 << 20);
+            bar.phase("downloading");
+        }
+        let written = terminal.0.lock().unwrap();
+        assert!(
+            written.iter().any(|text| text.contains("GiB")),
+            "{written:?}"
+        );
+        for text in written.iter() {
+            let plain: String = without_colours(text);
+            assert!(plain.chars().count() <= 60, "{plain:?}");
+        }
+    }
+
+    /// Returns a text without its colours.
+    fn without_colours(text: &str) -> String {
+        let mut parts = text.split('\u{1b}');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            text + part.split_once('m').map_or(part, |(_, rest)| rest)
+        })
     }
 }
