@@ -53,7 +53,8 @@ impl Place {
         serve_tool(&good, "ruff", &["0.12.4"]);
         let sandbox = Sandbox::new()
             .served_by(&good)
-            .config("tools-from = \"managed\"\n")
+            // On a machine that does much else a script may take long.
+            .config("tools-from = \"managed\"\nhook-timeout = 600\n")
             .manifest(MANIFEST);
         sandbox.write("team.toml", TEAM);
         sandbox.write(".approved", "");
