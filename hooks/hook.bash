@@ -22,10 +22,20 @@ __devsh_update() {
   __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]]; }
-  __devsh_code=$(\command @DEVSH@ export bash --nonce "$__devsh_nonce" --loaded "$__devsh_loaded") || \return 0
+  __devsh_code=$(\command @DEVSH@ export bash --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" \
+    --checks "$__devsh_checks") || \return 0
   # Text that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || \return 0
   \builtin eval "$__devsh_code"
+}
+
+# Each check that was made is kept: the program defines one only where it is new.
+__devsh_forget_checks() {
+  \local __devsh_name IFS=' '
+  for __devsh_name in $__devsh_checks; do
+    \unset -f "__devsh_fresh_$__devsh_name"
+  done
+  __devsh_checks=
 }
 
 # Aliases: three parallel lists of names and of the commands that define what was hidden and what is new.
@@ -83,6 +93,7 @@ __devsh_hold() {
 __devsh_release() {
   \local __devsh_name __devsh_text __devsh_at __devsh_all
   for __devsh_name; do
+    [[ $__devsh_name ]] || \continue
     for ((__devsh_at = ${#__devsh_held_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
       [[ ${__devsh_held_names[__devsh_at]} == "$__devsh_name" ]] || \continue
       __devsh_text=${__devsh_held_texts[__devsh_at]}
@@ -109,6 +120,12 @@ __devsh_drop() {
       [[ ${__devsh_held_names[__devsh_at]} != "$__devsh_name" ]] || __devsh_held_names[__devsh_at]=
     done
   done
+}
+
+# Nothing is loaded any more: what is still held is given back.
+__devsh_forget() {
+  __devsh_release "${__devsh_held_names[@]}"
+  \unset -v __devsh_held_names __devsh_held_texts
 }
 
 # Has the scripts run when the shell exits, before what the user has it do then. Leaves the shell's own order
@@ -148,6 +165,7 @@ __devsh_register() {
 }
 __devsh_register || :
 \unset -f __devsh_register
+__devsh_checks=
 if [[ -z ${__devsh_loaded+set} ]]; then
   __devsh_loaded='' __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
 fi

@@ -1,7 +1,7 @@
 # devsh hook for fish 3.6 and later.
 #
 # At each prompt __devsh_fresh asks builtins whether anything changed; only then is the program run.
-# `builtin` keeps the user's functions out; every name begins with __devsh_.
+# `builtin` keeps the user's functions out where fish does not reserve the name; every name begins with __devsh_.
 
 function __devsh_fresh
     return 1
@@ -11,33 +11,47 @@ function __devsh_hook --on-event fish_prompt
     __devsh_fresh; or __devsh_update
 end
 
+# Begins at random, so that no text that is printed can end by chance in the mark.
+set -g __devsh_nonce (builtin random)(builtin random)$fish_pid
+set -g __devsh_checks
+
 function __devsh_update
-    builtin test -f @DEVSH@ -a -x @DEVSH@; or return 0
-    builtin set -g __devsh_pwd $PWD
+    test -f @DEVSH@ -a -x @DEVSH@; or return 0
+    set -g __devsh_pwd $PWD
     # Should the program fail, it is asked again in another directory, not at every prompt.
     function __devsh_fresh
-        builtin test "$PWD" = "$__devsh_pwd"
+        test "$PWD" = "$__devsh_pwd"
     end
-    builtin set -l nonce (builtin random)(builtin random)$fish_pid
-    builtin set -l code "$(command @DEVSH@ export fish --nonce $nonce --loaded "$__devsh_loaded")"; or return 0
-    # Text that was cut short does not end in the mark and must not run.
-    builtin string match -q -- "*# devsh $nonce" "$code"; or return 0
-    builtin eval $code
+    set -l code (command @DEVSH@ export fish --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" --checks "$__devsh_checks")
+    or return 0
+    # Text that was cut short does not end in the mark and must not run. Where IFS is empty it is one line.
+    test "$code[-1]" = "# devsh $__devsh_nonce"
+    or string match -q -- "*"\n"# devsh $__devsh_nonce" "$code"
+    or return 0
+    eval $code[1]
+end
+
+# Each check that was made is kept: the program defines one only where it is new.
+function __devsh_forget_checks
+    for __devsh_name in $__devsh_checks
+        builtin functions -e __devsh_fresh_$__devsh_name
+    end
+    set -g __devsh_checks
 end
 
 # Variables: of each name its value and how it is set, where the environment does not tell.
 function __devsh_hold
-    builtin set -g __devsh_held yes
+    set -g __devsh_held yes
     for __devsh_name in $argv
-        if builtin set -qg $__devsh_name
-            builtin set -l kind --unexport
-            builtin set -qgx $__devsh_name; and builtin set kind --export
-            builtin set -S $__devsh_name | builtin string match -q '*global*a path variable*'; and builtin set -a kind --path
-            builtin set -g __devsh_held_kind_$__devsh_name $kind
-            builtin set -g __devsh_held_value_$__devsh_name $$__devsh_name
-            builtin set -eg $__devsh_name
-        else if builtin set -qU $__devsh_name
-            builtin set -g __devsh_held_kind_$__devsh_name universal
+        if set -qg $__devsh_name
+            set -l kind --unexport
+            set -qgx $__devsh_name; and set kind --export
+            set -S $__devsh_name | string match -q '*global*a path variable*'; and set -a kind --path
+            set -g __devsh_held_kind_$__devsh_name $kind
+            set -g __devsh_held_value_$__devsh_name $$__devsh_name
+            set -eg $__devsh_name
+        else if set -qU $__devsh_name
+            set -g __devsh_held_kind_$__devsh_name universal
         end
     end
     return 0
@@ -45,49 +59,49 @@ end
 
 function __devsh_release
     for __devsh_name in $argv
-        builtin set -l kind __devsh_held_kind_$__devsh_name
-        builtin set -l value __devsh_held_value_$__devsh_name
-        builtin set -q $kind; or continue
-        builtin set -eg $__devsh_name
+        set -l kind __devsh_held_kind_$__devsh_name
+        set -l value __devsh_held_value_$__devsh_name
+        set -q $kind; or continue
+        set -eg $__devsh_name
         # What stood behind is there again.
-        builtin test "$$kind" = universal; or builtin set -g $$kind $__devsh_name $$value
-        builtin set -eg $kind
-        builtin set -q $value; and builtin set -eg $value
+        test "$$kind" = universal; or set -g $$kind $__devsh_name $$value
+        set -eg $kind
+        set -q $value; and set -eg $value
     end
     return 0
 end
 
 function __devsh_drop
     for __devsh_name in $argv
-        builtin set -eg __devsh_held_kind_$__devsh_name
-        builtin set -eg __devsh_held_value_$__devsh_name
+        set -eg __devsh_held_kind_$__devsh_name
+        set -eg __devsh_held_value_$__devsh_name
     end
     return 0
 end
 
+# Nothing is loaded any more: what is still held is given back.
 function __devsh_forget
-    for held in (builtin set --names | builtin string match '__devsh_held*')
-        builtin set -eg $held
-    end
+    __devsh_release (set --names | string replace -fr '^__devsh_held_kind_' '')
+    set -eg __devsh_held
 end
 
 # Has the scripts run when the shell exits, if they are to be.
 function __devsh_exit --on-event fish_exit
-    builtin test "$__devsh_leaves" = yes; and command @DEVSH@ leave
+    test "$__devsh_leaves" = yes; and command @DEVSH@ leave
     return 0
 end
 
 # Aliases are functions: three parallel lists of names and of the definitions hidden and set.
 function __devsh_alias --argument-names name value
-    builtin set -ga __devsh_alias_names $name
-    builtin set -ga __devsh_alias_olds "$(__devsh_alias_text $name)"
+    set -ga __devsh_alias_names $name
+    set -ga __devsh_alias_olds "$(__devsh_alias_text $name)"
     # A function that wraps the command of its own name would call itself for ever.
-    builtin set -l head
-    builtin string match -q -- "$name *" "$value "; and builtin set head command
-    builtin set -l about (builtin string escape -- "alias $name=$value")
+    set -l head
+    string match -q -- "$name *" "$value "; and set head command
+    set -l about (string escape -- "alias $name=$value")
     # Without --wraps, which would stay with the name when the function is gone.
-    builtin eval "function $name --description $about; $head $value \$argv; end"
-    builtin set -ga __devsh_alias_news "$(__devsh_alias_text $name)"
+    eval "function $name --description $about; $head $value \$argv; end"
+    set -ga __devsh_alias_news "$(__devsh_alias_text $name)"
 end
 
 # Prints the definition of the function $argv; nothing when there is none.
@@ -97,12 +111,12 @@ end
 
 function __devsh_restore_aliases
     for name in $__devsh_alias_names
-        builtin set -l at (builtin contains -i -- $name $__devsh_alias_names)
+        set -l at (builtin contains -i -- $name $__devsh_alias_names)
         # An alias that the user changed meanwhile is the user's.
-        builtin test "$(__devsh_alias_text $name)" = "$__devsh_alias_news[$at]"; or builtin continue
+        test "$(__devsh_alias_text $name)" = "$__devsh_alias_news[$at]"; or builtin continue
         builtin functions -e $name
         builtin printf '%s\n' $__devsh_alias_olds[$at] | builtin source
     end
-    builtin set -e __devsh_alias_names __devsh_alias_olds __devsh_alias_news
+    set -e __devsh_alias_names __devsh_alias_olds __devsh_alias_news
     return 0
 end

@@ -20,11 +20,21 @@ __devsh_update() {
   typeset -g __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]] }
-  __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" --loaded "$__devsh_loaded") || return 0
+  __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" \
+    --checks "$__devsh_checks") || return 0
   # Text that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
   trap '' INT
   eval "$__devsh_code"
+}
+
+# Each check that was made is kept: the program defines one only where it is new.
+__devsh_forget_checks() {
+  local name
+  for name in ${=__devsh_checks}; do
+    unset -f __devsh_fresh_$name
+  done
+  __devsh_checks=
 }
 
 # Aliases: names to the values set and to the values hidden (absent: nothing was).
@@ -83,6 +93,12 @@ __devsh_drop() {
   done
 }
 
+# Nothing is loaded any more: what is still held is given back.
+__devsh_forget() {
+  __devsh_release ${(k)__devsh_held_names}
+  unset -v __devsh_held_names
+}
+
 # Has the scripts run when the shell exits, or not.
 __devsh_leave_on_exit() {
   if [[ $1 == yes ]]; then
@@ -100,7 +116,7 @@ __devsh_exit() {
   emulate -L zsh
   zmodload zsh/parameter
   typeset -gA __devsh_alias_olds __devsh_alias_news
-  typeset -g __devsh_loaded=${__devsh_loaded-}
+  typeset -g __devsh_loaded=${__devsh_loaded-} __devsh_checks=
   typeset -ga precmd_functions
   if (( ! ${precmd_functions[(I)__devsh_hook]} )); then
     precmd_functions=(__devsh_hook $precmd_functions)

@@ -160,7 +160,12 @@ pub fn statements(from: &Env, to: &Env) -> Vec<Statement> {
     if arriving {
         changes.extend(change(&own[0]));
     }
-    changes.extend(names.iter().filter_map(change));
+    let (exports, removals): (Vec<_>, Vec<_>) = names
+        .iter()
+        .filter_map(change)
+        .partition(|change| matches!(change, Statement::Export(..)));
+    changes.extend(exports);
+    changes.extend(removals);
     changes.extend(own[1..].iter().filter_map(change));
     if !arriving {
         changes.extend(change(&own[0]));

@@ -93,10 +93,6 @@ pub fn step(
     let Some(loading) = loading else {
         let changes = statements(&context.env, &undone.base);
         outcome.statements.extend(changes);
-        release(
-            undone.reverted.into_iter().collect(),
-            &mut outcome.statements,
-        );
         outcome.statements.push(Statement::Forget);
         let left = session.and_then(|session| session.project.clone());
         outcome

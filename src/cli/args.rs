@@ -214,6 +214,9 @@ pub(super) struct Export {
     /// What the hook remembers
     #[arg(long, hide = true, default_value = "")]
     pub(super) loaded: String,
+    /// Names of the checks that the host shell has
+    #[arg(long, hide = true, default_value = "", value_name = "NAMES")]
+    pub(super) checks: String,
     /// The mark that the hook waits for
     #[arg(long, hide = true, default_value = "")]
     pub(super) nonce: String,

@@ -40,6 +40,8 @@ pub(super) struct Request<'a> {
     pub(super) host: HostShell,
     /// What it remembers of the last answer; empty in a new host shell.
     pub(super) loaded: &'a str,
+    /// The names of the checks that it has, with spaces between.
+    pub(super) checks: &'a str,
     /// The mark that the hook waits for.
     pub(super) nonce: &'a str,
 }
@@ -104,7 +106,8 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
         &outcome.awaited,
     );
     outcome.statements.push(Statement::Loaded(memory.clone()));
-    outcome.statements.push(Statement::Fresh(freshness));
+    let check = request.host.check(&freshness, request.checks);
+    outcome.statements.extend(check);
     let code = request.host.render(&outcome.statements, request.nonce);
     ui.code(&code)
         .map_err(|error| Failure::new(format!("cannot write the code: {error}")))?;

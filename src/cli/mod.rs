@@ -136,12 +136,23 @@ fn is_run(arguments: &[OsString]) -> bool {
         .any(|argument| argument == "run")
 }
 
-/// Reads the one command line that hooks write: `export SHELL --nonce N --loaded ID`.
+/// Reads the one command line that hooks write: `export SHELL --nonce N --loaded ID --checks NAMES`.
 fn prompt_request(arguments: &[OsString]) -> Option<export::Request<'_>> {
-    let [_, command, shell, first, nonce, second, loaded] = arguments else {
+    let [
+        _,
+        command,
+        shell,
+        first,
+        nonce,
+        second,
+        loaded,
+        third,
+        checks,
+    ] = arguments
+    else {
         return None;
     };
-    if command != "export" || first != "--nonce" || second != "--loaded" {
+    if command != "export" || [first, second, third] != ["--nonce", "--loaded", "--checks"] {
         return None;
     }
     let host = shell.to_str()?.parse().ok()?;
@@ -149,6 +160,7 @@ fn prompt_request(arguments: &[OsString]) -> Option<export::Request<'_>> {
         host,
         nonce: nonce.to_str()?,
         loaded: loaded.to_str()?,
+        checks: checks.to_str()?,
     })
 }
 
@@ -188,6 +200,7 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
             let request = export::Request {
                 host,
                 loaded: &options.loaded,
+                checks: &options.checks,
                 nonce: &options.nonce,
             };
             export::run(context, ui, request)

@@ -5,62 +5,111 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 use super::{Freshness, Statement};
 use crate::env::{VarName, pathlist};
 
-/// Appends `value` in single quotes, inside which fish knows only `\\` and `\'`.
+/// Appends `value` as one word, without a new line: the hook reads code by lines.
+///
+/// Fish reads every character of its code slowly, so a plain word goes without quotes, inside which it knows
+/// only `\\\\` and `\\'`.
 pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
+    let value = value.as_bytes();
+    let plain =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
+    if !value.is_empty() && value.iter().all(plain) {
+        code.extend_from_slice(value);
+        return;
+    }
     code.push(b'\'');
-    for byte in value.as_bytes() {
-        if matches!(byte, b'\'' | b'\\') {
-            code.push(b'\\');
+    for byte in value {
+        match byte {
+            b'\'' | b'\\' => code.extend_from_slice(&[b'\\', *byte]),
+            b'\n' => code.extend_from_slice(br"'\n'"),
+            _ => code.push(*byte),
         }
-        code.push(*byte);
     }
     code.push(b'\'');
 }
 
-/// Appends one statement.
-pub(super) fn render(statement: &Statement, code: &mut Vec<u8>) {
+/// Appends statements of one line. `set`, `test` and other words are fish's own; what a user's function could
+/// stand for is called through `builtin`.
+pub(super) fn render(statements: &[Statement], code: &mut Vec<u8>) {
+    for same in statements.chunk_by(|one, next| one.is_unset() && next.is_unset()) {
+        match same {
+            [statement] => render_one(statement, code),
+            several => unset(several, code),
+        }
+        code.push(b';');
+    }
+}
+
+fn render_one(statement: &Statement, code: &mut Vec<u8>) {
     match statement {
         Statement::Export(name, value) => export(name, value, code),
         Statement::Unset(name) => {
             // A universal variable is everybody's: it is hidden, not erased.
             code.extend_from_slice(
-                format!(
-                    "builtin set -eg {name}; builtin set -q {name}; and builtin set -g --unexport {name}"
-                )
-                .as_bytes(),
+                format!("set -eg {name};set -q {name};and set -gu {name}").as_bytes(),
             );
         }
         Statement::Hold(names) => hold(names, code),
         Statement::Release(names) => {
-            code.extend_from_slice(b"builtin set -q __devsh_held; and __devsh_release");
+            code.extend_from_slice(b"set -q __devsh_held;and __devsh_release");
             words(names, code);
         }
         Statement::Drop(names) => {
-            code.extend_from_slice(b"builtin set -q __devsh_held; and __devsh_drop");
+            code.extend_from_slice(b"set -q __devsh_held;and __devsh_drop");
             words(names, code);
         }
-        Statement::Forget => code.extend_from_slice(b"__devsh_forget"),
+        Statement::Forget => code.extend_from_slice(b"set -q __devsh_held;and __devsh_forget"),
         Statement::LeaveOnExit(leaves) => {
             let answer = if *leaves { "yes" } else { "no" };
-            code.extend_from_slice(format!("builtin set -g __devsh_leaves {answer}").as_bytes());
+            code.extend_from_slice(format!("set -g __devsh_leaves {answer}").as_bytes());
         }
-        Statement::RestoreAliases => code.extend_from_slice(b"__devsh_restore_aliases"),
+        Statement::RestoreAliases => {
+            code.extend_from_slice(b"set -q __devsh_alias_names[1];and __devsh_restore_aliases");
+        }
         Statement::Alias(name, value) => {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);
         }
         Statement::Loaded(id) => {
-            code.extend_from_slice(b"builtin set -g __devsh_loaded ");
+            code.extend_from_slice(b"set -g __devsh_loaded ");
             quote(OsStr::new(id), code);
         }
-        Statement::Fresh(freshness) => fresh(freshness, code),
+        Statement::Check { name, code: check } => {
+            if let Some(check) = check {
+                code.extend_from_slice(format!("function __devsh_fresh_{name};").as_bytes());
+                code.extend_from_slice(check);
+                code.extend_from_slice(format!(";end;set -ga __devsh_checks {name};").as_bytes());
+            }
+            code.extend_from_slice(
+                format!("function __devsh_fresh;__devsh_fresh_{name};end").as_bytes(),
+            );
+        }
+        Statement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
     }
-    code.push(b'\n');
+}
+
+/// One `set` for all: each has its price. Fish tells by a status how many of the names are not set.
+fn unset(statements: &[Statement], code: &mut Vec<u8>) {
+    code.extend_from_slice(b"set -l __devsh_names");
+    for statement in statements {
+        if let Statement::Unset(name) = statement {
+            code.push(b' ');
+            code.extend_from_slice(name.as_str().as_bytes());
+        }
+    }
+    code.extend_from_slice(
+        format!(
+            ";set -eg $__devsh_names;set -q $__devsh_names;test $status -eq {};or for __devsh_name in \
+             $__devsh_names;set -q $__devsh_name;and set -gu $__devsh_name;end",
+            statements.len().min(255)
+        )
+        .as_bytes(),
+    );
 }
 
 /// Fish keeps variables whose names end in `PATH` as lists and joins them with `:` for others.
 fn export(name: &VarName, value: &OsStr, code: &mut Vec<u8>) {
-    code.extend_from_slice(format!("builtin set -gx {name}").as_bytes());
+    code.extend_from_slice(format!("set -gx {name}").as_bytes());
     if name.is_path_list() && !value.is_empty() {
         for entry in pathlist::split(value) {
             code.push(b' ');
@@ -74,14 +123,10 @@ fn export(name: &VarName, value: &OsStr, code: &mut Vec<u8>) {
 
 /// Fish tells by one status how many of the names are not set.
 fn hold(names: &[VarName], code: &mut Vec<u8>) {
-    code.extend_from_slice(b"builtin set -q");
+    code.extend_from_slice(b"set -q");
     words(names, code);
     code.extend_from_slice(
-        format!(
-            "; builtin test $status -eq {}; or __devsh_hold",
-            names.len().min(255)
-        )
-        .as_bytes(),
+        format!(";test $status -eq {};or __devsh_hold", names.len().min(255)).as_bytes(),
     );
     words(names, code);
 }
@@ -94,8 +139,8 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
 }
 
 /// One `test` for all comparisons and one `path` for all absences: each builtin call has its price.
-fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
-    code.extend_from_slice(b"function __devsh_fresh; builtin test \"$PWD\" = \"$__devsh_pwd\"");
+pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
+    code.extend_from_slice(b"test \"$PWD\" = \"$__devsh_pwd\"");
     for (file, stamp) in &freshness.present {
         for operator in [" -nt ", " -ot "] {
             code.extend_from_slice(b" -a ! ");
@@ -108,14 +153,13 @@ fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
     let sheltered = freshness.sheltered.iter().flat_map(|one| &one.absent);
     let absent: Vec<_> = freshness.absent.iter().chain(sheltered).collect();
     if !absent.is_empty() {
-        code.extend_from_slice(b"; and not builtin path is --");
+        code.extend_from_slice(b";and not builtin path is --");
         for file in absent {
             code.push(b' ');
             quote(file.as_os_str(), code);
         }
     }
     for name in &freshness.unset {
-        code.extend_from_slice(format!("; and not builtin set -q {name}").as_bytes());
+        code.extend_from_slice(format!(";and not set -q {name}").as_bytes());
     }
-    code.extend_from_slice(b"; end");
 }

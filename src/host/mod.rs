@@ -17,6 +17,9 @@ use std::{
 
 use crate::{env::VarName, manifest::AliasName, package::Invalid};
 
+/// How many checks a host shell keeps.
+const CHECKS: usize = 32;
+
 /// A shell that devsh can change from inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostShell {
@@ -42,7 +45,7 @@ pub enum Statement {
     Release(Vec<VarName>),
     /// Forgets what was put aside of these names: the user has given them other values.
     Drop(Vec<VarName>),
-    /// Forgets what was put aside: nothing is loaded any more.
+    /// Gives back what is still put aside: nothing is loaded any more.
     Forget,
     /// Says whether scripts are to be run when the host shell exits.
     LeaveOnExit(bool),
@@ -52,8 +55,25 @@ pub enum Statement {
     Alias(AliasName, String),
     /// Remembers, unexported, what this very shell has loaded.
     Loaded(String),
-    /// Defines the check that the next prompts make.
-    Fresh(Freshness),
+    /// Has the next prompts make the check of this name, which is defined where the host shell does not have it.
+    Check {
+        /// Its name, which tells its content.
+        name: String,
+        /// Its code, unless the host shell has it.
+        code: Option<Vec<u8>>,
+    },
+    /// Has the host shell forget the checks that it has.
+    ForgetChecks,
+}
+
+impl Statement {
+    const fn is_export(&self) -> bool {
+        matches!(self, Self::Export(..))
+    }
+
+    const fn is_unset(&self) -> bool {
+        matches!(self, Self::Unset(..))
+    }
 }
 
 /// What must hold for the loaded environment to be still right, testable by builtins alone.
@@ -113,13 +133,36 @@ impl HostShell {
     /// Returns the changes as code for this shell.
     pub fn render_plain(self, statements: &[Statement]) -> Vec<u8> {
         let mut code = Vec::new();
-        for statement in statements {
-            match self {
-                Self::Bash | Self::Zsh => posix::render(self, statement, &mut code),
-                Self::Fish => fish::render(statement, &mut code),
-            }
+        match self {
+            Self::Bash | Self::Zsh => posix::render(self, statements, &mut code),
+            Self::Fish => fish::render(statements, &mut code),
+        }
+        if code.last().is_some_and(|last| *last != b'\n') {
+            code.push(b'\n');
         }
         code
+    }
+
+    /// Returns the statements that have the next prompts check `freshness`, in a host shell that has the checks
+    /// of the names `known`.
+    ///
+    /// Shells read code slowly: who comes back to a place where nothing has changed is not told it again.
+    pub fn check(self, freshness: &Freshness, known: &str) -> Vec<Statement> {
+        let mut code = Vec::new();
+        match self {
+            Self::Bash | Self::Zsh => posix::fresh(self, freshness, &mut code),
+            Self::Fish => fish::fresh(freshness, &mut code),
+        }
+        let name = blake3::hash(&code).to_hex()[..12].to_owned();
+        let mut known: Vec<&str> = known.split_ascii_whitespace().collect();
+        let mut statements = Vec::new();
+        if known.len() >= CHECKS {
+            statements.push(Statement::ForgetChecks);
+            known.clear();
+        }
+        let code = Some(code).filter(|_| !known.contains(&name.as_str()));
+        statements.push(Statement::Check { name, code });
+        statements
     }
 
     /// Returns `value` as one word of this shell.

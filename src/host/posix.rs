@@ -17,16 +17,35 @@ pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
     code.push(b'\'');
 }
 
-/// Appends one statement.
+/// Appends statements.
 ///
-/// The backslashes keep the user's own aliases of these builtins out.
-pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
+/// The backslashes keep the user's own aliases of these builtins out. Bash reads its code slowly: several
+/// variables share one command.
+pub(super) fn render(shell: HostShell, statements: &[Statement], code: &mut Vec<u8>) {
+    let alike = |one: &Statement, next: &Statement| {
+        one.is_unset() && next.is_unset() || one.is_export() && next.is_export()
+    };
+    for same in statements.chunk_by(alike) {
+        match same {
+            [Statement::Export(..), ..] => code.extend_from_slice(b"\\export"),
+            [Statement::Unset(..), ..] => code.extend_from_slice(b"\\unset -v"),
+            _ => {}
+        }
+        for statement in same {
+            render_one(shell, statement, code);
+        }
+        code.push(b'\n');
+    }
+}
+
+/// Appends one statement, or its part of a command that begins already.
+fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
     match statement {
         Statement::Export(name, value) => {
-            code.extend_from_slice(format!("\\export {name}=").as_bytes());
+            code.extend_from_slice(format!(" {name}=").as_bytes());
             quote(value, code);
         }
-        Statement::Unset(name) => code.extend_from_slice(format!("\\unset -v {name}").as_bytes()),
+        Statement::Unset(name) => code.extend_from_slice(format!(" {name}").as_bytes()),
         Statement::Hold(names) => hold(shell, names, code),
         Statement::Release(names) => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_release");
@@ -37,7 +56,7 @@ pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>
             words(names, code);
         }
         Statement::Forget => {
-            code.extend_from_slice(b"\\unset -v __devsh_held_names __devsh_held_texts");
+            code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_forget");
         }
         Statement::LeaveOnExit(leaves) => {
             code.extend_from_slice(if *leaves {
@@ -46,7 +65,14 @@ pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>
                 b"[[ -z ${__devsh_trap+x} ]] || __devsh_leave_on_exit no"
             });
         }
-        Statement::RestoreAliases => code.extend_from_slice(b"__devsh_restore_aliases"),
+        Statement::RestoreAliases => {
+            // Bash sees an empty list as one that is not set, zsh by its length.
+            code.extend_from_slice(if shell == HostShell::Bash {
+                b"[[ -z ${__devsh_alias_names+x} ]] || __devsh_restore_aliases".as_slice()
+            } else {
+                b"[[ ${#__devsh_alias_news} == 0 ]] || __devsh_restore_aliases"
+            });
+        }
         Statement::Alias(name, value) => {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);
@@ -55,9 +81,18 @@ pub(super) fn render(shell: HostShell, statement: &Statement, code: &mut Vec<u8>
             code.extend_from_slice(b"__devsh_loaded=");
             quote(OsStr::new(id), code);
         }
-        Statement::Fresh(freshness) => fresh(shell, freshness, code),
+        Statement::Check { name, code: check } => {
+            if let Some(check) = check {
+                code.extend_from_slice(format!("__devsh_fresh_{name}() {{ ").as_bytes());
+                code.extend_from_slice(check);
+                code.extend_from_slice(format!("; }}\n__devsh_checks+=' {name}'\n").as_bytes());
+            }
+            code.extend_from_slice(
+                format!("__devsh_fresh() {{ __devsh_fresh_{name}; }}").as_bytes(),
+            );
+        }
+        Statement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
     }
-    code.push(b'\n');
 }
 
 /// Names that the host shell does not have, which are most, cost one test for all of them.
@@ -80,8 +115,8 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
 }
 
 /// One test of literal words is the cheapest check there is in both shells.
-fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
-    code.extend_from_slice(b"__devsh_fresh() { [[ $PWD == \"$__devsh_pwd\"");
+pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
+    code.extend_from_slice(b"[[ $PWD == \"$__devsh_pwd\"");
     for (file, stamp) in &freshness.present {
         if shell == HostShell::Zsh {
             // Zsh answers false both ways when a file is missing, bash takes it for the oldest.
@@ -130,7 +165,7 @@ fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
     for name in &freshness.unset {
         code.extend_from_slice(format!(" && -z ${{{name}+x}}").as_bytes());
     }
-    code.extend_from_slice(b" ]]; }");
+    code.extend_from_slice(b" ]]");
 }
 
 fn test(code: &mut Vec<u8>, before: &str, file: &OsStr, comparison: Option<(&str, &OsStr)>) {

@@ -50,14 +50,10 @@ fn every_value_arrives_byte_for_byte() {
                     .enumerate()
                     .map(|(at, value)| (format!("V{at}"), value))
             };
-            let mut script = Vec::new();
-            for (name, value) in named() {
-                let statement = Statement::Export(name.parse().unwrap(), value);
-                match shell {
-                    HostShell::Fish => fish::render(&statement, &mut script),
-                    _ => posix::render(shell, &statement, &mut script),
-                }
-            }
+            let statements: Vec<_> = named()
+                .map(|(name, value)| Statement::Export(name.parse().unwrap(), value))
+                .collect();
+            let mut script = shell.render_plain(&statements);
             script.extend_from_slice(b"command env -0\n");
             let Some(output) = evaluate(shell, &script, locale) else {
                 eprintln!("skipped: {shell} is not installed");
@@ -79,7 +75,18 @@ fn every_value_arrives_byte_for_byte() {
 #[test]
 fn the_text_ends_in_the_mark() {
     let code = HostShell::Bash.render(&[Statement::RestoreAliases], "1$(x)2");
-    assert_eq!(code, b"__devsh_restore_aliases\n# devsh 1x2\n");
+    let text = String::from_utf8(code).unwrap();
+    assert!(text.ends_with("__devsh_restore_aliases\n# devsh 1x2\n"));
+    let name: VarName = "A".parse().unwrap();
+    let statements = [
+        Statement::Export(name.clone(), "a\nb".into()),
+        Statement::Unset(name.clone()),
+        Statement::Unset(name),
+        Statement::Loaded("-".to_owned()),
+    ];
+    let lines = HostShell::Fish.render(&statements, "1");
+    let lines = lines.split(|byte| *byte == b'\n').count();
+    assert_eq!(lines, 3, "fish takes the code by lines");
 }
 
 #[test]
@@ -91,19 +98,64 @@ fn a_fresh_check_tests_everything_named() {
         unset: vec!["TOKEN".parse().unwrap()],
     };
     let text = |shell: HostShell| {
-        String::from_utf8(shell.render(&[Statement::Fresh(freshness.clone())], "1")).unwrap()
+        String::from_utf8(shell.render(&shell.check(&freshness, ""), "1")).unwrap()
     };
+    let bash = "[[ $PWD == \"$__devsh_pwd\" && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && ! -e '/c' \
+                && -z ${TOKEN+x} ]]";
+    let name = &blake3::hash(bash.as_bytes()).to_hex()[..12];
     assert_eq!(
         text(HostShell::Bash),
-        "__devsh_fresh() { [[ $PWD == \"$__devsh_pwd\" && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot \
-         '/s'\\''1' && ! -e '/c' && -z ${TOKEN+x} ]]; }\n# devsh 1\n"
+        format!(
+            "__devsh_fresh_{name}() {{ {bash}; }}\n__devsh_checks+=' {name}'\n\
+             __devsh_fresh() {{ __devsh_fresh_{name}; }}\n# devsh 1\n"
+        )
     );
+    let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1';and not \
+                builtin path is -- /c;and not set -q TOKEN";
+    let name = &blake3::hash(fish.as_bytes()).to_hex()[..12];
     assert_eq!(
         text(HostShell::Fish),
-        "function __devsh_fresh; builtin test \"$PWD\" = \"$__devsh_pwd\" -a ! '/a b' -nt '/s\\'1' -a \
-         ! '/a b' -ot '/s\\'1'; and not builtin path is -- '/c'; and not builtin set -q TOKEN; end\n\
-         # devsh 1\n"
+        format!(
+            "function __devsh_fresh_{name};{fish};end;set -ga __devsh_checks {name};\
+             function __devsh_fresh;__devsh_fresh_{name};end;\n# devsh 1\n"
+        )
     );
+}
+
+#[test]
+fn a_check_that_the_shell_has_is_not_sent_again() {
+    let freshness = |file: String| Freshness {
+        absent: vec![file.into()],
+        ..Freshness::default()
+    };
+    for shell in HostShell::ALL {
+        let mut known = String::new();
+        for number in 0..CHECKS {
+            let statements = shell.check(&freshness(format!("/{number}")), &known);
+            let [Statement::Check { name, code }] = statements.as_slice() else {
+                panic!("{statements:?}");
+            };
+            assert!(code.is_some());
+            if number + 1 < CHECKS {
+                let known = format!("{known} {name}");
+                let again = shell.check(&freshness(format!("/{number}")), &known);
+                assert!(matches!(
+                    again.as_slice(),
+                    [Statement::Check { code: None, .. }]
+                ));
+            }
+            known = format!("{known} {name}");
+        }
+        // So that a long life does not fill the shell.
+        let statements = shell.check(&freshness("/0".to_owned()), &known);
+        assert!(matches!(
+            statements.as_slice(),
+            [
+                Statement::ForgetChecks,
+                Statement::Check { code: Some(_), .. }
+            ]
+        ));
+    }
 }
 
 #[test]
@@ -138,7 +190,7 @@ fn a_directory_answers_for_its_absent_files() {
             HostShell::Fish => "set __devsh_pwd $PWD\n",
             _ => "__devsh_pwd=$PWD\n",
         };
-        let mut script = shell.render(&[Statement::Fresh(freshness.clone())], "1");
+        let mut script = shell.render(&shell.check(&freshness, ""), "1");
         script.extend_from_slice(set.as_bytes());
         for path in ["", unrelated.to_str().unwrap(), awaited.to_str().unwrap()] {
             if !path.is_empty() {

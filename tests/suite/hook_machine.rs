@@ -90,7 +90,7 @@ fn prologue(shell: HostShell) -> &'static str {
             "prompt() { local each; for each in \"${PROMPT_COMMAND[@]}\"; do eval \"$each\"; done; }\n\
              reset() { unset A B C; export A=\"host's\"; B=\"host's\"; C=(1 'b c' ''); PATH=$START; alias hi='echo host'; }\n\
              report() { echo \"A=$A\"; echo \"B=$B\"; echo \"exported=$(printenv B)\"; echo \"PATH=$PATH\"; eval 'echo hi=$(hi)'; }\n\
-             state() { declare -p A B C PATH; alias -p; trap -p EXIT; env | sort; compgen -v; declare -F; shopt -p; set +o; }\n\
+             state() { declare -p A B C PATH; alias -p; trap -p EXIT; env | sort; compgen -v; compgen -A function | command grep -v ^__devsh_fresh_; shopt -p; set +o; }\n\
              START=$PATH; shopt -s expand_aliases; reset\n"
         }
         HostShell::Zsh => {

@@ -130,8 +130,9 @@ fn the_lockfile_and_the_settings_are_watched() {
         let mut pty = sandbox.shell(shell);
         pty.enter();
         let text = pty.run(match shell {
-            HostShell::Bash => "declare -f __devsh_fresh",
-            HostShell::Zsh | HostShell::Fish => "functions __devsh_fresh",
+            HostShell::Bash => "declare -f __devsh_fresh_${__devsh_checks##* }",
+            HostShell::Zsh => "functions __devsh_fresh_${__devsh_checks##* }",
+            HostShell::Fish => "functions __devsh_fresh_$__devsh_checks[-1]",
         });
         for name in [
             "devshell.toml",
