@@ -1,6 +1,7 @@
 //! The user's settings: `config.toml`, then the variables that other tools' users already set.
 
 pub mod amount;
+mod choice;
 mod error;
 mod keep;
 mod remote;
@@ -13,6 +14,7 @@ use url::Url;
 
 use crate::{context::Context, fsx, package::Tool, vars};
 
+pub use choice::{ToolsFrom, Verbosity};
 pub use error::Error;
 pub use keep::Keep;
 pub use remote::Remote;
@@ -26,6 +28,8 @@ use trust::RawTrust;
 pub struct Config {
     /// How long an enter or leave script may take.
     pub hook_timeout: Duration,
+    /// Whether a prompt that loads or leaves a dev shell says so.
+    pub verbosity: Verbosity,
     /// Whether managed artifacts, host tools or either may serve.
     pub tools_from: ToolsFrom,
     /// The Python package index's simple API, ending in `/`.
@@ -63,22 +67,10 @@ pub const PYTHON_RELEASES: &str =
 /// The public npm registry.
 pub const NPM: &str = "https://registry.npmjs.org/";
 
-/// Which tools may serve a dev shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ToolsFrom {
-    /// Only artifacts of the lockfile.
-    Managed,
-    /// Only what the machine has.
-    Host,
-    /// Artifacts where they can be had, else what the machine has and the manifest admits.
-    #[default]
-    Auto,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawConfig {
+    verbosity: Option<Verbosity>,
     tools_from: Option<ToolsFrom>,
     minimum_release_age: Option<String>,
     hook_timeout: Option<u64>,
@@ -135,6 +127,7 @@ impl Config {
             vars::PIP_INDEX_URL,
         ];
         Ok(Self {
+            verbosity: raw.verbosity.unwrap_or_default(),
             tools_from: raw.tools_from.unwrap_or_default(),
             pypi: address(&pypi, raw.sources.pypi, "pypi", PYPI)?,
             rust: address(&[vars::RUSTUP_DIST_SERVER], raw.sources.rust, "rust", RUST)?,
@@ -297,6 +290,7 @@ mod tests {
         let url = |text| directory_address(text).unwrap();
         Config {
             hook_timeout: Duration::from_secs(10),
+            verbosity: Verbosity::Normal,
             tools_from: ToolsFrom::Auto,
             pypi: url("https://mirror.example:8443/simple"),
             rust: url(RUST),
@@ -316,7 +310,11 @@ mod tests {
         let page = include_str!("../docs/config.md");
         let block = page.split("```").nth(1).unwrap();
         let raw = parse("page", block.strip_prefix("toml").unwrap().as_bytes()).unwrap();
-        assert!(raw.hook_timeout.is_some() && raw.sources.python_list.is_some());
+        assert!(
+            raw.hook_timeout.is_some()
+                && raw.verbosity.is_some()
+                && raw.sources.python_list.is_some()
+        );
         assert!(raw.gc.check().is_ok_and(|keep| keep.size.is_some()));
         assert!(
             raw.trust

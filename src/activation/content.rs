@@ -30,6 +30,8 @@ pub struct Built<'a> {
     pub summary: String,
     /// How long a script may take.
     pub timeout: std::time::Duration,
+    /// Whether nothing is said when it is loaded and left.
+    pub quiet: bool,
 }
 
 /// Returns what is loaded for `shell` of the project at `root`.
@@ -76,6 +78,7 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
             .map(|script| script.value.clone())
             .collect(),
         timeout: built.timeout.as_secs(),
+        quiet: built.quiet,
     }
 }
 
@@ -172,6 +175,7 @@ mod tests {
             env: &[virtual_env],
             summary: "ruff 1".to_owned(),
             timeout: std::time::Duration::from_secs(10),
+            quiet: false,
         };
         content(
             Path::new("/my project"),

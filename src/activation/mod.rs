@@ -103,6 +103,7 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
         project: Some((loading.root.to_owned(), loading.shell.clone())),
         record: loading.record.id(),
         pinned: loading.pinned,
+        quiet: content.quiet,
         diff: EnvDiff::between(base, &env),
     };
     while !session.write(&mut env, loading.state)

@@ -70,6 +70,7 @@ mod tests {
             project,
             record: [1; 16],
             pinned: false,
+            quiet: false,
             diff: EnvDiff::default(),
         };
         let loaded = session(Some(("/a".into(), ShellName::dev())));

@@ -94,7 +94,9 @@ pub fn step(
         let changes = statements(&context.env, &undone.base);
         outcome.statements.extend(changes);
         outcome.statements.push(Statement::Forget);
-        let left = session.and_then(|session| session.project.clone());
+        let left = session
+            .filter(|session| !session.quiet)
+            .and_then(|session| session.project.clone());
         outcome
             .events
             .extend(left.map(|(root, _)| Event::Left(root)));
@@ -126,7 +128,9 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
             }
             let aliases = loads.aliases.iter().cloned();
             statements.extend(aliases.map(|(name, value)| Statement::Alias(name, value)));
-            outcome.events.push(Event::Loaded(loads.summary.clone()));
+            if !loads.quiet {
+                outcome.events.push(Event::Loaded(loads.summary.clone()));
+            }
         }
         Err(missing) => {
             statements.extend(self::statements(&context.env, &undone.base));

@@ -54,10 +54,12 @@ pub struct Content {
     pub leave: Vec<String>,
     /// How long a script may take, in seconds.
     pub timeout: u64,
+    /// Whether nothing is said when it is loaded and left.
+    pub quiet: bool,
 }
 
 /// First field of a record: the version of the form, raised with every change of it.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
@@ -195,6 +197,7 @@ fn write_content(writer: &mut Writer, content: &Content) {
     writer.list(content.enter.iter(), Writer::bytes);
     writer.list(content.leave.iter(), Writer::bytes);
     writer.number(content.timeout);
+    writer.number(u64::from(content.quiet));
 }
 
 fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
@@ -219,6 +222,7 @@ fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
         enter: reader.list(text)?,
         leave: reader.list(text)?,
         timeout: reader.number()?,
+        quiet: reader.number()? != 0,
     })
 }
 
@@ -314,6 +318,7 @@ mod tests {
                 enter: vec!["echo".to_owned()],
                 leave: vec![],
                 timeout: 10,
+                quiet: true,
             },
         }
     }

@@ -5,7 +5,9 @@
 
 use std::{
     ffi::OsStr,
+    fs::{self, File},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -33,6 +35,8 @@ pub struct Session {
     pub record: RecordId,
     /// Whether the host shell was started by `devsh enter` and stays in its dev shell.
     pub pinned: bool,
+    /// Whether nothing is said when it is left.
+    pub quiet: bool,
     /// How to undo it.
     pub diff: EnvDiff,
 }
@@ -61,6 +65,7 @@ impl Session {
             user,
             record,
             pinned,
+            quiet,
             diff,
         } = decode(&bytes).ok()?;
         let own = user == u64::from(fsx::user());
@@ -73,6 +78,7 @@ impl Session {
             project: project.filter(|_| own),
             record,
             pinned: pinned && own,
+            quiet,
             diff,
         })
     }
@@ -83,7 +89,7 @@ impl Session {
         writer.number(FORMAT);
         writer.number(u64::from(fsx::user()));
         writer.bytes(self.record);
-        writer.number(u64::from(self.pinned));
+        writer.number(u64::from(self.pinned) | u64::from(self.quiet) << 1);
         writer.bytes(codec::encode(&self.diff));
         URL_SAFE_NO_PAD.encode(writer.into_bytes())
     }
@@ -135,11 +141,30 @@ pub fn host_env(env: &Env) -> Env {
     env
 }
 
-/// Writes a session to a file that only the user reads; its name tells its content, so it is written once.
+/// Returns the directory of the sessions that are too long for a variable.
+pub fn files(state: &Path) -> PathBuf {
+    state.join("sessions")
+}
+
+/// Removes the sessions that were last written before `since`, when the first of the host shells that still run
+/// loaded its dev shell; those in `mentioned` are kept.
+pub fn prune(state: &Path, since: SystemTime, mentioned: &[PathBuf]) {
+    for entry in fs::read_dir(files(state)).into_iter().flatten().flatten() {
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        if written.is_ok_and(|written| written < since) && !mentioned.contains(&entry.path()) {
+            // What stays takes a little room.
+            let _left = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Writes a session to a file that only the user reads; its name tells its content, so it is written once, and
+/// its time tells when it was last in use.
 fn store(encoded: &str, state: &Path) -> Option<PathBuf> {
-    let directory = state.join("sessions");
+    let directory = files(state);
     let path = directory.join(&blake3::hash(encoded.as_bytes()).to_hex()[..32]);
-    if !path.exists() {
+    let again = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+    if again.is_err() && !path.exists() {
         fsx::create_private_dir(&directory).ok()?;
         fsx::write_atomic(&path, encoded.as_bytes()).ok()?;
     }
@@ -155,6 +180,7 @@ struct Decoded {
     user: u64,
     record: RecordId,
     pinned: bool,
+    quiet: bool,
     diff: EnvDiff,
 }
 
@@ -165,17 +191,17 @@ fn decode(bytes: &[u8]) -> Result<Decoded, Damaged> {
     }
     let user = reader.number()?;
     let record = reader.array()?;
-    let pinned = match reader.number()? {
-        0 => false,
-        1 => true,
-        _ => return Err(Damaged),
-    };
+    let flags = reader.number()?;
+    if flags > 3 {
+        return Err(Damaged);
+    }
     let diff = codec::decode(reader.bytes()?)?;
     reader.finish()?;
     Ok(Decoded {
         user,
         record,
-        pinned,
+        pinned: flags & 1 != 0,
+        quiet: flags & 2 != 0,
         diff,
     })
 }
@@ -194,6 +220,7 @@ mod tests {
             project: Some((PathBuf::from("/a\nb"), ShellName::dev())),
             record: [7; 16],
             pinned: true,
+            quiet: true,
             diff: EnvDiff::between(&Env::default(), &target),
         }
     }
@@ -226,8 +253,29 @@ mod tests {
         let mut whole = Env::default();
         assert!(long.write(&mut whole, Path::new("/dev/null")));
         assert_eq!(Session::from_env(&whole), Some(long));
-        std::fs::remove_dir_all(directory.path()).unwrap();
+        fs::remove_dir_all(directory.path()).unwrap();
         assert_eq!(Session::from_env(&env), None);
+    }
+
+    #[test]
+    fn sessions_of_shells_that_ended_are_pruned() {
+        let state = tempfile::tempdir().unwrap();
+        let stored: Vec<PathBuf> = ["old", "mentioned", "new"]
+            .iter()
+            .map(|text| store(text, state.path()).unwrap())
+            .collect();
+        let now = SystemTime::now();
+        let hours = |hours| now - std::time::Duration::from_hours(hours);
+        for path in &stored[..2] {
+            File::open(path).unwrap().set_modified(hours(3)).unwrap();
+        }
+        prune(state.path(), hours(2), &stored[1..2]);
+        let left: Vec<bool> = stored.iter().map(|path| path.exists()).collect();
+        assert_eq!(left, [false, true, true]);
+        // What is loaded again is in use again.
+        store("mentioned", state.path()).unwrap();
+        prune(state.path(), hours(2), &[]);
+        assert!(stored[1].exists());
     }
 
     #[test]

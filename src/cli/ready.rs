@@ -1,6 +1,6 @@
 //! From a trusted project and its lockfile to a record: the bridge between building and activation.
 
-use std::{cell::RefCell, path::Path, time::Duration};
+use std::{cell::RefCell, path::Path};
 
 use crate::{
     activation::{
@@ -8,7 +8,7 @@ use crate::{
         record::Record,
     },
     builder::{self, Builder, Notice, Realised, ToolOrigin},
-    config::Config,
+    config::{Config, Verbosity},
     context::Context,
     failure::Failure,
     fetch::{self, Progress},
@@ -103,10 +103,8 @@ pub(super) fn find(
     let Some(found) = found else {
         return Ok(Readiness::NotBuilt);
     };
-    let timeout = Config::load(context)
-        .map_err(|error| hints::config(&error))?
-        .hook_timeout;
-    let record = record(project, shell, &parts, &found, (watched, timeout));
+    let config = Config::load(context).map_err(|error| hints::config(&error))?;
+    let record = record(project, shell, &parts, &found, (watched, &config));
     // A link that cannot be made is told by the commands.
     let _linked = link(context, project.get(), (shell, &parts), &found);
     // A prompt works from a read-only home too, if more slowly.
@@ -221,13 +219,7 @@ pub(super) fn build(
             whole: mode != Mode::Background,
         }
     };
-    let record = record(
-        project,
-        shell,
-        &parts,
-        &found,
-        (watched, config.hook_timeout),
-    );
+    let record = record(project, shell, &parts, &found, (watched, &config));
     if link(work.context, project.get(), (shell, &parts), &found)? == Linked::Taken
         && mode != Mode::Background
     {
@@ -336,7 +328,7 @@ fn record(
     shell: &ShellName,
     parts: &Parts<'_>,
     found: &Found,
-    (watched, timeout): (&[Watched], Duration),
+    (watched, config): (&[Watched], &Config),
 ) -> Record {
     let root = project.get().root();
     let realised = &found.realised;
@@ -352,7 +344,8 @@ fn record(
         environment: realised.id.to_string(),
         profile: &realised.profile,
         env: &realised.env,
-        timeout,
+        timeout: config.hook_timeout,
+        quiet: config.verbosity == Verbosity::Quiet,
         summary: tools::summary(shell, parts, realised, whole),
     };
     let mut objects = vec![realised.profile.clone()];

@@ -295,3 +295,21 @@ fn statuses_of_a_pipe_are_kept() {
         }
     });
 }
+
+#[test]
+fn who_wants_no_line_gets_none_but_of_what_is_wrong() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let settings = sandbox.home().join(".config/devsh/config.toml");
+        let mut pty = sandbox.shell(shell);
+        assert!(pty.enter().contains("devsh: dev"));
+        write(&settings, b"verbosity = \"quiet\"\n");
+        assert!(!pty.type_line("true").contains("devsh:"));
+        assert!(!pty.leave().contains("devsh:"));
+        assert!(!pty.enter().contains("devsh:"));
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        sandbox.write("devshell.toml", "[env]\nACTIVE = 1\n");
+        assert!(pty.type_line("true").contains("devshell.toml"));
+        assert!(!pty.leave().contains("devsh:"));
+    });
+}
