@@ -10,13 +10,14 @@ use std::{
 use serde::Serialize;
 
 use crate::{
+    activation::session,
     builder::collect::{Budget, Inventory, Kind},
     config::Keep,
     config::amount::{bytes, parse_bytes, parse_span},
     failure::Failure,
     fsx,
     safe::SafeText,
-    store::{self, Store},
+    store::{self, Store, live},
 };
 
 use super::{args::Gc, hints, roots::Roots, shown, work::Work};
@@ -38,6 +39,8 @@ impl From<store::Error> for Stopped {
 
 /// How long a download that was cut is kept to be resumed.
 const PARTIAL: Duration = Duration::from_hours(7 * 24);
+/// How long a session that no process names is kept.
+const SESSION: Duration = Duration::from_hours(24);
 
 /// What was or would be removed; the JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -137,6 +140,7 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Fai
         let _left = fs::remove_file(store.root().join(".used").join(name));
     }
     remove_empty(&data.join("python"));
+    prune_sessions(work);
     let mut report = report(&inventory, &gone, false);
     for (path, size) in partials(work) {
         if fs::remove_file(&path).is_ok() {
@@ -144,6 +148,21 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Fai
         }
     }
     Ok(report)
+}
+
+/// Removes the sessions of host shells that ended, of which no process that runs has heard.
+fn prune_sessions(work: &Work<'_>) {
+    let context = work.context;
+    let (data, state) = (&context.directories.data, &context.directories.state);
+    // Without this the processes cannot be asked.
+    if !Path::new("/proc/self/environ").exists() {
+        return;
+    }
+    let mentioned = live::mentioned(&session::files(state));
+    let since = live::since(data).unwrap_or(context.now);
+    // Another user's shell may have inherited one, and what it has cannot be read.
+    let day = context.now.checked_sub(SESSION);
+    session::prune(state, day.map_or(since, |day| day.min(since)), &mentioned);
 }
 
 fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> Report {

@@ -7,6 +7,7 @@ use std::{
     io,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::process::ProcessMark;
@@ -78,6 +79,18 @@ pub fn held(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
     Ok(profiles)
 }
 
+/// Returns when the first of the host shells that still run loaded its dev shell; nothing when none has one.
+///
+/// To be asked after `held`, which clears away what ended.
+pub fn since(data: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(directory(data)).ok()?;
+    let times = entries.flatten().filter_map(|entry| {
+        // Of the link, not of what it leads to.
+        entry.path().symlink_metadata().ok()?.modified().ok()
+    });
+    times.min()
+}
+
 /// Returns the paths below `data` that running processes name: their program, and their environment.
 ///
 /// This finds what a shell started and left behind. Processes of others cannot be read, and need not be; any other
@@ -126,6 +139,7 @@ mod tests {
         hold(data.path(), me, &one).unwrap();
         assert_eq!(held(data.path()).unwrap(), std::slice::from_ref(&one));
         let two = data.path().join("envs/2");
+        assert!(since(data.path()).is_some_and(|time| time <= SystemTime::now()));
         hold(data.path(), me, &two).unwrap();
         assert_eq!(held(data.path()).unwrap(), [two]);
         let mut child = std::process::Command::new("true").spawn().unwrap();
@@ -135,5 +149,6 @@ mod tests {
         assert_eq!(held(data.path()).unwrap().len(), 1);
         release(data.path(), me);
         assert!(held(data.path()).unwrap().is_empty());
+        assert_eq!(since(data.path()), None);
     }
 }

@@ -1,8 +1,9 @@
 //! Activation as a state machine: random walks of a user through projects, and the state after each as foretold.
 //!
 //! One long-lived host shell does all walks, its prompts called by the script. A walk goes in and out of
-//! projects, nested and beside each other, and the user changes variables, `PATH` and aliases on the way. At
-//! the end of each, outside, what the user changed is as the user left it, and everything else as at the start.
+//! projects, nested and beside each other, some of which are edited and allowed again meanwhile, and the user
+//! changes variables (empty, unset, of any bytes), lists, `PATH`, functions and aliases on the way. At the end of
+//! each, outside, what the user changed is as the user left it, and everything else as at the start.
 //!
 //! `DEVSH_TEST_WALKS=10000 cargo test --test suite hook_machine` is the long form; `DEVSH_TEST_SEED` repeats one.
 
@@ -19,22 +20,22 @@ const BATCH: usize = 20;
 const PROJECTS: [(&str, &str, &[&str]); 4] = [
     (
         "one",
-        "[env]\nA = \"one's\"\nB = \"one's\"\nPATH = { prepend = [\"bin\"] }\n[aliases]\nhi = \"echo one\"\n",
-        &["A", "B"],
+        "[env]\nA = \"one's\"\nB = \"one's\"\nD = \"one's\"\nEDIT = \"0\"\nPATH = { prepend = [\"bin\"] }\n[aliases]\nhi = \"echo one\"\n",
+        &["A", "B", "D"],
     ),
     (
         "one/inner",
-        "[env]\nB = \"inner's\"\nC = \"inner's\"\nNEW = \"\"\n[aliases]\nhi = \"echo inner\"\nt = \"true\"\n",
+        "[env]\nB = \"inner's\"\nC = \"inner's\"\nNEW = \"\"\nD = { default = \"inner's\" }\nEDIT = \"0\"\n[aliases]\nhi = \"echo inner\"\nt = \"true\"\n",
         &["B", "C"],
     ),
     (
         "two",
-        "[env]\nA = { unset = true }\nC = { default = \"two's\" }\nPATH = { append = [\"bin\"], prepend = [\"x y\"] }\n",
-        &["A"],
+        "[env]\nA = { unset = true }\nC = { default = \"two's\" }\nEDIT = \"0\"\nPATH = { append = [\"bin\"], prepend = [\"x y\"] }\n[aliases]\nf = \"echo two\"\n",
+        &["A", "C"],
     ),
     (
         "two/hooked",
-        "[env]\nB = \"hooked\"\n[hooks]\nenter = \"export A=hook NEW=2 PATH=$PATH:/hooked\"\nleave = \"true\"\n",
+        "[env]\nB = \"hooked\"\nEDIT = \"0\"\n[hooks]\nenter = \"export A=hook NEW=2 PATH=$PATH:/hooked; unset D\"\nleave = \"true\"\n",
         &["A", "B"],
     ),
 ];
@@ -60,6 +61,12 @@ struct Own {
     b_exported: bool,
     path: String,
     hi: String,
+    /// `C`, a list that is not exported.
+    c: String,
+    /// `D` in hexadecimal; unset at the start.
+    d: Option<&'static str>,
+    /// What the function `f` prints.
+    f: String,
 }
 
 impl Own {
@@ -70,6 +77,9 @@ impl Own {
             b_exported: false,
             path: path.to_owned(),
             hi: "host".to_owned(),
+            c: "1 b c ".to_owned(),
+            d: None,
+            f: "host".to_owned(),
         }
     }
 
@@ -77,8 +87,14 @@ impl Own {
     fn report(&self) -> String {
         let exported = if self.b_exported { &self.b } else { "" };
         format!(
-            "A={}\nB={}\nexported={exported}\nPATH={}\nhi={}\n",
-            self.a, self.b, self.path, self.hi
+            "A={}\nB={}\nexported={exported}\nPATH={}\nhi={}\nC={}\nD={}\nf={}\n",
+            self.a,
+            self.b,
+            self.path,
+            self.hi,
+            self.c,
+            self.d.unwrap_or("unset"),
+            self.f
         )
     }
 }
@@ -88,25 +104,103 @@ fn prologue(shell: HostShell) -> &'static str {
     match shell {
         HostShell::Bash => {
             "prompt() { local each; for each in \"${PROMPT_COMMAND[@]}\"; do eval \"$each\"; done; }\n\
-             reset() { unset A B C; export A=\"host's\"; B=\"host's\"; C=(1 'b c' ''); PATH=$START; alias hi='echo host'; }\n\
-             report() { echo \"A=$A\"; echo \"B=$B\"; echo \"exported=$(printenv B)\"; echo \"PATH=$PATH\"; eval 'echo hi=$(hi)'; }\n\
-             state() { declare -p A B C PATH; alias -p; trap -p EXIT; env | sort; compgen -v; compgen -A function | command grep -v ^__devsh_fresh_; shopt -p; set +o; }\n\
+             reset() { unset A B C D; export A=\"host's\"; B=\"host's\"; C=(1 'b c' ''); PATH=$START; alias hi='echo host'; function f { echo host; }; }\n\
+             report() { echo \"A=$A\"; echo \"B=$B\"; echo \"exported=$(printenv B)\"; echo \"PATH=$PATH\"; eval 'echo hi=$(hi)'; \
+             echo \"C=${C[*]}\"; bytes; eval 'echo f=$(f)'; }\n\
+             bytes() { if printenv D >/dev/null; then echo \"D=$(printenv D | od -An -tx1 | tr -d ' \\n')\"; else echo D=unset; fi; }\n\
+             state() { declare -p A B C D PATH; declare -f f; alias -p; trap -p EXIT; env | sort; compgen -v; compgen -A function | command grep -v ^__devsh_fresh_; shopt -p; set +o; }\n\
              START=$PATH; shopt -s expand_aliases; reset\n"
         }
         HostShell::Zsh => {
             "prompt() { local each; for each in $precmd_functions; do $each; done; }\n\
-             reset() { unset A B C; export A=\"host's\"; typeset -g B=\"host's\"; typeset -ga C=(1 'b c' ''); PATH=$START; alias hi='echo host'; }\n\
-             report() { echo \"A=$A\"; echo \"B=$B\"; echo \"exported=$(printenv B)\"; echo \"PATH=$PATH\"; eval 'echo hi=$(hi)'; }\n\
-             state() { typeset -p A B C PATH; alias -L; env | sort; print -rl -- ${(ko)parameters:#__devsh_*} ${(ko)functions:#__devsh_*}; setopt; }\n\
+             reset() { unset A B C D; export A=\"host's\"; typeset -g B=\"host's\"; typeset -ga C=(1 'b c' ''); PATH=$START; alias hi='echo host'; function f { echo host; }; }\n\
+             report() { echo \"A=$A\"; echo \"B=$B\"; echo \"exported=$(printenv B)\"; echo \"PATH=$PATH\"; eval 'echo hi=$(hi)'; \
+             echo \"C=${C[*]}\"; bytes; eval 'echo f=$(f)'; }\n\
+             bytes() { if printenv D >/dev/null; then echo \"D=$(printenv D | od -An -tx1 | tr -d ' \\n')\"; else echo D=unset; fi; }\n\
+             state() { typeset -p A B C D PATH; functions f; alias -L; env | sort; print -rl -- ${(ko)parameters:#__devsh_*} ${(ko)functions:#__devsh_*}; setopt; }\n\
              START=$PATH; reset\n"
         }
         HostShell::Fish => {
             "function prompt; emit fish_prompt; end\n\
-             function reset; set -eg A; set -eg B; set -eg C; set -gx A \"host's\"; set -g B \"host's\"; set -g C 1 'b c' ''; set -gx PATH $START; function hi; echo host; end; end\n\
-             function report; echo \"A=$A\"; echo \"B=$B\"; printenv B | read -l e; echo \"exported=$e\"; echo \"PATH=$PATH\"; echo hi=(hi); end\n\
-             function state; set -S A B C PATH; env | sort; set --names | string match -v -r '^(__devsh_.*|_|OLDPWD|dirprev|dirnext|__fish_.*)$'; functions --all --names | string match -v '__devsh_*'; functions hi; end\n\
+             function reset; set -eg A B C D; set -gx A \"host's\"; set -g B \"host's\"; set -g C 1 'b c' ''; set -gx PATH $START; function hi; echo host; end; function f; echo host; end; end\n\
+             function bytes; if printenv D >/dev/null; echo D=(printenv D | od -An -tx1 | tr -d ' \\n'); else; echo D=unset; end; end\n\
+             function report; echo \"A=$A\"; echo \"B=$B\"; printenv B | read -l e; echo \"exported=$e\"; echo \"PATH=$PATH\"; echo hi=(hi); echo \"C=$C\"; bytes; echo f=(f); end\n\
+             function state; set -S A B C D PATH; env | sort; set --names | string match -v -r '^(__devsh_.*|_|OLDPWD|dirprev|dirnext|__fish_.*)$'; functions --all --names | string match -v '__devsh_*'; functions hi f; end\n\
              set -g START $PATH; reset\n"
         }
+    }
+}
+
+/// Returns a line in which the user changes a variable, and notes what it is to be then.
+fn variable(
+    shell: HostShell,
+    chance: &mut Chance,
+    step: usize,
+    own: &mut Own,
+    inside: &[&str],
+) -> String {
+    match chance.below(6) {
+        0 => {
+            own.a = format!("a{step}");
+            shell.export("A", &own.a)
+        }
+        1 => {
+            own.b = format!("b{step}");
+            own.b_exported |= inside.contains(&"B");
+            match shell {
+                HostShell::Fish => format!("set -g B {}", own.b),
+                _ => format!("B={}", own.b),
+            }
+        }
+        2 => {
+            own.path.extend([":/user/", &step.to_string()]);
+            match shell {
+                HostShell::Fish => format!("set -gx PATH $PATH /user/{step}"),
+                _ => format!("PATH=$PATH:/user/{step}"),
+            }
+        }
+        // A list stays one where no project has put a text in its place.
+        3 if !inside.contains(&"C") => {
+            own.c = format!("x {step}");
+            match shell {
+                HostShell::Fish => format!("set -g C x {step}"),
+                _ => format!("C=(x {step})"),
+            }
+        }
+        3 | 4 => {
+            let (bytes, hex) =
+                [("", "0a"), ("\\xff\\xfe", "fffe0a"), ("d e", "6420650a")][chance.below(3)];
+            own.d = Some(hex);
+            match shell {
+                HostShell::Fish if bytes.starts_with('\\') => format!("set -gx D {bytes}"),
+                HostShell::Fish => format!("set -gx D '{bytes}'"),
+                _ => format!("export D=$'{bytes}'"),
+            }
+        }
+        _ => {
+            own.d = None;
+            match shell {
+                HostShell::Fish => "set -eg D".to_owned(),
+                _ => "unset D".to_owned(),
+            }
+        }
+    }
+}
+
+/// Returns a line in which the user defines an alias or a function, and notes what it prints.
+fn definition(shell: HostShell, chance: &mut Chance, step: usize, own: &mut Own) -> String {
+    let (name, text) = if chance.below(2) == 0 {
+        own.hi = format!("user{step}");
+        ("hi", &own.hi)
+    } else {
+        own.f = format!("user{step}");
+        ("f", &own.f)
+    };
+    match shell {
+        HostShell::Fish => format!("function {name}; echo {text}; end"),
+        _ if name == "hi" => format!("alias hi='echo {text}'"),
+        // An alias of the name does not get in between.
+        _ => format!("function f {{ echo {text}; }}"),
     }
 }
 
@@ -118,53 +212,33 @@ fn walk(
     start: &Own,
     script: &mut String,
 ) -> Own {
+    let quoted = |path: &Path| shell.quoted(path.to_str().unwrap());
     let mut own = start.clone();
     let mut inside: &[&str] = &[];
     for step in 0..4 + chance.below(6) {
-        let line = match chance.below(8) {
-            0 => {
-                own.a = format!("a{step}");
-                shell.export("A", &own.a)
+        let line = match chance.below(24) {
+            0..9 => variable(shell, chance, step, &mut own, inside),
+            9..13 => definition(shell, chance, step, &mut own),
+            13 => {
+                // An edit that is allowed at once, seen from wherever the shell is.
+                let (path, ..) = PROJECTS[chance.below(PROJECTS.len())];
+                let root = quoted(&home.join(path));
+                let manifest = quoted(&home.join(path).join("devshell.toml"));
+                let number = chance.below(1000);
+                format!(
+                    "command sed -i 's/^EDIT = .*/EDIT = \"{number}\"/' {manifest}; command devsh -q -C {root} allow"
+                )
             }
-            1 => {
-                own.b = format!("b{step}");
-                own.b_exported |= inside.contains(&"B");
-                match shell {
-                    HostShell::Fish => format!("set -g B {}", own.b),
-                    _ => format!("B={}", own.b),
-                }
-            }
-            2 => {
-                own.path.extend([":/user/", &step.to_string()]);
-                match shell {
-                    HostShell::Fish => format!("set -gx PATH $PATH /user/{step}"),
-                    _ => format!("PATH=$PATH:/user/{step}"),
-                }
-            }
-            3 => {
-                own.hi = format!("user{step}");
-                match shell {
-                    HostShell::Fish => format!("function hi; echo {}; end", own.hi),
-                    _ => format!("alias hi='echo {}'", own.hi),
-                }
-            }
-            at => {
-                let goal = PROJECTS
-                    .get(at - 4 + chance.below(2))
-                    .filter(|_| chance.below(4) > 0);
+            _ => {
+                let goal = PROJECTS.get(chance.below(PROJECTS.len() + 2));
                 inside = goal.map_or(&[], |(_, _, changes)| changes);
                 let path = goal.map_or(home.to_owned(), |(path, ..)| home.join(path));
-                format!("cd {}", shell.quoted(path.to_str().unwrap()))
+                format!("cd {}", quoted(&path))
             }
         };
         writeln!(script, "{line}\nprompt").unwrap();
     }
-    writeln!(
-        script,
-        "cd {}\nprompt",
-        shell.quoted(home.to_str().unwrap())
-    )
-    .unwrap();
+    writeln!(script, "cd {}\nprompt", quoted(home)).unwrap();
     own
 }
 

@@ -24,6 +24,7 @@ mod explain;
 mod export;
 mod extends;
 mod hook_contract;
+mod hook_elsewhere;
 mod hook_guests;
 mod hook_machine;
 mod hook_notice;

@@ -60,6 +60,16 @@ impl HostShell {
         }
     }
 
+    /// Returns the line of this shell that starts `other`, as `arguments` has it, with the rc file in `home`.
+    pub(crate) fn interactive(self, other: Self, home: &Path) -> String {
+        let mut line = other.name().to_owned();
+        for argument in other.arguments(&home.join(other.rc_file())) {
+            line.push(' ');
+            line.push_str(&self.quoted(argument.to_str().expect("test paths are text")));
+        }
+        line
+    }
+
     /// Returns the rc text that makes the prompt show the number of commands that were run.
     ///
     /// A number, so that a prompt that is drawn twice is not taken for a second command.

@@ -126,18 +126,25 @@ impl Pty {
 
     /// Has the shell replace itself, with the same rc file, and waits for the first prompt of the new one.
     pub(crate) fn exec(&mut self) {
-        let rc_file = self.home.join(self.shell.rc_file());
-        let mut line = format!("exec {}", self.shell.name());
-        for argument in self.shell.arguments(&rc_file) {
-            line.push(' ');
-            line.push_str(
-                &self
-                    .shell
-                    .quoted(argument.to_str().expect("test paths are text")),
-            );
-        }
-        self.begin(&line);
+        let line = self.shell.interactive(self.shell, &self.home);
+        self.begin(&format!("exec {line}"));
         self.commands = 1;
+        self.wait_for_prompt();
+    }
+
+    /// Has the shell start another one with `rc` in its rc file, runs the scenario in it, and has it exit.
+    pub(crate) fn within(&mut self, inner: HostShell, rc: &str, scenario: impl FnOnce(&mut Self)) {
+        let rc_file = self.home.join(inner.rc_file());
+        sandbox::write(&rc_file, format!("{}{rc}\n", inner.prompt()).as_bytes());
+        let (outer, line) = (self.shell, self.shell.interactive(inner, &self.home));
+        self.begin(&line);
+        let commands = std::mem::replace(&mut self.commands, 1);
+        self.shell = inner;
+        self.wait_for_prompt();
+        scenario(self);
+        self.begin("exit");
+        self.shell = outer;
+        self.commands = commands;
         self.wait_for_prompt();
     }
 
