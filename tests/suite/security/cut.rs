@@ -55,7 +55,8 @@ fn cut_everywhere(host: HostShell, outputs: usize) {
 /// The hook, and a loop that updates with every output, cut at every length, and says when something ran.
 fn script(host: HostShell, program: &Path, outputs: &Path) -> Vec<u8> {
     let hook = String::from_utf8(hook::script(host, program)).unwrap();
-    let started = format!("command '{}' export", program.display());
+    let program = String::from_utf8(host.quote(program.as_os_str())).unwrap();
+    let started = format!("command {program} export");
     let ours = "cut_devsh export";
     assert!(hook.contains(&started), "{hook}");
     let hook = hook.replace(&format!("\\{started}"), ours);
@@ -110,19 +111,24 @@ fn payload(host: HostShell, seed: u64) -> Vec<u8> {
         let length = random.below(20);
         let text = String::from_utf8(random.bytes(b"'\\\n# devsh;$(){}", length)).unwrap();
         let name = format!("V{at}").parse().unwrap();
-        statements.push(match random.below(7) {
+        let statement = match random.below(7) {
             0 => Statement::Unset(name),
             1 => Statement::Alias(format!("a{at}").parse().unwrap(), text),
             2 => Statement::Loaded(text),
             3 => Statement::Hold(vec![name]),
-            4 => Statement::Fresh(Freshness {
-                present: vec![("/a 'b'".into(), "/c".into())],
-                absent: vec!["/d".into()],
-                unset: vec![name],
-                ..Freshness::default()
-            }),
+            4 => {
+                let freshness = Freshness {
+                    present: vec![("/a 'b'".into(), "/c".into())],
+                    absent: vec!["/d".into()],
+                    unset: vec![name],
+                    ..Freshness::default()
+                };
+                statements.extend(host.check(&freshness, ""));
+                continue;
+            }
             _ => Statement::Export(name, text.into()),
-        });
+        };
+        statements.push(statement);
     }
     statements.push(ran("2\n".into()));
     host.render(&statements, "NONCE")
