@@ -154,12 +154,13 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Fai
 fn prune_sessions(work: &Work<'_>) {
     let context = work.context;
     let (data, state) = (&context.directories.data, &context.directories.state);
-    // Without this the processes cannot be asked.
-    if !Path::new("/proc/self/environ").exists() {
+    let asked = live::mentioned(&session::files(state))
+        .and_then(|mentioned| Ok((mentioned, live::since(data)?)));
+    // Where it cannot be asked who has one, all stay.
+    let Some((mentioned, since)) = asked.ok().filter(|_| cfg!(target_os = "linux")) else {
         return;
-    }
-    let mentioned = live::mentioned(&session::files(state));
-    let since = live::since(data).unwrap_or(context.now);
+    };
+    let since = since.unwrap_or(context.now);
     // Another user's shell may have inherited one, and what it has cannot be read.
     let day = context.now.checked_sub(SESSION);
     session::prune(state, day.map_or(since, |day| day.min(since)), &mentioned);

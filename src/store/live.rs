@@ -82,13 +82,20 @@ pub fn held(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
 /// Returns when the first of the host shells that still run loaded its dev shell; nothing when none has one.
 ///
 /// To be asked after `held`, which clears away what ended.
-pub fn since(data: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory(data)).ok()?;
-    let times = entries.flatten().filter_map(|entry| {
+pub fn since(data: &Path) -> Result<Option<SystemTime>, fsx::Error> {
+    let mut first = None;
+    for path in fsx::list(&directory(data))? {
         // Of the link, not of what it leads to.
-        entry.path().symlink_metadata().ok()?.modified().ok()
-    });
-    times.min()
+        let made = path
+            .symlink_metadata()
+            .and_then(|metadata| metadata.modified());
+        match made {
+            Ok(made) => first = Some(first.map_or(made, |first: SystemTime| first.min(made))),
+            Err(error) if fsx::is_absent(&error) => {}
+            Err(error) => return Err(fsx::at("read", &path)(error)),
+        }
+    }
+    Ok(first)
 }
 
 /// Returns the paths below `data` that running processes name: their program, and their environment.
@@ -139,7 +146,8 @@ mod tests {
         hold(data.path(), me, &one).unwrap();
         assert_eq!(held(data.path()).unwrap(), std::slice::from_ref(&one));
         let two = data.path().join("envs/2");
-        assert!(since(data.path()).is_some_and(|time| time <= SystemTime::now()));
+        let first = since(data.path()).unwrap();
+        assert!(first.is_some_and(|time| time <= SystemTime::now()));
         hold(data.path(), me, &two).unwrap();
         assert_eq!(held(data.path()).unwrap(), [two]);
         let mut child = std::process::Command::new("true").spawn().unwrap();
@@ -149,6 +157,6 @@ mod tests {
         assert_eq!(held(data.path()).unwrap().len(), 1);
         release(data.path(), me);
         assert!(held(data.path()).unwrap().is_empty());
-        assert_eq!(since(data.path()), None);
+        assert_eq!(since(data.path()).unwrap(), None);
     }
 }
