@@ -14,7 +14,7 @@ use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::write};
 /// Walks of the short form, in each host shell.
 const WALKS: usize = 40;
 /// Walks between two looks at the results.
-const BATCH: usize = 20;
+const BATCH: usize = 5;
 
 /// Projects below the home directory: path, manifest, and which of the user's variables it changes.
 const PROJECTS: [(&str, &str, &[&str]); 4] = [
