@@ -35,7 +35,7 @@ const PROJECTS: [(&str, &str, &[&str]); 4] = [
     ),
     (
         "two/hooked",
-        "[env]\nB = \"hooked\"\nEDIT = \"0\"\n[hooks]\nenter = \"export A=hook NEW=2 PATH=$PATH:/hooked; unset D\"\nleave = \"true\"\n",
+        "[env]\nB = \"hooked\"\nEDIT = \"0\"\n[hooks]\nenter = \"export A=hook NEW=2 PATH=$PATH:/hooked\"\nleave = \"true\"\n",
         &["A", "B"],
     ),
 ];
