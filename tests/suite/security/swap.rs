@@ -6,6 +6,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -196,7 +197,15 @@ fn what_changes_by_chance_between_check_and_use_has_no_effect() {
                 }
                 place.put(input, true, false);
             });
-            let output = place.command(DEVSH).args(command).output();
+            let mut process = place.command(DEVSH);
+            process.args(command);
+            // While one directory is put in the place of the other there is none to start in.
+            let output = loop {
+                match process.output() {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    output => break output,
+                }
+            };
             over.store(true, Ordering::SeqCst);
             output.unwrap()
         });
