@@ -116,7 +116,7 @@ fn filled(root: &Path, text: &str) -> Template {
         Part::Root(below) => Piece::Text(below_root(root, &below)),
         Part::Variable { name, fallback } => Piece::Variable {
             name,
-            fallback: fallback.into(),
+            fallback: fallback.unwrap_or_default().into(),
         },
     };
     Template(pieces.into_iter().map(piece).collect())

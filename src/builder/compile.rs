@@ -35,6 +35,7 @@ impl Builder<'_> {
             previous: previous.map(PythonSet::to_requirements),
             python: None,
             newest,
+            builds: request.build_project,
             arguments: &["--generate-hashes", "--no-emit-index-url"],
         };
         self.resolve(request, &question, |tool| Error::PythonNeeds {
@@ -60,6 +61,7 @@ impl Builder<'_> {
             previous: None,
             python: Some(python),
             newest,
+            builds: true,
             arguments: &["--format", "pylock.toml", "--only-binary", ":all:"],
         };
         self.resolve(request, &question, |needed| Error::ApplicationNeeds {

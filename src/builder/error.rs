@@ -104,6 +104,8 @@ pub enum Error {
         purpose: String,
         /// The last lines that uv wrote.
         output: Vec<String>,
+        /// Whether packages were allowed to be built for it.
+        builds: bool,
     },
     /// The Python lockfile lacks something that it needs.
     #[error("`{}` is not whole: {missing}", lock.display())]

@@ -41,6 +41,8 @@ pub(super) struct Question<'a> {
     pub(super) python: Option<&'a str>,
     /// Releases after this moment (`2026-08-14T12:30:15Z`) do not count.
     pub(super) newest: Option<&'a str>,
+    /// Whether packages may be built to learn what they depend on, as far as the arguments admit it.
+    pub(super) builds: bool,
     /// Further arguments of `uv pip compile`.
     pub(super) arguments: &'a [&'a str],
 }
@@ -176,11 +178,13 @@ impl<'a> Installer<'a> {
         if let Some(newest) = question.newest {
             command.args(["--exclude-newer", newest]);
         }
+        command.args((!question.builds).then_some("--no-build"));
         command.arg("--output-file").arg(&answer).arg(wanted);
         self.run(command).map_err(|error| match error {
             Error::PythonInstall { output, .. } => Error::PythonResolve {
                 purpose: question.purpose.to_owned(),
                 output,
+                builds: question.builds,
             },
             other => other,
         })?;

@@ -62,7 +62,8 @@ pub struct Request<'a> {
     pub tools_from: ToolsFrom,
     /// Whether a host tool must have the locked version.
     pub locked: bool,
-    /// Whether code of the project may run to build it; not in the background of a prompt.
+    /// Whether code of the project, or of packages that it names, may run to build it or to learn what they
+    /// depend on; not in the background of a prompt, nor for a manifest that nobody approved.
     pub build_project: bool,
     /// Whatever else the dev shell consists of (variables, aliases, hooks), as bytes.
     pub extra: &'a [u8],

@@ -2,20 +2,12 @@
 
 use crate::{
     failure::{ExitStatus, Failure},
-    fsx,
-    manifest::{self, EditError, ErrorKind, ShellName},
-    package::{Requirement, Tool},
-    project::{
-        locate::{Kind, MANIFEST, Place},
-        trust::Standing,
-    },
-    ui::Role,
+    manifest::{self, EditError, ErrorKind, ShellName, Subject},
+    package::{Invalid, Requirement, Tool},
+    project::locate::MANIFEST,
 };
 
-use super::{ask, hints, init, lock, shown, sync::Mode, work::Work};
-
-/// Longest manifest that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
+use super::{ask, edit::Edit, hints, lock, work::Work};
 
 /// Runs `devsh add`.
 pub(super) fn add(
@@ -23,15 +15,12 @@ pub(super) fn add(
     words: &[String],
     shell: Option<&ShellName>,
 ) -> Result<(), Failure> {
-    let edit = Edit::begin(work)?;
-    let mut text = edit.text.clone();
-    for word in words {
+    change(work, words, |_, text, word| {
         let (tool, requirement) = wanted(word)?;
         let requirement = settle(work, &tool, requirement)?;
-        let requirement = requirement.as_str();
-        text = manifest::add(&text, shell, &tool, requirement).map_err(|error| edited(&error))?;
-    }
-    edit.finish(&text)
+        let added = manifest::add(text, shell, &tool, requirement.as_str());
+        Ok((added.map_err(|error| edited(&error))?, Some(tool)))
+    })
 }
 
 /// Runs `devsh remove`.
@@ -40,122 +29,30 @@ pub(super) fn remove(
     words: &[String],
     shell: Option<&ShellName>,
 ) -> Result<(), Failure> {
+    change(work, words, |edit, text, word| {
+        let tool = tool(word)?;
+        let without = manifest::remove(text, shell, &tool).map_err(|error| edited(&error))?;
+        let without = without.ok_or_else(|| unnamed(work, edit, shell, &tool))?;
+        Ok((without, None))
+    })
+}
+
+/// Changes the manifest word by word; `step` returns its text with the change for one of them, and the tool
+/// whose version is to be told.
+fn change(
+    work: &Work<'_>,
+    words: &[String],
+    step: impl Fn(&Edit<'_>, &str, &str) -> Result<(String, Option<Tool>), Failure>,
+) -> Result<(), Failure> {
     let edit = Edit::begin(work)?;
     let mut text = edit.text.clone();
+    let mut tools = Vec::new();
     for word in words {
-        let tool = tool(word)?;
-        let without = manifest::remove(&text, shell, &tool).map_err(|error| edited(&error))?;
-        text = without.ok_or_else(|| unnamed(work, &text, shell, &tool))?;
+        let (changed, tool) = step(&edit, &text, word)?;
+        text = changed;
+        tools.extend(tool);
     }
-    edit.finish(&text)
-}
-
-/// A manifest that is to be changed.
-struct Edit<'a> {
-    work: &'a Work<'a>,
-    place: Place,
-    text: String,
-    /// Whether the user's approval of the manifest goes on to the changed one.
-    allowed: bool,
-}
-
-impl<'a> Edit<'a> {
-    fn begin(work: &'a Work<'_>) -> Result<Self, Failure> {
-        if work.locked {
-            return Err(Failure::new("with `--locked` nothing is written")
-                .hint("leave it out")
-                .code(ExitStatus::Usage));
-        }
-        let place = work.place()?;
-        let path = place.root.join(MANIFEST);
-        if place.kind == Kind::Detected {
-            let root = shown(work.context, &place.root);
-            return Err(Failure::new(format!("`{root}` has no `{MANIFEST}` yet"))
-                .hint(format!(
-                    "write down what is detected with `{}`",
-                    work.command("init")
-                ))
-                .code(ExitStatus::Usage));
-        }
-        let project = work.trusted_at(place, None)?;
-        let project = project.get();
-        let standing = project
-            .standing(&work.decisions)
-            .map_err(|error| hints::file(&error))?;
-        let bytes = fsx::read_bounded(&path, LIMIT).map_err(|error| hints::file(&error))?;
-        let text = String::from_utf8(bytes.unwrap_or_default())
-            .map_err(|_| Failure::new(format!("`{MANIFEST}` is not UTF-8 text")))?;
-        Ok(Self {
-            work,
-            place: project.place.clone(),
-            text,
-            allowed: standing == Standing::Allowed,
-        })
-    }
-
-    /// Writes the manifest and the lockfile that answers it, or neither.
-    fn finish(&self, text: &str) -> Result<(), Failure> {
-        let work = self.work;
-        let path = self.place.root.join(MANIFEST);
-        let name = shown(work.context, &path);
-        if text == self.text {
-            work.ui.note(&format!("{name} says so already"));
-            return Ok(());
-        }
-        let write = |text: &str| {
-            fsx::write_project_file(&path, text.as_bytes()).map_err(|error| hints::file(&error))
-        };
-        write(text)?;
-        if let Err(failure) = self.lock() {
-            write(&self.text)?;
-            if self.allowed {
-                init::approve(work, self.place.clone())?;
-            }
-            return Err(failure.note(format!("`{name}` is as it was")));
-        }
-        for line in changes(&self.text, text) {
-            let role = if line.starts_with('+') {
-                Role::Good
-            } else {
-                Role::Error
-            };
-            work.ui.line(work.ui.paint(role, line));
-        }
-        work.ui.note(&format!("wrote {name}"));
-        super::allow::advance(work)
-    }
-
-    fn lock(&self) -> Result<(), Failure> {
-        let work = self.work;
-        let project = work.open(self.place.clone())?;
-        let project = if self.allowed {
-            project
-                .allow(&work.decisions, work.context.now)
-                .map_err(|error| hints::file(&error))?
-        } else {
-            work.trust_once(project)?
-        };
-        let current = lock::up_to_date(work, &project, Mode::Foreground)?;
-        current.unreached.map_or(Ok(()), Err)
-    }
-}
-
-/// The lines that only one of two manifests has, as a change of tools shows them.
-fn changes(before: &str, after: &str) -> Vec<String> {
-    let without = |lines: &str, others: &str| -> Vec<String> {
-        let known: Vec<&str> = others.lines().collect();
-        let own = lines.lines().filter(|line| !known.contains(line));
-        own.filter(|line| !line.trim().is_empty())
-            .map(|line| line.trim().to_owned())
-            .collect()
-    };
-    let removed = without(before, after)
-        .into_iter()
-        .map(|line| format!("- {line}"));
-    let added = without(after, before)
-        .into_iter()
-        .map(|line| format!("+ {line}"));
-    removed.chain(added).collect()
+    edit.finish(&text, &tools)
 }
 
 /// Reads `TOOL` or `TOOL@REQUIREMENT`.
@@ -169,18 +66,16 @@ fn wanted(word: &str) -> Result<(Tool, Option<Requirement>), Failure> {
         return Ok((tool(word)?, None));
     };
     let (name, requirement) = (&word[..at], &word[at + 1..]);
-    let requirement = requirement
-        .parse()
-        .map_err(|error: crate::package::Invalid| {
-            Failure::new(error.to_string())
-                .hint("write it like `ruff@0.12` or `'python@>=3.11,<3.13'`")
-                .code(ExitStatus::Usage)
-        })?;
+    let requirement = requirement.parse().map_err(|error: Invalid| {
+        Failure::new(error.to_string())
+            .hint("write it like `ruff@0.12` or `'python@>=3.11,<3.13'`")
+            .code(ExitStatus::Usage)
+    })?;
     Ok((tool(name)?, Some(requirement)))
 }
 
 fn tool(name: &str) -> Result<Tool, Failure> {
-    name.parse().map_err(|invalid: crate::package::Invalid| {
+    name.parse().map_err(|invalid: Invalid| {
         let kind = manifest::unknown_tool(name, invalid);
         let hint = match &kind {
             ErrorKind::UnknownTool {
@@ -192,6 +87,7 @@ fn tool(name: &str) -> Result<Tool, Failure> {
             } => Some(format!(
                 "for a tool of the Python package index write `{name}`"
             )),
+            ErrorKind::Invalid(invalid) => hints::not_a_source(invalid),
             _ => None,
         };
         let failure = Failure::new(kind.to_string()).code(ExitStatus::Usage);
@@ -220,7 +116,7 @@ fn settle(
     numbers
         .join(".")
         .parse()
-        .map_err(|error: crate::package::Invalid| Failure::new(error.to_string()))
+        .map_err(|error: Invalid| Failure::new(error.to_string()))
 }
 
 fn edited(error: &EditError) -> Failure {
@@ -228,25 +124,40 @@ fn edited(error: &EditError) -> Failure {
 }
 
 /// The failure for a tool that is not where it was to be removed from.
-fn unnamed(work: &Work<'_>, text: &str, shell: Option<&ShellName>, tool: &Tool) -> Failure {
+fn unnamed(work: &Work<'_>, edit: &Edit<'_>, shell: Option<&ShellName>, tool: &Tool) -> Failure {
     let table = shell.map_or_else(
         || "`[tools]`".to_owned(),
         |shell| format!("dev shell `{shell}`"),
     );
-    let failure = Failure::new(format!("{table} of `{MANIFEST}` does not name `{tool}`"));
-    let Ok(layer) = manifest::parse(MANIFEST, text) else {
-        return failure;
-    };
-    let elsewhere = layer.shells.iter();
-    let elsewhere = elsewhere.filter(|(_, section)| section.tables.tools.contains_key(tool));
-    let mut hints: Vec<String> = elsewhere
-        .map(|(name, _)| work.command(&format!("remove {tool} --shell {name}")))
-        .collect();
-    if shell.is_some() && layer.top.tools.contains_key(tool) {
-        hints.push(work.command(&format!("remove {tool}")));
+    let mut failure = Failure::new(format!("{table} of `{MANIFEST}` does not name `{tool}`"));
+    let layers = &edit.project.layers().all;
+    let own = layers.iter().find(|layer| &**layer.text.file() == MANIFEST);
+    if let Some(layer) = own {
+        let elsewhere = layer.shells.iter();
+        let elsewhere = elsewhere.filter(|(_, section)| section.tables.tools.contains_key(tool));
+        let mut commands: Vec<String> = elsewhere
+            .map(|(name, _)| work.command(&format!("remove {tool} --shell {name}")))
+            .collect();
+        if shell.is_some() && layer.top.tools.contains_key(tool) {
+            commands.push(work.command(&format!("remove {tool}")));
+        }
+        let hints = commands.iter();
+        failure = hints.fold(failure, |failure, command| {
+            failure.hint(format!("it is there for `{command}`"))
+        });
     }
-    let failure = failure.code(ExitStatus::Usage);
-    hints.into_iter().fold(failure, |failure, hint| {
-        failure.hint(format!("it is there for `{hint}`"))
-    })
+    let dev = ShellName::dev();
+    let history = manifest::history(layers, shell.unwrap_or(&dev)).unwrap_or_default();
+    let said = history.get(&Subject::Tool(tool.to_string()));
+    let others = said.into_iter().flatten();
+    let others = others.filter(|one| &*one.origin.file != MANIFEST);
+    let places: Vec<String> = others.map(|one| one.origin.to_string()).collect();
+    if places.is_empty() {
+        return failure;
+    }
+    failure
+        .note(format!("it comes from {}", places.join(", ")))
+        .hint(format!(
+            "to be without it here write `{tool} = {{ unset = true }}` into `[tools]` of `{MANIFEST}`"
+        ))
 }

@@ -14,7 +14,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{extends, hints, shown, sync, work::Work};
+use super::{extends, hints, shown, sync, unset, work::Work};
 
 /// Shows what the project asks for, approves exactly that, and builds its dev shell.
 pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
@@ -47,6 +47,9 @@ pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
     } else {
         let known = before.map(|approval| approval.facts);
         show(work, &project.facts(), known.as_ref());
+    }
+    for one in unset::missing(work.context, &project, &ShellName::dev()) {
+        work.ui.warn(&one.to_string());
     }
     let project = project
         .allow(&work.decisions, work.context.now)

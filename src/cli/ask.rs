@@ -18,7 +18,7 @@ pub(super) fn request(requirement: Requirement) -> ToolRequest {
             value: requirement,
             origin: Origin {
                 file: "the command line".into(),
-                line: 1,
+                line: 0,
             },
         },
         floors: Vec::new(),

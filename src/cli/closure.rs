@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    builder::Wanted,
+    builder::{Request, Wanted},
     failure::Failure,
     index::newest_allowed,
     lock::{LockKey, LockedRequirement, Lockfile, PythonSet, PythonSets, Upgrade},
     manifest::{DevShell, ShellName, Text},
     package::{Source, Tool},
-    project::Project,
+    project::{Project, trust::Standing},
     pylock::pinned,
 };
 
@@ -136,6 +136,13 @@ pub(super) fn resolve(
     Ok(sets)
 }
 
+/// Whether packages may be built to learn what they depend on: not for a manifest that has changed since the
+/// approval, such as after an upgrade of the files that it stands on.
+fn may_build(work: &Work<'_>, project: &Project) -> Result<bool, Failure> {
+    let standing = project.standing(&work.decisions);
+    Ok(work.trust || standing.map_err(|error| hints::file(&error))? == Standing::Allowed)
+}
+
 fn compile(
     work: &Work<'_>,
     project: &Project,
@@ -158,8 +165,13 @@ fn compile(
     let config = work.config()?;
     let all: Option<Tool> = "pypi:python-packages".parse().ok();
     let newest = all.and_then(|all| newest_allowed(&all, &config, work.context.now));
+    let builds = may_build(work, project)?;
     let text = with_uv(work, tools.collect(), |builder, request| {
-        builder.compile(request, key, (previous, newest.as_deref()))
+        let request = Request {
+            build_project: builds,
+            ..request.clone()
+        };
+        builder.compile(&request, key, (previous, newest.as_deref()))
     })?;
     let lines =
         pinned(&Text::new("the answer of uv", &text)).map_err(|error| hints::content(&error))?;

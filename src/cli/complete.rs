@@ -34,18 +34,12 @@ const fn completer(shell: HostShell) -> &'static dyn EnvCompleter {
     }
 }
 
-/// Returns the script that makes `shell` ask `program` at each press of Tab.
-pub(super) fn script(shell: HostShell, program: &Path) -> Result<Vec<u8>, Failure> {
-    let program = program.to_string_lossy();
+/// Returns the script that makes `shell` ask devsh at each press of Tab: the one that runs when the line is
+/// entered, so that the script is the same on every machine.
+pub(super) fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
     let mut script = Vec::new();
     completer(shell)
-        .write_registration(
-            vars::DEVSH_COMPLETE,
-            "devsh",
-            "devsh",
-            &program,
-            &mut script,
-        )
+        .write_registration(vars::DEVSH_COMPLETE, "devsh", "devsh", "devsh", &mut script)
         .map_err(|error| failed(&error))?;
     Ok(script)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     activation::session::Session,
-    failure::{ExitStatus, Failure},
+    failure::Failure,
     lock::LockedPackage,
     manifest::{self, DevShell, Said, ShellName, Subject},
     package::Tool,
@@ -173,8 +173,7 @@ impl<'a> Explained<'a> {
         if all.is_empty() {
             return Err(Failure::new(format!("nothing is said about `{name}`"))
                 .note(format!("the dev shell is `{}`", self.shell))
-                .hint(format!("see all with `{}`", self.work.command("explain")))
-                .code(ExitStatus::Usage));
+                .hint(format!("see all with `{}`", self.work.command("explain"))));
         }
         Ok(all)
     }
@@ -303,7 +302,9 @@ impl<'a> Explained<'a> {
         let refusals = resolve::refusals(tool, &request.1, &index, system);
         let newer = refusals
             .into_iter()
-            .filter(|one| locked.as_ref().is_none_or(|locked| one.version > *locked));
+            .filter(|one| locked.as_ref().is_none_or(|locked| one.version > *locked))
+            // There is always a newer pre-release; who wants one asks for it.
+            .filter(|one| one.reasons != [resolve::Reason::Prerelease]);
         about.refused = newer
             .take(REFUSED)
             .map(|one| Refused {

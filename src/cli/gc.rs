@@ -75,6 +75,7 @@ pub(super) fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
         let gone = inventory.choose(&live, budget);
         let mut report = report(&inventory, &gone, true);
         report.extend(partials(work));
+        report.extend(unfinished(data, true));
         report
     } else {
         collect(work, &store, budget)?
@@ -147,6 +148,7 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Fai
             report.extend([(path, size)]);
         }
     }
+    report.extend(unfinished(data, false));
     Ok(report)
 }
 
@@ -221,6 +223,24 @@ fn partials(work: &Work<'_>) -> Vec<(PathBuf, u64)> {
         .filter(|path| path.extension().is_some_and(|end| end == "partial"))
         .filter_map(|path| old(&path).map(|size| (path, size)))
         .collect()
+}
+
+/// Removes what builds of Python packages left aside and nobody is at work on; only looks in a `dry_run`.
+fn unfinished(data: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
+    let entries = fs::read_dir(data.join("building")).into_iter().flatten();
+    let paths = entries.flatten().map(|entry| entry.path());
+    let places = paths.filter(|path| path.extension().is_none_or(|end| end != "lock"));
+    let removed = |path: PathBuf| {
+        // Held until the directory is gone, so that no build begins in it meanwhile.
+        let lock = fsx::open_lock(&path.with_extension("lock")).ok()?;
+        if !fsx::try_lock(&lock).unwrap_or(false) {
+            return None;
+        }
+        let size = store::size_of(&path).bytes;
+        let gone = dry_run || store::remove_tree(&path).is_ok();
+        gone.then_some((path, size))
+    };
+    places.filter_map(removed).collect()
 }
 
 /// Removes directories that have nothing left in them.

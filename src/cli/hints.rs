@@ -1,6 +1,7 @@
 //! Domain errors as failures: the one place where notes, hints and exit codes are chosen.
 
 mod composition;
+mod content;
 mod exposed;
 mod request;
 
@@ -13,13 +14,13 @@ use crate::{
     failure::{Excerpt, ExitStatus, Failure},
     fetch, fsx, index,
     lock::{self, Problem},
-    manifest::{self, ErrorKind},
     project, resolve, store,
 };
 
 use super::tools;
 
 pub(super) use composition::{extend, missing};
+pub(super) use content::{content, not_a_source};
 pub(super) use request::fetch;
 
 /// A file operation that failed.
@@ -61,50 +62,6 @@ pub(super) fn project(context: &Context, error: &project::Error) -> Failure {
         project::Error::Exposed(exposure) => exposed::exposed(context, exposure),
         project::Error::Content(error) => content(error),
     }
-}
-
-/// A fault in a manifest or another file of the project.
-pub(super) fn content(error: &manifest::Error) -> Failure {
-    let mut failure = Failure::new(error.to_string());
-    failure.excerpt = Some(Excerpt {
-        file: error.file.to_string(),
-        text: error.text.to_string(),
-        span: error.span.clone(),
-        label: String::new(),
-    });
-    match content_hint(&error.kind) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-fn content_hint(kind: &ErrorKind) -> Option<String> {
-    Some(match kind {
-        ErrorKind::Composition(fault) => return composition::hint(fault),
-        ErrorKind::UnknownKey { suggestion: Some(name), .. }
-        | ErrorKind::UnknownTool { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
-        ErrorKind::UnknownTool { pypi: Some(name), .. } => {
-            format!("for a tool of the Python package index write `\"{name}\"`")
-        }
-        ErrorKind::Unquoted { found, .. } => format!("write `\"{found}\"`"),
-        ErrorKind::Invalid(invalid) if invalid.expected == "a version requirement" => {
-            "write a version such as `\"3.12\"` or bounds such as `\">=3.11,<3.13\"`".to_owned()
-        }
-        ErrorKind::UnknownShell { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
-        ErrorKind::VariableForm { .. } => {
-            "write `{ default = \"…\" }`, `{ required = \"how to get it\" }`, `{ prepend = [\"…\"] }` \
-             or `{ unset = true }`"
-                .to_owned()
-        }
-        ErrorKind::PathEntry { .. } => "give each entry a string of its own".to_owned(),
-        ErrorKind::HostTriple { channel } => {
-            let plain = channel.split_once("-x86").or_else(|| channel.split_once("-aarch"));
-            let plain = plain.map_or(channel.as_str(), |(plain, _)| plain);
-            format!("write `{plain}`: a lockfile serves every machine")
-        }
-        ErrorKind::DuplicateTool { .. } => "keep one of the two lines".to_owned(),
-        _ => return None,
-    })
 }
 
 /// Settings that cannot be used.
@@ -328,13 +285,22 @@ pub(super) fn builder(error: &builder::Error) -> Failure {
         | builder::Error::ApplicationNeeds { tool, .. } => {
             failure.hint(format!("add `{tool}` to `[tools]`"))
         }
-        builder::Error::PythonInstall { output, .. }
-        | builder::Error::PythonResolve { output, .. } => {
-            output.iter().fold(failure, Failure::detail)
-        }
+        builder::Error::PythonInstall { output, .. } => uv_said(failure, output, true),
+        builder::Error::PythonResolve { output, builds, .. } => uv_said(failure, output, *builds),
         builder::Error::Store(error) => store(error),
         builder::Error::File(error) => file(error),
     }
+}
+
+/// What uv said last; without `builds` it may be that a package would have to be built.
+fn uv_said(failure: Failure, output: &[String], builds: bool) -> Failure {
+    let failure = output.iter().fold(failure, Failure::detail);
+    if builds {
+        return failure;
+    }
+    failure
+        .note("no package is built for a manifest that has changed since you allowed it")
+        .hint("review the change with `devsh allow`, which resolves them too")
 }
 
 /// An object of the store that cannot be made or used.

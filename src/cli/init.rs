@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    failure::{ExitStatus, Failure},
+    failure::Failure,
     fsx,
     index::Index,
     lock::{Lockfile, Upgrade},
@@ -20,7 +20,11 @@ use crate::{
     ui::Role,
 };
 
-use super::{hints, lock, shown, work::Work};
+use super::{
+    edit::{self, Approved},
+    hints, lock, shown,
+    work::Work,
+};
 
 /// Runs `devsh init`.
 pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
@@ -44,13 +48,15 @@ pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
     }
     work.ui
         .note(&format!("wrote {}", shown(work.context, &path)));
-    if allowed {
-        // Who had allowed the repository as it was has now asked for the same in other words.
-        let place = Place {
-            root,
-            kind: Kind::Prepared,
-        };
-        approve(work, place)?;
+    let place = Place {
+        root,
+        kind: Kind::Prepared,
+    };
+    // Who had allowed the repository as it was has now asked for the same in other words.
+    let expected = allowed.map(|approved| edit::with_manifest(&approved, &text));
+    if let Some(expected) = expected
+        && edit::approve(work, place, &expected).is_ok()
+    {
         work.ui.note(&format!("next: `{}`", work.command("lock")));
         return super::allow::advance(work);
     }
@@ -71,8 +77,7 @@ pub(super) fn personal(work: &Work<'_>) -> Result<(), Failure> {
     let name = shown(work.context, &path);
     if path.exists() {
         return Err(Failure::new(format!("`{name}` exists already"))
-            .hint("edit it: what it says is laid over the project's own manifest")
-            .code(ExitStatus::Usage));
+            .hint("edit it: what it says is laid over the project's own manifest"));
     }
     let text = format!(
         "# What you alone want in `{}`: laid over what the project says.\n\n[tools]\n\n[env]\n",
@@ -95,33 +100,24 @@ fn repository(work: &Work<'_>) -> Result<PathBuf, Failure> {
     Ok(top.map_or_else(|| cwd.clone(), std::path::Path::to_owned))
 }
 
-/// Approves a project whose manifest was just written at the user's own wish.
-pub(super) fn approve(work: &Work<'_>, place: Place) -> Result<(), Failure> {
-    let project = work.open(place)?;
-    project
-        .allow(&work.decisions, work.context.now)
-        .map_err(|error| hints::file(&error))?;
-    Ok(())
-}
-
-/// Returns where the manifest belongs, and whether the user has allowed the repository there.
-fn root(work: &Work<'_>) -> Result<(PathBuf, bool), Failure> {
+/// Returns where the manifest belongs, and what the user has approved of the repository there, if it is allowed.
+fn root(work: &Work<'_>) -> Result<(PathBuf, Option<Approved>), Failure> {
     let Ok(place) = work.place() else {
         let cwd = work.context.cwd.clone();
         let cwd = cwd.ok_or_else(|| Failure::new("the working directory no longer exists"))?;
-        return Ok((cwd, false));
+        return Ok((cwd, None));
     };
     if place.kind == Kind::Prepared {
         let path = shown(work.context, &place.root.join(MANIFEST));
         return Err(Failure::new(format!("`{path}` exists already"))
-            .hint(format!("add to it with `{}`", work.command("add TOOL")))
-            .code(ExitStatus::Usage));
+            .hint(format!("add to it with `{}`", work.command("add TOOL"))));
     }
     let project = work.open(place)?;
     let standing = project
         .standing(&work.decisions)
         .map_err(|error| hints::file(&error))?;
-    Ok((project.root().to_owned(), standing == Standing::Allowed))
+    let allowed = (standing == Standing::Allowed).then(|| project.approved().clone());
+    Ok((project.root().to_owned(), allowed))
 }
 
 /// Refuses what no version can satisfy, while the files that say so are still named.

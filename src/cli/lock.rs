@@ -248,7 +248,6 @@ fn named(tools: &[String], requests: &[(Tool, ToolRequest)]) -> Result<BTreeSet<
         asked.then_some(tool).ok_or_else(|| {
             Failure::new(format!("no dev shell asks for `{name}`"))
                 .hint("name a tool of the manifest, or none to upgrade all")
-                .code(ExitStatus::Usage)
         })
     };
     tools.iter().map(parse).collect()

@@ -44,6 +44,7 @@ fn rendered(command: clap::Command) -> Result<Vec<u8>, Failure> {
     let mut page = Vec::new();
     Man::new(command)
         .manual("devsh")
+        .source(concat!("devsh ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)
         .map_err(|error| Failure::new(format!("cannot write the page: {error}")))?;
     Ok(page)

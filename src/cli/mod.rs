@@ -11,6 +11,7 @@ mod closure;
 mod complete;
 mod doctor;
 mod du;
+mod edit;
 mod enter;
 mod explain;
 mod export;
@@ -36,6 +37,7 @@ mod sweep;
 mod sync;
 mod table;
 mod tools;
+mod unset;
 mod venv_link;
 mod verify;
 mod watch;
@@ -231,7 +233,7 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
         Command::Gc(options) => gc::run(&work(false), &options),
         Command::Verify { repair, json } => verify::run(&work(false), repair, json),
         Command::Completions { shell } => {
-            let script = complete::script(host_shell(&shell)?, &context.program)?;
+            let script = complete::script(host_shell(&shell)?)?;
             print(ui, &script)
         }
         Command::Man { command, write } => {

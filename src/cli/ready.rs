@@ -210,7 +210,7 @@ pub(super) fn build(
     } else {
         let realised = builder
             .realise(&request)
-            .map_err(|error| hints::builder(&error))?;
+            .map_err(|error| unbuilt(&error, shell))?;
         for notice in &realised.notices {
             basis.tell(work, notice);
         }
@@ -229,6 +229,29 @@ pub(super) fn build(
     // Trust for one command must not outlast it, so it leaves no record.
     let changed = !work.trust && keep(work.context, project, shell, &record)?;
     Ok((record, changed))
+}
+
+/// A dev shell that cannot be had. What several at once ask for together is locked only where the manifest
+/// says so.
+fn unbuilt(error: &builder::Error, shell: &ShellName) -> Failure {
+    let mut failure = hints::builder(error);
+    if !shell.is_single()
+        && let builder::Error::Unavailable { managed, .. } = error
+        && matches!(**managed, builder::Unavailable::NotLocked)
+    {
+        let names: Vec<String> = shell
+            .as_str()
+            .split(',')
+            .map(|name| format!("\"{name}\""))
+            .collect();
+        failure.notes =
+            vec!["each of the dev shells is locked, and not what they ask for together".to_owned()];
+        failure.hints = vec![format!(
+            "name them in the manifest, `[shells.NAME] inherits = [{}]`, and run `devsh lock`",
+            names.join(", ")
+        )];
+    }
+    failure
 }
 
 /// Makes the link for editors, which always leads to `dev`.

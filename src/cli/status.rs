@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    activation::{
-        record::Record,
-        session::{self, Session},
-    },
+    activation::{record::Record, session::Session},
     context::Context,
     env::pathlist,
     failure::Failure,
-    manifest::{EnvValue, ShellName, preset},
+    manifest::{ShellName, preset},
     project::{Project, locate::Kind, trust::Standing},
     safe::SafeText,
     ui::{Role, Style},
@@ -22,6 +19,7 @@ use crate::{
 use super::{
     background::{Failed, Traces},
     hints, lock, shown, tools,
+    unset::{self, Missing},
     work::Work,
 };
 
@@ -50,7 +48,7 @@ struct Status {
     building: Option<Building>,
     failed: Option<LastFailure>,
     tools: Vec<tools::ToolStatus>,
-    /// Variables that the dev shell requires and this host shell does not have.
+    /// Variables that the dev shell needs and this host shell does not have.
     missing: Vec<Missing>,
     /// What was seen in the project's files and has no effect.
     notes: Vec<Note>,
@@ -64,16 +62,6 @@ struct LastFailure {
     error: String,
     hint: Option<String>,
     log: PathBuf,
-}
-
-/// A variable that is to be set by the user.
-#[derive(Debug, Serialize)]
-struct Missing {
-    name: String,
-    /// What the manifest says about getting it.
-    help: String,
-    /// Where it does, `file:line`.
-    place: String,
 }
 
 /// Something without effect.
@@ -165,7 +153,7 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
             .map(|live| Building::new(&live, work.context.now)),
         failed: failed.map(|Failed { error, hint, .. }| LastFailure { error, hint, log }),
         tools,
-        missing: missing(work.context, project, &shell),
+        missing: unset::missing(work.context, project, &shell),
         notes: project.notes().iter().map(Note::from).collect(),
         problem,
     })
@@ -177,24 +165,6 @@ fn is_gone(context: &Context) -> bool {
     let own = pathlist::split(path).map(Path::new);
     let mut own = own.filter(|entry| entry.starts_with(&context.directories.data));
     own.any(|entry| !entry.is_dir())
-}
-
-/// Returns what a dev shell requires and the host shell's own environment does not have.
-fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<Missing> {
-    let host = session::host_env(&context.env);
-    let shell = project.preview().shells.get(shell);
-    let variables = shell.into_iter().flat_map(|shell| &shell.env);
-    variables
-        .filter(|(name, _)| host.get(name).is_none())
-        .filter_map(|(name, value)| match &value.value {
-            EnvValue::Required(help) => Some(Missing {
-                name: name.to_string(),
-                help: help.clone(),
-                place: value.origin.to_string(),
-            }),
-            _ => None,
-        })
-        .collect()
 }
 
 const fn words(standing: Standing) -> &'static str {
@@ -263,8 +233,12 @@ fn render(work: &Work<'_>, status: &Status) -> SafeText {
     }
     tools::table(&status.tools, |row| rows.row("tool", None, &row));
     for one in &status.missing {
-        let text = format!("`{}` is not set: {} ({})", one.name, one.help, one.place);
-        rows.row("missing", Some(Role::Error), &text);
+        let role = if one.required {
+            Role::Error
+        } else {
+            Role::Warning
+        };
+        rows.row("missing", Some(role), &one.to_string());
     }
     for note in &status.notes {
         rows.row("unused", None, &format!("{}: {}", note.place, note.message));
@@ -299,6 +273,6 @@ fn next(work: &Work<'_>, status: &Status) -> Option<String> {
     if !status.ready && status.problem.is_none() {
         return Some(format!("`{}` builds it", command("sync")));
     }
-    let missing = status.missing.first();
+    let missing = status.missing.iter().find(|one| one.required);
     missing.map(|one| format!("set `{}` in your own shell: {}", one.name, one.help))
 }

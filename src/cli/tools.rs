@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     builder::{self, MissingArtifact, Notice, Realised, ToolOrigin},
+    config::amount::bytes,
     context::Context,
     failure::Failure,
     lock::{LockKey, Lockfile},
@@ -204,22 +205,11 @@ pub(super) fn missing(failure: Failure, missing: &[MissingArtifact]) -> Failure 
     let wide = width(&mut names.iter().map(String::len));
     let host = width(&mut missing.iter().map(|one| one.host.len()));
     let lines = missing.iter().zip(&names).map(|(one, name)| {
-        let size = one
-            .size
-            .map_or_else(|| "size unknown".to_owned(), megabytes);
+        let size = one.size.map_or_else(|| "size unknown".to_owned(), bytes);
         format!("{name:wide$}  {:host$}  {size}", one.host)
     });
     let failure = lines.fold(failure, Failure::detail);
     failure.hint("run `devsh sync` once without `--offline`")
-}
-
-/// A size in the unit that people compare downloads by.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "one digit after the point is shown"
-)]
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// Says which newer version is held back.
@@ -236,7 +226,7 @@ pub(super) fn gaps(lockfile: &Lockfile, previous: &Lockfile) -> Vec<String> {
         .packages
         .iter()
         .filter(|(key, package)| previous.packages.get(*key) != Some(*package));
-    fresh
+    let mut lines: Vec<String> = fresh
         .filter_map(|(key, package)| {
             let systems = System::ALL.iter();
             let missing: Vec<String> = systems
@@ -248,5 +238,8 @@ pub(super) fn gaps(lockfile: &Lockfile, previous: &Lockfile) -> Vec<String> {
                 format!("`{tool}` {version} has nothing for {}", missing.join(", "))
             })
         })
-        .collect()
+        .collect();
+    // The same version with other components has the same gaps.
+    lines.dedup();
+    lines
 }

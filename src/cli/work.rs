@@ -247,6 +247,5 @@ pub(super) fn dev_shell<'m>(
             .collect();
         Failure::new(format!("there is no dev shell `{name}`"))
             .note(format!("the project has {}", names.join(", ")))
-            .code(ExitStatus::Usage)
     })
 }

@@ -5,9 +5,12 @@
 
 use std::{
     ffi::OsStr,
-    io,
+    fs,
+    io::{self, Read},
     path::Path,
     process::{Command, Output, Stdio},
+    thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -32,6 +35,13 @@ const SETTINGS: &[&str] = &[
     "gc.auto=0",
     "maintenance.auto=false",
 ];
+
+/// Largest revision that is fetched, in bytes; the whole tree of one commit comes for the sake of its files.
+const SIZE: u64 = 256 << 20;
+/// How often it is looked whether a fetch has become too large.
+const GLANCE: Duration = Duration::from_millis(50);
+/// Longest output of `git` that is kept, in bytes.
+const OUTPUT: u64 = 4 << 20;
 
 /// A fetched revision.
 #[derive(Debug)]
@@ -125,11 +135,7 @@ impl Git<'_> {
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Error> {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(arguments).output().map_err(|error| {
+        let output = self.output(arguments, SIZE).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
                 Error::NoGit {
                     source_name: self.name(),
@@ -138,6 +144,21 @@ impl Git<'_> {
                 Error::File(fsx::at("start", Path::new("git"))(error))
             }
         })?;
+        let Some(output) = output else {
+            return Err(Error::Git {
+                source_name: self.name(),
+                output: vec![format!(
+                    "the revision is larger than {} MiB; extend a file of a smaller repository, or an \
+                     `https://` file",
+                    SIZE >> 20
+                )],
+            });
+        };
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = output;
         if status.success() {
             return Ok(stdout);
         }
@@ -149,6 +170,39 @@ impl Git<'_> {
         Err(Error::Git {
             source_name: self.name(),
             output: output.take(6).map(str::to_owned).collect(),
+        })
+    }
+
+    /// Runs `git`, and ends it when what it fetches grows beyond `limit` bytes; then there is no output.
+    fn output(&self, arguments: &[&str], limit: u64) -> io::Result<Option<Output>> {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        thread::scope(|scope| {
+            let stdout = scope.spawn(|| whole(stdout));
+            let stderr = scope.spawn(|| whole(stderr));
+            let status = loop {
+                if let Some(status) = child.try_wait()? {
+                    break Some(status);
+                }
+                if bytes_below(self.directory) > limit {
+                    child.kill()?;
+                    child.wait()?;
+                    break None;
+                }
+                thread::sleep(GLANCE);
+            };
+            let joined = |thread: thread::ScopedJoinHandle<'_, Vec<u8>>| {
+                let panicked = |panic| std::panic::resume_unwind(panic);
+                thread.join().unwrap_or_else(panicked)
+            };
+            let (stdout, stderr) = (joined(stdout), joined(stderr));
+            Ok(status.map(|status| Output {
+                status,
+                stdout,
+                stderr,
+            }))
         })
     }
 
@@ -188,5 +242,71 @@ impl Git<'_> {
             "ssh" => "ssh",
             _ => "file",
         }
+    }
+}
+
+/// Reads a pipe to its end, keeping its beginning.
+fn whole(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // What cannot be read is missing in the message.
+        let _read = pipe.by_ref().take(OUTPUT).read_to_end(&mut kept);
+        let _rest = io::copy(&mut pipe, &mut io::sink());
+    }
+    kept
+}
+
+/// Returns the bytes of the files below a directory, as far as they can be told.
+fn bytes_below(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetch_that_grows_too_large_is_ended() {
+        let root = tempfile::tempdir().unwrap();
+        let (remote, local) = (root.path().join("remote"), root.path().join("local"));
+        fs::create_dir(&remote).unwrap();
+        fs::create_dir(&local).unwrap();
+        let places = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin";
+        let env: Env = [("PATH".into(), places.into())].into_iter().collect();
+        let source = GitSource {
+            repository: url::Url::from_directory_path(&remote).unwrap(),
+            revision: String::new(),
+            path: "a.toml".to_owned(),
+        };
+        let git = |directory| Git {
+            source: &source,
+            env: &env,
+            directory,
+        };
+        let (there, here) = (git(&remote), git(&local));
+        there.run(&["init", "--quiet"]).unwrap();
+        // Noise does not shrink in a pack.
+        let noise: Vec<u8> = (0..1u64 << 17)
+            .flat_map(|number| *blake3::hash(&number.to_le_bytes()).as_bytes())
+            .collect();
+        fs::write(remote.join("large"), noise).unwrap();
+        let identity = ["-c", "user.name=a", "-c", "user.email=a"];
+        there.run(&["add", "large"]).unwrap();
+        there
+            .run(&[&identity[..], &["commit", "--quiet", "-m", "a"]].concat())
+            .unwrap();
+        here.run(&["init", "--quiet", "--bare", "--template="])
+            .unwrap();
+        let fetch = ["fetch", "--quiet", "--", source.repository.as_str(), "HEAD"];
+        // Whether the end comes in time is the machine's affair with 4 MiB, not with a limit of nothing.
+        assert!(here.output(&fetch, 0).unwrap().is_none());
+        assert!(here.output(&fetch, SIZE).unwrap().unwrap().status.success());
     }
 }

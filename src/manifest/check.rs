@@ -141,14 +141,34 @@ fn circle<'s>(
 
 /// The variables of the dev shell that a value refers to.
 fn references<'s>(shell: &'s DevShell, name: &VarName) -> Vec<&'s VarName> {
-    let mut names = Vec::new();
-    for text in texts(&shell.env[name].value) {
-        for piece in template::parse(text).unwrap_or_default() {
-            if let Piece::Variable { name, .. } = piece {
-                let known = shell.env.keys().find(|one| one.as_str() == name);
-                names.extend(known);
-            }
-        }
-    }
+    let names = variables(&shell.env[name].value).into_iter();
     names
+        .filter_map(|(name, _)| shell.env.keys().find(|one| one.as_str() == name))
+        .collect()
+}
+
+/// Returns the variables of the host shell that values refer to without saying what stands for them when they
+/// are not set, each with the place.
+pub fn expected(shell: &DevShell) -> Vec<(String, &Origin)> {
+    let mut expected = Vec::new();
+    for (own, value) in &shell.env {
+        let names = variables(&value.value).into_iter();
+        let theirs = names.filter(|(name, fallback)| {
+            let of_shell = || shell.env.keys().any(|one| one.as_str() == name);
+            fallback.is_none() && (own.as_str() == name || !of_shell())
+        });
+        expected.extend(theirs.map(|(name, _)| (name, &value.origin)));
+    }
+    expected
+}
+
+/// The variables that a value refers to, with what stands for each when it is not set.
+fn variables(value: &EnvValue) -> Vec<(String, Option<String>)> {
+    let pieces = texts(value).flat_map(|text| template::parse(text).unwrap_or_default());
+    pieces
+        .filter_map(|piece| match piece {
+            Piece::Variable { name, fallback } => Some((name, fallback)),
+            Piece::Text(_) | Piece::Root(_) => None,
+        })
+        .collect()
 }

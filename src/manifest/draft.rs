@@ -45,10 +45,19 @@ pub fn draft(manifest: &Manifest) -> String {
         .filter(|(name, _)| **name != ShellName::dev())
         .enumerate()
     {
-        let about = if at == 0 {
-            "\n# Each has the tables above, and what stands here beside them.\n"
-        } else {
-            "\n"
+        let about = match at {
+            0 => {
+                "\n# Each has the tables above; what it needs beside them stands below its own line.\n"
+            }
+            _ if text.ends_with("]\n")
+                && text
+                    .lines()
+                    .last()
+                    .is_some_and(|last| last.starts_with('[')) =>
+            {
+                ""
+            }
+            _ => "\n",
         };
         line(&mut text, &format!("{about}[shells.{name}]"));
         let known: BTreeSet<&str> = groups(dev).collect();
@@ -66,8 +75,8 @@ pub fn draft(manifest: &Manifest) -> String {
 
 /// Returns the requirement and the floors of a request as one requirement.
 ///
-/// A floor that says nothing beyond the requirement and the other floors is left out. A channel stands alone: no bound of a
-/// number can be written beside it.
+/// A floor that says nothing beyond the requirement and the other floors is left out. A channel stands alone:
+/// no bound of a number can be written beside it.
 pub fn whole(request: &ToolRequest) -> String {
     let requirement = &request.requirement.value;
     if requirement.channel().is_some() {

@@ -31,6 +31,7 @@ mod yaml;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
+pub use check::expected;
 pub use draft::{decisive, draft, whole};
 pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind};
@@ -67,7 +68,10 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.file, self.line)
+        match self.line {
+            0 => formatter.write_str(&self.file),
+            line => write!(formatter, "{}:{line}", self.file),
+        }
     }
 }
 

@@ -13,8 +13,8 @@ pub enum Piece {
     Variable {
         /// The variable.
         name: String,
-        /// What stands for it when it is not set or empty.
-        fallback: String,
+        /// What stands for it when it is not set or empty, if anything is said.
+        fallback: Option<String>,
     },
 }
 
@@ -70,8 +70,14 @@ pub(super) fn rebase(text: &str, base: &str) -> String {
         Piece::Text(text) => escape(&text),
         Piece::Root(below) if below.is_empty() => format!("${{root/{base}}}"),
         Piece::Root(below) => format!("${{root/{base}/{below}}}"),
-        Piece::Variable { name, fallback } if fallback.is_empty() => format!("${{{name}}}"),
-        Piece::Variable { name, fallback } => format!("${{{name}:-{fallback}}}"),
+        Piece::Variable {
+            name,
+            fallback: None,
+        } => format!("${{{name}}}"),
+        Piece::Variable {
+            name,
+            fallback: Some(fallback),
+        } => format!("${{{name}:-{fallback}}}"),
     };
     pieces.into_iter().map(write).collect()
 }
@@ -83,12 +89,16 @@ fn reference(inside: &str) -> Option<Piece> {
     if let Some(below) = inside.strip_prefix("root/") {
         return Some(Piece::Root(below.to_owned()));
     }
-    let (name, fallback) = inside.split_once(":-").unwrap_or((inside, ""));
+    let (name, fallback) = match inside.split_once(":-") {
+        Some((name, fallback)) => (name, Some(fallback)),
+        None => (inside, None),
+    };
     let mut bytes = name.bytes();
     let valid = bytes.next().is_some_and(is_first) && bytes.all(is_later);
-    (valid && !fallback.contains("${")).then(|| Piece::Variable {
+    let nested = fallback.is_some_and(|fallback| fallback.contains("${"));
+    (valid && !nested).then(|| Piece::Variable {
         name: name.to_owned(),
-        fallback: fallback.to_owned(),
+        fallback: fallback.map(str::to_owned),
     })
 }
 
@@ -111,7 +121,7 @@ mod tests {
         let text = |text: &str| Piece::Text(text.to_owned());
         let variable = |name: &str, fallback: &str| Piece::Variable {
             name: name.to_owned(),
-            fallback: fallback.to_owned(),
+            fallback: (!fallback.is_empty()).then(|| fallback.to_owned()),
         };
         let root = |below: &str| Piece::Root(below.to_owned());
         for (value, expected) in [

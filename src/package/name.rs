@@ -107,6 +107,9 @@ pub enum Source {
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Self; 4] = [Self::Npm, Self::Pypi, Self::Python, Self::Rust];
+
     /// Returns the name that manifests and lockfiles use.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -190,7 +190,7 @@ impl Project {
         for manifest in team.iter_mut().chain([&mut manifest]) {
             python::find(inputs, manifest)?;
         }
-        let locks = python_locks(&manifest).into_iter();
+        let locks = python::locks(&manifest).into_iter();
         let python: Vec<PythonFiles> = locks
             .map(|(lock, groups)| python::read(inputs, &lock, &groups))
             .collect::<Result<_, _>>()?;
@@ -253,6 +253,11 @@ impl Project {
     /// Returns the files that the project and its standing were made from, as they were then.
     pub fn watched(&self) -> &[Watched] {
         self.closure.watched()
+    }
+
+    /// Returns what the user approves with the project: names, with the digests of the bytes.
+    pub const fn approved(&self) -> &BTreeMap<String, Option<[u8; 32]>> {
+        self.closure.approved()
     }
 
     /// Returns the files beside a Python lockfile of the manifest.
@@ -367,19 +372,6 @@ fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Re
         repository.remotes()
     });
     (rules.ruling(&root, &remotes), repository)
-}
-
-/// The Python lockfiles that a manifest names, each once, with every group wanted of it.
-fn python_locks(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
-    let mut locks: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for shell in manifest.shells.values() {
-        if let Some(lock) = &shell.python.lock {
-            let groups = locks.entry(lock.value.clone()).or_default();
-            groups.insert("dev".to_owned());
-            groups.extend(shell.python.groups.iter().map(|group| group.value.clone()));
-        }
-    }
-    locks
 }
 
 /// Returns where the lockfile of the project at `place` is kept.

@@ -224,6 +224,19 @@ fn tables(file: &Table, names: &[&str]) -> String {
     names.iter().filter_map(table).collect()
 }
 
+/// The Python lockfiles that a manifest names, each once, with every group wanted of it.
+pub(super) fn locks(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
+    let mut locks: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for shell in manifest.shells.values() {
+        if let Some(lock) = &shell.python.lock {
+            let groups = locks.entry(lock.value.clone()).or_default();
+            groups.insert("dev".to_owned());
+            groups.extend(shell.python.groups.iter().map(|group| group.value.clone()));
+        }
+    }
+    locks
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::inputs::Closure, *};

@@ -1,5 +1,12 @@
 //! `init`, `add`, `remove`, `search` and `outdated`: what they write, what they keep, what they say.
 
+use std::{
+    fs,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
 use crate::support::{
     Sandbox, Server, Tree,
     pypi::{serve_program, serve_tool},
@@ -49,7 +56,7 @@ fn init_says_what_was_detected() {
         outcome.stderr.contains(".envrc:1: direnv runs it"),
         "{outcome}"
     );
-    let written = std::fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
+    let written = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
     let tools = "[tools]\n\
                  go = \"1.24.1\"  # from go.mod\n\
                  just = \"1.40.0\"  # from .tool-versions\n\n\
@@ -58,7 +65,7 @@ fn init_says_what_was_detected() {
     // The approval goes over to the manifest that says the same.
     assert_eq!(sandbox.devsh(&run).success().stdout, before);
     assert!(sandbox.project().join("devshell.lock").exists());
-    sandbox.devsh(&["init"]).code(2).error(&["exists already"]);
+    sandbox.devsh(&["init"]).code(1).error(&["exists already"]);
 }
 
 #[test]
@@ -93,7 +100,7 @@ fn add_and_remove_change_their_lines_only() {
     let (sandbox, _server) = served();
     let sandbox = sandbox.manifest(MANIFEST);
     sandbox.allow();
-    let read = |name: &str| std::fs::read_to_string(sandbox.project().join(name)).unwrap();
+    let read = |name: &str| fs::read_to_string(sandbox.project().join(name)).unwrap();
     let outcome = sandbox.devsh(&["add", "just"]).success();
     assert!(outcome.stderr.contains("+ just = \"1.41\""), "{outcome}");
     let line = "# do not raise\n";
@@ -126,11 +133,11 @@ fn add_and_remove_change_their_lines_only() {
     assert!(!read("devshell.lock").contains("1.41.2"));
     sandbox
         .devsh(&["remove", "just"])
-        .code(2)
+        .code(1)
         .error(&["does not name `just`"]);
     sandbox
         .devsh(&["remove", "uv", "--shell", "lint"])
-        .code(2)
+        .code(1)
         .error(&["does not name `uv`"]);
 }
 
@@ -143,7 +150,7 @@ fn what_cannot_be_had_is_not_written() {
     sandbox
         .devsh(&["add", "ruff@7"])
         .code(1)
-        .error(&["no version of `ruff`", "the command line:1  ruff 7"]);
+        .error(&["no version of `ruff`", "the command line  ruff 7"]);
     sandbox
         .devsh(&["add", "ruf"])
         .code(2)
@@ -172,7 +179,7 @@ fn add_needs_a_manifest_and_trust() {
     sandbox.write("go.mod", "module x\n");
     sandbox
         .devsh(&["add", "just"])
-        .code(2)
+        .code(1)
         .error(&["devsh init"]);
     let (sandbox, server) = served();
     let sandbox = sandbox.manifest(MANIFEST);
@@ -231,4 +238,68 @@ fn search_and_outdated_ask_the_sources() {
     sandbox.devsh(&["lock", "--upgrade"]).success();
     let rows = sandbox.devsh(&["outdated", "--json"]).success().stdout;
     assert!(rows.contains("\"outdated\": false"), "{rows}");
+}
+
+#[test]
+fn what_is_locked_is_told_and_what_others_ask_for_is_not_removed() {
+    let (sandbox, _server) = served();
+    sandbox.write("base.toml", "[tools]\njust = \"1\"\n");
+    let sandbox = sandbox.manifest("extends = [\"./base.toml\"]\n[tools]\n");
+    sandbox.allow();
+    let told = sandbox.devsh(&["add", "ruff"]).success().stderr;
+    assert!(told.contains("locked ruff 0."), "{told}");
+    sandbox.devsh(&["remove", "just"]).code(1).error(&[
+        "does not name `just`",
+        "it comes from base.toml:2",
+        "just = { unset = true }",
+    ]);
+    sandbox.devsh(&["add", "cargo:x"]).code(2).error(&[
+        "the sources are `npm`, `pypi`, `python`, `rust`",
+        "only `cargo` has",
+    ]);
+}
+
+/// The page of a package that is added.
+const PAGE: &str = "/simple/rust-just/";
+
+/// The approval goes on to devsh's own change and to nothing that somebody else writes in those seconds.
+#[test]
+fn a_change_meanwhile_is_neither_approved_nor_overwritten() {
+    let manifest = format!("{MANIFEST}[env-files]\nload = [\".env\"]\n");
+    let evil = format!("{manifest}[hooks]\nenter = \"evil\"\n");
+    for (file, theirs, left) in [
+        ("devshell.toml", evil.as_str(), evil.as_str()),
+        (".env", "EVIL=1\n", manifest.as_str()),
+    ] {
+        let (sandbox, server) = served();
+        sandbox.write(".env", "");
+        let sandbox = sandbox.manifest(&manifest);
+        sandbox.allow();
+        server.requests();
+        server.hold(PAGE);
+        let mut adding = sandbox.command("devsh");
+        let adding = adding.args(["add", "just"]).stderr(Stdio::piped());
+        let adding = adding.spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let asked = |server: &Server| server.requests().iter().any(|one| one.ends_with(PAGE));
+        while !asked(&server) {
+            assert!(Instant::now() < until, "nothing was asked");
+            thread::sleep(Duration::from_millis(5));
+        }
+        sandbox.write(file, theirs);
+        server.release();
+        let done = adding.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(
+            told.contains("changed by somebody else meanwhile"),
+            "{told}"
+        );
+        assert_eq!(done.status.code(), Some(1));
+        let text = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
+        assert_eq!(text, left, "{file}");
+        sandbox
+            .devsh(&["run", "--", "true"])
+            .code(3)
+            .error(&["has changed since"]);
+    }
 }

@@ -72,6 +72,6 @@ fn a_dev_shell_that_is_not_there_is_named() {
     sandbox.allow();
     sandbox
         .devsh(&["enter", "tset"])
-        .code(2)
+        .code(1)
         .error(&["`tset`", "`dev`", "`test`"]);
 }

@@ -131,7 +131,7 @@ fn what_is_said_of_tools_aliases_and_lists_is_told() {
     assert!(!all.contains("hidden"), "{all}");
     sandbox
         .devsh(&["explain", "nothing"])
-        .code(2)
+        .code(1)
         .error(&["nothing is said about `nothing`"]);
 }
 

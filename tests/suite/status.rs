@@ -87,3 +87,48 @@ fn a_store_that_was_removed_is_noticed_at_the_next_prompt() {
         }
     });
 }
+
+#[test]
+fn a_reference_to_what_is_not_set_is_told() {
+    let manifest = "[env]\nA = \"${NOPE}/x\"\nB = \"${NOPE:-}\"\nC = \"${A}\"\n";
+    let sandbox = Sandbox::new().manifest(manifest);
+    let row =
+        "`NOPE` is not set: `${NOPE}` is empty; `${NOPE:-}` says that it may be (devshell.toml:2)";
+    let told = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(told.contains(&format!("warning: {row}")), "{told}");
+    assert_eq!(told.matches("is not set").count(), 1, "{told}");
+    let told = sandbox.devsh(&["status"]).success();
+    assert!(
+        told.stdout.contains(&format!("missing      {row}")),
+        "{}",
+        told.stdout
+    );
+    assert!(!told.stderr.contains("hint"), "{}", told.stderr);
+    let sandbox = sandbox.env("NOPE", "");
+    assert_eq!(status(&sandbox)["missing"], serde_json::json!([]));
+}
+
+#[test]
+fn what_is_written_in_the_wrong_form_is_told_in_the_right_one() {
+    for (manifest, hint) in [
+        (
+            "extends = \"x.toml\"\n",
+            "hint: write `extends = [\"x.toml\"]`",
+        ),
+        (
+            "tools = [\"ruff\"]\n",
+            "hint: write `[tools]`, and below it a line `NAME = \"VERSION\"`",
+        ),
+        (
+            "[tools]\n\"cargo:x\" = \"1\"\n",
+            "what only `cargo` has is installed beside devsh",
+        ),
+        (
+            "[tools]\n\"npm2:x\" = \"1\"\n",
+            "hint: the sources are `npm`, `pypi`, `python`, `rust`",
+        ),
+    ] {
+        let sandbox = Sandbox::new().manifest(manifest);
+        sandbox.devsh(&["status"]).code(1).error(&[hint]);
+    }
+}

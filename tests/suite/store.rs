@@ -1,6 +1,10 @@
 //! `devsh verify`, `du` and `gc`: what the store holds, for whom, and what goes.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+};
 
 use serde_json::Value;
 
@@ -312,4 +316,22 @@ fn gc_stops_where_it_cannot_see_what_is_used() {
     fs::remove_dir(&note).unwrap();
     sandbox.devsh(&["gc"]).success();
     assert_eq!(objects(&sandbox), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn gc_removes_what_builds_left_aside_unless_one_is_under_way() {
+    let sandbox = Sandbox::new();
+    let building = sandbox.data().join("building");
+    for name in ["left/below", "busy"] {
+        fs::create_dir_all(building.join(name)).unwrap();
+        fs::write(building.join(name).join("file"), "content").unwrap();
+    }
+    fs::create_dir_all(sandbox.data().join("store")).unwrap();
+    let busy = File::create(building.join("busy.lock")).unwrap();
+    busy.lock().unwrap();
+    let dry = json(&sandbox.devsh(&["gc", "--dry-run", "--json"]).success());
+    assert_eq!(dry["removed"].as_array().unwrap().len(), 1, "{dry}");
+    assert!(building.join("left").is_dir());
+    sandbox.devsh(&["gc"]).success();
+    assert!(!building.join("left").exists() && building.join("busy").is_dir());
 }

@@ -25,11 +25,18 @@ pub(super) fn checks(work: &Work<'_>) -> Vec<Check> {
     let context = work.context;
     let mut checks = vec![program(context)];
     let Some(shell) = context.env.get(vars::SHELL).and_then(HostShell::of_program) else {
-        checks.push(Check::warning(
-            "shell",
-            "`SHELL` is not bash, zsh or fish, and there is no hook for it",
-            "use `devsh enter` and `devsh run`, or a shell with a hook",
-        ));
+        checks.push(match context.env.get(vars::SHELL) {
+            None => Check::warning(
+                "shell",
+                "`SHELL` is not set, so it is not known which hook you use",
+                "set `SHELL` to your shell; `devsh run` and `devsh enter SHELL` work without",
+            ),
+            Some(_) => Check::warning(
+                "shell",
+                "`SHELL` is not bash, zsh or fish, and there is no hook for it",
+                "use `devsh enter` and `devsh run`, or a shell with a hook",
+            ),
+        });
         return checks;
     };
     checks.push(version(context, shell));

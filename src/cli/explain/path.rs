@@ -83,7 +83,7 @@ impl Explained<'_> {
                         .env
                         .get(&name)
                         .filter(|value| !value.is_empty());
-                    text.push(value.unwrap_or(fallback.as_ref()));
+                    text.push(value.unwrap_or(fallback.unwrap_or_default().as_ref()));
                 }
             }
         }
