@@ -109,7 +109,7 @@ fn offline_tells_every_artifact_that_is_missing() {
         .code(1)
         .error(&[
             "error: 4 artifacts are not in the store, and devsh is offline",
-            "ruff 0.12.4           127.0.0.1  0.0 MB",
+            "ruff 0.12.4           127.0.0.1  ",
             "rust 1.95.0 cargo     127.0.0.1",
             "rust 1.95.0 rust-std  127.0.0.1",
             "rust 1.95.0 rustc     127.0.0.1",
