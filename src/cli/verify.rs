@@ -101,8 +101,13 @@ fn examine(
         for _ in 0..cores.min(objects.len()) {
             scope.spawn(|| {
                 while let Some((path, bytes)) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let verdict = store.examine(path);
                     meter.advance(*bytes);
+                    let name = path.file_name().and_then(|name| name.to_str());
+                    // What was collected meanwhile is not damaged.
+                    if name.is_some_and(|name| !store.keep(name)) {
+                        continue;
+                    }
+                    let verdict = store.examine(path);
                     let mut all = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
                     all.push(verdict);
                 }

@@ -120,6 +120,14 @@ impl Store {
         holds(&place).then_some(place)
     }
 
+    /// Keeps the object of this name from the collector, as long as this store is open; tells whether it is there.
+    pub fn keep(&self, name: &str) -> bool {
+        let _pass = self.root.parent().and_then(live::pass);
+        // A store that cannot be written is not collected.
+        let _known = self.uses.add(&self.root, &format!("store/{name}"));
+        self.root.join(name).is_dir()
+    }
+
     /// Keeps the profile of this name from the collector, as long as this store is open.
     ///
     /// To be called before it is looked whether the profile is there.
