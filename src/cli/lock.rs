@@ -36,14 +36,21 @@ pub(super) fn run(work: &Work<'_>, options: &args::Lock) -> Result<(), Failure> 
         _ => (project, Vec::new()),
     };
     runtimes(project.get().preview())?;
-    let all = requests(project.get().preview());
+    let parts = lockset::parts(work.context, project.get(), true)?;
+    let mut all = requests(project.get().preview());
+    for part in &parts {
+        let found = present(&part.path, &shown(work.context, &part.path))?;
+        let previous = previous(work, project.get(), (part, found))?;
+        let ground = part.ground(work.context)?;
+        all.extend(applications::implied(&part.requests, &previous, &ground));
+    }
     let upgrade = match upgrade {
         None => Upgrade::None,
         Some([]) => Upgrade::All,
         Some(tools) => Upgrade::Tools(named(tools, &all)?),
     };
-    for part in lockset::parts(work.context, project.get(), true)? {
-        lock_part(work, project.get(), &part, (&upgrade, check || work.locked))?;
+    for part in &parts {
+        lock_part(work, project.get(), part, (&upgrade, check || work.locked))?;
     }
     for line in &moved {
         work.ui.line(line);
@@ -72,15 +79,7 @@ fn lock_part(
         }
         return Err(lockset::out_of_date(work, &name, &problems));
     }
-    // An unprepared project may have been locked in devsh's own state before: keep those versions.
-    let previous = match found {
-        Some(lockfile) => lockfile,
-        None if part.personal => Lockfile::default(),
-        None => {
-            let path = work.lock_path(&project.place);
-            present(&path, &shown(work.context, &path))?.unwrap_or_default()
-        }
-    };
+    let previous = previous(work, project, (part, found))?;
     let ground = part.ground(work.context)?;
     let mut lockfile = resolve(work, (&part.requests, &ground), &previous, upgrade)
         .map_err(Unresolved::into_failure)?;
@@ -98,6 +97,24 @@ fn lock_part(
     };
     work.ui.note(&news);
     Ok(())
+}
+
+/// Returns what was locked before, `found` in the lockfile itself.
+///
+/// An unprepared project may have been locked in devsh's own state: it keeps those versions.
+fn previous(
+    work: &Work<'_>,
+    project: &Project,
+    (part, found): (&Part, Option<Lockfile>),
+) -> Result<Lockfile, Failure> {
+    match found {
+        Some(lockfile) => Ok(lockfile),
+        None if part.personal => Ok(Lockfile::default()),
+        None => {
+            let path = work.lock_path(&project.place);
+            Ok(present(&path, &shown(work.context, &path))?.unwrap_or_default())
+        }
+    }
 }
 
 /// Checks that every dev shell with tools of npm has the node to run them.

@@ -223,3 +223,24 @@ fn a_changed_python_chooses_its_applications_anew() {
     let line = "`black` * is locked at 25.1.0, which is for Python >=3.90";
     assert!(checked.stderr.contains(line), "{checked}");
 }
+
+#[test]
+fn what_an_application_stands_on_is_upgraded_by_name() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    serve(&server);
+    let sandbox = sandbox.manifest("[tools]\nblack = \"25\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox
+        .devsh(&["lock", "--upgrade", "pre-commit", "--trust"])
+        .error(&["no dev shell asks for `pre-commit`"]);
+    let uv = require("uv").unwrap();
+    let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", uv.display());
+    pypi::serve_tool_as(&server, ("uv", "0.9.10"), "uv", script.as_bytes());
+    // Nobody asks for uv: it is locked for the application.
+    let upgraded = sandbox.devsh(&["lock", "--upgrade", "uv", "--trust"]);
+    let news = "~ uv  0.9.9 → 0.9.10\ndevsh: wrote ~/project/devshell.lock\n";
+    assert_eq!(upgraded.success().stderr, news);
+}
