@@ -47,6 +47,9 @@ pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
     } else {
         let known = before.map(|approval| approval.facts);
         show(work, &project.facts(), known.as_ref());
+        for note in project.notes() {
+            work.ui.note(&format!("{}: {}", note.origin, note.message));
+        }
     }
     for one in unset::missing(work.context, &project, &ShellName::dev()) {
         work.ui.warn(&one.to_string());

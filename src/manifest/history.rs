@@ -137,6 +137,9 @@ impl History {
         );
         if !parts.is_empty() {
             self.add(step, subject(), &entry.origin, (parts.join(" "), false));
+        } else if entry.wanted && entry.requirement.is_none() && entry.floors.is_empty() {
+            // That a file is there can ask for a tool and say nothing of its version.
+            self.add(step, subject(), &entry.origin, ("*".to_owned(), false));
         }
     }
 

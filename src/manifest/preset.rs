@@ -191,10 +191,13 @@ impl Preset {
         let lists = self.data.lists.iter().map(|one| &one.file);
         let workspaces = self.data.workspaces.iter();
         let workspaces = workspaces.filter(|one| !one.members.is_empty());
+        // Where setuptools takes what a project needs; for the note that nothing is installed of it.
+        let setup = self.layer.top.python.lock.is_some().then_some("setup.cfg");
         pins.chain(groups)
             .chain(lists)
             .chain(workspaces.map(|one| &one.file))
             .map(String::as_str)
+            .chain(setup)
             .collect()
     }
 

@@ -48,12 +48,38 @@ fn what_has_no_effect_is_told() {
 
     let all = sandbox.devsh(&["explain"]).success().stdout;
     assert!(all.contains("note  package.json:1  "), "{all}");
+    assert!(!all.contains(" \n"), "{all}");
     let one = sandbox.devsh(&["explain", "node"]).success().stdout;
     assert!(
         one.contains(&format!("note      package.json:1: {yields}")),
         "{one}"
     );
     assert!(!one.contains("bun.lock"), "{one}");
+}
+
+#[test]
+fn what_is_asked_for_by_a_file_alone_is_explained() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".pre-commit-config.yaml", "repos: []\n");
+    sandbox.write(
+        "pyproject.toml",
+        "[tool.poetry.dependencies]\nidna = \"*\"\n",
+    );
+    let all = sandbox.devsh(&["explain"]).success().stdout;
+    for (tool, place) in [
+        ("pre-commit", ".pre-commit-config.yaml:1"),
+        ("poetry", "pyproject.toml:1"),
+    ] {
+        let row = |line: &&str| line.starts_with("tool") && line.contains(tool);
+        let row = all.lines().find(row).unwrap_or_else(|| panic!("{all}"));
+        assert!(row.contains('*') && row.ends_with(place), "{row}");
+        let one = sandbox.devsh(&["explain", tool]).success().stdout;
+        assert!(one.starts_with(&format!("{tool}  *  {place}\n")), "{one}");
+    }
+    // Who allows it is told that the packages will be missing; that nothing can be fetched here comes later.
+    let allowed = sandbox.devsh(&["allow", "--offline"]);
+    let note = "devsh: pyproject.toml:1: no packages are installed without a lockfile: make one with `poetry lock`\n";
+    assert!(allowed.stderr.contains(note), "{allowed}");
 }
 
 #[test]

@@ -14,16 +14,13 @@ pub(super) fn table(all: &[Explanation], style: Style) -> SafeText {
     let names = width(|one| one.name.chars().count());
     let mut text = SafeText::default();
     for one in all {
-        let name = SafeText::from(&one.name).padded(names);
-        text.push(
-            style
-                .paint(Role::Dim, format!("{:kinds$}", one.kind))
-                .and("  "),
-        );
-        text.push(style.paint(Role::Strong, name).and("  "));
-        text.push(one.value.as_deref().unwrap_or("nothing"));
-        let place = one.place.as_deref().unwrap_or_default();
-        text.push(SafeText::from("  ").and(style.paint(Role::Dim, place)));
+        let kind = style.paint(Role::Dim, format!("{:kinds$}", one.kind));
+        let name = style.paint(Role::Strong, SafeText::from(&one.name).padded(names));
+        let value = one.value.as_deref().unwrap_or("nothing");
+        text.push(kind.and("  ").and(name).and("  ").and(value));
+        if let Some(place) = &one.place {
+            text.push(SafeText::from("  ").and(style.paint(Role::Dim, place)));
+        }
         text.end_line();
     }
     text
