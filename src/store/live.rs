@@ -118,14 +118,31 @@ pub fn mentioned(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
             Err(error) if is_foreign(&error) => continue,
             environment => environment.map_err(fsx::at("read", &place))?,
         };
-        // Values are lists of paths, or one path.
-        for value in environment.split(|byte| matches!(byte, 0 | b'=' | b':')) {
-            if value.starts_with(base) {
-                found.push(std::ffi::OsString::from_vec(value.to_vec()).into());
-            }
-        }
+        let paths = paths_below(base, &environment);
+        found.extend(paths.map(|path| std::ffi::OsString::from_vec(path.to_vec()).into()));
     }
     Ok(found)
+}
+
+/// Returns every path in `text` that begins with `base`, whatever stands around it: `-I/a:/b`, `/a/?.lua;/b`.
+///
+/// `base` may hold any character; what follows it is of devsh's own making and ends at one that divides paths.
+fn paths_below<'a>(base: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let divides = |byte: &u8| {
+        matches!(
+            byte,
+            0 | b':' | b';' | b',' | b'=' | b' ' | b'"' | b'\'' | b'\n'
+        )
+    };
+    let starts = (0..text.len()).filter(|start| {
+        // Most bytes are no slash, and a look at one is quick.
+        text[*start] == b'/' && text[*start..].starts_with(base)
+    });
+    starts.map(move |start| {
+        let rest = start + base.len();
+        let length = text[rest..].iter().position(divides);
+        &text[start..length.map_or(text.len(), |length| rest + length)]
+    })
 }
 
 /// Returns whether a process ended, or belongs to somebody else.
@@ -137,6 +154,24 @@ fn is_foreign(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_found_wherever_they_stand() {
+        let text = b"PATH=/bin:/h=o:m e/d/envs/1/bin:/h=o:m e/d/store/2\0FLAGS=-O2 -I/h=o:m e/d/store/3/include \
+            -L/x\0LUA_PATH=/x;/h=o:m e/d/store/4;;\0LAST=/h=o:m e/d/store/5";
+        let found: Vec<_> = paths_below(b"/h=o:m e/d", text)
+            .map(|path| std::str::from_utf8(path).unwrap())
+            .collect();
+        let expected = [
+            "envs/1/bin",
+            "store/2",
+            "store/3/include",
+            "store/4",
+            "store/5",
+        ]
+        .map(|path| format!("/h=o:m e/d/{path}"));
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn a_shell_holds_one_profile() {
