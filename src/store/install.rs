@@ -166,7 +166,7 @@ impl Store {
             seal.write(place)?;
         }
         durable();
-        let aside = if exchange(temporary, place)? {
+        let aside = if exchange(temporary, place) {
             temporary.to_owned()
         } else {
             let name = place.file_name().unwrap_or_default().to_string_lossy();
@@ -235,17 +235,11 @@ impl Downloads<'_> {
 
 /// Lets two directories change names in one step, so that neither name is ever missing; tells whether they did.
 ///
-/// They do not where one of them is not there, or the file system cannot do it.
-fn exchange(one: &Path, other: &Path) -> Result<bool, fsx::Error> {
-    use rustix::{
-        fs::{CWD, RenameFlags, renameat_with},
-        io::Errno,
-    };
-    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(true),
-        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
-        Err(error) => Err(fsx::at("replace", other)(error.into())),
-    }
+/// They do not where one of them is not there, or the file system or a sandbox does not let them; whatever else is
+/// wrong, the two steps that are tried then tell.
+fn exchange(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
 }
 
 /// Seals an object whose seal is broken anew if it is as it was published.
