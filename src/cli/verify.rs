@@ -62,8 +62,13 @@ pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failu
     let meter = work.ui.bars().start("verifying the store", Some(total));
     let verdicts = examine(&store, &objects, &*meter);
     meter.finish();
+    let verdicts = verdicts?;
+    let (checked, bytes) = (
+        verdicts.len(),
+        verdicts.iter().map(|(_, bytes)| bytes).sum(),
+    );
     let mut damaged = Vec::new();
-    for verdict in verdicts? {
+    for (verdict, _) in verdicts {
         if verdict.damage.is_empty() {
             continue;
         }
@@ -82,19 +87,19 @@ pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failu
         work,
         json,
         &Report {
-            checked: objects.len(),
-            bytes: total,
+            checked,
+            bytes,
             damaged,
         },
     )
 }
 
-/// Reads all objects, as many at once as the machine has cores.
+/// Reads all objects that are there still, as many at once as the machine has cores; returns the size of each too.
 fn examine(
     store: &Store,
     objects: &[(PathBuf, u64)],
     meter: &dyn Meter,
-) -> Result<Vec<Verdict>, Failure> {
+) -> Result<Vec<(Verdict, u64)>, Failure> {
     let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     thread::scope(|scope| {
@@ -107,7 +112,7 @@ fn examine(
                     if name.is_some_and(|name| !store.keep(name)) {
                         continue;
                     }
-                    let verdict = store.examine(path);
+                    let verdict = store.examine(path).map(|verdict| (verdict, *bytes));
                     let mut all = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
                     all.push(verdict);
                 }
@@ -119,7 +124,7 @@ fn examine(
         .unwrap_or_else(PoisonError::into_inner);
     let verdicts: Result<Vec<_>, _> = verdicts.into_iter().collect();
     let mut verdicts = verdicts.map_err(|error| hints::store(&error))?;
-    verdicts.sort_by(|one, other| one.name.cmp(&other.name));
+    verdicts.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     Ok(verdicts)
 }
 
@@ -213,4 +218,21 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     };
     line(all.into());
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_collected_meanwhile_is_not_counted() {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path());
+        let gone = store.root().join("gone");
+        let verdicts = examine(&store, &[(gone.clone(), 5)], &crate::fetch::Silent).unwrap();
+        assert_eq!(verdicts.len(), 0);
+        std::fs::create_dir_all(&gone).unwrap();
+        let verdicts = examine(&store, &[(gone, 5)], &crate::fetch::Silent).unwrap();
+        assert_eq!(verdicts.len(), 1);
+    }
 }

@@ -125,7 +125,8 @@ impl Store {
         let _pass = self.root.parent().and_then(live::pass);
         // A store that cannot be written is not collected.
         let _known = self.uses.add(&self.root, &format!("store/{name}"));
-        self.root.join(name).is_dir()
+        // Something else in its place is there as well, and is damage.
+        self.root.join(name).symlink_metadata().is_ok()
     }
 
     /// Keeps the profile of this name from the collector, as long as this store is open.

@@ -84,6 +84,20 @@ fn verify_names_what_is_damaged_and_repairs_it() {
 }
 
 #[test]
+fn a_file_in_the_place_of_an_object_is_damage() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let ruff = object(&sandbox, "-ruff-");
+    let kept = sandbox.home().join("kept");
+    fs::rename(&ruff, &kept).unwrap();
+    fs::write(&ruff, "").unwrap();
+    let outcome = sandbox.devsh(&["verify"]).code(1);
+    assert!(!outcome.stdout.contains("all as published"), "{outcome}");
+    sandbox.devsh(&["verify", "--repair"]).success();
+    sandbox.devsh(&["run", "--", "ruff"]).success();
+}
+
+#[test]
 fn an_object_whose_record_is_lost_comes_back() {
     let server = Server::start();
     let sandbox = built(&server);
