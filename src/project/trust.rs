@@ -191,7 +191,10 @@ impl Decisions {
     pub fn deny(&self, root: &Path) -> Result<(), fsx::Error> {
         use std::os::unix::ffi::OsStrExt;
         let path = self.denial_path(root);
-        fsx::own_dir(path.parent().unwrap_or(&self.data))?;
+        let directory = path.parent().unwrap_or(&self.data);
+        fsx::own_dir(directory)?;
+        // Denying builds nothing, and what builds is what sweeps elsewhere.
+        fsx::sweep_temporaries(directory);
         fsx::write_atomic(&path, root.as_os_str().as_bytes())?;
         self.forget_worktrees(root)?;
         remove(&self.approval_path(root))

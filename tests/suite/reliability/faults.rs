@@ -3,7 +3,9 @@
 use std::fs;
 
 use super::{
-    effort, prepared, so_far,
+    difference, effort, left, prepared,
+    scenario::{ALLOW, LOCK, REPAIR, SYNC, Scenario},
+    so_far,
     strace::{count, points, strace, with_fault},
 };
 
@@ -11,32 +13,42 @@ use super::{
 const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EDQUOT", "EMFILE", "EACCES", "EROFS"];
 
 #[test]
-fn no_error_of_the_system_leaves_half_an_object() {
+fn no_error_under_allow_leaves_half_an_object() {
+    sweep(&ALLOW);
+}
+
+#[test]
+fn no_error_under_sync_leaves_half_an_object() {
+    sweep(&SYNC);
+}
+
+#[test]
+fn no_error_under_lock_leaves_half_a_lockfile() {
+    sweep(&LOCK);
+}
+
+#[test]
+fn no_error_under_repair_leaves_half_an_object() {
+    sweep(&REPAIR);
+}
+
+fn sweep(scenario: &Scenario) {
     let Some(strace) = strace() else { return };
     let (sandbox, _server) = prepared();
-    let begin = || {
-        for place in [".local", ".cache"] {
-            let place = sandbox.home().join(place);
-            if place.exists() {
-                fs::remove_dir_all(place).unwrap();
-            }
-        }
-        let lockfile = sandbox.project().join("devshell.lock");
-        if lockfile.exists() {
-            fs::remove_file(lockfile).unwrap();
-        }
-    };
-    begin();
-    let mut counts = count(&strace, &sandbox, &["allow"]);
+    let manifest = fs::read(sandbox.project().join("devshell.toml")).unwrap();
+    let expected = scenario.end(&sandbox, &manifest);
+    scenario.start_over(&sandbox, &manifest);
+    let mut counts = count(&strace, &sandbox, scenario.arguments);
     // Closing does not fail in a way that anyone could act upon.
     counts.remove("close");
     let (mut runs, mut failed) = (0, 0);
     for error in ERRORS {
-        for (call, at) in points(&counts, effort(4, 840)) {
+        for (call, at) in points(&counts, effort(2, 840)) {
             so_far(runs, "injected errors");
-            begin();
+            scenario.start_over(&sandbox, &manifest);
             let fault = format!("error={error}");
-            let output = with_fault(&strace, &sandbox, &["allow"], (&call, &fault, at));
+            let fault = (call.as_str(), fault.as_str(), at);
+            let output = with_fault(&strace, &sandbox, scenario.arguments, fault);
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             let place = format!("{error} at {call} {at}: {}\n{said}", output.status);
             // Before devsh begins, the loader of the C library has the word.
@@ -49,15 +61,20 @@ fn no_error_of_the_system_leaves_half_an_object() {
                 assert!(matches!(code, Some(1..=3)), "{place}");
                 assert!(said.contains("error: "), "{place}");
             }
-            let outcome = sandbox.devsh(&["verify"]);
+            if scenario.always_whole {
+                let outcome = sandbox.devsh(&["verify"]);
+                assert!(outcome.status.success(), "{place}: {outcome}");
+            }
+            let outcome = sandbox.devsh(scenario.arguments);
             assert!(outcome.status.success(), "{place}: {outcome}");
-            let outcome = sandbox.devsh(&["allow"]);
-            assert!(outcome.status.success(), "{place}: {outcome}");
+            let differs = difference(&expected, &left(&sandbox.home()));
+            assert!(differs.is_empty(), "{place}: {}", differs.join(", "));
             let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
             assert_eq!(outcome.stdout, "ruff 0.12.4\n", "{place}: {outcome}");
         }
     }
-    eprintln!("figure: {runs} injected errors, {failed} told, no panic, no partial object");
+    let name = scenario.name;
+    eprintln!("figure: {name}: {runs} injected errors, {failed} told, no panic, no partial object");
 }
 
 #[test]

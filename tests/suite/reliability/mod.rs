@@ -10,6 +10,7 @@ mod faults;
 mod kill;
 mod power;
 mod recording;
+mod scenario;
 pub(crate) mod strace;
 
 use std::{collections::BTreeMap, fs, path::Path};

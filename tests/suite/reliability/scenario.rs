@@ -1,0 +1,113 @@
+//! Commands to disturb, each with what was done before it.
+
+use std::{collections::BTreeMap, fs};
+
+use super::left;
+use crate::support::Sandbox;
+
+/// A command, and what was done before it.
+pub(super) struct Scenario {
+    /// Its name in figures.
+    pub(super) name: &'static str,
+    begin: fn(&Sandbox),
+    pub(super) arguments: &'static [&'static str],
+    /// Whether the store is whole whatever happens to the command; not so where it begins with damage.
+    pub(super) always_whole: bool,
+}
+
+pub(super) const ALLOW: Scenario = Scenario {
+    name: "allow",
+    begin: |_| (),
+    arguments: &["allow"],
+    always_whole: true,
+};
+
+pub(super) const SYNC: Scenario = Scenario {
+    name: "sync",
+    begin: without_objects,
+    arguments: &["sync"],
+    always_whole: true,
+};
+
+pub(super) const RUN: Scenario = Scenario {
+    name: "run",
+    begin: without_objects,
+    arguments: &["run", "--", "ruff", "--version"],
+    always_whole: true,
+};
+
+pub(super) const LOCK: Scenario = Scenario {
+    name: "lock",
+    begin: |sandbox| {
+        sandbox.devsh(&["allow"]).success();
+        fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
+    },
+    arguments: &["lock"],
+    always_whole: true,
+};
+
+pub(super) const DENY: Scenario = Scenario {
+    name: "deny",
+    begin: |sandbox| {
+        sandbox.devsh(&["allow"]).success();
+    },
+    arguments: &["deny"],
+    always_whole: true,
+};
+
+pub(super) const GC: Scenario = Scenario {
+    name: "gc",
+    begin: |sandbox| {
+        sandbox.write("devshell.toml", "[tools]\nruff = \"0.12\"\n");
+        sandbox.devsh(&["allow"]).success();
+        sandbox.write("devshell.toml", "[env]\nB = \"2\"\n");
+        sandbox.devsh(&["allow"]).success();
+    },
+    arguments: &["gc"],
+    always_whole: true,
+};
+
+pub(super) const REPAIR: Scenario = Scenario {
+    name: "repair",
+    begin: |sandbox| {
+        sandbox.devsh(&["allow"]).success();
+        let store = fs::read_dir(sandbox.data().join("store")).unwrap();
+        let object = store.map(|entry| entry.unwrap().path());
+        let object = object.filter(|path| path.to_str().unwrap().contains("-ruff-"));
+        for object in object {
+            fs::remove_file(object.join("bin/ruff")).unwrap();
+        }
+    },
+    arguments: &["verify", "--repair"],
+    always_whole: false,
+};
+
+/// A project that is allowed, and of whose tools nothing is there any more.
+fn without_objects(sandbox: &Sandbox) {
+    sandbox.devsh(&["allow"]).success();
+    let data = sandbox.data();
+    for place in ["store", "envs"] {
+        fs::remove_dir_all(data.join(place)).unwrap();
+    }
+}
+
+impl Scenario {
+    /// Makes the home directory what it was when the scenario begins.
+    pub(super) fn start_over(&self, sandbox: &Sandbox, manifest: &[u8]) {
+        fs::remove_dir_all(sandbox.home()).unwrap();
+        fs::create_dir_all(sandbox.home().join(".config/devsh")).unwrap();
+        fs::create_dir_all(sandbox.project()).unwrap();
+        let settings = "tools-from = \"managed\"\n";
+        fs::write(sandbox.home().join(".config/devsh/config.toml"), settings).unwrap();
+        sandbox.write("devshell.toml", manifest);
+        (self.begin)(sandbox);
+    }
+
+    /// What there is when the command was run twice and nothing went wrong.
+    pub(super) fn end(&self, sandbox: &Sandbox, manifest: &[u8]) -> BTreeMap<String, Vec<u8>> {
+        self.start_over(sandbox, manifest);
+        sandbox.devsh(self.arguments).success();
+        sandbox.devsh(self.arguments).success();
+        left(&sandbox.home())
+    }
+}
