@@ -176,16 +176,15 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// Writes a file that belongs to the project, readable as the umask allows.
+///
+/// What a writer that was killed left beside it goes: nobody wants such files in a repository.
 pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    sweep_temporaries(parent(path));
     write_atomic_mode(path, bytes, 0o666)
 }
 
 fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    // The parent of a bare name is empty, which is no directory that can be opened.
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let directory = parent.unwrap_or(Path::new("."));
+    let directory = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!("{TEMPORARY}{}.", std::process::id()))
         .permissions(PermissionsExt::from_mode(mode))
@@ -197,6 +196,13 @@ fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
         .persist(path)
         .map_err(|error| at("write", path)(error.error))?;
     sync_dir(directory)
+}
+
+/// Returns the directory of a file; the parent of a bare name is empty, which is none that can be opened.
+fn parent(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// How the names of files begin that are not finished; the writer's number follows.

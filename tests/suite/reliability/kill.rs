@@ -84,6 +84,7 @@ fn sweep(scenario: &Scenario) {
         if !outcome.status.success() {
             wrong.push(format!("{place}: {outcome}"));
         }
+        scenario.sweep(&sandbox);
         let differs = difference(&expected, &left(&sandbox.home()));
         if !differs.is_empty() {
             wrong.push(format!("{place}: {}", differs.join(", ")));

@@ -11,6 +11,8 @@ pub(super) struct Scenario {
     pub(super) name: &'static str,
     begin: fn(&Sandbox),
     pub(super) arguments: &'static [&'static str],
+    /// What sweeps afterwards, where the command itself is quick and builds nothing when all is there.
+    pub(super) sweeps: Option<&'static [&'static str]>,
     /// Whether the store is whole whatever happens to the command; not so where it begins with damage.
     pub(super) always_whole: bool,
 }
@@ -19,6 +21,7 @@ pub(super) const ALLOW: Scenario = Scenario {
     name: "allow",
     begin: |_| (),
     arguments: &["allow"],
+    sweeps: None,
     always_whole: true,
 };
 
@@ -26,6 +29,7 @@ pub(super) const SYNC: Scenario = Scenario {
     name: "sync",
     begin: without_objects,
     arguments: &["sync"],
+    sweeps: None,
     always_whole: true,
 };
 
@@ -33,6 +37,7 @@ pub(super) const RUN: Scenario = Scenario {
     name: "run",
     begin: without_objects,
     arguments: &["run", "--", "ruff", "--version"],
+    sweeps: Some(&["sync"]),
     always_whole: true,
 };
 
@@ -43,6 +48,7 @@ pub(super) const LOCK: Scenario = Scenario {
         fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
     },
     arguments: &["lock"],
+    sweeps: None,
     always_whole: true,
 };
 
@@ -52,6 +58,7 @@ pub(super) const DENY: Scenario = Scenario {
         sandbox.devsh(&["allow"]).success();
     },
     arguments: &["deny"],
+    sweeps: None,
     always_whole: true,
 };
 
@@ -64,6 +71,7 @@ pub(super) const GC: Scenario = Scenario {
         sandbox.devsh(&["allow"]).success();
     },
     arguments: &["gc"],
+    sweeps: None,
     always_whole: true,
 };
 
@@ -79,6 +87,7 @@ pub(super) const REPAIR: Scenario = Scenario {
         }
     },
     arguments: &["verify", "--repair"],
+    sweeps: None,
     always_whole: false,
 };
 
@@ -103,11 +112,19 @@ impl Scenario {
         (self.begin)(sandbox);
     }
 
+    /// Has swept what a killed command left over.
+    pub(super) fn sweep(&self, sandbox: &Sandbox) {
+        if let Some(arguments) = self.sweeps {
+            sandbox.devsh(arguments).success();
+        }
+    }
+
     /// What there is when the command was run twice and nothing went wrong.
     pub(super) fn end(&self, sandbox: &Sandbox, manifest: &[u8]) -> BTreeMap<String, Vec<u8>> {
         self.start_over(sandbox, manifest);
         sandbox.devsh(self.arguments).success();
         sandbox.devsh(self.arguments).success();
+        self.sweep(sandbox);
         left(&sandbox.home())
     }
 }
