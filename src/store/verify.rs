@@ -64,14 +64,17 @@ impl Store {
 
     /// Makes a damaged object anew from the artifacts that its record names.
     ///
-    /// Returns nothing when the record is lost as well, or this devsh does not know how the object was made.
+    /// Returns nothing when the record is lost as well, when the object was built and not unpacked, or when this
+    /// devsh does not know how it was made.
     pub fn repair(
         &self,
         verdict: &Verdict,
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<Option<PathBuf>, Error> {
-        let Some(record) = &verdict.record else {
+        let record = verdict.record.as_ref();
+        // What was built from other objects and files names no artifacts.
+        let Some(record) = record.filter(|record| !record.artifacts.is_empty()) else {
             return Ok(None);
         };
         let parts = (

@@ -1,6 +1,6 @@
 //! Python applications as tools, by a real uv from an index of this process; no network.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use crate::support::{
     Sandbox, Server, Tree,
@@ -243,4 +243,41 @@ fn what_an_application_stands_on_is_upgraded_by_name() {
     let upgraded = sandbox.devsh(&["lock", "--upgrade", "uv", "--trust"]);
     let news = "~ uv  0.9.9 → 0.9.10\ndevsh: wrote ~/project/devshell.lock\n";
     assert_eq!(upgraded.success().stderr, news);
+}
+
+#[test]
+fn a_damaged_application_is_made_anew() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    serve(&server);
+    let sandbox = sandbox.manifest("[tools]\nblack = \"25\"\n");
+    sandbox.allow();
+    let store = sandbox.data().join("store");
+    let applications = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(&store).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.to_str().unwrap().contains("-black-"))
+            .collect()
+    };
+    let [black] = &applications()[..] else {
+        panic!("{:?}", applications());
+    };
+    let script = black.join("environment/bin/black");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&script, "#!/bin/sh\necho hijacked\n").unwrap();
+    let found = sandbox.devsh(&["verify"]).code(1);
+    let line = "  changed    environment/bin/black\n";
+    assert!(found.stdout.contains(line), "{found}");
+    // No record tells how to build it: what is damaged goes, and nothing else takes its place.
+    let repaired = sandbox.devsh(&["verify", "--repair"]).success();
+    let line = "removed; it is made anew when it is next needed";
+    assert!(repaired.stdout.contains(line), "{repaired}");
+    assert_eq!(applications(), [] as [PathBuf; 0]);
+    let run = ["run", "--", "black"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "black 25.1.0\n");
+    assert_eq!(&applications()[..], std::slice::from_ref(black));
+    sandbox.devsh(&["verify"]).success();
 }
