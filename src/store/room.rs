@@ -16,16 +16,21 @@ pub(super) fn check(
     downloads: &Downloads<'_>,
 ) -> Result<(), Error> {
     fsx::create_private_dir(downloads.directory)?;
-    let (mut packed, mut missing) = (0, 0);
+    let (mut packed, mut missing) = (0_u64, 0_u64);
     for artifact in object.artifacts {
         let size = artifact.size.unwrap_or_default();
         let there = fetch::partial(downloads.directory, &artifact.digest).metadata();
-        packed += size;
-        missing += size.saturating_sub(there.map_or(0, |there| there.len()));
+        // A lockfile may hold any numbers, also ones whose sum is none.
+        packed = packed.saturating_add(size);
+        missing = missing.saturating_add(size.saturating_sub(there.map_or(0, |there| there.len())));
     }
     let device = |path: &Path| path.metadata().ok().map(|found| found.dev());
     let same = device(store) == device(downloads.directory);
-    let first = if same { missing + packed } else { missing };
+    let first = if same {
+        missing.saturating_add(packed)
+    } else {
+        missing
+    };
     for (place, needed) in [(downloads.directory, first), (store, packed)] {
         if let Some(free) = free(place)
             && free < needed

@@ -126,6 +126,19 @@ fn an_object_that_is_there_needs_no_artifact() {
 }
 
 #[test]
+fn sizes_that_no_number_holds_are_more_than_there_is() {
+    let fixture = Fixture::new();
+    let huge = |part: &str| Artifact {
+        size: Some(u64::MAX),
+        ..fixture.artifact(part, part.as_bytes())
+    };
+    let error = fixture
+        .install_artifacts(Recipe::Python, &[huge("one"), huge("two")])
+        .unwrap_err();
+    assert!(matches!(error, Error::NoRoom { .. }), "{error:?}");
+}
+
+#[test]
 fn rust_components_are_merged() {
     let fixture = Fixture::new();
     let rustc = component(

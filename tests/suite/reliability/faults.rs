@@ -58,7 +58,9 @@ fn sweep(scenario: &Scenario) {
                 failed += 1;
                 let code = output.status.code();
                 assert!(matches!(code, Some(1..=3)), "{place}");
-                assert!(said.contains("error: "), "{place}");
+                // Where standard error itself fails there is nobody to tell.
+                let mute = call == "write" && said.is_empty();
+                assert!(said.contains("error: ") || mute, "{place}");
             }
             if scenario.always_whole {
                 let outcome = sandbox.devsh(&["verify"]);
