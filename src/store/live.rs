@@ -4,10 +4,10 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read as _},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use super::process::ProcessMark;
@@ -114,7 +114,7 @@ pub fn mentioned(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
                 .filter(|program| program.starts_with(data)),
         );
         let place = PathBuf::from(format!("/proc/{pid}/environ"));
-        let environment = match fs::read(&place) {
+        let environment = match environment(&place) {
             Err(error) if is_foreign(&error) => continue,
             environment => environment.map_err(fsx::at("read", &place))?,
         };
@@ -122,6 +122,54 @@ pub fn mentioned(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
         found.extend(paths.map(|path| std::ffi::OsString::from_vec(path.to_vec()).into()));
     }
     Ok(found)
+}
+
+/// Returns the environment of a process, waiting for one that is just becoming another program.
+///
+/// In an exec the kernel closes files, and with them a pass, some moments before it tells the new environment.
+/// Until then the environment reads as empty. So does one that was opened before the exec and read after it.
+fn environment(place: &Path) -> io::Result<Vec<u8>> {
+    let end =
+        || fs::read_to_string(place.with_file_name("stat")).map(|stat| environment_end(&stat));
+    let mut empty = 0;
+    for _ in 0..2_000 {
+        let before = end()?;
+        let found = read_at_once(place)?;
+        // An exec in between puts the environment elsewhere, mostly.
+        let settled = before.as_deref() != Some("0") && before == end()?;
+        empty = if settled { empty + 1 } else { 0 };
+        if !found.is_empty() || empty == 4 {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "its program is still being started",
+    ))
+}
+
+/// Reads a file of `/proc` in one call: a second one would find nothing where an exec came between.
+fn read_at_once(place: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 1 << 17];
+    loop {
+        let length = File::open(place)?.read(&mut bytes)?;
+        if length < bytes.len() {
+            bytes.truncate(length);
+            return Ok(bytes);
+        }
+        bytes.resize(bytes.len() * 2, 0);
+    }
+}
+
+/// Returns where the environment ends that `/proc/PID/stat` tells of, `0` while it has no place yet; nothing for what
+/// has no memory: a thread of the kernel, or what ended.
+fn environment_end(stat: &str) -> Option<String> {
+    // The name of the program may hold blanks and brackets; the third field follows it.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let field = |number: usize| fields.split_whitespace().nth(number - 3);
+    let (memory, end) = (field(23)?, field(51)?);
+    (memory != "0").then(|| end.to_owned())
 }
 
 /// Returns every path in `text` that begins with `base`, whatever stands around it: `-I/a:/b`, `/a/?.lua;/b`.
@@ -171,6 +219,47 @@ mod tests {
         ]
         .map(|path| format!("/h=o:m e/d/{path}"));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_environment_that_is_empty_is_told_from_one_that_is_not_there_yet() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .env_clear()
+            .spawn()
+            .unwrap();
+        let place = PathBuf::from(format!("/proc/{}/environ", child.id()));
+        assert_eq!(environment(&place).unwrap(), b"");
+        let stat = fs::read_to_string(place.with_file_name("stat")).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let end = |fields: &[&str]| environment_end(&format!("1 (a ) b) {}", fields.join(" ")));
+        assert_eq!(end(&fields), Some(fields[48].to_owned()));
+        fields[48] = "0";
+        assert_eq!(end(&fields).as_deref(), Some("0"));
+        fields[20] = "0";
+        assert_eq!(end(&fields), None);
+    }
+
+    #[test]
+    fn a_program_that_becomes_another_is_seen_at_every_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("again");
+        fs::write(&script, "exec sh \"$0\"\n").unwrap();
+        let mut child = std::process::Command::new("sh")
+            .arg(&script)
+            .env("MARK", "1")
+            .spawn()
+            .unwrap();
+        let place = PathBuf::from(format!("/proc/{}/environ", child.id()));
+        let seen = (0..3_000)
+            .map(|_| environment(&place).unwrap())
+            .filter(|found| found.windows(6).any(|part| part == b"MARK=1"))
+            .count();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(seen, 3_000);
     }
 
     #[test]
