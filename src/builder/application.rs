@@ -14,7 +14,7 @@ use super::{
     Builder, Error, Request, Unavailable, Wanted,
     installer::Installer,
     python::Interpreter,
-    serve::{From, Served},
+    serve::{Served, of_object},
     wheels::wheels,
 };
 use crate::{
@@ -71,24 +71,12 @@ impl Builder<'_> {
             found.ok_or_else(|| needs("uv"))
         };
         let package = &wanted.tool.package;
-        match self.install_application((package, locked), &interpreter, &wheels, uv) {
-            Ok(directory) => Ok(Ok(Served {
-                tool: wanted.tool.clone(),
-                version: locked.version.clone(),
-                from: From::Object(directory),
-                notice: None,
-                hidden: wanted.hidden,
-            })),
-            Err(Error::Store(store::Error::Fetch(error))) if error.is_unreachable() => {
-                Ok(Err(Unavailable::Unreachable(error)))
-            }
-            Err(Error::Store(reason)) => Err(Error::Install {
-                tool: Box::new(wanted.tool.clone()),
-                version: locked.version.clone(),
-                reason: Box::new(reason),
-            }),
-            Err(other) => Err(other),
-        }
+        let made = match self.install_application((package, locked), &interpreter, &wheels, uv) {
+            Ok(directory) => Ok(directory),
+            Err(Error::Store(reason)) => Err(reason),
+            Err(other) => return Err(other),
+        };
+        of_object(wanted, locked, made)
     }
 
     fn install_application(

@@ -69,6 +69,33 @@ impl Served {
     }
 }
 
+/// Returns what serves once a tool's object was made, or could not be.
+///
+/// The errors are those of [`Builder::managed`].
+pub(super) fn of_object(
+    wanted: &Wanted<'_>,
+    locked: &LockedPackage,
+    made: Result<PathBuf, store::Error>,
+) -> Result<Result<Served, Unavailable>, Error> {
+    match made {
+        Ok(directory) => Ok(Ok(Served {
+            tool: wanted.tool.clone(),
+            version: locked.version.clone(),
+            from: From::Object(directory),
+            notice: None,
+            hidden: wanted.hidden,
+        })),
+        Err(store::Error::Fetch(error)) if error.is_unreachable() => {
+            Ok(Err(Unavailable::Unreachable(error)))
+        }
+        Err(reason) => Err(Error::Install {
+            tool: Box::new(wanted.tool.clone()),
+            version: locked.version.clone(),
+            reason: Box::new(reason),
+        }),
+    }
+}
+
 impl Builder<'_> {
     /// Returns what serves as each tool, in their order; downloads overlap.
     ///
@@ -193,23 +220,8 @@ impl Builder<'_> {
             },
             artifacts,
         };
-        match self.install(wanted.tool, locked, &object) {
-            Ok(directory) => Ok(Ok(Served {
-                tool: wanted.tool.clone(),
-                version: locked.version.clone(),
-                from: From::Object(directory),
-                notice: None,
-                hidden: wanted.hidden,
-            })),
-            Err(store::Error::Fetch(error)) if error.is_unreachable() => {
-                Ok(Err(Unavailable::Unreachable(error)))
-            }
-            Err(reason) => Err(Error::Install {
-                tool: Box::new(wanted.tool.clone()),
-                version: locked.version.clone(),
-                reason: Box::new(reason),
-            }),
-        }
+        let made = self.install(wanted.tool, locked, &object);
+        of_object(wanted, locked, made)
     }
 
     fn install(

@@ -166,6 +166,31 @@ pub fn read(files: &Files) -> Result<PythonLock, Error> {
 }
 
 impl PythonLock {
+    /// Adds the project itself as a package, which is always installed; `name` is normalised.
+    fn add_project(&mut self, name: String) {
+        self.project.clone_from(&name);
+        self.packages.push(Package {
+            name: name.clone(),
+            version: None,
+            source: Source::Directory {
+                path: ".".to_owned(),
+                installed: true,
+            },
+            digests: Vec::new(),
+            marker: Marker::default(),
+            dependencies: Vec::new(),
+            extras: BTreeMap::new(),
+            elsewhere: None,
+        });
+        self.roots.push(Root {
+            when: When::Always,
+            edge: Edge {
+                name,
+                ..Edge::default()
+            },
+        });
+    }
+
     /// Returns the packages that do not come, with digests, from the public index, with where they come from.
     pub fn foreign(&self) -> Vec<(String, String)> {
         let packages = self.packages.iter();

@@ -65,29 +65,7 @@ fn own_package(tree: &Node<'_>, lock: &mut PythonLock) {
         .or_else(|| said("tool.poetry.name"))
         .and_then(Node::text);
     if let (true, Some(name), Some(_)) = (library, named, said("build-system")) {
-        let name = normal(name);
-        lock.project.clone_from(&name);
-        lock.packages.push(Package {
-            name: name.clone(),
-            version: None,
-            source: Source::Directory {
-                path: ".".to_owned(),
-                installed: true,
-            },
-            digests: Vec::new(),
-            marker: Marker::default(),
-            dependencies: Vec::new(),
-            extras: std::collections::BTreeMap::new(),
-            elsewhere: None,
-        });
-        let edge = Edge {
-            name,
-            ..Edge::default()
-        };
-        lock.roots.push(Root {
-            when: When::Always,
-            edge,
-        });
+        lock.add_project(normal(name));
     }
 }
 

@@ -1,10 +1,7 @@
 //! `pyproject.toml` of a project without a lockfile: what it needs, by PEP 621 and PEP 735. Nothing is pinned
 //! here: it is resolved into `devshell.lock`, as `packages` of a manifest are.
 
-use super::{
-    Edge, Loose, Marker, Package, PythonLock, PythonRequirement, Root, Source, When,
-    marker::normal, read::fault,
-};
+use super::{Loose, PythonLock, PythonRequirement, When, marker::normal, read::fault};
 use crate::manifest::{Error, Node, Text, Value};
 
 /// Deepest accepted chain of groups, or of the project's own extras, that include each other.
@@ -60,27 +57,7 @@ fn own_package(root: &Node<'_>, own: String, lock: &mut PythonLock) {
     if !library || own.is_empty() || root.get("build-system").is_none() {
         return;
     }
-    lock.project.clone_from(&own);
-    lock.packages.push(Package {
-        name: own.clone(),
-        version: None,
-        source: Source::Directory {
-            path: ".".to_owned(),
-            installed: true,
-        },
-        digests: Vec::new(),
-        marker: Marker::default(),
-        dependencies: Vec::new(),
-        extras: std::collections::BTreeMap::new(),
-        elsewhere: None,
-    });
-    lock.roots.push(Root {
-        when: When::Always,
-        edge: Edge {
-            name: own,
-            ..Edge::default()
-        },
-    });
+    lock.add_project(own);
 }
 
 struct Reading<'a, 't> {
