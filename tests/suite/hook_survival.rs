@@ -2,10 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::support::{
-    HostShell, Pty, Sandbox, for_each_shell,
-    sandbox::{DEVSH, write},
-};
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::write};
 
 const MANIFEST: &str =
     "[env]\nACTIVE = \"yes\"\nPATH = { prepend = [\"bin\"] }\n[aliases]\nhi = \"echo hi\"\n";
@@ -245,16 +242,7 @@ fn faults_of_devsh_leave_prompt_and_environment_alone() {
     for_each_shell(|shell| {
         let sandbox = prepared();
         let fake = sandbox.program("fake", "#!/bin/sh\nexit 0\n");
-        let hook = sandbox
-            .command("devsh")
-            .args(["hook", shell.name()])
-            .output()
-            .unwrap()
-            .stdout;
-        let hook = String::from_utf8(hook).unwrap();
-        let real = fs::canonicalize(DEVSH).unwrap();
-        assert!(hook.contains(real.to_str().unwrap()));
-        let hook = hook.replace(real.to_str().unwrap(), fake.to_str().unwrap());
+        let hook = sandbox.hook_that_runs(shell, &fake);
         for fault in FAULTS {
             sandbox.program("fake", &format!("#!/bin/sh\n{fault}\n"));
             let mut pty = Pty::start(&sandbox, shell, &hook);

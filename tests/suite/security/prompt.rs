@@ -68,21 +68,12 @@ impl Case {
 
     /// The hook as it is, but for the program.
     fn hook(&self, shell: HostShell) -> String {
-        let mut command = self.sandbox.command("devsh");
-        let hook = command
-            .args(["hook", shell.name()])
-            .output()
-            .unwrap()
-            .stdout;
-        let hook = String::from_utf8(hook).unwrap();
-        let real = fs::canonicalize(DEVSH).unwrap();
-        let (real, ours) = (real.to_str().unwrap(), self.program.to_str().unwrap());
-        assert!(hook.contains(real));
+        let hook = self.sandbox.hook_that_runs(shell, &self.program);
         let seven = match shell {
             HostShell::Fish => "function seven; return 7; end",
             _ => "seven() { return 7; }",
         };
-        format!("{}\n{seven}", hook.replace(real, ours))
+        format!("{hook}\n{seven}")
     }
 
     /// Returns a place below the home directory.

@@ -161,6 +161,21 @@ impl Sandbox {
         path
     }
 
+    /// Returns the hook of a host shell as it is, but for the program that it runs.
+    pub(crate) fn hook_that_runs(&self, shell: HostShell, program: &Path) -> String {
+        let mut command = self.command("devsh");
+        let hook = command
+            .args(["hook", shell.name()])
+            .output()
+            .unwrap()
+            .stdout;
+        let hook = String::from_utf8(hook).unwrap();
+        let real = fs::canonicalize(DEVSH).unwrap();
+        let (real, program) = (real.to_str().unwrap(), program.to_str().unwrap());
+        assert!(hook.contains(real));
+        hook.replace(real, program)
+    }
+
     /// Returns the whole place, canonical.
     pub(crate) fn root(&self) -> &Path {
         &self.root
