@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use crate::support::{HostShell, Pty, Sandbox, for_each_shell, require};
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell, require, sandbox::DEVSH};
 
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\nPATH = { prepend = [\"bin\"] }\n[aliases]\nhi = \"echo hi\"\n\
                         [hooks]\nleave = \"echo left >>log\"\n";
@@ -106,6 +106,10 @@ fn another_user_s_shell_undoes_and_runs_nothing() {
                 return;
             }
             let sandbox = prepared();
+            // Where devsh was built, somebody else need not be let in.
+            let program = sandbox.root().join("bin/devsh");
+            fs::remove_file(&program).unwrap();
+            fs::copy(DEVSH, &program).unwrap();
             let mut pty = sandbox.shell(shell);
             let path = pty.var("PATH").unwrap();
             pty.enter();

@@ -84,7 +84,7 @@ impl Case {
 
 /// The program that the hook runs, with something before devsh.
 fn healthy(before: &str) -> String {
-    format!("#!/bin/sh\n{before}\nexec {DEVSH} \"$@\"\n")
+    format!("#!/bin/sh\n{before}\nexec '{DEVSH}' \"$@\"\n")
 }
 
 impl<'a> Trial<'a> {

@@ -171,7 +171,7 @@ fn calls() -> Vec<Fault> {
     .map(|(name, fault)| {
         let call = fault.split(':').next().unwrap();
         let before = format!(
-            "set -- strace -qq -o /dev/null -e trace={call} -e inject={fault} {} \"$@\"\nexec \"$@\"",
+            "set -- strace -qq -o /dev/null -e trace={call} -e inject={fault} '{}' \"$@\"\nexec \"$@\"",
             crate::support::sandbox::DEVSH
         );
         Fault {
