@@ -22,12 +22,29 @@ __devsh_update() {
   __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]]; }
-  __devsh_code=$(\command @DEVSH@ export bash --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" \
+  __devsh_code=$(\builtin exec @DEVSH@ export bash --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" \
     --checks "$__devsh_checks") || \return 0
   # Text that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || \return 0
   \builtin eval "$__devsh_code"
 }
+
+# Before 5.0 bash compares times of files by whole seconds: what was asked is asked once more when the second is
+# over, or an edit within it would never be seen.
+if ((BASH_VERSINFO[0] < 5)); then
+  __devsh_hook() {
+    \local __devsh_status=$? __devsh_now=$SECONDS __devsh_before=
+    if __devsh_fresh; then
+      [[ ${__devsh_asked:-$__devsh_now} != "$__devsh_now" ]] || \return "$__devsh_status"
+      __devsh_before=$__devsh_loaded$__devsh_checks
+    fi
+    __devsh_asked=$__devsh_now
+    __devsh_update || :
+    # Where nothing was new the second time, that is all.
+    [[ $__devsh_before != "$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
+    \return "$__devsh_status"
+  }
+fi
 
 # Each check that was made is kept: the program defines one only where it is new.
 __devsh_forget_checks() {
@@ -77,7 +94,8 @@ __devsh_hold() {
   for __devsh_name; do
     __devsh_all="${__devsh_name}[@]"
     [[ ${!__devsh_all+x} ]] || \continue
-    if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)); then
+    # Bash 4.4 has this too, but not for arrays.
+    if ((BASH_VERSINFO[0] >= 5)); then
       __devsh_text=${!__devsh_all@A}
     else
       __devsh_text=$(\builtin declare -p "$__devsh_name")

@@ -3,10 +3,16 @@
 use std::{
     fs::{self, File},
     path::Path,
+    thread,
     time::{Duration, SystemTime},
 };
 
-use crate::support::{HostShell, Sandbox, for_each_shell, sandbox::write};
+use crate::support::{
+    HostShell, Sandbox, for_each_shell,
+    pty::Pty,
+    require,
+    sandbox::{DEVSH, write},
+};
 
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n";
 
@@ -312,4 +318,55 @@ fn who_wants_no_line_gets_none_but_of_what_is_wrong() {
         assert!(pty.type_line("true").contains("devshell.toml"));
         assert!(!pty.leave().contains("devsh:"));
     });
+}
+
+/// The clock of bash before 5.0 ticks once a second, and its file tests with it.
+#[test]
+fn where_bash_compares_whole_seconds_it_looks_once_more() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = prepared();
+    let calls = sandbox.root().join("calls");
+    let counting = sandbox.program(
+        "counting",
+        &format!(
+            "#!/bin/sh\necho >>'{}'\nexec '{DEVSH}' \"$@\"\n",
+            calls.display()
+        ),
+    );
+    let hook = sandbox.hook_that_runs(HostShell::Bash, &counting);
+    let old = hook.replace(
+        "BASH_VERSINFO[0] < 5)); then\n  __devsh_hook",
+        "1)); then\n  __devsh_hook",
+    );
+    assert_ne!(hook, old);
+    let count = || fs::read(&calls).map_or(0, |calls| calls.len());
+    let second = || thread::sleep(Duration::from_millis(1100));
+
+    let mut pty = Pty::start(&sandbox, HostShell::Bash, &old);
+    second();
+    pty.type_line("true");
+    pty.enter();
+    let before = count();
+    second();
+    pty.type_line("sh -c 'exit 3'");
+    assert!(pty.type_line("echo status=$?").contains("status=3"));
+    assert_eq!(count(), before + 1, "the second is over");
+    second();
+    pty.type_line("true");
+    assert_eq!(count(), before + 1, "nothing was new");
+
+    // An edit that no comparison of times shows.
+    pty.leave();
+    pty.enter();
+    let manifest = sandbox.project().join("devshell.toml");
+    let time = fs::metadata(&manifest).unwrap().modified().unwrap();
+    sandbox.write("devshell.toml", MANIFEST.replace("yes", "new"));
+    let file = File::options().write(true).open(&manifest).unwrap();
+    file.set_modified(time).unwrap();
+    second();
+    let shown = pty.type_line("true");
+    assert!(shown.contains("has changed since"), "{shown}");
+    assert_eq!(pty.var("ACTIVE"), None);
 }
