@@ -51,13 +51,12 @@ impl Pty {
     ) -> Self {
         let rc_file = sandbox.home().join(shell.rc_file());
         sandbox::write(&rc_file, format!("{}{rc}\n", shell.prompt()).as_bytes());
-        // Without this directory fish starts to make completions of its own accord, in the background.
-        fs::create_dir_all(
-            sandbox
-                .home()
-                .join(".local/share/fish/generated_completions"),
-        )
-        .expect("the home is writable");
+        // Without this directory fish starts to make completions of its own accord, in the background; since 4.0
+        // it is that of the cache.
+        for place in [".local/share/fish", ".cache/fish"] {
+            let completions = sandbox.home().join(place).join("generated_completions");
+            fs::create_dir_all(completions).expect("the home is writable");
+        }
         let program = require(shell.name()).expect("the caller has looked for it");
         let mut arguments: Vec<_> = wrapper.iter().map(Into::into).collect();
         arguments.push(program.into_os_string());
