@@ -56,11 +56,14 @@ fn cut_everywhere(host: HostShell, outputs: usize) {
 fn script(host: HostShell, program: &Path, outputs: &Path) -> Vec<u8> {
     let hook = String::from_utf8(hook::script(host, program)).unwrap();
     let program = String::from_utf8(host.quote(program.as_os_str())).unwrap();
-    let started = format!("command {program} export");
-    let ours = "cut_devsh export";
+    let way = match host {
+        HostShell::Bash => "\\builtin exec",
+        HostShell::Zsh => "\\command",
+        HostShell::Fish => "command",
+    };
+    let started = format!("{way} {program} export");
     assert!(hook.contains(&started), "{hook}");
-    let hook = hook.replace(&format!("\\{started}"), ours);
-    let hook = hook.replace(&started, ours);
+    let hook = hook.replace(&started, "cut_devsh export");
     let outputs = outputs.display();
     let driver = match host {
         HostShell::Fish => format!(
