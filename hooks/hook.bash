@@ -19,6 +19,7 @@ __devsh_hook() {
 __devsh_update() {
   \local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || \return 0
+  [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
   __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]]; }

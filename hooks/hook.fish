@@ -17,6 +17,7 @@ set -g __devsh_checks
 
 function __devsh_update
     test -f @DEVSH@ -a -x @DEVSH@; or return 0
+    test "$__devsh_sourced" = begun; and __devsh_finish
     set -g __devsh_pwd $PWD
     # Should the program fail, it is asked again in another directory, not at every prompt.
     function __devsh_fresh

@@ -6,10 +6,30 @@
 __devsh_fresh() { return 1 }
 
 __devsh_hook() {
-  emulate -L zsh
-  __devsh_fresh || __devsh_update
+  __devsh_ask
+  [[ -z "$__devsh_then" ]] || __devsh_go_on
   # Zsh itself keeps the exit status of the user's command over its hooks.
   return 0
+}
+
+__devsh_ask() {
+  emulate -L zsh
+  __devsh_fresh || __devsh_update
+  return 0
+}
+
+# Evaluates what is to see and to change the user's own options, which are in force here.
+__devsh_go_on() {
+  local __devsh_code="$__devsh_then"
+  __devsh_then=
+  eval "$__devsh_code"
+}
+
+# Reads functions without the user's aliases.
+__devsh_define() {
+  emulate -L zsh
+  setopt no_aliases
+  eval "$1"
 }
 
 __devsh_update() {
@@ -116,7 +136,7 @@ __devsh_exit() {
   emulate -L zsh
   zmodload zsh/parameter
   typeset -gA __devsh_alias_olds __devsh_alias_news
-  typeset -g __devsh_loaded=${__devsh_loaded-} __devsh_checks=
+  typeset -g __devsh_loaded=${__devsh_loaded-} __devsh_checks= __devsh_then=
   typeset -ga precmd_functions
   if (( ! ${precmd_functions[(I)__devsh_hook]} )); then
     precmd_functions=(__devsh_hook $precmd_functions)

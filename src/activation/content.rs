@@ -77,6 +77,12 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
             .iter()
             .map(|script| script.value.clone())
             .collect(),
+        sourced: shell
+            .sourced
+            .scripts
+            .iter()
+            .flat_map(|(host, list)| list.iter().map(|script| (*host, script.value.clone())))
+            .collect(),
         timeout: built.timeout.as_secs(),
         quiet: built.quiet,
     }

@@ -11,6 +11,7 @@ pub mod script;
 pub mod session;
 mod shelter;
 mod size;
+pub mod sourced;
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -98,15 +99,27 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
         }
     }
     Session::erase(&mut env);
-    failed.extend(size::shorten(base, &mut env));
-    let mut session = Session {
+    let session = Session {
         project: Some((loading.root.to_owned(), loading.shell.clone())),
         record: loading.record.id(),
         pinned: loading.pinned,
         quiet: content.quiet,
-        diff: EnvDiff::between(base, &env),
+        diff: EnvDiff::default(),
     };
-    while !session.write(&mut env, loading.state)
+    Ok(seal(base, env, session, loading.state, failed))
+}
+
+/// Writes into `env` how it is undone to `base`, taking out what cannot be kept.
+fn seal(
+    base: &Env,
+    mut env: Env,
+    mut session: Session,
+    state: &Path,
+    mut failed: Vec<script::Error>,
+) -> Loaded {
+    failed.extend(size::shorten(base, &mut env));
+    session.diff = EnvDiff::between(base, &env);
+    while !session.write(&mut env, state)
         && let Some((name, length)) = session.diff.longest()
     {
         size::restore(base, &mut env, name.as_ref());
@@ -116,12 +129,12 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
     }
     let replaced = session.diff.replaced().cloned().collect();
     let changed = session.diff.0.into_keys().collect();
-    Ok(Loaded {
+    Loaded {
         env,
         failed,
         changed,
         replaced,
-    })
+    }
 }
 
 /// Runs the leave scripts of what is loaded in `env`; their changes of the environment are of no account.

@@ -59,6 +59,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// Variables whose appearance changes the outcome.
     pub awaited: Vec<VarName>,
+    /// Whether the dev shell was loaded, so that its scripts for the host shell itself are to run.
+    pub entered: bool,
 }
 
 /// Brings a host shell to its target. `new_shell` says that it has not asked before.
@@ -112,6 +114,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
     match load(&undone.base, *loading) {
         Ok(loaded) => {
             let loads = &loading.record.content;
+            outcome.entered = true;
             let failed = loaded.failed.into_iter().map(Event::ScriptFailed);
             outcome.events.extend(failed);
             let names = |some: &BTreeSet<VarName>, but: &BTreeSet<VarName>| {
@@ -209,6 +212,7 @@ fn undo(
     if !kept.is_empty() {
         outcome.events.push(Event::Kept(kept));
     }
+    outcome.statements.push(Statement::Unsource);
     outcome.statements.push(Statement::RestoreAliases);
     outcome.statements.push(Statement::LeaveOnExit(false));
     Undone {

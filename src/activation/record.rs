@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    env::{Change, EnvPlan, Piece, Template, VarName},
+    env::{Change, EnvPlan, HostShell, Piece, Template, VarName},
     fsx,
     manifest::{AliasName, ShellName},
     project::{trust::project_key, watch::Watched},
@@ -52,6 +52,8 @@ pub struct Content {
     pub enter: Vec<String>,
     /// Scripts run on leave.
     pub leave: Vec<String>,
+    /// Scripts for the host shell itself, in order.
+    pub sourced: Vec<(HostShell, String)>,
     /// How long a script may take, in seconds.
     pub timeout: u64,
     /// Whether nothing is said when it is loaded and left.
@@ -59,7 +61,7 @@ pub struct Content {
 }
 
 /// First field of a record: the version of the form, raised with every change of it.
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 5;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
@@ -196,6 +198,10 @@ fn write_content(writer: &mut Writer, content: &Content) {
     });
     writer.list(content.enter.iter(), Writer::bytes);
     writer.list(content.leave.iter(), Writer::bytes);
+    writer.list(content.sourced.iter(), |writer, (host, script)| {
+        writer.bytes(host.as_str());
+        writer.bytes(script);
+    });
     writer.number(content.timeout);
     writer.number(u64::from(content.quiet));
 }
@@ -221,6 +227,8 @@ fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
             .list(|reader| Ok((reader.text()?.parse().map_err(|_| Damaged)?, text(reader)?)))?,
         enter: reader.list(text)?,
         leave: reader.list(text)?,
+        sourced: reader
+            .list(|reader| Ok((reader.text()?.parse().map_err(|_| Damaged)?, text(reader)?)))?,
         timeout: reader.number()?,
         quiet: reader.number()? != 0,
     })
@@ -317,6 +325,7 @@ mod tests {
                 aliases: vec![("t".parse().unwrap(), "pytest -x".to_owned())],
                 enter: vec!["echo".to_owned()],
                 leave: vec![],
+                sourced: vec![(HostShell::Zsh, "f() { :; }".to_owned())],
                 timeout: 10,
                 quiet: true,
             },

@@ -8,7 +8,7 @@ use crate::{
     activation::session::Session,
     failure::Failure,
     lock::LockedPackage,
-    manifest::{self, DevShell, Said, ShellName, Subject},
+    manifest::{self, DevShell, Said, ShellName, Sourced, Subject},
     package::Tool,
     project::{Project, trust::Standing},
     resolve, vars,
@@ -249,6 +249,9 @@ impl<'a> Explained<'a> {
             let texts: Vec<&str> = list.iter().map(|one| one.value.as_str()).collect();
             texts.join(", ")
         };
+        if let Some(list) = self.content.sourced.by_key(key) {
+            return (!list.is_empty()).then(|| texts(list));
+        }
         let value = match key {
             "python.lock" => self.content.python.lock.as_ref()?.value.clone(),
             "python.groups" => texts(&self.content.python.groups),
@@ -256,9 +259,10 @@ impl<'a> Explained<'a> {
             "python.packages" => texts(&self.content.python.packages),
             "hooks.enter" => texts(&self.content.enter),
             "hooks.leave" => texts(&self.content.leave),
-            "grants.env" => {
-                let names = self.content.grants.iter().map(|one| one.value.to_string());
-                names.collect::<Vec<_>>().join(", ")
+            Sourced::GRANTS => {
+                let shells = &self.content.sourced.grants;
+                let names: Vec<&str> = shells.iter().map(|one| one.value.as_str()).collect();
+                names.join(", ")
             }
             _ => {
                 let said = self

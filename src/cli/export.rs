@@ -3,12 +3,15 @@
 //! Invariant: a warm transition reads the session, one record and the stamps of its files; no manifest, no
 //! lockfile, no network. Whatever goes wrong, the host shell keeps its environment.
 
+mod said;
+mod sourced;
+
 use std::path::{Path, PathBuf};
 
 use crate::{
     activation::{
         Loading,
-        prompt::{self, Event, Outcome, Target},
+        prompt::{self, Target},
         record::Record,
         session::Session,
     },
@@ -21,12 +24,15 @@ use crate::{
     project::{
         Project,
         locate::{self, Bounds, Kind, Place},
-        trust::{Decisions, Standing},
+        trust::Decisions,
         watch::{self, Watched},
     },
     store::{self, ProcessMark},
     ui::Ui,
 };
+
+use said::{Message, refusal, say};
+pub(super) use sourced::{Exported, take};
 
 use super::{
     background, hints,
@@ -56,12 +62,6 @@ struct Finding {
     manifests: Vec<PathBuf>,
     /// What is to be said, once.
     message: Option<Message>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Note(String),
-    Failure(Box<Failure>),
 }
 
 /// Answers the hook.
@@ -106,21 +106,25 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
         &outcome.awaited,
     );
     outcome.statements.push(Statement::Loaded(memory.clone()));
+    let failed = sourced::add(context, request.host, finding.record.as_ref(), &mut outcome);
     let check = request.host.check(&freshness, request.checks);
     outcome.statements.extend(check);
     let code = request.host.render(&outcome.statements, request.nonce);
-    ui.code(&code)
-        .map_err(|error| Failure::new(format!("cannot write the code: {error}")))?;
+    print(ui, &code)?;
     say(context, ui, &outcome);
+    if let Some(failure) = failed {
+        ui.failure_line(&failure);
+    }
     // Said once for each change, not at every directory below.
-    if memory != request.loaded {
-        match &finding.message {
-            Some(Message::Note(text)) => ui.note(text),
-            Some(Message::Failure(failure)) => ui.failure_line(failure),
-            None => {}
-        }
+    if let Some(message) = finding.message.filter(|_| memory != request.loaded) {
+        message.say(ui);
     }
     Ok(())
+}
+
+fn print(ui: &Ui, code: &[u8]) -> Result<(), Failure> {
+    ui.code(code)
+        .map_err(|error| Failure::new(format!("cannot write the code: {error}")))
 }
 
 /// Runs the leave scripts of what the host shell has loaded, when it exits.
@@ -360,41 +364,6 @@ fn judge(
         Readiness::NotBuilt => {
             let basis = ready::basis(watched);
             background::start(context, &place.root, shell, basis).map(Verdict::Building)
-        }
-    }
-}
-
-/// What is said about a project that is not allowed; nothing about one that was never prepared.
-fn refusal(context: &Context, place: &Place, standing: Standing) -> Option<Message> {
-    let name = super::shown(context, &place.root.join(locate::MANIFEST));
-    match (standing, place.kind) {
-        // Which of its files it is, the approval tells.
-        (Standing::Changed, _) => Some(Message::Failure(Box::new(
-            Failure::new(format!(
-                "`{}` has changed since you allowed it",
-                super::shown(context, &place.root)
-            ))
-            .hint("review it with `devsh allow`"),
-        ))),
-        (Standing::Unknown, Kind::Prepared) => Some(Message::Note(format!(
-            "`{name}` is not allowed yet; review it with `devsh allow`"
-        ))),
-        _ => None,
-    }
-}
-
-/// Says what happened to the host shell.
-fn say(context: &Context, ui: &Ui, outcome: &Outcome) {
-    for event in &outcome.events {
-        match event {
-            Event::Loaded(summary) => ui.note(summary),
-            Event::Left(root) => ui.note(&format!("left {}", super::shown(context, root))),
-            Event::Kept(names) => {
-                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-                ui.note(&format!("kept your own {}", names.join(", ")));
-            }
-            Event::ScriptFailed(error) => ui.failure_line(&Failure::new(error.to_string())),
-            Event::Missing(missing) => ui.failure_line(&hints::missing(missing)),
         }
     }
 }

@@ -112,6 +112,9 @@ fn without_clap(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
     if let Some(request) = prompt_request(arguments) {
         return Some(finish(&ui, export::run(context, &ui, request)));
     }
+    if let Some(exported) = exported(arguments) {
+        return Some(finish(&ui, export::take(context, &ui, exported)));
+    }
     if let Some((shell, command)) = run_request(arguments)
         && let Some(failure) = run::at_once(context, &ui, &shell, command)
     {
@@ -138,7 +141,7 @@ fn is_run(arguments: &[OsString]) -> bool {
         .any(|argument| argument == "run")
 }
 
-/// Reads the one command line that hooks write: `export SHELL --nonce N --loaded ID --checks NAMES`.
+/// Reads the command line that hooks write: `export SHELL --nonce N --loaded ID --checks NAMES`.
 fn prompt_request(arguments: &[OsString]) -> Option<export::Request<'_>> {
     let [
         _,
@@ -163,6 +166,21 @@ fn prompt_request(arguments: &[OsString]) -> Option<export::Request<'_>> {
         nonce: nonce.to_str()?,
         loaded: loaded.to_str()?,
         checks: checks.to_str()?,
+    })
+}
+
+/// Reads the other one: `export SHELL --nonce N --sourced NAME=VALUE…`.
+fn exported(arguments: &[OsString]) -> Option<export::Exported<'_>> {
+    let [_, command, shell, first, nonce, second, words @ ..] = arguments else {
+        return None;
+    };
+    if command != "export" || [first, second] != ["--nonce", "--sourced"] {
+        return None;
+    }
+    Some(export::Exported {
+        host: shell.to_str()?.parse().ok()?,
+        nonce: nonce.to_str()?,
+        words,
     })
 }
 

@@ -116,5 +116,12 @@ fn extra(shell: &DevShell) -> Vec<u8> {
     for scripts in [&shell.enter, &shell.leave] {
         writer.list(scripts.iter(), |writer, script| writer.bytes(&script.value));
     }
+    if !shell.sourced.scripts.is_empty() {
+        let scripts = shell.sourced.scripts.iter();
+        writer.list(scripts, |writer, (host, list)| {
+            writer.bytes(host.as_str());
+            writer.list(list.iter(), |writer, script| writer.bytes(&script.value));
+        });
+    }
     writer.into_bytes()
 }

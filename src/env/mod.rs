@@ -9,6 +9,7 @@
 pub mod codec;
 pub mod diff;
 pub mod grant;
+mod host_shell;
 pub mod limits;
 pub mod name;
 pub mod pathlist;
@@ -20,6 +21,7 @@ use std::{
 };
 
 pub use diff::EnvDiff;
+pub use host_shell::HostShell;
 pub use name::VarName;
 pub use plan::{Change, EnvPlan, Piece, Template};
 

@@ -66,6 +66,18 @@ fn render_one(statement: &Statement, code: &mut Vec<u8>) {
         Statement::RestoreAliases => {
             code.extend_from_slice(b"set -q __devsh_alias_names[1];and __devsh_restore_aliases");
         }
+        Statement::Source(script, files) => {
+            code.extend_from_slice(b"builtin printf %s ");
+            quote(OsStr::from_bytes(script), code);
+            code.extend_from_slice(b"|builtin source;__devsh_source $__devsh_nonce");
+            for file in files {
+                code.push(b' ');
+                quote(file.as_os_str(), code);
+            }
+        }
+        Statement::Unsource => {
+            code.extend_from_slice(b"set -q __devsh_sourced;and __devsh_unsource");
+        }
         Statement::Alias(name, value) => {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);

@@ -14,6 +14,20 @@ pub fn script(shell: HostShell, program: &Path) -> Vec<u8> {
         HostShell::Zsh => include_str!("../../hooks/hook.zsh"),
         HostShell::Fish => include_str!("../../hooks/hook.fish"),
     };
+    filled(shell, text, program)
+}
+
+/// Returns what runs scripts in `shell` itself and remembers what they change.
+pub fn source_script(shell: HostShell, program: &Path) -> Vec<u8> {
+    let text = match shell {
+        HostShell::Bash => include_str!("../../hooks/source.bash"),
+        HostShell::Zsh => include_str!("../../hooks/source.zsh"),
+        HostShell::Fish => include_str!("../../hooks/source.fish"),
+    };
+    filled(shell, text, program)
+}
+
+fn filled(shell: HostShell, text: &str, program: &Path) -> Vec<u8> {
     let program = shell.quote(program.as_os_str());
     let mut script = Vec::with_capacity(text.len() + program.len());
     for (position, part) in text.split(PLACEHOLDER).enumerate() {

@@ -10,26 +10,14 @@ mod posix;
 
 use std::{
     ffi::{OsStr, OsString},
-    fmt,
     path::PathBuf,
-    str::FromStr,
 };
 
-use crate::{env::VarName, manifest::AliasName, package::Invalid};
+pub use crate::env::HostShell;
+use crate::{env::VarName, manifest::AliasName};
 
 /// How many checks a host shell keeps.
 const CHECKS: usize = 32;
-
-/// A shell that devsh can change from inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostShell {
-    /// Bash 3.2 and later.
-    Bash,
-    /// Zsh 5.
-    Zsh,
-    /// Fish 3.6 and later.
-    Fish,
-}
 
 /// One change of a host shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +39,11 @@ pub enum Statement {
     LeaveOnExit(bool),
     /// Takes back the aliases of the last `Alias` statements.
     RestoreAliases,
+    /// Runs the scripts in these files in the host shell itself and remembers what they change; the code
+    /// defines what does that.
+    Source(Vec<u8>, Vec<PathBuf>),
+    /// Undoes what the scripts of the last `Source` changed.
+    Unsource,
     /// Defines an alias and remembers what it hides.
     Alias(AliasName, String),
     /// Remembers, unexported, what this very shell has loaded.
@@ -103,24 +96,6 @@ pub struct Shelter {
 }
 
 impl HostShell {
-    /// Every host shell.
-    pub const ALL: [Self; 3] = [Self::Bash, Self::Zsh, Self::Fish];
-
-    /// Returns the shell's name, which is also its program's.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bash => "bash",
-            Self::Zsh => "zsh",
-            Self::Fish => "fish",
-        }
-    }
-
-    /// Returns the shell that a program is, by its file name (`/bin/zsh`, `-bash`).
-    pub fn of_program(program: &OsStr) -> Option<Self> {
-        let name = std::path::Path::new(program).file_name()?.to_str()?;
-        name.trim_start_matches('-').parse().ok()
-    }
-
     /// Returns the changes as code for this shell, closed by the mark with `nonce`.
     pub fn render(self, statements: &[Statement], nonce: &str) -> Vec<u8> {
         let mut code = self.render_plain(statements);
@@ -173,23 +148,6 @@ impl HostShell {
             Self::Fish => fish::quote(value, &mut word),
         }
         word
-    }
-}
-
-impl FromStr for HostShell {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::ALL
-            .into_iter()
-            .find(|shell| shell.as_str() == text)
-            .ok_or_else(|| Invalid::new("a host shell (bash, zsh or fish)", text))
-    }
-}
-
-impl fmt::Display for HostShell {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }
 

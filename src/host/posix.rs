@@ -73,6 +73,14 @@ fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
                 b"[[ ${#__devsh_alias_news} == 0 ]] || __devsh_restore_aliases"
             });
         }
+        Statement::Source(script, files) => source(shell, script, files, code),
+        Statement::Unsource => {
+            code.extend_from_slice(if shell == HostShell::Bash {
+                b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource".as_slice()
+            } else {
+                b"[[ -z ${__devsh_sourced+x} ]] || { __devsh_unsource; __devsh_then='__devsh_restore_options;' }"
+            });
+        }
         Statement::Alias(name, value) => {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);
@@ -105,6 +113,30 @@ fn hold(shell: HostShell, names: &[VarName], code: &mut Vec<u8>) {
     }
     code.extend_from_slice(b" ]] || __devsh_hold");
     words(names, code);
+}
+
+/// Zsh has the user's options again only when this text is done.
+fn source(shell: HostShell, script: &[u8], files: &[PathBuf], code: &mut Vec<u8>) {
+    let quoted = |text: &[u8]| {
+        let mut word = Vec::new();
+        quote(OsStr::from_bytes(text), &mut word);
+        word
+    };
+    let mut words = Vec::new();
+    for file in files {
+        words.push(b' ');
+        words.extend(quoted(file.as_os_str().as_bytes()));
+    }
+    if shell == HostShell::Bash {
+        code.extend_from_slice(script);
+        code.extend_from_slice(b"\n__devsh_source \"$__devsh_nonce\"");
+        code.extend(words);
+    } else {
+        code.extend_from_slice(b"__devsh_define ");
+        code.extend(quoted(script));
+        code.extend_from_slice(b"\n__devsh_then+=\"__devsh_source $__devsh_nonce\"");
+        code.extend(quoted(&words));
+    }
 }
 
 fn words(names: &[VarName], code: &mut Vec<u8>) {

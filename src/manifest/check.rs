@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Composition, DevShell, EnvValue, Origin,
+    Composition, DevShell, EnvValue, Origin, SOURCE_EFFECT,
     template::{self, Piece},
 };
 use crate::env::{
@@ -21,6 +21,7 @@ pub(super) struct Fault {
 /// Checks a merged dev shell.
 pub(super) fn shell(shell: &DevShell) -> Result<(), Fault> {
     grants(shell)?;
+    source_grants(shell)?;
     sizes(shell)?;
     let mut done = BTreeSet::new();
     for name in shell.env.keys() {
@@ -52,6 +53,21 @@ fn grants(shell: &DevShell) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn source_grants(shell: &DevShell) -> Result<(), Fault> {
+    let Some((host, script)) = shell.sourced.ungranted() else {
+        return Ok(());
+    };
+    let name = format!("source.{host}");
+    Err(Fault {
+        origin: script.origin.clone(),
+        word: host.to_string(),
+        kind: Composition::Ungranted {
+            name,
+            effect: SOURCE_EFFECT,
+        },
+    })
 }
 
 /// Checks what the values alone come to; what others are put into them is known when they are loaded.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::{
-    EnvValue, Origin, ShellName,
+    EnvValue, Origin, ShellName, Sourced,
     layer::{EnvEntry, ToolEntry},
     merge::Step,
 };
@@ -41,7 +41,7 @@ impl Subject {
     pub fn name(&self) -> &str {
         match self {
             Self::Tool(name) | Self::Variable(name) | Self::Alias(name) => name,
-            Self::Setting(key) => key.rsplit('.').next().unwrap_or(key),
+            Self::Setting(key) => key.split_once('.').map_or(key, |(_, name)| name),
         }
     }
 }
@@ -179,10 +179,15 @@ impl History {
                 self.add(step, subject, &one.origin, (one.value.clone(), false));
             }
         }
+        let sourced = tables.sourced.scripts.iter();
+        let sourced = sourced.map(|(shell, list)| (Sourced::key(*shell), list));
         for (key, scripts) in [
             ("hooks.enter", &tables.enter),
             ("hooks.leave", &tables.leave),
-        ] {
+        ]
+        .into_iter()
+        .chain(sourced)
+        {
             for script in scripts {
                 self.add(
                     step,
@@ -204,6 +209,11 @@ impl History {
         for name in &tables.grants {
             let subject = Subject::Setting("grants.env");
             self.add(step, subject, &name.origin, (name.value.to_string(), false));
+        }
+        for shell in &tables.sourced.grants {
+            let subject = Subject::Setting(Sourced::GRANTS);
+            let value = shell.value.to_string();
+            self.add(step, subject, &shell.origin, (value, false));
         }
     }
 }

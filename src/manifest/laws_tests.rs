@@ -58,7 +58,15 @@ const LINES: &[(&str, &[&str])] = &[
             "lock = 'uv.lock'",
         ],
     ),
-    ("grants", &["env = ['PATH']", "env = { remove = ['PATH'] }"]),
+    (
+        "grants",
+        &[
+            "env = ['PATH']",
+            "env = { remove = ['PATH'] }",
+            "source = ['zsh', 'fish']",
+            "source = { remove = ['fish'] }",
+        ],
+    ),
 ];
 
 /// Tables of TOML: a header and lines of which no two say the same key.
@@ -227,7 +235,7 @@ fn history_free(shell: &DevShell) -> String {
         list.iter().map(|one| one.value.clone()).collect()
     };
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         tools.collect::<Vec<_>>(),
         env.collect::<Vec<_>>(),
         shell
@@ -237,6 +245,12 @@ fn history_free(shell: &DevShell) -> String {
             .collect::<Vec<_>>(),
         texts(&shell.enter),
         texts(&shell.leave),
+        shell
+            .sourced
+            .scripts
+            .iter()
+            .map(|(host, list)| (host, texts(list)))
+            .collect::<Vec<_>>(),
         texts(&shell.python.groups),
         shell
             .grants

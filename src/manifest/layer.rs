@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AliasName, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName, Text, ToolRequest,
+    AliasName, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName, Sourced, Text,
+    ToolRequest,
 };
 use crate::{
     env::VarName,
@@ -60,6 +61,8 @@ pub struct Tables {
     pub enter: Vec<Located<String>>,
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
+    /// Scripts for the user's own shell.
+    pub sourced: Sourced,
     /// Variables that may turn what they hold into code.
     pub grants: Vec<Located<VarName>>,
     /// What is taken out of the lists below, by the list's key (`groups`).
@@ -267,6 +270,7 @@ impl Tables {
         let gone = &upper.removed;
         lay_list(&mut self.enter, &upper.enter, gone.get("enter"), text_of);
         lay_list(&mut self.leave, &upper.leave, gone.get("leave"), text_of);
+        self.sourced.lay(&upper.sourced, gone);
         lay_list(
             &mut self.env_files,
             &upper.env_files,
@@ -313,6 +317,7 @@ impl Tables {
                 .collect(),
             enter: self.enter,
             leave: self.leave,
+            sourced: self.sourced,
             grants: self.grants,
         }
     }

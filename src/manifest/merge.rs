@@ -84,6 +84,7 @@ impl<'a> Merging<'a> {
                 + tables.aliases.len()
                 + tables.enter.len()
                 + tables.leave.len()
+                + tables.sourced.len()
         };
         let all = self.layers.iter().flat_map(Layer::tables).map(entries);
         let loaded = self

@@ -23,6 +23,7 @@ mod raw;
 mod rebase;
 mod schema;
 mod source;
+mod sourced;
 pub mod template;
 mod tool;
 mod validate;
@@ -47,6 +48,7 @@ pub use raw::{Text, parse_table};
 pub use rebase::join as join_paths;
 pub use schema::schema;
 pub use source::{GitSource, Source};
+pub use sourced::{EFFECT as SOURCE_EFFECT, Sourced};
 pub use validate::{parse, parse_bytes, unknown_tool};
 
 use crate::{
@@ -116,6 +118,8 @@ pub struct DevShell {
     pub enter: Vec<Located<String>>,
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
+    /// Scripts for the user's own shell.
+    pub sourced: Sourced,
     /// Variables that may turn what they hold into code.
     pub grants: Vec<Located<VarName>>,
 }

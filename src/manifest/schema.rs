@@ -187,6 +187,20 @@ struct Hooks {
     enter: Option<Scripts>,
     /// Run on leave
     leave: Option<Scripts>,
+    /// Run in the user's own shell; takes `[grants] source`
+    source: Option<Source>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the schema of this type is used")]
+struct Source {
+    /// For bash, 5.0 and later
+    bash: Option<Scripts>,
+    /// For zsh
+    zsh: Option<Scripts>,
+    /// For fish
+    fish: Option<Scripts>,
 }
 
 #[derive(JsonSchema)]
@@ -203,6 +217,8 @@ enum Scripts {
 struct Grants {
     /// Variables that may turn what they hold into code
     env: Option<List>,
+    /// Host shells in which `[hooks] source` may run
+    source: Option<List>,
 }
 
 /// A list, or what is added to and removed from the list below

@@ -6,7 +6,7 @@ use super::{
     AliasName, Composition, EnvFile, EnvValue, Error, ErrorKind, Located, Tables, Text,
     layer::EnvEntry,
     raw::{Entry, Node, Value},
-    template,
+    sourced, template,
     validate::{edited, located, parsed, unknown},
 };
 use crate::{env::VarName, package::Invalid};
@@ -144,8 +144,12 @@ pub(super) fn files(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(
 /// Reads `[grants]`.
 pub(super) fn grants(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
     for entry in text.table("grants", node)? {
+        if entry.key == "source" {
+            sourced::grants(text, &entry.node, &mut into.sourced, &mut into.removed)?;
+            continue;
+        }
         if entry.key != "env" {
-            return Err(unknown(text, entry, "grants", &["env"], &[]));
+            return Err(unknown(text, entry, "grants", &["env", "source"], &[]));
         }
         let (names, removed) = edited(text, "env", &entry.node)?;
         for (name, node) in names {
@@ -204,7 +208,14 @@ pub(super) fn hooks(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(
         let (key, scripts): (&'static str, _) = match &*entry.key {
             "enter" => ("enter", &mut into.enter),
             "leave" => ("leave", &mut into.leave),
-            _ => return Err(unknown(text, entry, "hooks", &["enter", "leave"], &[])),
+            "source" => {
+                sourced::scripts(text, &entry.node, &mut into.sourced, &mut into.removed)?;
+                continue;
+            }
+            _ => {
+                let known = &["enter", "leave", "source"];
+                return Err(unknown(text, entry, "hooks", known, &[]));
+            }
         };
         if let Value::List(_) | Value::Table(_) = entry.node.value {
             let (list, removed) = edited(text, key, &entry.node)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::env::grant;
-use crate::manifest::{DevShell, Located, Manifest, ShellName};
+use crate::manifest::{DevShell, Located, Manifest, SOURCE_EFFECT, ShellName};
 
 /// How one fact differs between two approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,10 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
         let effect = grant::effect(name.value.as_str()).unwrap_or("is set");
         add("grant", name.value.as_str(), effect.to_owned());
     }
+    for shell in &content.sourced.grants {
+        let name = format!("source.{}", shell.value);
+        add("grant", &name, SOURCE_EFFECT.to_owned());
+    }
     for (tool, request) in &content.tools {
         let mut value = request.requirement.value.to_string();
         for extra in request.components.iter().chain(&request.targets) {
@@ -127,6 +131,12 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
         for (position, script) in scripts.iter().enumerate() {
             let number = (position + 1).to_string();
             add(&format!("{kind} script"), &number, script.value.clone());
+        }
+    }
+    for (shell, scripts) in &content.sourced.scripts {
+        for (position, script) in scripts.iter().enumerate() {
+            let name = format!("{shell} {}", position + 1);
+            add("source script", &name, script.value.clone());
         }
     }
     facts

@@ -341,13 +341,23 @@ pub(super) fn pins_of(path: &Path) -> Pins {
 
 /// Refuses what only the project's own files may say.
 fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
-    let grants = layer.tables().flat_map(|tables| &tables.grants).next();
-    let Some(grant) = grants else {
+    let granted = layer.tables().find_map(|tables| {
+        let variable = tables.grants.first().map(|one| {
+            let name = one.value.to_string();
+            (&one.origin, name.clone(), name)
+        });
+        let source = || {
+            let one = tables.sourced.grants.first()?;
+            let name = one.value.to_string();
+            Some((&one.origin, format!("source.{name}"), name))
+        };
+        variable.or_else(source)
+    });
+    let Some((origin, name, word)) = granted else {
         return Ok(());
     };
-    let name = grant.value.to_string();
-    let kind = Composition::FetchedGrant { name: name.clone() };
-    Err(layer.text.fault(&grant.origin, &name, kind.into()).into())
+    let kind = Composition::FetchedGrant { name };
+    Err(layer.text.fault(origin, &word, kind.into()).into())
 }
 
 fn fault(file: &File, kind: Composition) -> Error {

@@ -4,12 +4,13 @@ use std::{fs, path::Path, process::Command};
 
 use crate::support::{HostShell, Sandbox, for_each_shell, repository, require};
 
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 6] = [
     "install.sh",
     ".ci/run",
     "tests/setup",
     "tests/reliability",
     "hooks/hook.bash",
+    "hooks/source.bash",
 ];
 
 #[track_caller]
@@ -36,7 +37,9 @@ fn parse(shell: HostShell, script: &Path) {
 fn hooks_are_scripts_as_they_lie_in_the_tree_and_as_printed() {
     for_each_shell(|shell| {
         let name = shell.name();
-        parse(shell, &repository().join(format!("hooks/hook.{name}")));
+        for script in ["hook", "source"] {
+            parse(shell, &repository().join(format!("hooks/{script}.{name}")));
+        }
         let sandbox = Sandbox::new();
         let printed = sandbox
             .command("devsh")

@@ -29,6 +29,7 @@ mod hook_guests;
 mod hook_machine;
 mod hook_notice;
 mod hook_scripts;
+mod hook_source;
 mod hook_survival;
 mod hook_undo;
 mod layouts;

@@ -1,30 +1,13 @@
 //! What was said about a subject, and whether it counts.
 
-use crate::manifest::{Said, Subject};
+use crate::manifest::{Located, Said, Sourced, Subject};
 
 use super::{Explained, Row};
 
 /// Tells of everything that was said whether it counts, and why not.
 pub(super) fn rows(explained: &Explained<'_>, subject: &Subject, said: &[Said]) -> Vec<Row> {
     let last = said.iter().rposition(|one| one.scalar);
-    let python = &explained.content.python;
-    let present = |value: &str| match subject {
-        Subject::Setting("python.groups") => python.groups.iter().any(|one| one.value == value),
-        Subject::Setting("python.extras") => python.extras.iter().any(|one| one.value == value),
-        Subject::Setting("python.packages") => python.packages.iter().any(|one| one.value == value),
-        Subject::Setting("hooks.enter") => {
-            explained.content.enter.iter().any(|one| one.value == value)
-        }
-        Subject::Setting("hooks.leave") => {
-            explained.content.leave.iter().any(|one| one.value == value)
-        }
-        Subject::Setting("grants.env") => explained
-            .content
-            .grants
-            .iter()
-            .any(|one| one.value.as_str() == value),
-        _ => true,
-    };
+    let present = |value: &str| present(explained, subject, value);
     let row = |(at, one): (usize, &Said)| {
         let overruled = last.filter(|last| {
             at < *last
@@ -65,4 +48,26 @@ pub(super) fn rows(explained: &Explained<'_>, subject: &Subject, said: &[Said]) 
         }
     };
     said.iter().enumerate().map(row).collect()
+}
+
+/// Returns whether a list has the value in the end.
+fn present(explained: &Explained<'_>, subject: &Subject, value: &str) -> bool {
+    let Subject::Setting(key) = subject else {
+        return true;
+    };
+    let content = explained.content;
+    let among = |list: &[Located<String>]| list.iter().any(|one| one.value == value);
+    match *key {
+        "python.groups" => among(&content.python.groups),
+        "python.extras" => among(&content.python.extras),
+        "python.packages" => among(&content.python.packages),
+        "hooks.enter" => among(&content.enter),
+        "hooks.leave" => among(&content.leave),
+        "grants.env" => content.grants.iter().any(|one| one.value.as_str() == value),
+        Sourced::GRANTS => {
+            let mut granted = content.sourced.grants.iter();
+            granted.any(|one| one.value.as_str() == value)
+        }
+        key => content.sourced.by_key(key).is_none_or(among),
+    }
 }

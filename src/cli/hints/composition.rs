@@ -40,7 +40,7 @@ pub(super) fn hint(fault: &Composition) -> Option<String> {
             "say in the manifest itself which of the two counts".to_owned()
         }
         Composition::Ungranted { name, .. } => {
-            format!("if the project needs it, grant it: `[grants] env = [\"{name}\"]`")
+            format!("if the project needs it, grant it: `{}`", grant(name))
         }
         Composition::ValueTooLong { .. } | Composition::EnvironmentTooLarge { .. } => {
             "put the text into a file and let the variable name the file".to_owned()
@@ -59,11 +59,19 @@ pub(super) fn hint(fault: &Composition) -> Option<String> {
              `git+https://host/repo.git#v1:file.toml`"
             .to_owned(),
         Composition::FetchedGrant { name } => {
-            format!("put `[grants] env = [\"{name}\"]` into the manifest itself")
+            format!("put `{}` into the manifest itself", grant(name))
         }
         Composition::AddedAndRemoved { .. } => "keep one of the two".to_owned(),
         _ => return None,
     })
+}
+
+/// What grants a variable, or code for a host shell (`source.bash`).
+fn grant(name: &str) -> String {
+    name.strip_prefix("source.").map_or_else(
+        || format!("[grants] env = [\"{name}\"]"),
+        |host| format!("[grants] source = [\"{host}\"]"),
+    )
 }
 
 /// A variable that the host shell does not have.

@@ -148,12 +148,19 @@ impl Pty {
     }
 
     /// Presses Ctrl-C in the line that was begun and waits for the next prompt.
+    ///
+    /// A shell that is just about to start a program may take it for that one's, which a user presses again.
     pub(crate) fn break_off(&mut self) -> String {
         let start = self.transcript.len();
-        self.writer
-            .write_all(b"\x03")
-            .expect("the terminal takes input");
-        self.wait_for_prompt();
+        for patience in [2, 2, 2, 2, PATIENCE.as_secs()] {
+            self.writer
+                .write_all(b"\x03")
+                .expect("the terminal takes input");
+            if self.prompt_within(Duration::from_secs(patience)) {
+                break;
+            }
+        }
+        self.assert_prompted(start);
         String::from_utf8_lossy(&self.transcript[start..]).into_owned()
     }
 
@@ -244,7 +251,7 @@ impl Pty {
         self.writer
             .write_all(line.as_bytes())
             .expect("it takes input");
-        let waits = self.read_until(|transcript| {
+        let waits = self.read_until(PATIENCE, |transcript| {
             String::from_utf8_lossy(&transcript[start..]).contains("waiting")
         });
         assert!(waits, "{} starts the program", self.shell.name());
@@ -263,7 +270,7 @@ impl Pty {
         self.writer
             .write_all(format!("{line}\r").as_bytes())
             .expect("it takes input");
-        self.read_until(|_| false);
+        self.read_until(PATIENCE, |_| false);
         String::from_utf8_lossy(&self.transcript).into_owned()
     }
 
@@ -279,15 +286,23 @@ impl Pty {
 
     fn wait_for_prompt(&mut self) {
         let start = self.transcript.len();
-        let marker = format!("<<{}>>", self.commands).into_bytes();
-        let found = self.read_until(|transcript| {
-            let from = start.saturating_sub(marker.len());
-            transcript[from..]
-                .windows(marker.len())
-                .any(|window| window == marker)
-        });
+        self.prompt_within(PATIENCE);
+        self.assert_prompted(start);
+    }
+
+    /// Returns whether the prompt is shown in time.
+    fn prompt_within(&mut self, patience: Duration) -> bool {
+        let (start, marker) = (self.transcript.len(), self.marker());
+        self.read_until(patience, |transcript| shows(transcript, start, &marker))
+    }
+
+    fn marker(&self) -> Vec<u8> {
+        format!("<<{}>>", self.commands).into_bytes()
+    }
+
+    fn assert_prompted(&self, start: usize) {
         assert!(
-            found,
+            shows(&self.transcript, start, &self.marker()),
             "{} gave no prompt; the terminal shows:\n{}",
             self.shell.name(),
             String::from_utf8_lossy(&self.transcript)
@@ -295,8 +310,8 @@ impl Pty {
     }
 
     /// Reads until `done` says so; returns false when the shell ended or took too long.
-    fn read_until(&mut self, done: impl Fn(&[u8]) -> bool) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+    fn read_until(&mut self, patience: Duration, done: impl Fn(&[u8]) -> bool) -> bool {
+        let deadline = Instant::now() + patience;
         while !done(&self.transcript) {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
@@ -332,4 +347,12 @@ impl Drop for Pty {
         let _ended = self.child.wait();
         let _size = self.master.get_size();
     }
+}
+
+/// Returns whether the transcript shows `marker` behind `start`, or just about.
+fn shows(transcript: &[u8], start: usize, marker: &[u8]) -> bool {
+    let from = start.saturating_sub(marker.len());
+    transcript[from..]
+        .windows(marker.len())
+        .any(|window| window == marker)
 }

@@ -1,0 +1,196 @@
+# shellcheck shell=bash
+# Scripts of `[hooks] source` in bash 5.0 and later: what they change in the shell itself is remembered and undone.
+# Printed by devsh where a project has such scripts; it goes with hook.bash.
+#
+# Lists of what there is, by kind and name: `v NAME` variables and `x NAME` exported ones as they are declared,
+# `a NAME` aliases, `f NAME` functions by where they were defined, `c NAME` completions, `s NAME` and `o NAME`
+# options of `shopt` and `set`. __devsh_olds and __devsh_news hold those that scripts changed, before and after.
+#
+# shellcheck disable=SC2034,SC2178 # Lists are filled through references to them.
+# shellcheck disable=SC2016,SC2317 # The accents are those of a message; functions are called from elsewhere.
+
+# Runs the scripts in the files $2…; $1 is the mark at the end of what the program prints.
+__devsh_source() {
+  if ((BASH_VERSINFO[0] < 5)); then
+    \builtin printf 'devsh: the scripts of `[hooks] source` need bash 5.0 or later\n' >&2
+    \return 0
+  fi
+  __devsh_unsource
+  __devsh_mark=$1
+  \shift
+  \builtin declare -gA __devsh_before __devsh_olds __devsh_news
+  __devsh_look __devsh_before
+  __devsh_functions=$(\builtin declare -f)
+  __devsh_places=("$PWD" "${OLDPWD-}")
+  # Should a script be broken off, the next prompt goes on behind it.
+  __devsh_fresh() { \return 1; }
+  __devsh_sourced=begun
+  while (($#)); do
+    __devsh_run "$1" || :
+    \shift
+  done
+  __devsh_finish
+}
+
+# The script sees no words of others.
+__devsh_run() {
+  \builtin eval "\\set --; \\builtin source ${1@Q}"
+}
+
+# Puts what there is into the list of the name $1.
+__devsh_look() {
+  \local -n __devsh_list=$1
+  \local __devsh_name __devsh_all __devsh_line __devsh_lines __devsh_names
+  __devsh_names=()
+  for __devsh_name in _ {A..Z} {a..z}; do
+    \builtin eval "__devsh_names+=(\"\${!$__devsh_name@}\")"
+  done
+  for __devsh_name in "${__devsh_names[@]}"; do
+    case $__devsh_name in
+      # Devsh's own, and those that the shell keeps by itself.
+      __devsh_* | DEVSH_DIFF | DEVSH_ROOT | DEVSH_SHELL | _ | BASHOPTS | BASHPID | BASH_ALIASES | BASH_ARG* | \
+        BASH_CMDS | BASH_COMMAND | BASH_LINENO | BASH_MONOSECONDS | BASH_REMATCH | BASH_SOURCE | BASH_SUBSHELL | \
+        COLUMNS | COMP_[CKLPTW]* | DIRSTACK | EPOCH* | FUNCNAME | GROUPS | HISTCMD | LINENO | LINES | OLDPWD | \
+        OPTARG | OPTIND | PIPESTATUS | PWD | RANDOM | READLINE_* | SECONDS | SHELLOPTS | SHLVL | SRANDOM)
+        \continue
+        ;;
+    esac
+    # A reference and what is read-only cannot be undone.
+    [[ ! -R $__devsh_name && ${!__devsh_name@a} != *r* ]] || \continue
+    __devsh_all="${__devsh_name}[@]"
+    if [[ ${!__devsh_name@a} == *x* ]]; then
+      __devsh_list["x $__devsh_name"]=${!__devsh_all@A}
+    else
+      __devsh_list["v $__devsh_name"]=${!__devsh_all@A}
+    fi
+  done
+  for __devsh_name in "${!BASH_ALIASES[@]}"; do
+    __devsh_list["a $__devsh_name"]=${BASH_ALIASES[$__devsh_name]}
+  done
+  \builtin mapfile -d : -t __devsh_lines <<<"$BASHOPTS:"
+  for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["s $__devsh_name"]=on; done
+  \builtin mapfile -d : -t __devsh_lines <<<"$SHELLOPTS:"
+  for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["o $__devsh_name"]=on; done
+  \builtin mapfile -t __devsh_lines < <(\builtin complete -p 2>/dev/null)
+  for __devsh_line in "${__devsh_lines[@]}"; do
+    __devsh_list["c ${__devsh_line##* }"]=$__devsh_line
+  done
+  # Where each function stands, which takes an option that only a shell of its own may have.
+  \builtin mapfile -t __devsh_lines < <(
+    \builtin mapfile -t __devsh_lines < <(\builtin compgen -A function)
+    \builtin shopt -s extdebug
+    \builtin declare -F "${__devsh_lines[@]}"
+  )
+  for __devsh_line in "${__devsh_lines[@]}"; do
+    [[ $__devsh_line == __devsh_* ]] || __devsh_list["f ${__devsh_line%% *}"]=${__devsh_line#* }
+  done
+}
+
+# Compares what there is with what was there before the scripts.
+__devsh_finish() {
+  \local -A __devsh_after
+  \local __devsh_key __devsh_changed __devsh_exports
+  __devsh_changed=() __devsh_exports=()
+  __devsh_sourced='done'
+  [[ $PWD == "${__devsh_places[0]}" ]] || \builtin cd -- "${__devsh_places[0]}" || :
+  OLDPWD=${__devsh_places[1]}
+  __devsh_look __devsh_after
+  for __devsh_key in "${!__devsh_before[@]}"; do
+    [[ ${__devsh_after[$__devsh_key]+x} &&
+      ${__devsh_after[$__devsh_key]} == "${__devsh_before[$__devsh_key]}" ]] || __devsh_changed+=("$__devsh_key")
+  done
+  for __devsh_key in "${!__devsh_after[@]}"; do
+    [[ ${__devsh_before[$__devsh_key]+x} ]] || __devsh_changed+=("$__devsh_key")
+  done
+  for __devsh_key in "${__devsh_changed[@]}"; do
+    [[ $__devsh_key != x\ * ]] || __devsh_take_export "${__devsh_key:2}"
+  done
+  for __devsh_key in "${__devsh_changed[@]}"; do
+    [[ $__devsh_key != x\ * && ! ($__devsh_key == v\ * && ${__devsh_after["x ${__devsh_key:2}"]+x}) ]] || \continue
+    [[ -z ${__devsh_before[$__devsh_key]+x} ]] || __devsh_olds[$__devsh_key]=${__devsh_before[$__devsh_key]}
+    [[ -z ${__devsh_after[$__devsh_key]+x} ]] || __devsh_news[$__devsh_key]=${__devsh_after[$__devsh_key]}
+    [[ $__devsh_key != f\ * || -z ${__devsh_before[$__devsh_key]+x} ]] ||
+      __devsh_olds[$__devsh_key]=$(__devsh_old_function "${__devsh_key:2}")
+  done
+  \unset -v __devsh_before __devsh_functions
+  ((${#__devsh_exports[@]} == 0)) || __devsh_export "${__devsh_exports[@]}"
+}
+
+# Prints the function $1 as it was.
+__devsh_old_function() {
+  \builtin eval "$__devsh_functions"
+  \builtin declare -f "$1"
+}
+
+# Puts the exported variable $1 back and has the program told what it became: child shells are to undo it, too.
+__devsh_take_export() {
+  if [[ ${__devsh_after["x $1"]+x} ]]; then
+    __devsh_exports+=("$1=${!1}")
+  else
+    __devsh_exports+=("$1")
+  fi
+  if [[ ${__devsh_before["x $1"]+x} ]]; then
+    __devsh_declare "$1" "${__devsh_before["x $1"]}"
+  elif [[ ${__devsh_before["v $1"]+x} ]]; then
+    __devsh_declare "$1" "${__devsh_before["v $1"]}"
+  else
+    \unset -v "$1"
+  fi
+}
+
+# Declares the variable $1 as the text $2 says.
+__devsh_declare() {
+  # A name that means something to the shell loses that when it is unset.
+  [[ $2 == "declare -${!1@a} "* || $2 != declare* && -z ${!1@a} ]] || \unset -v "$1"
+  # Attributes first: an assignment of a list is one only where it stands alone.
+  if [[ $2 == "declare -"* ]]; then
+    \set -- "$1" "${2#declare -}"
+    \builtin declare -g -"${2%% *}" "$1"
+    \set -- "$1" "${2#* }"
+  fi
+  \builtin eval "$2"
+}
+
+__devsh_export() {
+  \local __devsh_code
+  __devsh_code=$(\builtin exec @DEVSH@ export bash --nonce "$__devsh_mark" --sourced "$@") || \return 0
+  [[ $__devsh_code == *"# devsh $__devsh_mark" ]] || \return 0
+  \builtin eval "$__devsh_code"
+}
+
+# Undoes what is still as the scripts left it.
+__devsh_unsource() {
+  [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
+  [[ ${__devsh_sourced-} ]] || \return 0
+  \local -A __devsh_after
+  \local __devsh_key
+  __devsh_look __devsh_after
+  for __devsh_key in "${!__devsh_olds[@]}" "${!__devsh_news[@]}"; do
+    [[ ${__devsh_after[$__devsh_key]+x}${__devsh_after[$__devsh_key]-} == "${__devsh_news[$__devsh_key]+x}${__devsh_news[$__devsh_key]-}" ]] || \continue
+    # Each once.
+    __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
+    __devsh_take_back "${__devsh_key%% *}" "${__devsh_key#* }" "$__devsh_key"
+  done
+  \unset -v __devsh_sourced __devsh_olds __devsh_news
+}
+
+# Gives what is of the kind $1 and the name $2 its old value, or none.
+__devsh_take_back() {
+  \local __devsh_old="${__devsh_olds[$3]-}" __devsh_is="${__devsh_olds[$3]+x}"
+  case $1$__devsh_is in
+    v) \unset -v "$2" ;;
+    vx) __devsh_declare "$2" "$__devsh_old" ;;
+    a) \builtin unalias -- "$2" ;;
+    ax) BASH_ALIASES[$2]=$__devsh_old ;;
+    f) \unset -f "$2" ;;
+    fx) \builtin eval "$__devsh_old" ;;
+    c*)
+      \builtin complete -r "$2" 2>/dev/null || :
+      [[ -z $__devsh_old ]] || \builtin eval "\\builtin $__devsh_old"
+      ;;
+    s) \builtin shopt -u "$2" ;;
+    sx) \builtin shopt -s "$2" ;;
+    o) \builtin set +o "$2" ;;
+    ox) \builtin set -o "$2" ;;
+  esac
+}

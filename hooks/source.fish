@@ -1,0 +1,244 @@
+# Scripts of `[hooks] source` in fish: what they change in the shell itself is remembered and undone.
+# Printed by devsh where a project has such scripts; it goes with hook.fish.
+#
+# __devsh_old_KIND and __devsh_new_KIND list what there was before the scripts and after them, then what of that is
+# in one of them only. Kinds are exports and variables, as `set` prints them, completions and abbreviations, as
+# `complete` and `abbr` do, and functions: names, with their texts beside them.
+
+# Runs the scripts in the files $argv[2..]; $argv[1] is the mark at the end of what the program prints.
+function __devsh_source
+    set -g __devsh_mark $argv[1]
+    set -g __devsh_before_pwd $PWD
+    set -g __devsh_before_prev $dirprev
+    set -g __devsh_before_next $dirnext
+    for kind in exports variables completions abbreviations names
+        set -g __devsh_old_$kind (__devsh_look $kind)
+    end
+    # Of those that are there, what the scripts name can be another one afterwards.
+    set -l words
+    for file in $argv[2..]
+        set -a words (string match -ra -- '[^\s;&|()\'"=$]+' <$file)
+    end
+    set -g __devsh_functions
+    set -g __devsh_old_functions
+    set words (string escape --style=regex -- $words | string join '|')
+    for name in (string match -r -- "^(?:$words)\$" $__devsh_old_names)
+        set -a __devsh_functions $name
+        set -a __devsh_old_functions "$(__devsh_alias_text $name)"
+    end
+    # Should a script be broken off, the next prompt goes on behind it.
+    function __devsh_fresh
+        return 1
+    end
+    set -g __devsh_sourced begun
+    for file in $argv[2..]
+        __devsh_run $file
+    end
+    __devsh_finish
+end
+
+# The script sees no words and variables of others.
+function __devsh_run
+    builtin source $argv
+end
+
+# Prints what there is of the kind $argv.
+function __devsh_look
+    switch $argv
+        case exports
+            set -gxL | string match -rv -- $__devsh_own
+        case variables
+            set -guL | string match -rv -- $__devsh_own
+        case completions
+            builtin complete
+        case abbreviations
+            abbr
+        case names
+            builtin functions -an | string match -v -- '__devsh_*'
+    end
+end
+
+# Devsh's own variables and those that the shell keeps by itself.
+set -g __devsh_own '^(__devsh_.*|DEVSH_(DIFF|ROOT|SHELL)|_|argv|CMD_DURATION|COLUMNS|LINES|dir(next|prev)|OLDPWD|PWD' \
+    '|fish_killring|fish_kill_signal|fish_pid|FISH_VERSION|history|hostname|pipestatus|SHLVL|status(_generation)?' \
+    '|umask|version|__fish_.*)( |$)'
+set -g __devsh_own (string join '' $__devsh_own)
+
+# Leaves in the two lists of the kind $argv what is not in the other.
+function __devsh_part
+    set -l old __devsh_old_$argv
+    set -l new __devsh_new_$argv
+    for turn in 1 2
+        # What both begin with, and then what both end with, is found by halves: `contains` takes its time.
+        set -l low 0
+        set -l high (math "min($(count $$old), $(count $$new))")
+        while test $low -lt $high
+            set -l middle (math "ceil(($low + $high) / 2)")
+            if test "$$old[1][1..$middle]" = "$$new[1][1..$middle]"
+                set low $middle
+            else
+                set high (math $middle - 1)
+            end
+        end
+        set low (math $low + 1)
+        set -g $old $$old[1][-1..$low]
+        set -g $new $$new[1][-1..$low]
+    end
+    set -l gone
+    set -l come
+    for entry in $$old
+        contains -- $entry $$new; or set -a gone $entry
+    end
+    for entry in $$new
+        contains -- $entry $$old; or set -a come $entry
+    end
+    set -g $old $gone
+    set -g $new $come
+end
+
+# Prints each word once.
+function __devsh_unique
+    set -l words
+    for word in $argv
+        contains -- $word $words; or set -a words $word
+    end
+    printf '%s\n' $words
+end
+
+# Prints the line of the variable $argv[1] among the lines $argv[2..].
+function __devsh_line
+    string match -r -- "^$argv[1](?: .*)?\$" $argv[2..]
+end
+
+# Compares what there is with what was there before the scripts.
+function __devsh_finish
+    set -g __devsh_sourced done
+    test "$PWD" = "$__devsh_before_pwd"; or builtin cd -- $__devsh_before_pwd
+    test "$dirprev" = "$__devsh_before_prev"; or set -g dirprev $__devsh_before_prev
+    test "$dirnext" = "$__devsh_before_next"; or set -g dirnext $__devsh_before_next
+    for kind in exports completions abbreviations names
+        set -g __devsh_new_$kind (__devsh_look $kind)
+        __devsh_part $kind
+    end
+    set -l exports
+    for name in (__devsh_unique (string replace -r ' .*' '' -- $__devsh_old_exports $__devsh_new_exports))
+        set -a exports (__devsh_take_export $name)
+    end
+    set -g __devsh_new_variables (__devsh_look variables)
+    __devsh_part variables
+    set -ga __devsh_functions $__devsh_new_names
+    set -ga __devsh_old_functions (string replace -r '.*' '' -- $__devsh_new_names)
+    set -g __devsh_new_functions
+    for name in $__devsh_functions
+        set -ga __devsh_new_functions "$(__devsh_alias_text $name)"
+    end
+    set -e __devsh_old_names __devsh_new_names __devsh_old_exports __devsh_new_exports
+    test (count $exports) -eq 0; or __devsh_export $exports
+end
+
+# Puts the exported variable $argv back and prints what it became: child shells are to undo it, too.
+function __devsh_take_export
+    if set -qgx $argv
+        set -l joined "$$argv"
+        echo "$argv=$joined"
+    else
+        echo $argv
+    end
+    set -l old (__devsh_line $argv $__devsh_old_exports)
+    set -l variable (__devsh_line $argv $__devsh_old_variables)
+    if set -q old[1]
+        eval set -gx $old
+    else
+        set -eg $argv
+        set -q variable[1]; and eval set -g $variable
+    end
+    return 0
+end
+
+function __devsh_export
+    set -l code (command @DEVSH@ export fish --nonce "$__devsh_mark" --sourced $argv)
+    or return 0
+    test "$code[-1]" = "# devsh $__devsh_mark"
+    or string match -q -- "*"\n"# devsh $__devsh_mark" "$code"
+    or return 0
+    eval $code[1]
+end
+
+# Undoes what is still as the scripts left it.
+function __devsh_unsource
+    test "$__devsh_sourced" = begun; and __devsh_finish
+    __devsh_unsource_functions
+    __devsh_unsource_completions
+    for line in $__devsh_new_abbreviations
+        contains -- $line (abbr); and abbr -e (string replace -r '^abbr .*?-- (\S+).*' '$1' -- $line)
+    end
+    for line in $__devsh_old_abbreviations
+        set -l name (string replace -r '^abbr .*?-- (\S+).*' '$1' -- $line)
+        contains -- $name (abbr --list); or eval $line
+    end
+    set -l now (__devsh_look variables)
+    for name in (__devsh_unique (string replace -r ' .*' '' -- $__devsh_old_variables $__devsh_new_variables))
+        set -l old (__devsh_line $name $__devsh_old_variables)
+        set -l new (__devsh_line $name $__devsh_new_variables)
+        if test "$(__devsh_line $name $now)" = "$new"
+            set -eg $name
+            set -q old[1]; and eval set -g $old
+        else if set -qg $name; and set -q new[1]
+            __devsh_take_out $name $old
+        end
+    end
+    set -e __devsh_{sourced,functions,{old,new}_{functions,variables,completions,abbreviations}}
+end
+
+# Of the list $argv[1], which others have changed meanwhile, takes out what the scripts put in; $argv[2] is its
+# line before them, if it was there.
+function __devsh_take_out
+    set -l was
+    set -q argv[2]; and eval set was (string replace -r '^\S+' '' -- $argv[2])
+    set -l is
+    eval set is (string replace -r '^\S+' '' -- (__devsh_line $argv[1] $__devsh_new_variables))
+    set -l left
+    for entry in $$argv[1]
+        contains -- $entry $is; and not contains -- $entry $was; or set -a left $entry
+    end
+    set -g $argv[1] $left
+end
+
+function __devsh_unsource_functions
+    for name in $__devsh_functions
+        set -l at (contains -i -- $name $__devsh_functions)
+        test "$__devsh_old_functions[$at]" != "$__devsh_new_functions[$at]"; or continue
+        test "$(__devsh_alias_text $name)" = "$__devsh_new_functions[$at]"; or continue
+        builtin functions -q $name; and builtin functions -e $name
+        printf '%s\n' $__devsh_old_functions[$at] | builtin source
+    end
+end
+
+# Fish takes back all completions of a command only: what is to stay is said again.
+function __devsh_unsource_completions
+    set -l head '^complete((?: --(?!path|command)\S+)*)(?: --command)?((?: --path)? \S+).*'
+    set -l commands (__devsh_unique (string replace -r $head '$2' -- $__devsh_old_completions $__devsh_new_completions))
+    test (count $commands) -gt 0; or return 0
+    set -l now (builtin complete)
+    for command in $commands
+        set -l stay
+        for line in $now
+            test (string replace -r $head '$2' -- $line) = $command; or continue
+            contains -- $line $__devsh_new_completions; or set -a stay $line
+        end
+        for line in $__devsh_old_completions
+            test (string replace -r $head '$2' -- $line) = $command; and set -a stay $line
+        end
+        set -l name (string replace -r '^ (?!--path)' ' --command ' -- $command)
+        for line in $__devsh_new_completions
+            test (string replace -r $head '$2' -- $line) = $command; or continue
+            # What it wraps is not among what is erased by the name alone.
+            string match -q -- '* --wraps *' $line
+            and eval complete --erase$name (string replace -r '.*( --wraps .*)' '$1' -- $line)
+        end
+        eval complete --erase$name
+        for line in $stay
+            eval $line
+        end
+    end
+end
