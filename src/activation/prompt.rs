@@ -11,7 +11,7 @@ use crate::{
     host::{Freshness, Statement},
     project::{
         locate::{self, Bounds, MANIFEST},
-        watch::{StampFiles, Watched},
+        watch::{self, StampFiles, Watched},
     },
 };
 
@@ -235,22 +235,34 @@ pub fn leave_scripts(context: &Context, session: &Session) -> Vec<script::Error>
     })
 }
 
-/// Returns what the next prompts check with builtins: the files behind the outcome, manifests that may
-/// appear, and variables that may.
+/// Returns what the next prompts check with builtins: the files behind the outcome, what must only be there,
+/// manifests that may appear, and variables that may.
 pub fn freshness(
     context: &Context,
     watched: &[Watched],
+    there: Option<PathBuf>,
     manifests: Vec<PathBuf>,
     awaited: &[VarName],
 ) -> Freshness {
-    let stamps = StampFiles::new(&context.directories.state);
+    let directories = &context.directories;
+    let stamps = StampFiles::new(&directories.state);
     let mut freshness = Freshness {
         present: Vec::new(),
+        there: there.into_iter().collect(),
         absent: manifests,
         sheltered: Vec::new(),
         unset: awaited.to_vec(),
     };
-    for file in watched {
+    // Whoever decides about a project moves the generation, too: it answers for the decisions.
+    let generation = watch::generation(&directories.state);
+    let answers = |file: &Watched| file.path == generation && file.stamp.is_some();
+    let answered = watched.iter().any(answers);
+    let decisions = ["allow", "deny", "worktrees"].map(|name| directories.data.join(name));
+    let is_decision = |file: &Watched| decisions.iter().any(|place| file.path.starts_with(place));
+    for file in watched
+        .iter()
+        .filter(|file| !answered || !is_decision(file))
+    {
         match &file.stamp {
             // Without a stamp file (read-only state) the file cannot be watched by builtins.
             Some(stamp) => {

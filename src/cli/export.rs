@@ -93,15 +93,12 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
     );
     let memory = memory(&finding);
     // Should the store be removed under a loaded dev shell, the next prompt sees it.
-    let profile = finding.record.iter().filter_map(|(_, _, record)| {
-        let profile = record.objects.first().cloned();
-        profile.map(Watched::settled_look)
-    });
-    let profile: Vec<Watched> = profile.collect();
-    finding.watched.extend(profile);
+    let ready = finding.record.as_ref();
+    let profile = ready.and_then(|(_, _, record)| record.objects.first().cloned());
     let freshness = prompt::freshness(
         context,
         &finding.watched,
+        profile,
         finding.manifests,
         &outcome.awaited,
     );

@@ -161,6 +161,10 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
             quote(stamp.as_os_str(), code);
         }
     }
+    for file in &freshness.there {
+        code.extend_from_slice(b" -a -e ");
+        quote(file.as_os_str(), code);
+    }
     // One builtin looks at all of them, so their directories need no look.
     let sheltered = freshness.sheltered.iter().flat_map(|one| &one.absent);
     let absent: Vec<_> = freshness.absent.iter().chain(sheltered).collect();

@@ -76,6 +76,8 @@ impl Statement {
 pub struct Freshness {
     /// Files that must be there with the modification time of their stamp file.
     pub present: Vec<(PathBuf, PathBuf)>,
+    /// What must be there, whatever its time.
+    pub there: Vec<PathBuf>,
     /// Files that must not be there.
     pub absent: Vec<PathBuf>,
     /// More of them, many to a directory.

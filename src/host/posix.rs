@@ -174,6 +174,9 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
             test(code, " && -e ", stamp.as_os_str(), None);
         }
     }
+    for file in &freshness.there {
+        test(code, " && -e ", file.as_os_str(), None);
+    }
     for file in &freshness.absent {
         test(code, " && ! -e ", file.as_os_str(), None);
     }

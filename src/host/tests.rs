@@ -92,6 +92,7 @@ fn the_text_ends_in_the_mark() {
 #[test]
 fn a_fresh_check_tests_everything_named() {
     let freshness = Freshness {
+        there: vec!["/s/p".into()],
         present: vec![("/a b".into(), "/s'1".into())],
         absent: vec!["/c".into()],
         sheltered: Vec::new(),
@@ -100,8 +101,8 @@ fn a_fresh_check_tests_everything_named() {
     let text = |shell: HostShell| {
         String::from_utf8(shell.render(&shell.check(&freshness, ""), "1")).unwrap()
     };
-    let bash = "[[ $PWD == \"$__devsh_pwd\" && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && ! -e '/c' \
-                && -z ${TOKEN+x} ]]";
+    let bash = "[[ $PWD == \"$__devsh_pwd\" && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
+                && ! -e '/c' && -z ${TOKEN+x} ]]";
     let name = &blake3::hash(bash.as_bytes()).to_hex()[..12];
     assert_eq!(
         text(HostShell::Bash),
@@ -110,7 +111,7 @@ fn a_fresh_check_tests_everything_named() {
              __devsh_fresh() {{ __devsh_fresh_{name}; }}\n# devsh 1\n"
         )
     );
-    let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1';and not \
+    let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1' -a -e /s/p;and not \
                 builtin path is -- /c;and not set -q TOKEN";
     let name = &blake3::hash(fish.as_bytes()).to_hex()[..12];
     assert_eq!(
