@@ -18,7 +18,7 @@ use std::{
     io::{self, Read},
     net::IpAddr,
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ureq::{
@@ -197,11 +197,7 @@ impl Client {
             let next = location
                 .and_then(|location| at.join(location.to_str().ok()?).ok())
                 .ok_or_else(|| refused(&at, "it redirects to no valid address"))?;
-            if at.scheme() == "https" && next.scheme() != "https" {
-                return Err(Error::Insecure {
-                    url: redacted(&next),
-                });
-            }
+            check_redirect(&at, &next)?;
             at = next;
         }
         Err(refused(url, "it redirects without end"))
@@ -266,19 +262,36 @@ fn open_file(url: &Url) -> Result<File, Error> {
     }
 }
 
+/// From a connection that is secure nobody is led to one that is not, be it within this machine.
+fn check_redirect(from: &Url, to: &Url) -> Result<(), Error> {
+    if from.scheme() == "https" && to.scheme() != "https" {
+        return Err(Error::Insecure { url: redacted(to) });
+    }
+    Ok(())
+}
+
 fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Error> {
     let status = response.status().as_u16();
     if (200..300).contains(&status) {
         return Ok(response);
     }
-    // Servers that are busy name seconds; a date, which the format allows too, is not looked at.
     let wait = response.headers().get(header::RETRY_AFTER);
-    let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+    let wait = wait.and_then(|wait| retry_after(wait.to_str().ok()?.trim()));
     Err(Error::Status {
         url: redacted(url),
         status,
-        wait: wait.map(Duration::from_secs),
+        wait,
     })
+}
+
+/// Reads how long to wait: seconds, or the date when it is over (RFC 9110, section 10.2.3).
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    // One that has passed is no reason to wait.
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 fn content_length(response: &Response<Body>) -> Option<u64> {

@@ -199,6 +199,18 @@ fn redirects_are_checked() {
     });
     let error = Client::new(false).get(&url, "*/*", 10).unwrap_err();
     assert!(matches!(error, Error::Insecure { .. }), "{error}");
+    let may = |from: &str, to: &str| check_redirect(&from.parse().unwrap(), &to.parse().unwrap());
+    for to in [
+        "http://example.com/x",
+        "http://127.0.0.1/x",
+        "file:///x",
+        "ftp://example.com/x",
+    ] {
+        let refused = may("https://example.com/", to).unwrap_err();
+        assert!(matches!(refused, Error::Insecure { .. }), "{to}: {refused}");
+    }
+    assert!(may("https://example.com/", "https://other.example/").is_ok());
+    assert!(may("http://127.0.0.1/", "http://127.0.0.1/x").is_ok());
 }
 
 #[test]

@@ -210,23 +210,23 @@ fn a_server_that_sends_next_to_nothing_is_given_up() {
 
 #[test]
 fn a_server_says_when_to_come_back() {
-    let busy = |seconds: u64| {
+    let busy = |wait: String| {
         move |count, _: &str, stream: &mut TcpStream| match count {
             0 => {
                 let head = format!(
-                    "HTTP/1.1 429 Busy\r\nretry-after: {seconds}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                    "HTTP/1.1 429 Busy\r\nretry-after: {wait}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
                 );
                 let _closed = stream.write_all(head.as_bytes());
             }
             _ => whole(b"text", stream),
         }
     };
-    let (url, _requests) = serve(busy(1));
+    let (url, _requests) = serve(busy("1".to_owned()));
     let begin = std::time::Instant::now();
     assert_eq!(Client::new(false).get(&url, "*/*", 10).unwrap(), b"text");
     assert!(begin.elapsed() >= Duration::from_secs(1));
     // Nobody waits for an hour, and nobody asks before it is over.
-    let (url, requests) = serve(busy(3600));
+    let (url, requests) = serve(busy("3600".to_owned()));
     let error = Client::new(false).get(&url, "*/*", 10).unwrap_err();
     let hour = Duration::from_hours(1);
     assert!(
@@ -234,4 +234,16 @@ fn a_server_says_when_to_come_back() {
         "{error}"
     );
     assert_eq!(requests.lock().unwrap().len(), 1);
+    // A date says the same, and one that has passed says nothing.
+    let date = httpdate::fmt_http_date(SystemTime::now() + hour);
+    let (url, requests) = serve(busy(date));
+    let error = Client::new(false).get(&url, "*/*", 10).unwrap_err();
+    let near = Duration::from_mins(59);
+    assert!(
+        matches!(error, Error::Status { wait: Some(wait), .. } if (near..=hour).contains(&wait)),
+        "{error}"
+    );
+    assert_eq!(requests.lock().unwrap().len(), 1);
+    let (url, _requests) = serve(busy("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()));
+    assert_eq!(Client::new(false).get(&url, "*/*", 10).unwrap(), b"text");
 }
