@@ -178,7 +178,7 @@ fn expose(package: &PackageName, place: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let package = package.clone();
-    Err(store::Error::NoPrograms { package }.into())
+    Err(store::Error::Library { package }.into())
 }
 
 /// Returns the names of the scripts that the list of a package's files has.

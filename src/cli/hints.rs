@@ -322,8 +322,13 @@ pub(super) fn store(error: &store::Error) -> Failure {
         | store::Error::Archive { .. } => {
             Failure::new(error.to_string()).note("nothing was added to the store")
         }
-        store::Error::Installer { .. }
-        | store::Error::NeedsInterpreter { .. }
-        | store::Error::NoPrograms { .. } => Failure::new(error.to_string()),
+        store::Error::NeedsInterpreter { package } | store::Error::Library { package } => {
+            Failure::new(error.to_string()).hint(format!(
+                "put it into the project's Python environment: `[python] packages = [\"{package}\"]`"
+            ))
+        }
+        store::Error::Installer { .. } | store::Error::NoPrograms { .. } => {
+            Failure::new(error.to_string())
+        }
     }
 }

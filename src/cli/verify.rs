@@ -212,10 +212,26 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
         count => format!("{count} objects"),
     };
     let size = bytes(report.bytes);
-    let all = match report.damaged.len() {
-        0 => format!("{objects}, {size}: all as published"),
-        damaged => format!("{objects}, {size}: {damaged} not as published"),
+    let ended = |outcome| {
+        let all = report.damaged.iter();
+        all.filter(|one| one.outcome == outcome).count()
     };
+    let counts = [
+        (ended(None), "not as published"),
+        (ended(Some("repaired")), "repaired"),
+        (ended(Some("removed")), "removed"),
+    ];
+    let counts: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let all = if counts.is_empty() {
+        "all as published".to_owned()
+    } else {
+        counts.join(", ")
+    };
+    let all = format!("{objects}, {size}: {all}");
     line(all.into());
     lines
 }

@@ -49,6 +49,12 @@ pub enum Error {
         /// The package.
         package: PackageName,
     },
+    /// The Python package has no commands.
+    #[error("`{package}` is a library: it brings no command of its own")]
+    Library {
+        /// The package.
+        package: PackageName,
+    },
     /// The artifact holds nothing that can be run.
     #[error("`{package}` holds no program")]
     NoPrograms {

@@ -281,3 +281,18 @@ fn a_damaged_application_is_made_anew() {
     assert_eq!(&applications()[..], std::slice::from_ref(black));
     sandbox.devsh(&["verify"]).success();
 }
+
+#[test]
+fn a_library_as_a_tool_is_told_where_it_belongs() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    serve(&server);
+    let sandbox = sandbox.manifest("[tools]\n\"pypi:deep\" = \"2\"\n");
+    sandbox.devsh(&["sync", "--trust"]).code(1).error(&[
+        "`deep` is a library: it brings no command of its own",
+        "`pypi:deep` 2.0",
+        "`[python] packages = [\"deep\"]`",
+    ]);
+}

@@ -77,7 +77,8 @@ fn verify_names_what_is_damaged_and_repairs_it() {
     );
     let report = json(&sandbox.devsh(&["verify", "--json"]).code(1));
     assert_eq!(report["damaged"][0]["files"][0]["fault"], "changed");
-    sandbox.devsh(&["verify", "--repair"]).success();
+    let repaired = sandbox.devsh(&["verify", "--repair"]).success();
+    assert!(repaired.stdout.ends_with(": 1 repaired\n"), "{repaired}");
     assert_eq!(fs::read(&program).unwrap(), original);
     assert!(!ruff.join("bin/more").exists());
     sandbox.devsh(&["verify"]).success();
