@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::ui::Color;
@@ -76,6 +76,9 @@ pub(super) enum Command {
     Export(Export),
     /// Approve a project's content, showing what it asks for, and build its dev shell
     Allow {
+        /// The project, or a file of it; where you are, when not said
+        #[arg(value_name = "PROJECT", conflicts_with_all = ["list", "prune"], value_hint = ValueHint::AnyPath)]
+        project: Option<PathBuf>,
         /// List what is allowed and denied, and change nothing
         #[arg(long, conflicts_with = "prune")]
         list: bool,
@@ -84,7 +87,11 @@ pub(super) enum Command {
         prune: bool,
     },
     /// Withdraw a project's approval
-    Deny,
+    Deny {
+        /// The project, or a file of it; where you are, when not said
+        #[arg(value_name = "PROJECT", value_hint = ValueHint::AnyPath)]
+        project: Option<PathBuf>,
+    },
     /// Start your own shell inside a dev shell
     Enter {
         /// The dev shell

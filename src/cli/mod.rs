@@ -102,6 +102,7 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
                 failure
             }
         })
+        .and_then(|()| change_project(&mut context, &arguments.command))
         .and_then(|()| dispatch(&context, &ui, &arguments.global, arguments.command));
     finish(&ui, result)
 }
@@ -228,7 +229,7 @@ fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Re
         Command::Allow { list: true, .. } => approvals::list(&work(false)),
         Command::Allow { prune: true, .. } => approvals::prune(&work(false)),
         Command::Allow { .. } => allow::allow(&work(false)),
-        Command::Deny => allow::deny(&work(false)),
+        Command::Deny { .. } => allow::deny(&work(false)),
         Command::Enter { shell, trust } => enter::run(&work(trust.trust), &shell_name(&shell)?),
         Command::Run(options) => run::run(&work(options.trust.trust), &options),
         Command::Lock(options) => lock::run(&work(options.trust.trust), &options),
@@ -336,6 +337,23 @@ fn change_directory(context: &mut Context, directory: Option<&Path>) -> Result<(
         .map_err(|error| Failure::new(format!("cannot use the directory `{shown}`: {error}")))?;
     context.cwd = Some(directory);
     Ok(())
+}
+
+/// Goes to the project that a command names.
+fn change_project(context: &mut Context, command: &Command) -> Result<(), Failure> {
+    let (Command::Allow { project, .. } | Command::Deny { project }) = command else {
+        return Ok(());
+    };
+    let Some(project) = project else {
+        return Ok(());
+    };
+    let start = context.cwd.clone().unwrap_or_default();
+    let directory = if start.join(project).is_file() {
+        start.join(project).parent().map(Path::to_owned)
+    } else {
+        Some(project.clone())
+    };
+    change_directory(context, directory.as_deref())
 }
 
 /// Returns a path as people write it: below the home directory with `~`.

@@ -226,3 +226,23 @@ fn what_can_bring_code_into_a_python_environment_is_approved() {
         assert_eq!(refused, needs_approval, "{name} {content}: {outcome}");
     }
 }
+
+#[test]
+fn a_project_can_be_named() {
+    let (sandbox, _server) = prepared();
+    let from = |arguments: &[&str]| {
+        let mut command = sandbox.command("devsh");
+        sandbox.outcome(command.args(arguments).current_dir(sandbox.home()))
+    };
+    for named in ["project", "./project/devshell.toml"] {
+        from(&["deny", named]).success();
+        let listed = sandbox.devsh(&["allow", "--list"]).success();
+        assert!(listed.stdout.contains("denied"), "{listed}");
+        from(&["allow", named]).success();
+        sandbox.devsh(&["run", "--", "true"]).success();
+    }
+    from(&["allow", "nowhere"])
+        .code(1)
+        .error(&["cannot use the directory `nowhere`"]);
+    from(&["allow", "project", "--list"]).code(2);
+}
