@@ -15,7 +15,6 @@ __devsh_source() {
     \builtin printf 'devsh: the scripts of `[hooks] source` need bash 5.0 or later\n' >&2
     \return 0
   fi
-  __devsh_unsource
   __devsh_mark=$1
   \shift
   \builtin declare -gA __devsh_before __devsh_olds __devsh_news
@@ -171,7 +170,10 @@ __devsh_unsource() {
     __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
     __devsh_take_back "${__devsh_key%% *}" "${__devsh_key#* }" "$__devsh_key"
   done
-  \unset -v __devsh_sourced __devsh_olds __devsh_news
+  \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_mark __devsh_places
+  # What is not needed outside is not there.
+  \unset -f __devsh_source __devsh_run __devsh_look __devsh_finish __devsh_old_function __devsh_take_export \
+    __devsh_declare __devsh_export __devsh_unsource __devsh_take_back
 }
 
 # Gives what is of the kind $1 and the name $2 its old value, or none.

@@ -187,7 +187,7 @@ function __devsh_unsource
             __devsh_take_out $name $old
         end
     end
-    set -e __devsh_{sourced,functions,{old,new}_{functions,variables,completions,abbreviations}}
+    set -e __devsh_{mark,before_{pwd,prev,next},sourced,functions,{old,new}_{functions,variables,completions,abbreviations}}
 end
 
 # Of the list $argv[1], which others have changed meanwhile, takes out what the scripts put in; $argv[2] is its

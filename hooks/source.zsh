@@ -200,7 +200,7 @@ __devsh_restore_options() {
         ;;
     esac
   done
-  builtin unset -v __devsh_olds __devsh_news
+  builtin unset -v __devsh_olds __devsh_news __devsh_mark __devsh_places
 }
 
 # Gives what is of the kind $1 and the name $2 its old value, or none.

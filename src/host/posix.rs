@@ -128,6 +128,8 @@ fn source(shell: HostShell, script: &[u8], files: &[PathBuf], code: &mut Vec<u8>
         words.extend(quoted(file.as_os_str().as_bytes()));
     }
     if shell == HostShell::Bash {
+        // What is left of a dev shell that was loaded and forgotten goes first.
+        code.extend_from_slice(b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource\n");
         code.extend_from_slice(script);
         code.extend_from_slice(b"\n__devsh_source \"$__devsh_nonce\"");
         code.extend(words);

@@ -17,7 +17,7 @@ const WALKS: usize = 40;
 const BATCH: usize = 5;
 
 /// Projects below the home directory: path, manifest, and which of the user's variables it changes.
-const PROJECTS: [(&str, &str, &[&str]); 4] = [
+const PROJECTS: [(&str, &str, &[&str]); 5] = [
     (
         "one",
         "[env]\nA = \"one's\"\nB = \"one's\"\nD = \"one's\"\nEDIT = \"0\"\nPATH = { prepend = [\"bin\"] }\n[aliases]\nhi = \"echo one\"\n",
@@ -38,7 +38,45 @@ const PROJECTS: [(&str, &str, &[&str]); 4] = [
         "[env]\nB = \"hooked\"\nEDIT = \"0\"\n[hooks]\nenter = \"export A=hook NEW=2 PATH=$PATH:/hooked\"\nleave = \"true\"\n",
         &["A", "B"],
     ),
+    ("sourced", SOURCED, &["A"]),
 ];
+
+/// Has scripts for the host shell itself, one for each.
+const SOURCED: &str = "[env]
+EDIT = \"0\"
+[grants]
+source = [\"bash\", \"zsh\", \"fish\"]
+[hooks.source]
+bash = '''
+function f { echo sourced; }
+function g { echo more; }
+alias hi='echo sourced' more=true
+export A=sourced NEW=1 PATH=$PATH:/sourced
+PLAIN=1 LIST=(1 2)
+shopt -s globstar
+cd /
+'''
+zsh = '''
+function f { echo sourced; }
+function g { echo more; }
+alias hi='echo sourced' more=true
+export A=sourced NEW=1 PATH=$PATH:/sourced
+PLAIN=1 LIST=(1 2)
+setopt extended_glob
+cd /
+'''
+fish = '''
+function f; echo sourced; end
+function g; echo more; end
+function hi; echo sourced; end
+set -gx A sourced
+set -gx NEW 1
+set -gx PATH $PATH /sourced
+set -g PLAIN 1
+set -g LIST 1 2
+cd /
+'''
+";
 
 /// A sequence of numbers that a seed repeats (Marsaglia's xorshift).
 struct Chance(u64);
