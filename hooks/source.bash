@@ -7,7 +7,8 @@
 # options of `shopt` and `set`. __devsh_olds and __devsh_news hold those that scripts changed, before and after.
 #
 # shellcheck disable=SC2034,SC2178 # Lists are filled through references to them.
-# shellcheck disable=SC2016,SC2317 # The accents are those of a message; functions are called from elsewhere.
+# shellcheck disable=SC1090,SC2016,SC2317 # Files are named late, the accents are those of a message, and functions
+# are called from elsewhere.
 
 # Runs the scripts in the files $2…; $1 is the mark at the end of what the program prints.
 __devsh_source() {
@@ -31,9 +32,12 @@ __devsh_source() {
   __devsh_finish
 }
 
-# The script sees no words of others.
+# The script sees no words of others. Through `builtin` it would end the shell under `set -e`, though its failure is
+# of no account.
 __devsh_run() {
-  \builtin eval "\\set --; \\builtin source ${1@Q}"
+  __devsh_file=$1
+  \set --
+  \. "$__devsh_file"
 }
 
 # Puts what there is into the list of the name $1.
@@ -170,7 +174,7 @@ __devsh_unsource() {
     __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
     __devsh_take_back "${__devsh_key%% *}" "${__devsh_key#* }" "$__devsh_key"
   done
-  \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_mark __devsh_places
+  \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_mark __devsh_places __devsh_file
   # What is not needed outside is not there.
   \unset -f __devsh_source __devsh_run __devsh_look __devsh_finish __devsh_old_function __devsh_take_export \
     __devsh_declare __devsh_export __devsh_unsource __devsh_take_back

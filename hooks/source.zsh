@@ -191,8 +191,8 @@ __devsh_restore_options() {
   for __devsh_key in "${(@k)__devsh_olds[@]}"; do
     case $__devsh_key in
       (o:*)
-        if [[ "${options[${__devsh_key#o:}]}" == "${__devsh_news[$__devsh_key]}" ]]; then
-          case "${__devsh_olds[$__devsh_key]}" in
+        if [[ "${options[${__devsh_key#o:}]-}" == "${__devsh_news[$__devsh_key]-}" ]]; then
+          case "${__devsh_olds[$__devsh_key]-}" in
             (on) builtin setopt "${__devsh_key#o:}" ;;
             (off) builtin unsetopt "${__devsh_key#o:}" ;;
           esac

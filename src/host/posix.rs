@@ -76,7 +76,7 @@ fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
         Statement::Source(script, files) => source(shell, script, files, code),
         Statement::Unsource => {
             code.extend_from_slice(if shell == HostShell::Bash {
-                b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource".as_slice()
+                b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource || :".as_slice()
             } else {
                 b"[[ -z ${__devsh_sourced+x} ]] || { __devsh_unsource; __devsh_then='__devsh_restore_options;' }"
             });
@@ -129,10 +129,12 @@ fn source(shell: HostShell, script: &[u8], files: &[PathBuf], code: &mut Vec<u8>
     }
     if shell == HostShell::Bash {
         // What is left of a dev shell that was loaded and forgotten goes first.
-        code.extend_from_slice(b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource\n");
+        code.extend_from_slice(b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource || :\n");
         code.extend_from_slice(script);
         code.extend_from_slice(b"\n__devsh_source \"$__devsh_nonce\"");
         code.extend(words);
+        // Bash forgets in `builtin eval` that failures are of no account.
+        code.extend_from_slice(b" || :");
     } else {
         code.extend_from_slice(b"__devsh_define ");
         code.extend(quoted(script));

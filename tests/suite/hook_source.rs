@@ -312,3 +312,35 @@ fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
         })
         .collect()
 }
+
+#[test]
+fn strict_options_are_no_hindrance_and_the_end_of_nothing() {
+    for_each_shell(|shell| {
+        let options: &[&str] = match shell {
+            HostShell::Bash => &["set -eu", "set -euo pipefail", "shopt -s nullglob failglob"],
+            HostShell::Zsh => &[
+                "set -eu",
+                "setopt ksh_arrays sh_word_split no_unset",
+                "setopt glob_subst null_glob err_exit warn_create_global",
+            ],
+            HostShell::Fish => &["set -g fish_trace ''"],
+        };
+        for option in options {
+            // The last line of the script fails, which `set -e` may take for the end of the shell.
+            let sandbox = with_script(
+                shell,
+                &format!("{}false\n", function(shell, "one", "first")),
+            );
+            let mut pty = sandbox.shell(shell);
+            pty.type_line(option);
+            pty.enter();
+            assert_eq!(pty.run("one"), "first\n", "{option}");
+            pty.leave();
+            let gone = match shell {
+                HostShell::Fish => pty.run("one 2>/dev/null; echo alive"),
+                _ => pty.run("one 2>/dev/null || true; echo alive"),
+            };
+            assert_eq!(gone, "alive\n", "{option}");
+        }
+    });
+}
