@@ -17,14 +17,18 @@ __devsh_hook() {
 }
 
 __devsh_update() {
-  \local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || \return 0
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
   __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]]; }
-  __devsh_code=$(\builtin exec @DEVSH@ export bash --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" \
-    --checks "$__devsh_checks") || \return 0
+  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
+}
+
+# Asks the program with the words $@ and evaluates its answer.
+__devsh_ask() {
+  \local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
+  __devsh_code=$(\builtin exec @DEVSH@ export bash --nonce "$__devsh_nonce" "$@") || \return 0
   # Text that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || \return 0
   \builtin eval "$__devsh_code"

@@ -23,7 +23,12 @@ function __devsh_update
     function __devsh_fresh
         test "$PWD" = "$__devsh_pwd"
     end
-    set -l code (command @DEVSH@ export fish --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" --checks "$__devsh_checks")
+    __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
+end
+
+# Asks the program with the words $argv and evaluates its answer.
+function __devsh_ask
+    set -l code (command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv)
     or return 0
     # Text that was cut short does not end in the mark and must not run. Where IFS is empty it is one line.
     test "$code[-1]" = "# devsh $__devsh_nonce"

@@ -6,13 +6,13 @@
 __devsh_fresh() { return 1 }
 
 __devsh_hook() {
-  __devsh_ask
+  __devsh_check
   [[ -z "$__devsh_then" ]] || __devsh_go_on
   # Zsh itself keeps the exit status of the user's command over its hooks.
   return 0
 }
 
-__devsh_ask() {
+__devsh_check() {
   emulate -L zsh
   __devsh_fresh || __devsh_update
   return 0
@@ -34,14 +34,19 @@ __devsh_define() {
 
 __devsh_update() {
   emulate -L zsh
-  setopt local_traps
-  local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || return 0
   typeset -g __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]] }
-  __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" --loaded "$__devsh_loaded" \
-    --checks "$__devsh_checks") || return 0
+  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
+}
+
+# Asks the program with the words $@ and evaluates its answer.
+__devsh_ask() {
+  emulate -L zsh
+  setopt local_traps
+  local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
+  __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" "$@") || return 0
   # Text that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
   trap '' INT

@@ -10,14 +10,12 @@
 # shellcheck disable=SC1090,SC2016,SC2317 # Files are named late, the accents are those of a message, and functions
 # are called from elsewhere.
 
-# Runs the scripts in the files $2…; $1 is the mark at the end of what the program prints.
+# Runs the scripts in the files $@.
 __devsh_source() {
   if ((BASH_VERSINFO[0] < 5)); then
     \builtin printf 'devsh: the scripts of `[hooks] source` need bash 5.0 or later\n' >&2
     \return 0
   fi
-  __devsh_mark=$1
-  \shift
   \builtin declare -gA __devsh_before __devsh_olds __devsh_news
   __devsh_look __devsh_before
   __devsh_functions=$(\builtin declare -f)
@@ -116,7 +114,7 @@ __devsh_finish() {
       __devsh_olds[$__devsh_key]=$(__devsh_old_function "${__devsh_key:2}")
   done
   \unset -v __devsh_before __devsh_functions
-  ((${#__devsh_exports[@]} == 0)) || __devsh_export "${__devsh_exports[@]}"
+  ((${#__devsh_exports[@]} == 0)) || __devsh_ask --sourced "${__devsh_exports[@]}"
 }
 
 # Prints the function $1 as it was.
@@ -154,13 +152,6 @@ __devsh_declare() {
   \builtin eval "$2"
 }
 
-__devsh_export() {
-  \local __devsh_code
-  __devsh_code=$(\builtin exec @DEVSH@ export bash --nonce "$__devsh_mark" --sourced "$@") || \return 0
-  [[ $__devsh_code == *"# devsh $__devsh_mark" ]] || \return 0
-  \builtin eval "$__devsh_code"
-}
-
 # Undoes what is still as the scripts left it.
 __devsh_unsource() {
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
@@ -174,10 +165,10 @@ __devsh_unsource() {
     __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
     __devsh_take_back "${__devsh_key%% *}" "${__devsh_key#* }" "$__devsh_key"
   done
-  \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_mark __devsh_places __devsh_file
+  \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_places __devsh_file
   # What is not needed outside is not there.
   \unset -f __devsh_source __devsh_run __devsh_look __devsh_finish __devsh_old_function __devsh_take_export \
-    __devsh_declare __devsh_export __devsh_unsource __devsh_take_back
+    __devsh_declare __devsh_unsource __devsh_take_back
 }
 
 # Gives what is of the kind $1 and the name $2 its old value, or none.

@@ -5,9 +5,8 @@
 # in one of them only. Kinds are exports and variables, as `set` prints them, completions and abbreviations, as
 # `complete` and `abbr` do, and functions: names, with their texts beside them.
 
-# Runs the scripts in the files $argv[2..]; $argv[1] is the mark at the end of what the program prints.
+# Runs the scripts in the files $argv.
 function __devsh_source
-    set -g __devsh_mark $argv[1]
     set -g __devsh_before_pwd $PWD
     set -g __devsh_before_prev $dirprev
     set -g __devsh_before_next $dirnext
@@ -16,7 +15,7 @@ function __devsh_source
     end
     # Of those that are there, what the scripts name can be another one afterwards.
     set -l words
-    for file in $argv[2..]
+    for file in $argv
         set -a words (string match -ra -- '[^\s;&|()\'"=$]+' <$file)
     end
     set -g __devsh_functions
@@ -31,7 +30,7 @@ function __devsh_source
         return 1
     end
     set -g __devsh_sourced begun
-    for file in $argv[2..]
+    for file in $argv
         __devsh_run $file
     end
     __devsh_finish
@@ -133,7 +132,7 @@ function __devsh_finish
         set -ga __devsh_new_functions "$(__devsh_alias_text $name)"
     end
     set -e __devsh_old_names __devsh_new_names __devsh_old_exports __devsh_new_exports
-    test (count $exports) -eq 0; or __devsh_export $exports
+    test (count $exports) -eq 0; or __devsh_ask --sourced $exports
 end
 
 # Puts the exported variable $argv back and prints what it became: child shells are to undo it, too.
@@ -155,28 +154,20 @@ function __devsh_take_export
     return 0
 end
 
-function __devsh_export
-    set -l code (command @DEVSH@ export fish --nonce "$__devsh_mark" --sourced $argv)
-    or return 0
-    test "$code[-1]" = "# devsh $__devsh_mark"
-    or string match -q -- "*"\n"# devsh $__devsh_mark" "$code"
-    or return 0
-    eval $code[1]
-end
-
 # Undoes what is still as the scripts left it.
 function __devsh_unsource
     test "$__devsh_sourced" = begun; and __devsh_finish
     __devsh_unsource_functions
     __devsh_unsource_completions
+    set -l now (abbr)
     for line in $__devsh_new_abbreviations
-        contains -- $line (abbr); and abbr -e (string replace -r '^abbr .*?-- (\S+).*' '$1' -- $line)
+        contains -- $line $now; and abbr -e (string replace -r '^abbr .*?-- (\S+).*' '$1' -- $line)
     end
     for line in $__devsh_old_abbreviations
         set -l name (string replace -r '^abbr .*?-- (\S+).*' '$1' -- $line)
         contains -- $name (abbr --list); or eval $line
     end
-    set -l now (__devsh_look variables)
+    set now (__devsh_look variables)
     for name in (__devsh_unique (string replace -r ' .*' '' -- $__devsh_old_variables $__devsh_new_variables))
         set -l old (__devsh_line $name $__devsh_old_variables)
         set -l new (__devsh_line $name $__devsh_new_variables)
@@ -187,7 +178,7 @@ function __devsh_unsource
             __devsh_take_out $name $old
         end
     end
-    set -e __devsh_{mark,before_{pwd,prev,next},sourced,functions,{old,new}_{functions,variables,completions,abbreviations}}
+    set -e __devsh_{before_{pwd,prev,next},sourced,functions,{old,new}_{functions,variables,completions,abbreviations}}
 end
 
 # Of the list $argv[1], which others have changed meanwhile, takes out what the scripts put in; $argv[2] is its

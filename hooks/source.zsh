@@ -5,12 +5,11 @@
 # `a:NAME`, `g:NAME` and `s:NAME` aliases, `f:NAME` functions, `o:NAME` options. __devsh_olds and __devsh_news hold
 # those that scripts changed, before and after.
 
-# Runs the scripts in the files $2…, with the user's options; $1 is the mark at the end of what the program prints.
+# Runs the scripts in the files $@, with the user's options.
 __devsh_source() {
   typeset -gA __devsh_options
   __devsh_options=("${(@kv)options[@]}")
-  __devsh_begin "$1"
-  shift
+  __devsh_begin
   {
     while (( $# )); do
       __devsh_run "$1" || :
@@ -35,7 +34,7 @@ __devsh_begin() {
   emulate -L zsh
   local -A __devsh_list
   typeset -gA __devsh_before __devsh_olds __devsh_news
-  typeset -g __devsh_mark=$1 __devsh_sourced=yes
+  typeset -g __devsh_sourced=yes
   typeset -ga __devsh_places
   __devsh_places=("$PWD" "$OLDPWD")
   __devsh_look
@@ -93,7 +92,7 @@ __devsh_finish() {
   emulate -L zsh
   local -A __devsh_list
   local __devsh_key
-  local -a __devsh_exports __devsh_changed
+  local -a __devsh_exports
   [[ $PWD == "$__devsh_places[1]" ]] || builtin cd -q -- "$__devsh_places[1]" || :
   OLDPWD=$__devsh_places[2]
   __devsh_look
@@ -113,7 +112,7 @@ __devsh_finish() {
     (( ! $+__devsh_list[$__devsh_key] )) || __devsh_news[$__devsh_key]=$__devsh_list[$__devsh_key]
   done
   unset -v __devsh_before __devsh_options __devsh_file
-  (( ! $#__devsh_exports )) || __devsh_export ${(u)__devsh_exports}
+  (( ! $#__devsh_exports )) || __devsh_ask --sourced ${(u)__devsh_exports}
 }
 
 __devsh_differs() {
@@ -150,13 +149,6 @@ __devsh_declare() {
   esac
 }
 
-__devsh_export() {
-  local __devsh_code
-  __devsh_code=$(command @DEVSH@ export zsh --nonce "$__devsh_mark" --sourced "$@") || return 0
-  [[ $__devsh_code == *"# devsh $__devsh_mark" ]] || return 0
-  eval "$__devsh_code"
-}
-
 # Puts the entries that the text $1 quotes into reply.
 __devsh_entries() {
   reply=()
@@ -169,7 +161,7 @@ __devsh_unsource() {
   setopt no_aliases
   local -A __devsh_list __devsh_options
   local -aU __devsh_keys
-  local __devsh_key __devsh_new __devsh_name
+  local __devsh_key __devsh_name
   __devsh_look
   __devsh_keys=("${(@k)__devsh_olds}" "${(@k)__devsh_news}")
   for __devsh_key in $__devsh_keys; do
@@ -200,7 +192,7 @@ __devsh_restore_options() {
         ;;
     esac
   done
-  builtin unset -v __devsh_olds __devsh_news __devsh_mark __devsh_places
+  builtin unset -v __devsh_olds __devsh_news __devsh_places
 }
 
 # Gives what is of the kind $1 and the name $2 its old value, or none.

@@ -69,7 +69,7 @@ fn render_one(statement: &Statement, code: &mut Vec<u8>) {
         Statement::Source(script, files) => {
             code.extend_from_slice(b"builtin printf %s ");
             quote(OsStr::from_bytes(script), code);
-            code.extend_from_slice(b"|builtin source;__devsh_source $__devsh_nonce");
+            code.extend_from_slice(b"|builtin source;__devsh_source");
             for file in files {
                 code.push(b' ');
                 quote(file.as_os_str(), code);

@@ -131,14 +131,14 @@ fn source(shell: HostShell, script: &[u8], files: &[PathBuf], code: &mut Vec<u8>
         // What is left of a dev shell that was loaded and forgotten goes first.
         code.extend_from_slice(b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource || :\n");
         code.extend_from_slice(script);
-        code.extend_from_slice(b"\n__devsh_source \"$__devsh_nonce\"");
+        code.extend_from_slice(b"\n__devsh_source");
         code.extend(words);
         // Bash forgets in `builtin eval` that failures are of no account.
         code.extend_from_slice(b" || :");
     } else {
         code.extend_from_slice(b"__devsh_define ");
         code.extend(quoted(script));
-        code.extend_from_slice(b"\n__devsh_then+=\"__devsh_source $__devsh_nonce\"");
+        code.extend_from_slice(b"\n__devsh_then+=__devsh_source");
         code.extend(quoted(&words));
     }
 }
