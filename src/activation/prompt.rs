@@ -11,6 +11,7 @@ use crate::{
     host::{Freshness, Statement},
     project::{
         locate::{self, Bounds, MANIFEST},
+        trust::Decisions,
         watch::{self, StampFiles, Watched},
     },
 };
@@ -257,12 +258,9 @@ pub fn freshness(
     let generation = watch::generation(&directories.state);
     let answers = |file: &Watched| file.path == generation && file.stamp.is_some();
     let answered = watched.iter().any(answers);
-    let decisions = ["allow", "deny", "worktrees"].map(|name| directories.data.join(name));
-    let is_decision = |file: &Watched| decisions.iter().any(|place| file.path.starts_with(place));
-    for file in watched
-        .iter()
-        .filter(|file| !answered || !is_decision(file))
-    {
+    let decisions = Decisions::new(&directories.data);
+    let asked = |file: &&Watched| !answered || !decisions.holds(&file.path);
+    for file in watched.iter().filter(asked) {
         match &file.stamp {
             // Without a stamp file (read-only state) the file cannot be watched by builtins.
             Some(stamp) => {

@@ -127,16 +127,14 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
     for (name, value) in &content.aliases {
         add("alias", name.as_str(), value.value.clone());
     }
-    for (kind, scripts) in [("enter", &content.enter), ("leave", &content.leave)] {
+    let sourced = content.sourced.scripts.iter();
+    let sourced = sourced.map(|(shell, scripts)| (format!("source script {shell}"), scripts));
+    let own = [("enter", &content.enter), ("leave", &content.leave)];
+    let own = own.map(|(kind, scripts)| (format!("{kind} script"), scripts));
+    for (kind, scripts) in own.into_iter().chain(sourced) {
         for (position, script) in scripts.iter().enumerate() {
             let number = (position + 1).to_string();
-            add(&format!("{kind} script"), &number, script.value.clone());
-        }
-    }
-    for (shell, scripts) in &content.sourced.scripts {
-        for (position, script) in scripts.iter().enumerate() {
-            let name = format!("{shell} {}", position + 1);
-            add("source script", &name, script.value.clone());
+            add(&kind, &number, script.value.clone());
         }
     }
     facts

@@ -74,6 +74,11 @@ pub struct Decisions {
 const LIMIT: u64 = 16 << 20;
 /// First field of an approval.
 const FORMAT: u64 = 1;
+/// The directories of decisions: about a project, and about all worktrees of a repository.
+const ALLOWED: &str = "allow";
+const DENIED: &str = "deny";
+const WORKTREES: &str = "worktrees";
+const KINDS: [&str; 3] = [ALLOWED, DENIED, WORKTREES];
 
 impl Decisions {
     /// Returns the decisions kept below devsh's data directory.
@@ -85,12 +90,18 @@ impl Decisions {
 
     /// Returns where the approval of the project at `root` is kept.
     pub fn approval_path(&self, root: &Path) -> PathBuf {
-        self.data.join("allow").join(project_key(root))
+        self.data.join(ALLOWED).join(project_key(root))
     }
 
     /// Returns where the denial of the project at `root` is kept.
     pub fn denial_path(&self, root: &Path) -> PathBuf {
-        self.data.join("deny").join(project_key(root))
+        self.data.join(DENIED).join(project_key(root))
+    }
+
+    /// Returns whether the file at `path` is part of a decision.
+    pub fn holds(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(&self.data).ok();
+        below.is_some_and(|below| KINDS.iter().any(|kind| below.starts_with(kind)))
     }
 
     /// Returns whether some content of the project at `root` was allowed.
@@ -182,9 +193,7 @@ impl Decisions {
         let mut writer = Writer::default();
         writer.os(&repository.common);
         writer.os(&repository.below);
-        self.data
-            .join("worktrees")
-            .join(key_of(&writer.into_bytes()))
+        self.data.join(WORKTREES).join(key_of(&writer.into_bytes()))
     }
 
     /// Records that the user denies the project, whatever its content.
@@ -212,7 +221,7 @@ impl Decisions {
             let found = std::fs::read_dir(path).into_iter().flatten().flatten();
             found.map(|entry| entry.path()).collect::<Vec<_>>()
         };
-        let repositories = entries(&self.data.join("worktrees"));
+        let repositories = entries(&self.data.join(WORKTREES));
         for path in repositories.iter().flat_map(|path| entries(path)) {
             let holder = fsx::read_private(&path, LIMIT)?;
             if holder.as_deref() == Some(root.as_os_str().as_bytes()) {

@@ -41,30 +41,36 @@ const PROJECTS: [(&str, &str, &[&str]); 5] = [
     ("sourced", SOURCED, &["A"]),
 ];
 
+/// What the scripts for bash and zsh have in common.
+macro_rules! posix {
+    () => {
+        "function f { echo sourced; }
+function g { echo more; }
+alias hi='echo sourced' more=true
+export A=sourced NEW=1 PATH=$PATH:/sourced
+PLAIN=1 LIST=(1 2)
+cd /
+"
+    };
+}
+
 /// Has scripts for the host shell itself, one for each.
-const SOURCED: &str = "[env]
+const SOURCED: &str = concat!(
+    "[env]
 EDIT = \"0\"
 [grants]
 source = [\"bash\", \"zsh\", \"fish\"]
 [hooks.source]
 bash = '''
-function f { echo sourced; }
-function g { echo more; }
-alias hi='echo sourced' more=true
-export A=sourced NEW=1 PATH=$PATH:/sourced
-PLAIN=1 LIST=(1 2)
 shopt -s globstar
-cd /
-'''
+",
+    posix!(),
+    "'''
 zsh = '''
-function f { echo sourced; }
-function g { echo more; }
-alias hi='echo sourced' more=true
-export A=sourced NEW=1 PATH=$PATH:/sourced
-PLAIN=1 LIST=(1 2)
 setopt extended_glob
-cd /
-'''
+",
+    posix!(),
+    "'''
 fish = '''
 function f; echo sourced; end
 function g; echo more; end
@@ -76,7 +82,8 @@ set -g PLAIN 1
 set -g LIST 1 2
 cd /
 '''
-";
+"
+);
 
 /// A sequence of numbers that a seed repeats (Marsaglia's xorshift).
 struct Chance(u64);

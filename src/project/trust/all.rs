@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Decisions, FORMAT, LIMIT, project_key, remove};
+use super::{ALLOWED, DENIED, Decisions, FORMAT, LIMIT, WORKTREES, project_key, remove};
 use crate::{
     fsx,
     wire::{Damaged, Reader},
@@ -34,7 +34,7 @@ impl Decisions {
     /// Returns every decision, by path.
     pub fn all(&self) -> Result<Vec<Decided>, fsx::Error> {
         let mut all = Vec::new();
-        for (path, name) in entries(&self.data.join("allow"))? {
+        for (path, name) in entries(&self.data.join(ALLOWED))? {
             let bytes = fsx::read_private(&path, LIMIT)?;
             let root = bytes.and_then(|bytes| root_of(&bytes).ok());
             all.extend(
@@ -45,7 +45,7 @@ impl Decisions {
                     }),
             );
         }
-        for (path, name) in entries(&self.data.join("deny"))? {
+        for (path, name) in entries(&self.data.join(DENIED))? {
             let bytes = fsx::read_bounded(&path, LIMIT)?.unwrap_or_default();
             let root = PathBuf::from(OsStr::from_bytes(&bytes));
             // A denial counts by its name, whatever is in it.
@@ -73,12 +73,12 @@ impl Decisions {
             .filter(|decided| decided.decision == Decision::Allowed)
             .map(|decided| decided.root)
             .partition(|root| root.is_dir());
-        for (path, name) in entries(&self.data.join("allow"))? {
+        for (path, name) in entries(&self.data.join(ALLOWED))? {
             if !there.iter().any(|root| project_key(root) == name) {
                 remove(&path)?;
             }
         }
-        for (place, _) in entries(&self.data.join("worktrees"))? {
+        for (place, _) in entries(&self.data.join(WORKTREES))? {
             for (path, _) in entries(&place)? {
                 let bytes = fsx::read_private(&path, LIMIT)?.unwrap_or_default();
                 if !there
