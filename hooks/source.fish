@@ -101,7 +101,8 @@ function __devsh_unique
     for word in $argv
         contains -- $word $words; or set -a words $word
     end
-    printf '%s\n' $words
+    # Without any, `printf` would print an empty one.
+    test (count $words) -eq 0; or printf '%s\n' $words
 end
 
 # Prints the line of the variable $argv[1] among the lines $argv[2..].

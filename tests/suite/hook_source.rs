@@ -344,3 +344,22 @@ fn strict_options_are_no_hindrance_and_the_end_of_nothing() {
         }
     });
 }
+
+#[test]
+fn a_script_that_changes_little_is_undone_without_a_word() {
+    for_each_shell(|shell| {
+        let more = match shell {
+            HostShell::Fish => "set -gx MORE 1\n",
+            _ => "export MORE=1\n",
+        };
+        // Of every kind but one there is nothing to be undone.
+        for script in ["", &*function(shell, "one", "first"), more] {
+            let sandbox = with_script(shell, script);
+            let mut pty = sandbox.shell(shell);
+            let before = pty.snapshot();
+            let shown = [pty.enter(), pty.leave()].concat();
+            assert!(!shown.contains("__devsh"), "{script:?}: {shown}");
+            pty.snapshot().assert_restores(&before);
+        }
+    });
+}
