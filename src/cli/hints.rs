@@ -207,9 +207,14 @@ pub(super) fn resolve(error: &resolve::Error) -> Failure {
                 (false, None) => failure,
             }
         }
-        resolve::Error::MissingPart { origin, .. } => {
-            failure.hint(format!("remove it at {origin}, or ask for another version"))
-        }
+        resolve::Error::MissingPart {
+            origin, missing, ..
+        } => match &missing.near {
+            Some(near) => failure
+                .detail(format!("{origin}  asks for it"))
+                .hint(format!("did you mean `{near}`?")),
+            None => failure.hint(format!("remove it at {origin}, or ask for another version")),
+        },
         resolve::Error::NotAsked { origin, .. } => failure.note(format!("{origin} asks for it")),
     }
 }

@@ -66,7 +66,7 @@ pub struct Candidate {
     /// What to download, for each system that has every part; sorted by part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
     /// Parts that were asked for and do not exist, for each system that lacks one.
-    pub missing: BTreeMap<System, String>,
+    pub missing: BTreeMap<System, MissingPart>,
     /// Why the source withdrew the version, if it did; may be empty.
     pub yanked: Option<String>,
     /// Since when it is out, in seconds since 1970, if the source tells.
@@ -77,6 +77,15 @@ pub struct Candidate {
     pub unsupported: bool,
     /// Why it may not be chosen yet, where the settings ask for a minimum age.
     pub held: Option<Held>,
+}
+
+/// A part that was asked for and does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingPart {
+    /// The component, or `rust-std-<target>` for a target.
+    pub part: String,
+    /// The component or target whose name is most like it, if one is.
+    pub near: Option<String>,
 }
 
 impl Candidate {

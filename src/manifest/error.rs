@@ -180,10 +180,7 @@ pub enum ErrorKind {
 }
 
 /// Returns the candidate that `name` most likely meant, if one is near.
-pub(super) fn nearest<T: AsRef<str>>(
-    name: &str,
-    candidates: impl IntoIterator<Item = T>,
-) -> Option<T> {
+pub fn nearest<T: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = T>) -> Option<T> {
     // A name that is long and wrong everywhere is no typing slip, and comparing it would take long.
     if name.len() > 64 {
         return None;

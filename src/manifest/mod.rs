@@ -35,7 +35,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 pub use check::expected;
 pub use draft::{decisive, draft, whole};
 pub use edit::{EditError, add, remove};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, nearest};
 pub use fault::Composition;
 pub use history::{Said, Subject};
 pub(crate) use json::parse as json;

@@ -48,8 +48,8 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
     reasons.extend(python.map(|python| Reason::OtherPython(python.clone())));
     if !candidate.artifacts.contains_key(&system) {
         reasons.push(match candidate.missing.get(&system) {
-            Some(part) => Reason::MissingPart {
-                part: part.clone(),
+            Some(missing) => Reason::MissingPart {
+                missing: missing.clone(),
                 system,
             },
             None => Reason::NoArtifact(system),
@@ -85,17 +85,17 @@ pub(super) fn no_version(
     let lacking = refused
         .iter()
         .find_map(|refusal| match &refusal.reasons[..] {
-            [Reason::MissingPart { part, .. }] => {
-                Some((Box::new(refusal.version.clone()), part.clone()))
+            [Reason::MissingPart { missing, .. }] => {
+                Some((Box::new(refusal.version.clone()), missing.clone()))
             }
             _ => None,
         });
-    if let Some((version, part)) = lacking {
+    if let Some((version, missing)) = lacking {
         let origin = request.requirement.origin.clone();
         return Error::MissingPart {
             tool: tool.clone(),
             version,
-            part,
+            missing,
             system,
             origin,
         };

@@ -11,7 +11,7 @@ mod solver;
 use std::collections::BTreeMap;
 
 use crate::{
-    index::{Held, Index},
+    index::{Held, Index, MissingPart},
     lock::{LockKey, Lockfile},
     manifest::{Origin, ToolRequest},
     package::{System, Tool, Version},
@@ -44,14 +44,14 @@ pub enum Error {
         refused: Vec<Refusal>,
     },
     /// The one version that is wanted lacks a part on this system.
-    #[error("`{tool}` {version} has no `{part}` for {system}")]
+    #[error("`{tool}` {version} has no `{}` for {system}", .missing.part)]
     MissingPart {
         /// The tool.
         tool: Tool,
         /// The version that satisfies every bound.
         version: Box<Version>,
-        /// The component, or `rust-std-<target>` for a target.
-        part: String,
+        /// The part.
+        missing: MissingPart,
         /// The system.
         system: System,
         /// Where the tool is asked for.
@@ -104,10 +104,10 @@ pub enum Reason {
     #[error("for Python {0} only")]
     OtherPython(String),
     /// A part does not exist.
-    #[error("no `{part}` for {system}")]
+    #[error("no `{}` for {system}", .missing.part)]
     MissingPart {
         /// The part.
-        part: String,
+        missing: MissingPart,
         /// The system.
         system: System,
     },

@@ -245,7 +245,14 @@ fn a_missing_part_is_named() {
     let asked = request("rust", "*", &[]);
     let mut index = Index::default();
     let without = Candidate {
-        missing: [(HERE, "clipy".to_owned())].into(),
+        missing: [(
+            HERE,
+            MissingPart {
+                part: "clipy".to_owned(),
+                near: None,
+            },
+        )]
+        .into(),
         ..candidate("1.89.0", &[System::MacosAarch64])
     };
     index.offer(Subject::of(&asked.0, &asked.1), vec![without]);

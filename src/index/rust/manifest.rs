@@ -7,8 +7,9 @@ use url::Url;
 
 use crate::{
     config,
-    index::{Candidate, day_seconds},
+    index::{Candidate, MissingPart, day_seconds},
     lock::{Artifact, lockable},
+    manifest::nearest,
     package::{PROFILE, Sha256, System, Version},
 };
 
@@ -122,11 +123,12 @@ impl Manifest {
                 artifacts.extend(self.artifact(part, part, system.triple())?);
             }
             for (part, package, target) in own.chain(foreign) {
-                match self.artifact(&part, package, target)? {
-                    Some(artifact) => artifacts.push(artifact),
-                    None => {
-                        candidate.missing.entry(system).or_insert(part);
-                    }
+                if let Some(artifact) = self.artifact(&part, package, target)? {
+                    artifacts.push(artifact);
+                } else {
+                    let near = self.near(package, target, system);
+                    let missing = candidate.missing.entry(system);
+                    missing.or_insert(MissingPart { part, near });
                 }
             }
             if !candidate.missing.contains_key(&system) {
@@ -156,6 +158,29 @@ impl Manifest {
             .map(|component| renamed(component).unwrap_or(component))
             .filter(|component| *component != "rust-docs")
             .collect()
+    }
+
+    /// Returns the component, or the target of one, that this system has and whose name is most like a missing one.
+    fn near(&self, package: &str, target: &str, system: System) -> Option<String> {
+        let available = |package: &Package, target: &str| {
+            let archive = package.target.get(target);
+            archive
+                .or_else(|| package.target.get("*"))
+                .is_some_and(|archive| archive.available)
+        };
+        if target != system.triple() {
+            let targets = &self.raw.pkg.get(package)?.target;
+            let there = targets.iter().filter(|(_, archive)| archive.available);
+            return nearest(target, there.map(|(target, _)| target)).cloned();
+        }
+        let usual = self.raw.renames.iter();
+        let usual = usual.map(|(name, rename)| (name, &rename.to));
+        let plain = self.raw.pkg.keys().map(|name| (name, name));
+        let there = usual.chain(plain).filter(|(_, name)| {
+            let package = self.raw.pkg.get(*name);
+            package.is_some_and(|package| available(package, target))
+        });
+        nearest(package, there.map(|(name, _)| name)).cloned()
     }
 
     fn artifact(
@@ -276,13 +301,21 @@ mod tests {
             ),
         ];
         assert_eq!(linux, expected);
-        assert_eq!(candidate.missing[&System::MacosX86_64], "cargo");
-        assert_eq!(candidate.missing[&System::LinuxAarch64], "clippy");
+        assert_eq!(candidate.missing[&System::MacosX86_64].part, "cargo");
+        assert_eq!(candidate.missing[&System::LinuxAarch64].part, "clippy");
         let plain = manifest.candidate(&[], &[]).unwrap();
         assert_eq!(plain.artifacts[&System::LinuxAarch64].len(), 3);
         let unknown = manifest.candidate(&words(&["clipy"]), &[]).unwrap();
-        assert_eq!(unknown.missing[&System::LinuxX86_64], "clipy");
+        let missing = |part: &str, near: &str| MissingPart {
+            part: part.to_owned(),
+            near: Some(near.to_owned()),
+        };
+        let here = System::LinuxX86_64;
+        assert_eq!(unknown.missing[&here], missing("clipy", "clippy"));
         assert!(unknown.artifacts.is_empty());
+        let unknown = manifest.candidate(&[], &words(&["wasm32-unknown"]));
+        let expected = missing("rust-std-wasm32-unknown", "wasm32-unknown-unknown");
+        assert_eq!(unknown.unwrap().missing[&here], expected);
     }
 
     #[test]
