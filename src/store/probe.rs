@@ -37,7 +37,7 @@ pub fn read_zip(bytes: &[u8]) {
     let Some(file) = file_of(bytes) else {
         return;
     };
-    let Ok(zip) = Zip::open(&file) else {
+    let Ok(mut zip) = Zip::open(&file) else {
         return;
     };
     for name in zip.names() {

@@ -38,6 +38,8 @@ pub(super) struct Tree {
     budget: u64,
     /// Below this directory two names may differ in case alone.
     case_sensitive_below: Option<&'static str>,
+    /// What data goes through; one for all files.
+    buffer: Box<[u8]>,
 }
 
 /// How a file is placed.
@@ -58,6 +60,7 @@ impl Tree {
             folded: BTreeSet::new(),
             budget: 0,
             case_sensitive_below: None,
+            buffer: vec![0; 1 << 16].into(),
         })
     }
 
@@ -108,12 +111,13 @@ impl Tree {
             .create_file(path)
             .map_err(fsx::at("write", &place))?;
         let (mut digest, mut size) = (blake3::Hasher::new(), 0);
-        let mut buffer = vec![0; 1 << 16];
         loop {
-            let count = data.read(&mut buffer).map_err(|error| Error::Archive {
-                member: path.to_owned(),
-                source: error,
-            })?;
+            let count = data
+                .read(&mut self.buffer)
+                .map_err(|error| Error::Archive {
+                    member: path.to_owned(),
+                    source: error,
+                })?;
             if count == 0 {
                 break;
             }
@@ -122,9 +126,9 @@ impl Tree {
                 .budget
                 .checked_sub(count as u64)
                 .ok_or_else(|| refused(path, Rule::TooLarge))?;
-            file.write_all(&buffer[..count])
+            file.write_all(&self.buffer[..count])
                 .map_err(fsx::at("write", &place))?;
-            digest.update(&buffer[..count]);
+            digest.update(&self.buffer[..count]);
         }
         seal(&file, placed).map_err(fsx::at("write", &place))?;
         let node = Node::File {

@@ -63,7 +63,7 @@ pub(in crate::store) fn unpack(
     file: &File,
     tree: &mut Tree,
 ) -> Result<(), Error> {
-    let zip = Zip::open(file)?;
+    let mut zip = Zip::open(file)?;
     let names = zip.names();
     let information = information(&names)?;
     check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
@@ -72,7 +72,7 @@ pub(in crate::store) fn unpack(
         &information,
         &names,
     )?;
-    let python_only = python_scripts(&zip, &names)?;
+    let python_only = python_scripts(&mut zip, &names)?;
     let places = places(package, &names, &python_only);
     if !places
         .values()
@@ -191,7 +191,7 @@ fn data(name: &str) -> Option<&str> {
 }
 
 /// Returns the scripts that a Python must run.
-fn python_scripts(zip: &Zip<'_>, names: &[String]) -> Result<BTreeSet<String>, Error> {
+fn python_scripts(zip: &mut Zip<'_>, names: &[String]) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
     for name in names {
         let script = data(name).and_then(|name| name.strip_prefix("scripts/"));

@@ -83,7 +83,7 @@ pub(super) fn unpack(kind: &str, archive: &Path, place: &Path) -> Result<Seen, E
         mtime: None,
     };
     if kind == "zip" {
-        let zip = Zip::open(&file)?;
+        let mut zip = Zip::open(&file)?;
         for name in zip.names() {
             zip.member(&name, |member, data| {
                 let path = name.strip_suffix('/').unwrap_or(&name);

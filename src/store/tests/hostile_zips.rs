@@ -306,7 +306,7 @@ pub(super) fn cases() -> Vec<(String, Vec<u8>)> {
 /// Unpacks every member.
 pub(super) fn unpack(archive: &Path, place: &Path) -> Result<(), Error> {
     let file = fs::File::open(archive).unwrap();
-    let zip = Zip::open(&file)?;
+    let mut zip = Zip::open(&file)?;
     let mut tree = Tree::new(place)?;
     tree.admit(1 << 20);
     for name in zip.names() {

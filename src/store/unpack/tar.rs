@@ -165,7 +165,7 @@ impl<'a> Data<'a> {
 
     /// Reads what nobody wanted.
     fn skip(mut self) -> io::Result<()> {
-        let mut buffer = vec![0; 1 << 15];
+        let mut buffer = [0; 1 << 13];
         while self.read(&mut buffer)? > 0 {}
         let padding = usize::try_from(self.padding).unwrap_or_default();
         self.archive.read_exact(&mut buffer[..padding])

@@ -6,7 +6,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, Read},
+    ops::Range,
     os::unix::fs::FileExt,
 };
 
@@ -18,10 +19,14 @@ use crate::store::{
     tree::{ENTRIES, checked, folded, refused},
 };
 
+/// The method of members that are not compressed.
+const STORED: u16 = 0;
+
 /// A zip archive whose directory agrees with its members.
 pub(in crate::store) struct Zip<'a> {
-    file: &'a File,
     entries: BTreeMap<String, Entry>,
+    /// One for all members: most are so small that making it would take longer than using it.
+    decoder: DeflateDecoder<Section<'a>>,
 }
 
 /// One member of an archive.
@@ -53,7 +58,10 @@ impl<'a> Zip<'a> {
             }
             entries.insert(entry.name.clone(), entry);
         }
-        Ok(Self { file, entries })
+        Ok(Self {
+            entries,
+            decoder: DeflateDecoder::new(Section::of(file)),
+        })
     }
 
     /// Returns the path of every member as written.
@@ -62,25 +70,23 @@ impl<'a> Zip<'a> {
     }
 
     /// Returns the content of a small member.
-    pub(in crate::store) fn text(&self, name: &str, limit: u64) -> Result<String, Error> {
-        let entry = self.entry(name)?;
+    pub(in crate::store) fn text(&mut self, name: &str, limit: u64) -> Result<String, Error> {
+        let (entry, mut contents) = self.open_member(name)?;
         if entry.size > limit {
             return Err(refused(name, Rule::TooLarge));
         }
         let mut text = String::new();
-        self.reader(entry)
-            .read_to_string(&mut text)
-            .map_err(damaged(name))?;
+        contents.read_to_string(&mut text).map_err(damaged(name))?;
         Ok(text)
     }
 
     /// Gives a member and its data to `place`.
     pub(in crate::store) fn member(
-        &self,
+        &mut self,
         name: &str,
         place: impl FnOnce(Member, &mut dyn Read) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let entry = self.entry(name)?;
+        let (entry, mut contents) = self.open_member(name)?;
         let directory = name.ends_with('/');
         let kind = entry.mode & 0o170_000;
         let expected = if directory { 0o040_000 } else { 0o100_000 };
@@ -94,71 +100,97 @@ impl<'a> Zip<'a> {
             directory,
             executable: entry.mode & 0o100 != 0,
         };
-        place(member, &mut self.reader(entry))
+        place(member, &mut contents)
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry, Error> {
-        self.entries
+    /// Returns a member, and its data.
+    fn open_member(&mut self, name: &str) -> Result<(&Entry, Contents<'_, 'a>), Error> {
+        let entry = self
+            .entries
             .get(name)
-            .ok_or_else(|| refused(name, Rule::NotAsListed))
-    }
-
-    fn reader(&self, entry: &Entry) -> Contents<'a> {
-        let section = Section {
-            file: self.file,
-            at: entry.offset,
-            left: entry.compressed,
-        };
-        let data = BufReader::with_capacity(1 << 16, section);
-        Contents {
-            data: match entry.method {
-                0 => Data::Stored(data),
-                _ => Data::Deflated(Box::new(DeflateDecoder::new(data))),
-            },
+            .ok_or_else(|| refused(name, Rule::NotAsListed))?;
+        self.decoder.reset_data();
+        self.decoder.get_mut().start(entry);
+        let contents = Contents {
+            decoder: &mut self.decoder,
+            entry,
             crc: Crc::new(),
             left: entry.size,
-            entry: entry.clone(),
-        }
+        };
+        Ok((entry, contents))
     }
 }
 
-/// A part of a file.
+/// A part of a file, read through a buffer.
 struct Section<'a> {
     file: &'a File,
+    /// Where the buffer was not filled from yet, and how many bytes are left from there.
     at: u64,
     left: u64,
+    buffer: Box<[u8]>,
+    /// What of the buffer was not taken yet.
+    filled: Range<usize>,
+}
+
+impl<'a> Section<'a> {
+    /// Returns an empty part.
+    fn of(file: &'a File) -> Self {
+        Self {
+            file,
+            at: 0,
+            left: 0,
+            buffer: vec![0; 1 << 16].into(),
+            filled: 0..0,
+        }
+    }
+
+    /// Becomes the part with the data of a member.
+    fn start(&mut self, entry: &Entry) {
+        (self.at, self.left) = (entry.offset, entry.compressed);
+        self.filled = 0..0;
+    }
+}
+
+impl BufRead for Section<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.filled.is_empty() {
+            let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+            let most = most.min(self.buffer.len());
+            let count = self.file.read_at(&mut self.buffer[..most], self.at)?;
+            self.at += count as u64;
+            self.left -= count as u64;
+            self.filled = 0..count;
+        }
+        Ok(&self.buffer[self.filled.clone()])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.filled.start = self.filled.end.min(self.filled.start + count);
+    }
 }
 
 impl Read for Section<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let most = most.min(buffer.len());
-        let count = self.file.read_at(&mut buffer[..most], self.at)?;
-        self.at += count as u64;
-        self.left -= count as u64;
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }
 
-enum Data<'a> {
-    Stored(BufReader<Section<'a>>),
-    Deflated(Box<DeflateDecoder<BufReader<Section<'a>>>>),
-}
-
 /// The content of a member, checked at its end.
-struct Contents<'a> {
-    data: Data<'a>,
+struct Contents<'z, 'a> {
+    decoder: &'z mut DeflateDecoder<Section<'a>>,
+    entry: &'z Entry,
     crc: Crc,
     left: u64,
-    entry: Entry,
 }
 
-impl Contents<'_> {
+impl Contents<'_, '_> {
     /// Checks what can be told only at the end.
     fn check(&self) -> io::Result<()> {
-        let rest = match &self.data {
-            Data::Stored(_) => 0,
-            Data::Deflated(decoder) => self.entry.compressed - decoder.total_in(),
+        let rest = match self.entry.method {
+            STORED => 0,
+            _ => self.entry.compressed - self.decoder.total_in(),
         };
         if self.left != 0 || rest != 0 || self.crc.sum() != self.entry.crc {
             return Err(odd("its content is not as the directory says"));
@@ -167,14 +199,14 @@ impl Contents<'_> {
     }
 }
 
-impl Read for Contents<'_> {
+impl Read for Contents<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let count = match &mut self.data {
-            Data::Stored(data) => data.read(buffer)?,
-            Data::Deflated(data) => data.read(buffer)?,
+        let count = match self.entry.method {
+            STORED => self.decoder.get_mut().read(buffer)?,
+            _ => self.decoder.read(buffer)?,
         };
         if count == 0 {
             self.check()?;
