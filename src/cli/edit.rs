@@ -79,12 +79,11 @@ impl<'a> Edit<'a> {
             return Ok(());
         }
         self.write(&self.text, text)?;
-        let locked = self.lock(text).or_else(|failure| {
-            self.write(text, &self.text)?;
-            if self.allowed {
-                approve(work, self.project.place.clone(), &self.with(&self.text))?;
-            }
-            Err(failure.note(format!("`{name}` is as it was")))
+        let locked = self.lock(text).map_err(|failure| {
+            failure.note(match self.restore(text) {
+                Ok(()) => format!("`{name}` is as it was"),
+                Err(other) => format!("`{name}` could not be put back: {}", other.error),
+            })
         })?;
         for line in changes(&self.text, text) {
             let role = if line.starts_with('+') {
@@ -105,6 +104,16 @@ impl<'a> Edit<'a> {
             work.ui.note(&format!("locked {}", versions.join(", ")));
         }
         allow::advance(work)
+    }
+
+    /// Puts back the manifest as it was before `text`, and its approval.
+    fn restore(&self, text: &str) -> Result<(), Failure> {
+        self.write(text, &self.text)?;
+        if self.allowed {
+            let before = self.with(&self.text);
+            approve(self.work, self.project.place.clone(), &before)?;
+        }
+        Ok(())
     }
 
     fn path(&self) -> PathBuf {
