@@ -3,7 +3,9 @@
 //! Files that belong to a process carry its mark, so that whoever finds them can tell whether they are of use.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -71,7 +73,11 @@ impl ProcessMark {
 
 /// Returns when a process started, as Linux tells it.
 fn start_of(pid: i32) -> Option<u64> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let mut text = [0; 1 << 10];
+    let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
+    // Longer than any such file, which comes as a whole: one call is enough.
+    let count = file.read(&mut text).ok()?;
+    let text = &text[..count];
     // The program's name is in parentheses and may hold anything.
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
