@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// See `Cargo.toml`.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     devsh::ui::tell_panics();
     let arguments: Vec<_> = std::env::args_os().collect();
