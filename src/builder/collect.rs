@@ -15,7 +15,7 @@ use super::{profile, record};
 use crate::{
     env::Change,
     fsx,
-    store::{self, Size, Store},
+    store::{self, Damage, Size, Store},
     vars,
 };
 
@@ -98,6 +98,12 @@ impl Inventory {
         self.entries.extend(found);
         self.spread_use();
         Ok(())
+    }
+
+    /// Returns the entries of one kind.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&PathBuf, &Entry)> {
+        let entries = self.entries.iter();
+        entries.filter(move |(_, entry)| entry.kind == kind)
     }
 
     /// Returns the entry that `path` is or lies in.
@@ -215,6 +221,19 @@ pub fn sweep(data: &Path) {
             let _left = store::remove_tree(&path);
         }
     }
+}
+
+/// Returns what of a profile is not as it was published; nothing for a link to one, or one that is gone by now.
+pub fn examine(profile: &Path) -> Result<Option<Vec<Damage>>, fsx::Error> {
+    let there = || {
+        let found = profile.symlink_metadata();
+        found.is_ok_and(|found| found.is_dir())
+    };
+    if !there() {
+        return Ok(None);
+    }
+    let damage = record::damage(profile)?;
+    Ok(there().then_some(damage))
 }
 
 /// Returns what the store's own notes of running processes name.

@@ -16,6 +16,7 @@ mod installer;
 pub mod live;
 mod offline;
 mod profile;
+mod published;
 mod python;
 mod record;
 mod serve;

@@ -11,13 +11,20 @@ use std::{
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::{Notice, Realised, RealisedTool, ToolOrigin};
-use crate::{env::Change, fsx};
+use super::{
+    Notice, Realised, RealisedTool, ToolOrigin,
+    published::{self, Files},
+};
+use crate::{
+    env::Change,
+    fsx,
+    store::{Damage, Fault},
+};
 
 /// The file inside the profile.
-const FILE: &str = "realised.json";
+pub(super) const FILE: &str = "realised.json";
 /// Counts changes in the form of the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Longest accepted file, in bytes.
 const LIMIT: u64 = 4 << 20;
 /// What is escaped besides bytes beyond ASCII.
@@ -32,6 +39,8 @@ struct Saved {
     tools: Vec<SavedTool>,
     objects: Vec<String>,
     notices: Vec<SavedNotice>,
+    /// What else the profile consists of.
+    files: Files,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,7 +91,7 @@ enum SavedNotice {
     },
 }
 
-/// Writes the record into a profile that is being made.
+/// Writes the record into a profile that is whole but for it.
 pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Error> {
     let path = directory.join(FILE);
     let saved = Saved {
@@ -93,6 +102,7 @@ pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Er
         tools: realised.tools.iter().map(save_tool).collect(),
         objects: realised.objects.iter().map(text).collect(),
         notices: realised.notices.iter().map(save_notice).collect(),
+        files: published::list(directory)?,
     };
     let mut bytes =
         serde_json::to_vec_pretty(&saved).map_err(|error| fsx::at("write", &path)(error.into()))?;
@@ -100,22 +110,51 @@ pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Er
     fsx::write_atomic(&path, &bytes)
 }
 
-/// Reads the record of a profile; nothing when there is none that this devsh understands.
+/// Reads the record of a profile; nothing when there is none that this devsh understands, or the profile is not as it
+/// was published.
 pub(super) fn read(directory: &Path) -> Option<Realised> {
-    look(directory).ok()?
+    let saved = load(directory).ok()??;
+    let whole = published::damage(directory, &saved.files).is_empty();
+    whole.then(|| parse(saved))?
 }
 
-/// Reads the record of a profile as `read` does, and tells when that is not possible now.
+/// Reads the record of a profile, damaged or not, and tells when that is not possible now.
 pub(super) fn look(directory: &Path) -> Result<Option<Realised>, fsx::Error> {
-    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT)?;
-    Ok(bytes.and_then(|bytes| parse(&bytes)))
+    Ok(load(directory)?.and_then(parse))
 }
 
-fn parse(bytes: &[u8]) -> Option<Realised> {
-    let saved: Saved = serde_json::from_slice(bytes).ok()?;
-    if saved.format != FORMAT {
-        return None;
-    }
+/// Returns what of a profile is not as it was published; nothing of one that another devsh has made.
+pub(super) fn damage(directory: &Path) -> Result<Vec<Damage>, fsx::Error> {
+    let unreadable = |fault| Damage {
+        path: FILE.to_owned(),
+        fault,
+    };
+    let Some(bytes) = fsx::read_bounded(&directory.join(FILE), LIMIT)? else {
+        return Ok(vec![unreadable(Fault::Missing)]);
+    };
+    Ok(match serde_json::from_slice::<Format>(&bytes) {
+        Ok(Format { format: FORMAT }) => match serde_json::from_slice::<Saved>(&bytes) {
+            Ok(saved) => published::damage(directory, &saved.files),
+            Err(_) => vec![unreadable(Fault::Changed)],
+        },
+        Ok(_) => Vec::new(),
+        Err(_) => vec![unreadable(Fault::Changed)],
+    })
+}
+
+/// What every form of the record has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+fn load(directory: &Path) -> Result<Option<Saved>, fsx::Error> {
+    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT)?;
+    let saved = bytes.and_then(|bytes| serde_json::from_slice::<Saved>(&bytes).ok());
+    Ok(saved.filter(|saved| saved.format == FORMAT))
+}
+
+fn parse(saved: Saved) -> Option<Realised> {
     Some(Realised {
         id: saved.id.parse().ok()?,
         profile: path(&saved.profile),
@@ -250,11 +289,11 @@ fn load_notice(saved: SavedNotice) -> Option<Notice> {
     })
 }
 
-fn text(value: impl AsRef<OsStr>) -> String {
+pub(super) fn text(value: impl AsRef<OsStr>) -> String {
     percent_encode(value.as_ref().as_bytes(), ESCAPED).to_string()
 }
 
-fn os(text: &str) -> OsString {
+pub(super) fn os(text: &str) -> OsString {
     OsString::from_vec(percent_decode_str(text).collect())
 }
 

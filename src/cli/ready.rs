@@ -381,6 +381,8 @@ fn record(
         .objects
         .iter()
         .flat_map(|object| store::sealed_paths(object))
+        // A link that was removed or put there shows in the directory.
+        .chain([realised.profile.join("bin")])
         .map(Watched::settled_look);
     Record {
         watched: watched.to_vec(),

@@ -1,7 +1,7 @@
 //! `devsh verify`: reads the whole store and tells, and mends, what is not as it was published.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,12 +12,12 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::collect::{Inventory, Kind},
+    builder::collect::{self, Inventory, Kind},
     config::amount::bytes,
     failure::Failure,
     fetch::{Meter, Progress},
     safe::SafeText,
-    store::{Downloads, ObjectRecord, Store, Verdict},
+    store::{Damage, Downloads, ObjectRecord, Store, Verdict},
     ui::Role,
 };
 
@@ -26,13 +26,16 @@ use super::{hints, work::Work};
 /// The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
 struct Report {
+    /// Objects.
     checked: usize,
+    profiles: usize,
     bytes: u64,
     damaged: Vec<Damaged>,
 }
 
 #[derive(Debug, Serialize)]
 struct Damaged {
+    /// The object, or `envs/` and the profile.
     object: String,
     files: Vec<DamagedFile>,
     /// `repaired`, or `removed` where it is made anew when it is next needed; nothing without `--repair`.
@@ -45,6 +48,20 @@ struct DamagedFile {
     fault: &'static str,
 }
 
+impl Damaged {
+    fn new(object: String, damage: &[Damage], outcome: Option<&'static str>) -> Self {
+        let files = damage.iter().map(|damage| DamagedFile {
+            path: damage.path.clone(),
+            fault: damage.fault.as_str(),
+        });
+        Self {
+            object,
+            files: files.collect(),
+            outcome,
+        }
+    }
+}
+
 /// Runs `devsh verify`.
 pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
     let store = Store::open(&work.context.directories.data);
@@ -53,9 +70,8 @@ pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failu
     if repair {
         store.sweep();
     }
-    let objects = inventory.entries.iter();
+    let objects = inventory.of_kind(Kind::Object);
     let objects: Vec<(PathBuf, u64)> = objects
-        .filter(|(_, entry)| entry.kind == Kind::Object)
         .map(|(path, entry)| (path.clone(), entry.size.bytes))
         .collect();
     let total = objects.iter().map(|(_, bytes)| bytes).sum();
@@ -73,21 +89,26 @@ pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failu
             continue;
         }
         let outcome = repair.then(|| mend(work, &store, &verdict)).transpose()?;
-        let files = verdict.damage.iter().map(|damage| DamagedFile {
-            path: damage.path.clone(),
-            fault: damage.fault.as_str(),
-        });
-        damaged.push(Damaged {
-            object: verdict.name.clone(),
-            files: files.collect(),
-            outcome,
-        });
+        damaged.push(Damaged::new(verdict.name, &verdict.damage, outcome));
+    }
+    let mut profiles = 0;
+    for (path, _) in inventory.of_kind(Kind::Profile) {
+        let damage = collect::examine(path).map_err(|error| hints::file(&error))?;
+        let Some(damage) = damage else { continue };
+        profiles += 1;
+        if damage.is_empty() {
+            continue;
+        }
+        let outcome = repair.then(|| remove(work, &store, path)).transpose()?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        damaged.push(Damaged::new(format!("envs/{name}"), &damage, outcome));
     }
     tell(
         work,
         json,
         &Report {
             checked,
+            profiles,
             bytes,
             damaged,
         },
@@ -151,10 +172,15 @@ fn mend(work: &Work<'_>, store: &Store, verdict: &Verdict) -> Result<&'static st
     if repaired.map_err(|error| hints::store(&error))?.is_some() {
         return Ok("repaired");
     }
+    remove(work, store, &verdict.place)
+}
+
+/// Takes away what is damaged: it is made anew when it is next needed.
+fn remove(work: &Work<'_>, store: &Store, place: &Path) -> Result<&'static str, Failure> {
     let wait = || work.ui.note("a collection is under way; waiting for it");
     let mut collection = store.collect(wait).map_err(|error| hints::store(&error))?;
     collection
-        .condemn(&verdict.place)
+        .condemn(place)
         .and_then(|()| collection.finish())
         .map_err(|error| hints::store(&error))?;
     Ok("removed")
@@ -174,13 +200,12 @@ fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
     if left == 0 {
         return Ok(());
     }
-    let objects = if left == 1 {
-        "object is"
-    } else {
-        "objects are"
+    let left = match left {
+        1 => "1 thing in the store is".to_owned(),
+        left => format!("{left} things in the store are"),
     };
-    Err(Failure::new(format!("{left} store {objects} damaged"))
-        .hint("fetch the originals again with `devsh verify --repair`"))
+    Err(Failure::new(format!("{left} damaged"))
+        .hint("fetch or make the originals again with `devsh verify --repair`"))
 }
 
 fn render(work: &Work<'_>, report: &Report) -> SafeText {
@@ -207,10 +232,12 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
             line(format!("  and {} more", one.files.len() - MOST).into());
         }
     }
-    let objects = match report.checked {
-        1 => "1 object".to_owned(),
-        count => format!("{count} objects"),
+    let counted = |count, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
     };
+    let objects = counted(report.checked, "object");
+    let profiles = counted(report.profiles, "profile");
     let size = bytes(report.bytes);
     let ended = |outcome| {
         let all = report.damaged.iter();
@@ -231,7 +258,7 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     } else {
         counts.join(", ")
     };
-    let all = format!("{objects}, {size}: {all}");
+    let all = format!("{objects}, {size}, and {profiles}: {all}");
     line(all.into());
     lines
 }

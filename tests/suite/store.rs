@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File},
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
 };
 
 use serde_json::Value;
@@ -48,7 +48,7 @@ fn json(outcome: &Outcome) -> Value {
 }
 
 /// Overwrites a file that nobody should write.
-fn overwrite(path: &std::path::Path, content: &str) {
+fn overwrite(path: &Path, content: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(path, content).unwrap();
 }
@@ -60,7 +60,9 @@ fn verify_names_what_is_damaged_and_repairs_it() {
     let outcome = sandbox.devsh(&["verify"]).success();
     assert!(outcome.stdout.starts_with("2 objects, "), "{outcome}");
     assert!(
-        outcome.stdout.ends_with(": all as published\n"),
+        outcome
+            .stdout
+            .ends_with(", and 1 profile: all as published\n"),
         "{outcome}"
     );
     let ruff = object(&sandbox, "-ruff-");
@@ -69,7 +71,7 @@ fn verify_names_what_is_damaged_and_repairs_it() {
     overwrite(&program, "#!/bin/sh\necho hijacked\n");
     fs::write(ruff.join("bin/more"), "").unwrap();
     let outcome = sandbox.devsh(&["verify"]).code(1);
-    let outcome = outcome.error(&["1 store object is damaged", "verify --repair"]);
+    let outcome = outcome.error(&["1 thing in the store is damaged", "verify --repair"]);
     let lines = ["  changed    bin/ruff\n", "  added      bin/more\n"];
     assert!(
         lines.iter().all(|line| outcome.stdout.contains(line)),
@@ -82,6 +84,39 @@ fn verify_names_what_is_damaged_and_repairs_it() {
     assert_eq!(fs::read(&program).unwrap(), original);
     assert!(!ruff.join("bin/more").exists());
     sandbox.devsh(&["verify"]).success();
+}
+
+#[test]
+fn a_profile_that_lost_a_link_is_made_anew() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let run = ["--offline", "run", "--", "ruff", "--version"];
+    let damage: [fn(&Path); 2] = [
+        |link| fs::remove_file(link).unwrap(),
+        |link| {
+            fs::remove_file(link).unwrap();
+            symlink("/bin/true", link).unwrap();
+        },
+    ];
+    for (apply, fault) in damage.into_iter().zip(["missing", "changed"]) {
+        let envs = fs::read_dir(sandbox.data().join("envs")).unwrap();
+        let mut links = envs.map(|entry| entry.unwrap().path().join("bin/ruff"));
+        let link = links.find(|path| path.is_symlink()).unwrap();
+        apply(&link);
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+        apply(&link);
+        let outcome = sandbox.devsh(&["verify"]).code(1);
+        let told = format!("  {fault:<10} bin/ruff\n");
+        assert!(outcome.stdout.starts_with("envs/"), "{outcome}");
+        assert!(outcome.stdout.contains(&told), "{outcome}");
+        let outcome = sandbox.devsh(&["verify", "--repair"]).success();
+        assert!(outcome.stdout.ends_with(": 1 removed\n"), "{outcome}");
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+        sandbox.devsh(&["verify"]).success();
+        apply(&link);
+        sandbox.devsh(&["--offline", "sync"]).success();
+        sandbox.devsh(&["verify"]).success();
+    }
 }
 
 #[test]
