@@ -192,11 +192,11 @@ pub fn nearest<T: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = T
             // A word cut short (`alias`) is near however much is missing.
             let cut = name.len() >= 3 && candidate.as_ref().starts_with(name);
             let apart = distance(name, candidate.as_ref());
-            (if cut { apart.min(1) } else { apart }, candidate)
+            (if cut { apart.min(1) } else { apart }, apart, candidate)
         })
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .filter(|(distance, _, _)| *distance <= limit)
+        .min_by_key(|(distance, apart, _)| (*distance, *apart))
+        .map(|(_, _, candidate)| candidate)
 }
 
 /// The number of letters to insert, drop, replace or swap with their neighbour.

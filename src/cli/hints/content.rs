@@ -59,6 +59,9 @@ fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
             let plain = plain.map_or(channel.as_str(), |(plain, _)| plain);
             format!("write `{plain}`: a lockfile serves every machine")
         }
+        ErrorKind::ToolchainPath => {
+            "name a channel there, or the `rust` that counts in a `devshell.toml`".to_owned()
+        }
         ErrorKind::DuplicateTool { .. } => "keep one of the two lines".to_owned(),
         _ => return None,
     })

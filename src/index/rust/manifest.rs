@@ -313,8 +313,8 @@ mod tests {
         let here = System::LinuxX86_64;
         assert_eq!(unknown.missing[&here], missing("clipy", "clippy"));
         assert!(unknown.artifacts.is_empty());
-        let unknown = manifest.candidate(&[], &words(&["wasm32-unknown"]));
-        let expected = missing("rust-std-wasm32-unknown", "wasm32-unknown-unknown");
+        let unknown = manifest.candidate(&[], &words(&["wasm32-unknwon-unknown"]));
+        let expected = missing("rust-std-wasm32-unknwon-unknown", "wasm32-unknown-unknown");
         assert_eq!(unknown.unwrap().missing[&here], expected);
     }
 
