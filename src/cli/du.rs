@@ -16,7 +16,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{hints, roots::Roots, shown, work::Work};
+use super::{gc, hints, roots::Roots, shown, work::Work};
 
 /// The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -27,8 +27,10 @@ struct Usage {
     total_bytes: u64,
     /// What more than one project uses.
     shared_bytes: u64,
-    /// What `devsh gc` would free.
+    /// What nobody uses.
     unused_bytes: u64,
+    /// What of that `devsh gc` would free by the settings.
+    freed_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,12 +106,15 @@ fn usage(work: &Work<'_>) -> Result<Usage, Failure> {
         })
         .collect();
     objects.sort_by(|one, other| (other.bytes, &one.name).cmp(&(one.bytes, &other.name)));
+    let budget = gc::budget_of(work, work.config()?.gc);
+    let freed = inventory.choose(&live, budget).into_iter().collect();
     Ok(Usage {
         projects,
         objects,
         total_bytes: sum(&all, &|_| true),
         shared_bytes: sum(&all, &|users| users > 1),
         unused_bytes: sum(&all.difference(&live).cloned().collect(), &|_| true),
+        freed_bytes: sum(&freed, &|_| true),
     })
 }
 
@@ -144,7 +149,12 @@ fn render(work: &Work<'_>, usage: &Usage, objects: bool) -> SafeText {
     line(total.into());
     if usage.unused_bytes > 0 {
         let unused = bytes(usage.unused_bytes);
-        line(format!("{unused:>9}  are unused; `devsh gc` frees them").into());
+        let freed = match usage.freed_bytes {
+            0 => "keeps them, as the settings say".to_owned(),
+            freed if freed == usage.unused_bytes => "frees them".to_owned(),
+            freed => format!("frees {} of them, as the settings say", bytes(freed)),
+        };
+        line(format!("{unused:>9}  are unused; `devsh gc` {freed}").into());
     }
     lines
 }

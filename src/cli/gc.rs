@@ -100,14 +100,19 @@ fn budget(work: &Work<'_>, options: &Gc) -> Result<Budget, Failure> {
     if keep == Keep::default() {
         keep = work.config()?.gc;
     }
+    Ok(budget_of(work, keep))
+}
+
+/// Returns what these limits mean now.
+pub(super) fn budget_of(work: &Work<'_>, keep: Keep) -> Budget {
     let before = |span| work.context.now.checked_sub(span);
-    Ok(Budget {
+    Budget {
         // Longer than time itself keeps everything.
         unused_since: keep
             .older_than
             .map(|span| before(span).unwrap_or(SystemTime::UNIX_EPOCH)),
         keep: keep.size,
-    })
+    }
 }
 
 fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Failure> {

@@ -256,7 +256,11 @@ fn gc_leaves_what_the_settings_say() {
         "{outcome}"
     );
     assert_eq!(objects(&sandbox).len(), 3);
+    let du = sandbox.devsh(&["du"]).success().stdout;
+    assert!(du.contains("keeps them, as the settings say"), "{du}");
     let sandbox = sandbox.config(&format!("{managed}[gc]\nkeep-size = \"0\"\n"));
+    let du = sandbox.devsh(&["du"]).success().stdout;
+    assert!(du.contains("are unused; `devsh gc` frees them"), "{du}");
     let outcome = sandbox.devsh(&["gc", "--dry-run"]).success();
     assert!(outcome.stdout.contains("would free"), "{outcome}");
     // What the command line says counts alone.
