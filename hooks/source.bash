@@ -72,18 +72,19 @@ __devsh_look() {
   for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["s $__devsh_name"]=on; done
   \builtin mapfile -d : -t __devsh_lines <<<"$SHELLOPTS:"
   for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["o $__devsh_name"]=on; done
-  \builtin mapfile -t __devsh_lines < <(\builtin complete -p 2>/dev/null)
+  # No `<(…)`: should a later command get the number of its process, bash takes one's status for the other's.
+  \builtin mapfile -t __devsh_lines <<<"$(\builtin complete -p 2>/dev/null)"
   for __devsh_line in "${__devsh_lines[@]}"; do
-    __devsh_list["c ${__devsh_line##* }"]=$__devsh_line
+    [[ -z $__devsh_line ]] || __devsh_list["c ${__devsh_line##* }"]=$__devsh_line
   done
   # Where each function stands, which takes an option that only a shell of its own may have.
-  \builtin mapfile -t __devsh_lines < <(
-    \builtin mapfile -t __devsh_lines < <(\builtin compgen -A function)
+  \builtin mapfile -t __devsh_lines <<<"$(
+    \builtin mapfile -t __devsh_lines <<<"$(\builtin compgen -A function)"
     \builtin shopt -s extdebug
     \builtin declare -F "${__devsh_lines[@]}"
-  )
+  )"
   for __devsh_line in "${__devsh_lines[@]}"; do
-    [[ $__devsh_line == __devsh_* ]] || __devsh_list["f ${__devsh_line%% *}"]=${__devsh_line#* }
+    [[ -z $__devsh_line || $__devsh_line == __devsh_* ]] || __devsh_list["f ${__devsh_line%% *}"]=${__devsh_line#* }
   done
 }
 
