@@ -356,3 +356,15 @@ fn the_hooks_hold_nothing_but_their_one_word() {
         }
     }
 }
+
+#[test]
+fn the_hooks_for_bash_start_no_process_substitution() {
+    // Bash may take the status of a later command with the same process number for that of the substitution.
+    for name in ["hook", "source"] {
+        let path = repository().join(format!("hooks/{name}.bash"));
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.lines().filter(|line| !line.trim().starts_with('#'));
+        let found: Vec<&str> = code.filter(|line| line.contains("<(")).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
