@@ -8,7 +8,7 @@ use std::{
 use crate::{
     context::Context,
     env::{Env, VarName},
-    host::{Freshness, Statement},
+    host::{Freshness, HostShell, Statement},
     project::{
         locate::{self, Bounds, MANIFEST},
         trust::Decisions,
@@ -236,10 +236,13 @@ pub fn leave_scripts(context: &Context, session: &Session) -> Vec<script::Error>
     })
 }
 
+/// From how many files on they are looked at all at once. For less the single comparisons are as fast.
+const MANY: usize = 8;
+
 /// Returns what the next prompts check with builtins: the files behind the outcome, what must only be there,
 /// manifests that may appear, and variables that may.
 pub fn freshness(
-    context: &Context,
+    (context, shell): (&Context, HostShell),
     watched: &[Watched],
     there: Option<PathBuf>,
     manifests: Vec<PathBuf>,
@@ -249,6 +252,7 @@ pub fn freshness(
     let stamps = StampFiles::new(&directories.state);
     let mut freshness = Freshness {
         present: Vec::new(),
+        seconds: Vec::new(),
         there: there.into_iter().collect(),
         absent: manifests,
         sheltered: Vec::new(),
@@ -260,8 +264,15 @@ pub fn freshness(
     let answered = watched.iter().any(answers);
     let decisions = Decisions::new(&directories.data);
     let asked = |file: &&Watched| !answered || !decisions.holds(&file.path);
+    let by_second = |file: &&Watched| file.is_told_by_seconds(context.now);
+    let old = watched.iter().filter(asked).filter(by_second).count();
+    let many = shell.tells_times() && old >= MANY;
     for file in watched.iter().filter(asked) {
         match &file.stamp {
+            Some(stamp) if many && by_second(&file) => {
+                let second = (file.path.clone(), stamp.mtime.0);
+                freshness.seconds.push(second);
+            }
             // Without a stamp file (read-only state) the file cannot be watched by builtins.
             Some(stamp) => {
                 let carrier = stamps.carrier(stamp);

@@ -96,7 +96,7 @@ pub(super) fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<()
     let ready = finding.record.as_ref();
     let profile = ready.and_then(|(_, _, record)| record.objects.first().cloned());
     let freshness = prompt::freshness(
-        context,
+        (context, request.host),
         &finding.watched,
         profile,
         finding.manifests,

@@ -178,4 +178,13 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
     for name in &freshness.unset {
         code.extend_from_slice(format!(";and not set -q {name}").as_bytes());
     }
+    if !freshness.seconds.is_empty() {
+        code.extend_from_slice(b";and set -l times (builtin path mtime --");
+        for (file, _) in &freshness.seconds {
+            code.push(b' ');
+            quote(file.as_os_str(), code);
+        }
+        let seconds = freshness.all_seconds();
+        code.extend_from_slice(format!(");and test \"$times\" = '{seconds}'").as_bytes());
+    }
 }

@@ -76,6 +76,9 @@ impl Statement {
 pub struct Freshness {
     /// Files that must be there with the modification time of their stamp file.
     pub present: Vec<(PathBuf, PathBuf)>,
+    /// Files that must be there with a modification time in this second, in seconds since 1970; only for a shell
+    /// that asks for many at once.
+    pub seconds: Vec<(PathBuf, i64)>,
     /// What must be there, whatever its time.
     pub there: Vec<PathBuf>,
     /// Files that must not be there.
@@ -84,6 +87,14 @@ pub struct Freshness {
     pub sheltered: Vec<Shelter>,
     /// Variables that must be unset.
     pub unset: Vec<VarName>,
+}
+
+impl Freshness {
+    /// Returns the seconds of all files, as the shells tell them.
+    fn all_seconds(&self) -> String {
+        let all = self.seconds.iter().map(|(_, second)| second.to_string());
+        all.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Files that cannot have appeared while their directory has the modification time of a stamp file.
@@ -98,6 +109,11 @@ pub struct Shelter {
 }
 
 impl HostShell {
+    /// Returns whether a builtin tells the times of many files at once, in whole seconds.
+    pub const fn tells_times(self) -> bool {
+        matches!(self, Self::Zsh | Self::Fish)
+    }
+
     /// Returns the changes as code for this shell, closed by the mark with `nonce`.
     pub fn render(self, statements: &[Statement], nonce: &str) -> Vec<u8> {
         let mut code = self.render_plain(statements);

@@ -205,6 +205,15 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
         code.extend_from_slice(format!(" && -z ${{{name}+x}}").as_bytes());
     }
     code.extend_from_slice(b" ]]");
+    if !freshness.seconds.is_empty() {
+        code.extend_from_slice(b" && __devsh_times '");
+        code.extend_from_slice(freshness.all_seconds().as_bytes());
+        code.push(b'\'');
+        for (file, _) in &freshness.seconds {
+            code.push(b' ');
+            quote(file.as_os_str(), code);
+        }
+    }
 }
 
 fn test(code: &mut Vec<u8>, before: &str, file: &OsStr, comparison: Option<(&str, &OsStr)>) {

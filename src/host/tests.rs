@@ -95,6 +95,7 @@ fn a_fresh_check_tests_everything_named() {
         there: vec!["/s/p".into()],
         present: vec![("/a b".into(), "/s'1".into())],
         absent: vec!["/c".into()],
+        seconds: Vec::new(),
         sheltered: Vec::new(),
         unset: vec!["TOKEN".parse().unwrap()],
     };
@@ -121,6 +122,25 @@ fn a_fresh_check_tests_everything_named() {
              function __devsh_fresh;__devsh_fresh_{name};end;\n# devsh 1\n"
         )
     );
+}
+
+#[test]
+fn many_files_are_looked_at_by_one_builtin() {
+    let freshness = Freshness {
+        seconds: vec![("/a b".into(), 17), ("/c".into(), -5)],
+        ..Freshness::default()
+    };
+    let text = |shell: HostShell| {
+        let code = shell.render(&shell.check(&freshness, ""), "1");
+        String::from_utf8(code).unwrap()
+    };
+    let zsh = text(HostShell::Zsh);
+    let asked = "[[ $PWD == \"$__devsh_pwd\" ]] && __devsh_times '17 -5' '/a b' '/c'; }";
+    assert!(zsh.contains(asked), "{zsh}");
+    let fish = text(HostShell::Fish);
+    let asked = "\"$__devsh_pwd\";and set -l times (builtin path mtime -- '/a b' /c);and test \"$times\" = '17 -5';end";
+    assert!(fish.contains(asked), "{fish}");
+    assert!(!HostShell::Bash.tells_times());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use crate::hook_many;
 use crate::support::{HostShell, Pty, Sandbox, for_each_shell, require};
 
 fn prepared() -> Sandbox {
@@ -258,45 +259,47 @@ fn an_idle_prompt_starts_no_process_and_a_transition_one() {
         return;
     };
     for_each_shell(|shell| {
-        let sandbox = prepared();
-        let trace = sandbox.root().join("trace");
-        let wrapper = [
-            strace.to_str().unwrap(),
-            "-f",
-            "-qq",
-            "-e",
-            "trace=clone,clone3,fork,vfork,stat,newfstatat,access,faccessat,faccessat2,statx",
-            "-e",
-            "signal=none",
-            "-o",
-            trace.to_str().unwrap(),
-        ]
-        .map(str::to_owned);
-        let mut pty = Pty::start_with(&sandbox, shell, &shell.hook_line(), &wrapper);
-        let project = sandbox.project().to_str().unwrap();
-        // Everything is warm: the environment is built and was loaded once.
-        pty.enter();
-        pty.leave();
-        for line in [
-            "test -e /mark-outside",
-            "true",
-            "true",
-            "true",
-            &format!("test -e /mark-enter; cd {project}"),
-            "test -e /mark-inside",
-            "true",
-            "true",
-            "true",
-            "test -e /mark-leave; cd /",
-            "test -e /mark-end",
-        ] {
-            pty.type_line(line);
+        // Of many old files each shell asks in its own way.
+        for sandbox in [prepared(), hook_many::prepared()] {
+            let trace = sandbox.root().join("trace");
+            let wrapper = [
+                strace.to_str().unwrap(),
+                "-f",
+                "-qq",
+                "-e",
+                "trace=clone,clone3,fork,vfork,stat,newfstatat,access,faccessat,faccessat2,statx",
+                "-e",
+                "signal=none",
+                "-o",
+                trace.to_str().unwrap(),
+            ]
+            .map(str::to_owned);
+            let mut pty = Pty::start_with(&sandbox, shell, &shell.hook_line(), &wrapper);
+            let project = sandbox.project().to_str().unwrap();
+            // Everything is warm: the environment is built and was loaded once.
+            pty.enter();
+            pty.leave();
+            for line in [
+                "test -e /mark-outside",
+                "true",
+                "true",
+                "true",
+                &format!("test -e /mark-enter; cd {project}"),
+                "test -e /mark-inside",
+                "true",
+                "true",
+                "true",
+                "test -e /mark-leave; cd /",
+                "test -e /mark-end",
+            ] {
+                pty.type_line(line);
+            }
+            pty.exit();
+            let counts = processes_between_marks(&trace);
+            assert_eq!(counts["outside"], [""; 0], "an idle prompt outside");
+            assert_eq!(counts["inside"], [""; 0], "an idle prompt inside");
+            assert_eq!(counts["enter"].len(), 1, "{:#?}", counts["enter"]);
+            assert_eq!(counts["leave"].len(), 1, "{:#?}", counts["leave"]);
         }
-        pty.exit();
-        let counts = processes_between_marks(&trace);
-        assert_eq!(counts["outside"], [""; 0], "an idle prompt outside");
-        assert_eq!(counts["inside"], [""; 0], "an idle prompt inside");
-        assert_eq!(counts["enter"].len(), 1, "{:#?}", counts["enter"]);
-        assert_eq!(counts["leave"].len(), 1, "{:#?}", counts["leave"]);
     });
 }

@@ -27,6 +27,7 @@ mod hook_contract;
 mod hook_elsewhere;
 mod hook_guests;
 mod hook_machine;
+mod hook_many;
 mod hook_notice;
 mod hook_scripts;
 mod hook_source;
