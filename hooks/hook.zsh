@@ -44,9 +44,9 @@ __devsh_update() {
 # Tells whether the files $@[2,-1] were last changed in the seconds $1; one call looks at all of them.
 __devsh_times() {
   emulate -L zsh
-  zmodload -F zsh/stat b:zstat 2>/dev/null || return 1
+  builtin zmodload -F zsh/stat b:zstat 2>/dev/null || return 1
   local -a times
-  zstat -A times +mtime $@[2,-1] 2>/dev/null && [[ ${(j: :)times} == $1 ]]
+  builtin zstat -A times +mtime $@[2,-1] 2>/dev/null && [[ ${(j: :)times} == $1 ]]
 }
 
 # Asks the program with the words $@ and evaluates its answer.
