@@ -49,8 +49,11 @@ impl Download {
     }
 
     /// Copies the file to a new place.
+    ///
+    /// By its descriptor: another build that shares this file may have discarded its name by now.
     pub fn copy_to(&self, place: &Path) -> io::Result<()> {
-        std::fs::copy(&self.path, place).map(|_| ())
+        let mut source = self.open()?;
+        io::copy(&mut source, &mut File::create_new(place)?).map(|_| ())
     }
 
     /// Removes the file; without this it stays for the next time.

@@ -100,6 +100,9 @@ fn one_file_is_had_twice_at_once() {
     assert_eq!(content(&first), body);
     first.discard();
     assert_eq!(content(&second), body);
+    let copy = directory.path().join("copy");
+    second.copy_to(&copy).unwrap();
+    assert_eq!(std::fs::read(&copy).unwrap(), body);
     second.discard();
     assert_eq!(requests.lock().unwrap().len(), 1);
 }
