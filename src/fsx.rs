@@ -272,14 +272,17 @@ pub fn lock_or_wait(path: &Path, wait: impl FnOnce()) -> Result<File, Error> {
                 _ => {}
             }
         }
-        let named = std::fs::metadata(path).map(|there| (there.dev(), there.ino()));
-        let held = file.metadata().map(|here| (here.dev(), here.ino()));
-        if let (Ok(named), Ok(held)) = (named, held)
-            && named == held
-        {
+        if is_named(&file, path) {
             return Ok(file);
         }
     }
+}
+
+/// Returns whether `path` is the name of an open file.
+pub fn is_named(file: &File, path: &Path) -> bool {
+    let named = std::fs::metadata(path).map(|there| (there.dev(), there.ino()));
+    let held = file.metadata().map(|here| (here.dev(), here.ino()));
+    matches!((named, held), (Ok(named), Ok(held)) if named == held)
 }
 
 /// Takes a lock if nobody has it, and tells whether it did; file systems without locks count as locked.

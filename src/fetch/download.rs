@@ -34,7 +34,7 @@ pub struct Expected {
     pub size: Option<u64>,
 }
 
-/// A verified file in the cache, locked against other processes until it is dropped.
+/// A verified file in the cache; whoever else wants its bytes has the same file, which nobody writes to any more.
 #[derive(Debug)]
 pub struct Download {
     file: File,
@@ -58,8 +58,11 @@ impl Download {
 
     /// Removes the file; without this it stays for the next time.
     pub fn discard(self) {
-        // A file that stays behind costs space and nothing else.
-        let _left = std::fs::remove_file(&self.path);
+        // By now the name may be another's, whose download is under way.
+        if fsx::is_named(&self.file, &self.path) {
+            // A file that stays behind costs space and nothing else.
+            let _left = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -74,7 +77,7 @@ impl Client {
     ) -> Result<Download, Error> {
         fsx::create_private_dir(directory)?;
         let mut partial = Partial::open(directory, expected, meter)?;
-        partial.resume(expected)?;
+        partial.resume(url, expected)?;
         self.complete(url, expected, &mut partial)?;
         let Partial { file, path, .. } = partial;
         // Whole files are never written again, so others with the same content need not wait for this one: two
@@ -215,7 +218,7 @@ impl<'a> Partial<'a> {
     }
 
     /// Takes in what an earlier run left.
-    pub(super) fn resume(&mut self, expected: &Expected) -> Result<(), Error> {
+    pub(super) fn resume(&mut self, url: &Url, expected: &Expected) -> Result<(), Error> {
         let mut buffer = vec![0; 1 << 17];
         loop {
             let count = self
@@ -230,6 +233,14 @@ impl<'a> Partial<'a> {
         }
         self.resumed = self.length > 0;
         self.meter.advance(self.length);
+        if let Some(size) = expected.size
+            && size != self.length
+            && self.resumed
+            && self.received() == expected.digest
+        {
+            // Others may be reading it: what is whole must not be written to, whatever size is said to be right.
+            return Err(size_mismatch(url, size, self.length));
+        }
         if self.length > expected.size.unwrap_or(LIMIT) {
             self.restart()?;
         }

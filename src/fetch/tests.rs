@@ -8,7 +8,10 @@ use std::{
 
 mod hostile;
 
-use super::{download::Partial, *};
+use super::{
+    download::{Partial, partial},
+    *,
+};
 use crate::package::Sha256;
 
 /// Serves `body`; `answer` decides for each connection what to write. Returns the address and the requests.
@@ -105,6 +108,49 @@ fn one_file_is_had_twice_at_once() {
     assert_eq!(std::fs::read(&copy).unwrap(), body);
     second.discard();
     assert_eq!(requests.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_whole_file_is_not_written_to_whatever_size_is_asked_for() {
+    let body = b"the same".to_vec();
+    let served = [&body[..], b"+"].concat();
+    let (url, requests) = serve(move |_, _, stream| whole(&served, stream));
+    let directory = tempfile::tempdir().unwrap();
+    let get = |size| {
+        let size = Some(size);
+        let expected = Expected {
+            size,
+            ..expected(&body)
+        };
+        std::fs::write(
+            partial(directory.path(), &expected.digest),
+            b"the same".as_slice(),
+        )
+        .unwrap();
+        Client::new(false).download(&url, &expected, directory.path(), &Silent)
+    };
+    let first = get(8).unwrap();
+    for size in [7, 9] {
+        let error = get(size).unwrap_err();
+        assert!(matches!(error, Error::SizeMismatch { received: 8, .. }));
+        assert_eq!(content(&first), body);
+    }
+    assert_eq!(requests.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn a_name_that_is_anothers_by_now_is_left_to_it() {
+    let body = b"the same".to_vec();
+    let served = body.clone();
+    let (url, _) = serve(move |_, _, stream| whole(&served, stream));
+    let directory = tempfile::tempdir().unwrap();
+    let name = partial(directory.path(), &expected(&body).digest);
+    let get = || Client::new(false).download(&url, &expected(&body), directory.path(), &Silent);
+    let (first, second) = (get().unwrap(), get().unwrap());
+    first.discard();
+    std::fs::write(&name, "the").unwrap();
+    second.discard();
+    assert_eq!(std::fs::read(&name).unwrap(), b"the");
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn a_download_survives_a_cut_at_every_64th() {
     let mut tries = 0;
     let download = loop {
         let mut partial = Partial::open(directory.path(), &wanted, &Silent).unwrap();
-        partial.resume(&wanted).unwrap();
+        partial.resume(&url, &wanted).unwrap();
         tries += 1;
         if client.attempt(&url, &wanted, &mut partial).is_ok() && partial.is_full(&wanted) {
             drop(partial);
