@@ -209,12 +209,13 @@ pub(super) fn resolve(error: &resolve::Error) -> Failure {
         }
         resolve::Error::MissingPart {
             origin, missing, ..
-        } => match &missing.near {
-            Some(near) => failure
-                .detail(format!("{origin}  asks for it"))
-                .hint(format!("did you mean `{near}`?")),
-            None => failure.hint(format!("remove it at {origin}, or ask for another version")),
-        },
+        } => {
+            let failure = match &missing.near {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure,
+            };
+            failure.hint(format!("remove it at {origin}, or ask for another version"))
+        }
         resolve::Error::NotAsked { origin, .. } => failure.note(format!("{origin} asks for it")),
     }
 }
