@@ -61,7 +61,9 @@ pub struct Content {
 }
 
 /// First field of a record: the version of the form, raised with every change of it.
-const FORMAT: u64 = 5;
+///
+/// The root and the objects follow it in every form, so that the collector of any devsh finds them.
+const FORMAT: u64 = 6;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
@@ -105,16 +107,23 @@ impl Record {
 
     /// Reads all records that there are, each with the root of its project; damaged ones count as none.
     pub fn all(state: &Path) -> Result<Vec<(PathBuf, Self)>, fsx::Error> {
-        let mut records = Vec::new();
-        for project in fsx::list(&state.join("projects"))? {
-            for path in fsx::list(&project)? {
-                if path.extension().is_some_and(|end| end == "record") {
-                    let bytes = fsx::read_bounded(&path, LIMIT)?;
-                    records.extend(bytes.and_then(|bytes| Self::with_root(&bytes)));
-                }
-            }
-        }
-        Ok(records)
+        let found = read_all(state)?;
+        Ok(found
+            .iter()
+            .filter_map(|bytes| Self::with_root(bytes))
+            .collect())
+    }
+
+    /// Returns what the records name that a project needs, by whichever devsh they were made; damaged ones count as
+    /// none.
+    pub fn needs(state: &Path) -> Result<Vec<(PathBuf, Vec<PathBuf>)>, fsx::Error> {
+        let head = |bytes: &[u8]| {
+            let mut reader = Reader::new(bytes);
+            let _format = reader.number()?;
+            Ok::<_, Damaged>((reader.path()?, reader.list(Reader::path)?))
+        };
+        let found = read_all(state)?;
+        Ok(found.iter().filter_map(|bytes| head(bytes).ok()).collect())
     }
 
     fn with_root(bytes: &[u8]) -> Option<(PathBuf, Self)> {
@@ -147,14 +156,27 @@ impl Record {
     }
 }
 
+/// Returns the bytes of all records.
+fn read_all(state: &Path) -> Result<Vec<Vec<u8>>, fsx::Error> {
+    let mut found = Vec::new();
+    for project in fsx::list(&state.join("projects"))? {
+        for path in fsx::list(&project)? {
+            if path.extension().is_some_and(|end| end == "record") {
+                found.extend(fsx::read_bounded(&path, LIMIT)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn encode(record: &Record, root: &Path) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.number(FORMAT);
     writer.os(root);
+    writer.list(record.objects.iter(), Writer::os);
     writer.list(record.watched.iter(), |writer, watched| {
         watched.write(writer);
     });
-    writer.list(record.objects.iter(), Writer::os);
     writer.list(record.sealed.iter(), |writer, sealed| sealed.write(writer));
     writer.number(u64::from(record.drifted));
     writer.number(u64::from(record.whole));
@@ -169,8 +191,8 @@ fn decode(bytes: &[u8], root: &Path) -> Result<Record, Damaged> {
         return Err(Damaged);
     }
     let record = Record {
-        watched: reader.list(Watched::read)?,
         objects: reader.list(Reader::path)?,
+        watched: reader.list(Watched::read)?,
         sealed: reader.list(Watched::read)?,
         drifted: reader.number()? != 0,
         whole: reader.number()? != 0,
@@ -295,81 +317,4 @@ fn read_template(reader: &mut Reader<'_>) -> Result<Template, Damaged> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn record(watched: &Path) -> Record {
-        let extend = Change::Extend {
-            before: vec!["/p".into()],
-            after: vec![],
-        };
-        let plan = BTreeMap::from([
-            ("PATH".parse().unwrap(), extend),
-            ("A".parse().unwrap(), Change::Set("1".into())),
-            ("B".parse().unwrap(), Change::Default("2".into())),
-            ("C".parse().unwrap(), Change::Unset),
-        ]);
-        Record {
-            watched: vec![Watched::look(watched, SystemTime::now())],
-            objects: vec![watched.parent().unwrap().to_owned()],
-            sealed: vec![Watched::settled_look(watched.to_owned())],
-            drifted: true,
-            whole: true,
-            content: Content {
-                environment: "id".to_owned(),
-                summary: "python 3.12".to_owned(),
-                plan: EnvPlan(plan),
-                required: vec![("T".parse().unwrap(), "ask".to_owned(), "m:1".to_owned())],
-                aliases: vec![("t".parse().unwrap(), "pytest -x".to_owned())],
-                enter: vec!["echo".to_owned()],
-                leave: vec![],
-                sourced: vec![(HostShell::Zsh, "f() { :; }".to_owned())],
-                timeout: 10,
-                quiet: true,
-            },
-        }
-    }
-
-    #[test]
-    fn a_record_is_fresh_until_something_changes() {
-        let directory = tempfile::tempdir().unwrap();
-        let (state, root, dev) = (directory.path(), Path::new("/p"), ShellName::dev());
-        let watched = directory.path().join("devshell.toml");
-        std::fs::write(&watched, "x").unwrap();
-        let record = record(&watched);
-        record.store(state, root, &dev).unwrap();
-        // Later the file would have settled, and the record with it.
-        let now = std::time::UNIX_EPOCH;
-        assert_eq!(Record::fresh(state, root, &dev, now), Some(record.clone()));
-        assert_eq!(
-            Record::fresh(state, Path::new("/q"), &dev, SystemTime::now()),
-            None
-        );
-        std::fs::write(&watched, "y").unwrap();
-        assert_eq!(Record::fresh(state, root, &dev, SystemTime::now()), None);
-        assert_eq!(Record::stored(state, root, &dev), Some(record));
-    }
-
-    #[test]
-    fn a_damaged_record_is_none() {
-        let directory = tempfile::tempdir().unwrap();
-        let record = record(&directory.path().join("absent"));
-        let whole = encode(&record, Path::new("/p"));
-        assert_eq!(decode(&whole, Path::new("/p")), Ok(record));
-        for end in 0..whole.len() {
-            assert_eq!(decode(&whole[..end], Path::new("/p")), Err(Damaged));
-        }
-    }
-
-    #[test]
-    fn the_id_is_of_the_content_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let one = record(&directory.path().join("one"));
-        let mut two = record(&directory.path().join("two"));
-        assert_eq!(one.id(), two.id());
-        two.content.enter.clear();
-        assert_ne!(one.id(), two.id());
-    }
-}
+mod tests;

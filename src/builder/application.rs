@@ -101,7 +101,7 @@ impl Builder<'_> {
             key: &key,
             inputs: &inputs,
         };
-        if let Some(place) = self.store.contains(&StorePath::of_built(&built)) {
+        if let Some(place) = self.store.find(&StorePath::of_built(&built)) {
             return Ok(place);
         }
         let uv = uv()?;

@@ -13,10 +13,8 @@ use std::{
 
 use super::{profile, record};
 use crate::{
-    env::Change,
     fsx,
     store::{self, Damage, Size, Store},
-    vars,
 };
 
 /// What an entry of the data directory is.
@@ -78,22 +76,14 @@ impl Inventory {
         let data = self.data.clone();
         let new = |path: &PathBuf| !self.entries.contains_key(path);
         let mut found = BTreeMap::new();
-        for path in children(&profile::directory(&data))?
-            .into_iter()
-            .filter(new)
-        {
-            let entry = profile_entry(&data, &path)?;
-            found.insert(path, entry);
-        }
-        for checkout in children(&data.join("python"))? {
-            for path in children(&checkout)?.into_iter().filter(new) {
-                let entry = plain_entry(&data, Kind::Environment, &path);
+        for kind in [Kind::Profile, Kind::Environment, Kind::Object] {
+            for path in paths(&data, kind)?.into_iter().filter(new) {
+                let entry = match kind {
+                    Kind::Profile => profile_entry(&data, &path)?,
+                    _ => plain_entry(&data, kind, &path),
+                };
                 found.insert(path, entry);
             }
-        }
-        for path in children(&data.join("store"))?.into_iter().filter(new) {
-            let entry = plain_entry(&data, Kind::Object, &path);
-            found.insert(path, entry);
         }
         self.entries.extend(found);
         self.spread_use();
@@ -223,17 +213,35 @@ pub fn sweep(data: &Path) {
     }
 }
 
+/// Returns every entry of one kind that is there, without looking into it.
+pub fn paths(data: &Path, kind: Kind) -> Result<Vec<PathBuf>, fsx::Error> {
+    match kind {
+        Kind::Profile => children(&profile::directory(data)),
+        Kind::Object => children(&data.join("store")),
+        Kind::Environment => {
+            let checkouts = children(&data.join("python"))?;
+            let inside = checkouts.iter().map(|checkout| children(checkout));
+            Ok(inside.collect::<Result<Vec<_>, _>>()?.concat())
+        }
+    }
+}
+
 /// Returns what of a profile is not as it was published; nothing for a link to one, or one that is gone by now.
-pub fn examine(profile: &Path) -> Result<Option<Vec<Damage>>, fsx::Error> {
+pub fn examine(profile: &Path) -> Option<Vec<Damage>> {
     let there = || {
         let found = profile.symlink_metadata();
         found.is_ok_and(|found| found.is_dir())
     };
     if !there() {
-        return Ok(None);
+        return None;
     }
-    let damage = record::damage(profile)?;
-    Ok(there().then_some(damage))
+    let mut damage = record::damage(profile);
+    if !damage.is_empty() {
+        // Somebody may just have put another one in its place, of which a part was seen: whoever does has this lock.
+        let _lock = fsx::lock(&profile.with_file_name(".lock"));
+        damage = record::damage(profile);
+    }
+    there().then_some(damage)
 }
 
 /// Returns what the store's own notes of running processes name.
@@ -267,14 +275,7 @@ fn profile_entry(data: &Path, path: &Path) -> Result<Entry, fsx::Error> {
         entry.needs.insert(profile::directory(data).join(target));
         return Ok(entry);
     }
-    if let Some(realised) = record::look(path)? {
-        entry.needs.extend(realised.objects);
-        for (name, change) in realised.env {
-            if let (vars::VIRTUAL_ENV, Change::Set(place)) = (name.as_str(), change) {
-                entry.needs.insert(place.into());
-            }
-        }
-    }
+    entry.needs.extend(record::needs(path)?);
     Ok(entry)
 }
 

@@ -148,13 +148,15 @@ impl<'a> Installer<'a> {
         fsx::write_atomic(&settings, text.as_bytes())?;
         let mut command = self.command(root);
         command
-            .env("DIST_EXTRA_CONFIG", settings)
+            .env("DIST_EXTRA_CONFIG", &settings)
             .args(["pip", "install", "--no-deps", "--python"])
             .arg(place);
         for directory in directories {
             command.arg("--editable").arg(root.join(directory));
         }
-        self.run(command)?;
+        let made = self.run(command);
+        store::remove_file(&settings)?;
+        made?;
         clean(place)
     }
 

@@ -300,17 +300,25 @@ pub(super) fn link(target: &Path, place: &Path) -> Result<(), fsx::Error> {
 fn publish(temporary: &Path, place: &Path) -> Result<(), Error> {
     fsx::sync_dir(&temporary.join("bin"))?;
     fsx::sync_dir(temporary)?;
-    if place.exists() {
+    // Two names change places at once where the file system can, so that a running shell is never without.
+    let aside = if store::exchange(temporary, place) {
+        temporary.to_owned()
+    } else {
         let aside = place.with_file_name(".replaced");
         store::remove_tree(&aside)?;
-        fs::rename(place, &aside).map_err(fsx::at("replace", place))?;
+        match fs::rename(place, &aside) {
+            Err(error) if !fsx::is_absent(&error) => {
+                return Err(fsx::at("replace", place)(error).into());
+            }
+            _ => {}
+        }
         fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
-        store::remove_tree(&aside)?;
-    } else {
-        fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
-    }
+        aside
+    };
     if let Some(parent) = place.parent() {
         fsx::sync_dir(parent)?;
     }
+    // What stays is swept by the next run.
+    let _left = store::remove_tree(&aside);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What a profile consisted of when it was published, so that a link that is gone is noticed and mended.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    collections::BTreeMap, fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path,
+};
 
 use super::record::{FILE, os, text};
 use crate::{
@@ -8,8 +10,8 @@ use crate::{
     store::{Damage, Fault},
 };
 
-/// Longest file of a profile's own that is read, in bytes.
-const LIMIT: u64 = 64 << 20;
+/// What stands before the target of a link.
+pub(super) const LINK: &str = "link ";
 
 /// The path of each link and file below the profile, and what it is.
 pub(super) type Files = BTreeMap<String, String>;
@@ -59,14 +61,18 @@ fn look(path: &Path) -> Result<String, fsx::Error> {
     let found = fs::symlink_metadata(path).map_err(fsx::at("read", path))?;
     if found.is_symlink() {
         let target = fs::read_link(path).map_err(fsx::at("read", path))?;
-        return Ok(format!("link {}", text(target)));
+        return Ok(format!("{LINK}{}", text(target)));
     }
-    let bytes = fsx::read_bounded(path, LIMIT)?.unwrap_or_default();
+    let Some((file, _)) = fsx::open_regular(path)? else {
+        return Err(fsx::at("read", path)(ErrorKind::NotFound.into()));
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(fsx::at("read", path))?;
     let kind = match found.permissions().mode() & 0o111 {
         0 => "file",
         _ => "program",
     };
-    Ok(format!("{kind} {}", blake3::hash(&bytes).to_hex()))
+    Ok(format!("{kind} {}", hasher.finalize().to_hex()))
 }
 
 #[cfg(test)]

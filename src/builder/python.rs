@@ -168,7 +168,7 @@ impl Builder<'_> {
             key: &key,
             inputs: &inputs,
         };
-        if let Some(place) = self.store.contains(&store::StorePath::of_built(&built)) {
+        if let Some(place) = self.store.find(&store::StorePath::of_built(&built)) {
             return Ok(place);
         }
         let uv = uv()?;

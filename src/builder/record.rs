@@ -10,6 +10,7 @@ use std::{
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     Notice, Realised, RealisedTool, ToolOrigin,
@@ -26,7 +27,7 @@ pub(super) const FILE: &str = "realised.json";
 /// Counts changes in the form of the file.
 const FORMAT: u32 = 2;
 /// Longest accepted file, in bytes.
-const LIMIT: u64 = 4 << 20;
+const LIMIT: u64 = 64 << 20;
 /// What is escaped besides bytes beyond ASCII.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
@@ -107,51 +108,80 @@ pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Er
     let mut bytes =
         serde_json::to_vec_pretty(&saved).map_err(|error| fsx::at("write", &path)(error.into()))?;
     bytes.push(b'\n');
+    if bytes.len() as u64 > LIMIT {
+        // Who reads it would not take it.
+        let error = std::io::Error::other(format!("{} files are too many", saved.files.len()));
+        return Err(fsx::at("write", &path)(error));
+    }
     fsx::write_atomic(&path, &bytes)
 }
 
 /// Reads the record of a profile; nothing when there is none that this devsh understands, or the profile is not as it
 /// was published.
 pub(super) fn read(directory: &Path) -> Option<Realised> {
-    let saved = load(directory).ok()??;
+    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT).ok()??;
+    let saved = serde_json::from_slice::<Saved>(&bytes).ok();
+    let saved = saved.filter(|saved| saved.format == FORMAT)?;
     let whole = published::damage(directory, &saved.files).is_empty();
     whole.then(|| parse(saved))?
 }
 
-/// Reads the record of a profile, damaged or not, and tells when that is not possible now.
-pub(super) fn look(directory: &Path) -> Result<Option<Realised>, fsx::Error> {
-    Ok(load(directory)?.and_then(parse))
+/// Returns what a profile stands on, by whichever devsh it was made and whatever state its record is in, and more:
+/// every path that the record has, or else every one that a link in the profile leads to.
+pub(super) fn needs(directory: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+    let mut texts = Vec::new();
+    let bytes = match fsx::read_bounded(&directory.join(FILE), LIMIT) {
+        Ok(bytes) => bytes,
+        // Something else has its name, and that is damage.
+        Err(error) if error.source.raw_os_error().is_none() => None,
+        Err(error) => return Err(error),
+    };
+    match bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
+        Some(value) => collect_texts(value, &mut texts),
+        None => texts.extend(published::list(directory)?.into_values()),
+    }
+    let paths = texts.iter().filter_map(|text| {
+        let text = text.strip_prefix(published::LINK).unwrap_or(text);
+        text.starts_with('/').then(|| path(text))
+    });
+    Ok(paths.filter(|path| path != directory).collect())
+}
+
+fn collect_texts(value: Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(all) => all.into_iter().for_each(|one| collect_texts(one, texts)),
+        Value::Object(all) => all
+            .into_iter()
+            .for_each(|(_, one)| collect_texts(one, texts)),
+        _ => {}
+    }
 }
 
 /// Returns what of a profile is not as it was published; nothing of one that another devsh has made.
-pub(super) fn damage(directory: &Path) -> Result<Vec<Damage>, fsx::Error> {
-    let unreadable = |fault| Damage {
+pub(super) fn damage(directory: &Path) -> Vec<Damage> {
+    let fault = match fsx::read_bounded(&directory.join(FILE), LIMIT) {
+        Err(_) => Fault::Unreadable,
+        Ok(None) => Fault::Missing,
+        Ok(Some(bytes)) => match serde_json::from_slice::<Format>(&bytes) {
+            Ok(Format { format: FORMAT }) => match serde_json::from_slice::<Saved>(&bytes) {
+                Ok(saved) => return published::damage(directory, &saved.files),
+                Err(_) => Fault::Changed,
+            },
+            Ok(_) => return Vec::new(),
+            Err(_) => Fault::Changed,
+        },
+    };
+    vec![Damage {
         path: FILE.to_owned(),
         fault,
-    };
-    let Some(bytes) = fsx::read_bounded(&directory.join(FILE), LIMIT)? else {
-        return Ok(vec![unreadable(Fault::Missing)]);
-    };
-    Ok(match serde_json::from_slice::<Format>(&bytes) {
-        Ok(Format { format: FORMAT }) => match serde_json::from_slice::<Saved>(&bytes) {
-            Ok(saved) => published::damage(directory, &saved.files),
-            Err(_) => vec![unreadable(Fault::Changed)],
-        },
-        Ok(_) => Vec::new(),
-        Err(_) => vec![unreadable(Fault::Changed)],
-    })
+    }]
 }
 
 /// What every form of the record has.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
-}
-
-fn load(directory: &Path) -> Result<Option<Saved>, fsx::Error> {
-    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT)?;
-    let saved = bytes.and_then(|bytes| serde_json::from_slice::<Saved>(&bytes).ok());
-    Ok(saved.filter(|saved| saved.format == FORMAT))
 }
 
 fn parse(saved: Saved) -> Option<Realised> {

@@ -230,7 +230,7 @@ impl Builder<'_> {
         locked: &LockedPackage,
         object: &Object<'_>,
     ) -> Result<PathBuf, store::Error> {
-        if let Some(place) = self.store.contains(&StorePath::of(object)) {
+        if let Some(place) = self.store.find(&StorePath::of(object)) {
             return Ok(place);
         }
         let sizes = object.artifacts.iter().map(|artifact| artifact.size);

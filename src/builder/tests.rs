@@ -37,7 +37,22 @@ fn a_dev_shell_is_built_once() {
     assert_eq!(find(sandbox.data(), &request).as_ref(), Some(&realised));
     assert_eq!(sandbox.builder().realise(&request).unwrap(), realised);
     fs::remove_dir_all(sandbox.data().join("envs")).unwrap();
-    assert_eq!(sandbox.builder().realise(&request).unwrap(), realised);
+    // What is there already is kept from the collector as well.
+    let store = Store::open(sandbox.data());
+    let builder = Builder {
+        store: &store,
+        ..sandbox.builder()
+    };
+    assert_eq!(builder.realise(&request).unwrap(), realised);
+    let used = fs::read_dir(sandbox.data().join("store/.uses")).unwrap();
+    let used: Vec<String> = used
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    for object in &realised.objects {
+        let name = object.file_name().unwrap().to_str().unwrap();
+        let count = used.iter().filter(|text| text.contains(name)).count();
+        assert_eq!(count, 2, "{name} in {used:?}");
+    }
 }
 
 #[test]
@@ -221,6 +236,39 @@ fn records_keep_every_path() {
     };
     record::write(directory.path(), &realised).unwrap();
     assert_eq!(record::read(directory.path()), Some(realised));
+}
+
+#[test]
+fn what_a_profile_needs_is_known_whatever_its_record_is() {
+    let sandbox = Sandbox::new();
+    let shell = ShellName::dev();
+    let tools = [sandbox.python(), sandbox.ruff()];
+    let builder = sandbox.builder();
+    let realised = builder.realise(&sandbox.request(&shell, &tools)).unwrap();
+    let needs = || {
+        let inventory = collect::Inventory::of(sandbox.data()).unwrap();
+        let reached = inventory.reached([&realised.profile]);
+        let objects = realised.objects.iter();
+        objects.filter(|object| reached.contains(*object)).count()
+    };
+    assert_eq!(needs(), 2);
+    let place = realised.profile.join(record::FILE);
+    let written = fs::read_to_string(&place).unwrap();
+    let format = written
+        .lines()
+        .find(|line| line.contains("format"))
+        .unwrap();
+    for other in [
+        written.replace(format, "  \"format\": 1, \"new\": {\"x\": [1]},"),
+        written[..written.len() / 2].to_owned(),
+        String::new(),
+    ] {
+        fs::write(&place, other).unwrap();
+        assert_eq!(needs(), 2);
+    }
+    fs::remove_file(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    assert_eq!(needs(), 2);
 }
 
 #[test]

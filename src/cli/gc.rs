@@ -23,7 +23,7 @@ use crate::{
 use super::{args::Gc, hints, roots::Roots, shown, work::Work};
 
 /// Why a collection stopped.
-struct Stopped(Failure);
+pub(super) struct Stopped(pub(super) Failure);
 
 impl From<Failure> for Stopped {
     fn from(failure: Failure) -> Self {
@@ -242,7 +242,7 @@ fn unfinished(data: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
             return None;
         }
         let size = store::size_of(&path).bytes;
-        let gone = dry_run || store::remove_tree(&path).is_ok();
+        let gone = dry_run || store::remove_any(&path).is_ok();
         gone.then_some((path, size))
     };
     places.filter_map(removed).collect()

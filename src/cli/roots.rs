@@ -48,10 +48,10 @@ impl Roots {
         processes.extend(live::mentioned(data).map_err(seen)?);
         let decisions = Decisions::new(data);
         let mut projects: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-        for (root, record) in Record::all(&context.directories.state).map_err(seen)? {
+        for (root, needs) in Record::needs(&context.directories.state).map_err(seen)? {
             // Only what was trusted has a record: by an approval, by a rule, or by another worktree's approval.
             if may_be_there(&root) && !decisions.is_denied(&root) {
-                projects.entry(root).or_default().extend(record.objects);
+                projects.entry(root).or_default().extend(needs);
             }
         }
         Ok(Self {

@@ -1,6 +1,7 @@
 //! `devsh verify`: reads the whole store and tells, and mends, what is not as it was published.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -12,16 +13,21 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::collect::{self, Inventory, Kind},
+    builder::collect::{self, Kind},
     config::amount::bytes,
     failure::Failure,
     fetch::{Meter, Progress},
     safe::SafeText,
-    store::{Damage, Downloads, ObjectRecord, Store, Verdict},
+    store::{Damage, Downloads, ObjectRecord, Store, Verdict, size_of},
     ui::Role,
 };
 
-use super::{hints, work::Work};
+use super::{gc::Stopped, hints, roots::Roots, work::Work};
+
+/// What became of something damaged.
+const REPAIRED: &str = "repaired";
+const REMOVED: &str = "removed";
+const IN_USE: &str = "in-use";
 
 /// The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -38,7 +44,8 @@ struct Damaged {
     /// The object, or `envs/` and the profile.
     object: String,
     files: Vec<DamagedFile>,
-    /// `repaired`, or `removed` where it is made anew when it is next needed; nothing without `--repair`.
+    /// `repaired`, `removed` where it is made anew when it is next needed, or `in-use` where it had to stay; nothing
+    /// without `--repair`.
     outcome: Option<&'static str>,
 }
 
@@ -65,20 +72,21 @@ impl Damaged {
 /// Runs `devsh verify`.
 pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
     let store = Store::open(&work.context.directories.data);
-    let inventory = Inventory::of(&work.context.directories.data);
-    let inventory = inventory.map_err(|error| hints::file(&error))?;
+    let there = |kind| {
+        let paths = collect::paths(&work.context.directories.data, kind);
+        paths.map_err(|error| hints::file(&error))
+    };
     if repair {
         store.sweep();
     }
-    let objects = inventory.of_kind(Kind::Object);
+    let objects = there(Kind::Object)?.into_iter();
     let objects: Vec<(PathBuf, u64)> = objects
-        .map(|(path, entry)| (path.clone(), entry.size.bytes))
+        .map(|path| (path.clone(), size_of(&path).bytes))
         .collect();
     let total = objects.iter().map(|(_, bytes)| bytes).sum();
     let meter = work.ui.bars().start("verifying the store", Some(total));
     let verdicts = examine(&store, &objects, &*meter);
     meter.finish();
-    let verdicts = verdicts?;
     let (checked, bytes) = (
         verdicts.len(),
         verdicts.iter().map(|(_, bytes)| bytes).sum(),
@@ -92,14 +100,16 @@ pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failu
         damaged.push(Damaged::new(verdict.name, &verdict.damage, outcome));
     }
     let mut profiles = 0;
-    for (path, _) in inventory.of_kind(Kind::Profile) {
-        let damage = collect::examine(path).map_err(|error| hints::file(&error))?;
-        let Some(damage) = damage else { continue };
+    for path in there(Kind::Profile)? {
+        let Some(damage) = collect::examine(&path) else {
+            continue;
+        };
         profiles += 1;
         if damage.is_empty() {
             continue;
         }
-        let outcome = repair.then(|| remove(work, &store, path)).transpose()?;
+        let outcome = repair.then(|| remove_profile(work, &store, &path));
+        let outcome = outcome.transpose()?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         damaged.push(Damaged::new(format!("envs/{name}"), &damage, outcome));
     }
@@ -116,11 +126,7 @@ pub(super) fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failu
 }
 
 /// Reads all objects that are there still, as many at once as the machine has cores; returns the size of each too.
-fn examine(
-    store: &Store,
-    objects: &[(PathBuf, u64)],
-    meter: &dyn Meter,
-) -> Result<Vec<(Verdict, u64)>, Failure> {
+fn examine(store: &Store, objects: &[(PathBuf, u64)], meter: &dyn Meter) -> Vec<(Verdict, u64)> {
     let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     thread::scope(|scope| {
@@ -133,20 +139,18 @@ fn examine(
                     if name.is_some_and(|name| !store.keep(name)) {
                         continue;
                     }
-                    let verdict = store.examine(path).map(|verdict| (verdict, *bytes));
+                    let verdict = store.examine(path);
                     let mut all = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.push(verdict);
+                    all.push((verdict, *bytes));
                 }
             });
         }
     });
-    let verdicts = verdicts
+    let mut verdicts = verdicts
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    let verdicts: Result<Vec<_>, _> = verdicts.into_iter().collect();
-    let mut verdicts = verdicts.map_err(|error| hints::store(&error))?;
     verdicts.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-    Ok(verdicts)
+    verdicts
 }
 
 /// Makes an object anew from its source or, where that cannot be told, takes it away.
@@ -170,42 +174,73 @@ fn mend(work: &Work<'_>, store: &Store, verdict: &Verdict) -> Result<&'static st
     let repaired = store.repair(verdict, &downloads, &*meter);
     meter.finish();
     if repaired.map_err(|error| hints::store(&error))?.is_some() {
-        return Ok("repaired");
+        return Ok(REPAIRED);
     }
-    remove(work, store, &verdict.place)
+    let damaged = || !store.examine(&verdict.place).damage.is_empty();
+    remove(work, store, (&verdict.place, damaged), || Ok(false))
 }
 
-/// Takes away what is damaged: it is made anew when it is next needed.
-fn remove(work: &Work<'_>, store: &Store, place: &Path) -> Result<&'static str, Failure> {
+/// Takes a damaged profile away, unless somebody has it loaded: whoever loads it next, or `devsh sync`, puts a whole
+/// one in its place at once.
+fn remove_profile(work: &Work<'_>, store: &Store, place: &Path) -> Result<&'static str, Failure> {
+    let damaged = || collect::examine(place).is_some_and(|damage| !damage.is_empty());
+    let in_use = || {
+        let roots = Roots::look(work.context, store)?;
+        let mut uses = roots.builds.iter().chain(&roots.processes);
+        Ok(uses.any(|path| path.starts_with(place)))
+    };
+    remove(work, store, (place, damaged), in_use)
+}
+
+/// Takes away what is damaged, and still is when nobody is about to use it: it is made anew when it is next needed.
+fn remove(
+    work: &Work<'_>,
+    store: &Store,
+    (place, damaged): (&Path, impl FnOnce() -> bool),
+    in_use: impl FnOnce() -> Result<bool, Failure>,
+) -> Result<&'static str, Failure> {
     let wait = || work.ui.note("a collection is under way; waiting for it");
     let mut collection = store.collect(wait).map_err(|error| hints::store(&error))?;
-    collection
-        .condemn(place)
-        .and_then(|()| collection.finish())
-        .map_err(|error| hints::store(&error))?;
-    Ok("removed")
+    let mut outcome = REPAIRED;
+    let choose = || {
+        if !damaged() {
+            return Ok::<_, Stopped>(Vec::new());
+        }
+        if in_use()? {
+            outcome = IN_USE;
+            return Ok(Vec::new());
+        }
+        outcome = REMOVED;
+        Ok(vec![place.to_owned()])
+    };
+    let sifted = collection.sift(choose, || Ok(BTreeSet::new()));
+    sifted.map_err(|Stopped(failure)| failure)?;
+    collection.finish().map_err(|error| hints::store(&error))?;
+    Ok(outcome)
 }
 
 fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
-    let left = report
+    let left: Vec<_> = report
         .damaged
         .iter()
-        .filter(|one| one.outcome.is_none())
-        .count();
+        .filter(|one| one.outcome.is_none_or(|outcome| outcome == IN_USE))
+        .collect();
+    let in_use = left.iter().all(|one| one.outcome.is_some());
     if json {
         super::print_json(work.ui, report)?;
     } else {
         super::list(work.ui, &render(work, report))?;
     }
-    if left == 0 {
-        return Ok(());
-    }
-    let left = match left {
+    let left = match left.len() {
+        0 => return Ok(()),
         1 => "1 thing in the store is".to_owned(),
         left => format!("{left} things in the store are"),
     };
-    Err(Failure::new(format!("{left} damaged"))
-        .hint("fetch or make the originals again with `devsh verify --repair`"))
+    Err(Failure::new(format!("{left} damaged")).hint(if in_use {
+        "what is in use is mended by `devsh sync` in its project"
+    } else {
+        "fetch or make the originals again with `devsh verify --repair`"
+    }))
 }
 
 fn render(work: &Work<'_>, report: &Report) -> SafeText {
@@ -219,7 +254,8 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     };
     for one in &report.damaged {
         let outcome = match one.outcome {
-            Some("removed") => "removed; it is made anew when it is next needed",
+            Some(REMOVED) => "removed; it is made anew when it is next needed",
+            Some(IN_USE) => "damaged and in use; `devsh sync` in its project mends it",
             Some(outcome) => outcome,
             None => "damaged",
         };
@@ -245,8 +281,9 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     };
     let counts = [
         (ended(None), "not as published"),
-        (ended(Some("repaired")), "repaired"),
-        (ended(Some("removed")), "removed"),
+        (ended(Some(IN_USE)), "damaged and in use"),
+        (ended(Some(REPAIRED)), "repaired"),
+        (ended(Some(REMOVED)), "removed"),
     ];
     let counts: Vec<String> = counts
         .into_iter()
@@ -272,10 +309,10 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path());
         let gone = store.root().join("gone");
-        let verdicts = examine(&store, &[(gone.clone(), 5)], &crate::fetch::Silent).unwrap();
+        let verdicts = examine(&store, &[(gone.clone(), 5)], &crate::fetch::Silent);
         assert_eq!(verdicts.len(), 0);
         std::fs::create_dir_all(&gone).unwrap();
-        let verdicts = examine(&store, &[(gone, 5)], &crate::fetch::Silent).unwrap();
+        let verdicts = examine(&store, &[(gone, 5)], &crate::fetch::Silent);
         assert_eq!(verdicts.len(), 1);
     }
 }

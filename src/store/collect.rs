@@ -3,7 +3,8 @@
 //! Who wants an entry takes a pass, writes down what it wants, and looks for it; the collector looks who wants what
 //! and moves the rest aside while no pass is out. Who takes no pass writes down first and looks second all the same,
 //! and the collector looks once more after it has moved things: so one of the two always notices the other, and
-//! nothing that is wanted is lost. Entries that a dead collector had moved aside go back where they were.
+//! nothing that is wanted is lost. Entries that a dead collector had moved aside go back where they were; those
+//! that it had begun to remove lie elsewhere by then, and are removed.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, Store, live, process::ProcessMark, remove_tree, seal, uses};
+use super::{Error, Store, live, process::ProcessMark, remove_any, uses};
 use crate::fsx;
 
 /// Where entries wait for the verdict, below the store.
@@ -31,8 +32,9 @@ impl Store {
     pub fn collect(&self, wait: impl FnOnce()) -> Result<Collection<'_>, Error> {
         self.prepare()?;
         let lock = fsx::lock_or_wait(&self.root.join(".locks/collector"), wait)?;
-        self.sweep();
+        // First, since a sweep takes the seals of what is not there.
         self.restore_condemned()?;
+        self.sweep();
         fsx::create_private_dir(&self.root.join(ASIDE))?;
         Ok(Collection {
             store: self,
@@ -55,6 +57,20 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether an object lies aside, from where it may come back.
+    pub(super) fn is_condemned(&self, name: &str) -> bool {
+        let entries = fs::read_dir(self.root.join(ASIDE));
+        let mut names = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name());
+        let place = self.root.join(name);
+        names.any(|aside| {
+            aside.to_str().and_then(|aside| self.origin(aside)).as_ref() == Some(&place)
+        })
     }
 
     /// Returns the directory that holds the store, the profiles and all else.
@@ -125,16 +141,24 @@ impl Collection<'_> {
 
     /// Removes what was moved aside.
     pub fn finish(self) -> Result<(), Error> {
-        // After a power cut nothing may be half there under its own name.
-        if !self.moved.is_empty() {
-            fsx::sync_dir(&self.store.root.join(ASIDE))?;
+        if self.moved.is_empty() {
+            return Ok(());
         }
-        for (place, aside) in &self.moved {
-            remove_any(aside)?;
-            if place.parent() == Some(&self.store.root) && !place.exists() {
-                seal::remove(place);
-            }
+        let (aside, trash) = (self.store.root.join(ASIDE), self.store.root.join(".trash"));
+        let mut condemned = Vec::new();
+        for (_, path) in &self.moved {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let place = trash.join(format!("{name}.{}", ProcessMark::current()));
+            fs::rename(path, &place).map_err(fsx::at("remove", path))?;
+            condemned.push(place);
         }
+        // Only now may anything be half there: whatever stops this from here on, nothing is put back.
+        fsx::sync_dir(&aside)?;
+        fsx::sync_dir(&trash)?;
+        for place in &condemned {
+            remove_any(place)?;
+        }
+        self.store.sweep_seals();
         Ok(())
     }
 }
@@ -142,23 +166,12 @@ impl Collection<'_> {
 /// Gives an entry its place again, unless something is there by now.
 fn put_back(aside: &Path, place: &Path) -> Result<(), Error> {
     if place.symlink_metadata().is_ok() {
-        return remove_any(aside);
+        return Ok(remove_any(aside)?);
     }
     match fs::rename(aside, place) {
         Ok(()) => Ok(()),
         // Made anew in the meantime.
-        Err(_) if place.symlink_metadata().is_ok() => remove_any(aside),
+        Err(_) if place.symlink_metadata().is_ok() => Ok(remove_any(aside)?),
         Err(error) => Err(fsx::at("restore", place)(error).into()),
-    }
-}
-
-fn remove_any(path: &Path) -> Result<(), Error> {
-    let directory = path.symlink_metadata().is_ok_and(|found| found.is_dir());
-    if directory {
-        return Ok(remove_tree(path)?);
-    }
-    match fs::remove_file(path) {
-        Err(error) if !fsx::is_absent(&error) => Err(fsx::at("remove", path)(error).into()),
-        _ => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! Making an object: one process does, others wait; whole and durable, or not at all.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -13,7 +13,7 @@ use super::{
     live,
     object::write_sealed,
     process::ProcessMark,
-    remove_tree, room,
+    remove_any, remove_tree, room,
     seal::{self, Seal},
     sync_tree,
     tree::Tree,
@@ -191,30 +191,50 @@ impl Store {
     pub fn sweep(&self) {
         // It is asked for what it removes.
         let _left = uses::in_use(&self.root);
-        for place in [".building", ".trash"] {
-            for entry in entries(&self.root.join(place)) {
-                // `digest.process.start`, or `name.process.start`, where names may have dots.
-                let mut parts = entry.rsplitn(3, '.');
-                let (start, pid) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));
-                let owner = format!("{pid}.{start}").parse::<ProcessMark>();
-                if !owner.is_ok_and(ProcessMark::is_alive) {
-                    let _left = remove_tree(&self.root.join(place).join(entry));
-                }
+        for entry in entries(&self.root.join(".building")) {
+            // A dead process of another machine or container may be a live one there: whoever makes an object
+            // holds its lock.
+            let digest = entry.split('.').next().unwrap_or_default();
+            if !is_owned(&entry)
+                && let Some(_lock) = self.free(digest)
+            {
+                let _left = remove_tree(&self.root.join(".building").join(entry));
             }
         }
-        for name in entries(&self.root.join(".seals")) {
-            if name.starts_with('.') || self.root.join(&name).exists() {
-                continue;
+        for entry in entries(&self.root.join(".trash")) {
+            if !is_owned(&entry) {
+                let _left = remove_any(&self.root.join(".trash").join(entry));
             }
+        }
+        self.sweep_seals();
+        fsx::sweep_temporaries(&self.root.join(".seals"));
+        fsx::sweep_temporaries(&self.root);
+    }
+
+    /// Removes the seals of objects that are gone.
+    pub(super) fn sweep_seals(&self) {
+        for name in entries(&self.root.join(".seals")) {
             let digest = name.split('-').next().unwrap_or_default();
-            let lock = fsx::open_lock(&self.root.join(".locks").join(digest));
+            // What is not there before and after a look aside did not come back meanwhile.
+            let is_gone = || {
+                let absent = || !self.root.join(&name).exists();
+                absent() && !self.is_condemned(&name) && absent()
+            };
             // Whoever is about to publish holds the lock.
-            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) && !self.root.join(&name).exists() {
+            if !name.starts_with('.')
+                && is_gone()
+                && let Some(_lock) = self.free(digest)
+                && is_gone()
+            {
                 seal::remove(&self.root.join(&name));
             }
         }
-        fsx::sweep_temporaries(&self.root.join(".seals"));
-        fsx::sweep_temporaries(&self.root);
+    }
+
+    /// Takes the lock of an object if nobody is making it.
+    fn free(&self, digest: &str) -> Option<File> {
+        let lock = fsx::open_lock(&self.root.join(".locks").join(digest)).ok()?;
+        fsx::try_lock(&lock).unwrap_or(false).then_some(lock)
     }
 }
 
@@ -237,17 +257,18 @@ impl Downloads<'_> {
 ///
 /// They do not where one of them is not there, or the file system or a sandbox does not let them; whatever else is
 /// wrong, the two steps that are tried then tell.
-fn exchange(one: &Path, other: &Path) -> bool {
+pub fn exchange(one: &Path, other: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
 }
 
 /// Seals an object whose seal is broken anew if it is as it was published.
 pub(super) fn reseal(place: &Path) -> Result<bool, Error> {
-    let Some(record) = ObjectRecord::read(place)? else {
+    // What cannot be read is made anew.
+    let Ok(Some(record)) = ObjectRecord::read(place) else {
         return Ok(false);
     };
-    if !record.compare(place)?.is_empty() {
+    if !record.compare(place).is_empty() {
         return Ok(false);
     }
     let listing = Listing::read(place, &record.tree)?;
@@ -255,6 +276,15 @@ pub(super) fn reseal(place: &Path) -> Result<bool, Error> {
     let Some(seal) = seal else { return Ok(false) };
     seal.write(place)?;
     Ok(true)
+}
+
+/// Returns whether a live process is at work on `digest.process.start` or `name.process.start`, where names may
+/// have dots.
+fn is_owned(entry: &str) -> bool {
+    let mut parts = entry.rsplitn(3, '.');
+    let (start, pid) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));
+    let owner = format!("{pid}.{start}").parse::<ProcessMark>();
+    owner.is_ok_and(ProcessMark::is_alive)
 }
 
 fn entries(directory: &Path) -> Vec<String> {

@@ -11,7 +11,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Error;
 use crate::fsx;
 
 /// The file with the list, inside the object.
@@ -130,7 +129,7 @@ impl Listing {
     }
 
     /// Compares the tree in `directory` with the list, reading every byte.
-    pub(super) fn compare(&self, directory: &Path) -> Result<Vec<Damage>, Error> {
+    pub(super) fn compare(&self, directory: &Path) -> Vec<Damage> {
         let mut damage = Vec::new();
         let mut found = |path: &str, fault| {
             damage.push(Damage {
@@ -146,13 +145,18 @@ impl Listing {
                 Err(_) => found(path, Fault::Unreadable),
             }
         }
-        for path in names_on_disk(directory)? {
+        let names = names_on_disk(directory).unwrap_or_else(|error| {
+            let path = error.path.strip_prefix(directory).unwrap_or(&error.path);
+            found(&path.to_string_lossy(), Fault::Unreadable);
+            Vec::new()
+        });
+        for path in names {
             let own = matches!(path.as_str(), LISTING | super::object::RECORD);
             if !own && !self.0.contains_key(&path) && !is_bytecode(&path) {
                 found(&path, Fault::Added);
             }
         }
-        Ok(damage)
+        damage
     }
 }
 

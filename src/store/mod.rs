@@ -38,11 +38,12 @@ use std::{
 pub use built::Built;
 pub use collect::Collection;
 pub use error::{Error, Rule};
+pub use install::exchange;
 pub use listing::{Damage, Fault};
 pub use object::{ArtifactRecord, ObjectRecord};
 pub use path::StorePath;
 pub use process::ProcessMark;
-pub use remove::{Size, remove_file, remove_tree, size_of};
+pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
 pub use seal::{holds, sealed_paths};
 pub use sync::sync_tree;
 pub use verify::Verdict;
@@ -114,8 +115,14 @@ impl Store {
         &self.root
     }
 
+    /// Returns the object's directory if it is in the store and looks as it was published, and keeps it from the
+    /// collector as long as this store is open.
+    pub fn find(&self, path: &StorePath) -> Option<PathBuf> {
+        self.claim(path).1
+    }
+
     /// Returns the object's directory if it is in the store and looks as it was published.
-    pub fn contains(&self, path: &StorePath) -> Option<PathBuf> {
+    fn contains(&self, path: &StorePath) -> Option<PathBuf> {
         let place = self.root.join(path.as_str());
         holds(&place).then_some(place)
     }

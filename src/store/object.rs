@@ -176,14 +176,16 @@ impl ObjectRecord {
     }
 
     /// Compares the whole tree in `directory` with the record, reading every byte.
-    pub(super) fn compare(&self, directory: &Path) -> Result<Vec<Damage>, Error> {
-        match Listing::read(directory, &self.tree)? {
-            Some(listing) => listing.compare(directory),
-            None => Ok(vec![Damage {
-                path: super::listing::LISTING.to_owned(),
-                fault: Fault::Changed,
-            }]),
-        }
+    pub(super) fn compare(&self, directory: &Path) -> Vec<Damage> {
+        let fault = match Listing::read(directory, &self.tree) {
+            Ok(Some(listing)) => return listing.compare(directory),
+            Ok(None) => Fault::Changed,
+            Err(_) => Fault::Unreadable,
+        };
+        vec![Damage {
+            path: super::listing::LISTING.to_owned(),
+            fault,
+        }]
     }
 }
 

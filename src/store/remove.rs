@@ -52,6 +52,15 @@ pub fn remove_tree(path: &Path) -> Result<(), fsx::Error> {
     }
 }
 
+/// Removes a file, a link, or a directory and all below it; an absent one is no error.
+pub fn remove_any(path: &Path) -> Result<(), fsx::Error> {
+    if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        remove_tree(path)
+    } else {
+        remove_file(path)
+    }
+}
+
 /// Removes a file; an absent one is no error.
 pub fn remove_file(path: &Path) -> Result<(), fsx::Error> {
     match fs::remove_file(path) {

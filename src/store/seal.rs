@@ -91,6 +91,12 @@ impl Seal {
         fsx::write_atomic(&place, &writer.into_bytes())
     }
 
+    fn is_unbroken(&self, directory: &Path) -> bool {
+        self.marks
+            .iter()
+            .all(|mark| Mark::of(directory, mark.path.clone()).as_ref() == Some(mark))
+    }
+
     /// Reads the seal of an object: nothing where there is none, `Err` where it cannot be read.
     fn read(directory: &Path) -> Result<Option<Self>, Damaged> {
         let place = place(directory).ok_or(Damaged)?;
@@ -123,13 +129,15 @@ impl Seal {
 /// An object without a seal counts: only its own store could give it one, and that may be read-only.
 pub fn holds(directory: &Path) -> bool {
     match Seal::read(directory) {
-        Ok(Some(seal)) => seal
-            .marks
-            .iter()
-            .all(|mark| Mark::of(directory, mark.path.clone()).as_ref() == Some(mark)),
+        Ok(Some(seal)) => seal.is_unbroken(directory),
         Ok(None) => directory.join(RECORD).is_file(),
         Err(Damaged) => false,
     }
+}
+
+/// Returns whether an object has a seal, and looks as it was published.
+pub(super) fn is_sealed(directory: &Path) -> bool {
+    matches!(Seal::read(directory), Ok(Some(seal)) if seal.is_unbroken(directory))
 }
 
 /// Returns the files that a seal covers, for who keeps their stamps; nothing without a seal.

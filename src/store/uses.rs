@@ -19,7 +19,7 @@ use crate::fsx;
 /// The directory, below the store.
 const DIRECTORY: &str = ".uses";
 
-/// The file of one process, removed when it is dropped.
+/// The file of one process, locked as long as it is of use, and removed when it is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Uses(Mutex<Option<NamedTempFile>>);
 
@@ -28,12 +28,20 @@ impl Uses {
     pub(super) fn add(&self, store: &Path, name: &str) -> Result<(), fsx::Error> {
         let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = store.join(DIRECTORY);
-        if own.is_none() {
+        while own.is_none() {
             fsx::create_private_dir(&directory)?;
             let made = tempfile::Builder::new()
                 .prefix(&format!("{}.", ProcessMark::current()))
                 .tempfile_in(&directory);
-            *own = Some(made.map_err(fsx::at("write", &directory))?);
+            let made = made.map_err(fsx::at("write", &directory))?;
+            match made.as_file().lock() {
+                Err(error) if !fsx::lacks_locks(&error) => {
+                    return Err(fsx::at("lock", made.path())(error));
+                }
+                _ => {}
+            }
+            // Somebody who does not see this process may have swept it before it was locked.
+            *own = made.path().exists().then_some(made);
         }
         // One write, so that nobody reads half a line.
         let line = format!("{name}\n");
@@ -49,7 +57,7 @@ impl Uses {
 pub(super) fn in_use(store: &Path) -> Result<BTreeSet<String>, fsx::Error> {
     let mut names = BTreeSet::new();
     for path in fsx::list(&store.join(DIRECTORY))? {
-        if ProcessMark::of_file(&path).is_some_and(ProcessMark::is_alive) {
+        if ProcessMark::of_file(&path).is_some_and(ProcessMark::is_alive) || is_locked(&path) {
             match fs::read_to_string(&path) {
                 Ok(text) => names.extend(text.lines().map(str::to_owned)),
                 Err(error) if fsx::is_absent(&error) => {}
@@ -60,4 +68,10 @@ pub(super) fn in_use(store: &Path) -> Result<BTreeSet<String>, fsx::Error> {
         }
     }
     Ok(names)
+}
+
+/// Returns whether the file's process holds it, which may run where its number says nothing: in another container.
+fn is_locked(path: &Path) -> bool {
+    let file = fs::File::open(path);
+    file.is_ok_and(|file| !fsx::try_lock(&file).unwrap_or(false))
 }

@@ -23,7 +23,7 @@ pub struct Verdict {
 impl Store {
     /// Returns the record of the object in `directory` after comparing its whole tree with it.
     pub fn verify(&self, directory: &Path) -> Result<ObjectRecord, Error> {
-        let verdict = self.examine(directory)?;
+        let verdict = self.examine(directory);
         match verdict.record.filter(|_| verdict.damage.is_empty()) {
             Some(record) => Ok(record),
             None => Err(Error::Damaged { path: verdict.name }),
@@ -32,34 +32,38 @@ impl Store {
 
     /// Reads every byte of the object in `directory` and tells what is wrong with it.
     ///
-    /// One that is whole and has a broken seal is sealed again.
-    pub fn examine(&self, directory: &Path) -> Result<Verdict, Error> {
+    /// One that is whole and has a broken seal, or none, is sealed again.
+    pub fn examine(&self, directory: &Path) -> Verdict {
         let name = directory.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
-        let (mut record, mut damage) = (ObjectRecord::read(directory)?, Vec::new());
-        if record.is_none() {
-            let fault = if directory.join(RECORD).exists() {
-                Fault::Changed
-            } else {
-                Fault::Missing
-            };
+        let (mut record, mut damage) = (None, Vec::new());
+        let fault = match ObjectRecord::read(directory) {
+            Ok(Some(found)) => {
+                record = Some(found);
+                None
+            }
+            Ok(None) if directory.join(RECORD).exists() => Some(Fault::Changed),
+            Ok(None) => Some(Fault::Missing),
+            Err(_) => Some(Fault::Unreadable),
+        };
+        if let Some(fault) = fault {
             let path = RECORD.to_owned();
             damage.push(Damage { path, fault });
             record = seal::sealed_record(directory);
         }
         if let Some(record) = &record {
-            damage.extend(record.compare(directory)?);
+            damage.extend(record.compare(directory));
         }
-        if damage.is_empty() && !seal::holds(directory) {
+        if damage.is_empty() && !seal::is_sealed(directory) {
             // A store that cannot be written works without.
             let _resealed = install::reseal(directory);
         }
-        Ok(Verdict {
+        Verdict {
             name,
             place: directory.to_owned(),
             record,
             damage,
-        })
+        }
     }
 
     /// Makes a damaged object anew from the artifacts that its record names.

@@ -52,4 +52,5 @@ mod support;
 mod tidy;
 mod tools;
 mod trust;
+mod verify;
 mod zero_config;

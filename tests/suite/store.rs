@@ -1,9 +1,8 @@
-//! `devsh verify`, `du` and `gc`: what the store holds, for whom, and what goes.
+//! `devsh du` and `gc`: what the store holds, for whom, and what goes.
 
 use std::{
     fs::{self, File},
-    os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use serde_json::Value;
@@ -15,7 +14,7 @@ use crate::support::{
 };
 
 /// A sandbox whose project has one tool, built and allowed.
-fn built(server: &Server) -> Sandbox {
+pub(crate) fn built(server: &Server) -> Sandbox {
     serve_tool(server, "ruff", &["0.12.3", "0.12.4"]);
     serve_tool(server, "taplo", &["0.9.0"]);
     let sandbox = Sandbox::new()
@@ -26,7 +25,7 @@ fn built(server: &Server) -> Sandbox {
     sandbox
 }
 
-fn objects(sandbox: &Sandbox) -> Vec<PathBuf> {
+pub(crate) fn objects(sandbox: &Sandbox) -> Vec<PathBuf> {
     let entries = fs::read_dir(sandbox.data().join("store")).unwrap();
     let mut paths: Vec<_> = entries
         .map(|entry| entry.unwrap().path())
@@ -36,140 +35,15 @@ fn objects(sandbox: &Sandbox) -> Vec<PathBuf> {
     paths
 }
 
-fn object(sandbox: &Sandbox, name: &str) -> PathBuf {
+pub(crate) fn object(sandbox: &Sandbox, name: &str) -> PathBuf {
     let mut found = objects(sandbox).into_iter();
     found
         .find(|path| path.to_str().unwrap().contains(name))
         .unwrap_or_else(|| panic!("no {name} in the store"))
 }
 
-fn json(outcome: &Outcome) -> Value {
+pub(crate) fn json(outcome: &Outcome) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome}"))
-}
-
-/// Overwrites a file that nobody should write.
-fn overwrite(path: &Path, content: &str) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(path, content).unwrap();
-}
-
-#[test]
-fn verify_names_what_is_damaged_and_repairs_it() {
-    let server = Server::start();
-    let sandbox = built(&server);
-    let outcome = sandbox.devsh(&["verify"]).success();
-    assert!(outcome.stdout.starts_with("2 objects, "), "{outcome}");
-    assert!(
-        outcome
-            .stdout
-            .ends_with(", and 1 profile: all as published\n"),
-        "{outcome}"
-    );
-    let ruff = object(&sandbox, "-ruff-");
-    let program = ruff.join("bin/ruff");
-    let original = fs::read(&program).unwrap();
-    overwrite(&program, "#!/bin/sh\necho hijacked\n");
-    fs::write(ruff.join("bin/more"), "").unwrap();
-    let outcome = sandbox.devsh(&["verify"]).code(1);
-    let outcome = outcome.error(&["1 thing in the store is damaged", "verify --repair"]);
-    let lines = ["  changed    bin/ruff\n", "  added      bin/more\n"];
-    assert!(
-        lines.iter().all(|line| outcome.stdout.contains(line)),
-        "{outcome}"
-    );
-    let report = json(&sandbox.devsh(&["verify", "--json"]).code(1));
-    assert_eq!(report["damaged"][0]["files"][0]["fault"], "changed");
-    let repaired = sandbox.devsh(&["verify", "--repair"]).success();
-    assert!(repaired.stdout.ends_with(": 1 repaired\n"), "{repaired}");
-    assert_eq!(fs::read(&program).unwrap(), original);
-    assert!(!ruff.join("bin/more").exists());
-    sandbox.devsh(&["verify"]).success();
-}
-
-#[test]
-fn a_profile_that_lost_a_link_is_made_anew() {
-    let server = Server::start();
-    let sandbox = built(&server);
-    let run = ["--offline", "run", "--", "ruff", "--version"];
-    let damage: [fn(&Path); 2] = [
-        |link| fs::remove_file(link).unwrap(),
-        |link| {
-            fs::remove_file(link).unwrap();
-            symlink("/bin/true", link).unwrap();
-        },
-    ];
-    for (apply, fault) in damage.into_iter().zip(["missing", "changed"]) {
-        let envs = fs::read_dir(sandbox.data().join("envs")).unwrap();
-        let mut links = envs.map(|entry| entry.unwrap().path().join("bin/ruff"));
-        let link = links.find(|path| path.is_symlink()).unwrap();
-        apply(&link);
-        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
-        apply(&link);
-        let outcome = sandbox.devsh(&["verify"]).code(1);
-        let told = format!("  {fault:<10} bin/ruff\n");
-        assert!(outcome.stdout.starts_with("envs/"), "{outcome}");
-        assert!(outcome.stdout.contains(&told), "{outcome}");
-        let outcome = sandbox.devsh(&["verify", "--repair"]).success();
-        assert!(outcome.stdout.ends_with(": 1 removed\n"), "{outcome}");
-        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
-        sandbox.devsh(&["verify"]).success();
-        apply(&link);
-        sandbox.devsh(&["--offline", "sync"]).success();
-        sandbox.devsh(&["verify"]).success();
-    }
-}
-
-#[test]
-fn a_file_in_the_place_of_an_object_is_damage() {
-    let server = Server::start();
-    let sandbox = built(&server);
-    let ruff = object(&sandbox, "-ruff-");
-    let kept = sandbox.home().join("kept");
-    fs::rename(&ruff, &kept).unwrap();
-    fs::write(&ruff, "").unwrap();
-    let outcome = sandbox.devsh(&["verify"]).code(1);
-    assert!(!outcome.stdout.contains("all as published"), "{outcome}");
-    sandbox.devsh(&["verify", "--repair"]).success();
-    sandbox.devsh(&["run", "--", "ruff"]).success();
-}
-
-#[test]
-fn an_object_whose_record_is_lost_comes_back() {
-    let server = Server::start();
-    let sandbox = built(&server);
-    let ruff = object(&sandbox, "-ruff-");
-    fs::remove_file(ruff.join(".devsh-object.json")).unwrap();
-    fs::remove_file(ruff.join("bin/ruff")).unwrap();
-    sandbox.devsh(&["verify", "--repair"]).success();
-    sandbox.devsh(&["verify"]).success();
-    // Without the copy that is kept with the seal as well it goes, and comes back when it is needed.
-    fs::remove_file(ruff.join(".devsh-object.json")).unwrap();
-    fs::remove_dir_all(sandbox.data().join("store/.seals")).unwrap();
-    let outcome = sandbox.devsh(&["verify", "--repair"]).success();
-    assert!(
-        outcome.stdout.contains("removed; it is made anew"),
-        "{outcome}"
-    );
-    let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
-    assert_eq!(outcome.success().stdout, "ruff 0.12.3\n");
-    sandbox.devsh(&["verify"]).success();
-}
-
-#[test]
-fn a_damaged_object_is_noticed_when_it_is_used() {
-    let server = Server::start();
-    let sandbox = built(&server);
-    let run = ["run", "--", "ruff", "--version"];
-    for damage in [
-        |path: &PathBuf| overwrite(path, ""),
-        |path: &PathBuf| overwrite(path, "#!/bin/sh\necho 'ruff 0.12.9'\n"),
-        |path: &PathBuf| fs::remove_file(path).unwrap(),
-        |path: &PathBuf| fs::remove_dir_all(path.parent().unwrap().parent().unwrap()).unwrap(),
-    ] {
-        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
-        damage(&object(&sandbox, "-ruff-").join("bin/ruff"));
-        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
-    }
 }
 
 #[test]

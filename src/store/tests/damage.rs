@@ -87,3 +87,77 @@ fn a_store_of_a_newer_devsh_is_read_and_never_written() {
     );
     assert_eq!(fs::read(&marker).unwrap(), b"1\n");
 }
+
+#[test]
+fn an_object_that_was_aside_keeps_its_seal() {
+    let fixture = Fixture::new();
+    let place = fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    let store = fixture.store();
+    let sift = |collection: &mut Collection<'_>, wanted: &[PathBuf]| {
+        let all = || Ok::<_, Error>(vec![place.clone()]);
+        let wanted = || {
+            // A build that begins meanwhile.
+            fixture.store().sweep();
+            Ok(wanted.iter().cloned().collect())
+        };
+        collection.sift(all, wanted).unwrap();
+    };
+    let mut collection = store.collect(|| ()).unwrap();
+    sift(&mut collection, std::slice::from_ref(&place));
+    assert!(place.exists() && !sealed_paths(&place).is_empty());
+    // A collector that is killed before it removes anything.
+    sift(&mut collection, &[]);
+    assert!(!place.exists());
+    drop(collection);
+    let mut collection = store.collect(|| ()).unwrap();
+    assert!(place.exists() && !sealed_paths(&place).is_empty());
+    sift(&mut collection, &[]);
+    collection.finish().unwrap();
+    assert!(!place.exists() && sealed_paths(&place).is_empty());
+}
+
+#[test]
+fn what_a_collector_had_begun_to_remove_does_not_come_back() {
+    let fixture = Fixture::new();
+    let place = fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    let store = fixture.store();
+    let mut collection = store.collect(|| ()).unwrap();
+    let all = || Ok::<_, Error>(vec![place.clone()]);
+    collection
+        .sift(all, || Ok(std::collections::BTreeSet::default()))
+        .unwrap();
+    // It cannot go on when it is to remove things.
+    let condemned = fs::read_dir(store.root().join(".condemned")).unwrap();
+    let condemned: Vec<_> = condemned.map(|entry| entry.unwrap().path()).collect();
+    let trash = store.root().join(".trash");
+    fs::remove_dir(&trash).unwrap();
+    assert!(collection.finish().is_err());
+    fs::create_dir(&trash).unwrap();
+    assert!(
+        condemned[0].join("bin/python3.12").exists(),
+        "nothing is removed in its old place"
+    );
+    store.collect(|| ()).unwrap().finish().unwrap();
+    assert!(store.verify(&place).is_ok());
+}
+
+#[test]
+fn what_another_container_makes_or_uses_is_left_alone() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    // Of processes that are not to be seen here, and hold their locks.
+    let (building, noted) = (".building/0123.99999999.1", ".uses/99999999.1.x");
+    fs::create_dir_all(store.root().join(building)).unwrap();
+    fs::create_dir_all(store.root().join(".uses")).unwrap();
+    fs::write(store.root().join(noted), "store/a\n").unwrap();
+    let maker = crate::fsx::lock(&store.root().join(".locks/0123")).unwrap();
+    let user = crate::fsx::lock(&store.root().join(noted)).unwrap();
+    store.sweep();
+    assert!(store.root().join(building).exists());
+    assert!(store.in_use().unwrap().contains(&"store/a".to_owned()));
+    drop((maker, user));
+    store.sweep();
+    assert!(!store.root().join(building).exists() && !store.root().join(noted).exists());
+    assert!(!store.in_use().unwrap().contains(&"store/a".to_owned()));
+}

@@ -1,6 +1,6 @@
 //! kill -9 at every system call: the next run reaches the same state unaided and leaves nothing over.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use super::{
     difference, effort, left, prepared,
@@ -44,6 +44,25 @@ fn repair_is_killed_anywhere() {
     sweep(&REPAIR);
 }
 
+/// Returns the system calls to kill a command at.
+fn moments(scenario: &Scenario, counts: &BTreeMap<String, usize>) -> Vec<(String, usize)> {
+    let mut points = points(counts, effort(6, 1_400));
+    // Each of the moments at which something changes its name, or goes.
+    let changes = match scenario.name {
+        "repair" => "rename",
+        "gc" => "unlink",
+        _ => "",
+    };
+    if !changes.is_empty() {
+        let renames = counts.iter().filter(|(call, _)| call.starts_with(changes));
+        let all = renames.flat_map(|(call, count)| (1..=*count).map(|at| (call.clone(), at)));
+        points.extend(all);
+        points.sort();
+        points.dedup();
+    }
+    points
+}
+
 fn sweep(scenario: &Scenario) {
     let Some(strace) = strace() else { return };
     let (mut fired, mut missed, mut wrong) = (0, 0, Vec::new());
@@ -53,16 +72,7 @@ fn sweep(scenario: &Scenario) {
     let expected = scenario.end(&sandbox, &manifest);
     begin();
     let counts = count(&strace, &sandbox, scenario.arguments);
-    let mut points = points(&counts, effort(6, 1_400));
-    if scenario.name == "repair" {
-        // Each of the moments at which something changes its name.
-        let renames = counts.iter().filter(|(call, _)| call.starts_with("rename"));
-        let all = renames.flat_map(|(call, count)| (1..=*count).map(|at| (call.clone(), at)));
-        points.extend(all);
-        points.sort();
-        points.dedup();
-    }
-    for (call, at) in points {
+    for (call, at) in moments(scenario, &counts) {
         so_far(fired, "points killed at");
         begin();
         let fault = (call.as_str(), "signal=KILL", at);
@@ -74,6 +84,10 @@ fn sweep(scenario: &Scenario) {
             missed += 1;
         }
         let place = format!("{} killed at {call} {at}", scenario.name);
+        if scenario.name == "gc" {
+            // This one has no reason to remove what the other had chosen.
+            sandbox.devsh(&["gc", "--older-than", "30d"]).success();
+        }
         if scenario.always_whole {
             let outcome = sandbox.devsh(&["verify"]);
             if !outcome.status.success() {

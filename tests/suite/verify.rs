@@ -1,0 +1,197 @@
+//! `devsh verify`: what is not as it was published is named, and mended.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    store::{built, json, object},
+    support::{Pty, Sandbox, Server, for_each_shell},
+};
+
+/// Overwrites a file that nobody should write.
+fn overwrite(path: &Path, content: &str) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+#[test]
+fn verify_names_what_is_damaged_and_repairs_it() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let outcome = sandbox.devsh(&["verify"]).success();
+    assert!(outcome.stdout.starts_with("2 objects, "), "{outcome}");
+    assert!(
+        outcome
+            .stdout
+            .ends_with(", and 1 profile: all as published\n"),
+        "{outcome}"
+    );
+    let ruff = object(&sandbox, "-ruff-");
+    let program = ruff.join("bin/ruff");
+    let original = fs::read(&program).unwrap();
+    overwrite(&program, "#!/bin/sh\necho hijacked\n");
+    fs::write(ruff.join("bin/more"), "").unwrap();
+    let outcome = sandbox.devsh(&["verify"]).code(1);
+    let outcome = outcome.error(&["1 thing in the store is damaged", "verify --repair"]);
+    let lines = ["  changed    bin/ruff\n", "  added      bin/more\n"];
+    assert!(
+        lines.iter().all(|line| outcome.stdout.contains(line)),
+        "{outcome}"
+    );
+    let report = json(&sandbox.devsh(&["verify", "--json"]).code(1));
+    assert_eq!(report["damaged"][0]["files"][0]["fault"], "changed");
+    let repaired = sandbox.devsh(&["verify", "--repair"]).success();
+    assert!(repaired.stdout.ends_with(": 1 repaired\n"), "{repaired}");
+    assert_eq!(fs::read(&program).unwrap(), original);
+    assert!(!ruff.join("bin/more").exists());
+    sandbox.devsh(&["verify"]).success();
+}
+
+#[test]
+fn a_profile_that_lost_a_link_is_made_anew() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let run = ["--offline", "run", "--", "ruff", "--version"];
+    let damage: [fn(&Path); 2] = [
+        |link| fs::remove_file(link).unwrap(),
+        |link| {
+            fs::remove_file(link).unwrap();
+            symlink("/bin/true", link).unwrap();
+        },
+    ];
+    for (apply, fault) in damage.into_iter().zip(["missing", "changed"]) {
+        let envs = fs::read_dir(sandbox.data().join("envs")).unwrap();
+        let mut links = envs.map(|entry| entry.unwrap().path().join("bin/ruff"));
+        let link = links.find(|path| path.is_symlink()).unwrap();
+        apply(&link);
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+        apply(&link);
+        let outcome = sandbox.devsh(&["verify"]).code(1);
+        let told = format!("  {fault:<10} bin/ruff\n");
+        assert!(outcome.stdout.starts_with("envs/"), "{outcome}");
+        assert!(outcome.stdout.contains(&told), "{outcome}");
+        let outcome = sandbox.devsh(&["verify", "--repair"]).success();
+        assert!(outcome.stdout.ends_with(": 1 removed\n"), "{outcome}");
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+        sandbox.devsh(&["verify"]).success();
+        apply(&link);
+        sandbox.devsh(&["--offline", "sync"]).success();
+        sandbox.devsh(&["verify"]).success();
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_an_object_is_damage() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let ruff = object(&sandbox, "-ruff-");
+    let kept = sandbox.home().join("kept");
+    fs::rename(&ruff, &kept).unwrap();
+    fs::write(&ruff, "").unwrap();
+    let outcome = sandbox.devsh(&["verify"]).code(1);
+    assert!(!outcome.stdout.contains("all as published"), "{outcome}");
+    sandbox.devsh(&["verify", "--repair"]).success();
+    sandbox.devsh(&["run", "--", "ruff"]).success();
+}
+
+#[test]
+fn an_object_whose_record_is_lost_comes_back() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let ruff = object(&sandbox, "-ruff-");
+    fs::remove_file(ruff.join(".devsh-object.json")).unwrap();
+    fs::remove_file(ruff.join("bin/ruff")).unwrap();
+    sandbox.devsh(&["verify", "--repair"]).success();
+    sandbox.devsh(&["verify"]).success();
+    // Without the copy that is kept with the seal as well it goes, and comes back when it is needed.
+    fs::remove_file(ruff.join(".devsh-object.json")).unwrap();
+    fs::remove_dir_all(sandbox.data().join("store/.seals")).unwrap();
+    let outcome = sandbox.devsh(&["verify", "--repair"]).success();
+    assert!(
+        outcome.stdout.contains("removed; it is made anew"),
+        "{outcome}"
+    );
+    let outcome = sandbox.devsh(&["run", "--", "ruff", "--version"]);
+    assert_eq!(outcome.success().stdout, "ruff 0.12.3\n");
+    sandbox.devsh(&["verify"]).success();
+}
+
+#[test]
+fn a_damaged_object_is_noticed_when_it_is_used() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let run = ["run", "--", "ruff", "--version"];
+    for damage in [
+        |path: &PathBuf| overwrite(path, ""),
+        |path: &PathBuf| overwrite(path, "#!/bin/sh\necho 'ruff 0.12.9'\n"),
+        |path: &PathBuf| fs::remove_file(path).unwrap(),
+        |path: &PathBuf| fs::remove_dir_all(path.parent().unwrap().parent().unwrap()).unwrap(),
+    ] {
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+        damage(&object(&sandbox, "-ruff-").join("bin/ruff"));
+        assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+    }
+}
+
+fn profile(sandbox: &Sandbox) -> PathBuf {
+    let envs = fs::read_dir(sandbox.data().join("envs")).unwrap();
+    let mut paths = envs.map(|entry| entry.unwrap().path());
+    paths.find(|path| path.join("bin").is_dir()).unwrap()
+}
+
+#[test]
+fn what_cannot_be_read_is_damage_like_any_other() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    // Directories in the place of files: not even root reads those.
+    let places = [
+        object(&sandbox, "-ruff-").join(".devsh-object.json"),
+        object(&sandbox, "-taplo-").join(".devsh-files"),
+        profile(&sandbox).join("realised.json"),
+    ];
+    for place in places {
+        fs::remove_file(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+    }
+    let outcome = sandbox.devsh(&["verify"]).code(1);
+    for name in [".devsh-object.json", ".devsh-files", "realised.json"] {
+        let line = format!("  unreadable {name}\n");
+        assert!(outcome.stdout.contains(&line), "{outcome}");
+    }
+    outcome.error(&["3 things in the store are damaged"]);
+    for command in ["du", "gc"] {
+        sandbox.devsh(&[command]).success();
+    }
+    let outcome = sandbox.devsh(&["verify", "--repair"]).success();
+    let counts = "1 profile: 2 repaired, 1 removed\n";
+    assert!(outcome.stdout.ends_with(counts), "{outcome}");
+    let run = ["run", "--", "ruff", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.3\n");
+    sandbox.devsh(&["verify"]).success();
+}
+
+#[test]
+fn a_damaged_profile_stays_while_it_is_in_use() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        let sandbox = built(&server);
+        let mut terminal: Pty = sandbox.shell(shell);
+        terminal.enter();
+        fs::remove_file(profile(&sandbox).join("bin/taplo")).unwrap();
+        let outcome = sandbox.devsh(&["verify", "--repair"]).code(1);
+        let told = "damaged and in use; `devsh sync` in its project mends it\n";
+        assert!(outcome.stdout.contains(told), "{outcome}");
+        outcome.error(&["1 thing in the store is damaged", "`devsh sync`"]);
+        assert!(profile(&sandbox).join("bin/ruff").exists());
+        sandbox.devsh(&["sync"]).success();
+        let outcome = sandbox.devsh(&["verify", "--repair"]).success();
+        assert!(
+            outcome.stdout.ends_with(": all as published\n"),
+            "{outcome}"
+        );
+        assert_eq!(terminal.run("taplo --version").trim(), "taplo 0.9.0");
+    });
+}
