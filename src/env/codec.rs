@@ -3,6 +3,7 @@
 use super::{
     EnvDiff,
     diff::{Entry, Fingerprint},
+    pathlist::Added,
 };
 use crate::wire::{Damaged, Reader, Writer};
 
@@ -17,14 +18,17 @@ pub fn encode(diff: &EnvDiff) -> Vec<u8> {
                 writer.option(before.as_ref(), Writer::os);
                 writer.bytes(after.0);
             }
-            Entry::List {
-                front,
-                back,
-                was_set,
-            } => {
-                writer.number(1 + u64::from(*was_set));
-                writer.list(front.iter(), Writer::os);
-                writer.list(back.iter(), Writer::os);
+            Entry::List { added, was_set } => {
+                let doubled = !added.own.is_empty();
+                writer.number(1 + u64::from(*was_set) + 2 * u64::from(doubled));
+                writer.list(added.front.iter(), Writer::os);
+                writer.list(added.back.iter(), Writer::os);
+                if doubled {
+                    writer.list(added.own.iter(), |writer, (entry, after)| {
+                        writer.os(entry);
+                        writer.number(*after);
+                    });
+                }
             }
         }
     });
@@ -41,10 +45,17 @@ pub fn decode(bytes: &[u8]) -> Result<EnvDiff, Damaged> {
                 before: reader.option(Reader::os)?,
                 after: Fingerprint(reader.array()?),
             },
-            kind @ (1 | 2) => Entry::List {
-                front: reader.list(Reader::os)?,
-                back: reader.list(Reader::os)?,
-                was_set: kind == 2,
+            kind @ 1..=4 => Entry::List {
+                added: Added {
+                    front: reader.list(Reader::os)?,
+                    back: reader.list(Reader::os)?,
+                    own: if kind > 2 {
+                        reader.list(|reader| Ok((reader.os()?, reader.number()?)))?
+                    } else {
+                        Vec::new()
+                    },
+                },
+                was_set: matches!(kind, 2 | 4),
             },
             _ => return Err(Damaged),
         };

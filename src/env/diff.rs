@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
 
-use super::{Env, VarName, pathlist};
+use super::{
+    Env, VarName,
+    pathlist::{self, Added},
+};
 
 /// How to undo an activation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,10 +26,8 @@ pub enum Entry {
     },
     /// Entries were added to a list of paths.
     List {
-        /// Entries added at the front, the first one foremost.
-        front: Vec<OsString>,
-        /// Entries added at the end.
-        back: Vec<OsString>,
+        /// The entries, and where they were put.
+        added: Added,
         /// Whether the variable was set before.
         was_set: bool,
     },
@@ -53,7 +54,10 @@ impl EnvDiff {
     pub fn longest(&self) -> Option<(VarName, usize)> {
         let length = |entry: &Entry| match entry {
             Entry::Scalar { before, .. } => before.as_ref().map_or(0, |value| value.len()),
-            Entry::List { front, back, .. } => front.iter().chain(back).map(|one| one.len()).sum(),
+            Entry::List { added, .. } => {
+                let entries = added.front.iter().chain(&added.back);
+                entries.map(|one| one.len()).sum()
+            }
         };
         let all = self.0.iter().map(|(name, entry)| (name, length(entry)));
         let (name, length) = all.max_by_key(|(_, length)| *length)?;
@@ -108,13 +112,9 @@ impl EnvDiff {
                         None => reverted.unset(name),
                     }
                 }
-                Entry::List {
-                    front,
-                    back,
-                    was_set,
-                } => {
+                Entry::List { added, was_set } => {
                     let Some(list) = env.get(name) else { continue };
-                    let list = pathlist::withdraw(list, front, back);
+                    let list = pathlist::withdraw(list, added);
                     if list.is_empty() && !was_set {
                         reverted.unset(name);
                     } else {
@@ -147,9 +147,10 @@ impl EnvDiff {
     pub fn settle(&self, env: &Env) -> Env {
         let mut settled = env.clone();
         for (name, entry) in &self.0 {
-            if let (Entry::List { front, back, .. }, Some(list)) = (entry, env.get(name)) {
-                let list = pathlist::withdraw(list, front, back);
-                settled.set(name.as_str(), pathlist::extend(&list, front, back));
+            if let (Entry::List { added, .. }, Some(list)) = (entry, env.get(name)) {
+                let list = pathlist::withdraw(list, added);
+                let list = pathlist::extend(&list, &added.front, &added.back);
+                settled.set(name.as_str(), list);
             }
         }
         settled
@@ -166,8 +167,7 @@ fn list_entry(before: Option<&std::ffi::OsStr>, after: Option<&std::ffi::OsStr>)
         .find(|start| new[*start..*start + old.len()] == old[..])?;
     let owned = |entries: &[&std::ffi::OsStr]| entries.iter().map(OsString::from).collect();
     let entry = Entry::List {
-        front: owned(&new[..start]),
-        back: owned(&new[start + old.len()..]),
+        added: Added::to(&old, owned(&new[..start]), owned(&new[start + old.len()..])),
         was_set: before.is_some(),
     };
     // A list that cannot be withdrawn exactly (an empty value against an empty entry) is a scalar.

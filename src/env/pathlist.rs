@@ -41,19 +41,55 @@ pub fn extend(list: &OsStr, before: &[OsString], after: &[OsString]) -> OsString
     )
 }
 
-/// Returns `list` without what `extend` added: of each entry one, from the end where it was put.
+/// What was added to a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Added {
+    /// At the front, the first one foremost.
+    pub front: Vec<OsString>,
+    /// At the end.
+    pub back: Vec<OsString>,
+    /// Those of them that the list had before, each with how many of its entries came after it.
+    pub own: Vec<(OsString, u64)>,
+}
+
+impl Added {
+    /// Returns what is added to `list`.
+    pub fn to(list: &[&OsStr], front: Vec<OsString>, back: Vec<OsString>) -> Self {
+        let own = list.iter().rev().enumerate().filter(|(_, entry)| {
+            let mut added = front.iter().chain(&back);
+            added.any(|added| added == *entry)
+        });
+        let own = own.map(|(after, entry)| ((*entry).to_owned(), after as u64));
+        Self {
+            own: own.collect(),
+            front,
+            back,
+        }
+    }
+}
+
+/// Returns `list` without what was added: of each entry one, from the end where it was put.
 ///
 /// Entries that the user removed or added meanwhile stay as the user left them.
-pub fn withdraw(list: &OsStr, before: &[OsString], after: &[OsString]) -> OsString {
+pub fn withdraw(list: &OsStr, added: &Added) -> OsString {
     let mut entries: Vec<&OsStr> = split(list).collect();
-    for added in before {
+    let mut own = added.own.clone();
+    own.retain(|(entry, _)| entries.contains(&entry.as_os_str()));
+    for added in &added.front {
         if let Some(position) = entries.iter().position(|entry| entry == added) {
             entries.remove(position);
         }
     }
-    for added in after.iter().rev() {
+    for added in added.back.iter().rev() {
         if let Some(position) = entries.iter().rposition(|entry| entry == added) {
             entries.remove(position);
+        }
+    }
+    // A shell that has no entry twice, as zsh with `typeset -U path`, dropped one of the two: it was the list's own.
+    for (entry, after) in &own {
+        if !entries.contains(&entry.as_os_str()) {
+            let after = usize::try_from(*after).unwrap_or(usize::MAX);
+            entries.insert(entries.len().saturating_sub(after), entry);
         }
     }
     join(entries)
@@ -75,15 +111,40 @@ mod tests {
             // "" is both the empty list and a list of one empty entry: the first reading is kept.
             let list = OsString::from(list);
             let extended = extend(&list, &before, &after);
-            prop_assert_eq!(withdraw(&extended, &before, &after), list);
+            let entries: Vec<_> = split(&list).collect();
+            let added = Added::to(&entries, before, after);
+            prop_assert_eq!(withdraw(&extended, &added), list);
+        }
+
+        #[test]
+        fn a_shell_that_has_no_entry_twice_gets_its_own_back(
+            list in "[a-c:]{0,8}",
+            before in lists(),
+            after in lists(),
+        ) {
+            fn once(list: &OsStr) -> OsString {
+                let mut seen = Vec::new();
+                for entry in split(list) {
+                    if !seen.contains(&entry) {
+                        seen.push(entry);
+                    }
+                }
+                join(seen)
+            }
+            let list = once(OsStr::new(&list));
+            let extended = once(&extend(&list, &before, &after));
+            let entries: Vec<_> = split(&list).collect();
+            let added = Added::to(&entries, before, after);
+            prop_assert_eq!(withdraw(&extended, &added), list);
         }
 
         #[test]
         fn what_the_user_added_stays(list in "[a-c:]{1,8}", mine in "[x-z]{1,3}") {
-            let before = [OsString::from("/devsh")];
+            let before = vec![OsString::from("/devsh")];
             let mut extended = OsString::from(format!("{mine}:"));
             extended.push(extend(OsStr::new(&list), &before, &[]));
-            prop_assert_eq!(withdraw(&extended, &before, &[]), OsString::from(format!("{mine}:{list}")));
+            let added = Added::to(&[], before, Vec::new());
+            prop_assert_eq!(withdraw(&extended, &added), OsString::from(format!("{mine}:{list}")));
         }
     }
 }

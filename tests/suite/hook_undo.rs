@@ -76,6 +76,33 @@ fn variables_come_back_as_they_were_declared() {
     });
 }
 
+#[test]
+fn a_shell_that_drops_doubled_entries_gets_its_own_back() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest("[env]\nPATH = { prepend = [\"/own\"] }\n");
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        // Where the shell does not do so by itself, the user does inside.
+        let (before, inside) = match shell {
+            HostShell::Bash => ("PATH=$PATH:/own:/last", "PATH=${PATH%:/own:/last}:/last"),
+            HostShell::Zsh => ("typeset -U PATH path; path+=(/own /last)", "true"),
+            HostShell::Fish => (
+                "set -gx PATH $PATH /own /last",
+                "set -gx PATH $PATH[1..-3] $PATH[-1]",
+            ),
+        };
+        pty.type_line(before);
+        let path = pty.var("PATH").unwrap();
+        assert!(path.ends_with(":/own:/last"), "{path}");
+        pty.enter();
+        pty.type_line(inside);
+        let entered = pty.var("PATH").unwrap();
+        assert_eq!(entered.matches("/own").count(), 1, "{entered}");
+        pty.leave();
+        assert_eq!(pty.var("PATH").unwrap(), path);
+    });
+}
+
 /// Sets a variable that is not exported.
 fn own(shell: HostShell, name: &str, value: &str) -> String {
     match shell {
