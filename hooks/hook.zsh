@@ -41,12 +41,13 @@ __devsh_update() {
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
 }
 
-# Tells whether the files $@[2,-1] were last changed in the seconds $1; one call looks at all of them.
+# Tells whether the files $@[2,-1] were last changed in the seconds $1; one call looks at all of them. Renaming a file
+# changes it, too.
 __devsh_times() {
   emulate -L zsh
   builtin zmodload -F zsh/stat b:zstat 2>/dev/null || return 1
   local -a times
-  builtin zstat -A times +mtime $@[2,-1] 2>/dev/null && [[ ${(j: :)times} == $1 ]]
+  builtin zstat -A times +ctime $@[2,-1] 2>/dev/null && [[ ${(j: :)times} == $1 ]]
 }
 
 # Asks the program with the words $@ and evaluates its answer.

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod prompt;
 pub mod record;
 pub mod script;
+mod seconds;
 pub mod session;
 mod shelter;
 mod size;

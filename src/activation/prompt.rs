@@ -20,7 +20,7 @@ use super::{
     Loading, Missing, leave, load,
     plan::{self, Decision, Wanted},
     record::Record,
-    script,
+    script, seconds,
     session::Session,
     shelter, statements,
 };
@@ -236,9 +236,6 @@ pub fn leave_scripts(context: &Context, session: &Session) -> Vec<script::Error>
     })
 }
 
-/// From how many files on they are looked at all at once. For less the single comparisons are as fast.
-const MANY: usize = 8;
-
 /// Returns what the next prompts check with builtins: the files behind the outcome, what must only be there,
 /// manifests that may appear, and variables that may.
 pub fn freshness(
@@ -264,15 +261,14 @@ pub fn freshness(
     let answered = watched.iter().any(answers);
     let decisions = Decisions::new(&directories.data);
     let asked = |file: &&Watched| !answered || !decisions.holds(&file.path);
-    let by_second = |file: &&Watched| file.is_told_by_seconds(context.now);
-    let old = watched.iter().filter(asked).filter(by_second).count();
-    let many = shell.tells_times() && old >= MANY;
-    for file in watched.iter().filter(asked) {
+    // This one's time is set and not left to the clock.
+    let by_clock = |file: &&Watched| file.path != generation;
+    let old = watched.iter().filter(asked).filter(by_clock);
+    freshness.seconds = seconds::seconds(shell, old, context.now);
+    let told: BTreeSet<_> = freshness.seconds.iter().map(|(path, _)| path).collect();
+    let rest = watched.iter().filter(asked);
+    for file in rest.filter(|file| !told.contains(&file.path)) {
         match &file.stamp {
-            Some(stamp) if many && by_second(&file) => {
-                let second = (file.path.clone(), stamp.mtime.0);
-                freshness.seconds.push(second);
-            }
             // Without a stamp file (read-only state) the file cannot be watched by builtins.
             Some(stamp) => {
                 let carrier = stamps.carrier(stamp);

@@ -76,8 +76,7 @@ impl Statement {
 pub struct Freshness {
     /// Files that must be there with the modification time of their stamp file.
     pub present: Vec<(PathBuf, PathBuf)>,
-    /// Files that must be there with a modification time in this second, in seconds since 1970; only for a shell
-    /// that asks for many at once.
+    /// Files and directories of which the time that the shell tells must be in this second, in seconds since 1970.
     pub seconds: Vec<(PathBuf, i64)>,
     /// What must be there, whatever its time.
     pub there: Vec<PathBuf>,
@@ -97,6 +96,15 @@ impl Freshness {
     }
 }
 
+/// A time that the file system keeps of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileTime {
+    /// When the file or what is known of it was changed; no program can set it.
+    Changed,
+    /// When its content was.
+    Modified,
+}
+
 /// Files that cannot have appeared while their directory has the modification time of a stamp file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shelter {
@@ -109,9 +117,13 @@ pub struct Shelter {
 }
 
 impl HostShell {
-    /// Returns whether a builtin tells the times of many files at once, in whole seconds.
-    pub const fn tells_times(self) -> bool {
-        matches!(self, Self::Zsh | Self::Fish)
+    /// Returns which time of many files a builtin tells at once, in whole seconds; nothing where there is none.
+    pub const fn tells(self) -> Option<FileTime> {
+        match self {
+            Self::Bash => None,
+            Self::Zsh => Some(FileTime::Changed),
+            Self::Fish => Some(FileTime::Modified),
+        }
     }
 
     /// Returns the changes as code for this shell, closed by the mark with `nonce`.

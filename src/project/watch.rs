@@ -75,13 +75,6 @@ impl Watched {
         }
     }
 
-    /// Returns whether whoever changes the file after `now` gives it a time in another second.
-    pub fn is_told_by_seconds(&self, now: SystemTime) -> bool {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let past = i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - 2;
-        self.stamp.is_some_and(|stamp| stamp.mtime.0 < past)
-    }
-
     /// Returns whether the file is still as it was.
     pub fn is_unchanged(&self) -> bool {
         Stamp::of(&self.path) == self.stamp

@@ -3,18 +3,24 @@
 use std::{
     fs::{self, File},
     path::Path,
+    thread,
     time::{Duration, SystemTime},
 };
 
-use crate::support::{Sandbox, for_each_shell};
+use crate::support::{HostShell, Sandbox, for_each_shell};
 
 /// How many env files there are.
 const FILES: usize = 12;
+/// After what time files and directories count as old.
+const SETTLED: Duration = Duration::from_millis(3_200);
 
 /// Gives a file an earlier time: what just changed is looked at in another way.
 pub(crate) fn age(path: &Path, hours: u64) {
+    set_time(path, SystemTime::now() - Duration::from_hours(hours));
+}
+
+fn set_time(path: &Path, time: SystemTime) {
     let file = File::options().write(true).open(path).unwrap();
-    let time = SystemTime::now() - Duration::from_hours(hours);
     file.set_modified(time).unwrap();
 }
 
@@ -32,14 +38,38 @@ pub(crate) fn prepared() -> Sandbox {
     sandbox
 }
 
+/// Returns a command that shows what the shell checks, and a builtin that looks at the files.
+const fn checks(shell: HostShell) -> (&'static str, &'static str) {
+    match shell {
+        HostShell::Bash => ("declare -f $(compgen -A function __devsh_fresh_)", "-nt"),
+        HostShell::Zsh => ("functions -m '__devsh_fresh*'", "__devsh_times"),
+        HostShell::Fish => (
+            "functions (functions -a | string match '__devsh_fresh_*')",
+            "path mtime",
+        ),
+    }
+}
+
+/// Puts a file of the same second in the place of another, as a checkout may have written both.
+fn replace_within_second(place: &Path, new: &Path, content: &str) {
+    let there = place.metadata().unwrap().modified().unwrap();
+    let since = there.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let begin = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
+    let half = begin + Duration::from_millis(500);
+    fs::write(new, content).unwrap();
+    set_time(new, if there < half { half } else { begin });
+    fs::rename(new, place).unwrap();
+}
+
 #[test]
 fn a_change_of_any_of_many_files_is_noticed() {
     for_each_shell(|shell| {
         let sandbox = prepared();
         let mut pty = sandbox.shell(shell);
+        thread::sleep(SETTLED);
         pty.enter();
         let path = |number: usize| sandbox.project().join(format!("env {number}"));
-        let changes: [&dyn Fn(); 4] = [
+        let changes: [&dyn Fn(); 5] = [
             &|| fs::write(path(3), "V3=two\n").unwrap(),
             &|| {
                 // An older file in its place.
@@ -51,11 +81,15 @@ fn a_change_of_any_of_many_files_is_noticed() {
                 fs::write(path(0), "V0=two\n").unwrap();
                 age(&path(0), 23);
             },
+            &|| replace_within_second(&path(7), &path(FILES), "V7=two\n"),
             &|| fs::remove_file(path(5)).unwrap(),
         ];
+        let (show, builtin) = checks(shell);
         for (turn, change) in changes.into_iter().enumerate() {
             let shown = pty.type_line("true");
             assert!(!shown.contains("devsh: "), "turn {turn}: {shown}");
+            let shown = pty.run(show);
+            assert!(shown.contains(builtin), "turn {turn}: {shown}");
             assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "turn {turn}");
             change();
             let shown = pty.type_line("true");
@@ -64,18 +98,17 @@ fn a_change_of_any_of_many_files_is_noticed() {
             fs::write(path(5), "V5=one\n").unwrap();
             for number in 0..FILES {
                 let old = path(number).metadata().unwrap().modified().unwrap();
-                if old
-                    .elapsed()
-                    .is_ok_and(|elapsed| elapsed < Duration::from_hours(1))
-                {
+                let elapsed = old.elapsed();
+                if elapsed.is_ok_and(|elapsed| elapsed < Duration::from_hours(1)) {
                     age(&path(number), 24);
                 }
             }
+            thread::sleep(SETTLED);
             sandbox.allow();
             pty.type_line("true");
         }
-        assert_eq!(pty.var("V3").as_deref(), Some("two"));
-        assert_eq!(pty.var("V11").as_deref(), Some("two"));
-        assert_eq!(pty.var("V0").as_deref(), Some("two"));
+        for name in ["V0", "V3", "V7", "V11"] {
+            assert_eq!(pty.var(name).as_deref(), Some("two"), "{name}");
+        }
     });
 }
