@@ -13,6 +13,8 @@ __devsh_fresh() { \return 1; }
 __devsh_hook() {
   \local __devsh_status=$?
   __devsh_fresh || __devsh_update || :
+  # Only what stands behind the hook in the same text needs the status; as the last one `set -e` and traps would see it.
+  [[ ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
   \return "$__devsh_status"
 }
 
@@ -40,13 +42,15 @@ if ((BASH_VERSINFO[0] < 5)); then
   __devsh_hook() {
     \local __devsh_status=$? __devsh_now=$SECONDS __devsh_before=
     if __devsh_fresh; then
-      [[ ${__devsh_asked:-$__devsh_now} != "$__devsh_now" ]] || \return "$__devsh_status"
       __devsh_before=$__devsh_loaded$__devsh_checks
     fi
-    __devsh_asked=$__devsh_now
-    __devsh_update || :
-    # Where nothing was new the second time, that is all.
-    [[ $__devsh_before != "$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
+    if [[ -z $__devsh_before || ${__devsh_asked:-$__devsh_now} != "$__devsh_now" ]]; then
+      __devsh_asked=$__devsh_now
+      __devsh_update || :
+      # Where nothing was new the second time, that is all.
+      [[ $__devsh_before != "$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
+    fi
+    [[ ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
     \return "$__devsh_status"
   }
 fi
@@ -178,12 +182,13 @@ __devsh_register() {
   \local __devsh_list
   __devsh_list=("${PROMPT_COMMAND[@]}")
   [[ " ${PROMPT_COMMAND[*]} " == *__devsh_hook* ]] && \return
-  # Bash 5.1 made PROMPT_COMMAND a list for those who want one.
-  if ((${#__devsh_list[@]} > 1 && BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)); then
-    PROMPT_COMMAND=(__devsh_hook "${__devsh_list[@]}")
+  # From 5.1 on each of a list finds `$?`, `$_` and PIPESTATUS as the user left them.
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)); then
+    [[ -n ${PROMPT_COMMAND[*]} ]] || __devsh_list=()
+    PROMPT_COMMAND=("__devsh_hook && :" "${__devsh_list[@]}")
   else
     # A new line separates safely, whatever the script ends in.
-    PROMPT_COMMAND=__devsh_hook${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}
+    PROMPT_COMMAND="__devsh_hook && :"${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}
   fi
 }
 __devsh_register || :

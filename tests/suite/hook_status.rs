@@ -1,0 +1,129 @@
+//! The status of the user's last command: the shell, traps and other tools' hooks see it as without the hook.
+
+use crate::support::{HostShell, Pty, Sandbox, require};
+
+fn prepared() -> Sandbox {
+    let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
+    sandbox.allow();
+    sandbox
+}
+
+/// Hooks of other tools that keep what they see.
+const GUEST: &str = "seen=\"$? ${PIPESTATUS[*]} $_\"";
+
+/// Starts bash with the hook as it is, or as it is before 5.1, where `PROMPT_COMMAND` is no list.
+fn start(sandbox: &Sandbox, old: bool, before: &str, after: &str) -> Pty {
+    let program = sandbox.root().join("bin/devsh");
+    let program = std::fs::canonicalize(program).unwrap();
+    let hook = sandbox.hook_that_runs(HostShell::Bash, &program);
+    let list = "BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501";
+    assert!(hook.contains(list));
+    let hook = if old { hook.replace(list, "0") } else { hook };
+    Pty::start(sandbox, HostShell::Bash, &[before, &hook, after].join("\n"))
+}
+
+#[test]
+fn a_failed_command_does_not_end_a_strict_bash() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = prepared();
+    for old in [false, true] {
+        for (before, after) in [
+            ("", ""),
+            ("PROMPT_COMMAND=:", ""),
+            ("", "PROMPT_COMMAND=\"$PROMPT_COMMAND; seen=$?\""),
+            (
+                "PROMPT_COMMAND=':;'",
+                "PROMPT_COMMAND=\"seen=;$PROMPT_COMMAND\"",
+            ),
+            (
+                "",
+                "guest() { eval \"$kept\"; }; kept=$PROMPT_COMMAND PROMPT_COMMAND=guest",
+            ),
+        ] {
+            let mut pty = start(&sandbox, old, before, after);
+            pty.type_line("set -e");
+            for line in [
+                "false && true",
+                "cd ~/project; false && true",
+                "cd /; false && true",
+            ] {
+                pty.type_line(line);
+                let shown = pty.type_line("echo status=$?");
+                assert!(
+                    shown.contains("status=1"),
+                    "{old} {before} {after}: {shown}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trap_for_failures_hears_of_each_once() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = prepared();
+    for old in [false, true] {
+        for before in ["", "PROMPT_COMMAND=:", "set -E; PROMPT_COMMAND=:"] {
+            let mut pty = start(&sandbox, old, before, "");
+            pty.type_line("fails=0; trap 'fails=$((fails + 1))' ERR");
+            pty.type_line("false");
+            pty.type_line("false && true");
+            assert_eq!(pty.run("echo $fails"), "1\n", "{old} {before}");
+        }
+    }
+}
+
+#[test]
+fn hooks_of_other_tools_see_what_the_user_left() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = prepared();
+    for (before, after) in [
+        (
+            format!("PROMPT_COMMAND={}", HostShell::Bash.quoted(GUEST)),
+            String::new(),
+        ),
+        (
+            format!("PROMPT_COMMAND=(: {})", HostShell::Bash.quoted(GUEST)),
+            String::new(),
+        ),
+        (
+            String::new(),
+            format!("PROMPT_COMMAND+=({})", HostShell::Bash.quoted(GUEST)),
+        ),
+    ] {
+        let mut pty = start(&sandbox, false, &before, &after);
+        for directory in ["~", "~/project"] {
+            pty.type_line(&format!("cd {directory}"));
+            pty.type_line("sh -c 'exit 4' | true | sh -c 'exit 3'");
+            let seen = pty.run("echo $seen");
+            assert!(seen.starts_with("3 4 0 3 "), "{before} {after}: {seen}");
+            pty.type_line("true word");
+            assert_eq!(pty.run("echo $seen"), "0 0 word\n", "{before} {after}");
+        }
+    }
+    // Where all are one text only the status can be kept.
+    for (before, after) in [
+        (
+            format!("PROMPT_COMMAND={}", HostShell::Bash.quoted(GUEST)),
+            String::new(),
+        ),
+        (
+            String::new(),
+            format!(
+                "PROMPT_COMMAND=\"$PROMPT_COMMAND\"';'{}",
+                HostShell::Bash.quoted(GUEST)
+            ),
+        ),
+    ] {
+        let mut pty = start(&sandbox, true, &before, &after);
+        pty.type_line("sh -c 'exit 3'");
+        let seen = pty.run("echo $seen");
+        assert!(seen.starts_with("3 "), "{seen}");
+    }
+}
