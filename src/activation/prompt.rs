@@ -14,6 +14,7 @@ use crate::{
         trust::Decisions,
         watch::{self, StampFiles, Watched},
     },
+    vars,
 };
 
 use super::{
@@ -248,6 +249,7 @@ pub fn freshness(
     let directories = &context.directories;
     let stamps = StampFiles::new(&directories.state);
     let mut freshness = Freshness {
+        place: linked_place(context),
         present: Vec::new(),
         seconds: Vec::new(),
         there: there.into_iter().collect(),
@@ -282,6 +284,15 @@ pub fn freshness(
     (freshness.absent, freshness.sheltered) =
         shelter::shelter(freshness.absent, &stamps, context.now);
     freshness
+}
+
+/// Returns the working directory where the host shell's own name for it is another one.
+fn linked_place(context: &Context) -> Option<PathBuf> {
+    let name = context.env.get(vars::PWD).map(Path::new);
+    context
+        .cwd
+        .clone()
+        .filter(|cwd| name != Some(cwd.as_path()))
 }
 
 /// Returns the manifests that would come before the project at `root` if they appeared, seen from the

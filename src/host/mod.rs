@@ -71,9 +71,12 @@ impl Statement {
 
 /// What must hold for the loaded environment to be still right, testable by builtins alone.
 ///
-/// The working directory is compared by the hook itself.
+/// The name of the working directory is compared by the hook itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Freshness {
+    /// The canonical working directory, where the host shell knows it by another name: that leads through links,
+    /// which can come to lead elsewhere.
+    pub place: Option<PathBuf>,
     /// Files that must be there with the modification time of their stamp file.
     pub present: Vec<(PathBuf, PathBuf)>,
     /// Files and directories of which the time that the shell tells must be in this second, in seconds since 1970.

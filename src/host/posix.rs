@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
-use super::{Freshness, HostShell, Statement};
+use super::{Freshness, HostShell, Shelter, Statement};
 use crate::env::VarName;
 
 /// Appends `value` in single quotes, the one form in which both shells take every byte as it is.
@@ -153,6 +153,9 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
 /// One test of literal words is the cheapest check there is in both shells.
 pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
     code.extend_from_slice(b"[[ $PWD == \"$__devsh_pwd\"");
+    if let Some(place) = &freshness.place {
+        test(code, " && . -ef ", place.as_os_str(), None);
+    }
     for (file, stamp) in &freshness.present {
         if shell == HostShell::Zsh {
             // Zsh answers false both ways when a file is missing, bash takes it for the oldest.
@@ -184,8 +187,25 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
     for file in &freshness.absent {
         test(code, " && ! -e ", file.as_os_str(), None);
     }
-    for shelter in &freshness.sheltered {
-        // One look at the directory mostly answers for all of them.
+    sheltered(shell, &freshness.sheltered, code);
+    for name in &freshness.unset {
+        code.extend_from_slice(format!(" && -z ${{{name}+x}}").as_bytes());
+    }
+    code.extend_from_slice(b" ]]");
+    if !freshness.seconds.is_empty() {
+        code.extend_from_slice(b" && __devsh_times '");
+        code.extend_from_slice(freshness.all_seconds().as_bytes());
+        code.push(b'\'');
+        for (file, _) in &freshness.seconds {
+            code.push(b' ');
+            quote(file.as_os_str(), code);
+        }
+    }
+}
+
+/// One look at a directory mostly answers for all of its files.
+fn sheltered(shell: HostShell, shelters: &[Shelter], code: &mut Vec<u8>) {
+    for shelter in shelters {
         let (directory, stamp) = (shelter.directory.as_os_str(), shelter.stamp.as_os_str());
         code.extend_from_slice(b" && (");
         if shell == HostShell::Zsh {
@@ -200,19 +220,6 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
             before = " && ! -e ";
         }
         code.extend_from_slice(b" )");
-    }
-    for name in &freshness.unset {
-        code.extend_from_slice(format!(" && -z ${{{name}+x}}").as_bytes());
-    }
-    code.extend_from_slice(b" ]]");
-    if !freshness.seconds.is_empty() {
-        code.extend_from_slice(b" && __devsh_times '");
-        code.extend_from_slice(freshness.all_seconds().as_bytes());
-        code.push(b'\'');
-        for (file, _) in &freshness.seconds {
-            code.push(b' ');
-            quote(file.as_os_str(), code);
-        }
     }
 }
 

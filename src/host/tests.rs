@@ -92,6 +92,7 @@ fn the_text_ends_in_the_mark() {
 #[test]
 fn a_fresh_check_tests_everything_named() {
     let freshness = Freshness {
+        place: Some("/r l".into()),
         there: vec!["/s/p".into()],
         present: vec![("/a b".into(), "/s'1".into())],
         absent: vec!["/c".into()],
@@ -102,7 +103,7 @@ fn a_fresh_check_tests_everything_named() {
     let text = |shell: HostShell| {
         String::from_utf8(shell.render(&shell.check(&freshness, ""), "1")).unwrap()
     };
-    let bash = "[[ $PWD == \"$__devsh_pwd\" && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
+    let bash = "[[ $PWD == \"$__devsh_pwd\" && . -ef '/r l' && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
                 && ! -e '/c' && -z ${TOKEN+x} ]]";
     let name = &blake3::hash(bash.as_bytes()).to_hex()[..12];
     assert_eq!(
@@ -112,7 +113,7 @@ fn a_fresh_check_tests_everything_named() {
              __devsh_fresh() {{ __devsh_fresh_{name}; }}\n# devsh 1\n"
         )
     );
-    let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1' -a -e /s/p;and not \
+    let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a . -ef '/r l' -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1' -a -e /s/p;and not \
                 builtin path is -- /c;and not set -q TOKEN";
     let name = &blake3::hash(fish.as_bytes()).to_hex()[..12];
     assert_eq!(

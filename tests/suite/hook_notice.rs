@@ -284,6 +284,30 @@ fn every_way_into_a_directory_is_a_way_in() {
 }
 
 #[test]
+fn a_link_that_comes_to_lead_elsewhere_is_noticed() {
+    for_each_shell(|shell| {
+        let sandbox = prepared();
+        let other = sandbox.home().join("other");
+        write(&other.join("devshell.toml"), b"[env]\nOTHER = \"yes\"\n");
+        allow(&sandbox, &other);
+        let link = sandbox.home().join("current");
+        let mut pty = sandbox.shell(shell);
+        for (target, active, others) in [
+            (sandbox.project(), Some("yes"), None),
+            (&other, None, Some("yes")),
+            (&sandbox.home().join("plain"), None, None),
+        ] {
+            fs::create_dir_all(target).unwrap();
+            let _absent = fs::remove_file(&link);
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            pty.cd(&link);
+            assert_eq!(pty.var("ACTIVE").as_deref(), active, "{target:?}");
+            assert_eq!(pty.var("OTHER").as_deref(), others, "{target:?}");
+        }
+    });
+}
+
+#[test]
 fn statuses_of_a_pipe_are_kept() {
     for_each_shell(|shell| {
         let sandbox = prepared();
