@@ -53,7 +53,8 @@ __devsh_times() {
 # Asks the program with the words $@ and evaluates its answer.
 __devsh_ask() {
   emulate -L zsh
-  setopt local_traps
+  # The answer is not to be read with the user's global aliases.
+  setopt local_traps no_aliases
   local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" "$@") || return 0
   # Text that was cut short does not end in the mark and must not run.
@@ -71,23 +72,27 @@ __devsh_forget_checks() {
   __devsh_checks=
 }
 
-# Aliases: names to the values set and to the values hidden (absent: nothing was).
+# Aliases: names to the values set, and to the kinds and values hidden (absent: nothing was).
 __devsh_alias() {
+  # A name has one alias, regular or global.
   if (( $+aliases[$1] )); then
-    __devsh_alias_olds[$1]=$aliases[$1]
+    __devsh_alias_olds[$1]=r$aliases[$1]
+  elif (( $+galiases[$1] )); then
+    __devsh_alias_olds[$1]=g$galiases[$1]
   fi
   __devsh_alias_news[$1]=$2
   builtin alias -- "$1=$2"
 }
 
 __devsh_restore_aliases() {
-  local name
+  local name old
   for name in ${(k)__devsh_alias_news}; do
     # An alias that the user changed meanwhile is the user's.
     [[ $+aliases[$name] == 1 && $aliases[$name] == "$__devsh_alias_news[$name]" ]] || continue
     builtin unalias -- $name
     if (( $+__devsh_alias_olds[$name] )); then
-      builtin alias -- "$name=$__devsh_alias_olds[$name]"
+      old=$__devsh_alias_olds[$name]
+      builtin alias -$old[1] -- "$name=${old[2,-1]}"
     fi
   done
   __devsh_alias_olds=() __devsh_alias_news=()

@@ -274,3 +274,32 @@ fn arrays_survive_strict_options() {
         assert_eq!(pty.run(&shell.declaration("V")), before);
     });
 }
+
+#[test]
+fn words_with_a_meaning_of_their_own_are_only_words_to_the_hook() {
+    for_each_shell(|shell| {
+        if shell != HostShell::Zsh {
+            return;
+        }
+        let sandbox = Sandbox::new().manifest(
+            "[env]\nLEVEL = \"1\"\nV = \"2\"\nW = \"3\"\n[aliases]\nt = \"echo told\"\nu = \"echo used\"\n",
+        );
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.run("alias -g t='| tail -1' LEVEL='| less' V=W; alias u='echo mine'");
+        pty.run("alias -s t=cat; W=mine");
+        let before = pty.snapshot();
+        for _ in 0..2 {
+            let shown = pty.enter();
+            assert!(!shown.contains("__devsh"), "{shown}");
+            assert_eq!(pty.var("LEVEL").as_deref(), Some("1"));
+            assert_eq!(pty.run("t; u"), "told\nused\n");
+            pty.leave();
+            pty.snapshot().assert_restores(&before);
+        }
+        assert_eq!(
+            pty.run("u; echo $W; printf '1\\n2\\n' t"),
+            "mine\nmine\n2\n"
+        );
+    });
+}
