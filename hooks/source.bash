@@ -3,7 +3,7 @@
 # Printed by devsh where a project has such scripts; it goes with hook.bash.
 #
 # Lists of what there is, by kind and name: `v NAME` variables and `x NAME` exported ones as they are declared,
-# `a NAME` aliases, `f NAME` functions by where they were defined, `c NAME` completions, `s NAME` and `o NAME`
+# `a NAME` aliases, `f NAME` functions by their export and where they were defined, `c NAME` completions, `s NAME` and `o NAME`
 # options of `shopt` and `set`. __devsh_olds and __devsh_news hold those that scripts changed, before and after.
 #
 # shellcheck disable=SC2034,SC2178 # Lists are filled through references to them.
@@ -77,14 +77,29 @@ __devsh_look() {
   for __devsh_line in "${__devsh_lines[@]}"; do
     [[ -z $__devsh_line ]] || __devsh_list["c ${__devsh_line##* }"]=$__devsh_line
   done
-  # Where each function stands, which takes an option that only a shell of its own may have.
+  __devsh_look_functions
+}
+
+# Whether each function is exported, and where it stands, which takes an option that only a shell of its own may have.
+__devsh_look_functions() {
+  \local -A __devsh_flags
   \builtin mapfile -t __devsh_lines <<<"$(
-    \builtin mapfile -t __devsh_lines <<<"$(\builtin compgen -A function)"
+    \builtin declare -F
+    \builtin mapfile -t __devsh_lines <<<"$(\builtin declare -F)"
     \builtin shopt -s extdebug
-    \builtin declare -F "${__devsh_lines[@]}"
+    \builtin declare -F "${__devsh_lines[@]##* }"
   )"
   for __devsh_line in "${__devsh_lines[@]}"; do
-    [[ -z $__devsh_line || $__devsh_line == __devsh_* ]] || __devsh_list["f ${__devsh_line%% *}"]=${__devsh_line#* }
+    __devsh_name=${__devsh_line##* }
+    case $__devsh_line in
+      '' | __devsh_* | "declare -"*" __devsh_"*) ;;
+      "declare -f"*x*" $__devsh_name") __devsh_flags["f $__devsh_name"]=-f ;;
+      "declare -f"*) __devsh_flags["f $__devsh_name"]=-nf ;;
+      *)
+        __devsh_name=${__devsh_line%% *}
+        __devsh_list["f $__devsh_name"]="${__devsh_flags["f $__devsh_name"]} ${__devsh_line#* }"
+        ;;
+    esac
   done
 }
 
@@ -112,16 +127,29 @@ __devsh_finish() {
     [[ -z ${__devsh_before[$__devsh_key]+x} ]] || __devsh_olds[$__devsh_key]=${__devsh_before[$__devsh_key]}
     [[ -z ${__devsh_after[$__devsh_key]+x} ]] || __devsh_news[$__devsh_key]=${__devsh_after[$__devsh_key]}
     [[ $__devsh_key != f\ * || -z ${__devsh_before[$__devsh_key]+x} ]] ||
-      __devsh_olds[$__devsh_key]=$(__devsh_old_function "${__devsh_key:2}")
+      __devsh_olds[$__devsh_key]=$(__devsh_old_function "${__devsh_key:2}" "${__devsh_before[$__devsh_key]%% *}")
   done
   \unset -v __devsh_before __devsh_functions
   ((${#__devsh_exports[@]} == 0)) || __devsh_ask --sourced "${__devsh_exports[@]}"
 }
 
-# Prints the function $1 as it was.
+# Prints the function $1 as it was; `export $2` tells whether it was exported.
 __devsh_old_function() {
-  \builtin eval "$__devsh_functions"
+  [[ ! -o posix ]] || \builtin set +o posix
+  __devsh_define "$__devsh_functions"
   \builtin declare -f "$1"
+  \builtin printf '\\builtin export %s -- %q\n' "$2" "$1"
+}
+
+# Defines functions as the text $1 says, which the shell has printed, whatever aliases and options there are now.
+__devsh_define() {
+  \local - __devsh_on=:$BASHOPTS:
+  [[ ! -o posix ]] || \builtin set +o posix
+  \builtin shopt -u expand_aliases
+  \builtin shopt -s extglob
+  \builtin eval "$1" || :
+  [[ $__devsh_on != *:expand_aliases:* ]] || \builtin shopt -s expand_aliases
+  [[ $__devsh_on == *:extglob:* ]] || \builtin shopt -u extglob
 }
 
 # Puts the exported variable $1 back and has the program told what it became: child shells are to undo it, too.
@@ -160,7 +188,8 @@ __devsh_unsource() {
   \local -A __devsh_after
   \local __devsh_key
   __devsh_look __devsh_after
-  for __devsh_key in "${!__devsh_olds[@]}" "${!__devsh_news[@]}"; do
+  # With this option go others, and names that functions may have.
+  for __devsh_key in ${__devsh_news["o posix"]+"o posix"} "${!__devsh_olds[@]}" "${!__devsh_news[@]}"; do
     [[ ${__devsh_after[$__devsh_key]+x}${__devsh_after[$__devsh_key]-} == "${__devsh_news[$__devsh_key]+x}${__devsh_news[$__devsh_key]-}" ]] || \continue
     # Each once.
     __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
@@ -168,8 +197,8 @@ __devsh_unsource() {
   done
   \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_places __devsh_file
   # What is not needed outside is not there.
-  \unset -f __devsh_source __devsh_run __devsh_look __devsh_finish __devsh_old_function __devsh_take_export \
-    __devsh_declare __devsh_unsource __devsh_take_back
+  \unset -f __devsh_source __devsh_run __devsh_look __devsh_look_functions __devsh_finish __devsh_old_function \
+    __devsh_define __devsh_take_export __devsh_declare __devsh_unsource __devsh_take_back
 }
 
 # Gives what is of the kind $1 and the name $2 its old value, or none.
@@ -181,7 +210,7 @@ __devsh_take_back() {
     a) \builtin unalias -- "$2" ;;
     ax) BASH_ALIASES[$2]=$__devsh_old ;;
     f) \unset -f "$2" ;;
-    fx) \builtin eval "$__devsh_old" ;;
+    fx) __devsh_define "$__devsh_old" ;;
     c*)
       \builtin complete -r "$2" 2>/dev/null || :
       [[ -z $__devsh_old ]] || \builtin eval "\\builtin $__devsh_old"

@@ -31,6 +31,7 @@ mod hook_many;
 mod hook_notice;
 mod hook_scripts;
 mod hook_source;
+mod hook_source_bash;
 mod hook_status;
 mod hook_survival;
 mod hook_undo;
