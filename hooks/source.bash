@@ -72,12 +72,25 @@ __devsh_look() {
   for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["s $__devsh_name"]=on; done
   \builtin mapfile -d : -t __devsh_lines <<<"$SHELLOPTS:"
   for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["o $__devsh_name"]=on; done
+  __devsh_look_completions
+  __devsh_look_functions
+}
+
+__devsh_look_completions() {
+  \local __devsh_text='' __devsh_quotes
   # No `<(…)`: should a later command get the number of its process, bash takes one's status for the other's.
   \builtin mapfile -t __devsh_lines <<<"$(\builtin complete -p 2>/dev/null)"
   for __devsh_line in "${__devsh_lines[@]}"; do
-    [[ -z $__devsh_line ]] || __devsh_list["c ${__devsh_line##* }"]=$__devsh_line
+    __devsh_text+=${__devsh_text:+$'\n'}$__devsh_line
+    if [[ $__devsh_text == *\'* ]]; then
+      # A word of several lines ends where the quotes are even, but for those in it.
+      __devsh_quotes=${__devsh_text//"'\''"/}
+      __devsh_quotes=${__devsh_quotes//[!\']/}
+      ((${#__devsh_quotes} % 2 == 0)) || \continue
+    fi
+    [[ -z $__devsh_text ]] || __devsh_list["c ${__devsh_text##* }"]=$__devsh_text
+    __devsh_text=
   done
-  __devsh_look_functions
 }
 
 # Whether each function is exported, and where it stands, which takes an option that only a shell of its own may have.
@@ -197,8 +210,8 @@ __devsh_unsource() {
   done
   \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_places __devsh_file
   # What is not needed outside is not there.
-  \unset -f __devsh_source __devsh_run __devsh_look __devsh_look_functions __devsh_finish __devsh_old_function \
-    __devsh_define __devsh_take_export __devsh_declare __devsh_unsource __devsh_take_back
+  \unset -f __devsh_source __devsh_run __devsh_look __devsh_look_completions __devsh_look_functions \
+    __devsh_finish __devsh_old_function __devsh_define __devsh_take_export __devsh_declare __devsh_unsource __devsh_take_back
 }
 
 # Gives what is of the kind $1 and the name $2 its old value, or none.

@@ -69,3 +69,25 @@ fn functions_come_back_whatever_aliases_and_options_there_are() {
         }
     }
 }
+
+#[test]
+fn completions_of_several_lines_come_back() {
+    let own = [
+        r"complete -W $'build\ntest\n\n' mytool",
+        r"complete -W $'it\'s\n\'\\\'\n\\\nx' other",
+        "complete -F _third third",
+    ];
+    let script = "complete -W 'x y' mytool\ncomplete -W x other\ncomplete -r third\ncomplete -W '\nnew\n' fourth";
+    let Some((_sandbox, mut pty)) = start(&own, script) else {
+        return;
+    };
+    let before = pty.run("complete -p | sort");
+    assert!(before.contains("'build\n"), "{before}");
+    for _ in 0..2 {
+        pty.enter();
+        assert!(pty.run("complete -p | sort").contains("'x y' mytool"));
+        let shown = pty.leave();
+        assert!(!shown.contains("unexpected"), "{shown}");
+        assert_eq!(pty.run("complete -p | sort"), before);
+    }
+}
