@@ -36,6 +36,11 @@ __devsh_ask() {
   \builtin eval "$__devsh_code"
 }
 
+# Tells whether the variable $1, which is set, is so for the shell alone. Before 5.0 bash tells that to programs only.
+__devsh_unexported() {
+  ((BASH_VERSINFO[0] >= 5)) && [[ ${!1@a} != *x* ]]
+}
+
 # Before 5.0 bash compares times of files by whole seconds: what was asked is asked once more when the second is
 # over, or an edit within it would never be seen.
 if ((BASH_VERSINFO[0] < 5)); then

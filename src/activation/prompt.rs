@@ -255,7 +255,7 @@ pub fn freshness(
         there: there.into_iter().collect(),
         absent: manifests,
         sheltered: Vec::new(),
-        unset: awaited.to_vec(),
+        unexported: awaited.to_vec(),
     };
     // Whoever decides about a project moves the generation, too: it answers for the decisions.
     let generation = watch::generation(&directories.state);

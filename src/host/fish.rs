@@ -179,8 +179,8 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
             quote(file.as_os_str(), code);
         }
     }
-    for name in &freshness.unset {
-        code.extend_from_slice(format!(";and not set -q {name}").as_bytes());
+    for name in &freshness.unexported {
+        code.extend_from_slice(format!(";and not set -qx {name}").as_bytes());
     }
     if !freshness.seconds.is_empty() {
         code.extend_from_slice(b";and set -l times (builtin path mtime --");

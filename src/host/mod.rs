@@ -87,8 +87,8 @@ pub struct Freshness {
     pub absent: Vec<PathBuf>,
     /// More of them, many to a directory.
     pub sheltered: Vec<Shelter>,
-    /// Variables that must be unset.
-    pub unset: Vec<VarName>,
+    /// Variables that must not be exported.
+    pub unexported: Vec<VarName>,
 }
 
 impl Freshness {

@@ -188,10 +188,18 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
         test(code, " && ! -e ", file.as_os_str(), None);
     }
     sheltered(shell, &freshness.sheltered, code);
-    for name in &freshness.unset {
-        code.extend_from_slice(format!(" && -z ${{{name}+x}}").as_bytes());
+    if shell == HostShell::Zsh {
+        for name in &freshness.unexported {
+            code.extend_from_slice(format!(" && ${{(t){name}}} != *export*").as_bytes());
+        }
     }
     code.extend_from_slice(b" ]]");
+    if shell == HostShell::Bash {
+        for name in &freshness.unexported {
+            let check = format!(" && {{ [[ -z ${{{name}+x}} ]] || __devsh_unexported {name}; }}");
+            code.extend_from_slice(check.as_bytes());
+        }
+    }
     if !freshness.seconds.is_empty() {
         code.extend_from_slice(b" && __devsh_times '");
         code.extend_from_slice(freshness.all_seconds().as_bytes());

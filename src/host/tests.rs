@@ -98,13 +98,13 @@ fn a_fresh_check_tests_everything_named() {
         absent: vec!["/c".into()],
         seconds: Vec::new(),
         sheltered: Vec::new(),
-        unset: vec!["TOKEN".parse().unwrap()],
+        unexported: vec!["TOKEN".parse().unwrap()],
     };
     let text = |shell: HostShell| {
         String::from_utf8(shell.render(&shell.check(&freshness, ""), "1")).unwrap()
     };
     let bash = "[[ $PWD == \"$__devsh_pwd\" && . -ef '/r l' && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
-                && ! -e '/c' && -z ${TOKEN+x} ]]";
+                && ! -e '/c' ]] && { [[ -z ${TOKEN+x} ]] || __devsh_unexported TOKEN; }";
     let name = &blake3::hash(bash.as_bytes()).to_hex()[..12];
     assert_eq!(
         text(HostShell::Bash),
@@ -114,7 +114,7 @@ fn a_fresh_check_tests_everything_named() {
         )
     );
     let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a . -ef '/r l' -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1' -a -e /s/p;and not \
-                builtin path is -- /c;and not set -q TOKEN";
+                builtin path is -- /c;and not set -qx TOKEN";
     let name = &blake3::hash(fish.as_bytes()).to_hex()[..12];
     assert_eq!(
         text(HostShell::Fish),

@@ -123,7 +123,7 @@ fn payload(host: HostShell, seed: u64) -> Vec<u8> {
                 let freshness = Freshness {
                     present: vec![("/a 'b'".into(), "/c".into())],
                     absent: vec!["/d".into()],
-                    unset: vec![name],
+                    unexported: vec![name],
                     ..Freshness::default()
                 };
                 statements.extend(host.check(&freshness, ""));
