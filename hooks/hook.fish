@@ -28,13 +28,13 @@ end
 
 # Asks the program with the words $argv and evaluates its answer.
 function __devsh_ask
-    set -l code (command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv)
+    set -l __devsh_code (command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv)
     or return 0
     # Text that was cut short does not end in the mark and must not run. Where IFS is empty it is one line.
-    test "$code[-1]" = "# devsh $__devsh_nonce"
-    or string match -q -- "*"\n"# devsh $__devsh_nonce" "$code"
+    test "$__devsh_code[-1]" = "# devsh $__devsh_nonce"
+    or string match -q -- "*"\n"# devsh $__devsh_nonce" "$__devsh_code"
     or return 0
-    eval $code[1]
+    eval $__devsh_code[1]
 end
 
 # Each check that was made is kept: the program defines one only where it is new.
@@ -50,10 +50,10 @@ function __devsh_hold
     set -g __devsh_held yes
     for __devsh_name in $argv
         if set -qg $__devsh_name
-            set -l kind --unexport
-            set -qgx $__devsh_name; and set kind --export
-            set -S $__devsh_name | string match -q '*global*a path variable*'; and set -a kind --path
-            set -g __devsh_held_kind_$__devsh_name $kind
+            set -l __devsh_kind --unexport
+            set -qgx $__devsh_name; and set __devsh_kind --export
+            set -S $__devsh_name | string match -q '*global*a path variable*'; and set -a __devsh_kind --path
+            set -g __devsh_held_kind_$__devsh_name $__devsh_kind
             set -g __devsh_held_value_$__devsh_name $$__devsh_name
             set -eg $__devsh_name
         else if set -qU $__devsh_name
@@ -65,14 +65,14 @@ end
 
 function __devsh_release
     for __devsh_name in $argv
-        set -l kind __devsh_held_kind_$__devsh_name
-        set -l value __devsh_held_value_$__devsh_name
-        set -q $kind; or continue
+        set -l __devsh_kind __devsh_held_kind_$__devsh_name
+        set -l __devsh_value __devsh_held_value_$__devsh_name
+        set -q $__devsh_kind; or continue
         set -eg $__devsh_name
         # What stood behind is there again.
-        test "$$kind" = universal; or set -g $$kind $__devsh_name $$value
-        set -eg $kind
-        set -q $value; and set -eg $value
+        test "$$__devsh_kind" = universal; or set -g $$__devsh_kind $__devsh_name $$__devsh_value
+        set -eg $__devsh_kind
+        set -q $__devsh_value; and set -eg $__devsh_value
     end
     return 0
 end
@@ -98,16 +98,16 @@ function __devsh_exit --on-event fish_exit
 end
 
 # Aliases are functions: three parallel lists of names and of the definitions hidden and set.
-function __devsh_alias --argument-names name value
-    set -ga __devsh_alias_names $name
-    set -ga __devsh_alias_olds "$(__devsh_alias_text $name)"
+function __devsh_alias --argument-names __devsh_name __devsh_value
+    set -ga __devsh_alias_names $__devsh_name
+    set -ga __devsh_alias_olds "$(__devsh_alias_text $__devsh_name)"
     # A function that wraps the command of its own name would call itself for ever.
-    set -l head
-    string match -q -- "$name *" "$value "; and set head command
-    set -l about (string escape -- "alias $name=$value")
+    set -l __devsh_head
+    string match -q -- "$__devsh_name *" "$__devsh_value "; and set __devsh_head command
+    set -l __devsh_about (string escape -- "alias $__devsh_name=$__devsh_value")
     # Without --wraps, which would stay with the name when the function is gone.
-    eval "function $name --description $about; $head $value \$argv; end"
-    set -ga __devsh_alias_news "$(__devsh_alias_text $name)"
+    eval "function $__devsh_name --description $__devsh_about; $__devsh_head $__devsh_value \$argv; end"
+    set -ga __devsh_alias_news "$(__devsh_alias_text $__devsh_name)"
 end
 
 # Prints the definition of the function $argv; nothing when there is none.
@@ -116,12 +116,12 @@ function __devsh_alias_text
 end
 
 function __devsh_restore_aliases
-    for name in $__devsh_alias_names
-        set -l at (builtin contains -i -- $name $__devsh_alias_names)
+    for __devsh_name in $__devsh_alias_names
+        set -l __devsh_at (builtin contains -i -- $__devsh_name $__devsh_alias_names)
         # An alias that the user changed meanwhile is the user's.
-        test "$(__devsh_alias_text $name)" = "$__devsh_alias_news[$at]"; or builtin continue
-        builtin functions -e $name
-        builtin printf '%s\n' $__devsh_alias_olds[$at] | builtin source
+        test "$(__devsh_alias_text $__devsh_name)" = "$__devsh_alias_news[$__devsh_at]"; or builtin continue
+        builtin functions -e $__devsh_name
+        builtin printf '%s\n' $__devsh_alias_olds[$__devsh_at] | builtin source
     end
     set -e __devsh_alias_names __devsh_alias_olds __devsh_alias_news
     return 0

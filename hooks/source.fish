@@ -185,15 +185,15 @@ end
 # Of the list $argv[1], which others have changed meanwhile, takes out what the scripts put in; $argv[2] is its
 # line before them, if it was there.
 function __devsh_take_out
-    set -l was
-    set -q argv[2]; and eval set was (string replace -r '^\S+' '' -- $argv[2])
-    set -l is
-    eval set is (string replace -r '^\S+' '' -- (__devsh_line $argv[1] $__devsh_new_variables))
-    set -l left
-    for entry in $$argv[1]
-        contains -- $entry $is; and not contains -- $entry $was; or set -a left $entry
+    set -l __devsh_was
+    set -q argv[2]; and eval set __devsh_was (string replace -r '^\S+' '' -- $argv[2])
+    set -l __devsh_is
+    eval set __devsh_is (string replace -r '^\S+' '' -- (__devsh_line $argv[1] $__devsh_new_variables))
+    set -l __devsh_left
+    for __devsh_entry in $$argv[1]
+        contains -- $__devsh_entry $__devsh_is; and not contains -- $__devsh_entry $__devsh_was; or set -a __devsh_left $__devsh_entry
     end
-    set -g $argv[1] $left
+    set -g $argv[1] $__devsh_left
 end
 
 function __devsh_unsource_functions

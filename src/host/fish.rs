@@ -46,7 +46,7 @@ fn render_one(statement: &Statement, code: &mut Vec<u8>) {
         Statement::Unset(name) => {
             // A universal variable is everybody's: it is hidden, not erased.
             code.extend_from_slice(
-                format!("set -eg {name};set -q {name};and set -gu {name}").as_bytes(),
+                format!("set -eg {name};set -qU {name};and set -gu {name}").as_bytes(),
             );
         }
         Statement::Hold(names) => hold(names, code),
@@ -111,8 +111,8 @@ fn unset(statements: &[Statement], code: &mut Vec<u8>) {
     }
     code.extend_from_slice(
         format!(
-            ";set -eg $__devsh_names;set -q $__devsh_names;test $status -eq {};or for __devsh_name in \
-             $__devsh_names;set -q $__devsh_name;and set -gu $__devsh_name;end",
+            ";set -eg $__devsh_names;set -qU $__devsh_names;test $status -eq {};or for __devsh_name in \
+             $__devsh_names;set -qU $__devsh_name;and set -gu $__devsh_name;end",
             statements.len().min(255)
         )
         .as_bytes(),
@@ -183,12 +183,12 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
         code.extend_from_slice(format!(";and not set -qx {name}").as_bytes());
     }
     if !freshness.seconds.is_empty() {
-        code.extend_from_slice(b";and set -l times (builtin path mtime --");
+        code.extend_from_slice(b";and set -l __devsh_times (builtin path mtime --");
         for (file, _) in &freshness.seconds {
             code.push(b' ');
             quote(file.as_os_str(), code);
         }
         let seconds = freshness.all_seconds();
-        code.extend_from_slice(format!(");and test \"$times\" = '{seconds}'").as_bytes());
+        code.extend_from_slice(format!(");and test \"$__devsh_times\" = '{seconds}'").as_bytes());
     }
 }

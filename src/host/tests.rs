@@ -139,7 +139,7 @@ fn many_files_are_looked_at_by_one_builtin() {
     let asked = "[[ $PWD == \"$__devsh_pwd\" ]] && __devsh_times '17 -5' '/a b' '/c'; }";
     assert!(zsh.contains(asked), "{zsh}");
     let fish = text(HostShell::Fish);
-    let asked = "\"$__devsh_pwd\";and set -l times (builtin path mtime -- '/a b' /c);and test \"$times\" = '17 -5';end";
+    let asked = "\"$__devsh_pwd\";and set -l __devsh_times (builtin path mtime -- '/a b' /c);and test \"$__devsh_times\" = '17 -5';end";
     assert!(fish.contains(asked), "{fish}");
     assert_eq!(HostShell::Bash.tells(), None);
 }

@@ -303,3 +303,37 @@ fn words_with_a_meaning_of_their_own_are_only_words_to_the_hook() {
         );
     });
 }
+
+#[test]
+fn any_name_is_a_name_that_the_hook_does_not_use() {
+    let names = [
+        "about", "at", "code", "entry", "head", "kind", "name", "old", "times", "value", "words",
+    ];
+    for_each_shell(|shell| {
+        let entries = names.map(|name| format!("{name} = \"theirs\"\n")).concat();
+        let sandbox =
+            Sandbox::new().manifest(&format!("[env]\n{entries}[aliases]\nhi = \"echo hi\"\n"));
+        sandbox.allow();
+        // All of them are the user's, none, or every other one.
+        for modulus in [1, names.len() + 1, 2] {
+            let mut pty = sandbox.shell(shell);
+            for (at, name) in names.iter().enumerate() {
+                if (at + 1) % modulus == 0 {
+                    pty.type_line(&own(shell, name, "mine"));
+                }
+            }
+            let declarations = |pty: &mut Pty| {
+                let all = names.map(|name| shell.declaration(name));
+                pty.run(&all.join("; "))
+            };
+            let before = (declarations(&mut pty), pty.snapshot());
+            pty.enter();
+            for name in names {
+                assert_eq!(pty.var(name).as_deref(), Some("theirs"), "{name}");
+            }
+            pty.leave();
+            assert_eq!(declarations(&mut pty), before.0);
+            pty.snapshot().assert_restores(&before.1);
+        }
+    });
+}
