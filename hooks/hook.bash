@@ -14,7 +14,7 @@ __devsh_hook() {
   \local __devsh_status=$?
   __devsh_fresh || __devsh_update || :
   # Only what stands behind the hook in the same text needs the status; as the last one `set -e` and traps would see it.
-  [[ ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
+  [[ $__devsh_status != 0 && ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
   \return "$__devsh_status"
 }
 
@@ -25,6 +25,16 @@ __devsh_update() {
   # Should the program fail, it is asked again in another directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]]; }
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
+  __devsh_keep
+}
+
+# What `set -a` has exported of devsh's own, a shell that is started from here would take for its own.
+__devsh_keep() {
+  [[ $- == *a* ]] || \return 0
+  \local IFS=$'\n'
+  \export -n "${!__devsh_@}"
+  # shellcheck disable=SC2046 # Each name is a word.
+  \export -nf $(\builtin compgen -A function __devsh_)
 }
 
 # Asks the program with the words $@ and evaluates its answer.
@@ -55,7 +65,7 @@ if ((BASH_VERSINFO[0] < 5)); then
       # Where nothing was new the second time, that is all.
       [[ $__devsh_before != "$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
     fi
-    [[ ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
+    [[ $__devsh_status != 0 && ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
     \return "$__devsh_status"
   }
 fi
@@ -123,23 +133,27 @@ __devsh_hold() {
 }
 
 __devsh_release() {
-  \local __devsh_name __devsh_text __devsh_at __devsh_all
+  \local __devsh_name __devsh_text __devsh_at __devsh_flags
   for __devsh_name; do
     [[ $__devsh_name ]] || \continue
     for ((__devsh_at = ${#__devsh_held_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
       [[ ${__devsh_held_names[__devsh_at]} == "$__devsh_name" ]] || \continue
       __devsh_text=${__devsh_held_texts[__devsh_at]}
       __devsh_held_names[__devsh_at]=
+      __devsh_flags=
       # Attributes first, then the plain assignment, which in a function reaches the shell's own variable.
       if [[ $__devsh_text == "declare -"* ]]; then
-        __devsh_all=${__devsh_text#declare -}
-        __devsh_text=${__devsh_all#* }
+        __devsh_flags=${__devsh_text#declare -}
+        __devsh_text=${__devsh_flags#* }
+        __devsh_flags=${__devsh_flags%% *}
         # Old bash prints an array as one quoted word, and cannot give attributes from within a function.
         [[ $__devsh_text != "$__devsh_name='("* ]] || \builtin eval "__devsh_text=$__devsh_text"
         ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 402)) ||
-          \builtin declare -g -"${__devsh_all%% *}" "$__devsh_name"
+          \builtin declare -g -"$__devsh_flags" "$__devsh_name"
       fi
       \builtin eval "$__devsh_text"
+      # What was exported plainly was not held; others say so, whatever `set -a` does.
+      [[ $__devsh_flags == *x* ]] || \export -n "${__devsh_name?}"
       \break
     done
   done
@@ -199,6 +213,9 @@ __devsh_register() {
 __devsh_register || :
 \unset -f __devsh_register
 __devsh_checks=
-if [[ -z ${__devsh_loaded+set} ]]; then
+# What is exported was another shell's.
+if [[ -z ${__devsh_loaded+set} ]] || { ((BASH_VERSINFO[0] >= 5)) && [[ ${__devsh_loaded@a} == *x* ]]; }; then
+  \unset -v __devsh_loaded
   __devsh_loaded='' __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
 fi
+__devsh_keep

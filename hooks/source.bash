@@ -188,10 +188,12 @@ __devsh_declare() {
   # Attributes first: an assignment of a list is one only where it stands alone.
   if [[ $2 == "declare -"* ]]; then
     \set -- "$1" "${2#declare -}"
-    \builtin declare -g -"${2%% *}" "$1"
-    \set -- "$1" "${2#* }"
+    \set -- "$1" "${2#* }" "${2%% *}"
+    \builtin declare -g -"$3" "$1"
   fi
   \builtin eval "$2"
+  # Whatever `set -a` does.
+  [[ ${3-} == *x* ]] || \export -n "${1?}"
 }
 
 # Undoes what is still as the scripts left it.

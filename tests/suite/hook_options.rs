@@ -1,0 +1,61 @@
+//! Options of bash that give the hook's own commands another meaning.
+
+use crate::support::{HostShell, Pty, Sandbox, require};
+
+const MANIFEST: &str = "[env]\nV = 'theirs'\nW = 'also'\n[aliases]\nhi = 'echo hi'\n[grants]\nsource = ['bash']\n\
+                        [hooks.source]\nbash = '''\ndeclare -g number=2 text=theirs\nf() { echo theirs; }\n'''\n";
+
+#[test]
+fn what_is_devsh_s_own_is_not_exported_by_an_option() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    let hook = HostShell::Bash.hook_line();
+    for (rc, line) in [
+        (&*hook, "set -a"),
+        (&format!("set -a\n{hook}\nset +a"), ":"),
+    ] {
+        let mut pty = Pty::start(&sandbox, HostShell::Bash, rc);
+        for own in [
+            "V=mine",
+            "declare -ix W=1",
+            "declare -i number=1",
+            "text=mine",
+            "f() { :; }",
+        ] {
+            pty.type_line(own);
+        }
+        let asked = "declare -p V W number text; declare -F f";
+        let before = pty.run(asked);
+        pty.type_line(line);
+        for _ in 0..2 {
+            pty.enter();
+            assert_eq!(pty.run("hi"), "hi\n");
+            assert_eq!(pty.run("env | grep __devsh"), "");
+            pty.within(HostShell::Bash, &hook, |pty| {
+                assert_eq!(pty.run("hi; echo $V"), "hi\ntheirs\n");
+            });
+            pty.leave();
+            assert_eq!(pty.run(asked), before);
+            assert_eq!(pty.run("env | grep __devsh"), "");
+        }
+    }
+}
+
+#[test]
+fn a_shell_does_not_take_what_another_one_exported_for_its_own() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    let hook = HostShell::Bash.hook_line();
+    let mut pty = Pty::start(&sandbox, HostShell::Bash, &hook);
+    pty.enter();
+    pty.type_line("export __devsh_loaded __devsh_checks");
+    pty.within(HostShell::Bash, &hook, |pty| {
+        assert_eq!(pty.run("hi"), "hi\n");
+    });
+}
