@@ -4,6 +4,7 @@
 //! turns a decision into a new environment and the statements that lead there. Nothing is printed here.
 
 pub mod content;
+mod linked;
 pub mod plan;
 pub mod prompt;
 pub mod record;

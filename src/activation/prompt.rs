@@ -14,11 +14,10 @@ use crate::{
         trust::Decisions,
         watch::{self, StampFiles, Watched},
     },
-    vars,
 };
 
 use super::{
-    Loading, Missing, leave, load,
+    Loading, Missing, leave, linked, load,
     plan::{self, Decision, Wanted},
     record::Record,
     script, seconds,
@@ -249,7 +248,7 @@ pub fn freshness(
     let directories = &context.directories;
     let stamps = StampFiles::new(&directories.state);
     let mut freshness = Freshness {
-        place: linked_place(context),
+        same: linked::linked(context, watched),
         present: Vec::new(),
         seconds: Vec::new(),
         there: there.into_iter().collect(),
@@ -284,15 +283,6 @@ pub fn freshness(
     (freshness.absent, freshness.sheltered) =
         shelter::shelter(freshness.absent, &stamps, context.now);
     freshness
-}
-
-/// Returns the working directory where the host shell's own name for it is another one.
-fn linked_place(context: &Context) -> Option<PathBuf> {
-    let name = context.env.get(vars::PWD).map(Path::new);
-    context
-        .cwd
-        .clone()
-        .filter(|cwd| name != Some(cwd.as_path()))
 }
 
 /// Returns the manifests that would come before the project at `root` if they appeared, seen from the

@@ -153,8 +153,10 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
 /// One `test` for all comparisons and one `path` for all absences: each builtin call has its price.
 pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
     code.extend_from_slice(b"test \"$PWD\" = \"$__devsh_pwd\"");
-    if let Some(place) = &freshness.place {
-        code.extend_from_slice(b" -a . -ef ");
+    for (name, place) in &freshness.same {
+        code.extend_from_slice(b" -a ");
+        quote(name.as_os_str(), code);
+        code.extend_from_slice(b" -ef ");
         quote(place.as_os_str(), code);
     }
     for (file, stamp) in &freshness.present {

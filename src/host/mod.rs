@@ -74,9 +74,8 @@ impl Statement {
 /// The name of the working directory is compared by the hook itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Freshness {
-    /// The canonical working directory, where the host shell knows it by another name: that leads through links,
-    /// which can come to lead elsewhere.
-    pub place: Option<PathBuf>,
+    /// Names that must lead to the same file or directory as the others, which no link does.
+    pub same: Vec<(PathBuf, PathBuf)>,
     /// Files that must be there with the modification time of their stamp file.
     pub present: Vec<(PathBuf, PathBuf)>,
     /// Files and directories of which the time that the shell tells must be in this second, in seconds since 1970.

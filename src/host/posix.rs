@@ -153,8 +153,13 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
 /// One test of literal words is the cheapest check there is in both shells.
 pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
     code.extend_from_slice(b"[[ $PWD == \"$__devsh_pwd\"");
-    if let Some(place) = &freshness.place {
-        test(code, " && . -ef ", place.as_os_str(), None);
+    for (name, place) in &freshness.same {
+        test(
+            code,
+            " && ",
+            name.as_os_str(),
+            Some(("-ef", place.as_os_str())),
+        );
     }
     for (file, stamp) in &freshness.present {
         if shell == HostShell::Zsh {

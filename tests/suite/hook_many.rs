@@ -1,7 +1,8 @@
-//! A project with many watched files, which zsh and fish look at all at once.
+//! Files that are watched in other ways: many, which zsh and fish look at all at once, and links.
 
 use std::{
     fs::{self, File},
+    os::unix::fs::symlink,
     path::Path,
     thread,
     time::{Duration, SystemTime},
@@ -110,5 +111,28 @@ fn a_change_of_any_of_many_files_is_noticed() {
         for name in ["V0", "V3", "V7", "V11"] {
             assert_eq!(pty.var(name).as_deref(), Some("two"), "{name}");
         }
+    });
+}
+
+#[test]
+fn a_link_from_one_file_without_a_time_to_another_is_noticed() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest("[env-files]\nload = [\"env\"]\n");
+        // As a store keeps them that gives every file the same time.
+        for version in ["one", "two"] {
+            sandbox.write(version, format!("V={version}\n"));
+            let place = sandbox.project().join(version);
+            set_time(&place, SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+        }
+        let link = sandbox.project().join("env");
+        symlink("one", &link).unwrap();
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("V").as_deref(), Some("one"));
+        fs::remove_file(&link).unwrap();
+        symlink("two", &link).unwrap();
+        let shown = pty.type_line("true");
+        assert!(shown.contains("has changed since"), "{shown}");
     });
 }
