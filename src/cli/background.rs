@@ -275,6 +275,8 @@ pub(super) struct Claim {
     _lock: Option<File>,
     /// Where to tell how far the build is.
     pub(super) live: Option<PathBuf>,
+    /// Whether another build went before.
+    pub(super) waited: bool,
 }
 
 /// Takes the right to build the project at `root`, showing and waiting for a build that is under way.
@@ -286,12 +288,14 @@ pub(super) fn claim(work: &Work<'_>, root: &Path) -> Claim {
     let Ok(file) = opened else {
         return Claim::default();
     };
-    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+    let waited = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    if waited {
         join(work, &traces, &file);
     }
     Claim {
         _lock: Some(file),
         live: Some(traces.live()),
+        waited,
     }
 }
 

@@ -103,7 +103,7 @@ fn hold(work: &Work<'_>, project: &Project) -> Result<(), Failure> {
         let mut lockfile = lockset::present(&part.path, &name)?.unwrap_or_default();
         if lockfile.extends != part.pins {
             lockfile.extends.clone_from(&part.pins);
-            part.write(&lockfile)?;
+            part.write(work, &lockfile)?;
         }
     }
     Ok(())

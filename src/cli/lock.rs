@@ -86,7 +86,7 @@ fn lock_part(
     lockfile.extends.clone_from(&part.pins);
     lockfile.python = part.python(work, &lockfile, (&previous, upgrade))?;
     let changes = changes(&previous, &lockfile);
-    let written = part.write(&lockfile)?;
+    let written = part.write(work, &lockfile)?;
     for line in &changes {
         work.ui.line(line);
     }

@@ -173,7 +173,23 @@ impl Part {
     }
 
     /// Writes the lockfile unless the file has the same bytes already; returns whether it did.
-    pub(super) fn write(&self, lockfile: &Lockfile) -> Result<bool, Failure> {
+    ///
+    /// It answers what was read a while ago: where that has changed since, nothing is written.
+    pub(super) fn write(&self, work: &Work<'_>, lockfile: &Lockfile) -> Result<bool, Failure> {
+        for layer in &self.project.layers().all {
+            let path = self.project.root().join(&**layer.text.file());
+            let now = fsx::read_bounded(&path, LIMIT).map_err(|error| hints::file(&error))?;
+            // The text is without a mark of the byte order.
+            if now.is_some_and(|now| !now.ends_with(layer.text.as_str().as_bytes())) {
+                let name = shown(work.context, &path);
+                return Err(Failure::new(format!("`{name}` was changed meanwhile"))
+                    .note(format!(
+                        "`{}` is as it was",
+                        shown(work.context, &self.path)
+                    ))
+                    .hint("run the command again"));
+            }
+        }
         let text = lock::print(lockfile);
         let present = fsx::read_bounded(&self.path, LIMIT).map_err(|error| hints::file(&error))?;
         if present.as_deref() == Some(text.as_bytes()) {
@@ -241,7 +257,7 @@ fn answer(
                 lockfile = resolved;
                 lockfile.python = python;
                 lockfile.extends.clone_from(&part.pins);
-                if part.write(&lockfile)? && part.in_project {
+                if part.write(work, &lockfile)? && part.in_project {
                     work.ui.note(&format!("wrote {name}"));
                 }
                 current.written.push(part.path.clone());

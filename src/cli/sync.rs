@@ -73,6 +73,11 @@ pub(super) fn bring_up(
     mode: Mode,
 ) -> Result<Vec<Record>, Failure> {
     let claim = background::claim(work, project.get().root());
+    if claim.waited {
+        // Its files, or the user's mind, may have changed meanwhile.
+        let project = work.trusted_at(project.get().place.clone(), shells.first())?;
+        return bring_up_claimed(work, &project, shells, mode, &claim);
+    }
     bring_up_claimed(work, project, shells, mode, &claim)
 }
 

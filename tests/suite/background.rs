@@ -148,6 +148,31 @@ fn a_command_joins_the_build_that_is_under_way() {
 }
 
 #[test]
+fn who_waited_for_a_build_goes_by_what_there_is_then() {
+    let (sandbox, server, path) = prepared();
+    let pty = begun(&sandbox, &server, &path, HostShell::Bash);
+    let mut command = sandbox.command("devsh");
+    command.args(["run", "--", "sh", "-c", "echo $LATE"]);
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = [0; 40];
+    let mut errors = child.stderr.take().unwrap();
+    std::io::Read::read_exact(&mut errors, &mut first).unwrap();
+    let late = "[tools]\nruff = \"0.12.3\"\n[env]\nLATE = \"yes\"\n";
+    sandbox.write("devshell.toml", late);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let lockfile = std::fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    server.release();
+    let output = child.wait_with_output().unwrap();
+    // It is no longer what was allowed.
+    assert_eq!(output.status.code(), Some(3));
+    let now = std::fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    assert_eq!(now, lockfile);
+    drop(pty);
+}
+
+#[test]
 fn neither_ctrl_c_nor_a_closed_terminal_ends_it() {
     for_each_shell(|shell| {
         let (sandbox, server, path) = prepared();

@@ -159,6 +159,7 @@ fn claim_at_once(traces: &Traces) -> Result<Option<Claim>, Failure> {
             return Ok(Some(Claim {
                 _lock: Some(file),
                 live: Some(traces.live()),
+                waited: false,
             }));
         }
         thread::sleep(pause);
