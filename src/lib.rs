@@ -13,6 +13,7 @@ pub mod fsx;
 pub mod fuzz;
 pub mod host;
 pub mod index;
+pub mod interrupt;
 pub mod lock;
 pub mod manifest;
 pub mod package;

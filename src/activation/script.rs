@@ -11,21 +11,18 @@ use std::{
     },
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, channel},
-    },
+    sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
 
 use nix::{
-    sys::signal::{SigSet, Signal, killpg},
+    sys::signal::{Signal, killpg},
     unistd::Pid,
 };
 
 use crate::{
     env::{Env, limits::GROWTH},
+    interrupt::Interrupts,
     vars,
 };
 
@@ -132,7 +129,10 @@ pub fn run(
         })?;
     let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
     let started = interrupts
-        .end_with(group)
+        // It may have ended just now.
+        .after(move || {
+            let _ended = killpg(group, Signal::SIGKILL);
+        })
         .and_then(|interrupts| Ok((interrupts, listen(child.stdout.take())?)));
     let (interrupts, receiver) = match started {
         Ok(started) => started,
@@ -179,63 +179,6 @@ fn listen(output: Option<ChildStdout>) -> std::io::Result<Receiver<Vec<u8>>> {
         let _unheard = sender.send(report);
     })?;
     Ok(receiver)
-}
-
-/// Signals that end devsh, and the script with it.
-struct Interrupts {
-    signals: SigSet,
-    over: Arc<AtomicBool>,
-}
-
-impl Interrupts {
-    /// Holds the signals back until it is known whom else they are to end.
-    fn held() -> Self {
-        let mut signals = SigSet::empty();
-        let ignored = ignored();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            // Under `nohup` a hangup is to end nothing.
-            if ignored & (1 << (signal as i32 - 1)) == 0 {
-                signals.add(signal);
-            }
-        }
-        // Without it the script may outlive an interrupted devsh, until the line of life ends it.
-        let _held = signals.thread_block();
-        Self {
-            signals,
-            over: Arc::default(),
-        }
-    }
-
-    /// Waits for the signals, ends the script's processes when one comes, and then devsh as it would have been.
-    fn end_with(self, group: Pid) -> std::io::Result<Self> {
-        let (signals, over) = (self.signals, Arc::clone(&self.over));
-        std::thread::Builder::new().spawn(move || {
-            if let Ok(signal) = signals.wait() {
-                if !over.load(Ordering::SeqCst) {
-                    // It may have ended just now.
-                    let _ended = killpg(group, Signal::SIGKILL);
-                }
-                let _free = signals.thread_unblock();
-                let _raised = nix::sys::signal::raise(signal);
-            }
-        })?;
-        Ok(self)
-    }
-}
-
-impl Drop for Interrupts {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        let _free = self.signals.thread_unblock();
-    }
-}
-
-/// Returns the signals that this process ignores, a bit each; none where the system does not tell.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
-        .unwrap_or(0)
 }
 
 /// Ends a report: no variable has an empty name.

@@ -3,25 +3,30 @@
 //! Invariant: the approval goes on to exactly what was approved before with devsh's own change in it. What
 //! somebody else writes meanwhile is neither approved nor overwritten.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     failure::{ExitStatus, Failure},
     fsx,
+    interrupt::Interrupts,
     lock::Lockfile,
     package::Tool,
     project::{
-        Project,
+        LOCKFILE, Project,
         locate::{Kind, MANIFEST, Place},
         trust::{Standing, Trusted},
     },
+    store,
     ui::Role,
 };
 
 use super::{allow, hints, lock, shown, sync::Mode, work::Work};
 
-/// Longest manifest that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
+/// Longest manifest or lockfile that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
 
 /// What the user approves of a project: names, with the digests of the bytes.
 pub(super) type Approved = BTreeMap<String, Option<[u8; 32]>>;
@@ -33,6 +38,8 @@ pub(super) struct Edit<'a> {
     pub(super) project: Project,
     /// The manifest as it was read.
     pub(super) text: String,
+    /// The same as it lies on the disk.
+    bytes: Vec<u8>,
     /// Whether the user's approval of the manifest goes on to the changed one.
     allowed: bool,
 }
@@ -62,9 +69,16 @@ impl<'a> Edit<'a> {
         let mut layers = project.layers().all.iter();
         let own = layers.find(|layer| &**layer.text.file() == MANIFEST);
         let text = own.map(|layer| layer.text.as_str().to_owned());
+        let text = text.unwrap_or_default();
+        let bytes = fsx::read_bounded(&file(work, project.root())?, LIMIT);
+        let bytes = bytes.map_err(|error| hints::file(&error))?;
         Ok(Self {
             work,
-            text: text.unwrap_or_default(),
+            // A mark of the byte order is no text.
+            bytes: bytes
+                .filter(|bytes| bytes.ends_with(text.as_bytes()))
+                .ok_or_else(|| changed(work, &project.place))?,
+            text,
             project,
             allowed: standing == Standing::Allowed,
         })
@@ -73,18 +87,32 @@ impl<'a> Edit<'a> {
     /// Writes the manifest and the lockfile that answers it, or neither; tells what is locked of `tools`.
     pub(super) fn finish(&self, text: &str, tools: &[Tool]) -> Result<(), Failure> {
         let work = self.work;
-        let name = shown(work.context, &self.path());
-        if text == self.text {
+        let path = file(work, self.project.root())?;
+        let name = shown(work.context, &self.project.root().join(MANIFEST));
+        let after = self.encoded(text);
+        if after == self.bytes {
             work.ui.note(&format!("{name} says so already"));
             return Ok(());
         }
-        self.write(&self.text, text)?;
-        let locked = self.lock(text).map_err(|failure| {
-            failure.note(match self.restore(text) {
-                Ok(()) => format!("`{name}` is as it was"),
-                Err(other) => format!("`{name}` could not be put back: {}", other.error),
+        let lockfile = self.project.root().join(LOCKFILE);
+        let locked = fsx::read_bounded(&lockfile, LIMIT).map_err(|error| hints::file(&error))?;
+        let undo = Undo {
+            manifest: (path, after.clone(), self.bytes.clone()),
+            lockfile: (lockfile, locked),
+        };
+        let interrupts = self.begin_write(&undo)?;
+        let outcome = self.lock(&after);
+        let settled = interrupts.settle();
+        let locked = outcome.map_err(|failure| {
+            failure.note(match undo.run() {
+                Ok(true) => format!("`{name}` is as it was"),
+                Ok(false) => format!("`{name}` was changed by somebody else and stays so"),
+                Err(error) => format!("`{name}` could not be put back: {error}"),
             })
         })?;
+        if self.allowed {
+            approve(work, self.project.place.clone(), &self.with(&after))?;
+        }
         for line in changes(&self.text, text) {
             let role = if line.starts_with('+') {
                 Role::Good
@@ -103,55 +131,121 @@ impl<'a> Edit<'a> {
         if !versions.is_empty() {
             work.ui.note(&format!("locked {}", versions.join(", ")));
         }
-        allow::advance(work)
+        let advanced = allow::advance(work);
+        drop(settled);
+        advanced
     }
 
-    /// Puts back the manifest as it was before `text`, and its approval.
-    fn restore(&self, text: &str) -> Result<(), Failure> {
-        self.write(text, &self.text)?;
-        if self.allowed {
-            let before = self.with(&self.text);
-            approve(self.work, self.project.place.clone(), &before)?;
-        }
-        Ok(())
-    }
-
-    fn path(&self) -> PathBuf {
-        self.project.root().join(MANIFEST)
-    }
-
-    /// Puts `after` in the place of `before`, and of nothing else.
-    fn write(&self, before: &str, after: &str) -> Result<(), Failure> {
-        let path = self.path();
-        let present = fsx::read_bounded(&path, LIMIT).map_err(|error| hints::file(&error))?;
-        if present.as_deref() != Some(before.as_bytes()) {
-            return Err(changed(self.work, &self.project.place));
-        }
-        fsx::write_project_file(&path, after.as_bytes()).map_err(|error| hints::file(&error))
-    }
-
-    /// What is approved when the manifest is `text` and all else is as it was read.
-    fn with(&self, text: &str) -> Approved {
-        with_manifest(self.project.approved(), text)
-    }
-
-    fn lock(&self, text: &str) -> Result<Lockfile, Failure> {
-        let work = self.work;
-        let place = self.project.place.clone();
-        let project = if self.allowed {
-            approve(work, place, &self.with(text))?
+    /// Writes the manifest; an interrupt that comes before things are settled undoes it.
+    fn begin_write(&self, undo: &Undo) -> Result<Interrupts, Failure> {
+        let later = undo.clone();
+        let interrupts = Interrupts::held().after(move || {
+            // Nobody is left to be told.
+            let _undone = later.run();
+        });
+        let interrupts = interrupts
+            .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+        let (path, after, before) = &undo.manifest;
+        if put(path, before, after).map_err(|error| hints::file(&error))? {
+            Ok(interrupts)
         } else {
-            work.trust_once(work.open(place)?)?
-        };
+            Err(changed(self.work, &self.project.place))
+        }
+    }
+
+    /// Returns `text` with the ends of lines and the mark of the byte order that the file has.
+    fn encoded(&self, text: &str) -> Vec<u8> {
+        let mark = self.bytes.len() - self.text.len();
+        let mut bytes = self.bytes[..mark].to_owned();
+        if self.text.contains("\r\n") {
+            let plain = text.replace("\r\n", "\n");
+            bytes.extend_from_slice(plain.replace('\n', "\r\n").as_bytes());
+        } else {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes
+    }
+
+    /// What is approved when the manifest is `bytes` and all else is as it was read.
+    fn with(&self, bytes: &[u8]) -> Approved {
+        with_manifest(self.project.approved(), bytes)
+    }
+
+    fn lock(&self, bytes: &[u8]) -> Result<Lockfile, Failure> {
+        let work = self.work;
+        let project = work.open(self.project.place.clone())?;
+        if self.allowed && *project.approved() != self.with(bytes) {
+            return Err(changed(work, &project.place));
+        }
+        // The approval moves on when everything is written.
+        let project = work.trust_once(project)?;
         let current = lock::up_to_date(work, &project, Mode::Foreground)?;
         current.unreached.map_or(Ok(current.lockfile), Err)
     }
 }
 
-/// What is approved when the manifest is `text` and all else is as it was approved.
-pub(super) fn with_manifest(approved: &Approved, text: &str) -> Approved {
+/// How to put things back.
+#[derive(Clone)]
+struct Undo {
+    /// The manifest's path, what it is now, and what it was.
+    manifest: (PathBuf, Vec<u8>, Vec<u8>),
+    /// The lockfile's path, and what it was.
+    lockfile: (PathBuf, Option<Vec<u8>>),
+}
+
+impl Undo {
+    /// Puts back the manifest, unless somebody else has changed it, and the lockfile with it; tells whether it did.
+    fn run(&self) -> Result<bool, fsx::Error> {
+        let (path, after, before) = &self.manifest;
+        if !put(path, after, before)? {
+            return Ok(false);
+        }
+        let (path, before) = &self.lockfile;
+        if fsx::read_bounded(path, LIMIT)? != *before {
+            match before {
+                Some(before) => fsx::write_project_file(path, before)?,
+                None => store::remove_file(path)?,
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Returns the manifest's file, to which its name may be a link inside the project.
+fn file(work: &Work<'_>, root: &Path) -> Result<PathBuf, Failure> {
+    let path = root.join(MANIFEST);
+    let linked = path.symlink_metadata();
+    if !linked.is_ok_and(|found| found.is_symlink()) {
+        return Ok(path);
+    }
+    let target = path.canonicalize();
+    let target = target.map_err(|error| hints::file(&fsx::at("read", &path)(error)))?;
+    if root
+        .canonicalize()
+        .is_ok_and(|root| target.starts_with(root))
+    {
+        return Ok(target);
+    }
+    let (name, target) = (shown(work.context, &path), shown(work.context, &target));
+    Err(Failure::new(format!(
+        "`{name}` is a link to a file outside of the project"
+    ))
+    .hint(format!("edit `{target}` by hand")))
+}
+
+/// Puts `after` in the place of `before`, and of nothing else; tells whether it did.
+fn put(path: &Path, before: &[u8], after: &[u8]) -> Result<bool, fsx::Error> {
+    if fsx::read_bounded(path, LIMIT)?.as_deref() != Some(before) {
+        return Ok(false);
+    }
+    fsx::write_project_file(path, after)?;
+    Ok(true)
+}
+
+/// What is approved when the manifest is `bytes` and all else is as it was approved.
+pub(super) fn with_manifest(approved: &Approved, bytes: &[u8]) -> Approved {
     let mut approved = approved.clone();
-    let digest = *blake3::hash(text.as_bytes()).as_bytes();
+    let digest = *blake3::hash(bytes).as_bytes();
     approved.insert(MANIFEST.to_owned(), Some(digest));
     approved
 }

@@ -53,7 +53,7 @@ pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
         kind: Kind::Prepared,
     };
     // Who had allowed the repository as it was has now asked for the same in other words.
-    let expected = allowed.map(|approved| edit::with_manifest(&approved, &text));
+    let expected = allowed.map(|approved| edit::with_manifest(&approved, text.as_bytes()));
     if let Some(expected) = expected
         && edit::approve(work, place, &expected).is_ok()
     {

@@ -33,8 +33,16 @@ pub fn add(
     };
     let sorted = is_sorted(tools);
     match tools.get_mut(&name) {
-        Some(Item::Value(Value::InlineTable(table))) => set(table, "version", requirement),
-        Some(Item::Table(table)) => set(table, "version", requirement),
+        Some(Item::Value(Value::InlineTable(table))) => version(table, requirement),
+        Some(Item::Table(table)) => version(table, requirement),
+        // Of several the first one goes by this name.
+        Some(Item::Value(Value::Array(several))) if !several.is_empty() => {
+            if let Some(Value::InlineTable(table)) = several.get_mut(0) {
+                version(table, requirement);
+            } else {
+                several.replace(0, requirement);
+            }
+        }
         Some(_) => set(tools, &name, requirement),
         None => {
             set(tools, &name, requirement);
@@ -171,6 +179,12 @@ fn find<'d>(parent: &'d mut dyn TableLike, path: &[&str]) -> Option<&'d mut dyn 
 fn is_sorted(tools: &dyn TableLike) -> bool {
     let names: Vec<&str> = tools.iter().map(|(name, _)| name).collect();
     names.len() > 1 && names.is_sorted()
+}
+
+/// Sets the version of a tool, which files below can no longer take away then.
+fn version(table: &mut dyn TableLike, requirement: &str) {
+    table.remove("unset");
+    set(table, "version", requirement);
 }
 
 /// Sets a value; what stands around it stays.
@@ -338,5 +352,31 @@ tools = { ruff = "0.12" }
         assert_eq!(error, EditError::NotTable("tools".to_owned()));
         let error = add("[tools\n", None, &tool, "*").unwrap_err();
         assert!(error.to_string().starts_with("not valid TOML: "), "{error}");
+    }
+
+    #[test]
+    fn what_stands_beside_the_version_stays() {
+        let cases = [
+            (
+                "[tools]\npython = [\"3.12\", \"3.13\"]  # two\n",
+                "[tools]\npython = [\"3.11\", \"3.13\"]  # two\n",
+            ),
+            (
+                "[tools]\npython = [{ version = \"3.12\", variant = \"t\" }]\n",
+                "[tools]\npython = [{ version = \"3.11\", variant = \"t\" }]\n",
+            ),
+            (
+                "[tools]\npython = { unset = true }\n",
+                "[tools]\npython = { version = \"3.11\" }\n",
+            ),
+            (
+                "[tools.python]\nunset = true\n",
+                "[tools.python]\nversion = \"3.11\"\n",
+            ),
+        ];
+        for (before, after) in cases {
+            let changed = add(before, None, &"python".parse().unwrap(), "3.11").unwrap();
+            assert_eq!(changed, after);
+        }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::{
     fs,
-    process::Stdio,
+    os::unix::{fs::symlink, process::ExitStatusExt as _},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use nix::{sys::signal::Signal, unistd::Pid};
 
 use crate::support::{
     Sandbox, Server, Tree,
@@ -262,6 +265,92 @@ fn what_is_locked_is_told_and_what_others_ask_for_is_not_removed() {
 /// The page of a package that is added.
 const PAGE: &str = "/simple/rust-just/";
 
+/// Begins `devsh add just` and returns once the index was asked, whose answer is held back.
+fn adding(sandbox: &Sandbox, server: &Server) -> Child {
+    server.requests();
+    server.hold(PAGE);
+    let mut adding = sandbox.command("devsh");
+    let adding = adding.args(["add", "just"]).stderr(Stdio::piped());
+    let adding = adding.spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !server.requests().iter().any(|one| one.ends_with(PAGE)) {
+        assert!(Instant::now() < until, "nothing was asked");
+        thread::sleep(Duration::from_millis(5));
+    }
+    adding
+}
+
+#[test]
+fn an_interrupt_puts_everything_back() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let (sandbox, _server) = served();
+        let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\n");
+        sandbox.allow();
+        let manifest = sandbox.project().join("devshell.toml");
+        let lockfile = sandbox.project().join("devshell.lock");
+        let (text, locked) = (fs::read(&manifest).unwrap(), fs::read(&lockfile).unwrap());
+        // It comes once the manifest is written, unless all is done by then.
+        let interrupted = (0..50).any(|_| {
+            let mut adding = sandbox.command("devsh");
+            let mut adding = adding.args(["add", "just@1.41"]).spawn().unwrap();
+            while fs::read(&manifest).unwrap() == text {
+                assert!(
+                    adding
+                        .try_wait()
+                        .unwrap()
+                        .is_none_or(|status| status.success())
+                );
+            }
+            let id = i32::try_from(adding.id()).unwrap();
+            nix::sys::signal::kill(Pid::from_raw(id), signal).unwrap();
+            let status = adding.wait().unwrap();
+            let here = fs::read(&manifest).unwrap() == text;
+            assert_eq!(
+                here,
+                !status.success() && status.signal() == Some(signal as i32)
+            );
+            if !here {
+                sandbox.devsh(&["remove", "just"]).success();
+            }
+            assert_eq!(fs::read(&lockfile).unwrap(), locked);
+            here
+        });
+        assert!(interrupted);
+        let run = ["run", "--locked", "--", "ruff", "--version"];
+        sandbox.devsh(&run).success();
+    }
+}
+
+#[test]
+fn a_manifest_keeps_its_form() {
+    let (sandbox, _server) = served();
+    let text = "\u{feff}# ours\r\n[tools]\r\nruff = \"0.12\"\r\n";
+    let sandbox = sandbox.manifest(text);
+    let (path, inside) = (
+        sandbox.project().join("devshell.toml"),
+        sandbox.project().join("config.toml"),
+    );
+    sandbox.allow();
+    fs::rename(&path, &inside).unwrap();
+    symlink("config.toml", &path).unwrap();
+    sandbox.devsh(&["add", "uv@0.9"]).success();
+    assert!(path.is_symlink());
+    let written = fs::read_to_string(&inside).unwrap();
+    assert_eq!(written, format!("{text}uv = \"0.9\"\r\n"));
+    sandbox
+        .devsh(&["run", "--locked", "--", "uv", "--version"])
+        .success();
+    let outside = sandbox.home().join("shared.toml");
+    fs::rename(&inside, &outside).unwrap();
+    fs::remove_file(&path).unwrap();
+    symlink(&outside, &path).unwrap();
+    sandbox.devsh(&["remove", "--trust", "uv"]).code(1).error(&[
+        "is a link to a file outside of the project",
+        "edit `~/shared.toml` by hand",
+    ]);
+    assert_eq!(fs::read_to_string(&outside).unwrap(), written);
+}
+
 /// The approval goes on to devsh's own change and to nothing that somebody else writes in those seconds.
 #[test]
 fn a_change_meanwhile_is_neither_approved_nor_overwritten() {
@@ -275,17 +364,7 @@ fn a_change_meanwhile_is_neither_approved_nor_overwritten() {
         sandbox.write(".env", "");
         let sandbox = sandbox.manifest(&manifest);
         sandbox.allow();
-        server.requests();
-        server.hold(PAGE);
-        let mut adding = sandbox.command("devsh");
-        let adding = adding.args(["add", "just"]).stderr(Stdio::piped());
-        let adding = adding.spawn().unwrap();
-        let until = Instant::now() + Duration::from_secs(20);
-        let asked = |server: &Server| server.requests().iter().any(|one| one.ends_with(PAGE));
-        while !asked(&server) {
-            assert!(Instant::now() < until, "nothing was asked");
-            thread::sleep(Duration::from_millis(5));
-        }
+        let adding = adding(&sandbox, &server);
         sandbox.write(file, theirs);
         server.release();
         let done = adding.wait_with_output().unwrap();

@@ -43,8 +43,17 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// Modules that everyone may name.
-const FREE: [&str; 9] = [
-    "wire", "vars", "failure", "package", "env", "fsx", "context", "config", "safe",
+const FREE: [&str; 10] = [
+    "wire",
+    "vars",
+    "failure",
+    "package",
+    "env",
+    "fsx",
+    "context",
+    "config",
+    "safe",
+    "interrupt",
 ];
 
 /// Modules that never touch the machine.
