@@ -117,15 +117,16 @@ __devsh_hold() {
   \local __devsh_name __devsh_all __devsh_text
   for __devsh_name; do
     __devsh_all="${__devsh_name}[@]"
-    [[ ${!__devsh_all+x} ]] || \continue
-    # Bash 4.4 has this too, but not for arrays.
+    # Bash 4.4 has this too, but not for arrays. It tells lists without entries and variables without a value as well.
     if ((BASH_VERSINFO[0] >= 5)); then
       __devsh_text=${!__devsh_all@A}
     else
+      [[ ${!__devsh_all+x} ]] || \continue
       __devsh_text=$(\builtin declare -p "$__devsh_name")
     fi
     # What is plainly exported comes back by itself, and what is read-only cannot be changed.
-    case ${__devsh_text%% "$__devsh_name"*} in "declare -x" | "declare -"*r*) \continue ;; esac
+    case $__devsh_text in '' | "declare -x $__devsh_name="*) \continue ;; esac
+    case ${__devsh_text%% "$__devsh_name"*} in "declare -"*r*) \continue ;; esac
     __devsh_held_names+=("$__devsh_name")
     __devsh_held_texts+=("$__devsh_text")
     \unset -v "$__devsh_name"
@@ -151,7 +152,7 @@ __devsh_release() {
         ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 402)) ||
           \builtin declare -g -"$__devsh_flags" "$__devsh_name"
       fi
-      \builtin eval "$__devsh_text"
+      [[ $__devsh_text != *=* ]] || \builtin eval "$__devsh_text"
       # What was exported plainly was not held; others say so, whatever `set -a` does.
       [[ $__devsh_flags == *x* ]] || \export -n "${__devsh_name?}"
       \break

@@ -46,6 +46,15 @@ __devsh_look() {
   for __devsh_name in _ {A..Z} {a..z}; do
     \builtin eval "__devsh_names+=(\"\${!$__devsh_name@}\")"
   done
+  # Those without a value are not among them. A line that only looks like one is part of another's value.
+  \builtin mapfile -t __devsh_lines <<<"$(\builtin declare -p)"
+  for __devsh_line in "${__devsh_lines[@]}"; do
+    __devsh_name=${__devsh_line##* }
+    [[ $__devsh_line == "declare -"* && $__devsh_line != "declare -"*n*" $__devsh_name" && $__devsh_name == [A-Za-z_]* &&
+      $__devsh_name != *[!A-Za-z0-9_]* ]] || \continue
+    __devsh_all="${__devsh_name}[@]"
+    [[ ${!__devsh_all@A} != "$__devsh_line" ]] || __devsh_names+=("$__devsh_name")
+  done
   for __devsh_name in "${__devsh_names[@]}"; do
     case $__devsh_name in
       # Devsh's own, and those that the shell keeps by itself.
@@ -56,13 +65,14 @@ __devsh_look() {
         \continue
         ;;
     esac
-    # A reference and what is read-only cannot be undone.
-    [[ ! -R $__devsh_name && ${!__devsh_name@a} != *r* ]] || \continue
     __devsh_all="${__devsh_name}[@]"
-    if [[ ${!__devsh_name@a} == *x* ]]; then
-      __devsh_list["x $__devsh_name"]=${!__devsh_all@A}
+    __devsh_line=${!__devsh_all@A}
+    # A reference and what is read-only cannot be undone.
+    [[ ! -R $__devsh_name && ${__devsh_line%% "$__devsh_name"*} != "declare -"*r* ]] || \continue
+    if [[ ${__devsh_line%% "$__devsh_name"*} == "declare -"*x* ]]; then
+      [[ $__devsh_line != *=* ]] || __devsh_list["x $__devsh_name"]=$__devsh_line
     else
-      __devsh_list["v $__devsh_name"]=${!__devsh_all@A}
+      __devsh_list["v $__devsh_name"]=$__devsh_line
     fi
   done
   for __devsh_name in "${!BASH_ALIASES[@]}"; do
@@ -184,14 +194,14 @@ __devsh_take_export() {
 # Declares the variable $1 as the text $2 says.
 __devsh_declare() {
   # A name that means something to the shell loses that when it is unset.
-  [[ $2 == "declare -${!1@a} "* || $2 != declare* && -z ${!1@a} ]] || \unset -v "$1"
+  [[ $2 == "declare -${!1@a} "*=* || $2 != declare* && -z ${!1@a} ]] || \unset -v "$1"
   # Attributes first: an assignment of a list is one only where it stands alone.
   if [[ $2 == "declare -"* ]]; then
     \set -- "$1" "${2#declare -}"
     \set -- "$1" "${2#* }" "${2%% *}"
     \builtin declare -g -"$3" "$1"
   fi
-  \builtin eval "$2"
+  [[ $2 != *=* ]] || \builtin eval "$2"
   # Whatever `set -a` does.
   [[ ${3-} == *x* ]] || \export -n "${1?}"
 }

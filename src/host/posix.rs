@@ -111,6 +111,14 @@ fn hold(shell: HostShell, names: &[VarName], code: &mut Vec<u8>) {
     for name in names {
         code.extend_from_slice(format!("${{{name}{any}+x}}").as_bytes());
     }
+    if shell == HostShell::Bash {
+        // Lists without entries and variables without a value; before 5.0 this is no expansion.
+        code.extend_from_slice(b" && ( BASH_VERSINFO -lt 5 || -z ");
+        for name in names {
+            code.extend_from_slice(format!("${{{name}[@]@A}}").as_bytes());
+        }
+        code.extend_from_slice(b" )");
+    }
     code.extend_from_slice(b" ]] || __devsh_hold");
     words(names, code);
 }

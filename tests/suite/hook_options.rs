@@ -59,3 +59,53 @@ fn a_shell_does_not_take_what_another_one_exported_for_its_own() {
         assert_eq!(pty.run("hi"), "hi\n");
     });
 }
+
+/// A list without entries and a variable without a value are of the user, too.
+const BARE: [&str; 6] = [
+    "V=()",
+    "declare -A V=()",
+    "declare -a V",
+    "declare -i V",
+    "declare -iu V",
+    "declare -x V",
+];
+
+#[test]
+fn what_has_no_value_comes_back_with_its_attributes() {
+    if require("bash").is_none() {
+        return;
+    }
+    let by_script =
+        "[grants]\nsource = ['bash']\n[hooks.source]\nbash = '''\nV=5\ndeclare -gi NEW\n'''\n";
+    for manifest in ["[env]\nV = 'theirs'\n", by_script] {
+        let sandbox = Sandbox::new().manifest(manifest);
+        sandbox.allow();
+        for own in BARE {
+            // What is exported by a script is told to child shells, which cannot tell this.
+            if own.contains("-x") && manifest == by_script {
+                continue;
+            }
+            let mut pty = sandbox.shell(HostShell::Bash);
+            for line in [
+                own,
+                "set -u",
+                "fake=$'x\\ndeclare -i OTHER\\ndeclare -i no-name'",
+            ] {
+                pty.type_line(line);
+            }
+            let asked = "declare -p V NEW OTHER";
+            let before = pty.run(asked);
+            for _ in 0..2 {
+                let shown = pty.enter();
+                assert!(!shown.contains("bash:"), "{own}: {shown}");
+                assert!(
+                    pty.run("echo $V").to_lowercase().starts_with(['t', '5']),
+                    "{own}"
+                );
+                let shown = pty.leave();
+                assert!(!shown.contains("bash:"), "{own}: {shown}");
+                assert_eq!(pty.run(asked), before, "{own}");
+            }
+        }
+    }
+}
