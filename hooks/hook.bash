@@ -2,7 +2,8 @@
 # devsh hook for bash 3.2 and later.
 #
 # At each prompt __devsh_fresh asks builtins whether anything changed; only then is the program run.
-# Backslashes and `builtin` keep the user's aliases and functions out; every name begins with __devsh_.
+# Backslashes and `builtin` keep the user's aliases and functions out; every name begins with __devsh_. Where the case
+# of letters counts `test` compares, as `[[` and `case` do not see it under `shopt -s nocasematch`.
 #
 # shellcheck disable=SC2317 # Functions are called from the prompt and from evaluated text.
 # shellcheck disable=SC2139 # The alias is to have its value now.
@@ -23,7 +24,7 @@ __devsh_update() {
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
   __devsh_pwd=$PWD
   # Should the program fail, it is asked again in another directory, not at every prompt.
-  __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]]; }
+  __devsh_fresh() { \builtin test "$PWD" = "$__devsh_pwd"; }
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
   __devsh_keep
 }
@@ -105,7 +106,7 @@ __devsh_restore_aliases() {
   for ((__devsh_at = ${#__devsh_alias_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
     __devsh_alias_text "${__devsh_alias_names[__devsh_at]}"
     # An alias that the user changed meanwhile is the user's.
-    [[ $__devsh_text == "${__devsh_alias_news[__devsh_at]}" ]] || \continue
+    \builtin test "$__devsh_text" = "${__devsh_alias_news[__devsh_at]}" || \continue
     \builtin unalias "${__devsh_alias_names[__devsh_at]}"
     \builtin eval "${__devsh_alias_olds[__devsh_at]}"
   done
@@ -138,7 +139,7 @@ __devsh_release() {
   for __devsh_name; do
     [[ $__devsh_name ]] || \continue
     for ((__devsh_at = ${#__devsh_held_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
-      [[ ${__devsh_held_names[__devsh_at]} == "$__devsh_name" ]] || \continue
+      \builtin test "${__devsh_held_names[__devsh_at]}" = "$__devsh_name" || \continue
       __devsh_text=${__devsh_held_texts[__devsh_at]}
       __devsh_held_names[__devsh_at]=
       __devsh_flags=
@@ -164,7 +165,7 @@ __devsh_drop() {
   \local __devsh_name __devsh_at
   for __devsh_name; do
     for ((__devsh_at = ${#__devsh_held_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
-      [[ ${__devsh_held_names[__devsh_at]} != "$__devsh_name" ]] || __devsh_held_names[__devsh_at]=
+      \builtin test "${__devsh_held_names[__devsh_at]}" != "$__devsh_name" || __devsh_held_names[__devsh_at]=
     done
   done
 }

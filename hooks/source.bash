@@ -41,7 +41,8 @@ __devsh_run() {
 # Puts what there is into the list of the name $1.
 __devsh_look() {
   \local -n __devsh_list=$1
-  \local __devsh_name __devsh_all __devsh_line __devsh_lines __devsh_names
+  \local __devsh_name __devsh_all __devsh_line __devsh_lines __devsh_names __devsh_opts=$BASHOPTS:
+  \builtin shopt -u nocasematch
   __devsh_names=()
   for __devsh_name in _ {A..Z} {a..z}; do
     \builtin eval "__devsh_names+=(\"\${!$__devsh_name@}\")"
@@ -78,12 +79,13 @@ __devsh_look() {
   for __devsh_name in "${!BASH_ALIASES[@]}"; do
     __devsh_list["a $__devsh_name"]=${BASH_ALIASES[$__devsh_name]}
   done
-  \builtin mapfile -d : -t __devsh_lines <<<"$BASHOPTS:"
+  \builtin mapfile -d : -t __devsh_lines <<<"$__devsh_opts"
   for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["s $__devsh_name"]=on; done
   \builtin mapfile -d : -t __devsh_lines <<<"$SHELLOPTS:"
   for __devsh_name in "${__devsh_lines[@]}"; do __devsh_list["o $__devsh_name"]=on; done
   __devsh_look_completions
   __devsh_look_functions
+  [[ :$__devsh_opts != *:nocasematch:* ]] || \builtin shopt -s nocasematch
 }
 
 __devsh_look_completions() {
@@ -132,12 +134,12 @@ __devsh_finish() {
   \local __devsh_key __devsh_changed __devsh_exports
   __devsh_changed=() __devsh_exports=()
   __devsh_sourced='done'
-  [[ $PWD == "${__devsh_places[0]}" ]] || \builtin cd -- "${__devsh_places[0]}" || :
+  \builtin test "$PWD" = "${__devsh_places[0]}" || \builtin cd -- "${__devsh_places[0]}" || :
   OLDPWD=${__devsh_places[1]}
   __devsh_look __devsh_after
   for __devsh_key in "${!__devsh_before[@]}"; do
-    [[ ${__devsh_after[$__devsh_key]+x} &&
-      ${__devsh_after[$__devsh_key]} == "${__devsh_before[$__devsh_key]}" ]] || __devsh_changed+=("$__devsh_key")
+    \builtin test "x${__devsh_before[$__devsh_key]}" = "${__devsh_after[$__devsh_key]+x}${__devsh_after[$__devsh_key]-}" ||
+      __devsh_changed+=("$__devsh_key")
   done
   for __devsh_key in "${!__devsh_after[@]}"; do
     [[ ${__devsh_before[$__devsh_key]+x} ]] || __devsh_changed+=("$__devsh_key")
@@ -194,7 +196,7 @@ __devsh_take_export() {
 # Declares the variable $1 as the text $2 says.
 __devsh_declare() {
   # A name that means something to the shell loses that when it is unset.
-  [[ $2 == "declare -${!1@a} "*=* || $2 != declare* && -z ${!1@a} ]] || \unset -v "$1"
+  \builtin test "${2%%"$1="*}" = "${!1@a}" || \builtin test "${2%%"$1="*}" = "declare -${!1@a} " || \unset -v "$1"
   # Attributes first: an assignment of a list is one only where it stands alone.
   if [[ $2 == "declare -"* ]]; then
     \set -- "$1" "${2#declare -}"
@@ -215,7 +217,8 @@ __devsh_unsource() {
   __devsh_look __devsh_after
   # With this option go others, and names that functions may have.
   for __devsh_key in ${__devsh_news["o posix"]+"o posix"} "${!__devsh_olds[@]}" "${!__devsh_news[@]}"; do
-    [[ ${__devsh_after[$__devsh_key]+x}${__devsh_after[$__devsh_key]-} == "${__devsh_news[$__devsh_key]+x}${__devsh_news[$__devsh_key]-}" ]] || \continue
+    \builtin test "${__devsh_after[$__devsh_key]+x}${__devsh_after[$__devsh_key]-}" = \
+      "${__devsh_news[$__devsh_key]+x}${__devsh_news[$__devsh_key]-}" || \continue
     # Each once.
     __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
     __devsh_take_back "${__devsh_key%% *}" "${__devsh_key#* }" "$__devsh_key"

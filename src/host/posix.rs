@@ -161,6 +161,10 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
 /// One test of literal words is the cheapest check there is in both shells.
 pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
     code.extend_from_slice(b"[[ $PWD == \"$__devsh_pwd\"");
+    if shell == HostShell::Bash {
+        // With `shopt -s nocasematch` the comparison takes `a` for `A`.
+        code.extend_from_slice(b" && -z ${PWD##\"$__devsh_pwd\"}");
+    }
     for (name, place) in &freshness.same {
         test(
             code,

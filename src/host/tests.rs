@@ -103,7 +103,7 @@ fn a_fresh_check_tests_everything_named() {
     let text = |shell: HostShell| {
         String::from_utf8(shell.render(&shell.check(&freshness, ""), "1")).unwrap()
     };
-    let bash = "[[ $PWD == \"$__devsh_pwd\" && '.' -ef '/r l' && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
+    let bash = "[[ $PWD == \"$__devsh_pwd\" && -z ${PWD##\"$__devsh_pwd\"} && '.' -ef '/r l' && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
                 && ! -e '/c' ]] && { [[ -z ${TOKEN+x} ]] || __devsh_unexported TOKEN; }";
     let name = &blake3::hash(bash.as_bytes()).to_hex()[..12];
     assert_eq!(

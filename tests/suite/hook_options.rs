@@ -109,3 +109,33 @@ fn what_has_no_value_comes_back_with_its_attributes() {
         }
     }
 }
+
+#[test]
+fn letters_of_another_case_are_other_letters() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new().manifest(
+        "[env]\nV = 'theirs'\nv = 'also'\n[aliases]\nhi = 'echo hi'\n[grants]\nsource = ['bash']\n\
+         [hooks.source]\nbash = '''\nlines=theirs\ntext=theirs\nf() { echo theirs; }\ndeclare -gA list=([a]=b)\n'''\n",
+    );
+    sandbox.allow();
+    let other = sandbox.home().join("Project");
+    std::fs::create_dir(&other).unwrap();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.type_line("shopt -s nocasematch; V=1 v=2 lines=mine text=mine; list=(1)");
+    let asked = "declare -p V v lines list; alias; shopt nocasematch";
+    let before = pty.run(asked);
+    for _ in 0..2 {
+        pty.enter();
+        assert_eq!(pty.run("hi; echo $V $v $lines"), "hi\ntheirs also theirs\n");
+        pty.cd(&other);
+        assert_eq!(pty.run(asked), before);
+        assert_eq!(pty.var("DEVSH_ROOT"), None);
+    }
+    // What the user makes of it is the user's, though it differs by the case only.
+    pty.enter();
+    pty.type_line("alias hi='echo HI'; text=THEIRS");
+    pty.cd(&other);
+    assert_eq!(pty.run("hi; echo $text"), "HI\nTHEIRS\n");
+}
