@@ -58,13 +58,13 @@ if ((BASH_VERSINFO[0] < 5)); then
   __devsh_hook() {
     \local __devsh_status=$? __devsh_now=$SECONDS __devsh_before=
     if __devsh_fresh; then
-      __devsh_before=$__devsh_loaded$__devsh_checks
+      __devsh_before=-$__devsh_loaded$__devsh_checks
     fi
     if [[ -z $__devsh_before || ${__devsh_asked:-$__devsh_now} != "$__devsh_now" ]]; then
       __devsh_asked=$__devsh_now
       __devsh_update || :
       # Where nothing was new the second time, that is all.
-      [[ $__devsh_before != "$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
+      [[ $__devsh_before != "-$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
     fi
     [[ $__devsh_status != 0 && ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
     \return "$__devsh_status"

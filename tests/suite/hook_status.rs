@@ -127,3 +127,27 @@ fn hooks_of_other_tools_see_what_the_user_left() {
         assert!(seen.starts_with("3 "), "{seen}");
     }
 }
+
+#[test]
+fn a_bash_of_whole_seconds_asks_a_program_that_fails_once() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = prepared();
+    let calls = sandbox.root().join("calls");
+    let failing = format!("#!/bin/sh\necho >>'{}'\nexit 1\n", calls.display());
+    let failing = sandbox.program("failing", &failing);
+    let hook = sandbox.hook_that_runs(HostShell::Bash, &failing);
+    let seconds = "BASH_VERSINFO[0] < 5)); then\n  __devsh_hook";
+    assert!(hook.contains(seconds));
+    let hook = hook.replace(seconds, "1)); then\n  __devsh_hook");
+    let mut pty = Pty::start(&sandbox, HostShell::Bash, &hook);
+    // Once more when the second is over.
+    pty.type_line("sleep 1.1");
+    let count = || std::fs::read(&calls).map_or(0, |calls| calls.len());
+    let before = count();
+    for _ in 0..3 {
+        pty.type_line("true");
+    }
+    assert_eq!((before, count()), (2, 2));
+}
