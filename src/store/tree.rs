@@ -6,8 +6,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
+    fs::{self, File},
     io::{Read, Write},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -170,8 +171,9 @@ impl Tree {
         self.file(path, placed, &mut file).map(|_| ())
     }
 
-    /// Makes the links and returns the list of all members.
-    pub(super) fn finish(mut self) -> Result<Listing, Error> {
+    /// Makes the links and returns the list of all members; takes the right to add to directories that are to be
+    /// `closed`, but for the root, which is still to be renamed.
+    pub(super) fn finish(mut self, closed: bool) -> Result<Listing, Error> {
         for (path, node) in &self.nodes {
             if let Node::Link { target } = node {
                 self.check_link(path, target)?;
@@ -185,6 +187,15 @@ impl Tree {
                     .map_err(fsx::at("link", &place))?;
             }
         }
+        let mut nodes = self.nodes.iter().filter(|_| closed);
+        nodes.try_for_each(|(path, node)| match node {
+            Node::Directory => {
+                let place = self.root.place(path);
+                let mode = fs::Permissions::from_mode(0o555);
+                fs::set_permissions(&place, mode).map_err(fsx::at("write", &place))
+            }
+            _ => Ok(()),
+        })?;
         Ok(Listing(self.nodes))
     }
 

@@ -56,7 +56,9 @@ pub(super) fn build<'a>(
         Recipe::Npm => npm.complete(&mut tree)?,
         Recipe::Wheel | Recipe::Environment => {}
     }
-    Ok((tree.finish()?, used))
+    // Python writes bytecode beside its modules; nobody else has anything to add (`npm install -g` would).
+    let closed = object.recipe != Recipe::Python;
+    Ok((tree.finish(closed)?, used))
 }
 
 fn file_name(artifact: &Artifact) -> String {

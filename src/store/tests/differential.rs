@@ -106,7 +106,7 @@ pub(super) fn unpack(kind: &str, archive: &Path, place: &Path) -> Result<Seen, E
             }
         })?;
     }
-    let listing = tree.finish()?;
+    let listing = tree.finish(false)?;
     Ok(listing
         .0
         .iter()

@@ -309,7 +309,7 @@ fn unpack(archive: &Path, place: &Path) -> Result<(), Error> {
         Kind::Link(target) => tree.link(&member.path, &target),
         Kind::HardLink(target) => tree.copy(&member.path, &target, placed),
     })?;
-    tree.finish().map(|_| ())
+    tree.finish(false).map(|_| ())
 }
 
 /// Asserts that an archive is refused by name and leaves nothing outside.

@@ -318,7 +318,7 @@ pub(super) fn unpack(archive: &Path, place: &Path) -> Result<(), Error> {
             tree.file(path, Placed::default(), data).map(|_| ())
         })?;
     }
-    tree.finish().map(|_| ())
+    tree.finish(false).map(|_| ())
 }
 
 #[test]
