@@ -97,7 +97,7 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, Missing> {
             Duration::from_secs(content.timeout),
         ) {
             Ok(after) => env = after,
-            Err(error) => failed.push(error),
+            Err(error) => failed.push(error.of("enter", text)),
         }
     }
     Session::erase(&mut env);
@@ -146,7 +146,10 @@ pub fn leave(env: &Env, root: &Path, content: &Content, program: &Path) -> Vec<s
     content
         .leave
         .iter()
-        .filter_map(|text| script::run(text, env, directory, program, timeout).err())
+        .filter_map(|text| {
+            let failed = script::run(text, env, directory, program, timeout).err();
+            Some(failed?.of("leave", text))
+        })
         .collect()
 }
 

@@ -40,14 +40,27 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A script of a dev shell failed.
+    #[error("{which} script `{text}`: {source}")]
+    Of {
+        /// Whether it is one for entering or for leaving.
+        which: &'static str,
+        /// How it begins.
+        text: String,
+        /// What went wrong.
+        source: Box<Self>,
+    },
     /// The script ended with an error.
-    #[error("the script ended with {status}")]
+    #[error("ended with {status}")]
     Status {
         /// How it ended, as the system words it.
         status: String,
     },
     /// The script did not end.
-    #[error("the script was still running after {} s and was ended", .0.as_secs())]
+    #[error(
+        "was still running after {} s and was ended; `hook-timeout` in `config.toml` gives it longer",
+        .0.as_secs()
+    )]
     TimedOut(Duration),
     /// A value cannot be given to any program.
     #[error(
@@ -81,6 +94,25 @@ pub enum Error {
         /// How long its value is.
         length: usize,
     },
+}
+
+impl Error {
+    /// Returns the error with the script that it is of.
+    #[must_use]
+    pub fn of(self, which: &'static str, script: &str) -> Self {
+        /// How many characters of a script are said.
+        const MOST: usize = 40;
+        let first = script.trim().lines().next().unwrap_or_default();
+        let mut text: String = first.chars().take(MOST).collect();
+        if text.len() < script.trim().len() {
+            text.push('…');
+        }
+        Self::Of {
+            which,
+            text,
+            source: Box::new(self),
+        }
+    }
 }
 
 /// The script's own output must not mix with the report, which has the pipe for itself. The line of life: when

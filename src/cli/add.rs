@@ -75,6 +75,13 @@ fn wanted(word: &str) -> Result<(Tool, Option<Requirement>), Failure> {
 }
 
 fn tool(name: &str) -> Result<Tool, Failure> {
+    if let Some(at) = name.find(['=', '<', '>', '~', '^']) {
+        let (tool, bound) = name.split_at(at);
+        let bound = bound.trim_start_matches('=');
+        return Err(Failure::new(format!("`{name}` is not a known tool"))
+            .hint(format!("write `'{tool}@{bound}'`"))
+            .code(ExitStatus::Usage));
+    }
     name.parse().map_err(|invalid: Invalid| {
         let kind = manifest::unknown_tool(name, invalid);
         let hint = match &kind {
@@ -85,7 +92,8 @@ fn tool(name: &str) -> Result<Tool, Failure> {
             ErrorKind::UnknownTool {
                 pypi: Some(name), ..
             } => Some(format!(
-                "for a tool of the Python package index write `{name}`"
+                "for a package of an index write `{name}` or `{}`; look first with `devsh search`",
+                name.replacen("pypi:", "npm:", 1)
             )),
             ErrorKind::Invalid(invalid) => hints::not_a_source(invalid),
             _ => None,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    activation::{Loading, load, session},
+    activation::{Loading, load, record::Record, session},
     env::Env,
     failure::Failure,
     fsx,
@@ -29,10 +29,16 @@ pub(super) fn run(work: &Work<'_>, shell: &ShellName) -> Result<(), Failure> {
     let (root, record) = prepare(work, shell)?;
     ready::hold_until_exit(work.context, &record);
     let base = session::host_env(&work.context.env);
+    let mut first = record.clone();
+    let stored = Record::stored(&work.context.directories.state, &root, shell);
+    if stored.is_some_and(|stored| stored.id() == record.id()) {
+        // The shell's hook loads it anew after the rc files, and runs the enter scripts then.
+        first.content.enter.clear();
+    }
     let loading = Loading {
         root: &root,
         shell,
-        record: &record,
+        record: &first,
         pinned: true,
         program: &work.context.program,
         state: &work.context.directories.state,

@@ -106,9 +106,10 @@ pub(super) fn lockfile(error: &lock::Error) -> Failure {
         label: String::new(),
     });
     match &error.problem {
-        Problem::Conflict { .. } => failure.hint(
-            "take either side, for example with `git checkout --ours`, then run `devsh lock`",
-        ),
+        Problem::Conflict { .. } => failure.hint(format!(
+            "take either side, for example with `git checkout --ours {}`, then run `devsh lock`",
+            error.file
+        )),
         Problem::Format { found } if *found > 1 => failure.hint("update devsh"),
         _ => {
             failure.hint("restore the file from version control, or remove it and run `devsh lock`")
@@ -189,7 +190,8 @@ pub(super) fn resolve(error: &resolve::Error) -> Failure {
             system,
         } => {
             let failure = bounds(failure, tool, constraints);
-            let failure = refused.iter().take(3).fold(failure, |failure, refusal| {
+            let near = nearest_refusals(constraints, refused);
+            let failure = near.into_iter().take(3).fold(failure, |failure, refusal| {
                 let reasons: Vec<String> =
                     refusal.reasons.iter().map(ToString::to_string).collect();
                 failure.note(format!(
@@ -198,9 +200,11 @@ pub(super) fn resolve(error: &resolve::Error) -> Failure {
                     reasons.join(", ")
                 ))
             });
-            let first = constraints
-                .first()
-                .map(|constraint| constraint.origin.to_string());
+            // Nobody can change what a preset asks for.
+            let mut own = constraints
+                .iter()
+                .filter(|constraint| !constraint.origin.file.starts_with("preset "));
+            let first = own.next().map(|constraint| constraint.origin.to_string());
             match (refused.is_empty(), first) {
                 (true, _) => failure.note(format!("the source has no version for {system}")),
                 (false, Some(place)) => failure.hint(format!("change the requirement at {place}")),
@@ -218,6 +222,33 @@ pub(super) fn resolve(error: &resolve::Error) -> Failure {
         }
         resolve::Error::NotAsked { origin, .. } => failure.note(format!("{origin} asks for it")),
     }
+}
+
+/// Puts first what is most like the version that is asked for, else the newest.
+fn nearest_refusals<'a>(
+    constraints: &[resolve::Constraint],
+    refused: &'a [resolve::Refusal],
+) -> Vec<&'a resolve::Refusal> {
+    let numbers = |text: &str| -> Vec<u64> {
+        let text = text.trim_start_matches(|one: char| !one.is_ascii_digit());
+        let parts = text.split('.').map(str::parse::<u64>);
+        parts.map_while(Result::ok).collect()
+    };
+    let asked: Vec<Vec<u64>> = constraints
+        .iter()
+        .map(|constraint| numbers(&constraint.requirement))
+        .collect();
+    let likeness = |refusal: &&resolve::Refusal| {
+        let release = refusal.version.release();
+        let alike = |asked: &Vec<u64>| {
+            let pairs = asked.iter().zip(release.iter());
+            pairs.take_while(|(one, other)| one == other).count()
+        };
+        std::cmp::Reverse(asked.iter().map(alike).max().unwrap_or_default())
+    };
+    let mut near: Vec<&resolve::Refusal> = refused.iter().collect();
+    near.sort_by_key(likeness);
+    near
 }
 
 /// Every bound, with its place in a column of its own.

@@ -23,6 +23,7 @@ use crate::{
 use super::{
     edit::{self, Approved},
     hints, lock, shown,
+    sync::Mode,
     work::Work,
 };
 
@@ -55,9 +56,13 @@ pub(super) fn run(work: &Work<'_>) -> Result<(), Failure> {
     // Who had allowed the repository as it was has now asked for the same in other words.
     let expected = allowed.map(|approved| edit::with_manifest(&approved, text.as_bytes()));
     if let Some(expected) = expected
-        && edit::approve(work, place, &expected).is_ok()
+        && let Ok(project) = edit::approve(work, place, &expected)
     {
-        work.ui.note(&format!("next: `{}`", work.command("lock")));
+        // What was locked in devsh's own state stays; a prompt would find no lockfile.
+        let locked = lock::up_to_date(work, &project, Mode::Foreground);
+        if !locked.is_ok_and(|current| current.unreached.is_none()) {
+            work.ui.note(&format!("next: `{}`", work.command("lock")));
+        }
         return super::allow::advance(work);
     }
     work.ui.note(&format!(

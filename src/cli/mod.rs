@@ -12,6 +12,7 @@ mod complete;
 mod doctor;
 mod du;
 mod edit;
+mod elsewhere;
 mod enter;
 mod explain;
 mod export;
@@ -79,6 +80,9 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
                 .iter()
                 .map(|argument| SafeText::from(&*argument.to_string_lossy()).to_string());
             let shown = Arguments::command().try_get_matches_from(shown).err();
+            if let Some(failure) = elsewhere::hint(&error) {
+                return finish(&plain(&context), Err(failure));
+            }
             let _unheard = shown.as_ref().unwrap_or(&error).print();
             return match error.exit_code() {
                 0 => ExitCode::SUCCESS,
@@ -109,7 +113,7 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
 
 /// Does what goes by clap, which takes longer than the rest of a warm transition.
 fn without_clap(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
-    let ui = Ui::new(context.terminal, ui::Color::Auto, Verbosity::Normal);
+    let ui = plain(context);
     if let Some(request) = prompt_request(arguments) {
         return Some(finish(&ui, export::run(context, &ui, request)));
     }
@@ -124,6 +128,10 @@ fn without_clap(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
     complete::answer(context, &ui, arguments).map(|answered| finish(&ui, answered))
 }
 
+fn plain(context: &Context) -> Ui {
+    Ui::new(context.terminal, ui::Color::Auto, Verbosity::Normal)
+}
+
 fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -136,10 +144,16 @@ fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
 
 /// Whether a command line that clap refused was meant for `run`, whose own failures have their own code.
 fn is_run(arguments: &[OsString]) -> bool {
-    arguments
-        .iter()
-        .take_while(|argument| *argument != "--")
-        .any(|argument| argument == "run")
+    let mut words = arguments.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            // These take a value.
+            Some("-C" | "--directory" | "--color") => drop(words.next()),
+            Some(option) if option.starts_with('-') => {}
+            word => return word == Some("run"),
+        }
+    }
+    false
 }
 
 /// Reads the command line that hooks write: `export SHELL --nonce N --loaded ID --checks NAMES`.

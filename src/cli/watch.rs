@@ -163,7 +163,12 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     fn say(&mut self, root: &Path, text: &str, well: bool) -> bool {
         if self.said.get(root).is_none_or(|said| said != text) {
-            let line = format!("{}: {text}", shown(self.work.context, root));
+            let name = shown(self.work.context, root);
+            let line = if text.starts_with(&format!("{name}: ")) {
+                text.to_owned()
+            } else {
+                format!("{name}: {text}")
+            };
             if well {
                 self.work.ui.note(&line);
             } else {

@@ -165,14 +165,7 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
         // With `shopt -s nocasematch` the comparison takes `a` for `A`.
         code.extend_from_slice(b" && -z ${PWD##\"$__devsh_pwd\"}");
     }
-    for (name, place) in &freshness.same {
-        test(
-            code,
-            " && ",
-            name.as_os_str(),
-            Some(("-ef", place.as_os_str())),
-        );
-    }
+    same(&freshness.same, code);
     for (file, stamp) in &freshness.present {
         if shell == HostShell::Zsh {
             // Zsh answers false both ways when a file is missing, bash takes it for the oldest.
@@ -225,6 +218,13 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
             code.push(b' ');
             quote(file.as_os_str(), code);
         }
+    }
+}
+
+fn same(names: &[(PathBuf, PathBuf)], code: &mut Vec<u8>) {
+    for (name, place) in names {
+        let same = ("-ef", place.as_os_str());
+        test(code, " && ", name.as_os_str(), Some(same));
     }
 }
 

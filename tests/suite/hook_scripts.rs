@@ -150,7 +150,10 @@ fn a_script_that_fails_leaves_the_rest() {
             let mut pty = sandbox.shell(shell);
             let before = pty.snapshot();
             let shown = pty.enter();
-            assert!(shown.contains("the script ended with"), "{script}: {shown}");
+            assert!(
+                shown.contains("enter script `") && shown.contains("ended with"),
+                "{script}: {shown}"
+            );
             assert_eq!(pty.var("HALF"), None, "{script}");
             assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "{script}");
             pty.leave();

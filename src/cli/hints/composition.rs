@@ -39,6 +39,9 @@ pub(super) fn hint(fault: &Composition) -> Option<String> {
         Composition::Conflict { .. } => {
             "say in the manifest itself which of the two counts".to_owned()
         }
+        Composition::Ungranted { name, .. } if name == "PATH" => {
+            "write `PATH = { prepend = [\"./bin\"] }`, which keeps what is there".to_owned()
+        }
         Composition::Ungranted { name, .. } => {
             format!("if the project needs it, grant it: `{}`", grant(name))
         }
