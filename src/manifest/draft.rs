@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{DevShell, EnvValue, Manifest, Origin, ShellName, ToolRequest};
-use crate::package::{Requirement, Source, Version};
+use crate::package::{FREETHREADED, PROFILE, Requirement, Version};
 
 /// What a manifest begins with.
 const HEAD: &str = "\
@@ -151,23 +151,31 @@ fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
     line(text, &format!("\n{header}"));
     for (tool, request) in own {
         let version = quoted(&whole(request));
-        let mut value = version.clone();
-        if tool.source == Source::Rust
-            && !(request.components.is_empty() && request.targets.is_empty())
-        {
-            value = format!("{{ version = {version}");
-            for (key, parts) in [
-                ("components", &request.components),
-                ("targets", &request.targets),
-            ] {
-                if !parts.is_empty() {
-                    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-                    // Writing to a string cannot fail.
-                    let _written = write!(value, ", {key} = {}", list(&parts));
-                }
+        let mut more = String::new();
+        let mut parts: Vec<&str> = request.components.iter().map(String::as_str).collect();
+        parts.retain(|part| {
+            let (key, name) = match part.strip_prefix(PROFILE) {
+                Some(profile) => ("profile", profile),
+                // The name of the tool says it where it is `python3.14t`.
+                None if *part == FREETHREADED && tool.python_minor().is_some() => return false,
+                None if *part == FREETHREADED => ("variant", *part),
+                None => return true,
+            };
+            // Writing to a string cannot fail.
+            let _written = write!(more, ", {key} = {}", quoted(name));
+            false
+        });
+        let targets = request.targets.iter().map(String::as_str).collect();
+        for (key, parts) in [("components", parts), ("targets", targets)] {
+            if !parts.is_empty() {
+                let _written = write!(more, ", {key} = {}", list(&parts));
             }
-            value.push_str(" }");
         }
+        let value = if more.is_empty() {
+            version
+        } else {
+            format!("{{ version = {version}{more} }}")
+        };
         let name = tool.to_string();
         let key = if name.contains(':') {
             quoted(&name)
@@ -270,5 +278,25 @@ mod tests {
                 assert!(alike || parsed.channel().is_some(), "{expected} {version}");
             }
         }
+    }
+
+    #[test]
+    fn flavours_are_written_as_they_are_asked_for() {
+        let text = "[tools]\npython = '3.14t'\n'python3.13t' = '3.13.5'\n\
+            rust = { version = '1', profile = 'default', components = ['rust-src'] }\n";
+        let read = |text: &str| {
+            let layer = crate::manifest::parse("devshell.toml", text).unwrap();
+            let manifest = crate::manifest::merge(&[layer]).unwrap();
+            let tools = manifest.shells[&ShellName::dev()].tools.clone();
+            let told = tools.into_iter().map(|(tool, request)| {
+                let version = request.requirement.value.to_string();
+                (tool.to_string(), version, request.components)
+            });
+            (told.collect::<Vec<_>>(), super::draft(&manifest))
+        };
+        let (asked, written) = read(text);
+        assert_eq!(read(&written).0, asked, "{written}");
+        assert!(written.contains("profile = \"default\""), "{written}");
+        assert!(written.contains("variant = \"freethreaded\""), "{written}");
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{
     EnvValue, Origin, ShellName, Sourced,
-    layer::{EnvEntry, ToolEntry},
+    layer::{EnvEntry, FLAVOUR, ToolEntry},
     merge::Step,
 };
 
@@ -131,8 +131,10 @@ impl History {
         parts.extend(
             entry
                 .removed
-                .values()
-                .flatten()
+                .iter()
+                // What is there instead tells it.
+                .filter(|(key, _)| **key != FLAVOUR)
+                .flat_map(|(_, removed)| removed)
                 .map(|one| format!("−{one}")),
         );
         if !parts.is_empty() {

@@ -106,7 +106,7 @@ pub struct ToolEntry {
     pub components: Vec<String>,
     /// Further compilation targets.
     pub targets: Vec<String>,
-    /// Components and targets taken out of the lists below, by the list's key.
+    /// Components and targets taken out of the lists below, by the list's key or as another flavour.
     pub removed: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
@@ -135,6 +135,9 @@ impl Layer {
         std::iter::once(&self.top).chain(sections.map(|section| &section.tables))
     }
 }
+
+/// The key of components of which a tool has one or none, such as profiles: another one takes its place.
+pub(super) const FLAVOUR: &str = "flavour";
 
 impl ToolEntry {
     /// Returns an entry that says nothing about the version.
@@ -169,6 +172,9 @@ impl ToolEntry {
             }
         }
         let removed = &upper.removed;
+        if let Some(overruled) = removed.get(FLAVOUR) {
+            self.components.retain(|one| !overruled.contains(one));
+        }
         lay_list(
             &mut self.components,
             &upper.components,

@@ -5,6 +5,7 @@
 use super::{
     Error, ErrorKind, Located, Text, ToolEntry,
     error::nearest,
+    layer::FLAVOUR,
     pin,
     raw::{Entry, Node, Value},
     validate::{edited, located, unknown},
@@ -93,9 +94,14 @@ fn tool_entry(text: &Text, tool: &Tool, entry: &Entry<'_>) -> Result<ToolEntry, 
             "targets" => list(text, tool, ("targets", field), &mut asked)?,
             "profile" => {
                 only_rust(text, tool, ("profile", field))?;
+                let profiles = PROFILES.iter().map(|name| format!("{PROFILE}{name}"));
+                asked.overrule(profiles);
                 asked.components.extend(profile(text, &field.node)?);
             }
-            "variant" => asked.components.extend(variant(text, tool, field)?),
+            "variant" => {
+                asked.overrule([FREETHREADED.to_owned()]);
+                asked.components.extend(variant(text, tool, field)?);
+            }
             _ => {
                 let table = format!("tools.{}", entry.key);
                 let known = &["version", "components", "targets", "profile", "variant"];
@@ -106,6 +112,13 @@ fn tool_entry(text: &Text, tool: &Tool, entry: &Entry<'_>) -> Result<ToolEntry, 
     asked.components.sort();
     asked.components.dedup();
     Ok(asked)
+}
+
+impl ToolEntry {
+    /// Takes flavours from what is below, in whose place another one comes, or none.
+    fn overrule(&mut self, flavours: impl IntoIterator<Item = String>) {
+        self.removed.entry(FLAVOUR).or_default().extend(flavours);
+    }
 }
 
 fn list(
@@ -181,6 +194,9 @@ fn version(
     asked: &mut ToolEntry,
 ) -> Result<(), Error> {
     let found = text.string(key, node)?;
+    if tool.source == Source::Python {
+        asked.overrule([FREETHREADED.to_owned()]);
+    }
     let plain = pin::without_freethreaded(&found.value).map(ToOwned::to_owned);
     if tool.source == Source::Python
         && let Some(plain) = plain
@@ -301,5 +317,47 @@ mod tests {
         assert_eq!(tools("prettier = '3'"), ["prettier 3"]);
         assert_eq!(tools("prettier = '>=3.1 <4'"), ["prettier >=3.1,<4"]);
         assert_eq!(tools("prettier = '2.x || ^3.1'"), ["prettier 2 || ^3.1"]);
+    }
+
+    #[test]
+    fn a_later_flavour_takes_the_place_of_an_earlier_one() {
+        let components = |below: &str, above: &str| {
+            let text = format!("[tools]\n{below}\n[shells.x.tools]\n{above}\n");
+            let layer = parse("devshell.toml", &text).unwrap();
+            let manifest = super::super::merge(&[layer]).unwrap();
+            let shell = &manifest.shells[&"x".parse().unwrap()];
+            let request = shell.tools.values().next().unwrap();
+            request.components.join("+")
+        };
+        let free = "python = '3.14t'";
+        for (above, left) in [
+            ("python = '3.13'", ""),
+            ("python = { variant = 'default' }", ""),
+            (
+                "python = { version = '3.13', variant = 'freethreaded' }",
+                "freethreaded",
+            ),
+            (
+                "python = { variant = 'freethreaded', version = '3.13' }",
+                "freethreaded",
+            ),
+        ] {
+            assert_eq!(components(free, above), left, "{above}");
+        }
+        let below = "rust = { version = '1', profile = 'default', components = ['rust-src'] }";
+        for (above, left) in [
+            ("rust = '1.90'", "profile-default+rust-src"),
+            ("rust = { profile = 'minimal' }", "rust-src"),
+            (
+                "rust = { profile = 'complete' }",
+                "profile-complete+rust-src",
+            ),
+            (
+                "rust = { components = { remove = ['rust-src'] }, profile = 'minimal' }",
+                "",
+            ),
+        ] {
+            assert_eq!(components(below, above), left, "{above}");
+        }
     }
 }
