@@ -4,6 +4,7 @@ pub mod access;
 pub mod detect;
 pub mod facts;
 pub mod inputs;
+mod installed;
 pub mod layers;
 pub mod locate;
 mod members;

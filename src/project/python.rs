@@ -8,8 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use toml::Table;
-
 use crate::{
     manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text, join_paths},
     pylock::{self, PythonLock},
@@ -19,20 +17,9 @@ use crate::{
 use super::{
     Error,
     inputs::{Bytes, DATA_LIMIT, Inputs, LIMIT},
+    installed,
 };
 
-/// The tables of `pyproject.toml` that decide which code runs when the project is built.
-const BUILDING: &[&str] = &[
-    "build-system",
-    "tool.uv",
-    "tool.hatch.build",
-    "tool.hatch.metadata",
-    "tool.pdm.build",
-    "tool.poetry.build",
-    "tool.setuptools",
-];
-/// The tables that say what the project is when it is installed.
-const DESCRIBING: &[&str] = &["project", "tool.poetry"];
 /// What a project without a lockfile names its needs in.
 const PROJECT: &str = "pyproject.toml";
 /// Most lists of requirements that one list may lead to.
@@ -93,40 +80,19 @@ pub(super) fn read(
     lock: &str,
     groups: &BTreeSet<String>,
 ) -> Result<PythonFiles, Error> {
-    let beside = |file: &str| match lock.rsplit_once('/') {
-        Some((folder, _)) => format!("{folder}/{file}"),
-        None => file.to_owned(),
-    };
-    let pyproject = beside("pyproject.toml");
-    let bytes = files.data(&pyproject, DATA_LIMIT)?;
-    let project = match &bytes {
-        Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
-        None => Table::new(),
-    };
-    let building = tables(&project, BUILDING);
+    let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut writer = Writer::default();
-    writer.bytes(&building);
-    writer.bytes(tables(&project, DESCRIBING));
-    for name in ["uv.toml", "setup.py", "setup.cfg"] {
-        let name = beside(name);
-        // What `setup.cfg` says is mostly settings of other tools.
-        let bytes = if name.ends_with("setup.cfg") {
-            files.data(&name, LIMIT)?
-        } else {
-            files.approved(&name)?
-        };
-        writer.option(bytes.as_ref(), Writer::bytes);
+    let project = installed::directory(files, folder, (&mut writer, DATA_LIMIT))?;
+    let locked = locked(files, lock, groups, project)?;
+    if let Some(locked) = &locked {
+        let paths = locked.directories();
+        installed::directories(files, (lock, folder), &paths, &mut writer)?;
     }
-    let locked = locked(files, lock, groups, text(&pyproject, &bytes)?)?;
     let foreign = locked.as_ref().map(PythonLock::foreign).unwrap_or_default();
     let lines = foreign
         .iter()
         .map(|(name, source)| format!("{name} {source}"));
     let listed = lines.collect::<Vec<_>>().join("\n");
-    files.approve(
-        &format!("{pyproject} (build-system, tool.uv)"),
-        building.as_bytes(),
-    );
     files.approve(&format!("{lock} (other sources)"), listed.as_bytes());
     Ok(PythonFiles {
         lock: lock.to_owned(),
@@ -206,22 +172,11 @@ fn group_lists(main: &str, group: &str) -> Vec<String> {
     full.collect()
 }
 
-fn text(name: &str, bytes: &Bytes) -> Result<Option<Text>, Error> {
+pub(super) fn text(name: &str, bytes: &Bytes) -> Result<Option<Text>, Error> {
     let bytes = bytes.as_ref();
     Ok(bytes
         .map(|bytes| Text::from_bytes(name, bytes))
         .transpose()?)
-}
-
-/// The named tables of a file in one normal form, so that other edits and comments make no difference.
-fn tables(file: &Table, names: &[&str]) -> String {
-    let table = |name: &&str| {
-        let mut keys = name.split('.');
-        let first = keys.next().and_then(|key| file.get(key))?;
-        let value = keys.try_fold(first, |value, key| value.get(key))?;
-        Some(format!("{name} = {value}\n"))
-    };
-    names.iter().filter_map(table).collect()
 }
 
 /// The Python lockfiles that a manifest names, each once, with every group wanted of it.

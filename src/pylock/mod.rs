@@ -210,17 +210,23 @@ impl PythonLock {
         foreign
     }
 
+    /// Returns the directories that are installed as packages, relative to the lockfile: the project itself, its
+    /// members, and what is beside it.
+    pub fn directories(&self) -> BTreeSet<&str> {
+        let sources = self.packages.iter().map(|package| &package.source);
+        let installed = sources.filter_map(|source| match source {
+            Source::Directory {
+                path,
+                installed: true,
+            } => Some(path.as_str()),
+            _ => None,
+        });
+        installed.collect()
+    }
+
     /// Returns whether the project itself, or a member of it, is installed.
     pub fn installs_project(&self) -> bool {
-        self.packages.iter().any(|package| {
-            matches!(
-                &package.source,
-                Source::Directory {
-                    installed: true,
-                    ..
-                }
-            )
-        })
+        !self.directories().is_empty()
     }
 
     /// Takes over the directories of another lockfile, and what wants them.

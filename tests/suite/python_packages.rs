@@ -174,3 +174,59 @@ fn a_lockfile_of_uv_is_installed_and_brings_its_applications() {
         "{explained}"
     );
 }
+
+#[test]
+fn members_of_a_workspace_are_approved_and_followed() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let member = "[project]\nname = \"demo\"\nversion = \"1.0\"\n[build-system]\nrequires = []\n\
+                  build-backend = \"backend\"\nbackend-path = [\".\"]\n";
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"app\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\"demo\"]\n\
+         [tool.uv.workspace]\nmembers = [\"packages/*\"]\n",
+    );
+    sandbox.write(
+        "uv.lock",
+        "version = 1\nrequires-python = \">=3.9\"\n[manifest]\nmembers = [\"app\", \"demo\"]\n\
+         [[package]]\nname = \"app\"\nversion = \"1\"\nsource = { virtual = \".\" }\n\
+         dependencies = [{ name = \"demo\" }]\n\
+         [[package]]\nname = \"demo\"\nversion = \"1.0\"\nsource = { editable = \"packages/a\" }\n",
+    );
+    sandbox.write("packages/a/pyproject.toml", member);
+    sandbox.write("packages/a/backend.py", BACKEND);
+    sandbox.write("packages/a/src/demo.py", "");
+    sandbox.allow();
+    let ran = sandbox.home().join("ran");
+    fs::remove_file(&ran).expect("the member was built");
+    for (name, text) in [
+        ("packages/a/setup.py", "x = 1\n".to_owned()),
+        (
+            "packages/a/pyproject.toml",
+            member.replace("requires = []", "requires = [\"deep\"]"),
+        ),
+    ] {
+        sandbox.write(name, &text);
+        let outcome = sandbox.devsh(&["sync"]);
+        outcome.error(&["has changed since you allowed it"]);
+        assert!(!ran.exists(), "{name} runs before it is approved");
+        fs::remove_file(sandbox.project().join("packages/a/setup.py")).ok();
+    }
+    // What the member is decides over the environment and needs no approval.
+    let scripts = "[project.scripts]\nhello = \"demo:main\"\n";
+    sandbox.write("packages/a/pyproject.toml", format!("{member}{scripts}"));
+    let backend = BACKEND.replace(
+        "names = [",
+        "wheel.writestr(information + \"entry_points.txt\", \"[console_scripts]\\nhello = demo:main\\n\")\n        \
+         names = [information + \"entry_points.txt\", ",
+    );
+    sandbox.write("packages/a/backend.py", backend);
+    sandbox.write(
+        "packages/a/src/demo.py",
+        "def main():\n    print('hello')\n",
+    );
+    let run = ["run", "--", "hello"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "hello\n");
+}
