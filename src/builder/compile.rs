@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     fsx,
-    lock::PythonSet,
+    lock::{PythonKey, PythonSet},
     package::{Tool, Version},
     store,
 };
@@ -18,19 +18,20 @@ use crate::{
 const LIMIT: u64 = 64 << 20;
 
 impl Builder<'_> {
-    /// Returns exact packages that answer `requirements`, as a list of requirements with digests.
+    /// Returns exact packages that answer `wanted`, as a list of requirements with digests.
     ///
     /// What `previous` has and still fits stays, and nothing comes that came out after `newest`
     /// (`2026-08-14T12:30:15Z`). The tools of `request` have python and uv.
     pub fn compile(
         &self,
         request: &Request<'_>,
-        requirements: &[String],
+        wanted: &PythonKey,
         (previous, newest): (Option<&PythonSet>, Option<&str>),
     ) -> Result<String, Error> {
         let question = Question {
             purpose: "python packages",
-            wanted: &requirements.join("\n"),
+            wanted: &wanted.requirements.join("\n"),
+            constraints: &wanted.constraints.join("\n"),
             answer: "requirements.txt",
             previous: previous.map(PythonSet::to_requirements),
             python: None,
@@ -57,6 +58,7 @@ impl Builder<'_> {
         let question = Question {
             purpose: &format!("{tool} {version}"),
             wanted: &format!("{}=={version}", tool.package),
+            constraints: "",
             answer: "pylock.toml",
             previous: None,
             python: Some(python),

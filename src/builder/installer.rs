@@ -33,6 +33,8 @@ pub(super) struct Question<'a> {
     pub(super) purpose: &'a str,
     /// The requirements, one a line.
     pub(super) wanted: &'a str,
+    /// Bounds on what they lead to, one a line.
+    pub(super) constraints: &'a str,
     /// The name of the answer's file.
     pub(super) answer: &'a str,
     /// An earlier answer, of which is kept what fits.
@@ -181,6 +183,11 @@ impl<'a> Installer<'a> {
             command.args(["--exclude-newer", newest]);
         }
         command.args((!question.builds).then_some("--no-build"));
+        if !question.constraints.is_empty() {
+            let bounds = place.join("bounds.in");
+            fsx::write_atomic(&bounds, question.constraints.as_bytes())?;
+            command.arg("--constraints").arg(bounds);
+        }
         command.arg("--output-file").arg(&answer).arg(wanted);
         self.run(command).map_err(|error| match error {
             Error::PythonInstall { output, .. } => Error::PythonResolve {

@@ -7,7 +7,7 @@ use crate::{
     builder::{Request, Wanted},
     failure::Failure,
     index::newest_allowed,
-    lock::{LockKey, LockedRequirement, Lockfile, PythonSet, PythonSets, Upgrade},
+    lock::{LockKey, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets, Upgrade},
     manifest::{DevShell, ShellName, Text},
     package::{Source, Tool},
     project::{Project, trust::Standing},
@@ -17,33 +17,35 @@ use crate::{
 use super::{applications::with_uv, hints, packages, work::Work};
 
 /// What a dev shell wants to be locked, if it wants any.
-pub(super) fn key(project: &Project, shell: &DevShell) -> Result<Option<Vec<String>>, Failure> {
+pub(super) fn key(project: &Project, shell: &DevShell) -> Result<Option<PythonKey>, Failure> {
     let python = &shell.python;
-    let mut key: Vec<String> = if python.packages.is_empty() {
+    let mut key = PythonKey::default();
+    if python.packages.is_empty() {
         let Some((locked, lock)) = packages::locked(project, shell) else {
             return Ok(None);
         };
         if locked.loose.is_empty() {
             return Ok(None);
         }
-        locked.loose(&packages::selection(shell, locked, lock)?)
+        let selection = packages::selection(shell, locked, lock)?;
+        key.requirements = locked.loose(&selection);
+        key.constraints = locked.constraints(&selection);
     } else {
-        python
-            .packages
-            .iter()
-            .map(|one| one.value.clone())
-            .collect()
-    };
-    key.sort();
-    key.dedup();
-    Ok((!key.is_empty()).then_some(key))
+        let named = python.packages.iter();
+        key.requirements = named.map(|one| one.value.clone()).collect();
+    }
+    for list in [&mut key.requirements, &mut key.constraints] {
+        list.sort();
+        list.dedup();
+    }
+    Ok((!key.requirements.is_empty()).then_some(key))
 }
 
 /// Every list that is wanted, with a dev shell that wants it and the Python it is for.
 fn wanted<'p>(
     project: &'p Project,
     lockfile: &Lockfile,
-) -> Result<BTreeMap<Vec<String>, (&'p ShellName, String)>, Failure> {
+) -> Result<BTreeMap<PythonKey, (&'p ShellName, String)>, Failure> {
     let mut wanted = BTreeMap::new();
     for (name, shell) in &project.preview().shells {
         if let Some(key) = key(project, shell)? {
@@ -55,7 +57,7 @@ fn wanted<'p>(
 }
 
 /// Returns every list that is wanted.
-pub(super) fn keys(project: &Project) -> Result<BTreeSet<Vec<String>>, Failure> {
+pub(super) fn keys(project: &Project) -> Result<BTreeSet<PythonKey>, Failure> {
     Ok(wanted(project, &Lockfile::default())?.into_keys().collect())
 }
 
@@ -98,9 +100,10 @@ pub(super) fn problems(project: &Project, lockfile: &Lockfile) -> Result<Vec<Str
     Ok(problems)
 }
 
-fn shown(key: &[String]) -> String {
-    let mut words: Vec<String> = key.iter().take(3).map(|one| format!("`{one}`")).collect();
-    if key.len() > 3 {
+fn shown(key: &PythonKey) -> String {
+    let first = key.requirements.iter().take(3);
+    let mut words: Vec<String> = first.map(|one| format!("`{one}`")).collect();
+    if key.requirements.len() > 3 {
         words.push("…".to_owned());
     }
     words.join(", ")
@@ -111,7 +114,7 @@ pub(super) fn resolve(
     work: &Work<'_>,
     project: &Project,
     lockfile: &Lockfile,
-    ((previous, upgrade), only): ((&Lockfile, &Upgrade), &BTreeSet<Vec<String>>),
+    ((previous, upgrade), only): ((&Lockfile, &Upgrade), &BTreeSet<PythonKey>),
 ) -> Result<PythonSets, Failure> {
     let mut sets = PythonSets::new();
     for (key, (name, python)) in wanted(project, lockfile)? {
@@ -123,8 +126,10 @@ pub(super) fn resolve(
             Some(set) if *upgrade != Upgrade::All => set.clone(),
             _ => {
                 // What is locked for almost the same is the best to start from.
-                let alike =
-                    |other: &&Vec<String>| key.iter().filter(|one| other.contains(one)).count();
+                let alike = |other: &&PythonKey| {
+                    let asked = key.requirements.iter();
+                    asked.filter(|one| other.requirements.contains(one)).count()
+                };
                 let near = previous.python.keys().max_by_key(alike);
                 let near = near.and_then(|key| previous.python.get(key));
                 let near = near.filter(|_| *upgrade != Upgrade::All);
@@ -147,7 +152,7 @@ fn compile(
     work: &Work<'_>,
     project: &Project,
     lockfile: &Lockfile,
-    (name, key, previous): (&ShellName, &[String], Option<&PythonSet>),
+    (name, key, previous): (&ShellName, &PythonKey, Option<&PythonSet>),
     python: String,
 ) -> Result<PythonSet, Failure> {
     let shell = super::work::dev_shell(project.preview(), name)?;

@@ -11,7 +11,7 @@ use crate::{
     context::Context,
     failure::Failure,
     fsx,
-    lock::{self, LockKey, Lockfile, Pins, PythonSets, Stale, Upgrade},
+    lock::{self, LockKey, Lockfile, Pins, PythonKey, PythonSets, Stale, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::Tool,
     project::{LOCKFILE, Project, lock_path, personal, trust::Trusted},
@@ -40,7 +40,7 @@ pub(super) struct Part {
     /// The team's requests and the path of its lockfile, beside which this one stands.
     beside: Option<(Vec<(Tool, ToolRequest)>, PathBuf)>,
     /// Lists of Python packages that the team's lockfile answers.
-    answered: BTreeSet<Vec<String>>,
+    answered: BTreeSet<PythonKey>,
     /// Whether it is one person's.
     pub(super) personal: bool,
     /// Whether it lies in the project.
@@ -121,7 +121,7 @@ impl Part {
     }
 
     /// The lists of Python packages that only this lockfile answers.
-    fn own_keys(&self) -> Result<BTreeSet<Vec<String>>, Failure> {
+    fn own_keys(&self) -> Result<BTreeSet<PythonKey>, Failure> {
         let mut keys = closure::keys(&self.project)?;
         keys.retain(|key| !self.answered.contains(key));
         Ok(keys)

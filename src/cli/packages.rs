@@ -9,7 +9,7 @@ use std::{
 use crate::{
     builder::PythonPackages,
     failure::Failure,
-    lock::{Lockfile, PythonSet},
+    lock::{Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, Text},
     project::{LOCKFILE, Project},
     pylock::{self, Files, PythonLock, Selection},
@@ -78,7 +78,7 @@ pub(super) fn locked<'p>(
 fn closed(
     project: &Project,
     shell: &DevShell,
-    key: &[String],
+    key: &PythonKey,
     lockfile: &Lockfile,
 ) -> Result<PythonPackages, Failure> {
     let text = lockfile

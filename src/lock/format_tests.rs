@@ -3,7 +3,7 @@
 use proptest::{collection, option, prelude::*, sample};
 
 use super::{
-    super::{LockedRequirement, Pin, PythonSet, PythonSets, print},
+    super::{LockedRequirement, Pin, PythonKey, PythonSet, PythonSets, print},
     *,
 };
 
@@ -258,8 +258,11 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
         python: "3.12".to_owned(),
         packages,
     });
-    let key = collection::btree_set("[a-z]{1,4}(>=[0-9])?", 1..3);
-    let key = key.prop_map(|key| key.into_iter().collect());
+    let list = |size| collection::btree_set("[a-z]{1,4}(>=[0-9])?", size);
+    let key = (list(1..3), list(0..2)).prop_map(|(requirements, constraints)| PythonKey {
+        requirements: requirements.into_iter().collect(),
+        constraints: constraints.into_iter().collect(),
+    });
     collection::btree_map(key, set, 0..3)
 }
 
@@ -276,7 +279,11 @@ fn python_packages_are_exact_and_have_digests() {
         "{{ requirement = 'a==1', sha256 = ['{digest}'] }}"
     ))
     .unwrap();
-    let set_of_a = &good[&vec!["a".to_owned()]];
+    let key = PythonKey {
+        requirements: vec!["a".to_owned()],
+        constraints: Vec::new(),
+    };
+    let set_of_a = &good[&key];
     assert_eq!(
         set_of_a.to_requirements(),
         format!("a==1 --hash=sha256:{digest}\n")

@@ -5,7 +5,7 @@ use std::{
     fmt::Display,
 };
 
-use super::{LockedPackage, Lockfile, Pin, PythonSet, PythonSets};
+use super::{LockedPackage, Lockfile, Pin, PythonKey, PythonSet, PythonSets};
 
 /// Returns what both sides of a merge made of `base`, or what only a person can decide.
 ///
@@ -27,7 +27,7 @@ pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lock
         [&base.python, &ours.python, &theirs.python]
             .map(named)
             .each_ref(),
-        |_: Option<&(Vec<String>, PythonSet)>, _| None,
+        |_: Option<&(PythonKey, PythonSet)>, _| None,
         &mut conflicts,
     );
     if conflicts.is_empty() {
@@ -43,9 +43,9 @@ pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lock
 }
 
 /// Sets of packages by the words for them.
-fn named(sets: &PythonSets) -> BTreeMap<String, (Vec<String>, PythonSet)> {
-    let named = |(key, set): (&Vec<String>, &PythonSet)| {
-        let words = format!("Python packages {}", key.join(", "));
+fn named(sets: &PythonSets) -> BTreeMap<String, (PythonKey, PythonSet)> {
+    let named = |(key, set): (&PythonKey, &PythonSet)| {
+        let words = format!("Python packages {key}");
         (words, (key.clone(), set.clone()))
     };
     sets.iter().map(named).collect()

@@ -26,7 +26,7 @@ pub use format::{Error, Problem, parse};
 pub use merge::merge;
 pub use pin::{Pin, Pins};
 pub use print::print;
-pub use python::{LockedRequirement, PythonSet, PythonSets};
+pub use python::{LockedRequirement, PythonKey, PythonSet, PythonSets};
 
 /// Every locked package, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

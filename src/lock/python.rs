@@ -1,7 +1,11 @@
 //! Python packages locked for a list of requirements: those of `packages` in a manifest, or of a list without
 //! digests. They are locked for every platform at once, with the digests of all their files.
 
-use std::{collections::BTreeMap, fmt::Write as _, ops::Range};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    ops::Range,
+};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -13,7 +17,16 @@ use super::{
 use crate::package::{Invalid, Sha256};
 
 /// Locked packages by the requirements that they answer, sorted.
-pub type PythonSets = BTreeMap<Vec<String>, PythonSet>;
+pub type PythonSets = BTreeMap<PythonKey, PythonSet>;
+
+/// What a set answers: dev shells that ask for the same share one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PythonKey {
+    /// The requirements, sorted.
+    pub requirements: Vec<String>,
+    /// Bounds within which they are resolved, sorted.
+    pub constraints: Vec<String>,
+}
 
 /// What answers one list of requirements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +44,16 @@ pub struct LockedRequirement {
     pub requirement: String,
     /// The digests of its files, sorted.
     pub sha256: Vec<String>,
+}
+
+impl fmt::Display for PythonKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.requirements.join(", "))?;
+        if self.constraints.is_empty() {
+            return Ok(());
+        }
+        write!(formatter, " within {}", self.constraints.join(", "))
+    }
 }
 
 impl PythonSet {
@@ -54,6 +77,8 @@ impl PythonSet {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSet {
     requirements: Vec<Spanned<String>>,
+    #[serde(default)]
+    constraints: Vec<Spanned<String>>,
     python: Spanned<String>,
     packages: Vec<RawRequirement>,
 }
@@ -71,12 +96,10 @@ pub(super) fn read(blocks: Vec<Spanned<RawSet>>) -> Result<PythonSets, Fault> {
     for block in blocks {
         let span = block.span();
         let raw = block.into_inner();
-        let mut key: Vec<String> = raw
-            .requirements
-            .into_iter()
-            .map(plain)
-            .collect::<Result<_, _>>()?;
-        key.sort();
+        let key = PythonKey {
+            requirements: sorted(raw.requirements)?,
+            constraints: sorted(raw.constraints)?,
+        };
         let set = PythonSet {
             python: plain(raw.python)?,
             packages: raw
@@ -85,12 +108,18 @@ pub(super) fn read(blocks: Vec<Spanned<RawSet>>) -> Result<PythonSets, Fault> {
                 .map(requirement)
                 .collect::<Result<_, _>>()?,
         };
-        let name = format!("the set for {}", key.join(", "));
+        let name = format!("the set for {key}");
         if sets.insert(key, set).is_some() {
             return Err((span, Problem::Duplicate(name)));
         }
     }
     Ok(sets)
+}
+
+fn sorted(texts: Vec<Spanned<String>>) -> Result<Vec<String>, Fault> {
+    let mut texts: Vec<String> = texts.into_iter().map(plain).collect::<Result<_, _>>()?;
+    texts.sort();
+    Ok(texts)
 }
 
 fn requirement(raw: RawRequirement) -> Result<LockedRequirement, Fault> {
@@ -142,8 +171,10 @@ fn plain(text: Spanned<String>) -> Result<String, Fault> {
 pub(super) fn print(text: &mut String, sets: &PythonSets) {
     for (key, set) in sets {
         text.push_str("\n[[python]]\n");
-        let words: Vec<String> = key.iter().map(|word| quoted(word)).collect();
-        line(text, "requirements", format!("[{}]", words.join(", ")));
+        line(text, "requirements", list(&key.requirements));
+        if !key.constraints.is_empty() {
+            line(text, "constraints", list(&key.constraints));
+        }
         line(text, "python", quoted(&set.python));
         text.push_str("packages = [\n");
         for package in &set.packages {
@@ -158,4 +189,9 @@ pub(super) fn print(text: &mut String, sets: &PythonSets) {
         }
         text.push_str("]\n");
     }
+}
+
+fn list(texts: &[String]) -> String {
+    let words: Vec<String> = texts.iter().map(|word| quoted(word)).collect();
+    format!("[{}]", words.join(", "))
 }

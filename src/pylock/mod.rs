@@ -7,6 +7,7 @@
 //! Invariant: a name, version, digest or address that was read is one word, so it can stand in a line of
 //! requirements without becoming an option.
 
+mod lines;
 mod marker;
 mod pins;
 mod pipfile;
@@ -47,6 +48,10 @@ pub struct PythonLock {
     pub extras: BTreeSet<String>,
     /// What is asked for and not locked; such a list is resolved into `devshell.lock`.
     pub loose: Vec<Loose>,
+    /// Bounds on what is still to be resolved.
+    pub(self) constraints: Vec<Loose>,
+    /// Which packages must be built or never are, as lines of a list of requirements.
+    pub(self) building: Vec<String>,
     /// Lines that lead away from the public index (`--index-url …`).
     pub options: Vec<String>,
     /// The project's own name, for markers of conflicting groups.
@@ -201,10 +206,15 @@ impl PythonLock {
                     .iter()
                     .map(|line| ("(option)".to_owned(), line.clone())),
             )
-            .chain(self.loose.iter().filter_map(|loose| {
-                let url = loose.requirement.url.clone()?;
-                Some((loose.requirement.name.to_string(), url))
-            }))
+            .chain(
+                self.loose
+                    .iter()
+                    .chain(&self.constraints)
+                    .filter_map(|loose| {
+                        let url = loose.requirement.url.clone()?;
+                        Some((loose.requirement.name.to_string(), url))
+                    }),
+            )
             .collect();
         foreign.sort();
         foreign
@@ -243,10 +253,12 @@ impl PythonLock {
 
     /// Returns the requirements that nothing pins, as far as `selection` wants them.
     pub fn loose(&self, selection: &Selection) -> Vec<String> {
-        let wanted = self.loose.iter().filter(|one| selection.wants(&one.when));
-        wanted
-            .map(|one| one.requirement.as_str().to_owned())
-            .collect()
+        selection.wanted(&self.loose)
+    }
+
+    /// Returns the bounds within which they are resolved.
+    pub fn constraints(&self, selection: &Selection) -> Vec<String> {
+        selection.wanted(&self.constraints)
     }
 }
 
@@ -258,5 +270,12 @@ impl Selection {
             When::Group(group) => self.groups.contains(group),
             When::Extra(extra) => self.extras.contains(extra),
         }
+    }
+
+    fn wanted(&self, all: &[Loose]) -> Vec<String> {
+        let wanted = all.iter().filter(|one| self.wants(&one.when));
+        wanted
+            .map(|one| one.requirement.as_str().to_owned())
+            .collect()
     }
 }

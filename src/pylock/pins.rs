@@ -11,6 +11,8 @@ pub struct Pins {
     pub packages: Vec<Pin>,
     /// Directories of the project that are installed where they are, relative to the lockfile, sorted.
     pub directories: Vec<String>,
+    /// Which packages must be built or never are, as lines of a list of requirements.
+    pub building: Vec<String>,
 }
 
 /// One exact package.
@@ -42,7 +44,12 @@ impl Pins {
             line.push('\n');
             Some(line)
         });
-        lines.collect()
+        let lines: String = lines.collect();
+        if lines.is_empty() {
+            return lines;
+        }
+        let options = self.building.iter().map(|line| format!("{line}\n"));
+        options.collect::<String>() + &lines
     }
 
     /// Returns the lines for what has none, because a commit names it.

@@ -7,18 +7,16 @@ use std::{
 
 use super::{
     Edge, Files, Loose, Package, PythonLock, PythonRequirement, Root, Source, When,
+    lines::{Line, editable, included, lines},
     read::{fault, is_digest, is_public},
 };
-use crate::manifest::{Error, Text};
+use crate::{
+    manifest::{Error, Text},
+    package::PackageName,
+};
 
 /// Deepest accepted chain of lists that include each other.
 const DEPTH: usize = 16;
-
-/// One line, its continuations joined, without comments.
-struct Line<'t> {
-    words: Vec<&'t str>,
-    span: Range<usize>,
-}
 
 /// Returns the lists that a list includes (`-r other.txt`, `-c bounds.txt`), as they are written.
 pub fn includes(text: &Text) -> Vec<String> {
@@ -35,11 +33,7 @@ pub fn pinned(text: &Text) -> Result<Vec<(String, Vec<String>)>, Error> {
         lists: BTreeMap::new(),
         groups: BTreeMap::new(),
     };
-    let mut reading = Reading {
-        files: &files,
-        lock: PythonLock::default(),
-        entries: Vec::new(),
-    };
+    let mut reading = Reading::of(&files);
     reading.list(text, &When::Always, &mut Vec::new())?;
     let pinned = reading
         .entries
@@ -56,11 +50,7 @@ pub fn pinned(text: &Text) -> Result<Vec<(String, Vec<String>)>, Error> {
 
 /// Reads the list and those of the groups.
 pub(super) fn read(files: &Files) -> Result<PythonLock, Error> {
-    let mut reading = Reading {
-        files,
-        lock: PythonLock::default(),
-        entries: Vec::new(),
-    };
+    let mut reading = Reading::of(files);
     reading.list(&files.lock, &When::Always, &mut Vec::new())?;
     for (group, name) in &files.groups {
         reading.lock.groups.insert(group.clone());
@@ -68,13 +58,17 @@ pub(super) fn read(files: &Files) -> Result<PythonLock, Error> {
             reading.list(text, &When::Group(group.clone()), &mut Vec::new())?;
         }
     }
-    Ok(reading.finish())
+    reading.finish()
 }
 
 struct Reading<'f> {
     files: &'f Files,
     lock: PythonLock,
     entries: Vec<Entry>,
+    /// Whether a list of constraints is read.
+    bounding: bool,
+    /// The first option that only a list with digests can have.
+    unmet: Option<Error>,
 }
 
 struct Entry {
@@ -83,7 +77,17 @@ struct Entry {
     digests: Vec<String>,
 }
 
-impl Reading<'_> {
+impl<'f> Reading<'f> {
+    fn of(files: &'f Files) -> Self {
+        Self {
+            files,
+            lock: PythonLock::default(),
+            entries: Vec::new(),
+            bounding: false,
+            unmet: None,
+        }
+    }
+
     fn list(&mut self, text: &Text, when: &When, path: &mut Vec<String>) -> Result<(), Error> {
         path.push(text.file().to_string());
         if path.len() > DEPTH {
@@ -100,9 +104,11 @@ impl Reading<'_> {
                     let message = format!("`{name}` cannot be read");
                     return Err(fault(text, line.span, message));
                 };
-                // Constraints bound what others ask for; pinned lists need none.
-                if option == "-r" && !path.contains(&name) {
+                if !path.contains(&name) {
+                    let outer = self.bounding;
+                    self.bounding |= option == "-c";
                     self.list(other, when, path)?;
+                    self.bounding = outer;
                 }
                 continue;
             }
@@ -114,7 +120,16 @@ impl Reading<'_> {
 
     fn line(&mut self, text: &Text, when: &When, line: &Line<'_>) -> Result<(), Error> {
         let first = line.words[0];
-        if let Some(path) = editable(&line.words) {
+        let local = ["./", "../", "/"]
+            .iter()
+            .any(|start| first.starts_with(start));
+        let local = local || first == ".";
+        let path = editable(&line.words);
+        if self.bounding && (path.is_some() || local) {
+            let message = "a constraint names a package and its versions (`idna<4`)";
+            return Err(fault(text, line.span.clone(), message));
+        }
+        if let Some(path) = path {
             if path.contains("://") {
                 return self.repository(text, when, (path, line.span.clone()));
             }
@@ -124,11 +139,7 @@ impl Reading<'_> {
         if first.starts_with('-') {
             return self.option(text, line);
         }
-        if first.starts_with("./")
-            || first.starts_with("../")
-            || first == "."
-            || first.starts_with('/')
-        {
+        if local {
             self.directory(when, first);
             return Ok(());
         }
@@ -152,11 +163,16 @@ impl Reading<'_> {
             .parse()
             .map_err(|invalid| text.error(line.span.clone(), invalid))?;
         digests.sort();
-        self.entries.push(Entry {
-            when: when.clone(),
-            requirement,
-            digests,
-        });
+        let when = when.clone();
+        if self.bounding {
+            self.lock.constraints.push(Loose { when, requirement });
+        } else {
+            self.entries.push(Entry {
+                when,
+                requirement,
+                digests,
+            });
+        }
         Ok(())
     }
 
@@ -164,8 +180,16 @@ impl Reading<'_> {
         let first = line.words[0];
         let name = first.split_once('=').map_or(first, |(name, _)| name);
         match name {
-            "--require-hashes" | "--pre" | "--prefer-binary" | "--no-binary" | "--only-binary" => {
+            "--require-hashes" | "--prefer-binary" => Ok(()),
+            "--pre" => {
+                let help = "name the pre-release in the requirement (`idna>=4.0rc1`)";
+                self.only_locked(text, line, help);
                 Ok(())
+            }
+            "--no-binary" | "--only-binary" => {
+                let help = "pin the list with digests (`uv pip compile --generate-hashes`)";
+                self.only_locked(text, line, help);
+                self.building(text, line, name)
             }
             "-i" | "--index-url" | "--pypi-url" => {
                 let joined = line.words.join(" ");
@@ -184,6 +208,29 @@ impl Reading<'_> {
                 Err(fault(text, line.span.clone(), message))
             }
         }
+    }
+
+    /// Notes an option that has no effect on what is resolved.
+    fn only_locked(&mut self, text: &Text, line: &Line<'_>, help: &str) {
+        let written = line.words.join(" ");
+        let message =
+            format!("`{written}` has no effect on a list that is still to be resolved: {help}");
+        self.unmet
+            .get_or_insert_with(|| fault(text, line.span.clone(), message));
+    }
+
+    /// Takes over which packages may be built, or must be.
+    fn building(&mut self, text: &Text, line: &Line<'_>, option: &str) -> Result<(), Error> {
+        let joined = line.words.join(" ");
+        let value = joined[option.len()..].trim_start_matches(['=', ' ']);
+        for name in value.split(',').map(str::trim) {
+            if !matches!(name, ":all:" | ":none:") && name.parse::<PackageName>().is_err() {
+                let message = format!("`{option}` takes names of packages or `:all:`");
+                return Err(fault(text, line.span.clone(), message));
+            }
+            self.lock.building.push(format!("{option} {name}"));
+        }
+        Ok(())
     }
 
     fn directory(&mut self, when: &When, path: &str) {
@@ -210,8 +257,7 @@ impl Reading<'_> {
     ) -> Result<(), Error> {
         let (address, fragment) = address.split_once('#').unwrap_or((address, ""));
         let part = |key: &str| fragment.split('&').find_map(|one| one.strip_prefix(key));
-        let name: Option<crate::package::PackageName> =
-            part("egg=").and_then(|one| one.parse().ok());
+        let name: Option<PackageName> = part("egg=").and_then(|one| one.parse().ok());
         let Some(name) = name else {
             let message = "a repository needs its package's name (`name @ git+https://…@commit`)";
             return Err(fault(text, span, message));
@@ -240,13 +286,16 @@ impl Reading<'_> {
     }
 
     /// A list is locked when every line has a version and a digest; else all of it is to be resolved.
-    fn finish(mut self) -> PythonLock {
+    fn finish(mut self) -> Result<PythonLock, Error> {
         let pinned = |entry: &Entry| {
             let exact = entry.requirement.exact().is_some() || entry.requirement.url.is_some();
             exact && !entry.digests.is_empty()
         };
         let entries = std::mem::take(&mut self.entries);
         let locked = entries.iter().all(pinned);
+        if let Some(error) = self.unmet.take().filter(|_| !locked) {
+            return Err(error);
+        }
         for entry in entries {
             let Entry {
                 when,
@@ -280,7 +329,7 @@ impl Reading<'_> {
             .filter(|group| *group == "dev")
             .cloned()
             .collect();
-        self.lock
+        Ok(self.lock)
     }
 }
 
@@ -294,79 +343,6 @@ fn plain(name: String) -> Package {
         dependencies: Vec::new(),
         extras: BTreeMap::new(),
         elsewhere: None,
-    }
-}
-
-/// Takes a text apart into lines, as pip does it.
-fn lines(text: &Text) -> Vec<Line<'_>> {
-    let content = text.as_str();
-    let (mut lines, mut at) = (Vec::new(), 0);
-    let mut open: Option<Line<'_>> = None;
-    for raw in content.split_inclusive('\n') {
-        let start = at;
-        at += raw.len();
-        let mut line = raw.trim_end_matches(['\n', '\r']);
-        if let Some(comment) = comment(line) {
-            line = &line[..comment];
-        }
-        let (line, goes_on) = match line.trim_end().strip_suffix('\\') {
-            Some(line) => (line, true),
-            None => (line, false),
-        };
-        let end = start + line.trim_end().len();
-        let current = open.get_or_insert_with(|| Line {
-            words: Vec::new(),
-            span: start..end,
-        });
-        current.words.extend(line.split_whitespace());
-        current.span.end = current.span.end.max(end);
-        if !goes_on {
-            lines.extend(open.take().filter(|line| !line.words.is_empty()));
-        }
-    }
-    lines.extend(open.filter(|line| !line.words.is_empty()));
-    lines
-}
-
-/// Where a comment begins: at the start of a line or after a blank.
-fn comment(line: &str) -> Option<usize> {
-    let mut found = line.match_indices('#');
-    found
-        .find(|(at, _)| {
-            line[..*at]
-                .chars()
-                .next_back()
-                .is_none_or(char::is_whitespace)
-        })
-        .map(|(at, _)| at)
-}
-
-fn included<'t>(line: &Line<'t>) -> Option<(&'static str, &'t str)> {
-    let first = *line.words.first()?;
-    for (option, spellings) in [
-        ("-r", ["-r", "--requirement"]),
-        ("-c", ["-c", "--constraint"]),
-    ] {
-        for spelling in spellings {
-            if first == spelling {
-                return Some((option, line.words.get(1)?));
-            }
-            let joined = first.strip_prefix(spelling);
-            if let Some(name) = joined
-                .filter(|name| !name.is_empty() && (spelling.len() == 2 || name.starts_with('=')))
-            {
-                return Some((option, name.trim_start_matches('=')));
-            }
-        }
-    }
-    None
-}
-
-fn editable<'t>(words: &[&'t str]) -> Option<&'t str> {
-    match words {
-        ["-e" | "--editable", path, ..] => Some(path),
-        [first, ..] => first.strip_prefix("--editable="),
-        [] => None,
     }
 }
 

@@ -161,6 +161,7 @@ impl PythonLock {
                 }),
             }
         }
+        pins.building.clone_from(&self.building);
         pins.packages.sort();
         pins.directories.sort();
         pins

@@ -230,3 +230,31 @@ fn members_of_a_workspace_are_approved_and_followed() {
     let run = ["run", "--", "hello"];
     assert_eq!(sandbox.devsh(&run).success().stdout, "hello\n");
 }
+
+#[test]
+fn constraints_bound_what_a_list_leads_to() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let versions = ["1.0", "2.0", "3.0"].map(|version| pure("bounded", version, &[], &[]));
+    serve_pure(&server, &versions);
+    serve_pure(&server, &[pure("tester", "1.0", &["bounded"], &["tester"])]);
+    sandbox.write("requirements.txt", "-c constraints.txt\ntester\n");
+    sandbox.write("constraints.txt", "bounded<3\n");
+    sandbox.allow();
+    let bounded = "import bounded; bounded.main()";
+    assert_eq!(python(&sandbox, bounded), "bounded 2.0\n");
+    sandbox.devsh(&["lock"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(
+        lockfile.contains("constraints = [\"bounded<3\"]"),
+        "{lockfile}"
+    );
+    sandbox.devsh(&["lock", "--check"]).success();
+    // The bounds are part of what is asked for.
+    sandbox.write("constraints.txt", "bounded==1.0\n");
+    assert!(!sandbox.devsh(&["lock", "--check"]).status.success());
+    sandbox.devsh(&["lock"]).success();
+    assert_eq!(python(&sandbox, bounded), "bounded 1.0\n");
+}

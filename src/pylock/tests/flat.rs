@@ -140,3 +140,42 @@ fn lists_without_digests_are_to_be_resolved() {
     assert_eq!(foreign[1].0, "own");
     assert_eq!(chosen(&lock, "3.11", &[], &[]), [""; 0]);
 }
+
+#[test]
+fn constraints_bound_what_is_to_be_resolved() {
+    let bounds = "click<9 --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000\n\
+        -r more.txt\nown @ https://h.example/own.whl\n";
+    let others = [("bounds.txt", bounds), ("more.txt", "idna==3.4\n")];
+    let lock = read(&lists("-c bounds.txt\nflask>=3\n", &others, &[])).unwrap();
+    let selection = Selection::default();
+    assert_eq!(lock.loose(&selection), ["flask>=3"]);
+    assert_eq!(
+        lock.constraints(&selection),
+        ["click<9", "idna==3.4", "own @ https://h.example/own.whl"]
+    );
+    assert_eq!(lock.foreign()[0].0, "own");
+    for odd in ["-e .\n", "./own\n", "../own\n"] {
+        let error = read(&lists("-c bounds.txt\nx\n", &[("bounds.txt", odd)], &[])).unwrap_err();
+        assert_eq!(error.origin().to_string(), "bounds.txt:1");
+    }
+}
+
+#[test]
+fn options_of_a_list_count_or_are_refused() {
+    for option in ["--pre", "--no-binary :all:", "--only-binary=click"] {
+        let error = read(&lists(&format!("flask\n{option}\n"), &[], &[])).unwrap_err();
+        assert_eq!(error.origin().to_string(), "requirements.txt:2");
+        assert!(error.to_string().contains(option), "{error}");
+    }
+    let main = format!("--pre\n--only-binary=:all:\n--no-binary click,idna\nclick==8 --hash={A}\n");
+    let lock = read(&lists(&main, &[], &[])).unwrap();
+    let on = Environment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
+    let pins = lock.select(&Selection::default(), &on).unwrap();
+    assert_eq!(
+        pins.hashed(),
+        format!("--only-binary :all:\n--no-binary click\n--no-binary idna\nclick==8 --hash={A}\n")
+    );
+    let odd = format!("--only-binary -x\nclick==8 --hash={A}\n");
+    let error = read(&lists(&odd, &[], &[])).unwrap_err();
+    assert_eq!(error.origin().to_string(), "requirements.txt:1");
+}
