@@ -18,14 +18,15 @@ use crate::{
 const LIMIT: u64 = 64 << 20;
 
 impl Builder<'_> {
-    /// Returns exact packages that answer `wanted`, as a list of requirements with digests.
+    /// Returns exact packages that answer `wanted` for every Python from `python` (`3.10`) on, as a list of
+    /// requirements with digests.
     ///
     /// What `previous` has and still fits stays, and nothing comes that came out after `newest`
     /// (`2026-08-14T12:30:15Z`). The tools of `request` have python and uv.
     pub fn compile(
         &self,
         request: &Request<'_>,
-        wanted: &PythonKey,
+        (wanted, python): (&PythonKey, Option<&str>),
         (previous, newest): (Option<&PythonSet>, Option<&str>),
     ) -> Result<String, Error> {
         let question = Question {
@@ -34,7 +35,7 @@ impl Builder<'_> {
             constraints: &wanted.constraints.join("\n"),
             answer: "requirements.txt",
             previous: previous.map(PythonSet::to_requirements),
-            python: None,
+            python,
             newest,
             builds: request.build_project,
             arguments: &["--generate-hashes", "--no-emit-index-url"],

@@ -41,19 +41,29 @@ pub(super) fn key(project: &Project, shell: &DevShell) -> Result<Option<PythonKe
     Ok((!key.requirements.is_empty()).then_some(key))
 }
 
-/// Every list that is wanted, with a dev shell that wants it and the Python it is for.
+/// Every list that is wanted, with the oldest Python that it is for and a dev shell that has this one.
 fn wanted<'p>(
     project: &'p Project,
     lockfile: &Lockfile,
 ) -> Result<BTreeMap<PythonKey, (&'p ShellName, String)>, Failure> {
-    let mut wanted = BTreeMap::new();
+    let mut wanted: BTreeMap<PythonKey, (&ShellName, Vec<u64>)> = BTreeMap::new();
     for (name, shell) in &project.preview().shells {
         if let Some(key) = key(project, shell)? {
             let python = python(shell, lockfile);
-            wanted.entry(key).or_insert((name, python));
+            // What the oldest one can have, uv chooses with conditions for the newer ones.
+            let older = |present: &(&ShellName, Vec<u64>)| {
+                !python.is_empty() && (present.1.is_empty() || python < present.1)
+            };
+            if wanted.get(&key).is_none_or(older) {
+                wanted.insert(key, (name, python));
+            }
         }
     }
-    Ok(wanted)
+    let written = wanted.into_iter().map(|(key, (name, python))| {
+        let words: Vec<String> = python.iter().map(u64::to_string).collect();
+        (key, (name, words.join(".")))
+    });
+    Ok(written.collect())
 }
 
 /// Returns every list that is wanted.
@@ -61,15 +71,13 @@ pub(super) fn keys(project: &Project) -> Result<BTreeSet<PythonKey>, Failure> {
     Ok(wanted(project, &Lockfile::default())?.into_keys().collect())
 }
 
-/// The minor version of the Python of a dev shell.
-fn python(shell: &DevShell, lockfile: &Lockfile) -> String {
+/// The numbers of the minor version of the Python of a dev shell; none if it is not locked.
+fn python(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
     let mut tools = shell.tools.iter();
     let found = tools.find(|(tool, _)| tool.source == Source::Python);
     let locked = found.and_then(|(tool, request)| lockfile.locked(tool, request));
-    let numbers = locked.map(|locked| locked.version.release().to_vec());
-    let numbers = numbers.unwrap_or_default();
-    let words: Vec<String> = numbers.iter().take(2).map(u64::to_string).collect();
-    words.join(".")
+    let numbers = locked.map(|locked| locked.version.release().iter().take(2).copied());
+    numbers.into_iter().flatten().collect()
 }
 
 /// Returns what is wrong with the locked packages, a line for each list.
@@ -176,7 +184,8 @@ fn compile(
             build_project: builds,
             ..request.clone()
         };
-        builder.compile(&request, key, (previous, newest.as_deref()))
+        let oldest = (!python.is_empty()).then_some(&*python);
+        builder.compile(&request, (key, oldest), (previous, newest.as_deref()))
     })?;
     let lines =
         pinned(&Text::new("the answer of uv", &text)).map_err(|error| hints::content(&error))?;

@@ -175,3 +175,34 @@ fn a_lockfile_that_was_tampered_with_is_refused() {
         sandbox.devsh(&run).code(125).error(&["devshell.lock"]);
     }
 }
+
+/// Dev shells that ask for the same packages share what is locked for them, whatever their Pythons.
+#[test]
+fn packages_are_locked_for_the_oldest_python_that_wants_them() {
+    let server = Server::start();
+    serve_tool(&server, "uv", &["0.9.9"]);
+    let tools = "[tools]\npython = \"3.13\"\nuv = \"*\"\n[shells.old]\ntools.python = \"3.10\"\n\
+        [shells.new]\ntools.python = \"3.14\"\n";
+    let sandbox = Sandbox::new().served_by(&server).manifest(tools);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let path = sandbox.project().join("devshell.lock");
+    let locked = fs::read_to_string(&path).unwrap();
+    sandbox.write(
+        "devshell.toml",
+        format!("{tools}[python]\npackages = [\"idna\"]\n"),
+    );
+    let digest = "0".repeat(64);
+    for (python, fits) in [("3.13", false), ("3.14", false), ("3.10", true)] {
+        let block = format!(
+            "\n[[python]]\nrequirements = [\"idna\"]\npython = \"{python}\"\npackages = [\n  \
+             {{ requirement = \"idna==3\", sha256 = [\"{digest}\"] }},\n]\n"
+        );
+        fs::write(&path, format!("{locked}{block}")).unwrap();
+        let checked = sandbox.devsh(&["lock", "--check", "--trust"]);
+        assert_eq!(checked.status.success(), fits, "{python}: {checked}");
+        if !fits {
+            let said = format!("locked for Python {python}, not 3.10");
+            assert!(checked.stderr.contains(&said), "{checked}");
+        }
+    }
+}
