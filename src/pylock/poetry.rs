@@ -11,6 +11,15 @@ use super::{
 };
 use crate::manifest::{Entry, Error, Node, Text, Value};
 
+/// A need as a table writes it.
+struct Need {
+    edge: Edge,
+    /// Whether an extra brings it, and nothing else.
+    optional: bool,
+    /// Whether it has markers.
+    marked: bool,
+}
+
 /// Reads the lockfile, and the needs of the project from the file beside it.
 pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Error> {
     let root = file.toml()?;
@@ -216,9 +225,12 @@ fn needs(file: &Text, tree: &Node<'_>) -> Result<Vec<Root>, Error> {
         }));
     };
     let first = |key: &str| tree.select(key).into_iter().next();
+    let listed = listed(file, first("tool.poetry.dependencies"))?;
+    let (optional, always): (Vec<Need>, Vec<Need>) =
+        listed.into_iter().partition(|need| need.optional);
     add(
         &When::Always,
-        edges(file, first("tool.poetry.dependencies"))?,
+        always.into_iter().map(|need| need.edge).collect(),
     );
     add(&When::Always, strings(file, first("project.dependencies"))?);
     let dev = When::Group("dev".to_owned());
@@ -241,10 +253,9 @@ fn needs(file: &Text, tree: &Node<'_>) -> Result<Vec<Root>, Error> {
     }
     for key in ["project.optional-dependencies", "tool.poetry.extras"] {
         for entry in first(key).map(Node::entries).unwrap_or_default() {
-            add(
-                &When::Extra(normal(&entry.key)),
-                strings(file, Some(&entry.node))?,
-            );
+            let named = strings(file, Some(&entry.node))?.into_iter();
+            let edges = named.flat_map(|edge| brought(edge, &optional)).collect();
+            add(&When::Extra(normal(&entry.key)), edges);
         }
     }
     Ok(roots)
@@ -263,9 +274,23 @@ fn strings(file: &Text, list: Option<&Node<'_>>) -> Result<Vec<Edge>, Error> {
         .collect()
 }
 
-/// A table of needs, as `pyproject.toml` and the lockfile both write it.
+/// What an extra brings that names a need: the optional ones of that name, with their conditions.
+fn brought(named: Edge, optional: &[Need]) -> Vec<Edge> {
+    let alike = optional.iter().filter(|need| need.edge.name == named.name);
+    let edges: Vec<Edge> = alike.map(|need| need.edge.clone()).collect();
+    if edges.is_empty() { vec![named] } else { edges }
+}
+
+/// The needs of a package of the lockfile, where an optional one has the extra that brings it in its markers.
 fn edges(file: &Text, table: Option<&Node<'_>>) -> Result<Vec<Edge>, Error> {
-    let mut edges = Vec::new();
+    let listed = listed(file, table)?.into_iter();
+    let counted = listed.filter(|need| !need.optional || need.marked);
+    Ok(counted.map(|need| need.edge).collect())
+}
+
+/// A table of needs, as `pyproject.toml` and the lockfile both write it.
+fn listed(file: &Text, table: Option<&Node<'_>>) -> Result<Vec<Need>, Error> {
+    let mut needs = Vec::new();
     for entry in table.map(Node::entries).unwrap_or_default() {
         if entry.key == "python" {
             continue;
@@ -273,17 +298,18 @@ fn edges(file: &Text, table: Option<&Node<'_>>) -> Result<Vec<Edge>, Error> {
         match &entry.node.value {
             Value::List(nodes) => {
                 for node in nodes {
-                    edges.extend(edge(file, entry, node)?);
+                    needs.push(need(file, entry, node)?);
                 }
             }
-            _ => edges.extend(edge(file, entry, &entry.node)?),
+            _ => needs.push(need(file, entry, &entry.node)?),
         }
     }
-    Ok(edges)
+    Ok(needs)
 }
 
-/// One need; an optional one of the project counts by its extra only.
-fn edge(file: &Text, entry: &Entry<'_>, node: &Node<'_>) -> Result<Option<Edge>, Error> {
+/// One need.
+fn need(file: &Text, entry: &Entry<'_>, node: &Node<'_>) -> Result<Need, Error> {
+    let (mut optional, mut marked) = (false, false);
     let mut edge = Edge {
         name: normal(&entry.key),
         wanted: node.text().map(str::to_owned),
@@ -291,18 +317,20 @@ fn edge(file: &Text, entry: &Entry<'_>, node: &Node<'_>) -> Result<Option<Edge>,
     };
     if let Value::Table(_) = node.value {
         let markers = marker(file, node, "markers")?;
-        let optional = matches!(
+        optional = matches!(
             node.get("optional").map(|one| &one.value),
             Some(Value::Boolean(true))
         );
-        if optional && node.get("markers").is_none() {
-            return Ok(None);
-        }
+        marked = node.get("markers").is_some();
         edge.extras = names(file, node, "extras")?;
         edge.wanted = node.get("version").and_then(Node::text).map(str::to_owned);
         edge.marker = markers.and(python(node.get("python").and_then(Node::text)));
     }
-    Ok(Some(edge))
+    Ok(Need {
+        edge,
+        optional,
+        marked,
+    })
 }
 
 /// `python = ">=3.8,<3.12"` beside a need; what no marker can say is left to the lockfile.

@@ -4,6 +4,7 @@ use super::*;
 use crate::package::System;
 
 mod flat;
+mod optional;
 
 const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
