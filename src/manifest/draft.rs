@@ -177,10 +177,11 @@ fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
             format!("{{ version = {version}{more} }}")
         };
         let name = tool.to_string();
-        let key = if name.contains(':') {
-            quoted(&name)
-        } else {
+        let plain = |one: char| one.is_ascii_alphanumeric() || "-_".contains(one);
+        let key = if name.chars().all(plain) {
             name
+        } else {
+            quoted(&name)
         };
         line(text, &format!("{key} = {value}{}", from(request)));
     }
@@ -292,7 +293,7 @@ mod tests {
                 let version = request.requirement.value.to_string();
                 (tool.to_string(), version, request.components)
             });
-            (told.collect::<Vec<_>>(), super::draft(&manifest))
+            (told.collect::<Vec<_>>(), draft(&manifest))
         };
         let (asked, written) = read(text);
         assert_eq!(read(&written).0, asked, "{written}");
