@@ -17,6 +17,8 @@ use crate::{
 
 /// Deepest accepted chain of lists that include each other.
 const DEPTH: usize = 16;
+/// Most lines that are read of all lists together, each list once for each group.
+const LINES: usize = 100_000;
 
 /// Returns the lists that a list includes (`-r other.txt`, `-c bounds.txt`), as they are written.
 pub fn includes(text: &Text) -> Vec<String> {
@@ -34,7 +36,7 @@ pub fn pinned(text: &Text) -> Result<Vec<(String, Vec<String>)>, Error> {
         groups: BTreeMap::new(),
     };
     let mut reading = Reading::of(&files);
-    reading.list(text, &When::Always, &mut Vec::new())?;
+    reading.whole(text, &When::Always)?;
     let pinned = reading
         .entries
         .iter()
@@ -51,11 +53,11 @@ pub fn pinned(text: &Text) -> Result<Vec<(String, Vec<String>)>, Error> {
 /// Reads the list and those of the groups.
 pub(super) fn read(files: &Files) -> Result<PythonLock, Error> {
     let mut reading = Reading::of(files);
-    reading.list(&files.lock, &When::Always, &mut Vec::new())?;
+    reading.whole(&files.lock, &When::Always)?;
     for (group, name) in &files.groups {
         reading.lock.groups.insert(group.clone());
         if let Some(text) = files.lists.get(name) {
-            reading.list(text, &When::Group(group.clone()), &mut Vec::new())?;
+            reading.whole(text, &When::Group(group.clone()))?;
         }
     }
     reading.finish()
@@ -67,6 +69,10 @@ struct Reading<'f> {
     entries: Vec<Entry>,
     /// Whether a list of constraints is read.
     bounding: bool,
+    /// Lists that were read on the way from the outermost one, and whether as constraints.
+    seen: BTreeSet<(String, bool)>,
+    /// How many lines were read.
+    lines: usize,
     /// The first option that only a list with digests can have.
     unmet: Option<Error>,
 }
@@ -84,11 +90,24 @@ impl<'f> Reading<'f> {
             lock: PythonLock::default(),
             entries: Vec::new(),
             bounding: false,
+            seen: BTreeSet::new(),
+            lines: 0,
             unmet: None,
         }
     }
 
+    /// Reads a list and what it includes.
+    fn whole(&mut self, text: &Text, when: &When) -> Result<(), Error> {
+        self.seen.clear();
+        self.list(text, when, &mut Vec::new())
+    }
+
+    /// Each list is read once: of a second time nothing new would come, and lists that include each other many
+    /// times would be walked along every way there is.
     fn list(&mut self, text: &Text, when: &When, path: &mut Vec<String>) -> Result<(), Error> {
+        if !self.seen.insert((text.file().to_string(), self.bounding)) {
+            return Ok(());
+        }
         path.push(text.file().to_string());
         if path.len() > DEPTH {
             return Err(fault(
@@ -98,6 +117,13 @@ impl<'f> Reading<'f> {
             ));
         }
         for line in lines(text) {
+            self.lines += 1;
+            if self.lines > LINES {
+                let message = format!(
+                    "more than {LINES} lines, those of a list counted for each group: include fewer"
+                );
+                return Err(fault(text, line.span, message));
+            }
             if let Some((option, name)) = included(&line) {
                 let name = beside(text.file(), name);
                 let Some(other) = self.files.lists.get(&name) else {

@@ -179,3 +179,48 @@ fn options_of_a_list_count_or_are_refused() {
     let error = read(&lists(&odd, &[], &[])).unwrap_err();
     assert_eq!(error.origin().to_string(), "requirements.txt:1");
 }
+
+#[test]
+fn lists_that_include_each_other_many_times_are_read_once() {
+    let name = |level: usize| format!("r{level}.txt");
+    let texts: Vec<String> = (1..15)
+        .map(|level| {
+            format!(
+                "a{level}>=1\n{}",
+                format!("-r {}\n", name(level + 1)).repeat(12)
+            )
+        })
+        .chain(["a15>=1\n-r r1.txt\n".to_owned()])
+        .collect();
+    let names: Vec<String> = (1..=15).map(name).collect();
+    let others: Vec<(&str, &str)> = names
+        .iter()
+        .zip(&texts)
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    // 12 to the power of 15 ways lead to the last list.
+    let lock = read(&lists(
+        &"-r r1.txt\n".repeat(12),
+        &others,
+        &[("dev", "r1.txt")],
+    ))
+    .unwrap();
+    assert_eq!(lock.loose.len(), 30);
+    assert_eq!(lock.loose(&Selection::default()).len(), 15);
+}
+
+#[test]
+fn lists_of_many_groups_are_bounded() {
+    let long = "a\n".repeat(2_000);
+    let groups: Vec<String> = (0..60).map(|group| format!("g{group}")).collect();
+    let groups: Vec<(&str, &str)> = groups
+        .iter()
+        .map(|one| (one.as_str(), "long.txt"))
+        .collect();
+    let error = read(&lists("b\n", &[("long.txt", &long)], &groups)).unwrap_err();
+    assert_eq!(&*error.origin().file, "long.txt");
+    assert!(
+        error.to_string().contains("more than 100000 lines"),
+        "{error}"
+    );
+}
