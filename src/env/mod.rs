@@ -12,6 +12,7 @@ pub mod grant;
 mod host_shell;
 pub mod limits;
 pub mod name;
+pub mod order;
 pub mod pathlist;
 pub mod plan;
 

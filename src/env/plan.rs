@@ -1,12 +1,12 @@
 //! What a dev shell wants of the environment, whatever the host shell has.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
 };
 
-use super::{Env, VarName, pathlist};
+use super::{Env, VarName, limits::VARIABLE, order::order, pathlist};
 
 /// What happens to one variable; a value is plain bytes or a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,10 @@ impl Template {
     fn fill(&self, own: &VarName, base: &Env, env: &Env) -> OsString {
         let mut text = OsString::new();
         for piece in &self.0 {
+            // A longer one is taken back anyway, and values that double each other would fill the memory first.
+            if text.len() > VARIABLE {
+                break;
+            }
             match piece {
                 Piece::Text(plain) => text.push(plain),
                 Piece::Variable { name, fallback } => {
@@ -107,40 +111,37 @@ pub struct EnvPlan(pub BTreeMap<VarName, Change<Template>>);
 impl EnvPlan {
     /// Returns `base` with the changes made, those first that others refer to.
     pub fn apply(&self, base: &Env) -> Env {
+        let entries: Vec<(&VarName, &Change<Template>)> = self.0.iter().collect();
+        let names = entries.iter().enumerate();
+        let places: BTreeMap<&str, usize> =
+            names.map(|(at, (name, _))| (name.as_str(), at)).collect();
+        let references = |(own, (_, change)): (usize, &(&VarName, &Change<Template>))| {
+            let names = change.templates().flat_map(Template::names);
+            let others = names.filter_map(|name| places.get(name).copied());
+            others.filter(|other| *other != own).collect()
+        };
+        let needs: Vec<Vec<usize>> = entries.iter().enumerate().map(references).collect();
         let mut env = base.clone();
-        let mut begun = BTreeSet::new();
-        for (name, change) in &self.0 {
-            self.make(name, change, base, (&mut env, &mut begun));
+        // The manifest has no circles; in a record that was tampered with one is cut somewhere.
+        for at in order(&needs).order {
+            let (name, change) = entries[at];
+            change.make(name, base, &mut env);
         }
         env
     }
+}
 
-    fn make<'a>(
-        &'a self,
-        name: &'a VarName,
-        change: &'a Change<Template>,
-        base: &Env,
-        (env, begun): (&mut Env, &mut BTreeSet<&'a VarName>),
-    ) {
-        // The manifest has no circles; a record that was tampered with ends here all the same.
-        if !begun.insert(name) {
-            return;
-        }
-        for other in change.templates().flat_map(Template::names) {
-            let known = self.0.iter().find(|(one, _)| one.as_str() == other);
-            if let Some((other, change)) = known.filter(|(other, _)| *other != name) {
-                self.make(other, change, base, (env, begun));
-            }
-        }
-        match change {
-            Change::Set(value) => env.set(name.as_str(), value.fill(name, base, env)),
-            Change::Default(value) => {
+impl Change<Template> {
+    fn make(&self, name: &VarName, base: &Env, env: &mut Env) {
+        match self {
+            Self::Set(value) => env.set(name.as_str(), value.fill(name, base, env)),
+            Self::Default(value) => {
                 if base.get(name).is_none() {
                     env.set(name.as_str(), value.fill(name, base, env));
                 }
             }
-            Change::Unset => env.unset(name),
-            Change::Extend { before, after } => {
+            Self::Unset => env.unset(name),
+            Self::Extend { before, after } => {
                 let fill = |entries: &[Template]| -> Vec<OsString> {
                     let filled = entries.iter().map(|entry| entry.fill(name, base, env));
                     filled.filter(|entry| is_absolute(entry)).collect()
@@ -212,5 +213,27 @@ mod tests {
         ] {
             assert_eq!(env.get(name), Some(OsStr::new(value)), "{name}");
         }
+    }
+
+    #[test]
+    fn long_chains_and_values_that_double_each_other_end() {
+        let last = 50_000;
+        let name = |at: usize| format!("A{at}");
+        let twice = |at| (1..=2).map(|_| variable(&name(at), "")).collect();
+        let links = (0..last).map(|at| (name(at), Template(twice(at + 1))));
+        let plan: BTreeMap<VarName, Change<Template>> = links
+            .chain([(name(last), "".into())])
+            .map(|(name, value)| (name.parse().unwrap(), Change::Set(value)))
+            .collect();
+        let mut plan = EnvPlan(plan);
+        let env = plan.apply(&Env::default());
+        assert_eq!(env.get("A0"), Some(OsStr::new("")));
+        plan.0.retain(|name, _| name.as_str().len() < 4);
+        plan.0
+            .insert("A99".parse().unwrap(), Change::Set("x".into()));
+        let env = plan.apply(&Env::default());
+        assert!(env.get("A98").is_some_and(|value| value == "xx"));
+        let longest = env.iter().map(|(_, value)| value.len()).max();
+        assert!(longest.is_some_and(|longest| (VARIABLE..4 * VARIABLE).contains(&longest)));
     }
 }

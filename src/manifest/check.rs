@@ -1,14 +1,15 @@
 //! What only a whole dev shell shows: references in a circle, names that need a grant, and size. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Composition, DevShell, EnvValue, Origin, SOURCE_EFFECT,
+    Composition, DevShell, EnvValue, Located, Origin, SOURCE_EFFECT,
     template::{self, Piece},
 };
 use crate::env::{
     VarName, grant,
     limits::{GROWTH, VARIABLE},
+    order::order,
 };
 
 /// A fault, the place and the word there.
@@ -23,11 +24,7 @@ pub(super) fn shell(shell: &DevShell) -> Result<(), Fault> {
     grants(shell)?;
     source_grants(shell)?;
     sizes(shell)?;
-    let mut done = BTreeSet::new();
-    for name in shell.env.keys() {
-        circle(shell, name, &mut Vec::new(), &mut done)?;
-    }
-    Ok(())
+    circle(shell)
 }
 
 fn grants(shell: &DevShell) -> Result<(), Fault> {
@@ -122,56 +119,40 @@ fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
     one.into_iter().chain(first).chain(last)
 }
 
-/// Follows the references of `name`; one to itself is to what the host shell has.
-fn circle<'s>(
-    shell: &'s DevShell,
-    name: &'s VarName,
-    path: &mut Vec<&'s VarName>,
-    done: &mut BTreeSet<&'s VarName>,
-) -> Result<(), Fault> {
-    if done.contains(name) {
+/// Refuses variables that refer to each other in a circle; one that refers to itself means what the host shell has.
+fn circle(shell: &DevShell) -> Result<(), Fault> {
+    let entries: Vec<(&VarName, &Located<EnvValue>)> = shell.env.iter().collect();
+    let names = entries.iter().enumerate();
+    let places: BTreeMap<&str, usize> = names.map(|(at, (name, _))| (name.as_str(), at)).collect();
+    let references = |(own, (_, value)): (usize, &(&VarName, &Located<EnvValue>))| {
+        let names = variables(&value.value).into_iter();
+        let others = names.filter_map(|(name, _)| places.get(name.as_str()).copied());
+        others.filter(|other| *other != own).collect()
+    };
+    let needs: Vec<Vec<usize>> = entries.iter().enumerate().map(references).collect();
+    let around = order(&needs).circle.unwrap_or_default();
+    let [.., from, to] = around.as_slice() else {
         return Ok(());
-    }
-    path.push(name);
-    for other in references(shell, name) {
-        if other == name {
-            continue;
-        }
-        if let Some(start) = path.iter().position(|one| *one == other) {
-            let place = |name: &VarName| (name.to_string(), shell.env[name].origin.clone());
-            let around = path[start..].iter().copied().chain([other]).map(place);
-            return Err(Fault {
-                origin: shell.env[name].origin.clone(),
-                word: other.to_string(),
-                kind: Composition::VariableCycle {
-                    circle: around.collect(),
-                },
-            });
-        }
-        circle(shell, other, path, done)?;
-    }
-    path.pop();
-    done.insert(name);
-    Ok(())
-}
-
-/// The variables of the dev shell that a value refers to.
-fn references<'s>(shell: &'s DevShell, name: &VarName) -> Vec<&'s VarName> {
-    let names = variables(&shell.env[name].value).into_iter();
-    names
-        .filter_map(|(name, _)| shell.env.keys().find(|one| one.as_str() == name))
-        .collect()
+    };
+    let place = |at: &usize| (entries[*at].0.to_string(), entries[*at].1.origin.clone());
+    Err(Fault {
+        origin: entries[*from].1.origin.clone(),
+        word: entries[*to].0.to_string(),
+        kind: Composition::VariableCycle {
+            circle: around.iter().map(place).collect(),
+        },
+    })
 }
 
 /// Returns the variables of the host shell that values refer to without saying what stands for them when they
 /// are not set, each with the place.
 pub fn expected(shell: &DevShell) -> Vec<(String, &Origin)> {
+    let known: BTreeSet<&str> = shell.env.keys().map(VarName::as_str).collect();
     let mut expected = Vec::new();
     for (own, value) in &shell.env {
         let names = variables(&value.value).into_iter();
         let theirs = names.filter(|(name, fallback)| {
-            let of_shell = || shell.env.keys().any(|one| one.as_str() == name);
-            fallback.is_none() && (own.as_str() == name || !of_shell())
+            fallback.is_none() && (own.as_str() == name || !known.contains(name.as_str()))
         });
         expected.extend(theirs.map(|(name, _)| (name, &value.origin)));
     }
@@ -187,4 +168,28 @@ fn variables(value: &EnvValue) -> Vec<(String, Option<String>)> {
             Piece::Text(_) | Piece::Root(_) => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use crate::manifest::{merge, parse};
+
+    #[test]
+    fn variables_may_refer_to_each_other_in_a_long_chain() {
+        let mut text = "[env]\n".to_owned();
+        for at in 0..30_000 {
+            writeln!(text, "A{at} = '${{A{}}}'", at + 1).unwrap();
+        }
+        let last = "A30000 = ''\n";
+        let merged = |last| merge(&[parse("devshell.toml", &format!("{text}{last}"))?]);
+        assert_eq!(merged(last).unwrap().shells.len(), 1);
+        let error = merged("A30000 = '${A29995}'\n").unwrap_err();
+        assert_eq!(error.origin().line, 30_002);
+        let shown = error.to_string();
+        assert!(shown.ends_with("(devshell.toml:29997)"), "{shown}");
+        let error = merged("A30000 = '${A0}'\n").unwrap_err().to_string();
+        assert!(error.contains("(29992 more)"), "{error}");
+    }
 }

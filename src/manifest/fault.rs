@@ -132,9 +132,22 @@ fn quoted(value: &str) -> String {
     format!("`{short}{cut}`")
 }
 
+/// Most links of a circle of variables that are shown.
+const SHOWN: usize = 10;
+
 fn shown_circle(circle: &[(String, Origin)]) -> String {
     let links = circle
         .iter()
         .map(|(name, origin)| format!("`{name}` ({origin})"));
-    links.collect::<Vec<_>>().join(" → ")
+    let links: Vec<String> = links.collect();
+    let Some(left) = links.len().checked_sub(SHOWN).filter(|left| *left > 1) else {
+        return links.join(" → ");
+    };
+    // The beginning and the end of a long one say where to look.
+    let (first, last) = (&links[..SHOWN - 1], &links[links.len() - 1..]);
+    format!(
+        "{} → ({left} more) → {}",
+        first.join(" → "),
+        last.join(" → ")
+    )
 }
