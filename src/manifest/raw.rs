@@ -116,10 +116,16 @@ impl Text {
 
     /// Returns the bytes of a line, counted from 1, without its end.
     pub(super) fn whole_line(&self, number: usize) -> Range<usize> {
-        let start = self.starts.get(number.saturating_sub(1));
-        let start = start.map_or(self.content.len(), |start| *start);
-        let line = self.content[start..].lines().next().unwrap_or_default();
-        start..start + line.len()
+        let index = number.saturating_sub(1);
+        let Some(start) = self.starts.get(index).copied() else {
+            return self.content.len()..self.content.len();
+        };
+        // The next line is known: to look for the end would cost as much as the line is long.
+        let Some(next) = self.starts.get(index + 1) else {
+            return start..self.content.len();
+        };
+        let line = &self.content[start..next - 1];
+        start..start + line.strip_suffix('\r').unwrap_or(line).len()
     }
 
     /// Returns the bytes of a line, counted from 1, without its indentation and end.

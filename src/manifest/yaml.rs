@@ -31,14 +31,16 @@ pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
         let format = "YAML";
         text.error(span, ErrorKind::Syntax { format, message })
     };
+    let places = Places::new(text);
     let mut parser = Parser::new_from_str(text.as_str());
     let mut open: Vec<Open<'_>> = Vec::new();
     loop {
         let (event, marker) = parser.next_token().map_err(|error| {
-            let at = offset(text, error.marker());
+            let at = places.find(error.marker()).start;
             syntax(at..at, error.info())
         })?;
-        let at = offset(text, &marker);
+        let rest = places.find(&marker);
+        let at = rest.start;
         let done = match event {
             Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= DEPTH => {
                 return Err(syntax(at..at, "nested too deep"));
@@ -52,7 +54,7 @@ pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(close),
-            Event::Scalar(scalar, style, ..) => Some(node(text, at, scalar, style)),
+            Event::Scalar(scalar, style, ..) => Some(node(text, rest, scalar, style)),
             Event::Alias(_) => Some(Node {
                 span: at..at,
                 value: Value::Other("an alias"),
@@ -88,15 +90,16 @@ fn close(open: Open<'_>) -> Node<'_> {
     Node { span, value }
 }
 
-fn node<'t>(text: &Text, at: usize, scalar: String, style: TScalarStyle) -> Node<'t> {
-    let rest = text.as_str()[at..].lines().next().unwrap_or_default();
+/// Returns what a scalar is that begins where `rest` does, the rest of its line.
+fn node<'t>(text: &Text, rest: Range<usize>, scalar: String, style: TScalarStyle) -> Node<'t> {
+    let at = rest.start;
     let quotes = match style {
         TScalarStyle::SingleQuoted | TScalarStyle::DoubleQuoted => 2,
         _ => 0,
     };
     let wanted = at + scalar.len() + quotes;
     // An escape makes the source longer than the value; the span only has to end at a character.
-    let end = (wanted.min(at + rest.len())..=at + rest.len())
+    let end = (wanted.min(rest.end)..=rest.end)
         .find(|end| text.as_str().is_char_boundary(*end))
         .unwrap_or(at);
     let value = match (style, scalar.as_str()) {
@@ -109,13 +112,43 @@ fn node<'t>(text: &Text, at: usize, scalar: String, style: TScalarStyle) -> Node
     }
 }
 
-/// Returns the byte of a marker, which counts lines from 1 and characters in the line from 0.
-fn offset(text: &Text, marker: &Marker) -> usize {
-    let line = text.whole_line(marker.line());
-    let mut characters = text.as_str()[line.clone()].char_indices();
-    characters
-        .nth(marker.col())
-        .map_or(line.end, |(at, _)| line.start + at)
+/// How many characters lie between two of which the byte is kept.
+const STEP: usize = 64;
+
+/// Where the characters of a text are: a line may be as long as the file, and have as many values as letters.
+struct Places<'t> {
+    text: &'t Text,
+    /// The byte of every character whose number is a multiple of `STEP`.
+    bytes: Vec<usize>,
+}
+
+impl<'t> Places<'t> {
+    fn new(text: &'t Text) -> Self {
+        let all = text.as_str().char_indices().step_by(STEP);
+        Self {
+            text,
+            bytes: all.map(|(at, _)| at).collect(),
+        }
+    }
+
+    /// Returns the line from a marker on, which counts lines from 1 and characters in the line from 0.
+    fn find(&self, marker: &Marker) -> Range<usize> {
+        let line = self.text.whole_line(marker.line());
+        let text = self.text.as_str();
+        let before = self.bytes.partition_point(|byte| *byte <= line.start);
+        let before = before.saturating_sub(1);
+        let known = self.bytes.get(before).map_or(0, |byte| *byte);
+        let first = before * STEP + text[known..line.start].chars().count();
+        let wanted = first + marker.col();
+        let known = self.bytes.get(wanted / STEP).copied();
+        let start = known.and_then(|known| {
+            let mut characters = text[known..].char_indices();
+            characters
+                .nth(wanted % STEP)
+                .map(|(after, _)| known + after)
+        });
+        start.map_or(line.end, |start| start.min(line.end))..line.end
+    }
 }
 
 #[cfg(test)]
@@ -144,5 +177,18 @@ mod tests {
         let error = parse(&Text::new("x", "a: [1\nb: 2\n")).unwrap_err();
         assert!(error.to_string().starts_with("not valid YAML: "), "{error}");
         assert_eq!(parse(&Text::new("x", "")).unwrap().entries().len(), 0);
+    }
+
+    #[test]
+    fn a_line_may_have_as_many_values_as_letters() {
+        let count = 300_000;
+        let text = format!("# ä\r\nä: [{}]\r\nlast: é\n", "ü,".repeat(count));
+        let text = Text::new("x.yaml", &text);
+        let root = parse(&text).unwrap();
+        let list = root.get("ä").unwrap().elements();
+        assert_eq!(list.len(), count);
+        for node in [&list[0], &list[count - 1], root.get("last").unwrap()] {
+            assert_eq!(node.text(), Some(&text.as_str()[node.span.clone()]));
+        }
     }
 }

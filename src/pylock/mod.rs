@@ -105,7 +105,7 @@ pub enum Source {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Package {
     name: String,
     version: Option<String>,
@@ -120,7 +120,7 @@ struct Package {
 }
 
 /// A need for a package.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Edge {
     name: String,
     version: Option<String>,
@@ -194,6 +194,14 @@ impl PythonLock {
                 ..Edge::default()
             },
         });
+    }
+
+    /// Drops packages that are there already, as when several lists name the same.
+    fn dedup(&mut self) {
+        let mut seen = BTreeSet::new();
+        let fresh: Vec<bool> = self.packages.iter().map(|one| seen.insert(one)).collect();
+        let mut fresh = fresh.into_iter();
+        self.packages.retain(|_| fresh.next().unwrap_or(true));
     }
 
     /// Returns the packages that do not come, with digests, from the public index, with where they come from.

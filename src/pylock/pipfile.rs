@@ -43,11 +43,10 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
             };
             let when = when.clone();
             lock.roots.push(Root { when, edge });
-            if !lock.packages.contains(&package) {
-                lock.packages.push(package);
-            }
+            lock.packages.push(package);
         }
     }
+    lock.dedup();
     lock.default_groups = lock
         .groups
         .iter()

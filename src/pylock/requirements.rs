@@ -306,9 +306,7 @@ impl<'f> Reading<'f> {
             ..edge
         };
         self.lock.roots.push(Root { when, edge });
-        if !self.lock.packages.contains(&package) {
-            self.lock.packages.push(package);
-        }
+        self.lock.packages.push(package);
     }
 
     /// A list is locked when every line has a version and a digest; else all of it is to be resolved.
@@ -349,6 +347,7 @@ impl<'f> Reading<'f> {
             };
             self.add(package, when, edge);
         }
+        self.lock.dedup();
         let known: BTreeSet<&String> = self.lock.groups.iter().collect();
         self.lock.default_groups = known
             .into_iter()

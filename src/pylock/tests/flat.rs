@@ -224,3 +224,26 @@ fn lists_of_many_groups_are_bounded() {
         "{error}"
     );
 }
+
+#[test]
+fn packages_that_several_name_are_kept_once_however_many_there_are() {
+    let all: Vec<String> = (0..60_000)
+        .map(|at| format!("\"a{at}\": {{\"version\": \"==1\", \"hashes\": [\"{A}\"]}}"))
+        .collect();
+    let all = all.join(",");
+    let pipfile = lock(
+        "Pipfile.lock",
+        &format!("{{\"default\": {{{all}}}, \"develop\": {{{all}}}}}"),
+        "",
+    );
+    assert_eq!(
+        (pipfile.packages.len(), pipfile.roots.len()),
+        (60_000, 120_000)
+    );
+    let list: Vec<String> = (0..40_000)
+        .map(|at| format!("a{at}==1 --hash={A}\n"))
+        .collect();
+    let list = list.concat();
+    let list = read(&lists(&list, &[("dev.txt", &list)], &[("dev", "dev.txt")])).unwrap();
+    assert_eq!((list.packages.len(), list.roots.len()), (40_000, 80_000));
+}
