@@ -199,6 +199,8 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[tools]\nruff = { variant = 'freethreaded' }\n", "`variant` is only for `python`, not for `ruff`", 2, "variant"),
     ("[tools]\npython = { variant = 'freethreade' }\n", "`freethreade` is not `freethreaded` or `default`", 2, "'freethreade'"),
     ("[tools]\nrust = { profile = 'small' }\n", "`small` is not a profile (`minimal`, `default` or `complete`)", 2, "'small'"),
+    ("[tools]\n'python3.13' = '3.13.5'\npython = ['3.14', '3.13']\n", "tool `python3.13` is already named on line 2", 3, "python"),
+    ("[tools]\npython = ['3.14', '3.13']\n'python3.13' = '3.13.5'\n", "tool `python3.13` is already named on line 2", 3, "'python3.13'"),
     ("[tools]\nruff = '1'\n'pypi:ruff' = '1'\n", "tool `ruff` is already named on line 2", 3, "'pypi:ruff'"),
     ("[tools]\njust = '1'\n'pypi:rust_just' = '1'\n", "tool `just` is already named on line 2", 3, "'pypi:rust_just'"),
     ("[tools]\nruff = { components = ['x'] }\n", "`components` is only for `rust`, not for `ruff`", 2, "components"),

@@ -106,14 +106,15 @@ fn tools(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
                 return Err(text.error(entry.key_span.clone(), kind));
             }
         };
-        if let Some(first) = into.tools.get(&tool) {
-            let kind = ErrorKind::DuplicateTool {
-                tool: tool.to_string(),
-                line: first.origin.line,
-            };
-            return Err(text.error(entry.key_span.clone(), kind));
-        }
+        // A list of versions names further tools beside the one of the key.
         for (tool, asked) in tool::entries(text, &tool, entry)? {
+            if let Some(first) = into.tools.get(&tool) {
+                let kind = ErrorKind::DuplicateTool {
+                    tool: tool.to_string(),
+                    line: first.origin.line,
+                };
+                return Err(text.error(entry.key_span.clone(), kind));
+            }
             into.tools.insert(tool, asked);
         }
     }
