@@ -7,7 +7,7 @@ use super::{
     error::ErrorKind,
     layer::{lay_list, text_of},
     raw::Node,
-    validate::{edited, located, unknown},
+    validate::{edited, located, once, unknown},
 };
 use crate::{
     manifest::Tables,
@@ -129,9 +129,11 @@ pub(super) fn read(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<()
             key @ ("groups" | "extras") => {
                 let key = if key == "groups" { "groups" } else { "extras" };
                 let (names, removed) = edited(text, key, &entry.node)?;
+                let removed = removed.into_iter().map(normal).collect();
                 let mut list = Vec::new();
                 for (name, node) in names {
                     let name: Located<PackageName> = located(text, node, &name)?;
+                    once(text, node, name.value.as_str(), &removed)?;
                     list.push(name.map(|name| name.to_string()));
                 }
                 into.removed.insert(key, removed);
@@ -172,6 +174,12 @@ pub(super) fn read(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<()
     Ok(())
 }
 
+/// Returns a name as it is compared, however it is spelled; what is no name takes nothing away.
+fn normal(name: String) -> String {
+    let parsed = name.parse::<PackageName>();
+    parsed.map_or(name, |parsed| parsed.to_string())
+}
+
 /// Whether a path leads to a lockfile and cannot leave the project by its text.
 fn is_lock_path(path: &str) -> bool {
     let path = path.strip_prefix("./").unwrap_or(path);
@@ -208,6 +216,24 @@ fn is_requirement(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::is_requirement;
+    use crate::manifest::{merge, parse};
+
+    #[test]
+    fn groups_and_extras_are_taken_away_however_they_are_spelled() {
+        for key in ["groups", "extras"] {
+            let text = format!(
+                "[python]\n{key} = ['test_utils', 'docs']\n[shells.a]\npython.{key} = {{ remove = ['Test.Utils'] }}\n"
+            );
+            let manifest = merge(&[parse("devshell.toml", &text).unwrap()]).unwrap();
+            let python = &manifest.shells[&"a".parse().unwrap()].python;
+            let left = [&python.groups, &python.extras].into_iter().flatten();
+            let left: Vec<&str> = left.map(|one| one.value.as_str()).collect();
+            assert_eq!(left, ["docs"]);
+            let both = format!("[python]\n{key} = {{ add = ['a-b'], remove = ['a_b'] }}\n");
+            let error = parse("devshell.toml", &both).unwrap_err();
+            assert!(error.to_string().contains("a-b"), "{error}");
+        }
+    }
 
     #[test]
     fn requirements_are_read_before_uv_does() {

@@ -144,12 +144,25 @@ pub(super) fn edited<'n, 't>(
             _ => return Err(unknown(text, entry, key, &["add", "remove"], &[])),
         }
     }
-    if let Some((entry, node)) = added.iter().find(|(one, _)| removed.contains(&one.value)) {
-        let entry = entry.value.clone();
-        let fault = Composition::AddedAndRemoved { entry };
-        return Err(text.error(node.span.clone(), fault));
+    for (one, node) in &added {
+        once(text, node, &one.value, &removed)?;
     }
     Ok((added, removed))
+}
+
+/// Refuses an entry that is added where it is taken away.
+pub(super) fn once(
+    text: &Text,
+    node: &Node<'_>,
+    entry: &str,
+    removed: &BTreeSet<String>,
+) -> Result<(), Error> {
+    if !removed.contains(entry) {
+        return Ok(());
+    }
+    let entry = entry.to_owned();
+    let fault = Composition::AddedAndRemoved { entry };
+    Err(text.error(node.span.clone(), fault))
 }
 
 fn single(text: &Text, name: &ShellName, span: Range<usize>) -> Result<(), Error> {
