@@ -234,6 +234,7 @@ impl EnvEntry {
             };
         };
         let kept = |list: &[String], above: &[String]| {
+            let above: BTreeSet<&String> = above.iter().collect();
             let gone = |one: &&String| self.removed.contains(*one) || above.contains(one);
             list.iter()
                 .filter(|one| !gone(one))

@@ -15,12 +15,15 @@ use super::{
     error::nearest,
     history::{self, Said, Subject},
     layer::{EnvEntry, EnvFile},
+    weight,
 };
 
 use crate::package::Invalid;
 
 /// Most entries that all dev shells of a manifest may have together.
 const ENTRIES: usize = 250_000;
+/// How many names in `inherits` cost as much as one entry.
+const PARENTS: usize = 16;
 /// The longest accepted chain of `inherits`.
 const DEPTH: usize = 32;
 
@@ -67,7 +70,19 @@ struct Merging<'a> {
 }
 
 /// The tables that make up a dev shell, in the order in which they are laid: the top level or a dev shell's.
-type Order<'a> = Vec<Option<&'a ShellName>>;
+#[derive(Default)]
+struct Order<'a> {
+    list: Vec<Option<&'a ShellName>>,
+    seen: BTreeSet<Option<&'a ShellName>>,
+}
+
+impl<'a> Order<'a> {
+    fn put(&mut self, part: Option<&'a ShellName>) {
+        if self.seen.insert(part) {
+            self.list.push(part);
+        }
+    }
+}
 
 impl<'a> Merging<'a> {
     fn new(layers: &'a [Layer]) -> Self {
@@ -78,25 +93,39 @@ impl<'a> Merging<'a> {
 
     /// Every dev shell has a copy of what is below it, and that is made before anybody is asked.
     fn bounded(&self) -> Result<(), Error> {
-        let entries = |tables: &Tables| {
-            tables.tools.len()
-                + tables.env.len()
-                + tables.aliases.len()
-                + tables.enter.len()
-                + tables.leave.len()
-                + tables.sourced.len()
+        let sections = || self.layers.iter().flat_map(|layer| layer.shells.values());
+        let parents = sections().flat_map(|section| &section.inherits);
+        let inherited: BTreeSet<&ShellName> = parents.map(|name| &name.value).collect();
+        // One that is several at once comes on top, with all that they have.
+        let all = self.names.len() + 1;
+        let mut found: usize = 0;
+        let mut count = |copies: usize, weight: usize| {
+            found = found.saturating_add(copies.saturating_mul(weight));
         };
-        let all = self.layers.iter().flat_map(Layer::tables).map(entries);
-        let loaded = self
-            .layers
-            .iter()
-            .flat_map(|layer| layer.env_files.values());
-        let all: usize = all.chain(loaded.map(Vec::len)).sum();
-        let found = self.names.len().saturating_mul(all);
+        for layer in self.layers {
+            count(all, weight::tables(&layer.top));
+            count(
+                all,
+                layer
+                    .env_files
+                    .values()
+                    .map(|file| weight::variables(file))
+                    .sum(),
+            );
+            for (name, section) in &layer.shells {
+                let copies = if inherited.contains(name) { all } else { 2 };
+                count(copies, weight::tables(&section.tables));
+            }
+        }
+        // To walk to one costs less than a copy.
+        let parents = sections()
+            .map(|section| section.inherits.len())
+            .sum::<usize>();
+        count(all, parents / PARENTS);
         let Some(layer) = self.layers.last().filter(|_| found > ENTRIES) else {
             return Ok(());
         };
-        let expected = "a manifest of at most 250,000 entries in all dev shells together";
+        let expected = "a manifest of at most 250,000 entries in all dev shells together, a long text counting as several";
         let invalid = Invalid::new(expected, &format!("{found}"));
         Err(layer.text.error(0..0, invalid))
     }
@@ -122,13 +151,13 @@ impl<'a> Merging<'a> {
 
     /// Returns the tables that make up a dev shell, lowest first.
     fn walk(&'a self, name: &'a ShellName) -> Result<Vec<Step<'a>>, Error> {
-        let mut order = Vec::new();
+        let mut order = Order::default();
         for name in self.parts(name)? {
             self.order(name, &mut Vec::new(), &mut order)?;
         }
         let mut walk = Vec::new();
         for (layer, one) in self.layers.iter().enumerate() {
-            for part in &order {
+            for part in &order.list {
                 let tables = match part {
                     None => Some(&one.top),
                     Some(shell) => one.shells.get(*shell).map(|section| &section.tables),
@@ -149,7 +178,8 @@ impl<'a> Merging<'a> {
     fn parts(&'a self, name: &'a ShellName) -> Result<Vec<&'a ShellName>, Error> {
         let mut parts = Vec::new();
         for word in name.parts() {
-            let known = self.names.iter().find(|one| one.as_str() == word);
+            let known = word.parse().ok();
+            let known = known.and_then(|name: ShellName| self.names.get(&name));
             parts.push(known.ok_or_else(|| {
                 let names = self.names.iter().map(|one| one.as_str().to_owned());
                 let kind = ErrorKind::UnknownShell {
@@ -173,8 +203,11 @@ impl<'a> Merging<'a> {
         for step in walk.iter() {
             listed.lay(step.tables);
         }
+        let files = listed.env_files.iter();
+        let files: BTreeMap<&str, &EnvFile> =
+            files.map(|file| (file.path.value.as_str(), file)).collect();
         for step in walk {
-            let own = |file: &&EnvFile| listed.env_files.contains(file);
+            let own = |file: &&EnvFile| files.get(file.path.value.as_str()) == Some(file);
             for file in step.tables.env_files.iter().filter(own) {
                 let path = &file.path.value;
                 let Some(variables) = self.layers[step.layer].env_files.get(path) else {
@@ -241,19 +274,17 @@ impl<'a> Merging<'a> {
         let standalone = sections()
             .filter_map(|one| one.standalone.as_ref())
             .next_back();
-        if !standalone.is_some_and(|standalone| standalone.value) && !order.contains(&None) {
-            order.push(None);
+        if !standalone.is_some_and(|standalone| standalone.value) {
+            order.put(None);
         }
         for parent in sections().flat_map(|section| &section.inherits) {
             self.reach(parent, path)?;
             // What is there is there with all below it: a diamond is walked once.
-            if !order.contains(&Some(&parent.value)) {
+            if !order.seen.contains(&Some(&parent.value)) {
                 self.order(&parent.value, path, order)?;
             }
         }
-        if !order.contains(&Some(name)) {
-            order.push(Some(name));
-        }
+        order.put(Some(name));
         path.pop();
         Ok(())
     }

@@ -28,6 +28,7 @@ pub mod template;
 mod tool;
 mod validate;
 mod variable;
+mod weight;
 mod yaml;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};

@@ -47,11 +47,6 @@ impl Sourced {
         Some(self.of(shell))
     }
 
-    /// Returns how many scripts there are.
-    pub(super) fn len(&self) -> usize {
-        self.scripts.values().map(Vec::len).sum()
-    }
-
     /// Lays `upper`, whose table takes `removed` away, over these.
     pub(super) fn lay(&mut self, upper: &Self, removed: &BTreeMap<&str, BTreeSet<String>>) {
         for shell in HostShell::ALL {

@@ -1,0 +1,56 @@
+//! How much a table takes that every dev shell gets a copy of. Pure.
+
+use super::{EnvValue, Located, Tables, layer::EnvEntry, layer::ToolEntry};
+use crate::env::VarName;
+
+/// The bytes of a text that count as one entry.
+const TEXT: usize = 256;
+
+/// Returns how many entries tables have, those of lists and what they take away among them.
+pub(super) fn tables(tables: &Tables) -> usize {
+    let python = &tables.python;
+    let lists = [
+        &python.groups,
+        &python.extras,
+        &python.packages,
+        &tables.enter,
+        &tables.leave,
+    ];
+    let lists = lists.into_iter().chain(tables.sourced.scripts.values());
+    let aliases = tables.aliases.values().map(|one| one.value.as_deref());
+    texts(lists.flatten().map(|one| &one.value))
+        + texts(aliases.map(Option::unwrap_or_default))
+        + texts(tables.env_files.iter().map(|file| &file.path.value))
+        + texts(tables.removed.values().flatten())
+        + tables.grants.len()
+        + tables.sourced.grants.len()
+        + tables.tools.values().map(tool).sum::<usize>()
+        + tables.env.values().map(variable).sum::<usize>()
+}
+
+/// Returns how many entries the variables of an env file are.
+pub(super) fn variables(file: &[(VarName, Located<EnvValue>)]) -> usize {
+    file.iter().map(|(_, one)| value(&one.value)).sum()
+}
+
+fn tool(entry: &ToolEntry) -> usize {
+    let parts = entry.components.iter().chain(&entry.targets);
+    1 + entry.floors.len() + texts(parts) + texts(entry.removed.values().flatten())
+}
+
+fn variable(entry: &EnvEntry) -> usize {
+    value(&entry.value.value) + texts(&entry.removed)
+}
+
+fn value(value: &EnvValue) -> usize {
+    match value {
+        EnvValue::Set(text) | EnvValue::Default(text) | EnvValue::Required(text) => texts([text]),
+        EnvValue::Extend { prepend, append } => 1 + texts(prepend.iter().chain(append)),
+        EnvValue::Unset => 1,
+    }
+}
+
+fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> usize {
+    let weights = texts.into_iter().map(|text| 1 + text.as_ref().len() / TEXT);
+    weights.sum()
+}
