@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use super::{DevShell, EnvValue, Manifest, Origin, ShellName, ToolRequest};
-use crate::package::{FREETHREADED, PROFILE, Requirement, Version};
+use super::{DevShell, EnvValue, Manifest, ShellName, ToolRequest, bounds::combined};
+use crate::package::{FREETHREADED, PROFILE};
 
 /// What a manifest begins with.
 const HEAD: &str = "\
@@ -73,73 +73,6 @@ pub fn draft(manifest: &Manifest) -> String {
     text
 }
 
-/// Returns the requirement and the floors of a request as one requirement.
-///
-/// A floor that says nothing beyond the requirement and the other floors is left out. A channel stands alone:
-/// no bound of a number can be written beside it.
-pub fn whole(request: &ToolRequest) -> String {
-    let requirement = &request.requirement.value;
-    if requirement.channel().is_some() {
-        return requirement.to_string();
-    }
-    let floors = request.floors.iter().map(|floor| &floor.value);
-    let parts: Vec<&Requirement> = std::iter::once(requirement).chain(floors).collect();
-    let mut alternatives = vec![String::new()];
-    for (at, part) in parts.iter().enumerate() {
-        let mut others = parts.iter().enumerate().filter(|(other, _)| *other != at);
-        // Of two that say the same the first stays.
-        let said = others.any(|(other, stronger)| {
-            follows(part, stronger) && (other < at || !follows(stronger, part))
-        });
-        if part.as_str() == "*" || (at > 0 && said) {
-            continue;
-        }
-        // What holds together with alternatives holds with each of them.
-        alternatives = alternatives
-            .iter()
-            .flat_map(|before| {
-                part.as_str()
-                    .split("||")
-                    .map(move |one| match before.as_str() {
-                        "" => one.trim().to_owned(),
-                        before => format!("{before},{}", one.trim()),
-                    })
-            })
-            .collect();
-    }
-    match alternatives.join(" || ") {
-        empty if empty.is_empty() => "*".to_owned(),
-        text => text,
-    }
-}
-
-/// Returns where the request says most: a floor, where no version is asked for.
-pub fn decisive(request: &ToolRequest) -> &Origin {
-    let own = &request.requirement;
-    let floors = request.floors.iter();
-    let mut floors = floors.filter(|_| own.value.as_str() == "*");
-    &floors.next_back().unwrap_or(own).origin
-}
-
-/// Whether a floor of one lower bound is met by everything that `requirement` admits.
-fn follows(floor: &Requirement, requirement: &Requirement) -> bool {
-    let bound = floor.as_str().strip_prefix(">=");
-    let single = bound.is_some_and(|bound| !bound.contains([',', '|']));
-    let mut parts = requirement.as_str().split(',');
-    let met = |part: &str| {
-        let lowest = part
-            .trim()
-            .trim_start_matches(['=', '~', '^', '>'])
-            .trim_end_matches(".*");
-        let bounded = !part.contains(['|', '<', '!']);
-        bounded
-            && lowest
-                .parse::<Version>()
-                .is_ok_and(|lowest| floor.covers(&lowest))
-    };
-    single && parts.any(met)
-}
-
 fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
     let own = shell.tools.iter();
     let own: Vec<_> = own
@@ -150,7 +83,9 @@ fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
     }
     line(text, &format!("\n{header}"));
     for (tool, request) in own {
-        let version = quoted(&whole(request));
+        let all = combined(request);
+        let left_out = all.is_none();
+        let version = quoted(&all.unwrap_or_else(|| request.requirement.value.to_string()));
         let mut more = String::new();
         let mut parts: Vec<&str> = request.components.iter().map(String::as_str).collect();
         parts.retain(|part| {
@@ -183,12 +118,12 @@ fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
         } else {
             quoted(&name)
         };
-        line(text, &format!("{key} = {value}{}", from(request)));
+        line(text, &format!("{key} = {value}{}", from(request, left_out)));
     }
 }
 
-/// A comment that names the files a request was read from.
-fn from(request: &ToolRequest) -> String {
+/// A comment that names the files a request was read from, or those whose bounds were left out.
+fn from(request: &ToolRequest, left_out: bool) -> String {
     let mut files: Vec<&str> = Vec::new();
     for origin in request.constraints().map(|one| &one.origin) {
         if !origin.file.starts_with("preset ") && !files.contains(&&*origin.file) {
@@ -197,6 +132,10 @@ fn from(request: &ToolRequest) -> String {
     }
     match files.as_slice() {
         [] => String::new(),
+        files if left_out => {
+            let files = files.join(", ");
+            format!("  # without the bounds of {files}: they are too many for one line")
+        }
         files => format!("  # from {}", files.join(", ")),
     }
 }
@@ -233,53 +172,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Located;
-
-    fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
-        let located = |text: &&str| Located {
-            value: text.parse().unwrap(),
-            origin: Origin {
-                file: "a".into(),
-                line: 1,
-            },
-        };
-        ToolRequest {
-            requirement: located(&requirement),
-            floors: floors.iter().map(located).collect(),
-            components: Vec::new(),
-            targets: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn requirement_and_floors_are_one() {
-        for (requirement, floors, expected) in [
-            ("*", &[][..], "*"),
-            ("*", &[">=3.11"], ">=3.11"),
-            ("3.12", &[">=3.11"], "3.12"),
-            ("3.12", &[">=3.12.4"], "3.12,>=3.12.4"),
-            ("3.12.4", &[">=3.11", "<3.13"], "3.12.4,<3.13"),
-            ("*", &[">=3.11", "<4"], ">=3.11,<4"),
-            (">=3.12,<4", &[">=3.11"], ">=3.12,<4"),
-            ("20", &["^18 || ^20"], "20,^18 || 20,^20"),
-            ("*", &["^18 || >=20"], "^18 || >=20"),
-            ("*", &[">=3.11", ">=3.13", ">=3.12"], ">=3.13"),
-            ("*", &[">=3.11", ">=3.11.0"], ">=3.11"),
-            ("nightly", &[">=1.80"], "nightly"),
-        ] {
-            let request = request(requirement, floors);
-            let whole = whole(&request);
-            assert_eq!(whole, expected);
-            let parsed: Requirement = whole.parse().unwrap();
-            for version in [
-                "3.11.2", "3.12.3", "3.12.4", "3.13.0", "4.0", "18.1", "19.0", "20.2",
-            ] {
-                let version: Version = version.parse().unwrap();
-                let alike = request.admits(&version) == parsed.admits(&version);
-                assert!(alike || parsed.channel().is_some(), "{expected} {version}");
-            }
-        }
-    }
 
     #[test]
     fn flavours_are_written_as_they_are_asked_for() {

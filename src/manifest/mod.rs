@@ -5,6 +5,7 @@
 //! keeps what lost. `preset` holds the built-in presets and `pin` reads the versions that other tools' files
 //! pin. Pure.
 
+mod bounds;
 mod check;
 pub mod dotenv;
 mod draft;
@@ -33,8 +34,9 @@ mod yaml;
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
+pub use bounds::{decisive, whole};
 pub use check::expected;
-pub use draft::{decisive, draft, whole};
+pub use draft::draft;
 pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind, nearest};
 pub use fault::Composition;

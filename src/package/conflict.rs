@@ -10,16 +10,32 @@ use super::{Requirement, Version};
 /// after a prefix that one of them ends: if none of these is covered, nothing is. Where a bound is a
 /// pre-release or a post-release there is no such simple order, and the answer is yes.
 pub fn compatible(requirements: &[&Requirement]) -> bool {
+    let covered = |version: &Version| requirements.iter().all(|one| one.covers(version));
+    samples(requirements).is_none_or(|mut all| all.any(|version| covered(&version)))
+}
+
+/// Returns whether all that `requirements` cover together is within the bounds of `other` too.
+///
+/// It is told by the same versions; where there is no such simple order the answer is no.
+pub fn implied(requirements: &[&Requirement], other: &Requirement) -> bool {
+    let covered = |version: &Version| requirements.iter().all(|one| one.covers(version));
+    let all: Vec<&Requirement> = requirements.iter().copied().chain([other]).collect();
+    samples(&all)
+        .is_some_and(|mut all| all.all(|version| other.covers(&version) || !covered(&version)))
+}
+
+/// Returns the versions at which something can begin to be covered or end to be, if they can be told.
+fn samples(requirements: &[&Requirement]) -> Option<impl Iterator<Item = Version>> {
     let bounds: Vec<Version> = requirements.iter().flat_map(|one| one.bounds()).collect();
     let special = |bound: &Version| {
         bound.is_prerelease() || bound.pep440().is_post() || bound.pep440().is_local()
     };
     if bounds.iter().any(special) {
-        return true;
+        return None;
     }
-    std::iter::once(Version::from(Pep440::new([0])))
-        .chain(bounds.iter().flat_map(beginnings))
-        .any(|version| requirements.iter().all(|one| one.covers(&version)))
+    let first = Version::from(Pep440::new([0]));
+    let all = bounds.into_iter().flat_map(|bound| beginnings(&bound));
+    Some(std::iter::once(first).chain(all))
 }
 
 /// Returns the bound itself, a version just above it, and what follows each of its prefixes.
@@ -69,6 +85,31 @@ mod tests {
                 compatible(&all.iter().collect::<Vec<_>>()),
                 expected,
                 "{texts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_follows_is_seen() {
+        for (all, other, expected) in [
+            (&["^18.5"][..], "^18.1", true),
+            (&["^18.1"], "^18.5", false),
+            (&["^18.5"], "^18.1 || ^20", true),
+            (&["^18 || ^20"], ">=18", true),
+            (&[">=18"], "^18 || ^20", false),
+            (&[">=3.11", "<3.13"], "3.11 || 3.12", true),
+            (&[">=3.11", "<=3.13"], "3.11 || 3.12", false),
+            (&["3.12.4"], "3.12", true),
+            (&[">=3.12"], "!=3.11.*", true),
+            (&[">=3.11"], "!=3.12.*", false),
+            (&["3.14.0rc1"], ">=3.11", false),
+        ] {
+            let all: Vec<Requirement> = all.iter().map(|one| one.parse().unwrap()).collect();
+            let all: Vec<&Requirement> = all.iter().collect();
+            assert_eq!(
+                implied(&all, &other.parse().unwrap()),
+                expected,
+                "{all:?} {other}"
             );
         }
     }

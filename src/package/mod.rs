@@ -9,7 +9,7 @@ pub mod system;
 pub mod version;
 pub mod wheel;
 
-pub use conflict::compatible;
+pub use conflict::{compatible, implied};
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Source, Tool, is_npm_place};
 pub use system::System;

@@ -98,6 +98,9 @@ impl fmt::Display for Version {
     }
 }
 
+/// The longest accepted requirement in bytes.
+const LONGEST: usize = 2000;
+
 /// What a manifest asks of a tool's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
@@ -200,6 +203,10 @@ impl FromStr for Requirement {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let trimmed = text.trim();
+        // Every alternative is compared with every other one.
+        if trimmed.len() > LONGEST {
+            return Err(Invalid::new("a short version requirement", text));
+        }
         let meaning = match trimmed {
             "*" | "latest" => Meaning::Specifiers(vec![VersionSpecifiers::empty()]),
             _ if is_channel(trimmed) => Meaning::Channel(trimmed.to_owned()),
