@@ -171,7 +171,7 @@ fn follows(floor: &Requirement, requirement: &Requirement) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Located;
+    use crate::manifest::{Located, Manifest, ShellName, draft};
 
     fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
         let located = |text: &&str| Located {
@@ -239,5 +239,11 @@ mod tests {
         let shown = whole(&several);
         assert!(shown.starts_with("20, (!=18.0 || !=20.0), "), "{shown}");
         assert!(shown.ends_with(" and 33 more"), "{shown}");
+        let mut manifest = Manifest::default();
+        let dev = manifest.shells.entry(ShellName::dev()).or_default();
+        dev.tools.insert("node".parse().unwrap(), several);
+        let text = draft(&manifest);
+        let line = "node = \"20\"  # without the bounds of a: they are too many for one line\n";
+        assert!(text.contains(line), "{text}");
     }
 }

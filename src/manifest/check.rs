@@ -179,17 +179,17 @@ mod tests {
     #[test]
     fn variables_may_refer_to_each_other_in_a_long_chain() {
         let mut text = "[env]\n".to_owned();
-        for at in 0..30_000 {
+        for at in 0..10_000 {
             writeln!(text, "A{at} = '${{A{}}}'", at + 1).unwrap();
         }
-        let last = "A30000 = ''\n";
+        let last = "A10000 = ''\n";
         let merged = |last| merge(&[parse("devshell.toml", &format!("{text}{last}"))?]);
         assert_eq!(merged(last).unwrap().shells.len(), 1);
-        let error = merged("A30000 = '${A29995}'\n").unwrap_err();
-        assert_eq!(error.origin().line, 30_002);
+        let error = merged("A10000 = '${A9995}'\n").unwrap_err();
+        assert_eq!(error.origin().line, 10_002);
         let shown = error.to_string();
-        assert!(shown.ends_with("(devshell.toml:29997)"), "{shown}");
-        let error = merged("A30000 = '${A0}'\n").unwrap_err().to_string();
-        assert!(error.contains("(29992 more)"), "{error}");
+        assert!(shown.ends_with("(devshell.toml:9997)"), "{shown}");
+        let error = merged("A10000 = '${A0}'\n").unwrap_err().to_string();
+        assert!(error.contains("(9992 more)"), "{error}");
     }
 }

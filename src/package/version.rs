@@ -303,6 +303,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_requirement_is_not_endless() {
+        let many = |count: usize| vec!["^18.1"; count].join("||").parse::<Requirement>();
+        assert!(many(200).is_ok());
+        assert!(many(1_000).is_err());
+    }
+
+    #[test]
     fn requirements_admit_what_users_expect() {
         let table = [
             ("3.12", "3.12.11", true),
