@@ -181,10 +181,9 @@ mod tests {
             let layer = crate::manifest::parse("devshell.toml", text).unwrap();
             let manifest = crate::manifest::merge(&[layer]).unwrap();
             let tools = manifest.shells[&ShellName::dev()].tools.clone();
-            let told = tools.into_iter().map(|(tool, request)| {
-                let version = request.requirement.value.to_string();
-                (tool.to_string(), version, request.components)
-            });
+            let told = tools
+                .into_iter()
+                .map(|(tool, request)| (tool, request.components));
             (told.collect::<Vec<_>>(), draft(&manifest))
         };
         let (asked, written) = read(text);
