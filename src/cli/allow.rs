@@ -14,7 +14,7 @@ use crate::{
     ui::Role,
 };
 
-use super::{extends, hints, shown, sync, unset, work::Work};
+use super::{background, extends, hints, shown, sync, unset, work::Work};
 
 /// Shows what the project asks for, approves exactly that, and builds its dev shell.
 pub(super) fn allow(work: &Work<'_>) -> Result<(), Failure> {
@@ -71,6 +71,9 @@ pub(super) fn deny(work: &Work<'_>) -> Result<(), Failure> {
     work.decisions
         .deny(&place.root)
         .map_err(|error| hints::file(&error))?;
+    if background::end(work.context, &place.root) {
+        work.ui.note("ended the build that was under way");
+    }
     advance(work)?;
     work.ui
         .note(&format!("denied {}", shown(work.context, &place.root)));

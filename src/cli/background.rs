@@ -20,6 +20,11 @@ use std::{
 
 pub(super) use supervise::{supervise, work_for_prompt};
 
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+
 use crate::{
     activation::session,
     builder::live::Live,
@@ -277,6 +282,15 @@ pub(super) struct Claim {
     pub(super) live: Option<PathBuf>,
     /// Whether another build went before.
     pub(super) waited: bool,
+}
+
+/// Ends a build for prompts of the project at `root`; tells whether there was one.
+pub(super) fn end(context: &Context, root: &Path) -> bool {
+    let traces = Traces::new(context, root);
+    let live = Live::read(&traces.live()).filter(|live| live.background && traces.is_building());
+    let process = live.and_then(|live| i32::try_from(live.process).ok());
+    // It leads a session, so what it has started ends with it.
+    process.is_some_and(|process| killpg(Pid::from_raw(process), Signal::SIGTERM).is_ok())
 }
 
 /// Takes the right to build the project at `root`, showing and waiting for a build that is under way.

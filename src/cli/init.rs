@@ -142,6 +142,12 @@ fn show(work: &Work<'_>, manifest: &Manifest) {
     let Some(dev) = manifest.shells.get(&ShellName::dev()) else {
         return;
     };
+    if dev.tools.is_empty() {
+        let add = work.command("add TOOL");
+        work.ui.note(&format!(
+            "nothing was detected; name tools in the file or with `{add}`"
+        ));
+    }
     for (tool, request) in &dev.tools {
         let version = work.ui.paint(Role::Strong, manifest::whole(request));
         let origin = manifest::decisive(request);

@@ -265,10 +265,13 @@ fn next(work: &Work<'_>, status: &Status) -> Option<String> {
         return Some(own.unwrap_or_else(|| format!("`{}` tries it again", command("sync"))));
     }
     if !status.lockfile_fits && status.problem.is_none() {
-        return Some(format!(
-            "`{}` brings the lockfile up to date",
-            command("lock")
-        ));
+        // A repository without a manifest stays as it is: its lockfile is devsh's own.
+        let prepared = status.from == [crate::project::locate::MANIFEST];
+        return Some(if prepared {
+            format!("`{}` brings the lockfile up to date", command("lock"))
+        } else {
+            format!("`{}` locks and builds it", command("sync"))
+        });
     }
     if !status.ready && status.problem.is_none() {
         return Some(format!("`{}` builds it", command("sync")));

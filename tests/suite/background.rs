@@ -227,6 +227,19 @@ fn a_failed_build_is_told_once_and_not_repeated() {
 }
 
 #[test]
+fn a_denial_ends_it() {
+    let (sandbox, server, path) = prepared();
+    let pty = begun(&sandbox, &server, &path, HostShell::Bash);
+    let outcome = sandbox.devsh(&["deny"]).success();
+    assert!(outcome.stderr.contains("ended the build"), "{outcome}");
+    until(&sandbox, |status| status["building"].is_null());
+    server.release();
+    sandbox.devsh(&["deny"]).success();
+    assert_eq!(status(&sandbox)["ready"], false);
+    drop(pty);
+}
+
+#[test]
 fn a_build_that_was_killed_is_told_and_can_be_made_again() {
     let (sandbox, server, path) = prepared();
     let mut pty = begun(&sandbox, &server, &path, HostShell::Bash);

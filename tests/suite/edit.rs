@@ -74,7 +74,8 @@ fn init_says_what_was_detected() {
 #[test]
 fn init_without_anything_is_a_beginning() {
     let (sandbox, _server) = served();
-    sandbox.devsh(&["init"]).success();
+    let outcome = sandbox.devsh(&["init"]).success();
+    assert!(outcome.stderr.contains("nothing was detected"), "{outcome}");
     sandbox.devsh(&["allow"]).success();
     sandbox.devsh(&["add", "ruff@0.12"]).success();
     let run = ["run", "--", "ruff", "--version"];

@@ -23,7 +23,11 @@ pub(super) fn say(context: &Context, ui: &Ui, outcome: &Outcome) {
                 ui.note(&format!("kept your own {}", names.join(", ")));
             }
             Event::ScriptFailed(error) => ui.failure_line(&Failure::new(error.to_string())),
-            Event::Missing(missing) => ui.failure_line(&hints::missing(missing)),
+            Event::Missing(missing) => {
+                let mut failure = hints::missing(missing);
+                failure.error.push_str(", so nothing is loaded");
+                ui.failure_line(&failure);
+            }
         }
     }
 }
