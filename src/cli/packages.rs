@@ -49,7 +49,9 @@ pub(super) fn of(
         let failure = Failure::new(format!("there is no `{}`", lock.value))
             .note(format!("{} takes the Python packages from it", lock.origin));
         return Err(match lock.value.rsplit('/').next() {
-            Some("uv.lock") => failure.hint("make it with `uv lock`"),
+            Some("uv.lock") => failure.hint("make it with `uv lock`").hint(
+                "without a uv of your own leave `lock` out once, and run `devsh run -- uv lock`",
+            ),
             Some("poetry.lock") => failure.hint("make it with `poetry lock`"),
             Some("Pipfile.lock") => failure.hint("make it with `pipenv lock`"),
             _ => failure,
