@@ -11,6 +11,7 @@ use crate::{
     activation::record::Record,
     config::Config,
     context::Context,
+    fetch,
     fsx::{self, Stamp},
     project::watch::StampFiles,
     vars,
@@ -232,6 +233,8 @@ fn servers(work: &Work<'_>, config: &Config) -> Vec<Check> {
             "rust",
             config.rust.join("dist/channel-rust-stable.toml.sha256"),
         ),
+        ("npm", config.npm.join("is-number")),
+        ("python", Ok(config.python.clone())),
     ];
     let mut checks = Vec::new();
     for (name, url) in pages {
@@ -241,6 +244,15 @@ fn servers(work: &Work<'_>, config: &Config) -> Vec<Check> {
         let server = url.host_str().unwrap_or("a file").to_owned();
         checks.push(match client.get(&url, "*/*", ANSWER) {
             Ok(_) => Check::ok(name, format!("{server} answers")),
+            // Builds of Python have no page of their own, so no is an answer.
+            Err(fetch::Error::Status { .. }) if name == "python" => {
+                Check::ok(name, format!("{server} answers"))
+            }
+            Err(error) if name == "python" => Check::warning(
+                name,
+                format!("{server}: {error}"),
+                "the machine's own Python serves where it fits; a mirror is named in `config.toml`",
+            ),
             Err(error) => Check::error(
                 name,
                 format!("{server}: {error}"),
