@@ -1,6 +1,10 @@
 //! Builds that a prompt does not wait for: they are seen, survive the terminal, are joined, and never loop.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Read as _,
+    process::{Child, ChildStderr, Stdio},
+    time::{Duration, Instant},
+};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -98,6 +102,20 @@ fn prompted(pty: &mut Pty, word: &str) -> String {
     }
 }
 
+/// Begins `devsh run` with this command and returns once it waits for the build, with what it says afterwards.
+fn joined(sandbox: &Sandbox, words: &[&str]) -> (Child, ChildStderr) {
+    let mut command = sandbox.command("devsh");
+    command.args(["run", "--"]).args(words);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = [0; 40];
+    let mut errors = child.stderr.take().unwrap();
+    errors.read_exact(&mut first).unwrap();
+    let first = String::from_utf8_lossy(&first).into_owned();
+    assert!(first.starts_with("devsh: waiting for the build"), "{first}");
+    (child, errors)
+}
+
 fn downloads(server: &Server, path: &str) -> usize {
     let wanted = format!("GET {path}");
     let requests = server.requests();
@@ -130,16 +148,7 @@ fn the_prompt_goes_on_and_the_environment_comes_later() {
 fn a_command_joins_the_build_that_is_under_way() {
     let (sandbox, server, path) = prepared();
     let pty = begun(&sandbox, &server, &path, HostShell::Bash);
-    let mut command = sandbox.command("devsh");
-    command.args(["run", "--", "ruff", "--version"]);
-    command.stdout(std::process::Stdio::piped());
-    command.stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut first = [0; 40];
-    let mut errors = child.stderr.take().unwrap();
-    std::io::Read::read_exact(&mut errors, &mut first).unwrap();
-    let first = String::from_utf8_lossy(&first).into_owned();
-    assert!(first.starts_with("devsh: waiting for the build"), "{first}");
+    let (child, _errors) = joined(&sandbox, &["ruff", "--version"]);
     server.release();
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ruff 0.12.4\n");
@@ -151,14 +160,7 @@ fn a_command_joins_the_build_that_is_under_way() {
 fn who_waited_for_a_build_goes_by_what_there_is_then() {
     let (sandbox, server, path) = prepared();
     let pty = begun(&sandbox, &server, &path, HostShell::Bash);
-    let mut command = sandbox.command("devsh");
-    command.args(["run", "--", "sh", "-c", "echo $LATE"]);
-    command.stdout(std::process::Stdio::piped());
-    command.stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut first = [0; 40];
-    let mut errors = child.stderr.take().unwrap();
-    std::io::Read::read_exact(&mut errors, &mut first).unwrap();
+    let (child, _errors) = joined(&sandbox, &["sh", "-c", "echo $LATE"]);
     let late = "[tools]\nruff = \"0.12.3\"\n[env]\nLATE = \"yes\"\n";
     sandbox.write("devshell.toml", late);
     sandbox.devsh(&["lock", "--trust"]).success();

@@ -7,12 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::support::{
-    HostShell, Sandbox, for_each_shell,
-    pty::Pty,
-    require,
-    sandbox::{DEVSH, write},
-};
+use crate::support::{HostShell, Sandbox, for_each_shell, pty::Pty, require, sandbox::write};
 
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n";
 
@@ -351,21 +346,13 @@ fn where_bash_compares_whole_seconds_it_looks_once_more() {
         return;
     }
     let sandbox = prepared();
-    let calls = sandbox.root().join("calls");
-    let counting = sandbox.program(
-        "counting",
-        &format!(
-            "#!/bin/sh\necho >>'{}'\nexec '{DEVSH}' \"$@\"\n",
-            calls.display()
-        ),
-    );
+    let (counting, count) = sandbox.counting();
     let hook = sandbox.hook_that_runs(HostShell::Bash, &counting);
     let old = hook.replace(
         "BASH_VERSINFO[0] < 5)); then\n  __devsh_hook",
         "1)); then\n  __devsh_hook",
     );
     assert_ne!(hook, old);
-    let count = || fs::read(&calls).map_or(0, |calls| calls.len());
     let second = || thread::sleep(Duration::from_millis(1100));
 
     let mut pty = Pty::start(&sandbox, HostShell::Bash, &old);

@@ -1,8 +1,6 @@
 //! A variable that a project requires: what the prompt does until programs see it.
 
-use std::fs;
-
-use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::DEVSH};
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell};
 
 #[test]
 fn a_required_variable_that_is_set_for_the_shell_alone_starts_nothing() {
@@ -10,15 +8,7 @@ fn a_required_variable_that_is_set_for_the_shell_alone_starts_nothing() {
         let sandbox = Sandbox::new()
             .manifest("[env]\nTOKEN = { required = \"ask the vault\" }\nPLAIN = \"1\"\n");
         sandbox.devsh(&["allow"]);
-        let calls = sandbox.root().join("calls");
-        let counting = sandbox.program(
-            "counting",
-            &format!(
-                "#!/bin/sh\necho >>'{}'\nexec '{DEVSH}' \"$@\"\n",
-                calls.display()
-            ),
-        );
-        let count = || fs::read(&calls).map_or(0, |calls| calls.len());
+        let (counting, count) = sandbox.counting();
         let mut pty = Pty::start(&sandbox, shell, &sandbox.hook_that_runs(shell, &counting));
         let shown = pty.enter();
         assert!(shown.contains("TOKEN"), "{shown}");

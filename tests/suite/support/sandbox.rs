@@ -161,6 +161,17 @@ impl Sandbox {
         path
     }
 
+    /// Returns a program that is devsh and counts its starts, and what tells how many there were.
+    pub(crate) fn counting(&self) -> (PathBuf, impl Fn() -> usize + use<>) {
+        let calls = self.root().join("calls");
+        let script = format!(
+            "#!/bin/sh\necho >>'{}'\nexec '{DEVSH}' \"$@\"\n",
+            calls.display()
+        );
+        let counted = move || fs::read(&calls).map_or(0, |calls| calls.len());
+        (self.program("counting", &script), counted)
+    }
+
     /// Returns the hook of a host shell as it is, but for the program that it runs.
     pub(crate) fn hook_that_runs(&self, shell: HostShell, program: &Path) -> String {
         let mut command = self.command("devsh");
