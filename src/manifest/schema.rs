@@ -296,5 +296,3 @@ fn add_properties(into: &mut Value, from: &Schema) {
     }
 }
 
-#[cfg(test)]
-mod tests;
