@@ -12,7 +12,11 @@ use std::{str::FromStr, time::Duration};
 use serde::Deserialize;
 use url::Url;
 
-use crate::{context::Context, fsx, package::Tool, vars};
+use crate::{
+    context::Context,
+    package::Tool,
+    util::{files, vars},
+};
 
 pub use choice::{ToolsFrom, Verbosity};
 pub use error::Error;
@@ -207,13 +211,13 @@ impl Config {
 
 fn read(context: &Context) -> Result<RawConfig, Error> {
     let path = context.directories.config.join("config.toml");
-    let Some((file, metadata)) = fsx::open_regular(&path)? else {
+    let Some((file, metadata)) = files::open_regular(&path)? else {
         return Ok(RawConfig::default());
     };
-    let bytes = fsx::read_open(file, &metadata, &path, LIMIT)?;
+    let bytes = files::read_open(file, &metadata, &path, LIMIT)?;
     let name = path.display().to_string();
     let mut raw = parse(&name, &bytes)?;
-    if raw.trust != RawTrust::default() && !fsx::is_own(&metadata) {
+    if raw.trust != RawTrust::default() && !files::is_own(&metadata) {
         return Err(Error::Foreign { file: name });
     }
     let home = context.directories.home.as_deref();

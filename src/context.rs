@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{env::Env, package::System, vars};
+use crate::{env::Env, package::System, util::vars};
 
 /// The process as devsh found it; tests build their own.
 #[derive(Debug, Clone)]

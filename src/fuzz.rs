@@ -5,14 +5,13 @@
 use std::path::Path;
 
 use crate::{
-    activation::{record::Record, session::Session},
     env::{Env, codec},
-    lock, manifest,
+    lockfile, manifest,
     package::{Requirement, Version},
-    project::trust::Approval,
-    safe::SafeText,
+    project::approval::Approval,
+    prompt::{record::Record, session_var::Session},
     store::probe,
-    vars,
+    util::{terminal_text::SafeText, vars},
 };
 
 /// Reads some bytes, and panics if what must hold does not.
@@ -50,8 +49,8 @@ fn lock(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    if let Ok(lockfile) = lock::parse("fuzz", text) {
-        let again = lock::parse("fuzz", &lock::print(&lockfile));
+    if let Ok(lockfile) = lockfile::parse("fuzz", text) {
+        let again = lockfile::parse("fuzz", &lockfile::print(&lockfile));
         assert_eq!(again.ok(), Some(lockfile));
     }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    devsh::ui::tell_panics();
+    devsh::report::ui::tell_panics();
     let arguments: Vec<_> = std::env::args_os().collect();
     devsh::cli::run(devsh::context::Context::from_process(), &arguments)
 }

@@ -12,19 +12,18 @@ use std::{
 
 use super::{
     Builder, Error, Request, Unavailable, Wanted,
+    choose_artifact::{Served, of_object},
     installer::Installer,
     python::Interpreter,
-    serve::{Served, of_object},
     wheels::wheels,
 };
 use crate::{
     fetch::{Download, Meter},
-    fsx,
-    index::parallel,
-    lock::{Artifact, LockedPackage},
+    lockfile::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
+    sources::parallel,
     store::{self, Built, Downloads, Recipe, StorePath},
-    wire::Writer,
+    util::{codec::Writer, files},
 };
 
 /// Counts changes in how applications are installed.
@@ -111,11 +110,11 @@ impl Builder<'_> {
         let mut downloads = Vec::new();
         let made = self.store.build(&built, &*meter, |place| {
             let files = place.join(".wheels");
-            fs::create_dir(&files).map_err(fsx::at("create", &files))?;
+            fs::create_dir(&files).map_err(files::at("create", &files))?;
             downloads = self.download(wheels, &files, &*meter)?;
             meter.phase("installing");
             let environment = place.join(ENVIRONMENT);
-            fs::create_dir(&environment).map_err(fsx::at("create", &environment))?;
+            fs::create_dir(&environment).map_err(files::at("create", &environment))?;
             let installer = Installer::new(self, &uv, interpreter, Path::new(&what));
             installer.wheels((&files, &list(wheels)), &environment)?;
             store::remove_tree(&files)?;
@@ -143,7 +142,9 @@ impl Builder<'_> {
         let results = parallel(wheels, |wheel| {
             let download = downloads.artifact(wheel, meter)?;
             let place = directory.join(&wheel.part);
-            download.copy_to(&place).map_err(fsx::at("write", &place))?;
+            download
+                .copy_to(&place)
+                .map_err(files::at("write", &place))?;
             Ok(download)
         });
         results.into_iter().collect()
@@ -166,12 +167,12 @@ fn list(wheels: &[&Artifact]) -> String {
 /// Links the scripts that `package` itself brings into the object's `bin`.
 fn expose(package: &PackageName, place: &Path) -> Result<(), Error> {
     let bin = place.join("bin");
-    fs::create_dir(&bin).map_err(fsx::at("create", &bin))?;
+    fs::create_dir(&bin).map_err(files::at("create", &bin))?;
     let mut any = false;
     for script in own_scripts(package, &place.join(ENVIRONMENT))? {
         let target = Path::new("..").join(ENVIRONMENT).join("bin").join(&script);
         let link = bin.join(&script);
-        symlink(&target, &link).map_err(fsx::at("link", &link))?;
+        symlink(&target, &link).map_err(files::at("link", &link))?;
         any = true;
     }
     if any {
@@ -199,7 +200,7 @@ fn own_scripts(package: &PackageName, environment: &Path) -> Result<Vec<String>,
             if name.as_ref() != Some(package) {
                 continue;
             }
-            let record = fsx::read_bounded(&information.join("RECORD"), LIMIT)?;
+            let record = files::read_bounded(&information.join("RECORD"), LIMIT)?;
             let record = String::from_utf8_lossy(&record.unwrap_or_default()).into_owned();
             let scripts = record.lines().filter_map(|line| {
                 let (path, _) = line.split_once(',')?;
@@ -213,9 +214,9 @@ fn own_scripts(package: &PackageName, environment: &Path) -> Result<Vec<String>,
 }
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let read = fs::read_dir(directory).map_err(fsx::at("read", directory))?;
-    let paths = read.map(|entry| Ok(entry.map_err(fsx::at("read", directory))?.path()));
+    let read = fs::read_dir(directory).map_err(files::at("read", directory))?;
+    let paths = read.map(|entry| Ok(entry.map_err(files::at("read", directory))?.path()));
     paths
-        .collect::<Result<_, fsx::Error>>()
+        .collect::<Result<_, files::Error>>()
         .map_err(Error::from)
 }

@@ -13,8 +13,8 @@ use std::{
 
 use super::{profile, record};
 use crate::{
-    fsx,
     store::{self, Damage, Size, Store},
+    util::files,
 };
 
 /// What an entry of the data directory is.
@@ -62,7 +62,7 @@ impl Inventory {
     /// Looks at everything below devsh's data directory.
     ///
     /// An error says that not everything could be seen.
-    pub fn of(data: &Path) -> Result<Self, fsx::Error> {
+    pub fn of(data: &Path) -> Result<Self, files::Error> {
         let mut inventory = Self {
             data: data.to_owned(),
             entries: BTreeMap::new(),
@@ -72,7 +72,7 @@ impl Inventory {
     }
 
     /// Looks at what was not there when it was looked the last time.
-    pub fn update(&mut self) -> Result<(), fsx::Error> {
+    pub fn update(&mut self) -> Result<(), files::Error> {
         let data = self.data.clone();
         let new = |path: &PathBuf| !self.entries.contains_key(path);
         let mut found = BTreeMap::new();
@@ -203,7 +203,7 @@ pub fn sweep(data: &Path) {
     if !left.iter().any(|path| path.symlink_metadata().is_ok()) {
         return;
     }
-    let lock = fsx::open_lock(&envs.join(".lock"));
+    let lock = files::open_lock(&envs.join(".lock"));
     if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
         for path in left {
             // One of them is a link. What stays is swept the next time.
@@ -214,7 +214,7 @@ pub fn sweep(data: &Path) {
 }
 
 /// Returns every entry of one kind that is there, without looking into it.
-pub fn paths(data: &Path, kind: Kind) -> Result<Vec<PathBuf>, fsx::Error> {
+pub fn paths(data: &Path, kind: Kind) -> Result<Vec<PathBuf>, files::Error> {
     match kind {
         Kind::Profile => children(&profile::directory(data)),
         Kind::Object => children(&data.join("store")),
@@ -238,7 +238,7 @@ pub fn examine(profile: &Path) -> Option<Vec<Damage>> {
     let mut damage = record::damage(profile);
     if !damage.is_empty() {
         // Somebody may just have put another one in its place, of which a part was seen: whoever does has this lock.
-        let _lock = fsx::lock(&profile.with_file_name(".lock"));
+        let _lock = files::lock(&profile.with_file_name(".lock"));
         damage = record::damage(profile);
     }
     there().then_some(damage)
@@ -250,12 +250,12 @@ pub fn in_use(data: &Path, store: &Store) -> Result<Vec<PathBuf>, store::Error> 
     Ok(names.map(|name| data.join(name)).collect())
 }
 
-fn children(directory: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+fn children(directory: &Path) -> Result<Vec<PathBuf>, files::Error> {
     let hidden = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default();
         name.as_encoded_bytes().starts_with(b".")
     };
-    let mut paths = fsx::list(directory)?;
+    let mut paths = files::list(directory)?;
     paths.retain(|path| !hidden(path));
     Ok(paths)
 }
@@ -269,7 +269,7 @@ fn plain_entry(data: &Path, kind: Kind, path: &Path) -> Entry {
     }
 }
 
-fn profile_entry(data: &Path, path: &Path) -> Result<Entry, fsx::Error> {
+fn profile_entry(data: &Path, path: &Path) -> Result<Entry, files::Error> {
     let mut entry = plain_entry(data, Kind::Profile, path);
     if let Ok(target) = fs::read_link(path) {
         entry.needs.insert(profile::directory(data).join(target));

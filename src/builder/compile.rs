@@ -8,10 +8,10 @@ use super::{
     python::Interpreter,
 };
 use crate::{
-    fsx,
-    lock::{PythonKey, PythonSet},
+    lockfile::{PythonKey, PythonSet},
     package::{Tool, Version},
     store,
+    util::files,
 };
 
 /// Longest answer that is read, in bytes.
@@ -83,17 +83,17 @@ impl Builder<'_> {
         let interpreter = Interpreter::of(&served)?.ok_or_else(|| needs("python"))?;
         let uv = self.uv(request, &served).ok_or_else(|| needs("uv"))?;
         let parent = self.context.directories.data.join("building");
-        fsx::create_private_dir(&parent)?;
+        files::create_private_dir(&parent)?;
         let place = parent.join("resolving");
-        let _lock = fsx::lock(&place.with_extension("lock"))?;
+        let _lock = files::lock(&place.with_extension("lock"))?;
         store::remove_tree(&place)?;
-        fs::create_dir(&place).map_err(fsx::at("create", &place))?;
+        fs::create_dir(&place).map_err(files::at("create", &place))?;
         let meter = self.progress.start(question.purpose, None);
         meter.phase("resolving");
         let installer = Installer::new(self, &uv, &interpreter, Path::new(question.purpose));
         let answer = installer.compile(question, &place);
         meter.finish();
-        let bytes = fsx::read_bounded(&answer?, LIMIT)?.unwrap_or_default();
+        let bytes = files::read_bounded(&answer?, LIMIT)?.unwrap_or_default();
         store::remove_tree(&place)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

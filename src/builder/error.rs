@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::{MissingArtifact, Unfit};
 use crate::{
-    fetch, fsx,
+    fetch,
     package::{System, Tool, Version},
-    pylock::Missing,
+    python::Missing,
     store,
+    util::files,
 };
 
 /// Why the artifact of a tool cannot serve, where nothing is wrong with it.
@@ -120,5 +121,5 @@ pub enum Error {
     Store(#[from] store::Error),
     /// A file could not be read or written.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] files::Error),
 }

@@ -2,10 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Request, Wanted, serve::Served};
+use super::{Request, Wanted, choose_artifact::Served};
 use crate::{
     package::{Invalid, Source, Version},
-    wire::Writer,
+    util::codec::Writer,
 };
 
 /// Counts changes in how profiles are made.
@@ -74,7 +74,7 @@ impl EnvironmentId {
 
 fn write_locked(writer: &mut Writer, request: &Request<'_>, wanted: &Wanted<'_>) {
     let Some(locked) = wanted.locked else {
-        let key = crate::lock::LockKey::for_request(wanted.tool, wanted.request);
+        let key = crate::lockfile::LockKey::for_request(wanted.tool, wanted.request);
         writer.bytes(format!("asked:{}", key.requirement));
         return;
     };

@@ -10,7 +10,12 @@ use std::{
 };
 
 use super::{Builder, Error, profile::minor, python::Interpreter};
-use crate::{config::PYPI, fsx, pylock::Pins, store, vars};
+use crate::{
+    config::PYPI,
+    python::Pins,
+    store,
+    util::{files, vars},
+};
 
 /// How many of the installer's last lines are kept.
 const LINES: usize = 20;
@@ -83,7 +88,7 @@ impl<'a> Installer<'a> {
         ];
         for (kind, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
             let list = place.join(format!(".{kind}.txt"));
-            fsx::write_atomic(&list, lines.as_bytes())?;
+            files::write_atomic(&list, lines.as_bytes())?;
             let mut command = self.command(place);
             command.args(["pip", "install", "--no-deps", "--compile-bytecode"]);
             for index in pins.indexes() {
@@ -103,7 +108,7 @@ impl<'a> Installer<'a> {
                 .arg("--requirements")
                 .arg(&list);
             self.run(command)?;
-            fs::remove_file(&list).map_err(fsx::at("remove", &list))?;
+            fs::remove_file(&list).map_err(files::at("remove", &list))?;
         }
         clean(place)
     }
@@ -116,7 +121,7 @@ impl<'a> Installer<'a> {
     ) -> Result<(), Error> {
         self.environment(place)?;
         let listed = place.join(".wheels.txt");
-        fsx::write_atomic(&listed, list.as_bytes())?;
+        files::write_atomic(&listed, list.as_bytes())?;
         let mut command = self.command(place);
         command
             .args(["pip", "install", "--no-deps", "--compile-bytecode"])
@@ -132,7 +137,7 @@ impl<'a> Installer<'a> {
             .arg("--requirements")
             .arg(&listed);
         self.run(command)?;
-        fs::remove_file(&listed).map_err(fsx::at("remove", &listed))?;
+        fs::remove_file(&listed).map_err(files::at("remove", &listed))?;
         clean(place)
     }
 
@@ -147,7 +152,7 @@ impl<'a> Installer<'a> {
         // Setuptools would leave its `egg-info` in the project, which is to stay clean.
         let settings = place.with_extension("cfg");
         let text = format!("[egg_info]\negg_base = {}\n", place.display());
-        fsx::write_atomic(&settings, text.as_bytes())?;
+        files::write_atomic(&settings, text.as_bytes())?;
         let mut command = self.command(root);
         command
             .env("DIST_EXTRA_CONFIG", &settings)
@@ -165,10 +170,10 @@ impl<'a> Installer<'a> {
     /// Answers a question in the directory `place` and returns the file with the answer.
     pub(super) fn compile(&self, question: &Question<'_>, place: &Path) -> Result<PathBuf, Error> {
         let wanted = place.join("wanted.in");
-        fsx::write_atomic(&wanted, question.wanted.as_bytes())?;
+        files::write_atomic(&wanted, question.wanted.as_bytes())?;
         let answer = place.join(question.answer);
         if let Some(previous) = &question.previous {
-            fsx::write_atomic(&answer, previous.as_bytes())?;
+            files::write_atomic(&answer, previous.as_bytes())?;
         }
         let own = minor(&self.interpreter.version);
         let mut command = self.command(place);
@@ -185,7 +190,7 @@ impl<'a> Installer<'a> {
         command.args((!question.builds).then_some("--no-build"));
         if !question.constraints.is_empty() {
             let bounds = place.join("bounds.in");
-            fsx::write_atomic(&bounds, question.constraints.as_bytes())?;
+            files::write_atomic(&bounds, question.constraints.as_bytes())?;
             command.arg("--constraints").arg(bounds);
         }
         command.arg("--output-file").arg(&answer).arg(wanted);
@@ -252,7 +257,7 @@ impl<'a> Installer<'a> {
     }
 
     fn run(&self, mut command: Command) -> Result<(), Error> {
-        let output = command.output().map_err(fsx::at("run", self.uv))?;
+        let output = command.output().map_err(files::at("run", self.uv))?;
         if output.status.success() {
             return Ok(());
         }
@@ -269,8 +274,8 @@ fn clean(place: &Path) -> Result<(), Error> {
         store::remove_file(&place.join(name))?;
     }
     let bin = place.join("bin");
-    for entry in fs::read_dir(&bin).map_err(fsx::at("read", &bin))? {
-        let path = entry.map_err(fsx::at("read", &bin))?.path();
+    for entry in fs::read_dir(&bin).map_err(files::at("read", &bin))? {
+        let path = entry.map_err(files::at("read", &bin))?.path();
         if is_activation(&path) {
             store::remove_file(&path)?;
         }

@@ -3,7 +3,7 @@
 use super::{Builder, Error, Request, Unavailable, Wanted, wheels::wheels};
 use crate::{
     fetch,
-    lock::{Artifact, LockedPackage},
+    lockfile::{Artifact, LockedPackage},
     package::{Source, Tool, Version},
 };
 

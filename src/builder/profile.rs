@@ -13,18 +13,16 @@ use std::{
 
 use super::{
     Error, Notice, Realised, RealisedTool, Request, ToolOrigin,
+    choose_artifact::{From, Served},
     identity::EnvironmentId,
     python::PythonEnvironment,
-    record,
-    serve::{From, Served},
-    venv,
+    record, venv,
 };
 use crate::{
     env::{Change, VarName},
-    fsx,
     package::{Source, Tool, Version},
     store::{self, Store},
-    vars,
+    util::{files, vars},
 };
 
 /// The name of a profile's directory: the environment id, and the checkout where paths of it matter.
@@ -77,8 +75,8 @@ pub(super) fn build(
     let id = EnvironmentId::served(request, &served);
     let name = Name::new(&id, request);
     let envs = directory(data);
-    fsx::create_private_dir(&envs)?;
-    let _lock = fsx::lock(&envs.join(".lock"))?;
+    files::create_private_dir(&envs)?;
+    let _lock = files::lock(&envs.join(".lock"))?;
     let pass = store::live::pass(data);
     let _known = store.use_profile(name.as_str());
     let (programs, conflicts) = programs(&served, python)?;
@@ -121,7 +119,7 @@ fn without_reasons(realised: &Realised) -> Realised {
 
 fn link_programs(profile: &Path, programs: &Programs) -> Result<(), Error> {
     let bin = profile.join("bin");
-    fs::create_dir_all(&bin).map_err(fsx::at("create", &bin))?;
+    fs::create_dir_all(&bin).map_err(files::at("create", &bin))?;
     for (name, (_, target)) in programs {
         link(target, &bin.join(name))?;
     }
@@ -132,14 +130,14 @@ fn link_programs(profile: &Path, programs: &Programs) -> Result<(), Error> {
 fn point(envs: &Path, pointer: &str, name: &Name) -> Result<(), Error> {
     let (pointer, aside) = (envs.join(pointer), envs.join(".pointer"));
     match fs::remove_file(&aside) {
-        Err(error) if !fsx::is_absent(&error) => {
-            return Err(fsx::at("remove", &aside)(error).into());
+        Err(error) if !files::is_absent(&error) => {
+            return Err(files::at("remove", &aside)(error).into());
         }
         _ => {}
     }
     link(Path::new(name.as_str()), &aside)?;
-    fs::rename(&aside, &pointer).map_err(fsx::at("write", &pointer))?;
-    Ok(fsx::sync_dir(envs)?)
+    fs::rename(&aside, &pointer).map_err(files::at("write", &pointer))?;
+    Ok(files::sync_dir(envs)?)
 }
 
 fn realised(
@@ -255,16 +253,16 @@ impl Served {
 /// Returns every executable file of a directory, sorted.
 pub(super) fn executables(directory: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(fsx::at("read", directory))? {
-        let entry = entry.map_err(fsx::at("read", directory))?;
+    for entry in fs::read_dir(directory).map_err(files::at("read", directory))? {
+        let entry = entry.map_err(files::at("read", directory))?;
         let path = entry.path();
         let executable = match fs::metadata(&path) {
             Ok(found) => found.is_file() && found.permissions().mode() & 0o111 != 0,
             // A link that leads nowhere.
-            Err(error) if fsx::is_absent(&error) => false,
+            Err(error) if files::is_absent(&error) => false,
             Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => false,
             // A profile without it would count as whole.
-            Err(error) => return Err(fsx::at("read", &path)(error).into()),
+            Err(error) => return Err(files::at("read", &path)(error).into()),
         };
         if let (true, Ok(name)) = (executable, entry.file_name().into_string()) {
             found.push((name, path));
@@ -292,14 +290,14 @@ pub(super) fn minor(version: &Version) -> String {
     numbers.join(".")
 }
 
-pub(super) fn link(target: &Path, place: &Path) -> Result<(), fsx::Error> {
-    symlink(target, place).map_err(fsx::at("link", place))
+pub(super) fn link(target: &Path, place: &Path) -> Result<(), files::Error> {
+    symlink(target, place).map_err(files::at("link", place))
 }
 
 /// Gives the finished profile its name; one that is there under it is replaced.
 fn publish(temporary: &Path, place: &Path) -> Result<(), Error> {
-    fsx::sync_dir(&temporary.join("bin"))?;
-    fsx::sync_dir(temporary)?;
+    files::sync_dir(&temporary.join("bin"))?;
+    files::sync_dir(temporary)?;
     // Two names change places at once where the file system can, so that a running shell is never without.
     let aside = if store::exchange(temporary, place) {
         temporary.to_owned()
@@ -307,16 +305,16 @@ fn publish(temporary: &Path, place: &Path) -> Result<(), Error> {
         let aside = place.with_file_name(".replaced");
         store::remove_tree(&aside)?;
         match fs::rename(place, &aside) {
-            Err(error) if !fsx::is_absent(&error) => {
-                return Err(fsx::at("replace", place)(error).into());
+            Err(error) if !files::is_absent(&error) => {
+                return Err(files::at("replace", place)(error).into());
             }
             _ => {}
         }
-        fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
+        fs::rename(temporary, place).map_err(files::at("publish", place))?;
         aside
     };
     if let Some(parent) = place.parent() {
-        fsx::sync_dir(parent)?;
+        files::sync_dir(parent)?;
     }
     // What stays is swept by the next run.
     let _left = store::remove_tree(&aside);

@@ -12,16 +12,15 @@ use std::{
 
 use super::{
     Builder, Error, PythonPackages, Request,
+    choose_artifact::{From, Served},
     installer::Installer,
     profile,
-    serve::{From, Served},
 };
 use crate::{
-    fsx,
     package::{PackageName, Source, System, Tool, Version},
-    pylock::{Environment, Missing, Pins},
+    python::{Environment, Missing, Pins},
     store::{self, Built, Recipe},
-    wire::Writer,
+    util::{codec::Writer, files},
 };
 
 /// Counts changes in how environments are made.
@@ -88,7 +87,7 @@ impl Interpreter {
         else {
             return Ok(None);
         };
-        let program = fs::canonicalize(&program).map_err(fsx::at("read", &program))?;
+        let program = fs::canonicalize(&program).map_err(files::at("read", &program))?;
         let mut writer = Writer::default();
         match &served.from {
             From::Object(directory) => writer.os(directory.file_name().unwrap_or_default()),
@@ -200,9 +199,9 @@ impl Builder<'_> {
         uv: &Path,
     ) -> Result<Own, Error> {
         let parent = self.context.directories.data.join("building");
-        fsx::create_private_dir(&parent)?;
+        files::create_private_dir(&parent)?;
         let directory = parent.join(profile::checkout(request.root, 16));
-        let lock = fsx::lock(&directory.with_extension("lock"))?;
+        let lock = files::lock(&directory.with_extension("lock"))?;
         store::remove_tree(&directory)?;
         let meter = self.progress.start("the project", None);
         meter.phase("installing");

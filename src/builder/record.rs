@@ -14,12 +14,12 @@ use serde_json::Value;
 
 use super::{
     Notice, Realised, RealisedTool, ToolOrigin,
-    published::{self, Files},
+    profile_manifest::{self, Files},
 };
 use crate::{
     env::Change,
-    fsx,
     store::{Damage, Fault},
+    util::files,
 };
 
 /// The file inside the profile.
@@ -93,7 +93,7 @@ enum SavedNotice {
 }
 
 /// Writes the record into a profile that is whole but for it.
-pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Error> {
+pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), files::Error> {
     let path = directory.join(FILE);
     let saved = Saved {
         format: FORMAT,
@@ -103,34 +103,34 @@ pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), fsx::Er
         tools: realised.tools.iter().map(save_tool).collect(),
         objects: realised.objects.iter().map(text).collect(),
         notices: realised.notices.iter().map(save_notice).collect(),
-        files: published::list(directory)?,
+        files: profile_manifest::list(directory)?,
     };
-    let mut bytes =
-        serde_json::to_vec_pretty(&saved).map_err(|error| fsx::at("write", &path)(error.into()))?;
+    let mut bytes = serde_json::to_vec_pretty(&saved)
+        .map_err(|error| files::at("write", &path)(error.into()))?;
     bytes.push(b'\n');
     if bytes.len() as u64 > LIMIT {
         // Who reads it would not take it.
         let error = std::io::Error::other(format!("{} files are too many", saved.files.len()));
-        return Err(fsx::at("write", &path)(error));
+        return Err(files::at("write", &path)(error));
     }
-    fsx::write_atomic(&path, &bytes)
+    files::write_atomic(&path, &bytes)
 }
 
 /// Reads the record of a profile; nothing when there is none that this devsh understands, or the profile is not as it
 /// was published.
 pub(super) fn read(directory: &Path) -> Option<Realised> {
-    let bytes = fsx::read_bounded(&directory.join(FILE), LIMIT).ok()??;
+    let bytes = files::read_bounded(&directory.join(FILE), LIMIT).ok()??;
     let saved = serde_json::from_slice::<Saved>(&bytes).ok();
     let saved = saved.filter(|saved| saved.format == FORMAT)?;
-    let whole = published::damage(directory, &saved.files).is_empty();
+    let whole = profile_manifest::damage(directory, &saved.files).is_empty();
     whole.then(|| parse(saved))?
 }
 
 /// Returns what a profile stands on, by whichever devsh it was made and whatever state its record is in, and more:
 /// every path that the record has, or else every one that a link in the profile leads to.
-pub(super) fn needs(directory: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+pub(super) fn needs(directory: &Path) -> Result<Vec<PathBuf>, files::Error> {
     let mut texts = Vec::new();
-    let bytes = match fsx::read_bounded(&directory.join(FILE), LIMIT) {
+    let bytes = match files::read_bounded(&directory.join(FILE), LIMIT) {
         Ok(bytes) => bytes,
         // Something else has its name, and that is damage.
         Err(error) if error.source.raw_os_error().is_none() => None,
@@ -138,10 +138,10 @@ pub(super) fn needs(directory: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
     };
     match bytes.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
         Some(value) => collect_texts(value, &mut texts),
-        None => texts.extend(published::list(directory)?.into_values()),
+        None => texts.extend(profile_manifest::list(directory)?.into_values()),
     }
     let paths = texts.iter().filter_map(|text| {
-        let text = text.strip_prefix(published::LINK).unwrap_or(text);
+        let text = text.strip_prefix(profile_manifest::LINK).unwrap_or(text);
         text.starts_with('/').then(|| path(text))
     });
     Ok(paths.filter(|path| path != directory).collect())
@@ -160,12 +160,12 @@ fn collect_texts(value: Value, texts: &mut Vec<String>) {
 
 /// Returns what of a profile is not as it was published; nothing of one that another devsh has made.
 pub(super) fn damage(directory: &Path) -> Vec<Damage> {
-    let fault = match fsx::read_bounded(&directory.join(FILE), LIMIT) {
+    let fault = match files::read_bounded(&directory.join(FILE), LIMIT) {
         Err(_) => Fault::Unreadable,
         Ok(None) => Fault::Missing,
         Ok(Some(bytes)) => match serde_json::from_slice::<Format>(&bytes) {
             Ok(Format { format: FORMAT }) => match serde_json::from_slice::<Saved>(&bytes) {
-                Ok(saved) => return published::damage(directory, &saved.files),
+                Ok(saved) => return profile_manifest::damage(directory, &saved.files),
                 Err(_) => Fault::Changed,
             },
             Ok(_) => return Vec::new(),

@@ -12,7 +12,7 @@ use super::{
     profile::{executables, link, minor},
     python::{Own, PythonEnvironment},
 };
-use crate::{fsx, store};
+use crate::{store, util::files};
 
 /// The start of a script that finds the interpreter beside itself.
 const RELOCATABLE: &[u8] = b"#!/bin/sh\n'''exec'";
@@ -30,9 +30,9 @@ pub(super) fn make(profile: &Path, python: &PythonEnvironment) -> Result<(), Err
         relink(&python.interpreter, &bin.join(name))?;
     }
     let packages = profile.join("lib").join(&minor).join("site-packages");
-    fs::create_dir_all(&packages).map_err(fsx::at("create", &packages))?;
+    fs::create_dir_all(&packages).map_err(files::at("create", &packages))?;
     let shared = python.object.join("lib").join(&minor).join("site-packages");
-    fsx::write_atomic(&packages.join("_devsh.pth"), search(&shared).as_bytes())?;
+    files::write_atomic(&packages.join("_devsh.pth"), search(&shared).as_bytes())?;
     own_scripts(&bin, &python.object)?;
     if let Some(own) = &python.own {
         take(own, &minor, (&packages, &bin))?;
@@ -40,7 +40,7 @@ pub(super) fn make(profile: &Path, python: &PythonEnvironment) -> Result<(), Err
     guards(&bin, &packages, &shared)?;
     for closed in [&packages, &bin] {
         let mode = fs::Permissions::from_mode(0o555);
-        fs::set_permissions(closed, mode).map_err(fsx::at("write", closed))?;
+        fs::set_permissions(closed, mode).map_err(files::at("write", closed))?;
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ fn settings(profile: &Path, python: &PythonEnvironment) -> Result<(), Error> {
         python.version
     );
     settings.extend_from_slice(rest.as_bytes());
-    fsx::write_atomic(&profile.join("pyvenv.cfg"), &settings)?;
+    files::write_atomic(&profile.join("pyvenv.cfg"), &settings)?;
     Ok(())
 }
 
@@ -98,7 +98,7 @@ fn own_scripts(bin: &Path, object: &Path) -> Result<(), Error> {
 
 /// Puts a copy in the place of a link to a script; other programs stay linked.
 fn copy_script(script: &Path, place: &Path) -> Result<(), Error> {
-    let content = fs::read(script).map_err(fsx::at("read", script))?;
+    let content = fs::read(script).map_err(files::at("read", script))?;
     if !content.starts_with(RELOCATABLE) {
         return Ok(());
     }
@@ -107,19 +107,19 @@ fn copy_script(script: &Path, place: &Path) -> Result<(), Error> {
 }
 
 fn write_program(place: &Path, content: &[u8]) -> Result<(), Error> {
-    fs::write(place, content).map_err(fsx::at("write", place))?;
+    fs::write(place, content).map_err(files::at("write", place))?;
     fs::set_permissions(place, fs::Permissions::from_mode(0o555))
-        .map_err(fsx::at("write", place))?;
+        .map_err(files::at("write", place))?;
     Ok(())
 }
 
 /// Takes over what was installed aside.
 fn take(own: &Own, minor: &str, (packages, bin): (&Path, &Path)) -> Result<(), Error> {
     let from = own.directory.join("lib").join(minor).join("site-packages");
-    for entry in fs::read_dir(&from).map_err(fsx::at("read", &from))? {
-        let entry = entry.map_err(fsx::at("read", &from))?;
+    for entry in fs::read_dir(&from).map_err(files::at("read", &from))? {
+        let entry = entry.map_err(files::at("read", &from))?;
         let target = packages.join(entry.file_name());
-        fs::rename(entry.path(), &target).map_err(fsx::at("move", &target))?;
+        fs::rename(entry.path(), &target).map_err(files::at("move", &target))?;
     }
     for (name, script) in executables(&own.directory.join("bin"))? {
         let place = bin.join(&name);
@@ -133,7 +133,7 @@ fn take(own: &Own, minor: &str, (packages, bin): (&Path, &Path)) -> Result<(), E
 /// Puts what explains itself in the place of what would change the environment.
 fn guards(bin: &Path, packages: &Path, shared: &Path) -> Result<(), Error> {
     if !shared.join("pip").exists() {
-        fsx::write_atomic(&packages.join("pip.py"), PIP.as_bytes())?;
+        files::write_atomic(&packages.join("pip.py"), PIP.as_bytes())?;
         for name in ["pip", "pip3"] {
             store::remove_file(&bin.join(name))?;
             let script = "#!/bin/sh\nexec \"$(dirname -- \"$0\")/python\" -m pip \"$@\"\n";

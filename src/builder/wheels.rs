@@ -2,9 +2,9 @@
 //! for every Python that the application runs on.
 
 use crate::{
-    lock::{Artifact, LockedPackage, runs_on},
+    lockfile::{Artifact, LockedPackage, runs_on},
     package::{Invalid, PackageName, System, Version, WheelName},
-    pylock::{Environment, Marker},
+    python::{Environment, Marker},
 };
 
 /// An application that cannot be made for an interpreter.

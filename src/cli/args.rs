@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::ui::Color;
+use crate::report::ui::Color;
 
 use super::complete;
 
@@ -17,39 +17,39 @@ use super::complete;
     arg_required_else_help = true,
     disable_help_subcommand = true
 )]
-pub(super) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
-    pub(super) global: Global,
+    pub global: Global,
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub command: Command,
 }
 
 /// Options of every command.
 #[derive(Debug, Args)]
-pub(super) struct Global {
+pub struct Global {
     /// Act as if started in this directory
     #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
-    pub(super) directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// Use the lockfile as it is: never write it, and fail if it does not fit
     #[arg(long, global = true)]
-    pub(super) locked: bool,
+    pub locked: bool,
     /// Make no network connection
     #[arg(long, global = true)]
-    pub(super) offline: bool,
+    pub offline: bool,
     /// Say only errors
     #[arg(short, long, global = true)]
-    pub(super) quiet: bool,
+    pub quiet: bool,
     /// Say more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    pub(super) verbose: u8,
+    pub verbose: u8,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(super) color: Color,
+    pub color: Color,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub enum Command {
     /// Print the hook for a shell's rc file
     ///
     /// bash: eval "$(devsh hook bash)"   zsh: eval "$(devsh hook zsh)"   fish: devsh hook fish | source
@@ -208,130 +208,130 @@ pub(super) enum Command {
 
 /// Options of `export`.
 #[derive(Debug, Args)]
-pub(super) struct Export {
+pub struct Export {
     /// bash, zsh, fish, json, dotenv, github or gitlab
     #[arg(value_parser = ["bash", "zsh", "fish", "json", "dotenv", "github", "gitlab"], hide_possible_values = true)]
-    pub(super) format: String,
+    pub format: String,
     /// The dev shell
     #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
-    pub(super) shell: String,
+    pub shell: String,
     /// Take what is ready, else change nothing: never build, never fail, as a prompt does
     #[arg(long, conflicts_with_all = ["shell", "trust"])]
-    pub(super) no_wait: bool,
+    pub no_wait: bool,
     /// What the hook remembers
     #[arg(long, hide = true, default_value = "")]
-    pub(super) loaded: String,
+    pub loaded: String,
     /// Names of the checks that the host shell has
     #[arg(long, hide = true, default_value = "", value_name = "NAMES")]
-    pub(super) checks: String,
+    pub checks: String,
     /// The mark that the hook waits for
     #[arg(long, hide = true, default_value = "")]
-    pub(super) nonce: String,
+    pub nonce: String,
     #[command(flatten)]
-    pub(super) trust: Trust,
+    pub trust: Trust,
 }
 
 /// Options of `lock`.
 #[derive(Debug, Args)]
-pub(super) struct Lock {
+pub struct Lock {
     /// Choose the newest admitted version of this tool, or of all
     #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check", add = ArgValueCandidates::new(complete::tools))]
-    pub(super) upgrade: Option<Vec<String>>,
+    pub upgrade: Option<Vec<String>>,
     /// Only check that the lockfile fits the manifest
     #[arg(long)]
-    pub(super) check: bool,
+    pub check: bool,
     /// Merge what two branches made of a lockfile over the second file, as Git's merge driver
     #[arg(long, num_args = 3, value_names = ["BASE", "OURS", "THEIRS"], conflicts_with_all = ["upgrade", "check"])]
-    pub(super) merge: Option<Vec<PathBuf>>,
+    pub merge: Option<Vec<PathBuf>>,
     #[command(flatten)]
-    pub(super) trust: Trust,
+    pub trust: Trust,
 }
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
-pub(super) struct Explain {
+pub struct Explain {
     /// A tool, variable, alias, setting or path; nothing for all
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
     /// The dev shell
     #[arg(long, value_name = "SHELL")]
-    pub(super) shell: Option<String>,
+    pub shell: Option<String>,
     /// Print JSON
     #[arg(long)]
-    pub(super) json: bool,
+    pub json: bool,
 }
 
 /// Options of `run`.
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub struct Run {
     /// The dev shell
     #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
-    pub(super) shell: String,
+    pub shell: String,
     /// Let only a few variables of the host shell in (HOME, TERM, LANG and such), and the system's own PATH
     #[arg(long)]
-    pub(super) pure: bool,
+    pub pure: bool,
     /// With --pure, let this variable in, too
     #[arg(long, value_name = "NAME", requires = "pure")]
-    pub(super) keep: Vec<String>,
+    pub keep: Vec<String>,
     /// Fail unless the dev shell is this environment, as `devsh status` shows it
     #[arg(long, value_name = "ID")]
-    pub(super) expect: Option<String>,
+    pub expect: Option<String>,
     #[command(flatten)]
-    pub(super) trust: Trust,
+    pub trust: Trust,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
-    pub(super) command: Vec<OsString>,
+    pub command: Vec<OsString>,
 }
 
 /// Options of `gc`.
 #[derive(Debug, Args)]
-pub(super) struct Gc {
+pub struct Gc {
     /// Remove only what was not used for this long (30d, 12h)
     #[arg(long, value_name = "SPAN")]
-    pub(super) older_than: Option<String>,
+    pub older_than: Option<String>,
     /// Remove only as much as it takes to bring everything down to this size (10G), oldest first
     #[arg(long, value_name = "SIZE")]
-    pub(super) keep_size: Option<String>,
+    pub keep_size: Option<String>,
     /// Only show what would be removed
     #[arg(long)]
-    pub(super) dry_run: bool,
+    pub dry_run: bool,
     /// Print JSON
     #[arg(long)]
-    pub(super) json: bool,
+    pub json: bool,
 }
 
 /// Options of `add` and `remove`.
 #[derive(Debug, Args)]
-pub(super) struct Edit {
+pub struct Edit {
     /// The tools
     #[arg(required = true, value_name = "TOOL", add = ArgValueCandidates::new(complete::tools))]
-    pub(super) tools: Vec<String>,
+    pub tools: Vec<String>,
     /// Change only this dev shell
     #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(complete::shells))]
-    pub(super) shell: Option<String>,
+    pub shell: Option<String>,
     #[command(flatten)]
-    pub(super) trust: Trust,
+    pub trust: Trust,
 }
 
 /// Trust given on the command line.
 #[derive(Debug, Args, Clone, Copy)]
-pub(super) struct Trust {
+pub struct Trust {
     /// Trust the project's content for this command, as a CI job does
     #[arg(long)]
-    pub(super) trust: bool,
+    pub trust: bool,
 }
 
 /// Options of `sync`.
 #[derive(Debug, Args)]
-pub(super) struct Sync {
+pub struct Sync {
     /// Build only this dev shell
     #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(complete::shells))]
-    pub(super) shell: Option<String>,
+    pub shell: Option<String>,
     /// Watch over a build for a prompt, which saw this content
     #[arg(long, hide = true, value_name = "BASIS", requires = "shell")]
-    pub(super) background: Option<String>,
+    pub background: Option<String>,
     /// Build for a prompt: nothing of the project is run or written
     #[arg(long, hide = true, requires = "shell")]
-    pub(super) worker: bool,
+    pub worker: bool,
     #[command(flatten)]
-    pub(super) trust: Trust,
+    pub trust: Trust,
 }

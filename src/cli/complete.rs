@@ -13,15 +13,14 @@ use clap_complete::{
 use crate::{
     config::Config,
     context::Context,
-    failure::Failure,
-    host::HostShell,
     project::{
         Project,
+        approval::Decisions,
         locate::{self, Bounds},
-        trust::Decisions,
     },
-    ui::Ui,
-    vars,
+    report::{failure::Failure, ui::Ui},
+    shell::HostShell,
+    util::vars,
 };
 
 use super::args::Arguments;
@@ -36,7 +35,7 @@ const fn completer(shell: HostShell) -> &'static dyn EnvCompleter {
 
 /// Returns the script that makes `shell` ask devsh at each press of Tab: the one that runs when the line is
 /// entered, so that the script is the same on every machine.
-pub(super) fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
+pub fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
     let mut script = Vec::new();
     completer(shell)
         .write_registration(vars::DEVSH_COMPLETE, "devsh", "devsh", "devsh", &mut script)
@@ -45,11 +44,7 @@ pub(super) fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
 }
 
 /// Answers a shell that asks with the words of a command line; nothing where this is no such question.
-pub(super) fn answer(
-    context: &Context,
-    ui: &Ui,
-    arguments: &[OsString],
-) -> Option<Result<(), Failure>> {
+pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Result<(), Failure>> {
     let shell = context.env.get(vars::DEVSH_COMPLETE)?.to_str()?;
     let shell = completer(shell.parse().ok()?);
     let at = arguments.iter().position(|argument| argument == "--")?;
@@ -70,7 +65,7 @@ fn failed(error: &std::io::Error) -> Failure {
 }
 
 /// The dev shells of the project here.
-pub(super) fn shells() -> Vec<CompletionCandidate> {
+pub fn shells() -> Vec<CompletionCandidate> {
     let project = project();
     let shells = project
         .iter()
@@ -81,7 +76,7 @@ pub(super) fn shells() -> Vec<CompletionCandidate> {
 }
 
 /// The tools of the project here.
-pub(super) fn tools() -> Vec<CompletionCandidate> {
+pub fn tools() -> Vec<CompletionCandidate> {
     let project = project();
     let shells = project
         .iter()

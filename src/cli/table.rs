@@ -1,33 +1,33 @@
 //! Listings in columns.
 
 use crate::{
-    safe::SafeText,
-    ui::{Role, Style},
+    report::ui::{Role, Style},
+    util::terminal_text::SafeText,
 };
 
 /// Rows of cells below a header.
 #[derive(Debug)]
-pub(super) struct Table {
+pub struct Table {
     header: Vec<&'static str>,
     rows: Vec<Vec<(Option<Role>, SafeText)>>,
 }
 
 impl Table {
-    pub(super) fn new(header: &[&'static str]) -> Self {
+    pub fn new(header: &[&'static str]) -> Self {
         Self {
             header: header.to_vec(),
             rows: Vec::new(),
         }
     }
 
-    pub(super) fn row(&mut self, cells: Vec<(Option<Role>, String)>) {
+    pub fn row(&mut self, cells: Vec<(Option<Role>, String)>) {
         // What a source or a file said must not speak to the terminal.
         let safe = cells.into_iter().map(|(role, text)| (role, text.into()));
         self.rows.push(safe.collect());
     }
 
     /// Returns the table as text; the last column is as long as it is.
-    pub(super) fn render(&self, style: Style) -> SafeText {
+    pub fn render(&self, style: Style) -> SafeText {
         let widths: Vec<usize> = (0..self.header.len())
             .map(|column| {
                 let cells = self.rows.iter().filter_map(|row| row.get(column));

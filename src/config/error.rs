@@ -1,13 +1,13 @@
 //! Settings that cannot be used, and why.
 
-use crate::fsx;
+use crate::util::files;
 
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] files::Error),
     /// The file is not what devsh understands.
     #[error("`{file}` is not valid: {message}")]
     Invalid {

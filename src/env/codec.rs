@@ -5,7 +5,7 @@ use super::{
     diff::{Entry, Fingerprint},
     pathlist::Added,
 };
-use crate::wire::{Damaged, Reader, Writer};
+use crate::util::codec::{Damaged, Reader, Writer};
 
 /// Returns `diff` as bytes.
 pub fn encode(diff: &EnvDiff) -> Vec<u8> {

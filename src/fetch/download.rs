@@ -18,8 +18,8 @@ use super::{
     successful,
 };
 use crate::{
-    fsx,
     package::{Digest, Hasher},
+    util::files,
 };
 
 /// Longest accepted file where the lockfile names no size, in bytes.
@@ -59,7 +59,7 @@ impl Download {
     /// Removes the file; without this it stays for the next time.
     pub fn discard(self) {
         // By now the name may be another's, whose download is under way.
-        if fsx::is_named(&self.file, &self.path) {
+        if files::is_named(&self.file, &self.path) {
             // A file that stays behind costs space and nothing else.
             let _left = std::fs::remove_file(&self.path);
         }
@@ -75,7 +75,7 @@ impl Client {
         directory: &Path,
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
-        fsx::create_private_dir(directory)?;
+        files::create_private_dir(directory)?;
         let mut partial = Partial::open(directory, expected, meter)?;
         partial.resume(url, expected)?;
         self.complete(url, expected, &mut partial)?;
@@ -83,10 +83,10 @@ impl Client {
         // Whole files are never written again, so others with the same content need not wait for this one: two
         // parts of an object may be one file, and two objects may share two files in either order.
         file.unlock().or_else(|error| {
-            if fsx::lacks_locks(&error) {
+            if files::lacks_locks(&error) {
                 Ok(())
             } else {
-                Err(fsx::at("unlock", &path)(error))
+                Err(files::at("unlock", &path)(error))
             }
         })?;
         Ok(Download { file, path })
@@ -207,7 +207,7 @@ impl<'a> Partial<'a> {
     ) -> Result<Self, Error> {
         let path = partial(directory, &expected.digest);
         Ok(Self {
-            file: fsx::lock(&path)?,
+            file: files::lock(&path)?,
             path,
             digest: expected.digest.hasher(),
             fresh: expected.digest.hasher(),
@@ -224,7 +224,7 @@ impl<'a> Partial<'a> {
             let count = self
                 .file
                 .read(&mut buffer)
-                .map_err(fsx::at("read", &self.path))?;
+                .map_err(files::at("read", &self.path))?;
             if count == 0 {
                 break;
             }
@@ -248,10 +248,12 @@ impl<'a> Partial<'a> {
     }
 
     fn restart(&mut self) -> Result<(), Error> {
-        self.file.set_len(0).map_err(fsx::at("write", &self.path))?;
+        self.file
+            .set_len(0)
+            .map_err(files::at("write", &self.path))?;
         self.file
             .seek(SeekFrom::Start(0))
-            .map_err(fsx::at("write", &self.path))?;
+            .map_err(files::at("write", &self.path))?;
         self.digest = self.fresh.clone();
         self.meter.retract(self.length);
         self.length = 0;
@@ -288,7 +290,7 @@ impl<'a> Partial<'a> {
             }
             self.file
                 .write_all(&buffer[..count])
-                .map_err(fsx::at("write", &self.path))?;
+                .map_err(files::at("write", &self.path))?;
             self.digest.update(&buffer[..count]);
             self.length += count as u64;
             self.meter.advance(count as u64);

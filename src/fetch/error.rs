@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::{fsx, package::Digest};
+use crate::{package::Digest, util::files};
 
 /// A request that gave no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// A file could not be read or written.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] files::Error),
 }
 
 impl Error {
@@ -99,7 +99,7 @@ impl Error {
             | Self::UntrustedCertificate { .. }
             | Self::Insecure { .. }
             | Self::Status { .. } => true,
-            Self::File(error) => error.action == "fetch" && fsx::is_absent(&error.source),
+            Self::File(error) => error.action == "fetch" && files::is_absent(&error.source),
             Self::TooLarge { .. } | Self::SizeMismatch { .. } | Self::DigestMismatch { .. } => {
                 false
             }

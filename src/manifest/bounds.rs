@@ -171,7 +171,7 @@ fn follows(floor: &Requirement, requirement: &Requirement) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Located, Manifest, ShellName, draft};
+    use crate::manifest::{Located, Manifest, ShellName, init_template};
 
     fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
         let located = |text: &&str| Located {
@@ -242,7 +242,7 @@ mod tests {
         let mut manifest = Manifest::default();
         let dev = manifest.shells.entry(ShellName::dev()).or_default();
         dev.tools.insert("node".parse().unwrap(), several);
-        let text = draft(&manifest);
+        let text = init_template::draft(&manifest);
         let line = "node = \"20\"  # without the bounds of a: they are too many for one line\n";
         assert!(text.contains(line), "{text}");
     }

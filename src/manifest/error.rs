@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{Composition, Origin};
-use crate::{package::Invalid, safe::SafeText};
+use crate::{package::Invalid, util::terminal_text::SafeText};
 
 /// A fault in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::{borrow::Cow, ops::Range};
 
 use super::{
     Error, ErrorKind, Text,
-    raw::{Entry, Node, Value},
+    document::{Entry, Node, Value},
 };
 
 /// The deepest accepted nesting.

@@ -11,11 +11,10 @@ use std::{
 
 use super::{
     Composition, DevShell, Error, ErrorKind, Layer, Located, Manifest, Origin, ShellName, Tables,
-    Text, check,
+    Text, check, cost,
     error::nearest,
-    history::{self, Said, Subject},
     layer::{EnvEntry, EnvFile},
-    weight,
+    provenance::{self, Said, Subject},
 };
 
 use crate::package::Invalid;
@@ -48,7 +47,7 @@ pub fn merge_with(layers: &[Layer], several: Option<&ShellName>) -> Result<Manif
 pub fn history(layers: &[Layer], name: &ShellName) -> Result<BTreeMap<Subject, Vec<Said>>, Error> {
     let merging = Merging::new(layers);
     let walk = merging.walk(name)?;
-    Ok(history::of(&walk))
+    Ok(provenance::of(&walk))
 }
 
 /// One table of one layer, on the way through all that make up a dev shell.
@@ -103,18 +102,18 @@ impl<'a> Merging<'a> {
             found = found.saturating_add(copies.saturating_mul(weight));
         };
         for layer in self.layers {
-            count(all, weight::tables(&layer.top));
+            count(all, cost::tables(&layer.top));
             count(
                 all,
                 layer
                     .env_files
                     .values()
-                    .map(|file| weight::variables(file))
+                    .map(|file| cost::variables(file))
                     .sum(),
             );
             for (name, section) in &layer.shells {
                 let copies = if inherited.contains(name) { all } else { 2 };
-                count(copies, weight::tables(&section.tables));
+                count(copies, cost::tables(&section.tables));
             }
         }
         // To walk to one costs less than a copy.
@@ -235,7 +234,7 @@ impl<'a> Merging<'a> {
             let below = &self.layers[upper].below;
             lower < upper && below.as_ref().is_none_or(|below| below.contains(&lower))
         };
-        for (subject, said) in history::of(walk) {
+        for (subject, said) in provenance::of(walk) {
             // What a layer says last is what it means.
             let last: BTreeMap<usize, &Said> = said
                 .iter()

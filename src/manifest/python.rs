@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Error, Located, Origin, Text,
+    document::Node,
     error::ErrorKind,
     layer::{lay_list, text_of},
-    raw::Node,
     validate::{edited, located, once, unknown},
 };
 use crate::{

@@ -295,4 +295,3 @@ fn add_properties(into: &mut Value, from: &Schema) {
         properties.extend(more.iter().map(|(name, form)| (name.clone(), form.clone())));
     }
 }
-

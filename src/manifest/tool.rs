@@ -4,12 +4,11 @@
 
 use super::{
     Error, ErrorKind, Located, Text, ToolEntry,
+    document::{Entry, Node, Value},
     error::nearest,
     layer::FLAVOUR,
-    pin,
-    raw::{Entry, Node, Value},
     validate::{edited, located, unknown},
-    variable,
+    variable, version_files,
 };
 use crate::package::{FREETHREADED, Invalid, PROFILE, PROFILES, Requirement, Source, Tool};
 
@@ -197,7 +196,7 @@ fn version(
     if tool.source == Source::Python {
         asked.overrule([FREETHREADED.to_owned()]);
     }
-    let plain = pin::without_freethreaded(&found.value).map(ToOwned::to_owned);
+    let plain = version_files::without_freethreaded(&found.value).map(ToOwned::to_owned);
     if tool.source == Source::Python
         && let Some(plain) = plain
     {
@@ -246,7 +245,7 @@ fn requirement(
     // devsh's own grammar first, so that `3` means the same everywhere; then npm's (`>=3 <5 || 6.x`).
     if tool.source == Source::Npm
         && found.value.parse::<Requirement>().is_err()
-        && let Some(range) = pin::npm(&found.value)
+        && let Some(range) = version_files::npm(&found.value)
     {
         return located(text, node, &found.clone().map(|_| range));
     }

@@ -4,10 +4,9 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     Composition, Error, ErrorKind, Layer, Located, Section, ShellName, Tables, Text,
+    document::{Entry, Node, Value},
     error::nearest,
-    python,
-    raw::{Entry, Node, Value},
-    tool, variable,
+    python, tool, variable,
 };
 use crate::package::{Invalid, PackageName, Source, Tool};
 

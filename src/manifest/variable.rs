@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{
     AliasName, Composition, EnvFile, EnvValue, Error, ErrorKind, Located, Tables, Text,
+    document::{Entry, Node, Value},
     layer::EnvEntry,
-    raw::{Entry, Node, Value},
-    sourced, template,
+    source_scripts, template,
     validate::{edited, located, parsed, unknown},
 };
 use crate::{env::VarName, package::Invalid};
@@ -145,7 +145,7 @@ pub(super) fn files(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(
 pub(super) fn grants(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
     for entry in text.table("grants", node)? {
         if entry.key == "source" {
-            sourced::grants(text, &entry.node, &mut into.sourced, &mut into.removed)?;
+            source_scripts::grants(text, &entry.node, &mut into.sourced, &mut into.removed)?;
             continue;
         }
         if entry.key != "env" {
@@ -209,7 +209,7 @@ pub(super) fn hooks(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(
             "enter" => ("enter", &mut into.enter),
             "leave" => ("leave", &mut into.leave),
             "source" => {
-                sourced::scripts(text, &entry.node, &mut into.sourced, &mut into.removed)?;
+                source_scripts::scripts(text, &entry.node, &mut into.sourced, &mut into.removed)?;
                 continue;
             }
             _ => {

@@ -12,7 +12,7 @@ use yaml_rust2::{
 
 use super::{
     Error, ErrorKind, Text,
-    raw::{Entry, Node, Value},
+    document::{Entry, Node, Value},
 };
 
 /// The deepest accepted nesting.

@@ -10,17 +10,17 @@ use std::{
 };
 
 use crate::{
-    fsx,
     manifest::{
         self, Layer, Origin, Text,
-        preset::{self, Applied, Note, Preset},
+        presets::{self, Applied, Note, Preset},
     },
+    util::files,
 };
 
 use super::{
-    access::Exposure,
-    inputs::{Inputs, LIMIT},
     members,
+    ownership::Exposure,
+    reader::{Inputs, LIMIT},
 };
 
 /// What the files of a repository mean.
@@ -41,7 +41,7 @@ pub struct Detection {
 pub enum Error {
     /// A file cannot be read.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] files::Error),
     /// Others could change a file.
     #[error(transparent)]
     Exposed(#[from] Exposure),
@@ -85,7 +85,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
         present: BTreeSet::new(),
         texts: BTreeMap::new(),
     };
-    let presets = preset::all()?;
+    let presets = presets::all()?;
     let mut applied: Vec<Applied<'_>> = Vec::new();
     let mut below = None;
     for preset in &presets {
@@ -120,7 +120,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
     if !applied.is_empty() {
         files.notice(presets.iter().flat_map(Preset::hint_files));
     }
-    let fitted = preset::fit(&presets, &applied, &files.present, &files.texts)?;
+    let fitted = presets::fit(&presets, &applied, &files.present, &files.texts)?;
     let files = inputs.seen().into_iter().map(Path::to_owned).collect();
     Ok(Detection {
         layers: fitted.layers,
@@ -136,10 +136,10 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
 /// Returns whether a directory is the root of a workspace of any language.
 pub fn is_workspace(directory: &Path) -> bool {
     // What cannot be read says nothing; who goes on to read the project is told.
-    let names = preset::workspace_files().unwrap_or_default();
+    let names = presets::workspace_files().unwrap_or_default();
     names.iter().any(|name| {
-        let bytes = fsx::read_bounded(&directory.join(name), LIMIT);
-        bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| preset::is_workspace(name, &bytes)))
+        let bytes = files::read_bounded(&directory.join(name), LIMIT);
+        bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| presets::is_workspace(name, &bytes)))
     })
 }
 

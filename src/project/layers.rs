@@ -10,15 +10,15 @@ use std::{
 };
 
 use crate::{
-    fsx,
-    lock::{self, Pin, Pins},
+    lockfile::{self, Pin, Pins},
     manifest::{
         self, Composition, EnvFile, Layer, Located, MANIFEST, Source, Text, dotenv, join_paths,
     },
     package::Sha256,
+    util::files,
 };
 
-use super::{Error, inputs::Inputs};
+use super::{Error, reader::Inputs};
 
 /// The longest accepted chain of `extends`.
 const DEPTH: usize = 16;
@@ -234,7 +234,7 @@ impl<'i> Stack<'i> {
             };
             pins.insert(name.to_owned(), pin.clone());
             let path = pin.content_path(&self.content);
-            let bytes = fsx::read_bounded(&path, LIMIT)?;
+            let bytes = files::read_bounded(&path, LIMIT)?;
             // What was damaged since is as good as absent.
             if let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == pin.sha256) {
                 self.inputs.approve(name, &bytes);
@@ -333,9 +333,9 @@ impl<'i> Stack<'i> {
 
 /// The pins that a lockfile holds; one that cannot be read is told about by those who need it whole.
 pub(super) fn pins_of(path: &Path) -> Pins {
-    let bytes = fsx::read_bounded(path, LOCK_LIMIT).ok().flatten();
+    let bytes = files::read_bounded(path, LOCK_LIMIT).ok().flatten();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let lockfile = text.and_then(|text| lock::parse("", &text).ok());
+    let lockfile = text.and_then(|text| lockfile::parse("", &text).ok());
     lockfile.unwrap_or_default().extends
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{context::Context, env::pathlist, vars};
+use crate::{context::Context, env::pathlist, util::vars};
 
 pub use crate::manifest::MANIFEST;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
-use crate::manifest::preset::Members;
+use crate::manifest::presets::Members;
 
 /// How many members count.
 pub(super) const LIMIT: usize = 128;

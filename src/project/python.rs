@@ -10,14 +10,13 @@ use std::{
 
 use crate::{
     manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text, join_paths},
-    pylock::{self, PythonLock},
-    wire::Writer,
+    python::{self, PythonLock},
+    util::codec::Writer,
 };
 
 use super::{
-    Error,
-    inputs::{Bytes, DATA_LIMIT, Inputs, LIMIT},
-    installed,
+    Error, build_inputs,
+    reader::{Bytes, DATA_LIMIT, Inputs, LIMIT},
 };
 
 /// What a project without a lockfile names its needs in.
@@ -82,11 +81,11 @@ pub(super) fn read(
 ) -> Result<PythonFiles, Error> {
     let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut writer = Writer::default();
-    let project = installed::directory(files, folder, (&mut writer, DATA_LIMIT))?;
+    let project = build_inputs::directory(files, folder, (&mut writer, DATA_LIMIT))?;
     let locked = locked(files, lock, groups, project)?;
     if let Some(locked) = &locked {
         let paths = locked.directories();
-        installed::directories(files, (lock, folder), &paths, &mut writer)?;
+        build_inputs::directories(files, (lock, folder), &paths, &mut writer)?;
     }
     let foreign = locked.as_ref().map(PythonLock::foreign).unwrap_or_default();
     let lines = foreign
@@ -111,7 +110,7 @@ fn locked(
     let Some(text) = text(lock, &files.data(lock, DATA_LIMIT)?)? else {
         return Ok(None);
     };
-    let mut all = pylock::Files {
+    let mut all = python::Files {
         lock: text,
         project,
         lists: BTreeMap::new(),
@@ -120,14 +119,14 @@ fn locked(
     if PythonLockFormat::of(lock) == Some(PythonLockFormat::Requirements) {
         lists(files, groups, &mut all)?;
     }
-    Ok(Some(pylock::read(&all)?))
+    Ok(Some(python::read(&all)?))
 }
 
 /// Reads the lists of the groups, and every list that is included.
 fn lists(
     files: &mut Inputs,
     groups: &BTreeSet<String>,
-    all: &mut pylock::Files,
+    all: &mut python::Files,
 ) -> Result<(), Error> {
     let main = all.lock.file().to_string();
     let mut pending = vec![main.clone()];
@@ -147,7 +146,7 @@ fn lists(
             continue;
         };
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let included = pylock::includes(&text).into_iter();
+        let included = python::includes(&text).into_iter();
         pending.extend(included.map(|other| join_paths(folder, &other)));
         all.lists.insert(name, text);
     }
@@ -194,7 +193,8 @@ pub(super) fn locks(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::inputs::Closure, *};
+    use super::*;
+    use crate::project::reader::Closure;
 
     const LOCK: &str = r#"
 version = 1

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::Remote, fsx};
+use crate::{config::Remote, util::files};
 
 /// A repository, and a place in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Repository {
 
     /// Returns the repository's remotes; nothing where one cannot be understood, or settings come from elsewhere.
     pub fn remotes(&self) -> Vec<Remote> {
-        let bytes = fsx::read_bounded(&self.config(), LIMIT).ok().flatten();
+        let bytes = files::read_bounded(&self.config(), LIMIT).ok().flatten();
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         text.and_then(|text| remotes(&text)).unwrap_or_default()
     }
@@ -60,7 +60,7 @@ impl Repository {
 /// Follows the `.git` file of a worktree, there and back.
 fn shared_by(file: &Path) -> Option<PathBuf> {
     let line = |path: &Path| -> Option<PathBuf> {
-        let bytes = fsx::read_bounded(path, LIMIT).ok()??;
+        let bytes = files::read_bounded(path, LIMIT).ok()??;
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         (!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line)))
     };

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{
-    fsx::{self, Stamp},
-    wire::{Damaged, Reader, Writer},
+use crate::util::{
+    codec::{Damaged, Reader, Writer},
+    files::{self, Stamp},
 };
 
 /// A file, present or absent, as it was when it was read.
@@ -133,7 +133,7 @@ pub fn is_recent(stamp: &Stamp, now: SystemTime) -> bool {
 }
 
 fn digest(path: &Path) -> Option<[u8; 32]> {
-    let bytes = fsx::read_bounded(path, LIMIT).ok()??;
+    let bytes = files::read_bounded(path, LIMIT).ok()??;
     Some(*blake3::hash(&bytes).as_bytes())
 }
 
@@ -166,7 +166,7 @@ impl StampFiles {
         } else {
             UNIX_EPOCH.checked_add(whole)
         };
-        fsx::create_private_dir(&self.0).ok()?;
+        files::create_private_dir(&self.0).ok()?;
         let file = File::create(&path).ok()?;
         file.set_modified(base? + nanoseconds).ok()?;
         carries(&path).then_some(path)
@@ -180,17 +180,17 @@ pub fn generation(state: &Path) -> PathBuf {
 }
 
 /// Moves the time of `generation` forward.
-pub fn advance_generation(state: &Path, now: SystemTime) -> Result<(), fsx::Error> {
-    fsx::create_private_dir(state)?;
+pub fn advance_generation(state: &Path, now: SystemTime) -> Result<(), files::Error> {
+    files::create_private_dir(state)?;
     let path = generation(state);
-    let file = fsx::open_lock(&path)?;
+    let file = files::open_lock(&path)?;
     let last = file
         .metadata()
         .and_then(|metadata| metadata.modified())
         .unwrap_or(UNIX_EPOCH);
     // Two events in one tick of the clock are still two.
     let next = now.max(last + Duration::from_millis(1));
-    file.set_modified(next).map_err(fsx::at("write", &path))
+    file.set_modified(next).map_err(files::at("write", &path))
 }
 
 #[cfg(test)]

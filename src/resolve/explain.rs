@@ -2,9 +2,9 @@
 
 use super::{Constraint, Error, Reason, Refusal};
 use crate::{
-    index::Candidate,
     manifest::{Located, ToolRequest},
     package::{FREETHREADED, Requirement, System, Tool},
+    sources::Candidate,
 };
 
 /// Most refused versions that an error tells about.

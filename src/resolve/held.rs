@@ -2,10 +2,10 @@
 
 use super::{Reason, explain};
 use crate::{
-    index::{Held, Index, Subject},
-    lock::Lockfile,
+    lockfile::Lockfile,
     manifest::ToolRequest,
     package::{System, Tool, Version},
+    sources::{Held, Index, Subject},
 };
 
 /// A version that is out and may not be chosen yet.

@@ -2,10 +2,10 @@
 
 use super::{Error, Upgrade, explain};
 use crate::{
-    index::{Candidate, Index, Subject},
-    lock::{Application, LockedPackage, Lockfile},
+    lockfile::{Application, LockedPackage, Lockfile},
     manifest::ToolRequest,
     package::{System, Tool},
+    sources::{Candidate, Index, Subject},
 };
 
 /// Returns the best candidate: a version that was locked already, else the newest one.

@@ -5,10 +5,10 @@ use url::Url;
 
 use super::*;
 use crate::{
-    index::{Candidate, Subject, python},
-    lock::{Artifact, Stale, parse, print, stale},
+    lockfile::{Artifact, Stale, parse, print, stale},
     manifest::Located,
     package::{Requirement, Sha256, Source},
+    sources::{Candidate, Subject, python},
 };
 
 const HERE: System = System::LinuxX86_64;

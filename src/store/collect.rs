@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Error, Store, live, process::ProcessMark, remove_any, uses};
-use crate::fsx;
+use crate::util::files;
 
 /// Where entries wait for the verdict, below the store.
 const ASIDE: &str = ".condemned";
@@ -31,11 +31,11 @@ impl Store {
     /// Begins a collection, once no other is under way.
     pub fn collect(&self, wait: impl FnOnce()) -> Result<Collection<'_>, Error> {
         self.prepare()?;
-        let lock = fsx::lock_or_wait(&self.root.join(".locks/collector"), wait)?;
+        let lock = files::lock_or_wait(&self.root.join(".locks/collector"), wait)?;
         // First, since a sweep takes the seals of what is not there.
         self.restore_condemned()?;
         self.sweep();
-        fsx::create_private_dir(&self.root.join(ASIDE))?;
+        files::create_private_dir(&self.root.join(ASIDE))?;
         Ok(Collection {
             store: self,
             moved: Vec::new(),
@@ -50,7 +50,7 @@ impl Store {
 
     /// Puts back what a dead collector moved aside.
     fn restore_condemned(&self) -> Result<(), Error> {
-        for path in fsx::list(&self.root.join(ASIDE))? {
+        for path in files::list(&self.root.join(ASIDE))? {
             let name = path.file_name().and_then(|name| name.to_str());
             if let Some(place) = name.and_then(|name| self.origin(name)) {
                 put_back(&path, &place)?;
@@ -123,8 +123,8 @@ impl Collection<'_> {
         let aside = self.store.root.join(ASIDE).join(name);
         match fs::rename(place, &aside) {
             Ok(()) => self.moved.push((place.to_owned(), aside)),
-            Err(error) if fsx::is_absent(&error) => {}
-            Err(error) => return Err(fsx::at("remove", place)(error).into()),
+            Err(error) if files::is_absent(&error) => {}
+            Err(error) => return Err(files::at("remove", place)(error).into()),
         }
         Ok(())
     }
@@ -149,12 +149,12 @@ impl Collection<'_> {
         for (_, path) in &self.moved {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let place = trash.join(format!("{name}.{}", ProcessMark::current()));
-            fs::rename(path, &place).map_err(fsx::at("remove", path))?;
+            fs::rename(path, &place).map_err(files::at("remove", path))?;
             condemned.push(place);
         }
         // Only now may anything be half there: whatever stops this from here on, nothing is put back.
-        fsx::sync_dir(&aside)?;
-        fsx::sync_dir(&trash)?;
+        files::sync_dir(&aside)?;
+        files::sync_dir(&trash)?;
         for place in &condemned {
             remove_any(place)?;
         }
@@ -172,6 +172,6 @@ fn put_back(aside: &Path, place: &Path) -> Result<(), Error> {
         Ok(()) => Ok(()),
         // Made anew in the meantime.
         Err(_) if place.symlink_metadata().is_ok() => Ok(remove_any(aside)?),
-        Err(error) => Err(fsx::at("restore", place)(error).into()),
+        Err(error) => Err(files::at("restore", place)(error).into()),
     }
 }

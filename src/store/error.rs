@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{config::amount::bytes, fetch, fsx, package::PackageName};
+use crate::{config::amount::bytes, fetch, package::PackageName, util::files};
 
 /// An object that could not be made or is not as it was made.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum Error {
     Fetch(#[from] fetch::Error),
     /// A file could not be read or written.
     #[error(transparent)]
-    File(#[from] fsx::Error),
+    File(#[from] files::Error),
     /// An artifact has the right digest and cannot be used all the same.
     #[error("cannot unpack `{artifact}`: {reason}")]
     Unpack {

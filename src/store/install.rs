@@ -8,21 +8,21 @@ use std::{
 };
 
 use super::{
-    Downloads, Error, Object, ObjectRecord, Store, StorePath, layout,
-    listing::{LISTING, Listing},
-    live,
+    Downloads, Error, Object, ObjectRecord, Store, StorePath,
+    file_manifest::{LISTING, Listing},
+    free_space, layout, live,
     object::write_sealed,
     process::ProcessMark,
-    remove_any, remove_tree, room,
+    remove_any, remove_tree,
     seal::{self, Seal},
     sync_tree,
-    tree::Tree,
+    tree_builder::Tree,
     uses,
 };
 use crate::{
     fetch::{Download, Expected, Meter},
-    fsx,
-    lock::Artifact,
+    lockfile::Artifact,
+    util::files,
 };
 
 /// The format of the store: raised when an older devsh could not leave it whole.
@@ -63,7 +63,7 @@ impl Store {
         self.prepare()?;
         self.sweep();
         let lock = self.root.join(".locks").join(path.digest());
-        let lock = fsx::lock_or_wait(&lock, || meter.notice("another devsh is at work on it"));
+        let lock = files::lock_or_wait(&lock, || meter.notice("another devsh is at work on it"));
         let _lock = lock.map_err(Error::from)?;
         let place = self.root.join(path.as_str());
         if self.contains(path).is_some() || reseal(&place)? {
@@ -83,7 +83,7 @@ impl Store {
     /// Keeps an object from the collector as long as this store is open, and returns it if it is there.
     ///
     /// A store that cannot be written is not collected, so the first outcome matters only where the object is made.
-    pub(super) fn claim(&self, path: &StorePath) -> (Result<(), fsx::Error>, Option<PathBuf>) {
+    pub(super) fn claim(&self, path: &StorePath) -> (Result<(), files::Error>, Option<PathBuf>) {
         let _pass = live::pass(self.data());
         let known = self.uses.add(&self.root, &format!("store/{path}"));
         (known, self.contains(path))
@@ -92,10 +92,10 @@ impl Store {
     /// Makes the places of work, and checks that this devsh may write into the store.
     pub(super) fn prepare(&self) -> Result<(), Error> {
         for place in [".locks", ".building", ".trash"] {
-            fsx::create_private_dir(&self.root.join(place))?;
+            files::create_private_dir(&self.root.join(place))?;
         }
         let marker = self.root.join(".format");
-        let text = fsx::read_bounded(&marker, 64)?;
+        let text = files::read_bounded(&marker, 64)?;
         let found = text
             .as_ref()
             .and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok());
@@ -106,7 +106,7 @@ impl Store {
             }),
             Some(_) => Ok(()),
             // Damaged or not there yet.
-            None => Ok(fsx::write_atomic(
+            None => Ok(files::write_atomic(
                 &marker,
                 format!("{FORMAT}\n").as_bytes(),
             )?),
@@ -121,8 +121,8 @@ impl Store {
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<(), Error> {
-        room::check(object, &self.root, downloads)?;
-        fs::create_dir(temporary).map_err(fsx::at("create", temporary))?;
+        free_space::check(object, &self.root, downloads)?;
+        fs::create_dir(temporary).map_err(files::at("create", temporary))?;
         let tree = Tree::new(temporary)?;
         let (listing, used) = thread::scope(|scope| {
             // Of several artifacts the next one downloads while this one is unpacked.
@@ -173,15 +173,15 @@ impl Store {
             let name = format!("{name}.{}", ProcessMark::current());
             let aside = self.root.join(".trash").join(name);
             match fs::rename(place, &aside) {
-                Err(error) if !fsx::is_absent(&error) => {
-                    return Err(fsx::at("replace", place)(error).into());
+                Err(error) if !files::is_absent(&error) => {
+                    return Err(files::at("replace", place)(error).into());
                 }
                 _ => {}
             }
-            fs::rename(temporary, place).map_err(fsx::at("publish", place))?;
+            fs::rename(temporary, place).map_err(files::at("publish", place))?;
             aside
         };
-        fsx::sync_dir(&self.root)?;
+        files::sync_dir(&self.root)?;
         // What stays is swept by the next run.
         let _left = remove_tree(&aside);
         Ok(())
@@ -207,8 +207,8 @@ impl Store {
             }
         }
         self.sweep_seals();
-        fsx::sweep_temporaries(&self.root.join(".seals"));
-        fsx::sweep_temporaries(&self.root);
+        files::sweep_temporaries(&self.root.join(".seals"));
+        files::sweep_temporaries(&self.root);
     }
 
     /// Removes the seals of objects that are gone.
@@ -233,8 +233,8 @@ impl Store {
 
     /// Takes the lock of an object if nobody is making it.
     fn free(&self, digest: &str) -> Option<File> {
-        let lock = fsx::open_lock(&self.root.join(".locks").join(digest)).ok()?;
-        fsx::try_lock(&lock).unwrap_or(false).then_some(lock)
+        let lock = files::open_lock(&self.root.join(".locks").join(digest)).ok()?;
+        files::try_lock(&lock).unwrap_or(false).then_some(lock)
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::process::ProcessMark;
-use crate::fsx;
+use crate::util::files;
 
 /// Returns the directory of the links.
 fn directory(data: &Path) -> PathBuf {
@@ -39,8 +39,8 @@ pub fn hold(data: &Path, holder: ProcessMark, profile: &Path) -> io::Result<()> 
     let place = directory.join(holder.to_string());
     let target = target(data, profile);
     match symlink(&target, &place) {
-        Err(error) if fsx::is_absent(&error) => {
-            fsx::create_private_dir(&directory).map_err(|error| error.source)?;
+        Err(error) if files::is_absent(&error) => {
+            files::create_private_dir(&directory).map_err(|error| error.source)?;
             symlink(&target, &place)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -72,24 +72,24 @@ pub fn pass(data: &Path) -> Option<File> {
 }
 
 /// Waits until no pass is out; none is given before the file that is returned is closed.
-pub(super) fn without_passes(store: &Path) -> Result<File, fsx::Error> {
-    fsx::lock(&store.join(".format"))
+pub(super) fn without_passes(store: &Path) -> Result<File, files::Error> {
+    files::lock(&store.join(".format"))
 }
 
 /// Returns the profiles that running host shells have loaded; links of those that ended are removed.
 ///
 /// An error says that not everything could be seen.
-pub fn held(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+pub fn held(data: &Path) -> Result<Vec<PathBuf>, files::Error> {
     let mut profiles = Vec::new();
-    for path in fsx::list(&directory(data))? {
+    for path in files::list(&directory(data))? {
         if ProcessMark::of_file(&path).is_some_and(ProcessMark::is_alive) {
             match fs::read_link(&path) {
                 Ok(target) => profiles.push(match target.strip_prefix(DATA) {
                     Ok(rest) => data.join(rest),
                     Err(_) => target,
                 }),
-                Err(error) if fsx::is_absent(&error) => {}
-                Err(error) => return Err(fsx::at("read", &path)(error)),
+                Err(error) if files::is_absent(&error) => {}
+                Err(error) => return Err(files::at("read", &path)(error)),
             }
         } else {
             let _left = fs::remove_file(&path);
@@ -101,17 +101,17 @@ pub fn held(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
 /// Returns when the first of the host shells that still run loaded its dev shell; nothing when none has one.
 ///
 /// To be asked after `held`, which clears away what ended.
-pub fn since(data: &Path) -> Result<Option<SystemTime>, fsx::Error> {
+pub fn since(data: &Path) -> Result<Option<SystemTime>, files::Error> {
     let mut first = None;
-    for path in fsx::list(&directory(data))? {
+    for path in files::list(&directory(data))? {
         // Of the link, not of what it leads to.
         let made = path
             .symlink_metadata()
             .and_then(|metadata| metadata.modified());
         match made {
             Ok(made) => first = Some(first.map_or(made, |first: SystemTime| first.min(made))),
-            Err(error) if fsx::is_absent(&error) => {}
-            Err(error) => return Err(fsx::at("read", &path)(error)),
+            Err(error) if files::is_absent(&error) => {}
+            Err(error) => return Err(files::at("read", &path)(error)),
         }
     }
     Ok(first)
@@ -121,7 +121,7 @@ pub fn since(data: &Path) -> Result<Option<SystemTime>, fsx::Error> {
 ///
 /// This finds what a shell started and left behind. Processes of others cannot be read, and need not be; any other
 /// error says that not everything could be seen.
-pub fn mentioned(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
+pub fn mentioned(data: &Path) -> Result<Vec<PathBuf>, files::Error> {
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
     let mut found = Vec::new();
     let base = data.as_os_str().as_bytes();
@@ -135,7 +135,7 @@ pub fn mentioned(data: &Path) -> Result<Vec<PathBuf>, fsx::Error> {
         let place = PathBuf::from(format!("/proc/{pid}/environ"));
         let environment = match environment(&place) {
             Err(error) if is_foreign(&error) => continue,
-            environment => environment.map_err(fsx::at("read", &place))?,
+            environment => environment.map_err(files::at("read", &place))?,
         };
         let paths = paths_below(base, &environment);
         found.extend(paths.map(|path| std::ffi::OsString::from_vec(path.to_vec()).into()));
@@ -215,7 +215,7 @@ fn paths_below<'a>(base: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = &'a [
 /// Returns whether a process ended, or belongs to somebody else.
 fn is_foreign(error: &io::Error) -> bool {
     let ended = error.raw_os_error() == Some(nix::libc::ESRCH);
-    ended || fsx::is_absent(error) || error.kind() == io::ErrorKind::PermissionDenied
+    ended || files::is_absent(error) || error.kind() == io::ErrorKind::PermissionDenied
 }
 
 #[cfg(test)]

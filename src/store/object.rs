@@ -8,12 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Built, Damage, Error, Fault, Object, Recipe, StorePath, listing::Listing};
+use super::{Built, Damage, Error, Fault, Object, Recipe, StorePath, file_manifest::Listing};
 use crate::{
-    fsx,
-    lock::Artifact,
+    lockfile::Artifact,
     package::{Digest, Sha256},
-    wire::Writer,
+    util::{codec::Writer, files},
 };
 
 /// The file with the record, inside the object.
@@ -144,7 +143,7 @@ impl ObjectRecord {
 
     /// Reads the record of the object in `directory`; nothing when there is none or it is damaged.
     pub fn read(directory: &Path) -> Result<Option<Self>, Error> {
-        let bytes = fsx::read_bounded(&directory.join(RECORD), LIMIT)?;
+        let bytes = files::read_bounded(&directory.join(RECORD), LIMIT)?;
         Ok(bytes.and_then(|bytes| Self::from_bytes(&bytes, directory)))
     }
 
@@ -170,7 +169,7 @@ impl ObjectRecord {
         let path = directory.join(RECORD);
         let bytes = self
             .bytes()
-            .map_err(|error| fsx::at("write", &path)(error.into()))?;
+            .map_err(|error| files::at("write", &path)(error.into()))?;
         write_sealed(&path, &bytes)?;
         Ok(())
     }
@@ -183,7 +182,7 @@ impl ObjectRecord {
             Err(_) => Fault::Unreadable,
         };
         vec![Damage {
-            path: super::listing::LISTING.to_owned(),
+            path: crate::store::file_manifest::LISTING.to_owned(),
             fault,
         }]
     }
@@ -201,8 +200,8 @@ fn digest_of(text: &str) -> Option<Digest> {
 }
 
 /// Writes a file that nobody shall change.
-pub(super) fn write_sealed(path: &PathBuf, bytes: &[u8]) -> Result<(), fsx::Error> {
+pub(super) fn write_sealed(path: &PathBuf, bytes: &[u8]) -> Result<(), files::Error> {
     fs::write(path, bytes)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o444)))
-        .map_err(fsx::at("write", path))
+        .map_err(files::at("write", path))
 }

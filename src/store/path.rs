@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Built, Object, Recipe};
 use crate::{
     package::{PackageName, Version},
-    wire::Writer,
+    util::codec::Writer,
 };
 
 /// Counts changes in how objects are made; a new number makes new objects beside the old ones.

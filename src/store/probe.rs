@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     layout::wheel,
-    tree::Tree,
+    tree_builder::Tree,
     unpack::{self, tar, zip::Zip},
 };
 use crate::package::PackageName;

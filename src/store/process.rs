@@ -12,7 +12,7 @@ use std::{
 
 use nix::unistd::{self, Pid};
 
-use crate::fsx;
+use crate::util::files;
 
 /// A process of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,8 +86,8 @@ fn start_of(pid: i32) -> Option<u64> {
 }
 
 /// Returns all processes with their numbers, where the system has `/proc`.
-pub(super) fn numbers() -> Result<Vec<i32>, fsx::Error> {
-    let paths = fsx::list(Path::new("/proc"))?.into_iter();
+pub(super) fn numbers() -> Result<Vec<i32>, files::Error> {
+    let paths = files::list(Path::new("/proc"))?.into_iter();
     let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
     Ok(paths.filter_map(number).collect())
 }

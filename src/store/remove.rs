@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::fsx;
+use crate::util::files;
 
 /// What a tree takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,20 +40,20 @@ pub fn size_of(path: &Path) -> Size {
 }
 
 /// Removes a directory and all below it, following no link; an absent one is no error.
-pub fn remove_tree(path: &Path) -> Result<(), fsx::Error> {
+pub fn remove_tree(path: &Path) -> Result<(), files::Error> {
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
-        Err(error) if fsx::is_absent(&error) => Ok(()),
+        Err(error) if files::is_absent(&error) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             make_writable(path);
-            fs::remove_dir_all(path).map_err(fsx::at("remove", path))
+            fs::remove_dir_all(path).map_err(files::at("remove", path))
         }
-        Err(error) => Err(fsx::at("remove", path)(error)),
+        Err(error) => Err(files::at("remove", path)(error)),
     }
 }
 
 /// Removes a file, a link, or a directory and all below it; an absent one is no error.
-pub fn remove_any(path: &Path) -> Result<(), fsx::Error> {
+pub fn remove_any(path: &Path) -> Result<(), files::Error> {
     if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
         remove_tree(path)
     } else {
@@ -62,9 +62,9 @@ pub fn remove_any(path: &Path) -> Result<(), fsx::Error> {
 }
 
 /// Removes a file; an absent one is no error.
-pub fn remove_file(path: &Path) -> Result<(), fsx::Error> {
+pub fn remove_file(path: &Path) -> Result<(), files::Error> {
     match fs::remove_file(path) {
-        Err(error) if !fsx::is_absent(&error) => Err(fsx::at("remove", path)(error)),
+        Err(error) if !files::is_absent(&error) => Err(files::at("remove", path)(error)),
         _ => Ok(()),
     }
 }

@@ -17,12 +17,12 @@ use std::{
 };
 
 use super::{
-    listing::{LISTING, Listing, Node},
+    file_manifest::{LISTING, Listing, Node},
     object::{ObjectRecord, RECORD},
 };
-use crate::{
-    fsx,
-    wire::{Damaged, Reader, Writer},
+use crate::util::{
+    codec::{Damaged, Reader, Writer},
+    files,
 };
 
 /// First field of a seal.
@@ -73,7 +73,7 @@ impl Seal {
     }
 
     /// Writes the seal for the object that is or will be in `directory`.
-    pub(super) fn write(&self, directory: &Path) -> Result<(), fsx::Error> {
+    pub(super) fn write(&self, directory: &Path) -> Result<(), files::Error> {
         let Some(place) = place(directory) else {
             return Ok(());
         };
@@ -87,8 +87,8 @@ impl Seal {
             }
         });
         writer.bytes(&self.record);
-        fsx::create_private_dir(place.parent().unwrap_or(directory))?;
-        fsx::write_atomic(&place, &writer.into_bytes())
+        files::create_private_dir(place.parent().unwrap_or(directory))?;
+        files::write_atomic(&place, &writer.into_bytes())
     }
 
     fn is_unbroken(&self, directory: &Path) -> bool {
@@ -100,7 +100,7 @@ impl Seal {
     /// Reads the seal of an object: nothing where there is none, `Err` where it cannot be read.
     fn read(directory: &Path) -> Result<Option<Self>, Damaged> {
         let place = place(directory).ok_or(Damaged)?;
-        let bytes = match fsx::read_bounded(&place, LIMIT) {
+        let bytes = match files::read_bounded(&place, LIMIT) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(_) => return Err(Damaged),
@@ -157,9 +157,9 @@ pub(super) fn sealed_record(directory: &Path) -> Option<ObjectRecord> {
 }
 
 /// Makes the seal of an object one that does not hold.
-pub(super) fn mar(directory: &Path) -> Result<(), fsx::Error> {
+pub(super) fn mar(directory: &Path) -> Result<(), files::Error> {
     match place(directory) {
-        Some(place) => fsx::write_atomic(&place, b""),
+        Some(place) => files::write_atomic(&place, b""),
         None => Ok(()),
     }
 }

@@ -353,11 +353,11 @@ fn refuses(members: &[Member<'_>], expected: &Rule) {
 #[test]
 fn bombs_are_stopped() {
     let directory = tempfile::tempdir().unwrap();
-    let mut tree = tree::Tree::new(directory.path()).unwrap();
+    let mut tree = tree_builder::Tree::new(directory.path()).unwrap();
     tree.admit(1000);
     let mut endless = io::repeat(0);
     let error = tree
-        .file("a", tree::Placed::default(), &mut endless)
+        .file("a", tree_builder::Placed::default(), &mut endless)
         .unwrap_err();
     assert!(matches!(
         error,

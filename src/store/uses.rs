@@ -14,7 +14,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 use super::process::ProcessMark;
-use crate::fsx;
+use crate::util::files;
 
 /// The directory, below the store.
 const DIRECTORY: &str = ".uses";
@@ -25,18 +25,18 @@ pub(super) struct Uses(Mutex<Option<NamedTempFile>>);
 
 impl Uses {
     /// Writes down that the entry `name` is used from now on.
-    pub(super) fn add(&self, store: &Path, name: &str) -> Result<(), fsx::Error> {
+    pub(super) fn add(&self, store: &Path, name: &str) -> Result<(), files::Error> {
         let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = store.join(DIRECTORY);
         while own.is_none() {
-            fsx::create_private_dir(&directory)?;
+            files::create_private_dir(&directory)?;
             let made = tempfile::Builder::new()
                 .prefix(&format!("{}.", ProcessMark::current()))
                 .tempfile_in(&directory);
-            let made = made.map_err(fsx::at("write", &directory))?;
+            let made = made.map_err(files::at("write", &directory))?;
             match made.as_file().lock() {
-                Err(error) if !fsx::lacks_locks(&error) => {
-                    return Err(fsx::at("lock", made.path())(error));
+                Err(error) if !files::lacks_locks(&error) => {
+                    return Err(files::at("lock", made.path())(error));
                 }
                 _ => {}
             }
@@ -47,21 +47,21 @@ impl Uses {
         let line = format!("{name}\n");
         own.as_mut()
             .map_or(Ok(()), |file| file.write_all(line.as_bytes()))
-            .map_err(fsx::at("write", &directory))
+            .map_err(files::at("write", &directory))
     }
 }
 
 /// Returns what running processes use; the files of those that ended are removed.
 ///
 /// An error says that not everything could be seen.
-pub(super) fn in_use(store: &Path) -> Result<BTreeSet<String>, fsx::Error> {
+pub(super) fn in_use(store: &Path) -> Result<BTreeSet<String>, files::Error> {
     let mut names = BTreeSet::new();
-    for path in fsx::list(&store.join(DIRECTORY))? {
+    for path in files::list(&store.join(DIRECTORY))? {
         if ProcessMark::of_file(&path).is_some_and(ProcessMark::is_alive) || is_locked(&path) {
             match fs::read_to_string(&path) {
                 Ok(text) => names.extend(text.lines().map(str::to_owned)),
-                Err(error) if fsx::is_absent(&error) => {}
-                Err(error) => return Err(fsx::at("read", &path)(error)),
+                Err(error) if files::is_absent(&error) => {}
+                Err(error) => return Err(files::at("read", &path)(error)),
             }
         } else {
             let _left = fs::remove_file(&path);
@@ -73,5 +73,5 @@ pub(super) fn in_use(store: &Path) -> Result<BTreeSet<String>, fsx::Error> {
 /// Returns whether the file's process holds it, which may run where its number says nothing: in another container.
 fn is_locked(path: &Path) -> bool {
     let file = fs::File::open(path);
-    file.is_ok_and(|file| !fsx::try_lock(&file).unwrap_or(false))
+    file.is_ok_and(|file| !files::try_lock(&file).unwrap_or(false))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Damage, Downloads, Error, Fault, Object, ObjectRecord, Store, install, object::RECORD, seal,
 };
-use crate::{fetch::Meter, fsx};
+use crate::{fetch::Meter, util::files};
 
 /// What was found of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Store {
             return Ok(None);
         };
         self.prepare()?;
-        fsx::create_private_dir(&self.root.join(".seals"))?;
+        files::create_private_dir(&self.root.join(".seals"))?;
         seal::mar(&verdict.place)?;
         let object = Object {
             name: &name,

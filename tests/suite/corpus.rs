@@ -13,9 +13,9 @@ use devsh::{
     manifest::{self, MANIFEST, Manifest, ShellName, ToolRequest},
     package::{Tool, Version},
     project::{
-        access::Access,
         detect::{self, Detection},
-        inputs::Inputs,
+        ownership::Access,
+        reader::Inputs,
     },
 };
 use tempfile::TempDir;

@@ -5,11 +5,11 @@ use std::{path::Path, time::SystemTime};
 use devsh::{
     config::{self, Config, ToolsFrom},
     fetch::Client,
-    index::{self, Sources},
-    lock::{self, Lockfile, Upgrade},
+    lockfile::{self, Lockfile, Upgrade},
     manifest::{Located, Origin, ToolRequest},
     package::{System, Tool},
     resolve::{self, resolve},
+    sources::{self, Sources},
 };
 
 use crate::support::network;
@@ -62,10 +62,10 @@ fn lock(
     };
     let upgrade = Upgrade::None;
     let index =
-        index::fill(requests, previous, &upgrade, sources).map_err(|error| error.to_string())?;
+        sources::fill(requests, previous, &upgrade, sources).map_err(|error| error.to_string())?;
     let mut lockfile = resolve(requests, &index, previous, &upgrade, system)
         .map_err(|error: resolve::Error| error.to_string())?;
-    index::measure(&mut lockfile, previous, sources);
+    sources::measure(&mut lockfile, previous, sources);
     Ok(lockfile)
 }
 
@@ -92,7 +92,7 @@ fn real_tools_are_locked_once() {
     ];
     let online = Client::new(false);
     let lockfile = lock(&requests, &Lockfile::default(), &online, cache.path()).unwrap();
-    let text = lock::print(&lockfile);
+    let text = lockfile::print(&lockfile);
     println!("{text}");
     let version = |at: usize| {
         let (tool, request) = &requests[at];
@@ -113,11 +113,11 @@ fn real_tools_are_locked_once() {
     );
 
     // From its own lockfile nothing is asked: an offline client will do.
-    let read = lock::parse("devshell.lock", &text).unwrap();
+    let read = lockfile::parse("devshell.lock", &text).unwrap();
     assert_eq!(read, lockfile);
     let empty = tempfile::tempdir().unwrap();
     let again = lock(&requests, &read, &Client::new(true), empty.path()).unwrap();
-    assert_eq!(lock::print(&again), text);
+    assert_eq!(lockfile::print(&again), text);
 }
 
 #[test]

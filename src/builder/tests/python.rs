@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     manifest::{ShellName, Text},
-    pylock::{self, Selection},
+    python::{self, Selection},
     store::{Store, fixtures},
-    vars,
+    util::vars,
 };
 
 const UV: &str = r#"#!/bin/sh
@@ -68,13 +68,13 @@ wheels = [{ url = "https://files.pythonhosted.org/r.whl", hash = "sha256:2222222
 "#;
 
 fn packages(lock: &str) -> PythonPackages {
-    let files = pylock::Files {
+    let files = python::Files {
         lock: Text::new("uv.lock", lock),
         project: None,
         lists: BTreeMap::new(),
         groups: BTreeMap::new(),
     };
-    let locked = pylock::read(&files).unwrap();
+    let locked = python::read(&files).unwrap();
     PythonPackages {
         lock: "uv.lock".into(),
         selection: Selection {

@@ -11,11 +11,11 @@ use crate::{
     context::{Context, Directories, Terminal},
     env::Env,
     fetch::{Client, Silent},
-    lock::{Artifact, LockedPackage},
+    lockfile::{Artifact, LockedPackage},
     manifest::{Located, Origin, ShellName, ToolRequest},
     package::{Sha256, System, Tool},
     store::{Store, fixtures},
-    vars,
+    util::vars,
 };
 
 const SYSTEM: System = System::LinuxX86_64;

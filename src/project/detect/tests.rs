@@ -193,7 +193,7 @@ fn every_preset_of_the_folder_is_built_in() {
     let files: BTreeSet<String> = files
         .filter(|name| Path::new(name).extension().is_some_and(|end| end == "toml"))
         .collect();
-    let presets = preset::all().unwrap();
+    let presets = presets::all().unwrap();
     let names = presets
         .iter()
         .map(|preset| format!("{}.toml", preset.name()));

@@ -9,12 +9,12 @@ use serde::Deserialize;
 
 use super::Tree;
 use crate::{
-    lock::Artifact,
+    lockfile::Artifact,
     package::PackageName,
     store::{
         Error, Rule,
-        listing::Node,
-        tree::{Placed, refused},
+        file_manifest::Node,
+        tree_builder::{Placed, refused},
         unpack::{
             decompressed,
             tar::{self, Kind},

@@ -9,8 +9,8 @@ use crate::{
     package::PackageName,
     store::{
         Error, Rule,
-        listing::Node,
-        tree::{Placed, refused},
+        file_manifest::Node,
+        tree_builder::{Placed, refused},
         unpack::{
             decompressed,
             tar::{self, Kind, Member},

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, fs::File, io::Read};
 use super::Tree;
 use crate::store::{
     Error, Rule,
-    listing::Node,
-    tree::{Placed, refused},
+    file_manifest::Node,
+    tree_builder::{Placed, refused},
     unpack::{
         decompressed,
         tar::{self, Kind, Member},

@@ -16,7 +16,7 @@ use crate::{
     package::PackageName,
     store::{
         Error, Rule,
-        tree::{Placed, refused},
+        tree_builder::{Placed, refused},
         unpack::zip::Zip,
     },
 };

@@ -151,8 +151,8 @@ fn what_another_container_makes_or_uses_is_left_alone() {
     fs::create_dir_all(store.root().join(building)).unwrap();
     fs::create_dir_all(store.root().join(".uses")).unwrap();
     fs::write(store.root().join(noted), "store/a\n").unwrap();
-    let maker = crate::fsx::lock(&store.root().join(".locks/0123")).unwrap();
-    let user = crate::fsx::lock(&store.root().join(noted)).unwrap();
+    let maker = crate::util::files::lock(&store.root().join(".locks/0123")).unwrap();
+    let user = crate::util::files::lock(&store.root().join(noted)).unwrap();
     store.sweep();
     assert!(store.root().join(building).exists());
     assert!(store.in_use().unwrap().contains(&"store/a".to_owned()));

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use super::chance::{Chance, effort};
 use crate::store::{
     Error,
-    listing::Node,
-    tree::{Placed, Tree},
+    file_manifest::Node,
+    tree_builder::{Placed, Tree},
     unpack::{
         tar::{self, Kind},
         zip::Zip,

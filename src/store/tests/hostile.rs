@@ -9,7 +9,7 @@ use super::{
 };
 use crate::store::{
     Error,
-    tree::{Placed, Tree},
+    tree_builder::{Placed, Tree},
     unpack::{
         decompressed,
         tar::{self, Kind},

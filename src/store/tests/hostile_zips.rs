@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::store::{
     Error,
-    tree::{Placed, Tree},
+    tree_builder::{Placed, Tree},
     unpack::zip::Zip,
 };
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::{
     Error, Rule,
-    tree::{ENTRIES, refused},
+    tree_builder::{ENTRIES, refused},
 };
 
 /// Longest accepted extension header, in bytes.

@@ -16,7 +16,7 @@ use flate2::{Crc, bufread::DeflateDecoder};
 use super::zip_directory::{self, Entry, odd};
 use crate::store::{
     Error, Rule,
-    tree::{ENTRIES, checked, folded, refused},
+    tree_builder::{ENTRIES, checked, folded, refused},
 };
 
 /// The method of members that are not compressed.

@@ -5,7 +5,7 @@
 
 use std::{ffi::OsString, fs, path::Path, thread};
 
-use devsh::host::{Freshness, HostShell, Statement, hook};
+use devsh::shell::{Freshness, HostShell, Statement, hook};
 
 use super::{effort, hostile::shell};
 use crate::support::{Random, Sandbox, require};

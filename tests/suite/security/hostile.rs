@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ffi::OsString, fs, os::unix::ffi::OsStringExt, 
 
 use devsh::{
     env::{Env, VarName, codec},
-    host::{HostShell, Statement},
+    shell::{HostShell, Statement},
 };
 
 use super::{effort, so_far};
@@ -101,8 +101,8 @@ fn hostile_names_never_reach_a_shell() {
     }
     // What is inherited is neither set nor removed by code.
     let none = Env::default();
-    assert_eq!(devsh::activation::statements(&inherited, &none), []);
-    assert_eq!(devsh::activation::statements(&none, &inherited), []);
+    assert_eq!(devsh::prompt::statements(&inherited, &none), []);
+    assert_eq!(devsh::prompt::statements(&none, &inherited), []);
     for shell in ["bash", "zsh", "fish"] {
         let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
         sandbox.allow();

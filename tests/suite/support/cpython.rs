@@ -57,7 +57,7 @@ pub(crate) fn adopt(sandbox: &Sandbox, version: &str, archive: &[u8]) {
 
 /// Returns the address and digest of the build for this machine in the compiled-in index.
 fn build(version: &str) -> (String, String) {
-    let text = fs::read(repository().join("src/index/python-builds.json")).expect("it is there");
+    let text = fs::read(repository().join("src/sources/python-builds.json")).expect("it is there");
     let index: Value = serde_json::from_slice(&text).expect("it is JSON");
     let system = devsh::package::System::current().expect("tests run where artifacts exist");
     let build = &index["versions"][version][system.triple()];

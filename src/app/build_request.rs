@@ -1,0 +1,128 @@
+//! What a request to the builder is made of: a dev shell, its locked packages, its Python lockfile.
+
+use url::Url;
+
+use crate::{
+    builder::{self, PythonPackages, Wanted},
+    config::Config,
+    lockfile::Lockfile,
+    manifest::{DevShell, EnvValue, ShellName, ToolRequest},
+    package::{System, Tool},
+    project::Project,
+    report::failure::Failure,
+    util::codec::Writer,
+};
+
+use super::{python_packages, python_tools, session::dev_shell};
+use crate::cli::commands::sync::Mode;
+
+/// How something is built.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub system: System,
+    pub locked: bool,
+    pub mode: Mode,
+}
+
+/// What a request to the builder borrows from.
+pub struct Parts<'a> {
+    pub shell: &'a DevShell,
+    pub lockfile: Lockfile,
+    python: Option<PythonPackages>,
+    /// Tools that only serve the others.
+    hidden: Vec<(Tool, ToolRequest)>,
+    extra: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    pub fn of(
+        project: &'a Project,
+        shell: &ShellName,
+        lockfile: Lockfile,
+    ) -> Result<Self, Failure> {
+        let shell = dev_shell(project.preview(), shell)?;
+        let python = python_packages::of(project, shell, &lockfile)?;
+        Ok(Self {
+            hidden: python_tools::hidden(project, shell, &lockfile),
+            shell,
+            lockfile,
+            python,
+            extra: extra(shell),
+        })
+    }
+
+    /// The addresses from which this dev shell's tools may be downloaded.
+    pub fn artifacts(&self, system: System) -> impl Iterator<Item = &Url> {
+        let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
+        let all = self.shell.tools.iter().chain(hidden);
+        let packages = all.filter_map(|(tool, request)| self.lockfile.locked(tool, request));
+        packages
+            .filter_map(move |package| package.artifacts.get(&system))
+            .flatten()
+            .map(|artifact| &artifact.url)
+    }
+
+    pub fn request<'b>(
+        &'b self,
+        project: &'b Project,
+        shell: &'b ShellName,
+        config: &Config,
+        options: Options,
+    ) -> builder::Request<'b> {
+        let wanted = |hidden| {
+            move |(tool, request)| Wanted {
+                tool,
+                request,
+                locked: self.lockfile.locked(tool, request),
+                hidden,
+            }
+        };
+        let shown = self.shell.tools.iter().map(wanted(false));
+        let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
+        let tools = shown.chain(hidden.map(wanted(true)));
+        builder::Request {
+            root: project.root(),
+            shell,
+            system: options.system,
+            tools: tools.collect(),
+            python: self.python.clone(),
+            tools_from: config.tools_from,
+            locked: options.locked,
+            build_project: options.mode != Mode::Background,
+            extra: &self.extra,
+        }
+    }
+}
+
+/// Everything else that makes one environment differ from another, as bytes; no paths of this machine.
+fn extra(shell: &DevShell) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.list(shell.env.iter(), |writer, (name, value)| {
+        writer.bytes(name.as_str());
+        let (kind, before, after): (u64, &[String], &[String]) = match &value.value {
+            EnvValue::Set(text) => (0, std::slice::from_ref(text), &[]),
+            EnvValue::Default(text) => (1, std::slice::from_ref(text), &[]),
+            EnvValue::Required(_) => (2, &[], &[]),
+            EnvValue::Extend { prepend, append } => (3, prepend, append),
+            EnvValue::Unset => (4, &[], &[]),
+        };
+        writer.number(kind);
+        writer.list(before.iter(), Writer::bytes);
+        writer.list(after.iter(), Writer::bytes);
+    });
+    writer.list(shell.aliases.iter(), |writer, (name, value)| {
+        writer.bytes(name.as_str());
+        writer.bytes(&value.value);
+    });
+    for scripts in [&shell.enter, &shell.leave] {
+        writer.list(scripts.iter(), |writer, script| writer.bytes(&script.value));
+    }
+    if !shell.sourced.scripts.is_empty() {
+        let scripts = shell.sourced.scripts.iter();
+        writer.list(scripts, |writer, (host, list)| {
+            writer.bytes(host.as_str());
+            writer.list(list.iter(), |writer, script| writer.bytes(&script.value));
+        });
+    }
+    writer.into_bytes()
+}

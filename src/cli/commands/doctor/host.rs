@@ -1,0 +1,266 @@
+//! The host shell: its version, its rc file, the hook, and other tools that hook into prompts.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{
+    context::Context,
+    shell::{HostShell, hook},
+    util::{files, vars},
+};
+
+use super::Check;
+use crate::{app::session::Work, report::paths::display_path};
+
+/// Longest rc file that is looked at, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+pub(super) fn checks(work: &Work<'_>) -> Vec<Check> {
+    let context = work.context;
+    let mut checks = vec![program(context)];
+    let Some(shell) = context.env.get(vars::SHELL).and_then(HostShell::of_program) else {
+        checks.push(match context.env.get(vars::SHELL) {
+            None => Check::warning(
+                "shell",
+                "`SHELL` is not set, so it is not known which hook you use",
+                "set `SHELL` to your shell; `devsh run` and `devsh enter SHELL` work without",
+            ),
+            Some(_) => Check::warning(
+                "shell",
+                "`SHELL` is not bash, zsh or fish, and there is no hook for it",
+                "use `devsh enter` and `devsh run`, or a shell with a hook",
+            ),
+        });
+        return checks;
+    };
+    checks.push(version(context, shell));
+    let rc = rc_file(context, shell);
+    let text = rc.as_deref().map(|path| (path, read(path)));
+    checks.extend(text.map(|(path, text)| rc_check(context, shell, path, &text)));
+    checks.extend(written_hook(context, shell));
+    checks.extend(others(context));
+    checks
+}
+
+/// Whether typing `devsh` finds this program.
+fn program(context: &Context) -> Check {
+    let own = context.program.canonicalize().ok();
+    let path = context.env.get(vars::PATH).unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    let name = display_path(context, &context.program);
+    match which::which_in("devsh", Some(path), "/") {
+        Ok(found) if found.canonicalize().ok() == own => Check::ok(
+            "devsh",
+            format!("{version}, `{}`", display_path(context, &found)),
+        ),
+        Ok(found) => Check::warning(
+            "devsh",
+            format!(
+                "`{}` comes first on PATH, this is `{name}`",
+                display_path(context, &found)
+            ),
+            format!(
+                "remove the other one, or put `{}` first",
+                directory(&context.program)
+            ),
+        ),
+        Err(_) => Check::warning(
+            "devsh",
+            format!("`{name}` is not on PATH"),
+            format!(
+                "add `{}` to PATH in your rc file",
+                directory(&context.program)
+            ),
+        ),
+    }
+}
+
+fn directory(program: &Path) -> String {
+    program.parent().unwrap_or(program).display().to_string()
+}
+
+/// The oldest version of a shell whose hook works.
+const fn oldest(shell: HostShell) -> (u32, u32) {
+    match shell {
+        HostShell::Bash => (3, 2),
+        HostShell::Zsh => (5, 0),
+        HostShell::Fish => (3, 6),
+    }
+}
+
+fn version(context: &Context, shell: HostShell) -> Check {
+    let program = context.env.get(vars::SHELL).unwrap_or_default();
+    let output = Command::new(program)
+        .arg("--version")
+        .env_clear()
+        .envs(context.env.iter())
+        .env_remove(vars::BASH_ENV)
+        .stdin(Stdio::null())
+        .output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let found = text.ok().as_deref().and_then(first_version);
+    let (major, minor) = oldest(shell);
+    match found {
+        Some(found) if found >= (major, minor) => {
+            Check::ok("shell", format!("{shell} {}.{}", found.0, found.1))
+        }
+        Some(found) => Check::error(
+            "shell",
+            format!(
+                "{shell} {}.{} is older than {major}.{minor}",
+                found.0, found.1
+            ),
+            format!("install {shell} {major}.{minor} or newer"),
+        ),
+        None => Check::error(
+            "shell",
+            format!("`{}` cannot tell its version", Path::new(program).display()),
+            "set `SHELL` to your shell, `chsh` does it for good",
+        ),
+    }
+}
+
+/// The first `number.number` in what a shell says.
+fn first_version(text: &str) -> Option<(u32, u32)> {
+    text.split(|character: char| !(character.is_ascii_digit() || character == '.'))
+        .find_map(|word| {
+            let (major, rest) = word.split_once('.')?;
+            let minor = rest.split('.').next()?;
+            Some((major.parse().ok()?, minor.parse().ok()?))
+        })
+}
+
+fn rc_file(context: &Context, shell: HostShell) -> Option<PathBuf> {
+    let home = context.directories.home.clone()?;
+    let base = |name: &str, or: &str| {
+        let set = context.env.get(name).filter(|path| !path.is_empty());
+        set.map_or_else(|| home.join(or), PathBuf::from)
+    };
+    Some(match shell {
+        HostShell::Bash => home.join(".bashrc"),
+        HostShell::Zsh => base("ZDOTDIR", "").join(".zshrc"),
+        HostShell::Fish => base(vars::XDG_CONFIG_HOME, ".config").join("fish/config.fish"),
+    })
+}
+
+fn read(path: &Path) -> String {
+    let bytes = files::read_bounded(path, LIMIT).ok().flatten();
+    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+}
+
+/// Whether the rc file loads the hook, and nothing that comes later takes PATH back.
+fn rc_check(context: &Context, shell: HostShell, path: &Path, text: &str) -> Check {
+    let name = display_path(context, path);
+    let line = match shell {
+        HostShell::Fish => "devsh hook fish | source".to_owned(),
+        _ => format!("eval \"$(devsh hook {shell})\""),
+    };
+    let code = || {
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with('#'))
+    };
+    let own = format!("hook.{shell}");
+    let loads =
+        |line: &str| line.contains("devsh hook") || (line.contains("devsh") && line.contains(&own));
+    if !code().any(loads) {
+        return Check::error(
+            "hook",
+            format!("{name} does not load it"),
+            format!("add `{line}` to {name} and start a new shell"),
+        );
+    }
+    let mut after = code().skip_while(|line| !loads(line)).skip(1);
+    let rival = [
+        "mise activate",
+        "pyenv init",
+        "direnv hook",
+        "asdf.sh",
+        "nvm.sh",
+        "conda initialize",
+    ];
+    let later = after.find_map(|line| rival.iter().find(|rival| line.contains(**rival)));
+    later.map_or_else(
+        || Check::ok("hook", format!("{name} loads it")),
+        |rival| {
+            Check::warning(
+                "hook",
+                format!("`{rival}` comes after it in {name} and may put its programs first"),
+                format!("move `{line}` to the end of {name}"),
+            )
+        },
+    )
+}
+
+/// Whether the hook that `install.sh` wrote is of this version.
+fn written_hook(context: &Context, shell: HostShell) -> Option<Check> {
+    let path = context.directories.data.join(format!("hooks/hook.{shell}"));
+    let bytes = files::read_bounded(&path, LIMIT).ok()??;
+    let current = hook::script(shell, &context.program);
+    let name = display_path(context, &path);
+    if bytes == current {
+        return Some(Check::ok("hook text", format!("{name} is current")));
+    }
+    Some(Check::warning(
+        "hook text",
+        format!("{name} is of another version or of another program"),
+        format!("write it anew: `devsh hook {shell} > {}`", quoted(&path)),
+    ))
+}
+
+fn quoted(path: &Path) -> String {
+    shell_escape::unix::escape(path.to_string_lossy()).into_owned()
+}
+
+/// Other tools that change the environment at prompts.
+fn others(context: &Context) -> Vec<Check> {
+    let is_set = |name: &str| context.env.get(name).is_some_and(|value| !value.is_empty());
+    let mut checks = Vec::new();
+    if is_set("DIRENV_DIR") {
+        checks.push(Check::warning(
+            "direnv",
+            "direnv has loaded an `.envrc` here, and both change PATH",
+            "use one of them in a directory: `direnv deny` here, or `devsh deny`",
+        ));
+    }
+    if is_set("MISE_SHELL") || is_set("__MISE_DIFF") {
+        checks.push(Check::warning(
+            "mise",
+            "mise is active in this shell and puts its tools on PATH at each prompt",
+            "load devsh's hook after mise's, or remove the tools that the project has from mise",
+        ));
+    }
+    let foreign = is_set(vars::VIRTUAL_ENV) && !is_set(vars::DEVSH_ROOT);
+    if foreign {
+        let place = context.env.get(vars::VIRTUAL_ENV).unwrap_or(OsStr::new(""));
+        checks.push(Check::warning(
+            "virtualenv",
+            format!("`{}` is activated by hand", Path::new(place).display()),
+            "run `deactivate` before you enter a project",
+        ));
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shells_tell_their_versions() {
+        for (text, version) in [
+            (
+                "GNU bash, version 3.2.57(1)-release (arm64-apple-darwin23)",
+                (3, 2),
+            ),
+            ("zsh 5.9 (x86_64-debian-linux-gnu)", (5, 9)),
+            ("fish, version 3.6.0", (3, 6)),
+        ] {
+            assert_eq!(first_version(text), Some(version));
+        }
+        assert_eq!(first_version("no version"), None);
+    }
+}

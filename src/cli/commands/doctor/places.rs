@@ -1,0 +1,269 @@
+//! devsh's own directories, the file system below them, the clock, the settings, traces, and the network.
+
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use url::Url;
+
+use crate::{
+    config::Config,
+    context::Context,
+    fetch,
+    project::watch::StampFiles,
+    prompt::record::Record,
+    util::{
+        files::{self, Stamp},
+        vars,
+    },
+};
+
+use super::Check;
+use crate::{
+    app::{background::Traces, session::Work},
+    report::hints,
+    report::paths::display_path,
+};
+
+/// How far the times of files may be from the clock.
+const SKEW: Duration = Duration::from_secs(5);
+/// A clock before this is wrong: seconds since 1970 on the first day of 2025.
+const EARLIEST: u64 = 1_735_689_600;
+/// Most bytes of an answer that are read.
+const ANSWER: u64 = 64 << 20;
+
+pub(super) fn checks(work: &Work<'_>, network: bool) -> Vec<Check> {
+    let context = work.context;
+    let directories = &context.directories;
+    let mut checks = Vec::new();
+    for (name, variable, path) in [
+        ("store", vars::XDG_DATA_HOME, &directories.data),
+        ("state", vars::XDG_STATE_HOME, &directories.state),
+        ("cache", vars::XDG_CACHE_HOME, &directories.cache),
+    ] {
+        checks.push(writable(context, name, variable, path));
+    }
+    checks.push(file_system(context));
+    checks.push(clock(context));
+    let config = Config::load(context);
+    checks.push(settings(work, &config));
+    checks.extend(certificates(context));
+    checks.push(stale(context));
+    if let (true, Ok(config)) = (network, &config) {
+        checks.extend(servers(work, config));
+    }
+    checks
+}
+
+fn writable(context: &Context, name: &'static str, variable: &str, path: &Path) -> Check {
+    let shown = display_path(context, path);
+    let tried = files::create_private_dir(path).and_then(|()| {
+        tempfile::Builder::new()
+            .prefix(".devsh-")
+            .tempfile_in(path)
+            .map(drop)
+            .map_err(files::at("write to", path))
+    });
+    match tried {
+        Ok(()) => Check::ok(name, format!("`{shown}` is writable")),
+        Err(error) => Check::error(
+            name,
+            hints::file(&error).error,
+            format!("make it yours and writable, or set `{variable}` to a directory that is"),
+        ),
+    }
+}
+
+/// What the store and the hook need of a file system: links, locks, and times finer than a second.
+fn file_system(context: &Context) -> Check {
+    let data = &context.directories.data;
+    let Ok(place) = tempfile::Builder::new().prefix(".devsh-").tempdir_in(data) else {
+        return Check::error(
+            "files",
+            "the store's file system cannot be tried",
+            "mend the line on `store` first",
+        );
+    };
+    let mut missing = Vec::new();
+    if std::os::unix::fs::symlink("target", place.path().join("link")).is_err() {
+        missing.push("symbolic links");
+    }
+    if files::lock(&place.path().join("lock")).is_err() {
+        missing.push("locks");
+    }
+    let fine = Stamp {
+        identity: (0, 0),
+        size: 0,
+        mtime: (1_700_000_000, 123_456_789),
+        ctime: (0, 0),
+    };
+    if StampFiles::new(place.path()).carrier(&fine).is_none() {
+        missing.push("times in nanoseconds");
+    }
+    if missing.is_empty() {
+        return Check::ok("files", "the file system has links, locks and fine times");
+    }
+    Check::error(
+        "files",
+        format!("the store's file system lacks {}", missing.join(" and ")),
+        "point `XDG_DATA_HOME` and `XDG_STATE_HOME` at a local disk",
+    )
+}
+
+fn clock(context: &Context) -> Check {
+    let since = context.now.duration_since(SystemTime::UNIX_EPOCH);
+    if since.unwrap_or_default().as_secs() < EARLIEST {
+        return Check::error(
+            "clock",
+            "it is years behind, and no certificate is valid then",
+            "set it: `timedatectl set-ntp true`, on macOS `sudo sntp -sS time.apple.com`",
+        );
+    }
+    let state = &context.directories.state;
+    let written = tempfile::Builder::new()
+        .prefix(".devsh-")
+        .tempfile_in(state);
+    let time = written.and_then(|file| file.as_file().metadata()?.modified());
+    let Ok(time) = time else {
+        return Check::ok("clock", "plausible");
+    };
+    let apart = time
+        .duration_since(context.now)
+        .unwrap_or_else(|error| error.duration());
+    if apart <= SKEW {
+        return Check::ok("clock", "plausible, and files get its time");
+    }
+    Check::warning(
+        "clock",
+        format!("files are stamped {} s away from it", apart.as_secs()),
+        "let this machine and the file server keep time with NTP",
+    )
+}
+
+fn settings(work: &Work<'_>, config: &Result<Config, crate::config::Error>) -> Check {
+    let path = work.context.directories.config.join("config.toml");
+    let name = display_path(work.context, &path);
+    match config {
+        Ok(_) if path.exists() => Check::ok("settings", format!("`{name}` is valid")),
+        Ok(_) => Check::ok("settings", "the defaults"),
+        Err(error) => {
+            let failure = hints::config(error);
+            let own = failure.hints.first().cloned();
+            let hint =
+                own.unwrap_or_else(|| format!("edit `{name}`; docs/config.md has every key"));
+            Check::error("settings", failure.error, hint)
+        }
+    }
+}
+
+/// Certificates and proxies that are named and cannot be used.
+fn certificates(context: &Context) -> Vec<Check> {
+    let value = |name: &str| context.env.get(name).filter(|value| !value.is_empty());
+    let mut checks = Vec::new();
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        if let Some(path) = value(name).map(Path::new).filter(|path| !path.exists()) {
+            checks.push(Check::error(
+                "certificates",
+                format!(
+                    "`{name}` names `{}`, which is not there",
+                    display_path(context, path)
+                ),
+                format!("correct `{name}` or unset it"),
+            ));
+        }
+    }
+    let upper = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
+    for name in upper
+        .into_iter()
+        .chain(["https_proxy", "http_proxy", "all_proxy"])
+    {
+        let Some(proxy) = value(name) else {
+            continue;
+        };
+        let address = proxy.to_str().and_then(|text| {
+            let full = if text.contains("://") {
+                text.to_owned()
+            } else {
+                format!("http://{text}")
+            };
+            Url::parse(&full).ok()
+        });
+        if address.is_none_or(|url| url.host_str().is_none()) {
+            checks.push(Check::error(
+                "proxy",
+                format!("`{name}` is not an address"),
+                format!("write it as `http://host:port`, or unset `{name}`"),
+            ));
+        }
+    }
+    checks
+}
+
+/// What was left by builds that broke off and projects that are gone.
+fn stale(context: &Context) -> Check {
+    // What cannot be read is not told to be left over.
+    let records = Record::all(&context.directories.state).unwrap_or_default();
+    let gone = records.iter().filter(|(root, _)| !root.is_dir()).count();
+    let broken = records
+        .iter()
+        .map(|(root, _)| Traces::new(context, root))
+        .filter(|traces| traces.live().exists() && !traces.is_building())
+        .count();
+    if gone + broken == 0 {
+        return Check::ok("traces", "nothing is left over");
+    }
+    let mut found = Vec::new();
+    if gone > 0 {
+        found.push(format!("{gone} dev shells of projects that are gone"));
+    }
+    if broken > 0 {
+        found.push(format!("{broken} builds that broke off"));
+    }
+    let hint = if gone > 0 {
+        "`devsh gc` takes away what nothing uses"
+    } else {
+        "`devsh sync` in the project builds it again"
+    };
+    Check::warning("traces", found.join(", "), hint)
+}
+
+/// Whether the servers answer that tools come from.
+fn servers(work: &Work<'_>, config: &Config) -> Vec<Check> {
+    let client = work.client(config);
+    let pages = [
+        ("pypi", config.pypi.join("ruff/")),
+        (
+            "rust",
+            config.rust.join("dist/channel-rust-stable.toml.sha256"),
+        ),
+        ("npm", config.npm.join("is-number")),
+        ("python", Ok(config.python.clone())),
+    ];
+    let mut checks = Vec::new();
+    for (name, url) in pages {
+        let Ok(url) = url else {
+            continue;
+        };
+        let server = url.host_str().unwrap_or("a file").to_owned();
+        checks.push(match client.get(&url, "*/*", ANSWER) {
+            Ok(_) => Check::ok(name, format!("{server} answers")),
+            // Builds of Python have no page of their own, so no is an answer.
+            Err(fetch::Error::Status { .. }) if name == "python" => {
+                Check::ok(name, format!("{server} answers"))
+            }
+            Err(error) if name == "python" => Check::warning(
+                name,
+                format!("{server}: {error}"),
+                "the machine's own Python serves where it fits; a mirror is named in `config.toml`",
+            ),
+            Err(error) => Check::error(
+                name,
+                format!("{server}: {error}"),
+                "check proxy and certificates (`HTTPS_PROXY`, `SSL_CERT_FILE`), or name a mirror in \
+                 `config.toml`",
+            ),
+        });
+    }
+    checks
+}

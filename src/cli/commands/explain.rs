@@ -1,0 +1,330 @@
+//! `devsh explain`: for a tool, variable, alias, setting or path: its value, who says so, and what lost.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    lockfile::LockedPackage,
+    manifest::{self, DevShell, Said, ShellName, Sourced, Subject},
+    package::Tool,
+    project::{Project, approval::Standing},
+    prompt::session_var::Session,
+    report::failure::Failure,
+    resolve,
+    util::vars,
+};
+
+mod listing;
+mod path;
+mod rows;
+
+use listing::{render, table};
+use rows::rows;
+
+use super::lock;
+use crate::{
+    app::{query_versions, session::Work},
+    cli::args,
+    report::hints,
+};
+
+/// How many refused versions are told about.
+const REFUSED: usize = 5;
+
+/// One thing explained; the JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    /// `tool`, `variable`, `alias`, `setting`, `path` or `note`.
+    kind: &'static str,
+    name: String,
+    /// What counts in the end; nothing when it is gone.
+    value: Option<String>,
+    /// Where that was said, `file:line`.
+    place: Option<String>,
+    said: Vec<Row>,
+    /// The locked version of a tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked: Option<String>,
+    /// Newer versions than the locked one, and why they are not chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<Refused>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// One thing that was said.
+#[derive(Debug, Serialize)]
+struct Row {
+    value: String,
+    place: String,
+    /// The dev shell in whose table it stands.
+    shell: Option<String>,
+    /// Whether it has a part in the value.
+    counts: bool,
+    /// Why it has none.
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    version: String,
+    reasons: Vec<String>,
+}
+
+/// Runs `devsh explain`.
+pub fn run(work: &Work<'_>, options: &args::Explain) -> Result<(), Failure> {
+    let name = options.name.as_deref();
+    let shell = options
+        .shell
+        .as_deref()
+        .map(crate::cli::shell_name)
+        .transpose()?;
+    let project = work.project()?;
+    let loaded = Session::from_env(&work.context.env)
+        .and_then(|session| session.project)
+        .filter(|(root, _)| root == project.root())
+        .map(|(_, shell)| shell);
+    let shell = shell.or(loaded).unwrap_or_else(ShellName::dev);
+    let project = project
+        .with_shell(&shell)
+        .map_err(|error| hints::project(work.context, &error))?;
+    let explained = Explained::new(work, &project, shell)?;
+    let all = match name {
+        None => explained.everything(),
+        Some(name) => explained.about(name)?,
+    };
+    if options.json {
+        return crate::cli::print_json(work.ui, &all);
+    }
+    let style = work.ui.out_style();
+    let text = match name {
+        None => table(&all, style),
+        Some(_) => all.iter().map(|one| render(one, style)).collect(),
+    };
+    crate::cli::list(work.ui, &text)
+}
+
+struct Explained<'a> {
+    work: &'a Work<'a>,
+    project: &'a Project,
+    shell: ShellName,
+    content: &'a DevShell,
+    history: BTreeMap<Subject, Vec<Said>>,
+    lockfile: crate::lockfile::Lockfile,
+}
+
+impl<'a> Explained<'a> {
+    fn new(work: &'a Work<'a>, project: &'a Project, shell: ShellName) -> Result<Self, Failure> {
+        let content = crate::app::session::dev_shell(project.preview(), &shell)?;
+        let history = manifest::history(&project.layers().all, &shell)
+            .map_err(|error| hints::content(&error))?;
+        let lockfile = lock::fitting(work.context, project)?.unwrap_or_default();
+        Ok(Self {
+            work,
+            project,
+            shell,
+            content,
+            history,
+            lockfile,
+        })
+    }
+
+    fn everything(&self) -> Vec<Explanation> {
+        let subjects = self.history.keys();
+        let notes = self.project.notes().iter().map(|note| Explanation {
+            kind: "note",
+            name: note.origin.to_string(),
+            value: Some(note.message.clone()),
+            place: None,
+            said: Vec::new(),
+            locked: None,
+            refused: Vec::new(),
+            notes: Vec::new(),
+        });
+        subjects
+            .map(|subject| self.subject(subject))
+            .chain(notes)
+            .collect()
+    }
+
+    fn about(&self, name: &str) -> Result<Vec<Explanation>, Failure> {
+        let tool = name.parse::<Tool>().map(|tool| tool.to_string()).ok();
+        let matches = |subject: &&Subject| match subject {
+            Subject::Tool(one) => one == name || Some(one) == tool.as_ref(),
+            Subject::Setting(key) => *key == name || subject.name() == name,
+            _ => subject.name() == name,
+        };
+        let mut all: Vec<Explanation> = self
+            .history
+            .keys()
+            .filter(matches)
+            .map(|subject| self.subject(subject))
+            .collect();
+        for one in &mut all {
+            if one.kind == "tool" {
+                let unused = self.project.notes().iter();
+                let unused = unused.filter(|note| {
+                    let about = note.tool.as_ref();
+                    about.is_some_and(|tool| tool.to_string() == one.name)
+                });
+                one.notes
+                    .extend(unused.map(|note| format!("{}: {}", note.origin, note.message)));
+                self.candidates(one);
+            }
+        }
+        if name.contains('/') || name == vars::PATH || all.is_empty() {
+            all.extend(self.path(name));
+        }
+        if all.is_empty() {
+            return Err(Failure::new(format!("nothing is said about `{name}`"))
+                .note(format!("the dev shell is `{}`", self.shell))
+                .hint(format!("see all with `{}`", self.work.command("explain"))));
+        }
+        Ok(all)
+    }
+
+    fn subject(&self, subject: &Subject) -> Explanation {
+        let said = &self.history[subject];
+        let (kind, value) = match subject {
+            Subject::Tool(name) => ("tool", self.tool(name).map(|(_, value)| value)),
+            Subject::Variable(name) => ("variable", self.variable(name)),
+            Subject::Alias(name) => {
+                let found = self
+                    .content
+                    .aliases
+                    .iter()
+                    .find(|(one, _)| one.as_str() == name);
+                ("alias", found.map(|(_, command)| command.value.clone()))
+            }
+            Subject::Setting(key) => ("setting", self.setting(key)),
+        };
+        let said = rows(self, subject, said);
+        let place = said
+            .iter()
+            .rfind(|row| row.counts)
+            .map(|row| row.place.clone());
+        let locked = match subject {
+            Subject::Tool(name) => self.locked(name).map(|package| package.version.to_string()),
+            _ => None,
+        };
+        Explanation {
+            kind,
+            name: subject.name().to_owned(),
+            place: place.filter(|_| value.is_some()),
+            value,
+            said,
+            locked,
+            refused: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn tool(&self, name: &str) -> Option<(&Tool, String)> {
+        let mut tools = self.content.tools.iter();
+        let (tool, request) = tools.find(|(tool, _)| tool.to_string() == name)?;
+        Some((tool, manifest::whole(request)))
+    }
+
+    fn locked(&self, name: &str) -> Option<&LockedPackage> {
+        let (tool, _) = self.tool(name)?;
+        self.lockfile.locked(tool, &self.content.tools[tool])
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let (_, value) = self
+            .content
+            .env
+            .iter()
+            .find(|(one, _)| one.as_str() == name)?;
+        Some(if self.is_secret(&value.origin) {
+            format!("from {}", value.origin.file)
+        } else {
+            value.value.to_string()
+        })
+    }
+
+    /// Whether a value comes from an env file, which may hold secrets.
+    fn is_secret(&self, origin: &manifest::Origin) -> bool {
+        let mut layers = self.project.layers().all.iter();
+        layers.any(|layer| layer.env_files.contains_key(&*origin.file))
+    }
+
+    fn setting(&self, key: &str) -> Option<String> {
+        let texts = |list: &[manifest::Located<String>]| {
+            let texts: Vec<&str> = list.iter().map(|one| one.value.as_str()).collect();
+            texts.join(", ")
+        };
+        if let Some(list) = self.content.sourced.by_key(key) {
+            return (!list.is_empty()).then(|| texts(list));
+        }
+        let value = match key {
+            "python.lock" => self.content.python.lock.as_ref()?.value.clone(),
+            "python.groups" => texts(&self.content.python.groups),
+            "python.extras" => texts(&self.content.python.extras),
+            "python.packages" => texts(&self.content.python.packages),
+            "hooks.enter" => texts(&self.content.enter),
+            "hooks.leave" => texts(&self.content.leave),
+            Sourced::GRANTS => {
+                let shells = &self.content.sourced.grants;
+                let names: Vec<&str> = shells.iter().map(|one| one.value.as_str()).collect();
+                names.join(", ")
+            }
+            _ => {
+                let said = self
+                    .history
+                    .iter()
+                    .find(|(subject, _)| **subject == Subject::Setting("env-files.load"))?;
+                let files: Vec<&str> = said.1.iter().map(|one| one.value.as_str()).collect();
+                files.join(", ")
+            }
+        };
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// Adds the newer versions that were not chosen, where the source can be asked.
+    fn candidates(&self, about: &mut Explanation) {
+        let Some((tool, _)) = self.tool(&about.name) else {
+            return;
+        };
+        let standing = self.project.standing(&self.work.decisions);
+        if !matches!(standing, Ok(Standing::Allowed)) {
+            about
+                .notes
+                .push("no source is asked before the project is allowed".to_owned());
+            return;
+        }
+        let request = (tool.clone(), self.content.tools[tool].clone());
+        let index = query_versions::offers(self.work, std::slice::from_ref(&request));
+        let system = lock::system(self.work);
+        let (index, system) = match (index, system) {
+            (Ok(index), Ok(system)) => (index, system),
+            (Err(failure), _) | (_, Err(failure)) => {
+                about
+                    .notes
+                    .push(format!("other versions are not known: {}", failure.error));
+                return;
+            }
+        };
+        let locked = self
+            .locked(&about.name)
+            .map(|package| package.version.clone());
+        let refusals = resolve::refusals(tool, &request.1, &index, system);
+        let newer = refusals
+            .into_iter()
+            .filter(|one| locked.as_ref().is_none_or(|locked| one.version > *locked))
+            // There is always a newer pre-release; who wants one asks for it.
+            .filter(|one| one.reasons != [resolve::Reason::Prerelease]);
+        about.refused = newer
+            .take(REFUSED)
+            .map(|one| Refused {
+                version: one.version.to_string(),
+                reasons: if one.reasons.is_empty() {
+                    vec!["newer than the lockfile; `devsh lock --upgrade` takes it".to_owned()]
+                } else {
+                    one.reasons.iter().map(ToString::to_string).collect()
+                },
+            })
+            .collect();
+    }
+}

@@ -1,0 +1,65 @@
+//! Explanations in words.
+
+use crate::{
+    report::ui::{Role, Style},
+    util::terminal_text::SafeText,
+};
+
+use super::Explanation;
+
+/// One line for each subject.
+pub(super) fn table(all: &[Explanation], style: Style) -> SafeText {
+    let width = |cell: fn(&Explanation) -> usize| all.iter().map(cell).max().unwrap_or(0).min(40);
+    let kinds = width(|one| one.kind.len());
+    let names = width(|one| one.name.chars().count());
+    let mut text = SafeText::default();
+    for one in all {
+        let kind = style.paint(Role::Dim, format!("{:kinds$}", one.kind));
+        let name = style.paint(Role::Strong, SafeText::from(&one.name).padded(names));
+        let value = one.value.as_deref().unwrap_or("nothing");
+        text.push(kind.and("  ").and(name).and("  ").and(value));
+        if let Some(place) = &one.place {
+            text.push(SafeText::from("  ").and(style.paint(Role::Dim, place)));
+        }
+        text.end_line();
+    }
+    text
+}
+
+/// A heading, and below it everything that was said, what counts last.
+pub(super) fn render(one: &Explanation, style: Style) -> SafeText {
+    let value = one.value.as_deref().unwrap_or("nothing");
+    let place = one.place.as_deref().unwrap_or_default();
+    let mut text = style.paint(Role::Strong, &one.name).and("  ");
+    text.push(style.paint(Role::Good, value).and("  "));
+    text.push(style.paint(Role::Dim, place));
+    text.end_line();
+    let mut row = |label: &str, value: &str, more: &str| {
+        let label = style.paint(Role::Dim, format!("{label:<8}"));
+        let line = SafeText::from("  ").and(label).and("  ").and(value);
+        text.push(line.and("  ").and(style.paint(Role::Dim, more)).trimmed());
+        text.end_line();
+    };
+    for said in &one.said {
+        let table = said
+            .shell
+            .as_ref()
+            .map(|shell| format!(" [shells.{shell}]"))
+            .unwrap_or_default();
+        let place = format!("{}{table}", said.place);
+        match &said.reason {
+            None => row("said", &said.value, &place),
+            Some(reason) => row("lost", &said.value, &format!("{place}, {reason}")),
+        }
+    }
+    if let Some(locked) = &one.locked {
+        row("locked", locked, "");
+    }
+    for refused in &one.refused {
+        row("refused", &refused.version, &refused.reasons.join("; "));
+    }
+    for note in &one.notes {
+        row("note", note, "");
+    }
+    text
+}

@@ -1,0 +1,70 @@
+//! `devsh man`: the manual pages, made from the command line itself.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use crate::{report::failure::Failure, util::files};
+
+use crate::{app::session::Work, cli::args::Arguments, report::hints};
+
+/// Prints the page of a command, or of devsh; with `directory` writes every page there instead.
+pub fn run(
+    work: &Work<'_>,
+    command: Option<&str>,
+    directory: Option<&Path>,
+) -> Result<(), Failure> {
+    let mut all = Arguments::command();
+    all.build();
+    if let Some(directory) = directory {
+        let start = work.context.cwd.clone().unwrap_or_default();
+        return write(&all, &start.join(directory));
+    }
+    let page = match command {
+        None => all.clone(),
+        Some(name) => named(&all, name)?,
+    };
+    crate::cli::print(work.ui, &rendered(page)?)
+}
+
+fn named(all: &clap::Command, name: &str) -> Result<clap::Command, Failure> {
+    let found = all
+        .find_subcommand(name)
+        .filter(|found| !found.is_hide_set());
+    let found = found.ok_or_else(|| {
+        Failure::new(format!("there is no command `{name}`"))
+            .hint("`devsh --help` lists the commands")
+            .code(crate::report::failure::ExitStatus::Usage)
+    })?;
+    Ok(found.clone())
+}
+
+fn rendered(command: clap::Command) -> Result<Vec<u8>, Failure> {
+    let mut page = Vec::new();
+    Man::new(command)
+        .manual("devsh")
+        .source(concat!("devsh ", env!("CARGO_PKG_VERSION")))
+        .render(&mut page)
+        .map_err(|error| Failure::new(format!("cannot write the page: {error}")))?;
+    Ok(page)
+}
+
+fn write(all: &clap::Command, directory: &Path) -> Result<(), Failure> {
+    let shown = all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    let names = shown.map(clap::Command::get_name);
+    let mut pages = vec![("devsh.1".to_owned(), all.clone())];
+    for name in names {
+        pages.push((format!("devsh-{name}.1"), named(all, name)?));
+    }
+    std::fs::create_dir_all(directory)
+        .map_err(|error| hints::file(&files::at("create", directory)(error)))?;
+    for (name, command) in pages {
+        let path = directory.join(name);
+        files::write_project_file(&path, &rendered(command)?)
+            .map_err(|error| hints::file(&error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! `devsh verify`: reads the whole store and tells, and mends, what is not as it was published.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use serde::Serialize;
+
+use crate::{
+    builder::collect::{self, Kind},
+    config::amount::bytes,
+    fetch::{Meter, Progress},
+    report::{failure::Failure, ui::Role},
+    store::{Damage, Downloads, ObjectRecord, Store, Verdict, size_of},
+    util::terminal_text::SafeText,
+};
+
+use super::gc::Stopped;
+use crate::{
+    app::{gc_roots::Roots, session::Work},
+    report::hints,
+};
+
+/// What became of something damaged.
+const REPAIRED: &str = "repaired";
+const REMOVED: &str = "removed";
+const IN_USE: &str = "in-use";
+
+/// The JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Objects.
+    checked: usize,
+    profiles: usize,
+    bytes: u64,
+    damaged: Vec<Damaged>,
+}
+
+#[derive(Debug, Serialize)]
+struct Damaged {
+    /// The object, or `envs/` and the profile.
+    object: String,
+    files: Vec<DamagedFile>,
+    /// `repaired`, `removed` where it is made anew when it is next needed, or `in-use` where it had to stay; nothing
+    /// without `--repair`.
+    outcome: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct DamagedFile {
+    path: String,
+    fault: &'static str,
+}
+
+impl Damaged {
+    fn new(object: String, damage: &[Damage], outcome: Option<&'static str>) -> Self {
+        let files = damage.iter().map(|damage| DamagedFile {
+            path: damage.path.clone(),
+            fault: damage.fault.as_str(),
+        });
+        Self {
+            object,
+            files: files.collect(),
+            outcome,
+        }
+    }
+}
+
+/// Runs `devsh verify`.
+pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
+    let store = Store::open(&work.context.directories.data);
+    let there = |kind| {
+        let paths = collect::paths(&work.context.directories.data, kind);
+        paths.map_err(|error| hints::file(&error))
+    };
+    if repair {
+        store.sweep();
+    }
+    let objects = there(Kind::Object)?.into_iter();
+    let objects: Vec<(PathBuf, u64)> = objects
+        .map(|path| (path.clone(), size_of(&path).bytes))
+        .collect();
+    let total = objects.iter().map(|(_, bytes)| bytes).sum();
+    let meter = work.ui.bars().start("verifying the store", Some(total));
+    let verdicts = examine(&store, &objects, &*meter);
+    meter.finish();
+    let (checked, bytes) = (
+        verdicts.len(),
+        verdicts.iter().map(|(_, bytes)| bytes).sum(),
+    );
+    let mut damaged = Vec::new();
+    for (verdict, _) in verdicts {
+        if verdict.damage.is_empty() {
+            continue;
+        }
+        let outcome = repair.then(|| mend(work, &store, &verdict)).transpose()?;
+        damaged.push(Damaged::new(verdict.name, &verdict.damage, outcome));
+    }
+    let mut profiles = 0;
+    for path in there(Kind::Profile)? {
+        let Some(damage) = collect::examine(&path) else {
+            continue;
+        };
+        profiles += 1;
+        if damage.is_empty() {
+            continue;
+        }
+        let outcome = repair.then(|| remove_profile(work, &store, &path));
+        let outcome = outcome.transpose()?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        damaged.push(Damaged::new(format!("envs/{name}"), &damage, outcome));
+    }
+    tell(
+        work,
+        json,
+        &Report {
+            checked,
+            profiles,
+            bytes,
+            damaged,
+        },
+    )
+}
+
+/// Reads all objects that are there still, as many at once as the machine has cores; returns the size of each too.
+fn examine(store: &Store, objects: &[(PathBuf, u64)], meter: &dyn Meter) -> Vec<(Verdict, u64)> {
+    let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..cores.min(objects.len()) {
+            scope.spawn(|| {
+                while let Some((path, bytes)) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    meter.advance(*bytes);
+                    let name = path.file_name().and_then(|name| name.to_str());
+                    // What was collected meanwhile is not damaged.
+                    if name.is_some_and(|name| !store.keep(name)) {
+                        continue;
+                    }
+                    let verdict = store.examine(path);
+                    let mut all = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.push((verdict, *bytes));
+                }
+            });
+        }
+    });
+    let mut verdicts = verdicts
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    verdicts.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    verdicts
+}
+
+/// Makes an object anew from its source or, where that cannot be told, takes it away.
+fn mend(work: &Work<'_>, store: &Store, verdict: &Verdict) -> Result<&'static str, Failure> {
+    let config = work.config()?;
+    let client = work.client(&config);
+    let downloads = Downloads {
+        client: &client,
+        config: &config,
+        directory: &work.context.directories.cache.join("downloads"),
+    };
+    let sources = verdict.record.as_ref().and_then(ObjectRecord::sources);
+    if let Some(strange) = sources
+        .iter()
+        .flatten()
+        .find(|artifact| !config.trusts(&artifact.url))
+    {
+        return Err(hints::untrusted(&strange.url));
+    }
+    let meter = work.ui.bars().start(&verdict.name, None);
+    let repaired = store.repair(verdict, &downloads, &*meter);
+    meter.finish();
+    if repaired.map_err(|error| hints::store(&error))?.is_some() {
+        return Ok(REPAIRED);
+    }
+    let damaged = || !store.examine(&verdict.place).damage.is_empty();
+    remove(work, store, (&verdict.place, damaged), || Ok(false))
+}
+
+/// Takes a damaged profile away, unless somebody has it loaded: whoever loads it next, or `devsh sync`, puts a whole
+/// one in its place at once.
+fn remove_profile(work: &Work<'_>, store: &Store, place: &Path) -> Result<&'static str, Failure> {
+    let damaged = || collect::examine(place).is_some_and(|damage| !damage.is_empty());
+    let in_use = || {
+        let roots = Roots::look(work.context, store)?;
+        let mut uses = roots.builds.iter().chain(&roots.processes);
+        Ok(uses.any(|path| path.starts_with(place)))
+    };
+    remove(work, store, (place, damaged), in_use)
+}
+
+/// Takes away what is damaged, and still is when nobody is about to use it: it is made anew when it is next needed.
+fn remove(
+    work: &Work<'_>,
+    store: &Store,
+    (place, damaged): (&Path, impl FnOnce() -> bool),
+    in_use: impl FnOnce() -> Result<bool, Failure>,
+) -> Result<&'static str, Failure> {
+    let wait = || work.ui.note("a collection is under way; waiting for it");
+    let mut collection = store.collect(wait).map_err(|error| hints::store(&error))?;
+    let mut outcome = REPAIRED;
+    let choose = || {
+        if !damaged() {
+            return Ok::<_, Stopped>(Vec::new());
+        }
+        if in_use()? {
+            outcome = IN_USE;
+            return Ok(Vec::new());
+        }
+        outcome = REMOVED;
+        Ok(vec![place.to_owned()])
+    };
+    let sifted = collection.sift(choose, || Ok(BTreeSet::new()));
+    sifted.map_err(|Stopped(failure)| failure)?;
+    collection.finish().map_err(|error| hints::store(&error))?;
+    Ok(outcome)
+}
+
+fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
+    let left: Vec<_> = report
+        .damaged
+        .iter()
+        .filter(|one| one.outcome.is_none_or(|outcome| outcome == IN_USE))
+        .collect();
+    let in_use = left.iter().all(|one| one.outcome.is_some());
+    if json {
+        crate::cli::print_json(work.ui, report)?;
+    } else {
+        crate::cli::list(work.ui, &render(work, report))?;
+    }
+    let left = match left.len() {
+        0 => return Ok(()),
+        1 => "1 thing in the store is".to_owned(),
+        left => format!("{left} things in the store are"),
+    };
+    Err(Failure::new(format!("{left} damaged")).hint(if in_use {
+        "what is in use is mended by `devsh sync` in its project"
+    } else {
+        "fetch or make the originals again with `devsh verify --repair`"
+    }))
+}
+
+fn render(work: &Work<'_>, report: &Report) -> SafeText {
+    /// How many files of one object are named.
+    const MOST: usize = 10;
+    let style = work.ui.out_style();
+    let mut lines = SafeText::default();
+    let mut line = |text: SafeText| {
+        lines.push(text);
+        lines.end_line();
+    };
+    for one in &report.damaged {
+        let outcome = match one.outcome {
+            Some(REMOVED) => "removed; it is made anew when it is next needed",
+            Some(IN_USE) => "damaged and in use; `devsh sync` in its project mends it",
+            Some(outcome) => outcome,
+            None => "damaged",
+        };
+        let outcome = style.paint(Role::Strong, outcome);
+        line(SafeText::from(&one.object).and(": ").and(outcome));
+        for file in one.files.iter().take(MOST) {
+            line(format!("  {:<10} {}", file.fault, file.path).into());
+        }
+        if one.files.len() > MOST {
+            line(format!("  and {} more", one.files.len() - MOST).into());
+        }
+    }
+    let counted = |count, one: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let objects = counted(report.checked, "object");
+    let profiles = counted(report.profiles, "profile");
+    let size = bytes(report.bytes);
+    let ended = |outcome| {
+        let all = report.damaged.iter();
+        all.filter(|one| one.outcome == outcome).count()
+    };
+    let counts = [
+        (ended(None), "not as published"),
+        (ended(Some(IN_USE)), "damaged and in use"),
+        (ended(Some(REPAIRED)), "repaired"),
+        (ended(Some(REMOVED)), "removed"),
+    ];
+    let counts: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let all = if counts.is_empty() {
+        "all as published".to_owned()
+    } else {
+        counts.join(", ")
+    };
+    let all = format!("{objects}, {size}, and {profiles}: {all}");
+    line(all.into());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_collected_meanwhile_is_not_counted() {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path());
+        let gone = store.root().join("gone");
+        let verdicts = examine(&store, &[(gone.clone(), 5)], &crate::fetch::Silent);
+        assert_eq!(verdicts.len(), 0);
+        std::fs::create_dir_all(&gone).unwrap();
+        let verdicts = examine(&store, &[(gone, 5)], &crate::fetch::Silent);
+        assert_eq!(verdicts.len(), 1);
+    }
+}

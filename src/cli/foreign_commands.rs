@@ -1,0 +1,34 @@
+//! Words that are commands of other tools.
+
+use clap::error::{ContextKind, ContextValue};
+
+use crate::report::failure::{ExitStatus, Failure};
+
+/// Returns what a word that is no command of devsh's is called here, where another tool has it.
+pub fn hint(error: &clap::Error) -> Option<Failure> {
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => word.as_str(),
+        _ => return None,
+    };
+    let command = match word {
+        "help" => "devsh --help",
+        "shell" | "develop" => "devsh enter",
+        "exec" | "x" => "devsh run -- COMMAND",
+        "install" | "reload" => "devsh sync",
+        "use" => "devsh add TOOL",
+        "trust" | "permit" => "devsh allow",
+        "revoke" | "untrust" => "devsh deny",
+        "update" | "upgrade" => "devsh lock --upgrade",
+        "list" | "ls" | "current" | "info" => "devsh status",
+        "which" | "where" => "devsh explain NAME",
+        "prune" | "clean" => "devsh gc",
+        "activate" => "devsh hook SHELL",
+        _ => return None,
+    };
+    let failure = Failure::new(format!("there is no command `{word}`"));
+    Some(
+        failure
+            .hint(format!("here it is `{command}`"))
+            .code(ExitStatus::Usage),
+    )
+}

@@ -1,0 +1,312 @@
+//! One revision of a Git repository, fetched by the `git` program without anything that could run code.
+//!
+//! No hooks, no submodules, no prompt, no transport but https, ssh and file; nothing is checked out: the file
+//! is read from the object store of a repository that lives no longer than the command.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Read},
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::Error;
+use crate::{
+    env::Env,
+    manifest::{GitSource, Source},
+    util::files,
+};
+
+/// Settings that stand above those of the user.
+const SETTINGS: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "fetch.recurseSubmodules=false",
+    "submodule.recurse=false",
+    "protocol.allow=never",
+    "protocol.version=2",
+    "http.lowSpeedLimit=100",
+    "http.lowSpeedTime=60",
+    "gc.auto=0",
+    "maintenance.auto=false",
+];
+
+/// Largest revision that is fetched, in bytes; the whole tree of one commit comes for the sake of its files.
+const SIZE: u64 = 256 << 20;
+/// How often it is looked whether a fetch has become too large.
+const GLANCE: Duration = Duration::from_millis(50);
+/// Longest output of `git` that is kept, in bytes.
+const OUTPUT: u64 = 4 << 20;
+
+/// A fetched revision.
+#[derive(Debug)]
+pub(super) struct Revision {
+    directory: TempDir,
+    /// The commit.
+    pub(super) commit: String,
+}
+
+impl Revision {
+    /// Fetches a revision, and no more of the repository than that.
+    pub(super) fn fetch(
+        source: &GitSource,
+        revision: &str,
+        env: &Env,
+        cache: &Path,
+    ) -> Result<Self, Error> {
+        files::create_private_dir(cache)?;
+        let directory = tempfile::Builder::new()
+            .prefix("devsh-git-")
+            .tempdir_in(cache)
+            .map_err(files::at("create", cache))?;
+        let git = Git {
+            source,
+            env,
+            directory: directory.path(),
+        };
+        git.run(&["init", "--quiet", "--bare", "--template="])?;
+        let wanted = if revision.is_empty() {
+            "HEAD"
+        } else {
+            revision
+        };
+        git.run(&[
+            "fetch",
+            "--quiet",
+            "--depth=1",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--",
+            source.repository.as_str(),
+            wanted,
+        ])?;
+        let commit = git.run(&["rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}"])?;
+        let commit = String::from_utf8_lossy(&commit).trim().to_owned();
+        Ok(Self { directory, commit })
+    }
+
+    /// Reads a file of the revision.
+    pub(super) fn read(&self, source: &GitSource, env: &Env, limit: u64) -> Result<Vec<u8>, Error> {
+        let git = Git {
+            source,
+            env,
+            directory: self.directory.path(),
+        };
+        let no_file = || Error::NoFile {
+            source_name: git.name(),
+        };
+        // A link or a submodule is no file, whatever it holds.
+        let entry = git.run(&["ls-tree", "-l", "-z", &self.commit, "--", &source.path])?;
+        let entry = String::from_utf8_lossy(&entry);
+        let mut fields = entry.split_ascii_whitespace();
+        let (mode, kind) = (fields.next(), fields.next());
+        let (object, size) = (fields.next(), fields.next());
+        if !matches!(mode, Some("100644" | "100755")) || kind != Some("blob") {
+            return Err(no_file());
+        }
+        let size = size
+            .and_then(|size| size.parse::<u64>().ok())
+            .unwrap_or(u64::MAX);
+        let object = object.ok_or_else(no_file)?;
+        if size > limit {
+            return Err(Error::Git {
+                source_name: git.name(),
+                output: vec![format!("the file is larger than {limit} bytes")],
+            });
+        }
+        git.run(&["cat-file", "blob", object])
+    }
+}
+
+struct Git<'a> {
+    source: &'a GitSource,
+    env: &'a Env,
+    directory: &'a Path,
+}
+
+impl Git<'_> {
+    fn name(&self) -> String {
+        Source::Git(self.source.clone()).to_string()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Error> {
+        let output = self.output(arguments, SIZE).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                Error::NoGit {
+                    source_name: self.name(),
+                }
+            } else {
+                Error::File(files::at("start", Path::new("git"))(error))
+            }
+        })?;
+        let Some(output) = output else {
+            return Err(Error::Git {
+                source_name: self.name(),
+                output: vec![format!(
+                    "the revision is larger than {} MiB; extend a file of a smaller repository, or an \
+                     `https://` file",
+                    SIZE >> 20
+                )],
+            });
+        };
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = output;
+        if status.success() {
+            return Ok(stdout);
+        }
+        let output = String::from_utf8_lossy(&stderr);
+        let output = output
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        Err(Error::Git {
+            source_name: self.name(),
+            output: output.take(6).map(str::to_owned).collect(),
+        })
+    }
+
+    /// Runs `git`, and ends it when what it fetches grows beyond `limit` bytes; then there is no output.
+    fn output(&self, arguments: &[&str], limit: u64) -> io::Result<Option<Output>> {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        thread::scope(|scope| {
+            let stdout = scope.spawn(|| whole(stdout));
+            let stderr = scope.spawn(|| whole(stderr));
+            let status = loop {
+                if let Some(status) = child.try_wait()? {
+                    break Some(status);
+                }
+                if bytes_below(self.directory) > limit {
+                    child.kill()?;
+                    child.wait()?;
+                    break None;
+                }
+                thread::sleep(GLANCE);
+            };
+            let joined = |thread: thread::ScopedJoinHandle<'_, Vec<u8>>| {
+                let panicked = |panic| std::panic::resume_unwind(panic);
+                thread.join().unwrap_or_else(panicked)
+            };
+            let (stdout, stderr) = (joined(stdout), joined(stderr));
+            Ok(status.map(|status| Output {
+                status,
+                stdout,
+                stderr,
+            }))
+        })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        // What the user's shell says about some other repository is not about this one.
+        let foreign = |name: &OsStr| name.as_encoded_bytes().starts_with(b"GIT_");
+        command
+            .env_clear()
+            .envs(self.env.iter().filter(|(name, _)| !foreign(name)))
+            .env("GIT_ALLOW_PROTOCOL", self.protocols())
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "false")
+            .env("SSH_ASKPASS", "false")
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env(
+                "GIT_SSH_COMMAND",
+                "ssh -oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=15",
+            )
+            .env("GIT_LFS_SKIP_SMUDGE", "1")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .current_dir(self.directory);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command.args(arguments);
+        command
+    }
+
+    /// `http` only where the source itself names this machine.
+    fn protocols(&self) -> &'static str {
+        match self.source.repository.scheme() {
+            "http" => "http",
+            "https" => "https",
+            "ssh" => "ssh",
+            _ => "file",
+        }
+    }
+}
+
+/// Reads a pipe to its end, keeping its beginning.
+fn whole(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // What cannot be read is missing in the message.
+        let _read = pipe.by_ref().take(OUTPUT).read_to_end(&mut kept);
+        let _rest = io::copy(&mut pipe, &mut io::sink());
+    }
+    kept
+}
+
+/// Returns the bytes of the files below a directory, as far as they can be told.
+fn bytes_below(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetch_that_grows_too_large_is_ended() {
+        let root = tempfile::tempdir().unwrap();
+        let (remote, local) = (root.path().join("remote"), root.path().join("local"));
+        fs::create_dir(&remote).unwrap();
+        fs::create_dir(&local).unwrap();
+        let places = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin";
+        let env: Env = [("PATH".into(), places.into())].into_iter().collect();
+        let source = GitSource {
+            repository: url::Url::from_directory_path(&remote).unwrap(),
+            revision: String::new(),
+            path: "a.toml".to_owned(),
+        };
+        let git = |directory| Git {
+            source: &source,
+            env: &env,
+            directory,
+        };
+        let (there, here) = (git(&remote), git(&local));
+        there.run(&["init", "--quiet"]).unwrap();
+        // Noise does not shrink in a pack.
+        let noise: Vec<u8> = (0..1u64 << 17)
+            .flat_map(|number| *blake3::hash(&number.to_le_bytes()).as_bytes())
+            .collect();
+        fs::write(remote.join("large"), noise).unwrap();
+        let identity = ["-c", "user.name=a", "-c", "user.email=a"];
+        there.run(&["add", "large"]).unwrap();
+        there
+            .run(&[&identity[..], &["commit", "--quiet", "-m", "a"]].concat())
+            .unwrap();
+        here.run(&["init", "--quiet", "--bare", "--template="])
+            .unwrap();
+        let fetch = ["fetch", "--quiet", "--", source.repository.as_str(), "HEAD"];
+        // Whether the end comes in time is the machine's affair with 4 MiB, not with a limit of nothing.
+        assert!(here.output(&fetch, 0).unwrap().is_none());
+        assert!(here.output(&fetch, SIZE).unwrap().unwrap().status.success());
+    }
+}

@@ -1,0 +1,335 @@
+//! Downloads: the only code that talks to the network.
+//!
+//! `get` reads small documents into memory, `download` a large file to disk while its digest is computed.
+//!
+//! Invariants: offline, nothing is asked; a body is never longer than the caller's limit; plain HTTP
+//! happens only with loopback and with servers that the user's settings name, and never after HTTPS;
+//! no error holds credentials.
+
+mod credentials;
+mod download;
+mod error;
+mod min_speed;
+mod progress;
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read},
+    net::IpAddr,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use ureq::{
+    Agent, Body,
+    http::{Response, header},
+    tls::{RootCerts, TlsConfig},
+};
+use url::{Host, Url};
+
+pub use credentials::Credentials;
+pub use download::{Download, Expected, partial};
+pub use error::Error;
+use error::pause;
+use min_speed::{Pace, Paced};
+pub use progress::{Meter, Progress, Silent};
+
+use crate::util::files;
+
+/// How often something is asked for again.
+const RETRIES: u32 = 3;
+/// Redirects that are followed.
+const REDIRECTS: usize = 10;
+
+/// Asks servers; cheap to clone and shared between threads.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+    offline: bool,
+    /// Origins (`http://mirror:8080`) that may be asked without encryption.
+    plain: BTreeSet<String>,
+    credentials: Credentials,
+    pace: Pace,
+}
+
+impl Client {
+    /// Returns a client that trusts the system's certificates and honours the usual proxy variables.
+    pub fn new(offline: bool) -> Self {
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .timeout_per_read(Some(Duration::from_mins(1)))
+            // Redirects are followed here, where each address is checked.
+            .max_redirects(0)
+            .user_agent(concat!("devsh/", env!("CARGO_PKG_VERSION")))
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        Self {
+            agent,
+            offline,
+            plain: BTreeSet::new(),
+            credentials: Credentials::default(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Sends these credentials to the servers that they are for.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Allows plain HTTP to the servers of these addresses, which the user's own settings name.
+    #[must_use]
+    pub fn allow_plain<'a>(mut self, addresses: impl IntoIterator<Item = &'a Url>) -> Self {
+        let origins = addresses
+            .into_iter()
+            .map(|url| url.origin().ascii_serialization());
+        self.plain.extend(origins);
+        self
+    }
+
+    /// Returns whether the network is not to be used.
+    pub const fn is_offline(&self) -> bool {
+        self.offline
+    }
+
+    /// Returns the body of `url`, of at most `limit` bytes.
+    pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut tries = 0;
+        loop {
+            let error = match self.once(url, accept, limit) {
+                Err(error) if tries < RETRIES => error,
+                answer => return answer,
+            };
+            let Some(pause) = pause(&error, tries) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, ?pause, "asked again");
+            thread::sleep(pause);
+            tries += 1;
+        }
+    }
+
+    fn once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        let reader: Box<dyn Read> = if url.scheme() == "file" {
+            Box::new(open_file(url)?)
+        } else {
+            let response = self.ask(url, &[("accept", accept)])?;
+            Box::new(successful(url, response)?.into_body().into_reader())
+        };
+        let reader = Paced::new(reader, self.pace);
+        reader
+            .take(limit + 1)
+            .read_to_end(&mut body)
+            .map_err(|error| broken(url, &error))?;
+        if body.len() as u64 > limit {
+            return Err(Error::TooLarge {
+                url: redacted(url),
+                limit,
+            });
+        }
+        Ok(body)
+    }
+
+    /// Returns the size of `url` in bytes as the server announces it, without downloading.
+    pub fn size(&self, url: &Url) -> Result<Option<u64>, Error> {
+        if url.scheme() == "file" {
+            let metadata = open_file(url)?.metadata();
+            return Ok(metadata.ok().map(|metadata| metadata.len()));
+        }
+        let response = self.follow(url, |url, authorization| {
+            let request = self.agent.head(url.as_str());
+            let request = match authorization {
+                Some(header) => request.header("authorization", header),
+                None => request,
+            };
+            // A compressed body would have another length.
+            request.header("accept-encoding", "identity").call()
+        })?;
+        Ok(content_length(&successful(url, response)?))
+    }
+
+    fn ask(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
+        self.follow(url, |url, authorization| {
+            let request = self.agent.get(url.as_str());
+            let authorization = authorization.map(|header| ("authorization", header));
+            let request = headers
+                .iter()
+                .copied()
+                .chain(authorization)
+                .fold(request, |request, (name, value)| {
+                    request.header(name, value)
+                });
+            request.call()
+        })
+    }
+
+    /// Sends a request and follows redirects, checking every address before it is asked.
+    fn follow(
+        &self,
+        url: &Url,
+        send: impl Fn(&Url, Option<&str>) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Error> {
+        if self.offline {
+            return Err(Error::Offline { url: redacted(url) });
+        }
+        let mut at = url.clone();
+        for _ in 0..REDIRECTS {
+            self.check_address(&at)?;
+            // Looked up anew for every address: what is for one server is for no other.
+            let authorization = self.credentials.header(&at);
+            let bare = redacted(&at);
+            let response = patient(|| send(&bare, authorization.as_deref()))
+                .map_err(|error| unreachable(&at, &error))?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            let location = response.headers().get(header::LOCATION);
+            let next = location
+                .and_then(|location| at.join(location.to_str().ok()?).ok())
+                .ok_or_else(|| refused(&at, "it redirects to no valid address"))?;
+            check_redirect(&at, &next)?;
+            at = next;
+        }
+        Err(refused(url, "it redirects without end"))
+    }
+
+    fn check_address(&self, url: &Url) -> Result<(), Error> {
+        let loopback = || match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+            None => false,
+        };
+        let named = || self.plain.contains(&url.origin().ascii_serialization());
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if loopback() || named() => Ok(()),
+            _ => Err(Error::Insecure { url: redacted(url) }),
+        }
+    }
+}
+
+/// Tries again where a connection broke before it brought an answer, as one that was kept open too long does.
+fn patient<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
+    let mut tries = 0..2;
+    loop {
+        match send() {
+            Err(ureq::Error::Io(error))
+                if error.kind() != io::ErrorKind::ConnectionRefused && tries.next().is_some() =>
+            {
+                tracing::debug!(%error, "the connection broke");
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no answer");
+                return Err(error);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Returns `url` without user name and password, fit to be shown.
+pub fn redacted(url: &Url) -> Url {
+    let mut shown = url.clone();
+    // Both fail only for addresses that cannot hold credentials.
+    let _cannot = shown
+        .set_username("")
+        .and_then(|()| shown.set_password(None));
+    shown
+}
+
+fn open_file(url: &Url) -> Result<File, Error> {
+    let path = url
+        .to_file_path()
+        .map_err(|()| refused(url, "not a path"))?;
+    let file = File::open(&path).map_err(files::at("fetch", &path))?;
+    let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    if regular {
+        Ok(file)
+    } else {
+        let error = io::Error::other("not a regular file");
+        Err(files::at("fetch", &path)(error).into())
+    }
+}
+
+/// From a connection that is secure nobody is led to one that is not, be it within this machine.
+fn check_redirect(from: &Url, to: &Url) -> Result<(), Error> {
+    if from.scheme() == "https" && to.scheme() != "https" {
+        return Err(Error::Insecure { url: redacted(to) });
+    }
+    Ok(())
+}
+
+fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Error> {
+    let status = response.status().as_u16();
+    if (200..300).contains(&status) {
+        return Ok(response);
+    }
+    let wait = response.headers().get(header::RETRY_AFTER);
+    let wait = wait.and_then(|wait| retry_after(wait.to_str().ok()?.trim()));
+    Err(Error::Status {
+        url: redacted(url),
+        status,
+        wait,
+    })
+}
+
+/// Reads how long to wait: seconds, or the date when it is over (RFC 9110, section 10.2.3).
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    // One that has passed is no reason to wait.
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+fn content_length(response: &Response<Body>) -> Option<u64> {
+    let length = response.headers().get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+fn refused(url: &Url, reason: &str) -> Error {
+    Error::Unreachable {
+        host: url.host_str().unwrap_or_default().to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn broken(url: &Url, error: &io::Error) -> Error {
+    refused(url, &one_line(&error.to_string()))
+}
+
+/// Tells a certificate that nobody here trusts from every other reason.
+fn unreachable(url: &Url, error: &ureq::Error) -> Error {
+    let text = one_line(&error.to_string());
+    let reason = text.strip_prefix("io: ").unwrap_or(&text).to_owned();
+    // The TLS library's own error type is no dependency of devsh; its text names the kind.
+    let untrusted = ["invalid peer certificate", "UnknownIssuer", "certificate"]
+        .iter()
+        .any(|sign| reason.contains(sign));
+    if untrusted {
+        return Error::UntrustedCertificate {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            reason,
+        };
+    }
+    refused(url, &reason)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

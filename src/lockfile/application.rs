@@ -1,0 +1,174 @@
+//! What a Python application is made of: exact packages, each with its condition. Their wheels are the
+//! artifacts of the tool, so that they are downloaded and told about as those of every tool.
+
+use serde::Deserialize;
+use toml::Spanned;
+use url::Url;
+
+use super::{
+    Problem,
+    format::Fault,
+    print::{line, quoted},
+    python::exact,
+};
+use crate::package::{Invalid, Requirement, Version, WheelName};
+
+/// The packages of a Python application, for every Python that it runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Application {
+    /// The Pythons that it runs on (`>=3.10`); empty where its publisher does not say.
+    pub python: String,
+    /// Itself and what it needs, each exact and with its condition
+    /// (`tomli==2.2.1 ; python_full_version < '3.11'`), sorted.
+    pub packages: Vec<String>,
+}
+
+/// The keys of a block that only an application has.
+#[derive(Deserialize)]
+pub(super) struct Raw {
+    python: Option<Spanned<String>>,
+    packages: Option<Vec<Spanned<String>>>,
+}
+
+impl Raw {
+    pub(super) const fn new(
+        python: Option<Spanned<String>>,
+        packages: Option<Vec<Spanned<String>>>,
+    ) -> Self {
+        Self { python, packages }
+    }
+
+    /// Takes the keys; both are there or neither.
+    pub(super) fn read(self, block: &std::ops::Range<usize>) -> Result<Option<Application>, Fault> {
+        let missing = |key: &str| {
+            let problem = Problem::Syntax(format!("missing field `{key}`"));
+            (block.clone(), problem)
+        };
+        let (python, packages) = match (self.python, self.packages) {
+            (None, None) => return Ok(None),
+            (Some(python), Some(packages)) => (python, packages),
+            (None, Some(_)) => return Err(missing("python")),
+            (Some(_), None) => return Err(missing("packages")),
+        };
+        let span = python.span();
+        let python = python.into_inner();
+        let versions = python.parse::<pep440_rs::VersionSpecifiers>();
+        if versions.is_err() && !python.is_empty() {
+            let invalid = Invalid::new("versions of Python (`>=3.10`)", &python);
+            return Err((span, invalid.into()));
+        }
+        let packages = packages.into_iter().map(exact);
+        let mut packages: Vec<String> = packages.collect::<Result<_, _>>()?;
+        packages.sort();
+        Ok(Some(Application { python, packages }))
+    }
+}
+
+/// Returns whether a Python is one of those that a publisher names; what cannot be read names all.
+pub fn runs_on(wanted: &str, python: &Version) -> bool {
+    wanted.is_empty()
+        || wanted
+            .parse::<Requirement>()
+            .map_or(true, |wanted| wanted.covers(python))
+}
+
+/// Returns whether any of these Pythons does; without any, the one that will be chosen is taken to.
+pub fn runs_on_any(wanted: &str, pythons: &[Version]) -> bool {
+    pythons.is_empty() || pythons.iter().any(|python| runs_on(wanted, python))
+}
+
+/// Writes the keys.
+pub(super) fn print(text: &mut String, application: &Application) {
+    line(text, "python", quoted(&application.python));
+    text.push_str("packages = [\n");
+    for package in &application.packages {
+        text.push_str("  ");
+        text.push_str(&quoted(package));
+        text.push_str(",\n");
+    }
+    text.push_str("]\n");
+}
+
+/// Returns the name of the wheel at an address, which is the part that it is of its application.
+pub fn wheel_name(url: &Url) -> Option<String> {
+    let name = url.path_segments()?.next_back()?;
+    let name = percent_encoding::percent_decode_str(name)
+        .decode_utf8()
+        .ok()?;
+    WheelName::parse(&name)?;
+    Some(name.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        lockfile::{parse, print},
+        package::System,
+    };
+
+    const APPLICATION: &str = r#"# written by devsh, do not edit
+version = 1
+
+[[tool]]
+name = "black"
+requirement = "25"
+version = "25.1.0"
+python = ">=3.9"
+packages = [
+  "black==25.1.0",
+  "click==8.1.8 ; python_full_version < '3.10'",
+]
+artifacts = [
+  { system = "any", url = "https://files.example/click-8.1.8-py3-none-any.whl", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", size = 10 },
+  { system = "linux-x86_64", url = "https://files.example/black-25.1.0%2Bx-cp39-cp39-linux_x86_64.whl", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+]
+"#;
+
+    #[test]
+    fn an_application_names_its_wheels_by_their_addresses() {
+        let lockfile = parse("devshell.lock", APPLICATION).unwrap();
+        let package = lockfile.packages.values().next().unwrap();
+        let application = package.application.as_ref().unwrap();
+        assert_eq!(application.python, ">=3.9");
+        assert_eq!(application.packages.len(), 2);
+        let parts = |system| {
+            let parts = package.artifacts[&system].iter();
+            parts.map(|one| one.part.as_str()).collect::<Vec<_>>()
+        };
+        let pure = "click-8.1.8-py3-none-any.whl";
+        let native = "black-25.1.0+x-cp39-cp39-linux_x86_64.whl";
+        assert_eq!(parts(System::MacosAarch64), [pure]);
+        assert_eq!(parts(System::LinuxX86_64), [native, pure]);
+        assert_eq!(print(&lockfile), APPLICATION);
+        let broken = |from: &str, to: &str| {
+            let error = parse("devshell.lock", &APPLICATION.replace(from, to)).unwrap_err();
+            error.problem.to_string()
+        };
+        let cases = [
+            ("python = \">=3.9\"\n", "", "missing field `python`"),
+            (
+                ">=3.9",
+                "three",
+                "`three` is not versions of Python (`>=3.10`)",
+            ),
+            (
+                "black==25.1.0\"",
+                "black\"",
+                "`black` is not an exact requirement (`idna==3.10`)",
+            ),
+            (
+                "black==25.1.0\"",
+                "--index x==1\"",
+                "`--index x==1` is not a requirement on a Python package",
+            ),
+            (
+                "click-8.1.8-py3-none-any.whl",
+                "click.zip",
+                "`https://files.example/click.zip` is not the address of a wheel",
+            ),
+        ];
+        for (from, to, expected) in cases {
+            assert_eq!(broken(from, to), expected);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What a project asks for: dev shells of tools, variables, aliases and hooks, each with its place.
+//!
+//! `raw` mirrors the TOML and gives it no meaning; `validate` turns it into the checked types of this file,
+//! every error with its span; `layer` is what one file says and `merge` what several say together; `history`
+//! keeps what lost. `preset` holds the built-in presets and `pin` reads the versions that other tools' files
+//! pin. Pure.
+
+mod bounds;
+mod check;
+mod composition_error;
+mod cost;
+mod document;
+pub mod dotenv;
+mod edit;
+mod error;
+mod init_template;
+mod json;
+mod layer;
+mod merge;
+pub mod presets;
+mod provenance;
+mod pyproject_deps;
+mod python;
+mod rebase;
+mod schema;
+mod source;
+mod source_scripts;
+pub mod template;
+mod tool;
+mod validate;
+mod variable;
+mod version_files;
+mod yaml;
+
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+
+pub use bounds::{decisive, whole};
+pub use check::expected;
+pub use composition_error::Composition;
+pub(crate) use document::{Entry, Node, Value};
+pub use document::{Text, parse_table};
+pub use edit::{EditError, add, remove};
+pub use error::{Error, ErrorKind, nearest};
+pub use init_template::draft;
+pub(crate) use json::parse as json;
+pub use layer::{EnvEntry, EnvFile, Layer, Section, Tables, ToolEntry};
+pub use merge::{history, merge, merge_with};
+pub use provenance::{Said, Subject};
+pub use pyproject_deps::{Needs, needs};
+pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
+pub use rebase::join as join_paths;
+pub use schema::schema;
+pub use source::{GitSource, Source};
+pub use source_scripts::{EFFECT as SOURCE_EFFECT, Sourced};
+pub use validate::{parse, parse_bytes, unknown_tool};
+
+use crate::{
+    env::VarName,
+    package::{Invalid, Requirement, Tool, Version, compatible},
+};
+
+/// The file that makes a directory a prepared project.
+pub const MANIFEST: &str = "devshell.toml";
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The file, relative to the project's root where it lies inside; `preset python` for a preset.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => formatter.write_str(&self.file),
+            line => write!(formatter, "{}:{line}", self.file),
+        }
+    }
+}
+
+/// A value and where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl<T> Located<T> {
+    /// Returns what `change` makes of the value, at the same place.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
+        Located {
+            value: change(self.value),
+            origin: self.origin,
+        }
+    }
+}
+
+/// The dev shells of a project, every layer merged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// The dev shells by name; `dev` is always there.
+    pub shells: BTreeMap<ShellName, DevShell>,
+}
+
+/// One named environment of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DevShell {
+    /// The tools by name.
+    pub tools: BTreeMap<Tool, ToolRequest>,
+    /// The Python packages wanted.
+    pub python: PythonRequest,
+    /// Changes of variables.
+    pub env: BTreeMap<VarName, Located<EnvValue>>,
+    /// Short commands of interactive shells.
+    pub aliases: BTreeMap<AliasName, Located<String>>,
+    /// Scripts run on enter, in order.
+    pub enter: Vec<Located<String>>,
+    /// Scripts run on leave, in order.
+    pub leave: Vec<Located<String>>,
+    /// Scripts for the user's own shell.
+    pub sourced: Sourced,
+    /// Variables that may turn what they hold into code.
+    pub grants: Vec<Located<VarName>>,
+}
+
+/// What is asked of one tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolRequest {
+    /// The version wanted, with its place.
+    pub requirement: Located<Requirement>,
+    /// Bounds from elsewhere that the choice must also meet (`requires-python`), each with its place.
+    pub floors: Vec<Located<Requirement>>,
+    /// Parts beyond the default ones (`clippy`), sorted; only rust has any.
+    pub components: Vec<String>,
+    /// Further compilation targets, sorted; only rust has any.
+    pub targets: Vec<String>,
+}
+
+impl ToolRequest {
+    /// Returns every bound on the version: the requirement, then the floors.
+    pub fn constraints(&self) -> impl Iterator<Item = &Located<Requirement>> {
+        std::iter::once(&self.requirement).chain(&self.floors)
+    }
+
+    /// Returns whether the requirement and all floors admit `version`.
+    ///
+    /// Only the requirement can ask for pre-releases. Floors of a channel are compared with the release that
+    /// its versions lead to, as cargo does it: nightly 1.97 serves a crate whose `rust-version` is 1.97.
+    pub fn admits(&self, version: &Version) -> bool {
+        let compared = match self.requirement.value.channel() {
+            Some(_) => version.final_release(),
+            None => version.clone(),
+        };
+        self.requirement.value.admits(version)
+            && self
+                .floors
+                .iter()
+                .all(|floor| floor.value.covers(&compared))
+    }
+
+    /// Returns whether no version at all can satisfy the requirement and all floors.
+    pub fn is_contradictory(&self) -> bool {
+        let all: Vec<&Requirement> = self.constraints().map(|one| &one.value).collect();
+        !compatible(&all)
+    }
+}
+
+/// What happens to a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// Gets this value.
+    Set(String),
+    /// Gets this value unless the host shell has one.
+    Default(String),
+    /// Must be set in the host shell; the text says how to get it.
+    Required(String),
+    /// Entries put at the ends of a list of paths; relative ones are below the project's root.
+    Extend {
+        /// Entries for the front.
+        prepend: Vec<String>,
+        /// Entries for the end.
+        append: Vec<String>,
+    },
+    /// Is removed.
+    Unset,
+}
+
+impl fmt::Display for EnvValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(value) => formatter.write_str(value),
+            Self::Default(value) => write!(formatter, "{value} (unless set)"),
+            Self::Required(_) => formatter.write_str("must be set"),
+            Self::Extend { prepend, append } => {
+                let text = format!("{}:…:{}", prepend.join(":"), append.join(":"));
+                formatter.write_str(text.trim_matches(':'))
+            }
+            Self::Unset => formatter.write_str("removed"),
+        }
+    }
+}
+
+/// The name of a dev shell: lower-case letters, digits, `-` and `_`; several are joined by `,`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShellName(String);
+
+impl ShellName {
+    /// Returns the name of the dev shell that activation loads, `dev`.
+    pub fn dev() -> Self {
+        Self("dev".to_owned())
+    }
+
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the single names, lowest first.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',')
+    }
+
+    /// Returns whether this is one name and not several.
+    pub fn is_single(&self) -> bool {
+        !self.0.contains(',')
+    }
+}
+
+impl FromStr for ShellName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let valid = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
+                })
+                && name.as_bytes()[0].is_ascii_alphanumeric()
+        };
+        // A name becomes the name of a file.
+        if text.len() <= 128 && text.split(',').all(valid) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(
+                "a dev shell's name (lower-case letters, digits, `-` and `_`)",
+                text,
+            ))
+        }
+    }
+}
+
+impl fmt::Display for ShellName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The name of an alias: letters, digits, `-`, `_` and `.`, beginning with a letter or `_`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AliasName(String);
+
+impl AliasName {
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AliasName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let valid = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && (text.as_bytes()[0].is_ascii_alphabetic() || text.as_bytes()[0] == b'_')
+            && !text.starts_with("__devsh");
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(
+                "an alias name (letters, digits, `-`, `_` and `.`)",
+                text,
+            ))
+        }
+    }
+}
+
+impl fmt::Display for AliasName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod merge_laws;

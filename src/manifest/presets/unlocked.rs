@@ -1,0 +1,126 @@
+//! Python projects without a lockfile: one that says what it needs is installed by that, of any other it is
+//! told why nothing is.
+
+use super::{Applied, Note, apply::Fitting};
+use crate::manifest::{
+    Error, Origin,
+    pyproject_deps::{Needs, needs_of},
+};
+
+/// Why nothing is installed of what a `pdm.lock` has.
+const UNREAD_PDM: &str =
+    "devsh does not read it, so no packages are installed: export a `pylock.toml` with pdm";
+/// Why nothing is installed of what a `setup.py` names.
+const UNREAD_SETUP: &str = "devsh does not run it, so no packages are installed: name them in `pyproject.toml` or `requirements.txt`";
+/// Why nothing is installed of what a `setup.cfg` names.
+const UNREAD_CFG: &str = "devsh does not read it, so no packages are installed: name them in `pyproject.toml` or `requirements.txt`";
+
+impl Fitting<'_, '_> {
+    /// Finds a project without a lockfile that says what it needs; of one that does not it is noted.
+    pub(super) fn unlocked<'d>(
+        &mut self,
+        applied: &'d Applied<'_>,
+    ) -> Result<Option<(&'d str, String)>, Error> {
+        for directory in &applied.directories {
+            let there = |name: &str| self.present.contains(&format!("{directory}{name}"));
+            let name = format!("{directory}pyproject.toml");
+            let needs = match self.texts.get(&name) {
+                Some(text) => needs_of(text, &*self.documents.parse(text)?),
+                None => Needs::Nothing,
+            };
+            let cfg = self.texts.get(&format!("{directory}setup.cfg"));
+            let cfg = cfg.and_then(|text| setup_needs(text.as_str()));
+            let (file, line, message) = match needs {
+                _ if there("pdm.lock") => ("pdm.lock", 1, UNREAD_PDM),
+                Needs::Listed => return Ok(Some((directory, name))),
+                Needs::Nothing if there("setup.py") => ("setup.py", 1, UNREAD_SETUP),
+                Needs::Nothing => match cfg {
+                    Some(line) => ("setup.cfg", line, UNREAD_CFG),
+                    None => continue,
+                },
+                Needs::Unknown(why) => {
+                    self.notes.push(Note {
+                        origin: why.origin,
+                        message: why.value,
+                        tool: None,
+                    });
+                    continue;
+                }
+            };
+            let file = format!("{directory}{file}");
+            self.notes.push(Note {
+                origin: Origin {
+                    file: file.as_str().into(),
+                    line,
+                },
+                message: message.to_owned(),
+                tool: None,
+            });
+        }
+        Ok(None)
+    }
+}
+
+/// Returns the line of a `setup.cfg` at which it begins to say what its project needs.
+fn setup_needs(text: &str) -> Option<u32> {
+    let mut section = "";
+    let mut key = None;
+    for (line, text) in (1..).zip(text.lines()) {
+        let word = text.trim();
+        if word.is_empty() || word.starts_with(['#', ';']) {
+            continue;
+        }
+        let mut value = word;
+        if !text.starts_with([' ', '\t']) {
+            key = None;
+            if let Some(name) = word.strip_prefix('[') {
+                section = name.trim_end_matches(']');
+                continue;
+            }
+            let (name, rest) = word.split_once(['=', ':']).unwrap_or((word, ""));
+            let counts = match section {
+                "options" => matches!(name.trim(), "install_requires" | "install-requires"),
+                other => other == "options.extras_require",
+            };
+            key = counts.then_some(line);
+            value = rest.trim();
+        }
+        // The list mostly begins on the line below its name.
+        if key.is_some() && !value.is_empty() {
+            return key;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setup_cfg_tells_where_its_needs_begin() {
+        for (text, line) in [
+            ("[options]\ninstall_requires =\n  six\n", Some(2)),
+            ("[options]\ninstall_requires = six\n", Some(2)),
+            ("[options]\ninstall_requires: file: a.txt\n", Some(2)),
+            (
+                "[options]\ninstall_requires =\n\n  # none\nzip_safe = 1\n",
+                None,
+            ),
+            ("[options]\r\ninstall_requires =\r\n\tsix\r\n", Some(2)),
+            (
+                "[options]\n[options.extras_require]\ndev =\n  pytest\n",
+                Some(3),
+            ),
+            ("[flake8]\ninstall_requires = six\n", None),
+            ("install_requires = six\n[metadata]\nname = x\n", None),
+            (
+                "[options]\nsetup_requires = x\npython_requires = >=3.9\n",
+                None,
+            ),
+            ("", None),
+        ] {
+            assert_eq!(setup_needs(text), line, "{text:?}");
+        }
+    }
+}

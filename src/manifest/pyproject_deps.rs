@@ -1,0 +1,127 @@
+//! Whether a `pyproject.toml` says what its project needs, so that it can be installed without a lockfile and
+//! without running anything of the project.
+
+use super::{
+    Error, Located, Text,
+    document::{Node, Value},
+};
+
+/// What can be told of a project's needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needs {
+    /// It names none.
+    Nothing,
+    /// They stand in the file.
+    Listed,
+    /// They cannot be known from the file: why, what to do, and where that shows.
+    Unknown(Located<String>),
+}
+
+/// Returns what a `pyproject.toml` says of its project's needs.
+pub fn needs(text: &Text) -> Result<Needs, Error> {
+    Ok(needs_of(text, &text.toml()?))
+}
+
+/// Returns the same of a file that is parsed already.
+pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
+    let unknown =
+        |node: &Node<'_>, message: &str| Needs::Unknown(text.locate(node, message.to_owned()));
+    let first = |key: &str| root.select(key).into_iter().next();
+    let dynamic = first("project.dynamic")
+        .map(Node::elements)
+        .unwrap_or_default();
+    let needed = ["dependencies", "optional-dependencies"];
+    if let Some(node) = dynamic
+        .iter()
+        .find(|node| node.text().is_some_and(|one| needed.contains(&one)))
+    {
+        let message = "only the build system knows these, so no packages are installed: make a lockfile with `uv lock`";
+        return unknown(node, message);
+    }
+    for (key, message) in [
+        (
+            "tool.poetry.dependencies",
+            "no packages are installed without a lockfile: make one with `poetry lock`",
+        ),
+        (
+            "tool.uv.sources",
+            "no packages are installed without a lockfile, as some come from elsewhere: make one with `uv lock`",
+        ),
+        (
+            "tool.uv.workspace",
+            "no packages are installed without a lockfile: make one with `uv lock`",
+        ),
+    ] {
+        // Of poetry's own table the Python alone is no need, and beside PEP 621's it only adds sources.
+        let node = first(key).filter(|node| match key {
+            "tool.poetry.dependencies" => {
+                let own = node.entries().iter().any(|one| one.key != "python");
+                own && first("project.dependencies").is_none()
+            }
+            _ => !node.entries().is_empty(),
+        });
+        if let Some(node) = node {
+            return unknown(node, message);
+        }
+    }
+    let lists = [
+        "project.dependencies",
+        "project.optional-dependencies.*",
+        "dependency-groups.*",
+        "tool.uv.dev-dependencies",
+    ];
+    let mut lists = lists.iter().flat_map(|key| root.select(key));
+    if lists.any(|list| matches!(&list.value, Value::List(all) if !all.is_empty())) {
+        Needs::Listed
+    } else {
+        Needs::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_are_told_without_running_anything() {
+        let told = |text: &str| match needs(&Text::new("pyproject.toml", text)).unwrap() {
+            Needs::Nothing => "nothing".to_owned(),
+            Needs::Listed => "listed".to_owned(),
+            Needs::Unknown(why) => format!("{}: {}", why.origin.line, why.value),
+        };
+        for nothing in [
+            "",
+            "[tool.ruff]\n",
+            "[project]\nname = 'a'\ndependencies = []\n",
+            "[project]\ndynamic = ['version']\n",
+            "[tool.poetry.dependencies]\npython = '^3.12'\n",
+        ] {
+            assert_eq!(told(nothing), "nothing", "{nothing}");
+        }
+        for listed in [
+            "[project]\ndependencies = ['idna']\n",
+            "[project]\ndynamic = ['version']\ndependencies = ['idna']\n",
+            "[project.optional-dependencies]\nweb = ['flask']\n",
+            "[dependency-groups]\ndev = ['pytest']\n",
+            "[project]\ndependencies = ['idna']\n[tool.poetry.dependencies]\nidna = { source = 'x' }\n",
+        ] {
+            assert_eq!(told(listed), "listed", "{listed}");
+        }
+        for (text, expected) in [
+            (
+                "[project]\ndynamic = ['version', 'dependencies']\n",
+                "2: only the build system",
+            ),
+            (
+                "[tool.poetry.dependencies]\nidna = '*'\n",
+                "1: no packages are installed",
+            ),
+            (
+                "[project]\ndependencies = ['a']\n[tool.uv.sources]\na = { path = 'a' }\n",
+                "3: no packages",
+            ),
+        ] {
+            assert!(told(text).starts_with(expected), "{}", told(text));
+        }
+    }
+}

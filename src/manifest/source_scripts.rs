@@ -1,0 +1,187 @@
+//! Scripts for the user's own shell: `[hooks] source` and the grant that it takes. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Error, Located, Text,
+    document::{Node, Value},
+    layer::{lay_list, text_of},
+    validate::{edited, located, unknown},
+};
+use crate::env::HostShell;
+
+/// What runs in the user's own shell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sourced {
+    /// The scripts of each host shell, in order.
+    pub scripts: BTreeMap<HostShell, Vec<Located<String>>>,
+    /// The host shells in which they may run.
+    pub grants: Vec<Located<HostShell>>,
+}
+
+/// What such a script does, for those who decide about the grant.
+pub const EFFECT: &str = "runs code in your own shell";
+
+impl Sourced {
+    /// The key of the grants, also in what a table takes out of the list below.
+    pub const GRANTS: &'static str = "grants.source";
+
+    /// Returns the key of the scripts for a host shell, also in what a table takes out of the list below.
+    pub const fn key(shell: HostShell) -> &'static str {
+        match shell {
+            HostShell::Bash => "hooks.source.bash",
+            HostShell::Zsh => "hooks.source.zsh",
+            HostShell::Fish => "hooks.source.fish",
+        }
+    }
+
+    /// Returns the scripts for a host shell.
+    pub fn of(&self, shell: HostShell) -> &[Located<String>] {
+        self.scripts.get(&shell).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the scripts whose key is `key`, if it is the key of any.
+    pub fn by_key(&self, key: &str) -> Option<&[Located<String>]> {
+        let mut shells = HostShell::ALL.into_iter();
+        let shell = shells.find(|shell| Self::key(*shell) == key)?;
+        Some(self.of(shell))
+    }
+
+    /// Lays `upper`, whose table takes `removed` away, over these.
+    pub(super) fn lay(&mut self, upper: &Self, removed: &BTreeMap<&str, BTreeSet<String>>) {
+        for shell in HostShell::ALL {
+            let (more, gone) = (upper.of(shell), removed.get(Self::key(shell)));
+            if !more.is_empty() || gone.is_some() {
+                let list = self.scripts.entry(shell).or_default();
+                lay_list(list, more, gone, text_of);
+            }
+        }
+        self.scripts.retain(|_, list| !list.is_empty());
+        lay_list(
+            &mut self.grants,
+            &upper.grants,
+            removed.get(Self::GRANTS),
+            |shell| shell.value.as_str(),
+        );
+    }
+
+    /// Returns the first script that runs in a shell for which there is no grant.
+    pub(super) fn ungranted(&self) -> Option<(HostShell, &Located<String>)> {
+        let granted = |shell| self.grants.iter().any(|grant| grant.value == shell);
+        let mut lists = self.scripts.iter();
+        let (shell, list) = lists.find(|(shell, _)| !granted(**shell))?;
+        list.first().map(|script| (*shell, script))
+    }
+}
+
+/// Reads `source` of `[hooks]`.
+pub(super) fn scripts(
+    text: &Text,
+    node: &Node<'_>,
+    into: &mut Sourced,
+    gone: &mut BTreeMap<&'static str, BTreeSet<String>>,
+) -> Result<(), Error> {
+    for entry in text.table("source", node)? {
+        let Ok(shell) = entry.key.parse::<HostShell>() else {
+            let known = HostShell::ALL.map(HostShell::as_str);
+            return Err(unknown(text, entry, "hooks.source", &known, &[]));
+        };
+        let list = if let Value::List(_) | Value::Table(_) = entry.node.value {
+            let (list, removed) = edited(text, &entry.key, &entry.node)?;
+            gone.insert(Sourced::key(shell), removed);
+            list.into_iter().map(|(script, _)| script).collect()
+        } else {
+            vec![text.string(&entry.key, &entry.node)?]
+        };
+        if !list.is_empty() {
+            into.scripts.insert(shell, list);
+        }
+    }
+    Ok(())
+}
+
+/// Reads `source` of `[grants]`.
+pub(super) fn grants(
+    text: &Text,
+    node: &Node<'_>,
+    into: &mut Sourced,
+    gone: &mut BTreeMap<&'static str, BTreeSet<String>>,
+) -> Result<(), Error> {
+    let (names, removed) = edited(text, "source", node)?;
+    for (name, node) in names {
+        into.grants.push(located(text, node, &name)?);
+    }
+    gone.insert(Sourced::GRANTS, removed);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{merge, parse};
+
+    const GRANT: &str = "[grants]\nsource = ['zsh']\n";
+
+    #[test]
+    fn scripts_of_several_layers_add_up_and_lose_entries() {
+        let layers = [
+            "[hooks.source]\nzsh = 'a'\nfish = 'f'\n",
+            "[hooks.source]\nzsh = ['b', 'a']\nfish = { remove = ['f'] }\n",
+            "[hooks.source]\nzsh = { add = ['c'], remove = ['b'] }\n",
+        ];
+        let mut layers: Vec<_> = layers.map(|text| parse("m", text).unwrap()).into();
+        layers.push(parse("m", GRANT).unwrap());
+        let dev = &merge(&layers).unwrap().shells[&"dev".parse().unwrap()].sourced;
+        let texts: Vec<&str> = dev
+            .of(HostShell::Zsh)
+            .iter()
+            .map(|one| &*one.value)
+            .collect();
+        assert_eq!(texts, ["a", "c"]);
+        assert_eq!(dev.of(HostShell::Fish), []);
+    }
+
+    #[test]
+    fn laying_them_is_associative() {
+        let texts = [
+            "[hooks.source]\nzsh = ['a', 'b']",
+            "[hooks.source]\nzsh = { add = ['c'], remove = ['a'] }\n[grants]\nsource = ['fish']",
+            "[hooks.source]\nzsh = { add = ['a'], remove = ['b'] }",
+            "[grants]\nsource = { add = ['zsh'], remove = ['fish'] }",
+        ];
+        let all = texts.map(|text| parse("m", text).unwrap().top);
+        let count = all.len();
+        for at in 0..count.pow(3) {
+            let [one, two, three] = [at, at / count, at / count / count].map(|at| &all[at % count]);
+            let (mut left, mut upper, mut right) = (one.clone(), two.clone(), one.clone());
+            left.lay(two);
+            left.lay(three);
+            upper.lay(three);
+            right.lay(&upper);
+            assert_eq!(left, right);
+        }
+    }
+
+    #[test]
+    fn a_script_without_a_grant_is_refused_at_its_line() {
+        let fault = |text: &str| {
+            let layer = parse("m", text).unwrap();
+            let merged = merge(&[layer]).map(|_| ());
+            merged.map_err(|error| format!("{}: {error}", error.origin()))
+        };
+        let script = "[hooks.source]\nzsh = 'a'\n";
+        assert_eq!(fault(&format!("{script}{GRANT}")), Ok(()));
+        let refused = fault(script).unwrap_err();
+        assert!(
+            refused.contains("m:2") && refused.contains("`source.zsh` runs code"),
+            "{refused}"
+        );
+        let unknown = parse("m", "[hooks.source]\nzhs = 'a'\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            unknown.contains("zhs") && unknown.contains("hooks.source"),
+            "{unknown}"
+        );
+    }
+}

@@ -1,0 +1,391 @@
+//! Projects on disk: where they are, what they ask for, and whether the user allowed it.
+
+pub mod approval;
+pub mod approval_summary;
+mod build_inputs;
+mod dedupe_tools;
+pub mod detect;
+pub mod layers;
+pub mod locate;
+mod members;
+pub mod ownership;
+pub mod personal;
+pub mod python;
+pub mod reader;
+pub mod repository;
+mod several;
+pub mod watch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use crate::{
+    config::{Ruling, TrustRules},
+    context::Context,
+    lockfile::Pins,
+    manifest::{self, Manifest, presets::Note},
+    util::files,
+};
+
+pub use detect::Error;
+
+use approval::{Decisions, Standing, Trusted, project_key};
+use detect::Detection;
+use layers::{Layers, Stack};
+use locate::{Kind, MANIFEST, Place};
+use ownership::Access;
+use python::PythonFiles;
+use reader::{Closure, Inputs};
+use repository::Repository;
+use watch::Watched;
+
+/// The name of the lockfile that belongs to the project.
+pub const LOCKFILE: &str = "devshell.lock";
+
+/// A project whose inputs were read.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Where it is.
+    pub place: Place,
+    closure: Closure,
+    manifest: Manifest,
+    /// What the team's layers alone give, where one person has more.
+    team: Option<Manifest>,
+    layers: Layers,
+    presets: Vec<String>,
+    notes: Vec<Note>,
+    python: Vec<PythonFiles>,
+    ruling: Option<Ruling>,
+    repository: Option<Repository>,
+    /// Whether this very content is allowed in another worktree.
+    allowed_elsewhere: bool,
+}
+
+/// A project that cannot be read, and the files on which that can depend.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Why.
+    pub error: Error,
+    /// What was looked at.
+    pub watched: Vec<Watched>,
+}
+
+impl Project {
+    /// Reads the project at `place`: each input once, and everything is made from those bytes.
+    ///
+    /// Reading is all that happens: nothing is executed, fetched or exported. Every file is looked at before
+    /// it is read, so that what `watched` holds is never newer than what was understood.
+    pub fn open(
+        place: Place,
+        decisions: &Decisions,
+        context: &Context,
+        rules: &TrustRules,
+    ) -> Result<Self, Unreadable> {
+        let directories = &context.directories;
+        let locks = [
+            lock_path(&place, &directories.state),
+            personal::lock_path(&place.root, &directories.config),
+        ];
+        let mut pins = Pins::default();
+        for path in locks {
+            pins.extend(layers::pins_of(&path));
+        }
+        Self::open_with(place, decisions, context, (rules, &pins))
+    }
+
+    /// Reads the project as `open` does, with fetched files held at these pins instead of the lockfiles'.
+    pub fn open_with(
+        place: Place,
+        decisions: &Decisions,
+        context: &Context,
+        (rules, pins): (&TrustRules, &Pins),
+    ) -> Result<Self, Unreadable> {
+        let access = Access::of(context, &place.root, &rules.shared);
+        let mut inputs = Inputs::new(&place.root, access, context.now);
+        inputs.watch(&decisions.approval_path(&place.root));
+        inputs.watch(&decisions.denial_path(&place.root));
+        let (ruling, repository) = ruling(&mut inputs, rules);
+        if ruling == Some(Ruling::Denied) {
+            // Not even a look.
+            return Ok(Self::unread(place, inputs));
+        }
+        let unclosed = match Self::read(place, &mut inputs, context, pins) {
+            Ok(unclosed) => unclosed,
+            Err(error) => {
+                let watched = inputs.watched();
+                return Err(Unreadable { error, watched });
+            }
+        };
+        let mut closure = inputs.close();
+        let allowed_elsewhere = repository
+            .as_ref()
+            .and_then(|repository| decisions.allowed_worktree(repository, &closure))
+            .is_some_and(|basis| {
+                for path in basis {
+                    closure.watch(&path, context.now);
+                }
+                true
+            });
+        Ok(Self {
+            closure,
+            ruling,
+            repository,
+            allowed_elsewhere,
+            ..unclosed
+        })
+    }
+
+    fn unread(place: Place, inputs: Inputs) -> Self {
+        Self {
+            place,
+            closure: inputs.close(),
+            manifest: Manifest::default(),
+            team: None,
+            layers: Layers::default(),
+            presets: Vec::new(),
+            notes: Vec::new(),
+            python: Vec::new(),
+            ruling: Some(Ruling::Denied),
+            repository: None,
+            allowed_elsewhere: false,
+        }
+    }
+
+    fn read(
+        place: Place,
+        inputs: &mut Inputs,
+        context: &Context,
+        pins: &Pins,
+    ) -> Result<Self, Error> {
+        let detection = match place.kind {
+            Kind::Prepared => Detection::default(),
+            Kind::Detected => {
+                inputs.exists(MANIFEST);
+                inputs.approve_absence(MANIFEST);
+                detect::detect(inputs)?
+            }
+        };
+        let directories = &context.directories;
+        let mut stack = Stack::new(inputs, &directories.data, pins, detection.layers);
+        if place.kind == Kind::Prepared {
+            stack.manifest()?;
+        }
+        for name in personal::names(&place.root, &directories.config) {
+            stack.personal(&name)?;
+        }
+        let layers = stack.finish();
+        // What is not fetched yet may be what the rest needs, so nothing can be said of the whole.
+        let merged = |layers_of: &[manifest::Layer]| match manifest::merge(layers_of) {
+            Err(_) if !layers.wanted.is_empty() => Ok(Manifest::default()),
+            merged => merged,
+        };
+        let mut manifest = merged(&layers.all)?;
+        let mut team = if layers.team == layers.all.len() {
+            None
+        } else {
+            Some(merged(&layers.all[..layers.team])?)
+        };
+        for manifest in team.iter_mut().chain([&mut manifest]) {
+            python::find(inputs, manifest)?;
+        }
+        let locks = python::locks(&manifest).into_iter();
+        let python: Vec<PythonFiles> = locks
+            .map(|(lock, groups)| python::read(inputs, &lock, &groups))
+            .collect::<Result<_, _>>()?;
+        let both = (&mut manifest, team.as_mut());
+        let provided = dedupe_tools::settle(both, &python, place.kind);
+        Ok(Self {
+            place,
+            closure: Closure::default(),
+            manifest,
+            team,
+            layers,
+            presets: detection.presets,
+            notes: [detection.notes, provided].concat(),
+            python,
+            ruling: None,
+            repository: None,
+            allowed_elsewhere: false,
+        })
+    }
+
+    /// Returns the canonical root.
+    pub fn root(&self) -> &Path {
+        &self.place.root
+    }
+
+    /// Returns what the project asks for, to be shown; to act on it takes trust.
+    pub const fn preview(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns what the team's layers ask for, without those of one person.
+    pub fn team(&self) -> &Manifest {
+        self.team.as_ref().unwrap_or(&self.manifest)
+    }
+
+    /// Returns the project without what one person adds.
+    #[must_use]
+    pub fn of_team(&self) -> Self {
+        let mut project = self.clone();
+        project.manifest = self.team().clone();
+        project.team = None;
+        project
+    }
+
+    /// Returns whether a manifest of one person has a part in what the project asks for.
+    pub const fn has_personal(&self) -> bool {
+        self.team.is_some()
+    }
+
+    /// Returns whether a rule of the user denies the project; then nothing of it was read.
+    pub fn is_denied(&self) -> bool {
+        self.ruling == Some(Ruling::Denied)
+    }
+
+    /// Returns the layers, to be explained.
+    pub const fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Returns the files that the project and its standing were made from, as they were then.
+    pub fn watched(&self) -> &[Watched] {
+        self.closure.watched()
+    }
+
+    /// Returns what the user approves with the project: names, with the digests of the bytes.
+    pub const fn approved(&self) -> &BTreeMap<String, Option<[u8; 32]>> {
+        self.closure.approved()
+    }
+
+    /// Returns the files beside a Python lockfile of the manifest.
+    pub fn python(&self, lock: &str) -> Option<&PythonFiles> {
+        self.python.iter().find(|files| files.lock == lock)
+    }
+
+    /// Returns the presets that apply; none in a prepared project.
+    pub fn presets(&self) -> &[String] {
+        &self.presets
+    }
+
+    /// Returns what was seen in the files of a project without manifest and has no effect.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Returns how the project stands with the user.
+    pub fn standing(&self, decisions: &Decisions) -> Result<Standing, files::Error> {
+        if self.ruling == Some(Ruling::Denied) {
+            return Ok(Standing::Denied);
+        }
+        let own = decisions.standing(self.root(), &self.closure)?;
+        let undecided = matches!(own, Standing::Unknown | Standing::Changed);
+        let allowed = self.ruling == Some(Ruling::Allowed) || self.allowed_elsewhere;
+        let standing = if undecided && allowed {
+            Standing::Allowed
+        } else {
+            own
+        };
+        // What is not here was not approved, whatever the digests of the rest say.
+        Ok(match standing {
+            Standing::Allowed if !self.layers.wanted.is_empty() => Standing::Changed,
+            standing => standing,
+        })
+    }
+
+    /// Returns the project as trusted, or how it stands with the user.
+    pub fn trusted(
+        self,
+        decisions: &Decisions,
+    ) -> Result<Result<Trusted<Self>, Standing>, files::Error> {
+        Ok(match self.standing(decisions)? {
+            Standing::Allowed => Ok(Trusted::new(self)),
+            standing => Err(standing),
+        })
+    }
+
+    /// Returns the project as trusted for this one command, as the user said on its command line.
+    ///
+    /// What is denied stays denied.
+    pub fn trusted_once(
+        self,
+        decisions: &Decisions,
+    ) -> Result<Result<Trusted<Self>, Standing>, files::Error> {
+        Ok(match self.standing(decisions)? {
+            Standing::Denied => Err(Standing::Denied),
+            _ => Ok(Trusted::new(self)),
+        })
+    }
+
+    /// Records that the user allows the project as it was read, and returns it as trusted.
+    pub fn allow(
+        mut self,
+        decisions: &Decisions,
+        now: SystemTime,
+    ) -> Result<Trusted<Self>, files::Error> {
+        decisions.allow(self.root(), &self.closure, self.facts())?;
+        if let Some(repository) = &self.repository {
+            decisions.allow_worktrees(self.root(), repository, &self.closure)?;
+        }
+        // The decision is devsh's own doing, no change to be noticed later.
+        for path in [
+            decisions.approval_path(self.root()),
+            decisions.denial_path(self.root()),
+        ] {
+            self.closure.look_again(&path, now);
+        }
+        Ok(Trusted::new(self))
+    }
+
+    /// Returns what the project asks for as short facts, to be compared and shown.
+    pub fn facts(&self) -> BTreeMap<String, String> {
+        let hidden: BTreeSet<&str> = self
+            .layers
+            .all
+            .iter()
+            .flat_map(|layer| layer.env_files.keys().map(String::as_str))
+            .collect();
+        let default_groups = |lock: &str| {
+            let locked = self.python(lock).and_then(|files| files.locked.as_ref());
+            let groups = locked.into_iter().flat_map(|locked| &locked.default_groups);
+            groups.cloned().collect()
+        };
+        let mut facts = approval_summary::of(&self.manifest, &hidden, default_groups);
+        facts.extend(self.layers.facts.clone());
+        for (name, source) in self.python.iter().flat_map(|files| &files.foreign) {
+            facts.insert(format!("python package {name}"), source.clone());
+        }
+        facts
+    }
+}
+
+/// What the user's settings say about a project, and the repository it belongs to.
+fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Repository>) {
+    let root = inputs.root().to_owned();
+    let repository =
+        Repository::of(&root).filter(|repository| inputs.is_safe(&repository.config()));
+    let asked = repository.as_ref().filter(|_| !rules.remotes.is_empty());
+    let remotes = asked.map_or_else(Vec::new, |repository| {
+        inputs.watch(&repository.config());
+        repository.remotes()
+    });
+    (rules.ruling(&root, &remotes), repository)
+}
+
+/// Returns where the lockfile of the project at `place` is kept.
+///
+/// A project without manifest keeps it in devsh's own state until the user asks for a file.
+pub fn lock_path(place: &Place, state: &Path) -> PathBuf {
+    let own = place.root.join(LOCKFILE);
+    if place.kind == Kind::Prepared || own.exists() {
+        own
+    } else {
+        state
+            .join("projects")
+            .join(project_key(&place.root))
+            .join(LOCKFILE)
+    }
+}

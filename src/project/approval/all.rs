@@ -1,0 +1,116 @@
+//! All decisions of the user together: to be listed, and to be forgotten with the projects that are gone.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use super::{ALLOWED, DENIED, Decisions, FORMAT, LIMIT, WORKTREES, project_key, remove};
+use crate::util::{
+    codec::{Damaged, Reader},
+    files,
+};
+
+/// What the user decided about one project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Decided {
+    /// The project's root.
+    pub root: PathBuf,
+    /// The decision.
+    pub decision: Decision,
+}
+
+/// A decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decision {
+    /// Some content is allowed.
+    Allowed,
+    /// Whatever its content, it is denied.
+    Denied,
+}
+
+impl Decisions {
+    /// Returns every decision, by path.
+    pub fn all(&self) -> Result<Vec<Decided>, files::Error> {
+        let mut all = Vec::new();
+        for (path, name) in entries(&self.data.join(ALLOWED))? {
+            let bytes = files::read_private(&path, LIMIT)?;
+            let root = bytes.and_then(|bytes| root_of(&bytes).ok());
+            all.extend(
+                root.filter(|root| project_key(root) == name)
+                    .map(|root| Decided {
+                        root,
+                        decision: Decision::Allowed,
+                    }),
+            );
+        }
+        for (path, name) in entries(&self.data.join(DENIED))? {
+            let bytes = files::read_bounded(&path, LIMIT)?.unwrap_or_default();
+            let root = PathBuf::from(OsStr::from_bytes(&bytes));
+            // A denial counts by its name, whatever is in it.
+            let root = if project_key(&root) == name {
+                root
+            } else {
+                path
+            };
+            all.push(Decided {
+                root,
+                decision: Decision::Denied,
+            });
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    /// Forgets approvals of projects that are gone or that cannot be read, and returns the roots of the gone.
+    ///
+    /// Denials stay: a project that comes back must not be free of its denial.
+    pub fn prune(&self) -> Result<Vec<PathBuf>, files::Error> {
+        let known = self.all()?;
+        let (there, gone): (Vec<_>, Vec<_>) = known
+            .into_iter()
+            .filter(|decided| decided.decision == Decision::Allowed)
+            .map(|decided| decided.root)
+            .partition(|root| root.is_dir());
+        for (path, name) in entries(&self.data.join(ALLOWED))? {
+            if !there.iter().any(|root| project_key(root) == name) {
+                remove(&path)?;
+            }
+        }
+        for (place, _) in entries(&self.data.join(WORKTREES))? {
+            for (path, _) in entries(&place)? {
+                let bytes = files::read_private(&path, LIMIT)?.unwrap_or_default();
+                if !there
+                    .iter()
+                    .any(|root| root.as_os_str().as_bytes() == bytes)
+                {
+                    remove(&path)?;
+                }
+            }
+            // With an approval in it, it stays.
+            let _not_empty = std::fs::remove_dir(&place);
+        }
+        Ok(gone)
+    }
+}
+
+/// Returns the entries of a directory that is the user's own, with their names.
+fn entries(directory: &Path) -> Result<Vec<(PathBuf, String)>, files::Error> {
+    let entries = match directory.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(files::at("read", directory)(error)),
+    };
+    let named =
+        |entry: std::fs::DirEntry| Some((entry.path(), entry.file_name().into_string().ok()?));
+    Ok(entries.flatten().filter_map(named).collect())
+}
+
+fn root_of(bytes: &[u8]) -> Result<PathBuf, Damaged> {
+    let mut reader = Reader::new(bytes);
+    if reader.number()? != FORMAT {
+        return Err(Damaged);
+    }
+    reader.path()
+}

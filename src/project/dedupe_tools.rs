@@ -1,0 +1,119 @@
+//! What dev shells need not ask for, since the project's Python packages bring it.
+
+use std::collections::BTreeSet;
+
+use super::{locate::Kind, python::PythonFiles};
+use crate::{
+    manifest::{self, Manifest, PythonRequest, presets::Note},
+    package::{PackageName, System, Version},
+    python::{Environment, PythonLock, PythonRequirement, Selection},
+};
+
+/// The Python for which it is told what a lockfile brings.
+const PYTHON: &str = "3.13";
+
+/// Takes out of dev shells what they cannot or need not have, now that the lockfiles are read.
+///
+/// That are groups that only presets name and the project lacks, and applications that its packages bring.
+pub(super) fn settle(
+    (manifest, team): (&mut Manifest, Option<&mut Manifest>),
+    files: &[PythonFiles],
+    kind: Kind,
+) -> Vec<Note> {
+    let detected = kind == Kind::Detected;
+    if detected {
+        retain_groups(manifest, files);
+    }
+    if let Some(team) = team {
+        leave_out_provided(team, files, detected);
+    }
+    leave_out_provided(manifest, files, detected)
+}
+
+/// Leaves dev shells that presets made the groups that the project has.
+fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
+    for shell in manifest.shells.values_mut() {
+        let python = &mut shell.python;
+        let lock = python.lock.as_ref().map(|lock| lock.value.as_str());
+        let mut named = files
+            .iter()
+            .filter(|files| Some(files.lock.as_str()) == lock);
+        if let Some(locked) = named.next().and_then(|files| files.locked.as_ref()) {
+            python
+                .groups
+                .retain(|group| locked.groups.contains(&group.value));
+        }
+    }
+}
+
+/// Takes applications out of dev shells whose Python packages bring them, and notes it: they are there once.
+///
+/// What is not pinned brings an application only where `detected`; a manifest's own requirement must be met.
+fn leave_out_provided(manifest: &mut Manifest, files: &[PythonFiles], detected: bool) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for shell in manifest.shells.values_mut() {
+        let Some(lock) = shell.python.lock.as_ref().map(|lock| lock.value.as_str()) else {
+            continue;
+        };
+        let mut named = files.iter().filter(|files| files.lock == lock);
+        let Some(locked) = named.next().and_then(|files| files.locked.as_ref()) else {
+            continue;
+        };
+        let applications = shell.tools.keys().filter(|tool| tool.may_be_application());
+        if applications.count() == 0 {
+            continue;
+        }
+        let brought = brought(&shell.python, locked, detected);
+        shell.tools.retain(|tool, request| {
+            let there = tool.may_be_application()
+                && brought.iter().any(|(name, version)| {
+                    let fits = |version: &Version| request.admits(version);
+                    *name == tool.package && version.as_ref().is_none_or(fits)
+                });
+            if there {
+                notes.push(Note {
+                    origin: request.requirement.origin.clone(),
+                    message: format!("`{tool}` comes with the packages of `{lock}`"),
+                    tool: Some(tool.clone()),
+                });
+            }
+            !there
+        });
+    }
+    notes.sort();
+    notes.dedup();
+    notes
+}
+
+/// Returns the packages that a dev shell gets, each with its version if it is pinned.
+fn brought(
+    python: &PythonRequest,
+    locked: &PythonLock,
+    detected: bool,
+) -> Vec<(PackageName, Option<Version>)> {
+    let known = |wanted: &[manifest::Located<String>], known: &BTreeSet<String>| {
+        let names = wanted.iter().map(|one| one.value.clone());
+        names.filter(|name| known.contains(name)).collect()
+    };
+    let selection = Selection {
+        groups: if python.groups_named {
+            known(&python.groups, &locked.groups)
+        } else {
+            locked.default_groups.clone()
+        },
+        extras: known(&python.extras, &locked.extras),
+    };
+    // What is locked must not depend on the machine that asks.
+    let pins = PYTHON.parse().ok().and_then(|python: Version| {
+        let on = Environment::new(&python, System::LinuxX86_64);
+        locked.select(&selection, &on).ok()
+    });
+    let pinned = pins.unwrap_or_default().packages.into_iter();
+    let pinned = pinned.filter_map(|pin| {
+        let version = pin.version.and_then(|version| version.parse().ok());
+        Some((pin.name.parse().ok()?, version))
+    });
+    let loose = locked.loose(&selection).into_iter().filter(|_| detected);
+    let loose = loose.filter_map(|line| Some((line.parse::<PythonRequirement>().ok()?.name, None)));
+    pinned.chain(loose).collect()
+}

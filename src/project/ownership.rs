@@ -1,0 +1,348 @@
+//! Who else could change what is read.
+//!
+//! A file that others own or may write, or that lies below a directory of which this is true, is no ground
+//! for trust: what the user approved could be something else a moment later.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    os::unix::fs::MetadataExt,
+    path::{Component, Path, PathBuf},
+};
+
+use nix::unistd::{Group, User};
+
+use crate::{
+    context::Context,
+    util::{files, vars},
+};
+
+/// A file or directory that others could change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Exposure {
+    /// It belongs to somebody else.
+    #[error("{} belongs to {owner}", kind(.path))]
+    Foreign {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its owner's name or number.
+        owner: String,
+        /// Whether it belongs to the user who called `sudo`.
+        caller: bool,
+    },
+    /// Every user may write it.
+    #[error("{} can be changed by every user", kind(.0))]
+    Everyone(PathBuf),
+    /// A group with other members may write it.
+    #[error("{} can be changed by the group {group}", kind(.path))]
+    Group {
+        /// The file or directory.
+        path: PathBuf,
+        /// The group's name or number.
+        group: String,
+    },
+    /// Links lead around in a circle.
+    #[error("{} leads through too many links", kind(.0))]
+    Links(PathBuf),
+}
+
+impl Exposure {
+    /// Returns the file or directory.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Foreign { path, .. }
+            | Self::Group { path, .. }
+            | Self::Everyone(path)
+            | Self::Links(path) => path,
+        }
+    }
+}
+
+fn kind(path: &Path) -> String {
+    let kind = if path.is_dir() { "directory" } else { "file" };
+    format!("the {kind} `{}`", path.display())
+}
+
+/// How many links a path may lead through, as in Linux.
+const LINKS: usize = 40;
+/// Bits of a mode, the same on every Unix.
+const FORMAT: u32 = 0o17_0000;
+const LINK: u32 = 0o12_0000;
+const DIRECTORY: u32 = 0o04_0000;
+const STICKY: u32 = 0o1000;
+
+/// Whose files may be read.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Who runs devsh; nothing where every owner is accepted, as the user's settings say for one project.
+    user: Option<u32>,
+    /// Who called `sudo`.
+    caller: Option<u32>,
+    checked: BTreeSet<PathBuf>,
+}
+
+/// What decides: owner, group and mode.
+#[derive(Debug, Clone, Copy)]
+struct Rights {
+    owner: u32,
+    group: u32,
+    mode: u32,
+}
+
+/// What is wrong with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Owner,
+    Everyone,
+    Group,
+}
+
+impl Access {
+    /// Returns the rule for the project at `root`; `shared` are the projects excepted from it by exact path.
+    pub fn of(context: &Context, root: &Path, shared: &[PathBuf]) -> Self {
+        let caller = context.env.get(vars::SUDO_UID);
+        Self {
+            user: (!shared.iter().any(|path| path == root)).then(files::user),
+            caller: caller.and_then(|uid| uid.to_str()?.parse().ok()),
+            checked: BTreeSet::new(),
+        }
+    }
+
+    /// Checks everything on the way to `path`, links and what they lead to included, and the file itself.
+    ///
+    /// What is absent ends the way: the directories up to there are checked.
+    pub fn check(&mut self, path: &Path) -> Result<(), Exposure> {
+        let Some(user) = self.user else {
+            return Ok(());
+        };
+        let mut rest: Vec<OsString> = names(path).rev().collect();
+        let (mut at, mut links) = (PathBuf::from("/"), 0);
+        while let Some(name) = rest.pop() {
+            if name == ".." {
+                at.pop();
+                continue;
+            }
+            at.push(name);
+            let Ok(metadata) = at.symlink_metadata() else {
+                return Ok(());
+            };
+            if !self.checked.contains(&at) {
+                self.judge(user, &at, Rights::from(&metadata))?;
+                self.checked.insert(at.clone());
+            }
+            if metadata.is_symlink() {
+                links += 1;
+                let target = std::fs::read_link(&at).unwrap_or_default();
+                if links > LINKS {
+                    return Err(Exposure::Links(path.to_owned()));
+                }
+                rest.extend(names(&target).rev());
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                } else {
+                    at.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a file that is open already, which may not be the one that its path leads to now.
+    pub fn check_open(&self, path: &Path, metadata: &std::fs::Metadata) -> Result<(), Exposure> {
+        self.user.map_or(Ok(()), |user| {
+            self.judge(user, path, Rights::from(metadata))
+        })
+    }
+
+    fn judge(&self, user: u32, path: &Path, rights: Rights) -> Result<(), Exposure> {
+        let Some(fault) = rights.fault(user, |group| is_private(user, group)) else {
+            return Ok(());
+        };
+        let path = path.to_owned();
+        Err(match fault {
+            Fault::Owner => Exposure::Foreign {
+                owner: user_name(rights.owner),
+                caller: Some(rights.owner) == self.caller,
+                path,
+            },
+            Fault::Everyone => Exposure::Everyone(path),
+            Fault::Group => Exposure::Group {
+                group: group_name(rights.group),
+                path,
+            },
+        })
+    }
+}
+
+impl Rights {
+    /// Returns what lets others change the entry, for `user`; `private` tells groups without other members.
+    fn fault(self, user: u32, private: impl Fn(u32) -> bool) -> Option<Fault> {
+        let kind = self.mode & FORMAT;
+        // A link's mode means nothing: its directory says who may replace it. In a sticky directory only
+        // the owner may replace an entry, and every entry's owner is checked.
+        let closed = kind == LINK || (kind == DIRECTORY && self.mode & STICKY != 0);
+        if self.owner != user && self.owner != 0 {
+            Some(Fault::Owner)
+        } else if closed {
+            None
+        } else if self.mode & 0o002 != 0 {
+            Some(Fault::Everyone)
+        } else if self.mode & 0o020 != 0 && self.group != 0 && !private(self.group) {
+            Some(Fault::Group)
+        } else {
+            None
+        }
+    }
+}
+
+impl From<&std::fs::Metadata> for Rights {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            owner: metadata.uid(),
+            group: metadata.gid(),
+            mode: metadata.mode(),
+        }
+    }
+}
+
+/// Returns the names on the way, `..` among them.
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    })
+}
+
+/// Returns whether a group is the user's alone, as many systems make one for every user.
+fn is_private(user: u32, group: u32) -> bool {
+    let (Ok(Some(user)), Ok(Some(group))) =
+        (User::from_uid(user.into()), Group::from_gid(group.into()))
+    else {
+        return false;
+    };
+    user.gid == group.gid
+        && user.name == group.name
+        && group.mem.iter().all(|member| *member == user.name)
+}
+
+fn user_name(uid: u32) -> String {
+    let user = User::from_uid(uid.into()).ok().flatten();
+    user.map_or_else(
+        || format!("user {uid}"),
+        |user| format!("user `{}`", user.name),
+    )
+}
+
+fn group_name(gid: u32) -> String {
+    let group = Group::from_gid(gid.into()).ok().flatten();
+    group.map_or_else(|| gid.to_string(), |group| format!("`{}`", group.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::Permissions,
+        os::unix::fs::{PermissionsExt, chown, symlink},
+    };
+
+    use super::*;
+
+    /// Owners, groups and modes by hand: what may be read is what nobody else can change.
+    #[test]
+    fn only_what_nobody_else_can_change_is_read() {
+        const ME: u32 = 1000;
+        const OTHER: u32 = 1001;
+        let mut count = 0;
+        for owner in [0, ME, OTHER, 65534] {
+            for mode in [0o644, 0o664, 0o646, 0o666, 0o600, 0o755, 0o777, 0o1777] {
+                for (kind, group) in [(DIRECTORY, 100), (0o10_0000, 100), (0o10_0000, ME)] {
+                    let rights = Rights {
+                        owner,
+                        group,
+                        mode: kind | mode,
+                    };
+                    let foreign = owner == OTHER || owner == 65534;
+                    let sticky = kind == DIRECTORY && mode == 0o1777;
+                    let others = mode & 0o2 != 0 && !sticky;
+                    let group_writes = mode & 0o20 != 0 && group != ME && !sticky;
+                    let safe = !foreign && !others && !group_writes;
+                    let fault = rights.fault(ME, |group| group == ME);
+                    assert_eq!(fault.is_none(), safe, "{rights:?}");
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(count, 96);
+    }
+
+    fn access() -> Access {
+        Access {
+            user: Some(files::user()),
+            ..Access::default()
+        }
+    }
+
+    #[test]
+    fn the_whole_way_is_checked() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let file = root.join("a/b/file");
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(access().check(&file), Ok(()));
+        for path in ["a", "a/b", "a/b/file"] {
+            let path = root.join(path);
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            std::fs::set_permissions(&path, Permissions::from_mode(mode | 0o2)).unwrap();
+            assert_eq!(access().check(&file), Err(Exposure::Everyone(path.clone())));
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        }
+        // The way of a link is a way of its own.
+        std::fs::create_dir(root.join("open")).unwrap();
+        symlink("../a/b/file", root.join("open/link")).unwrap();
+        symlink("open/link", root.join("entry")).unwrap();
+        assert_eq!(access().check(&root.join("entry")), Ok(()));
+        std::fs::set_permissions(root.join("open"), Permissions::from_mode(0o777)).unwrap();
+        let exposed = Err(Exposure::Everyone(root.join("open")));
+        assert_eq!(access().check(&root.join("entry")), exposed);
+        symlink("loop", root.join("loop")).unwrap();
+        let looping = root.join("loop");
+        assert_eq!(
+            access().check(&looping),
+            Err(Exposure::Links(looping.clone()))
+        );
+    }
+
+    #[test]
+    fn the_files_of_others_are_refused_unless_excepted() {
+        if files::user() != 0 {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        chown(&file, Some(4242), None).unwrap();
+        let mut own = access();
+        own.caller = Some(4242);
+        let Err(Exposure::Foreign {
+            path,
+            owner,
+            caller,
+        }) = own.check(&file)
+        else {
+            panic!("accepted");
+        };
+        assert_eq!(
+            (path, owner.as_str(), caller),
+            (file.clone(), "user 4242", true)
+        );
+        assert_eq!(Access::default().check(&file), Ok(()));
+        // Replaced by an own file since it was opened, it is still the other's.
+        let opened = std::fs::File::open(&file).unwrap().metadata().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(access().check(&file), Ok(()));
+        assert!(access().check_open(&file, &opened).is_err());
+    }
+}

@@ -1,0 +1,236 @@
+//! The one way to the bytes of a project.
+//!
+//! Invariant: every file is opened once, checked while it is open, read whole into memory, and everything
+//! is made from that buffer. What was read, or found absent, is watched; what decides over code or
+//! environment is approved by its bytes as well.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use crate::util::files::{self, Stamp};
+
+use super::{Error, ownership::Access, watch::Watched};
+
+/// Longest file that is approved by its bytes, in bytes.
+pub const LIMIT: u64 = 1 << 20;
+/// Longest file of data (the lockfile of another tool), in bytes.
+pub const DATA_LIMIT: u64 = 64 << 20;
+
+/// The bytes of a file, shared by all who read it; nothing when there is no such file.
+pub type Bytes = Option<Arc<[u8]>>;
+
+/// Reads the files of one project and collects the closure of its inputs.
+#[derive(Debug)]
+pub struct Inputs {
+    root: PathBuf,
+    now: SystemTime,
+    access: Access,
+    read: BTreeMap<PathBuf, Bytes>,
+    watched: BTreeMap<PathBuf, Watched>,
+    approved: BTreeMap<String, Bytes>,
+}
+
+/// All inputs of a project: what the user approves, and what is watched for changes.
+///
+/// Invariant: made by `Inputs` alone, from the bytes that the project was made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closure {
+    approved: BTreeMap<String, Option<[u8; 32]>>,
+    watched: Vec<Watched>,
+}
+
+impl Inputs {
+    /// Returns a reader of the project at `root`; `now` is the time before anything is read, and `access` says
+    /// whose files may be read.
+    pub fn new(root: &Path, access: Access, now: SystemTime) -> Self {
+        Self {
+            root: root.to_owned(),
+            now,
+            access,
+            read: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            approved: BTreeMap::new(),
+        }
+    }
+
+    /// Returns a reader for a test.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path) -> Self {
+        Self::new(root, Access::default(), SystemTime::now())
+    }
+
+    /// Returns the project's root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads a file that the user approves byte by byte: a manifest, a layer, an environment file, a script.
+    ///
+    /// `name` is relative to the root, and may lead out of it; its absence is approved like content.
+    pub fn approved(&mut self, name: &str) -> Result<Bytes, Error> {
+        let bytes = self.take(name, LIMIT)?;
+        self.approved.insert(name.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
+
+    /// Reads a file that only informs: a lockfile of another tool, a version pin. A change needs no approval.
+    pub fn data(&mut self, name: &str, limit: u64) -> Result<Bytes, Error> {
+        self.take(name, limit)
+    }
+
+    /// Returns whether a file is there; its content is not read.
+    pub fn exists(&mut self, name: &str) -> bool {
+        let path = self.root.join(name);
+        let stamp = Stamp::of(&path);
+        let watched = self.watched.entry(path.clone()).or_insert_with(|| Watched {
+            path,
+            stamp,
+            racy: None,
+        });
+        watched.stamp.is_some()
+    }
+
+    /// Adds what the user approves of a file that is otherwise data (`pyproject.toml (build-system)`).
+    pub fn approve(&mut self, name: &str, content: &[u8]) {
+        self.approved.insert(name.to_owned(), Some(content.into()));
+    }
+
+    /// Adds that a file is not there, which `exists` told.
+    pub fn approve_absence(&mut self, name: &str) {
+        self.approved.insert(name.to_owned(), None);
+    }
+
+    /// Watches a file of devsh's own or of the user, such as an approval.
+    pub fn watch(&mut self, path: &Path) {
+        let watched = Watched::look(path, self.now);
+        self.watched.insert(path.to_owned(), watched);
+    }
+
+    /// Returns the names of the files that were looked at, with their full paths.
+    pub fn seen(&self) -> BTreeSet<&Path> {
+        self.watched.keys().map(PathBuf::as_path).collect()
+    }
+
+    /// Returns what was looked at so far, for when reading fails.
+    pub fn watched(&self) -> Vec<Watched> {
+        self.watched.values().cloned().collect()
+    }
+
+    /// Ends the reading.
+    pub fn close(self) -> Closure {
+        let digest = |bytes: Bytes| bytes.map(|bytes| *blake3::hash(&bytes).as_bytes());
+        Closure {
+            approved: self
+                .approved
+                .into_iter()
+                .map(|(name, bytes)| (name, digest(bytes)))
+                .collect(),
+            watched: self.watched.into_values().collect(),
+        }
+    }
+
+    /// Returns whether nobody else could change `path`, as with every file that is read.
+    pub fn is_safe(&mut self, path: &Path) -> bool {
+        self.access.check(path).is_ok()
+    }
+
+    fn take(&mut self, name: &str, limit: u64) -> Result<Bytes, Error> {
+        let path = self.root.join(name);
+        if let Some(bytes) = self.read.get(&path) {
+            return Ok(bytes.clone());
+        }
+        // What is no file at all is told first: nobody should be sent to change the mode of a device.
+        let opened = files::open_regular(&path);
+        let checked = match &opened {
+            Ok(Some((_, metadata))) => self
+                .access
+                .check(&path)
+                .and_then(|()| self.access.check_open(&path, metadata)),
+            Ok(None) => self.access.check(&path),
+            Err(_) => Ok(()),
+        };
+        if let Err(exposure) = checked {
+            self.watch(&path);
+            return Err(exposure.into());
+        }
+        let (bytes, watched) = match opened {
+            Ok(Some((file, metadata))) => {
+                let stamp = Stamp::from(&metadata);
+                let bytes = files::read_open(file, &metadata, &path, limit)
+                    .inspect_err(|_| self.watch(&path))?;
+                let watched = Watched::read_as(&path, stamp, &bytes, self.now);
+                (Some(Arc::from(bytes)), watched)
+            }
+            Ok(None) => {
+                let absent = Watched {
+                    path: path.clone(),
+                    stamp: None,
+                    racy: None,
+                };
+                (None, absent)
+            }
+            Err(error) => {
+                self.watch(&path);
+                return Err(error.into());
+            }
+        };
+        self.watched.insert(path.clone(), watched);
+        self.read.insert(path, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+impl Closure {
+    /// Returns what the user approves: names, with the digests of the bytes.
+    pub const fn approved(&self) -> &BTreeMap<String, Option<[u8; 32]>> {
+        &self.approved
+    }
+
+    /// Returns the files that were looked at, as they were then.
+    pub fn watched(&self) -> &[Watched] {
+        &self.watched
+    }
+
+    /// Watches a file of devsh's own on which the standing depends.
+    pub(super) fn watch(&mut self, path: &Path, now: SystemTime) {
+        self.watched.push(Watched::look(path, now));
+    }
+
+    /// Looks again at a file that devsh itself wrote since.
+    pub(super) fn look_again(&mut self, path: &Path, now: SystemTime) {
+        for file in self.watched.iter_mut().filter(|file| file.path == path) {
+            *file = Watched::look(path, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        std::fs::write(&path, "one").unwrap();
+        let mut inputs = Inputs::at(directory.path());
+        let first = inputs.data("a", LIMIT).unwrap().unwrap();
+        std::fs::write(&path, "two").unwrap();
+        let second = inputs.approved("a").unwrap().unwrap();
+        assert_eq!((&*first, &*second), (&b"one"[..], &b"one"[..]));
+        assert_eq!(inputs.approved("b").unwrap(), None);
+        assert!(!inputs.exists("c"));
+        std::fs::write(directory.path().join("c"), "").unwrap();
+        assert!(!inputs.exists("c"), "one answer for the whole reading");
+        let closure = inputs.close();
+        let digest = *blake3::hash(b"one").as_bytes();
+        let expected = [("a".to_owned(), Some(digest)), ("b".to_owned(), None)];
+        assert_eq!(*closure.approved(), BTreeMap::from(expected));
+        assert_eq!(closure.watched().len(), 3);
+        assert!(!closure.watched()[0].is_unchanged());
+    }
+}

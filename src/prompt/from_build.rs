@@ -1,0 +1,222 @@
+//! From a dev shell and what was built for it to what is loaded. Pure.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Component, Path, PathBuf},
+};
+
+use crate::{
+    env::{Change, EnvPlan, Piece, Template, VarName},
+    manifest::{
+        DevShell, EnvValue,
+        template::{self, Piece as Part},
+    },
+    util::vars,
+};
+
+use super::record::Content;
+
+/// What was built for a dev shell.
+#[derive(Debug, Clone)]
+pub struct Built<'a> {
+    /// The environment id.
+    pub environment: String,
+    /// The profile, whose `bin` goes on `PATH`.
+    pub profile: &'a Path,
+    /// Variables that the build asks for.
+    pub env: &'a [(VarName, Change)],
+    /// What is said when the dev shell is loaded.
+    pub summary: String,
+    /// How long a script may take.
+    pub timeout: std::time::Duration,
+    /// Whether nothing is said when it is loaded and left.
+    pub quiet: bool,
+}
+
+/// Returns what is loaded for `shell` of the project at `root`.
+pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
+    let own = built.env.iter().cloned();
+    let mut plan: BTreeMap<VarName, Change<Template>> =
+        own.map(|(name, change)| (name, change.into())).collect();
+    let mut required = Vec::new();
+    for (name, value) in &shell.env {
+        let change = match &value.value {
+            EnvValue::Set(text) => Change::Set(filled(root, text)),
+            EnvValue::Default(text) => Change::Default(filled(root, text)),
+            EnvValue::Unset => Change::Unset,
+            EnvValue::Extend { prepend, append } => Change::Extend {
+                before: absolute(root, prepend),
+                after: absolute(root, append),
+            },
+            EnvValue::Required(help) => {
+                required.push((name.clone(), help.clone(), value.origin.to_string()));
+                continue;
+            }
+        };
+        plan.insert(name.clone(), change);
+    }
+    put_on_path(&mut plan, built.profile.join("bin"));
+    Content {
+        environment: built.environment,
+        summary: built.summary,
+        plan: EnvPlan(plan),
+        required,
+        aliases: shell
+            .aliases
+            .iter()
+            .map(|(name, value)| (name.clone(), value.value.clone()))
+            .collect(),
+        enter: shell
+            .enter
+            .iter()
+            .map(|script| script.value.clone())
+            .collect(),
+        leave: shell
+            .leave
+            .iter()
+            .map(|script| script.value.clone())
+            .collect(),
+        sourced: shell
+            .sourced
+            .scripts
+            .iter()
+            .flat_map(|(host, list)| list.iter().map(|script| (*host, script.value.clone())))
+            .collect(),
+        timeout: built.timeout.as_secs(),
+        quiet: built.quiet,
+    }
+}
+
+/// Puts the profile's programs behind the project's own entries and before the host shell's.
+fn put_on_path(plan: &mut BTreeMap<VarName, Change<Template>>, programs: PathBuf) {
+    let Ok(path) = vars::PATH.parse::<VarName>() else {
+        return;
+    };
+    let programs = programs.into_os_string();
+    match plan.get_mut(&path) {
+        Some(Change::Extend { before, .. }) => before.push(programs.into()),
+        // A manifest that sets `PATH` outright still gets its tools.
+        Some(Change::Set(value) | Change::Default(value)) => {
+            let separator = if value.0.is_empty() { "" } else { ":" };
+            let front = [programs, separator.into()].map(Piece::Text);
+            value.0.splice(0..0, front);
+        }
+        _ => {
+            plan.insert(
+                path,
+                Change::Extend {
+                    before: vec![programs.into()],
+                    after: Vec::new(),
+                },
+            );
+        }
+    }
+}
+
+/// Returns a checked value with the root put in.
+fn filled(root: &Path, text: &str) -> Template {
+    let pieces = template::parse(text).unwrap_or_else(|_| vec![Part::Text(text.to_owned())]);
+    let piece = |piece| match piece {
+        Part::Text(text) => Piece::Text(text.into()),
+        Part::Root(below) => Piece::Text(below_root(root, &below)),
+        Part::Variable { name, fallback } => Piece::Variable {
+            name,
+            fallback: fallback.unwrap_or_default().into(),
+        },
+    };
+    Template(pieces.into_iter().map(piece).collect())
+}
+
+fn absolute(root: &Path, entries: &[String]) -> Vec<Template> {
+    let absolute = |entry: &String| {
+        let mut filled = filled(root, entry);
+        // The rest of an entry that begins with a variable is the variable's affair.
+        if let Some(Piece::Text(first)) = filled.0.first_mut()
+            && let Some(relative) = first.to_str().filter(|text| !text.starts_with('/'))
+        {
+            *first = below_root(root, relative);
+        }
+        filled
+    };
+    entries.iter().map(absolute).collect()
+}
+
+/// Joins without `.` and `..`, which confuse people who read `PATH`.
+fn below_root(root: &Path, relative: &str) -> OsString {
+    let mut path = root.to_owned();
+    for part in Path::new(relative).components() {
+        match part {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::RootDir => path.push("/"),
+            Component::Normal(name) => path.push(name),
+            _ => {}
+        }
+    }
+    let mut path = path.into_os_string();
+    // What follows may go on with a name.
+    if relative.ends_with('/') {
+        path.push("/");
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        env::Env,
+        manifest::{self, ShellName},
+    };
+
+    fn loaded(manifest: &str) -> Content {
+        let layer = manifest::parse("devshell.toml", manifest).unwrap();
+        let manifest = manifest::merge(&[layer]).unwrap();
+        let virtual_env = ("VIRTUAL_ENV".parse().unwrap(), Change::Set("/venv".into()));
+        let built = Built {
+            environment: "id".to_owned(),
+            profile: Path::new("/envs/id"),
+            env: &[virtual_env],
+            summary: "ruff 1".to_owned(),
+            timeout: std::time::Duration::from_secs(10),
+            quiet: false,
+        };
+        content(
+            Path::new("/my project"),
+            &manifest.shells[&ShellName::dev()],
+            built,
+        )
+    }
+
+    #[test]
+    fn the_project_s_entries_come_before_the_tools() {
+        let content =
+            loaded("[env]\nPATH = { prepend = [\"./scripts\", \"/x\"], append = [\"y\"] }");
+        let mut base = Env::default();
+        base.set("PATH", "/bin");
+        let env = content.plan.apply(&base);
+        assert_eq!(
+            env.get("PATH").unwrap(),
+            "/my project/scripts:/x:/envs/id/bin:/bin:/my project/y"
+        );
+        assert_eq!(env.get("VIRTUAL_ENV").unwrap(), "/venv");
+    }
+
+    #[test]
+    fn variables_keep_their_meaning() {
+        let content = loaded(
+            "[env]\nA = \"1\"\nB = { default = \"2\" }\nC = { unset = true }\nD = { required = \"ask\" }",
+        );
+        let base: Env = [("B", "mine"), ("C", "x")]
+            .map(|(n, v)| (n.into(), v.into()))
+            .into_iter()
+            .collect();
+        let env = content.plan.apply(&base);
+        assert_eq!(env.get("A").unwrap(), "1");
+        assert_eq!(env.get("B").unwrap(), "mine");
+        assert_eq!(env.get("C"), None);
+        assert_eq!(content.required[0].2, "devshell.toml:5");
+    }
+}

@@ -1,0 +1,98 @@
+//! Records are what they were when they were stored, and are not used once that changed.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn record(watched: &Path) -> Record {
+    let extend = Change::Extend {
+        before: vec!["/p".into()],
+        after: vec![],
+    };
+    let plan = BTreeMap::from([
+        ("PATH".parse().unwrap(), extend),
+        ("A".parse().unwrap(), Change::Set("1".into())),
+        ("B".parse().unwrap(), Change::Default("2".into())),
+        ("C".parse().unwrap(), Change::Unset),
+    ]);
+    Record {
+        watched: vec![Watched::look(watched, SystemTime::now())],
+        objects: vec![watched.parent().unwrap().to_owned()],
+        sealed: vec![Watched::settled_look(watched.to_owned())],
+        drifted: true,
+        whole: true,
+        content: Content {
+            environment: "id".to_owned(),
+            summary: "python 3.12".to_owned(),
+            plan: EnvPlan(plan),
+            required: vec![("T".parse().unwrap(), "ask".to_owned(), "m:1".to_owned())],
+            aliases: vec![("t".parse().unwrap(), "pytest -x".to_owned())],
+            enter: vec!["echo".to_owned()],
+            leave: vec![],
+            sourced: vec![(HostShell::Zsh, "f() { :; }".to_owned())],
+            timeout: 10,
+            quiet: true,
+        },
+    }
+}
+
+#[test]
+fn a_record_is_fresh_until_something_changes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (state, root, dev) = (directory.path(), Path::new("/p"), ShellName::dev());
+    let watched = directory.path().join("devshell.toml");
+    std::fs::write(&watched, "x").unwrap();
+    let record = record(&watched);
+    record.store(state, root, &dev).unwrap();
+    // Later the file would have settled, and the record with it.
+    let now = std::time::UNIX_EPOCH;
+    assert_eq!(Record::fresh(state, root, &dev, now), Some(record.clone()));
+    assert_eq!(
+        Record::fresh(state, Path::new("/q"), &dev, SystemTime::now()),
+        None
+    );
+    std::fs::write(&watched, "y").unwrap();
+    assert_eq!(Record::fresh(state, root, &dev, SystemTime::now()), None);
+    assert_eq!(Record::stored(state, root, &dev), Some(record));
+}
+
+#[test]
+fn a_damaged_record_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let record = record(&directory.path().join("absent"));
+    let whole = encode(&record, Path::new("/p"));
+    assert_eq!(decode(&whole, Path::new("/p")), Ok(record));
+    for end in 0..whole.len() {
+        assert_eq!(decode(&whole[..end], Path::new("/p")), Err(Damaged));
+    }
+}
+
+#[test]
+fn the_id_is_of_the_content_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = record(&directory.path().join("one"));
+    let mut two = record(&directory.path().join("two"));
+    assert_eq!(one.id(), two.id());
+    two.content.enter.clear();
+    assert_ne!(one.id(), two.id());
+}
+
+#[test]
+fn what_records_of_another_devsh_need_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let (state, root) = (directory.path(), directory.path().join("project"));
+    let record = record(&root);
+    let shell = ShellName::dev();
+    record.store(state, &root, &shell).unwrap();
+    let path = Record::path(state, &root, &shell);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mut other = Writer::default();
+    other.number(FORMAT + 1);
+    let other = other.into_bytes();
+    bytes.splice(..other.len(), other);
+    bytes.truncate(bytes.len() - 1);
+    files::write_atomic(&path, &bytes).unwrap();
+    assert!(Record::all(state).unwrap().is_empty());
+    let expected = [(root, record.objects)];
+    assert_eq!(Record::needs(state).unwrap(), expected);
+}

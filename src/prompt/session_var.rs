@@ -1,0 +1,312 @@
+//! The session: what one host shell has loaded, kept in `DEVSH_*` variables.
+//!
+//! `DEVSH_DIFF` is written before the first change and removed after the last one, `DEVSH_ROOT` and
+//! `DEVSH_SHELL` are written last: an activation that was interrupted can still be undone, and is seen.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{
+    env::{
+        Env, EnvDiff, VarName, codec,
+        limits::{VARIABLE, length},
+    },
+    manifest::ShellName,
+    util::{
+        codec::{Damaged, Reader, Writer},
+        files, vars,
+    },
+};
+
+/// Identifies a record by its content.
+pub type RecordId = [u8; 16];
+
+/// What a host shell has loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The project; nothing when its activation was interrupted.
+    pub project: Option<(PathBuf, ShellName)>,
+    /// Which record was loaded.
+    pub record: RecordId,
+    /// Whether the host shell was started by `devsh enter` and stays in its dev shell.
+    pub pinned: bool,
+    /// Whether nothing is said when it is left.
+    pub quiet: bool,
+    /// How to undo it.
+    pub diff: EnvDiff,
+}
+
+/// First field of `DEVSH_DIFF`.
+const FORMAT: u64 = 2;
+/// The most that all of devsh's own variables take in the environment, in bytes; of a longer session only the
+/// place travels there.
+const INLINE: usize = 2 << 10;
+/// Longest session that is read, in bytes.
+const LIMIT: u64 = 4 << 20;
+
+impl Session {
+    /// Reads the session of the host shell; a damaged one counts as none.
+    ///
+    /// Of another user's session (`sudo -E`) only the undoing is taken: its project is not this user's.
+    pub fn from_env(env: &Env) -> Option<Self> {
+        let encoded = env.get(vars::DEVSH_DIFF)?.to_str()?;
+        let stored = encoded.starts_with('/').then(|| stored(Path::new(encoded)));
+        let encoded = match &stored {
+            Some(stored) => stored.as_deref()?,
+            None => encoded,
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+        let Decoded {
+            user,
+            record,
+            pinned,
+            quiet,
+            diff,
+        } = decode(&bytes).ok()?;
+        let own = user == u64::from(files::user());
+        let project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
+            env.get(vars::DEVSH_SHELL)
+                .and_then(OsStr::to_str)
+                .and_then(|name| name.parse().ok()),
+        );
+        Some(Self {
+            project: project.filter(|_| own),
+            record,
+            pinned: pinned && own,
+            quiet,
+            diff,
+        })
+    }
+
+    /// Returns the session as text.
+    fn encoded(&self) -> String {
+        let mut writer = Writer::default();
+        writer.number(FORMAT);
+        writer.number(u64::from(files::user()));
+        writer.bytes(self.record);
+        writer.number(u64::from(self.pinned) | u64::from(self.quiet) << 1);
+        writer.bytes(codec::encode(&self.diff));
+        URL_SAFE_NO_PAD.encode(writer.into_bytes())
+    }
+
+    /// Puts the session into an environment; what is too much for variables goes to a file below `state`.
+    ///
+    /// Tells whether it could: where nothing can be written it travels whole, if a variable can hold it.
+    pub fn write(&self, env: &mut Env, state: &Path) -> bool {
+        let encoded = self.encoded();
+        let beside = self.project.as_ref().map_or(0, |(root, shell)| {
+            length(vars::DEVSH_ROOT, root) + length(vars::DEVSH_SHELL, shell.as_str())
+        });
+        let inline = length(vars::DEVSH_DIFF, &encoded) + beside <= INLINE;
+        let place = (!inline).then(|| store(&encoded, state)).flatten();
+        let value = place.map_or_else(|| encoded.into(), PathBuf::into_os_string);
+        if length(vars::DEVSH_DIFF, &value) > VARIABLE {
+            return false;
+        }
+        env.set(vars::DEVSH_DIFF, value);
+        if let Some((root, shell)) = &self.project {
+            env.set(vars::DEVSH_ROOT, root);
+            env.set(vars::DEVSH_SHELL, shell.as_str());
+        }
+        true
+    }
+
+    /// Returns `env` without what the session loaded, and the names of values that the user changed.
+    pub fn unload(&self, env: &Env) -> (Env, Vec<VarName>) {
+        let (mut reverted, kept) = self.diff.revert(env);
+        Self::erase(&mut reverted);
+        (reverted, kept)
+    }
+
+    /// Removes every trace of a session from `env`.
+    pub fn erase(env: &mut Env) {
+        for name in [vars::DEVSH_ROOT, vars::DEVSH_SHELL, vars::DEVSH_DIFF] {
+            env.unset(name);
+        }
+    }
+}
+
+/// Returns the host shell's own environment: `env` without any session.
+pub fn host_env(env: &Env) -> Env {
+    if let Some(session) = Session::from_env(env) {
+        return session.unload(env).0;
+    }
+    let mut env = env.clone();
+    Session::erase(&mut env);
+    env
+}
+
+/// Returns the directory of the sessions that are too long for a variable.
+pub fn files(state: &Path) -> PathBuf {
+    state.join("sessions")
+}
+
+/// Removes the sessions that were last written before `since`, when the first of the host shells that still run
+/// loaded its dev shell; those in `mentioned` are kept.
+pub fn prune(state: &Path, since: SystemTime, mentioned: &[PathBuf]) {
+    for entry in fs::read_dir(files(state)).into_iter().flatten().flatten() {
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        if written.is_ok_and(|written| written < since) && !mentioned.contains(&entry.path()) {
+            // What stays takes a little room.
+            let _left = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Writes a session to a file that only the user reads; its name tells its content, so it is written once, and
+/// its time tells when it was last in use.
+fn store(encoded: &str, state: &Path) -> Option<PathBuf> {
+    let directory = files(state);
+    let path = directory.join(&blake3::hash(encoded.as_bytes()).to_hex()[..32]);
+    let again = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+    if again.is_err() && !path.exists() {
+        files::create_private_dir(&directory).ok()?;
+        files::write_atomic(&path, encoded.as_bytes()).ok()?;
+    }
+    Some(path)
+}
+
+fn stored(path: &Path) -> Option<String> {
+    String::from_utf8(files::read_bounded(path, LIMIT).ok()??).ok()
+}
+
+/// What `DEVSH_DIFF` holds.
+struct Decoded {
+    user: u64,
+    record: RecordId,
+    pinned: bool,
+    quiet: bool,
+    diff: EnvDiff,
+}
+
+fn decode(bytes: &[u8]) -> Result<Decoded, Damaged> {
+    let mut reader = Reader::new(bytes);
+    if reader.number()? != FORMAT {
+        return Err(Damaged);
+    }
+    let user = reader.number()?;
+    let record = reader.array()?;
+    let flags = reader.number()?;
+    if flags > 3 {
+        return Err(Damaged);
+    }
+    let diff = codec::decode(reader.bytes()?)?;
+    reader.finish()?;
+    Ok(Decoded {
+        user,
+        record,
+        pinned: flags & 1 != 0,
+        quiet: flags & 2 != 0,
+        diff,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn session() -> Session {
+        let mut target = Env::default();
+        target.set("A", "1");
+        target.set("PATH", "/x:/y");
+        Session {
+            project: Some((PathBuf::from("/a\nb"), ShellName::dev())),
+            record: [7; 16],
+            pinned: true,
+            quiet: true,
+            diff: EnvDiff::between(&Env::default(), &target),
+        }
+    }
+
+    #[test]
+    fn a_session_travels_in_the_environment() {
+        let mut env = Env::default();
+        assert!(session().write(&mut env, Path::new("/nonexistent")));
+        assert_eq!(Session::from_env(&env), Some(session()));
+        env.unset(vars::DEVSH_ROOT);
+        assert_eq!(Session::from_env(&env).unwrap().project, None);
+        env.set("A", "1");
+        assert_eq!(host_env(&env), Env::default());
+    }
+
+    #[test]
+    fn a_long_session_leaves_its_place_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut base = Env::default();
+        base.set("LONG", "x".repeat(INLINE));
+        let long = Session {
+            diff: EnvDiff::between(&base, &Env::default()),
+            ..session()
+        };
+        let mut env = Env::default();
+        assert!(long.write(&mut env, directory.path()));
+        assert!(env.get(vars::DEVSH_DIFF).unwrap().len() < 200);
+        assert_eq!(Session::from_env(&env), Some(long.clone()));
+        // From a read-only home it travels whole.
+        let mut whole = Env::default();
+        assert!(long.write(&mut whole, Path::new("/dev/null")));
+        assert_eq!(Session::from_env(&whole), Some(long));
+        fs::remove_dir_all(directory.path()).unwrap();
+        assert_eq!(Session::from_env(&env), None);
+    }
+
+    #[test]
+    fn sessions_of_shells_that_ended_are_pruned() {
+        let state = tempfile::tempdir().unwrap();
+        let stored: Vec<PathBuf> = ["old", "mentioned", "new"]
+            .iter()
+            .map(|text| store(text, state.path()).unwrap())
+            .collect();
+        let now = SystemTime::now();
+        let hours = |hours| now - std::time::Duration::from_hours(hours);
+        for path in &stored[..2] {
+            File::open(path).unwrap().set_modified(hours(3)).unwrap();
+        }
+        prune(state.path(), hours(2), &stored[1..2]);
+        let left: Vec<bool> = stored.iter().map(|path| path.exists()).collect();
+        assert_eq!(left, [false, true, true]);
+        // What is loaded again is in use again.
+        store("mentioned", state.path()).unwrap();
+        prune(state.path(), hours(2), &[]);
+        assert!(stored[1].exists());
+    }
+
+    #[test]
+    fn another_user_s_session_can_only_be_undone() {
+        let mut writer = Writer::default();
+        writer.number(FORMAT);
+        writer.number(u64::from(files::user()) + 1);
+        writer.bytes(session().record);
+        writer.number(1);
+        writer.bytes(codec::encode(&session().diff));
+        let mut env = Env::default();
+        assert!(session().write(&mut env, Path::new("/nonexistent")));
+        env.set(
+            vars::DEVSH_DIFF,
+            URL_SAFE_NO_PAD.encode(writer.into_bytes()),
+        );
+        let theirs = Session::from_env(&env).unwrap();
+        assert_eq!((theirs.project, theirs.pinned), (None, false));
+        assert_eq!(theirs.diff, session().diff);
+    }
+
+    proptest! {
+        #[test]
+        fn a_tampered_session_is_none_or_harmless(at in 0usize..200, character in "[ -~]") {
+            let mut text = session().encoded();
+            let at = at % text.len();
+            text.replace_range(at..=at, &character);
+            let mut env = Env::default();
+            env.set(vars::DEVSH_DIFF, text);
+            let _session = Session::from_env(&env);
+        }
+    }
+}

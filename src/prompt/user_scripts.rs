@@ -1,0 +1,106 @@
+//! Scripts for the host shell itself: kept as files that it reads, and what they export taken as data.
+//!
+//! The files lie beside the record, private to the user, and are named by their content.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    context::Context,
+    env::{HostShell, VarName},
+    manifest::ShellName,
+    shell::Statement,
+    util::files,
+};
+
+use super::{
+    record::{Content, Record},
+    seal,
+    session_var::Session,
+    statements,
+    transition::{Event, Outcome},
+};
+
+/// Longest script that is read, in bytes; no manifest holds a longer one.
+const LIMIT: u64 = 8 << 20;
+
+/// Returns the files of the scripts for `host`, which are written where they are missing.
+pub fn files(
+    state: &Path,
+    root: &Path,
+    shell: &ShellName,
+    content: &Content,
+    host: HostShell,
+) -> Result<Vec<PathBuf>, files::Error> {
+    let record = Record::path(state, root, shell);
+    let directory = record.parent().unwrap_or(state);
+    let mut paths = Vec::new();
+    let mut written = false;
+    for (_, script) in content.sourced.iter().filter(|(own, _)| *own == host) {
+        let digest = blake3::hash(script.as_bytes()).to_hex();
+        let path = directory.join(format!("{shell}-{}.{host}", &digest[..32]));
+        // One that was cut or changed is of no use.
+        let there = files::read_private(&path, LIMIT)?;
+        if there.as_deref() != Some(script.as_bytes()) {
+            files::create_private_dir(directory)?;
+            files::write_atomic(&path, script.as_bytes())?;
+            written = true;
+        }
+        paths.push(path);
+    }
+    if written {
+        remove_others(directory, shell, host, &paths);
+    }
+    Ok(paths)
+}
+
+/// Removes the files of scripts that this dev shell has no longer.
+fn remove_others(directory: &Path, shell: &ShellName, host: HostShell, kept: &[PathBuf]) {
+    let (begin, end) = (format!("{shell}-"), format!(".{host}"));
+    for path in files::list(directory).unwrap_or_default() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let digest = name
+            .strip_prefix(&begin)
+            .and_then(|name| name.strip_suffix(&end));
+        if digest.is_some_and(|digest| digest.len() == 32) && !kept.contains(&path) {
+            // It is of no account, and in nobody's way.
+            let _removed = fs::remove_file(path);
+        }
+    }
+}
+
+/// Takes variables that a script has exported into what is loaded, as if an enter script had exported them.
+///
+/// The host shell has put them back; `changes` tells what they had become.
+pub fn absorb(
+    context: &Context,
+    session: &Session,
+    changes: Vec<(VarName, Option<OsString>)>,
+) -> Outcome {
+    let (base, _kept) = session.unload(&context.env);
+    let mut after = context.env.clone();
+    Session::erase(&mut after);
+    for (name, value) in changes {
+        match value {
+            Some(value) => after.set(name.as_str(), value),
+            None => after.unset(name.as_str()),
+        }
+    }
+    let state = &context.directories.state;
+    let loaded = seal(&base, after, session.clone(), state, Vec::new());
+    let before: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
+    let taken: Vec<VarName> = loaded.replaced.difference(&before).cloned().collect();
+    let mut outcome = Outcome::default();
+    if !taken.is_empty() {
+        outcome.statements.push(Statement::Hold(taken));
+    }
+    let changes = statements(&context.env, &loaded.env);
+    outcome.statements.extend(changes);
+    let failed = loaded.failed.into_iter().map(Event::ScriptFailed);
+    outcome.events.extend(failed);
+    outcome
+}

@@ -1,0 +1,84 @@
+//! Words for faults in a manifest or another file of the project.
+
+use crate::{
+    manifest::{self, ErrorKind},
+    package::{Invalid, Source},
+    report::failure::{Excerpt, Failure},
+};
+
+use super::composition;
+
+/// What a word before `:` is taken for.
+const SOURCE: &str = "a source";
+
+/// A fault in a manifest or another file of the project.
+pub fn content(error: &manifest::Error) -> Failure {
+    let mut failure = Failure::new(error.to_string());
+    failure.excerpt = Some(Excerpt {
+        file: error.file.to_string(),
+        text: error.text.to_string(),
+        span: error.span.clone(),
+        label: String::new(),
+    });
+    let written = &error.text[error.span.clone()];
+    match content_hint(&error.kind, written) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// What helps against a fault at the text `written`.
+fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
+    Some(match kind {
+        ErrorKind::Composition(fault) => return composition::hint(fault),
+        ErrorKind::UnknownKey { suggestion: Some(name), .. }
+        | ErrorKind::UnknownTool { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
+        ErrorKind::UnknownTool { pypi: Some(name), .. } => {
+            format!("for a tool of the Python package index write `\"{name}\"`")
+        }
+        ErrorKind::Unquoted { found, .. } => format!("write `\"{found}\"`"),
+        ErrorKind::WrongType { key, expected: "a list of strings", found: "a string" } => {
+            format!("write `{key} = [{written}]`")
+        }
+        ErrorKind::WrongType { key, expected: "a table", found: "a list" } if key == "tools" => {
+            "write `[tools]`, and below it a line `NAME = \"VERSION\"` for each".to_owned()
+        }
+        ErrorKind::Invalid(invalid) if invalid.expected == SOURCE => source(&invalid.found),
+        ErrorKind::Invalid(invalid) if invalid.expected == "a version requirement" => {
+            "write a version such as `\"3.12\"` or bounds such as `\">=3.11,<3.13\"`".to_owned()
+        }
+        ErrorKind::UnknownShell { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
+        ErrorKind::VariableForm { .. } => {
+            "write `{ default = \"…\" }`, `{ required = \"how to get it\" }`, `{ prepend = [\"…\"] }` \
+             or `{ unset = true }`"
+                .to_owned()
+        }
+        ErrorKind::PathEntry { .. } => "give each entry a string of its own".to_owned(),
+        ErrorKind::HostTriple { channel } => {
+            let plain = channel.split_once("-x86").or_else(|| channel.split_once("-aarch"));
+            let plain = plain.map_or(channel.as_str(), |(plain, _)| plain);
+            format!("write `{plain}`: a lockfile serves every machine")
+        }
+        ErrorKind::ToolchainPath => {
+            "name a channel there, or the `rust` that counts in a `devshell.toml`".to_owned()
+        }
+        ErrorKind::DuplicateTool { .. } => "keep one of the two lines".to_owned(),
+        _ => return None,
+    })
+}
+
+/// What helps where a word was taken for a source, if it was.
+pub fn not_a_source(invalid: &Invalid) -> Option<String> {
+    (invalid.expected == SOURCE).then(|| source(&invalid.found))
+}
+
+/// What helps where something that is no source stands before the `:` of a tool.
+fn source(found: &str) -> String {
+    let all = Source::ALL.map(|one| format!("`{one}`")).join(", ");
+    match found {
+        "cargo" | "crates" | "gem" | "github" | "go" | "aqua" | "ubi" => format!(
+            "the sources are {all}; what only `{found}` has is installed beside devsh, below a directory on `PATH`"
+        ),
+        _ => format!("the sources are {all}"),
+    }
+}

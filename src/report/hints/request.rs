@@ -1,0 +1,47 @@
+//! What helps where a server gave no usable answer.
+
+use super::file;
+use crate::{fetch, report::failure::Failure};
+
+/// A request that gave no usable answer.
+pub fn fetch(error: &fetch::Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        fetch::Error::Offline { .. } => failure.hint("run it once without `--offline`"),
+        fetch::Error::Unreachable { .. } => {
+            failure.hint("check the network, or set a mirror in `config.toml` (docs/lockfile.md)")
+        }
+        fetch::Error::UntrustedCertificate { .. } => failure
+            .note("devsh trusts the certificates of the operating system")
+            .hint("point `SSL_CERT_FILE` at the bundle that your network uses, or `SSL_CERT_DIR` at its directory"),
+        fetch::Error::Insecure { .. } => {
+            failure.hint("use `https`, or name the server as a source in `config.toml`")
+        }
+        fetch::Error::DigestMismatch {
+            expected, received, ..
+        } => failure
+            .detail(format!("expected  {expected}"))
+            .detail(format!("received  {received}"))
+            .note("nothing was added to the store")
+            .hint("if upstream republished it, run `devsh lock --upgrade` and review the diff"),
+        fetch::Error::SizeMismatch { .. } => failure
+            .note("nothing was added to the store")
+            .hint("run the command again; if it stays so, ask who serves the file"),
+        fetch::Error::File(error) => file(error),
+        fetch::Error::Status {
+            status: 401 | 403,
+            url,
+            ..
+        } => failure.hint(format!(
+            "put name and password for `{}` into `~/.netrc`, or into the address of the source",
+            url.host_str().unwrap_or_default()
+        )),
+        fetch::Error::Status {
+            wait: Some(wait), ..
+        } => failure.hint(format!(
+            "the server asks to be left alone for {} seconds: run the command again then",
+            wait.as_secs()
+        )),
+        fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } => failure,
+    }
+}

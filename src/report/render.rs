@@ -1,0 +1,151 @@
+//! Prints a failure: error, source excerpt, facts, notes, hints.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::{
+    report::failure::{Excerpt, Failure},
+    util::terminal_text::{self, SafeText},
+};
+
+use super::ui::{Role, Style};
+
+/// Returns a failure in full.
+pub fn full(failure: &Failure, style: Style) -> SafeText {
+    let mut text = style.paint(Role::Error, "error:").and(" ");
+    text.push(&failure.error);
+    let mut line = |head: SafeText, rest: SafeText| {
+        text.end_line();
+        text.push(head.and(rest));
+    };
+    if let Some(excerpt) = &failure.excerpt {
+        line(SafeText::default(), render(excerpt, style));
+    }
+    for detail in &failure.details {
+        line("  ".into(), detail.into());
+    }
+    for (role, word, texts) in [
+        (Role::Strong, "note:", &failure.notes),
+        (Role::Hint, "hint:", &failure.hints),
+    ] {
+        for text in texts {
+            line(style.paint(role, word).and(" "), text.into());
+        }
+    }
+    text
+}
+
+/// Returns a failure in one line: what, where, and the first hint.
+pub fn line(failure: &Failure, style: Style) -> SafeText {
+    let mut line = style.paint(Role::Error, "devsh:").and(" ");
+    if let Some(excerpt) = &failure.excerpt {
+        let before = excerpt.text.get(..excerpt.span.start);
+        let number = 1 + before.unwrap_or_default().matches('\n').count();
+        line.push(format!("{}:{number}: ", excerpt.file));
+    }
+    line.push(&failure.error);
+    if let Some(hint) = failure.hints.first() {
+        line.push(style.paint(Role::Dim, format!("; {hint}")));
+    }
+    line
+}
+
+/// Returns what is said when devsh itself is at fault.
+pub fn panic(what: &str) -> SafeText {
+    let what = what.lines().collect::<Vec<_>>().join(" ");
+    SafeText::from("devsh: ")
+        .and(what)
+        .and("; this is a fault of devsh, please report it")
+}
+
+/// Draws the place in its file, as rustc does. The renderer shows control characters as pictures.
+fn render(excerpt: &Excerpt, style: Style) -> SafeText {
+    let text = &terminal_text::of_same_length(&excerpt.text);
+    let boundary = |at: usize| {
+        (at..text.len())
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(text.len())
+    };
+    let start = boundary(excerpt.span.start);
+    let end = boundary(excerpt.span.end.max(start));
+    let label = SafeText::from(&excerpt.label).to_string();
+    let annotation = AnnotationKind::Primary.span(start..end).label(label);
+    let snippet = Snippet::source(text)
+        .path(SafeText::from(&excerpt.file).to_string())
+        .annotation(annotation);
+    // The title is ours; only the place and the lines are the renderer's.
+    let group = Group::with_level(Level::ERROR).element(snippet);
+    let renderer = if style.has_color() {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    SafeText::drawn(renderer.render(&[group]).trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_well() {
+        let text = "[tools]\nruf = \"0.12\"\n";
+        let failure = Failure {
+            excerpt: Some(Excerpt {
+                file: "devshell.toml".to_owned(),
+                text: text.to_owned(),
+                span: 8..11,
+                label: "not a tool".to_owned(),
+            }),
+            ..Failure::new("unknown tool `ruf`")
+                .note("a note")
+                .hint("write `ruff`")
+        };
+        let expected = "\
+error: unknown tool `ruf`
+ --> devshell.toml:2:1
+  |
+2 | ruf = \"0.12\"
+  | ^^^ not a tool
+note: a note
+hint: write `ruff`";
+        assert_eq!(full(&failure, Style::new(false)).as_str(), expected);
+        assert_eq!(
+            line(&failure, Style::new(false)).as_str(),
+            "devsh: devshell.toml:2: unknown tool `ruf`; write `ruff`"
+        );
+    }
+
+    #[test]
+    fn a_panic_is_one_line() {
+        assert_eq!(
+            panic("panicked at src/a.rs:1:2:\nno\u{1b}[31m way").as_str(),
+            "devsh: panicked at src/a.rs:1:2: no\\u{1b}[31m way; this is a fault of devsh, please report it"
+        );
+    }
+
+    #[test]
+    fn hostile_text_is_drawn_harmlessly() {
+        let text = "a = \"\u{1b}]0;x\u{7}\"\n\u{202e}\u{9b}\u{7f}\u{200b}\u{e0041}";
+        for start in 0..=text.len() + 2 {
+            let excerpt = Excerpt {
+                file: "d\u{1b}.toml".to_owned(),
+                text: text.to_owned(),
+                span: start..start + 1,
+                label: String::new(),
+            };
+            let drawn = render(&excerpt, Style::new(false));
+            assert!(
+                !drawn.as_str().contains([
+                    '\u{1b}',
+                    '\u{7}',
+                    '\u{202e}',
+                    '\u{9b}',
+                    '\u{7f}',
+                    '\u{200b}',
+                    '\u{e0041}'
+                ]),
+                "{start}: {drawn:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What the machine already has: host tools with their real paths and versions.
+//!
+//! Looks through pyenv's shims and rustup's proxies to the programs behind them, since those decide by the
+//! working directory and may download.
+//!
+//! Invariant: runs only programs at absolute paths outside the project and outside devsh's own data, with
+//! arguments that ask for a version.
+
+use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
+    fs,
+    io::Read,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    env::{Env, pathlist},
+    package::{Source, Tool, Version},
+    util::vars,
+};
+
+/// How long a program may take to tell its version.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a script of Python answers: version and the interpreter that a virtual environment stands on.
+const ASK_PYTHON: &str = "import sys;\
+print('%d.%d.%d' % sys.version_info[:3] + ('' if sys.version_info[3] == 'final' else \
+{'alpha': 'a', 'beta': 'b', 'candidate': 'rc'}[sys.version_info[3]] + str(sys.version_info[4])));\
+print(getattr(sys, '_base_executable', None) or sys.executable);\
+print(sys.implementation.name)";
+
+/// The toolchain's programs that a dev shell gets, those that must be there first.
+const RUST_PROGRAMS: &[&str] = &[
+    "rustc",
+    "cargo",
+    "cargo-clippy",
+    "cargo-fmt",
+    "cargo-miri",
+    "clippy-driver",
+    "rust-analyzer",
+    "rust-gdb",
+    "rust-lldb",
+    "rustdoc",
+    "rustfmt",
+];
+
+/// A tool of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostTool {
+    /// The version it tells.
+    pub version: Version,
+    /// Its programs by name, with their real paths; the one named first stands for the tool.
+    pub programs: Vec<(String, PathBuf)>,
+}
+
+/// Where host tools are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// The environment, for `PATH`, `PYENV_ROOT` and `RUSTUP_HOME`.
+    pub env: &'a Env,
+    /// The user's home directory.
+    pub home: Option<&'a Path>,
+    /// Directories whose programs are never run: the project and devsh's own data.
+    pub exclude: &'a [&'a Path],
+}
+
+/// Returns what the machine has of `tool`, the first on `PATH` first, each version once.
+pub fn find(tool: &Tool, search: &Search<'_>) -> Vec<HostTool> {
+    let candidates = match tool.source {
+        Source::Python => search.pythons(),
+        Source::Rust => search.toolchains(),
+        Source::Pypi | Source::Npm => search.on_path(program(tool)),
+    };
+    let (mut seen, mut found) = (BTreeSet::new(), Vec::<HostTool>::new());
+    for candidate in candidates {
+        let Ok(real) = fs::canonicalize(&candidate) else {
+            continue;
+        };
+        if search.excludes(&candidate) || search.excludes(&real) || !seen.insert(real.clone()) {
+            continue;
+        }
+        let asked = match tool.source {
+            Source::Python => search.ask_python(&real),
+            Source::Rust => search.ask_rust(&real),
+            Source::Pypi | Source::Npm => search.ask(tool, &candidate, &real),
+        };
+        if let Some(tool) = asked
+            && found.iter().all(|known| known.version != tool.version)
+        {
+            found.push(tool);
+        }
+    }
+    found
+}
+
+/// Returns the program that stands for a tool.
+fn program(tool: &Tool) -> &str {
+    match tool.name.as_str() {
+        "typescript" => "tsc",
+        name => name,
+    }
+}
+
+impl Search<'_> {
+    /// Returns every program of this name on `PATH`.
+    fn on_path(&self, name: &str) -> Vec<PathBuf> {
+        which::which_in_all(name, Some(self.path()), "/")
+            .map(Iterator::collect)
+            .unwrap_or_default()
+    }
+
+    /// Returns `PATH` without entries of the project, which must not run even through another program,
+    /// and without relative ones, which mean another program in every directory.
+    fn path(&self) -> OsString {
+        let entries = pathlist::split(self.env.get(vars::PATH).unwrap_or_default());
+        pathlist::join(entries.filter(|entry| {
+            let entry = Path::new(entry);
+            let real = fs::canonicalize(entry);
+            entry.is_absolute()
+                && real.is_ok_and(|real| !self.excludes(entry) && !self.excludes(&real))
+        }))
+    }
+
+    /// Returns interpreters: those on `PATH` by every usual name, then those of pyenv.
+    fn pythons(&self) -> Vec<PathBuf> {
+        let names = (8..=20).rev().map(|minor| format!("python3.{minor}"));
+        let names = ["python3".to_owned(), "python".to_owned()]
+            .into_iter()
+            .chain(names);
+        let mut found: Vec<PathBuf> = names
+            .flat_map(|name| self.on_path(&name))
+            .filter(|path| !is_shim(path))
+            .collect();
+        let root = self.directory(vars::PYENV_ROOT, ".pyenv");
+        found.extend(versions(
+            root.map(|root| root.join("versions")),
+            "bin/python3",
+        ));
+        found
+    }
+
+    /// Returns compilers: those on `PATH` that are no proxies, then those of rustup's toolchains.
+    fn toolchains(&self) -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = self
+            .on_path("rustc")
+            .into_iter()
+            .filter(|path| !is_proxy(path))
+            .collect();
+        let root = self.directory(vars::RUSTUP_HOME, ".rustup");
+        found.extend(versions(
+            root.map(|root| root.join("toolchains")),
+            "bin/rustc",
+        ));
+        found
+    }
+
+    fn directory(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        let set = self.env.get(variable).map(PathBuf::from);
+        set.filter(|path| path.is_absolute())
+            .or_else(|| Some(self.home?.join(below_home)))
+    }
+
+    fn excludes(&self, path: &Path) -> bool {
+        self.exclude
+            .iter()
+            .any(|directory| path.starts_with(directory))
+    }
+
+    fn ask_python(&self, program: &Path) -> Option<HostTool> {
+        let answer = self.run(program, &["-I", "-S", "-c", ASK_PYTHON])?;
+        let mut lines = answer.lines();
+        let version: Version = lines.next()?.parse().ok()?;
+        let base = fs::canonicalize(lines.next()?).ok()?;
+        let usable = lines.next() == Some("cpython") && !self.excludes(&base);
+        usable.then(|| HostTool {
+            version,
+            programs: vec![("python".to_owned(), base)],
+        })
+    }
+
+    fn ask_rust(&self, program: &Path) -> Option<HostTool> {
+        let answer = self.run(program, &["--version"])?;
+        let version = answer.split_whitespace().nth(1)?.parse().ok()?;
+        let directory = program.parent()?;
+        let programs: Vec<_> = RUST_PROGRAMS
+            .iter()
+            .map(|name| ((*name).to_owned(), directory.join(name)))
+            .filter(|(_, path)| is_executable(path))
+            .collect();
+        let complete = programs.iter().any(|(name, _)| name == "cargo");
+        complete.then_some(HostTool { version, programs })
+    }
+
+    /// Asks any other program; its answer's first word that is a version counts.
+    fn ask(&self, tool: &Tool, named: &Path, real: &Path) -> Option<HostTool> {
+        if is_shim(named) {
+            return None;
+        }
+        // Run by its own name: some programs are several in one and look at it.
+        let flag = if tool.name.as_str() == "go" {
+            "version"
+        } else {
+            "--version"
+        };
+        let answer = self.run(named, &[flag])?;
+        let version = answer.split_whitespace().find_map(|word| {
+            let word = word.trim_start_matches("go").trim_start_matches('v');
+            let word = word.trim_end_matches([',', ')', ';']);
+            (word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit()))
+                .then(|| word.parse().ok())?
+        })?;
+        // What is started through a link may look beside itself, so the link is followed where it is one
+        // of the same name only.
+        let program = if real.file_name() == named.file_name() {
+            real
+        } else {
+            named
+        };
+        Some(HostTool {
+            version,
+            programs: vec![(self::program(tool).to_owned(), program.to_owned())],
+        })
+    }
+
+    /// Runs a program to ask its version; nothing when it fails, talks too much or takes too long.
+    fn run(&self, program: &Path, arguments: &[&str]) -> Option<String> {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(self.env.iter().filter(|(name, _)| is_harmless(name)))
+            .env(vars::PATH, self.path())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let output = child.stdout.take()?;
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            output.take(1 << 16).read_to_string(&mut text).ok()?;
+            Some(text)
+        });
+        let start = Instant::now();
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => {
+                    let text = reader.join().ok()??;
+                    return status.success().then_some(text);
+                }
+                Ok(None) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(2)),
+                _ => {
+                    // Its output ends with it, and the reader too.
+                    let _killed = child.kill();
+                    let _ended = child.wait();
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Returns `below` of every version in a directory of versions, the newest name first.
+fn versions(directory: Option<PathBuf>, below: &str) -> Vec<PathBuf> {
+    let entries = directory.and_then(|directory| fs::read_dir(directory).ok());
+    let mut names: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    names.sort_by(|one, other| {
+        let version = |path: &Path| {
+            let name = path.file_name()?.to_str()?;
+            name.split('-').next()?.parse::<Version>().ok()
+        };
+        version(other)
+            .cmp(&version(one))
+            .then_with(|| one.cmp(other))
+    });
+    let mut programs: Vec<PathBuf> = names.into_iter().map(|name| name.join(below)).collect();
+    programs.retain(|path| is_executable(path));
+    programs
+}
+
+/// Returns whether a program is one of the scripts by which pyenv, asdf and mise choose another one.
+fn is_shim(path: &Path) -> bool {
+    path.parent()
+        .is_some_and(|parent| parent.ends_with("shims"))
+}
+
+/// Returns whether a program is rustup, which chooses the real one when it runs.
+fn is_proxy(path: &Path) -> bool {
+    let Some(directory) = path.parent() else {
+        return false;
+    };
+    let rustup = directory.join("rustup");
+    let identity = |path: &Path| {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(path)
+            .ok()
+            .map(|found| (found.dev(), found.ino(), found.len()))
+    };
+    let (Some(own), Some(rustup)) = (identity(path), identity(&rustup)) else {
+        return false;
+    };
+    // Proxies are links to rustup, hard links, or copies where neither can be made.
+    own == rustup || own.2 == rustup.2
+}
+
+fn is_executable(path: &Path) -> bool {
+    let metadata = fs::metadata(path);
+    metadata.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// Returns whether a variable may reach a program that is only asked for its version.
+fn is_harmless(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        matches!(name, "HOME" | "LANG" | "TMPDIR" | "USER") || name.starts_with("LC_")
+    })
+}
+
+#[cfg(test)]
+mod tests;

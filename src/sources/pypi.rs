@@ -1,0 +1,304 @@
+//! Programs and applications in wheels of the Python package index, by its simple API.
+//!
+//! A version with a wheel that needs no interpreter, `py3-none-<platform>`, is a program: of several for a
+//! system the one that runs on most machines is taken. Any other version is an application, which needs an
+//! interpreter and further packages.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::{Candidate, Error, Sources, anonymous, page_cache, time_seconds};
+use crate::{
+    fetch,
+    lockfile::{Artifact, lockable},
+    package::{
+        Sha256, System, Tool, Version, WheelName,
+        wheel::{MINORS, PlatformRank},
+    },
+};
+
+const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
+/// Longest accepted page, in bytes; the longest in use has 4 MB.
+const LIMIT: u64 = 64 << 20;
+#[derive(Deserialize)]
+struct Page {
+    meta: Meta,
+    files: Vec<File>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Meta {
+    api_version: String,
+}
+
+#[derive(Deserialize)]
+struct File {
+    filename: String,
+    url: String,
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
+    size: Option<u64>,
+    #[serde(rename = "requires-python")]
+    requires_python: Option<String>,
+    #[serde(rename = "upload-time")]
+    upload_time: Option<String>,
+    #[serde(default)]
+    yanked: Yanked,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Yanked {
+    Flag(bool),
+    Reason(String),
+}
+
+impl Default for Yanked {
+    fn default() -> Self {
+        Self::Flag(false)
+    }
+}
+
+/// Returns every version of the package, with the wheels for each system.
+///
+/// `kept` tells whether a page that was kept a short time ago does.
+pub(super) fn candidates(
+    tool: &Tool,
+    sources: Sources<'_>,
+    kept: bool,
+) -> Result<Vec<Candidate>, Error> {
+    let unreadable = |message: String| Error::Unreadable {
+        place: anonymous(sources.config.pypi.clone()).to_string(),
+        message,
+    };
+    let page = sources
+        .config
+        .pypi
+        .join(&format!("{}/", tool.package))
+        .map_err(|error| unreadable(error.to_string()))?;
+    if kept && let Some(candidates) = page_cache::load(sources.cache, &page, sources.now) {
+        return Ok(candidates);
+    }
+    let body = sources
+        .client
+        .get(&page, ACCEPT, LIMIT)
+        .map_err(|error| match error {
+            fetch::Error::Status {
+                status: 404 | 410, ..
+            } => Error::UnknownPackage {
+                tool: tool.clone(),
+                host: page.host_str().unwrap_or_default().to_owned(),
+            },
+            source => Error::Fetch {
+                tool: tool.clone(),
+                source: Box::new(source),
+            },
+        })?;
+    let candidates = read(tool, &page, &body)?;
+    page_cache::store(sources.cache, &page, sources.now, &candidates);
+    Ok(candidates)
+}
+
+/// Reads the page at `address`.
+fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error> {
+    let unreadable = |message: String| Error::Unreadable {
+        place: anonymous(address.clone()).to_string(),
+        message,
+    };
+    let page: Page = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    if !page.meta.api_version.starts_with("1.") {
+        return Err(unreadable(format!(
+            "version {} of the simple API",
+            page.meta.api_version
+        )));
+    }
+    let mut found: BTreeMap<Version, Found<'_>> = BTreeMap::new();
+    for file in &page.files {
+        let wheel = WheelName::parse(&file.filename).filter(|wheel| wheel.name == tool.package);
+        if let Some(wheel) = wheel {
+            let found = found.entry(wheel.version.clone()).or_default();
+            found.add(&wheel, file);
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::NoWheels { tool: tool.clone() });
+    }
+    found
+        .into_iter()
+        .map(|(version, found)| found.candidate(version, address))
+        .collect()
+}
+
+/// The best file for each system.
+type Best<'a> = BTreeMap<System, (PlatformRank, &'a File)>;
+
+/// What there is of one version.
+#[derive(Default)]
+struct Found<'a> {
+    programs: Best<'a>,
+    /// Whether there are programs at all, be it for other systems.
+    is_program: bool,
+    applications: Best<'a>,
+}
+
+impl<'a> Found<'a> {
+    fn add(&mut self, wheel: &WheelName<'_>, file: &'a File) {
+        self.is_program |= wheel.is_program();
+        let usable = MINORS
+            .into_iter()
+            .any(|minor| wheel.python_rank(minor).is_some());
+        for system in System::ALL {
+            let rank = wheel.platform_rank(system);
+            if let Some(rank) = rank.filter(|_| wheel.is_program()) {
+                keep(&mut self.programs, system, (rank, file));
+            } else if usable
+                && let Some(rank) = rank.or_else(|| wheel.is_everywhere().then_some((0, 0, 0)))
+            {
+                keep(&mut self.applications, system, (rank, file));
+            }
+        }
+    }
+
+    fn candidate(self, version: Version, page: &Url) -> Result<Candidate, Error> {
+        let files = if self.is_program {
+            self.programs
+        } else {
+            self.applications
+        };
+        let mut candidate = Candidate::new(version);
+        candidate.released = Some(0);
+        for (system, (_, file)) in files {
+            if let Some(artifact) = artifact(file, page)? {
+                candidate.artifacts.insert(system, vec![artifact]);
+            }
+            // A file that was added later counts: the version is as old as its youngest part.
+            let uploaded = file.upload_time.as_deref().and_then(time_seconds);
+            let released = candidate.released.zip(uploaded);
+            candidate.released = released.map(|(one, other)| one.max(other));
+            match &file.yanked {
+                Yanked::Flag(false) => {}
+                Yanked::Flag(true) => candidate.yanked = Some(String::new()),
+                Yanked::Reason(reason) => candidate.yanked = Some(reason.clone()),
+            }
+            if !self.is_program {
+                let python = file.requires_python.clone();
+                candidate.application = Some(python.unwrap_or_default());
+            }
+        }
+        Ok(candidate)
+    }
+}
+
+/// Keeps the file if it is the best one for the system so far.
+fn keep<'a>(best: &mut Best<'a>, system: System, new: (PlatformRank, &'a File)) {
+    let order = |(rank, file): &(PlatformRank, &File)| (*rank, file.filename.clone());
+    match best.get(&system) {
+        Some(known) if order(known) <= order(&new) => {}
+        _ => drop(best.insert(system, new)),
+    }
+}
+
+/// A file without a SHA-256 cannot be locked: it gives nothing.
+fn artifact(file: &File, page: &Url) -> Result<Option<Artifact>, Error> {
+    let digest = file.hashes.get("sha256");
+    let Some(digest) = digest.and_then(|text| text.parse::<Sha256>().ok()) else {
+        return Ok(None);
+    };
+    let url = page.join(&file.url).map_err(|error| Error::Unreadable {
+        place: anonymous(page.clone()).to_string(),
+        message: error.to_string(),
+    })?;
+    let url = anonymous(url);
+    if !lockable(&url) {
+        return Err(Error::Insecure { url });
+    }
+    Ok(Some(Artifact {
+        part: String::new(),
+        url,
+        digest: digest.into(),
+        size: file.size,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &[u8] = include_bytes!("../../tests/fixtures/index/pypi-tool.json");
+
+    fn page(text: &[u8]) -> Result<Vec<Candidate>, Error> {
+        let address: Url = "https://me:secret@index.example/simple/ruff/"
+            .parse()
+            .unwrap();
+        read(&"ruff".parse().unwrap(), &address, text)
+    }
+
+    #[test]
+    fn the_widest_wheel_is_taken_for_each_system() {
+        let candidates = page(PAGE).unwrap();
+        let newest = candidates.last().unwrap();
+        assert_eq!(newest.version.as_str(), "0.12.4");
+        let files: Vec<(System, &str)> = newest
+            .artifacts
+            .iter()
+            .map(|(system, artifacts)| (*system, artifacts[0].url.path()))
+            .collect();
+        let expected = [
+            (System::LinuxAarch64, "/files/ruff-0.12.4-aarch64.whl"),
+            (System::LinuxX86_64, "/files/ruff-0.12.4-glibc-2.17.whl"),
+            (System::MacosAarch64, "/files/ruff-0.12.4-arm64.whl"),
+            (System::MacosX86_64, "/files/ruff-0.12.4-universal2.whl"),
+        ];
+        assert_eq!(files, expected);
+        let artifact = &newest.artifacts[&System::LinuxX86_64][0];
+        assert_eq!(artifact.size, Some(11));
+        assert_eq!(artifact.url.host_str(), Some("index.example"));
+        assert!(!artifact.url.as_str().contains("secret"));
+    }
+
+    #[test]
+    fn withdrawn_and_unusable_versions_are_marked() {
+        let candidates = page(PAGE).unwrap();
+        let find = |version: &str| {
+            let version: Version = version.parse().unwrap();
+            candidates
+                .iter()
+                .find(|candidate| candidate.version == version)
+        };
+        assert_eq!(find("0.12.3").unwrap().yanked.as_deref(), Some("broken"));
+        assert_eq!(find("0.12.2").unwrap().yanked, None);
+        assert!(
+            find("0.12.1").unwrap().artifacts.is_empty(),
+            "needs glibc 2.39"
+        );
+        assert!(find("0.12.0").is_none(), "has only a source archive");
+    }
+
+    #[test]
+    fn what_is_no_program_is_told_apart() {
+        let with = |from: &str, to: &str| {
+            let text = String::from_utf8(PAGE.to_vec()).unwrap();
+            page(text.replace(from, to).as_bytes())
+        };
+        let applications = with("-py3-none-", "-cp311-cp311-").unwrap();
+        let newest = applications.last().unwrap();
+        assert_eq!(newest.application.as_deref(), Some(">=3.7"));
+        assert_eq!(newest.artifacts.len(), System::ALL.len());
+        let programs = page(PAGE).unwrap();
+        assert!(programs.iter().all(|one| one.application.is_none()));
+        assert!(matches!(
+            with(".whl\"", ".zip\""),
+            Err(Error::NoWheels { .. })
+        ));
+        assert!(matches!(
+            with("\"1.1\"", "\"2.0\""),
+            Err(Error::Unreadable { .. })
+        ));
+        assert!(matches!(page(b"<html>"), Err(Error::Unreadable { .. })));
+        let insecure = with("../../files/", "http://files.example/");
+        assert!(matches!(insecure, Err(Error::Insecure { .. })));
+    }
+}

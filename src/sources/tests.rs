@@ -1,0 +1,309 @@
+//! Tests of asking sources, against a server in this process.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use super::*;
+use crate::{
+    config::{PYTHON_RELEASES, RUST, ToolsFrom},
+    manifest::{Located, Origin},
+    package::Sha256,
+    resolve::resolve,
+};
+
+const MANIFEST: &str = include_str!("../../tests/fixtures/index/channel-rust.toml");
+const PAGE: &str = include_str!("../../tests/fixtures/index/pypi-tool.json");
+
+/// A server of fixed bodies that remembers what it was asked.
+struct Server {
+    address: Url,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(bodies: BTreeMap<&'static str, String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let asked = Arc::default();
+        let log = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(stream.unwrap(), &bodies, &log);
+            }
+        });
+        Self { address, asked }
+    }
+
+    /// Returns what was asked since the last time, sorted.
+    fn asked(&self) -> Vec<String> {
+        let mut asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        asked.sort();
+        asked
+    }
+}
+
+fn answer(mut stream: TcpStream, bodies: &BTreeMap<&str, String>, log: &Mutex<Vec<String>>) {
+    let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+    let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let Some((method, path)) = head.first().and_then(|line| {
+        let mut words = line.split(' ');
+        words.next().zip(words.next())
+    }) else {
+        return;
+    };
+    log.lock().unwrap().push(format!("{method} {path}"));
+    let (status, body) = match bodies.get(path) {
+        Some(body) => ("200 OK", body.as_str()),
+        None => ("404 Not Found", ""),
+    };
+    let length = body.len();
+    let body = if method == "HEAD" { "" } else { body };
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .unwrap();
+}
+
+/// Everything that `fill` needs, on one server.
+struct World {
+    server: Server,
+    config: Config,
+    client: Client,
+    cache: tempfile::TempDir,
+}
+
+impl World {
+    fn new(bodies: BTreeMap<&'static str, String>, offline: bool) -> Self {
+        let server = Server::start(bodies);
+        let below = |path: &str| server.address.join(path).unwrap();
+        let config = Config {
+            hook_timeout: Duration::from_secs(10),
+            verbosity: crate::config::Verbosity::Normal,
+            tools_from: ToolsFrom::Managed,
+            pypi: below("simple/"),
+            rust: below("rust/"),
+            python: below("python/"),
+            gc: crate::config::Keep::default(),
+            hosts: Vec::new(),
+            npm: below("npm/"),
+            python_list: None,
+            minimum_release_age: None,
+            minimum_release_age_exclude: Vec::new(),
+            trust: crate::config::TrustRules::default(),
+        };
+        let cache = tempfile::tempdir().unwrap();
+        Self {
+            client: Client::new(offline),
+            config,
+            cache,
+            server,
+        }
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources {
+            config: &self.config,
+            client: &self.client,
+            cache: self.cache.path(),
+            now: UNIX_EPOCH + Duration::from_hours(500_000),
+            system: System::LinuxX86_64,
+        }
+    }
+
+    fn lock(
+        &self,
+        requests: &[(Tool, ToolRequest)],
+        previous: &Lockfile,
+    ) -> Result<Lockfile, Error> {
+        let sources = self.sources();
+        let index = fill(requests, previous, &Upgrade::None, sources)?;
+        let mut lockfile =
+            resolve(requests, &index, previous, &Upgrade::None, sources.system).unwrap();
+        measure(&mut lockfile, previous, sources);
+        Ok(lockfile)
+    }
+}
+
+fn bodies() -> BTreeMap<&'static str, String> {
+    let digest = format!(
+        "{}  channel-rust-1.89.toml\n",
+        Sha256::of(MANIFEST.as_bytes())
+    );
+    BTreeMap::from([
+        ("/simple/ruff/", PAGE.to_owned()),
+        ("/rust/dist/channel-rust-1.89.toml", MANIFEST.to_owned()),
+        ("/rust/dist/channel-rust-1.89.toml.sha256", digest),
+        (
+            "/rust/dist/2025-08-07/cargo-1.89.0-x86_64-unknown-linux-gnu.tar.xz",
+            "x".repeat(42),
+        ),
+    ])
+}
+
+fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest) {
+    let located = |text: &str| Located {
+        value: text.parse().unwrap(),
+        origin: Origin {
+            file: "devshell.toml".into(),
+            line: 2,
+        },
+    };
+    let request = ToolRequest {
+        requirement: located(requirement),
+        floors: floors.iter().map(|floor| located(floor)).collect(),
+        components: Vec::new(),
+        targets: Vec::new(),
+    };
+    (tool.parse().unwrap(), request)
+}
+
+#[test]
+fn nothing_is_asked_twice() {
+    let world = World::new(bodies(), false);
+    let requests = [
+        request("ruff", "0.12", &[]),
+        request("ruff", "0.12.2", &[]),
+        request("rust", "1.89", &[]),
+        request("rust", "1.89", &[">=1.80"]),
+    ];
+    let lockfile = world.lock(&requests, &Lockfile::default()).unwrap();
+    let asked = world.server.asked();
+    let gets: Vec<&str> = asked
+        .iter()
+        .filter_map(|line| line.strip_prefix("GET "))
+        .collect();
+    let expected = [
+        "/rust/dist/channel-rust-1.89.toml",
+        "/rust/dist/channel-rust-1.89.toml.sha256",
+        "/simple/ruff/",
+    ];
+    assert_eq!(gets, expected);
+    let rust = lockfile.locked(&requests[2].0, &requests[2].1).unwrap();
+    let cargo = &rust.artifacts[&System::LinuxX86_64][0];
+    assert!(cargo.url.as_str().starts_with(RUST), "{}", cargo.url);
+
+    assert_eq!(world.lock(&requests, &lockfile).unwrap(), lockfile);
+    assert_eq!(world.server.asked(), [""; 0]);
+    // A page of the Python index serves again for a while.
+    fill(
+        &requests[..2],
+        &Lockfile::default(),
+        &Upgrade::None,
+        world.sources(),
+    )
+    .unwrap();
+    assert_eq!(world.server.asked(), [""; 0]);
+}
+
+#[test]
+fn sizes_come_from_the_server_or_the_previous_lockfile() {
+    let world = World::new(bodies(), false);
+    let mut artifact = Artifact {
+        part: String::new(),
+        url: format!("{RUST}dist/2025-08-07/cargo-1.89.0-x86_64-unknown-linux-gnu.tar.xz")
+            .parse()
+            .unwrap(),
+        digest: Sha256::of(b"cargo").into(),
+        size: None,
+    };
+    let (tool, request) = request("rust", "*", &[]);
+    let lockfile = |artifact: &Artifact| {
+        let package = crate::lockfile::LockedPackage {
+            version: "1.89.0".parse().unwrap(),
+            build: None,
+            artifacts: [(System::LinuxX86_64, vec![artifact.clone()])].into(),
+            application: None,
+        };
+        Lockfile {
+            packages: [(LockKey::for_request(&tool, &request), package)].into(),
+            ..Lockfile::default()
+        }
+    };
+    let measured = |artifact: &Artifact, previous: &Lockfile| {
+        let mut measured = lockfile(artifact);
+        measure(&mut measured, previous, world.sources());
+        measured.locked(&tool, &request).unwrap().artifacts[&System::LinuxX86_64][0].size
+    };
+    assert_eq!(measured(&artifact, &Lockfile::default()), Some(42));
+    assert_eq!(world.server.asked().len(), 1);
+    let previous = lockfile(&Artifact {
+        size: Some(7),
+        ..artifact.clone()
+    });
+    assert_eq!(measured(&artifact, &previous), Some(7));
+    assert_eq!(
+        measured(&artifact, &lockfile(&artifact)),
+        None,
+        "known to be unknown"
+    );
+    assert_eq!(world.server.asked(), [""; 0]);
+    artifact.url = format!("{PYTHON_RELEASES}absent").parse().unwrap();
+    assert_eq!(measured(&artifact, &Lockfile::default()), None);
+    assert_eq!(world.server.asked(), ["HEAD /python/absent"]);
+}
+
+#[test]
+fn a_source_that_cannot_answer_is_named() {
+    let mut damaged = bodies();
+    damaged.insert(
+        "/rust/dist/channel-rust-1.89.toml",
+        MANIFEST.replace("1.89", "1.88"),
+    );
+    damaged.insert("/simple/uv/", "<html>".to_owned());
+    let world = World::new(damaged, false);
+    let ask = |world: &World, tool: &str, requirement: &str| {
+        world
+            .lock(&[request(tool, requirement, &[])], &Lockfile::default())
+            .unwrap_err()
+    };
+    let error = ask(&world, "rust", "1.89");
+    assert!(matches!(error, Error::Digest { .. }), "{error}");
+    let error = ask(&world, "uv", "*");
+    assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+    let error = ask(&world, "typos", "*");
+    assert_eq!(error.to_string(), "`127.0.0.1` has no package `typos`");
+    let error = ask(&world, "rust", "nightly-2001-01-01");
+    assert!(matches!(error, Error::UnknownChannel { .. }), "{error}");
+
+    let offline = World::new(bodies(), true);
+    let Error::Fetch { tool, source } = ask(&offline, "ruff", "*") else {
+        panic!()
+    };
+    assert_eq!(tool.to_string(), "ruff");
+    assert!(matches!(*source, crate::fetch::Error::Offline { .. }));
+}
+
+#[test]
+fn what_needs_no_source_works_offline() {
+    let world = World::new(BTreeMap::new(), true);
+    let python = [request("python", "3.12", &[">=3.11"])];
+    let lockfile = world.lock(&python, &Lockfile::default()).unwrap();
+    assert_eq!(lockfile.packages.len(), 1);
+    // Nothing can meet these, so nobody is asked; choosing explains it.
+    let contradiction = [request("ruff", "0.12.1", &["<0.12"])];
+    let index = fill(
+        &contradiction,
+        &Lockfile::default(),
+        &Upgrade::None,
+        world.sources(),
+    );
+    assert_eq!(index.unwrap(), Index::default());
+    assert_eq!(world.server.asked(), [""; 0]);
+}
+
+#[test]
+fn work_in_threads_keeps_its_order() {
+    let items: Vec<usize> = (0..100).collect();
+    assert_eq!(
+        parallel(&items, |item| item * 2),
+        items.iter().map(|item| item * 2).collect::<Vec<_>>()
+    );
+    assert_eq!(parallel(&items[..0], |item| *item), [0; 0]);
+}

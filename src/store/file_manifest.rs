@@ -1,0 +1,278 @@
+//! The list of all files of an object, with their digests: what an object is, file by file.
+//!
+//! One line each, in order: `d path`, `l path<tab>target`, `f digest size path` and `x` for programs. The BLAKE3
+//! of this text is the hash of the tree. Names hold no backslash, so it can mark what would break a line.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::util::files;
+
+/// The file with the list, inside the object.
+pub(super) const LISTING: &str = ".devsh-files";
+/// Longest accepted list, in bytes.
+const LIMIT: u64 = 256 << 20;
+
+/// One member of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Node {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Whether it can be executed.
+        executable: bool,
+        /// Its size in bytes.
+        size: u64,
+        /// The BLAKE3 of its content.
+        digest: [u8; 32],
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it leads.
+        target: String,
+    },
+}
+
+/// All members of a tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Listing(pub(super) BTreeMap<String, Node>);
+
+/// How a member differs from the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The member, below the object.
+    pub path: String,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What can be wrong with a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// Its content, kind or target is another.
+    Changed,
+    /// It was not published.
+    Added,
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Fault {
+    /// Returns the fault in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Changed => "changed",
+            Self::Added => "added",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl Listing {
+    /// Returns the text.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for (path, node) in &self.0 {
+            let path = escape(path);
+            // Writing to a string cannot fail.
+            let _written = match node {
+                Node::Directory => writeln!(text, "d {path}"),
+                Node::Link { target } => writeln!(text, "l {path}\t{}", escape(target)),
+                Node::File {
+                    executable,
+                    size,
+                    digest,
+                } => {
+                    let kind = if *executable { 'x' } else { 'f' };
+                    let digest = blake3::Hash::from_bytes(*digest).to_hex();
+                    writeln!(text, "{kind} {digest} {size} {path}")
+                }
+            };
+        }
+        text
+    }
+
+    /// Returns the hash of the tree.
+    pub(super) fn hash(&self) -> String {
+        blake3::hash(self.text().as_bytes()).to_hex().to_string()
+    }
+
+    /// Lists what is in `directory`.
+    pub(super) fn of(directory: &Path) -> Result<Self, files::Error> {
+        let mut nodes = BTreeMap::new();
+        for path in names_on_disk(directory)? {
+            if let Some(node) = node_on_disk(&directory.join(&path))? {
+                nodes.insert(path, node);
+            }
+        }
+        Ok(Self(nodes))
+    }
+
+    /// Reads the list of the object in `directory`, if it is whole and has this hash.
+    pub(super) fn read(directory: &Path, hash: &str) -> Result<Option<Self>, files::Error> {
+        let Some(bytes) = files::read_bounded(&directory.join(LISTING), LIMIT)? else {
+            return Ok(None);
+        };
+        if *blake3::hash(&bytes).to_hex() != *hash {
+            return Ok(None);
+        }
+        Ok(std::str::from_utf8(&bytes).ok().and_then(parse))
+    }
+
+    /// Compares the tree in `directory` with the list, reading every byte.
+    pub(super) fn compare(&self, directory: &Path) -> Vec<Damage> {
+        let mut damage = Vec::new();
+        let mut found = |path: &str, fault| {
+            damage.push(Damage {
+                path: path.to_owned(),
+                fault,
+            });
+        };
+        for (path, node) in &self.0 {
+            match node_on_disk(&directory.join(path)) {
+                Ok(Some(there)) if there == *node => {}
+                Ok(Some(_)) => found(path, Fault::Changed),
+                Ok(None) => found(path, Fault::Missing),
+                Err(_) => found(path, Fault::Unreadable),
+            }
+        }
+        let names = names_on_disk(directory).unwrap_or_else(|error| {
+            let path = error.path.strip_prefix(directory).unwrap_or(&error.path);
+            found(&path.to_string_lossy(), Fault::Unreadable);
+            Vec::new()
+        });
+        for path in names {
+            let own = matches!(path.as_str(), LISTING | super::object::RECORD);
+            if !own && !self.0.contains_key(&path) && !is_bytecode(&path) {
+                found(&path, Fault::Added);
+            }
+        }
+        damage
+    }
+}
+
+/// Python writes its bytecode beside its modules whenever it likes; that is no change of the object.
+fn is_bytecode(path: &str) -> bool {
+    path.split('/').any(|part| part == "__pycache__")
+}
+
+/// Returns what is at `path`; nothing when there is nothing.
+fn node_on_disk(path: &Path) -> Result<Option<Node>, files::Error> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if files::is_absent(&error) => return Ok(None),
+        Err(error) => return Err(files::at("read", path)(error)),
+    };
+    if metadata.is_dir() {
+        return Ok(Some(Node::Directory));
+    }
+    if metadata.is_symlink() {
+        let target = fs::read_link(path).map_err(files::at("read", path))?;
+        return Ok(Some(Node::Link {
+            target: target.to_string_lossy().into_owned(),
+        }));
+    }
+    if !metadata.is_file() {
+        return Err(files::at("read", path)(std::io::Error::other(
+            "not a regular file",
+        )));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let file = File::open(path).map_err(files::at("read", path))?;
+    hasher
+        .update_reader(file)
+        .map_err(files::at("read", path))?;
+    Ok(Some(Node::File {
+        executable: metadata.permissions().mode() & 0o111 != 0,
+        size: metadata.len(),
+        digest: hasher.finalize().into(),
+    }))
+}
+
+/// Returns the paths of everything below `root`.
+fn names_on_disk(root: &Path) -> Result<Vec<String>, files::Error> {
+    let (mut names, mut pending) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(directory) = pending.pop() {
+        let place = root.join(&directory);
+        for entry in fs::read_dir(&place).map_err(files::at("read", &place))? {
+            let entry = entry.map_err(files::at("read", &place))?;
+            let path = directory.join(entry.file_name());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                pending.push(path.clone());
+            }
+            names.push(path.to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn parse(text: &str) -> Option<Listing> {
+    let mut nodes = BTreeMap::new();
+    for line in text.lines() {
+        let (kind, rest) = line.split_once(' ')?;
+        let (path, node) = match kind {
+            "d" => (rest, Node::Directory),
+            "l" => {
+                let (path, target) = rest.split_once('\t')?;
+                let target = unescape(target);
+                (path, Node::Link { target })
+            }
+            "f" | "x" => {
+                let (digest, rest) = rest.split_once(' ')?;
+                let (size, path) = rest.split_once(' ')?;
+                let node = Node::File {
+                    executable: kind == "x",
+                    size: size.parse().ok()?,
+                    digest: blake3::Hash::from_hex(digest).ok()?.into(),
+                };
+                (path, node)
+            }
+            _ => return None,
+        };
+        nodes.insert(unescape(path), node);
+    }
+    Some(Listing(nodes))
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('\\', "\\b").replace('\n', "\\n");
+    text.replace('\t', "\\t").replace('\r', "\\r")
+}
+
+fn unescape(text: &str) -> String {
+    let text = text.replace("\\r", "\r").replace("\\t", "\t");
+    text.replace("\\n", "\n").replace("\\b", "\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_as_they_were_written() {
+        let file = |executable| Node::File {
+            executable,
+            size: 3,
+            digest: [7; 32],
+        };
+        let link = |target: &str| Node::Link {
+            target: target.to_owned(),
+        };
+        let listing = Listing(BTreeMap::from([
+            ("a".to_owned(), Node::Directory),
+            ("a/b c\nd\te".to_owned(), file(true)),
+            ("a/ünï".to_owned(), file(false)),
+            ("l".to_owned(), link("a\\\tb\\n\r")),
+        ]));
+        assert_eq!(parse(&listing.text()), Some(listing));
+    }
+}

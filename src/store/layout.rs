@@ -1,0 +1,69 @@
+//! Recipes: how the members of artifacts become the tree of an object, whose programs are in `bin`.
+
+mod npm;
+mod python;
+mod rust;
+pub(super) mod wheel;
+
+use std::path::Path;
+
+use super::{Error, Object, Recipe, file_manifest::Listing, tree_builder::Tree};
+use crate::{fetch::Download, lockfile::Artifact};
+
+/// Largest object, in bytes.
+const LARGEST: u64 = 8 << 30;
+/// What an artifact may always grow to, in bytes.
+const SMALLEST: u64 = 512 << 20;
+/// How many times larger than its artifact an object may be.
+const RATIO: u64 = 20;
+
+/// Builds the tree of `object`; returns the list of its files and the downloads that are done with.
+pub(super) fn build<'a>(
+    object: &Object<'_>,
+    parts: impl Iterator<Item = Result<(&'a Artifact, Download), Error>>,
+    mut tree: Tree,
+    place: &Path,
+) -> Result<(Listing, Vec<Download>), Error> {
+    let mut used = Vec::new();
+    let mut rust = rust::Components::default();
+    let mut npm = npm::Packages::new(object.name);
+    for part in parts {
+        let (artifact, download) = part?;
+        let named = |reason| Error::Unpack {
+            artifact: file_name(artifact),
+            reason: Box::new(reason),
+        };
+        let file = download
+            .open()
+            .map_err(crate::util::files::at("read", place))?;
+        let size = file.metadata().map_or(0, |metadata| metadata.len());
+        tree.admit(size.saturating_mul(RATIO).clamp(SMALLEST, LARGEST));
+        match object.recipe {
+            Recipe::Python => python::unpack(file, &mut tree, place),
+            Recipe::Rust => rust.unpack(file, &mut tree),
+            Recipe::Wheel => wheel::unpack(object.name, file, &mut tree),
+            Recipe::Npm => npm.unpack(artifact, file, &mut tree),
+            // It is built, and nobody unpacks it.
+            Recipe::Environment => Ok(()),
+        }
+        .map_err(|error| match error {
+            Error::Refused { .. } | Error::Archive { .. } | Error::Installer { .. } => named(error),
+            other => other,
+        })?;
+        used.push(download);
+    }
+    match object.recipe {
+        Recipe::Python => python::complete(object.name, &mut tree)?,
+        Recipe::Rust => rust.complete(&mut tree)?,
+        Recipe::Npm => npm.complete(&mut tree)?,
+        Recipe::Wheel | Recipe::Environment => {}
+    }
+    // Python writes bytecode beside its modules; nobody else has anything to add (`npm install -g` would).
+    let closed = object.recipe != Recipe::Python;
+    Ok((tree.finish(closed)?, used))
+}
+
+fn file_name(artifact: &Artifact) -> String {
+    let last = artifact.url.path_segments().and_then(Iterator::last);
+    last.unwrap_or_default().to_owned()
+}

@@ -1,0 +1,313 @@
+//! Builds the tree of an object from archive members, none of which is believed.
+//!
+//! Invariants: nothing is written outside the root; no file is written through a link, as links are made
+//! last; every path is relative, plain and new; modes are 0444 or 0555 whatever the archive says. The first
+//! member that breaks a rule refuses the whole archive.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::{
+    Error, Rule,
+    dirfd::Beneath,
+    file_manifest::{Listing, Node},
+};
+use crate::util::files;
+
+/// Most members of one object.
+pub(super) const ENTRIES: usize = 300_000;
+/// Deepest path.
+const DEPTH: usize = 64;
+
+/// First modification time that is not kept, in seconds: the year 2106.
+const LATEST: u64 = 1 << 32;
+
+/// A tree that grows below a private directory.
+pub(super) struct Tree {
+    root: Beneath,
+    nodes: BTreeMap<String, Node>,
+    folded: BTreeSet<String>,
+    /// Bytes that may still be written.
+    budget: u64,
+    /// Below this directory two names may differ in case alone.
+    case_sensitive_below: Option<&'static str>,
+    /// What data goes through; one for all files.
+    buffer: Box<[u8]>,
+}
+
+/// How a file is placed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Placed {
+    /// Whether it can be executed.
+    pub(super) executable: bool,
+    /// Seconds of its modification time; 1 where the artifact's does not matter.
+    pub(super) mtime: Option<u64>,
+}
+
+impl Tree {
+    /// Returns an empty tree, which may not grow yet, below `root`, which must exist, be empty and be private.
+    pub(super) fn new(root: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            root: Beneath::open(root)?,
+            nodes: BTreeMap::new(),
+            folded: BTreeSet::new(),
+            budget: 0,
+            case_sensitive_below: None,
+            buffer: vec![0; 1 << 16].into(),
+        })
+    }
+
+    /// Lets the tree grow by this many bytes more.
+    pub(super) const fn admit(&mut self, bytes: u64) {
+        self.budget = self.budget.saturating_add(bytes);
+    }
+
+    /// Admits names that differ in case alone below `directory`, where file systems can tell them apart.
+    ///
+    /// The terminfo database, which `CPython` builds carry, is made of such names.
+    pub(super) const fn admit_case_below(&mut self, directory: &'static str) {
+        if cfg!(target_os = "linux") {
+            self.case_sensitive_below = Some(directory);
+        }
+    }
+
+    /// Returns what is at `path`.
+    pub(super) fn node(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// Returns every path and what is there.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+
+    /// Adds a directory, and those above it.
+    pub(super) fn directory(&mut self, path: &str) -> Result<(), Error> {
+        let path = checked(path)?;
+        self.parents(path)?;
+        self.one_directory(path)
+    }
+
+    /// Adds a file with what `data` gives, and returns its size.
+    pub(super) fn file(
+        &mut self,
+        path: &str,
+        placed: Placed,
+        data: &mut dyn Read,
+    ) -> Result<u64, Error> {
+        let path = checked(path)?;
+        self.parents(path)?;
+        self.claim(path)?;
+        let place = self.root.place(path);
+        let mut file = self
+            .root
+            .create_file(path)
+            .map_err(files::at("write", &place))?;
+        let (mut digest, mut size) = (blake3::Hasher::new(), 0);
+        loop {
+            let count = data
+                .read(&mut self.buffer)
+                .map_err(|error| Error::Archive {
+                    member: path.to_owned(),
+                    source: error,
+                })?;
+            if count == 0 {
+                break;
+            }
+            size += count as u64;
+            self.budget = self
+                .budget
+                .checked_sub(count as u64)
+                .ok_or_else(|| refused(path, Rule::TooLarge))?;
+            file.write_all(&self.buffer[..count])
+                .map_err(files::at("write", &place))?;
+            digest.update(&self.buffer[..count]);
+        }
+        seal(&file, placed).map_err(files::at("write", &place))?;
+        let node = Node::File {
+            executable: placed.executable,
+            size,
+            digest: digest.finalize().into(),
+        };
+        self.nodes.insert(path.to_owned(), node);
+        Ok(size)
+    }
+
+    /// Adds a symbolic link; it is checked and made at the end.
+    pub(super) fn link(&mut self, path: &str, target: &str) -> Result<(), Error> {
+        let path = checked(path)?;
+        self.parents(path)?;
+        self.claim(path)?;
+        let node = Node::Link {
+            target: target.to_owned(),
+        };
+        self.nodes.insert(path.to_owned(), node);
+        Ok(())
+    }
+
+    /// Adds a copy of an earlier file, which is what a hard link means.
+    pub(super) fn copy(&mut self, path: &str, of: &str, placed: Placed) -> Result<(), Error> {
+        let original = checked(of)?;
+        let Some(Node::File { executable, .. }) = self.nodes.get(original) else {
+            return Err(refused(path, Rule::HardLink));
+        };
+        let placed = Placed {
+            executable: *executable,
+            ..placed
+        };
+        let source = self.root.place(original);
+        let mut file = self
+            .root
+            .read_file(original)
+            .map_err(files::at("read", &source))?;
+        self.file(path, placed, &mut file).map(|_| ())
+    }
+
+    /// Makes the links and returns the list of all members; takes the right to add to directories that are to be
+    /// `closed`, but for the root, which is still to be renamed.
+    pub(super) fn finish(mut self, closed: bool) -> Result<Listing, Error> {
+        for (path, node) in &self.nodes {
+            if let Node::Link { target } = node {
+                self.check_link(path, target)?;
+            }
+        }
+        for (path, node) in &self.nodes {
+            if let Node::Link { target } = node {
+                let place = self.root.place(path);
+                self.root
+                    .symlink(path, target)
+                    .map_err(files::at("link", &place))?;
+            }
+        }
+        let mut nodes = self.nodes.iter().filter(|_| closed);
+        nodes.try_for_each(|(path, node)| match node {
+            Node::Directory => {
+                let place = self.root.place(path);
+                let mode = fs::Permissions::from_mode(0o555);
+                fs::set_permissions(&place, mode).map_err(files::at("write", &place))
+            }
+            _ => Ok(()),
+        })?;
+        Ok(Listing(self.nodes))
+    }
+
+    /// A link stays inside the tree and leads through directories only.
+    fn check_link(&self, path: &str, target: &str) -> Result<(), Error> {
+        let refuse = || refused(path, Rule::LinkTarget(target.to_owned()));
+        if target.is_empty() || target.starts_with('/') || target.contains('\0') {
+            return Err(refuse());
+        }
+        let mut at: Vec<&str> = path.split('/').collect();
+        at.pop();
+        let mut parts = target.split('/').filter(|part| !part.is_empty()).peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                "." => {}
+                ".." => {
+                    at.pop().ok_or_else(refuse)?;
+                }
+                name => at.push(name),
+            }
+            let through = self.nodes.get(&at.join("/"));
+            if parts.peek().is_some() && matches!(through, Some(Node::Link { .. })) {
+                return Err(refuse());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the directories above `path`.
+    fn parents(&mut self, path: &str) -> Result<(), Error> {
+        for (at, _) in path.match_indices('/') {
+            self.one_directory(&path[..at])?;
+        }
+        Ok(())
+    }
+
+    fn one_directory(&mut self, path: &str) -> Result<(), Error> {
+        match self.nodes.get(path) {
+            Some(Node::Directory) => return Ok(()),
+            Some(Node::Link { .. }) => return Err(refused(path, Rule::ThroughLink)),
+            Some(Node::File { .. }) => return Err(refused(path, Rule::Duplicate)),
+            None => {}
+        }
+        self.claim(path)?;
+        let place = self.root.place(path);
+        self.root
+            .create_dir(path)
+            .map_err(files::at("create", &place))?;
+        self.nodes.insert(path.to_owned(), Node::Directory);
+        Ok(())
+    }
+
+    /// Checks that nothing has this name yet.
+    fn claim(&mut self, path: &str) -> Result<(), Error> {
+        if self.nodes.contains_key(path) {
+            return Err(refused(path, Rule::Duplicate));
+        }
+        if self.nodes.len() >= ENTRIES {
+            return Err(refused(path, Rule::TooMany));
+        }
+        let apart = self
+            .case_sensitive_below
+            .is_some_and(|directory| path.starts_with(directory));
+        if !apart && !self.folded.insert(folded(path)) {
+            return Err(refused(path, Rule::CaseCollision));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the error for a member that breaks a rule.
+pub(super) fn refused(member: &str, rule: Rule) -> Error {
+    Error::Refused {
+        member: member.to_owned(),
+        rule,
+    }
+}
+
+/// Returns `path` as a file system sees it that tells neither case nor the forms of accents apart.
+pub(super) fn folded(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    let upper = path.nfd().flat_map(char::to_uppercase);
+    upper.flat_map(char::to_lowercase).nfc().collect()
+}
+
+/// Returns `path` if it is relative and made of plain names.
+pub(super) fn checked(path: &str) -> Result<&str, Error> {
+    if path.starts_with('/') {
+        return Err(refused(path, Rule::Absolute));
+    }
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\0', '\\']);
+    if !path.split('/').all(plain) || path.len() > 4000 {
+        return Err(refused(path, Rule::OddPath));
+    }
+    if path.split('/').count() > DEPTH {
+        return Err(refused(path, Rule::TooDeep));
+    }
+    Ok(path)
+}
+
+/// Gives a file its final mode and time.
+fn seal(file: &File, placed: Placed) -> std::io::Result<()> {
+    // An archive may claim a time that no clock can show.
+    let seconds = placed
+        .mtime
+        .filter(|seconds| *seconds < LATEST)
+        .unwrap_or(1);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    file.set_modified(time)?;
+    let mode = if placed.executable { 0o555 } else { 0o444 };
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    Ok(())
+}
