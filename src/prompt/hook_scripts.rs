@@ -4,29 +4,23 @@
 
 use std::{
     ffi::OsString,
-    io::{Read, Write},
-    os::unix::{
-        ffi::{OsStrExt, OsStringExt},
-        process::CommandExt,
-    },
+    io::Write,
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
-    time::{Duration, Instant},
-};
-
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use crate::{
     env::{Env, limits::GROWTH},
-    util::{interrupts::Interrupts, vars},
+    util::{
+        child_process::{self, Limits, Outcome},
+        vars,
+    },
 };
 
 /// Longest environment that is taken from a script, in bytes.
-const LIMIT: u64 = 4 << 20;
+const LIMIT: usize = 4 << 20;
 
 /// A script that could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -140,8 +134,8 @@ pub fn run(
 ) -> Result<Env, Error> {
     let shell = interpreter(env);
     let wrapped = format!("{PREAMBLE}{script}\n");
-    let interrupts = Interrupts::held();
-    let mut child = Command::new(&shell)
+    let mut command = Command::new(&shell);
+    command
         .arg("-c")
         .arg(wrapped)
         .arg(program)
@@ -151,65 +145,29 @@ pub fn run(
         // A start file that itself asks devsh for the environment would never end.
         .env_remove(vars::BASH_ENV)
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(|source| Error::Start {
+        .stdout(Stdio::piped());
+    let limits = Limits {
+        timeout,
+        output: LIMIT,
+        end_marker: Some(END),
+        own_group: true,
+    };
+    let outcome =
+        child_process::run(&mut command, limits, || false).map_err(|source| Error::Start {
             shell: shell.to_string_lossy().into_owned(),
             source,
         })?;
-    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let started = interrupts
-        // It may have ended just now.
-        .after(move || {
-            let _ended = killpg(group, Signal::SIGKILL);
-        })
-        .and_then(|interrupts| Ok((interrupts, listen(child.stdout.take())?)));
-    let (interrupts, receiver) = match started {
-        Ok(started) => started,
-        Err(source) => {
-            kill(&mut child, group);
-            let shell = shell.to_string_lossy().into_owned();
-            return Err(Error::Start { shell, source });
-        }
+    let Outcome::Exited(exited) = outcome else {
+        return Err(Error::TimedOut(timeout));
     };
-    let lifeline = child.stdin.take();
-    let status = wait(&mut child, group, timeout)?;
-    let report = receiver
-        .recv_timeout(Duration::from_secs(1))
-        .unwrap_or_default();
-    drop(interrupts);
-    // What the script left running may go on.
-    let _heard = lifeline.map(|mut lifeline| lifeline.write_all(b"\n"));
-    if !status.success() {
+    // A line on its input tells the watching process that what the script left running may go on.
+    let _written = exited.stdin.map(|mut lifeline| lifeline.write_all(b"\n"));
+    if !exited.status.success() {
         return Err(Error::Status {
-            status: status.to_string(),
+            status: exited.status.to_string(),
         });
     }
-    Ok(parse(&report, env))
-}
-
-/// Reads the report beside the script.
-///
-/// The pipe closes when the script ends; a process it leaves behind may hold it, so nobody waits for that.
-fn listen(output: Option<ChildStdout>) -> std::io::Result<Receiver<Vec<u8>>> {
-    let (sender, receiver) = channel();
-    std::thread::Builder::new().spawn(move || {
-        let mut report = Vec::new();
-        if let Some(output) = output {
-            let mut buffer = [0; 1 << 13];
-            let mut output = output.take(LIMIT);
-            while let Ok(length @ 1..) = output.read(&mut buffer) {
-                report.extend_from_slice(&buffer[..length]);
-                if report.ends_with(END) {
-                    break;
-                }
-            }
-        }
-        // Nobody listens after a timeout.
-        let _unheard = sender.send(report);
-    })?;
-    Ok(receiver)
+    Ok(parse(&exited.stdout, env))
 }
 
 /// Ends a report: no variable has an empty name.
@@ -226,32 +184,6 @@ pub fn report(env: &Env) -> Vec<u8> {
     }
     report.push(0);
     report
-}
-
-fn wait(
-    child: &mut Child,
-    group: Pid,
-    timeout: Duration,
-) -> Result<std::process::ExitStatus, Error> {
-    let end = Instant::now() + timeout;
-    let mut pause = Duration::from_micros(200);
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if Instant::now() < end => std::thread::sleep(pause),
-            _ => break,
-        }
-        pause = (pause * 2).min(Duration::from_millis(20));
-    }
-    kill(child, group);
-    Err(Error::TimedOut(timeout))
-}
-
-/// Ends a script with what it started.
-fn kill(child: &mut Child, group: Pid) {
-    // It may have ended just now.
-    let _ended = killpg(group, Signal::SIGKILL);
-    let _status = child.wait();
 }
 
 /// Scripts are written for bash, as Nix's are; without one they get the system's shell.

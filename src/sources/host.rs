@@ -10,22 +10,25 @@ use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs,
-    io::Read,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
     env::{Env, pathlist},
     package::{Source, Tool, Version},
-    util::vars,
+    util::{
+        child_process::{self, Limits, Outcome},
+        vars,
+    },
 };
 
 /// How long a program may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How much of a program's output is read, in bytes.
+const OUTPUT: usize = 1 << 16;
 
 /// What a script of Python answers: version and the interpreter that a virtual environment stands on.
 const ASK_PYTHON: &str = "import sys;\
@@ -229,7 +232,8 @@ impl Search<'_> {
 
     /// Runs a program to ask its version; nothing when it fails, talks too much or takes too long.
     fn run(&self, program: &Path, arguments: &[&str]) -> Option<String> {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .env_clear()
             .envs(self.env.iter().filter(|(name, _)| is_harmless(name)))
@@ -237,30 +241,19 @@ impl Search<'_> {
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let output = child.stdout.take()?;
-        let reader = thread::spawn(move || {
-            let mut text = String::new();
-            output.take(1 << 16).read_to_string(&mut text).ok()?;
-            Some(text)
-        });
-        let start = Instant::now();
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) => {
-                    let text = reader.join().ok()??;
-                    return status.success().then_some(text);
-                }
-                Ok(None) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(2)),
-                _ => {
-                    // Its output ends with it, and the reader too.
-                    let _killed = child.kill();
-                    let _ended = child.wait();
-                    return None;
-                }
+            .stderr(Stdio::null());
+        let limits = Limits {
+            timeout: PATIENCE,
+            output: OUTPUT,
+            end_marker: None,
+            // Ctrl-C must reach the program: several are asked at the same time, on threads.
+            own_group: false,
+        };
+        match child_process::run(&mut command, limits, || false).ok()? {
+            Outcome::Exited(exited) if exited.status.success() => {
+                String::from_utf8(exited.stdout).ok()
             }
+            _ => None,
         }
     }
 }
