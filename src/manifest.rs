@@ -48,7 +48,6 @@ pub use merge::{history, merge, merge_with};
 pub use provenance::{Said, Subject};
 pub use pyproject_deps::{Needs, needs};
 pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
-pub use rebase::join as join_paths;
 pub use schema::schema;
 pub use source::{GitSource, Source};
 pub use source_scripts::{EFFECT as SOURCE_EFFECT, Sourced};

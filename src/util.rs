@@ -4,5 +4,6 @@ pub mod child_process;
 pub mod codec;
 pub mod files;
 pub mod interrupts;
+pub mod paths;
 pub mod terminal_text;
 pub mod vars;

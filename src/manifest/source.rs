@@ -4,7 +4,8 @@ use std::fmt;
 
 use url::Url;
 
-use super::{MANIFEST, rebase::join};
+use super::MANIFEST;
+use crate::util::paths::join_text;
 
 /// A file to stand on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +60,7 @@ impl Source {
             }
             Self::Git(git) => {
                 let folder = git.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                let path = join(folder, path);
+                let path = join_text(folder, path);
                 let inside = is_inside(&path) && !entry.starts_with('/');
                 inside.then(|| {
                     Self::Git(GitSource {
@@ -106,7 +107,7 @@ fn git(rest: &str) -> Option<GitSource> {
         "file" => true,
         _ => false,
     };
-    let path = join("", path);
+    let path = join_text("", path);
     let named = revision.is_empty() || is_revision(revision);
     (known && named && is_inside(&path) && url.query().is_none()).then(|| GitSource {
         repository: url,

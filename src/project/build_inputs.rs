@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use toml::Table;
 
 use crate::{
-    manifest::{self, ErrorKind, Text, join_paths},
-    util::codec::Writer,
+    manifest::{self, ErrorKind, Text},
+    util::{codec::Writer, paths::join_text},
 };
 
 use super::{
@@ -78,8 +78,8 @@ pub(super) fn directories(
     paths: &BTreeSet<&str>,
     writer: &mut Writer,
 ) -> Result<(), Error> {
-    let own = join_paths(folder, "");
-    let mut places: BTreeSet<String> = paths.iter().map(|path| join_paths(folder, path)).collect();
+    let own = join_text(folder, "");
+    let mut places: BTreeSet<String> = paths.iter().map(|path| join_text(folder, path)).collect();
     // The project itself was looked at first, whether it is installed or not.
     places.remove(&own);
     if places.len() > DIRECTORIES {

@@ -11,11 +11,9 @@ use std::{
 
 use crate::{
     lockfile::{self, Pin, Pins},
-    manifest::{
-        self, Composition, EnvFile, Layer, Located, MANIFEST, Source, Text, dotenv, join_paths,
-    },
+    manifest::{self, Composition, EnvFile, Layer, Located, MANIFEST, Source, Text, dotenv},
     package::Sha256,
-    util::files,
+    util::{files, paths::join_text},
 };
 
 use super::{Error, reader::Inputs};
@@ -264,7 +262,7 @@ impl<'i> Stack<'i> {
         let folder = name.strip_suffix(MANIFEST)?.trim_end_matches('/');
         let mut above = folder.to_owned();
         for _ in 0..DEPTH {
-            above = join_paths(&above, "..");
+            above = join_text(&above, "..");
             if self.inputs.root().join(&above).join(MANIFEST).is_file() {
                 return Some(above);
             }
@@ -320,11 +318,11 @@ impl<'i> Stack<'i> {
                 return Err(unknown().into());
             }
             let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
-            *path = join_paths(folder, path);
+            *path = join_text(folder, path);
             let up = path.is_empty() || path.ends_with("..");
             if up || self.inputs.root().join(&path).is_dir() {
                 named.base.clone_from(path);
-                *path = join_paths(path, MANIFEST);
+                *path = join_text(path, MANIFEST);
             }
         }
         Ok(named)

@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text, join_paths},
+    manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text},
     python::{self, PythonLock},
-    util::codec::Writer,
+    util::{codec::Writer, paths::join_text},
 };
 
 use super::{
@@ -147,7 +147,7 @@ fn lists(
         };
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let included = python::includes(&text).into_iter();
-        pending.extend(included.map(|other| join_paths(folder, &other)));
+        pending.extend(included.map(|other| join_text(folder, &other)));
         all.lists.insert(name, text);
     }
     Ok(())
@@ -167,7 +167,7 @@ fn group_lists(main: &str, group: &str) -> Vec<String> {
     if folder.ends_with(stem) || folder.ends_with("requirements") {
         names.push(format!("{group}.txt"));
     }
-    let full = names.iter().map(|name| join_paths(folder, name));
+    let full = names.iter().map(|name| join_text(folder, name));
     full.collect()
 }
 

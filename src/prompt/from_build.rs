@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         DevShell, EnvValue,
         template::{self, Piece as Part},
     },
-    util::vars,
+    util::{paths, vars},
 };
 
 use super::record::Content;
@@ -144,19 +144,8 @@ fn absolute(root: &Path, entries: &[String]) -> Vec<Template> {
 
 /// Joins without `.` and `..`, which confuse people who read `PATH`.
 fn below_root(root: &Path, relative: &str) -> OsString {
-    let mut path = root.to_owned();
-    for part in Path::new(relative).components() {
-        match part {
-            Component::ParentDir => {
-                path.pop();
-            }
-            Component::RootDir => path.push("/"),
-            Component::Normal(name) => path.push(name),
-            _ => {}
-        }
-    }
-    let mut path = path.into_os_string();
-    // What follows may go on with a name.
+    let mut path = paths::join(root, relative).into_os_string();
+    // The next piece of the template may go on with a name.
     if relative.ends_with('/') {
         path.push("/");
     }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     manifest::{Error, Text},
     package::PackageName,
+    util::paths::join_text,
 };
 
 /// Deepest accepted chain of lists that include each other.
@@ -371,16 +372,8 @@ fn plain(name: String) -> Package {
     }
 }
 
-/// Returns a name beside another file, both relative to the same directory.
-pub(super) fn beside(file: &str, name: &str) -> String {
-    let mut parts: Vec<&str> = file.split('/').collect();
-    parts.pop();
-    for part in name.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
-            other => parts.push(other),
-        }
-    }
-    parts.join("/")
+/// Returns the path of a list that another list includes; both are relative to the same directory.
+fn beside(file: &str, name: &str) -> String {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    join_text(folder, name)
 }

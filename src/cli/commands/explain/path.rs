@@ -1,12 +1,12 @@
 //! Entries of lists of paths, and programs below them.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::report::paths::display_path;
 use crate::{
     manifest::{EnvValue, template},
     prompt::record::Record,
-    util::vars,
+    util::{paths, vars},
 };
 
 use super::{Explained, Explanation};
@@ -17,7 +17,7 @@ impl Explained<'_> {
         let context = self.work.context;
         let wanted = if name.contains('/') {
             let cwd = context.cwd.clone().unwrap_or_default();
-            vec![plain(&cwd.join(name))]
+            vec![paths::join(cwd, name)]
         } else {
             Vec::new()
         };
@@ -88,21 +88,6 @@ impl Explained<'_> {
                 }
             }
         }
-        plain(&self.project.root().join(text))
+        paths::join(self.project.root(), text)
     }
-}
-
-/// Returns a path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain
 }
