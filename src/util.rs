@@ -3,6 +3,7 @@
 pub mod child_process;
 pub mod codec;
 pub mod files;
+pub mod hex;
 pub mod interrupts;
 pub mod paths;
 pub mod terminal_text;

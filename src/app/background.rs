@@ -35,7 +35,7 @@ use crate::{
     report::failure::Failure,
     util::{
         codec::{Damaged, Reader, Writer},
-        files,
+        files, hex,
     },
 };
 
@@ -235,7 +235,7 @@ pub fn build_now(
 fn supervisor(context: &Context, root: &Path, shell: &ShellName, basis: [u8; 16]) -> Command {
     let mut command = Command::new(&context.program);
     command
-        .args(["sync", "--background", &hexadecimal(basis), "--shell"])
+        .args(["sync", "--background", &hex::encode(basis), "--shell"])
         .arg(shell.as_str())
         .arg("-C")
         .arg(root)
@@ -266,15 +266,6 @@ fn told(
         failed.error
     ))
     .hint(format!("{hint}; log: {log}"))
-}
-
-fn hexadecimal(bytes: [u8; 16]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The right to build a project, until it is dropped.

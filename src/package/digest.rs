@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::Invalid;
+use crate::util::hex;
 
 /// The SHA-256 of an artifact.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,27 +35,13 @@ impl FromStr for Sha256 {
     /// Parses 64 hexadecimal digits of either case.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = || Invalid::new("a SHA-256 (64 hexadecimal digits)", text);
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(invalid());
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let digit = |at: usize| char::from(pair[at]).to_digit(16);
-            let value = digit(0).zip(digit(1)).map(|(high, low)| high * 16 + low);
-            *byte = value
-                .and_then(|value| u8::try_from(value).ok())
-                .ok_or_else(invalid)?;
-        }
-        Ok(Self(bytes))
+        hex::decode(text).map(Self).ok_or_else(invalid)
     }
 }
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        formatter.write_str(&hex::encode(self.0))
     }
 }
 
@@ -84,14 +71,7 @@ impl Digest {
 
     /// Returns the digest in hexadecimal, fit to be a file's name.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.as_bytes()
-            .iter()
-            .fold(String::new(), |mut text, byte| {
-                // Writing to a string cannot fail.
-                let _infallible = write!(text, "{byte:02x}");
-                text
-            })
+        hex::encode(self.as_bytes())
     }
 
     /// Returns the subresource integrity form of a SHA-512 (`sha512-<base64>`), as npm writes it.

@@ -27,7 +27,7 @@ use crate::{
     report::{failure::Failure, ui::Ui},
     shell::{HostShell, Statement},
     store::{self, ProcessMark},
-    util::files::Stamp,
+    util::{files::Stamp, hex},
 };
 
 use prompt_messages::{Message, refusal, say};
@@ -168,21 +168,14 @@ fn generation(context: &Context) -> Watched {
 
 /// What the hook gives back next time: which record is loaded, or which message was said.
 fn memory(finding: &Finding) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    let digest = match (&finding.record, &finding.message) {
-        (Some((_, _, record)), _) => record.id().to_vec(),
+    match (&finding.record, &finding.message) {
+        (Some((_, _, record)), _) => hex::encode(record.id()),
         (None, Some(message)) => {
-            text.push('!');
-            blake3::hash(format!("{message:?}").as_bytes()).as_bytes()[..16].to_vec()
+            let digest = blake3::hash(format!("{message:?}").as_bytes());
+            format!("!{}", &digest.to_hex()[..32])
         }
-        (None, None) => return "-".to_owned(),
-    };
-    for byte in digest {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
+        (None, None) => "-".to_owned(),
     }
-    text
 }
 
 fn find(context: &Context, session: Option<&Session>) -> Finding {
