@@ -11,7 +11,6 @@
 
 mod built_object;
 mod collect;
-mod dirfd;
 mod error;
 mod file_manifest;
 mod free_space;

@@ -123,7 +123,7 @@ impl Store {
     ) -> Result<(), Error> {
         free_space::check(object, &self.root, downloads)?;
         fs::create_dir(temporary).map_err(files::at("create", temporary))?;
-        let tree = Tree::new(temporary)?;
+        let tree = Tree::new(temporary);
         let (listing, used) = thread::scope(|scope| {
             // Of several artifacts the next one downloads while this one is unpacked.
             let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());

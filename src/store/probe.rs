@@ -53,10 +53,10 @@ pub fn read_wheel(bytes: &[u8]) {
     let (Some(file), Ok(directory)) = (file_of(bytes), tempfile::tempdir()) else {
         return;
     };
-    let (Ok(mut tree), Ok(name)) = (Tree::new(directory.path()), "tool".parse::<PackageName>())
-    else {
+    let Ok(name) = "tool".parse::<PackageName>() else {
         return;
     };
+    let mut tree = Tree::new(directory.path());
     tree.admit(LIMIT);
     let _unpacked = wheel::unpack(&name, &file, &mut tree);
 }

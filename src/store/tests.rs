@@ -2,11 +2,7 @@
 
 mod chance;
 mod damage;
-mod differential;
 mod flips;
-mod hostile;
-mod hostile_frames;
-mod hostile_zips;
 mod interleavings;
 mod zips;
 
@@ -353,7 +349,7 @@ fn refuses(members: &[Member<'_>], expected: &Rule) {
 #[test]
 fn bombs_are_stopped() {
     let directory = tempfile::tempdir().unwrap();
-    let mut tree = tree_builder::Tree::new(directory.path()).unwrap();
+    let mut tree = tree_builder::Tree::new(directory.path());
     tree.admit(1000);
     let mut endless = io::repeat(0);
     let error = tree

@@ -8,8 +8,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{Read, Write},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -17,7 +17,6 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     Error, Rule,
-    dirfd::Beneath,
     file_manifest::{Listing, Node},
 };
 use crate::util::files;
@@ -32,7 +31,7 @@ const LATEST: u64 = 1 << 32;
 
 /// A tree that grows below a private directory.
 pub(super) struct Tree {
-    root: Beneath,
+    root: PathBuf,
     nodes: BTreeMap<String, Node>,
     folded: BTreeSet<String>,
     /// Bytes that may still be written.
@@ -54,15 +53,15 @@ pub(super) struct Placed {
 
 impl Tree {
     /// Returns an empty tree, which may not grow yet, below `root`, which must exist, be empty and be private.
-    pub(super) fn new(root: &Path) -> Result<Self, Error> {
-        Ok(Self {
-            root: Beneath::open(root)?,
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
             nodes: BTreeMap::new(),
             folded: BTreeSet::new(),
             budget: 0,
             case_sensitive_below: None,
             buffer: vec![0; 1 << 16].into(),
-        })
+        }
     }
 
     /// Lets the tree grow by this many bytes more.
@@ -106,11 +105,8 @@ impl Tree {
         let path = checked(path)?;
         self.parents(path)?;
         self.claim(path)?;
-        let place = self.root.place(path);
-        let mut file = self
-            .root
-            .create_file(path)
-            .map_err(files::at("write", &place))?;
+        let place = self.root.join(path);
+        let mut file = File::create_new(&place).map_err(files::at("write", &place))?;
         let (mut digest, mut size) = (blake3::Hasher::new(), 0);
         loop {
             let count = data
@@ -163,17 +159,14 @@ impl Tree {
             executable: *executable,
             ..placed
         };
-        let source = self.root.place(original);
-        let mut file = self
-            .root
-            .read_file(original)
-            .map_err(files::at("read", &source))?;
+        let source = self.root.join(original);
+        let mut file = File::open(&source).map_err(files::at("read", &source))?;
         self.file(path, placed, &mut file).map(|_| ())
     }
 
     /// Makes the links and returns the list of all members; takes the right to add to directories that are to be
     /// `closed`, but for the root, which is still to be renamed.
-    pub(super) fn finish(mut self, closed: bool) -> Result<Listing, Error> {
+    pub(super) fn finish(self, closed: bool) -> Result<Listing, Error> {
         for (path, node) in &self.nodes {
             if let Node::Link { target } = node {
                 self.check_link(path, target)?;
@@ -181,16 +174,14 @@ impl Tree {
         }
         for (path, node) in &self.nodes {
             if let Node::Link { target } = node {
-                let place = self.root.place(path);
-                self.root
-                    .symlink(path, target)
-                    .map_err(files::at("link", &place))?;
+                let place = self.root.join(path);
+                symlink(target, &place).map_err(files::at("link", &place))?;
             }
         }
         let mut nodes = self.nodes.iter().filter(|_| closed);
         nodes.try_for_each(|(path, node)| match node {
             Node::Directory => {
-                let place = self.root.place(path);
+                let place = self.root.join(path);
                 let mode = fs::Permissions::from_mode(0o555);
                 fs::set_permissions(&place, mode).map_err(files::at("write", &place))
             }
@@ -240,10 +231,8 @@ impl Tree {
             None => {}
         }
         self.claim(path)?;
-        let place = self.root.place(path);
-        self.root
-            .create_dir(path)
-            .map_err(files::at("create", &place))?;
+        let place = self.root.join(path);
+        fs::create_dir(&place).map_err(files::at("create", &place))?;
         self.nodes.insert(path.to_owned(), Node::Directory);
         Ok(())
     }

@@ -1,15 +1,13 @@
-//! Readers of archive formats. They turn bytes into members; `Tree` decides what may be written.
+//! Readers of archive formats, on top of the crates `tar` and `zip`. The tree builder decides what may be written.
+//!
+//! The SHA-256 of an artifact is verified before any of them sees a byte.
 
-mod extension;
-mod header;
 pub(super) mod tar;
 pub(super) mod zip;
-mod zip_directory;
-mod zip_extra;
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead as _, BufReader, Read},
 };
 
 /// Memory that a decompressor may use, in bytes: a window of 128 MiB and its tables.
@@ -17,17 +15,14 @@ const MEMORY: u64 = (128 << 20) + (8 << 20);
 /// Binary logarithm of the longest zstd window.
 const WINDOW_LOG: u32 = 27;
 
-/// Returns the decompressed content of a tar archive, told by its first bytes.
+/// Returns the decompressed content of a tar archive; the first bytes name the compression.
 pub(super) fn decompressed(file: &File) -> io::Result<Box<dyn Read + '_>> {
     let mut reader = BufReader::with_capacity(1 << 17, file);
-    let magic = {
-        use std::io::BufRead as _;
-        reader.fill_buf()?.get(..6).unwrap_or_default().to_vec()
-    };
+    let buffered = reader.fill_buf()?;
+    let magic = buffered.get(..6).unwrap_or_default().to_vec();
     match magic.as_slice() {
         [0x1f, 0x8b, ..] => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(reader))),
         [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            // Reads to the end of the file, so that nothing can hide behind the first stream.
             let flags = liblzma::stream::CONCATENATED;
             let stream = liblzma::stream::Stream::new_stream_decoder(MEMORY, flags)?;
             Ok(Box::new(liblzma::bufread::XzDecoder::new_stream(

@@ -17,7 +17,7 @@ use crate::{
         tree_builder::{Placed, refused},
         unpack::{
             decompressed,
-            tar::{self, Kind},
+            tar::{self, TarKind},
         },
     },
 };
@@ -78,8 +78,8 @@ impl<'a> Packages<'a> {
             let place = format!("{ROOT}/{}/{path}", artifact.part);
             let started = own && self.programs.values().any(|program| program == path);
             match member.kind {
-                Kind::Directory => tree.directory(&place),
-                Kind::File { executable } => {
+                TarKind::Directory => tree.directory(&place),
+                TarKind::File { executable } => {
                     let placed = Placed {
                         executable: executable || started,
                         mtime: None,
@@ -87,7 +87,7 @@ impl<'a> Packages<'a> {
                     tree.file(&place, placed, data).map(|_| ())
                 }
                 // npm leaves links out, and no package may count on them.
-                Kind::Link(_) | Kind::HardLink(_) => Ok(()),
+                TarKind::Link(_) | TarKind::HardLink(_) => Ok(()),
             }
         })
     }
@@ -131,7 +131,7 @@ fn programs(file: &File) -> Result<BTreeMap<String, String>, Error> {
             .path
             .split_once('/')
             .is_some_and(|(_, path)| path == "package.json");
-        if own && matches!(member.kind, Kind::File { .. }) {
+        if own && matches!(member.kind, TarKind::File { .. }) {
             let mut text = Vec::new();
             data.take(LIMIT)
                 .read_to_end(&mut text)

@@ -13,7 +13,7 @@ use crate::{
         tree_builder::{Placed, refused},
         unpack::{
             decompressed,
-            tar::{self, Kind, Member},
+            tar::{self, TarKind, TarMember},
         },
     },
 };
@@ -72,7 +72,7 @@ pub(super) fn complete(package: &PackageName, tree: &mut Tree) -> Result<(), Err
     Ok(())
 }
 
-fn one(member: Member, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Result<(), Error> {
+fn one(member: TarMember, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Result<(), Error> {
     if member.path == "python" {
         return Ok(());
     }
@@ -90,14 +90,14 @@ fn one(member: Member, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Re
         mtime: Some(member.mtime),
     };
     match member.kind {
-        Kind::Directory => tree.directory(path),
-        Kind::Link(target) => tree.link(path, &target),
-        Kind::HardLink(target) => {
+        TarKind::Directory => tree.directory(path),
+        TarKind::Link(target) => tree.link(path, &target),
+        TarKind::HardLink(target) => {
             let target = target.strip_prefix("python/").and_then(installed);
             let target = target.unwrap_or_default();
             tree.copy(path, target, placed(false))
         }
-        Kind::File { executable } if names_prefix(path) => {
+        TarKind::File { executable } if names_prefix(path) => {
             let mut head = Vec::new();
             data.take(LIMIT)
                 .read_to_end(&mut head)
@@ -111,7 +111,7 @@ fn one(member: Member, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Re
             let mut whole = head.as_slice().chain(data);
             tree.file(path, placed(executable), &mut whole).map(|_| ())
         }
-        Kind::File { executable } => tree.file(path, placed(executable), data).map(|_| ()),
+        TarKind::File { executable } => tree.file(path, placed(executable), data).map(|_| ()),
     }
 }
 

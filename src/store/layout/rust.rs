@@ -12,7 +12,7 @@ use crate::store::{
     tree_builder::{Placed, refused},
     unpack::{
         decompressed,
-        tar::{self, Kind, Member},
+        tar::{self, TarKind, TarMember},
     },
 };
 
@@ -72,7 +72,12 @@ impl Components {
 }
 
 impl Archive {
-    fn place(&mut self, member: Member, data: &mut dyn Read, tree: &mut Tree) -> Result<(), Error> {
+    fn place(
+        &mut self,
+        member: TarMember,
+        data: &mut dyn Read,
+        tree: &mut Tree,
+    ) -> Result<(), Error> {
         // The first level is the archive's own name.
         let Some((_, path)) = member.path.split_once('/') else {
             return Ok(());
@@ -99,10 +104,12 @@ impl Archive {
             return Ok(());
         }
         match member.kind {
-            Kind::Directory => return tree.directory(path),
-            Kind::File { executable } => tree.file(path, placed(executable), data).map(|_| ())?,
-            Kind::Link(target) => tree.link(path, &target)?,
-            Kind::HardLink(target) => {
+            TarKind::Directory => return tree.directory(path),
+            TarKind::File { executable } => {
+                tree.file(path, placed(executable), data).map(|_| ())?;
+            }
+            TarKind::Link(target) => tree.link(path, &target)?,
+            TarKind::HardLink(target) => {
                 let original = target.splitn(3, '/').nth(2).unwrap_or_default();
                 tree.copy(path, original, placed(false))?;
             }
