@@ -2,18 +2,18 @@
 //!
 //! Invariant: every type here is checked when it is made, so code that holds one need not check again.
 
-pub mod conflict;
 pub mod digest;
 pub mod name;
 pub mod system;
 pub mod version;
+mod version_sets;
 pub mod wheel;
 
-pub use conflict::{compatible, implied};
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Source, Tool, is_npm_place};
 pub use system::System;
-pub use version::{Requirement, Version};
+pub use version::{LONGEST_REQUIREMENT, Requirement, Version};
+pub use version_sets::{compatible, implied, intersection, version_sets, write_version_set};
 pub use wheel::WheelName;
 
 /// A text that is not a valid value of a domain type.

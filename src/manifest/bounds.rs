@@ -1,25 +1,16 @@
-//! The bounds that several files put on one tool, as one requirement or as they are written. Pure.
-//!
-//! Invariant: alternatives (`||`) multiply, and the files may be hostile: there is a cap on all that is tried.
+//! The bounds that several files put on one tool, written as one requirement.
 
 use std::collections::BTreeSet;
 
 use super::{Origin, ToolRequest};
-use crate::package::{Requirement, Version, compatible, implied};
+use crate::package::{
+    LONGEST_REQUIREMENT, Requirement, implied, intersection, version_sets, write_version_set,
+};
 
-/// Most alternatives that are written as they come.
-const FEW: usize = 4;
-/// Most alternatives, and most bounds in one, that a requirement may come to.
-const MOST: usize = 16;
-/// Most pairs of alternatives that are tried.
-const PAIRS: usize = 1000;
-/// Most different bounds that are compared with each other.
-const DIFFERENT: usize = 200;
-/// Most bounds that are shown as they are written.
+/// Most bounds that are listed one by one.
 const SHOWN: usize = 8;
 
-/// Returns the requirement and the floors of a request as text: one requirement, or each as it is written where
-/// that would be too long.
+/// Returns the requirement and the floors of a request as one requirement, or as a list where that is not possible.
 pub fn whole(request: &ToolRequest) -> String {
     combined(request).unwrap_or_else(|| {
         let all = distinct(request);
@@ -35,113 +26,47 @@ pub fn whole(request: &ToolRequest) -> String {
     })
 }
 
-/// Returns the requirement and the floors of a request as one requirement, unless it would be too long.
+/// Returns the requirement and the floors of a request as one requirement; nothing if no version can meet them or the
+/// text would be longer than a requirement may be.
 ///
-/// A floor that says nothing beyond the requirement and the other floors is left out. A channel stands alone:
-/// no bound of a number can be written beside it.
+/// A floor that the other bounds imply is left out. A channel takes no floors: a bound on a number has no meaning for it.
 pub(super) fn combined(request: &ToolRequest) -> Option<String> {
     let requirement = &request.requirement.value;
     if requirement.channel().is_some() {
         return Some(requirement.to_string());
     }
-    let parts = distinct(request);
-    if parts.len() > DIFFERENT {
+    let mut parts = distinct(request);
+    let length: usize = parts.iter().map(|part| part.as_str().len() + 1).sum();
+    if length > LONGEST_REQUIREMENT {
         return None;
     }
-    let own = parts.first() == Some(&requirement);
-    let kept = parts.iter().enumerate().filter(|(at, part)| {
-        let mut others = parts.iter().enumerate().filter(|(other, _)| other != at);
-        // Of two that say the same the first stays.
-        let said = others.any(|(other, stronger)| {
-            follows(part, stronger) && (other < *at || !follows(stronger, part))
-        });
-        (own && *at == 0) || !said
-    });
-    let kept: Vec<&Requirement> = kept.map(|(_, part)| *part).collect();
-    let counts = kept.iter().map(|part| part.as_str().split("||").count());
-    let alternatives = if counts.fold(1, usize::saturating_mul) <= FEW {
-        as_written(&kept)
-    } else {
-        reduced(&kept)?
-    };
-    Some(match alternatives.join(" || ") {
-        empty if empty.is_empty() => "*".to_owned(),
-        text => text,
-    })
+    // The user's own requirement stays as it is written.
+    let first_floor = usize::from(parts.first() == Some(&requirement));
+    for at in (first_floor..parts.len()).rev() {
+        let part = parts.remove(at);
+        if parts.is_empty() || !implied(&parts, part) {
+            parts.insert(at, part);
+        }
+    }
+    let texts: Vec<&str> = parts.iter().map(|part| part.as_str()).collect();
+    match texts.as_slice() {
+        [] => Some("*".to_owned()),
+        [_, _, ..] if texts.iter().any(|text| text.contains("||")) => {
+            write_version_set(&intersection(&version_sets(&parts)))
+        }
+        _ => Some(texts.join(",")),
+    }
+    .filter(|text| text.len() <= LONGEST_REQUIREMENT)
 }
 
-/// The requirement and the floors that say anything, each text once.
+/// Returns the requirement and the floors that restrict anything, each text once.
 fn distinct(request: &ToolRequest) -> Vec<&Requirement> {
     let mut seen = BTreeSet::from(["*"]);
     let all = request.constraints().map(|one| &one.value);
     all.filter(|one| seen.insert(one.as_str())).collect()
 }
 
-fn as_written(parts: &[&Requirement]) -> Vec<String> {
-    let mut alternatives = vec![String::new()];
-    for part in parts {
-        // What holds together with alternatives holds with each of them.
-        alternatives = alternatives
-            .iter()
-            .flat_map(|before| {
-                part.as_str()
-                    .split("||")
-                    .map(move |one| match before.as_str() {
-                        "" => one.trim().to_owned(),
-                        before => format!("{before},{}", one.trim()),
-                    })
-            })
-            .collect();
-    }
-    alternatives
-}
-
-/// Returns the alternatives that can be met, without what others of their bounds say.
-fn reduced(parts: &[&Requirement]) -> Option<Vec<String>> {
-    let mut alternatives: Vec<Vec<Requirement>> = vec![Vec::new()];
-    let mut pairs = 0;
-    for part in parts {
-        let ones = part.as_str().split("||").map(|one| one.parse().ok());
-        let ones: Vec<Requirement> = ones.collect::<Option<_>>()?;
-        pairs += alternatives.len() * ones.len();
-        if pairs > PAIRS || ones.iter().any(|one| one.bounds().len() > MOST) {
-            return None;
-        }
-        let mut next: Vec<Vec<Requirement>> = Vec::new();
-        for before in &alternatives {
-            for both in ones.iter().filter_map(|one| joined(before, one)) {
-                if !next.contains(&both) {
-                    next.push(both);
-                }
-            }
-        }
-        if next.is_empty() || next.len() > MOST || next.iter().any(|all| all.len() > MOST) {
-            return None;
-        }
-        alternatives = next;
-    }
-    let text = |all: &Vec<Requirement>| {
-        let all: Vec<&str> = all.iter().map(Requirement::as_str).collect();
-        all.join(",")
-    };
-    Some(alternatives.iter().map(text).collect())
-}
-
-/// Returns the bounds with one more, if they can be met together.
-fn joined(before: &[Requirement], one: &Requirement) -> Option<Vec<Requirement>> {
-    let known: Vec<&Requirement> = before.iter().collect();
-    let all: Vec<&Requirement> = known.iter().copied().chain([one]).collect();
-    if !compatible(&all) {
-        return None;
-    }
-    if !known.is_empty() && implied(&known, one) {
-        return Some(before.to_vec());
-    }
-    let kept = known.into_iter().filter(|old| !implied(&[one], old));
-    Some(kept.chain([one]).cloned().collect())
-}
-
-/// Returns where the request says most: a floor, where no version is asked for.
+/// Returns the origin to name for a request: the last floor where no version is asked for.
 pub fn decisive(request: &ToolRequest) -> &Origin {
     let own = &request.requirement;
     let floors = request.floors.iter();
@@ -149,29 +74,11 @@ pub fn decisive(request: &ToolRequest) -> &Origin {
     &floors.next_back().unwrap_or(own).origin
 }
 
-/// Whether a floor of one lower bound is met by everything that `requirement` admits.
-fn follows(floor: &Requirement, requirement: &Requirement) -> bool {
-    let bound = floor.as_str().strip_prefix(">=");
-    let single = bound.is_some_and(|bound| !bound.contains([',', '|']));
-    let mut parts = requirement.as_str().split(',');
-    let met = |part: &str| {
-        let lowest = part
-            .trim()
-            .trim_start_matches(['=', '~', '^', '>'])
-            .trim_end_matches(".*");
-        let bounded = !part.contains(['|', '<', '!']);
-        bounded
-            && lowest
-                .parse::<Version>()
-                .is_ok_and(|lowest| floor.covers(&lowest))
-    };
-    single && parts.any(met)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::manifest::{Located, Manifest, ShellName, init_template};
+    use crate::package::Version;
 
     fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
         let located = |text: &&str| Located {
@@ -196,10 +103,11 @@ mod tests {
             ("*", &[">=3.11"], ">=3.11"),
             ("3.12", &[">=3.11"], "3.12"),
             ("3.12", &[">=3.12.4"], "3.12,>=3.12.4"),
-            ("3.12.4", &[">=3.11", "<3.13"], "3.12.4,<3.13"),
+            ("3.12.4", &[">=3.11", "<3.13"], "3.12.4"),
             ("*", &[">=3.11", "<4"], ">=3.11,<4"),
             (">=3.12,<4", &[">=3.11"], ">=3.12,<4"),
-            ("20", &["^18 || ^20"], "20,^18 || 20,^20"),
+            ("20", &["^18 || ^20"], "20"),
+            ("18", &["^18.12 || ^20"], "^18.12"),
             ("*", &["^18 || ^20", "^18 || ^20"], "^18 || ^20"),
             (
                 "*",
@@ -226,19 +134,27 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_of_many_files_stay_few() {
+    fn bounds_of_many_files_are_one_or_listed() {
         let floors: Vec<String> = (0..100).map(|at| format!("^18.{at} || ^20.{at}")).collect();
         let floors: Vec<&str> = floors.iter().map(String::as_str).collect();
         let several = request("*", &floors);
         assert_eq!(whole(&several), "^18.99 || ^20.99");
-        let apart = |at: usize| format!("!=18.{at} || !=20.{at}");
-        let floors: Vec<String> = (0..40).map(apart).collect();
+        let all = |at: usize| format!("!=18.{at} || !=20.{at}");
+        let floors: Vec<String> = (0..40).map(all).collect();
+        let floors: Vec<&str> = floors.iter().map(String::as_str).collect();
+        assert_eq!(whole(&request("20", &floors)), "20");
+        let excluded = |at: usize| format!("!=20.{at}.* || >={at}.1");
+        let floors: Vec<String> = (100..300).map(excluded).collect();
         let floors: Vec<&str> = floors.iter().map(String::as_str).collect();
         let several = request("20", &floors);
         assert_eq!(combined(&several), None);
         let shown = whole(&several);
-        assert!(shown.starts_with("20, (!=18.0 || !=20.0), "), "{shown}");
-        assert!(shown.ends_with(" and 33 more"), "{shown}");
+        assert!(
+            shown.starts_with("20, (!=20.100.* || >=100.1), "),
+            "{shown}"
+        );
+        assert!(shown.ends_with(" and 193 more"), "{shown}");
+        assert_eq!(whole(&request("^18 || ^20", &["<17"])), "(^18 || ^20), <17");
         let mut manifest = Manifest::default();
         let dev = manifest.shells.entry(ShellName::dev()).or_default();
         dev.tools.insert("node".parse().unwrap(), several);

@@ -99,7 +99,9 @@ impl fmt::Display for Version {
 }
 
 /// The longest accepted requirement in bytes.
-const LONGEST: usize = 2000;
+///
+/// Alternatives of several requirements multiply when their sets are compared.
+pub const LONGEST_REQUIREMENT: usize = 2000;
 
 /// What a manifest asks of a tool's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,9 +111,10 @@ pub struct Requirement {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Meaning {
-    /// Alternatives, of which one is enough.
+pub(super) enum Meaning {
+    /// Alternatives, of which a version has to meet one.
     Specifiers(Vec<VersionSpecifiers>),
+    /// A Rust channel.
     Channel(String),
 }
 
@@ -168,14 +171,18 @@ impl Requirement {
         }
     }
 
+    pub(super) const fn meaning(&self) -> &Meaning {
+        &self.meaning
+    }
+
     /// Returns the versions that the bounds name; none for a channel.
-    pub fn bounds(&self) -> Vec<Version> {
+    pub(super) fn bounds(&self) -> Vec<Pep440> {
         match &self.meaning {
             Meaning::Channel(_) => Vec::new(),
             Meaning::Specifiers(alternatives) => alternatives
                 .iter()
                 .flat_map(|all| all.iter())
-                .map(|one| one.version().clone().into())
+                .map(|one| one.version().clone())
                 .collect(),
         }
     }
@@ -184,10 +191,7 @@ impl Requirement {
     pub fn names_prerelease(&self) -> bool {
         match &self.meaning {
             Meaning::Channel(_) => true,
-            Meaning::Specifiers(alternatives) => alternatives
-                .iter()
-                .flat_map(|all| all.iter())
-                .any(|one| one.version().any_prerelease()),
+            Meaning::Specifiers(_) => self.bounds().iter().any(Pep440::any_prerelease),
         }
     }
 }
@@ -203,8 +207,7 @@ impl FromStr for Requirement {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let trimmed = text.trim();
-        // Every alternative is compared with every other one.
-        if trimmed.len() > LONGEST {
+        if trimmed.len() > LONGEST_REQUIREMENT {
             return Err(Invalid::new("a short version requirement", text));
         }
         let meaning = match trimmed {
@@ -258,7 +261,16 @@ fn specifiers(text: &str) -> Option<VersionSpecifiers> {
             all.push(VersionSpecifier::from_str(part).ok()?);
         }
     }
-    Some(all.into_iter().collect())
+    // The sets of versions compute the next number of each bound.
+    let bounded = all.iter().all(|one| has_successor(one.version()));
+    bounded.then(|| all.into_iter().collect())
+}
+
+fn has_successor(version: &Pep440) -> bool {
+    let pre = version.pre().map(|pre| pre.number);
+    let parts = [pre, version.post(), version.dev()];
+    let mut numbers = parts.iter().flatten().chain(version.release());
+    numbers.all(|number| *number < u64::MAX)
 }
 
 /// A bare version: a prefix when it has fewer than three numbers, else exactly this one.
@@ -303,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_requirement_is_not_endless() {
+    fn a_long_requirement_is_refused() {
         let many = |count: usize| vec!["^18.1"; count].join("||").parse::<Requirement>();
         assert!(many(200).is_ok());
         assert!(many(1_000).is_err());
@@ -371,6 +383,9 @@ mod tests {
             "a/b",
             "1..2",
             "^18446744073709551615",
+            "18446744073709551615",
+            "==1.18446744073709551615.*",
+            ">1.post18446744073709551615",
             "~",
         ] {
             assert!(text.parse::<Requirement>().is_err(), "{text:?}");

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Subject;
 use crate::{
     manifest::ErrorKind,
-    package::{Invalid, Requirement},
+    package::{Invalid, Requirement, intersection, version_sets, write_version_set},
 };
 
 /// The rules that a version is written by.
@@ -135,129 +135,58 @@ fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
     Ok(released.then_some(version))
 }
 
-/// Returns a range of npm in devsh's own words; nothing for what is none.
+/// Returns the requirement that means the same as an npm range; nothing for text that is no range.
 pub(in crate::manifest) fn npm(range: &str) -> Option<String> {
-    let alternatives: Option<Vec<String>> = range.split("||").map(alternative).collect();
-    let alternatives = alternatives?;
-    // Of alternatives one that admits everything is all of them.
-    if alternatives.iter().any(|one| one == "*") {
-        return Some("*".to_owned());
-    }
-    Some(alternatives.join(" || "))
-}
-
-/// One alternative of a range: comparators with blanks between them, or two versions around a hyphen.
-fn alternative(range: &str) -> Option<String> {
-    if let Some((low, high)) = range.split_once(" - ") {
-        let (low, high) = (partial(low)?, partial(high)?);
-        return Some(format!(">={},{}", low.numbers(), high.up_to()));
-    }
-    let mut parts = Vec::new();
-    let mut operator = "";
-    for word in range
-        .split([' ', '\t', ','])
-        .filter(|word| !word.is_empty())
+    let parsed = nodejs_semver::Range::parse(range.replace(',', " ")).ok()?;
+    let bounds = npm_bounds(&parsed)?;
+    // The text of the file says more to its readers than the bounds do.
+    let written = joined(range);
+    if let Ok(own) = written.parse::<Requirement>()
+        && let [one, other] = version_sets(&[&bounds, &own]).as_slice()
+        && one == other
     {
-        let end = word.find(|one: char| !"<>=^~".contains(one));
-        let (own, version) = word.split_at(end.unwrap_or(word.len()));
-        // A blank may stand between the two.
-        if !own.is_empty() {
-            if !operator.is_empty() {
-                return None;
-            }
-            operator = own;
-        }
-        if !version.is_empty() {
-            let version = partial(version)?;
-            if version.release.is_empty() {
-                // `*` admits everything, whatever stands before it but `<` and `>`.
-                if matches!(operator, "<" | ">") {
-                    return None;
-                }
-            } else {
-                parts.push(comparator(operator, &version)?);
-            }
-            operator = "";
-        }
+        return Some(written);
     }
-    match (operator, parts.is_empty()) {
-        ("", true) => Some("*".to_owned()),
-        ("", false) => Some(parts.join(",")),
-        _ => None,
-    }
+    let set = version_sets(&[&bounds]);
+    write_version_set(&intersection(&set)).or_else(|| Some(bounds.to_string()))
 }
 
-/// A comparator as devsh writes it.
-fn comparator(operator: &str, version: &Partial<'_>) -> Option<String> {
-    let numbers = version.numbers();
-    let whole = version.release.len() == 3;
-    Some(match operator {
-        // A bare version is exactly this one if it is whole, and else all that begin so.
-        "" | "=" => numbers,
-        ">" if !whole => format!(">={}", version.next()),
-        "<=" if !whole => version.up_to(),
-        "^" | "~" | ">=" | "<" | ">" | "<=" => format!("{operator}{numbers}"),
-        "~>" => format!("~{numbers}"),
-        _ => return None,
-    })
+/// Returns an npm range as comparisons.
+fn npm_bounds(range: &nodejs_semver::Range) -> Option<Requirement> {
+    let range = range.to_string();
+    let alternatives = range.split("||").map(|alternative| {
+        let comparators = alternative.split_whitespace().map(npm_comparator);
+        comparators.collect::<Vec<_>>().join(",")
+    });
+    let alternatives: Vec<String> = alternatives.collect();
+    if alternatives.iter().any(|one| one == "*") {
+        return Some(Requirement::any());
+    }
+    alternatives.join(" || ").parse().ok()
 }
 
-/// A version of npm, of which the end may be missing or an `x`.
-struct Partial<'v> {
-    release: Vec<u64>,
-    suffix: &'v str,
-}
-
-impl Partial<'_> {
-    fn numbers(&self) -> String {
-        let numbers: Vec<String> = self.release.iter().map(ToString::to_string).collect();
-        if numbers.is_empty() {
-            "0".to_owned()
-        } else {
-            numbers.join(".") + self.suffix
+/// Returns a comparator as `nodejs-semver` prints it in devsh's grammar.
+fn npm_comparator(comparator: &str) -> String {
+    let comparator = comparator.split('+').next().unwrap_or_default();
+    // `<21.0.0-0` is how npm excludes the pre-releases of 21.
+    let comparator = comparator.strip_suffix("-0").unwrap_or(comparator);
+    // `<=20` is printed with the greatest numbers that npm knows.
+    let greatest = format!(".{}", nodejs_semver::MAX_SAFE_INTEGER);
+    match comparator
+        .strip_prefix("<=")
+        .and_then(|rest| rest.split_once(&greatest))
+    {
+        Some((prefix, _)) => {
+            let (before, last) = prefix
+                .rsplit_once('.')
+                .map_or(("", prefix), |(before, last)| {
+                    (&prefix[..=before.len()], last)
+                });
+            let next = last.parse::<u64>().map_or(0, |last| last.saturating_add(1));
+            format!("<{before}{next}")
         }
+        None => comparator.to_owned(),
     }
-
-    /// The first version that does not begin with these numbers.
-    fn next(&self) -> String {
-        let mut release = self.release.clone();
-        if let Some(last) = release.last_mut() {
-            *last = last.saturating_add(1);
-        }
-        let numbers: Vec<String> = release.iter().map(ToString::to_string).collect();
-        numbers.join(".")
-    }
-
-    /// The bound that admits these numbers and nothing above.
-    fn up_to(&self) -> String {
-        if self.release.len() == 3 {
-            format!("<={}", self.numbers())
-        } else {
-            format!("<{}", self.next())
-        }
-    }
-}
-
-fn partial(version: &str) -> Option<Partial<'_>> {
-    let version = version.trim().trim_start_matches(['v', 'V']);
-    let version = version.split('+').next().unwrap_or_default();
-    let (release, suffix) = match version.find('-') {
-        Some(at) => version.split_at(at),
-        None => (version, ""),
-    };
-    let mut numbers = Vec::new();
-    for part in release.split('.') {
-        if matches!(part, "x" | "X" | "*" | "") {
-            break;
-        }
-        numbers.push(part.parse().ok()?);
-    }
-    let known = (1..=3).contains(&release.split('.').count());
-    let suffix = if numbers.len() == 3 { suffix } else { "" };
-    known.then_some(Partial {
-        release: numbers,
-        suffix,
-    })
 }
 
 /// Returns a version of Go without what may stand around it.
