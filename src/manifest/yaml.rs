@@ -1,72 +1,68 @@
-//! YAML as the tree of `raw`: only the first document, without aliases, tags and anchors.
+//! Reads YAML with the place of every value: the first document, without aliases and tags.
 //!
-//! Invariant: neither nesting nor aliases of a hostile file cost more than its length; the parser is driven
-//! event by event, without recursion, and an alias stands for nothing.
+//! The parser is driven event by event: `MarkedYaml` of `saphyr` copies the target of every alias, and builds and drops
+//! a tree of any depth by recursion.
 
 use std::{borrow::Cow, ops::Range};
 
-use yaml_rust2::{
-    parser::{Event, Parser},
-    scanner::{Marker, TScalarStyle},
-};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 use super::{
     Error, ErrorKind, Text,
     document::{Entry, Node, Value},
 };
 
-/// The deepest accepted nesting.
+/// The deepest accepted nesting; the tree is dropped by recursion.
 const DEPTH: usize = 64;
 
-/// A list or table that is not closed yet.
-enum Open<'t> {
+/// A list or table whose end was not read yet.
+enum OpenNode<'t> {
     List(Range<usize>, Vec<Node<'t>>),
     Table(Range<usize>, Vec<Entry<'t>>, Option<Node<'t>>),
 }
 
 /// Returns a text parsed as YAML; an empty document is an empty table.
 pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
-    let syntax = |span: Range<usize>, message: &str| {
+    let syntax = |at: usize, message: &str| {
         let message = message.lines().collect::<Vec<_>>().join(" ");
         let format = "YAML";
-        text.error(span, ErrorKind::Syntax { format, message })
+        text.error(at..at, ErrorKind::Syntax { format, message })
     };
-    let places = Places::new(text);
-    let mut parser = Parser::new_from_str(text.as_str());
-    let mut open: Vec<Open<'_>> = Vec::new();
-    loop {
-        let (event, marker) = parser.next_token().map_err(|error| {
-            let at = places.find(error.marker()).start;
-            syntax(at..at, error.info())
-        })?;
-        let rest = places.find(&marker);
-        let at = rest.start;
+    let offsets = ByteOffsets::new(text.as_str());
+    let mut open: Vec<OpenNode<'_>> = Vec::new();
+    for event in Parser::new_from_str(text.as_str()) {
+        let (event, span) =
+            event.map_err(|error| syntax(offsets.of(error.marker()), error.info()))?;
+        let at = offsets.of(&span.start);
         let done = match event {
             Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= DEPTH => {
-                return Err(syntax(at..at, "nested too deep"));
+                return Err(syntax(at, "nested too deep"));
             }
             Event::SequenceStart(..) => {
-                open.push(Open::List(at..at, Vec::new()));
+                open.push(OpenNode::List(at..at, Vec::new()));
                 continue;
             }
             Event::MappingStart(..) => {
-                open.push(Open::Table(at..at, Vec::new(), None));
+                open.push(OpenNode::Table(at..at, Vec::new(), None));
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(close),
-            Event::Scalar(scalar, style, ..) => Some(node(text, rest, scalar, style)),
+            Event::Scalar(value, style, ..) => Some(Node {
+                span: scalar_span(text.as_str(), offsets.range(&span), style),
+                value: scalar(value, style),
+            }),
             Event::Alias(_) => Some(Node {
                 span: at..at,
                 value: Value::Other("an alias"),
             }),
             Event::DocumentEnd | Event::StreamEnd => break,
-            Event::Nothing | Event::StreamStart | Event::DocumentStart => None,
+            Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => None,
         };
         let Some(done) = done else { continue };
         match open.last_mut() {
             None => return Ok(done),
-            Some(Open::List(_, nodes)) => nodes.push(done),
-            Some(Open::Table(_, entries, key)) => match key.take() {
+            Some(OpenNode::List(_, nodes)) => nodes.push(done),
+            Some(OpenNode::Table(_, entries, key)) => match key.take() {
                 None => *key = Some(done),
                 Some(named) => entries.push(Entry {
                     key: Cow::Owned(named.text().unwrap_or_default().to_owned()),
@@ -82,72 +78,64 @@ pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
     })
 }
 
-fn close(open: Open<'_>) -> Node<'_> {
+fn close(open: OpenNode<'_>) -> Node<'_> {
     let (span, value) = match open {
-        Open::List(span, nodes) => (span, Value::List(nodes)),
-        Open::Table(span, entries, _) => (span, Value::Table(entries)),
+        OpenNode::List(span, nodes) => (span, Value::List(nodes)),
+        OpenNode::Table(span, entries, _) => (span, Value::Table(entries)),
     };
     Node { span, value }
 }
 
-/// Returns what a scalar is that begins where `rest` does, the rest of its line.
-fn node<'t>(text: &Text, rest: Range<usize>, scalar: String, style: TScalarStyle) -> Node<'t> {
-    let at = rest.start;
-    let quotes = match style {
-        TScalarStyle::SingleQuoted | TScalarStyle::DoubleQuoted => 2,
-        _ => 0,
+/// Returns the bytes of a scalar. The parser's span of a quoted one goes on to the next token.
+fn scalar_span(text: &str, span: Range<usize>, style: ScalarStyle) -> Range<usize> {
+    let quote = match style {
+        ScalarStyle::SingleQuoted => '\'',
+        ScalarStyle::DoubleQuoted => '"',
+        _ => return span,
     };
-    let wanted = at + scalar.len() + quotes;
-    // An escape makes the source longer than the value; the span only has to end at a character.
-    let end = (wanted.min(rest.end)..=rest.end)
-        .find(|end| text.as_str().is_char_boundary(*end))
-        .unwrap_or(at);
-    let value = match (style, scalar.as_str()) {
-        (TScalarStyle::Plain, "" | "~" | "null") => Value::Other("nothing"),
-        _ => Value::Text(Cow::Owned(scalar)),
-    };
-    Node {
-        span: at..end,
-        value,
+    let closing = text[span.clone()].rfind(quote);
+    span.start..closing.map_or(span.end, |at| span.start + at + 1)
+}
+
+fn scalar(value: Cow<'_, str>, style: ScalarStyle) -> Value<'_> {
+    match (style, &*value) {
+        (ScalarStyle::Plain, "" | "~" | "null") => Value::Other("nothing"),
+        _ => Value::Text(value),
     }
 }
 
-/// How many characters lie between two of which the byte is kept.
-const STEP: usize = 64;
-
-/// Where the characters of a text are: a line may be as long as the file, and have as many values as letters.
-struct Places<'t> {
-    text: &'t Text,
-    /// The byte of every character whose number is a multiple of `STEP`.
-    bytes: Vec<usize>,
+/// Turns the parser's places, which count characters, into bytes.
+struct ByteOffsets {
+    /// Where each character begins; empty where every character is one byte.
+    characters: Vec<usize>,
+    end: usize,
 }
 
-impl<'t> Places<'t> {
-    fn new(text: &'t Text) -> Self {
-        let all = text.as_str().char_indices().step_by(STEP);
+impl ByteOffsets {
+    fn new(text: &str) -> Self {
+        let characters = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().map(|(at, _)| at).collect()
+        };
         Self {
-            text,
-            bytes: all.map(|(at, _)| at).collect(),
+            characters,
+            end: text.len(),
         }
     }
 
-    /// Returns the line from a marker on, which counts lines from 1 and characters in the line from 0.
-    fn find(&self, marker: &Marker) -> Range<usize> {
-        let line = self.text.whole_line(marker.line());
-        let text = self.text.as_str();
-        let before = self.bytes.partition_point(|byte| *byte <= line.start);
-        let before = before.saturating_sub(1);
-        let known = self.bytes.get(before).map_or(0, |byte| *byte);
-        let first = before * STEP + text[known..line.start].chars().count();
-        let wanted = first + marker.col();
-        let known = self.bytes.get(wanted / STEP).copied();
-        let start = known.and_then(|known| {
-            let mut characters = text[known..].char_indices();
-            characters
-                .nth(wanted % STEP)
-                .map(|(after, _)| known + after)
-        });
-        start.map_or(line.end, |start| start.min(line.end))..line.end
+    fn of(&self, marker: &Marker) -> usize {
+        let at = marker.index();
+        if self.characters.is_empty() {
+            at.min(self.end)
+        } else {
+            self.characters.get(at).copied().unwrap_or(self.end)
+        }
+    }
+
+    fn range(&self, span: &Span) -> Range<usize> {
+        let start = self.of(&span.start);
+        start..self.of(&span.end).max(start)
     }
 }
 
@@ -169,9 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn hostile_files_end_early() {
-        let deep = "[".repeat(100_000);
-        assert!(parse(&Text::new("x", &deep)).is_err());
+    fn hostile_files_cost_no_more_than_their_length() {
+        for (open, message) in [("[", "recursion limit exceeded"), ("- ", "nested too deep")] {
+            let deep = open.repeat(100_000);
+            let error = parse(&Text::new("x", &deep)).unwrap_err();
+            assert!(error.to_string().ends_with(message), "{error}");
+        }
         let bomb = "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n";
         assert!(parse(&Text::new("x", bomb)).is_ok());
         let error = parse(&Text::new("x", "a: [1\nb: 2\n")).unwrap_err();
