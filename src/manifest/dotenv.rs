@@ -122,9 +122,6 @@ fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
     None
 }
 
-/// Longest reference in an env file, in bytes; what is longer is text.
-const REFERENCE: usize = 4096;
-
 /// Returns text of an env file as a value: `${NAME}` refers, and every other `$` is itself.
 fn references(text: &str) -> String {
     let mut value = String::new();
@@ -132,13 +129,8 @@ fn references(text: &str) -> String {
     while let Some(at) = rest.find('$') {
         value.push_str(&rest[..at]);
         let from = &rest[at..];
-        // A reference is short and holds no other one, so a file of nothing but signs is read in one pass.
-        let end = from
-            .bytes()
-            .take(REFERENCE)
-            .skip(1)
-            .position(|byte| matches!(byte, b'}' | b'$'))
-            .map(|at| at + 1);
+        // A reference holds no other one: the search ends at the next `$`, and the text is read once.
+        let end = from[1..].find(['}', '$']).map(|at| at + 1);
         let whole = end
             .filter(|end| from.starts_with("${") && from.as_bytes()[*end] == b'}')
             .map(|end| &from[..=end]);
