@@ -1,56 +1,76 @@
-//! In which order things can be made that need each other. Pure.
+//! Topological sort, and the order of variables that refer to each other. Pure.
 //!
-//! Invariant: what is read here may be hostile, so no chain is so long that it takes the stack, and every link is
-//! looked at once.
+//! Invariant: the input may be hostile. A long chain does not use up the stack, and each reference is followed once.
 
-/// What comes of things and the things that each needs, all by their numbers.
+use std::collections::BTreeMap;
+
+use super::VarName;
+
+/// The result of a topological sort; things are named by their index.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// Every thing once, behind what it needs, except along a circle.
+    /// Each thing once, after everything that it needs unless they need each other.
     pub order: Vec<usize>,
-    /// The first circle; the first and the last of it are the same.
-    pub circle: Option<Vec<usize>>,
+    /// The first cycle, which begins and ends with the same thing.
+    pub cycle: Option<Vec<usize>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum Visit {
     New,
     Open,
     Done,
 }
 
-/// Returns the order of things of which each needs those at its place in `needs`.
+/// Sorts things by need: `needs` has for each the indices of those that it needs.
 pub fn order(needs: &[Vec<usize>]) -> Order {
     let mut found = Order::default();
-    let mut seen = vec![Seen::New; needs.len()];
+    let mut visits = vec![Visit::New; needs.len()];
     for first in 0..needs.len() {
-        if seen[first] != Seen::New {
+        if visits[first] != Visit::New {
             continue;
         }
-        seen[first] = Seen::Open;
+        visits[first] = Visit::Open;
         let mut path = vec![(first, needs[first].iter())];
         while let Some((one, rest)) = path.last_mut() {
             let one = *one;
             match rest.next().copied() {
                 None => {
-                    seen[one] = Seen::Done;
+                    visits[one] = Visit::Done;
                     found.order.push(one);
                     path.pop();
                 }
-                Some(other) if seen[other] == Seen::New => {
-                    seen[other] = Seen::Open;
+                Some(other) if visits[other] == Visit::New => {
+                    visits[other] = Visit::Open;
                     path.push((other, needs[other].iter()));
                 }
-                Some(other) if seen[other] == Seen::Open && found.circle.is_none() => {
-                    let around = path.iter().map(|(one, _)| *one);
-                    let around = around.skip_while(|one| *one != other);
-                    found.circle = Some(around.chain([other]).collect());
+                Some(other) if visits[other] == Visit::Open && found.cycle.is_none() => {
+                    let cycle = path.iter().map(|(one, _)| *one);
+                    let cycle = cycle.skip_while(|one| *one != other);
+                    found.cycle = Some(cycle.chain([other]).collect());
                 }
                 Some(_) => {}
             }
         }
     }
     found
+}
+
+/// Sorts variables by the variables that their values refer to; indices are positions in the map.
+///
+/// A value's reference to its own variable means what the host shell has, so it does not count.
+pub fn by_reference<'v, T, N: AsRef<str>>(
+    variables: &'v BTreeMap<VarName, T>,
+    references: impl Fn(&'v T) -> Vec<N>,
+) -> Order {
+    let names = variables.keys().enumerate();
+    let positions: BTreeMap<&str, usize> = names.map(|(at, name)| (name.as_str(), at)).collect();
+    let needs = variables.values().enumerate().map(|(own, value)| {
+        let names = references(value).into_iter();
+        let others = names.filter_map(|name| positions.get(name.as_ref()).copied());
+        others.filter(|other| *other != own).collect()
+    });
+    order(&needs.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -61,10 +81,10 @@ mod tests {
     fn what_is_needed_comes_first() {
         let all = order(&[vec![2, 1], vec![2], vec![], vec![0, 0, 1]]);
         assert_eq!(all.order, [2, 1, 0, 3]);
-        assert_eq!(all.circle, None);
-        let around = order(&[vec![1], vec![2], vec![3], vec![1, 4], vec![0]]);
-        assert_eq!(around.circle, Some(vec![1, 2, 3, 1]));
-        assert_eq!(around.order, [4, 3, 2, 1, 0]);
+        assert_eq!(all.cycle, None);
+        let cyclic = order(&[vec![1], vec![2], vec![3], vec![1, 4], vec![0]]);
+        assert_eq!(cyclic.cycle, Some(vec![1, 2, 3, 1]));
+        assert_eq!(cyclic.order, [4, 3, 2, 1, 0]);
     }
 
     #[test]
@@ -73,6 +93,6 @@ mod tests {
         let chain: Vec<Vec<usize>> = (1..=length).map(|next| vec![next % length]).collect();
         let found = order(&chain);
         assert_eq!(found.order.len(), length);
-        assert_eq!(found.circle.map(|around| around.len()), Some(length + 1));
+        assert_eq!(found.cycle.map(|cycle| cycle.len()), Some(length + 1));
     }
 }

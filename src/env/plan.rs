@@ -6,7 +6,7 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use super::{Env, VarName, limits::VARIABLE, order::order, pathlist};
+use super::{Env, VarName, limits::VARIABLE, order::by_reference, pathlist};
 
 /// What happens to one variable; a value is plain bytes or a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,11 @@ impl Change<Template> {
         };
         one.into_iter().chain(before).chain(after)
     }
+
+    /// Returns the variables whose values it needs.
+    fn references(&self) -> Vec<&str> {
+        self.templates().flat_map(Template::names).collect()
+    }
 }
 
 /// A change for each variable a dev shell cares about.
@@ -112,18 +117,9 @@ impl EnvPlan {
     /// Returns `base` with the changes made, those first that others refer to.
     pub fn apply(&self, base: &Env) -> Env {
         let entries: Vec<(&VarName, &Change<Template>)> = self.0.iter().collect();
-        let names = entries.iter().enumerate();
-        let places: BTreeMap<&str, usize> =
-            names.map(|(at, (name, _))| (name.as_str(), at)).collect();
-        let references = |(own, (_, change)): (usize, &(&VarName, &Change<Template>))| {
-            let names = change.templates().flat_map(Template::names);
-            let others = names.filter_map(|name| places.get(name).copied());
-            others.filter(|other| *other != own).collect()
-        };
-        let needs: Vec<Vec<usize>> = entries.iter().enumerate().map(references).collect();
         let mut env = base.clone();
-        // The manifest has no circles; in a record that was tampered with one is cut somewhere.
-        for at in order(&needs).order {
+        // A manifest has no cycles. In a record that was tampered with, a cycle is cut at some place.
+        for at in by_reference(&self.0, Change::references).order {
             let (name, change) = entries[at];
             change.make(name, base, &mut env);
         }

@@ -1,6 +1,6 @@
 //! What only a whole dev shell shows: references in a circle, names that need a grant, and size. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     Composition, DevShell, EnvValue, Located, Origin, SOURCE_EFFECT,
@@ -9,7 +9,7 @@ use super::{
 use crate::env::{
     VarName, grant,
     limits::{GROWTH, VARIABLE},
-    order::order,
+    order::by_reference,
 };
 
 /// A fault, the place and the word there.
@@ -122,15 +122,13 @@ fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
 /// Refuses variables that refer to each other in a circle; one that refers to itself means what the host shell has.
 fn circle(shell: &DevShell) -> Result<(), Fault> {
     let entries: Vec<(&VarName, &Located<EnvValue>)> = shell.env.iter().collect();
-    let names = entries.iter().enumerate();
-    let places: BTreeMap<&str, usize> = names.map(|(at, (name, _))| (name.as_str(), at)).collect();
-    let references = |(own, (_, value)): (usize, &(&VarName, &Located<EnvValue>))| {
+    let references = |value: &Located<EnvValue>| {
         let names = variables(&value.value).into_iter();
-        let others = names.filter_map(|(name, _)| places.get(name.as_str()).copied());
-        others.filter(|other| *other != own).collect()
+        names.map(|(name, _)| name).collect()
     };
-    let needs: Vec<Vec<usize>> = entries.iter().enumerate().map(references).collect();
-    let around = order(&needs).circle.unwrap_or_default();
+    let around = by_reference(&shell.env, references)
+        .cycle
+        .unwrap_or_default();
     let [.., from, to] = around.as_slice() else {
         return Ok(());
     };

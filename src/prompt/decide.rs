@@ -1,109 +1,103 @@
 //! Decides what happens to a host shell at a prompt. Pure.
 
-use std::path::Path;
-
-use crate::manifest::ShellName;
-
-use super::session_var::{RecordId, Session};
+use super::{load::Loading, session_var::Session};
 
 /// What happens to a host shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Everything stays as it is.
+    /// Nothing changes.
     Keep,
-    /// A dev shell is loaded into the untouched environment.
+    /// Load a dev shell into an environment without one.
     Load,
-    /// What is loaded is undone and the dev shell is loaded again, or another one.
+    /// Undo the loaded dev shell, then load the same or another one.
     Reload,
-    /// What is loaded is undone.
+    /// Undo the loaded dev shell.
     Unload,
 }
 
-/// A dev shell that the host shell should have loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted<'a> {
-    /// The project.
-    pub root: &'a Path,
-    /// The dev shell.
-    pub shell: &'a ShellName,
-    /// The record that is to be loaded.
-    pub record: RecordId,
-}
-
-/// Decides, from what the host shell has and what it should have.
+/// Decides by the dev shell that the host shell has loaded and the one that it should have loaded.
 ///
-/// In a new host shell that inherited a session, rc files have run since and put other entries first on
-/// `PATH`, and aliases were not inherited: what is loaded is loaded again.
-pub fn decide(session: Option<&Session>, wanted: Option<Wanted<'_>>, new_shell: bool) -> Decision {
-    let Some(session) = session else {
-        return if wanted.is_some() {
-            Decision::Load
-        } else {
+/// A new host shell that inherited a session loads it again: rc files have put other entries first on `PATH`, and
+/// aliases are not inherited.
+pub fn decide(
+    session: Option<&Session>,
+    desired: Option<&Loading<'_>>,
+    new_shell: bool,
+) -> Decision {
+    match (session, desired) {
+        (None, None) => Decision::Keep,
+        (None, Some(_)) => Decision::Load,
+        (Some(_), None) => Decision::Unload,
+        (Some(session), Some(desired)) if !new_shell && desired.is_loaded_in(session) => {
             Decision::Keep
-        };
-    };
-    let Some(wanted) = wanted else {
-        return Decision::Unload;
-    };
-    let same = session.record == wanted.record
-        && session
-            .project
-            .as_ref()
-            .is_some_and(|(root, shell)| root == wanted.root && shell == wanted.shell);
-    if same && !new_shell {
-        Decision::Keep
-    } else {
-        Decision::Reload
+        }
+        (Some(_), Some(_)) => Decision::Reload,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::env::EnvDiff;
+    use crate::{env::EnvDiff, manifest::ShellName, prompt::record::Record};
 
     #[test]
     fn every_case_is_decided() {
         let dev = ShellName::dev();
         let test: ShellName = "test".parse().unwrap();
+        let (one, mut other) = (Record::default(), Record::default());
+        other.content.summary = "other".to_owned();
         let session = |project| Session {
             project,
-            record: [1; 16],
+            record: one.id(),
             pinned: false,
             quiet: false,
             diff: EnvDiff::default(),
         };
         let loaded = session(Some(("/a".into(), ShellName::dev())));
         let interrupted = session(None);
-        let want = |root: &'static str, shell, record| {
-            Some(Wanted {
-                root: Path::new(root),
-                shell,
-                record: [record; 16],
-            })
+        let desire = |root, shell, record| Loading {
+            root: Path::new(root),
+            shell,
+            record,
+            pinned: false,
+            program: Path::new("/devsh"),
+            state: Path::new("/state"),
         };
+        let same = desire("/a", &dev, &one);
         let table = [
             (None, None, false, Decision::Keep),
-            (None, want("/a", &dev, 1), true, Decision::Load),
-            (Some(&loaded), want("/a", &dev, 1), false, Decision::Keep),
-            (Some(&loaded), want("/a", &dev, 1), true, Decision::Reload),
-            (Some(&loaded), want("/a", &dev, 2), false, Decision::Reload),
-            (Some(&loaded), want("/a", &test, 1), false, Decision::Reload),
-            (Some(&loaded), want("/b", &dev, 1), false, Decision::Reload),
-            (Some(&loaded), None, false, Decision::Unload),
+            (None, Some(same), true, Decision::Load),
+            (Some(&loaded), Some(same), false, Decision::Keep),
+            (Some(&loaded), Some(same), true, Decision::Reload),
             (
-                Some(&interrupted),
-                want("/a", &dev, 1),
+                Some(&loaded),
+                Some(desire("/a", &dev, &other)),
                 false,
                 Decision::Reload,
             ),
+            (
+                Some(&loaded),
+                Some(desire("/a", &test, &one)),
+                false,
+                Decision::Reload,
+            ),
+            (
+                Some(&loaded),
+                Some(desire("/b", &dev, &one)),
+                false,
+                Decision::Reload,
+            ),
+            (Some(&loaded), None, false, Decision::Unload),
+            (Some(&interrupted), Some(same), false, Decision::Reload),
             (Some(&interrupted), None, true, Decision::Unload),
         ];
-        for (session, wanted, new_shell, decision) in table {
+        for (session, desired, new_shell, decision) in table {
             assert_eq!(
-                decide(session, wanted, new_shell),
+                decide(session, desired.as_ref(), new_shell),
                 decision,
-                "{session:?} {wanted:?}"
+                "{session:?} {desired:?}"
             );
         }
     }

@@ -84,6 +84,12 @@ impl Session {
         })
     }
 
+    /// Returns whether the host shell has loaded this dev shell with this content.
+    pub fn has_loaded(&self, root: &Path, shell: &ShellName, record: RecordId) -> bool {
+        let project = self.project.as_ref();
+        self.record == record && project.is_some_and(|(had, name)| had == root && name == shell)
+    }
+
     /// Returns the session as text.
     fn encoded(&self) -> String {
         let mut writer = Writer::default();

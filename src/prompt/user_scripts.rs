@@ -18,11 +18,11 @@ use crate::{
 };
 
 use super::{
+    load::with_session,
     record::{Content, Record},
-    seal,
     session_var::Session,
-    statements,
-    transition::{Event, Outcome},
+    statements::statements,
+    update::{PromptEvent, ShellUpdate},
 };
 
 /// Longest script that is read, in bytes; no manifest holds a longer one.
@@ -80,7 +80,7 @@ pub fn absorb(
     context: &Context,
     session: &Session,
     changes: Vec<(VarName, Option<OsString>)>,
-) -> Outcome {
+) -> ShellUpdate {
     let (base, _kept) = session.unload(&context.env);
     let mut after = context.env.clone();
     Session::erase(&mut after);
@@ -91,16 +91,16 @@ pub fn absorb(
         }
     }
     let state = &context.directories.state;
-    let loaded = seal(&base, after, session.clone(), state, Vec::new());
+    let loaded = with_session(&base, after, session.clone(), state, Vec::new());
     let before: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
     let taken: Vec<VarName> = loaded.replaced.difference(&before).cloned().collect();
-    let mut outcome = Outcome::default();
+    let mut outcome = ShellUpdate::default();
     if !taken.is_empty() {
         outcome.statements.push(Statement::Hold(taken));
     }
     let changes = statements(&context.env, &loaded.env);
     outcome.statements.extend(changes);
-    let failed = loaded.failed.into_iter().map(Event::ScriptFailed);
+    let failed = loaded.failed.into_iter().map(PromptEvent::ScriptFailed);
     outcome.events.extend(failed);
     outcome
 }

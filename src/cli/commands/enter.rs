@@ -38,14 +38,7 @@ pub fn run(work: &Work<'_>, shell: &ShellName) -> Result<(), Failure> {
         // The shell's hook loads it anew after the rc files, and runs the enter scripts then.
         first.content.enter.clear();
     }
-    let loading = Loading {
-        root: &root,
-        shell,
-        record: &first,
-        pinned: true,
-        program: &work.context.program,
-        state: &work.context.directories.state,
-    };
+    let loading = Loading::new(work.context, &root, shell, &first).pinned(true);
     let loaded = load(&base, loading).map_err(|missing| hints::missing(&missing))?;
     let (program, host) = user_shell(&work.context.env);
     let mut start = Start::new(

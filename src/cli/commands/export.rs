@@ -89,20 +89,11 @@ fn target_now(work: &Work<'_>) -> Option<Env> {
         prompt::Now::Nothing => return Some(base),
         prompt::Now::Ready(ready) => *ready,
     };
-    let loaded = session
-        .as_ref()
-        .and_then(|session| Some((session.project.as_ref()?, session.record)));
-    if loaded.is_some_and(|((had, name), id)| *had == root && *name == shell && id == record.id()) {
+    let loading = Loading::new(context, &root, &shell, &record)
+        .pinned(session.as_ref().is_some_and(|session| session.pinned));
+    if session.is_some_and(|session| loading.is_loaded_in(&session)) {
         return None;
     }
-    let loading = Loading {
-        root: &root,
-        shell: &shell,
-        record: &record,
-        pinned: session.is_some_and(|session| session.pinned),
-        program: &context.program,
-        state: &context.directories.state,
-    };
     // A variable that is missing leaves the host shell's own environment, as at a prompt.
     Some(load(&base, loading).map_or(base, |loaded| loaded.env))
 }

@@ -19,10 +19,10 @@ use crate::{
         watch::{self, Watched},
     },
     prompt::{
-        Loading,
+        Loading, freshness, load,
         record::Record,
         session_var::Session,
-        transition::{self, Target},
+        update::{DesiredShell, update},
     },
     report::{failure::Failure, ui::Ui},
     shell::{HostShell, Statement},
@@ -72,32 +72,28 @@ pub fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<(), Failu
     let session = Session::from_env(&context.env);
     let mut finding = find(context, session.as_ref());
     finding.watched.push(generation);
-    let target = match &finding.record {
-        Some((root, shell, record)) => Target::Ready(Loading {
-            root,
-            shell,
-            record,
-            pinned: session.as_ref().is_some_and(|session| session.pinned),
-            program: &context.program,
-            state: &context.directories.state,
-        }),
-        None if finding.keep && session.is_some() => Target::AsIs,
-        None => Target::Nothing,
+    let desired = match &finding.record {
+        Some((root, shell, record)) => {
+            let pinned = session.as_ref().is_some_and(|session| session.pinned);
+            DesiredShell::Ready(Loading::new(context, root, shell, record).pinned(pinned))
+        }
+        None if finding.keep && session.is_some() => DesiredShell::Unchanged,
+        None => DesiredShell::None,
     };
     if finding.record.is_none() && !finding.keep && session.is_some() {
         store::live::release(&context.directories.data, ProcessMark::host_shell());
     }
-    let mut outcome = transition::step(
+    let mut outcome = update(
         context,
         session.as_ref(),
-        &target,
+        &desired,
         request.loaded.is_empty(),
     );
     let memory = memory(&finding);
     // Should the store be removed under a loaded dev shell, the next prompt sees it.
     let ready = finding.record.as_ref();
     let profile = ready.and_then(|(_, _, record)| record.objects.first().cloned());
-    let freshness = transition::freshness(
+    let freshness = freshness::freshness(
         (context, request.host),
         &finding.watched,
         profile,
@@ -129,7 +125,7 @@ fn print(ui: &Ui, code: &[u8]) -> Result<(), Failure> {
 /// Runs the leave scripts of what the host shell has loaded, when it exits.
 pub fn leave(context: &Context, ui: &Ui) {
     let session = Session::from_env(&context.env);
-    let failed = session.map(|session| transition::leave_scripts(context, &session));
+    let failed = session.map(|session| load::run_leave_scripts(context, &session));
     for error in failed.into_iter().flatten() {
         ui.failure_line(&Failure::new(error.to_string()));
     }
@@ -224,7 +220,7 @@ fn find(context: &Context, session: Option<&Session>) -> Finding {
         )
     });
     finding.manifests =
-        transition::nearer_manifests(context, place.as_ref().map(|place| place.root.as_path()));
+        freshness::nearer_manifests(context, place.as_ref().map(|place| place.root.as_path()));
     finding
 }
 

@@ -71,14 +71,7 @@ pub fn at_once(
     let place = locate::active(cwd, &Bounds::of(context), |path| decisions.is_known(path))?;
     let state = &context.directories.state;
     let record = Record::fresh(state, &place.root, shell, context.now)?;
-    let loading = Loading {
-        root: &place.root,
-        shell,
-        record: &record,
-        pinned: false,
-        program: &context.program,
-        state: &context.directories.state,
-    };
+    let loading = Loading::new(context, &place.root, shell, &record);
     if !record.whole || context.env.get(vars::DEVSH_LOG).is_some() {
         return None;
     }
@@ -126,14 +119,7 @@ pub fn environment(
 ) -> Result<(Env, String), Failure> {
     let (root, record) = prepare(work, shell)?;
     prepare_env::hold_until_exit(work.context, &record);
-    let loading = Loading {
-        root: &root,
-        shell,
-        record: &record,
-        pinned: false,
-        program: &work.context.program,
-        state: &work.context.directories.state,
-    };
+    let loading = Loading::new(work.context, &root, shell, &record);
     let loaded = load(base, loading).map_err(|missing| hints::missing(&missing))?;
     for error in loaded.failed {
         work.ui.warn(&error.to_string());

@@ -3,7 +3,7 @@
 use crate::{
     extends,
     manifest::{self, Composition},
-    prompt::Missing,
+    prompt::MissingVariable,
     report::failure::Failure,
 };
 
@@ -78,7 +78,7 @@ fn grant(name: &str) -> String {
 }
 
 /// A variable that the host shell does not have.
-pub fn missing(missing: &Missing) -> Failure {
+pub fn missing(missing: &MissingVariable) -> Failure {
     Failure::new(missing.to_string())
         .note(format!("{} requires it", missing.place))
         .hint(missing.help.clone())

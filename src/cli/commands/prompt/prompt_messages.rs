@@ -6,23 +6,23 @@ use crate::{
         approval::Standing,
         locate::{self, Kind, Place},
     },
-    prompt::transition::{Event, Outcome},
+    prompt::update::{PromptEvent, ShellUpdate},
     report::paths::display_path,
     report::{failure::Failure, hints, ui::Ui},
 };
 
 /// Says what happened to the host shell.
-pub(super) fn say(context: &Context, ui: &Ui, outcome: &Outcome) {
+pub(super) fn say(context: &Context, ui: &Ui, outcome: &ShellUpdate) {
     for event in &outcome.events {
         match event {
-            Event::Loaded(summary) => ui.note(summary),
-            Event::Left(root) => ui.note(&format!("left {}", display_path(context, root))),
-            Event::Kept(names) => {
+            PromptEvent::Loaded(summary) => ui.note(summary),
+            PromptEvent::Left(root) => ui.note(&format!("left {}", display_path(context, root))),
+            PromptEvent::Kept(names) => {
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
                 ui.note(&format!("kept your own {}", names.join(", ")));
             }
-            Event::ScriptFailed(error) => ui.failure_line(&Failure::new(error.to_string())),
-            Event::Missing(missing) => {
+            PromptEvent::ScriptFailed(error) => ui.failure_line(&Failure::new(error.to_string())),
+            PromptEvent::MissingVariable(missing) => {
                 let mut failure = hints::missing(missing);
                 failure.error.push_str(", so nothing is loaded");
                 ui.failure_line(&failure);

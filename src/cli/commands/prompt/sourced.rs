@@ -9,7 +9,7 @@ use std::{
 use crate::{
     context::Context,
     manifest::ShellName,
-    prompt::{record::Record, session_var::Session, transition::Outcome, user_scripts},
+    prompt::{record::Record, session_var::Session, update::ShellUpdate, user_scripts},
     report::{failure::Failure, ui::Ui},
     shell::{HostShell, Statement, hook},
 };
@@ -21,7 +21,7 @@ pub(super) fn add(
     context: &Context,
     host: HostShell,
     ready: Option<&(PathBuf, ShellName, Record)>,
-    outcome: &mut Outcome,
+    outcome: &mut ShellUpdate,
 ) -> Option<Failure> {
     let (root, shell, record) = ready.filter(|_| outcome.entered)?;
     if record.content.sourced.is_empty() {

@@ -1,0 +1,177 @@
+//! Loads a dev shell into an environment and runs its enter and leave scripts.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use crate::{
+    context::Context,
+    env::{Env, EnvDiff, VarName},
+    manifest::ShellName,
+    util::vars,
+};
+
+use super::{env_limits, hook_scripts, record::Record, session_var::Session};
+
+/// A dev shell that is ready to be loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Loading<'a> {
+    /// The project's root.
+    pub root: &'a Path,
+    /// The dev shell's name.
+    pub shell: &'a ShellName,
+    /// The dev shell's content.
+    pub record: &'a Record,
+    /// Whether the host shell keeps this dev shell in every directory, as after `devsh enter`.
+    pub pinned: bool,
+    /// The devsh program, which scripts call to report their environment.
+    pub program: &'a Path,
+    /// The state directory of devsh, for sessions that no variable can hold.
+    pub state: &'a Path,
+}
+
+impl<'a> Loading<'a> {
+    /// Returns a dev shell that is loaded until the host shell leaves the project.
+    pub fn new(
+        context: &'a Context,
+        root: &'a Path,
+        shell: &'a ShellName,
+        record: &'a Record,
+    ) -> Self {
+        Self {
+            root,
+            shell,
+            record,
+            pinned: false,
+            program: &context.program,
+            state: &context.directories.state,
+        }
+    }
+
+    /// Returns the same, to be kept in every directory if `pinned`.
+    #[must_use]
+    pub fn pinned(self, pinned: bool) -> Self {
+        Self { pinned, ..self }
+    }
+
+    /// Returns whether a host shell with this session has loaded exactly this.
+    pub fn is_loaded_in(&self, session: &Session) -> bool {
+        session.has_loaded(self.root, self.shell, self.record.id())
+    }
+}
+
+/// An environment with a dev shell loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The environment, `DEVSH_*` included.
+    pub env: Env,
+    /// Failed enter scripts, whose changes are missing in the environment, and values that do not fit into it.
+    pub failed: Vec<hook_scripts::Error>,
+    /// Variables that differ from those of the host shell.
+    pub changed: BTreeSet<VarName>,
+    /// The variables of `changed` that are not lists with added entries.
+    pub replaced: BTreeSet<VarName>,
+}
+
+/// A variable that the dev shell requires and the host shell does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not set")]
+pub struct MissingVariable {
+    /// The variable.
+    pub name: VarName,
+    /// The manifest's advice on how to get it.
+    pub help: String,
+    /// Where the manifest requires it, as `file:line`.
+    pub place: String,
+}
+
+/// Loads a dev shell into `base`, the environment of the host shell without one, and runs its enter scripts.
+pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable> {
+    let content = &loading.record.content;
+    let missing = content
+        .required
+        .iter()
+        .find(|(name, ..)| base.get(name).is_none());
+    if let Some((name, help, place)) = missing {
+        return Err(MissingVariable {
+            name: name.clone(),
+            help: help.clone(),
+            place: place.clone(),
+        });
+    }
+    let mut env = content.plan.apply(base);
+    let mut failed = Vec::new();
+    for text in &content.enter {
+        let mut inside = env.clone();
+        inside.set(vars::DEVSH_ROOT, loading.root);
+        inside.set(vars::DEVSH_SHELL, loading.shell.as_str());
+        match hook_scripts::run(
+            text,
+            &inside,
+            loading.root,
+            loading.program,
+            Duration::from_secs(content.timeout),
+        ) {
+            Ok(after) => env = after,
+            Err(error) => failed.push(error.of("enter", text)),
+        }
+    }
+    Session::erase(&mut env);
+    let session = Session {
+        project: Some((loading.root.to_owned(), loading.shell.clone())),
+        record: loading.record.id(),
+        pinned: loading.pinned,
+        quiet: content.quiet,
+        diff: EnvDiff::default(),
+    };
+    Ok(with_session(base, env, session, loading.state, failed))
+}
+
+/// Writes the session into `env`, with the way back to `base`. Restores variables whose old value fits nowhere.
+pub(super) fn with_session(
+    base: &Env,
+    mut env: Env,
+    mut session: Session,
+    state: &Path,
+    mut failed: Vec<hook_scripts::Error>,
+) -> Loaded {
+    failed.extend(env_limits::shorten(base, &mut env));
+    session.diff = EnvDiff::between(base, &env);
+    while !session.write(&mut env, state)
+        && let Some((name, length)) = session.diff.longest()
+    {
+        env_limits::restore(base, &mut env, name.as_ref());
+        let name = name.to_string();
+        failed.push(hook_scripts::Error::Unkept { name, length });
+        session.diff = EnvDiff::between(base, &env);
+    }
+    let replaced = session.diff.replaced().cloned().collect();
+    let changed = session.diff.0.into_keys().collect();
+    Loaded {
+        env,
+        failed,
+        changed,
+        replaced,
+    }
+}
+
+/// Runs the leave scripts of the dev shell that a session has loaded and returns the failed ones.
+///
+/// Their changes of the environment are dropped.
+pub fn run_leave_scripts(context: &Context, session: &Session) -> Vec<hook_scripts::Error> {
+    let Some((root, shell)) = &session.project else {
+        return Vec::new();
+    };
+    // The project may have changed since. The record of another content has other scripts.
+    let record = Record::stored(&context.directories.state, root, shell)
+        .filter(|record| record.id() == session.record);
+    let Some(record) = record else {
+        return Vec::new();
+    };
+    let directory = if root.is_dir() { root } else { Path::new("/") };
+    let timeout = Duration::from_secs(record.content.timeout);
+    let run = |text: &String| {
+        hook_scripts::run(text, &context.env, directory, &context.program, timeout)
+            .err()
+            .map(|error| error.of("leave", text))
+    };
+    record.content.leave.iter().filter_map(run).collect()
+}

@@ -1,0 +1,211 @@
+//! One prompt of a host shell: the statements that bring it from the loaded dev shell to the desired one.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use crate::{
+    context::Context,
+    env::{Env, VarName},
+    shell::Statement,
+};
+
+use super::{
+    decide::{Decision, decide},
+    hook_scripts,
+    load::{Loading, MissingVariable, load, run_leave_scripts},
+    session_var::Session,
+    statements::statements,
+};
+
+/// The dev shell that a host shell should have loaded.
+#[derive(Debug)]
+pub enum DesiredShell<'a> {
+    /// None: there is no project, or it is denied or not allowed.
+    None,
+    /// A dev shell that is ready.
+    Ready(Loading<'a>),
+    /// The loaded one, until the project can be used again.
+    Unchanged,
+}
+
+/// Something to report at the prompt.
+#[derive(Debug)]
+pub enum PromptEvent {
+    /// A dev shell was loaded, for the first time in this host shell or with new content.
+    Loaded(String),
+    /// A project was left.
+    Left(PathBuf),
+    /// These variables keep the values that the user gave them after the activation.
+    Kept(Vec<VarName>),
+    /// A script failed.
+    ScriptFailed(hook_scripts::Error),
+    /// The dev shell requires a variable.
+    MissingVariable(MissingVariable),
+}
+
+/// The result of one prompt.
+#[derive(Debug, Default)]
+pub struct ShellUpdate {
+    /// Statements for the host shell, in order.
+    pub statements: Vec<Statement>,
+    pub events: Vec<PromptEvent>,
+    /// Missing variables: once one is exported, the result is another.
+    pub awaited: Vec<VarName>,
+    /// Whether the dev shell was loaded, which means that its scripts for the host shell itself must run.
+    pub entered: bool,
+}
+
+/// Brings a host shell to the desired dev shell. `new_shell` says that it has not asked before.
+pub fn update(
+    context: &Context,
+    session: Option<&Session>,
+    desired: &DesiredShell<'_>,
+    new_shell: bool,
+) -> ShellUpdate {
+    let loading = match desired {
+        DesiredShell::Unchanged => return settle(context, session.filter(|_| new_shell)),
+        DesiredShell::None => None,
+        DesiredShell::Ready(loading) => Some(loading),
+    };
+    let decision = decide(session, loading, new_shell);
+    let mut outcome = ShellUpdate::default();
+    if decision == Decision::Keep {
+        if session.is_none() {
+            // The variables of a session that cannot be read are useless.
+            let mut clean = context.env.clone();
+            Session::erase(&mut clean);
+            outcome.statements = statements(&context.env, &clean);
+        }
+        return outcome;
+    }
+    let undone = undo(context, session, loading, &mut outcome);
+    let Some(loading) = loading else {
+        let changes = statements(&context.env, &undone.base);
+        outcome.statements.extend(changes);
+        outcome.statements.push(Statement::Forget);
+        let left = session
+            .filter(|session| !session.quiet)
+            .and_then(|session| session.project.clone());
+        outcome
+            .events
+            .extend(left.map(|(root, _)| PromptEvent::Left(root)));
+        return outcome;
+    };
+    enter(context, loading, undone, &mut outcome);
+    outcome
+}
+
+/// Loads a dev shell into the environment that is left.
+fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut ShellUpdate) {
+    let statements = &mut outcome.statements;
+    match load(&undone.base, *loading) {
+        Ok(loaded) => {
+            let loads = &loading.record.content;
+            outcome.entered = true;
+            let failed = loaded.failed.into_iter().map(PromptEvent::ScriptFailed);
+            outcome.events.extend(failed);
+            let names = |some: &BTreeSet<VarName>, but: &BTreeSet<VarName>| {
+                some.difference(but).cloned().collect::<Vec<_>>()
+            };
+            let taken = names(&loaded.replaced, &undone.loaded);
+            if !taken.is_empty() {
+                statements.push(Statement::Hold(taken));
+            }
+            statements.extend(self::statements(&context.env, &loaded.env));
+            release(names(&undone.reverted, &loaded.changed), statements);
+            if !loads.leave.is_empty() {
+                statements.push(Statement::LeaveOnExit(true));
+            }
+            let aliases = loads.aliases.iter().cloned();
+            statements.extend(aliases.map(|(name, value)| Statement::Alias(name, value)));
+            if !loads.quiet {
+                outcome
+                    .events
+                    .push(PromptEvent::Loaded(loads.summary.clone()));
+            }
+        }
+        Err(missing) => {
+            statements.extend(self::statements(&context.env, &undone.base));
+            release(undone.reverted.into_iter().collect(), statements);
+            outcome.awaited.push(missing.name.clone());
+            outcome.events.push(PromptEvent::MissingVariable(missing));
+        }
+    }
+}
+
+fn release(names: Vec<VarName>, statements: &mut Vec<Statement>) {
+    if !names.is_empty() {
+        statements.push(Statement::Release(names));
+    }
+}
+
+/// Keeps the loaded dev shell. In a new host shell rc files have put other entries first on lists of paths.
+fn settle(context: &Context, session: Option<&Session>) -> ShellUpdate {
+    let Some(session) = session else {
+        return ShellUpdate::default();
+    };
+    let settled = session.diff.settle(&context.env);
+    ShellUpdate {
+        statements: statements(&context.env, &settled),
+        ..ShellUpdate::default()
+    }
+}
+
+/// A host shell's environment after a session was undone.
+#[derive(Debug, Default)]
+struct Undone {
+    /// The environment without the session.
+    base: Env,
+    /// Variables that the session changed and the user did not change afterwards.
+    loaded: BTreeSet<VarName>,
+    /// The replaced variables that have their old values again.
+    reverted: BTreeSet<VarName>,
+}
+
+/// Undoes the loaded dev shell and returns the host shell's environment without it.
+fn undo(
+    context: &Context,
+    session: Option<&Session>,
+    next: Option<&Loading<'_>>,
+    outcome: &mut ShellUpdate,
+) -> Undone {
+    let Some(session) = session else {
+        let mut base = context.env.clone();
+        Session::erase(&mut base);
+        return Undone {
+            base,
+            ..Undone::default()
+        };
+    };
+    let stays = next
+        .zip(session.project.as_ref())
+        .is_some_and(|(next, (root, shell))| next.root == root && next.shell == shell);
+    if !stays {
+        let failed = run_leave_scripts(context, session);
+        outcome
+            .events
+            .extend(failed.into_iter().map(PromptEvent::ScriptFailed));
+    }
+    let (base, kept) = session.unload(&context.env);
+    let (taken_over, reverted): (BTreeSet<VarName>, BTreeSet<VarName>) = session
+        .diff
+        .replaced()
+        .cloned()
+        .partition(|name| kept.contains(name) || session.diff.is_left(name, &base));
+    let mut loaded: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
+    loaded.retain(|name| !taken_over.contains(name));
+    if !taken_over.is_empty() {
+        let names = taken_over.into_iter().collect();
+        outcome.statements.push(Statement::Drop(names));
+    }
+    if !kept.is_empty() {
+        outcome.events.push(PromptEvent::Kept(kept));
+    }
+    outcome.statements.push(Statement::Unsource);
+    outcome.statements.push(Statement::RestoreAliases);
+    outcome.statements.push(Statement::LeaveOnExit(false));
+    Undone {
+        base,
+        loaded,
+        reverted,
+    }
+}
