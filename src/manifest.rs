@@ -36,21 +36,21 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 pub use bounds::{decisive, whole};
 pub use check::expected;
-pub use composition_error::Composition;
+pub use composition_error::CompositionError;
 pub(crate) use document::{Entry, Node, Value};
 pub use document::{Text, parse_table};
 pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind, nearest};
-pub use init_template::draft;
+pub use init_template::init_template;
 pub(crate) use json::parse as json;
 pub use layer::{EnvEntry, EnvFile, Layer, Section, Tables, ToolEntry};
-pub use merge::{history, merge, merge_with};
-pub use provenance::{Said, Subject};
+pub use merge::{merge, merge_with, statements};
+pub use provenance::{Claim, Statement, Subject};
 pub use pyproject_deps::{Needs, needs};
 pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
 pub use schema::schema;
 pub use source::{GitSource, Source};
-pub use source_scripts::{EFFECT as SOURCE_EFFECT, Sourced};
+pub use source_scripts::{EFFECT as SOURCE_EFFECT, SourceScripts};
 pub use validate::{parse, parse_bytes, unknown_tool};
 
 use crate::{
@@ -121,7 +121,7 @@ pub struct DevShell {
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
     /// Scripts for the user's own shell.
-    pub sourced: Sourced,
+    pub source_scripts: SourceScripts,
     /// Variables that may turn what they hold into code.
     pub grants: Vec<Located<VarName>>,
 }

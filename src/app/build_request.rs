@@ -117,8 +117,8 @@ fn extra(shell: &DevShell) -> Vec<u8> {
     for scripts in [&shell.enter, &shell.leave] {
         writer.list(scripts.iter(), |writer, script| writer.bytes(&script.value));
     }
-    if !shell.sourced.scripts.is_empty() {
-        let scripts = shell.sourced.scripts.iter();
+    if !shell.source_scripts.scripts.is_empty() {
+        let scripts = shell.source_scripts.scripts.iter();
         writer.list(scripts, |writer, (host, list)| {
             writer.bytes(host.as_str());
             writer.list(list.iter(), |writer, script| writer.bytes(&script.value));

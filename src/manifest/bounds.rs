@@ -158,7 +158,7 @@ mod tests {
         let mut manifest = Manifest::default();
         let dev = manifest.shells.entry(ShellName::dev()).or_default();
         dev.tools.insert("node".parse().unwrap(), several);
-        let text = init_template::draft(&manifest);
+        let text = init_template(&manifest);
         let line = "node = \"20\"  # without the bounds of a: they are too many for one line\n";
         assert!(text.contains(line), "{text}");
     }

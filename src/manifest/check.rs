@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Composition, DevShell, EnvValue, Located, Origin, SOURCE_EFFECT,
+    CompositionError, DevShell, EnvValue, Located, Origin, SOURCE_EFFECT,
     template::{self, Piece},
 };
 use crate::env::{
@@ -12,22 +12,22 @@ use crate::env::{
     order::by_reference,
 };
 
-/// A fault, the place and the word there.
-pub(super) struct Fault {
+/// An error of a whole dev shell.
+pub(super) struct CheckError {
     pub(super) origin: Origin,
     pub(super) word: String,
-    pub(super) kind: Composition,
+    pub(super) kind: CompositionError,
 }
 
 /// Checks a merged dev shell.
-pub(super) fn shell(shell: &DevShell) -> Result<(), Fault> {
+pub(super) fn shell(shell: &DevShell) -> Result<(), CheckError> {
     grants(shell)?;
     source_grants(shell)?;
     sizes(shell)?;
     circle(shell)
 }
 
-fn grants(shell: &DevShell) -> Result<(), Fault> {
+fn grants(shell: &DevShell) -> Result<(), CheckError> {
     let granted: BTreeSet<&VarName> = shell.grants.iter().map(|one| &one.value).collect();
     for (name, value) in &shell.env {
         let sets = matches!(value.value, EnvValue::Set(_) | EnvValue::Default(_))
@@ -39,10 +39,10 @@ fn grants(shell: &DevShell) -> Result<(), Fault> {
             && !own
             && !granted.contains(name)
         {
-            return Err(Fault {
+            return Err(CheckError {
                 origin: value.origin.clone(),
                 word: name.to_string(),
-                kind: Composition::Ungranted {
+                kind: CompositionError::Ungranted {
                     name: name.to_string(),
                     effect,
                 },
@@ -52,15 +52,15 @@ fn grants(shell: &DevShell) -> Result<(), Fault> {
     Ok(())
 }
 
-fn source_grants(shell: &DevShell) -> Result<(), Fault> {
-    let Some((host, script)) = shell.sourced.ungranted() else {
+fn source_grants(shell: &DevShell) -> Result<(), CheckError> {
+    let Some((host, script)) = shell.source_scripts.ungranted() else {
         return Ok(());
     };
     let name = format!("source.{host}");
-    Err(Fault {
+    Err(CheckError {
         origin: script.origin.clone(),
         word: host.to_string(),
-        kind: Composition::Ungranted {
+        kind: CompositionError::Ungranted {
             name,
             effect: SOURCE_EFFECT,
         },
@@ -68,18 +68,18 @@ fn source_grants(shell: &DevShell) -> Result<(), Fault> {
 }
 
 /// Checks what the values alone come to; what others are put into them is known when they are loaded.
-fn sizes(shell: &DevShell) -> Result<(), Fault> {
+fn sizes(shell: &DevShell) -> Result<(), CheckError> {
     let (mut total, mut longest) = (0, None);
     for (name, value) in &shell.env {
         let length =
             name.as_str().len() + 2 + texts(&value.value).map(|text| plain(text)).sum::<usize>();
-        let fault = |kind| Fault {
+        let fault = |kind| CheckError {
             origin: value.origin.clone(),
             word: name.to_string(),
             kind,
         };
         if length > VARIABLE {
-            return Err(fault(Composition::ValueTooLong {
+            return Err(fault(CompositionError::ValueTooLong {
                 name: name.to_string(),
                 length,
                 limit: VARIABLE,
@@ -91,7 +91,7 @@ fn sizes(shell: &DevShell) -> Result<(), Fault> {
         }
     }
     match longest {
-        Some((_, fault)) if total > GROWTH => Err(fault(Composition::EnvironmentTooLarge {
+        Some((_, fault)) if total > GROWTH => Err(fault(CompositionError::EnvironmentTooLarge {
             length: total,
             limit: GROWTH,
         })),
@@ -120,7 +120,7 @@ fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
 }
 
 /// Refuses variables that refer to each other in a circle; one that refers to itself means what the host shell has.
-fn circle(shell: &DevShell) -> Result<(), Fault> {
+fn circle(shell: &DevShell) -> Result<(), CheckError> {
     let entries: Vec<(&VarName, &Located<EnvValue>)> = shell.env.iter().collect();
     let references = |value: &Located<EnvValue>| {
         let names = variables(&value.value).into_iter();
@@ -133,10 +133,10 @@ fn circle(shell: &DevShell) -> Result<(), Fault> {
         return Ok(());
     };
     let place = |at: &usize| (entries[*at].0.to_string(), entries[*at].1.origin.clone());
-    Err(Fault {
+    Err(CheckError {
         origin: entries[*from].1.origin.clone(),
         word: entries[*to].0.to_string(),
-        kind: Composition::VariableCycle {
+        kind: CompositionError::VariableCycle {
             circle: around.iter().map(place).collect(),
         },
     })

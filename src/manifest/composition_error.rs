@@ -1,19 +1,19 @@
 //! What can be wrong where several layers meet, and in values that refer to each other.
 
-use super::Origin;
+use super::{Located, Origin};
 
 /// What is wrong with the composition of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Composition {
+pub enum CompositionError {
     /// Two layers say different things and neither stands on the other.
-    #[error("{subject} is {} at {} and {} at {}", quoted(&first.0), first.1, quoted(&second.0), second.1)]
+    #[error("{subject} is {} at {} and {} at {}", quoted(&first.value), first.origin, quoted(&second.value), second.origin)]
     Conflict {
         /// What it is about.
         subject: String,
-        /// One value, and where it stands.
-        first: Box<(String, Origin)>,
-        /// The other.
-        second: Box<(String, Origin)>,
+        /// One value.
+        first: Box<Located<String>>,
+        /// The other value.
+        second: Box<Located<String>>,
     },
     /// A list that gains and loses the same entry at one place.
     #[error("`{entry}` is both added and removed")]

@@ -16,14 +16,16 @@ pub(super) fn tables(tables: &Tables) -> usize {
         &tables.enter,
         &tables.leave,
     ];
-    let lists = lists.into_iter().chain(tables.sourced.scripts.values());
+    let lists = lists
+        .into_iter()
+        .chain(tables.source_scripts.scripts.values());
     let aliases = tables.aliases.values().map(|one| one.value.as_deref());
     texts(lists.flatten().map(|one| &one.value))
         + texts(aliases.map(Option::unwrap_or_default))
         + texts(tables.env_files.iter().map(|file| &file.path.value))
         + texts(tables.removed.values().flatten())
         + tables.grants.len()
-        + tables.sourced.grants.len()
+        + tables.source_scripts.grants.len()
         + tables.tools.values().map(tool).sum::<usize>()
         + tables.env.values().map(variable).sum::<usize>()
 }

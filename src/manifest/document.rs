@@ -148,7 +148,7 @@ impl Text {
     }
 
     /// Returns an error at `word` in the line of `origin`, or at the whole line.
-    pub fn fault(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
+    pub fn error_at(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
         let number = usize::try_from(origin.line).unwrap_or(usize::MAX);
         if self.content.is_empty() {
             // Only the number of the line is known.

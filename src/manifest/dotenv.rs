@@ -4,7 +4,7 @@
 //! `\"`, `\\` and `\$`, both may go over several lines, and `${NAME}` refers to a variable outside of `'…'`.
 
 use super::{
-    Composition, EnvValue, Error, Located, Text,
+    CompositionError, EnvValue, Error, Located, Text,
     template::{self, escape},
 };
 use crate::env::VarName;
@@ -52,7 +52,7 @@ pub fn parse(text: &Text) -> Result<Vec<(VarName, Located<EnvValue>)>, Error> {
 }
 
 fn fault(text: &Text, span: std::ops::Range<usize>, message: &'static str) -> Error {
-    text.error(span, Composition::EnvFile { message })
+    text.error(span, CompositionError::EnvFile { message })
 }
 
 /// Returns the value that begins at `at`, and where the next line begins.

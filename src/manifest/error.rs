@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Composition, Origin};
+use super::{CompositionError, Origin};
 use crate::{package::Invalid, util::terminal_text::SafeText};
 
 /// A fault in a file, with its place.
@@ -78,7 +78,7 @@ pub enum ErrorKind {
     Invalid(#[from] Invalid),
     /// Layers that do not go together, or values that refer to each other wrongly.
     #[error(transparent)]
-    Composition(#[from] Composition),
+    Composition(#[from] CompositionError),
     /// A short name that devsh does not know.
     #[error("`{name}` is not a known tool")]
     UnknownTool {

@@ -23,7 +23,7 @@ const EMPTY: &str = "\
 ";
 
 /// Returns the text of a manifest that gives what `manifest` does.
-pub fn draft(manifest: &Manifest) -> String {
+pub fn init_template(manifest: &Manifest) -> String {
     let mut text = HEAD.to_owned();
     let empty = DevShell::default();
     let dev = manifest.shells.get(&ShellName::dev()).unwrap_or(&empty);
@@ -184,7 +184,7 @@ mod tests {
             let told = tools
                 .into_iter()
                 .map(|(tool, request)| (tool, request.components));
-            (told.collect::<Vec<_>>(), draft(&manifest))
+            (told.collect::<Vec<_>>(), init_template(&manifest))
         };
         let (asked, written) = read(text);
         assert_eq!(read(&written).0, asked, "{written}");

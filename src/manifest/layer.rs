@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AliasName, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName, Sourced, Text,
+    AliasName, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName, SourceScripts, Text,
     ToolRequest,
 };
 use crate::{
@@ -62,7 +62,7 @@ pub struct Tables {
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
     /// Scripts for the user's own shell.
-    pub sourced: Sourced,
+    pub source_scripts: SourceScripts,
     /// Variables that may turn what they hold into code.
     pub grants: Vec<Located<VarName>>,
     /// What is taken out of the lists below, by the list's key (`groups`).
@@ -154,7 +154,7 @@ impl ToolEntry {
         }
     }
 
-    fn lay(&mut self, upper: &Self) {
+    fn overlay(&mut self, upper: &Self) {
         if upper.unset {
             self.clone_from(upper);
             return;
@@ -175,13 +175,13 @@ impl ToolEntry {
         if let Some(overruled) = removed.get(FLAVOUR) {
             self.components.retain(|one| !overruled.contains(one));
         }
-        lay_list(
+        overlay_list(
             &mut self.components,
             &upper.components,
             removed.get("components"),
             String::as_str,
         );
-        lay_list(
+        overlay_list(
             &mut self.targets,
             &upper.targets,
             removed.get("targets"),
@@ -258,14 +258,14 @@ impl EnvEntry {
 
 impl Tables {
     /// Lays `upper` over these tables.
-    pub(super) fn lay(&mut self, upper: &Self) {
+    pub(super) fn overlay(&mut self, upper: &Self) {
         for (tool, entry) in &upper.tools {
             self.tools
                 .entry(tool.clone())
-                .and_modify(|lower| lower.lay(entry))
+                .and_modify(|lower| lower.overlay(entry))
                 .or_insert_with(|| entry.clone());
         }
-        self.python.lay(&upper.python, &upper.removed);
+        self.python.overlay(&upper.python, &upper.removed);
         for (name, entry) in &upper.env {
             let merged = self.env.get(name).map(|lower| entry.over(lower));
             self.env
@@ -275,16 +275,16 @@ impl Tables {
         self.aliases
             .extend(aliases.map(|(name, command)| (name.clone(), command.clone())));
         let gone = &upper.removed;
-        lay_list(&mut self.enter, &upper.enter, gone.get("enter"), text_of);
-        lay_list(&mut self.leave, &upper.leave, gone.get("leave"), text_of);
-        self.sourced.lay(&upper.sourced, gone);
-        lay_list(
+        overlay_list(&mut self.enter, &upper.enter, gone.get("enter"), text_of);
+        overlay_list(&mut self.leave, &upper.leave, gone.get("leave"), text_of);
+        self.source_scripts.overlay(&upper.source_scripts, gone);
+        overlay_list(
             &mut self.env_files,
             &upper.env_files,
             gone.get("load"),
             |file| &file.path.value,
         );
-        lay_list(
+        overlay_list(
             &mut self.grants,
             &upper.grants,
             gone.get("grants"),
@@ -324,7 +324,7 @@ impl Tables {
                 .collect(),
             enter: self.enter,
             leave: self.leave,
-            sourced: self.sourced,
+            source_scripts: self.source_scripts,
             grants: self.grants,
         }
     }
@@ -359,7 +359,7 @@ fn says_nothing(value: &EnvValue) -> bool {
 }
 
 /// Takes out what is removed, then adds what is not there yet.
-pub(super) fn lay_list<T: Clone>(
+pub(super) fn overlay_list<T: Clone>(
     list: &mut Vec<T>,
     more: &[T],
     removed: Option<&BTreeSet<String>>,

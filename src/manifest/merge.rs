@@ -1,4 +1,4 @@
-//! How several files and their tables become the dev shells of a project.
+//! How combined files and their tables become the dev shells of a project.
 //!
 //! Layers come lowest first. For each dev shell every layer adds its top level and then its own tables of
 //! that dev shell, so a higher layer's top level wins over a lower layer's dev shell. Tables merge key by
@@ -10,11 +10,11 @@ use std::{
 };
 
 use super::{
-    Composition, DevShell, Error, ErrorKind, Layer, Located, Manifest, Origin, ShellName, Tables,
-    Text, check, cost,
+    CompositionError, DevShell, Error, ErrorKind, Layer, Located, Manifest, Origin, ShellName,
+    Tables, Text, check, cost,
     error::nearest,
     layer::{EnvEntry, EnvFile},
-    provenance::{self, Said, Subject},
+    provenance::{self, MergeStep, Statement, Subject},
 };
 
 use crate::package::Invalid;
@@ -31,36 +31,26 @@ pub fn merge(layers: &[Layer]) -> Result<Manifest, Error> {
     merge_with(layers, None)
 }
 
-/// Returns the dev shells that layers give together, and with them one that is several at once.
-pub fn merge_with(layers: &[Layer], several: Option<&ShellName>) -> Result<Manifest, Error> {
+/// Returns the dev shells that layers give together, and with them one that is combined at once.
+pub fn merge_with(layers: &[Layer], combined: Option<&ShellName>) -> Result<Manifest, Error> {
     let merging = Merging::new(layers);
-    merging.bounded()?;
+    merging.refuse_too_large()?;
     let mut manifest = Manifest::default();
-    for name in merging.names.iter().chain(several) {
+    for name in merging.names.iter().chain(combined) {
         let shell = merging.shell(name)?;
         manifest.shells.insert(name.clone(), shell);
     }
     Ok(manifest)
 }
 
-/// Returns everything that was said about one dev shell, by what it was said about, lowest first.
-pub fn history(layers: &[Layer], name: &ShellName) -> Result<BTreeMap<Subject, Vec<Said>>, Error> {
+/// Returns all statements about one dev shell by subject, those of the lowest layer first.
+pub fn statements(
+    layers: &[Layer],
+    name: &ShellName,
+) -> Result<BTreeMap<Subject, Vec<Statement>>, Error> {
     let merging = Merging::new(layers);
-    let walk = merging.walk(name)?;
-    Ok(provenance::of(&walk))
-}
-
-/// One table of one layer, on the way through all that make up a dev shell.
-#[derive(Debug)]
-pub(super) struct Step<'a> {
-    /// The layer's position.
-    pub(super) layer: usize,
-    /// The dev shell it is the table of; nothing for the top level.
-    pub(super) shell: Option<&'a ShellName>,
-    /// The tables.
-    pub(super) tables: &'a Tables,
-    /// The variables of the env files that it loads, the last one of a name counting.
-    pub(super) loaded: Tables,
+    let steps = merging.steps(name)?;
+    Ok(provenance::collect(&steps))
 }
 
 struct Merging<'a> {
@@ -91,11 +81,11 @@ impl<'a> Merging<'a> {
     }
 
     /// Every dev shell has a copy of what is below it, and that is made before anybody is asked.
-    fn bounded(&self) -> Result<(), Error> {
+    fn refuse_too_large(&self) -> Result<(), Error> {
         let sections = || self.layers.iter().flat_map(|layer| layer.shells.values());
         let parents = sections().flat_map(|section| &section.inherits);
         let inherited: BTreeSet<&ShellName> = parents.map(|name| &name.value).collect();
-        // One that is several at once comes on top, with all that they have.
+        // One that is combined at once comes on top, with all that they have.
         let all = self.names.len() + 1;
         let mut found: usize = 0;
         let mut count = |copies: usize, weight: usize| {
@@ -116,7 +106,7 @@ impl<'a> Merging<'a> {
                 count(copies, cost::tables(&section.tables));
             }
         }
-        // To walk to one costs less than a copy.
+        // To steps to one costs less than a copy.
         let parents = sections()
             .map(|section| section.inherits.len())
             .sum::<usize>();
@@ -124,22 +114,22 @@ impl<'a> Merging<'a> {
         let Some(layer) = self.layers.last().filter(|_| found > ENTRIES) else {
             return Ok(());
         };
-        let expected = "a manifest of at most 250,000 entries in all dev shells together, a long text counting as several";
+        let expected = "a manifest of at most 250,000 entries in all dev shells together, a long text counting as combined";
         let invalid = Invalid::new(expected, &format!("{found}"));
         Err(layer.text.error(0..0, invalid))
     }
 
     fn shell(&'a self, name: &'a ShellName) -> Result<DevShell, Error> {
-        let walk = self.walk(name)?;
+        let steps = self.steps(name)?;
         let mut tables = Tables::default();
-        for step in &walk {
-            tables.lay(&step.loaded);
-            tables.lay(step.tables);
+        for step in &steps {
+            tables.overlay(&step.loaded);
+            tables.overlay(step.tables);
         }
-        self.conflict(&walk)?;
+        self.refuse_conflicts(&steps)?;
         let shell = tables.finish();
         check::shell(&shell).map_err(|fault| {
-            self.error(
+            self.error_at(
                 &fault.origin,
                 &fault.word,
                 ErrorKind::Composition(fault.kind),
@@ -149,19 +139,19 @@ impl<'a> Merging<'a> {
     }
 
     /// Returns the tables that make up a dev shell, lowest first.
-    fn walk(&'a self, name: &'a ShellName) -> Result<Vec<Step<'a>>, Error> {
+    fn steps(&'a self, name: &'a ShellName) -> Result<Vec<MergeStep<'a>>, Error> {
         let mut order = Order::default();
         for name in self.parts(name)? {
             self.order(name, &mut Vec::new(), &mut order)?;
         }
-        let mut walk = Vec::new();
+        let mut steps = Vec::new();
         for (layer, one) in self.layers.iter().enumerate() {
             for part in &order.list {
                 let tables = match part {
                     None => Some(&one.top),
                     Some(shell) => one.shells.get(*shell).map(|section| &section.tables),
                 };
-                walk.extend(tables.map(|tables| Step {
+                steps.extend(tables.map(|tables| MergeStep {
                     layer,
                     shell: *part,
                     tables,
@@ -169,11 +159,11 @@ impl<'a> Merging<'a> {
                 }));
             }
         }
-        self.load(&mut walk)?;
-        Ok(walk)
+        self.load(&mut steps)?;
+        Ok(steps)
     }
 
-    /// Returns the dev shells that a name stands for: itself, or the several that it lists.
+    /// Returns the dev shells that a name stands for: itself, or the combined that it lists.
     fn parts(&'a self, name: &'a ShellName) -> Result<Vec<&'a ShellName>, Error> {
         let mut parts = Vec::new();
         for word in name.parts() {
@@ -197,15 +187,15 @@ impl<'a> Merging<'a> {
     }
 
     /// Puts the variables of each env file that is still on the list where it was put there.
-    fn load(&self, walk: &mut [Step<'_>]) -> Result<(), Error> {
+    fn load(&self, steps: &mut [MergeStep<'_>]) -> Result<(), Error> {
         let mut listed = Tables::default();
-        for step in walk.iter() {
-            listed.lay(step.tables);
+        for step in steps.iter() {
+            listed.overlay(step.tables);
         }
         let files = listed.env_files.iter();
         let files: BTreeMap<&str, &EnvFile> =
             files.map(|file| (file.path.value.as_str(), file)).collect();
-        for step in walk {
+        for step in steps {
             let own = |file: &&EnvFile| files.get(file.path.value.as_str()) == Some(file);
             for file in step.tables.env_files.iter().filter(own) {
                 let path = &file.path.value;
@@ -213,8 +203,8 @@ impl<'a> Merging<'a> {
                     if file.optional {
                         continue;
                     }
-                    let kind = Composition::EnvFileMissing { path: path.clone() };
-                    return Err(self.error(&file.path.origin, path, kind.into()));
+                    let kind = CompositionError::EnvFileMissing { path: path.clone() };
+                    return Err(self.error_at(&file.path.origin, path, kind.into()));
                 };
                 let variables = variables.iter();
                 step.loaded.env.extend(
@@ -225,38 +215,31 @@ impl<'a> Merging<'a> {
         Ok(())
     }
 
-    /// Refuses two layers that say different things when neither stands on the other and nothing settles it.
-    fn conflict(&self, walk: &[Step<'_>]) -> Result<(), Error> {
+    /// Refuses two layers that contradict each other when neither builds on the other and no layer above decides.
+    fn refuse_conflicts(&self, steps: &[MergeStep<'_>]) -> Result<(), Error> {
         if self.layers.iter().all(|layer| layer.below.is_none()) {
             return Ok(());
         }
-        let stands_on = |upper: usize, lower: usize| {
+        let builds_on = |upper: usize, lower: usize| {
             let below = &self.layers[upper].below;
             lower < upper && below.as_ref().is_none_or(|below| below.contains(&lower))
         };
-        for (subject, said) in provenance::of(walk) {
-            // What a layer says last is what it means.
-            let last: BTreeMap<usize, &Said> = said
-                .iter()
-                .filter(|one| one.scalar)
-                .map(|one| (one.layer, one))
-                .collect();
-            let standing: Vec<&Said> = last
-                .iter()
-                .filter(|(layer, _)| !last.keys().any(|upper| stands_on(*upper, **layer)))
-                .map(|(_, said)| *said)
-                .collect();
-            let Some((first, others)) = standing.split_first() else {
+        for (subject, statements) in provenance::collect(steps) {
+            let Some((first, second)) = provenance::contradiction(&statements, builds_on) else {
                 continue;
             };
-            if let Some(other) = others.iter().find(|other| other.value != first.value) {
-                let kind = Composition::Conflict {
-                    subject: subject.to_string(),
-                    first: Box::new((first.value.clone(), first.origin.clone())),
-                    second: Box::new((other.value.clone(), other.origin.clone())),
-                };
-                return Err(self.error(&other.origin, subject.name(), kind.into()));
-            }
+            let claimed = |statement: &Statement| {
+                Box::new(Located {
+                    value: statement.claim.to_string(),
+                    origin: statement.origin.clone(),
+                })
+            };
+            let kind = CompositionError::Conflict {
+                subject: subject.to_string(),
+                first: claimed(first),
+                second: claimed(second),
+            };
+            return Err(self.error_at(&second.origin, subject.name(), kind.into()));
         }
         Ok(())
     }
@@ -278,7 +261,7 @@ impl<'a> Merging<'a> {
         }
         for parent in sections().flat_map(|section| &section.inherits) {
             self.reach(parent, path)?;
-            // What is there is there with all below it: a diamond is walked once.
+            // What is there is there with all below it: a diamond is stepsed once.
             if !order.seen.contains(&Some(&parent.value)) {
                 self.order(&parent.value, path, order)?;
             }
@@ -307,16 +290,16 @@ impl<'a> Merging<'a> {
         } else {
             return Ok(());
         };
-        Err(self.error(&parent.origin, name, kind))
+        Err(self.error_at(&parent.origin, name, kind))
     }
 
     /// Returns an error at `word` in the line of `origin`, or at the whole line.
-    fn error(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
+    fn error_at(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
         let texts = self.layers.iter().map(|layer| &layer.text);
         match texts.into_iter().find(|text| *text.file() == origin.file) {
-            Some(text) => text.fault(origin, word, kind),
+            Some(text) => text.error_at(origin, word, kind),
             // The place is in a file whose text is not shown, such as an env file.
-            None => Text::new(&origin.file, "").fault(origin, word, kind),
+            None => Text::new(&origin.file, "").error_at(origin, word, kind),
         }
     }
 }

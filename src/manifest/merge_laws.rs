@@ -116,12 +116,12 @@ proptest! {
         let tables: Vec<&Tables> = layers.iter().flat_map(Layer::tables).collect();
         for three in tables.windows(3) {
             let mut left = three[0].clone();
-            left.lay(three[1]);
-            left.lay(three[2]);
+            left.overlay(three[1]);
+            left.overlay(three[2]);
             let mut upper = three[1].clone();
-            upper.lay(three[2]);
+            upper.overlay(three[2]);
             let mut right = three[0].clone();
-            right.lay(&upper);
+            right.overlay(&upper);
             prop_assert_eq!(left, right);
         }
     }
@@ -131,9 +131,9 @@ proptest! {
     fn laying_twice_is_laying_once(layers in stack(), at in 0..7usize) {
         for tables in layers.iter().flat_map(Layer::tables) {
             let mut twice = Tables::default();
-            twice.lay(tables);
+            twice.overlay(tables);
             let once = twice.clone();
-            twice.lay(tables);
+            twice.overlay(tables);
             prop_assert_eq!(twice, once);
         }
         let at = at % layers.len();
@@ -167,25 +167,44 @@ proptest! {
         }
     }
 
-    /// The winner is among what was said, and it is the last scalar.
+    /// The statements that nothing replaces are those that made the merged value.
     #[test]
-    fn history_ends_with_what_counts(layers in stack()) {
+    fn unreplaced_statements_give_the_merged_value(layers in stack()) {
         let test: ShellName = "test".parse().unwrap();
         let Ok(manifest) = merge(&layers) else { return Ok(()); };
         let Some(shell) = manifest.shells.get(&test) else { return Ok(()); };
-        let history = history(&layers, &test).unwrap();
+        let statements = statements(&layers, &test).unwrap();
+        let effective = |subject: &Subject| {
+            let all = &statements[subject];
+            let replacements = subject.replacements(all);
+            let pairs = all.iter().zip(replacements);
+            pairs.filter(|(_, by)| by.is_none()).map(|(one, _)| one).collect::<Vec<_>>()
+        };
         for (name, value) in &shell.env {
-            let said = &history[&Subject::Variable(name.to_string())];
-            let last = said.last().unwrap();
-            prop_assert_eq!(&last.origin, &value.origin);
-            if last.scalar {
-                prop_assert_eq!(&last.value, &value.value.to_string());
+            let effective = effective(&Subject::Variable(name.to_string()));
+            prop_assert_eq!(&effective.last().unwrap().origin, &value.origin);
+            let is_list = matches!(value.value, EnvValue::Extend { .. });
+            for one in &effective {
+                prop_assert_eq!(matches!(one.claim, Claim::Add(_)), is_list);
+            }
+            if !is_list {
+                prop_assert_eq!(effective.len(), 1);
+                prop_assert_eq!(effective[0].claim.to_string(), value.value.to_string());
             }
         }
-        for (tool, request) in &shell.tools {
-            let Some(said) = history.get(&Subject::Tool(tool.to_string())) else { continue };
-            if let Some(last) = said.iter().rfind(|one| one.scalar && one.value != "removed") {
-                prop_assert!(last.value == request.requirement.value.to_string() || request.requirement.value.as_str() == "*");
+        for (subject, all) in &statements {
+            let Subject::Tool(name) = subject else { continue };
+            let tool = shell.tools.get(&name.parse().unwrap());
+            let effective = effective(subject);
+            let set = effective.iter().find_map(|one| match &one.claim {
+                Claim::Set(version) => Some(version.as_str()),
+                _ => None,
+            });
+            let wanted = tool.map(|request| request.requirement.value.as_str());
+            if tool.is_some() {
+                prop_assert_eq!(set.unwrap_or("*"), wanted.unwrap());
+            } else {
+                prop_assert_eq!(&all.last().unwrap().claim, &Claim::Remove);
             }
         }
     }
@@ -206,7 +225,7 @@ proptest! {
         let beside = |first: &Layer, second: &Layer, above: Option<&Layer>| {
             let stack = [first, second].map(bare).into_iter().chain(above.cloned());
             merge(&stack.collect::<Vec<_>>()).is_err_and(|error| {
-                matches!(error.kind, ErrorKind::Composition(Composition::Conflict { .. }))
+                matches!(error.kind, ErrorKind::Composition(CompositionError::Conflict { .. }))
             })
         };
         prop_assert_eq!(beside(one, two, None), beside(two, one, None));
@@ -246,7 +265,7 @@ fn history_free(shell: &DevShell) -> String {
         texts(&shell.enter),
         texts(&shell.leave),
         shell
-            .sourced
+            .source_scripts
             .scripts
             .iter()
             .map(|(host, list)| (host, texts(list)))

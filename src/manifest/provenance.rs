@@ -1,17 +1,29 @@
-//! Everything that was said about a dev shell, also what lost: for conflicts and for `devsh explain`. Pure.
+//! Every statement of the layers about one dev shell, also those that others replace: for conflicts and for
+//! `devsh explain`.
 
 use std::{collections::BTreeMap, fmt};
 
 use super::{
-    EnvValue, Origin, ShellName, Sourced,
-    layer::{EnvEntry, FLAVOUR, ToolEntry},
-    merge::Step,
+    EnvValue, Origin, ShellName, SourceScripts,
+    layer::{EnvEntry, FLAVOUR, Tables, ToolEntry},
 };
 
-/// What something can be said about.
+/// The tables of one layer for the top level or a dev shell, in the order of the merge.
+#[derive(Debug)]
+pub(super) struct MergeStep<'a> {
+    /// The layer's position.
+    pub(super) layer: usize,
+    /// The dev shell of the tables; `None` for the top level.
+    pub(super) shell: Option<&'a ShellName>,
+    pub(super) tables: &'a Tables,
+    /// The variables of the env files that the tables load; the last value of a name wins.
+    pub(super) loaded: Tables,
+}
+
+/// A part of a dev shell that layers make statements about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// The version of a tool, by its name.
+    /// A tool, by its name.
     Tool(String),
     /// A variable.
     Variable(String),
@@ -21,19 +33,44 @@ pub enum Subject {
     Setting(&'static str),
 }
 
-/// One thing that was said.
+/// What one table states about a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
-    /// Where.
+pub struct Statement {
+    /// The file and line.
     pub origin: Origin,
     /// The position of the layer.
     pub layer: usize,
-    /// The dev shell in whose table it stands; nothing for the top level.
+    /// The dev shell of the table; `None` for the top level.
     pub shell: Option<ShellName>,
-    /// What, in words.
-    pub value: String,
-    /// Whether the later one of two wins; lists and extensions add up.
-    pub scalar: bool,
+    /// The effect on the subject.
+    pub claim: Claim,
+}
+
+/// The effect of a statement on its subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Gives the subject this value.
+    Set(String),
+    /// Adds this to the value: list entries, bounds, components.
+    Add(String),
+    /// Removes the subject.
+    Remove,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(value) | Self::Add(value) => formatter.write_str(value),
+            Self::Remove => formatter.write_str("removed"),
+        }
+    }
+}
+
+impl Claim {
+    /// Whether only one of two such claims can hold; additions go together.
+    pub(super) const fn is_exclusive(&self) -> bool {
+        !matches!(self, Self::Add(_))
+    }
 }
 
 impl Subject {
@@ -43,6 +80,35 @@ impl Subject {
             Self::Tool(name) | Self::Variable(name) | Self::Alias(name) => name,
             Self::Setting(key) => key.split_once('.').map_or(key, |(_, name)| name),
         }
+    }
+
+    /// Whether a later claim takes the place of an earlier one. `Tables::overlay` merges by the same rule.
+    const fn replaces(&self, later: &Claim, earlier: &Claim) -> bool {
+        match (self, later, earlier) {
+            // A plain value of a variable replaces a list of paths, and the other way round.
+            (_, Claim::Remove, _) | (Self::Variable(_), Claim::Set(_), _) => true,
+            (Self::Variable(_), Claim::Add(_), earlier) | (_, Claim::Set(_), earlier) => {
+                earlier.is_exclusive()
+            }
+            (_, Claim::Add(_), _) => false,
+        }
+    }
+
+    /// Returns for each statement the later one that replaces it; `statements` are in the order of the merge.
+    pub fn replacements<'s>(&self, statements: &'s [Statement]) -> Vec<Option<&'s Statement>> {
+        let last = statements.iter().rposition(|one| one.claim.is_exclusive());
+        let removal = statements
+            .iter()
+            .rposition(|one| one.claim == Claim::Remove);
+        let addition = last.map(|last| last + 1);
+        let candidates = [last, removal, addition];
+        let replacement = |(at, one): (usize, &Statement)| {
+            let later = candidates.into_iter().flatten().filter(|later| at < *later);
+            later
+                .filter_map(|later| statements.get(later))
+                .find(|later| self.replaces(&later.claim, &one.claim))
+        };
+        statements.iter().enumerate().map(replacement).collect()
     }
 }
 
@@ -57,165 +123,157 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Returns what the steps say, by subject, in their order.
-pub(super) fn of(walk: &[Step<'_>]) -> BTreeMap<Subject, Vec<Said>> {
-    let mut history = History::default();
-    for step in walk {
+/// Returns two statements that contradict each other, if no layer above both of them decides.
+///
+/// `builds_on` says whether the first layer has the second one below it.
+pub(super) fn contradiction(
+    statements: &[Statement],
+    builds_on: impl Fn(usize, usize) -> bool,
+) -> Option<(&Statement, &Statement)> {
+    // The last statement of a layer is the one that it leaves.
+    let exclusive = statements.iter().filter(|one| one.claim.is_exclusive());
+    let last: BTreeMap<usize, &Statement> = exclusive.map(|one| (one.layer, one)).collect();
+    let is_decided = |layer: usize| last.keys().any(|upper| builds_on(*upper, layer));
+    let mut open = last
+        .iter()
+        .filter(|(layer, _)| !is_decided(**layer))
+        .map(|(_, statement)| *statement);
+    let first = open.next()?;
+    let other = open.find(|other| other.claim != first.claim)?;
+    Some((first, other))
+}
+
+/// Returns the statements of the steps, by subject, in the order of the merge.
+pub(super) fn collect(steps: &[MergeStep<'_>]) -> BTreeMap<Subject, Vec<Statement>> {
+    let mut statements = Statements::default();
+    for step in steps {
         for (name, entry) in &step.loaded.env {
-            history.variable(step, name.as_str(), entry);
+            statements.add_variable(step, name.as_str(), entry);
         }
         for (tool, entry) in &step.tables.tools {
-            history.tool(step, &tool.to_string(), entry);
+            statements.add_tool(step, &tool.to_string(), entry);
         }
         for (name, entry) in &step.tables.env {
-            history.variable(step, name.as_str(), entry);
+            statements.add_variable(step, name.as_str(), entry);
         }
         for (name, command) in &step.tables.aliases {
-            let value = command
-                .value
-                .clone()
-                .unwrap_or_else(|| "removed".to_owned());
-            let subject = Subject::Alias(name.to_string());
-            history.add(step, subject, &command.origin, (value, true));
+            let claim = command.value.clone().map_or(Claim::Remove, Claim::Set);
+            statements.add(
+                step,
+                Subject::Alias(name.to_string()),
+                &command.origin,
+                claim,
+            );
         }
         if let Some(lock) = &step.tables.python.lock {
             let subject = Subject::Setting("python.lock");
-            history.add(step, subject, &lock.origin, (lock.value.clone(), true));
+            statements.add(step, subject, &lock.origin, Claim::Set(lock.value.clone()));
         }
-        history.lists(step);
+        statements.add_lists(step);
     }
-    history.0
+    statements.0
 }
 
 #[derive(Default)]
-struct History(BTreeMap<Subject, Vec<Said>>);
+struct Statements(BTreeMap<Subject, Vec<Statement>>);
 
-impl History {
-    fn add(
-        &mut self,
-        step: &Step<'_>,
-        subject: Subject,
-        origin: &Origin,
-        (value, scalar): (String, bool),
-    ) {
-        self.0.entry(subject).or_default().push(Said {
+impl Statements {
+    fn add(&mut self, step: &MergeStep<'_>, subject: Subject, origin: &Origin, claim: Claim) {
+        self.0.entry(subject).or_default().push(Statement {
             origin: origin.clone(),
             layer: step.layer,
             shell: step.shell.cloned(),
-            value,
-            scalar,
+            claim,
         });
     }
 
-    fn tool(&mut self, step: &Step<'_>, name: &str, entry: &ToolEntry) {
+    fn add_tool(&mut self, step: &MergeStep<'_>, name: &str, entry: &ToolEntry) {
         let subject = || Subject::Tool(name.to_owned());
         if entry.unset {
-            self.add(step, subject(), &entry.origin, ("removed".to_owned(), true));
+            self.add(step, subject(), &entry.origin, Claim::Remove);
         }
         if let Some(wanted) = &entry.requirement {
-            let value = (wanted.value.to_string(), true);
-            self.add(step, subject(), &wanted.origin, value);
+            let claim = Claim::Set(wanted.value.to_string());
+            self.add(step, subject(), &wanted.origin, claim);
         }
         for floor in &entry.floors {
-            let value = (format!("also {}", floor.value), false);
-            self.add(step, subject(), &floor.origin, value);
+            let claim = Claim::Add(format!("also {}", floor.value));
+            self.add(step, subject(), &floor.origin, claim);
         }
-        let mut parts: Vec<String> = Vec::new();
-        parts.extend(
-            entry
-                .components
-                .iter()
-                .chain(&entry.targets)
-                .map(|one| format!("+{one}")),
-        );
-        parts.extend(
-            entry
-                .removed
-                .iter()
-                // What is there instead tells it.
-                .filter(|(key, _)| **key != FLAVOUR)
-                .flat_map(|(_, removed)| removed)
-                .map(|one| format!("−{one}")),
-        );
+        let added = entry.components.iter().chain(&entry.targets);
+        let removed = entry.removed.iter();
+        // The flavour that comes instead says it already.
+        let removed = removed.filter(|(key, _)| **key != FLAVOUR);
+        let parts: Vec<String> = added
+            .map(|one| format!("+{one}"))
+            .chain(
+                removed
+                    .flat_map(|(_, names)| names)
+                    .map(|one| format!("−{one}")),
+            )
+            .collect();
         if !parts.is_empty() {
-            self.add(step, subject(), &entry.origin, (parts.join(" "), false));
+            self.add(step, subject(), &entry.origin, Claim::Add(parts.join(" ")));
         } else if entry.wanted && entry.requirement.is_none() && entry.floors.is_empty() {
-            // That a file is there can ask for a tool and say nothing of its version.
-            self.add(step, subject(), &entry.origin, ("*".to_owned(), false));
+            // A file can ask for a tool without a word about its version.
+            self.add(step, subject(), &entry.origin, Claim::Add("*".to_owned()));
         }
     }
 
-    fn variable(&mut self, step: &Step<'_>, name: &str, entry: &EnvEntry) {
-        let mut words = Vec::new();
-        let scalar = match &entry.value.value {
+    fn add_variable(&mut self, step: &MergeStep<'_>, name: &str, entry: &EnvEntry) {
+        let claim = match &entry.value.value {
             EnvValue::Extend { prepend, append } => {
-                words.extend(prepend.iter().map(|one| format!("{one} in front")));
-                words.extend(append.iter().map(|one| format!("{one} at the end")));
-                words.extend(entry.removed.iter().map(|one| format!("without {one}")));
-                false
+                let prepended = prepend.iter().map(|one| format!("{one} in front"));
+                let appended = append.iter().map(|one| format!("{one} at the end"));
+                let removed = entry.removed.iter().map(|one| format!("without {one}"));
+                let words: Vec<String> = prepended.chain(appended).chain(removed).collect();
+                Claim::Add(words.join(", "))
             }
-            value => {
-                words.push(value.to_string());
-                true
-            }
+            EnvValue::Unset => Claim::Remove,
+            value => Claim::Set(value.to_string()),
         };
         let subject = Subject::Variable(name.to_owned());
-        self.add(
-            step,
-            subject,
-            &entry.value.origin,
-            (words.join(", "), scalar),
-        );
+        self.add(step, subject, &entry.value.origin, claim);
     }
 
-    fn lists(&mut self, step: &Step<'_>) {
+    fn add_lists(&mut self, step: &MergeStep<'_>) {
         let tables = step.tables;
         let python = &tables.python;
-        for (key, list) in [
+        let scripts = tables.source_scripts.scripts.iter();
+        let texts = [
             ("python.groups", &python.groups),
             ("python.extras", &python.extras),
             ("python.packages", &python.packages),
-        ] {
-            for one in list {
-                let subject = Subject::Setting(key);
-                self.add(step, subject, &one.origin, (one.value.clone(), false));
-            }
-        }
-        let sourced = tables.sourced.scripts.iter();
-        let sourced = sourced.map(|(shell, list)| (Sourced::key(*shell), list));
-        for (key, scripts) in [
             ("hooks.enter", &tables.enter),
             ("hooks.leave", &tables.leave),
         ]
         .into_iter()
-        .chain(sourced)
-        {
-            for script in scripts {
-                self.add(
-                    step,
-                    Subject::Setting(key),
-                    &script.origin,
-                    (script.value.clone(), false),
-                );
+        .chain(scripts.map(|(shell, list)| (SourceScripts::key(*shell), list)));
+        for (key, list) in texts {
+            for one in list {
+                self.add_entry(step, key, &one.origin, one.value.clone());
             }
         }
         for file in &tables.env_files {
-            let subject = Subject::Setting("env-files.load");
-            self.add(
-                step,
-                subject,
-                &file.path.origin,
-                (file.path.value.clone(), false),
-            );
+            let path = file.path.value.clone();
+            self.add_entry(step, "env-files.load", &file.path.origin, path);
         }
         for name in &tables.grants {
-            let subject = Subject::Setting("grants.env");
-            self.add(step, subject, &name.origin, (name.value.to_string(), false));
+            self.add_entry(step, "grants.env", &name.origin, name.value.to_string());
         }
-        for shell in &tables.sourced.grants {
-            let subject = Subject::Setting(Sourced::GRANTS);
-            let value = shell.value.to_string();
-            self.add(step, subject, &shell.origin, (value, false));
+        for shell in &tables.source_scripts.grants {
+            let name = shell.value.to_string();
+            self.add_entry(step, SourceScripts::GRANTS, &shell.origin, name);
         }
+    }
+
+    fn add_entry(
+        &mut self,
+        step: &MergeStep<'_>,
+        key: &'static str,
+        origin: &Origin,
+        entry: String,
+    ) {
+        self.add(step, Subject::Setting(key), origin, Claim::Add(entry));
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Error, Located, Origin, Text,
     document::Node,
     error::ErrorKind,
-    layer::{lay_list, text_of},
+    layer::{overlay_list, text_of},
     validate::{edited, located, once, unknown},
 };
 use crate::{
@@ -85,7 +85,11 @@ impl PythonRequest {
     }
 
     /// Lays `upper` over this table; `gone` is what it takes away, by key.
-    pub(super) fn lay(&mut self, upper: &Self, gone: &BTreeMap<&'static str, BTreeSet<String>>) {
+    pub(super) fn overlay(
+        &mut self,
+        upper: &Self,
+        gone: &BTreeMap<&'static str, BTreeSet<String>>,
+    ) {
         if upper.place.is_some() {
             self.place.clone_from(&upper.place);
         }
@@ -101,7 +105,7 @@ impl PythonRequest {
             ("extras", &mut self.extras, &upper.extras),
             ("packages", &mut self.packages, &upper.packages),
         ] {
-            lay_list(list, more, gone.get(key), text_of);
+            overlay_list(list, more, gone.get(key), text_of);
         }
     }
 

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Error, Located, Text,
     document::{Node, Value},
-    layer::{lay_list, text_of},
+    layer::{overlay_list, text_of},
     validate::{edited, located, unknown},
 };
 use crate::env::HostShell;
 
 /// What runs in the user's own shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sourced {
+pub struct SourceScripts {
     /// The scripts of each host shell, in order.
     pub scripts: BTreeMap<HostShell, Vec<Located<String>>>,
     /// The host shells in which they may run.
@@ -22,7 +22,7 @@ pub struct Sourced {
 /// What such a script does, for those who decide about the grant.
 pub const EFFECT: &str = "runs code in your own shell";
 
-impl Sourced {
+impl SourceScripts {
     /// The key of the grants, also in what a table takes out of the list below.
     pub const GRANTS: &'static str = "grants.source";
 
@@ -48,16 +48,16 @@ impl Sourced {
     }
 
     /// Lays `upper`, whose table takes `removed` away, over these.
-    pub(super) fn lay(&mut self, upper: &Self, removed: &BTreeMap<&str, BTreeSet<String>>) {
+    pub(super) fn overlay(&mut self, upper: &Self, removed: &BTreeMap<&str, BTreeSet<String>>) {
         for shell in HostShell::ALL {
             let (more, gone) = (upper.of(shell), removed.get(Self::key(shell)));
             if !more.is_empty() || gone.is_some() {
                 let list = self.scripts.entry(shell).or_default();
-                lay_list(list, more, gone, text_of);
+                overlay_list(list, more, gone, text_of);
             }
         }
         self.scripts.retain(|_, list| !list.is_empty());
-        lay_list(
+        overlay_list(
             &mut self.grants,
             &upper.grants,
             removed.get(Self::GRANTS),
@@ -78,7 +78,7 @@ impl Sourced {
 pub(super) fn scripts(
     text: &Text,
     node: &Node<'_>,
-    into: &mut Sourced,
+    into: &mut SourceScripts,
     gone: &mut BTreeMap<&'static str, BTreeSet<String>>,
 ) -> Result<(), Error> {
     for entry in text.table("source", node)? {
@@ -88,7 +88,7 @@ pub(super) fn scripts(
         };
         let list = if let Value::List(_) | Value::Table(_) = entry.node.value {
             let (list, removed) = edited(text, &entry.key, &entry.node)?;
-            gone.insert(Sourced::key(shell), removed);
+            gone.insert(SourceScripts::key(shell), removed);
             list.into_iter().map(|(script, _)| script).collect()
         } else {
             vec![text.string(&entry.key, &entry.node)?]
@@ -104,14 +104,14 @@ pub(super) fn scripts(
 pub(super) fn grants(
     text: &Text,
     node: &Node<'_>,
-    into: &mut Sourced,
+    into: &mut SourceScripts,
     gone: &mut BTreeMap<&'static str, BTreeSet<String>>,
 ) -> Result<(), Error> {
     let (names, removed) = edited(text, "source", node)?;
     for (name, node) in names {
         into.grants.push(located(text, node, &name)?);
     }
-    gone.insert(Sourced::GRANTS, removed);
+    gone.insert(SourceScripts::GRANTS, removed);
     Ok(())
 }
 
@@ -131,7 +131,7 @@ mod tests {
         ];
         let mut layers: Vec<_> = layers.map(|text| parse("m", text).unwrap()).into();
         layers.push(parse("m", GRANT).unwrap());
-        let dev = &merge(&layers).unwrap().shells[&"dev".parse().unwrap()].sourced;
+        let dev = &merge(&layers).unwrap().shells[&"dev".parse().unwrap()].source_scripts;
         let texts: Vec<&str> = dev
             .of(HostShell::Zsh)
             .iter()
@@ -154,10 +154,10 @@ mod tests {
         for at in 0..count.pow(3) {
             let [one, two, three] = [at, at / count, at / count / count].map(|at| &all[at % count]);
             let (mut left, mut upper, mut right) = (one.clone(), two.clone(), one.clone());
-            left.lay(two);
-            left.lay(three);
-            upper.lay(three);
-            right.lay(&upper);
+            left.overlay(two);
+            left.overlay(three);
+            upper.overlay(three);
+            right.overlay(&upper);
             assert_eq!(left, right);
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use super::{
-    Composition, Error, ErrorKind, Layer, Located, Section, ShellName, Tables, Text,
+    CompositionError, Error, ErrorKind, Layer, Located, Section, ShellName, Tables, Text,
     document::{Entry, Node, Value},
     error::nearest,
     python, tool, variable,
@@ -160,7 +160,7 @@ pub(super) fn once(
         return Ok(());
     }
     let entry = entry.to_owned();
-    let fault = Composition::AddedAndRemoved { entry };
+    let fault = CompositionError::AddedAndRemoved { entry };
     Err(text.error(node.span.clone(), fault))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    AliasName, Composition, EnvFile, EnvValue, Error, ErrorKind, Located, Tables, Text,
+    AliasName, CompositionError, EnvFile, EnvValue, Error, ErrorKind, Located, Tables, Text,
     document::{Entry, Node, Value},
     layer::EnvEntry,
     source_scripts, template,
@@ -66,7 +66,7 @@ fn variable(text: &Text, variable: &Entry<'_>) -> Result<EnvEntry, Error> {
             .find(|one| removed.contains(*one))
     {
         let entry = both.clone();
-        let fault = Composition::AddedAndRemoved { entry };
+        let fault = CompositionError::AddedAndRemoved { entry };
         return Err(text.error(variable.key_span.clone(), fault));
     }
     Ok(EnvEntry {
@@ -86,7 +86,7 @@ fn referring(text: &Text, node: &Node<'_>, value: &str) -> Result<(), Error> {
     let Err(found) = template::parse(value) else {
         return Ok(());
     };
-    let fault = Composition::Reference {
+    let fault = CompositionError::Reference {
         found: found.to_owned(),
         value: value.to_owned(),
     };
@@ -145,7 +145,12 @@ pub(super) fn files(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(
 pub(super) fn grants(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
     for entry in text.table("grants", node)? {
         if entry.key == "source" {
-            source_scripts::grants(text, &entry.node, &mut into.sourced, &mut into.removed)?;
+            source_scripts::grants(
+                text,
+                &entry.node,
+                &mut into.source_scripts,
+                &mut into.removed,
+            )?;
             continue;
         }
         if entry.key != "env" {
@@ -197,7 +202,10 @@ pub(super) fn unset(
     }
     if fields.len() > 1 {
         let name = name.to_owned();
-        return Err(text.error(field.key_span.clone(), Composition::UnsetWithMore { name }));
+        return Err(text.error(
+            field.key_span.clone(),
+            CompositionError::UnsetWithMore { name },
+        ));
     }
     Ok(())
 }
@@ -209,7 +217,12 @@ pub(super) fn hooks(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(
             "enter" => ("enter", &mut into.enter),
             "leave" => ("leave", &mut into.leave),
             "source" => {
-                source_scripts::scripts(text, &entry.node, &mut into.sourced, &mut into.removed)?;
+                source_scripts::scripts(
+                    text,
+                    &entry.node,
+                    &mut into.source_scripts,
+                    &mut into.removed,
+                )?;
                 continue;
             }
             _ => {

@@ -100,7 +100,7 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
         let effect = grant::effect(name.value.as_str()).unwrap_or("is set");
         add("grant", name.value.as_str(), effect.to_owned());
     }
-    for shell in &content.sourced.grants {
+    for shell in &content.source_scripts.grants {
         let name = format!("source.{}", shell.value);
         add("grant", &name, SOURCE_EFFECT.to_owned());
     }
@@ -127,7 +127,7 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
     for (name, value) in &content.aliases {
         add("alias", name.as_str(), value.value.clone());
     }
-    let sourced = content.sourced.scripts.iter();
+    let sourced = content.source_scripts.scripts.iter();
     let sourced = sourced.map(|(shell, scripts)| (format!("source script {shell}"), scripts));
     let own = [("enter", &content.enter), ("leave", &content.leave)];
     let own = own.map(|(kind, scripts)| (format!("{kind} script"), scripts));

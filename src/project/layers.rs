@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     lockfile::{self, Pin, Pins},
-    manifest::{self, Composition, EnvFile, Layer, Located, MANIFEST, Source, Text, dotenv},
+    manifest::{self, CompositionError, EnvFile, Layer, Located, MANIFEST, Source, Text, dotenv},
     package::Sha256,
     util::{files, paths::join_text},
 };
@@ -152,11 +152,14 @@ impl<'i> Stack<'i> {
         }
         if let Some(start) = self.open.iter().position(|one| *one == name) {
             let circle = self.open[start..].iter().cloned().chain([name]).collect();
-            return Err(fault(file, Composition::Cycle { circle }));
+            return Err(fault(file, CompositionError::Cycle { circle }));
         }
         if self.open.len() > DEPTH {
             let what = "this depth of `extends`";
-            return Err(fault(file, Composition::TooMuch { what, limit: DEPTH }));
+            return Err(fault(
+                file,
+                CompositionError::TooMuch { what, limit: DEPTH },
+            ));
         }
         let Some(bytes) = self.bytes(file, &name)? else {
             return Ok(BTreeSet::new());
@@ -168,7 +171,7 @@ impl<'i> Stack<'i> {
             } else {
                 ("this number of files to extend", FILES)
             };
-            return Err(fault(file, Composition::TooMuch { what, limit }));
+            return Err(fault(file, CompositionError::TooMuch { what, limit }));
         }
         let mut layer = manifest::parse_bytes(&name, &bytes)?;
         if file.source.is_remote() {
@@ -213,7 +216,7 @@ impl<'i> Stack<'i> {
         let Some(bytes) = self.inputs.approved(name)? else {
             let nearest = self.nearest_manifest(name);
             let path = name.to_owned();
-            return Err(fault(file, Composition::Absent { path, nearest }));
+            return Err(fault(file, CompositionError::Absent { path, nearest }));
         };
         if file.asked.is_some() {
             let fact = format!("extends {name}");
@@ -300,12 +303,12 @@ impl<'i> Stack<'i> {
     fn beside(&self, file: &File, entry: &Located<String>, text: &Text) -> Result<File, Error> {
         let unknown = || {
             let kind = match (file.source.is_remote(), Source::parse(&entry.value)) {
-                (true, Some(Source::Path(path))) => Composition::FetchedPath { path },
-                _ => Composition::Source {
+                (true, Some(Source::Path(path))) => CompositionError::FetchedPath { path },
+                _ => CompositionError::Source {
                     entry: entry.value.clone(),
                 },
             };
-            text.fault(&entry.origin, &entry.value, kind.into())
+            text.error_at(&entry.origin, &entry.value, kind.into())
         };
         let mut named = File {
             source: file.source.beside(&entry.value).ok_or_else(unknown)?,
@@ -345,7 +348,7 @@ fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
             (&one.origin, name.clone(), name)
         });
         let source = || {
-            let one = tables.sourced.grants.first()?;
+            let one = tables.source_scripts.grants.first()?;
             let name = one.value.to_string();
             Some((&one.origin, format!("source.{name}"), name))
         };
@@ -354,15 +357,17 @@ fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
     let Some((origin, name, word)) = granted else {
         return Ok(());
     };
-    let kind = Composition::FetchedGrant { name };
-    Err(layer.text.fault(origin, &word, kind.into()).into())
+    let kind = CompositionError::FetchedGrant { name };
+    Err(layer.text.error_at(origin, &word, kind.into()).into())
 }
 
-fn fault(file: &File, kind: Composition) -> Error {
+fn fault(file: &File, kind: CompositionError) -> Error {
     match &file.asked {
-        Some((entry, text)) => text.fault(&entry.origin, &entry.value, kind.into()).into(),
+        Some((entry, text)) => text
+            .error_at(&entry.origin, &entry.value, kind.into())
+            .into(),
         None => Text::new(&file.source.to_string(), "")
-            .fault(
+            .error_at(
                 &manifest::Origin {
                     file: file.source.to_string().into(),
                     line: 1,

@@ -78,7 +78,7 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
             .map(|script| script.value.clone())
             .collect(),
         sourced: shell
-            .sourced
+            .source_scripts
             .scripts
             .iter()
             .flat_map(|(host, list)| list.iter().map(|script| (*host, script.value.clone())))

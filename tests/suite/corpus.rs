@@ -278,7 +278,7 @@ fn a_draft_gives_what_was_detected() {
         if !contradictions(&manifest).is_empty() {
             continue;
         }
-        let text = manifest::draft(&manifest);
+        let text = manifest::init_template(&manifest);
         let layer = manifest::parse(MANIFEST, &text).unwrap_or_else(|error| {
             panic!("{}: {error}\n{text}", case.name);
         });

@@ -136,6 +136,27 @@ fn what_is_said_of_tools_aliases_and_lists_is_told() {
 }
 
 #[test]
+fn the_text_removed_does_not_count_as_a_removal() {
+    let sandbox = Sandbox::new().manifest(
+        "[env]\nA = 'x'\nB = 'x'\n[aliases]\nt = 'x'\n\
+         [shells.dev.env]\nA = 'removed'\nB = { unset = true }\n[shells.dev.aliases]\nt = 'removed'\n",
+    );
+    let one = |name: &str| explained(&sandbox, name).remove(0);
+    for (name, reason) in [
+        ("A", "overruled by devshell.toml:7"),
+        ("B", "removed by devshell.toml:8"),
+        ("t", "overruled by devshell.toml:10"),
+    ] {
+        let explanation = one(name);
+        assert_eq!(
+            said(&explanation)[0],
+            ("x", said(&explanation)[0].1, Some(reason))
+        );
+        assert_eq!(said(&explanation)[1].0, "removed");
+    }
+}
+
+#[test]
 fn refused_versions_of_a_tool_are_told_with_the_reason() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0"]);

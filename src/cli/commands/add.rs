@@ -151,9 +151,9 @@ fn unnamed(work: &Work<'_>, edit: &Edit<'_>, shell: Option<&ShellName>, tool: &T
         });
     }
     let dev = ShellName::dev();
-    let history = manifest::history(layers, shell.unwrap_or(&dev)).unwrap_or_default();
-    let said = history.get(&Subject::Tool(tool.to_string()));
-    let others = said.into_iter().flatten();
+    let statements = manifest::statements(layers, shell.unwrap_or(&dev)).unwrap_or_default();
+    let statements = statements.get(&Subject::Tool(tool.to_string()));
+    let others = statements.into_iter().flatten();
     let others = others.filter(|one| &*one.origin.file != MANIFEST);
     let places: Vec<String> = others.map(|one| one.origin.to_string()).collect();
     if places.is_empty() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     lockfile::LockedPackage,
-    manifest::{self, DevShell, Said, ShellName, Sourced, Subject},
+    manifest::{self, DevShell, ShellName, SourceScripts, Statement, Subject},
     package::Tool,
     project::{Project, approval::Standing},
     prompt::session_var::Session,
@@ -110,14 +110,14 @@ struct Explained<'a> {
     project: &'a Project,
     shell: ShellName,
     content: &'a DevShell,
-    history: BTreeMap<Subject, Vec<Said>>,
+    statements: BTreeMap<Subject, Vec<Statement>>,
     lockfile: crate::lockfile::Lockfile,
 }
 
 impl<'a> Explained<'a> {
     fn new(work: &'a Work<'a>, project: &'a Project, shell: ShellName) -> Result<Self, Failure> {
         let content = crate::app::session::dev_shell(project.preview(), &shell)?;
-        let history = manifest::history(&project.layers().all, &shell)
+        let statements = manifest::statements(&project.layers().all, &shell)
             .map_err(|error| hints::content(&error))?;
         let lockfile = lock::fitting(work.context, project)?.unwrap_or_default();
         Ok(Self {
@@ -125,13 +125,13 @@ impl<'a> Explained<'a> {
             project,
             shell,
             content,
-            history,
+            statements,
             lockfile,
         })
     }
 
     fn everything(&self) -> Vec<Explanation> {
-        let subjects = self.history.keys();
+        let subjects = self.statements.keys();
         let notes = self.project.notes().iter().map(|note| Explanation {
             kind: "note",
             name: note.origin.to_string(),
@@ -156,7 +156,7 @@ impl<'a> Explained<'a> {
             _ => subject.name() == name,
         };
         let mut all: Vec<Explanation> = self
-            .history
+            .statements
             .keys()
             .filter(matches)
             .map(|subject| self.subject(subject))
@@ -185,7 +185,7 @@ impl<'a> Explained<'a> {
     }
 
     fn subject(&self, subject: &Subject) -> Explanation {
-        let said = &self.history[subject];
+        let said = &self.statements[subject];
         let (kind, value) = match subject {
             Subject::Tool(name) => ("tool", self.tool(name).map(|(_, value)| value)),
             Subject::Variable(name) => ("variable", self.variable(name)),
@@ -255,7 +255,7 @@ impl<'a> Explained<'a> {
             let texts: Vec<&str> = list.iter().map(|one| one.value.as_str()).collect();
             texts.join(", ")
         };
-        if let Some(list) = self.content.sourced.by_key(key) {
+        if let Some(list) = self.content.source_scripts.by_key(key) {
             return (!list.is_empty()).then(|| texts(list));
         }
         let value = match key {
@@ -265,17 +265,17 @@ impl<'a> Explained<'a> {
             "python.packages" => texts(&self.content.python.packages),
             "hooks.enter" => texts(&self.content.enter),
             "hooks.leave" => texts(&self.content.leave),
-            Sourced::GRANTS => {
-                let shells = &self.content.sourced.grants;
+            SourceScripts::GRANTS => {
+                let shells = &self.content.source_scripts.grants;
                 let names: Vec<&str> = shells.iter().map(|one| one.value.as_str()).collect();
                 names.join(", ")
             }
             _ => {
                 let said = self
-                    .history
+                    .statements
                     .iter()
                     .find(|(subject, _)| **subject == Subject::Setting("env-files.load"))?;
-                let files: Vec<&str> = said.1.iter().map(|one| one.value.as_str()).collect();
+                let files: Vec<String> = said.1.iter().map(|one| one.claim.to_string()).collect();
                 files.join(", ")
             }
         };

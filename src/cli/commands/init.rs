@@ -39,7 +39,7 @@ pub fn run(work: &Work<'_>) -> Result<(), Failure> {
         detect::detect(&mut inputs).map_err(|error| hints::project(work.context, &error))?;
     let manifest = manifest::merge(&detection.layers).map_err(|error| hints::content(&error))?;
     check(work, &manifest)?;
-    let text = manifest::draft(&manifest);
+    let text = manifest::init_template(&manifest);
     // What was detected becomes the user's own words: they have to say the same.
     manifest::parse(MANIFEST, &text)
         .and_then(|layer| manifest::merge(&[layer]))

@@ -2,7 +2,7 @@
 
 use crate::{
     extends,
-    manifest::{self, Composition},
+    manifest::{self, CompositionError},
     prompt::MissingVariable,
     report::failure::Failure,
 };
@@ -34,37 +34,39 @@ pub fn extend(error: &extends::Error, place: &manifest::Origin) -> Failure {
 }
 
 /// Returns what helps against a fault of composition.
-pub(super) fn hint(fault: &Composition) -> Option<String> {
+pub(super) fn hint(fault: &CompositionError) -> Option<String> {
     Some(match fault {
-        Composition::Conflict { .. } => {
+        CompositionError::Conflict { .. } => {
             "say in the manifest itself which of the two counts".to_owned()
         }
-        Composition::Ungranted { name, .. } if name == "PATH" => {
+        CompositionError::Ungranted { name, .. } if name == "PATH" => {
             "write `PATH = { prepend = [\"./bin\"] }`, which keeps what is there".to_owned()
         }
-        Composition::Ungranted { name, .. } => {
+        CompositionError::Ungranted { name, .. } => {
             format!("if the project needs it, grant it: `{}`", grant(name))
         }
-        Composition::ValueTooLong { .. } | Composition::EnvironmentTooLarge { .. } => {
+        CompositionError::ValueTooLong { .. } | CompositionError::EnvironmentTooLarge { .. } => {
             "put the text into a file and let the variable name the file".to_owned()
         }
-        Composition::Reference { .. } => {
+        CompositionError::Reference { .. } => {
             "write `${NAME}`, `${NAME:-fallback}` or `${root}`, and `$$` for a dollar".to_owned()
         }
-        Composition::EnvFileMissing { path } => {
+        CompositionError::EnvFileMissing { path } => {
             format!("make it, or name it in `optional`: `[env-files] optional = [\"{path}\"]`")
         }
-        Composition::Absent {
+        CompositionError::Absent {
             nearest: Some(nearest),
             ..
         } => format!("the nearest manifest above is that of `{nearest}`"),
-        Composition::Source { .. } => "write `./file.toml`, `..`, `https://host/file.toml` or \
+        CompositionError::Source { .. } => {
+            "write `./file.toml`, `..`, `https://host/file.toml` or \
              `git+https://host/repo.git#v1:file.toml`"
-            .to_owned(),
-        Composition::FetchedGrant { name } => {
+                .to_owned()
+        }
+        CompositionError::FetchedGrant { name } => {
             format!("put `{}` into the manifest itself", grant(name))
         }
-        Composition::AddedAndRemoved { .. } => "keep one of the two".to_owned(),
+        CompositionError::AddedAndRemoved { .. } => "keep one of the two".to_owned(),
         _ => return None,
     })
 }
