@@ -8,6 +8,7 @@ pub mod fetch_extends;
 pub mod gc_roots;
 pub mod lockfiles;
 pub mod missing_vars;
+pub mod npm_tools;
 pub mod prepare_env;
 pub mod pure_env;
 pub mod python_closure;

@@ -14,6 +14,7 @@ mod compile;
 mod error;
 mod identity;
 mod installer;
+mod npm;
 mod offline;
 mod profile;
 mod profile_manifest;

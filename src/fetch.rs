@@ -96,6 +96,12 @@ impl Client {
         self
     }
 
+    /// Returns the base64 of `name:password` for requests to `url`, if any is known.
+    pub fn basic_credentials(&self, url: &Url) -> Option<String> {
+        let header = self.credentials.header(url)?;
+        header.strip_prefix("Basic ").map(ToOwned::to_owned)
+    }
+
     /// Returns whether the network is not to be used.
     pub const fn is_offline(&self) -> bool {
         self.offline
@@ -238,13 +244,14 @@ fn patient<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq::Erro
     }
 }
 
-/// Returns `url` without user name and password, fit to be shown.
+/// Returns `url` without user name, password and fragment, as it may be shown and locked.
 pub fn redacted(url: &Url) -> Url {
     let mut shown = url.clone();
     // Both fail only for addresses that cannot hold credentials.
     let _cannot = shown
         .set_username("")
         .and_then(|()| shown.set_password(None));
+    shown.set_fragment(None);
     shown
 }
 

@@ -14,6 +14,7 @@ use std::{
     fmt,
 };
 
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::{
@@ -66,7 +67,7 @@ pub struct LockedPackage {
 }
 
 /// One file to download.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// Which part of the tool: a component (`clippy`), for npm its place below `node_modules`, of a Python
     /// application the wheel's name; empty for a tool of one artifact.

@@ -14,7 +14,7 @@ use crate::{
     lockfile::{LockKey, Lockfile},
     manifest::{Origin, ToolRequest},
     package::{System, Tool, Version},
-    sources::{Held, Index, MissingPart},
+    sources::{Index, MissingPart, TooYoung},
 };
 
 pub use crate::lockfile::Upgrade;
@@ -99,7 +99,7 @@ pub enum Reason {
     Yanked(String),
     /// It came out a short time ago, and the settings ask for older ones.
     #[error("{0}")]
-    Held(Held),
+    Held(TooYoung),
     /// It is a Python application, and no Python that is chosen is one of those that it runs on.
     #[error("for Python {0} only")]
     OtherPython(String),

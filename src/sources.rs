@@ -1,13 +1,14 @@
-//! What the sources offer: versions and their artifacts, in memory.
+//! The sources of tools: which versions there are, and what to download for each.
 //!
-//! `fill` asks the sources for what the lockfile does not answer yet, `Index` holds what they said,
-//! `measure` adds sizes to what was chosen. Invariant: choosing looks at the `Index` alone, and artifacts
-//! in it have public addresses.
+//! `fill` asks the sources for the requests that the lockfile does not answer. `Index` holds the answers in
+//! memory, with public addresses only, and the choice of a version reads nothing else. `measure` adds the sizes
+//! of the chosen artifacts. A source is one file or folder here, a value of [`Source`] and an arm in
+//! `questions` and `ask`.
 
 mod artifact_size;
 mod error;
 pub mod host;
-mod npm;
+pub mod npm;
 mod page_cache;
 pub mod pypi;
 pub mod python;
@@ -17,11 +18,10 @@ pub mod rust;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
     time::SystemTime,
 };
 
-use url::Url;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     config::Config,
@@ -29,13 +29,12 @@ use crate::{
     lockfile::{Artifact, LockKey, Lockfile, Upgrade, runs_on_any},
     manifest::ToolRequest,
     package::{Source, System, Tool, Version},
+    util::parallel,
 };
 
 pub use artifact_size::measure;
 pub use error::Error;
-pub use npm::complete;
-pub use release_age::{Held, newest_allowed};
-use release_age::{day_seconds, time_seconds};
+pub use release_age::{TooYoung, newest_allowed};
 
 /// The versions that may be chosen, for each subject that was looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,53 +42,56 @@ pub struct Index {
     offers: BTreeMap<Subject, Vec<Candidate>>,
 }
 
-/// What candidates are listed for: a tool with its parts, and the channel if one is asked for.
+/// The key of a list of candidates: a tool with its parts, and the channel if the request names one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject {
-    /// The tool.
     pub tool: Tool,
     /// Components beyond the default ones, sorted.
     pub components: Vec<String>,
     /// Further compilation targets, sorted.
     pub targets: Vec<String>,
-    /// The channel, which lists other versions than the numbered releases.
+    /// The channel; its versions are not the numbered releases.
     pub channel: Option<String>,
 }
 
 /// A version that a source offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// The version.
     pub version: Version,
     /// Day of the channel manifest for rust, build date for python.
     pub build: Option<String>,
     /// What to download, for each system that has every part; sorted by part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
-    /// Parts that were asked for and do not exist, for each system that lacks one.
+    /// Parts that the request names and that do not exist, for each system that lacks one.
+    #[serde(skip)]
     pub missing: BTreeMap<System, MissingPart>,
     /// Why the source withdrew the version, if it did; may be empty.
     pub yanked: Option<String>,
-    /// Since when it is out, in seconds since 1970, if the source tells.
+    /// Publication time in seconds since 1970, if the source gives one.
     pub released: Option<u64>,
+    /// Whether the source recommends this version (npm's tag `latest`).
+    pub is_latest: bool,
     /// The Pythons that it runs on (`>=3.10`), if it is a Python application.
     pub application: Option<String>,
-    /// Whether it is an application that runs on no Python that is chosen.
+    /// Whether it is an application that runs on none of the chosen Pythons.
+    #[serde(skip)]
     pub unsupported: bool,
-    /// Why it may not be chosen yet, where the settings ask for a minimum age.
-    pub held: Option<Held>,
+    /// Set where the settings ask for a minimum age that the version does not have.
+    #[serde(skip)]
+    pub held: Option<TooYoung>,
 }
 
-/// A part that was asked for and does not exist.
+/// A part that a request names and that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingPart {
     /// The component, or `rust-std-<target>` for a target.
     pub part: String,
-    /// The component or target whose name is most like it, if one is.
+    /// The component or target with the most similar name, if one is similar.
     pub near: Option<String>,
 }
 
 impl Candidate {
-    /// Returns a version that has nothing to download yet.
+    /// Returns a version without artifacts.
     pub const fn new(version: Version) -> Self {
         Self {
             version,
@@ -98,6 +100,7 @@ impl Candidate {
             missing: BTreeMap::new(),
             yanked: None,
             released: None,
+            is_latest: false,
             application: None,
             unsupported: false,
             held: None,
@@ -105,23 +108,20 @@ impl Candidate {
     }
 }
 
-/// Where to ask, and for whom.
+/// How the sources are reached.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
-    /// The user's settings.
     pub config: &'a Config,
-    /// The network.
     pub client: &'a Client,
-    /// The user's cache directory.
+    /// devsh's cache directory.
     pub cache: &'a Path,
-    /// The time.
     pub now: SystemTime,
-    /// The system that must be able to use the choice.
+    /// The system that the chosen version must support.
     pub system: System,
 }
 
 impl Subject {
-    /// Returns what candidates for `request` are listed under.
+    /// Returns the key of the candidates for `request`.
     pub fn of(tool: &Tool, request: &ToolRequest) -> Self {
         Self {
             tool: tool.clone(),
@@ -133,7 +133,7 @@ impl Subject {
 }
 
 impl Index {
-    /// Adds candidates; one that is there already stays as it is.
+    /// Adds candidates; a version that is in the list already stays unchanged.
     pub fn offer(&mut self, subject: Subject, candidates: Vec<Candidate>) {
         let offers = self.offers.entry(subject).or_default();
         for candidate in candidates {
@@ -156,7 +156,7 @@ impl Index {
         }
     }
 
-    /// Returns the candidates, newest first, or nothing when the subject was not looked up.
+    /// Returns the candidates, newest first; nothing if the subject was not looked up.
     pub fn candidates(&self, subject: &Subject) -> Option<&[Candidate]> {
         self.offers.get(subject).map(Vec::as_slice)
     }
@@ -167,24 +167,24 @@ enum Question<'a> {
     Python {
         tool: &'a Tool,
         flavour: &'a [String],
-        kept: bool,
+        use_cache: bool,
     },
-    /// All of them at once: they share channel manifests.
-    Rust(Vec<rust::Wanted<'a>>),
+    /// All requests together: they share channel manifests.
+    Rust(Vec<rust::ToolchainRequest<'a>>),
     Pypi {
         tool: &'a Tool,
-        /// Whether a page kept from a short time ago does; not for who asks for the newest.
-        kept: bool,
+        /// Whether a cached page will do; not for an upgrade.
+        use_cache: bool,
     },
     Npm {
         tool: &'a Tool,
-        kept: bool,
+        use_cache: bool,
     },
 }
 
-/// Asks the sources for everything that `previous` does not answer; no source is asked for anything else.
+/// Asks the sources for everything that `previous` does not answer, and for nothing else.
 ///
-/// Requests that contradict themselves are left out: no answer could help, and choosing tells why.
+/// A request that contradicts itself is left out: no version fits, and the choice reports it.
 pub fn fill(
     requests: &[(Tool, ToolRequest)],
     previous: &Lockfile,
@@ -202,23 +202,23 @@ pub fn fill(
     }
     let mut index = Index::default();
     let questions = questions(&open, previous, upgrade);
-    let answers = parallel(&questions, |question| ask(question, sources));
+    let answers = parallel::map(PARALLEL, &questions, |question| ask(question, sources));
     for (question, answer) in questions.iter().zip(answers) {
         let answer = answer?;
         match question {
-            Question::Rust(wanted) => {
-                for (wanted, mut candidates) in wanted.iter().zip(answer) {
-                    release_age::hold(&mut candidates, wanted.tool, (sources.config, sources.now));
-                    index.offer(Subject::of(wanted.tool, wanted.request), candidates);
+            Question::Rust(toolchains) => {
+                for (toolchain, mut candidates) in toolchains.iter().zip(answer) {
+                    release_age::hold(&mut candidates, toolchain.tool, sources);
+                    index.offer(Subject::of(toolchain.tool, toolchain.request), candidates);
                 }
             }
             Question::Python { tool, .. }
             | Question::Pypi { tool, .. }
             | Question::Npm { tool, .. } => {
                 let mut candidates: Vec<Candidate> = answer.into_iter().flatten().collect();
-                release_age::hold(&mut candidates, tool, (sources.config, sources.now));
+                release_age::hold(&mut candidates, tool, sources);
                 for (_, request) in open.values().filter(|(asked, request)| {
-                    asked == tool && question.is_about(&request.components)
+                    asked == tool && question.covers(&request.components)
                 }) {
                     let mut candidates = candidates.clone();
                     if tool.source == Source::Npm {
@@ -243,10 +243,10 @@ fn questions<'a>(
             .filter(|tool| tool.source == source)
             .collect()
     };
-    let rust: Vec<rust::Wanted<'_>> = open
+    let rust: Vec<rust::ToolchainRequest<'_>> = open
         .values()
         .filter(|(tool, _)| tool.source == Source::Rust)
-        .map(|(tool, request)| rust::Wanted {
+        .map(|(tool, request)| rust::ToolchainRequest {
             tool,
             request,
             preferred: previous
@@ -264,7 +264,7 @@ fn questions<'a>(
     let python = |(tool, flavour)| Question::Python {
         tool,
         flavour,
-        kept: !upgrade.covers(tool),
+        use_cache: !upgrade.covers(tool),
     };
     let mut questions: Vec<Question<'_>> = pythons.into_iter().map(python).collect();
     if !rust.is_empty() {
@@ -272,18 +272,18 @@ fn questions<'a>(
     }
     questions.extend(tools(Source::Pypi).into_iter().map(|tool| Question::Pypi {
         tool,
-        kept: !upgrade.covers(tool),
+        use_cache: !upgrade.covers(tool),
     }));
     questions.extend(tools(Source::Npm).into_iter().map(|tool| Question::Npm {
         tool,
-        kept: !upgrade.covers(tool),
+        use_cache: !upgrade.covers(tool),
     }));
     questions
 }
 
 impl Question<'_> {
-    /// Returns whether the answer is one for a request with these components.
-    fn is_about(&self, components: &[String]) -> bool {
+    /// Returns whether the answer serves a request with these components.
+    fn covers(&self, components: &[String]) -> bool {
         match self {
             Self::Python { flavour, .. } => *flavour == components,
             _ => true,
@@ -291,63 +291,27 @@ impl Question<'_> {
     }
 }
 
-/// Returns a list of candidates for each request of the question; one for the sources that list all.
+/// Returns a list of candidates for each request of the question: one list from the sources that list all
+/// versions.
 fn ask(question: &Question<'_>, sources: Sources<'_>) -> Result<Vec<Vec<Candidate>>, Error> {
     match question {
         Question::Python {
             tool,
             flavour,
-            kept,
-        } => python::candidates(tool, flavour, sources, *kept).map(|all| vec![all]),
-        Question::Rust(wanted) => rust::candidates(wanted, sources),
-        Question::Pypi { tool, kept } => {
-            pypi::candidates(tool, sources, *kept).map(|all| vec![all])
+            use_cache,
+        } => python::candidates(tool, flavour, sources, *use_cache).map(|all| vec![all]),
+        Question::Rust(toolchains) => rust::candidates(toolchains, sources),
+        Question::Pypi { tool, use_cache } => {
+            pypi::candidates(tool, sources, *use_cache).map(|all| vec![all])
         }
-        Question::Npm { tool, kept } => npm::candidates(tool, sources, *kept).map(|all| vec![all]),
+        Question::Npm { tool, use_cache } => {
+            npm::candidates(tool, sources, *use_cache).map(|all| vec![all])
+        }
     }
 }
 
-/// Most questions asked at the same time.
+/// Questions asked at the same time.
 const PARALLEL: usize = 8;
-
-/// Runs `work` for every item in a few threads and returns the results in the order of the items.
-pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    if let [only] = items {
-        return vec![work(only)];
-    }
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut results = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else {
-                break results;
-            };
-            results.push((at, work(item)));
-        }
-    };
-    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..items.len().min(PARALLEL))
-            .map(|_| scope.spawn(worker))
-            .collect();
-        let joined = threads.into_iter().map(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        joined.flatten().collect()
-    });
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
-/// Returns an address as it may be shown and kept: without user name, password and fragment.
-fn anonymous(mut url: Url) -> Url {
-    // Only an address without a host refuses this, and such an address has no credentials.
-    let _refused = url.set_username("").and_then(|()| url.set_password(None));
-    url.set_fragment(None);
-    url
-}
 
 #[cfg(test)]
 mod tests;

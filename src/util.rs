@@ -5,6 +5,7 @@ pub mod codec;
 pub mod files;
 pub mod hex;
 pub mod interrupts;
+pub mod parallel;
 pub mod paths;
 pub mod terminal_text;
 pub mod vars;

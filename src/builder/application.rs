@@ -21,9 +21,8 @@ use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
-    sources::parallel,
     store::{self, Built, Downloads, Recipe, StorePath},
-    util::{codec::Writer, files},
+    util::{codec::Writer, files, parallel},
 };
 
 /// Counts changes in how applications are installed.
@@ -139,7 +138,7 @@ impl Builder<'_> {
             config: self.config,
             directory: &self.context.directories.cache.join("downloads"),
         };
-        let results = parallel(wheels, |wheel| {
+        let results = parallel::map(8, wheels, |wheel| {
             let download = downloads.artifact(wheel, meter)?;
             let place = directory.join(&wheel.part);
             download

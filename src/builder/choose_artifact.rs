@@ -224,7 +224,7 @@ impl Builder<'_> {
         of_object(wanted, locked, made)
     }
 
-    fn install(
+    pub(super) fn install(
         &self,
         tool: &Tool,
         locked: &LockedPackage,

@@ -7,7 +7,7 @@ use crate::{
     fetch,
     package::{System, Tool, Version},
     python::Missing,
-    store,
+    sources, store,
     util::files,
 };
 
@@ -108,6 +108,17 @@ pub enum Error {
         /// Whether packages were allowed to be built for it.
         builds: bool,
     },
+    /// npm found no versions of what a tool needs.
+    #[error("cannot resolve the dependencies of `{tool}` {version}")]
+    NpmResolve {
+        tool: Box<Tool>,
+        version: Version,
+        /// The last lines that npm wrote.
+        output: Vec<String>,
+    },
+    /// A source gave no usable answer.
+    #[error(transparent)]
+    Source(#[from] Box<sources::Error>),
     /// The Python lockfile lacks something that it needs.
     #[error("`{}` is not whole: {missing}", lock.display())]
     PythonMissing {

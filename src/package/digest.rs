@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Invalid;
 use crate::util::hex;
@@ -100,6 +101,26 @@ impl Digest {
             Self::Sha256(_) => Hasher::Sha256(sha2::Digest::new()),
             Self::Sha512(_) => Hasher::Sha512(sha2::Digest::new()),
         }
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_bytes().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    /// The number of bytes tells the kind.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        if let Ok(sha256) = <[u8; 32]>::try_from(bytes.as_slice()) {
+            return Ok(Self::Sha256(Sha256(sha256)));
+        }
+        let sha512 = <[u8; 64]>::try_from(bytes.as_slice());
+        sha512
+            .map(Self::Sha512)
+            .map_err(|_| de::Error::invalid_length(bytes.len(), &"32 or 64 bytes"))
     }
 }
 

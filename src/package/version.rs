@@ -8,11 +8,13 @@
 use std::{fmt, str::FromStr};
 
 use pep440_rs::{Operator, Version as Pep440, VersionSpecifier, VersionSpecifiers};
+use serde::{Deserialize, Serialize};
 
 use super::Invalid;
 
 /// A version, ordered as PEP 440 orders it and printed as its source wrote it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Version {
     text: String,
     key: Pep440,
@@ -52,6 +54,20 @@ impl From<Pep440> for Version {
             text: key.to_string(),
             key,
         }
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.text
+    }
+}
+
+impl TryFrom<String> for Version {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
     }
 }
 

@@ -326,6 +326,8 @@ pub fn builder(error: &builder::Error) -> Failure {
         }
         builder::Error::PythonInstall { output, .. } => uv_said(failure, output, true),
         builder::Error::PythonResolve { output, builds, .. } => uv_said(failure, output, *builds),
+        builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Failure::detail),
+        builder::Error::Source(error) => index(error),
         builder::Error::Store(error) => store(error),
         builder::Error::File(error) => file(error),
     }

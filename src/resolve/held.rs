@@ -5,7 +5,7 @@ use crate::{
     lockfile::Lockfile,
     manifest::ToolRequest,
     package::{System, Tool, Version},
-    sources::{Held, Index, Subject},
+    sources::{Index, Subject, TooYoung},
 };
 
 /// A version that is out and may not be chosen yet.
@@ -18,7 +18,7 @@ pub struct HeldBack {
     /// The newest version that is held back.
     pub newer: Version,
     /// Since when it is out, and what is asked for.
-    pub held: Held,
+    pub held: TooYoung,
 }
 
 /// Returns what is held back for `requests`, as far as `index` was asked; sorted as the requests are.

@@ -53,6 +53,7 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
         missing: BTreeMap::new(),
         yanked: None,
         released: None,
+        is_latest: false,
         application: None,
         unsupported: false,
         held: None,

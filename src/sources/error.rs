@@ -27,14 +27,12 @@ pub enum Error {
         host: String,
     },
     /// A package that an npm package needs cannot be locked.
-    #[error("`{tool}` needs `{dependency}`{through}, which cannot be locked: {reason}")]
+    #[error("`{tool}` needs `{dependency}`, which cannot be locked: {reason}")]
     Dependency {
         /// The tool.
         tool: Tool,
-        /// The dependency as its dependent names it (`left-pad@^1`).
+        /// The place below `node_modules` with the version (`left-pad@1.3.0`).
         dependency: String,
-        /// The dependent, as words that follow the dependency; empty for the tool itself.
-        through: String,
         /// Why, one line.
         reason: String,
     },

@@ -1,51 +1,46 @@
-//! Programs of the npm registry: the versions of a package, and everything that one version needs.
+//! Programs of the npm registry: the versions of a package, and the dependencies of the chosen one.
 //!
-//! A candidate has the package's own tarball only. `complete` adds the tarballs of what the chosen version
-//! needs, each at its place below `node_modules`, so the lockfile is the whole tree and nothing is
-//! resolved when it is installed.
+//! A candidate has the package's own tarball only. npm resolves the dependencies of the chosen version, and
+//! `add_dependencies` takes the result from npm's lock: every tarball with its place below `node_modules`. So
+//! the lockfile has the whole tree, and nothing is resolved during an installation.
 
+mod package_lock;
 mod packument;
-mod tree;
+mod platforms;
 
 use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::{
-    Candidate, Error, Sources, anonymous, page_cache, parallel, release_age, time_seconds,
-};
+use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
 use crate::{
-    config, fetch,
-    lockfile::{Artifact, Lockfile, Upgrade, lockable},
+    config,
+    fetch::{self, redacted},
+    lockfile::{Artifact, LockKey, LockedPackage, Lockfile, Upgrade, lockable},
     manifest::ToolRequest,
-    package::{Digest, PackageName, Source, System, Tool, Version},
+    package::{Digest, Invalid, PackageName, Source, System, Tool, Version},
 };
 use packument::{Packument, Release};
-use tree::Tree;
 
-/// What the registry is asked for where the days of releases are not needed.
+/// The short form of a document, which lacks the publication times.
 const ABBREVIATED: &str = "application/vnd.npm.install-v1+json";
-/// Longest accepted document, in bytes; the longest in use has some 40 MB.
+/// Largest accepted document, in bytes; the largest in use has some 40 MB.
 const LIMIT: u64 = 256 << 20;
 
 /// Returns every version of the package, with its own tarball for each system that it is for.
 pub(super) fn candidates(
     tool: &Tool,
     sources: Sources<'_>,
-    kept: bool,
+    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let mut key = address(&tool.package, sources)?;
     key.set_fragment(sources.config.minimum_age(tool).map(|_| "days"));
-    if kept && let Some(candidates) = page_cache::load(sources.cache, &key, sources.now) {
+    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &key, sources.now) {
         return Ok(candidates);
     }
-    let packument =
-        download(tool, &tool.package, sources)?.ok_or_else(|| Error::UnknownPackage {
-            tool: tool.clone(),
-            host: sources.config.npm.host_str().unwrap_or_default().to_owned(),
-        })?;
+    let packument = download(tool, sources)?;
     let latest = packument.latest().and_then(|text| text.parse().ok());
-    // A package whose every version is deprecated is used all the same.
+    // A package with nothing but deprecated versions can still be used.
     let abandoned = packument
         .releases()
         .all(|(_, release)| release.deprecated.is_some());
@@ -57,12 +52,14 @@ pub(super) fn candidates(
         let mut candidate = Candidate::new(version);
         candidate.released = packument.time(text).and_then(time_seconds);
         candidate.yanked = release.deprecated.clone().filter(|_| !abandoned);
-        // The registry's own choice is told by a mark that no day is: see `prefer_latest`.
-        candidate.build = (latest.as_ref() == Some(&candidate.version)).then(|| LATEST.to_owned());
-        if let Some(artifact) = artifact(tool.package.as_str(), release, sources)? {
-            for system in release.systems() {
-                candidate.artifacts.insert(system, vec![artifact.clone()]);
-            }
+        candidate.is_latest = latest.as_ref() == Some(&candidate.version);
+        let dist = (&*release.dist.tarball, release.dist.integrity.as_deref());
+        if let Some(artifact) = artifact(tool.package.as_str(), dist, sources)? {
+            let systems = System::ALL.into_iter();
+            let systems = systems.filter(|system| release.platforms.admit(*system));
+            candidate
+                .artifacts
+                .extend(systems.map(|system| (system, vec![artifact.clone()])));
         }
         candidates.push(candidate);
     }
@@ -70,31 +67,29 @@ pub(super) fn candidates(
     Ok(candidates)
 }
 
-/// Marks the version that the registry calls the latest one.
-const LATEST: &str = "latest";
-
-/// Takes out what is newer than the version that the registry calls the latest, if that one will do.
+/// Removes the versions that are newer than the one with the tag `latest`, if that one may be chosen.
 pub(super) fn prefer_latest(candidates: &mut Vec<Candidate>, request: &ToolRequest) {
     let latest = candidates
         .iter()
-        .find(|candidate| candidate.build.is_some())
+        .find(|candidate| candidate.is_latest)
         .filter(|latest| request.admits(&latest.version) && latest.held.is_none())
         .map(|latest| latest.version.clone());
-    for candidate in candidates.iter_mut() {
-        candidate.build = None;
-    }
     if let Some(latest) = latest {
         candidates.retain(|candidate| candidate.version <= latest);
     }
 }
 
-/// Adds to every npm package of `lockfile` what it needs: as locked before, else as the registry has it now.
-pub fn complete(
+/// Copies the dependencies of the npm packages of `lockfile` from `previous`, and returns the packages whose
+/// dependencies npm has to resolve.
+///
+/// A package without dependencies is whole with its own tarball, so no npm is needed for it.
+pub fn unresolved(
     lockfile: &mut Lockfile,
     previous: &Lockfile,
     upgrade: &Upgrade,
     sources: Sources<'_>,
-) -> Result<(), Error> {
+) -> Result<Vec<LockKey>, Error> {
+    let mut open = Vec::new();
     for (key, package) in &mut lockfile.packages {
         if key.tool.source != Source::Npm {
             continue;
@@ -110,57 +105,44 @@ pub fn complete(
             package.artifacts.clone_from(&before.artifacts);
             continue;
         }
-        let systems: Vec<System> = package.artifacts.keys().copied().collect();
-        package.artifacts = closure(&key.tool, package.version.as_str(), &systems, sources)?;
-        if !package.artifacts.contains_key(&sources.system) {
-            return Err(Error::Dependency {
-                tool: key.tool.clone(),
-                dependency: key.tool.package.to_string(),
-                through: String::new(),
-                reason: format!("something that it needs is not for {}", sources.system),
-            });
+        let packument = download(&key.tool, sources)?;
+        let release = packument.release(package.version.as_str());
+        if release.is_none_or(Release::has_dependencies) {
+            open.push(key.clone());
         }
     }
-    Ok(())
+    Ok(open)
 }
 
-/// Returns the tarballs of a version and of everything that it needs, for each system.
-fn closure(
+/// Adds to `package` the tarballs of everything in `package_lock`, which npm wrote for it.
+pub fn add_dependencies(
     tool: &Tool,
-    version: &str,
-    systems: &[System],
+    package: &mut LockedPackage,
+    package_lock: &str,
     sources: Sources<'_>,
-) -> Result<BTreeMap<System, Vec<Artifact>>, Error> {
-    let limit = release_age::limit(tool, sources.config, sources.now);
-    let mut known: BTreeMap<PackageName, Packument> = BTreeMap::new();
-    let mut tree = Tree::new(tool, version, systems, limit);
-    loop {
-        let wanted = tree.unknown(&known);
-        if wanted.is_empty() {
-            break;
-        }
-        let answers = parallel(&wanted, |name| download(tool, name, sources));
-        for (name, answer) in wanted.iter().zip(answers) {
-            // A name that nobody has is told by whoever needs it.
-            known.insert(name.clone(), answer?.unwrap_or_default());
-        }
-        tree.grow(&known)?;
-    }
+) -> Result<(), Error> {
+    let systems: Vec<System> = package.artifacts.keys().copied().collect();
+    let nodes = package_lock::parse(package_lock, &systems).map_err(|message| {
+        let place = "package-lock.json".to_owned();
+        Error::Unreadable { place, message }
+    })?;
     let mut artifacts: BTreeMap<System, Vec<Artifact>> = BTreeMap::new();
-    for (place, node) in tree.finish() {
-        let release = known
-            .get(&node.package)
-            .and_then(|packument| packument.release(&node.version));
-        let artifact = match release {
-            Some(release) => artifact(&place, release, sources)?,
-            None => None,
-        };
-        let artifact = artifact.ok_or_else(|| Error::Dependency {
+    for node in nodes {
+        let refused = |reason: String| Error::Dependency {
             tool: tool.clone(),
-            dependency: format!("{}@{}", node.package, node.version),
-            through: String::new(),
-            reason: "the registry has no SHA-512 of it".to_owned(),
-        })?;
+            dependency: format!("{}@{}", node.place, node.version),
+            reason,
+        };
+        let integrity = node.integrity.as_deref();
+        let artifact = artifact(&node.place, (&node.tarball, integrity), sources)?
+            .ok_or_else(|| refused("the registry has no SHA-512 of it".to_owned()))?;
+        // A dependency may name an address; a lockfile leads to known servers only.
+        if !sources.config.trusts(&artifact.url) {
+            let host = artifact.url.host_str().unwrap_or_default();
+            return Err(refused(format!(
+                "it comes from `{host}`, not from the registry"
+            )));
+        }
         for system in node.systems {
             artifacts.entry(system).or_default().push(artifact.clone());
         }
@@ -168,7 +150,52 @@ fn closure(
     for parts in artifacts.values_mut() {
         parts.sort_by(|one, other| one.part.cmp(&other.part));
     }
-    Ok(artifacts)
+    if !artifacts.contains_key(&sources.system) {
+        return Err(Error::Dependency {
+            tool: tool.clone(),
+            dependency: format!("{}@{}", tool.package, package.version),
+            reason: format!("a package that it requires is not for {}", sources.system),
+        });
+    }
+    package.artifacts = artifacts;
+    Ok(())
+}
+
+/// Returns the newest npm of the major version 10 as a locked package, for a node that comes without npm.
+///
+/// npm 10 runs on every node from 18.17 on, and its tarball has all of its dependencies inside.
+pub fn npm_itself(sources: Sources<'_>) -> Result<(Tool, LockedPackage), Error> {
+    let npm: Tool = "npm:npm"
+        .parse()
+        .map_err(|invalid: Invalid| Error::Unreadable {
+            place: "npm:npm".to_owned(),
+            message: invalid.to_string(),
+        })?;
+    let usable = |candidate: &Candidate| {
+        candidate.version.release().first() == Some(&10)
+            && !candidate.version.is_prerelease()
+            && candidate.yanked.is_none()
+            && candidate.artifacts.contains_key(&sources.system)
+    };
+    let newest = candidates(&npm, sources, true)?
+        .into_iter()
+        .filter(usable)
+        .max_by(|one, other| one.version.cmp(&other.version))
+        .ok_or_else(|| unknown(&npm, sources))?;
+    let locked = LockedPackage {
+        version: newest.version,
+        build: None,
+        artifacts: newest.artifacts,
+        application: None,
+    };
+    Ok((npm, locked))
+}
+
+fn unknown(tool: &Tool, sources: Sources<'_>) -> Error {
+    Error::UnknownPackage {
+        tool: tool.clone(),
+        host: sources.config.npm.host_str().unwrap_or_default().to_owned(),
+    }
 }
 
 /// Returns the address of a package's document; the `/` of a scope is part of the name there.
@@ -176,18 +203,14 @@ fn address(package: &PackageName, sources: Sources<'_>) -> Result<Url, Error> {
     let registry = &sources.config.npm;
     let name = package.as_str().replace('/', "%2f");
     registry.join(&name).map_err(|error| Error::Unreadable {
-        place: anonymous(registry.clone()).to_string(),
+        place: redacted(registry).to_string(),
         message: error.to_string(),
     })
 }
 
-/// Downloads a package's document; nothing when the registry has none.
-fn download(
-    tool: &Tool,
-    package: &PackageName,
-    sources: Sources<'_>,
-) -> Result<Option<Packument>, Error> {
-    let url = address(package, sources)?;
+/// Downloads the document on a tool's package.
+fn download(tool: &Tool, sources: Sources<'_>) -> Result<Packument, Error> {
+    let url = address(&tool.package, sources)?;
     let days = sources.config.minimum_age(tool).is_some();
     let accept = if days {
         "application/json"
@@ -195,15 +218,13 @@ fn download(
         ABBREVIATED
     };
     match sources.client.get(&url, accept, LIMIT) {
-        Ok(body) => Packument::parse(&body)
-            .map(Some)
-            .map_err(|message| Error::Unreadable {
-                place: anonymous(url).to_string(),
-                message,
-            }),
+        Ok(body) => Packument::parse(&body).map_err(|message| Error::Unreadable {
+            place: redacted(&url).to_string(),
+            message,
+        }),
         Err(fetch::Error::Status {
             status: 404 | 410, ..
-        }) => Ok(None),
+        }) => Err(unknown(tool, sources)),
         Err(source) => Err(Error::Fetch {
             tool: tool.clone(),
             source: Box::new(source),
@@ -211,27 +232,26 @@ fn download(
     }
 }
 
-/// Returns the tarball of a release at its place; nothing where the registry has no SHA-512 of it.
+/// Returns a tarball at its place; nothing where the registry has no SHA-512 of it.
 fn artifact(
     place: &str,
-    release: &Release,
+    (tarball, integrity): (&str, Option<&str>),
     sources: Sources<'_>,
 ) -> Result<Option<Artifact>, Error> {
-    let integrity = release.dist.integrity.as_deref().unwrap_or_default();
-    let Ok(digest) = Digest::from_integrity(integrity) else {
+    let Ok(digest) = Digest::from_integrity(integrity.unwrap_or_default()) else {
         return Ok(None);
     };
-    let registry = anonymous(sources.config.npm.clone());
+    let registry = redacted(&sources.config.npm);
     // A mirror gives its own addresses; the lockfile has the public ones.
-    let tarball = match release.dist.tarball.strip_prefix(registry.as_str()) {
+    let tarball = match tarball.strip_prefix(registry.as_str()) {
         Some(rest) => format!("{}{rest}", config::NPM),
-        None => release.dist.tarball.clone(),
+        None => tarball.to_owned(),
     };
     let url = Url::parse(&tarball).map_err(|error| Error::Unreadable {
         place: registry.to_string(),
         message: error.to_string(),
     })?;
-    let url = anonymous(url);
+    let url = redacted(&url);
     if !lockable(&url) {
         return Err(Error::Insecure { url });
     }

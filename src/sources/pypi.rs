@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, anonymous, page_cache, time_seconds};
+use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
 use crate::{
-    fetch,
+    fetch::{self, redacted},
     lockfile::{Artifact, lockable},
     package::{
         Sha256, System, Tool, Version, WheelName,
@@ -68,10 +68,10 @@ impl Default for Yanked {
 pub(super) fn candidates(
     tool: &Tool,
     sources: Sources<'_>,
-    kept: bool,
+    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let unreadable = |message: String| Error::Unreadable {
-        place: anonymous(sources.config.pypi.clone()).to_string(),
+        place: redacted(&sources.config.pypi).to_string(),
         message,
     };
     let page = sources
@@ -79,7 +79,7 @@ pub(super) fn candidates(
         .pypi
         .join(&format!("{}/", tool.package))
         .map_err(|error| unreadable(error.to_string()))?;
-    if kept && let Some(candidates) = page_cache::load(sources.cache, &page, sources.now) {
+    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &page, sources.now) {
         return Ok(candidates);
     }
     let body = sources
@@ -105,7 +105,7 @@ pub(super) fn candidates(
 /// Reads the page at `address`.
 fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error> {
     let unreadable = |message: String| Error::Unreadable {
-        place: anonymous(address.clone()).to_string(),
+        place: redacted(address).to_string(),
         message,
     };
     let page: Page = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
@@ -208,10 +208,10 @@ fn artifact(file: &File, page: &Url) -> Result<Option<Artifact>, Error> {
         return Ok(None);
     };
     let url = page.join(&file.url).map_err(|error| Error::Unreadable {
-        place: anonymous(page.clone()).to_string(),
+        place: redacted(page).to_string(),
         message: error.to_string(),
     })?;
-    let url = anonymous(url);
+    let url = redacted(&url);
     if !lockable(&url) {
         return Err(Error::Insecure { url });
     }

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, anonymous, day_seconds, page_cache};
+use super::{Candidate, Error, Sources, page_cache, release_age::day_seconds};
 use crate::{
-    fetch,
+    fetch::{self, redacted},
     lockfile::{Artifact, lockable},
     package::{FREETHREADED, Sha256, System, Tool},
 };
@@ -67,7 +67,7 @@ pub(super) fn candidates(
     tool: &Tool,
     flavour: &[String],
     sources: Sources<'_>,
-    kept: bool,
+    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let freethreaded = match flavour {
         [] => false,
@@ -80,7 +80,7 @@ pub(super) fn candidates(
     };
     match &sources.config.python_list {
         None => compiled_in(freethreaded),
-        Some(list) => listed(tool, list, freethreaded, (sources, kept)),
+        Some(list) => listed(tool, list, freethreaded, (sources, use_cache)),
     }
 }
 
@@ -97,15 +97,17 @@ pub fn compiled_in(freethreaded: bool) -> Result<Vec<Candidate>, Error> {
     } else {
         builds.versions
     };
-    let mut found = Found::default();
+    let mut builds_by_version = PythonBuilds::default();
     for (version, targets) in versions {
         for system in System::ALL {
             if let Some(build) = targets.get(system.triple()) {
-                found.add(&version, system, build).map_err(unreadable)?;
+                builds_by_version
+                    .add(&version, system, build)
+                    .map_err(unreadable)?;
             }
         }
     }
-    Ok(found.candidates())
+    Ok(builds_by_version.candidates())
 }
 
 /// Returns the builds of a list in uv's format.
@@ -113,15 +115,15 @@ fn listed(
     tool: &Tool,
     list: &Url,
     freethreaded: bool,
-    (sources, kept): (Sources<'_>, bool),
+    (sources, use_cache): (Sources<'_>, bool),
 ) -> Result<Vec<Candidate>, Error> {
     let mut key = list.clone();
     key.set_fragment(freethreaded.then_some(FREETHREADED));
-    if kept && let Some(candidates) = page_cache::load(sources.cache, &key, sources.now) {
+    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &key, sources.now) {
         return Ok(candidates);
     }
     let unreadable = |message: String| Error::Unreadable {
-        place: anonymous(list.clone()).to_string(),
+        place: redacted(list).to_string(),
         message,
     };
     let body = sources
@@ -133,14 +135,16 @@ fn listed(
         })?;
     let all: BTreeMap<String, Listed> =
         serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
-    let mut found = Found::default();
+    let mut builds_by_version = PythonBuilds::default();
     for one in all.values() {
         let Some((version, system, build)) = one.build(freethreaded) else {
             continue;
         };
-        found.add(&version, system, &build).map_err(unreadable)?;
+        builds_by_version
+            .add(&version, system, &build)
+            .map_err(unreadable)?;
     }
-    let candidates = found.candidates();
+    let candidates = builds_by_version.candidates();
     page_cache::store(sources.cache, &key, sources.now, &candidates);
     Ok(candidates)
 }
@@ -182,14 +186,14 @@ impl Listed {
 
 /// The builds found so far, by version.
 #[derive(Default)]
-struct Found(BTreeMap<String, Candidate>);
+struct PythonBuilds(BTreeMap<String, Candidate>);
 
-impl Found {
+impl PythonBuilds {
     /// Adds a build; the error is one line.
     fn add(&mut self, version: &str, system: System, build: &Build) -> Result<(), String> {
         let url = Url::parse(&build.url)
             .ok()
-            .map(anonymous)
+            .map(|url| redacted(&url))
             .filter(lockable)
             .ok_or_else(|| format!("`{}` is no address for an artifact", build.url))?;
         let digest: Sha256 = build.sha256.parse().map_err(|error| format!("{error}"))?;

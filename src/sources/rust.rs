@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// One request and what was locked for the like.
-pub(super) struct Wanted<'a> {
+pub(super) struct ToolchainRequest<'a> {
     /// The tool, always rust.
     pub(super) tool: &'a Tool,
     /// What is asked of it.
@@ -71,7 +71,7 @@ const LIMIT: u64 = 32 << 20;
 /// Returns for each request the candidates that were looked at, one that satisfies it among them if there
 /// is any.
 pub(super) fn candidates(
-    wanted: &[Wanted<'_>],
+    wanted: &[ToolchainRequest<'_>],
     sources: Sources<'_>,
 ) -> Result<Vec<Vec<Candidate>>, Error> {
     let mut read: BTreeMap<Channel, Option<Rc<Manifest>>> = BTreeMap::new();
@@ -146,7 +146,7 @@ fn download(
     };
     let received = Sha256::of(&body);
     if received != expected {
-        let url = Box::new(super::anonymous(address(&path)?));
+        let url = Box::new(fetch::redacted(&address(&path)?));
         return Err(Error::Digest {
             url,
             expected: expected.into(),
@@ -173,7 +173,7 @@ type Load<'a> = &'a mut dyn FnMut(&Channel) -> Result<Option<Rc<Manifest>>, Erro
 
 /// The search for a version that satisfies one request.
 struct Search<'a> {
-    wanted: &'a Wanted<'a>,
+    wanted: &'a ToolchainRequest<'a>,
     system: System,
     host: &'a str,
     load: Load<'a>,

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use url::Url;
+
 use super::*;
 use crate::{
     config::{PYTHON_RELEASES, RUST, ToolsFrom},
@@ -296,14 +298,4 @@ fn what_needs_no_source_works_offline() {
     );
     assert_eq!(index.unwrap(), Index::default());
     assert_eq!(world.server.asked(), [""; 0]);
-}
-
-#[test]
-fn work_in_threads_keeps_its_order() {
-    let items: Vec<usize> = (0..100).collect();
-    assert_eq!(
-        parallel(&items, |item| item * 2),
-        items.iter().map(|item| item * 2).collect::<Vec<_>>()
-    );
-    assert_eq!(parallel(&items[..0], |item| *item), [0; 0]);
 }

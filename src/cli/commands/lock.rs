@@ -19,6 +19,7 @@ use crate::{
     app::{
         fetch_extends,
         lockfiles::{self, Part},
+        npm_tools,
         python_tools::{self, Ground},
         session::Work,
         tool_report,
@@ -201,7 +202,15 @@ pub fn resolve(
     let more = choose(&implied, previous, &[])?;
     lockfile.packages.extend(more.1.packages);
     let asked = [requests, &implied].concat();
-    sources::complete(&mut lockfile, previous, upgrade, sources).map_err(unresolved)?;
+    let open = sources::npm::unresolved(&mut lockfile, previous, upgrade, sources);
+    for key in open.map_err(unresolved)? {
+        let package_lock = npm_tools::package_lock(work, &key, &lockfile, (&asked, ground));
+        let package_lock = package_lock.map_err(failed)?;
+        if let Some(package) = lockfile.packages.get_mut(&key) {
+            sources::npm::add_dependencies(&key.tool, package, &package_lock, sources)
+                .map_err(unresolved)?;
+        }
+    }
     python_tools::complete(work, &mut lockfile, (previous, upgrade), (&asked, ground))
         .map_err(failed)?;
     sources::measure(&mut lockfile, previous, sources);

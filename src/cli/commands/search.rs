@@ -9,6 +9,7 @@ use crate::{
         ui::Role,
     },
     sources::Subject,
+    util::parallel,
 };
 
 use super::lock;
@@ -39,18 +40,7 @@ struct Row {
 pub fn run(work: &Work<'_>, name: &str, json: bool) -> Result<(), Failure> {
     let tools = candidates(name)?;
     let system = lock::system(work)?;
-    let rows: Vec<Row> = std::thread::scope(|scope| {
-        let threads: Vec<_> = tools
-            .iter()
-            .map(|tool| scope.spawn(|| look_up(work, tool, system)))
-            .collect();
-        let joined = threads.into_iter().map(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        joined.collect()
-    });
+    let rows = parallel::map(8, &tools, |tool| look_up(work, tool, system));
     // A package that only the letters of the name suggested is no answer when it does not exist.
     let (found, missing): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| row.newest.is_some());

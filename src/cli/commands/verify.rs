@@ -3,10 +3,6 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
     thread,
 };
 
@@ -18,7 +14,7 @@ use crate::{
     fetch::{Meter, Progress},
     report::{failure::Failure, ui::Role},
     store::{Damage, Downloads, ObjectRecord, Store, Verdict, size_of},
-    util::terminal_text::SafeText,
+    util::{parallel, terminal_text::SafeText},
 };
 
 use super::gc::Stopped;
@@ -128,30 +124,19 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
     )
 }
 
-/// Reads all objects that are there still, as many at once as the machine has cores; returns the size of each too.
+/// Reads all objects that still exist, on all cores; returns the size of each too.
 fn examine(store: &Store, objects: &[(PathBuf, u64)], meter: &dyn Meter) -> Vec<(Verdict, u64)> {
-    let (next, verdicts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    thread::scope(|scope| {
-        for _ in 0..cores.min(objects.len()) {
-            scope.spawn(|| {
-                while let Some((path, bytes)) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    meter.advance(*bytes);
-                    let name = path.file_name().and_then(|name| name.to_str());
-                    // What was collected meanwhile is not damaged.
-                    if name.is_some_and(|name| !store.keep(name)) {
-                        continue;
-                    }
-                    let verdict = store.examine(path);
-                    let mut all = verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.push((verdict, *bytes));
-                }
-            });
+    let verdicts = parallel::map(cores, objects, |(path, bytes)| {
+        meter.advance(*bytes);
+        let name = path.file_name().and_then(|name| name.to_str());
+        // An object that was collected since is not damaged.
+        if name.is_some_and(|name| !store.keep(name)) {
+            return None;
         }
+        Some((store.examine(path), *bytes))
     });
-    let mut verdicts = verdicts
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut verdicts: Vec<_> = verdicts.into_iter().flatten().collect();
     verdicts.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     verdicts
 }

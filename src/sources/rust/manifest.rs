@@ -10,7 +10,7 @@ use crate::{
     lockfile::{Artifact, lockable},
     manifest::nearest,
     package::{PROFILE, Sha256, System, Version},
-    sources::{Candidate, MissingPart, day_seconds},
+    sources::{Candidate, MissingPart, release_age::day_seconds},
 };
 
 /// The parts of every toolchain.

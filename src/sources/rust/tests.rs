@@ -57,7 +57,7 @@ fn manifest(channel: &Channel) -> Option<Manifest> {
 /// Returns what was asked, and the version that satisfies.
 fn search(request: &ToolRequest, preferred: &[LockedPackage]) -> (Vec<String>, Option<String>) {
     let mut asked = Vec::new();
-    let wanted = Wanted {
+    let wanted = ToolchainRequest {
         tool: &"rust".parse().unwrap(),
         request,
         preferred: preferred.iter().collect(),
@@ -172,7 +172,7 @@ fn an_unknown_channel_is_an_error() {
     let key = LockKey::for_request(&tool, &request);
     assert_eq!(key.requirement, "nightly-2001-01-01");
     let mut search = Search {
-        wanted: &Wanted {
+        wanted: &ToolchainRequest {
             tool: &tool,
             request: &request,
             preferred: Vec::new(),

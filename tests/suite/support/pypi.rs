@@ -68,11 +68,21 @@ pub(crate) fn serve_tool_as(
     program: &str,
     content: &[u8],
 ) {
+    let name = package.replace('-', "_");
+    let place = format!("{name}-{version}.data/scripts/{program}");
+    serve_tool_files(server, (package, version), &[(&place, content, true)]);
+}
+
+/// Serves one version of a package with these files in its wheel.
+pub(crate) fn serve_tool_files(
+    server: &Server,
+    (package, version): (&str, &str),
+    members: &[Member<'_>],
+) {
     let mut files = Vec::new();
     let name = package.replace('-', "_");
     for platform in PLATFORMS {
-        let place = format!("{name}-{version}.data/scripts/{program}");
-        let wheel = wheel(&name, version, platform, &[(&place, content, true)]);
+        let wheel = wheel(&name, version, platform, members);
         let file = format!("{name}-{version}-py3-none-{platform}.whl");
         files.push(entry(server, &file, &wheel));
         server.serve(&format!("/files/{file}"), wheel);

@@ -1,0 +1,52 @@
+//! Tools of the npm registry: their dependencies, as npm resolves them on the locked node.
+
+use crate::{
+    builder::Wanted,
+    lockfile::{LockKey, Lockfile},
+    manifest::ToolRequest,
+    package::Tool,
+    report::failure::Failure,
+    sources::newest_allowed,
+};
+
+use super::{
+    python_tools::{Ground, with_uv},
+    session::Work,
+};
+
+/// Returns the `package-lock.json` that npm writes for the locked version of `key`, on the newest node that
+/// is asked for.
+pub fn package_lock(
+    work: &Work<'_>,
+    key: &LockKey,
+    lockfile: &Lockfile,
+    (requests, ground): (&[(Tool, ToolRequest)], &Ground),
+) -> Result<String, Failure> {
+    let nodes = requests
+        .iter()
+        .chain(&ground.requests)
+        .filter(|(tool, _)| tool.name.as_str() == "node")
+        .map(|(tool, request)| Wanted {
+            tool,
+            request,
+            locked: lockfile
+                .locked(tool, request)
+                .or_else(|| ground.lockfile.locked(tool, request)),
+            hidden: true,
+        });
+    let newest_node = nodes.max_by(|one, other| {
+        let version = |wanted: &Wanted<'_>| wanted.locked.map(|locked| locked.version.clone());
+        version(one).cmp(&version(other))
+    });
+    let Some(package) = lockfile.packages.get(key) else {
+        return Err(Failure::new(format!("{key} is not locked")));
+    };
+    let newest = newest_allowed(&key.tool, &work.config()?, work.context.now);
+    with_uv(
+        work,
+        newest_node.into_iter().collect(),
+        |builder, request| {
+            builder.npm_lock(request, (&key.tool, &package.version), newest.as_deref())
+        },
+    )
+}
