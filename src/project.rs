@@ -13,7 +13,6 @@ pub mod personal;
 pub mod python;
 pub mod reader;
 pub mod repository;
-mod several;
 pub mod watch;
 
 use std::{
@@ -26,13 +25,13 @@ use crate::{
     config::{Ruling, TrustRules},
     context::Context,
     lockfile::Pins,
-    manifest::{self, Manifest, presets::Note},
+    manifest::{self, Manifest, ShellName, presets::Note},
     util::files,
 };
 
-pub use detect::Error;
+pub use reader::Error;
 
-use approval::{Decisions, Standing, Trusted, project_key};
+use approval::{Decisions, Standing, TrustCheck, Trusted, project_key};
 use detect::Detection;
 use layers::{Layers, Stack};
 use locate::{Kind, MANIFEST, Place};
@@ -84,24 +83,16 @@ impl Project {
         context: &Context,
         rules: &TrustRules,
     ) -> Result<Self, Unreadable> {
-        let directories = &context.directories;
-        let locks = [
-            lock_path(&place, &directories.state),
-            personal::lock_path(&place.root, &directories.config),
-        ];
-        let mut pins = Pins::default();
-        for path in locks {
-            pins.extend(layers::pins_of(&path));
-        }
-        Self::open_with(place, decisions, context, (rules, &pins))
+        Self::open_with(place, decisions, context, rules, None)
     }
 
-    /// Reads the project as `open` does, with fetched files held at these pins instead of the lockfiles'.
+    /// Reads the project as `open` does, with fetched files held at `pins` instead of those of the lockfiles.
     pub fn open_with(
         place: Place,
         decisions: &Decisions,
         context: &Context,
-        (rules, pins): (&TrustRules, &Pins),
+        rules: &TrustRules,
+        pins: Option<&Pins>,
     ) -> Result<Self, Unreadable> {
         let access = Access::of(context, &place.root, &rules.shared);
         let mut inputs = Inputs::new(&place.root, access, context.now);
@@ -158,8 +149,19 @@ impl Project {
         place: Place,
         inputs: &mut Inputs,
         context: &Context,
-        pins: &Pins,
+        pins: Option<&Pins>,
     ) -> Result<Self, Error> {
+        let directories = &context.directories;
+        let mut locked = Pins::default();
+        if pins.is_none() {
+            for path in [
+                lock_path(&place, &directories.state),
+                personal::lock_path(&place.root, &directories.config),
+            ] {
+                locked.extend(layers::pins_of(inputs, &path)?);
+            }
+        }
+        let pins = pins.unwrap_or(&locked);
         let detection = match place.kind {
             Kind::Prepared => Detection::default(),
             Kind::Detected => {
@@ -168,7 +170,6 @@ impl Project {
                 detect::detect(inputs)?
             }
         };
-        let directories = &context.directories;
         let mut stack = Stack::new(inputs, &directories.data, pins, detection.layers);
         if place.kind == Kind::Prepared {
             stack.manifest()?;
@@ -210,6 +211,30 @@ impl Project {
             repository: None,
             allowed_elsewhere: false,
         })
+    }
+
+    /// Returns the project with the dev shell `name`, which may combine several (`dev+test`).
+    pub fn with_shell(mut self, name: &ShellName) -> Result<Self, Error> {
+        if name.is_single() || self.manifest.shells.contains_key(name) {
+            return Ok(self);
+        }
+        let mut merged = manifest::merge_with(&self.layers.all, Some(name))?;
+        if let Some(mut shell) = merged.shells.remove(name) {
+            // A lockfile that was found next to the manifest was found for each single dev shell.
+            let single = self.manifest.shells.iter();
+            let single: Vec<_> = single
+                .filter(|(one, _)| name.parts().any(|part| part == one.as_str()))
+                .map(|(_, shell)| &shell.python)
+                .collect();
+            let lock = single.iter().find_map(|python| python.lock.as_ref());
+            shell.python.lock = shell.python.lock.or_else(|| lock.cloned());
+            let known = |group: &manifest::Located<String>| {
+                single.iter().any(|python| python.groups.contains(group))
+            };
+            shell.python.groups.retain(known);
+            self.manifest.shells.insert(name.clone(), shell);
+        }
+        Ok(self)
     }
 
     /// Returns the canonical root.
@@ -296,27 +321,19 @@ impl Project {
         })
     }
 
-    /// Returns the project as trusted, or how it stands with the user.
-    pub fn trusted(
-        self,
-        decisions: &Decisions,
-    ) -> Result<Result<Trusted<Self>, Standing>, files::Error> {
+    /// Returns the project as trusted, or the standing that prevents it.
+    pub fn trusted(self, decisions: &Decisions) -> Result<TrustCheck<Self>, files::Error> {
         Ok(match self.standing(decisions)? {
-            Standing::Allowed => Ok(Trusted::new(self)),
-            standing => Err(standing),
+            Standing::Allowed => TrustCheck::Trusted(Trusted::new(self)),
+            standing => TrustCheck::Refused(standing),
         })
     }
 
-    /// Returns the project as trusted for this one command, as the user said on its command line.
-    ///
-    /// What is denied stays denied.
-    pub fn trusted_once(
-        self,
-        decisions: &Decisions,
-    ) -> Result<Result<Trusted<Self>, Standing>, files::Error> {
+    /// Returns the project as trusted for one command with `--trust`. A denied project is refused all the same.
+    pub fn trusted_once(self, decisions: &Decisions) -> Result<TrustCheck<Self>, files::Error> {
         Ok(match self.standing(decisions)? {
-            Standing::Denied => Err(Standing::Denied),
-            _ => Ok(Trusted::new(self)),
+            Standing::Denied => TrustCheck::Refused(Standing::Denied),
+            _ => TrustCheck::Trusted(Trusted::new(self)),
         })
     }
 

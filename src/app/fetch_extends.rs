@@ -87,7 +87,7 @@ fn fetch(work: &Work<'_>, mut project: Project, mut pins: Pins) -> Result<Projec
 
 fn open(work: &Work<'_>, place: Place, pins: &Pins) -> Result<Project, Failure> {
     let rules = work.config()?.trust;
-    Project::open_with(place, &work.decisions, work.context, (&rules, pins))
+    Project::open_with(place, &work.decisions, work.context, &rules, Some(pins))
         .map_err(|unreadable| hints::project(work.context, &unreadable.error))
 }
 

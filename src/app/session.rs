@@ -10,7 +10,7 @@ use crate::{
     manifest::{DevShell, Manifest, ShellName, presets},
     project::{
         Project,
-        approval::{Decisions, Standing, Trusted},
+        approval::{Decisions, Standing, TrustCheck, Trusted},
         detect,
         locate::{self, Bounds, Place},
         lock_path, personal,
@@ -144,16 +144,25 @@ impl<'a> Work<'a> {
             return self.trust_once(fetch_extends::complete(self, project)?);
         }
         let checked = project.trusted(&self.decisions);
-        let checked = checked.map_err(|error| hints::file(&error))?;
-        checked.map_err(|standing| self.refusal(&place, standing))
+        self.require_trust(&place, checked)
     }
 
     /// Returns `project` as trusted for this command, unless it is denied.
     pub fn trust_once(&self, project: Project) -> Result<Trusted<Project>, Failure> {
         let place = project.place.clone();
         let checked = project.trusted_once(&self.decisions);
-        let checked = checked.map_err(|error| hints::file(&error))?;
-        checked.map_err(|standing| self.refusal(&place, standing))
+        self.require_trust(&place, checked)
+    }
+
+    fn require_trust(
+        &self,
+        place: &Place,
+        checked: Result<TrustCheck<Project>, files::Error>,
+    ) -> Result<Trusted<Project>, Failure> {
+        match checked.map_err(|error| hints::file(&error))? {
+            TrustCheck::Trusted(project) => Ok(project),
+            TrustCheck::Refused(standing) => Err(self.refusal(place, standing)),
+        }
     }
 
     fn refusal(&self, place: &Place, standing: Standing) -> Failure {

@@ -35,6 +35,15 @@ impl<T> Trusted<T> {
     }
 }
 
+/// Whether the user trusts a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustCheck<T> {
+    /// Yes.
+    Trusted(Trusted<T>),
+    /// No, for this reason.
+    Refused(Standing),
+}
+
 /// What the user approved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approval {

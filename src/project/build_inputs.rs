@@ -14,9 +14,8 @@ use crate::{
 };
 
 use super::{
-    Error,
     python::text,
-    reader::{DATA_LIMIT, Inputs, LIMIT},
+    reader::{Error, Inputs},
 };
 
 /// The tables of `pyproject.toml` that decide which code runs when the project is built.
@@ -39,14 +38,14 @@ const DIRECTORIES: usize = 512;
 const BYTES: usize = 16 << 20;
 
 /// Approves what runs when the directory `folder` is installed, and writes what it is. Returns its
-/// `pyproject.toml`, which may have `limit` bytes.
+/// `pyproject.toml`.
 pub(super) fn directory(
     files: &mut Inputs,
     folder: &str,
-    (writer, limit): (&mut Writer, u64),
+    writer: &mut Writer,
 ) -> Result<Option<Text>, Error> {
     let pyproject = within(folder, "pyproject.toml");
-    let bytes = files.data(&pyproject, limit)?;
+    let bytes = files.data(&pyproject)?;
     let project = match &bytes {
         Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
         None => Table::new(),
@@ -58,7 +57,7 @@ pub(super) fn directory(
         let name = within(folder, file);
         // What `setup.cfg` says is mostly settings of other tools.
         let bytes = if file == "setup.cfg" {
-            files.data(&name, LIMIT)?
+            files.data(&name)?
         } else {
             files.approved(&name)?
         };
@@ -91,10 +90,10 @@ pub(super) fn directories(
     }
     let mut size = 0;
     for place in &places {
-        directory(files, place, (writer, LIMIT))?;
+        directory(files, place, writer)?;
         for file in ["pyproject.toml"].iter().chain(&BESIDE) {
             // Each file is read once, so this is what was read.
-            let bytes = files.data(&within(place, file), LIMIT)?;
+            let bytes = files.data(&within(place, file))?;
             size += bytes.map_or(0, |bytes| bytes.len());
         }
         if size > BYTES {
@@ -108,7 +107,7 @@ pub(super) fn directories(
 }
 
 fn too_much(files: &mut Inputs, lock: &str, message: String) -> Error {
-    let said = files.data(lock, DATA_LIMIT).ok().flatten();
+    let said = files.data(lock).ok().flatten();
     let text = text(lock, &said).ok().flatten();
     let text = text.unwrap_or_else(|| Text::new(lock, ""));
     text.error(0..0, ErrorKind::PythonLock(message)).into()

@@ -9,18 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    manifest::{
-        self, Layer, Origin, Text,
-        presets::{self, Applied, Note, Preset},
-    },
-    util::files,
+use crate::manifest::{
+    Layer, Origin, Text,
+    presets::{self, Applied, Note, Preset},
 };
 
 use super::{
     members,
-    ownership::Exposure,
-    reader::{Inputs, LIMIT},
+    reader::{Error, Inputs, peek},
 };
 
 /// What the files of a repository mean.
@@ -36,22 +32,6 @@ pub struct Detection {
     pub notes: Vec<Note>,
 }
 
-/// A repository that cannot be understood.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file cannot be read.
-    #[error(transparent)]
-    File(#[from] files::Error),
-    /// Others could change a file.
-    #[error(transparent)]
-    Exposed(#[from] Exposure),
-    /// A file does not say what its format allows.
-    #[error(transparent)]
-    Content(#[from] manifest::Error),
-}
-
-/// The longest accepted lockfile of another tool; those of great projects have several million bytes.
-const LOCK_LIMIT: u64 = 16 << 20;
 /// How many directories below the root are looked into.
 const BELOW: usize = 256;
 /// How many of them a preset may apply in.
@@ -138,8 +118,8 @@ pub fn is_workspace(directory: &Path) -> bool {
     // What cannot be read says nothing; who goes on to read the project is told.
     let names = presets::workspace_files().unwrap_or_default();
     names.iter().any(|name| {
-        let bytes = files::read_bounded(&directory.join(name), LIMIT);
-        bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| presets::is_workspace(name, &bytes)))
+        let bytes = peek(&directory.join(name));
+        bytes.is_some_and(|bytes| presets::is_workspace(name, &bytes))
     })
 }
 
@@ -217,11 +197,7 @@ impl Files<'_> {
         if !self.exists(&name) || self.texts.contains_key(&name) {
             return Ok(());
         }
-        let lock = Path::new(&name)
-            .extension()
-            .is_some_and(|end| end == "lock");
-        let limit = if lock { LOCK_LIMIT } else { LIMIT };
-        if let Some(bytes) = self.inputs.data(&name, limit)? {
+        if let Some(bytes) = self.inputs.data(&name)? {
             let text = Text::from_bytes(&name, &bytes)?;
             self.texts.insert(name, text);
         }

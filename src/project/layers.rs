@@ -16,19 +16,12 @@ use crate::{
     util::{files, paths::join_text},
 };
 
-use super::{Error, reader::Inputs};
+use super::reader::{Error, Inputs, PROJECT_SIZE};
 
 /// The longest accepted chain of `extends`.
 const DEPTH: usize = 16;
 /// The most files that may make up a manifest.
 const FILES: usize = 256;
-/// The greatest accepted size of all of them together, in bytes.
-const SIZE: usize = 8 << 20;
-/// The longest accepted file, in bytes.
-pub const LIMIT: u64 = 1 << 20;
-
-/// Longest lockfile that is read, in bytes.
-const LOCK_LIMIT: u64 = 16 << 20;
 
 /// A file that is to be fetched before the project is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +61,6 @@ pub(super) struct Stack<'i> {
     known: BTreeMap<String, BTreeSet<usize>>,
     /// The files that are being read, outermost first.
     open: Vec<String>,
-    size: usize,
     personal: bool,
 }
 
@@ -101,7 +93,6 @@ impl<'i> Stack<'i> {
             },
             known: BTreeMap::new(),
             open: Vec::new(),
-            size: 0,
             personal: false,
         }
     }
@@ -164,14 +155,12 @@ impl<'i> Stack<'i> {
         let Some(bytes) = self.bytes(file, &name)? else {
             return Ok(BTreeSet::new());
         };
-        self.size += bytes.len();
-        if self.size > SIZE || self.known.len() >= FILES {
-            let (what, limit) = if self.size > SIZE {
-                ("this number of bytes in files to extend", SIZE)
-            } else {
-                ("this number of files to extend", FILES)
-            };
-            return Err(fault(file, CompositionError::TooMuch { what, limit }));
+        if self.known.len() >= FILES {
+            let what = "this number of files to extend";
+            return Err(fault(
+                file,
+                CompositionError::TooMuch { what, limit: FILES },
+            ));
         }
         let mut layer = manifest::parse_bytes(&name, &bytes)?;
         if file.source.is_remote() {
@@ -235,7 +224,7 @@ impl<'i> Stack<'i> {
             };
             pins.insert(name.to_owned(), pin.clone());
             let path = pin.content_path(&self.content);
-            let bytes = files::read_bounded(&path, LIMIT)?;
+            let bytes = files::read_bounded(&path, PROJECT_SIZE)?;
             // What was damaged since is as good as absent.
             if let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == pin.sha256) {
                 self.inputs.approve(name, &bytes);
@@ -332,12 +321,13 @@ impl<'i> Stack<'i> {
     }
 }
 
-/// The pins that a lockfile holds; one that cannot be read is told about by those who need it whole.
-pub(super) fn pins_of(path: &Path) -> Pins {
-    let bytes = files::read_bounded(path, LOCK_LIMIT).ok().flatten();
+/// Returns the pins in the lockfile at `path`; a lockfile that cannot be parsed has none, and is an error where it is
+/// used.
+pub(super) fn pins_of(inputs: &mut Inputs, path: &Path) -> Result<Pins, Error> {
+    let bytes = inputs.lockfile(path)?;
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let lockfile = text.and_then(|text| lockfile::parse("", &text).ok());
-    lockfile.unwrap_or_default().extends
+    Ok(lockfile.unwrap_or_default().extends)
 }
 
 /// Refuses what only the project's own files may say.

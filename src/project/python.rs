@@ -15,8 +15,8 @@ use crate::{
 };
 
 use super::{
-    Error, build_inputs,
-    reader::{Bytes, DATA_LIMIT, Inputs, LIMIT},
+    build_inputs,
+    reader::{Bytes, Error, Inputs},
 };
 
 /// What a project without a lockfile names its needs in.
@@ -68,7 +68,7 @@ fn lock_of(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
     if found.is_some() || files.exists("pdm.lock") {
         return Ok(found);
     }
-    let project = text(PROJECT, &files.data(PROJECT, DATA_LIMIT)?)?;
+    let project = text(PROJECT, &files.data(PROJECT)?)?;
     let needs = project.as_ref().map(manifest::needs).transpose()?;
     Ok((needs == Some(Needs::Listed)).then_some(PROJECT))
 }
@@ -81,7 +81,7 @@ pub(super) fn read(
 ) -> Result<PythonFiles, Error> {
     let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut writer = Writer::default();
-    let project = build_inputs::directory(files, folder, (&mut writer, DATA_LIMIT))?;
+    let project = build_inputs::directory(files, folder, &mut writer)?;
     let locked = locked(files, lock, groups, project)?;
     if let Some(locked) = &locked {
         let paths = locked.directories();
@@ -107,7 +107,7 @@ fn locked(
     groups: &BTreeSet<String>,
     project: Option<Text>,
 ) -> Result<Option<PythonLock>, Error> {
-    let Some(text) = text(lock, &files.data(lock, DATA_LIMIT)?)? else {
+    let Some(text) = text(lock, &files.data(lock)?)? else {
         return Ok(None);
     };
     let mut all = python::Files {
@@ -142,7 +142,7 @@ fn lists(
         if all.lists.contains_key(&name) || name.starts_with("..") || all.lists.len() >= LISTS {
             continue;
         }
-        let Some(text) = text(&name, &files.data(&name, LIMIT)?)? else {
+        let Some(text) = text(&name, &files.data(&name)?)? else {
             continue;
         };
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);

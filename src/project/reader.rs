@@ -1,27 +1,47 @@
-//! The one way to the bytes of a project.
+//! Reads the files of a project. Only this module opens them.
 //!
-//! Invariant: every file is opened once, checked while it is open, read whole into memory, and everything
-//! is made from that buffer. What was read, or found absent, is watched; what decides over code or
-//! environment is approved by its bytes as well.
+//! Invariant: every file is opened once, checked while it is open, and read whole into memory; everything is made from
+//! that buffer. A file that was read or found absent is watched. A file that decides which code runs, or what the
+//! environment is, is part of the approval as well.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
 
-use crate::util::files::{self, Stamp};
+use crate::{
+    manifest,
+    util::files::{self, Stamp},
+};
 
-use super::{Error, ownership::Access, watch::Watched};
+use super::{
+    ownership::{Access, Exposure},
+    watch::Watched,
+};
 
-/// Longest file that is approved by its bytes, in bytes.
-pub const LIMIT: u64 = 1 << 20;
-/// Longest file of data (the lockfile of another tool), in bytes.
-pub const DATA_LIMIT: u64 = 64 << 20;
+/// The most bytes that the files of one project may have together. It is the only limit on their size: a project is
+/// read before the user approved it, and everything that is made from its files takes linear time.
+pub const PROJECT_SIZE: u64 = 64 << 20;
 
-/// The bytes of a file, shared by all who read it; nothing when there is no such file.
+/// The bytes of a file, shared by all readers; nothing when there is no such file.
 pub type Bytes = Option<Arc<[u8]>>;
+
+/// A project whose files cannot be read or understood.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// Other users could change a file.
+    #[error(transparent)]
+    Exposed(#[from] Exposure),
+    /// A file has content that its format does not allow.
+    #[error(transparent)]
+    Content(#[from] manifest::Error),
+}
 
 /// Reads the files of one project and collects the closure of its inputs.
 #[derive(Debug)]
@@ -29,6 +49,8 @@ pub struct Inputs {
     root: PathBuf,
     now: SystemTime,
     access: Access,
+    /// How many more bytes may be read.
+    size_left: u64,
     read: BTreeMap<PathBuf, Bytes>,
     watched: BTreeMap<PathBuf, Watched>,
     approved: BTreeMap<String, Bytes>,
@@ -51,6 +73,7 @@ impl Inputs {
             root: root.to_owned(),
             now,
             access,
+            size_left: PROJECT_SIZE,
             read: BTreeMap::new(),
             watched: BTreeMap::new(),
             approved: BTreeMap::new(),
@@ -72,14 +95,21 @@ impl Inputs {
     ///
     /// `name` is relative to the root, and may lead out of it; its absence is approved like content.
     pub fn approved(&mut self, name: &str) -> Result<Bytes, Error> {
-        let bytes = self.take(name, LIMIT)?;
+        let bytes = self.take(name)?;
         self.approved.insert(name.to_owned(), bytes.clone());
         Ok(bytes)
     }
 
-    /// Reads a file that only informs: a lockfile of another tool, a version pin. A change needs no approval.
-    pub fn data(&mut self, name: &str, limit: u64) -> Result<Bytes, Error> {
-        self.take(name, limit)
+    /// Reads a file whose changes need no approval: a lockfile of another tool, a version file.
+    pub fn data(&mut self, name: &str) -> Result<Bytes, Error> {
+        self.take(name)
+    }
+
+    /// Reads one of devsh's own lockfiles, which is watched by those who use what it locks.
+    pub fn lockfile(&mut self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+        let read = read_checked(&mut self.access, path, self.size_left)
+            .inspect_err(|_| self.watch(path))?;
+        Ok(read.map(|(bytes, _)| bytes))
     }
 
     /// Returns whether a file is there; its content is not read.
@@ -138,50 +168,56 @@ impl Inputs {
         self.access.check(path).is_ok()
     }
 
-    fn take(&mut self, name: &str, limit: u64) -> Result<Bytes, Error> {
+    fn take(&mut self, name: &str) -> Result<Bytes, Error> {
         let path = self.root.join(name);
         if let Some(bytes) = self.read.get(&path) {
             return Ok(bytes.clone());
         }
-        // What is no file at all is told first: nobody should be sent to change the mode of a device.
-        let opened = files::open_regular(&path);
-        let checked = match &opened {
-            Ok(Some((_, metadata))) => self
-                .access
-                .check(&path)
-                .and_then(|()| self.access.check_open(&path, metadata)),
-            Ok(None) => self.access.check(&path),
-            Err(_) => Ok(()),
-        };
-        if let Err(exposure) = checked {
-            self.watch(&path);
-            return Err(exposure.into());
-        }
-        let (bytes, watched) = match opened {
-            Ok(Some((file, metadata))) => {
-                let stamp = Stamp::from(&metadata);
-                let bytes = files::read_open(file, &metadata, &path, limit)
-                    .inspect_err(|_| self.watch(&path))?;
-                let watched = Watched::read_as(&path, stamp, &bytes, self.now);
-                (Some(Arc::from(bytes)), watched)
-            }
-            Ok(None) => {
-                let absent = Watched {
-                    path: path.clone(),
-                    stamp: None,
-                    racy: None,
-                };
-                (None, absent)
-            }
-            Err(error) => {
-                self.watch(&path);
-                return Err(error.into());
-            }
+        let read = read_checked(&mut self.access, &path, self.size_left)
+            .inspect_err(|_| self.watch(&path))?;
+        let (bytes, watched) = if let Some((bytes, stamp)) = read {
+            self.size_left = self.size_left.saturating_sub(bytes.len() as u64);
+            let watched = Watched::read_as(&path, stamp, &bytes, self.now);
+            (Some(Arc::from(bytes)), watched)
+        } else {
+            let absent = Watched {
+                path: path.clone(),
+                stamp: None,
+                racy: None,
+            };
+            (None, absent)
         };
         self.watched.insert(path.clone(), watched);
         self.read.insert(path, bytes.clone());
         Ok(bytes)
     }
+}
+
+/// Reads a file of which nothing is trusted: it only helps to find where a project begins, or what it belongs to.
+pub(super) fn peek(path: &Path) -> Option<Vec<u8>> {
+    files::read_bounded(path, PROJECT_SIZE).ok().flatten()
+}
+
+/// Reads a file that no other user could have changed; nothing if there is no such file.
+pub(super) fn read_checked(
+    access: &mut Access,
+    path: &Path,
+    limit: u64,
+) -> Result<Option<(Vec<u8>, Stamp)>, Error> {
+    // The kind of the file is checked first: a message about the mode of a device would help no one.
+    let Some((file, metadata)) = files::open_regular(path)? else {
+        access.check(path)?;
+        return Ok(None);
+    };
+    access.check(path)?;
+    access.check_open(path, &metadata)?;
+    if metadata.len() > limit {
+        let limit = PROJECT_SIZE >> 20;
+        let message = format!("the files of a project may have at most {limit} MiB together");
+        return Err(files::at("read", path)(io::Error::other(message)).into());
+    }
+    let bytes = files::read_open(file, &metadata, path, limit)?;
+    Ok(Some((bytes, Stamp::from(&metadata))))
 }
 
 impl Closure {
@@ -218,7 +254,7 @@ mod tests {
         let path = directory.path().join("a");
         std::fs::write(&path, "one").unwrap();
         let mut inputs = Inputs::at(directory.path());
-        let first = inputs.data("a", LIMIT).unwrap().unwrap();
+        let first = inputs.data("a").unwrap().unwrap();
         std::fs::write(&path, "two").unwrap();
         let second = inputs.approved("a").unwrap().unwrap();
         assert_eq!((&*first, &*second), (&b"one"[..], &b"one"[..]));
@@ -232,5 +268,21 @@ mod tests {
         assert_eq!(*closure.approved(), BTreeMap::from(expected));
         assert_eq!(closure.watched().len(), 3);
         assert!(!closure.watched()[0].is_unchanged());
+    }
+
+    #[test]
+    fn the_files_of_a_project_share_one_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut inputs = Inputs::at(directory.path());
+        inputs.size_left = 10;
+        std::fs::write(directory.path().join("a"), "1234567").unwrap();
+        std::fs::write(directory.path().join("b"), "1234567").unwrap();
+        assert!(inputs.data("a").is_ok());
+        let Err(Error::File(error)) = inputs.approved("b") else {
+            panic!("read more than the limit");
+        };
+        let cause = error.source.to_string();
+        assert!(cause.ends_with("at most 64 MiB together"), "{cause}");
+        assert!(inputs.data("a").is_ok(), "a file that was read counts once");
     }
 }

@@ -9,7 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::Remote, util::files};
+use super::reader::peek;
+use crate::config::Remote;
 
 /// A repository, and a place in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +20,6 @@ pub struct Repository {
     /// Where the project is in the worktree.
     pub below: PathBuf,
 }
-
-/// Longest file of Git's that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
 
 impl Repository {
     /// Returns the repository that the project at `root` belongs to.
@@ -51,8 +49,7 @@ impl Repository {
 
     /// Returns the repository's remotes; nothing where one cannot be understood, or settings come from elsewhere.
     pub fn remotes(&self) -> Vec<Remote> {
-        let bytes = files::read_bounded(&self.config(), LIMIT).ok().flatten();
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = peek(&self.config()).and_then(|bytes| String::from_utf8(bytes).ok());
         text.and_then(|text| remotes(&text)).unwrap_or_default()
     }
 }
@@ -60,7 +57,7 @@ impl Repository {
 /// Follows the `.git` file of a worktree, there and back.
 fn shared_by(file: &Path) -> Option<PathBuf> {
     let line = |path: &Path| -> Option<PathBuf> {
-        let bytes = files::read_bounded(path, LIMIT).ok()??;
+        let bytes = peek(path)?;
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         (!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line)))
     };

@@ -24,7 +24,7 @@ pub struct Watched {
 
 /// Files changed this shortly before they were read may change again without a new time.
 const TICK: Duration = Duration::from_millis(50);
-/// Longest file that is hashed again when its stamp is not to be relied on, in bytes.
+/// The longest file that is hashed again, in bytes. It is the most that a project may have.
 const LIMIT: u64 = 64 << 20;
 
 impl Watched {

@@ -13,6 +13,7 @@ use devsh::{
     manifest::{self, MANIFEST, Manifest, ShellName, ToolRequest},
     package::{Tool, Version},
     project::{
+        self,
         detect::{self, Detection},
         ownership::Access,
         reader::Inputs,
@@ -152,7 +153,7 @@ fn detected(root: &TempDir) -> Result<(Detection, Manifest), String> {
         SystemTime::now(),
     ));
     let detection = detection.map_err(|error| match error {
-        detect::Error::Content(error) => format!("{}: {error}", error.origin()),
+        project::Error::Content(error) => format!("{}: {error}", error.origin()),
         other => other.to_string(),
     })?;
     let manifest = manifest::merge(&detection.layers).map_err(|error| error.to_string())?;

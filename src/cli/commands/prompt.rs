@@ -14,7 +14,7 @@ use crate::{
     manifest::ShellName,
     project::{
         Project,
-        approval::Decisions,
+        approval::{Decisions, TrustCheck},
         locate::{self, Bounds, Kind, Place},
         watch::{self, Watched},
     },
@@ -341,8 +341,10 @@ fn judge(
         .trusted(decisions)
         .map_err(|error| hints::file(&error))?
     {
-        Ok(project) => project,
-        Err(standing) => return Ok(Verdict::Refused(refusal(context, place, standing))),
+        TrustCheck::Trusted(project) => project,
+        TrustCheck::Refused(standing) => {
+            return Ok(Verdict::Refused(refusal(context, place, standing)));
+        }
     };
     match prepare_env::find(context, &project, shell, watched)? {
         Readiness::Ready(record) => {

@@ -19,7 +19,7 @@ use crate::{
     manifest::ShellName,
     project::{
         Project,
-        approval::Trusted,
+        approval::{TrustCheck, Trusted},
         locate::{self, Bounds},
         watch,
     },
@@ -203,7 +203,7 @@ impl<'w, 'a> Watch<'w, 'a> {
         files.extend(watched.iter().map(|file| file.path.clone()));
         self.files.insert(root.to_owned(), files);
         let trusted = project.trusted(decisions);
-        let Ok(project) = trusted.map_err(|error| hints::file(&error))? else {
+        let TrustCheck::Trusted(project) = trusted.map_err(|error| hints::file(&error))? else {
             return Ok(Some("waits for `devsh allow`".to_owned()));
         };
         let basis = prepare_env::basis(&watched);
