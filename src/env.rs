@@ -1,12 +1,10 @@
 //! Environments as values: an ordered map of OS strings, and what activation changes in one. Pure.
 //!
 //! `EnvPlan` is what a dev shell wants, whatever the host shell has. Applied to an environment it gives
-//! the new environment and an `EnvDiff`, which reverts it exactly; `codec` carries the diff in one
-//! variable.
+//! the new environment and an `EnvDiff`, which reverts it exactly.
 //!
 //! Invariant: names that reach a shell are `VarName`s; values are bytes from end to end.
 
-pub mod codec;
 pub mod diff;
 pub mod grant;
 mod host_shell;

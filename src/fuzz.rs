@@ -5,13 +5,13 @@
 use std::path::Path;
 
 use crate::{
-    env::{Env, codec},
+    env::{Env, EnvDiff},
     lockfile, manifest,
     package::{Requirement, Version},
     project::approval::Approval,
     prompt::{record::Record, session_var::Session},
     store::probe,
-    util::{terminal_text::SafeText, vars},
+    util::{binary, terminal_text::SafeText, vars},
 };
 
 /// Reads some bytes, and panics if what must hold does not.
@@ -39,8 +39,8 @@ pub fn target(name: &str) -> Option<Target> {
 
 /// A difference of environments: what is read is written and read again as the same.
 fn codec(bytes: &[u8]) {
-    if let Ok(diff) = codec::decode(bytes) {
-        assert_eq!(codec::decode(&codec::encode(&diff)), Ok(diff));
+    if let Ok(diff) = binary::decode::<EnvDiff>(bytes) {
+        assert_eq!(binary::decode(&binary::encode(&diff)), Ok(diff));
     }
 }
 

@@ -259,7 +259,10 @@ impl fmt::Display for ShellName {
 }
 
 /// The name of an alias: letters, digits, `-`, `_` and `.`, beginning with a letter or `_`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
 pub struct AliasName(String);
 
 impl AliasName {
@@ -287,6 +290,20 @@ impl FromStr for AliasName {
                 text,
             ))
         }
+    }
+}
+
+impl TryFrom<String> for AliasName {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<AliasName> for String {
+    fn from(name: AliasName) -> Self {
+        name.0
     }
 }
 

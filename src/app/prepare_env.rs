@@ -16,7 +16,7 @@ use crate::{
     },
     report::failure::Failure,
     store::{self, ProcessMark, Store},
-    util::codec::Writer,
+    util::binary,
 };
 
 use super::{
@@ -319,16 +319,12 @@ fn keep(
 
 /// Names the content that a background build starts from: the same content fails the same way.
 pub fn basis(watched: &[Watched]) -> [u8; 16] {
-    let mut writer = Writer::default();
-    for file in watched {
-        Watched {
-            racy: None,
-            ..file.clone()
-        }
-        .write(&mut writer);
+    let mut files = watched.to_vec();
+    for file in &mut files {
+        file.racy = None;
     }
     let mut basis = [0; 16];
-    basis.copy_from_slice(&blake3::hash(&writer.into_bytes()).as_bytes()[..16]);
+    basis.copy_from_slice(&blake3::hash(&binary::encode(&files)).as_bytes()[..16]);
     basis
 }
 

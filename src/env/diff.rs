@@ -5,18 +5,20 @@
 
 use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Env, VarName,
-    pathlist::{self, Added},
+    pathlist::{self, AddedEntries},
 };
 
 /// How to undo an activation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EnvDiff(pub BTreeMap<VarName, Entry>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvDiff(pub BTreeMap<VarName, DiffEntry>);
 
 /// How to undo the change of one variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DiffEntry {
     /// The variable had another value, or none.
     Scalar {
         /// The value before; nothing when the variable was unset.
@@ -27,14 +29,14 @@ pub enum Entry {
     /// Entries were added to a list of paths.
     List {
         /// The entries, and where they were put.
-        added: Added,
+        added: AddedEntries,
         /// Whether the variable was set before.
         was_set: bool,
     },
 }
 
 /// Identifies a value without holding it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 8]);
 
 impl Fingerprint {
@@ -52,9 +54,9 @@ impl Fingerprint {
 impl EnvDiff {
     /// Returns the variable with the longest value from before, and how long that is; nothing where none had one.
     pub fn longest(&self) -> Option<(VarName, usize)> {
-        let length = |entry: &Entry| match entry {
-            Entry::Scalar { before, .. } => before.as_ref().map_or(0, |value| value.len()),
-            Entry::List { added, .. } => {
+        let length = |entry: &DiffEntry| match entry {
+            DiffEntry::Scalar { before, .. } => before.as_ref().map_or(0, |value| value.len()),
+            DiffEntry::List { added, .. } => {
                 let entries = added.front.iter().chain(&added.back);
                 entries.map(|one| one.len()).sum()
             }
@@ -85,7 +87,7 @@ impl EnvDiff {
             let entry = list
                 .then(|| list_entry(before, after))
                 .flatten()
-                .unwrap_or_else(|| Entry::Scalar {
+                .unwrap_or_else(|| DiffEntry::Scalar {
                     before: before.map(OsString::from),
                     after: Fingerprint::of(after),
                 });
@@ -99,7 +101,7 @@ impl EnvDiff {
         let (mut reverted, mut kept) = (env.clone(), Vec::new());
         for (name, entry) in &self.0 {
             match entry {
-                Entry::Scalar { before, after } => {
+                DiffEntry::Scalar { before, after } => {
                     if Fingerprint::of(env.get(name)) != *after {
                         // Already as before: an interrupted activation, not a user's change.
                         if env.get(name) != before.as_deref() {
@@ -112,7 +114,7 @@ impl EnvDiff {
                         None => reverted.unset(name),
                     }
                 }
-                Entry::List { added, was_set } => {
+                DiffEntry::List { added, was_set } => {
                     let Some(list) = env.get(name) else { continue };
                     let list = pathlist::withdraw(list, added);
                     if list.is_empty() && !was_set {
@@ -130,7 +132,7 @@ impl EnvDiff {
 impl EnvDiff {
     /// Returns the variables that were not merely given more entries.
     pub fn replaced(&self) -> impl Iterator<Item = &VarName> {
-        let extended = |entry: &Entry| matches!(entry, Entry::List { was_set: true, .. });
+        let extended = |entry: &DiffEntry| matches!(entry, DiffEntry::List { was_set: true, .. });
         self.0
             .iter()
             .filter(move |(_, entry)| !extended(entry))
@@ -139,7 +141,10 @@ impl EnvDiff {
 
     /// Returns whether `reverted` still has a list that was not there before: entries of the user's own.
     pub fn is_left(&self, name: &VarName, reverted: &Env) -> bool {
-        let new = matches!(self.0.get(name), Some(Entry::List { was_set: false, .. }));
+        let new = matches!(
+            self.0.get(name),
+            Some(DiffEntry::List { was_set: false, .. })
+        );
         new && reverted.get(name).is_some()
     }
 
@@ -147,7 +152,7 @@ impl EnvDiff {
     pub fn settle(&self, env: &Env) -> Env {
         let mut settled = env.clone();
         for (name, entry) in &self.0 {
-            if let (Entry::List { added, .. }, Some(list)) = (entry, env.get(name)) {
+            if let (DiffEntry::List { added, .. }, Some(list)) = (entry, env.get(name)) {
                 let list = pathlist::withdraw(list, added);
                 let list = pathlist::extend(&list, &added.front, &added.back);
                 settled.set(name.as_str(), list);
@@ -158,7 +163,10 @@ impl EnvDiff {
 }
 
 /// Sees `after` as `before` with entries added at its ends, if it is that.
-fn list_entry(before: Option<&std::ffi::OsStr>, after: Option<&std::ffi::OsStr>) -> Option<Entry> {
+fn list_entry(
+    before: Option<&std::ffi::OsStr>,
+    after: Option<&std::ffi::OsStr>,
+) -> Option<DiffEntry> {
     let old: Vec<_> = pathlist::split(before.unwrap_or_default()).collect();
     let new: Vec<_> = pathlist::split(after?).collect();
     // Where an entry occurs twice, the last place keeps the new entries in front, as `PATH` is read.
@@ -166,8 +174,8 @@ fn list_entry(before: Option<&std::ffi::OsStr>, after: Option<&std::ffi::OsStr>)
         .rev()
         .find(|start| new[*start..*start + old.len()] == old[..])?;
     let owned = |entries: &[&std::ffi::OsStr]| entries.iter().map(OsString::from).collect();
-    let entry = Entry::List {
-        added: Added::to(&old, owned(&new[..start]), owned(&new[start + old.len()..])),
+    let entry = DiffEntry::List {
+        added: AddedEntries::to(&old, owned(&new[..start]), owned(&new[start + old.len()..])),
         was_set: before.is_some(),
     };
     // A list that cannot be withdrawn exactly (an empty value against an empty entry) is a scalar.
@@ -189,7 +197,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::env::{Change, EnvPlan, codec};
+    use crate::{
+        env::{Change, EnvPlan},
+        util::binary,
+    };
 
     fn values() -> impl Strategy<Value = OsString> {
         proptest::collection::vec(1u8..=255, 0..6).prop_map(OsString::from_vec)
@@ -249,14 +260,14 @@ mod tests {
             let diff = EnvDiff::between(&base, &target);
             let mut partial = base.clone();
             for ((name, _), done) in diff.0.iter().zip(applied) {
-                let scalar = matches!(diff.0[name], Entry::Scalar { .. });
+                let scalar = matches!(diff.0[name], DiffEntry::Scalar { .. });
                 match target.get(name) {
                     _ if !done || !scalar => {}
                     Some(value) => partial.set(name.as_str(), value),
                     None => partial.unset(name),
                 }
             }
-            let scalars = diff.0.into_iter().filter(|(_, entry)| matches!(entry, Entry::Scalar { .. }));
+            let scalars = diff.0.into_iter().filter(|(_, entry)| matches!(entry, DiffEntry::Scalar { .. }));
             let (reverted, kept) = EnvDiff(scalars.collect()).revert(&partial);
             prop_assert_eq!(reverted, base);
             prop_assert!(kept.is_empty());
@@ -265,7 +276,7 @@ mod tests {
         #[test]
         fn the_diff_survives_its_encoding(base in envs(), target in envs()) {
             let diff = EnvDiff::between(&base, &target);
-            prop_assert_eq!(codec::decode(&codec::encode(&diff)), Ok(diff));
+            prop_assert_eq!(binary::decode(&binary::encode(&diff)), Ok(diff));
         }
 
         #[test]

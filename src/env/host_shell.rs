@@ -2,10 +2,12 @@
 
 use std::{ffi::OsStr, fmt, path::Path, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::package::Invalid;
 
 /// A shell that devsh can change from inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HostShell {
     /// Bash 3.2 and later.
     Bash,

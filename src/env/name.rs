@@ -5,10 +5,13 @@
 
 use std::{ffi::OsStr, fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::package::Invalid;
 
 /// The name of an environment variable: `[A-Za-z_][A-Za-z0-9_]*`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct VarName(String);
 
 /// Names that shells own: assigning them fails, changes the shell itself, or aborts the evaluation.
@@ -125,6 +128,20 @@ impl FromStr for VarName {
             return Err(Invalid::new("a variable that a project may set", text));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for VarName {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<VarName> for String {
+    fn from(name: VarName) -> Self {
+        name.0
     }
 }
 

@@ -8,6 +8,8 @@ use std::{
     os::unix::ffi::{OsStrExt, OsStringExt},
 };
 
+use serde::{Deserialize, Serialize};
+
 const SEPARATOR: u8 = b':';
 
 /// Returns the entries of `list`.
@@ -42,8 +44,8 @@ pub fn extend(list: &OsStr, before: &[OsString], after: &[OsString]) -> OsString
 }
 
 /// What was added to a list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Added {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedEntries {
     /// At the front, the first one foremost.
     pub front: Vec<OsString>,
     /// At the end.
@@ -52,7 +54,7 @@ pub struct Added {
     pub own: Vec<(OsString, u64)>,
 }
 
-impl Added {
+impl AddedEntries {
     /// Returns what is added to `list`.
     pub fn to(list: &[&OsStr], front: Vec<OsString>, back: Vec<OsString>) -> Self {
         let own = list.iter().rev().enumerate().filter(|(_, entry)| {
@@ -71,7 +73,7 @@ impl Added {
 /// Returns `list` without what was added: of each entry one, from the end where it was put.
 ///
 /// Entries that the user removed or added meanwhile stay as the user left them.
-pub fn withdraw(list: &OsStr, added: &Added) -> OsString {
+pub fn withdraw(list: &OsStr, added: &AddedEntries) -> OsString {
     let mut entries: Vec<&OsStr> = split(list).collect();
     let mut own = added.own.clone();
     own.retain(|(entry, _)| entries.contains(&entry.as_os_str()));
@@ -112,7 +114,7 @@ mod tests {
             let list = OsString::from(list);
             let extended = extend(&list, &before, &after);
             let entries: Vec<_> = split(&list).collect();
-            let added = Added::to(&entries, before, after);
+            let added = AddedEntries::to(&entries, before, after);
             prop_assert_eq!(withdraw(&extended, &added), list);
         }
 
@@ -134,7 +136,7 @@ mod tests {
             let list = once(OsStr::new(&list));
             let extended = once(&extend(&list, &before, &after));
             let entries: Vec<_> = split(&list).collect();
-            let added = Added::to(&entries, before, after);
+            let added = AddedEntries::to(&entries, before, after);
             prop_assert_eq!(withdraw(&extended, &added), list);
         }
 
@@ -143,7 +145,7 @@ mod tests {
             let before = vec![OsString::from("/devsh")];
             let mut extended = OsString::from(format!("{mine}:"));
             extended.push(extend(OsStr::new(&list), &before, &[]));
-            let added = Added::to(&[], before, Vec::new());
+            let added = AddedEntries::to(&[], before, Vec::new());
             prop_assert_eq!(withdraw(&extended, &added), OsString::from(format!("{mine}:{list}")));
         }
     }

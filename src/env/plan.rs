@@ -6,10 +6,12 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{Env, VarName, limits::VARIABLE, order::by_reference, pathlist};
 
 /// What happens to one variable; a value is plain bytes or a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change<T = OsString> {
     /// The variable gets this value.
     Set(T),
@@ -27,11 +29,11 @@ pub enum Change<T = OsString> {
 }
 
 /// A value with what other variables hold in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template(pub Vec<Piece>);
 
 /// A piece of a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Piece {
     /// Bytes as they are.
     Text(OsString),
@@ -110,7 +112,7 @@ impl Change<Template> {
 }
 
 /// A change for each variable a dev shell cares about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvPlan(pub BTreeMap<VarName, Change<Template>>);
 
 impl EnvPlan {

@@ -6,15 +6,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::util::{
-    codec::{Damaged, Reader, Writer},
+    binary,
     files::{self, Stamp},
 };
 
 /// A file, present or absent, as it was when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     /// The file.
+    #[serde(with = "binary::path")]
     pub path: PathBuf,
     /// Its stamp; nothing when there was no file.
     pub stamp: Option<Stamp>,
@@ -81,44 +84,6 @@ impl Watched {
             && self
                 .racy
                 .is_none_or(|known| digest(&self.path) == Some(known))
-    }
-
-    /// Appends the fields.
-    pub fn write(&self, writer: &mut Writer) {
-        writer.os(&self.path);
-        writer.option(self.stamp, |writer, stamp| {
-            writer.number(stamp.identity.0);
-            writer.number(stamp.identity.1);
-            writer.number(stamp.size);
-            for part in [stamp.mtime.0, stamp.mtime.1, stamp.ctime.0, stamp.ctime.1] {
-                writer.number(part.cast_unsigned());
-            }
-        });
-        writer.option(self.racy, Writer::bytes);
-    }
-
-    /// Takes what `write` appended.
-    pub fn read(reader: &mut Reader<'_>) -> Result<Self, Damaged> {
-        Ok(Self {
-            path: reader.path()?,
-            stamp: reader.option(|reader| {
-                let identity = (reader.number()?, reader.number()?);
-                let size = reader.number()?;
-                let mut time = || {
-                    Ok((
-                        reader.number()?.cast_signed(),
-                        reader.number()?.cast_signed(),
-                    ))
-                };
-                Ok(Stamp {
-                    identity,
-                    size,
-                    mtime: time()?,
-                    ctime: time()?,
-                })
-            })?,
-            racy: reader.option(Reader::array)?,
-        })
     }
 }
 
@@ -215,10 +180,7 @@ mod tests {
         assert!(!hidden.is_unchanged());
         let later = SystemTime::now() + Duration::from_secs(1);
         assert!(Watched::look(&path, later).racy.is_none());
-        let mut writer = Writer::default();
-        present.write(&mut writer);
-        let bytes = writer.into_bytes();
-        assert_eq!(Watched::read(&mut Reader::new(&bytes)), Ok(present));
+        assert_eq!(binary::decode(&binary::encode(&present)), Ok(present));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     util::{paths, vars},
 };
 
-use super::record::Content;
+use super::record::{Content, RequiredVariable, UserScript};
 
 /// What was built for a dev shell.
 #[derive(Debug, Clone)]
@@ -50,7 +50,11 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
                 after: absolute(root, append),
             },
             EnvValue::Required(help) => {
-                required.push((name.clone(), help.clone(), value.origin.to_string()));
+                required.push(RequiredVariable {
+                    name: name.clone(),
+                    help: help.clone(),
+                    place: value.origin.to_string(),
+                });
                 continue;
             }
         };
@@ -77,11 +81,16 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
             .iter()
             .map(|script| script.value.clone())
             .collect(),
-        sourced: shell
+        user_scripts: shell
             .source_scripts
             .scripts
             .iter()
-            .flat_map(|(host, list)| list.iter().map(|script| (*host, script.value.clone())))
+            .flat_map(|(host, list)| {
+                list.iter().map(|script| UserScript {
+                    host: *host,
+                    text: script.value.clone(),
+                })
+            })
             .collect(),
         timeout: built.timeout.as_secs(),
         quiet: built.quiet,
@@ -206,6 +215,6 @@ mod tests {
         assert_eq!(env.get("A").unwrap(), "1");
         assert_eq!(env.get("B").unwrap(), "mine");
         assert_eq!(env.get("C"), None);
-        assert_eq!(content.required[0].2, "devshell.toml:5");
+        assert_eq!(content.required[0].place, "devshell.toml:5");
     }
 }

@@ -9,7 +9,11 @@ use crate::{
     util::vars,
 };
 
-use super::{env_limits, hook_scripts, record::Record, session_var::Session};
+use super::{
+    env_limits, hook_scripts,
+    record::{Record, RequiredVariable},
+    session_var::Session,
+};
 
 /// A dev shell that is ready to be loaded.
 #[derive(Debug, Clone, Copy)]
@@ -73,15 +77,8 @@ pub struct Loaded {
 
 /// A variable that the dev shell requires and the host shell does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is not set")]
-pub struct MissingVariable {
-    /// The variable.
-    pub name: VarName,
-    /// The manifest's advice on how to get it.
-    pub help: String,
-    /// Where the manifest requires it, as `file:line`.
-    pub place: String,
-}
+#[error("`{}` is not set", .0.name)]
+pub struct MissingVariable(pub RequiredVariable);
 
 /// Loads a dev shell into `base`, the environment of the host shell without one, and runs its enter scripts.
 pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable> {
@@ -89,13 +86,9 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
     let missing = content
         .required
         .iter()
-        .find(|(name, ..)| base.get(name).is_none());
-    if let Some((name, help, place)) = missing {
-        return Err(MissingVariable {
-            name: name.clone(),
-            help: help.clone(),
-            place: place.clone(),
-        });
+        .find(|variable| base.get(&variable.name).is_none());
+    if let Some(missing) = missing {
+        return Err(MissingVariable(missing.clone()));
     }
     let mut env = content.plan.apply(base);
     let mut failed = Vec::new();

@@ -1,19 +1,22 @@
-//! The activation record: everything a warm activation needs, in one file.
+//! The record: the precomputed answer for a prompt, in one file.
 //!
-//! It is written when a dev shell is ready and read at the prompt; no manifest, lockfile or index is
-//! looked at then. It holds the files it was made from, and is not used when one of them has changed.
+//! It is written when a dev shell is ready. A prompt reads it instead of the manifest and the lockfile, unless one of
+//! the files that it was made from has changed.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    env::{Change, EnvPlan, HostShell, Piece, Template, VarName},
+    env::{EnvPlan, HostShell, VarName},
     manifest::{AliasName, ShellName},
     project::{approval::project_key, watch::Watched},
     util::{
-        codec::{Damaged, Reader, Writer},
+        binary::{self, Damaged},
         files,
     },
 };
@@ -21,56 +24,95 @@ use crate::{
 use super::session_var::RecordId;
 
 /// A dev shell that is ready to be loaded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// Directories that must exist: the profile and the store objects behind it.
+    ///
+    /// The first field, see `RecordHead`.
+    #[serde(with = "binary::paths")]
+    pub objects: Vec<PathBuf>,
     /// Files whose change makes the record stale; the approval is one of them.
     pub watched: Vec<Watched>,
-    /// Directories that must be there: the profile and the store objects behind it.
-    pub objects: Vec<PathBuf>,
-    /// Files of those objects by which damage is seen at a glance.
+    /// Files of the objects that show damage without a look at the others.
     pub sealed: Vec<Watched>,
-    /// Whether a host tool serves whose version is not the locked one.
+    /// Whether a host tool is in use whose version is not the locked one.
     pub drifted: bool,
     /// Whether the project itself is in its Python environment, if it belongs there.
     pub whole: bool,
-    /// What is loaded.
+    /// The content that is loaded.
     pub content: Content,
 }
 
-/// What a record loads. Its digest names the record: the same content needs no reload.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The content of a dev shell. Its digest names the record: the same content needs no reload.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// The environment id, hexadecimal.
     pub environment: String,
-    /// What is said when it is loaded.
+    /// The message of an activation.
     pub summary: String,
     /// Changes of the environment.
     pub plan: EnvPlan,
-    /// Variables that the host shell must have: name, what helps, and where that is asked for.
-    pub required: Vec<(VarName, String, String)>,
-    /// Aliases.
+    /// Variables that the host shell must have.
+    pub required: Vec<RequiredVariable>,
     pub aliases: Vec<(AliasName, String)>,
-    /// Scripts run on enter.
+    /// Scripts to run on enter.
     pub enter: Vec<String>,
-    /// Scripts run on leave.
+    /// Scripts to run on leave.
     pub leave: Vec<String>,
     /// Scripts for the host shell itself, in order.
-    pub sourced: Vec<(HostShell, String)>,
-    /// How long a script may take, in seconds.
+    pub user_scripts: Vec<UserScript>,
+    /// How long an enter or leave script may take, in seconds.
     pub timeout: u64,
-    /// Whether nothing is said when it is loaded and left.
+    /// Whether activation and deactivation print no message.
     pub quiet: bool,
 }
 
-/// First field of a record: the version of the form, raised with every change of it.
-///
-/// The root and the objects follow it in every form, so that the collector of any devsh finds them.
-const FORMAT: u64 = 6;
+/// A variable that a dev shell takes from the host shell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequiredVariable {
+    pub name: VarName,
+    /// The manifest's advice on how to get it.
+    pub help: String,
+    /// Where the manifest requires it, as `file:line`.
+    pub place: String,
+}
+
+/// A script of `[hooks] source`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserScript {
+    /// The host shell that runs it.
+    pub host: HostShell,
+    pub text: String,
+}
+
+/// A record in its file.
+#[derive(Serialize, Deserialize)]
+struct StoredRecord<'a> {
+    format: u64,
+    #[serde(with = "binary::path")]
+    root: PathBuf,
+    record: Cow<'a, Record>,
+}
+
+/// The beginning of a stored record. Every format begins like this, so that the garbage collector of any devsh
+/// version finds the objects in use.
+#[derive(Deserialize)]
+struct RecordHead {
+    #[serde(rename = "format")]
+    _format: u64,
+    #[serde(with = "binary::path")]
+    root: PathBuf,
+    #[serde(with = "binary::paths")]
+    objects: Vec<PathBuf>,
+}
+
+/// Version of the stored form; every change of `Record` raises it.
+const FORMAT: u64 = 7;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
 impl Record {
-    /// Returns where the record of a dev shell is kept.
+    /// Returns the file of a dev shell's record.
     pub fn path(state: &Path, root: &Path, shell: &ShellName) -> PathBuf {
         let name = format!("{shell}.record");
         state.join("projects").join(project_key(root)).join(name)
@@ -78,8 +120,8 @@ impl Record {
 
     /// Reads the record of a dev shell, if there is one and everything it was made from is unchanged.
     ///
-    /// At `now`, what had just been written when it was recorded may have settled: the record is stored again
-    /// so that the next ones need not read those files.
+    /// A file that was written just before the record was made must be read to be compared. Once its stamp is old
+    /// enough at `now`, the record is stored again without its digest.
     pub fn fresh(state: &Path, root: &Path, shell: &ShellName, now: SystemTime) -> Option<Self> {
         let mut record = Self::stored(state, root, shell)?;
         let fresh = record.watched.iter().all(Watched::is_unchanged)
@@ -95,50 +137,43 @@ impl Record {
             .collect();
         if settled != record.watched {
             record.watched = settled;
-            // From a read-only home the old one serves as well.
+            // The old record stays valid when the home is read-only.
             let _stored = record.store(state, root, shell);
         }
         Some(record)
     }
 
-    /// Reads the record of a dev shell as it was stored, fresh or not.
+    /// Reads the record of a dev shell, fresh or not.
     pub fn stored(state: &Path, root: &Path, shell: &ShellName) -> Option<Self> {
         let bytes = files::read_private(&Self::path(state, root, shell), LIMIT).ok()??;
         Self::from_bytes(&bytes, root)
     }
 
-    /// Reads all records that there are, each with the root of its project; damaged ones count as none.
+    /// Reads all records with the roots of their projects, without damaged ones.
     pub fn all(state: &Path) -> Result<Vec<(PathBuf, Self)>, files::Error> {
         let found = read_all(state)?;
         Ok(found
             .iter()
-            .filter_map(|bytes| Self::with_root(bytes))
+            .filter_map(|bytes| decode(bytes).ok())
             .collect())
     }
 
-    /// Returns what the records name that a project needs, by whichever devsh they were made; damaged ones count as
-    /// none.
+    /// Reads the objects of all records with the roots of their projects, also of records that another version of
+    /// devsh wrote.
     pub fn needs(state: &Path) -> Result<Vec<(PathBuf, Vec<PathBuf>)>, files::Error> {
-        let head = |bytes: &[u8]| {
-            let mut reader = Reader::new(bytes);
-            let _format = reader.number()?;
-            Ok::<_, Damaged>((reader.path()?, reader.list(Reader::path)?))
-        };
         let found = read_all(state)?;
-        Ok(found.iter().filter_map(|bytes| head(bytes).ok()).collect())
-    }
-
-    fn with_root(bytes: &[u8]) -> Option<(PathBuf, Self)> {
-        let mut reader = Reader::new(bytes);
-        reader.number().ok().filter(|format| *format == FORMAT)?;
-        let root = reader.path().ok()?;
-        let record = decode(bytes, &root).ok()?;
-        Some((root, record))
+        let heads = found.iter().filter_map(|bytes| {
+            let head: RecordHead = binary::decode_head(bytes).ok()?;
+            Some((head.root, head.objects))
+        });
+        Ok(heads.collect())
     }
 
     /// Reads a record of the project at `root`; a damaged one counts as none.
     pub fn from_bytes(bytes: &[u8], root: &Path) -> Option<Self> {
-        decode(bytes, root).ok()
+        // The root guards against a record that was copied or a key that collides.
+        let (own, record) = decode(bytes).ok()?;
+        (own == root).then_some(record)
     }
 
     /// Stores the record.
@@ -148,12 +183,10 @@ impl Record {
         files::write_atomic(&path, &encode(self, root))
     }
 
-    /// Returns the record's name.
+    /// Returns the digest of the content.
     pub fn id(&self) -> RecordId {
-        let mut writer = Writer::default();
-        write_content(&mut writer, &self.content);
         let mut id = RecordId::default();
-        id.copy_from_slice(&blake3::hash(&writer.into_bytes()).as_bytes()[..16]);
+        id.copy_from_slice(&blake3::hash(&binary::encode(&self.content)).as_bytes()[..16]);
         id
     }
 }
@@ -172,150 +205,20 @@ fn read_all(state: &Path) -> Result<Vec<Vec<u8>>, files::Error> {
 }
 
 fn encode(record: &Record, root: &Path) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.number(FORMAT);
-    writer.os(root);
-    writer.list(record.objects.iter(), Writer::os);
-    writer.list(record.watched.iter(), |writer, watched| {
-        watched.write(writer);
-    });
-    writer.list(record.sealed.iter(), |writer, sealed| sealed.write(writer));
-    writer.number(u64::from(record.drifted));
-    writer.number(u64::from(record.whole));
-    write_content(&mut writer, &record.content);
-    writer.into_bytes()
-}
-
-fn decode(bytes: &[u8], root: &Path) -> Result<Record, Damaged> {
-    let mut reader = Reader::new(bytes);
-    // The root guards against a record that was copied or a key that collides.
-    if reader.number()? != FORMAT || reader.path()? != root {
-        return Err(Damaged);
-    }
-    let record = Record {
-        objects: reader.list(Reader::path)?,
-        watched: reader.list(Watched::read)?,
-        sealed: reader.list(Watched::read)?,
-        drifted: reader.number()? != 0,
-        whole: reader.number()? != 0,
-        content: read_content(&mut reader)?,
-    };
-    reader.finish()?;
-    Ok(record)
-}
-
-fn write_content(writer: &mut Writer, content: &Content) {
-    writer.bytes(&content.environment);
-    writer.bytes(&content.summary);
-    writer.list(content.plan.0.iter(), |writer, (name, change)| {
-        writer.bytes(name.as_str());
-        write_change(writer, change);
-    });
-    writer.list(content.required.iter(), |writer, (name, help, place)| {
-        writer.bytes(name.as_str());
-        writer.bytes(help);
-        writer.bytes(place);
-    });
-    writer.list(content.aliases.iter(), |writer, (name, value)| {
-        writer.bytes(name.as_str());
-        writer.bytes(value);
-    });
-    writer.list(content.enter.iter(), Writer::bytes);
-    writer.list(content.leave.iter(), Writer::bytes);
-    writer.list(content.sourced.iter(), |writer, (host, script)| {
-        writer.bytes(host.as_str());
-        writer.bytes(script);
-    });
-    writer.number(content.timeout);
-    writer.number(u64::from(content.quiet));
-}
-
-fn read_content(reader: &mut Reader<'_>) -> Result<Content, Damaged> {
-    fn text(reader: &mut Reader<'_>) -> Result<String, Damaged> {
-        reader.text().map(str::to_owned)
-    }
-    fn name(reader: &mut Reader<'_>) -> Result<VarName, Damaged> {
-        reader.text()?.parse().map_err(|_| Damaged)
-    }
-    Ok(Content {
-        environment: text(reader)?,
-        summary: text(reader)?,
-        plan: EnvPlan(
-            reader
-                .list(|reader| Ok((name(reader)?, read_change(reader)?)))?
-                .into_iter()
-                .collect(),
-        ),
-        required: reader.list(|reader| Ok((name(reader)?, text(reader)?, text(reader)?)))?,
-        aliases: reader
-            .list(|reader| Ok((reader.text()?.parse().map_err(|_| Damaged)?, text(reader)?)))?,
-        enter: reader.list(text)?,
-        leave: reader.list(text)?,
-        sourced: reader
-            .list(|reader| Ok((reader.text()?.parse().map_err(|_| Damaged)?, text(reader)?)))?,
-        timeout: reader.number()?,
-        quiet: reader.number()? != 0,
+    binary::encode(&StoredRecord {
+        format: FORMAT,
+        root: root.to_owned(),
+        record: Cow::Borrowed(record),
     })
 }
 
-fn write_change(writer: &mut Writer, change: &Change<Template>) {
-    match change {
-        Change::Unset => writer.number(0),
-        Change::Set(value) => {
-            writer.number(1);
-            write_template(writer, value);
-        }
-        Change::Default(value) => {
-            writer.number(2);
-            write_template(writer, value);
-        }
-        Change::Extend { before, after } => {
-            writer.number(3);
-            writer.list(before.iter(), write_template);
-            writer.list(after.iter(), write_template);
-        }
+fn decode(bytes: &[u8]) -> Result<(PathBuf, Record), Damaged> {
+    let stored: StoredRecord<'static> = binary::decode(bytes)?;
+    if stored.format == FORMAT {
+        Ok((stored.root, stored.record.into_owned()))
+    } else {
+        Err(Damaged)
     }
-}
-
-fn read_change(reader: &mut Reader<'_>) -> Result<Change<Template>, Damaged> {
-    Ok(match reader.number()? {
-        0 => Change::Unset,
-        1 => Change::Set(read_template(reader)?),
-        2 => Change::Default(read_template(reader)?),
-        3 => Change::Extend {
-            before: reader.list(read_template)?,
-            after: reader.list(read_template)?,
-        },
-        _ => return Err(Damaged),
-    })
-}
-
-fn write_template(writer: &mut Writer, template: &Template) {
-    writer.list(template.0.iter(), |writer, piece| match piece {
-        Piece::Text(text) => {
-            writer.number(0);
-            writer.os(text);
-        }
-        Piece::Variable { name, fallback } => {
-            writer.number(1);
-            writer.bytes(name);
-            writer.os(fallback);
-        }
-    });
-}
-
-fn read_template(reader: &mut Reader<'_>) -> Result<Template, Damaged> {
-    let pieces = reader.list(|reader| {
-        Ok(match reader.number()? {
-            0 => Piece::Text(reader.os()?),
-            1 => Piece::Variable {
-                name: reader.text()?.to_owned(),
-                fallback: reader.os()?,
-            },
-            _ => return Err(Damaged),
-        })
-    })?;
-    Ok(Template(pieces))
 }
 
 #[cfg(test)]

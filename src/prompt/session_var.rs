@@ -4,6 +4,7 @@
 //! `DEVSH_SHELL` are written last: an activation that was interrupted can still be undone, and is seen.
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -12,16 +13,15 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     env::{
-        Env, EnvDiff, VarName, codec,
+        Env, EnvDiff, VarName,
         limits::{VARIABLE, length},
     },
     manifest::ShellName,
-    util::{
-        codec::{Damaged, Reader, Writer},
-        files, vars,
-    },
+    util::{binary, files, vars},
 };
 
 /// Identifies a record by its content.
@@ -42,8 +42,19 @@ pub struct Session {
     pub diff: EnvDiff,
 }
 
-/// First field of `DEVSH_DIFF`.
-const FORMAT: u64 = 2;
+/// The content of `DEVSH_DIFF`.
+#[derive(Serialize, Deserialize)]
+struct SessionVariable<'a> {
+    format: u64,
+    user: u32,
+    record: RecordId,
+    pinned: bool,
+    quiet: bool,
+    diff: Cow<'a, EnvDiff>,
+}
+
+/// Version of `SessionVariable`; every change of it raises this.
+const FORMAT: u64 = 3;
 /// The most that all of devsh's own variables take in the environment, in bytes; of a longer session only the
 /// place travels there.
 const INLINE: usize = 2 << 10;
@@ -62,14 +73,11 @@ impl Session {
             None => encoded,
         };
         let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-        let Decoded {
-            user,
-            record,
-            pinned,
-            quiet,
-            diff,
-        } = decode(&bytes).ok()?;
-        let own = user == u64::from(files::user());
+        let variable: SessionVariable<'_> = binary::decode(&bytes).ok()?;
+        if variable.format != FORMAT {
+            return None;
+        }
+        let own = variable.user == files::user();
         let project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
             env.get(vars::DEVSH_SHELL)
                 .and_then(OsStr::to_str)
@@ -77,10 +85,10 @@ impl Session {
         );
         Some(Self {
             project: project.filter(|_| own),
-            record,
-            pinned: pinned && own,
-            quiet,
-            diff,
+            record: variable.record,
+            pinned: variable.pinned && own,
+            quiet: variable.quiet,
+            diff: variable.diff.into_owned(),
         })
     }
 
@@ -90,15 +98,16 @@ impl Session {
         self.record == record && project.is_some_and(|(had, name)| had == root && name == shell)
     }
 
-    /// Returns the session as text.
+    /// Returns the value of `DEVSH_DIFF`.
     fn encoded(&self) -> String {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.number(u64::from(files::user()));
-        writer.bytes(self.record);
-        writer.number(u64::from(self.pinned) | u64::from(self.quiet) << 1);
-        writer.bytes(codec::encode(&self.diff));
-        URL_SAFE_NO_PAD.encode(writer.into_bytes())
+        URL_SAFE_NO_PAD.encode(binary::encode(&SessionVariable {
+            format: FORMAT,
+            user: files::user(),
+            record: self.record,
+            pinned: self.pinned,
+            quiet: self.quiet,
+            diff: Cow::Borrowed(&self.diff),
+        }))
     }
 
     /// Puts the session into an environment; what is too much for variables goes to a file below `state`.
@@ -182,37 +191,6 @@ fn stored(path: &Path) -> Option<String> {
     String::from_utf8(files::read_bounded(path, LIMIT).ok()??).ok()
 }
 
-/// What `DEVSH_DIFF` holds.
-struct Decoded {
-    user: u64,
-    record: RecordId,
-    pinned: bool,
-    quiet: bool,
-    diff: EnvDiff,
-}
-
-fn decode(bytes: &[u8]) -> Result<Decoded, Damaged> {
-    let mut reader = Reader::new(bytes);
-    if reader.number()? != FORMAT {
-        return Err(Damaged);
-    }
-    let user = reader.number()?;
-    let record = reader.array()?;
-    let flags = reader.number()?;
-    if flags > 3 {
-        return Err(Damaged);
-    }
-    let diff = codec::decode(reader.bytes()?)?;
-    reader.finish()?;
-    Ok(Decoded {
-        user,
-        record,
-        pinned: flags & 1 != 0,
-        quiet: flags & 2 != 0,
-        diff,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -287,21 +265,21 @@ mod tests {
 
     #[test]
     fn another_user_s_session_can_only_be_undone() {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.number(u64::from(files::user()) + 1);
-        writer.bytes(session().record);
-        writer.number(1);
-        writer.bytes(codec::encode(&session().diff));
+        let session = session();
+        let theirs = binary::encode(&SessionVariable {
+            format: FORMAT,
+            user: files::user() + 1,
+            record: session.record,
+            pinned: true,
+            quiet: false,
+            diff: Cow::Borrowed(&session.diff),
+        });
         let mut env = Env::default();
-        assert!(session().write(&mut env, Path::new("/nonexistent")));
-        env.set(
-            vars::DEVSH_DIFF,
-            URL_SAFE_NO_PAD.encode(writer.into_bytes()),
-        );
+        assert!(session.write(&mut env, Path::new("/nonexistent")));
+        env.set(vars::DEVSH_DIFF, URL_SAFE_NO_PAD.encode(theirs));
         let theirs = Session::from_env(&env).unwrap();
         assert_eq!((theirs.project, theirs.pinned), (None, false));
-        assert_eq!(theirs.diff, session().diff);
+        assert_eq!(theirs.diff, session.diff);
     }
 
     proptest! {

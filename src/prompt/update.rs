@@ -126,7 +126,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
         Err(missing) => {
             statements.extend(self::statements(&context.env, &undone.base));
             release(undone.reverted.into_iter().collect(), statements);
-            outcome.awaited.push(missing.name.clone());
+            outcome.awaited.push(missing.0.name.clone());
             outcome.events.push(PromptEvent::MissingVariable(missing));
         }
     }

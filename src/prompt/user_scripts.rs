@@ -40,14 +40,19 @@ pub fn files(
     let directory = record.parent().unwrap_or(state);
     let mut paths = Vec::new();
     let mut written = false;
-    for (_, script) in content.sourced.iter().filter(|(own, _)| *own == host) {
-        let digest = blake3::hash(script.as_bytes()).to_hex();
+    for script in content
+        .user_scripts
+        .iter()
+        .filter(|script| script.host == host)
+    {
+        let script = script.text.as_bytes();
+        let digest = blake3::hash(script).to_hex();
         let path = directory.join(format!("{shell}-{}.{host}", &digest[..32]));
         // One that was cut or changed is of no use.
         let there = files::read_private(&path, LIMIT)?;
-        if there.as_deref() != Some(script.as_bytes()) {
+        if there.as_deref() != Some(script) {
             files::create_private_dir(directory)?;
-            files::write_atomic(&path, script.as_bytes())?;
+            files::write_atomic(&path, script)?;
             written = true;
         }
         paths.push(path);

@@ -311,8 +311,8 @@ pub fn lacks_locks(error: &io::Error) -> bool {
         .is_some_and(|code| known.contains(&code))
 }
 
-/// What `stat` tells about a file's content: it changes when the content does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Metadata of a file that changes when its content does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stamp {
     /// Device and inode.
     pub identity: (u64, u64),

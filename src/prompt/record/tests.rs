@@ -1,8 +1,9 @@
-//! Records are what they were when they were stored, and are not used once that changed.
+//! Records round-trip, and are stale after a change.
 
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::env::Change;
 
 fn record(watched: &Path) -> Record {
     let extend = Change::Extend {
@@ -25,11 +26,18 @@ fn record(watched: &Path) -> Record {
             environment: "id".to_owned(),
             summary: "python 3.12".to_owned(),
             plan: EnvPlan(plan),
-            required: vec![("T".parse().unwrap(), "ask".to_owned(), "m:1".to_owned())],
+            required: vec![RequiredVariable {
+                name: "T".parse().unwrap(),
+                help: "ask".to_owned(),
+                place: "m:1".to_owned(),
+            }],
             aliases: vec![("t".parse().unwrap(), "pytest -x".to_owned())],
             enter: vec!["echo".to_owned()],
             leave: vec![],
-            sourced: vec![(HostShell::Zsh, "f() { :; }".to_owned())],
+            user_scripts: vec![UserScript {
+                host: HostShell::Zsh,
+                text: "f() { :; }".to_owned(),
+            }],
             timeout: 10,
             quiet: true,
         },
@@ -61,9 +69,10 @@ fn a_damaged_record_is_none() {
     let directory = tempfile::tempdir().unwrap();
     let record = record(&directory.path().join("absent"));
     let whole = encode(&record, Path::new("/p"));
-    assert_eq!(decode(&whole, Path::new("/p")), Ok(record));
+    assert_eq!(Record::from_bytes(&whole, Path::new("/q")), None);
+    assert_eq!(decode(&whole), Ok(("/p".into(), record)));
     for end in 0..whole.len() {
-        assert_eq!(decode(&whole[..end], Path::new("/p")), Err(Damaged));
+        assert_eq!(decode(&whole[..end]), Err(Damaged));
     }
 }
 
@@ -78,7 +87,7 @@ fn the_id_is_of_the_content_alone() {
 }
 
 #[test]
-fn what_records_of_another_devsh_need_is_known() {
+fn objects_of_records_of_another_version_are_found() {
     let directory = tempfile::tempdir().unwrap();
     let (state, root) = (directory.path(), directory.path().join("project"));
     let record = record(&root);
@@ -86,9 +95,7 @@ fn what_records_of_another_devsh_need_is_known() {
     record.store(state, &root, &shell).unwrap();
     let path = Record::path(state, &root, &shell);
     let mut bytes = std::fs::read(&path).unwrap();
-    let mut other = Writer::default();
-    other.number(FORMAT + 1);
-    let other = other.into_bytes();
+    let other = binary::encode(&(FORMAT + 1));
     bytes.splice(..other.len(), other);
     bytes.truncate(bytes.len() - 1);
     files::write_atomic(&path, &bytes).unwrap();

@@ -82,6 +82,6 @@ fn grant(name: &str) -> String {
 /// A variable that the host shell does not have.
 pub fn missing(missing: &MissingVariable) -> Failure {
     Failure::new(missing.to_string())
-        .note(format!("{} requires it", missing.place))
-        .hint(missing.help.clone())
+        .note(format!("{} requires it", missing.0.place))
+        .hint(missing.0.help.clone())
 }

@@ -24,7 +24,7 @@ pub(super) fn add(
     outcome: &mut ShellUpdate,
 ) -> Option<Failure> {
     let (root, shell, record) = ready.filter(|_| outcome.entered)?;
-    if record.content.sourced.is_empty() {
+    if record.content.user_scripts.is_empty() {
         return None;
     }
     let state = &context.directories.state;
