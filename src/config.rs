@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn the_page_of_settings_is_right() {
-        let page = include_str!("../docs/config.md");
+        let page = include_str!("../docs/reference/config.md");
         let block = page.split("```").nth(1).unwrap();
         let raw = parse("page", block.strip_prefix("toml").unwrap().as_bytes()).unwrap();
         assert!(

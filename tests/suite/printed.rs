@@ -95,7 +95,7 @@ fn code_that_was_cut_short_does_nothing() {
     });
 }
 
-/// Returns a sandbox whose bash and zsh start with the recipe of `docs/editors.md`.
+/// Returns a sandbox whose bash and zsh start with the recipe of `docs/guide/editors.md`.
 fn with_start_files(sandbox: Sandbox) -> Sandbox {
     let home = sandbox.home();
     fs::create_dir_all(home.join(".config/devsh")).unwrap();

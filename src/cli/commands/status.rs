@@ -33,7 +33,7 @@ mod building;
 
 use building::Building;
 
-/// What is shown; the JSON form is part of the interface, see `docs/status.md`.
+/// What is shown; the JSON form is part of the interface, see `docs/reference/status.md`.
 #[derive(Debug, Serialize)]
 struct Status {
     root: PathBuf,

@@ -9,7 +9,7 @@ pub fn fetch(error: &fetch::Error) -> Failure {
     match error {
         fetch::Error::Offline { .. } => failure.hint("run it once without `--offline`"),
         fetch::Error::Unreachable { .. } => {
-            failure.hint("check the network, or set a mirror in `config.toml` (docs/lockfile.md)")
+            failure.hint("check the network, or set a mirror in `config.toml` (docs/reference/lockfile.md)")
         }
         fetch::Error::UntrustedCertificate { .. } => failure
             .note("devsh trusts the certificates of the operating system")

@@ -1,7 +1,7 @@
 //! What must hold whatever happens: processes that are killed, calls that fail, power that goes, crowds.
 //!
 //! By default a short form runs in the suite. `tests/reliability` runs the long form (`DEVSH_TEST_LONG=1`) and
-//! prints the figures that docs/reliability.md quotes.
+//! prints the figures that docs/dev/reliability.md quotes.
 
 mod crash;
 mod crowd;

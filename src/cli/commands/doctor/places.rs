@@ -151,7 +151,7 @@ fn settings(work: &Work<'_>, config: &Result<Config, crate::config::Error>) -> C
             let failure = hints::config(error);
             let own = failure.hints.first().cloned();
             let hint =
-                own.unwrap_or_else(|| format!("edit `{name}`; docs/config.md has every key"));
+                own.unwrap_or_else(|| format!("edit `{name}`; docs/reference/config.md has every key"));
             Check::error("settings", failure.error, hint)
         }
     }
