@@ -1,4 +1,4 @@
-//! The scripts as the shells' own parsers and the linters see them, in the tree and as they are printed.
+//! The scripts pass the parsers of the shells and the linters, in the source tree and as devsh prints them.
 
 use std::{fs, path::Path, process::Command};
 
@@ -14,7 +14,7 @@ const SCRIPTS: [&str; 6] = [
 ];
 
 #[track_caller]
-fn passes(command: &mut Command) {
+fn assert_silent_success(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(
         output.status.success() && output.stderr.is_empty(),
@@ -24,21 +24,21 @@ fn passes(command: &mut Command) {
     );
 }
 
-fn parse(shell: HostShell, script: &Path) {
+fn assert_parses(shell: HostShell, script: &Path) {
     let (program, option) = match shell {
         HostShell::Bash => ("bash", "-n"),
         HostShell::Zsh => ("zsh", "-n"),
         HostShell::Fish => ("fish", "--no-execute"),
     };
-    passes(Command::new(program).arg(option).arg(script));
+    assert_silent_success(Command::new(program).arg(option).arg(script));
 }
 
 #[test]
-fn hooks_are_scripts_as_they_lie_in_the_tree_and_as_printed() {
+fn hooks_parse_in_the_tree_and_as_printed() {
     for_each_shell(|shell| {
         let name = shell.name();
         for script in ["hook", "source"] {
-            parse(shell, &repository().join(format!("hooks/{script}.{name}")));
+            assert_parses(shell, &repository().join(format!("hooks/{script}.{name}")));
         }
         let sandbox = Sandbox::new();
         let printed = sandbox
@@ -53,14 +53,14 @@ fn hooks_are_scripts_as_they_lie_in_the_tree_and_as_printed() {
         );
         let script = sandbox.root().join("hook");
         fs::write(&script, text).unwrap();
-        parse(shell, &script);
-        // A parser accepts more than the shell does, so it is also loaded by a shell that is not
-        // interactive, where it must do no harm and say nothing.
+        assert_parses(shell, &script);
+        // A parser accepts more than the shell does, so a shell that is not interactive also loads the
+        // hook, which must have no effect there and print nothing.
         let load = match shell {
             HostShell::Fish => "source hook",
             _ => ". ./hook",
         };
-        passes(
+        assert_silent_success(
             sandbox
                 .command(name)
                 .arg("-c")
@@ -76,7 +76,7 @@ fn shellcheck_finds_nothing() {
         return;
     };
     for script in SCRIPTS {
-        passes(Command::new(&shellcheck).arg(repository().join(script)));
+        assert_silent_success(Command::new(&shellcheck).arg(repository().join(script)));
     }
 }
 
@@ -86,7 +86,7 @@ fn shfmt_finds_nothing() {
         return;
     };
     for script in SCRIPTS {
-        passes(
+        assert_silent_success(
             Command::new(&shfmt)
                 .args(["-i", "2", "-ci", "-d"])
                 .arg(repository().join(script)),
@@ -97,7 +97,7 @@ fn shfmt_finds_nothing() {
 #[test]
 fn the_installer_is_plain_sh() {
     if let Some(dash) = require("dash") {
-        passes(
+        assert_silent_success(
             Command::new(dash)
                 .arg("-n")
                 .arg(repository().join("install.sh")),
@@ -105,7 +105,7 @@ fn the_installer_is_plain_sh() {
     }
     let text = fs::read_to_string(repository().join("install.sh")).unwrap();
     assert_eq!(text.lines().last(), Some("main \"$@\""));
-    // A file that was cut short anywhere defines functions and runs nothing.
+    // A download that is cut short must define functions only and run nothing.
     let code: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let mut inside = false;
     let top_level: Vec<_> = code
@@ -124,14 +124,14 @@ fn the_installer_is_plain_sh() {
 }
 
 #[test]
-fn the_installer_knows_its_options() {
+fn the_installer_rejects_unknown_options() {
     let sandbox = Sandbox::new();
     let script = repository().join("install.sh");
     let outcome = sandbox.outcome(sandbox.command("sh").arg(&script).arg("--help"));
     assert!(outcome.success().stdout.starts_with("Usage: ./install.sh"));
     let outcome = sandbox.outcome(sandbox.command("sh").arg(&script).arg("--bogus"));
     outcome.code(1).error(&["`--bogus`", "hint: "]);
-    // There is nothing to remove, which is no error, twice.
+    // With nothing to remove it still succeeds, also the second time.
     for _ in 0..2 {
         sandbox
             .outcome(sandbox.command("sh").arg(&script).arg("--uninstall"))

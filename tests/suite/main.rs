@@ -17,6 +17,7 @@ mod background;
 mod commands;
 mod compose;
 mod corpus;
+mod docs;
 mod edit;
 mod enter;
 mod errors;

@@ -150,8 +150,9 @@ fn settings(work: &Work<'_>, config: &Result<Config, crate::config::Error>) -> C
         Err(error) => {
             let failure = hints::config(error);
             let own = failure.hints.first().cloned();
-            let hint =
-                own.unwrap_or_else(|| format!("edit `{name}`; docs/reference/config.md has every key"));
+            let hint = own.unwrap_or_else(|| {
+                format!("edit `{name}`; docs/reference/config.md has every key")
+            });
             Check::error("settings", failure.error, hint)
         }
     }
