@@ -1,70 +1,52 @@
-//! What a Python application is made of: exact packages, each with its condition. Their wheels are the
-//! artifacts of the tool, so that they are downloaded and told about as those of every tool.
+//! The exact packages of a Python application. Their wheels are the artifacts of the tool.
 
-use serde::Deserialize;
+use std::ops::Range;
+
 use toml::Spanned;
 use url::Url;
 
 use super::{
-    Problem,
-    format::Fault,
-    print::{line, quoted},
     python::exact,
+    text::{Problem, SpannedProblem, invalid, line, quoted},
 };
-use crate::package::{Invalid, Requirement, Version, WheelName};
+use crate::package::{Requirement, Version, WheelName};
 
 /// The packages of a Python application, for every Python that it runs on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Application {
-    /// The Pythons that it runs on (`>=3.10`); empty where its publisher does not say.
+    /// The Pythons that it runs on (`>=3.10`); empty if its publisher names none.
     pub python: String,
     /// Itself and what it needs, each exact and with its condition
     /// (`tomli==2.2.1 ; python_full_version < '3.11'`), sorted.
     pub packages: Vec<String>,
 }
 
-/// The keys of a block that only an application has.
-#[derive(Deserialize)]
-pub(super) struct Raw {
+/// Reads the keys `python` and `packages` of a block, which only an application has.
+pub(super) fn read(
     python: Option<Spanned<String>>,
     packages: Option<Vec<Spanned<String>>>,
+    block: &Range<usize>,
+) -> Result<Option<Application>, SpannedProblem> {
+    let missing = |key: &str| Problem::Syntax(format!("missing field `{key}`")).at(block.clone());
+    let (python, packages) = match (python, packages) {
+        (None, None) => return Ok(None),
+        (Some(python), Some(packages)) => (python, packages),
+        (None, Some(_)) => return Err(missing("python")),
+        (Some(_), None) => return Err(missing("packages")),
+    };
+    let span = python.span();
+    let python = python.into_inner();
+    let versions = python.parse::<pep440_rs::VersionSpecifiers>();
+    if versions.is_err() && !python.is_empty() {
+        return Err(invalid("versions of Python (`>=3.10`)", &python, span));
+    }
+    let packages = packages.into_iter().map(exact);
+    let mut packages: Vec<String> = packages.collect::<Result<_, _>>()?;
+    packages.sort();
+    Ok(Some(Application { python, packages }))
 }
 
-impl Raw {
-    pub(super) const fn new(
-        python: Option<Spanned<String>>,
-        packages: Option<Vec<Spanned<String>>>,
-    ) -> Self {
-        Self { python, packages }
-    }
-
-    /// Takes the keys; both are there or neither.
-    pub(super) fn read(self, block: &std::ops::Range<usize>) -> Result<Option<Application>, Fault> {
-        let missing = |key: &str| {
-            let problem = Problem::Syntax(format!("missing field `{key}`"));
-            (block.clone(), problem)
-        };
-        let (python, packages) = match (self.python, self.packages) {
-            (None, None) => return Ok(None),
-            (Some(python), Some(packages)) => (python, packages),
-            (None, Some(_)) => return Err(missing("python")),
-            (Some(_), None) => return Err(missing("packages")),
-        };
-        let span = python.span();
-        let python = python.into_inner();
-        let versions = python.parse::<pep440_rs::VersionSpecifiers>();
-        if versions.is_err() && !python.is_empty() {
-            let invalid = Invalid::new("versions of Python (`>=3.10`)", &python);
-            return Err((span, invalid.into()));
-        }
-        let packages = packages.into_iter().map(exact);
-        let mut packages: Vec<String> = packages.collect::<Result<_, _>>()?;
-        packages.sort();
-        Ok(Some(Application { python, packages }))
-    }
-}
-
-/// Returns whether a Python is one of those that a publisher names; what cannot be read names all.
+/// Returns whether a publisher's requirement admits a Python; an unreadable requirement admits all.
 pub fn runs_on(wanted: &str, python: &Version) -> bool {
     wanted.is_empty()
         || wanted
@@ -72,7 +54,7 @@ pub fn runs_on(wanted: &str, python: &Version) -> bool {
             .map_or(true, |wanted| wanted.covers(python))
 }
 
-/// Returns whether any of these Pythons does; without any, the one that will be chosen is taken to.
+/// Returns whether a publisher's requirement admits one of these Pythons; without Pythons it does.
 pub fn runs_on_any(wanted: &str, pythons: &[Version]) -> bool {
     pythons.is_empty() || pythons.iter().any(|python| runs_on(wanted, python))
 }
@@ -89,7 +71,7 @@ pub(super) fn print(text: &mut String, application: &Application) {
     text.push_str("]\n");
 }
 
-/// Returns the name of the wheel at an address, which is the part that it is of its application.
+/// Returns the name of the wheel at an address; an application has it as a part.
 pub fn wheel_name(url: &Url) -> Option<String> {
     let name = url.path_segments()?.next_back()?;
     let name = percent_encoding::percent_decode_str(name)

@@ -1,16 +1,20 @@
-//! Two lockfiles that grew from one, as Git's merge driver needs them. Pure.
+//! Merges two lockfiles with a common base, for Git's merge driver. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
 };
 
-use super::{LockedPackage, Lockfile, Pin, PythonKey, PythonSet, PythonSets};
+use super::{
+    model::{LockedPackage, Lockfile},
+    pin::Pin,
+    python::{PythonKey, PythonSet, PythonSets},
+};
 
-/// Returns what both sides of a merge made of `base`, or what only a person can decide.
+/// Returns the merged lockfile, or the entries that only a person can decide.
 ///
-/// What one side added, changed or removed is added, changed or removed. Where both chose a version for the
-/// same request, the newer one stays: both answer it.
+/// A change of one side is taken. If both sides chose a version for the same request, the newer one is taken:
+/// both answer it.
 pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lockfile, Vec<String>> {
     let mut conflicts = Vec::new();
     let packages = three_way(
@@ -42,7 +46,7 @@ pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lock
     }
 }
 
-/// Sets of packages by the words for them.
+/// Returns the sets by the words that name them in a conflict.
 fn named(sets: &PythonSets) -> BTreeMap<String, (PythonKey, PythonSet)> {
     let named = |(key, set): (&PythonKey, &PythonSet)| {
         let words = format!("Python packages {key}");
@@ -78,7 +82,7 @@ fn three_way<K: Ord + Clone + Display, V: Clone + PartialEq>(
     merged
 }
 
-/// A request that one side dropped and the other chose anew is still asked for by one of them.
+/// A request that one side dropped and the other changed is still a request of one of them.
 fn newer(ours: Option<&LockedPackage>, theirs: Option<&LockedPackage>) -> Option<LockedPackage> {
     let (Some(ours), Some(theirs)) = (ours, theirs) else {
         return ours.or(theirs).cloned();

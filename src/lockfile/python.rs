@@ -10,11 +10,8 @@ use std::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{
-    format::{Fault, Problem},
-    print::{line, quoted},
-};
-use crate::package::{Invalid, Sha256};
+use super::text::{Problem, SpannedProblem, invalid, line, quoted, value};
+use crate::package::Sha256;
 
 /// Locked packages by the requirements that they answer, sorted.
 pub type PythonSets = BTreeMap<PythonKey, PythonSet>;
@@ -72,26 +69,25 @@ impl PythonSet {
     }
 }
 
-/// A block as it stands in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawSet {
+pub(super) struct PythonBlock {
     requirements: Vec<Spanned<String>>,
     #[serde(default)]
     constraints: Vec<Spanned<String>>,
     python: Spanned<String>,
-    packages: Vec<RawRequirement>,
+    packages: Vec<RequirementLine>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawRequirement {
+struct RequirementLine {
     requirement: Spanned<String>,
     sha256: Spanned<Vec<Spanned<String>>>,
 }
 
 /// Reads the blocks.
-pub(super) fn read(blocks: Vec<Spanned<RawSet>>) -> Result<PythonSets, Fault> {
+pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, SpannedProblem> {
     let mut sets = PythonSets::new();
     for block in blocks {
         let span = block.span();
@@ -110,28 +106,27 @@ pub(super) fn read(blocks: Vec<Spanned<RawSet>>) -> Result<PythonSets, Fault> {
         };
         let name = format!("the set for {key}");
         if sets.insert(key, set).is_some() {
-            return Err((span, Problem::Duplicate(name)));
+            return Err(Problem::Duplicate(name).at(span));
         }
     }
     Ok(sets)
 }
 
-fn sorted(texts: Vec<Spanned<String>>) -> Result<Vec<String>, Fault> {
+fn sorted(texts: Vec<Spanned<String>>) -> Result<Vec<String>, SpannedProblem> {
     let mut texts: Vec<String> = texts.into_iter().map(plain).collect::<Result<_, _>>()?;
     texts.sort();
     Ok(texts)
 }
 
-fn requirement(raw: RawRequirement) -> Result<LockedRequirement, Fault> {
+fn requirement(raw: RequirementLine) -> Result<LockedRequirement, SpannedProblem> {
     let span = raw.sha256.span();
     let mut digests = Vec::new();
     for digest in raw.sha256.into_inner() {
-        let parsed: Result<Sha256, Invalid> = digest.get_ref().parse();
-        parsed.map_err(|invalid| (digest.span(), invalid.into()))?;
+        value::<Sha256>(&digest)?;
         digests.push(digest.into_inner());
     }
     if digests.is_empty() {
-        return Err((span, Invalid::new("a list of digests", "[]").into()));
+        return Err(invalid("a list of digests", "[]", span));
     }
     Ok(LockedRequirement {
         requirement: exact(raw.requirement)?,
@@ -139,31 +134,26 @@ fn requirement(raw: RawRequirement) -> Result<LockedRequirement, Fault> {
     })
 }
 
-/// Takes a requirement that one version meets.
-pub(super) fn exact(text: Spanned<String>) -> Result<String, Fault> {
+/// Reads a requirement that one version meets.
+pub(super) fn exact(text: Spanned<String>) -> Result<String, SpannedProblem> {
     let at = text.span();
     let requirement = plain(text)?;
     if !requirement.contains("==") || requirement.contains('@') {
-        return Err((
-            at,
-            Invalid::new("an exact requirement (`idna==3.10`)", &requirement).into(),
-        ));
+        let expected = "an exact requirement (`idna==3.10`)";
+        return Err(invalid(expected, &requirement, at));
     }
     Ok(requirement)
 }
 
-/// Takes a requirement: one line that begins with a name, so never an option.
-fn plain(text: Spanned<String>) -> Result<String, Fault> {
+/// Reads a requirement: one line that begins with a name, so it is no option of uv.
+fn plain(text: Spanned<String>) -> Result<String, SpannedProblem> {
     let span: Range<usize> = text.span();
     let text = text.into_inner();
     let starts = text.starts_with(|first: char| first.is_ascii_alphanumeric());
     if starts && text.len() <= 4000 && !text.contains(char::is_control) && !text.contains("--") {
         Ok(text)
     } else {
-        Err((
-            span,
-            Invalid::new("a requirement on a Python package", &text).into(),
-        ))
+        Err(invalid("a requirement on a Python package", &text, span))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a fetched layer is held: the content by its digest, and of a Git repository the commit.
+//! One `[[extends]]` block: a fetched file with its digest, and with the commit if it is in a Git repository.
 
 use std::{
     collections::BTreeMap,
@@ -9,30 +9,22 @@ use std::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{
-    Problem,
-    format::{Fault, value},
-    print::{line, quoted},
-};
-use crate::{
-    manifest::Source,
-    package::{Invalid, Sha256},
-};
+use super::text::{Problem, SpannedProblem, invalid, line, quoted, value};
+use crate::{manifest::Source, package::Sha256};
 
-/// What a file that is fetched is held at.
+/// The locked content of a fetched file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin {
-    /// The commit, 40 or 64 hexadecimal digits, where it comes from a Git repository.
+    /// The commit (40 or 64 hexadecimal digits) of a file in a Git repository.
     pub commit: Option<String>,
-    /// The digest of the file.
     pub sha256: Sha256,
 }
 
-/// The pins of files that are fetched, by their source as `extends` names it.
+/// Pins by the source that `extends` names.
 pub type Pins = BTreeMap<String, Pin>;
 
 impl Pin {
-    /// Returns where the content is kept below devsh's data directory.
+    /// Returns the path of the content in devsh's data directory.
     pub fn content_path(&self, data: &Path) -> PathBuf {
         data.join("extends").join(self.sha256.to_string())
     }
@@ -50,14 +42,14 @@ impl fmt::Display for Pin {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Raw {
+pub(super) struct PinBlock {
     source: Spanned<String>,
     commit: Option<Spanned<String>>,
     sha256: Spanned<String>,
 }
 
-/// Takes one block.
-pub(super) fn read(raw: Raw) -> Result<(String, Pin), Fault> {
+/// Reads a block.
+pub(super) fn read(raw: PinBlock) -> Result<(String, Pin), SpannedProblem> {
     let sha256 = value(&raw.sha256)?;
     let span = raw.source.span();
     let source = raw.source.into_inner();
@@ -66,38 +58,37 @@ pub(super) fn read(raw: Raw) -> Result<(String, Pin), Fault> {
         Some(Source::Git(_)) => true,
         Some(Source::Https(_)) => false,
         _ => {
-            return Err((
-                span,
-                Problem::Value(Invalid::new("a file that is fetched", &source)),
-            ));
+            return Err(invalid("a file that is fetched", &source, span));
         }
     };
     let commit = raw.commit.map(|commit| {
         if is_git && is_commit(commit.get_ref()) {
             return Ok(commit.into_inner());
         }
-        let invalid = Invalid::new("a commit of a Git repository", commit.get_ref());
-        Err((commit.span(), Problem::Value(invalid)))
+        Err(invalid(
+            "a commit of a Git repository",
+            commit.get_ref(),
+            commit.span(),
+        ))
     });
     let commit = commit.transpose()?;
     if is_git && commit.is_none() {
-        return Err((span, Problem::Syntax("missing field `commit`".to_owned())));
+        return Err(Problem::Syntax("missing field `commit`".to_owned()).at(span));
     }
     Ok((source, Pin { commit, sha256 }))
 }
 
-/// Writes one block.
+/// Writes a block.
 pub(super) fn print(text: &mut String, source: &str, pin: &Pin) {
     text.push_str("\n[[extends]]\n");
     line(text, "source", quoted(source));
     if let Some(commit) = &pin.commit {
         line(text, "commit", quoted(commit));
     }
-    // Last, and required when reading: a block that was cut off can never pass for a whole one.
+    // Last, and required by the reader: a truncated block is an error.
     line(text, "sha256", quoted(&pin.sha256.to_string()));
 }
 
-/// Returns whether a text is a commit's name.
 fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -2,9 +2,16 @@
 
 use proptest::{collection, option, prelude::*, sample};
 
-use super::{
-    super::{LockedRequirement, Pin, PythonKey, PythonSet, PythonSets, print},
-    *,
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::*;
+use crate::{
+    lockfile::{
+        Artifact, LockKey, LockedPackage, LockedRequirement, Pin, PythonKey, PythonSet, PythonSets,
+    },
+    package::{Sha256, System},
 };
 
 const SAMPLE: &str = r#"# written by devsh, do not edit

@@ -1,0 +1,116 @@
+//! The text of a lockfile: TOML, one block for each locked package.
+//!
+//! The text depends on the content alone, so branches that lock different tools merge. Reading is strict: an
+//! unknown key or value is an error with its place.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    model::Lockfile,
+    pin, python,
+    text::{Error, FORMAT, Problem, SpannedProblem},
+    tool,
+};
+
+#[derive(Deserialize)]
+struct Head {
+    version: Spanned<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Blocks {
+    #[serde(rename = "version")]
+    _version: i64,
+    #[serde(default)]
+    extends: Vec<Spanned<pin::PinBlock>>,
+    #[serde(default)]
+    tool: Vec<Spanned<tool::ToolBlock>>,
+    #[serde(default)]
+    python: Vec<Spanned<python::PythonBlock>>,
+}
+
+/// Reads a lockfile; `file` is its name in errors.
+pub fn parse(file: &str, text: &str) -> Result<Lockfile, Error> {
+    read(text).map_err(|SpannedProblem { span, problem }| Error {
+        file: file.to_owned(),
+        text: text.to_owned(),
+        span,
+        problem,
+    })
+}
+
+fn read(text: &str) -> Result<Lockfile, SpannedProblem> {
+    if let Some(marker) = conflict_marker(text) {
+        return Err(marker);
+    }
+    // The version first: the keys of a newer format would only be unknown ones.
+    let head: Head = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    if *head.version.get_ref() != FORMAT {
+        let found = *head.version.get_ref();
+        return Err(Problem::Format { found }.at(head.version.span()));
+    }
+    let blocks: Blocks = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    let mut lockfile = Lockfile::default();
+    for block in blocks.extends {
+        let span = block.span();
+        let (source, pin) = pin::read(block.into_inner())?;
+        let name = format!("`{source}`");
+        if lockfile.extends.insert(source, pin).is_some() {
+            return Err(Problem::Duplicate(name).at(span));
+        }
+    }
+    for block in blocks.tool {
+        let span = block.span();
+        let (key, package) = tool::read(block.into_inner(), &span)?;
+        let name = format!("`{}` {}", key.tool, key.requirement);
+        if lockfile.packages.insert(key, package).is_some() {
+            return Err(Problem::Duplicate(name).at(span));
+        }
+    }
+    lockfile.python = python::read(blocks.python)?;
+    Ok(lockfile)
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> SpannedProblem {
+    let message = error.message().lines().next().unwrap_or_default();
+    let span = error.span().unwrap_or(text.len()..text.len());
+    Problem::Syntax(message.to_owned()).at(span)
+}
+
+fn conflict_marker(text: &str) -> Option<SpannedProblem> {
+    let mut start = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let content = line.trim_end();
+        let marked = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"]
+            .iter()
+            .any(|marker| {
+                content
+                    .strip_prefix(marker)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            });
+        if marked {
+            let line = index + 1;
+            return Some(Problem::Conflict { line }.at(start..start + content.len()));
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// Writes a lockfile.
+pub fn print(lockfile: &Lockfile) -> String {
+    let mut text = format!("# written by devsh, do not edit\nversion = {FORMAT}\n");
+    for (source, pin) in &lockfile.extends {
+        pin::print(&mut text, source, pin);
+    }
+    for (key, package) in &lockfile.packages {
+        tool::print(&mut text, key, package);
+    }
+    python::print(&mut text, &lockfile.python);
+    text
+}
+
+#[cfg(test)]
+mod tests;

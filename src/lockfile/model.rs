@@ -1,0 +1,222 @@
+//! What is locked: for every request the chosen version, and for every system the artifacts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use super::{application::Application, pin::Pins, python::PythonSets};
+use crate::{
+    manifest::ToolRequest,
+    package::{Digest, System, Tool, Version},
+};
+
+/// Every locked package, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lockfile {
+    /// The locked packages by their requests.
+    pub packages: BTreeMap<LockKey, LockedPackage>,
+    /// Python packages by their requirements.
+    pub python: PythonSets,
+    /// The fetched files that the manifest extends.
+    pub extends: Pins,
+}
+
+/// A request: two dev shells with the same request share one locked package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockKey {
+    pub tool: Tool,
+    /// The requirement as text, with all floors (`3.12, >=3.11`).
+    pub requirement: String,
+    /// Requested components, sorted.
+    pub components: Vec<String>,
+    /// Requested targets, sorted.
+    pub targets: Vec<String>,
+}
+
+/// A tool at one version, with what to download for each system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedPackage {
+    /// The chosen version.
+    pub version: Version,
+    /// Day of the channel manifest (`2025-08-07`) for rust, build date for python.
+    pub build: Option<String>,
+    /// What to download, for each system that has it, sorted by system and then part.
+    pub artifacts: BTreeMap<System, Vec<Artifact>>,
+    /// Set if it is a Python application.
+    pub application: Option<Application>,
+}
+
+/// One file to download.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Which part of the tool: a component (`clippy`), for npm its place below `node_modules`, of a Python
+    /// application the wheel's name; empty for a tool of one artifact.
+    pub part: String,
+    /// The public address, never that of a mirror.
+    pub url: Url,
+    /// The digest of the whole file.
+    pub digest: Digest,
+    /// The size in bytes, if the source gives one.
+    pub size: Option<u64>,
+}
+
+impl fmt::Display for LockKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` {}", self.tool, self.requirement)?;
+        let parts = self.components.iter().chain(&self.targets);
+        for (position, part) in parts.enumerate() {
+            write!(
+                formatter,
+                "{} {part}",
+                if position == 0 { " with" } else { "," }
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl LockKey {
+    /// Returns the key of the locked package that answers `request`.
+    pub fn for_request(tool: &Tool, request: &ToolRequest) -> Self {
+        let mut requirement = request.requirement.value.as_str().to_owned();
+        for floor in &request.floors {
+            requirement.push_str(", ");
+            requirement.push_str(floor.value.as_str());
+        }
+        Self {
+            tool: tool.clone(),
+            requirement,
+            components: request.components.clone(),
+            targets: request.targets.clone(),
+        }
+    }
+}
+
+impl Lockfile {
+    /// Returns the locked package that answers `request`.
+    pub fn locked(&self, tool: &Tool, request: &ToolRequest) -> Option<&LockedPackage> {
+        self.packages.get(&LockKey::for_request(tool, request))
+    }
+
+    /// Returns the locked package that still answers `request`, so no source has to be asked.
+    ///
+    /// This is the package of the same request, else the newest one of another request on the same tool that
+    /// fits: a changed requirement changes the version only where it must.
+    pub fn kept(
+        &self,
+        tool: &Tool,
+        request: &ToolRequest,
+        upgrade: &Upgrade,
+        system: System,
+    ) -> Option<&LockedPackage> {
+        let fits = |package: &LockedPackage| {
+            request.admits(&package.version) && package.artifacts.contains_key(&system)
+        };
+        if upgrade.covers(tool) {
+            return None;
+        }
+        let key = LockKey::for_request(tool, request);
+        let same = self.packages.get(&key).filter(|package| fits(package));
+        same.or_else(|| {
+            self.similar(tool, request)
+                .filter(|(other, package)| {
+                    other.components == key.components
+                        && other.targets == key.targets
+                        && fits(package)
+                })
+                .map(|(_, package)| package)
+                .max_by_key(|package| (&package.version, &package.build))
+        })
+    }
+
+    /// Returns the locked packages of `tool` whose version answers `request`, with any parts.
+    ///
+    /// Only a package that was locked for a channel answers a request for this channel.
+    pub fn similar<'a, 'b>(
+        &'a self,
+        tool: &'b Tool,
+        request: &'b ToolRequest,
+    ) -> impl Iterator<Item = (&'a LockKey, &'a LockedPackage)> {
+        self.packages.iter().filter(move |(key, package)| {
+            let channel = request.requirement.value.channel();
+            let asked = key.requirement.split(", ").next();
+            key.tool == *tool
+                && (channel.is_none() || channel == asked)
+                && request.admits(&package.version)
+        })
+    }
+}
+
+/// The tools that get the newest version that their requirements admit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    /// Locked versions that still fit stay.
+    #[default]
+    None,
+    All,
+    Tools(BTreeSet<Tool>),
+}
+
+impl Upgrade {
+    pub fn covers(&self, tool: &Tool) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Tools(tools) => tools.contains(tool),
+        }
+    }
+}
+
+/// A difference between a lockfile and the requests of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    /// A request that is not locked.
+    #[error("{0} is not locked")]
+    Missing(LockKey),
+    /// A request whose locked version does not meet it.
+    #[error("{key} is locked at {version}, which does not meet it")]
+    Unfit { key: LockKey, version: Version },
+    /// A locked package that nothing asks for.
+    #[error("{0} is locked and nothing asks for it")]
+    Superfluous(LockKey),
+}
+
+/// Returns the differences between `lockfile` and `requests`, sorted; none if it is up to date.
+pub fn stale(requests: &[(Tool, ToolRequest)], lockfile: &Lockfile) -> Vec<Stale> {
+    let asked: BTreeMap<LockKey, &ToolRequest> = requests
+        .iter()
+        .map(|(tool, request)| (LockKey::for_request(tool, request), request))
+        .collect();
+    let unanswered = asked.iter().filter_map(|(key, request)| {
+        let Some(package) = lockfile.packages.get(key) else {
+            return Some(Stale::Missing(key.clone()));
+        };
+        (!request.admits(&package.version)).then(|| Stale::Unfit {
+            key: key.clone(),
+            version: package.version.clone(),
+        })
+    });
+    let superfluous = lockfile
+        .packages
+        .keys()
+        .filter(|key| !asked.contains_key(key));
+    unanswered
+        .chain(superfluous.cloned().map(Stale::Superfluous))
+        .collect()
+}
+
+/// Returns whether a lockfile may hold `url`: https, or http to this machine; no name, no password.
+pub fn lockable(url: &Url) -> bool {
+    let local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    anonymous && (url.scheme() == "https" || (url.scheme() == "http" && local))
+}
