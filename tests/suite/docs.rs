@@ -11,6 +11,8 @@ use std::{
     thread,
 };
 
+use devsh::package::Tool;
+
 use crate::{
     applications::pure,
     support::{
@@ -42,11 +44,6 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "the test has only the machine's Python, which `--locked` refuses; the CI guide runs the line",
     ),
     ("docs/faq.md", "./install.sh --uninstall", BUILDS),
-    (
-        "docs/troubleshooting.md",
-        "$ devsh status",
-        "the output depends on the problem",
-    ),
     (
         "docs/troubleshooting.md",
         "eval \"$(devsh completions zsh)\"",
@@ -716,6 +713,45 @@ fn help(arguments: &[&str]) -> String {
     outcome.success().stdout
 }
 
+/// Returns the names in backticks.
+fn code_spans(prose: &str) -> impl Iterator<Item = &str> {
+    prose
+        .lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn files_that_pages_for_contributors_name_exist() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        for name in code_spans(&page.prose()) {
+            let name = name.split([' ', '*', '{']).next().unwrap_or_default();
+            let ours = ["src/", "tests/", "hooks/", "shells/"];
+            if ours.iter().any(|start| name.starts_with(start)) && !repository().join(name).exists()
+            {
+                wrong.push(format!("{}: {name}", page.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_architecture_names_every_module() {
+    let page = Page::read("docs/dev/architecture.md");
+    let rows: BTreeSet<&str> = page
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    for entry in fs::read_dir(repository().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        let known = rows.contains(module) || matches!(module, "lib" | "main" | "fuzz");
+        assert!(known, "`{module}` has no row in {}", page.path);
+    }
+}
+
 #[test]
 fn paths_of_pages_in_source_code_exist() {
     let mut wrong = Vec::new();
@@ -753,6 +789,15 @@ fn collect_files(directory: &Path, paths: &mut Vec<PathBuf>) {
             paths.push(path);
         }
     }
+}
+
+#[test]
+fn the_manifest_page_has_every_short_name() {
+    let page = Page::read("docs/reference/manifest.md");
+    let (_, list) = page.text.split_once("- a short name: ").unwrap();
+    let (list, _) = list.split_once("\n- ").unwrap();
+    let listed: Vec<_> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(listed, Tool::short_names().collect::<Vec<_>>());
 }
 
 #[test]
