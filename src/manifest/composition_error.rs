@@ -21,12 +21,6 @@ pub enum CompositionError {
         /// The entry.
         entry: String,
     },
-    /// `unset` beside other keys.
-    #[error("`unset` stands alone: nothing else can be said of `{name}` beside it")]
-    UnsetWithMore {
-        /// The tool or alias.
-        name: String,
-    },
     /// A `${` that means nothing.
     #[error("`{found}` in `{value}` is no reference to a variable")]
     Reference {

@@ -6,7 +6,10 @@ use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Located, Origin, error::ErrorKind};
+use super::{
+    Located, Origin,
+    error::{ErrorKind, ExpectedKind, ValueKind},
+};
 use crate::manifest::Error;
 
 /// A file's name and text; makes places and errors.
@@ -171,7 +174,7 @@ impl Text {
     ) -> Result<&'n [Entry<'t>], Error> {
         match &node.value {
             Value::Table(entries) => Ok(entries),
-            _ => Err(self.wrong(key, node, "a table")),
+            _ => Err(self.wrong_type(key, node, ExpectedKind::Table)),
         }
     }
 
@@ -192,30 +195,9 @@ impl Text {
                     found: self.content[node.span.clone()].to_owned(),
                 },
             )),
-            Value::List(_) | Value::Table(_) => Err(self.wrong(key, node, "a string")),
-        }
-    }
-
-    /// Returns a list of strings, each with the node it comes from.
-    pub(super) fn strings<'n, 't>(
-        &self,
-        key: &str,
-        node: &'n Node<'t>,
-    ) -> Result<Vec<(Located<String>, &'n Node<'t>)>, Error> {
-        let Value::List(nodes) = &node.value else {
-            return Err(self.wrong(key, node, "a list of strings"));
-        };
-        nodes
-            .iter()
-            .map(|node| Ok((self.string(key, node)?, node)))
-            .collect()
-    }
-
-    /// Returns a boolean.
-    pub(super) fn boolean(&self, key: &str, node: &Node<'_>) -> Result<Located<bool>, Error> {
-        match node.value {
-            Value::Boolean(value) => Ok(self.locate(node, value)),
-            _ => Err(self.wrong(key, node, "`true` or `false`")),
+            Value::List(_) | Value::Table(_) => {
+                Err(self.wrong_type(key, node, ExpectedKind::String))
+            }
         }
     }
 
@@ -227,27 +209,20 @@ impl Text {
         }
     }
 
-    /// Returns the error for a value of another kind than `expected`.
-    pub(super) fn wrong(&self, key: &str, node: &Node<'_>, expected: &'static str) -> Error {
+    /// Returns the error for a value that has not the type of its key.
+    pub(super) fn wrong_type(&self, key: &str, node: &Node<'_>, expected: ExpectedKind) -> Error {
         let kind = ErrorKind::WrongType {
             key: key.to_owned(),
             expected,
-            found: node.value.kind(),
+            found: match node.value {
+                Value::Text(_) => ValueKind::String,
+                Value::Boolean(_) => ValueKind::Boolean,
+                Value::Other(kind) => ValueKind::Other(kind),
+                Value::List(_) => ValueKind::List,
+                Value::Table(_) => ValueKind::Table,
+            },
         };
         self.error(node.span.clone(), kind)
-    }
-}
-
-impl Value<'_> {
-    /// Returns what the value is, with its article.
-    const fn kind(&self) -> &'static str {
-        match self {
-            Self::Text(_) => "a string",
-            Self::Boolean(_) => "a boolean",
-            Self::Other(kind) => kind,
-            Self::List(_) => "a list",
-            Self::Table(_) => "a table",
-        }
     }
 }
 

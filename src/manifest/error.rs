@@ -1,6 +1,6 @@
 //! What is wrong with a manifest or another file of a project, and where.
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use super::{CompositionError, Origin};
 use crate::{package::Invalid, util::terminal_text::SafeText};
@@ -46,24 +46,24 @@ pub enum ErrorKind {
     #[error("not UTF-8 text")]
     NotText,
     /// A key that means nothing here.
-    #[error("unknown key `{key}` in {table}")]
+    #[error("unknown key `{key}` in {}", shown_table(table))]
     UnknownKey {
         /// The key as found.
         key: String,
-        /// The table it is in, as shown (`[tools]`, `the top level`).
+        /// The table of the key as a header names it (`tools.rust`); empty for the top level.
         table: String,
         /// The nearest known key.
         suggestion: Option<&'static str>,
     },
-    /// A value of another kind than its key takes.
+    /// A value of another type than its key takes.
     #[error("`{key}` must be {expected}, not {found}")]
     WrongType {
         /// The key.
         key: String,
-        /// What it takes, with its article.
-        expected: &'static str,
-        /// What was found, with its article.
-        found: &'static str,
+        /// The type that it takes.
+        expected: ExpectedKind,
+        /// The type of the value.
+        found: ValueKind,
     },
     /// A number, boolean or date where a string is wanted.
     #[error("`{key}` must be a string: `{found}` needs quotes")]
@@ -111,13 +111,21 @@ pub enum ErrorKind {
         /// The tool that has it.
         tool: String,
     },
-    /// A table that says none or several things about a variable.
-    #[error(
-        "`{name}` needs one of `default`, `required`, `unset`, or `prepend` and `append` together"
-    )]
-    VariableForm {
-        /// The variable.
-        name: String,
+    /// A table without a key where one is needed.
+    #[error("`{key}` needs {}", shown_keys(keys))]
+    EmptyTable {
+        /// The key of the table.
+        key: String,
+        /// The keys that the table can have.
+        keys: Vec<&'static str>,
+    },
+    /// A key next to others that it does not go with.
+    #[error("`{key}` cannot be combined with `{other}`")]
+    NotAlone {
+        /// The key that must be the only one.
+        key: String,
+        /// Another key of the table.
+        other: String,
     },
     /// `unset = false`.
     #[error("`unset` can only be `true`")]
@@ -166,6 +174,14 @@ pub enum ErrorKind {
     /// A toolchain file that asks for nothing.
     #[error("a toolchain file needs `channel`, `components`, `targets` or `profile`")]
     EmptyToolchain,
+    /// Packages in a project that has a lockfile.
+    #[error("`packages` are for a project without a lockfile, and line {line} names `{lock}`")]
+    PackagesBesideLock {
+        /// The lockfile.
+        lock: String,
+        /// The line that names it.
+        line: u32,
+    },
     /// A Python lockfile that says something its format does not allow, or that devsh cannot install.
     #[error("{0}")]
     PythonLock(String),
@@ -177,6 +193,76 @@ pub enum ErrorKind {
         /// `free-threaded` or `debug`.
         variant: &'static str,
     },
+}
+
+/// The type that a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpectedKind {
+    /// A string.
+    String,
+    /// A boolean.
+    Boolean,
+    /// A list of strings.
+    ListOfStrings,
+    /// A table.
+    Table,
+    /// The version of a tool, or a table.
+    VersionOrTable,
+}
+
+impl fmt::Display for ExpectedKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::String => "a string",
+            Self::Boolean => "`true` or `false`",
+            Self::ListOfStrings => "a list of strings",
+            Self::Table => "a table",
+            Self::VersionOrTable => "a version or a table",
+        })
+    }
+}
+
+/// The type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    /// A string.
+    String,
+    /// A boolean.
+    Boolean,
+    /// A list.
+    List,
+    /// A table.
+    Table,
+    /// A number or a date, with its article.
+    Other(&'static str),
+}
+
+impl fmt::Display for ValueKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::String => "a string",
+            Self::Boolean => "a boolean",
+            Self::List => "a list",
+            Self::Table => "a table",
+            Self::Other(kind) => kind,
+        })
+    }
+}
+
+fn shown_table(path: &str) -> String {
+    if path.is_empty() {
+        "the top level".to_owned()
+    } else {
+        format!("`[{path}]`")
+    }
+}
+
+fn shown_keys(keys: &[&str]) -> String {
+    let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 /// Returns the candidate that `name` most likely meant, if one is near.

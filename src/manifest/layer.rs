@@ -330,29 +330,6 @@ impl Tables {
     }
 }
 
-impl EnvValue {
-    /// Returns both as one value, if they are the two halves of an extension.
-    pub(super) fn and(self, other: Self) -> Option<Self> {
-        match (self, other) {
-            (
-                Self::Extend {
-                    mut prepend,
-                    mut append,
-                },
-                Self::Extend {
-                    prepend: front,
-                    append: end,
-                },
-            ) => {
-                prepend.extend(front);
-                append.extend(end);
-                Some(Self::Extend { prepend, append })
-            }
-            _ => None,
-        }
-    }
-}
-
 /// An extension that has lost all its entries.
 fn says_nothing(value: &EnvValue) -> bool {
     matches!(value, EnvValue::Extend { prepend, append } if prepend.is_empty() && append.is_empty())

@@ -8,7 +8,7 @@
 //! `python.lock` and `python.groups` count only where the project has them. No preset needs code of its own.
 
 mod apply;
-mod documents;
+pub(super) mod documents;
 mod lists;
 mod unlocked;
 mod workspaces;
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::{
     Error, ErrorKind, Layer, PYTHON_LOCKS, Text,
     document::Node,
-    validate,
+    reader,
     version_files::{Grammar, Pin},
 };
 use crate::package::Tool;
@@ -168,7 +168,7 @@ impl Preset {
         Ok(Self {
             name: name.to_owned(),
             pins: data.pins.iter().map(tool).collect::<Result<_, _>>()?,
-            layer: validate::layer(&text, TABLES)?,
+            layer: reader::read_layer(&text, TABLES)?,
             data,
         })
     }

@@ -3,16 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error, Located, Origin, Text,
-    document::Node,
-    error::ErrorKind,
+    Error, ErrorKind, Located, Origin, Tables,
+    form::{Field, Table},
     layer::{overlay_list, text_of},
-    validate::{edited, located, once, unknown},
+    schema::PythonField,
 };
-use crate::{
-    manifest::Tables,
-    package::{Invalid, PackageName},
-};
+use crate::package::PackageName;
 
 /// Which Python packages a dev shell gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -116,110 +112,48 @@ impl PythonRequest {
     }
 }
 
-/// Reads the table.
-pub(super) fn read(text: &Text, node: &Node<'_>, into: &mut Tables) -> Result<(), Error> {
-    into.python.place = Some(text.origin(node.span.start));
-    for entry in text.table("python", node)? {
-        match &*entry.key {
-            "lock" => {
-                let lock = text.string("lock", &entry.node)?;
-                if !is_lock_path(&lock.value) {
-                    let kinds = "`uv.lock`, `poetry.lock`, `pylock.toml`, `Pipfile.lock` or a `.txt` below the project's root";
-                    let invalid = Invalid::new(kinds, &lock.value);
-                    return Err(text.error(entry.node.span.clone(), invalid));
-                }
-                into.python.lock = Some(lock);
+/// Reads `[python]`.
+pub(super) fn read(table: &Table<'_, PythonField>, into: &mut Tables) -> Result<(), Error> {
+    into.python.place = Some(table.origin());
+    let names = |list: Vec<Located<PackageName>>| {
+        let names = list.into_iter();
+        names
+            .map(|name| name.map(|name| name.to_string()))
+            .collect()
+    };
+    for field in table.fields() {
+        let Field { field, at } = field?;
+        match field {
+            PythonField::Lock(lock) => into.python.lock = Some(lock.map(|lock| lock.0)),
+            PythonField::Groups(list) => {
+                into.python.groups = names(list.added);
+                into.python.groups_named = true;
+                into.removed.insert("groups", list.removed);
             }
-            key @ ("groups" | "extras") => {
-                let key = if key == "groups" { "groups" } else { "extras" };
-                let (names, removed) = edited(text, key, &entry.node)?;
-                let removed = removed.into_iter().map(normal).collect();
-                let mut list = Vec::new();
-                for (name, node) in names {
-                    let name: Located<PackageName> = located(text, node, &name)?;
-                    once(text, node, name.value.as_str(), &removed)?;
-                    list.push(name.map(|name| name.to_string()));
-                }
-                into.removed.insert(key, removed);
-                if key == "groups" {
-                    into.python.groups = list;
-                    into.python.groups_named = true;
-                } else {
-                    into.python.extras = list;
-                }
+            PythonField::Extras(list) => {
+                into.python.extras = names(list.added);
+                into.removed.insert("extras", list.removed);
             }
-            "packages" => {
-                let (packages, removed) = edited(text, "packages", &entry.node)?;
-                for (package, node) in packages {
-                    if !is_requirement(&package.value) {
-                        let kind = "a requirement on a package of the Python index";
-                        let invalid = Invalid::new(kind, &package.value);
-                        return Err(text.error(node.span.clone(), invalid));
-                    }
-                    into.python.packages.push(package);
-                }
-                into.removed.insert("packages", removed);
+            PythonField::Packages(list) => {
+                let packages = list.added.into_iter();
+                into.python.packages = packages.map(|one| one.map(|one| one.0)).collect();
+                into.removed.insert("packages", list.removed);
             }
-            "venv-link" => into.python.venv_link = Some(text.boolean("venv-link", &entry.node)?),
-            _ => {
-                let known = &["lock", "packages", "groups", "extras", "venv-link"];
-                return Err(unknown(text, entry, "python", known, &[]));
-            }
+            PythonField::VenvLink(link) => into.python.venv_link = Some(link),
         }
-    }
-    if let (Some(lock), Some(package)) = (&into.python.lock, into.python.packages.first()) {
-        let line = usize::try_from(package.origin.line).unwrap_or(usize::MAX);
-        let kind = ErrorKind::PythonLock(format!(
-            "`packages` are for a project without a lockfile, and line {} names `{}`",
-            lock.origin.line, lock.value
-        ));
-        return Err(text.error(text.line(line), kind));
+        if let (Some(lock), Some(package)) = (&into.python.lock, into.python.packages.first()) {
+            let kind = ErrorKind::PackagesBesideLock {
+                lock: lock.value.clone(),
+                line: lock.origin.line,
+            };
+            return Err(at.text.error_at(&package.origin, "packages", kind));
+        }
     }
     Ok(())
 }
 
-/// Returns a name as it is compared, however it is spelled; what is no name takes nothing away.
-fn normal(name: String) -> String {
-    let parsed = name.parse::<PackageName>();
-    parsed.map_or(name, |parsed| parsed.to_string())
-}
-
-/// Whether a path leads to a lockfile and cannot leave the project by its text.
-fn is_lock_path(path: &str) -> bool {
-    let path = path.strip_prefix("./").unwrap_or(path);
-    PythonLockFormat::of(path).is_some()
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
-}
-
-/// Whether a text names a package of the index and can be a line of a list: no option, no address.
-fn is_requirement(text: &str) -> bool {
-    let plain = text.len() < 1000
-        && !text.contains(char::is_control)
-        && !text.contains(['@', '/', '\\', '#']);
-    // What stands behind a `;` are conditions, which uv reads.
-    let head = text.split(';').next().unwrap_or_default().trim();
-    let end = head
-        .find(|one: char| !one.is_ascii_alphanumeric() && !"-_.".contains(one))
-        .unwrap_or(head.len());
-    let (name, rest) = head.split_at(end);
-    let rest = rest.trim_start();
-    let rest = match rest.strip_prefix('[').map(|extras| extras.split_once(']')) {
-        None => rest,
-        Some(Some((_, rest))) => rest.trim_start(),
-        Some(None) => return false,
-    };
-    let inside = rest
-        .strip_prefix('(')
-        .and_then(|rest| rest.strip_suffix(')'));
-    let versions = inside.unwrap_or(rest).trim();
-    plain
-        && name.parse::<PackageName>().is_ok()
-        && (versions.is_empty() || versions.parse::<pep440_rs::VersionSpecifiers>().is_ok())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::is_requirement;
     use crate::manifest::{merge, parse};
 
     #[test]
@@ -236,32 +170,6 @@ mod tests {
             let both = format!("[python]\n{key} = {{ add = ['a-b'], remove = ['a_b'] }}\n");
             let error = parse("devshell.toml", &both).unwrap_err();
             assert!(error.to_string().contains("a-b"), "{error}");
-        }
-    }
-
-    #[test]
-    fn requirements_are_read_before_uv_does() {
-        for good in [
-            "fastapi",
-            "fastapi>=0.115,<1",
-            "uvicorn[standard] ~= 0.30",
-            "typing_extensions (>=4)",
-            "tomli==2.*; python_version < '3.11'",
-        ] {
-            assert!(is_requirement(good), "{good}");
-        }
-        for bad in [
-            "",
-            "att rs>>1",
-            "a>>1",
-            "a ==",
-            "-r x",
-            "a[b",
-            "a @ https://x",
-            "--index x",
-            "a\n-r b",
-        ] {
-            assert!(!is_requirement(bad), "{bad}");
         }
     }
 }

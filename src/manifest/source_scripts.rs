@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error, Located, Text,
-    document::{Node, Value},
+    Located,
     layer::{overlay_list, text_of},
-    validate::{edited, located, unknown},
 };
 use crate::env::HostShell;
 
@@ -72,47 +70,6 @@ impl SourceScripts {
         let (shell, list) = lists.find(|(shell, _)| !granted(**shell))?;
         list.first().map(|script| (*shell, script))
     }
-}
-
-/// Reads `source` of `[hooks]`.
-pub(super) fn scripts(
-    text: &Text,
-    node: &Node<'_>,
-    into: &mut SourceScripts,
-    gone: &mut BTreeMap<&'static str, BTreeSet<String>>,
-) -> Result<(), Error> {
-    for entry in text.table("source", node)? {
-        let Ok(shell) = entry.key.parse::<HostShell>() else {
-            let known = HostShell::ALL.map(HostShell::as_str);
-            return Err(unknown(text, entry, "hooks.source", &known, &[]));
-        };
-        let list = if let Value::List(_) | Value::Table(_) = entry.node.value {
-            let (list, removed) = edited(text, &entry.key, &entry.node)?;
-            gone.insert(SourceScripts::key(shell), removed);
-            list.into_iter().map(|(script, _)| script).collect()
-        } else {
-            vec![text.string(&entry.key, &entry.node)?]
-        };
-        if !list.is_empty() {
-            into.scripts.insert(shell, list);
-        }
-    }
-    Ok(())
-}
-
-/// Reads `source` of `[grants]`.
-pub(super) fn grants(
-    text: &Text,
-    node: &Node<'_>,
-    into: &mut SourceScripts,
-    gone: &mut BTreeMap<&'static str, BTreeSet<String>>,
-) -> Result<(), Error> {
-    let (names, removed) = edited(text, "source", node)?;
-    for (name, node) in names {
-        into.grants.push(located(text, node, &name)?);
-    }
-    gone.insert(SourceScripts::GRANTS, removed);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ fn inheriting_a_diamond_keeps_the_order() {
 
 /// Text, the message, and the line and the words at fault.
 #[rustfmt::skip]
-const FAULTS: &[(&str, &str, u32, &str)] = &[
+pub(super) const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[tools]\nruff = [\n", "not valid TOML: ", 2, ""),
     ("[tools]\nruff = '1'\nruff = '2'\n", "not valid TOML: duplicate key", 3, "ruff"),
     ("[tool]\nruff = '1'\n", "unknown key `tool` in the top level", 1, "tool"),
@@ -169,19 +169,19 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[env]\nA = 'x ${1}'\n", "`${1}` in `x ${1}` is no reference to a variable", 2, "'x ${1}'"),
     ("[env]\nA = '${B'\n", "`${B` in `${B` is no reference to a variable", 2, "'${B'"),
     ("[env]\nA = '${B}'\nB = '${A}'\n", "variables refer to each other in a circle: `A` (layer0.toml:2) → `B` (layer0.toml:3) → `A` (layer0.toml:2)", 3, "A"),
-    ("[tools]\nruff = { unset = true, version = '1' }\n", "`unset` stands alone: nothing else can be said of `ruff` beside it", 2, "unset"),
+    ("[tools]\nruff = { unset = true, version = '1' }\n", "`unset` cannot be combined with `version`", 2, "unset"),
     ("[tools]\nruff = { unset = false }\n", "`unset` can only be `true`", 2, "false"),
     ("[aliases]\nt = { unset = 'x' }\n", "`unset` must be `true` or `false`, not a string", 2, "'x'"),
     ("[aliases]\nt = { remove = true }\n", "unknown key `remove` in `[aliases.t]`", 2, "remove"),
     ("[hooks]\nenter = { add = ['x'], remove = ['x'] }\n", "`x` is both added and removed", 2, "'x'"),
-    ("[env]\nPATH = { prepend = ['./x'], remove = ['./x'] }\n", "`./x` is both added and removed", 2, "PATH"),
+    ("[env]\nPATH = { prepend = ['./x'], remove = ['./x'] }\n", "`./x` is both added and removed", 2, "'./x'"),
     ("[shells.'a,b']\n", "`a,b` is not the name of one dev shell", 1, "'a,b'"),
     ("[shells.x]\ninherits = ['dev,x']\n", "`dev,x` is not the name of one dev shell", 2, "'dev,x'"),
     ("[detect]\nfiles = []\n", "unknown key `detect` in the top level", 1, "detect"),
     ("[python]\npackage = ['x']\n", "unknown key `package` in `[python]`", 2, "package"),
     ("[python]\npackages = ['-r x']\n", "`-r x` is not a requirement on a package of the Python index", 2, "'-r x'"),
     ("[python]\npackages = ['a @ https://x']\n", "`a @ https://x` is not a requirement on a package", 2, "'a @ https://x'"),
-    ("[python]\nlock = 'uv.lock'\npackages = ['a']\n", "`packages` are for a project without a lockfile, and line 2 names `uv.lock`", 3, "packages = ['a']"),
+    ("[python]\nlock = 'uv.lock'\npackages = ['a']\n", "`packages` are for a project without a lockfile, and line 2 names `uv.lock`", 3, "packages"),
     ("[shells.x]\ninherit = ['y']\n", "unknown key `inherit` in `[shells.x]`", 2, "inherit"),
     ("[hooks]\nentry = 'x'\n", "unknown key `entry` in `[hooks]`", 2, "entry"),
     ("[tools]\nruff.vers = '1'\n", "unknown key `vers` in `[tools.ruff]`", 2, "vers"),
@@ -197,7 +197,7 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[tools]\npython = ['3.12', '3']\n", "`3` is not a version such as `3.13` or `3.13.5`", 2, "'3'"),
     ("[tools]\npython = ['3', '3.13', '3.13.1']\n", "tool `python3.13` is already named on line 2", 2, "'3.13.1'"),
     ("[tools]\nruff = { variant = 'freethreaded' }\n", "`variant` is only for `python`, not for `ruff`", 2, "variant"),
-    ("[tools]\npython = { variant = 'freethreade' }\n", "`freethreade` is not `freethreaded` or `default`", 2, "'freethreade'"),
+    ("[tools]\npython = { variant = 'freethreade' }\n", "`freethreade` is not a variant of python (`freethreaded` or `default`)", 2, "'freethreade'"),
     ("[tools]\nrust = { profile = 'small' }\n", "`small` is not a profile (`minimal`, `default` or `complete`)", 2, "'small'"),
     ("[tools]\n'python3.13' = '3.13.5'\npython = ['3.14', '3.13']\n", "tool `python3.13` is already named on line 2", 3, "python"),
     ("[tools]\npython = ['3.14', '3.13']\n'python3.13' = '3.13.5'\n", "tool `python3.13` is already named on line 2", 3, "'python3.13'"),
@@ -213,8 +213,8 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[env]\nPORT = 8000\n", "`PORT` must be a string: `8000` needs quotes", 2, "8000"),
     ("[env]\nDEBUG = true\n", "`DEBUG` must be a string: `true` needs quotes", 2, "true"),
     ("[env]\nA = []\n", "`A` must be a string, not a list", 2, "[]"),
-    ("[env]\nA = {}\n", "`A` needs one of ", 2, "A"),
-    ("[env]\nA = { default = 'x', unset = true }\n", "`A` needs one of ", 2, "unset"),
+    ("[env]\nA = {}\n", "`A` needs `default`, `required`, ", 2, "A"),
+    ("[env]\nA = { default = 'x', unset = true }\n", "`default` cannot be combined with `unset`", 2, "default"),
     ("[env]\nA = { unset = false }\n", "`unset` can only be `true`", 2, "false"),
     ("[env]\nA = \"a\\u0000\"\n", "`A` has a NUL character", 2, "\"a\\u0000\""),
     ("[env]\nPATH = { prepend = ['a:b'] }\n", "`a:b` cannot be an entry of a list of paths", 2, "'a:b'"),
@@ -281,7 +281,7 @@ fn faults_carry_what_a_hint_needs() {
     assert_eq!(kind("[tools]\npyton = '1'\n"), tool);
     let key = ErrorKind::UnknownKey {
         key: "tool".into(),
-        table: "the top level".into(),
+        table: String::new(),
         suggestion: Some("tools"),
     };
     assert_eq!(kind("[tool]\n"), key);

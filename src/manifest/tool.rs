@@ -1,260 +1,197 @@
-//! What a manifest asks of one tool: a version, a list of versions, or a table.
+//! Reads a tool of `[tools]`: a version, a list of versions, or a table.
 //!
-//! Flavours of python and profiles of rust are components, so everything that follows treats them alike.
+//! Flavours of python and profiles of rust are components, so the later stages treat all alike.
+
+use toml::Spanned;
 
 use super::{
     Error, ErrorKind, Located, Text, ToolEntry,
-    document::{Entry, Node, Value},
-    error::nearest,
+    form::{EditableList, KeyValue, OneOf, Table},
     layer::FLAVOUR,
-    validate::{edited, located, unknown},
-    variable, version_files,
+    scalars::ToolPart,
+    schema::{ToolField, ToolForm, VersionList},
+    version_files,
 };
 use crate::package::{FREETHREADED, Invalid, PROFILE, PROFILES, Requirement, Source, Tool};
 
-/// Returns what an entry of `[tools]` asks for: one tool, or of python several side by side.
-pub(super) fn entries(
-    text: &Text,
-    tool: &Tool,
-    entry: &Entry<'_>,
+/// Returns the tool of an entry, or for a list of versions several pythons.
+pub(super) fn read(
+    tool: Tool,
+    form: ToolForm<'_>,
+    at: &KeyValue<'_>,
 ) -> Result<Vec<(Tool, ToolEntry)>, Error> {
-    let Value::List(versions) = &entry.node.value else {
-        return Ok(vec![(tool.clone(), tool_entry(text, tool, entry)?)]);
+    let entry = match form {
+        OneOf::First(table) => read_table(&tool, &table, at)?,
+        OneOf::Second(OneOf::First(versions)) => return read_versions(&tool, versions, at.text),
+        OneOf::Second(OneOf::Second(version)) => {
+            let mut entry = named_entry(&tool, at)?;
+            read_version(at.text, &tool, &version, &mut entry)?;
+            entry
+        }
     };
-    if tool.name.as_str() != "python" {
-        return Err(text.wrong(&entry.key, &entry.node, "a version or a table"));
-    }
-    let Some((first, others)) = versions.split_first() else {
-        let invalid = Invalid::new("a list of versions", "[]");
-        return Err(text.error(entry.node.span.clone(), invalid));
-    };
-    let mut all = vec![(tool.clone(), version_entry(text, tool, first)?)];
-    for node in others {
-        let asked = version_entry(text, tool, node)?;
-        let tool = beside(&asked).ok_or_else(|| {
-            let found = node.text().unwrap_or_default();
-            let invalid = Invalid::new("a version such as `3.13` or `3.13.5`", found);
-            text.error(node.span.clone(), invalid)
-        })?;
+    Ok(vec![(tool, entry)])
+}
+
+fn read_versions(
+    tool: &Tool,
+    versions: VersionList,
+    text: &Text,
+) -> Result<Vec<(Tool, ToolEntry)>, Error> {
+    let mut all: Vec<(Tool, ToolEntry)> = Vec::new();
+    for version in versions.0 {
+        let mut entry = ToolEntry::new(text.origin(version.span().start));
+        read_version(text, tool, &version, &mut entry)?;
+        let tool = if all.is_empty() {
+            tool.clone()
+        } else {
+            numbered_python(&entry).ok_or_else(|| {
+                let expected = "a version such as `3.13` or `3.13.5`";
+                let invalid = Invalid::new(expected, version.get_ref());
+                text.error(version.span(), invalid)
+            })?
+        };
         if all.iter().any(|(other, _)| *other == tool) {
             let kind = ErrorKind::DuplicateTool {
                 tool: tool.to_string(),
-                line: text.origin(node.span.start).line,
+                line: entry.origin.line,
             };
-            return Err(text.error(node.span.clone(), kind));
+            return Err(text.error(version.span(), kind));
         }
-        all.push((tool, asked));
+        all.push((tool, entry));
     }
     Ok(all)
 }
 
-/// Returns the further python that a version names: `python3.13` for `3.13.5`.
-fn beside(asked: &ToolEntry) -> Option<Tool> {
-    let requirement = asked.requirement.as_ref()?.value.as_str();
+/// Returns the tool that a further version of python is: `python3.13` for `3.13.5`.
+fn numbered_python(entry: &ToolEntry) -> Option<Tool> {
+    let requirement = entry.requirement.as_ref()?.value.as_str();
     let mut numbers = requirement.split('.');
     let minor = format!("python{}.{}", numbers.next()?, numbers.next()?);
-    let flavour = if asked.components.is_empty() { "" } else { "t" };
+    let flavour = if entry.components.is_empty() { "" } else { "t" };
     format!("{minor}{flavour}").parse().ok()
 }
 
-/// Returns what a version alone asks for.
-fn version_entry(text: &Text, tool: &Tool, node: &Node<'_>) -> Result<ToolEntry, Error> {
-    let mut asked = ToolEntry::new(text.origin(node.span.start));
-    version(text, tool, ("version", node), &mut asked)?;
-    Ok(asked)
-}
-
-fn tool_entry(text: &Text, tool: &Tool, entry: &Entry<'_>) -> Result<ToolEntry, Error> {
-    let mut asked = ToolEntry::new(text.origin(entry.key_span.start));
-    // `python3.13t = "*"` says by its name what it is.
+/// Returns the entry of a tool before its value is read; `python3.13t` has a bound and a flavour in its name.
+fn named_entry(tool: &Tool, at: &KeyValue<'_>) -> Result<ToolEntry, Error> {
+    let mut entry = ToolEntry::new(at.key_origin());
     if let Some((minor, freethreaded)) = tool.python_minor() {
-        let bound: Result<Requirement, Invalid> = minor.parse();
-        let bound = bound.map_err(|invalid| text.error(entry.key_span.clone(), invalid))?;
-        asked.floors.push(Located {
-            value: bound,
-            origin: text.origin(entry.key_span.start),
+        entry.floors.push(Located {
+            value: minor
+                .parse::<Requirement>()
+                .map_err(|invalid| at.key_error(invalid))?,
+            origin: at.key_origin(),
         });
         if freethreaded {
-            asked.components.push(FREETHREADED.to_owned());
+            entry.components.push(FREETHREADED.to_owned());
         }
     }
-    let Value::Table(fields) = &entry.node.value else {
-        version(text, tool, (&entry.key, &entry.node), &mut asked)?;
-        return Ok(asked);
-    };
-    for field in fields {
-        match &*field.key {
-            "unset" => {
-                variable::unset(text, &entry.key, fields, field)?;
-                (asked.unset, asked.wanted) = (true, false);
+    Ok(entry)
+}
+
+fn read_table(
+    tool: &Tool,
+    table: &Table<'_, ToolField>,
+    at: &KeyValue<'_>,
+) -> Result<ToolEntry, Error> {
+    let mut entry = named_entry(tool, at)?;
+    for field in table.fields() {
+        let field = field?;
+        let only_rust = |key| {
+            if tool.source == Source::Rust {
+                return Ok(());
             }
-            "version" => version(text, tool, ("version", &field.node), &mut asked)?,
-            "components" => list(text, tool, ("components", field), &mut asked)?,
-            "targets" => list(text, tool, ("targets", field), &mut asked)?,
-            "profile" => {
-                only_rust(text, tool, ("profile", field))?;
+            let tool = tool.to_string();
+            Err(field.at.key_error(ErrorKind::OnlyRust { key, tool }))
+        };
+        match field.field {
+            ToolField::Unset(_) => (entry.unset, entry.wanted) = (true, false),
+            ToolField::Version(version) => read_version(at.text, tool, &version, &mut entry)?,
+            ToolField::Components(list) => {
+                only_rust("components")?;
+                let names = read_parts(list, "components", &mut entry);
+                entry.components.extend(names);
+            }
+            ToolField::Targets(list) => {
+                only_rust("targets")?;
+                entry.targets = read_parts(list, "targets", &mut entry);
+            }
+            ToolField::Profile(profile) => {
+                only_rust("profile")?;
                 let profiles = PROFILES.iter().map(|name| format!("{PROFILE}{name}"));
-                asked.overrule(profiles);
-                asked.components.extend(profile(text, &field.node)?);
+                entry.replace_flavours(profiles);
+                entry.components.extend(profile.value.0);
             }
-            "variant" => {
-                asked.overrule([FREETHREADED.to_owned()]);
-                asked.components.extend(variant(text, tool, field)?);
-            }
-            _ => {
-                let table = format!("tools.{}", entry.key);
-                let known = &["version", "components", "targets", "profile", "variant"];
-                return Err(unknown(text, field, &table, known, &["unset"]));
+            ToolField::Variant(variant) => {
+                if tool.source != Source::Python {
+                    let tool = tool.to_string();
+                    return Err(field.at.key_error(ErrorKind::OnlyPython { tool }));
+                }
+                entry.replace_flavours([FREETHREADED.to_owned()]);
+                entry.components.extend(variant.value.0);
             }
         }
     }
-    asked.components.sort();
-    asked.components.dedup();
-    Ok(asked)
+    entry.components.sort();
+    entry.components.dedup();
+    Ok(entry)
 }
 
 impl ToolEntry {
-    /// Takes flavours from what is below, in whose place another one comes, or none.
-    fn overrule(&mut self, flavours: impl IntoIterator<Item = String>) {
+    /// Removes flavours of the layers below, because this entry has another one or none.
+    fn replace_flavours(&mut self, flavours: impl IntoIterator<Item = String>) {
         self.removed.entry(FLAVOUR).or_default().extend(flavours);
     }
 }
 
-fn list(
+/// Returns the names that a list adds, and notes those that it removes.
+fn read_parts(
+    list: EditableList<ToolPart>,
+    key: &'static str,
+    entry: &mut ToolEntry,
+) -> Vec<String> {
+    entry.removed.insert(key, list.removed);
+    list.added.into_iter().map(|part| part.value.0).collect()
+}
+
+/// Reads a version into `entry`; for python it can name the free-threaded build (`3.14t`).
+fn read_version(
     text: &Text,
     tool: &Tool,
-    (key, field): (&'static str, &Entry<'_>),
-    asked: &mut ToolEntry,
+    version: &Spanned<String>,
+    entry: &mut ToolEntry,
 ) -> Result<(), Error> {
-    only_rust(text, tool, (key, field))?;
-    let (added, removed) = edited(text, key, &field.node)?;
-    let into = if key == "targets" {
-        &mut asked.targets
-    } else {
-        &mut asked.components
-    };
-    for (_, node) in &added {
-        into.push(part(text, key, node)?);
-    }
-    asked.removed.insert(key, removed);
-    Ok(())
-}
-
-fn only_rust(
-    text: &Text,
-    tool: &Tool,
-    (key, field): (&'static str, &Entry<'_>),
-) -> Result<(), Error> {
-    if tool.source == Source::Rust {
-        return Ok(());
-    }
-    let tool = tool.to_string();
-    Err(text.error(field.key_span.clone(), ErrorKind::OnlyRust { key, tool }))
-}
-
-/// Reads the name of a profile; the smallest one adds nothing.
-pub(super) fn profile(text: &Text, node: &Node<'_>) -> Result<Option<String>, Error> {
-    let name = text.string("profile", node)?.value;
-    if PROFILES.contains(&&*name) {
-        return Ok((name != PROFILES[0]).then(|| format!("{PROFILE}{name}")));
-    }
-    let invalid = Invalid::new("a profile (`minimal`, `default` or `complete`)", &name);
-    Err(text.error(node.span.clone(), invalid))
-}
-
-fn variant(text: &Text, tool: &Tool, field: &Entry<'_>) -> Result<Option<String>, Error> {
-    if tool.source != Source::Python {
-        let kind = ErrorKind::OnlyPython {
-            tool: tool.to_string(),
-        };
-        return Err(text.error(field.key_span.clone(), kind));
-    }
-    let name = text.string("variant", &field.node)?.value;
-    match name.as_str() {
-        "default" => Ok(None),
-        FREETHREADED => Ok(Some(name)),
-        _ => {
-            let near = nearest(&name, [FREETHREADED, "default"]);
-            let expected = match near {
-                Some(_) => "`freethreaded` or `default`",
-                None => "a variant of python (`freethreaded` or `default`)",
-            };
-            let invalid = Invalid::new(expected, &name);
-            Err(text.error(field.node.span.clone(), invalid))
+    if tool.source == Source::Python {
+        entry.replace_flavours([FREETHREADED.to_owned()]);
+        if let Some(plain) = version_files::without_freethreaded(version.get_ref()) {
+            entry.components.push(FREETHREADED.to_owned());
+            entry.components.dedup();
+            let plain = Spanned::new(version.span(), plain.to_owned());
+            entry.requirement = Some(text.parse_spanned(&plain)?);
+            return Ok(());
         }
     }
-}
-
-/// Reads a version into `asked`; of python it may name the free-threaded build (`3.14t`).
-fn version(
-    text: &Text,
-    tool: &Tool,
-    (key, node): (&str, &Node<'_>),
-    asked: &mut ToolEntry,
-) -> Result<(), Error> {
-    let found = text.string(key, node)?;
-    if tool.source == Source::Python {
-        asked.overrule([FREETHREADED.to_owned()]);
-    }
-    let plain = version_files::without_freethreaded(&found.value).map(ToOwned::to_owned);
-    if tool.source == Source::Python
-        && let Some(plain) = plain
-    {
-        asked.components.push(FREETHREADED.to_owned());
-        asked.components.dedup();
-        let found = found.map(|_| plain);
-        asked.requirement = Some(located(text, node, &found)?);
-        return Ok(());
-    }
-    asked.requirement = Some(requirement(text, tool, node, &found)?);
+    entry.requirement = Some(read_requirement(text, tool, version)?);
     Ok(())
 }
 
-/// Reads names of components or targets.
-pub(super) fn parts(text: &Text, key: &str, node: &Node<'_>) -> Result<Vec<String>, Error> {
-    let names = text.strings(key, node)?;
-    names
-        .iter()
-        .map(|(_, node)| part(text, key, node))
-        .collect()
-}
-
-fn part(text: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
-    let name = text.string(key, node)?.value;
-    // A part becomes a piece of a file's name at the source.
-    let valid = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && name
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric());
-    if valid {
-        return Ok(name);
-    }
-    let invalid = Invalid::new("the name of a component or target", &name);
-    Err(text.error(node.span.clone(), invalid))
-}
-
-fn requirement(
+fn read_requirement(
     text: &Text,
     tool: &Tool,
-    node: &Node<'_>,
-    found: &Located<String>,
+    version: &Spanned<String>,
 ) -> Result<Located<Requirement>, Error> {
-    // devsh's own grammar first, so that `3` means the same everywhere; then npm's (`>=3 <5 || 6.x`).
+    // devsh's grammar first, because `3` means the same for every source; then npm's (`>=3 <5 || 6.x`).
     if tool.source == Source::Npm
-        && found.value.parse::<Requirement>().is_err()
-        && let Some(range) = version_files::npm(&found.value)
+        && version.get_ref().parse::<Requirement>().is_err()
+        && let Some(range) = version_files::npm(version.get_ref())
     {
-        return located(text, node, &found.clone().map(|_| range));
+        return text.parse_spanned(&Spanned::new(version.span(), range));
     }
-    let wanted: Located<Requirement> = located(text, node, found)?;
-    if wanted.value.channel().is_some() && tool.source != Source::Rust {
-        let invalid = Invalid::new("a version requirement", wanted.value.as_str());
-        return Err(text.error(node.span.clone(), invalid));
+    let requirement: Located<Requirement> = text.parse_spanned(version)?;
+    if requirement.value.channel().is_some() && tool.source != Source::Rust {
+        let invalid = Invalid::new("a version requirement", version.get_ref());
+        return Err(text.error(version.span(), invalid));
     }
-    Ok(wanted)
+    Ok(requirement)
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use super::{
     Error, ErrorKind, Located, Origin, Text,
     document::{Node, Value},
-    presets::Documents,
-    tool,
+    form::{Form, KeyValue},
+    presets::documents::Documents,
+    scalars::{RustProfile, ToolPart},
 };
 use crate::package::{FREETHREADED, Invalid, PackageName, Requirement, compatible};
 
@@ -313,8 +314,13 @@ fn toolchain(text: &Text) -> Result<Found, Error> {
     let table = root.get("toolchain").ok_or_else(|| empty(text.line(1)))?;
     let mut found = present(text, table.span.start);
     let mut said = false;
+    let parts = |value: &KeyValue<'_>| -> Result<Vec<String>, Error> {
+        let parts = Vec::<Located<ToolPart>>::read(value)?.into_iter();
+        Ok(parts.map(|part| part.value.0).collect())
+    };
     for entry in text.table("toolchain", table)? {
         let node = &entry.node;
+        let value = KeyValue::new(text, "toolchain".into(), entry);
         match &*entry.key {
             "path" => return Err(text.error(entry.key_span.clone(), ErrorKind::ToolchainPath)),
             "channel" => {
@@ -322,11 +328,12 @@ fn toolchain(text: &Text) -> Result<Found, Error> {
                 found.requirement = Some(channel(text, node, &name)?);
             }
             "components" => {
-                let named = tool::parts(text, "components", node)?;
-                found.components.extend(named);
+                found.components.extend(parts(&value)?);
             }
-            "targets" => found.targets = tool::parts(text, "targets", node)?,
-            "profile" => found.components.extend(tool::profile(text, node)?),
+            "targets" => found.targets = parts(&value)?,
+            "profile" => found
+                .components
+                .extend(Located::<RustProfile>::read(&value)?.value.0),
             _ => continue,
         }
         said = true;

@@ -1,7 +1,7 @@
 //! Words for faults in a manifest or another file of the project.
 
 use crate::{
-    manifest::{self, ErrorKind},
+    manifest::{self, ErrorKind, ExpectedKind, ValueKind},
     package::{Invalid, Source},
     report::failure::{Excerpt, Failure},
 };
@@ -37,10 +37,10 @@ fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
             format!("for a tool of the Python package index write `\"{name}\"`")
         }
         ErrorKind::Unquoted { found, .. } => format!("write `\"{found}\"`"),
-        ErrorKind::WrongType { key, expected: "a list of strings", found: "a string" } => {
+        ErrorKind::WrongType { key, expected: ExpectedKind::ListOfStrings, found: ValueKind::String } => {
             format!("write `{key} = [{written}]`")
         }
-        ErrorKind::WrongType { key, expected: "a table", found: "a list" } if key == "tools" => {
+        ErrorKind::WrongType { key, expected: ExpectedKind::Table, found: ValueKind::List } if key == "tools" => {
             "write `[tools]`, and below it a line `NAME = \"VERSION\"` for each".to_owned()
         }
         ErrorKind::Invalid(invalid) if invalid.expected == SOURCE => source(&invalid.found),
@@ -48,7 +48,7 @@ fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
             "write a version such as `\"3.12\"` or bounds such as `\">=3.11,<3.13\"`".to_owned()
         }
         ErrorKind::UnknownShell { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
-        ErrorKind::VariableForm { .. } => {
+        ErrorKind::EmptyTable { keys, .. } if keys.contains(&"default") => {
             "write `{ default = \"…\" }`, `{ required = \"how to get it\" }`, `{ prepend = [\"…\"] }` \
              or `{ unset = true }`"
                 .to_owned()
