@@ -205,10 +205,10 @@ impl Builder<'_> {
     /// Artifacts are tried before host tools, also where a host tool served the last time.
     pub fn realise(&self, request: &Request<'_>) -> Result<Realised, Error> {
         let data = &self.context.directories.data;
-        let pass = store::live::pass(data);
+        let pass = store::leases::pass(data);
         for name in request.names() {
             // Where nothing can be written nothing is collected either.
-            let _known = self.store.use_profile(name.as_str());
+            let _leased = self.store.lease_profile(name.as_str());
         }
         let found = find(data, request);
         drop(pass);
@@ -301,7 +301,9 @@ impl Realised {
 
     /// Returns whether everything it was made from is still there.
     fn is_alive(&self) -> bool {
-        self.objects.iter().all(|object| store::holds(object))
+        self.objects
+            .iter()
+            .all(|object| store::is_published(object))
             && self.tools.iter().all(|tool| match &tool.origin {
                 ToolOrigin::Store(_) => true,
                 ToolOrigin::Host { program, seal } => choose_artifact::seal(program) == *seal,

@@ -1,13 +1,15 @@
 //! The store: immutable, verified trees shared by all projects, made from artifacts.
 //!
 //! `install` takes the object's lock, downloads and verifies every artifact, unpacks them by the object's
-//! recipe into a private directory, makes that durable and renames it to its store path. `seal` tells at a
-//! glance whether an object is still what was published, `verify` by reading it. `collect` removes what nobody
-//! uses.
+//! recipe into a private directory, makes that durable and renames it to its store path. `verify` reads whole
+//! objects. `collect` removes what no process and no project uses.
 //!
-//! Invariants: an artifact is verified before any parser sees a byte of it; an object is whole or absent; an
-//! object that is there is used without any network; of N processes that want one object, one makes it; a
-//! store of a newer format is read and never written.
+//! Below the store are `.locks` (one for each object that is made), `.leases` (what running processes use),
+//! `.building` (objects that are not published yet) and `.trash` (what is being removed).
+//!
+//! Invariants: an artifact is verified before any parser sees a byte of it; an object is whole or absent; a
+//! published object is trusted until `verify` reads it; an object that is there is used without any network; of N
+//! processes that want one object, one makes it; a store of a newer format is read and never written.
 
 mod built_object;
 mod collect;
@@ -16,17 +18,15 @@ mod file_manifest;
 mod free_space;
 mod install;
 mod layout;
-pub mod live;
+pub mod leases;
 mod object;
 mod path;
 pub mod probe;
 mod process;
 mod remove;
-mod seal;
 mod sync;
 mod tree_builder;
 mod unpack;
-mod uses;
 mod verify;
 
 use std::{
@@ -39,11 +39,10 @@ pub use collect::Collection;
 pub use error::{Error, Rule};
 pub use file_manifest::{Damage, Fault};
 pub use install::exchange;
-pub use object::{ArtifactRecord, ObjectRecord};
+pub use object::{ArtifactRecord, ObjectRecord, is_published};
 pub use path::StorePath;
 pub use process::ProcessMark;
 pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
-pub use seal::{holds, sealed_paths};
 pub use sync::sync_tree;
 pub use verify::Verdict;
 
@@ -93,11 +92,11 @@ pub struct Downloads<'a> {
     pub directory: &'a Path,
 }
 
-/// The store of one user. What it was asked for is kept from the collector until the last clone is dropped.
+/// The store of one user. It leases what it was asked for until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
-    uses: Arc<uses::Uses>,
+    leases: Arc<leases::Leases>,
 }
 
 impl Store {
@@ -105,7 +104,7 @@ impl Store {
     pub fn open(data: &Path) -> Self {
         Self {
             root: data.join("store"),
-            uses: Arc::default(),
+            leases: Arc::default(),
         }
     }
 
@@ -114,32 +113,30 @@ impl Store {
         &self.root
     }
 
-    /// Returns the object's directory if it is in the store and looks as it was published, and keeps it from the
-    /// collector as long as this store is open.
+    /// Leases an object and returns its directory if it is there.
     pub fn find(&self, path: &StorePath) -> Option<PathBuf> {
-        self.claim(path).1
+        self.lease(path).1
     }
 
-    /// Returns the object's directory if it is in the store and looks as it was published.
-    fn contains(&self, path: &StorePath) -> Option<PathBuf> {
-        let place = self.root.join(path.as_str());
-        holds(&place).then_some(place)
+    /// Leases a profile; take a pass before, and look afterwards whether the profile is there.
+    pub fn lease_profile(&self, name: &str) -> Result<(), Error> {
+        Ok(self.leases.add(&self.root, format!("envs/{name}"))?)
     }
 
-    /// Keeps the object of this name from the collector, as long as this store is open; tells whether it is there.
-    pub fn keep(&self, name: &str) -> bool {
-        let _pass = self.root.parent().and_then(live::pass);
+    /// Calls `read` with an object that is there, and leases it meanwhile.
+    pub fn with_object<T>(&self, name: &str, read: impl FnOnce(&Path) -> T) -> Option<T> {
+        let pass = leases::pass(self.data());
         // A store that cannot be written is not collected.
-        let _known = self.uses.add(&self.root, &format!("store/{name}"));
-        // Something else in its place is there as well, and is damage.
-        self.root.join(name).symlink_metadata().is_ok()
-    }
-
-    /// Keeps the profile of this name from the collector, as long as this store is open.
-    ///
-    /// To be called before it is looked whether the profile is there.
-    pub fn use_profile(&self, name: &str) -> Result<(), Error> {
-        Ok(self.uses.add(&self.root, &format!("envs/{name}"))?)
+        let lease = leases::Lease::take(&self.root, &format!("store/{name}")).ok();
+        let place = self.root.join(name);
+        // A file in the place of an object is there as well, and is damage.
+        let there = place.symlink_metadata().is_ok();
+        drop(pass);
+        let result = there.then(|| read(&place));
+        if let Some(lease) = lease {
+            lease.release();
+        }
+        result
     }
 
     /// Returns the names of all objects, in order.

@@ -1,4 +1,4 @@
-//! What processes that were killed left unfinished: swept by the next command that builds, whatever it builds.
+//! Cleanup after processes that were killed, by the next command that builds.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use crate::{builder::collect, project::approval::project_key, store::Store, util
 
 use super::session::Work;
 
-/// Removes what nobody is at work on any more. `live` tells of a build of this project, which is this one now.
+/// Removes unfinished files that no running process works on. `live` is the progress file of this project's build.
 pub fn run(work: &Work<'_>, root: &Path, live: Option<&Path>) {
     let directories = &work.context.directories;
     Store::open(&directories.data).sweep();
     collect::sweep(&directories.data);
     if let Some(live) = live {
-        // It is there only where its writer was killed.
+        // It exists only where its writer was killed.
         let _left = std::fs::remove_file(live);
         let _left = std::fs::remove_file(live.with_extension("new"));
     }

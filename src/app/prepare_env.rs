@@ -75,22 +75,19 @@ pub fn warm(work: &Work<'_>, place: &Place, shell: &ShellName) -> Option<Record>
     (record.whole && (!work.locked || !record.drifted)).then_some(record)
 }
 
-/// Keeps the dev shell of a record from the collector while `holder` runs; tells whether it is still there.
-pub fn hold(context: &Context, holder: ProcessMark, record: &Record) -> bool {
-    let Some(profile) = record.objects.first() else {
-        return true;
-    };
-    // Where nothing can be written nothing is collected either.
-    let _held = store::live::hold(&context.directories.data, holder, profile);
-    profile.exists()
+/// Leases the dev shell of a record for the host shell; returns whether the profile is still there.
+pub fn lease_for_shell(context: &Context, record: &Record) -> bool {
+    let shell = ProcessMark::host_shell();
+    let data = &context.directories.data;
+    let profile = record.objects.first();
+    profile.is_none_or(|profile| store::leases::lease_for_shell(data, shell, profile))
 }
 
-/// Keeps the dev shell of a record from the collector while the command runs that this process becomes.
-///
-/// Where the collector can read the environment of processes there is nothing to write.
-pub fn hold_until_exit(context: &Context, record: &Record) {
-    if !cfg!(target_os = "linux") {
-        hold(context, ProcessMark::current(), record);
+/// Leases the dev shell of a record for the command that this process becomes.
+pub fn lease_until_exit(context: &Context, record: &Record) {
+    if let Some(profile) = record.objects.first() {
+        // Where nothing can be written nothing is collected.
+        let _leased = store::leases::lease_until_exit(&context.directories.data, profile);
     }
 }
 
@@ -312,7 +309,7 @@ fn keep(
         .flatten()
         .filter_map(|record| record.objects.first())
     {
-        builder::collect::mark_used(&context.directories.data, profile);
+        builder::collect::mark_used(profile);
     }
     Ok(true)
 }
@@ -375,16 +372,11 @@ fn record(
         ToolOrigin::Host { program, .. } => Some(program.clone()),
         ToolOrigin::Store(_) => None,
     }));
-    let sealed = realised
-        .objects
-        .iter()
-        .flat_map(|object| store::sealed_paths(object))
-        // A link that was removed or put there shows in the directory.
-        .chain([realised.profile.join("bin")])
-        .map(Watched::settled_look);
+    // A link that was removed or added shows in the directory.
+    let bin = Watched::settled_look(realised.profile.join("bin"));
     Record {
         watched: watched.to_vec(),
-        sealed: sealed.collect(),
+        sealed: vec![bin],
         objects,
         whole,
         drifted: tool_report::drifts(parts, realised).next().is_some(),

@@ -1,8 +1,7 @@
-//! What can be collected: every profile, object and Python environment, and what keeps which of them.
+//! The inventory for garbage collection: every profile, object and Python environment, and what needs what.
 //!
-//! A root is any path below the data directory that somebody uses: the profile of an allowed project's record,
-//! of a running host shell, of a build under way, or the program of a running process. From a profile its
-//! objects are reached. What no root reaches is unused.
+//! A GC root is a path below the data directory that is in use: named by the record of an allowed project or leased by
+//! a running process. A profile needs its objects. An entry that no root reaches is unused.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,14 +12,14 @@ use std::{
 
 use super::{profile, record};
 use crate::{
-    store::{self, Damage, Size, Store},
+    store::{self, Damage, Size},
     util::files,
 };
 
-/// What an entry of the data directory is.
+/// Kinds of entries of the data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A profile, or the link to one.
+pub enum EntryKind {
+    /// A profile, or the symlink to one.
     Profile,
     /// A Python environment of one checkout.
     Environment,
@@ -30,38 +29,35 @@ pub enum Kind {
 
 /// Something that can be collected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// What it is.
-    pub kind: Kind,
-    /// What it takes.
+pub struct InventoryEntry {
+    pub kind: EntryKind,
     pub size: Size,
-    /// When somebody began or ceased to use it, as far as is known.
+    /// The last known use.
     pub used: SystemTime,
     /// The entries that it needs.
     pub needs: BTreeSet<PathBuf>,
 }
 
-/// Everything that can be collected, by its path.
+/// All entries that can be collected, by path.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     data: PathBuf,
-    /// The entries.
-    pub entries: BTreeMap<PathBuf, Entry>,
+    pub entries: BTreeMap<PathBuf, InventoryEntry>,
 }
 
-/// What is to be collected of what is unused; without limits everything is.
+/// Limits for the removal of unused entries; without limits all are removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Budget {
-    /// What was used since then stays.
+    /// Entries that were used since then stay.
     pub unused_since: Option<SystemTime>,
-    /// What was used last stays as long as everything together takes no more bytes than this.
+    /// The most recently used entries stay while all entries take no more bytes than this.
     pub keep: Option<u64>,
 }
 
 impl Inventory {
-    /// Looks at everything below devsh's data directory.
+    /// Lists all entries below the data directory.
     ///
-    /// An error says that not everything could be seen.
+    /// An error means that some may be missing.
     pub fn of(data: &Path) -> Result<Self, files::Error> {
         let mut inventory = Self {
             data: data.to_owned(),
@@ -71,16 +67,20 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Looks at what was not there when it was looked the last time.
+    /// Adds the entries that were made since the last look.
     pub fn update(&mut self) -> Result<(), files::Error> {
         let data = self.data.clone();
         let new = |path: &PathBuf| !self.entries.contains_key(path);
         let mut found = BTreeMap::new();
-        for kind in [Kind::Profile, Kind::Environment, Kind::Object] {
+        for kind in [
+            EntryKind::Profile,
+            EntryKind::Environment,
+            EntryKind::Object,
+        ] {
             for path in paths(&data, kind)?.into_iter().filter(new) {
                 let entry = match kind {
-                    Kind::Profile => profile_entry(&data, &path)?,
-                    _ => plain_entry(&data, kind, &path),
+                    EntryKind::Profile => profile_entry(&data, &path)?,
+                    _ => plain_entry(kind, &path),
                 };
                 found.insert(path, entry);
             }
@@ -91,12 +91,12 @@ impl Inventory {
     }
 
     /// Returns the entries of one kind.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&PathBuf, &Entry)> {
+    pub fn of_kind(&self, kind: EntryKind) -> impl Iterator<Item = (&PathBuf, &InventoryEntry)> {
         let entries = self.entries.iter();
         entries.filter(move |(_, entry)| entry.kind == kind)
     }
 
-    /// Returns the entry that `path` is or lies in.
+    /// Returns the entry that `path` is or is part of.
     pub fn entry_of(&self, path: &Path) -> Option<&Path> {
         let below = path.strip_prefix(&self.data).ok()?;
         let found = (2..=3).find_map(|length| {
@@ -124,7 +124,7 @@ impl Inventory {
                 pending.extend(needs.filter_map(|need| self.entry_of(need).map(Path::to_owned)));
             }
         }
-        // The link to what serves instead of a profile is of use while that is.
+        // The symlink to a profile of host tools is in use while that profile is.
         let links = self.entries.iter().filter(|(path, entry)| {
             let link = path
                 .extension()
@@ -136,9 +136,9 @@ impl Inventory {
         reached
     }
 
-    /// Chooses what goes: profiles first, then what they need.
+    /// Chooses the entries to remove: profiles first, then what they need.
     pub fn choose(&self, live: &BTreeSet<PathBuf>, budget: Budget) -> Vec<PathBuf> {
-        let mut unused: Vec<(&PathBuf, &Entry)> = self
+        let mut unused: Vec<(&PathBuf, &InventoryEntry)> = self
             .entries
             .iter()
             .filter(|(path, _)| !live.contains(*path))
@@ -181,22 +181,16 @@ impl Inventory {
     }
 }
 
-/// Notes that a profile is used now, for who collects what was not used for long.
-pub fn mark_used(data: &Path, profile: &Path) {
-    let Some(name) = profile.file_name() else {
-        return;
-    };
-    let place = data.join("store/.used").join(name);
-    let touched = fs::create_dir_all(data.join("store/.used"))
-        .and_then(|()| fs::File::create(&place))
-        .and_then(|file| file.set_modified(SystemTime::now()));
-    // It only makes the profile look older.
-    if let Err(error) = touched {
-        tracing::debug!(%error, "cannot note the use of a profile");
+/// Gives a profile the current time, which `--older-than` takes for its last use.
+pub fn mark_used(profile: &Path) {
+    let marked = fs::File::open(profile).and_then(|file| file.set_modified(SystemTime::now()));
+    // A failure only makes the profile look older.
+    if let Err(error) = marked {
+        tracing::debug!(%error, "cannot mark a profile as used");
     }
 }
 
-/// Removes what a process that was killed left of profiles; whoever makes one holds the lock.
+/// Removes what processes that were killed left of profiles; a process that makes one holds the lock.
 pub fn sweep(data: &Path) {
     let envs = profile::directory(data);
     let left = [".building", ".replaced", ".pointer"].map(|name| envs.join(name));
@@ -213,12 +207,12 @@ pub fn sweep(data: &Path) {
     }
 }
 
-/// Returns every entry of one kind that is there, without looking into it.
-pub fn paths(data: &Path, kind: Kind) -> Result<Vec<PathBuf>, files::Error> {
+/// Returns the path of every entry of one kind.
+pub fn paths(data: &Path, kind: EntryKind) -> Result<Vec<PathBuf>, files::Error> {
     match kind {
-        Kind::Profile => children(&profile::directory(data)),
-        Kind::Object => children(&data.join("store")),
-        Kind::Environment => {
+        EntryKind::Profile => children(&profile::directory(data)),
+        EntryKind::Object => children(&data.join("store")),
+        EntryKind::Environment => {
             let checkouts = children(&data.join("python"))?;
             let inside = checkouts.iter().map(|checkout| children(checkout));
             Ok(inside.collect::<Result<Vec<_>, _>>()?.concat())
@@ -226,7 +220,7 @@ pub fn paths(data: &Path, kind: Kind) -> Result<Vec<PathBuf>, files::Error> {
     }
 }
 
-/// Returns what of a profile is not as it was published; nothing for a link to one, or one that is gone by now.
+/// Returns the damage of a profile; nothing for a symlink to one, or one that is gone by now.
 pub fn examine(profile: &Path) -> Option<Vec<Damage>> {
     let there = || {
         let found = profile.symlink_metadata();
@@ -237,17 +231,11 @@ pub fn examine(profile: &Path) -> Option<Vec<Damage>> {
     }
     let mut damage = record::damage(profile);
     if !damage.is_empty() {
-        // Somebody may just have put another one in its place, of which a part was seen: whoever does has this lock.
+        // A process that holds this lock may just have replaced it.
         let _lock = files::lock(&profile.with_file_name(".lock"));
         damage = record::damage(profile);
     }
     there().then_some(damage)
-}
-
-/// Returns what the store's own notes of running processes name.
-pub fn in_use(data: &Path, store: &Store) -> Result<Vec<PathBuf>, store::Error> {
-    let names = store.in_use()?.into_iter();
-    Ok(names.map(|name| data.join(name)).collect())
 }
 
 fn children(directory: &Path) -> Result<Vec<PathBuf>, files::Error> {
@@ -260,17 +248,17 @@ fn children(directory: &Path) -> Result<Vec<PathBuf>, files::Error> {
     Ok(paths)
 }
 
-fn plain_entry(data: &Path, kind: Kind, path: &Path) -> Entry {
-    Entry {
+fn plain_entry(kind: EntryKind, path: &Path) -> InventoryEntry {
+    InventoryEntry {
         kind,
         size: store::size_of(path),
-        used: last_use(data, path),
+        used: last_use(path),
         needs: BTreeSet::new(),
     }
 }
 
-fn profile_entry(data: &Path, path: &Path) -> Result<Entry, files::Error> {
-    let mut entry = plain_entry(data, Kind::Profile, path);
+fn profile_entry(data: &Path, path: &Path) -> Result<InventoryEntry, files::Error> {
+    let mut entry = plain_entry(EntryKind::Profile, path);
     if let Ok(target) = fs::read_link(path) {
         entry.needs.insert(profile::directory(data).join(target));
         return Ok(entry);
@@ -279,15 +267,8 @@ fn profile_entry(data: &Path, path: &Path) -> Result<Entry, files::Error> {
     Ok(entry)
 }
 
-/// Returns when an entry was made or, if that is known, used.
-fn last_use(data: &Path, path: &Path) -> SystemTime {
-    let changed = |path: &Path| {
-        let found = fs::symlink_metadata(path).ok()?;
-        found.modified().ok()
-    };
-    let noted = path
-        .file_name()
-        .map(|name| data.join("store/.used").join(name));
-    let noted = noted.and_then(|path| changed(&path));
-    noted.max(changed(path)).unwrap_or(SystemTime::UNIX_EPOCH)
+/// Returns when an entry was made or marked as used.
+fn last_use(path: &Path) -> SystemTime {
+    let found = fs::symlink_metadata(path).and_then(|found| found.modified());
+    found.unwrap_or(SystemTime::UNIX_EPOCH)
 }

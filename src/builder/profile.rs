@@ -77,8 +77,8 @@ pub(super) fn build(
     let envs = directory(data);
     files::create_private_dir(&envs)?;
     let _lock = files::lock(&envs.join(".lock"))?;
-    let pass = store::live::pass(data);
-    let _known = store.use_profile(name.as_str());
+    let pass = store::leases::pass(data);
+    let _leased = store.lease_profile(name.as_str());
     let (programs, conflicts) = programs(&served, python)?;
     let profile = envs.join(name.as_str());
     let realised = realised(id, profile, served, (python, conflicts));

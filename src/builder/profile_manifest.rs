@@ -1,22 +1,35 @@
-//! What a profile consisted of when it was published, so that a link that is gone is noticed and mended.
+//! The files and symlinks of a profile when it was published, so that damage is noticed and repaired.
 
 use std::{
-    collections::BTreeMap, fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path,
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs,
+    io::ErrorKind,
+    os::unix::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        fs::PermissionsExt as _,
+    },
+    path::Path,
 };
 
-use super::record::{FILE, os, text};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
+
 use crate::{
     store::{Damage, Fault},
     util::files,
 };
 
-/// What stands before the target of a link.
+/// The file with the record of a profile, which is not part of the manifest.
+pub(super) const RECORD: &str = "realised.json";
+/// Prefix of the target of a symlink.
 pub(super) const LINK: &str = "link ";
+/// Characters that are escaped besides bytes beyond ASCII.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// The path of each link and file below the profile, and what it is.
+/// Each file and symlink below the profile by its path, with its kind and content in one word.
 pub(super) type Files = BTreeMap<String, String>;
 
-/// Lists what is in a profile, its record aside.
+/// Lists a profile without its record.
 pub(super) fn list(profile: &Path) -> Result<Files, files::Error> {
     let mut files = Files::new();
     let mut rest = vec![profile.to_owned()];
@@ -31,18 +44,18 @@ pub(super) fn list(profile: &Path) -> Result<Files, files::Error> {
                 continue;
             }
             let below = path.strip_prefix(profile).unwrap_or(&path);
-            if below != Path::new(FILE) {
-                files.insert(text(below), look(&path)?);
+            if below != Path::new(RECORD) {
+                files.insert(text(below), describe(&path)?);
             }
         }
     }
     Ok(files)
 }
 
-/// Returns what of a profile is not as it was published; what was added since is not looked at.
+/// Returns the damage of a profile; files that were added since are not looked at.
 pub(super) fn damage(profile: &Path, files: &Files) -> Vec<Damage> {
     let fault = |(path, published): (&String, &String)| {
-        let fault = match look(&profile.join(os(path))) {
+        let fault = match describe(&profile.join(os(path))) {
             Ok(found) if found == *published => return None,
             Ok(_) => Fault::Changed,
             Err(error) if files::is_absent(&error.source) => Fault::Missing,
@@ -56,8 +69,8 @@ pub(super) fn damage(profile: &Path, files: &Files) -> Vec<Damage> {
     files.iter().filter_map(fault).collect()
 }
 
-/// Returns a link with its target, or a file with its digest and whether it can be executed.
-fn look(path: &Path) -> Result<String, files::Error> {
+/// Returns a symlink with its target, or a file with its digest and whether it can be executed.
+fn describe(path: &Path) -> Result<String, files::Error> {
     let found = fs::symlink_metadata(path).map_err(files::at("read", path))?;
     if found.is_symlink() {
         let target = fs::read_link(path).map_err(files::at("read", path))?;
@@ -77,6 +90,16 @@ fn look(path: &Path) -> Result<String, files::Error> {
     Ok(format!("{kind} {}", hasher.finalize().to_hex()))
 }
 
+/// Writes a path or value that need not be UTF-8 as text.
+pub(super) fn text(value: impl AsRef<OsStr>) -> String {
+    percent_encode(value.as_ref().as_bytes(), ESCAPED).to_string()
+}
+
+/// Reads what `text` wrote.
+pub(super) fn os(text: &str) -> OsString {
+    OsString::from_vec(percent_decode_str(text).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -84,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_published_is_told_from_what_is_there() {
+    fn changed_and_missing_files_of_a_profile_are_found() {
         let profile = tempfile::tempdir().unwrap();
         let place = |name: &str| profile.path().join(name);
         fs::create_dir_all(place("bin")).unwrap();
@@ -92,7 +115,7 @@ mod tests {
         symlink("/store/ruff", place("bin/ruff")).unwrap();
         symlink("/store/uv", place("bin/uv")).unwrap();
         fs::write(place("pyvenv.cfg"), "home = /store\n").unwrap();
-        fs::write(place(FILE), "{}").unwrap();
+        fs::write(place(RECORD), "{}").unwrap();
         fs::write(place("lib/__pycache__/a.pyc"), "").unwrap();
         let files = list(profile.path()).unwrap();
         let names: Vec<&str> = files.keys().map(String::as_str).collect();

@@ -2,19 +2,14 @@
 //!
 //! Paths need not be UTF-8: bytes that are not, and `%`, are written as `%` and two digits.
 
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
     Notice, Realised, RealisedTool, ToolOrigin,
-    profile_manifest::{self, Files},
+    profile_manifest::{self, Files, RECORD, os, text},
 };
 use crate::{
     env::Change,
@@ -22,14 +17,10 @@ use crate::{
     util::files,
 };
 
-/// The file inside the profile.
-pub(super) const FILE: &str = "realised.json";
 /// Counts changes in the form of the file.
 const FORMAT: u32 = 2;
 /// Longest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;
-/// What is escaped besides bytes beyond ASCII.
-const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
@@ -94,7 +85,7 @@ enum SavedNotice {
 
 /// Writes the record into a profile that is whole but for it.
 pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), files::Error> {
-    let path = directory.join(FILE);
+    let path = directory.join(RECORD);
     let saved = Saved {
         format: FORMAT,
         id: realised.id.to_string(),
@@ -119,7 +110,7 @@ pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), files::
 /// Reads the record of a profile; nothing when there is none that this devsh understands, or the profile is not as it
 /// was published.
 pub(super) fn read(directory: &Path) -> Option<Realised> {
-    let bytes = files::read_bounded(&directory.join(FILE), LIMIT).ok()??;
+    let bytes = files::read_bounded(&directory.join(RECORD), LIMIT).ok()??;
     let saved = serde_json::from_slice::<Saved>(&bytes).ok();
     let saved = saved.filter(|saved| saved.format == FORMAT)?;
     let whole = profile_manifest::damage(directory, &saved.files).is_empty();
@@ -130,7 +121,7 @@ pub(super) fn read(directory: &Path) -> Option<Realised> {
 /// every path that the record has, or else every one that a link in the profile leads to.
 pub(super) fn needs(directory: &Path) -> Result<Vec<PathBuf>, files::Error> {
     let mut texts = Vec::new();
-    let bytes = match files::read_bounded(&directory.join(FILE), LIMIT) {
+    let bytes = match files::read_bounded(&directory.join(RECORD), LIMIT) {
         Ok(bytes) => bytes,
         // Something else has its name, and that is damage.
         Err(error) if error.source.raw_os_error().is_none() => None,
@@ -160,7 +151,7 @@ fn collect_texts(value: Value, texts: &mut Vec<String>) {
 
 /// Returns what of a profile is not as it was published; nothing of one that another devsh has made.
 pub(super) fn damage(directory: &Path) -> Vec<Damage> {
-    let fault = match files::read_bounded(&directory.join(FILE), LIMIT) {
+    let fault = match files::read_bounded(&directory.join(RECORD), LIMIT) {
         Err(_) => Fault::Unreadable,
         Ok(None) => Fault::Missing,
         Ok(Some(bytes)) => match serde_json::from_slice::<Format>(&bytes) {
@@ -173,7 +164,7 @@ pub(super) fn damage(directory: &Path) -> Vec<Damage> {
         },
     };
     vec![Damage {
-        path: FILE.to_owned(),
+        path: RECORD.to_owned(),
         fault,
     }]
 }
@@ -204,7 +195,7 @@ fn parse(saved: Saved) -> Option<Realised> {
 }
 
 fn save_change((name, change): &(crate::env::VarName, Change)) -> SavedChange {
-    let all = |entries: &[OsString]| entries.iter().map(text).collect();
+    let all = |entries: &[std::ffi::OsString]| entries.iter().map(text).collect();
     SavedChange {
         name: name.to_string(),
         change: match change {
@@ -317,14 +308,6 @@ fn load_notice(saved: SavedNotice) -> Option<Notice> {
             hidden: hidden.parse().ok()?,
         },
     })
-}
-
-pub(super) fn text(value: impl AsRef<OsStr>) -> String {
-    percent_encode(value.as_ref().as_bytes(), ESCAPED).to_string()
-}
-
-pub(super) fn os(text: &str) -> OsString {
-    OsString::from_vec(percent_decode_str(text).collect())
 }
 
 fn path(text: &str) -> PathBuf {

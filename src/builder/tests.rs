@@ -37,21 +37,16 @@ fn a_dev_shell_is_built_once() {
     assert_eq!(find(sandbox.data(), &request).as_ref(), Some(&realised));
     assert_eq!(sandbox.builder().realise(&request).unwrap(), realised);
     fs::remove_dir_all(sandbox.data().join("envs")).unwrap();
-    // What is there already is kept from the collector as well.
+    // Objects that are there already are leased as well.
     let store = Store::open(sandbox.data());
     let builder = Builder {
         store: &store,
         ..sandbox.builder()
     };
     assert_eq!(builder.realise(&request).unwrap(), realised);
-    let used = fs::read_dir(sandbox.data().join("store/.uses")).unwrap();
-    let used: Vec<String> = used
-        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
-        .collect();
+    let leased = store::leases::leased(sandbox.data()).unwrap();
     for object in &realised.objects {
-        let name = object.file_name().unwrap().to_str().unwrap();
-        let count = used.iter().filter(|text| text.contains(name)).count();
-        assert_eq!(count, 2, "{name} in {used:?}");
+        assert!(leased.contains(object), "{leased:?}");
     }
 }
 
@@ -252,7 +247,7 @@ fn what_a_profile_needs_is_known_whatever_its_record_is() {
         objects.filter(|object| reached.contains(*object)).count()
     };
     assert_eq!(needs(), 2);
-    let place = realised.profile.join(record::FILE);
+    let place = realised.profile.join(profile_manifest::RECORD);
     let written = fs::read_to_string(&place).unwrap();
     let format = written
         .lines()

@@ -163,11 +163,11 @@ pub fn files(state: &Path) -> PathBuf {
 }
 
 /// Removes the sessions that were last written before `since`, when the first of the host shells that still run
-/// loaded its dev shell; those in `mentioned` are kept.
-pub fn prune(state: &Path, since: SystemTime, mentioned: &[PathBuf]) {
+/// loaded its dev shell.
+pub fn prune(state: &Path, since: SystemTime) {
     for entry in fs::read_dir(files(state)).into_iter().flatten().flatten() {
         let written = entry.metadata().and_then(|metadata| metadata.modified());
-        if written.is_ok_and(|written| written < since) && !mentioned.contains(&entry.path()) {
+        if written.is_ok_and(|written| written < since) {
             // What stays takes a little room.
             let _left = fs::remove_file(entry.path());
         }
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn sessions_of_shells_that_ended_are_pruned() {
         let state = tempfile::tempdir().unwrap();
-        let stored: Vec<PathBuf> = ["old", "mentioned", "new"]
+        let stored: Vec<PathBuf> = ["old", "older", "new"]
             .iter()
             .map(|text| store(text, state.path()).unwrap())
             .collect();
@@ -254,13 +254,10 @@ mod tests {
         for path in &stored[..2] {
             File::open(path).unwrap().set_modified(hours(3)).unwrap();
         }
-        prune(state.path(), hours(2), &stored[1..2]);
+        store("older", state.path()).unwrap();
+        prune(state.path(), hours(2));
         let left: Vec<bool> = stored.iter().map(|path| path.exists()).collect();
         assert_eq!(left, [false, true, true]);
-        // What is loaded again is in use again.
-        store("mentioned", state.path()).unwrap();
-        prune(state.path(), hours(2), &[]);
-        assert!(stored[1].exists());
     }
 
     #[test]

@@ -12,7 +12,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, ObjectRecord, Recipe, Store, StorePath, file_manifest::Listing};
+use super::{
+    Error, ObjectRecord, Recipe, Store, StorePath, file_manifest::Listing, install::Existing,
+};
 use crate::{
     fetch::Meter,
     package::{PackageName, Version},
@@ -43,7 +45,7 @@ impl Store {
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
         let path = StorePath::of_built(built);
-        self.once(&path, meter, |temporary| {
+        self.make_once(Existing::Trusted, &path, meter, |temporary| {
             fs::create_dir(temporary)
                 .map_err(files::at("create", temporary))
                 .map_err(Error::from)?;
@@ -53,7 +55,7 @@ impl Store {
             let listing = Listing::of(temporary).map_err(Error::from)?;
             let record = ObjectRecord::of_built(built, listing.hash());
             let place = self.root().join(path.as_str());
-            Ok(self.publish(temporary, &place, (&listing, &record), || ())?)
+            Ok(self.publish(temporary, &place, &listing, &record, || ())?)
         })
     }
 }

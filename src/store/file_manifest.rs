@@ -13,6 +13,8 @@ use std::{
 
 use crate::util::files;
 
+/// The file with the record of an object, inside the object.
+pub(super) const RECORD: &str = ".devsh-object.json";
 /// The file with the list, inside the object.
 pub(super) const LISTING: &str = ".devsh-files";
 /// Longest accepted list, in bytes.
@@ -151,7 +153,7 @@ impl Listing {
             Vec::new()
         });
         for path in names {
-            let own = matches!(path.as_str(), LISTING | super::object::RECORD);
+            let own = matches!(path.as_str(), LISTING | RECORD);
             if !own && !self.0.contains_key(&path) && !is_bytecode(&path) {
                 found(&path, Fault::Added);
             }

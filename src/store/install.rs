@@ -10,14 +10,11 @@ use std::{
 use super::{
     Downloads, Error, Object, ObjectRecord, Store, StorePath,
     file_manifest::{LISTING, Listing},
-    free_space, layout, live,
-    object::write_sealed,
+    free_space, is_published, layout, leases,
+    object::write_read_only,
     process::ProcessMark,
-    remove_any, remove_tree,
-    seal::{self, Seal},
-    sync_tree,
+    remove_any, remove_tree, sync_tree,
     tree_builder::Tree,
-    uses,
 };
 use crate::{
     fetch::{Download, Expected, Meter},
@@ -28,45 +25,66 @@ use crate::{
 /// The format of the store: raised when an older devsh could not leave it whole.
 pub(super) const FORMAT: u64 = 1;
 
+/// What is done with an object that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It is used.
+    Trusted,
+    /// It is read, and made again unless it is whole.
+    Suspected,
+}
+
 impl Store {
-    /// Returns the object's directory, making the object first when it is not there or is damaged.
+    /// Returns the object's directory, making the object first when it is not there.
     pub fn install(
         &self,
         object: &Object<'_>,
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<PathBuf, Error> {
+        self.install_over(Existing::Trusted, object, downloads, meter)
+    }
+
+    pub(super) fn install_over(
+        &self,
+        existing: Existing,
+        object: &Object<'_>,
+        downloads: &Downloads<'_>,
+        meter: &dyn Meter,
+    ) -> Result<PathBuf, Error> {
         let path = StorePath::of(object);
-        self.once(&path, meter, |temporary| {
-            self.make(
-                object,
-                (temporary, &self.root.join(path.as_str())),
-                downloads,
-                meter,
-            )
+        self.make_once(existing, &path, meter, |temporary| {
+            let place = self.root.join(path.as_str());
+            self.make(object, temporary, &place, downloads, meter)
         })
     }
 
-    /// Returns the object's directory if it is there and whole, else lets `make` publish it, in one process
-    /// at a time.
-    pub(super) fn once<E: From<Error>>(
+    /// Returns the object's directory if it is there, else lets `make` publish it, in one process at a time.
+    pub(super) fn make_once<E: From<Error>>(
         &self,
+        existing: Existing,
         path: &StorePath,
         meter: &dyn Meter,
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
-        let (known, found) = self.claim(path);
-        if let Some(place) = found {
+        let usable = |place: &Path| match existing {
+            Existing::Trusted => is_published(place),
+            Existing::Suspected => self.examine(place).damage.is_empty(),
+        };
+        let (leased, found) = self.lease(path);
+        if let Some(place) = found
+            && existing == Existing::Trusted
+        {
             return Ok(place);
         }
-        known.map_err(Error::from)?;
+        leased.map_err(Error::from)?;
         self.prepare()?;
         self.sweep();
         let lock = self.root.join(".locks").join(path.digest());
-        let lock = files::lock_or_wait(&lock, || meter.notice("another devsh is at work on it"));
+        let lock = files::lock_or_wait(&lock, || meter.notice("another devsh is making it"));
         let _lock = lock.map_err(Error::from)?;
         let place = self.root.join(path.as_str());
-        if self.contains(path).is_some() || reseal(&place)? {
+        if usable(&place) {
             return Ok(place);
         }
         let name = format!("{}.{}", path.digest(), ProcessMark::current());
@@ -74,22 +92,23 @@ impl Store {
         remove_tree(&temporary).map_err(Error::from)?;
         let outcome = make(&temporary);
         if outcome.is_err() {
-            // The error that stopped the work is the one to tell.
+            // The error that stopped the work is the one to report.
             let _left = remove_tree(&temporary);
         }
         outcome.map(|()| place)
     }
 
-    /// Keeps an object from the collector as long as this store is open, and returns it if it is there.
+    /// Leases an object, and returns its directory if it is there.
     ///
-    /// A store that cannot be written is not collected, so the first outcome matters only where the object is made.
-    pub(super) fn claim(&self, path: &StorePath) -> (Result<(), files::Error>, Option<PathBuf>) {
-        let _pass = live::pass(self.data());
-        let known = self.uses.add(&self.root, &format!("store/{path}"));
-        (known, self.contains(path))
+    /// A store that cannot be written is not collected, so a failed lease matters only where the object is made.
+    pub(super) fn lease(&self, path: &StorePath) -> (Result<(), files::Error>, Option<PathBuf>) {
+        let _pass = leases::pass(self.data());
+        let leased = self.leases.add(&self.root, format!("store/{path}"));
+        let place = self.root.join(path.as_str());
+        (leased, is_published(&place).then_some(place))
     }
 
-    /// Makes the places of work, and checks that this devsh may write into the store.
+    /// Creates the directories of the store, and checks that this devsh may write into it.
     pub(super) fn prepare(&self) -> Result<(), Error> {
         for place in [".locks", ".building", ".trash"] {
             files::create_private_dir(&self.root.join(place))?;
@@ -117,7 +136,8 @@ impl Store {
     fn make(
         &self,
         object: &Object<'_>,
-        (temporary, place): (&Path, &Path),
+        temporary: &Path,
+        place: &Path,
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<(), Error> {
@@ -147,24 +167,22 @@ impl Store {
         let record = ObjectRecord::new(object, listing.hash());
         // Durable by then, and nothing stays over should this process be killed in between.
         let durable = || used.into_iter().for_each(Download::discard);
-        self.publish(temporary, place, (&listing, &record), durable)
+        self.publish(temporary, place, &listing, &record, durable)
     }
 
-    /// Records a finished tree, makes it durable, and gives it its name; what is there under it is damaged,
-    /// and goes.
+    /// Records a finished tree, makes it durable, calls `durable`, and gives the tree its name. What has the name
+    /// already is damaged, and is removed.
     pub(super) fn publish(
         &self,
         temporary: &Path,
         place: &Path,
-        (listing, record): (&Listing, &ObjectRecord),
+        listing: &Listing,
+        record: &ObjectRecord,
         durable: impl FnOnce(),
     ) -> Result<(), Error> {
-        write_sealed(&temporary.join(LISTING), listing.text().as_bytes())?;
+        write_read_only(&temporary.join(LISTING), listing.text().as_bytes())?;
         record.write(temporary)?;
         sync_tree(temporary)?;
-        if let Some(seal) = Seal::take(temporary, listing, record) {
-            seal.write(place)?;
-        }
         durable();
         let aside = if exchange(temporary, place) {
             temporary.to_owned()
@@ -187,13 +205,12 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what dead processes left half made.
+    /// Removes what processes that were killed left unfinished.
     pub fn sweep(&self) {
-        // It is asked for what it removes.
-        let _left = uses::in_use(&self.root);
+        // This removes the leases of processes that ended.
+        let _leased = leases::leased(self.data());
         for entry in entries(&self.root.join(".building")) {
-            // A dead process of another machine or container may be a live one there: whoever makes an object
-            // holds its lock.
+            // A process of another container has no process id here, but holds the object's lock.
             let digest = entry.split('.').next().unwrap_or_default();
             if !is_owned(&entry)
                 && let Some(_lock) = self.free(digest)
@@ -206,32 +223,10 @@ impl Store {
                 let _left = remove_any(&self.root.join(".trash").join(entry));
             }
         }
-        self.sweep_seals();
-        files::sweep_temporaries(&self.root.join(".seals"));
         files::sweep_temporaries(&self.root);
     }
 
-    /// Removes the seals of objects that are gone.
-    pub(super) fn sweep_seals(&self) {
-        for name in entries(&self.root.join(".seals")) {
-            let digest = name.split('-').next().unwrap_or_default();
-            // What is not there before and after a look aside did not come back meanwhile.
-            let is_gone = || {
-                let absent = || !self.root.join(&name).exists();
-                absent() && !self.is_condemned(&name) && absent()
-            };
-            // Whoever is about to publish holds the lock.
-            if !name.starts_with('.')
-                && is_gone()
-                && let Some(_lock) = self.free(digest)
-                && is_gone()
-            {
-                seal::remove(&self.root.join(&name));
-            }
-        }
-    }
-
-    /// Takes the lock of an object if nobody is making it.
+    /// Takes the lock of an object that no process is making.
     fn free(&self, digest: &str) -> Option<File> {
         let lock = files::open_lock(&self.root.join(".locks").join(digest)).ok()?;
         files::try_lock(&lock).unwrap_or(false).then_some(lock)
@@ -253,33 +248,17 @@ impl Downloads<'_> {
     }
 }
 
-/// Lets two directories change names in one step, so that neither name is ever missing; tells whether they did.
+/// Exchanges the names of two directories in one step, so that neither name is ever missing; tells whether it did.
 ///
-/// They do not where one of them is not there, or the file system or a sandbox does not let them; whatever else is
-/// wrong, the two steps that are tried then tell.
+/// It does not when one of them is missing, or where the file system or a sandbox does not allow it. The caller then
+/// tries two steps, which report any other error.
 pub fn exchange(one: &Path, other: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
 }
 
-/// Seals an object whose seal is broken anew if it is as it was published.
-pub(super) fn reseal(place: &Path) -> Result<bool, Error> {
-    // What cannot be read is made anew.
-    let Ok(Some(record)) = ObjectRecord::read(place) else {
-        return Ok(false);
-    };
-    if !record.compare(place).is_empty() {
-        return Ok(false);
-    }
-    let listing = Listing::read(place, &record.tree)?;
-    let seal = listing.and_then(|listing| Seal::take(place, &listing, &record));
-    let Some(seal) = seal else { return Ok(false) };
-    seal.write(place)?;
-    Ok(true)
-}
-
-/// Returns whether a live process is at work on `digest.process.start` or `name.process.start`, where names may
-/// have dots.
+/// Returns whether the process in `<digest>.<process>.<start>` or `<name>.<process>.<start>` runs; names may have
+/// dots.
 fn is_owned(entry: &str) -> bool {
     let mut parts = entry.rsplitn(3, '.');
     let (start, pid) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));

@@ -8,15 +8,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Built, Damage, Error, Fault, Object, Recipe, StorePath, file_manifest::Listing};
+use super::{
+    Built, Damage, Error, Fault, Object, Recipe, StorePath,
+    file_manifest::{LISTING, Listing, RECORD},
+};
 use crate::{
     lockfile::Artifact,
     package::{Digest, Sha256},
     util::{codec::Writer, files},
 };
 
-/// The file with the record, inside the object.
-pub(super) const RECORD: &str = ".devsh-object.json";
 /// Longest accepted record, in bytes.
 const LIMIT: u64 = 1 << 20;
 
@@ -170,7 +171,7 @@ impl ObjectRecord {
         let bytes = self
             .bytes()
             .map_err(|error| files::at("write", &path)(error.into()))?;
-        write_sealed(&path, &bytes)?;
+        write_read_only(&path, &bytes)?;
         Ok(())
     }
 
@@ -182,10 +183,15 @@ impl ObjectRecord {
             Err(_) => Fault::Unreadable,
         };
         vec![Damage {
-            path: crate::store::file_manifest::LISTING.to_owned(),
+            path: LISTING.to_owned(),
             fault,
         }]
     }
+}
+
+/// Returns whether a published object is in `directory`.
+pub fn is_published(directory: &Path) -> bool {
+    directory.join(RECORD).is_file()
 }
 
 fn text_of(digest: &Digest) -> String {
@@ -199,8 +205,8 @@ fn digest_of(text: &str) -> Option<Digest> {
     text.parse::<Sha256>().ok().map(Digest::from)
 }
 
-/// Writes a file that nobody shall change.
-pub(super) fn write_sealed(path: &PathBuf, bytes: &[u8]) -> Result<(), files::Error> {
+/// Writes a file that no program should change.
+pub(super) fn write_read_only(path: &PathBuf, bytes: &[u8]) -> Result<(), files::Error> {
     fs::write(path, bytes)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o444)))
         .map_err(files::at("write", path))

@@ -1,24 +1,16 @@
-//! Names of processes that no later process can have: number and start time.
+//! Marks of processes: process id and start time, which no later process has together.
 //!
-//! Files that belong to a process carry its mark, so that whoever finds them can tell whether they are of use.
+//! Files that belong to a process are named with its mark, so that other processes see when it has ended.
 
-use std::{
-    fmt,
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{fmt, fs::File, io::Read as _, path::Path, str::FromStr};
 
 use nix::unistd::{self, Pid};
-
-use crate::util::files;
 
 /// A process of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProcessMark {
     pid: i32,
-    /// When it started, in ticks since the machine did; 0 where the system did not tell, and any will do.
+    /// When it started, in ticks since boot; 0 where the system has no such number, which matches any.
     start: u64,
 }
 
@@ -30,8 +22,7 @@ impl ProcessMark {
 
     /// Returns the host shell that waits for this process.
     ///
-    /// A shell on a terminal leads a process group, in which it also runs what a prompt asks for. Where that
-    /// is not so the parent is taken.
+    /// A shell on a terminal leads a process group, in which it also runs the hook. Elsewhere it is the parent.
     pub fn host_shell() -> Self {
         let leader = unistd::getpgrp();
         if leader != unistd::getpid() {
@@ -56,7 +47,7 @@ impl ProcessMark {
         if self.pid <= 0 {
             return false;
         }
-        // Signal 0 tests; a process of somebody else exists, too.
+        // Signal 0 only tests; for a process of another user the error is another one.
         let there = !matches!(
             nix::sys::signal::kill(Pid::from_raw(self.pid), None),
             Err(nix::Error::ESRCH)
@@ -65,13 +56,13 @@ impl ProcessMark {
         there && start_of(self.pid).is_none_or(same)
     }
 
-    /// Returns the process that a file is named by.
+    /// Returns the process after which a file is named.
     pub(super) fn of_file(path: &Path) -> Option<Self> {
         path.file_name()?.to_str()?.parse().ok()
     }
 }
 
-/// Returns when a process started, as Linux tells it.
+/// Returns when a process started, on Linux.
 fn start_of(pid: i32) -> Option<u64> {
     let mut text = [0; 1 << 10];
     let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
@@ -83,13 +74,6 @@ fn start_of(pid: i32) -> Option<u64> {
     let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
     // The 22nd field; the one after the name is the third.
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
-/// Returns all processes with their numbers, where the system has `/proc`.
-pub(super) fn numbers() -> Result<Vec<i32>, files::Error> {
-    let paths = files::list(Path::new("/proc"))?.into_iter();
-    let number = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
-    Ok(paths.filter_map(number).collect())
 }
 
 impl fmt::Display for ProcessMark {

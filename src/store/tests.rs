@@ -386,11 +386,9 @@ fn what_a_dead_process_left_is_swept() {
     fs::create_dir_all(left.join("x")).unwrap();
     let trash = fixture.store().root().join(".trash/a-b-1.2.3.99999999.1");
     fs::create_dir_all(&trash).unwrap();
-    let seals = fixture.store().root().join(".seals");
-    fs::create_dir_all(&seals).unwrap();
-    fs::write(seals.join("0123-a-1"), "").unwrap();
-    fs::write(seals.join(".devsh-tmp.99999999.x"), "").unwrap();
+    let lease = fixture.store().root().join(".leases/envs/0123");
+    fs::create_dir_all(lease.parent().unwrap()).unwrap();
+    fs::write(&lease, "").unwrap();
     fixture.install(Recipe::Python, &[("", python())]).unwrap();
-    assert!(!left.exists() && !trash.exists());
-    assert_eq!(fs::read_dir(&seals).unwrap().count(), 1);
+    assert!(!left.exists() && !trash.exists() && !lease.exists());
 }

@@ -1,11 +1,12 @@
-//! Reading whole objects to tell whether they are what was published.
+//! Reading whole objects to find damage, and repairing them.
 
 use std::path::{Path, PathBuf};
 
 use super::{
-    Damage, Downloads, Error, Fault, Object, ObjectRecord, Store, install, object::RECORD, seal,
+    Damage, Downloads, Error, Fault, Object, ObjectRecord, Store, file_manifest::RECORD,
+    install::Existing,
 };
-use crate::{fetch::Meter, util::files};
+use crate::fetch::Meter;
 
 /// What was found of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Verdict {
     pub name: String,
     /// Its directory.
     pub place: PathBuf,
-    /// Its record, or the copy kept with its seal where the one in the object is damaged.
+    /// Its record, unless that is damaged.
     pub record: Option<ObjectRecord>,
     /// What is wrong with it; nothing when it is whole.
     pub damage: Vec<Damage>,
@@ -30,9 +31,7 @@ impl Store {
         }
     }
 
-    /// Reads every byte of the object in `directory` and tells what is wrong with it.
-    ///
-    /// One that is whole and has a broken seal, or none, is sealed again.
+    /// Reads every byte of the object in `directory` and returns its damage.
     pub fn examine(&self, directory: &Path) -> Verdict {
         let name = directory.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
@@ -49,14 +48,9 @@ impl Store {
         if let Some(fault) = fault {
             let path = RECORD.to_owned();
             damage.push(Damage { path, fault });
-            record = seal::sealed_record(directory);
         }
         if let Some(record) = &record {
             damage.extend(record.compare(directory));
-        }
-        if damage.is_empty() && !seal::is_sealed(directory) {
-            // A store that cannot be written works without.
-            let _resealed = install::reseal(directory);
         }
         Verdict {
             name,
@@ -66,10 +60,10 @@ impl Store {
         }
     }
 
-    /// Makes a damaged object anew from the artifacts that its record names.
+    /// Makes a damaged object again from the artifacts that its record names.
     ///
-    /// Returns nothing when the record is lost as well, when the object was built and not unpacked, or when this
-    /// devsh does not know how it was made.
+    /// Returns nothing when the record is damaged, when the object was built and not unpacked, or when this devsh
+    /// does not know the recipe.
     pub fn repair(
         &self,
         verdict: &Verdict,
@@ -90,15 +84,13 @@ impl Store {
         let (Ok(name), Ok(version), Some(recipe), Some(artifacts)) = parts else {
             return Ok(None);
         };
-        self.prepare()?;
-        files::create_private_dir(&self.root.join(".seals"))?;
-        seal::mar(&verdict.place)?;
         let object = Object {
             name: &name,
             version: &version,
             recipe,
             artifacts: &artifacts,
         };
-        self.install(&object, downloads, meter).map(Some)
+        self.install_over(Existing::Suspected, &object, downloads, meter)
+            .map(Some)
     }
 }

@@ -23,8 +23,10 @@ fn served(manifest: &str) -> (Sandbox, Server) {
 fn assert_nothing_stored(sandbox: &Sandbox) {
     for directory in ["store", "envs", "python"] {
         let tree = Tree::of(&sandbox.data().join(directory));
-        let places = [".building", ".format", ".trash", ".uses"];
-        let scaffold = |path: &&str| path.contains("lock") || places.contains(path);
+        let places = [".building", ".format", ".trash"];
+        let scaffold = |path: &&str| {
+            path.contains("lock") || path.starts_with(".leases") || places.contains(path)
+        };
         let left: Vec<_> = tree.paths().filter(|path| !scaffold(path)).collect();
         assert!(left.is_empty(), "left in {directory}: {left:?}");
     }

@@ -231,17 +231,16 @@ fn gc_spares_what_a_command_runs_with() {
 fn gc_stops_where_it_cannot_see_what_is_used() {
     let server = Server::start();
     let sandbox = built(&server);
-    // The note of a running process, which nobody can read as a file.
-    let note = sandbox.data().join("store/.uses");
-    let note = note.join(format!("{}.0", std::process::id()));
-    fs::create_dir_all(&note).unwrap();
+    // A lease that cannot be read as a file.
+    let lease = sandbox.data().join("store/.leases/envs/x");
+    fs::create_dir_all(&lease).unwrap();
     sandbox.write("devshell.toml", "[env]\nA = \"1\"\n");
     sandbox.allow();
     let before = objects(&sandbox);
     let outcome = sandbox.devsh(&["gc"]).code(1);
-    outcome.error(&["cannot read", ".uses"]);
+    outcome.error(&["cannot read", ".leases"]);
     assert_eq!(objects(&sandbox), before);
-    fs::remove_dir(&note).unwrap();
+    fs::remove_dir(&lease).unwrap();
     sandbox.devsh(&["gc"]).success();
     assert_eq!(objects(&sandbox), [] as [PathBuf; 0]);
 }

@@ -1,4 +1,4 @@
-//! `devsh du`: what each project takes, with what several share counted once in the total.
+//! `devsh du`: disk usage by project and object; shared objects count once in the total.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,9 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::collect::{Inventory, Kind},
+    builder::collect::{EntryKind, Inventory},
     config::amount::bytes,
     report::{failure::Failure, ui::Role},
-    store::Store,
     util::terminal_text::SafeText,
 };
 
@@ -27,22 +26,20 @@ use crate::{
 struct Usage {
     projects: Vec<ProjectUsage>,
     objects: Vec<ObjectUsage>,
-    /// Everything, each thing counted once.
     total_bytes: u64,
-    /// What more than one project uses.
+    /// Used by more than one project.
     shared_bytes: u64,
-    /// What nobody uses.
+    /// Used by no project and no process.
     unused_bytes: u64,
-    /// What of that `devsh gc` would free by the settings.
+    /// The unused bytes that `devsh gc` would free with the current settings.
     freed_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
 struct ProjectUsage {
     root: PathBuf,
-    /// What it uses.
     bytes: u64,
-    /// What it alone uses.
+    /// Used by this project only.
     own_bytes: u64,
 }
 
@@ -66,7 +63,7 @@ pub fn run(work: &Work<'_>, json: bool, objects: bool) -> Result<(), Failure> {
 fn usage(work: &Work<'_>) -> Result<Usage, Failure> {
     let data = &work.context.directories.data;
     let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
-    let roots = Roots::look(work.context, &Store::open(data))?;
+    let roots = Roots::find(work.context)?;
     let by_project = roots.by_project(&inventory);
     let mut users: BTreeMap<&Path, usize> = BTreeMap::new();
     for path in by_project.values().flatten() {
@@ -97,7 +94,7 @@ fn usage(work: &Work<'_>) -> Result<Usage, Failure> {
     let mut objects: Vec<ObjectUsage> = inventory
         .entries
         .iter()
-        .filter(|(_, entry)| entry.kind == Kind::Object)
+        .filter(|(_, entry)| entry.kind == EntryKind::Object)
         .map(|(path, entry)| ObjectUsage {
             name: path
                 .file_name()

@@ -16,7 +16,7 @@ use crate::{
     prompt::{Loading, load, record::Record, session_var},
     report::failure::Failure,
     shell::{HostShell, hook},
-    store::live,
+    store::leases,
     util::{files, vars},
 };
 
@@ -28,9 +28,9 @@ use crate::{
 
 /// Replaces this process with the user's shell.
 pub fn run(work: &Work<'_>, shell: &ShellName) -> Result<(), Failure> {
-    let _pass = live::pass(&work.context.directories.data);
+    let _pass = leases::pass(&work.context.directories.data);
     let (root, record) = prepare(work, shell)?;
-    prepare_env::hold_until_exit(work.context, &record);
+    prepare_env::lease_until_exit(work.context, &record);
     let base = session_var::host_env(&work.context.env);
     let mut first = record.clone();
     let stored = Record::stored(&work.context.directories.state, &root, shell);

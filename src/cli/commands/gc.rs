@@ -1,7 +1,6 @@
-//! `devsh gc`: removes what no allowed project, running shell or build uses.
+//! `devsh gc`: removes what no allowed project, host shell, command or build uses.
 
 use std::{
-    cell::RefCell,
     fs,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -11,14 +10,14 @@ use serde::Serialize;
 
 use crate::report::paths::display_path;
 use crate::{
-    builder::collect::{Budget, Inventory, Kind},
+    builder::collect::{Budget, EntryKind, Inventory},
     config::{
         Keep,
         amount::{bytes, parse_bytes, parse_span},
     },
     prompt::session_var,
     report::failure::Failure,
-    store::{self, Store, live},
+    store::{self, Store, leases},
     util::{files, terminal_text::SafeText},
 };
 
@@ -28,27 +27,12 @@ use crate::{
     report::hints,
 };
 
-/// Why a collection stopped.
-pub struct Stopped(pub Failure);
-
-impl From<Failure> for Stopped {
-    fn from(failure: Failure) -> Self {
-        Self(failure)
-    }
-}
-
-impl From<store::Error> for Stopped {
-    fn from(error: store::Error) -> Self {
-        Self(hints::store(&error))
-    }
-}
-
-/// How long a download that was cut is kept to be resumed.
+/// How long an interrupted download is kept.
 const PARTIAL: Duration = Duration::from_hours(7 * 24);
-/// How long a session that no process names is kept.
-const SESSION: Duration = Duration::from_hours(24);
+/// How long a session is kept after its host shell ended: a program that the shell started may still have it.
+const SESSION: Duration = Duration::from_hours(30 * 24);
 
-/// What was or would be removed; the JSON form is part of the interface.
+/// What was or would be removed. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
 struct Report {
     dry_run: bool,
@@ -77,7 +61,7 @@ pub fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
         }
     } else if options.dry_run {
         let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
-        let live = inventory.reached(Roots::look(work.context, &store)?.all());
+        let live = inventory.reached(Roots::find(work.context)?.all());
         let gone = inventory.choose(&live, budget);
         let mut report = report(&inventory, &gone, true);
         report.extend(partials(work));
@@ -92,7 +76,7 @@ pub fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
     crate::cli::list(work.ui, &render(work, &report))
 }
 
-/// Takes the limits of the command line or, where there is none, those of the settings.
+/// Returns the limits of the command line or, where it has none, those of the settings.
 fn budget(work: &Work<'_>, options: &Gc) -> Result<Budget, Failure> {
     let usage = |error: crate::package::Invalid| {
         Failure::new(error.to_string()).code(crate::report::failure::ExitStatus::Usage)
@@ -109,11 +93,11 @@ fn budget(work: &Work<'_>, options: &Gc) -> Result<Budget, Failure> {
     Ok(budget_of(work, keep))
 }
 
-/// Returns what these limits mean now.
+/// Returns the limits relative to the current time.
 pub fn budget_of(work: &Work<'_>, keep: Keep) -> Budget {
     let before = |span| work.context.now.checked_sub(span);
     Budget {
-        // Longer than time itself keeps everything.
+        // A span that is longer than time itself keeps everything.
         unused_since: keep
             .older_than
             .map(|span| before(span).unwrap_or(SystemTime::UNIX_EPOCH)),
@@ -124,33 +108,20 @@ pub fn budget_of(work: &Work<'_>, keep: Keep) -> Budget {
 fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Failure> {
     let data = &work.context.directories.data;
     let failed = |error| hints::store(&error);
+    // This reads the whole store, so other commands need not wait for it.
+    let mut inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
     let wait = || {
         work.ui
-            .note("another collection is under way; waiting for it");
+            .note("waiting for other commands that use the store");
     };
     let mut collection = store.collect(wait).map_err(failed)?;
-    // This reads the whole store, and commands need not wait meanwhile.
-    let early = Inventory::of(data).map_err(|error| hints::file(&error))?;
-    let inventory = RefCell::new(early);
-    let reached = || {
-        let roots = Roots::look(work.context, store)?;
-        Ok::<_, Stopped>(inventory.borrow().reached(roots.all()))
-    };
-    let choose = || {
-        let update = inventory.borrow_mut().update();
-        update.map_err(|error| hints::file(&error))?;
-        Ok(inventory.borrow().choose(&reached()?, budget))
-    };
-    let gone = collection
-        .sift(choose, reached)
-        .map_err(|Stopped(failure)| failure)?;
-    let inventory = inventory.into_inner();
-    collection.finish().map_err(failed)?;
+    inventory.update().map_err(|error| hints::file(&error))?;
+    let used = inventory.reached(Roots::find(work.context)?.all());
+    let gone = inventory.choose(&used, budget);
     for path in &gone {
-        let name = path.file_name().unwrap_or_default();
-        // Notes of what is gone are of no harm.
-        let _left = fs::remove_file(store.root().join(".used").join(name));
+        collection.discard(path).map_err(failed)?;
     }
+    collection.finish().map_err(failed)?;
     remove_empty(&data.join("python"));
     prune_sessions(work);
     let mut report = report(&inventory, &gone, false);
@@ -163,20 +134,19 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Fai
     Ok(report)
 }
 
-/// Removes the sessions of host shells that ended, of which no process that runs has heard.
+/// Removes the sessions of host shells that ended long ago.
 fn prune_sessions(work: &Work<'_>) {
     let context = work.context;
-    let (data, state) = (&context.directories.data, &context.directories.state);
-    let asked = live::mentioned(&session_var::files(state))
-        .and_then(|mentioned| Ok((mentioned, live::since(data)?)));
-    // Where it cannot be asked who has one, all stay.
-    let Some((mentioned, since)) = asked.ok().filter(|_| cfg!(target_os = "linux")) else {
+    let Ok(first) = leases::first_shell_lease(&context.directories.data) else {
         return;
     };
-    let since = since.unwrap_or(context.now);
-    // Another user's shell may have inherited one, and what it has cannot be read.
-    let day = context.now.checked_sub(SESSION);
-    session_var::prune(state, day.map_or(since, |day| day.min(since)), &mentioned);
+    let (Some(old), first) = (
+        context.now.checked_sub(SESSION),
+        first.unwrap_or(context.now),
+    ) else {
+        return;
+    };
+    session_var::prune(&context.directories.state, old.min(first));
 }
 
 fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> Report {
@@ -214,7 +184,7 @@ impl Report {
     }
 }
 
-/// Returns downloads that were cut long ago and that nobody resumes now.
+/// Returns downloads that were interrupted long ago and that no process resumes now.
 fn partials(work: &Work<'_>) -> Vec<(PathBuf, u64)> {
     let directory = work.context.directories.cache.join("downloads");
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -236,13 +206,13 @@ fn partials(work: &Work<'_>) -> Vec<(PathBuf, u64)> {
         .collect()
 }
 
-/// Removes what builds of Python packages left aside and nobody is at work on; only looks in a `dry_run`.
+/// Removes what builds of Python packages left unfinished; a `dry_run` only looks.
 fn unfinished(data: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
     let entries = fs::read_dir(data.join("building")).into_iter().flatten();
     let paths = entries.flatten().map(|entry| entry.path());
     let places = paths.filter(|path| path.extension().is_none_or(|end| end != "lock"));
     let removed = |path: PathBuf| {
-        // Held until the directory is gone, so that no build begins in it meanwhile.
+        // Held until the directory is gone, so that no build begins in it.
         let lock = files::open_lock(&path.with_extension("lock")).ok()?;
         if !files::try_lock(&lock).unwrap_or(false) {
             return None;
@@ -254,10 +224,10 @@ fn unfinished(data: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
     places.filter_map(removed).collect()
 }
 
-/// Removes directories that have nothing left in them.
+/// Removes empty directories below `directory`.
 fn remove_empty(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        // One that is not empty stays.
+        // This fails for one that is not empty.
         let _left = fs::remove_dir(entry.path());
     }
 }
@@ -271,7 +241,7 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     let (mut objects, mut others) = (0, 0);
     for one in &report.removed {
         let kind = kind_of(&one.path);
-        if kind == Some(Kind::Object) {
+        if kind == Some(EntryKind::Object) {
             objects += 1;
         } else {
             others += 1;
@@ -305,7 +275,7 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     lines
 }
 
-fn kind_of(path: &Path) -> Option<Kind> {
+fn kind_of(path: &Path) -> Option<EntryKind> {
     let parent = path.parent()?.file_name()?;
-    (parent == "store").then_some(Kind::Object)
+    (parent == "store").then_some(EntryKind::Object)
 }

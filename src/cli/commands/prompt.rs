@@ -81,7 +81,7 @@ pub fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<(), Failu
         None => DesiredShell::None,
     };
     if finding.record.is_none() && !finding.keep && session.is_some() {
-        store::live::release(&context.directories.data, ProcessMark::host_shell());
+        store::leases::release_shell(&context.directories.data, ProcessMark::host_shell());
     }
     let mut outcome = update(
         context,
@@ -244,7 +244,7 @@ fn look(context: &Context, decisions: &Decisions, asked: Asked<'_>) -> Finding {
     let Asked { place, shell, .. } = asked;
     let state = &context.directories.state;
     let fresh = Record::fresh(state, &place.root, shell, context.now)
-        .filter(|record| prepare_env::hold(context, ProcessMark::host_shell(), record));
+        .filter(|record| prepare_env::lease_for_shell(context, record));
     let Some(record) = fresh else {
         return slow(context, decisions, asked);
     };
@@ -348,7 +348,7 @@ fn judge(
     };
     match prepare_env::find(context, &project, shell, watched)? {
         Readiness::Ready(record) => {
-            prepare_env::hold(context, ProcessMark::host_shell(), &record);
+            prepare_env::lease_for_shell(context, &record);
             Ok(Verdict::Ready(record))
         }
         Readiness::NotBuilt => {

@@ -15,7 +15,7 @@ use crate::{
         failure::{ExitStatus, Failure},
         ui::Ui,
     },
-    store::live,
+    store::leases,
     util::vars,
 };
 
@@ -39,8 +39,8 @@ pub fn run(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
 
 fn execute(work: &Work<'_>, options: &Run) -> Result<(), Failure> {
     let shell: ShellName = crate::cli::shell_name(&options.shell)?;
-    // Held until the exec, after which the command's own environment tells what it uses.
-    let _pass = live::pass(&work.context.directories.data);
+    // Held until the dev shell is leased.
+    let _pass = leases::pass(&work.context.directories.data);
     let mut base = session_var::host_env(&work.context.env);
     if options.pure {
         base = pure_env::reduced(&base, &options.keep)?;
@@ -64,8 +64,8 @@ pub fn at_once(
     shell: &ShellName,
     command: &[OsString],
 ) -> Option<Failure> {
-    // Held until the exec, after which the command's own environment tells what it uses.
-    let _pass = live::pass(&context.directories.data);
+    // Held until the dev shell is leased.
+    let _pass = leases::pass(&context.directories.data);
     let decisions = Decisions::new(&context.directories.data);
     let cwd = context.cwd.as_deref()?;
     let place = locate::active(cwd, &Bounds::of(context), |path| decisions.is_known(path))?;
@@ -75,7 +75,7 @@ pub fn at_once(
     if !record.whole || context.env.get(vars::DEVSH_LOG).is_some() {
         return None;
     }
-    prepare_env::hold_until_exit(context, &record);
+    prepare_env::lease_until_exit(context, &record);
     let loaded = load(&session_var::host_env(&context.env), loading).ok()?;
     for error in loaded.failed {
         ui.warn(&error.to_string());
@@ -118,7 +118,7 @@ pub fn environment(
     base: &Env,
 ) -> Result<(Env, String), Failure> {
     let (root, record) = prepare(work, shell)?;
-    prepare_env::hold_until_exit(work.context, &record);
+    prepare_env::lease_until_exit(work.context, &record);
     let loading = Loading::new(work.context, &root, shell, &record);
     let loaded = load(base, loading).map_err(|missing| hints::missing(&missing))?;
     for error in loaded.failed {

@@ -1,7 +1,6 @@
-//! `devsh verify`: reads the whole store and tells, and mends, what is not as it was published.
+//! `devsh verify`: reads the whole store, reports damage and repairs it.
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     thread,
 };
@@ -9,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::collect::{self, Kind},
+    builder::collect::{self, EntryKind},
     config::amount::bytes,
     fetch::{Meter, Progress},
     report::{failure::Failure, ui::Role},
@@ -17,13 +16,12 @@ use crate::{
     util::{parallel, terminal_text::SafeText},
 };
 
-use super::gc::Stopped;
 use crate::{
     app::{gc_roots::Roots, session::Work},
     report::hints,
 };
 
-/// What became of something damaged.
+/// Outcomes of a repair.
 const REPAIRED: &str = "repaired";
 const REMOVED: &str = "removed";
 const IN_USE: &str = "in-use";
@@ -43,8 +41,8 @@ struct Damaged {
     /// The object, or `envs/` and the profile.
     object: String,
     files: Vec<DamagedFile>,
-    /// `repaired`, `removed` where it is made anew when it is next needed, or `in-use` where it had to stay; nothing
-    /// without `--repair`.
+    /// `repaired`, `removed` (it is made again when it is next needed) or `in-use` (it had to stay); nothing without
+    /// `--repair`.
     outcome: Option<&'static str>,
 }
 
@@ -78,7 +76,7 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
     if repair {
         store.sweep();
     }
-    let objects = there(Kind::Object)?.into_iter();
+    let objects = there(EntryKind::Object)?.into_iter();
     let objects: Vec<(PathBuf, u64)> = objects
         .map(|path| (path.clone(), size_of(&path).bytes))
         .collect();
@@ -95,11 +93,13 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
         if verdict.damage.is_empty() {
             continue;
         }
-        let outcome = repair.then(|| mend(work, &store, &verdict)).transpose()?;
+        let outcome = repair
+            .then(|| repair_object(work, &store, &verdict))
+            .transpose()?;
         damaged.push(Damaged::new(verdict.name, &verdict.damage, outcome));
     }
     let mut profiles = 0;
-    for path in there(Kind::Profile)? {
+    for path in there(EntryKind::Profile)? {
         let Some(damage) = collect::examine(&path) else {
             continue;
         };
@@ -129,20 +129,22 @@ fn examine(store: &Store, objects: &[(PathBuf, u64)], meter: &dyn Meter) -> Vec<
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let verdicts = parallel::map(cores, objects, |(path, bytes)| {
         meter.advance(*bytes);
-        let name = path.file_name().and_then(|name| name.to_str());
         // An object that was collected since is not damaged.
-        if name.is_some_and(|name| !store.keep(name)) {
-            return None;
-        }
-        Some((store.examine(path), *bytes))
+        let name = path.file_name().and_then(|name| name.to_str())?;
+        let verdict = store.with_object(name, |_| store.examine(path))?;
+        Some((verdict, *bytes))
     });
     let mut verdicts: Vec<_> = verdicts.into_iter().flatten().collect();
     verdicts.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     verdicts
 }
 
-/// Makes an object anew from its source or, where that cannot be told, takes it away.
-fn mend(work: &Work<'_>, store: &Store, verdict: &Verdict) -> Result<&'static str, Failure> {
+/// Makes an object again from its source or, where its source is not known, removes it.
+fn repair_object(
+    work: &Work<'_>,
+    store: &Store,
+    verdict: &Verdict,
+) -> Result<&'static str, Failure> {
     let config = work.config()?;
     let client = work.client(&config);
     let downloads = Downloads {
@@ -165,46 +167,42 @@ fn mend(work: &Work<'_>, store: &Store, verdict: &Verdict) -> Result<&'static st
         return Ok(REPAIRED);
     }
     let damaged = || !store.examine(&verdict.place).damage.is_empty();
-    remove(work, store, (&verdict.place, damaged), || Ok(false))
+    remove(work, store, &verdict.place, damaged, || Ok(false))
 }
 
-/// Takes a damaged profile away, unless somebody has it loaded: whoever loads it next, or `devsh sync`, puts a whole
-/// one in its place at once.
+/// Removes a damaged profile unless it is in use. The next command that loads it, or `devsh sync`, makes it again.
 fn remove_profile(work: &Work<'_>, store: &Store, place: &Path) -> Result<&'static str, Failure> {
     let damaged = || collect::examine(place).is_some_and(|damage| !damage.is_empty());
     let in_use = || {
-        let roots = Roots::look(work.context, store)?;
-        let mut uses = roots.builds.iter().chain(&roots.processes);
-        Ok(uses.any(|path| path.starts_with(place)))
+        let roots = Roots::find(work.context)?;
+        Ok(roots.leased.iter().any(|path| path.starts_with(place)))
     };
-    remove(work, store, (place, damaged), in_use)
+    remove(work, store, place, damaged, in_use)
 }
 
-/// Takes away what is damaged, and still is when nobody is about to use it: it is made anew when it is next needed.
+/// Removes an entry that is still damaged while no process can begin to use it.
 fn remove(
     work: &Work<'_>,
     store: &Store,
-    (place, damaged): (&Path, impl FnOnce() -> bool),
+    place: &Path,
+    damaged: impl FnOnce() -> bool,
     in_use: impl FnOnce() -> Result<bool, Failure>,
 ) -> Result<&'static str, Failure> {
-    let wait = || work.ui.note("a collection is under way; waiting for it");
-    let mut collection = store.collect(wait).map_err(|error| hints::store(&error))?;
-    let mut outcome = REPAIRED;
-    let choose = || {
-        if !damaged() {
-            return Ok::<_, Stopped>(Vec::new());
-        }
-        if in_use()? {
-            outcome = IN_USE;
-            return Ok(Vec::new());
-        }
-        outcome = REMOVED;
-        Ok(vec![place.to_owned()])
+    let failed = |error| hints::store(&error);
+    let wait = || {
+        work.ui
+            .note("waiting for other commands that use the store");
     };
-    let sifted = collection.sift(choose, || Ok(BTreeSet::new()));
-    sifted.map_err(|Stopped(failure)| failure)?;
-    collection.finish().map_err(|error| hints::store(&error))?;
-    Ok(outcome)
+    let mut collection = store.collect(wait).map_err(failed)?;
+    if !damaged() {
+        return Ok(REPAIRED);
+    }
+    if in_use()? {
+        return Ok(IN_USE);
+    }
+    collection.discard(place).map_err(failed)?;
+    collection.finish().map_err(failed)?;
+    Ok(REMOVED)
 }
 
 fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
@@ -225,7 +223,7 @@ fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
         left => format!("{left} things in the store are"),
     };
     Err(Failure::new(format!("{left} damaged")).hint(if in_use {
-        "what is in use is mended by `devsh sync` in its project"
+        "run `devsh sync` in the project that uses it"
     } else {
         "fetch or make the originals again with `devsh verify --repair`"
     }))
@@ -242,8 +240,8 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     };
     for one in &report.damaged {
         let outcome = match one.outcome {
-            Some(REMOVED) => "removed; it is made anew when it is next needed",
-            Some(IN_USE) => "damaged and in use; `devsh sync` in its project mends it",
+            Some(REMOVED) => "removed; it is made again when it is next needed",
+            Some(IN_USE) => "damaged and in use; `devsh sync` in its project repairs it",
             Some(outcome) => outcome,
             None => "damaged",
         };
@@ -293,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_collected_meanwhile_is_not_counted() {
+    fn objects_that_are_gone_are_not_counted() {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path());
         let gone = store.root().join("gone");

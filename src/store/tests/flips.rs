@@ -1,4 +1,4 @@
-//! Bits that flip: each is found, and what it hit comes back from the source.
+//! Flipped bits: each is found, and the file is repaired from the source.
 
 use super::{
     chance::{Chance, effort},
@@ -12,7 +12,9 @@ fn every_flipped_bit_is_found_and_repaired() {
     let install = || fixture.install_artifacts(Recipe::Python, std::slice::from_ref(&artifact));
     let place = install().unwrap();
     let store = fixture.store();
-    let files: Vec<PathBuf> = list_files(&place);
+    // An object whose record is damaged is removed, since its source is not known.
+    let mut files: Vec<PathBuf> = list_files(&place);
+    files.retain(|path| !path.ends_with(file_manifest::RECORD));
     assert!(files.len() > 6);
     let (mut chance, rounds, mut repaired) = (Chance(3), effort(300, 10_000), 0);
     for round in 0..rounds {
@@ -46,8 +48,8 @@ fn every_flipped_bit_is_found_and_repaired() {
             config: &fixture.config,
             directory: &cache,
         };
-        let mended = store.repair(&verdict, &downloads, &Silent).unwrap();
-        assert_eq!(mended.as_deref(), Some(place.as_path()));
+        let repaired_place = store.repair(&verdict, &downloads, &Silent).unwrap();
+        assert_eq!(repaired_place.as_deref(), Some(place.as_path()));
         assert_eq!(fs::read(path).unwrap(), original, "{}", path.display());
         assert!(store.examine(&place).damage.is_empty());
         repaired += 1;
@@ -72,29 +74,4 @@ fn list_files(place: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
-}
-
-#[test]
-fn every_missing_cut_or_zeroed_object_is_noticed() {
-    let fixture = Fixture::new();
-    let artifact = fixture.artifact("", &python());
-    let install = || fixture.install_artifacts(Recipe::Python, std::slice::from_ref(&artifact));
-    for round in 0..effort(6, 100) {
-        let place = install().unwrap();
-        assert!(holds(&place));
-        for path in list_files(&place) {
-            let length = fs::metadata(&path).unwrap().len();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-            let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-            match round % 3 {
-                0 => fs::remove_file(&path).unwrap(),
-                1 => file.set_len(length / 2).unwrap(),
-                _ => {
-                    file.set_len(0).unwrap();
-                    file.set_len(length).unwrap();
-                }
-            }
-        }
-        assert!(!holds(&place), "{round}");
-    }
 }

@@ -1,44 +1,42 @@
-//! The collector against those who use things: every order in which their steps can come.
+//! A collection and the processes that use an entry: nothing in use is lost, in whatever order their steps run.
 //!
-//! The steps are the real ones, on a real directory. Those of users come at any of eight points of a collection; one
-//! that would have to wait comes at the next point. The long form goes through all orders of one user, and many of two.
+//! The steps are the real ones, on a real directory. The steps of users come at any of six points of a collection; a step
+//! that has to wait for a lock comes at the next point. The long form tries all orders of one user, and many of two.
 
 use std::{
     cell::RefCell,
     collections::BTreeSet,
+    fs::File,
     path::{Path, PathBuf},
 };
 
 use super::chance::{Chance, effort};
 use crate::{
     fetch::Silent,
-    store::{Built, Error, ProcessMark, Recipe, Store, StorePath, live},
+    store::{Built, Error, ProcessMark, Recipe, Store, StorePath, leases},
 };
 
 /// Points of a collection, and steps of a user.
-const POINTS: usize = 8;
+const POINTS: usize = 6;
 const STEPS: usize = 3;
 
-/// How something is used.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
-    /// A build: writes down what it needs, makes it if it is not there, uses it.
+enum UserKind {
+    /// Leases the object, makes it if it is not there, uses it.
     Builder,
-    /// A command: takes a pass, looks, and becomes a process in which the collector sees what it uses.
+    /// Takes a pass, leases the profile and looks, becomes a program, ends.
     Runner,
-    /// A host shell: writes down what it loads, and looks.
+    /// Leases the profile and looks.
     Shell,
 }
 
-/// Somebody who uses the object.
 struct User {
-    kind: Kind,
+    kind: UserKind,
     mark: ProcessMark,
     /// How many steps are done.
     done: usize,
     found: bool,
     store: Store,
-    pass: Option<std::fs::File>,
 }
 
 /// A data directory with one object, which a profile needs.
@@ -50,7 +48,9 @@ struct World {
     users: RefCell<Vec<User>>,
 }
 
-/// Does something with what the object is built from.
+/// The steps that are left: point and user.
+type Plan = RefCell<Vec<(usize, usize)>>;
+
 fn with_built<T>(act: impl FnOnce(&Built<'_>) -> T) -> T {
     act(&Built {
         name: &"thing".parse().unwrap(),
@@ -61,7 +61,6 @@ fn with_built<T>(act: impl FnOnce(&Built<'_>) -> T) -> T {
     })
 }
 
-/// Makes or finds the object.
 fn build(store: &Store) -> PathBuf {
     let fill = |directory: &Path| {
         std::fs::write(directory.join("file"), "x").unwrap();
@@ -71,20 +70,18 @@ fn build(store: &Store) -> PathBuf {
 }
 
 impl World {
-    fn new(data: PathBuf, kinds: &[Kind]) -> Self {
-        let store = Store::open(&data);
-        let object = build(&store);
+    fn new(data: PathBuf, kinds: &[UserKind]) -> Self {
+        let object = build(&Store::open(&data));
         let profile = data.join("envs/profile");
         std::fs::create_dir_all(&profile).unwrap();
         let own = ProcessMark::current();
         let other = format!("{}.0", nix::unistd::getppid()).parse().unwrap();
-        let user = |(kind, mark): (&Kind, ProcessMark)| User {
+        let user = |(kind, mark): (&UserKind, ProcessMark)| User {
             kind: *kind,
             mark,
             done: 0,
             found: false,
             store: Store::open(&data),
-            pass: None,
         };
         let users = kinds.iter().zip([own, other]).map(user).collect();
         Self {
@@ -100,68 +97,65 @@ impl World {
         self.object.is_dir() && self.profile.is_dir()
     }
 
-    /// Returns everything that is used, as the collector sees it.
-    fn wanted(&self) -> BTreeSet<PathBuf> {
-        let in_use = Store::open(&self.data).in_use().unwrap().into_iter();
-        let mut wanted: BTreeSet<PathBuf> = in_use.map(|name| self.data.join(name)).collect();
-        if live::held(&self.data).unwrap().contains(&self.profile) {
-            wanted.extend([self.profile.clone(), self.object.clone()]);
+    /// Returns everything that is in use, as a collection sees it.
+    fn used(&self) -> BTreeSet<PathBuf> {
+        let mut used: BTreeSet<PathBuf> = leases::leased(&self.data).unwrap().into_iter().collect();
+        if used.contains(&self.profile) {
+            used.insert(self.object.clone());
         }
-        wanted
+        used
     }
 
-    /// Lets a user do its next step; tells whether it could.
+    /// Lets a user do its next step; returns whether it could.
     fn step(&self, user: usize) -> bool {
         let user = &mut self.users.borrow_mut()[user];
-        let passes = std::fs::File::open(self.data.join("store/.format")).unwrap();
-        let needs_pass = !matches!(user.kind, Kind::Shell) && user.done == 0
-            || matches!(user.kind, Kind::Builder) && user.done == 1 && !user.found;
-        if needs_pass && passes.try_lock_shared().is_err() {
+        let passes = File::open(self.data.join("store/.format")).unwrap();
+        let waits = match user.kind {
+            UserKind::Builder => user.done == 0 || (user.done == 1 && !user.found),
+            UserKind::Runner | UserKind::Shell => user.done == 0,
+        };
+        if waits && passes.try_lock_shared().is_err() {
             return false;
         }
         drop(passes);
         match (user.kind, user.done) {
-            (Kind::Builder, 0) => user.found = user.store.claim(&self.path).1.is_some(),
-            (Kind::Builder, 1) => {
+            (UserKind::Builder, 0) => user.found = user.store.find(&self.path).is_some(),
+            (UserKind::Builder, 1) => {
                 if !user.found {
                     build(&user.store);
                 }
-                assert!(self.object.is_dir(), "what a build found or made is away");
+                assert!(self.object.is_dir(), "a build lost what it found or made");
             }
-            (Kind::Builder, _) => {
-                assert!(self.object.is_dir(), "what a build uses is away");
+            (UserKind::Builder, _) => {
+                assert!(self.object.is_dir(), "a build lost what it uses");
                 user.store = Store::open(&self.data);
             }
-            (Kind::Runner, 0) => {
-                user.pass = live::pass(&self.data);
+            (UserKind::Runner, 0) => {
+                let _pass = leases::pass(&self.data);
+                user.store.lease_profile("profile").unwrap();
                 user.found = self.is_there();
             }
-            (Kind::Runner, 1) => {
-                if user.found {
-                    assert!(self.is_there(), "what a command is about to use is away");
-                    // Stands for the environment of the process that it becomes.
-                    live::hold(&self.data, user.mark, &self.profile).unwrap();
-                }
-                user.pass = None;
+            (UserKind::Shell, 0) => {
+                leases::lease_for_shell(&self.data, user.mark, &self.profile);
+                user.found = self.is_there();
             }
-            (Kind::Runner, _) => {
+            (_, done) => {
                 assert!(
                     !user.found || self.is_there(),
-                    "what a command uses is away"
+                    "a process lost what it uses"
                 );
-                live::release(&self.data, user.mark);
+                if done + 1 == STEPS {
+                    user.store = Store::open(&self.data);
+                    leases::release_shell(&self.data, user.mark);
+                }
             }
-            (Kind::Shell, 0) => live::hold(&self.data, user.mark, &self.profile).unwrap(),
-            (Kind::Shell, 1) => user.found = self.is_there(),
-            // Looked at when the collection is over.
-            (Kind::Shell, _) => {}
         }
         user.done += 1;
         true
     }
 
     /// Lets users do what is planned up to a point.
-    fn at(&self, point: usize, plan: &RefCell<Vec<(usize, usize)>>) {
+    fn at(&self, point: usize, plan: &Plan) {
         let mut late = BTreeSet::new();
         plan.borrow_mut().retain(|(when, user)| {
             let due = *when <= point && !late.contains(user);
@@ -173,64 +167,36 @@ impl World {
         });
     }
 
-    /// Lets those go on whose passes the collector waits for.
-    fn let_go(&self, plan: &RefCell<Vec<(usize, usize)>>) {
-        let out = |user: &User| user.pass.is_some();
-        loop {
-            let Some(user) = self.users.borrow().iter().position(out) else {
-                return;
-            };
-            let next = plan.borrow().iter().position(|(_, other)| *other == user);
-            plan.borrow_mut().remove(next.unwrap());
-            assert!(self.step(user));
-        }
-    }
-
     /// Collects, with the steps of users at their points.
     fn run(&self, plan: Vec<(usize, usize)>) {
         let plan = RefCell::new(plan);
         let store = Store::open(&self.data);
-        let everything = vec![self.profile.clone(), self.object.clone()];
         self.at(0, &plan);
         let mut collection = store.collect(|| ()).unwrap();
         self.at(1, &plan);
-        self.let_go(&plan);
-        let choose = || {
-            self.at(2, &plan);
-            let wanted = self.wanted();
-            self.at(3, &plan);
-            let chosen = everything.into_iter();
-            Ok::<_, Error>(chosen.filter(|path| !wanted.contains(path)).collect())
-        };
-        let wanted = || {
-            self.at(4, &plan);
-            let wanted = self.wanted();
-            self.at(5, &plan);
-            Ok(wanted)
-        };
-        collection.sift(choose, wanted).unwrap();
-        self.at(6, &plan);
-        collection.finish().unwrap();
-        self.at(7, &plan);
-        assert!(plan.borrow().is_empty(), "somebody waits for ever");
-        for user in self.users.borrow_mut().iter_mut() {
-            if matches!(user.kind, Kind::Shell) {
-                assert!(
-                    !user.found || self.is_there(),
-                    "what a shell loaded is gone"
-                );
-                live::release(&self.data, user.mark);
+        let used = self.used();
+        self.at(2, &plan);
+        for (point, place) in [(3, &self.profile), (4, &self.object)] {
+            if !used.contains(place) {
+                collection.discard(place).unwrap();
             }
+            self.at(point, &plan);
         }
+        collection.finish().unwrap();
+        self.at(5, &plan);
+        assert!(plan.borrow().is_empty(), "a user waits for ever");
         self.users.borrow_mut().clear();
-        // Nobody uses anything now.
         let mut collection = store.collect(|| ()).unwrap();
-        let all = || Ok::<_, Error>(vec![self.profile.clone(), self.object.clone()]);
-        collection.sift(all, || Ok(self.wanted())).unwrap();
+        assert!(self.used().is_empty());
+        for place in [&self.profile, &self.object] {
+            collection.discard(place).unwrap();
+        }
         collection.finish().unwrap();
         assert!(!self.object.exists() && !self.profile.exists());
-        let left = std::fs::read_dir(self.data.join("store/.condemned")).unwrap();
-        assert_eq!(left.count(), 0, "nothing stays aside");
+        for place in [".trash", ".leases/store", ".leases/shells"] {
+            let left = std::fs::read_dir(self.data.join("store").join(place));
+            assert_eq!(left.map_or(0, Iterator::count), 0, "{place}");
+        }
     }
 }
 
@@ -245,7 +211,7 @@ fn spreads() -> Vec<[usize; STEPS]> {
     all
 }
 
-fn check(kinds: &[Kind], plan: Vec<(usize, usize)>) {
+fn check(kinds: &[UserKind], plan: Vec<(usize, usize)>) {
     let directory = tempfile::tempdir().unwrap();
     let shown = format!("{kinds:?} {plan:?}");
     let world = World::new(directory.path().join("data"), kinds);
@@ -254,11 +220,11 @@ fn check(kinds: &[Kind], plan: Vec<(usize, usize)>) {
 }
 
 #[test]
-fn nobody_loses_what_it_uses_in_any_order() {
-    let (all, kinds) = (spreads(), [Kind::Builder, Kind::Runner, Kind::Shell]);
-    let mut orders = 0;
+fn nothing_in_use_is_lost_in_any_order() {
+    let kinds = [UserKind::Builder, UserKind::Runner, UserKind::Shell];
+    let (all, mut orders) = (spreads(), 0);
     for kind in kinds {
-        for spread in all.iter().step_by(effort(11, 1)) {
+        for spread in all.iter().step_by(effort(5, 1)) {
             let plan = spread.iter().map(|point| (*point, 0)).collect();
             check(&[kind], plan);
             orders += 1;

@@ -63,8 +63,8 @@ fn left(home: &Path) -> BTreeMap<String, Vec<u8>> {
                 .to_str()
                 .unwrap()
                 .to_owned();
-            // Named by times, shared, empty and never changed; and what only helps to choose what is collected.
-            if name.contains("/stamps/") || name.contains("store/.used") {
+            // Named by times; and leases of programs that ended, which the next look at leases removes.
+            if name.contains("/stamps/") || name.contains("store/.leases/envs/") {
                 continue;
             }
             let kind = entry.file_type().unwrap();
@@ -89,15 +89,7 @@ fn left(home: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Whether a file tells when others were written, or where they lie on the disk.
 fn holds_times(name: &str) -> bool {
-    let signs = [
-        ".seals/",
-        ".used/",
-        ".record",
-        "/index/",
-        "generation",
-        ".log",
-        ".build",
-    ];
+    let signs = [".record", "/index/", "generation", ".log", ".build"];
     signs.iter().any(|sign| name.contains(sign))
 }
 
