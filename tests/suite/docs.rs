@@ -800,6 +800,39 @@ fn the_manifest_page_has_every_short_name() {
     assert_eq!(listed, Tool::short_names().collect::<Vec<_>>());
 }
 
+/// Collects the names of all keys in a JSON Schema.
+fn collect_keys(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
+    if let Some(table) = schema.as_object() {
+        if let Some(properties) = table.get("properties").and_then(|one| one.as_object()) {
+            keys.extend(properties.keys().cloned());
+        }
+        table.values().for_each(|value| collect_keys(value, keys));
+    }
+    for value in schema.as_array().into_iter().flatten() {
+        collect_keys(value, keys);
+    }
+}
+
+#[test]
+fn the_pages_have_every_key_of_the_manifest() {
+    let schema = serde_json::from_str(&help(&["schema"])).unwrap();
+    let mut keys = BTreeSet::new();
+    collect_keys(&schema, &mut keys);
+    assert!(keys.contains("standalone"), "{keys:?}");
+    let pages: String = pages()
+        .into_iter()
+        .filter(|page| {
+            page.path.starts_with("docs/guide") || page.path.starts_with("docs/reference")
+        })
+        .map(|page| page.text)
+        .collect();
+    let part_of_word = |one: char| one.is_ascii_alphanumeric() || "-_".contains(one);
+    let words: BTreeSet<&str> = pages.split(|one: char| !part_of_word(one)).collect();
+    for key in keys {
+        assert!(words.contains(&*key), "no page has `{key}`");
+    }
+}
+
 #[test]
 fn the_changelog_of_a_version_is_short() {
     let text = Page::read("CHANGELOG.md").text;
