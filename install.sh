@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds devsh from this source tree and installs it for the current user.
 #
-# Everything is in functions and `main` is called on the last line, so that a file cut short does nothing.
+# Everything is in functions, and the last line calls `main`: a script that was cut short does nothing.
 set -eu
 
 usage() {
@@ -26,7 +26,7 @@ die() {
   exit 1
 }
 
-# Prints $1 as one word of sh, bash, zsh and fish; fish also takes `\` inside of quotes for an escape.
+# Prints $1 as one word for the shell $2. Only fish interprets `\` inside single quotes.
 quoted() {
   case $1 in
     *[!A-Za-z0-9_./~+@%:,-]*)
@@ -39,7 +39,7 @@ quoted() {
   esac
 }
 
-# Prints the musl target of this machine, where one exists that can be linked here.
+# Prints the musl target of this machine if a program can be linked for it here.
 static_target() {
   [ "$(uname -s)" = Linux ] || return 1
   target=$(uname -m)-unknown-linux-musl
@@ -54,12 +54,12 @@ static_target() {
   printf '%s' "$target"
 }
 
-# Runs a command in the source tree, whose `.cargo/config.toml` cargo finds from there only.
+# Runs a command in the source tree: cargo reads `.cargo/config.toml` of the working directory.
 in_source() {
   (cd "$source" && "$@")
 }
 
-# Builds the program and sets $built to where it is.
+# Builds the program and sets $built to its path.
 build() {
   command -v cargo >/dev/null 2>&1 ||
     die 'cargo is not installed' 'install Rust from https://rustup.rs, then run this again'
@@ -80,7 +80,7 @@ build() {
   built=$out/release/devsh
 }
 
-# Puts the contents of standard input at $1 in one step; an equal file stays untouched.
+# Writes standard input to $1 atomically, with mode $2. An equal file stays untouched.
 place() {
   mkdir -p "$(dirname "$1")"
   new=$1.new.$$
@@ -127,7 +127,7 @@ write_hooks() {
   done
 }
 
-# Prints where shell $1 looks for completions of programs.
+# Prints the file that shell $1 loads completions for devsh from.
 completion_file() {
   case $1 in
     bash) say "$data/bash-completion/completions/devsh" ;;
@@ -154,12 +154,12 @@ add_to_rc() {
     say "the hook is already in $rc"
     return
   fi
-  # A last line without an end would swallow the first of ours.
+  # The last line may lack its newline.
   if [ -s "$rc" ] && [ -n "$(tail -c 1 "$rc")" ]; then
     say '' >>"$rc"
   fi
   say "$line" >>"$rc"
-  say "added the hook to $rc; start a new shell to have it"
+  say "added the hook to $rc; start a new shell to use it"
 }
 
 install() {
@@ -188,7 +188,7 @@ uninstall() {
     rc=$(rc_file "$shell")
     line=$(hook_line "$shell")
     if [ -f "$rc" ] && grep -qxF "$line" "$rc"; then
-      # Written through, not replaced: the rc file may be a link into a repository of dotfiles.
+      # Written in place: the rc file may be a symlink into a repository of dotfiles.
       { grep -vxF "$line" "$rc" || true; } >"$rc.new.$$"
       cat "$rc.new.$$" >"$rc"
       rm -f "$rc.new.$$"

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # devsh hook for bash 3.2 and later.
 #
-# At each prompt __devsh_fresh asks builtins whether anything changed; only then is the program run.
-# Backslashes and `builtin` keep the user's aliases and functions out; every name begins with __devsh_. Where the case
-# of letters counts `test` compares, as `[[` and `case` do not see it under `shopt -s nocasematch`.
+# At each prompt __devsh_fresh checks with builtins whether anything changed. Only then the program runs.
+# Backslashes and `builtin` bypass the user's aliases and functions, and every name begins with __devsh_. Comparisons
+# that depend on case use `test`, because `[[` and `case` ignore case under `shopt -s nocasematch`.
 #
 # shellcheck disable=SC2317 # Functions are called from the prompt and from evaluated text.
-# shellcheck disable=SC2139 # The alias is to have its value now.
+# shellcheck disable=SC2139 # The alias needs the value that it has now.
 # shellcheck disable=SC2178,SC2128 # PROMPT_COMMAND may be a list or a script.
 
 __devsh_fresh() { \return 1; }
@@ -14,7 +14,8 @@ __devsh_fresh() { \return 1; }
 __devsh_hook() {
   \local __devsh_status=$?
   __devsh_fresh || __devsh_update || :
-  # Only what stands behind the hook in the same text needs the status; as the last one `set -e` and traps would see it.
+  # Only commands after the hook in the same text need the status. If the hook is the last command, `set -e` and ERR
+  # traps would act on it.
   [[ $__devsh_status != 0 && ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
   \return "$__devsh_status"
 }
@@ -23,13 +24,13 @@ __devsh_update() {
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || \return 0
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
   __devsh_pwd=$PWD
-  # Should the program fail, it is asked again in another directory, not at every prompt.
+  # If the program fails, it runs again after a change of directory, not at every prompt.
   __devsh_fresh() { \builtin test "$PWD" = "$__devsh_pwd"; }
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
   __devsh_keep
 }
 
-# What `set -a` has exported of devsh's own, a shell that is started from here would take for its own.
+# Removes the export that `set -a` gave to the names of devsh: a child shell would take them for its own.
 __devsh_keep() {
   [[ $- == *a* ]] || \return 0
   \local IFS=$'\n'
@@ -38,22 +39,23 @@ __devsh_keep() {
   \export -nf $(\builtin compgen -A function __devsh_)
 }
 
-# Asks the program with the words $@ and evaluates its answer.
+# Runs the program with the arguments $@ and evaluates its output.
 __devsh_ask() {
   \local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   __devsh_code=$(\builtin exec @DEVSH@ export bash --nonce "$__devsh_nonce" "$@") || \return 0
-  # Text that was cut short does not end in the mark and must not run.
+  # Output that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || \return 0
   \builtin eval "$__devsh_code"
 }
 
-# Tells whether the variable $1, which is set, is so for the shell alone. Before 5.0 bash tells that to programs only.
+# Succeeds if the variable $1, which is set, is not exported. Bash before 5.0 has no way to test that without a
+# subshell.
 __devsh_unexported() {
   ((BASH_VERSINFO[0] >= 5)) && [[ ${!1@a} != *x* ]]
 }
 
-# Before 5.0 bash compares times of files by whole seconds: what was asked is asked once more when the second is
-# over, or an edit within it would never be seen.
+# Bash before 5.0 compares file times by whole seconds. The program runs once more after the second is over, because
+# an edit within that second would stay unnoticed.
 if ((BASH_VERSINFO[0] < 5)); then
   __devsh_hook() {
     \local __devsh_status=$? __devsh_now=$SECONDS __devsh_before=
@@ -63,7 +65,7 @@ if ((BASH_VERSINFO[0] < 5)); then
     if [[ -z $__devsh_before || ${__devsh_asked:-$__devsh_now} != "$__devsh_now" ]]; then
       __devsh_asked=$__devsh_now
       __devsh_update || :
-      # Where nothing was new the second time, that is all.
+      # The second run found nothing new.
       [[ $__devsh_before != "-$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
     fi
     [[ $__devsh_status != 0 && ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
@@ -71,7 +73,7 @@ if ((BASH_VERSINFO[0] < 5)); then
   }
 fi
 
-# Each check that was made is kept: the program defines one only where it is new.
+# Checks are kept under their names, and the program prints only new ones: shells parse code slowly.
 __devsh_forget_checks() {
   \local __devsh_name IFS=' '
   for __devsh_name in $__devsh_checks; do
@@ -80,7 +82,8 @@ __devsh_forget_checks() {
   __devsh_checks=
 }
 
-# Aliases: three parallel lists of names and of the commands that define what was hidden and what is new.
+# Aliases: three parallel lists of names, of commands that define the hidden aliases, and of commands that define the
+# new ones.
 __devsh_alias() {
   \local __devsh_text
   __devsh_alias_text "$1"
@@ -91,7 +94,7 @@ __devsh_alias() {
   __devsh_alias_news+=("$__devsh_text")
 }
 
-# Puts the command that defines the alias $1 as it is into __devsh_text; nothing when there is none.
+# Sets __devsh_text to the command that defines the alias $1 as it is now; empty if there is no such alias.
 __devsh_alias_text() {
   __devsh_text=
   if ((BASH_VERSINFO[0] < 4)); then
@@ -105,7 +108,7 @@ __devsh_restore_aliases() {
   \local __devsh_at __devsh_text
   for ((__devsh_at = ${#__devsh_alias_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
     __devsh_alias_text "${__devsh_alias_names[__devsh_at]}"
-    # An alias that the user changed meanwhile is the user's.
+    # An alias that the user has changed since then stays.
     \builtin test "$__devsh_text" = "${__devsh_alias_news[__devsh_at]}" || \continue
     \builtin unalias "${__devsh_alias_names[__devsh_at]}"
     \builtin eval "${__devsh_alias_olds[__devsh_at]}"
@@ -113,19 +116,19 @@ __devsh_restore_aliases() {
   __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
 }
 
-# Variables: two parallel lists of names and of how they are declared, where the environment does not tell.
+# Shell variables that the environment does not show: two parallel lists of names and declarations.
 __devsh_hold() {
   \local __devsh_name __devsh_all __devsh_text
   for __devsh_name; do
     __devsh_all="${__devsh_name}[@]"
-    # Bash 4.4 has this too, but not for arrays. It tells lists without entries and variables without a value as well.
+    # `@A` also shows empty arrays and variables without a value. Bash 4.4 has it, but not for arrays.
     if ((BASH_VERSINFO[0] >= 5)); then
       __devsh_text=${!__devsh_all@A}
     else
       [[ ${!__devsh_all+x} ]] || \continue
       __devsh_text=$(\builtin declare -p "$__devsh_name")
     fi
-    # What is plainly exported comes back by itself, and what is read-only cannot be changed.
+    # A plain exported variable is restored by the environment. A read-only one cannot be changed.
     case $__devsh_text in '' | "declare -x $__devsh_name="*) \continue ;; esac
     case ${__devsh_text%% "$__devsh_name"*} in "declare -"*r*) \continue ;; esac
     __devsh_held_names+=("$__devsh_name")
@@ -143,18 +146,18 @@ __devsh_release() {
       __devsh_text=${__devsh_held_texts[__devsh_at]}
       __devsh_held_names[__devsh_at]=
       __devsh_flags=
-      # Attributes first, then the plain assignment, which in a function reaches the shell's own variable.
+      # Attributes first, then a plain assignment: in a function it reaches the global variable.
       if [[ $__devsh_text == "declare -"* ]]; then
         __devsh_flags=${__devsh_text#declare -}
         __devsh_text=${__devsh_flags#* }
         __devsh_flags=${__devsh_flags%% *}
-        # Old bash prints an array as one quoted word, and cannot give attributes from within a function.
+        # Bash before 4.4 prints an array as one quoted word. Bash before 4.2 has no `declare -g`.
         [[ $__devsh_text != "$__devsh_name='("* ]] || \builtin eval "__devsh_text=$__devsh_text"
         ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 402)) ||
           \builtin declare -g -"$__devsh_flags" "$__devsh_name"
       fi
       [[ $__devsh_text != *=* ]] || \builtin eval "$__devsh_text"
-      # What was exported plainly was not held; others say so, whatever `set -a` does.
+      # Plain exported variables are not held. Others have the x flag, but `set -a` exports every assignment.
       [[ $__devsh_flags == *x* ]] || \export -n "${__devsh_name?}"
       \break
     done
@@ -170,14 +173,14 @@ __devsh_drop() {
   done
 }
 
-# Nothing is loaded any more: what is still held is given back.
+# Restores every variable that is still held, because nothing is loaded any more.
 __devsh_forget() {
   __devsh_release "${__devsh_held_names[@]}"
   \unset -v __devsh_held_names __devsh_held_texts
 }
 
-# Has the scripts run when the shell exits, before what the user has it do then. Leaves the shell's own order
-# of things when told `no`; a trap that the user set meanwhile stays.
+# With `yes`, runs the leave scripts at exit, before the user's own EXIT trap. With `no`, restores that trap, unless
+# the user has set another one since then.
 __devsh_leave_on_exit() {
   \local __devsh_now
   __devsh_now=$(\builtin trap -p EXIT)
@@ -203,19 +206,19 @@ __devsh_register() {
   \local __devsh_list
   __devsh_list=("${PROMPT_COMMAND[@]}")
   [[ " ${PROMPT_COMMAND[*]} " == *__devsh_hook* ]] && \return
-  # From 5.1 on each of a list finds `$?`, `$_` and PIPESTATUS as the user left them.
+  # Since 5.1 PROMPT_COMMAND may be an array, and each entry sees the user's `$?`, `$_` and PIPESTATUS.
   if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)); then
     [[ -n ${PROMPT_COMMAND[*]} ]] || __devsh_list=()
     PROMPT_COMMAND=("__devsh_hook && :" "${__devsh_list[@]}")
   else
-    # A new line separates safely, whatever the script ends in.
+    # A newline is a safe separator whatever the text ends with.
     PROMPT_COMMAND="__devsh_hook && :"${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}
   fi
 }
 __devsh_register || :
 \unset -f __devsh_register
 __devsh_checks=
-# What is exported was another shell's.
+# An exported __devsh_loaded was inherited from another shell.
 if [[ -z ${__devsh_loaded+set} ]] || { ((BASH_VERSINFO[0] >= 5)) && [[ ${__devsh_loaded@a} == *x* ]]; }; then
   \unset -v __devsh_loaded
   __devsh_loaded='' __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()

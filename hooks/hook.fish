@@ -1,7 +1,7 @@
 # devsh hook for fish 3.6 and later.
 #
-# At each prompt __devsh_fresh asks builtins whether anything changed; only then is the program run.
-# `builtin` keeps the user's functions out where fish does not reserve the name; every name begins with __devsh_.
+# At each prompt __devsh_fresh checks with builtins whether anything changed. Only then the program runs.
+# `builtin` bypasses the user's functions where fish does not reserve the name, and every name begins with __devsh_.
 
 function __devsh_fresh
     return 1
@@ -11,7 +11,7 @@ function __devsh_hook --on-event fish_prompt
     __devsh_fresh; or __devsh_update
 end
 
-# Begins at random, so that no text that is printed can end by chance in the mark.
+# Random, because output must not end in the mark by chance.
 set -g __devsh_nonce (builtin random)(builtin random)$fish_pid
 set -g __devsh_checks
 
@@ -19,25 +19,25 @@ function __devsh_update
     test -f @DEVSH@ -a -x @DEVSH@; or return 0
     test "$__devsh_sourced" = begun; and __devsh_finish
     set -g __devsh_pwd $PWD
-    # Should the program fail, it is asked again in another directory, not at every prompt.
+    # If the program fails, it runs again after a change of directory, not at every prompt.
     function __devsh_fresh
         test "$PWD" = "$__devsh_pwd"
     end
     __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
 end
 
-# Asks the program with the words $argv and evaluates its answer.
+# Runs the program with the arguments $argv and evaluates its output.
 function __devsh_ask
     set -l __devsh_code (command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv)
     or return 0
-    # Text that was cut short does not end in the mark and must not run. Where IFS is empty it is one line.
+    # Output that was cut short does not end in the mark and must not run. With an empty IFS the output is one element.
     test "$__devsh_code[-1]" = "# devsh $__devsh_nonce"
     or string match -q -- "*"\n"# devsh $__devsh_nonce" "$__devsh_code"
     or return 0
     eval $__devsh_code[1]
 end
 
-# Each check that was made is kept: the program defines one only where it is new.
+# Checks are kept under their names, and the program prints only new ones: shells parse code slowly.
 function __devsh_forget_checks
     for __devsh_name in $__devsh_checks
         builtin functions -e __devsh_fresh_$__devsh_name
@@ -45,7 +45,7 @@ function __devsh_forget_checks
     set -g __devsh_checks
 end
 
-# Variables: of each name its value and how it is set, where the environment does not tell.
+# Shell variables that the environment does not show: value and scope by name.
 function __devsh_hold
     set -g __devsh_held yes
     for __devsh_name in $argv
@@ -69,7 +69,7 @@ function __devsh_release
         set -l __devsh_value __devsh_held_value_$__devsh_name
         set -q $__devsh_kind; or continue
         set -eg $__devsh_name
-        # What stood behind is there again.
+        # The erased global variable hid a universal one, which is visible again.
         test "$$__devsh_kind" = universal; or set -g $$__devsh_kind $__devsh_name $$__devsh_value
         set -eg $__devsh_kind
         set -q $__devsh_value; and set -eg $__devsh_value
@@ -85,32 +85,32 @@ function __devsh_drop
     return 0
 end
 
-# Nothing is loaded any more: what is still held is given back.
+# Restores every variable that is still held, because nothing is loaded any more.
 function __devsh_forget
     __devsh_release (set --names | string replace -fr '^__devsh_held_kind_' '')
     set -eg __devsh_held
 end
 
-# Has the scripts run when the shell exits, if they are to be.
+# Runs the leave scripts at exit.
 function __devsh_exit --on-event fish_exit
     test "$__devsh_leaves" = yes; and command @DEVSH@ leave
     return 0
 end
 
-# Aliases are functions: three parallel lists of names and of the definitions hidden and set.
+# Aliases are functions: three parallel lists of names, hidden definitions and new definitions.
 function __devsh_alias --argument-names __devsh_name __devsh_value
     set -ga __devsh_alias_names $__devsh_name
     set -ga __devsh_alias_olds "$(__devsh_alias_text $__devsh_name)"
-    # A function that wraps the command of its own name would call itself for ever.
+    # A function that wraps the command of the same name would call itself forever.
     set -l __devsh_head
     string match -q -- "$__devsh_name *" "$__devsh_value "; and set __devsh_head command
     set -l __devsh_about (string escape -- "alias $__devsh_name=$__devsh_value")
-    # Without --wraps, which would stay with the name when the function is gone.
+    # Without --wraps: fish keeps it after the function is erased.
     eval "function $__devsh_name --description $__devsh_about; $__devsh_head $__devsh_value \$argv; end"
     set -ga __devsh_alias_news "$(__devsh_alias_text $__devsh_name)"
 end
 
-# Prints the definition of the function $argv; nothing when there is none.
+# Prints the definition of the function $argv; nothing if there is no such function.
 function __devsh_alias_text
     builtin functions -q $argv; and builtin functions --no-details $argv
 end
@@ -118,7 +118,7 @@ end
 function __devsh_restore_aliases
     for __devsh_name in $__devsh_alias_names
         set -l __devsh_at (builtin contains -i -- $__devsh_name $__devsh_alias_names)
-        # An alias that the user changed meanwhile is the user's.
+        # An alias that the user has changed since then stays.
         test "$(__devsh_alias_text $__devsh_name)" = "$__devsh_alias_news[$__devsh_at]"; or builtin continue
         builtin functions -e $__devsh_name
         builtin printf '%s\n' $__devsh_alias_olds[$__devsh_at] | builtin source

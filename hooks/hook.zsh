@@ -1,14 +1,14 @@
 # devsh hook for zsh 5.
 #
-# At each prompt __devsh_fresh asks builtins whether anything changed; only then is the program run.
-# `emulate -L zsh` keeps the user's options out, a backslash the aliases where zsh reads code late.
+# At each prompt __devsh_fresh checks with builtins whether anything changed. Only then the program runs.
+# `emulate -L zsh` resets the user's options. A backslash bypasses aliases where zsh parses code late.
 
 __devsh_fresh() { return 1 }
 
 __devsh_hook() {
   __devsh_check
   [[ -z "$__devsh_then" ]] || __devsh_go_on
-  # Zsh itself keeps the exit status of the user's command over its hooks.
+  # Zsh restores the exit status of the user's command after its hooks.
   return 0
 }
 
@@ -18,14 +18,14 @@ __devsh_check() {
   return 0
 }
 
-# Evaluates what is to see and to change the user's own options, which are in force here.
+# Evaluates code that must see and change the user's options, which are in effect here.
 __devsh_go_on() {
   local __devsh_code="$__devsh_then"
   __devsh_then=
   eval "$__devsh_code"
 }
 
-# Reads functions without the user's aliases.
+# Defines functions without expanding the user's aliases.
 __devsh_define() {
   emulate -L zsh
   setopt no_aliases
@@ -36,13 +36,13 @@ __devsh_update() {
   emulate -L zsh
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || return 0
   typeset -g __devsh_pwd=$PWD
-  # Should the program fail, it is asked again in another directory, not at every prompt.
+  # If the program fails, it runs again after a change of directory, not at every prompt.
   __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]] }
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
 }
 
-# Tells whether the files $@[2,-1] were last changed in the seconds $1; one call looks at all of them. Renaming a file
-# changes it, too.
+# Succeeds if the ctimes of the files $@[2,-1] are the seconds $1. One `zstat` call checks all files. A rename changes
+# the ctime, too.
 __devsh_times() {
   emulate -L zsh
   builtin zmodload -F zsh/stat b:zstat 2>/dev/null || return 1
@@ -50,20 +50,20 @@ __devsh_times() {
   builtin zstat -A times +ctime $@[2,-1] 2>/dev/null && [[ ${(j: :)times} == $1 ]]
 }
 
-# Asks the program with the words $@ and evaluates its answer.
+# Runs the program with the arguments $@ and evaluates its output.
 __devsh_ask() {
   emulate -L zsh
-  # The answer is not to be read with the user's global aliases.
+  # The user's global aliases would change the output.
   setopt local_traps no_aliases
   local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" "$@") || return 0
-  # Text that was cut short does not end in the mark and must not run.
+  # Output that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
   trap '' INT
   eval "$__devsh_code"
 }
 
-# Each check that was made is kept: the program defines one only where it is new.
+# Checks are kept under their names, and the program prints only new ones: shells parse code slowly.
 __devsh_forget_checks() {
   local name
   for name in ${=__devsh_checks}; do
@@ -72,9 +72,9 @@ __devsh_forget_checks() {
   __devsh_checks=
 }
 
-# Aliases: names to the values set, and to the kinds and values hidden (absent: nothing was).
+# Aliases by name: the new values, and the kinds and values of hidden aliases.
 __devsh_alias() {
-  # A name has one alias, regular or global.
+  # A name is a regular or a global alias, not both.
   if (( $+aliases[$1] )); then
     __devsh_alias_olds[$1]=r$aliases[$1]
   elif (( $+galiases[$1] )); then
@@ -87,7 +87,7 @@ __devsh_alias() {
 __devsh_restore_aliases() {
   local name old
   for name in ${(k)__devsh_alias_news}; do
-    # An alias that the user changed meanwhile is the user's.
+    # An alias that the user has changed since then stays.
     [[ $+aliases[$name] == 1 && $aliases[$name] == "$__devsh_alias_news[$name]" ]] || continue
     builtin unalias -- $name
     if (( $+__devsh_alias_olds[$name] )); then
@@ -98,7 +98,7 @@ __devsh_restore_aliases() {
   __devsh_alias_olds=() __devsh_alias_news=()
 }
 
-# Variables: names to how they are declared, where the environment does not tell.
+# Shell variables that the environment does not show: declarations by name.
 __devsh_hold() {
   local __devsh_name __devsh_text
   typeset -gA __devsh_held_names
@@ -132,13 +132,13 @@ __devsh_drop() {
   done
 }
 
-# Nothing is loaded any more: what is still held is given back.
+# Restores every variable that is still held, because nothing is loaded any more.
 __devsh_forget() {
   __devsh_release ${(k)__devsh_held_names}
   unset -v __devsh_held_names
 }
 
-# Has the scripts run when the shell exits, or not.
+# Turns the leave scripts at exit on (`yes`) or off.
 __devsh_leave_on_exit() {
   if [[ $1 == yes ]]; then
     typeset -g __devsh_trap=yes

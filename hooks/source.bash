@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# Scripts of `[hooks] source` in bash 5.0 and later: what they change in the shell itself is remembered and undone.
-# Printed by devsh where a project has such scripts; it goes with hook.bash.
+# Runs the scripts of `[hooks] source` in bash 5.0 and later, and undoes their changes of the shell.
+# Devsh prints this code only for projects with such scripts. It needs hook.bash.
 #
-# Lists of what there is, by kind and name: `v NAME` variables and `x NAME` exported ones as they are declared,
-# `a NAME` aliases, `f NAME` functions by their export and where they were defined, `c NAME` completions, `s NAME` and `o NAME`
-# options of `shopt` and `set`. __devsh_olds and __devsh_news hold those that scripts changed, before and after.
+# A snapshot of the shell maps `KIND NAME` to a value: `v` variables and `x` exported variables to their declaration,
+# `a` aliases, `f` functions to their export flag and place of definition, `c` completions, `s` and `o` options of
+# `shopt` and `set`. __devsh_olds and __devsh_news hold the entries that scripts changed, before and after.
 #
-# shellcheck disable=SC2034,SC2178 # Lists are filled through references to them.
-# shellcheck disable=SC1090,SC2016,SC2317 # Files are named late, the accents are those of a message, and functions
-# are called from elsewhere.
+# shellcheck disable=SC2034,SC2178 # Arrays are filled through name references.
+# shellcheck disable=SC1090,SC2016,SC2317 # File names are known at run time, the backticks belong to a message, and
+# functions are called from elsewhere.
 
 # Runs the scripts in the files $@.
 __devsh_source() {
@@ -20,7 +20,7 @@ __devsh_source() {
   __devsh_look __devsh_before
   __devsh_functions=$(\builtin declare -f)
   __devsh_places=("$PWD" "${OLDPWD-}")
-  # Should a script be broken off, the next prompt goes on behind it.
+  # If a script is interrupted, the next prompt finishes the work.
   __devsh_fresh() { \return 1; }
   __devsh_sourced=begun
   while (($#)); do
@@ -30,15 +30,15 @@ __devsh_source() {
   __devsh_finish
 }
 
-# The script sees no words of others. Through `builtin` it would end the shell under `set -e`, though its failure is
-# of no account.
+# The script gets no positional parameters. With `builtin .`, a failing command in it would end a shell under
+# `set -e`, although failures are ignored here.
 __devsh_run() {
   __devsh_file=$1
   \set --
   \. "$__devsh_file"
 }
 
-# Puts what there is into the list of the name $1.
+# Writes a snapshot of the shell into the array named $1.
 __devsh_look() {
   \local -n __devsh_list=$1
   \local __devsh_name __devsh_all __devsh_line __devsh_lines __devsh_names __devsh_opts=$BASHOPTS:
@@ -47,7 +47,8 @@ __devsh_look() {
   for __devsh_name in _ {A..Z} {a..z}; do
     \builtin eval "__devsh_names+=(\"\${!$__devsh_name@}\")"
   done
-  # Those without a value are not among them. A line that only looks like one is part of another's value.
+  # `${!prefix@}` omits variables without a value. A line of `declare -p` may also be part of a multi-line value, so
+  # each candidate is compared with `@A`.
   \builtin mapfile -t __devsh_lines <<<"$(\builtin declare -p)"
   for __devsh_line in "${__devsh_lines[@]}"; do
     __devsh_name=${__devsh_line##* }
@@ -58,7 +59,7 @@ __devsh_look() {
   done
   for __devsh_name in "${__devsh_names[@]}"; do
     case $__devsh_name in
-      # Devsh's own, and those that the shell keeps by itself.
+      # Variables of devsh, and variables that the shell itself updates.
       __devsh_* | DEVSH_DIFF | DEVSH_ROOT | DEVSH_SHELL | _ | BASHOPTS | BASHPID | BASH_ALIASES | BASH_ARG* | \
         BASH_CMDS | BASH_COMMAND | BASH_LINENO | BASH_MONOSECONDS | BASH_REMATCH | BASH_SOURCE | BASH_SUBSHELL | \
         COLUMNS | COMP_[CKLPTW]* | DIRSTACK | EPOCH* | FUNCNAME | GROUPS | HISTCMD | LINENO | LINES | OLDPWD | \
@@ -68,7 +69,7 @@ __devsh_look() {
     esac
     __devsh_all="${__devsh_name}[@]"
     __devsh_line=${!__devsh_all@A}
-    # A reference and what is read-only cannot be undone.
+    # A name reference or a read-only variable cannot be restored.
     [[ ! -R $__devsh_name && ${__devsh_line%% "$__devsh_name"*} != "declare -"*r* ]] || \continue
     if [[ ${__devsh_line%% "$__devsh_name"*} == "declare -"*x* ]]; then
       [[ $__devsh_line != *=* ]] || __devsh_list["x $__devsh_name"]=$__devsh_line
@@ -90,12 +91,12 @@ __devsh_look() {
 
 __devsh_look_completions() {
   \local __devsh_text='' __devsh_quotes
-  # No `<(…)`: should a later command get the number of its process, bash takes one's status for the other's.
+  # No `<(…)`: when a later command gets the same process id, bash confuses the two exit statuses.
   \builtin mapfile -t __devsh_lines <<<"$(\builtin complete -p 2>/dev/null)"
   for __devsh_line in "${__devsh_lines[@]}"; do
     __devsh_text+=${__devsh_text:+$'\n'}$__devsh_line
     if [[ $__devsh_text == *\'* ]]; then
-      # A word of several lines ends where the quotes are even, but for those in it.
+      # A word of several lines ends at a line with an even number of quotes, without escaped ones.
       __devsh_quotes=${__devsh_text//"'\''"/}
       __devsh_quotes=${__devsh_quotes//[!\']/}
       ((${#__devsh_quotes} % 2 == 0)) || \continue
@@ -105,7 +106,7 @@ __devsh_look_completions() {
   done
 }
 
-# Whether each function is exported, and where it stands, which takes an option that only a shell of its own may have.
+# Adds the functions: export flag and place of definition. The place needs `extdebug`, which only a subshell may set.
 __devsh_look_functions() {
   \local -A __devsh_flags
   \builtin mapfile -t __devsh_lines <<<"$(
@@ -128,7 +129,7 @@ __devsh_look_functions() {
   done
 }
 
-# Compares what there is with what was there before the scripts.
+# Compares the shell with the snapshot from before the scripts.
 __devsh_finish() {
   \local -A __devsh_after
   \local __devsh_key __devsh_changed __devsh_exports
@@ -158,7 +159,7 @@ __devsh_finish() {
   ((${#__devsh_exports[@]} == 0)) || __devsh_ask --sourced "${__devsh_exports[@]}"
 }
 
-# Prints the function $1 as it was; `export $2` tells whether it was exported.
+# Prints the old definition of function $1; `export $2` restores whether it was exported.
 __devsh_old_function() {
   [[ ! -o posix ]] || \builtin set +o posix
   __devsh_define "$__devsh_functions"
@@ -166,7 +167,7 @@ __devsh_old_function() {
   \builtin printf '\\builtin export %s -- %q\n' "$2" "$1"
 }
 
-# Defines functions as the text $1 says, which the shell has printed, whatever aliases and options there are now.
+# Evaluates the function definitions in $1, which bash has printed, independent of the current aliases and options.
 __devsh_define() {
   \local - __devsh_on=:$BASHOPTS:
   [[ ! -o posix ]] || \builtin set +o posix
@@ -177,7 +178,8 @@ __devsh_define() {
   [[ $__devsh_on == *:extglob:* ]] || \builtin shopt -u extglob
 }
 
-# Puts the exported variable $1 back and has the program told what it became: child shells are to undo it, too.
+# Restores the exported variable $1 and collects its new value for the program, which adds it to the session: child
+# shells must undo it, too.
 __devsh_take_export() {
   if [[ ${__devsh_after["x $1"]+x} ]]; then
     __devsh_exports+=("$1=${!1}")
@@ -193,43 +195,43 @@ __devsh_take_export() {
   fi
 }
 
-# Declares the variable $1 as the text $2 says.
+# Declares the variable $1 with the declaration $2.
 __devsh_declare() {
-  # A name that means something to the shell loses that when it is unset.
+  # A special variable loses its meaning when it is unset.
   \builtin test "${2%%"$1="*}" = "${!1@a}" || \builtin test "${2%%"$1="*}" = "declare -${!1@a} " || \unset -v "$1"
-  # Attributes first: an assignment of a list is one only where it stands alone.
+  # Attributes first: bash parses an array assignment only as a command of its own.
   if [[ $2 == "declare -"* ]]; then
     \set -- "$1" "${2#declare -}"
     \set -- "$1" "${2#* }" "${2%% *}"
     \builtin declare -g -"$3" "$1"
   fi
   [[ $2 != *=* ]] || \builtin eval "$2"
-  # Whatever `set -a` does.
+  # `set -a` exports every assignment.
   [[ ${3-} == *x* ]] || \export -n "${1?}"
 }
 
-# Undoes what is still as the scripts left it.
+# Undoes every change that is still as the scripts left it.
 __devsh_unsource() {
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
   [[ ${__devsh_sourced-} ]] || \return 0
   \local -A __devsh_after
   \local __devsh_key
   __devsh_look __devsh_after
-  # With this option go others, and names that functions may have.
+  # `posix` first: it changes other options and the set of valid function names.
   for __devsh_key in ${__devsh_news["o posix"]+"o posix"} "${!__devsh_olds[@]}" "${!__devsh_news[@]}"; do
     \builtin test "${__devsh_after[$__devsh_key]+x}${__devsh_after[$__devsh_key]-}" = \
       "${__devsh_news[$__devsh_key]+x}${__devsh_news[$__devsh_key]-}" || \continue
-    # Each once.
+    # A changed value makes a second visit skip the entry.
     __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
     __devsh_take_back "${__devsh_key%% *}" "${__devsh_key#* }" "$__devsh_key"
   done
   \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_places __devsh_file
-  # What is not needed outside is not there.
+  # The functions exist only while a project needs them.
   \unset -f __devsh_source __devsh_run __devsh_look __devsh_look_completions __devsh_look_functions \
     __devsh_finish __devsh_old_function __devsh_define __devsh_take_export __devsh_declare __devsh_unsource __devsh_take_back
 }
 
-# Gives what is of the kind $1 and the name $2 its old value, or none.
+# Restores the entry of kind $1 and name $2, or removes it.
 __devsh_take_back() {
   \local __devsh_old="${__devsh_olds[$3]-}" __devsh_is="${__devsh_olds[$3]+x}"
   case $1$__devsh_is in

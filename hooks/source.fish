@@ -1,9 +1,9 @@
-# Scripts of `[hooks] source` in fish: what they change in the shell itself is remembered and undone.
-# Printed by devsh where a project has such scripts; it goes with hook.fish.
+# Runs the scripts of `[hooks] source` in fish, and undoes their changes of the shell.
+# Devsh prints this code only for projects with such scripts. It needs hook.fish.
 #
-# __devsh_old_KIND and __devsh_new_KIND list what there was before the scripts and after them, then what of that is
-# in one of them only. Kinds are exports and variables, as `set` prints them, completions and abbreviations, as
-# `complete` and `abbr` do, and functions: names, with their texts beside them.
+# __devsh_old_KIND and __devsh_new_KIND are snapshots from before and after the scripts, later reduced to the entries
+# that are in one of them only. Kinds are exports and variables, as `set` prints them, completions and abbreviations,
+# as `complete` and `abbr` print them, and functions: names, with a parallel list of definitions.
 
 # Runs the scripts in the files $argv.
 function __devsh_source
@@ -13,7 +13,7 @@ function __devsh_source
     for kind in exports variables completions abbreviations names
         set -g __devsh_old_$kind (__devsh_look $kind)
     end
-    # Of those that are there, what the scripts name can be another one afterwards.
+    # Scripts can redefine only functions that they name, so only those definitions are kept.
     set -l words
     for file in $argv
         set -a words (string match -ra -- '[^\s;&|()\'"=$]+' <$file)
@@ -25,7 +25,7 @@ function __devsh_source
         set -a __devsh_functions $name
         set -a __devsh_old_functions "$(__devsh_alias_text $name)"
     end
-    # Should a script be broken off, the next prompt goes on behind it.
+    # If a script is interrupted, the next prompt finishes the work.
     function __devsh_fresh
         return 1
     end
@@ -36,12 +36,12 @@ function __devsh_source
     __devsh_finish
 end
 
-# The script sees no words and variables of others.
+# The script gets no arguments and no local variables of the caller.
 function __devsh_run
     builtin source $argv
 end
 
-# Prints what there is of the kind $argv.
+# Prints a snapshot of the kind $argv.
 function __devsh_look
     switch $argv
         case exports
@@ -57,18 +57,18 @@ function __devsh_look
     end
 end
 
-# Devsh's own variables and those that the shell keeps by itself.
+# Variables of devsh, and variables that the shell itself updates.
 set -g __devsh_own '^(__devsh_.*|DEVSH_(DIFF|ROOT|SHELL)|_|argv|CMD_DURATION|COLUMNS|LINES|dir(next|prev)|OLDPWD|PWD' \
     '|fish_killring|fish_kill_signal|fish_pid|FISH_VERSION|history|hostname|pipestatus|SHLVL|status(_generation)?' \
     '|umask|version|__fish_.*)( |$)'
 set -g __devsh_own (string join '' $__devsh_own)
 
-# Leaves in the two lists of the kind $argv what is not in the other.
+# Reduces both snapshots of the kind $argv to the entries that the other one lacks.
 function __devsh_part
     set -l old __devsh_old_$argv
     set -l new __devsh_new_$argv
     for turn in 1 2
-        # What both begin with, and then what both end with, is found by halves: `contains` takes its time.
+        # A binary search finds the common beginning, then the common end, because `contains` is slow on long lists.
         set -l low 0
         set -l high (math "min($(count $$old), $(count $$new))")
         while test $low -lt $high
@@ -101,7 +101,7 @@ function __devsh_unique
     for word in $argv
         contains -- $word $words; or set -a words $word
     end
-    # Without any, `printf` would print an empty one.
+    # Without words `printf` would print an empty line.
     test (count $words) -eq 0; or printf '%s\n' $words
 end
 
@@ -110,7 +110,7 @@ function __devsh_line
     string match -r -- "^$argv[1](?: .*)?\$" $argv[2..]
 end
 
-# Compares what there is with what was there before the scripts.
+# Compares the shell with the snapshot from before the scripts.
 function __devsh_finish
     set -g __devsh_sourced done
     test "$PWD" = "$__devsh_before_pwd"; or builtin cd -- $__devsh_before_pwd
@@ -136,7 +136,8 @@ function __devsh_finish
     test (count $exports) -eq 0; or __devsh_ask --sourced $exports
 end
 
-# Puts the exported variable $argv back and prints what it became: child shells are to undo it, too.
+# Restores the exported variable $argv and prints its new value for the program, which adds it to the session: child
+# shells must undo it, too.
 function __devsh_take_export
     if set -qgx $argv
         set -l joined "$$argv"
@@ -155,7 +156,7 @@ function __devsh_take_export
     return 0
 end
 
-# Undoes what is still as the scripts left it.
+# Undoes every change that is still as the scripts left it.
 function __devsh_unsource
     test "$__devsh_sourced" = begun; and __devsh_finish
     __devsh_unsource_functions
@@ -182,8 +183,8 @@ function __devsh_unsource
     set -e __devsh_{before_{pwd,prev,next},sourced,functions,{old,new}_{functions,variables,completions,abbreviations}}
 end
 
-# Of the list $argv[1], which others have changed meanwhile, takes out what the scripts put in; $argv[2] is its
-# line before them, if it was there.
+# Removes the entries that the scripts added to the list $argv[1], which was changed again since then. $argv[2] is its
+# line from before the scripts, if it existed.
 function __devsh_take_out
     set -l __devsh_was
     set -q argv[2]; and eval set __devsh_was (string replace -r '^\S+' '' -- $argv[2])
@@ -206,7 +207,7 @@ function __devsh_unsource_functions
     end
 end
 
-# Fish takes back all completions of a command only: what is to stay is said again.
+# Fish can erase only all completions of a command, so the others are defined again.
 function __devsh_unsource_completions
     set -l head '^complete((?: --(?!path|command)\S+)*)(?: --command)?((?: --path)? \S+).*'
     set -l commands (__devsh_unique (string replace -r $head '$2' -- $__devsh_old_completions $__devsh_new_completions))
@@ -224,7 +225,7 @@ function __devsh_unsource_completions
         set -l name (string replace -r '^ (?!--path)' ' --command ' -- $command)
         for line in $__devsh_new_completions
             test (string replace -r $head '$2' -- $line) = $command; or continue
-            # What it wraps is not among what is erased by the name alone.
+            # Erasing by name keeps `--wraps`.
             string match -q -- '* --wraps *' $line
             and eval complete --erase$name (string replace -r '.*( --wraps .*)' '$1' -- $line)
         end

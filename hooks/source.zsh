@@ -1,9 +1,9 @@
-# Scripts of `[hooks] source` in zsh: what they change in the shell itself is remembered and undone.
-# Printed by devsh where a project has such scripts; it goes with hook.zsh, which keeps the user's aliases out.
+# Runs the scripts of `[hooks] source` in zsh, and undoes their changes of the shell.
+# Devsh prints this code only for projects with such scripts. It needs hook.zsh, which defines it without aliases.
 #
-# Lists of what there is, by kind and name: `v:NAME` variables and `x:NAME` exported ones by type and value,
-# `a:NAME`, `g:NAME` and `s:NAME` aliases, `f:NAME` functions, `o:NAME` options. __devsh_olds and __devsh_news hold
-# those that scripts changed, before and after.
+# A snapshot of the shell maps `KIND:NAME` to a value: `v` variables and `x` exported variables to type and value,
+# `a`, `g` and `s` aliases, `f` functions, `o` options. __devsh_olds and __devsh_news hold the entries that scripts
+# changed, before and after.
 
 # Runs the scripts in the files $@, with the user's options.
 __devsh_source() {
@@ -16,14 +16,14 @@ __devsh_source() {
       shift
     done
   } always {
-    # Who breaks a script off still gets a prompt.
+    # After Ctrl-C in a script the shell still shows a prompt.
     TRY_BLOCK_INTERRUPT=0 TRY_BLOCK_ERROR=0
     __devsh_options=("${(@kv)options[@]}")
     __devsh_finish
   }
 }
 
-# The script sees no words of others.
+# The script gets no positional parameters.
 __devsh_run() {
   typeset -g __devsh_file=$1
   builtin set --
@@ -41,7 +41,7 @@ __devsh_begin() {
   __devsh_before=("${(@kv)__devsh_list}")
 }
 
-# Puts what there is into __devsh_list.
+# Writes a snapshot of the shell into __devsh_list.
 __devsh_look() {
   emulate -L zsh
   local __devsh_name
@@ -63,7 +63,7 @@ __devsh_look_variables() {
   local -a __devsh_entries
   for __devsh_name in ${(k)parameters}; do
     case $__devsh_name in
-      # Devsh's own, and those that the shell keeps by itself.
+      # Variables of devsh, and variables that the shell itself updates.
       __devsh_*|DEVSH_DIFF|DEVSH_ROOT|DEVSH_SHELL|[^a-zA-Z_]*|_|ARGC|argv|COLUMNS|E[GU]ID|EPOCH*|ERRNO|epochtime|\
       func*trace|funcstack|[GU]ID|HISTCMD|LINENO|LINES|M(ATCH|BEGIN|END)|m(atch|begin|end)|OLDPWD|OPTARG|OPTIND|\
       pipestatus|PPID|PWD|RANDOM|REPLY|reply|SECONDS|SHLVL|status|TTY*|USERNAME|ZSH_EVAL_CONTEXT|zsh_eval_context|\
@@ -72,7 +72,7 @@ __devsh_look_variables() {
     esac
     __devsh_type=$parameters[$__devsh_name]
     case $__devsh_type in
-      # What is read-only cannot be undone, and of two that are tied one is enough.
+      # A read-only variable cannot be restored. Of two tied variables one is enough.
       *readonly*|*hide*|*local*|scalar-tied|scalar-tied-special) ;;
       *export*) __devsh_list[x:$__devsh_name]=${(P)__devsh_name} ;;
       array*) __devsh_list[v:$__devsh_name]="array ${(j: :)${(@qq)${(@P)__devsh_name}}}" ;;
@@ -87,7 +87,7 @@ __devsh_look_variables() {
   done
 }
 
-# Compares what there is with what was there before the scripts.
+# Compares the shell with the snapshot from before the scripts.
 __devsh_finish() {
   emulate -L zsh
   local -A __devsh_list
@@ -99,7 +99,7 @@ __devsh_finish() {
   for __devsh_key in ${(k)__devsh_list} ${(k)__devsh_before}; do
     [[ $__devsh_key != x:* ]] || ! __devsh_differs || __devsh_take_export ${__devsh_key#x:}
   done
-  # Others may hang on them, as `path` does on `PATH`.
+  # Restored exports change variables that are tied to them, such as `path` with `PATH`.
   if (( $#__devsh_exports )); then
     for __devsh_key in ${(Mk)__devsh_list:#[vx]:*}; do
       unset "__devsh_list[$__devsh_key]"
@@ -120,7 +120,8 @@ __devsh_differs() {
     "$+__devsh_before[$__devsh_key]$__devsh_before[$__devsh_key]" ]]
 }
 
-# Puts the exported variable $1 back and has the program told what it became: child shells are to undo it, too.
+# Restores the exported variable $1 and collects its new value for the program, which adds it to the session: child
+# shells must undo it, too.
 __devsh_take_export() {
   if (( $+__devsh_list[x:$1] )); then
     __devsh_exports+=("$1=$__devsh_list[x:$1]")
@@ -135,7 +136,7 @@ __devsh_take_export() {
   fi
 }
 
-# Declares the variable $1 as the text $2 says.
+# Declares the variable $1 with the type and value in $2.
 __devsh_declare() {
   local __devsh_type=${2%% *} __devsh_value=${2#* }
   local -a reply
@@ -149,13 +150,13 @@ __devsh_declare() {
   esac
 }
 
-# Puts the entries that the text $1 quotes into reply.
+# Sets reply to the entries of the quoted list $1.
 __devsh_entries() {
   reply=()
   [[ -z ${1-} ]] || reply=("${(@Q)${(@z)1}}")
 }
 
-# Undoes what is still as the scripts left it, but options, which are not the user's now.
+# Undoes every change that is still as the scripts left it, except options: `emulate` hides the user's options here.
 __devsh_unsource() {
   emulate -L zsh
   setopt no_aliases
@@ -177,7 +178,7 @@ __devsh_unsource() {
   unset -v __devsh_sourced
 }
 
-# Gives the options back that are as the scripts left them; the user's are in force.
+# Restores the options that are still as the scripts left them. Runs with the user's options in effect.
 __devsh_restore_options() {
   local __devsh_key
   for __devsh_key in "${(@k)__devsh_olds[@]}"; do
@@ -195,7 +196,7 @@ __devsh_restore_options() {
   builtin unset -v __devsh_olds __devsh_news __devsh_places
 }
 
-# Gives what is of the kind $1 and the name $2 its old value, or none.
+# Restores the entry of kind $1 and name $2, or removes it.
 __devsh_take_back() {
   local __devsh_old=$__devsh_olds[$1:$2]
   case $1$+__devsh_olds[$1:$2] in
@@ -212,8 +213,8 @@ __devsh_take_back() {
   esac
 }
 
-# Of the list $1, which others have changed meanwhile, gives back the entries that the scripts changed; $2 and $3
-# are the texts before and after them.
+# Undoes the scripts' changes of single entries of the list $1, which was changed again since then. $2 and $3 are its
+# texts before and after the scripts.
 __devsh_take_out() {
   local -a reply __devsh_left
   local -A __devsh_was __devsh_is __devsh_has
@@ -233,7 +234,7 @@ __devsh_take_out() {
       __devsh_was=("${(@)reply}")
       eval "__devsh_has=(\"\${(@kv)$1}\")"
       for __devsh_entry in "${(@k)__devsh_is}"; do
-        # What is neither new nor changed by the scripts, and what is no longer theirs, stays.
+        # An entry with another value than the scripts gave it stays.
         [[ $__devsh_has[$__devsh_entry] == "$__devsh_is[$__devsh_entry]" ]] || continue
         if (( $+__devsh_was[$__devsh_entry] )); then
           __devsh_has[$__devsh_entry]=$__devsh_was[$__devsh_entry]
