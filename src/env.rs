@@ -1,9 +1,9 @@
-//! Environments as values: an ordered map of OS strings, and what activation changes in one. Pure.
+//! Environments as values, and the changes of an activation. Pure.
 //!
-//! `EnvPlan` is what a dev shell wants, whatever the host shell has. Applied to an environment it gives
-//! the new environment and an `EnvDiff`, which reverts it exactly.
+//! An `EnvPlan` is independent of the host shell's environment. Applied to one it gives the new environment, and an
+//! `EnvDiff` reverts that exactly.
 //!
-//! Invariant: names that reach a shell are `VarName`s; values are bytes from end to end.
+//! Invariant: names that reach a shell are `VarName`s, and values are bytes.
 
 pub mod diff;
 pub mod grant;
@@ -24,27 +24,32 @@ pub use host_shell::HostShell;
 pub use name::VarName;
 pub use plan::{Change, EnvPlan, Piece, Template};
 
-/// An environment: names to values, in the order of the names.
+/// A variable with its new value; `None` unsets it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Assignment {
+    pub name: VarName,
+    pub value: Option<OsString>,
+}
+
+/// An environment, ordered by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Env(BTreeMap<OsString, OsString>);
 
 impl Env {
-    /// Returns the value of `name`; an empty value is not an absent one.
+    /// Returns the value of `name`, which may be empty.
     pub fn get(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         self.0.get(name.as_ref()).map(OsString::as_os_str)
     }
 
-    /// Gives `name` a value.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Removes `name`.
     pub fn unset(&mut self, name: impl AsRef<OsStr>) {
         self.0.remove(name.as_ref());
     }
 
-    /// Returns every variable in the order of the names.
+    /// Returns all variables in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0
             .iter()

@@ -1,7 +1,7 @@
-//! The host shells: bash, zsh and fish, and how changes are written for each. Pure.
+//! Code for the host shells bash, zsh and fish. Pure.
 //!
-//! Invariant: only checked names are printed, every value is quoted, and the text ends with the mark
-//! that the hook waits for, so a cut text is never evaluated.
+//! Invariant: names are checked, values are quoted, and the code ends with a mark that the hook expects, because the
+//! hook must not evaluate code that was cut short.
 
 pub mod export_formats;
 mod fish;
@@ -16,7 +16,7 @@ use std::{
 pub use crate::env::HostShell;
 use crate::{env::VarName, manifest::AliasName};
 
-/// How many checks a host shell keeps.
+/// Most checks that a host shell keeps.
 const CHECKS: usize = 32;
 
 /// One change of a host shell.
@@ -26,36 +26,36 @@ pub enum Statement {
     Export(VarName, OsString),
     /// Removes a variable.
     Unset(VarName),
-    /// Puts the host shell's own variables of these names aside, with what the environment does not show of
-    /// them: that they are not exported, arrays, integers.
+    /// Saves and unsets the host shell's variables with these names. The environment does not show their attributes:
+    /// not exported, array, integer.
     Hold(Vec<VarName>),
-    /// Gives back what was put aside of these names.
+    /// Restores the saved variables with these names.
     Release(Vec<VarName>),
-    /// Forgets what was put aside of these names: the user has given them other values.
+    /// Drops the saved variables with these names, because the user has given them other values.
     Drop(Vec<VarName>),
-    /// Gives back what is still put aside: nothing is loaded any more.
+    /// Restores all saved variables, because nothing is loaded any more.
     Forget,
-    /// Says whether scripts are to be run when the host shell exits.
+    /// Turns the leave scripts at the exit of the host shell on or off.
     LeaveOnExit(bool),
-    /// Takes back the aliases of the last `Alias` statements.
+    /// Undoes the `Alias` statements.
     RestoreAliases,
-    /// Runs the scripts in these files in the host shell itself and remembers what they change; the code
-    /// defines what does that.
+    /// Runs the scripts in these files in the host shell itself and records what they change. The code defines the
+    /// functions for that.
     Source(Vec<u8>, Vec<PathBuf>),
-    /// Undoes what the scripts of the last `Source` changed.
+    /// Undoes the changes of the last `Source`.
     Unsource,
-    /// Defines an alias and remembers what it hides.
+    /// Defines an alias and saves the one that it hides.
     Alias(AliasName, String),
-    /// Remembers, unexported, what this very shell has loaded.
+    /// Stores in an unexported variable what this shell, and not its parent, has loaded.
     Loaded(String),
-    /// Has the next prompts make the check of this name, which is defined where the host shell does not have it.
+    /// Makes the next prompts run the check with this name.
     Check {
-        /// Its name, which tells its content.
+        /// A digest of the code.
         name: String,
-        /// Its code, unless the host shell has it.
+        /// The code; `None` if the host shell has defined it before.
         code: Option<Vec<u8>>,
     },
-    /// Has the host shell forget the checks that it has.
+    /// Removes all checks from the host shell.
     ForgetChecks,
 }
 
@@ -69,58 +69,57 @@ impl Statement {
     }
 }
 
-/// What must hold for the loaded environment to be still right, testable by builtins alone.
+/// Conditions under which the loaded environment is still right. Builtins can test them.
 ///
-/// The name of the working directory is compared by the hook itself.
+/// The hook itself compares the name of the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Freshness {
-    /// Names that must lead to the same file or directory as the others, which no link does.
+    /// Pairs of paths that must lead to the same file: a path through symlinks, and a path without.
     pub same: Vec<(PathBuf, PathBuf)>,
-    /// Files that must be there with the modification time of their stamp file.
+    /// Files that must have the modification time of their stamp file.
     pub present: Vec<(PathBuf, PathBuf)>,
-    /// Files and directories of which the time that the shell tells must be in this second, in seconds since 1970.
+    /// Files and directories whose time must be in this second since 1970; `HostShell::batch_time` says which time.
     pub seconds: Vec<(PathBuf, i64)>,
-    /// What must be there, whatever its time.
+    /// Paths that must exist.
     pub there: Vec<PathBuf>,
-    /// Files that must not be there.
+    /// Files that must not exist.
     pub absent: Vec<PathBuf>,
-    /// More of them, many to a directory.
+    /// Groups of files that must not exist.
     pub sheltered: Vec<Shelter>,
     /// Variables that must not be exported.
     pub unexported: Vec<VarName>,
 }
 
 impl Freshness {
-    /// Returns the seconds of all files, as the shells tell them.
+    /// Returns the seconds of all files in the form that the shells print.
     fn all_seconds(&self) -> String {
         let all = self.seconds.iter().map(|(_, second)| second.to_string());
         all.collect::<Vec<_>>().join(" ")
     }
 }
 
-/// A time that the file system keeps of a file.
+/// A time of a file in the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileTime {
-    /// When the file or what is known of it was changed; no program can set it.
+    /// The ctime, which no program can set.
     Changed,
-    /// When its content was.
+    /// The mtime.
     Modified,
 }
 
-/// Files that cannot have appeared while their directory has the modification time of a stamp file.
+/// Files that cannot have appeared while their directory keeps its modification time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shelter {
-    /// The directory.
     pub directory: PathBuf,
-    /// The stamp file.
+    /// A file with the modification time of the directory.
     pub stamp: PathBuf,
-    /// The files that must not be there.
+    /// The files that must not exist.
     pub absent: Vec<PathBuf>,
 }
 
 impl HostShell {
-    /// Returns which time of many files a builtin tells at once, in whole seconds; nothing where there is none.
-    pub const fn tells(self) -> Option<FileTime> {
+    /// Returns which time, in whole seconds, one builtin call can print for many files, if the shell has such a builtin.
+    pub const fn batch_time(self) -> Option<FileTime> {
         match self {
             Self::Bash => None,
             Self::Zsh => Some(FileTime::Changed),
@@ -128,7 +127,7 @@ impl HostShell {
         }
     }
 
-    /// Returns the changes as code for this shell, closed by the mark with `nonce`.
+    /// Returns the statements as code for this shell, with the mark at the end that contains `nonce`.
     pub fn render(self, statements: &[Statement], nonce: &str) -> Vec<u8> {
         let mut code = self.render_plain(statements);
         code.extend_from_slice(b"# devsh ");
@@ -137,7 +136,7 @@ impl HostShell {
         code
     }
 
-    /// Returns the changes as code for this shell.
+    /// Returns the statements as code for this shell.
     pub fn render_plain(self, statements: &[Statement]) -> Vec<u8> {
         let mut code = Vec::new();
         match self {
@@ -150,10 +149,10 @@ impl HostShell {
         code
     }
 
-    /// Returns the statements that have the next prompts check `freshness`, in a host shell that has the checks
-    /// of the names `known`.
+    /// Returns the statements that make the next prompts check `freshness`.
     ///
-    /// Shells read code slowly: who comes back to a place where nothing has changed is not told it again.
+    /// `known` has the names of the checks that the host shell has defined before. They are not sent again, because
+    /// shells parse code slowly.
     pub fn check(self, freshness: &Freshness, known: &str) -> Vec<Statement> {
         let mut code = Vec::new();
         match self {

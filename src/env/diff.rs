@@ -1,7 +1,7 @@
-//! The difference between two environments, small enough to travel in a variable, and its reversal.
+//! The difference between two environments and its reversal, small enough for a variable.
 //!
-//! Invariant: `between(a, b).revert(b) == a`. A scalar that was changed after activation is kept as
-//! the user left it; a list loses the added entries and keeps everything else.
+//! Invariant: `between(a, b).revert(b) == a`. A scalar that the user changed after the activation stays. A list loses
+//! the added entries and keeps all others.
 
 use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
 
@@ -19,28 +19,27 @@ pub struct EnvDiff(pub BTreeMap<VarName, DiffEntry>);
 /// How to undo the change of one variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiffEntry {
-    /// The variable had another value, or none.
+    /// The variable had another value or was unset.
     Scalar {
-        /// The value before; nothing when the variable was unset.
+        /// The value before; `None` if the variable was unset.
         before: Option<OsString>,
-        /// Which value activation left, to see whether the user changed it since.
+        /// The fingerprint of the new value, which shows whether the user has changed it.
         after: Fingerprint,
     },
     /// Entries were added to a list of paths.
     List {
-        /// The entries, and where they were put.
         added: AddedEntries,
         /// Whether the variable was set before.
         was_set: bool,
     },
 }
 
-/// Identifies a value without holding it.
+/// A digest of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 8]);
 
 impl Fingerprint {
-    /// Returns the fingerprint of a value, or of being unset.
+    /// Returns the fingerprint of a value, or of an unset variable.
     pub fn of(value: Option<&std::ffi::OsStr>) -> Self {
         let Some(value) = value else {
             return Self([0; 8]);
@@ -52,7 +51,7 @@ impl Fingerprint {
 }
 
 impl EnvDiff {
-    /// Returns the variable with the longest value from before, and how long that is; nothing where none had one.
+    /// Returns the variable with the longest old value, and the length of that, if any had a value.
     pub fn longest(&self) -> Option<(VarName, usize)> {
         let length = |entry: &DiffEntry| match entry {
             DiffEntry::Scalar { before, .. } => before.as_ref().map_or(0, |value| value.len()),
@@ -66,9 +65,7 @@ impl EnvDiff {
         (length > 0).then(|| (name.clone(), length))
     }
 
-    /// Returns how to come back from `target` to `base`.
-    ///
-    /// Variables whose names devsh would never print for a shell are left out.
+    /// Returns the way back from `target` to `base`, without variables whose names are no `VarName`.
     pub fn between(base: &Env, target: &Env) -> Self {
         let mut entries = BTreeMap::new();
         let names = base.iter().chain(target.iter()).map(|(name, _)| name);
@@ -96,14 +93,14 @@ impl EnvDiff {
         Self(entries)
     }
 
-    /// Returns `env` as it was before activation, and the names of the values kept for the user.
+    /// Returns `env` as it was before the activation, and the variables that keep the user's values.
     pub fn revert(&self, env: &Env) -> (Env, Vec<VarName>) {
         let (mut reverted, mut kept) = (env.clone(), Vec::new());
         for (name, entry) in &self.0 {
             match entry {
                 DiffEntry::Scalar { before, after } => {
                     if Fingerprint::of(env.get(name)) != *after {
-                        // Already as before: an interrupted activation, not a user's change.
+                        // With its old value it is from an interrupted activation, not changed by the user.
                         if env.get(name) != before.as_deref() {
                             kept.push(name.clone());
                         }
@@ -130,7 +127,7 @@ impl EnvDiff {
 }
 
 impl EnvDiff {
-    /// Returns the variables that were not merely given more entries.
+    /// Returns the variables that are not lists with added entries.
     pub fn replaced(&self) -> impl Iterator<Item = &VarName> {
         let extended = |entry: &DiffEntry| matches!(entry, DiffEntry::List { was_set: true, .. });
         self.0
@@ -139,7 +136,7 @@ impl EnvDiff {
             .map(|(name, _)| name)
     }
 
-    /// Returns whether `reverted` still has a list that was not there before: entries of the user's own.
+    /// Returns whether `reverted` still has a list that was unset before, which then has entries of the user.
     pub fn is_left(&self, name: &VarName, reverted: &Env) -> bool {
         let new = matches!(
             self.0.get(name),
@@ -148,7 +145,7 @@ impl EnvDiff {
         new && reverted.get(name).is_some()
     }
 
-    /// Returns `env` with the added entries of lists back at the ends where activation put them.
+    /// Returns `env` with the added entries of lists back at the ends where the activation put them.
     pub fn settle(&self, env: &Env) -> Env {
         let mut settled = env.clone();
         for (name, entry) in &self.0 {
@@ -162,14 +159,14 @@ impl EnvDiff {
     }
 }
 
-/// Sees `after` as `before` with entries added at its ends, if it is that.
+/// Returns the entries that `after` has in addition to `before` at its ends, if that is the whole difference.
 fn list_entry(
     before: Option<&std::ffi::OsStr>,
     after: Option<&std::ffi::OsStr>,
 ) -> Option<DiffEntry> {
     let old: Vec<_> = pathlist::split(before.unwrap_or_default()).collect();
     let new: Vec<_> = pathlist::split(after?).collect();
-    // Where an entry occurs twice, the last place keeps the new entries in front, as `PATH` is read.
+    // Of several places the last one leaves the new entries in front, where programs are found first.
     let start = (0..=new.len().checked_sub(old.len())?)
         .rev()
         .find(|start| new[*start..*start + old.len()] == old[..])?;
@@ -178,7 +175,7 @@ fn list_entry(
         added: AddedEntries::to(&old, owned(&new[..start]), owned(&new[start + old.len()..])),
         was_set: before.is_some(),
     };
-    // A list that cannot be withdrawn exactly (an empty value against an empty entry) is a scalar.
+    // A list that cannot be restored exactly (an empty value or an empty entry) is handled as a scalar.
     let mut base = Env::default();
     let mut target = Env::default();
     if let Some(value) = before {

@@ -1,6 +1,6 @@
-//! Names of variables that can turn what they hold into code: a project sets them only with a grant.
+//! Variables whose values can lead to the execution of code. A project needs a grant to set them.
 
-/// Each name, or the beginning of names where it ends in `*`, with what the variable can do.
+/// Names, or prefixes with `*`, and the effect of the variable.
 const EFFECTS: &[(&str, &str)] = &[
     ("ALL_PROXY", PROXY),
     ("ANSIBLE_*", INTERPRETER),
@@ -281,7 +281,7 @@ const REMOTE: &str = "decides which server programs use";
 const SETTINGS: &str = "decides which settings programs read";
 const START: &str = "makes a shell run code";
 
-/// Returns what a variable of this name can do, if it can turn what it holds into code.
+/// Returns the effect of a variable that needs a grant.
 pub fn effect(name: &str) -> Option<&'static str> {
     let matches = |pattern: &str| match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),

@@ -1,4 +1,4 @@
-//! The shells that people work in.
+//! The host shells.
 
 use std::{ffi::OsStr, fmt, path::Path, str::FromStr};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::package::Invalid;
 
-/// A shell that devsh can change from inside.
+/// A shell with a hook of devsh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HostShell {
     /// Bash 3.2 and later.
@@ -18,10 +18,9 @@ pub enum HostShell {
 }
 
 impl HostShell {
-    /// Every host shell.
     pub const ALL: [Self; 3] = [Self::Bash, Self::Zsh, Self::Fish];
 
-    /// Returns the shell's name, which is also its program's.
+    /// Returns the name of the shell and of its program.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bash => "bash",
@@ -30,7 +29,7 @@ impl HostShell {
         }
     }
 
-    /// Returns the shell that a program is, by its file name (`/bin/zsh`, `-bash`).
+    /// Returns the shell of a program by its file name (`/bin/zsh`, `-bash`).
     pub fn of_program(program: &OsStr) -> Option<Self> {
         let name = Path::new(program).file_name()?.to_str()?;
         name.trim_start_matches('-').parse().ok()

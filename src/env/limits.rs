@@ -1,15 +1,15 @@
-//! How large an environment may become. Pure.
+//! Size limits of an environment. Pure.
 
 use std::ffi::OsStr;
 
-/// The longest variable that a program can be given, as `length` counts, in bytes.
+/// Longest variable, in bytes as `length` counts them.
 ///
-/// That is Linux' limit for one string; with a longer one in the environment no program starts any more.
+/// Linux refuses to start a program with a longer string in the environment (`MAX_ARG_STRLEN`).
 pub const VARIABLE: usize = 128 << 10;
-/// The most that a dev shell may add to an environment, in bytes.
+/// Most bytes that a dev shell may add to an environment.
 pub const GROWTH: usize = 256 << 10;
 
-/// Returns how long a variable is: its name, `=`, its value and an end of one byte.
+/// Returns the length of a variable: name, `=`, value and a null byte.
 pub fn length(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> usize {
     name.as_ref().len() + value.as_ref().len() + 2
 }

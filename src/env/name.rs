@@ -1,7 +1,6 @@
-//! Checked names of variables.
+//! Names of variables that are safe in shell code.
 //!
-//! Quoting cannot make a bad name safe (`export 'a[$(x)]'=1` runs `x` in zsh), so only a checked name is
-//! ever printed for a shell.
+//! Quoting does not make a bad name safe: `export 'a[$(x)]'=1` runs `x` in zsh.
 
 use std::{ffi::OsStr, fmt, str::FromStr};
 
@@ -14,7 +13,7 @@ use crate::package::Invalid;
 #[serde(try_from = "String", into = "String")]
 pub struct VarName(String);
 
-/// Names that shells own: assigning them fails, changes the shell itself, or aborts the evaluation.
+/// Special variables of the shells: an assignment fails, changes the shell, or aborts the evaluation.
 const RESERVED: &[&str] = &[
     "ARGC",
     "BASHOPTS",
@@ -93,18 +92,17 @@ const RESERVED: &[&str] = &[
 ];
 
 impl VarName {
-    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the name of a variable that is devsh's own, which no project may set.
+    /// Returns the name of a variable of devsh, which no project may set.
     pub(crate) fn own(name: &'static str) -> Self {
         debug_assert!(name.starts_with("DEVSH_"), "{name} is not devsh's own");
         Self(name.to_owned())
     }
 
-    /// Returns whether the variable is a list of paths by convention, as fish decides it.
+    /// Returns whether the variable is a list of paths by the rule of fish.
     pub fn is_path_list(&self) -> bool {
         self.0.ends_with("PATH")
     }

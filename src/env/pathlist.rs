@@ -1,7 +1,7 @@
-//! Lists of paths in one variable, separated by `:`.
+//! Lists of paths with `:` between the entries.
 //!
-//! Invariant: an empty value is the empty list, and empty entries (which mean the current directory in
-//! `PATH`) survive, so a list that gains and loses entries is the same bytes as before.
+//! Invariant: an empty value is the empty list, and empty entries (the current directory in `PATH`) stay. A list that
+//! gains and loses entries has the same bytes again.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -33,7 +33,7 @@ pub fn join<'a>(entries: impl IntoIterator<Item = &'a OsStr>) -> OsString {
     OsString::from_vec(list)
 }
 
-/// Returns `list` with entries put before and after it.
+/// Returns `list` with entries before and after it.
 pub fn extend(list: &OsStr, before: &[OsString], after: &[OsString]) -> OsString {
     let before = before.iter().map(OsString::as_os_str);
     join(
@@ -43,19 +43,18 @@ pub fn extend(list: &OsStr, before: &[OsString], after: &[OsString]) -> OsString
     )
 }
 
-/// What was added to a list.
+/// Entries that were added to a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddedEntries {
-    /// At the front, the first one foremost.
+    /// Entries at the front, the first one first.
     pub front: Vec<OsString>,
-    /// At the end.
+    /// Entries at the end.
     pub back: Vec<OsString>,
-    /// Those of them that the list had before, each with how many of its entries came after it.
+    /// The added entries that the list had before, each with the number of entries after it.
     pub own: Vec<(OsString, u64)>,
 }
 
 impl AddedEntries {
-    /// Returns what is added to `list`.
     pub fn to(list: &[&OsStr], front: Vec<OsString>, back: Vec<OsString>) -> Self {
         let own = list.iter().rev().enumerate().filter(|(_, entry)| {
             let mut added = front.iter().chain(&back);
@@ -70,9 +69,9 @@ impl AddedEntries {
     }
 }
 
-/// Returns `list` without what was added: of each entry one, from the end where it was put.
+/// Returns `list` without the added entries: each is removed once, from the end where it was added.
 ///
-/// Entries that the user removed or added meanwhile stay as the user left them.
+/// Other changes of the user stay.
 pub fn withdraw(list: &OsStr, added: &AddedEntries) -> OsString {
     let mut entries: Vec<&OsStr> = split(list).collect();
     let mut own = added.own.clone();
@@ -87,7 +86,7 @@ pub fn withdraw(list: &OsStr, added: &AddedEntries) -> OsString {
             entries.remove(position);
         }
     }
-    // A shell that has no entry twice, as zsh with `typeset -U path`, dropped one of the two: it was the list's own.
+    // A shell that removes duplicates (zsh with `typeset -U path`) has removed the entry that the list had before.
     for (entry, after) in &own {
         if !entries.contains(&entry.as_os_str()) {
             let after = usize::try_from(*after).unwrap_or(usize::MAX);
@@ -110,7 +109,7 @@ mod tests {
     proptest! {
         #[test]
         fn withdraw_undoes_extend(list in "[a-c:]{0,8}", before in lists(), after in lists()) {
-            // "" is both the empty list and a list of one empty entry: the first reading is kept.
+            // "" is the empty list, not a list with one empty entry.
             let list = OsString::from(list);
             let extended = extend(&list, &before, &after);
             let entries: Vec<_> = split(&list).collect();

@@ -1,4 +1,4 @@
-//! What a dev shell wants of the environment, whatever the host shell has.
+//! The changes of the environment that a dev shell asks for.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Env, VarName, limits::VARIABLE, order::by_reference, pathlist};
 
-/// What happens to one variable; a value is plain bytes or a template.
+/// The change of one variable. A value is bytes or a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change<T = OsString> {
     /// The variable gets this value.
@@ -19,29 +19,27 @@ pub enum Change<T = OsString> {
     Default(T),
     /// The variable is removed.
     Unset,
-    /// Entries are put before and after those of a list of paths.
+    /// Entries are added to a list of paths.
     Extend {
-        /// Entries for the front, the first one foremost.
+        /// Entries for the front, the first one first.
         before: Vec<T>,
         /// Entries for the end.
         after: Vec<T>,
     },
 }
 
-/// A value with what other variables hold in it.
+/// A value with references to variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template(pub Vec<Piece>);
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Piece {
-    /// Bytes as they are.
     Text(OsString),
-    /// What a variable holds in the end; in its own value, what the host shell has.
+    /// The new value of a variable; in the value of the same variable, its value in the host shell.
     Variable {
-        /// The variable.
         name: String,
-        /// What stands for it when it is not set or empty.
+        /// The text for a variable that is unset or empty.
         fallback: OsString,
     },
 }
@@ -63,7 +61,7 @@ impl Template {
     fn fill(&self, own: &VarName, base: &Env, env: &Env) -> OsString {
         let mut text = OsString::new();
         for piece in &self.0 {
-            // A longer one is taken back anyway, and values that double each other would fill the memory first.
+            // Longer values are dropped later, and values that double each other would fill the memory before that.
             if text.len() > VARIABLE {
                 break;
             }
@@ -105,22 +103,22 @@ impl Change<Template> {
         one.into_iter().chain(before).chain(after)
     }
 
-    /// Returns the variables whose values it needs.
+    /// Returns the variables that the new value refers to.
     fn references(&self) -> Vec<&str> {
         self.templates().flat_map(Template::names).collect()
     }
 }
 
-/// A change for each variable a dev shell cares about.
+/// A change for each variable of a dev shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvPlan(pub BTreeMap<VarName, Change<Template>>);
 
 impl EnvPlan {
-    /// Returns `base` with the changes made, those first that others refer to.
+    /// Returns `base` with the changes, made in the order of their references.
     pub fn apply(&self, base: &Env) -> Env {
         let entries: Vec<(&VarName, &Change<Template>)> = self.0.iter().collect();
         let mut env = base.clone();
-        // A manifest has no cycles. In a record that was tampered with, a cycle is cut at some place.
+        // A manifest has no cycles. In a record that was tampered with, a cycle is cut somewhere.
         for at in by_reference(&self.0, Change::references).order {
             let (name, change) = entries[at];
             change.make(name, base, &mut env);
@@ -152,7 +150,7 @@ impl Change<Template> {
     }
 }
 
-/// An entry that a variable left empty or relative would mean the working directory, wherever that is.
+/// An entry that became empty or relative through a variable would depend on the working directory.
 fn is_absolute(entry: &OsStr) -> bool {
     entry.as_bytes().first() == Some(&b'/')
 }

@@ -1,7 +1,7 @@
-//! Files that must not appear, watched through their directory.
+//! Checks many absent files through the mtime of their directory.
 //!
-//! A repository of a kind that presets know has dozens of files that it could have and has not. While the
-//! modification time of the directory is the same none of them has appeared, so that one test answers for all.
+//! Presets look for dozens of files, of which a repository has a few. None of the others has appeared while the mtime
+//! of the directory is the same, so one test is enough for all.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +15,13 @@ use crate::{
     util::files::Stamp,
 };
 
-/// The fewest files of a directory for which it is looked at.
+/// Fewest absent files for which their directory is checked instead.
 const FEW: usize = 4;
 
-/// Returns the files that are to be tested one by one, and those for which their directory answers.
+/// Returns the files to test one by one, and groups of files whose directory is tested.
 ///
-/// Each directory is looked at before its files, so that what appears in between is seen.
-pub(super) fn shelter(
+/// Reads the stamp of each directory before it looks at its files: a file that appears in between is noticed.
+pub(super) fn group_by_directory(
     absent: Vec<PathBuf>,
     stamps: &StampFiles,
     now: SystemTime,
@@ -33,10 +33,10 @@ pub(super) fn shelter(
     }
     let mut groups: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for (directory, files) in directories {
-        // What lies in a directory that is not there cannot appear without it.
-        let there = directory.ancestors().find(|path| path.is_dir());
-        let there = there.unwrap_or(&directory).to_owned();
-        groups.entry(there).or_default().extend(files);
+        // A file in a missing directory cannot appear without a change of the nearest existing parent.
+        let existing = directory.ancestors().find(|path| path.is_dir());
+        let existing = existing.unwrap_or(&directory).to_owned();
+        groups.entry(existing).or_default().extend(files);
     }
     let (mut single, mut sheltered) = (Vec::new(), Vec::new());
     for (directory, absent) in groups {
@@ -57,7 +57,7 @@ pub(super) fn shelter(
     (single, sheltered)
 }
 
-/// Returns the stamp file of a directory whose next change is sure to have another time.
+/// Returns the stamp file of a directory, if its next change certainly gets another mtime.
 fn carrier(directory: &Path, stamps: &StampFiles, now: SystemTime) -> Option<PathBuf> {
     let stamp = Stamp::of(directory).filter(|stamp| !watch::is_recent(stamp, now))?;
     stamps.carrier(&stamp)
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_answers_for_many_files() {
+    fn a_directory_is_tested_instead_of_many_files() {
         let directory = tempfile::tempdir().unwrap();
         let (root, stamps) = (
             directory.path().join("p"),
@@ -80,19 +80,19 @@ mod tests {
         let names = ["a", "b", "c", "below/d"];
         let files: Vec<PathBuf> = names.iter().map(|name| root.join(name)).collect();
         let later = SystemTime::now() + Duration::from_secs(9);
-        let (single, sheltered) = shelter(files.clone(), &stamps, later);
+        let (single, sheltered) = group_by_directory(files.clone(), &stamps, later);
         assert!(single.is_empty());
         assert_eq!(sheltered.len(), 1);
         assert_eq!(sheltered[0].directory, root);
         assert_eq!(sheltered[0].absent.len(), 4);
-        // A change in the same tick would not be seen.
-        let (single, sheltered) = shelter(files.clone(), &stamps, SystemTime::now());
+        // A change in the same clock tick would be missed.
+        let (single, sheltered) = group_by_directory(files.clone(), &stamps, SystemTime::now());
         assert_eq!((single.len(), sheltered.len()), (4, 0));
-        // A few are tested one by one, and so is what has appeared meanwhile.
-        let (single, _) = shelter(files[..3].to_vec(), &stamps, later);
+        // A few files are tested one by one, and so are groups in which a file has appeared.
+        let (single, _) = group_by_directory(files[..3].to_vec(), &stamps, later);
         assert_eq!(single.len(), 3);
         std::fs::write(&files[1], "").unwrap();
-        let (single, sheltered) = shelter(files, &stamps, later);
+        let (single, sheltered) = group_by_directory(files, &stamps, later);
         assert_eq!((single.len(), sheltered.len()), (4, 0));
     }
 }

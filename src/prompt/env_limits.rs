@@ -1,4 +1,4 @@
-//! What a dev shell may add to an environment, and what is taken back where that is too much. Pure.
+//! Drops values that are too large for an environment. Pure.
 
 use std::ffi::OsString;
 
@@ -9,9 +9,9 @@ use crate::env::{
 
 use super::hook_scripts::Error;
 
-/// Takes back values that would keep every program from starting, or that are too much together, the largest
-/// first, and says which.
-pub(super) fn shorten(base: &Env, env: &mut Env) -> Vec<Error> {
+/// Restores variables that are too long for any program, and the largest ones while all together grow too much.
+/// Returns an error for each.
+pub(super) fn restore_excess(base: &Env, env: &mut Env) -> Vec<Error> {
     let mut errors = Vec::new();
     while let Some((name, error)) = excess(base, env) {
         restore(base, env, &name);
@@ -20,7 +20,7 @@ pub(super) fn shorten(base: &Env, env: &mut Env) -> Vec<Error> {
     errors
 }
 
-/// Gives a variable the value that the host shell has.
+/// Gives a variable the value of the host shell.
 pub(super) fn restore(base: &Env, env: &mut Env, name: &std::ffi::OsStr) {
     match base.get(name) {
         Some(value) => env.set(name, value),
@@ -28,7 +28,7 @@ pub(super) fn restore(base: &Env, env: &mut Env, name: &std::ffi::OsStr) {
     }
 }
 
-/// Returns the variable that is to be taken back next, if one is.
+/// Returns the next variable to restore.
 fn excess(base: &Env, env: &Env) -> Option<(OsString, Error)> {
     let (mut total, mut largest) = (0, None);
     for (name, value) in env
@@ -71,17 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_may_be_as_long_as_a_program_can_take() {
+    fn a_longer_variable_than_a_program_can_take_is_dropped() {
         let base = env(&[("OLD", VARIABLE)]);
         let mut just = env(&[("OLD", VARIABLE), ("A", VARIABLE - 3)]);
-        assert_eq!(shorten(&base, &mut just).len(), 0);
+        assert_eq!(restore_excess(&base, &mut just).len(), 0);
         let mut more = env(&[("OLD", VARIABLE), ("A", VARIABLE - 2), ("B", 1)]);
-        assert_eq!(shorten(&base, &mut more).len(), 1);
+        assert_eq!(restore_excess(&base, &mut more).len(), 1);
         assert_eq!(more, env(&[("OLD", VARIABLE), ("B", 1)]));
     }
 
     #[test]
-    fn all_together_may_add_so_much_and_no_more() {
+    fn the_largest_variable_is_dropped_when_all_grow_too_much() {
         let base = env(&[("A", 1000)]);
         let third = GROWTH / 3;
         let mut just = env(&[
@@ -90,14 +90,14 @@ mod tests {
             ("C", GROWTH - 2 * third - 3),
         ]);
         let same = just.clone();
-        assert_eq!(shorten(&base, &mut just).len(), 0);
+        assert_eq!(restore_excess(&base, &mut just).len(), 0);
         assert_eq!(just, same);
         let mut more = env(&[
             ("A", third + 1001),
             ("B", third - 3),
             ("C", GROWTH - 2 * third - 3),
         ]);
-        assert_eq!(shorten(&base, &mut more).len(), 1);
+        assert_eq!(restore_excess(&base, &mut more).len(), 1);
         assert_eq!(more.get("A"), base.get("A"), "the largest stays as it was");
     }
 }

@@ -18,41 +18,47 @@ use crate::{
 
 use super::{absent_files, mtime_batch, symlink_checks};
 
-/// Returns what the next prompts check with builtins: the files behind the outcome, what must only be there,
-/// manifests that may appear, and variables that may.
-pub fn freshness(
-    (context, shell): (&Context, HostShell),
-    watched: &[Watched],
-    there: Option<PathBuf>,
-    manifests: Vec<PathBuf>,
-    awaited: &[VarName],
-) -> Freshness {
+/// What the result of a prompt depends on.
+#[derive(Debug)]
+pub struct Dependencies<'a> {
+    /// Files that must not change.
+    pub watched: &'a [Watched],
+    /// The profile, which must exist.
+    pub profile: Option<PathBuf>,
+    /// Manifests that must not appear.
+    pub manifests: Vec<PathBuf>,
+    /// Variables that must not be exported.
+    pub awaited: &'a [VarName],
+}
+
+/// Returns the conditions under which the result of a prompt stays right in this host shell.
+pub fn freshness(context: &Context, shell: HostShell, on: Dependencies<'_>) -> Freshness {
     let directories = &context.directories;
     let stamps = StampFiles::new(&directories.state);
     let mut freshness = Freshness {
-        same: symlink_checks::linked(context, watched),
+        same: symlink_checks::symlinks(context, on.watched),
         present: Vec::new(),
         seconds: Vec::new(),
-        there: there.into_iter().collect(),
-        absent: manifests,
+        there: on.profile.into_iter().collect(),
+        absent: on.manifests,
         sheltered: Vec::new(),
-        unexported: awaited.to_vec(),
+        unexported: on.awaited.to_vec(),
     };
-    // Whoever decides about a project moves the generation, too: it answers for the decisions.
+    // Every decision about a project changes the generation file, so one check is enough for all decisions.
     let generation = watch::generation(&directories.state);
-    let answers = |file: &Watched| file.path == generation && file.stamp.is_some();
-    let answered = watched.iter().any(answers);
+    let is_generation = |file: &Watched| file.path == generation && file.stamp.is_some();
+    let has_generation = on.watched.iter().any(is_generation);
     let decisions = Decisions::new(&directories.data);
-    let asked = |file: &&Watched| !answered || !decisions.holds(&file.path);
-    // This one's time is set and not left to the clock.
+    let checked = |file: &&Watched| !has_generation || !decisions.holds(&file.path);
+    // Devsh sets the mtime of the generation file, which need not be the time of the change.
     let by_clock = |file: &&Watched| file.path != generation;
-    let old = watched.iter().filter(asked).filter(by_clock);
+    let old = on.watched.iter().filter(checked).filter(by_clock);
     freshness.seconds = mtime_batch::seconds(shell, old, context.now);
-    let told: BTreeSet<_> = freshness.seconds.iter().map(|(path, _)| path).collect();
-    let rest = watched.iter().filter(asked);
-    for file in rest.filter(|file| !told.contains(&file.path)) {
+    let batched: BTreeSet<_> = freshness.seconds.iter().map(|(path, _)| path).collect();
+    let rest = on.watched.iter().filter(checked);
+    for file in rest.filter(|file| !batched.contains(&file.path)) {
         match &file.stamp {
-            // Without a stamp file (read-only state) the file cannot be watched by builtins.
+            // Builtins cannot check a file without a stamp file, for example with a read-only state directory.
             Some(stamp) => {
                 let carrier = stamps.carrier(stamp);
                 freshness
@@ -63,12 +69,11 @@ pub fn freshness(
         }
     }
     (freshness.absent, freshness.sheltered) =
-        absent_files::shelter(freshness.absent, &stamps, context.now);
+        absent_files::group_by_directory(freshness.absent, &stamps, context.now);
     freshness
 }
 
-/// Returns the manifests that would come before the project at `root` if they appeared, seen from the
-/// working directory.
+/// Returns the manifests between the working directory and the project at `root`, which would win if they appeared.
 pub fn nearer_manifests(context: &Context, root: Option<&Path>) -> Vec<PathBuf> {
     let bounds = &Bounds::of(context);
     context

@@ -1,4 +1,4 @@
-//! From a dev shell and what was built for it to what is loaded. Pure.
+//! Makes the content of a record from a dev shell and its build. Pure.
 
 use std::{
     collections::BTreeMap,
@@ -17,24 +17,23 @@ use crate::{
 
 use super::record::{Content, RequiredVariable, UserScript};
 
-/// What was built for a dev shell.
+/// The build of a dev shell.
 #[derive(Debug, Clone)]
 pub struct Built<'a> {
-    /// The environment id.
     pub environment: String,
     /// The profile, whose `bin` goes on `PATH`.
     pub profile: &'a Path,
-    /// Variables that the build asks for.
+    /// Variables that the build sets.
     pub env: &'a [(VarName, Change)],
-    /// What is said when the dev shell is loaded.
+    /// The message of an activation.
     pub summary: String,
-    /// How long a script may take.
+    /// The timeout of an enter or leave script.
     pub timeout: std::time::Duration,
-    /// Whether nothing is said when it is loaded and left.
+    /// Whether activation and deactivation print no message.
     pub quiet: bool,
 }
 
-/// Returns what is loaded for `shell` of the project at `root`.
+/// Returns the content of `shell` of the project at `root`.
 pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
     let own = built.env.iter().cloned();
     let mut plan: BTreeMap<VarName, Change<Template>> =
@@ -97,7 +96,7 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
     }
 }
 
-/// Puts the profile's programs behind the project's own entries and before the host shell's.
+/// Adds the programs of the profile to `PATH`: after the project's entries, before those of the host shell.
 fn put_on_path(plan: &mut BTreeMap<VarName, Change<Template>>, programs: PathBuf) {
     let Ok(path) = vars::PATH.parse::<VarName>() else {
         return;
@@ -105,7 +104,7 @@ fn put_on_path(plan: &mut BTreeMap<VarName, Change<Template>>, programs: PathBuf
     let programs = programs.into_os_string();
     match plan.get_mut(&path) {
         Some(Change::Extend { before, .. }) => before.push(programs.into()),
-        // A manifest that sets `PATH` outright still gets its tools.
+        // A manifest that replaces `PATH` still gets its tools.
         Some(Change::Set(value) | Change::Default(value)) => {
             let separator = if value.0.is_empty() { "" } else { ":" };
             let front = [programs, separator.into()].map(Piece::Text);
@@ -123,7 +122,7 @@ fn put_on_path(plan: &mut BTreeMap<VarName, Change<Template>>, programs: PathBuf
     }
 }
 
-/// Returns a checked value with the root put in.
+/// Returns a value as a template with `${root}` filled in.
 fn filled(root: &Path, text: &str) -> Template {
     let pieces = template::parse(text).unwrap_or_else(|_| vec![Part::Text(text.to_owned())]);
     let piece = |piece| match piece {
@@ -140,7 +139,7 @@ fn filled(root: &Path, text: &str) -> Template {
 fn absolute(root: &Path, entries: &[String]) -> Vec<Template> {
     let absolute = |entry: &String| {
         let mut filled = filled(root, entry);
-        // The rest of an entry that begins with a variable is the variable's affair.
+        // An entry that begins with a variable may be absolute through it.
         if let Some(Piece::Text(first)) = filled.0.first_mut()
             && let Some(relative) = first.to_str().filter(|text| !text.starts_with('/'))
         {
@@ -151,7 +150,7 @@ fn absolute(root: &Path, entries: &[String]) -> Vec<Template> {
     entries.iter().map(absolute).collect()
 }
 
-/// Joins without `.` and `..`, which confuse people who read `PATH`.
+/// Joins without `.` and `..`, which make `PATH` hard to read.
 fn below_root(root: &Path, relative: &str) -> OsString {
     let mut path = paths::join(root, relative).into_os_string();
     // The next piece of the template may go on with a name.
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_project_s_entries_come_before_the_tools() {
+    fn entries_of_the_project_come_before_the_tools() {
         let content =
             loaded("[env]\nPATH = { prepend = [\"./scripts\", \"/x\"], append = [\"y\"] }");
         let mut base = Env::default();

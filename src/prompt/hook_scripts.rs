@@ -1,6 +1,6 @@
-//! Enter and leave scripts: run in a private process, their exported changes taken as data.
+//! Runs enter and leave scripts in a separate process and reads the environment that they leave.
 //!
-//! Invariant: a script's text is never evaluated by the host shell; a script that hangs is ended.
+//! Invariant: the host shell never evaluates a script, and a script that hangs is killed.
 
 use std::{
     ffi::OsString,
@@ -19,81 +19,67 @@ use crate::{
     },
 };
 
-/// Longest environment that is taken from a script, in bytes.
+/// Longest environment that is read from a script, in bytes.
 const LIMIT: usize = 4 << 20;
 
-/// A script that could not do its work.
+/// A failed script, or a value that does not fit into the environment.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No shell could be started.
     #[error("cannot start `{shell}`: {source}")]
     Start {
-        /// The shell.
         shell: String,
-        /// What the system said.
         source: std::io::Error,
     },
     /// A script of a dev shell failed.
     #[error("{which} script `{text}`: {source}")]
     Of {
-        /// Whether it is one for entering or for leaving.
+        /// `enter` or `leave`.
         which: &'static str,
-        /// How it begins.
+        /// The beginning of the script.
         text: String,
-        /// What went wrong.
         source: Box<Self>,
     },
     /// The script ended with an error.
     #[error("ended with {status}")]
-    Status {
-        /// How it ended, as the system words it.
-        status: String,
-    },
-    /// The script did not end.
+    Status { status: String },
+    /// The script was killed after the timeout.
     #[error(
-        "was still running after {} s and was ended; `hook-timeout` in `config.toml` gives it longer",
+        "was killed after {} s; set a longer `hook-timeout` in `config.toml`",
         .0.as_secs()
     )]
     TimedOut(Duration),
-    /// A value cannot be given to any program.
-    #[error(
-        "`{name}` would be {length} bytes long, which no program can be given; it stays as it was"
-    )]
+    /// A variable is too long for any program.
+    #[error("`{name}` with {length} bytes is too long for any program; it keeps its old value")]
     TooLong {
-        /// The variable.
         name: String,
-        /// How long it would be, with its name.
+        /// Its length with the name.
         length: usize,
     },
-    /// The environment would grow too much.
+    /// All variables together add too much to the environment.
     #[error(
-        "`{name}` adds {grown} of {total} bytes to the environment, where {GROWTH} are allowed; it stays as it was"
+        "`{name}` adds {grown} of {total} bytes to the environment, more than the allowed {GROWTH}; it keeps its old value"
     )]
     TooMuch {
-        /// The variable that adds most.
+        /// The variable that adds the most.
         name: String,
-        /// What it adds, in bytes.
+        /// The bytes that it adds.
         grown: usize,
-        /// What all add, in bytes.
+        /// The bytes that all variables add.
         total: usize,
     },
-    /// What the host shell has could not be given back.
+    /// The old value cannot be stored, so it could not be restored later.
     #[error(
-        "the {length} bytes of your own `{name}` can be kept nowhere, as nothing can be written; it stays as it was"
+        "the old value of `{name}` ({length} bytes) cannot be stored for later; it keeps its old value"
     )]
-    Unkept {
-        /// The variable.
-        name: String,
-        /// How long its value is.
-        length: usize,
-    },
+    Unkept { name: String, length: usize },
 }
 
 impl Error {
-    /// Returns the error with the script that it is of.
+    /// Returns the error with the beginning of its script.
     #[must_use]
     pub fn of(self, which: &'static str, script: &str) -> Self {
-        /// How many characters of a script are said.
+        /// Characters of the script in the message.
         const MOST: usize = 40;
         let first = script.trim().lines().next().unwrap_or_default();
         let mut text: String = first.chars().take(MOST).collect();
@@ -108,23 +94,24 @@ impl Error {
     }
 }
 
-/// The script's own output must not mix with the report, which has the pipe for itself. The line of life: when
-/// devsh is gone the pipe on standard input closes, and a process that waits for it ends the whole group. It is
-/// nobody's child, so that a script may `wait` for its own.
+/// Keeps standard output for the report of the environment and sends the script's output to standard error.
+///
+/// A watchdog process reads the pipe on standard input. When devsh is gone the pipe closes, and the watchdog kills the
+/// process group. A double fork detaches it from the shell, so a `wait` in the script does not wait for it.
 const PREAMBLE: &str = "exec 3>&1 1>&2 4<&0 </dev/null
 ( { read -r _ <&4 || kill -KILL 0; } 3>&- >/dev/null 2>&1 & )
 exec 4<&-
 trap '\"$0\" report-environment >&3' EXIT
 ";
 
-/// Variables that the private shell changes by itself.
+/// Variables that the shell of the script changes by itself.
 const OWN: [&str; 5] = ["_", "SHLVL", "PWD", "OLDPWD", "BASH_EXECUTION_STRING"];
 
-/// Runs `script` in `env` at `directory` and returns the environment that it leaves.
+/// Runs `script` in `directory` with the environment `env` and returns the environment that it leaves.
 ///
-/// Its output goes to standard error, its input is empty. `program` is devsh, which reports the
-/// environment at the end in the one form that no value can disturb. The script and what it started end with
-/// it when it takes longer than `timeout`, and when devsh is interrupted or killed.
+/// Its output goes to standard error, its input is empty. `program` is devsh, which reports the environment at the
+/// end of the script with null bytes between variables. The script and its processes are killed after `timeout`, and when
+/// devsh is interrupted or killed.
 pub fn run(
     script: &str,
     env: &Env,
@@ -142,7 +129,7 @@ pub fn run(
         .current_dir(directory)
         .env_clear()
         .envs(env.iter())
-        // A start file that itself asks devsh for the environment would never end.
+        // A start file that calls devsh would call itself forever.
         .env_remove(vars::BASH_ENV)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
@@ -160,7 +147,7 @@ pub fn run(
     let Outcome::Exited(exited) = outcome else {
         return Err(Error::TimedOut(timeout));
     };
-    // A line on its input tells the watching process that what the script left running may go on.
+    // After a line on its input the watchdog ends, and background processes of the script keep running.
     let _written = exited.stdin.map(|mut lifeline| lifeline.write_all(b"\n"));
     if !exited.status.success() {
         return Err(Error::Status {
@@ -170,7 +157,7 @@ pub fn run(
     Ok(parse(&exited.stdout, env))
 }
 
-/// Ends a report: no variable has an empty name.
+/// The end of a report. It is unique, because no variable has an empty name.
 const END: &[u8] = b"\0\0";
 
 /// Returns the report of an environment, which `run` reads.
@@ -186,13 +173,13 @@ pub fn report(env: &Env) -> Vec<u8> {
     report
 }
 
-/// Scripts are written for bash, as Nix's are; without one they get the system's shell.
+/// Returns bash, or `/bin/sh` where there is no bash. Scripts are written for bash, as in Nix.
 fn interpreter(env: &Env) -> OsString {
     let path = env.get("PATH").unwrap_or_default();
     which::which_in("bash", Some(path), "/").map_or_else(|_| "/bin/sh".into(), Into::into)
 }
 
-/// Reads a report; what the private shell changes by itself stays as it was in `before`.
+/// Reads a report. Variables that the shell of the script changes by itself keep their values from `before`.
 fn parse(report: &[u8], before: &Env) -> Env {
     let Some(report) = report.strip_suffix(END) else {
         return before.clone();

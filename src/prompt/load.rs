@@ -126,7 +126,7 @@ pub(super) fn with_session(
     state: &Path,
     mut failed: Vec<hook_scripts::Error>,
 ) -> Loaded {
-    failed.extend(env_limits::shorten(base, &mut env));
+    failed.extend(env_limits::restore_excess(base, &mut env));
     session.diff = EnvDiff::between(base, &env);
     while !session.write(&mut env, state)
         && let Some((name, length)) = session.diff.longest()

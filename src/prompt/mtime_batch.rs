@@ -1,9 +1,9 @@
-//! Many files that have not changed for a while: one builtin tells the times of all, in whole seconds.
+//! Checks many files with one builtin that prints their times in whole seconds.
 //!
-//! Invariant: whoever changes one of these files, or puts another in its place, moves one of the times into a second
-//! that had not come when they were taken. Of zsh this holds of the file's own change time, which nobody can set. Fish
-//! tells modification times alone, which move with a file: so the directory is looked at, too, whose time a file that
-//! comes moves. What fish cannot see is who writes into a file and then sets its time back to the very second.
+//! Invariant: the recorded seconds are over, so a later change or replacement of a file moves a time to another second.
+//! Zsh reads the ctime of a file, which no program can set. Fish reads the mtime only, which a replacement by rename
+//! brings along, so the directory is checked, too. Fish misses a write after which a program sets the mtime back to the
+//! same second.
 
 use std::{
     collections::BTreeMap,
@@ -17,17 +17,18 @@ use crate::{
     util::files::Stamp,
 };
 
-/// From how many files on they are looked at all at once. For less the single comparisons are as fast.
+/// Fewest files for one batch. Single comparisons are as fast for fewer files.
 const MANY: usize = 8;
 
-/// Returns files, and what else must be looked at for them, with the second that the shell's builtin must tell; nothing
-/// where there are not many, or the shell has no such builtin.
+/// Returns files and directories with the seconds that the builtin of the shell must print.
+///
+/// Returns none if the files are few or the shell has no such builtin.
 pub(super) fn seconds<'a>(
     shell: HostShell,
     files: impl Iterator<Item = &'a Watched>,
     now: SystemTime,
 ) -> Vec<(PathBuf, i64)> {
-    let Some(time) = shell.tells() else {
+    let Some(time) = shell.batch_time() else {
         return Vec::new();
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -40,7 +41,7 @@ pub(super) fn seconds<'a>(
         (second < past).then_some(second)
     };
     let mut directories = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut batch = Vec::new();
     for file in files {
         let Some(second) = file.stamp.and_then(old) else {
             continue;
@@ -56,12 +57,12 @@ pub(super) fn seconds<'a>(
                 continue;
             }
         }
-        told.push((file.path.clone(), second));
+        batch.push((file.path.clone(), second));
     }
-    if told.len() < MANY {
+    if batch.len() < MANY {
         return Vec::new();
     }
     let directories = directories.into_iter();
-    told.extend(directories.filter_map(|(path, second)| Some((path.to_owned(), second?))));
-    told
+    batch.extend(directories.filter_map(|(path, second)| Some((path.to_owned(), second?))));
+    batch
 }

@@ -196,7 +196,10 @@ fn read_all(state: &Path) -> Result<Vec<Vec<u8>>, files::Error> {
     let mut found = Vec::new();
     for project in files::list(&state.join("projects"))? {
         for path in files::list(&project)? {
-            if path.extension().is_some_and(|end| end == "record") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "record")
+            {
                 found.extend(files::read_bounded(&path, LIMIT)?);
             }
         }

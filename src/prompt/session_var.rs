@@ -1,7 +1,7 @@
-//! The session: what one host shell has loaded, kept in `DEVSH_*` variables.
+//! The session of a host shell, in the variables `DEVSH_*`.
 //!
-//! `DEVSH_DIFF` is written before the first change and removed after the last one, `DEVSH_ROOT` and
-//! `DEVSH_SHELL` are written last: an activation that was interrupted can still be undone, and is seen.
+//! `DEVSH_DIFF` is set before all other variables and removed after them. `DEVSH_ROOT` and `DEVSH_SHELL` are set last.
+//! So an interrupted activation is noticed and can be undone.
 
 use std::{
     borrow::Cow,
@@ -27,16 +27,16 @@ use crate::{
 /// Identifies a record by its content.
 pub type RecordId = [u8; 16];
 
-/// What a host shell has loaded.
+/// The dev shell that a host shell has loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The project; nothing when its activation was interrupted.
+    /// The project and the dev shell; `None` after an interrupted activation.
     pub project: Option<(PathBuf, ShellName)>,
-    /// Which record was loaded.
+    /// The loaded record.
     pub record: RecordId,
-    /// Whether the host shell was started by `devsh enter` and stays in its dev shell.
+    /// Whether `devsh enter` started the host shell, which then keeps its dev shell in every directory.
     pub pinned: bool,
-    /// Whether nothing is said when it is left.
+    /// Whether the deactivation prints no message.
     pub quiet: bool,
     /// How to undo it.
     pub diff: EnvDiff,
@@ -55,8 +55,8 @@ struct SessionVariable<'a> {
 
 /// Version of `SessionVariable`; every change of it raises this.
 const FORMAT: u64 = 3;
-/// The most that all of devsh's own variables take in the environment, in bytes; of a longer session only the
-/// place travels there.
+/// Most bytes that the variables of devsh take in the environment. A longer session is stored in a file, and
+/// `DEVSH_DIFF` has its path.
 const INLINE: usize = 2 << 10;
 /// Longest session that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -64,7 +64,7 @@ const LIMIT: u64 = 4 << 20;
 impl Session {
     /// Reads the session of the host shell; a damaged one counts as none.
     ///
-    /// Of another user's session (`sudo -E`) only the undoing is taken: its project is not this user's.
+    /// A session of another user (`sudo -E`) can be undone, but its project does not count as loaded.
     pub fn from_env(env: &Env) -> Option<Self> {
         let encoded = env.get(vars::DEVSH_DIFF)?.to_str()?;
         let stored = encoded.starts_with('/').then(|| stored(Path::new(encoded)));
@@ -110,15 +110,15 @@ impl Session {
         }))
     }
 
-    /// Puts the session into an environment; what is too much for variables goes to a file below `state`.
+    /// Writes the session into an environment; a long one into a file below `state`.
     ///
-    /// Tells whether it could: where nothing can be written it travels whole, if a variable can hold it.
+    /// If no file can be written, a long session goes into the variable. Returns false if it does not fit there.
     pub fn write(&self, env: &mut Env, state: &Path) -> bool {
         let encoded = self.encoded();
-        let beside = self.project.as_ref().map_or(0, |(root, shell)| {
+        let others = self.project.as_ref().map_or(0, |(root, shell)| {
             length(vars::DEVSH_ROOT, root) + length(vars::DEVSH_SHELL, shell.as_str())
         });
-        let inline = length(vars::DEVSH_DIFF, &encoded) + beside <= INLINE;
+        let inline = length(vars::DEVSH_DIFF, &encoded) + others <= INLINE;
         let place = (!inline).then(|| store(&encoded, state)).flatten();
         let value = place.map_or_else(|| encoded.into(), PathBuf::into_os_string);
         if length(vars::DEVSH_DIFF, &value) > VARIABLE {
@@ -132,14 +132,14 @@ impl Session {
         true
     }
 
-    /// Returns `env` without what the session loaded, and the names of values that the user changed.
+    /// Returns `env` without the loaded dev shell, and the variables that keep the user's values.
     pub fn unload(&self, env: &Env) -> (Env, Vec<VarName>) {
         let (mut reverted, kept) = self.diff.revert(env);
         Self::erase(&mut reverted);
         (reverted, kept)
     }
 
-    /// Removes every trace of a session from `env`.
+    /// Removes the variables of a session from `env`.
     pub fn erase(env: &mut Env) {
         for name in [vars::DEVSH_ROOT, vars::DEVSH_SHELL, vars::DEVSH_DIFF] {
             env.unset(name);
@@ -147,7 +147,7 @@ impl Session {
     }
 }
 
-/// Returns the host shell's own environment: `env` without any session.
+/// Returns `env` without the loaded dev shell, if there is one.
 pub fn host_env(env: &Env) -> Env {
     if let Some(session) = Session::from_env(env) {
         return session.unload(env).0;
@@ -157,25 +157,26 @@ pub fn host_env(env: &Env) -> Env {
     env
 }
 
-/// Returns the directory of the sessions that are too long for a variable.
+/// Returns the directory of stored sessions.
 pub fn files(state: &Path) -> PathBuf {
     state.join("sessions")
 }
 
-/// Removes the sessions that were last written before `since`, when the first of the host shells that still run
-/// loaded its dev shell.
+/// Removes stored sessions that were last used before `since`.
+///
+/// `since` is the time of the oldest activation among the running host shells.
 pub fn prune(state: &Path, since: SystemTime) {
     for entry in fs::read_dir(files(state)).into_iter().flatten().flatten() {
         let written = entry.metadata().and_then(|metadata| metadata.modified());
         if written.is_ok_and(|written| written < since) {
-            // What stays takes a little room.
+            // A file that stays uses little space.
             let _left = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Writes a session to a file that only the user reads; its name tells its content, so it is written once, and
-/// its time tells when it was last in use.
+/// Stores a session in a private file. The name is a digest of the content, so it is written once. The mtime is the
+/// time of the last use.
 fn store(encoded: &str, state: &Path) -> Option<PathBuf> {
     let directory = files(state);
     let path = directory.join(&blake3::hash(encoded.as_bytes()).to_hex()[..32]);
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_travels_in_the_environment() {
+    fn a_session_round_trips_through_the_environment() {
         let mut env = Env::default();
         assert!(session().write(&mut env, Path::new("/nonexistent")));
         assert_eq!(Session::from_env(&env), Some(session()));
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_session_leaves_its_place_only() {
+    fn a_long_session_is_stored_in_a_file() {
         let directory = tempfile::tempdir().unwrap();
         let mut base = Env::default();
         base.set("LONG", "x".repeat(INLINE));
@@ -234,7 +235,7 @@ mod tests {
         assert!(long.write(&mut env, directory.path()));
         assert!(env.get(vars::DEVSH_DIFF).unwrap().len() < 200);
         assert_eq!(Session::from_env(&env), Some(long.clone()));
-        // From a read-only home it travels whole.
+        // With a read-only home it is in the variable.
         let mut whole = Env::default();
         assert!(long.write(&mut whole, Path::new("/dev/null")));
         assert_eq!(Session::from_env(&whole), Some(long));
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_of_shells_that_ended_are_pruned() {
+    fn unused_stored_sessions_are_pruned() {
         let state = tempfile::tempdir().unwrap();
         let stored: Vec<PathBuf> = ["old", "older", "new"]
             .iter()
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn another_user_s_session_can_only_be_undone() {
+    fn a_session_of_another_user_can_only_be_undone() {
         let session = session();
         let theirs = binary::encode(&SessionVariable {
             format: FORMAT,

@@ -1,28 +1,28 @@
-//! Names that lead through links, which can come to lead elsewhere without any file being changed.
+//! Paths through symlinks, whose target can change without a change of any file's mtime.
 
 use std::path::{Path, PathBuf};
 
 use crate::{context::Context, project::watch::Watched, util::vars};
 
-/// Returns such names, each with where it leads now: that of the working directory where the host shell has one, and
-/// those of watched files whose time says nothing.
-pub(super) fn linked(context: &Context, watched: &[Watched]) -> Vec<(PathBuf, PathBuf)> {
+/// Returns paths through symlinks with their current targets: the working directory, if `PWD` is such a path, and
+/// watched files whose mtime shows no change.
+pub(super) fn symlinks(context: &Context, watched: &[Watched]) -> Vec<(PathBuf, PathBuf)> {
     let name = context.env.get(vars::PWD).map(Path::new);
     let place = context
         .cwd
         .as_ref()
         .filter(|cwd| name != Some(cwd.as_path()));
     let place = place.map(|cwd| (PathBuf::from("."), cwd.clone()));
-    // Stores such as Nix's give everything one time, the first second there is; other files hardly ever share theirs.
+    // Stores such as Nix's give all files the first second of 1970. Other files hardly ever share an mtime.
     let timeless = watched
         .iter()
         .filter(|file| file.stamp.is_some_and(|stamp| stamp.mtime.0 <= 1));
     let files = timeless.filter_map(|file| {
-        let linked = file
+        let is_symlink = file
             .path
             .symlink_metadata()
             .is_ok_and(|found| found.is_symlink());
-        let target = linked.then(|| file.path.canonicalize())?;
+        let target = is_symlink.then(|| file.path.canonicalize())?;
         Some((file.path.clone(), target.ok()?))
     });
     place.into_iter().chain(files).collect()

@@ -1,17 +1,14 @@
-//! Scripts for the host shell itself: kept as files that it reads, and what they export taken as data.
-//!
-//! The files lie beside the record, private to the user, and are named by their content.
+//! Scripts of `[hooks] source`, which the host shell itself runs from private files next to the record.
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
 
 use crate::{
     context::Context,
-    env::{HostShell, VarName},
+    env::{Assignment, HostShell, VarName},
     manifest::ShellName,
     shell::Statement,
     util::files,
@@ -25,10 +22,10 @@ use super::{
     update::{PromptEvent, ShellUpdate},
 };
 
-/// Longest script that is read, in bytes; no manifest holds a longer one.
+/// Longest script, in bytes. No manifest has a longer one.
 const LIMIT: u64 = 8 << 20;
 
-/// Returns the files of the scripts for `host`, which are written where they are missing.
+/// Returns the files with the scripts for `host`, after writing those that are missing. Their names are digests.
 pub fn files(
     state: &Path,
     root: &Path,
@@ -48,7 +45,7 @@ pub fn files(
         let script = script.text.as_bytes();
         let digest = blake3::hash(script).to_hex();
         let path = directory.join(format!("{shell}-{}.{host}", &digest[..32]));
-        // One that was cut or changed is of no use.
+        // A file that was cut short or changed is written again.
         let there = files::read_private(&path, LIMIT)?;
         if there.as_deref() != Some(script) {
             files::create_private_dir(directory)?;
@@ -63,7 +60,7 @@ pub fn files(
     Ok(paths)
 }
 
-/// Removes the files of scripts that this dev shell has no longer.
+/// Removes the files of former scripts of this dev shell.
 fn remove_others(directory: &Path, shell: &ShellName, host: HostShell, kept: &[PathBuf]) {
     let (begin, end) = (format!("{shell}-"), format!(".{host}"));
     for path in files::list(directory).unwrap_or_default() {
@@ -72,24 +69,20 @@ fn remove_others(directory: &Path, shell: &ShellName, host: HostShell, kept: &[P
             .strip_prefix(&begin)
             .and_then(|name| name.strip_suffix(&end));
         if digest.is_some_and(|digest| digest.len() == 32) && !kept.contains(&path) {
-            // It is of no account, and in nobody's way.
+            // A file that stays does no harm.
             let _removed = fs::remove_file(path);
         }
     }
 }
 
-/// Takes variables that a script has exported into what is loaded, as if an enter script had exported them.
+/// Adds variables that a script has exported to the session, as if an enter script had exported them.
 ///
-/// The host shell has put them back; `changes` tells what they had become.
-pub fn absorb(
-    context: &Context,
-    session: &Session,
-    changes: Vec<(VarName, Option<OsString>)>,
-) -> ShellUpdate {
+/// The host shell has restored them before. `changes` has the values that the script gave them.
+pub fn absorb(context: &Context, session: &Session, changes: Vec<Assignment>) -> ShellUpdate {
     let (base, _kept) = session.unload(&context.env);
     let mut after = context.env.clone();
     Session::erase(&mut after);
-    for (name, value) in changes {
+    for Assignment { name, value } in changes {
         match value {
             Some(value) => after.set(name.as_str(), value),
             None => after.unset(name.as_str()),

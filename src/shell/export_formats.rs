@@ -1,15 +1,15 @@
-//! Changes of an environment as data for programs that are not shells: JSON, dotenv files, CI services. Pure.
+//! Changes of an environment as JSON, dotenv file, and files of CI services. Pure.
 //!
-//! Invariant: what a format cannot carry unharmed is an error that names the variable, never altered.
+//! Invariant: a value that a format cannot represent is an error that names the variable.
 
 use std::ffi::{OsStr, OsString};
 
-use crate::env::VarName;
+use crate::env::{Assignment, VarName};
 
-/// A form that is not a shell's.
+/// A format that is not a shell's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// One object: names to values, `null` for what is to be unset.
+    /// One object of names and values; `null` unsets a variable.
     Json,
     /// A dotenv file.
     Dotenv,
@@ -19,44 +19,38 @@ pub enum Format {
     GitLab,
 }
 
-/// One change: a variable with its new value, or without one.
-pub type Change = (VarName, Option<OsString>);
-
-/// A change that a form cannot carry.
+/// A value that a format cannot represent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The form is text.
+    /// The format is text.
     #[error("the value of `{0}` is not UTF-8 text")]
     NotText(VarName),
-    /// The form has one line for a variable.
+    /// The format has one line for each variable.
     #[error("the value of `{0}` has a line break")]
     LineBreak(VarName),
-    /// The reader takes blanks away at both ends.
+    /// The reader trims blanks at both ends.
     #[error("the value of `{0}` begins or ends with a blank")]
     Blank(VarName),
     /// The reader refuses long files.
     #[error("the file has {found} bytes, and GitLab takes {GITLAB_BYTES}")]
     TooLong {
-        /// Its length.
+        /// Its length in bytes.
         found: usize,
     },
     /// The reader refuses many variables.
     #[error("the file has {found} variables, and GitLab takes {GITLAB_VARIABLES}")]
-    TooMany {
-        /// How many there are.
-        found: usize,
-    },
+    TooMany { found: usize },
 }
 
-/// Longest dotenv report that GitLab takes by default, in bytes.
+/// GitLab's default limit for a dotenv report, in bytes.
 pub const GITLAB_BYTES: usize = 5 * 1024;
-/// Most variables that GitLab takes in a dotenv report by default.
+/// GitLab's default limit for the variables of a dotenv report.
 pub const GITLAB_VARIABLES: usize = 150;
 
-/// Returns the changes as one JSON object; `null` stands for what is to be unset.
-pub fn json(changes: &[Change]) -> Result<String, Error> {
+/// Returns the changes as one JSON object; `null` unsets a variable.
+pub fn json(changes: &[Assignment]) -> Result<String, Error> {
     let mut object = serde_json::Map::new();
-    for (name, value) in changes {
+    for Assignment { name, value } in changes {
         let value = match value {
             Some(value) => text(name, value)?.into(),
             None => serde_json::Value::Null,
@@ -66,16 +60,16 @@ pub fn json(changes: &[Change]) -> Result<String, Error> {
     Ok(format!("{:#}\n", serde_json::Value::Object(object)))
 }
 
-/// Returns the values as a dotenv file; what is to be unset cannot be said there.
+/// Returns the values as a dotenv file, which cannot unset a variable.
 ///
-/// Plain words stand bare. Most others stand in single quotes, where every reader takes all as it is; only
-/// line breaks, quotes and what readers differ about need double quotes and escapes.
-pub fn dotenv(changes: &[Change]) -> Result<String, Error> {
+/// Plain words have no quotes. Most other values have single quotes, in which every reader keeps all characters. Line
+/// breaks, quotes, and characters that readers treat differently need double quotes and escapes.
+pub fn dotenv(changes: &[Assignment]) -> Result<String, Error> {
     let mut file = String::new();
     for (name, value) in values(changes) {
         let value = text(name, value)?;
         if value.contains('\r') {
-            // Readers take it for the end of a line, or for a letter.
+            // Some readers end the line at it, others keep it.
             return Err(Error::LineBreak(name.clone()));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:,@+%".contains(&byte);
@@ -109,10 +103,10 @@ fn double_quoted(value: &str, file: &mut String) {
     file.push('"');
 }
 
-/// Returns the values as GitHub's environment file takes them: a block each, closed by a line of its own.
+/// Returns the values as an environment file of GitHub Actions: one block for each, closed by a delimiter.
 ///
-/// `delimiter` is a word that nobody can guess; it is made longer until no value holds it.
-pub fn github(changes: &[Change], delimiter: &str) -> Result<String, Error> {
+/// `delimiter` must be hard to guess. It is made longer until the value does not contain it.
+pub fn github(changes: &[Assignment], delimiter: &str) -> Result<String, Error> {
     let mut file = String::new();
     for (name, value) in values(changes) {
         let value = text(name, value)?;
@@ -132,8 +126,8 @@ pub fn github_admits(name: &VarName) -> bool {
     !own && name != "NODE_OPTIONS"
 }
 
-/// Returns the values as a dotenv report of GitLab, which knows neither quotes nor escapes.
-pub fn gitlab(changes: &[Change]) -> Result<String, Error> {
+/// Returns the values as a dotenv report of GitLab, which has no quotes or escapes.
+pub fn gitlab(changes: &[Assignment]) -> Result<String, Error> {
     let mut file = String::new();
     let mut found = 0;
     for (name, value) in values(changes) {
@@ -156,10 +150,10 @@ pub fn gitlab(changes: &[Change]) -> Result<String, Error> {
     Ok(file)
 }
 
-fn values(changes: &[Change]) -> impl Iterator<Item = (&VarName, &OsString)> {
+fn values(changes: &[Assignment]) -> impl Iterator<Item = (&VarName, &OsString)> {
     changes
         .iter()
-        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        .filter_map(|change| Some((&change.name, change.value.as_ref()?)))
 }
 
 fn text<'a>(name: &VarName, value: &'a OsStr) -> Result<&'a str, Error> {

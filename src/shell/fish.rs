@@ -1,14 +1,13 @@
-//! Statements for fish.
+//! Code for fish.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use super::{Freshness, Statement};
 use crate::env::{VarName, pathlist};
 
-/// Appends `value` as one word, without a new line: the hook reads code by lines.
+/// Appends `value` as one word without a newline: the hook reads the code by lines.
 ///
-/// Fish reads every character of its code slowly, so a plain word goes without quotes, inside which it knows
-/// only `\\\\` and `\\'`.
+/// A plain word has no quotes, because fish parses slowly. Inside quotes fish knows only the escapes `\\\\` and `\\'`.
 pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
     let value = value.as_bytes();
     let plain =
@@ -28,13 +27,13 @@ pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
     code.push(b'\'');
 }
 
-/// Appends statements of one line. `set`, `test` and other words are fish's own; what a user's function could
-/// stand for is called through `builtin`.
+/// Appends statements in one line. Fish reserves `set`, `test` and other words. A builtin that the user's functions
+/// can replace is called through `builtin`.
 pub(super) fn render(statements: &[Statement], code: &mut Vec<u8>) {
     for same in statements.chunk_by(|one, next| one.is_unset() && next.is_unset()) {
         match same {
             [statement] => render_one(statement, code),
-            several => unset(several, code),
+            unsets => unset(unsets, code),
         }
         code.push(b';');
     }
@@ -44,7 +43,7 @@ fn render_one(statement: &Statement, code: &mut Vec<u8>) {
     match statement {
         Statement::Export(name, value) => export(name, value, code),
         Statement::Unset(name) => {
-            // A universal variable is everybody's: it is hidden, not erased.
+            // A universal variable belongs to all sessions: it is hidden, not erased.
             code.extend_from_slice(
                 format!("set -eg {name};set -qU {name};and set -gu {name}").as_bytes(),
             );
@@ -100,7 +99,7 @@ fn render_one(statement: &Statement, code: &mut Vec<u8>) {
     }
 }
 
-/// One `set` for all: each has its price. Fish tells by a status how many of the names are not set.
+/// Unsets variables with one `set`, because each call costs time. Its status is the number of names that are not set.
 fn unset(statements: &[Statement], code: &mut Vec<u8>) {
     code.extend_from_slice(b"set -l __devsh_names");
     for statement in statements {
@@ -119,7 +118,7 @@ fn unset(statements: &[Statement], code: &mut Vec<u8>) {
     );
 }
 
-/// Fish keeps variables whose names end in `PATH` as lists and joins them with `:` for others.
+/// Fish keeps variables whose names end in `PATH` as lists and joins them with `:` for other programs.
 fn export(name: &VarName, value: &OsStr, code: &mut Vec<u8>) {
     code.extend_from_slice(format!("set -gx {name}").as_bytes());
     if name.is_path_list() && !value.is_empty() {
@@ -133,7 +132,7 @@ fn export(name: &VarName, value: &OsStr, code: &mut Vec<u8>) {
     }
 }
 
-/// Fish tells by one status how many of the names are not set.
+/// The status of `set -q` is the number of names that are not set.
 fn hold(names: &[VarName], code: &mut Vec<u8>) {
     code.extend_from_slice(b"set -q");
     words(names, code);
@@ -150,7 +149,8 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
     }
 }
 
-/// One `test` for all comparisons and one `path` for all absences: each builtin call has its price.
+/// Appends a check: one `test` for all comparisons and one `path` for all absent files, because each builtin call
+/// costs time.
 pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
     code.extend_from_slice(b"test \"$PWD\" = \"$__devsh_pwd\"");
     for (name, place) in &freshness.same {
@@ -171,7 +171,7 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
         code.extend_from_slice(b" -a -e ");
         quote(file.as_os_str(), code);
     }
-    // One builtin looks at all of them, so their directories need no look.
+    // One call checks all files, so a check of their directories would save nothing.
     let sheltered = freshness.sheltered.iter().flat_map(|one| &one.absent);
     let absent: Vec<_> = freshness.absent.iter().chain(sheltered).collect();
     if !absent.is_empty() {

@@ -1,10 +1,10 @@
-//! The hooks: scripts of their own in `hooks/`, filled with the program's path.
+//! The hook scripts of `hooks/`, with the path of the program filled in.
 
 use std::path::Path;
 
 use super::HostShell;
 
-/// The word in the scripts that stands for the quoted path of the program.
+/// The placeholder for the quoted path of the program.
 const PLACEHOLDER: &str = "@DEVSH@";
 
 /// Returns the hook for `shell`, which runs `program`.
@@ -17,7 +17,7 @@ pub fn script(shell: HostShell, program: &Path) -> Vec<u8> {
     filled(shell, text, program)
 }
 
-/// Returns what runs scripts in `shell` itself and remembers what they change.
+/// Returns the code that runs the scripts of `[hooks] source` in `shell` and undoes their changes.
 pub fn source_script(shell: HostShell, program: &Path) -> Vec<u8> {
     let text = match shell {
         HostShell::Bash => include_str!("../../hooks/source.bash"),

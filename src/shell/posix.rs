@@ -1,11 +1,11 @@
-//! Statements for bash and zsh.
+//! Code for bash and zsh.
 
 use std::{collections::BTreeSet, ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use super::{Freshness, HostShell, Shelter, Statement};
 use crate::env::VarName;
 
-/// Appends `value` in single quotes, the one form in which both shells take every byte as it is.
+/// Appends `value` in single quotes, the only form in which both shells keep every byte.
 pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
     code.push(b'\'');
     for byte in value.as_bytes() {
@@ -19,8 +19,7 @@ pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
 
 /// Appends statements.
 ///
-/// The backslashes keep the user's own aliases of these builtins out. Bash reads its code slowly: several
-/// variables share one command.
+/// Backslashes bypass the user's aliases of the builtins. Variables share one command, because bash parses slowly.
 pub(super) fn render(shell: HostShell, statements: &[Statement], code: &mut Vec<u8>) {
     let alike = |one: &Statement, next: &Statement| {
         one.is_unset() && next.is_unset() || one.is_export() && next.is_export()
@@ -38,7 +37,7 @@ pub(super) fn render(shell: HostShell, statements: &[Statement], code: &mut Vec<
     }
 }
 
-/// Appends one statement, or its part of a command that begins already.
+/// Appends one statement, or its part of a command that `render` has begun.
 fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
     match statement {
         Statement::Export(name, value) => {
@@ -66,7 +65,7 @@ fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
             });
         }
         Statement::RestoreAliases => {
-            // Bash sees an empty list as one that is not set, zsh by its length.
+            // In bash an empty array counts as unset. In zsh it has the length 0.
             code.extend_from_slice(if shell == HostShell::Bash {
                 b"[[ -z ${__devsh_alias_names+x} ]] || __devsh_restore_aliases".as_slice()
             } else {
@@ -103,16 +102,16 @@ fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
     }
 }
 
-/// Names that the host shell does not have, which are most, cost one test for all of them.
+/// Most names are unset in the host shell: one test for all of them saves the call.
 fn hold(shell: HostShell, names: &[VarName], code: &mut Vec<u8>) {
-    // Without an index bash sees an array only by its first entry.
+    // Without an index bash tests only the first entry of an array.
     let any = if shell == HostShell::Bash { "[@]" } else { "" };
     code.extend_from_slice(b"[[ -z ");
     for name in names {
         code.extend_from_slice(format!("${{{name}{any}+x}}").as_bytes());
     }
     if shell == HostShell::Bash {
-        // Lists without entries and variables without a value; before 5.0 this is no expansion.
+        // `@A` finds arrays without entries and variables without a value. Bash before 5.0 does not have it.
         code.extend_from_slice(b" && ( BASH_VERSINFO -lt 5 || -z ");
         for name in names {
             code.extend_from_slice(format!("${{{name}[@]@A}}").as_bytes());
@@ -123,7 +122,7 @@ fn hold(shell: HostShell, names: &[VarName], code: &mut Vec<u8>) {
     words(names, code);
 }
 
-/// Zsh has the user's options again only when this text is done.
+/// In zsh the user's options are in effect only after this code, so the scripts run later, from `__devsh_then`.
 fn source(shell: HostShell, script: &[u8], files: &[PathBuf], code: &mut Vec<u8>) {
     let quoted = |text: &[u8]| {
         let mut word = Vec::new();
@@ -136,12 +135,12 @@ fn source(shell: HostShell, script: &[u8], files: &[PathBuf], code: &mut Vec<u8>
         words.extend(quoted(file.as_os_str().as_bytes()));
     }
     if shell == HostShell::Bash {
-        // What is left of a dev shell that was loaded and forgotten goes first.
+        // A session may be lost while its scripts are still in effect.
         code.extend_from_slice(b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource || :\n");
         code.extend_from_slice(script);
         code.extend_from_slice(b"\n__devsh_source");
         code.extend(words);
-        // Bash forgets in `builtin eval` that failures are of no account.
+        // Inside `builtin eval` bash obeys `set -e` even after `||` outside of it.
         code.extend_from_slice(b" || :");
     } else {
         code.extend_from_slice(b"__devsh_define ");
@@ -158,17 +157,17 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
     }
 }
 
-/// One test of literal words is the cheapest check there is in both shells.
+/// Appends a check: one `[[` with literal words is the fastest one in both shells.
 pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>) {
     code.extend_from_slice(b"[[ $PWD == \"$__devsh_pwd\"");
     if shell == HostShell::Bash {
-        // With `shopt -s nocasematch` the comparison takes `a` for `A`.
+        // Under `shopt -s nocasematch` the comparison ignores case, but this expansion does not.
         code.extend_from_slice(b" && -z ${PWD##\"$__devsh_pwd\"}");
     }
     same(&freshness.same, code);
     for (file, stamp) in &freshness.present {
         if shell == HostShell::Zsh {
-            // Zsh answers false both ways when a file is missing, bash takes it for the oldest.
+            // For a missing file `-nt` and `-ot` are both false in zsh. In bash it counts as the oldest.
             test(code, " && -e ", file.as_os_str(), None);
         }
         test(
@@ -185,7 +184,7 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
         );
     }
     if shell == HostShell::Zsh {
-        // Nor would a change be seen once a stamp file is lost.
+        // A missing stamp file would hide changes for the same reason.
         let stamps: BTreeSet<&PathBuf> = freshness.present.iter().map(|(_, stamp)| stamp).collect();
         for stamp in stamps {
             test(code, " && -e ", stamp.as_os_str(), None);
@@ -228,7 +227,7 @@ fn same(names: &[(PathBuf, PathBuf)], code: &mut Vec<u8>) {
     }
 }
 
-/// One look at a directory mostly answers for all of its files.
+/// Mostly the check of the directory is enough for all of its files.
 fn sheltered(shell: HostShell, shelters: &[Shelter], code: &mut Vec<u8>) {
     for shelter in shelters {
         let (directory, stamp) = (shelter.directory.as_os_str(), shelter.stamp.as_os_str());

@@ -1,4 +1,4 @@
-//! Values and names through the real shells, where they are installed; the suite requires them.
+//! Values and names in real shells, as far as they are installed; the suite requires all of them.
 
 use std::{
     io::Write,
@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 
-/// Strings that have broken other tools, each a pair of bytes away from the next.
+/// Strings that have broken other tools.
 fn values() -> Vec<OsString> {
     let mut values: Vec<Vec<u8>> = (1..=255).map(|byte| vec![byte]).collect();
     values.extend((1..=255).map(|byte| vec![b'a', byte, b'\'']));
@@ -41,7 +41,7 @@ fn evaluate(shell: HostShell, script: &[u8], locale: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn every_value_arrives_byte_for_byte() {
+fn shells_keep_every_byte_of_a_value() {
     for shell in HostShell::ALL {
         for locale in ["C", "C.UTF-8"] {
             let named = || {
@@ -73,7 +73,7 @@ fn every_value_arrives_byte_for_byte() {
 }
 
 #[test]
-fn the_text_ends_in_the_mark() {
+fn code_ends_in_the_mark() {
     let code = HostShell::Bash.render(&[Statement::RestoreAliases], "1$(x)2");
     let text = String::from_utf8(code).unwrap();
     assert!(text.ends_with("__devsh_restore_aliases\n# devsh 1x2\n"));
@@ -90,7 +90,7 @@ fn the_text_ends_in_the_mark() {
 }
 
 #[test]
-fn a_fresh_check_tests_everything_named() {
+fn a_check_tests_every_condition() {
     let freshness = Freshness {
         same: vec![(".".into(), "/r l".into())],
         there: vec!["/s/p".into()],
@@ -126,7 +126,7 @@ fn a_fresh_check_tests_everything_named() {
 }
 
 #[test]
-fn many_files_are_looked_at_by_one_builtin() {
+fn one_builtin_checks_many_files() {
     let freshness = Freshness {
         seconds: vec![("/a b".into(), 17), ("/c".into(), -5)],
         ..Freshness::default()
@@ -141,11 +141,11 @@ fn many_files_are_looked_at_by_one_builtin() {
     let fish = text(HostShell::Fish);
     let asked = "\"$__devsh_pwd\";and set -l __devsh_times (builtin path mtime -- '/a b' /c);and test \"$__devsh_times\" = '17 -5';end";
     assert!(fish.contains(asked), "{fish}");
-    assert_eq!(HostShell::Bash.tells(), None);
+    assert_eq!(HostShell::Bash.batch_time(), None);
 }
 
 #[test]
-fn a_check_that_the_shell_has_is_not_sent_again() {
+fn a_known_check_is_not_sent_again() {
     let freshness = |file: String| Freshness {
         absent: vec![file.into()],
         ..Freshness::default()
@@ -168,7 +168,7 @@ fn a_check_that_the_shell_has_is_not_sent_again() {
             }
             known = format!("{known} {name}");
         }
-        // So that a long life does not fill the shell.
+        // A long session does not fill the shell.
         let statements = shell.check(&freshness("/0".to_owned()), &known);
         assert!(matches!(
             statements.as_slice(),
@@ -181,7 +181,7 @@ fn a_check_that_the_shell_has_is_not_sent_again() {
 }
 
 #[test]
-fn a_directory_answers_for_its_absent_files() {
+fn a_directory_is_checked_instead_of_its_absent_files() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("a b");
     std::fs::create_dir(&root).unwrap();

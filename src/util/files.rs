@@ -1,6 +1,6 @@
-//! Small file helpers: bounded reads, atomic writes, advisory locks, the identity of a file's content.
+//! Bounded reads, atomic writes, advisory locks, and stamps of files.
 //!
-//! Invariant: a file written here is whole or absent, also after a crash.
+//! Invariant: a written file is complete or absent, also after a crash.
 
 use std::{
     fs::{File, Metadata, OpenOptions, TryLockError},
@@ -11,19 +11,17 @@ use std::{
 
 use nix::{fcntl::OFlag, unistd::geteuid};
 
-/// A file operation that failed, and where.
+/// A failed file operation.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} `{}`", path.display())]
 pub struct Error {
-    /// What was tried ("read", "create").
+    /// The operation (`read`, `create`).
     pub action: &'static str,
-    /// The file or directory.
     pub path: PathBuf,
-    /// What the system said.
     pub source: io::Error,
 }
 
-/// Adds to an I/O error what was tried and where.
+/// Adds the operation and the path to an I/O error.
 pub fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
     move |source| Error {
         action,
@@ -32,7 +30,7 @@ pub fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
     }
 }
 
-/// Creates a directory, and its parents, that only the user may read.
+/// Creates a directory and its parents with mode 0700.
 pub fn create_private_dir(path: &Path) -> Result<(), Error> {
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -41,7 +39,7 @@ pub fn create_private_dir(path: &Path) -> Result<(), Error> {
         .map_err(at("create", path))
 }
 
-/// Reads a regular file of at most `limit` bytes; nothing if there is no such file.
+/// Reads a regular file of at most `limit` bytes, if it exists.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     let Some((file, metadata)) = open_regular(path)? else {
         return Ok(None);
@@ -49,9 +47,9 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     read_open(file, &metadata, path, limit).map(Some)
 }
 
-/// Opens a regular file for reading, with what `fstat` tells about it; nothing if there is no such file.
+/// Opens a regular file for reading, if it exists, and returns its metadata from `fstat`.
 ///
-/// Opens without blocking and checks the open file, so a FIFO or a device cannot hang or flood devsh.
+/// Opens without blocking and checks the open file: a FIFO or a device must not block or flood devsh.
 pub fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>, Error> {
     let opened = OpenOptions::new()
         .read(true)
@@ -69,7 +67,7 @@ pub fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>, Error> {
     Ok(Some((file, metadata)))
 }
 
-/// Reads the whole of an open file of at most `limit` bytes; `path` is for the error.
+/// Reads an open file of at most `limit` bytes; `path` is for the error message.
 pub fn read_open(
     file: File,
     metadata: &Metadata,
@@ -90,7 +88,7 @@ pub fn read_open(
     Ok(bytes)
 }
 
-/// Returns the paths of all entries of a directory, in order; none where it is not there.
+/// Returns the sorted paths of all entries of a directory; none if it does not exist.
 pub fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
@@ -102,7 +100,7 @@ pub fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Returns the number of the user as whom devsh runs.
+/// Returns the effective user id.
 pub fn user() -> u32 {
     geteuid().as_raw()
 }
@@ -111,15 +109,15 @@ fn is_open(metadata: &Metadata) -> bool {
     !(metadata.mode() & 0o777).is_multiple_of(0o100)
 }
 
-/// Returns whether a file is the user's or the system's, and nobody else may write it.
+/// Returns whether a file belongs to the user or to root, and is not writable by others.
 pub fn is_own(metadata: &Metadata) -> bool {
     let owner = metadata.uid();
     (owner == user() || owner == 0) && metadata.mode() & 0o002 == 0
 }
 
-/// Reads a file of devsh's own: no link, of this user alone, in a directory of this user alone.
+/// Reads a private file: no symlink, only accessible to this user, in a directory with the same properties.
 ///
-/// Anything else counts as absent: what somebody else may have put there says nothing about the user.
+/// Any other file counts as absent, because another user may have written it.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     let private = |metadata: &Metadata| metadata.uid() == user() && !is_open(metadata);
     let directory = path.parent().unwrap_or(Path::new("."));
@@ -147,7 +145,7 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     read_open(file, &metadata, path, limit).map(Some)
 }
 
-/// Makes a directory of the user alone, also one that others could enter; an error if it is not the user's.
+/// Creates a private directory, or removes the access of others to an existing one of the user.
 pub fn own_dir(path: &Path) -> Result<(), Error> {
     create_private_dir(path)?;
     let metadata = path.symlink_metadata().map_err(at("read", path))?;
@@ -162,7 +160,7 @@ pub fn own_dir(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns whether an error says that there is no such file.
+/// Returns whether an error means that the file does not exist.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -170,14 +168,14 @@ pub fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// Writes a whole file with mode `0600`: temporary file, sync, rename, sync of the directory.
+/// Writes a file with mode 0600: temporary file, sync, rename, sync of the directory.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomic_mode(path, bytes, 0o600)
 }
 
-/// Writes a file that belongs to the project, readable as the umask allows.
+/// Writes a file of the project with the permissions of the umask.
 ///
-/// What a writer that was killed left beside it goes: nobody wants such files in a repository.
+/// Removes temporary files of killed writers, which do not belong in a repository.
 pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sweep_temporaries(parent(path));
     write_atomic_mode(path, bytes, 0o666)
@@ -198,17 +196,17 @@ fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
     sync_dir(directory)
 }
 
-/// Returns the directory of a file; the parent of a bare name is empty, which is none that can be opened.
+/// Returns the directory of a file. The parent of a bare name is empty, which cannot be opened.
 fn parent(path: &Path) -> &Path {
     path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
 }
 
-/// How the names of files begin that are not finished; the writer's number follows.
+/// Prefix of temporary files, before the process id of the writer.
 const TEMPORARY: &str = ".devsh-tmp.";
 
-/// Removes what writers that were killed left unfinished in `directory`.
+/// Removes temporary files of killed writers from `directory`.
 pub fn sweep_temporaries(directory: &Path) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -224,20 +222,20 @@ pub fn sweep_temporaries(directory: &Path) {
             matches!(nix::sys::signal::kill(pid, None), Err(nix::Error::ESRCH))
         });
         if gone {
-            // What cannot be removed is of no harm.
+            // A file that cannot be removed does no harm.
             let _left = std::fs::remove_file(entry.path());
         }
     }
 }
 
-/// Makes the entries of a directory durable.
+/// Makes the entries of a directory durable with `fsync`.
 pub fn sync_dir(path: &Path) -> Result<(), Error> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .map_err(at("sync", path))
 }
 
-/// Opens the file that stands for an advisory lock; lock it with `File::lock`.
+/// Opens the file of an advisory lock, for `File::lock`.
 pub fn open_lock(path: &Path) -> Result<File, Error> {
     // Read and write: network file systems refuse to lock a file that is open for reading only.
     OpenOptions::new()
@@ -250,15 +248,15 @@ pub fn open_lock(path: &Path) -> Result<File, Error> {
         .map_err(at("open", path))
 }
 
-/// Takes an exclusive advisory lock and returns the file that holds it; dropping the file frees it.
+/// Takes an exclusive advisory lock, which is released when the returned file is dropped.
 ///
-/// When the file was removed while this process waited, the one now there is locked instead. File systems
-/// without locks (some NFS mounts) count as locked: publication by rename still keeps files whole.
+/// If the file was replaced while this process waited, the new one is locked. On file systems without locks (some NFS
+/// mounts) the lock counts as taken: publication by rename still keeps files complete.
 pub fn lock(path: &Path) -> Result<File, Error> {
     lock_or_wait(path, || ())
 }
 
-/// Takes a lock as `lock` does, and calls `wait` first if somebody else has it.
+/// Takes a lock as `lock` does, and calls `wait` before it waits for another process.
 pub fn lock_or_wait(path: &Path, wait: impl FnOnce()) -> Result<File, Error> {
     let mut wait = Some(wait);
     loop {
@@ -278,14 +276,14 @@ pub fn lock_or_wait(path: &Path, wait: impl FnOnce()) -> Result<File, Error> {
     }
 }
 
-/// Returns whether `path` is the name of an open file.
+/// Returns whether `path` leads to this open file.
 pub fn is_named(file: &File, path: &Path) -> bool {
     let named = std::fs::metadata(path).map(|there| (there.dev(), there.ino()));
     let held = file.metadata().map(|here| (here.dev(), here.ino()));
     matches!((named, held), (Ok(named), Ok(held)) if named == held)
 }
 
-/// Takes a lock if nobody has it, and tells whether it did; file systems without locks count as locked.
+/// Returns whether a lock could be taken without waiting. On file systems without locks it counts as taken.
 pub fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
@@ -295,9 +293,9 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Returns whether an error of a lock says that the file system knows no locks.
+/// Returns whether an error of a lock means that the file system has no locks.
 pub fn lacks_locks(error: &io::Error) -> bool {
-    /// What Linux answers for NFS servers without lock support; it has no name outside the kernel.
+    /// Linux returns it for NFS servers without lock support. It has no name outside the kernel.
     const ENOTSUPP: i32 = 524;
     let known = [
         nix::libc::EBADF,
@@ -320,12 +318,12 @@ pub struct Stamp {
     pub size: u64,
     /// Modification time, seconds and nanoseconds.
     pub mtime: (i64, i64),
-    /// Change time, seconds and nanoseconds; unlike `mtime` no program can set it.
+    /// Change time, seconds and nanoseconds. A program cannot set it, unlike `mtime`.
     pub ctime: (i64, i64),
 }
 
 impl Stamp {
-    /// Returns the stamp of what `path` leads to, or nothing when nothing is there.
+    /// Returns the stamp of the file that `path` leads to, if it exists.
     pub fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().as_ref().map(Self::from)
     }

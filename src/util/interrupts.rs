@@ -1,45 +1,45 @@
-//! Signals that end devsh, held back until what they would leave half done is ended or put back.
+//! Delays SIGINT, SIGTERM and SIGHUP while devsh must clean up before it ends.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 
-/// SIGINT, SIGTERM and SIGHUP, held back for as long as this lives.
+/// Blocks SIGINT, SIGTERM and SIGHUP until it is dropped.
 #[derive(Debug)]
 pub struct Interrupts {
     signals: SigSet,
-    /// Whether there is nothing to be done any more before devsh ends.
-    over: Arc<Mutex<bool>>,
+    /// Whether there is nothing to clean up any more.
+    settled: Arc<Mutex<bool>>,
 }
 
 impl Interrupts {
-    /// Holds the signals back until it is known what is to be done first.
+    /// Blocks the signals. Call it before the action that needs a cleanup, then `after`.
     pub fn held() -> Self {
         let mut signals = SigSet::empty();
         let ignored = ignored();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            // Under `nohup` a hangup is to end nothing.
+            // Under `nohup` SIGHUP is ignored and stays ignored.
             if ignored & (1 << (signal as i32 - 1)) == 0 {
                 signals.add(signal);
             }
         }
-        // Without it devsh ends at once.
+        // If this fails, a signal ends devsh without the cleanup.
         let _held = signals.thread_block();
         Self {
             signals,
-            over: Arc::default(),
+            settled: Arc::default(),
         }
     }
 
-    /// Waits for the signals: when one comes, does `first`, and then ends devsh as the signal would have.
-    pub fn after(self, first: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
-        let (signals, over) = (self.signals, Arc::clone(&self.over));
+    /// Starts a thread that waits for a signal, calls `cleanup`, and then ends devsh with that signal.
+    pub fn after(self, cleanup: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
+        let (signals, settled) = (self.signals, Arc::clone(&self.settled));
         std::thread::Builder::new().spawn(move || {
             if let Ok(signal) = signals.wait() {
-                // Who settles things is let finish.
-                let over = over.lock().unwrap_or_else(PoisonError::into_inner);
-                if !*over {
-                    first();
+                // Waits while `settle` is in use.
+                let settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
+                if !*settled {
+                    cleanup();
                 }
                 let _free = signals.thread_unblock();
                 let _raised = raise(signal);
@@ -48,12 +48,11 @@ impl Interrupts {
         Ok(self)
     }
 
-    /// Returns once there is nothing to be done first any more; a signal ends devsh only when what is returned is
-    /// dropped.
+    /// Turns the cleanup off. While the returned guard exists, a signal does not end devsh.
     pub fn settle(&self) -> MutexGuard<'_, bool> {
-        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        *over = true;
-        over
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        *settled = true;
+        settled
     }
 }
 
@@ -64,7 +63,7 @@ impl Drop for Interrupts {
     }
 }
 
-/// Returns the signals that this process ignores, a bit each; none where the system does not tell.
+/// Returns the ignored signals as bits, from `/proc`; none on other systems.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

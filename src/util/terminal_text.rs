@@ -1,51 +1,51 @@
-//! Text of others (names, paths, messages of servers, output of programs) made safe for a terminal.
+//! Makes foreign text (names, paths, messages of servers, output of programs) safe for a terminal.
 //!
-//! Invariant: a `SafeText` holds nothing that a terminal obeys or a reader cannot see, but for line breaks and
-//! colours that devsh itself puts there. Whatever is said to people is one, so nothing can be said that is not.
+//! Invariant: a `SafeText` has no control sequences and no invisible characters, except line breaks and colours that
+//! devsh adds. All messages for people have this type.
 
 use std::{borrow::Cow, fmt, fmt::Write};
 
-/// Text that can be shown: what it is made from is escaped, a line break in a name included.
+/// Text for a terminal. Conversion from other text escapes it, including line breaks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SafeText(String);
 
 impl SafeText {
-    /// Returns the text with more behind it.
+    /// Returns the text followed by more text.
     #[must_use]
     pub fn and(mut self, more: impl Into<Self>) -> Self {
         self.push(more);
         self
     }
 
-    /// Puts more behind the text.
+    /// Appends text.
     pub fn push(&mut self, more: impl Into<Self>) {
         self.0.push_str(&more.into().0);
     }
 
-    /// Ends a line of the text.
+    /// Appends a line break.
     pub fn end_line(&mut self) {
         self.0.push('\n');
     }
 
-    /// Returns the text without blanks at its end.
+    /// Returns the text without spaces at the end.
     #[must_use]
     pub fn trimmed(&self) -> Self {
         Self(self.0.trim_end_matches(' ').to_owned())
     }
 
-    /// Returns the text with blanks behind it, `width` characters wide at least.
+    /// Returns the text padded with spaces to at least `width` characters.
     #[must_use]
     pub fn padded(&self, width: usize) -> Self {
         Self(format!("{:width$}", self.0))
     }
 
-    /// Returns the text in a colour, by the numbers that a terminal takes for it (`1;31`).
+    /// Returns the text in the colour of an SGR code (`1;31`).
     #[must_use]
     pub(crate) fn colored(&self, code: &'static str) -> Self {
         Self(format!("\u{1b}[{code}m{}\u{1b}[0m", self.0))
     }
 
-    /// Returns a drawing of several lines, whose colours and line breaks are devsh's own.
+    /// Returns a drawing whose line breaks and colour codes stay.
     pub(crate) fn drawn(drawing: &str) -> Self {
         let mut safe = String::with_capacity(drawing.len());
         let mut rest = drawing;
@@ -66,7 +66,7 @@ impl SafeText {
         Self(safe)
     }
 
-    /// Returns several lines, of which only the breaks are kept.
+    /// Returns text whose line breaks stay.
     pub(crate) fn lines(text: &str) -> Self {
         let mut safe = Self::default();
         for (at, line) in text.split('\n').enumerate() {
@@ -78,12 +78,11 @@ impl SafeText {
         safe
     }
 
-    /// Returns the text as it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns how many characters wide the text is.
+    /// Returns the number of characters.
     pub fn width(&self) -> usize {
         self.0.chars().count()
     }
@@ -128,9 +127,9 @@ impl fmt::Display for SafeText {
     }
 }
 
-/// Returns JSON with the same meaning and nothing in it that a terminal obeys.
+/// Escapes unsafe characters in JSON without a change of its meaning.
 ///
-/// Outside of strings JSON has only plain characters and line breaks.
+/// They occur only in strings: outside of strings JSON has plain characters and line breaks.
 pub fn json(text: &str) -> Cow<'_, str> {
     if !text.contains(|character| character != '\n' && is_unsafe(character)) {
         return Cow::Borrowed(text);
@@ -149,10 +148,10 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Returns `text` with characters that a drawing would not show well replaced by plain ones of the same length.
+/// Replaces unsafe characters by visible ones with the same number of bytes, because spans refer to bytes.
 pub(crate) fn of_same_length(text: &str) -> String {
     let plain = |character: char| match (is_unsafe(character), character.len_utf8()) {
-        // Line breaks and tabs have their meaning in a file, and the rest of ASCII is drawn as pictures.
+        // The drawing shows ASCII control characters as pictures, except line breaks and tabs.
         (false, _) | (true, 1) => character.to_string(),
         (true, 2) => "¿".to_owned(),
         (true, 3) => "\u{fffd}".to_owned(),
@@ -169,7 +168,7 @@ fn push(safe: &mut String, character: char) {
     }
 }
 
-/// The length of the colour with which `text` begins; 0 if it begins with none.
+/// Returns the length of the colour code at the beginning of `text`, or 0.
 fn color(text: &str) -> usize {
     let Some(numbers) = text.strip_prefix("\u{1b}[") else {
         return 0;
@@ -185,7 +184,7 @@ fn color(text: &str) -> usize {
     }
 }
 
-/// Control characters, and the formatting ones that reorder or hide text.
+/// Returns whether a character is a control character or reorders or hides text.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_a_terminal_obeys_gets_through() {
+    fn control_sequences_are_escaped() {
         assert_eq!(escaped("a\u{1b}[31mb\n\u{9b}c"), "a\\u{1b}[31mb\\n\\u{9b}c");
         assert_eq!(escaped("\u{202e}x\u{200d}"), "\\u{202e}x\\u{200d}");
         assert_eq!(escaped("é 漢 ~/`x`"), "é 漢 ~/`x`");
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drawing_keeps_its_colours_alone() {
+    fn a_drawing_keeps_only_its_colours() {
         let drawing = "\u{1b}[1;31ma\u{1b}[0m\n\u{1b}]0;x\u{7}\u{1b}[2J\u{202e}\u{1b}[3";
         let drawn = SafeText::drawn(drawing);
         let expected = "\u{1b}[1;31ma\u{1b}[0m\n\\u{1b}]0;x\\u{7}\\u{1b}[2J\\u{202e}\\u{1b}[3";

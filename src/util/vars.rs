@@ -1,25 +1,25 @@
-//! Every environment variable that devsh reads or sets, each documented.
+//! The environment variables that devsh reads or sets.
 
 /// Set: canonical path of the project whose dev shell the host shell has loaded.
 pub const DEVSH_ROOT: &str = "DEVSH_ROOT";
 /// Set: name of the loaded dev shell (`dev`, `test`).
 pub const DEVSH_SHELL: &str = "DEVSH_SHELL";
-/// Set: how to undo what was loaded; see `activation::session`.
+/// Set: the session, with the way back to the old environment; see `prompt::session_var`.
 pub const DEVSH_DIFF: &str = "DEVSH_DIFF";
-/// Read: the shell that asks for completions with this command line.
+/// Read: the shell that requests completions.
 pub const DEVSH_COMPLETE: &str = "DEVSH_COMPLETE";
 /// Read: a filter for diagnostic logging on stderr, in the syntax of `tracing` (`devsh=debug`).
 pub const DEVSH_LOG: &str = "DEVSH_LOG";
-/// Read: directories (with `:` between them) which the search for a project does not enter from below.
+/// Read: directories with `:` between them at which the search for a project in parent directories stops.
 pub const DEVSH_CEILING_DIRECTORIES: &str = "DEVSH_CEILING_DIRECTORIES";
-/// Read: any value but empty or `0` lets the search for a project go on above a mount point.
+/// Read: any value except an empty one and `0` lets the search for a project cross mount points.
 pub const DEVSH_ACROSS_FILESYSTEMS: &str = "DEVSH_ACROSS_FILESYSTEMS";
-/// Read: who called `sudo`, as a number.
+/// Read: the id of the user who called `sudo`.
 pub const SUDO_UID: &str = "SUDO_UID";
 
 /// Read: the user's home directory.
 pub const HOME: &str = "HOME";
-/// Read and changed: where programs are looked up.
+/// Read and changed: the directories of programs.
 pub const PATH: &str = "PATH";
 /// Read: the logical working directory, kept by host shells.
 pub const PWD: &str = "PWD";
@@ -33,18 +33,18 @@ pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 /// Read: base of the user's configuration files.
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
-/// Read: any value turns colour off.
+/// Read: any value turns colours off.
 pub const NO_COLOR: &str = "NO_COLOR";
-/// Read: `dumb` turns colour and progress bars off.
+/// Read: `dumb` turns colours and progress bars off.
 pub const TERM: &str = "TERM";
-/// Read: any value but empty, `0` or `false` means a CI job.
+/// Read: any value except an empty one, `0` and `false` means a CI job.
 pub const CI: &str = "CI";
 
-/// Read: the file that a step of a GitHub job appends variables to.
+/// Read: the file of a GitHub job to which a step appends variables.
 pub const GITHUB_ENV: &str = "GITHUB_ENV";
-/// Read: the file that a step of a GitHub job appends entries of `PATH` to.
+/// Read: the file of a GitHub job to which a step appends entries of `PATH`.
 pub const GITHUB_PATH: &str = "GITHUB_PATH";
-/// Read by bash when it starts without a prompt; kept out of devsh's own scripts.
+/// Read by a non-interactive bash at its start; removed for enter and leave scripts.
 pub const BASH_ENV: &str = "BASH_ENV";
 
 /// Read: the Python package index, as pip names it.
@@ -53,26 +53,26 @@ pub const PIP_INDEX_URL: &str = "PIP_INDEX_URL";
 pub const UV_DEFAULT_INDEX: &str = "UV_DEFAULT_INDEX";
 /// Read: the older name of `UV_DEFAULT_INDEX`.
 pub const UV_INDEX_URL: &str = "UV_INDEX_URL";
-/// Read: replaces the release address of python-build-standalone; `file:` is allowed.
+/// Read: replaces the release URL of python-build-standalone; `file:` is allowed.
 pub const UV_PYTHON_INSTALL_MIRROR: &str = "UV_PYTHON_INSTALL_MIRROR";
 /// Read: the Rust dist server, without `/dist`.
 pub const RUSTUP_DIST_SERVER: &str = "RUSTUP_DIST_SERVER";
-/// Read: the file with names and passwords for servers, in the place of `~/.netrc`.
+/// Read: the file with user names and passwords of servers, instead of `~/.netrc`.
 pub const NETRC: &str = "NETRC";
 /// Read: the npm registry, as npm names it.
 pub const NPM_CONFIG_REGISTRY: &str = "NPM_CONFIG_REGISTRY";
-/// Read: the same in lower case, as npm itself exports it.
+/// Read: the same in lower case, as npm exports it.
 pub const NPM_CONFIG_REGISTRY_LOWER: &str = "npm_config_registry";
-/// Read: a list of `CPython` builds in uv's format, an address or an absolute path.
+/// Read: the URL or absolute path of a list of `CPython` builds in uv's format.
 pub const UV_PYTHON_DOWNLOADS_JSON_URL: &str = "UV_PYTHON_DOWNLOADS_JSON_URL";
-/// Read: where rustup keeps its toolchains.
+/// Read: the directory of rustup with its toolchains.
 pub const RUSTUP_HOME: &str = "RUSTUP_HOME";
-/// Read: where pyenv keeps its versions.
+/// Read: the directory of pyenv with its versions.
 pub const PYENV_ROOT: &str = "PYENV_ROOT";
 
 /// Set: the Python environment of the dev shell, for editors and tools.
 pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
-/// Set: keeps `uv run` and `uv add` from changing the environment.
+/// Set: stops `uv run` and `uv add` from changing the environment.
 pub const UV_NO_SYNC: &str = "UV_NO_SYNC";
 /// Set: makes `uv` use the dev shell's environment.
 pub const UV_PROJECT_ENVIRONMENT: &str = "UV_PROJECT_ENVIRONMENT";

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    env::{Env, pathlist},
+    env::{Assignment, Env, pathlist},
     prompt::{
         Loading, load,
         session_var::{self, Session},
@@ -20,7 +20,7 @@ use crate::{
     report::failure::{ExitStatus, Failure},
     shell::{
         HostShell, Statement,
-        export_formats::{self, Change, Format},
+        export_formats::{self, Format},
     },
     util::vars,
 };
@@ -110,10 +110,13 @@ fn code(shell: HostShell, statements: &[Statement]) -> Vec<u8> {
     [begin, &shell.render_plain(statements), end].concat()
 }
 
-fn changes(from: &Env, to: &Env) -> Vec<Change> {
+fn changes(from: &Env, to: &Env) -> Vec<Assignment> {
     let change = |statement| match statement {
-        Statement::Export(name, value) => Some((name, Some(value))),
-        Statement::Unset(name) => Some((name, None)),
+        Statement::Export(name, value) => Some(Assignment {
+            name,
+            value: Some(value),
+        }),
+        Statement::Unset(name) => Some(Assignment { name, value: None }),
         _ => None,
     };
     let mut changes: Vec<_> = statements(from, to)
@@ -126,7 +129,7 @@ fn changes(from: &Env, to: &Env) -> Vec<Change> {
 
 fn to_file(work: &Work<'_>, format: Format, base: &Env, target: &Env) -> Result<(), Failure> {
     let mut changes = changes(base, target);
-    for (name, _) in changes.iter().filter(|(_, value)| value.is_none()) {
+    for Assignment { name, .. } in changes.iter().filter(|change| change.value.is_none()) {
         work.ui.warn(&format!(
             "`{name}` is unset in the dev shell, which this format cannot say"
         ));
@@ -157,8 +160,8 @@ fn unfit(error: &export_formats::Error, format: &str) -> Failure {
 }
 
 /// Appends to the files that GitHub's runner reads after the step.
-fn to_github(work: &Work<'_>, changes: &mut Vec<Change>, base: &Env) -> Result<(), Failure> {
-    changes.retain(|(name, value)| {
+fn to_github(work: &Work<'_>, changes: &mut Vec<Assignment>, base: &Env) -> Result<(), Failure> {
+    changes.retain(|Assignment { name, value }| {
         let admitted = value.is_none() || export_formats::github_admits(name);
         if !admitted {
             work.ui.warn(&format!(
@@ -170,15 +173,18 @@ fn to_github(work: &Work<'_>, changes: &mut Vec<Change>, base: &Env) -> Result<(
     let mut entries = String::new();
     if let Some(at) = changes
         .iter()
-        .position(|(name, _)| name.as_str() == vars::PATH)
-        && let Some(new) = changes[at].1.as_ref().and_then(|path| prefix(path, base))
+        .position(|change| change.name.as_str() == vars::PATH)
+        && let Some(new) = changes[at]
+            .value
+            .as_ref()
+            .and_then(|path| prefix(path, base))
     {
         // What the runner reads last it puts first.
         for entry in new.iter().rev() {
             let entry = entry.to_str().filter(|entry| !entry.contains('\n'));
             let entry = entry.ok_or_else(|| {
                 unfit(
-                    &export_formats::Error::NotText(changes[at].0.clone()),
+                    &export_formats::Error::NotText(changes[at].name.clone()),
                     "github",
                 )
             })?;

@@ -19,7 +19,9 @@ use crate::{
         watch::{self, Watched},
     },
     prompt::{
-        Loading, freshness, load,
+        Loading,
+        freshness::{Dependencies, freshness, nearer_manifests},
+        load,
         record::Record,
         session_var::Session,
         update::{DesiredShell, update},
@@ -93,13 +95,13 @@ pub fn run(context: &Context, ui: &Ui, request: Request<'_>) -> Result<(), Failu
     // Should the store be removed under a loaded dev shell, the next prompt sees it.
     let ready = finding.record.as_ref();
     let profile = ready.and_then(|(_, _, record)| record.objects.first().cloned());
-    let freshness = freshness::freshness(
-        (context, request.host),
-        &finding.watched,
+    let dependencies = Dependencies {
+        watched: &finding.watched,
         profile,
-        finding.manifests,
-        &outcome.awaited,
-    );
+        manifests: finding.manifests,
+        awaited: &outcome.awaited,
+    };
+    let freshness = freshness(context, request.host, dependencies);
     outcome.statements.push(Statement::Loaded(memory.clone()));
     let failed = sourced::add(context, request.host, finding.record.as_ref(), &mut outcome);
     let check = request.host.check(&freshness, request.checks);
@@ -219,8 +221,7 @@ fn find(context: &Context, session: Option<&Session>) -> Finding {
             },
         )
     });
-    finding.manifests =
-        freshness::nearer_manifests(context, place.as_ref().map(|place| place.root.as_path()));
+    finding.manifests = nearer_manifests(context, place.as_ref().map(|place| place.root.as_path()));
     finding
 }
 

@@ -52,7 +52,7 @@ fn a_record_is_fresh_until_something_changes() {
     std::fs::write(&watched, "x").unwrap();
     let record = record(&watched);
     record.store(state, root, &dev).unwrap();
-    // Later the file would have settled, and the record with it.
+    // At a later time `fresh` would store the record again.
     let now = std::time::UNIX_EPOCH;
     assert_eq!(Record::fresh(state, root, &dev, now), Some(record.clone()));
     assert_eq!(

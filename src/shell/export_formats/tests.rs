@@ -1,4 +1,4 @@
-//! What other programs read out of these forms is what was put in.
+//! Readers of the formats get the values that were written.
 
 use std::os::unix::ffi::OsStringExt;
 
@@ -6,16 +6,22 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn change(name: &str, value: &str) -> Change {
-    (name.parse().unwrap(), Some(value.into()))
+fn change(name: &str, value: &str) -> Assignment {
+    Assignment {
+        name: name.parse().unwrap(),
+        value: Some(value.into()),
+    }
 }
 
-fn unset(name: &str) -> Change {
-    (name.parse().unwrap(), None)
+fn unset(name: &str) -> Assignment {
+    Assignment {
+        name: name.parse().unwrap(),
+        value: None,
+    }
 }
 
 #[test]
-fn each_form_has_its_text() {
+fn each_format_has_its_text() {
     let changes = [
         change("A", "/a:/b"),
         unset("B"),
@@ -40,9 +46,12 @@ fn each_form_has_its_text() {
 }
 
 #[test]
-fn what_a_form_cannot_carry_is_named() {
+fn errors_name_the_variable() {
     let name = || "D".parse().unwrap();
-    let bytes = (name(), Some(OsString::from_vec(vec![b'a', 0xff])));
+    let bytes = Assignment {
+        name: name(),
+        value: Some(OsString::from_vec(vec![b'a', 0xff])),
+    };
     for result in [
         json(std::slice::from_ref(&bytes)),
         dotenv(std::slice::from_ref(&bytes)),
@@ -69,7 +78,7 @@ fn what_a_form_cannot_carry_is_named() {
 }
 
 #[test]
-fn a_value_cannot_close_its_own_block() {
+fn a_value_cannot_close_its_block() {
     let file = github(&[change("A", "x\ndevsh_z\nPATH<<devsh_z\n/evil")], "z").unwrap();
     assert_eq!(
         file,
@@ -90,7 +99,7 @@ fn github_keeps_its_own_names() {
     }
 }
 
-/// Reads GitHub's file as its runner does: name, delimiter, lines up to the delimiter.
+/// Reads an environment file as the runner of GitHub Actions does: name, delimiter, lines up to the delimiter.
 fn read_github(file: &str) -> Vec<(String, String)> {
     let mut lines = file.split('\n');
     let mut found = Vec::new();

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     context::Context,
+    env::Assignment,
     manifest::ShellName,
     prompt::{record::Record, session_var::Session, update::ShellUpdate, user_scripts},
     report::{failure::Failure, ui::Ui},
@@ -64,7 +65,7 @@ pub fn take(context: &Context, ui: &Ui, exported: Exported<'_>) -> Result<(), Fa
         let value = parts
             .next()
             .map(|value| OsStr::from_bytes(value).to_owned());
-        Some((name, value))
+        Some(Assignment { name, value })
     };
     let changes = exported.words.iter().filter_map(change).collect();
     let outcome = user_scripts::absorb(context, &session, changes);
