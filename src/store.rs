@@ -34,17 +34,17 @@ use std::{
     sync::Arc,
 };
 
-pub use built_object::Built;
+pub use built_object::BuiltObject;
 pub use collect::Collection;
 pub use error::{Error, Rule};
-pub use file_manifest::{Damage, Fault};
+pub use file_manifest::{Damage, DamageKind};
 pub use install::exchange;
 pub use object::{ArtifactRecord, ObjectRecord, is_published};
 pub use path::StorePath;
 pub use process::ProcessMark;
 pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
 pub use sync::sync_tree;
-pub use verify::Verdict;
+pub use verify::ObjectVerdict;
 
 use crate::{
     config::Config,
@@ -68,7 +68,7 @@ pub enum Recipe {
     Npm,
 }
 
-/// What an object is made from; this alone decides its store path.
+/// The sources of an object; they alone decide its store path.
 #[derive(Debug, Clone, Copy)]
 pub struct Object<'a> {
     /// The package's name at its source.
@@ -77,7 +77,6 @@ pub struct Object<'a> {
     pub version: &'a Version,
     /// How it is made.
     pub recipe: Recipe,
-    /// What it is made from.
     pub artifacts: &'a [Artifact],
 }
 
@@ -92,7 +91,7 @@ pub struct Downloads<'a> {
     pub directory: &'a Path,
 }
 
-/// The store of one user. It leases what it was asked for until the last clone is dropped.
+/// The store of one user. It keeps its leases until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
@@ -123,7 +122,7 @@ impl Store {
         Ok(self.leases.add(&self.root, format!("envs/{name}"))?)
     }
 
-    /// Calls `read` with an object that is there, and leases it meanwhile.
+    /// Leases an object that is there while `read` runs.
     pub fn with_object<T>(&self, name: &str, read: impl FnOnce(&Path) -> T) -> Option<T> {
         let pass = leases::pass(self.data());
         // A store that cannot be written is not collected.

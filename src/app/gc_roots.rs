@@ -1,4 +1,4 @@
-//! GC roots: what running processes lease and what the records of allowed projects name.
+//! GC roots: the leases of running processes, and the paths in the records of allowed projects.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,9 +23,9 @@ fn may_exist(root: &Path) -> bool {
 /// The paths that are in use.
 #[derive(Debug, Default)]
 pub struct Roots {
-    /// What running builds, commands and host shells lease.
+    /// Leased by running builds, commands and host shells.
     pub leased: Vec<PathBuf>,
-    /// What the records of each allowed project name.
+    /// Named by the records of each allowed project.
     pub projects: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
 

@@ -21,7 +21,7 @@ use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
-    store::{self, Built, Downloads, Recipe, StorePath},
+    store::{self, BuiltObject, Downloads, Recipe, StorePath},
     util::{codec::Writer, files, parallel},
 };
 
@@ -92,7 +92,7 @@ impl Builder<'_> {
         });
         let key = writer.into_bytes();
         let inputs: Vec<String> = wheels.iter().map(|wheel| wheel.part.clone()).collect();
-        let built = Built {
+        let built = BuiltObject {
             name: package,
             version: &locked.version,
             recipe: Recipe::Environment,

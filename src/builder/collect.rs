@@ -1,4 +1,5 @@
-//! The inventory for garbage collection: every profile, object and Python environment, and what needs what.
+//! The inventory for garbage collection: every profile, object and Python environment, and
+//! the entries that each needs.
 //!
 //! A GC root is a path below the data directory that is in use: named by the record of an allowed project or leased by
 //! a running process. A profile needs its objects. An entry that no root reaches is unused.
@@ -166,7 +167,7 @@ impl Inventory {
         gone
     }
 
-    /// What a profile needs was used when the profile was.
+    /// Objects were used when a profile that needs them was.
     fn spread_use(&mut self) {
         let used: Vec<(PathBuf, SystemTime)> = self
             .entries
@@ -190,7 +191,7 @@ pub fn mark_used(profile: &Path) {
     }
 }
 
-/// Removes what processes that were killed left of profiles; a process that makes one holds the lock.
+/// Removes unfinished profiles of processes that were killed; a process that makes one holds the lock.
 pub fn sweep(data: &Path) {
     let envs = profile::directory(data);
     let left = [".building", ".replaced", ".pointer"].map(|name| envs.join(name));
@@ -200,7 +201,7 @@ pub fn sweep(data: &Path) {
     let lock = files::open_lock(&envs.join(".lock"));
     if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
         for path in left {
-            // One of them is a link. What stays is swept the next time.
+            // One of them is a link. The next sweep removes leftovers.
             let _left = fs::remove_file(&path);
             let _left = store::remove_tree(&path);
         }

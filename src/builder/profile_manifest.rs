@@ -15,7 +15,7 @@ use std::{
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use crate::{
-    store::{Damage, Fault},
+    store::{Damage, DamageKind},
     util::files,
 };
 
@@ -57,9 +57,9 @@ pub(super) fn damage(profile: &Path, files: &Files) -> Vec<Damage> {
     let fault = |(path, published): (&String, &String)| {
         let fault = match describe(&profile.join(os(path))) {
             Ok(found) if found == *published => return None,
-            Ok(_) => Fault::Changed,
-            Err(error) if files::is_absent(&error.source) => Fault::Missing,
-            Err(_) => Fault::Unreadable,
+            Ok(_) => DamageKind::Changed,
+            Err(error) if files::is_absent(&error.source) => DamageKind::Missing,
+            Err(_) => DamageKind::Unreadable,
         };
         Some(Damage {
             path: path.clone(),
@@ -126,14 +126,14 @@ mod tests {
         fs::remove_file(place("bin/ruff")).unwrap();
         symlink("/elsewhere", place("bin/ruff")).unwrap();
         fs::set_permissions(place("pyvenv.cfg"), fs::Permissions::from_mode(0o755)).unwrap();
-        let found: Vec<(String, Fault)> = damage(profile.path(), &files)
+        let found: Vec<(String, DamageKind)> = damage(profile.path(), &files)
             .into_iter()
             .map(|one| (one.path, one.fault))
             .collect();
         let expected = [
-            ("bin/ruff", Fault::Changed),
-            ("bin/uv", Fault::Missing),
-            ("pyvenv.cfg", Fault::Changed),
+            ("bin/ruff", DamageKind::Changed),
+            ("bin/uv", DamageKind::Missing),
+            ("pyvenv.cfg", DamageKind::Changed),
         ];
         let expected: Vec<_> = expected
             .map(|(path, fault)| (path.to_owned(), fault))

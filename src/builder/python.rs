@@ -19,7 +19,7 @@ use super::{
 use crate::{
     package::{PackageName, Source, System, Tool, Version},
     python::{Environment, Missing, Pins},
-    store::{self, Built, Recipe},
+    store::{self, BuiltObject, Recipe},
     util::{codec::Writer, files},
 };
 
@@ -160,7 +160,7 @@ impl Builder<'_> {
         let key = writer.into_bytes();
         let lines = pins.packages.iter();
         let inputs: Vec<String> = lines.map(ToString::to_string).collect();
-        let built = Built {
+        let built = BuiltObject {
             name,
             version,
             recipe: Recipe::Environment,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     env::Change,
-    store::{Damage, Fault},
+    store::{Damage, DamageKind},
     util::files,
 };
 
@@ -152,15 +152,15 @@ fn collect_texts(value: Value, texts: &mut Vec<String>) {
 /// Returns what of a profile is not as it was published; nothing of one that another devsh has made.
 pub(super) fn damage(directory: &Path) -> Vec<Damage> {
     let fault = match files::read_bounded(&directory.join(RECORD), LIMIT) {
-        Err(_) => Fault::Unreadable,
-        Ok(None) => Fault::Missing,
+        Err(_) => DamageKind::Unreadable,
+        Ok(None) => DamageKind::Missing,
         Ok(Some(bytes)) => match serde_json::from_slice::<Format>(&bytes) {
             Ok(Format { format: FORMAT }) => match serde_json::from_slice::<Saved>(&bytes) {
                 Ok(saved) => return profile_manifest::damage(directory, &saved.files),
-                Err(_) => Fault::Changed,
+                Err(_) => DamageKind::Changed,
             },
             Ok(_) => return Vec::new(),
-            Err(_) => Fault::Changed,
+            Err(_) => DamageKind::Changed,
         },
     };
     vec![Damage {

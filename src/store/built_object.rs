@@ -1,10 +1,10 @@
-//! Objects that a program of devsh's makes (a Python environment), instead of being unpacked from artifacts.
+//! Objects that devsh builds (a Python environment) instead of unpacking artifacts.
 //!
-//! `build` gives the maker an empty private directory and does the rest as for every object: one maker at a
-//! time, nothing half made is ever seen, the tree is hashed, sealed, recorded, made durable and renamed.
+//! The caller fills an empty private directory; the rest is as for every object: one process makes it, the tree is
+//! hashed, recorded, made durable and renamed.
 //!
-//! Invariants: what is made must not hold its own path, since it is made aside; nothing in it can be written
-//! afterwards, not even bytecode, as its directories are closed too.
+//! Invariants: the content must not name its own path, since it is made in another place; nothing in it can be
+//! written afterwards, not even bytecode, since its directories are read-only too.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Error, ObjectRecord, Recipe, Store, StorePath, file_manifest::Listing, install::Existing,
+    Error, ObjectRecord, Recipe, Store, StorePath, file_manifest::FileManifest, install::Existing,
 };
 use crate::{
     fetch::Meter,
@@ -21,26 +21,25 @@ use crate::{
     util::files,
 };
 
-/// What an object is built from; name, version, recipe and `key` decide its store path.
+/// The inputs of an object; name, version, recipe and `key` decide its store path.
 #[derive(Debug, Clone, Copy)]
-pub struct Built<'a> {
-    /// What it is called, for people.
+pub struct BuiltObject<'a> {
+    /// Its name, for people.
     pub name: &'a PackageName,
     /// Its version, for people.
     pub version: &'a Version,
-    /// How it is made.
     pub recipe: Recipe,
-    /// Everything that it is made from, as bytes.
+    /// All inputs as bytes.
     pub key: &'a [u8],
-    /// The same for people, as it is written in the record: one line each.
+    /// The inputs for people, one line each, as in the record.
     pub inputs: &'a [String],
 }
 
 impl Store {
-    /// Returns the object's directory, letting `make` fill an empty directory when it is not there.
+    /// Returns the object's directory; `make` fills an empty directory when the object is not there.
     pub fn build<E: From<Error>>(
         &self,
-        built: &Built<'_>,
+        built: &BuiltObject<'_>,
         meter: &dyn Meter,
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
@@ -52,15 +51,15 @@ impl Store {
             make(temporary)?;
             meter.phase("publishing");
             close(temporary)?;
-            let listing = Listing::of(temporary).map_err(Error::from)?;
-            let record = ObjectRecord::of_built(built, listing.hash());
+            let manifest = FileManifest::of(temporary).map_err(Error::from)?;
+            let record = ObjectRecord::of_built(built, manifest.hash());
             let place = self.root().join(path.as_str());
-            Ok(self.publish(temporary, &place, &listing, &record, || ())?)
+            Ok(self.publish(temporary, &place, &manifest, &record, || ())?)
         })
     }
 }
 
-/// Takes the right to write from everything below `directory`, which itself is still to be renamed.
+/// Makes everything below `directory` read-only, but not `directory`, which is renamed later.
 fn close(directory: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(directory).map_err(files::at("read", directory))? {
         let entry = entry.map_err(files::at("read", directory))?;
@@ -90,12 +89,12 @@ mod tests {
     use crate::fetch::{Progress as _, Silent};
 
     #[test]
-    fn an_object_is_built_once_and_sealed() {
+    fn an_object_is_built_once_and_read_only() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path());
         let (name, version) = ("env".parse().unwrap(), "3.12".parse().unwrap());
         let inputs = ["idna 3.10".to_owned()];
-        let built = |key| Built {
+        let built = |key| BuiltObject {
             name: &name,
             version: &version,
             recipe: Recipe::Environment,

@@ -1,4 +1,4 @@
-//! What can go wrong with an object, and the rules that members of archives must keep.
+//! Errors of the store, and the rules for members of archives.
 
 use std::{io, path::PathBuf};
 
@@ -7,13 +7,13 @@ use crate::{config::amount::bytes, fetch, package::PackageName, util::files};
 /// An object that could not be made or is not as it was made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An artifact could not be had.
+    /// An artifact could not be downloaded.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
-    /// An artifact has the right digest and cannot be used all the same.
+    /// An artifact has the right digest but cannot be unpacked.
     #[error("cannot unpack `{artifact}`: {reason}")]
     Unpack {
         /// The file's name at its source.
@@ -34,40 +34,39 @@ pub enum Error {
     Archive {
         /// The member that was read.
         member: String,
-        /// What the reader said.
         source: io::Error,
     },
-    /// The archive is no Rust component, or one of a layout that devsh does not know.
+    /// The archive is not a Rust component, or has an unknown layout.
     #[error("installer version {found} where 3 is needed")]
     Installer {
         /// The version found, or `none`.
         found: String,
     },
     /// The wheel holds Python programs only.
-    #[error("`{package}` holds no program of its own, only Python code")]
+    #[error("`{package}` has no program, only Python code")]
     NeedsInterpreter {
         /// The package.
         package: PackageName,
     },
     /// The Python package has no commands.
-    #[error("`{package}` is a library: it brings no command of its own")]
+    #[error("`{package}` is a library without commands")]
     Library {
         /// The package.
         package: PackageName,
     },
     /// The artifact holds nothing that can be run.
-    #[error("`{package}` holds no program")]
+    #[error("`{package}` has no program")]
     NoPrograms {
         /// The package.
         package: PackageName,
     },
-    /// An object is not what was published.
+    /// An object differs from its manifest.
     #[error("store object `{path}` was changed or damaged")]
     Damaged {
         /// Its store path.
         path: String,
     },
-    /// What is known to be needed is more than there is.
+    /// There is too little disk space.
     #[error("`{package}` needs at least {} in `{}`, where {} are free", bytes(*needed), place.display(), bytes(*free))]
     NoRoom {
         /// The package.
@@ -99,7 +98,7 @@ pub enum Rule {
     #[error("has a path that is not plain")]
     OddPath,
     /// Paths have at most 64 names.
-    #[error("lies too deep")]
+    #[error("is nested too deep")]
     TooDeep,
     /// Every path occurs once.
     #[error("occurs twice")]
@@ -108,13 +107,13 @@ pub enum Rule {
     #[error("differs from another member in case or accents only")]
     CaseCollision,
     /// Members are files, directories and links.
-    #[error("is of a kind that is not accepted")]
+    #[error("is neither a file, a directory nor a link")]
     OddType,
     /// Members have no setuid or setgid bit.
-    #[error("asks for privileges")]
+    #[error("has a setuid or setgid bit")]
     Privileged,
-    /// Nothing lies below a link.
-    #[error("lies below a link")]
+    /// No member is below a link.
+    #[error("is below a link")]
     ThroughLink,
     /// Links stay inside and lead through directories.
     #[error("links to `{0}`, which is not inside")]
@@ -129,6 +128,6 @@ pub enum Rule {
     #[error("is one member too many")]
     TooMany,
     /// The archive's own list of its files is right.
-    #[error("is not as the archive's own list says")]
+    #[error("does not match the archive's own list")]
     NotAsListed,
 }

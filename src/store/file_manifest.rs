@@ -1,7 +1,7 @@
-//! The list of all files of an object, with their digests: what an object is, file by file.
+//! The manifest of an object: all its files with their digests.
 //!
 //! One line each, in order: `d path`, `l path<tab>target`, `f digest size path` and `x` for programs. The BLAKE3
-//! of this text is the hash of the tree. Names hold no backslash, so it can mark what would break a line.
+//! of this text is the hash of the tree. Names hold no backslash, so a backslash can escape line breaks and tabs.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +16,13 @@ use crate::util::files;
 /// The file with the record of an object, inside the object.
 pub(super) const RECORD: &str = ".devsh-object.json";
 /// The file with the list, inside the object.
-pub(super) const LISTING: &str = ".devsh-files";
+pub(super) const MANIFEST: &str = ".devsh-files";
 /// Longest accepted list, in bytes.
 const LIMIT: u64 = 256 << 20;
 
 /// One member of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Node {
+pub(super) enum TreeNode {
     /// A directory.
     Directory,
     /// A regular file.
@@ -43,20 +43,19 @@ pub(super) enum Node {
 
 /// All members of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Listing(pub(super) BTreeMap<String, Node>);
+pub(super) struct FileManifest(pub(super) BTreeMap<String, TreeNode>);
 
 /// How a member differs from the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The member, below the object.
     pub path: String,
-    /// What is wrong with it.
-    pub fault: Fault,
+    pub fault: DamageKind,
 }
 
-/// What can be wrong with a member.
+/// Kinds of damage of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum DamageKind {
     /// It is not there.
     Missing,
     /// Its content, kind or target is another.
@@ -67,7 +66,7 @@ pub enum Fault {
     Unreadable,
 }
 
-impl Fault {
+impl DamageKind {
     /// Returns the fault in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,7 +78,7 @@ impl Fault {
     }
 }
 
-impl Listing {
+impl FileManifest {
     /// Returns the text.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -87,9 +86,9 @@ impl Listing {
             let path = escape(path);
             // Writing to a string cannot fail.
             let _written = match node {
-                Node::Directory => writeln!(text, "d {path}"),
-                Node::Link { target } => writeln!(text, "l {path}\t{}", escape(target)),
-                Node::File {
+                TreeNode::Directory => writeln!(text, "d {path}"),
+                TreeNode::Link { target } => writeln!(text, "l {path}\t{}", escape(target)),
+                TreeNode::File {
                     executable,
                     size,
                     digest,
@@ -108,7 +107,7 @@ impl Listing {
         blake3::hash(self.text().as_bytes()).to_hex().to_string()
     }
 
-    /// Lists what is in `directory`.
+    /// Reads the tree in `directory`.
     pub(super) fn of(directory: &Path) -> Result<Self, files::Error> {
         let mut nodes = BTreeMap::new();
         for path in names_on_disk(directory)? {
@@ -121,7 +120,7 @@ impl Listing {
 
     /// Reads the list of the object in `directory`, if it is whole and has this hash.
     pub(super) fn read(directory: &Path, hash: &str) -> Result<Option<Self>, files::Error> {
-        let Some(bytes) = files::read_bounded(&directory.join(LISTING), LIMIT)? else {
+        let Some(bytes) = files::read_bounded(&directory.join(MANIFEST), LIMIT)? else {
             return Ok(None);
         };
         if *blake3::hash(&bytes).to_hex() != *hash {
@@ -142,44 +141,44 @@ impl Listing {
         for (path, node) in &self.0 {
             match node_on_disk(&directory.join(path)) {
                 Ok(Some(there)) if there == *node => {}
-                Ok(Some(_)) => found(path, Fault::Changed),
-                Ok(None) => found(path, Fault::Missing),
-                Err(_) => found(path, Fault::Unreadable),
+                Ok(Some(_)) => found(path, DamageKind::Changed),
+                Ok(None) => found(path, DamageKind::Missing),
+                Err(_) => found(path, DamageKind::Unreadable),
             }
         }
         let names = names_on_disk(directory).unwrap_or_else(|error| {
             let path = error.path.strip_prefix(directory).unwrap_or(&error.path);
-            found(&path.to_string_lossy(), Fault::Unreadable);
+            found(&path.to_string_lossy(), DamageKind::Unreadable);
             Vec::new()
         });
         for path in names {
-            let own = matches!(path.as_str(), LISTING | RECORD);
+            let own = matches!(path.as_str(), MANIFEST | RECORD);
             if !own && !self.0.contains_key(&path) && !is_bytecode(&path) {
-                found(&path, Fault::Added);
+                found(&path, DamageKind::Added);
             }
         }
         damage
     }
 }
 
-/// Python writes its bytecode beside its modules whenever it likes; that is no change of the object.
+/// Python may write bytecode next to its modules at any time; that is no damage.
 fn is_bytecode(path: &str) -> bool {
     path.split('/').any(|part| part == "__pycache__")
 }
 
-/// Returns what is at `path`; nothing when there is nothing.
-fn node_on_disk(path: &Path) -> Result<Option<Node>, files::Error> {
+/// Returns the node at `path` on disk, if there is one.
+fn node_on_disk(path: &Path) -> Result<Option<TreeNode>, files::Error> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if files::is_absent(&error) => return Ok(None),
         Err(error) => return Err(files::at("read", path)(error)),
     };
     if metadata.is_dir() {
-        return Ok(Some(Node::Directory));
+        return Ok(Some(TreeNode::Directory));
     }
     if metadata.is_symlink() {
         let target = fs::read_link(path).map_err(files::at("read", path))?;
-        return Ok(Some(Node::Link {
+        return Ok(Some(TreeNode::Link {
             target: target.to_string_lossy().into_owned(),
         }));
     }
@@ -193,7 +192,7 @@ fn node_on_disk(path: &Path) -> Result<Option<Node>, files::Error> {
     hasher
         .update_reader(file)
         .map_err(files::at("read", path))?;
-    Ok(Some(Node::File {
+    Ok(Some(TreeNode::File {
         executable: metadata.permissions().mode() & 0o111 != 0,
         size: metadata.len(),
         digest: hasher.finalize().into(),
@@ -217,21 +216,21 @@ fn names_on_disk(root: &Path) -> Result<Vec<String>, files::Error> {
     Ok(names)
 }
 
-fn parse(text: &str) -> Option<Listing> {
+fn parse(text: &str) -> Option<FileManifest> {
     let mut nodes = BTreeMap::new();
     for line in text.lines() {
         let (kind, rest) = line.split_once(' ')?;
         let (path, node) = match kind {
-            "d" => (rest, Node::Directory),
+            "d" => (rest, TreeNode::Directory),
             "l" => {
                 let (path, target) = rest.split_once('\t')?;
                 let target = unescape(target);
-                (path, Node::Link { target })
+                (path, TreeNode::Link { target })
             }
             "f" | "x" => {
                 let (digest, rest) = rest.split_once(' ')?;
                 let (size, path) = rest.split_once(' ')?;
-                let node = Node::File {
+                let node = TreeNode::File {
                     executable: kind == "x",
                     size: size.parse().ok()?,
                     digest: blake3::Hash::from_hex(digest).ok()?.into(),
@@ -242,7 +241,7 @@ fn parse(text: &str) -> Option<Listing> {
         };
         nodes.insert(unescape(path), node);
     }
-    Some(Listing(nodes))
+    Some(FileManifest(nodes))
 }
 
 fn escape(text: &str) -> String {
@@ -261,16 +260,16 @@ mod tests {
 
     #[test]
     fn lists_are_read_as_they_were_written() {
-        let file = |executable| Node::File {
+        let file = |executable| TreeNode::File {
             executable,
             size: 3,
             digest: [7; 32],
         };
-        let link = |target: &str| Node::Link {
+        let link = |target: &str| TreeNode::Link {
             target: target.to_owned(),
         };
-        let listing = Listing(BTreeMap::from([
-            ("a".to_owned(), Node::Directory),
+        let listing = FileManifest(BTreeMap::from([
+            ("a".to_owned(), TreeNode::Directory),
             ("a/b c\nd\te".to_owned(), file(true)),
             ("a/ünï".to_owned(), file(false)),
             ("l".to_owned(), link("a\\\tb\\n\r")),

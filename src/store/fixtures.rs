@@ -1,4 +1,4 @@
-//! Small archives made in memory, for the tests of the store and of what stands on it.
+//! Small archives made in memory, for the tests of the store and of its users.
 
 use std::{
     fmt::Write as _,
@@ -22,7 +22,7 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
     header
 }
 
-/// Makes a tar; unlike the library it writes any path as it is.
+/// Makes a tar; unlike the library it does not check or change paths.
 pub(crate) fn tar_of(members: &[Member<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (path, kind, mode, content) in members {
@@ -51,12 +51,12 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Makes a wheel with a right list.
+/// Makes a wheel with a correct `RECORD`.
 pub(crate) fn wheel(files: &[(&str, &str)]) -> Vec<u8> {
     wheel_with_record(files, str::to_owned)
 }
 
-/// Makes a wheel with what `change` makes of the right list.
+/// Makes a wheel whose `RECORD` was changed by `change`.
 pub(crate) fn wheel_with_record(
     files: &[(&str, &str)],
     change: impl FnOnce(&str) -> String,

@@ -1,4 +1,4 @@
-//! Whether there is room for an object, as far as that can be known before it is there.
+//! Checks the free disk space before an object is made.
 
 use std::{os::unix::fs::MetadataExt, path::Path};
 
@@ -7,9 +7,9 @@ use nix::sys::statvfs::statvfs;
 use super::{Downloads, Error, Object};
 use crate::{fetch, util::files};
 
-/// Checks that what is to be downloaded, and at least as much unpacked, has room.
+/// Checks that there is space for the downloads, and for at least as much unpacked.
 ///
-/// Nothing is wrong where the sizes or the free space are not known.
+/// Unknown sizes and unknown free space are no error.
 pub(super) fn check(
     object: &Object<'_>,
     store: &Path,
@@ -46,7 +46,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Returns the bytes that are free for this user; nothing where the file system does not tell.
+/// Returns the bytes that are free for this user, where the file system reports them.
 fn free(place: &Path) -> Option<u64> {
     let found = statvfs(place).ok()?;
     // The types differ between systems, so both go through the widest.

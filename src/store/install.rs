@@ -1,4 +1,4 @@
-//! Making an object: one process does, others wait; whole and durable, or not at all.
+//! Makes objects: one process makes an object and others wait; it is whole and durable, or absent.
 
 use std::{
     fs::{self, File},
@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Downloads, Error, Object, ObjectRecord, Store, StorePath,
-    file_manifest::{LISTING, Listing},
+    file_manifest::{FileManifest, MANIFEST},
     free_space, is_published, layout, leases,
     object::write_read_only,
     process::ProcessMark,
@@ -25,7 +25,7 @@ use crate::{
 /// The format of the store: raised when an older devsh could not leave it whole.
 pub(super) const FORMAT: u64 = 1;
 
-/// What is done with an object that is there already.
+/// The treatment of an object that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
     /// It is used.
@@ -144,8 +144,8 @@ impl Store {
         free_space::check(object, &self.root, downloads)?;
         fs::create_dir(temporary).map_err(files::at("create", temporary))?;
         let tree = Tree::new(temporary);
-        let (listing, used) = thread::scope(|scope| {
-            // Of several artifacts the next one downloads while this one is unpacked.
+        let (manifest, used) = thread::scope(|scope| {
+            // The next artifact downloads while this one is unpacked.
             let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());
             scope.spawn(move || {
                 for artifact in object.artifacts {
@@ -164,23 +164,23 @@ impl Store {
             layout::build(object, receiver.into_iter(), tree, place)
         })?;
         meter.phase("publishing");
-        let record = ObjectRecord::new(object, listing.hash());
+        let record = ObjectRecord::new(object, manifest.hash());
         // Durable by then, and nothing stays over should this process be killed in between.
         let durable = || used.into_iter().for_each(Download::discard);
-        self.publish(temporary, place, &listing, &record, durable)
+        self.publish(temporary, place, &manifest, &record, durable)
     }
 
-    /// Records a finished tree, makes it durable, calls `durable`, and gives the tree its name. What has the name
-    /// already is damaged, and is removed.
+    /// Records a finished tree, makes it durable, calls `durable`, and gives the tree its name. A damaged
+    /// object of this name is removed.
     pub(super) fn publish(
         &self,
         temporary: &Path,
         place: &Path,
-        listing: &Listing,
+        manifest: &FileManifest,
         record: &ObjectRecord,
         durable: impl FnOnce(),
     ) -> Result<(), Error> {
-        write_read_only(&temporary.join(LISTING), listing.text().as_bytes())?;
+        write_read_only(&temporary.join(MANIFEST), manifest.text().as_bytes())?;
         record.write(temporary)?;
         sync_tree(temporary)?;
         durable();
@@ -200,12 +200,12 @@ impl Store {
             aside
         };
         files::sync_dir(&self.root)?;
-        // What stays is swept by the next run.
+        // The next command removes leftovers.
         let _left = remove_tree(&aside);
         Ok(())
     }
 
-    /// Removes what processes that were killed left unfinished.
+    /// Removes the unfinished work of processes that were killed.
     pub fn sweep(&self) {
         // This removes the leases of processes that ended.
         let _leased = leases::leased(self.data());
@@ -234,7 +234,7 @@ impl Store {
 }
 
 impl Downloads<'_> {
-    /// Downloads an artifact and returns the file once it is what the lockfile says.
+    /// Downloads an artifact and returns the file once it has the digest of the lockfile.
     pub fn artifact(&self, artifact: &Artifact, meter: &dyn Meter) -> Result<Download, Error> {
         meter.phase("downloading");
         let expected = Expected {
@@ -248,7 +248,7 @@ impl Downloads<'_> {
     }
 }
 
-/// Exchanges the names of two directories in one step, so that neither name is ever missing; tells whether it did.
+/// Exchanges the names of two directories in one step, which leaves no moment without either name; returns whether it did.
 ///
 /// It does not when one of them is missing, or where the file system or a sandbox does not allow it. The caller then
 /// tries two steps, which report any other error.

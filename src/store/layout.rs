@@ -7,23 +7,23 @@ pub(super) mod wheel;
 
 use std::path::Path;
 
-use super::{Error, Object, Recipe, file_manifest::Listing, tree_builder::Tree};
+use super::{Error, Object, Recipe, file_manifest::FileManifest, tree_builder::Tree};
 use crate::{fetch::Download, lockfile::Artifact};
 
 /// Largest object, in bytes.
 const LARGEST: u64 = 8 << 30;
-/// What an artifact may always grow to, in bytes.
+/// Size that an artifact may always unpack to, in bytes.
 const SMALLEST: u64 = 512 << 20;
 /// How many times larger than its artifact an object may be.
 const RATIO: u64 = 20;
 
-/// Builds the tree of `object`; returns the list of its files and the downloads that are done with.
+/// Builds the tree of `object`; returns its manifest and the downloads that are no longer needed.
 pub(super) fn build<'a>(
     object: &Object<'_>,
     parts: impl Iterator<Item = Result<(&'a Artifact, Download), Error>>,
     mut tree: Tree,
     place: &Path,
-) -> Result<(Listing, Vec<Download>), Error> {
+) -> Result<(FileManifest, Vec<Download>), Error> {
     let mut used = Vec::new();
     let mut rust = rust::Components::default();
     let mut npm = npm::Packages::new(object.name);
@@ -43,7 +43,7 @@ pub(super) fn build<'a>(
             Recipe::Rust => rust.unpack(file, &mut tree),
             Recipe::Wheel => wheel::unpack(object.name, file, &mut tree),
             Recipe::Npm => npm.unpack(artifact, file, &mut tree),
-            // It is built, and nobody unpacks it.
+            // It is built, not unpacked.
             Recipe::Environment => Ok(()),
         }
         .map_err(|error| match error {
@@ -58,7 +58,7 @@ pub(super) fn build<'a>(
         Recipe::Npm => npm.complete(&mut tree)?,
         Recipe::Wheel | Recipe::Environment => {}
     }
-    // Python writes bytecode beside its modules; nobody else has anything to add (`npm install -g` would).
+    // Python writes bytecode next to its modules. Other objects must not grow: `npm install -g` would write into them.
     let closed = object.recipe != Recipe::Python;
     Ok((tree.finish(closed)?, used))
 }

@@ -1,4 +1,4 @@
-//! Leases: what running processes use, and a collection therefore leaves alone.
+//! Leases keep the entries that running processes use from garbage collection.
 //!
 //! A build and a command lease an entry (a profile or an object) with a shared lock on a file named after it. The
 //! lock lasts until the last process ends that inherited the file, so `run` and `enter` keep it open across exec.
@@ -152,7 +152,7 @@ pub fn lease_until_exit(data: &Path, profile: &Path) -> io::Result<()> {
     lease.keep_across_exec()
 }
 
-/// Leases `profile` for a host shell instead of what it had, and tells whether the profile is there.
+/// Leases `profile` for a host shell instead of its last one, and returns whether the profile is there.
 pub fn lease_for_shell(data: &Path, shell: ProcessMark, profile: &Path) -> bool {
     let _pass = pass_soon(data);
     // Where nothing can be written nothing is collected.

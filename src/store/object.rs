@@ -1,4 +1,4 @@
-//! What a published object says of itself.
+//! The record of a published object: its sources and the hash of its tree.
 
 use std::{
     fs,
@@ -9,8 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Built, Damage, Error, Fault, Object, Recipe, StorePath,
-    file_manifest::{LISTING, Listing, RECORD},
+    BuiltObject, Damage, DamageKind, Error, Object, Recipe, StorePath,
+    file_manifest::{FileManifest, MANIFEST, RECORD},
 };
 use crate::{
     lockfile::Artifact,
@@ -32,9 +32,8 @@ pub struct ObjectRecord {
     pub recipe: String,
     /// The BLAKE3 of the list of its files.
     pub tree: String,
-    /// What it was made from.
     pub artifacts: Vec<ArtifactRecord>,
-    /// What it was built from, if it was not unpacked: one line each.
+    /// The inputs of an object that was built and not unpacked, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
     /// The BLAKE3 of everything above.
@@ -77,7 +76,7 @@ impl ObjectRecord {
     }
 
     /// Returns the record of a built object with this tree.
-    pub(super) fn of_built(built: &Built<'_>, tree: String) -> Self {
+    pub(super) fn of_built(built: &BuiltObject<'_>, tree: String) -> Self {
         let mut record = Self {
             name: built.name.to_string(),
             version: built.version.to_string(),
@@ -128,7 +127,7 @@ impl ObjectRecord {
             .find(|recipe| recipe.as_str() == self.recipe)
     }
 
-    /// Returns where the record says that its object belongs; nothing of one that was built.
+    /// Returns the store path that the record leads to; nothing for an object that was built.
     fn store_path(&self) -> Option<StorePath> {
         if self.artifacts.is_empty() {
             return None;
@@ -158,7 +157,7 @@ impl ObjectRecord {
         whole.then_some(record)
     }
 
-    /// Returns the record as it is written.
+    /// Returns the record as written to disk.
     pub(super) fn bytes(&self) -> serde_json::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
@@ -177,13 +176,13 @@ impl ObjectRecord {
 
     /// Compares the whole tree in `directory` with the record, reading every byte.
     pub(super) fn compare(&self, directory: &Path) -> Vec<Damage> {
-        let fault = match Listing::read(directory, &self.tree) {
-            Ok(Some(listing)) => return listing.compare(directory),
-            Ok(None) => Fault::Changed,
-            Err(_) => Fault::Unreadable,
+        let fault = match FileManifest::read(directory, &self.tree) {
+            Ok(Some(manifest)) => return manifest.compare(directory),
+            Ok(None) => DamageKind::Changed,
+            Err(_) => DamageKind::Unreadable,
         };
         vec![Damage {
-            path: LISTING.to_owned(),
+            path: MANIFEST.to_owned(),
             fault,
         }]
     }

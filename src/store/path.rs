@@ -1,14 +1,14 @@
-//! Names of store objects: a digest of what they are made from, then name and version for people.
+//! Names of store objects: a digest of their sources, then name and version for people.
 
 use std::fmt;
 
-use super::{Built, Object, Recipe};
+use super::{BuiltObject, Object, Recipe};
 use crate::{
     package::{PackageName, Version},
     util::codec::Writer,
 };
 
-/// Counts changes in how objects are made; a new number makes new objects beside the old ones.
+/// The format of objects. A new number makes new objects next to the old ones.
 const FORMAT: u64 = 2;
 
 /// The name of one object's directory below the store: `<digest>-<name>-<version>`.
@@ -19,7 +19,7 @@ impl StorePath {
     /// Returns where `object` belongs.
     ///
     /// The digest covers the format, name, version, recipe and every artifact's part and digest, so
-    /// it can be told before anything is downloaded.
+    /// it is known before anything is downloaded.
     pub fn of(object: &Object<'_>) -> Self {
         let mut writer = Writer::default();
         writer.number(FORMAT);
@@ -34,7 +34,7 @@ impl StorePath {
     }
 
     /// Returns where a built object belongs.
-    pub fn of_built(built: &Built<'_>) -> Self {
+    pub fn of_built(built: &BuiltObject<'_>) -> Self {
         let mut writer = Writer::default();
         writer.number(FORMAT);
         writer.bytes(built.name.as_str());

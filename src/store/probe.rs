@@ -1,4 +1,4 @@
-//! The readers of archives on bytes in memory, for the fuzz targets: what is accepted ends with its content.
+//! The readers of archives on bytes in memory, for the fuzz targets.
 
 use std::{
     fs::File,

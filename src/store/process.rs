@@ -85,7 +85,7 @@ impl fmt::Display for ProcessMark {
 impl FromStr for ProcessMark {
     type Err = std::num::ParseIntError;
 
-    /// Reads a mark from the beginning of a name: what follows a second dot is not looked at.
+    /// Reads a mark from the beginning of a name, up to a second dot.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split('.');
         let mut next = || parts.next().unwrap_or_default();

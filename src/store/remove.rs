@@ -1,4 +1,4 @@
-//! Removing trees, following no link, and telling what they take.
+//! Removal and size of trees; no symlink is followed.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::util::files;
 
-/// What a tree takes.
+/// Disk usage of a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
     /// Bytes on disk.
@@ -18,7 +18,7 @@ pub struct Size {
     pub files: u64,
 }
 
-/// Returns what everything below `path` takes on disk; a file with several names counts once.
+/// Returns the disk usage of everything below `path`; a file with several names counts once.
 pub fn size_of(path: &Path) -> Size {
     let (mut size, mut seen) = (Size::default(), BTreeSet::new());
     let mut pending = vec![path.to_owned()];
@@ -71,7 +71,7 @@ pub fn remove_file(path: &Path) -> Result<(), files::Error> {
 
 /// Lets the entries of every directory below `path` be removed.
 fn make_writable(path: &Path) {
-    // What cannot be changed shows when the removal is tried again.
+    // The second removal reports an error here.
     let _left = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
     let Ok(entries) = fs::read_dir(path) else {
         return;

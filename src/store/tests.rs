@@ -13,7 +13,7 @@ use std::{fs, io, os::unix::fs::PermissionsExt as _, thread};
 use super::{fixtures::*, *};
 use crate::{fetch::Silent, package::Sha256};
 
-/// A store in its own directory, and a mirror of files beside it.
+/// A store in its own directory, with a mirror of files.
 struct Fixture {
     directory: tempfile::TempDir,
     client: Client,

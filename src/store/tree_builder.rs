@@ -1,6 +1,6 @@
-//! Builds the tree of an object from archive members, none of which is believed.
+//! Builds the tree of an object from archive members, none of which is trusted.
 //!
-//! Invariants: nothing is written outside the root; no file is written through a link, as links are made
+//! Invariants: nothing is written outside the root; no file is written through a link, since links are made
 //! last; every path is relative, plain and new; modes are 0444 or 0555 whatever the archive says. The first
 //! member that breaks a rule refuses the whole archive.
 
@@ -17,7 +17,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     Error, Rule,
-    file_manifest::{Listing, Node},
+    file_manifest::{FileManifest, TreeNode},
 };
 use crate::util::files;
 
@@ -32,13 +32,13 @@ const LATEST: u64 = 1 << 32;
 /// A tree that grows below a private directory.
 pub(super) struct Tree {
     root: PathBuf,
-    nodes: BTreeMap<String, Node>,
+    nodes: BTreeMap<String, TreeNode>,
     folded: BTreeSet<String>,
     /// Bytes that may still be written.
     budget: u64,
     /// Below this directory two names may differ in case alone.
     case_sensitive_below: Option<&'static str>,
-    /// What data goes through; one for all files.
+    /// The copy buffer for all files.
     buffer: Box<[u8]>,
 }
 
@@ -69,7 +69,7 @@ impl Tree {
         self.budget = self.budget.saturating_add(bytes);
     }
 
-    /// Admits names that differ in case alone below `directory`, where file systems can tell them apart.
+    /// Admits names that differ in case alone below `directory`, on systems with case-sensitive file systems.
     ///
     /// The terminfo database, which `CPython` builds carry, is made of such names.
     pub(super) const fn admit_case_below(&mut self, directory: &'static str) {
@@ -78,13 +78,13 @@ impl Tree {
         }
     }
 
-    /// Returns what is at `path`.
-    pub(super) fn node(&self, path: &str) -> Option<&Node> {
+    /// Returns the node at `path`.
+    pub(super) fn node(&self, path: &str) -> Option<&TreeNode> {
         self.nodes.get(path)
     }
 
-    /// Returns every path and what is there.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+    /// Returns every path with its node.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&str, &TreeNode)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
 
@@ -95,7 +95,7 @@ impl Tree {
         self.one_directory(path)
     }
 
-    /// Adds a file with what `data` gives, and returns its size.
+    /// Adds a file with the bytes of `data`, and returns its size.
     pub(super) fn file(
         &mut self,
         path: &str,
@@ -128,7 +128,7 @@ impl Tree {
             digest.update(&self.buffer[..count]);
         }
         seal(&file, placed).map_err(files::at("write", &place))?;
-        let node = Node::File {
+        let node = TreeNode::File {
             executable: placed.executable,
             size,
             digest: digest.finalize().into(),
@@ -142,17 +142,17 @@ impl Tree {
         let path = checked(path)?;
         self.parents(path)?;
         self.claim(path)?;
-        let node = Node::Link {
+        let node = TreeNode::Link {
             target: target.to_owned(),
         };
         self.nodes.insert(path.to_owned(), node);
         Ok(())
     }
 
-    /// Adds a copy of an earlier file, which is what a hard link means.
+    /// Adds a copy of an earlier file in place of a hard link.
     pub(super) fn copy(&mut self, path: &str, of: &str, placed: Placed) -> Result<(), Error> {
         let original = checked(of)?;
-        let Some(Node::File { executable, .. }) = self.nodes.get(original) else {
+        let Some(TreeNode::File { executable, .. }) = self.nodes.get(original) else {
             return Err(refused(path, Rule::HardLink));
         };
         let placed = Placed {
@@ -164,30 +164,30 @@ impl Tree {
         self.file(path, placed, &mut file).map(|_| ())
     }
 
-    /// Makes the links and returns the list of all members; takes the right to add to directories that are to be
-    /// `closed`, but for the root, which is still to be renamed.
-    pub(super) fn finish(self, closed: bool) -> Result<Listing, Error> {
+    /// Makes the links and returns the manifest. A `closed` tree gets read-only directories, except for the root, which
+    /// is renamed later.
+    pub(super) fn finish(self, closed: bool) -> Result<FileManifest, Error> {
         for (path, node) in &self.nodes {
-            if let Node::Link { target } = node {
+            if let TreeNode::Link { target } = node {
                 self.check_link(path, target)?;
             }
         }
         for (path, node) in &self.nodes {
-            if let Node::Link { target } = node {
+            if let TreeNode::Link { target } = node {
                 let place = self.root.join(path);
                 symlink(target, &place).map_err(files::at("link", &place))?;
             }
         }
         let mut nodes = self.nodes.iter().filter(|_| closed);
         nodes.try_for_each(|(path, node)| match node {
-            Node::Directory => {
+            TreeNode::Directory => {
                 let place = self.root.join(path);
                 let mode = fs::Permissions::from_mode(0o555);
                 fs::set_permissions(&place, mode).map_err(files::at("write", &place))
             }
             _ => Ok(()),
         })?;
-        Ok(Listing(self.nodes))
+        Ok(FileManifest(self.nodes))
     }
 
     /// A link stays inside the tree and leads through directories only.
@@ -208,7 +208,7 @@ impl Tree {
                 name => at.push(name),
             }
             let through = self.nodes.get(&at.join("/"));
-            if parts.peek().is_some() && matches!(through, Some(Node::Link { .. })) {
+            if parts.peek().is_some() && matches!(through, Some(TreeNode::Link { .. })) {
                 return Err(refuse());
             }
         }
@@ -225,15 +225,15 @@ impl Tree {
 
     fn one_directory(&mut self, path: &str) -> Result<(), Error> {
         match self.nodes.get(path) {
-            Some(Node::Directory) => return Ok(()),
-            Some(Node::Link { .. }) => return Err(refused(path, Rule::ThroughLink)),
-            Some(Node::File { .. }) => return Err(refused(path, Rule::Duplicate)),
+            Some(TreeNode::Directory) => return Ok(()),
+            Some(TreeNode::Link { .. }) => return Err(refused(path, Rule::ThroughLink)),
+            Some(TreeNode::File { .. }) => return Err(refused(path, Rule::Duplicate)),
             None => {}
         }
         self.claim(path)?;
         let place = self.root.join(path);
         fs::create_dir(&place).map_err(files::at("create", &place))?;
-        self.nodes.insert(path.to_owned(), Node::Directory);
+        self.nodes.insert(path.to_owned(), TreeNode::Directory);
         Ok(())
     }
 
@@ -263,7 +263,7 @@ pub(super) fn refused(member: &str, rule: Rule) -> Error {
     }
 }
 
-/// Returns `path` as a file system sees it that tells neither case nor the forms of accents apart.
+/// Returns `path` as seen by a file system that ignores case and the forms of accents.
 pub(super) fn folded(path: &str) -> String {
     if path.is_ascii() {
         return path.to_ascii_lowercase();

@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Damage, Downloads, Error, Fault, Object, ObjectRecord, Store, file_manifest::RECORD,
+    Damage, DamageKind, Downloads, Error, Object, ObjectRecord, Store, file_manifest::RECORD,
     install::Existing,
 };
 use crate::fetch::Meter;
 
-/// What was found of one object.
+/// The result of examining one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ObjectVerdict {
     /// The object's name.
     pub name: String,
     /// Its directory.
     pub place: PathBuf,
     /// Its record, unless that is damaged.
     pub record: Option<ObjectRecord>,
-    /// What is wrong with it; nothing when it is whole.
+    /// Empty when the object is whole.
     pub damage: Vec<Damage>,
 }
 
@@ -32,7 +32,7 @@ impl Store {
     }
 
     /// Reads every byte of the object in `directory` and returns its damage.
-    pub fn examine(&self, directory: &Path) -> Verdict {
+    pub fn examine(&self, directory: &Path) -> ObjectVerdict {
         let name = directory.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let (mut record, mut damage) = (None, Vec::new());
@@ -41,9 +41,9 @@ impl Store {
                 record = Some(found);
                 None
             }
-            Ok(None) if directory.join(RECORD).exists() => Some(Fault::Changed),
-            Ok(None) => Some(Fault::Missing),
-            Err(_) => Some(Fault::Unreadable),
+            Ok(None) if directory.join(RECORD).exists() => Some(DamageKind::Changed),
+            Ok(None) => Some(DamageKind::Missing),
+            Err(_) => Some(DamageKind::Unreadable),
         };
         if let Some(fault) = fault {
             let path = RECORD.to_owned();
@@ -52,7 +52,7 @@ impl Store {
         if let Some(record) = &record {
             damage.extend(record.compare(directory));
         }
-        Verdict {
+        ObjectVerdict {
             name,
             place: directory.to_owned(),
             record,
@@ -66,12 +66,12 @@ impl Store {
     /// does not know the recipe.
     pub fn repair(
         &self,
-        verdict: &Verdict,
+        verdict: &ObjectVerdict,
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<Option<PathBuf>, Error> {
         let record = verdict.record.as_ref();
-        // What was built from other objects and files names no artifacts.
+        // The record of a built object names no artifacts.
         let Some(record) = record.filter(|record| !record.artifacts.is_empty()) else {
             return Ok(None);
         };

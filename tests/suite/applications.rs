@@ -273,7 +273,7 @@ fn a_damaged_application_is_made_anew() {
     assert!(found.stdout.contains(line), "{found}");
     // No record tells how to build it: what is damaged goes, and nothing else takes its place.
     let repaired = sandbox.devsh(&["verify", "--repair"]).success();
-    let line = "removed; it is made anew when it is next needed";
+    let line = "removed; it is made again when it is next needed";
     assert!(repaired.stdout.contains(line), "{repaired}");
     assert_eq!(applications(), [] as [PathBuf; 0]);
     let run = ["run", "--", "black"];
@@ -291,7 +291,7 @@ fn a_library_as_a_tool_is_told_where_it_belongs() {
     serve(&server);
     let sandbox = sandbox.manifest("[tools]\n\"pypi:deep\" = \"2\"\n");
     sandbox.devsh(&["sync", "--trust"]).code(1).error(&[
-        "`deep` is a library: it brings no command of its own",
+        "`deep` is a library without commands",
         "`pypi:deep` 2.0",
         "`[python] packages = [\"deep\"]`",
     ]);

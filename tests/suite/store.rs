@@ -1,4 +1,4 @@
-//! `devsh du` and `gc`: what the store holds, for whom, and what goes.
+//! `devsh du` and `devsh gc`: disk usage by project, and removal of unused entries.
 
 use std::{
     fs::{self, File},
@@ -92,7 +92,7 @@ fn gc_removes_what_nobody_uses() {
     let before = fs::read_dir(sandbox.data().join("envs")).unwrap().count();
     let dry = json(&sandbox.devsh(&["gc", "--dry-run", "--json"]).success());
     assert_eq!(objects(&sandbox).len(), 3);
-    // What was used lately stays when that is asked for, and as long as there is room.
+    // Recently used entries stay with these limits.
     for budget in [["--older-than", "1h"], ["--keep-size", "1G"]] {
         let outcome = sandbox.devsh(&["gc", budget[0], budget[1]]).success();
         assert!(
@@ -137,7 +137,7 @@ fn gc_leaves_what_the_settings_say() {
     assert!(du.contains("are unused; `devsh gc` frees them"), "{du}");
     let outcome = sandbox.devsh(&["gc", "--dry-run"]).success();
     assert!(outcome.stdout.contains("would free"), "{outcome}");
-    // What the command line says counts alone.
+    // The command line overrides the settings.
     sandbox.devsh(&["gc", "--older-than", "1h"]).success();
     assert_eq!(objects(&sandbox).len(), 3);
     sandbox.devsh(&["gc"]).success();

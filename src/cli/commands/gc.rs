@@ -1,4 +1,4 @@
-//! `devsh gc`: removes what no allowed project, host shell, command or build uses.
+//! `devsh gc`: removes entries that no allowed project, host shell, command or build uses.
 
 use std::{
     fs,
@@ -32,17 +32,17 @@ const PARTIAL: Duration = Duration::from_hours(7 * 24);
 /// How long a session is kept after its host shell ended: a program that the shell started may still have it.
 const SESSION: Duration = Duration::from_hours(30 * 24);
 
-/// What was or would be removed. The JSON form is part of the interface.
+/// The entries that were or would be removed. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
-struct Report {
+struct GcReport {
     dry_run: bool,
-    removed: Vec<Removed>,
+    removed: Vec<RemovedEntry>,
     removed_bytes: u64,
     kept_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct Removed {
+struct RemovedEntry {
     path: PathBuf,
     bytes: u64,
 }
@@ -53,7 +53,7 @@ pub fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
     let data = &work.context.directories.data;
     let store = Store::open(data);
     let report = if !store.root().is_dir() && !data.join("envs").is_dir() {
-        Report {
+        GcReport {
             dry_run: options.dry_run,
             removed: Vec::new(),
             removed_bytes: 0,
@@ -105,7 +105,7 @@ pub fn budget_of(work: &Work<'_>, keep: Keep) -> Budget {
     }
 }
 
-fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<Report, Failure> {
+fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<GcReport, Failure> {
     let data = &work.context.directories.data;
     let failed = |error| hints::store(&error);
     // This reads the whole store, so other commands need not wait for it.
@@ -149,7 +149,7 @@ fn prune_sessions(work: &Work<'_>) {
     session_var::prune(&context.directories.state, old.min(first));
 }
 
-fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> Report {
+fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> GcReport {
     let size = |path: &Path| {
         let entry = inventory.entries.get(path);
         entry.map_or(0, |entry| entry.size.bytes)
@@ -159,15 +159,15 @@ fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> Report {
         .values()
         .map(|entry| entry.size.bytes)
         .sum();
-    let removed: Vec<Removed> = gone
+    let removed: Vec<RemovedEntry> = gone
         .iter()
-        .map(|path| Removed {
+        .map(|path| RemovedEntry {
             path: path.clone(),
             bytes: size(path),
         })
         .collect();
     let removed_bytes = removed.iter().map(|one| one.bytes).sum();
-    Report {
+    GcReport {
         dry_run,
         removed,
         removed_bytes,
@@ -175,11 +175,11 @@ fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> Report {
     }
 }
 
-impl Report {
+impl GcReport {
     fn extend(&mut self, files: impl IntoIterator<Item = (PathBuf, u64)>) {
         for (path, bytes) in files {
             self.removed_bytes += bytes;
-            self.removed.push(Removed { path, bytes });
+            self.removed.push(RemovedEntry { path, bytes });
         }
     }
 }
@@ -206,7 +206,7 @@ fn partials(work: &Work<'_>) -> Vec<(PathBuf, u64)> {
         .collect()
 }
 
-/// Removes what builds of Python packages left unfinished; a `dry_run` only looks.
+/// Removes unfinished builds of Python packages; a `dry_run` only lists them.
 fn unfinished(data: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
     let entries = fs::read_dir(data.join("building")).into_iter().flatten();
     let paths = entries.flatten().map(|entry| entry.path());
@@ -232,7 +232,7 @@ fn remove_empty(directory: &Path) {
     }
 }
 
-fn render(work: &Work<'_>, report: &Report) -> SafeText {
+fn render(work: &Work<'_>, report: &GcReport) -> SafeText {
     let mut lines = SafeText::default();
     let mut line = |text: String| {
         lines.push(text);

@@ -12,7 +12,7 @@ use crate::{
     config::amount::bytes,
     fetch::{Meter, Progress},
     report::{failure::Failure, ui::Role},
-    store::{Damage, Downloads, ObjectRecord, Store, Verdict, size_of},
+    store::{Damage, Downloads, ObjectRecord, ObjectVerdict, Store, size_of},
     util::{parallel, terminal_text::SafeText},
 };
 
@@ -28,16 +28,16 @@ const IN_USE: &str = "in-use";
 
 /// The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
-struct Report {
+struct VerifyReport {
     /// Objects.
     checked: usize,
     profiles: usize,
     bytes: u64,
-    damaged: Vec<Damaged>,
+    damaged: Vec<DamagedEntry>,
 }
 
 #[derive(Debug, Serialize)]
-struct Damaged {
+struct DamagedEntry {
     /// The object, or `envs/` and the profile.
     object: String,
     files: Vec<DamagedFile>,
@@ -52,7 +52,7 @@ struct DamagedFile {
     fault: &'static str,
 }
 
-impl Damaged {
+impl DamagedEntry {
     fn new(object: String, damage: &[Damage], outcome: Option<&'static str>) -> Self {
         let files = damage.iter().map(|damage| DamagedFile {
             path: damage.path.clone(),
@@ -96,7 +96,7 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
         let outcome = repair
             .then(|| repair_object(work, &store, &verdict))
             .transpose()?;
-        damaged.push(Damaged::new(verdict.name, &verdict.damage, outcome));
+        damaged.push(DamagedEntry::new(verdict.name, &verdict.damage, outcome));
     }
     let mut profiles = 0;
     for path in there(EntryKind::Profile)? {
@@ -110,12 +110,12 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
         let outcome = repair.then(|| remove_profile(work, &store, &path));
         let outcome = outcome.transpose()?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        damaged.push(Damaged::new(format!("envs/{name}"), &damage, outcome));
+        damaged.push(DamagedEntry::new(format!("envs/{name}"), &damage, outcome));
     }
-    tell(
+    print_report(
         work,
         json,
-        &Report {
+        &VerifyReport {
             checked,
             profiles,
             bytes,
@@ -125,7 +125,11 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
 }
 
 /// Reads all objects that still exist, on all cores; returns the size of each too.
-fn examine(store: &Store, objects: &[(PathBuf, u64)], meter: &dyn Meter) -> Vec<(Verdict, u64)> {
+fn examine(
+    store: &Store,
+    objects: &[(PathBuf, u64)],
+    meter: &dyn Meter,
+) -> Vec<(ObjectVerdict, u64)> {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let verdicts = parallel::map(cores, objects, |(path, bytes)| {
         meter.advance(*bytes);
@@ -143,7 +147,7 @@ fn examine(store: &Store, objects: &[(PathBuf, u64)], meter: &dyn Meter) -> Vec<
 fn repair_object(
     work: &Work<'_>,
     store: &Store,
-    verdict: &Verdict,
+    verdict: &ObjectVerdict,
 ) -> Result<&'static str, Failure> {
     let config = work.config()?;
     let client = work.client(&config);
@@ -205,7 +209,7 @@ fn remove(
     Ok(REMOVED)
 }
 
-fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
+fn print_report(work: &Work<'_>, json: bool, report: &VerifyReport) -> Result<(), Failure> {
     let left: Vec<_> = report
         .damaged
         .iter()
@@ -229,7 +233,7 @@ fn tell(work: &Work<'_>, json: bool, report: &Report) -> Result<(), Failure> {
     }))
 }
 
-fn render(work: &Work<'_>, report: &Report) -> SafeText {
+fn render(work: &Work<'_>, report: &VerifyReport) -> SafeText {
     /// How many files of one object are named.
     const MOST: usize = 10;
     let style = work.ui.out_style();
@@ -274,7 +278,7 @@ fn render(work: &Work<'_>, report: &Report) -> SafeText {
     let counts: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, outcome)| format!("{count} {outcome}"))
         .collect();
     let all = if counts.is_empty() {
         "all as published".to_owned()

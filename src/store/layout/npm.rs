@@ -1,7 +1,7 @@
 //! Tarballs of the npm registry: each below `lib/node_modules` at its place, the programs of the tool's own
 //! package linked from `bin`.
 //!
-//! Nothing of a package is run here: what asks for an install script is used as it was published.
+//! No script of a package runs here: a package with an install script is used as published.
 
 use std::{collections::BTreeMap, fs::File, io::Read};
 
@@ -13,7 +13,7 @@ use crate::{
     package::PackageName,
     store::{
         Error, Rule,
-        file_manifest::Node,
+        file_manifest::TreeNode,
         tree_builder::{Placed, refused},
         unpack::{
             decompressed,
@@ -35,16 +35,16 @@ pub(super) struct Packages<'a> {
     programs: BTreeMap<String, String>,
 }
 
-/// What a package says of its programs.
+/// The fields of `package.json` that name the programs.
 #[derive(Deserialize)]
-struct Package {
+struct NpmPackage {
     name: Option<String>,
-    bin: Option<Bin>,
+    bin: Option<NpmPrograms>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Bin {
+enum NpmPrograms {
     One(String),
     Many(BTreeMap<String, String>),
 }
@@ -96,7 +96,7 @@ impl<'a> Packages<'a> {
     pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
         for (name, path) in &self.programs {
             let there = format!("{ROOT}/{}/{path}", self.name);
-            if !matches!(tree.node(&there), Some(Node::File { .. })) {
+            if !matches!(tree.node(&there), Some(TreeNode::File { .. })) {
                 return Err(refused(&there, Rule::NotAsListed));
             }
             tree.link(&format!("bin/{name}"), &format!("../{there}"))?;
@@ -144,7 +144,7 @@ fn programs(file: &File) -> Result<BTreeMap<String, String>, Error> {
         Ok(())
     })?;
     let text = found.ok_or_else(|| refused("package.json", Rule::NotAsListed))?;
-    let package: Package = serde_json::from_slice(&text).map_err(|error| Error::Archive {
+    let package: NpmPackage = serde_json::from_slice(&text).map_err(|error| Error::Archive {
         member: "package.json".to_owned(),
         source: error.into(),
     })?;
@@ -152,8 +152,8 @@ fn programs(file: &File) -> Result<BTreeMap<String, String>, Error> {
     let own = own.rsplit('/').next().unwrap_or_default().to_owned();
     let listed = match package.bin {
         None => return Ok(BTreeMap::new()),
-        Some(Bin::One(path)) => BTreeMap::from([(own, path)]),
-        Some(Bin::Many(programs)) => programs,
+        Some(NpmPrograms::One(path)) => BTreeMap::from([(own, path)]),
+        Some(NpmPrograms::Many(programs)) => programs,
     };
     listed
         .into_iter()

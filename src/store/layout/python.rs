@@ -1,6 +1,6 @@
 //! `CPython` builds: everything under `python/` or, in full builds, `python/install/`, with the build's own prefix replaced by the store path.
 //!
-//! Modification times stay as in the archive, since the bytecode beside the modules names them.
+//! Modification times stay as in the archive, since the bytecode of the modules names them.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -9,7 +9,7 @@ use crate::{
     package::PackageName,
     store::{
         Error, Rule,
-        file_manifest::Node,
+        file_manifest::TreeNode,
         tree_builder::{Placed, refused},
         unpack::{
             decompressed,
@@ -25,7 +25,7 @@ const LIMIT: u64 = 8 << 20;
 /// Longest first line of a script that every kernel reads whole.
 const SHEBANG: usize = 127;
 
-/// What `pip` shows when it is asked to change the interpreter itself (PEP 668).
+/// The message of `pip` when it is asked to change the interpreter itself (PEP 668).
 const EXTERNALLY_MANAGED: &str = "[externally-managed]
 Error=This Python belongs to devsh and is shared by projects, so it cannot be changed.
  Add the package to the project, or make a virtual environment first.
@@ -61,7 +61,7 @@ pub(super) fn complete(package: &PackageName, tree: &mut Tree) -> Result<(), Err
     }
     let marker = format!("lib/{name}/EXTERNALLY-MANAGED");
     if tree.node(&marker).is_none()
-        && matches!(tree.node(&format!("lib/{name}")), Some(Node::Directory))
+        && matches!(tree.node(&format!("lib/{name}")), Some(TreeNode::Directory))
     {
         tree.file(
             &marker,
@@ -115,9 +115,9 @@ fn one(member: TarMember, data: &mut dyn Read, tree: &mut Tree, place: &Path) ->
     }
 }
 
-/// Returns where a member belongs; nothing for what only a full build has, and no interpreter needs.
+/// Returns the place of a member; nothing for members of a full build that no interpreter needs.
 ///
-/// Full builds have the tree in `install`, beside what is needed to link an interpreter of one's own.
+/// Full builds have the tree in `install`, next to object files for linking another interpreter.
 fn installed(path: &str) -> Option<&str> {
     match path.split_once('/') {
         Some(("install", path)) => Some(path),

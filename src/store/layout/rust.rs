@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs::File, io::Read};
 use super::Tree;
 use crate::store::{
     Error, Rule,
-    file_manifest::Node,
+    file_manifest::TreeNode,
     tree_builder::{Placed, refused},
     unpack::{
         decompressed,
@@ -26,9 +26,9 @@ pub(super) struct Components {
     manifests: BTreeMap<String, String>,
 }
 
-/// What one archive says of itself, and what was placed of it.
+/// The metadata of one archive, and its members that were placed.
 #[derive(Debug, Default)]
-struct Archive {
+struct ComponentArchive {
     version: Option<String>,
     components: Vec<String>,
     manifests: BTreeMap<String, String>,
@@ -38,7 +38,7 @@ struct Archive {
 impl Components {
     /// Merges one archive into the tree.
     pub(super) fn unpack(&mut self, file: &File, tree: &mut Tree) -> Result<(), Error> {
-        let mut archive = Archive::default();
+        let mut archive = ComponentArchive::default();
         let mut data = decompressed(file).map_err(|source| Error::Archive {
             member: String::new(),
             source,
@@ -71,7 +71,7 @@ impl Components {
     }
 }
 
-impl Archive {
+impl ComponentArchive {
     fn place(
         &mut self,
         member: TarMember,
@@ -121,7 +121,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Compares what was placed with the lists: neither may have what the other has not.
+    /// Checks that the placed files and the lists agree.
     fn check(&self, tree: &Tree) -> Result<(), Error> {
         let found = self.version.as_deref().map_or("none", str::trim);
         if found != "3" {
@@ -150,7 +150,10 @@ fn check_component(manifest: &str, placed: Option<&Vec<String>>, tree: &Tree) ->
     for line in manifest.lines() {
         match line.split_once(':') {
             Some(("file", path)) => {
-                let listed = matches!(tree.node(path), Some(Node::File { .. } | Node::Link { .. }));
+                let listed = matches!(
+                    tree.node(path),
+                    Some(TreeNode::File { .. } | TreeNode::Link { .. })
+                );
                 if !listed {
                     return Err(refused(path, Rule::NotAsListed));
                 }

@@ -1,6 +1,6 @@
 //! Wheels that carry programs: `*.data/scripts` first, else the known places of some packages.
 //!
-//! Invariant: every file is compared with the wheel's own list, and the list with the files.
+//! Invariant: every file is compared with the wheel's `RECORD`, and `RECORD` with the files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,7 +34,7 @@ const TREES: &[(&str, &str, &str)] = &[
     ("ziglang", "ziglang/", "lib/zig/"),
 ];
 
-/// Links that a wheel cannot hold: place, what must be there, target.
+/// Links that a wheel cannot hold: place, file that must exist, target.
 const LINKS: &[(&str, &str, &str)] = &[
     (
         "bin/npm",
@@ -54,7 +54,7 @@ const LINKS: &[(&str, &str, &str)] = &[
     ("bin/zig", "lib/zig/zig", "../lib/zig/zig"),
 ];
 
-/// What the wheel's list says of each file: digest and size.
+/// Digest and size of each file in the wheel's `RECORD`.
 type Record = BTreeMap<String, (Vec<u8>, u64)>;
 
 /// Places the programs of a wheel.
@@ -243,7 +243,7 @@ fn places(
             continue;
         };
         let at = format!("{place}{rest}");
-        // These are copies of what must be links; Python's own files are of no use here.
+        // The wheel has copies in the place of these links, and Python files that only pip needs.
         let linked = LINKS.iter().any(|(link, _, _)| *link == at);
         let python = !rest.contains('/') && is_python(rest);
         if !linked && !python {
@@ -253,7 +253,7 @@ fn places(
     places
 }
 
-/// Computes the digest of what is read.
+/// A reader that computes the digest of its data.
 struct Checked<'a> {
     data: &'a mut dyn Read,
     digest: sha2::Sha256,

@@ -1,4 +1,4 @@
-//! What generated tests share: numbers that look random, and how much is to be done.
+//! Random numbers and the amount of work, for generated tests.
 
 /// Numbers that look random and are the same each time.
 pub(super) struct Chance(pub(super) u64);
@@ -13,7 +13,7 @@ impl Chance {
     }
 }
 
-/// Returns how much is to be done: `short` in the suite, `long` with `DEVSH_TEST_LONG=1`, and so many hundredths
+/// Returns the amount of work: `short` in the suite, `long` with `DEVSH_TEST_LONG=1`, and so many hundredths
 /// of that with a greater number.
 pub(super) fn effort(short: usize, long: usize) -> usize {
     let context = crate::context::Context::from_process();

@@ -13,7 +13,7 @@ use std::{
 use super::chance::{Chance, effort};
 use crate::{
     fetch::Silent,
-    store::{Built, Error, ProcessMark, Recipe, Store, StorePath, leases},
+    store::{BuiltObject, Error, ProcessMark, Recipe, Store, StorePath, leases},
 };
 
 /// Points of a collection, and steps of a user.
@@ -51,8 +51,8 @@ struct World {
 /// The steps that are left: point and user.
 type Plan = RefCell<Vec<(usize, usize)>>;
 
-fn with_built<T>(act: impl FnOnce(&Built<'_>) -> T) -> T {
-    act(&Built {
+fn with_built<T>(act: impl FnOnce(&BuiltObject<'_>) -> T) -> T {
+    act(&BuiltObject {
         name: &"thing".parse().unwrap(),
         version: &"1".parse().unwrap(),
         recipe: Recipe::Environment,

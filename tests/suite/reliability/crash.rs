@@ -1,4 +1,4 @@
-//! Power that goes, simulated: what was never synced is lost in part or comes in another order.
+//! Simulated power cuts: changes that were not synced are lost in part or reordered.
 //!
 //! A command is recorded once. From the record come many states in which the disk may be afterwards; each of them
 //! is put where the home directory was, looked at, and worked with.
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::support::{Random, Sandbox, Server, pypi::serve_tool};
 
-/// A command, what was done before it, and what may be expected of its lockfile.
+/// A command and its preparation.
 struct Scenario {
     name: &'static str,
     begin: fn(&Sandbox),
@@ -74,7 +74,7 @@ fn object(sandbox: &Sandbox, tool: &str) -> std::path::PathBuf {
     found.unwrap()
 }
 
-/// Returns a home directory with a project of its own beside the one that is worked with.
+/// Returns a home directory with a second project, whose tool must survive.
 fn prepared() -> (Sandbox, Server) {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4"]);
@@ -95,7 +95,7 @@ fn prepared() -> (Sandbox, Server) {
 }
 
 #[test]
-fn whatever_a_disk_keeps_the_store_is_whole() {
+fn the_store_is_whole_after_any_power_cut() {
     let Some(strace) = strace() else { return };
     let mut figures = Vec::new();
     for scenario in &SCENARIOS {
@@ -131,7 +131,7 @@ impl Scenario {
             let finished = at == disk.changes();
             done += usize::from(finished);
             one_of_both(&state, (&before, &after), finished, &place);
-            // What was looked at need not be looked at again.
+            // Equal states are checked once.
             if seen.insert((hasher.finish(), finished)) {
                 disk::write(&state, &sandbox.home());
                 self.check(&sandbox, finished, &place);

@@ -107,7 +107,7 @@ fn work(sandbox: &Sandbox, tools: &[&str], worker: usize, rounds: usize) -> Vec<
             2 => ("deny", vec!["deny"]),
             3 => ("allow", vec!["allow"]),
             4 => ("verify", vec!["verify"]),
-            // What it uses must be there when it starts and still when it ends.
+            // The tool must be there when the command starts and when it ends.
             _ => (
                 "run",
                 vec![
@@ -127,7 +127,7 @@ fn work(sandbox: &Sandbox, tools: &[&str], worker: usize, rounds: usize) -> Vec<
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if name == "run" && output.status.code() == Some(3) && said.contains("is denied") {
-            // Another worker denied it, and nobody allowed it since.
+            // Another worker denied it.
             done.push("run refused");
             continue;
         }

@@ -1,4 +1,4 @@
-//! A disk in memory that may lose what nobody synced: what it can hold when the power goes at some moment.
+//! A disk in memory that may lose changes that were not synced, for states after a power cut.
 //!
 //! Every change belongs to a file or to the directories that it enters or leaves. Of each of them the disk keeps
 //! the changes up to some point, never fewer than what was synced; a renaming is one change of two directories.
@@ -15,10 +15,10 @@ use crate::support::Random;
 
 /// Number of the directory at the top.
 const TOP: usize = 0;
-/// What all changes of names belong to where there is a journal.
+/// The group of all changes of names on a disk with a journal.
 const JOURNAL: usize = usize::MAX;
 
-/// What lies at a path.
+/// A file, directory or link.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Node {
     /// A directory and its mode.
@@ -29,10 +29,10 @@ pub(super) enum Node {
     Link(String),
 }
 
-/// All that lies below a directory, by path.
+/// All nodes below a directory, by path.
 pub(super) type Tree = BTreeMap<String, Node>;
 
-/// A name in a directory, which is told by its number.
+/// A name in a directory, which is given by its number.
 type Name = (usize, String);
 
 /// One change, in the order in which programs saw them.
@@ -52,7 +52,7 @@ enum Change {
     Mode(usize, u32),
 }
 
-/// Something that is durable once it is told to be.
+/// A group of changes that a sync makes durable together.
 #[derive(Debug)]
 struct Sync {
     /// One file or directory; everything without.
@@ -80,7 +80,7 @@ pub(super) struct Disk {
 }
 
 impl Change {
-    /// Returns what the change belongs to.
+    /// Returns the group of the change.
     fn places(&self, journal: bool) -> Vec<usize> {
         let mut places = match self {
             Self::Entry((directory, _), _) => vec![*directory],
@@ -152,7 +152,7 @@ impl Content {
 }
 
 impl Disk {
-    /// Returns a disk that holds what lies in `directory`, all of it durable.
+    /// Returns a disk with the content of `directory`, all of it durable.
     pub(super) fn of(directory: &Path) -> Self {
         let mut disk = Self {
             known: TOP + 1,
@@ -174,12 +174,12 @@ impl Disk {
         self.changes.len()
     }
 
-    /// Returns what lies on the disk as every program sees it.
+    /// Returns the content of the disk as programs see it.
     pub(super) fn tree(&self) -> Tree {
         self.now.tree()
     }
 
-    /// Returns the number of what lies at a path; a last name that is a link is not followed.
+    /// Returns the number of the node at a path; a link at the end is not followed.
     pub(super) fn find(&self, path: &str) -> Option<usize> {
         if path.is_empty() {
             return Some(TOP);
@@ -207,7 +207,7 @@ impl Disk {
     pub(super) fn create(&mut self, path: &str, node: Node) {
         let (name, number) = (self.name(path), self.known);
         self.known += 1;
-        // What has no name cannot be seen, so it may as well have been there from the beginning.
+        // A node without a name cannot be seen, so it may have been there from the beginning.
         self.before.nodes.insert(number, node.clone());
         self.now.nodes.insert(number, node);
         self.change(Change::Entry(name, Some(number)));
@@ -218,17 +218,17 @@ impl Disk {
         self.change(Change::Entry(self.name(path), None));
     }
 
-    /// Gives what lies at a path another name.
+    /// Renames a node.
     pub(super) fn rename(&mut self, from: &str, to: &str) {
         self.change(Change::Rename(self.name(from), self.name(to)));
     }
 
-    /// Lets what lies at two paths change places.
+    /// Exchanges two nodes.
     pub(super) fn exchange(&mut self, one: &str, other: &str) {
         self.change(Change::Exchange(self.name(one), self.name(other)));
     }
 
-    /// Gives what lies at a path a second name.
+    /// Gives a node a second name.
     pub(super) fn link(&mut self, from: &str, to: &str) {
         self.change(Change::Entry(self.name(to), self.find(from)));
     }
@@ -245,13 +245,13 @@ impl Disk {
         self.change(Change::Length(file, length));
     }
 
-    /// Sets the mode of what lies at a path.
+    /// Sets the mode of a node.
     pub(super) fn mode(&mut self, path: &str, mode: u32) {
         let node = self.find(path).unwrap();
         self.change(Change::Mode(node, mode));
     }
 
-    /// Makes durable what had happened to one path, or to everything, when `began` changes were made.
+    /// Makes the first `began` changes durable, of one path or of all.
     pub(super) fn sync(&mut self, path: Option<&str>, began: usize) {
         let of = path.map(|path| self.find(path).unwrap());
         let ended = self.changes.len();
@@ -290,7 +290,7 @@ impl Disk {
         content.tree()
     }
 
-    /// Tells of each of the first `at` changes whether it must have reached the disk.
+    /// Returns for each of the first `at` changes whether it must be on the disk.
     fn durable(&self, at: usize, journal: bool) -> Vec<bool> {
         let mut durable = vec![false; at];
         let mut needed = BTreeSet::new();
@@ -326,7 +326,7 @@ fn damaged(change: &Change, random: &mut Random) -> Change {
     }
 }
 
-/// Returns all that lies in a directory.
+/// Returns the content of a directory.
 pub(super) fn read(directory: &Path) -> Tree {
     let (mut tree, mut pending) = (Tree::new(), vec![directory.to_owned()]);
     while let Some(place) = pending.pop() {
@@ -366,7 +366,7 @@ pub(super) fn write(tree: &Tree, directory: &Path) {
             }
         }
     }
-    // Directories may be closed to writing, so what is in them comes first.
+    // Directories may be read-only, so their content comes first.
     for (path, node) in tree.iter().rev() {
         if let Node::Directory(mode) = node {
             let place = directory.join(path);

@@ -9,7 +9,7 @@ use super::{
     strace::{count, points, strace, with_fault},
 };
 
-/// What fails and how.
+/// The injected errors.
 const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EDQUOT", "EMFILE", "EACCES", "EROFS"];
 
 #[test]
@@ -58,7 +58,7 @@ fn sweep(scenario: &Scenario) {
                 failed += 1;
                 let code = output.status.code();
                 assert!(matches!(code, Some(1..=3)), "{place}");
-                // Where standard error itself fails there is nobody to tell.
+                // Where standard error itself fails there is no way to report.
                 let mute = call == "write" && said.is_empty();
                 assert!(said.contains("error: ") || mute, "{place}");
             }
@@ -73,7 +73,9 @@ fn sweep(scenario: &Scenario) {
         }
     }
     let name = scenario.name;
-    eprintln!("figure: {name}: {runs} injected errors, {failed} told, no panic, no partial object");
+    eprintln!(
+        "figure: {name}: {runs} injected errors, {failed} reported, no panic, no partial object"
+    );
 }
 
 #[test]
@@ -98,7 +100,7 @@ fn what_cannot_be_seen_is_not_collected() {
             assert_eq!(outcome.stdout, "ruff 0.12.4\n", "{place}: {outcome}");
         }
     }
-    eprintln!("figure: {runs} injected errors of gc, {failed} told, nothing in use collected");
+    eprintln!("figure: {runs} injected errors of gc, {failed} reported, nothing in use collected");
 }
 
 #[test]

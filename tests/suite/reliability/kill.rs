@@ -85,7 +85,7 @@ fn sweep(scenario: &Scenario) {
         }
         let place = format!("{} killed at {call} {at}", scenario.name);
         if scenario.name == "gc" {
-            // This one has no reason to remove what the other had chosen.
+            // With this limit gc removes nothing that the killed one had chosen.
             sandbox.devsh(&["gc", "--older-than", "30d"]).success();
         }
         if scenario.always_whole {

@@ -1,4 +1,4 @@
-//! What must hold whatever happens: processes that are killed, calls that fail, power that goes, crowds.
+//! Reliability under kill -9, failing system calls, power cuts and many processes at once.
 //!
 //! By default a short form runs in the suite. `tests/reliability` runs the long form (`DEVSH_TEST_LONG=1`) and
 //! prints the figures that docs/dev/reliability.md quotes.
@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::support::{Sandbox, Server, pypi::serve_tool};
 
-/// Returns how much is to be done: `short` in the suite, `long` with `DEVSH_TEST_LONG=1`, and so many hundredths
+/// Returns the amount of work: `short` in the suite, `long` with `DEVSH_TEST_LONG=1`, and so many hundredths
 /// of that with a greater number.
 pub(crate) fn effort(short: usize, long: usize) -> usize {
     let asked = std::env::var("DEVSH_TEST_LONG").ok();
@@ -31,10 +31,10 @@ pub(crate) fn effort(short: usize, long: usize) -> usize {
     }
 }
 
-/// Tells now and then how far a long form is.
-pub(crate) fn so_far(done: usize, what: &str) {
+/// Reports the progress of a long form now and then.
+pub(crate) fn so_far(done: usize, unit: &str) {
     if done > 0 && done.is_multiple_of(100) {
-        eprintln!("figure so far: {done} {what}");
+        eprintln!("figure so far: {done} {unit}");
     }
 }
 
@@ -49,7 +49,7 @@ fn prepared() -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// What devsh leaves below the home directory: every path and, where it is the same each time, the content.
+/// Returns every path below the home directory and, where it is the same each time, the content.
 fn left(home: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut pending = vec![home.to_owned()];
@@ -87,13 +87,13 @@ fn left(home: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// Whether a file tells when others were written, or where they lie on the disk.
+/// Returns whether a file holds times or inode numbers of other files.
 fn holds_times(name: &str) -> bool {
     let signs = [".record", "/index/", "generation", ".log", ".build"];
     signs.iter().any(|sign| name.contains(sign))
 }
 
-/// Returns what differs, for a message.
+/// Returns the differences, for a message.
 fn difference(
     expected: &BTreeMap<String, Vec<u8>>,
     found: &BTreeMap<String, Vec<u8>>,

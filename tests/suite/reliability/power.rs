@@ -1,6 +1,6 @@
-//! Power that goes: what a disk holds at any moment opens again, and what was acknowledged is there.
+//! Power cuts: the store on an image of the disk opens at any moment, and acknowledged work is there.
 //!
-//! The home directory is an ext4 image; a copy of the image is what the disk would hold. It is mounted, checked
+//! The home directory is an ext4 image; a copy of the image is the disk after a power cut. It is mounted, checked
 //! and used. This needs root and loop devices, and is skipped where they are not.
 
 use std::{
@@ -17,7 +17,7 @@ struct Mount<'a>(&'a Path);
 
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
-        // Lazily, so that a failing test leaves nothing mounted.
+        // Lazily, for a failing test may still use it.
         let _left = Command::new("umount").arg("-l").arg(self.0).output();
     }
 }
@@ -66,7 +66,7 @@ struct Result {
     whole: usize,
 }
 
-/// Runs `devsh allow` on an image and looks at copies of it taken meanwhile and afterwards.
+/// Runs `devsh allow` on an image and looks at copies of it taken while it runs and afterwards.
 fn cut(sandbox: &Sandbox, options: &str, round: usize, copies: usize) -> Option<Result> {
     let image = sandbox.root().join("disk");
     let home = sandbox.home();
@@ -96,7 +96,7 @@ fn cut(sandbox: &Sandbox, options: &str, round: usize, copies: usize) -> Option<
         .unwrap();
     let mut result = Result::default();
     for number in 0..copies {
-        // A journal is written out every few seconds, or when somebody syncs some other file.
+        // A journal is written out every few seconds, or when a program syncs another file.
         if (number + round).is_multiple_of(2) {
             let other = home.join("other");
             fs::write(&other, number.to_string()).unwrap();

@@ -1,4 +1,4 @@
-//! What a command does to the disk, as strace saw it.
+//! The changes of a command to the disk, recorded with strace.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 use super::disk::{Disk, Node};
 use crate::support::{Sandbox, sandbox::DEVSH};
 
-/// Every call that changes what lies on a disk, or makes it durable.
+/// Every call that changes a disk, or makes changes durable.
 const CALLS: &str = "open,openat,openat2,creat,write,pwrite64,writev,pwritev,pwritev2,copy_file_range,\
     sendfile,splice,truncate,ftruncate,fallocate,rename,renameat,renameat2,link,linkat,symlink,symlinkat,\
     unlink,unlinkat,rmdir,mkdir,mkdirat,chmod,fchmod,fchmodat,fsync,fdatasync,syncfs,sync";
@@ -44,9 +44,9 @@ pub(super) fn record(strace: &Path, sandbox: &Sandbox, arguments: &[&str]) -> Di
     disk
 }
 
-/// Does to `disk` what the log tells of the directory `home`.
+/// Repeats on `disk` the changes of the log below `home`.
 fn replay(log: &str, home: &Path, disk: &mut Disk) {
-    // What threads began: the beginning of the line, and how many changes were made by then.
+    // Unfinished calls of threads: the beginning of the line, and how many changes were made by then.
     let mut pending: HashMap<&str, (String, usize)> = HashMap::new();
     for line in log.lines() {
         let (thread, rest) = line.split_once(' ').unwrap();
@@ -69,7 +69,7 @@ fn replay(log: &str, home: &Path, disk: &mut Disk) {
     }
 }
 
-/// Reads one line; nothing for a call that failed, and for what is no call.
+/// Reads one line; nothing for a call that failed and for other lines.
 fn parse(line: &str) -> Option<Call<'_>> {
     let (name, rest) = line.split_once('(')?;
     // All text is in hexadecimal, so that no sign within it can be taken for one of these.

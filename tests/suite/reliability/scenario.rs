@@ -1,19 +1,19 @@
-//! Commands to disturb, each with what was done before it.
+//! Commands to disturb, each with its preparation.
 
 use std::{collections::BTreeMap, fs};
 
 use super::left;
 use crate::support::Sandbox;
 
-/// A command, and what was done before it.
+/// A command and its preparation.
 pub(super) struct Scenario {
     /// Its name in figures.
     pub(super) name: &'static str,
     begin: fn(&Sandbox),
     pub(super) arguments: &'static [&'static str],
-    /// What sweeps afterwards, where the command itself is quick and builds nothing when all is there.
+    /// A command that removes leftovers, where the command itself builds nothing when all is there.
     pub(super) sweeps: Option<&'static [&'static str]>,
-    /// Whether the store is whole whatever happens to the command; not so where it begins with damage.
+    /// Whether the store is whole at any moment; false where the scenario begins with damage.
     pub(super) always_whole: bool,
 }
 
@@ -101,7 +101,7 @@ fn without_objects(sandbox: &Sandbox) {
 }
 
 impl Scenario {
-    /// Makes the home directory what it was when the scenario begins.
+    /// Restores the home directory to the beginning of the scenario.
     pub(super) fn start_over(&self, sandbox: &Sandbox, manifest: &[u8]) {
         fs::remove_dir_all(sandbox.home()).unwrap();
         fs::create_dir_all(sandbox.home().join(".config/devsh")).unwrap();
@@ -112,14 +112,14 @@ impl Scenario {
         (self.begin)(sandbox);
     }
 
-    /// Has swept what a killed command left over.
+    /// Removes the leftovers of a killed command.
     pub(super) fn sweep(&self, sandbox: &Sandbox) {
         if let Some(arguments) = self.sweeps {
             sandbox.devsh(arguments).success();
         }
     }
 
-    /// What there is when the command was run twice and nothing went wrong.
+    /// Returns the files after two undisturbed runs.
     pub(super) fn end(&self, sandbox: &Sandbox, manifest: &[u8]) -> BTreeMap<String, Vec<u8>> {
         self.start_over(sandbox, manifest);
         sandbox.devsh(self.arguments).success();

@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{Sandbox, require, sandbox::DEVSH};
 
-/// Calls that change something, and those that tell devsh what is there.
+/// Calls that change files, and calls that read them.
 pub(super) const CALLS: [&str; 25] = [
     "openat",
     "openat2",
