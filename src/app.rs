@@ -11,7 +11,6 @@ pub mod missing_vars;
 pub mod npm_tools;
 pub mod prepare_env;
 pub mod pure_env;
-pub mod python_closure;
 pub mod python_packages;
 pub mod python_tools;
 pub mod query_versions;

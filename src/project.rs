@@ -10,7 +10,7 @@ pub mod locate;
 mod members;
 pub mod ownership;
 pub mod personal;
-pub mod python;
+pub mod python_files;
 pub mod reader;
 pub mod repository;
 pub mod watch;
@@ -36,7 +36,7 @@ use detect::Detection;
 use layers::{Layers, Stack};
 use locate::{Kind, MANIFEST, Place};
 use ownership::Access;
-use python::PythonFiles;
+use python_files::PythonFiles;
 use reader::{Closure, Inputs};
 use repository::Repository;
 use watch::Watched;
@@ -190,14 +190,14 @@ impl Project {
             Some(merged(&layers.all[..layers.team])?)
         };
         for manifest in team.iter_mut().chain([&mut manifest]) {
-            python::find(inputs, manifest)?;
+            python_files::find(inputs, manifest)?;
         }
-        let locks = python::locks(&manifest).into_iter();
+        let locks = python_files::locks(&manifest).into_iter();
         let python: Vec<PythonFiles> = locks
-            .map(|(lock, groups)| python::read(inputs, &lock, &groups))
+            .map(|(lock, groups)| python_files::read(inputs, &lock, &groups))
             .collect::<Result<_, _>>()?;
-        let both = (&mut manifest, team.as_mut());
-        let provided = dedupe_tools::settle(both, &python, place.kind);
+        let provided =
+            dedupe_tools::dedupe_tools(&mut manifest, team.as_mut(), &python, place.kind);
         Ok(Self {
             place,
             closure: Closure::default(),

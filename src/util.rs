@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod child_process;
 pub mod codec;
+pub mod executables;
 pub mod files;
 pub mod hex;
 pub mod interrupts;

@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::{
-    builder::{self, PythonPackages, Wanted},
+    builder::{self, PythonPackages, RequestedTool},
     config::Config,
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName, ToolRequest},
@@ -41,7 +41,7 @@ impl<'a> Parts<'a> {
         lockfile: Lockfile,
     ) -> Result<Self, Failure> {
         let shell = dev_shell(project.preview(), shell)?;
-        let python = python_packages::of(project, shell, &lockfile)?;
+        let python = python_packages::of_shell(project, shell, &lockfile)?;
         Ok(Self {
             hidden: python_tools::hidden(project, shell, &lockfile),
             shell,
@@ -68,9 +68,9 @@ impl<'a> Parts<'a> {
         shell: &'b ShellName,
         config: &Config,
         options: Options,
-    ) -> builder::Request<'b> {
+    ) -> builder::BuildRequest<'b> {
         let wanted = |hidden| {
-            move |(tool, request)| Wanted {
+            move |(tool, request)| RequestedTool {
                 tool,
                 request,
                 locked: self.lockfile.locked(tool, request),
@@ -80,7 +80,7 @@ impl<'a> Parts<'a> {
         let shown = self.shell.tools.iter().map(wanted(false));
         let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
         let tools = shown.chain(hidden.map(wanted(true)));
-        builder::Request {
+        builder::BuildRequest {
             root: project.root(),
             shell,
             system: options.system,

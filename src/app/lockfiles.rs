@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    python_closure,
+    python_packages,
     python_tools::{self, Ground},
     session::Work,
 };
@@ -88,7 +88,7 @@ pub fn parts(context: &Context, project: &Project, in_project: bool) -> Result<V
         more.retain(|(tool, one)| !keys.contains(&LockKey::for_request(tool, one)));
         let mut own = part(own, more, &layers.own_pins, true);
         own.beside = Some(beside);
-        own.answered = python_closure::keys(&project.of_team())?;
+        own.answered = python_packages::keys(&project.of_team())?;
         parts.push(own);
     }
     Ok(parts)
@@ -102,7 +102,7 @@ impl Part {
             let nothing = Lockfile::default();
             let lockfile = lockfile.unwrap_or(&nothing);
             if !self.personal {
-                problems = python_closure::problems(&self.project, lockfile)?;
+                problems = python_packages::problems(&self.project, lockfile)?;
             } else if self.own_keys()? != lockfile.python.keys().cloned().collect() {
                 problems.push("Python packages are not locked as they are asked for".to_owned());
             }
@@ -123,7 +123,7 @@ impl Part {
 
     /// The lists of Python packages that only this lockfile answers.
     fn own_keys(&self) -> Result<BTreeSet<PythonKey>, Failure> {
-        let mut keys = python_closure::keys(&self.project)?;
+        let mut keys = python_packages::keys(&self.project)?;
         keys.retain(|key| !self.answered.contains(key));
         Ok(keys)
     }
@@ -136,7 +136,7 @@ impl Part {
         from: (&Lockfile, &Upgrade),
     ) -> Result<PythonSets, Failure> {
         let own = self.own_keys()?;
-        python_closure::resolve(work, &self.project, lockfile, (from, &own))
+        python_packages::resolve(work, &self.project, lockfile, from.0, from.1, &own)
     }
 
     fn tool_problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {

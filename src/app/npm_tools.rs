@@ -1,7 +1,7 @@
 //! Tools of the npm registry: their dependencies, as npm resolves them on the locked node.
 
 use crate::{
-    builder::Wanted,
+    builder::RequestedTool,
     lockfile::{LockKey, Lockfile},
     manifest::ToolRequest,
     package::Tool,
@@ -26,7 +26,7 @@ pub fn package_lock(
         .iter()
         .chain(&ground.requests)
         .filter(|(tool, _)| tool.name.as_str() == "node")
-        .map(|(tool, request)| Wanted {
+        .map(|(tool, request)| RequestedTool {
             tool,
             request,
             locked: lockfile
@@ -35,7 +35,8 @@ pub fn package_lock(
             hidden: true,
         });
     let newest_node = nodes.max_by(|one, other| {
-        let version = |wanted: &Wanted<'_>| wanted.locked.map(|locked| locked.version.clone());
+        let version =
+            |requested: &RequestedTool<'_>| requested.locked.map(|locked| locked.version.clone());
         version(one).cmp(&version(other))
     });
     let Some(package) = lockfile.packages.get(key) else {

@@ -148,7 +148,7 @@ pub struct Found {
 }
 
 /// Looks for an environment with the project in it, then for one without, as prompts build it.
-fn find_whole_first(data: &Path, request: builder::Request<'_>) -> Option<Found> {
+fn find_whole_first(data: &Path, request: builder::BuildRequest<'_>) -> Option<Found> {
     if let Some(realised) = builder::find(data, &request) {
         return Some(Found {
             realised,
@@ -156,7 +156,7 @@ fn find_whole_first(data: &Path, request: builder::Request<'_>) -> Option<Found>
         });
     }
     request.python.as_ref()?;
-    let without = builder::Request {
+    let without = builder::BuildRequest {
         build_project: false,
         ..request
     };
@@ -271,7 +271,7 @@ fn link(
 }
 
 /// Returns what is there already and does for this kind of build.
-fn existing(data: &Path, request: &builder::Request<'_>, mode: Mode) -> Option<Found> {
+fn existing(data: &Path, request: &builder::BuildRequest<'_>, mode: Mode) -> Option<Found> {
     match mode {
         Mode::Refresh => None,
         Mode::Foreground => builder::find(data, request).map(|realised| Found {
@@ -280,7 +280,7 @@ fn existing(data: &Path, request: &builder::Request<'_>, mode: Mode) -> Option<F
         }),
         Mode::Background => find_whole_first(
             data,
-            builder::Request {
+            builder::BuildRequest {
                 build_project: true,
                 ..request.clone()
             },

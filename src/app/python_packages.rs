@@ -1,4 +1,5 @@
-//! The Python packages of a dev shell: which lockfile, which of its groups and extras.
+//! The Python packages of a dev shell: from a lockfile of the project, or locked in `devshell.lock` for `packages` in
+//! the manifest and lists of requirements without digests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,20 +7,23 @@ use std::{
     sync::Arc,
 };
 
+use super::{
+    python_tools::{is_foundation, with_uv},
+    session::{Work, dev_shell},
+};
 use crate::{
-    builder::PythonPackages,
-    lockfile::{Lockfile, PythonKey, PythonSet},
-    manifest::{DevShell, Located, Origin, PYTHON_LOCKS, Text},
-    project::{LOCKFILE, Project},
-    python::{self, Files, PythonLock, Selection},
-    report::failure::Failure,
+    builder::{BuildRequest, PackageQuery, PythonPackages, RequestedTool},
+    lockfile::{LockKey, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets, Upgrade},
+    manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
+    package::{Source, Tool},
+    project::{LOCKFILE, Project, approval::Standing},
+    python::{LockFiles, PinnedRequirement, PythonLock, Selection, read_lock, read_pinned},
+    report::{failure::Failure, hints},
+    sources::newest_allowed,
 };
 
-use super::python_closure;
-use crate::report::hints;
-
-/// Returns the packages that a dev shell wants, if it wants any.
-pub fn of(
+/// Returns the Python packages of a dev shell, if it has any.
+pub fn of_shell(
     project: &Project,
     shell: &DevShell,
     lockfile: &Lockfile,
@@ -35,8 +39,8 @@ pub fn of(
         ))
         .hint("keep one of them"));
     }
-    if let Some(key) = python_closure::key(project, shell)? {
-        return closed(project, shell, &key, lockfile).map(Some);
+    if let Some(key) = key(project, shell)? {
+        return of_devshell_lock(project, shell, &key, lockfile).map(Some);
     }
     if python.packages.is_empty() && python.lock.is_none() {
         return Err(no_lock(place));
@@ -50,9 +54,9 @@ pub fn of(
         let failure = Failure::new(format!("there is no `{}`", lock.value))
             .note(format!("{} takes the Python packages from it", lock.origin));
         return Err(match lock.value.rsplit('/').next() {
-            Some("uv.lock") => failure.hint("make it with `uv lock`").hint(
-                "without a uv of your own leave `lock` out once, and run `devsh run -- uv lock`",
-            ),
+            Some("uv.lock") => failure
+                .hint("make it with `uv lock`")
+                .hint("if you have no uv, remove `lock` for now and run `devsh run -- uv lock`"),
             Some("poetry.lock") => failure.hint("make it with `poetry lock`"),
             Some("Pipfile.lock") => failure.hint("make it with `pipenv lock`"),
             _ => failure,
@@ -67,15 +71,15 @@ pub fn of(
     }))
 }
 
-/// Returns the lockfile of a dev shell and its name, if there is one.
-pub fn locked<'p>(project: &'p Project, shell: &'p DevShell) -> Option<(&'p PythonLock, &'p str)> {
+/// Returns the Python lockfile of a dev shell and its name, if there is one.
+fn lockfile_of<'p>(project: &'p Project, shell: &'p DevShell) -> Option<(&'p PythonLock, &'p str)> {
     let lock = shell.python.lock.as_ref()?;
     let locked = project.python(&lock.value)?.locked.as_ref()?;
     Some((locked, &lock.value))
 }
 
-/// Returns the packages that `devshell.lock` has for a list; nothing is installed of what it lacks.
-fn closed(
+/// Returns the packages that `devshell.lock` has for a list of requirements; none if it lacks the list.
+fn of_devshell_lock(
     project: &Project,
     shell: &DevShell,
     key: &PythonKey,
@@ -86,20 +90,15 @@ fn closed(
         .get(key)
         .map(PythonSet::to_requirements)
         .unwrap_or_default();
-    let files = Files {
-        lock: Text::new("devshell.lock.txt", &text),
-        project: None,
-        lists: BTreeMap::new(),
-        groups: BTreeMap::new(),
-    };
-    let mut set = python::read(&files).map_err(|error| hints::content(&error))?;
+    let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
+    let mut set = read_lock(&files).map_err(|error| hints::content(&error))?;
     let lock = shell.python.lock.as_ref();
     let mut digest = [0; 32];
     let mut selection = Selection::default();
-    if let (Some(lock), Some((own, name))) = (lock, locked(project, shell)) {
-        // The directories that a list names are installed beside what is locked.
+    if let (Some(lock), Some((own, name))) = (lock, lockfile_of(project, shell)) {
+        // Directories in the list are installed as well.
         selection = self::selection(shell, own, name)?;
-        set.take_directories(own);
+        set.add_directories(own);
         digest = project
             .python(&lock.value)
             .map(|files| files.project)
@@ -119,27 +118,27 @@ fn no_lock(place: &Origin) -> Failure {
         .map(|name| format!("`{name}`"))
         .collect();
     Failure::new(format!(
-        "{place} wants Python packages, and there is no lockfile for them"
+        "{place} asks for Python packages, but there is no lockfile"
     ))
     .note(format!("the first of {} is used", names.join(", ")))
     .hint("make one with `uv lock`, or name packages of the index in `packages`")
 }
 
-/// Returns the groups and extras that a dev shell wants, all of which the lockfile has.
-pub fn selection(shell: &DevShell, locked: &PythonLock, lock: &str) -> Result<Selection, Failure> {
+/// Returns the groups and extras of a dev shell; the lockfile must have them.
+fn selection(shell: &DevShell, locked: &PythonLock, lock: &str) -> Result<Selection, Failure> {
     let python = &shell.python;
-    let groups = checked("group", &python.groups, &locked.groups, lock)?;
+    let groups = check_names("group", &python.groups, &locked.groups, lock)?;
     Ok(Selection {
         groups: if python.groups_named {
             groups
         } else {
             locked.default_groups.clone()
         },
-        extras: checked("extra", &python.extras, &locked.extras, lock)?,
+        extras: check_names("extra", &python.extras, &locked.extras, lock)?,
     })
 }
 
-fn checked(
+fn check_names(
     kind: &str,
     wanted: &[Located<String>],
     known: &BTreeSet<String>,
@@ -148,7 +147,7 @@ fn checked(
     for one in wanted {
         if !known.contains(&one.value) {
             let failure = Failure::new(format!(
-                "{} wants {kind} `{}`, and `{lock}` has no such {kind}",
+                "{} asks for the {kind} `{}`, which `{lock}` does not have",
                 one.origin, one.value
             ));
             let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
@@ -160,4 +159,224 @@ fn checked(
         }
     }
     Ok(wanted.iter().map(|one| one.value.clone()).collect())
+}
+
+/// Returns the requirements of a dev shell that `devshell.lock` must have, if any.
+fn key(project: &Project, shell: &DevShell) -> Result<Option<PythonKey>, Failure> {
+    let python = &shell.python;
+    let mut key = PythonKey::default();
+    if python.packages.is_empty() {
+        let Some((locked, lock)) = lockfile_of(project, shell) else {
+            return Ok(None);
+        };
+        if locked.loose.is_empty() {
+            return Ok(None);
+        }
+        let selection = selection(shell, locked, lock)?;
+        key.requirements = locked.loose(&selection);
+        key.constraints = locked.constraints(&selection);
+    } else {
+        let named = python.packages.iter();
+        key.requirements = named.map(|one| one.value.clone()).collect();
+    }
+    for list in [&mut key.requirements, &mut key.constraints] {
+        list.sort();
+        list.dedup();
+    }
+    Ok((!key.requirements.is_empty()).then_some(key))
+}
+
+/// The oldest Python of the dev shells that ask for a list of requirements.
+struct OldestPython<'p> {
+    /// A dev shell with this Python.
+    shell: &'p ShellName,
+    /// The numbers of its minor version (`3`, `12`); empty if it is not locked.
+    python: Vec<u64>,
+}
+
+/// Returns every list of requirements that dev shells ask for.
+fn requested<'p>(
+    project: &'p Project,
+    lockfile: &Lockfile,
+) -> Result<BTreeMap<PythonKey, OldestPython<'p>>, Failure> {
+    let mut requested: BTreeMap<PythonKey, OldestPython<'_>> = BTreeMap::new();
+    for (name, shell) in &project.preview().shells {
+        if let Some(key) = key(project, shell)? {
+            let python = python_numbers(shell, lockfile);
+            // uv resolves for the oldest Python, and adds markers for newer ones.
+            let is_older = |known: &OldestPython<'_>| {
+                !python.is_empty() && (known.python.is_empty() || python < known.python)
+            };
+            if requested.get(&key).is_none_or(is_older) {
+                let shell = name;
+                requested.insert(key, OldestPython { shell, python });
+            }
+        }
+    }
+    Ok(requested)
+}
+
+impl OldestPython<'_> {
+    /// Returns the minor version (`3.12`); empty if it is not locked.
+    fn version(&self) -> String {
+        let numbers: Vec<String> = self.python.iter().map(u64::to_string).collect();
+        numbers.join(".")
+    }
+}
+
+/// Returns every list of requirements that `devshell.lock` must have.
+pub fn keys(project: &Project) -> Result<BTreeSet<PythonKey>, Failure> {
+    let requested = requested(project, &Lockfile::default())?;
+    Ok(requested.into_keys().collect())
+}
+
+fn python_numbers(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
+    let mut tools = shell.tools.iter();
+    let found = tools.find(|(tool, _)| tool.source == Source::Python);
+    let locked = found.and_then(|(tool, request)| lockfile.locked(tool, request));
+    let numbers = locked.map(|locked| locked.version.release().iter().take(2).copied());
+    numbers.into_iter().flatten().collect()
+}
+
+/// Returns the problems of the locked packages, a line for each list.
+pub fn problems(project: &Project, lockfile: &Lockfile) -> Result<Vec<String>, Failure> {
+    let requested = requested(project, lockfile)?;
+    let mut problems = Vec::new();
+    for (key, oldest) in &requested {
+        let python = oldest.version();
+        match lockfile.python.get(key) {
+            None => problems.push(format!(
+                "Python packages {} are not locked",
+                first_words(key)
+            )),
+            Some(set) if set.python != python => problems.push(format!(
+                "Python packages {} are locked for Python {}, not {python}",
+                first_words(key),
+                set.python
+            )),
+            Some(_) => {}
+        }
+    }
+    let superfluous = lockfile
+        .python
+        .keys()
+        .filter(|key| !requested.contains_key(*key));
+    problems.extend(superfluous.map(|key| {
+        format!(
+            "Python packages {} are locked, but no dev shell asks for them",
+            first_words(key)
+        )
+    }));
+    Ok(problems)
+}
+
+fn first_words(key: &PythonKey) -> String {
+    let first = key.requirements.iter().take(3);
+    let mut words: Vec<String> = first.map(|one| format!("`{one}`")).collect();
+    if key.requirements.len() > 3 {
+        words.push("…".to_owned());
+    }
+    words.join(", ")
+}
+
+/// Returns the packages for the lists in `only`, keeping those of `previous` that still fit.
+pub fn resolve(
+    work: &Work<'_>,
+    project: &Project,
+    lockfile: &Lockfile,
+    previous: &Lockfile,
+    upgrade: &Upgrade,
+    only: &BTreeSet<PythonKey>,
+) -> Result<PythonSets, Failure> {
+    let mut sets = PythonSets::new();
+    for (key, oldest) in requested(project, lockfile)? {
+        if !only.contains(&key) {
+            continue;
+        }
+        let python = oldest.version();
+        let same = previous.python.get(&key).filter(|set| set.python == python);
+        let set = match same {
+            Some(set) if *upgrade != Upgrade::All => set.clone(),
+            _ => {
+                let similar = most_similar(&key, &previous.python);
+                let query = PackageQuery {
+                    key: &key,
+                    python: (!python.is_empty()).then_some(&*python),
+                    previous: similar.filter(|_| *upgrade != Upgrade::All),
+                    newest: None,
+                };
+                let packages = compile(work, project, lockfile, oldest.shell, query)?;
+                PythonSet { python, packages }
+            }
+        };
+        sets.insert(key, set);
+    }
+    Ok(sets)
+}
+
+/// Returns the locked packages for the list that has most requirements in common with `key`.
+fn most_similar<'l>(key: &PythonKey, sets: &'l PythonSets) -> Option<&'l PythonSet> {
+    let common = |(other, _): &(&PythonKey, &PythonSet)| {
+        let requirements = key.requirements.iter();
+        requirements
+            .filter(|one| other.requirements.contains(one))
+            .count()
+    };
+    sets.iter().max_by_key(common).map(|(_, set)| set)
+}
+
+/// Returns whether packages may run their own build to report their dependencies: not for a manifest that changed
+/// since the approval, for example with an upgrade of the files that it extends.
+fn may_build(work: &Work<'_>, project: &Project) -> Result<bool, Failure> {
+    let standing = project.standing(&work.decisions);
+    Ok(work.trust || standing.map_err(|error| hints::file(&error))? == Standing::Allowed)
+}
+
+fn compile(
+    work: &Work<'_>,
+    project: &Project,
+    lockfile: &Lockfile,
+    shell: &ShellName,
+    query: PackageQuery<'_>,
+) -> Result<Vec<LockedRequirement>, Failure> {
+    let shell = dev_shell(project.preview(), shell)?;
+    let tools = shell.tools.iter().filter(|(tool, _)| is_foundation(tool));
+    let tools = tools.map(|(tool, request)| RequestedTool {
+        hidden: false,
+        tool,
+        request,
+        locked: lockfile.packages.get(&LockKey::for_request(tool, request)),
+    });
+    // All packages together count as the source `pypi` for the minimum age of releases.
+    let config = work.config()?;
+    let all: Option<Tool> = "pypi:python-packages".parse().ok();
+    let newest = all.and_then(|all| newest_allowed(&all, &config, work.context.now));
+    let builds = may_build(work, project)?;
+    let text = with_uv(work, tools.collect(), |builder, request| {
+        let request = BuildRequest {
+            build_project: builds,
+            ..request.clone()
+        };
+        let query = PackageQuery {
+            newest: newest.as_deref(),
+            ..query
+        };
+        builder.compile_packages(&request, query)
+    })?;
+    let pinned = read_pinned(&Text::new("the answer of uv", &text));
+    let pinned = pinned.map_err(|error| hints::content(&error))?.into_iter();
+    let mut packages: Vec<LockedRequirement> = pinned.map(locked_requirement).collect();
+    packages.sort();
+    Ok(packages)
+}
+
+fn locked_requirement(pinned: PinnedRequirement) -> LockedRequirement {
+    let digests = pinned.digests.iter();
+    LockedRequirement {
+        requirement: pinned.requirement,
+        sha256: digests
+            .filter_map(|digest| digest.strip_prefix("sha256:"))
+            .map(str::to_owned)
+            .collect(),
+    }
 }

@@ -1,12 +1,12 @@
-//! Python applications among the tools: what they stand on where nobody asks for it, and what they need.
+//! Python applications among the tools: the Python and uv that they need, and the packages they depend on.
 
 use crate::{
-    builder::{self, Builder, Request, Wanted, locked_application, oldest_python},
+    builder::{self, ApplicationQuery, BuildRequest, Builder, RequestedTool},
     lockfile::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
     manifest::{DevShell, Located, ShellName, Text, ToolRequest},
     package::{Requirement, Tool, Version},
     project::Project,
-    python,
+    python::{choose_wheels, lock_application, oldest_python, read_pylock_wheels},
     report::failure::Failure,
     sources::{self, newest_allowed},
     store::Store,
@@ -15,37 +15,55 @@ use crate::{
 use super::{query_versions, session::Work};
 use crate::{cli::commands::lock, report::hints};
 
-/// What an application stands on.
+/// The tools that applications and Python packages are installed with. [`implied`] and [`hidden`] add them for
+/// applications; the manifest adds uv for packages.
 const FOUNDATION: [&str; 2] = ["python", "uv"];
 
-/// Tools that are asked for and locked elsewhere: for one person's lockfile those of the team.
+/// The tools and lockfile of the team, for a personal lockfile.
 #[derive(Debug, Default)]
 pub struct Ground {
     pub requests: Vec<(Tool, ToolRequest)>,
     pub lockfile: Lockfile,
 }
 
-/// Returns what the applications of `lockfile` stand on and neither `requests` nor `ground` ask for.
+/// Returns whether Python packages are installed with this tool.
+pub fn is_foundation(tool: &Tool) -> bool {
+    FOUNDATION.contains(&tool.name.as_str())
+}
+
+/// Returns the tools that the applications of `lockfile` need and neither `requests` nor `ground` have.
 pub fn implied(
     requests: &[(Tool, ToolRequest)],
     lockfile: &Lockfile,
     ground: &Ground,
 ) -> Vec<(Tool, ToolRequest)> {
-    let mut all = requests.iter().filter(|(tool, request)| {
+    let own = requests.iter().map(|(tool, request)| (tool, request));
+    missing_foundation(own, lockfile, |tool| {
+        let mut all = requests.iter().chain(&ground.requests);
+        all.any(|(requested, _)| requested == tool)
+    })
+}
+
+/// Returns the foundation that `is_requested` lacks, if any of `requests` is an application.
+fn missing_foundation<'r>(
+    mut requests: impl Iterator<Item = (&'r Tool, &'r ToolRequest)>,
+    lockfile: &Lockfile,
+    is_requested: impl Fn(&Tool) -> bool,
+) -> Vec<(Tool, ToolRequest)> {
+    let application = requests.find(|(tool, request)| {
         let locked = lockfile.locked(tool, request);
         locked.is_some_and(|locked| locked.application.is_some())
     });
-    let Some((_, application)) = all.next() else {
+    let Some((_, application)) = application else {
         return Vec::new();
     };
-    let unasked = foundation().filter(|tool| {
-        let mut asked = requests.iter().chain(&ground.requests);
-        !asked.any(|(asked, _)| asked == tool)
-    });
-    unasked.map(|tool| (tool, any(application))).collect()
+    let missing = foundation().filter(|tool| !is_requested(tool));
+    missing
+        .map(|tool| (tool, any_version(application)))
+        .collect()
 }
 
-/// Returns the Pythons that are locked; an application has to run on one of them.
+/// Returns the locked Pythons; an application must run on one of them.
 pub fn pythons(lockfile: &Lockfile, ground: &Ground) -> Vec<Version> {
     let all = lockfile.packages.iter().chain(&ground.lockfile.packages);
     let pythons = all.filter(|(key, _)| key.tool.name.as_str() == FOUNDATION[0]);
@@ -64,8 +82,7 @@ pub fn unfit(lockfile: &Lockfile) -> Vec<String> {
     lines.collect()
 }
 
-/// Returns what was locked before without the applications that do not run on these Pythons, if any were
-/// chosen that do not.
+/// Returns `previous` without the applications that do not run on these Pythons; `None` if all chosen ones do.
 pub fn without_unfit(
     chosen: &Lockfile,
     previous: &Lockfile,
@@ -87,8 +104,8 @@ fn foundation() -> impl Iterator<Item = Tool> {
     FOUNDATION.iter().filter_map(|name| name.parse().ok())
 }
 
-/// A request for any version, by the place that asks for an application.
-fn any(application: &ToolRequest) -> ToolRequest {
+/// Returns a request for any version, with the place of an application's request.
+fn any_version(application: &ToolRequest) -> ToolRequest {
     let origin = application.requirement.origin.clone();
     ToolRequest {
         requirement: Located {
@@ -99,36 +116,32 @@ fn any(application: &ToolRequest) -> ToolRequest {
     }
 }
 
-/// Returns the tools that serve the applications of a dev shell without being seen in it.
+/// Returns the tools that the applications of a dev shell need and the dev shell itself does not have.
 pub fn hidden(
     project: &Project,
     shell: &DevShell,
     lockfile: &Lockfile,
 ) -> Vec<(Tool, ToolRequest)> {
-    let mut all = shell.tools.iter().filter(|(tool, request)| {
-        let locked = lockfile.locked(tool, request);
-        locked.is_some_and(|locked| locked.application.is_some())
-    });
-    let Some((_, application)) = all.next() else {
-        return Vec::new();
-    };
-    let unseen = foundation().filter(|tool| !shell.tools.contains_key(tool));
-    let asked = |tool: Tool| {
-        let shells = project.preview().shells.values();
-        let mut elsewhere = shells.filter_map(|shell| shell.tools.get(&tool));
-        let request = elsewhere.next().cloned();
-        let request = request.unwrap_or_else(|| any(application));
-        (tool, request)
-    };
-    unseen.map(asked).collect()
+    let requested = |tool: &Tool| shell.tools.contains_key(tool);
+    let mut hidden = missing_foundation(shell.tools.iter(), lockfile, requested);
+    for (tool, request) in &mut hidden {
+        // One version for all dev shells is enough.
+        let mut shells = project.preview().shells.values();
+        if let Some(other) = shells.find_map(|shell| shell.tools.get(tool)) {
+            request.clone_from(other);
+        }
+    }
+    hidden
 }
 
-/// Adds to every application of `lockfile` what it needs: as locked before, else as uv resolves it now.
+/// Adds to every application of `lockfile` its packages: those locked before, else as uv resolves them now.
 pub fn complete(
     work: &Work<'_>,
     lockfile: &mut Lockfile,
-    (previous, upgrade): (&Lockfile, &Upgrade),
-    (requests, ground): (&[(Tool, ToolRequest)], &Ground),
+    previous: &Lockfile,
+    upgrade: &Upgrade,
+    requests: &[(Tool, ToolRequest)],
+    ground: &Ground,
 ) -> Result<(), Failure> {
     let is_open = |package: &LockedPackage| {
         let application = package.application.as_ref();
@@ -148,7 +161,7 @@ pub fn complete(
         });
         let whole = match before.next() {
             Some((_, before)) if !upgrade.covers(&key.tool) => before.clone(),
-            _ => resolve(work, (&key.tool, package), lockfile, (requests, ground))?,
+            _ => resolve(work, &key.tool, package, lockfile, requests, ground)?,
         };
         lockfile.packages.insert(key, whole);
     }
@@ -157,55 +170,62 @@ pub fn complete(
 
 fn resolve(
     work: &Work<'_>,
-    (tool, package): (&Tool, &LockedPackage),
+    tool: &Tool,
+    package: &LockedPackage,
     lockfile: &Lockfile,
-    (requests, ground): (&[(Tool, ToolRequest)], &Ground),
+    requests: &[(Tool, ToolRequest)],
+    ground: &Ground,
 ) -> Result<LockedPackage, Failure> {
     let config = work.config()?;
     let newest = newest_allowed(tool, &config, work.context.now);
     let application = package.application.clone().unwrap_or_default();
     let oldest = format!("3.{}", oldest_python(&application.python));
-    let wanted = foundation().filter_map(|name| {
-        let mut asked = requests.iter().chain(&ground.requests);
-        let (tool, request) = asked.find(|(asked, _)| *asked == name)?;
+    let tools = foundation().filter_map(|name| {
+        let mut all = requests.iter().chain(&ground.requests);
+        let (tool, request) = all.find(|(tool, _)| *tool == name)?;
         let locked = lockfile.locked(tool, request);
-        Some(Wanted {
+        Some(RequestedTool {
             tool,
             request,
             locked: locked.or_else(|| ground.lockfile.locked(tool, request)),
             hidden: true,
         })
     });
-    let wanted: Vec<Wanted<'_>> = wanted.collect();
-    let mut python = wanted
+    let tools: Vec<RequestedTool<'_>> = tools.collect();
+    let mut pythons = tools
         .iter()
-        .filter(|one| one.tool.name.as_str() == "python");
-    let python = python
+        .filter(|one| one.tool.name.as_str() == FOUNDATION[0]);
+    let python = pythons
         .next()
         .and_then(|one| Some(one.locked?.version.clone()));
-    let text = with_uv(work, wanted, |builder, request| {
-        let versions = (oldest.as_str(), newest.as_deref());
-        builder.compile_application(request, (tool, &package.version), versions)
+    let text = with_uv(work, tools, |builder, request| {
+        let query = ApplicationQuery {
+            tool,
+            version: &package.version,
+            python: &oldest,
+            newest: newest.as_deref(),
+        };
+        builder.compile_application(request, query)
     })?;
-    let answer = python::wheels(&Text::new("the answer of uv", &text));
-    let answer = answer.map_err(|error| hints::content(&error))?;
-    let whole = locked_application(&package.version, &application.python, &answer);
-    let whole = whole.map_err(|url| hints::index(&sources::Error::Insecure { url }))?;
-    usable(work, (tool, &whole), python.as_ref())?;
-    Ok(whole)
+    let wheels = read_pylock_wheels(&Text::new("the answer of uv", &text));
+    let wheels = wheels.map_err(|error| hints::content(&error))?;
+    let locked = lock_application(&package.version, &application.python, &wheels);
+    let locked = locked.map_err(|url| hints::index(&sources::Error::Insecure { url }))?;
+    if let Some(python) = python {
+        check_installable(work, tool, &locked, &python)?;
+    }
+    Ok(locked)
 }
 
-/// Checks that the application can be installed here, on the locked Python.
-fn usable(
+/// Checks that the application can be installed on this system with the locked Python.
+fn check_installable(
     work: &Work<'_>,
-    (tool, package): (&Tool, &LockedPackage),
-    python: Option<&Version>,
+    tool: &Tool,
+    package: &LockedPackage,
+    python: &Version,
 ) -> Result<(), Failure> {
-    let Some(python) = python else {
-        return Ok(());
-    };
-    let found = builder::wheels(package, python, lock::system(work)?);
-    found.map(|_| ()).map_err(|reason| {
+    let wheels = choose_wheels(package, python, lock::system(work)?);
+    wheels.map(|_| ()).map_err(|reason| {
         hints::builder(&builder::Error::Unfit {
             tool: Box::new(tool.clone()),
             version: package.version.clone(),
@@ -214,11 +234,11 @@ fn usable(
     })
 }
 
-/// Asks a builder with python and uv, without a project.
+/// Runs `compile` with a builder and a request for these tools, which are python and uv.
 pub fn with_uv<T>(
     work: &Work<'_>,
-    tools: Vec<Wanted<'_>>,
-    ask: impl FnOnce(&Builder<'_>, &Request<'_>) -> Result<T, builder::Error>,
+    tools: Vec<RequestedTool<'_>>,
+    compile: impl FnOnce(&Builder<'_>, &BuildRequest<'_>) -> Result<T, builder::Error>,
 ) -> Result<T, Failure> {
     let config = work.config()?;
     let client = work.client(&config);
@@ -232,7 +252,7 @@ pub fn with_uv<T>(
         progress: &bars,
     };
     let place = work.place()?;
-    let request = Request {
+    let request = BuildRequest {
         root: &place.root,
         shell: &ShellName::dev(),
         system: lock::system(work)?,
@@ -243,5 +263,5 @@ pub fn with_uv<T>(
         build_project: true,
         extra: b"",
     };
-    ask(&builder, &request).map_err(|error| hints::builder(&error))
+    compile(&builder, &request).map_err(|error| hints::builder(&error))
 }

@@ -1,8 +1,8 @@
-//! Python applications as tools: an environment of its own for each, a store object, of which a dev shell gets
-//! the scripts of the application itself and none of what it needs.
+//! Python applications as tools. Each is a store object with its own environment, and a dev shell gets only the
+//! scripts of the application itself, not those of its dependencies.
 //!
-//! The object depends on the interpreter and on the wheels alone, so all projects share it. devsh downloads
-//! the wheels by their digests; uv installs these files and sees no index.
+//! The object depends only on the interpreter and the wheels, so all projects share it. devsh downloads the wheels by
+//! their digests; uv installs these files without an index.
 
 use std::{
     fs,
@@ -11,78 +11,73 @@ use std::{
 };
 
 use super::{
-    Builder, Error, Request, Unavailable, Wanted,
-    choose_artifact::{Served, of_object},
-    installer::Installer,
-    python::Interpreter,
-    wheels::wheels,
+    Builder, Error, Unavailable,
+    choose_artifact::{Managed, Served},
+    python_env::find_interpreter,
+    request::{BuildRequest, RequestedTool},
 };
 use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
+    python::{Interpreter, WheelFiles, choose_wheels},
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
     util::{codec::Writer, files, parallel},
 };
 
 /// Counts changes in how applications are installed.
 const FORMAT: u64 = 1;
-/// The environment's directory in the object; beside it is `bin`, with the application's own scripts.
+/// The environment's directory in the object, next to `bin` with the application's own scripts.
 const ENVIRONMENT: &str = "environment";
-/// Longest list of a package's files that is read, in bytes.
+/// Longest `RECORD` of a package that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-impl Wanted<'_> {
-    /// Returns what is locked if it is a Python application.
-    pub(super) fn application(&self) -> Option<&LockedPackage> {
-        self.locked.filter(|locked| locked.application.is_some())
-    }
-}
-
 impl Builder<'_> {
-    /// Returns the application from the store, installing it first where it is missing.
-    ///
-    /// The outer error is a fault; the inner one says that a wheel is out of reach.
+    /// Returns the application from the store, installing it if it is missing.
     pub(super) fn application(
         &self,
-        request: &Request<'_>,
-        (wanted, locked): (&Wanted<'_>, &LockedPackage),
+        request: &BuildRequest<'_>,
+        requested: &RequestedTool<'_>,
+        locked: &LockedPackage,
         served: &[&Served],
-    ) -> Result<Result<Served, Unavailable>, Error> {
+    ) -> Result<Managed, Error> {
         if !locked.artifacts.contains_key(&request.system) {
-            return Ok(Err(Unavailable::NoArtifact(request.system)));
+            let unavailable = Unavailable::NoArtifact(request.system);
+            return Ok(Managed::Unavailable(unavailable));
         }
         let needs = |tool| Error::ApplicationNeeds {
-            application: Box::new(wanted.tool.clone()),
+            application: Box::new(requested.tool.clone()),
             tool,
         };
         let interpreter =
-            Interpreter::of(served.iter().copied())?.ok_or_else(|| needs("python"))?;
-        let wheels = wheels(locked, &interpreter.version, request.system);
+            find_interpreter(served.iter().copied())?.ok_or_else(|| needs("python"))?;
+        let wheels = choose_wheels(locked, &interpreter.version, request.system);
         let wheels = wheels.map_err(|reason| Error::Unfit {
-            tool: Box::new(wanted.tool.clone()),
+            tool: Box::new(requested.tool.clone()),
             version: locked.version.clone(),
             reason,
         })?;
-        let uv = || {
-            let found = self.uv(request, served.iter().copied());
+        let find_uv = || {
+            let found = self.find_uv(request, served.iter().copied());
             found.ok_or_else(|| needs("uv"))
         };
-        let package = &wanted.tool.package;
-        let made = match self.install_application((package, locked), &interpreter, &wheels, uv) {
-            Ok(directory) => Ok(directory),
-            Err(Error::Store(reason)) => Err(reason),
-            Err(other) => return Err(other),
-        };
-        of_object(wanted, locked, made)
+        let package = &requested.tool.package;
+        let installed =
+            match self.install_application(package, locked, &interpreter, &wheels, find_uv) {
+                Ok(directory) => Ok(directory),
+                Err(Error::Store(reason)) => Err(reason),
+                Err(other) => return Err(other),
+            };
+        Managed::from_install(requested, locked, installed)
     }
 
     fn install_application(
         &self,
-        (package, locked): (&PackageName, &LockedPackage),
+        package: &PackageName,
+        locked: &LockedPackage,
         interpreter: &Interpreter,
         wheels: &[&Artifact],
-        uv: impl FnOnce() -> Result<PathBuf, Error>,
+        find_uv: impl FnOnce() -> Result<PathBuf, Error>,
     ) -> Result<PathBuf, Error> {
         let mut writer = Writer::default();
         writer.number(FORMAT);
@@ -102,22 +97,27 @@ impl Builder<'_> {
         if let Some(place) = self.store.find(&StorePath::of_built(&built)) {
             return Ok(place);
         }
-        let uv = uv()?;
-        let what = format!("{package} {}", locked.version);
+        let program = find_uv()?;
+        let label = format!("{package} {}", locked.version);
         let total = wheels.iter().map(|wheel| wheel.size).sum();
-        let meter = self.progress.start(&what, total);
+        let meter = self.progress.start(&label, total);
         let mut downloads = Vec::new();
         let made = self.store.build(&built, &*meter, |place| {
             let files = place.join(".wheels");
             fs::create_dir(&files).map_err(files::at("create", &files))?;
-            downloads = self.download(wheels, &files, &*meter)?;
+            downloads = self.download_wheels(wheels, &files, &*meter)?;
             meter.phase("installing");
             let environment = place.join(ENVIRONMENT);
             fs::create_dir(&environment).map_err(files::at("create", &environment))?;
-            let installer = Installer::new(self, &uv, interpreter, Path::new(&what));
-            installer.wheels((&files, &list(wheels)), &environment)?;
+            let wheels = WheelFiles {
+                directory: &files,
+                requirements: &requirement_lines(wheels),
+            };
+            self.uv(&program, interpreter)
+                .install_wheels(wheels, &environment)
+                .map_err(|error| Error::install(Path::new(&label), error))?;
             store::remove_tree(&files)?;
-            expose(package, place)
+            link_own_scripts(package, place)
         });
         meter.finish();
         if made.is_ok() {
@@ -127,7 +127,7 @@ impl Builder<'_> {
     }
 
     /// Downloads wheels and gives each its own name in `directory`.
-    fn download(
+    fn download_wheels(
         &self,
         wheels: &[&Artifact],
         directory: &Path,
@@ -150,8 +150,8 @@ impl Builder<'_> {
     }
 }
 
-/// Returns the lines by which uv takes exactly these wheels.
-fn list(wheels: &[&Artifact]) -> String {
+/// Returns the lines with which uv installs exactly these wheels.
+fn requirement_lines(wheels: &[&Artifact]) -> String {
     let lines = wheels.iter().filter_map(|artifact| {
         let wheel = WheelName::parse(&artifact.part)?;
         let digest = artifact.digest.hex();
@@ -163,8 +163,8 @@ fn list(wheels: &[&Artifact]) -> String {
     lines.collect()
 }
 
-/// Links the scripts that `package` itself brings into the object's `bin`.
-fn expose(package: &PackageName, place: &Path) -> Result<(), Error> {
+/// Links the scripts of `package` itself into the object's `bin`.
+fn link_own_scripts(package: &PackageName, place: &Path) -> Result<(), Error> {
     let bin = place.join("bin");
     fs::create_dir(&bin).map_err(files::at("create", &bin))?;
     let mut any = false;
@@ -181,15 +181,15 @@ fn expose(package: &PackageName, place: &Path) -> Result<(), Error> {
     Err(store::Error::Library { package }.into())
 }
 
-/// Returns the names of the scripts that the list of a package's files has.
+/// Returns the names of the scripts in a package's `RECORD`.
 fn own_scripts(package: &PackageName, environment: &Path) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     let libraries = environment.join("lib");
-    for packages in entries(&libraries)?
+    for packages in list_entries(&libraries)?
         .iter()
         .map(|one| one.join("site-packages"))
     {
-        for information in entries(&packages)? {
+        for information in list_entries(&packages)? {
             let name = information
                 .file_name()
                 .unwrap_or_default()
@@ -212,7 +212,7 @@ fn own_scripts(package: &PackageName, environment: &Path) -> Result<Vec<String>,
     Ok(found)
 }
 
-fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+fn list_entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let read = fs::read_dir(directory).map_err(files::at("read", directory))?;
     let paths = read.map(|entry| Ok(entry.map_err(files::at("read", directory))?.path()));
     paths

@@ -1,11 +1,13 @@
-//! Decides for each tool what serves: its artifact, or what the machine has.
+//! Decides for each tool whether its artifact or a host tool is used.
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
+use std::{path::PathBuf, thread};
+
+use super::{
+    Builder, Error, Unavailable,
+    offline::UnservedTool,
+    realised::{Notice, ToolOrigin},
+    request::{BuildRequest, RequestedTool},
 };
-
-use super::{Builder, Error, Notice, Request, ToolOrigin, Unavailable, Wanted};
 use crate::{
     config::ToolsFrom,
     lockfile::LockedPackage,
@@ -13,46 +15,41 @@ use crate::{
     package::{Source, Tool, Version},
     sources::host::{self, HostTool, Search},
     store::{self, Downloads, Object, Recipe, StorePath},
-    util::files,
 };
 
-/// What serves as one tool.
+/// A tool that is ready for use.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) tool: Tool,
     pub(super) version: Version,
-    pub(super) from: From,
+    pub(super) from: ServedFrom,
     pub(super) notice: Option<Notice>,
-    /// Whether its programs stay out of the dev shell.
+    /// Whether its programs are not in the dev shell.
     pub(super) hidden: bool,
 }
 
-/// Where programs of a tool come from.
+/// The place of a tool's programs.
 #[derive(Debug)]
-pub(super) enum From {
+pub(super) enum ServedFrom {
     /// A store object, with its programs in `bin`.
     Object(PathBuf),
-    /// Programs of the machine, by name.
+    /// Programs of the host, by name.
     Host(Vec<(String, PathBuf)>),
 }
 
 impl Served {
     /// Returns the version if a host tool serves.
     pub(super) fn host_version(&self) -> Option<&Version> {
-        matches!(self.from, From::Host(_)).then_some(&self.version)
+        matches!(self.from, ServedFrom::Host(_)).then_some(&self.version)
     }
 
-    /// Returns where the tool is.
+    /// Returns the place of the tool.
     pub(super) fn origin(&self) -> ToolOrigin {
         match &self.from {
-            From::Object(directory) => ToolOrigin::Store(directory.clone()),
-            From::Host(programs) => {
+            ServedFrom::Object(directory) => ToolOrigin::Store(directory.clone()),
+            ServedFrom::Host(programs) => {
                 let main = programs.first().map(|(_, path)| path.clone());
-                let program = main.unwrap_or_default();
-                ToolOrigin::Host {
-                    seal: seal(&program),
-                    program,
-                }
+                ToolOrigin::host(main.unwrap_or_default())
             }
         }
     }
@@ -60,8 +57,8 @@ impl Served {
     /// Returns the program of this name.
     pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
         match &self.from {
-            From::Object(directory) => Some(directory.join("bin").join(name)),
-            From::Host(programs) => {
+            ServedFrom::Object(directory) => Some(directory.join("bin").join(name)),
+            ServedFrom::Host(programs) => {
                 let mut named = programs.iter().filter(|(program, _)| program == name);
                 named.next().map(|(_, path)| path.clone())
             }
@@ -69,45 +66,52 @@ impl Served {
     }
 }
 
-/// Returns what serves once a tool's object was made, or could not be.
-///
-/// The errors are those of [`Builder::managed`].
-pub(super) fn of_object(
-    wanted: &Wanted<'_>,
-    locked: &LockedPackage,
-    made: Result<PathBuf, store::Error>,
-) -> Result<Result<Served, Unavailable>, Error> {
-    match made {
-        Ok(directory) => Ok(Ok(Served {
-            tool: wanted.tool.clone(),
-            version: locked.version.clone(),
-            from: From::Object(directory),
-            notice: None,
-            hidden: wanted.hidden,
-        })),
-        Err(store::Error::Fetch(error)) if error.is_unreachable() => {
-            Ok(Err(Unavailable::Unreachable(error)))
+/// The result of getting a tool from the store.
+pub(super) enum Managed {
+    Served(Served),
+    /// Nothing is wrong with the artifact, but it cannot be used here.
+    Unavailable(Unavailable),
+}
+
+impl Managed {
+    /// Returns the tool of an object that was installed, or could not be.
+    pub(super) fn from_install(
+        requested: &RequestedTool<'_>,
+        locked: &LockedPackage,
+        installed: Result<PathBuf, store::Error>,
+    ) -> Result<Self, Error> {
+        match installed {
+            Ok(directory) => Ok(Self::Served(Served {
+                tool: requested.tool.clone(),
+                version: locked.version.clone(),
+                from: ServedFrom::Object(directory),
+                notice: None,
+                hidden: requested.hidden,
+            })),
+            Err(store::Error::Fetch(error)) if error.is_unreachable() => {
+                Ok(Self::Unavailable(Unavailable::Unreachable(error)))
+            }
+            Err(reason) => Err(Error::Install {
+                tool: Box::new(requested.tool.clone()),
+                version: locked.version.clone(),
+                reason: Box::new(reason),
+            }),
         }
-        Err(reason) => Err(Error::Install {
-            tool: Box::new(wanted.tool.clone()),
-            version: locked.version.clone(),
-            reason: Box::new(reason),
-        }),
     }
 }
 
 impl Builder<'_> {
-    /// Returns what serves as each tool, in their order; downloads overlap.
+    /// Gets every tool, in the order of the request; downloads overlap.
     ///
-    /// Python applications come last, as they stand on what the others are.
-    pub(super) fn serve(&self, request: &Request<'_>) -> Result<Vec<Served>, Error> {
+    /// Python applications come last, because they need the Python and uv of the others.
+    pub(super) fn serve(&self, request: &BuildRequest<'_>) -> Result<Vec<Served>, Error> {
         let tools = &request.tools;
-        let alone = |wanted: &Wanted<'_>| wanted.application().is_none();
-        let mut results = self.serve_all(request, &|wanted| alone(wanted), &[]);
+        let independent = |requested: &RequestedTool<'_>| requested.application().is_none();
+        let mut results = self.serve_all(request, &|requested| independent(requested), &[]);
         let failed = results.iter().flatten().any(Result::is_err);
         if !failed {
             let served: Vec<&Served> = results.iter().flatten().flatten().collect();
-            let rest = self.serve_all(request, &|wanted| !alone(wanted), &served);
+            let rest = self.serve_all(request, &|requested| !independent(requested), &served);
             results = results
                 .into_iter()
                 .zip(rest)
@@ -115,34 +119,38 @@ impl Builder<'_> {
                 .collect();
         }
         if self.client.is_offline() {
-            let unserved = tools.iter().zip(&results).filter_map(|(wanted, result)| {
-                let error = result.as_ref().map(|result| result.as_ref().err());
-                match error {
-                    Some(None) => None,
-                    Some(error) => Some((wanted, error)),
-                    None => Some((wanted, None)),
-                }
-            });
-            if let Some(error) = self.offline(request, unserved) {
+            let unserved = tools
+                .iter()
+                .zip(&results)
+                .filter_map(|(requested, result)| {
+                    let error = match result {
+                        Some(Ok(_)) => return None,
+                        Some(Err(error)) => Some(error),
+                        None => None,
+                    };
+                    Some(UnservedTool { requested, error })
+                });
+            if let Some(error) = self.offline_error(request, unserved) {
                 return Err(error);
             }
         }
         results.into_iter().flatten().collect()
     }
 
-    /// Returns what serves as each tool that `now` has; the others are left out.
+    /// Gets every tool that `selected` accepts; the others are `None`.
     fn serve_all(
         &self,
-        request: &Request<'_>,
-        now: &(dyn Fn(&Wanted<'_>) -> bool + Sync),
+        request: &BuildRequest<'_>,
+        selected: &(dyn Fn(&RequestedTool<'_>) -> bool + Sync),
         served: &[&Served],
     ) -> Vec<Option<Result<Served, Error>>> {
         thread::scope(|scope| {
             let threads: Vec<_> = request
                 .tools
                 .iter()
-                .map(|wanted| {
-                    now(wanted).then(|| scope.spawn(|| self.serve_one(request, wanted, served)))
+                .map(|requested| {
+                    selected(requested)
+                        .then(|| scope.spawn(|| self.serve_one(request, requested, served)))
                 })
                 .collect();
             let joined = threads.into_iter().map(|thread| {
@@ -155,28 +163,28 @@ impl Builder<'_> {
 
     fn serve_one(
         &self,
-        request: &Request<'_>,
-        wanted: &Wanted<'_>,
+        request: &BuildRequest<'_>,
+        requested: &RequestedTool<'_>,
         served: &[&Served],
     ) -> Result<Served, Error> {
-        let unavailable = match self.managed(request, wanted, served)? {
-            Ok(served) => return Ok(served),
-            Err(unavailable) => unavailable,
+        let unavailable = match self.managed(request, requested, served)? {
+            Managed::Served(served) => return Ok(served),
+            Managed::Unavailable(unavailable) => unavailable,
         };
         let mut found = Vec::new();
-        // What a machine has is taken to be the usual build.
+        // A host tool counts as the usual build.
         let flavoured =
-            wanted.tool.source == Source::Python && !wanted.request.components.is_empty();
+            requested.tool.source == Source::Python && !requested.request.components.is_empty();
         if request.tools_from != ToolsFrom::Managed && !flavoured {
-            found = self.host_tools(request, wanted.tool);
-            if let Some(tool) = choose(request, wanted, &found) {
-                return Ok(host_serves(wanted, tool, &unavailable));
+            found = self.host_tools(request, requested.tool);
+            if let Some(tool) = choose_host_tool(request, requested, &found) {
+                return Ok(host_serves(requested, tool, &unavailable));
             }
         }
-        let accepted = manifest::whole(wanted.request);
-        let locked = wanted.locked.map(|locked| locked.version.to_string());
+        let accepted = manifest::whole(requested.request);
+        let locked = requested.locked.map(|locked| locked.version.to_string());
         Err(Error::Unavailable {
-            tool: Box::new(wanted.tool.clone()),
+            tool: Box::new(requested.tool.clone()),
             wanted: locked.clone().unwrap_or_else(|| accepted.clone()),
             accepted: match locked {
                 Some(version) if request.locked => version,
@@ -188,31 +196,31 @@ impl Builder<'_> {
         })
     }
 
-    /// Returns the tool from the store, installing it first where it is missing.
-    ///
-    /// The outer error is a fault; the inner one says that the artifact is out of reach.
+    /// Returns the tool from the store, installing it if it is missing.
     fn managed(
         &self,
-        request: &Request<'_>,
-        wanted: &Wanted<'_>,
+        request: &BuildRequest<'_>,
+        requested: &RequestedTool<'_>,
         served: &[&Served],
-    ) -> Result<Result<Served, Unavailable>, Error> {
+    ) -> Result<Managed, Error> {
         if request.tools_from == ToolsFrom::Host {
-            return Ok(Err(Unavailable::HostOnly));
+            return Ok(Managed::Unavailable(Unavailable::HostOnly));
         }
-        let Some(locked) = wanted.locked else {
-            return Ok(Err(Unavailable::NotLocked));
+        let Some(locked) = requested.locked else {
+            return Ok(Managed::Unavailable(Unavailable::NotLocked));
         };
         if locked.application.is_some() {
-            return self.application(request, (wanted, locked), served);
+            return self.application(request, requested, locked, served);
         }
         let Some(artifacts) = locked.artifacts.get(&request.system) else {
-            return Ok(Err(Unavailable::NoArtifact(request.system)));
+            return Ok(Managed::Unavailable(Unavailable::NoArtifact(
+                request.system,
+            )));
         };
         let object = Object {
-            name: &wanted.tool.package,
+            name: &requested.tool.package,
             version: &locked.version,
-            recipe: match wanted.tool.source {
+            recipe: match requested.tool.source {
                 Source::Python => Recipe::Python,
                 Source::Rust => Recipe::Rust,
                 Source::Pypi => Recipe::Wheel,
@@ -220,8 +228,8 @@ impl Builder<'_> {
             },
             artifacts,
         };
-        let made = self.install(wanted.tool, locked, &object);
-        of_object(wanted, locked, made)
+        let installed = self.install(requested.tool, locked, &object);
+        Managed::from_install(requested, locked, installed)
     }
 
     pub(super) fn install(
@@ -248,10 +256,10 @@ impl Builder<'_> {
         installed
     }
 
-    /// Returns what the machine has of a tool.
-    pub(super) fn host_tools(&self, request: &Request<'_>, tool: &Tool) -> Vec<HostTool> {
+    /// Returns the host tools for a tool.
+    pub(super) fn host_tools(&self, request: &BuildRequest<'_>, tool: &Tool) -> Vec<HostTool> {
         let directories = &self.context.directories;
-        // Both by their names and as they really are: a link must not lead around the exclusion.
+        // Excluded by name and by real path: a symlink must not bypass the exclusion.
         let data = directories.data.canonicalize();
         let data = data.as_deref().unwrap_or(&directories.data);
         let exclude = [request.root, data, &directories.data];
@@ -264,21 +272,13 @@ impl Builder<'_> {
     }
 }
 
-/// Returns what changes when a program is replaced; empty when it is gone.
-pub(super) fn seal(program: &Path) -> String {
-    let stamp = files::Stamp::of(program);
-    stamp.map_or_else(String::new, |stamp| {
-        format!("{}:{}.{:09}", stamp.size, stamp.mtime.0, stamp.mtime.1)
-    })
-}
-
 /// Chooses the locked version, else the newest that the manifest admits.
-fn choose<'a>(
-    request: &Request<'_>,
-    wanted: &Wanted<'_>,
+fn choose_host_tool<'a>(
+    request: &BuildRequest<'_>,
+    requested: &RequestedTool<'_>,
     found: &'a [HostTool],
 ) -> Option<&'a HostTool> {
-    let locked = wanted.locked.and_then(|locked| {
+    let locked = requested.locked.and_then(|locked| {
         let mut same = found.iter().filter(|tool| tool.version == locked.version);
         same.next()
     });
@@ -287,20 +287,24 @@ fn choose<'a>(
     }
     found
         .iter()
-        .filter(|tool| wanted.admits(&tool.version))
+        .filter(|tool| requested.admits(&tool.version))
         .max_by(|one, other| one.version.cmp(&other.version))
 }
 
-fn host_serves(wanted: &Wanted<'_>, tool: &HostTool, unavailable: &Unavailable) -> Served {
+fn host_serves(
+    requested: &RequestedTool<'_>,
+    tool: &HostTool,
+    unavailable: &Unavailable,
+) -> Served {
     let program = tool.programs.first().map(|(_, path)| path.clone());
     Served {
-        tool: wanted.tool.clone(),
+        tool: requested.tool.clone(),
         version: tool.version.clone(),
-        from: From::Host(tool.programs.clone()),
-        hidden: wanted.hidden,
+        from: ServedFrom::Host(tool.programs.clone()),
+        hidden: requested.hidden,
         notice: Some(Notice::HostServes {
-            tool: wanted.tool.clone(),
-            wanted: wanted.locked.map(|locked| locked.version.clone()),
+            tool: requested.tool.clone(),
+            wanted: requested.locked.map(|locked| locked.version.clone()),
             found: tool.version.clone(),
             program: program.unwrap_or_default(),
             reason: match unavailable {

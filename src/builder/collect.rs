@@ -11,7 +11,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{profile, record};
+use super::{profile_name::profiles_directory, record};
 use crate::{
     store::{self, Damage, Size},
     util::files,
@@ -193,7 +193,7 @@ pub fn mark_used(profile: &Path) {
 
 /// Removes unfinished profiles of processes that were killed; a process that makes one holds the lock.
 pub fn sweep(data: &Path) {
-    let envs = profile::directory(data);
+    let envs = profiles_directory(data);
     let left = [".building", ".replaced", ".pointer"].map(|name| envs.join(name));
     if !left.iter().any(|path| path.symlink_metadata().is_ok()) {
         return;
@@ -211,7 +211,7 @@ pub fn sweep(data: &Path) {
 /// Returns the path of every entry of one kind.
 pub fn paths(data: &Path, kind: EntryKind) -> Result<Vec<PathBuf>, files::Error> {
     match kind {
-        EntryKind::Profile => children(&profile::directory(data)),
+        EntryKind::Profile => children(&profiles_directory(data)),
         EntryKind::Object => children(&data.join("store")),
         EntryKind::Environment => {
             let checkouts = children(&data.join("python"))?;
@@ -261,7 +261,7 @@ fn plain_entry(kind: EntryKind, path: &Path) -> InventoryEntry {
 fn profile_entry(data: &Path, path: &Path) -> Result<InventoryEntry, files::Error> {
     let mut entry = plain_entry(EntryKind::Profile, path);
     if let Ok(target) = fs::read_link(path) {
-        entry.needs.insert(profile::directory(data).join(target));
+        entry.needs.insert(profiles_directory(data).join(target));
         return Ok(entry);
     }
     entry.needs.extend(record::needs(path)?);

@@ -1,100 +1,120 @@
-//! Resolves requirements on Python packages to exact ones, by the locked uv, for all platforms at once.
+//! Resolves requirements on Python packages to exact ones, with the Python and uv of a dev shell.
 
-use std::{fs, path::Path};
+use std::fs;
 
-use super::{
-    Builder, Error, Request,
-    installer::{Installer, Question},
-    python::Interpreter,
-};
+use super::{Builder, Error, python_env::find_interpreter, request::BuildRequest};
 use crate::{
     lockfile::{PythonKey, PythonSet},
     package::{Tool, Version},
+    python::{CompileRequest, UvError},
     store,
     util::files,
 };
 
-/// Longest answer that is read, in bytes.
-const LIMIT: u64 = 64 << 20;
+/// Requirements to resolve.
+#[derive(Debug, Clone, Copy)]
+pub struct PackageQuery<'a> {
+    pub key: &'a PythonKey,
+    /// The oldest Python that the packages are for (`3.10`); `None` is the dev shell's own.
+    pub python: Option<&'a str>,
+    /// Locked packages, of which those that still fit are kept.
+    pub previous: Option<&'a PythonSet>,
+    /// Releases after this moment (`2026-08-14T12:30:15Z`) do not count.
+    pub newest: Option<&'a str>,
+}
+
+/// A Python application to resolve.
+#[derive(Debug, Clone, Copy)]
+pub struct ApplicationQuery<'a> {
+    pub tool: &'a Tool,
+    pub version: &'a Version,
+    /// The oldest Python that the packages are for (`3.10`).
+    pub python: &'a str,
+    /// Releases after this moment (`2026-08-14T12:30:15Z`) do not count.
+    pub newest: Option<&'a str>,
+}
 
 impl Builder<'_> {
-    /// Returns exact packages that answer `wanted` for every Python from `python` (`3.10`) on, as a list of
-    /// requirements with digests.
-    ///
-    /// What `previous` has and still fits stays, and nothing comes that came out after `newest`
-    /// (`2026-08-14T12:30:15Z`). The tools of `request` have python and uv.
-    pub fn compile(
+    /// Returns exact packages with digests as a list of requirements. The tools of `request` are python and uv.
+    pub fn compile_packages(
         &self,
-        request: &Request<'_>,
-        (wanted, python): (&PythonKey, Option<&str>),
-        (previous, newest): (Option<&PythonSet>, Option<&str>),
+        request: &BuildRequest<'_>,
+        query: PackageQuery<'_>,
     ) -> Result<String, Error> {
-        let question = Question {
-            purpose: "python packages",
-            wanted: &wanted.requirements.join("\n"),
-            constraints: &wanted.constraints.join("\n"),
-            answer: "requirements.txt",
-            previous: previous.map(PythonSet::to_requirements),
-            python,
-            newest,
-            builds: request.build_project,
+        let compile = CompileRequest {
+            requirements: &query.key.requirements.join("\n"),
+            constraints: &query.key.constraints.join("\n"),
+            output: "requirements.txt",
+            previous: query.previous.map(PythonSet::to_requirements),
+            python: query.python,
+            newest: query.newest,
+            allow_builds: request.build_project,
             arguments: &["--generate-hashes", "--no-emit-index-url"],
         };
-        self.resolve(request, &question, |tool| Error::PythonNeeds {
-            lock: "devshell.lock".into(),
-            tool,
+        self.resolve(request, &compile, "python packages", |tool| {
+            Error::PythonNeeds {
+                lock: "devshell.lock".into(),
+                tool,
+            }
         })
     }
 
-    /// Returns the exact packages of a Python application as a `pylock.toml`: wheels alone, for every Python
-    /// from `python` (`3.10`) on, and nothing that came out after `newest` (`2026-08-14T12:30:15Z`).
-    ///
-    /// The tools of `request` have python and uv.
+    /// Returns the exact packages of a Python application, only wheels, as a `pylock.toml`. The tools of `request`
+    /// are python and uv.
     pub fn compile_application(
         &self,
-        request: &Request<'_>,
-        (tool, version): (&Tool, &Version),
-        (python, newest): (&str, Option<&str>),
+        request: &BuildRequest<'_>,
+        query: ApplicationQuery<'_>,
     ) -> Result<String, Error> {
-        let question = Question {
-            purpose: &format!("{tool} {version}"),
-            wanted: &format!("{}=={version}", tool.package),
+        let (tool, version) = (query.tool, query.version);
+        let compile = CompileRequest {
+            requirements: &format!("{}=={version}", tool.package),
             constraints: "",
-            answer: "pylock.toml",
+            output: "pylock.toml",
             previous: None,
-            python: Some(python),
-            newest,
-            builds: true,
+            python: Some(query.python),
+            newest: query.newest,
+            allow_builds: true,
             arguments: &["--format", "pylock.toml", "--only-binary", ":all:"],
         };
-        self.resolve(request, &question, |needed| Error::ApplicationNeeds {
-            application: Box::new(tool.clone()),
-            tool: needed,
+        self.resolve(request, &compile, &format!("{tool} {version}"), |needed| {
+            Error::ApplicationNeeds {
+                application: Box::new(tool.clone()),
+                tool: needed,
+            }
         })
     }
 
     fn resolve(
         &self,
-        request: &Request<'_>,
-        question: &Question<'_>,
+        request: &BuildRequest<'_>,
+        compile: &CompileRequest<'_>,
+        purpose: &str,
         needs: impl Fn(&'static str) -> Error,
     ) -> Result<String, Error> {
         let served = self.serve(request)?;
-        let interpreter = Interpreter::of(&served)?.ok_or_else(|| needs("python"))?;
-        let uv = self.uv(request, &served).ok_or_else(|| needs("uv"))?;
+        let interpreter = find_interpreter(&served)?.ok_or_else(|| needs("python"))?;
+        let program = self.find_uv(request, &served).ok_or_else(|| needs("uv"))?;
         let parent = self.context.directories.data.join("building");
         files::create_private_dir(&parent)?;
         let place = parent.join("resolving");
         let _lock = files::lock(&place.with_extension("lock"))?;
         store::remove_tree(&place)?;
         fs::create_dir(&place).map_err(files::at("create", &place))?;
-        let meter = self.progress.start(question.purpose, None);
+        let meter = self.progress.start(purpose, None);
         meter.phase("resolving");
-        let installer = Installer::new(self, &uv, &interpreter, Path::new(question.purpose));
-        let answer = installer.compile(question, &place);
+        let answer = self.uv(&program, &interpreter).compile(compile, &place);
         meter.finish();
-        let bytes = files::read_bounded(&answer?, LIMIT)?.unwrap_or_default();
+        let answer = answer.map_err(|error| match error {
+            UvError::Failed { output } => Error::PythonResolve {
+                purpose: purpose.to_owned(),
+                output,
+                builds: compile.allow_builds,
+            },
+            UvError::Store(error) => error.into(),
+            UvError::File(error) => error.into(),
+        })?;
         store::remove_tree(&place)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(answer)
     }
 }

@@ -1,17 +1,17 @@
-//! Why a dev shell cannot be had.
+//! Why a dev shell cannot be built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{MissingArtifact, Unfit};
+use super::MissingArtifact;
 use crate::{
     fetch,
     package::{System, Tool, Version},
-    python::Missing,
+    python::{MissingPackage, UnfitApplication, UvError},
     sources, store,
     util::files,
 };
 
-/// Why the artifact of a tool cannot serve, where nothing is wrong with it.
+/// Why the artifact of a tool cannot be used, although nothing is wrong with it.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// The settings want host tools only.
@@ -23,89 +23,78 @@ pub enum Unavailable {
     /// The lockfile has no artifact for this system.
     #[error("there is no artifact for {0}")]
     NoArtifact(System),
-    /// The artifact cannot be had from here.
+    /// The server cannot be reached.
     #[error(transparent)]
     Unreachable(fetch::Error),
 }
 
-/// A dev shell that cannot be had.
+/// Why a dev shell cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A tool's artifact cannot be installed.
     #[error("cannot install `{tool}` {version}: {reason}")]
     Install {
-        /// The tool.
         tool: Box<Tool>,
-        /// The version.
         version: Version,
-        /// Why.
         reason: Box<store::Error>,
     },
-    /// Artifacts are not in the store, and nothing may be downloaded.
+    /// Artifacts are missing, and devsh is offline.
     #[error(
         "{} not in the store, and devsh is offline",
         if missing.len() == 1 { "an artifact is".to_owned() } else { format!("{} artifacts are", missing.len()) }
     )]
     Offline {
-        /// All of them, in the order of the tools.
+        /// In the order of the tools.
         missing: Vec<MissingArtifact>,
     },
-    /// Neither an artifact nor the machine has the tool.
+    /// Neither the artifact nor a host tool can be used.
     #[error("cannot get `{tool}` {wanted}: {managed}")]
     Unavailable {
-        /// The tool.
         tool: Box<Tool>,
         /// The locked version or, without one, the requirement.
         wanted: String,
-        /// What a host tool would have to be, as text.
+        /// The requirement for a host tool, as text.
         accepted: String,
-        /// Why the artifact cannot serve.
         managed: Box<Unavailable>,
-        /// Versions that the machine has and that do not do; nothing where host tools are not allowed.
+        /// Host tools with other versions; `None` if host tools are not allowed.
         host: Option<Vec<Version>>,
     },
-    /// Python packages are wanted and a tool for them is not.
+    /// Python packages need a tool that the dev shell lacks.
     #[error("the packages of `{}` need `{tool}`", lock.display())]
     PythonNeeds {
-        /// The lockfile.
         lock: PathBuf,
-        /// The missing tool, `python` or `uv`.
+        /// `python` or `uv`.
         tool: &'static str,
     },
-    /// A Python application is wanted and a tool for it is not.
+    /// A Python application needs a tool that is missing.
     #[error("`{application}` needs `{tool}`")]
     ApplicationNeeds {
-        /// The application.
         application: Box<Tool>,
-        /// The missing tool, `python` or `uv`.
+        /// `python` or `uv`.
         tool: &'static str,
     },
-    /// A Python application does not run on the interpreter that serves.
+    /// A Python application does not run on the interpreter of the dev shell.
     #[error("cannot install `{tool}` {version}: {reason}")]
     Unfit {
-        /// The application.
         tool: Box<Tool>,
-        /// Its version.
         version: Version,
-        /// Why.
-        reason: Unfit,
+        reason: UnfitApplication,
     },
     /// Installing the Python packages failed.
     #[error("cannot install the packages of `{}`", lock.display())]
     PythonInstall {
-        /// The lockfile.
         lock: PathBuf,
-        /// The last lines that the installer wrote.
+        /// The last lines of uv.
         output: Vec<String>,
     },
-    /// No exact packages answer what is asked for.
+    /// uv could not resolve requirements.
     #[error("cannot resolve {purpose}")]
     PythonResolve {
-        /// What was to be resolved, in words.
+        /// What the requirements are for, in words.
         purpose: String,
-        /// The last lines that uv wrote.
+        /// The last lines of uv.
         output: Vec<String>,
-        /// Whether packages were allowed to be built for it.
+        /// Whether packages were allowed to run their own build.
         builds: bool,
     },
     /// npm found no versions of what a tool needs.
@@ -119,18 +108,28 @@ pub enum Error {
     /// A source gave no usable answer.
     #[error(transparent)]
     Source(#[from] Box<sources::Error>),
-    /// The Python lockfile lacks something that it needs.
-    #[error("`{}` is not whole: {missing}", lock.display())]
+    /// The Python lockfile lacks a package.
+    #[error("`{}` is incomplete: {missing}", lock.display())]
     PythonMissing {
-        /// The lockfile.
         lock: PathBuf,
-        /// What is missing.
-        missing: Missing,
+        missing: MissingPackage,
     },
-    /// The store could not take what was built.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
+}
+
+impl Error {
+    /// Returns the error for packages of `lock` that uv could not install.
+    pub(super) fn install(lock: &Path, error: UvError) -> Self {
+        match error {
+            UvError::Failed { output } => Self::PythonInstall {
+                lock: lock.to_owned(),
+                output,
+            },
+            UvError::Store(error) => error.into(),
+            UvError::File(error) => error.into(),
+        }
+    }
 }

@@ -2,9 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Request, Wanted, choose_artifact::Served};
+use super::{
+    choose_artifact::Served,
+    request::{BuildRequest, RequestedTool},
+};
 use crate::{
+    lockfile::LockKey,
     package::{Invalid, Source, Version},
+    python::Pins,
     util::codec::Writer,
 };
 
@@ -16,20 +21,29 @@ const FORMAT: u64 = 2;
 pub struct EnvironmentId(String);
 
 impl EnvironmentId {
-    /// Returns the id of what the lockfile says; `with_project` tells whether the project is installed.
-    pub fn wanted(request: &Request<'_>, with_project: bool) -> Self {
-        Self::of(request, with_project, |_| None)
+    /// Returns the id of the locked tools and these packages; `with_project` says whether the project is installed.
+    pub(super) fn of_locked(
+        request: &BuildRequest<'_>,
+        pins: Option<&Pins>,
+        with_project: bool,
+    ) -> Self {
+        Self::new(request, pins, with_project, |_| None)
     }
 
-    /// Returns the id of what serves: a host tool counts by its version.
-    pub(super) fn served(request: &Request<'_>, served: &[Served]) -> Self {
-        Self::of(request, request.build_project, |position| {
-            served[position].host_version()
-        })
+    /// Returns the id of these tools, of which a host tool counts by its version, and the packages on them.
+    pub(super) fn of_served(request: &BuildRequest<'_>, served: &[Served]) -> (Self, Option<Pins>) {
+        let mut tools = request.tools.iter().zip(served);
+        let python = tools.find(|(requested, _)| requested.tool.source == Source::Python);
+        let host_python = python.and_then(|(_, served)| served.host_version());
+        let pins = request.pins(host_python.or_else(|| request.locked_python()));
+        let host = |position: usize| served[position].host_version();
+        let id = Self::new(request, pins.as_ref(), request.build_project, host);
+        (id, pins)
     }
 
-    fn of<'a>(
-        request: &Request<'_>,
+    fn new<'a>(
+        request: &BuildRequest<'_>,
+        pins: Option<&Pins>,
         with_project: bool,
         host: impl Fn(usize) -> Option<&'a Version>,
     ) -> Self {
@@ -38,29 +52,25 @@ impl EnvironmentId {
         writer.bytes(request.system.as_str());
         writer.list(
             request.tools.iter().enumerate(),
-            |writer, (position, wanted)| {
-                writer.bytes(wanted.tool.to_string());
+            |writer, (position, requested)| {
+                writer.bytes(requested.tool.to_string());
                 match host(position) {
                     Some(version) => writer.bytes(format!("host:{version}")),
-                    None => write_locked(writer, request, wanted),
+                    None => write_locked(writer, request, requested),
                 }
             },
         );
-        writer.option(request.python.as_ref(), |writer, python| {
-            let mut tools = request.tools.iter().enumerate();
-            let found = tools.find(|(_, wanted)| wanted.tool.source == Source::Python);
-            let version = found.and_then(|(position, wanted)| {
-                host(position).or_else(|| Some(&wanted.locked?.version))
-            });
-            // What is not whole is never built, so it needs no id of its own.
-            let pins = python.pins(version, request.system).unwrap_or_default();
-            writer.bytes(pins.to_bytes());
-            if !pins.directories.is_empty() {
-                writer.list(pins.directories.iter(), Writer::bytes);
-                writer.bytes(python.project);
-                writer.number(u64::from(with_project));
-            }
-        });
+        writer.option(
+            request.python.as_ref().zip(pins),
+            |writer, (python, pins)| {
+                writer.bytes(pins.to_bytes());
+                if !pins.directories.is_empty() {
+                    writer.list(pins.directories.iter(), Writer::bytes);
+                    writer.bytes(python.project);
+                    writer.number(u64::from(with_project));
+                }
+            },
+        );
         writer.bytes(request.extra);
         let digest = blake3::hash(&writer.into_bytes()).to_hex();
         Self(digest[..32].to_owned())
@@ -72,9 +82,9 @@ impl EnvironmentId {
     }
 }
 
-fn write_locked(writer: &mut Writer, request: &Request<'_>, wanted: &Wanted<'_>) {
-    let Some(locked) = wanted.locked else {
-        let key = crate::lockfile::LockKey::for_request(wanted.tool, wanted.request);
+fn write_locked(writer: &mut Writer, request: &BuildRequest<'_>, requested: &RequestedTool<'_>) {
+    let Some(locked) = requested.locked else {
+        let key = LockKey::for_request(requested.tool, requested.request);
         writer.bytes(format!("asked:{}", key.requirement));
         return;
     };

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{Builder, Error, Request, choose_artifact::From};
+use super::{Builder, Error, choose_artifact::ServedFrom, request::BuildRequest};
 use crate::{
     package::{Tool, Version},
     sources::{Sources, npm},
@@ -42,7 +42,7 @@ impl Builder<'_> {
     /// The tools of `request` have the node.
     pub fn npm_lock(
         &self,
-        request: &Request<'_>,
+        request: &BuildRequest<'_>,
         (tool, version): (&Tool, &Version),
         newest: Option<&str>,
     ) -> Result<String, Error> {
@@ -56,8 +56,8 @@ impl Builder<'_> {
             tool: "node",
         })?;
         let prefix = match &served.from {
-            From::Object(directory) => Some(directory.as_path()),
-            From::Host(_) => node.parent().and_then(Path::parent),
+            ServedFrom::Object(directory) => Some(directory.as_path()),
+            ServedFrom::Host(_) => node.parent().and_then(Path::parent),
         };
         let own = prefix.map(|prefix| prefix.join(NPM));
         let npm = match own.filter(|npm| npm.is_file()) {
@@ -92,7 +92,7 @@ impl Builder<'_> {
     }
 
     /// Installs npm from the registry, for a node that comes without it; returns npm's program.
-    fn npm_from_registry(&self, request: &Request<'_>) -> Result<PathBuf, Error> {
+    fn npm_from_registry(&self, request: &BuildRequest<'_>) -> Result<PathBuf, Error> {
         let sources = Sources {
             config: self.config,
             client: self.client,

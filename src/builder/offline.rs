@@ -1,55 +1,68 @@
-//! What would have to be downloaded, where nothing may be.
+//! The artifacts that are missing while devsh is offline.
 
-use super::{Builder, Error, Request, Unavailable, Wanted, wheels::wheels};
+use super::{
+    Builder, Error, Unavailable,
+    request::{BuildRequest, RequestedTool},
+};
 use crate::{
     fetch,
     lockfile::{Artifact, LockedPackage},
-    package::{Source, Tool, Version},
+    package::{Tool, Version},
+    python::choose_wheels,
 };
 
 /// An artifact that is neither in the store nor downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingArtifact {
-    /// The tool.
     pub tool: Tool,
     /// Its locked version.
     pub version: Version,
-    /// Which part of the tool; empty for a tool of one artifact.
+    /// The part of the tool; empty for a tool of one artifact.
     pub part: String,
-    /// The server that has it, as the settings lead to it.
+    /// The server, after the mirrors of the settings.
     pub host: String,
-    /// Its size in bytes, where it is known.
+    /// The size in bytes, if known.
     pub size: Option<u64>,
 }
 
+/// A tool that could not be used.
+pub(super) struct UnservedTool<'e> {
+    pub(super) requested: &'e RequestedTool<'e>,
+    /// `None` if it was not tried, because a tool that it needs is missing.
+    pub(super) error: Option<&'e Error>,
+}
+
 impl Builder<'_> {
-    /// Returns the one error for everything that is missing, if being offline is what is wrong.
-    ///
-    /// Without an error a tool was not tried, since what it stands on is missing.
-    pub(super) fn offline<'e>(
+    /// Returns one error for all missing artifacts, if being offline is the only problem.
+    pub(super) fn offline_error<'e>(
         &self,
-        request: &Request<'_>,
-        unserved: impl Iterator<Item = (&'e Wanted<'e>, Option<&'e Error>)>,
+        request: &BuildRequest<'_>,
+        unserved: impl Iterator<Item = UnservedTool<'e>>,
     ) -> Option<Error> {
         let mut missing = Vec::new();
-        for (wanted, error) in unserved {
-            match error {
-                None => missing.extend(self.missing(request, wanted)),
+        for unserved in unserved {
+            let requested = unserved.requested;
+            match unserved.error {
+                None => missing.extend(self.missing_artifacts(request, requested)),
                 Some(Error::Unavailable { managed, .. }) if is_offline(managed) => {
-                    missing.extend(self.missing(request, wanted));
+                    missing.extend(self.missing_artifacts(request, requested));
                 }
-                // Something else is wrong as well: that is to be heard first.
+                // Another problem is reported first.
                 Some(_) => return None,
             }
         }
         (!missing.is_empty()).then_some(Error::Offline { missing })
     }
 
-    fn missing(&self, request: &Request<'_>, wanted: &Wanted<'_>) -> Vec<MissingArtifact> {
-        let Some(locked) = wanted.locked else {
+    fn missing_artifacts(
+        &self,
+        request: &BuildRequest<'_>,
+        requested: &RequestedTool<'_>,
+    ) -> Vec<MissingArtifact> {
+        let Some(locked) = requested.locked else {
             return Vec::new();
         };
-        let artifacts = needed(request, locked);
+        let artifacts = needed_artifacts(request, locked);
         let downloads = self.context.directories.cache.join("downloads");
         let absent = artifacts.into_iter().filter(|artifact| {
             let path = fetch::partial(&downloads, &artifact.digest);
@@ -60,7 +73,7 @@ impl Builder<'_> {
             .map(|artifact| {
                 let url = self.config.mirrored(&artifact.url);
                 MissingArtifact {
-                    tool: wanted.tool.clone(),
+                    tool: requested.tool.clone(),
                     version: locked.version.clone(),
                     part: artifact.part.clone(),
                     host: url.host_str().unwrap_or(url.scheme()).to_owned(),
@@ -71,8 +84,11 @@ impl Builder<'_> {
     }
 }
 
-/// Returns the artifacts that a tool needs here: of an application one wheel for each package.
-fn needed<'l>(request: &Request<'_>, locked: &'l LockedPackage) -> Vec<&'l Artifact> {
+/// Returns the artifacts of a tool on this system; of an application one wheel for each package.
+fn needed_artifacts<'l>(
+    request: &BuildRequest<'_>,
+    locked: &'l LockedPackage,
+) -> Vec<&'l Artifact> {
     if locked.application.is_none() {
         return locked
             .artifacts
@@ -81,10 +97,8 @@ fn needed<'l>(request: &Request<'_>, locked: &'l LockedPackage) -> Vec<&'l Artif
             .flatten()
             .collect();
     }
-    let mut tools = request.tools.iter();
-    let python = tools.find(|wanted| wanted.tool.source == Source::Python);
-    let python = python.and_then(|python| Some(&python.locked?.version));
-    let wheels = python.map(|python| wheels(locked, python, request.system));
+    let python = request.locked_python();
+    let wheels = python.map(|python| choose_wheels(locked, python, request.system));
     wheels.and_then(Result::ok).unwrap_or_default()
 }
 

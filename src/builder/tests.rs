@@ -7,7 +7,7 @@ use std::fs;
 
 use self::sandbox::Sandbox;
 use super::*;
-use crate::{fetch, store::fixtures};
+use crate::{env::Change, fetch, manifest::ShellName, store::fixtures};
 
 fn programs(realised: &Realised) -> Vec<String> {
     let entries = fs::read_dir(realised.profile.join("bin")).unwrap();
@@ -56,7 +56,7 @@ fn the_id_depends_on_the_plan_alone() {
     let shell = ShellName::dev();
     let id = |sandbox: &Sandbox, extra: &'static [u8]| {
         let tools = [sandbox.python(), sandbox.ruff()];
-        let request = Request {
+        let request = BuildRequest {
             extra,
             ..sandbox.request(&shell, &tools)
         };
@@ -102,7 +102,7 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     let shell = ShellName::dev();
     let tools = [sandbox.ruff()];
     let auto = sandbox.request(&shell, &tools);
-    let policy = |tools_from, locked| Request {
+    let policy = |tools_from, locked| BuildRequest {
         tools_from,
         locked,
         ..auto.clone()
@@ -161,7 +161,7 @@ fn an_artifact_replaces_the_host_tool_as_soon_as_it_can_be_had() {
     sandbox.host("ruff", "echo ruff 0.12.4");
     let served = sandbox
         .builder()
-        .realise(&Request {
+        .realise(&BuildRequest {
             locked: true,
             ..request.clone()
         })
@@ -264,19 +264,4 @@ fn what_a_profile_needs_is_known_whatever_its_record_is() {
     fs::remove_file(&place).unwrap();
     fs::create_dir(&place).unwrap();
     assert_eq!(needs(), 2);
-}
-
-#[test]
-fn a_program_that_cannot_be_looked_at_is_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let place = directory.path();
-    std::os::unix::fs::symlink("gone", place.join("dangling")).unwrap();
-    assert_eq!(profile::executables(place).unwrap(), []);
-    // Longer than any name may be.
-    std::os::unix::fs::symlink("x".repeat(300), place.join("tool")).unwrap();
-    let error = profile::executables(place).unwrap_err();
-    assert!(
-        matches!(&error, Error::File(error) if error.path.ends_with("tool")),
-        "{error}"
-    );
 }

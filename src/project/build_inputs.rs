@@ -1,8 +1,8 @@
-//! The directories that become packages of an environment: what runs when they are installed, and what they
-//! then are.
+//! The directories that are installed as packages: the files that decide which code their installation runs, and the
+//! metadata of the package.
 //!
-//! Invariant: what decides over code is approved for each of them in the same way, be it the project itself, a
-//! member of its workspace or a directory beside it; and the work is bounded whatever a lockfile names.
+//! Invariant: the files that decide over code need approval, alike for the project itself, a member of its workspace
+//! and a path dependency. The work is bounded, whatever a lockfile names.
 
 use std::collections::BTreeSet;
 
@@ -13,13 +13,11 @@ use crate::{
     util::{codec::Writer, paths::join_text},
 };
 
-use super::{
-    python::text,
-    reader::{Error, Inputs},
-};
+use super::reader::{Bytes, Error, Inputs};
 
+const PYPROJECT: &str = "pyproject.toml";
 /// The tables of `pyproject.toml` that decide which code runs when the project is built.
-const BUILDING: &[&str] = &[
+const BUILD_TABLES: &[&str] = &[
     "build-system",
     "tool.uv",
     "tool.hatch.build",
@@ -28,89 +26,113 @@ const BUILDING: &[&str] = &[
     "tool.poetry.build",
     "tool.setuptools",
 ];
-/// The tables that say what the project is when it is installed.
-const DESCRIBING: &[&str] = &["project", "tool.poetry"];
-/// The files beside it that have a part in that.
-const BESIDE: [&str; 3] = ["uv.toml", "setup.py", "setup.cfg"];
-/// How many directories one lockfile may name; their files are read at a prompt, before any approval.
-const DIRECTORIES: usize = 512;
-/// How much they may say together, in bytes.
-const BYTES: usize = 16 << 20;
+/// The tables with the metadata of the package.
+const METADATA_TABLES: &[&str] = &["project", "tool.poetry"];
+/// Other files that take part in a build.
+const OTHER_FILES: [&str; 3] = ["uv.toml", "setup.py", "setup.cfg"];
+/// Most directories of one lockfile; their files are read at a prompt, before any approval.
+const MAX_DIRECTORIES: usize = 512;
+/// Most bytes of their files together.
+const MAX_BYTES: usize = 16 << 20;
 
-/// Approves what runs when the directory `folder` is installed, and writes what it is. Returns its
-/// `pyproject.toml`.
-pub(super) fn directory(
-    files: &mut Inputs,
-    folder: &str,
-    writer: &mut Writer,
-) -> Result<Option<Text>, Error> {
-    let pyproject = within(folder, "pyproject.toml");
-    let bytes = files.data(&pyproject)?;
-    let project = match &bytes {
-        Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
-        None => Table::new(),
-    };
-    let building = tables(&project, BUILDING);
-    writer.bytes(&building);
-    writer.bytes(tables(&project, DESCRIBING));
-    for file in BESIDE {
-        let name = within(folder, file);
-        // What `setup.cfg` says is mostly settings of other tools.
-        let bytes = if file == "setup.cfg" {
-            files.data(&name)?
-        } else {
-            files.approved(&name)?
+/// Collects the build inputs of directories.
+pub(super) struct BuildInputs<'f> {
+    pub(super) files: &'f mut Inputs,
+    writer: Writer,
+}
+
+impl<'f> BuildInputs<'f> {
+    pub(super) fn new(files: &'f mut Inputs) -> Self {
+        Self {
+            files,
+            writer: Writer::default(),
+        }
+    }
+
+    /// Returns the digest of all inputs.
+    pub(super) fn digest(self) -> [u8; 32] {
+        *blake3::hash(&self.writer.into_bytes()).as_bytes()
+    }
+
+    /// Adds the inputs of a directory; those that decide which code runs need approval. Returns its
+    /// `pyproject.toml`.
+    pub(super) fn add_directory(&mut self, folder: &str) -> Result<Option<Text>, Error> {
+        let pyproject = within(folder, PYPROJECT);
+        let bytes = self.files.data(&pyproject)?;
+        let project = match &bytes {
+            Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
+            None => Table::new(),
         };
-        writer.option(bytes.as_ref(), Writer::bytes);
-    }
-    files.approve(
-        &format!("{pyproject} (build-system, tool.uv)"),
-        building.as_bytes(),
-    );
-    text(&pyproject, &bytes)
-}
-
-/// Does the same for the directories at `paths` that the lockfile `lock` installs, relative to its `folder`.
-pub(super) fn directories(
-    files: &mut Inputs,
-    (lock, folder): (&str, &str),
-    paths: &BTreeSet<&str>,
-    writer: &mut Writer,
-) -> Result<(), Error> {
-    let own = join_text(folder, "");
-    let mut places: BTreeSet<String> = paths.iter().map(|path| join_text(folder, path)).collect();
-    // The project itself was looked at first, whether it is installed or not.
-    places.remove(&own);
-    if places.len() > DIRECTORIES {
-        let message = format!(
-            "it installs {} directories, and devsh reads at most {DIRECTORIES}",
-            places.len()
+        let building = tables(&project, BUILD_TABLES);
+        self.writer.bytes(&building);
+        self.writer.bytes(tables(&project, METADATA_TABLES));
+        for file in OTHER_FILES {
+            let name = within(folder, file);
+            // Most of `setup.cfg` are settings of other tools, so it needs no approval.
+            let bytes = if file == "setup.cfg" {
+                self.files.data(&name)?
+            } else {
+                self.files.approved(&name)?
+            };
+            self.writer.option(bytes.as_ref(), Writer::bytes);
+        }
+        self.files.approve(
+            &format!("{pyproject} (build-system, tool.uv)"),
+            building.as_bytes(),
         );
-        return Err(too_much(files, lock, message));
+        parse_text(&pyproject, &bytes)
     }
-    let mut size = 0;
-    for place in &places {
-        directory(files, place, writer)?;
-        for file in ["pyproject.toml"].iter().chain(&BESIDE) {
-            // Each file is read once, so this is what was read.
-            let bytes = files.data(&within(place, file))?;
-            size += bytes.map_or(0, |bytes| bytes.len());
-        }
-        if size > BYTES {
+
+    /// Adds the directories that the lockfile `lock` installs, relative to its directory `folder`.
+    pub(super) fn add_installed(
+        &mut self,
+        lock: &str,
+        folder: &str,
+        paths: &BTreeSet<&str>,
+    ) -> Result<(), Error> {
+        let mut places: BTreeSet<String> =
+            paths.iter().map(|path| join_text(folder, path)).collect();
+        // The project itself is added first, installed or not.
+        places.remove(&join_text(folder, ""));
+        if places.len() > MAX_DIRECTORIES {
             let message = format!(
-                "the build files of the directories that it installs have more than {BYTES} bytes"
+                "it installs {} directories, and devsh reads at most {MAX_DIRECTORIES}",
+                places.len()
             );
-            return Err(too_much(files, lock, message));
+            return Err(self.too_much(lock, message));
         }
+        let mut size = 0;
+        for place in &places {
+            self.add_directory(place)?;
+            for file in [PYPROJECT].iter().chain(&OTHER_FILES) {
+                // Each file is read once, so these are the same bytes.
+                let bytes = self.files.data(&within(place, file))?;
+                size += bytes.map_or(0, |bytes| bytes.len());
+            }
+            if size > MAX_BYTES {
+                let message = format!(
+                    "the build files of the directories that it installs have more than {MAX_BYTES} bytes"
+                );
+                return Err(self.too_much(lock, message));
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn too_much(&mut self, lock: &str, message: String) -> Error {
+        let bytes = self.files.data(lock).ok().flatten();
+        let text = parse_text(lock, &bytes).ok().flatten();
+        let text = text.unwrap_or_else(|| Text::new(lock, ""));
+        text.error(0..0, ErrorKind::PythonLock(message)).into()
+    }
 }
 
-fn too_much(files: &mut Inputs, lock: &str, message: String) -> Error {
-    let said = files.data(lock).ok().flatten();
-    let text = text(lock, &said).ok().flatten();
-    let text = text.unwrap_or_else(|| Text::new(lock, ""));
-    text.error(0..0, ErrorKind::PythonLock(message)).into()
+/// Returns a file that was read as text; `None` if it does not exist.
+pub(super) fn parse_text(name: &str, bytes: &Bytes) -> Result<Option<Text>, Error> {
+    let bytes = bytes.as_ref();
+    Ok(bytes
+        .map(|bytes| Text::from_bytes(name, bytes))
+        .transpose()?)
 }
 
 fn within(folder: &str, file: &str) -> String {
@@ -121,7 +143,7 @@ fn within(folder: &str, file: &str) -> String {
     }
 }
 
-/// The named tables of a file in one normal form, so that other edits and comments make no difference.
+/// Returns the named tables of a file in one normal form, without comments and formatting.
 fn tables(file: &Table, names: &[&str]) -> String {
     let table = |name: &&str| {
         let mut keys = name.split('.');
@@ -138,7 +160,7 @@ mod tests {
 
     use super::super::{
         Error,
-        python::{self, PythonFiles},
+        python_files::{self, PythonFiles},
     };
     use crate::project::reader::{Closure, Inputs};
 
@@ -151,12 +173,12 @@ mod tests {
         fs::write(root.join("uv.lock"), lock).unwrap();
         let mut inputs = Inputs::at(root);
         let groups = BTreeSet::from(["dev".to_owned()]);
-        let files = python::read(&mut inputs, "uv.lock", &groups)?;
+        let files = python_files::read(&mut inputs, "uv.lock", &groups)?;
         Ok((files, inputs.close()))
     }
 
     #[test]
-    fn every_directory_that_is_installed_is_approved() {
+    fn every_installed_directory_needs_approval() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("project");
         for place in ["packages/a", "packages/b", "../lib"] {
@@ -190,7 +212,7 @@ mod tests {
             );
             fs::remove_file(path).unwrap();
         }
-        // What is not installed has no part in it.
+        // Other directories do not matter.
         fs::write(root.join("packages/b/setup.py"), "x = 1\n").unwrap();
         let (files, after) = read(&root, LOCK).unwrap();
         assert_eq!(before.approved(), after.approved());
@@ -201,7 +223,7 @@ mod tests {
     fn directories_are_bounded() {
         let directory = tempfile::tempdir().unwrap();
         let mut lock = "version = 1\n".to_owned();
-        for number in 0..=super::DIRECTORIES {
+        for number in 0..=super::MAX_DIRECTORIES {
             let _infallible = write!(
                 lock,
                 "[[package]]\nname = \"a{number}\"\nsource = {{ editable = \"a{number}\" }}\n"
@@ -211,8 +233,8 @@ mod tests {
             panic!("no error with a place");
         };
         assert_eq!(error.origin().to_string(), "uv.lock:1");
-        let said = "it installs 513 directories, and devsh reads at most 512";
-        assert_eq!(error.to_string(), said);
+        let message = "it installs 513 directories, and devsh reads at most 512";
+        assert_eq!(error.to_string(), message);
 
         let big = "#".repeat(1 << 20);
         let mut lock = "version = 1\n".to_owned();

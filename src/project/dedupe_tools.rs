@@ -1,22 +1,23 @@
-//! What dev shells need not ask for, since the project's Python packages bring it.
+//! Removes tools from dev shells that the project's Python packages bring as well.
 
 use std::collections::BTreeSet;
 
-use super::{locate::Kind, python::PythonFiles};
+use super::{locate::Kind, python_files::PythonFiles};
 use crate::{
     manifest::{self, Manifest, PythonRequest, presets::Note},
     package::{PackageName, System, Version},
-    python::{Environment, PythonLock, PythonRequirement, Selection},
+    python::{PythonLock, PythonRequirement, Selection, TargetEnvironment},
 };
 
-/// The Python for which it is told what a lockfile brings.
+/// The Python for which the packages of a lockfile are looked up.
 const PYTHON: &str = "3.13";
 
-/// Takes out of dev shells what they cannot or need not have, now that the lockfiles are read.
+/// Removes groups that only presets name and the project lacks, and applications that its packages bring.
 ///
-/// That are groups that only presets name and the project lacks, and applications that its packages bring.
-pub(super) fn settle(
-    (manifest, team): (&mut Manifest, Option<&mut Manifest>),
+/// `team` is the manifest without personal layers, which changes alike.
+pub(super) fn dedupe_tools(
+    manifest: &mut Manifest,
+    team: Option<&mut Manifest>,
     files: &[PythonFiles],
     kind: Kind,
 ) -> Vec<Note> {
@@ -25,12 +26,12 @@ pub(super) fn settle(
         retain_groups(manifest, files);
     }
     if let Some(team) = team {
-        leave_out_provided(team, files, detected);
+        remove_provided(team, files, detected);
     }
-    leave_out_provided(manifest, files, detected)
+    remove_provided(manifest, files, detected)
 }
 
-/// Leaves dev shells that presets made the groups that the project has.
+/// Keeps only the groups that the project has.
 fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
     for shell in manifest.shells.values_mut() {
         let python = &mut shell.python;
@@ -46,10 +47,10 @@ fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
     }
 }
 
-/// Takes applications out of dev shells whose Python packages bring them, and notes it: they are there once.
+/// Removes the applications that a dev shell's Python packages bring, with a note for each.
 ///
-/// What is not pinned brings an application only where `detected`; a manifest's own requirement must be met.
-fn leave_out_provided(manifest: &mut Manifest, files: &[PythonFiles], detected: bool) -> Vec<Note> {
+/// A loose requirement brings an application only if `detected`; a manifest's own requirement must be fulfilled.
+fn remove_provided(manifest: &mut Manifest, files: &[PythonFiles], detected: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     for shell in manifest.shells.values_mut() {
         let Some(lock) = shell.python.lock.as_ref().map(|lock| lock.value.as_str()) else {
@@ -103,10 +104,10 @@ fn brought(
         },
         extras: known(&python.extras, &locked.extras),
     };
-    // What is locked must not depend on the machine that asks.
+    // The result must be the same on every machine.
     let pins = PYTHON.parse().ok().and_then(|python: Version| {
-        let on = Environment::new(&python, System::LinuxX86_64);
-        locked.select(&selection, &on).ok()
+        let target = TargetEnvironment::new(&python, System::LinuxX86_64);
+        locked.select(&selection, &target).ok()
     });
     let pinned = pins.unwrap_or_default().packages.into_iter();
     let pinned = pinned.filter_map(|pin| {

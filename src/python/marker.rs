@@ -1,112 +1,129 @@
-//! Environment markers (`python_version < "3.12" and sys_platform == "linux"`): read once, asked often.
+//! Environment markers (`python_version < "3.12" and sys_platform == "linux"`): parsed once, evaluated often.
+//!
+//! `pep508_rs` parses and evaluates single comparisons. `and` and `or` are kept as they are written, because its
+//! own tree is a decision diagram, which grows exponentially with some markers: a lockfile is read at a prompt,
+//! before anyone approved it.
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use pep440_rs::{Version as Pep440, VersionSpecifier};
+use pep508_rs::{
+    ExtraName, ExtraOperator, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerExpression,
+    MarkerTree, MarkerValueExtra,
+};
 
-use crate::package::{Invalid, System, Version};
+use crate::package::{Invalid, PackageName, System, Version};
 
-/// What markers are asked about: an interpreter on a system, and what of the lockfile is wanted.
+/// Distinguishes the groups of PEP 751 (`"x" in dependency_groups`) from extras.
+const GROUP_PREFIX: &str = "devsh-dependency-group-";
+
+/// What markers are evaluated for: an interpreter on a system, and the selected extras and groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment {
-    pub(super) python: Version,
-    pub(super) system: System,
-    /// Extras in force, normalised.
-    pub(super) extras: BTreeSet<String>,
-    /// Dependency groups in force, normalised.
-    pub(super) groups: BTreeSet<String>,
+pub struct TargetEnvironment {
+    /// `None` if PEP 440 does not know the interpreter's version; then no comparison holds.
+    environment: Option<MarkerEnvironment>,
+    extras: Vec<ExtraName>,
 }
 
-/// A condition on the environment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Marker(Option<Expression>);
+/// A condition on the environment, in postfix order; without steps it always holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Marker(Vec<MarkerStep>);
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Expression {
-    All(Vec<Self>),
-    Any(Vec<Self>),
-    Compare(Term, Comparison, Term),
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum MarkerStep {
+    Compare(MarkerTree),
+    /// A comparison without meaning (`"a" == "b"`), which uv leaves out as well.
+    Ignored,
+    And,
+    Or,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Term {
-    Name(String),
-    Text(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Comparison {
-    Operator(&'static str),
-    In,
-    NotIn,
-}
-
-/// The operators of versions, the longest first.
-const OPERATORS: [&str; 8] = ["===", "==", "!=", "<=", ">=", "~=", "<", ">"];
-/// The deepest accepted nesting.
-const DEPTH: usize = 64;
-
-impl Environment {
-    /// Returns the environment of an interpreter.
+impl TargetEnvironment {
+    /// Returns the environment of an interpreter, without extras and groups.
     pub fn new(python: &Version, system: System) -> Self {
-        Self {
-            python: python.clone(),
-            system,
-            extras: BTreeSet::new(),
-            groups: BTreeSet::new(),
-        }
-    }
-
-    /// Returns the value of a variable; one that cannot be known beforehand is empty.
-    fn value(&self, name: &str) -> Option<String> {
-        let linux = matches!(self.system, System::LinuxAarch64 | System::LinuxX86_64);
-        let text = match name {
-            "python_version" => {
-                let numbers = self.python.release().iter().take(2);
-                let numbers: Vec<String> = numbers.map(u64::to_string).collect();
-                return Some(numbers.join("."));
-            }
-            "python_full_version" | "implementation_version" => self.python.as_str(),
-            "os_name" => "posix",
-            "sys_platform" if linux => "linux",
-            "sys_platform" => "darwin",
-            "platform_system" if linux => "Linux",
-            "platform_system" => "Darwin",
-            "platform_machine" => match self.system {
+        let numbers = python.release().iter().take(2);
+        let numbers: Vec<String> = numbers.map(u64::to_string).collect();
+        let linux = matches!(system, System::LinuxAarch64 | System::LinuxX86_64);
+        let environment = MarkerEnvironmentBuilder {
+            implementation_name: "cpython",
+            implementation_version: python.as_str(),
+            os_name: "posix",
+            platform_machine: match system {
                 System::LinuxAarch64 => "aarch64",
                 System::MacosAarch64 => "arm64",
                 System::LinuxX86_64 | System::MacosX86_64 => "x86_64",
             },
-            "implementation_name" => "cpython",
-            "platform_python_implementation" | "python_implementation" => "CPython",
-            "platform_release" | "platform_version" => "",
-            _ => return None,
+            platform_python_implementation: "CPython",
+            // These belong to one machine, and what is chosen must not.
+            platform_release: "",
+            platform_version: "",
+            platform_system: if linux { "Linux" } else { "Darwin" },
+            python_full_version: python.as_str(),
+            python_version: &numbers.join("."),
+            sys_platform: if linux { "linux" } else { "darwin" },
         };
-        Some(text.to_owned())
+        Self {
+            environment: MarkerEnvironment::try_from(environment).ok(),
+            extras: Vec::new(),
+        }
+    }
+
+    /// Returns the environment with these extras and dependency groups, whose names are normalised.
+    #[must_use]
+    pub(super) fn with(&self, extras: &BTreeSet<String>, groups: &BTreeSet<String>) -> Self {
+        let groups = groups.iter().map(|group| format!("{GROUP_PREFIX}{group}"));
+        let names = extras.iter().cloned().chain(groups);
+        Self {
+            environment: self.environment.clone(),
+            extras: names.filter_map(|name| ExtraName::new(name).ok()).collect(),
+        }
     }
 }
 
 impl Marker {
     /// Returns whether the condition holds.
-    pub fn holds(&self, environment: &Environment) -> bool {
-        self.0.as_ref().is_none_or(|one| one.holds(environment))
+    pub fn holds(&self, target: &TargetEnvironment) -> bool {
+        let mut values: Vec<Option<bool>> = Vec::new();
+        for step in &self.0 {
+            let value = match step {
+                MarkerStep::Ignored => None,
+                MarkerStep::Compare(comparison) => {
+                    let environment = target.environment.as_ref();
+                    Some(environment.is_some_and(|on| comparison.evaluate(on, &target.extras)))
+                }
+                MarkerStep::And | MarkerStep::Or => {
+                    let (right, left) = (values.pop().flatten(), values.pop().flatten());
+                    match (left, right, step) {
+                        (Some(left), Some(right), MarkerStep::And) => Some(left && right),
+                        (Some(left), Some(right), _) => Some(left || right),
+                        _ => left.or(right),
+                    }
+                }
+            };
+            values.push(value);
+        }
+        values.pop().flatten().unwrap_or(true)
     }
 
     /// Returns the condition that both hold.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        match (self.0, other.0) {
-            (Some(one), Some(other)) => Self(Some(Expression::All(vec![one, other]))),
-            (one, other) => Self(one.or(other)),
-        }
+        self.join(other, MarkerStep::And)
     }
-}
 
-impl Marker {
     /// Returns the condition that any of these holds; of no condition it is one that always holds.
     pub(super) fn any(markers: Vec<Self>) -> Self {
-        let parts: Option<Vec<Expression>> = markers.into_iter().map(|marker| marker.0).collect();
-        Self(parts.filter(|parts| !parts.is_empty()).map(Expression::Any))
+        if markers.iter().any(|marker| marker.0.is_empty()) {
+            return Self::default();
+        }
+        let markers = markers.into_iter();
+        markers.fold(Self::default(), |all, one| all.join(one, MarkerStep::Or))
+    }
+
+    fn join(mut self, other: Self, by: MarkerStep) -> Self {
+        let both = !self.0.is_empty() && !other.0.is_empty();
+        self.0.extend(other.0);
+        self.0.extend(both.then_some(by));
+        self
     }
 }
 
@@ -114,230 +131,149 @@ impl FromStr for Marker {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if text.trim().is_empty() {
-            return Ok(Self(None));
-        }
         let invalid = || Invalid::new("an environment marker", text);
-        let words = words(text).ok_or_else(invalid)?;
-        let mut rest = words.as_slice();
-        let expression = any(&mut rest, 0).ok_or_else(invalid)?;
-        rest.is_empty()
-            .then_some(Self(Some(expression)))
-            .ok_or_else(invalid)
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let tokens = tokens(text).ok_or_else(invalid)?;
+        postfix(&tokens).map(Self).ok_or_else(invalid)
     }
 }
 
-impl Expression {
-    fn holds(&self, environment: &Environment) -> bool {
-        match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(environment)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(environment)),
-            Self::Compare(left, comparison, right) => {
-                compare(left, *comparison, right, environment)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MarkerToken<'t> {
+    Open,
+    Close,
+    And,
+    Or,
+    Comparison(&'t str),
+}
+
+/// Splits a marker at its parentheses, `and` and `or`; `None` if a quote is not closed.
+fn tokens(text: &str) -> Option<Vec<MarkerToken<'_>>> {
+    let (mut tokens, mut start, mut at) = (Vec::new(), 0, 0);
+    while let Some(first) = text[at..].chars().next() {
+        let name = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '.');
+        let (length, token) = match first {
+            '"' | '\'' => (text[at + 1..].find(first)? + 2, None),
+            '(' => (1, Some(MarkerToken::Open)),
+            ')' => (1, Some(MarkerToken::Close)),
+            _ if name(first) => {
+                let length = text[at..].find(|one| !name(one)).unwrap_or(text.len() - at);
+                let token = match &text[at..at + length] {
+                    "and" => Some(MarkerToken::And),
+                    "or" => Some(MarkerToken::Or),
+                    _ => None,
+                };
+                (length, token)
+            }
+            other => (other.len_utf8(), None),
+        };
+        if let Some(token) = token {
+            push_comparison(&mut tokens, &text[start..at]);
+            tokens.push(token);
+            start = at + length;
+        }
+        at += length;
+    }
+    push_comparison(&mut tokens, &text[start..]);
+    Some(tokens)
+}
+
+fn push_comparison<'t>(tokens: &mut Vec<MarkerToken<'t>>, text: &'t str) {
+    let text = text.trim();
+    if !text.is_empty() {
+        tokens.push(MarkerToken::Comparison(text));
+    }
+}
+
+/// Brings a marker into postfix order with a stack, so no nesting is too deep for it.
+fn postfix(tokens: &[MarkerToken<'_>]) -> Option<Vec<MarkerStep>> {
+    let (mut steps, mut operators) = (Vec::new(), Vec::new());
+    let mut complete = false;
+    let step = |operator| match operator {
+        MarkerToken::And => Some(MarkerStep::And),
+        MarkerToken::Or => Some(MarkerStep::Or),
+        _ => None,
+    };
+    for token in tokens.iter().copied() {
+        // An operand and an operator take turns.
+        let operand = matches!(token, MarkerToken::Comparison(_) | MarkerToken::Open);
+        if operand == complete {
+            return None;
+        }
+        match token {
+            MarkerToken::Comparison(text) => {
+                steps.push(comparison(text)?);
+                complete = true;
+            }
+            MarkerToken::Open => operators.push(token),
+            MarkerToken::Close => loop {
+                match operators.pop()? {
+                    MarkerToken::Open => break,
+                    operator => steps.push(step(operator)?),
+                }
+            },
+            MarkerToken::And | MarkerToken::Or => {
+                let binds = |top: &MarkerToken<'_>| {
+                    *top == MarkerToken::And || (*top == MarkerToken::Or && token == *top)
+                };
+                while operators.last().is_some_and(binds) {
+                    steps.push(step(operators.pop()?)?);
+                }
+                operators.push(token);
+                complete = false;
             }
         }
     }
+    while let Some(operator) = operators.pop() {
+        steps.push(step(operator)?);
+    }
+    complete.then_some(steps)
 }
 
-fn compare(left: &Term, comparison: Comparison, right: &Term, on: &Environment) -> bool {
-    // Extras and groups are sets: `extra == "x"` asks whether x is among them, as `"x" in extras` does.
-    for (one, other) in [(left, right), (right, left)] {
-        let (Term::Name(name), Term::Text(text)) = (one, other) else {
-            continue;
-        };
-        let set = match name.as_str() {
-            "extra" | "extras" => &on.extras,
-            "dependency_groups" => &on.groups,
-            _ => continue,
-        };
-        let within = set.contains(&normal(text));
-        return match comparison {
-            Comparison::In | Comparison::Operator("==" | "===") => within,
-            Comparison::NotIn | Comparison::Operator("!=") => !within,
-            Comparison::Operator(_) => false,
-        };
+fn comparison(text: &str) -> Option<MarkerStep> {
+    if let Some(expression) = membership(text) {
+        return Some(MarkerStep::Compare(MarkerTree::expression(expression)));
     }
-    let versions = [left, right].iter().any(|term| {
-        matches!(term, Term::Name(name) if matches!(name.as_str(),
-            "python_version" | "python_full_version" | "implementation_version"))
-    });
-    let value = |term: &Term| match term {
-        Term::Name(name) => on.value(name).unwrap_or_default(),
-        Term::Text(text) => text.clone(),
+    // Old packages separate the versions of `python_version in "2.7, 3.2"` by commas.
+    let spaced = text.starts_with("python") && text.contains(" in ");
+    let text = if spaced {
+        text.replace(',', " ")
+    } else {
+        text.to_owned()
     };
-    let (one, other) = (value(left), value(right));
-    match comparison {
-        // A version is in a list of versions by whole words, a text in a text by its letters.
-        Comparison::In if versions => listed(&one, &other),
-        Comparison::NotIn if versions => !listed(&one, &other),
-        Comparison::In => other.contains(&one),
-        Comparison::NotIn => !other.contains(&one),
-        Comparison::Operator(operator) => {
-            let ordered = if matches!(left, Term::Name(_)) {
-                by_version(&one, operator, &other)
-            } else {
-                by_version(&other, turned(operator), &one)
-            };
-            ordered
-                .filter(|_| versions)
-                .unwrap_or_else(|| by_text(&one, operator, &other))
-        }
-    }
+    let expression = MarkerExpression::from_str(&text).ok()?;
+    Some(expression.map_or(MarkerStep::Ignored, |expression| {
+        MarkerStep::Compare(MarkerTree::expression(expression))
+    }))
 }
 
-fn listed(version: &str, list: &str) -> bool {
-    list.split([',', ' ', '|']).any(|one| one == version)
-}
-
-fn by_version(version: &str, operator: &str, bound: &str) -> Option<bool> {
-    let specifier = VersionSpecifier::from_str(&format!("{operator}{bound}")).ok()?;
-    Some(specifier.contains(&Pep440::from_str(version).ok()?))
-}
-
-fn by_text(one: &str, operator: &str, other: &str) -> bool {
-    match operator {
-        "==" | "===" => one == other,
-        "!=" => one != other,
-        "<" => one < other,
-        "<=" => one <= other,
-        ">" => one > other,
-        ">=" => one >= other,
-        _ => false,
-    }
-}
-
-/// `"3.9" <= python_version` is `python_version >= "3.9"`.
-fn turned(operator: &'static str) -> &'static str {
-    match operator {
-        "<" => ">",
-        "<=" => ">=",
-        ">" => "<",
-        ">=" => "<=",
-        same => same,
-    }
+/// Reads the comparisons that PEP 751 adds: `"x" in extras` and `"x" not in dependency_groups`.
+fn membership(text: &str) -> Option<MarkerExpression> {
+    let quote = text.chars().next().filter(|one| "'\"".contains(*one))?;
+    let (name, rest) = text[1..].split_once(quote)?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let (operator, set) = match words[..] {
+        ["in", set] => (ExtraOperator::Equal, set),
+        ["not", "in", set] => (ExtraOperator::NotEqual, set),
+        _ => return None,
+    };
+    let name = match set {
+        "extras" => name.to_owned(),
+        "dependency_groups" => format!("{GROUP_PREFIX}{name}"),
+        _ => return None,
+    };
+    Some(MarkerExpression::Extra {
+        operator,
+        name: MarkerValueExtra::Extra(ExtraName::new(name).ok()?),
+    })
 }
 
 /// Returns a name as the Python index compares it.
-pub(super) fn normal(name: &str) -> String {
-    let parsed = name.parse::<crate::package::PackageName>();
+pub(super) fn normalize(name: &str) -> String {
+    let parsed = name.parse::<PackageName>();
     parsed.map_or_else(|_| name.to_lowercase(), |name| name.to_string())
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Word {
-    Open,
-    Close,
-    Text(String),
-    Name(String),
-    Operator(&'static str),
-}
-
-/// Takes a marker apart; nothing where a character has no place in one.
-fn words(text: &str) -> Option<Vec<Word>> {
-    let (mut words, mut rest) = (Vec::new(), text.trim_start());
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '(' => {
-                words.push(Word::Open);
-                1
-            }
-            ')' => {
-                words.push(Word::Close);
-                1
-            }
-            '"' | '\'' => {
-                let end = rest[1..].find(first)?;
-                words.push(Word::Text(rest[1..=end].to_owned()));
-                end + 2
-            }
-            _ => {
-                if let Some(operator) = OPERATORS.into_iter().find(|one| rest.starts_with(one)) {
-                    words.push(Word::Operator(operator));
-                    operator.len()
-                } else {
-                    let name = |character: char| {
-                        character.is_ascii_alphanumeric() || matches!(character, '_' | '.')
-                    };
-                    let end = rest.find(|one| !name(one)).unwrap_or(rest.len());
-                    if end == 0 {
-                        return None;
-                    }
-                    // Old spellings: `os.name`, `platform.machine`.
-                    words.push(Word::Name(rest[..end].replace('.', "_")));
-                    end
-                }
-            }
-        };
-        rest = rest[length..].trim_start();
-    }
-    Some(words)
-}
-
-fn any(words: &mut &[Word], depth: usize) -> Option<Expression> {
-    joined(words, depth, "or", all, Expression::Any)
-}
-
-fn all(words: &mut &[Word], depth: usize) -> Option<Expression> {
-    joined(words, depth, "and", one, Expression::All)
-}
-
-fn joined(
-    words: &mut &[Word],
-    depth: usize,
-    by: &str,
-    part: fn(&mut &[Word], usize) -> Option<Expression>,
-    join: fn(Vec<Expression>) -> Expression,
-) -> Option<Expression> {
-    let mut parts = vec![part(words, depth)?];
-    while matches!(words.first(), Some(Word::Name(name)) if name == by) {
-        *words = &words[1..];
-        parts.push(part(words, depth)?);
-    }
-    if parts.len() == 1 {
-        parts.pop()
-    } else {
-        Some(join(parts))
-    }
-}
-
-fn one(words: &mut &[Word], depth: usize) -> Option<Expression> {
-    if depth > DEPTH {
-        return None;
-    }
-    if let Some((Word::Open, rest)) = words.split_first() {
-        *words = rest;
-        let inner = any(words, depth + 1)?;
-        let (Word::Close, rest) = words.split_first()? else {
-            return None;
-        };
-        *words = rest;
-        return Some(inner);
-    }
-    let left = term(words)?;
-    let (word, mut rest) = words.split_first()?;
-    let comparison = match word {
-        Word::Operator(operator) => Comparison::Operator(operator),
-        Word::Name(name) if name == "in" => Comparison::In,
-        Word::Name(name) if name == "not" => {
-            let (next, after) = rest.split_first()?;
-            rest = after;
-            (*next == Word::Name("in".to_owned())).then_some(Comparison::NotIn)?
-        }
-        _ => return None,
-    };
-    *words = rest;
-    let right = term(words)?;
-    Some(Expression::Compare(left, comparison, right))
-}
-
-fn term(words: &mut &[Word]) -> Option<Term> {
-    let (word, rest) = words.split_first()?;
-    *words = rest;
-    match word {
-        Word::Text(text) => Some(Term::Text(text.clone())),
-        Word::Name(name) => Some(Term::Name(name.clone())),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! Exact packages with digests, and the lines by which uv installs them.
+//! Exact packages with digests, and the lines with which uv installs them.
 
 use std::{collections::BTreeSet, fmt};
 
-use super::Source;
+use super::lock::PackageSource;
 
-/// Exactly what is installed.
+/// The exact content of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pins {
     /// The packages, sorted.
     pub packages: Vec<Pin>,
-    /// Directories of the project that are installed where they are, relative to the lockfile, sorted.
+    /// Directories for editable installs, relative to the lockfile, sorted.
     pub directories: Vec<String>,
-    /// Which packages must be built or never are, as lines of a list of requirements.
-    pub building: Vec<String>,
+    /// `--no-binary` and `--only-binary` options, as lines of a list of requirements.
+    pub build_options: Vec<String>,
 }
 
 /// One exact package.
@@ -20,22 +20,21 @@ pub struct Pins {
 pub struct Pin {
     /// The name, normalised.
     pub name: String,
-    /// The version, where the source has several.
+    /// The version, if the source has several.
     pub version: Option<String>,
-    /// Where it comes from.
-    pub source: Source,
-    /// The digests (`sha256:…`) of which one must be met.
+    pub source: PackageSource,
+    /// The digests (`sha256:…`); a file must have one of them.
     pub digests: Vec<String>,
 }
 
 impl Pins {
-    /// Returns the lines for everything that has digests.
+    /// Returns the lines for the packages with digests.
     pub fn hashed(&self) -> String {
         let lines = self.packages.iter().filter_map(|pin| {
             let mut line = match &pin.source {
-                Source::Index(_) => format!("{}=={}", pin.name, pin.version.as_ref()?),
-                Source::Url(url) => format!("{} @ {url}", pin.name),
-                Source::Repository(_) | Source::Directory { .. } => return None,
+                PackageSource::Index(_) => format!("{}=={}", pin.name, pin.version.as_ref()?),
+                PackageSource::Url(url) => format!("{} @ {url}", pin.name),
+                PackageSource::Repository(_) | PackageSource::Directory { .. } => return None,
             };
             for digest in &pin.digests {
                 line.push_str(" --hash=");
@@ -48,30 +47,30 @@ impl Pins {
         if lines.is_empty() {
             return lines;
         }
-        let options = self.building.iter().map(|line| format!("{line}\n"));
+        let options = self.build_options.iter().map(|line| format!("{line}\n"));
         options.collect::<String>() + &lines
     }
 
-    /// Returns the lines for what has none, because a commit names it.
+    /// Returns the lines for repositories, which have a commit instead of a digest.
     pub fn repositories(&self) -> String {
         let lines = self.packages.iter().filter_map(|pin| match &pin.source {
-            Source::Repository(address) => Some(format!("{} @ {address}\n", pin.name)),
+            PackageSource::Repository(address) => Some(format!("{} @ {address}\n", pin.name)),
             _ => None,
         });
         lines.collect()
     }
 
-    /// Returns everything that is installed and stays as it is, as bytes; not the directories.
+    /// Returns the content without the directories, as bytes for a digest.
     pub fn to_bytes(&self) -> Vec<u8> {
         let indexes: Vec<&str> = self.indexes().into_iter().collect();
         let text = [&*self.hashed(), &*self.repositories(), &*indexes.join("\n")];
         text.join("\0").into_bytes()
     }
 
-    /// Returns the indexes beside the default one.
+    /// Returns the indexes other than the default one.
     pub fn indexes(&self) -> BTreeSet<&str> {
         let indexes = self.packages.iter().filter_map(|pin| match &pin.source {
-            Source::Index(index) => index.as_deref(),
+            PackageSource::Index(index) => index.as_deref(),
             _ => None,
         });
         indexes.collect()
@@ -85,8 +84,10 @@ impl fmt::Display for Pin {
             write!(formatter, " {version}")?;
         }
         match &self.source {
-            Source::Index(None) | Source::Directory { .. } => Ok(()),
-            Source::Index(Some(place)) | Source::Url(place) | Source::Repository(place) => {
+            PackageSource::Index(None) | PackageSource::Directory { .. } => Ok(()),
+            PackageSource::Index(Some(place))
+            | PackageSource::Url(place)
+            | PackageSource::Repository(place) => {
                 write!(formatter, " from {place}")
             }
         }

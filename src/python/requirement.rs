@@ -1,22 +1,24 @@
-//! One requirement as Python files write it: `uvicorn[standard]>=0.30; python_version < "4"`.
+//! One requirement on a Python package: `uvicorn[standard]>=0.30; python_version < "4"`.
 
 use std::str::FromStr;
 
-use super::marker::{Marker, normal};
+use super::marker::{Marker, normalize};
 use crate::package::{Invalid, PackageName};
 
-/// A requirement taken apart.
+/// A parsed requirement.
+///
+/// The crate `pep508_rs` is not used for this: it panics on names and extras that end in a dash (`a[b-]`), and
+/// requirements are read before anyone approved their project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonRequirement {
     /// The package, normalised.
     pub name: PackageName,
     /// Extras of the package, normalised.
     pub extras: Vec<String>,
-    /// The versions wanted (`>=0.30`), or nothing.
-    pub versions: String,
-    /// The address that it comes from, if it does not come from an index.
+    /// The one admitted version (`==1.2`), if it is exact.
+    pub exact: Option<String>,
+    /// The address (`name @ https://…`), if it does not come from an index.
     pub url: Option<String>,
-    /// When it counts.
     pub marker: Marker,
     text: String,
 }
@@ -26,13 +28,6 @@ impl PythonRequirement {
     pub fn as_str(&self) -> &str {
         &self.text
     }
-
-    /// Returns the one version that is wanted (`==1.2`), if it is one.
-    pub fn exact(&self) -> Option<&str> {
-        let version = self.versions.strip_prefix("==")?;
-        let version = version.strip_prefix('=').unwrap_or(version).trim();
-        (!version.contains(['*', ','])).then_some(version)
-    }
 }
 
 impl FromStr for PythonRequirement {
@@ -41,20 +36,16 @@ impl FromStr for PythonRequirement {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = || Invalid::new("a requirement on a Python package", text);
         let text = text.trim();
-        // It becomes a line of a file of requirements and must not become two, or an option.
+        // It becomes one line of a list of requirements, so it must not hold a line break.
         if text.contains(char::is_control) || text.len() > 4000 {
             return Err(invalid());
         }
-        let (head, marker) = match text.split_once(" @ ") {
-            Some((_, address)) => {
-                let (_, marker) = address.split_once(" ;").unwrap_or((address, ""));
-                (text.split_once(" ;").map_or(text, |(head, _)| head), marker)
-            }
-            None => text.split_once(';').unwrap_or((text, "")),
-        };
+        // An address may contain `;`, so a space must come before the one that begins the marker.
+        let separator = if text.contains(" @ ") { " ;" } else { ";" };
+        let (head, marker) = text.split_once(separator).unwrap_or((text, ""));
         let letters = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.');
         let end = head.find(|one| !letters(one)).unwrap_or(head.len());
-        let (name, mut rest) = (&head[..end], head[end..].trim_start());
+        let (name, mut rest) = (&head[..end], head[end..].trim());
         let mut extras = Vec::new();
         if let Some(inner) = rest.strip_prefix('[') {
             let (list, after) = inner.split_once(']').ok_or_else(invalid)?;
@@ -62,47 +53,46 @@ impl FromStr for PythonRequirement {
             if !names.clone().all(|one| one.chars().all(letters)) {
                 return Err(invalid());
             }
-            extras = names.map(normal).collect();
+            extras = names.map(normalize).collect();
             rest = after.trim_start();
         }
-        let url = rest
-            .strip_prefix('@')
-            .map(|address| address.trim().to_owned());
-        if url
-            .as_ref()
-            .is_some_and(|url| url.is_empty() || url.contains(char::is_whitespace))
-        {
+        let url = rest.strip_prefix('@').map(str::trim);
+        if url.is_some_and(|url| url.is_empty() || url.contains(char::is_whitespace)) {
             return Err(invalid());
         }
         let versions = if url.is_some() { "" } else { rest };
-        let versions = versions
+        let inner = versions
             .strip_prefix('(')
-            .and_then(|one| one.trim_end().strip_suffix(')'))
-            .unwrap_or(versions);
-        let versions: String = versions.split_whitespace().collect();
-        if !versions.is_empty() && !specifiers(&versions) {
+            .and_then(|one| one.strip_suffix(')'));
+        let versions: String = inner.unwrap_or(versions).split_whitespace().collect();
+        if !versions.is_empty() && !is_specifier_list(&versions) {
             return Err(invalid());
         }
         Ok(Self {
             name: name.parse().map_err(|_| invalid())?,
             extras,
-            versions,
-            url,
+            exact: exact(&versions).map(str::to_owned),
+            url: url.map(str::to_owned),
             marker: marker.parse()?,
             text: text.to_owned(),
         })
     }
 }
 
-fn specifiers(versions: &str) -> bool {
-    // `===` admits any text; everything else is what PEP 440 says.
-    versions.strip_prefix("===").map_or_else(
-        || pep440_rs::VersionSpecifiers::from_str(versions).is_ok(),
-        |text| {
-            text.bytes()
-                .all(|one| one.is_ascii_graphic() && one != b',')
-        },
-    )
+fn exact(versions: &str) -> Option<&str> {
+    let version = versions.strip_prefix("==")?;
+    let version = version.strip_prefix('=').unwrap_or(version);
+    (!version.contains(['*', ','])).then_some(version)
+}
+
+fn is_specifier_list(versions: &str) -> bool {
+    // `===` admits any text; everything else follows PEP 440.
+    match versions.strip_prefix("===") {
+        Some(text) => text
+            .bytes()
+            .all(|one| one.is_ascii_graphic() && one != b','),
+        None => pep440_rs::VersionSpecifiers::from_str(versions).is_ok(),
+    }
 }
 
 #[cfg(test)]
@@ -110,21 +100,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requirements_are_taken_apart() {
+    fn requirements_are_parsed() {
         let one: PythonRequirement = "Uvicorn[standard, HTTP_x] >=0.30, <1; python_version < '4'"
             .parse()
             .unwrap();
         assert_eq!(one.name.as_str(), "uvicorn");
         assert_eq!(one.extras, ["standard", "http-x"]);
-        assert_eq!(one.versions, ">=0.30,<1");
+        assert_eq!(one.exact, None);
         assert_ne!(one.marker, Marker::default());
         let pinned: PythonRequirement = "a == 1.2+cpu".parse().unwrap();
-        assert_eq!(pinned.exact(), Some("1.2+cpu"));
-        assert_eq!("a==1.*".parse::<PythonRequirement>().unwrap().exact(), None);
-        assert_eq!(
-            "a (>=1)".parse::<PythonRequirement>().unwrap().versions,
-            ">=1"
-        );
+        assert_eq!(pinned.exact.as_deref(), Some("1.2+cpu"));
+        let exact = |text: &str| text.parse::<PythonRequirement>().unwrap().exact;
+        assert_eq!(exact("a==1.*"), None);
+        assert_eq!(exact("a (== 1)").as_deref(), Some("1"));
         let direct: PythonRequirement = "a @ https://x.example/a;b.whl ; os_name == 'posix'"
             .parse()
             .unwrap();
@@ -137,6 +125,7 @@ mod tests {
             "a\n--pre",
             "a >",
             "a[b",
+            "a[b-",
             "a @ ",
             "a ; nonsense",
             "./a",

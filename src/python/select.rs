@@ -1,147 +1,81 @@
-//! Which packages of a lockfile a selection of groups and extras needs.
+//! Chooses the packages of a lockfile that a selection of groups and extras needs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Edge, Environment, Pin, Pins, PythonLock, Selection, Source};
+use super::{
+    lock::{Dependency, PackageSource, PythonLock, PythonPackage, Selection},
+    marker::TargetEnvironment,
+    pins::{Pin, Pins},
+};
 use crate::package::{Requirement, Version};
 
-/// A need that the lockfile has no package for.
+/// A dependency that the lockfile has no package for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{package}` is needed by `{needed_by}` and is not in it")]
-pub struct Missing {
-    /// The package.
+#[error(
+    "{} depends on `{package}`, which is missing",
+    needed_by.as_ref().map_or_else(|| "the project".to_owned(), |name| format!("`{name}`"))
+)]
+pub struct MissingPackage {
     pub package: String,
-    /// What needs it.
-    pub needed_by: String,
+    /// The package that depends on it; `None` is the project itself.
+    pub needed_by: Option<String>,
 }
 
-/// What is still to be looked at: a package and one of its extras.
+/// A package, by its position, and one of its extras.
 type Visit = (usize, Option<String>);
 
+/// A walk along the dependencies of a lockfile.
+struct DependencyWalk<'l> {
+    packages: &'l [PythonPackage],
+    by_name: BTreeMap<&'l str, Vec<usize>>,
+    queue: VecDeque<Visit>,
+}
+
 impl PythonLock {
-    /// Returns the exact packages that `selection` needs on `environment`, sorted.
+    /// Returns the exact packages that `selection` needs on `target`, sorted.
     pub fn select(
         &self,
         selection: &Selection,
-        environment: &Environment,
-    ) -> Result<Pins, Missing> {
-        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (position, package) in self.packages.iter().enumerate() {
-            by_name.entry(&package.name).or_default().push(position);
-        }
+        target: &TargetEnvironment,
+    ) -> Result<Pins, MissingPackage> {
+        let mut walk = DependencyWalk::new(&self.packages);
         let conflicts = self.conflict_names(selection);
-        let mut on = Environment {
-            extras: selection.extras.union(&conflicts).cloned().collect(),
-            groups: selection.groups.clone(),
-            ..environment.clone()
-        };
-        let (mut seen, mut queue): (BTreeSet<Visit>, VecDeque<Visit>) = Default::default();
-        for root in self.roots.iter().filter(|root| selection.wants(&root.when)) {
-            self.follow(&root.edge, ("the project", &on), &by_name, &mut queue)?;
+        let of_project = target.with(
+            &selection.extras.union(&conflicts).cloned().collect(),
+            &selection.groups,
+        );
+        let scopes = self.scopes(selection);
+        for root in self.roots.iter().filter(|one| scopes.contains(&one.scope)) {
+            walk.follow(&root.dependency, None, &of_project)?;
         }
-        while let Some(visit) = queue.pop_front() {
+        let mut seen: BTreeSet<Visit> = BTreeSet::new();
+        while let Some(visit) = walk.queue.pop_front() {
             if !seen.insert(visit.clone()) {
                 continue;
             }
             let (position, extra) = visit;
             let package = &self.packages[position];
-            on.extras.clone_from(&conflicts);
-            on.extras.extend(extra.clone());
-            let more = extra.as_ref().and_then(|extra| package.extras.get(extra));
-            for edge in package
-                .dependencies
-                .iter()
-                .chain(more.into_iter().flatten())
-            {
-                self.follow(edge, (&package.name, &on), &by_name, &mut queue)?;
+            let of_extra = extra.as_ref().and_then(|extra| package.extras.get(extra));
+            let extras = conflicts.iter().cloned().chain(extra).collect();
+            let target = target.with(&extras, &selection.groups);
+            let dependencies = package.dependencies.iter();
+            for dependency in dependencies.chain(of_extra.into_iter().flatten()) {
+                walk.follow(dependency, Some(&package.name), &target)?;
             }
         }
         let positions: BTreeSet<usize> = seen.into_iter().map(|(position, _)| position).collect();
         Ok(self.pins(&positions))
     }
 
-    /// Queues the package that an edge leads to, and its extras.
-    fn follow(
-        &self,
-        edge: &Edge,
-        (needed_by, on): (&str, &Environment),
-        by_name: &BTreeMap<&str, Vec<usize>>,
-        queue: &mut VecDeque<Visit>,
-    ) -> Result<(), Missing> {
-        if !edge.marker.holds(on) {
-            return Ok(());
-        }
-        let found = by_name.get(edge.name.as_str()).map(Vec::as_slice);
-        let position = self
-            .choose(edge, found.unwrap_or_default(), on)
-            .ok_or_else(|| Missing {
-                package: edge.name.clone(),
-                needed_by: needed_by.to_owned(),
-            })?;
-        queue.push_back((position, None));
-        for extra in &edge.extras {
-            queue.push_back((position, Some(extra.clone())));
-        }
-        Ok(())
-    }
-
-    /// Chooses among the packages of one name: the version named, else the one meant for this environment.
-    fn choose(&self, edge: &Edge, found: &[usize], on: &Environment) -> Option<usize> {
-        let named = |position: &usize| {
-            edge.version
-                .as_ref()
-                .is_none_or(|version| self.packages[*position].version.as_ref() == Some(version))
-        };
-        let found: Vec<usize> = found.iter().copied().filter(named).collect();
-        if let [only] = found[..] {
-            return Some(only);
-        }
-        let mut fitting = found
-            .into_iter()
-            .filter(|position| self.packages[*position].marker.holds(on))
-            .filter(|position| self.admits(edge, *position));
-        let newest = |position: &usize| {
-            let version = self.packages[*position].version.as_deref();
-            version.and_then(|version| version.parse::<Version>().ok())
-        };
-        let first = fitting.next()?;
-        Some(fitting.fold(first, |best, next| {
-            if newest(&next) > newest(&best) {
-                next
-            } else {
-                best
-            }
-        }))
-    }
-
-    fn admits(&self, edge: &Edge, position: usize) -> bool {
-        let version = self.packages[position].version.as_deref();
-        let version = version.and_then(|version| version.parse::<Version>().ok());
-        let wanted = edge.wanted.as_deref().map(|wanted| {
-            let alternatives = wanted.split("||").map(str::trim);
-            let parsed: Vec<Requirement> =
-                alternatives.filter_map(|one| one.parse().ok()).collect();
-            parsed
-        });
-        match (version, wanted) {
-            (Some(version), Some(wanted)) if !wanted.is_empty() => {
-                wanted.iter().any(|one| one.covers(&version))
-            }
-            _ => true,
-        }
-    }
-
-    /// The words by which uv marks what belongs to one of several conflicting extras or groups.
+    /// Returns the extras that uv uses in markers for conflicting extras and groups.
     fn conflict_names(&self, selection: &Selection) -> BTreeSet<String> {
         let name = &self.project;
-        let words = |kind: &'static str, names: &BTreeSet<String>| -> Vec<String> {
-            let words = names
-                .iter()
-                .map(|one| format!("{kind}-{}-{name}-{one}", name.len()));
-            words.collect()
-        };
-        let extras = words("extra", &selection.extras).into_iter();
-        extras.chain(words("group", &selection.groups)).collect()
+        let length = name.len();
+        let extras = selection.extras.iter();
+        let extras = extras.map(|extra| format!("extra-{length}-{name}-{extra}"));
+        let groups = selection.groups.iter();
+        let groups = groups.map(|group| format!("group-{length}-{name}-{group}"));
+        extras.chain(groups).collect()
     }
 
     fn pins(&self, positions: &BTreeSet<usize>) -> Pins {
@@ -149,10 +83,10 @@ impl PythonLock {
         for position in positions {
             let package = &self.packages[*position];
             match &package.source {
-                Source::Directory {
+                PackageSource::Directory {
                     installed: false, ..
                 } => {}
-                Source::Directory { path, .. } => pins.directories.push(path.clone()),
+                PackageSource::Directory { path, .. } => pins.directories.push(path.clone()),
                 source => pins.packages.push(Pin {
                     name: package.name.clone(),
                     version: package.version.clone(),
@@ -161,9 +95,77 @@ impl PythonLock {
                 }),
             }
         }
-        pins.building.clone_from(&self.building);
+        pins.build_options.clone_from(&self.build_options);
         pins.packages.sort();
         pins.directories.sort();
         pins
     }
+}
+
+impl<'l> DependencyWalk<'l> {
+    fn new(packages: &'l [PythonPackage]) -> Self {
+        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (position, package) in packages.iter().enumerate() {
+            by_name.entry(&package.name).or_default().push(position);
+        }
+        Self {
+            packages,
+            by_name,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Queues the package of a dependency, and its extras.
+    fn follow(
+        &mut self,
+        dependency: &Dependency,
+        needed_by: Option<&str>,
+        target: &TargetEnvironment,
+    ) -> Result<(), MissingPackage> {
+        if !dependency.marker.holds(target) {
+            return Ok(());
+        }
+        let position = self
+            .choose(dependency, target)
+            .ok_or_else(|| MissingPackage {
+                package: dependency.name.clone(),
+                needed_by: needed_by.map(str::to_owned),
+            })?;
+        self.queue.push_back((position, None));
+        for extra in &dependency.extras {
+            self.queue.push_back((position, Some(extra.clone())));
+        }
+        Ok(())
+    }
+
+    /// Chooses among the packages of one name: the version of the dependency, else the newest for this target.
+    fn choose(&self, dependency: &Dependency, target: &TargetEnvironment) -> Option<usize> {
+        let named = |position: &usize| {
+            let version = &self.packages[*position].version;
+            dependency.version.is_none() || dependency.version == *version
+        };
+        let all = self.by_name.get(&*dependency.name)?.iter().copied();
+        let all: Vec<usize> = all.filter(named).collect();
+        if let [only] = all[..] {
+            return Some(only);
+        }
+        let version = |position: usize| self.packages[position].version.as_deref()?.parse().ok();
+        let fitting = all
+            .into_iter()
+            .filter(|position| self.packages[*position].marker.holds(target))
+            .map(|position| (version(position), position))
+            .filter(|(version, _)| admits(dependency, version.as_ref()));
+        // The first of several with one version.
+        let newest = fitting.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        newest.map(|(_, position)| position)
+    }
+}
+
+fn admits(dependency: &Dependency, version: Option<&Version>) -> bool {
+    let (Some(version), Some(versions)) = (version, &dependency.versions) else {
+        return true;
+    };
+    let alternatives = versions.split("||").map(str::trim);
+    let parsed: Vec<Requirement> = alternatives.filter_map(|one| one.parse().ok()).collect();
+    parsed.is_empty() || parsed.iter().any(|one| one.covers(version))
 }

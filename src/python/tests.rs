@@ -1,15 +1,17 @@
 //! Tests of the readers, each on a lockfile as its own tool writes it, and of what is chosen from it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
-use crate::package::System;
+use crate::{manifest::Text, package::System};
 
 mod flat;
 mod optional;
 
 const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-fn files(name: &str, text: &str, project: &str) -> Files {
-    Files {
+fn files(name: &str, text: &str, project: &str) -> LockFiles {
+    LockFiles {
         lock: Text::new(name, text),
         project: (!project.is_empty()).then(|| Text::new("pyproject.toml", project)),
         lists: BTreeMap::new(),
@@ -18,11 +20,12 @@ fn files(name: &str, text: &str, project: &str) -> Files {
 }
 
 fn lock(name: &str, text: &str, project: &str) -> PythonLock {
-    read(&files(name, text, project)).unwrap_or_else(|error| panic!("{}: {error}", error.origin()))
+    read_lock(&files(name, text, project))
+        .unwrap_or_else(|error| panic!("{}: {error}", error.origin()))
 }
 
 fn fault(name: &str, text: &str) -> String {
-    let error = read(&files(name, text, "[project]\n")).unwrap_err();
+    let error = read_lock(&files(name, text, "[project]\n")).unwrap_err();
     format!("{}: {error}", error.origin())
 }
 
@@ -43,7 +46,7 @@ fn chosen(lock: &PythonLock, python: &str, groups: &[&str], extras: &[&str]) -> 
         groups: set(groups),
         extras: set(extras),
     };
-    let on = Environment::new(&python.parse().unwrap(), System::LinuxX86_64);
+    let on = TargetEnvironment::new(&python.parse().unwrap(), System::LinuxX86_64);
     let pins = lock.select(&selection, &on).unwrap();
     let packages = pins.packages.iter().map(|pin| match &pin.version {
         Some(version) => format!("{}=={version}", pin.name),
@@ -107,7 +110,7 @@ fn uv_locks_are_walked_by_groups_extras_and_markers() {
     let pins = lock
         .select(
             &Selection::default(),
-            &Environment::new(&"3.11".parse().unwrap(), System::LinuxX86_64),
+            &TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64),
         )
         .unwrap();
     assert!(
@@ -170,7 +173,7 @@ fn what_a_uv_lock_takes_from_elsewhere_is_foreign() {
     let pins = lock("uv.lock", &git, "")
         .select(
             &Selection::default(),
-            &Environment::new(&"3.11".parse().unwrap(), System::LinuxX86_64),
+            &TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64),
         )
         .unwrap();
     assert_eq!(
@@ -291,7 +294,7 @@ fn the_sources_of_a_poetry_lock_are_foreign() {
         POETRY,
     );
     assert!(git.foreign()[0].1.contains("h.example"));
-    let on = Environment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
+    let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
     let pins = git.select(&Selection::default(), &on).unwrap();
     assert_eq!(
         pins.repositories(),
@@ -360,7 +363,7 @@ fn faults_of_lists_have_a_place() {
         (
             "requirements.txt",
             "--config-settings x\n",
-            "requirements.txt:1: `--config-settings` is an option",
+            "requirements.txt:1: devsh does not support the option `--config-settings`",
         ),
         (
             "requirements.txt",
@@ -383,10 +386,10 @@ fn what_a_lock_needs_and_does_not_have_is_told() {
         &uv().replace("name = \"idna\"\nversion", "name = \"other\"\nversion"),
         "",
     );
-    let on = Environment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
+    let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
     let missing = lock.select(&Selection::default(), &on).unwrap_err();
     assert_eq!(
         missing.to_string(),
-        "`idna` is needed by `core` and is not in it"
+        "`core` depends on `idna`, which is missing"
     );
 }

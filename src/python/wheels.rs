@@ -1,131 +1,102 @@
-//! The packages and wheels of a `pylock.toml` as they stand there, to be locked elsewhere.
+//! Chooses the wheels of a locked Python application for one interpreter. The lockfile has the packages for every
+//! Python that the application runs on, so nothing is resolved.
 
-use serde::Deserialize;
-use toml::Spanned;
-use url::Url;
-
-use super::read::fault;
+use super::marker::{Marker, TargetEnvironment};
 use crate::{
-    manifest::{Error, Text},
-    package::{Invalid, PackageName, Sha256, Version},
+    lockfile::{Artifact, LockedPackage, runs_on},
+    package::{Invalid, PackageName, System, Version, WheelName},
 };
 
-/// An exact package with the wheels that there are of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageWheels {
-    /// The name, normalised.
-    pub name: PackageName,
-    /// The version.
-    pub version: Version,
-    /// When it counts; empty for always.
-    pub marker: String,
-    /// Its wheels.
-    pub wheels: Vec<Wheel>,
+/// Why an application cannot be installed for an interpreter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitApplication {
+    #[error("it needs Python {wanted}, and this is Python {found}")]
+    Python {
+        /// The versions that its publisher names.
+        wanted: String,
+        found: Version,
+    },
+    #[error("`{package}` has no wheel for Python {python} on {system}")]
+    NoWheel {
+        /// The name and version.
+        package: String,
+        python: Version,
+        system: System,
+    },
+    /// A line of the lockfile cannot be parsed.
+    #[error(transparent)]
+    Line(#[from] Invalid),
 }
 
-/// A wheel and where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wheel {
-    /// Its address.
-    pub url: Url,
-    /// Its digest.
-    pub sha256: Sha256,
-    /// Its size in bytes, where the index tells it.
-    pub size: Option<u64>,
+/// One line of a locked application.
+struct ApplicationLine {
+    name: PackageName,
+    version: Version,
+    marker: Marker,
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(default)]
-    packages: Vec<RawPackage>,
-}
-
-#[derive(Deserialize)]
-struct RawPackage {
-    name: Spanned<String>,
-    version: Spanned<String>,
-    #[serde(default)]
-    marker: String,
-    wheels: Vec<RawWheel>,
-}
-
-#[derive(Deserialize)]
-struct RawWheel {
-    url: Spanned<String>,
-    size: Option<u64>,
-    hashes: RawHashes,
-}
-
-#[derive(Deserialize)]
-struct RawHashes {
-    sha256: Spanned<String>,
-}
-
-/// Reads the packages of a `pylock.toml`; each must come from an index and have wheels.
-pub fn wheels(file: &Text) -> Result<Vec<PackageWheels>, Error> {
-    let raw: Raw = toml::from_str(file.as_str()).map_err(|error| {
-        let span = error.span().unwrap_or_default();
-        fault(file, span, error.message())
-    })?;
-    raw.packages
-        .into_iter()
-        .map(|one| package(file, one))
-        .collect()
-}
-
-fn package(file: &Text, raw: RawPackage) -> Result<PackageWheels, Error> {
-    let name: Result<PackageName, Invalid> = raw.name.get_ref().parse();
-    let name = name.map_err(|invalid| file.error(raw.name.span(), invalid))?;
-    let version: Result<Version, Invalid> = raw.version.get_ref().parse();
-    let version = version.map_err(|invalid| file.error(raw.version.span(), invalid))?;
-    let wheels = raw.wheels.into_iter().map(|wheel| {
-        let digest: Result<Sha256, Invalid> = wheel.hashes.sha256.get_ref().parse();
-        let sha256 = digest.map_err(|invalid| file.error(wheel.hashes.sha256.span(), invalid))?;
-        let url = wheel.url.get_ref().parse();
-        let unread = || Invalid::new("the address of a wheel", wheel.url.get_ref());
-        Ok(Wheel {
-            url: url.map_err(|_| file.error(wheel.url.span(), unread()))?,
-            sha256,
-            size: wheel.size,
+impl ApplicationLine {
+    fn parse(text: &str) -> Result<Self, UnfitApplication> {
+        let (exact, marker) = text.split_once(';').unwrap_or((text, ""));
+        let pair = exact.split_once("==");
+        let (name, version) = pair.ok_or_else(|| Invalid::new("an exact requirement", text))?;
+        Ok(Self {
+            name: name.trim().parse()?,
+            version: version.trim().parse()?,
+            marker: marker.parse()?,
         })
-    });
-    Ok(PackageWheels {
-        name,
-        version,
-        marker: raw.marker,
-        wheels: wheels.collect::<Result<_, Error>>()?,
-    })
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn packages_are_read_with_their_wheels() {
-        let digest = "0".repeat(64);
-        let one = format!(
-            "[[packages]]\nname = \"Py_YAML\"\nversion = \"6.0\"\nmarker = \"python_version < '3.11'\"\nwheels = [{{ url = \"https://h/a.whl\", upload-time = 2026-01-01T00:00:00Z, size = 7, hashes = {{ sha256 = \"{digest}\" }} }}]\n"
-        );
-        let read = |text: &str| wheels(&Text::new("pylock.toml", text));
-        let expected = PackageWheels {
-            name: "py-yaml".parse().unwrap(),
-            version: "6.0".parse().unwrap(),
-            marker: "python_version < '3.11'".to_owned(),
-            wheels: vec![Wheel {
-                url: "https://h/a.whl".parse().unwrap(),
-                sha256: digest.parse().unwrap(),
-                size: Some(7),
-            }],
-        };
-        assert_eq!(read(&one).unwrap(), [expected]);
-        for (from, to) in [
-            (digest.as_str(), "0"),
-            ("wheels", "files"),
-            ("version", "wersion"),
-            ("https://h/a.whl", "a.whl"),
-        ] {
-            assert!(read(&one.replace(from, to)).is_err(), "{to}");
-        }
+/// Returns one wheel for each package of an application on an interpreter, in the order of the packages; none for
+/// another tool.
+pub fn choose_wheels<'a>(
+    locked: &'a LockedPackage,
+    python: &Version,
+    system: System,
+) -> Result<Vec<&'a Artifact>, UnfitApplication> {
+    let Some(application) = &locked.application else {
+        return Ok(Vec::new());
+    };
+    if !runs_on(&application.python, python) {
+        return Err(UnfitApplication::Python {
+            wanted: application.python.clone(),
+            found: python.clone(),
+        });
     }
+    let target = TargetEnvironment::new(python, system);
+    let minor = python.release().get(1).copied().unwrap_or_default();
+    let minor = u32::try_from(minor).unwrap_or_default();
+    let artifacts = locked.artifacts.get(&system).map(Vec::as_slice);
+    let files: Vec<(WheelName<'_>, &Artifact)> = artifacts
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|artifact| Some((WheelName::parse(&artifact.part)?, artifact)))
+        .collect();
+    let mut chosen = Vec::new();
+    for text in &application.packages {
+        let line = ApplicationLine::parse(text)?;
+        if !line.marker.holds(&target) {
+            continue;
+        }
+        let fitting = files
+            .iter()
+            .filter(|(wheel, _)| wheel.name == line.name && wheel.version == line.version)
+            .filter_map(|(wheel, artifact)| {
+                // A wheel for this platform is preferred to one for all platforms: it is faster.
+                let platform = wheel.platform_rank(system);
+                let platform = platform.or_else(|| wheel.is_everywhere().then_some((2, 0, 0)))?;
+                Some(((wheel.python_rank(minor)?, platform), *artifact))
+            });
+        let (_, best) =
+            fitting
+                .min_by_key(|(rank, _)| *rank)
+                .ok_or_else(|| UnfitApplication::NoWheel {
+                    package: format!("{} {}", line.name, line.version),
+                    python: python.clone(),
+                    system,
+                })?;
+        chosen.push(best);
+    }
+    Ok(chosen)
 }

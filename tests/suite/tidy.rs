@@ -29,7 +29,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("lockfile", &["manifest"]),
     ("manifest", &[]),
     ("project", &["python", "manifest", "lockfile"]),
-    ("python", &["manifest"]),
+    ("python", &["manifest", "lockfile", "store"]),
     ("resolve", &["sources", "lockfile", "manifest"]),
 ];
 
@@ -55,7 +55,13 @@ const PURE: &[&str] = &[
     "src/manifest/presets",
     "src/package",
     "src/lockfile",
-    "src/python",
+    "src/python/lock",
+    "src/python/marker",
+    "src/python/pins",
+    "src/python/requirement",
+    "src/python/select",
+    "src/python/wheels",
+    "src/python/application_lock",
     "src/resolve",
     "src/env",
     "src/shell",

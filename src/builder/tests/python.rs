@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, sync::Arc};
 
 use super::{
-    super::{Change, Error, PythonPackages, Realised, Request, find},
+    super::{BuildRequest, Error, PythonPackages, Realised, find},
     programs,
     sandbox::{Asked, Sandbox},
 };
 use crate::{
+    env::Change,
     manifest::{ShellName, Text},
-    python::{self, Selection},
+    python::{LockFiles, Selection, read_lock},
     store::{Store, fixtures},
     util::vars,
 };
@@ -68,13 +69,13 @@ wheels = [{ url = "https://files.pythonhosted.org/r.whl", hash = "sha256:2222222
 "#;
 
 fn packages(lock: &str) -> PythonPackages {
-    let files = python::Files {
+    let files = LockFiles {
         lock: Text::new("uv.lock", lock),
         project: None,
         lists: BTreeMap::new(),
         groups: BTreeMap::new(),
     };
-    let locked = python::read(&files).unwrap();
+    let locked = read_lock(&files).unwrap();
     PythonPackages {
         lock: "uv.lock".into(),
         selection: Selection {
@@ -110,14 +111,14 @@ impl World {
         }
     }
 
-    fn request(&self, lock: &str) -> Request<'_> {
-        Request {
+    fn request(&self, lock: &str) -> BuildRequest<'_> {
+        BuildRequest {
             python: Some(packages(lock)),
             ..self.sandbox.request(&self.shell, &self.tools)
         }
     }
 
-    fn build(&self, request: &Request<'_>) -> Realised {
+    fn build(&self, request: &BuildRequest<'_>) -> Realised {
         self.sandbox.builder().realise(request).unwrap()
     }
 
@@ -225,7 +226,7 @@ fn checkouts_share_the_packages_and_not_the_project() {
     let first = world.build(&world.request(LOCK));
     let clone = world.sandbox.root.join("clone");
     fs::create_dir(&clone).unwrap();
-    let second = world.build(&Request {
+    let second = world.build(&BuildRequest {
         root: &clone,
         ..world.request(LOCK)
     });
@@ -240,7 +241,7 @@ fn checkouts_share_the_packages_and_not_the_project() {
     // Without a package of its own a checkout needs no profile of its own either.
     let plain = LOCK.replace("editable = \".\"", "virtual = \".\"");
     let third = world.build(&world.request(&plain));
-    let fourth = world.build(&Request {
+    let fourth = world.build(&BuildRequest {
         root: &clone,
         ..world.request(&plain)
     });
@@ -252,7 +253,7 @@ fn checkouts_share_the_packages_and_not_the_project() {
 fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
     let world = World::new();
     let request = world.request(LOCK);
-    let background = Request {
+    let background = BuildRequest {
         build_project: false,
         ..request.clone()
     };
@@ -298,6 +299,6 @@ fn what_the_installer_says_is_kept() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`uv.lock` is not whole: `pytest` is needed by `the project` and is not in it"
+        "`uv.lock` is incomplete: the project depends on `pytest`, which is missing"
     );
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    builder::{Builder, Request, Wanted},
+    builder::{BuildRequest, Builder, RequestedTool},
     config::{Config, ToolsFrom},
     context::{Context, Directories, Terminal},
     env::Env,
@@ -161,14 +161,18 @@ impl Sandbox {
         }
     }
 
-    pub(super) fn request<'a>(&'a self, shell: &'a ShellName, tools: &'a [Asked]) -> Request<'a> {
-        let wanted = |asked: &'a Asked| Wanted {
+    pub(super) fn request<'a>(
+        &'a self,
+        shell: &'a ShellName,
+        tools: &'a [Asked],
+    ) -> BuildRequest<'a> {
+        let wanted = |asked: &'a Asked| RequestedTool {
             hidden: false,
             tool: &asked.tool,
             request: &asked.request,
             locked: Some(&asked.locked),
         };
-        Request {
+        BuildRequest {
             root: Box::leak(self.root.join("project").into_boxed_path()),
             shell,
             system: SYSTEM,

@@ -211,7 +211,7 @@ pub fn resolve(
                 .map_err(unresolved)?;
         }
     }
-    python_tools::complete(work, &mut lockfile, (previous, upgrade), (&asked, ground))
+    python_tools::complete(work, &mut lockfile, previous, upgrade, &asked, ground)
         .map_err(failed)?;
     sources::measure(&mut lockfile, previous, sources);
     for held in resolve::held_back(requests, &index, &lockfile, system) {

@@ -4,9 +4,10 @@ use super::*;
 
 #[test]
 fn markers_hold_as_the_specification_says() {
-    let mut on = Environment::new(&"3.11.7".parse().unwrap(), System::LinuxX86_64);
-    on.extras = BTreeSet::from(["postgres".to_owned(), "extra-3-app-cpu".to_owned()]);
-    on.groups = BTreeSet::from(["dev".to_owned()]);
+    let target = TargetEnvironment::new(&"3.11.7".parse().unwrap(), System::LinuxX86_64).with(
+        &BTreeSet::from(["postgres".to_owned(), "extra-3-app-cpu".to_owned()]),
+        &BTreeSet::from(["dev".to_owned()]),
+    );
     for (text, expected) in [
         ("", true),
         ("python_version < '3.12'", true),
@@ -41,12 +42,12 @@ fn markers_hold_as_the_specification_says() {
         ("implementation_name == 'cpython'", true),
     ] {
         let marker: Marker = text.parse().unwrap();
-        assert_eq!(marker.holds(&on), expected, "{text}");
+        assert_eq!(marker.holds(&target), expected, "{text}");
     }
 }
 
 #[test]
-fn what_is_no_marker_is_refused() {
+fn invalid_markers_are_errors() {
     for bad in [
         "python_version",
         "python_version <",
@@ -60,13 +61,49 @@ fn what_is_no_marker_is_refused() {
     ] {
         assert!(bad.parse::<Marker>().is_err(), "{bad}");
     }
-    let deep = format!("{}os_name == 'a'{}", "(".repeat(9999), ")".repeat(9999));
-    assert!(deep.parse::<Marker>().is_err());
-    assert!(
-        "os_name == 'posix'"
-            .parse::<Marker>()
-            .unwrap()
-            .and("os_name == 'x'".parse().unwrap())
-            != Marker::default()
-    );
+    for unbalanced in ["(os_name == 'a'))", "()", "os_name == 'a' ('b' == os_name)"] {
+        assert!(unbalanced.parse::<Marker>().is_err(), "{unbalanced}");
+    }
+}
+
+#[test]
+fn hostile_markers_take_linear_time() {
+    let target = TargetEnvironment::new(&"3.11.7".parse().unwrap(), System::LinuxX86_64);
+    let deep = format!("{}os_name == 'a'{}", "(".repeat(99_999), ")".repeat(99_999));
+    assert!(!deep.parse::<Marker>().unwrap().holds(&target));
+    // As one decision diagram this would have 2 to the power of 200 nodes.
+    let pairs: Vec<String> = (0..200)
+        .map(|at| format!("extra == 'a{at}' and extra == 'b{at}'"))
+        .collect();
+    assert!(!pairs.join(" or ").parse::<Marker>().unwrap().holds(&target));
+}
+
+#[test]
+fn markers_are_joined() {
+    let target = TargetEnvironment::new(&"3.11.7".parse().unwrap(), System::LinuxX86_64);
+    let marker = |text: &str| text.parse::<Marker>().unwrap();
+    let (yes, no) = (marker("os_name == 'posix'"), marker("os_name == 'nt'"));
+    assert!(!yes.clone().and(no.clone()).holds(&target));
+    assert!(yes.clone().and(Marker::default()).holds(&target));
+    assert!(Marker::any(vec![no.clone(), yes]).holds(&target));
+    assert!(!Marker::any(vec![no.clone(), no.clone()]).holds(&target));
+    assert!(Marker::any(vec![no, Marker::default()]).holds(&target));
+    assert!(Marker::any(Vec::new()).holds(&target));
+}
+
+#[test]
+fn comparisons_without_meaning_are_ignored() {
+    let target = TargetEnvironment::new(&"3.11.7".parse().unwrap(), System::LinuxX86_64);
+    for (text, expected) in [
+        ("'a' == 'b'", true),
+        ("'a' == 'b' and os_name == 'nt'", false),
+        ("os_name == 'posix' or 'a' == 'b'", true),
+        ("os_name == 'nt' or 'a' == 'b'", false),
+    ] {
+        assert_eq!(
+            text.parse::<Marker>().unwrap().holds(&target),
+            expected,
+            "{text}"
+        );
+    }
 }

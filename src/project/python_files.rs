@@ -1,7 +1,7 @@
-//! What the Python files of a project can make devsh fetch or run, and what its environment depends on.
+//! The Python files of a project: its lockfile, and the inputs that decide which code an installation runs.
 //!
-//! A lockfile of the public index is data. Whatever else could bring in code when the environment is built
-//! (other sources, the build system, uv's settings) is an input that the user approves.
+//! A lockfile of the public index is data. Everything else that can bring in code when the environment is built
+//! (other sources, the build system, uv's settings) needs the user's approval.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,36 +10,36 @@ use std::{
 
 use crate::{
     manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text},
-    python::{self, PythonLock},
-    util::{codec::Writer, paths::join_text},
+    python::{LockFiles, PythonLock, included_lists, read_lock},
+    util::paths::join_text,
 };
 
 use super::{
-    build_inputs,
-    reader::{Bytes, Error, Inputs},
+    build_inputs::{BuildInputs, parse_text},
+    reader::{Error, Inputs},
 };
 
-/// What a project without a lockfile names its needs in.
+/// The file that is read if there is no lockfile.
 const PROJECT: &str = "pyproject.toml";
-/// Most lists of requirements that one list may lead to.
-const LISTS: usize = 64;
+/// Most lists of requirements that are read for one lockfile.
+const MAX_LISTS: usize = 64;
 
-/// The files beside one Python lockfile, as they were read.
+/// One Python lockfile and the files in its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonFiles {
     /// The lockfile, relative to the root.
     pub lock: String,
-    /// What it says; nothing when there is no lockfile.
+    /// Its content; `None` if there is no lockfile.
     pub locked: Option<Arc<PythonLock>>,
-    /// What an installed project depends on beside the lockfile.
+    /// A digest of the files that decide what the installed project is.
     pub project: [u8; 32],
-    /// Packages from elsewhere than the public index, by name, with their sources.
+    /// Packages that are not from the public index, by name, with their sources.
     pub(super) foreign: Vec<(String, String)>,
 }
 
-/// Finds the lockfile for dev shells that want Python packages and name neither a lockfile nor packages.
+/// Finds the lockfile for dev shells that ask for Python packages and name neither a lockfile nor packages.
 ///
-/// Without one the project's own `pyproject.toml` does, if it says what the project needs.
+/// Without a lockfile it is the project's `pyproject.toml`, if that lists the requirements.
 pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) -> Result<(), Error> {
     let mut found = None;
     for shell in manifest.shells.values_mut() {
@@ -50,10 +50,10 @@ pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) -> Result<(), Er
         let Some(origin) = python.place.clone() else {
             continue;
         };
-        // Each one looked at is watched: a lockfile that appears counts.
+        // Every looked-up file is watched, so a new lockfile is noticed.
         let name = match &found {
             Some(name) => name,
-            None => found.insert(lock_of(files)?),
+            None => found.insert(find_lock(files)?),
         };
         python.lock = name.map(|name| manifest::Located {
             value: name.to_owned(),
@@ -63,30 +63,30 @@ pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) -> Result<(), Er
     Ok(())
 }
 
-fn lock_of(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
+fn find_lock(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
     let found = PYTHON_LOCKS.into_iter().find(|name| files.exists(name));
     if found.is_some() || files.exists("pdm.lock") {
         return Ok(found);
     }
-    let project = text(PROJECT, &files.data(PROJECT)?)?;
+    let project = parse_text(PROJECT, &files.data(PROJECT)?)?;
     let needs = project.as_ref().map(manifest::needs).transpose()?;
     Ok((needs == Some(Needs::Listed)).then_some(PROJECT))
 }
 
-/// Reads the files beside `lock`, a path below `root`, for dev shells that want `groups`.
+/// Reads `lock` and the files in its directory, for dev shells with `groups`.
 pub(super) fn read(
     files: &mut Inputs,
     lock: &str,
     groups: &BTreeSet<String>,
 ) -> Result<PythonFiles, Error> {
     let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut writer = Writer::default();
-    let project = build_inputs::directory(files, folder, &mut writer)?;
-    let locked = locked(files, lock, groups, project)?;
+    let mut inputs = BuildInputs::new(files);
+    let project = inputs.add_directory(folder)?;
+    let locked = read_lockfile(inputs.files, lock, groups, project)?;
     if let Some(locked) = &locked {
-        let paths = locked.directories();
-        build_inputs::directories(files, (lock, folder), &paths, &mut writer)?;
+        inputs.add_installed(lock, folder, &locked.directories())?;
     }
+    let project = inputs.digest();
     let foreign = locked.as_ref().map(PythonLock::foreign).unwrap_or_default();
     let lines = foreign
         .iter()
@@ -96,37 +96,35 @@ pub(super) fn read(
     Ok(PythonFiles {
         lock: lock.to_owned(),
         locked: locked.map(Arc::new),
-        project: *blake3::hash(&writer.into_bytes()).as_bytes(),
+        project,
         foreign,
     })
 }
 
-fn locked(
+fn read_lockfile(
     files: &mut Inputs,
     lock: &str,
     groups: &BTreeSet<String>,
     project: Option<Text>,
 ) -> Result<Option<PythonLock>, Error> {
-    let Some(text) = text(lock, &files.data(lock)?)? else {
+    let Some(text) = parse_text(lock, &files.data(lock)?)? else {
         return Ok(None);
     };
-    let mut all = python::Files {
-        lock: text,
+    let mut all = LockFiles {
         project,
-        lists: BTreeMap::new(),
-        groups: BTreeMap::new(),
+        ..LockFiles::single(text)
     };
     if PythonLockFormat::of(lock) == Some(PythonLockFormat::Requirements) {
-        lists(files, groups, &mut all)?;
+        read_lists(files, groups, &mut all)?;
     }
-    Ok(Some(python::read(&all)?))
+    Ok(Some(read_lock(&all)?))
 }
 
-/// Reads the lists of the groups, and every list that is included.
-fn lists(
+/// Reads the lists of the groups, and every included list.
+fn read_lists(
     files: &mut Inputs,
     groups: &BTreeSet<String>,
-    all: &mut python::Files,
+    all: &mut LockFiles,
 ) -> Result<(), Error> {
     let main = all.lock.file().to_string();
     let mut pending = vec![main.clone()];
@@ -138,22 +136,22 @@ fn lists(
         }
     }
     while let Some(name) = pending.pop() {
-        // A list outside of the project is nobody's who works on it.
-        if all.lists.contains_key(&name) || name.starts_with("..") || all.lists.len() >= LISTS {
+        // A list outside of the project does not belong to it.
+        if all.lists.contains_key(&name) || name.starts_with("..") || all.lists.len() >= MAX_LISTS {
             continue;
         }
-        let Some(text) = text(&name, &files.data(&name)?)? else {
+        let Some(text) = parse_text(&name, &files.data(&name)?)? else {
             continue;
         };
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let included = python::includes(&text).into_iter();
+        let included = included_lists(&text).into_iter();
         pending.extend(included.map(|other| join_text(folder, &other)));
         all.lists.insert(name, text);
     }
     Ok(())
 }
 
-/// Where the list of a group may be, beside the list at `main`.
+/// Returns the possible paths of a group's list, by the path of the main list.
 fn group_lists(main: &str, group: &str) -> Vec<String> {
     let (folder, name) = main.rsplit_once('/').unwrap_or(("", main));
     let stem = name.strip_suffix(".txt").unwrap_or(name);
@@ -171,14 +169,7 @@ fn group_lists(main: &str, group: &str) -> Vec<String> {
     full.collect()
 }
 
-pub(super) fn text(name: &str, bytes: &Bytes) -> Result<Option<Text>, Error> {
-    let bytes = bytes.as_ref();
-    Ok(bytes
-        .map(|bytes| Text::from_bytes(name, bytes))
-        .transpose()?)
-}
-
-/// The Python lockfiles that a manifest names, each once, with every group wanted of it.
+/// Returns the Python lockfiles that a manifest names, with every group that dev shells ask for.
 pub(super) fn locks(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
     let mut locks: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for shell in manifest.shells.values() {
@@ -209,7 +200,7 @@ source = { registry = "https://pypi.org/simple" }
 wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000000000000000000000000000000000000000000000000000000000000", size = 1 }]
 "#;
 
-    fn world(pyproject: &str, lock: &str) -> (PythonFiles, Closure) {
+    fn read_project(pyproject: &str, lock: &str) -> (PythonFiles, Closure) {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("pyproject.toml"), pyproject).unwrap();
         std::fs::write(directory.path().join("uv.lock"), lock).unwrap();
@@ -221,8 +212,8 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
 
     #[test]
     fn a_lockfile_of_the_public_index_is_data() {
-        let first = world("[project]\nname = \"app\"\n", LOCK);
-        let second = world(
+        let first = read_project("[project]\nname = \"app\"\n", LOCK);
+        let second = read_project(
             "[project]\nname = \"app\"\n[tool.ruff]\n# x\n",
             &LOCK.replace("\"3\"", "\"4\""),
         );
@@ -234,8 +225,8 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
     }
 
     #[test]
-    fn whatever_else_brings_code_is_approved() {
-        let first = world("[project]\n", LOCK);
+    fn other_sources_of_code_need_approval() {
+        let first = read_project("[project]\n", LOCK);
         let elsewhere = LOCK.replace("https://files.pythonhosted.org/", "https://evil.example/");
         let unhashed = LOCK.replace(
             "hash = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\", ",
@@ -247,7 +238,7 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
         );
         let lookalike = LOCK.replace("pythonhosted.org/", "pythonhosted.org.evil.example/");
         for lock in [elsewhere, unhashed, git, lookalike] {
-            let other = world("[project]\n", &lock);
+            let other = read_project("[project]\n", &lock);
             assert_ne!(first.1.approved(), other.1.approved(), "{lock}");
             assert_eq!(other.0.foreign[0].0, "idna");
         }
@@ -255,7 +246,7 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
             "[build-system]\nrequires = []\n",
             "[tool.uv]\ncache-dir = \".\"\n",
         ] {
-            let other = world(pyproject, LOCK).1;
+            let other = read_project(pyproject, LOCK).1;
             assert_ne!(first.1.approved(), other.approved(), "{pyproject}");
         }
     }

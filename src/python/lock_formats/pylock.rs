@@ -1,13 +1,13 @@
-//! `pylock.toml`, the format of the Python standards: a list of packages, each with its condition.
+//! `pylock.toml` (PEP 751): a list of packages, each with a marker.
 
-use super::{
-    Edge, Package, PythonLock, Root, Source, When,
-    read::{
-        self, directory, fault, is_digest, is_public, is_public_file, marker, name, names, tables,
-        text, version, word,
-    },
+use super::fields::{
+    directory, is_digest, is_public_file, is_public_index, lock_error, marker, name, names,
+    repository, tables, text, version, word,
 };
-use crate::manifest::{Error, Node, Text};
+use crate::{
+    manifest::{Error, Node, Text},
+    python::lock::{PackageSource, PythonLock, PythonPackage, Scope},
+};
 
 /// Reads the lockfile.
 pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
@@ -21,7 +21,7 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
             .get("lock-version")
             .map_or(0..0, |node| node.span.clone());
         let message = format!("its format is version {found}, and devsh reads version 1");
-        return Err(fault(file, span, message));
+        return Err(lock_error(file, span, message));
     }
     let set = |key: &str| names(file, &root, key).map(|names| names.into_iter().collect());
     let mut lock = PythonLock {
@@ -32,23 +32,13 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
     };
     for node in tables(&root, "packages") {
         let package = package(file, node)?;
-        let edge = Edge {
-            name: package.name.clone(),
-            version: package.version.clone(),
-            marker: package.marker.clone(),
-            ..Edge::default()
-        };
-        lock.roots.push(Root {
-            when: When::Always,
-            edge,
-        });
-        lock.packages.push(package);
+        lock.add_root(Scope::Always, package);
     }
     Ok(lock)
 }
 
-fn package(file: &Text, node: &Node<'_>) -> Result<Package, Error> {
-    let missing = || fault(file, node.span.clone(), "a package has no `name`");
+fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
+    let missing = || lock_error(file, node.span.clone(), "a package has no `name`");
     let name = name(file, node.get("name").ok_or_else(missing)?)?;
     let files: Vec<&Node<'_>> = tables(node, "wheels")
         .iter()
@@ -60,15 +50,15 @@ fn package(file: &Text, node: &Node<'_>) -> Result<Package, Error> {
         digests.extend(digests_of(file, one)?);
     }
     digests.sort();
-    let source = place(file, node)?;
-    let plain = matches!(source, Source::Index(None))
+    let source = package_source(file, node)?;
+    let public = matches!(source, PackageSource::Index(None))
         && files.iter().all(|one| {
             let address = one.get("url").and_then(Node::text).unwrap_or_default();
             is_public_file(address)
         });
-    if digests.is_empty() && matches!(source, Source::Index(_) | Source::Url(_)) {
+    if digests.is_empty() && matches!(source, PackageSource::Index(_) | PackageSource::Url(_)) {
         let message = format!("`{name}` has no digests");
-        return Err(fault(file, node.span.clone(), message));
+        return Err(lock_error(file, node.span.clone(), message));
     }
     let addresses = || {
         let urls = files
@@ -77,24 +67,22 @@ fn package(file: &Text, node: &Node<'_>) -> Result<Package, Error> {
         let mut words: Vec<&str> = urls.filter(|url| !is_public_file(url)).collect();
         words.dedup();
         match &source {
-            Source::Index(None) => words.join(", "),
-            Source::Index(Some(index)) => format!("index {index}"),
-            Source::Url(url) | Source::Repository(url) => url.clone(),
-            Source::Directory { path, .. } => format!("directory {path}"),
+            PackageSource::Index(None) => words.join(", "),
+            PackageSource::Index(Some(index)) => format!("index {index}"),
+            PackageSource::Url(url) | PackageSource::Repository(url) => url.clone(),
+            PackageSource::Directory { path, .. } => format!("directory {path}"),
         }
     };
-    Ok(Package {
-        elsewhere: (!plain).then(addresses),
+    Ok(PythonPackage {
+        foreign_source: (!public).then(addresses),
         version: node
             .get("version")
             .map(|node| version(file, node))
             .transpose()?,
         marker: marker(file, node, "marker")?,
-        dependencies: Vec::new(),
-        extras: std::collections::BTreeMap::new(),
-        name,
         source,
         digests,
+        ..PythonPackage::named(name)
     })
 }
 
@@ -109,7 +97,7 @@ fn digests_of(file: &Text, one: &Node<'_>) -> Result<Vec<String>, Error> {
     Ok(digests)
 }
 
-fn place(file: &Text, node: &Node<'_>) -> Result<Source, Error> {
+fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> {
     let get =
         |table: &Node<'_>, key: &str| table.get(key).map(|one| word(file, key, one)).transpose();
     if let Some(vcs) = node.get("vcs") {
@@ -117,17 +105,13 @@ fn place(file: &Text, node: &Node<'_>) -> Result<Source, Error> {
         let (url, commit) = (get(vcs, "url")?, get(vcs, "commit-id")?);
         let (true, Some(url), Some(commit)) = (kind == "git", url, commit) else {
             let message = "only git repositories with a `url` and a `commit-id` can be installed";
-            return Err(fault(file, vcs.span.clone(), message));
+            return Err(lock_error(file, vcs.span.clone(), message));
         };
-        let below = get(vcs, "subdirectory")?;
-        return Ok(Source::Repository(read::repository(
-            &url,
-            &commit,
-            below.as_deref(),
-        )));
+        let subdirectory = get(vcs, "subdirectory")?;
+        return Ok(repository(&url, &commit, subdirectory.as_deref()));
     }
     if let Some(found) = node.get("directory") {
-        return Ok(Source::Directory {
+        return Ok(PackageSource::Directory {
             path: found
                 .get("path")
                 .map_or(Ok(".".to_owned()), |one| directory(file, "path", one))?,
@@ -136,14 +120,14 @@ fn place(file: &Text, node: &Node<'_>) -> Result<Source, Error> {
     }
     if let Some(archive) = node.get("archive") {
         let url = get(archive, "url")?;
-        return url.map(Source::Url).ok_or_else(|| {
-            fault(
+        return url.map(PackageSource::Url).ok_or_else(|| {
+            lock_error(
                 file,
                 archive.span.clone(),
                 "an archive without a `url` cannot be installed",
             )
         });
     }
-    let index = get(node, "index")?.filter(|index| !is_public(index));
-    Ok(Source::Index(index))
+    let index = get(node, "index")?.filter(|index| !is_public_index(index));
+    Ok(PackageSource::Index(index))
 }

@@ -1,33 +1,35 @@
-//! What uv answers for a Python application, as it is locked: what no supported system needs is left out.
+//! Makes the locked form of a Python application from uv's answer, without packages that no supported system needs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::RangeInclusive,
+    ops::{Bound, RangeInclusive},
 };
 
+use pep508_rs::MarkerTree;
 use url::Url;
 
-use super::wheels::wheels;
+use super::{
+    lock_formats::PackageWheels,
+    marker::{Marker, TargetEnvironment},
+    wheels::choose_wheels,
+};
 use crate::{
     lockfile::{Application, Artifact, LockedPackage, lockable, runs_on, wheel_name},
     package::{
         System, Version, WheelName,
         wheel::{MINORS, PlatformRank},
     },
-    python::{Environment, Marker, PackageWheels},
 };
 
-/// Returns the oldest Python 3 of those that a publisher names (`>=3.10`), as its minor version.
+/// Returns the minor version of the oldest Python 3 that a publisher names (`>=3.10`).
 pub fn oldest_python(wanted: &str) -> u32 {
     let runs = |minor: &u32| python(*minor).is_some_and(|python| runs_on(wanted, &python));
     MINORS.into_iter().find(runs).unwrap_or(*MINORS.start())
 }
 
-/// Returns an application with everything that it needs; the address of a file that cannot be locked is an
-/// error.
-///
-/// It is for the systems on which every package has a wheel, for one Python at least.
-pub fn locked_application(
+/// Returns an application with all its packages, for the systems on which every package has a wheel for at least
+/// one Python. An address that cannot be locked is the error.
+pub fn lock_application(
     version: &Version,
     python: &str,
     packages: &[PackageWheels],
@@ -39,12 +41,12 @@ pub fn locked_application(
     };
     let mut artifacts: BTreeMap<System, Vec<Artifact>> = BTreeMap::new();
     for package in packages {
-        let places = places(&package.marker, &minors);
-        if places.is_empty() {
+        let targets = marker_targets(&package.marker, &minors);
+        if targets.is_empty() {
             continue;
         }
         application.packages.push(line(package, *minors.start()));
-        for (system, artifact) in usable(package, &places)? {
+        for (system, artifact) in usable_wheels(package, &targets)? {
             artifacts.entry(system).or_default().push(artifact);
         }
     }
@@ -61,7 +63,7 @@ pub fn locked_application(
     };
     let whole = |system: System| {
         let mut pythons = minors.clone().filter_map(self::python);
-        pythons.any(|python| wheels(&locked, &python, system).is_ok())
+        pythons.any(|python| choose_wheels(&locked, &python, system).is_ok())
     };
     let systems: BTreeSet<System> = System::ALL.into_iter().filter(|one| whole(*one)).collect();
     locked
@@ -74,14 +76,14 @@ fn python(minor: u32) -> Option<Version> {
     format!("3.{minor}.0").parse().ok()
 }
 
-/// Returns the systems and minor versions of Python for which a condition holds.
-fn places(marker: &str, minors: &RangeInclusive<u32>) -> BTreeSet<(System, u32)> {
+/// Returns the systems and minor versions of Python for which a marker holds.
+fn marker_targets(marker: &str, minors: &RangeInclusive<u32>) -> BTreeSet<(System, u32)> {
     let marker = marker.parse::<Marker>().unwrap_or_default();
-    // Conditions on a patch release are rare: the first and one that never comes tell them apart.
+    // Markers on a patch release are rare: the first one and one that never exists represent them all.
     let holds = |system, minor| {
         let pythons = [0, 999].map(|patch| format!("3.{minor}.{patch}").parse::<Version>());
         let mut pythons = pythons.into_iter().flatten();
-        pythons.any(|python| marker.holds(&Environment::new(&python, system)))
+        pythons.any(|python| marker.holds(&TargetEnvironment::new(&python, system)))
     };
     let all = System::ALL
         .into_iter()
@@ -90,35 +92,23 @@ fn places(marker: &str, minors: &RangeInclusive<u32>) -> BTreeSet<(System, u32)>
         .collect()
 }
 
-/// Returns the line for a package; that it counts from the oldest Python on goes without saying.
+/// Returns the line for a package; its marker assumes the oldest Python or a newer one.
 fn line(package: &PackageWheels, oldest: u32) -> String {
-    let PackageWheels {
-        name,
-        version,
-        marker,
-        ..
-    } = package;
-    let always = format!("python_full_version >= '3.{oldest}'");
-    let rest = marker.strip_prefix(always.as_str()).map(|rest| {
-        let rest = if rest.is_empty() {
-            Some("")
-        } else {
-            rest.strip_prefix(" and ")
-        };
-        // Taken apart at an `or` it would mean something else.
-        rest.filter(|rest| !rest.contains(" or "))
-    });
-    match rest.flatten().unwrap_or(marker) {
-        "" => format!("{name}=={version}"),
-        marker => format!("{name}=={version} ; {marker}"),
+    let exact = format!("{}=={}", package.name, package.version);
+    let marker = package.marker.parse::<MarkerTree>().unwrap_or_default();
+    let oldest = pep440_rs::Version::new([3, u64::from(oldest)]);
+    let marker = marker.simplify_python_versions(Bound::Included(&oldest), Bound::Unbounded);
+    match marker.contents() {
+        Some(marker) => format!("{exact} ; {marker}"),
+        None => exact,
     }
 }
 
-/// Returns the wheels that are of use in any of the places: of those that differ only in the platform, for
-/// each system the one that runs on most machines.
-fn usable(
+/// Returns the wheels for any of the targets: of those that differ only in the platform, for each system the one
+/// that runs on most machines.
+fn usable_wheels(
     package: &PackageWheels,
-    places: &BTreeSet<(System, u32)>,
+    targets: &BTreeSet<(System, u32)>,
 ) -> Result<Vec<(System, Artifact)>, Url> {
     type Tags = (System, String, String);
     let mut best: BTreeMap<Tags, (PlatformRank, Artifact)> = BTreeMap::new();
@@ -128,7 +118,7 @@ fn usable(
         let Some(tags) = WheelName::parse(&part) else {
             continue;
         };
-        let fitting = places
+        let fitting = targets
             .iter()
             .filter(|(_, minor)| tags.python_rank(*minor).is_some());
         let systems: BTreeSet<System> = fitting.map(|(system, _)| *system).collect();
@@ -162,9 +152,12 @@ fn usable(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{builder::Unfit, manifest::Text, python};
+    use crate::{
+        manifest::Text,
+        python::{UnfitApplication, read_pylock_wheels},
+    };
 
-    /// Returns a package of `uv`'s answer with wheels of these tags.
+    /// Returns a package as uv writes it, with wheels of these tags.
     fn package(name: &str, marker: &str, tags: &[&str]) -> String {
         let wheels: Vec<String> = tags
             .iter()
@@ -180,8 +173,8 @@ mod tests {
     }
 
     fn locked(packages: &[String]) -> LockedPackage {
-        let answer = python::wheels(&Text::new("answer", &packages.concat())).unwrap();
-        locked_application(&"1.0".parse().unwrap(), ">=3.10", &answer).unwrap()
+        let answer = read_pylock_wheels(&Text::new("answer", &packages.concat())).unwrap();
+        lock_application(&"1.0".parse().unwrap(), ">=3.10", &answer).unwrap()
     }
 
     fn parts(locked: &LockedPackage, system: System) -> Vec<&str> {
@@ -189,15 +182,19 @@ mod tests {
         parts.map(|artifact| artifact.part.as_str()).collect()
     }
 
-    fn chosen(locked: &LockedPackage, python: &str, system: System) -> Result<Vec<String>, Unfit> {
-        let wheels = wheels(locked, &python.parse().unwrap(), system)?;
+    fn chosen(
+        locked: &LockedPackage,
+        python: &str,
+        system: System,
+    ) -> Result<Vec<String>, UnfitApplication> {
+        let wheels = choose_wheels(locked, &python.parse().unwrap(), system)?;
         Ok(wheels.into_iter().map(|wheel| wheel.part.clone()).collect())
     }
 
     const LINUX: System = System::LinuxX86_64;
 
     #[test]
-    fn what_no_system_needs_is_left_out() {
+    fn packages_that_no_system_needs_are_left_out() {
         let always = "python_full_version >= '3.10'";
         let locked = locked(&[
             package(
@@ -217,7 +214,7 @@ mod tests {
             ),
         ]);
         let application = locked.application.as_ref().unwrap();
-        let lines = ["app==1.0", "old==1.0 ; python_full_version == '3.10.*'"];
+        let lines = ["app==1.0", "old==1.0 ; python_full_version < '3.11'"];
         assert_eq!(application.packages, lines);
         let expected = [
             "app-1.0-py3-none-any.whl",
@@ -247,11 +244,11 @@ mod tests {
         let pure = "app-1.0-py3-none-any.whl";
         assert_eq!(on("3.12.0").unwrap(), [pure]);
         assert_eq!(on("3.10.4").unwrap(), [pure, "old-1.0-py3-none-any.whl"]);
-        assert!(matches!(on("3.9.1"), Err(Unfit::Python { .. })));
+        assert!(matches!(on("3.9.1"), Err(UnfitApplication::Python { .. })));
     }
 
     #[test]
-    fn it_is_for_the_systems_that_have_every_wheel() {
+    fn an_application_is_for_the_systems_that_have_every_wheel() {
         let locked = locked(&[
             package("app", "", &["py3-none-any"]),
             package(
@@ -269,10 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_always_holds_is_not_written() {
+    fn a_marker_that_always_holds_is_left_out() {
         let line = |marker: &str| {
             let text = package("app", marker, &["py3-none-any"]);
-            let answer = python::wheels(&Text::new("answer", &text)).unwrap();
+            let answer = read_pylock_wheels(&Text::new("answer", &text)).unwrap();
             line(&answer[0], 10)
         };
         let always = "python_full_version >= '3.10'";
@@ -287,16 +284,16 @@ mod tests {
         ] {
             assert_eq!(line(marker), expected);
         }
-        for whole in [
+        for always in [
             format!("{always} or os_name == 'nt'"),
-            format!("{always} and os_name == 'nt' or os_name == 'posix'"),
+            "python_version >= '3.8'".to_owned(),
         ] {
-            assert_eq!(line(&whole), format!("app==1.0 ; {whole}"));
+            assert_eq!(line(&always), "app==1.0");
         }
     }
 
     #[test]
-    fn the_oldest_python_is_what_the_publisher_says() {
+    fn the_oldest_python_follows_the_publisher() {
         for (wanted, minor) in [
             (">=3.10", 10),
             ("", 9),
@@ -311,8 +308,8 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_locked_is_named() {
         let text = package("app", "", &["py3-none-any"]).replace("https:", "http:");
-        let answer = python::wheels(&Text::new("answer", &text)).unwrap();
-        let refused = locked_application(&"1.0".parse().unwrap(), "", &answer).unwrap_err();
+        let answer = read_pylock_wheels(&Text::new("answer", &text)).unwrap();
+        let refused = lock_application(&"1.0".parse().unwrap(), "", &answer).unwrap_err();
         assert_eq!(refused.as_str(), "http://h/app-1.0-py3-none-any.whl");
     }
 }

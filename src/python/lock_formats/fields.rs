@@ -1,31 +1,34 @@
-//! What the readers share: checked words out of a file, faults with their place, default groups.
+//! Helpers of all readers: checked fields of a file, errors with their place, default groups.
 
 use std::ops::Range;
 
-use super::{Marker, PythonLock, marker::normal};
 use crate::{
     config::{PYPI, PYPI_FILES},
     manifest::{Error, ErrorKind, Node, Text},
     package::{PackageName, Version},
+    python::{
+        lock::{PackageSource, PythonLock},
+        marker::{Marker, normalize},
+    },
 };
 
 /// Returns the error for a place in a lockfile.
-pub(super) fn fault(text: &Text, span: Range<usize>, message: impl Into<String>) -> Error {
+pub(super) fn lock_error(text: &Text, span: Range<usize>, message: impl Into<String>) -> Error {
     text.error(span, ErrorKind::PythonLock(message.into()))
 }
 
 /// Returns the text of a node; an error names `key`.
 pub(super) fn text<'n>(file: &Text, key: &str, node: &'n Node<'_>) -> Result<&'n str, Error> {
     let found = node.text();
-    found.ok_or_else(|| fault(file, node.span.clone(), format!("`{key}` must be a string")))
+    found.ok_or_else(|| lock_error(file, node.span.clone(), format!("`{key}` must be a string")))
 }
 
-/// Returns a string that can stand in a line of requirements: one word that is no option.
+/// Returns a string that can be part of a line of requirements: one word that is not an option.
 pub(super) fn word(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
     let found = text(file, key, node)?;
     let odd = |one: char| one.is_whitespace() || one.is_control();
     if found.is_empty() || found.starts_with('-') || found.contains(odd) {
-        return Err(fault(
+        return Err(lock_error(
             file,
             node.span.clone(),
             format!("`{key}` must be one word"),
@@ -58,7 +61,7 @@ pub(super) fn digest(file: &Text, node: &Node<'_>) -> Result<String, Error> {
     if is_digest(&found) {
         Ok(found)
     } else {
-        Err(fault(
+        Err(lock_error(
             file,
             node.span.clone(),
             format!("`{found}` is not a digest like `sha256:…`"),
@@ -66,7 +69,7 @@ pub(super) fn digest(file: &Text, node: &Node<'_>) -> Result<String, Error> {
     }
 }
 
-/// Whether a text is a digest by an algorithm that can be relied on.
+/// Returns whether a text is a digest by an algorithm without known collisions.
 pub(super) fn is_digest(text: &str) -> bool {
     let lengths = [("sha256:", 64), ("sha384:", 96), ("sha512:", 128)];
     lengths.into_iter().any(|(algorithm, length)| {
@@ -76,7 +79,7 @@ pub(super) fn is_digest(text: &str) -> bool {
     })
 }
 
-/// Returns the condition at `key` of a table; without one it always holds.
+/// Returns the marker at `key` of a table; a missing one always holds.
 pub(super) fn marker(file: &Text, table: &Node<'_>, key: &str) -> Result<Marker, Error> {
     let Some(node) = table.get(key) else {
         return Ok(Marker::default());
@@ -84,7 +87,7 @@ pub(super) fn marker(file: &Text, table: &Node<'_>, key: &str) -> Result<Marker,
     marker_of(file, key, node)
 }
 
-/// Returns the condition that a node is.
+/// Returns the marker in a node.
 pub(super) fn marker_of(file: &Text, key: &str, node: &Node<'_>) -> Result<Marker, Error> {
     let found = text(file, key, node)?;
     found
@@ -107,7 +110,7 @@ pub(super) fn tables<'n, 't>(table: &'n Node<'t>, key: &str) -> &'n [Node<'t>] {
 pub(super) fn directory(file: &Text, key: &str, node: &Node<'_>) -> Result<String, Error> {
     let found = text(file, key, node)?;
     if found.contains(char::is_control) {
-        return Err(fault(
+        return Err(lock_error(
             file,
             node.span.clone(),
             format!("`{key}` has a control character"),
@@ -116,34 +119,39 @@ pub(super) fn directory(file: &Text, key: &str, node: &Node<'_>) -> Result<Strin
     Ok(if found.is_empty() { "." } else { found }.to_owned())
 }
 
-/// Returns the requirement of a repository at one commit.
-pub(super) fn repository(url: &str, commit: &str, subdirectory: Option<&str>) -> String {
+/// Returns the source of a repository at one commit.
+pub(super) fn repository(url: &str, commit: &str, subdirectory: Option<&str>) -> PackageSource {
     let url = url.strip_prefix("git+").unwrap_or(url);
-    let below = subdirectory.map(|one| format!("#subdirectory={one}"));
-    format!("git+{url}@{commit}{}", below.unwrap_or_default())
+    let fragment = subdirectory.map(|one| format!("#subdirectory={one}"));
+    let fragment = fragment.unwrap_or_default();
+    PackageSource::Repository(format!("git+{url}@{commit}{fragment}"))
 }
 
-/// Whether an index is the public one.
-pub(super) fn is_public(index: &str) -> bool {
+/// Returns whether an index is the public one.
+pub(super) fn is_public_index(index: &str) -> bool {
     index.trim_end_matches('/') == PYPI.trim_end_matches('/')
 }
 
-/// Whether a file lies with the public index.
+/// Returns whether the public index serves a file.
 pub(super) fn is_public_file(url: &str) -> bool {
     url.starts_with(PYPI_FILES)
 }
 
-/// Puts in what `pyproject.toml` says about the groups that count when none is named.
-pub(super) fn default_groups(project: &Text, lock: &mut PythonLock) -> Result<(), Error> {
+/// Sets the default groups that `pyproject.toml` names.
+pub(super) fn set_default_groups(project: &Text, lock: &mut PythonLock) -> Result<(), Error> {
     let root = project.toml()?;
-    let said = root.select("tool.uv.default-groups");
-    let Some(said) = said.first() else {
+    let settings = root.select("tool.uv.default-groups");
+    let Some(setting) = settings.first() else {
         return Ok(());
     };
-    lock.default_groups = if said.text() == Some("all") {
+    lock.default_groups = if setting.text() == Some("all") {
         lock.groups.clone()
     } else {
-        let names = said.elements().iter().filter_map(Node::text).map(normal);
+        let names = setting
+            .elements()
+            .iter()
+            .filter_map(Node::text)
+            .map(normalize);
         names.filter(|name| lock.groups.contains(name)).collect()
     };
     Ok(())

@@ -1,43 +1,64 @@
 //! Makes a profile a virtual environment: editors and tools find `bin/python`, `pyvenv.cfg` and
 //! `site-packages` where they look for them.
 //!
-//! The packages stay in their store object, to which one `.pth` file leads; only the project's own
-//! directories lie in the profile. So nothing that is run inside can reach into the store: pip and uv see an
-//! environment without removable packages, and what would change it says what to do instead.
+//! The packages stay in their store object, and one `.pth` file in the profile names it; only the editable installs
+//! are in the profile itself. So no program inside changes the store: pip and uv see an environment without
+//! packages that they could remove, and commands that would change it explain what to do instead.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
-
-use super::{
-    Error,
-    profile::{executables, link, minor},
-    python::{Own, PythonEnvironment},
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
 };
-use crate::{store, util::files};
 
-/// The start of a script that finds the interpreter beside itself.
+use super::interpreter::minor_version;
+use crate::{
+    package::Version,
+    store,
+    util::{executables::list_executables, files},
+};
+
+/// The start of a script that finds the interpreter in its own directory.
 const RELOCATABLE: &[u8] = b"#!/bin/sh\n'''exec'";
-/// What `python -m pip` is without a pip in the lockfile.
+/// The module for `python -m pip` if the lockfile has no pip.
 const PIP: &str = include_str!("venv/pip.py");
-/// What stands in front of uv.
+/// The wrapper of uv.
 const UV: &str = include_str!("venv/uv.sh");
 
-/// Makes `profile`, whose programs are linked already, a virtual environment.
-pub(super) fn make(profile: &Path, python: &PythonEnvironment) -> Result<(), Error> {
-    settings(profile, python)?;
-    let minor = format!("python{}", minor(&python.version));
+/// The parts of a virtual environment.
+#[derive(Debug, Clone, Copy)]
+pub struct VirtualEnv<'a> {
+    /// The interpreter's program.
+    pub interpreter: &'a Path,
+    pub version: &'a Version,
+    /// The store object with the packages.
+    pub packages: &'a Path,
+    /// An environment with the editable installs, whose files are moved.
+    pub editable: Option<&'a Path>,
+}
+
+/// Makes `profile`, whose programs are already linked, a virtual environment.
+pub fn make_venv(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Error> {
+    write_settings(profile, python)?;
+    let minor = format!("python{}", minor_version(python.version));
     let bin = profile.join("bin");
     for name in ["python", "python3", &minor] {
-        relink(&python.interpreter, &bin.join(name))?;
+        relink(python.interpreter, &bin.join(name))?;
     }
     let packages = profile.join("lib").join(&minor).join("site-packages");
     fs::create_dir_all(&packages).map_err(files::at("create", &packages))?;
-    let shared = python.object.join("lib").join(&minor).join("site-packages");
-    files::write_atomic(&packages.join("_devsh.pth"), search(&shared).as_bytes())?;
-    own_scripts(&bin, &python.object)?;
-    if let Some(own) = &python.own {
-        take(own, &minor, (&packages, &bin))?;
+    let shared = python
+        .packages
+        .join("lib")
+        .join(&minor)
+        .join("site-packages");
+    files::write_atomic(&packages.join("_devsh.pth"), path_file(&shared).as_bytes())?;
+    copy_linked_scripts(&bin, python.packages)?;
+    if let Some(editable) = python.editable {
+        move_packages(&editable.join("lib").join(&minor), &packages)?;
+        copy_linked_scripts(&bin, editable)?;
     }
-    guards(&bin, &packages, &shared)?;
+    write_guards(&bin, &packages, &shared)?;
     for closed in [&packages, &bin] {
         let mode = fs::Permissions::from_mode(0o555);
         fs::set_permissions(closed, mode).map_err(files::at("write", closed))?;
@@ -45,7 +66,7 @@ pub(super) fn make(profile: &Path, python: &PythonEnvironment) -> Result<(), Err
     Ok(())
 }
 
-fn settings(profile: &Path, python: &PythonEnvironment) -> Result<(), Error> {
+fn write_settings(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Error> {
     use std::os::unix::ffi::OsStrExt as _;
     let home = python.interpreter.parent().unwrap_or(Path::new("/"));
     let mut settings = b"home = ".to_vec();
@@ -59,9 +80,9 @@ fn settings(profile: &Path, python: &PythonEnvironment) -> Result<(), Error> {
     Ok(())
 }
 
-/// The line that leads to the packages: a plain one for readers of `.pth` files, and one that has the `.pth`
-/// files there read too.
-fn search(packages: &Path) -> String {
+/// Returns a `.pth` file for the directory `packages`: a plain line for tools that read `.pth` files, and one that
+/// makes Python read the `.pth` files of that directory too.
+fn path_file(packages: &Path) -> String {
     let Some(text) = packages.to_str() else {
         return String::new();
     };
@@ -84,44 +105,9 @@ fn search(packages: &Path) -> String {
     format!("{first}import site; site.addsitedir('{literal}')\n")
 }
 
-/// Gives scripts of the packages this environment's interpreter: the one beside them.
-fn own_scripts(bin: &Path, object: &Path) -> Result<(), Error> {
-    for (name, script) in executables(&object.join("bin"))? {
-        let place = bin.join(&name);
-        let linked = fs::read_link(&place).is_ok_and(|target| target == script);
-        if linked {
-            copy_script(&script, &place)?;
-        }
-    }
-    Ok(())
-}
-
-/// Puts a copy in the place of a link to a script; other programs stay linked.
-fn copy_script(script: &Path, place: &Path) -> Result<(), Error> {
-    let content = fs::read(script).map_err(files::at("read", script))?;
-    if !content.starts_with(RELOCATABLE) {
-        return Ok(());
-    }
-    store::remove_file(place)?;
-    write_program(place, &content)
-}
-
-fn write_program(place: &Path, content: &[u8]) -> Result<(), Error> {
-    fs::write(place, content).map_err(files::at("write", place))?;
-    fs::set_permissions(place, fs::Permissions::from_mode(0o555))
-        .map_err(files::at("write", place))?;
-    Ok(())
-}
-
-/// Takes over what was installed aside.
-fn take(own: &Own, minor: &str, (packages, bin): (&Path, &Path)) -> Result<(), Error> {
-    let from = own.directory.join("lib").join(minor).join("site-packages");
-    for entry in fs::read_dir(&from).map_err(files::at("read", &from))? {
-        let entry = entry.map_err(files::at("read", &from))?;
-        let target = packages.join(entry.file_name());
-        fs::rename(entry.path(), &target).map_err(files::at("move", &target))?;
-    }
-    for (name, script) in executables(&own.directory.join("bin"))? {
+/// Replaces links to scripts of another environment by copies, which run the interpreter of their own directory.
+fn copy_linked_scripts(bin: &Path, environment: &Path) -> Result<(), store::Error> {
+    for (name, script) in list_executables(&environment.join("bin"))? {
         let place = bin.join(&name);
         if fs::read_link(&place).is_ok_and(|target| target == script) {
             copy_script(&script, &place)?;
@@ -130,8 +116,36 @@ fn take(own: &Own, minor: &str, (packages, bin): (&Path, &Path)) -> Result<(), E
     Ok(())
 }
 
-/// Puts what explains itself in the place of what would change the environment.
-fn guards(bin: &Path, packages: &Path, shared: &Path) -> Result<(), Error> {
+/// Replaces the link to a script by a copy; other programs stay linked.
+fn copy_script(script: &Path, place: &Path) -> Result<(), store::Error> {
+    let content = fs::read(script).map_err(files::at("read", script))?;
+    if !content.starts_with(RELOCATABLE) {
+        return Ok(());
+    }
+    store::remove_file(place)?;
+    write_program(place, &content)
+}
+
+fn write_program(place: &Path, content: &[u8]) -> Result<(), store::Error> {
+    fs::write(place, content).map_err(files::at("write", place))?;
+    fs::set_permissions(place, fs::Permissions::from_mode(0o555))
+        .map_err(files::at("write", place))?;
+    Ok(())
+}
+
+/// Moves the packages of an environment's library directory.
+fn move_packages(library: &Path, packages: &Path) -> Result<(), store::Error> {
+    let from = library.join("site-packages");
+    for entry in fs::read_dir(&from).map_err(files::at("read", &from))? {
+        let entry = entry.map_err(files::at("read", &from))?;
+        let target = packages.join(entry.file_name());
+        fs::rename(entry.path(), &target).map_err(files::at("move", &target))?;
+    }
+    Ok(())
+}
+
+/// Replaces pip and uv by programs that explain what to do instead of changing the environment.
+fn write_guards(bin: &Path, packages: &Path, shared: &Path) -> Result<(), store::Error> {
     if !shared.join("pip").exists() {
         files::write_atomic(&packages.join("pip.py"), PIP.as_bytes())?;
         for name in ["pip", "pip3"] {
@@ -149,7 +163,7 @@ fn guards(bin: &Path, packages: &Path, shared: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn relink(target: &Path, place: &Path) -> Result<(), Error> {
+fn relink(target: &Path, place: &Path) -> Result<(), store::Error> {
     store::remove_file(place)?;
-    Ok(link(target, place)?)
+    Ok(symlink(target, place).map_err(files::at("link", place))?)
 }

@@ -1,0 +1,109 @@
+//! A finished dev shell: its profile, tools and store objects.
+
+use std::path::{Path, PathBuf};
+
+use super::identity::EnvironmentId;
+use crate::{
+    env::{Change, VarName},
+    package::{Tool, Version},
+    store,
+    util::files,
+};
+
+/// A dev shell that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Realised {
+    pub id: EnvironmentId,
+    /// The profile, whose `bin` belongs in front of `PATH`.
+    pub profile: PathBuf,
+    /// Further changes of variables.
+    pub env: Vec<(VarName, Change)>,
+    /// The tools, in the order of their names.
+    pub tools: Vec<RealisedTool>,
+    /// The store objects that it needs.
+    pub objects: Vec<PathBuf>,
+    pub notices: Vec<Notice>,
+}
+
+/// A tool of a dev shell that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealisedTool {
+    pub tool: Tool,
+    pub version: Version,
+    pub origin: ToolOrigin,
+}
+
+/// The place of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolOrigin {
+    /// An object of the store.
+    Store(PathBuf),
+    /// The host.
+    Host {
+        /// The main program.
+        program: PathBuf,
+        /// The state of the program when its version was read.
+        seal: String,
+    },
+}
+
+/// Something the user should know about a dev shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A host tool is used instead of the locked artifact.
+    HostServes {
+        tool: Tool,
+        /// The locked version, if there is one.
+        wanted: Option<Version>,
+        /// The version of the host tool.
+        found: Version,
+        program: PathBuf,
+        /// Why the artifact is not used, one line; empty if the settings ask for host tools.
+        reason: String,
+    },
+    /// Two tools have a program of the same name.
+    Conflict {
+        program: String,
+        /// The tool whose program is used.
+        used: Tool,
+        /// The tool whose program is hidden.
+        hidden: Tool,
+    },
+}
+
+impl Realised {
+    /// Returns whether every tool is from the store.
+    pub fn is_managed(&self) -> bool {
+        let mut origins = self.tools.iter().map(|tool| &tool.origin);
+        origins.all(|origin| matches!(origin, ToolOrigin::Store(_)))
+    }
+
+    /// Returns whether its objects and host tools still exist unchanged.
+    pub(super) fn is_alive(&self) -> bool {
+        self.objects
+            .iter()
+            .all(|object| store::is_published(object))
+            && self.tools.iter().all(|tool| match &tool.origin {
+                ToolOrigin::Store(_) => true,
+                ToolOrigin::Host { program, seal } => program_seal(program) == *seal,
+            })
+    }
+}
+
+impl ToolOrigin {
+    /// Returns the origin of a host tool by its main program.
+    pub(super) fn host(program: PathBuf) -> Self {
+        Self::Host {
+            seal: program_seal(&program),
+            program,
+        }
+    }
+}
+
+/// Returns a text that changes when a program is replaced; empty if it is gone.
+fn program_seal(program: &Path) -> String {
+    let stamp = files::Stamp::of(program);
+    stamp.map_or_else(String::new, |stamp| {
+        format!("{}:{}.{:09}", stamp.size, stamp.mtime.0, stamp.mtime.1)
+    })
+}

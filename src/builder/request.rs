@@ -1,0 +1,128 @@
+//! The builder's input: the tools and Python packages of one dev shell.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::realised::{Realised, ToolOrigin};
+use crate::{
+    config::ToolsFrom,
+    lockfile::LockedPackage,
+    manifest::{ShellName, ToolRequest},
+    package::{Source, System, Tool, Version},
+    python::{MissingPackage, Pins, PythonLock, Selection, TargetEnvironment},
+};
+
+/// Everything that decides what a dev shell consists of.
+#[derive(Debug, Clone)]
+pub struct BuildRequest<'a> {
+    /// The canonical root of the project.
+    pub root: &'a Path,
+    /// The dev shell, for messages.
+    pub shell: &'a ShellName,
+    pub system: System,
+    /// The tools, in the order of their names.
+    pub tools: Vec<RequestedTool<'a>>,
+    pub python: Option<PythonPackages>,
+    /// Whether artifacts, host tools or both may be used.
+    pub tools_from: ToolsFrom,
+    /// Whether a host tool must have the locked version.
+    pub locked: bool,
+    /// Whether code of the project and of its packages may run to build them or to report their dependencies. Not
+    /// in the background of a prompt, and not for a manifest without approval.
+    pub build_project: bool,
+    /// The rest of the dev shell (variables, aliases, scripts), as bytes for the environment id.
+    pub extra: &'a [u8],
+}
+
+/// A tool of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestedTool<'a> {
+    pub tool: &'a Tool,
+    pub request: &'a ToolRequest,
+    /// What the lockfile has for it; `None` if it could not be resolved.
+    pub locked: Option<&'a LockedPackage>,
+    /// Whether only other tools use it, and its programs are not in the dev shell.
+    pub hidden: bool,
+}
+
+/// Packages of a Python lockfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonPackages {
+    /// The lockfile, relative to the root.
+    pub lock: PathBuf,
+    /// Its content.
+    pub locked: Arc<PythonLock>,
+    pub selection: Selection,
+    /// A digest of the files that decide what the installed project is.
+    pub project: [u8; 32],
+}
+
+impl PythonPackages {
+    /// Returns the exact packages for an interpreter; without one, those that any Python 3 gets.
+    pub(super) fn pins(
+        &self,
+        python: Option<&Version>,
+        system: System,
+    ) -> Result<Pins, MissingPackage> {
+        let unknown = || "3".parse::<Version>().ok();
+        let Some(version) = python.cloned().or_else(unknown) else {
+            return Ok(Pins::default());
+        };
+        let target = TargetEnvironment::new(&version, system);
+        self.locked.select(&self.selection, &target)
+    }
+}
+
+impl BuildRequest<'_> {
+    /// Returns the Python packages for an interpreter; `None` without Python packages.
+    ///
+    /// An incomplete lockfile counts as empty: it cannot be built, so it needs no id.
+    pub(super) fn pins(&self, python: Option<&Version>) -> Option<Pins> {
+        let packages = self.python.as_ref()?;
+        Some(packages.pins(python, self.system).unwrap_or_default())
+    }
+
+    /// Returns the locked version of the dev shell's Python.
+    pub(super) fn locked_python(&self) -> Option<&Version> {
+        let mut tools = self.tools.iter();
+        let python = tools.find(|requested| requested.tool.source == Source::Python)?;
+        python.locked.map(|locked| &locked.version)
+    }
+
+    /// Returns whether the tools of `realised` fulfil this request.
+    pub(super) fn accepts(&self, realised: &Realised) -> bool {
+        let mut tools = self.tools.iter().zip(&realised.tools);
+        self.tools.len() == realised.tools.len()
+            && tools.all(|(requested, tool)| {
+                let host = matches!(tool.origin, ToolOrigin::Host { .. });
+                let allowed = match self.tools_from {
+                    ToolsFrom::Managed => !host,
+                    ToolsFrom::Host => host,
+                    ToolsFrom::Auto => true,
+                };
+                let is_locked_version = requested
+                    .locked
+                    .is_some_and(|locked| locked.version == tool.version);
+                let replaces = host && !self.locked && requested.admits(&tool.version);
+                requested.tool == &tool.tool && allowed && (is_locked_version || replaces)
+            })
+    }
+}
+
+impl RequestedTool<'_> {
+    /// Returns whether the manifest admits `version`.
+    pub(super) fn admits(&self, version: &Version) -> bool {
+        let requirement = &self.request.requirement.value;
+        // Only its server knows the versions of a channel, but all of them are stable.
+        let stable = requirement.channel().is_none() || !version.is_prerelease();
+        let mut floors = self.request.floors.iter();
+        stable && requirement.admits(version) && floors.all(|floor| floor.value.admits(version))
+    }
+
+    /// Returns the locked package if it is a Python application.
+    pub(super) fn application(&self) -> Option<&LockedPackage> {
+        self.locked.filter(|locked| locked.application.is_some())
+    }
+}

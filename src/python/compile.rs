@@ -1,0 +1,69 @@
+//! Resolves requirements to exact packages with uv, for all platforms at once.
+
+use std::path::Path;
+
+use super::{
+    interpreter::minor_version,
+    uv::{Uv, UvError},
+};
+use crate::util::files;
+
+/// Longest answer of uv that is read, in bytes.
+const LIMIT: u64 = 64 << 20;
+
+/// What uv resolves, and in which form it answers.
+#[derive(Debug)]
+pub struct CompileRequest<'a> {
+    /// The requirements, one a line.
+    pub requirements: &'a str,
+    /// Constraints on what they lead to, one a line.
+    pub constraints: &'a str,
+    /// The name of the output file, which decides the format.
+    pub output: &'a str,
+    /// An earlier answer, of which uv keeps what still fits.
+    pub previous: Option<String>,
+    /// The oldest Python that the answer is for (`3.12`); `None` is the interpreter's own.
+    pub python: Option<&'a str>,
+    /// Releases after this moment (`2026-08-14T12:30:15Z`) do not count.
+    pub newest: Option<&'a str>,
+    /// Whether packages may run their own build to report their dependencies.
+    pub allow_builds: bool,
+    /// Further arguments of `uv pip compile`.
+    pub arguments: &'a [&'a str],
+}
+
+impl Uv<'_> {
+    /// Resolves in the empty directory `place` and returns uv's answer.
+    pub fn compile(&self, request: &CompileRequest<'_>, place: &Path) -> Result<String, UvError> {
+        let requirements = place.join("requirements.in");
+        files::write_atomic(&requirements, request.requirements.as_bytes())?;
+        let output = place.join(request.output);
+        if let Some(previous) = &request.previous {
+            files::write_atomic(&output, previous.as_bytes())?;
+        }
+        let own_python = minor_version(&self.interpreter.version);
+        let mut command = self.command(place);
+        command
+            .args(["pip", "compile", "--universal", "--quiet"])
+            .args(["--no-annotate", "--no-header"])
+            .args(request.arguments)
+            .args(["--python-version", request.python.unwrap_or(&own_python)])
+            .arg("--python")
+            .arg(&self.interpreter.program);
+        if let Some(newest) = request.newest {
+            command.args(["--exclude-newer", newest]);
+        }
+        if !request.allow_builds {
+            command.arg("--no-build");
+        }
+        if !request.constraints.is_empty() {
+            let constraints = place.join("constraints.in");
+            files::write_atomic(&constraints, request.constraints.as_bytes())?;
+            command.arg("--constraints").arg(constraints);
+        }
+        command.arg("--output-file").arg(&output).arg(requirements);
+        self.run(command)?;
+        let bytes = files::read_bounded(&output, LIMIT)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

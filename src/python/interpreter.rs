@@ -1,0 +1,21 @@
+//! The Python interpreter that packages are installed for.
+
+use std::path::PathBuf;
+
+use crate::package::Version;
+
+/// A Python interpreter.
+#[derive(Debug)]
+pub struct Interpreter {
+    pub program: PathBuf,
+    pub version: Version,
+    /// Identifies it; the same on every machine if it is from the store.
+    pub identity: Vec<u8>,
+}
+
+/// Returns `3.12` of `3.12.4`.
+pub fn minor_version(version: &Version) -> String {
+    let numbers = version.release().iter().take(2);
+    let numbers: Vec<String> = numbers.map(u64::to_string).collect();
+    numbers.join(".")
+}

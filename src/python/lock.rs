@@ -1,0 +1,283 @@
+//! A Python lockfile as one model: packages, their dependencies, and the groups and extras that ask for them.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::{marker::Marker, requirement::PythonRequirement};
+
+/// The content of a Python lockfile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PythonLock {
+    pub(super) packages: Vec<PythonPackage>,
+    pub(super) roots: Vec<RootDependency>,
+    /// The groups of a dev shell that names none, by the rules of the lockfile's own tool.
+    pub default_groups: BTreeSet<String>,
+    /// The groups that exist.
+    pub groups: BTreeSet<String>,
+    /// The extras that exist.
+    pub extras: BTreeSet<String>,
+    /// Requirements without an exact version; devsh resolves them into `devshell.lock`.
+    pub loose: Vec<LooseRequirement>,
+    /// Constraints for resolving them.
+    pub(super) constraints: Vec<LooseRequirement>,
+    /// Scopes that include others (`include-group`, `-r`).
+    pub(super) includes: BTreeMap<Scope, BTreeSet<Scope>>,
+    /// `--no-binary` and `--only-binary` options, as lines of a list of requirements.
+    pub(super) build_options: Vec<String>,
+    /// Options that name another index (`--index-url …`).
+    pub index_options: Vec<String>,
+    /// The normalised name of the project, which uv writes into the markers of conflicting groups.
+    pub(super) project: String,
+}
+
+/// A requirement without an exact version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LooseRequirement {
+    /// The part of the lockfile that has it.
+    pub scope: Scope,
+    /// The requirement.
+    pub requirement: PythonRequirement,
+}
+
+/// A part of a lockfile that dev shells select.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Selected by every dev shell.
+    Always,
+    /// Selected with a dependency group.
+    Group(String),
+    /// Selected with an extra.
+    Extra(String),
+    /// A list of requirements, selected by what includes it.
+    List(String),
+    /// A list of constraints, selected by what includes it.
+    Constraints(String),
+}
+
+/// The groups and extras that a dev shell gets of a lockfile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Dependency groups, normalised.
+    pub groups: BTreeSet<String>,
+    /// Extras of the project, normalised.
+    pub extras: BTreeSet<String>,
+}
+
+/// The place that a locked package comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PackageSource {
+    /// A package index; `None` is the default one.
+    Index(Option<String>),
+    /// One file at an address.
+    Url(String),
+    /// A commit of a repository, as a requirement writes it (`git+https://…@commit`).
+    Repository(String),
+    /// A directory, relative to the lockfile; the project itself is `.`.
+    Directory {
+        path: String,
+        /// Whether it is a package that is installed.
+        installed: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PythonPackage {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    pub(super) source: PackageSource,
+    pub(super) digests: Vec<String>,
+    /// Chooses between several locked versions of one package.
+    pub(super) marker: Marker,
+    pub(super) dependencies: Vec<Dependency>,
+    pub(super) extras: BTreeMap<String, Vec<Dependency>>,
+    /// The files or address outside of the public index, in words; `None` if everything is from there.
+    pub(super) foreign_source: Option<String>,
+}
+
+impl PythonPackage {
+    /// Returns a package of the default index without anything else.
+    pub(super) fn named(name: String) -> Self {
+        Self {
+            name,
+            version: None,
+            source: PackageSource::Index(None),
+            digests: Vec::new(),
+            marker: Marker::default(),
+            dependencies: Vec::new(),
+            extras: BTreeMap::new(),
+            foreign_source: None,
+        }
+    }
+}
+
+/// A dependency on a locked package.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Dependency {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    /// The admitted versions (`>=1 || ^2`), which choose where several are locked and none is named.
+    pub(super) versions: Option<String>,
+    pub(super) extras: Vec<String>,
+    pub(super) marker: Marker,
+}
+
+impl Dependency {
+    /// Returns a dependency on exactly this package, under its own marker.
+    pub(super) fn on(package: &PythonPackage) -> Self {
+        Self {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            marker: package.marker.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A dependency of the project itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RootDependency {
+    pub(super) scope: Scope,
+    pub(super) dependency: Dependency,
+}
+
+impl PythonLock {
+    /// Adds a package and the project's dependency on it.
+    pub(super) fn add_root(&mut self, scope: Scope, package: PythonPackage) {
+        let dependency = Dependency::on(&package);
+        self.roots.push(RootDependency { scope, dependency });
+        self.packages.push(package);
+    }
+
+    /// Adds the project itself as a package, which is always installed; `name` is normalised.
+    pub(super) fn add_project(&mut self, name: String) {
+        self.project.clone_from(&name);
+        let package = PythonPackage {
+            source: PackageSource::Directory {
+                path: ".".to_owned(),
+                installed: true,
+            },
+            ..PythonPackage::named(name)
+        };
+        self.add_root(Scope::Always, package);
+    }
+
+    /// Makes `dev` the default group if it exists, as most tools do.
+    pub(super) fn default_to_dev(&mut self) {
+        let dev = self.groups.get("dev").cloned();
+        self.default_groups = dev.into_iter().collect();
+    }
+
+    /// Adds the groups and extras of all root dependencies to those that exist.
+    pub(super) fn add_root_scopes(&mut self) {
+        for root in &self.roots {
+            match &root.scope {
+                Scope::Group(group) => drop(self.groups.insert(group.clone())),
+                Scope::Extra(extra) => drop(self.extras.insert(extra.clone())),
+                Scope::Always | Scope::List(_) | Scope::Constraints(_) => {}
+            }
+        }
+    }
+
+    /// Removes repeated packages, which several lists can name.
+    pub(super) fn dedup(&mut self) {
+        let mut seen = HashSet::new();
+        let first: Vec<bool> = self.packages.iter().map(|one| seen.insert(one)).collect();
+        let mut first = first.into_iter();
+        self.packages.retain(|_| first.next().unwrap_or(true));
+    }
+
+    /// Returns everything that does not come, with digests, from the public index: a name and its source.
+    pub fn foreign(&self) -> Vec<(String, String)> {
+        let packages = self
+            .packages
+            .iter()
+            .filter_map(|one| Some((one.name.clone(), one.foreign_source.clone()?)));
+        let options = self
+            .index_options
+            .iter()
+            .map(|line| ("(option)".to_owned(), line.clone()));
+        let addresses = self
+            .loose
+            .iter()
+            .chain(&self.constraints)
+            .filter_map(|loose| {
+                let url = loose.requirement.url.clone()?;
+                Some((loose.requirement.name.to_string(), url))
+            });
+        let mut foreign: Vec<_> = packages.chain(options).chain(addresses).collect();
+        foreign.sort();
+        foreign
+    }
+
+    /// Returns the directories that are installed as packages, relative to the lockfile: the project itself, the
+    /// members of its workspace, and path dependencies.
+    pub fn directories(&self) -> BTreeSet<&str> {
+        let sources = self.packages.iter().map(|package| &package.source);
+        let installed = sources.filter_map(|source| match source {
+            PackageSource::Directory {
+                path,
+                installed: true,
+            } => Some(path.as_str()),
+            _ => None,
+        });
+        installed.collect()
+    }
+
+    /// Returns whether the project itself, or a member of it, is installed.
+    pub fn installs_project(&self) -> bool {
+        !self.directories().is_empty()
+    }
+
+    /// Adds the directories of another lockfile, and the dependencies on them.
+    pub fn add_directories(&mut self, other: &Self) {
+        let directories = other
+            .packages
+            .iter()
+            .filter(|package| matches!(package.source, PackageSource::Directory { .. }));
+        self.packages.extend(directories.cloned());
+        let known: BTreeSet<&str> = self.packages.iter().map(|one| &*one.name).collect();
+        let roots = other
+            .roots
+            .iter()
+            .filter(|root| known.contains(&*root.dependency.name));
+        self.roots.extend(roots.cloned());
+        for (scope, included) in &other.includes {
+            let included = included.iter().cloned();
+            self.includes
+                .entry(scope.clone())
+                .or_default()
+                .extend(included);
+        }
+    }
+
+    /// Returns the loose requirements that `selection` has.
+    pub fn loose(&self, selection: &Selection) -> Vec<String> {
+        self.selected(&self.loose, selection)
+    }
+
+    /// Returns the constraints for resolving them.
+    pub fn constraints(&self, selection: &Selection) -> Vec<String> {
+        self.selected(&self.constraints, selection)
+    }
+
+    fn selected(&self, all: &[LooseRequirement], selection: &Selection) -> Vec<String> {
+        let scopes = self.scopes(selection);
+        let selected = all.iter().filter(|one| scopes.contains(&one.scope));
+        selected
+            .map(|one| one.requirement.as_str().to_owned())
+            .collect()
+    }
+
+    /// Returns every scope that `selection` has, with the scopes that these include.
+    pub(super) fn scopes(&self, selection: &Selection) -> BTreeSet<Scope> {
+        let groups = selection.groups.iter().cloned().map(Scope::Group);
+        let extras = selection.extras.iter().cloned().map(Scope::Extra);
+        let mut pending: Vec<Scope> = groups.chain(extras).chain([Scope::Always]).collect();
+        let mut scopes = BTreeSet::new();
+        while let Some(scope) = pending.pop() {
+            if scopes.insert(scope.clone()) {
+                pending.extend(self.includes.get(&scope).into_iter().flatten().cloned());
+            }
+        }
+        scopes
+    }
+}

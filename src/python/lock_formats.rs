@@ -1,0 +1,67 @@
+//! The lockfile formats, each read into one model.
+//!
+//! Invariant: a name, version, digest or address that was read is one word, so it can be part of a line of
+//! requirements without becoming an option.
+
+mod fields;
+mod pipfile;
+mod poetry;
+mod pylock;
+mod pylock_wheels;
+mod pyproject;
+mod requirement_lines;
+mod requirements;
+mod uv;
+
+use std::collections::BTreeMap;
+
+use super::lock::PythonLock;
+use crate::manifest::{Error, PythonLockFormat, Text};
+
+pub use pylock_wheels::{PackageWheels, Wheel, read_pylock_wheels};
+pub use requirements::{PinnedRequirement, included_lists, read_pinned};
+
+/// A lockfile and the files that belong to it.
+#[derive(Debug, Clone)]
+pub struct LockFiles {
+    pub lock: Text,
+    /// The `pyproject.toml` in the same directory.
+    pub project: Option<Text>,
+    /// For a list of requirements: the lists that it includes and those of groups, by name.
+    pub lists: BTreeMap<String, Text>,
+    /// For a list of requirements: the name of the list of each group.
+    pub groups: BTreeMap<String, String>,
+}
+
+impl LockFiles {
+    /// Returns a lockfile without further files.
+    pub fn single(lock: Text) -> Self {
+        Self {
+            lock,
+            project: None,
+            lists: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        }
+    }
+}
+
+/// Reads a lockfile; its name decides the format.
+pub fn read_lock(files: &LockFiles) -> Result<PythonLock, Error> {
+    let path = files.lock.file();
+    let mut lock = match PythonLockFormat::of(path) {
+        Some(PythonLockFormat::Uv) => uv::read(&files.lock)?,
+        Some(PythonLockFormat::Poetry) => poetry::read(&files.lock, files.project.as_ref())?,
+        Some(PythonLockFormat::Pylock) => pylock::read(&files.lock)?,
+        Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
+        Some(PythonLockFormat::Requirements) => requirements::read(files)?,
+        Some(PythonLockFormat::Project) => pyproject::read(&files.lock)?,
+        None => {
+            let message = "not a lockfile that devsh reads";
+            return Err(fields::lock_error(&files.lock, 0..0, message));
+        }
+    };
+    if let Some(project) = &files.project {
+        fields::set_default_groups(project, &mut lock)?;
+    }
+    Ok(lock)
+}

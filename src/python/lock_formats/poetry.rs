@@ -1,0 +1,372 @@
+//! `poetry.lock`. Since poetry 2 each package has its groups; before that the groups follow from the dependencies
+//! in `pyproject.toml`.
+
+use super::fields::{
+    digest, directory, is_public_index, lock_error, marker, marker_of, name, names, repository,
+    tables, text, version, word,
+};
+use crate::{
+    manifest::{Entry, Error, Node, Text, Value},
+    python::{
+        lock::{Dependency, PackageSource, PythonLock, PythonPackage, RootDependency, Scope},
+        marker::{Marker, normalize},
+        requirement::PythonRequirement,
+    },
+};
+
+/// A dependency as a table of poetry has it.
+struct PoetryDependency {
+    dependency: Dependency,
+    /// Whether only an extra brings it.
+    optional: bool,
+    has_markers: bool,
+}
+
+/// Reads the lockfile, and the dependencies of the project from its `pyproject.toml`.
+pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Error> {
+    let root = file.toml()?;
+    let mut lock = PythonLock::default();
+    let mut without_groups = false;
+    for node in tables(&root, "package") {
+        let package = package(file, &root, node)?;
+        if node.get("groups").is_some() {
+            lock.roots.extend(package_roots(file, node, &package)?);
+        } else {
+            without_groups = true;
+        }
+        lock.packages.push(package);
+    }
+    let Some(project) = project else {
+        return Err(lock_error(
+            file,
+            0..0,
+            "it needs a `pyproject.toml` in the same directory",
+        ));
+    };
+    let tree = project.toml()?;
+    let roots = project_roots(project, &tree)?;
+    for root in &roots {
+        match &root.scope {
+            Scope::Group(group) => drop(lock.groups.insert(group.clone())),
+            Scope::Extra(extra) => drop(lock.extras.insert(extra.clone())),
+            _ => {}
+        }
+    }
+    let optional = |group: &String| {
+        let key = format!("tool.poetry.group.{group}.optional");
+        let values = tree.select(&key);
+        values
+            .iter()
+            .any(|node| matches!(node.value, Value::Boolean(true)))
+    };
+    lock.default_groups = lock
+        .groups
+        .iter()
+        .filter(|group| !optional(group))
+        .cloned()
+        .collect();
+    if without_groups {
+        lock.roots = roots;
+    }
+    add_own_package(&tree, &mut lock);
+    Ok(lock)
+}
+
+/// Adds the project itself if poetry would install it.
+fn add_own_package(tree: &Node<'_>, lock: &mut PythonLock) {
+    let first = |key: &str| tree.select(key).into_iter().next();
+    let library = first("tool.poetry.package-mode")
+        .is_none_or(|node| !matches!(node.value, Value::Boolean(false)));
+    let named = first("project.name")
+        .or_else(|| first("tool.poetry.name"))
+        .and_then(Node::text);
+    if let (true, Some(name), Some(_)) = (library, named, first("build-system")) {
+        lock.add_project(normalize(name));
+    }
+}
+
+/// Returns the groups of a package, each with its marker.
+fn package_roots(
+    file: &Text,
+    node: &Node<'_>,
+    package: &PythonPackage,
+) -> Result<Vec<RootDependency>, Error> {
+    let markers = node.get("markers");
+    names(file, node, "groups")?
+        .into_iter()
+        .map(|group| {
+            let marker = match markers.map(|node| &node.value) {
+                Some(Value::Text(_)) => marker(file, node, "markers")?,
+                Some(Value::Table(entries)) => {
+                    let own = entries.iter().find(|entry| normalize(&entry.key) == group);
+                    let own = own.map(|entry| marker_of(file, "markers", &entry.node));
+                    own.transpose()?.unwrap_or_default()
+                }
+                _ => Marker::default(),
+            };
+            let dependency = Dependency {
+                name: package.name.clone(),
+                version: package.version.clone(),
+                marker,
+                ..Dependency::default()
+            };
+            let scope = if group == "main" {
+                Scope::Always
+            } else {
+                Scope::Group(group)
+            };
+            Ok(RootDependency { scope, dependency })
+        })
+        .collect()
+}
+
+fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackage, Error> {
+    let missing =
+        |key: &str| lock_error(file, node.span.clone(), format!("a package has no `{key}`"));
+    let name = name(file, node.get("name").ok_or_else(|| missing("name"))?)?;
+    // Before poetry 1.2 the digests of all packages were in one table.
+    let files = root
+        .get("metadata")
+        .and_then(|node| node.get("files"))
+        .map(Node::entries);
+    let older = files
+        .unwrap_or_default()
+        .iter()
+        .find(|entry| normalize(&entry.key) == name);
+    let listed = match (node.get("files"), older) {
+        (Some(files), _) => files.elements(),
+        (None, Some(entry)) => entry.node.elements(),
+        (None, None) => &[],
+    };
+    let mut digests: Vec<String> = listed
+        .iter()
+        .filter_map(|one| one.get("hash"))
+        .map(|node| digest(file, node))
+        .collect::<Result<_, _>>()?;
+    digests.sort();
+    let source = node.get("source");
+    let place = source.map_or(Ok(PackageSource::Index(None)), |node| {
+        package_source(file, node)
+    })?;
+    if digests.is_empty() && matches!(place, PackageSource::Index(_)) {
+        let message = format!("`{name}` has no digests: run `poetry lock`");
+        return Err(lock_error(file, node.span.clone(), message));
+    }
+    let public = place == PackageSource::Index(None);
+    let extras = node.get("extras").map(Node::entries).unwrap_or_default();
+    Ok(PythonPackage {
+        version: node
+            .get("version")
+            .map(|node| version(file, node))
+            .transpose()?,
+        foreign_source: (!public).then(|| {
+            let entries = source.map(Node::entries).unwrap_or_default().iter();
+            let words =
+                entries.map(|one| format!("{} {}", one.key, one.node.text().unwrap_or("?")));
+            words.collect::<Vec<_>>().join(", ")
+        }),
+        source: place,
+        digests,
+        marker: Marker::default(),
+        dependencies: dependencies(file, node.get("dependencies"))?,
+        extras: extras
+            .iter()
+            .map(|entry| {
+                let list = entry.node.elements().iter();
+                let named = list.map(|node| {
+                    Ok(without_versions(
+                        &text(file, "extras", node)?
+                            .parse::<PythonRequirement>()
+                            .map_err(|invalid| file.error(node.span.clone(), invalid))?,
+                    ))
+                });
+                Ok((normalize(&entry.key), named.collect::<Result<_, Error>>()?))
+            })
+            .collect::<Result<_, Error>>()?,
+        name,
+    })
+}
+
+/// The lockfile has the version, so that of a requirement does not matter.
+fn without_versions(requirement: &PythonRequirement) -> Dependency {
+    Dependency {
+        name: requirement.name.to_string(),
+        extras: requirement.extras.clone(),
+        marker: requirement.marker.clone(),
+        ..Dependency::default()
+    }
+}
+
+fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error> {
+    let get = |key: &str| {
+        source
+            .get(key)
+            .map(|node| word(file, key, node))
+            .transpose()
+    };
+    let url = get("url")?.unwrap_or_default();
+    Ok(match source.get("type").and_then(Node::text) {
+        None | Some("legacy") => PackageSource::Index((!is_public_index(&url)).then_some(url)),
+        Some("git") => {
+            let commit = get("resolved_reference")?.unwrap_or_default();
+            repository(&url, &commit, get("subdirectory")?.as_deref())
+        }
+        Some("url") => PackageSource::Url(url),
+        Some("directory") => PackageSource::Directory {
+            path: source
+                .get("url")
+                .map_or(Ok(".".to_owned()), |node| directory(file, "url", node))?,
+            installed: true,
+        },
+        Some(kind) => {
+            let message = format!("devsh cannot install from a source of kind `{kind}`");
+            return Err(lock_error(file, source.span.clone(), message));
+        }
+    })
+}
+
+/// Returns the dependencies of the project, by groups and extras.
+fn project_roots(file: &Text, tree: &Node<'_>) -> Result<Vec<RootDependency>, Error> {
+    let mut roots = Vec::new();
+    let mut add = |scope: &Scope, dependencies: Vec<Dependency>| {
+        let dependencies = dependencies.into_iter();
+        roots.extend(dependencies.map(|dependency| RootDependency {
+            scope: scope.clone(),
+            dependency,
+        }));
+    };
+    let first = |key: &str| tree.select(key).into_iter().next();
+    let all = table_dependencies(file, first("tool.poetry.dependencies"))?;
+    let (optional, always): (Vec<PoetryDependency>, Vec<PoetryDependency>) =
+        all.into_iter().partition(|one| one.optional);
+    add(
+        &Scope::Always,
+        always.into_iter().map(|one| one.dependency).collect(),
+    );
+    add(
+        &Scope::Always,
+        listed_dependencies(file, first("project.dependencies"))?,
+    );
+    let dev = Scope::Group("dev".to_owned());
+    add(
+        &dev,
+        dependencies(file, first("tool.poetry.dev-dependencies"))?,
+    );
+    for entry in first("tool.poetry.group")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
+        let scope = Scope::Group(normalize(&entry.key));
+        add(&scope, dependencies(file, entry.node.get("dependencies"))?);
+    }
+    for entry in first("dependency-groups")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
+        add(
+            &Scope::Group(normalize(&entry.key)),
+            listed_dependencies(file, Some(&entry.node))?,
+        );
+    }
+    for key in ["project.optional-dependencies", "tool.poetry.extras"] {
+        for entry in first(key).map(Node::entries).unwrap_or_default() {
+            let named = listed_dependencies(file, Some(&entry.node))?.into_iter();
+            let all = named.flat_map(|one| of_extra(one, &optional)).collect();
+            add(&Scope::Extra(normalize(&entry.key)), all);
+        }
+    }
+    Ok(roots)
+}
+
+fn listed_dependencies(file: &Text, list: Option<&Node<'_>>) -> Result<Vec<Dependency>, Error> {
+    let nodes = list.map(Node::elements).unwrap_or_default().iter();
+    nodes
+        .filter_map(|node| Some((node, node.text()?)))
+        .map(|(node, text)| {
+            let parsed: Result<PythonRequirement, _> = text.parse();
+            parsed
+                .map(|one| without_versions(&one))
+                .map_err(|invalid| file.error(node.span.clone(), invalid))
+        })
+        .collect()
+}
+
+/// Returns the optional dependencies of the name in an extra, with their markers.
+fn of_extra(named: Dependency, optional: &[PoetryDependency]) -> Vec<Dependency> {
+    let all = optional.iter().map(|one| &one.dependency);
+    let all: Vec<Dependency> = all.filter(|one| one.name == named.name).cloned().collect();
+    if all.is_empty() { vec![named] } else { all }
+}
+
+/// Returns the dependencies of a package; the markers of an optional one have its extra.
+fn dependencies(file: &Text, table: Option<&Node<'_>>) -> Result<Vec<Dependency>, Error> {
+    let all = table_dependencies(file, table)?.into_iter();
+    let counted = all.filter(|one| !one.optional || one.has_markers);
+    Ok(counted.map(|one| one.dependency).collect())
+}
+
+/// Reads a table of dependencies, which `pyproject.toml` and the lockfile write alike.
+fn table_dependencies(
+    file: &Text,
+    table: Option<&Node<'_>>,
+) -> Result<Vec<PoetryDependency>, Error> {
+    let mut dependencies = Vec::new();
+    for entry in table.map(Node::entries).unwrap_or_default() {
+        if entry.key == "python" {
+            continue;
+        }
+        match &entry.node.value {
+            Value::List(nodes) => {
+                for node in nodes {
+                    dependencies.push(dependency(file, entry, node)?);
+                }
+            }
+            _ => dependencies.push(dependency(file, entry, &entry.node)?),
+        }
+    }
+    Ok(dependencies)
+}
+
+fn dependency(file: &Text, entry: &Entry<'_>, node: &Node<'_>) -> Result<PoetryDependency, Error> {
+    let (mut optional, mut has_markers) = (false, false);
+    let mut dependency = Dependency {
+        name: normalize(&entry.key),
+        versions: node.text().map(str::to_owned),
+        ..Dependency::default()
+    };
+    if let Value::Table(_) = node.value {
+        let markers = marker(file, node, "markers")?;
+        optional = matches!(
+            node.get("optional").map(|one| &one.value),
+            Some(Value::Boolean(true))
+        );
+        has_markers = node.get("markers").is_some();
+        dependency.extras = names(file, node, "extras")?;
+        dependency.versions = node.get("version").and_then(Node::text).map(str::to_owned);
+        dependency.marker = markers.and(python_marker(node.get("python").and_then(Node::text)));
+    }
+    Ok(PoetryDependency {
+        dependency,
+        optional,
+        has_markers,
+    })
+}
+
+/// Returns the marker for `python = ">=3.8,<3.12"` of a dependency, without what a marker cannot express.
+fn python_marker(bounds: Option<&str>) -> Marker {
+    let parts = bounds
+        .into_iter()
+        .flat_map(|bounds| bounds.split(','))
+        .map(str::trim);
+    let markers = parts.filter_map(|part| {
+        let at = part.find(|one: char| one.is_ascii_digit())?;
+        let (operator, version) = part.split_at(at);
+        let operator = operator.trim();
+        matches!(operator, "<" | "<=" | ">" | ">=" | "==" | "!=").then(|| {
+            format!("python_version {operator} '{version}'")
+                .parse::<Marker>()
+                .ok()
+        })?
+    });
+    markers.fold(Marker::default(), Marker::and)
+}
