@@ -1,4 +1,4 @@
-//! `devsh export`: what the prompt path looks at, and that it cannot be led astray.
+//! `devsh export`: the files that a prompt reads, and its behaviour with damaged input.
 
 use std::{fs, path::Path};
 
@@ -19,7 +19,7 @@ fn a_warm_transition_opens_no_manifest_and_no_connection() {
         .served_by(&server)
         .manifest("[tools]\nruff = \"0.12\"\n[env]\nACTIVE = \"yes\"\n");
     sandbox.allow();
-    // What was written a moment ago is read again until its time is old enough to be relied on.
+    // A file that was written a moment ago is read again until its stamp is old enough.
     let mut trace = String::new();
     for _ in 0..50 {
         trace = traced(&sandbox, &strace);
@@ -42,7 +42,7 @@ fn a_warm_transition_opens_no_manifest_and_no_connection() {
     assert_eq!(trace.matches(".record\"").count(), 1, "{trace}");
 }
 
-/// Returns what one transition opens, connects to and starts.
+/// Returns the files that one prompt opens, its connections and its processes.
 fn traced(sandbox: &Sandbox, strace: &Path) -> String {
     let trace = sandbox.root().join("trace");
     let outcome = sandbox.outcome(

@@ -1,4 +1,4 @@
-//! The contract of the hooks: what a host shell has inside of a project, and that it is gone outside.
+//! The contract of the hooks: a host shell has the environment inside a project and nothing of it outside.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{Pty, Sandbox, for_each_shell, sandbox::write};
 
-/// A project of everything that a host shell can be given without a tool.
+/// A project with everything that a dev shell can change without a tool.
 const MANIFEST: &str = r#"[env]
 GREETING = "it's \"hello\" $HOME `x` \\ !"
 EMPTY = ""

@@ -1,4 +1,4 @@
-//! Shells that other programs start with what a host shell inside of a project gives them.
+//! Shells that other programs start with the environment of a host shell inside a project.
 
 use std::{
     collections::BTreeMap,
@@ -63,7 +63,7 @@ fn windows_of_tmux_begin_inside_and_leave_cleanly() {
         let outside = told();
         assert_eq!(outside.get("ACTIVE"), None);
         assert_eq!(outside["PATH"], path);
-        // A window that opens outside of the project has the environment of the server, which is inside.
+        // A window that opens outside the project inherits the environment of the server, which is inside.
         let unquoted = HostShell::Bash.interactive(shell, &sandbox.home());
         tmux(&["new-window", "-c", "/", &unquoted]);
         let opened = told();
@@ -74,7 +74,7 @@ fn windows_of_tmux_begin_inside_and_leave_cleanly() {
     });
 }
 
-/// How another user comes to a shell with this user's environment; what follows is the shell.
+/// Commands that start a shell of another user with this user's environment; the shell follows.
 const OTHERS: [&[&str]; 2] = [
     &[
         "setpriv",
@@ -106,7 +106,7 @@ fn another_user_s_shell_undoes_and_runs_nothing() {
                 return;
             }
             let sandbox = prepared();
-            // Where devsh was built, somebody else need not be let in.
+            // Another user may have no access to the build directory.
             let program = sandbox.root().join("bin/devsh");
             fs::remove_file(&program).unwrap();
             fs::copy(DEVSH, &program).unwrap();
@@ -115,7 +115,7 @@ fn another_user_s_shell_undoes_and_runs_nothing() {
             pty.enter();
             let inside = pty.environment();
             drop(pty);
-            // What this user's shell has written there the other one could not write again.
+            // The other user cannot write to files of this user.
             let scratch = sandbox.root().join("tmp");
             fs::remove_dir_all(&scratch).unwrap();
             fs::create_dir(&scratch).unwrap();
@@ -132,7 +132,7 @@ fn another_user_s_shell_undoes_and_runs_nothing() {
                 let name = String::from_utf8(name.clone()).unwrap();
                 theirs = theirs.env(&name, OsStr::from_bytes(value));
             }
-            // Their own state; the home with the rc files is the first user's, as with `sudo -E`.
+            // The state is the other user's, the home with the rc files the first user's, as with `sudo -E`.
             for name in ["XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
                 let place = theirs.root().join("tmp").join(name);
                 theirs = theirs.env(name, place);

@@ -1,4 +1,4 @@
-//! The hooks as guests: the user's status, options and other tools' hooks stay, and an idle prompt is free.
+//! The hooks keep the user's exit status and options and the hooks of other tools. An idle prompt starts no process.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -190,7 +190,7 @@ fn a_shell_inside_a_shell_leaves_cleanly() {
         outer.enter();
         let inside = outer.environment();
         drop(outer);
-        // What a shell started inside of the project is given.
+        // The environment of a shell that is started inside the project.
         let mut inner = Sandbox::new();
         for name in [
             "ACTIVE",
@@ -230,7 +230,7 @@ fn an_idle_prompt_says_nothing() {
     });
 }
 
-/// Counts the processes that are started between marks, which are looks at files `mark-NAME`.
+/// Counts the processes that start between marks, which are tests of files `mark-NAME`.
 fn processes_between_marks(trace: &Path) -> BTreeMap<String, Vec<String>> {
     let mut counts = BTreeMap::<String, Vec<String>>::new();
     let mut current = None;
@@ -259,7 +259,7 @@ fn an_idle_prompt_starts_no_process_and_a_transition_one() {
         return;
     };
     for_each_shell(|shell| {
-        // Of many old files each shell asks in its own way.
+        // Each shell checks many old files in its own way.
         for sandbox in [prepared(), hook_many::prepared()] {
             let trace = sandbox.root().join("trace");
             let wrapper = [

@@ -1,9 +1,9 @@
-//! Activation as a state machine: random walks of a user through projects, and the state after each as foretold.
+//! Activation as a state machine: random walks of a user through projects, with the expected state after each.
 //!
 //! One long-lived host shell does all walks, its prompts called by the script. A walk goes in and out of
-//! projects, nested and beside each other, some of which are edited and allowed again meanwhile, and the user
-//! changes variables (empty, unset, of any bytes), lists, `PATH`, functions and aliases on the way. At the end of
-//! each, outside, what the user changed is as the user left it, and everything else as at the start.
+//! projects, nested and next to each other, some of which are edited and allowed again during the walk. The user
+//! changes variables (empty, unset, any bytes), lists, `PATH`, functions and aliases on the way. After each walk the
+//! user's changes are still there, and everything else is as at the start.
 //!
 //! `DEVSH_TEST_WALKS=10000 cargo test --test suite hook_machine` is the long form; `DEVSH_TEST_SEED` repeats one.
 
@@ -13,7 +13,7 @@ use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::write};
 
 /// Walks of the short form, in each host shell.
 const WALKS: usize = 40;
-/// Walks between two looks at the results.
+/// Walks between two checks of the results.
 const BATCH: usize = 5;
 
 /// Projects below the home directory: path, manifest, and which of the user's variables it changes.
@@ -41,7 +41,7 @@ const PROJECTS: [(&str, &str, &[&str]); 5] = [
     ("sourced", SOURCED, &["A"]),
 ];
 
-/// What the scripts for bash and zsh have in common.
+/// The common part of the scripts for bash and zsh.
 macro_rules! posix {
     () => {
         "function f { echo sourced; }
@@ -54,7 +54,7 @@ cd /
     };
 }
 
-/// Has scripts for the host shell itself, one for each.
+/// Adds one script for each host shell.
 const SOURCED: &str = concat!(
     "[env]
 EDIT = \"0\"
@@ -97,7 +97,7 @@ impl Chance {
     }
 }
 
-/// What the user's own things are, as far as a walk changes them.
+/// The user's own state, as far as a walk changes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Own {
     a: String,
@@ -110,7 +110,7 @@ struct Own {
     c: String,
     /// `D` in hexadecimal; unset at the start.
     d: Option<&'static str>,
-    /// What the function `f` prints.
+    /// The output of the function `f`.
     f: String,
 }
 
@@ -128,7 +128,7 @@ impl Own {
         }
     }
 
-    /// Returns what `report` prints when everything is so.
+    /// Returns the expected output of `report`.
     fn report(&self) -> String {
         let exported = if self.b_exported { &self.b } else { "" };
         format!(
@@ -176,7 +176,7 @@ fn prologue(shell: HostShell) -> &'static str {
     }
 }
 
-/// Returns a line in which the user changes a variable, and notes what it is to be then.
+/// Returns a line that changes a variable, and records the expected value.
 fn variable(
     shell: HostShell,
     chance: &mut Chance,
@@ -204,7 +204,7 @@ fn variable(
                 _ => format!("PATH=$PATH:/user/{step}"),
             }
         }
-        // A list stays one where no project has put a text in its place.
+        // A list stays a list, unless a project has replaced it by a text.
         3 if !inside.contains(&"C") => {
             own.c = format!("x {step}");
             match shell {
@@ -232,7 +232,7 @@ fn variable(
     }
 }
 
-/// Returns a line in which the user defines an alias or a function, and notes what it prints.
+/// Returns a line that defines an alias or a function, and records its output.
 fn definition(shell: HostShell, chance: &mut Chance, step: usize, own: &mut Own) -> String {
     let (name, text) = if chance.below(2) == 0 {
         own.hi = format!("user{step}");
@@ -244,12 +244,12 @@ fn definition(shell: HostShell, chance: &mut Chance, step: usize, own: &mut Own)
     match shell {
         HostShell::Fish => format!("function {name}; echo {text}; end"),
         _ if name == "hi" => format!("alias hi='echo {text}'"),
-        // An alias of the name does not get in between.
+        // An alias with the same name would hide the function.
         _ => format!("function f {{ echo {text}; }}"),
     }
 }
 
-/// Writes one walk and returns what is the user's at its end.
+/// Writes one walk and returns the user's state at its end.
 fn walk(
     shell: HostShell,
     home: &Path,
@@ -265,7 +265,7 @@ fn walk(
             0..9 => variable(shell, chance, step, &mut own, inside),
             9..13 => definition(shell, chance, step, &mut own),
             13 => {
-                // An edit that is allowed at once, seen from wherever the shell is.
+                // An edit that is allowed immediately; the shell notices it in any directory.
                 let (path, ..) = PROJECTS[chance.below(PROJECTS.len())];
                 let root = quoted(&home.join(path));
                 let manifest = quoted(&home.join(path).join("devshell.toml"));
@@ -287,7 +287,7 @@ fn walk(
     own
 }
 
-/// Returns a state without what each `cd` and each command change.
+/// Returns a state without the parts that each `cd` and each command change.
 fn settled(state: &str) -> String {
     let lines = state.lines().filter(|line| {
         !line.starts_with("OLDPWD") && !line.starts_with("_=") && !line.starts_with("SHLVL")

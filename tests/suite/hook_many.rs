@@ -1,4 +1,4 @@
-//! Files that are watched in other ways: many, which zsh and fish look at all at once, and links.
+//! Files with other checks: many files, which zsh and fish check with one builtin, and symlinks.
 
 use std::{
     fs::{self, File},
@@ -10,12 +10,12 @@ use std::{
 
 use crate::support::{HostShell, Sandbox, for_each_shell};
 
-/// How many env files there are.
+/// The number of env files.
 const FILES: usize = 12;
-/// After what time files and directories count as old.
+/// The age after which files and directories count as old.
 const SETTLED: Duration = Duration::from_millis(3_200);
 
-/// Gives a file an earlier time: what just changed is looked at in another way.
+/// Gives a file an earlier time, because recent files have another check.
 pub(crate) fn age(path: &Path, hours: u64) {
     set_time(path, SystemTime::now() - Duration::from_hours(hours));
 }
@@ -39,7 +39,7 @@ pub(crate) fn prepared() -> Sandbox {
     sandbox
 }
 
-/// Returns a command that shows what the shell checks, and a builtin that looks at the files.
+/// Returns a command that prints the checks of the shell, and the builtin that reads the times.
 const fn checks(shell: HostShell) -> (&'static str, &'static str) {
     match shell {
         HostShell::Bash => ("declare -f $(compgen -A function __devsh_fresh_)", "-nt"),
@@ -51,7 +51,7 @@ const fn checks(shell: HostShell) -> (&'static str, &'static str) {
     }
 }
 
-/// Puts a file of the same second in the place of another, as a checkout may have written both.
+/// Replaces a file by one with the same mtime second, as a checkout may have written both.
 fn replace_within_second(place: &Path, new: &Path, content: &str) {
     let there = place.metadata().unwrap().modified().unwrap();
     let since = there.duration_since(SystemTime::UNIX_EPOCH).unwrap();
@@ -73,7 +73,7 @@ fn a_change_of_any_of_many_files_is_noticed() {
         let changes: [&dyn Fn(); 5] = [
             &|| fs::write(path(3), "V3=two\n").unwrap(),
             &|| {
-                // An older file in its place.
+                // An older file replaces it.
                 fs::write(path(FILES), "V11=two\n").unwrap();
                 age(&path(FILES), 48);
                 fs::rename(path(FILES), path(11)).unwrap();
@@ -95,7 +95,7 @@ fn a_change_of_any_of_many_files_is_noticed() {
             change();
             let shown = pty.type_line("true");
             assert!(shown.contains("devsh: "), "turn {turn}: {shown}");
-            // What is gone comes back, and everything is approved again.
+            // The removed file comes back, and the project is approved again.
             fs::write(path(5), "V5=one\n").unwrap();
             for number in 0..FILES {
                 let old = path(number).metadata().unwrap().modified().unwrap();
@@ -118,7 +118,7 @@ fn a_change_of_any_of_many_files_is_noticed() {
 fn a_link_from_one_file_without_a_time_to_another_is_noticed() {
     for_each_shell(|shell| {
         let sandbox = Sandbox::new().manifest("[env-files]\nload = [\"env\"]\n");
-        // As a store keeps them that gives every file the same time.
+        // As in a store that gives every file the same time.
         for version in ["one", "two"] {
             sandbox.write(version, format!("V={version}\n"));
             let place = sandbox.project().join(version);

@@ -1,4 +1,4 @@
-//! What an idle prompt sees by builtins alone, and what it does not mistake for a change.
+//! Changes that an idle prompt notices with builtins, and events that it does not mistake for a change.
 
 use std::{
     fs::{self, File},
@@ -339,7 +339,7 @@ fn who_wants_no_line_gets_none_but_of_what_is_wrong() {
     });
 }
 
-/// The clock of bash before 5.0 ticks once a second, and its file tests with it.
+/// Bash before 5.0 compares file times by whole seconds.
 #[test]
 fn where_bash_compares_whole_seconds_it_looks_once_more() {
     if require("bash").is_none() {
@@ -368,7 +368,7 @@ fn where_bash_compares_whole_seconds_it_looks_once_more() {
     pty.type_line("true");
     assert_eq!(count(), before + 1, "nothing was new");
 
-    // An edit that no comparison of times shows.
+    // An edit that no comparison of times can notice.
     pty.leave();
     pty.enter();
     let manifest = sandbox.project().join("devshell.toml");

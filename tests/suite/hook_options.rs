@@ -1,4 +1,4 @@
-//! Options of bash that give the hook's own commands another meaning.
+//! Options of bash that change the meaning of the hook's commands.
 
 use crate::support::{HostShell, Pty, Sandbox, require};
 
@@ -60,7 +60,7 @@ fn a_shell_does_not_take_what_another_one_exported_for_its_own() {
     });
 }
 
-/// A list without entries and a variable without a value are of the user, too.
+/// An empty array and a variable without a value belong to the user, too.
 const BARE: [&str; 6] = [
     "V=()",
     "declare -A V=()",
@@ -81,7 +81,7 @@ fn what_has_no_value_comes_back_with_its_attributes() {
         let sandbox = Sandbox::new().manifest(manifest);
         sandbox.allow();
         for own in BARE {
-            // What is exported by a script is told to child shells, which cannot tell this.
+            // A variable that a script exports is part of the session, which cannot represent this.
             if own.contains("-x") && manifest == by_script {
                 continue;
             }
@@ -133,7 +133,7 @@ fn letters_of_another_case_are_other_letters() {
         assert_eq!(pty.run(asked), before);
         assert_eq!(pty.var("DEVSH_ROOT"), None);
     }
-    // What the user makes of it is the user's, though it differs by the case only.
+    // The user's change stays, although only the case differs.
     pty.enter();
     pty.type_line("alias hi='echo HI'; text=THEIRS");
     pty.cd(&other);

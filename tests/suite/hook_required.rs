@@ -1,4 +1,4 @@
-//! A variable that a project requires: what the prompt does until programs see it.
+//! A required variable: the prompt waits until it is exported.
 
 use crate::support::{HostShell, Pty, Sandbox, for_each_shell};
 

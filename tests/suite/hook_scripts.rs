@@ -1,4 +1,4 @@
-//! Enter and leave scripts: private processes that cannot hang a prompt, outlive an interrupt or say what is code.
+//! Enter and leave scripts: separate processes that cannot block a prompt, survive an interrupt or inject code.
 
 use std::{fs, path::PathBuf};
 
@@ -22,7 +22,7 @@ fn with_enter(script: &str) -> Sandbox {
 fn ends(pid: &str) {
     let pid = Pid::from_raw(pid.trim().parse().unwrap());
     let there = || {
-        // A process that has ended stays until its parent asks for it, which here may be nobody soon.
+        // A process that has ended stays a zombie until its parent waits for it, which may take long here.
         let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         kill(pid, None).is_ok() && !state.contains(") Z ")
     };
@@ -91,7 +91,7 @@ fn a_script_does_not_outlive_devsh() {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.map_or(0, |bits| u64::from_str_radix(bits.trim(), 16).unwrap());
     for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP] {
-        // Under `nohup` a hangup ends nothing, and the tests are run so too.
+        // Tests may run under `nohup`, where SIGHUP is ignored.
         if ignored & (1 << (signal as i32 - 1)) != 0 {
             continue;
         }

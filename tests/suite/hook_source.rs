@@ -1,10 +1,10 @@
-//! `[hooks] source`: scripts in the user's own shell, whose definitions come and go with the dev shell.
+//! `[hooks] source`: scripts in the user's shell, whose definitions come and go with the dev shell.
 
 use std::fs;
 
 use crate::support::{HostShell, Pty, Sandbox, for_each_shell};
 
-/// What the user has before.
+/// The user's definitions.
 fn own(shell: HostShell) -> &'static [&'static str] {
     match shell {
         HostShell::Bash => &[
@@ -37,7 +37,7 @@ fn own(shell: HostShell) -> &'static [&'static str] {
     }
 }
 
-/// What the project's script changes of it, and more.
+/// The project's script, which changes some of them and adds others.
 fn script(shell: HostShell) -> &'static str {
     match shell {
         HostShell::Bash => {
@@ -170,7 +170,7 @@ fn a_child_shell_has_them_too_and_undoes_them() {
     });
 }
 
-/// The line of a script that defines a function.
+/// A line that defines a function.
 fn function(shell: HostShell, name: &str, says: &str) -> String {
     match shell {
         HostShell::Fish => format!("function {name}; echo {says}; end\n"),
@@ -203,7 +203,7 @@ fn a_changed_script_takes_the_place_of_the_old_one_once_it_is_allowed() {
 fn a_script_that_is_broken_off_or_wrong_is_undone_too() {
     for_each_shell(|shell| {
         let begin = function(shell, "half", "half");
-        // Many short waits: whether a shell or what it starts gets the signal is not foretold.
+        // Many short waits: the signal may reach the shell or its child.
         let (wrong, endless) = match shell {
             HostShell::Fish => ("function broken\n", "while true; sleep 0.05; end\n"),
             _ => ("if then\n", "while true; do sleep 0.05; done\n"),
@@ -326,7 +326,7 @@ fn strict_options_are_no_hindrance_and_the_end_of_nothing() {
             HostShell::Fish => &["set -g fish_trace ''"],
         };
         for option in options {
-            // The last line of the script fails, which `set -e` may take for the end of the shell.
+            // The last line of the script fails, which must not end a shell under `set -e`.
             let sandbox = with_script(
                 shell,
                 &format!("{}false\n", function(shell, "one", "first")),
@@ -352,7 +352,7 @@ fn a_script_that_changes_little_is_undone_without_a_word() {
             HostShell::Fish => "set -gx MORE 1\n",
             _ => "export MORE=1\n",
         };
-        // Of every kind but one there is nothing to be undone.
+        // All kinds except one have nothing to undo.
         for script in ["", &*function(shell, "one", "first"), more] {
             let sandbox = with_script(shell, script);
             let mut pty = sandbox.shell(shell);

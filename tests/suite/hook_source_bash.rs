@@ -1,8 +1,8 @@
-//! `[hooks] source` in bash: what the user has comes back, however it is written and whatever the options are.
+//! `[hooks] source` in bash: the user's definitions come back in every form and under all options.
 
 use crate::support::{HostShell, Pty, Sandbox, require};
 
-/// Starts bash with what the user has, and a project whose script is `script`.
+/// Starts bash with the user's definitions and a project whose script is `script`.
 fn start(own: &[&str], script: &str) -> Option<(Sandbox, Pty)> {
     require("bash")?;
     let sandbox = Sandbox::new().manifest(&format!(
@@ -19,7 +19,7 @@ fn start(own: &[&str], script: &str) -> Option<(Sandbox, Pty)> {
 #[test]
 fn functions_come_back_whatever_aliases_and_options_there_are() {
     for (own, script, asked) in [
-        // Read once more with aliases, the text would become another one.
+        // Parsed again with aliases, the text would change.
         (
             &["alias ls='ls --color=auto'", "g() { ls; }"][..],
             "g() { :; }",
@@ -44,7 +44,7 @@ fn functions_come_back_whatever_aliases_and_options_there_are() {
             "set -o posix\nz() { echo theirs; }\nunset -f a-b",
             "declare -f a-b z; shopt -o posix; shopt expand_aliases",
         ),
-        // Whether they are exported.
+        // Export flags.
         (
             &["g() { :; }", "export -f g", "k() { :; }"],
             "unset -f g\ng() { echo theirs; }\nexport -f k",
@@ -62,7 +62,7 @@ fn functions_come_back_whatever_aliases_and_options_there_are() {
             assert_ne!(pty.run(&asked), before.0, "{script}");
             pty.leave();
             assert_eq!(pty.run(&asked), before.0, "{script}");
-            // Bash itself does not take back all that comes with `posix`.
+            // Bash itself does not restore all options that `posix` changes.
             if !script.contains("posix") {
                 pty.snapshot().assert_restores(&before.1);
             }

@@ -1,4 +1,4 @@
-//! The status of the user's last command: the shell, traps and other tools' hooks see it as without the hook.
+//! The exit status of the user's last command: the shell, traps and hooks of other tools see it unchanged.
 
 use crate::support::{HostShell, Pty, Sandbox, require};
 
@@ -8,10 +8,10 @@ fn prepared() -> Sandbox {
     sandbox
 }
 
-/// Hooks of other tools that keep what they see.
+/// Hooks of other tools that record the status.
 const GUEST: &str = "seen=\"$? ${PIPESTATUS[*]} $_\"";
 
-/// Starts bash with the hook as it is, or as it is before 5.1, where `PROMPT_COMMAND` is no list.
+/// Starts bash with the hook as it is since 5.1 or before, when `PROMPT_COMMAND` is no array.
 fn start(sandbox: &Sandbox, old: bool, before: &str, after: &str) -> Pty {
     let program = sandbox.root().join("bin/devsh");
     let program = std::fs::canonicalize(program).unwrap();
@@ -107,7 +107,7 @@ fn hooks_of_other_tools_see_what_the_user_left() {
             assert_eq!(pty.run("echo $seen"), "0 0 word\n", "{before} {after}");
         }
     }
-    // Where all are one text only the status can be kept.
+    // If all commands are one text, only the status is kept.
     for (before, after) in [
         (
             format!("PROMPT_COMMAND={}", HostShell::Bash.quoted(GUEST)),
@@ -142,7 +142,7 @@ fn a_bash_of_whole_seconds_asks_a_program_that_fails_once() {
     assert!(hook.contains(seconds));
     let hook = hook.replace(seconds, "1)); then\n  __devsh_hook");
     let mut pty = Pty::start(&sandbox, HostShell::Bash, &hook);
-    // Once more when the second is over.
+    // The program runs again when the second is over.
     pty.type_line("sleep 1.1");
     let count = || std::fs::read(&calls).map_or(0, |calls| calls.len());
     let before = count();

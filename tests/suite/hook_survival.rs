@@ -1,4 +1,4 @@
-//! Where activation has to survive: shells in shells, odd homes and options, faults of devsh and of its files.
+//! Activation in difficult places: nested shells, odd homes and options, faults of devsh and of its files.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -91,7 +91,7 @@ fn a_home_with_spaces_is_a_home() {
             .success();
         let hook = shell.hook_line();
         let mut pty = match shell {
-            // Fish looks for its rc file where XDG_CONFIG_HOME says.
+            // Fish finds its rc file through XDG_CONFIG_HOME.
             HostShell::Fish => {
                 write(
                     &at("con fig/fish/config.fish"),
@@ -145,7 +145,7 @@ fn huge_environments_are_carried() {
 fn a_value_that_would_stop_every_program_is_left_out() {
     for_each_shell(|shell| {
         let length = (128 << 10) - "BIG=".len();
-        // Only together with the other variable is it too long.
+        // It is too long only together with the other variable.
         let manifest = |length: usize| {
             format!(
                 "[env]\nHALF = \"{}\"\nBIG = \"${{HALF}}${{HALF}}{}\"\nACTIVE = \"yes\"\n",
@@ -160,7 +160,7 @@ fn a_value_that_would_stop_every_program_is_left_out() {
         assert!(shown.contains("`BIG`"), "{shown}");
         assert_eq!(pty.var("BIG"), None);
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
-        // One byte less is just what the system takes.
+        // One byte less is the most that the system takes.
         sandbox.write("devshell.toml", manifest(length - 1));
         sandbox.allow();
         pty.type_line("true");
@@ -225,7 +225,7 @@ fn odd_settings_of_the_shell_do_no_harm() {
     });
 }
 
-/// Programs in the place of devsh, each with a fault of its own.
+/// Faulty programs that replace devsh.
 const FAULTS: [&str; 8] = [
     "exit 1",
     "kill -SEGV $$",

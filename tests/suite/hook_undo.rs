@@ -1,4 +1,4 @@
-//! Leaving gives back what the environment does not show: the host shell's own variables, its exit, its scripts.
+//! Deactivation restores state that the environment does not show: shell variables, EXIT trap, scripts.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ fn prepared() -> Sandbox {
     sandbox
 }
 
-/// Definitions of `V` that only the shell itself knows.
+/// Definitions of `V` that the environment does not show.
 fn definitions(shell: HostShell) -> &'static [&'static str] {
     match shell {
         HostShell::Bash => &[
@@ -82,7 +82,7 @@ fn a_shell_that_drops_doubled_entries_gets_its_own_back() {
         let sandbox = Sandbox::new().manifest("[env]\nPATH = { prepend = [\"/own\"] }\n");
         sandbox.allow();
         let mut pty = sandbox.shell(shell);
-        // Where the shell does not do so by itself, the user does inside.
+        // If the shell does not do it, the user does it inside.
         let (before, inside) = match shell {
             HostShell::Bash => ("PATH=$PATH:/own:/last", "PATH=${PATH%:/own:/last}:/last"),
             HostShell::Zsh => ("typeset -U PATH path; path+=(/own /last)", "true"),
@@ -204,7 +204,7 @@ fn leave_scripts_run_when_the_shell_exits() {
     });
 }
 
-/// Has the shell write `bye` and its exit status to a file when it exits.
+/// Makes the shell write `bye` and its exit status to a file when it exits.
 fn farewell(shell: HostShell, file: &Path) -> String {
     let file = file.display();
     match shell {
@@ -233,7 +233,7 @@ fn what_the_user_has_the_shell_do_at_its_exit_is_done() {
         assert!(bye().starts_with("bye"), "{}", bye());
         if shell == HostShell::Bash {
             assert_eq!(bye(), "bye 3\n");
-            // A trap that is set inside is the user's, and stays when the project is left.
+            // A trap that the user sets inside stays after the project is left.
             let mut pty = sandbox.shell(shell);
             pty.enter();
             pty.run(&farewell(shell, &file));
@@ -314,7 +314,7 @@ fn any_name_is_a_name_that_the_hook_does_not_use() {
         let sandbox =
             Sandbox::new().manifest(&format!("[env]\n{entries}[aliases]\nhi = \"echo hi\"\n"));
         sandbox.allow();
-        // All of them are the user's, none, or every other one.
+        // The user has all of them, none, or every other one.
         for modulus in [1, names.len() + 1, 2] {
             let mut pty = sandbox.shell(shell);
             for (at, name) in names.iter().enumerate() {

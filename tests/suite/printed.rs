@@ -1,4 +1,4 @@
-//! `devsh export` without a hook: for shells that show no prompt, editors, files and CI services.
+//! `devsh export` without a hook: for non-interactive shells, editors, files and CI services.
 
 use std::{fs, os::unix::ffi::OsStrExt};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{HostShell, Sandbox, for_each_shell, sandbox::DEVSH};
 
-/// A value with everything that a format has to quote.
+/// A value with every character that a format must quote.
 const ODD: &str = "a 'b' \"c\" $d `e` \\f\ng=h #i";
 
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\nODD = '''a 'b' \"c\" $d `e` \\f\ng=h #i'''\n\
@@ -45,7 +45,7 @@ fn json_is_what_changes() {
         json(&["export", "json", "--shell", "test"])["TESTED"],
         "yes"
     );
-    // An editor that has it loaded changes nothing.
+    // In an editor with the loaded environment nothing changes.
     let loaded = ["run", "--", DEVSH, "export", "json", "--no-wait"];
     assert_eq!(json(&loaded), serde_json::json!({}));
 }
@@ -133,11 +133,11 @@ fn tools_that_run_a_shell_for_each_command_are_in_the_project() {
             "the enter script runs once and starts no circle"
         );
         assert_eq!(run(&sandbox.home(), "echo $ACTIVE"), "\n");
-        // A shell inside of another one has it already.
+        // A shell inside another one has inherited it.
         let inner = format!("{} -c 'echo $ACTIVE'", shell.name());
         assert_eq!(run(sandbox.project(), &inner), "yes\n");
         assert_eq!(count(), 2);
-        // One that is started inside and goes elsewhere first is outside.
+        // A shell that starts inside and changes the directory first is outside.
         let outside = format!("cd ..; {} -c 'echo \"<$ACTIVE>\"'", shell.name());
         assert_eq!(run(sandbox.project(), &outside), "<>\n");
     });
@@ -209,7 +209,7 @@ fn a_github_step_writes_its_two_files() {
         !text.contains("PATH<<") && !text.contains("DEVSH_DIFF"),
         "{text}"
     );
-    // The runner puts the last line first.
+    // The runner prepends each line, so the last one comes first.
     let entries = fs::read_to_string(&path).unwrap();
     let entries: Vec<_> = entries.lines().rev().collect();
     assert_eq!(entries.len(), 3, "{entries:?}");

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use sha2::{Digest, Sha256};
 
-/// A file of an archive: its path, its content, and whether it is a program.
+/// A file of an archive: path, content, and whether it is a program.
 pub(crate) type Member<'a> = (&'a str, &'a [u8], bool);
 
 /// Returns the SHA-256 as text.
@@ -63,7 +63,7 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes all")
 }
 
-/// Returns a script that prints a version as its program does, and tells its arguments otherwise.
+/// Returns a script that prints a version for `--version`, and its arguments otherwise.
 pub(crate) fn script(name: &str, version: &str) -> Vec<u8> {
     format!(
         "#!/bin/sh\ncase ${{1-}} in --version|-V) echo '{name} {version}' ;; *) echo \"{name}:$*\" ;; esac\n"

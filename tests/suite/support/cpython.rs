@@ -19,7 +19,7 @@ pub(crate) fn tiny(version: &str) -> Vec<u8> {
     tiny_flavour(version, "")
 }
 
-/// Returns the same with `flavour` behind the interpreter's name: `t` for free-threaded.
+/// Returns the same with `flavour` after the interpreter's name: `t` for free-threaded.
 pub(crate) fn tiny_flavour(version: &str, flavour: &str) -> Vec<u8> {
     let minor = format!("{}{flavour}", minor(version));
     let program = script("Python", version);
@@ -38,7 +38,7 @@ pub(crate) fn tiny_flavour(version: &str, flavour: &str) -> Vec<u8> {
 
 /// Serves `archive` as `CPython` of `version` for this machine, below `/python`.
 ///
-/// The lockfile names the digest of the real build, so `adopt` must follow when it is there.
+/// The lockfile has the digest of the real build, so call `adopt` after it is written.
 pub(crate) fn serve(server: &Server, version: &str, archive: &[u8]) {
     let (url, _) = build(version);
     let (_, path) = url.split_once("/download/").expect("a release's address");
@@ -46,7 +46,7 @@ pub(crate) fn serve(server: &Server, version: &str, archive: &[u8]) {
     server.serve(&format!("/python/{path}"), archive);
 }
 
-/// Puts the digest of `archive` into the project's lockfile in the place of the real build's.
+/// Replaces the digest of the real build in the project's lockfile by that of `archive`.
 pub(crate) fn adopt(sandbox: &Sandbox, version: &str, archive: &[u8]) {
     let path = sandbox.project().join("devshell.lock");
     let text = fs::read_to_string(&path).expect("it is locked");
@@ -69,21 +69,21 @@ fn minor(version: &str) -> &str {
     version.rsplit_once('.').expect("three numbers").0
 }
 
-/// Returns the version of the local interpreter and an archive of it that runs from any place.
+/// Returns the version of the local interpreter and an archive of it that runs in any directory.
 ///
-/// Only an interpreter with a tree of its own can be repackaged, as pyenv builds it.
+/// Only an interpreter in a separate tree can be repackaged, as pyenv builds it.
 pub(crate) fn repackaged() -> Option<(String, Vec<u8>)> {
     let (version, prefix) = local()?;
     let archive = repackage(&prefix, minor(&version));
     Some((version, archive))
 }
 
-/// Returns where the local interpreter lives.
+/// Returns the directory of the local interpreter.
 pub(crate) fn prefix() -> Option<PathBuf> {
     local().map(|(_, prefix)| prefix)
 }
 
-/// Returns version and tree of the local interpreter, if it has one of its own.
+/// Returns version and tree of the local interpreter, if it has a separate tree.
 fn local() -> Option<(String, PathBuf)> {
     let python = require("python3")?;
     let output = Command::new(python)
@@ -144,7 +144,7 @@ fn repackage(prefix: &Path, minor: &str) -> Vec<u8> {
     gzip(&tar(&members, &links))
 }
 
-/// Collects the files below `directory`, without what no dev shell needs.
+/// Collects the files below `directory` that a dev shell needs.
 fn collect(prefix: &Path, directory: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(prefix.join(directory)).expect("a readable interpreter") {
         let entry = entry.expect("a readable entry");

@@ -1,4 +1,4 @@
-//! What differs between the host shells: how they start, and how scenarios are said in their languages.
+//! Differences between the host shells: their start and their languages.
 
 use std::{ffi::OsString, path::Path};
 
@@ -45,7 +45,7 @@ impl HostShell {
 
     /// Returns the arguments of an interactive shell that reads `rc` and nothing else of the machine.
     ///
-    /// Line editors are off where that is possible: what is typed reaches the shell as it is.
+    /// Line editors are off where that is possible, because they change the input.
     pub(crate) fn arguments(self, rc: &Path) -> Vec<OsString> {
         match self {
             Self::Bash => vec![
@@ -72,7 +72,7 @@ impl HostShell {
 
     /// Returns the rc text that makes the prompt show the number of commands that were run.
     ///
-    /// A number, so that a prompt that is drawn twice is not taken for a second command.
+    /// With a number, a prompt that is drawn twice does not count as a second command.
     pub(crate) const fn prompt(self) -> &'static str {
         match self {
             Self::Bash => "PS1='<<\\#>>' PS2='' HISTFILE=\n",
@@ -102,7 +102,7 @@ impl HostShell {
         }
     }
 
-    /// Returns `line` with both outputs going to `file`, run in the shell itself.
+    /// Returns `line` with both outputs redirected to `file`, without a subshell.
     pub(crate) fn redirected(self, line: &str, file: &Path) -> String {
         let file = self.quoted(file.to_str().expect("test paths are text"));
         match self {
@@ -158,7 +158,7 @@ impl HostShell {
         }
     }
 
-    /// Returns a script that prints the whole state of the shell but what belongs to devsh or the tests.
+    /// Returns a script that prints the state of the shell without the parts of devsh and of the tests.
     pub(crate) const fn dump(self) -> &'static str {
         match self {
             Self::Bash => DUMP_BASH,
@@ -168,8 +168,8 @@ impl HostShell {
     }
 }
 
-// Variables that change by themselves, and `PROMPT_COMMAND`, where the hook registers, stay out by name;
-// their values are asked where a test is about them.
+// Variables that the shell updates, and `PROMPT_COMMAND` with the hook, are left out by name.
+// Tests about them read their values.
 const DUMP_BASH: &str = r##"
 echo "# aliases"; alias -p
 echo "# functions"
@@ -199,7 +199,7 @@ for __devsh_test_name in ${(ko)parameters}; do
 done
 "##;
 
-// The first loop loads what fish loads by itself on use, which may define more functions.
+// The first loop autoloads functions, which may define more functions.
 const DUMP_FISH: &str = r##"
 for __devsh_test_name in (functions --all --names)
     functions $__devsh_test_name >/dev/null

@@ -1,4 +1,4 @@
-//! What the tests stand on: sandboxes, host shells on a terminal, and sources served from this process.
+//! Sandboxes, host shells on a terminal, and sources that this process serves.
 
 pub(crate) mod archive;
 pub(crate) mod cpython;
@@ -25,7 +25,7 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) use server::Server;
 pub(crate) use tree::Tree;
 
-/// Returns where `tool` is, or says why the test is skipped.
+/// Returns the path of `tool`, or prints why the test is skipped.
 ///
 /// With `DEVSH_TEST_REQUIRE_TOOLS=1` a missing tool fails the test instead.
 pub(crate) fn require(tool: &str) -> Option<PathBuf> {
@@ -40,7 +40,7 @@ pub(crate) fn require(tool: &str) -> Option<PathBuf> {
     None
 }
 
-/// Returns whether tests may use the network, or says why the test is skipped.
+/// Returns whether tests may use the network, or prints why the test is skipped.
 pub(crate) fn network() -> bool {
     let allowed = is_set("DEVSH_TEST_NETWORK");
     if !allowed {
@@ -53,9 +53,9 @@ fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// Runs one scenario in every host shell that is installed, side by side.
+/// Runs one scenario in every installed host shell, in parallel.
 ///
-/// Each runs in a thread of the shell's name, so a failure names its host shell.
+/// Each thread has the name of its host shell, which a failure prints.
 pub(crate) fn for_each_shell(scenario: impl Fn(HostShell) + Sync) {
     thread::scope(|scope| {
         let scenario = &scenario;

@@ -13,7 +13,7 @@ use super::{
 
 /// Serves a node 24.1.0 that runs npm on the machine's node, and other scripts with the shell.
 ///
-/// Returns nothing, and says so, if the machine has no npm.
+/// Returns `None`, with a message, if the machine has no npm.
 pub(crate) fn serve_node(server: &Server) -> Option<()> {
     let (node, npm) = (require("node")?, require("npm")?);
     let npm = npm.canonicalize().expect("it was found");
@@ -38,7 +38,7 @@ pub(crate) fn serve_node(server: &Server) -> Option<()> {
 /// One version of a package.
 pub(crate) struct Release<'a> {
     pub(crate) version: &'a str,
-    /// What `package.json` and the registry say beside name, version and `dist`.
+    /// Fields of `package.json` and of the registry, besides name, version and `dist`.
     pub(crate) fields: Value,
     /// Files below `package/`.
     pub(crate) files: &'a [Member<'a>],

@@ -1,6 +1,6 @@
-//! An interactive host shell on a pseudo terminal, driven as a person would.
+//! An interactive host shell on a pseudo terminal, used as a person would.
 //!
-//! Invariant: nothing here sleeps for a fixed time. A command is over when the prompt shows its number.
+//! Invariant: no fixed waits. A command has ended when the prompt shows its number.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 
 use super::{HostShell, Sandbox, require, sandbox, snapshot::Snapshot};
 
-/// How long a command may take before the test fails.
+/// Timeout of a command, after which the test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running host shell.
@@ -26,11 +26,11 @@ pub(crate) struct Pty {
     child: Box<dyn Child + Send + Sync>,
     writer: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
-    /// Everything that was on the terminal.
+    /// Everything that the terminal has shown.
     transcript: Vec<u8>,
-    /// How many commands were run.
+    /// The number of commands so far.
     commands: usize,
-    /// Where the shell's files of this test are.
+    /// The directory for files of this shell.
     scratch: PathBuf,
     project: PathBuf,
     home: PathBuf,
@@ -42,7 +42,7 @@ impl Pty {
         Self::start_with(sandbox, shell, rc, &[])
     }
 
-    /// Starts the shell below another program, such as a tracer.
+    /// Starts the shell as a child of another program, such as a tracer.
     pub(crate) fn start_with(
         sandbox: &Sandbox,
         shell: HostShell,
@@ -51,8 +51,7 @@ impl Pty {
     ) -> Self {
         let rc_file = sandbox.home().join(shell.rc_file());
         sandbox::write(&rc_file, format!("{}{rc}\n", shell.prompt()).as_bytes());
-        // Without this directory fish starts to make completions of its own accord, in the background; since 4.0
-        // it is that of the cache.
+        // Without this directory fish generates completions in the background. Since 4.0 it is in the cache.
         for place in [".local/share/fish", ".cache/fish"] {
             let completions = sandbox.home().join(place).join("generated_completions");
             fs::create_dir_all(completions).expect("the home is writable");
@@ -123,7 +122,7 @@ impl Pty {
         self.commands += 1;
     }
 
-    /// Has the shell replace itself, with the same rc file, and waits for the first prompt of the new one.
+    /// Makes the shell replace itself, with the same rc file, and waits for the first prompt.
     pub(crate) fn exec(&mut self) {
         let line = self.shell.interactive(self.shell, &self.home);
         self.begin(&format!("exec {line}"));
@@ -131,7 +130,7 @@ impl Pty {
         self.wait_for_prompt();
     }
 
-    /// Has the shell start another one with `rc` in its rc file, runs the scenario in it, and has it exit.
+    /// Starts another shell inside with `rc` in its rc file, runs the scenario there, and exits it.
     pub(crate) fn within(&mut self, inner: HostShell, rc: &str, scenario: impl FnOnce(&mut Self)) {
         let rc_file = self.home.join(inner.rc_file());
         sandbox::write(&rc_file, format!("{}{rc}\n", inner.prompt()).as_bytes());
@@ -147,9 +146,9 @@ impl Pty {
         self.wait_for_prompt();
     }
 
-    /// Presses Ctrl-C in the line that was begun and waits for the next prompt.
+    /// Presses Ctrl-C in an unfinished line and waits for the next prompt.
     ///
-    /// A shell that is just about to start a program may take it for that one's, which a user presses again.
+    /// A shell that is about to start a program may ignore it. Then it is pressed again, as a user would.
     pub(crate) fn break_off(&mut self) -> String {
         let start = self.transcript.len();
         for patience in [2, 2, 2, 2, PATIENCE.as_secs()] {
@@ -166,7 +165,7 @@ impl Pty {
 
     /// Runs a line in the shell and returns exactly what it wrote.
     ///
-    /// The line goes through a file, so that it may be of any length and hold any bytes.
+    /// The line is written to a file, so it may have any length and any bytes.
     pub(crate) fn run(&mut self, line: &str) -> String {
         let output = self.scratch.join("output");
         let script = self.scratch.join("script");
@@ -197,7 +196,7 @@ impl Pty {
         self.cd(&project)
     }
 
-    /// Goes out of the project, to the home directory.
+    /// Leaves the project for the home directory.
     pub(crate) fn leave(&mut self) -> String {
         let home = self.home.clone();
         self.cd(&home)
@@ -290,7 +289,7 @@ impl Pty {
         self.assert_prompted(start);
     }
 
-    /// Returns whether the prompt is shown in time.
+    /// Returns whether the prompt appears before the timeout.
     fn prompt_within(&mut self, patience: Duration) -> bool {
         let (start, marker) = (self.transcript.len(), self.marker());
         self.read_until(patience, |transcript| shows(transcript, start, &marker))
@@ -309,7 +308,7 @@ impl Pty {
         );
     }
 
-    /// Reads until `done` says so; returns false when the shell ended or took too long.
+    /// Reads until `done` returns true. Returns false if the shell ended or took too long.
     fn read_until(&mut self, patience: Duration, done: impl Fn(&[u8]) -> bool) -> bool {
         let deadline = Instant::now() + patience;
         while !done(&self.transcript) {
@@ -325,7 +324,7 @@ impl Pty {
         true
     }
 
-    /// Answers what line editors ask a terminal: its attributes, and where the cursor is.
+    /// Answers the queries of line editors: terminal attributes and cursor position.
     fn answer(&mut self, bytes: &[u8]) {
         for (query, answer) in [
             (&b"\x1b[c"[..], &b"\x1b[?62;22c"[..]),
@@ -333,7 +332,7 @@ impl Pty {
             (b"\x1b[6n", b"\x1b[1;1R"),
         ] {
             if bytes.windows(query.len()).any(|window| window == query) {
-                // A shell that has just ended cannot take the answer, and needs none.
+                // A shell that has just ended cannot read the answer.
                 let _answered = self.writer.write_all(answer);
             }
         }
@@ -342,14 +341,14 @@ impl Pty {
 
 impl Drop for Pty {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The shell may have ended by itself.
         let _killed = self.child.kill();
         let _ended = self.child.wait();
         let _size = self.master.get_size();
     }
 }
 
-/// Returns whether the transcript shows `marker` behind `start`, or just about.
+/// Returns whether the transcript shows `marker` after `start`, with some tolerance.
 fn shows(transcript: &[u8], start: usize, marker: &[u8]) -> bool {
     let from = start.saturating_sub(marker.len());
     transcript[from..]

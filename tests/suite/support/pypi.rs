@@ -20,7 +20,7 @@ const PLATFORMS: [&str; 4] = [
     "macosx_10_12_x86_64",
 ];
 
-/// Serves `versions` of a tool that is one program, for every system.
+/// Serves `versions` of a tool with one program, for every system.
 pub(crate) fn serve_tool(server: &Server, name: &str, versions: &[&str]) {
     serve_program(server, name, name, versions);
 }
@@ -42,7 +42,7 @@ pub(crate) fn serve_program(server: &Server, package: &str, program: &str, versi
     serve_page(server, package, versions, &files);
 }
 
-/// Serves versions of a tool that is one program, each with the day on which it came out.
+/// Serves versions of a tool with one program, each with its release day.
 pub(crate) fn serve_tool_out(server: &Server, name: &str, versions: &[(&str, &str)]) {
     let mut files = Vec::new();
     for (version, day) in versions {
@@ -90,21 +90,21 @@ pub(crate) fn serve_tool_files(
     serve_page(server, package, &[version], &files);
 }
 
-/// A package of plain Python: its one module says its name and version.
+/// A package of plain Python with one module, which prints its name and version.
 pub(crate) struct Pure<'a> {
     pub(crate) name: &'a str,
     pub(crate) version: &'a str,
-    /// What it needs, as requirements.
+    /// Its requirements.
     pub(crate) needs: &'a [&'a str],
     /// Scripts that call its `main`.
     pub(crate) scripts: &'a [&'a str],
-    /// The Pythons that it runs on.
+    /// Its `requires-python`.
     pub(crate) python: &'a str,
-    /// The day on which it came out.
+    /// Its release day.
     pub(crate) day: &'a str,
 }
 
-/// Serves packages of plain Python; each version of a name must be among them.
+/// Serves packages of plain Python; pass all versions of a name in one call.
 pub(crate) fn serve_pure(server: &Server, packages: &[Pure<'_>]) {
     let mut pages: BTreeMap<&str, (Vec<&str>, Vec<Value>)> = BTreeMap::new();
     for package in packages {
@@ -163,7 +163,7 @@ fn pure(package: &Pure<'_>) -> Vec<u8> {
     wheel_about(&module, version, ("any", &about), members)
 }
 
-/// Returns what the index says of one file.
+/// Returns the index entry of one file.
 fn entry(server: &Server, file: &str, content: &[u8]) -> Value {
     json!({
         "filename": file,
@@ -187,7 +187,7 @@ fn serve_page(server: &Server, name: &str, versions: &[&str], files: &[Value]) {
     server.serve(&format!("/simple/{name}/"), page.to_string());
 }
 
-/// Returns a wheel of these members, with all that the format asks for.
+/// Returns a valid wheel with these members.
 pub(crate) fn wheel(name: &str, version: &str, platform: &str, members: &[Member<'_>]) -> Vec<u8> {
     wheel_about(name, version, (platform, ""), members)
 }

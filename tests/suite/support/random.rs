@@ -1,4 +1,4 @@
-//! Numbers that look like chance and are the same every time.
+//! Reproducible pseudo-random numbers.
 
 /// A sequence of numbers (xorshift64*).
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! A place of its own for every test: home, XDG directories, project and an empty environment.
+//! A separate home, XDG directories, project and environment for each test.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +17,10 @@ use super::{HostShell, Pty, Server};
 /// The built program.
 pub(crate) const DEVSH: &str = env!("CARGO_BIN_EXE_devsh");
 
-/// A directory name with everything that a path may hold and a shell may trip over.
+/// A directory name with all characters that are difficult for shells.
 pub(crate) const ODD: &str = "a b 'c' \"d\" $e `f` \\g\nh ünï-文";
 
-/// A place of its own, removed at the end of the test.
+/// Temporary directories of one test.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     root: PathBuf,
@@ -30,10 +30,10 @@ pub(crate) struct Sandbox {
     _directory: TempDir,
 }
 
-/// What a finished command left.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// How it ended.
+    /// Its exit status.
     pub(crate) status: ExitStatus,
     /// Its standard output, redacted.
     pub(crate) stdout: String,
@@ -47,7 +47,7 @@ impl Sandbox {
         Self::with_project("project")
     }
 
-    /// Returns a sandbox whose project directory has the oddest of names.
+    /// Returns a sandbox whose project directory has a difficult name.
     pub(crate) fn odd() -> Self {
         Self::with_project(ODD)
     }
@@ -74,7 +74,7 @@ impl Sandbox {
             ("LANG", "C.UTF-8".into()),
             ("TERM", "dumb".into()),
             ("USER", "someone".into()),
-            // Nothing but what a test serves itself can be reached.
+            // Only servers of the test are reachable.
             ("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple".into()),
             ("RUSTUP_DIST_SERVER", "http://127.0.0.1:9/rust".into()),
             ("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/npm".into()),
@@ -100,21 +100,21 @@ impl Sandbox {
         }
     }
 
-    /// Sets a variable of everything that runs in the sandbox.
+    /// Sets a variable for all commands in the sandbox.
     #[must_use]
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.insert(name.into(), value.as_ref().to_owned());
         self
     }
 
-    /// Removes a variable of everything that runs in the sandbox.
+    /// Removes a variable for all commands in the sandbox.
     #[must_use]
     pub(crate) fn env_remove(mut self, name: &str) -> Self {
         self.env.remove(OsStr::new(name));
         self
     }
 
-    /// Takes everything that is downloaded from `server`.
+    /// Makes `server` the source of all downloads.
     #[must_use]
     pub(crate) fn served_by(mut self, server: &Server) -> Self {
         self.redact(server.address(), "[SERVER]");
@@ -142,7 +142,7 @@ impl Sandbox {
         self
     }
 
-    /// Shows `text` as `shown` in outputs.
+    /// Replaces `text` by `shown` in outputs.
     pub(crate) fn redact(&mut self, text: &str, shown: &str) {
         self.redactions
             .insert(0, (text.to_owned(), shown.to_owned()));
@@ -153,7 +153,7 @@ impl Sandbox {
         write(&self.project.join(path), content.as_ref());
     }
 
-    /// Writes a program into a directory that is on PATH.
+    /// Writes a program into a directory of `PATH`.
     pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
         let path = self.root.join("bin").join(name);
         write(&path, script.as_bytes());
@@ -161,7 +161,7 @@ impl Sandbox {
         path
     }
 
-    /// Returns a program that is devsh and counts its starts, and what tells how many there were.
+    /// Returns a wrapper of devsh that counts its starts, and a function that returns the count.
     pub(crate) fn counting(&self) -> (PathBuf, impl Fn() -> usize + use<>) {
         let calls = self.root().join("calls");
         let script = format!(
@@ -172,7 +172,7 @@ impl Sandbox {
         (self.program("counting", &script), counted)
     }
 
-    /// Returns the hook of a host shell as it is, but for the program that it runs.
+    /// Returns the hook of a host shell with another program.
     pub(crate) fn hook_that_runs(&self, shell: HostShell, program: &Path) -> String {
         let mut command = self.command("devsh");
         let hook = command
@@ -187,7 +187,7 @@ impl Sandbox {
         hook.replace(real, program)
     }
 
-    /// Returns the whole place, canonical.
+    /// Returns the canonical root of the sandbox.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -202,12 +202,12 @@ impl Sandbox {
         &self.project
     }
 
-    /// Returns where devsh keeps its data.
+    /// Returns the data directory of devsh.
     pub(crate) fn data(&self) -> PathBuf {
         self.home().join(".local/share/devsh")
     }
 
-    /// Returns the environment of everything that runs in the sandbox.
+    /// Returns the environment of all commands in the sandbox.
     pub(crate) fn environment(&self) -> &BTreeMap<OsString, OsString> {
         &self.env
     }
@@ -228,7 +228,7 @@ impl Sandbox {
         self.outcome(self.command(DEVSH).args(arguments))
     }
 
-    /// Runs a command to its end.
+    /// Runs a command.
     pub(crate) fn outcome(&self, command: &mut Command) -> Outcome {
         let output = command.output().expect("the command starts");
         Outcome {
@@ -238,7 +238,7 @@ impl Sandbox {
         }
     }
 
-    /// Runs a command to its end with `input` on its standard input.
+    /// Runs a command with `input` on its standard input.
     pub(crate) fn outcome_of_input(&self, command: &mut Command, input: &[u8]) -> Outcome {
         let mut child = command
             .stdin(Stdio::piped())
@@ -291,7 +291,7 @@ impl Outcome {
         self
     }
 
-    /// Asserts that an error was told once, with all of `parts`.
+    /// Asserts that exactly one error with all `parts` was printed.
     #[track_caller]
     pub(crate) fn error(self, parts: &[&str]) -> Self {
         let errors = self
@@ -318,7 +318,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// Writes a file and the directories above it.
+/// Writes a file and creates its parent directories.
 pub(crate) fn write(path: &Path, content: &[u8]) {
     fs::create_dir_all(path.parent().expect("a file has a parent")).expect("a new directory");
     fs::write(path, content).expect("a writable file");

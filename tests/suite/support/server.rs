@@ -1,4 +1,4 @@
-//! A web server of this process, on the loopback only: it counts what is asked and fails on demand.
+//! A web server on the loopback interface that records requests and fails on demand.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,10 @@ use std::{
     thread,
 };
 
-/// How an answer goes wrong.
+/// A fault of a response.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// The connection breaks after so many bytes of the body.
+    /// The connection breaks after this number of body bytes.
     Cut(usize),
     /// The server answers with this status.
     Status(u16),
@@ -24,14 +24,14 @@ struct State {
     files: BTreeMap<String, Vec<u8>>,
     faults: BTreeMap<String, Fault>,
     requests: Vec<String>,
-    /// What every request must have.
+    /// The `Authorization` that every request must have.
     authorization: Option<String>,
-    /// Files of which only the first half is sent for now.
+    /// Files of which only the first half is sent until `release`.
     held: BTreeSet<String>,
 }
 
 impl State {
-    /// Returns how the answer to a request goes wrong.
+    /// Returns the fault of the response to a request.
     fn fault_of(&self, request: &Request) -> Option<Fault> {
         if self.authorization.is_some() && self.authorization != request.authorization {
             return Some(Fault::Status(401));
@@ -49,7 +49,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that has nothing yet.
+    /// Starts a server without files.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -59,7 +59,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (state, released) = shared.clone();
-                // A client that goes away in the middle is not the server's concern.
+                // A client may close the connection early.
                 thread::spawn(move || drop(answer(&stream, &state, &released)));
             }
         });
@@ -70,7 +70,7 @@ impl Server {
         }
     }
 
-    /// Returns the address, without a final `/`.
+    /// Returns the URL without a final `/`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -81,14 +81,14 @@ impl Server {
         state.files.insert(path.to_owned(), content.into());
     }
 
-    /// Returns the paths that are served and hold `part`.
+    /// Returns the served paths that contain `part`.
     pub(crate) fn paths(&self, part: &str) -> Vec<String> {
         let state = self.state.lock().expect("no panic inside");
         let found = state.files.keys().filter(|path| path.contains(part));
         found.cloned().collect()
     }
 
-    /// Lets the answer for `path` go wrong.
+    /// Adds a fault to the response for `path`.
     pub(crate) fn fault(&self, path: &str, fault: Fault) {
         let mut state = self.state.lock().expect("no panic inside");
         state.faults.insert(path.to_owned(), fault);
@@ -100,7 +100,7 @@ impl Server {
         state.held.insert(path.to_owned());
     }
 
-    /// Sends what was held back.
+    /// Sends the second half.
     pub(crate) fn release(&self) {
         self.state.lock().expect("no panic inside").held.clear();
         self.released.notify_all();
@@ -112,12 +112,12 @@ impl Server {
         state.authorization = Some(authorization.to_owned());
     }
 
-    /// Lets every answer be right again.
+    /// Removes all faults.
     pub(crate) fn mend(&self) {
         self.state.lock().expect("no panic inside").faults.clear();
     }
 
-    /// Returns what was asked since the last call, as `GET /path`.
+    /// Returns the requests since the last call, as `GET /path`.
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().expect("no panic inside").requests)
     }

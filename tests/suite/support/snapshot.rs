@@ -1,11 +1,11 @@
-//! The whole state of a host shell, to be compared with what it was before.
+//! Snapshots of the state of a host shell.
 
 use std::collections::BTreeMap;
 
 /// Variables that every command changes.
 const VOLATILE: [&str; 3] = ["_", "OLDPWD", "SHLVL"];
 
-/// The state of a host shell: its environment byte for byte, and its own definitions as text.
+/// The state of a host shell: its environment as bytes, and its definitions as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     environment: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -13,7 +13,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns the state that the shell's dump told.
+    /// Reads a state from the output of the shell.
     pub(crate) fn new(mut environment: BTreeMap<Vec<u8>, Vec<u8>>, definitions: &[u8]) -> Self {
         for name in VOLATILE {
             environment.remove(name.as_bytes());
@@ -27,7 +27,7 @@ impl Snapshot {
         }
     }
 
-    /// Asserts that this state is the earlier one, naming what differs.
+    /// Asserts that this state equals an earlier one, and prints the differences.
     #[track_caller]
     pub(crate) fn assert_restores(&self, earlier: &Self) {
         let mut differences = Vec::new();

@@ -1,13 +1,13 @@
-//! What lies in a directory, to show that a command wrote nothing.
+//! Snapshots of a directory, which show that a command wrote nothing.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
 
-/// Every entry below a directory, with all that a write would change.
+/// All entries below a directory, with all metadata that a write would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tree(BTreeMap<String, String>);
 
 impl Tree {
-    /// Looks at `directory`; one that is not there is empty.
+    /// Takes a snapshot of `directory`; a missing one counts as empty.
     pub(crate) fn of(directory: &Path) -> Self {
         let mut entries = BTreeMap::new();
         collect(directory, directory, &mut entries);
