@@ -1,10 +1,9 @@
-//! Downloads: the only code that talks to the network.
+//! Downloads: the only code that uses the network.
 //!
-//! `get` reads small documents into memory, `download` a large file to disk while its digest is computed.
+//! `get` reads small documents into memory, `download` writes a large file to disk and computes its digest.
 //!
-//! Invariants: offline, nothing is asked; a body is never longer than the caller's limit; plain HTTP
-//! happens only with loopback and with servers that the user's settings name, and never after HTTPS;
-//! no error holds credentials.
+//! Offline, no server is asked. A body is never longer than the caller's limit. Plain HTTP is for loopback and
+//! for servers in the user's settings only, and never after a redirect from HTTPS. No error has credentials.
 
 mod credentials;
 mod download;
@@ -32,29 +31,29 @@ pub use credentials::Credentials;
 pub use download::{Download, Expected, partial};
 pub use error::Error;
 use error::pause;
-use min_speed::{Pace, Paced};
+use min_speed::{MinSpeed, SpeedChecked};
 pub use progress::{Meter, Progress, Silent};
 
 use crate::util::files;
 
-/// How often something is asked for again.
+/// Retries of one request.
 const RETRIES: u32 = 3;
-/// Redirects that are followed.
+/// Most redirects of one request.
 const REDIRECTS: usize = 10;
 
-/// Asks servers; cheap to clone and shared between threads.
+/// Sends requests; cheap to clone and shared between threads.
 #[derive(Debug, Clone)]
 pub struct Client {
     agent: Agent,
     offline: bool,
-    /// Origins (`http://mirror:8080`) that may be asked without encryption.
+    /// Origins (`http://mirror:8080`) that are allowed without encryption.
     plain: BTreeSet<String>,
     credentials: Credentials,
-    pace: Pace,
+    min_speed: MinSpeed,
 }
 
 impl Client {
-    /// Returns a client that trusts the system's certificates and honours the usual proxy variables.
+    /// Returns a client that trusts the system's certificates and uses the usual proxy variables.
     pub fn new(offline: bool) -> Self {
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
@@ -75,18 +74,18 @@ impl Client {
             offline,
             plain: BTreeSet::new(),
             credentials: Credentials::default(),
-            pace: Pace::default(),
+            min_speed: MinSpeed::default(),
         }
     }
 
-    /// Sends these credentials to the servers that they are for.
+    /// Uses these credentials, each for its own server.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = credentials;
         self
     }
 
-    /// Allows plain HTTP to the servers of these addresses, which the user's own settings name.
+    /// Allows plain HTTP to the servers of these addresses, which come from the user's settings.
     #[must_use]
     pub fn allow_plain<'a>(mut self, addresses: impl IntoIterator<Item = &'a Url>) -> Self {
         let origins = addresses
@@ -102,7 +101,7 @@ impl Client {
         header.strip_prefix("Basic ").map(ToOwned::to_owned)
     }
 
-    /// Returns whether the network is not to be used.
+    /// Returns whether devsh must not use the network.
     pub const fn is_offline(&self) -> bool {
         self.offline
     }
@@ -111,28 +110,28 @@ impl Client {
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut tries = 0;
         loop {
-            let error = match self.once(url, accept, limit) {
+            let error = match self.get_once(url, accept, limit) {
                 Err(error) if tries < RETRIES => error,
                 answer => return answer,
             };
             let Some(pause) = pause(&error, tries) else {
                 return Err(error);
             };
-            tracing::debug!(%error, ?pause, "asked again");
+            tracing::debug!(%error, ?pause, "retry");
             thread::sleep(pause);
             tries += 1;
         }
     }
 
-    fn once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+    fn get_once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         let reader: Box<dyn Read> = if url.scheme() == "file" {
             Box::new(open_file(url)?)
         } else {
-            let response = self.ask(url, &[("accept", accept)])?;
+            let response = self.send_get(url, &[("accept", accept)])?;
             Box::new(successful(url, response)?.into_body().into_reader())
         };
-        let reader = Paced::new(reader, self.pace);
+        let reader = SpeedChecked::new(reader, self.min_speed);
         reader
             .take(limit + 1)
             .read_to_end(&mut body)
@@ -146,7 +145,7 @@ impl Client {
         Ok(body)
     }
 
-    /// Returns the size of `url` in bytes as the server announces it, without downloading.
+    /// Returns the size of `url` in bytes from the headers, without a download.
     pub fn size(&self, url: &Url) -> Result<Option<u64>, Error> {
         if url.scheme() == "file" {
             let metadata = open_file(url)?.metadata();
@@ -164,7 +163,7 @@ impl Client {
         Ok(content_length(&successful(url, response)?))
     }
 
-    fn ask(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
+    fn send_get(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
         self.follow(url, |url, authorization| {
             let request = self.agent.get(url.as_str());
             let authorization = authorization.map(|header| ("authorization", header));
@@ -179,7 +178,7 @@ impl Client {
         })
     }
 
-    /// Sends a request and follows redirects, checking every address before it is asked.
+    /// Sends a request and follows redirects; every address is checked first.
     fn follow(
         &self,
         url: &Url,
@@ -191,22 +190,22 @@ impl Client {
         let mut at = url.clone();
         for _ in 0..REDIRECTS {
             self.check_address(&at)?;
-            // Looked up anew for every address: what is for one server is for no other.
+            // Per address: the credentials of one server are for no other.
             let authorization = self.credentials.header(&at);
             let bare = redacted(&at);
-            let response = patient(|| send(&bare, authorization.as_deref()))
-                .map_err(|error| unreachable(&at, &error))?;
+            let response = retry_broken(|| send(&bare, authorization.as_deref()))
+                .map_err(|error| failed(&at, &error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
             let location = response.headers().get(header::LOCATION);
             let next = location
                 .and_then(|location| at.join(location.to_str().ok()?).ok())
-                .ok_or_else(|| refused(&at, "it redirects to no valid address"))?;
+                .ok_or_else(|| unusable(&at, "it redirects to no valid address"))?;
             check_redirect(&at, &next)?;
             at = next;
         }
-        Err(refused(url, "it redirects without end"))
+        Err(unusable(url, "it redirects without end"))
     }
 
     fn check_address(&self, url: &Url) -> Result<(), Error> {
@@ -225,8 +224,8 @@ impl Client {
     }
 }
 
-/// Tries again where a connection broke before it brought an answer, as one that was kept open too long does.
-fn patient<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
+/// Retries at once if the connection broke before the answer, as an idle connection does that the server closed.
+fn retry_broken<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
     let mut tries = 0..2;
     loop {
         match send() {
@@ -258,18 +257,19 @@ pub fn redacted(url: &Url) -> Url {
 fn open_file(url: &Url) -> Result<File, Error> {
     let path = url
         .to_file_path()
-        .map_err(|()| refused(url, "not a path"))?;
-    let file = File::open(&path).map_err(files::at("fetch", &path))?;
+        .map_err(|()| unusable(url, "not a path"))?;
+    let file =
+        File::open(&path).map_err(|error| Error::Mirror(files::at("fetch", &path)(error)))?;
     let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
     if regular {
         Ok(file)
     } else {
         let error = io::Error::other("not a regular file");
-        Err(files::at("fetch", &path)(error).into())
+        Err(Error::Mirror(files::at("fetch", &path)(error)))
     }
 }
 
-/// From a connection that is secure nobody is led to one that is not, be it within this machine.
+/// No redirect leads from HTTPS to plain HTTP, even on this machine.
 fn check_redirect(from: &Url, to: &Url) -> Result<(), Error> {
     if from.scheme() == "https" && to.scheme() != "https" {
         return Err(Error::Insecure { url: redacted(to) });
@@ -291,13 +291,13 @@ fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Err
     })
 }
 
-/// Reads how long to wait: seconds, or the date when it is over (RFC 9110, section 10.2.3).
+/// Reads a wait: seconds, or the date of its end (RFC 9110, section 10.2.3).
 fn retry_after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    // One that has passed is no reason to wait.
+    // A date in the past means no wait.
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
@@ -306,32 +306,76 @@ fn content_length(response: &Response<Body>) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-fn refused(url: &Url, reason: &str) -> Error {
+/// The server's answer leads nowhere; a retry does not help.
+fn unusable(url: &Url, reason: &str) -> Error {
     Error::Unreachable {
-        host: url.host_str().unwrap_or_default().to_owned(),
+        host: host(url),
         reason: reason.to_owned(),
+        transient: false,
     }
 }
 
+/// The connection broke within a body.
 fn broken(url: &Url, error: &io::Error) -> Error {
-    refused(url, &one_line(&error.to_string()))
+    Error::Unreachable {
+        host: host(url),
+        reason: one_line(&error.to_string()),
+        transient: true,
+    }
 }
 
-/// Tells a certificate that nobody here trusts from every other reason.
-fn unreachable(url: &Url, error: &ureq::Error) -> Error {
-    let text = one_line(&error.to_string());
-    let reason = text.strip_prefix("io: ").unwrap_or(&text).to_owned();
-    // The TLS library's own error type is no dependency of devsh; its text names the kind.
-    let untrusted = ["invalid peer certificate", "UnknownIssuer", "certificate"]
-        .iter()
-        .any(|sign| reason.contains(sign));
-    if untrusted {
-        return Error::UntrustedCertificate {
-            host: url.host_str().unwrap_or_default().to_owned(),
-            reason,
-        };
+/// No answer.
+fn failed(url: &Url, error: &ureq::Error) -> Error {
+    let transient = match error {
+        ureq::Error::Io(error) => is_transient(error.kind()),
+        ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => true,
+        _ => false,
+    };
+    let reason = match error {
+        ureq::Error::Io(error) => one_line(&error.to_string()),
+        error => one_line(&error.to_string()),
+    };
+    let host = host(url);
+    if is_untrusted(error) {
+        return Error::UntrustedCertificate { host, reason };
     }
-    refused(url, &reason)
+    Error::Unreachable {
+        host,
+        reason,
+        transient,
+    }
+}
+
+/// Returns whether a connection may work the next time. A failed look-up of a name has no kind of its own, so it
+/// is not among these.
+const fn is_transient(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::BrokenPipe
+            | Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NotConnected
+            | Kind::TimedOut
+            | Kind::UnexpectedEof
+            | Kind::WouldBlock
+    )
+}
+
+/// Returns whether the TLS library refused the server's certificate.
+fn is_untrusted(error: &ureq::Error) -> bool {
+    let inner = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
 }
 
 fn one_line(text: &str) -> String {

@@ -1,7 +1,6 @@
 //! Names and passwords for servers: from the addresses in the settings, else from the user's netrc.
 //!
-//! Invariants: each goes to the origin or host it is written for and to nobody else, whatever redirects say;
-//! none is ever shown.
+//! Each is sent to its own origin or host only, also after redirects, and is never printed.
 
 use std::fmt;
 
@@ -9,12 +8,12 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// What is sent to whom.
+/// `Authorization` headers by server.
 #[derive(Clone, Default)]
 pub struct Credentials {
     /// Origins of addresses with credentials, each with its header.
     origins: Vec<(String, String)>,
-    /// Hosts of netrc, each with its header; the nameless one is the default.
+    /// Hosts of netrc, each with its header; the one without a name is the default.
     hosts: Vec<(Option<String>, String)>,
 }
 
@@ -30,7 +29,7 @@ impl Credentials {
         }
     }
 
-    /// Returns the header for a request to `url`, if anything is known for it.
+    /// Returns the header for a request to `url`, if there is one.
     pub(super) fn header(&self, url: &Url) -> Option<String> {
         if let Some(own) = basic(url) {
             return Some(own);
@@ -74,20 +73,20 @@ fn encoded(name: &[u8], password: &[u8]) -> String {
 /// Reads netrc: `machine`, `login` and `password` in any order, `default` last; macros are skipped.
 fn netrc_hosts(text: &str) -> Vec<(Option<String>, String)> {
     let mut hosts = Vec::new();
-    let mut entry: Option<Entry> = None;
+    let mut entry: Option<NetrcEntry> = None;
     let mut words = words(text).into_iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "machine" => {
-                hosts.extend(entry.take().and_then(Entry::finish));
-                entry = Some(Entry {
+                hosts.extend(entry.take().and_then(NetrcEntry::finish));
+                entry = Some(NetrcEntry {
                     host: words.next(),
-                    ..Entry::default()
+                    ..NetrcEntry::default()
                 });
             }
             "default" => {
-                hosts.extend(entry.take().and_then(Entry::finish));
-                entry = Some(Entry::default());
+                hosts.extend(entry.take().and_then(NetrcEntry::finish));
+                entry = Some(NetrcEntry::default());
             }
             "login" => set(entry.as_mut().map(|entry| &mut entry.login), words.next()),
             "password" => set(
@@ -98,18 +97,18 @@ fn netrc_hosts(text: &str) -> Vec<(Option<String>, String)> {
             _ => {}
         }
     }
-    hosts.extend(entry.and_then(Entry::finish));
+    hosts.extend(entry.and_then(NetrcEntry::finish));
     hosts
 }
 
 #[derive(Default)]
-struct Entry {
+struct NetrcEntry {
     host: Option<String>,
     login: Option<String>,
     password: Option<String>,
 }
 
-impl Entry {
+impl NetrcEntry {
     fn finish(self) -> Option<(Option<String>, String)> {
         let login = self.login.unwrap_or_default();
         let header = encoded(login.as_bytes(), self.password?.as_bytes());
@@ -133,7 +132,7 @@ fn words(text: &str) -> Vec<String> {
             continue;
         }
         for word in line.split_whitespace() {
-            // A password may begin with `#`; a comment stands where a keyword would.
+            // A password may begin with `#`; a comment is in the place of a keyword.
             let value = words
                 .last()
                 .is_some_and(|last| matches!(&**last, "password" | "login" | "account"));
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn each_goes_to_its_own_server() {
+    fn credentials_are_for_their_own_server() {
         let index: Url = "https://me:p%40ss@index.example/simple/".parse().unwrap();
         let netrc = "# comment\nmachine files.example login you password #1\n\
                      macdef init\nmachine evil.example password x\n\nmachine b.example password \"q\"\n";

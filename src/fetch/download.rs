@@ -1,7 +1,7 @@
-//! Large files: to disk, with the digest computed on the way, resumed after a break.
+//! Large files: written to disk, checked against their digest, resumed after a break.
 //!
-//! Invariant: a `Download` has exactly the bytes of its digest. What came so far stays on disk under the
-//! digest's name, so a download that was cut goes on where it was, in another process too.
+//! A `Download` has exactly the bytes of its digest. A partial file stays on disk under the name of the digest,
+//! so another process can resume it.
 
 use std::{
     fs::File,
@@ -14,27 +14,27 @@ use ureq::http::header;
 use url::Url;
 
 use super::{
-    Client, Error, Meter, Paced, RETRIES, broken, content_length, open_file, pause, redacted,
-    successful,
+    Client, Error, Meter, RETRIES, SpeedChecked, broken, content_length, open_file, pause,
+    redacted, successful,
 };
 use crate::{
     package::{Digest, Hasher},
     util::files,
 };
 
-/// Longest accepted file where the lockfile names no size, in bytes.
+/// Largest accepted file if the lockfile has no size, in bytes.
 const LIMIT: u64 = 8 << 30;
 
-/// What a download must be.
+/// The digest and size of the right file.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected {
     /// The digest of the whole file.
     pub digest: Digest,
-    /// The size in bytes, where it is known.
+    /// The size in bytes, if it is known.
     pub size: Option<u64>,
 }
 
-/// A verified file in the cache; whoever else wants its bytes has the same file, which nobody writes to any more.
+/// A verified file in the cache. Others may share it; it is never written again.
 #[derive(Debug)]
 pub struct Download {
     file: File,
@@ -50,24 +50,24 @@ impl Download {
 
     /// Copies the file to a new place.
     ///
-    /// By its descriptor: another build that shares this file may have discarded its name by now.
+    /// It reads the descriptor: another build that shares this file may have removed its name.
     pub fn copy_to(&self, place: &Path) -> io::Result<()> {
         let mut source = self.open()?;
         io::copy(&mut source, &mut File::create_new(place)?).map(|_| ())
     }
 
-    /// Removes the file; without this it stays for the next time.
+    /// Removes the file from the cache.
     pub fn discard(self) {
-        // By now the name may be another's, whose download is under way.
+        // The name may belong to a newer download now.
         if files::is_named(&self.file, &self.path) {
-            // A file that stays behind costs space and nothing else.
+            // A remaining file only costs space.
             let _left = std::fs::remove_file(&self.path);
         }
     }
 }
 
 impl Client {
-    /// Downloads `url` into `directory` and returns the file once its size and digest are right.
+    /// Downloads `url` into `directory` and returns the file after its size and digest were checked.
     pub fn download(
         &self,
         url: &Url,
@@ -80,8 +80,8 @@ impl Client {
         partial.resume(url, expected)?;
         self.complete(url, expected, &mut partial)?;
         let Partial { file, path, .. } = partial;
-        // Whole files are never written again, so others with the same content need not wait for this one: two
-        // parts of an object may be one file, and two objects may share two files in either order.
+        // Complete files are never written again, so others with the same content need not wait: two parts of an
+        // object may be one file, and two objects may share two files in either order.
         file.unlock().or_else(|error| {
             if files::lacks_locks(&error) {
                 Ok(())
@@ -92,7 +92,7 @@ impl Client {
         Ok(Download { file, path })
     }
 
-    /// Fills the partial file, trying again after breaks, until it is complete and right.
+    /// Fills the partial file, with retries, until it is complete and verified.
     fn complete(&self, url: &Url, expected: &Expected, partial: &mut Partial) -> Result<(), Error> {
         let (mut retries, mut furthest) = (0, partial.length);
         loop {
@@ -104,7 +104,7 @@ impl Client {
             let error = match outcome {
                 Ok(()) => match partial.check(url, expected) {
                     Ok(()) => return Ok(()),
-                    // What an earlier run left may be damaged: once more from the start.
+                    // The partial file of an earlier run may be damaged: start again.
                     Err(Error::DigestMismatch { .. }) if partial.resumed => {
                         partial.restart()?;
                         continue;
@@ -122,7 +122,7 @@ impl Client {
                 }
                 return Err(error);
             };
-            // A server that cuts every answer still gets there, as long as each brings something.
+            // Every answer that adds bytes resets the retries, so a server that cuts each answer still succeeds.
             if partial.length > furthest {
                 furthest = partial.length;
                 retries = 0;
@@ -135,7 +135,7 @@ impl Client {
         }
     }
 
-    /// Asks once for what is missing and appends what comes.
+    /// Requests the missing bytes once and appends them.
     pub(super) fn attempt(
         &self,
         url: &Url,
@@ -153,7 +153,7 @@ impl Client {
             if partial.length > 0 {
                 headers.push(("range", &range));
             }
-            let response = self.ask(url, &headers)?;
+            let response = self.send_get(url, &headers)?;
             let status = response.status().as_u16();
             if status == 416 && partial.length > 0 {
                 partial.restart()?;
@@ -176,30 +176,30 @@ impl Client {
             }
             Box::new(response.into_body().into_reader())
         };
-        let mut body = Paced::new(body, self.pace);
+        let mut body = SpeedChecked::new(body, self.min_speed);
         partial.append(url, expected, &mut body)
     }
 }
 
-/// Returns where an artifact is downloaded to, whole or in part.
+/// Returns the path of a download, complete or partial.
 pub fn partial(directory: &Path, digest: &Digest) -> PathBuf {
     directory.join(format!("{}.partial", digest.hex()))
 }
 
-/// The file that a download grows in.
+/// The file of a download.
 pub(super) struct Partial<'a> {
     file: File,
     path: PathBuf,
     digest: Hasher,
     fresh: Hasher,
     length: u64,
-    /// Whether some of the bytes came in an earlier run.
+    /// Whether an earlier run wrote some of the bytes.
     resumed: bool,
     meter: &'a dyn Meter,
 }
 
 impl<'a> Partial<'a> {
-    /// Opens the file, once no other process is at work on it.
+    /// Opens the file and waits for other processes that use it.
     pub(super) fn open(
         directory: &Path,
         expected: &Expected,
@@ -217,7 +217,7 @@ impl<'a> Partial<'a> {
         })
     }
 
-    /// Takes in what an earlier run left.
+    /// Reads the bytes of an earlier run.
     pub(super) fn resume(&mut self, url: &Url, expected: &Expected) -> Result<(), Error> {
         let mut buffer = vec![0; 1 << 17];
         loop {
@@ -238,7 +238,7 @@ impl<'a> Partial<'a> {
             && self.resumed
             && self.received() == expected.digest
         {
-            // Others may be reading it: what is whole must not be written to, whatever size is said to be right.
+            // Others may read it: a complete file must not be changed, even if the lockfile has another size.
             return Err(size_mismatch(url, size, self.length));
         }
         if self.length > expected.size.unwrap_or(LIMIT) {
@@ -261,7 +261,7 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Returns whether nothing is left to ask for.
+    /// Returns whether no bytes are missing.
     pub(super) fn is_full(&self, expected: &Expected) -> bool {
         match expected.size {
             Some(size) => self.length == size,

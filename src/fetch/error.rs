@@ -1,4 +1,4 @@
-//! What may be wrong with a request, and whether it can pass.
+//! Why a request failed, and whether another try can help.
 
 use std::time::Duration;
 
@@ -6,82 +6,74 @@ use url::Url;
 
 use crate::{package::Digest, util::files};
 
-/// A request that gave no usable answer.
+/// A request without a usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The network is not to be used.
+    /// devsh must not use the network.
     #[error("`{url}` is needed and devsh is offline")]
-    Offline {
-        /// What would have been asked.
-        url: Url,
-    },
+    Offline { url: Url },
     /// The server could not be reached, or the connection broke.
     #[error("cannot reach `{host}`: {reason}")]
     Unreachable {
-        /// The server.
         host: String,
-        /// Why, one line.
+        /// The cause, one line.
         reason: String,
+        /// Whether another try can help.
+        transient: bool,
     },
-    /// The server's certificate is not signed by anyone this machine trusts.
+    /// The machine does not trust the server's certificate.
     #[error("cannot trust the certificate of `{host}`: {reason}")]
     UntrustedCertificate {
-        /// The server.
         host: String,
-        /// Why, one line.
+        /// The cause, one line.
         reason: String,
     },
-    /// The address is not one that devsh asks: plain HTTP to a server that no setting names.
+    /// Plain HTTP to a server that no setting names, or another scheme.
     #[error("`{url}` is not a secure address")]
-    Insecure {
-        /// What would have been asked.
-        url: Url,
-    },
+    Insecure { url: Url },
     /// The server answered with an error.
     #[error("`{url}` answered {status}")]
     Status {
-        /// What was asked.
         url: Url,
         /// The HTTP status.
         status: u16,
-        /// How long the server asks to be left alone.
+        /// The time after which the server accepts another request.
         wait: Option<Duration>,
     },
-    /// The answer was longer than devsh accepts.
+    /// The answer is longer than the limit.
     #[error("`{url}` is larger than {limit} bytes")]
     TooLarge {
-        /// What was asked.
         url: Url,
-        /// The limit, in bytes.
+        /// In bytes.
         limit: u64,
     },
-    /// The file ended early or goes on after its end.
+    /// The file is shorter or longer than the lockfile says.
     #[error("`{url}` has {received} bytes instead of {expected}")]
     SizeMismatch {
-        /// What was asked.
         url: Url,
-        /// The size in bytes that the lockfile names.
+        /// The size in bytes in the lockfile.
         expected: u64,
-        /// The bytes received; where the file goes on, what was seen of it.
+        /// The received bytes; less than the whole file if it is too long.
         received: u64,
     },
-    /// The file is not the one that was locked.
+    /// The file is not the locked one.
     #[error("digest mismatch for `{url}`")]
     DigestMismatch {
-        /// What was asked.
         url: Box<Url>,
-        /// The digest that the lockfile names.
+        /// The digest in the lockfile.
         expected: Digest,
-        /// The digest of what came.
         received: Digest,
     },
-    /// A file could not be read or written.
+    /// A file at a `file:` address could not be read.
+    #[error(transparent)]
+    Mirror(files::Error),
+    /// A file of the cache could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
 }
 
 impl Error {
-    /// Returns whether nothing else can be had from the same host either.
+    /// Returns whether other requests to the same host will fail too.
     pub fn is_about_host(&self) -> bool {
         matches!(
             self,
@@ -89,9 +81,9 @@ impl Error {
         )
     }
 
-    /// Returns whether the artifact may be well, but cannot be had from here now.
+    /// Returns whether the artifact may be fine and only cannot be downloaded now.
     ///
-    /// A wrong digest or size is never this: it must be heard, not worked around.
+    /// A wrong digest or size is an error of its own: no fallback may hide it.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Offline { .. }
@@ -99,24 +91,25 @@ impl Error {
             | Self::UntrustedCertificate { .. }
             | Self::Insecure { .. }
             | Self::Status { .. } => true,
-            Self::File(error) => error.action == "fetch" && files::is_absent(&error.source),
-            Self::TooLarge { .. } | Self::SizeMismatch { .. } | Self::DigestMismatch { .. } => {
-                false
-            }
+            Self::Mirror(error) => files::is_absent(&error.source),
+            Self::File(_)
+            | Self::TooLarge { .. }
+            | Self::SizeMismatch { .. }
+            | Self::DigestMismatch { .. } => false,
         }
     }
 }
 
-/// Longest time that a server is waited for because it says so.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait that a server can ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Returns how long to wait before asking again for the `tries`th time; nothing where that does not help.
+/// Returns the wait before retry number `tries`; nothing if a retry does not help.
 pub(super) fn pause(error: &Error, tries: u32) -> Option<Duration> {
     let own = Duration::from_millis(200 << tries.min(8));
     match error {
         Error::Status {
             wait: Some(wait), ..
-        } if *wait > PATIENCE => None,
+        } if *wait > LONGEST_WAIT => None,
         Error::Status {
             wait: Some(wait), ..
         } => is_transient(error).then_some(own.max(*wait)),
@@ -126,10 +119,7 @@ pub(super) fn pause(error: &Error, tries: u32) -> Option<Duration> {
 
 fn is_transient(error: &Error) -> bool {
     match error {
-        Error::Unreachable { reason, .. } => {
-            let settled = ["failed to lookup", "host not found", "Connection refused"];
-            !settled.iter().any(|sign| reason.contains(sign))
-        }
+        Error::Unreachable { transient, .. } => *transient,
         Error::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
         Error::SizeMismatch {
             expected, received, ..

@@ -1,55 +1,54 @@
-//! A server that sends next to nothing for long is given up.
+//! Gives up a server that sends almost nothing for a long time.
 
 use std::{
     io::{self, Read},
     time::{Duration, Instant},
 };
 
-/// The slowest that a body may come.
+/// The lowest accepted speed of a body.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    /// Over how long it is measured.
-    pub(super) over: Duration,
-    /// The bytes that must have come in that time.
-    pub(super) least: u64,
+pub(super) struct MinSpeed {
+    /// The time of one measurement.
+    pub(super) period: Duration,
+    /// The bytes that must arrive in that time.
+    pub(super) bytes: u64,
 }
 
-impl Default for Pace {
+impl Default for MinSpeed {
     fn default() -> Self {
         Self {
-            over: Duration::from_mins(1),
-            least: 60 << 10,
+            period: Duration::from_mins(1),
+            bytes: 60 << 10,
         }
     }
 }
 
-/// A body that ends with an error when it comes too slowly.
-pub(super) struct Paced<R> {
+/// A body that ends with an error when it is too slow.
+pub(super) struct SpeedChecked<R> {
     inner: R,
-    pace: Pace,
+    min_speed: MinSpeed,
     since: Instant,
     bytes: u64,
 }
 
-impl<R: Read> Paced<R> {
-    /// Watches how fast `inner` comes.
-    pub(super) fn new(inner: R, pace: Pace) -> Self {
+impl<R: Read> SpeedChecked<R> {
+    pub(super) fn new(inner: R, min_speed: MinSpeed) -> Self {
         Self {
             inner,
-            pace,
+            min_speed,
             since: Instant::now(),
             bytes: 0,
         }
     }
 }
 
-impl<R: Read> Read for Paced<R> {
+impl<R: Read> Read for SpeedChecked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.bytes += count as u64;
-        if count > 0 && self.since.elapsed() >= self.pace.over {
-            if self.bytes < self.pace.least {
-                return Err(io::Error::other("it sends next to nothing"));
+        if count > 0 && self.since.elapsed() >= self.min_speed.period {
+            if self.bytes < self.min_speed.bytes {
+                return Err(io::Error::other("it sends almost nothing"));
             }
             (self.since, self.bytes) = (Instant::now(), 0);
         }

@@ -1,26 +1,26 @@
-//! How long work tells how far it is; `ui` draws it.
+//! Progress of long work; `report` draws it.
 
-/// Receives the progress of several things that happen at once.
+/// Receives the progress of several things at the same time.
 pub trait Progress: Send + Sync {
     /// Begins the meter of one thing (`python 3.12.4`), of `total` bytes where that is known.
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter>;
 }
 
-/// How far one thing is.
+/// The progress of one thing.
 pub trait Meter: Send + Sync {
-    /// Adds bytes that are done.
+    /// Adds finished bytes.
     fn advance(&self, bytes: u64);
 
-    /// Takes bytes back that have to be done again.
+    /// Subtracts bytes that have to be repeated.
     fn retract(&self, bytes: u64);
 
-    /// Tells what is going on now (`unpacking`).
+    /// Names the current step (`unpacking`).
     fn phase(&self, what: &str);
 
-    /// Says something that the user should hear, also where no meter is drawn.
+    /// Prints a line for the user, also without a terminal.
     fn notice(&self, _text: &str) {}
 
-    /// Ends the meter, whether the work succeeded or not.
+    /// Ends the meter, also after a failure.
     fn finish(&self);
 }
 

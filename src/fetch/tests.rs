@@ -324,3 +324,38 @@ fn a_server_that_is_busy_is_asked_again() {
     assert_eq!(Client::new(false).get(&url, "*/*", 10).unwrap(), b"text");
     assert_eq!(requests.lock().unwrap().len(), 3);
 }
+
+#[test]
+fn errors_are_told_apart_by_their_types() {
+    let url: Url = "https://host.example/".parse().unwrap();
+    let io = |kind| failed(&url, &ureq::Error::Io(io::Error::from(kind)));
+    for (error, transient) in [
+        (io(io::ErrorKind::ConnectionReset), true),
+        (io(io::ErrorKind::ConnectionRefused), false),
+        (failed(&url, &ureq::Error::HostNotFound), false),
+        (
+            failed(
+                &url,
+                &ureq::Error::Io(io::Error::other("a certificate in words")),
+            ),
+            false,
+        ),
+    ] {
+        let Error::Unreachable {
+            transient: found, ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(found, transient);
+    }
+    let refused = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    let wrapped = io::Error::new(io::ErrorKind::InvalidData, refused());
+    for error in [ureq::Error::Io(wrapped), ureq::Error::Rustls(refused())] {
+        let error = failed(&url, &error);
+        assert!(
+            matches!(error, Error::UntrustedCertificate { .. }),
+            "{error}"
+        );
+    }
+}

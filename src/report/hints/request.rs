@@ -1,9 +1,9 @@
-//! What helps where a server gave no usable answer.
+//! Hints for requests without a usable answer.
 
 use super::file;
 use crate::{fetch, report::failure::Failure};
 
-/// A request that gave no usable answer.
+/// A request without a usable answer.
 pub fn fetch(error: &fetch::Error) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
@@ -26,8 +26,8 @@ pub fn fetch(error: &fetch::Error) -> Failure {
             .hint("if upstream republished it, run `devsh lock --upgrade` and review the diff"),
         fetch::Error::SizeMismatch { .. } => failure
             .note("nothing was added to the store")
-            .hint("run the command again; if it stays so, ask who serves the file"),
-        fetch::Error::File(error) => file(error),
+            .hint("run the command again; if it fails again, report it to the owner of the server"),
+        fetch::Error::File(error) | fetch::Error::Mirror(error) => file(error),
         fetch::Error::Status {
             status: 401 | 403,
             url,
@@ -39,7 +39,7 @@ pub fn fetch(error: &fetch::Error) -> Failure {
         fetch::Error::Status {
             wait: Some(wait), ..
         } => failure.hint(format!(
-            "the server asks to be left alone for {} seconds: run the command again then",
+            "the server accepts the next request in {} seconds: run the command again then",
             wait.as_secs()
         )),
         fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } => failure,
