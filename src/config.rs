@@ -1,15 +1,14 @@
-//! The user's settings: `config.toml`, then the variables that other tools' users already set.
+//! The user's settings: `config.toml`, and the variables of uv, rustup and npm.
 
-pub mod amount;
-mod choice;
+mod address;
 mod error;
-mod keep;
+mod file;
 mod remote;
 mod trust;
+pub mod units;
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use serde::Deserialize;
 use url::Url;
 
 use crate::{
@@ -18,23 +17,19 @@ use crate::{
     util::{files, vars},
 };
 
-pub use choice::{ToolsFrom, Verbosity};
 pub use error::Error;
-pub use keep::Keep;
 pub use remote::Remote;
 pub use trust::{Ruling, TrustRules};
 
-use keep::{RawKeep, span};
-use trust::RawTrust;
+use address::{directory_address, file_address, without_credentials};
+use file::Settings;
 
-/// Where artifacts come from and which may serve.
+/// The user's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// How long an enter or leave script may take.
     pub hook_timeout: Duration,
-    /// Whether a prompt that loads or leaves a dev shell says so.
     pub verbosity: Verbosity,
-    /// Whether managed artifacts, host tools or either may serve.
     pub tools_from: ToolsFrom,
     /// The Python package index's simple API, ending in `/`.
     pub pypi: Url,
@@ -46,15 +41,14 @@ pub struct Config {
     pub npm: Url,
     /// A list of `CPython` builds in uv's format, which replaces the compiled-in one.
     pub python_list: Option<Url>,
-    /// How long a release must be out before it is chosen.
+    /// The age that a release must have before it is chosen.
     pub minimum_release_age: Option<Duration>,
     /// Tools (`pypi:ruff`) and whole sources (`rust`) whose releases may be younger.
     pub minimum_release_age_exclude: Vec<String>,
-    /// What `devsh gc` leaves when it is not told otherwise.
+    /// The limits of `devsh gc` without options.
     pub gc: Keep,
-    /// Further servers whose artifacts a lockfile may name, as host names.
+    /// Host names of further servers that a lockfile may name.
     pub hosts: Vec<String>,
-    /// Where the user is not asked, and where nothing may ever run.
     pub trust: TrustRules,
 }
 
@@ -71,96 +65,92 @@ pub const PYTHON_RELEASES: &str =
 /// The public npm registry.
 pub const NPM: &str = "https://registry.npmjs.org/";
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawConfig {
-    verbosity: Option<Verbosity>,
-    tools_from: Option<ToolsFrom>,
-    minimum_release_age: Option<String>,
-    hook_timeout: Option<u64>,
-    #[serde(default)]
-    minimum_release_age_exclude: Vec<String>,
-    #[serde(default)]
-    sources: RawSources,
-    #[serde(default)]
-    gc: RawKeep,
-    #[serde(default)]
-    trust: RawTrust,
-    #[serde(skip)]
-    checked_trust: TrustRules,
+/// Which tools may serve a dev shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ToolsFrom {
+    /// Only artifacts of the lockfile.
+    Managed,
+    /// Only tools of the machine.
+    Host,
+    /// Artifacts if they can be downloaded, else tools of the machine that the manifest admits.
+    #[default]
+    Auto,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawSources {
-    pypi: Option<String>,
-    rust: Option<String>,
-    python: Option<String>,
-    python_list: Option<String>,
-    npm: Option<String>,
-    #[serde(default)]
-    hosts: Vec<String>,
+/// How much a prompt prints that loads or leaves a dev shell; problems are always printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verbosity {
+    /// Nothing.
+    Quiet,
+    /// One line.
+    #[default]
+    Normal,
 }
 
-/// How long an enter or leave script may take unless the user says otherwise, in seconds.
-const HOOK_TIMEOUT: u64 = 10;
-/// Longest accepted `config.toml`, in bytes.
+/// What `devsh gc` keeps of the unused objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// Objects that were used within this time.
+    pub older_than: Option<Duration>,
+    /// The most recently used objects, until the store has this many bytes.
+    pub size: Option<u64>,
+}
+
+/// The default of `hook-timeout`.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest accepted `config.toml`, in bytes.
 const LIMIT: u64 = 1 << 20;
 
 impl Config {
-    /// Reads the user's settings; the environment wins over the file.
+    /// Reads the user's settings; variables win over the file.
     pub fn load(context: &Context) -> Result<Self, Error> {
-        let raw = read(context)?;
-        let address = |variables: &[&str], setting: Option<String>, key: &str, default: &str| {
+        let settings = read(context)?;
+        let address = |variables: &[&str], read: fn(&str) -> Option<Url>| {
             let set = variables.iter().find_map(|name| {
                 let value = context.env.get(name)?.to_str()?;
-                (!value.is_empty()).then(|| ((*name).to_owned(), value.to_owned()))
+                (!value.is_empty()).then_some((*name, value))
             });
-            let (place, value) = set
-                .or_else(|| setting.map(|value| (format!("`sources.{key}`"), value)))
-                .unwrap_or_else(|| ("the default".to_owned(), default.to_owned()));
-            directory_address(&value).ok_or_else(|| {
-                // What stands before the last `@` may be a password.
-                let value = value.rsplit('@').next().unwrap_or_default().to_owned();
-                Error::Address { place, value }
+            set.map(|(name, value)| {
+                read(value).ok_or_else(|| Error::Address {
+                    variable: name.to_owned(),
+                    value: without_credentials(value).to_owned(),
+                })
             })
+            .transpose()
+        };
+        let source = |variables: &[&str], setting: Option<Url>, default: &'static str| {
+            let chosen = address(variables, directory_address)?.or(setting);
+            chosen.map_or_else(|| public(default), Ok)
         };
         let pypi = [
             vars::UV_DEFAULT_INDEX,
             vars::UV_INDEX_URL,
             vars::PIP_INDEX_URL,
         ];
+        let npm = [vars::NPM_CONFIG_REGISTRY, vars::NPM_CONFIG_REGISTRY_LOWER];
+        let python_list = address(&[vars::UV_PYTHON_DOWNLOADS_JSON_URL], file_address)?;
         Ok(Self {
-            verbosity: raw.verbosity.unwrap_or_default(),
-            tools_from: raw.tools_from.unwrap_or_default(),
-            pypi: address(&pypi, raw.sources.pypi, "pypi", PYPI)?,
-            rust: address(&[vars::RUSTUP_DIST_SERVER], raw.sources.rust, "rust", RUST)?,
-            python: address(
+            verbosity: settings.verbosity.unwrap_or_default(),
+            tools_from: settings.tools_from.unwrap_or_default(),
+            pypi: source(&pypi, settings.pypi, PYPI)?,
+            rust: source(&[vars::RUSTUP_DIST_SERVER], settings.rust, RUST)?,
+            python: source(
                 &[vars::UV_PYTHON_INSTALL_MIRROR],
-                raw.sources.python,
-                "python",
+                settings.python,
                 PYTHON_RELEASES,
             )?,
-            npm: address(
-                &[vars::NPM_CONFIG_REGISTRY, vars::NPM_CONFIG_REGISTRY_LOWER],
-                raw.sources.npm,
-                "npm",
-                NPM,
-            )?,
-            python_list: file_address(context, raw.sources.python_list)?,
-            hook_timeout: Duration::from_secs(raw.hook_timeout.unwrap_or(HOOK_TIMEOUT)),
-            minimum_release_age: raw
-                .minimum_release_age
-                .map(|text| span("minimum-release-age", &text))
-                .transpose()?,
-            gc: raw.gc.check()?,
-            minimum_release_age_exclude: raw.minimum_release_age_exclude,
-            hosts: raw.sources.hosts,
-            trust: raw.checked_trust,
+            npm: source(&npm, settings.npm, NPM)?,
+            python_list: python_list.or(settings.python_list),
+            hook_timeout: settings.hook_timeout.unwrap_or(HOOK_TIMEOUT),
+            minimum_release_age: settings.minimum_release_age,
+            gc: settings.gc,
+            minimum_release_age_exclude: settings.minimum_release_age_exclude,
+            hosts: settings.hosts,
+            trust: settings.trust.unwrap_or_default(),
         })
     }
 
-    /// Returns how long a release of `tool` must be out before it is chosen.
+    /// Returns the age that a release of `tool` must have before it is chosen.
     pub fn minimum_age(&self, tool: &Tool) -> Option<Duration> {
         let named = |name: &String| {
             name == tool.source.as_str()
@@ -171,10 +161,10 @@ impl Config {
         self.minimum_release_age.filter(|_| !exempt)
     }
 
-    /// Returns whether an address in a lockfile belongs to a source that the user trusts: a public one, one
-    /// that the settings name, or a further server of theirs.
+    /// Returns whether an address in a lockfile belongs to a known source: a public one, one of the settings, or
+    /// one of `hosts`.
     ///
-    /// A lockfile needs no approval of its own, so it must not be able to send devsh anywhere.
+    /// A lockfile needs no approval, so it must not send devsh to other servers.
     pub fn trusts(&self, url: &Url) -> bool {
         let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM];
         let named = [&self.pypi, &self.rust, &self.python, &self.npm]
@@ -189,9 +179,9 @@ impl Config {
                 .is_some_and(|host| self.hosts.iter().any(|named| named == host))
     }
 
-    /// Returns where to download what a lockfile names by its public address.
+    /// Returns the address of a mirror for the public address in a lockfile.
     ///
-    /// Only the default prefix is replaced, as uv and rustup do it.
+    /// Only the default prefix is replaced, as in uv and rustup.
     pub fn mirrored(&self, url: &Url) -> Url {
         let mirrors = [
             (RUST, &self.rust),
@@ -209,80 +199,33 @@ impl Config {
     }
 }
 
-fn read(context: &Context) -> Result<RawConfig, Error> {
+fn read(context: &Context) -> Result<Settings, Error> {
     let path = context.directories.config.join("config.toml");
     let Some((file, metadata)) = files::open_regular(&path)? else {
-        return Ok(RawConfig::default());
+        return Ok(Settings::default());
     };
     let bytes = files::read_open(file, &metadata, &path, LIMIT)?;
-    let name = path.display().to_string();
-    let mut raw = parse(&name, &bytes)?;
-    if raw.trust != RawTrust::default() && !files::is_own(&metadata) {
-        return Err(Error::Foreign { file: name });
-    }
+    let text = String::from_utf8_lossy(&bytes);
+    let file = path.display().to_string();
     let home = context.directories.home.as_deref();
-    raw.checked_trust =
-        std::mem::take(&mut raw.trust)
-            .check(home)
-            .map_err(|(message, value)| {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                let start = text.find(&value);
-                Error::Invalid {
-                    file: name,
-                    message,
-                    span: start.map(|start| start..start + value.len()),
-                    text,
-                }
-            })?;
-    Ok(raw)
-}
-
-/// Parses an address and gives it the final `/` that relative addresses need.
-fn directory_address(value: &str) -> Option<Url> {
-    let mut text = value.trim().to_owned();
-    if !text.ends_with('/') {
-        text.push('/');
-    }
-    Url::from_str(&text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "https" | "http" | "file"))
-}
-
-/// Returns the address of the list of `CPython` builds; a plain path is one too.
-fn file_address(context: &Context, setting: Option<String>) -> Result<Option<Url>, Error> {
-    let variable = vars::UV_PYTHON_DOWNLOADS_JSON_URL;
-    let set = context.env.get(variable).and_then(|value| value.to_str());
-    let set = set.filter(|value| !value.is_empty());
-    let (place, value) = match (set, setting) {
-        (Some(value), _) => (variable.to_owned(), value.to_owned()),
-        (None, Some(value)) => ("`sources.python-list`".to_owned(), value),
-        (None, None) => return Ok(None),
-    };
-    let url = if value.starts_with('/') {
-        Url::from_file_path(&value).ok()
-    } else {
-        Url::parse(value.trim()).ok()
-    };
-    url.filter(|url| matches!(url.scheme(), "https" | "http" | "file"))
-        .map(Some)
-        .ok_or_else(|| Error::Address {
-            place,
-            value: value.rsplit('@').next().unwrap_or_default().to_owned(),
-        })
-}
-
-fn parse(file: &str, bytes: &[u8]) -> Result<RawConfig, Error> {
-    let text = String::from_utf8_lossy(bytes);
-    toml::from_str(&text).map_err(|error: toml::de::Error| Error::Invalid {
-        file: file.to_owned(),
-        message: error
-            .message()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
-        span: error.span(),
+    let settings = Settings::parse(&text, home).map_err(|problem| Error::Invalid {
+        file: file.clone(),
+        message: problem.message,
+        hint: problem.hint,
+        span: problem.span,
         text: text.into_owned(),
+    })?;
+    if settings.trust.is_some() && !files::is_own(&metadata) {
+        return Err(Error::Foreign { file });
+    }
+    Ok(settings)
+}
+
+/// Returns a public address that is written here.
+fn public(address: &'static str) -> Result<Url, Error> {
+    directory_address(address).ok_or_else(|| Error::Address {
+        variable: "the default".to_owned(),
+        value: address.to_owned(),
     })
 }
 
@@ -313,18 +256,11 @@ mod tests {
     fn the_page_of_settings_is_right() {
         let page = include_str!("../docs/reference/config.md");
         let block = page.split("```").nth(1).unwrap();
-        let raw = parse("page", block.strip_prefix("toml").unwrap().as_bytes()).unwrap();
-        assert!(
-            raw.hook_timeout.is_some()
-                && raw.verbosity.is_some()
-                && raw.sources.python_list.is_some()
-        );
-        assert!(raw.gc.check().is_ok_and(|keep| keep.size.is_some()));
-        assert!(
-            raw.trust
-                .check(Some(std::path::Path::new("/home/me")))
-                .is_ok()
-        );
+        let (_, text) = block.split_once('\n').unwrap();
+        let settings = Settings::parse(text, Some(std::path::Path::new("/home/me"))).unwrap();
+        assert!(settings.hook_timeout.is_some() && settings.verbosity.is_some());
+        assert!(settings.python_list.is_some() && settings.gc.size.is_some());
+        assert!(settings.trust.is_some());
     }
 
     #[test]
@@ -356,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_exempt_from_an_age() {
+    fn some_tools_are_exempt_from_the_minimum_age() {
         let age = |tool: &str| config().minimum_age(&tool.parse().unwrap());
         assert_eq!(age("ruff"), Some(Duration::from_hours(24 * 7)));
         assert_eq!(age("rust"), None);

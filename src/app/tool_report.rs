@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     builder::{self, MissingArtifact, Notice, Realised, ToolOrigin},
-    config::amount::bytes,
+    config::units::bytes,
     context::Context,
     lockfile::{LockKey, Lockfile},
     manifest::{self, ShellName},

@@ -8,45 +8,25 @@ pub enum Error {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] files::Error),
-    /// The file is not what devsh understands.
+    /// The file is not TOML, or a value in it cannot be used.
     #[error("`{file}` is not valid: {message}")]
     Invalid {
-        /// The file.
         file: String,
-        /// What the parser said, one line.
+        /// What is wrong, one line.
         message: String,
-        /// Where in the file, as byte offsets.
+        /// A fix, if one is known.
+        hint: Option<String>,
+        /// Where in the text, as byte offsets.
         span: Option<std::ops::Range<usize>>,
-        /// The file's text.
         text: String,
     },
-    /// A setting is not a time span.
-    #[error("`{value}` in `{key}` is not a time span")]
-    Span {
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-    },
-    /// A setting is not a size.
-    #[error("`{value}` in `{key}` is not a size")]
-    Size {
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-    },
-    /// The file says whom to trust, and somebody else could have written it.
+    /// The file has rules about trust, and another user could have written it.
     #[error("`{file}` has a table `trust`, and others can change the file")]
-    Foreign {
-        /// The file.
-        file: String,
-    },
-    /// A variable or setting is not an address.
-    #[error("`{value}` in {place} is not an address")]
+    Foreign { file: String },
+    /// A variable is not an address.
+    #[error("`{value}` in `{variable}` is not an address")]
     Address {
-        /// The variable or key.
-        place: String,
+        variable: String,
         /// The value, without credentials.
         value: String,
     },

@@ -1,78 +1,33 @@
-//! `[trust]` in `config.toml`: where the user does not want to be asked, and where nothing may ever run.
+//! The table `trust`: projects that need no approval, and projects that are always denied.
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::remote::Remote;
 
-/// The user's rules about trust. Without any, every project is asked about.
+/// The user's rules about trust. Without any, every project needs an approval.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustRules {
-    /// Projects here and below are allowed, whatever their content.
+    /// Projects in these directories and below are allowed with any content.
     pub allow: Vec<PathBuf>,
-    /// Projects here and below are denied; wins over everything.
+    /// Projects in these directories and below are denied; this wins over every other rule.
     pub deny: Vec<PathBuf>,
-    /// Repositories whose remotes are all among these are allowed, whatever their content.
+    /// Repositories with no other remotes than these are allowed with any content.
     pub remotes: Vec<Remote>,
-    /// Projects, by exact path, whose files others may own or change.
+    /// Exact paths of projects whose files other users may own or change.
     pub shared: Vec<PathBuf>,
 }
 
-/// What the rules say about a place.
+/// The decision of the rules about a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
     /// Its content needs no approval.
     Allowed,
-    /// Nothing of it may be used.
+    /// Its content must not be used.
     Denied,
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct RawTrust {
-    #[serde(default)]
-    allow: Vec<String>,
-    #[serde(default)]
-    deny: Vec<String>,
-    #[serde(default)]
-    remotes: Vec<String>,
-    #[serde(default)]
-    shared: Vec<String>,
-}
-
-impl RawTrust {
-    /// Checks the values; the error names the key and the value.
-    pub(super) fn check(self, home: Option<&Path>) -> Result<TrustRules, (String, String)> {
-        let paths = |key: &str, list: Vec<String>| {
-            let paths = list.into_iter().map(|text| {
-                absolute(&text, home).ok_or_else(|| {
-                    let expected = "a whole path such as `/srv/work` or `~/work`";
-                    (format!("`{text}` in `trust.{key}` is not {expected}"), text)
-                })
-            });
-            paths.collect::<Result<Vec<_>, _>>()
-        };
-        let remotes = self.remotes.into_iter().map(|text| {
-            Remote::named(&text).ok_or_else(|| {
-                let expected = "a server and an owner such as `github.com/acme`";
-                (
-                    format!("`{text}` in `trust.remotes` is not {expected}"),
-                    text,
-                )
-            })
-        });
-        Ok(TrustRules {
-            remotes: remotes.collect::<Result<_, _>>()?,
-            allow: paths("allow", self.allow)?,
-            deny: paths("deny", self.deny)?,
-            shared: paths("shared", self.shared)?,
-        })
-    }
-}
-
 impl TrustRules {
-    /// Returns what the rules say about the project at `root`, whose repository has these remotes.
+    /// Returns the decision about the project at `root`, whose repository has these remotes.
     ///
     /// Paths are compared by whole components: `~/work` does not hold `~/workshop`.
     pub fn ruling(&self, root: &Path, remotes: &[Remote]) -> Option<Ruling> {
@@ -88,8 +43,8 @@ impl TrustRules {
     }
 }
 
-/// Returns a path without `..`, with the home directory for `~`, and as the file system has it if it is there.
-fn absolute(text: &str, home: Option<&Path>) -> Option<PathBuf> {
+/// Returns a path without `..`, with the home directory for `~`, and canonical if it exists.
+pub(super) fn absolute(text: &str, home: Option<&Path>) -> Option<PathBuf> {
     let path = match text.strip_prefix('~') {
         Some("") => home?.to_owned(),
         Some(rest) => home?.join(rest.strip_prefix('/')?),
@@ -98,18 +53,20 @@ fn absolute(text: &str, home: Option<&Path>) -> Option<PathBuf> {
     let plain = path.is_absolute()
         && path.parent().is_some()
         && !path.components().any(|part| part.as_os_str() == "..");
-    // A project's root is canonical, so that is what is compared.
+    // It is compared with the root of a project, which is canonical.
     plain.then(|| path.canonicalize().unwrap_or(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::file::Settings;
 
     fn rules(text: &str) -> Result<TrustRules, String> {
-        let raw: RawTrust = toml::from_str(text).map_err(|error| error.to_string())?;
-        raw.check(Some(Path::new("/nonexistent/home")))
-            .map_err(|(message, _)| message)
+        let text = format!("[trust]\n{text}");
+        Settings::parse(&text, Some(Path::new("/nonexistent/home")))
+            .map(|settings| settings.trust.unwrap_or_default())
+            .map_err(|problem| problem.message)
     }
 
     #[test]
@@ -149,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_hold_everything_is_no_rule() {
+    fn rules_that_would_match_every_project_are_refused() {
         for text in [
             "allow = [\"/\"]",
             "allow = [\"work\"]",

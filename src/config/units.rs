@@ -1,4 +1,4 @@
-//! Sizes and spans as people write and read them.
+//! Sizes and time spans as text.
 
 use std::time::Duration;
 
@@ -63,6 +63,13 @@ pub fn parse_span(text: &str) -> Result<Duration, Invalid> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// Reads a span as `parse_span` does, with a unit of hours, days or weeks.
+pub fn parse_coarse_span(text: &str) -> Option<Duration> {
+    let (_, unit) = split(text);
+    let span = parse_span(text).ok();
+    span.filter(|_| unit.starts_with(['h', 'd', 'w']))
+}
+
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
@@ -87,5 +94,20 @@ mod tests {
         assert_eq!(parse_span("2w").unwrap(), Duration::from_hours(14 * 24));
         assert_eq!(parse_span("36 hours").unwrap(), Duration::from_hours(36));
         assert!(parse_span("soon").is_err());
+        let days = |count: u64| Some(Duration::from_hours(24 * count));
+        for (text, expected) in [("7 days", days(7)), ("1d", days(1)), ("2 weeks", days(14))] {
+            assert_eq!(parse_coarse_span(text), expected);
+        }
+        for odd in [
+            "7",
+            "7 minutes",
+            "7s",
+            "days",
+            "7 fortnights",
+            "-1 days",
+            "99999999999999999999 days",
+        ] {
+            assert_eq!(parse_coarse_span(odd), None, "{odd}");
+        }
     }
 }

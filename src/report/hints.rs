@@ -72,23 +72,19 @@ pub fn config(error: &config::Error) -> Failure {
         config::Error::File(error) => file(error),
         config::Error::Invalid {
             file,
-            message,
+            hint,
             span,
             text,
+            ..
         } => {
-            let mut failure = Failure::new(format!("`{file}` is not valid: {message}"));
+            let mut failure = Failure::new(error.to_string());
             failure.excerpt = span.clone().map(|span| Excerpt {
                 file: file.clone(),
                 text: text.clone(),
                 span,
                 label: String::new(),
             });
-            failure
-        }
-        config::Error::Span { .. } => Failure::new(error.to_string())
-            .hint("write a number of hours, days or weeks such as `\"7 days\"`"),
-        config::Error::Size { .. } => {
-            Failure::new(error.to_string()).hint("write a size such as `\"20G\"`")
+            hint.iter().cloned().fold(failure, Failure::hint)
         }
         config::Error::Foreign { file } => Failure::new(error.to_string()).hint(format!(
             "make `{file}` your own, and run `chmod go-w` on it"

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{config::amount::bytes, fetch, package::PackageName, util::files};
+use crate::{config::units::bytes, fetch, package::PackageName, util::files};
 
 /// An object that could not be made or is not as it was made.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     builder::collect::{EntryKind, Inventory},
-    config::amount::bytes,
+    config::units::bytes,
     report::{failure::Failure, ui::Role},
     util::terminal_text::SafeText,
 };

@@ -13,7 +13,7 @@ use crate::{
     builder::collect::{Budget, EntryKind, Inventory},
     config::{
         Keep,
-        amount::{bytes, parse_bytes, parse_span},
+        units::{bytes, parse_bytes, parse_span},
     },
     prompt::session_var,
     report::failure::Failure,

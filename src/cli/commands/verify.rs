@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     builder::collect::{self, EntryKind},
-    config::amount::bytes,
+    config::units::bytes,
     fetch::{Meter, Progress},
     report::{failure::Failure, ui::Role},
     store::{Damage, Downloads, ObjectRecord, ObjectVerdict, Store, size_of},

@@ -2,10 +2,12 @@
 
 use std::time::SystemTime;
 
-use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use crate::builder::build_progress::{Item, Live};
+use crate::{
+    builder::build_progress::{Item, Live},
+    config::units::bytes,
+};
 
 /// A build that is under way.
 #[derive(Debug, Serialize)]
@@ -73,10 +75,10 @@ impl Building {
                 Some(total) if done < total => format!(
                     "{phase}  {:>3} %  {} of {}",
                     part.percent.unwrap_or_default(),
-                    BinaryBytes(*done),
-                    BinaryBytes(*total)
+                    bytes(*done),
+                    bytes(*total)
                 ),
-                None if *done > 0 => format!("{phase}  {}", BinaryBytes(*done)),
+                None if *done > 0 => format!("{phase}  {}", bytes(*done)),
                 // What comes after the last byte (unpacking) has no measure.
                 _ => phase.to_owned(),
             };
@@ -128,7 +130,7 @@ mod tests {
             building.lines(),
             [
                 "python 3.12.4  unpacking",
-                "ruff 0.12.4    downloading   25 %  5.00 MiB of 20.00 MiB"
+                "ruff 0.12.4    downloading   25 %  5.0 MiB of 20.0 MiB"
             ]
         );
         let json = serde_json::to_value(&building).unwrap();

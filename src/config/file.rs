@@ -1,0 +1,394 @@
+//! Reads `config.toml`: every value with its place, so an error names the line and a fix.
+
+use std::{ops::Range, path::Path, time::Duration};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+use url::Url;
+
+use super::{
+    Keep, ToolsFrom, Verbosity,
+    address::{directory_address, file_address, without_credentials},
+    trust::{self, TrustRules},
+    units::{parse_bytes, parse_coarse_span},
+};
+use crate::manifest::nearest;
+
+/// The content of `config.toml`.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) verbosity: Option<Verbosity>,
+    pub(super) tools_from: Option<ToolsFrom>,
+    pub(super) hook_timeout: Option<Duration>,
+    pub(super) minimum_release_age: Option<Duration>,
+    pub(super) minimum_release_age_exclude: Vec<String>,
+    pub(super) pypi: Option<Url>,
+    pub(super) rust: Option<Url>,
+    pub(super) python: Option<Url>,
+    pub(super) python_list: Option<Url>,
+    pub(super) npm: Option<Url>,
+    pub(super) hosts: Vec<String>,
+    pub(super) gc: Keep,
+    /// Nothing if the file has no table `trust`.
+    pub(super) trust: Option<TrustRules>,
+}
+
+/// A value that cannot be used.
+#[derive(Debug)]
+pub(super) struct SettingProblem {
+    /// The bytes of the text that have the problem.
+    pub(super) span: Option<Range<usize>>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// A kind of value: its name in errors, and a hint.
+#[derive(Clone, Copy)]
+struct Expected {
+    kind: &'static str,
+    hint: &'static str,
+}
+
+const SPAN: Expected = Expected {
+    kind: "a time span",
+    hint: "write a number of hours, days or weeks such as `\"7 days\"`",
+};
+const SIZE: Expected = Expected {
+    kind: "a size",
+    hint: "write a size such as `\"20G\"`",
+};
+const ADDRESS: Expected = Expected {
+    kind: "an address",
+    hint: "write a whole address such as `https://host/path/`",
+};
+const PATH: Expected = Expected {
+    kind: "a whole path",
+    hint: "write a path such as `/srv/work` or `~/work`",
+};
+const REMOTE: Expected = Expected {
+    kind: "a group of repositories",
+    hint: "write a server and an owner such as `github.com/acme`",
+};
+
+impl Settings {
+    /// Reads the text of the file; `home` is for paths with `~`.
+    pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, SettingProblem> {
+        let document = DeTable::parse(text).map_err(|error| SettingProblem {
+            span: error.span(),
+            message: error
+                .message()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            hint: None,
+        })?;
+        let keys = [
+            "gc",
+            "hook-timeout",
+            "minimum-release-age",
+            "minimum-release-age-exclude",
+            "sources",
+            "tools-from",
+            "trust",
+            "verbosity",
+        ];
+        let root = Section::new("", document.get_ref(), &keys)?;
+        let mut settings = Self {
+            verbosity: root.choice(
+                "verbosity",
+                &[("quiet", Verbosity::Quiet), ("normal", Verbosity::Normal)],
+            )?,
+            tools_from: root.choice(
+                "tools-from",
+                &[
+                    ("managed", ToolsFrom::Managed),
+                    ("host", ToolsFrom::Host),
+                    ("auto", ToolsFrom::Auto),
+                ],
+            )?,
+            hook_timeout: root.seconds("hook-timeout")?,
+            minimum_release_age: root.value("minimum-release-age", SPAN, parse_coarse_span)?,
+            minimum_release_age_exclude: root.texts("minimum-release-age-exclude")?,
+            ..Self::default()
+        };
+        let keys = ["hosts", "npm", "pypi", "python", "python-list", "rust"];
+        if let Some(sources) = root.section("sources", &keys)? {
+            settings.pypi = sources.value("pypi", ADDRESS, directory_address)?;
+            settings.rust = sources.value("rust", ADDRESS, directory_address)?;
+            settings.python = sources.value("python", ADDRESS, directory_address)?;
+            settings.npm = sources.value("npm", ADDRESS, directory_address)?;
+            settings.python_list = sources.value("python-list", ADDRESS, file_address)?;
+            settings.hosts = sources.texts("hosts")?;
+        }
+        if let Some(gc) = root.section("gc", &["keep-size", "older-than"])? {
+            settings.gc = Keep {
+                older_than: gc.value("older-than", SPAN, parse_coarse_span)?,
+                size: gc.value("keep-size", SIZE, |text| parse_bytes(text).ok())?,
+            };
+        }
+        if let Some(trust) = root.section("trust", &["allow", "deny", "remotes", "shared"])? {
+            let paths = |key| trust.values(key, PATH, |text| trust::absolute(text, home));
+            settings.trust = Some(TrustRules {
+                allow: paths("allow")?,
+                deny: paths("deny")?,
+                shared: paths("shared")?,
+                remotes: trust.values("remotes", REMOTE, super::Remote::named)?,
+            });
+        }
+        Ok(settings)
+    }
+}
+
+/// One table of the file.
+struct Section<'t> {
+    /// The prefix of its keys in messages, empty or `gc.`.
+    prefix: String,
+    table: &'t DeTable<'t>,
+}
+
+impl<'t> Section<'t> {
+    fn new(prefix: &str, table: &'t DeTable<'t>, keys: &[&str]) -> Result<Self, SettingProblem> {
+        for key in table.keys() {
+            let name = key.get_ref().as_ref();
+            if !keys.contains(&name) {
+                let similar = nearest(name, keys.iter().copied());
+                let hint = match similar {
+                    Some(similar) => format!("did you mean `{similar}`?"),
+                    None => format!("the keys here are {}", list(keys)),
+                };
+                return Err(SettingProblem {
+                    span: Some(key.span()),
+                    message: format!("`{prefix}{name}` is not a setting"),
+                    hint: Some(hint),
+                });
+            }
+        }
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            table,
+        })
+    }
+
+    fn section(&self, key: &str, keys: &[&str]) -> Result<Option<Self>, SettingProblem> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let table = value.get_ref().as_table();
+        let table = table.ok_or_else(|| self.wrong_type(key, value, "a table"))?;
+        Self::new(&format!("{key}."), table, keys).map(Some)
+    }
+
+    fn text(&self, key: &str) -> Result<Option<Spanned<&'t str>>, SettingProblem> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let text = value.get_ref().as_str();
+        let text = text.ok_or_else(|| self.wrong_type(key, value, "a string"))?;
+        Ok(Some(Spanned::new(value.span(), text)))
+    }
+
+    fn spanned_texts(&self, key: &str) -> Result<Vec<Spanned<&'t str>>, SettingProblem> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(Vec::new());
+        };
+        let wrong = |value| self.wrong_type(key, value, "a list of strings");
+        let array = value.get_ref().as_array().ok_or_else(|| wrong(value))?;
+        let texts = array.iter().map(|value| {
+            let text = value.get_ref().as_str().ok_or_else(|| wrong(value))?;
+            Ok(Spanned::new(value.span(), text))
+        });
+        texts.collect()
+    }
+
+    fn texts(&self, key: &str) -> Result<Vec<String>, SettingProblem> {
+        let texts = self.spanned_texts(key)?.into_iter();
+        Ok(texts.map(|text| text.into_inner().to_owned()).collect())
+    }
+
+    fn value<T>(
+        &self,
+        key: &str,
+        expected: Expected,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingProblem> {
+        let text = self.text(key)?;
+        text.map(|text| read(text.get_ref()).ok_or_else(|| self.unusable(key, &text, expected)))
+            .transpose()
+    }
+
+    fn values<T>(
+        &self,
+        key: &str,
+        expected: Expected,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, SettingProblem> {
+        let values = self
+            .spanned_texts(key)?
+            .into_iter()
+            .map(|text| read(text.get_ref()).ok_or_else(|| self.unusable(key, &text, expected)));
+        values.collect()
+    }
+
+    fn choice<T: Copy>(
+        &self,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, SettingProblem> {
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        let chosen = choices.iter().find(|(name, _)| name == text.get_ref());
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        chosen
+            .map(|(_, value)| Some(*value))
+            .ok_or_else(|| SettingProblem {
+                span: Some(text.span()),
+                message: format!(
+                    "`{}` is not a value of `{}{key}`",
+                    text.get_ref(),
+                    self.prefix
+                ),
+                hint: Some(format!("the values are {}", list(&names))),
+            })
+    }
+
+    fn seconds(&self, key: &str) -> Result<Option<Duration>, SettingProblem> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let number = value.get_ref().as_integer();
+        let number =
+            number.and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        let number = number.ok_or_else(|| self.wrong_type(key, value, "a number of seconds"))?;
+        Ok(Some(Duration::from_secs(number)))
+    }
+
+    fn wrong_type(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        expected: &str,
+    ) -> SettingProblem {
+        SettingProblem {
+            span: Some(value.span()),
+            message: format!("`{}{key}` is not {expected}", self.prefix),
+            hint: Some(format!("write {expected}")),
+        }
+    }
+
+    fn unusable(&self, key: &str, text: &Spanned<&str>, expected: Expected) -> SettingProblem {
+        let shown = without_credentials(text.get_ref());
+        SettingProblem {
+            span: Some(text.span()),
+            message: format!(
+                "`{shown}` in `{}{key}` is not {}",
+                self.prefix, expected.kind
+            ),
+            hint: Some(expected.hint.to_owned()),
+        }
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_the_value_and_a_fix() {
+        for (text, at, message, hint) in [
+            (
+                "verbosit = \"quiet\"",
+                "verbosit",
+                "`verbosit` is not a setting",
+                "did you mean `verbosity`?",
+            ),
+            (
+                "[gc]\nx = 1",
+                "x",
+                "`gc.x` is not a setting",
+                "the keys here are `keep-size`, `older-than`",
+            ),
+            (
+                "tools-from = \"moon\"",
+                "\"moon\"",
+                "`moon` is not a value of `tools-from`",
+                "the values are `managed`, `host`, `auto`",
+            ),
+            (
+                "tools-from = 1",
+                "1",
+                "`tools-from` is not a string",
+                "write a string",
+            ),
+            (
+                "hook-timeout = -1",
+                "-1",
+                "`hook-timeout` is not a number of seconds",
+                "write a number of seconds",
+            ),
+            ("gc = 1", "1", "`gc` is not a table", "write a table"),
+            (
+                "[gc]\nkeep-size = \"much\"",
+                "\"much\"",
+                "`much` in `gc.keep-size` is not a size",
+                SIZE.hint,
+            ),
+            (
+                "[gc]\nolder-than = \"30\"",
+                "\"30\"",
+                "`30` in `gc.older-than` is not a time span",
+                SPAN.hint,
+            ),
+            (
+                "[sources]\npypi = \"me:pw@x\"",
+                "\"me:pw@x\"",
+                "`x` in `sources.pypi` is not an address",
+                ADDRESS.hint,
+            ),
+            (
+                "[sources]\nhosts = \"x\"",
+                "\"x\"",
+                "`sources.hosts` is not a list of strings",
+                "write a list of strings",
+            ),
+            (
+                "[trust]\nallow = [\"/a\", \"work\"]",
+                "\"work\"",
+                "`work` in `trust.allow` is not a whole path",
+                PATH.hint,
+            ),
+            (
+                "[trust]\nremotes = [\"github.com\"]",
+                "\"github.com\"",
+                "`github.com` in `trust.remotes` is not a group of repositories",
+                REMOTE.hint,
+            ),
+        ] {
+            let problem = Settings::parse(text, None).unwrap_err();
+            assert_eq!(&text[problem.span.unwrap()], at, "{text}");
+            assert_eq!(
+                (&*problem.message, problem.hint.as_deref()),
+                (message, Some(hint))
+            );
+        }
+        let problem = Settings::parse("a = ", None).unwrap_err();
+        assert!(problem.span.is_some() && !problem.message.is_empty());
+    }
+
+    #[test]
+    fn limits_of_the_store_are_a_size_and_a_time_span() {
+        let text = "[gc]\nkeep-size = \"1.5G\"\nolder-than = \"30d\"";
+        let keep = Settings::parse(text, None).unwrap().gc;
+        assert_eq!(keep.size, Some(3 << 29));
+        assert_eq!(keep.older_than, Some(Duration::from_hours(720)));
+        assert_eq!(Settings::parse("", None).unwrap().gc, Keep::default());
+    }
+}
