@@ -1,7 +1,7 @@
-//! Files that a manifest stands on and that are fetched: from a web server or a Git repository.
+//! Fetches the files that a manifest extends, from a web server or a Git repository.
 //!
-//! A fetched file is kept below devsh's data directory by its digest, where `project` reads it. Invariant:
-//! what is held by a pin is that very content, or an error; what is not held is pinned by what arrived.
+//! A fetched file is stored below devsh's data directory by its digest, where `project` reads it. Invariant: a pinned
+//! file has the pinned content or is an error; a file without a pin gets one for the received content.
 
 mod git;
 
@@ -20,54 +20,54 @@ use crate::{
 /// Longest file that is fetched, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// A file that could not be fetched.
+/// A failed fetch.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A web server gave no usable answer.
+    /// The web server gave no usable answer.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
-    /// Its content cannot be kept.
+    /// The content cannot be stored.
     #[error(transparent)]
     File(#[from] files::Error),
-    /// `git` is needed and not there.
-    #[error("`{source_name}` needs `git`, and there is none on PATH")]
+    /// `git` is not installed.
+    #[error("`{source_name}` needs `git`, which is not on PATH")]
     NoGit {
-        /// What was to be fetched.
+        /// The source.
         source_name: String,
     },
-    /// A Git repository cannot be asked.
-    #[error("`{source_name}` is needed and devsh is offline")]
+    /// devsh may not use the network.
+    #[error("cannot fetch `{source_name}` offline")]
     Offline {
-        /// What was to be fetched.
+        /// The source.
         source_name: String,
     },
     /// `git` failed.
     #[error("cannot fetch `{source_name}`")]
     Git {
-        /// What was to be fetched.
+        /// The source.
         source_name: String,
-        /// What git said, a line each.
+        /// The lines of git's messages.
         output: Vec<String>,
     },
     /// The repository has no such file at the revision.
-    #[error("`{source_name}` is no file of the repository")]
+    #[error("`{source_name}` is not a file of the repository")]
     NoFile {
-        /// What was to be fetched.
+        /// The source.
         source_name: String,
     },
-    /// The content is not what the lockfile holds.
-    #[error("`{source_name}` is not what the lockfile holds")]
+    /// The content differs from the lockfile.
+    #[error("`{source_name}` does not match the lockfile")]
     Changed {
-        /// What was fetched.
+        /// The source.
         source_name: String,
         /// The digest in the lockfile.
         expected: Sha256,
-        /// The digest of what arrived.
+        /// The digest of the received content.
         received: Sha256,
     },
 }
 
-/// Fetches files and keeps them; one Git revision is asked for once.
+/// Fetches files and stores them; each Git revision is fetched once.
 #[derive(Debug)]
 pub struct Fetcher<'a> {
     client: &'a Client,
@@ -78,7 +78,7 @@ pub struct Fetcher<'a> {
 }
 
 impl<'a> Fetcher<'a> {
-    /// Returns a fetcher that keeps content in devsh's data directory; `env` is what `git` runs in.
+    /// Returns a fetcher that stores content in devsh's data directory; `git` runs in the environment `env`.
     pub const fn new(
         client: &'a Client,
         directories: &'a Directories,
@@ -94,7 +94,7 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Fetches a file and keeps it, and returns what it is held at.
+    /// Fetches a file, stores it and returns its pin.
     pub fn fetch(&mut self, source: &Source, pin: Option<&Pin>) -> Result<Pin, Error> {
         let source_name = source.to_string();
         let (bytes, commit) = match source {

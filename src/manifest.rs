@@ -1,9 +1,8 @@
-//! What a project asks for: dev shells of tools, variables, aliases and hooks, each with its place.
+//! The manifest: the tools, variables, aliases and hooks of each dev shell of a project, with their places.
 //!
-//! `raw` mirrors the TOML and gives it no meaning; `validate` turns it into the checked types of this file,
-//! every error with its span; `layer` is what one file says and `merge` what several say together; `history`
-//! keeps what lost. `preset` holds the built-in presets and `pin` reads the versions that other tools' files
-//! pin. Pure.
+//! `document` is the text as a tree of values. `schema` defines the grammar, `reader` reads a file by it into a
+//! `layer`, and `merge` combines layers into dev shells. `provenance` keeps the statements that lost. `presets` has
+//! the built-in layers, and `version_files` reads the versions that files of other tools name. Pure.
 
 mod bounds;
 mod check;
@@ -37,7 +36,7 @@ mod yaml;
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 pub use bounds::{decisive, whole};
-pub use check::expected;
+pub use check::needed_host_variables;
 pub use composition_error::CompositionError;
 pub(crate) use document::{Entry, Node, Value};
 pub use document::{Text, parse_table};
@@ -64,12 +63,12 @@ use crate::{
 /// The file that makes a directory a prepared project.
 pub const MANIFEST: &str = "devshell.toml";
 
-/// Where a value was written.
+/// The place of a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
-    /// The file, relative to the project's root where it lies inside; `preset python` for a preset.
+    /// The file, relative to the project's root if it is inside; `preset python` for a preset.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// The line, from 1; 0 if only the file is known.
     pub line: u32,
 }
 
@@ -82,17 +81,17 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it was written.
+/// A value with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located<T> {
     /// The value.
     pub value: T,
-    /// Where it was written.
+    /// Its place.
     pub origin: Origin,
 }
 
 impl<T> Located<T> {
-    /// Returns what `change` makes of the value, at the same place.
+    /// Returns the changed value with the same place.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
         Located {
             value: change(self.value),
@@ -101,10 +100,10 @@ impl<T> Located<T> {
     }
 }
 
-/// The dev shells of a project, every layer merged.
+/// The dev shells of a project, merged from all layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
-    /// The dev shells by name; `dev` is always there.
+    /// The dev shells by name; there is always a `dev`.
     pub shells: BTreeMap<ShellName, DevShell>,
 }
 
@@ -117,41 +116,41 @@ pub struct DevShell {
     pub python: PythonRequest,
     /// Changes of variables.
     pub env: BTreeMap<VarName, Located<EnvValue>>,
-    /// Short commands of interactive shells.
+    /// Short commands of the host shell.
     pub aliases: BTreeMap<AliasName, Located<String>>,
     /// Scripts run on enter, in order.
     pub enter: Vec<Located<String>>,
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
-    /// Scripts for the user's own shell.
+    /// Scripts for the host shell.
     pub source_scripts: SourceScripts,
-    /// Variables that may turn what they hold into code.
+    /// Variables whose values other programs may run as code.
     pub grants: Vec<Located<VarName>>,
 }
 
-/// What is asked of one tool.
+/// The versions and parts of a tool that a dev shell needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolRequest {
-    /// The version wanted, with its place.
+    /// The version.
     pub requirement: Located<Requirement>,
-    /// Bounds from elsewhere that the choice must also meet (`requires-python`), each with its place.
+    /// Bounds of other files that the version must also meet (`requires-python`).
     pub floors: Vec<Located<Requirement>>,
-    /// Parts beyond the default ones (`clippy`), sorted; only rust has any.
+    /// Components beyond the default ones (`clippy`), sorted.
     pub components: Vec<String>,
-    /// Further compilation targets, sorted; only rust has any.
+    /// Further compilation targets, sorted; only for rust.
     pub targets: Vec<String>,
 }
 
 impl ToolRequest {
-    /// Returns every bound on the version: the requirement, then the floors.
+    /// Returns all bounds on the version: the requirement, then the floors.
     pub fn constraints(&self) -> impl Iterator<Item = &Located<Requirement>> {
         std::iter::once(&self.requirement).chain(&self.floors)
     }
 
     /// Returns whether the requirement and all floors admit `version`.
     ///
-    /// Only the requirement can ask for pre-releases. Floors of a channel are compared with the release that
-    /// its versions lead to, as cargo does it: nightly 1.97 serves a crate whose `rust-version` is 1.97.
+    /// Only the requirement can ask for pre-releases. Floors are compared with the release that a version of a
+    /// channel leads to, as cargo does it: nightly 1.97 builds a crate whose `rust-version` is 1.97.
     pub fn admits(&self, version: &Version) -> bool {
         let compared = match self.requirement.value.channel() {
             Some(_) => version.final_release(),
@@ -164,30 +163,30 @@ impl ToolRequest {
                 .all(|floor| floor.value.covers(&compared))
     }
 
-    /// Returns whether no version at all can satisfy the requirement and all floors.
+    /// Returns whether no version can satisfy the requirement and all floors.
     pub fn is_contradictory(&self) -> bool {
         let all: Vec<&Requirement> = self.constraints().map(|one| &one.value).collect();
         !compatible(&all)
     }
 }
 
-/// What happens to a variable.
+/// The change of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvValue {
-    /// Gets this value.
+    /// The variable gets this value.
     Set(String),
-    /// Gets this value unless the host shell has one.
+    /// The variable gets this value unless the host shell has one.
     Default(String),
-    /// Must be set in the host shell; the text says how to get it.
+    /// The host shell must have the variable; the text says how to get the value.
     Required(String),
-    /// Entries put at the ends of a list of paths; relative ones are below the project's root.
+    /// A list of paths gets more entries; relative ones are below the project's root.
     Extend {
-        /// Entries for the front.
+        /// Entries before the present ones.
         prepend: Vec<String>,
-        /// Entries for the end.
+        /// Entries after the present ones.
         append: Vec<String>,
     },
-    /// Is removed.
+    /// The variable is removed.
     Unset,
 }
 
@@ -206,7 +205,7 @@ impl fmt::Display for EnvValue {
     }
 }
 
-/// The name of a dev shell: lower-case letters, digits, `-` and `_`; several are joined by `,`.
+/// The name of a dev shell: lower-case letters, digits, `-` and `_`; a combination has `,` between the names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShellName(String);
 
@@ -221,12 +220,12 @@ impl ShellName {
         &self.0
     }
 
-    /// Returns the single names, lowest first.
+    /// Returns the single names, the lowest first.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.split(',')
     }
 
-    /// Returns whether this is one name and not several.
+    /// Returns whether this is one name, not a combination.
     pub fn is_single(&self) -> bool {
         !self.0.contains(',')
     }

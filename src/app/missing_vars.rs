@@ -49,7 +49,7 @@ pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<M
             required: true,
         })
     });
-    let expected = manifest::expected(shell).into_iter();
+    let expected = manifest::needed_host_variables(shell).into_iter();
     let expected = expected.map(|(name, origin)| Missing {
         help: format!("`${{{name}}}` is empty; `${{{name}:-}}` says that it may be"),
         name,

@@ -1,7 +1,7 @@
 //! One revision of a Git repository, fetched by the `git` program without anything that could run code.
 //!
 //! No hooks, no submodules, no prompt, no transport but https, ssh and file; nothing is checked out: the file
-//! is read from the object store of a repository that lives no longer than the command.
+//! is read from the object store of a temporary repository.
 
 use std::{
     ffi::OsStr,
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Settings that stand above those of the user.
+/// Settings that override those of the user.
 const SETTINGS: &[&str] = &[
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -37,11 +37,11 @@ const SETTINGS: &[&str] = &[
     "maintenance.auto=false",
 ];
 
-/// Largest revision that is fetched, in bytes; the whole tree of one commit comes for the sake of its files.
+/// Largest revision that is fetched, in bytes; git sends the whole tree of the commit.
 const SIZE: u64 = 256 << 20;
 /// Longest time of one command of `git`; its own settings end a stalled transfer much earlier.
 const TIMEOUT: Duration = Duration::from_mins(30);
-/// Longest output of `git` that is kept, in bytes.
+/// Longest kept output of `git`, in bytes.
 const OUTPUT: usize = 4 << 20;
 
 /// A fetched revision.
@@ -101,7 +101,7 @@ impl Revision {
         let no_file = || Error::NoFile {
             source_name: git.name(),
         };
-        // A link or a submodule is no file, whatever it holds.
+        // A symlink or a submodule is not a file.
         let entry = git.run(&["ls-tree", "-l", "-z", &self.commit, "--", &source.path])?;
         let entry = String::from_utf8_lossy(&entry);
         let mut fields = entry.split_ascii_whitespace();
@@ -190,7 +190,7 @@ impl Git<'_> {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
-        // What the user's shell says about some other repository is not about this one.
+        // `GIT_DIR` and other variables of the user mean another repository.
         let foreign = |name: &OsStr| name.as_encoded_bytes().starts_with(b"GIT_");
         command
             .env_clear()
@@ -216,7 +216,7 @@ impl Git<'_> {
         command
     }
 
-    /// `http` only where the source itself names this machine.
+    /// Returns the allowed transport; `Source` accepts `http` only for this machine.
     fn protocols(&self) -> &'static str {
         match self.source.repository.scheme() {
             "http" => "http",
@@ -227,7 +227,7 @@ impl Git<'_> {
     }
 }
 
-/// Returns the bytes of the files below a directory, as far as they can be told.
+/// Returns the bytes of the files below a directory; files that cannot be read count as empty.
 fn bytes_below(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fetch_that_grows_too_large_is_ended() {
+    fn a_fetch_that_grows_too_large_is_stopped() {
         let root = tempfile::tempdir().unwrap();
         let (remote, local) = (root.path().join("remote"), root.path().join("local"));
         fs::create_dir(&remote).unwrap();

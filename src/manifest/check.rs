@@ -1,4 +1,4 @@
-//! What only a whole dev shell shows: references in a circle, names that need a grant, and size. Pure.
+//! Checks of a whole dev shell: cycles of references, names that need a grant, and size.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +20,23 @@ pub(super) struct CheckError {
 }
 
 /// Checks a merged dev shell.
-pub(super) fn shell(shell: &DevShell) -> Result<(), CheckError> {
-    grants(shell)?;
-    source_grants(shell)?;
-    sizes(shell)?;
-    circle(shell)
+pub(super) fn check_shell(shell: &DevShell) -> Result<(), CheckError> {
+    check_grants(shell)?;
+    check_source_grants(shell)?;
+    check_sizes(shell)?;
+    check_cycles(shell)
 }
 
-fn grants(shell: &DevShell) -> Result<(), CheckError> {
+fn check_grants(shell: &DevShell) -> Result<(), CheckError> {
     let granted: BTreeSet<&VarName> = shell.grants.iter().map(|one| &one.value).collect();
     for (name, value) in &shell.env {
         let sets = matches!(value.value, EnvValue::Set(_) | EnvValue::Default(_))
             || matches!(value.value, EnvValue::Extend { .. }) && name.as_str() != "PATH";
-        // A preset is part of devsh.
-        let own = value.origin.file.starts_with("preset ");
+        // Presets are part of devsh.
+        let is_preset = value.origin.file.starts_with("preset ");
         if let Some(effect) = grant::effect(name.as_str())
             && sets
-            && !own
+            && !is_preset
             && !granted.contains(name)
         {
             return Err(CheckError {
@@ -52,7 +52,7 @@ fn grants(shell: &DevShell) -> Result<(), CheckError> {
     Ok(())
 }
 
-fn source_grants(shell: &DevShell) -> Result<(), CheckError> {
+fn check_source_grants(shell: &DevShell) -> Result<(), CheckError> {
     let Some((host, script)) = shell.source_scripts.ungranted() else {
         return Ok(());
     };
@@ -67,8 +67,8 @@ fn source_grants(shell: &DevShell) -> Result<(), CheckError> {
     })
 }
 
-/// Checks what the values alone come to; what others are put into them is known when they are loaded.
-fn sizes(shell: &DevShell) -> Result<(), CheckError> {
+/// Checks the sizes without references, whose values are known only when the dev shell is loaded.
+fn check_sizes(shell: &DevShell) -> Result<(), CheckError> {
     let (mut total, mut longest) = (0, None);
     for (name, value) in &shell.env {
         let length =
@@ -99,7 +99,7 @@ fn sizes(shell: &DevShell) -> Result<(), CheckError> {
     }
 }
 
-/// How long the text of a value is without what it refers to.
+/// Returns the length of a value without its references.
 fn plain(text: &str) -> usize {
     let pieces = template::parse(text).unwrap_or_default();
     let lengths = pieces.iter().map(|piece| match piece {
@@ -109,7 +109,7 @@ fn plain(text: &str) -> usize {
     lengths.sum()
 }
 
-/// The texts that a value is made of.
+/// Returns the texts of a value.
 fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
     let (one, first, last): (_, &[String], &[String]) = match value {
         EnvValue::Set(text) | EnvValue::Default(text) => (Some(text), &[], &[]),
@@ -119,17 +119,17 @@ fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
     one.into_iter().chain(first).chain(last)
 }
 
-/// Refuses variables that refer to each other in a circle; one that refers to itself means what the host shell has.
-fn circle(shell: &DevShell) -> Result<(), CheckError> {
+/// Refuses variables that refer to each other in a cycle; a variable in its own value means that of the host shell.
+fn check_cycles(shell: &DevShell) -> Result<(), CheckError> {
     let entries: Vec<(&VarName, &Located<EnvValue>)> = shell.env.iter().collect();
     let references = |value: &Located<EnvValue>| {
         let names = variables(&value.value).into_iter();
         names.map(|(name, _)| name).collect()
     };
-    let around = by_reference(&shell.env, references)
+    let cycle = by_reference(&shell.env, references)
         .cycle
         .unwrap_or_default();
-    let [.., from, to] = around.as_slice() else {
+    let [.., from, to] = cycle.as_slice() else {
         return Ok(());
     };
     let place = |at: &usize| (entries[*at].0.to_string(), entries[*at].1.origin.clone());
@@ -137,27 +137,26 @@ fn circle(shell: &DevShell) -> Result<(), CheckError> {
         origin: entries[*from].1.origin.clone(),
         word: entries[*to].0.to_string(),
         kind: CompositionError::VariableCycle {
-            circle: around.iter().map(place).collect(),
+            cycle: cycle.iter().map(place).collect(),
         },
     })
 }
 
-/// Returns the variables of the host shell that values refer to without saying what stands for them when they
-/// are not set, each with the place.
-pub fn expected(shell: &DevShell) -> Vec<(String, &Origin)> {
+/// Returns the variables of the host shell that values refer to without a fallback, each with the place.
+pub fn needed_host_variables(shell: &DevShell) -> Vec<(String, &Origin)> {
     let known: BTreeSet<&str> = shell.env.keys().map(VarName::as_str).collect();
-    let mut expected = Vec::new();
+    let mut needed = Vec::new();
     for (own, value) in &shell.env {
         let names = variables(&value.value).into_iter();
         let theirs = names.filter(|(name, fallback)| {
             fallback.is_none() && (own.as_str() == name || !known.contains(name.as_str()))
         });
-        expected.extend(theirs.map(|(name, _)| (name, &value.origin)));
+        needed.extend(theirs.map(|(name, _)| (name, &value.origin)));
     }
-    expected
+    needed
 }
 
-/// The variables that a value refers to, with what stands for each when it is not set.
+/// Returns the variables that a value refers to, each with its fallback.
 fn variables(value: &EnvValue) -> Vec<(String, Option<String>)> {
     let pieces = texts(value).flat_map(|text| template::parse(text).unwrap_or_default());
     pieces

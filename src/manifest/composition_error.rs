@@ -1,83 +1,83 @@
-//! What can be wrong where several layers meet, and in values that refer to each other.
+//! Errors of several layers together, and of values that refer to each other.
 
 use super::{Located, Origin};
 
-/// What is wrong with the composition of a manifest.
+/// An error in the composition of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompositionError {
-    /// Two layers say different things and neither stands on the other.
+    /// Two layers differ and neither builds on the other.
     #[error("{subject} is {} at {} and {} at {}", quoted(&first.value), first.origin, quoted(&second.value), second.origin)]
     Conflict {
-        /// What it is about.
+        /// The subject of the two statements.
         subject: String,
         /// One value.
         first: Box<Located<String>>,
         /// The other value.
         second: Box<Located<String>>,
     },
-    /// A list that gains and loses the same entry at one place.
+    /// An entry that one table adds and removes.
     #[error("`{entry}` is both added and removed")]
     AddedAndRemoved {
         /// The entry.
         entry: String,
     },
-    /// A `${` that means nothing.
-    #[error("`{found}` in `{value}` is no reference to a variable")]
+    /// A `${` without a reference.
+    #[error("`{found}` in `{value}` is not a reference to a variable")]
     Reference {
-        /// The words at fault.
+        /// The words that are not a reference.
         found: String,
         /// The whole value.
         value: String,
     },
     /// Variables that need each other.
-    #[error("variables refer to each other in a circle: {}", shown_circle(circle))]
+    #[error("variables refer to each other in a cycle: {}", shown_cycle(cycle))]
     VariableCycle {
-        /// Each variable along the circle with its place; the first and the last are the same.
-        circle: Vec<(String, Origin)>,
+        /// Each variable of the cycle with its place; the first and the last are the same.
+        cycle: Vec<(String, Origin)>,
     },
     /// A variable that can make a program run what it holds, without a grant.
     #[error("`{name}` {effect}, so it needs a grant")]
     Ungranted {
         /// The variable.
         name: String,
-        /// What the variable can do (`is read by the dynamic loader`).
+        /// The effect of the variable (`is read by the dynamic loader`).
         effect: &'static str,
     },
-    /// A variable that no program could be given.
+    /// A variable that is too long for the kernel.
     #[error(
-        "`{name}` is {length} bytes long with its name, and {limit} is the most that a program can be given"
+        "`{name}` is {length} bytes long with its name, more than the {limit} that a program can get"
     )]
     ValueTooLong {
         /// The variable.
         name: String,
-        /// How long it is, in bytes.
+        /// The length in bytes.
         length: usize,
-        /// How long it may be.
+        /// The longest accepted length.
         limit: usize,
     },
-    /// Variables that are too much together.
+    /// Variables that are too long together.
     #[error(
-        "the variables are {length} bytes long together, and {limit} is the most that a dev shell may add"
+        "the variables are {length} bytes long together, more than the {limit} that a dev shell may add"
     )]
     EnvironmentTooLarge {
-        /// How long they are, in bytes.
+        /// The length in bytes.
         length: usize,
-        /// How long they may be.
+        /// The longest accepted length.
         limit: usize,
     },
-    /// A grant in a file that came from elsewhere.
-    #[error("a fetched file cannot grant anything: `{name}` is granted by the project alone")]
+    /// A grant in a fetched file.
+    #[error("a fetched file cannot grant `{name}`: only the project can")]
     FetchedGrant {
         /// The variable.
         name: String,
     },
-    /// A path that a file from elsewhere cannot mean.
-    #[error("a fetched file cannot name `{path}` of this machine")]
+    /// A path of this machine in a fetched file.
+    #[error("a fetched file cannot refer to `{path}` on this machine")]
     FetchedPath {
         /// The path.
         path: String,
     },
-    /// An env file that must be there and is not.
+    /// A missing env file.
     #[error("there is no env file `{path}`")]
     EnvFileMissing {
         /// The file.
@@ -86,11 +86,11 @@ pub enum CompositionError {
     /// A line of an env file that does not follow the grammar.
     #[error("{message}")]
     EnvFile {
-        /// What is wrong.
+        /// The problem.
         message: &'static str,
     },
-    /// An entry of `extends` that names nothing.
-    #[error("`{entry}` is no file, directory, `https://` address or Git repository to extend")]
+    /// An entry of `extends` with an unknown form.
+    #[error("`{entry}` is not a file, directory, `https://` address or Git repository to extend")]
     Source {
         /// The entry.
         entry: String,
@@ -100,44 +100,44 @@ pub enum CompositionError {
     Absent {
         /// The file.
         path: String,
-        /// The nearest directory above that has a manifest, as it would be written.
+        /// The nearest directory above that has a manifest, as an entry would name it.
         nearest: Option<String>,
     },
-    /// A file that stands on itself.
-    #[error("files extend each other in a circle: {}", circle.join(" → "))]
+    /// A file that extends itself.
+    #[error("files extend each other in a cycle: {}", cycle.join(" → "))]
     Cycle {
-        /// The files along the circle; the first and the last are the same.
-        circle: Vec<String>,
+        /// The files of the cycle; the first and the last are the same.
+        cycle: Vec<String>,
     },
-    /// More layers than any project needs.
-    #[error("{what} is more than the {limit} that devsh reads")]
+    /// Too many layers.
+    #[error("{counted} is more than the {limit} that devsh reads")]
     TooMuch {
-        /// What there is too much of.
-        what: &'static str,
+        /// The thing that is counted, with its article.
+        counted: &'static str,
         /// The greatest accepted number.
         limit: usize,
     },
 }
 
 fn quoted(value: &str) -> String {
-    // What is longer is recognised by its beginning.
+    // The beginning is enough to recognise a long value.
     let short: String = value.chars().take(60).collect();
     let cut = if short.len() < value.len() { "…" } else { "" };
     format!("`{short}{cut}`")
 }
 
-/// Most links of a circle of variables that are shown.
+/// Most links of a cycle of variables that a message shows.
 const SHOWN: usize = 10;
 
-fn shown_circle(circle: &[(String, Origin)]) -> String {
-    let links = circle
+fn shown_cycle(cycle: &[(String, Origin)]) -> String {
+    let links = cycle
         .iter()
         .map(|(name, origin)| format!("`{name}` ({origin})"));
     let links: Vec<String> = links.collect();
     let Some(left) = links.len().checked_sub(SHOWN).filter(|left| *left > 1) else {
         return links.join(" → ");
     };
-    // The beginning and the end of a long one say where to look.
+    // The beginning and the end of a long cycle show where to look.
     let (first, last) = (&links[..SHOWN - 1], &links[links.len() - 1..]);
     format!(
         "{} → ({left} more) → {}",

@@ -1,6 +1,6 @@
-//! TOML and YAML as one tree of values in file order, each with its place, without meaning.
+//! The text of a file as a tree of values in file order, each with its place.
 //!
-//! Invariant: every span lies inside the text, so an error always has an excerpt to show.
+//! Invariant: every span is inside the text, so an error always has an excerpt to show.
 
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::manifest::Error;
 
-/// A file's name and text; makes places and errors.
+/// A file's name and text, which places and errors refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     file: Arc<str>,
@@ -29,12 +29,12 @@ pub(crate) struct Node<'t> {
     pub(crate) value: Value<'t>,
 }
 
-/// A value; numbers and dates have no use here and keep only what they are.
+/// A value; numbers and dates keep only their kind.
 #[derive(Debug)]
 pub(crate) enum Value<'t> {
     Text(Cow<'t, str>),
     Boolean(bool),
-    /// What it is, with its article.
+    /// The kind with its article.
     Other(&'static str),
     List(Vec<Node<'t>>),
     Table(Vec<Entry<'t>>),
@@ -48,7 +48,7 @@ pub(crate) struct Entry<'t> {
     pub(crate) node: Node<'t>,
 }
 
-/// Returns the tables of a TOML file that is no manifest; `file` is its name in messages.
+/// Parses a TOML file that is not a manifest; `file` is its name in messages.
 pub fn parse_table(file: &str, bytes: &[u8]) -> Result<toml::Table, Error> {
     let text = Text::from_bytes(file, bytes)?;
     toml::from_str(&text.content).map_err(|error| text.syntax(&error))
@@ -68,7 +68,7 @@ impl Text {
         }
     }
 
-    /// Returns the text that a file's bytes are; `file` is its name in messages.
+    /// Returns the text of a file's bytes; `file` is its name in messages.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, Error> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(file, text)),
@@ -123,7 +123,7 @@ impl Text {
         let Some(start) = self.starts.get(index).copied() else {
             return self.content.len()..self.content.len();
         };
-        // The next line is known: to look for the end would cost as much as the line is long.
+        // The start of the next line is known, so a long line is not searched for its end.
         let Some(next) = self.starts.get(index + 1) else {
             return start..self.content.len();
         };
@@ -154,7 +154,7 @@ impl Text {
     pub fn error_at(&self, origin: &Origin, word: &str, kind: ErrorKind) -> Error {
         let number = usize::try_from(origin.line).unwrap_or(usize::MAX);
         if self.content.is_empty() {
-            // Only the number of the line is known.
+            // The text was not kept, only the number of the line is known.
             let text = "\n".repeat(number.saturating_sub(1));
             return Self::new(&self.file, &text).error(text.len()..text.len(), kind);
         }
@@ -257,7 +257,7 @@ impl<'t> Node<'t> {
         Some(&entry.node)
     }
 
-    /// Returns the values at a path of keys joined by `.`; `*` stands for every key.
+    /// Returns the values at a path of keys joined by `.`; `*` matches every key.
     pub(crate) fn select(&self, path: &str) -> Vec<&Self> {
         let mut found = vec![self];
         for key in path.split('.').filter(|key| !key.is_empty()) {
@@ -293,7 +293,7 @@ fn convert(span: Range<usize>, value: DeValue<'_>) -> Node<'_> {
                     node: convert(node.span(), node.into_inner()),
                 })
                 .collect();
-            // The parser sorts by name; the first error of a file is the uppermost.
+            // The parser sorts by name, but the first error of the file is reported.
             entries.sort_by_key(|entry| entry.key_span.start);
             Value::Table(entries)
         }

@@ -1,4 +1,4 @@
-//! Changes of a manifest's text that leave everything else in it as it is: comments, order, blanks. Pure.
+//! Changes tools in the text of a manifest and keeps comments, order and blanks.
 
 use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
@@ -8,17 +8,17 @@ use crate::package::Tool;
 /// A manifest that cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The text is no TOML.
+    /// The text is not valid TOML.
     #[error("not valid TOML: {0}")]
     Syntax(String),
-    /// A key on the way to the tool is no table.
+    /// A key on the way to the tool is not a table.
     #[error("`{0}` is not a table")]
     NotTable(String),
 }
 
 /// Returns the text with `tool` at this requirement, for every dev shell or for one.
 ///
-/// A tool that is there already keeps its place and its components.
+/// A tool that exists keeps its place and its components.
 pub fn add(
     text: &str,
     shell: Option<&ShellName>,
@@ -35,7 +35,7 @@ pub fn add(
     match tools.get_mut(&name) {
         Some(Item::Value(Value::InlineTable(table))) => version(table, requirement),
         Some(Item::Table(table)) => version(table, requirement),
-        // Of several the first one goes by this name.
+        // The first of several versions has the plain name.
         Some(Item::Value(Value::Array(several))) if !several.is_empty() => {
             if let Some(Value::InlineTable(table)) = several.get_mut(0) {
                 version(table, requirement);
@@ -54,9 +54,9 @@ pub fn add(
     Ok(document.to_string())
 }
 
-/// Returns the text without `tool`, or nothing when the tool is not named there.
+/// Returns the text without `tool`, or `None` if the tool is not in it.
 ///
-/// Comments stay, but for the one behind the line and those above it that name the tool.
+/// Comments stay, except the one after the tool and those above it that name it.
 pub fn remove(
     text: &str,
     shell: Option<&ShellName>,
@@ -87,7 +87,7 @@ pub fn remove(
     if kept.trim().is_empty() {
         return Ok(Some(document.to_string()));
     }
-    // What stood above the line stands above the next one, or before what comes after the table.
+    // Comments above the line move to the next one, or to the end.
     if let Some(mut key) = next.and_then(|next| tools.key_mut(&next)) {
         let own = prefix(key.leaf_decor());
         key.leaf_decor_mut().set_prefix(kept + &own);
@@ -96,9 +96,8 @@ pub fn remove(
     Ok(Some(after_tools(&mut document, &kept)))
 }
 
-/// Puts comments of a table that has no more lines below its header.
+/// Puts comments of a table without further lines at the end of the file.
 fn after_tools(document: &mut DocumentMut, kept: &str) -> String {
-    // A comment that moved to the end of the file is better than one that is lost.
     let text = document.to_string();
     let kept = kept.trim_matches('\n');
     format!("{}\n\n{kept}\n", text.trim_end())
@@ -109,7 +108,7 @@ fn parse(text: &str) -> Result<DocumentMut, EditError> {
         .map_err(|error| EditError::Syntax(error.message().to_owned()))
 }
 
-/// The name under which the manifest has the tool, or its shortest one.
+/// Returns the tool's name in the manifest, or its shortest name.
 fn spelling(document: &DocumentMut, shell: Option<&ShellName>, tool: &Tool) -> String {
     let tools = match shell {
         None => document.get("tools"),
@@ -127,11 +126,11 @@ fn spelling(document: &DocumentMut, shell: Option<&ShellName>, tool: &Tool) -> S
     known.map_or_else(|| tool.to_string(), str::to_owned)
 }
 
-/// `[tools]`, made where it is missing.
+/// Returns `[tools]`, which is created if it is missing.
 fn top(document: &mut DocumentMut) -> Result<&mut dyn TableLike, EditError> {
     if !document.contains_key("tools") {
         let mut table = Table::new();
-        // Comments at the end of a file without tables stand before the new one.
+        // Comments at the end of a file without tables come before the new table.
         let trailing = document.trailing().as_str().unwrap_or_default().to_owned();
         let blank = if document.is_empty() { "" } else { "\n" };
         document.set_trailing("");
@@ -141,7 +140,7 @@ fn top(document: &mut DocumentMut) -> Result<&mut dyn TableLike, EditError> {
     table(document.as_table_mut(), "tools")
 }
 
-/// The tools of a dev shell, made where they are missing.
+/// Returns the tools of a dev shell, which are created if they are missing.
 fn of_shell<'d>(
     document: &'d mut DocumentMut,
     shell: &ShellName,
@@ -181,13 +180,13 @@ fn is_sorted(tools: &dyn TableLike) -> bool {
     names.len() > 1 && names.is_sorted()
 }
 
-/// Sets the version of a tool, which files below can no longer take away then.
+/// Sets the version of a tool and drops `unset`.
 fn version(table: &mut dyn TableLike, requirement: &str) {
     table.remove("unset");
     set(table, "version", requirement);
 }
 
-/// Sets a value; what stands around it stays.
+/// Sets a value and keeps the comments and blanks around it.
 fn set(table: &mut dyn TableLike, key: &str, text: &str) {
     if let Some(value) = table.get_mut(key).and_then(Item::as_value_mut) {
         let decor = value.decor().clone();
@@ -195,7 +194,7 @@ fn set(table: &mut dyn TableLike, key: &str, text: &str) {
         *value.decor_mut() = decor;
         return;
     }
-    // In an inline table the blank before the brace belongs to the last value.
+    // In an inline table, the blank before the brace belongs to the last value.
     let last = table.iter_mut().last();
     let end = last.and_then(|(_, item)| {
         let decor = item.as_value_mut()?.decor_mut();
@@ -212,7 +211,7 @@ fn set(table: &mut dyn TableLike, key: &str, text: &str) {
     table.insert(key, Item::Value(value));
 }
 
-/// The comments and blanks above a key.
+/// Returns the comments and blanks above a key.
 fn above(tools: &dyn TableLike, name: &str) -> String {
     if let Some(Item::Table(table)) = tools.get(name) {
         return prefix(table.decor());
@@ -228,7 +227,7 @@ fn prefix(decor: &toml_edit::Decor) -> String {
     prefix.unwrap_or_default().to_owned()
 }
 
-/// Whether a comment speaks of the tool.
+/// Returns whether a comment names the tool.
 fn names(comment: &str, tool: &Tool) -> bool {
     let in_name = |one: char| one.is_ascii_alphanumeric() || "-_:".contains(one);
     let mut words = comment.split(|one| !in_name(one));
@@ -307,7 +306,7 @@ tools = { ruff = "0.12" }
     }
 
     #[test]
-    fn a_tool_that_is_there_keeps_its_place() {
+    fn a_known_tool_keeps_its_place() {
         let text = added(TEXT, None, "ruff", "0.13");
         assert_eq!(text, TEXT.replace("'0.12'", "\"0.13\""));
         let rust = "[tools]\nrust = { version = \"1.89\", components = [\"clippy\"] } # c\n";
@@ -325,7 +324,7 @@ tools = { ruff = "0.12" }
     }
 
     #[test]
-    fn a_tool_goes_with_its_own_comments_only() {
+    fn a_removed_tool_takes_only_its_comments() {
         let text = removed(TEXT, None, "python").unwrap();
         assert_eq!(
             text,
@@ -346,7 +345,7 @@ tools = { ruff = "0.12" }
     }
 
     #[test]
-    fn what_is_no_table_is_named() {
+    fn a_key_that_is_not_a_table_is_an_error() {
         let tool: Tool = "uv".parse().unwrap();
         let error = add("tools = 1\n", None, &tool, "*").unwrap_err();
         assert_eq!(error, EditError::NotTable("tools".to_owned()));
@@ -355,7 +354,7 @@ tools = { ruff = "0.12" }
     }
 
     #[test]
-    fn what_stands_beside_the_version_stays() {
+    fn other_parts_of_a_version_stay() {
         let cases = [
             (
                 "[tools]\npython = [\"3.12\", \"3.13\"]  # two\n",

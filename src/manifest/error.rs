@@ -1,11 +1,11 @@
-//! What is wrong with a manifest or another file of a project, and where.
+//! Errors in a manifest or another file of a project, with their places.
 
 use std::{fmt, ops::Range, sync::Arc};
 
 use super::{CompositionError, Origin};
 use crate::{package::Invalid, util::terminal_text::SafeText};
 
-/// A fault in a file, with its place.
+/// An error in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", SafeText::from(kind.to_string()))]
 pub struct Error {
@@ -13,9 +13,9 @@ pub struct Error {
     pub file: Arc<str>,
     /// The file's whole text.
     pub text: Arc<str>,
-    /// The bytes of the text that are at fault.
+    /// The bytes of the text that are wrong.
     pub span: Range<usize>,
-    /// What is wrong.
+    /// The kind of error.
     pub kind: ErrorKind,
 }
 
@@ -31,7 +31,7 @@ impl Error {
     }
 }
 
-/// What is wrong at a place.
+/// A kind of error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
     /// The text does not follow the grammar of its format.
@@ -39,13 +39,13 @@ pub enum ErrorKind {
     Syntax {
         /// `TOML` or `YAML`.
         format: &'static str,
-        /// What the parser said, one line.
+        /// The parser's message, one line.
         message: String,
     },
-    /// The file holds bytes that are no text.
+    /// The file has bytes that are not text.
     #[error("not UTF-8 text")]
     NotText,
-    /// A key that means nothing here.
+    /// A key that the table cannot have.
     #[error("unknown key `{key}` in {}", shown_table(table))]
     UnknownKey {
         /// The key as found.
@@ -65,7 +65,7 @@ pub enum ErrorKind {
         /// The type of the value.
         found: ValueKind,
     },
-    /// A number, boolean or date where a string is wanted.
+    /// A number, boolean or date in place of a string.
     #[error("`{key}` must be a string: `{found}` needs quotes")]
     Unquoted {
         /// The key.
@@ -73,10 +73,10 @@ pub enum ErrorKind {
         /// The value as written.
         found: String,
     },
-    /// A text that its checked type refuses.
+    /// A text that its type refuses.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// Layers that do not go together, or values that refer to each other wrongly.
+    /// Layers that contradict each other, or wrong references.
     #[error(transparent)]
     Composition(#[from] CompositionError),
     /// A short name that devsh does not know.
@@ -86,7 +86,7 @@ pub enum ErrorKind {
         name: String,
         /// The nearest short name.
         suggestion: Option<&'static str>,
-        /// How to name a package of the Python index so (`pypi:mypy`), where the name allows it.
+        /// The package of the Python index with this name (`pypi:mypy`), if the name is valid there.
         pypi: Option<String>,
     },
     /// One tool under two spellings.
@@ -97,7 +97,7 @@ pub enum ErrorKind {
         /// The line that names it first.
         line: u32,
     },
-    /// A key that has a meaning for the Rust toolchain alone.
+    /// A key that only the Rust toolchain has.
     #[error("`{key}` is only for `rust`, not for `{tool}`")]
     OnlyRust {
         /// `components` or `targets`.
@@ -105,7 +105,7 @@ pub enum ErrorKind {
         /// The tool that has it.
         tool: String,
     },
-    /// A key that has a meaning for python alone.
+    /// A key that only python has.
     #[error("`variant` is only for `python`, not for `{tool}`")]
     OnlyPython {
         /// The tool that has it.
@@ -130,48 +130,48 @@ pub enum ErrorKind {
     /// `unset = false`.
     #[error("`unset` can only be `true`")]
     UnsetFalse,
-    /// An entry that cannot stand in a list of paths.
+    /// An invalid entry of a list of paths.
     #[error("`{entry}` cannot be an entry of a list of paths")]
     PathEntry {
         /// The entry; it is empty or has a `:`.
         entry: String,
     },
-    /// A NUL character, which no variable, argument or script can hold.
+    /// A NUL character, which variables, arguments and scripts cannot have.
     #[error("`{key}` has a NUL character")]
     Nul {
         /// The key.
         key: String,
     },
     /// `inherits` names a dev shell that does not exist.
-    #[error("there is no dev shell `{name}` to inherit from")]
+    #[error("there is no dev shell `{name}`")]
     UnknownShell {
         /// The name as found.
         name: String,
         /// The nearest name that exists.
         suggestion: Option<String>,
     },
-    /// Dev shells that inherit from each other in a circle.
-    #[error("dev shells inherit in a circle: {}", circle.join(" → "))]
+    /// Dev shells that inherit from each other in a cycle.
+    #[error("dev shells inherit in a cycle: {}", cycle.join(" → "))]
     InheritCycle {
-        /// The names along the circle; the first and the last are the same.
-        circle: Vec<String>,
+        /// The names of the cycle; the first and the last are the same.
+        cycle: Vec<String>,
     },
-    /// A chain of `inherits` beyond all reason.
+    /// A chain of `inherits` that is too long.
     #[error("dev shells inherit more than {limit} levels deep")]
     InheritDepth {
         /// The deepest accepted chain.
         limit: usize,
     },
-    /// A toolchain file that names the machine's own triple.
+    /// A toolchain file that names a target triple of the machine.
     #[error("channel `{channel}` names a host triple")]
     HostTriple {
         /// The channel as found.
         channel: String,
     },
-    /// A toolchain file that leads to a directory of one machine.
+    /// A toolchain file that names a directory of one machine.
     #[error("`path` in a toolchain file is not supported: only channels can be locked")]
     ToolchainPath,
-    /// A toolchain file that asks for nothing.
+    /// A toolchain file without content.
     #[error("a toolchain file needs `channel`, `components`, `targets` or `profile`")]
     EmptyToolchain,
     /// Packages in a project that has a lockfile.
@@ -182,7 +182,7 @@ pub enum ErrorKind {
         /// The line that names it.
         line: u32,
     },
-    /// A Python lockfile that says something its format does not allow, or that devsh cannot install.
+    /// A Python lockfile that is invalid or that devsh cannot install.
     #[error("{0}")]
     PythonLock(String),
     /// A kind of `CPython` build that devsh does not have.
@@ -265,9 +265,9 @@ fn shown_keys(keys: &[&str]) -> String {
     }
 }
 
-/// Returns the candidate that `name` most likely meant, if one is near.
+/// Returns the candidate that is nearest to `name`, if one is near enough for a typing error.
 pub fn nearest<T: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = T>) -> Option<T> {
-    // A name that is long and wrong everywhere is no typing slip, and comparing it would take long.
+    // A long name is no typing error, and comparing it takes long.
     if name.len() > 64 {
         return None;
     }
@@ -275,7 +275,7 @@ pub fn nearest<T: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = T
     candidates
         .into_iter()
         .map(|candidate| {
-            // A word cut short (`alias`) is near however much is missing.
+            // An abbreviation (`alias`) is near, no matter how much is missing.
             let cut = name.len() >= 3 && candidate.as_ref().starts_with(name);
             let apart = distance(name, candidate.as_ref());
             (if cut { apart.min(1) } else { apart }, apart, candidate)

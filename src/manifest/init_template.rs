@@ -1,16 +1,16 @@
-//! The text of a first `devshell.toml`: what was detected, in as few lines as say the same. Pure.
+//! The text that `devsh init` writes: the detected dev shells in few lines.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{DevShell, EnvValue, Manifest, ShellName, ToolRequest, bounds::combined};
 use crate::package::{FREETHREADED, PROFILE};
 
-/// What a manifest begins with.
+/// The first lines.
 const HEAD: &str = "\
 # What this project needs. `devsh lock` keeps the exact versions in `devshell.lock`; commit both files.
 ";
 
-/// A manifest for a project in which nothing was detected.
+/// The rest of the manifest if nothing was detected.
 const EMPTY: &str = "\
 [tools]
 # python = \"3.13\"
@@ -22,7 +22,7 @@ const EMPTY: &str = "\
 # [shells.test]
 ";
 
-/// Returns the text of a manifest that gives what `manifest` does.
+/// Returns the text of a manifest that gives the same dev shells as `manifest`.
 pub fn init_template(manifest: &Manifest) -> String {
     let mut text = HEAD.to_owned();
     let empty = DevShell::default();
@@ -46,9 +46,7 @@ pub fn init_template(manifest: &Manifest) -> String {
         .enumerate()
     {
         let about = match at {
-            0 => {
-                "\n# Each has the tables above; what it needs beside them stands below its own line.\n"
-            }
+            0 => "\n# Each dev shell has the tables above and those below its line.\n",
             _ if text.ends_with("]\n")
                 && text
                     .lines()
@@ -91,7 +89,7 @@ fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
         parts.retain(|part| {
             let (key, name) = match part.strip_prefix(PROFILE) {
                 Some(profile) => ("profile", profile),
-                // The name of the tool says it where it is `python3.14t`.
+                // The name `python3.14t` says it already.
                 None if *part == FREETHREADED && tool.python_minor().is_some() => return false,
                 None if *part == FREETHREADED => ("variant", *part),
                 None => return true,
@@ -122,7 +120,7 @@ fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
     }
 }
 
-/// A comment that names the files a request was read from, or those whose bounds were left out.
+/// Returns a comment with the files of a request, or with those whose bounds were left out.
 fn from(request: &ToolRequest, left_out: bool) -> String {
     let mut files: Vec<&str> = Vec::new();
     for origin in request.constraints().map(|one| &one.origin) {
@@ -174,17 +172,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flavours_are_written_as_they_are_asked_for() {
+    fn flavours_are_written() {
         let text = "[tools]\npython = '3.14t'\n'python3.13t' = '3.13.5'\n\
             rust = { version = '1', profile = 'default', components = ['rust-src'] }\n";
         let read = |text: &str| {
             let layer = crate::manifest::parse("devshell.toml", text).unwrap();
             let manifest = crate::manifest::merge(&[layer]).unwrap();
             let tools = manifest.shells[&ShellName::dev()].tools.clone();
-            let told = tools
+            let components = tools
                 .into_iter()
                 .map(|(tool, request)| (tool, request.components));
-            (told.collect::<Vec<_>>(), init_template(&manifest))
+            (components.collect::<Vec<_>>(), init_template(&manifest))
         };
         let (asked, written) = read(text);
         assert_eq!(read(&written).0, asked, "{written}");

@@ -1,7 +1,7 @@
-//! What one file says, unmerged, and the laying of one table over another.
+//! The content of one file before the merge, and the overlay of one table on another.
 //!
-//! Law: laying is associative, and laying a table over itself changes nothing. For that a table keeps what
-//! it takes away (`removed`, `unset`, `reset`) beside what it gives.
+//! Law: the overlay is associative, and a table on itself changes nothing. Therefore a table keeps its removals
+//! (`removed`, `unset`, `reset`) next to its values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,104 +14,103 @@ use crate::{
     package::{PackageName, Requirement, Source, Tool},
 };
 
-/// What one file says.
+/// The content of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
     /// The file.
     pub text: Text,
-    /// The files that it stands on, lowest first, as written.
+    /// The files that it extends, the lowest first, as written.
     pub extends: Vec<Located<String>>,
     /// The tables of the top level.
     pub top: Tables,
-    /// The dev shells it has tables for.
+    /// The dev shells that it has tables for.
     pub shells: BTreeMap<ShellName, Section>,
-    /// The variables of the env files that it loads, by the file's path as it is in the tables.
+    /// The variables of the env files that it loads, by the path in the tables.
     pub env_files: BTreeMap<String, Vec<(VarName, Located<EnvValue>)>>,
-    /// The positions of the layers that it is said to stand on; nothing when it stands on all below it.
+    /// The positions of the layers that it builds on; `None` if it builds on all layers below it.
     ///
-    /// Of two layers of which neither stands on the other, neither may overrule the other in silence.
+    /// If neither of two layers builds on the other, a difference between them is a conflict.
     pub below: Option<BTreeSet<usize>>,
 }
 
-/// What one file says about one dev shell.
+/// The content of one file for one dev shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Section {
-    /// Its tables.
     pub tables: Tables,
-    /// Whether it goes without the top level.
+    /// Whether it leaves out the top level.
     pub standalone: Option<Located<bool>>,
-    /// The dev shells below it, lowest first.
+    /// The dev shells that it builds on, the lowest first.
     pub inherits: Vec<Located<ShellName>>,
 }
 
-/// The tables that the top level and every dev shell may have.
+/// The tables that the top level and every dev shell can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
     /// The tools by name.
     pub tools: BTreeMap<Tool, ToolEntry>,
-    /// The Python packages wanted.
+    /// The Python packages.
     pub python: PythonRequest,
     /// Changes of variables.
     pub env: BTreeMap<VarName, EnvEntry>,
     /// Files of variables, in order.
     pub env_files: Vec<EnvFile>,
-    /// Short commands of interactive shells; nothing takes away what is below.
+    /// Short commands of the host shell; `None` removes the alias of the layers below.
     pub aliases: BTreeMap<AliasName, Located<Option<String>>>,
     /// Scripts run on enter, in order.
     pub enter: Vec<Located<String>>,
     /// Scripts run on leave, in order.
     pub leave: Vec<Located<String>>,
-    /// Scripts for the user's own shell.
+    /// Scripts for the host shell.
     pub source_scripts: SourceScripts,
-    /// Variables that may turn what they hold into code.
+    /// Variables whose values other programs may run as code.
     pub grants: Vec<Located<VarName>>,
-    /// What is taken out of the lists below, by the list's key (`groups`).
+    /// Entries removed from the lists of the layers below, by the key of the list (`groups`).
     pub removed: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-/// What one table says about one variable.
+/// One variable in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvEntry {
     /// The value.
     pub value: Located<EnvValue>,
-    /// Entries taken out of the list below.
+    /// Entries removed from the list of the layers below.
     pub removed: BTreeSet<String>,
-    /// Whether this is an extension that forgets what is below.
+    /// Whether the list of paths replaces the value of the layers below.
     pub reset: bool,
 }
 
 /// A file of variables that a table loads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvFile {
-    /// Its path, relative to the project's root.
+    /// The path, relative to the project's root.
     pub path: Located<String>,
     /// Whether it may be missing.
     pub optional: bool,
 }
 
-/// What one table says about one tool.
+/// One tool in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolEntry {
-    /// Where the tool is named.
+    /// The place of the tool's name.
     pub origin: Origin,
-    /// Whether the tool is asked for; an entry may only take it away.
+    /// Whether the dev shell gets the tool; an entry may only remove it.
     pub wanted: bool,
-    /// Whether what is below is forgotten.
+    /// Whether the entries of the layers below are ignored.
     pub unset: bool,
-    /// The version wanted, if it is said.
+    /// The version, if the table names one.
     pub requirement: Option<Located<Requirement>>,
-    /// Bounds from elsewhere that the choice must also meet.
+    /// Bounds of other files that the version must also meet.
     pub floors: Vec<Located<Requirement>>,
-    /// Parts beyond the default ones.
+    /// Components beyond the default ones.
     pub components: Vec<String>,
     /// Further compilation targets.
     pub targets: Vec<String>,
-    /// Components and targets taken out of the lists below, by the list's key or as another flavour.
+    /// Components and targets removed from the layers below, by the key of the list or as `FLAVOUR`.
     pub removed: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 impl Layer {
-    /// Returns a layer that says nothing yet.
+    /// Returns an empty layer.
     pub(super) fn new(text: Text) -> Self {
         Self {
             text,
@@ -123,7 +122,6 @@ impl Layer {
         }
     }
 
-    /// Returns the top level and the tables of every dev shell, to be changed.
     pub(super) fn tables_mut(&mut self) -> impl Iterator<Item = &mut Tables> {
         let sections = self.shells.values_mut();
         std::iter::once(&mut self.top).chain(sections.map(|section| &mut section.tables))
@@ -136,11 +134,11 @@ impl Layer {
     }
 }
 
-/// The key of components of which a tool has one or none, such as profiles: another one takes its place.
+/// The key for components of which a tool has at most one, such as profiles.
 pub(super) const FLAVOUR: &str = "flavour";
 
 impl ToolEntry {
-    /// Returns an entry that says nothing about the version.
+    /// Returns an entry without a version.
     pub(super) const fn new(origin: Origin) -> Self {
         Self {
             origin,
@@ -206,7 +204,7 @@ impl ToolEntry {
 }
 
 impl EnvEntry {
-    /// Returns an entry that takes nothing away.
+    /// Returns an entry that removes nothing.
     pub fn new(value: Located<EnvValue>) -> Self {
         Self {
             value,
@@ -215,7 +213,7 @@ impl EnvEntry {
         }
     }
 
-    /// Returns what `self` makes of `lower`: entries that come later stand further out.
+    /// Returns the overlay of `self` on `lower`: later entries are further out.
     fn over(&self, lower: &Self) -> Self {
         let EnvValue::Extend { prepend, append } = &self.value.value else {
             return self.clone();
@@ -257,7 +255,7 @@ impl EnvEntry {
 }
 
 impl Tables {
-    /// Lays `upper` over these tables.
+    /// Merges `upper` into these tables; `Subject::replaces` explains the result by the same rule.
     pub(super) fn overlay(&mut self, upper: &Self) {
         for (tool, entry) in &upper.tools {
             self.tools
@@ -297,7 +295,7 @@ impl Tables {
         if let Some(place) = &self.python.place
             && let Some(uv) = uv()
         {
-            // The environment of the packages is built by uv, which is locked as every tool is.
+            // uv builds the environment of the packages, and the lockfile pins it like every tool.
             let lock = self.python.lock.as_ref().map(|lock| &lock.origin);
             let entry = || ToolEntry::new(lock.unwrap_or(place).clone());
             self.tools.entry(uv).or_insert_with(entry);
@@ -313,7 +311,7 @@ impl Tables {
             tools: tools.map(|(tool, entry)| (tool, entry.finish())).collect(),
             python: self.python,
             env: variables
-                .filter(|(_, value)| !says_nothing(&value.value))
+                .filter(|(_, value)| !is_empty_list(&value.value))
                 .collect(),
             aliases: aliases
                 .filter_map(|(name, command)| {
@@ -330,12 +328,12 @@ impl Tables {
     }
 }
 
-/// An extension that has lost all its entries.
-fn says_nothing(value: &EnvValue) -> bool {
+/// Whether this is a list of paths without entries left.
+fn is_empty_list(value: &EnvValue) -> bool {
     matches!(value, EnvValue::Extend { prepend, append } if prepend.is_empty() && append.is_empty())
 }
 
-/// Takes out what is removed, then adds what is not there yet.
+/// Drops the removed entries, then adds the new ones.
 pub(super) fn overlay_list<T: Clone>(
     list: &mut Vec<T>,
     more: &[T],

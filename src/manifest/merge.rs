@@ -1,7 +1,7 @@
 //! How combined files and their tables become the dev shells of a project.
 //!
-//! Layers come lowest first. For each dev shell every layer adds its top level and then its own tables of
-//! that dev shell, so a higher layer's top level wins over a lower layer's dev shell. Tables merge key by
+//! The lowest layer comes first. For each dev shell every layer adds its top level and then its tables of that dev
+//! shell, so a higher layer's top level wins over a lower layer's dev shell. Tables merge key by
 //! key, lists concatenate without duplicates, the later scalar wins.
 
 use std::{
@@ -26,12 +26,12 @@ const PARENTS: usize = 16;
 /// The longest accepted chain of `inherits`.
 const DEPTH: usize = 32;
 
-/// Returns the dev shells that layers give together, the lowest layer first.
+/// Merges layers into dev shells, the lowest layer first.
 pub fn merge(layers: &[Layer]) -> Result<Manifest, Error> {
     merge_with(layers, None)
 }
 
-/// Returns the dev shells that layers give together, and with them one that is combined at once.
+/// Merges layers into dev shells, and into a combination of several if one is given.
 pub fn merge_with(layers: &[Layer], combined: Option<&ShellName>) -> Result<Manifest, Error> {
     let merging = Merging::new(layers);
     merging.refuse_too_large()?;
@@ -58,7 +58,7 @@ struct Merging<'a> {
     names: BTreeSet<ShellName>,
 }
 
-/// The tables that make up a dev shell, in the order in which they are laid: the top level or a dev shell's.
+/// The parts of a dev shell in the order of the merge: the top level (`None`) and dev shells.
 #[derive(Default)]
 struct Order<'a> {
     list: Vec<Option<&'a ShellName>>,
@@ -80,12 +80,13 @@ impl<'a> Merging<'a> {
         Self { layers, names }
     }
 
-    /// Every dev shell has a copy of what is below it, and that is made before anybody is asked.
+    /// Limits the copies: every dev shell has the entries of all its parents, and the merge runs before the user
+    /// has approved the project.
     fn refuse_too_large(&self) -> Result<(), Error> {
         let sections = || self.layers.iter().flat_map(|layer| layer.shells.values());
         let parents = sections().flat_map(|section| &section.inherits);
         let inherited: BTreeSet<&ShellName> = parents.map(|name| &name.value).collect();
-        // One that is combined at once comes on top, with all that they have.
+        // A combination adds one more copy of everything.
         let all = self.names.len() + 1;
         let mut found: usize = 0;
         let mut count = |copies: usize, weight: usize| {
@@ -106,7 +107,7 @@ impl<'a> Merging<'a> {
                 count(copies, cost::tables(&section.tables));
             }
         }
-        // To steps to one costs less than a copy.
+        // Following a parent costs less than a copy.
         let parents = sections()
             .map(|section| section.inherits.len())
             .sum::<usize>();
@@ -128,7 +129,7 @@ impl<'a> Merging<'a> {
         }
         self.refuse_conflicts(&steps)?;
         let shell = tables.finish();
-        check::shell(&shell).map_err(|fault| {
+        check::check_shell(&shell).map_err(|fault| {
             self.error_at(
                 &fault.origin,
                 &fault.word,
@@ -163,7 +164,7 @@ impl<'a> Merging<'a> {
         Ok(steps)
     }
 
-    /// Returns the dev shells that a name stands for: itself, or the combined that it lists.
+    /// Returns the dev shells of a name: one, or all of a combination.
     fn parts(&'a self, name: &'a ShellName) -> Result<Vec<&'a ShellName>, Error> {
         let mut parts = Vec::new();
         for word in name.parts() {
@@ -186,7 +187,7 @@ impl<'a> Merging<'a> {
         Ok(parts)
     }
 
-    /// Puts the variables of each env file that is still on the list where it was put there.
+    /// Puts the variables of each env file that is still listed at the step that listed it.
     fn load(&self, steps: &mut [MergeStep<'_>]) -> Result<(), Error> {
         let mut listed = Tables::default();
         for step in steps.iter() {
@@ -261,7 +262,7 @@ impl<'a> Merging<'a> {
         }
         for parent in sections().flat_map(|section| &section.inherits) {
             self.reach(parent, path)?;
-            // What is there is there with all below it: a diamond is stepsed once.
+            // A listed parent has all its parents in the list, so a diamond is followed once.
             if !order.seen.contains(&Some(&parent.value)) {
                 self.order(&parent.value, path, order)?;
             }
@@ -271,13 +272,13 @@ impl<'a> Merging<'a> {
         Ok(())
     }
 
-    /// Refuses a parent that does not exist, closes a circle or lies too deep.
+    /// Refuses a parent that does not exist, closes a cycle or is too deep.
     fn reach(&self, parent: &Located<ShellName>, path: &[&ShellName]) -> Result<(), Error> {
         let name = parent.value.as_str();
         let kind = if let Some(start) = path.iter().position(|one| **one == parent.value) {
-            let circle = path[start..].iter().map(ToString::to_string);
+            let cycle = path[start..].iter().map(ToString::to_string);
             ErrorKind::InheritCycle {
-                circle: circle.chain([name.to_owned()]).collect(),
+                cycle: cycle.chain([name.to_owned()]).collect(),
             }
         } else if !self.names.contains(&parent.value) {
             let names = self.names.iter().map(|one| one.as_str().to_owned());
@@ -298,7 +299,7 @@ impl<'a> Merging<'a> {
         let texts = self.layers.iter().map(|layer| &layer.text);
         match texts.into_iter().find(|text| *text.file() == origin.file) {
             Some(text) => text.error_at(origin, word, kind),
-            // The place is in a file whose text is not shown, such as an env file.
+            // The text of env files is not kept, because it may hold secrets.
             None => Text::new(&origin.file, "").error_at(origin, word, kind),
         }
     }

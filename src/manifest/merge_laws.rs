@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::select};
 
 use super::*;
 
-/// The lines that a table of a generated layer may have, by table.
+/// The lines of generated tables, by table.
 const LINES: &[(&str, &[&str])] = &[
     (
         "tools",
@@ -69,7 +69,7 @@ const LINES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Tables of TOML: a header and lines of which no two say the same key.
+/// Tables of TOML: a header and lines with different keys.
 fn section(prefix: &'static str) -> impl Strategy<Value = Vec<(String, Vec<&'static str>)>> {
     let table = |(name, lines): &(&'static str, &'static [&'static str])| {
         let name = format!("{prefix}{name}");
@@ -102,7 +102,7 @@ fn stack() -> impl Strategy<Value = Vec<Layer>> {
     })
 }
 
-/// What dev shells a stack gives, or the message of what is wrong with it.
+/// The dev shells of a stack, or the error message.
 fn shells(layers: &[Layer]) -> Result<Manifest, String> {
     merge(layers).map_err(|error| error.to_string())
 }
@@ -110,9 +110,9 @@ fn shells(layers: &[Layer]) -> Result<Manifest, String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// Laying the upper two first and then both on the third gives the same as one after the other.
+    /// The order in which overlays are applied does not matter.
     #[test]
-    fn laying_is_associative(layers in stack()) {
+    fn overlays_are_associative(layers in stack()) {
         let tables: Vec<&Tables> = layers.iter().flat_map(Layer::tables).collect();
         for three in tables.windows(3) {
             let mut left = three[0].clone();
@@ -126,9 +126,9 @@ proptest! {
         }
     }
 
-    /// A table over itself, and a layer right over itself, change nothing.
+    /// A table on itself, and a layer directly on itself, change nothing.
     #[test]
-    fn laying_twice_is_laying_once(layers in stack(), at in 0..7usize) {
+    fn an_overlay_twice_changes_nothing(layers in stack(), at in 0..7usize) {
         for tables in layers.iter().flat_map(Layer::tables) {
             let mut twice = Tables::default();
             twice.overlay(tables);
@@ -137,7 +137,7 @@ proptest! {
             prop_assert_eq!(twice, once);
         }
         let at = at % layers.len();
-        // Only where its dev shell adds nothing is a layer one table.
+        // A layer is one table only if it has no dev shells.
         let mut doubled = layers.clone();
         doubled[at].shells.clear();
         let once = shells(&doubled);
@@ -145,12 +145,12 @@ proptest! {
         prop_assert_eq!(shells(&doubled), once);
     }
 
-    /// The order of keys and tables in a file is of no account.
+    /// The order of keys and tables in a file does not matter.
     #[test]
-    fn the_order_of_keys_is_of_no_account(mut sections in source(), below in stack()) {
+    fn the_order_of_keys_does_not_matter(mut sections in source(), below in stack()) {
         let values = |manifest: Manifest| {
             let shells = manifest.shells.into_iter();
-            shells.map(|(name, shell)| (name, history_free(&shell))).collect::<Vec<_>>()
+            shells.map(|(name, shell)| (name, without_places(&shell))).collect::<Vec<_>>()
         };
         let with = |sections: &[(String, Vec<&str>)]| {
             let top = layer(9, sections);
@@ -209,11 +209,11 @@ proptest! {
         }
     }
 
-    /// Two layers that stand beside each other conflict, whichever comes first, and one above settles it.
+    /// Two layers next to each other conflict in both orders, and a layer above decides.
     #[test]
     fn conflicts_are_symmetric(layers in stack(), upper in source()) {
         let Some((one, two)) = layers.first().zip(layers.get(1)) else { return Ok(()); };
-        // Without the python table, whose own fault would come first.
+        // Without the python table, whose error would come first.
         let bare = |layer: &Layer| {
             let mut layer = layer.clone();
             layer.below = Some(BTreeSet::new());
@@ -238,7 +238,7 @@ proptest! {
 }
 
 /// A dev shell without the places, which differ when lines are moved.
-fn history_free(shell: &DevShell) -> String {
+fn without_places(shell: &DevShell) -> String {
     let tools = shell.tools.iter().map(|(tool, request)| {
         (
             tool.to_string(),

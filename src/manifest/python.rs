@@ -1,4 +1,4 @@
-//! The `[python]` table: which lockfile or packages a dev shell's Python environment is made from.
+//! The `[python]` table: the lockfile or packages of a dev shell's Python environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,18 +10,18 @@ use super::{
 };
 use crate::package::PackageName;
 
-/// Which Python packages a dev shell gets.
+/// The Python packages of a dev shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PythonRequest {
-    /// Where the table begins, if there is one: without `lock` and `packages` a lockfile is looked for.
+    /// The place of the table; without `lock` and `packages` devsh looks for a lockfile.
     pub place: Option<Origin>,
     /// The project's lockfile, relative to the root (`uv.lock`).
     pub lock: Option<Located<String>>,
-    /// Requirements on packages of the index (`fastapi>=0.115`), where no lockfile is named.
+    /// Requirements on packages of the index (`fastapi>=0.115`), if the project has no lockfile.
     pub packages: Vec<Located<String>>,
     /// Dependency groups to install, sorted, without duplicates.
     pub groups: Vec<Located<String>>,
-    /// Whether groups were named at all; if not, the lockfile's default ones count.
+    /// Whether groups were named; if not, the lockfile's default groups apply.
     pub groups_named: bool,
     /// Extras of the project to install, sorted, without duplicates.
     pub extras: Vec<Located<String>>,
@@ -29,9 +29,9 @@ pub struct PythonRequest {
     pub venv_link: Option<Located<bool>>,
 }
 
-/// The names under which Python lockfiles are looked for; the first one found wins.
+/// The names of Python lockfiles; the first one that exists wins.
 ///
-/// `requirements.txt` comes last: beside another lockfile it is as a rule made from it.
+/// `requirements.txt` is last, because next to another lockfile it is usually generated from it.
 pub const PYTHON_LOCKS: [&str; 5] = [
     "uv.lock",
     "poetry.lock",
@@ -53,12 +53,12 @@ pub enum PythonLockFormat {
     Pipfile,
     /// Any `.txt`: a list of requirements.
     Requirements,
-    /// `pyproject.toml`: the needs of a project that has no lockfile.
+    /// `pyproject.toml`: the requirements of a project without a lockfile.
     Project,
 }
 
 impl PythonLockFormat {
-    /// Returns the kind that a path names, if it is one that can be installed.
+    /// Returns the format of a path, if devsh can install it.
     pub fn of(path: &str) -> Option<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let (stem, end) = name.rsplit_once('.')?;
@@ -75,16 +75,16 @@ impl PythonLockFormat {
 }
 
 impl PythonRequest {
-    /// Returns whether any packages are wanted.
+    /// Returns whether the dev shell has a Python environment.
     pub fn is_wanted(&self) -> bool {
         self.place.is_some()
     }
 
-    /// Lays `upper` over this table; `gone` is what it takes away, by key.
+    /// Merges `upper` into this table; `removed` has its removals by key.
     pub(super) fn overlay(
         &mut self,
         upper: &Self,
-        gone: &BTreeMap<&'static str, BTreeSet<String>>,
+        removed: &BTreeMap<&'static str, BTreeSet<String>>,
     ) {
         if upper.place.is_some() {
             self.place.clone_from(&upper.place);
@@ -101,7 +101,7 @@ impl PythonRequest {
             ("extras", &mut self.extras, &upper.extras),
             ("packages", &mut self.packages, &upper.packages),
         ] {
-            overlay_list(list, more, gone.get(key), text_of);
+            overlay_list(list, more, removed.get(key), text_of);
         }
     }
 
@@ -157,7 +157,7 @@ mod tests {
     use crate::manifest::{merge, parse};
 
     #[test]
-    fn groups_and_extras_are_taken_away_however_they_are_spelled() {
+    fn removals_of_groups_and_extras_ignore_spelling() {
         for key in ["groups", "extras"] {
             let text = format!(
                 "[python]\n{key} = ['test_utils', 'docs']\n[shells.a]\npython.{key} = {{ remove = ['Test.Utils'] }}\n"

@@ -1,4 +1,4 @@
-//! A layer of another directory, as the project that stands on it says it. Pure.
+//! Rewrites the paths of a layer of another directory for the project that extends it.
 
 use super::{
     EnvValue, Layer,
@@ -7,8 +7,8 @@ use super::{
 use crate::util::paths::join_text;
 
 impl Layer {
-    /// Makes every relative path, and `${root}`, mean what they mean in the project at `base`, a path from
-    /// this project's root (`..`).
+    /// Rewrites all relative paths and `${root}` of a layer of the directory `base`, a path from this project's
+    /// root (`..`), so that they have the same meaning here.
     pub fn rebase(&mut self, base: &str) {
         let path = |path: &str| join_text(base, path);
         let below = |entry: &str| match template::parse(entry).as_deref() {
@@ -48,7 +48,7 @@ mod tests {
     use crate::manifest::{ShellName, merge, parse};
 
     #[test]
-    fn another_directory_s_paths_are_its_own() {
+    fn paths_of_another_directory_are_rewritten() {
         let text = "[env]\nPATH = { prepend = ['./bin', '/opt', '${HOME}/x', '${root}/y'] }\n\
             A = '${root}/a $$'\nB = { default = '${A}' }\n[env-files]\nload = ['.env']\n";
         let mut layer = parse("../devshell.toml", text).unwrap();

@@ -1,4 +1,4 @@
-//! What an entry of `extends` names. Pure.
+//! The file that an entry of `extends` names.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use url::Url;
 use super::MANIFEST;
 use crate::util::paths::join_text;
 
-/// A file to stand on.
+/// A file to extend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// A file or directory of this machine, as written.
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fetched_file_names_files_beside_it() {
+    fn a_fetched_file_names_files_next_to_it() {
         let beside = |source: &str, entry: &str| {
             let source = Source::parse(source).unwrap();
             source.beside(entry).map(|other| other.to_string())

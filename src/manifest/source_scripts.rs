@@ -1,4 +1,4 @@
-//! Scripts for the user's own shell: `[hooks] source` and the grant that it takes. Pure.
+//! Scripts that run in the host shell: `[hooks] source` and the grant that it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::env::HostShell;
 
-/// What runs in the user's own shell.
+/// The scripts of `[hooks] source` and their grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceScripts {
     /// The scripts of each host shell, in order.
@@ -17,14 +17,14 @@ pub struct SourceScripts {
     pub grants: Vec<Located<HostShell>>,
 }
 
-/// What such a script does, for those who decide about the grant.
+/// The effect of such a script, for the decision about the grant.
 pub const EFFECT: &str = "runs code in your own shell";
 
 impl SourceScripts {
-    /// The key of the grants, also in what a table takes out of the list below.
+    /// The key of the grants, also in `Tables::removed`.
     pub const GRANTS: &'static str = "grants.source";
 
-    /// Returns the key of the scripts for a host shell, also in what a table takes out of the list below.
+    /// Returns the key of the scripts for a host shell, also in `Tables::removed`.
     pub const fn key(shell: HostShell) -> &'static str {
         match shell {
             HostShell::Bash => "hooks.source.bash",
@@ -45,7 +45,7 @@ impl SourceScripts {
         Some(self.of(shell))
     }
 
-    /// Lays `upper`, whose table takes `removed` away, over these.
+    /// Merges `upper`, whose table has these removals, into these.
     pub(super) fn overlay(&mut self, upper: &Self, removed: &BTreeMap<&str, BTreeSet<String>>) {
         for shell in HostShell::ALL {
             let (more, gone) = (upper.of(shell), removed.get(Self::key(shell)));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn laying_them_is_associative() {
+    fn overlays_are_associative() {
         let texts = [
             "[hooks.source]\nzsh = ['a', 'b']",
             "[hooks.source]\nzsh = { add = ['c'], remove = ['a'] }\n[grants]\nsource = ['fish']",
@@ -121,14 +121,14 @@ mod tests {
 
     #[test]
     fn a_script_without_a_grant_is_refused_at_its_line() {
-        let fault = |text: &str| {
+        let error_of = |text: &str| {
             let layer = parse("m", text).unwrap();
             let merged = merge(&[layer]).map(|_| ());
             merged.map_err(|error| format!("{}: {error}", error.origin()))
         };
         let script = "[hooks.source]\nzsh = 'a'\n";
-        assert_eq!(fault(&format!("{script}{GRANT}")), Ok(()));
-        let refused = fault(script).unwrap_err();
+        assert_eq!(error_of(&format!("{script}{GRANT}")), Ok(()));
+        let refused = error_of(script).unwrap_err();
         assert!(
             refused.contains("m:2") && refused.contains("`source.zsh` runs code"),
             "{refused}"

@@ -1,24 +1,24 @@
 //! References in values: `${NAME}`, `${NAME:-fallback}`, `${root}`, `${root/below}`; `$$` is a dollar. Pure.
 //!
-//! A `$` before anything but `{` or `$` is itself: `$NAME` without braces is no reference.
+//! Any other `$` is plain text: `$NAME` without braces is not a reference.
 
 /// A piece of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Text as it is.
+    /// Plain text.
     Text(String),
     /// The project's root, or a path from it.
     Root(String),
-    /// What a variable holds.
+    /// The value of a variable.
     Variable {
         /// The variable.
         name: String,
-        /// What stands for it when it is not set or empty, if anything is said.
+        /// The text in its place if it is not set or empty.
         fallback: Option<String>,
     },
 }
 
-/// Returns the pieces of a value, or the words in it that are no reference.
+/// Returns the pieces of a value, or the words in it that are not a reference.
 pub fn parse(text: &str) -> Result<Vec<Piece>, &str> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
@@ -56,12 +56,12 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, &str> {
     Ok(pieces)
 }
 
-/// Returns text that means exactly `text`.
+/// Returns the value that gives exactly `text`.
 pub fn escape(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-/// Returns a valid value of the project at `base` as the one that stands on it says it.
+/// Rewrites a valid value of the directory `base` for the project that extends it.
 pub(super) fn rebase(text: &str, base: &str) -> String {
     let Ok(pieces) = parse(text) else {
         return text.to_owned();
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_found_and_dollars_stay() {
+    fn references_and_dollars_are_parsed() {
         let text = |text: &str| Piece::Text(text.to_owned());
         let variable = |name: &str, fallback: &str| Piece::Variable {
             name: name.to_owned(),

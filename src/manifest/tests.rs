@@ -1,4 +1,4 @@
-//! The manifest's grammar and the merge, by tables of texts.
+//! Tests of the reader and the merge, by tables of texts.
 
 use proptest::prelude::*;
 
@@ -112,7 +112,7 @@ fn a_whole_manifest_becomes_dev_shells() {
 }
 
 #[test]
-fn dev_exists_without_a_word() {
+fn an_empty_manifest_has_dev() {
     let manifest = merged(&[""]).unwrap();
     assert_eq!(shell(&manifest, "dev"), DevShell::default());
     assert_eq!(manifest.shells.len(), 1);
@@ -154,9 +154,9 @@ fn inheriting_a_diamond_keeps_the_order() {
     );
 }
 
-/// Text, the message, and the line and the words at fault.
+/// Text, the message, and the line and the words of the error.
 #[rustfmt::skip]
-pub(super) const FAULTS: &[(&str, &str, u32, &str)] = &[
+pub(super) const INVALID: &[(&str, &str, u32, &str)] = &[
     ("[tools]\nruff = [\n", "not valid TOML: ", 2, ""),
     ("[tools]\nruff = '1'\nruff = '2'\n", "not valid TOML: duplicate key", 3, "ruff"),
     ("[tool]\nruff = '1'\n", "unknown key `tool` in the top level", 1, "tool"),
@@ -166,9 +166,9 @@ pub(super) const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[env-files]\nload = ['.env']\n", "there is no env file `.env`", 2, ".env"),
     ("[grants]\nvariables = []\n", "unknown key `variables` in `[grants]`", 2, "variables"),
     ("[env]\nLD_PRELOAD = 'x'\n", "`LD_PRELOAD` is read by the dynamic loader, so it needs a grant", 2, "LD_PRELOAD"),
-    ("[env]\nA = 'x ${1}'\n", "`${1}` in `x ${1}` is no reference to a variable", 2, "'x ${1}'"),
-    ("[env]\nA = '${B'\n", "`${B` in `${B` is no reference to a variable", 2, "'${B'"),
-    ("[env]\nA = '${B}'\nB = '${A}'\n", "variables refer to each other in a circle: `A` (layer0.toml:2) → `B` (layer0.toml:3) → `A` (layer0.toml:2)", 3, "A"),
+    ("[env]\nA = 'x ${1}'\n", "`${1}` in `x ${1}` is not a reference to a variable", 2, "'x ${1}'"),
+    ("[env]\nA = '${B'\n", "`${B` in `${B` is not a reference to a variable", 2, "'${B'"),
+    ("[env]\nA = '${B}'\nB = '${A}'\n", "variables refer to each other in a cycle: `A` (layer0.toml:2) → `B` (layer0.toml:3) → `A` (layer0.toml:2)", 3, "A"),
     ("[tools]\nruff = { unset = true, version = '1' }\n", "`unset` cannot be combined with `version`", 2, "unset"),
     ("[tools]\nruff = { unset = false }\n", "`unset` can only be `true`", 2, "false"),
     ("[aliases]\nt = { unset = 'x' }\n", "`unset` must be `true` or `false`, not a string", 2, "'x'"),
@@ -224,17 +224,17 @@ pub(super) const FAULTS: &[(&str, &str, u32, &str)] = &[
     ("[shells.Bad]\n", "`Bad` is not a dev shell's name", 1, "Bad"),
     ("[shells.x]\nstandalone = 'yes'\n", "`standalone` must be `true` or `false`, not a string", 2, "'yes'"),
     ("[shells.x]\ninherits = 'y'\n", "`inherits` must be a list of strings, not a string", 2, "'y'"),
-    ("[shells.x]\ninherits = ['deb']\n", "there is no dev shell `deb` to inherit from", 2, "deb"),
-    ("[shells.a]\ninherits = ['b']\n[shells.b]\ninherits = ['a']\n", "dev shells inherit in a circle: a → b → a", 4, "a"),
-    ("[shells.a]\ninherits = ['a']\n", "dev shells inherit in a circle: a → a", 2, "a"),
+    ("[shells.x]\ninherits = ['deb']\n", "there is no dev shell `deb`", 2, "deb"),
+    ("[shells.a]\ninherits = ['b']\n[shells.b]\ninherits = ['a']\n", "dev shells inherit in a cycle: a → b → a", 4, "a"),
+    ("[shells.a]\ninherits = ['a']\n", "dev shells inherit in a cycle: a → a", 2, "a"),
     ("[tools]\n\"a\\n\\u001b\\u202e\" = '1'\n", "`a\\n\\u{1b}\\u{202e}` is not a known tool", 2, "\"a\\n\\u001b\\u202e\""),
     ("[zzz]\n[tools]\nruff = 1\n", "unknown key `zzz` in the top level", 1, "zzz"),
     ("[tools]\nruff = 1\n[aaa]\n", "`ruff` must be a string", 2, "1"),
 ];
 
 #[test]
-fn faults_have_one_line_and_a_place() {
-    for (text, message, line, words) in FAULTS {
+fn errors_have_one_line_and_a_place() {
+    for (text, message, line, words) in INVALID {
         let error = merged(&[text]).unwrap_err();
         let shown = error.to_string();
         assert!(shown.starts_with(message), "{text}\n{shown}");
@@ -251,7 +251,7 @@ fn faults_have_one_line_and_a_place() {
 }
 
 #[test]
-fn bytes_that_are_no_text_have_a_place() {
+fn invalid_utf8_has_a_place() {
     let error = parse_bytes("x.toml", b"[env]\nA = \"\xff\"\n").unwrap_err();
     assert_eq!(
         (error.kind.clone(), error.origin().line),
@@ -265,7 +265,7 @@ fn bytes_that_are_no_text_have_a_place() {
 }
 
 #[test]
-fn faults_carry_what_a_hint_needs() {
+fn errors_have_suggestions() {
     let kind = |text| merged(&[text]).unwrap_err().kind;
     let tool = ErrorKind::UnknownTool {
         name: "Mypi".into(),
@@ -296,7 +296,7 @@ fn faults_carry_what_a_hint_needs() {
 }
 
 #[test]
-fn a_long_chain_of_inheritance_ends() {
+fn a_long_chain_of_inheritance_is_refused() {
     let links = (0..1000).map(|at| format!("[shells.s{at}]\ninherits = ['s{}']\n", at + 1));
     let text = links
         .chain(["[shells.s1000]\n".to_owned()])
@@ -332,7 +332,7 @@ proptest! {
 }
 
 #[test]
-fn dev_shells_with_copies_of_everything_are_bounded() {
+fn the_merged_size_is_limited() {
     let list: Vec<String> = (0..2000).map(|at| format!("'/a{at}', ")).collect();
     let list = list.concat();
     let words = list.replace('/', "");
@@ -358,7 +358,7 @@ fn dev_shells_with_copies_of_everything_are_bounded() {
     ] {
         let layer = |text: &str| parse("devshell.toml", text).unwrap();
         let error = merge(&[layer(&format!("{text}{shells}"))]).unwrap_err();
-        let told = error.to_string().contains("at most 250,000 entries");
-        assert!(told, "{error}");
+        let limited = error.to_string().contains("at most 250,000 entries");
+        assert!(limited, "{error}");
     }
 }

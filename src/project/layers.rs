@@ -142,24 +142,30 @@ impl<'i> Stack<'i> {
             return Ok(positions.clone());
         }
         if let Some(start) = self.open.iter().position(|one| *one == name) {
-            let circle = self.open[start..].iter().cloned().chain([name]).collect();
-            return Err(fault(file, CompositionError::Cycle { circle }));
+            let cycle = self.open[start..].iter().cloned().chain([name]).collect();
+            return Err(fault(file, CompositionError::Cycle { cycle }));
         }
         if self.open.len() > DEPTH {
-            let what = "this depth of `extends`";
+            let counted = "this depth of `extends`";
             return Err(fault(
                 file,
-                CompositionError::TooMuch { what, limit: DEPTH },
+                CompositionError::TooMuch {
+                    counted,
+                    limit: DEPTH,
+                },
             ));
         }
         let Some(bytes) = self.bytes(file, &name)? else {
             return Ok(BTreeSet::new());
         };
         if self.known.len() >= FILES {
-            let what = "this number of files to extend";
+            let counted = "this number of files to extend";
             return Err(fault(
                 file,
-                CompositionError::TooMuch { what, limit: FILES },
+                CompositionError::TooMuch {
+                    counted,
+                    limit: FILES,
+                },
             ));
         }
         let mut layer = manifest::parse_bytes(&name, &bytes)?;

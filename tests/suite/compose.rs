@@ -1,4 +1,4 @@
-//! Manifests made of several files: what is merged, what is fetched when, and what one person adds.
+//! Manifests of several files: the merge, and the local manifest of one person.
 
 use std::{fs, path::Path, process::Command};
 
@@ -40,7 +40,7 @@ fn files_are_merged_below_the_manifest() {
         text,
         "base|a of base|~/project/b:a of base:$:none|manifest|s e c|base"
     );
-    // Each of the files is part of what was approved, and so is that one is missing.
+    // The approval covers each of the files, also a missing one.
     for (file, text) in [
         ("base.toml", "[env]\nBASE = 'other'\n"),
         (".env", "SECRET=other\n"),
@@ -61,7 +61,7 @@ fn files_are_merged_below_the_manifest() {
 }
 
 #[test]
-fn two_files_that_disagree_are_both_named_until_the_manifest_settles_it() {
+fn a_conflict_names_both_files_until_the_manifest_decides() {
     let sandbox = Sandbox::new().manifest("extends = ['a.toml', 'b.toml']\n");
     sandbox.write("a.toml", "[env]\nX = 'one'\n");
     sandbox.write("b.toml", "\n[env]\nX = 'two'\n");
@@ -78,7 +78,7 @@ fn two_files_that_disagree_are_both_named_until_the_manifest_settles_it() {
 }
 
 #[test]
-fn a_member_has_the_root_s_tools_when_it_says_so() {
+fn a_member_can_extend_the_root() {
     let sandbox =
         Sandbox::new().manifest("[env]\nHERE = '${root}'\nPATH = { prepend = ['./bin'] }\n");
     sandbox.write("bin/tool", "#!/bin/sh\necho root tool\n");
@@ -116,7 +116,7 @@ fn a_member_has_the_root_s_tools_when_it_says_so() {
         .error(&["there is no `../nothing.toml` to extend", "devshell.toml:1"]);
 }
 
-/// An entry of `extends`, and what the error must hold.
+/// A manifest, and the texts that the error must have.
 #[rustfmt::skip]
 const FAULTS: &[(&str, &[&str])] = &[
         (
@@ -129,7 +129,7 @@ const FAULTS: &[(&str, &[&str])] = &[
         (
             "loop.toml",
             &[
-                "extend each other in a circle: devshell.toml → loop.toml → devshell.toml",
+                "extend each other in a cycle: devshell.toml → loop.toml → devshell.toml",
                 "--> loop.toml:2",
             ],
         ),
@@ -159,16 +159,16 @@ const FAULTS: &[(&str, &[&str])] = &[
         ),
         (
             "/etc/passwd",
-            &["`/etc/passwd` is no file", "--> devshell.toml:2"],
+            &["`/etc/passwd` is not a file", "--> devshell.toml:2"],
         ),
         (
             "git+http://h/x#v1",
-            &["`git+http://h/x#v1` is no file", "--> devshell.toml:2"],
+            &["`git+http://h/x#v1` is not a file", "--> devshell.toml:2"],
         ),
 ];
 
 #[test]
-fn faults_name_the_file_and_the_line() {
+fn errors_name_the_file_and_the_line() {
     let sandbox = Sandbox::new();
     for at in 0..20 {
         sandbox.write(
@@ -189,7 +189,7 @@ fn faults_name_the_file_and_the_line() {
 }
 
 #[test]
-fn what_one_person_adds_never_changes_the_team_s_lockfile() {
+fn local_additions_do_not_change_the_team_lockfile() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.11.13", "0.12.4"]);
     serve_tool(&server, "uv", &["0.9.0"]);
@@ -218,7 +218,7 @@ fn what_one_person_adds_never_changes_the_team_s_lockfile() {
     sandbox.devsh(&["lock"]).success();
     sandbox.devsh(&["lock", "--check"]).success();
     assert_eq!(fs::read(&lock).unwrap(), team);
-    // What is locked is shown wherever it is locked, also beside what is not locked yet.
+    // Locked versions are shown, also next to tools that are not locked yet.
     let outdated = sandbox.devsh(&["outdated", "--json"]).success().stdout;
     assert!(!outdated.contains("\"locked\": null"), "{outdated}");
     sandbox.write(
@@ -236,7 +236,7 @@ fn what_one_person_adds_never_changes_the_team_s_lockfile() {
 }
 
 #[test]
-fn a_manifest_of_one_s_own_leaves_the_repository_alone() {
+fn a_local_manifest_does_not_change_the_repository() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.4"]);
     let sandbox = Sandbox::new().served_by(&server);
@@ -267,7 +267,7 @@ fn a_manifest_of_one_s_own_leaves_the_repository_alone() {
 }
 
 #[test]
-fn several_dev_shells_at_once() {
+fn a_combination_of_dev_shells_is_one_environment() {
     let sandbox = Sandbox::new().manifest(
         "[shells.test]\nenv = { A = 'test', T = '1' }\n[shells.lint]\nenv = { A = 'lint', L = '1' }\n",
     );
@@ -294,7 +294,7 @@ fn several_dev_shells_at_once() {
 }
 
 #[test]
-fn an_environment_can_be_expected() {
+fn a_required_variable_is_checked() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.4"]);
     let environment = || {
@@ -315,7 +315,7 @@ fn an_environment_can_be_expected() {
 }
 
 #[test]
-fn fifty_layers_cost_the_prompt_nothing() {
+fn fifty_layers_do_not_slow_the_prompt() {
     let Some(strace) = crate::support::require("strace") else {
         return;
     };
@@ -347,7 +347,7 @@ fn fifty_layers_cost_the_prompt_nothing() {
         .env_clear()
         .envs(sandbox.environment())
         .current_dir(sandbox.project());
-    // What was just written is read again, until its time can be relied on.
+    // A file that was just written is read again until its mtime can be trusted.
     let layers = |traced: &crate::support::sandbox::Outcome| {
         let lines = traced.stderr.lines().filter(|line| line.contains("open"));
         let files = ["layers/", "devshell.toml", "devshell.lock"];

@@ -1,4 +1,4 @@
-//! Bad input: each fault gives one clear error with its place and what helps, and leaves nothing half done.
+//! Bad input: each error is one message with its place and a hint, and leaves no partial state.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -106,7 +106,7 @@ fn an_unsatisfiable_version_names_the_place() {
 }
 
 #[test]
-fn a_requirement_that_is_none_names_the_place() {
+fn an_invalid_requirement_names_the_place() {
     let sandbox = Sandbox::new().manifest("[tools]\nruff = \"newest please\"\n");
     sandbox
         .devsh(&["allow"])
@@ -115,7 +115,7 @@ fn a_requirement_that_is_none_names_the_place() {
 }
 
 #[test]
-fn a_wrong_digest_is_told_and_nothing_kept() {
+fn a_wrong_digest_is_an_error_and_stores_nothing() {
     let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
     sandbox.devsh(&["lock", "--trust"]).success();
     for path in wheels(&server) {
@@ -132,7 +132,7 @@ fn a_wrong_digest_is_told_and_nothing_kept() {
 }
 
 #[test]
-fn a_cut_download_is_told_and_nothing_kept() {
+fn a_cut_download_is_an_error_and_stores_nothing() {
     let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
     sandbox.devsh(&["lock", "--trust"]).success();
     for path in wheels(&server) {
@@ -148,7 +148,7 @@ fn a_cut_download_is_told_and_nothing_kept() {
 }
 
 #[test]
-fn a_server_in_trouble_is_told() {
+fn a_server_error_is_shown() {
     for status in [404, 500, 503] {
         let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
         sandbox.devsh(&["lock", "--trust"]).success();
@@ -163,7 +163,7 @@ fn a_server_in_trouble_is_told() {
 
 #[test]
 fn an_unreachable_source_is_named() {
-    // Port 9 of the loopback, where nobody answers.
+    // Nothing listens on port 9 of the loopback.
     let sandbox = Sandbox::new().manifest("[tools]\nruff = \"0.12\"\n");
     let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
     outcome.error(&["error: cannot reach `127.0.0.1", "hint: "]);
@@ -171,7 +171,7 @@ fn an_unreachable_source_is_named() {
 }
 
 #[test]
-fn offline_says_what_it_would_have_needed() {
+fn offline_names_the_missing_download() {
     let (sandbox, server) = served("[tools]\nruff = \"0.12\"\n");
     sandbox
         .devsh(&["lock", "--trust", "--offline"])
@@ -183,7 +183,7 @@ fn offline_says_what_it_would_have_needed() {
 #[test]
 fn an_unwritable_home_is_named() {
     if nix::unistd::geteuid().is_root() {
-        // Root may write anywhere, so a file stands where the directory should be.
+        // Root may write anywhere, so a file takes the place of the directory.
         let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
         fs::write(sandbox.home().join(".local"), "").unwrap();
         sandbox
@@ -200,7 +200,7 @@ fn an_unwritable_home_is_named() {
 }
 
 #[test]
-fn no_home_at_all_is_told() {
+fn a_missing_home_is_an_error() {
     let mut sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
     for name in [
         "HOME",
@@ -237,7 +237,7 @@ fn the_command_line_is_checked() {
 }
 
 #[test]
-fn outside_of_a_project_is_told() {
+fn a_command_outside_of_a_project_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.devsh(&["allow"]).code(1).error(&[
         "error: there is no project",
@@ -269,7 +269,7 @@ fn wheels(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn commands_of_other_tools_are_told_by_their_names_here() {
+fn commands_of_other_tools_have_a_hint() {
     let sandbox = Sandbox::new();
     for (word, here) in [
         ("help", "devsh --help"),
@@ -281,14 +281,14 @@ fn commands_of_other_tools_are_told_by_their_names_here() {
             .code(2)
             .error(&["there is no command", here]);
     }
-    // Whatever stands behind it, what is wrong is the command.
+    // The unknown command is the error, not its arguments.
     sandbox.devsh(&["status", "run"]).code(2);
     sandbox.devsh(&["run", "--wrong"]).code(125);
     sandbox.devsh(&["-C", ".", "run", "--wrong"]).code(125);
 }
 
 #[test]
-fn hints_lead_to_what_is_meant() {
+fn hints_suggest_a_fix() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0", "0.14.0"]);
     let sandbox = Sandbox::new().served_by(&server).manifest("[tools]\n");

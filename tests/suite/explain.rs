@@ -1,4 +1,4 @@
-//! `devsh explain`: every rule of the merge told with file and line, and Git's merge driver for lockfiles.
+//! `devsh explain`: every rule of the merge with file and line, and Git's merge driver for lockfiles.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn explained(sandbox: &Sandbox, name: &str) -> Vec<Value> {
     serde_json::from_str(&outcome.stdout).unwrap()
 }
 
-/// What is said of a subject: value, place and the reason why it does not count.
+/// The statements about a subject: value, place and the reason if it does not count.
 fn said(one: &Value) -> Vec<(&str, &str, Option<&str>)> {
     let rows = one["said"].as_array().unwrap().iter();
     rows.map(|row| {
@@ -24,7 +24,7 @@ fn said(one: &Value) -> Vec<(&str, &str, Option<&str>)> {
     .collect()
 }
 
-/// A manifest on top of a file and an env file, with every way to overrule and take away.
+/// A manifest on top of a file and an env file, with every way to overrule and remove.
 fn layered() -> Sandbox {
     let sandbox = Sandbox::new().manifest(
         "extends = ['a.toml']\n[env]\nX = 'three'\nPATH = { prepend = ['./bin'], remove = ['./old'] }\n\
@@ -43,7 +43,7 @@ fn layered() -> Sandbox {
 }
 
 #[test]
-fn what_is_said_of_variables_is_told() {
+fn statements_about_variables_are_explained() {
     let sandbox = layered();
     let one = |name: &str| explained(&sandbox, name).remove(0);
 
@@ -93,7 +93,7 @@ fn what_is_said_of_variables_is_told() {
 }
 
 #[test]
-fn what_is_said_of_tools_aliases_and_lists_is_told() {
+fn statements_about_tools_aliases_and_lists_are_explained() {
     let sandbox = layered();
     let one = |name: &str| explained(&sandbox, name).remove(0);
     let gone = one("gone");
@@ -132,7 +132,7 @@ fn what_is_said_of_tools_aliases_and_lists_is_told() {
     sandbox
         .devsh(&["explain", "nothing"])
         .code(1)
-        .error(&["nothing is said about `nothing`"]);
+        .error(&["no manifest says anything about `nothing`"]);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn the_text_removed_does_not_count_as_a_removal() {
 }
 
 #[test]
-fn refused_versions_of_a_tool_are_told_with_the_reason() {
+fn refused_versions_of_a_tool_have_a_reason() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0"]);
     let sandbox = Sandbox::new()
@@ -168,7 +168,7 @@ fn refused_versions_of_a_tool_are_told_with_the_reason() {
         before["notes"][0]
             .as_str()
             .unwrap()
-            .contains("before the project is allowed")
+            .contains("after the project is allowed")
     );
     assert_eq!(server.requests(), [""; 0]);
     sandbox.allow();
@@ -241,7 +241,7 @@ fn branches_that_add_different_tools_merge() {
 }
 
 #[test]
-fn the_flake_s_dev_shells_are_shorter_here_and_say_the_same() {
+fn the_flake_example_gives_the_same_dev_shells() {
     let example = crate::support::repository().join("examples/flake");
     let read = |name: &str| fs::read_to_string(example.join(name)).unwrap();
     let lines = |text: &str| {
@@ -292,7 +292,7 @@ fn the_flake_s_dev_shells_are_shorter_here_and_say_the_same() {
 }
 
 #[test]
-fn packages_and_the_entry_of_the_tools_are_told() {
+fn packages_and_tool_paths_are_explained() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.4"]);
     let sandbox = Sandbox::new()

@@ -1,4 +1,4 @@
-//! Files that a manifest stands on and that are fetched: when, how, and what holds them.
+//! Fetched files that a manifest extends: when and how they are fetched and pinned.
 
 use std::fs;
 
@@ -30,12 +30,12 @@ fn git_entry(sandbox: &Sandbox, revision: &str) -> String {
 }
 
 #[test]
-fn a_git_file_is_fetched_once_allowed_and_held_until_it_is_upgraded() {
+fn a_git_file_is_fetched_after_approval_and_pinned_until_an_upgrade() {
     let sandbox = Sandbox::new();
     repository(&sandbox, &[("v1", "[env]\nTEAM = 'one'\n")]);
     let entry = git_entry(&sandbox, "v1");
     sandbox.write("devshell.toml", format!("extends = ['{entry}']\n"));
-    // Canaries: nothing is started before the user says so.
+    // Canaries: no program starts before the approval.
     for arguments in [
         &["status"][..],
         &["run", "--", "true"],
@@ -61,7 +61,7 @@ fn a_git_file_is_fetched_once_allowed_and_held_until_it_is_upgraded() {
         "{lock}"
     );
 
-    // A tag that moves changes nothing; neither does a repository that is gone.
+    // A moved tag changes nothing, and neither does a deleted repository.
     repository(
         &sandbox,
         &[("v1", "[env]\nTEAM = 'two'\n[aliases]\nt = 'x'\n")],
@@ -119,7 +119,7 @@ fn canary(sandbox: &Sandbox) -> std::ffi::OsString {
 }
 
 #[test]
-fn git_runs_nothing_of_a_repository() {
+fn git_runs_no_code_of_a_repository() {
     let sandbox = Sandbox::new();
     repository(
         &sandbox,
@@ -146,7 +146,7 @@ fn git_runs_nothing_of_a_repository() {
     sandbox
         .devsh(&["allow"])
         .code(1)
-        .error(&["link.toml` is no file of the repository"]);
+        .error(&["link.toml` is not a file of the repository"]);
     repository(&sandbox, &[("v2", "extends = ['./sub/more.toml']\n")]);
     let entry = git_entry(&sandbox, "v2");
     sandbox.write("devshell.toml", format!("extends = ['{entry}']\n"));
@@ -156,15 +156,15 @@ fn git_runs_nothing_of_a_repository() {
     for (text, message) in [
         (
             "extends = ['../x.toml']\n",
-            "cannot name `../x.toml` of this machine",
+            "cannot refer to `../x.toml` on this machine",
         ),
         (
             "extends = ['/etc/x.toml']\n",
-            "cannot name `/etc/x.toml` of this machine",
+            "cannot refer to `/etc/x.toml` on this machine",
         ),
         (
             "[grants]\nenv = ['LD_PRELOAD']\n",
-            "a fetched file cannot grant anything",
+            "a fetched file cannot grant",
         ),
     ] {
         repository(&sandbox, &[("v3", text)]);
@@ -179,7 +179,7 @@ fn git_runs_nothing_of_a_repository() {
 }
 
 #[test]
-fn a_file_of_a_server_is_held_by_its_digest() {
+fn a_file_of_a_server_is_pinned_by_its_digest() {
     let server = Server::start();
     server.serve(
         "/team/base.toml",
@@ -210,13 +210,13 @@ fn a_file_of_a_server_is_held_by_its_digest() {
     server.serve("/team/base.toml", "[env]\nTEAM = 'evil'\n");
     fs::remove_dir_all(sandbox.data()).unwrap();
     sandbox.devsh(&["allow"]).code(1).error(&[
-        "[SERVER]/team/base.toml` is not what the lockfile holds",
+        "[SERVER]/team/base.toml` does not match the lockfile",
         "devsh lock --upgrade",
     ]);
 }
 
 #[test]
-fn nothing_is_fetched_for_what_is_denied() {
+fn a_denied_project_fetches_nothing() {
     let sandbox = Sandbox::new();
     repository(&sandbox, &[("v1", "[env]\nTEAM = 'one'\n")]);
     let entry = git_entry(&sandbox, "v1");
@@ -229,7 +229,7 @@ fn nothing_is_fetched_for_what_is_denied() {
 }
 
 #[test]
-fn a_file_of_one_person_does_not_stand_in_the_way_of_fetching() {
+fn a_local_manifest_does_not_prevent_fetching() {
     let sandbox = Sandbox::new();
     repository(&sandbox, &[("v1", "[shells.base.env]\nTEAM = 'one'\n")]);
     let entry = git_entry(&sandbox, "v1");

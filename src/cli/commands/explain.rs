@@ -1,4 +1,4 @@
-//! `devsh explain`: for a tool, variable, alias, setting or path: its value, who says so, and what lost.
+//! `devsh explain`: the value of a tool, variable, alias, setting or path, and the statements behind it.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ use crate::{
     report::hints,
 };
 
-/// How many refused versions are told about.
+/// Most refused versions to show.
 const REFUSED: usize = 5;
 
 /// One thing explained; the JSON form is part of the interface.
@@ -38,9 +38,9 @@ struct Explanation {
     /// `tool`, `variable`, `alias`, `setting`, `path` or `note`.
     kind: &'static str,
     name: String,
-    /// What counts in the end; nothing when it is gone.
+    /// The merged value; `None` if it was removed.
     value: Option<String>,
-    /// Where that was said, `file:line`.
+    /// The place of the value, `file:line`.
     place: Option<String>,
     said: Vec<Row>,
     /// The locked version of a tool.
@@ -53,16 +53,16 @@ struct Explanation {
     notes: Vec<String>,
 }
 
-/// One thing that was said.
+/// One statement.
 #[derive(Debug, Serialize)]
 struct Row {
     value: String,
     place: String,
-    /// The dev shell in whose table it stands.
+    /// The dev shell of the table.
     shell: Option<String>,
-    /// Whether it has a part in the value.
+    /// Whether it is part of the value.
     counts: bool,
-    /// Why it has none.
+    /// The reason if it is not.
     reason: Option<String>,
 }
 
@@ -177,9 +177,11 @@ impl<'a> Explained<'a> {
             all.extend(self.path(name));
         }
         if all.is_empty() {
-            return Err(Failure::new(format!("nothing is said about `{name}`"))
-                .note(format!("the dev shell is `{}`", self.shell))
-                .hint(format!("see all with `{}`", self.work.command("explain"))));
+            return Err(
+                Failure::new(format!("no manifest says anything about `{name}`"))
+                    .note(format!("the dev shell is `{}`", self.shell))
+                    .hint(format!("see all with `{}`", self.work.command("explain"))),
+            );
         }
         Ok(all)
     }
@@ -291,7 +293,7 @@ impl<'a> Explained<'a> {
         if !matches!(standing, Ok(Standing::Allowed)) {
             about
                 .notes
-                .push("no source is asked before the project is allowed".to_owned());
+                .push("versions are queried only after the project is allowed".to_owned());
             return;
         }
         let request = (tool.clone(), self.content.tools[tool].clone());
@@ -313,7 +315,7 @@ impl<'a> Explained<'a> {
         let newer = refusals
             .into_iter()
             .filter(|one| locked.as_ref().is_none_or(|locked| one.version > *locked))
-            // There is always a newer pre-release; who wants one asks for it.
+            // There is always a newer pre-release; a requirement must ask for it.
             .filter(|one| one.reasons != [resolve::Reason::Prerelease]);
         about.refused = newer
             .take(REFUSED)

@@ -1,6 +1,6 @@
 use std::{fs, path::Path};
 
-use crate::manifest::{ErrorKind, parse, tests::FAULTS};
+use crate::manifest::{ErrorKind, parse, tests::INVALID};
 
 use super::*;
 
@@ -165,7 +165,7 @@ fn the_schema_admits_the_examples() {
 fn the_schema_refuses_what_the_reader_refuses_by_its_form() {
     let schema = json_schema();
     let mut count = 0;
-    for (text, ..) in FAULTS {
+    for (text, ..) in INVALID {
         let Ok(value) = toml::from_str::<Json>(text) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! Explanations in words.
+//! Prints explanations.
 
 use crate::{
     report::ui::{Role, Style},
@@ -26,7 +26,7 @@ pub(super) fn table(all: &[Explanation], style: Style) -> SafeText {
     text
 }
 
-/// A heading, and below it everything that was said, what counts last.
+/// A heading, and below it all statements in the order of the merge.
 pub(super) fn render(one: &Explanation, style: Style) -> SafeText {
     let value = one.value.as_deref().unwrap_or("nothing");
     let place = one.place.as_deref().unwrap_or_default();
