@@ -81,11 +81,11 @@ pub struct Freshness {
     /// Files and directories whose time must be in this second since 1970; `HostShell::batch_time` says which time.
     pub seconds: Vec<(PathBuf, i64)>,
     /// Paths that must exist.
-    pub there: Vec<PathBuf>,
+    pub existing: Vec<PathBuf>,
     /// Files that must not exist.
     pub absent: Vec<PathBuf>,
     /// Groups of files that must not exist.
-    pub sheltered: Vec<Shelter>,
+    pub absent_groups: Vec<AbsentGroup>,
     /// Variables that must not be exported.
     pub unexported: Vec<VarName>,
 }
@@ -109,7 +109,7 @@ pub enum FileTime {
 
 /// Files that cannot have appeared while their directory keeps its modification time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shelter {
+pub struct AbsentGroup {
     pub directory: PathBuf,
     /// A file with the modification time of the directory.
     pub stamp: PathBuf,

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     project::watch::{self, StampFiles},
-    shell::Shelter,
+    shell::AbsentGroup,
     util::files::Stamp,
 };
 
@@ -25,28 +25,28 @@ pub(super) fn group_by_directory(
     absent: Vec<PathBuf>,
     stamps: &StampFiles,
     now: SystemTime,
-) -> (Vec<PathBuf>, Vec<Shelter>) {
+) -> (Vec<PathBuf>, Vec<AbsentGroup>) {
     let mut directories: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for file in absent {
         let parent = file.parent().unwrap_or(&file).to_owned();
         directories.entry(parent).or_default().push(file);
     }
-    let mut groups: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    let mut by_existing: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for (directory, files) in directories {
         // A file in a missing directory cannot appear without a change of the nearest existing parent.
         let existing = directory.ancestors().find(|path| path.is_dir());
         let existing = existing.unwrap_or(&directory).to_owned();
-        groups.entry(existing).or_default().extend(files);
+        by_existing.entry(existing).or_default().extend(files);
     }
-    let (mut single, mut sheltered) = (Vec::new(), Vec::new());
-    for (directory, absent) in groups {
+    let (mut single, mut groups) = (Vec::new(), Vec::new());
+    for (directory, absent) in by_existing {
         let carrier = if absent.len() < FEW {
             None
         } else {
             carrier(&directory, stamps, now)
         };
         match carrier.filter(|_| absent.iter().all(|file| file.symlink_metadata().is_err())) {
-            Some(stamp) => sheltered.push(Shelter {
+            Some(stamp) => groups.push(AbsentGroup {
                 directory,
                 stamp,
                 absent,
@@ -54,7 +54,7 @@ pub(super) fn group_by_directory(
             None => single.extend(absent),
         }
     }
-    (single, sheltered)
+    (single, groups)
 }
 
 /// Returns the stamp file of a directory, if its next change certainly gets another mtime.
@@ -80,19 +80,19 @@ mod tests {
         let names = ["a", "b", "c", "below/d"];
         let files: Vec<PathBuf> = names.iter().map(|name| root.join(name)).collect();
         let later = SystemTime::now() + Duration::from_secs(9);
-        let (single, sheltered) = group_by_directory(files.clone(), &stamps, later);
+        let (single, groups) = group_by_directory(files.clone(), &stamps, later);
         assert!(single.is_empty());
-        assert_eq!(sheltered.len(), 1);
-        assert_eq!(sheltered[0].directory, root);
-        assert_eq!(sheltered[0].absent.len(), 4);
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].directory, root);
+        assert_eq!(groups[0].absent.len(), 4);
         // A change in the same clock tick would be missed.
-        let (single, sheltered) = group_by_directory(files.clone(), &stamps, SystemTime::now());
-        assert_eq!((single.len(), sheltered.len()), (4, 0));
+        let (single, groups) = group_by_directory(files.clone(), &stamps, SystemTime::now());
+        assert_eq!((single.len(), groups.len()), (4, 0));
         // A few files are tested one by one, and so are groups in which a file has appeared.
         let (single, _) = group_by_directory(files[..3].to_vec(), &stamps, later);
         assert_eq!(single.len(), 3);
         std::fs::write(&files[1], "").unwrap();
-        let (single, sheltered) = group_by_directory(files, &stamps, later);
-        assert_eq!((single.len(), sheltered.len()), (4, 0));
+        let (single, groups) = group_by_directory(files, &stamps, later);
+        assert_eq!((single.len(), groups.len()), (4, 0));
     }
 }

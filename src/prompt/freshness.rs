@@ -39,9 +39,9 @@ pub fn freshness(context: &Context, shell: HostShell, on: Dependencies<'_>) -> F
         same: symlink_checks::symlinks(context, on.watched),
         present: Vec::new(),
         seconds: Vec::new(),
-        there: on.profile.into_iter().collect(),
+        existing: on.profile.into_iter().collect(),
         absent: on.manifests,
-        sheltered: Vec::new(),
+        absent_groups: Vec::new(),
         unexported: on.awaited.to_vec(),
     };
     // Every decision about a project changes the generation file, so one check is enough for all decisions.
@@ -68,7 +68,7 @@ pub fn freshness(context: &Context, shell: HostShell, on: Dependencies<'_>) -> F
             None => freshness.absent.push(file.path.clone()),
         }
     }
-    (freshness.absent, freshness.sheltered) =
+    (freshness.absent, freshness.absent_groups) =
         absent_files::group_by_directory(freshness.absent, &stamps, context.now);
     freshness
 }

@@ -167,13 +167,13 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
             quote(stamp.as_os_str(), code);
         }
     }
-    for file in &freshness.there {
+    for file in &freshness.existing {
         code.extend_from_slice(b" -a -e ");
         quote(file.as_os_str(), code);
     }
     // One call checks all files, so a check of their directories would save nothing.
-    let sheltered = freshness.sheltered.iter().flat_map(|one| &one.absent);
-    let absent: Vec<_> = freshness.absent.iter().chain(sheltered).collect();
+    let groups = freshness.absent_groups.iter().flat_map(|one| &one.absent);
+    let absent: Vec<_> = freshness.absent.iter().chain(groups).collect();
     if !absent.is_empty() {
         code.extend_from_slice(b";and not builtin path is --");
         for file in absent {

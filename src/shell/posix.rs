@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
-use super::{Freshness, HostShell, Shelter, Statement};
+use super::{AbsentGroup, Freshness, HostShell, Statement};
 use crate::env::VarName;
 
 /// Appends `value` in single quotes, the only form in which both shells keep every byte.
@@ -190,13 +190,13 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
             test(code, " && -e ", stamp.as_os_str(), None);
         }
     }
-    for file in &freshness.there {
+    for file in &freshness.existing {
         test(code, " && -e ", file.as_os_str(), None);
     }
     for file in &freshness.absent {
         test(code, " && ! -e ", file.as_os_str(), None);
     }
-    sheltered(shell, &freshness.sheltered, code);
+    absent_groups(shell, &freshness.absent_groups, code);
     if shell == HostShell::Zsh {
         for name in &freshness.unexported {
             code.extend_from_slice(format!(" && ${{(t){name}}} != *export*").as_bytes());
@@ -228,9 +228,9 @@ fn same(names: &[(PathBuf, PathBuf)], code: &mut Vec<u8>) {
 }
 
 /// Mostly the check of the directory is enough for all of its files.
-fn sheltered(shell: HostShell, shelters: &[Shelter], code: &mut Vec<u8>) {
-    for shelter in shelters {
-        let (directory, stamp) = (shelter.directory.as_os_str(), shelter.stamp.as_os_str());
+fn absent_groups(shell: HostShell, groups: &[AbsentGroup], code: &mut Vec<u8>) {
+    for group in groups {
+        let (directory, stamp) = (group.directory.as_os_str(), group.stamp.as_os_str());
         code.extend_from_slice(b" && (");
         if shell == HostShell::Zsh {
             test(code, " -e ", directory, None);
@@ -239,7 +239,7 @@ fn sheltered(shell: HostShell, shelters: &[Shelter], code: &mut Vec<u8>) {
         test(code, " ! ", directory, Some(("-nt", stamp)));
         test(code, " && ! ", directory, Some(("-ot", stamp)));
         let mut before = " || ! -e ";
-        for file in &shelter.absent {
+        for file in &group.absent {
             test(code, before, file.as_os_str(), None);
             before = " && ! -e ";
         }

@@ -93,11 +93,11 @@ fn code_ends_in_the_mark() {
 fn a_check_tests_every_condition() {
     let freshness = Freshness {
         same: vec![(".".into(), "/r l".into())],
-        there: vec!["/s/p".into()],
+        existing: vec!["/s/p".into()],
         present: vec![("/a b".into(), "/s'1".into())],
         absent: vec!["/c".into()],
         seconds: Vec::new(),
-        sheltered: Vec::new(),
+        absent_groups: Vec::new(),
         unexported: vec!["TOKEN".parse().unwrap()],
     };
     let text = |shell: HostShell| {
@@ -194,7 +194,7 @@ fn a_directory_is_checked_instead_of_its_absent_files() {
     };
     settle(&stamp);
     let freshness = Freshness {
-        sheltered: vec![Shelter {
+        absent_groups: vec![AbsentGroup {
             directory: root.clone(),
             stamp: stamp.clone(),
             absent: vec![root.join("x"), root.join("y")],
