@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     choose_artifact::Served,
     request::{BuildRequest, RequestedTool},
@@ -17,7 +19,8 @@ use crate::{
 const FORMAT: u64 = 2;
 
 /// The BLAKE3 of a resolved plan, shortened to 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EnvironmentId(String);
 
 impl EnvironmentId {
@@ -95,6 +98,20 @@ fn write_locked(writer: &mut Writer, request: &BuildRequest<'_>, requested: &Req
         writer.bytes(&artifact.part);
         writer.bytes(artifact.digest.as_bytes());
     });
+}
+
+impl TryFrom<String> for EnvironmentId {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<EnvironmentId> for String {
+    fn from(id: EnvironmentId) -> Self {
+        id.0
+    }
 }
 
 impl FromStr for EnvironmentId {

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The file with the record of a profile, which is not part of the manifest.
-pub(super) const RECORD: &str = "realised.json";
+pub(super) const RECORD: &str = ".devsh-profile";
 /// Prefix of the target of a symlink.
 pub(super) const LINK: &str = "link ";
 /// Characters that are escaped besides bytes beyond ASCII.
@@ -91,7 +91,7 @@ fn describe(path: &Path) -> Result<String, files::Error> {
 }
 
 /// Writes a path or value that need not be UTF-8 as text.
-pub(super) fn text(value: impl AsRef<OsStr>) -> String {
+fn text(value: impl AsRef<OsStr>) -> String {
     percent_encode(value.as_ref().as_bytes(), ESCAPED).to_string()
 }
 

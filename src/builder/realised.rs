@@ -2,31 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::identity::EnvironmentId;
 use crate::{
     env::{Change, VarName},
     package::{Tool, Version},
     store,
-    util::files,
+    util::{binary, files},
 };
 
 /// A dev shell that was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Realised {
     pub id: EnvironmentId,
     /// The profile, whose `bin` belongs in front of `PATH`.
+    #[serde(with = "binary::path")]
     pub profile: PathBuf,
     /// Further changes of variables.
     pub env: Vec<(VarName, Change)>,
     /// The tools, in the order of their names.
     pub tools: Vec<RealisedTool>,
-    /// The store objects that it needs.
+    /// The store objects that it needs; the head of a profile's record has them.
+    #[serde(skip)]
     pub objects: Vec<PathBuf>,
     pub notices: Vec<Notice>,
 }
 
 /// A tool of a dev shell that was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RealisedTool {
     pub tool: Tool,
     pub version: Version,
@@ -34,13 +38,14 @@ pub struct RealisedTool {
 }
 
 /// The place of a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToolOrigin {
     /// An object of the store.
-    Store(PathBuf),
+    Store(#[serde(with = "binary::path")] PathBuf),
     /// The host.
     Host {
         /// The main program.
+        #[serde(with = "binary::path")]
         program: PathBuf,
         /// The state of the program when its version was read.
         seal: String,
@@ -48,7 +53,7 @@ pub enum ToolOrigin {
 }
 
 /// Something the user should know about a dev shell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
     /// A host tool is used instead of the locked artifact.
     HostServes {
@@ -57,6 +62,7 @@ pub enum Notice {
         wanted: Option<Version>,
         /// The version of the host tool.
         found: Version,
+        #[serde(with = "binary::path")]
         program: PathBuf,
         /// Why the artifact is not used, one line; empty if the settings ask for host tools.
         reason: String,

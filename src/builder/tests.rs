@@ -234,7 +234,7 @@ fn records_keep_every_path() {
 }
 
 #[test]
-fn what_a_profile_needs_is_known_whatever_its_record_is() {
+fn the_objects_of_a_profile_are_known_without_its_record() {
     let sandbox = Sandbox::new();
     let shell = ShellName::dev();
     let tools = [sandbox.python(), sandbox.ruff()];
@@ -248,18 +248,18 @@ fn what_a_profile_needs_is_known_whatever_its_record_is() {
     };
     assert_eq!(needs(), 2);
     let place = realised.profile.join(profile_manifest::RECORD);
-    let written = fs::read_to_string(&place).unwrap();
-    let format = written
-        .lines()
-        .find(|line| line.contains("format"))
-        .unwrap();
-    for other in [
-        written.replace(format, "  \"format\": 1, \"new\": {\"x\": [1]},"),
-        written[..written.len() / 2].to_owned(),
-        String::new(),
-    ] {
-        fs::write(&place, other).unwrap();
-        assert_eq!(needs(), 2);
+    let written = fs::read(&place).unwrap();
+    let mut other_format = written.clone();
+    // The format follows 8 bytes of magic.
+    other_format[8] = 99;
+    other_format.extend(b"unknown");
+    fs::write(&place, other_format).unwrap();
+    assert_eq!((needs(), record::damage(&realised.profile)), (2, vec![]));
+    assert_eq!(record::read(&realised.profile), None);
+    for damaged in [&written[..written.len() / 2], &[0; 99], &[]] {
+        fs::write(&place, damaged).unwrap();
+        assert_eq!((needs(), record::damage(&realised.profile).len()), (2, 1));
+        assert_eq!(record::read(&realised.profile), None);
     }
     fs::remove_file(&place).unwrap();
     fs::create_dir(&place).unwrap();

@@ -4,6 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use super::Invalid;
 
 /// A normalised package name: lower case, `-` between words, one path component.
@@ -150,7 +152,8 @@ pub const PROFILES: [&str; 3] = ["minimal", "default", "complete"];
 pub const PROFILE: &str = "profile-";
 
 /// A tool as a manifest names it: a short name (`ruff`) or `source:name` (`pypi:mypy`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Tool {
     /// The name in the manifest without its source, normalised.
     pub name: PackageName,
@@ -213,6 +216,20 @@ impl Tool {
     /// Returns every short name, sorted.
     pub fn short_names() -> impl Iterator<Item = &'static str> {
         SHORT_NAMES.iter().map(|(name, _, _)| *name)
+    }
+}
+
+impl TryFrom<String> for Tool {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Tool> for String {
+    fn from(tool: Tool) -> Self {
+        tool.to_string()
     }
 }
 

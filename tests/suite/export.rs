@@ -30,7 +30,7 @@ fn a_warm_transition_opens_no_manifest_and_no_connection() {
     for word in [
         ".toml",
         "devshell.lock",
-        "realised.json",
+        ".devsh-profile",
         "connect(",
         "socket(",
         "clone",

@@ -138,14 +138,14 @@ fn what_cannot_be_read_is_damage_like_any_other() {
     let places = [
         object(&sandbox, "-ruff-").join(".devsh-object.json"),
         object(&sandbox, "-taplo-").join(".devsh-files"),
-        profile(&sandbox).join("realised.json"),
+        profile(&sandbox).join(".devsh-profile"),
     ];
     for place in places {
         fs::remove_file(&place).unwrap();
         fs::create_dir(&place).unwrap();
     }
     let outcome = sandbox.devsh(&["verify"]).code(1);
-    for name in [".devsh-object.json", ".devsh-files", "realised.json"] {
+    for name in [".devsh-object.json", ".devsh-files", ".devsh-profile"] {
         let line = format!("  unreadable {name}\n");
         assert!(outcome.stdout.contains(&line), "{outcome}");
     }
