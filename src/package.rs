@@ -1,6 +1,6 @@
-//! The vocabulary of toolchains: names, versions, requirements, digests and systems. Pure.
+//! Types of toolchains: names, versions, requirements, digests and systems.
 //!
-//! Invariant: every type here is checked when it is made, so code that holds one need not check again.
+//! Invariant: constructors check; code that holds a value does not check it again.
 
 pub mod digest;
 pub mod name;
@@ -20,14 +20,12 @@ pub use wheel::WheelName;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not {expected}")]
 pub struct Invalid {
-    /// What the text was meant to be, with its article ("a version").
+    /// What was expected, with its article ("a version").
     pub expected: &'static str,
-    /// The text as found.
     pub found: String,
 }
 
 impl Invalid {
-    /// Returns the error for `found` where `expected` was wanted.
     pub fn new(expected: &'static str, found: &str) -> Self {
         Self {
             expected,

@@ -1,4 +1,4 @@
-//! Projects on disk: where they are, what they ask for, and whether the user allowed it.
+//! Projects on disk: where they are, what they request, and whether the user allowed it.
 
 pub mod approval;
 pub mod approval_summary;
@@ -25,7 +25,7 @@ use crate::{
     config::{Ruling, TrustRules},
     context::Context,
     lockfile::Pins,
-    manifest::{self, Manifest, ShellName, presets::Note},
+    manifest::{self, Manifest, ShellName, presets::PresetNote},
     util::files,
 };
 
@@ -33,50 +33,50 @@ pub use reader::Error;
 
 use approval::{Decisions, Standing, TrustCheck, Trusted, project_key};
 use detect::Detection;
-use layers::{Layers, Stack};
-use locate::{Kind, MANIFEST, Place};
+use layers::{LayerStack, Layers};
+use locate::{MANIFEST, Place, ProjectKind};
 use ownership::Access;
 use python_files::PythonFiles;
 use reader::{Closure, Inputs};
 use repository::Repository;
 use watch::Watched;
 
-/// The name of the lockfile that belongs to the project.
+/// The name of a project's lockfile.
 pub const LOCKFILE: &str = "devshell.lock";
 
-/// A project whose inputs were read.
+/// A project whose files were read.
 #[derive(Debug, Clone)]
 pub struct Project {
-    /// Where it is.
+    /// Its root and kind.
     pub place: Place,
     closure: Closure,
     manifest: Manifest,
-    /// What the team's layers alone give, where one person has more.
+    /// The manifest of the team's layers alone, if there are personal ones.
     team: Option<Manifest>,
     layers: Layers,
     presets: Vec<String>,
-    notes: Vec<Note>,
+    notes: Vec<PresetNote>,
     python: Vec<PythonFiles>,
     ruling: Option<Ruling>,
     repository: Option<Repository>,
-    /// Whether this very content is allowed in another worktree.
+    /// Whether the same content is allowed in another worktree.
     allowed_elsewhere: bool,
 }
 
-/// A project that cannot be read, and the files on which that can depend.
+/// A project that cannot be read, and the files that can change this.
 #[derive(Debug)]
 pub struct Unreadable {
-    /// Why.
+    /// The cause.
     pub error: Error,
-    /// What was looked at.
+    /// The files that were read or found absent.
     pub watched: Vec<Watched>,
 }
 
 impl Project {
-    /// Reads the project at `place`: each input once, and everything is made from those bytes.
+    /// Reads the project at `place`. Each file is read once.
     ///
-    /// Reading is all that happens: nothing is executed, fetched or exported. Every file is looked at before
-    /// it is read, so that what `watched` holds is never newer than what was understood.
+    /// Nothing is executed, fetched or exported. The stamp of a file is taken before its content, so `watched` is never
+    /// newer than the content.
     pub fn open(
         place: Place,
         decisions: &Decisions,
@@ -100,7 +100,7 @@ impl Project {
         inputs.watch(&decisions.denial_path(&place.root));
         let (ruling, repository) = ruling(&mut inputs, rules);
         if ruling == Some(Ruling::Denied) {
-            // Not even a look.
+            // A denied project is not read at all.
             return Ok(Self::unread(place, inputs));
         }
         let unclosed = match Self::read(place, &mut inputs, context, pins) {
@@ -163,22 +163,22 @@ impl Project {
         }
         let pins = pins.unwrap_or(&locked);
         let detection = match place.kind {
-            Kind::Prepared => Detection::default(),
-            Kind::Detected => {
+            ProjectKind::Prepared => Detection::default(),
+            ProjectKind::Detected => {
                 inputs.exists(MANIFEST);
                 inputs.approve_absence(MANIFEST);
                 detect::detect(inputs)?
             }
         };
-        let mut stack = Stack::new(inputs, &directories.data, pins, detection.layers);
-        if place.kind == Kind::Prepared {
+        let mut stack = LayerStack::new(inputs, &directories.data, pins, detection.layers);
+        if place.kind == ProjectKind::Prepared {
             stack.manifest()?;
         }
         for name in personal::names(&place.root, &directories.config) {
             stack.personal(&name)?;
         }
         let layers = stack.finish();
-        // What is not fetched yet may be what the rest needs, so nothing can be said of the whole.
+        // Layers may depend on a file that is not fetched yet, so an error says nothing about the complete project.
         let merged = |layers_of: &[manifest::Layer]| match manifest::merge(layers_of) {
             Err(_) if !layers.wanted.is_empty() => Ok(Manifest::default()),
             merged => merged,
@@ -242,17 +242,17 @@ impl Project {
         &self.place.root
     }
 
-    /// Returns what the project asks for, to be shown; to act on it takes trust.
+    /// Returns the manifest, for display. Acting on it requires a `Trusted` project.
     pub const fn preview(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Returns what the team's layers ask for, without those of one person.
+    /// Returns the manifest of the team's layers, without personal ones.
     pub fn team(&self) -> &Manifest {
         self.team.as_ref().unwrap_or(&self.manifest)
     }
 
-    /// Returns the project without what one person adds.
+    /// Returns the project without its personal layers.
     #[must_use]
     pub fn of_team(&self) -> Self {
         let mut project = self.clone();
@@ -261,60 +261,59 @@ impl Project {
         project
     }
 
-    /// Returns whether a manifest of one person has a part in what the project asks for.
+    /// Returns whether the project has personal layers.
     pub const fn has_personal(&self) -> bool {
         self.team.is_some()
     }
 
-    /// Returns whether a rule of the user denies the project; then nothing of it was read.
+    /// Returns whether a rule of the user denies the project. Its files are not read then.
     pub fn is_denied(&self) -> bool {
         self.ruling == Some(Ruling::Denied)
     }
 
-    /// Returns the layers, to be explained.
     pub const fn layers(&self) -> &Layers {
         &self.layers
     }
 
-    /// Returns the files that the project and its standing were made from, as they were then.
+    /// Returns the files on which the project and its standing depend, as they were when they were read.
     pub fn watched(&self) -> &[Watched] {
         self.closure.watched()
     }
 
-    /// Returns what the user approves with the project: names, with the digests of the bytes.
+    /// Returns the names and digests of the files that the user approves with the project.
     pub const fn approved(&self) -> &BTreeMap<String, Option<[u8; 32]>> {
         self.closure.approved()
     }
 
-    /// Returns the files beside a Python lockfile of the manifest.
+    /// Returns the files that belong to a Python lockfile of the manifest.
     pub fn python(&self, lock: &str) -> Option<&PythonFiles> {
         self.python.iter().find(|files| files.lock == lock)
     }
 
-    /// Returns the presets that apply; none in a prepared project.
+    /// Returns the names of the presets that apply; none if there is a manifest.
     pub fn presets(&self) -> &[String] {
         &self.presets
     }
 
-    /// Returns what was seen in the files of a project without manifest and has no effect.
-    pub fn notes(&self) -> &[Note] {
+    /// Returns notes on things in a detected project's files that have no effect.
+    pub fn notes(&self) -> &[PresetNote] {
         &self.notes
     }
 
-    /// Returns how the project stands with the user.
+    /// Returns whether the user allowed or denied the project.
     pub fn standing(&self, decisions: &Decisions) -> Result<Standing, files::Error> {
         if self.ruling == Some(Ruling::Denied) {
             return Ok(Standing::Denied);
         }
-        let own = decisions.standing(self.root(), &self.closure)?;
-        let undecided = matches!(own, Standing::Unknown | Standing::Changed);
+        let recorded = decisions.standing(self.root(), &self.closure)?;
+        let undecided = matches!(recorded, Standing::Unknown | Standing::Changed);
         let allowed = self.ruling == Some(Ruling::Allowed) || self.allowed_elsewhere;
         let standing = if undecided && allowed {
             Standing::Allowed
         } else {
-            own
+            recorded
         };
-        // What is not here was not approved, whatever the digests of the rest say.
+        // A file that was never fetched was not approved, although the digests of the others match.
         Ok(match standing {
             Standing::Allowed if !self.layers.wanted.is_empty() => Standing::Changed,
             standing => standing,
@@ -337,7 +336,7 @@ impl Project {
         })
     }
 
-    /// Records that the user allows the project as it was read, and returns it as trusted.
+    /// Records that the user allows the project in the state that was read, and returns it as trusted.
     pub fn allow(
         mut self,
         decisions: &Decisions,
@@ -347,7 +346,7 @@ impl Project {
         if let Some(repository) = &self.repository {
             decisions.allow_worktrees(self.root(), repository, &self.closure)?;
         }
-        // The decision is devsh's own doing, no change to be noticed later.
+        // devsh itself wrote these files, so they must not look changed at the next prompt.
         for path in [
             decisions.approval_path(self.root()),
             decisions.denial_path(self.root()),
@@ -357,7 +356,7 @@ impl Project {
         Ok(Trusted::new(self))
     }
 
-    /// Returns what the project asks for as short facts, to be compared and shown.
+    /// Returns a summary of the project as name and value pairs, for display and comparison.
     pub fn facts(&self) -> BTreeMap<String, String> {
         let hidden: BTreeSet<&str> = self
             .layers
@@ -379,7 +378,7 @@ impl Project {
     }
 }
 
-/// What the user's settings say about a project, and the repository it belongs to.
+/// Returns the ruling of the user's settings for a project, and its repository.
 fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Repository>) {
     let root = inputs.root().to_owned();
     let repository =
@@ -392,13 +391,13 @@ fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Re
     (rules.ruling(&root, &remotes), repository)
 }
 
-/// Returns where the lockfile of the project at `place` is kept.
+/// Returns the path of the lockfile of the project at `place`.
 ///
-/// A project without manifest keeps it in devsh's own state until the user asks for a file.
+/// The lockfile of a project without manifest is in devsh's state directory until the user asks for a file.
 pub fn lock_path(place: &Place, state: &Path) -> PathBuf {
-    let own = place.root.join(LOCKFILE);
-    if place.kind == Kind::Prepared || own.exists() {
-        own
+    let in_project = place.root.join(LOCKFILE);
+    if place.kind == ProjectKind::Prepared || in_project.exists() {
+        in_project
     } else {
         state
             .join("projects")

@@ -15,7 +15,7 @@ use crate::{
     project::{
         LOCKFILE, Project,
         approval::{Standing, Trusted},
-        locate::{Kind, MANIFEST, Place},
+        locate::{MANIFEST, Place, ProjectKind},
     },
     report::{
         failure::{ExitStatus, Failure},
@@ -59,7 +59,7 @@ impl<'a> Edit<'a> {
                 .code(ExitStatus::Usage));
         }
         let place = work.place()?;
-        if place.kind == Kind::Detected {
+        if place.kind == ProjectKind::Detected {
             let root = display_path(work.context, &place.root);
             return Err(
                 Failure::new(format!("`{root}` has no `{MANIFEST}` yet")).hint(format!(

@@ -12,7 +12,7 @@ use crate::{
         Project,
         approval::{Decisions, Standing, TrustCheck, Trusted},
         detect,
-        locate::{self, Bounds, Place},
+        locate::{self, Place, SearchBounds},
         lock_path, personal,
     },
     report::{
@@ -65,7 +65,7 @@ impl<'a> Work<'a> {
 
     /// Returns the project that a prompt in the working directory has, else the one that is meant.
     pub fn active_place(&self) -> Result<Place, Failure> {
-        let bounds = Bounds::of(self.context);
+        let bounds = SearchBounds::of(self.context);
         let active = self
             .context
             .cwd
@@ -83,7 +83,7 @@ impl<'a> Work<'a> {
             .map_err(|error| hints::content(&error))?
             .into_iter()
             .collect();
-        let bounds = Bounds::of(self.context);
+        let bounds = SearchBounds::of(self.context);
         let config = &self.context.directories.config;
         let known = |path: &Path| {
             self.decisions.is_known(path) || personal::manifest_path(path, config).exists()

@@ -16,7 +16,7 @@ use crate::{
     project::{
         Project,
         approval::Decisions,
-        locate::{self, Bounds},
+        locate::{self, SearchBounds},
     },
     report::{failure::Failure, ui::Ui},
     shell::HostShell,
@@ -96,6 +96,6 @@ fn project() -> Option<Project> {
     let rules = Config::load(&context).ok()?.trust;
     let cwd = context.cwd.as_deref()?;
     let known = |path: &Path| decisions.is_known(path);
-    let place = locate::active(cwd, &Bounds::of(&context), known)?;
+    let place = locate::active(cwd, &SearchBounds::of(&context), known)?;
     Project::open(place, &decisions, &context, &rules).ok()
 }

@@ -1,12 +1,12 @@
-//! How much a table takes that every dev shell gets a copy of. Pure.
+//! The size of tables that every dev shell gets a copy of.
 
 use super::{EnvValue, Located, Tables, layer::EnvEntry, layer::ToolEntry};
 use crate::env::VarName;
 
-/// The bytes of a text that count as one entry.
+/// How many bytes of a text count as one entry.
 const TEXT: usize = 256;
 
-/// Returns how many entries tables have, those of lists and what they take away among them.
+/// Returns the number of entries in tables, including those of lists and removals.
 pub(super) fn tables(tables: &Tables) -> usize {
     let python = &tables.python;
     let lists = [
@@ -30,7 +30,7 @@ pub(super) fn tables(tables: &Tables) -> usize {
         + tables.env.values().map(variable).sum::<usize>()
 }
 
-/// Returns how many entries the variables of an env file are.
+/// Returns the number of entries in the variables of an env file.
 pub(super) fn variables(file: &[(VarName, Located<EnvValue>)]) -> usize {
     file.iter().map(|(_, one)| value(&one.value)).sum()
 }

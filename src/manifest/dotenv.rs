@@ -1,7 +1,7 @@
-//! Env files: lines of `NAME=value`, as dotenv files have them. Pure.
+//! Parses env files: lines of `NAME=value`, as in dotenv files.
 //!
-//! `export` may stand in front, `#` begins a comment, `'…'` is taken as it is, `"…"` knows `\n`, `\r`, `\t`,
-//! `\"`, `\\` and `\$`, both may go over several lines, and `${NAME}` refers to a variable outside of `'…'`.
+//! A line may begin with `export`, and `#` begins a comment. A text in `'…'` is literal; `"…"` has the escapes `\n`,
+//! `\r`, `\t`, `\"`, `\\` and `\$`. Both may have several lines. Outside `'…'`, `${NAME}` refers to a variable.
 
 use super::{
     CompositionError, EnvValue, Error, Located, Text,
@@ -55,7 +55,7 @@ fn fault(text: &Text, span: std::ops::Range<usize>, message: &'static str) -> Er
     text.error(span, CompositionError::EnvFile { message })
 }
 
-/// Returns the value that begins at `at`, and where the next line begins.
+/// Returns the value that begins at `at`, and the start of the next line.
 fn value(text: &Text, at: usize) -> Result<(String, usize), Error> {
     let rest = &text.as_str()[at..];
     let start = at + (rest.len() - rest.trim_start_matches([' ', '\t']).len());
@@ -87,7 +87,7 @@ fn value(text: &Text, at: usize) -> Result<(String, usize), Error> {
     Ok((inside, after + line.len() + 1))
 }
 
-/// Returns a quoted text without its quotes and escapes, and its length in the file.
+/// Returns a quoted text without quotes and escapes, and its length in the file.
 fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
     let mut inside = String::new();
     let mut plain = String::new();
@@ -122,7 +122,7 @@ fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
     None
 }
 
-/// Returns text of an env file as a value: `${NAME}` refers, and every other `$` is itself.
+/// Returns text of an env file as a value: `${NAME}` is a reference, every other `$` is literal.
 fn references(text: &str) -> String {
     let mut value = String::new();
     let mut rest = text;
@@ -159,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_nothing_but_signs_is_read() {
-        // With work for each pair of signs this would not end.
+    fn a_file_full_of_dollar_signs_is_read_in_linear_time() {
+        // Quadratic work would not end within a test run.
         let signs = "$".repeat(500_000);
         let read = read(&format!("A={signs}}}")).unwrap();
         assert_eq!(read[0].1.len(), 1_000_001);

@@ -1,11 +1,11 @@
-//! The built-in presets: what a repository without a manifest gets, by the files it has.
+//! The built-in presets: the dev shells of a repository without a manifest, by the files that it has.
 //!
-//! A preset is a manifest with some tables more. `[detect] files` lists the files that mean it applies,
-//! `[[pins.TOOL]]` where files of other tools name a version of TOOL (the first that names one wins, floors
-//! all count), `[[lists]]` files that name versions of many tools, `[[groups]]` where the project names its
-//! dependency groups, `[[workspaces]]` what makes a directory the root of others and where they are, and `[[hints]]` files that
-//! devsh does not read. A tool of `[tools]` is always given, one that has only pins when a pin is there.
-//! `python.lock` and `python.groups` count only where the project has them. No preset needs code of its own.
+//! A preset is a manifest with additional tables. `[detect] files` lists the files that make it apply,
+//! `[[pins.TOOL]]` the places where files of other tools name a version of TOOL (the first version wins, all floors
+//! count), `[[lists]]` files that name versions of many tools, `[[groups]]` the places where a project names its
+//! dependency groups, `[[workspaces]]` the files that make a directory the root of a workspace, and `[[hints]]` files
+//! that devsh does not read. The tools of `[tools]` are always part of the dev shell; a tool that only has pins is part
+//! of it if one of the pins is there. `python.lock` and `python.groups` count only if the project has them.
 
 mod apply;
 pub(super) mod documents;
@@ -21,20 +21,20 @@ use super::{
     Error, ErrorKind, Layer, PYTHON_LOCKS, Text,
     document::Node,
     reader,
-    version_files::{Grammar, Pin},
+    version_files::{Grammar, VersionFile},
 };
 use crate::package::Tool;
 
-pub use apply::{Applied, Fitted, Note, fit};
+pub use apply::{AppliedPreset, PresetLayers, PresetNote, apply_presets};
 pub use documents::Documents;
-pub use workspaces::{Members, is_workspace, workspace_files};
+pub use workspaces::{WorkspaceMembers, is_workspace, workspace_files};
 
 use workspaces::Workspace;
 
-/// The presets, in the order in which their layers lie.
+/// Names and texts of the presets, lowest layer first.
 const PRESETS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
 
-/// The tables that a preset has beside the manifest's.
+/// The tables of a preset that a manifest does not have.
 const TABLES: &[&str] = &[
     "detect",
     "grammars",
@@ -51,69 +51,68 @@ const TABLES: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct Preset {
     name: String,
-    data: Data,
-    pins: BTreeMap<Tool, Vec<Pin>>,
+    data: PresetTables,
+    pins: BTreeMap<Tool, Vec<VersionFile>>,
     layer: Layer,
 }
 
-/// What a preset has beside the manifest's tables.
+/// The values of those tables.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Data {
-    detect: Detect,
+struct PresetTables {
+    detect: DetectTable,
     #[serde(default)]
-    groups: Vec<Groups>,
+    groups: Vec<GroupTable>,
     #[serde(default)]
-    pins: BTreeMap<String, Vec<Pin>>,
-    /// Names that tools give to versions, by tool.
+    pins: BTreeMap<String, Vec<VersionFile>>,
+    /// Names of versions, by tool.
     #[serde(default)]
     names: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
-    lists: Vec<List>,
-    /// How the versions in lists are written, by tool.
+    lists: Vec<VersionList>,
+    /// The grammar of the versions in lists, by tool.
     #[serde(default)]
     grammars: BTreeMap<String, Grammar>,
-    /// What lists call tools, with devsh's names.
+    /// The names of tools in lists, with devsh's names for them.
     #[serde(default)]
     known_as: BTreeMap<String, String>,
     #[serde(default)]
-    hints: Vec<Hint>,
+    hints: Vec<UnreadFile>,
     #[serde(default)]
     workspaces: Vec<Workspace>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Detect {
+struct DetectTable {
     files: Vec<String>,
 }
 
 /// A TOML table that names dependency groups.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Groups {
+struct GroupTable {
     file: String,
-    /// The keys that lead to the table, joined by `.`.
+    /// The path of keys to the table, joined by `.`.
     key: String,
-    /// The one group that the presence of the key means; without it every key below is a group.
+    /// The group that the presence of the key means; without it every key of the table is a group.
     name: Option<String>,
 }
 
 /// A file that names versions of many tools.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct List {
+struct VersionList {
     file: String,
-    read: ListReader,
-    /// The table that has the tools as keys.
+    read: VersionListFormat,
+    /// The path of the table whose keys are the tools.
     #[serde(default)]
     key: String,
 }
 
-/// How a list is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum ListReader {
+enum VersionListFormat {
     /// Lines of a name and a version.
     Words,
     /// A table of a TOML file.
@@ -123,9 +122,9 @@ enum ListReader {
 /// A file that devsh does not read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Hint {
+struct UnreadFile {
     file: String,
-    /// What to do about it.
+    /// Advice for the user.
     says: String,
 }
 
@@ -137,7 +136,7 @@ pub fn all() -> Result<Vec<Preset>, Error> {
 
 /// Returns the names of the files that make a directory a project, sorted.
 ///
-/// Reads no more of the presets than this takes.
+/// Reads only the `detect` tables: this runs at every prompt outside a project.
 pub fn detect_files() -> Result<BTreeSet<String>, Error> {
     let mut files = BTreeSet::new();
     for (name, text) in PRESETS {
@@ -151,17 +150,16 @@ pub fn detect_files() -> Result<BTreeSet<String>, Error> {
 }
 
 impl Preset {
-    /// Returns a preset from its text.
     fn parse(name: &str, text: &str) -> Result<Self, Error> {
         let text = Text::new(&format!("preset {name}"), text);
-        let data: Data = toml::from_str(text.as_str()).map_err(|error| {
+        let data: PresetTables = toml::from_str(text.as_str()).map_err(|error| {
             let kind = ErrorKind::Syntax {
                 format: "TOML",
                 message: error.message().to_owned(),
             };
             text.error(error.span().unwrap_or_default(), kind)
         })?;
-        let tool = |(name, pins): (&String, &Vec<Pin>)| match name.parse::<Tool>() {
+        let tool = |(name, pins): (&String, &Vec<VersionFile>)| match name.parse::<Tool>() {
             Ok(tool) => Ok((tool, pins.clone())),
             Err(invalid) => Err(text.error(0..0, invalid)),
         };
@@ -173,17 +171,16 @@ impl Preset {
         })
     }
 
-    /// Returns the preset's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the names of the files of which any means that the preset applies.
+    /// Returns the names of the files that make the preset apply.
     pub fn detect_files(&self) -> impl Iterator<Item = &str> {
         self.data.detect.files.iter().map(String::as_str)
     }
 
-    /// Returns the names of the files whose content decides what the preset gives.
+    /// Returns the names of the files whose content the preset uses.
     pub fn content_files(&self) -> BTreeSet<&str> {
         let pins = self.pins.values().flatten();
         let pins = pins.filter(|pin| !pin.is_name()).map(|pin| &pin.file);
@@ -191,7 +188,7 @@ impl Preset {
         let lists = self.data.lists.iter().map(|one| &one.file);
         let workspaces = self.data.workspaces.iter();
         let workspaces = workspaces.filter(|one| !one.members.is_empty());
-        // Where setuptools takes what a project needs; for the note that nothing is installed of it.
+        // setuptools reads dependencies from it; devsh only notes that it does not install them.
         let setup = self.layer.top.python.lock.is_some().then_some("setup.cfg");
         pins.chain(groups)
             .chain(lists)
@@ -201,7 +198,7 @@ impl Preset {
             .collect()
     }
 
-    /// Returns the names of the files whose presence decides what the preset gives.
+    /// Returns the names of the files whose presence the preset uses.
     pub fn name_files(&self) -> BTreeSet<&str> {
         let sections = self.layer.shells.values().map(|section| &section.tables);
         let locks = std::iter::once(&self.layer.top)
@@ -213,12 +210,12 @@ impl Preset {
         locks.chain(pins.map(String::as_str)).collect()
     }
 
-    /// Returns whether the preset is for a language, and not only reads versions that others take.
+    /// Returns whether the preset is for a language. Others only read versions for the rest.
     pub fn is_language(&self) -> bool {
         !self.layer.top.tools.is_empty()
     }
 
-    /// Returns the names of the files that the preset only speaks about.
+    /// Returns the names of the files for which the preset only has advice.
     pub fn hint_files(&self) -> impl Iterator<Item = &str> {
         self.data.hints.iter().map(|hint| hint.file.as_str())
     }
@@ -230,7 +227,7 @@ mod tests {
     use crate::manifest::{ShellName, merge};
 
     #[test]
-    fn every_preset_is_sound() {
+    fn every_preset_is_valid() {
         let presets = all().unwrap();
         assert!(presets.is_sorted_by(|lower, upper| lower.name < upper.name));
         for preset in &presets {
@@ -263,7 +260,7 @@ mod tests {
             numbers.push(number(line));
         }
         numbers.sort_unstable();
-        // Every even number had long support, and the last ones may not have their names yet.
+        // Every even number has long-term support, and the newest may not have a name yet.
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 2));
         let all: Vec<u32> = names["lts/*"].split(" || ").map(number).collect();
         assert!(all.windows(2).all(|pair| pair[1] + 2 == pair[0]));

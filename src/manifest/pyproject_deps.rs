@@ -1,28 +1,28 @@
-//! Whether a `pyproject.toml` says what its project needs, so that it can be installed without a lockfile and
-//! without running anything of the project.
+//! Finds out whether a `pyproject.toml` declares the project's dependencies. Then they can be installed without a
+//! lockfile, and without running code of the project.
 
 use super::{
     Error, Located, Text,
     document::{Node, Value},
 };
 
-/// What can be told of a project's needs.
+/// The dependencies that a `pyproject.toml` declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needs {
-    /// It names none.
+    /// None.
     Nothing,
-    /// They stand in the file.
+    /// Some, all of them in the file.
     Listed,
-    /// They cannot be known from the file: why, what to do, and where that shows.
+    /// They are not known from the file: the reason with advice, and its place.
     Unknown(Located<String>),
 }
 
-/// Returns what a `pyproject.toml` says of its project's needs.
+/// Returns the dependencies that a `pyproject.toml` declares.
 pub fn needs(text: &Text) -> Result<Needs, Error> {
     Ok(needs_of(text, &text.toml()?))
 }
 
-/// Returns the same of a file that is parsed already.
+/// Does the same for a parsed file.
 pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
     let unknown =
         |node: &Node<'_>, message: &str| Needs::Unknown(text.locate(node, message.to_owned()));
@@ -45,18 +45,18 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
         ),
         (
             "tool.uv.sources",
-            "no packages are installed without a lockfile, as some come from elsewhere: make one with `uv lock`",
+            "no packages are installed without a lockfile, because some have other sources: make one with `uv lock`",
         ),
         (
             "tool.uv.workspace",
             "no packages are installed without a lockfile: make one with `uv lock`",
         ),
     ] {
-        // Of poetry's own table the Python alone is no need, and beside PEP 621's it only adds sources.
+        // An entry `python` alone is not a dependency, and next to the table of PEP 621 poetry's only adds sources.
         let node = first(key).filter(|node| match key {
             "tool.poetry.dependencies" => {
-                let own = node.entries().iter().any(|one| one.key != "python");
-                own && first("project.dependencies").is_none()
+                let any = node.entries().iter().any(|one| one.key != "python");
+                any && first("project.dependencies").is_none()
             }
             _ => !node.entries().is_empty(),
         });
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn needs_are_told_without_running_anything() {
+    fn dependencies_are_known_without_running_code() {
         let told = |text: &str| match needs(&Text::new("pyproject.toml", text)).unwrap() {
             Needs::Nothing => "nothing".to_owned(),
             Needs::Listed => "listed".to_owned(),

@@ -1,6 +1,6 @@
-//! Reads the versions that files of other tools name: `.python-version`, `uv.lock`, `package.json`.
+//! Reads the versions in files of other tools: `.python-version`, `uv.lock`, `package.json`.
 //!
-//! A preset says which file and where in it; the readers here are generic, so a new language is new data.
+//! A preset names the file and the place in it. The readers are generic, so a new language needs no code.
 
 mod grammar;
 mod lines;
@@ -19,42 +19,40 @@ use super::{
 use crate::package::{FREETHREADED, Invalid, PackageName, Requirement, compatible};
 
 pub(super) use grammar::{Grammar, npm, without_freethreaded};
-pub(super) use lines::{Word, words};
+pub(super) use lines::{TextPart, name_version_pairs};
 
-/// One place where the version of a tool may be named.
+/// A place in a file where the version of a tool may be named (`[[pins.TOOL]]` of a preset).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Pin {
+pub(super) struct VersionFile {
     /// The file, relative to the project's root.
     pub(super) file: String,
-    /// How to read it.
     #[serde(default)]
-    read: Reader,
-    /// The keys that lead to the value or list, joined by `.`; `*` stands for every key.
+    read: ReadMethod,
+    /// The path of keys to the value or list, joined by `.`; `*` matches every key.
     #[serde(default)]
     key: String,
-    /// Which table of a list is meant: every key has this value; a leading `*` stands for anything.
+    /// Selects tables of a list: every key has this value. A leading `*` matches any start.
     #[serde(default, rename = "where")]
     conditions: BTreeMap<String, String>,
-    /// The key of that table that has the version.
+    /// The key of the version in a selected table.
     #[serde(default)]
     value: String,
-    /// What stands before the version (`v` in tags); a value without it names no version.
+    /// The prefix of the version (`v` in tags); a value without it names no version.
     #[serde(default)]
     after: String,
-    /// Put before a bare version (`>=`).
+    /// The operator for a bare version (`>=`).
     #[serde(default)]
     operator: String,
-    /// The rules that the version is written by.
+    /// The grammar of the version.
     #[serde(default)]
     grammar: Grammar,
-    /// What the version means.
     #[serde(default, rename = "as")]
-    pub(super) role: Role,
-    /// A version outside of this bound names another tool (`<2`).
+    pub(super) role: VersionRole,
+    /// A version outside this bound belongs to another tool (`<2`).
     #[serde(default)]
     within: String,
-    /// Whether the version counts only where the bounds admit it.
+    /// Whether the version counts only if the bounds admit it.
     #[serde(default)]
     pub(super) weak: bool,
 }
@@ -62,13 +60,13 @@ pub(super) struct Pin {
 /// How a file is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Reader {
-    /// Not at all: that it is there is enough.
+enum ReadMethod {
+    /// Not at all: its presence is enough.
     #[default]
     Name,
-    /// The first line with a meaning.
+    /// The first line that names a version.
     Line,
-    /// What follows a word at the beginning of a line (`toolchain go1.22.3`).
+    /// The text after a word at the start of a line (`toolchain go1.22.3`).
     Directive,
     /// A string at a key of a TOML, YAML or JSON file.
     Key,
@@ -76,39 +74,35 @@ enum Reader {
     Requirement,
     /// The tool's line in a file of Python requirements.
     Requirements,
-    /// Whether the file has the key as a piece of its text.
+    /// Whether the file contains the key as text.
     Text,
     /// A rustup toolchain file.
     RustToolchain,
 }
 
-/// What a version in a file means.
+/// The meaning of a version in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Role {
-    /// The version the project is developed with.
+pub(super) enum VersionRole {
+    /// The version for the work on the project.
     #[default]
     Version,
-    /// A bound on it.
+    /// A bound on that version.
     Floor,
-    /// Only that the project uses the tool.
+    /// The project uses the tool, in any version.
     Presence,
 }
 
-/// What a file asks of a tool.
+/// The request of a file for a tool.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Where it does.
+pub(super) struct FileRequest {
     pub(super) origin: Option<Origin>,
-    /// The version, if one is named.
     pub(super) requirement: Option<Located<Requirement>>,
-    /// Components asked for.
     pub(super) components: Vec<String>,
-    /// Targets asked for.
     pub(super) targets: Vec<String>,
 }
 
-impl From<Located<Requirement>> for Found {
+impl From<Located<Requirement>> for FileRequest {
     fn from(requirement: Located<Requirement>) -> Self {
         Self {
             origin: Some(requirement.origin.clone()),
@@ -118,40 +112,39 @@ impl From<Located<Requirement>> for Found {
     }
 }
 
-/// The tool that a pin is read for.
+/// The tool whose version is sought in a file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Subject<'a> {
-    /// Its package.
+pub(super) struct SoughtTool<'a> {
     pub(super) package: &'a PackageName,
-    /// Names of versions (`lts/jod`), each with its version.
+    /// Names of versions (`lts/jod`) with the versions.
     pub(super) names: &'a BTreeMap<String, String>,
 }
 
-impl Pin {
-    /// Returns whether only the file's name counts.
+impl VersionFile {
+    /// Returns whether only the presence of the file counts.
     pub(super) fn is_name(&self) -> bool {
-        self.read == Reader::Name
+        self.read == ReadMethod::Name
     }
 
-    /// Returns what the file asks of the tool, if it says anything.
+    /// Returns the request of the file for the tool, if there is one.
     pub(super) fn read<'t>(
         &self,
-        tool: Subject<'_>,
+        tool: SoughtTool<'_>,
         text: &'t Text,
         documents: &Documents<'t>,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<FileRequest>, Error> {
         match self.read {
-            Reader::Name => Ok(Some(present(text, 0))),
-            Reader::Line => self.line(text, tool),
-            Reader::Directive => self.directive(text, tool),
-            Reader::Key => self.value(text, &*documents.parse(text)?, tool),
-            Reader::Requirement => self.listed(text, &*documents.parse(text)?, tool),
-            Reader::Requirements => self.required(text, tool),
-            Reader::Text => {
+            ReadMethod::Name => Ok(Some(present(text, 0))),
+            ReadMethod::Line => self.line(text, tool),
+            ReadMethod::Directive => self.directive(text, tool),
+            ReadMethod::Key => self.value(text, &*documents.parse(text)?, tool),
+            ReadMethod::Requirement => self.listed(text, &*documents.parse(text)?, tool),
+            ReadMethod::Requirements => self.required(text, tool),
+            ReadMethod::Text => {
                 let at = text.as_str().find(&self.key);
                 Ok(at.map(|at| present(text, at)))
             }
-            Reader::RustToolchain => toolchain(text).map(Some),
+            ReadMethod::RustToolchain => toolchain(text).map(Some),
         }
     }
 
@@ -159,11 +152,11 @@ impl Pin {
         &self,
         text: &Text,
         root: &Node<'_>,
-        tool: Subject<'_>,
-    ) -> Result<Option<Found>, Error> {
+        tool: SoughtTool<'_>,
+    ) -> Result<Option<FileRequest>, Error> {
         let mut nodes = root.select(&self.key);
         if !self.conditions.is_empty() {
-            // Where a list may stand, one table may stand too.
+            // Some formats accept one table in place of a list.
             let elements = nodes.iter().flat_map(|list| match &list.value {
                 Value::Table(_) => std::slice::from_ref(*list),
                 _ => list.elements(),
@@ -176,7 +169,7 @@ impl Pin {
                 })
                 .collect();
         }
-        if self.role == Role::Presence {
+        if self.role == VersionRole::Presence {
             let first = nodes.first();
             return Ok(first.map(|node| present(text, node.span.start)));
         }
@@ -213,8 +206,8 @@ impl Pin {
         &self,
         text: &Text,
         root: &Node<'_>,
-        tool: Subject<'_>,
-    ) -> Result<Option<Found>, Error> {
+        tool: SoughtTool<'_>,
+    ) -> Result<Option<FileRequest>, Error> {
         for node in root.select(&self.key) {
             let lists = node.entries().iter().map(|entry| &entry.node);
             for element in lists.chain([node]).flat_map(Node::elements) {
@@ -222,7 +215,7 @@ impl Pin {
                 let Some(specifier) = line.and_then(|line| specifier(line, tool.package)) else {
                     continue;
                 };
-                if self.role == Role::Presence {
+                if self.role == VersionRole::Presence {
                     return Ok(Some(present(text, element.span.start)));
                 }
                 if let Some(found) = self.found(text, element, specifier, tool)? {
@@ -233,14 +226,14 @@ impl Pin {
         Ok(None)
     }
 
-    /// Returns what a version means, if it is one.
+    /// Returns the request for a version; nothing if the text names none.
     fn found(
         &self,
         text: &Text,
         node: &Node<'_>,
         version: &str,
-        tool: Subject<'_>,
-    ) -> Result<Option<Found>, Error> {
+        tool: SoughtTool<'_>,
+    ) -> Result<Option<FileRequest>, Error> {
         let wanted = self
             .grammar
             .requirement(version, &self.operator, tool)
@@ -251,7 +244,7 @@ impl Pin {
         };
         let wanted = wanted.filter(within);
         Ok(wanted.map(|wanted| {
-            let mut found: Found = text.locate(node, wanted).into();
+            let mut found: FileRequest = text.locate(node, wanted).into();
             if self.grammar == Grammar::Python
                 && tool.package.as_str() == "python"
                 && without_freethreaded(version).is_some()
@@ -263,11 +256,11 @@ impl Pin {
     }
 }
 
-/// What a file asks by being there, or by having something at this byte.
-fn present(text: &Text, at: usize) -> Found {
-    Found {
+/// The request of a file that only needs to be present, with the byte that shows it.
+fn present(text: &Text, at: usize) -> FileRequest {
+    FileRequest {
         origin: Some(text.origin(at)),
-        ..Found::default()
+        ..FileRequest::default()
     }
 }
 
@@ -277,7 +270,7 @@ fn last<'k>(path: &'k str, value: &'k str) -> &'k str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
-/// Returns what a Python requirement (`ruff[x] >=0.12 ; marker`) says of the version of `package`.
+/// Returns the version specifier of a Python requirement (`ruff[x] >=0.12 ; marker`) for `package`.
 fn specifier<'l>(line: &'l str, package: &PackageName) -> Option<&'l str> {
     let in_name = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
     let line = line.trim();
@@ -290,7 +283,7 @@ fn specifier<'l>(line: &'l str, package: &PackageName) -> Option<&'l str> {
         Some(extras) => extras.split_once(']')?.1.trim(),
         None => rest,
     };
-    // After `@` comes an address, which is no version.
+    // An address follows `@`, not a version.
     let rest = rest
         .strip_prefix('(')
         .and_then(|inner| inner.strip_suffix(')'))
@@ -299,7 +292,7 @@ fn specifier<'l>(line: &'l str, package: &PackageName) -> Option<&'l str> {
 }
 
 /// Reads a rustup toolchain file: a bare channel, where the older name allows it, or TOML.
-fn toolchain(text: &Text) -> Result<Found, Error> {
+fn toolchain(text: &Text) -> Result<FileRequest, Error> {
     let content = text.as_str().trim();
     if !text.file().ends_with(".toml") && content.lines().count() == 1 && !content.contains('[') {
         let at = text.as_str().find(content).unwrap_or_default();
@@ -313,7 +306,7 @@ fn toolchain(text: &Text) -> Result<Found, Error> {
     let empty = |span| text.error(span, ErrorKind::EmptyToolchain);
     let table = root.get("toolchain").ok_or_else(|| empty(text.line(1)))?;
     let mut found = present(text, table.span.start);
-    let mut said = false;
+    let mut has_request = false;
     let parts = |value: &KeyValue<'_>| -> Result<Vec<String>, Error> {
         let parts = Vec::<Located<ToolPart>>::read(value)?.into_iter();
         Ok(parts.map(|part| part.value.0).collect())
@@ -336,9 +329,9 @@ fn toolchain(text: &Text) -> Result<Found, Error> {
                 .extend(Located::<RustProfile>::read(&value)?.value.0),
             _ => continue,
         }
-        said = true;
+        has_request = true;
     }
-    if said {
+    if has_request {
         Ok(found)
     } else {
         Err(empty(table.span.clone()))
@@ -352,7 +345,7 @@ fn channel(text: &Text, node: &Node<'_>, name: &str) -> Result<Located<Requireme
             Ok(text.locate(node, requirement))
         }
         _ => {
-            // A date is all that may follow a channel; a processor or a system is the machine's own.
+            // Only a date may follow a channel: a host triple is right for one kind of machine.
             let triple = name.split_once('-').is_some_and(|(_, rest)| {
                 [
                     "x86_64", "aarch64", "i686", "armv7", "unknown", "apple", "pc",

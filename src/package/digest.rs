@@ -1,4 +1,4 @@
-//! Digests of artifacts, as lockfiles and indexes give them.
+//! Digests of artifacts, in the forms of lockfiles and indexes.
 
 use std::{fmt, str::FromStr};
 
@@ -52,7 +52,7 @@ impl fmt::Debug for Sha256 {
     }
 }
 
-/// The digest of an artifact, of the kind that its source publishes.
+/// The digest of an artifact, in the kind that its source publishes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Digest {
     /// A SHA-256: the Python index, python-build-standalone, the Rust dist server.
@@ -95,7 +95,7 @@ impl Digest {
         bytes.try_into().map(Self::Sha512).map_err(|_| invalid())
     }
 
-    /// Returns what computes a digest of this kind.
+    /// Returns a hasher for a digest of this kind.
     pub fn hasher(&self) -> Hasher {
         match self {
             Self::Sha256(_) => Hasher::Sha256(sha2::Digest::new()),
@@ -157,7 +157,6 @@ pub enum Hasher {
 }
 
 impl Hasher {
-    /// Takes in the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher) => sha2::Digest::update(hasher, bytes),
@@ -165,7 +164,7 @@ impl Hasher {
         }
     }
 
-    /// Returns the digest of everything that was taken in.
+    /// Returns the digest of all bytes so far.
     pub fn finish(&self) -> Digest {
         match self {
             Self::Sha256(hasher) => {

@@ -1,6 +1,6 @@
-//! Names of tools and of the sources that give them.
+//! Names of tools, of packages and of their sources.
 //!
-//! Invariant: a `PackageName` is made of safe path components, so a name can never climb out of the store.
+//! Invariant: a `PackageName` consists of safe path components, so it cannot lead out of the store.
 
 use std::{fmt, str::FromStr};
 
@@ -15,17 +15,16 @@ use super::Invalid;
 pub struct PackageName(String);
 
 impl PackageName {
-    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the name as one plain path component, whatever its source allows.
+    /// Returns the name as one path component: `@scope/name` becomes `scope+name`.
     pub fn file_name(&self) -> String {
         self.0.trim_start_matches('@').replace('/', "+")
     }
 
-    /// Parses a name of the npm registry, which is kept as it is: `prettier`, `@biomejs/biome`.
+    /// Parses a name of the npm registry without normalising it: `prettier`, `@biomejs/biome`.
     pub fn npm(text: &str) -> Result<Self, Invalid> {
         let plain = |part: &str| {
             let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
@@ -48,7 +47,8 @@ impl PackageName {
     }
 }
 
-/// Returns whether `text` is where npm would put a package below `node_modules`: `a`, `@b/c/node_modules/d`.
+/// Returns whether `text` is a place where npm installs a package, relative to `node_modules`: `a`,
+/// `@b/c/node_modules/d`.
 pub fn is_npm_place(text: &str) -> bool {
     text.split("/node_modules/")
         .all(|name| PackageName::npm(name).is_ok())
@@ -57,7 +57,7 @@ pub fn is_npm_place(text: &str) -> bool {
 impl FromStr for PackageName {
     type Err = Invalid;
 
-    /// Parses a name as the Python index does: runs of `-`, `_` and `.` are one `-`, case is folded.
+    /// Parses a name and normalises it as the Python index does: lower case, one `-` for a run of `-`, `_` and `.`.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let valid = !text.is_empty()
             && text.len() <= 100
@@ -98,7 +98,7 @@ impl fmt::Display for PackageName {
 /// Where a tool comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// `CPython` from python-build-standalone, by the compiled-in index.
+    /// `CPython` builds of python-build-standalone, from the compiled-in index.
     Python,
     /// The Rust dist server.
     Rust,
@@ -109,7 +109,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// Every source.
     pub const ALL: [Self; 4] = [Self::Npm, Self::Pypi, Self::Python, Self::Rust];
 
     /// Returns the name that manifests and lockfiles use.
@@ -143,12 +142,12 @@ impl fmt::Display for Source {
     }
 }
 
-/// The component of a python request that asks for the build without a global interpreter lock.
+/// The component of a python request that selects the build without a global interpreter lock.
 pub const FREETHREADED: &str = "freethreaded";
 
-/// The profiles of rust, the smallest one first.
+/// The profiles of rust, smallest first.
 pub const PROFILES: [&str; 3] = ["minimal", "default", "complete"];
-/// What stands before the name of a profile that is asked for as a component.
+/// The prefix of a profile's name among the components of a request.
 pub const PROFILE: &str = "profile-";
 
 /// A tool as a manifest names it: a short name (`ruff`) or `source:name` (`pypi:mypy`).
@@ -157,9 +156,8 @@ pub const PROFILE: &str = "profile-";
 pub struct Tool {
     /// The name in the manifest without its source, normalised.
     pub name: PackageName,
-    /// The source that gives it.
     pub source: Source,
-    /// The package's name at the source; differs for `just`, which is `rust-just` there.
+    /// The package's name at the source. It can differ: `just` is `rust-just` on the Python index.
     pub package: PackageName,
 }
 
@@ -194,7 +192,7 @@ const SHORT_NAMES: &[(&str, Source, &str)] = &[
 const APPLICATIONS: [&str; 5] = ["black", "hatch", "pdm", "poetry", "pre-commit"];
 
 impl Tool {
-    /// Returns the minor version of a further python (`python3.13`), and whether it is free-threaded.
+    /// Returns the minor version of an additional python (`python3.13`), and whether it is free-threaded.
     pub fn python_minor(&self) -> Option<(String, bool)> {
         let version = self.name.as_str().strip_prefix("python3.")?;
         let (minor, freethreaded) = match version.strip_suffix('t') {
@@ -206,7 +204,7 @@ impl Tool {
         (plain && self.source == Source::Python).then(|| (format!("3.{minor}"), freethreaded))
     }
 
-    /// Returns whether the tool may be a Python application, as far as its name tells.
+    /// Returns whether the tool can be a Python application. Only its wheel decides.
     pub fn may_be_application(&self) -> bool {
         let name = self.name.as_str();
         let short = Self::short_names().any(|short| short == name);
@@ -243,18 +241,18 @@ impl FromStr for Tool {
                 Source::Npm => PackageName::npm(name)?,
                 _ => name.parse()?,
             };
-            // The single-tool sources have no other packages to name.
+            // The sources `python` and `rust` have one package each.
             if matches!(source, Source::Python | Source::Rust) && name.as_str() != source.as_str() {
                 return Err(Invalid::new("a tool", text));
             }
-            // One tool is one value: `pypi:rust-just` is `just`.
+            // `pypi:rust-just` and `just` are the same tool.
             let short = SHORT_NAMES
                 .iter()
                 .find(|(_, from, package)| *from == source && *package == name.as_str());
             return Ok(Self {
                 name: match short {
                     Some((short, _, _)) => short.parse()?,
-                    // What people call it: `biome` for `@biomejs/biome`.
+                    // The last part is the usual name: `biome` for `@biomejs/biome`.
                     None => name
                         .as_str()
                         .rsplit('/')

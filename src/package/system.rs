@@ -1,4 +1,4 @@
-//! The platforms that a lockfile covers.
+//! The systems that a lockfile covers.
 
 use std::{fmt, str::FromStr};
 
@@ -28,7 +28,7 @@ impl System {
         Self::MacosX86_64,
     ];
 
-    /// Returns the system this program was built for, or nothing where devsh has no artifacts.
+    /// Returns the system that this program was built for; nothing if there are no artifacts for it.
     pub const fn current() -> Option<Self> {
         Some(
             match (cfg!(target_os = "linux"), cfg!(target_os = "macos")) {

@@ -1,9 +1,9 @@
-//! Versions and requirements, one grammar for every source.
+//! Versions and requirements, in one grammar for every source.
 //!
-//! A bare number is a prefix: `3.12` means the newest `3.12.x`, `4` the newest `4.x`. Operators are those
-//! of PEP 440 (`>=3.11,<3.13`, `~=3.12`, `==3.12.*`) plus `^` and `~` as in Cargo and Poetry. `*` and
-//! `latest` mean any, and `||` stands between alternatives. Rust channels (`stable`, `nightly-2026-10-01`) are requirements of their own kind.
-//! Pre-releases are chosen only when the requirement names one.
+//! A bare number is a prefix: `3.12` means the newest `3.12.x`, `4` the newest `4.x`. The operators are those of
+//! PEP 440 (`>=3.11,<3.13`, `~=3.12`, `==3.12.*`) and `^` and `~` as in Cargo and Poetry. `*` and `latest` mean any
+//! version, and `||` separates alternatives. A Rust channel (`stable`, `nightly-2026-10-01`) is a requirement too.
+//! Pre-releases are chosen only if the requirement names one.
 
 use std::{fmt, str::FromStr};
 
@@ -21,12 +21,11 @@ pub struct Version {
 }
 
 impl Version {
-    /// Returns the text as the source wrote it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the numbers of the release (`3.12.4` gives 3, 12, 4).
+    /// Returns the numbers of the release: 3, 12 and 4 for `3.12.4`.
     pub fn release(&self) -> &[u64] {
         self.key.release()
     }
@@ -36,7 +35,7 @@ impl Version {
         self.key.any_prerelease()
     }
 
-    /// Returns the final release that this version leads to (`1.97.0` for `1.97.0.dev20261030`).
+    /// Returns the release that a pre-release precedes: `1.97.0` for `1.97.0.dev20261030`.
     #[must_use]
     pub fn final_release(&self) -> Self {
         Self::from(self.key.only_release())
@@ -76,7 +75,7 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = || Invalid::new("a version", text);
-        // A version becomes part of a store path; PEP 440 itself admits no separator but be explicit.
+        // A version becomes part of a store path. PEP 440 allows no separator either, but this must not depend on it.
         if text.len() > 100 || text.contains(['/', '\\']) || text.trim() != text {
             return Err(invalid());
         }
@@ -119,7 +118,7 @@ impl fmt::Display for Version {
 /// Alternatives of several requirements multiply when their sets are compared.
 pub const LONGEST_REQUIREMENT: usize = 2000;
 
-/// What a manifest asks of a tool's version.
+/// A requirement on the version of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     text: String,
@@ -135,7 +134,7 @@ pub(super) enum Meaning {
 }
 
 impl Requirement {
-    /// Returns the requirement that every stable version satisfies, written `*`.
+    /// Returns the requirement that every version meets, written `*`.
     pub fn any() -> Self {
         Self {
             text: "*".to_owned(),
@@ -148,7 +147,7 @@ impl Requirement {
         &self.text
     }
 
-    /// Returns the Rust channel this names (`stable`, `beta-2026-01-01`), if it names one.
+    /// Returns the Rust channel that this names (`stable`, `beta-2026-01-01`), if any.
     pub fn channel(&self) -> Option<&str> {
         match &self.meaning {
             Meaning::Channel(channel) => Some(channel),
@@ -156,7 +155,7 @@ impl Requirement {
         }
     }
 
-    /// Returns the one version this admits, if it pins one exactly (`3.12.4`, `==0.6.1`).
+    /// Returns the only version that this admits (`3.12.4`, `==0.6.1`), if there is only one.
     pub fn exact(&self) -> Option<Version> {
         let Meaning::Specifiers(alternatives) = &self.meaning else {
             return None;
@@ -172,12 +171,12 @@ impl Requirement {
             .and_then(|one| one.version().to_string().parse().ok())
     }
 
-    /// Returns whether `version` is admitted; a channel admits every version, as it names a list.
+    /// Returns whether a tool of `version` meets the requirement. A channel admits every version.
     pub fn admits(&self, version: &Version) -> bool {
         self.covers(version) && (!version.is_prerelease() || self.names_prerelease())
     }
 
-    /// Returns whether `version` is within the bounds, a pre-release as well as any other.
+    /// Returns whether `version` is within the bounds, also if it is a pre-release that `admits` refuses.
     pub fn covers(&self, version: &Version) -> bool {
         match &self.meaning {
             Meaning::Channel(_) => true,
@@ -203,7 +202,7 @@ impl Requirement {
         }
     }
 
-    /// Returns whether pre-releases are asked for.
+    /// Returns whether a bound is a pre-release.
     pub fn names_prerelease(&self) -> bool {
         match &self.meaning {
             Meaning::Channel(_) => true,
@@ -289,7 +288,7 @@ fn has_successor(version: &Pep440) -> bool {
     numbers.all(|number| *number < u64::MAX)
 }
 
-/// A bare version: a prefix when it has fewer than three numbers, else exactly this one.
+/// A bare version is a prefix if it has fewer than three numbers, else exactly this version.
 fn bare(text: &str) -> Option<VersionSpecifier> {
     let stem = text.strip_suffix(".*").unwrap_or(text);
     let version = Pep440::from_str(stem).ok()?;
@@ -303,19 +302,19 @@ fn bare(text: &str) -> Option<VersionSpecifier> {
     VersionSpecifier::from_version(operator, version).ok()
 }
 
-/// `^1.2.3` admits what keeps the first non-zero number.
+/// `^1.2.3` admits versions with the same first number that is not zero.
 fn caret(version: &Pep440) -> Option<[VersionSpecifier; 2]> {
     let release = version.release();
     let kept = release.iter().position(|number| *number != 0);
     keeping(version, kept.unwrap_or(release.len() - 1))
 }
 
-/// `~1.2.3` admits what keeps the first two numbers.
+/// `~1.2.3` admits versions with the same first two numbers.
 fn tilde(version: &Pep440) -> Option<[VersionSpecifier; 2]> {
     keeping(version, 1.min(version.release().len() - 1))
 }
 
-/// Admits `version` and what is above it with the same numbers up to the one at `kept`.
+/// Admits `version` and later ones that have the same numbers up to position `kept`.
 fn keeping(version: &Pep440, kept: usize) -> Option<[VersionSpecifier; 2]> {
     let mut next = version.release().get(..=kept)?.to_vec();
     let last = next.last_mut()?;

@@ -1,20 +1,21 @@
-//! Names of wheels: what a file of the Python index is, and on which interpreters and systems it runs.
+//! File names of wheels: the package, and the interpreters and systems on which it runs.
 
 use super::{PackageName, System, Version};
 
-/// The minor versions of Python 3 for which wheels are looked at.
+/// The minor versions of Python 3 for which wheels are considered.
 pub const MINORS: std::ops::RangeInclusive<u32> = 9..=20;
 
 /// The newest glibc that a wheel may need, as `(major, minor)`.
 const GLIBC: (u32, u32) = (2, 28);
 
-/// How widely a wheel runs: second choices last, then the glibc or macOS needed; the smallest is the best.
+/// A rank by the systems on which a wheel runs: the second choices last, then by the glibc or macOS that it needs. The
+/// smallest is the best.
 pub type PlatformRank = (u32, u32, u32);
 
-/// How well a wheel suits an interpreter; the smallest is the best.
+/// A rank by the interpreters for which a wheel was built. The smallest is the best.
 pub type PythonRank = (u32, u32);
 
-/// The name of a wheel, taken apart.
+/// The parts of a wheel's file name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WheelName<'a> {
     /// The package.
@@ -30,7 +31,7 @@ pub struct WheelName<'a> {
 }
 
 impl<'a> WheelName<'a> {
-    /// Takes the name of a file apart, if it is a wheel's.
+    /// Parses the name of a file; nothing if it is not a wheel's.
     pub fn parse(file: &'a str) -> Option<Self> {
         let fields: Vec<&str> = file.strip_suffix(".whl")?.split('-').collect();
         let (name, version, [python, abi, platforms]) = match fields[..] {
@@ -57,14 +58,14 @@ impl<'a> WheelName<'a> {
         })
     }
 
-    /// Returns whether the wheel is made for a platform and for no particular interpreter.
+    /// Returns whether the wheel is built for a platform, but for no particular interpreter.
     pub fn is_program(&self) -> bool {
         self.abi == "none"
             && self.python.split('.').any(|tag| tag == "py3")
             && self.platforms.split('.').any(|tag| tag != "any")
     }
 
-    /// Returns how widely the wheel runs on `system`, or nothing where it does not run.
+    /// Returns the rank of the wheel on `system`; nothing if it does not run there.
     pub fn platform_rank(&self, system: System) -> Option<PlatformRank> {
         self.platforms
             .split('.')
@@ -72,14 +73,14 @@ impl<'a> WheelName<'a> {
             .min()
     }
 
-    /// Returns whether the wheel is the same for every system.
+    /// Returns whether the wheel runs on every system.
     pub fn is_everywhere(&self) -> bool {
         self.platforms.split('.').any(|tag| tag == "any")
     }
 
-    /// Returns how well the wheel suits `CPython` 3.`minor`, or nothing where it does not run.
+    /// Returns the rank of the wheel for `CPython` 3.`minor`; nothing if it does not run there.
     ///
-    /// What is built for this very version comes first, then the stable interface, then plain Python.
+    /// Wheels for exactly this version come first, then the stable interface, then plain Python.
     pub fn python_rank(&self, minor: u32) -> Option<PythonRank> {
         let pythons = self.python.split('.');
         let ranks = pythons.flat_map(|python| {
@@ -123,7 +124,7 @@ fn linux_rank(tag: &str, processor: &str) -> Option<PlatformRank> {
         "manylinux1" => (2, 5),
         "manylinux2010" => (2, 12),
         "manylinux2014" => (2, 17),
-        // Nobody promised anything about it: after all that say what they need.
+        // A `linux` tag says nothing about the glibc, so every other tag is better.
         "linux" => return Some((1, 0, 0)),
         _ => numbers(base.strip_prefix("manylinux_")?)?,
     };
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn interpreters_get_what_is_built_for_them() {
+    fn wheels_for_the_interpreter_s_version_rank_first() {
         let rank = |file: &str, minor| WheelName::parse(file).unwrap().python_rank(minor);
         let order = [
             "a-1-cp312-cp312-linux_x86_64.whl",

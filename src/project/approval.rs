@@ -1,7 +1,7 @@
-//! Trust: nothing of a project is executed, fetched or exported before the user allowed its content.
+//! Approvals: nothing of a project is executed, fetched or exported before the user allowed its content.
 //!
-//! Invariant: only `project` makes a `Trusted`, and only of what was made from the very bytes that were
-//! compared with the approval. Approvals lie in the user's data directory, never in the project.
+//! Invariant: only `project` creates a `Trusted` value, and only from the bytes that were compared with the approval.
+//! Approvals are in the user's data directory, never in the project.
 
 mod all;
 
@@ -15,7 +15,7 @@ use crate::util::{
     files,
 };
 
-pub use all::{Decided, Decision};
+pub use all::{Decision, ProjectDecision};
 
 use super::{reader::Closure, repository::Repository};
 
@@ -24,12 +24,11 @@ use super::{reader::Closure, repository::Repository};
 pub struct Trusted<T>(T);
 
 impl<T> Trusted<T> {
-    /// Vouches for `value`; only `Project` does, for the value that it made from an allowed closure.
+    /// Marks a value as trusted. Only `Project` may do this, for a value from an allowed closure.
     pub(super) const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// Returns the value.
     pub const fn get(&self) -> &T {
         &self.0
     }
@@ -44,12 +43,12 @@ pub enum TrustCheck<T> {
     Refused(Standing),
 }
 
-/// What the user approved.
+/// The content that the user approved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approval {
     /// Names of the inputs with the digests of their bytes.
     pub inputs: BTreeMap<String, Option<[u8; 32]>>,
-    /// What the project asked for when it was approved, for the comparison at the next approval.
+    /// The summary of the project at that time, for the comparison at the next approval.
     pub facts: BTreeMap<String, String>,
 }
 
@@ -60,14 +59,14 @@ impl Approval {
     }
 }
 
-/// How a project stands with the user.
+/// The state of the user's decision about a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Its content is approved.
     Allowed,
     /// Earlier content was approved.
     Changed,
-    /// The user never decided.
+    /// There is no decision.
     Unknown,
     /// The user denied it.
     Denied,
@@ -83,26 +82,26 @@ pub struct Decisions {
 const LIMIT: u64 = 16 << 20;
 /// First field of an approval.
 const FORMAT: u64 = 1;
-/// The directories of decisions: about a project, and about all worktrees of a repository.
+/// The directories of decisions about a project, and about all worktrees of a repository.
 const ALLOWED: &str = "allow";
 const DENIED: &str = "deny";
 const WORKTREES: &str = "worktrees";
 const KINDS: [&str; 3] = [ALLOWED, DENIED, WORKTREES];
 
 impl Decisions {
-    /// Returns the decisions kept below devsh's data directory.
+    /// Returns the decisions below devsh's data directory.
     pub fn new(data: &Path) -> Self {
         Self {
             data: data.to_owned(),
         }
     }
 
-    /// Returns where the approval of the project at `root` is kept.
+    /// Returns the path of the approval of the project at `root`.
     pub fn approval_path(&self, root: &Path) -> PathBuf {
         self.data.join(ALLOWED).join(project_key(root))
     }
 
-    /// Returns where the denial of the project at `root` is kept.
+    /// Returns the path of the denial of the project at `root`.
     pub fn denial_path(&self, root: &Path) -> PathBuf {
         self.data.join(DENIED).join(project_key(root))
     }
@@ -113,9 +112,7 @@ impl Decisions {
         below.is_some_and(|below| KINDS.iter().any(|kind| below.starts_with(kind)))
     }
 
-    /// Returns whether some content of the project at `root` was allowed.
-    ///
-    /// The worktree of a repository is known with the place that was allowed.
+    /// Returns whether any content of the project at `root` was allowed, here or in another worktree.
     pub fn is_known(&self, root: &Path) -> bool {
         let there = |path: &Path| path.symlink_metadata().is_ok();
         let is_worktree = || {
@@ -147,7 +144,7 @@ impl Decisions {
         })
     }
 
-    /// Records that the user allows this closure.
+    /// Records that the user allows a closure.
     pub fn allow(
         &self,
         root: &Path,
@@ -183,7 +180,7 @@ impl Decisions {
         files::write_atomic(&path, root.as_os_str().as_bytes())
     }
 
-    /// Returns the files on which it depends that this content is allowed in another worktree, if it is.
+    /// Returns the files that record that this content is allowed in another worktree, if it is.
     pub(super) fn allowed_worktree(
         &self,
         repository: &Repository,
@@ -205,13 +202,13 @@ impl Decisions {
         self.data.join(WORKTREES).join(key_of(&writer.into_bytes()))
     }
 
-    /// Records that the user denies the project, whatever its content.
+    /// Records that the user denies the project, with any content.
     pub fn deny(&self, root: &Path) -> Result<(), files::Error> {
         use std::os::unix::ffi::OsStrExt;
         let path = self.denial_path(root);
         let directory = path.parent().unwrap_or(&self.data);
         files::own_dir(directory)?;
-        // Denying builds nothing, and what builds is what sweeps elsewhere.
+        // Builds remove old temporary files in other directories, but a denial starts none.
         files::sweep_temporaries(directory);
         files::write_atomic(&path, root.as_os_str().as_bytes())?;
         self.forget_worktrees(root)?;
@@ -223,7 +220,7 @@ impl Decisions {
         self.denial_path(root).symlink_metadata().is_ok()
     }
 
-    /// Forgets what was allowed for every worktree because it was allowed at `root`.
+    /// Removes what was allowed for all worktrees because it was allowed at `root`.
     fn forget_worktrees(&self, root: &Path) -> Result<(), files::Error> {
         use std::os::unix::ffi::OsStrExt;
         let entries = |path: &Path| {
@@ -241,7 +238,7 @@ impl Decisions {
     }
 }
 
-/// Returns the name under which devsh keeps what belongs to the project at `root`.
+/// Returns the name of devsh's private files for the project at `root`.
 pub fn project_key(root: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     key_of(root.as_os_str().as_bytes())
@@ -251,7 +248,7 @@ fn key_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..32].to_owned()
 }
 
-/// Names a closure by everything in it.
+/// Returns a name for a closure: the digest of its content.
 fn name_of(closure: &Closure) -> String {
     let mut writer = Writer::default();
     writer.list(closure.approved().iter(), |writer, (name, digest)| {

@@ -1,32 +1,27 @@
-//! What a manifest asks for, as short facts: shown at an approval and compared at the next one.
+//! The summary of a manifest that is shown at an approval and compared at the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::env::grant;
 use crate::manifest::{DevShell, Located, Manifest, SOURCE_EFFECT, ShellName};
 
-/// How one fact differs between two approvals.
+/// The difference of one fact between two approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// It is new.
     Added(String),
     /// It is gone.
     Removed(String),
-    /// It has another value.
-    Changed {
-        /// The value before.
-        before: String,
-        /// The value now.
-        after: String,
-    },
+    /// Its value changed.
+    Changed { before: String, after: String },
 }
 
-/// Returns the facts of a manifest: a name for each (`dev tool ruff`), and its value.
+/// Returns the facts of a manifest: names (`dev tool ruff`) with their values.
 ///
-/// Of a dev shell other than `dev` only what differs from `dev` is a fact.
+/// A dev shell other than `dev` only has the facts in which it differs from `dev`.
 ///
-/// The values of variables that come from the files in `hidden` may be secrets and are not shown. A dev shell
-/// that names no groups of Python packages has those that `default_groups` tells of its lockfile.
+/// Variables from the files in `hidden` may be secrets, so their values are left out. `default_groups` returns the groups of
+/// Python packages for a dev shell that names none, by its lockfile.
 pub fn of(
     manifest: &Manifest,
     hidden: &BTreeSet<&str>,
@@ -66,7 +61,7 @@ pub fn of(
     facts
 }
 
-/// Returns what differs between the facts of two approvals, by name.
+/// Returns the differences between the facts of two approvals, by name.
 pub fn compare(
     before: &BTreeMap<String, String>,
     after: &BTreeMap<String, String>,
@@ -140,7 +135,7 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
     facts
 }
 
-/// The lockfile of Python packages with what is taken of it: `uv.lock, groups dev, test, extras web`.
+/// Returns the lockfile of Python packages with the selected groups and extras: `uv.lock, groups dev, test, extras web`.
 fn packages(content: &DevShell, lock: &Located<String>, defaults: &[String]) -> String {
     let python = &content.python;
     let named = |list: &[Located<String>]| -> Vec<String> {
@@ -193,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_extras_are_told() {
+    fn groups_and_extras_are_shown() {
         let facts = |text: &str| {
             let layer = manifest::parse("m", text).unwrap();
             let manifest = manifest::merge(&[layer]).unwrap();

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{locate::Kind, python_files::PythonFiles};
+use super::{locate::ProjectKind, python_files::PythonFiles};
 use crate::{
-    manifest::{self, Manifest, PythonRequest, presets::Note},
+    manifest::{self, Manifest, PythonRequest, presets::PresetNote},
     package::{PackageName, System, Version},
     python::{PythonLock, PythonRequirement, Selection, TargetEnvironment},
 };
@@ -19,9 +19,9 @@ pub(super) fn dedupe_tools(
     manifest: &mut Manifest,
     team: Option<&mut Manifest>,
     files: &[PythonFiles],
-    kind: Kind,
-) -> Vec<Note> {
-    let detected = kind == Kind::Detected;
+    kind: ProjectKind,
+) -> Vec<PresetNote> {
+    let detected = kind == ProjectKind::Detected;
     if detected {
         retain_groups(manifest, files);
     }
@@ -50,7 +50,7 @@ fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
 /// Removes the applications that a dev shell's Python packages bring, with a note for each.
 ///
 /// A loose requirement brings an application only if `detected`; a manifest's own requirement must be fulfilled.
-fn remove_provided(manifest: &mut Manifest, files: &[PythonFiles], detected: bool) -> Vec<Note> {
+fn remove_provided(manifest: &mut Manifest, files: &[PythonFiles], detected: bool) -> Vec<PresetNote> {
     let mut notes = Vec::new();
     for shell in manifest.shells.values_mut() {
         let Some(lock) = shell.python.lock.as_ref().map(|lock| lock.value.as_str()) else {
@@ -72,7 +72,7 @@ fn remove_provided(manifest: &mut Manifest, files: &[PythonFiles], detected: boo
                     *name == tool.package && version.as_ref().is_none_or(fits)
                 });
             if there {
-                notes.push(Note {
+                notes.push(PresetNote {
                     origin: request.requirement.origin.clone(),
                     message: format!("`{tool}` comes with the packages of `{lock}`"),
                     tool: Some(tool.clone()),

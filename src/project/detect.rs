@@ -1,8 +1,7 @@
-//! Which presets a repository without a manifest gets, and what its own files say about versions.
+//! Detects the presets of a repository without a manifest, and the versions in its files.
 //!
-//! A preset applies in the root if one of its files is there. One that does not is looked for in the
-//! directories below, so that a repository with a Python service and a web page in `web/` has both, at
-//! every depth. Reads files and runs nothing.
+//! A preset applies in the root if one of its files is there. Else the directories below are searched: a repository with
+//! a Python service and a web page in `web/` gets both presets. Nothing is executed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +10,7 @@ use std::{
 
 use crate::manifest::{
     Layer, Origin, Text,
-    presets::{self, Applied, Note, Preset},
+    presets::{self, AppliedPreset, Preset, PresetNote},
 };
 
 use super::{
@@ -19,24 +18,24 @@ use super::{
     reader::{Error, Inputs, peek},
 };
 
-/// What the files of a repository mean.
+/// The result of detection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Detection {
-    /// The layers of the presets that apply, lowest first, with the project's own versions put in.
+    /// The layers of the presets that apply, with the project's versions, lowest first.
     pub layers: Vec<Layer>,
-    /// Every file that was looked at, whether it exists or not, sorted; a change in one can change the rest.
+    /// Every file on which the result depends, present or absent, sorted.
     pub files: Vec<PathBuf>,
     /// The names of the presets that apply.
     pub presets: Vec<String>,
-    /// What was seen and has no effect.
-    pub notes: Vec<Note>,
+    /// Notes on things that have no effect.
+    pub notes: Vec<PresetNote>,
 }
 
-/// How many directories below the root are looked into.
+/// The most directories below the root that are searched. A repository may have any number.
 const BELOW: usize = 256;
-/// How many of them a preset may apply in.
+/// In how many of them a preset may apply.
 const PLACES: usize = 4;
-/// Directories whose content is not the project's own work, or only shown or tested by it.
+/// Directories with content of others, or with examples and tests.
 const FOREIGN: &[&str] = &[
     "__pycache__",
     "build",
@@ -57,16 +56,16 @@ const FOREIGN: &[&str] = &[
     "venv",
 ];
 
-/// Returns what the files in the root mean, and those of the directories below it.
+/// Detects presets and versions in the root and the directories below it.
 pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
     let root = &inputs.root().to_owned();
-    let mut files = Files {
+    let mut files = RepositoryFiles {
         inputs,
         present: BTreeSet::new(),
         texts: BTreeMap::new(),
     };
     let presets = presets::all()?;
-    let mut applied: Vec<Applied<'_>> = Vec::new();
+    let mut applied: Vec<AppliedPreset<'_>> = Vec::new();
     let mut below = None;
     for preset in &presets {
         let mut directories = Vec::new();
@@ -81,14 +80,14 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
             directories.extend(below.iter().filter(holds).take(PLACES).cloned());
         }
         if !directories.is_empty() {
-            applied.push(Applied {
+            applied.push(AppliedPreset {
                 preset,
                 directories,
                 members: Vec::new(),
             });
         }
     }
-    // Without a file in the root there is no project here, only projects below.
+    // Without a file in the root this is not a project, only a directory with projects.
     if !applied.iter().any(|one| one.directories == [""]) {
         applied.clear();
     }
@@ -100,7 +99,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
     if !applied.is_empty() {
         files.notice(presets.iter().flat_map(Preset::hint_files));
     }
-    let fitted = presets::fit(&presets, &applied, &files.present, &files.texts)?;
+    let fitted = presets::apply_presets(&presets, &applied, &files.present, &files.texts)?;
     let files = inputs.seen().into_iter().map(Path::to_owned).collect();
     Ok(Detection {
         layers: fitted.layers,
@@ -115,7 +114,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
 
 /// Returns whether a directory is the root of a workspace of any language.
 pub fn is_workspace(directory: &Path) -> bool {
-    // What cannot be read says nothing; who goes on to read the project is told.
+    // A file that cannot be read is an error when the project is opened.
     let names = presets::workspace_files().unwrap_or_default();
     names.iter().any(|name| {
         let bytes = peek(&directory.join(name));
@@ -137,7 +136,7 @@ fn directories_below(root: &Path) -> Vec<String> {
 }
 
 fn children(root: &Path, directory: &str) -> Vec<String> {
-    // A directory that cannot be read has nothing to say.
+    // A directory that cannot be read has no presets.
     let Ok(entries) = root.join(directory).read_dir() else {
         return Vec::new();
     };
@@ -148,23 +147,23 @@ fn children(root: &Path, directory: &str) -> Vec<String> {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !name.starts_with('.') && !FOREIGN.contains(&name.as_str()))
         .map(|name| format!("{directory}{name}/"))
-        // A repository within the repository is somebody else's.
+        // A nested repository is not part of this project.
         .filter(|path| !root.join(path).join(".git").exists())
         .collect();
     names.sort();
     names
 }
 
-/// The files of a repository, as far as they were looked at.
-struct Files<'a> {
+/// The files of a repository that are needed so far.
+struct RepositoryFiles<'a> {
     inputs: &'a mut Inputs,
     present: BTreeSet<String>,
     texts: BTreeMap<String, Text>,
 }
 
-impl Files<'_> {
+impl RepositoryFiles<'_> {
     fn any<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> bool {
-        // Not only up to the first: each is to be watched.
+        // All names are checked, because all of them are watched.
         names.filter(|name| self.exists(name)).count() > 0
     }
 
@@ -175,13 +174,13 @@ impl Files<'_> {
         self.present.contains(name)
     }
 
-    /// Looks for files that have no effect, so that nobody needs to watch them.
+    /// Looks for files that have no effect. They are not watched.
     fn notice<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         let there = names.filter(|name| self.inputs.root().join(name).is_file());
         self.present.extend(there.map(str::to_owned));
     }
 
-    fn read(&mut self, applied: &Applied<'_>) -> Result<(), Error> {
+    fn read(&mut self, applied: &AppliedPreset<'_>) -> Result<(), Error> {
         for directory in &applied.directories {
             for name in applied.preset.name_files() {
                 self.exists(&format!("{directory}{name}"));
@@ -204,8 +203,8 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// Reads what the members of the preset's workspaces say; tells where there are more than count.
-    fn read_members(&mut self, applied: &mut Applied<'_>) -> Result<Vec<Note>, Error> {
+    /// Reads the manifests of the members of the preset's workspaces; returns notes on those with too many members.
+    fn read_members(&mut self, applied: &mut AppliedPreset<'_>) -> Result<Vec<PresetNote>, Error> {
         let mut notes = Vec::new();
         for directory in &applied.directories {
             let text = |name: &str| self.texts.get(&format!("{directory}{name}"));
@@ -217,7 +216,7 @@ impl Files<'_> {
                     .map(|member| format!("{directory}{member}{}", members.manifest));
                 applied.members.extend(files);
                 if more {
-                    notes.push(Note {
+                    notes.push(PresetNote {
                         origin: Origin {
                             file: format!("{directory}{}", members.workspace).into(),
                             line: 1,

@@ -1,8 +1,8 @@
-//! The files that a project's manifest stands on, and those of one person that stand on it.
+//! Reads the layers of a project: its manifest, the files that it extends, and personal manifests.
 //!
-//! Local files are read here; fetched ones are taken from devsh's own data by their digest, and named as
-//! wanted when they are not there. Reading is all that happens. Invariant: circles, depth, number and size
-//! are bounded, whatever the files say.
+//! Fetched files come from devsh's data directory by their digest; missing ones are listed. Nothing is fetched here.
+//! Invariant: a cycle is an error, and the depth and number of files are limited. The depth because reading recurses, the
+//! number because every layer has a set of the layers below it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,59 +23,58 @@ const DEPTH: usize = 16;
 /// The most files that may make up a manifest.
 const FILES: usize = 256;
 
-/// A file that is to be fetched before the project is whole.
+/// A file that must be fetched before the project is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// What is to be fetched.
+pub struct UnfetchedFile {
     pub source: Source,
-    /// What it is held at, if it is.
+    /// Its pin in the lockfile, if it has one.
     pub pin: Option<Pin>,
-    /// Where it is asked for.
+    /// The entry that names it.
     pub place: manifest::Origin,
 }
 
-/// The layers of a project, lowest first, and what came with them.
+/// The layers of a project, and the files that they come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layers {
-    /// All layers.
+    /// All layers, lowest first.
     pub all: Vec<Layer>,
-    /// How many of them are the team's; those above are one person's.
+    /// How many of them are the team's; the rest are personal.
     pub team: usize,
     /// The pins of the team's fetched files.
     pub pins: Pins,
-    /// The pins of one person's fetched files.
+    /// The pins of fetched files of personal manifests.
     pub own_pins: Pins,
-    /// Files that are not here yet; the project is not whole without them.
-    pub wanted: Vec<Wanted>,
-    /// What stands below the manifest, for the approval: names with what they are.
+    /// Files that are not fetched yet.
+    pub wanted: Vec<UnfetchedFile>,
+    /// The extended files and env files, for the summary of an approval.
     pub facts: BTreeMap<String, String>,
 }
 
 /// Builds the layers of one project.
-pub(super) struct Stack<'i> {
+pub(super) struct LayerStack<'i> {
     inputs: &'i mut Inputs,
     content: PathBuf,
     pins: &'i Pins,
     layers: Layers,
-    /// The positions of a file's layer and of all that it stands on.
+    /// The positions of a file's layer and of the layers below it.
     known: BTreeMap<String, BTreeSet<usize>>,
     /// The files that are being read, outermost first.
     open: Vec<String>,
     personal: bool,
 }
 
-/// A file and how it belongs to the project.
+/// A file of the project, and how it was reached.
 #[derive(Clone)]
-struct File {
+struct LayerFile {
     source: Source,
-    /// From the root to the directory of the project that the file belongs to.
+    /// The directory to which the paths in the file are relative, from the root.
     base: String,
-    /// The entry that names it, and the file that the entry stands in.
+    /// The entry that names it, with the file of the entry.
     asked: Option<(Located<String>, Text)>,
 }
 
-impl<'i> Stack<'i> {
-    /// Returns a stack on the layers of presets; content is below devsh's data directory.
+impl<'i> LayerStack<'i> {
+    /// Returns a stack on the layers of presets; fetched files are below devsh's data directory `data`.
     pub(super) fn new(
         inputs: &'i mut Inputs,
         data: &Path,
@@ -97,12 +96,12 @@ impl<'i> Stack<'i> {
         }
     }
 
-    /// Adds the project's manifest with all that it stands on.
+    /// Adds the project's manifest with the files that it extends.
     pub(super) fn manifest(&mut self) -> Result<(), Error> {
         self.add_top(MANIFEST)
     }
 
-    /// Adds one person's manifest, if it is there: from here on nothing is the team's.
+    /// Adds a personal manifest, if it exists. All layers from here on are personal.
     pub(super) fn personal(&mut self, name: &str) -> Result<(), Error> {
         if !self.personal {
             self.layers.team = self.layers.all.len();
@@ -114,7 +113,6 @@ impl<'i> Stack<'i> {
         Ok(())
     }
 
-    /// Returns the layers.
     pub(super) fn finish(mut self) -> Layers {
         if !self.personal {
             self.layers.team = self.layers.all.len();
@@ -123,21 +121,21 @@ impl<'i> Stack<'i> {
     }
 
     fn add_top(&mut self, name: &str) -> Result<(), Error> {
-        let file = File {
+        let file = LayerFile {
             source: Source::Path(name.to_owned()),
             base: String::new(),
             asked: None,
         };
         let positions = self.add(&file, name.to_owned())?;
-        // What a person or a project says itself stands on everything below.
+        // A top-level manifest is above all layers so far.
         if let Some(top) = positions.last().and_then(|at| self.layers.all.get_mut(*at)) {
             top.below = None;
         }
         Ok(())
     }
 
-    /// Adds a file with all that it stands on; returns their positions.
-    fn add(&mut self, file: &File, name: String) -> Result<BTreeSet<usize>, Error> {
+    /// Adds a file with the files that it extends; returns the positions of their layers.
+    fn add(&mut self, file: &LayerFile, name: String) -> Result<BTreeSet<usize>, Error> {
         if let Some(positions) = self.known.get(&name) {
             return Ok(positions.clone());
         }
@@ -203,8 +201,8 @@ impl<'i> Stack<'i> {
             .count()
     }
 
-    /// Returns the content of a file; nothing when it is still to be fetched.
-    fn bytes(&mut self, file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// Returns the content of a file; nothing if it is not fetched yet.
+    fn bytes(&mut self, file: &LayerFile, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let Source::Path(_) = &file.source else {
             return self.fetched(file, name);
         };
@@ -220,7 +218,7 @@ impl<'i> Stack<'i> {
         Ok(Some(bytes.to_vec()))
     }
 
-    fn fetched(&mut self, file: &File, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    fn fetched(&mut self, file: &LayerFile, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let pin = self.pins.get(name).cloned();
         if let Some(pin) = &pin {
             let pins = if self.personal {
@@ -231,7 +229,7 @@ impl<'i> Stack<'i> {
             pins.insert(name.to_owned(), pin.clone());
             let path = pin.content_path(&self.content);
             let bytes = files::read_bounded(&path, PROJECT_SIZE)?;
-            // What was damaged since is as good as absent.
+            // A damaged file counts as absent.
             if let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == pin.sha256) {
                 self.inputs.approve(name, &bytes);
                 self.layers
@@ -246,7 +244,7 @@ impl<'i> Stack<'i> {
             .map_or("not fetched yet".to_owned(), ToString::to_string);
         self.layers.facts.insert(format!("extends {name}"), held);
         if let Some((entry, _)) = &file.asked {
-            self.layers.wanted.push(Wanted {
+            self.layers.wanted.push(UnfetchedFile {
                 source: file.source.clone(),
                 pin,
                 place: entry.origin.clone(),
@@ -255,7 +253,7 @@ impl<'i> Stack<'i> {
         Ok(None)
     }
 
-    /// Returns the nearest manifest above a directory that has none, as an entry of `extends`.
+    /// Returns the directory of the nearest manifest above a directory that has none, as an entry of `extends`.
     fn nearest_manifest(&self, name: &str) -> Option<String> {
         let folder = name.strip_suffix(MANIFEST)?.trim_end_matches('/');
         let mut above = folder.to_owned();
@@ -294,8 +292,13 @@ impl<'i> Stack<'i> {
         Ok(())
     }
 
-    /// Returns the file that an entry of `file` names. A directory is a project, and its manifest is meant.
-    fn beside(&self, file: &File, entry: &Located<String>, text: &Text) -> Result<File, Error> {
+    /// Returns the file that an entry of `file` names. A directory stands for its manifest.
+    fn beside(
+        &self,
+        file: &LayerFile,
+        entry: &Located<String>,
+        text: &Text,
+    ) -> Result<LayerFile, Error> {
         let unknown = || {
             let kind = match (file.source.is_remote(), Source::parse(&entry.value)) {
                 (true, Some(Source::Path(path))) => CompositionError::FetchedPath { path },
@@ -305,13 +308,13 @@ impl<'i> Stack<'i> {
             };
             text.error_at(&entry.origin, &entry.value, kind.into())
         };
-        let mut named = File {
+        let mut named = LayerFile {
             source: file.source.beside(&entry.value).ok_or_else(unknown)?,
             base: file.base.clone(),
             asked: Some((entry.clone(), text.clone())),
         };
         if let (Source::Path(path), Source::Path(from)) = (&mut named.source, &file.source) {
-            // Another machine has other directories; only a person may name one of this machine.
+            // An absolute path is right on one machine only, so only a personal manifest may have one.
             if path.starts_with('/') && !self.personal {
                 return Err(unknown().into());
             }
@@ -336,7 +339,7 @@ pub(super) fn pins_of(inputs: &mut Inputs, path: &Path) -> Result<Pins, Error> {
     Ok(lockfile.unwrap_or_default().extends)
 }
 
-/// Refuses what only the project's own files may say.
+/// Refuses keys that only the project's own files may have.
 fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
     let granted = layer.tables().find_map(|tables| {
         let variable = tables.grants.first().map(|one| {
@@ -357,7 +360,7 @@ fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
     Err(layer.text.error_at(origin, &word, kind.into()).into())
 }
 
-fn fault(file: &File, kind: CompositionError) -> Error {
+fn fault(file: &LayerFile, kind: CompositionError) -> Error {
     match &file.asked {
         Some((entry, text)) => text
             .error_at(&entry.origin, &entry.value, kind.into())

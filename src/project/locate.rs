@@ -1,4 +1,4 @@
-//! The upward search for a project, from a directory to the home directory at most.
+//! Searches for a project, from a directory upwards to the home directory.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -12,34 +12,33 @@ pub use crate::manifest::MANIFEST;
 /// A directory that is a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The canonical root.
+    /// The root, canonical.
     pub root: PathBuf,
-    /// What makes it a project.
-    pub kind: Kind,
+    pub kind: ProjectKind,
 }
 
 /// What makes a directory a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProjectKind {
     /// A `devshell.toml`.
     Prepared,
     /// Files that the presets know, and no `devshell.toml` (yet).
     Detected,
 }
 
-/// How far up the search goes.
+/// The limits of the upward search.
 #[derive(Debug, Clone, Default)]
-pub struct Bounds<'a> {
-    /// The home directory: the last one looked into.
+pub struct SearchBounds<'a> {
+    /// The home directory: the last one that is searched.
     pub home: Option<&'a Path>,
-    /// Directories that are not looked into, nor those above, unless the search starts there.
+    /// Directories before which the search ends, unless it starts in one of them.
     pub ceilings: Vec<PathBuf>,
-    /// Whether the search goes on where another file system is mounted.
+    /// Whether the search continues across a mount point.
     pub crosses_mounts: bool,
 }
 
-impl<'a> Bounds<'a> {
-    /// Returns the bounds that the user's environment sets.
+impl<'a> SearchBounds<'a> {
+    /// Returns the limits in the user's environment.
     pub fn of(context: &'a Context) -> Self {
         let env = &context.env;
         Self {
@@ -64,11 +63,14 @@ fn device_of(directory: &Path) -> Option<u64> {
     directory.metadata().ok().map(|metadata| metadata.dev())
 }
 
-/// Returns the directories in which to look, nearest first.
+/// Returns the directories to search, nearest first.
 ///
-/// The search ends at the home directory, before a ceiling and where another file system begins, as Git's
-/// does, and never takes in the root of the file system.
-pub fn ancestors<'a>(from: &'a Path, bounds: &'a Bounds<'_>) -> impl Iterator<Item = &'a Path> {
+/// The search ends at the home directory, before a ceiling and at a mount point, as Git's does. It never includes the
+/// root of the file system.
+pub fn ancestors<'a>(
+    from: &'a Path,
+    bounds: &'a SearchBounds<'_>,
+) -> impl Iterator<Item = &'a Path> {
     let mut done = false;
     let device = device_of(from);
     from.ancestors().take_while(move |directory| {
@@ -82,13 +84,17 @@ pub fn ancestors<'a>(from: &'a Path, bounds: &'a Bounds<'_>) -> impl Iterator<It
 
 /// Returns the project that a prompt in `from` belongs to.
 ///
-/// A directory without manifest counts when the user has allowed it, as `allowed` tells.
-pub fn active(from: &Path, bounds: &Bounds<'_>, allowed: impl Fn(&Path) -> bool) -> Option<Place> {
+/// A directory without manifest counts if it is `allowed`.
+pub fn active(
+    from: &Path,
+    bounds: &SearchBounds<'_>,
+    allowed: impl Fn(&Path) -> bool,
+) -> Option<Place> {
     ancestors(from, bounds).find_map(|directory| {
         let kind = if directory.join(MANIFEST).symlink_metadata().is_ok() {
-            Kind::Prepared
+            ProjectKind::Prepared
         } else if allowed(directory) {
-            Kind::Detected
+            ProjectKind::Detected
         } else {
             return None;
         };
@@ -99,14 +105,14 @@ pub fn active(from: &Path, bounds: &Bounds<'_>, allowed: impl Fn(&Path) -> bool)
     })
 }
 
-/// Returns the project that a command in `from` means, also one that was never allowed.
+/// Returns the project for a command in `from`, whether it is allowed or not.
 ///
-/// Without a manifest it is the topmost directory of the repository that has a file of `markers`, so that
-/// a member of a workspace gets the workspace's tools. Outside of a repository it is the topmost root of a
-/// `workspace`, else the nearest directory that has such a file.
+/// Without a manifest it is the topmost directory of the repository that has a file of `markers`: a member of a
+/// workspace gets the tools of the workspace. Outside a repository it is the topmost root of a `workspace`, else the
+/// nearest directory that has such a file.
 pub fn meant(
     from: &Path,
-    bounds: &Bounds<'_>,
+    bounds: &SearchBounds<'_>,
     markers: &[String],
     workspace: impl Fn(&Path) -> bool,
     allowed: impl Fn(&Path) -> bool,
@@ -114,7 +120,7 @@ pub fn meant(
     let detected = |root: &Path| {
         Some(Place {
             root: root.to_owned(),
-            kind: Kind::Detected,
+            kind: ProjectKind::Detected,
         })
     };
     let (mut nearest, mut topmost, mut around) = (None, None, None);
@@ -122,13 +128,13 @@ pub fn meant(
         if directory.join(MANIFEST).symlink_metadata().is_ok() {
             return Some(Place {
                 root: directory.to_owned(),
-                kind: Kind::Prepared,
+                kind: ProjectKind::Prepared,
             });
         }
         if allowed(directory) {
             return detected(directory);
         }
-        // The home directory itself is nobody's project, whatever lies in it.
+        // Files of other tools in the home directory do not make it a project.
         if Some(directory) != bounds.home
             && markers.iter().any(|name| directory.join(name).is_file())
         {
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn the_search_stops_at_home_and_below_the_root() {
         let list = |from, home: Option<&'static str>| {
-            let bounds = Bounds {
+            let bounds = SearchBounds {
                 home: home.map(Path::new),
                 ceilings: vec!["/srv/a/b".into()],
                 crosses_mounts: false,
@@ -180,8 +186,8 @@ mod tests {
             return;
         }
         let from = Path::new("/proc/self");
-        let mut bounds = Bounds::default();
-        let count = |bounds: &Bounds<'_>| ancestors(from, bounds).count();
+        let mut bounds = SearchBounds::default();
+        let count = |bounds: &SearchBounds<'_>| ancestors(from, bounds).count();
         assert_eq!(count(&bounds), 2, "/proc/self and /proc");
         let bounds_at = |path: &str| device_of(Path::new(path));
         assert!(bounds.stops_before(Path::new("/"), bounds_at("/proc")));
@@ -203,7 +209,7 @@ mod tests {
             let workspace = |path: &Path| path.join("workspace").exists();
             meant(
                 &root.join(from),
-                &Bounds::default(),
+                &SearchBounds::default(),
                 &markers,
                 workspace,
                 |path| path == allowed,
@@ -214,7 +220,7 @@ mod tests {
             inside,
             Place {
                 root: root.join("repo"),
-                kind: Kind::Detected
+                kind: ProjectKind::Detected
             }
         );
         let allowed = found("repo/crates/one/src", "repo/crates/one").unwrap();
@@ -230,12 +236,15 @@ mod tests {
             root.join("repo")
         );
         std::fs::write(root.join("repo").join(MANIFEST), "").unwrap();
-        let prepared = active(&root.join("repo/crates"), &Bounds::default(), |_| false).unwrap();
+        let prepared = active(&root.join("repo/crates"), &SearchBounds::default(), |_| {
+            false
+        })
+        .unwrap();
         assert_eq!(
             prepared,
             Place {
                 root: root.join("repo"),
-                kind: Kind::Prepared
+                kind: ProjectKind::Prepared
             }
         );
     }

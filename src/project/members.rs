@@ -1,19 +1,19 @@
-//! The directories of a workspace's members, found by the patterns that the workspace names.
+//! Finds the directories of a workspace's members by its patterns.
 //!
-//! Looks at directories and reads no file. Invariant: nothing outside of the workspace's root is a member,
-//! and the work is bounded whatever the patterns are.
+//! It reads directories and no files. Invariant: no member is outside the workspace's root. The number of directories
+//! is limited: a repository may have any number, and this runs before the user approved it.
 
 use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
-use crate::manifest::presets::Members;
+use crate::manifest::presets::WorkspaceMembers;
 
-/// How many members count.
+/// The most members that count.
 pub(super) const LIMIT: usize = 128;
-/// How many directories are looked into for one pattern.
+/// The most directories that are read for one pattern.
 const VISITS: usize = 1024;
-/// How deep `**` reaches.
+/// The depth of `**`.
 const DEPTH: usize = 6;
 
 const OPTIONS: MatchOptions = MatchOptions {
@@ -22,9 +22,9 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// Returns the members' directories below `root`, sorted, each with `/` at its end, and whether there are more
-/// than count. A pattern that cannot be understood matches nothing.
-pub(super) fn directories(root: &Path, members: &Members) -> (Vec<String>, bool) {
+/// Returns the members' directories below `root`, sorted and with `/` at the end, and whether there are more than the
+/// limit. An invalid pattern matches nothing.
+pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<String>, bool) {
     let exclude: Vec<Pattern> = members
         .exclude
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn directories(root: &Path, members: &Members) -> (Vec<String>, bool)
     (found, more)
 }
 
-/// Returns a pattern without what changes nothing; one that leads out of the root is none, nor is the root.
+/// Returns a pattern without `./` and the last `/`; nothing for the root itself and for a pattern that leads out of it.
 fn plain(pattern: &str) -> Option<&str> {
     let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
     let inside = pattern
@@ -94,9 +94,9 @@ fn matching(root: &Path, pattern: &str) -> Vec<String> {
     found
 }
 
-/// Returns the directories in one, hidden ones and those of installed packages left out.
+/// Returns the directories in a directory, without hidden ones and `node_modules`.
 fn children(root: &Path, directory: &str) -> Vec<String> {
-    // A directory that cannot be read has nothing to say.
+    // A directory that cannot be read has no members.
     let Ok(entries) = root.join(directory).read_dir() else {
         return Vec::new();
     };
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_find_the_members_and_nothing_outside() {
+    fn patterns_find_members_inside_the_root_only() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("ws");
         for path in [
@@ -140,7 +140,7 @@ mod tests {
         std::os::unix::fs::symlink(root.join("../other"), root.join("crates/link")).unwrap();
         let found = |include: &[&str], exclude: &[&str]| {
             let own = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
-            let members = Members {
+            let members = WorkspaceMembers {
                 workspace: String::new(),
                 include: own(include),
                 exclude: own(exclude),
@@ -179,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn members_are_bounded() {
+    fn the_number_of_members_is_limited() {
         let directory = tempfile::tempdir().unwrap();
         for number in 0..=LIMIT {
             let path = directory.path().join(format!("{number}"));
             std::fs::create_dir(&path).unwrap();
             std::fs::write(path.join("m"), "").unwrap();
         }
-        let members = Members {
+        let members = WorkspaceMembers {
             workspace: String::new(),
             include: vec!["*".to_owned()],
             exclude: Vec::new(),

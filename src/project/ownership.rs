@@ -1,7 +1,7 @@
-//! Who else could change what is read.
+//! Checks that no other user can change a file.
 //!
-//! A file that others own or may write, or that lies below a directory of which this is true, is no ground
-//! for trust: what the user approved could be something else a moment later.
+//! A file that others own or may write, or that is below such a directory, cannot be trusted: it could change after the
+//! user approved it.
 
 use std::{
     collections::BTreeSet,
@@ -20,14 +20,14 @@ use crate::{
 /// A file or directory that others could change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Exposure {
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     #[error("{} belongs to {owner}", kind(.path))]
     Foreign {
         /// The file or directory.
         path: PathBuf,
         /// Its owner's name or number.
         owner: String,
-        /// Whether it belongs to the user who called `sudo`.
+        /// Whether this is the user who called `sudo`.
         caller: bool,
     },
     /// Every user may write it.
@@ -41,8 +41,8 @@ pub enum Exposure {
         /// The group's name or number.
         group: String,
     },
-    /// Links lead around in a circle.
-    #[error("{} leads through too many links", kind(.0))]
+    /// Symlinks form a cycle.
+    #[error("{} has too many symlinks on its path", kind(.0))]
     Links(PathBuf),
 }
 
@@ -63,7 +63,7 @@ fn kind(path: &Path) -> String {
     format!("the {kind} `{}`", path.display())
 }
 
-/// How many links a path may lead through, as in Linux.
+/// How many symlinks a path may have, as in Linux.
 const LINKS: usize = 40;
 /// Bits of a mode, the same on every Unix.
 const FORMAT: u32 = 0o17_0000;
@@ -71,17 +71,17 @@ const LINK: u32 = 0o12_0000;
 const DIRECTORY: u32 = 0o04_0000;
 const STICKY: u32 = 0o1000;
 
-/// Whose files may be read.
+/// The rule for whose files may be read.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
-    /// Who runs devsh; nothing where every owner is accepted, as the user's settings say for one project.
+    /// The user of devsh; nothing if the user's settings accept every owner.
     user: Option<u32>,
-    /// Who called `sudo`.
+    /// The user who called `sudo`.
     caller: Option<u32>,
     checked: BTreeSet<PathBuf>,
 }
 
-/// What decides: owner, group and mode.
+/// Owner, group and mode of a file.
 #[derive(Debug, Clone, Copy)]
 struct Rights {
     owner: u32,
@@ -89,16 +89,16 @@ struct Rights {
     mode: u32,
 }
 
-/// What is wrong with them.
+/// The reason why other users can change a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum RightsProblem {
     Owner,
     Everyone,
     Group,
 }
 
 impl Access {
-    /// Returns the rule for the project at `root`; `shared` are the projects excepted from it by exact path.
+    /// Returns the rule for the project at `root`; it does not apply to the projects in `shared`.
     pub fn of(context: &Context, root: &Path, shared: &[PathBuf]) -> Self {
         let caller = context.env.get(vars::SUDO_UID);
         Self {
@@ -108,9 +108,9 @@ impl Access {
         }
     }
 
-    /// Checks everything on the way to `path`, links and what they lead to included, and the file itself.
+    /// Checks the file at `path` and every directory and symlink on the way, including those of symlinks' targets.
     ///
-    /// What is absent ends the way: the directories up to there are checked.
+    /// If a part is absent, the directories up to it are checked.
     pub fn check(&mut self, path: &Path) -> Result<(), Exposure> {
         let Some(user) = self.user else {
             return Ok(());
@@ -147,7 +147,7 @@ impl Access {
         Ok(())
     }
 
-    /// Checks a file that is open already, which may not be the one that its path leads to now.
+    /// Checks an open file: the file at its path may have been replaced since.
     pub fn check_open(&self, path: &Path, metadata: &std::fs::Metadata) -> Result<(), Exposure> {
         self.user.map_or(Ok(()), |user| {
             self.judge(user, path, Rights::from(metadata))
@@ -160,13 +160,13 @@ impl Access {
         };
         let path = path.to_owned();
         Err(match fault {
-            Fault::Owner => Exposure::Foreign {
+            RightsProblem::Owner => Exposure::Foreign {
                 owner: user_name(rights.owner),
                 caller: Some(rights.owner) == self.caller,
                 path,
             },
-            Fault::Everyone => Exposure::Everyone(path),
-            Fault::Group => Exposure::Group {
+            RightsProblem::Everyone => Exposure::Everyone(path),
+            RightsProblem::Group => Exposure::Group {
                 group: group_name(rights.group),
                 path,
             },
@@ -175,20 +175,20 @@ impl Access {
 }
 
 impl Rights {
-    /// Returns what lets others change the entry, for `user`; `private` tells groups without other members.
-    fn fault(self, user: u32, private: impl Fn(u32) -> bool) -> Option<Fault> {
+    /// Returns why other users than `user` can change the file; `private` tells whether a group has no other members.
+    fn fault(self, user: u32, private: impl Fn(u32) -> bool) -> Option<RightsProblem> {
         let kind = self.mode & FORMAT;
-        // A link's mode means nothing: its directory says who may replace it. In a sticky directory only
-        // the owner may replace an entry, and every entry's owner is checked.
+        // The mode of a symlink has no meaning: the directory decides who may replace it. In a sticky directory only
+        // the owner may replace an entry, and the owner of every entry is checked.
         let closed = kind == LINK || (kind == DIRECTORY && self.mode & STICKY != 0);
         if self.owner != user && self.owner != 0 {
-            Some(Fault::Owner)
+            Some(RightsProblem::Owner)
         } else if closed {
             None
         } else if self.mode & 0o002 != 0 {
-            Some(Fault::Everyone)
+            Some(RightsProblem::Everyone)
         } else if self.mode & 0o020 != 0 && self.group != 0 && !private(self.group) {
-            Some(Fault::Group)
+            Some(RightsProblem::Group)
         } else {
             None
         }
@@ -205,7 +205,7 @@ impl From<&std::fs::Metadata> for Rights {
     }
 }
 
-/// Returns the names on the way, `..` among them.
+/// Returns the components of a path, including `..`.
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
     path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -214,7 +214,7 @@ fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
     })
 }
 
-/// Returns whether a group is the user's alone, as many systems make one for every user.
+/// Returns whether the user is the only member of a group. Many systems make such a group for every user.
 fn is_private(user: u32, group: u32) -> bool {
     let (Ok(Some(user)), Ok(Some(group))) =
         (User::from_uid(user.into()), Group::from_gid(group.into()))
@@ -248,9 +248,8 @@ mod tests {
 
     use super::*;
 
-    /// Owners, groups and modes by hand: what may be read is what nobody else can change.
     #[test]
-    fn only_what_nobody_else_can_change_is_read() {
+    fn files_that_others_can_change_are_refused() {
         const ME: u32 = 1000;
         const OTHER: u32 = 1001;
         let mut count = 0;
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_way_is_checked() {
+    fn every_directory_and_symlink_is_checked() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let file = root.join("a/b/file");
@@ -298,7 +297,7 @@ mod tests {
             assert_eq!(access().check(&file), Err(Exposure::Everyone(path.clone())));
             std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         }
-        // The way of a link is a way of its own.
+        // A symlink's target has a path of its own.
         std::fs::create_dir(root.join("open")).unwrap();
         symlink("../a/b/file", root.join("open/link")).unwrap();
         symlink("open/link", root.join("entry")).unwrap();
@@ -338,7 +337,7 @@ mod tests {
             (file.clone(), "user 4242", true)
         );
         assert_eq!(Access::default().check(&file), Ok(()));
-        // Replaced by an own file since it was opened, it is still the other's.
+        // The open file is still the other user's after its path has a new file.
         let opened = std::fs::File::open(&file).unwrap().metadata().unwrap();
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, "").unwrap();

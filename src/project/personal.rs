@@ -1,31 +1,29 @@
-//! The manifests of one person: beside the project's, or in the user's configuration where nothing of devsh
-//! may lie in the repository.
+//! Personal manifests: next to the project's, or in the user's configuration directory.
 
 use std::path::{Path, PathBuf};
 
 use super::repository::Repository;
 
-/// One person's manifest beside the project's; not committed.
+/// The personal manifest next to the project's. It is not committed.
 pub const LOCAL: &str = "devshell.local.toml";
-/// The lockfile that belongs to one person's manifest.
+/// The lockfile of a personal manifest.
 pub const LOCAL_LOCK: &str = "devshell.local.lock";
 
-/// Returns where a person keeps a manifest for the project at `root` outside of it.
+/// Returns the path of the personal manifest outside the project at `root`.
 ///
-/// All worktrees of a repository have the same one.
+/// All worktrees of a repository share it.
 pub fn manifest_path(root: &Path, config: &Path) -> PathBuf {
     directory(root, config).join(crate::manifest::MANIFEST)
 }
 
-/// Returns one person's manifests, as names from the root, lowest first.
+/// Returns the possible personal manifests, as names relative to the root, lowest layer first.
 pub(super) fn names(root: &Path, config: &Path) -> Vec<String> {
-    let kept = manifest_path(root, config);
-    // A home whose name is no text has its manifests in the projects.
-    let kept = kept.to_str().map(str::to_owned);
-    kept.into_iter().chain([LOCAL.to_owned()]).collect()
+    // Layers have text as names, so a configuration directory whose path is not text has no manifests.
+    let outside = manifest_path(root, config).to_str().map(str::to_owned);
+    outside.into_iter().chain([LOCAL.to_owned()]).collect()
 }
 
-/// Returns where the lockfile of one person's manifests is kept: beside the uppermost of them.
+/// Returns the path of the personal lockfile: next to the uppermost personal manifest.
 pub fn lock_path(root: &Path, config: &Path) -> PathBuf {
     if root.join(LOCAL).symlink_metadata().is_ok() {
         root.join(LOCAL_LOCK)
@@ -34,7 +32,7 @@ pub fn lock_path(root: &Path, config: &Path) -> PathBuf {
     }
 }
 
-/// `projects/NAME-KEY`: the name is for people, the key tells repositories of one name apart.
+/// Returns `projects/NAME-KEY`: the name is for readers, the key distinguishes repositories with the same name.
 fn directory(root: &Path, config: &Path) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     let (repository, below) = repository(root);
@@ -59,9 +57,9 @@ fn directory(root: &Path, config: &Path) -> PathBuf {
     config.join("projects").join(format!("{name}-{key}"))
 }
 
-/// Returns the main worktree of the repository that `root` belongs to, and where `root` is in its worktree.
+/// Returns the main worktree of the repository of `root`, and the path of `root` in its worktree.
 fn repository(root: &Path) -> (PathBuf, PathBuf) {
-    // What only claims to be a worktree of another repository stands alone.
+    // A directory that only claims to be a worktree of another repository is a repository of its own here.
     let Some(Repository { common, below }) = Repository::of(root) else {
         return (root.to_owned(), PathBuf::new());
     };
@@ -90,7 +88,7 @@ mod tests {
         assert_ne!(
             manifest_path(&main, config),
             manifest_path(&other, config),
-            "the repository does not say that this is a worktree of its own"
+            "the repository does not confirm the worktree"
         );
         let back = format!("{}\n", other.join(".git").display());
         fs::write(main.join(".git/worktrees/other/gitdir"), back).unwrap();

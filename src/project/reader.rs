@@ -43,7 +43,7 @@ pub enum Error {
     Content(#[from] manifest::Error),
 }
 
-/// Reads the files of one project and collects the closure of its inputs.
+/// Reads the files of one project and records them.
 #[derive(Debug)]
 pub struct Inputs {
     root: PathBuf,
@@ -56,9 +56,9 @@ pub struct Inputs {
     approved: BTreeMap<String, Bytes>,
 }
 
-/// All inputs of a project: what the user approves, and what is watched for changes.
+/// All files of a project: those that the user approves, and those that are watched for changes.
 ///
-/// Invariant: made by `Inputs` alone, from the bytes that the project was made from.
+/// Invariant: only `Inputs` creates it, from the bytes that it returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Closure {
     approved: BTreeMap<String, Option<[u8; 32]>>,
@@ -66,8 +66,8 @@ pub struct Closure {
 }
 
 impl Inputs {
-    /// Returns a reader of the project at `root`; `now` is the time before anything is read, and `access` says
-    /// whose files may be read.
+    /// Returns a reader of the project at `root`; `access` is the rule for whose files may be read, and `now` the time
+    /// before the first file is read.
     pub fn new(root: &Path, access: Access, now: SystemTime) -> Self {
         Self {
             root: root.to_owned(),
@@ -86,14 +86,13 @@ impl Inputs {
         Self::new(root, Access::default(), SystemTime::now())
     }
 
-    /// Returns the project's root.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Reads a file that the user approves byte by byte: a manifest, a layer, an environment file, a script.
+    /// Reads a file whose content the user approves: a manifest, a layer, an env file, a script.
     ///
-    /// `name` is relative to the root, and may lead out of it; its absence is approved like content.
+    /// `name` is relative to the root and may lead out of it. The absence of a file is approved like content.
     pub fn approved(&mut self, name: &str) -> Result<Bytes, Error> {
         let bytes = self.take(name)?;
         self.approved.insert(name.to_owned(), bytes.clone());
@@ -112,7 +111,7 @@ impl Inputs {
         Ok(read.map(|(bytes, _)| bytes))
     }
 
-    /// Returns whether a file is there; its content is not read.
+    /// Returns whether a file exists.
     pub fn exists(&mut self, name: &str) -> bool {
         let path = self.root.join(name);
         let stamp = Stamp::of(&path);
@@ -124,33 +123,32 @@ impl Inputs {
         watched.stamp.is_some()
     }
 
-    /// Adds what the user approves of a file that is otherwise data (`pyproject.toml (build-system)`).
+    /// Adds a part of a data file to the approval (`pyproject.toml (build-system)`).
     pub fn approve(&mut self, name: &str, content: &[u8]) {
         self.approved.insert(name.to_owned(), Some(content.into()));
     }
 
-    /// Adds that a file is not there, which `exists` told.
+    /// Adds the absence of a file to the approval.
     pub fn approve_absence(&mut self, name: &str) {
         self.approved.insert(name.to_owned(), None);
     }
 
-    /// Watches a file of devsh's own or of the user, such as an approval.
+    /// Watches a file that is not part of the project, such as an approval.
     pub fn watch(&mut self, path: &Path) {
         let watched = Watched::look(path, self.now);
         self.watched.insert(path.to_owned(), watched);
     }
 
-    /// Returns the names of the files that were looked at, with their full paths.
+    /// Returns the full paths of the files that were read or found absent.
     pub fn seen(&self) -> BTreeSet<&Path> {
         self.watched.keys().map(PathBuf::as_path).collect()
     }
 
-    /// Returns what was looked at so far, for when reading fails.
+    /// Returns the files that were read or found absent so far, for when reading fails.
     pub fn watched(&self) -> Vec<Watched> {
         self.watched.values().cloned().collect()
     }
 
-    /// Ends the reading.
     pub fn close(self) -> Closure {
         let digest = |bytes: Bytes| bytes.map(|bytes| *blake3::hash(&bytes).as_bytes());
         Closure {
@@ -163,7 +161,7 @@ impl Inputs {
         }
     }
 
-    /// Returns whether nobody else could change `path`, as with every file that is read.
+    /// Returns whether no other user can change the file at `path`.
     pub fn is_safe(&mut self, path: &Path) -> bool {
         self.access.check(path).is_ok()
     }
@@ -221,22 +219,22 @@ pub(super) fn read_checked(
 }
 
 impl Closure {
-    /// Returns what the user approves: names, with the digests of the bytes.
+    /// Returns the names and digests of the files that the user approves.
     pub const fn approved(&self) -> &BTreeMap<String, Option<[u8; 32]>> {
         &self.approved
     }
 
-    /// Returns the files that were looked at, as they were then.
+    /// Returns the files that were read or found absent, in their state at that time.
     pub fn watched(&self) -> &[Watched] {
         &self.watched
     }
 
-    /// Watches a file of devsh's own on which the standing depends.
+    /// Watches a file on which the standing depends.
     pub(super) fn watch(&mut self, path: &Path, now: SystemTime) {
         self.watched.push(Watched::look(path, now));
     }
 
-    /// Looks again at a file that devsh itself wrote since.
+    /// Updates the state of a file that devsh wrote.
     pub(super) fn look_again(&mut self, path: &Path, now: SystemTime) {
         for file in self.watched.iter_mut().filter(|file| file.path == path) {
             *file = Watched::look(path, now);
@@ -261,7 +259,7 @@ mod tests {
         assert_eq!(inputs.approved("b").unwrap(), None);
         assert!(!inputs.exists("c"));
         std::fs::write(directory.path().join("c"), "").unwrap();
-        assert!(!inputs.exists("c"), "one answer for the whole reading");
+        assert!(!inputs.exists("c"), "a file keeps its first state");
         let closure = inputs.close();
         let digest = *blake3::hash(b"one").as_bytes();
         let expected = [("a".to_owned(), Some(digest)), ("b".to_owned(), None)];

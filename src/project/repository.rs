@@ -1,7 +1,7 @@
-//! The Git repository of a project, read without running Git: where it is shared, and where it came from.
+//! Reads the Git repository of a project without running Git: its common directory and its remotes.
 //!
-//! Invariant: what a `.git` file claims is believed only if the repository it names says the same, so that a
-//! directory cannot pass for a worktree of a repository that it does not belong to.
+//! Invariant: the claim of a `.git` file counts only if the repository confirms it. Otherwise a directory could pass for
+//! a worktree of a repository to which it does not belong.
 
 use std::{
     ffi::OsStr,
@@ -12,17 +12,17 @@ use std::{
 use super::reader::peek;
 use crate::config::Remote;
 
-/// A repository, and a place in it.
+/// A repository, and the place of a project in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
     /// The directory that all worktrees share.
     pub common: PathBuf,
-    /// Where the project is in the worktree.
+    /// The path of the project in its worktree.
     pub below: PathBuf,
 }
 
 impl Repository {
-    /// Returns the repository that the project at `root` belongs to.
+    /// Returns the repository of the project at `root`.
     pub fn of(root: &Path) -> Option<Self> {
         let (top, metadata) = root.ancestors().find_map(|directory| {
             let metadata = directory.join(".git").symlink_metadata().ok()?;
@@ -42,19 +42,19 @@ impl Repository {
         })
     }
 
-    /// Returns the file that names the remotes.
+    /// Returns the path of the file with the remotes.
     pub fn config(&self) -> PathBuf {
         self.common.join("config")
     }
 
-    /// Returns the repository's remotes; nothing where one cannot be understood, or settings come from elsewhere.
+    /// Returns the remotes; none if one cannot be parsed, or the file includes settings of another file.
     pub fn remotes(&self) -> Vec<Remote> {
         let text = peek(&self.config()).and_then(|bytes| String::from_utf8(bytes).ok());
         text.and_then(|text| remotes(&text)).unwrap_or_default()
     }
 }
 
-/// Follows the `.git` file of a worktree, there and back.
+/// Returns the common directory that the `.git` file of a worktree names, if that confirms the worktree.
 fn shared_by(file: &Path) -> Option<PathBuf> {
     let line = |path: &Path| -> Option<PathBuf> {
         let bytes = peek(path)?;
@@ -71,7 +71,7 @@ fn shared_by(file: &Path) -> Option<PathBuf> {
     Some(private.join(line(&private.join("commondir"))?))
 }
 
-/// Reads the addresses of all remotes; nothing if there is a line whose effect is not known here.
+/// Returns the addresses of all remotes; nothing if a line can have an effect that is not known here.
 fn remotes(config: &str) -> Option<Vec<Remote>> {
     let mut found = Vec::new();
     let mut section = String::new();
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worktree_is_believed_when_its_repository_says_the_same() {
+    fn a_worktree_counts_if_its_repository_confirms_it() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().canonicalize().unwrap();
         let (main, tree) = (place.join("main"), place.join("tree"));
@@ -129,11 +129,15 @@ mod tests {
         fs::write(evil.join(".git"), &file).unwrap();
         assert_eq!(Repository::of(&evil), None);
         std::os::unix::fs::symlink(main.join(".git"), place.join(".git")).unwrap();
-        assert_eq!(Repository::of(&place), None, "a link is no repository");
+        assert_eq!(
+            Repository::of(&place),
+            None,
+            "a symlink is not a repository"
+        );
     }
 
     #[test]
-    fn remotes_are_understood_or_there_are_none() {
+    fn remotes_count_only_if_the_whole_file_is_known() {
         let plain = "[core]\n\tbare = false\n[remote \"origin\"]\n\turl = git@github.com:acme/app.git\n\
                      \tfetch = +refs/heads/*:refs/remotes/origin/*\n[branch \"main\"]\n\tremote = origin\n";
         let names = |config: &str| {

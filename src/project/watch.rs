@@ -1,4 +1,4 @@
-//! Watched files: what the loaded environment was made from, and how to see cheaply that it changed.
+//! Watched files: the files that a loaded environment depends on, with cheap detection of changes.
 
 use std::{
     fs::File,
@@ -13,25 +13,25 @@ use crate::util::{
     files::{self, Stamp},
 };
 
-/// A file, present or absent, as it was when it was read.
+/// The state of a file, present or absent, when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     /// The file.
     #[serde(with = "binary::path")]
     pub path: PathBuf,
-    /// Its stamp; nothing when there was no file.
+    /// Its stamp; nothing if there was no file.
     pub stamp: Option<Stamp>,
-    /// Its content's digest, where a write in the same tick of the clock could hide behind the stamp.
+    /// The digest of its content, if a write in the same tick of the clock could leave the stamp unchanged.
     pub racy: Option<[u8; 32]>,
 }
 
-/// Files changed this shortly before they were read may change again without a new time.
+/// A file that changed so shortly before it was read may change again without a new time.
 const TICK: Duration = Duration::from_millis(50);
 /// The longest file that is hashed again, in bytes. It is the most that a project may have.
 const LIMIT: u64 = 64 << 20;
 
 impl Watched {
-    /// Returns the file as it is at `now`.
+    /// Returns the state of the file at `now`.
     pub fn look(path: &Path, now: SystemTime) -> Self {
         let stamp = Stamp::of(path);
         let racy = stamp
@@ -45,7 +45,7 @@ impl Watched {
         }
     }
 
-    /// Returns the file with these bytes, read at `now` after `fstat` told its stamp.
+    /// Returns the state of a file with these bytes, read at `now` after `fstat` returned its stamp.
     pub fn read_as(path: &Path, stamp: Stamp, bytes: &[u8], now: SystemTime) -> Self {
         let racy = is_recent(&stamp, now).then(|| *blake3::hash(bytes).as_bytes());
         Self {
@@ -55,7 +55,7 @@ impl Watched {
         }
     }
 
-    /// Returns a file that nobody changes by right, as it is now: its stamp is relied on.
+    /// Returns the state of a file that no program should change. Its stamp is enough.
     pub fn settled_look(path: PathBuf) -> Self {
         Self {
             stamp: Stamp::of(&path),
@@ -64,7 +64,7 @@ impl Watched {
         }
     }
 
-    /// Returns the file without its digest, once its stamp is old enough at `now` to be relied on.
+    /// Returns the state without the digest, if the stamp is old enough at `now`.
     #[must_use]
     pub fn settled(&self, now: SystemTime) -> Self {
         let racy = self.racy.filter(|_| {
@@ -78,7 +78,7 @@ impl Watched {
         }
     }
 
-    /// Returns whether the file is still as it was.
+    /// Returns whether the file is in the same state.
     pub fn is_unchanged(&self) -> bool {
         Stamp::of(&self.path) == self.stamp
             && self
@@ -87,7 +87,7 @@ impl Watched {
     }
 }
 
-/// Returns whether a file could be changed again at `now` without its stamp showing it.
+/// Returns whether a file could change at `now` without a new stamp.
 pub fn is_recent(stamp: &Stamp, now: SystemTime) -> bool {
     let (seconds, nanoseconds) = stamp.ctime;
     let changed = Duration::new(
@@ -102,9 +102,9 @@ fn digest(path: &Path) -> Option<[u8; 32]> {
     Some(*blake3::hash(&bytes).as_bytes())
 }
 
-/// Empty files that carry a modification time each, for the hook's builtins to compare with.
+/// Empty files with given modification times. The hooks compare other files with them by builtins.
 ///
-/// A file is named by its time and never changed, so all host shells and projects share them.
+/// A stamp file has its time as name and never changes, so all host shells and projects share it.
 #[derive(Debug)]
 pub struct StampFiles(PathBuf);
 
@@ -114,9 +114,9 @@ impl StampFiles {
         Self(state.join("stamps"))
     }
 
-    /// Returns the file that has the modification time of `stamp`, which is made if need be.
+    /// Returns the file with the modification time of `stamp`, and creates it if it does not exist.
     ///
-    /// Nothing where it cannot be: read-only, or a file system with coarser times.
+    /// Nothing if that fails, as on a read-only file system or one with coarser times.
     pub fn carrier(&self, stamp: &Stamp) -> Option<PathBuf> {
         let (seconds, nanoseconds) = stamp.mtime;
         let path = self.0.join(format!("{seconds}.{nanoseconds:09}"));
@@ -138,13 +138,13 @@ impl StampFiles {
     }
 }
 
-/// Returns the file whose time moves when something happens that every host shell should look at:
-/// a project was allowed or denied, a build ended.
+/// Returns the file whose modification time advances at every event that all host shells must notice: a project was
+/// allowed or denied, or a build ended.
 pub fn generation(state: &Path) -> PathBuf {
     state.join("generation")
 }
 
-/// Moves the time of `generation` forward.
+/// Advances the modification time of the `generation` file.
 pub fn advance_generation(state: &Path, now: SystemTime) -> Result<(), files::Error> {
     files::create_private_dir(state)?;
     let path = generation(state);
@@ -153,7 +153,7 @@ pub fn advance_generation(state: &Path, now: SystemTime) -> Result<(), files::Er
         .metadata()
         .and_then(|metadata| metadata.modified())
         .unwrap_or(UNIX_EPOCH);
-    // Two events in one tick of the clock are still two.
+    // Two events in one tick of the clock need two times.
     let next = now.max(last + Duration::from_millis(1));
     file.set_modified(next).map_err(files::at("write", &path))
 }

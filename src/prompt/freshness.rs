@@ -10,7 +10,7 @@ use crate::{
     env::VarName,
     project::{
         approval::Decisions,
-        locate::{self, Bounds, MANIFEST},
+        locate::{self, MANIFEST, SearchBounds},
         watch::{self, StampFiles, Watched},
     },
     shell::{Freshness, HostShell},
@@ -75,7 +75,7 @@ pub fn freshness(context: &Context, shell: HostShell, on: Dependencies<'_>) -> F
 
 /// Returns the manifests between the working directory and the project at `root`, which would win if they appeared.
 pub fn nearer_manifests(context: &Context, root: Option<&Path>) -> Vec<PathBuf> {
-    let bounds = &Bounds::of(context);
+    let bounds = &SearchBounds::of(context);
     context
         .cwd
         .iter()

@@ -1,7 +1,7 @@
 //! `devsh allow --list` and `--prune`: what the user decided, over all projects.
 
 use crate::{
-    project::approval::{Decided, Decision},
+    project::approval::{Decision, ProjectDecision},
     report::{failure::Failure, ui::Role},
     util::terminal_text::SafeText,
 };
@@ -12,7 +12,7 @@ use crate::{app::session::Work, report::hints, report::paths::display_path};
 pub fn list(work: &Work<'_>) -> Result<(), Failure> {
     let decisions = work.decisions.all().map_err(|error| hints::file(&error))?;
     let mut lines = SafeText::default();
-    for Decided { root, decision } in &decisions {
+    for ProjectDecision { root, decision } in &decisions {
         let verb = match decision {
             Decision::Allowed => "allowed",
             Decision::Denied => "denied ",

@@ -8,7 +8,7 @@ use crate::{
     project::{
         approval::Standing,
         detect,
-        locate::{Kind, MANIFEST, Place},
+        locate::{MANIFEST, Place, ProjectKind},
         ownership::Access,
         personal,
         reader::Inputs,
@@ -53,7 +53,7 @@ pub fn run(work: &Work<'_>) -> Result<(), Failure> {
         .note(&format!("wrote {}", display_path(work.context, &path)));
     let place = Place {
         root,
-        kind: Kind::Prepared,
+        kind: ProjectKind::Prepared,
     };
     // Who had allowed the repository as it was has now asked for the same in other words.
     let expected = allowed.map(|approved| edit_manifest::with_manifest(&approved, text.as_bytes()));
@@ -114,7 +114,7 @@ fn root(work: &Work<'_>) -> Result<(PathBuf, Option<Approved>), Failure> {
         let cwd = cwd.ok_or_else(|| Failure::new("the working directory no longer exists"))?;
         return Ok((cwd, None));
     };
-    if place.kind == Kind::Prepared {
+    if place.kind == ProjectKind::Prepared {
         let path = display_path(work.context, &place.root.join(MANIFEST));
         return Err(Failure::new(format!("`{path}` exists already"))
             .hint(format!("add to it with `{}`", work.command("add TOOL"))));

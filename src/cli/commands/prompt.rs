@@ -15,7 +15,7 @@ use crate::{
     project::{
         Project,
         approval::{Decisions, TrustCheck},
-        locate::{self, Bounds, Kind, Place},
+        locate::{self, Place, ProjectKind, SearchBounds},
         watch::{self, Watched},
     },
     prompt::{
@@ -206,7 +206,7 @@ fn find(context: &Context, session: Option<&Session>) -> Finding {
             ..Finding::default()
         };
     };
-    let place = locate::active(cwd, &Bounds::of(context), |directory| {
+    let place = locate::active(cwd, &SearchBounds::of(context), |directory| {
         decisions.is_known(directory)
     });
     let shell = &ShellName::dev();
@@ -225,11 +225,11 @@ fn find(context: &Context, session: Option<&Session>) -> Finding {
     finding
 }
 
-fn kind_of(root: &Path) -> Kind {
+fn kind_of(root: &Path) -> ProjectKind {
     if root.join(locate::MANIFEST).exists() {
-        Kind::Prepared
+        ProjectKind::Prepared
     } else {
-        Kind::Detected
+        ProjectKind::Detected
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     manifest::ShellName,
     project::{
         approval::Decisions,
-        locate::{self, Bounds},
+        locate::{self, SearchBounds},
     },
     prompt::{Loading, load, record::Record, session_var},
     report::{
@@ -68,7 +68,9 @@ pub fn at_once(
     let _pass = leases::pass(&context.directories.data);
     let decisions = Decisions::new(&context.directories.data);
     let cwd = context.cwd.as_deref()?;
-    let place = locate::active(cwd, &Bounds::of(context), |path| decisions.is_known(path))?;
+    let place = locate::active(cwd, &SearchBounds::of(context), |path| {
+        decisions.is_known(path)
+    })?;
     let state = &context.directories.state;
     let record = Record::fresh(state, &place.root, shell, context.now)?;
     let loading = Loading::new(context, &place.root, shell, &record);

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     env::pathlist,
     manifest::{ShellName, presets},
-    project::{Project, approval::Standing, locate::Kind},
+    project::{Project, approval::Standing, locate::ProjectKind},
     prompt::{record::Record, session_var::Session},
     report::{
         failure::Failure,
@@ -77,8 +77,8 @@ struct Note {
     message: String,
 }
 
-impl From<&presets::Note> for Note {
-    fn from(note: &presets::Note) -> Self {
+impl From<&presets::PresetNote> for Note {
+    fn from(note: &presets::PresetNote) -> Self {
         Self {
             place: note.origin.to_string(),
             message: note.message.clone(),
@@ -131,8 +131,8 @@ fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
     Ok(Status {
         root: project.root().to_owned(),
         from: match project.place.kind {
-            Kind::Prepared => vec![crate::project::locate::MANIFEST.to_owned()],
-            Kind::Detected => project
+            ProjectKind::Prepared => vec![crate::project::locate::MANIFEST.to_owned()],
+            ProjectKind::Detected => project
                 .presets()
                 .iter()
                 .map(|name| format!("preset {name}"))

@@ -20,7 +20,7 @@ use crate::{
     project::{
         Project,
         approval::{TrustCheck, Trusted},
-        locate::{self, Bounds},
+        locate::{self, SearchBounds},
         watch,
     },
     prompt::record::Record,
@@ -184,7 +184,7 @@ impl<'w, 'a> Watch<'w, 'a> {
 
     fn bring_up(&mut self, context: &Context, root: &Path) -> Result<Option<String>, Failure> {
         let decisions = &self.work.decisions;
-        let bounds = Bounds::of(context);
+        let bounds = SearchBounds::of(context);
         let place = locate::active(root, &bounds, |path| decisions.is_known(path));
         let Some(place) = place.filter(|place| place.root == root) else {
             return Ok(Some("is no allowed project".to_owned()));

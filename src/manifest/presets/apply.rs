@@ -1,61 +1,59 @@
-//! Presets put together with what the files of a project say.
+//! Applies presets: joins them with the versions in the files of a project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Documents, Preset,
-    lists::{self, Listed, Lists},
+    lists::{self, ListedVersion, ListedVersions},
 };
 use crate::{
     manifest::{
         Error, Layer, Located, Origin, PYTHON_LOCKS, PythonLockFormat, Text, ToolEntry,
         layer::Tables,
-        version_files::{Found, Pin, Role, Subject},
+        version_files::{FileRequest, SoughtTool, VersionFile, VersionRole},
     },
     package::{PackageName, Requirement, Tool, compatible},
 };
 
-/// A preset and where in the project it applies.
+/// A preset and the places of the project in which it applies.
 #[derive(Debug, Clone)]
-pub struct Applied<'p> {
-    /// The preset.
+pub struct AppliedPreset<'p> {
     pub preset: &'p Preset,
-    /// The directories below the root that have its files, each with `/` at its end; the root is empty.
+    /// The directories that have its files, relative to the root and with `/` at the end; the root itself is empty.
     pub directories: Vec<String>,
-    /// The files of the members of a workspace in one of them, of which the bounds count.
+    /// The manifests of the workspace members in these directories. Only their bounds count.
     pub members: Vec<String>,
 }
 
-/// What presets give a project.
+/// The result of applying presets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fitted {
-    /// Their layers, lowest first, with the project's own versions put in.
+pub struct PresetLayers {
+    /// Their layers with the versions of the project, lowest first.
     pub layers: Vec<Layer>,
-    /// What was seen and not used, sorted by place.
-    pub notes: Vec<Note>,
+    /// Notes on what was found and not used, sorted by place.
+    pub notes: Vec<PresetNote>,
 }
 
-/// Something in a project's files that has no effect.
+/// A note on something in a project's files that has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Note {
-    /// Where it is.
+pub struct PresetNote {
     pub origin: Origin,
-    /// Why it has none, or what to do.
+    /// The reason, or advice.
     pub message: String,
-    /// The tool that it would be about.
+    /// The tool that it concerns.
     pub tool: Option<Tool>,
 }
 
-/// Returns what the presets that apply give a project with these files, of which `present` is all there is.
-pub fn fit(
+/// Applies presets to a project with the files in `present`; `texts` has the content of those that are read.
+pub fn apply_presets(
     presets: &[Preset],
-    applied: &[Applied<'_>],
+    applied: &[AppliedPreset<'_>],
     present: &BTreeSet<String>,
     texts: &BTreeMap<String, Text>,
-) -> Result<Fitted, Error> {
+) -> Result<PresetLayers, Error> {
     let documents = Documents::default();
-    let Lists { listed, notes } = lists::read(presets, texts, &documents)?;
-    let mut fitting = Fitting {
+    let ListedVersions { listed, notes } = lists::read(presets, texts, &documents)?;
+    let mut fitting = Applying {
         presets,
         present,
         texts,
@@ -67,7 +65,7 @@ pub fn fit(
     for one in applied {
         layers.push(fitting.layer(one)?);
     }
-    // What no preset takes is given as it is listed.
+    // A listed tool that no preset knows gets the listed version.
     if let Some(lowest) = layers.first_mut() {
         for (tool, listed) in std::mem::take(&mut fitting.listed) {
             let Some(first) = listed.into_iter().next() else {
@@ -83,23 +81,23 @@ pub fn fit(
     fitting.notes.extend(fitting.hints());
     fitting.notes.sort();
     fitting.notes.dedup();
-    Ok(Fitted {
+    Ok(PresetLayers {
         layers,
         notes: fitting.notes,
     })
 }
 
-pub(super) struct Fitting<'a, 't> {
+pub(super) struct Applying<'a, 't> {
     presets: &'a [Preset],
     pub(super) present: &'a BTreeSet<String>,
     pub(super) texts: &'t BTreeMap<String, Text>,
     pub(super) documents: Documents<'t>,
-    listed: BTreeMap<Tool, Vec<Listed>>,
-    pub(super) notes: Vec<Note>,
+    listed: BTreeMap<Tool, Vec<ListedVersion>>,
+    pub(super) notes: Vec<PresetNote>,
 }
 
-impl Fitting<'_, '_> {
-    fn layer(&mut self, applied: &Applied<'_>) -> Result<Layer, Error> {
+impl Applying<'_, '_> {
+    fn layer(&mut self, applied: &AppliedPreset<'_>) -> Result<Layer, Error> {
         let mut layer = applied.preset.layer.clone();
         let given = layer.top.tools.keys();
         let tools: BTreeSet<Tool> = given.chain(applied.preset.pins.keys()).cloned().collect();
@@ -118,18 +116,23 @@ impl Fitting<'_, '_> {
         Ok(layer)
     }
 
-    /// Reads what the project asks of one tool.
-    fn ask(&mut self, tool: &Tool, pins: &[Pin], applied: &Applied<'_>) -> Result<Asked, Error> {
+    /// Reads the project's requests for one tool.
+    fn ask(
+        &mut self,
+        tool: &Tool,
+        pins: &[VersionFile],
+        applied: &AppliedPreset<'_>,
+    ) -> Result<ToolVersions, Error> {
         let directories = &applied.directories;
-        let mut asked = Asked::default();
+        let mut asked = ToolVersions::default();
         let empty = BTreeMap::new();
-        let subject = Subject {
+        let subject = SoughtTool {
             package: &tool.package,
             names: lists::names(self.presets, tool).unwrap_or(&empty),
         };
-        // The bounds come first: a weak version has to yield to them.
-        let (floors, versions): (Vec<&Pin>, Vec<&Pin>) =
-            pins.iter().partition(|pin| pin.role == Role::Floor);
+        // The bounds come first: a weak version counts only within them.
+        let (floors, versions): (Vec<&VersionFile>, Vec<&VersionFile>) =
+            pins.iter().partition(|pin| pin.role == VersionRole::Floor);
         for directory in directories {
             for pin in &floors {
                 let found = self.read(pin, subject, directory)?;
@@ -150,7 +153,7 @@ impl Fitting<'_, '_> {
                 match self.read(pin, subject, directory) {
                     Ok(Some(found)) => self.notes.extend(asked.take(tool, pin, found)),
                     Ok(None) => {}
-                    // What is not used need not be understood.
+                    // A file that is not used may have any content.
                     Err(_) if asked.named => {}
                     Err(error) => return Err(error),
                 }
@@ -167,19 +170,19 @@ impl Fitting<'_, '_> {
 
     fn read(
         &self,
-        pin: &Pin,
-        subject: Subject<'_>,
+        pin: &VersionFile,
+        subject: SoughtTool<'_>,
         directory: &str,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<FileRequest>, Error> {
         let name = format!("{directory}{}", pin.file);
         if pin.is_name() {
             let origin = Origin {
                 file: name.as_str().into(),
                 line: 1,
             };
-            return Ok(self.present.contains(&name).then(|| Found {
+            return Ok(self.present.contains(&name).then(|| FileRequest {
                 origin: Some(origin),
-                ..Found::default()
+                ..FileRequest::default()
             }));
         }
         match self.texts.get(&name) {
@@ -188,10 +191,10 @@ impl Fitting<'_, '_> {
         }
     }
 
-    /// Keeps the lockfile and the groups of Python packages that the project has.
+    /// Keeps the Python lockfile and the dependency groups of the preset that the project has.
     ///
-    /// The groups of other lockfiles than uv's are known only when they are read.
-    fn packages(&mut self, applied: &Applied<'_>, layer: &mut Layer) -> Result<(), Error> {
+    /// The groups of a lockfile that is not uv's are known only when it is read.
+    fn packages(&mut self, applied: &AppliedPreset<'_>, layer: &mut Layer) -> Result<(), Error> {
         let found = applied.directories.iter().find_map(|directory| {
             let mut names = PYTHON_LOCKS.iter().map(|name| format!("{directory}{name}"));
             let name = names.find(|name| self.present.contains(name))?;
@@ -251,12 +254,12 @@ impl Fitting<'_, '_> {
         Ok(names)
     }
 
-    /// Returns what the presets say of files that are not read.
-    fn hints(&self) -> Vec<Note> {
+    /// Returns the advice of the presets on files that devsh does not read.
+    fn hints(&self) -> Vec<PresetNote> {
         let hints = self.presets.iter().flat_map(|preset| &preset.data.hints);
         let there = hints.filter(|hint| self.present.contains(&hint.file));
         there
-            .map(|hint| Note {
+            .map(|hint| PresetNote {
                 origin: Origin {
                     file: hint.file.as_str().into(),
                     line: 1,
@@ -268,12 +271,12 @@ impl Fitting<'_, '_> {
     }
 }
 
-/// What the files of a project ask of one tool.
+/// The requests in the files of a project for one tool.
 #[derive(Default)]
-struct Asked {
-    /// Where the tool is asked for, if more than a bound is said.
+struct ToolVersions {
+    /// The first request that is not only a bound.
     origin: Option<Origin>,
-    /// Whether a version of this directory was taken.
+    /// Whether the current directory has named a version.
     named: bool,
     requirement: Option<Located<Requirement>>,
     floors: Vec<Located<Requirement>>,
@@ -281,9 +284,9 @@ struct Asked {
     targets: Vec<String>,
 }
 
-impl Asked {
-    /// Takes what a pin other than a floor found.
-    fn take(&mut self, tool: &Tool, pin: &Pin, found: Found) -> Option<Note> {
+impl ToolVersions {
+    /// Adds a request that is not a floor.
+    fn take(&mut self, tool: &Tool, pin: &VersionFile, found: FileRequest) -> Option<PresetNote> {
         if pin.weak
             && !found
                 .requirement
@@ -293,7 +296,7 @@ impl Asked {
             return None;
         }
         self.origin = self.origin.take().or(found.origin);
-        if pin.role == Role::Presence {
+        if pin.role == VersionRole::Presence {
             return None;
         }
         let yields = self.named;
@@ -305,9 +308,13 @@ impl Asked {
         self.version(tool, found.requirement?, yields)
     }
 
-    /// Takes a version: one that stands below another of its directory yields to it, one of another
-    /// directory has to hold as well.
-    fn version(&mut self, tool: &Tool, wanted: Located<Requirement>, yields: bool) -> Option<Note> {
+    /// Adds a version. A later one of the same directory yields to the first; one of another directory is a bound too.
+    fn version(
+        &mut self,
+        tool: &Tool,
+        wanted: Located<Requirement>,
+        yields: bool,
+    ) -> Option<PresetNote> {
         let Some(kept) = &self.requirement else {
             self.requirement = Some(wanted);
             return None;
@@ -317,7 +324,7 @@ impl Asked {
             self.floors.push(wanted);
             return None;
         }
-        (!together).then(|| Note {
+        (!together).then(|| PresetNote {
             message: format!(
                 "`{tool}` {} yields to {} of {}",
                 wanted.value, kept.value, kept.origin
@@ -334,8 +341,8 @@ impl Asked {
     }
 }
 
-/// Puts what was asked into every table of the layer that has the tool.
-fn put(layer: &mut Layer, tool: &Tool, asked: &Asked) {
+/// Adds the requests to every table of the layer that has the tool.
+fn put(layer: &mut Layer, tool: &Tool, asked: &ToolVersions) {
     let entries = layer
         .tables_mut()
         .filter_map(|tables: &mut Tables| tables.tools.get_mut(tool));
@@ -344,7 +351,7 @@ fn put(layer: &mut Layer, tool: &Tool, asked: &Asked) {
             entry.requirement.clone_from(&asked.requirement);
         }
         for floor in &asked.floors {
-            // The same bound in two files is one bound.
+            // Two files may have the same bound.
             if !entry.floors.iter().any(|known| known.value == floor.value) {
                 entry.floors.push(floor.clone());
             }

@@ -1,4 +1,4 @@
-//! The files of a repository, each parsed once however many pins look into it.
+//! The parsed files of a repository. Each is parsed once, also if many version files refer to it.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -11,7 +11,7 @@ pub struct Documents<'t> {
 }
 
 impl<'t> Documents<'t> {
-    /// Returns a text parsed by what its name says: JSON, YAML, and everything else as TOML.
+    /// Parses a text in the format that its name implies: JSON, YAML, else TOML.
     pub(in crate::manifest) fn parse(&self, text: &'t Text) -> Result<Rc<Node<'t>>, Error> {
         let name: &str = text.file();
         if let Some(tree) = self.trees.borrow().get(name) {
@@ -19,7 +19,7 @@ impl<'t> Documents<'t> {
         }
         let end = name.rsplit('/').next().unwrap_or(name);
         let tree = match end.rsplit('.').next() {
-            // Pipenv's lockfile is the one that is JSON.
+            // Other lockfiles are TOML.
             Some("json") => json::parse(text)?,
             Some("lock") if end == "Pipfile.lock" => json::parse(text)?,
             Some("yaml" | "yml") => yaml::parse(text)?,

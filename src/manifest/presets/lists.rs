@@ -1,43 +1,42 @@
-//! Files that name versions of many tools: `.tool-versions` and the tools of `mise.toml`.
+//! Reads files that name versions of many tools: `.tool-versions` and the tools of `mise.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Documents, List, ListReader, Note, Preset};
+use super::{Documents, Preset, PresetNote, VersionList, VersionListFormat};
 use crate::{
     manifest::{
         Error, Located, Origin, Text,
         document::{Node, Value},
-        version_files::{Grammar, Subject, Word, words},
+        version_files::{Grammar, SoughtTool, TextPart, name_version_pairs},
     },
     package::{Requirement, Tool},
 };
 
-/// What lists say of one tool.
+/// The entry of a list for one tool.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct ListedVersion {
     pub(super) origin: Origin,
-    /// The version, if one is named.
     pub(super) requirement: Option<Located<Requirement>>,
 }
 
-/// What all lists say.
+/// The entries of all lists.
 #[derive(Debug, Default)]
-pub(super) struct Lists {
-    /// The entries by tool, of the strongest list first.
-    pub(super) listed: BTreeMap<Tool, Vec<Listed>>,
-    /// What could not be used.
-    pub(super) notes: Vec<Note>,
+pub(super) struct ListedVersions {
+    /// The entries by tool, those of the first list first.
+    pub(super) listed: BTreeMap<Tool, Vec<ListedVersion>>,
+    /// Notes on entries that cannot be used.
+    pub(super) notes: Vec<PresetNote>,
 }
 
-/// Returns what the lists of the presets say.
+/// Reads the lists of the presets.
 pub(super) fn read<'t>(
     presets: &[Preset],
     texts: &'t BTreeMap<String, Text>,
     documents: &Documents<'t>,
-) -> Result<Lists, Error> {
-    let mut reading = Reading {
+) -> Result<ListedVersions, Error> {
+    let mut reading = ListReader {
         presets,
-        lists: Lists::default(),
+        lists: ListedVersions::default(),
     };
     for list in presets.iter().flat_map(|preset| &preset.data.lists) {
         if let Some(text) = texts.get(&list.file) {
@@ -47,33 +46,33 @@ pub(super) fn read<'t>(
     Ok(reading.lists)
 }
 
-struct Reading<'a> {
+struct ListReader<'a> {
     presets: &'a [Preset],
-    lists: Lists,
+    lists: ListedVersions,
 }
 
-impl Reading<'_> {
+impl ListReader<'_> {
     fn list<'t>(
         &mut self,
-        list: &List,
+        list: &VersionList,
         text: &'t Text,
         documents: &Documents<'t>,
     ) -> Result<(), Error> {
-        // Within one file the first line of a tool counts.
+        // The first line of a tool counts.
         let mut seen = BTreeSet::new();
         match list.read {
-            ListReader::Words => {
-                for (name, version) in words(text) {
+            VersionListFormat::Words => {
+                for (name, version) in name_version_pairs(text) {
                     if seen.insert(name.text.to_owned()) {
                         self.entry(text, &name, version.text, &version.node())?;
                     }
                 }
             }
-            ListReader::Toml => {
+            VersionListFormat::Toml => {
                 let root = documents.parse(text)?;
                 let tables = root.select(&list.key);
                 for entry in tables.iter().flat_map(|table| table.entries()) {
-                    let name = Word {
+                    let name = TextPart {
                         text: &entry.key,
                         at: entry.key_span.start,
                     };
@@ -89,14 +88,14 @@ impl Reading<'_> {
     fn entry(
         &mut self,
         text: &Text,
-        name: &Word<'_>,
+        name: &TextPart<'_>,
         version: &str,
         node: &Node<'_>,
     ) -> Result<(), Error> {
         let origin = text.origin(name.at);
         let Some(tool) = self.tool(name.text) else {
-            let message = format!("`{}` is named, and devsh has no source for it", name.text);
-            self.lists.notes.push(Note {
+            let message = format!("devsh has no source for `{}`", name.text);
+            self.lists.notes.push(PresetNote {
                 origin,
                 message,
                 tool: None,
@@ -106,8 +105,8 @@ impl Reading<'_> {
         let version = version.strip_prefix("prefix:").unwrap_or(version);
         let elsewhere = ["ref:", "path:", "sub-", "tag:", "branch:", "rev:"];
         if version == "system" || elsewhere.iter().any(|start| version.starts_with(start)) {
-            let message = format!("`{version}` names no version of `{tool}` that can be locked");
-            self.lists.notes.push(Note {
+            let message = format!("`{version}` is not a version of `{tool}` that can be locked");
+            self.lists.notes.push(PresetNote {
                 origin,
                 message,
                 tool: Some(tool),
@@ -116,7 +115,7 @@ impl Reading<'_> {
         }
         let empty = BTreeMap::new();
         let names = self.names(&tool).unwrap_or(&empty);
-        let subject = Subject {
+        let subject = SoughtTool {
             package: &tool.package,
             names,
         };
@@ -125,7 +124,7 @@ impl Reading<'_> {
             .requirement(version, "", subject)
             .map_err(|kind| text.error(node.span.clone(), kind))?;
         let requirement = wanted.map(|wanted| text.locate(node, wanted));
-        let listed = Listed {
+        let listed = ListedVersion {
             origin,
             requirement,
         };
@@ -133,11 +132,11 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Returns the tool that lists call `name`.
+    /// Returns the tool with the name `name` in lists.
     fn tool(&self, name: &str) -> Option<Tool> {
         let known = self.presets.iter().flat_map(|preset| &preset.data.known_as);
         for (called, tool) in known {
-            // A name that ends in `:` stands before the names of a whole source.
+            // A name that ends in `:` is the prefix of a source.
             if called == name {
                 return tool.parse().ok();
             }
@@ -163,7 +162,7 @@ impl Reading<'_> {
     }
 }
 
-/// Returns the names that versions of a tool have.
+/// Returns the names of a tool's versions.
 pub(super) fn names<'p>(
     presets: &'p [Preset],
     tool: &Tool,
@@ -174,7 +173,7 @@ pub(super) fn names<'p>(
         .find_map(|preset| preset.data.names.get(&name))
 }
 
-/// The version in `"1.2"`, `["1.2", "1.1"]` or `{ version = "1.2" }`.
+/// Returns the version in `"1.2"`, `["1.2", "1.1"]` or `{ version = "1.2" }`.
 fn version<'n, 't>(node: &'n Node<'t>) -> &'n Node<'t> {
     let inner = match &node.value {
         Value::List(elements) => elements.first(),

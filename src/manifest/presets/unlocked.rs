@@ -1,25 +1,24 @@
-//! Python projects without a lockfile: one that says what it needs is installed by that, of any other it is
-//! told why nothing is.
+//! Python projects without a lockfile: the declared dependencies are installed, or a note gives the reason why not.
 
-use super::{Applied, Note, apply::Fitting};
+use super::{AppliedPreset, PresetNote, apply::Applying};
 use crate::manifest::{
     Error, Origin,
     pyproject_deps::{Needs, needs_of},
 };
 
-/// Why nothing is installed of what a `pdm.lock` has.
+/// The note on a `pdm.lock`.
 const UNREAD_PDM: &str =
     "devsh does not read it, so no packages are installed: export a `pylock.toml` with pdm";
-/// Why nothing is installed of what a `setup.py` names.
+/// The note on a `setup.py`.
 const UNREAD_SETUP: &str = "devsh does not run it, so no packages are installed: name them in `pyproject.toml` or `requirements.txt`";
-/// Why nothing is installed of what a `setup.cfg` names.
+/// The note on a `setup.cfg`.
 const UNREAD_CFG: &str = "devsh does not read it, so no packages are installed: name them in `pyproject.toml` or `requirements.txt`";
 
-impl Fitting<'_, '_> {
-    /// Finds a project without a lockfile that says what it needs; of one that does not it is noted.
+impl Applying<'_, '_> {
+    /// Finds a project that declares its dependencies without a lockfile, and adds notes on projects that do not.
     pub(super) fn unlocked<'d>(
         &mut self,
-        applied: &'d Applied<'_>,
+        applied: &'d AppliedPreset<'_>,
     ) -> Result<Option<(&'d str, String)>, Error> {
         for directory in &applied.directories {
             let there = |name: &str| self.present.contains(&format!("{directory}{name}"));
@@ -39,7 +38,7 @@ impl Fitting<'_, '_> {
                     None => continue,
                 },
                 Needs::Unknown(why) => {
-                    self.notes.push(Note {
+                    self.notes.push(PresetNote {
                         origin: why.origin,
                         message: why.value,
                         tool: None,
@@ -48,7 +47,7 @@ impl Fitting<'_, '_> {
                 }
             };
             let file = format!("{directory}{file}");
-            self.notes.push(Note {
+            self.notes.push(PresetNote {
                 origin: Origin {
                     file: file.as_str().into(),
                     line,
@@ -61,7 +60,7 @@ impl Fitting<'_, '_> {
     }
 }
 
-/// Returns the line of a `setup.cfg` at which it begins to say what its project needs.
+/// Returns the line of a `setup.cfg` at which its dependencies begin.
 fn setup_needs(text: &str) -> Option<u32> {
     let mut section = "";
     let mut key = None;
@@ -85,7 +84,7 @@ fn setup_needs(text: &str) -> Option<u32> {
             key = counts.then_some(line);
             value = rest.trim();
         }
-        // The list mostly begins on the line below its name.
+        // The list usually begins on the line below its name.
         if key.is_some() && !value.is_empty() {
             return key;
         }
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setup_cfg_tells_where_its_needs_begin() {
+    fn dependencies_of_a_setup_cfg_have_a_line() {
         for (text, line) in [
             ("[options]\ninstall_requires =\n  six\n", Some(2)),
             ("[options]\ninstall_requires = six\n", Some(2)),

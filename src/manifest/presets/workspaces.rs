@@ -1,4 +1,4 @@
-//! What makes a directory the root of a workspace, and where its members are.
+//! Workspaces: the files that make a directory the root of one, and the patterns of its members.
 
 use std::collections::BTreeSet;
 
@@ -7,35 +7,35 @@ use serde::Deserialize;
 use super::{Documents, Preset, all};
 use crate::manifest::{Error, Text, document::Node};
 
-/// What makes a directory the root of a workspace.
+/// A file that makes a directory the root of a workspace.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Workspace {
     pub(super) file: String,
-    /// The key that the TOML or JSON file then has; without it the file's presence is enough.
+    /// The key that the file must have; without it the presence of the file is enough.
     #[serde(default)]
     key: String,
-    /// The keys of lists of patterns that the members' directories match; `!` before one takes them out.
+    /// The keys of lists of patterns for the directories of members; a pattern with `!` excludes.
     #[serde(default)]
     pub(super) members: Vec<String>,
-    /// The keys of lists of patterns that no member matches.
+    /// The keys of lists of patterns that exclude directories.
     #[serde(default)]
     exclude: Vec<String>,
-    /// The file of a member whose bounds count; the workspace's own name for it when it is not said.
+    /// The manifest of a member; by default it has the name of the workspace's file.
     #[serde(default)]
     manifest: Option<String>,
 }
 
-/// Where the members of a workspace are.
+/// The members of a workspace, as patterns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Members {
-    /// The name of the file that says so.
+pub struct WorkspaceMembers {
+    /// The name of the file that has the patterns.
     pub workspace: String,
     /// Patterns of their directories, relative to the workspace's root.
     pub include: Vec<String>,
-    /// Patterns of directories that are none.
+    /// Patterns of directories that are excluded.
     pub exclude: Vec<String>,
-    /// The name of the file that each of them has.
+    /// The name of a member's manifest.
     pub manifest: String,
 }
 
@@ -46,7 +46,7 @@ pub fn workspace_files() -> Result<BTreeSet<String>, Error> {
     Ok(files.map(|one| one.file.clone()).collect())
 }
 
-/// Returns whether a file makes its directory the root of a workspace; one that cannot be read does not.
+/// Returns whether a file makes its directory the root of a workspace; a file that cannot be parsed does not.
 pub fn is_workspace(name: &str, bytes: &[u8]) -> bool {
     let documents = Documents::default();
     let Ok(text) = Text::from_bytes(name, bytes) else {
@@ -65,12 +65,11 @@ pub fn is_workspace(name: &str, bytes: &[u8]) -> bool {
 }
 
 impl Preset {
-    /// Returns where the members are of every workspace that the files of a directory make; `text` gives the
-    /// content of a file by its name.
+    /// Returns the members of every workspace whose root is a directory; `text` returns the content of its files by name.
     pub fn members<'t>(
         &self,
         text: impl Fn(&str) -> Option<&'t Text>,
-    ) -> Result<Vec<Members>, Error> {
+    ) -> Result<Vec<WorkspaceMembers>, Error> {
         let mut found = Vec::new();
         let workspaces = self.data.workspaces.iter();
         for workspace in workspaces.filter(|one| !one.members.is_empty()) {
@@ -91,7 +90,7 @@ impl Preset {
                 .partition(|pattern| pattern.starts_with('!'));
             let out = out.iter().map(|pattern| pattern[1..].to_owned());
             let manifest = workspace.manifest.as_ref().unwrap_or(&workspace.file);
-            found.push(Members {
+            found.push(WorkspaceMembers {
                 workspace: workspace.file.clone(),
                 exclude: out.chain(patterns(&workspace.exclude)).collect(),
                 include,
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workspaces_are_told_by_their_files() {
+    fn files_make_a_directory_a_workspace() {
         for (name, text, expected) in [
             ("Cargo.toml", "[workspace]\n", true),
             ("Cargo.toml", "[package]\n", false),
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_where_the_workspace_says() {
+    fn members_have_the_patterns_of_the_workspace() {
         let found = |name: &str, content: &str| {
             let text = Text::new(name, content);
             let presets = all().unwrap();

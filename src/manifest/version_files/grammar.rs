@@ -1,37 +1,37 @@
-//! How other tools write versions, each as a requirement of devsh.
+//! Turns versions of other tools into requirements.
 
 use serde::Deserialize;
 
-use super::Subject;
+use super::SoughtTool;
 use crate::{
     manifest::ErrorKind,
     package::{Invalid, Requirement, intersection, version_sets, write_version_set},
 };
 
-/// The rules that a version is written by.
+/// The grammar of a version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::manifest) enum Grammar {
-    /// PEP 440, and what Cargo, Poetry and Pipenv write.
+    /// PEP 440 and the forms of Cargo, Poetry and Pipenv.
     #[default]
     Plain,
-    /// What pyenv and uv accept in `.python-version`.
+    /// The forms that pyenv and uv accept in `.python-version`.
     Python,
-    /// Versions and ranges of npm, and the names that nvm gives to versions.
+    /// Versions and ranges of npm, and nvm's names of versions.
     Npm,
     /// Versions of Go, with or without `go` before them.
     Go,
 }
 
 impl Grammar {
-    /// Returns what `version` asks for; nothing when it names no version of the tool.
+    /// Returns the requirement that `version` means; nothing if it names no version of the tool.
     ///
-    /// `operator` is put before a version that has none.
+    /// `operator` applies to a version that has none.
     pub(in crate::manifest) fn requirement(
         self,
         version: &str,
         operator: &str,
-        tool: Subject<'_>,
+        tool: SoughtTool<'_>,
     ) -> Result<Option<Requirement>, ErrorKind> {
         let named = tool.names.get(&version.trim().to_ascii_lowercase());
         let version = named.map_or(version.trim(), String::as_str);
@@ -47,7 +47,7 @@ impl Grammar {
         let invalid = || ErrorKind::Invalid(Invalid::new(expected, version));
         let Some(mut written) = written else {
             return match self {
-                // A name of a virtual environment or of another Python is none of devsh's business.
+                // The name of a virtual environment, or of another implementation of Python.
                 Self::Python => Ok(None),
                 Self::Go if matches!(version, "default" | "local" | "none") => Ok(None),
                 _ => Err(invalid()),
@@ -67,7 +67,7 @@ impl Grammar {
     }
 }
 
-/// Puts the commas of PEP 440 where Poetry has blanks: `>=3.11 <3.13`.
+/// Replaces the blanks of Poetry (`>=3.11 <3.13`) with the commas of PEP 440.
 fn joined(version: &str) -> String {
     let mut written = String::with_capacity(version.len());
     for word in version.split_whitespace() {
@@ -81,14 +81,14 @@ fn joined(version: &str) -> String {
         }
         written.push_str(word);
     }
-    // Poetry takes one bar for two.
+    // Poetry accepts one bar for two.
     if written.contains('|') && !written.contains("||") {
         written = written.replace('|', "||");
     }
     written.replace("||", " || ")
 }
 
-/// Returns the version of a text that asks for the free-threaded build: `3.14t`, `3.14+freethreaded`.
+/// Returns the version in a request for the free-threaded build: `3.14t`, `3.14+freethreaded`.
 pub(in crate::manifest) fn without_freethreaded(version: &str) -> Option<&str> {
     let version = version.trim();
     let plain = version
@@ -99,14 +99,14 @@ pub(in crate::manifest) fn without_freethreaded(version: &str) -> Option<&str> {
     (numbered && number.parse::<Requirement>().is_ok()).then_some(number)
 }
 
-/// Returns the version that a line of `.python-version` asks for; nothing for what is not `CPython`.
+/// Returns the version in a line of `.python-version`; nothing if it does not mean `CPython`.
 fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
     let named = line.strip_prefix("cpython");
     let version = match named {
         Some(rest) => rest.trim_start_matches(['-', '@']),
         None => line,
     };
-    // uv's long form goes on with the system: `cpython-3.12.4-linux-x86_64-gnu`.
+    // uv's long form ends with the system: `cpython-3.12.4-linux-x86_64-gnu`.
     let version = match named.and_then(|_| version.split_once('-')) {
         Some((version, _)) => version,
         None => version,
@@ -130,7 +130,7 @@ fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
         },
         None => {}
     }
-    // pyenv's `3.13-dev` is built from a branch, and a virtual environment may be called `3.12-web`.
+    // pyenv builds `3.13-dev` from a branch, and a virtual environment may have the name `3.12-web`.
     let released = !version.contains('-') && version.parse::<Requirement>().is_ok();
     Ok(released.then_some(version))
 }
@@ -139,7 +139,7 @@ fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
 pub(in crate::manifest) fn npm(range: &str) -> Option<String> {
     let parsed = nodejs_semver::Range::parse(range.replace(',', " ")).ok()?;
     let bounds = npm_bounds(&parsed)?;
-    // The text of the file says more to its readers than the bounds do.
+    // Users know the text of their file, so it is kept if devsh's grammar gives it the same meaning.
     let written = joined(range);
     if let Ok(own) = written.parse::<Requirement>()
         && let [one, other] = version_sets(&[&bounds, &own]).as_slice()
@@ -189,10 +189,10 @@ fn npm_comparator(comparator: &str) -> String {
     }
 }
 
-/// Returns a version of Go without what may stand around it.
+/// Returns a version of Go without prefix and suffix.
 fn go(version: &str) -> Option<&str> {
     let version = version.strip_prefix("go").unwrap_or(version);
-    // A toolchain of somebody's own is that version with a name behind it.
+    // A custom toolchain is a version with a name after it.
     let version = version.split('-').next().unwrap_or_default();
     version
         .starts_with(|first: char| first.is_ascii_digit())

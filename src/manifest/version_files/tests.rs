@@ -1,5 +1,3 @@
-//! What the readers make of the files of other tools.
-
 use super::*;
 
 fn toolchain_of(file: &str, text: &str) -> Result<(String, Vec<String>), String> {

@@ -1,4 +1,4 @@
-//! All decisions of the user together: to be listed, and to be forgotten with the projects that are gone.
+//! Lists all decisions of the user, and removes those of projects that no longer exist.
 
 use std::{
     ffi::OsStr,
@@ -12,34 +12,33 @@ use crate::util::{
     files,
 };
 
-/// What the user decided about one project.
+/// The user's decision about one project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Decided {
+pub struct ProjectDecision {
     /// The project's root.
     pub root: PathBuf,
-    /// The decision.
     pub decision: Decision,
 }
 
 /// A decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decision {
-    /// Some content is allowed.
+    /// Some content of the project is allowed.
     Allowed,
-    /// Whatever its content, it is denied.
+    /// The project is denied, with any content.
     Denied,
 }
 
 impl Decisions {
     /// Returns every decision, by path.
-    pub fn all(&self) -> Result<Vec<Decided>, files::Error> {
+    pub fn all(&self) -> Result<Vec<ProjectDecision>, files::Error> {
         let mut all = Vec::new();
         for (path, name) in entries(&self.data.join(ALLOWED))? {
             let bytes = files::read_private(&path, LIMIT)?;
             let root = bytes.and_then(|bytes| root_of(&bytes).ok());
             all.extend(
                 root.filter(|root| project_key(root) == name)
-                    .map(|root| Decided {
+                    .map(|root| ProjectDecision {
                         root,
                         decision: Decision::Allowed,
                     }),
@@ -48,13 +47,13 @@ impl Decisions {
         for (path, name) in entries(&self.data.join(DENIED))? {
             let bytes = files::read_bounded(&path, LIMIT)?.unwrap_or_default();
             let root = PathBuf::from(OsStr::from_bytes(&bytes));
-            // A denial counts by its name, whatever is in it.
+            // A denial counts by its name, also if the content is damaged.
             let root = if project_key(&root) == name {
                 root
             } else {
                 path
             };
-            all.push(Decided {
+            all.push(ProjectDecision {
                 root,
                 decision: Decision::Denied,
             });
@@ -63,9 +62,9 @@ impl Decisions {
         Ok(all)
     }
 
-    /// Forgets approvals of projects that are gone or that cannot be read, and returns the roots of the gone.
+    /// Removes approvals that cannot be read or whose projects no longer exist; returns the roots of the latter.
     ///
-    /// Denials stay: a project that comes back must not be free of its denial.
+    /// Denials stay, and apply when a project returns.
     pub fn prune(&self) -> Result<Vec<PathBuf>, files::Error> {
         let known = self.all()?;
         let (there, gone): (Vec<_>, Vec<_>) = known
@@ -88,14 +87,14 @@ impl Decisions {
                     remove(&path)?;
                 }
             }
-            // With an approval in it, it stays.
+            // Removing fails if there is still an approval in it.
             let _not_empty = std::fs::remove_dir(&place);
         }
         Ok(gone)
     }
 }
 
-/// Returns the entries of a directory that is the user's own, with their names.
+/// Returns the entries of a directory with their names.
 fn entries(directory: &Path) -> Result<Vec<(PathBuf, String)>, files::Error> {
     let entries = match directory.read_dir() {
         Ok(entries) => entries,

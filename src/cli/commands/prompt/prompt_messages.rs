@@ -4,7 +4,7 @@ use crate::{
     context::Context,
     project::{
         approval::Standing,
-        locate::{self, Kind, Place},
+        locate::{self, Place, ProjectKind},
     },
     prompt::update::{PromptEvent, ShellUpdate},
     report::paths::display_path,
@@ -59,7 +59,7 @@ pub(super) fn refusal(context: &Context, place: &Place, standing: Standing) -> O
             ))
             .hint("review it with `devsh allow`"),
         ))),
-        (Standing::Unknown, Kind::Prepared) => Some(Message::Note(format!(
+        (Standing::Unknown, ProjectKind::Prepared) => Some(Message::Note(format!(
             "`{name}` is not allowed yet; review it with `devsh allow`"
         ))),
         _ => None,

@@ -6,7 +6,7 @@ use crate::package::{PackageName, Version};
 fn asked(grammar: Grammar, package: &str, version: &str) -> Result<Option<Requirement>, String> {
     let package: PackageName = package.parse().unwrap();
     let names = BTreeMap::from([("lts/jod".to_owned(), "22".to_owned())]);
-    let tool = Subject {
+    let tool = SoughtTool {
         package: &package,
         names: &names,
     };
