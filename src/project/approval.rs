@@ -10,10 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::util::{
-    codec::{Damaged, Reader, Writer},
-    files,
-};
+use serde::{Deserialize, Serialize};
+
+use crate::util::{binary, files};
 
 pub use all::{Decision, ProjectDecision};
 
@@ -44,7 +43,7 @@ pub enum TrustCheck<T> {
 }
 
 /// The content that the user approved.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     /// Names of the inputs with the digests of their bytes.
     pub inputs: BTreeMap<String, Option<[u8; 32]>>,
@@ -55,8 +54,25 @@ pub struct Approval {
 impl Approval {
     /// Reads an approval of the project at `root`; a damaged one counts as none.
     pub fn from_bytes(bytes: &[u8], root: &Path) -> Option<Self> {
-        decode(bytes, root).ok()
+        let stored: StoredApproval = binary::decode(bytes).ok()?;
+        let fits = stored.head.format == FORMAT && stored.head.root == root;
+        fits.then_some(stored.approval)
     }
+}
+
+/// The file of an approval.
+#[derive(Serialize, Deserialize)]
+struct StoredApproval {
+    head: ApprovalHead,
+    approval: Approval,
+}
+
+/// The beginning of that file. The root protects against a copied file and a collision of names.
+#[derive(Serialize, Deserialize)]
+struct ApprovalHead {
+    format: u64,
+    #[serde(with = "binary::path")]
+    root: PathBuf,
 }
 
 /// The state of the user's decision about a project.
@@ -80,8 +96,8 @@ pub struct Decisions {
 
 /// Longest approval that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
-/// First field of an approval.
-const FORMAT: u64 = 1;
+/// The version of an approval's form, raised with every change of it.
+const FORMAT: u64 = 2;
 /// The directories of decisions about a project, and about all worktrees of a repository.
 const ALLOWED: &str = "allow";
 const DENIED: &str = "deny";
@@ -153,16 +169,17 @@ impl Decisions {
     ) -> Result<(), files::Error> {
         let path = self.approval_path(root);
         files::own_dir(path.parent().unwrap_or(&self.data))?;
-        files::write_atomic(
-            &path,
-            &encode(
-                &Approval {
-                    inputs: closure.approved().clone(),
-                    facts,
-                },
-                root,
-            ),
-        )?;
+        let stored = StoredApproval {
+            head: ApprovalHead {
+                format: FORMAT,
+                root: root.to_owned(),
+            },
+            approval: Approval {
+                inputs: closure.approved().clone(),
+                facts,
+            },
+        };
+        files::write_atomic(&path, &binary::encode(&stored))?;
         remove(&self.denial_path(root))
     }
 
@@ -196,10 +213,9 @@ impl Decisions {
     }
 
     fn worktrees_path(&self, repository: &Repository) -> PathBuf {
-        let mut writer = Writer::default();
-        writer.os(&repository.common);
-        writer.os(&repository.below);
-        self.data.join(WORKTREES).join(key_of(&writer.into_bytes()))
+        let identity = (repository.common.as_os_str(), repository.below.as_os_str());
+        let key = key_of(&binary::encode(&identity));
+        self.data.join(WORKTREES).join(key)
     }
 
     /// Records that the user denies the project, with any content.
@@ -250,12 +266,8 @@ fn key_of(bytes: &[u8]) -> String {
 
 /// Returns a name for a closure: the digest of its content.
 fn name_of(closure: &Closure) -> String {
-    let mut writer = Writer::default();
-    writer.list(closure.approved().iter(), |writer, (name, digest)| {
-        writer.bytes(name);
-        writer.option(digest.as_ref(), Writer::bytes);
-    });
-    blake3::hash(&writer.into_bytes()).to_hex().to_string()
+    let content = binary::encode(closure.approved());
+    blake3::hash(&content).to_hex().to_string()
 }
 
 fn remove(path: &Path) -> Result<(), files::Error> {
@@ -263,38 +275,6 @@ fn remove(path: &Path) -> Result<(), files::Error> {
         Err(error) if !files::is_absent(&error) => Err(files::at("remove", path)(error)),
         _ => Ok(()),
     }
-}
-
-fn encode(approval: &Approval, root: &Path) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.number(FORMAT);
-    writer.os(root);
-    writer.list(approval.inputs.iter(), |writer, (name, digest)| {
-        writer.bytes(name);
-        writer.option(digest.as_ref(), Writer::bytes);
-    });
-    writer.list(approval.facts.iter(), |writer, (name, value)| {
-        writer.bytes(name);
-        writer.bytes(value);
-    });
-    writer.into_bytes()
-}
-
-fn decode(bytes: &[u8], root: &Path) -> Result<Approval, Damaged> {
-    let mut reader = Reader::new(bytes);
-    if reader.number()? != FORMAT || reader.path()? != root {
-        return Err(Damaged);
-    }
-    let inputs = reader
-        .list(|reader| Ok((reader.text()?.to_owned(), reader.option(Reader::array)?)))?
-        .into_iter()
-        .collect();
-    let facts = reader
-        .list(|reader| Ok((reader.text()?.to_owned(), reader.text()?.to_owned())))?
-        .into_iter()
-        .collect();
-    reader.finish()?;
-    Ok(Approval { inputs, facts })
 }
 
 #[cfg(test)]
@@ -315,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_follows_every_byte() {
+    fn every_change_needs_a_new_approval() {
         let directory = tempfile::tempdir().unwrap();
         let decisions = Decisions::new(directory.path());
         let root = Path::new("/a project\nof mine");

@@ -6,11 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ALLOWED, DENIED, Decisions, FORMAT, LIMIT, WORKTREES, project_key, remove};
-use crate::util::{
-    codec::{Damaged, Reader},
-    files,
+use super::{
+    ALLOWED, ApprovalHead, DENIED, Decisions, FORMAT, LIMIT, WORKTREES, project_key, remove,
 };
+use crate::util::{binary, files};
 
 /// The user's decision about one project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +34,7 @@ impl Decisions {
         let mut all = Vec::new();
         for (path, name) in entries(&self.data.join(ALLOWED))? {
             let bytes = files::read_private(&path, LIMIT)?;
-            let root = bytes.and_then(|bytes| root_of(&bytes).ok());
+            let root = bytes.and_then(|bytes| root_of(&bytes));
             all.extend(
                 root.filter(|root| project_key(root) == name)
                     .map(|root| ProjectDecision {
@@ -106,10 +105,7 @@ fn entries(directory: &Path) -> Result<Vec<(PathBuf, String)>, files::Error> {
     Ok(entries.flatten().filter_map(named).collect())
 }
 
-fn root_of(bytes: &[u8]) -> Result<PathBuf, Damaged> {
-    let mut reader = Reader::new(bytes);
-    if reader.number()? != FORMAT {
-        return Err(Damaged);
-    }
-    reader.path()
+fn root_of(bytes: &[u8]) -> Option<PathBuf> {
+    let head: ApprovalHead = binary::decode_head(bytes).ok()?;
+    (head.format == FORMAT).then_some(head.root)
 }
