@@ -1,4 +1,4 @@
-//! The build script: puts every preset of this folder into the program, so that a new one is only a file.
+//! The build script: embeds every preset of this directory in the program. A new preset only needs a file.
 
 use std::{
     error::Error,
@@ -11,7 +11,7 @@ use std::{
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "cargo tells a build script by variables alone where to write"
+    reason = "cargo passes the output directory to a build script in a variable"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     writeln!(io::stdout(), "cargo::rerun-if-changed=shells")?;

@@ -50,7 +50,11 @@ fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
 /// Removes the applications that a dev shell's Python packages bring, with a note for each.
 ///
 /// A loose requirement brings an application only if `detected`; a manifest's own requirement must be fulfilled.
-fn remove_provided(manifest: &mut Manifest, files: &[PythonFiles], detected: bool) -> Vec<PresetNote> {
+fn remove_provided(
+    manifest: &mut Manifest,
+    files: &[PythonFiles],
+    detected: bool,
+) -> Vec<PresetNote> {
     let mut notes = Vec::new();
     for shell in manifest.shells.values_mut() {
         let Some(lock) = shell.python.lock.as_ref().map(|lock| lock.value.as_str()) else {

@@ -1,4 +1,4 @@
-//! Whose files devsh reads, how far it looks, and what the user's rules about trust do.
+//! Owners and modes of files, the limits of the search for a project, and the user's rules about trust.
 
 use std::{
     fs::{self, Permissions},
@@ -16,11 +16,16 @@ fn run(sandbox: &Sandbox, code: i32) -> Outcome {
 }
 
 #[test]
-fn what_others_could_change_is_refused_with_a_way_out() {
+fn files_that_others_can_change_are_refused_with_a_hint() {
     let sandbox = Sandbox::new().manifest(MANIFEST);
     sandbox.allow();
     run(&sandbox, 0);
-    for (path, shown) in [("devshell.toml", "the file"), ("", "the directory")] {
+    sandbox.write("devshell.lock", "version = 1\n");
+    for (path, shown) in [
+        ("devshell.toml", "the file"),
+        ("devshell.lock", "the file"),
+        ("", "the directory"),
+    ] {
         let path = sandbox.project().join(path);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         fs::set_permissions(&path, Permissions::from_mode(mode | 0o2)).unwrap();
@@ -63,7 +68,7 @@ fn the_files_of_another_user_are_refused_unless_listed() {
 }
 
 #[test]
-fn another_user_s_approvals_and_settings_are_none() {
+fn approvals_and_settings_of_another_user_are_ignored() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
@@ -117,7 +122,7 @@ fn rules_hold_whole_components_and_deny_wins() {
         let mut pty = sandbox.shell(shell);
         pty.enter();
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
-        // Any content: that is what the rule says.
+        // The rule allows any content.
         sandbox.write("devshell.toml", "[env]\nACTIVE = \"still\"\n");
         run(&sandbox, 0);
         pty.type_line("true");
@@ -144,7 +149,7 @@ fn a_rule_that_denies_is_named_by_allow() {
 }
 
 #[test]
-fn what_a_rule_allows_is_kept_by_the_collector() {
+fn gc_keeps_projects_that_a_rule_allows() {
     let sandbox = Sandbox::new()
         .manifest("[env]\nACTIVE = \"yes\"\n")
         .config("[trust]\nallow = [\"~/project\"]\n");
@@ -152,7 +157,7 @@ fn what_a_rule_allows_is_kept_by_the_collector() {
     let environments = || {
         let found = fs::read_dir(sandbox.data().join("envs")).unwrap();
         let names = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        // Locks stay.
+        // Lock files stay.
         names.filter(|name| !name.starts_with('.')).count()
     };
     let before = environments();
@@ -165,7 +170,7 @@ fn what_a_rule_allows_is_kept_by_the_collector() {
 }
 
 #[test]
-fn a_rule_that_is_none_is_shown_at_its_place() {
+fn an_invalid_rule_is_an_error_with_its_place() {
     let sandbox = Sandbox::new()
         .manifest(MANIFEST)
         .config("[trust]\nallow = [\"work\"]\n");
@@ -210,7 +215,7 @@ fn worktrees_and_remotes_need_no_second_approval() {
     at("tree", 3);
     git("tree", &["checkout", "-q", "."]);
     at("tree", 0);
-    // A directory that says it is that worktree.
+    // A directory that claims to be that worktree.
     let evil = sandbox.home().join("evil");
     fs::create_dir(&evil).unwrap();
     for name in [".git", "devshell.toml"] {
@@ -282,9 +287,9 @@ fn the_search_stops_at_a_ceiling() {
     run(&sandbox, 0);
 }
 
-/// Twelve kinds of what a manifest should not be; each is answered at once, by command and at a prompt.
+/// Twelve kinds of files that cannot be a manifest. A command and a prompt refuse each of them without delay.
 #[test]
-fn odd_manifests_are_answered_at_once() {
+fn odd_manifests_are_refused_without_delay() {
     let sandbox = Sandbox::new();
     let path = sandbox.project().join("devshell.toml");
     let deep = format!("a = {}1{}\n", "[".repeat(200_000), "]".repeat(200_000));
@@ -311,7 +316,7 @@ fn odd_manifests_are_answered_at_once() {
             let outcome = sandbox.devsh(command);
             let taken = start.elapsed();
             longest = longest.max(taken);
-            // An order above what is reached, for a machine that does much else.
+            // Ten times the usual duration, for a busy machine.
             assert!(
                 taken < Duration::from_secs(1),
                 "{kind} {command:?}: {taken:?}"
@@ -321,7 +326,7 @@ fn odd_manifests_are_answered_at_once() {
                 "{kind} {command:?}: {outcome}"
             );
             assert!(!outcome.stderr.contains("panicked"), "{outcome}");
-            // Nobody is told to change the mode of a device.
+            // A hint to change the mode of a device would be wrong.
             assert!(!outcome.stderr.contains("chmod"), "{kind}: {outcome}");
         }
         let outcome = sandbox.devsh(&["run", "--trust", "--", "true"]);

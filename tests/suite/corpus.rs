@@ -1,9 +1,9 @@
-//! Manifests of other tools and what they mean: every case of `tests/fixtures/corpus`, written from the
-//! specifications of those tools.
+//! Detection from manifests of other tools: every case of `tests/fixtures/corpus`, written from the specifications of
+//! those tools.
 //!
-//! A case begins with `==` and its name; `--` begins a file; `=>` tells what a tool is asked for, with its
-//! bounds behind `&`, its parts behind `+`, and behind `=` the version that is chosen among `OFFERS`. `=>` with
-//! bare names tells tools that are only wanted, `=#` a note, `=!` how an error begins, `=?` a contradiction.
+//! A case begins with `==` and its name, a file with `--`. `=>` expects the request for a tool: bounds follow `&`,
+//! components `+`, and the version that is chosen among `OFFERS` follows `=`. `=>` with bare names expects tools without a
+//! version, `=#` a note, `=!` the start of an error, `=?` a contradiction.
 
 mod oracles;
 
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::support::repository;
 
-/// What the sources are taken to have.
+/// The versions that the sources have.
 const OFFERS: &[(&str, &[&str])] = &[
     ("black", &["24.10.0", "25.1.0", "25.12.0", "26.1.0"]),
     (
@@ -65,7 +65,7 @@ const OFFERS: &[(&str, &[&str])] = &[
     ("yarn", &["1.22.19", "1.22.22"]),
 ];
 
-/// One repository and what it means.
+/// A repository and the expected results.
 #[derive(Debug, Default)]
 struct Case {
     name: String,
@@ -125,7 +125,7 @@ impl Case {
         root
     }
 
-    /// Returns the expectations of one kind, bare names each on a line of their own.
+    /// Returns the expectations of one kind, with a line for each bare name.
     fn lines(&self, mark: &str) -> Vec<String> {
         let lines = self
             .expected
@@ -160,7 +160,7 @@ fn detected(root: &TempDir) -> Result<(Detection, Manifest), String> {
     Ok((detection, manifest))
 }
 
-/// The version that is chosen, if there is one.
+/// Returns the version that is chosen, if any.
 fn chosen(tool: &Tool, request: &ToolRequest) -> Option<Version> {
     let name = tool.to_string();
     let (_, versions) = OFFERS.iter().find(|(known, _)| *known == name)?;
@@ -170,7 +170,7 @@ fn chosen(tool: &Tool, request: &ToolRequest) -> Option<Version> {
     versions.filter(|version| request.admits(version)).max()
 }
 
-/// A request as the corpus writes it.
+/// Returns a request in the form of the corpus.
 fn told(tool: &Tool, request: &ToolRequest) -> String {
     let mut line = format!("{tool} {}", request.requirement.value);
     for floor in &request.floors {
@@ -195,7 +195,7 @@ fn place(origin: &manifest::Origin) -> String {
     }
 }
 
-/// The contradictions among a manifest's requests, as the corpus writes them.
+/// Returns the contradictions among a manifest's requests in the form of the corpus.
 fn contradictions(manifest: &Manifest) -> Vec<String> {
     let dev = &manifest.shells[&ShellName::dev()];
     let wrong = dev
@@ -219,7 +219,7 @@ fn contradictions(manifest: &Manifest) -> Vec<String> {
 }
 
 #[test]
-fn every_case_means_what_the_specifications_say() {
+fn every_case_agrees_with_the_specifications() {
     let mut wrong = Vec::new();
     let cases = cases();
     assert!(cases.len() >= 120, "{} cases", cases.len());
@@ -271,7 +271,7 @@ fn every_case_means_what_the_specifications_say() {
 }
 
 #[test]
-fn a_draft_gives_what_was_detected() {
+fn a_drafted_manifest_gives_the_detected_tools() {
     for case in cases() {
         let Ok((_, manifest)) = detected(&case.write()) else {
             continue;
@@ -293,7 +293,7 @@ fn a_draft_gives_what_was_detected() {
     }
 }
 
-/// What two manifests have in common that give the same: versions, parts, packages, variables.
+/// Returns the parts of a manifest that must agree: versions, components, packages, variables.
 fn summary(manifest: &Manifest) -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
     for (name, shell) in &manifest.shells {
@@ -326,6 +326,6 @@ fn summary(manifest: &Manifest) -> BTreeMap<String, Vec<String>> {
         ));
         all.insert(name.to_string(), lines);
     }
-    // A project of which only lists of versions are known has no dev shell beside `dev`.
+    // A project with version lists only has no other dev shell than `dev`.
     all
 }

@@ -52,11 +52,11 @@ fn init_says_what_was_detected() {
     assert!(
         outcome
             .stderr
-            .contains(".tool-versions:2: `terraform` is named"),
+            .contains(".tool-versions:2: devsh has no source for `terraform`"),
         "{outcome}"
     );
     assert!(
-        outcome.stderr.contains(".envrc:1: direnv runs it"),
+        outcome.stderr.contains(".envrc:1: only direnv runs it"),
         "{outcome}"
     );
     let written = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();

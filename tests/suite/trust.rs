@@ -1,4 +1,4 @@
-//! `devsh allow` and `deny`: nothing of a project works before, and nothing that was not approved works after.
+//! `devsh allow` and `deny`: nothing of a project has an effect before its approval, and only approved content after it.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -44,7 +44,7 @@ fn before_allow_nothing_is_executed_fetched_or_exported() {
 }
 
 #[test]
-fn commands_that_need_trust_end_with_their_own_code() {
+fn commands_that_need_trust_exit_with_a_code_for_it() {
     let (sandbox, _server) = prepared();
     for command in [&["run", "--", "true"][..], &["sync"], &["enter", "dev"]] {
         sandbox.devsh(command).code(3).error(&[
@@ -97,7 +97,7 @@ fn any_changed_byte_needs_a_new_approval() {
 }
 
 #[test]
-fn an_approval_is_of_one_place() {
+fn an_approval_counts_for_one_directory() {
     let (sandbox, _server) = prepared();
     sandbox.allow();
     for other in ["project-evil", "project/below"] {
@@ -122,7 +122,7 @@ fn deny_wins_over_allow() {
 }
 
 #[test]
-fn approvals_are_the_users_alone() {
+fn approvals_of_other_users_are_ignored() {
     let (sandbox, _server) = prepared();
     sandbox.allow();
     let directory = sandbox.data().join("allow");
@@ -134,7 +134,7 @@ fn approvals_are_the_users_alone() {
 }
 
 #[test]
-fn an_odd_file_for_a_manifest_is_refused_at_once() {
+fn an_odd_manifest_is_refused_without_delay() {
     let sandbox = Sandbox::new();
     let path = sandbox.project().join("devshell.toml");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -174,12 +174,12 @@ fn names_that_a_shell_would_execute_are_refused() {
 }
 
 #[test]
-fn a_lockfile_cannot_lead_to_a_server_of_nobody() {
+fn a_lockfile_cannot_name_an_unknown_server() {
     let (sandbox, server) = prepared();
     sandbox.devsh(&["lock", "--trust"]).success();
     let path = sandbox.project().join("devshell.lock");
     let text = fs::read_to_string(&path).unwrap();
-    // Another port of this machine is another server; the settings name only the first.
+    // Another port of the same machine is another server, and the settings name only the first.
     fs::write(&path, text.replace(server.address(), "http://127.0.0.1:9")).unwrap();
     sandbox
         .devsh(&["run", "--trust", "--", "ruff", "--version"])
@@ -188,7 +188,7 @@ fn a_lockfile_cannot_lead_to_a_server_of_nobody() {
 }
 
 #[test]
-fn what_can_bring_code_into_a_python_environment_is_approved() {
+fn sources_of_code_in_a_python_environment_need_approval() {
     let lock = "version = 1\nrequires-python = \">=3.11\"\n[[package]]\nname = \"app\"\nversion = \"1\"\n\
                 source = { virtual = \".\" }\n";
     let evil = "[[package]]\nname = \"idna\"\nversion = \"9\"\n\
@@ -218,7 +218,7 @@ fn what_can_bring_code_into_a_python_environment_is_approved() {
         let sandbox = Sandbox::new();
         sandbox.write("pyproject.toml", pyproject);
         sandbox.write("uv.lock", lock);
-        // Building fails without sources; the approval stands all the same.
+        // The build fails without sources. The approval still counts.
         sandbox.devsh(&["allow"]);
         sandbox.write(name, &content);
         let outcome = sandbox.devsh(&["run", "--", "true"]);

@@ -1,4 +1,4 @@
-//! Repositories that have never heard of devsh: presets find their tools, and nothing is written into them.
+//! Repositories without any devsh file: presets find their tools, and nothing is written into them.
 
 use crate::support::{
     Sandbox, Server, Tree, cpython, for_each_shell, pypi::serve_tool, rust_dist::serve_release,
@@ -15,9 +15,9 @@ fn served() -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// Puts a Python of that version on PATH, which is what the machine has.
+/// Puts a Python of that version on PATH as the machine's own.
 fn host_python(sandbox: &Sandbox, version: &str) {
-    // Asked by a script, it tells its version, itself and its kind; see `index::host`.
+    // To a script it prints its version, path and implementation; see `sources::host`.
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in\n*-c*) printf '%s\\n' {version} \"$0\" cpython ;;\n\
          *) echo 'Python {version}' ;;\nesac\n"
@@ -76,7 +76,7 @@ fn a_toolchain_file_wins() {
 }
 
 #[test]
-fn a_python_repository_of_a_real_layout_gets_what_it_pins() {
+fn a_python_repository_of_a_real_layout_gets_its_pinned_tools() {
     let (sandbox, _server) = served();
     host_python(&sandbox, "3.11.7");
     sandbox.write(
@@ -99,7 +99,7 @@ fn a_python_repository_of_a_real_layout_gets_what_it_pins() {
 }
 
 #[test]
-fn dev_test_and_lint_are_there() {
+fn a_repository_has_dev_test_and_lint() {
     let (sandbox, _server) = served();
     sandbox.write(
         "Cargo.toml",
@@ -121,14 +121,14 @@ fn dev_test_and_lint_are_there() {
 }
 
 #[test]
-fn a_directory_of_neither_kind_is_no_project() {
+fn a_directory_without_known_files_is_not_a_project() {
     let sandbox = Sandbox::new();
     sandbox.write("notes.txt", "nothing\n");
     sandbox.devsh(&["allow"]).code(1).error(&["error: "]);
 }
 
 #[test]
-fn both_kinds_in_one_repository_apply_together() {
+fn two_presets_apply_together() {
     let (sandbox, server) = served();
     host_python(&sandbox, "3.11.7");
     cpython::serve(&server, "3.11.7", &cpython::tiny("3.11.7"));

@@ -159,7 +159,10 @@ fn npm_bounds(range: &nodejs_semver::Range) -> Option<Requirement> {
         comparators.collect::<Vec<_>>().join(",")
     });
     let alternatives: Vec<String> = alternatives.collect();
-    if alternatives.iter().any(|one| one == "*") {
+    if alternatives
+        .iter()
+        .any(|one| matches!(one.as_str(), "*" | ">=0.0.0"))
+    {
         return Some(Requirement::any());
     }
     alternatives.join(" || ").parse().ok()

@@ -1,4 +1,4 @@
-//! Real layouts of repositories and what they get.
+//! Repositories with real layouts, and the tools that are detected.
 
 use std::{fs, sync::Arc};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::manifest::{DevShell, Manifest, merge};
 
-/// As `uv lock` writes it, most wheels left out.
+/// A lockfile of `uv lock`, without most wheels.
 const UV_LOCK: &str = r#"version = 1
 revision = 3
 requires-python = ">=3.11"
@@ -93,7 +93,7 @@ fn shell<'m>(manifest: &'m Manifest, name: &str) -> &'m DevShell {
 fn asked(manifest: &Manifest, tool: &str) -> String {
     let request = &shell(manifest, "dev").tools[&tool.parse().unwrap()];
     let origin = request.requirement.origin.to_string();
-    // The line in a preset is nobody's concern.
+    // The line in a preset does not matter here.
     let origin = match origin.strip_prefix("preset ") {
         Some(preset) => format!("preset {}", preset.split(':').next().unwrap()),
         None => origin,
@@ -161,7 +161,7 @@ const PRE_COMMIT: &str = "repos:
 
 const GROUP: &str = "[dependency-groups]\ndev = [\n    'pytest',\n    'ruff~=0.11.0',\n]\n";
 
-/// Files, and what they ask of ruff.
+/// Files with their request for ruff.
 #[rustfmt::skip]
 const RUFF: &[(&[(&str, &str)], &str)] = &[
     (&[("pyproject.toml", PYPROJECT)], ">=0.12,<0.13 pyproject.toml:12 & >=0.11 pyproject.toml:16"),

@@ -1,4 +1,4 @@
-//! What uv and rustup make of the same files, where the machine has them.
+//! Compares devsh with uv and rustup on the same files, if the machine has them.
 
 use std::{path::PathBuf, process::Command};
 
@@ -9,14 +9,14 @@ use devsh::{
 
 use super::{OFFERS, cases, contradictions, detected};
 
-/// The version of Python that a requirement takes.
+/// Returns the version of Python for a requirement.
 fn chosen_of(requirement: &Requirement) -> Option<Version> {
     let (_, versions) = OFFERS.iter().find(|(known, _)| *known == "python").unwrap();
     let versions = versions.iter().map(|version| version.parse().unwrap());
     versions.filter(|version| requirement.admits(version)).max()
 }
 
-/// A tool that is asked for its opinion where the machine has it.
+/// Returns the path of a tool to compare with, if the machine has it.
 fn oracle(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut paths = std::env::split_paths(&path).map(|directory| directory.join(tool));
@@ -53,14 +53,14 @@ fn uv_reads_version_files_as_devsh_does() {
             .env("HOME", root.path())
             .output()
             .unwrap();
-        // Pyenv takes the first word of a line, uv the whole line.
+        // pyenv uses the first word of a line, uv the whole line.
         let stderr = String::from_utf8_lossy(&output.stderr);
         if stderr.contains("Ignoring unsupported Python request") && stderr.contains(" #") {
             continue;
         }
         let text = String::from_utf8_lossy(&output.stdout);
         let wanted = chosen_of(&request.requirement.value);
-        // Of several lines uv prints all, and takes the first that is a CPython.
+        // uv prints all lines, and uses the first that is a CPython.
         let mut pin = text.lines().map(|line| {
             let version = line
                 .trim_start_matches("cpython")
@@ -98,7 +98,7 @@ fn rustup_chooses_the_toolchain_that_devsh_does() {
         {
             continue;
         }
-        // With no toolchain at all and no leave to install one, rustup only tells which it would take.
+        // Without a toolchain and without permission to install one, rustup prints which one it would use.
         let empty = tempfile::tempdir().unwrap();
         let output = Command::new(&rustup)
             .args(["show", "active-toolchain"])
