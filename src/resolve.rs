@@ -1,7 +1,7 @@
 //! Chooses a version for every request. Pure.
 //!
-//! `solver` chooses one, `explain` tells why there is none. Tools stand alone, so each request is answered
-//! by itself. Invariant: the answer depends on the set of requests, never on their order, and resolving
+//! `solver` chooses a version, `explain` gives the reasons if there is none. Tools do not depend on each other, so
+//! each request is answered alone. The answer depends on the set of requests, not on their order, and a second run
 //! from its own lockfile changes nothing.
 
 mod explain;
@@ -23,65 +23,56 @@ pub use held::{HeldBack, held_back};
 /// A request that no version answers.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bounds exclude each other, whatever versions there are.
+    /// The bounds exclude each other.
     #[error("the requirements on `{tool}` contradict each other")]
     Contradiction {
-        /// The tool.
         tool: Tool,
         /// Every bound, the requirement first.
         constraints: Vec<Constraint>,
     },
-    /// No version meets every bound and can be used on this system.
+    /// No version satisfies every bound and supports this system.
     #[error("no version of `{tool}` satisfies every requirement")]
     NoVersion {
-        /// The tool.
         tool: Tool,
-        /// The system that must be able to use it.
         system: System,
         /// Every bound, the requirement first.
         constraints: Vec<Constraint>,
-        /// The versions that came closest, newest first; empty when the source has none at all.
+        /// The closest versions, newest first; empty if the source has no version.
         refused: Vec<Refusal>,
     },
-    /// The one version that is wanted lacks a part on this system.
+    /// The right version lacks a part on this system.
     #[error("`{tool}` {version} has no `{}` for {system}", .missing.part)]
     MissingPart {
-        /// The tool.
         tool: Tool,
         /// The version that satisfies every bound.
         version: Box<Version>,
-        /// The part.
         missing: MissingPart,
-        /// The system.
         system: System,
-        /// Where the tool is asked for.
+        /// The place of the request.
         origin: Origin,
     },
     /// The lockfile has no answer and no source was asked.
     #[error("`{tool}` is not locked")]
     NotAsked {
-        /// The tool.
         tool: Tool,
-        /// Where it is asked for.
+        /// The place of the request.
         origin: Origin,
     },
 }
 
-/// A bound on a version and where it was written.
+/// A bound on a version with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {
     /// The bound as written.
     pub requirement: String,
-    /// Where.
     pub origin: Origin,
 }
 
 /// A version that was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The version.
     pub version: Version,
-    /// Why; never empty.
+    /// Never empty.
     pub reasons: Vec<Reason>,
 }
 
@@ -94,21 +85,19 @@ pub enum Reason {
     /// The requirement does not ask for pre-releases.
     #[error("a pre-release")]
     Prerelease,
-    /// The source withdrew it.
+    /// Its publisher withdrew it.
     #[error("withdrawn by its publisher{}", because(.0))]
     Yanked(String),
-    /// It came out a short time ago, and the settings ask for older ones.
+    /// It is younger than `minimum-release-age`.
     #[error("{0}")]
     Held(TooYoung),
-    /// It is a Python application, and no Python that is chosen is one of those that it runs on.
+    /// It is a Python application that runs on none of the chosen Pythons.
     #[error("for Python {0} only")]
     OtherPython(String),
     /// A part does not exist.
     #[error("no `{}` for {system}", .missing.part)]
     MissingPart {
-        /// The part.
         missing: MissingPart,
-        /// The system.
         system: System,
     },
     /// There is nothing to download.
@@ -125,7 +114,7 @@ fn because(reason: &str) -> String {
     }
 }
 
-/// Returns the lockfile that answers every request for `system`, changing `previous` as little as it can.
+/// Returns the lockfile that answers every request for `system`, with as few changes to `previous` as possible.
 pub fn resolve(
     requests: &[(Tool, ToolRequest)],
     index: &Index,
@@ -138,7 +127,7 @@ pub fn resolve(
         let (_, known) = asked
             .entry(LockKey::for_request(tool, request))
             .or_insert((tool, request));
-        // Of several places that ask the same the first is named.
+        // Of several places with the same request, errors name the first.
         if request.requirement.origin < known.requirement.origin {
             *known = request;
         }
@@ -160,7 +149,7 @@ pub fn resolve(
     })
 }
 
-/// Returns every version that the source has, newest first, each with what speaks against it.
+/// Returns every version of the source, newest first, with the reasons against it.
 pub fn refusals(tool: &Tool, request: &ToolRequest, index: &Index, system: System) -> Vec<Refusal> {
     let candidates = index.candidates(&crate::sources::Subject::of(tool, request));
     let mut all: Vec<Refusal> = candidates

@@ -1,4 +1,4 @@
-//! Addresses of Git repositories, reduced to what they name: a server and a path.
+//! Addresses of Git repositories, reduced to a server and a path.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use url::Url;
 pub struct Remote(Vec<String>);
 
 impl Remote {
-    /// Returns what the address of a remote names; nothing for local paths and for protocols in which
-    /// nobody proves who the server is.
+    /// Returns the repository of an address; nothing for local paths and for protocols that do not authenticate the
+    /// server.
     pub fn of_url(url: &str) -> Option<Self> {
         if url.contains("://") {
             let url = Url::parse(url).ok()?;
@@ -20,13 +20,13 @@ impl Remote {
             let port = url.port().map_or(String::new(), |port| format!(":{port}"));
             return Self::new(&format!("{}{port}", url.host_str()?), url.path());
         }
-        // `user@host:path`, as scp writes it; what has a slash first is a path.
+        // `user@host:path`, as in scp; with a slash before the colon it is a path.
         let (host, path) = url.split_once(':')?;
         let host = host.rsplit('@').next()?;
         (!host.contains('/')).then(|| Self::new(host, path))?
     }
 
-    /// Returns what the user's settings name: an address, or `host/owner`.
+    /// Parses a group in the user's settings: an address, or `host/owner`.
     pub fn named(text: &str) -> Option<Self> {
         if text.contains("://") || text.contains('@') {
             return Self::of_url(text);
@@ -35,7 +35,7 @@ impl Remote {
         Self::new(host, path)
     }
 
-    /// Returns whether this is `group` or belongs to it, by whole components.
+    /// Returns whether this is `group` or belongs to it; whole components are compared.
     pub fn is_below(&self, group: &Self) -> bool {
         self.0.starts_with(&group.0)
     }

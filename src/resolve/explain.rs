@@ -1,4 +1,4 @@
-//! Why candidates were refused, and which of them to tell about.
+//! The reasons against candidates, and the candidates that an error names.
 
 use super::{Constraint, Error, Reason, Refusal};
 use crate::{
@@ -7,10 +7,10 @@ use crate::{
     sources::Candidate,
 };
 
-/// Most refused versions that an error tells about.
-const TOLD: usize = 4;
+/// Most refused versions in an error.
+const MOST_NAMED: usize = 4;
 
-/// Returns everything that speaks against a candidate; nothing when it may be chosen.
+/// Returns the reasons against a candidate; none if it may be chosen.
 pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: System) -> Vec<Reason> {
     let version = &candidate.version;
     let mut reasons = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
             reasons.push(Reason::Prerelease);
         }
     }
-    // Who pins a version exactly has decided; its publisher can only warn the others.
+    // An exact version is the user's decision, also for a withdrawn release.
     let pinned = request
         .requirement
         .value
@@ -81,7 +81,7 @@ pub(super) fn no_version(
         })
         .collect();
     refused.sort_by(|a, b| b.version.cmp(&a.version));
-    // Only a part is wanting: that is the whole story, not the versions.
+    // If only a part is missing, the error is about the part, not about versions.
     let lacking = refused
         .iter()
         .find_map(|refusal| match &refusal.reasons[..] {
@@ -108,20 +108,20 @@ pub(super) fn no_version(
     }
 }
 
-/// Returns the newest stable version and those that the fewest bounds exclude, newest first.
+/// Returns the newest stable version and the versions with the fewest excluding bounds, newest first.
 fn closest(refused: Vec<Refusal>) -> Vec<Refusal> {
     let newest = refused
         .iter()
         .find(|refusal| !refusal.version.is_prerelease())
         .cloned();
     let mut closest = refused;
-    // The sort is stable: among equals the newer one stays in front.
+    // The sort is stable: of equals the newer one stays first.
     closest.sort_by_key(|refusal| {
         let excluded = |reason: &&Reason| matches!(reason, Reason::NotAdmitted(_));
         let bounds = refusal.reasons.iter().filter(excluded).count();
         (bounds, refusal.reasons.len())
     });
-    closest.truncate(TOLD);
+    closest.truncate(MOST_NAMED);
     if let Some(newest) = newest
         && !closest.contains(&newest)
     {
@@ -132,7 +132,7 @@ fn closest(refused: Vec<Refusal>) -> Vec<Refusal> {
     closest
 }
 
-/// Returns every bound; of python with the flavour that is asked for, which other builds do not meet.
+/// Returns every bound; for python with the requested flavour, which other builds do not have.
 fn flavoured(request: &ToolRequest) -> Vec<Constraint> {
     let mut constraints: Vec<Constraint> = request.constraints().map(constraint).collect();
     if request.components.iter().any(|one| one == FREETHREADED)

@@ -1,4 +1,4 @@
-//! Newer versions that would have been chosen but for the minimum age of releases. Pure.
+//! Newer versions that are held back by `minimum-release-age`. Pure.
 
 use super::{Reason, explain};
 use crate::{
@@ -8,20 +8,18 @@ use crate::{
     sources::{Index, Subject, TooYoung},
 };
 
-/// A version that is out and may not be chosen yet.
+/// A published version that may not be chosen yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldBack {
-    /// The tool.
     pub tool: Tool,
-    /// The version that is locked in its place.
+    /// The version that is locked instead.
     pub locked: Version,
     /// The newest version that is held back.
     pub newer: Version,
-    /// Since when it is out, and what is asked for.
     pub held: TooYoung,
 }
 
-/// Returns what is held back for `requests`, as far as `index` was asked; sorted as the requests are.
+/// Returns the versions that are held back for `requests`, in their order, for the tools in `index`.
 pub fn held_back(
     requests: &[(Tool, ToolRequest)],
     index: &Index,
@@ -31,7 +29,7 @@ pub fn held_back(
     let of_one = |(tool, request): &(Tool, ToolRequest)| {
         let locked = &lockfile.locked(tool, request)?.version;
         let candidates = index.candidates(&Subject::of(tool, request))?;
-        // They come newest first.
+        // They are sorted, newest first.
         let newer = candidates.iter().find(|candidate| {
             let reasons = explain::reasons(request, candidate, system);
             candidate.version > *locked && matches!(reasons[..], [Reason::Held(_)])

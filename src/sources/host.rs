@@ -1,10 +1,10 @@
-//! What the machine already has: host tools with their real paths and versions.
+//! The source `host`: tools of the machine with their real paths and versions.
 //!
-//! Looks through pyenv's shims and rustup's proxies to the programs behind them, since those decide by the
-//! working directory and may download.
+//! The shims of pyenv and the proxies of rustup are skipped, because they choose by the working directory and may
+//! download; the programs behind them are found in their directories.
 //!
-//! Invariant: runs only programs at absolute paths outside the project and outside devsh's own data, with
-//! arguments that ask for a version.
+//! Only programs at absolute paths outside the project and outside devsh's data are run, with arguments that ask
+//! for the version.
 
 use std::{
     collections::BTreeSet,
@@ -25,19 +25,19 @@ use crate::{
     },
 };
 
-/// How long a program may take to tell its version.
+/// Timeout of a program that prints its version.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of a program's output is read, in bytes.
 const OUTPUT: usize = 1 << 16;
 
-/// What a script of Python answers: version and the interpreter that a virtual environment stands on.
+/// A Python program that prints the version and the base interpreter of a virtual environment.
 const ASK_PYTHON: &str = "import sys;\
 print('%d.%d.%d' % sys.version_info[:3] + ('' if sys.version_info[3] == 'final' else \
 {'alpha': 'a', 'beta': 'b', 'candidate': 'rc'}[sys.version_info[3]] + str(sys.version_info[4])));\
 print(getattr(sys, '_base_executable', None) or sys.executable);\
 print(sys.implementation.name)";
 
-/// The toolchain's programs that a dev shell gets, those that must be there first.
+/// The programs of a toolchain that a dev shell gets; the required ones come first.
 const RUST_PROGRAMS: &[&str] = &[
     "rustc",
     "cargo",
@@ -55,24 +55,22 @@ const RUST_PROGRAMS: &[&str] = &[
 /// A tool of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostTool {
-    /// The version it tells.
     pub version: Version,
-    /// Its programs by name, with their real paths; the one named first stands for the tool.
+    /// Its programs by name, with their real paths; the main program is the first.
     pub programs: Vec<(String, PathBuf)>,
 }
 
-/// Where host tools are looked for.
+/// Where host tools are searched.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
     /// The environment, for `PATH`, `PYENV_ROOT` and `RUSTUP_HOME`.
     pub env: &'a Env,
-    /// The user's home directory.
     pub home: Option<&'a Path>,
     /// Directories whose programs are never run: the project and devsh's own data.
     pub exclude: &'a [&'a Path],
 }
 
-/// Returns what the machine has of `tool`, the first on `PATH` first, each version once.
+/// Returns the versions of `tool` on the machine, each once, in the order of `PATH`.
 pub fn find(tool: &Tool, search: &Search<'_>) -> Vec<HostTool> {
     let candidates = match tool.source {
         Source::Python => search.pythons(),
@@ -101,7 +99,7 @@ pub fn find(tool: &Tool, search: &Search<'_>) -> Vec<HostTool> {
     found
 }
 
-/// Returns the program that stands for a tool.
+/// Returns the main program of a tool.
 fn program(tool: &Tool) -> &str {
     match tool.name.as_str() {
         "typescript" => "tsc",
@@ -117,8 +115,8 @@ impl Search<'_> {
             .unwrap_or_default()
     }
 
-    /// Returns `PATH` without entries of the project, which must not run even through another program,
-    /// and without relative ones, which mean another program in every directory.
+    /// Returns `PATH` without entries of the project, which must not run even through another program, and without
+    /// relative entries, which depend on the working directory.
     fn path(&self) -> OsString {
         let entries = pathlist::split(self.env.get(vars::PATH).unwrap_or_default());
         pathlist::join(entries.filter(|entry| {
@@ -129,7 +127,7 @@ impl Search<'_> {
         }))
     }
 
-    /// Returns interpreters: those on `PATH` by every usual name, then those of pyenv.
+    /// Returns interpreters: every usual name on `PATH`, then the versions of pyenv.
     fn pythons(&self) -> Vec<PathBuf> {
         let names = (8..=20).rev().map(|minor| format!("python3.{minor}"));
         let names = ["python3".to_owned(), "python".to_owned()]
@@ -147,7 +145,7 @@ impl Search<'_> {
         found
     }
 
-    /// Returns compilers: those on `PATH` that are no proxies, then those of rustup's toolchains.
+    /// Returns compilers: those on `PATH` without rustup's proxies, then those of rustup's toolchains.
     fn toolchains(&self) -> Vec<PathBuf> {
         let mut found: Vec<PathBuf> = self
             .on_path("rustc")
@@ -199,12 +197,12 @@ impl Search<'_> {
         complete.then_some(HostTool { version, programs })
     }
 
-    /// Asks any other program; its answer's first word that is a version counts.
+    /// Asks any other program; the first word of its output that is a version counts.
     fn ask(&self, tool: &Tool, named: &Path, real: &Path) -> Option<HostTool> {
         if is_shim(named) {
             return None;
         }
-        // Run by its own name: some programs are several in one and look at it.
+        // Run by this name: some programs are several in one and look at their name.
         let flag = if tool.name.as_str() == "go" {
             "version"
         } else {
@@ -217,8 +215,8 @@ impl Search<'_> {
             (word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit()))
                 .then(|| word.parse().ok())?
         })?;
-        // What is started through a link may look beside itself, so the link is followed where it is one
-        // of the same name only.
+        // A program that is started through a link may search next to the link, so only a link of the same name is
+        // followed.
         let program = if real.file_name() == named.file_name() {
             real
         } else {
@@ -230,7 +228,7 @@ impl Search<'_> {
         })
     }
 
-    /// Runs a program to ask its version; nothing when it fails, talks too much or takes too long.
+    /// Runs a program and returns its output; nothing if it fails or takes too long.
     fn run(&self, program: &Path, arguments: &[&str]) -> Option<String> {
         let mut command = Command::new(program);
         command
@@ -258,7 +256,7 @@ impl Search<'_> {
     }
 }
 
-/// Returns `below` of every version in a directory of versions, the newest name first.
+/// Returns the path `below` in every directory of versions, the newest first.
 fn versions(directory: Option<PathBuf>, below: &str) -> Vec<PathBuf> {
     let entries = directory.and_then(|directory| fs::read_dir(directory).ok());
     let mut names: Vec<PathBuf> = entries
@@ -281,13 +279,13 @@ fn versions(directory: Option<PathBuf>, below: &str) -> Vec<PathBuf> {
     programs
 }
 
-/// Returns whether a program is one of the scripts by which pyenv, asdf and mise choose another one.
+/// Returns whether a program is a shim of pyenv, asdf or mise.
 fn is_shim(path: &Path) -> bool {
     path.parent()
         .is_some_and(|parent| parent.ends_with("shims"))
 }
 
-/// Returns whether a program is rustup, which chooses the real one when it runs.
+/// Returns whether a program is a proxy of rustup, which chooses the real program when it runs.
 fn is_proxy(path: &Path) -> bool {
     let Some(directory) = path.parent() else {
         return false;
@@ -302,7 +300,7 @@ fn is_proxy(path: &Path) -> bool {
     let (Some(own), Some(rustup)) = (identity(path), identity(&rustup)) else {
         return false;
     };
-    // Proxies are links to rustup, hard links, or copies where neither can be made.
+    // Proxies are links to rustup, hard links, or copies if neither is possible.
     own == rustup || own.2 == rustup.2
 }
 

@@ -1,7 +1,7 @@
-//! Programs and applications in wheels of the Python package index, by its simple API.
+//! The source `pypi`: programs and Python applications in wheels of the Python package index (simple API).
 //!
-//! A version with a wheel that needs no interpreter, `py3-none-<platform>`, is a program: of several for a
-//! system the one that runs on most machines is taken. Any other version is an application, which needs an
+//! A version with a wheel that needs no interpreter (`py3-none-<platform>`) is a program; of several wheels for a
+//! system the one for the oldest machines is chosen. Any other version is an application, which needs an
 //! interpreter and further packages.
 
 use std::collections::BTreeMap;
@@ -20,12 +20,12 @@ use crate::{
 };
 
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
-/// Longest accepted page, in bytes; the longest in use has 4 MB.
+/// Largest accepted page, in bytes; the largest in use has 4 MB.
 const LIMIT: u64 = 64 << 20;
 #[derive(Deserialize)]
 struct Page {
     meta: Meta,
-    files: Vec<File>,
+    files: Vec<PypiFile>,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ struct Meta {
 }
 
 #[derive(Deserialize)]
-struct File {
+struct PypiFile {
     filename: String,
     url: String,
     #[serde(default)]
@@ -64,7 +64,7 @@ impl Default for Yanked {
 
 /// Returns every version of the package, with the wheels for each system.
 ///
-/// `kept` tells whether a page that was kept a short time ago does.
+/// `use_cache` allows a page that was fetched a short time ago.
 pub(super) fn candidates(
     tool: &Tool,
     sources: Sources<'_>,
@@ -115,7 +115,7 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
             page.meta.api_version
         )));
     }
-    let mut found: BTreeMap<Version, Found<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<Version, PypiVersion<'_>> = BTreeMap::new();
     for file in &page.files {
         let wheel = WheelName::parse(&file.filename).filter(|wheel| wheel.name == tool.package);
         if let Some(wheel) = wheel {
@@ -133,19 +133,19 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
 }
 
 /// The best file for each system.
-type Best<'a> = BTreeMap<System, (PlatformRank, &'a File)>;
+type Best<'a> = BTreeMap<System, (PlatformRank, &'a PypiFile)>;
 
-/// What there is of one version.
+/// The files of one version.
 #[derive(Default)]
-struct Found<'a> {
+struct PypiVersion<'a> {
     programs: Best<'a>,
-    /// Whether there are programs at all, be it for other systems.
+    /// Whether it has a program for any system, supported by devsh or not.
     is_program: bool,
     applications: Best<'a>,
 }
 
-impl<'a> Found<'a> {
-    fn add(&mut self, wheel: &WheelName<'_>, file: &'a File) {
+impl<'a> PypiVersion<'a> {
+    fn add(&mut self, wheel: &WheelName<'_>, file: &'a PypiFile) {
         self.is_program |= wheel.is_program();
         let usable = MINORS
             .into_iter()
@@ -174,7 +174,7 @@ impl<'a> Found<'a> {
             if let Some(artifact) = artifact(file, page)? {
                 candidate.artifacts.insert(system, vec![artifact]);
             }
-            // A file that was added later counts: the version is as old as its youngest part.
+            // Files can be added later: the version is as old as its newest file.
             let uploaded = file.upload_time.as_deref().and_then(time_seconds);
             let released = candidate.released.zip(uploaded);
             candidate.released = released.map(|(one, other)| one.max(other));
@@ -193,16 +193,16 @@ impl<'a> Found<'a> {
 }
 
 /// Keeps the file if it is the best one for the system so far.
-fn keep<'a>(best: &mut Best<'a>, system: System, new: (PlatformRank, &'a File)) {
-    let order = |(rank, file): &(PlatformRank, &File)| (*rank, file.filename.clone());
+fn keep<'a>(best: &mut Best<'a>, system: System, new: (PlatformRank, &'a PypiFile)) {
+    let order = |(rank, file): &(PlatformRank, &PypiFile)| (*rank, file.filename.clone());
     match best.get(&system) {
         Some(known) if order(known) <= order(&new) => {}
         _ => drop(best.insert(system, new)),
     }
 }
 
-/// A file without a SHA-256 cannot be locked: it gives nothing.
-fn artifact(file: &File, page: &Url) -> Result<Option<Artifact>, Error> {
+/// Returns nothing for a file without a SHA-256, which cannot be locked.
+fn artifact(file: &PypiFile, page: &Url) -> Result<Option<Artifact>, Error> {
     let digest = file.hashes.get("sha256");
     let Some(digest) = digest.and_then(|text| text.parse::<Sha256>().ok()) else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! `CPython` of the python-build-standalone project: from the index that is compiled in, or from a list in
-//! uv's format where the settings name one.
+//! The source `python`: `CPython` builds of python-build-standalone, from the compiled-in index or from a list in
+//! uv's format that the settings name.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 const BUILDS: &str = include_str!("python-builds.json");
-/// Longest accepted list, in bytes; uv's own has 3 MB.
+/// Largest accepted list, in bytes; uv's own has 3 MB.
 const LIMIT: u64 = 64 << 20;
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct Build {
 
 /// One entry of uv's list.
 #[derive(Deserialize)]
-struct Listed {
+struct UvListEntry {
     name: String,
     arch: Arch,
     os: String,
@@ -51,7 +51,7 @@ struct Listed {
     build: Option<String>,
 }
 
-/// The processor of an entry; older lists have its name alone.
+/// The processor of an entry; older lists have only its name.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Arch {
@@ -62,7 +62,7 @@ enum Arch {
     },
 }
 
-/// Returns every build of a flavour; `kept` tells whether a list that was kept a short time ago does.
+/// Returns every build of a flavour; `use_cache` allows a list that was fetched a short time ago.
 pub(super) fn candidates(
     tool: &Tool,
     flavour: &[String],
@@ -133,7 +133,7 @@ fn listed(
             tool: tool.clone(),
             source: Box::new(source),
         })?;
-    let all: BTreeMap<String, Listed> =
+    let all: BTreeMap<String, UvListEntry> =
         serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
     let mut builds_by_version = PythonBuilds::default();
     for one in all.values() {
@@ -149,8 +149,8 @@ fn listed(
     Ok(candidates)
 }
 
-impl Listed {
-    /// Returns what devsh can use of the entry: a released `CPython` for a system of its own, with a digest.
+impl UvListEntry {
+    /// Returns the build if devsh can use it: a released `CPython` with a digest, for a supported system.
     fn build(&self, freethreaded: bool) -> Option<(String, System, Build)> {
         let processor = match &self.arch {
             Arch::Name(name) => name,
@@ -184,7 +184,7 @@ impl Listed {
     }
 }
 
-/// The builds found so far, by version.
+/// Builds by version.
 #[derive(Default)]
 struct PythonBuilds(BTreeMap<String, Candidate>);
 
@@ -224,7 +224,7 @@ impl PythonBuilds {
     }
 }
 
-/// Returns the end of a day written `20260814`, since what was built on it may have come out at its end.
+/// Returns the end of a day written `20260814`: a build of that day may be published at its end.
 fn date_seconds(date: &str) -> Option<u64> {
     let (year, rest) = date.split_at_checked(4)?;
     let (month, day) = rest.split_at_checked(2)?;
@@ -269,7 +269,7 @@ mod tests {
         };
         let digest = format!("\"{}\"", "0".repeat(64));
         let family = r#"{"family": "x86_64", "variant": null}"#;
-        let read = |text: String| serde_json::from_str::<Listed>(&text).unwrap();
+        let read = |text: String| serde_json::from_str::<UvListEntry>(&text).unwrap();
         let usable = read(entry(family, "null", &digest));
         let (version, system, _) = usable.build(false).unwrap();
         assert_eq!((&*version, system), ("3.14.0rc1", System::LinuxX86_64));

@@ -1,7 +1,8 @@
-//! Rust toolchains: channel manifests of the dist server, and which of them to read.
+//! The source `rust`: toolchains, from channel manifests of the dist server.
 //!
-//! The server lists no versions. What a requirement admits bounds the search: an exact pin is one
-//! manifest, a prefix begins at its own minor version, anything else begins at stable and goes down.
+//! The server has no list of versions, so the requirement decides which manifests are read: an exact version is
+//! one manifest, a prefix begins at its own minor version, and any other requirement begins at stable and goes
+//! down.
 
 mod manifest;
 
@@ -18,17 +19,15 @@ use crate::{
     util::files,
 };
 
-/// One request and what was locked for the like.
+/// One request, with the locked packages that may answer it.
 pub(super) struct ToolchainRequest<'a> {
-    /// The tool, always rust.
     pub(super) tool: &'a Tool,
-    /// What is asked of it.
     pub(super) request: &'a ToolRequest,
-    /// Locked packages whose version would do; they are looked up first.
+    /// Locked packages with an admitted version; they are looked up first.
     pub(super) preferred: Vec<&'a LockedPackage>,
 }
 
-/// A manifest's name on the server: `1.89`, `nightly` with a day.
+/// The name of a manifest on the server: `1.89`, or `nightly` with a day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Channel {
     name: String,
@@ -65,11 +64,10 @@ impl Channel {
     }
 }
 
-/// Longest accepted manifest, in bytes; the longest in use has 1 MB.
+/// Largest accepted manifest, in bytes; the largest in use has 1 MB.
 const LIMIT: u64 = 32 << 20;
 
-/// Returns for each request the candidates that were looked at, one that satisfies it among them if there
-/// is any.
+/// Returns for each request the versions that were looked up, with one that satisfies it if there is any.
 pub(super) fn candidates(
     wanted: &[ToolchainRequest<'_>],
     sources: Sources<'_>,
@@ -86,7 +84,7 @@ pub(super) fn candidates(
     wanted
         .iter()
         .map(|wanted| {
-            let mut search = Search {
+            let mut search = ToolchainSearch {
                 wanted,
                 system: sources.system,
                 host: sources.config.rust.host_str().unwrap_or_default(),
@@ -101,7 +99,7 @@ pub(super) fn candidates(
         .collect()
 }
 
-/// Downloads a manifest and checks it against the digest beside it; nothing when there is no such one.
+/// Downloads a manifest and checks it against its `.sha256` file; nothing if the server has no such manifest.
 fn download(
     tool: &Tool,
     channel: &Channel,
@@ -123,7 +121,7 @@ fn download(
         Err(fetch::Error::Status {
             status: 404 | 410, ..
         }) => Ok(None),
-        // A mirror of files.
+        // A mirror in a directory.
         Err(fetch::Error::File(error)) if files::is_absent(&error.source) => Ok(None),
         Err(source) => Err(Error::Fetch {
             tool: tool.clone(),
@@ -161,29 +159,29 @@ fn download(
 
 /// Most manifests that are read for one request.
 const MOST: u32 = 60;
-/// How many days a search for a whole nightly goes back.
+/// Days that the search for a complete nightly goes back.
 const DAYS: u32 = 21;
 /// Greater than any minor version for many years.
 const CEILING: u64 = 999;
-/// Greater than any patch version there was.
+/// Greater than every patch version so far.
 const PATCHES: u64 = 20;
 
-/// Gives a manifest, or nothing when the server has none of that name.
+/// Returns a manifest, or nothing if the server has none of that name.
 type Load<'a> = &'a mut dyn FnMut(&Channel) -> Result<Option<Rc<Manifest>>, Error>;
 
 /// The search for a version that satisfies one request.
-struct Search<'a> {
+struct ToolchainSearch<'a> {
     wanted: &'a ToolchainRequest<'a>,
     system: System,
     host: &'a str,
     load: Load<'a>,
-    /// The last second at which a release may have come out.
+    /// The latest allowed publication time, in seconds since 1970.
     limit: Option<u64>,
     found: Vec<Candidate>,
     asked: u32,
 }
 
-impl Search<'_> {
+impl ToolchainSearch<'_> {
     fn run(&mut self) -> Result<(), Error> {
         let request = self.wanted.request;
         if self.preferred()? {
@@ -200,7 +198,7 @@ impl Search<'_> {
             let numbers = |at: usize| exact.release().get(at).copied().unwrap_or_default();
             let name = format!("{}.{}.{}", numbers(0), numbers(1), numbers(2));
             if self.take(&Channel::new(name))?.is_none() {
-                // Only to tell what there is.
+                // Only for the error, which names the available versions.
                 self.stable()?;
             }
             return Ok(());
@@ -208,7 +206,7 @@ impl Search<'_> {
         self.descend()
     }
 
-    /// Looks at what was locked; returns whether it satisfies.
+    /// Looks up the locked packages; returns whether one satisfies the request.
     fn preferred(&mut self) -> Result<bool, Error> {
         let wanted = self.wanted;
         let channel = wanted
@@ -236,10 +234,10 @@ impl Search<'_> {
         Ok(false)
     }
 
-    /// Goes down from the newest version that can satisfy.
+    /// Goes down from the newest version that the request admits.
     fn descend(&mut self) -> Result<(), Error> {
         let Some(mut minor) = (0..=CEILING).rev().find(|minor| self.possible(*minor)) else {
-            // Only to tell what there is.
+            // Only for the error, which names the available versions.
             return self.stable().map(drop);
         };
         let mut stable = None;
@@ -254,7 +252,7 @@ impl Search<'_> {
             match newest {
                 Some((_, true)) => return Ok(()),
                 Some((newest, false)) if self.patches(&newest)? => return Ok(()),
-                // Not released yet, or so old that it has no such manifest.
+                // Not released yet, or too old for a manifest.
                 None if stable.is_none() => {
                     let (version, satisfies) = self.stable()?;
                     let newest = minor_of(&version);
@@ -274,7 +272,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Goes back from a nightly or beta that lacks something, day by day, as rustup does it.
+    /// Goes back day by day from a nightly or beta without a requested part, as rustup does.
     fn earlier_days(&mut self, channel: &Channel) -> Result<(), Error> {
         let newest = self.found.last().and_then(|found| found.build.clone());
         if channel.date.is_some() || channel.name == "stable" {
@@ -309,7 +307,7 @@ impl Search<'_> {
         }
     }
 
-    /// Looks at the older patch versions of a minor version; returns whether one satisfies.
+    /// Looks up the older patch versions of a minor version; returns whether one satisfies the request.
     fn patches(&mut self, newest: &Version) -> Result<bool, Error> {
         let &[major, minor, newest] = newest.release() else {
             return Ok(false);

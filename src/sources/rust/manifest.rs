@@ -1,4 +1,4 @@
-//! The channel manifest of the Rust dist server, version 2: which archives make a toolchain.
+//! The channel manifest of the Rust dist server, version 2: the archives of a toolchain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,14 +19,14 @@ const DEFAULT: [&str; 3] = ["cargo", "rust-std", "rustc"];
 /// A channel manifest, as far as devsh needs it.
 #[derive(Debug)]
 pub(super) struct Manifest {
-    raw: Raw,
+    raw: RawManifest,
     server: Url,
     version: Version,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Raw {
+struct RawManifest {
     manifest_version: String,
     date: String,
     pkg: BTreeMap<String, Package>,
@@ -59,9 +59,9 @@ struct Archive {
 }
 
 impl Manifest {
-    /// Reads the manifest that `server` gave; the error is one line.
+    /// Reads a manifest from `server`; the error is one line.
     pub(super) fn parse(text: &str, server: &Url) -> Result<Self, String> {
-        let raw: Raw = toml::from_str(text).map_err(|error| {
+        let raw: RawManifest = toml::from_str(text).map_err(|error| {
             error
                 .message()
                 .lines()
@@ -118,7 +118,7 @@ impl Manifest {
                 .filter(|target| *target != system.triple())
                 .map(|target| (format!("rust-std-{target}"), "rust-std", target.as_str()));
             let mut artifacts = Vec::new();
-            // A profile is what there is of it; who names a component wants it.
+            // A profile may lack a component on a system; a named component must exist.
             for part in usual.difference(&parts) {
                 artifacts.extend(self.artifact(part, part, system.triple())?);
             }
@@ -139,9 +139,9 @@ impl Manifest {
         Ok(candidate)
     }
 
-    /// Returns the components of profiles under the names that people use.
+    /// Returns the components of profiles under their usual names.
     ///
-    /// The documentation is half a toolchain and read on the web: only who names it gets it.
+    /// The documentation is half of a toolchain and mostly read on the web: only a request by name includes it.
     fn profiled(&self, profiles: &[&str]) -> BTreeSet<&str> {
         let lists = profiles.iter().filter_map(|profile| {
             let name = profile.strip_prefix(PROFILE)?;
@@ -160,7 +160,7 @@ impl Manifest {
             .collect()
     }
 
-    /// Returns the component, or the target of one, that this system has and whose name is most like a missing one.
+    /// Returns the component or target of this system with the name most similar to a missing one.
     fn near(&self, package: &str, target: &str, system: System) -> Option<String> {
         let available = |package: &Package, target: &str| {
             let archive = package.target.get(target);
@@ -224,7 +224,7 @@ impl Manifest {
         }))
     }
 
-    /// Returns the public address of an archive, where a mirror's manifest gives the mirror's own.
+    /// Returns the public address of an archive; the manifest of a mirror has the mirror's addresses.
     fn public(&self, address: &str) -> Result<Url, String> {
         let public = match address.strip_prefix(self.server.as_str()) {
             Some(rest) => format!("{}{rest}", config::RUST),

@@ -62,7 +62,7 @@ fn search(request: &ToolRequest, preferred: &[LockedPackage]) -> (Vec<String>, O
         request,
         preferred: preferred.iter().collect(),
     };
-    let mut search = Search {
+    let mut search = ToolchainSearch {
         wanted: &wanted,
         system: System::LinuxX86_64,
         host: "dist.example",
@@ -171,7 +171,7 @@ fn an_unknown_channel_is_an_error() {
     let tool = "rust".parse().unwrap();
     let key = LockKey::for_request(&tool, &request);
     assert_eq!(key.requirement, "nightly-2001-01-01");
-    let mut search = Search {
+    let mut search = ToolchainSearch {
         wanted: &ToolchainRequest {
             tool: &tool,
             request: &request,
