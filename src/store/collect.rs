@@ -63,6 +63,8 @@ impl Collection<'_> {
         if self.trash.is_empty() {
             return Ok(());
         }
+        // This removes the files of leases of profiles that are gone.
+        let _leased = leases::leased(self.store.data());
         // After a power cut an entry is in its place and whole, or in the trash.
         files::sync_dir(&self.store.root.join(".trash"))?;
         for parent in &self.parents {

@@ -44,12 +44,15 @@ const DESCRIPTOR: i32 = 64;
 pub struct Lease {
     file: File,
     place: PathBuf,
+    /// The profile or object itself.
+    entry: PathBuf,
 }
 
 impl Lease {
     /// Leases an entry of the data directory, such as `envs/<name>`; take a pass before.
     pub(super) fn take(store: &Path, entry: &str) -> Result<Self, files::Error> {
         let place = store.join(DIRECTORY).join(entry);
+        let entry = store.parent().unwrap_or(store).join(entry);
         loop {
             let file = match files::open_lock(&place) {
                 Err(error) if files::is_absent(&error.source) => {
@@ -66,7 +69,7 @@ impl Lease {
             }
             // A process that found the file unlocked may have removed it.
             if files::is_named(&file, &place) {
-                return Ok(Self { file, place });
+                return Ok(Self { file, place, entry });
             }
         }
     }
@@ -78,11 +81,10 @@ impl Lease {
         Ok(())
     }
 
-    /// Ends the lease, and removes its file unless another process has the same lease.
+    /// Ends the lease, and removes its file unless it is still of use.
     pub(super) fn release(self) {
-        if self.file.try_lock().is_ok() && files::is_named(&self.file, &self.place) {
-            // A file that stays is removed by the next command that looks at leases.
-            let _left = fs::remove_file(&self.place);
+        if self.file.try_lock().is_ok() {
+            remove_unused(&self.file, &self.place, &self.entry);
         }
     }
 }
@@ -209,9 +211,9 @@ pub fn leased(data: &Path) -> Result<Vec<PathBuf>, files::Error> {
     let mut leased = Vec::new();
     for kind in ["envs", "store"] {
         for place in files::list(&data.join("store").join(DIRECTORY).join(kind))? {
-            if is_held(&place)? {
-                let name = place.file_name().unwrap_or_default();
-                leased.push(data.join(kind).join(name));
+            let entry = data.join(kind).join(place.file_name().unwrap_or_default());
+            if is_held(&place, &entry)? {
+                leased.push(entry);
             }
         }
     }
@@ -233,7 +235,7 @@ pub fn leased(data: &Path) -> Result<Vec<PathBuf>, files::Error> {
 }
 
 /// Returns whether a process has a lease; removes the file of one that no process has.
-fn is_held(place: &Path) -> Result<bool, files::Error> {
+fn is_held(place: &Path, entry: &Path) -> Result<bool, files::Error> {
     let file = match OpenOptions::new().read(true).write(true).open(place) {
         Ok(file) => file,
         Err(error) if files::is_absent(&error) => return Ok(false),
@@ -241,15 +243,26 @@ fn is_held(place: &Path) -> Result<bool, files::Error> {
     };
     match file.try_lock() {
         Ok(()) => {
-            if files::is_named(&file, place) {
-                let _left = fs::remove_file(place);
-            }
+            remove_unused(&file, place, entry);
             Ok(false)
         }
         Err(TryLockError::WouldBlock) => Ok(true),
         // Without locks any process may have it.
         Err(TryLockError::Error(error)) if files::lacks_locks(&error) => Ok(true),
         Err(TryLockError::Error(error)) => Err(files::at("lock", place)(error)),
+    }
+}
+
+/// Removes the file of a lease that this process has locked alone.
+///
+/// The file of a profile stays as long as the profile: a command that only runs then writes nothing.
+fn remove_unused(file: &File, place: &Path, entry: &Path) {
+    let of_profile = place
+        .parent()
+        .is_some_and(|parent| parent.ends_with("envs"));
+    if files::is_named(file, place) && !(of_profile && entry.exists()) {
+        // The next command that looks at leases tries again.
+        let _left = fs::remove_file(place);
     }
 }
 
