@@ -1,25 +1,20 @@
-//! A compact binary form: fields one after the other, byte strings with their length in front.
+//! A sequence of fields as bytes, mainly as the input of a digest. Private files use `binary`.
 //!
-//! Invariant: reading is total. Any input gives values or an error; a length is checked against what is
-//! left before anything is taken, so nothing allocates more than its input.
+//! Invariant: any input gives values or an error, and memory is allocated only for bytes that are in the input.
 
 use std::{
-    ffi::OsString,
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-/// Input that ends early or holds what cannot be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the data is damaged")]
-pub struct Damaged;
+pub use super::binary::Damaged;
 
-/// Collects fields.
+/// Writes fields.
 #[derive(Debug, Default)]
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Appends a number, seven bits a byte, lowest first.
+    /// Appends a number as LEB128.
     pub fn number(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value.to_le_bytes()[0] | 0x80);
@@ -28,7 +23,7 @@ impl Writer {
         self.0.push(value.to_le_bytes()[0]);
     }
 
-    /// Appends a byte string with its length.
+    /// Appends the length of a byte string, then its bytes.
     pub fn bytes(&mut self, value: impl AsRef<[u8]>) {
         self.number(value.as_ref().len() as u64);
         self.0.extend_from_slice(value.as_ref());
@@ -39,7 +34,7 @@ impl Writer {
         self.bytes(value.as_ref().as_bytes());
     }
 
-    /// Appends a value that may be absent.
+    /// Appends an optional value.
     pub fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         self.number(u64::from(value.is_some()));
         if let Some(value) = value {
@@ -47,7 +42,7 @@ impl Writer {
         }
     }
 
-    /// Appends a list with its length.
+    /// Appends the length of a list, then its values.
     pub fn list<T>(
         &mut self,
         values: impl ExactSizeIterator<Item = T>,
@@ -57,13 +52,13 @@ impl Writer {
         values.for_each(|value| write(self, value));
     }
 
-    /// Returns what was collected.
+    /// Returns the bytes of all fields.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// Takes fields in the order in which they were written.
+/// Reads fields in the order in which they were written.
 #[derive(Debug)]
 pub struct Reader<'a>(&'a [u8]);
 
@@ -73,7 +68,7 @@ impl<'a> Reader<'a> {
         Self(input)
     }
 
-    /// Takes a number.
+    /// Reads a number.
     pub fn number(&mut self) -> Result<u64, Damaged> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -91,7 +86,7 @@ impl<'a> Reader<'a> {
         Err(Damaged)
     }
 
-    /// Takes a byte string.
+    /// Reads a byte string.
     pub fn bytes(&mut self) -> Result<&'a [u8], Damaged> {
         let length = usize::try_from(self.number()?).map_err(|_| Damaged)?;
         let (bytes, rest) = self.0.split_at_checked(length).ok_or(Damaged)?;
@@ -99,27 +94,22 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// Takes a byte string of a fixed length.
+    /// Reads a byte string of a fixed length.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
         self.bytes()?.try_into().map_err(|_| Damaged)
     }
 
-    /// Takes UTF-8 text.
+    /// Reads UTF-8 text.
     pub fn text(&mut self) -> Result<&'a str, Damaged> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Damaged)
     }
 
-    /// Takes an OS string.
-    pub fn os(&mut self) -> Result<OsString, Damaged> {
-        Ok(OsString::from_vec(self.bytes()?.to_vec()))
-    }
-
-    /// Takes a path.
+    /// Reads a path.
     pub fn path(&mut self) -> Result<PathBuf, Damaged> {
         Ok(Path::new(std::ffi::OsStr::from_bytes(self.bytes()?)).to_owned())
     }
 
-    /// Takes a value that may be absent.
+    /// Reads an optional value.
     pub fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Damaged>,
@@ -131,20 +121,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes a list.
+    /// Reads a list.
     pub fn list<T>(
         &mut self,
         mut read: impl FnMut(&mut Self) -> Result<T, Damaged>,
     ) -> Result<Vec<T>, Damaged> {
         let length = usize::try_from(self.number()?).map_err(|_| Damaged)?;
-        // Every element takes a byte at least, so a greater length is a lie.
+        // Each value has at least one byte.
         if length > self.0.len() {
             return Err(Damaged);
         }
         (0..length).map(|_| read(self)).collect()
     }
 
-    /// Checks that nothing is left.
+    /// Checks that no bytes are left.
     pub const fn finish(self) -> Result<(), Damaged> {
         if self.0.is_empty() {
             Ok(())
@@ -166,9 +156,7 @@ mod tests {
             let mut writer = Writer::default();
             writer.number(number);
             writer.bytes(&bytes);
-            writer.list(list.iter(), |writer, value| {
-                writer.option(value.as_ref(), |writer, value| writer.number(*value));
-            });
+            writer.list(list.iter(), |writer, value| writer.option(*value, Writer::number));
             let encoded = writer.into_bytes();
             let mut reader = Reader::new(&encoded);
             prop_assert_eq!(reader.number().unwrap(), number);
@@ -180,7 +168,7 @@ mod tests {
         #[test]
         fn reading_never_panics(input: Vec<u8>) {
             let mut reader = Reader::new(&input);
-            let _list = reader.list(|reader| reader.option(Reader::os));
+            let _list = reader.list(|reader| reader.option(Reader::path));
             let mut reader = Reader::new(&input);
             let _number = reader.number();
             let _text = reader.text();
