@@ -12,7 +12,7 @@ use crate::{
     env::Env,
     fetch::{self, Client},
     lockfile::Pin,
-    manifest::Source,
+    manifest::ExtendSource,
     package::Sha256,
     util::files,
 };
@@ -95,12 +95,12 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Fetches a file, stores it and returns its pin.
-    pub fn fetch(&mut self, source: &Source, pin: Option<&Pin>) -> Result<Pin, Error> {
+    pub fn fetch(&mut self, source: &ExtendSource, pin: Option<&Pin>) -> Result<Pin, Error> {
         let source_name = source.to_string();
         let (bytes, commit) = match source {
-            Source::Path(_) => return Err(Error::NoFile { source_name }),
-            Source::Https(url) => (self.client.get(url, "text/plain, */*", LIMIT)?, None),
-            Source::Git(wanted) => {
+            ExtendSource::Path(_) => return Err(Error::NoFile { source_name }),
+            ExtendSource::Https(url) => (self.client.get(url, "text/plain, */*", LIMIT)?, None),
+            ExtendSource::Git(wanted) => {
                 if self.offline && wanted.repository.scheme() != "file" {
                     return Err(Error::Offline { source_name });
                 }

@@ -38,7 +38,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 pub use bounds::{decisive, whole};
 pub use check::needed_host_variables;
 pub use composition_error::CompositionError;
-pub(crate) use document::{Entry, Node, Value};
+pub(crate) use document::{Node, NodeEntry, Value};
 pub use document::{Text, parse_table};
 pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind, ExpectedKind, ValueKind, nearest};
@@ -52,7 +52,7 @@ pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
 pub use reader::{parse, parse_bytes};
 pub use scalars::unknown_tool;
 pub use schema::schema;
-pub use source::{GitSource, Source};
+pub use source::{ExtendSource, GitSource};
 pub use source_scripts::{EFFECT as SOURCE_EFFECT, SourceScripts};
 
 use crate::{

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::Error;
 use crate::{
     env::Env,
-    manifest::{GitSource, Source},
+    manifest::{ExtendSource, GitSource},
     util::{
         child_process::{self, Limits, Outcome},
         files,
@@ -132,7 +132,7 @@ struct Git<'a> {
 
 impl Git<'_> {
     fn name(&self) -> String {
-        Source::Git(self.source.clone()).to_string()
+        ExtendSource::Git(self.source.clone()).to_string()
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Error> {
@@ -216,7 +216,7 @@ impl Git<'_> {
         command
     }
 
-    /// Returns the allowed transport; `Source` accepts `http` only for this machine.
+    /// Returns the allowed transport; `ExtendSource` accepts `http` only for this machine.
     fn protocols(&self) -> &'static str {
         match self.source.repository.scheme() {
             "http" => "http",

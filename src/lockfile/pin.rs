@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::text::{Problem, SpannedProblem, invalid, line, quoted, value};
-use crate::{manifest::Source, package::Sha256};
+use crate::{manifest::ExtendSource, package::Sha256};
 
 /// The locked content of a fetched file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,10 +53,10 @@ pub(super) fn read(raw: PinBlock) -> Result<(String, Pin), SpannedProblem> {
     let sha256 = value(&raw.sha256)?;
     let span = raw.source.span();
     let source = raw.source.into_inner();
-    let known = Source::parse(&source).filter(|known| known.to_string() == source);
+    let known = ExtendSource::parse(&source).filter(|known| known.to_string() == source);
     let is_git = match known {
-        Some(Source::Git(_)) => true,
-        Some(Source::Https(_)) => false,
+        Some(ExtendSource::Git(_)) => true,
+        Some(ExtendSource::Https(_)) => false,
         _ => {
             return Err(invalid("a file that is fetched", &source, span));
         }

@@ -37,12 +37,12 @@ pub(crate) enum Value<'t> {
     /// The kind with its article.
     Other(&'static str),
     List(Vec<Node<'t>>),
-    Table(Vec<Entry<'t>>),
+    Table(Vec<NodeEntry<'t>>),
 }
 
 /// A key and its value.
 #[derive(Debug)]
-pub(crate) struct Entry<'t> {
+pub(crate) struct NodeEntry<'t> {
     pub(crate) key: Cow<'t, str>,
     pub(crate) key_span: Range<usize>,
     pub(crate) node: Node<'t>,
@@ -171,7 +171,7 @@ impl Text {
         &self,
         key: &str,
         node: &'n Node<'t>,
-    ) -> Result<&'n [Entry<'t>], Error> {
+    ) -> Result<&'n [NodeEntry<'t>], Error> {
         match &node.value {
             Value::Table(entries) => Ok(entries),
             _ => Err(self.wrong_type(key, node, ExpectedKind::Table)),
@@ -236,7 +236,7 @@ impl<'t> Node<'t> {
     }
 
     /// Returns the entries of a table; of anything else none.
-    pub(crate) fn entries(&self) -> &[Entry<'t>] {
+    pub(crate) fn entries(&self) -> &[NodeEntry<'t>] {
         match &self.value {
             Value::Table(entries) => entries,
             _ => &[],
@@ -285,9 +285,9 @@ fn convert(span: Range<usize>, value: DeValue<'_>) -> Node<'_> {
                 .collect(),
         ),
         DeValue::Table(table) => {
-            let mut entries: Vec<Entry<'_>> = table
+            let mut entries: Vec<NodeEntry<'_>> = table
                 .into_iter()
-                .map(|(key, node)| Entry {
+                .map(|(key, node)| NodeEntry {
                     key_span: key.span(),
                     key: key.into_inner(),
                     node: convert(node.span(), node.into_inner()),

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use super::{
     AliasName, CompositionError, Error, ErrorKind, ExpectedKind, Located, Origin, Text,
-    document::{Entry, Node, Value},
+    document::{Node, NodeEntry, Value},
     error::nearest,
 };
 use crate::{
@@ -34,7 +34,7 @@ pub(super) struct KeyValue<'n> {
 
 impl<'n> KeyValue<'n> {
     /// Returns a value of a table called `table`.
-    pub(super) fn new(text: &'n Text, table: Rc<str>, entry: &'n Entry<'n>) -> Self {
+    pub(super) fn new(text: &'n Text, table: Rc<str>, entry: &'n NodeEntry<'n>) -> Self {
         Self {
             text,
             table,
@@ -365,7 +365,7 @@ impl<'n, F: Fields<'n>> Form<'n> for Table<'n, F> {
 pub(super) struct Named<'n, K, V> {
     text: &'n Text,
     path: Rc<str>,
-    entries: &'n [Entry<'n>],
+    entries: &'n [NodeEntry<'n>],
     types: PhantomData<(K, V)>,
 }
 

@@ -11,7 +11,7 @@ use jsonc_parser::{
 
 use super::{
     Error, ErrorKind, Text,
-    document::{Entry, Node, Value},
+    document::{Node, NodeEntry, Value},
 };
 
 /// JSON as its standard defines it, without comments and trailing commas.
@@ -65,7 +65,7 @@ fn convert(value: Json<'_>) -> Node<'_> {
                     ObjectPropName::String(name) => (name.value, name.range),
                     ObjectPropName::Word(name) => (Cow::Borrowed(name.value), name.range),
                 };
-                Entry {
+                NodeEntry {
                     key,
                     key_span: range.start..range.end,
                     node: convert(property.value),

@@ -9,7 +9,7 @@ use crate::util::paths::join_text;
 
 /// A file to extend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum ExtendSource {
     /// A file or directory of this machine, as written.
     Path(String),
     /// A file of a web server.
@@ -29,7 +29,7 @@ pub struct GitSource {
     pub path: String,
 }
 
-impl Source {
+impl ExtendSource {
     /// Returns what `entry` names, if it names anything.
     pub fn parse(entry: &str) -> Option<Self> {
         if let Some(rest) = entry.strip_prefix("git+") {
@@ -78,7 +78,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ExtendSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => formatter.write_str(path),
@@ -162,7 +162,7 @@ mod tests {
                 "git+file:///srv/r#main:x.toml",
             ),
         ] {
-            assert_eq!(Source::parse(entry).unwrap().to_string(), shown);
+            assert_eq!(ExtendSource::parse(entry).unwrap().to_string(), shown);
         }
         for entry in [
             "",
@@ -179,14 +179,14 @@ mod tests {
             "git+https://h/r#v1:../x.toml",
             "git+https://h/r?x#v1",
         ] {
-            assert_eq!(Source::parse(entry), None, "{entry}");
+            assert_eq!(ExtendSource::parse(entry), None, "{entry}");
         }
     }
 
     #[test]
     fn a_fetched_file_names_files_next_to_it() {
         let beside = |source: &str, entry: &str| {
-            let source = Source::parse(source).unwrap();
+            let source = ExtendSource::parse(source).unwrap();
             source.beside(entry).map(|other| other.to_string())
         };
         let git = "git+https://h/r#v3:a/b.toml";

@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 use super::{
     Error, ErrorKind, Text,
-    document::{Entry, Node, Value},
+    document::{Node, NodeEntry, Value},
 };
 
 /// The deepest accepted nesting; the tree is dropped by recursion.
@@ -18,7 +18,7 @@ const DEPTH: usize = 64;
 /// A list or table whose end was not read yet.
 enum OpenNode<'t> {
     List(Range<usize>, Vec<Node<'t>>),
-    Table(Range<usize>, Vec<Entry<'t>>, Option<Node<'t>>),
+    Table(Range<usize>, Vec<NodeEntry<'t>>, Option<Node<'t>>),
 }
 
 /// Returns a text parsed as YAML; an empty document is an empty table.
@@ -64,7 +64,7 @@ pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
             Some(OpenNode::List(_, nodes)) => nodes.push(done),
             Some(OpenNode::Table(_, entries, key)) => match key.take() {
                 None => *key = Some(done),
-                Some(named) => entries.push(Entry {
+                Some(named) => entries.push(NodeEntry {
                     key: Cow::Owned(named.text().unwrap_or_default().to_owned()),
                     key_span: named.span,
                     node: done,

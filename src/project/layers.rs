@@ -11,7 +11,9 @@ use std::{
 
 use crate::{
     lockfile::{self, Pin, Pins},
-    manifest::{self, CompositionError, EnvFile, Layer, Located, MANIFEST, Source, Text, dotenv},
+    manifest::{
+        self, CompositionError, EnvFile, ExtendSource, Layer, Located, MANIFEST, Text, dotenv,
+    },
     package::Sha256,
     util::{files, paths::join_text},
 };
@@ -26,7 +28,7 @@ const FILES: usize = 256;
 /// A file that must be fetched before the project is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfetchedFile {
-    pub source: Source,
+    pub source: ExtendSource,
     /// Its pin in the lockfile, if it has one.
     pub pin: Option<Pin>,
     /// The entry that names it.
@@ -66,7 +68,7 @@ pub(super) struct LayerStack<'i> {
 /// A file of the project, and how it was reached.
 #[derive(Clone)]
 struct LayerFile {
-    source: Source,
+    source: ExtendSource,
     /// The directory to which the paths in the file are relative, from the root.
     base: String,
     /// The entry that names it, with the file of the entry.
@@ -122,7 +124,7 @@ impl<'i> LayerStack<'i> {
 
     fn add_top(&mut self, name: &str) -> Result<(), Error> {
         let file = LayerFile {
-            source: Source::Path(name.to_owned()),
+            source: ExtendSource::Path(name.to_owned()),
             base: String::new(),
             asked: None,
         };
@@ -203,7 +205,7 @@ impl<'i> LayerStack<'i> {
 
     /// Returns the content of a file; nothing if it is not fetched yet.
     fn bytes(&mut self, file: &LayerFile, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Source::Path(_) = &file.source else {
+        let ExtendSource::Path(_) = &file.source else {
             return self.fetched(file, name);
         };
         let Some(bytes) = self.inputs.approved(name)? else {
@@ -300,8 +302,8 @@ impl<'i> LayerStack<'i> {
         text: &Text,
     ) -> Result<LayerFile, Error> {
         let unknown = || {
-            let kind = match (file.source.is_remote(), Source::parse(&entry.value)) {
-                (true, Some(Source::Path(path))) => CompositionError::FetchedPath { path },
+            let kind = match (file.source.is_remote(), ExtendSource::parse(&entry.value)) {
+                (true, Some(ExtendSource::Path(path))) => CompositionError::FetchedPath { path },
                 _ => CompositionError::Source {
                     entry: entry.value.clone(),
                 },
@@ -313,7 +315,9 @@ impl<'i> LayerStack<'i> {
             base: file.base.clone(),
             asked: Some((entry.clone(), text.clone())),
         };
-        if let (Source::Path(path), Source::Path(from)) = (&mut named.source, &file.source) {
+        if let (ExtendSource::Path(path), ExtendSource::Path(from)) =
+            (&mut named.source, &file.source)
+        {
             // An absolute path is right on one machine only, so only a personal manifest may have one.
             if path.starts_with('/') && !self.personal {
                 return Err(unknown().into());

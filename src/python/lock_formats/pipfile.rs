@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fields::{digest, directory, is_public_index, lock_error, marker, repository, word};
 use crate::{
-    manifest::{Entry, Error, Node, Text, json},
+    manifest::{Error, Node, NodeEntry, Text, json},
     package::PackageName,
     python::{
         lock::{PackageSource, PythonLock, PythonPackage, Scope},
@@ -48,7 +48,7 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
 
 fn package(
     file: &Text,
-    entry: &Entry<'_>,
+    entry: &NodeEntry<'_>,
     indexes: &BTreeMap<&str, &str>,
 ) -> Result<PythonPackage, Error> {
     let node = &entry.node;

@@ -6,7 +6,7 @@ use super::fields::{
     tables, text, version, word,
 };
 use crate::{
-    manifest::{Entry, Error, Node, Text, Value},
+    manifest::{Error, Node, NodeEntry, Text, Value},
     python::{
         lock::{Dependency, PackageSource, PythonLock, PythonPackage, RootDependency, Scope},
         marker::{Marker, normalize},
@@ -327,7 +327,11 @@ fn table_dependencies(
     Ok(dependencies)
 }
 
-fn dependency(file: &Text, entry: &Entry<'_>, node: &Node<'_>) -> Result<PoetryDependency, Error> {
+fn dependency(
+    file: &Text,
+    entry: &NodeEntry<'_>,
+    node: &Node<'_>,
+) -> Result<PoetryDependency, Error> {
     let (mut optional, mut has_markers) = (false, false);
     let mut dependency = Dependency {
         name: normalize(&entry.key),
