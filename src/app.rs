@@ -1,19 +1,43 @@
-//! Use cases: what commands and the prompt do, without the command line and without printing.
+//! Use cases: the work of commands and prompts, without the command line and without printing.
 
+pub mod approvals;
 pub mod background;
+pub mod background_worker;
+pub mod bring_up;
+pub mod build_claim;
+pub mod build_mode;
 pub mod build_request;
+pub mod build_traces;
 pub mod crash_cleanup;
+pub mod dev_shells;
+pub mod doctor;
 pub mod edit_manifest;
+pub mod edit_tools;
+pub mod enter_shell;
+pub mod export_environment;
 pub mod fetch_extends;
 pub mod gc_roots;
+pub mod init_project;
+pub mod load_env;
+pub mod lock;
 pub mod lockfiles;
 pub mod missing_vars;
 pub mod npm_tools;
+pub mod outdated_tools;
 pub mod prepare_env;
+pub mod project_status;
+pub mod prompt_answer;
 pub mod pure_env;
 pub mod python_packages;
 pub mod python_tools;
 pub mod query_versions;
+pub mod resolve_requests;
+pub mod run_command;
+pub mod running_build;
+pub mod search_sources;
 pub mod session;
-pub mod tool_report;
+pub mod tool_status;
+pub mod tool_summary;
+pub mod trust;
 pub mod venv_link;
+pub mod watch_projects;

@@ -142,6 +142,22 @@ pub struct ToolRequest {
 }
 
 impl ToolRequest {
+    /// Returns a request that the user made on the command line.
+    pub fn new(requirement: Requirement) -> Self {
+        Self {
+            requirement: Located {
+                value: requirement,
+                origin: Origin {
+                    file: "the command line".into(),
+                    line: 0,
+                },
+            },
+            floors: Vec::new(),
+            components: Vec::new(),
+            targets: Vec::new(),
+        }
+    }
+
     /// Returns all bounds on the version: the requirement, then the floors.
     pub fn constraints(&self) -> impl Iterator<Item = &Located<Requirement>> {
         std::iter::once(&self.requirement).chain(&self.floors)

@@ -77,22 +77,14 @@ impl Project {
     ///
     /// Nothing is executed, fetched or exported. The stamp of a file is taken before its content, so `watched` is never
     /// newer than the content.
+    ///
+    /// Fetched files have the digests that `pins` of its lockfiles name.
     pub fn open(
         place: Place,
         decisions: &Decisions,
         context: &Context,
         rules: &TrustRules,
-    ) -> Result<Self, Unreadable> {
-        Self::open_with(place, decisions, context, rules, None)
-    }
-
-    /// Reads the project as `open` does, with fetched files held at `pins` instead of those of the lockfiles.
-    pub fn open_with(
-        place: Place,
-        decisions: &Decisions,
-        context: &Context,
-        rules: &TrustRules,
-        pins: Option<&Pins>,
+        pins: &Pins,
     ) -> Result<Self, Unreadable> {
         let access = Access::of(context, &place.root, &rules.shared);
         let mut inputs = Inputs::new(&place.root, access, context.now);
@@ -149,19 +141,9 @@ impl Project {
         place: Place,
         inputs: &mut Inputs,
         context: &Context,
-        pins: Option<&Pins>,
+        pins: &Pins,
     ) -> Result<Self, Error> {
         let directories = &context.directories;
-        let mut locked = Pins::default();
-        if pins.is_none() {
-            for path in [
-                lock_path(&place, &directories.state),
-                personal::lock_path(&place.root, &directories.config),
-            ] {
-                locked.extend(layers::pins_of(inputs, &path)?);
-            }
-        }
-        let pins = pins.unwrap_or(&locked);
         let detection = match place.kind {
             ProjectKind::Prepared => Detection::default(),
             ProjectKind::Detected => {
@@ -389,6 +371,18 @@ fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Re
         repository.remotes()
     });
     (rules.ruling(&root, &remotes), repository)
+}
+
+/// Reads one of devsh's own lockfiles of the project at `root`.
+pub fn read_lockfile(
+    context: &Context,
+    root: &Path,
+    rules: &TrustRules,
+    path: &Path,
+) -> Result<Option<Vec<u8>>, Error> {
+    let mut access = Access::of(context, root, &rules.shared);
+    let read = reader::read_checked(&mut access, path, reader::PROJECT_SIZE)?;
+    Ok(read.map(|(bytes, _)| bytes))
 }
 
 /// Returns the path of the lockfile of the project at `place`.

@@ -1,4 +1,4 @@
-//! What a request to the builder is made of: a dev shell, its locked packages, its Python lockfile.
+//! The request to the builder: a dev shell, its locked packages and its Python packages.
 
 use url::Url;
 
@@ -13,34 +13,33 @@ use crate::{
     util::codec::Writer,
 };
 
-use super::{python_packages, python_tools, session::dev_shell};
-use crate::cli::commands::sync::Mode;
+use super::{build_mode::BuildMode, dev_shells::find_dev_shell, python_packages, python_tools};
 
-/// How something is built.
+/// How a dev shell is built.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct BuildOptions {
     pub system: System,
     pub locked: bool,
-    pub mode: Mode,
+    pub mode: BuildMode,
 }
 
-/// What a request to the builder borrows from.
-pub struct Parts<'a> {
+/// The data that a request to the builder borrows.
+pub struct BuildInputs<'a> {
     pub shell: &'a DevShell,
     pub lockfile: Lockfile,
     python: Option<PythonPackages>,
-    /// Tools that only serve the others.
+    /// Tools that other tools need and that are not on PATH.
     hidden: Vec<(Tool, ToolRequest)>,
     extra: Vec<u8>,
 }
 
-impl<'a> Parts<'a> {
-    pub fn of(
+impl<'a> BuildInputs<'a> {
+    pub fn new(
         project: &'a Project,
         shell: &ShellName,
         lockfile: Lockfile,
     ) -> Result<Self, Failure> {
-        let shell = dev_shell(project.preview(), shell)?;
+        let shell = find_dev_shell(project.preview(), shell)?;
         let python = python_packages::of_shell(project, shell, &lockfile)?;
         Ok(Self {
             hidden: python_tools::hidden(project, shell, &lockfile),
@@ -51,7 +50,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// The addresses from which this dev shell's tools may be downloaded.
+    /// Returns the addresses of the artifacts of this dev shell.
     pub fn artifacts(&self, system: System) -> impl Iterator<Item = &Url> {
         let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
         let all = self.shell.tools.iter().chain(hidden);
@@ -67,7 +66,7 @@ impl<'a> Parts<'a> {
         project: &'b Project,
         shell: &'b ShellName,
         config: &Config,
-        options: Options,
+        options: BuildOptions,
     ) -> builder::BuildRequest<'b> {
         let wanted = |hidden| {
             move |(tool, request)| RequestedTool {
@@ -88,13 +87,13 @@ impl<'a> Parts<'a> {
             python: self.python.clone(),
             tools_from: config.tools_from,
             locked: options.locked,
-            build_project: options.mode != Mode::Background,
+            build_project: options.mode != BuildMode::Background,
             extra: &self.extra,
         }
     }
 }
 
-/// Everything else that makes one environment differ from another, as bytes; no paths of this machine.
+/// Encodes everything else that distinguishes environments; it contains no paths of this machine.
 fn extra(shell: &DevShell) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.list(shell.env.iter(), |writer, (name, value)| {

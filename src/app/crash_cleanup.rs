@@ -4,11 +4,11 @@ use std::path::Path;
 
 use crate::{builder::collect, project::approval::project_key, store::Store, util::files};
 
-use super::session::Work;
+use super::session::Session;
 
 /// Removes unfinished files that no running process works on. `live` is the progress file of this project's build.
-pub fn run(work: &Work<'_>, root: &Path, live: Option<&Path>) {
-    let directories = &work.context.directories;
+pub fn run(session: &Session<'_>, root: &Path, live: Option<&Path>) {
+    let directories = &session.context.directories;
     Store::open(&directories.data).sweep();
     collect::sweep(&directories.data);
     if let Some(live) = live {

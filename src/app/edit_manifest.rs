@@ -1,14 +1,13 @@
-//! A change of the manifest by devsh itself, and the user's approval that goes on to it.
+//! A change of the manifest by devsh itself, after which the user's approval stays valid.
 //!
-//! Invariant: the approval goes on to exactly what was approved before with devsh's own change in it. What
-//! somebody else writes meanwhile is neither approved nor overwritten.
+//! Invariant: the approval moves to exactly the approved content with devsh's change in it. A change that
+//! another program makes at the same time is neither approved nor overwritten.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use crate::report::paths::display_path;
 use crate::{
     lockfile::Lockfile,
     package::Tool,
@@ -17,149 +16,149 @@ use crate::{
         approval::{Standing, Trusted},
         locate::{MANIFEST, Place, ProjectKind},
     },
-    report::{
-        failure::{ExitStatus, Failure},
-        ui::Role,
-    },
+    report::failure::{ExitStatus, Failure},
     store,
     util::{files, interrupts::Interrupts},
 };
 
-use super::session::Work;
-use crate::{
-    cli::commands::{allow, lock, sync::Mode},
-    report::hints,
-};
+use super::{build_mode::BuildMode, lock, session::Session, trust};
 
-/// Longest manifest or lockfile that is read, in bytes.
+/// The longest accepted manifest or lockfile, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// What the user approves of a project: names, with the digests of the bytes.
+/// The content that the user approves: file names with the digests of their bytes.
 pub type Approved = BTreeMap<String, Option<[u8; 32]>>;
 
-/// A manifest that is to be changed.
-pub struct Edit<'a> {
-    work: &'a Work<'a>,
+/// The result of a change.
+#[derive(Debug)]
+pub struct EditReport {
+    /// The manifest as messages show it.
+    pub name: String,
+    /// Whether the manifest has changed.
+    pub written: bool,
+    /// The lines that were added (`+ …`) and removed (`- …`).
+    pub changes: Vec<String>,
+    /// The locked versions of the tools.
+    pub versions: Vec<String>,
+}
+
+/// A change of a manifest.
+pub struct ManifestEdit<'a> {
+    session: &'a Session<'a>,
     /// The project as it was read.
     pub project: Project,
     /// The manifest as it was read.
     pub text: String,
-    /// The same as it lies on the disk.
+    /// The bytes of the file.
     bytes: Vec<u8>,
-    /// Whether the user's approval of the manifest goes on to the changed one.
+    /// Whether the changed manifest is approved like the old one.
     allowed: bool,
 }
 
-impl<'a> Edit<'a> {
+impl<'a> ManifestEdit<'a> {
     /// Reads the manifest.
-    pub fn begin(work: &'a Work<'_>) -> Result<Self, Failure> {
-        if work.locked {
-            return Err(Failure::new("with `--locked` nothing is written")
-                .hint("leave it out")
+    pub fn begin(session: &'a Session<'_>) -> Result<Self, Failure> {
+        if session.options.locked {
+            return Err(Failure::new("`--locked` forbids a change of the manifest")
+                .hint("run the command without `--locked`")
                 .code(ExitStatus::Usage));
         }
-        let place = work.place()?;
+        let place = session.place()?;
         if place.kind == ProjectKind::Detected {
-            let root = display_path(work.context, &place.root);
-            return Err(
-                Failure::new(format!("`{root}` has no `{MANIFEST}` yet")).hint(format!(
-                    "write down what is detected with `{}`",
-                    work.command("init")
-                )),
-            );
+            let root = session.display(&place.root);
+            let init = session.command("init");
+            return Err(Failure::new(format!("`{root}` has no `{MANIFEST}` yet"))
+                .hint(format!("create it from the detected tools with `{init}`")));
         }
-        let project = work.trusted_at(place, None)?.get().clone();
-        let standing = project
-            .standing(&work.decisions)
-            .map_err(|error| hints::file(&error))?;
+        let project = trust::trusted_project_at(session, place, None)?
+            .get()
+            .clone();
+        let standing = project.standing(&session.decisions)?;
         let mut layers = project.layers().all.iter();
         let own = layers.find(|layer| &**layer.text.file() == MANIFEST);
         let text = own.map(|layer| layer.text.as_str().to_owned());
         let text = text.unwrap_or_default();
-        let bytes = files::read_bounded(&file(work, project.root())?, LIMIT);
-        let bytes = bytes.map_err(|error| hints::file(&error))?;
+        let bytes = files::read_bounded(&file(session, project.root())?, LIMIT)?;
         Ok(Self {
-            work,
-            // A mark of the byte order is no text.
+            session,
+            // The text of a layer has no byte order mark.
             bytes: bytes
                 .filter(|bytes| bytes.ends_with(text.as_bytes()))
-                .ok_or_else(|| changed(work, &project.place))?,
+                .ok_or_else(|| changed(session, &project.place))?,
             text,
             project,
             allowed: standing == Standing::Allowed,
         })
     }
 
-    /// Writes the manifest and the lockfile that answers it, or neither; tells what is locked of `tools`.
-    pub fn finish(&self, text: &str, tools: &[Tool]) -> Result<(), Failure> {
-        let work = self.work;
-        let path = file(work, self.project.root())?;
-        let name = display_path(work.context, &self.project.root().join(MANIFEST));
+    /// Writes the manifest and the lockfile that answers it, or neither; returns the versions of `tools`.
+    pub fn finish(&self, text: &str, tools: &[Tool]) -> Result<EditReport, Failure> {
+        let session = self.session;
+        let path = file(session, self.project.root())?;
+        let name = session.display(&self.project.root().join(MANIFEST));
         let after = self.encoded(text);
         if after == self.bytes {
-            work.ui.note(&format!("{name} says so already"));
-            return Ok(());
+            return Ok(EditReport {
+                name,
+                written: false,
+                changes: Vec::new(),
+                versions: Vec::new(),
+            });
         }
         let lockfile = self.project.root().join(LOCKFILE);
-        let locked = files::read_bounded(&lockfile, LIMIT).map_err(|error| hints::file(&error))?;
         let undo = Undo {
-            manifest: (path, after.clone(), self.bytes.clone()),
-            lockfile: (lockfile, locked),
+            manifest: path,
+            after: after.clone(),
+            before: self.bytes.clone(),
+            lockfile_before: files::read_bounded(&lockfile, LIMIT)?,
+            lockfile,
         };
         let interrupts = self.begin_write(&undo)?;
         let outcome = self.lock(&after);
         let settled = interrupts.settle();
         let locked = outcome.map_err(|failure| {
             failure.note(match undo.run() {
-                Ok(true) => format!("`{name}` is as it was"),
-                Ok(false) => format!("`{name}` was changed by somebody else and stays so"),
-                Err(error) => format!("`{name}` could not be put back: {error}"),
+                Ok(true) => format!("`{name}` is unchanged"),
+                Ok(false) => format!("`{name}` was changed by another program, so it stays"),
+                Err(error) => format!("`{name}` could not be restored: {error}"),
             })
         })?;
         if self.allowed {
-            approve(work, self.project.place.clone(), &self.with(&after))?;
+            approve(session, self.project.place.clone(), &self.with(&after))?;
         }
-        for line in changes(&self.text, text) {
-            let role = if line.starts_with('+') {
-                Role::Good
-            } else {
-                Role::Error
-            };
-            work.ui.line(work.ui.paint(role, line));
-        }
-        work.ui.note(&format!("wrote {name}"));
         let versions = tools.iter().filter_map(|tool| {
             let mut packages = locked.packages.iter();
             let (_, package) = packages.find(|(key, _)| key.tool == *tool)?;
             Some(format!("{tool} {}", package.version))
         });
-        let versions: Vec<String> = versions.collect();
-        if !versions.is_empty() {
-            work.ui.note(&format!("locked {}", versions.join(", ")));
-        }
-        let advanced = allow::advance(work);
+        let report = EditReport {
+            name,
+            written: true,
+            changes: changes(&self.text, text),
+            versions: versions.collect(),
+        };
+        session.notify_host_shells()?;
         drop(settled);
-        advanced
+        Ok(report)
     }
 
-    /// Writes the manifest; an interrupt that comes before things are settled undoes it.
+    /// Writes the manifest; an interrupt before the end of the change restores it.
     fn begin_write(&self, undo: &Undo) -> Result<Interrupts, Failure> {
         let later = undo.clone();
         let interrupts = Interrupts::held().after(move || {
-            // Nobody is left to be told.
+            // The process ends, so there is no one to report to.
             let _undone = later.run();
         });
         let interrupts = interrupts
             .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-        let (path, after, before) = &undo.manifest;
-        if put(path, before, after).map_err(|error| hints::file(&error))? {
+        if put(&undo.manifest, &undo.before, &undo.after)? {
             Ok(interrupts)
         } else {
-            Err(changed(self.work, &self.project.place))
+            Err(changed(self.session, &self.project.place))
         }
     }
 
-    /// Returns `text` with the ends of lines and the mark of the byte order that the file has.
+    /// Returns `text` with the line ends and the byte order mark of the file.
     fn encoded(&self, text: &str) -> Vec<u8> {
         let mark = self.bytes.len() - self.text.len();
         let mut bytes = self.bytes[..mark].to_owned();
@@ -172,77 +171,74 @@ impl<'a> Edit<'a> {
         bytes
     }
 
-    /// What is approved when the manifest is `bytes` and all else is as it was read.
+    /// Returns the approved content, with `bytes` as the manifest.
     fn with(&self, bytes: &[u8]) -> Approved {
         with_manifest(self.project.approved(), bytes)
     }
 
     fn lock(&self, bytes: &[u8]) -> Result<Lockfile, Failure> {
-        let work = self.work;
-        let project = work.open(self.project.place.clone())?;
+        let session = self.session;
+        let project = session.open(self.project.place.clone())?;
         if self.allowed && *project.approved() != self.with(bytes) {
-            return Err(changed(work, &project.place));
+            return Err(changed(session, &project.place));
         }
-        // The approval moves on when everything is written.
-        let project = work.trust_once(project)?;
-        let current = lock::up_to_date(work, &project, Mode::Foreground)?;
+        // The approval moves when everything is written.
+        let project = trust::trust_once(session, project)?;
+        let current = lock::bring_up_to_date(session, &project, BuildMode::Foreground)?;
         current.unreached.map_or(Ok(current.lockfile), Err)
     }
 }
 
-/// How to put things back.
+/// The data to restore both files.
 #[derive(Clone)]
 struct Undo {
-    /// The manifest's path, what it is now, and what it was.
-    manifest: (PathBuf, Vec<u8>, Vec<u8>),
-    /// The lockfile's path, and what it was.
-    lockfile: (PathBuf, Option<Vec<u8>>),
+    manifest: PathBuf,
+    after: Vec<u8>,
+    before: Vec<u8>,
+    lockfile: PathBuf,
+    lockfile_before: Option<Vec<u8>>,
 }
 
 impl Undo {
-    /// Puts back the manifest, unless somebody else has changed it, and the lockfile with it; tells whether it did.
+    /// Restores the manifest and the lockfile, unless another program has changed the manifest; returns whether
+    /// it did.
     fn run(&self) -> Result<bool, files::Error> {
-        let (path, after, before) = &self.manifest;
-        if !put(path, after, before)? {
+        if !put(&self.manifest, &self.after, &self.before)? {
             return Ok(false);
         }
-        let (path, before) = &self.lockfile;
-        if files::read_bounded(path, LIMIT)? != *before {
-            match before {
-                Some(before) => files::write_project_file(path, before)?,
-                None => store::remove_file(path)?,
+        if files::read_bounded(&self.lockfile, LIMIT)? != self.lockfile_before {
+            match &self.lockfile_before {
+                Some(before) => files::write_project_file(&self.lockfile, before)?,
+                None => store::remove_file(&self.lockfile)?,
             }
         }
         Ok(true)
     }
 }
 
-/// Returns the manifest's file, to which its name may be a link inside the project.
-fn file(work: &Work<'_>, root: &Path) -> Result<PathBuf, Failure> {
+/// Returns the file of the manifest, resolving a symlink that stays inside the project.
+fn file(session: &Session<'_>, root: &Path) -> Result<PathBuf, Failure> {
     let path = root.join(MANIFEST);
     let linked = path.symlink_metadata();
     if !linked.is_ok_and(|found| found.is_symlink()) {
         return Ok(path);
     }
     let target = path.canonicalize();
-    let target = target.map_err(|error| hints::file(&files::at("read", &path)(error)))?;
+    let target = target.map_err(files::at("read", &path))?;
     if root
         .canonicalize()
         .is_ok_and(|root| target.starts_with(root))
     {
         return Ok(target);
     }
-    let (name, target) = (
-        display_path(work.context, &path),
-        display_path(work.context, &target),
-    );
+    let (name, target) = (session.display(&path), session.display(&target));
     Err(Failure::new(format!(
-        "`{name}` is a link to a file outside of the project"
+        "`{name}` is a symlink to a file outside of the project"
     ))
     .hint(format!("edit `{target}` by hand")))
 }
 
-/// Puts `after` in the place of `before`, and of nothing else; tells whether it did.
+/// Replaces `before` by `after`; returns whether the file had the content `before`.
 fn put(path: &Path, before: &[u8], after: &[u8]) -> Result<bool, files::Error> {
     if files::read_bounded(path, LIMIT)?.as_deref() != Some(before) {
         return Ok(false);
@@ -251,7 +247,7 @@ fn put(path: &Path, before: &[u8], after: &[u8]) -> Result<bool, files::Error> {
     Ok(true)
 }
 
-/// What is approved when the manifest is `bytes` and all else is as it was approved.
+/// Returns the approved content, with `bytes` as the manifest.
 pub fn with_manifest(approved: &Approved, bytes: &[u8]) -> Approved {
     let mut approved = approved.clone();
     let digest = *blake3::hash(bytes).as_bytes();
@@ -261,27 +257,29 @@ pub fn with_manifest(approved: &Approved, bytes: &[u8]) -> Approved {
 
 /// Approves a project whose manifest devsh has just written, if its content is exactly `expected`.
 pub fn approve(
-    work: &Work<'_>,
+    session: &Session<'_>,
     place: Place,
     expected: &Approved,
 ) -> Result<Trusted<Project>, Failure> {
-    let project = work.open(place)?;
+    let project = session.open(place)?;
     if project.approved() != expected {
-        return Err(changed(work, &project.place));
+        return Err(changed(session, &project.place));
     }
     project
-        .allow(&work.decisions, work.context.now)
-        .map_err(|error| hints::file(&error))
+        .allow(&session.decisions, session.context.now)
+        .map_err(Failure::from)
 }
 
-fn changed(work: &Work<'_>, place: &Place) -> Failure {
-    let root = display_path(work.context, &place.root);
-    Failure::new(format!("`{root}` was changed by somebody else meanwhile"))
-        .note("nothing of that change is approved or overwritten")
-        .hint(format!("review it with `{}`", work.command("allow")))
+fn changed(session: &Session<'_>, place: &Place) -> Failure {
+    let root = session.display(&place.root);
+    Failure::new(format!(
+        "`{root}` was changed by another program at the same time"
+    ))
+    .note("that change is neither approved nor overwritten")
+    .hint(format!("review it with `{}`", session.command("allow")))
 }
 
-/// The lines that only one of two manifests has, as a change of tools shows them.
+/// Returns the lines that only one of two manifests has.
 fn changes(before: &str, after: &str) -> Vec<String> {
     let without = |lines: &str, others: &str| -> Vec<String> {
         let known: Vec<&str> = others.lines().collect();

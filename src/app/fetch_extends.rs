@@ -1,94 +1,86 @@
-//! Fetching what a manifest stands on: after the user allowed it, and held by the lockfile from then on.
+//! Fetching the files that a manifest extends: after the user has allowed it, pinned by the lockfile from then on.
 
-use crate::report::paths::display_path;
 use crate::{
     extends::Fetcher,
-    lockfile::Pins,
-    project::{Project, approval::Trusted, locate::Place},
+    lockfile::{Pin, Pins},
+    project::Project,
     prompt::session_var,
-    report::failure::Failure,
+    report::{failure::Failure, hints},
 };
 
-use super::{lockfiles, session::Work};
-use crate::report::hints;
+use super::{lockfiles::lock_targets, session::Session};
 
-/// How often a project is read again for files that fetched files stand on.
+/// How often a project is read again, because fetched files can extend others.
 const ROUNDS: usize = 32;
 
-/// Returns the project with everything that it stands on, fetched and held by its lockfile.
+/// Returns the project with all files that it extends, fetched and pinned by its lockfile.
 ///
-/// To be called only when the user has said that the project may be fetched.
-pub fn complete(work: &Work<'_>, project: Project) -> Result<Project, Failure> {
+/// Call it only if the user has approved the project or trusts it for this command.
+pub fn complete(session: &Session<'_>, project: Project) -> Result<Project, Failure> {
     if project.layers().wanted.is_empty() {
         return Ok(project);
     }
     let pins = pins(&project);
-    let unheld = project.layers().wanted.iter().find(|one| one.pin.is_none());
-    if let Some(wanted) = unheld.filter(|_| work.locked) {
-        let failure = Failure::new(format!("`{}` is not locked", wanted.source));
-        return Err(failure
+    let unpinned = project.layers().wanted.iter().find(|one| one.pin.is_none());
+    if let Some(wanted) = unpinned.filter(|_| session.options.locked) {
+        let command = session.command("lock");
+        return Err(Failure::new(format!("`{}` is not locked", wanted.source))
             .note(format!("{} extends it", wanted.place))
-            .hint(format!(
-                "run `{}` and commit the result",
-                work.command("lock")
-            )));
+            .hint(format!("run `{command}` and commit the result")));
     }
-    let project = fetch(work, project, pins)?;
-    hold(work, &project)?;
+    let project = fetch(session, project, pins)?;
+    write_pins(session, &project)?;
     Ok(project)
 }
 
-/// Returns the project on the newest of the files that it stands on, and a line for each that moved.
-pub fn upgraded(
-    work: &Work<'_>,
-    project: Trusted<Project>,
-) -> Result<(Trusted<Project>, Vec<String>), Failure> {
-    let before = pins(project.get());
+/// A project with the newest of the files that it extends.
+#[derive(Debug)]
+pub struct Upgrade {
+    pub project: Project,
+    /// A line for each file that has changed.
+    pub changes: Vec<String>,
+}
+
+/// Fetches the newest of the files that a project extends, if it extends any.
+pub fn upgrade(session: &Session<'_>, project: &Project) -> Result<Option<Upgrade>, Failure> {
+    let before = pins(project);
     if before.is_empty() {
-        return Ok((project, Vec::new()));
+        return Ok(None);
     }
-    let place = project.get().place.clone();
-    let fresh = open(work, place, &Pins::new())?;
-    let project = fetch(work, fresh, Pins::new())?;
-    let after = pins(&project);
-    let line = |(source, pin): (&String, &crate::lockfile::Pin)| match before.get(source) {
+    let fresh = session.open_with_pins(project.place.clone(), &Pins::new())?;
+    let project = fetch(session, fresh, Pins::new())?;
+    let line = |(source, pin): (&String, &Pin)| match before.get(source) {
         Some(old) if old == pin => None,
         Some(old) => Some(format!("~ {source}  {old} → {pin}")),
         None => Some(format!("+ {source}  {pin}")),
     };
-    let moved = after.iter().filter_map(line).collect();
-    // The command acts on what the user asked to be upgraded; using it takes a new approval.
-    Ok((work.trust_once(project)?, moved))
+    let changes = pins(&project).iter().filter_map(line).collect();
+    Ok(Some(Upgrade { project, changes }))
 }
 
-fn fetch(work: &Work<'_>, mut project: Project, mut pins: Pins) -> Result<Project, Failure> {
-    let config = work.config()?;
-    let client = work.client(&config);
-    let directories = &work.context.directories;
-    let env = session_var::host_env(&work.context.env);
-    let mut fetcher = Fetcher::new(&client, directories, &env, work.offline);
+fn fetch(session: &Session<'_>, mut project: Project, mut pins: Pins) -> Result<Project, Failure> {
+    let client = session.client()?;
+    let directories = &session.context.directories;
+    let env = session_var::host_env(&session.context.env);
+    let mut fetcher = Fetcher::new(&client, directories, &env, session.options.offline);
     for _ in 0..ROUNDS {
         if project.layers().wanted.is_empty() {
             return Ok(project);
         }
         for wanted in &project.layers().wanted {
-            work.ui.note(&format!("fetching {}", wanted.source));
+            session
+                .reporter
+                .note(&format!("fetching {}", wanted.source));
             let pin = fetcher
                 .fetch(&wanted.source, wanted.pin.as_ref())
                 .map_err(|error| hints::extend(&error, &wanted.place))?;
             pins.insert(wanted.source.to_string(), pin);
         }
-        project = open(work, project.place.clone(), &pins)?;
+        project = session.open_with_pins(project.place.clone(), &pins)?;
     }
     Err(Failure::new(format!(
         "files to extend lead to others more than {ROUNDS} times"
     )))
-}
-
-fn open(work: &Work<'_>, place: Place, pins: &Pins) -> Result<Project, Failure> {
-    let rules = work.config()?.trust;
-    Project::open_with(place, &work.decisions, work.context, &rules, Some(pins))
-        .map_err(|unreadable| hints::project(work.context, &unreadable.error))
 }
 
 fn pins(project: &Project) -> Pins {
@@ -98,14 +90,14 @@ fn pins(project: &Project) -> Pins {
         .collect()
 }
 
-/// Writes the pins into the lockfiles, whatever else is still to be locked there.
-fn hold(work: &Work<'_>, project: &Project) -> Result<(), Failure> {
-    for part in lockfiles::parts(work.context, project, false)? {
-        let name = display_path(work.context, &part.path);
-        let mut lockfile = lockfiles::present(&part.path, &name)?.unwrap_or_default();
-        if lockfile.extends != part.pins {
-            lockfile.extends.clone_from(&part.pins);
-            part.write(work, &lockfile)?;
+/// Writes the pins into the lockfiles, also if other requests are not locked yet.
+fn write_pins(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+    for target in lock_targets(session, project, false)? {
+        let loaded = target.load(session);
+        let mut lockfile = loaded.content()?.cloned().unwrap_or_default();
+        if lockfile.extends != target.pins {
+            lockfile.extends.clone_from(&target.pins);
+            target.write(session, &lockfile)?;
         }
     }
     Ok(())

@@ -10,8 +10,6 @@ use crate::{
     prompt::record::Record, report::failure::Failure, store::leases, util::files,
 };
 
-use crate::report::hints;
-
 /// Returns whether a project is there, or cannot be seen now.
 fn may_exist(root: &Path) -> bool {
     match root.metadata() {
@@ -35,11 +33,10 @@ impl Roots {
     /// A lease or record that cannot be read may name a root, so that is an error.
     pub fn find(context: &Context) -> Result<Self, Failure> {
         let data = &context.directories.data;
-        let failed = |error| hints::file(&error);
-        let leased = leases::leased(data).map_err(failed)?;
+        let leased = leases::leased(data)?;
         let decisions = Decisions::new(data);
         let mut projects: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-        for (root, needs) in Record::needs(&context.directories.state).map_err(failed)? {
+        for (root, needs) in Record::needs(&context.directories.state)? {
             // Only a trusted project has a record: by an approval, by a rule, or by another worktree's approval.
             if may_exist(&root) && !decisions.is_denied(&root) {
                 projects.entry(root).or_default().extend(needs);

@@ -1,4 +1,4 @@
-//! Variables that a dev shell needs from the host shell, which does not have them.
+//! Variables that a dev shell needs and the host shell does not have.
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ use crate::{
     prompt::session_var,
 };
 
-/// A variable that is to be set by the user.
+/// A variable that the user must set.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Missing {
+pub struct UnsetVariable {
     pub name: String,
-    /// What the manifest says about getting it, or what comes of its absence.
+    /// The help of the manifest, or the effect of its absence.
     pub help: String,
-    /// Where it is needed, `file:line`.
+    /// The place that needs it, `file:line`.
     pub place: String,
     /// Whether the dev shell cannot be loaded without it.
     pub required: bool,
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for UnsetVariable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             name, help, place, ..
@@ -32,8 +32,8 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Returns what the host shell's own environment lacks.
-pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<Missing> {
+/// Returns the variables that the host shell's environment lacks.
+pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<UnsetVariable> {
     let Some(shell) = project.preview().shells.get(shell) else {
         return Vec::new();
     };
@@ -42,7 +42,7 @@ pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<M
         let EnvValue::Required(help) = &value.value else {
             return None;
         };
-        Some(Missing {
+        Some(UnsetVariable {
             name: name.to_string(),
             help: help.clone(),
             place: value.origin.to_string(),
@@ -50,7 +50,7 @@ pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<M
         })
     });
     let expected = manifest::needed_host_variables(shell).into_iter();
-    let expected = expected.map(|(name, origin)| Missing {
+    let expected = expected.map(|(name, origin)| UnsetVariable {
         help: format!("`${{{name}}}` is empty; `${{{name}:-}}` says that it may be"),
         name,
         place: origin.to_string(),

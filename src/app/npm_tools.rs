@@ -11,13 +11,13 @@ use crate::{
 
 use super::{
     python_tools::{Ground, with_uv},
-    session::Work,
+    session::Session,
 };
 
 /// Returns the `package-lock.json` that npm writes for the locked version of `key`, on the newest node that
 /// is asked for.
 pub fn package_lock(
-    work: &Work<'_>,
+    session: &Session<'_>,
     key: &LockKey,
     lockfile: &Lockfile,
     (requests, ground): (&[(Tool, ToolRequest)], &Ground),
@@ -42,9 +42,9 @@ pub fn package_lock(
     let Some(package) = lockfile.packages.get(key) else {
         return Err(Failure::new(format!("{key} is not locked")));
     };
-    let newest = newest_allowed(&key.tool, &work.config()?, work.context.now);
+    let newest = newest_allowed(&key.tool, session.config()?, session.context.now);
     with_uv(
-        work,
+        session,
         newest_node.into_iter().collect(),
         |builder, request| {
             builder.npm_lock(request, (&key.tool, &package.version), newest.as_deref())

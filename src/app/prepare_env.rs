@@ -1,4 +1,4 @@
-//! From a trusted project and its lockfile to a record: the bridge between building and activation.
+//! From a trusted project and its lockfile to a record that a prompt can load.
 
 use std::{cell::RefCell, path::Path};
 
@@ -14,68 +14,82 @@ use crate::{
         from_build::{self, Built},
         record::Record,
     },
-    report::failure::Failure,
+    report::{failure::Failure, hints},
     store::{self, ProcessMark, Store},
     util::binary,
 };
 
 use super::{
-    build_request::{Options, Parts},
-    session::Work,
-    tool_report,
-    venv_link::{self, Linked},
-};
-use crate::{
-    cli::commands::{lock, sync::Mode},
-    report::hints,
+    build_mode::BuildMode,
+    build_request::{BuildInputs, BuildOptions},
+    lockfiles,
+    session::Session,
+    tool_summary,
+    venv_link::{self, LinkOutcome},
 };
 
-/// Whether a dev shell can be loaded at once.
-#[derive(Debug)]
-pub enum Readiness {
-    /// It can.
-    Ready(Box<Record>),
-    /// It must be built first.
-    NotBuilt,
-}
-
-/// What dev shells are built from.
+/// The inputs of the dev shells of one project.
 #[derive(Clone, Copy)]
-pub struct Basis<'a> {
+pub struct BuildBasis<'a> {
     pub project: &'a Trusted<Project>,
     pub lockfile: &'a Lockfile,
     /// The files behind both, as they were before they were read.
     pub watched: &'a [Watched],
-    /// Shows how far the build is.
     pub progress: &'a dyn Progress,
-    /// What the user was told already: dev shells have most of their tools in common.
-    pub told: &'a RefCell<Vec<Notice>>,
+    /// The notices that were reported already: dev shells have most of their tools in common.
+    pub reported: &'a RefCell<Vec<Notice>>,
 }
 
-impl Basis<'_> {
-    fn tell(&self, work: &Work<'_>, notice: &Notice) {
-        if !self.told.borrow().contains(notice) {
-            tool_report::tell(work, notice);
-            self.told.borrow_mut().push(notice.clone());
+impl BuildBasis<'_> {
+    fn report(&self, session: &Session<'_>, notice: &Notice) {
+        if !self.reported.borrow().contains(notice) {
+            session.reporter.warn(&describe(session, notice));
+            self.reported.borrow_mut().push(notice.clone());
         }
+    }
+}
+
+fn describe(session: &Session<'_>, notice: &Notice) -> String {
+    match notice {
+        Notice::HostServes {
+            tool,
+            wanted,
+            found,
+            program,
+            reason,
+        } => {
+            let program = session.display(program);
+            let mut text = match wanted {
+                Some(wanted) if wanted != found => format!(
+                    "`{tool}` {wanted} is locked, and {found} of the host is used: `{program}`"
+                ),
+                _ => format!("`{tool}` {found} is from the host: `{program}`"),
+            };
+            if !reason.is_empty() {
+                text.push_str(": ");
+                text.push_str(reason);
+            }
+            text
+        }
+        Notice::Conflict {
+            program,
+            used,
+            hidden,
+        } => format!("`{program}` is from `{used}`; the one from `{hidden}` is hidden"),
     }
 }
 
 /// Returns the stored record of a dev shell if this command may use it.
 ///
-/// A record is only ever stored for an allowed project, and the approval is one of the files it watches.
-pub fn warm(work: &Work<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
-    let record = Record::fresh(
-        &work.context.directories.state,
-        &place.root,
-        shell,
-        work.context.now,
-    )?;
-    // What a prompt got in the background lacks the project itself; a command waits for it.
-    (record.whole && (!work.locked || !record.drifted)).then_some(record)
+/// A record is only stored for an allowed project, and the approval is one of the files it watches.
+pub fn stored_record(session: &Session<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
+    let context = session.context;
+    let record = Record::fresh(&context.directories.state, &place.root, shell, context.now)?;
+    // A build for a prompt omits the project itself; a command waits for it.
+    (record.whole && (!session.options.locked || !record.drifted)).then_some(record)
 }
 
-/// Leases the dev shell of a record for the host shell; returns whether the profile is still there.
+/// Leases the dev shell of a record for the host shell; returns whether the profile still exists.
 pub fn lease_for_shell(context: &Context, record: &Record) -> bool {
     let shell = ProcessMark::host_shell();
     let data = &context.directories.data;
@@ -83,74 +97,73 @@ pub fn lease_for_shell(context: &Context, record: &Record) -> bool {
     profile.is_none_or(|profile| store::leases::lease_for_shell(data, shell, profile))
 }
 
-/// Leases the dev shell of a record for the command that this process becomes.
+/// Leases the dev shell of a record for the command that replaces this process.
 pub fn lease_until_exit(context: &Context, record: &Record) {
     if let Some(profile) = record.objects.first() {
-        // Where nothing can be written nothing is collected.
+        // On a read-only disk nothing is collected.
         let _leased = store::leases::lease_until_exit(&context.directories.data, profile);
     }
 }
 
-/// Looks for what was built for a dev shell, without network and without changing the project.
-pub fn find(
-    context: &Context,
+/// Returns the record of a dev shell that was built, without network and without changing the project.
+pub fn find_built(
+    session: &Session<'_>,
     project: &Trusted<Project>,
     shell: &ShellName,
     watched: &[Watched],
-) -> Result<Readiness, Failure> {
-    let (parts, found) = look_up(context, project.get(), shell)?;
+) -> Result<Option<Record>, Failure> {
+    let (inputs, found) = look_up(session, project.get(), shell)?;
     let Some(found) = found else {
-        return Ok(Readiness::NotBuilt);
+        return Ok(None);
     };
-    let config = Config::load(context).map_err(|error| hints::config(&error))?;
-    let record = record(project, shell, &parts, &found, (watched, &config));
-    // A link that cannot be made is told by the commands.
-    let _linked = link(context, project.get(), (shell, &parts), &found);
-    // A prompt works from a read-only home too, if more slowly.
-    let _kept = keep(context, project, shell, &record);
-    Ok(Readiness::Ready(Box::new(record)))
+    let record = record(
+        project,
+        shell,
+        &inputs,
+        &found,
+        (watched, session.config()?),
+    );
+    // Commands report a link that cannot be made.
+    let _linked = link(session, project.get(), (shell, &inputs), &found);
+    // A prompt also works from a read-only home, only slower.
+    let _kept = keep(session.context, project, shell, &record);
+    Ok(Some(record))
 }
 
-/// Returns what a dev shell is built from, and what was built if that is still there.
+/// Returns the inputs of a dev shell, and the environment that was built from them if it still exists.
 pub fn look_up<'a>(
-    context: &Context,
+    session: &Session<'_>,
     project: &'a Project,
     shell: &'a ShellName,
-) -> Result<(Parts<'a>, Option<Found>), Failure> {
-    let config = Config::load(context).map_err(|error| hints::config(&error))?;
-    let lockfile = lock::fitting(context, project)?;
-    let fits = lockfile.is_some();
-    // What is locked already is shown, also beside what is not.
-    let lockfile = match lockfile {
-        Some(lockfile) => lockfile,
-        None => lock::as_they_are(context, project)?,
+) -> Result<(BuildInputs<'a>, Option<FoundEnvironment>), Failure> {
+    let config = session.config()?;
+    let joined = lockfiles::joined_lockfile(session, project)?;
+    let inputs = BuildInputs::new(project, shell, joined.lockfile)?;
+    let Some(system) = session.context.system.filter(|_| joined.fits) else {
+        return Ok((inputs, None));
     };
-    let parts = Parts::of(project, shell, lockfile)?;
-    let Some(system) = context.system.filter(|_| fits) else {
-        return Ok((parts, None));
-    };
-    let options = Options {
+    let options = BuildOptions {
         system,
         locked: false,
-        mode: Mode::Foreground,
+        mode: BuildMode::Foreground,
     };
-    let whole = parts.request(project, shell, &config, options);
-    let found = find_whole_first(&context.directories.data, whole);
-    Ok((parts, found))
+    let whole = inputs.request(project, shell, config, options);
+    let found = find_whole_first(&session.context.directories.data, whole);
+    Ok((inputs, found))
 }
 
 /// A dev shell that was built.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundEnvironment {
     pub realised: Realised,
     /// Whether the project itself is installed, if it is a Python package.
     whole: bool,
 }
 
-/// Looks for an environment with the project in it, then for one without, as prompts build it.
-fn find_whole_first(data: &Path, request: builder::BuildRequest<'_>) -> Option<Found> {
+/// Looks for an environment with the project installed, then for one without it, as prompts build it.
+fn find_whole_first(data: &Path, request: builder::BuildRequest<'_>) -> Option<FoundEnvironment> {
     if let Some(realised) = builder::find(data, &request) {
-        return Some(Found {
+        return Some(FoundEnvironment {
             realised,
             whole: true,
         });
@@ -160,80 +173,80 @@ fn find_whole_first(data: &Path, request: builder::BuildRequest<'_>) -> Option<F
         build_project: false,
         ..request
     };
-    builder::find(data, &without).map(|realised| Found {
+    builder::find(data, &without).map(|realised| FoundEnvironment {
         realised,
         whole: false,
     })
 }
 
-/// Builds a dev shell and records it, saying what the user should know; tells whether the record is news.
+/// Builds a dev shell and records it; returns whether the record is new.
 pub fn build(
-    work: &Work<'_>,
-    basis: &Basis<'_>,
+    session: &Session<'_>,
+    basis: &BuildBasis<'_>,
     shell: &ShellName,
-    mode: Mode,
+    mode: BuildMode,
 ) -> Result<(Record, bool), Failure> {
-    let Basis {
+    let BuildBasis {
         project,
         lockfile,
         watched,
         progress,
         ..
     } = *basis;
-    let config = work.config()?;
-    let client = work.client(&config);
-    let store = Store::open(&work.context.directories.data);
+    let config = session.config()?;
+    let client = session.client()?;
+    let store = Store::open(&session.context.directories.data);
     let builder = Builder {
-        context: work.context,
-        config: &config,
+        context: session.context,
+        config,
         store: &store,
         client: &client,
         progress,
     };
-    let parts = Parts::of(project.get(), shell, lockfile.clone())?;
-    let options = Options {
-        system: lock::system(work)?,
-        locked: work.locked,
+    let inputs = BuildInputs::new(project.get(), shell, lockfile.clone())?;
+    let options = BuildOptions {
+        system: session.system()?,
+        locked: session.options.locked,
         mode,
     };
-    let request = parts.request(project.get(), shell, &config, options);
-    let strange = parts
+    let request = inputs.request(project.get(), shell, config, options);
+    let untrusted = inputs
         .artifacts(options.system)
         .find(|url| !config.trusts(url));
-    if let Some(url) = strange {
+    if let Some(url) = untrusted {
         return Err(hints::untrusted(&fetch::redacted(url)));
     }
-    let there = existing(&work.context.directories.data, &request, mode);
-    let found = if let Some(found) = there {
+    let found = existing(&session.context.directories.data, &request, mode);
+    let found = if let Some(found) = found {
         found
     } else {
         let realised = builder
             .realise(&request)
-            .map_err(|error| unbuilt(&error, shell))?;
+            .map_err(|error| build_failure(&error, shell))?;
         for notice in &realised.notices {
-            basis.tell(work, notice);
+            basis.report(session, notice);
         }
-        Found {
+        FoundEnvironment {
             realised,
-            whole: mode != Mode::Background,
+            whole: mode != BuildMode::Background,
         }
     };
-    let record = record(project, shell, &parts, &found, (watched, &config));
-    if link(work.context, project.get(), (shell, &parts), &found)? == Linked::Taken
-        && mode != Mode::Background
+    let record = record(project, shell, &inputs, &found, (watched, config));
+    if link(session, project.get(), (shell, &inputs), &found)? == LinkOutcome::Taken
+        && mode != BuildMode::Background
     {
-        let text = "`.venv` is not devsh's, so it stays, and `venv-link` does nothing";
-        work.ui.warn(text);
+        let text = "`.venv` was not made by devsh, so it stays and `venv-link` has no effect";
+        session.reporter.warn(text);
     }
-    // Trust for one command must not outlast it, so it leaves no record.
-    let changed = !work.trust && keep(work.context, project, shell, &record)?;
+    // Trust for one command must not outlive it, so no record is stored.
+    let changed = !session.options.trust && keep(session.context, project, shell, &record)?;
     Ok((record, changed))
 }
 
-/// A dev shell that cannot be had. What several at once ask for together is locked only where the manifest
-/// says so.
-fn unbuilt(error: &builder::Error, shell: &ShellName) -> Failure {
-    let mut failure = hints::builder(error);
+/// Returns the failure for a dev shell that cannot be built. A combination of dev shells is only locked if the
+/// manifest defines it.
+fn build_failure(error: &builder::Error, shell: &ShellName) -> Failure {
+    let mut failure = Failure::from(error);
     if !shell.is_single()
         && let builder::Error::Unavailable { managed, .. } = error
         && matches!(**managed, builder::Unavailable::NotLocked)
@@ -244,7 +257,7 @@ fn unbuilt(error: &builder::Error, shell: &ShellName) -> Failure {
             .map(|name| format!("\"{name}\""))
             .collect();
         failure.notes =
-            vec!["each of the dev shells is locked, and not what they ask for together".to_owned()];
+            vec!["each of the dev shells is locked, but not their combination".to_owned()];
         failure.hints = vec![format!(
             "name them in the manifest, `[shells.NAME] inherits = [{}]`, and run `devsh lock`",
             names.join(", ")
@@ -255,30 +268,37 @@ fn unbuilt(error: &builder::Error, shell: &ShellName) -> Failure {
 
 /// Makes the link for editors, which always leads to `dev`.
 fn link(
-    context: &Context,
+    session: &Session<'_>,
     project: &Project,
-    (shell, parts): (&ShellName, &Parts<'_>),
-    found: &Found,
-) -> Result<Linked, Failure> {
+    (shell, inputs): (&ShellName, &BuildInputs<'_>),
+    found: &FoundEnvironment,
+) -> Result<LinkOutcome, Failure> {
     if *shell != ShellName::dev() {
-        return Ok(Linked::Settled);
+        return Ok(LinkOutcome::Settled);
     }
-    let places = (
-        found.realised.profile.as_path(),
-        context.directories.data.as_path(),
-    );
-    venv_link::make(project.root(), parts.shell, places).map_err(|error| hints::file(&error))
+    let profile = &found.realised.profile;
+    let data = &session.context.directories.data;
+    Ok(venv_link::make(
+        project.root(),
+        inputs.shell,
+        profile,
+        data,
+    )?)
 }
 
-/// Returns what is there already and does for this kind of build.
-fn existing(data: &Path, request: &builder::BuildRequest<'_>, mode: Mode) -> Option<Found> {
+/// Returns an environment that exists and is good enough for this kind of build.
+fn existing(
+    data: &Path,
+    request: &builder::BuildRequest<'_>,
+    mode: BuildMode,
+) -> Option<FoundEnvironment> {
     match mode {
-        Mode::Refresh => None,
-        Mode::Foreground => builder::find(data, request).map(|realised| Found {
+        BuildMode::Refresh => None,
+        BuildMode::Foreground => builder::find(data, request).map(|realised| FoundEnvironment {
             realised,
             whole: true,
         }),
-        Mode::Background => find_whole_first(
+        BuildMode::Background => find_whole_first(
             data,
             builder::BuildRequest {
                 build_project: true,
@@ -300,10 +320,8 @@ fn keep(
     if before.as_ref() == Some(record) {
         return Ok(false);
     }
-    record
-        .store(state, root, shell)
-        .map_err(|error| hints::file(&error))?;
-    // One dev shell is in use from now on, the other was until now.
+    record.store(state, root, shell)?;
+    // The new dev shell is in use from now on, and the old one was until now.
     for profile in [before.as_ref(), Some(record)]
         .into_iter()
         .flatten()
@@ -314,8 +332,8 @@ fn keep(
     Ok(true)
 }
 
-/// Names the content that a background build starts from: the same content fails the same way.
-pub fn basis(watched: &[Watched]) -> [u8; 16] {
+/// Returns the digest of the inputs of a background build: the same inputs fail in the same way.
+pub fn basis_digest(watched: &[Watched]) -> [u8; 16] {
     let mut files = watched.to_vec();
     for file in &mut files {
         file.racy = None;
@@ -325,7 +343,7 @@ pub fn basis(watched: &[Watched]) -> [u8; 16] {
     basis
 }
 
-/// Looks at the files that decide what a project's dev shells are; to be done before they are read.
+/// Takes the stamps of the files that define a project's dev shells. Call it before they are read.
 pub fn watch(context: &Context, project: &Project) -> Vec<Watched> {
     let files = [
         lock_path(&project.place, &context.directories.state),
@@ -344,13 +362,13 @@ pub fn watch(context: &Context, project: &Project) -> Vec<Watched> {
 fn record(
     project: &Trusted<Project>,
     shell: &ShellName,
-    parts: &Parts<'_>,
-    found: &Found,
+    inputs: &BuildInputs<'_>,
+    found: &FoundEnvironment,
     (watched, config): (&[Watched], &Config),
 ) -> Record {
     let root = project.get().root();
     let realised = &found.realised;
-    let package = parts.shell.python.lock.as_ref().is_some_and(|lock| {
+    let package = inputs.shell.python.lock.as_ref().is_some_and(|lock| {
         project
             .get()
             .python(&lock.value)
@@ -364,7 +382,7 @@ fn record(
         env: &realised.env,
         timeout: config.hook_timeout,
         quiet: config.verbosity == Verbosity::Quiet,
-        summary: tool_report::summary(shell, parts, realised, whole),
+        summary: tool_summary::summary(shell, inputs, realised, whole),
     };
     let mut objects = vec![realised.profile.clone()];
     objects.extend(realised.objects.iter().cloned());
@@ -372,14 +390,14 @@ fn record(
         ToolOrigin::Host { program, .. } => Some(program.clone()),
         ToolOrigin::Store(_) => None,
     }));
-    // A link that was removed or added shows in the directory.
+    // The directory shows a link that was added or removed.
     let bin = Watched::settled_look(realised.profile.join("bin"));
     Record {
         watched: watched.to_vec(),
         sealed: vec![bin],
         objects,
         whole,
-        drifted: tool_report::drifts(parts, realised).next().is_some(),
-        content: from_build::content(root, parts.shell, built),
+        drifted: tool_summary::drifts(inputs, realised).next().is_some(),
+        content: from_build::content(root, inputs.shell, built),
     }
 }

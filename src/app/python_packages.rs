@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
+    dev_shells::find_dev_shell,
     python_tools::{is_foundation, with_uv},
-    session::{Work, dev_shell},
+    session::Session,
 };
 use crate::{
     builder::{BuildRequest, PackageQuery, PythonPackages, RequestedTool},
@@ -18,7 +19,7 @@ use crate::{
     package::{Source, Tool},
     project::{LOCKFILE, Project, approval::Standing},
     python::{LockFiles, PinnedRequirement, PythonLock, Selection, read_lock, read_pinned},
-    report::{failure::Failure, hints},
+    report::failure::Failure,
     sources::newest_allowed,
 };
 
@@ -91,7 +92,7 @@ fn of_devshell_lock(
         .map(PythonSet::to_requirements)
         .unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
-    let mut set = read_lock(&files).map_err(|error| hints::content(&error))?;
+    let mut set = read_lock(&files)?;
     let lock = shell.python.lock.as_ref();
     let mut digest = [0; 32];
     let mut selection = Selection::default();
@@ -281,7 +282,7 @@ fn first_words(key: &PythonKey) -> String {
 
 /// Returns the packages for the lists in `only`, keeping those of `previous` that still fit.
 pub fn resolve(
-    work: &Work<'_>,
+    session: &Session<'_>,
     project: &Project,
     lockfile: &Lockfile,
     previous: &Lockfile,
@@ -305,7 +306,7 @@ pub fn resolve(
                     previous: similar.filter(|_| *upgrade != Upgrade::All),
                     newest: None,
                 };
-                let packages = compile(work, project, lockfile, oldest.shell, query)?;
+                let packages = compile(session, project, lockfile, oldest.shell, query)?;
                 PythonSet { python, packages }
             }
         };
@@ -327,19 +328,19 @@ fn most_similar<'l>(key: &PythonKey, sets: &'l PythonSets) -> Option<&'l PythonS
 
 /// Returns whether packages may run their own build to report their dependencies: not for a manifest that changed
 /// since the approval, for example with an upgrade of the files that it extends.
-fn may_build(work: &Work<'_>, project: &Project) -> Result<bool, Failure> {
-    let standing = project.standing(&work.decisions);
-    Ok(work.trust || standing.map_err(|error| hints::file(&error))? == Standing::Allowed)
+fn may_build(session: &Session<'_>, project: &Project) -> Result<bool, Failure> {
+    let standing = project.standing(&session.decisions);
+    Ok(session.options.trust || standing? == Standing::Allowed)
 }
 
 fn compile(
-    work: &Work<'_>,
+    session: &Session<'_>,
     project: &Project,
     lockfile: &Lockfile,
     shell: &ShellName,
     query: PackageQuery<'_>,
 ) -> Result<Vec<LockedRequirement>, Failure> {
-    let shell = dev_shell(project.preview(), shell)?;
+    let shell = find_dev_shell(project.preview(), shell)?;
     let tools = shell.tools.iter().filter(|(tool, _)| is_foundation(tool));
     let tools = tools.map(|(tool, request)| RequestedTool {
         hidden: false,
@@ -348,11 +349,11 @@ fn compile(
         locked: lockfile.packages.get(&LockKey::for_request(tool, request)),
     });
     // All packages together count as the source `pypi` for the minimum age of releases.
-    let config = work.config()?;
+    let config = session.config()?;
     let all: Option<Tool> = "pypi:python-packages".parse().ok();
-    let newest = all.and_then(|all| newest_allowed(&all, &config, work.context.now));
-    let builds = may_build(work, project)?;
-    let text = with_uv(work, tools.collect(), |builder, request| {
+    let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
+    let builds = may_build(session, project)?;
+    let text = with_uv(session, tools.collect(), |builder, request| {
         let request = BuildRequest {
             build_project: builds,
             ..request.clone()
@@ -364,7 +365,7 @@ fn compile(
         builder.compile_packages(&request, query)
     })?;
     let pinned = read_pinned(&Text::new("the answer of uv", &text));
-    let pinned = pinned.map_err(|error| hints::content(&error))?.into_iter();
+    let pinned = pinned?.into_iter();
     let mut packages: Vec<LockedRequirement> = pinned.map(locked_requirement).collect();
     packages.sort();
     Ok(packages)

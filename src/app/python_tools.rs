@@ -12,8 +12,7 @@ use crate::{
     store::Store,
 };
 
-use super::{query_versions, session::Work};
-use crate::{cli::commands::lock, report::hints};
+use super::session::Session;
 
 /// The tools that applications and Python packages are installed with. [`implied`] and [`hidden`] add them for
 /// applications; the manifest adds uv for packages.
@@ -112,7 +111,7 @@ fn any_version(application: &ToolRequest) -> ToolRequest {
             value: Requirement::any(),
             origin,
         },
-        ..query_versions::request(Requirement::any())
+        ..ToolRequest::new(Requirement::any())
     }
 }
 
@@ -136,7 +135,7 @@ pub fn hidden(
 
 /// Adds to every application of `lockfile` its packages: those locked before, else as uv resolves them now.
 pub fn complete(
-    work: &Work<'_>,
+    session: &Session<'_>,
     lockfile: &mut Lockfile,
     previous: &Lockfile,
     upgrade: &Upgrade,
@@ -161,7 +160,7 @@ pub fn complete(
         });
         let whole = match before.next() {
             Some((_, before)) if !upgrade.covers(&key.tool) => before.clone(),
-            _ => resolve(work, &key.tool, package, lockfile, requests, ground)?,
+            _ => resolve(session, &key.tool, package, lockfile, requests, ground)?,
         };
         lockfile.packages.insert(key, whole);
     }
@@ -169,15 +168,15 @@ pub fn complete(
 }
 
 fn resolve(
-    work: &Work<'_>,
+    session: &Session<'_>,
     tool: &Tool,
     package: &LockedPackage,
     lockfile: &Lockfile,
     requests: &[(Tool, ToolRequest)],
     ground: &Ground,
 ) -> Result<LockedPackage, Failure> {
-    let config = work.config()?;
-    let newest = newest_allowed(tool, &config, work.context.now);
+    let config = session.config()?;
+    let newest = newest_allowed(tool, config, session.context.now);
     let application = package.application.clone().unwrap_or_default();
     let oldest = format!("3.{}", oldest_python(&application.python));
     let tools = foundation().filter_map(|name| {
@@ -198,7 +197,7 @@ fn resolve(
     let python = pythons
         .next()
         .and_then(|one| Some(one.locked?.version.clone()));
-    let text = with_uv(work, tools, |builder, request| {
+    let text = with_uv(session, tools, |builder, request| {
         let query = ApplicationQuery {
             tool,
             version: &package.version,
@@ -208,60 +207,61 @@ fn resolve(
         builder.compile_application(request, query)
     })?;
     let wheels = read_pylock_wheels(&Text::new("the answer of uv", &text));
-    let wheels = wheels.map_err(|error| hints::content(&error))?;
+    let wheels = wheels?;
     let locked = lock_application(&package.version, &application.python, &wheels);
-    let locked = locked.map_err(|url| hints::index(&sources::Error::Insecure { url }))?;
+    let locked = locked.map_err(|url| sources::Error::Insecure { url })?;
     if let Some(python) = python {
-        check_installable(work, tool, &locked, &python)?;
+        check_installable(session, tool, &locked, &python)?;
     }
     Ok(locked)
 }
 
 /// Checks that the application can be installed on this system with the locked Python.
 fn check_installable(
-    work: &Work<'_>,
+    session: &Session<'_>,
     tool: &Tool,
     package: &LockedPackage,
     python: &Version,
 ) -> Result<(), Failure> {
-    let wheels = choose_wheels(package, python, lock::system(work)?);
+    let wheels = choose_wheels(package, python, session.system()?);
     wheels.map(|_| ()).map_err(|reason| {
-        hints::builder(&builder::Error::Unfit {
+        builder::Error::Unfit {
             tool: Box::new(tool.clone()),
             version: package.version.clone(),
             reason,
-        })
+        }
+        .into()
     })
 }
 
 /// Runs `compile` with a builder and a request for these tools, which are python and uv.
 pub fn with_uv<T>(
-    work: &Work<'_>,
+    session: &Session<'_>,
     tools: Vec<RequestedTool<'_>>,
     compile: impl FnOnce(&Builder<'_>, &BuildRequest<'_>) -> Result<T, builder::Error>,
 ) -> Result<T, Failure> {
-    let config = work.config()?;
-    let client = work.client(&config);
-    let store = Store::open(&work.context.directories.data);
-    let bars = work.ui.bars();
+    let config = session.config()?;
+    let client = session.client()?;
+    let store = Store::open(&session.context.directories.data);
+    let progress = session.reporter.progress();
     let builder = Builder {
-        context: work.context,
-        config: &config,
+        context: session.context,
+        config,
         store: &store,
         client: &client,
-        progress: &bars,
+        progress: &*progress,
     };
-    let place = work.place()?;
+    let place = session.place()?;
     let request = BuildRequest {
         root: &place.root,
         shell: &ShellName::dev(),
-        system: lock::system(work)?,
+        system: session.system()?,
         tools,
         python: None,
         tools_from: config.tools_from,
-        locked: work.locked,
+        locked: session.options.locked,
         build_project: true,
         extra: b"",
     };
-    compile(&builder, &request).map_err(|error| hints::builder(&error))
+    compile(&builder, &request).map_err(Failure::from)
 }

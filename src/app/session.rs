@@ -1,261 +1,301 @@
-//! What the commands share: where they work, under which options, and the way to a trusted project.
+//! One command at work: its options, and the config, project and lockfiles that it reads, each once.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
-use crate::report::paths::display_path;
 use crate::{
     config::Config,
     context::Context,
     fetch::{Client, Credentials},
-    manifest::{DevShell, Manifest, ShellName, presets},
+    lockfile::{self, Lockfile, Pins},
+    manifest::presets,
+    package::System,
     project::{
-        Project,
-        approval::{Decisions, Standing, TrustCheck, Trusted},
+        self, Project, Unreadable,
+        approval::Decisions,
         detect,
         locate::{self, Place, SearchBounds},
-        lock_path, personal,
+        lock_path, personal, watch,
     },
-    report::{
-        failure::{ExitStatus, Failure},
-        ui::Ui,
-    },
+    report::{failure::Failure, paths::display_path, reporter::Reporter},
     util::{files, vars},
 };
 
-use super::fetch_extends;
-use crate::{cli::args::Global, report::hints};
+/// The longest accepted lockfile, in bytes.
+const LOCKFILE_LIMIT: u64 = 16 << 20;
+/// The longest accepted netrc, in bytes.
+const NETRC_LIMIT: u64 = 1 << 20;
 
-/// A command at work.
-#[derive(Debug)]
-pub struct Work<'a> {
-    pub context: &'a Context,
-    pub ui: &'a Ui,
-    pub decisions: Decisions,
-    /// Whether the lockfile is to be used as it is.
+/// The options that all commands have in common.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Never write the lockfile, and fail if it does not fit.
     pub locked: bool,
-    /// Whether the network is not to be used.
+    /// Make no network connection.
     pub offline: bool,
-    /// Whether the user trusts the project for this one command.
+    /// Trust the project for this one command.
     pub trust: bool,
     /// The directory that the user named, as typed.
-    directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
 }
 
-impl<'a> Work<'a> {
-    pub fn new(context: &'a Context, ui: &'a Ui, global: &Global, trust: bool) -> Self {
+/// One command at work.
+#[derive(Debug)]
+pub struct Session<'a> {
+    pub context: &'a Context,
+    pub reporter: &'a dyn Reporter,
+    pub options: Options,
+    pub decisions: Decisions,
+    config: OnceLock<Config>,
+    lockfiles: Mutex<BTreeMap<PathBuf, Arc<LoadedLockfile>>>,
+}
+
+/// A lockfile as this command read it.
+#[derive(Debug)]
+pub struct LoadedLockfile {
+    /// The path as messages show it.
+    pub name: String,
+    bytes: Result<Option<Vec<u8>>, Failure>,
+    content: Result<Option<Lockfile>, Failure>,
+}
+
+impl LoadedLockfile {
+    fn new(name: String, bytes: Result<Option<Vec<u8>>, Failure>) -> Self {
+        let content = match &bytes {
+            Ok(Some(bytes)) => parse(&name, bytes).map(Some),
+            Ok(None) => Ok(None),
+            Err(failure) => Err(failure.clone()),
+        };
+        Self {
+            name,
+            bytes,
+            content,
+        }
+    }
+
+    /// Returns the content, if the file exists.
+    pub fn content(&self) -> Result<Option<&Lockfile>, Failure> {
+        self.content
+            .as_ref()
+            .map(Option::as_ref)
+            .map_err(Clone::clone)
+    }
+
+    /// Returns whether the file has exactly this text.
+    pub fn has_text(&self, text: &str) -> bool {
+        matches!(&self.bytes, Ok(Some(bytes)) if bytes == text.as_bytes())
+    }
+
+    /// Returns the pins of fetched files. Commands that need the whole lockfile report invalid content.
+    fn pins(&self) -> Result<Pins, Failure> {
+        self.bytes.as_ref().map_err(Clone::clone)?;
+        let content = self.content.as_ref().ok().and_then(Option::as_ref);
+        Ok(content
+            .map(|lockfile| lockfile.extends.clone())
+            .unwrap_or_default())
+    }
+}
+
+fn parse(name: &str, bytes: &[u8]) -> Result<Lockfile, Failure> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Failure::new(format!("`{name}` is not UTF-8 text")))?;
+    Ok(lockfile::parse(name, text)?)
+}
+
+/// Reads a lockfile outside of a project, such as one that Git passes to its merge driver.
+pub fn read_lockfile(path: &Path) -> Result<Option<Lockfile>, Failure> {
+    let bytes = files::read_bounded(path, LOCKFILE_LIMIT).map_err(Failure::from);
+    LoadedLockfile::new(path.display().to_string(), bytes).content
+}
+
+impl<'a> Session<'a> {
+    pub fn new(context: &'a Context, reporter: &'a dyn Reporter, options: Options) -> Self {
         Self {
             context,
-            ui,
+            reporter,
+            options,
             decisions: Decisions::new(&context.directories.data),
-            locked: global.locked,
-            offline: global.offline,
-            trust,
-            directory: global.directory.clone(),
+            config: OnceLock::new(),
+            lockfiles: Mutex::default(),
         }
     }
 
     /// Returns a command of devsh as the user would type it to reach the same project.
     pub fn command(&self, words: &str) -> String {
-        let directory = self.directory.as_deref().map(Path::to_string_lossy);
+        let directory = self.options.directory.as_deref().map(Path::to_string_lossy);
         directory.map_or_else(
             || format!("devsh {words}"),
             |directory| format!("devsh -C {} {words}", shell_escape::unix::escape(directory)),
         )
     }
 
-    /// Returns the project that a prompt in the working directory has, else the one that is meant.
+    /// Returns a path as messages show it.
+    pub fn display(&self, path: &Path) -> String {
+        display_path(self.context, path)
+    }
+
+    /// Returns the working directory.
+    pub fn cwd(&self) -> Result<&Path, Failure> {
+        self.context.cwd.as_deref().ok_or_else(|| {
+            Failure::new("the working directory no longer exists")
+                .hint("change to another directory with `cd`")
+        })
+    }
+
+    /// Returns the current system, without which no version can be chosen.
+    pub fn system(&self) -> Result<System, Failure> {
+        self.context.system.ok_or_else(|| {
+            Failure::new("devsh has no tools for this operating system and processor")
+                .note("it supports Linux and macOS on x86_64 and aarch64")
+        })
+    }
+
+    /// Returns the user's settings.
+    pub fn config(&self) -> Result<&Config, Failure> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = Config::load(self.context)?;
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// Returns a client for the configured sources.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let config = self.config()?;
+        let sources = [&config.pypi, &config.rust, &config.python, &config.npm];
+        let sources = sources.into_iter().chain(&config.python_list);
+        let credentials = Credentials::new(sources.clone(), &self.netrc());
+        Ok(Client::new(self.options.offline)
+            .with_credentials(credentials)
+            .allow_plain(sources))
+    }
+
+    /// Returns the text of the user's netrc; an unreadable one counts as absent.
+    fn netrc(&self) -> String {
+        let home = self.context.directories.home.as_deref();
+        let named = self.context.env.get(vars::NETRC).map(PathBuf::from);
+        let path = named.or_else(|| Some(home?.join(".netrc")));
+        let bytes = path.and_then(|path| files::read_bounded(&path, NETRC_LIMIT).ok()?);
+        String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Returns the project that a prompt in the working directory loads, if there is one.
+    pub fn prompt_place(&self) -> Option<Place> {
+        let cwd = self.context.cwd.as_deref()?;
+        self.prompt_place_at(cwd)
+    }
+
+    /// Returns the project that a prompt in `directory` loads, if there is one.
+    pub fn prompt_place_at(&self, directory: &Path) -> Option<Place> {
+        let known = |path: &Path| self.decisions.is_known(path);
+        locate::active(directory, &SearchBounds::of(self.context), known)
+    }
+
+    /// Returns the project that a prompt in the working directory loads, else the one that it belongs to.
     pub fn active_place(&self) -> Result<Place, Failure> {
-        let bounds = SearchBounds::of(self.context);
-        let active = self
-            .context
-            .cwd
-            .as_deref()
-            .and_then(|cwd| locate::active(cwd, &bounds, |path| self.decisions.is_known(path)));
-        active.map_or_else(|| self.place(), Ok)
+        self.prompt_place().map_or_else(|| self.place(), Ok)
     }
 
     /// Returns the project that the working directory belongs to.
     pub fn place(&self) -> Result<Place, Failure> {
-        let cwd = self.context.cwd.as_deref().ok_or_else(|| {
-            Failure::new("the working directory no longer exists").hint("go to another with `cd`")
-        })?;
-        let markers: Vec<String> = presets::detect_files()
-            .map_err(|error| hints::content(&error))?
-            .into_iter()
-            .collect();
+        let cwd = self.cwd()?;
+        let markers: Vec<String> = presets::detect_files()?.into_iter().collect();
         let bounds = SearchBounds::of(self.context);
         let config = &self.context.directories.config;
         let known = |path: &Path| {
             self.decisions.is_known(path) || personal::manifest_path(path, config).exists()
         };
         locate::meant(cwd, &bounds, &markers, detect::is_workspace, known).ok_or_else(|| {
-            Failure::new(format!(
-                "there is no project in `{}` or above",
-                display_path(self.context, cwd)
-            ))
-            .note(
-                "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
-            )
-            .hint("begin one with `devsh init`")
+            Failure::new(format!("no project in `{}` or above", self.display(cwd)))
+                .note(
+                    "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
+                )
+                .hint("create one with `devsh init`")
         })
     }
 
-    /// Returns the project, read but not trusted.
+    /// Reads the project that the working directory belongs to.
     pub fn project(&self) -> Result<Project, Failure> {
         self.open(self.place()?)
     }
 
-    /// Returns the project that the working directory belongs to, if the user trusts it.
-    pub fn trusted(&self) -> Result<Trusted<Project>, Failure> {
-        self.trusted_at(self.place()?, None)
-    }
-
-    /// Returns the project at a place, if the user trusts it.
-    ///
-    /// With `shell` it has that dev shell, which may be several at once.
-    pub fn trusted_at(
-        &self,
-        place: Place,
-        shell: Option<&ShellName>,
-    ) -> Result<Trusted<Project>, Failure> {
-        let mut project = self.open(place)?;
-        if let Some(shell) = shell.filter(|_| project.layers().wanted.is_empty()) {
-            project = with_shell(self.context, project, shell)?;
-        }
-        self.trust(project)
-    }
-
     /// Reads the project at a place.
     pub fn open(&self, place: Place) -> Result<Project, Failure> {
-        let rules = self.config()?.trust;
-        Project::open(place, &self.decisions, self.context, &rules)
-            .map_err(|unreadable| hints::project(self.context, &unreadable.error))
+        let pins = self.lockfile_pins(&place)?;
+        self.open_with_pins(place, &pins)
     }
 
-    /// Returns `project` as trusted if it is.
-    fn trust(&self, project: Project) -> Result<Trusted<Project>, Failure> {
-        let place = project.place.clone();
-        if self.trust {
-            let standing = project.standing(&self.decisions);
-            if standing.map_err(|error| hints::file(&error))? == Standing::Denied {
-                // A denial wins: nothing is fetched or written for such a project.
-                return Err(self.refusal(&place, Standing::Denied));
-            }
-            return self.trust_once(fetch_extends::complete(self, project)?);
-        }
-        let checked = project.trusted(&self.decisions);
-        self.require_trust(&place, checked)
+    /// Reads the project at a place, with fetched files at these pins instead of those of its lockfiles.
+    pub fn open_with_pins(&self, place: Place, pins: &Pins) -> Result<Project, Failure> {
+        let opened = self.try_open(place, pins)?;
+        Ok(opened.map_err(|unreadable| unreadable.error)?)
     }
 
-    /// Returns `project` as trusted for this command, unless it is denied.
-    pub fn trust_once(&self, project: Project) -> Result<Trusted<Project>, Failure> {
-        let place = project.place.clone();
-        let checked = project.trusted_once(&self.decisions);
-        self.require_trust(&place, checked)
-    }
-
-    fn require_trust(
+    /// Reads the project at a place; an unreadable one comes with the files that its error depends on.
+    pub fn try_open(
         &self,
-        place: &Place,
-        checked: Result<TrustCheck<Project>, files::Error>,
-    ) -> Result<Trusted<Project>, Failure> {
-        match checked.map_err(|error| hints::file(&error))? {
-            TrustCheck::Trusted(project) => Ok(project),
-            TrustCheck::Refused(standing) => Err(self.refusal(place, standing)),
+        place: Place,
+        pins: &Pins,
+    ) -> Result<Result<Project, Unreadable>, Failure> {
+        let rules = &self.config()?.trust;
+        let context = self.context;
+        Ok(Project::open(place, &self.decisions, context, rules, pins))
+    }
+
+    /// Returns the pins of the lockfiles of the project at a place.
+    pub fn lockfile_pins(&self, place: &Place) -> Result<Pins, Failure> {
+        let mut pins = Pins::default();
+        for path in self.lockfile_paths(place) {
+            pins.extend(self.lockfile(&place.root, &path).pins()?);
         }
+        Ok(pins)
     }
 
-    fn refusal(&self, place: &Place, standing: Standing) -> Failure {
-        let root = display_path(self.context, &place.root);
-        let failure = match standing {
-            Standing::Changed => Failure::new(format!("`{root}` has changed since you allowed it"))
-                .hint(format!(
-                    "review the change with `{}`",
-                    self.command("allow")
-                )),
-            Standing::Denied => Failure::new(format!("`{root}` is denied")).hint(format!(
-                "run `{}` to allow it after all",
-                self.command("allow")
-            )),
-            Standing::Allowed | Standing::Unknown => {
-                Failure::new(format!("`{root}` is not allowed yet")).hint(format!(
-                    "review and approve it with `{}`",
-                    self.command("allow")
-                ))
-            }
-        };
-        let failure = failure
-            .note("devsh runs nothing from a project until its current content is approved")
-            .code(ExitStatus::NotAllowed);
-        if self.context.is_ci() {
-            failure.hint("in a CI job that trusts its checkout, pass `--trust`")
-        } else {
-            failure
+    /// Returns the paths of the lockfiles of the project at a place: the team's and one person's.
+    pub fn lockfile_paths(&self, place: &Place) -> [PathBuf; 2] {
+        let directories = &self.context.directories;
+        [
+            lock_path(place, &directories.state),
+            personal::lock_path(&place.root, &directories.config),
+        ]
+    }
+
+    /// Returns a lockfile of the project at `root`, which is read once.
+    pub fn lockfile(&self, root: &Path, path: &Path) -> Arc<LoadedLockfile> {
+        let mut lockfiles = self.lock_cache();
+        if let Some(loaded) = lockfiles.get(path) {
+            return Arc::clone(loaded);
         }
+        let bytes = self.config().and_then(|config| {
+            Ok(project::read_lockfile(
+                self.context,
+                root,
+                &config.trust,
+                path,
+            )?)
+        });
+        let loaded = Arc::new(LoadedLockfile::new(self.display(path), bytes));
+        lockfiles.insert(path.to_owned(), Arc::clone(&loaded));
+        loaded
     }
 
-    /// Returns where the project's lockfile is kept.
-    pub fn lock_path(&self, place: &Place) -> PathBuf {
-        lock_path(place, &self.context.directories.state)
+    /// Makes every host shell check for changes at its next prompt.
+    pub fn notify_host_shells(&self) -> Result<(), Failure> {
+        let state = &self.context.directories.state;
+        Ok(watch::advance_generation(state, self.context.now)?)
     }
 
-    /// Reads the user's settings.
-    pub fn config(&self) -> Result<Config, Failure> {
-        Config::load(self.context).map_err(|error| hints::config(&error))
+    /// Forgets the lockfiles, because another process or this one has changed them.
+    pub fn forget_lockfiles(&self) {
+        self.lock_cache().clear();
     }
 
-    /// Returns a client for the configured sources.
-    pub fn client(&self, config: &Config) -> Client {
-        let sources = [&config.pypi, &config.rust, &config.python, &config.npm];
-        let sources = sources.into_iter().chain(&config.python_list);
-        let netrc = self.netrc();
-        Client::new(self.offline)
-            .with_credentials(Credentials::new(sources.clone(), &netrc))
-            .allow_plain(sources)
+    fn lock_cache(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Arc<LoadedLockfile>>> {
+        self.lockfiles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Returns the text of the user's netrc; one that cannot be read is as good as none.
-    fn netrc(&self) -> String {
-        let home = self.context.directories.home.as_deref();
-        let named = self.context.env.get(vars::NETRC).map(PathBuf::from);
-        let path = named.or_else(|| Some(home?.join(".netrc")));
-        let bytes = path.and_then(|path| files::read_bounded(&path, 1 << 20).ok()?);
-        String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
-    }
-}
-
-/// Returns the project with a dev shell, which may be several at once.
-pub fn with_shell(
-    context: &Context,
-    project: Project,
-    shell: &ShellName,
-) -> Result<Project, Failure> {
-    // Nothing of it was read, so it has no dev shells; what is said is that it is denied.
-    if project.is_denied() {
-        return Ok(project);
-    }
-    for part in shell.parts() {
-        dev_shell(
-            project.preview(),
-            &part
-                .parse()
-                .map_err(|error: crate::package::Invalid| Failure::new(error.to_string()))?,
-        )?;
-    }
-    project
-        .with_shell(shell)
-        .map_err(|error| hints::project(context, &error))
-}
-
-/// Returns a dev shell of a manifest by its name.
-pub fn dev_shell<'m>(manifest: &'m Manifest, name: &ShellName) -> Result<&'m DevShell, Failure> {
-    manifest.shells.get(name).ok_or_else(|| {
-        let names: Vec<String> = manifest
-            .shells
-            .keys()
-            .map(|name| format!("`{name}`"))
-            .collect();
-        Failure::new(format!("there is no dev shell `{name}`"))
-            .note(format!("the project has {}", names.join(", ")))
-    })
 }

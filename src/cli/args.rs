@@ -5,9 +5,9 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 
-use crate::report::ui::Color;
+use crate::report::ui;
 
-use super::complete;
+use super::candidates;
 
 /// Per-project development shells: enter a repository and have its exact tools, leave without a trace.
 #[derive(Debug, Parser)]
@@ -45,6 +45,27 @@ pub struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Color {
+    /// On terminals, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<Color> for ui::Color {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
 }
 
 /// The commands.
@@ -95,7 +116,7 @@ pub enum Command {
     /// Start your own shell inside a dev shell
     Enter {
         /// The dev shell
-        #[arg(default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
+        #[arg(default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
         shell: String,
         #[command(flatten)]
         trust: Trust,
@@ -206,6 +227,21 @@ pub enum Command {
     ReportEnvironment,
 }
 
+impl Command {
+    /// Returns whether the user trusts the project for this command.
+    pub const fn trust(&self) -> bool {
+        match self {
+            Self::Enter { trust, .. } | Self::Outdated { trust, .. } => trust.trust,
+            Self::Export(options) => options.trust.trust,
+            Self::Run(options) => options.trust.trust,
+            Self::Lock(options) => options.trust.trust,
+            Self::Sync(options) => options.trust.trust,
+            Self::Add(options) | Self::Remove(options) => options.trust.trust,
+            _ => false,
+        }
+    }
+}
+
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub struct Export {
@@ -213,7 +249,7 @@ pub struct Export {
     #[arg(value_parser = ["bash", "zsh", "fish", "json", "dotenv", "github", "gitlab"], hide_possible_values = true)]
     pub format: String,
     /// The dev shell
-    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
+    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: String,
     /// Take what is ready, else change nothing: never build, never fail, as a prompt does
     #[arg(long, conflicts_with_all = ["shell", "trust"])]
@@ -235,7 +271,7 @@ pub struct Export {
 #[derive(Debug, Args)]
 pub struct Lock {
     /// Choose the newest admitted version of this tool, or of all
-    #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check", add = ArgValueCandidates::new(complete::tools))]
+    #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check", add = ArgValueCandidates::new(candidates::tools))]
     pub upgrade: Option<Vec<String>>,
     /// Only check that the lockfile fits the manifest
     #[arg(long)]
@@ -264,7 +300,7 @@ pub struct Explain {
 #[derive(Debug, Args)]
 pub struct Run {
     /// The dev shell
-    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(complete::shells))]
+    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: String,
     /// Let only a few variables of the host shell in (HOME, TERM, LANG and such), and the system's own PATH
     #[arg(long)]
@@ -303,10 +339,10 @@ pub struct Gc {
 #[derive(Debug, Args)]
 pub struct Edit {
     /// The tools
-    #[arg(required = true, value_name = "TOOL", add = ArgValueCandidates::new(complete::tools))]
+    #[arg(required = true, value_name = "TOOL", add = ArgValueCandidates::new(candidates::tools))]
     pub tools: Vec<String>,
     /// Change only this dev shell
-    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(complete::shells))]
+    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
     #[command(flatten)]
     pub trust: Trust,
@@ -324,7 +360,7 @@ pub struct Trust {
 #[derive(Debug, Args)]
 pub struct Sync {
     /// Build only this dev shell
-    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(complete::shells))]
+    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
     /// Watch over a build for a prompt, which saw this content
     #[arg(long, hide = true, value_name = "BASIS", requires = "shell")]

@@ -1,23 +1,12 @@
-//! Completion: the scripts that shells load, and the answers to what they ask at each press of Tab.
-//!
-//! Invariant: a project is only read, as `status` reads it; nothing of it is run, allowed or not.
+//! Completion: the scripts that shells load, and the answers at each press of Tab.
 
-use std::{ffi::OsString, path::Path};
+use std::ffi::OsString;
 
 use clap::CommandFactory;
-use clap_complete::{
-    engine::CompletionCandidate,
-    env::{Bash, EnvCompleter, Fish, Zsh},
-};
+use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
 use crate::{
-    config::Config,
     context::Context,
-    project::{
-        Project,
-        approval::Decisions,
-        locate::{self, SearchBounds},
-    },
     report::{failure::Failure, ui::Ui},
     shell::HostShell,
     util::vars,
@@ -33,8 +22,8 @@ const fn completer(shell: HostShell) -> &'static dyn EnvCompleter {
     }
 }
 
-/// Returns the script that makes `shell` ask devsh at each press of Tab: the one that runs when the line is
-/// entered, so that the script is the same on every machine.
+/// Returns the script that makes `shell` call devsh at each press of Tab. It calls `devsh` on PATH, so the script
+/// is the same on every machine.
 pub fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
     let mut script = Vec::new();
     completer(shell)
@@ -43,7 +32,7 @@ pub fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
     Ok(script)
 }
 
-/// Answers a shell that asks with the words of a command line; nothing where this is no such question.
+/// Answers the request of such a script, if this is one.
 pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Result<(), Failure>> {
     let shell = context.env.get(vars::DEVSH_COMPLETE)?.to_str()?;
     let shell = completer(shell.parse().ok()?);
@@ -56,46 +45,10 @@ pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Resu
     Some(
         written
             .map_err(|error| failed(&error))
-            .and_then(|()| super::print(ui, &answer)),
+            .and_then(|()| ui.code(&answer)),
     )
 }
 
 fn failed(error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot complete: {error}"))
-}
-
-/// The dev shells of the project here.
-pub fn shells() -> Vec<CompletionCandidate> {
-    let project = project();
-    let shells = project
-        .iter()
-        .flat_map(|project| project.preview().shells.keys());
-    shells
-        .map(|shell| CompletionCandidate::new(shell.as_str()))
-        .collect()
-}
-
-/// The tools of the project here.
-pub fn tools() -> Vec<CompletionCandidate> {
-    let project = project();
-    let shells = project
-        .iter()
-        .flat_map(|project| project.preview().shells.values());
-    let mut names: Vec<String> = shells
-        .flat_map(|shell| shell.tools.keys().map(ToString::to_string))
-        .collect();
-    names.sort();
-    names.dedup();
-    names.into_iter().map(CompletionCandidate::new).collect()
-}
-
-/// Reads the project here; clap asks without a context.
-fn project() -> Option<Project> {
-    let context = Context::from_process();
-    let decisions = Decisions::new(&context.directories.data);
-    let rules = Config::load(&context).ok()?.trust;
-    let cwd = context.cwd.as_deref()?;
-    let known = |path: &Path| decisions.is_known(path);
-    let place = locate::active(cwd, &SearchBounds::of(&context), known)?;
-    Project::open(place, &decisions, &context, &rules).ok()
 }

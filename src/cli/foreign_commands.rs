@@ -1,11 +1,11 @@
-//! Words that are commands of other tools.
+//! Commands of other tools, for users who type them by habit.
 
 use clap::error::{ContextKind, ContextValue};
 
 use crate::report::failure::{ExitStatus, Failure};
 
-/// Returns what a word that is no command of devsh's is called here, where another tool has it.
-pub fn hint(error: &clap::Error) -> Option<Failure> {
+/// Returns a failure with the name of the command here, if another tool has the typed command.
+pub fn explain_command(error: &clap::Error) -> Option<Failure> {
     let word = match error.get(ContextKind::InvalidSubcommand) {
         Some(ContextValue::String(word)) => word.as_str(),
         _ => return None,
@@ -28,7 +28,7 @@ pub fn hint(error: &clap::Error) -> Option<Failure> {
     let failure = Failure::new(format!("there is no command `{word}`"));
     Some(
         failure
-            .hint(format!("here it is `{command}`"))
+            .hint(format!("use `{command}`"))
             .code(ExitStatus::Usage),
     )
 }

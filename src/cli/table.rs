@@ -1,7 +1,7 @@
 //! Listings in columns.
 
 use crate::{
-    report::ui::{Role, Style},
+    report::style::{Role, Style},
     util::terminal_text::SafeText,
 };
 
@@ -21,12 +21,12 @@ impl Table {
     }
 
     pub fn row(&mut self, cells: Vec<(Option<Role>, String)>) {
-        // What a source or a file said must not speak to the terminal.
+        // Text from sources and files must not control the terminal.
         let safe = cells.into_iter().map(|(role, text)| (role, text.into()));
         self.rows.push(safe.collect());
     }
 
-    /// Returns the table as text; the last column is as long as it is.
+    /// Returns the table as text; the last column is not padded.
     pub fn render(&self, style: Style) -> SafeText {
         let widths: Vec<usize> = (0..self.header.len())
             .map(|column| {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_below_each_other() {
+    fn columns_are_aligned() {
         let mut table = Table::new(&["TOOL", "NEWEST"]);
         table.row(vec![(None, "node".to_owned()), (None, "26.1.0".to_owned())]);
         table.row(vec![

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    lockfile::{self, Pin, Pins},
+    lockfile::{Pin, Pins},
     manifest::{
         self, CompositionError, EnvFile, ExtendSource, Layer, Located, MANIFEST, Text, dotenv,
     },
@@ -332,15 +332,6 @@ impl<'i> LayerStack<'i> {
         }
         Ok(named)
     }
-}
-
-/// Returns the pins in the lockfile at `path`; a lockfile that cannot be parsed has none, and is an error where it is
-/// used.
-pub(super) fn pins_of(inputs: &mut Inputs, path: &Path) -> Result<Pins, Error> {
-    let bytes = inputs.lockfile(path)?;
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let lockfile = text.and_then(|text| lockfile::parse("", &text).ok());
-    Ok(lockfile.unwrap_or_default().extends)
 }
 
 /// Refuses keys that only the project's own files may have.

@@ -104,13 +104,6 @@ impl Inputs {
         self.take(name)
     }
 
-    /// Reads one of devsh's own lockfiles, which is watched by those who use what it locks.
-    pub fn lockfile(&mut self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
-        let read = read_checked(&mut self.access, path, self.size_left)
-            .inspect_err(|_| self.watch(path))?;
-        Ok(read.map(|(bytes, _)| bytes))
-    }
-
     /// Returns whether a file exists.
     pub fn exists(&mut self, name: &str) -> bool {
         let path = self.root.join(name);

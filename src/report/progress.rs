@@ -1,4 +1,4 @@
-//! Progress bars: one line for each thing under way, gone when it is done.
+//! Progress bars: one line for each step under way, removed when it ends.
 
 use std::time::Duration;
 
@@ -9,18 +9,16 @@ use crate::{
     util::terminal_text::SafeText,
 };
 
-/// Draws what is under way on standard error.
+/// Draws progress on standard error.
 #[derive(Debug)]
 pub struct Bars {
     all: MultiProgress,
-    /// Whether there are no bars, and notices are lines of their own.
+    /// Whether notices are printed as lines, because there are no bars.
     lines: bool,
 }
 
 impl Bars {
-    /// Returns bars that are drawn or, where nobody would see them, are not.
-    ///
-    /// Without bars, what the user should hear is said in lines unless `quiet`.
+    /// Returns bars, hidden unless `visible`; without bars, notices are lines unless `quiet`.
     pub fn new(visible: bool, quiet: bool) -> Self {
         let target = if visible {
             ProgressDrawTarget::stderr()
@@ -42,7 +40,7 @@ impl Progress for Bars {
         } else {
             "{msg:28!} {spinner} {binary_bytes:>10} {binary_bytes_per_sec:>12}"
         };
-        // The forms are constants; should one be wrong the default one serves.
+        // The templates are constants; a wrong one falls back to the default style.
         let style =
             ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.all.add(bar.with_style(style));
@@ -81,7 +79,7 @@ impl Meter for Bar {
         self.phase(text);
         if self.lines {
             let line = SafeText::from("devsh: ").and(&self.name);
-            crate::report::ui::say(&line.and(": ").and(text));
+            super::output::write_message(&line.and(": ").and(text));
         }
     }
 

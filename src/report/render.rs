@@ -7,7 +7,7 @@ use crate::{
     util::terminal_text::{self, SafeText},
 };
 
-use super::ui::{Role, Style};
+use super::style::{Role, Style};
 
 /// Returns a failure in full.
 pub fn full(failure: &Failure, style: Style) -> SafeText {
@@ -49,7 +49,7 @@ pub fn line(failure: &Failure, style: Style) -> SafeText {
     line
 }
 
-/// Returns what is said when devsh itself is at fault.
+/// Returns the report of a panic, which is a fault of devsh.
 pub fn panic(what: &str) -> SafeText {
     let what = what.lines().collect::<Vec<_>>().join(" ");
     SafeText::from("devsh: ")

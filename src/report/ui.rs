@@ -1,38 +1,45 @@
-//! The only code that writes to standard output and standard error.
-//!
-//! Standard output is for results (code for a host shell, JSON, listings); everything said to people goes
-//! to standard error. A closed pipe is not an error.
-
-use std::{
-    backtrace::{Backtrace, BacktraceStatus},
-    io::{self, Write},
-};
+//! What commands print: results on standard output, messages on standard error.
 
 use serde::Serialize;
 
-use super::render;
 use crate::{
     context::Terminal,
-    report::failure::Failure,
+    fetch::Progress,
     util::terminal_text::{self, SafeText},
 };
 
-pub use crate::report::progress::Bars;
-pub use crate::report::style::{Role, Style};
+use super::{
+    failure::Failure,
+    output::{write_message, write_result},
+    progress::Bars,
+    render,
+    reporter::Reporter,
+    style::{Role, Style},
+};
 
-/// How much is said.
+/// How much is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
     /// Errors only.
     Quiet,
-    /// What a user wants to know every day.
+    /// Results of the daily commands.
     #[default]
     Normal,
-    /// What helps to understand a problem.
+    /// Details that help to understand a problem.
     Verbose,
 }
 
-/// Says things to the user.
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Color {
+    /// On terminals, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// The user's terminal.
 #[derive(Debug)]
 pub struct Ui {
     style: Style,
@@ -41,20 +48,7 @@ pub struct Ui {
     terminal: bool,
 }
 
-/// When colour is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Color {
-    /// On terminals, unless `NO_COLOR` is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 impl Ui {
-    /// Returns a voice for this terminal.
     pub fn new(terminal: Terminal, color: Color, verbosity: Verbosity) -> Self {
         let style = |is_terminal: bool| {
             Style::new(match color {
@@ -71,65 +65,64 @@ impl Ui {
         }
     }
 
-    /// Returns the style for what goes to standard output.
+    /// Returns the style for standard output.
     pub const fn out_style(&self) -> Style {
         self.out_style
     }
 
-    /// Returns whether the user asked for more than usual.
     pub fn is_verbose(&self) -> bool {
         self.verbosity == Verbosity::Verbose
     }
 
     /// Writes to standard output what a program reads: code for a host shell, a file's content.
-    pub fn code(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
-        }
+    pub fn code(&self, bytes: &[u8]) -> Result<(), Failure> {
+        write_result(bytes)
     }
 
-    /// Writes a value to standard output as JSON, which programs and people read.
-    pub fn json(&self, value: &impl Serialize) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(value)?;
-        self.code(format!("{}\n", terminal_text::json(&text)).as_bytes())
+    /// Writes a value to standard output as JSON.
+    pub fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
+        write_result(format!("{}\n", terminal_text::json(&text)).as_bytes())
     }
 
     /// Writes a listing to standard output.
-    pub fn listing(&self, text: &SafeText) -> io::Result<()> {
-        self.code(text.as_str().as_bytes())
+    pub fn listing(&self, text: &SafeText) -> Result<(), Failure> {
+        write_result(text.as_str().as_bytes())
     }
 
-    /// Says one dim line, as at a prompt; silent when quiet.
+    /// Prints one dim line; silent when quiet.
     pub fn note(&self, text: &str) {
-        if self.verbosity > Verbosity::Quiet {
-            let line = SafeText::from("devsh: ").and(text);
-            say(&self.style.paint(Role::Dim, line));
-        }
+        let line = SafeText::from("devsh: ").and(text);
+        self.line(self.style.paint(Role::Dim, line));
     }
 
-    /// Says a line of a listing or summary; silent when quiet.
+    /// Prints a line of a listing or summary; silent when quiet.
     pub fn line(&self, text: impl Into<SafeText>) {
         if self.verbosity > Verbosity::Quiet {
-            say(&text.into());
+            write_message(&text.into());
         }
     }
 
-    /// Says what the user may do next; silent when quiet.
+    /// Prints a line of a change, `+ added`, `- removed` or `~ changed`, in its colour; silent when quiet.
+    pub fn change(&self, line: &str) {
+        let role = match line.as_bytes().first() {
+            Some(b'+') => Role::Good,
+            Some(b'-') => Role::Error,
+            _ => return self.line(line),
+        };
+        self.line(self.style.paint(role, line));
+    }
+
+    /// Prints what the user can do next; silent when quiet.
     pub fn hint(&self, text: &str) {
-        if self.verbosity > Verbosity::Quiet {
-            let word = self.style.paint(Role::Hint, "hint:");
-            say(&word.and(" ").and(text));
-        }
+        self.line(self.style.paint(Role::Hint, "hint:").and(" ").and(text));
     }
 
-    /// Warns in one line.
+    /// Prints a warning in one line; silent when quiet.
     pub fn warn(&self, text: &str) {
-        if self.verbosity > Verbosity::Quiet {
-            let word = self.style.paint(Role::Warning, "warning:");
-            say(&word.and(" ").and(text));
-        }
+        let word = self.style.paint(Role::Warning, "warning:");
+        self.line(word.and(" ").and(text));
     }
 
     /// Returns `text` in a role, for a line that goes to standard error.
@@ -137,54 +130,33 @@ impl Ui {
         self.style.paint(role, text)
     }
 
-    /// Reports a failure in full.
+    /// Prints a failure in full.
     pub fn failure(&self, failure: &Failure) {
-        say(&render::full(failure, self.style));
+        write_message(&render::full(failure, self.style));
     }
 
-    /// Reports a failure in one line, as at a prompt.
+    /// Prints a failure in one line, as at a prompt.
     pub fn failure_line(&self, failure: &Failure) {
-        say(&render::line(failure, self.style));
+        write_message(&render::line(failure, self.style));
     }
 
-    /// Returns progress bars, silent when quiet or not on a terminal.
+    /// Returns progress bars, hidden when quiet or not on a terminal.
     pub fn bars(&self) -> Bars {
         let quiet = self.verbosity == Verbosity::Quiet;
         Bars::new(self.terminal && !quiet, quiet)
     }
 }
 
-/// Has a fault of devsh itself told in one line, as everything is at a prompt.
-pub fn tell_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        say(&render::panic(&panic.to_string()));
-        // Taken only where `RUST_BACKTRACE` asks for it.
-        let trace = Backtrace::capture();
-        if trace.status() == BacktraceStatus::Captured {
-            say(&SafeText::drawn(&trace.to_string()));
-        }
-    }));
-}
-
-/// Standard error for diagnostics, which quote what others sent.
-#[derive(Debug)]
-pub struct Log;
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let safe = SafeText::lines(&String::from_utf8_lossy(bytes));
-        io::stderr().write_all(safe.as_str().as_bytes())?;
-        Ok(bytes.len())
+impl Reporter for Ui {
+    fn note(&self, text: &str) {
+        Self::note(self, text);
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+    fn warn(&self, text: &str) {
+        Self::warn(self, text);
     }
-}
 
-pub(super) fn say(text: &SafeText) {
-    // Where standard error is closed there is nobody to tell.
-    let _unheard = io::stderr()
-        .lock()
-        .write_all(format!("{text}\n").as_bytes());
+    fn progress(&self) -> Box<dyn Progress> {
+        Box::new(self.bars())
+    }
 }

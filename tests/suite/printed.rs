@@ -177,7 +177,7 @@ fn who_waits_hears_what_is_wrong() {
 fn a_dotenv_file_is_the_same_inside_and_outside() {
     let sandbox = prepared();
     let outside = sandbox.devsh(&["export", "dotenv"]).success();
-    let warning = "warning: `GONE` is unset in the dev shell, which this format cannot say\n";
+    let warning = "warning: `GONE` is unset in the dev shell, which this format cannot express\n";
     assert_eq!(outside.stderr, warning);
     let inside = sandbox.devsh(&["run", "--", DEVSH, "export", "dotenv"]);
     let inside = inside.success();

@@ -1,119 +1,54 @@
-//! `devsh doctor`: what is wrong with an installation, and for each thing one step that mends it.
-//!
-//! Invariant: only looks. What it writes to try a directory it removes; nothing of a project is run.
+//! `devsh doctor`
 
 use serde::Serialize;
 
 use crate::{
-    report::{failure::Failure, ui::Role},
+    app::{
+        doctor::{Check, CheckStatus, check_installation},
+        session::Session,
+    },
+    report::{failure::Failure, style::Role, ui::Ui},
     util::terminal_text::SafeText,
 };
 
-use crate::app::session::Work;
-
-mod host;
-mod places;
-mod shadow;
-
-/// What one look has found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Check {
-    /// What was looked at, one word.
-    name: &'static str,
-    status: Status,
-    /// What was found, one line.
-    message: String,
-    /// The step that mends it.
-    hint: Option<String>,
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Ok,
-    Warning,
-    Error,
-}
-
-impl Check {
-    fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            name,
-            status: Status::Ok,
-            message: message.into(),
-            hint: None,
-        }
-    }
-
-    fn bad(
-        name: &'static str,
-        status: Status,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
-        Self {
-            name,
-            status,
-            message: message.into(),
-            hint: Some(hint.into()),
-        }
-    }
-
-    fn warning(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::bad(name, Status::Warning, message, hint)
-    }
-
-    fn error(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::bad(name, Status::Error, message, hint)
-    }
-}
-
+/// The JSON form, which is part of the interface.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
-    status: Status,
+struct DoctorReport<'a> {
+    status: CheckStatus,
     version: &'static str,
     checks: &'a [Check],
 }
 
-/// Runs `devsh doctor`.
-pub fn run(work: &Work<'_>, network: bool, json: bool) -> Result<(), Failure> {
-    let mut checks = host::checks(work);
-    checks.extend(shadow::checks(work));
-    checks.extend(places::checks(work, network));
+pub fn run(session: &Session<'_>, ui: &Ui, network: bool, json: bool) -> Result<(), Failure> {
+    let checks = check_installation(session, network);
     let status = checks.iter().map(|check| check.status).max();
-    let status = status.unwrap_or(Status::Ok);
     if json {
-        let report = Report {
-            status,
+        ui.json(&DoctorReport {
+            status: status.unwrap_or(CheckStatus::Ok),
             version: env!("CARGO_PKG_VERSION"),
             checks: &checks,
-        };
-        crate::cli::print_json(work.ui, &report)?;
+        })?;
     } else {
-        crate::cli::list(work.ui, &render(work, &checks))?;
+        ui.listing(&render(ui, &checks))?;
     }
-    match (
-        status,
-        checks
-            .iter()
-            .filter(|check| check.status == Status::Error)
-            .count(),
-    ) {
-        (Status::Error, 1) => Err(Failure::new("one thing is wrong")),
-        (Status::Error, count) => Err(Failure::new(format!("{count} things are wrong"))),
-        _ => Ok(()),
+    let errors = checks
+        .iter()
+        .filter(|check| check.status == CheckStatus::Error);
+    match errors.count() {
+        0 => Ok(()),
+        1 => Err(Failure::new("one thing is wrong")),
+        count => Err(Failure::new(format!("{count} things are wrong"))),
     }
 }
 
-fn render(work: &Work<'_>, checks: &[Check]) -> SafeText {
-    let style = work.ui.out_style();
+fn render(ui: &Ui, checks: &[Check]) -> SafeText {
+    let style = ui.out_style();
     let mut listing = SafeText::default();
     for check in checks {
         let (status, role) = match check.status {
-            Status::Ok => ("ok     ", Role::Good),
-            Status::Warning => ("warning", Role::Warning),
-            Status::Error => ("error  ", Role::Error),
+            CheckStatus::Ok => ("ok     ", Role::Good),
+            CheckStatus::Warning => ("warning", Role::Warning),
+            CheckStatus::Error => ("error  ", Role::Error),
         };
         let status = style.paint(role, status);
         let name = style.paint(Role::Dim, format!("{:<11}", check.name));

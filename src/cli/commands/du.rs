@@ -10,14 +10,13 @@ use serde::Serialize;
 use crate::{
     builder::collect::{EntryKind, Inventory},
     config::units::bytes,
-    report::{failure::Failure, ui::Role},
+    report::{failure::Failure, style::Role, ui::Ui},
     util::terminal_text::SafeText,
 };
 
 use super::gc;
 use crate::{
-    app::{gc_roots::Roots, session::Work},
-    report::hints,
+    app::{gc_roots::Roots, session::Session},
     report::paths::display_path,
 };
 
@@ -52,18 +51,18 @@ struct ObjectUsage {
 }
 
 /// Runs `devsh du`.
-pub fn run(work: &Work<'_>, json: bool, objects: bool) -> Result<(), Failure> {
-    let usage = usage(work)?;
+pub fn run(session: &Session<'_>, ui: &Ui, json: bool, objects: bool) -> Result<(), Failure> {
+    let usage = usage(session)?;
     if json {
-        return crate::cli::print_json(work.ui, &usage);
+        return ui.json(&usage);
     }
-    crate::cli::list(work.ui, &render(work, &usage, objects))
+    ui.listing(&render(session, ui, &usage, objects))
 }
 
-fn usage(work: &Work<'_>) -> Result<Usage, Failure> {
-    let data = &work.context.directories.data;
-    let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
-    let roots = Roots::find(work.context)?;
+fn usage(session: &Session<'_>) -> Result<Usage, Failure> {
+    let data = &session.context.directories.data;
+    let inventory = Inventory::of(data)?;
+    let roots = Roots::find(session.context)?;
     let by_project = roots.by_project(&inventory);
     let mut users: BTreeMap<&Path, usize> = BTreeMap::new();
     for path in by_project.values().flatten() {
@@ -107,7 +106,7 @@ fn usage(work: &Work<'_>) -> Result<Usage, Failure> {
         })
         .collect();
     objects.sort_by(|one, other| (other.bytes, &one.name).cmp(&(one.bytes, &other.name)));
-    let budget = gc::budget_of(work, work.config()?.gc);
+    let budget = gc::budget_of(session, session.config()?.gc);
     let freed = inventory.choose(&live, budget).into_iter().collect();
     Ok(Usage {
         projects,
@@ -119,8 +118,8 @@ fn usage(work: &Work<'_>) -> Result<Usage, Failure> {
     })
 }
 
-fn render(work: &Work<'_>, usage: &Usage, objects: bool) -> SafeText {
-    let style = work.ui.out_style();
+fn render(session: &Session<'_>, ui: &Ui, usage: &Usage, objects: bool) -> SafeText {
+    let style = ui.out_style();
     let mut lines = SafeText::default();
     let mut line = |text: SafeText| {
         lines.push(text);
@@ -137,7 +136,7 @@ fn render(work: &Work<'_>, usage: &Usage, objects: bool) -> SafeText {
         let head = format!("{:>9}  {:>9}  project", "size", "its own");
         line(style.paint(Role::Dim, head));
         for one in &usage.projects {
-            let root = display_path(work.context, &one.root);
+            let root = display_path(session.context, &one.root);
             let (size, own) = (bytes(one.bytes), bytes(one.own_bytes));
             line(format!("{size:>9}  {own:>9}  {root}").into());
         }

@@ -9,8 +9,8 @@ use crate::{
     manifest::{self, DevShell, ShellName, SourceScripts, Statement, Subject},
     package::Tool,
     project::{Project, approval::Standing},
-    prompt::session_var::Session,
-    report::failure::Failure,
+    prompt::session_var,
+    report::{failure::Failure, ui::Ui},
     resolve,
     util::vars,
 };
@@ -22,11 +22,11 @@ mod rows;
 use listing::{render, table};
 use rows::rows;
 
-use super::lock;
 use crate::{
-    app::{query_versions, session::Work},
+    app::{
+        dev_shells::find_dev_shell, lockfiles::joined_lockfile, query_versions, session::Session,
+    },
     cli::args,
-    report::hints,
 };
 
 /// Most refused versions to show.
@@ -73,40 +73,34 @@ struct Refused {
 }
 
 /// Runs `devsh explain`.
-pub fn run(work: &Work<'_>, options: &args::Explain) -> Result<(), Failure> {
+pub fn run(session: &Session<'_>, ui: &Ui, options: &args::Explain) -> Result<(), Failure> {
     let name = options.name.as_deref();
-    let shell = options
-        .shell
-        .as_deref()
-        .map(crate::cli::shell_name)
-        .transpose()?;
-    let project = work.project()?;
-    let loaded = Session::from_env(&work.context.env)
+    let shell: Option<ShellName> = options.shell.as_deref().map(str::parse).transpose()?;
+    let project = session.project()?;
+    let loaded = session_var::Session::from_env(&session.context.env)
         .and_then(|session| session.project)
         .filter(|(root, _)| root == project.root())
         .map(|(_, shell)| shell);
     let shell = shell.or(loaded).unwrap_or_else(ShellName::dev);
-    let project = project
-        .with_shell(&shell)
-        .map_err(|error| hints::project(work.context, &error))?;
-    let explained = Explained::new(work, &project, shell)?;
+    let project = project.with_shell(&shell)?;
+    let explained = Explained::new(session, &project, shell)?;
     let all = match name {
         None => explained.everything(),
         Some(name) => explained.about(name)?,
     };
     if options.json {
-        return crate::cli::print_json(work.ui, &all);
+        return ui.json(&all);
     }
-    let style = work.ui.out_style();
+    let style = ui.out_style();
     let text = match name {
         None => table(&all, style),
         Some(_) => all.iter().map(|one| render(one, style)).collect(),
     };
-    crate::cli::list(work.ui, &text)
+    ui.listing(&text)
 }
 
 struct Explained<'a> {
-    work: &'a Work<'a>,
+    session: &'a Session<'a>,
     project: &'a Project,
     shell: ShellName,
     content: &'a DevShell,
@@ -115,13 +109,21 @@ struct Explained<'a> {
 }
 
 impl<'a> Explained<'a> {
-    fn new(work: &'a Work<'a>, project: &'a Project, shell: ShellName) -> Result<Self, Failure> {
-        let content = crate::app::session::dev_shell(project.preview(), &shell)?;
-        let statements = manifest::statements(&project.layers().all, &shell)
-            .map_err(|error| hints::content(&error))?;
-        let lockfile = lock::fitting(work.context, project)?.unwrap_or_default();
+    fn new(
+        session: &'a Session<'a>,
+        project: &'a Project,
+        shell: ShellName,
+    ) -> Result<Self, Failure> {
+        let content = find_dev_shell(project.preview(), &shell)?;
+        let statements = manifest::statements(&project.layers().all, &shell)?;
+        let joined = joined_lockfile(session, project)?;
+        let lockfile = if joined.fits {
+            joined.lockfile
+        } else {
+            crate::lockfile::Lockfile::default()
+        };
         Ok(Self {
-            work,
+            session,
             project,
             shell,
             content,
@@ -180,7 +182,10 @@ impl<'a> Explained<'a> {
             return Err(
                 Failure::new(format!("no manifest says anything about `{name}`"))
                     .note(format!("the dev shell is `{}`", self.shell))
-                    .hint(format!("see all with `{}`", self.work.command("explain"))),
+                    .hint(format!(
+                        "see all with `{}`",
+                        self.session.command("explain")
+                    )),
             );
         }
         Ok(all)
@@ -289,7 +294,7 @@ impl<'a> Explained<'a> {
         let Some((tool, _)) = self.tool(&about.name) else {
             return;
         };
-        let standing = self.project.standing(&self.work.decisions);
+        let standing = self.project.standing(&self.session.decisions);
         if !matches!(standing, Ok(Standing::Allowed)) {
             about
                 .notes
@@ -297,8 +302,8 @@ impl<'a> Explained<'a> {
             return;
         }
         let request = (tool.clone(), self.content.tools[tool].clone());
-        let index = query_versions::offers(self.work, std::slice::from_ref(&request));
-        let system = lock::system(self.work);
+        let index = query_versions::offers(self.session, std::slice::from_ref(&request));
+        let system = self.session.system();
         let (index, system) = match (index, system) {
             (Ok(index), Ok(system)) => (index, system),
             (Err(failure), _) | (_, Err(failure)) => {

@@ -16,15 +16,14 @@ use crate::{
         units::{bytes, parse_bytes, parse_span},
     },
     prompt::session_var,
-    report::failure::Failure,
+    report::{failure::Failure, ui::Ui},
     store::{self, Store, leases},
     util::{files, terminal_text::SafeText},
 };
 
 use crate::{
-    app::{gc_roots::Roots, session::Work},
+    app::{gc_roots::Roots, session::Session},
     cli::args::Gc,
-    report::hints,
 };
 
 /// How long an interrupted download is kept.
@@ -48,9 +47,9 @@ struct RemovedEntry {
 }
 
 /// Runs `devsh gc`.
-pub fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
-    let budget = budget(work, options)?;
-    let data = &work.context.directories.data;
+pub fn run(session: &Session<'_>, ui: &Ui, options: &Gc) -> Result<(), Failure> {
+    let budget = budget(session, options)?;
+    let data = &session.context.directories.data;
     let store = Store::open(data);
     let report = if !store.root().is_dir() && !data.join("envs").is_dir() {
         GcReport {
@@ -60,42 +59,39 @@ pub fn run(work: &Work<'_>, options: &Gc) -> Result<(), Failure> {
             kept_bytes: 0,
         }
     } else if options.dry_run {
-        let inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
-        let live = inventory.reached(Roots::find(work.context)?.all());
+        let inventory = Inventory::of(data)?;
+        let live = inventory.reached(Roots::find(session.context)?.all());
         let gone = inventory.choose(&live, budget);
         let mut report = report(&inventory, &gone, true);
-        report.extend(partials(work));
+        report.extend(partials(session));
         report.extend(unfinished(data, true));
         report
     } else {
-        collect(work, &store, budget)?
+        collect(session, ui, &store, budget)?
     };
     if options.json {
-        return crate::cli::print_json(work.ui, &report);
+        return ui.json(&report);
     }
-    crate::cli::list(work.ui, &render(work, &report))
+    ui.listing(&render(session, ui, &report))
 }
 
 /// Returns the limits of the command line or, where it has none, those of the settings.
-fn budget(work: &Work<'_>, options: &Gc) -> Result<Budget, Failure> {
-    let usage = |error: crate::package::Invalid| {
-        Failure::new(error.to_string()).code(crate::report::failure::ExitStatus::Usage)
-    };
+fn budget(session: &Session<'_>, options: &Gc) -> Result<Budget, Failure> {
     let span = options.older_than.as_deref().map(parse_span).transpose();
     let size = options.keep_size.as_deref().map(parse_bytes).transpose();
     let mut keep = Keep {
-        older_than: span.map_err(usage)?,
-        size: size.map_err(usage)?,
+        older_than: span?,
+        size: size?,
     };
     if keep == Keep::default() {
-        keep = work.config()?.gc;
+        keep = session.config()?.gc;
     }
-    Ok(budget_of(work, keep))
+    Ok(budget_of(session, keep))
 }
 
 /// Returns the limits relative to the current time.
-pub fn budget_of(work: &Work<'_>, keep: Keep) -> Budget {
-    let before = |span| work.context.now.checked_sub(span);
+pub fn budget_of(session: &Session<'_>, keep: Keep) -> Budget {
+    let before = |span| session.context.now.checked_sub(span);
     Budget {
         // A span that is longer than time itself keeps everything.
         unused_since: keep
@@ -105,27 +101,30 @@ pub fn budget_of(work: &Work<'_>, keep: Keep) -> Budget {
     }
 }
 
-fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<GcReport, Failure> {
-    let data = &work.context.directories.data;
-    let failed = |error| hints::store(&error);
+fn collect(
+    session: &Session<'_>,
+    ui: &Ui,
+    store: &Store,
+    budget: Budget,
+) -> Result<GcReport, Failure> {
+    let data = &session.context.directories.data;
     // This reads the whole store, so other commands need not wait for it.
-    let mut inventory = Inventory::of(data).map_err(|error| hints::file(&error))?;
+    let mut inventory = Inventory::of(data)?;
     let wait = || {
-        work.ui
-            .note("waiting for other commands that use the store");
+        ui.note("waiting for other commands that use the store");
     };
-    let mut collection = store.collect(wait).map_err(failed)?;
-    inventory.update().map_err(|error| hints::file(&error))?;
-    let used = inventory.reached(Roots::find(work.context)?.all());
+    let mut collection = store.collect(wait)?;
+    inventory.update()?;
+    let used = inventory.reached(Roots::find(session.context)?.all());
     let gone = inventory.choose(&used, budget);
     for path in &gone {
-        collection.discard(path).map_err(failed)?;
+        collection.discard(path)?;
     }
-    collection.finish().map_err(failed)?;
+    collection.finish()?;
     remove_empty(&data.join("python"));
-    prune_sessions(work);
+    prune_sessions(session);
     let mut report = report(&inventory, &gone, false);
-    for (path, size) in partials(work) {
+    for (path, size) in partials(session) {
         if fs::remove_file(&path).is_ok() {
             report.extend([(path, size)]);
         }
@@ -135,8 +134,8 @@ fn collect(work: &Work<'_>, store: &Store, budget: Budget) -> Result<GcReport, F
 }
 
 /// Removes the sessions of host shells that ended long ago.
-fn prune_sessions(work: &Work<'_>) {
-    let context = work.context;
+fn prune_sessions(session: &Session<'_>) {
+    let context = session.context;
     let Ok(first) = leases::first_shell_lease(&context.directories.data) else {
         return;
     };
@@ -185,12 +184,12 @@ impl GcReport {
 }
 
 /// Returns downloads that were interrupted long ago and that no process resumes now.
-fn partials(work: &Work<'_>) -> Vec<(PathBuf, u64)> {
-    let directory = work.context.directories.cache.join("downloads");
+fn partials(session: &Session<'_>) -> Vec<(PathBuf, u64)> {
+    let directory = session.context.directories.cache.join("downloads");
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let old = |path: &Path| {
         let found = fs::symlink_metadata(path).ok()?;
-        let age = work
+        let age = session
             .context
             .now
             .duration_since(found.modified().ok()?)
@@ -232,7 +231,7 @@ fn remove_empty(directory: &Path) {
     }
 }
 
-fn render(work: &Work<'_>, report: &GcReport) -> SafeText {
+fn render(session: &Session<'_>, ui: &Ui, report: &GcReport) -> SafeText {
     let mut lines = SafeText::default();
     let mut line = |text: String| {
         lines.push(text);
@@ -246,8 +245,8 @@ fn render(work: &Work<'_>, report: &GcReport) -> SafeText {
         } else {
             others += 1;
         }
-        if report.dry_run || work.ui.is_verbose() {
-            let path = display_path(work.context, &one.path);
+        if report.dry_run || ui.is_verbose() {
+            let path = display_path(session.context, &one.path);
             line(format!("{:>9}  {path}", bytes(one.bytes)));
         }
     }

@@ -1,31 +1,38 @@
-//! `devsh man`: the manual pages, made from the command line itself.
+//! `devsh man`: manual pages from the definition of the command line.
 
 use std::path::Path;
 
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use crate::{report::failure::Failure, util::files};
+use crate::{
+    cli::args::Arguments,
+    context::Context,
+    report::{
+        failure::{ExitStatus, Failure},
+        ui::Ui,
+    },
+    util::files,
+};
 
-use crate::{app::session::Work, cli::args::Arguments, report::hints};
-
-/// Prints the page of a command, or of devsh; with `directory` writes every page there instead.
+/// Prints the page of a command or of devsh; with `directory` writes all pages there.
 pub fn run(
-    work: &Work<'_>,
+    context: &Context,
+    ui: &Ui,
     command: Option<&str>,
     directory: Option<&Path>,
 ) -> Result<(), Failure> {
     let mut all = Arguments::command();
     all.build();
     if let Some(directory) = directory {
-        let start = work.context.cwd.clone().unwrap_or_default();
+        let start = context.cwd.clone().unwrap_or_default();
         return write(&all, &start.join(directory));
     }
     let page = match command {
         None => all.clone(),
         Some(name) => named(&all, name)?,
     };
-    crate::cli::print(work.ui, &rendered(page)?)
+    ui.code(&rendered(page)?)
 }
 
 fn named(all: &clap::Command, name: &str) -> Result<clap::Command, Failure> {
@@ -35,7 +42,7 @@ fn named(all: &clap::Command, name: &str) -> Result<clap::Command, Failure> {
     let found = found.ok_or_else(|| {
         Failure::new(format!("there is no command `{name}`"))
             .hint("`devsh --help` lists the commands")
-            .code(crate::report::failure::ExitStatus::Usage)
+            .code(ExitStatus::Usage)
     })?;
     Ok(found.clone())
 }
@@ -59,12 +66,10 @@ fn write(all: &clap::Command, directory: &Path) -> Result<(), Failure> {
     for name in names {
         pages.push((format!("devsh-{name}.1"), named(all, name)?));
     }
-    std::fs::create_dir_all(directory)
-        .map_err(|error| hints::file(&files::at("create", directory)(error)))?;
+    std::fs::create_dir_all(directory).map_err(files::at("create", directory))?;
     for (name, command) in pages {
         let path = directory.join(name);
-        files::write_project_file(&path, &rendered(command)?)
-            .map_err(|error| hints::file(&error))?;
+        files::write_project_file(&path, &rendered(command)?)?;
     }
     Ok(())
 }

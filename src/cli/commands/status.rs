@@ -1,188 +1,36 @@
-//! `devsh status`: what is active here, what it is made of, what is being built, and what to do next.
+//! `devsh status`
 
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
-
-use crate::{
-    context::Context,
-    env::pathlist,
-    manifest::{ShellName, presets},
-    project::{Project, approval::Standing, locate::ProjectKind},
-    prompt::{record::Record, session_var::Session},
-    report::{
-        failure::Failure,
-        ui::{Role, Style},
-    },
-    util::{terminal_text::SafeText, vars},
-};
-
-use super::lock;
 use crate::{
     app::{
-        background::{Failed, Traces},
-        missing_vars::{self, Missing},
-        session::Work,
-        tool_report,
+        project_status::{ProjectStatus, project_status, standing_words},
+        running_build::{BuildItem, RunningBuild},
+        session::Session,
+        tool_status::ToolStatus,
     },
-    report::hints,
-    report::paths::display_path,
+    builder::build_progress::Item,
+    config::units::bytes,
+    project::{approval::Standing, locate::MANIFEST},
+    report::{
+        failure::Failure,
+        style::{Role, Style},
+        ui::Ui,
+    },
+    util::terminal_text::SafeText,
 };
 
-mod building;
-
-use building::Building;
-
-/// What is shown; the JSON form is part of the interface, see `docs/reference/status.md`.
-#[derive(Debug, Serialize)]
-struct Status {
-    root: PathBuf,
-    /// `devshell.toml`, or the presets that apply.
-    from: Vec<String>,
-    standing: &'static str,
-    /// The dev shell that is described: the loaded one, else `dev`.
-    shell: String,
-    /// The dev shell that this host shell has loaded here.
-    loaded: Option<String>,
-    /// Whether what is loaded is no longer in the store.
-    gone: bool,
-    shells: Vec<String>,
-    lockfile: Option<PathBuf>,
-    lockfile_fits: bool,
-    environment: Option<String>,
-    ready: bool,
-    building: Option<Building>,
-    failed: Option<LastFailure>,
-    tools: Vec<tool_report::ToolStatus>,
-    /// Variables that the dev shell needs and this host shell does not have.
-    missing: Vec<Missing>,
-    /// What was seen in the project's files and has no effect.
-    notes: Vec<Note>,
-    /// Why the tools cannot be told, if they cannot.
-    problem: Option<String>,
-}
-
-/// How the last background build failed.
-#[derive(Debug, Serialize)]
-struct LastFailure {
-    error: String,
-    hint: Option<String>,
-    log: PathBuf,
-}
-
-/// Something without effect.
-#[derive(Debug, Serialize)]
-struct Note {
-    place: String,
-    message: String,
-}
-
-impl From<&presets::PresetNote> for Note {
-    fn from(note: &presets::PresetNote) -> Self {
-        Self {
-            place: note.origin.to_string(),
-            message: note.message.clone(),
-        }
-    }
-}
-
-/// Runs `devsh status`.
-pub fn run(work: &Work<'_>, json: bool) -> Result<(), Failure> {
-    let mut project = work.project()?;
-    let loaded = Session::from_env(&work.context.env).and_then(|session| session.project);
-    if let Some((_, shell)) = loaded.filter(|(root, _)| root == project.root()) {
-        // Several at once are described as they are loaded.
-        let several = (!shell.is_single()).then(|| project.clone().with_shell(&shell).ok());
-        project = several.flatten().unwrap_or(project);
-    }
-    let status = gather(work, &project)?;
+pub fn run(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
+    let status = project_status(session)?;
     if json {
-        return crate::cli::print_json(work.ui, &status);
+        return ui.json(&status);
     }
-    crate::cli::list(work.ui, &render(work, &status))?;
-    if let Some(next) = next(work, &status) {
-        work.ui.hint(&next);
+    ui.listing(&render(session, ui, &status))?;
+    if let Some(next) = next(session, &status) {
+        ui.hint(&next);
     }
     Ok(())
 }
 
-fn gather(work: &Work<'_>, project: &Project) -> Result<Status, Failure> {
-    let session = Session::from_env(&work.context.env);
-    let loaded = session
-        .and_then(|session| session.project)
-        .filter(|(root, _)| root == project.root());
-    let shell = loaded
-        .as_ref()
-        .map_or_else(ShellName::dev, |(_, shell)| shell.clone());
-    let standing = project
-        .standing(&work.decisions)
-        .map_err(|error| hints::file(&error))?;
-    let path = work.lock_path(&project.place);
-    let state = &work.context.directories.state;
-    let record = Record::fresh(state, project.root(), &shell, work.context.now);
-    // What is wrong with one part must not hide the others.
-    let (tools, problem) = match tool_report::rows(work.context, project, &shell) {
-        Ok(tools) => (tools, None),
-        Err(failure) => (Vec::new(), Some(failure.error)),
-    };
-    let traces = Traces::new(work.context, project.root());
-    let failed = traces.failed(&shell).filter(|_| record.is_none());
-    let log = traces.log(&shell);
-    Ok(Status {
-        root: project.root().to_owned(),
-        from: match project.place.kind {
-            ProjectKind::Prepared => vec![crate::project::locate::MANIFEST.to_owned()],
-            ProjectKind::Detected => project
-                .presets()
-                .iter()
-                .map(|name| format!("preset {name}"))
-                .collect(),
-        },
-        standing: words(standing),
-        shell: shell.to_string(),
-        gone: loaded.is_some() && is_gone(work.context),
-        loaded: loaded.map(|(_, shell)| shell.to_string()),
-        shells: project
-            .preview()
-            .shells
-            .keys()
-            .map(ToString::to_string)
-            .collect(),
-        lockfile_fits: matches!(lock::fitting(work.context, project), Ok(Some(_))),
-        lockfile: path.exists().then_some(path),
-        environment: record
-            .as_ref()
-            .map(|record| record.content.environment.clone()),
-        ready: record.is_some(),
-        building: traces
-            .running()
-            .map(|live| Building::new(&live, work.context.now)),
-        failed: failed.map(|Failed { error, hint, .. }| LastFailure { error, hint, log }),
-        tools,
-        missing: missing_vars::missing(work.context, project, &shell),
-        notes: project.notes().iter().map(Note::from).collect(),
-        problem,
-    })
-}
-
-/// Whether a directory of devsh's own that is on `PATH` is no longer there.
-fn is_gone(context: &Context) -> bool {
-    let path = context.env.get(vars::PATH).unwrap_or_default();
-    let own = pathlist::split(path).map(Path::new);
-    let mut own = own.filter(|entry| entry.starts_with(&context.directories.data));
-    own.any(|entry| !entry.is_dir())
-}
-
-const fn words(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Allowed => "allowed",
-        Standing::Changed => "changed since it was allowed",
-        Standing::Unknown => "not allowed",
-        Standing::Denied => "denied",
-    }
-}
-
-/// The listing: a label, and what it says.
+/// The listing: labels with values.
 struct Rows {
     style: Style,
     text: SafeText,
@@ -198,16 +46,20 @@ impl Rows {
     }
 }
 
-fn render(work: &Work<'_>, status: &Status) -> SafeText {
+fn render(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> SafeText {
     let mut rows = Rows {
-        style: work.ui.out_style(),
+        style: ui.out_style(),
         text: SafeText::default(),
     };
-    let root = display_path(work.context, &status.root);
+    let root = session.display(&status.root);
     let from = status.from.join(", ");
     rows.row("project", Some(Role::Strong), &format!("{root} ({from})"));
-    let trusted = (status.standing == "allowed").then_some(Role::Good);
-    rows.row("trust", trusted.or(Some(Role::Warning)), status.standing);
+    let role = if status.standing == Standing::Allowed {
+        Role::Good
+    } else {
+        Role::Warning
+    };
+    rows.row("trust", Some(role), standing_words(status.standing));
     match &status.loaded {
         None => rows.row("loaded", None, "nothing in this shell"),
         Some(shell) if status.gone => {
@@ -220,27 +72,26 @@ fn render(work: &Work<'_>, status: &Status) -> SafeText {
     match (&status.lockfile, status.lockfile_fits) {
         (None, true) => rows.row("lockfile", None, "none needed"),
         (None, false) => rows.row("lockfile", None, "none yet"),
-        (Some(path), true) => rows.row("lockfile", None, &display_path(work.context, path)),
+        (Some(path), true) => rows.row("lockfile", None, &session.display(path)),
         (Some(path), false) => {
-            let text = format!(
-                "{} does not fit the manifest",
-                display_path(work.context, path)
-            );
+            let text = format!("{} does not fit the manifest", session.display(path));
             rows.row("lockfile", Some(Role::Warning), &text);
         }
     }
     let environment = status.environment.as_deref();
     rows.row("environment", None, environment.unwrap_or("not built"));
     if let Some(building) = &status.building {
-        rows.row("building", Some(Role::Hint), &building.heading());
-        for item in building.lines() {
+        rows.row("building", Some(Role::Hint), &build_heading(building));
+        for item in build_lines(building) {
             rows.row("", None, &item);
         }
     } else if let Some(failed) = &status.failed {
         rows.row("build failed", Some(Role::Error), &failed.error);
-        rows.row("log", None, &display_path(work.context, &failed.log));
+        rows.row("log", None, &session.display(&failed.log));
     }
-    tool_report::table(&status.tools, |row| rows.row("tool", None, &row));
+    for line in tool_lines(&status.tools) {
+        rows.row("tool", None, &line);
+    }
     for one in &status.missing {
         let role = if one.required {
             Role::Error
@@ -258,24 +109,96 @@ fn render(work: &Work<'_>, status: &Status) -> SafeText {
     rows.text
 }
 
-/// What the user would do next, if there is anything to be done.
-fn next(work: &Work<'_>, status: &Status) -> Option<String> {
-    let command = |words: &str| work.command(words);
+/// Returns an aligned line for each tool: name, version, and the place that requests it.
+fn tool_lines(tools: &[ToolStatus]) -> Vec<String> {
+    let width = |length: fn(&ToolStatus) -> usize| tools.iter().map(length).max().unwrap_or(0);
+    let name = width(|tool| tool.name.chars().count());
+    let version = width(|tool| tool.version().chars().count());
+    let line = |tool: &ToolStatus| {
+        format!(
+            "{:<name$}  {:<version$}  {}",
+            tool.name,
+            tool.version(),
+            tool.remarks()
+        )
+    };
+    tools.iter().map(line).collect()
+}
+
+/// Returns the dev shells, the kind and the duration of a build.
+fn build_heading(build: &RunningBuild) -> String {
+    // A build that still looks up versions has no process number yet.
+    if build.process == 0 {
+        return "has begun".to_owned();
+    }
+    let place = if build.background {
+        "in the background"
+    } else {
+        "by a command"
+    };
+    let (shells, seconds) = (build.shells.join(", "), build.seconds);
+    format!(
+        "{shells} {place} for {seconds} s (process {})",
+        build.process
+    )
+}
+
+/// Returns a line for each item of a build.
+fn build_lines(build: &RunningBuild) -> Vec<String> {
+    let width = build.items.iter().map(|part| part.item.name.len()).max();
+    let line = |part: &BuildItem| {
+        let Item {
+            name,
+            phase,
+            done,
+            total,
+        } = &part.item;
+        let phase = phase.as_deref().unwrap_or("downloading");
+        let far = match total {
+            Some(total) if done < total => format!(
+                "{phase}  {:>3} %  {} of {}",
+                part.percent.unwrap_or_default(),
+                bytes(*done),
+                bytes(*total)
+            ),
+            None if *done > 0 => format!("{phase}  {}", bytes(*done)),
+            // Steps after the last byte, such as unpacking, have no measure.
+            _ => phase.to_owned(),
+        };
+        format!("{name:<0$}  {far}", width.unwrap_or_default())
+    };
+    build.items.iter().map(line).collect()
+}
+
+/// Returns what the user can do during a build.
+fn build_hint(build: &RunningBuild, sync: &str) -> String {
+    if build.background {
+        format!("it is loaded at your next prompt once it is ready; `{sync}` waits for it")
+    } else {
+        format!("`{sync}` waits for it")
+    }
+}
+
+/// Returns the next step for the user, if there is one.
+fn next(session: &Session<'_>, status: &ProjectStatus) -> Option<String> {
+    let command = |words: &str| session.command(words);
     match status.standing {
-        "allowed" => {}
-        "denied" => return Some(format!("`{}` allows it after all", command("allow"))),
-        _ => return Some(format!("review and approve it with `{}`", command("allow"))),
+        Standing::Allowed => {}
+        Standing::Denied => return Some(format!("`{}` allows it after all", command("allow"))),
+        Standing::Changed | Standing::Unknown => {
+            return Some(format!("review and approve it with `{}`", command("allow")));
+        }
     }
     if let Some(building) = &status.building {
-        return Some(building.hint(&command("sync")));
+        return Some(build_hint(building, &command("sync")));
     }
     if let Some(failed) = &status.failed {
         let own = failed.hint.clone();
         return Some(own.unwrap_or_else(|| format!("`{}` tries it again", command("sync"))));
     }
     if !status.lockfile_fits && status.problem.is_none() {
-        // A repository without a manifest stays as it is: its lockfile is devsh's own.
-        let prepared = status.from == [crate::project::locate::MANIFEST];
+        // Without a manifest, the lockfile is in devsh's own state.
+        let prepared = status.from == [MANIFEST];
         return Some(if prepared {
             format!("`{}` brings the lockfile up to date", command("lock"))
         } else {
@@ -287,4 +210,47 @@ fn next(work: &Work<'_>, status: &Status) -> Option<String> {
     }
     let missing = status.missing.iter().find(|one| one.required);
     missing.map(|one| format!("set `{}` in your own shell: {}", one.name, one.help))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::builder::build_progress::Live;
+
+    #[test]
+    fn a_running_build_shows_items_amounts_and_time() {
+        let now = UNIX_EPOCH + Duration::from_secs(50);
+        let mut live = Live::begin(vec!["dev".to_owned()], true, now);
+        live.process = 7;
+        live.items = vec![
+            Item {
+                name: "python 3.12.4".to_owned(),
+                phase: Some("unpacking".to_owned()),
+                ..Item::default()
+            },
+            Item {
+                name: "ruff 0.12.4".to_owned(),
+                done: 5 << 20,
+                total: Some(20 << 20),
+                ..Item::default()
+            },
+        ];
+        let building = RunningBuild::new(&live, now + Duration::from_secs(12));
+        assert_eq!(
+            build_heading(&building),
+            "dev in the background for 12 s (process 7)"
+        );
+        assert_eq!(
+            build_lines(&building),
+            [
+                "python 3.12.4  unpacking",
+                "ruff 0.12.4    downloading   25 %  5.0 MiB of 20.0 MiB"
+            ]
+        );
+        let json = serde_json::to_value(&building).unwrap();
+        assert_eq!(json["items"][1]["percent"], 25);
+        assert_eq!(json["items"][0]["percent"], serde_json::Value::Null);
+    }
 }

@@ -11,13 +11,13 @@ use crate::{
     builder::collect::{self, EntryKind},
     config::units::bytes,
     fetch::{Meter, Progress},
-    report::{failure::Failure, ui::Role},
+    report::{failure::Failure, style::Role, ui::Ui},
     store::{Damage, Downloads, ObjectRecord, ObjectVerdict, Store, size_of},
     util::{parallel, terminal_text::SafeText},
 };
 
 use crate::{
-    app::{gc_roots::Roots, session::Work},
+    app::{gc_roots::Roots, session::Session},
     report::hints,
 };
 
@@ -67,11 +67,11 @@ impl DamagedEntry {
 }
 
 /// Runs `devsh verify`.
-pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
-    let store = Store::open(&work.context.directories.data);
+pub fn run(session: &Session<'_>, ui: &Ui, repair: bool, json: bool) -> Result<(), Failure> {
+    let store = Store::open(&session.context.directories.data);
     let there = |kind| {
-        let paths = collect::paths(&work.context.directories.data, kind);
-        paths.map_err(|error| hints::file(&error))
+        let paths = collect::paths(&session.context.directories.data, kind);
+        paths.map_err(Failure::from)
     };
     if repair {
         store.sweep();
@@ -81,7 +81,7 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
         .map(|path| (path.clone(), size_of(&path).bytes))
         .collect();
     let total = objects.iter().map(|(_, bytes)| bytes).sum();
-    let meter = work.ui.bars().start("verifying the store", Some(total));
+    let meter = ui.bars().start("verifying the store", Some(total));
     let verdicts = examine(&store, &objects, &*meter);
     meter.finish();
     let (checked, bytes) = (
@@ -94,7 +94,7 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
             continue;
         }
         let outcome = repair
-            .then(|| repair_object(work, &store, &verdict))
+            .then(|| repair_object(session, ui, &store, &verdict))
             .transpose()?;
         damaged.push(DamagedEntry::new(verdict.name, &verdict.damage, outcome));
     }
@@ -107,13 +107,13 @@ pub fn run(work: &Work<'_>, repair: bool, json: bool) -> Result<(), Failure> {
         if damage.is_empty() {
             continue;
         }
-        let outcome = repair.then(|| remove_profile(work, &store, &path));
+        let outcome = repair.then(|| remove_profile(session, ui, &store, &path));
         let outcome = outcome.transpose()?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         damaged.push(DamagedEntry::new(format!("envs/{name}"), &damage, outcome));
     }
     print_report(
-        work,
+        ui,
         json,
         &VerifyReport {
             checked,
@@ -145,16 +145,17 @@ fn examine(
 
 /// Makes an object again from its source or, where its source is not known, removes it.
 fn repair_object(
-    work: &Work<'_>,
+    session: &Session<'_>,
+    ui: &Ui,
     store: &Store,
     verdict: &ObjectVerdict,
 ) -> Result<&'static str, Failure> {
-    let config = work.config()?;
-    let client = work.client(&config);
+    let config = session.config()?;
+    let client = session.client()?;
     let downloads = Downloads {
         client: &client,
-        config: &config,
-        directory: &work.context.directories.cache.join("downloads"),
+        config,
+        directory: &session.context.directories.cache.join("downloads"),
     };
     let sources = verdict.record.as_ref().and_then(ObjectRecord::sources);
     if let Some(strange) = sources
@@ -164,52 +165,55 @@ fn repair_object(
     {
         return Err(hints::untrusted(&strange.url));
     }
-    let meter = work.ui.bars().start(&verdict.name, None);
+    let meter = ui.bars().start(&verdict.name, None);
     let repaired = store.repair(verdict, &downloads, &*meter);
     meter.finish();
-    if repaired.map_err(|error| hints::store(&error))?.is_some() {
+    if repaired?.is_some() {
         return Ok(REPAIRED);
     }
     let damaged = || !store.examine(&verdict.place).damage.is_empty();
-    remove(work, store, &verdict.place, damaged, || Ok(false))
+    remove(ui, store, &verdict.place, damaged, || Ok(false))
 }
 
 /// Removes a damaged profile unless it is in use. The next command that loads it, or `devsh sync`, makes it again.
-fn remove_profile(work: &Work<'_>, store: &Store, place: &Path) -> Result<&'static str, Failure> {
+fn remove_profile(
+    session: &Session<'_>,
+    ui: &Ui,
+    store: &Store,
+    place: &Path,
+) -> Result<&'static str, Failure> {
     let damaged = || collect::examine(place).is_some_and(|damage| !damage.is_empty());
     let in_use = || {
-        let roots = Roots::find(work.context)?;
+        let roots = Roots::find(session.context)?;
         Ok(roots.leased.iter().any(|path| path.starts_with(place)))
     };
-    remove(work, store, place, damaged, in_use)
+    remove(ui, store, place, damaged, in_use)
 }
 
 /// Removes an entry that is still damaged while no process can begin to use it.
 fn remove(
-    work: &Work<'_>,
+    ui: &Ui,
     store: &Store,
     place: &Path,
     damaged: impl FnOnce() -> bool,
     in_use: impl FnOnce() -> Result<bool, Failure>,
 ) -> Result<&'static str, Failure> {
-    let failed = |error| hints::store(&error);
     let wait = || {
-        work.ui
-            .note("waiting for other commands that use the store");
+        ui.note("waiting for other commands that use the store");
     };
-    let mut collection = store.collect(wait).map_err(failed)?;
+    let mut collection = store.collect(wait)?;
     if !damaged() {
         return Ok(REPAIRED);
     }
     if in_use()? {
         return Ok(IN_USE);
     }
-    collection.discard(place).map_err(failed)?;
-    collection.finish().map_err(failed)?;
+    collection.discard(place)?;
+    collection.finish()?;
     Ok(REMOVED)
 }
 
-fn print_report(work: &Work<'_>, json: bool, report: &VerifyReport) -> Result<(), Failure> {
+fn print_report(ui: &Ui, json: bool, report: &VerifyReport) -> Result<(), Failure> {
     let left: Vec<_> = report
         .damaged
         .iter()
@@ -217,9 +221,9 @@ fn print_report(work: &Work<'_>, json: bool, report: &VerifyReport) -> Result<()
         .collect();
     let in_use = left.iter().all(|one| one.outcome.is_some());
     if json {
-        crate::cli::print_json(work.ui, report)?;
+        ui.json(report)?;
     } else {
-        crate::cli::list(work.ui, &render(work, report))?;
+        ui.listing(&render(ui, report))?;
     }
     let left = match left.len() {
         0 => return Ok(()),
@@ -233,10 +237,10 @@ fn print_report(work: &Work<'_>, json: bool, report: &VerifyReport) -> Result<()
     }))
 }
 
-fn render(work: &Work<'_>, report: &VerifyReport) -> SafeText {
+fn render(ui: &Ui, report: &VerifyReport) -> SafeText {
     /// How many files of one object are named.
     const MOST: usize = 10;
-    let style = work.ui.out_style();
+    let style = ui.out_style();
     let mut lines = SafeText::default();
     let mut line = |text: SafeText| {
         lines.push(text);

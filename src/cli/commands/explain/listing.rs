@@ -1,7 +1,7 @@
 //! Prints explanations.
 
 use crate::{
-    report::ui::{Role, Style},
+    report::style::{Role, Style},
     util::terminal_text::SafeText,
 };
 

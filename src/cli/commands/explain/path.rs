@@ -14,7 +14,7 @@ use super::{Explained, Explanation};
 impl Explained<'_> {
     /// Explains an entry of a list of paths, or a program below one.
     pub(super) fn path(&self, name: &str) -> Vec<Explanation> {
-        let context = self.work.context;
+        let context = self.session.context;
         let wanted = if name.contains('/') {
             let cwd = context.cwd.clone().unwrap_or_default();
             vec![paths::join(cwd, name)]
@@ -60,7 +60,7 @@ impl Explained<'_> {
     fn path_row(&self, path: &Path, variable: &str, place: &str) -> Explanation {
         Explanation {
             kind: "path",
-            name: display_path(self.work.context, path),
+            name: display_path(self.session.context, path),
             value: Some(format!("on {variable}")),
             place: Some(place.to_owned()),
             said: Vec::new(),
@@ -79,7 +79,7 @@ impl Explained<'_> {
                 template::Piece::Root(below) => text.push(self.project.root().join(below)),
                 template::Piece::Variable { name, fallback } => {
                     let value = self
-                        .work
+                        .session
                         .context
                         .env
                         .get(&name)

@@ -1,4 +1,4 @@
-//! The two processes of a background build: the one that watches and the one that builds.
+//! The two processes of a background build: the supervisor and the build.
 
 use std::{
     fs::File,
@@ -6,40 +6,38 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, ExitStatus, Stdio},
-    thread,
-    time::Duration,
 };
 
 use crate::{
     manifest::ShellName,
-    project::watch,
     report::failure::Failure,
     util::{files, hex},
 };
 
-use super::{Claim, Failed, Traces};
-use crate::{
-    app::{prepare_env, session::Work},
-    cli::commands::sync::{self, Mode},
-    report::hints,
+use super::{
+    bring_up,
+    build_claim::try_claim,
+    build_mode::BuildMode,
+    build_traces::{BuildFailure, BuildTraces},
+    prepare_env,
+    session::Session,
+    trust,
 };
 
-/// Longest log of a build, in bytes; of a longer one the end is kept.
+/// The longest log of a build, in bytes; the end of a longer one is kept.
 const LOG_LIMIT: u64 = 1 << 20;
-/// How often and how long the lock is tried: who looks whether there is a build holds it for a moment.
-const TRIES: (u32, Duration) = (20, Duration::from_millis(10));
 
-/// Runs the build of `shell` in a process of its own, keeps its log, and leaves word if it was killed.
+/// Runs the build of `shell` in another process, keeps its log, and records the failure if it was killed.
 ///
-/// `basis` names the content that the prompt saw, hexadecimal.
-pub fn supervise(work: &Work<'_>, shell: &ShellName, basis: &str) -> Result<(), Failure> {
-    let place = work.active_place()?;
-    let traces = Traces::new(work.context, &place.root);
-    files::create_private_dir(&traces.directory).map_err(|error| hints::file(&error))?;
+/// `basis` is the digest of the inputs that the prompt saw, in hexadecimal.
+pub fn supervise(session: &Session<'_>, shell: &ShellName, basis: &str) -> Result<(), Failure> {
+    let place = session.active_place()?;
+    let traces = BuildTraces::new(session.context, &place.root);
+    files::create_private_dir(&traces.directory)?;
     let failed = |error| Failure::new(format!("cannot start a background build: {error}"));
     let (reader, writer) = std::io::pipe().map_err(failed)?;
     let copy = writer.try_clone().map_err(failed)?;
-    let mut command = Command::new(&work.context.program);
+    let mut command = Command::new(&session.context.program);
     command
         .args(["sync", "--worker", "--shell", shell.as_str(), "-C"])
         .arg(&place.root)
@@ -47,7 +45,7 @@ pub fn supervise(work: &Work<'_>, shell: &ShellName, basis: &str) -> Result<(), 
         .stdout(writer)
         .stderr(copy);
     let mut child = command.spawn().map_err(failed)?;
-    // The pipe ends when nobody writes to it any more.
+    // The pipe ends when its last writer is closed.
     drop(command);
     let log = traces.log(shell);
     if let Err(error) = keep(reader, &log) {
@@ -56,17 +54,20 @@ pub fn supervise(work: &Work<'_>, shell: &ShellName, basis: &str) -> Result<(), 
     let status = child.wait().map_err(failed)?;
     if let (Some(how), Some(basis)) = (abnormal(status), hex::decode(basis)) {
         let failure = Failure::new(format!("the build {how}"));
-        traces.record(shell, &Failed::new(basis, work.context.now, &failure))?;
+        traces.record(
+            shell,
+            &BuildFailure::new(basis, session.context.now, &failure),
+        )?;
     }
-    // Prompts hear of a failure only now that its log is whole.
+    // Prompts report a failure only when its log is complete.
     if status.success() {
         Ok(())
     } else {
-        advance(work)
+        session.notify_host_shells()
     }
 }
 
-/// How a build ended that could not leave word itself.
+/// Describes the end of a build that could not record its failure.
 fn abnormal(status: ExitStatus) -> Option<String> {
     match (status.signal(), status.code()) {
         (Some(signal), _) => Some(format!("was ended by signal {signal}")),
@@ -76,7 +77,7 @@ fn abnormal(status: ExitStatus) -> Option<String> {
     }
 }
 
-/// Writes everything that comes to the file at `path`, which stays short whatever comes.
+/// Copies all output to the file at `path`, which stays short.
 fn keep(mut from: impl Read, path: &Path) -> std::io::Result<()> {
     let mut file = File::options()
         .read(true)
@@ -101,7 +102,7 @@ fn keep(mut from: impl Read, path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Keeps the second half of a log.
+/// Removes the first half of a log.
 fn shorten(file: &mut File) -> std::io::Result<u64> {
     let mut end = b"[earlier lines are left out]\n".to_vec();
     file.seek(SeekFrom::End(-((LOG_LIMIT / 2).cast_signed())))?;
@@ -112,49 +113,31 @@ fn shorten(file: &mut File) -> std::io::Result<u64> {
     Ok(end.len() as u64)
 }
 
-/// Builds for a prompt, in a session of its own, and leaves word of how it ended.
-pub fn work_for_prompt(work: &Work<'_>, shells: &[ShellName]) -> Result<(), Failure> {
-    // It fails for the leader of a group, which only somebody who starts it by hand makes it.
+/// Builds for a prompt, in a new session, and records a failure.
+pub fn build_for_prompt(session: &Session<'_>, shells: &[ShellName]) -> Result<(), Failure> {
+    // It fails for the leader of a process group, which happens only if a user starts it.
     let _session = nix::unistd::setsid();
-    let project = work.trusted_at(work.active_place()?, shells.first())?;
-    let traces = Traces::new(work.context, project.get().root());
-    let Some(claim) = claim_at_once(&traces)? else {
+    let project = trust::trusted_project_at(session, session.active_place()?, shells.first())?;
+    let traces = BuildTraces::new(session.context, project.get().root());
+    let Some(claim) = try_claim(&traces)? else {
         return Ok(());
     };
-    let basis = prepare_env::basis(&prepare_env::watch(work.context, project.get()));
-    let result = sync::bring_up_claimed(work, &project, shells, Mode::Background, &claim).map(drop);
+    let basis = prepare_env::basis_digest(&prepare_env::watch(session.context, project.get()));
+    let result =
+        bring_up::build_claimed(session, &project, shells, BuildMode::Background, &claim).map(drop);
     if let (Err(failure), Some(shell)) = (&result, shells.first()) {
-        traces.record(shell, &Failed::new(basis, work.context.now, failure))?;
+        traces.record(
+            shell,
+            &BuildFailure::new(basis, session.context.now, failure),
+        )?;
     }
-    // Who asks after the word must not find the build still going on.
+    // A prompt that reads the failure must not find the build running.
     drop(claim);
     if result.is_ok() {
-        // Also where nothing new came of it: prompts wait for a word.
-        advance(work)?;
+        // Prompts wait for this, also if nothing new was built.
+        session.notify_host_shells()?;
     }
     result
-}
-
-/// Takes the right to build unless somebody has it.
-fn claim_at_once(traces: &Traces) -> Result<Option<Claim>, Failure> {
-    let file = files::open_lock(&traces.lock()).map_err(|error| hints::file(&error))?;
-    let (tries, pause) = TRIES;
-    for _ in 0..tries {
-        if !matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
-            return Ok(Some(Claim {
-                _lock: Some(file),
-                live: Some(traces.live()),
-                waited: false,
-            }));
-        }
-        thread::sleep(pause);
-    }
-    Ok(None)
-}
-
-fn advance(work: &Work<'_>) -> Result<(), Failure> {
-    watch::advance_generation(&work.context.directories.state, work.context.now)
-        .map_err(|error| hints::file(&error))
 }
 
 #[cfg(test)]

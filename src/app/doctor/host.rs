@@ -8,29 +8,28 @@ use std::{
 
 use crate::{
     context::Context,
+    report::paths::display_path,
     shell::{HostShell, hook},
     util::{files, vars},
 };
 
-use super::Check;
-use crate::{app::session::Work, report::paths::display_path};
+use super::check::Check;
 
-/// Longest rc file that is looked at, in bytes.
+/// The longest accepted rc file, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-pub(super) fn checks(work: &Work<'_>) -> Vec<Check> {
-    let context = work.context;
+pub(super) fn checks(context: &Context) -> Vec<Check> {
     let mut checks = vec![program(context)];
     let Some(shell) = context.env.get(vars::SHELL).and_then(HostShell::of_program) else {
         checks.push(match context.env.get(vars::SHELL) {
             None => Check::warning(
                 "shell",
-                "`SHELL` is not set, so it is not known which hook you use",
+                "`SHELL` is not set, so your hook is unknown",
                 "set `SHELL` to your shell; `devsh run` and `devsh enter SHELL` work without",
             ),
             Some(_) => Check::warning(
                 "shell",
-                "`SHELL` is not bash, zsh or fish, and there is no hook for it",
+                "`SHELL` is not bash, zsh or fish, which have hooks",
                 "use `devsh enter` and `devsh run`, or a shell with a hook",
             ),
         });
@@ -45,7 +44,7 @@ pub(super) fn checks(work: &Work<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether typing `devsh` finds this program.
+/// Checks that `devsh` on PATH is this program.
 fn program(context: &Context) -> Check {
     let own = context.program.canonicalize().ok();
     let path = context.env.get(vars::PATH).unwrap_or_default();
@@ -117,13 +116,16 @@ fn version(context: &Context, shell: HostShell) -> Check {
         ),
         None => Check::error(
             "shell",
-            format!("`{}` cannot tell its version", Path::new(program).display()),
+            format!(
+                "`{}` does not report its version",
+                Path::new(program).display()
+            ),
             "set `SHELL` to your shell, `chsh` does it for good",
         ),
     }
 }
 
-/// The first `number.number` in what a shell says.
+/// Returns the first `number.number` in the output of a shell.
 fn first_version(text: &str) -> Option<(u32, u32)> {
     text.split(|character: char| !(character.is_ascii_digit() || character == '.'))
         .find_map(|word| {
@@ -151,7 +153,7 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
-/// Whether the rc file loads the hook, and nothing that comes later takes PATH back.
+/// Checks that the rc file loads the hook, and that nothing after it changes PATH.
 fn rc_check(context: &Context, shell: HostShell, path: &Path, text: &str) -> Check {
     let name = display_path(context, path);
     let line = match shell {
@@ -195,7 +197,7 @@ fn rc_check(context: &Context, shell: HostShell, path: &Path, text: &str) -> Che
     )
 }
 
-/// Whether the hook that `install.sh` wrote is of this version.
+/// Checks that the hook that `install.sh` wrote has this version.
 fn written_hook(context: &Context, shell: HostShell) -> Option<Check> {
     let path = context.directories.data.join(format!("hooks/hook.{shell}"));
     let bytes = files::read_bounded(&path, LIMIT).ok()??;
@@ -206,8 +208,8 @@ fn written_hook(context: &Context, shell: HostShell) -> Option<Check> {
     }
     Some(Check::warning(
         "hook text",
-        format!("{name} is of another version or of another program"),
-        format!("write it anew: `devsh hook {shell} > {}`", quoted(&path)),
+        format!("{name} was written by another version or another program"),
+        format!("write it again: `devsh hook {shell} > {}`", quoted(&path)),
     ))
 }
 
@@ -215,7 +217,7 @@ fn quoted(path: &Path) -> String {
     shell_escape::unix::escape(path.to_string_lossy()).into_owned()
 }
 
-/// Other tools that change the environment at prompts.
+/// Checks for other tools that change the environment at prompts.
 fn others(context: &Context) -> Vec<Check> {
     let is_set = |name: &str| context.env.get(name).is_some_and(|value| !value.is_empty());
     let mut checks = Vec::new();
@@ -250,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shells_tell_their_versions() {
+    fn versions_are_parsed() {
         for (text, version) in [
             (
                 "GNU bash, version 3.2.57(1)-release (arm64-apple-darwin23)",

@@ -1,4 +1,4 @@
-//! Words for faults in a manifest or another file of the project.
+//! Hints for mistakes in a manifest or another file of the project.
 
 use crate::{
     manifest::{self, ErrorKind, ExpectedKind, ValueKind},
@@ -11,19 +11,20 @@ use super::composition;
 /// What a word before `:` is taken for.
 const SOURCE: &str = "a source";
 
-/// A fault in a manifest or another file of the project.
-pub fn content(error: &manifest::Error) -> Failure {
-    let mut failure = Failure::new(error.to_string());
-    failure.excerpt = Some(Excerpt {
-        file: error.file.to_string(),
-        text: error.text.to_string(),
-        span: error.span.clone(),
-        label: String::new(),
-    });
-    let written = &error.text[error.span.clone()];
-    match content_hint(&error.kind, written) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+impl From<&manifest::Error> for Failure {
+    fn from(error: &manifest::Error) -> Self {
+        let mut failure = Self::new(error.to_string());
+        failure.excerpt = Some(Excerpt {
+            file: error.file.to_string(),
+            text: error.text.to_string(),
+            span: error.span.clone(),
+            label: String::new(),
+        });
+        let written = &error.text[error.span.clone()];
+        match content_hint(&error.kind, written) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 }
 

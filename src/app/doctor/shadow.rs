@@ -1,17 +1,18 @@
-//! What stands before the dev shell's programs on PATH: shims of version managers, other environments.
+//! Programs before those of the dev shell on PATH: shims of version managers, other environments.
 
 use std::path::{Path, PathBuf};
 
-use crate::{env::pathlist, prompt::session_var::Session, util::vars};
+use crate::{
+    context::Context, env::pathlist, prompt::session_var::Session, report::paths::display_path,
+    util::vars,
+};
 
-use super::Check;
-use crate::{app::session::Work, report::paths::display_path};
+use super::check::Check;
 
-/// Most programs that are named in one line.
+/// The largest number of programs in one line.
 const MOST: usize = 3;
 
-pub(super) fn checks(work: &Work<'_>) -> Vec<Check> {
-    let context = work.context;
+pub(super) fn checks(context: &Context) -> Vec<Check> {
     let session = Session::from_env(&context.env);
     let Some((root, shell)) = session.and_then(|session| session.project) else {
         return vec![Check::ok("PATH", "no dev shell is loaded in this shell")];
@@ -58,7 +59,7 @@ pub(super) fn checks(work: &Work<'_>) -> Vec<Check> {
     vec![Check::error("PATH", text, hint)]
 }
 
-/// Programs before the profile on PATH that have the name of one in it; the project's own are meant.
+/// Returns programs before the profile on PATH that hide one of it; those of the project are intended.
 fn hidden(profile: &Path, before: &[PathBuf], root: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(profile).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();

@@ -1,4 +1,4 @@
-//! devsh's own directories, the file system below them, the clock, the settings, traces, and the network.
+//! Checks of devsh's directories, their file system, the clock, the settings, leftovers, and the network.
 
 use std::{
     path::Path,
@@ -19,22 +19,21 @@ use crate::{
     },
 };
 
-use super::Check;
+use super::check::Check;
 use crate::{
-    app::{background::Traces, session::Work},
-    report::hints,
-    report::paths::display_path,
+    app::{build_traces::BuildTraces, session::Session},
+    report::{failure::Failure, paths::display_path},
 };
 
-/// How far the times of files may be from the clock.
+/// The accepted difference between the times of files and the clock.
 const SKEW: Duration = Duration::from_secs(5);
-/// A clock before this is wrong: seconds since 1970 on the first day of 2025.
+/// A clock before this is wrong: 1 January 2025 in seconds since 1970.
 const EARLIEST: u64 = 1_735_689_600;
-/// Most bytes of an answer that are read.
+/// The longest accepted answer, in bytes.
 const ANSWER: u64 = 64 << 20;
 
-pub(super) fn checks(work: &Work<'_>, network: bool) -> Vec<Check> {
-    let context = work.context;
+pub(super) fn checks(session: &Session<'_>, network: bool) -> Vec<Check> {
+    let context = session.context;
     let directories = &context.directories;
     let mut checks = Vec::new();
     for (name, variable, path) in [
@@ -46,12 +45,12 @@ pub(super) fn checks(work: &Work<'_>, network: bool) -> Vec<Check> {
     }
     checks.push(file_system(context));
     checks.push(clock(context));
-    let config = Config::load(context);
-    checks.push(settings(work, &config));
+    let config = session.config();
+    checks.push(settings(session, config.as_ref().copied()));
     checks.extend(certificates(context));
     checks.push(stale(context));
-    if let (true, Ok(config)) = (network, &config) {
-        checks.extend(servers(work, config));
+    if let (true, Ok(config)) = (network, config) {
+        checks.extend(servers(session, config));
     }
     checks
 }
@@ -69,20 +68,20 @@ fn writable(context: &Context, name: &'static str, variable: &str, path: &Path) 
         Ok(()) => Check::ok(name, format!("`{shown}` is writable")),
         Err(error) => Check::error(
             name,
-            hints::file(&error).error,
-            format!("make it yours and writable, or set `{variable}` to a directory that is"),
+            Failure::from(&error).error,
+            format!("make it writable for you, or set `{variable}` to a writable directory"),
         ),
     }
 }
 
-/// What the store and the hook need of a file system: links, locks, and times finer than a second.
+/// Checks what the store and the hook need: symlinks, locks, and times finer than a second.
 fn file_system(context: &Context) -> Check {
     let data = &context.directories.data;
     let Ok(place) = tempfile::Builder::new().prefix(".devsh-").tempdir_in(data) else {
         return Check::error(
             "files",
-            "the store's file system cannot be tried",
-            "mend the line on `store` first",
+            "the store's file system cannot be tested",
+            "fix the line on `store` first",
         );
     };
     let mut missing = Vec::new();
@@ -116,7 +115,7 @@ fn clock(context: &Context) -> Check {
     if since.unwrap_or_default().as_secs() < EARLIEST {
         return Check::error(
             "clock",
-            "it is years behind, and no certificate is valid then",
+            "it is years behind, so no certificate is valid",
             "set it: `timedatectl set-ntp true`, on macOS `sudo sntp -sS time.apple.com`",
         );
     }
@@ -137,28 +136,27 @@ fn clock(context: &Context) -> Check {
     Check::warning(
         "clock",
         format!("files are stamped {} s away from it", apart.as_secs()),
-        "let this machine and the file server keep time with NTP",
+        "synchronise this machine and the file server with NTP",
     )
 }
 
-fn settings(work: &Work<'_>, config: &Result<Config, crate::config::Error>) -> Check {
-    let path = work.context.directories.config.join("config.toml");
-    let name = display_path(work.context, &path);
+fn settings(session: &Session<'_>, config: Result<&Config, &Failure>) -> Check {
+    let path = session.context.directories.config.join("config.toml");
+    let name = session.display(&path);
     match config {
         Ok(_) if path.exists() => Check::ok("settings", format!("`{name}` is valid")),
         Ok(_) => Check::ok("settings", "the defaults"),
         Err(error) => {
-            let failure = hints::config(error);
-            let own = failure.hints.first().cloned();
+            let own = error.hints.first().cloned();
             let hint = own.unwrap_or_else(|| {
                 format!("edit `{name}`; docs/reference/config.md has every key")
             });
-            Check::error("settings", failure.error, hint)
+            Check::error("settings", error.error.clone(), hint)
         }
     }
 }
 
-/// Certificates and proxies that are named and cannot be used.
+/// Checks the configured certificates and proxies.
 fn certificates(context: &Context) -> Vec<Check> {
     let value = |name: &str| context.env.get(name).filter(|value| !value.is_empty());
     let mut checks = Vec::new();
@@ -201,37 +199,39 @@ fn certificates(context: &Context) -> Vec<Check> {
     checks
 }
 
-/// What was left by builds that broke off and projects that are gone.
+/// What was left by builds that were killed and projects that are gone.
 fn stale(context: &Context) -> Check {
-    // What cannot be read is not told to be left over.
+    // Unreadable records are not reported as leftovers.
     let records = Record::all(&context.directories.state).unwrap_or_default();
     let gone = records.iter().filter(|(root, _)| !root.is_dir()).count();
     let broken = records
         .iter()
-        .map(|(root, _)| Traces::new(context, root))
+        .map(|(root, _)| BuildTraces::new(context, root))
         .filter(|traces| traces.live().exists() && !traces.is_building())
         .count();
     if gone + broken == 0 {
-        return Check::ok("traces", "nothing is left over");
+        return Check::ok("traces", "no leftovers");
     }
     let mut found = Vec::new();
     if gone > 0 {
         found.push(format!("{gone} dev shells of projects that are gone"));
     }
     if broken > 0 {
-        found.push(format!("{broken} builds that broke off"));
+        found.push(format!("{broken} builds that were killed"));
     }
     let hint = if gone > 0 {
-        "`devsh gc` takes away what nothing uses"
+        "`devsh gc` removes what nothing uses"
     } else {
         "`devsh sync` in the project builds it again"
     };
     Check::warning("traces", found.join(", "), hint)
 }
 
-/// Whether the servers answer that tools come from.
-fn servers(work: &Work<'_>, config: &Config) -> Vec<Check> {
-    let client = work.client(config);
+/// Checks that the servers of the sources answer.
+fn servers(session: &Session<'_>, config: &Config) -> Vec<Check> {
+    let Ok(client) = session.client() else {
+        return Vec::new();
+    };
     let pages = [
         ("pypi", config.pypi.join("ruff/")),
         (
@@ -249,19 +249,19 @@ fn servers(work: &Work<'_>, config: &Config) -> Vec<Check> {
         let server = url.host_str().unwrap_or("a file").to_owned();
         checks.push(match client.get(&url, "*/*", ANSWER) {
             Ok(_) => Check::ok(name, format!("{server} answers")),
-            // Builds of Python have no page of their own, so no is an answer.
+            // Builds of Python have no page to ask for, so any answer is good.
             Err(fetch::Error::Status { .. }) if name == "python" => {
                 Check::ok(name, format!("{server} answers"))
             }
             Err(error) if name == "python" => Check::warning(
                 name,
                 format!("{server}: {error}"),
-                "the machine's own Python serves where it fits; a mirror is named in `config.toml`",
+                "the host's Python is used if it fits; you can set a mirror in `config.toml`",
             ),
             Err(error) => Check::error(
                 name,
                 format!("{server}: {error}"),
-                "check proxy and certificates (`HTTPS_PROXY`, `SSL_CERT_FILE`), or name a mirror in \
+                "check proxy and certificates (`HTTPS_PROXY`, `SSL_CERT_FILE`), or set a mirror in \
                  `config.toml`",
             ),
         });

@@ -1,12 +1,11 @@
 //! Hints for requests without a usable answer.
 
-use super::file;
 use crate::{fetch, report::failure::Failure};
 
-/// A request without a usable answer.
-pub fn fetch(error: &fetch::Error) -> Failure {
-    let failure = Failure::new(error.to_string());
-    match error {
+impl From<&fetch::Error> for Failure {
+    fn from(error: &fetch::Error) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
         fetch::Error::Offline { .. } => failure.hint("run it once without `--offline`"),
         fetch::Error::Unreachable { .. } => {
             failure.hint("check the network, or set a mirror in `config.toml` (docs/reference/lockfile.md)")
@@ -27,7 +26,7 @@ pub fn fetch(error: &fetch::Error) -> Failure {
         fetch::Error::SizeMismatch { .. } => failure
             .note("nothing was added to the store")
             .hint("run the command again; if it fails again, report it to the owner of the server"),
-        fetch::Error::File(error) | fetch::Error::Mirror(error) => file(error),
+        fetch::Error::File(error) | fetch::Error::Mirror(error) => Self::from(error),
         fetch::Error::Status {
             status: 401 | 403,
             url,
@@ -43,5 +42,6 @@ pub fn fetch(error: &fetch::Error) -> Failure {
             wait.as_secs()
         )),
         fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } => failure,
+    }
     }
 }

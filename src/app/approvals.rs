@@ -1,0 +1,140 @@
+//! The user's decision about a project: a review of its requests, then an approval or a denial.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    manifest::ShellName,
+    project::{
+        Project,
+        approval::Standing,
+        approval_summary::{self, Difference},
+    },
+    report::failure::{ExitStatus, Failure},
+};
+
+use super::{
+    background,
+    bring_up::bring_up,
+    build_mode::BuildMode,
+    fetch_extends,
+    missing_vars::{self, UnsetVariable},
+    session::Session,
+};
+
+/// A project before the user's decision.
+pub struct Review<'a> {
+    session: &'a Session<'a>,
+    pub project: Project,
+    /// Whether exactly this content is allowed already.
+    pub is_allowed: bool,
+    /// The requests that the user approved before.
+    known: Option<BTreeMap<String, String>>,
+}
+
+/// The requests of a project in comparison with those that the user approved before.
+#[derive(Debug)]
+pub struct Requests {
+    /// Whether the user has approved other content of the project before.
+    pub is_known: bool,
+    /// Each request by its name, those first that can turn a value into code.
+    pub differences: Vec<(String, Difference)>,
+}
+
+impl<'a> Review<'a> {
+    /// Reads the project in the working directory.
+    pub fn begin(session: &'a Session<'a>) -> Result<Self, Failure> {
+        let project = session.project()?;
+        if project.is_denied() {
+            let name = session.display(project.root());
+            return Err(
+                Failure::new(format!("`{name}` is denied by a rule in your settings"))
+                    .hint("remove it from `deny` under `[trust]` in `config.toml`")
+                    .code(ExitStatus::NotAllowed),
+            );
+        }
+        let standing = project.standing(&session.decisions)?;
+        let before = session.decisions.approval(project.root())?;
+        Ok(Self {
+            session,
+            is_allowed: standing == Standing::Allowed,
+            known: before.map(|approval| approval.facts),
+            project,
+        })
+    }
+
+    /// Returns whether files that the project extends must be fetched to know all requests.
+    pub fn is_incomplete(&self) -> bool {
+        !self.project.layers().wanted.is_empty()
+    }
+
+    /// Fetches the files that the project extends.
+    pub fn complete(self) -> Result<Self, Failure> {
+        Ok(Self {
+            project: fetch_extends::complete(self.session, self.project)?,
+            ..self
+        })
+    }
+
+    /// Returns the requests for the user to review.
+    pub fn requests(&self) -> Requests {
+        let nothing = BTreeMap::new();
+        let known = self.known.as_ref();
+        let facts = self.project.facts();
+        let differences = approval_summary::compare(known.unwrap_or(&nothing), &facts);
+        let (mut first, rest): (Vec<_>, Vec<_>) = differences
+            .into_iter()
+            .partition(|(name, _)| name.split(' ').any(|word| word == "grant"));
+        first.extend(rest);
+        Requests {
+            is_known: known.is_some(),
+            differences: first,
+        }
+    }
+
+    /// Returns the variables that `dev` needs and the host shell lacks.
+    pub fn missing_variables(&self) -> Vec<UnsetVariable> {
+        missing_vars::missing(self.session.context, &self.project, &ShellName::dev())
+    }
+
+    /// Approves exactly the content that was read.
+    pub fn approve(self) -> Result<Approved<'a>, Failure> {
+        let session = self.session;
+        let project = self
+            .project
+            .allow(&session.decisions, session.context.now)?;
+        session.notify_host_shells()?;
+        Ok(Approved { session, project })
+    }
+}
+
+/// A project that the user has just approved.
+pub struct Approved<'a> {
+    session: &'a Session<'a>,
+    project: crate::project::approval::Trusted<Project>,
+}
+
+impl Approved<'_> {
+    /// Builds the dev shell that prompts load.
+    pub fn build(&self) -> Result<(), Failure> {
+        let shells = [ShellName::dev()];
+        bring_up(self.session, &self.project, &shells, BuildMode::Foreground)?;
+        Ok(())
+    }
+}
+
+/// The result of `deny_project`.
+#[derive(Debug)]
+pub struct Denial {
+    pub root: PathBuf,
+    /// Whether a running build was ended.
+    pub ended_build: bool,
+}
+
+/// Withdraws the approval of the project in the working directory.
+pub fn deny_project(session: &Session<'_>) -> Result<Denial, Failure> {
+    let root = session.place()?.root;
+    session.decisions.deny(&root)?;
+    let ended_build = background::stop(session.context, &root);
+    session.notify_host_shells()?;
+    Ok(Denial { root, ended_build })
+}

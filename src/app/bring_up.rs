@@ -1,0 +1,111 @@
+//! From a trusted project to dev shells that can be loaded: lock, build, record.
+
+use std::cell::RefCell;
+
+use crate::{
+    builder::build_progress::{Live, Recorder},
+    manifest::ShellName,
+    project::{Project, approval::Trusted, watch::Watched},
+    prompt::record::Record,
+    report::failure::Failure,
+};
+
+use super::{
+    build_claim::{self, BuildClaim},
+    build_mode::BuildMode,
+    build_traces::BuildTraces,
+    crash_cleanup,
+    lock::{self, UpToDate},
+    prepare_env::{self, BuildBasis},
+    session::Session,
+    trust,
+};
+
+/// Builds a dev shell of the project in the working directory, or all, and tries unreachable sources again.
+pub fn sync_project(
+    session: &Session<'_>,
+    shell: Option<ShellName>,
+) -> Result<Vec<(ShellName, Record)>, Failure> {
+    let project = trust::trusted_project_at(session, session.place()?, shell.as_ref())?;
+    let shells: Vec<ShellName> = match shell {
+        Some(shell) => vec![shell],
+        None => project.get().preview().shells.keys().cloned().collect(),
+    };
+    let records = bring_up(session, &project, &shells, BuildMode::Refresh)?;
+    Ok(shells.into_iter().zip(records).collect())
+}
+
+/// Locks missing versions, builds missing dev shells, and records them.
+///
+/// A running build of the same project is shown and waited for.
+pub fn bring_up(
+    session: &Session<'_>,
+    project: &Trusted<Project>,
+    shells: &[ShellName],
+    mode: BuildMode,
+) -> Result<Vec<Record>, Failure> {
+    let claim = build_claim::claim(session, project.get().root());
+    if claim.waited {
+        // The files or the approval of the project can have changed during the wait.
+        session.forget_lockfiles();
+        let project =
+            trust::trusted_project_at(session, project.get().place.clone(), shells.first())?;
+        return build_claimed(session, &project, shells, mode, &claim);
+    }
+    build_claimed(session, project, shells, mode, &claim)
+}
+
+/// Does the work of `bring_up` for a caller that has the right to build.
+pub fn build_claimed(
+    session: &Session<'_>,
+    project: &Trusted<Project>,
+    shells: &[ShellName],
+    mode: BuildMode,
+    claim: &BuildClaim,
+) -> Result<Vec<Record>, Failure> {
+    let shown = session.reporter.progress();
+    let names = shells.iter().map(ToString::to_string).collect();
+    let live = Live::begin(names, mode == BuildMode::Background, session.context.now);
+    crash_cleanup::run(session, project.get().root(), claim.live.as_deref());
+    let progress = Recorder::new(&*shown, claim.live.clone(), live);
+    if mode == BuildMode::Background {
+        progress.announce();
+    }
+    let traces = BuildTraces::new(session.context, project.get().root());
+    let mut watched = prepare_env::watch(session.context, project.get());
+    let UpToDate {
+        lockfile,
+        written,
+        unreached,
+    } = lock::bring_up_to_date(session, project, mode)?;
+    for path in written {
+        // A file that devsh wrote itself is not a later change.
+        for file in watched.iter_mut().filter(|file| file.path == path) {
+            *file = Watched::look(&path, session.context.now);
+        }
+    }
+    let basis = BuildBasis {
+        project,
+        lockfile: &lockfile,
+        watched: &watched,
+        progress: &progress,
+        reported: &RefCell::default(),
+    };
+    let mut records = Vec::new();
+    let mut is_new = false;
+    for shell in shells {
+        let built = prepare_env::build(session, &basis, shell, mode);
+        // If a source was unreachable and no host tool replaces its tool, the source is the cause.
+        let (record, changed) = built.map_err(|failure| match &unreached {
+            Some(first) => first.clone().note(failure.error),
+            None => failure,
+        })?;
+        is_new |= changed | traces.forget(shell)?;
+        records.push(record);
+    }
+    // Without news nothing is written: a read-only home can run what was built.
+    if is_new {
+        session.notify_host_shells()?;
+    }
+    Ok(records)
+}

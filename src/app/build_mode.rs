@@ -1,0 +1,12 @@
+//! Who waits for a build, which decides what the build may do.
+
+/// Who waits for a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildMode {
+    /// The user waits: the project itself may be built, and an existing environment is used.
+    Foreground,
+    /// The user waits, and sources are tried again where host tools replaced them.
+    Refresh,
+    /// A prompt does not wait: no code of the project runs, and no file of it is written.
+    Background,
+}

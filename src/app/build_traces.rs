@@ -1,0 +1,172 @@
+//! The files that builds of a project leave: a lock, progress, logs and failures.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    builder::build_progress::Live,
+    context::Context,
+    manifest::ShellName,
+    project::approval::project_key,
+    report::failure::Failure,
+    util::{
+        codec::{Damaged, Reader, Writer},
+        files,
+    },
+};
+
+/// How long a failed build is not repeated for the same inputs.
+const RETRY: Duration = Duration::from_mins(10);
+/// The first field of a failure.
+const FORMAT: u64 = 1;
+
+/// The files that builds of one project leave.
+#[derive(Debug, Clone)]
+pub struct BuildTraces {
+    pub directory: PathBuf,
+}
+
+impl BuildTraces {
+    pub fn new(context: &Context, root: &Path) -> Self {
+        let projects = context.directories.state.join("projects");
+        Self {
+            directory: projects.join(project_key(root)),
+        }
+    }
+
+    /// The lock of a running build.
+    pub fn lock(&self) -> PathBuf {
+        self.directory.join("building")
+    }
+
+    /// The progress of the running build.
+    pub fn live(&self) -> PathBuf {
+        self.directory.join("building.json")
+    }
+
+    /// The failure of the last build of a dev shell.
+    fn failure(&self, shell: &ShellName) -> PathBuf {
+        self.directory.join(format!("{shell}.failed"))
+    }
+
+    /// The output of the last background build of a dev shell.
+    pub fn log(&self, shell: &ShellName) -> PathBuf {
+        self.directory.join(format!("{shell}.log"))
+    }
+
+    /// Returns whether a build runs, without blocking it.
+    pub fn is_building(&self) -> bool {
+        let opened = File::open(self.lock());
+        opened.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Returns the progress of the running build, if one runs.
+    pub fn running(&self) -> Option<Live> {
+        self.is_building()
+            .then(|| Live::read(&self.live()).unwrap_or_default())
+    }
+
+    /// Returns the failure of the last build of a dev shell.
+    pub fn failed(&self, shell: &ShellName) -> Option<BuildFailure> {
+        let bytes = files::read_bounded(&self.failure(shell), 1 << 16).ok()??;
+        BuildFailure::decode(&bytes).ok()
+    }
+
+    /// Records a failure.
+    pub fn record(&self, shell: &ShellName, failed: &BuildFailure) -> Result<(), Failure> {
+        Ok(files::write_atomic(&self.failure(shell), &failed.encode())?)
+    }
+
+    /// Removes the record of a failure; returns whether there was one.
+    pub fn forget(&self, shell: &ShellName) -> Result<bool, Failure> {
+        let path = self.failure(shell);
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if files::is_absent(&error) => Ok(false),
+            Err(error) => Err(files::at("remove", &path)(error).into()),
+        }
+    }
+}
+
+/// The failure of a build, for the next prompts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildFailure {
+    /// The digest of its inputs.
+    basis: [u8; 16],
+    /// The time in seconds since 1970.
+    at: u64,
+    /// The error, one line.
+    pub error: String,
+    /// The first hint.
+    pub hint: Option<String>,
+}
+
+impl BuildFailure {
+    pub fn new(basis: [u8; 16], now: SystemTime, failure: &Failure) -> Self {
+        Self {
+            basis,
+            at: seconds(now),
+            error: failure.error.clone(),
+            hint: failure.hints.first().cloned(),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.number(FORMAT);
+        writer.bytes(self.basis);
+        writer.number(self.at);
+        writer.bytes(&self.error);
+        writer.option(self.hint.as_ref(), Writer::bytes);
+        writer.into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut reader = Reader::new(bytes);
+        if reader.number()? != FORMAT {
+            return Err(Damaged);
+        }
+        let failed = Self {
+            basis: reader.array()?,
+            at: reader.number()?,
+            error: reader.text()?.to_owned(),
+            hint: reader.option(|reader| reader.text().map(str::to_owned))?,
+        };
+        reader.finish()?;
+        Ok(failed)
+    }
+
+    /// Returns whether a build of `basis` is not worth another try at `now`.
+    pub fn applies(&self, basis: [u8; 16], now: SystemTime) -> bool {
+        self.basis == basis && seconds(now) < self.at.saturating_add(RETRY.as_secs())
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_applies_to_its_inputs_for_a_while() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let failure = Failure::new("no").hint("do");
+        let failed = BuildFailure::new([7; 16], now, &failure);
+        assert_eq!(BuildFailure::decode(&failed.encode()), Ok(failed.clone()));
+        assert!(failed.applies([7; 16], now));
+        assert!(!failed.applies([8; 16], now));
+        assert!(!failed.applies([7; 16], now + RETRY));
+        let whole = failed.encode();
+        for end in 0..whole.len() {
+            assert_eq!(BuildFailure::decode(&whole[..end]), Err(Damaged));
+        }
+    }
+}

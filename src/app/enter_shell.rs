@@ -1,0 +1,137 @@
+//! The user's own shell, with its rc files, aliases and history, in a dev shell.
+//!
+//! The hook is loaded after the rc files, also if they load it. It puts the programs of the dev shell back in
+//! front of the entries that the rc files add to `PATH`.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::{ffi::OsStrExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    env::Env,
+    manifest::ShellName,
+    prompt::{Loading, load, record::Record, session_var},
+    report::failure::Failure,
+    shell::{HostShell, hook},
+    store::leases,
+    util::{files, vars},
+};
+
+use super::{load_env::prepare, prepare_env, session::Session};
+
+/// Replaces this process with the user's shell.
+pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failure> {
+    let context = session.context;
+    let _pass = leases::pass(&context.directories.data);
+    let ready = prepare(session, shell)?;
+    prepare_env::lease_until_exit(context, &ready.record);
+    let base = session_var::host_env(&context.env);
+    let mut first = ready.record.clone();
+    let stored = Record::stored(&context.directories.state, &ready.root, shell);
+    if stored.is_some_and(|stored| stored.id() == ready.record.id()) {
+        // The hook of the new shell loads it again after the rc files, and runs the enter scripts then.
+        first.content.enter.clear();
+    }
+    let loading = Loading {
+        record: &first,
+        ..ready.loading(session, true)
+    };
+    let loaded = load(&base, loading)?;
+    let (program, host) = user_shell(&context.env);
+    let mut start = ShellStart::new(&program, host, &context.directories.state, &context.program);
+    start.env = loaded.env;
+    start.prepare()?;
+    let mut command = Command::new(&start.program);
+    command
+        .args(&start.arguments)
+        .env_clear()
+        .envs(start.env.iter());
+    if let Some(cwd) = &context.cwd {
+        command.current_dir(cwd);
+    }
+    let error = command.exec();
+    Err(Failure::new(format!(
+        "cannot start `{}`: {error}",
+        start.program.display()
+    )))
+}
+
+/// Returns the shell of the user's account if devsh has a hook for it, else bash.
+fn user_shell(env: &Env) -> (PathBuf, HostShell) {
+    let program = env.get(vars::SHELL).filter(|program| !program.is_empty());
+    let known =
+        program.and_then(|program| Some((PathBuf::from(program), HostShell::of_program(program)?)));
+    known.unwrap_or_else(|| (PathBuf::from("bash"), HostShell::Bash))
+}
+
+/// The start of a shell that loads its rc files and then the hook.
+struct ShellStart {
+    program: PathBuf,
+    host: HostShell,
+    arguments: Vec<OsString>,
+    env: Env,
+    directory: PathBuf,
+    hook: Vec<u8>,
+}
+
+impl ShellStart {
+    fn new(program: &Path, host: HostShell, state: &Path, devsh: &Path) -> Self {
+        Self {
+            program: program.to_owned(),
+            host,
+            arguments: Vec::new(),
+            env: Env::default(),
+            directory: state.join("enter"),
+            hook: hook::script(host, devsh),
+        }
+    }
+
+    /// Writes the start files, whose content never changes.
+    fn prepare(&mut self) -> Result<(), files::Error> {
+        files::create_private_dir(&self.directory)?;
+        match self.host {
+            HostShell::Bash => {
+                let rc = b"[ ! -r ~/.bashrc ] || . ~/.bashrc\n";
+                let path = self.write("bashrc", &[rc, &self.hook[..]].concat())?;
+                self.arguments = vec!["--rcfile".into(), path.into(), "-i".into()];
+            }
+            HostShell::Zsh => {
+                self.write(".zshenv", &[ZSHENV, &self.hook[..]].concat())?;
+                if let Some(own) = self.env.get("ZDOTDIR").map(OsStr::to_owned) {
+                    self.env.set("DEVSH_ZDOTDIR", own);
+                }
+                self.env.set("ZDOTDIR", self.directory.clone());
+                self.arguments = vec!["-i".into()];
+            }
+            HostShell::Fish => {
+                let path = self.write("hook.fish", &self.hook.clone())?;
+                let mut command = b"source ".to_vec();
+                command.extend_from_slice(&self.host.quote(path.as_os_str()));
+                let command = OsStr::from_bytes(&command).to_owned();
+                self.arguments = vec!["-i".into(), "--init-command".into(), command];
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, files::Error> {
+        let path = self.directory.join(name);
+        if files::read_bounded(&path, 1 << 20)?.as_deref() != Some(bytes) {
+            files::write_atomic(&path, bytes)?;
+        }
+        Ok(path)
+    }
+}
+
+/// Restores the directory of zsh's start files before zsh reads any of them.
+const ZSHENV: &[u8] = b"if (( $+DEVSH_ZDOTDIR )); then
+  export ZDOTDIR=$DEVSH_ZDOTDIR
+  unset DEVSH_ZDOTDIR
+else
+  unset ZDOTDIR
+fi
+[[ ! -r ${ZDOTDIR-$HOME}/.zshenv ]] || . ${ZDOTDIR-$HOME}/.zshenv
+";

@@ -1,0 +1,85 @@
+//! The environment of a dev shell for a command: from a stored record, or from one that is built first.
+
+use std::path::PathBuf;
+
+use crate::{
+    env::Env,
+    manifest::ShellName,
+    prompt::{Loading, load, record::Record},
+    report::failure::Failure,
+};
+
+use super::{bring_up::bring_up, build_mode::BuildMode, prepare_env, session::Session, trust};
+
+/// A dev shell that can be loaded.
+#[derive(Debug)]
+pub struct ReadyShell {
+    pub root: PathBuf,
+    pub shell: ShellName,
+    pub record: Record,
+}
+
+impl ReadyShell {
+    /// Returns how to load it; with `pinned` the host shell stays in it in every directory.
+    pub fn loading<'a>(&'a self, session: &'a Session<'_>, pinned: bool) -> Loading<'a> {
+        let context = session.context;
+        Loading::new(context, &self.root, &self.shell, &self.record).pinned(pinned)
+    }
+}
+
+/// An environment with a dev shell.
+#[derive(Debug)]
+pub struct LoadedEnvironment {
+    pub env: Env,
+    /// The environment id.
+    pub id: String,
+}
+
+/// Returns a dev shell of the project here: its stored record while that is fresh, else a new one.
+pub fn prepare(session: &Session<'_>, shell: &ShellName) -> Result<ReadyShell, Failure> {
+    if let Some(ready) = stored(session, shell) {
+        return Ok(ready);
+    }
+    let place = session.active_place()?;
+    let root = place.root.clone();
+    let project = trust::trusted_project_at(session, place, Some(shell))?;
+    let shells = std::slice::from_ref(shell);
+    let mut records = bring_up(session, &project, shells, BuildMode::Foreground)?;
+    let record = records
+        .pop()
+        .ok_or_else(|| Failure::new("no dev shell was built"))?;
+    Ok(ReadyShell {
+        root,
+        shell: shell.clone(),
+        record,
+    })
+}
+
+/// Returns a dev shell whose stored record is fresh, without reading the project.
+fn stored(session: &Session<'_>, shell: &ShellName) -> Option<ReadyShell> {
+    let place = session.prompt_place()?;
+    let record = prepare_env::stored_record(session, &place, shell)?;
+    Some(ReadyShell {
+        root: place.root,
+        shell: shell.clone(),
+        record,
+    })
+}
+
+/// Returns `base` with a dev shell loaded, which is built if necessary; reports scripts that failed.
+pub fn load_environment(
+    session: &Session<'_>,
+    shell: &ShellName,
+    base: &Env,
+) -> Result<LoadedEnvironment, Failure> {
+    let ready = prepare(session, shell)?;
+    prepare_env::lease_until_exit(session.context, &ready.record);
+    let loaded = load(base, ready.loading(session, false))?;
+    for error in loaded.failed {
+        session.reporter.warn(&error.to_string());
+    }
+    Ok(LoadedEnvironment {
+        env: loaded.env,
+        id: ready.record.content.environment,
+    })
+}

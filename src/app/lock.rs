@@ -1,0 +1,316 @@
+//! Locking: versions for every request of the manifest, written to the project's lockfiles.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    lockfile::{self, Lockfile, Upgrade},
+    manifest::{Manifest, ToolRequest},
+    package::{Source, Tool},
+    project::{Project, approval::Trusted, lock_path},
+    report::failure::Failure,
+    util::files,
+};
+
+use super::{
+    build_mode::BuildMode,
+    fetch_extends,
+    lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
+    python_tools,
+    resolve_requests::{Unresolved, resolve_reachable, resolve_requests},
+    session::{Session, read_lockfile},
+    trust,
+};
+
+/// What to lock.
+#[derive(Debug, Clone, Copy)]
+pub struct LockRequest<'a> {
+    /// The tools to upgrade; an empty list stands for all.
+    pub upgrade: Option<&'a [String]>,
+    /// Only check that the lockfile fits.
+    pub check: bool,
+}
+
+/// The result of locking.
+#[derive(Debug, Default)]
+pub struct LockReport {
+    pub lockfiles: Vec<LockfileReport>,
+    /// A line for each file to extend that was upgraded.
+    pub upgraded_extends: Vec<String>,
+}
+
+/// One lockfile after locking.
+#[derive(Debug)]
+pub struct LockfileReport {
+    /// The path as messages show it.
+    pub name: String,
+    pub written: bool,
+    /// A line for each tool whose version has changed.
+    pub changes: Vec<String>,
+}
+
+/// Locks the project, or with `check` only compares.
+pub fn lock_project(
+    session: &Session<'_>,
+    request: LockRequest<'_>,
+) -> Result<LockReport, Failure> {
+    let LockRequest { upgrade, check } = request;
+    let check = check || session.options.locked;
+    let mut project = trust::trusted_project(session)?;
+    let mut report = LockReport::default();
+    if upgrade.is_some_and(<[String]>::is_empty) && !check {
+        // An upgrade of everything includes the files that the manifest extends.
+        if let Some(upgrade) = fetch_extends::upgrade(session, project.get())? {
+            project = trust::trust_once(session, upgrade.project)?;
+            report.upgraded_extends = upgrade.changes;
+        }
+    }
+    check_node(project.get().preview())?;
+    let targets = lock_targets(session, project.get(), true)?;
+    let upgrade = match upgrade {
+        None => Upgrade::None,
+        Some([]) => Upgrade::All,
+        Some(tools) => {
+            let mut all = all_requests(project.get().preview());
+            for target in &targets {
+                let previous = previous(session, project.get(), target)?;
+                let ground = target.ground(session)?;
+                all.extend(python_tools::implied(&target.requests, &previous, &ground));
+            }
+            Upgrade::Tools(named_tools(tools, &all)?)
+        }
+    };
+    for target in &targets {
+        report.lockfiles.push(if check {
+            check_target(session, target)?
+        } else {
+            lock_target(session, project.get(), target, &upgrade)?
+        });
+    }
+    session.notify_host_shells()?;
+    Ok(report)
+}
+
+fn check_target(session: &Session<'_>, target: &LockTarget) -> Result<LockfileReport, Failure> {
+    let loaded = target.load(session);
+    let problems = target.problems(loaded.content()?)?;
+    if !problems.is_empty() {
+        return Err(out_of_date(session, &loaded, &problems));
+    }
+    Ok(LockfileReport {
+        name: loaded.name.clone(),
+        written: false,
+        changes: Vec::new(),
+    })
+}
+
+fn lock_target(
+    session: &Session<'_>,
+    project: &Project,
+    target: &LockTarget,
+    upgrade: &Upgrade,
+) -> Result<LockfileReport, Failure> {
+    let name = target.load(session).name.clone();
+    let previous = previous(session, project, target)?;
+    let ground = target.ground(session)?;
+    let mut lockfile = resolve_requests(session, (&target.requests, &ground), &previous, upgrade)
+        .map_err(Unresolved::into_failure)?;
+    lockfile.extends.clone_from(&target.pins);
+    lockfile.python = target.python(session, &lockfile, (&previous, upgrade))?;
+    Ok(LockfileReport {
+        written: target.write(session, &lockfile)?,
+        changes: changes(&previous, &lockfile),
+        name,
+    })
+}
+
+/// Returns the versions that were locked before.
+///
+/// A project without manifest can be locked in devsh's own state: it keeps those versions.
+fn previous(
+    session: &Session<'_>,
+    project: &Project,
+    target: &LockTarget,
+) -> Result<Lockfile, Failure> {
+    let loaded = target.load(session);
+    if let Some(lockfile) = loaded.content()? {
+        return Ok(lockfile.clone());
+    }
+    if target.personal {
+        return Ok(Lockfile::default());
+    }
+    let own = lock_path(&project.place, &session.context.directories.state);
+    Ok(session
+        .lockfile(project.root(), &own)
+        .content()?
+        .cloned()
+        .unwrap_or_default())
+}
+
+/// The lockfiles that answer the project's manifest, as one.
+pub struct UpToDate {
+    pub lockfile: Lockfile,
+    /// The paths that were written.
+    pub written: Vec<PathBuf>,
+    /// Why some tools are missing.
+    pub unreached: Option<Failure>,
+}
+
+/// Returns lockfiles that answer the project's manifest, and writes them.
+///
+/// With `--locked` nothing is resolved and nothing is written; for a prompt nothing is written into a project.
+pub fn bring_up_to_date(
+    session: &Session<'_>,
+    project: &Trusted<Project>,
+    mode: BuildMode,
+) -> Result<UpToDate, Failure> {
+    let mut current = UpToDate {
+        lockfile: Lockfile::default(),
+        written: Vec::new(),
+        unreached: None,
+    };
+    for target in lock_targets(session, project.get(), false)? {
+        let lockfile = answer(session, project, &target, mode, &mut current)?;
+        lockfiles::join(&mut current.lockfile, lockfile);
+    }
+    Ok(current)
+}
+
+fn answer(
+    session: &Session<'_>,
+    project: &Trusted<Project>,
+    target: &LockTarget,
+    mode: BuildMode,
+    current: &mut UpToDate,
+) -> Result<Lockfile, Failure> {
+    let loaded = target.load(session);
+    let problems = target.problems(loaded.content()?)?;
+    let previous = loaded.content()?.cloned().unwrap_or_default();
+    if problems.is_empty() {
+        return Ok(previous);
+    }
+    check_node(project.get().preview())?;
+    if session.options.locked || (mode == BuildMode::Background && target.in_project) {
+        return Err(out_of_date(session, &loaded, &problems));
+    }
+    let ground = target.ground(session)?;
+    match resolve_requests(
+        session,
+        (&target.requests, &ground),
+        &previous,
+        &Upgrade::None,
+    ) {
+        Ok(mut lockfile) => {
+            lockfile.python = target.python(session, &lockfile, (&previous, &Upgrade::None))?;
+            lockfile.extends.clone_from(&target.pins);
+            if target.write(session, &lockfile)? && target.in_project {
+                session.reporter.note(&format!("wrote {}", loaded.name));
+            }
+            current.written.push(target.path.clone());
+            Ok(lockfile)
+        }
+        Err(Unresolved::Unreachable(failure)) => {
+            let Some(mut lockfile) = resolve_reachable(session, &target.requests, &previous) else {
+                return Err(*failure);
+            };
+            lockfile.python.clone_from(&previous.python);
+            current.unreached = Some(*failure);
+            Ok(lockfile)
+        }
+        Err(Unresolved::Failed(failure)) => Err(*failure),
+    }
+}
+
+/// Checks that every dev shell with npm tools has node.
+fn check_node(manifest: &Manifest) -> Result<(), Failure> {
+    for (name, shell) in &manifest.shells {
+        let mut tools = shell.tools.iter();
+        let Some((tool, request)) = tools.find(|(tool, _)| tool.source == Source::Npm) else {
+            continue;
+        };
+        if shell.tools.keys().any(|tool| tool.name.as_str() == "node") {
+            continue;
+        }
+        return Err(Failure::new(format!(
+            "`{tool}` runs on node, and the dev shell `{name}` has none"
+        ))
+        .note(format!("{} asks for it", request.requirement.origin))
+        .hint("add `node = \"24\"` to the same `[tools]`"));
+    }
+    Ok(())
+}
+
+/// Returns the tools that the user named, each of which is requested.
+fn named_tools(
+    tools: &[String],
+    requests: &[(Tool, ToolRequest)],
+) -> Result<BTreeSet<Tool>, Failure> {
+    let parse = |name: &String| {
+        let tool: Tool = name.parse()?;
+        let asked = requests.iter().any(|(asked, _)| *asked == tool);
+        asked.then_some(tool).ok_or_else(|| {
+            Failure::new(format!("no dev shell asks for `{name}`"))
+                .hint("name a tool of the manifest, or none to upgrade all")
+        })
+    };
+    tools.iter().map(parse).collect()
+}
+
+/// Returns a line for each tool whose version has changed.
+fn changes(before: &Lockfile, after: &Lockfile) -> Vec<String> {
+    let versions = |lockfile: &Lockfile| -> BTreeSet<(String, String)> {
+        let pairs = lockfile.packages.iter();
+        let packages = lockfile.python.values().flat_map(|set| &set.packages);
+        let packages = packages.filter_map(|one| {
+            let (name, rest) = one.requirement.split_once("==")?;
+            let version = rest.split([' ', ';']).next()?;
+            Some((name.to_owned(), version.to_owned()))
+        });
+        pairs
+            .map(|(key, package)| (key.tool.to_string(), package.version.to_string()))
+            .chain(packages)
+            .collect()
+    };
+    let (before, after) = (versions(before), versions(after));
+    let mut lines = Vec::new();
+    for (tool, version) in after.difference(&before) {
+        let old = before
+            .iter()
+            .find(|(name, other)| name == tool && !after.contains(&(name.clone(), other.clone())));
+        lines.push(match old {
+            Some((_, old)) => format!("~ {tool}  {old} → {version}"),
+            None => format!("+ {tool}  {version}"),
+        });
+    }
+    for (tool, version) in before.difference(&after) {
+        if !after.iter().any(|(name, _)| name == tool) {
+            lines.push(format!("- {tool}  {version}"));
+        }
+    }
+    lines
+}
+
+/// Merges the lockfiles of two branches into the file `ours`, as Git expects of a merge driver.
+pub fn merge_lockfiles(base: &Path, ours: &Path, theirs: &Path) -> Result<(), Failure> {
+    let [base, own, other] = [read(base)?, read(ours)?, read(theirs)?];
+    let merged = lockfile::merge(&base, &own, &other).map_err(|conflicts| {
+        let failure = Failure::new("the branches have locked these differently");
+        let failure = conflicts.iter().fold(failure, Failure::detail);
+        failure.hint(
+            "take either side with `git checkout --ours` or `--theirs`, then run `devsh lock`",
+        )
+    })?;
+    let text = lockfile::print(&merged);
+    Ok(files::write_project_file(ours, text.as_bytes())?)
+}
+
+fn read(path: &Path) -> Result<Lockfile, Failure> {
+    // The base is empty if both branches added the file.
+    if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Ok(Lockfile::default());
+    }
+    read_lockfile(path)?
+        .ok_or_else(|| Failure::new(format!("there is no lockfile `{}`", path.display())))
+}

@@ -1,0 +1,182 @@
+//! The state of a project and its dev shell: what is loaded, its tools, and a running build.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    context::Context,
+    env::pathlist,
+    manifest::{ShellName, presets},
+    project::{
+        Project,
+        approval::Standing,
+        locate::{MANIFEST, ProjectKind},
+        lock_path,
+    },
+    prompt::{record::Record, session_var},
+    report::failure::Failure,
+    util::vars,
+};
+
+use super::{
+    build_traces::{BuildFailure, BuildTraces},
+    lockfiles::joined_lockfile,
+    missing_vars::{self, UnsetVariable},
+    running_build::RunningBuild,
+    session::Session,
+    tool_status::{ToolStatus, tool_status},
+};
+
+/// The state of a project and its dev shell. The JSON form is part of the interface, see `docs/reference/status.md`.
+#[derive(Debug, Serialize)]
+pub struct ProjectStatus {
+    pub root: PathBuf,
+    /// `devshell.toml`, or the presets that apply.
+    pub from: Vec<String>,
+    #[serde(serialize_with = "serialize_standing")]
+    pub standing: Standing,
+    /// The described dev shell: the loaded one, else `dev`.
+    pub shell: String,
+    /// The dev shell that this host shell has loaded here.
+    pub loaded: Option<String>,
+    /// Whether the loaded dev shell was removed from the store.
+    pub gone: bool,
+    pub shells: Vec<String>,
+    pub lockfile: Option<PathBuf>,
+    pub lockfile_fits: bool,
+    pub environment: Option<String>,
+    pub ready: bool,
+    pub building: Option<RunningBuild>,
+    pub failed: Option<LastFailure>,
+    pub tools: Vec<ToolStatus>,
+    /// Variables that the dev shell needs and this host shell lacks.
+    pub missing: Vec<UnsetVariable>,
+    /// Settings in the project's files that have no effect.
+    pub notes: Vec<StatusNote>,
+    /// Why the tools are unknown, if they are.
+    pub problem: Option<String>,
+}
+
+/// The failure of the last background build.
+#[derive(Debug, Serialize)]
+pub struct LastFailure {
+    pub error: String,
+    pub hint: Option<String>,
+    pub log: PathBuf,
+}
+
+/// A setting without effect.
+#[derive(Debug, Serialize)]
+pub struct StatusNote {
+    pub place: String,
+    pub message: String,
+}
+
+impl From<&presets::PresetNote> for StatusNote {
+    fn from(note: &presets::PresetNote) -> Self {
+        Self {
+            place: note.origin.to_string(),
+            message: note.message.clone(),
+        }
+    }
+}
+
+/// Returns the words of a standing, in listings and in JSON.
+pub const fn standing_words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Allowed => "allowed",
+        Standing::Changed => "changed since it was allowed",
+        Standing::Unknown => "not allowed",
+        Standing::Denied => "denied",
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn serialize_standing<S: Serializer>(
+    standing: &Standing,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(standing_words(*standing))
+}
+
+/// Returns the state of the project in the working directory.
+pub fn project_status(session: &Session<'_>) -> Result<ProjectStatus, Failure> {
+    let mut project = session.project()?;
+    let host = session_var::Session::from_env(&session.context.env);
+    let loaded = host
+        .and_then(|host| host.project)
+        .filter(|(root, _)| root == project.root())
+        .map(|(_, shell)| shell);
+    if let Some(shell) = loaded.as_ref().filter(|shell| !shell.is_single()) {
+        // A combination of dev shells is described as it was loaded.
+        project = project.clone().with_shell(shell).unwrap_or(project);
+    }
+    gather(session, &project, loaded)
+}
+
+fn gather(
+    session: &Session<'_>,
+    project: &Project,
+    loaded: Option<ShellName>,
+) -> Result<ProjectStatus, Failure> {
+    let shell = loaded.clone().unwrap_or_else(ShellName::dev);
+    let standing = project.standing(&session.decisions)?;
+    let path = lock_path(&project.place, &session.context.directories.state);
+    let state = &session.context.directories.state;
+    let record = Record::fresh(state, project.root(), &shell, session.context.now);
+    // A problem of one part must not hide the others.
+    let (tools, problem) = match tool_status(session, project, &shell) {
+        Ok(tools) => (tools, None),
+        Err(failure) => (Vec::new(), Some(failure.error)),
+    };
+    let traces = BuildTraces::new(session.context, project.root());
+    let failed = traces.failed(&shell).filter(|_| record.is_none());
+    let log = traces.log(&shell);
+    Ok(ProjectStatus {
+        root: project.root().to_owned(),
+        from: match project.place.kind {
+            ProjectKind::Prepared => vec![MANIFEST.to_owned()],
+            ProjectKind::Detected => project
+                .presets()
+                .iter()
+                .map(|name| format!("preset {name}"))
+                .collect(),
+        },
+        standing,
+        shell: shell.to_string(),
+        gone: loaded.is_some() && is_gone(session.context),
+        loaded: loaded.map(|shell| shell.to_string()),
+        shells: project
+            .preview()
+            .shells
+            .keys()
+            .map(ToString::to_string)
+            .collect(),
+        lockfile_fits: joined_lockfile(session, project).is_ok_and(|joined| joined.fits),
+        lockfile: path.exists().then_some(path),
+        environment: record
+            .as_ref()
+            .map(|record| record.content.environment.clone()),
+        ready: record.is_some(),
+        building: traces
+            .running()
+            .map(|live| RunningBuild::new(&live, session.context.now)),
+        failed: failed.map(|BuildFailure { error, hint, .. }| LastFailure { error, hint, log }),
+        tools,
+        missing: missing_vars::missing(session.context, project, &shell),
+        notes: project.notes().iter().map(StatusNote::from).collect(),
+        problem,
+    })
+}
+
+/// Returns whether a directory of devsh on `PATH` was removed.
+fn is_gone(context: &Context) -> bool {
+    let path = context.env.get(vars::PATH).unwrap_or_default();
+    let own = pathlist::split(path).map(Path::new);
+    let mut own = own.filter(|entry| entry.starts_with(&context.directories.data));
+    own.any(|entry| !entry.is_dir())
+}

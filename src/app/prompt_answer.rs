@@ -1,0 +1,411 @@
+//! The answer to the hook at a prompt: what the host shell should load, and the code that loads it.
+//!
+//! Invariant: a warm transition reads the session, one record and the stamps of its files. It reads no manifest
+//! and no lockfile and uses no network. After any error the host shell keeps its environment.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    context::Context,
+    env::Assignment,
+    manifest::ShellName,
+    project::{
+        approval::{Standing, TrustCheck},
+        locate::{self, Place, ProjectKind},
+        watch::{self, Watched},
+    },
+    prompt::{
+        freshness::{Dependencies, freshness, nearer_manifests},
+        hook_scripts, load,
+        record::Record,
+        session_var,
+        update::{DesiredShell, ShellUpdate, update},
+        user_scripts,
+    },
+    report::{failure::Failure, reporter::NoReport},
+    shell::{HostShell, Statement, hook},
+    store::{self, ProcessMark},
+    util::{files::Stamp, hex},
+};
+
+use super::{
+    background,
+    dev_shells::with_shell,
+    load_env::ReadyShell,
+    prepare_env,
+    session::{Options, Session},
+};
+
+/// The request of the hook.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptRequest<'a> {
+    pub host: HostShell,
+    /// The memory of the last answer; empty in a new host shell.
+    pub loaded: &'a str,
+    /// The names of the checks that the host shell has, separated by spaces.
+    pub checks: &'a str,
+    /// The mark that the hook expects in the answer.
+    pub nonce: &'a str,
+}
+
+/// The variables that scripts exported: `NAME=VALUE`, or `NAME` for a removed one.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportedVariables<'a> {
+    pub host: HostShell,
+    /// The mark that the hook expects in the answer.
+    pub nonce: &'a str,
+    pub words: &'a [OsString],
+}
+
+/// The answer to the hook.
+#[derive(Debug)]
+pub struct PromptAnswer {
+    /// The code for the host shell.
+    pub code: Vec<u8>,
+    pub outcome: ShellUpdate,
+    /// Why the scripts of `[hooks] source` cannot run.
+    pub failed_scripts: Option<Failure>,
+    /// A message about the project, once per change.
+    pub message: Option<Message>,
+}
+
+/// A message about a project at a prompt.
+#[derive(Debug)]
+pub enum Message {
+    Note(String),
+    Failure(Box<Failure>),
+}
+
+/// The environment that a host shell should have, and the files it depends on.
+#[derive(Debug, Default)]
+struct Finding {
+    ready: Option<ReadyShell>,
+    /// Whether the loaded dev shell stays until the project can be loaded again.
+    keep: bool,
+    watched: Vec<Watched>,
+    manifests: Vec<PathBuf>,
+    message: Option<Message>,
+}
+
+/// Answers the hook.
+pub fn answer(context: &Context, request: PromptRequest<'_>) -> PromptAnswer {
+    let session = Session::new(context, &NoReport, Options::default());
+    let generation = generation(context);
+    let host = session_var::Session::from_env(&context.env);
+    let mut finding = find(&session, host.as_ref());
+    finding.watched.push(generation);
+    let pinned = host.as_ref().is_some_and(|host| host.pinned);
+    let desired = match &finding.ready {
+        Some(ready) => DesiredShell::Ready(ready.loading(&session, pinned)),
+        None if finding.keep && host.is_some() => DesiredShell::Unchanged,
+        None => DesiredShell::None,
+    };
+    if finding.ready.is_none() && !finding.keep && host.is_some() {
+        store::leases::release_shell(&context.directories.data, ProcessMark::host_shell());
+    }
+    let is_new = request.loaded.is_empty();
+    let mut outcome = update(context, host.as_ref(), &desired, is_new);
+    let memory = memory(&finding);
+    // If the store is removed while a dev shell is loaded, the next prompt notices it.
+    let ready = finding.ready.as_ref();
+    let profile = ready.and_then(|ready| ready.record.objects.first().cloned());
+    let dependencies = Dependencies {
+        watched: &finding.watched,
+        profile,
+        manifests: finding.manifests,
+        awaited: &outcome.awaited,
+    };
+    let freshness = freshness(context, request.host, dependencies);
+    outcome.statements.push(Statement::Loaded(memory.clone()));
+    let failed_scripts = add_scripts(context, request.host, ready, &mut outcome).err();
+    let check = request.host.check(&freshness, request.checks);
+    outcome.statements.extend(check);
+    PromptAnswer {
+        code: request.host.render(&outcome.statements, request.nonce),
+        outcome,
+        failed_scripts,
+        // Once per change, not in every directory below.
+        message: finding.message.filter(|_| memory != request.loaded),
+    }
+}
+
+/// Makes the host shell run the scripts of a dev shell that was just loaded.
+fn add_scripts(
+    context: &Context,
+    host: HostShell,
+    ready: Option<&ReadyShell>,
+    outcome: &mut ShellUpdate,
+) -> Result<(), Failure> {
+    let Some(ready) = ready.filter(|_| outcome.entered) else {
+        return Ok(());
+    };
+    let loaded = &ready.record.content;
+    if loaded.user_scripts.is_empty() {
+        return Ok(());
+    }
+    let state = &context.directories.state;
+    let files = user_scripts::files(state, &ready.root, &ready.shell, loaded, host);
+    let files = files.map_err(|error| {
+        Failure::new(format!(
+            "cannot run the scripts of `[hooks] source`: {error}"
+        ))
+    })?;
+    if !files.is_empty() {
+        let code = hook::source_script(host, &context.program);
+        outcome.statements.push(Statement::Source(code, files));
+    }
+    Ok(())
+}
+
+/// Makes variables that scripts exported part of the loaded environment.
+pub fn absorb_variables(
+    context: &Context,
+    exported: ExportedVariables<'_>,
+) -> Option<PromptAnswer> {
+    let host = session_var::Session::from_env(&context.env)?;
+    let change = |word: &OsString| {
+        let mut parts = word.as_bytes().splitn(2, |byte| *byte == b'=');
+        let name = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+        let value = parts
+            .next()
+            .map(|value| OsStr::from_bytes(value).to_owned());
+        Some(Assignment { name, value })
+    };
+    let changes = exported.words.iter().filter_map(change).collect();
+    let outcome = user_scripts::absorb(context, &host, changes);
+    Some(PromptAnswer {
+        code: exported.host.render(&outcome.statements, exported.nonce),
+        outcome,
+        failed_scripts: None,
+        message: None,
+    })
+}
+
+/// Runs the leave scripts of the loaded dev shell when the host shell exits; returns those that failed.
+pub fn run_leave_scripts(context: &Context) -> Vec<hook_scripts::Error> {
+    let host = session_var::Session::from_env(&context.env);
+    host.map_or_else(Vec::new, |host| load::run_leave_scripts(context, &host))
+}
+
+/// The environment that a host shell here should have, without waiting.
+#[derive(Debug)]
+pub enum PromptTarget {
+    /// The present one.
+    Unchanged,
+    /// The host shell's own.
+    Host,
+    Ready(Box<ReadyShell>),
+}
+
+/// Finds the environment as a prompt does; a dev shell that is not ready is built in the background.
+pub fn prompt_target(session: &Session<'_>, host: Option<&session_var::Session>) -> PromptTarget {
+    let finding = find(session, host);
+    match finding.ready {
+        Some(ready) => PromptTarget::Ready(Box::new(ready)),
+        None if finding.keep => PromptTarget::Unchanged,
+        None => PromptTarget::Host,
+    }
+}
+
+/// Returns the file that changes when another process notifies prompts, before anything else is read.
+fn generation(context: &Context) -> Watched {
+    let path = watch::generation(&context.directories.state);
+    Watched {
+        stamp: Stamp::of(&path),
+        path,
+        racy: None,
+    }
+}
+
+/// Returns what the hook passes back at the next prompt: the loaded record, or the last message.
+fn memory(finding: &Finding) -> String {
+    match (&finding.ready, &finding.message) {
+        (Some(ready), _) => hex::encode(ready.record.id()),
+        (None, Some(message)) => {
+            let digest = blake3::hash(format!("{message:?}").as_bytes());
+            format!("!{}", &digest.to_hex()[..32])
+        }
+        (None, None) => "-".to_owned(),
+    }
+}
+
+fn find(session: &Session<'_>, host: Option<&session_var::Session>) -> Finding {
+    let pinned = host.filter(|host| host.pinned);
+    if let Some((root, shell)) = pinned.and_then(|host| host.project.as_ref()) {
+        let place = Place {
+            root: root.clone(),
+            kind: kind_of(root),
+        };
+        // A user who entered a dev shell stays in it, also if the project was trusted only for that command.
+        return Finding {
+            keep: true,
+            ..look(session, &place, shell, host)
+        };
+    }
+    if session.context.cwd.is_none() {
+        // The directory was removed: nothing is known until the user changes to another one.
+        return Finding {
+            keep: true,
+            ..Finding::default()
+        };
+    }
+    let place = session.prompt_place();
+    let mut finding = place.as_ref().map_or_else(Finding::default, |place| {
+        look(session, place, &ShellName::dev(), host)
+    });
+    let root = place.as_ref().map(|place| place.root.as_path());
+    finding.manifests = nearer_manifests(session.context, root);
+    finding
+}
+
+fn kind_of(root: &Path) -> ProjectKind {
+    if root.join(locate::MANIFEST).exists() {
+        ProjectKind::Prepared
+    } else {
+        ProjectKind::Detected
+    }
+}
+
+fn look(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+    host: Option<&session_var::Session>,
+) -> Finding {
+    let context = session.context;
+    let fresh = Record::fresh(&context.directories.state, &place.root, shell, context.now)
+        .filter(|record| prepare_env::lease_for_shell(context, record));
+    let Some(record) = fresh else {
+        return look_at_project(session, place, shell, host);
+    };
+    Finding {
+        watched: record.watched.clone(),
+        ready: Some(ReadyShell {
+            root: place.root.clone(),
+            shell: shell.clone(),
+            record,
+        }),
+        ..Finding::default()
+    }
+}
+
+/// The state of a project at this prompt.
+enum Verdict {
+    Ready(Box<Record>),
+    /// Its dev shell is being built.
+    Building(String),
+    /// The user has not allowed it.
+    Refused(Option<Message>),
+}
+
+/// Reads the project, because there is no fresh record. Slow work is left to a background build.
+fn look_at_project(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+    host: Option<&session_var::Session>,
+) -> Finding {
+    let context = session.context;
+    // A read error can depend on these files.
+    let files = [
+        place.root.join(locate::MANIFEST),
+        session.decisions.approval_path(&place.root),
+        session.decisions.denial_path(&place.root),
+        context.directories.config.join("config.toml"),
+    ];
+    let lockfiles = session.lockfile_paths(place);
+    let mut watched = files
+        .iter()
+        .chain(&lockfiles)
+        .map(|path| Watched::look(path, context.now))
+        .collect();
+    let verdict = judge(session, place, shell, &mut watched);
+    let keep = is_loaded(host, place);
+    let finding = Finding {
+        watched,
+        ..Finding::default()
+    };
+    match verdict {
+        Ok(Verdict::Ready(record)) => Finding {
+            ready: Some(ReadyShell {
+                root: place.root.clone(),
+                shell: shell.clone(),
+                record: *record,
+            }),
+            ..finding
+        },
+        Ok(Verdict::Refused(message)) => Finding { message, ..finding },
+        Ok(Verdict::Building(text)) => Finding {
+            keep,
+            message: Some(Message::Note(text)),
+            ..finding
+        },
+        Err(failure) => Finding {
+            keep,
+            message: Some(Message::Failure(Box::new(failure))),
+            ..finding
+        },
+    }
+}
+
+/// Returns whether the loaded environment belongs to this project.
+fn is_loaded(host: Option<&session_var::Session>, place: &Place) -> bool {
+    let project = host.and_then(|host| host.project.as_ref());
+    project.is_some_and(|(root, _)| *root == place.root)
+}
+
+fn judge(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+    watched: &mut Vec<Watched>,
+) -> Result<Verdict, Failure> {
+    let context = session.context;
+    if session.decisions.is_denied(&place.root) {
+        return Ok(Verdict::Refused(None));
+    }
+    let pins = session.lockfile_pins(place)?;
+    let project = match session.try_open(place.clone(), &pins)? {
+        Ok(project) => project,
+        Err(unreadable) => {
+            watched.extend(unreadable.watched);
+            return Err(unreadable.error.into());
+        }
+    };
+    let project = with_shell(project, shell)?;
+    *watched = prepare_env::watch(context, &project);
+    let project = match project.trusted(&session.decisions)? {
+        TrustCheck::Trusted(project) => project,
+        TrustCheck::Refused(standing) => {
+            return Ok(Verdict::Refused(refusal(session, place, standing)));
+        }
+    };
+    if let Some(record) = prepare_env::find_built(session, &project, shell, watched)? {
+        prepare_env::lease_for_shell(context, &record);
+        return Ok(Verdict::Ready(Box::new(record)));
+    }
+    let basis = prepare_env::basis_digest(watched);
+    background::start(context, &place.root, shell, basis).map(Verdict::Building)
+}
+
+/// Returns the message about a project that is not allowed; there is none without a manifest.
+fn refusal(session: &Session<'_>, place: &Place, standing: Standing) -> Option<Message> {
+    match (standing, place.kind) {
+        (Standing::Changed, _) => Some(Message::Failure(Box::new(
+            Failure::new(format!(
+                "`{}` has changed since you allowed it",
+                session.display(&place.root)
+            ))
+            .hint("review it with `devsh allow`"),
+        ))),
+        (Standing::Unknown, ProjectKind::Prepared) => Some(Message::Note(format!(
+            "`{}` is not allowed yet; review it with `devsh allow`",
+            session.display(&place.root.join(locate::MANIFEST))
+        ))),
+        _ => None,
+    }
+}

@@ -1,0 +1,174 @@
+//! From requests to locked versions: asks the sources, chooses, and completes what applications need.
+
+use crate::{
+    config::ToolsFrom,
+    lockfile::{Lockfile, Upgrade},
+    manifest::ToolRequest,
+    package::{System, Tool, Version},
+    report::failure::Failure,
+    resolve::{self, HeldBack},
+    sources::{self, Sources},
+};
+
+use super::{
+    npm_tools,
+    python_tools::{self, Ground},
+    session::Session,
+};
+
+/// Requests that could not be resolved.
+pub enum Unresolved {
+    /// A source cannot be reached.
+    Unreachable(Box<Failure>),
+    /// Any other reason.
+    Failed(Box<Failure>),
+}
+
+impl Unresolved {
+    pub fn into_failure(self) -> Failure {
+        let (Self::Unreachable(failure) | Self::Failed(failure)) = self;
+        *failure
+    }
+}
+
+/// Returns the lockfile that answers `requests`, with the python and uv that their applications need.
+///
+/// `ground` has the tools that another lockfile of the project locks.
+pub fn resolve_requests(
+    session: &Session<'_>,
+    (requests, ground): (&[(Tool, ToolRequest)], &Ground),
+    previous: &Lockfile,
+    upgrade: &Upgrade,
+) -> Result<Lockfile, Unresolved> {
+    let failed = |failure: Failure| Unresolved::Failed(Box::new(failure));
+    let config = session.config().map_err(failed)?;
+    let client = session.client().map_err(failed)?;
+    let system = session.system().map_err(failed)?;
+    let sources = Sources {
+        config,
+        client: &client,
+        cache: &session.context.directories.cache,
+        now: session.context.now,
+        system,
+    };
+    let unresolved = |error: sources::Error| unresolved(&error, requests);
+    let choose = |requests: &[(Tool, ToolRequest)], previous: &Lockfile, pythons: &[Version]| {
+        let filled = sources::fill(requests, previous, upgrade, sources);
+        let mut index = filled.map_err(unresolved)?;
+        index.hold_to(pythons);
+        let lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
+            .map_err(|error| failed(error.into()))?;
+        Ok((index, lockfile))
+    };
+    let (mut index, mut lockfile) = choose(requests, previous, &[])?;
+    let pythons = python_tools::pythons(&lockfile, ground);
+    if let Some(previous) = python_tools::without_unfit(&lockfile, previous, &pythons) {
+        (index, lockfile) = choose(requests, &previous, &pythons)?;
+    }
+    let implied = python_tools::implied(requests, &lockfile, ground);
+    let more = choose(&implied, previous, &[])?;
+    lockfile.packages.extend(more.1.packages);
+    let asked = [requests, &implied].concat();
+    let open = sources::npm::unresolved(&mut lockfile, previous, upgrade, sources);
+    for key in open.map_err(unresolved)? {
+        let package_lock = npm_tools::package_lock(session, &key, &lockfile, (&asked, ground));
+        let package_lock = package_lock.map_err(failed)?;
+        if let Some(package) = lockfile.packages.get_mut(&key) {
+            sources::npm::add_dependencies(&key.tool, package, &package_lock, sources)
+                .map_err(unresolved)?;
+        }
+    }
+    python_tools::complete(session, &mut lockfile, previous, upgrade, &asked, ground)
+        .map_err(failed)?;
+    sources::measure(&mut lockfile, previous, sources);
+    for held in resolve::held_back(requests, &index, &lockfile, system) {
+        session.reporter.note(&held_back(&held));
+    }
+    for gap in missing_systems(&lockfile, previous) {
+        session.reporter.note(&gap);
+    }
+    Ok(lockfile)
+}
+
+/// Adds the place that requests the tool.
+fn unresolved(error: &sources::Error, requests: &[(Tool, ToolRequest)]) -> Unresolved {
+    let mut failure = Box::new(Failure::from(error));
+    let asking = requests.iter().find(|(tool, _)| Some(tool) == error.tool());
+    if let Some((_, request)) = asking {
+        let place = &request.requirement.origin;
+        failure.notes.insert(0, format!("{place} asks for it"));
+    }
+    match error {
+        sources::Error::Fetch { source, .. } if source.is_unreachable() => {
+            Unresolved::Unreachable(failure)
+        }
+        _ => Unresolved::Failed(failure),
+    }
+}
+
+/// Returns the versions that can be locked without the unreachable sources; host tools can replace the rest.
+///
+/// The result is never written: a lockfile is complete or unchanged.
+pub fn resolve_reachable(
+    session: &Session<'_>,
+    requests: &[(Tool, ToolRequest)],
+    previous: &Lockfile,
+) -> Option<Lockfile> {
+    if session.config().ok()?.tools_from == ToolsFrom::Managed {
+        return None;
+    }
+    let mut lockfile = Lockfile::default();
+    // Requests are resolved one by one here, so an application finds its python in the ground.
+    let ground = Ground {
+        requests: requests.to_vec(),
+        lockfile: previous.clone(),
+    };
+    for request in requests {
+        match resolve_requests(
+            session,
+            (std::slice::from_ref(request), &ground),
+            previous,
+            &Upgrade::None,
+        ) {
+            Ok(one) => lockfile.packages.extend(one.packages),
+            Err(Unresolved::Unreachable(_)) => {}
+            Err(Unresolved::Failed(_)) => return None,
+        }
+    }
+    Some(lockfile)
+}
+
+/// Describes a newer version that is held back.
+fn held_back(held: &HeldBack) -> String {
+    format!(
+        "`{}` {} is {}; {} is locked",
+        held.tool, held.newer, held.held, held.locked
+    )
+}
+
+/// Returns a line for each newly locked tool that is not published for all systems.
+fn missing_systems(lockfile: &Lockfile, previous: &Lockfile) -> Vec<String> {
+    let fresh = lockfile
+        .packages
+        .iter()
+        .filter(|(key, package)| previous.packages.get(*key) != Some(*package));
+    let mut lines: Vec<String> = fresh
+        .filter_map(|(key, package)| {
+            let systems = System::ALL.iter();
+            let missing: Vec<String> = systems
+                .filter(|system| !package.artifacts.contains_key(*system))
+                .map(ToString::to_string)
+                .collect();
+            (!missing.is_empty()).then(|| {
+                let (tool, version) = (&key.tool, &package.version);
+                format!(
+                    "`{tool}` {version} has no artifact for {}",
+                    missing.join(", ")
+                )
+            })
+        })
+        .collect();
+    // The same version with other components has the same gaps.
+    lines.dedup();
+    lines
+}

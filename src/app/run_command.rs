@@ -1,0 +1,88 @@
+//! One command in a dev shell. It replaces this process, so its exit status, signals and streams are its own.
+
+use std::{ffi::OsString, io, os::unix::process::CommandExt, process::Command};
+
+use crate::{
+    context::Context,
+    env::Env,
+    manifest::ShellName,
+    prompt::session_var,
+    report::failure::{ExitStatus, Failure},
+    store::leases,
+};
+
+use super::{load_env::load_environment, pure_env, session::Session};
+
+/// A command and its environment.
+#[derive(Debug)]
+pub struct CommandRequest<'a> {
+    pub shell: ShellName,
+    /// The variables that `--pure` keeps; without it all are kept.
+    pub keep: Option<&'a [String]>,
+    /// The environment id that the user expects.
+    pub expect: Option<&'a str>,
+    pub command: &'a [OsString],
+}
+
+/// Replaces this process with the command; returns the failure if that is not possible.
+pub fn run_command(session: &Session<'_>, request: &CommandRequest<'_>) -> Failure {
+    // Held until the dev shell is leased.
+    let _pass = leases::pass(&session.context.directories.data);
+    match prepare(session, request) {
+        Ok(env) => replace_process(session.context, &env, &request.shell, request.command),
+        // Exit codes below 125 belong to the command; failures of devsh itself must differ from them.
+        Err(failure) if matches!(failure.code, ExitStatus::Failed | ExitStatus::Usage) => {
+            failure.code(ExitStatus::RunFailed)
+        }
+        Err(failure) => failure,
+    }
+}
+
+fn prepare(session: &Session<'_>, request: &CommandRequest<'_>) -> Result<Env, Failure> {
+    let shell = &request.shell;
+    let mut base = session_var::host_env(&session.context.env);
+    if let Some(keep) = request.keep {
+        base = pure_env::reduced(&base, keep)?;
+    }
+    let loaded = load_environment(session, shell, &base)?;
+    match request.expect {
+        Some(expected) if expected != loaded.id => Err(Failure::new(format!(
+            "dev shell `{shell}` is not the environment that is expected"
+        ))
+        .detail(format!("expected  {expected}"))
+        .detail(format!("found     {}", loaded.id))
+        .note("the environment id depends on the lockfile, the manifest and the system")),
+        _ => Ok(loaded.env),
+    }
+}
+
+/// Replaces this process with the command; returns the failure if that is not possible.
+fn replace_process(
+    context: &Context,
+    env: &Env,
+    shell: &ShellName,
+    command: &[OsString],
+) -> Failure {
+    let Some((program, arguments)) = command.split_first() else {
+        // Clap requires one.
+        return Failure::new("no command was given").code(ExitStatus::Usage);
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(env.iter());
+    if let Some(cwd) = &context.cwd {
+        command.current_dir(cwd);
+    }
+    let error = command.exec();
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => ExitStatus::CommandNotFound,
+        _ => ExitStatus::CannotExecute,
+    };
+    let program = program.to_string_lossy();
+    let failure = match code {
+        ExitStatus::CommandNotFound => {
+            Failure::new(format!("no command `{program}` in dev shell `{shell}`"))
+        }
+        _ => Failure::new(format!("cannot execute `{program}`: {error}")),
+    };
+    failure.code(code)
+}

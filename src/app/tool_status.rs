@@ -1,0 +1,88 @@
+//! The tools of a dev shell for `devsh status`.
+
+use std::{fmt::Write, path::PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    builder::ToolOrigin,
+    manifest::{self, ShellName},
+    package::Tool,
+    project::Project,
+    report::failure::Failure,
+};
+
+use super::{prepare_env, session::Session};
+
+/// One tool of a dev shell: requested, locked and built. The JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+pub struct ToolStatus {
+    pub name: String,
+    pub requirement: String,
+    /// Where the requirement was written, `file:line`.
+    pub place: String,
+    pub locked: Option<String>,
+    /// The version that is built, if it is.
+    pub version: Option<String>,
+    /// The host's program, if it replaces an artifact.
+    pub host: Option<PathBuf>,
+}
+
+impl ToolStatus {
+    /// Returns the built version, else the locked one.
+    pub fn version(&self) -> &str {
+        let version = self.version.as_deref().or(self.locked.as_deref());
+        version.unwrap_or("not locked")
+    }
+
+    /// Returns the requirement, its place, and how the built tool differs.
+    pub fn remarks(&self) -> String {
+        let mut text = format!("{} ({})", self.requirement, self.place);
+        if let Some(host) = &self.host {
+            // Writing to a string cannot fail.
+            let _written = write!(text, ", from the host: {}", host.display());
+        }
+        if let (Some(version), Some(locked)) = (&self.version, &self.locked)
+            && version != locked
+        {
+            let _written = write!(text, ", drifted from {locked} in the lockfile");
+        }
+        text
+    }
+}
+
+/// Returns the tools of a dev shell, without building or downloading anything.
+pub fn tool_status(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+) -> Result<Vec<ToolStatus>, Failure> {
+    let (inputs, found) = prepare_env::look_up(session, project, shell)?;
+    let built = |tool: &Tool| {
+        found
+            .as_ref()?
+            .realised
+            .tools
+            .iter()
+            .find(|built| built.tool == *tool)
+    };
+    Ok(inputs
+        .shell
+        .tools
+        .iter()
+        .map(|(tool, request)| ToolStatus {
+            name: tool.to_string(),
+            requirement: manifest::whole(request),
+            place: manifest::decisive(request).to_string(),
+            locked: inputs
+                .lockfile
+                .locked(tool, request)
+                .map(|locked| locked.version.to_string()),
+            version: built(tool).map(|built| built.version.to_string()),
+            host: built(tool).and_then(|built| match &built.origin {
+                ToolOrigin::Host { program, .. } => Some(program.clone()),
+                ToolOrigin::Store(_) => None,
+            }),
+        })
+        .collect())
+}

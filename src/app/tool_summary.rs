@@ -1,0 +1,59 @@
+//! The tools of a built dev shell in one line, and those that differ from the lockfile.
+
+use crate::{
+    builder::{self, Realised, ToolOrigin},
+    lockfile::LockKey,
+    manifest::ShellName,
+};
+
+use super::build_request::BuildInputs;
+
+/// Returns the tools whose version differs from the locked one, with the locked one.
+pub fn drifts<'r>(
+    inputs: &'r BuildInputs<'_>,
+    realised: &'r Realised,
+) -> impl Iterator<Item = (&'r builder::RealisedTool, Option<String>)> {
+    realised.tools.iter().filter_map(|tool| {
+        let request = inputs.shell.tools.get(&tool.tool)?;
+        let locked = inputs
+            .lockfile
+            .packages
+            .get(&LockKey::for_request(&tool.tool, request));
+        let same = locked.is_some_and(|locked| locked.version == tool.version);
+        (!same).then(|| (tool, locked.map(|locked| locked.version.to_string())))
+    })
+}
+
+/// Returns the line for the prompt: `python 3.12.4, ruff 0.12.1`.
+pub fn summary(
+    shell: &ShellName,
+    inputs: &BuildInputs<'_>,
+    realised: &Realised,
+    whole: bool,
+) -> String {
+    let drifts: Vec<_> = drifts(inputs, realised).collect();
+    let seen = |tool: &&builder::RealisedTool| inputs.shell.tools.contains_key(&tool.tool);
+    let tools = realised.tools.iter().filter(seen).map(|tool| {
+        let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
+        match (&tool.origin, drift) {
+            (ToolOrigin::Host { .. }, Some((_, Some(locked)))) => {
+                format!(
+                    "{} {} (host, locked {locked})",
+                    tool.tool.name, tool.version
+                )
+            }
+            (ToolOrigin::Host { .. }, _) => format!("{} {} (host)", tool.tool.name, tool.version),
+            (ToolOrigin::Store(_), _) => format!("{} {}", tool.tool.name, tool.version),
+        }
+    });
+    let tools: Vec<String> = tools.collect();
+    let mut text = match (*shell == ShellName::dev(), tools.is_empty()) {
+        (_, true) => shell.to_string(),
+        (true, false) => tools.join(", "),
+        (false, false) => format!("{shell}: {}", tools.join(", ")),
+    };
+    if !whole {
+        text.push_str("; the project itself is not installed yet, `devsh sync` does it");
+    }
+    text
+}

@@ -1,0 +1,15 @@
+//! `devsh remove`
+
+use crate::{
+    app::{edit_tools::remove_tools, session::Session},
+    cli::args::Edit,
+    report::{failure::Failure, ui::Ui},
+};
+
+use super::add;
+
+pub fn run(session: &Session<'_>, ui: &Ui, options: &Edit) -> Result<(), Failure> {
+    let shell = options.shell.as_deref().map(str::parse).transpose()?;
+    add::print(ui, &remove_tools(session, &options.tools, shell.as_ref())?);
+    Ok(())
+}

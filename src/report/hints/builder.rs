@@ -1,0 +1,111 @@
+//! Hints for dev shells that cannot be built.
+
+use crate::{
+    builder::{self, MissingArtifact, Unavailable},
+    config::units::bytes,
+    report::failure::Failure,
+};
+
+use super::purpose;
+
+impl From<&builder::Error> for Failure {
+    fn from(error: &builder::Error) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            builder::Error::Install {
+                reason,
+                tool,
+                version,
+            } => purpose(
+                Self::from(&**reason),
+                &format!("to install `{tool}` {version}"),
+            ),
+            builder::Error::Offline { missing } => list_missing(failure, missing),
+            builder::Error::Unavailable {
+                tool,
+                accepted,
+                managed,
+                host,
+                ..
+            } => {
+                let failure = match host {
+                    None => failure.note("the settings allow no host tools"),
+                    Some(versions) if versions.is_empty() => {
+                        failure.note(format!("this machine has no `{}` of its own", tool.name))
+                    }
+                    Some(versions) => {
+                        let mut versions = versions.clone();
+                        versions.sort();
+                        let versions: Vec<String> =
+                            versions.iter().map(ToString::to_string).collect();
+                        failure.note(format!(
+                            "this machine has {}, and {accepted} is needed",
+                            versions.join(", ")
+                        ))
+                    }
+                };
+                match &**managed {
+                    Unavailable::Unreachable(cause) => {
+                        let cause = Self::from(cause);
+                        cause.hints.into_iter().fold(failure, Self::hint)
+                    }
+                    Unavailable::NotLocked => failure.hint("run `devsh lock`"),
+                    Unavailable::NoArtifact(_) => {
+                        failure.hint("ask for a version that is published for this system")
+                    }
+                    Unavailable::HostOnly => {
+                        failure.hint("install it, or set `tools-from = \"auto\"` in `config.toml`")
+                    }
+                }
+            }
+            builder::Error::PythonMissing { .. } => failure.hint("make the lockfile anew"),
+            builder::Error::Unfit { .. } => {
+                failure.hint("ask for another version of it, or for another `python`")
+            }
+            builder::Error::PythonNeeds { tool, .. }
+            | builder::Error::ApplicationNeeds { tool, .. } => {
+                failure.hint(format!("add `{tool}` to `[tools]`"))
+            }
+            builder::Error::PythonInstall { output, .. } => add_uv_output(failure, output, true),
+            builder::Error::PythonResolve { output, builds, .. } => {
+                add_uv_output(failure, output, *builds)
+            }
+            builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Self::detail),
+            builder::Error::Source(error) => Self::from(&**error),
+            builder::Error::Store(error) => Self::from(error),
+            builder::Error::File(error) => Self::from(error),
+        }
+    }
+}
+
+/// What uv said last; without `builds` it may be that a package would have to be built.
+fn add_uv_output(failure: Failure, output: &[String], builds: bool) -> Failure {
+    let failure = output.iter().fold(failure, Failure::detail);
+    if builds {
+        return failure;
+    }
+    failure
+        .note("no package is built for a manifest that has changed since you allowed it")
+        .hint("review the change with `devsh allow`, which resolves them too")
+}
+
+/// A line for each artifact: tool, version and part, server, size.
+fn list_missing(failure: Failure, missing: &[MissingArtifact]) -> Failure {
+    let names: Vec<String> = missing
+        .iter()
+        .map(|one| {
+            format!("{} {} {}", one.tool, one.version, one.part)
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let wide = width(&mut names.iter().map(String::len));
+    let host = width(&mut missing.iter().map(|one| one.host.len()));
+    let lines = missing.iter().zip(&names).map(|(one, name)| {
+        let size = one.size.map_or_else(|| "size unknown".to_owned(), bytes);
+        format!("{name:wide$}  {:host$}  {size}", one.host)
+    });
+    let failure = lines.fold(failure, Failure::detail);
+    failure.hint("run `devsh sync` once without `--offline`")
+}

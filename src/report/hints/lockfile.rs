@@ -1,0 +1,43 @@
+//! Hints for lockfiles that cannot be read or trusted.
+
+use url::Url;
+
+use crate::{
+    lockfile::{self, Problem},
+    report::failure::{Excerpt, ExitStatus, Failure},
+};
+
+impl From<&lockfile::Error> for Failure {
+    fn from(error: &lockfile::Error) -> Self {
+        let mut failure = Self::new(error.to_string());
+        failure.excerpt = Some(Excerpt {
+            file: error.file.clone(),
+            text: error.text.clone(),
+            span: error.span.clone(),
+            label: String::new(),
+        });
+        match &error.problem {
+        Problem::Conflict { .. } => failure.hint(format!(
+            "take either side, for example with `git checkout --ours {}`, then run `devsh lock`",
+            error.file
+        )),
+        Problem::Format { found } if *found > 1 => failure.hint("update devsh"),
+        _ => {
+            failure.hint("restore the file from version control, or remove it and run `devsh lock`")
+        }
+    }
+    }
+}
+
+/// Returns the failure for an address in a lockfile that is not a source of the user.
+pub fn untrusted(url: &Url) -> Failure {
+    let host = url.host_str().unwrap_or_default();
+    Failure::new(format!(
+        "the lockfile names `{url}`, which is not a source that you trust"
+    ))
+    .note("a lockfile is used without approval, so it may only lead to known sources")
+    .hint(format!(
+        "if you trust the server, add `\"{host}\"` to `sources.hosts` in `config.toml`"
+    ))
+    .code(ExitStatus::NotAllowed)
+}

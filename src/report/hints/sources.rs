@@ -1,0 +1,36 @@
+//! Hints for sources that gave no usable answer.
+
+use crate::{report::failure::Failure, sources};
+
+use super::purpose;
+
+impl From<&sources::Error> for Failure {
+    fn from(error: &sources::Error) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            sources::Error::Fetch { source, tool } => {
+                purpose(Self::from(&**source), &format!("to look up `{tool}`"))
+            }
+            sources::Error::Dependency { .. } => failure
+                .hint("ask for another version of it, or for a tool that comes as one package"),
+            sources::Error::NoFlavour { .. } => {
+                failure.hint("write `\"3.14t\"` for the free-threaded build")
+            }
+            sources::Error::UnknownPackage { .. } => {
+                failure.hint("check the name, or the index it is on")
+            }
+            sources::Error::UnknownChannel { .. } => failure.hint(
+                "write a version such as `\"1.89\"`, `\"stable\"` or `\"nightly-2026-10-01\"`",
+            ),
+            sources::Error::Digest {
+                expected, received, ..
+            } => failure
+                .detail(format!("expected  {expected}"))
+                .detail(format!("received  {received}"))
+                .hint("run the command again; a server in between may have served an old copy"),
+            sources::Error::NoWheels { .. }
+            | sources::Error::Unreadable { .. }
+            | sources::Error::Insecure { .. } => failure,
+        }
+    }
+}

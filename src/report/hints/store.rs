@@ -1,0 +1,34 @@
+//! Hints for objects of the store that cannot be made or used.
+
+use crate::{report::failure::Failure, store};
+
+impl From<&store::Error> for Failure {
+    fn from(error: &store::Error) -> Self {
+        match error {
+        store::Error::Fetch(error) => Self::from(error),
+        store::Error::File(error) => Self::from(error),
+        store::Error::Damaged { .. } => {
+            Self::new(error.to_string()).hint("run `devsh verify --repair`")
+        }
+        store::Error::NoRoom { .. } => {
+            Self::new(error.to_string()).hint("free space there, or run `devsh gc`")
+        }
+        store::Error::Newer { .. } => Self::new(error.to_string())
+            .note("what is in it can be used; nothing was written")
+            .hint("update devsh"),
+        store::Error::Unpack { .. }
+        | store::Error::Refused { .. }
+        | store::Error::Archive { .. } => {
+            Self::new(error.to_string()).note("nothing was added to the store")
+        }
+        store::Error::NeedsInterpreter { package } | store::Error::Library { package } => {
+            Self::new(error.to_string()).hint(format!(
+                "put it into the project's Python environment: `[python] packages = [\"{package}\"]`"
+            ))
+        }
+        store::Error::Installer { .. } | store::Error::NoPrograms { .. } => {
+            Self::new(error.to_string())
+        }
+    }
+    }
+}
