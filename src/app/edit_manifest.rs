@@ -91,19 +91,28 @@ impl<'a> ManifestEdit<'a> {
         })
     }
 
-    /// Writes the manifest and the lockfile that answers it, or neither; returns the versions of `tools`.
-    pub fn finish(&self, text: &str, tools: &[Tool]) -> Result<EditReport, Failure> {
+    /// Writes the manifest and the lockfile that answers it, or neither; reports the versions of `tools`.
+    ///
+    /// `show` prints the report before an interrupt can end the process: an interrupted command that printed
+    /// nothing has changed nothing.
+    pub fn finish(
+        &self,
+        text: &str,
+        tools: &[Tool],
+        show: impl FnOnce(&EditReport),
+    ) -> Result<(), Failure> {
         let session = self.session;
         let path = file(session, self.project.root())?;
         let name = session.display(&self.project.root().join(MANIFEST));
         let after = self.encoded(text);
         if after == self.bytes {
-            return Ok(EditReport {
+            show(&EditReport {
                 name,
                 written: false,
                 changes: Vec::new(),
                 versions: Vec::new(),
             });
+            return Ok(());
         }
         let lockfile = self.project.root().join(LOCKFILE);
         let undo = Undo {
@@ -131,15 +140,15 @@ impl<'a> ManifestEdit<'a> {
             let (_, package) = packages.find(|(key, _)| key.tool == *tool)?;
             Some(format!("{tool} {}", package.version))
         });
-        let report = EditReport {
+        show(&EditReport {
             name,
             written: true,
             changes: changes(&self.text, text),
             versions: versions.collect(),
-        };
-        session.notify_host_shells()?;
+        });
+        let notified = session.notify_host_shells();
         drop(settled);
-        Ok(report)
+        notified
     }
 
     /// Writes the manifest; an interrupt before the end of the change restores it.

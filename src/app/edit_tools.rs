@@ -21,8 +21,9 @@ pub fn add_tools(
     session: &Session<'_>,
     words: &[String],
     shell: Option<&ShellName>,
-) -> Result<EditReport, Failure> {
-    change(session, words, |_, text, word| {
+    show: impl FnOnce(&EditReport),
+) -> Result<(), Failure> {
+    change(session, words, show, |_, text, word| {
         let (tool, requirement) = parse_tool_and_requirement(word)?;
         let requirement = choose_requirement(session, &tool, requirement)?;
         let added = manifest::add(text, shell, &tool, requirement.as_str());
@@ -35,8 +36,9 @@ pub fn remove_tools(
     session: &Session<'_>,
     words: &[String],
     shell: Option<&ShellName>,
-) -> Result<EditReport, Failure> {
-    change(session, words, |edit, text, word| {
+    show: impl FnOnce(&EditReport),
+) -> Result<(), Failure> {
+    change(session, words, show, |edit, text, word| {
         let tool = parse_tool(word)?;
         let without = manifest::remove(text, shell, &tool).map_err(|error| edit_failure(&error))?;
         let without = without.ok_or_else(|| absent_tool(session, edit, shell, &tool))?;
@@ -49,8 +51,9 @@ pub fn remove_tools(
 fn change(
     session: &Session<'_>,
     words: &[String],
+    show: impl FnOnce(&EditReport),
     step: impl Fn(&ManifestEdit<'_>, &str, &str) -> Result<(String, Option<Tool>), Failure>,
-) -> Result<EditReport, Failure> {
+) -> Result<(), Failure> {
     let edit = ManifestEdit::begin(session)?;
     let mut text = edit.text.clone();
     let mut tools = Vec::new();
@@ -59,7 +62,7 @@ fn change(
         text = changed;
         tools.extend(tool);
     }
-    edit.finish(&text, &tools)
+    edit.finish(&text, &tools, show)
 }
 
 /// Reads `TOOL` or `TOOL@REQUIREMENT`.

@@ -108,11 +108,14 @@ fn joined(sandbox: &Sandbox, words: &[&str]) -> (Child, ChildStderr) {
     command.args(["run", "--"]).args(words);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut first = [0; 40];
+    let mut first = [0; 48];
     let mut errors = child.stderr.take().unwrap();
     errors.read_exact(&mut first).unwrap();
     let first = String::from_utf8_lossy(&first).into_owned();
-    assert!(first.starts_with("devsh: waiting for the build"), "{first}");
+    assert!(
+        first.starts_with("devsh: waiting for the running build"),
+        "{first}"
+    );
     (child, errors)
 }
 

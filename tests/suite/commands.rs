@@ -293,7 +293,7 @@ fn a_changed_lockfile_is_built_ahead() {
     fs::remove_dir_all(sandbox.project()).unwrap();
     let line = lines.next().unwrap();
     assert!(
-        line.ends_with("is not there") || line.ends_with("is no allowed project"),
+        line.ends_with("does not exist") || line.ends_with("is not an allowed project"),
         "{line}"
     );
 }

@@ -8,8 +8,9 @@ use crate::{
 
 pub fn run(session: &Session<'_>, ui: &Ui, options: &Edit) -> Result<(), Failure> {
     let shell = options.shell.as_deref().map(str::parse).transpose()?;
-    print(ui, &add_tools(session, &options.tools, shell.as_ref())?);
-    Ok(())
+    add_tools(session, &options.tools, shell.as_ref(), |report| {
+        print(ui, report)
+    })
 }
 
 /// Prints the result of a change of the manifest.

@@ -8,7 +8,7 @@ use crate::{
 pub fn run(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
     let denial = deny_project(session)?;
     if denial.ended_build {
-        ui.note("ended the running build");
+        ui.note("ended the build that was running");
     }
     ui.note(&format!("denied {}", session.display(&denial.root)));
     Ok(())

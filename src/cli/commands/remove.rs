@@ -10,6 +10,7 @@ use super::add;
 
 pub fn run(session: &Session<'_>, ui: &Ui, options: &Edit) -> Result<(), Failure> {
     let shell = options.shell.as_deref().map(str::parse).transpose()?;
-    add::print(ui, &remove_tools(session, &options.tools, shell.as_ref())?);
-    Ok(())
+    remove_tools(session, &options.tools, shell.as_ref(), |report| {
+        add::print(ui, report)
+    })
 }
