@@ -9,7 +9,7 @@ use crate::{
 pub fn run(session: &Session<'_>, ui: &Ui, options: &Edit) -> Result<(), Failure> {
     let shell = options.shell.as_deref().map(str::parse).transpose()?;
     add_tools(session, &options.tools, shell.as_ref(), |report| {
-        print(ui, report)
+        print(ui, report);
     })
 }
 
