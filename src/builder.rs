@@ -75,7 +75,7 @@ fn find_named(
     };
     order.iter().find_map(|name| {
         let realised = record::read(&profiles_directory(data).join(name))?;
-        (request.accepts(&realised) && realised.is_alive()).then_some(realised)
+        (realised.fulfils(request) && realised.is_alive()).then_some(realised)
     })
 }
 

@@ -4,10 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    choose_artifact::Served,
-    request::{BuildRequest, RequestedTool},
-};
+use super::request::{BuildRequest, RequestedTool};
 use crate::{
     lockfile::LockKey,
     package::{Invalid, Source, Version},
@@ -34,12 +31,15 @@ impl EnvironmentId {
     }
 
     /// Returns the id of these tools, of which a host tool counts by its version, and the packages on them.
-    pub(super) fn of_served(request: &BuildRequest<'_>, served: &[Served]) -> (Self, Option<Pins>) {
-        let mut tools = request.tools.iter().zip(served);
+    pub(super) fn of_served(
+        request: &BuildRequest<'_>,
+        host_versions: &[Option<&Version>],
+    ) -> (Self, Option<Pins>) {
+        let mut tools = request.tools.iter().zip(host_versions);
         let python = tools.find(|(requested, _)| requested.tool.source == Source::Python);
-        let host_python = python.and_then(|(_, served)| served.host_version());
+        let host_python = python.and_then(|(_, version)| *version);
         let pins = request.pins(host_python.or_else(|| request.locked_python()));
-        let host = |position: usize| served[position].host_version();
+        let host = |position: usize| host_versions[position];
         let id = Self::new(request, pins.as_ref(), request.build_project, host);
         (id, pins)
     }

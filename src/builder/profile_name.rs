@@ -41,7 +41,8 @@ impl ProfileName {
         request: &BuildRequest<'_>,
         served: &[Served],
     ) -> (EnvironmentId, Self) {
-        let (id, pins) = EnvironmentId::of_served(request, served);
+        let host_versions: Vec<_> = served.iter().map(Served::host_version).collect();
+        let (id, pins) = EnvironmentId::of_served(request, &host_versions);
         let name = Self::new(&id, request, pins.as_ref());
         (id, name)
     }

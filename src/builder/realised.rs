@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::EnvironmentId;
+use super::{identity::EnvironmentId, request::BuildRequest};
 use crate::{
+    config::ToolsFrom,
     env::{Change, VarName},
     package::{Tool, Version},
     store,
@@ -82,6 +83,25 @@ impl Realised {
     pub fn is_managed(&self) -> bool {
         let mut origins = self.tools.iter().map(|tool| &tool.origin);
         origins.all(|origin| matches!(origin, ToolOrigin::Store(_)))
+    }
+
+    /// Returns whether these tools fulfil a request.
+    pub(super) fn fulfils(&self, request: &BuildRequest<'_>) -> bool {
+        let mut tools = request.tools.iter().zip(&self.tools);
+        request.tools.len() == self.tools.len()
+            && tools.all(|(requested, tool)| {
+                let host = matches!(tool.origin, ToolOrigin::Host { .. });
+                let allowed = match request.tools_from {
+                    ToolsFrom::Managed => !host,
+                    ToolsFrom::Host => host,
+                    ToolsFrom::Auto => true,
+                };
+                let is_locked_version = requested
+                    .locked
+                    .is_some_and(|locked| locked.version == tool.version);
+                let replaces = host && !request.locked && requested.admits(&tool.version);
+                requested.tool == &tool.tool && allowed && (is_locked_version || replaces)
+            })
     }
 
     /// Returns whether its objects and host tools still exist unchanged.

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use super::realised::{Realised, ToolOrigin};
 use crate::{
     config::ToolsFrom,
     lockfile::LockedPackage,
@@ -89,25 +88,6 @@ impl BuildRequest<'_> {
         let mut tools = self.tools.iter();
         let python = tools.find(|requested| requested.tool.source == Source::Python)?;
         python.locked.map(|locked| &locked.version)
-    }
-
-    /// Returns whether the tools of `realised` fulfil this request.
-    pub(super) fn accepts(&self, realised: &Realised) -> bool {
-        let mut tools = self.tools.iter().zip(&realised.tools);
-        self.tools.len() == realised.tools.len()
-            && tools.all(|(requested, tool)| {
-                let host = matches!(tool.origin, ToolOrigin::Host { .. });
-                let allowed = match self.tools_from {
-                    ToolsFrom::Managed => !host,
-                    ToolsFrom::Host => host,
-                    ToolsFrom::Auto => true,
-                };
-                let is_locked_version = requested
-                    .locked
-                    .is_some_and(|locked| locked.version == tool.version);
-                let replaces = host && !self.locked && requested.admits(&tool.version);
-                requested.tool == &tool.tool && allowed && (is_locked_version || replaces)
-            })
     }
 }
 
