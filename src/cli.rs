@@ -10,7 +10,7 @@ pub mod table;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use crate::{
     app::{
@@ -40,7 +40,7 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
     if let Some(code) = run_early(&context, arguments) {
         return code;
     }
-    let parsed = Arguments::command()
+    let parsed = args::command()
         .try_get_matches_from(arguments)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
@@ -100,7 +100,7 @@ fn refuse(context: &Context, arguments: &[OsString], error: &clap::Error) -> Exi
     let safe = arguments
         .iter()
         .map(|argument| SafeText::from(&*argument.to_string_lossy()).to_string());
-    let safe = Arguments::command().try_get_matches_from(safe).err();
+    let safe = args::command().try_get_matches_from(safe).err();
     let _closed = safe.as_ref().unwrap_or(error).print();
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
@@ -112,7 +112,7 @@ fn refuse(context: &Context, arguments: &[OsString], error: &clap::Error) -> Exi
 
 /// Returns whether a command line that clap refused is one of `devsh run`.
 fn is_run(arguments: &[OsString]) -> bool {
-    let lenient = Arguments::command().ignore_errors(true);
+    let lenient = args::command().ignore_errors(true);
     let matches = lenient.try_get_matches_from(arguments);
     matches.is_ok_and(|matches| matches.subcommand_name() == Some("run"))
 }

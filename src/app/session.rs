@@ -209,11 +209,14 @@ impl<'a> Session<'a> {
             self.decisions.is_known(path) || personal::manifest_path(path, config).exists()
         };
         locate::meant(cwd, &bounds, &markers, detect::is_workspace, known).ok_or_else(|| {
-            Failure::new(format!("no project in `{}` or above", self.display(cwd)))
-                .note(
-                    "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
-                )
-                .hint("create one with `devsh init`")
+            Failure::new(format!(
+                "there is no project in `{}` or above",
+                self.display(cwd)
+            ))
+            .note(
+                "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
+            )
+            .hint("create one with `devsh init`")
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::report::ui;
@@ -24,22 +24,52 @@ pub struct Arguments {
     pub command: Command,
 }
 
+/// The commands by job, as the help lists them.
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("Start", &["allow", "deny", "init", "hook"]),
+    ("Daily", &["enter", "run", "status", "add", "remove"]),
+    ("Versions", &["lock", "sync", "outdated", "search"]),
+    ("Inspect", &["explain", "doctor", "du"]),
+    ("Maintain", &["gc", "verify", "watch"]),
+    ("Integrate", &["export", "completions", "man", "schema"]),
+];
+
+/// Returns the command line with the commands grouped by job.
+pub fn command() -> clap::Command {
+    let command = Arguments::command();
+    let line = |name: &&str| {
+        let about = command
+            .find_subcommand(name)
+            .and_then(clap::Command::get_about);
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        format!("  {name:<12} {about}\n")
+    };
+    let group = |(job, names): &(&str, &[&str])| {
+        let lines: String = names.iter().map(line).collect();
+        format!("{job}:\n{lines}\n")
+    };
+    let groups: String = GROUPS.iter().map(group).collect();
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}{{after-help}}"
+    ))
+}
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Act as if started in this directory
     #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
-    /// Use the lockfile as it is: never write it, and fail if it does not fit
+    /// Never write the lockfile, and fail if it does not fit the manifest
     #[arg(long, global = true)]
     pub locked: bool,
     /// Make no network connection
     #[arg(long, global = true)]
     pub offline: bool,
-    /// Say only errors
+    /// Print only errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more; twice for everything
+    /// Print details; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// When to use colour
@@ -86,7 +116,7 @@ pub enum Command {
     ///
     /// bash, zsh, fish: code for the shell to evaluate, `eval "$(devsh export bash)"`
     ///
-    /// json: one object, `null` for what is to be unset
+    /// json: one object, with `null` for a variable to unset
     ///
     /// dotenv: a file of NAME=value lines
     ///
@@ -95,21 +125,21 @@ pub enum Command {
     /// gitlab: a dotenv report for later jobs
     #[command(verbatim_doc_comment)]
     Export(Export),
-    /// Approve a project's content, showing what it asks for, and build its dev shell
+    /// Show what a project requests, approve it, and build its dev shell
     Allow {
-        /// The project, or a file of it; where you are, when not said
+        /// The project or a file of it [default: the working directory]
         #[arg(value_name = "PROJECT", conflicts_with_all = ["list", "prune"], value_hint = ValueHint::AnyPath)]
         project: Option<PathBuf>,
         /// List what is allowed and denied, and change nothing
         #[arg(long, conflicts_with = "prune")]
         list: bool,
-        /// Forget the approvals of projects that are gone
+        /// Remove the approvals of deleted projects
         #[arg(long)]
         prune: bool,
     },
     /// Withdraw a project's approval
     Deny {
-        /// The project, or a file of it; where you are, when not said
+        /// The project or a file of it [default: the working directory]
         #[arg(value_name = "PROJECT", value_hint = ValueHint::AnyPath)]
         project: Option<PathBuf>,
     },
@@ -125,22 +155,22 @@ pub enum Command {
     Run(Run),
     /// Choose versions and write them to devshell.lock
     Lock(Lock),
-    /// Write a devshell.toml that says what was detected
+    /// Write a devshell.toml with the detected tools
     Init {
-        /// Make a manifest of your own outside of the repository, and leave the repository alone
+        /// Write a manifest only for you, outside of the repository
         #[arg(long)]
         personal: bool,
     },
-    /// Put tools into the manifest and lock them
+    /// Add tools to the manifest and lock them
     ///
     /// TOOL is a short name (`ruff`) or a package of a source (`pypi:pyrefly`), with `@` and a requirement
-    /// where the newest version is not wanted: `ruff@0.12`, `'python@>=3.11,<3.13'`.
+    /// for another version than the newest: `ruff@0.12`, `'python@>=3.11,<3.13'`.
     Add(Edit),
-    /// Take tools out of the manifest and the lockfile
+    /// Remove tools from the manifest and the lockfile
     Remove(Edit),
-    /// Show what the sources have under a name
+    /// Search the sources for a tool or package
     Search {
-        /// A tool or package, or a part of a short name
+        /// The name of a tool or package, or a part of a short name
         name: String,
         /// Print JSON
         #[arg(long)]
@@ -156,15 +186,15 @@ pub enum Command {
     },
     /// Build every dev shell of the project ahead of time
     Sync(Sync),
-    /// Show where a tool, variable, alias or path comes from, and what lost
+    /// Show where a tool, variable, alias or path comes from, and what it overrides
     Explain(Explain),
-    /// Show what is active and where it comes from
+    /// Show the loaded dev shell, its tools and the next step
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show what each project takes in the store
+    /// Show the disk usage of each project
     Du {
         /// List store objects instead of projects
         #[arg(long)]
@@ -175,9 +205,9 @@ pub enum Command {
     },
     /// Remove what no allowed project, running shell or build uses
     Gc(Gc),
-    /// Read the whole store and tell what is not as it was published
+    /// Check that all objects of the store are undamaged
     Verify {
-        /// Fetch the originals of damaged objects again
+        /// Download damaged objects again
         #[arg(long)]
         repair: bool,
         /// Print JSON
@@ -196,7 +226,7 @@ pub enum Command {
     },
     /// Print a manual page
     Man {
-        /// The command whose page it is
+        /// The command [default: devsh itself]
         command: Option<String>,
         /// Write all pages into this directory instead
         #[arg(long, value_name = "DIR", conflicts_with = "command")]
@@ -204,25 +234,25 @@ pub enum Command {
     },
     /// Print the JSON Schema of devshell.toml, for editors
     Schema,
-    /// Look for what is wrong with this installation and say how to mend it
+    /// Find problems of this installation and show how to fix them
     Doctor {
-        /// Also ask the servers that tools come from
+        /// Also check the servers of the sources
         #[arg(long)]
         network: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Build ahead of time what changes in allowed projects, for example after `git pull`
+    /// Build allowed projects ahead of time when they change, for example after `git pull`
     Watch {
-        /// The projects; all that are allowed without any
+        /// The projects [default: all allowed projects]
         #[arg(value_name = "DIR")]
         projects: Vec<PathBuf>,
-        /// Build once what is not built, and end
+        /// Build once what is not built, then exit
         #[arg(long)]
         once: bool,
     },
-    /// Print the environment for `activation::script`
+    /// Print the environment, for a script of a manifest
     #[command(hide = true)]
     ReportEnvironment,
 }
@@ -251,16 +281,16 @@ pub struct Export {
     /// The dev shell
     #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: String,
-    /// Take what is ready, else change nothing: never build, never fail, as a prompt does
+    /// Print the environment if it is ready, else nothing; never build and never fail
     #[arg(long, conflicts_with_all = ["shell", "trust"])]
     pub no_wait: bool,
-    /// What the hook remembers
+    /// The memory of the hook
     #[arg(long, hide = true, default_value = "")]
     pub loaded: String,
     /// Names of the checks that the host shell has
     #[arg(long, hide = true, default_value = "", value_name = "NAMES")]
     pub checks: String,
-    /// The mark that the hook waits for
+    /// The mark that the hook expects
     #[arg(long, hide = true, default_value = "")]
     pub nonce: String,
     #[command(flatten)]
@@ -270,13 +300,13 @@ pub struct Export {
 /// Options of `lock`.
 #[derive(Debug, Args)]
 pub struct Lock {
-    /// Choose the newest admitted version of this tool, or of all
+    /// Choose the newest allowed version of this tool, or of all
     #[arg(long, value_name = "TOOL", num_args = 0.., conflicts_with = "check", add = ArgValueCandidates::new(candidates::tools))]
     pub upgrade: Option<Vec<String>>,
     /// Only check that the lockfile fits the manifest
     #[arg(long)]
     pub check: bool,
-    /// Merge what two branches made of a lockfile over the second file, as Git's merge driver
+    /// Merge the lockfiles of two branches into the second file, as a merge driver of Git
     #[arg(long, num_args = 3, value_names = ["BASE", "OURS", "THEIRS"], conflicts_with_all = ["upgrade", "check"])]
     pub merge: Option<Vec<PathBuf>>,
     #[command(flatten)]
@@ -286,7 +316,7 @@ pub struct Lock {
 /// Options of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A tool, variable, alias, setting or path; nothing for all
+    /// A tool, variable, alias, setting or path [default: all]
     pub name: Option<String>,
     /// The dev shell
     #[arg(long, value_name = "SHELL")]
@@ -302,10 +332,10 @@ pub struct Run {
     /// The dev shell
     #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: String,
-    /// Let only a few variables of the host shell in (HOME, TERM, LANG and such), and the system's own PATH
+    /// Keep only a few variables of the host shell (HOME, TERM, LANG and such) and the system's PATH
     #[arg(long)]
     pub pure: bool,
-    /// With --pure, let this variable in, too
+    /// With --pure, keep this variable too
     #[arg(long, value_name = "NAME", requires = "pure")]
     pub keep: Vec<String>,
     /// Fail unless the dev shell is this environment, as `devsh status` shows it
@@ -324,7 +354,7 @@ pub struct Gc {
     /// Remove only what was not used for this long (30d, 12h)
     #[arg(long, value_name = "SPAN")]
     pub older_than: Option<String>,
-    /// Remove only as much as it takes to bring everything down to this size (10G), oldest first
+    /// Remove the oldest entries until the rest has this size (10G)
     #[arg(long, value_name = "SIZE")]
     pub keep_size: Option<String>,
     /// Only show what would be removed
@@ -362,12 +392,33 @@ pub struct Sync {
     /// Build only this dev shell
     #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
-    /// Watch over a build for a prompt, which saw this content
+    /// Supervise a build for a prompt that saw these inputs
     #[arg(long, hide = true, value_name = "BASIS", requires = "shell")]
     pub background: Option<String>,
-    /// Build for a prompt: nothing of the project is run or written
+    /// Build for a prompt, without running or writing files of the project
     #[arg(long, hide = true, requires = "shell")]
     pub worker: bool,
     #[command(flatten)]
     pub trust: Trust,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let command = command();
+        let visible = command.get_subcommands().filter(|one| !one.is_hide_set());
+        let visible: BTreeSet<&str> = visible.map(clap::Command::get_name).collect();
+        let listed: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, names)| *names)
+            .copied()
+            .collect();
+        assert_eq!(listed.len(), visible.len());
+        assert_eq!(BTreeSet::from_iter(listed), visible);
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 
-use clap::CommandFactory;
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
     util::vars,
 };
 
-use super::args::Arguments;
+use super::args;
 
 const fn completer(shell: HostShell) -> &'static dyn EnvCompleter {
     match shell {
@@ -39,7 +38,7 @@ pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Resu
     let at = arguments.iter().position(|argument| argument == "--")?;
     let words = arguments[at + 1..].to_vec();
     let mut answer = Vec::new();
-    let mut command = Arguments::command();
+    let mut command = args::command();
     command.build();
     let written = shell.write_complete(&mut command, words, context.cwd.as_deref(), &mut answer);
     Some(

@@ -47,6 +47,7 @@ mod network_tools;
 mod npm;
 mod printed;
 mod python_packages;
+mod reads;
 mod reliability;
 mod run;
 mod security;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
 use clap_mangen::Man;
 
 use crate::{
-    cli::args::Arguments,
+    cli::args,
     context::Context,
     report::{
         failure::{ExitStatus, Failure},
@@ -22,7 +21,7 @@ pub fn run(
     command: Option<&str>,
     directory: Option<&Path>,
 ) -> Result<(), Failure> {
-    let mut all = Arguments::command();
+    let mut all = args::command();
     all.build();
     if let Some(directory) = directory {
         let start = context.cwd.clone().unwrap_or_default();
