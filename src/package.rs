@@ -23,6 +23,15 @@ pub struct Invalid {
     /// What was expected, with its article ("a version").
     pub expected: &'static str,
     pub found: String,
+    pub kind: InvalidKind,
+}
+
+/// The kinds of values for which there is a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidKind {
+    Source,
+    Requirement,
+    Other,
 }
 
 impl Invalid {
@@ -30,6 +39,21 @@ impl Invalid {
         Self {
             expected,
             found: found.to_owned(),
+            kind: InvalidKind::Other,
+        }
+    }
+
+    pub fn source(found: &str) -> Self {
+        Self {
+            kind: InvalidKind::Source,
+            ..Self::new("a source", found)
+        }
+    }
+
+    pub fn requirement(found: &str) -> Self {
+        Self {
+            kind: InvalidKind::Requirement,
+            ..Self::new("a version requirement", found)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What of the host shell's environment `devsh run --pure` lets in.
+//! The part of the host shell's environment that `devsh run --pure` keeps.
 
 use crate::{
     env::{Env, VarName},

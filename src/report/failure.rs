@@ -1,8 +1,8 @@
-//! What a command tells the user when it cannot do its work.
+//! The error of a command, with everything that helps the user.
 
 use std::ops::Range;
 
-/// One error, with all that helps to mend it. Built from domain errors in `cli::hints`.
+/// One error with notes and hints. `report::hints` creates it from domain errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
     /// What failed: lower-case, no final period.
@@ -28,7 +28,7 @@ pub struct Excerpt {
     pub text: String,
     /// Bytes of the text that are at fault.
     pub span: Range<usize>,
-    /// What is to be said at the place; may be empty.
+    /// The message at the place; may be empty.
     pub label: String,
 }
 
