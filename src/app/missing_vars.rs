@@ -51,7 +51,7 @@ pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<U
     });
     let expected = manifest::needed_host_variables(shell).into_iter();
     let expected = expected.map(|(name, origin)| UnsetVariable {
-        help: format!("`${{{name}}}` is empty; write `${{{name}:-}}` if it may be"),
+        help: format!("`${{{name}}}` is empty; `${{{name}:-}}` says that it may be"),
         name,
         place: origin.to_string(),
         required: false,

@@ -1,4 +1,4 @@
-//! The part of the host shell's environment that `devsh run --pure` keeps.
+//! What of the host shell's environment `devsh run --pure` lets in.
 
 use crate::{
     env::{Env, VarName},

@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::builder::build_progress::{Item, Live};
+use crate::builder::build_progress::Live;
+
+pub use crate::builder::build_progress::Item;
 
 /// A running build. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]

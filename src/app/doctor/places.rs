@@ -199,7 +199,7 @@ fn certificates(context: &Context) -> Vec<Check> {
     checks
 }
 
-/// Checks for leftovers of killed builds and deleted projects.
+/// What was left by builds that were killed and projects that are gone.
 fn stale(context: &Context) -> Check {
     // Unreadable records are not reported as leftovers.
     let records = Record::all(&context.directories.state).unwrap_or_default();

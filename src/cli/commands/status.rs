@@ -3,11 +3,10 @@
 use crate::{
     app::{
         project_status::{ProjectStatus, project_status, standing_words},
-        running_build::{BuildItem, RunningBuild},
+        running_build::{BuildItem, Item, RunningBuild},
         session::Session,
         tool_status::ToolStatus,
     },
-    builder::build_progress::Item,
     config::units::bytes,
     project::{approval::Standing, locate::MANIFEST},
     report::{
