@@ -110,7 +110,7 @@ impl Client {
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut tries = 0;
         loop {
-            let error = match self.get_once(url, accept, limit) {
+            let error = match self.request_once(url, accept, limit) {
                 Err(error) if tries < RETRIES => error,
                 answer => return answer,
             };
@@ -123,7 +123,7 @@ impl Client {
         }
     }
 
-    fn get_once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+    fn request_once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         let reader: Box<dyn Read> = if url.scheme() == "file" {
             Box::new(open_file(url)?)

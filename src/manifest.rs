@@ -41,7 +41,7 @@ pub use composition_error::CompositionError;
 pub(crate) use document::{Node, NodeEntry, Value};
 pub use document::{Text, parse_table};
 pub use edit::{EditError, add, remove};
-pub use error::{Error, ErrorKind, ExpectedKind, ValueKind, nearest};
+pub use error::{Error, ErrorKind, ExpectedKind, ValueKind};
 pub use init_template::init_template;
 pub(crate) use json::parse as json;
 pub use layer::{EnvEntry, EnvFile, Layer, Section, Tables, ToolEntry};

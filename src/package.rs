@@ -23,15 +23,6 @@ pub struct Invalid {
     /// What was expected, with its article ("a version").
     pub expected: &'static str,
     pub found: String,
-    pub kind: InvalidKind,
-}
-
-/// The kinds of values for which there is a hint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InvalidKind {
-    Source,
-    Requirement,
-    Other,
 }
 
 impl Invalid {
@@ -39,21 +30,6 @@ impl Invalid {
         Self {
             expected,
             found: found.to_owned(),
-            kind: InvalidKind::Other,
-        }
-    }
-
-    pub fn source(found: &str) -> Self {
-        Self {
-            kind: InvalidKind::Source,
-            ..Self::new("a source", found)
-        }
-    }
-
-    pub fn requirement(found: &str) -> Self {
-        Self {
-            kind: InvalidKind::Requirement,
-            ..Self::new("a version requirement", found)
         }
     }
 }

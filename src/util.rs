@@ -7,6 +7,7 @@ pub mod executables;
 pub mod files;
 pub mod hex;
 pub mod interrupts;
+pub mod nearest;
 pub mod parallel;
 pub mod paths;
 pub mod terminal_text;

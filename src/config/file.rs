@@ -14,7 +14,7 @@ use super::{
     trust::{self, TrustRules},
     units::{parse_bytes, parse_coarse_span},
 };
-use crate::manifest::nearest;
+use crate::util::nearest::nearest;
 
 /// The content of `config.toml`.
 #[derive(Debug, Default)]

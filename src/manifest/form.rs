@@ -14,8 +14,8 @@ use toml::Spanned;
 use super::{
     AliasName, CompositionError, Error, ErrorKind, ExpectedKind, Located, Origin, Text,
     document::{Node, NodeEntry, Value},
-    error::nearest,
 };
+use crate::util::nearest::nearest;
 use crate::{
     env::{HostShell, VarName},
     package::PackageName,

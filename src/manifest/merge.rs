@@ -12,10 +12,10 @@ use std::{
 use super::{
     CompositionError, DevShell, Error, ErrorKind, Layer, Located, Manifest, Origin, ShellName,
     Tables, Text, check, cost,
-    error::nearest,
     layer::{EnvEntry, EnvFile},
     provenance::{self, MergeStep, Statement, Subject},
 };
+use crate::util::nearest::nearest;
 
 use crate::package::Invalid;
 

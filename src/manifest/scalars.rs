@@ -2,11 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{
-    CompositionError, ErrorKind, PythonLockFormat, ShellName, error::nearest, form::Scalar,
-    template,
-};
+use super::{CompositionError, ErrorKind, PythonLockFormat, ShellName, form::Scalar, template};
 use crate::package::{FREETHREADED, Invalid, PROFILE, PROFILES, PackageName, Source, Tool};
+use crate::util::nearest::nearest;
 
 /// Defines a text that `check` has accepted.
 macro_rules! checked_text {

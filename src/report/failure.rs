@@ -1,8 +1,8 @@
-//! The error of a command, with everything that helps the user.
+//! What a command tells the user when it cannot do its work.
 
 use std::ops::Range;
 
-/// One error with notes and hints. `report::hints` creates it from domain errors.
+/// One error, with all that helps to mend it. Built from domain errors in `cli::hints`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
     /// What failed: lower-case, no final period.
@@ -28,7 +28,7 @@ pub struct Excerpt {
     pub text: String,
     /// Bytes of the text that are at fault.
     pub span: Range<usize>,
-    /// The message at the place; may be empty.
+    /// What is to be said at the place; may be empty.
     pub label: String,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::util::terminal_text::SafeText;
 
-/// The meaning of a text.
+/// What a text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// An error.

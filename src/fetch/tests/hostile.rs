@@ -80,7 +80,7 @@ fn nothing_is_followed_to_where_it_should_not_go() {
         ),
     ] {
         let error = Client::new(false)
-            .get_once(&answering(head, b""), "*/*", 10)
+            .request_once(&answering(head, b""), "*/*", 10)
             .unwrap_err();
         let right = match error {
             Error::Insecure { .. } => insecure,
@@ -103,7 +103,7 @@ fn what_is_no_answer_is_an_error_in_one_line() {
         "HTTP/1.1 200 OK\ncontent-encoding: gzip\nconnection: close\n\nno gzip",
     ] {
         let error = Client::new(false)
-            .get_once(&answering(head, b""), "*/*", 1 << 20)
+            .request_once(&answering(head, b""), "*/*", 1 << 20)
             .unwrap_err();
         assert!(
             matches!(error, Error::Unreachable { .. }),
@@ -113,7 +113,7 @@ fn what_is_no_answer_is_an_error_in_one_line() {
     }
     // Headers without end.
     let url = answering("HTTP/1.1 200 OK\nx: ", &[b'x'; 4096]);
-    assert!(Client::new(false).get_once(&url, "*/*", 10).is_err());
+    assert!(Client::new(false).request_once(&url, "*/*", 10).is_err());
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_server_that_sends_next_to_nothing_is_given_up() {
         period: Duration::from_millis(150),
         bytes: 1000,
     };
-    let error = client.get_once(&url, "*/*", 1 << 20).unwrap_err();
+    let error = client.request_once(&url, "*/*", 1 << 20).unwrap_err();
     assert!(
         error.to_string().ends_with("it sends almost nothing"),
         "{error}"

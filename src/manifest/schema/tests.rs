@@ -1,3 +1,5 @@
+//! The schema admits what the reader admits.
+
 use std::{fs, path::Path};
 
 use crate::manifest::{ErrorKind, parse, tests::INVALID};

@@ -58,9 +58,7 @@ impl From<&builder::Error> for Failure {
                     }
                 }
             }
-            builder::Error::PythonMissing { .. } => {
-                failure.hint("remove the lockfile and run `devsh lock`")
-            }
+            builder::Error::PythonMissing { .. } => failure.hint("make the lockfile anew"),
             builder::Error::Unfit { .. } => {
                 failure.hint("ask for another version of it, or for another `python`")
             }
@@ -80,7 +78,7 @@ impl From<&builder::Error> for Failure {
     }
 }
 
-/// Adds the last output of uv. Without `builds`, the cause can be a package that must be built.
+/// What uv said last; without `builds` it may be that a package would have to be built.
 fn add_uv_output(failure: Failure, output: &[String], builds: bool) -> Failure {
     let failure = output.iter().fold(failure, Failure::detail);
     if builds {

@@ -34,7 +34,7 @@ impl From<&resolve::Error> for Failure {
                         reasons.join(", ")
                     ))
                 });
-                // The user cannot change a requirement of a preset.
+                // Nobody can change what a preset asks for.
                 let mut own = constraints
                     .iter()
                     .filter(|constraint| !constraint.origin.file.starts_with("preset "));
@@ -90,7 +90,7 @@ fn nearest_refusals<'a>(
     near
 }
 
-/// Lists all bounds with their places in an aligned column.
+/// Every bound, with its place in a column of its own.
 fn bounds(failure: Failure, tool: &Tool, constraints: &[resolve::Constraint]) -> Failure {
     let places: Vec<String> = constraints
         .iter()

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use url::Url;
 
+use crate::util::nearest::nearest;
 use crate::{
     config,
     lockfile::{Artifact, lockable},
-    manifest::nearest,
     package::{PROFILE, Sha256, System, Version},
     sources::{Candidate, MissingPart, release_age::day_seconds},
 };

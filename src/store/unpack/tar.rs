@@ -57,7 +57,7 @@ pub(in crate::store) fn read(
             place(member, &mut entry)?;
         }
     }
-    // The rest of the stream has the checksum of the compression.
+    // The rest of the stream ends with the checksum that the compression adds.
     let mut rest = tar.into_inner();
     io::copy(&mut rest, &mut io::sink()).map_err(damaged(&last))?;
     if rest.limit() == 0 {

@@ -1,3 +1,5 @@
+//! Ranges of npm in the grammar of requirements.
+
 use std::collections::BTreeMap;
 
 use super::*;
