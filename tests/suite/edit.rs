@@ -303,9 +303,7 @@ fn an_interrupt_puts_everything_back() {
                 );
             }
             let id = i32::try_from(adding.id()).unwrap();
-            if adding.try_wait().unwrap().is_none() {
-                nix::sys::signal::kill(Pid::from_raw(id), signal).unwrap();
-            }
+            nix::sys::signal::kill(Pid::from_raw(id), signal).unwrap();
             let status = adding.wait().unwrap();
             let here = fs::read(&manifest).unwrap() == text;
             // A late signal ends a command that has changed both files.

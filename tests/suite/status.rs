@@ -119,7 +119,7 @@ fn a_reference_to_what_is_not_set_is_told() {
     let manifest = "[env]\nA = \"${NOPE}/x\"\nB = \"${NOPE:-}\"\nC = \"${A}\"\n";
     let sandbox = Sandbox::new().manifest(manifest);
     let row =
-        "`NOPE` is not set: `${NOPE}` is empty; write `${NOPE:-}` if it may be (devshell.toml:2)";
+        "`NOPE` is not set: `${NOPE}` is empty; `${NOPE:-}` says that it may be (devshell.toml:2)";
     let told = sandbox.devsh(&["allow"]).success().stderr;
     assert!(told.contains(&format!("warning: {row}")), "{told}");
     assert_eq!(told.matches("is not set").count(), 1, "{told}");
@@ -147,7 +147,7 @@ fn what_is_written_in_the_wrong_form_is_told_in_the_right_one() {
         ),
         (
             "[tools]\n\"cargo:x\" = \"1\"\n",
-            "install a tool that only `cargo` has without devsh",
+            "what only `cargo` has is installed beside devsh",
         ),
         (
             "[tools]\n\"npm2:x\" = \"1\"\n",

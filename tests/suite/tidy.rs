@@ -1,78 +1,54 @@
-//! The rules of the source tree, kept by reading it: arrows between modules, purity, length, words.
+//! The rules of the source tree, checked by reading it: layers, cycles, purity, words.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+mod imports;
+
+use std::{collections::BTreeSet, fs};
 
 use crate::support::repository;
 
-/// Which modules each module of the library may name.
-const ARROWS: [(&str, &[&str]); 13] = [
-    (
-        "prompt",
-        &["project", "builder", "shell", "env", "manifest", "lockfile"],
-    ),
-    (
-        "builder",
-        &[
-            "store", "sources", "fetch", "lockfile", "python", "manifest",
-        ],
-    ),
-    ("config", &[]),
-    ("context", &[]),
-    ("extends", &["manifest", "lockfile", "fetch"]),
-    ("fetch", &[]),
-    ("shell", &["manifest"]),
-    ("sources", &["lockfile", "manifest", "fetch"]),
-    ("lockfile", &["manifest"]),
-    ("manifest", &[]),
-    ("project", &["python", "manifest", "lockfile"]),
-    ("python", &["manifest", "lockfile", "store"]),
-    ("resolve", &["sources", "lockfile", "manifest"]),
+use imports::{SourceFile, cycles, files, graph, library};
+
+/// The modules of the library from top to bottom. A module names itself and lower layers only; modules of one layer do
+/// not know each other. `docs/dev/architecture.md` shows the same picture.
+const LAYERS: &[&[&str]] = &[
+    &["cli"],
+    &["app"],
+    &["report"],
+    &["prompt"],
+    &["builder", "extends", "project", "resolve"],
+    &["python"],
+    &["shell", "sources", "store"],
+    &["lockfile"],
+    &["config", "fetch", "manifest"],
+    &["context"],
+    &["env"],
+    &["package"],
+    &["util"],
 ];
 
-/// Modules that everyone may name.
-const FREE: [&str; 5] = ["package", "env", "context", "config", "util"];
-
-/// Modules that never touch the machine.
+/// Modules that neither read nor change anything outside of the process: no file, no process, no network, no clock.
 const PURE: &[&str] = &[
-    "src/manifest.rs",
-    "src/manifest/document.rs",
-    "src/manifest/validate.rs",
-    "src/manifest/layer.rs",
-    "src/manifest/merge.rs",
-    "src/manifest/provenance.rs",
-    "src/manifest/check.rs",
-    "src/manifest/template.rs",
-    "src/manifest/rebase.rs",
-    "src/manifest/variable.rs",
-    "src/manifest/init_template.rs",
-    "src/manifest/edit.rs",
-    "src/manifest/json.rs",
-    "src/manifest/version_files",
-    "src/manifest/presets",
-    "src/package",
-    "src/lockfile",
-    "src/python/lock",
-    "src/python/marker",
-    "src/python/pins",
-    "src/python/requirement",
-    "src/python/select",
-    "src/python/wheels",
-    "src/python/application_lock",
-    "src/resolve",
-    "src/env",
-    "src/shell",
-    "src/prompt/decide.rs",
-    "src/util/codec.rs",
-    "src/report/failure.rs",
-    "src/util/terminal_text.rs",
+    "env",
+    "lockfile",
+    "manifest",
+    "package",
+    "python::application_lock",
+    "python::lock",
+    "python::lock_formats",
+    "python::marker",
+    "python::pins",
+    "python::requirement",
+    "python::select",
+    "python::wheels",
+    "resolve",
+    "shell",
 ];
 
-/// Words that say that something is not done, or that name nothing.
-const FORBIDDEN: [&str; 7] = [
+/// What pure modules do not name.
+const MACHINE: [&str; 5] = ["env", "fs", "net", "process", "time"];
+
+/// Words that say that something is unfinished.
+const UNFINISHED: [&str; 7] = [
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
     concat!("XX", "X"),
@@ -82,7 +58,7 @@ const FORBIDDEN: [&str; 7] = [
     concat!("should_", "panic"),
 ];
 
-/// Words of the domain that have a better one (style: one thing, one word).
+/// Words that have a better one (`docs/dev/style.md`: one thing, one word).
 const BETTER: [(&str, &str); 4] = [
     (concat!("lock ", "file"), "lockfile"),
     (concat!("check", "sum of"), "digest of"),
@@ -90,113 +66,21 @@ const BETTER: [(&str, &str); 4] = [
     (concat!("fn get", "_"), "a name without `get_`"),
 ];
 
-struct Source {
-    path: String,
-    text: String,
-}
-
-impl Source {
-    /// Returns whether this is the file of a module's tests.
-    fn is_test(&self) -> bool {
-        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
-    }
-}
-
-fn sources(directory: &str) -> Vec<Source> {
-    let mut paths = Vec::new();
-    collect(&repository().join(directory), &mut paths);
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| Source {
-            text: fs::read_to_string(&path).unwrap(),
-            path: path
-                .strip_prefix(repository())
-                .unwrap()
-                .display()
-                .to_string(),
-        })
-        .collect()
-}
-
-fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            paths.push(path);
-        }
-    }
-}
-
-/// Returns the code of a file without its comments and its tests.
-fn code(text: &str) -> String {
-    let text = text.split("\n#[cfg(test)]").next().unwrap();
-    text.lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// Returns the modules of the library that a file names as `crate::name` or in `use crate::{...}`.
-fn named_modules(code: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        if let Some(group) = rest.strip_prefix('{') {
-            let mut depth = 0;
-            let mut word = String::new();
-            for character in group.chars() {
-                match character {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => break,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => names.extend(first_segment(&std::mem::take(&mut word))),
-                    _ if depth == 0 => word.push(character),
-                    _ => {}
-                }
-            }
-            names.extend(first_segment(&word));
-        } else {
-            names.extend(first_segment(rest));
-        }
-    }
-    names
-}
-
-fn first_segment(path: &str) -> Option<String> {
-    let segment: String = path
-        .trim()
-        .chars()
-        .take_while(|character| character.is_ascii_alphanumeric() || *character == '_')
-        .collect();
-    (!segment.is_empty()).then_some(segment)
-}
-
-fn module_of(path: &str) -> Option<String> {
-    let rest = path.strip_prefix("src/")?;
-    Some(rest.split(['/', '.']).next()?.to_owned())
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
 #[test]
-fn modules_name_only_what_is_below_them() {
+fn modules_name_only_lower_layers() {
+    let library = library();
+    let modules: BTreeSet<String> = library.iter().map(|file| file.module.clone()).collect();
     let mut wrong = Vec::new();
-    for source in sources("src") {
-        let Some(module) = module_of(&source.path).filter(|_| !source.is_test()) else {
-            continue;
-        };
-        let Some((_, below)) = ARROWS.iter().find(|(name, _)| *name == module) else {
-            continue;
-        };
-        for named in named_modules(&code(&source.text)) {
-            let allowed = named == module
-                || FREE.contains(&named.as_str())
-                || below.contains(&named.as_str())
-                || !repository().join("src").join(&named).exists()
-                    && !repository().join(format!("src/{named}.rs")).exists();
-            if !allowed {
-                wrong.push(format!("{} names `{named}`", source.path));
+    for file in library.iter().filter(|file| layer(file.top()).is_some()) {
+        for path in file.named(&modules) {
+            let target = path.split("::").next().unwrap_or_default();
+            if target != file.top() && layer(target).is_some() && layer(target) <= layer(file.top())
+            {
+                wrong.push(format!("{} names `crate::{path}`", file.path));
             }
         }
     }
@@ -208,112 +92,120 @@ fn modules_name_only_what_is_below_them() {
 }
 
 #[test]
-fn arrows_never_make_a_circle() {
-    // Takes away what points at nothing that is left, until nothing can be taken away.
-    let mut left: Vec<_> = ARROWS.to_vec();
-    while let Some(at) = left.iter().position(|(name, below)| {
-        let names = |other: &str| left.iter().any(|(name, _)| *name == other);
-        below.iter().all(|other| other == name || !names(other))
-    }) {
-        left.remove(at);
+fn every_module_has_a_layer() {
+    for file in library() {
+        let known = file.top().is_empty() || file.top() == "fuzz" || layer(file.top()).is_some();
+        assert!(known, "{} has no place in LAYERS", file.path);
     }
-    assert!(left.is_empty(), "these point at each other: {left:?}");
+}
+
+#[test]
+fn files_never_name_each_other_in_a_circle() {
+    let circles = cycles(&graph(&library()));
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 #[test]
 fn pure_modules_never_touch_the_machine() {
     let mut wrong = Vec::new();
-    for source in sources("src") {
-        if source.is_test() || !PURE.iter().any(|pure| source.path.starts_with(pure)) {
-            continue;
-        }
-        let code = code(&source.text);
-        for module in ["fs", "env", "process", "net", "time"] {
-            let named = code.contains(&format!("std::{module}::"))
-                || code.contains(&format!("std::{module};"))
-                || std_groups(&code).contains(module);
-            if named {
-                wrong.push(format!("{} names `std::{module}`", source.path));
+    let pure = |file: &SourceFile| {
+        let below = |module: &str| file.module.starts_with(&format!("{module}::"));
+        PURE.iter()
+            .any(|module| file.module == *module || below(module))
+    };
+    for file in library().iter().filter(|file| pure(file)) {
+        for path in file.foreign("std") {
+            if MACHINE
+                .iter()
+                .any(|module| path.split("::").nth(1) == Some(module))
+            {
+                wrong.push(format!("{} names `{path}`", file.path));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Returns what `use std::{...}` lists.
-fn std_groups(code: &str) -> BTreeSet<String> {
-    named_modules(
-        &code
-            .replace("crate::", "kept::")
-            .replace("use std::", "use crate::"),
-    )
-}
-
 #[test]
 fn only_fetch_talks_to_the_network() {
-    for source in sources("src") {
-        let code = code(&source.text);
-        let networked = code.contains("std::net") || code.contains("ureq::");
+    for file in library().iter().filter(|file| file.top() != "fetch") {
+        let network = file
+            .foreign("std")
+            .iter()
+            .any(|path| path.starts_with("std::net"));
+        assert!(!network && file.foreign("ureq").is_empty(), "{}", file.path);
+    }
+}
+
+/// Text for people goes through `report`, which takes safe text only.
+#[test]
+fn only_report_prints() {
+    let mut wrong = Vec::new();
+    for file in library().iter().filter(|file| file.top() != "report") {
+        let streams = ["stdout().", "stderr().", "/dev/tty", "print!(", "println!("];
+        let terminal = |text: &str| text.contains(".is_terminal()");
+        for line in file.text.lines().filter(|line| !terminal(line)) {
+            if streams.iter().any(|stream| line.contains(stream)) {
+                wrong.push(format!("{}: {}", file.path, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `app` holds use cases: no command line, no printing. Commands hold neither builds nor downloads.
+#[test]
+fn commands_and_use_cases_keep_apart() {
+    let library = library();
+    let modules: BTreeSet<String> = library.iter().map(|file| file.module.clone()).collect();
+    let mut wrong = Vec::new();
+    for file in &library {
+        let forbidden: &[&str] = match file.top() {
+            "app" => &["report::ui", "report::progress", "report::style"],
+            "cli" => &["builder", "fetch", "resolve", "sources", "store"],
+            _ => &[],
+        };
+        for path in file.named(&modules) {
+            if forbidden
+                .iter()
+                .any(|name| path == *name || path.starts_with(&format!("{name}::")))
+            {
+                wrong.push(format!("{} names `crate::{path}`", file.path));
+            }
+        }
+        if file.top() != "cli" && !file.foreign("clap").is_empty() {
+            wrong.push(format!("{} names `clap`", file.path));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for path in files("src").into_iter().chain(files("tests")) {
+        let text = fs::read_to_string(repository().join(&path)).unwrap();
+        assert!(text.starts_with("//! "), "{path} does not begin with `//!`");
+    }
+}
+
+#[test]
+fn module_files_follow_one_convention() {
+    for path in files("src").into_iter().chain(files("tests/suite")) {
         assert!(
-            !networked || source.path.starts_with("src/fetch"),
-            "{}",
-            source.path
+            !path.ends_with("/mod.rs"),
+            "{path}: write `foo.rs` beside `foo/`"
         );
+        assert!(!path.ends_with("_tests.rs"), "{path}: write `foo/tests.rs`");
     }
-}
-
-/// People are told things by the `Ui` alone, which takes safe text; what programs read has few ways out.
-#[test]
-fn only_the_ui_speaks() {
-    const CODE: [&str; 8] = [
-        "src/cli/complete.rs",
-        "src/cli/commands/completions.rs",
-        "src/cli/commands/export.rs",
-        "src/cli/commands/hook.rs",
-        "src/cli/commands/man.rs",
-        "src/cli/commands/prompt.rs",
-        "src/cli/commands/report_environment.rs",
-        "src/cli/commands/schema.rs",
-    ];
-    let mut wrong = Vec::new();
-    for source in sources("src") {
-        if source.path.starts_with("src/report/") || source.is_test() {
-            continue;
-        }
-        let code = code(&source.text);
-        let terminal = code.matches("is_terminal").count();
-        let streams = ["stdout()", "stderr()", "/dev/tty"];
-        let streams: usize = streams.iter().map(|word| code.matches(word).count()).sum();
-        if streams > terminal || code.contains("print!(") || code.contains("println!(") {
-            wrong.push(format!("{} writes to a stream", source.path));
-        }
-        let may = CODE.contains(&source.path.as_str());
-        if !may && (code.contains("super::print(") || code.contains("ui.code(")) {
-            wrong.push(format!("{} prints as if for a program", source.path));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn files_say_what_they_are_for() {
-    let mut wrong = Vec::new();
-    for source in sources("src").into_iter().chain(sources("tests")) {
-        if !source.text.starts_with("//! ") {
-            wrong.push(format!("{} does not begin with `//!`", source.path));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn nothing_is_left_for_later() {
     let mut wrong = Vec::new();
-    for source in sources("src").into_iter().chain(sources("tests")) {
-        for word in FORBIDDEN {
-            if source.text.contains(word) {
-                wrong.push(format!("{} has `{word}`", source.path));
-            }
+    for path in files("src").into_iter().chain(files("tests")) {
+        let text = fs::read_to_string(repository().join(&path)).unwrap();
+        for word in UNFINISHED.iter().filter(|word| text.contains(*word)) {
+            wrong.push(format!("{path} has `{word}`"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -322,11 +214,10 @@ fn nothing_is_left_for_later() {
 #[test]
 fn one_thing_has_one_word() {
     let mut wrong = Vec::new();
-    for source in sources("src") {
-        for (word, better) in BETTER {
-            if source.text.to_lowercase().contains(word) {
-                wrong.push(format!("{} has `{word}`: use {better}", source.path));
-            }
+    for SourceFile { path, text, .. } in library() {
+        let text = text.to_lowercase();
+        for (word, better) in BETTER.iter().filter(|(word, _)| text.contains(word)) {
+            wrong.push(format!("{path} has `{word}`: use {better}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
