@@ -5,7 +5,7 @@
 //! Invariant: a profile is complete or absent; it is made under a temporary name and renamed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -29,8 +29,17 @@ use crate::{
     util::{executables::list_executables, files, vars},
 };
 
-/// Programs by name.
-type Programs = BTreeMap<String, ProfileProgram>;
+/// The programs of a profile.
+#[derive(Default)]
+struct ProfilePrograms {
+    /// The programs that are linked, by name.
+    linked: BTreeMap<String, ProfileProgram>,
+    /// The names of all programs of each tool.
+    by_tool: BTreeMap<Tool, Vec<String>>,
+    /// The names of all scripts of Python packages.
+    of_packages: BTreeSet<String>,
+    conflicts: Vec<Notice>,
+}
 
 /// A program of a profile.
 struct ProfileProgram {
@@ -53,9 +62,9 @@ pub(super) fn build_profile(
     let _lock = files::lock(&envs.join(".lock"))?;
     let pass = store::leases::pass(data);
     let _leased = store.lease_profile(name.as_str());
-    let (programs, conflicts) = collect_programs(&served, python)?;
+    let programs = ProfilePrograms::collect(&served, python)?;
     let profile = envs.join(name.as_str());
-    let realised = describe(id, profile, served, python, conflicts);
+    let realised = describe(id, profile, served, python, &programs);
     // An intact profile may be in use, so it is not replaced.
     let existing = record::read(&realised.profile);
     drop(pass);
@@ -64,7 +73,7 @@ pub(super) fn build_profile(
     if !reusable {
         let temporary = envs.join(".building");
         store::remove_tree(&temporary)?;
-        link_programs(&temporary, &programs)?;
+        link_programs(&temporary, &programs.linked)?;
         if let Some(python) = python {
             let venv = VirtualEnv {
                 interpreter: &python.interpreter.program,
@@ -96,7 +105,7 @@ fn without_reasons(realised: &Realised) -> Realised {
     realised
 }
 
-fn link_programs(profile: &Path, programs: &Programs) -> Result<(), Error> {
+fn link_programs(profile: &Path, programs: &BTreeMap<String, ProfileProgram>) -> Result<(), Error> {
     let bin = profile.join("bin");
     fs::create_dir_all(&bin).map_err(files::at("create", &bin))?;
     for (name, program) in programs {
@@ -124,7 +133,7 @@ fn describe(
     profile: PathBuf,
     served: Vec<Served>,
     python: Option<&PythonEnvironment>,
-    conflicts: Vec<Notice>,
+    programs: &ProfilePrograms,
 ) -> Realised {
     let (mut tools, mut objects, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for one in served {
@@ -134,12 +143,13 @@ fn describe(
         }
         notices.extend(one.notice);
         tools.push(RealisedTool {
+            programs: programs.by_tool.get(&one.tool).cloned().unwrap_or_default(),
             tool: one.tool,
             version: one.version,
             origin,
         });
     }
-    notices.extend(conflicts);
+    notices.extend(programs.conflicts.iter().cloned());
     objects.extend(python.map(|python| python.object.clone()));
     objects.sort();
     objects.dedup();
@@ -159,48 +169,53 @@ fn describe(
         id,
         profile,
         tools,
+        package_programs: programs.of_packages.iter().cloned().collect(),
         objects,
         notices,
     }
 }
 
-/// Collects the programs of all tools; of two with the same name the one of the earlier tool is used.
-fn collect_programs(
-    served: &[Served],
-    python: Option<&PythonEnvironment>,
-) -> Result<(Programs, Vec<Notice>), Error> {
-    let (mut programs, mut conflicts) = (Programs::new(), Vec::new());
-    for one in served.iter().filter(|one| !one.hidden) {
-        for (name, path) in one.programs()? {
-            let known = programs.get(&name);
-            if let Some(used) = known.and_then(|program| program.tool.clone()) {
-                conflicts.push(Notice::Conflict {
-                    program: name,
-                    used,
-                    hidden: one.tool.clone(),
-                });
-                continue;
+impl ProfilePrograms {
+    /// Collects the programs of all tools; of two with the same name the one of the earlier tool is linked.
+    fn collect(served: &[Served], python: Option<&PythonEnvironment>) -> Result<Self, Error> {
+        let mut all = Self::default();
+        for one in served.iter().filter(|one| !one.hidden) {
+            let programs = one.programs()?;
+            let names: BTreeSet<String> = programs.iter().map(|(name, _)| name.clone()).collect();
+            let names = names.into_iter().collect();
+            all.by_tool.insert(one.tool.clone(), names);
+            for (name, path) in programs {
+                let known = all.linked.get(&name);
+                if let Some(used) = known.and_then(|program| program.tool.clone()) {
+                    all.conflicts.push(Notice::Conflict {
+                        program: name,
+                        used,
+                        hidden: one.tool.clone(),
+                    });
+                    continue;
+                }
+                let program = ProfileProgram {
+                    tool: Some(one.tool.clone()),
+                    target: path,
+                };
+                all.linked.insert(name, program);
             }
-            let program = ProfileProgram {
-                tool: Some(one.tool.clone()),
-                target: path,
-            };
-            programs.insert(name, program);
         }
-    }
-    if let Some(python) = python {
-        // Tools come before the scripts of packages.
-        let editable = python.editable.iter().map(|one| &one.directory);
-        for directory in editable.chain([&python.object]) {
-            for (name, target) in list_executables(&directory.join("bin"))? {
-                if !is_interpreter(&name) {
-                    let program = ProfileProgram { tool: None, target };
-                    programs.entry(name).or_insert(program);
+        if let Some(python) = python {
+            // Tools come before the scripts of packages.
+            let editable = python.editable.iter().map(|one| &one.directory);
+            for directory in editable.chain([&python.object]) {
+                for (name, target) in list_executables(&directory.join("bin"))? {
+                    if !is_interpreter(&name) {
+                        all.of_packages.insert(name.clone());
+                        let program = ProfileProgram { tool: None, target };
+                        all.linked.entry(name).or_insert(program);
+                    }
                 }
             }
         }
+        Ok(all)
     }
-    Ok((programs, conflicts))
 }
 
 impl Served {

@@ -24,6 +24,8 @@ pub struct Realised {
     pub env: Vec<(VarName, Change)>,
     /// The tools, in the order of their names.
     pub tools: Vec<RealisedTool>,
+    /// The programs of the Python packages and of the project itself, sorted. Tools hide those of the same name.
+    pub package_programs: Vec<String>,
     /// The store objects that it needs; the head of a profile's record has them.
     #[serde(skip)]
     pub objects: Vec<PathBuf>,
@@ -36,6 +38,10 @@ pub struct RealisedTool {
     pub tool: Tool,
     pub version: Version,
     pub origin: ToolOrigin,
+    /// The names of the programs that it has for `PATH`, sorted; none if it only serves other tools.
+    ///
+    /// A program that another tool hides is included, so a change of that tool never reveals an unknown name.
+    pub programs: Vec<String>,
 }
 
 /// The place of a tool.
@@ -102,6 +108,16 @@ impl Realised {
                 let replaces = host && !request.locked && requested.admits(&tool.version);
                 requested.tool == &tool.tool && allowed && (is_locked_version || replaces)
             })
+    }
+
+    /// Returns the names of the programs that each tool puts on `PATH`. An approval covers them: a tool is its name
+    /// and its source, and neither its version nor its place on this machine matters.
+    ///
+    /// They come from the installed artifacts and not from the lockfile, so a changed lockfile cannot hide one. A
+    /// profile is built before it is loaded, so they are known before any of them can be run. `package_programs` has
+    /// the scripts of Python packages.
+    pub fn programs(&self) -> impl Iterator<Item = (&Tool, &[String])> {
+        self.tools.iter().map(|one| (&one.tool, &*one.programs))
     }
 
     /// Returns whether its objects and host tools still exist unchanged.

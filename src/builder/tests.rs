@@ -225,7 +225,9 @@ fn records_keep_every_path() {
                 program: odd.clone().into(),
                 seal: "1:2.3".to_owned(),
             },
+            programs: vec!["ruff".to_owned()],
         }],
+        package_programs: vec!["pytest".to_owned()],
         objects: vec![odd.into()],
         notices: Vec::new(),
     };

@@ -145,6 +145,14 @@ fn an_environment_is_a_sealed_object_and_the_project_lies_above_it() {
         "uv",
     ];
     assert_eq!(programs(&realised), expected);
+    let by_tool: Vec<_> = realised.programs().collect();
+    let (python, uv) = ("python".parse().unwrap(), "uv".parse().unwrap());
+    let names = ["python", "python3", "python3.12"].map(str::to_owned);
+    assert_eq!(
+        by_tool,
+        [(&python, &names[..]), (&uv, &["uv".to_owned()][..])]
+    );
+    assert_eq!(realised.package_programs, ["pytest", "serve"]);
     let profile = &realised.profile;
     let packages = profile.join("lib/python3.12/site-packages");
     let path = fs::read_to_string(packages.join("_devsh.pth")).unwrap();
