@@ -1,15 +1,39 @@
 //! Installs packages with uv: exact packages by their digests, downloaded wheels, directories of a project.
 //!
 //! Invariants: packages are exact and named with their digests, so uv resolves nothing and installs nothing
-//! unknown. Files are copied, never linked to uv's cache, because the published environment is read-only.
+//! unknown. Files are copied, never linked to uv's cache, because the published environment is read-only. No
+//! interpreter starts in an environment that has packages: `site` would run the code of their `.pth` files.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use super::{
     pins::Pins,
     uv::{Uv, UvError},
 };
 use crate::{store, util::files};
+
+/// Settings of `[tool.uv]` that a build may need, and that a `uv.toml` may have too.
+const BUILD_SETTINGS: [&str; 13] = [
+    "build-constraint-dependencies",
+    "config-settings",
+    "config-settings-package",
+    "extra-build-dependencies",
+    "extra-build-variables",
+    "extra-index-url",
+    "find-links",
+    "index",
+    "index-strategy",
+    "index-url",
+    "no-build-isolation",
+    "no-build-isolation-package",
+    "no-index",
+];
+/// Largest file with settings of uv that is read, in bytes.
+const SETTINGS_LIMIT: u64 = 4 << 20;
 
 /// Downloaded wheels to install.
 #[derive(Debug, Clone, Copy)]
@@ -29,34 +53,43 @@ impl Uv<'_> {
         place: &Path,
         allow_builds: bool,
     ) -> Result<(), UvError> {
-        self.create_environment(place)?;
-        let lists = [
-            ("hashed", pins.hashed()),
-            ("repositories", pins.repositories()),
-        ];
-        for (kind, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
-            let list = place.join(format!(".{kind}.txt"));
-            files::write_atomic(&list, lines.as_bytes())?;
-            let mut command = self.command(place);
-            command.args(["pip", "install", "--no-deps", "--compile-bytecode"]);
-            for index in pins.indexes() {
-                command.args(["--index", index]);
-            }
-            if *kind == "hashed" {
-                // The digests decide, so an index cannot put in its own package.
-                command.args(["--require-hashes", "--index-strategy", "unsafe-best-match"]);
-            }
-            if !allow_builds {
-                command.arg("--no-build");
-            }
-            command
-                .arg("--python")
-                .arg(place)
-                .arg("--requirements")
-                .arg(&list);
-            self.run(command)?;
-            fs::remove_file(&list).map_err(files::at("remove", &list))?;
+        if let Some(pin) = pins.without_digest() {
+            let line = format!("error: the lockfile has no digest of `{pin}`");
+            return Err(UvError::Failed { output: vec![line] });
         }
+        self.create_environment(place)?;
+        let repositories = pins.repositories();
+        let lines = pins.hashed() + &repositories;
+        if lines.is_empty() {
+            return remove_activation(place);
+        }
+        let list = place.join(".requirements.txt");
+        files::write_atomic(&list, lines.as_bytes())?;
+        // One command for all packages: the next one would ask the interpreter of an environment with packages.
+        let mut command = self.command(place);
+        command.args(["pip", "install", "--no-deps"]);
+        command.arg(if repositories.is_empty() {
+            "--require-hashes"
+        } else {
+            // A repository has a commit instead of a digest.
+            "--verify-hashes"
+        });
+        for index in pins.indexes() {
+            command.args(["--index", index]);
+        }
+        // The digests decide, so an index cannot put in its own package.
+        command.args(["--index-strategy", "unsafe-best-match"]);
+        if !allow_builds {
+            command.arg("--no-build");
+        }
+        command
+            .arg("--python")
+            .arg(place)
+            .arg("--requirements")
+            .arg(&list);
+        self.run(command)?;
+        fs::remove_file(&list).map_err(files::at("remove", &list))?;
+        self.compile_bytecode(place)?;
         remove_activation(place)
     }
 
@@ -67,7 +100,7 @@ impl Uv<'_> {
         files::write_atomic(&list, wheels.requirements.as_bytes())?;
         let mut command = self.command(place);
         command
-            .args(["pip", "install", "--no-deps", "--compile-bytecode"])
+            .args(["pip", "install", "--no-deps"])
             .args([
                 "--require-hashes",
                 "--no-build",
@@ -81,6 +114,7 @@ impl Uv<'_> {
             .arg(&list);
         self.run(command)?;
         fs::remove_file(&list).map_err(files::at("remove", &list))?;
+        self.compile_bytecode(place)?;
         remove_activation(place)
     }
 
@@ -101,13 +135,46 @@ impl Uv<'_> {
             .env("DIST_EXTRA_CONFIG", &settings)
             .args(["pip", "install", "--no-deps", "--python"])
             .arg(place);
+        let own_settings = place.with_extension("toml");
+        if let Some(text) = uv_settings(root)? {
+            files::write_atomic(&own_settings, text.as_bytes())?;
+            command
+                .env_remove("UV_NO_CONFIG")
+                .env("UV_CONFIG_FILE", &own_settings);
+        }
         for directory in directories {
             command.arg("--editable").arg(root.join(directory));
         }
         let installed = self.run(command);
         store::remove_file(&settings)?;
+        store::remove_file(&own_settings)?;
         installed?;
         remove_activation(place)
+    }
+
+    /// Compiles the modules of an environment, which nothing can do once it is read-only.
+    ///
+    /// The interpreter outside the environment does it, without `site`, and imports nothing of the environment.
+    fn compile_bytecode(&self, place: &Path) -> Result<(), UvError> {
+        let mut command = Command::new(&self.interpreter.program);
+        command
+            .args(["-I", "-S", "-m", "compileall", "-q", "-q", "-j", "0"])
+            // A file of the store never changes, so Python need not compare its bytecode with it.
+            .args(["--invalidation-mode", "unchecked-hash"])
+            // The environment is moved to its place later.
+            .args(["-d", "lib"])
+            .arg(place.join("lib"))
+            .current_dir("/")
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // It fails for a package with files for another version of Python, which nothing imports here.
+        let compiled = command
+            .status()
+            .map_err(files::at("run", &self.interpreter.program))?;
+        tracing::debug!(%compiled, "compiled the modules");
+        Ok(())
     }
 
     fn create_environment(&self, place: &Path) -> Result<(), UvError> {
@@ -124,6 +191,28 @@ impl Uv<'_> {
             .arg(place);
         self.run(command)
     }
+}
+
+/// Returns uv's settings for the builds of the project at `root`: its `uv.toml`, else `[tool.uv]` of its
+/// `pyproject.toml`. Both are part of the approval.
+fn uv_settings(root: &Path) -> Result<Option<String>, UvError> {
+    let read = |name: &str| {
+        let bytes = files::read_bounded(&root.join(name), SETTINGS_LIMIT)?;
+        Ok::<_, UvError>(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    if let Some(text) = read("uv.toml")? {
+        return Ok(Some(text));
+    }
+    let project = read("pyproject.toml")?.and_then(|text| text.parse::<toml::Table>().ok());
+    let settings = project.and_then(|mut project| match project.remove("tool")? {
+        toml::Value::Table(mut tools) => tools.remove("uv"),
+        _ => None,
+    });
+    let Some(toml::Value::Table(mut settings)) = settings else {
+        return Ok(None);
+    };
+    settings.retain(|key, _| BUILD_SETTINGS.contains(&key));
+    Ok((!settings.is_empty()).then(|| settings.to_string()))
 }
 
 /// Removes activation scripts and uv's bookkeeping.

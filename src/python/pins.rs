@@ -51,6 +51,14 @@ impl Pins {
         options.collect::<String>() + &lines
     }
 
+    /// Returns a package without a digest that needs one.
+    pub fn without_digest(&self) -> Option<&Pin> {
+        self.packages.iter().find(|pin| {
+            pin.digests.is_empty()
+                && matches!(pin.source, PackageSource::Index(_) | PackageSource::Url(_))
+        })
+    }
+
     /// Returns the lines for repositories, which have a commit instead of a digest.
     pub fn repositories(&self) -> String {
         let lines = self.packages.iter().filter_map(|pin| match &pin.source {

@@ -1,30 +1,41 @@
-//! Runs the locked uv, independent of the caller's Python environment.
+//! Runs the locked uv, with no settings but those that devsh gives it.
+//!
+//! Invariant: the result depends on nothing that the user did not approve. uv reads no settings of the user, of a
+//! directory above the project or of the variables that change its results.
 
 use std::{
+    ffi::OsStr,
     path::Path,
     process::{Command, Stdio},
 };
 
 use super::interpreter::Interpreter;
-use crate::{
-    config::PYPI,
-    env::Env,
-    store,
-    util::{files, vars},
-};
+use crate::{config::PYPI, env::Env, store, util::files};
 
 /// How many of uv's last lines are kept.
 const LINES: usize = 20;
-/// Variables that would lead uv to another interpreter or environment.
-const REMOVED: &[&str] = &[
-    vars::VIRTUAL_ENV,
-    vars::UV_PROJECT_ENVIRONMENT,
-    "CONDA_PREFIX",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "UV_NO_SYNC",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
+/// Prefixes of variables that change what uv or Python does.
+const CLOSED: [&str; 6] = [
+    "CONDA_",
+    "PIP_",
+    "PYTHON",
+    "UV_",
+    "VIRTUALENV_",
+    "VIRTUAL_ENV",
+];
+/// Variables with such a prefix that reach uv: how to reach a server, and how much to do at once.
+const PASSED: [&str; 11] = [
+    "UV_CACHE_DIR",
+    "UV_CONCURRENT_BUILDS",
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_CONCURRENT_INSTALLS",
+    "UV_CREDENTIALS_DIR",
+    "UV_HTTP_CONNECT_TIMEOUT",
+    "UV_HTTP_RETRIES",
+    "UV_HTTP_TIMEOUT",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_REQUEST_TIMEOUT",
 ];
 
 /// A uv program and what it works with.
@@ -32,7 +43,7 @@ const REMOVED: &[&str] = &[
 pub struct Uv<'a> {
     pub program: &'a Path,
     pub interpreter: &'a Interpreter,
-    /// The environment that uv inherits, apart from Python's own variables.
+    /// The environment of the user.
     pub env: &'a Env,
     /// The address of the default index.
     pub index: &'a str,
@@ -59,21 +70,20 @@ impl Uv<'_> {
             .current_dir(directory)
             .stdin(Stdio::null())
             .env_clear()
-            .envs(self.env.iter())
+            .envs(self.env.iter().filter(|(name, _)| is_passed(name)))
+            // By a variable, which a build backend that runs uv inherits.
+            .env("UV_NO_CONFIG", "1")
             .env("UV_LINK_MODE", "copy")
             .env("UV_PYTHON_DOWNLOADS", "never")
             .env("UV_NO_PROGRESS", "1")
-            // A file of the store never changes, so Python need not compare its bytecode with it.
-            .env("PYC_INVALIDATION_MODE", "UNCHECKED_HASH")
+            // A build backend in the project must not leave bytecode there.
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             // Trust the certificates of the system, by uv's new and its old name for it.
             .env("UV_SYSTEM_CERTS", "1")
             .env("UV_NATIVE_TLS", "1")
             .args(["--color", "never"]);
         if self.index != PYPI {
             command.env("UV_DEFAULT_INDEX", self.index);
-        }
-        for name in REMOVED {
-            command.env_remove(name);
         }
         if self.offline {
             command.env("UV_OFFLINE", "1");
@@ -89,6 +99,17 @@ impl Uv<'_> {
         let output = last_lines(&output.stderr);
         Err(UvError::Failed { output })
     }
+}
+
+/// Returns whether a variable reaches uv, and with it the builds of packages.
+fn is_passed(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    let is_credential = name.starts_with("UV_INDEX_")
+        && (name.ends_with("_USERNAME") || name.ends_with("_PASSWORD"));
+    let closed = CLOSED.iter().any(|prefix| name.starts_with(prefix));
+    !closed || is_credential || PASSED.contains(&name)
 }
 
 fn last_lines(output: &[u8]) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::{
     applications::{pure, sandbox, serve},
     support::{
         Sandbox, Server, Tree,
-        pypi::{serve_pure, serve_tool},
+        pypi::{serve_pure, serve_tool, serve_tool_files},
         require,
     },
 };
@@ -257,4 +257,89 @@ fn constraints_bound_what_a_list_leads_to() {
     assert!(!sandbox.devsh(&["lock", "--check"]).status.success());
     sandbox.devsh(&["lock"]).success();
     assert_eq!(python(&sandbox, bounded), "bounded 1.0\n");
+}
+
+#[test]
+fn builds_never_run_code_of_installed_packages() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let code = "import os; open(os.environ.get('HOME', '/tmp') + '/canary', 'a').write('ran')\n";
+    let canary = &[
+        ("canary.pth", code.as_bytes(), false),
+        ("canary.py", b"x = 1\n".as_slice(), false),
+        ("odd.py", b"this is not Python\n".as_slice(), false),
+    ];
+    serve_tool_files(&server, ("canary", "1.0"), canary);
+    serve_pure(
+        &server,
+        &[pure("watched", "1.0", &["canary"], &["watched"])],
+    );
+    sandbox.write("pyproject.toml", PROJECT.replace("helper-lib>=1", "canary"));
+    sandbox.write("backend.py", BACKEND);
+    let sandbox = sandbox.manifest("[tools]\npython = \"3\"\n\"pypi:watched\" = \"1\"\n[python]\n");
+    sandbox.allow();
+    sandbox.devsh(&["sync"]).success();
+    sandbox.devsh(&["verify"]).success();
+    assert!(
+        sandbox.home().join("ran").exists(),
+        "the project was installed"
+    );
+    let ran = sandbox.home().join("canary");
+    assert!(!ran.exists(), "a build started Python in an environment");
+    // Python of the dev shell runs it, as in any environment, from bytecode.
+    let cached = python(&sandbox, "import canary; print(canary.__cached__)");
+    assert!(
+        fs::metadata(
+            cached
+                .trim()
+                .replacen('~', &sandbox.home().to_string_lossy(), 1)
+        )
+        .is_ok()
+    );
+    assert!(ran.exists());
+    fs::remove_file(&ran).unwrap();
+    sandbox.devsh(&["run", "--", "watched"]).success();
+    assert!(ran.exists());
+}
+
+#[test]
+fn settings_of_uv_outside_of_the_approval_change_nothing() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let elsewhere = "index-url = \"http://127.0.0.1:9/other/\"\n[pip]\nresolution = \"lowest\"\n";
+    // Above the project, above devsh's own directories, and the user's.
+    for place in [
+        sandbox.root().join("uv.toml"),
+        sandbox.home().join("uv.toml"),
+        sandbox.home().join(".config/uv/uv.toml"),
+    ] {
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, elsewhere).unwrap();
+    }
+    let sandbox = sandbox
+        .env("UV_VENV_SEED", "1")
+        .env("UV_RESOLUTION", "lowest")
+        .env("UV_EXTRA_INDEX_URL", "http://127.0.0.1:9/extra/")
+        .env("UV_CONFIG_FILE", "/nowhere/uv.toml")
+        .env("PIP_INDEX_URL", "http://127.0.0.1:9/pip/");
+    let versions = ["1.0", "2.0"].map(|version| pure("bounded", version, &[], &[]));
+    serve_pure(&server, &versions);
+    sandbox.write(
+        "pyproject.toml",
+        PROJECT.replace("helper-lib>=1", "bounded"),
+    );
+    sandbox.write("backend.py", BACKEND);
+    sandbox.allow();
+    let code = "import bounded; bounded.main()";
+    assert_eq!(python(&sandbox, code), "bounded 2.0\n");
+    let stores = fs::read_dir(sandbox.data().join("store")).unwrap();
+    let object = stores
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("python-packages"))
+        .unwrap();
+    assert!(!Tree::of(&object).paths().any(|path| path.contains("/pip/")));
 }
