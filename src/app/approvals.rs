@@ -1,6 +1,9 @@
 //! The user's decision about a project: a review of its requests, then an approval or a denial.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     manifest::ShellName,
@@ -52,6 +55,7 @@ impl<'a> Review<'a> {
                     .code(ExitStatus::NotAllowed),
             );
         }
+        refuse_wider_denial(session, project.root())?;
         let standing = project.standing(&session.decisions)?;
         let before = session.decisions.approval(project.root())?;
         Ok(Self {
@@ -122,6 +126,22 @@ impl Approved<'_> {
     }
 }
 
+/// Refuses a project that is denied because of another one.
+fn refuse_wider_denial(session: &Session<'_>, root: &Path) -> Result<(), Failure> {
+    let Some(denial) = session.decisions.denial(root)? else {
+        return Ok(());
+    };
+    // After a rename only the directory itself is left, and the decision about it is the user's.
+    if denial.root == root || !denial.root.is_dir() {
+        return Ok(());
+    }
+    let (name, denied) = (session.display(root), session.display(&denial.root));
+    Err(Failure::new(format!("`{name}` is denied with `{denied}`"))
+        .note("a denial includes the directories below and all worktrees of the repository")
+        .hint(format!("allow that first: `devsh allow {denied}`"))
+        .code(ExitStatus::NotAllowed))
+}
+
 /// The result of `deny_project`.
 #[derive(Debug)]
 pub struct Denial {
@@ -133,7 +153,9 @@ pub struct Denial {
 /// Withdraws the approval of the project in the working directory.
 pub fn deny_project(session: &Session<'_>) -> Result<Denial, Failure> {
     let root = session.place()?.root;
-    session.decisions.deny(&root)?;
+    // Everything is below the home directory, so a denial of it counts for itself only.
+    let includes_below = session.context.directories.home.as_ref() != Some(&root);
+    session.decisions.deny(&root, includes_below)?;
     let ended_build = background::stop(session.context, &root);
     session.notify_host_shells()?;
     Ok(Denial { root, ended_build })

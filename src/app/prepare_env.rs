@@ -85,6 +85,9 @@ fn describe(session: &Session<'_>, notice: &Notice) -> String {
 pub fn stored_record(session: &Session<'_>, place: &Place, shell: &ShellName) -> Option<Record> {
     let context = session.context;
     let record = Record::fresh(&context.directories.state, &place.root, shell, context.now)?;
+    if session.decisions.is_denied(&place.root) {
+        return None;
+    }
     // A build for a prompt omits the project itself; a command waits for it.
     (record.whole && (!session.options.locked || !record.drifted)).then_some(record)
 }

@@ -29,7 +29,10 @@ use crate::{
     report::{failure::Failure, reporter::NoReport},
     shell::{HostShell, Statement, hook},
     store::{self, ProcessMark},
-    util::{files::Stamp, hex},
+    util::{
+        files::{self, Stamp},
+        hex,
+    },
 };
 
 use super::{
@@ -278,6 +281,8 @@ fn look(
 ) -> Finding {
     let context = session.context;
     let fresh = Record::fresh(&context.directories.state, &place.root, shell, context.now)
+        // The stamps of a record do not show a denial that cannot be read.
+        .filter(|_| !session.decisions.is_denied(&place.root))
         .filter(|record| prepare_env::lease_for_shell(context, record));
     let Some(record) = fresh else {
         return look_at_project(session, place, shell, host);
@@ -365,8 +370,13 @@ fn judge(
     watched: &mut Vec<Watched>,
 ) -> Result<Verdict, Failure> {
     let context = session.context;
-    if session.decisions.is_denied(&place.root) {
-        return Ok(Verdict::Refused(None));
+    match session.decisions.denial(&place.root) {
+        Ok(None) => {}
+        Ok(Some(_)) => return Ok(Verdict::Refused(None)),
+        Err(error) => {
+            let message = Message::Failure(Box::new(unreadable_denial(error)));
+            return Ok(Verdict::Refused(Some(message)));
+        }
     }
     let pins = session.lockfile_pins(place)?;
     let project = match session.try_open(place.clone(), &pins)? {
@@ -390,6 +400,13 @@ fn judge(
     }
     let basis = prepare_env::basis_digest(watched);
     background::start(context, &place.root, shell, basis).map(Verdict::Building)
+}
+
+/// Returns the failure for a project of which devsh cannot find out whether it is denied.
+fn unreadable_denial(error: files::Error) -> Failure {
+    let mut failure = Failure::from(error);
+    failure.error.push_str(", so the project counts as denied");
+    failure
 }
 
 /// Returns the message about a project that is not allowed; there is none without a manifest.

@@ -4,6 +4,7 @@
 //! Approvals are in the user's data directory, never in the project.
 
 mod all;
+mod denial;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::util::{binary, files};
 
 pub use all::{Decision, ProjectDecision};
+pub use denial::Denial;
 
 use super::{reader::Closure, repository::Repository};
 
@@ -117,11 +119,6 @@ impl Decisions {
         self.data.join(ALLOWED).join(project_key(root))
     }
 
-    /// Returns the path of the denial of the project at `root`.
-    pub fn denial_path(&self, root: &Path) -> PathBuf {
-        self.data.join(DENIED).join(project_key(root))
-    }
-
     /// Returns whether the file at `path` is part of a decision.
     pub fn holds(&self, path: &Path) -> bool {
         let below = path.strip_prefix(&self.data).ok();
@@ -150,7 +147,7 @@ impl Decisions {
 
     /// Compares a closure with the user's decision.
     pub fn standing(&self, root: &Path, closure: &Closure) -> Result<Standing, files::Error> {
-        if self.is_denied(root) {
+        if self.denial(root)?.is_some() {
             return Ok(Standing::Denied);
         }
         Ok(match self.approval(root)? {
@@ -180,7 +177,7 @@ impl Decisions {
             },
         };
         files::write_atomic(&path, &binary::encode(&stored))?;
-        remove(&self.denial_path(root))
+        self.lift_denial(root)
     }
 
     /// Records that the same content is allowed in every worktree of the repository.
@@ -208,7 +205,7 @@ impl Decisions {
         let bytes = files::read_private(&path, LIMIT).ok()??;
         let root = Path::new(OsStr::from_bytes(&bytes));
         let (approval, denial) = (self.approval_path(root), self.denial_path(root));
-        let allowed = self.approval(root).ok()?.is_some() && denial.symlink_metadata().is_err();
+        let allowed = self.approval(root).ok()?.is_some() && !self.is_denied(root);
         allowed.then_some([path, approval, denial])
     }
 
@@ -216,24 +213,6 @@ impl Decisions {
         let identity = (repository.common.as_os_str(), repository.below.as_os_str());
         let key = key_of(&binary::encode(&identity));
         self.data.join(WORKTREES).join(key)
-    }
-
-    /// Records that the user denies the project, with any content.
-    pub fn deny(&self, root: &Path) -> Result<(), files::Error> {
-        use std::os::unix::ffi::OsStrExt;
-        let path = self.denial_path(root);
-        let directory = path.parent().unwrap_or(&self.data);
-        files::own_dir(directory)?;
-        // Builds remove old temporary files in other directories, but a denial starts none.
-        files::sweep_temporaries(directory);
-        files::write_atomic(&path, root.as_os_str().as_bytes())?;
-        self.forget_worktrees(root)?;
-        remove(&self.approval_path(root))
-    }
-
-    /// Returns whether the user denied the project at `root`.
-    pub fn is_denied(&self, root: &Path) -> bool {
-        self.denial_path(root).symlink_metadata().is_ok()
     }
 
     /// Removes what was allowed for all worktrees because it was allowed at `root`.
@@ -317,7 +296,7 @@ mod tests {
             decisions.standing(Path::new("/a"), &allowed).unwrap(),
             Standing::Unknown
         );
-        decisions.deny(root).unwrap();
+        decisions.deny(root, true).unwrap();
         assert_eq!(standing(&allowed), Standing::Denied);
         decisions.allow(root, &allowed, BTreeMap::new()).unwrap();
         assert_eq!(standing(&allowed), Standing::Allowed);

@@ -4,13 +4,14 @@
 //! a worktree of a repository to which it does not belong.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use super::reader::peek;
-use crate::config::Remote;
+use crate::{config::Remote, util::files};
 
 /// A repository, and the place of a project in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +48,27 @@ impl Repository {
         self.common.join("config")
     }
 
-    /// Returns the remotes; none if one cannot be parsed, or the file includes settings of another file.
+    /// Returns the remotes; none if the configuration has a setting whose effect is not known here, or if there are
+    /// remotes in the form of old versions of Git.
     pub fn remotes(&self) -> Vec<Remote> {
+        let old = ["remotes", "branches"].map(|name| self.common.join(name));
+        let holds = |path: &PathBuf| match path.read_dir() {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) => !files::is_absent(&error),
+        };
+        let worktree = self.common.join("config.worktree");
+        if old.iter().any(holds) || worktree.symlink_metadata().is_ok() {
+            return Vec::new();
+        }
         let text = peek(&self.config()).and_then(|bytes| String::from_utf8(bytes).ok());
         text.and_then(|text| remotes(&text)).unwrap_or_default()
     }
 }
 
 /// Returns the common directory that the `.git` file of a worktree names, if that confirms the worktree.
+///
+/// The private directory of a worktree must be in `worktrees` of the common directory, and must name the worktree. Other
+/// places prove nothing: the directory itself could have brought them.
 fn shared_by(file: &Path) -> Option<PathBuf> {
     let line = |path: &Path| -> Option<PathBuf> {
         let bytes = peek(path)?;
@@ -64,38 +78,126 @@ fn shared_by(file: &Path) -> Option<PathBuf> {
     let named = line(file)?;
     let private = named.as_os_str().as_bytes().strip_prefix(b"gitdir: ")?;
     let private = file.parent()?.join(OsStr::from_bytes(private));
-    let back = private.join(line(&private.join("gitdir"))?);
-    if back.canonicalize().ok()? != file.canonicalize().ok()? {
+    let private = private.canonicalize().ok()?;
+    let common = private.join(line(&private.join("commondir"))?);
+    let common = common.canonicalize().ok()?;
+    if private.parent() != Some(&common.join("worktrees")) {
         return None;
     }
-    Some(private.join(line(&private.join("commondir"))?))
+    let back = private.join(line(&private.join("gitdir"))?);
+    (back.canonicalize().ok()? == file.canonicalize().ok()?).then_some(common)
+}
+
+/// The settings of Git that change no address, by section. `*` stands for every key.
+const HARMLESS: &[(&str, &[&str])] = &[
+    (
+        "core",
+        &[
+            "abbrev",
+            "autocrlf",
+            "bare",
+            "compression",
+            "eol",
+            "filemode",
+            "ignorecase",
+            "logallrefupdates",
+            "precomposeunicode",
+            "protecthfs",
+            "protectntfs",
+            "quotepath",
+            "repositoryformatversion",
+            "safecrlf",
+            "symlinks",
+            "untrackedcache",
+        ],
+    ),
+    ("branch", &["autosetupmerge", "autosetuprebase", "sort"]),
+    ("color", &["*"]),
+    ("commit", &["gpgsign", "verbose"]),
+    ("fetch", &["prune", "prunetags"]),
+    ("gc", &["auto", "autodetach"]),
+    ("gui", &["wmstate", "geometry"]),
+    ("maintenance", &["auto", "strategy"]),
+    ("merge", &["conflictstyle", "ff"]),
+    ("pull", &["ff", "rebase"]),
+    ("push", &["autosetupremote", "default", "followtags"]),
+    ("rebase", &["autosquash", "autostash"]),
+    ("rerere", &["autoupdate", "enabled"]),
+    ("tag", &["gpgsign", "sort"]),
+    ("user", &["email", "name", "signingkey"]),
+];
+
+/// A section of a configuration: its name, and the quoted name after it.
+#[derive(Default)]
+struct ConfigSection {
+    name: String,
+    part: Option<String>,
+}
+
+impl ConfigSection {
+    fn parse(header: &str) -> Option<Self> {
+        let (name, part) = match header.split_once(char::is_whitespace) {
+            None => (header, None),
+            Some((name, part)) => {
+                let part = part.trim().strip_prefix('"')?.strip_suffix('"')?;
+                (name, Some(part.to_owned()))
+            }
+        };
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+        // `[remote.origin]` is an old form of `[remote "origin"]`.
+        let quoted = part.iter().any(|part| part.contains(['"', '\\', ']']));
+        (!name.is_empty() && name.chars().all(plain) && !quoted).then(|| Self {
+            name: name.to_ascii_lowercase(),
+            part,
+        })
+    }
 }
 
 /// Returns the addresses of all remotes; nothing if a line can have an effect that is not known here.
 fn remotes(config: &str) -> Option<Vec<Remote>> {
-    let mut found = Vec::new();
-    let mut section = String::new();
+    let (mut found, mut defined, mut named) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let mut section = ConfigSection::default();
     for line in config.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
         if line.ends_with('\\') {
             return None;
         }
-        if let Some(head) = line.strip_prefix('[') {
-            let (head, rest) = head.split_once(']')?;
-            section = head.trim().to_ascii_lowercase();
-            let elsewhere = section.starts_with("include") || section.starts_with("url");
-            if elsewhere || !rest.trim().is_empty() {
-                return None;
-            }
+        if let Some(header) = line.strip_prefix('[') {
+            section = ConfigSection::parse(header.strip_suffix(']')?)?;
             continue;
         }
-        if section.starts_with("remote")
-            && let Some((key, value)) = line.split_once('=')
-            && ["url", "pushurl"].contains(&key.trim().to_ascii_lowercase().as_str())
-        {
-            found.push(Remote::of_url(value.trim())?);
+        let (key, value) = line.split_once('=').unwrap_or((line, "true"));
+        let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
+        match (section.name.as_str(), &section.part, key.as_str()) {
+            ("remote", Some(name), "url" | "pushurl") => {
+                defined.insert(name.clone());
+                found.push(Remote::of_url(value)?);
+            }
+            ("submodule", Some(_), "url") => found.push(Remote::of_url(value)?),
+            ("remote", None, "pushdefault") | ("branch", Some(_), "remote" | "pushremote") => {
+                named.push(value.to_owned());
+            }
+            ("remote", Some(_), "fetch" | "push" | "prune" | "prunetags" | "tagopt")
+            | ("submodule", Some(_), "active" | "branch")
+            | (
+                "branch",
+                Some(_),
+                "description" | "github-pr-owner-number" | "merge" | "rebase" | "vscode-merge-base",
+            ) => {}
+            (name, None, key) if is_harmless(name, key) => {}
+            _ => return None,
         }
     }
-    Some(found)
+    // A branch can name an address in place of a remote.
+    let known = |name: &String| name == "." || defined.contains(name);
+    named.iter().all(known).then_some(found)
+}
+
+fn is_harmless(section: &str, key: &str) -> bool {
+    let known = HARMLESS.iter().find(|(name, _)| *name == section);
+    known.is_some_and(|(_, keys)| keys.contains(&"*") || keys.contains(&key))
 }
 
 #[cfg(test)]
@@ -123,6 +225,13 @@ mod tests {
         };
         assert_eq!(Repository::of(&tree.join("app")), Some(expected.clone()));
         assert_eq!(Repository::of(&main.join("app")), Some(expected));
+        // A directory that brings the private directory of a worktree itself.
+        let forged = place.join("forged");
+        fs::create_dir_all(forged.join(".gitx")).unwrap();
+        fs::write(forged.join(".git"), "gitdir: .gitx\n").unwrap();
+        fs::write(forged.join(".gitx/gitdir"), "../.git\n").unwrap();
+        fs::write(forged.join(".gitx/commondir"), "../../main/.git\n").unwrap();
+        assert_eq!(Repository::of(&forged), None);
         // Another directory that claims to be that worktree.
         let evil = place.join("evil");
         fs::create_dir(&evil).unwrap();
@@ -158,6 +267,17 @@ mod tests {
             "[remote \"x\"]\nurl = https://github.com/acme/app\\\n",
             "[remote \"x\"]\nurl = /srv/git\n",
             "[remote \"x\"\n",
+            "[remote.x]\nurl = https://github.com/acme/app\n",
+            "[remote \"x\"]\nurl = https://github.com/acme/app\nvcs = ext\n",
+            "[remote \"x\"]\npromisor = true\n",
+            "[remote]\npushDefault = https://evil.example/a/b\n",
+            "[branch \"main\"]\nremote = https://evil.example/a/b\n",
+            "[branch \"main\"]\npushRemote = git@evil.example:a/b\n",
+            "[extensions]\nworktreeConfig = true\n",
+            "[extensions]\npartialClone = x\n",
+            "[core]\nsshCommand = x\n",
+            "[submodule \"x\"]\nurl = /srv/git\n",
+            "[unknown]\nkey = 1\n",
         ] {
             assert_eq!(names(&format!("{plain}{more}")), None, "{more}");
         }

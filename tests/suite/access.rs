@@ -224,6 +224,13 @@ fn worktrees_and_remotes_need_no_second_approval() {
     at("evil", 3);
     sandbox.devsh(&["deny"]).success();
     at("tree", 3);
+    sandbox.allow();
+    at("tree", 0);
+    let other = "[env]\nACTIVE = \"no\"\n";
+    for tree in ["project", "tree"] {
+        fs::write(sandbox.home().join(tree).join("devshell.toml"), other).unwrap();
+        at(tree, 3);
+    }
 
     git(
         "tree",
@@ -238,7 +245,14 @@ fn worktrees_and_remotes_need_no_second_approval() {
         sandbox.outcome(&mut command).code(code);
     };
     at("tree", 0);
-    at("project", 3);
+    at("project", 0);
+    // A setting that can lead elsewhere.
+    for (remote, code) in [("https://evil.example/a/b", 3), ("origin", 0)] {
+        let mut command = sandbox.command("git");
+        command.args(["config", "branch.main.remote", remote]);
+        sandbox.outcome(&mut command).success();
+        at("tree", code);
+    }
     let mut command = sandbox.command("git");
     command.args(["remote", "add", "fork", "https://github.com/acme-evil/app"]);
     sandbox.outcome(&mut command).success();

@@ -58,5 +58,6 @@ mod support;
 mod tidy;
 mod tools;
 mod trust;
+mod trust_denial;
 mod verify;
 mod zero_config;

@@ -1,13 +1,13 @@
 //! Lists all decisions of the user, and removes those of projects that no longer exist.
 
 use std::{
-    ffi::OsStr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use super::{
-    ALLOWED, ApprovalHead, DENIED, Decisions, FORMAT, LIMIT, WORKTREES, project_key, remove,
+    ALLOWED, ApprovalHead, DENIED, Decisions, Denial, FORMAT, LIMIT, WORKTREES, denial,
+    project_key, remove,
 };
 use crate::util::{binary, files};
 
@@ -44,14 +44,16 @@ impl Decisions {
             );
         }
         for (path, name) in entries(&self.data.join(DENIED))? {
+            if name.starts_with(denial::OTHER) {
+                continue;
+            }
             let bytes = files::read_bounded(&path, LIMIT)?.unwrap_or_default();
-            let root = PathBuf::from(OsStr::from_bytes(&bytes));
+            let denial = binary::decode::<Denial>(&bytes).ok();
             // A denial counts by its name, also if the content is damaged.
-            let root = if project_key(&root) == name {
-                root
-            } else {
-                path
-            };
+            let root = denial
+                .map(|denial| denial.root)
+                .filter(|root| project_key(root) == name)
+                .unwrap_or(path);
             all.push(ProjectDecision {
                 root,
                 decision: Decision::Denied,

@@ -1,0 +1,208 @@
+//! Denials: a denied project is not used, whatever it has in it and however it is reached.
+//!
+//! A denial is recorded under the path of the project, its place in its repository, and the identity of its directory, so
+//! that it also covers what is in the directory, other worktrees, and the directory under another name. Invariant: only a
+//! record that does not exist is no denial. If that cannot be found out, the project counts as denied.
+
+use std::{
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{DENIED, Decisions, LIMIT, key_of, project_key, remove};
+use crate::{
+    project::repository::Repository,
+    util::{binary, files},
+};
+
+/// The prefix of the names of records that are not under the path of the project.
+pub(super) const OTHER: &str = "of-";
+
+/// A denial that the user made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// The root of the denied project.
+    #[serde(with = "binary::path")]
+    pub root: PathBuf,
+    /// Whether it includes the directories below. The home directory is the only project without.
+    includes_below: bool,
+    /// The names of its other records.
+    others: Vec<String>,
+}
+
+impl Decisions {
+    /// Returns the path of the denial of the project at `root`.
+    pub fn denial_path(&self, root: &Path) -> PathBuf {
+        self.denials().join(project_key(root))
+    }
+
+    /// Records that the user denies the project, with any content, and everything below unless it is the home directory.
+    pub fn deny(&self, root: &Path, includes_below: bool) -> Result<(), files::Error> {
+        let directory = self.denials();
+        files::own_dir(&directory)?;
+        // Builds remove old temporary files in other directories, but a denial starts none.
+        files::sweep_temporaries(&directory);
+        let repository = Repository::of(root).map(|one| repository_record(&one.common, &one.below));
+        let denial = Denial {
+            root: root.to_owned(),
+            includes_below,
+            others: repository
+                .into_iter()
+                .chain(directory_record(root))
+                .collect(),
+        };
+        let bytes = binary::encode(&denial);
+        for name in denial.others.iter().chain([&project_key(root)]) {
+            files::write_atomic(&directory.join(name), &bytes)?;
+        }
+        self.forget_worktrees(root)?;
+        remove(&self.approval_path(root))
+    }
+
+    /// Returns whether the user denied the project at `root`, also if that cannot be found out.
+    pub fn is_denied(&self, root: &Path) -> bool {
+        !matches!(self.denial(root), Ok(None))
+    }
+
+    /// Returns the denial that covers the project at `root`: its own, that of a directory around it, or that of another
+    /// worktree of its repository.
+    pub fn denial(&self, root: &Path) -> Result<Option<Denial>, files::Error> {
+        if !exists(&self.denials())? {
+            return Ok(None);
+        }
+        for directory in root.ancestors() {
+            let names = [Some(project_key(directory)), directory_record(directory)];
+            for name in names.into_iter().flatten() {
+                if let Some(denial) = self.read_denial(&name, directory)?
+                    && (directory == root || denial.includes_below)
+                {
+                    return Ok(Some(denial));
+                }
+            }
+        }
+        let Some(repository) = Repository::of(root) else {
+            return Ok(None);
+        };
+        for below in repository.below.ancestors() {
+            let name = repository_record(&repository.common, below);
+            if let Some(denial) = self.read_denial(&name, &repository.common)? {
+                return Ok(Some(denial));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes the denial of the project at `root`, if it has one of its own.
+    pub(super) fn lift_denial(&self, root: &Path) -> Result<(), files::Error> {
+        // The directory may have had another path when it was denied.
+        for name in [Some(project_key(root)), directory_record(root)]
+            .into_iter()
+            .flatten()
+        {
+            let Some(denial) = self.read_denial(&name, root)? else {
+                continue;
+            };
+            for other in denial
+                .others
+                .iter()
+                .chain([&project_key(&denial.root), &name])
+            {
+                remove(&self.denials().join(other))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn denials(&self) -> PathBuf {
+        self.data.join(DENIED)
+    }
+
+    /// Returns the denial in the record `name`; a damaged one is a denial of `directory`.
+    fn read_denial(&self, name: &str, directory: &Path) -> Result<Option<Denial>, files::Error> {
+        let path = self.denials().join(name);
+        if !exists(&path)? {
+            return Ok(None);
+        }
+        let bytes = files::read_bounded(&path, LIMIT).ok().flatten();
+        let denial = bytes.and_then(|bytes| binary::decode(&bytes).ok());
+        Ok(Some(denial.unwrap_or_else(|| Denial {
+            root: directory.to_owned(),
+            includes_below: true,
+            others: Vec::new(),
+        })))
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, files::Error> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(files::at("read", path)(error)),
+    }
+}
+
+/// Returns the name of the record for a place in a repository, which all its worktrees share.
+fn repository_record(common: &Path, below: &Path) -> String {
+    let identity = (common.as_os_str().as_bytes(), below.as_os_str().as_bytes());
+    format!("{OTHER}{}", key_of(&binary::encode(&identity)))
+}
+
+/// Returns the name of the record for a directory, which stays when it is renamed or mounted elsewhere.
+///
+/// Nothing without a time of creation: another directory could have the same number later.
+fn directory_record(directory: &Path) -> Option<String> {
+    let metadata = directory.metadata().ok()?;
+    let created = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let identity = (metadata.dev(), metadata.ino(), created.as_nanos());
+    Some(format!("{OTHER}{}", key_of(&binary::encode(&identity))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_denial_covers_what_is_below_and_the_directory_under_another_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().canonicalize().unwrap();
+        let decisions = Decisions::new(&place.join("data"));
+        let (denied, other) = (place.join("denied"), place.join("other"));
+        fs::create_dir_all(denied.join("a/b")).unwrap();
+        fs::create_dir(&other).unwrap();
+        assert!(!decisions.is_denied(&denied));
+        decisions.deny(&denied, true).unwrap();
+        for below in ["", "a", "a/b"] {
+            assert!(decisions.is_denied(&denied.join(below)), "{below}");
+        }
+        assert!(!decisions.is_denied(&other) && !decisions.is_denied(&place));
+        let renamed = place.join("renamed");
+        fs::rename(&denied, &renamed).unwrap();
+        if directory_record(&renamed).is_some() {
+            assert!(decisions.is_denied(&renamed.join("a")));
+        }
+        decisions.lift_denial(&renamed).unwrap();
+        decisions.lift_denial(&denied).unwrap();
+        assert!(!decisions.is_denied(&renamed) && !decisions.is_denied(&denied));
+        decisions.deny(&place, false).unwrap();
+        assert!(decisions.is_denied(&place) && !decisions.is_denied(&other));
+    }
+
+    #[test]
+    fn a_denial_that_cannot_be_read_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().canonicalize().unwrap();
+        let decisions = Decisions::new(&place.join("data"));
+        decisions.deny(&place.join("a"), true).unwrap();
+        fs::write(decisions.denial_path(&place.join("b")), "damaged").unwrap();
+        assert!(decisions.is_denied(&place.join("b/c")));
+        // A symlink that leads to itself can neither be read nor be found absent.
+        fs::remove_dir_all(place.join("data/deny")).unwrap();
+        fs::write(place.join("data/deny"), "").unwrap();
+        assert!(decisions.is_denied(&place.join("c")));
+    }
+}

@@ -1,0 +1,142 @@
+//! `devsh deny`: a denial covers the directory with all that is in it, however it is reached.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    process::Command,
+};
+
+use crate::support::{Sandbox, for_each_shell, sandbox::Outcome};
+
+const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n";
+
+fn run_in(sandbox: &Sandbox, directory: &Path) -> Outcome {
+    let mut command = sandbox.command("devsh");
+    command.args(["run", "--", "printenv", "ACTIVE"]);
+    sandbox.outcome(command.current_dir(directory))
+}
+
+fn git(sandbox: &Sandbox, words: &[&str]) {
+    let mut command = Command::new("git");
+    command.current_dir(sandbox.project()).args(words);
+    command.env_clear().env("HOME", sandbox.home());
+    command.env("PATH", "/usr/bin:/bin:/usr/local/bin");
+    assert!(command.status().unwrap().success(), "git {words:?}");
+}
+
+/// Returns a repository that a rule allows, with a project below.
+fn denied_repository() -> Sandbox {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    let rule = format!("[trust]\nallow = [\"{}\"]\n", sandbox.home().display());
+    let sandbox = sandbox.config(&rule);
+    sandbox.write("below/devshell.toml", MANIFEST);
+    git(&sandbox, &["init", "-q", "."]);
+    git(&sandbox, &["add", "-A"]);
+    let user = ["-c", "user.name=a", "-c", "user.email=b"];
+    git(
+        &sandbox,
+        &[&user[..], &["commit", "-q", "-m", "x"]].concat(),
+    );
+    git(&sandbox, &["worktree", "add", "-q", "../tree"]);
+    for place in ["project", "project/below", "tree", "tree/below"] {
+        run_in(&sandbox, &sandbox.home().join(place)).success();
+    }
+    sandbox.devsh(&["deny"]).success();
+    sandbox
+}
+
+#[test]
+fn a_denial_covers_nested_projects_worktrees_and_other_names() {
+    let sandbox = denied_repository();
+    let home = sandbox.home();
+    symlink("project", home.join("link")).unwrap();
+    for place in [
+        "project",
+        "project/below",
+        "link/below",
+        "tree",
+        "tree/below",
+    ] {
+        run_in(&sandbox, &home.join(place)).code(3);
+        let mut trusted = sandbox.command("devsh");
+        trusted.args(["run", "--trust", "--", "true"]);
+        sandbox
+            .outcome(trusted.current_dir(home.join(place)))
+            .code(3);
+    }
+    // The approval of a part does not take back the denial of the whole.
+    let mut command = sandbox.command("devsh");
+    command.arg("allow").current_dir(home.join("tree"));
+    sandbox
+        .outcome(&mut command)
+        .code(3)
+        .error(&["is denied with `~/project`", "devsh allow ~/project"]);
+    fs::rename(home.join("project"), home.join("renamed")).unwrap();
+    if fs::metadata(home.join("renamed"))
+        .unwrap()
+        .created()
+        .is_ok()
+    {
+        run_in(&sandbox, &home.join("renamed")).code(3);
+        let mut command = sandbox.command("devsh");
+        command.arg("allow").current_dir(home.join("renamed"));
+        sandbox.outcome(&mut command).success();
+        run_in(&sandbox, &home.join("renamed")).success();
+    }
+}
+
+#[test]
+fn a_denial_that_cannot_be_read_counts_at_a_prompt() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest(MANIFEST);
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        pty.leave();
+        // Such as the directory that `sudo devsh deny` makes. A file in its place cannot be searched, even by root.
+        let denials = sandbox.data().join("deny");
+        fs::write(&denials, "").unwrap();
+        fs::set_permissions(&denials, Permissions::from_mode(0o600)).unwrap();
+        let shown = pty.cd(sandbox.project());
+        assert!(shown.contains("counts as denied"), "{shown}");
+        assert_eq!(pty.var("ACTIVE"), None);
+        sandbox
+            .devsh(&["run", "--", "true"])
+            .code(125)
+            .error(&["deny"]);
+        fs::remove_file(&denials).unwrap();
+        sandbox.devsh(&["run", "--", "true"]).success();
+    });
+}
+
+#[test]
+fn a_directory_that_brings_its_own_worktree_data_is_not_a_worktree() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    git(&sandbox, &["init", "-q", "."]);
+    sandbox.allow();
+    let forged = sandbox.home().join("forged");
+    fs::create_dir_all(forged.join(".gitx")).unwrap();
+    fs::write(forged.join("devshell.toml"), MANIFEST).unwrap();
+    for (name, text) in [
+        (".git", "gitdir: .gitx\n"),
+        (".gitx/gitdir", "../.git\n"),
+        (".gitx/commondir", "../../project/.git\n"),
+    ] {
+        fs::write(forged.join(name), text).unwrap();
+    }
+    run_in(&sandbox, &forged).code(3);
+}
+
+#[test]
+fn the_home_directory_is_denied_without_what_is_below() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    fs::write(sandbox.home().join("devshell.toml"), MANIFEST).unwrap();
+    let mut command = sandbox.command("devsh");
+    command.arg("deny").current_dir(sandbox.home());
+    sandbox.outcome(&mut command).success();
+    run_in(&sandbox, &sandbox.home()).code(3);
+    sandbox.devsh(&["run", "--", "true"]).success();
+}
