@@ -184,7 +184,7 @@ fn a_lockfile_cannot_name_an_unknown_server() {
     sandbox
         .devsh(&["run", "--trust", "--", "ruff", "--version"])
         .code(3)
-        .error(&["127.0.0.1:9", "no source that you trust", "hint: "]);
+        .error(&["127.0.0.1:9", "not a source that you trust", "hint: "]);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Version files of other tools, and the tools that they request.
+
 use super::*;
 
 fn toolchain_of(file: &str, text: &str) -> Result<(String, Vec<String>), String> {

@@ -1,3 +1,5 @@
+//! Leases end with their holders, and a collection waits for passes.
+
 use std::process::{Command, Stdio};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Limits of time and output, and signals to the process group.
+
 use std::process::Stdio;
 
 use super::*;
