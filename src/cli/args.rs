@@ -104,6 +104,7 @@ pub enum Command {
     /// Print the hook for a shell's rc file
     ///
     /// bash: eval "$(devsh hook bash)"   zsh: eval "$(devsh hook zsh)"   fish: devsh hook fish | source
+    #[command(after_help = "Example:\n  echo 'eval \"$(devsh hook bash)\"' >> ~/.bashrc")]
     Hook {
         /// bash, zsh or fish
         #[arg(value_parser = ["bash", "zsh", "fish"])]
@@ -124,8 +125,10 @@ pub enum Command {
     ///
     /// gitlab: a dotenv report for later jobs
     #[command(verbatim_doc_comment)]
+    #[command(after_help = "Example:\n  devsh export github --shell test")]
     Export(Export),
     /// Show what a project requests, approve it, and build its dev shell
+    #[command(after_help = "Example:\n  devsh allow ~/src/app")]
     Allow {
         /// The project or a file of it [default: the working directory]
         #[arg(value_name = "PROJECT", conflicts_with_all = ["list", "prune"], value_hint = ValueHint::AnyPath)]
@@ -138,12 +141,14 @@ pub enum Command {
         prune: bool,
     },
     /// Withdraw a project's approval
+    #[command(after_help = "Example:\n  devsh deny ~/src/app")]
     Deny {
         /// The project or a file of it [default: the working directory]
         #[arg(value_name = "PROJECT", value_hint = ValueHint::AnyPath)]
         project: Option<PathBuf>,
     },
     /// Start your own shell inside a dev shell
+    #[command(after_help = "Example:\n  devsh enter test")]
     Enter {
         /// The dev shell
         #[arg(default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
@@ -152,10 +157,13 @@ pub enum Command {
         trust: Trust,
     },
     /// Run one command inside a dev shell
+    #[command(after_help = "Example:\n  devsh run --shell test -- pytest -x")]
     Run(Run),
     /// Choose versions and write them to devshell.lock
+    #[command(after_help = "Example:\n  devsh lock --upgrade ruff")]
     Lock(Lock),
     /// Write a devshell.toml with the detected tools
+    #[command(after_help = "Example:\n  devsh init --personal")]
     Init {
         /// Write a manifest only for you, outside of the repository
         #[arg(long)]
@@ -165,10 +173,13 @@ pub enum Command {
     ///
     /// TOOL is a short name (`ruff`) or a package of a source (`pypi:pyrefly`), with `@` and a requirement
     /// for another version than the newest: `ruff@0.12`, `'python@>=3.11,<3.13'`.
+    #[command(after_help = "Example:\n  devsh add ruff@0.12 --shell lint")]
     Add(Edit),
     /// Remove tools from the manifest and the lockfile
+    #[command(after_help = "Example:\n  devsh remove ruff")]
     Remove(Edit),
     /// Search the sources for a tool or package
+    #[command(after_help = "Example:\n  devsh search ruff")]
     Search {
         /// The name of a tool or package, or a part of a short name
         name: String,
@@ -177,6 +188,7 @@ pub enum Command {
         json: bool,
     },
     /// Show which tools have newer versions than the locked ones
+    #[command(after_help = "Example:\n  devsh outdated --json")]
     Outdated {
         /// Print JSON
         #[arg(long)]
@@ -185,16 +197,20 @@ pub enum Command {
         trust: Trust,
     },
     /// Build every dev shell of the project ahead of time
+    #[command(after_help = "Example:\n  devsh sync --shell test")]
     Sync(Sync),
     /// Show where a tool, variable, alias or path comes from, and what it overrides
+    #[command(after_help = "Example:\n  devsh explain PATH --shell test")]
     Explain(Explain),
     /// Show the loaded dev shell, its tools and the next step
+    #[command(after_help = "Example:\n  devsh status --json")]
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Show the disk usage of each project
+    #[command(after_help = "Example:\n  devsh du --objects")]
     Du {
         /// List store objects instead of projects
         #[arg(long)]
@@ -204,8 +220,10 @@ pub enum Command {
         json: bool,
     },
     /// Remove what no allowed project, running shell or build uses
+    #[command(after_help = "Example:\n  devsh gc --older-than 30d --dry-run")]
     Gc(Gc),
     /// Check that all objects of the store are undamaged
+    #[command(after_help = "Example:\n  devsh verify --repair")]
     Verify {
         /// Download damaged objects again
         #[arg(long)]
@@ -219,12 +237,14 @@ pub enum Command {
     /// bash: eval "$(devsh completions bash)"   zsh: eval "$(devsh completions zsh)"
     ///
     /// fish: devsh completions fish | source
+    #[command(after_help = "Example:\n  echo 'eval \"$(devsh completions bash)\"' >> ~/.bashrc")]
     Completions {
         /// bash, zsh or fish
         #[arg(value_parser = ["bash", "zsh", "fish"])]
         shell: String,
     },
     /// Print a manual page
+    #[command(after_help = "Example:\n  devsh man run | man -l -")]
     Man {
         /// The command [default: devsh itself]
         command: Option<String>,
@@ -233,8 +253,10 @@ pub enum Command {
         write: Option<PathBuf>,
     },
     /// Print the JSON Schema of devshell.toml, for editors
+    #[command(after_help = "Example:\n  devsh schema > devshell.schema.json")]
     Schema,
     /// Find problems of this installation and show how to fix them
+    #[command(after_help = "Example:\n  devsh doctor --network")]
     Doctor {
         /// Also check the servers of the sources
         #[arg(long)]
@@ -244,6 +266,7 @@ pub enum Command {
         json: bool,
     },
     /// Build allowed projects ahead of time when they change, for example after `git pull`
+    #[command(after_help = "Example:\n  devsh watch --once")]
     Watch {
         /// The projects [default: all allowed projects]
         #[arg(value_name = "DIR")]
@@ -420,5 +443,39 @@ mod tests {
             .collect();
         assert_eq!(listed.len(), visible.len());
         assert_eq!(BTreeSet::from_iter(listed), visible);
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_parses() {
+        for one in command().get_subcommands().filter(|one| !one.is_hide_set()) {
+            let help = one.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let example = help.strip_prefix("Example:\n  ").unwrap_or_default();
+            let start = example.find("devsh ").unwrap_or_default();
+            let end = example.find([')', '|']).unwrap_or(example.len());
+            let words = example[start..end].split(" > ").next().unwrap_or_default();
+            let matches = command().try_get_matches_from(words.split_whitespace());
+            let parsed = matches.ok().and_then(|matches| {
+                let name = matches.subcommand_name()?;
+                Some(name.to_owned())
+            });
+            assert_eq!(parsed.as_deref(), Some(one.get_name()), "{help}");
+        }
+    }
+
+    #[test]
+    fn help_lines_are_sentences_without_a_period() {
+        for one in command().get_subcommands() {
+            let about = one.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                about.starts_with(char::is_uppercase) && !about.ends_with('.'),
+                "{about}"
+            );
+            for argument in one.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string);
+                let help = help.unwrap_or_default();
+                assert!(!help.is_empty() && !help.ends_with('.'), "{help}");
+            }
+        }
     }
 }
