@@ -37,7 +37,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 pub use bounds::{decisive, whole};
 pub use check::needed_host_variables;
-pub use composition_error::CompositionError;
+pub use composition_error::{CompositionError, Grant};
 pub(crate) use document::{Node, NodeEntry, Value};
 pub use document::{Text, parse_table};
 pub use edit::{EditError, add, remove};
@@ -68,6 +68,8 @@ pub const MANIFEST: &str = "devshell.toml";
 pub struct Origin {
     /// The file, relative to the project's root if it is inside; `preset python` for a preset.
     pub file: Arc<str>,
+    /// Whether a preset says it. The name cannot tell: a project may have a file `preset python`.
+    pub is_preset: bool,
     /// The line, from 1; 0 if only the file is known.
     pub line: u32,
 }
@@ -149,6 +151,7 @@ impl ToolRequest {
                 value: requirement,
                 origin: Origin {
                     file: "the command line".into(),
+                    is_preset: false,
                     line: 0,
                 },
             },

@@ -23,6 +23,16 @@ pub struct Invalid {
     /// What was expected, with its article ("a version").
     pub expected: &'static str,
     pub found: String,
+    /// The type, for hints.
+    pub kind: InvalidKind,
+}
+
+/// The domain types whose invalid values have hints of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidKind {
+    Source,
+    Requirement,
+    Other,
 }
 
 impl Invalid {
@@ -30,6 +40,23 @@ impl Invalid {
         Self {
             expected,
             found: found.to_owned(),
+            kind: InvalidKind::Other,
+        }
+    }
+
+    /// Returns the error for a word that is not the name of a source.
+    pub fn source(found: &str) -> Self {
+        Self {
+            kind: InvalidKind::Source,
+            ..Self::new("a source", found)
+        }
+    }
+
+    /// Returns the error for a text that is not a version requirement.
+    pub fn requirement(found: &str) -> Self {
+        Self {
+            kind: InvalidKind::Requirement,
+            ..Self::new("a version requirement", found)
         }
     }
 }

@@ -28,7 +28,7 @@ use super::{
     tool_status::{ToolStatus, tool_status},
 };
 
-/// The state of a project and its dev shell. The JSON form is part of the interface, see `docs/reference/status.md`.
+/// The state of a project and its dev shell. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
 pub struct ProjectStatus {
     pub root: PathBuf,

@@ -85,6 +85,7 @@ mod tests {
             value: text.parse().unwrap(),
             origin: Origin {
                 file: "a".into(),
+                is_preset: false,
                 line: 1,
             },
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    CompositionError, DevShell, EnvValue, Located, Origin, SOURCE_EFFECT,
+    CompositionError, DevShell, EnvValue, Grant, Located, Origin, SOURCE_EFFECT,
     template::{self, Piece},
 };
 use crate::env::{
@@ -32,18 +32,17 @@ fn check_grants(shell: &DevShell) -> Result<(), CheckError> {
     for (name, value) in &shell.env {
         let sets = matches!(value.value, EnvValue::Set(_) | EnvValue::Default(_))
             || matches!(value.value, EnvValue::Extend { .. }) && name.as_str() != "PATH";
-        // Presets are part of devsh.
-        let is_preset = value.origin.file.starts_with("preset ");
         if let Some(effect) = grant::effect(name.as_str())
             && sets
-            && !is_preset
+            // Presets are part of devsh.
+            && !value.origin.is_preset
             && !granted.contains(name)
         {
             return Err(CheckError {
                 origin: value.origin.clone(),
                 word: name.to_string(),
                 kind: CompositionError::Ungranted {
-                    name: name.to_string(),
+                    name: Grant::Variable(name.to_string()),
                     effect,
                 },
             });
@@ -56,12 +55,11 @@ fn check_source_grants(shell: &DevShell) -> Result<(), CheckError> {
     let Some((host, script)) = shell.source_scripts.ungranted() else {
         return Ok(());
     };
-    let name = format!("source.{host}");
     Err(CheckError {
         origin: script.origin.clone(),
         word: host.to_string(),
         kind: CompositionError::Ungranted {
-            name,
+            name: Grant::Source(host.to_string()),
             effect: SOURCE_EFFECT,
         },
     })

@@ -1,5 +1,7 @@
 //! Errors of several layers together, and of values that refer to each other.
 
+use std::fmt;
+
 use super::{Located, Origin};
 
 /// An error in the composition of a manifest.
@@ -38,8 +40,7 @@ pub enum CompositionError {
     /// A variable that can make a program run what it holds, without a grant.
     #[error("`{name}` {effect}, so it needs a grant")]
     Ungranted {
-        /// The variable.
-        name: String,
+        name: Grant,
         /// The effect of the variable (`is read by the dynamic loader`).
         effect: &'static str,
     },
@@ -67,10 +68,7 @@ pub enum CompositionError {
     },
     /// A grant in a fetched file.
     #[error("a fetched file cannot grant `{name}`: only the project can")]
-    FetchedGrant {
-        /// The variable.
-        name: String,
-    },
+    FetchedGrant { name: Grant },
     /// A path of this machine in a fetched file.
     #[error("a fetched file cannot refer to `{path}` on this machine")]
     FetchedPath {
@@ -144,4 +142,21 @@ fn shown_cycle(cycle: &[(String, Origin)]) -> String {
         first.join(" → "),
         last.join(" → ")
     )
+}
+
+/// The subject of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    Variable(String),
+    /// Code for this host shell.
+    Source(String),
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => formatter.write_str(name),
+            Self::Source(shell) => write!(formatter, "source.{shell}"),
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::manifest::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     file: Arc<str>,
+    is_preset: bool,
     content: Arc<str>,
     starts: Vec<usize>,
 }
@@ -61,11 +62,25 @@ impl Text {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         Self {
             file: file.into(),
+            is_preset: false,
             content: text.into(),
             starts: std::iter::once(0)
                 .chain(breaks.map(|(at, _)| at + 1))
                 .collect(),
         }
+    }
+
+    /// Returns the text of a preset, which is part of devsh.
+    pub(super) fn preset(name: &str, text: &str) -> Self {
+        Self {
+            is_preset: true,
+            ..Self::new(&format!("preset {name}"), text)
+        }
+    }
+
+    /// Returns whether this is a preset.
+    pub fn is_preset(&self) -> bool {
+        self.is_preset
     }
 
     /// Returns the text of a file's bytes; `file` is its name in messages.
@@ -113,6 +128,7 @@ impl Text {
         let line = self.starts.partition_point(|start| *start <= at);
         Origin {
             file: self.file.clone(),
+            is_preset: self.is_preset,
             line: u32::try_from(line).unwrap_or(u32::MAX),
         }
     }

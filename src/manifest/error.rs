@@ -26,6 +26,7 @@ impl Error {
         let lines = before.map_or(1, |before| before.split(|byte| *byte == b'\n').count());
         Origin {
             file: self.file.clone(),
+            is_preset: false,
             line: u32::try_from(lines).unwrap_or(u32::MAX),
         }
     }

@@ -124,7 +124,7 @@ fn tools(text: &mut String, header: &str, shell: &DevShell, known: &DevShell) {
 fn from(request: &ToolRequest, left_out: bool) -> String {
     let mut files: Vec<&str> = Vec::new();
     for origin in request.constraints().map(|one| &one.origin) {
-        if !origin.file.starts_with("preset ") && !files.contains(&&*origin.file) {
+        if !origin.is_preset && !files.contains(&&*origin.file) {
             files.push(&origin.file);
         }
     }

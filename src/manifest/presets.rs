@@ -151,7 +151,7 @@ pub fn detect_files() -> Result<BTreeSet<String>, Error> {
 
 impl Preset {
     fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let text = Text::new(&format!("preset {name}"), text);
+        let text = Text::preset(name, text);
         let data: PresetTables = toml::from_str(text.as_str()).map_err(|error| {
             let kind = ErrorKind::Syntax {
                 format: "TOML",

@@ -188,7 +188,7 @@ fn read_requirement(
     }
     let requirement: Located<Requirement> = text.parse_spanned(version)?;
     if requirement.value.channel().is_some() && tool.source != Source::Rust {
-        let invalid = Invalid::new("a version requirement", version.get_ref());
+        let invalid = Invalid::requirement(version.get_ref());
         return Err(text.error(version.span(), invalid));
     }
     Ok(requirement)

@@ -131,7 +131,7 @@ impl FromStr for Source {
             "rust" => Ok(Self::Rust),
             "pypi" => Ok(Self::Pypi),
             "npm" => Ok(Self::Npm),
-            _ => Err(Invalid::new("a source", text)),
+            _ => Err(Invalid::source(text)),
         }
     }
 }

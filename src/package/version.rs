@@ -233,7 +233,7 @@ impl FromStr for Requirement {
                     .split("||")
                     .map(specifiers)
                     .collect::<Option<_>>()
-                    .ok_or_else(|| Invalid::new("a version requirement", text))?,
+                    .ok_or_else(|| Invalid::requirement(text))?,
             ),
         };
         Ok(Self {

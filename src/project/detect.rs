@@ -219,6 +219,7 @@ impl RepositoryFiles<'_> {
                     notes.push(PresetNote {
                         origin: Origin {
                             file: format!("{directory}{}", members.workspace).into(),
+                            is_preset: false,
                             line: 1,
                         },
                         tool: None,

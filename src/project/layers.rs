@@ -12,7 +12,8 @@ use std::{
 use crate::{
     lockfile::{Pin, Pins},
     manifest::{
-        self, CompositionError, EnvFile, ExtendSource, Layer, Located, MANIFEST, Text, dotenv,
+        self, CompositionError, EnvFile, ExtendSource, Grant, Layer, Located, MANIFEST, Text,
+        dotenv,
     },
     package::Sha256,
     util::{files, paths::join_text},
@@ -198,9 +199,7 @@ impl<'i> LayerStack<'i> {
 
     fn preset_count(&self) -> usize {
         let layers = self.layers.all.iter();
-        layers
-            .take_while(|layer| layer.text.file().starts_with("preset "))
-            .count()
+        layers.take_while(|layer| layer.text.is_preset()).count()
     }
 
     /// Returns the content of a file; nothing if it is not fetched yet.
@@ -339,12 +338,12 @@ fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
     let granted = layer.tables().find_map(|tables| {
         let variable = tables.grants.first().map(|one| {
             let name = one.value.to_string();
-            (&one.origin, name.clone(), name)
+            (&one.origin, Grant::Variable(name.clone()), name)
         });
         let source = || {
             let one = tables.source_scripts.grants.first()?;
             let name = one.value.to_string();
-            Some((&one.origin, format!("source.{name}"), name))
+            Some((&one.origin, Grant::Source(name.clone()), name))
         };
         variable.or_else(source)
     });
@@ -364,6 +363,7 @@ fn fault(file: &LayerFile, kind: CompositionError) -> Error {
             .error_at(
                 &manifest::Origin {
                     file: file.source.to_string().into(),
+                    is_preset: false,
                     line: 1,
                 },
                 "",

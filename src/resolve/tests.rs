@@ -18,6 +18,7 @@ fn located(text: &str, line: u32) -> Located<Requirement> {
         value: text.parse().unwrap(),
         origin: Origin {
             file: "devshell.toml".into(),
+            is_preset: false,
             line,
         },
     }

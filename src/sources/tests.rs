@@ -154,6 +154,7 @@ fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest
         value: text.parse().unwrap(),
         origin: Origin {
             file: "devshell.toml".into(),
+            is_preset: false,
             line: 2,
         },
     };

@@ -142,6 +142,7 @@ const FAULTS: &[(&str, &[&str])] = &[
                 "[grants]",
             ],
         ),
+        ("preset python", &["`LD_PRELOAD`", "--> preset python:2"]),
         (
             "gone.toml",
             &["there is no env file `.nothing`", "--> gone.toml:2"],
@@ -179,6 +180,8 @@ fn errors_name_the_file_and_the_line() {
     sandbox.write("loop.toml", "\nextends = ['devshell.toml']\n");
     sandbox.write("broken.toml", "[tools]\nruff = [\n");
     sandbox.write("odd.toml", "[env]\nLD_PRELOAD = 'x'\n");
+    // A file of the project with the name of a preset has no rights of a preset.
+    sandbox.write("preset python", "[env]\nLD_PRELOAD = 'x'\n");
     sandbox.write("gone.toml", "[env-files]\nload = ['.nothing']\n");
     sandbox.write("bad.env", "A=1\nB\n");
     sandbox.write("env.toml", "[env-files]\nload = ['bad.env']\n");

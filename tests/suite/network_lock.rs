@@ -16,6 +16,7 @@ use crate::support::network;
 
 fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolRequest) {
     let origin = Origin {
+        is_preset: false,
         file: "devshell.toml".into(),
         line: 2,
     };

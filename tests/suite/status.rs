@@ -147,7 +147,7 @@ fn what_is_written_in_the_wrong_form_is_told_in_the_right_one() {
         ),
         (
             "[tools]\n\"cargo:x\" = \"1\"\n",
-            "what only `cargo` has is installed beside devsh",
+            "install a tool that only `cargo` has yourself, in a directory on `PATH`",
         ),
         (
             "[tools]\n\"npm2:x\" = \"1\"\n",

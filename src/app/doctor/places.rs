@@ -149,7 +149,7 @@ fn settings(session: &Session<'_>, config: Result<&Config, &Failure>) -> Check {
         Err(error) => {
             let own = error.hints.first().cloned();
             let hint = own.unwrap_or_else(|| {
-                format!("edit `{name}`; docs/reference/config.md has every key")
+                format!("correct the line, or rename `{name}` to use the defaults")
             });
             Check::error("settings", error.error.clone(), hint)
         }

@@ -108,6 +108,7 @@ impl Sandbox {
                     value: requirement.parse().unwrap(),
                     origin: Origin {
                         file: "devshell.toml".into(),
+                        is_preset: false,
                         line: 1,
                     },
                 },

@@ -49,7 +49,7 @@ fn show(session: &Session<'_>, ui: &Ui, manifest: &Manifest) {
     for (tool, request) in &dev.tools {
         let version = ui.paint(Role::Strong, manifest::whole(request));
         let origin = manifest::decisive(request);
-        let place = if origin.file.starts_with("preset ") {
+        let place = if origin.is_preset {
             origin.file.to_string()
         } else {
             origin.to_string()

@@ -178,6 +178,7 @@ impl Applying<'_, '_> {
         if pin.is_name() {
             let origin = Origin {
                 file: name.as_str().into(),
+                is_preset: false,
                 line: 1,
             };
             return Ok(self.present.contains(&name).then(|| FileRequest {
@@ -262,6 +263,7 @@ impl Applying<'_, '_> {
             .map(|hint| PresetNote {
                 origin: Origin {
                     file: hint.file.as_str().into(),
+                    is_preset: false,
                     line: 1,
                 },
                 message: hint.says.clone(),

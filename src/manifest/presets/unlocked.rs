@@ -50,6 +50,7 @@ impl Applying<'_, '_> {
             self.notes.push(PresetNote {
                 origin: Origin {
                     file: file.as_str().into(),
+                    is_preset: false,
                     line,
                 },
                 message: message.to_owned(),

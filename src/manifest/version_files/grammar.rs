@@ -38,13 +38,19 @@ impl Grammar {
         if matches!(version, "" | "*" | "latest") {
             return Ok(None);
         }
-        let (written, expected) = match self {
-            Self::Plain => (Some(joined(version)), "a version requirement"),
-            Self::Python => (python(version)?.map(joined), "a version requirement"),
-            Self::Npm => (npm(version), "an npm version or range"),
-            Self::Go => (go(version).map(ToOwned::to_owned), "a Go version"),
+        let written = match self {
+            Self::Plain => Some(joined(version)),
+            Self::Python => python(version)?.map(joined),
+            Self::Npm => npm(version),
+            Self::Go => go(version).map(ToOwned::to_owned),
         };
-        let invalid = || ErrorKind::Invalid(Invalid::new(expected, version));
+        let invalid = || {
+            ErrorKind::Invalid(match self {
+                Self::Plain | Self::Python => Invalid::requirement(version),
+                Self::Npm => Invalid::new("an npm version or range", version),
+                Self::Go => Invalid::new("a Go version", version),
+            })
+        };
         let Some(mut written) = written else {
             return match self {
                 // The name of a virtual environment, or of another implementation of Python.

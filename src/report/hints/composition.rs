@@ -1,14 +1,15 @@
-//! Hints for several files that do not make up one manifest.
+//! Hints for manifest layers that conflict.
 
-use crate::manifest::CompositionError;
+use crate::manifest::{CompositionError, Grant};
 
 /// Returns a hint for a conflict between layers.
 pub(super) fn hint(fault: &CompositionError) -> Option<String> {
     Some(match fault {
-        CompositionError::Conflict { .. } => {
-            "write the value that counts into the manifest itself".to_owned()
-        }
-        CompositionError::Ungranted { name, .. } if name == "PATH" => {
+        CompositionError::Conflict { .. } => "set the value in the manifest itself".to_owned(),
+        CompositionError::Ungranted {
+            name: Grant::Variable(name),
+            ..
+        } if name == "PATH" => {
             "write `PATH = { prepend = [\"./bin\"] }`, which keeps the other entries".to_owned()
         }
         CompositionError::Ungranted { name, .. } => {
@@ -21,7 +22,7 @@ pub(super) fn hint(fault: &CompositionError) -> Option<String> {
             "write `${NAME}`, `${NAME:-fallback}` or `${root}`, and `$$` for a dollar".to_owned()
         }
         CompositionError::EnvFileMissing { path } => {
-            format!("make it, or name it in `optional`: `[env-files] optional = [\"{path}\"]`")
+            format!("create it, or list it in `optional`: `[env-files] optional = [\"{path}\"]`")
         }
         CompositionError::Absent {
             nearest: Some(nearest),
@@ -40,10 +41,10 @@ pub(super) fn hint(fault: &CompositionError) -> Option<String> {
     })
 }
 
-/// Returns the line that grants a variable, or code for a host shell (`source.bash`).
-fn grant(name: &str) -> String {
-    name.strip_prefix("source.").map_or_else(
-        || format!("[grants] env = [\"{name}\"]"),
-        |host| format!("[grants] source = [\"{host}\"]"),
-    )
+/// Returns the line of the manifest that grants this.
+fn grant(grant: &Grant) -> String {
+    match grant {
+        Grant::Variable(name) => format!("[grants] env = [\"{name}\"]"),
+        Grant::Source(shell) => format!("[grants] source = [\"{shell}\"]"),
+    }
 }

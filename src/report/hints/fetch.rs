@@ -8,7 +8,7 @@ impl From<&fetch::Error> for Failure {
         match error {
         fetch::Error::Offline { .. } => failure.hint("run it once without `--offline`"),
         fetch::Error::Unreachable { .. } => {
-            failure.hint("check the network, or set a mirror in `config.toml` (docs/reference/lockfile.md)")
+            failure.hint("check the network, or set a mirror below `[sources]` in `config.toml`")
         }
         fetch::Error::UntrustedCertificate { .. } => failure
             .note("devsh trusts the certificates of the operating system")

@@ -2,14 +2,11 @@
 
 use crate::{
     manifest::{self, ErrorKind, ExpectedKind, ValueKind},
-    package::{Invalid, Source},
+    package::{Invalid, InvalidKind, Source},
     report::failure::{Excerpt, Failure},
 };
 
 use super::composition;
-
-/// What a word before `:` is taken for.
-const SOURCE: &str = "a source";
 
 impl From<&manifest::Error> for Failure {
     fn from(error: &manifest::Error) -> Self {
@@ -28,7 +25,7 @@ impl From<&manifest::Error> for Failure {
     }
 }
 
-/// What helps against a fault at the text `written`.
+/// Returns the hint for an error at the text `written`.
 fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
     Some(match kind {
         ErrorKind::Composition(fault) => return composition::hint(fault),
@@ -44,8 +41,8 @@ fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
         ErrorKind::WrongType { key, expected: ExpectedKind::Table, found: ValueKind::List } if key == "tools" => {
             "write `[tools]`, and below it a line `NAME = \"VERSION\"` for each".to_owned()
         }
-        ErrorKind::Invalid(invalid) if invalid.expected == SOURCE => source(&invalid.found),
-        ErrorKind::Invalid(invalid) if invalid.expected == "a version requirement" => {
+        ErrorKind::Invalid(invalid) if invalid.kind == InvalidKind::Source => source(&invalid.found),
+        ErrorKind::Invalid(invalid) if invalid.kind == InvalidKind::Requirement => {
             "write a version such as `\"3.12\"` or bounds such as `\">=3.11,<3.13\"`".to_owned()
         }
         ErrorKind::UnknownShell { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
@@ -54,7 +51,7 @@ fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
              or `{ unset = true }`"
                 .to_owned()
         }
-        ErrorKind::PathEntry { .. } => "give each entry a string of its own".to_owned(),
+        ErrorKind::PathEntry { .. } => "give each entry its own string".to_owned(),
         ErrorKind::HostTriple { channel } => {
             let plain = channel.split_once("-x86").or_else(|| channel.split_once("-aarch"));
             let plain = plain.map_or(channel.as_str(), |(plain, _)| plain);
@@ -68,17 +65,17 @@ fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
     })
 }
 
-/// What helps where a word was taken for a source, if it was.
+/// Returns the hint for a word that is not a source.
 pub fn not_a_source(invalid: &Invalid) -> Option<String> {
-    (invalid.expected == SOURCE).then(|| source(&invalid.found))
+    (invalid.kind == InvalidKind::Source).then(|| source(&invalid.found))
 }
 
-/// What helps where something that is no source stands before the `:` of a tool.
+/// Returns the hint for the word before the `:` of a tool.
 fn source(found: &str) -> String {
     let all = Source::ALL.map(|one| format!("`{one}`")).join(", ");
     match found {
         "cargo" | "crates" | "gem" | "github" | "go" | "aqua" | "ubi" => format!(
-            "the sources are {all}; what only `{found}` has is installed beside devsh, below a directory on `PATH`"
+            "the sources are {all}; install a tool that only `{found}` has yourself, in a directory on `PATH`"
         ),
         _ => format!("the sources are {all}"),
     }

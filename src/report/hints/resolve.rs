@@ -34,10 +34,10 @@ impl From<&resolve::Error> for Failure {
                         reasons.join(", ")
                     ))
                 });
-                // Nobody can change what a preset asks for.
+                // The user cannot change the requirement of a preset.
                 let mut own = constraints
                     .iter()
-                    .filter(|constraint| !constraint.origin.file.starts_with("preset "));
+                    .filter(|constraint| !constraint.origin.is_preset);
                 let first = own.next().map(|constraint| constraint.origin.to_string());
                 match (refused.is_empty(), first) {
                     (true, _) => failure.note(format!("the source has no version for {system}")),

@@ -13,6 +13,7 @@ const TEXT: &str = include_str!("../../../tests/fixtures/index/channel-rust.toml
 fn located(text: &str) -> Located<Requirement> {
     let origin = Origin {
         file: "devshell.toml".into(),
+        is_preset: false,
         line: 1,
     };
     Located {
