@@ -7,7 +7,8 @@
 //! Below the store are `.locks` (one for each object that is made), `.leases` (what running processes use),
 //! `.building` (objects that are not published yet) and `.trash` (what is being removed).
 //!
-//! Invariants: an artifact is verified before any parser sees a byte of it; an object is whole or absent; a
+//! Invariants: an artifact is verified before any parser sees a byte of it; it proves its name and version, which are
+//! compared with those of the lockfile; an object is whole or absent; a
 //! published object is trusted until `verify` reads it; an object that is there is used without any network; of N
 //! processes that want one object, one makes it; a store of a newer format is read and never written.
 
@@ -39,6 +40,7 @@ pub use collect::Collection;
 pub use error::{Error, Rule};
 pub use file_manifest::{Damage, DamageKind};
 pub use install::exchange;
+pub use layout::check_wheel;
 pub use object::{ArtifactRecord, ObjectRecord, is_published};
 pub use path::StorePath;
 pub use process::ProcessMark;

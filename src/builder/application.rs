@@ -57,6 +57,17 @@ impl Builder<'_> {
             version: locked.version.clone(),
             reason,
         })?;
+        let is_own = |wheel: &&Artifact| {
+            let name = WheelName::parse(&wheel.part);
+            name.is_some_and(|name| {
+                name.name == requested.tool.package && name.version == locked.version
+            })
+        };
+        if !wheels.iter().any(is_own) {
+            let found = format!("not {} {}", requested.tool.package, locked.version);
+            let other = store::Error::OtherPackage { found };
+            return Managed::from_install(requested, locked, Err(other));
+        }
         let find_uv = || {
             let found = self.find_uv(request, served.iter().copied());
             found.ok_or_else(|| needs("uv"))
@@ -140,6 +151,7 @@ impl Builder<'_> {
         };
         let results = parallel::map(8, wheels, |wheel| {
             let download = downloads.artifact(wheel, meter)?;
+            check_name(wheel, &download)?;
             let place = directory.join(&wheel.part);
             download
                 .copy_to(&place)
@@ -148,6 +160,17 @@ impl Builder<'_> {
         });
         results.into_iter().collect()
     }
+}
+
+/// Checks that a wheel is the package and version of its file name.
+fn check_name(wheel: &Artifact, download: &Download) -> Result<(), Error> {
+    let Some(name) = WheelName::parse(&wheel.part) else {
+        return Ok(());
+    };
+    let file = download
+        .open()
+        .map_err(files::at("read", Path::new(&wheel.part)))?;
+    Ok(store::check_wheel(&name.name, &name.version, file)?)
 }
 
 /// Returns the lines with which uv installs exactly these wheels.

@@ -179,8 +179,8 @@ fn a_program_of_two_tools_is_the_first_one_s() {
     let sandbox = Sandbox::new();
     let shell = ShellName::dev();
     let wheel = |name: &str| {
-        let (own, both) = (format!("t.data/scripts/{name}"), "t.data/scripts/both");
-        fixtures::wheel(&[(own.as_str(), "x"), (both, name)])
+        let [own, both] = [name, "both"].map(|one| format!("{name}-1.0.data/scripts/{one}"));
+        fixtures::wheel(&[(own.as_str(), "x"), (both.as_str(), name)])
     };
     let tools = [
         sandbox.asked("pypi:a", "1", "1.0", &[("", wheel("a"))]),

@@ -36,6 +36,12 @@ pub enum Error {
         member: String,
         source: io::Error,
     },
+    /// An artifact has the right digest but is another package or another version.
+    #[error("the artifact is {found}")]
+    OtherPackage {
+        /// The name and version in the artifact, for people.
+        found: String,
+    },
     /// The archive is not a Rust component, or has an unknown layout.
     #[error("installer version {found} where 3 is needed")]
     Installer {

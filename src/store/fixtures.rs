@@ -51,7 +51,7 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Makes a wheel with a correct `RECORD`.
+/// Makes a wheel with a correct `RECORD`, of the package in the name of its `.data` directory, or of `tool` 1.0.
 pub(crate) fn wheel(files: &[(&str, &str)]) -> Vec<u8> {
     wheel_with_record(files, str::to_owned)
 }
@@ -64,7 +64,10 @@ pub(crate) fn wheel_with_record(
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default().unix_permissions(0o644);
     let mut record = String::new();
-    let own = [("tool-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")];
+    let data = files.iter().find_map(|(path, _)| path.split_once(".data/"));
+    let information = format!("{}.dist-info", data.map_or("tool-1.0", |(stem, _)| stem));
+    let about = format!("{information}/WHEEL");
+    let own = [(about.as_str(), "Wheel-Version: 1.0\n")];
     for (path, content) in files.iter().chain(&own) {
         zip.start_file(*path, options).unwrap();
         zip.write_all(content.as_bytes()).unwrap();
@@ -72,15 +75,23 @@ pub(crate) fn wheel_with_record(
             .encode(Sha256::of(content.as_bytes()).as_bytes());
         writeln!(record, "{path},sha256={digest},{}", content.len()).unwrap();
     }
-    record.push_str("tool-1.0.dist-info/RECORD,,\n");
-    zip.start_file("tool-1.0.dist-info/RECORD", options)
-        .unwrap();
+    let list = format!("{information}/RECORD");
+    writeln!(record, "{list},,").unwrap();
+    zip.start_file(&list, options).unwrap();
     zip.write_all(change(&record).as_bytes()).unwrap();
     zip.finish().unwrap().into_inner()
 }
 
 pub(crate) const FILE: EntryType = EntryType::Regular;
 pub(crate) const LINK: EntryType = EntryType::Symlink;
+
+/// The file that says that a build is Python 3.12.4.
+pub(crate) const PATCHLEVEL: Member<'_> = (
+    "python/include/python3.12/patchlevel.h",
+    FILE,
+    0o644,
+    "/* x */\n#define PY_VERSION \"3.12.4\"\n",
+);
 
 pub(crate) fn python() -> Vec<u8> {
     let sysconfig = "build_time_vars = {'prefix': '/install'}\n";
@@ -100,6 +111,7 @@ pub(crate) fn python() -> Vec<u8> {
             0o644,
             sysconfig,
         ),
+        PATCHLEVEL,
         ("python/lib/libpython3.so", LINK, 0o777, "libpython3.12.so"),
         ("python/share/terminfo/2/2621A", FILE, 0o644, "A"),
         (
@@ -117,12 +129,17 @@ pub(crate) fn component(
     manifest: &str,
     version: &str,
 ) -> Vec<u8> {
-    let top = format!("{name}-1.0-x");
+    let top = format!("{name}-1.89.0-x");
     let mut members = vec![
         (
             format!("{top}/rust-installer-version"),
             0o644,
             version.to_owned(),
+        ),
+        (
+            format!("{top}/version"),
+            0o644,
+            "1.89.0 (29483883e 2025-08-04)\n".to_owned(),
         ),
         (format!("{top}/components"), 0o644, format!("{name}\n")),
         (format!("{top}/install.sh"), 0o755, "exit 1".to_owned()),

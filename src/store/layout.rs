@@ -5,6 +5,8 @@ mod python;
 mod rust;
 pub(super) mod wheel;
 
+pub use wheel::check_wheel;
+
 use std::path::Path;
 
 use super::{Error, Object, Recipe, file_manifest::FileManifest, tree_builder::Tree};
@@ -25,8 +27,9 @@ pub(super) fn build<'a>(
     place: &Path,
 ) -> Result<(FileManifest, Vec<Download>), Error> {
     let mut used = Vec::new();
-    let mut rust = rust::Components::default();
-    let mut npm = npm::Packages::new(object.name);
+    let mut rust = rust::Components::new(object.version);
+    let mut python = python::Interpreter::new(object.name, object.version);
+    let mut npm = npm::Packages::new(object.name, object.version);
     for part in parts {
         let (artifact, download) = part?;
         let named = |reason| Error::Unpack {
@@ -39,9 +42,9 @@ pub(super) fn build<'a>(
         let size = file.metadata().map_or(0, |metadata| metadata.len());
         tree.admit(size.saturating_mul(RATIO).clamp(SMALLEST, LARGEST));
         match object.recipe {
-            Recipe::Python => python::unpack(file, &mut tree, place),
-            Recipe::Rust => rust.unpack(file, &mut tree),
-            Recipe::Wheel => wheel::unpack(object.name, file, &mut tree),
+            Recipe::Python => python.unpack(file, &mut tree, place),
+            Recipe::Rust => rust.unpack(&artifact.part, file, &mut tree),
+            Recipe::Wheel => wheel::unpack(object.name, object.version, file, &mut tree),
             Recipe::Npm => npm.unpack(artifact, file, &mut tree),
             // It is built, not unpacked.
             Recipe::Environment => Ok(()),
@@ -53,7 +56,7 @@ pub(super) fn build<'a>(
         used.push(download);
     }
     match object.recipe {
-        Recipe::Python => python::complete(object.name, &mut tree)?,
+        Recipe::Python => python.complete(&mut tree)?,
         Recipe::Rust => rust.complete(&mut tree)?,
         Recipe::Npm => npm.complete(&mut tree)?,
         Recipe::Wheel | Recipe::Environment => {}

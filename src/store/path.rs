@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The format of objects. A new number makes new objects next to the old ones.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// The name of one object's directory below the store: `<digest>-<name>-<version>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

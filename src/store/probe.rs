@@ -10,7 +10,7 @@ use super::{
     tree_builder::Tree,
     unpack::{self, tar, zip::Zip},
 };
-use crate::package::PackageName;
+use crate::package::{PackageName, Version};
 
 /// Longest content that is unpacked, in bytes: here it is about the readers, and not about the disk.
 const LIMIT: u64 = 1 << 20;
@@ -53,12 +53,12 @@ pub fn read_wheel(bytes: &[u8]) {
     let (Some(file), Ok(directory)) = (file_of(bytes), tempfile::tempdir()) else {
         return;
     };
-    let Ok(name) = "tool".parse::<PackageName>() else {
+    let (Ok(name), Ok(version)) = ("tool".parse::<PackageName>(), "1.0".parse::<Version>()) else {
         return;
     };
     let mut tree = Tree::new(directory.path());
     tree.admit(LIMIT);
-    let _unpacked = wheel::unpack(&name, &file, &mut tree);
+    let _unpacked = wheel::unpack(&name, &version, &file, &mut tree);
 }
 
 fn file_of(bytes: &[u8]) -> Option<File> {

@@ -67,9 +67,23 @@ impl Fixture {
     }
 
     fn install_artifacts(&self, recipe: Recipe, artifacts: &[Artifact]) -> Result<PathBuf, Error> {
+        let version = match recipe {
+            Recipe::Python => "3.12.4",
+            Recipe::Rust => "1.89.0",
+            _ => "1.0",
+        };
+        self.install_version(recipe, version, artifacts)
+    }
+
+    fn install_version(
+        &self,
+        recipe: Recipe,
+        version: &str,
+        artifacts: &[Artifact],
+    ) -> Result<PathBuf, Error> {
         let object = Object {
             name: &"tool".parse().unwrap(),
-            version: &"1.0".parse().unwrap(),
+            version: &version.parse().unwrap(),
             recipe,
             artifacts,
         };
@@ -102,7 +116,7 @@ fn a_python_is_placed_and_knows_its_prefix() {
     let mode = |path: &str| fs::metadata(place.join(path)).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode("lib/python3.12/os.py"), 0o444);
     assert_eq!(mode("bin/python3.12"), 0o555);
-    assert_eq!(fixture.store().verify(&place).unwrap().version, "1.0");
+    assert_eq!(fixture.store().verify(&place).unwrap().version, "3.12.4");
 }
 
 #[test]
@@ -158,7 +172,7 @@ fn rust_components_must_be_as_listed() {
     let fixture = Fixture::new();
     let refused = |archive| {
         let error = fixture
-            .install(Recipe::Rust, &[("x", archive)])
+            .install(Recipe::Rust, &[("rustc", archive)])
             .unwrap_err();
         let Error::Unpack { reason, .. } = error else {
             panic!("{error}")
@@ -322,7 +336,7 @@ fn links_stay_inside() {
 
 fn refuses(members: &[Member<'_>], expected: &Rule) {
     let fixture = Fixture::new();
-    let mut all = vec![("python/bin/python3.12", FILE, 0o755, "")];
+    let mut all = vec![("python/bin/python3.12", FILE, 0o755, ""), PATCHLEVEL];
     all.extend_from_slice(members);
     let error = fixture
         .install(Recipe::Python, &[("", gz(&tar_of(&all)))])
@@ -391,4 +405,166 @@ fn what_a_dead_process_left_is_swept() {
     fs::write(&lease, "").unwrap();
     fixture.install(Recipe::Python, &[("", python())]).unwrap();
     assert!(!left.exists() && !trash.exists() && !lease.exists());
+}
+
+#[test]
+fn artifacts_prove_their_name_and_version() {
+    let fixture = Fixture::new();
+    let found = |recipe, part: &str, archive| {
+        let error = fixture.install(recipe, &[(part, archive)]).unwrap_err();
+        let Error::OtherPackage { found } = error else {
+            panic!("{error}")
+        };
+        found
+    };
+    // Another package, another version, and a directory for scripts of another name.
+    for stem in ["evil-1.0", "tool-1.1"] {
+        let script = format!("{stem}.data/scripts/tool");
+        let archive = wheel(&[(&*script, "x")]);
+        assert_eq!(found(Recipe::Wheel, "", archive), format!("`{stem}`"));
+    }
+    let files = [
+        ("tool-1.0.data/scripts/tool", "x"),
+        ("evil-1.0.data/scripts/ls", "x"),
+    ];
+    assert_eq!(found(Recipe::Wheel, "", wheel(&files)), "`evil-1.0`");
+    // Names and versions are compared in their normal form.
+    let archive = wheel(&[("Tool-1.0.0.data/scripts/tool", "x")]);
+    fixture.install(Recipe::Wheel, &[("", archive)]).unwrap();
+
+    let header = "python/include/python3.12/patchlevel.h";
+    for (text, expected) in [
+        ("#define PY_VERSION \"3.12.5\"\n", "a Python 3.12.5"),
+        ("", "a Python of an unknown version"),
+    ] {
+        let archive = gz(&tar_of(&[
+            ("python/bin/python3.12", FILE, 0o755, ""),
+            (header, FILE, 0o644, text),
+        ]));
+        assert_eq!(found(Recipe::Python, "", archive), expected);
+    }
+
+    let files = [("bin/x", "x")];
+    let cargo = component("cargo", &files, "file:bin/x\n", "3\n");
+    let expected = "`cargo-1.89.0-x`, version `1.89.0 (29483883e 2025-08-04)`";
+    assert_eq!(found(Recipe::Rust, "rustc", cargo), expected);
+
+    let package = |name: &str, version: &str| {
+        let text = format!(
+            "{{\"name\": \"{name}\", \"version\": \"{version}\", \"bin\": {{\"ls\": \"x\"}}}}"
+        );
+        let members = [("package/package.json", text.as_str()), ("package/x", "")];
+        gz(&tar_of(
+            &members.map(|(path, text)| (path, FILE, 0o644, text)),
+        ))
+    };
+    for (name, version) in [("evil", "1.0.0"), ("tool", "1.0.1")] {
+        let archive = package(name, version);
+        let expected = format!("`{name}` {version}");
+        assert_eq!(found(Recipe::Npm, "tool", archive), expected);
+    }
+    let parts = |dependency| [("tool", package("tool", "v1.0.0")), ("dep", dependency)];
+    let evil = parts(package("evil", "1.0.0"));
+    let error = fixture.install(Recipe::Npm, &evil).unwrap_err();
+    assert!(matches!(error, Error::OtherPackage { .. }), "{error}");
+    let good = parts(package("dep", "2.0.0"));
+    fixture.install(Recipe::Npm, &good).unwrap();
+}
+
+#[test]
+fn rust_components_know_their_release_by_file_or_directory() {
+    let fixture = Fixture::new();
+    let install = |version: &str, part: &str, top: &str, about: &str| {
+        let list = format!("file:bin/{part}\n");
+        let members = [
+            ("rust-installer-version", "3\n"),
+            ("version", about),
+            ("components", &*format!("{part}\n")),
+            (&*format!("{part}/manifest.in"), &*list),
+            (&*format!("{part}/bin/{part}"), "x"),
+        ]
+        .map(|(path, text)| (format!("{top}/{path}"), text.to_owned()));
+        let members = members.each_ref();
+        let members = members.map(|(path, text)| (&**path, FILE, 0o755, &**text));
+        let artifact = fixture.artifact(part, &gz(&tar_of(&members)));
+        fixture.install_version(Recipe::Rust, version, &[artifact])
+    };
+    for (version, part, top, about) in [
+        (
+            "1.95.0",
+            "rustc",
+            "rustc-1.95.0-x",
+            "1.95.0 (59807616e 2026-04-14)",
+        ),
+        (
+            "1.95.0",
+            "cargo",
+            "cargo-1.95.0-x",
+            "0.96.0 (f2d3ce0bd 2026-03-21)",
+        ),
+        (
+            "1.36.0",
+            "cargo",
+            "cargo-0.37.0-x",
+            "0.37.0 (c4fcfb725 2019-05-15)",
+        ),
+        (
+            "1.97.0.dev20261029",
+            "rustc",
+            "rustc-nightly-x",
+            "1.97.0-nightly (0123 2026-10-28)",
+        ),
+        (
+            "1.97.0.dev20261029",
+            "cargo",
+            "cargo-nightly-x",
+            "0.98.0-nightly (0123 2026-10-28)",
+        ),
+        (
+            "1.96.0-beta.3",
+            "rustc",
+            "rustc-beta-x",
+            "1.96.0-beta.3 (0123 2026-10-28)",
+        ),
+    ] {
+        install(version, part, top, about).unwrap();
+    }
+    for (version, part, top, about) in [
+        (
+            "1.95.0",
+            "rustc",
+            "rustc-1.95.0-x",
+            "1.94.0 (59807616e 2026-04-14)",
+        ),
+        (
+            "1.95.0",
+            "rustc",
+            "rustc-nightly-x",
+            "1.95.0-nightly (0123 2026-03-21)",
+        ),
+        (
+            "1.95.0",
+            "cargo",
+            "cargo-1.94.0-x",
+            "0.95.0 (f2d3ce0bd 2026-03-21)",
+        ),
+        (
+            "1.36.0",
+            "rustc",
+            "rustc-1.35.0-x",
+            "1.35.0 (c4fcfb725 2019-05-15)",
+        ),
+        (
+            "1.97.0.dev20261029",
+            "rustc",
+            "rustc-nightly-x",
+            "1.96.0-nightly (0123 2026-10-28)",
+        ),
+    ] {
+        let made = install(version, part, top, about);
+        assert!(
+            matches!(made, Err(Error::OtherPackage { .. })),
+            "{top} {about}: {made:?}"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Tree;
 use crate::{
     lockfile::Artifact,
-    package::PackageName,
+    package::{PackageName, Version},
     store::{
         Error, Rule,
         file_manifest::TreeNode,
@@ -31,14 +31,18 @@ const ROOT: &str = "lib/node_modules";
 pub(super) struct Packages<'a> {
     /// The tool's own package.
     name: &'a PackageName,
+    version: &'a Version,
     /// Its programs by name, with their paths inside the package.
     programs: BTreeMap<String, String>,
 }
 
-/// The fields of `package.json` that name the programs.
+/// The fields of `package.json` that name the package and its programs.
 #[derive(Deserialize)]
 struct NpmPackage {
-    name: Option<String>,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    version: String,
     bin: Option<NpmPrograms>,
 }
 
@@ -50,10 +54,11 @@ enum NpmPrograms {
 }
 
 impl<'a> Packages<'a> {
-    /// Returns none yet; `name` is the tool's own package.
-    pub(super) const fn new(name: &'a PackageName) -> Self {
+    /// Returns none yet; name and version are those of the tool's own package.
+    pub(super) const fn new(name: &'a PackageName, version: &'a Version) -> Self {
         Self {
             name,
+            version,
             programs: BTreeMap::new(),
         }
     }
@@ -67,7 +72,19 @@ impl<'a> Packages<'a> {
     ) -> Result<(), Error> {
         let own = artifact.part == self.name.as_str();
         if own {
-            self.programs = programs(file)?;
+            let package = read_package(file)?;
+            let found = package.version.trim().trim_start_matches(['v', '=']);
+            if package.name != self.name.as_str()
+                || found.parse::<Version>().ok().as_ref() != Some(self.version)
+            {
+                return Err(package.refused());
+            }
+            self.programs = programs(package)?;
+        } else {
+            let package = read_package(file)?;
+            if !fits_place(&package, artifact) {
+                return Err(package.refused());
+            }
         }
         let mut data = opened(file)?;
         tar::read(&mut data, |member, data| {
@@ -122,8 +139,20 @@ fn opened(file: &File) -> Result<Box<dyn Read + '_>, Error> {
         })
 }
 
-/// Reads the programs of a package before anything of it is placed.
-fn programs(file: &File) -> Result<BTreeMap<String, String>, Error> {
+/// Returns whether a dependency is the package of its place (`chalk`, `a/node_modules/@b/c`), or the package that
+/// its address names: npm can install one package under the name of another.
+fn fits_place(package: &NpmPackage, artifact: &Artifact) -> bool {
+    let place = artifact.part.rsplit_once("node_modules/");
+    let place = place.map_or(&*artifact.part, |(_, name)| name);
+    let path = percent_encoding::percent_decode_str(artifact.url.path()).decode_utf8_lossy();
+    let address = path.split_once("/-/").map_or("", |(name, _)| name);
+    let named = address.strip_suffix(&package.name);
+    package.name == place
+        || !package.name.is_empty() && named.is_some_and(|before| before.ends_with('/'))
+}
+
+/// Reads `package.json` before anything of the package is placed.
+fn read_package(file: &File) -> Result<NpmPackage, Error> {
     let mut found = None;
     let mut data = opened(file)?;
     tar::read(&mut data, |member, data| {
@@ -144,12 +173,30 @@ fn programs(file: &File) -> Result<BTreeMap<String, String>, Error> {
         Ok(())
     })?;
     let text = found.ok_or_else(|| refused("package.json", Rule::NotAsListed))?;
-    let package: NpmPackage = serde_json::from_slice(&text).map_err(|error| Error::Archive {
+    serde_json::from_slice(&text).map_err(|error| Error::Archive {
         member: "package.json".to_owned(),
         source: error.into(),
-    })?;
-    let own = package.name.unwrap_or_default();
-    let own = own.rsplit('/').next().unwrap_or_default().to_owned();
+    })
+}
+
+impl NpmPackage {
+    /// Returns the error for this package in the place of another.
+    fn refused(&self) -> Error {
+        let (name, version) = (self.name.escape_debug(), self.version.escape_debug());
+        Error::OtherPackage {
+            found: format!("`{name}` {version}"),
+        }
+    }
+}
+
+/// Returns the programs of a package by name, with their paths inside it.
+fn programs(package: NpmPackage) -> Result<BTreeMap<String, String>, Error> {
+    let own = package
+        .name
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let listed = match package.bin {
         None => return Ok(BTreeMap::new()),
         Some(NpmPrograms::One(path)) => BTreeMap::from([(own, path)]),

@@ -1,12 +1,14 @@
 //! `CPython` builds: everything under `python/` or, in full builds, `python/install/`, with the build's own prefix replaced by the store path.
 //!
+//! The version is read from `patchlevel.h`, which every build has for extensions.
+//!
 //! Modification times stay as in the archive, since the bytecode of the modules names them.
 
 use std::{fs::File, io::Read, path::Path};
 
 use super::Tree;
 use crate::{
-    package::PackageName,
+    package::{PackageName, Version},
     store::{
         Error, Rule,
         file_manifest::TreeNode,
@@ -31,88 +33,151 @@ Error=This Python belongs to devsh and is shared by projects, so it cannot be ch
  Add the package to the project, or make a virtual environment first.
 ";
 
-/// Places the members of a build.
-pub(super) fn unpack(file: &File, tree: &mut Tree, place: &Path) -> Result<(), Error> {
-    tree.admit_case_below("share/terminfo/");
-    let mut data = decompressed(file).map_err(|source| Error::Archive {
-        member: String::new(),
-        source,
-    })?;
-    tar::read(&mut data, |member, data| one(member, data, tree, place))
+/// The build that is unpacked.
+pub(super) struct Interpreter<'a> {
+    package: &'a PackageName,
+    version: &'a Version,
+    /// The version in the archive.
+    found: Option<String>,
 }
 
-/// Adds the names by which the interpreter is called.
-pub(super) fn complete(package: &PackageName, tree: &mut Tree) -> Result<(), Error> {
-    let versioned = |path: &str| {
-        let minor = path.strip_prefix("bin/python3.")?;
-        let digits = minor.strip_suffix('t').unwrap_or(minor);
-        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| format!("python3.{minor}"))
-    };
-    let Some(name) = tree.nodes().find_map(|(path, _)| versioned(path)) else {
-        return Err(Error::NoPrograms {
-            package: package.clone(),
-        });
-    };
-    for (link, target) in [("bin/python3", name.as_str()), ("bin/python", "python3")] {
-        if tree.node(link).is_none() {
-            tree.link(link, target)?;
+impl<'a> Interpreter<'a> {
+    pub(super) const fn new(package: &'a PackageName, version: &'a Version) -> Self {
+        Self {
+            package,
+            version,
+            found: None,
         }
     }
-    let marker = format!("lib/{name}/EXTERNALLY-MANAGED");
-    if tree.node(&marker).is_none()
-        && matches!(tree.node(&format!("lib/{name}")), Some(TreeNode::Directory))
-    {
-        tree.file(
-            &marker,
-            Placed::default(),
-            &mut EXTERNALLY_MANAGED.as_bytes(),
-        )?;
-    }
-    Ok(())
-}
 
-fn one(member: TarMember, data: &mut dyn Read, tree: &mut Tree, place: &Path) -> Result<(), Error> {
-    if member.path == "python" {
-        return Ok(());
+    /// Places the members of a build.
+    pub(super) fn unpack(
+        &mut self,
+        file: &File,
+        tree: &mut Tree,
+        place: &Path,
+    ) -> Result<(), Error> {
+        tree.admit_case_below("share/terminfo/");
+        let mut data = decompressed(file).map_err(|source| Error::Archive {
+            member: String::new(),
+            source,
+        })?;
+        tar::read(&mut data, |member, data| {
+            self.place(member, data, tree, place)
+        })
     }
-    let inside = member.path.strip_prefix("python/");
-    let path = inside.ok_or_else(|| refused(&member.path, Rule::OddPath))?;
-    let Some(path) = installed(path) else {
-        return Ok(());
-    };
-    // The bytecode of a module that is rewritten would be stale from the start.
-    if path.contains("__pycache__/_sysconfigdata") {
-        return Ok(());
-    }
-    let placed = |executable| Placed {
-        executable,
-        mtime: Some(member.mtime),
-    };
-    match member.kind {
-        TarKind::Directory => tree.directory(path),
-        TarKind::Link(target) => tree.link(path, &target),
-        TarKind::HardLink(target) => {
-            let target = target.strip_prefix("python/").and_then(installed);
-            let target = target.unwrap_or_default();
-            tree.copy(path, target, placed(false))
+
+    /// Checks the version, and adds the names by which the interpreter is called.
+    pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
+        let found = self.found.as_deref();
+        if found
+            .and_then(|found| found.parse::<Version>().ok())
+            .as_ref()
+            != Some(self.version)
+        {
+            let found = found.unwrap_or("of an unknown version").escape_debug();
+            return Err(Error::OtherPackage {
+                found: format!("a Python {found}"),
+            });
         }
-        TarKind::File { executable } if names_prefix(path) => {
-            let mut head = Vec::new();
-            data.take(LIMIT)
-                .read_to_end(&mut head)
-                .map_err(|source| Error::Archive {
-                    member: path.to_owned(),
-                    source,
-                })?;
-            if (head.len() as u64) < LIMIT && !head.contains(&0) {
-                head = moved(path, &head, place);
+        let versioned = |path: &str| {
+            let minor = path.strip_prefix("bin/python3.")?;
+            let digits = minor.strip_suffix('t').unwrap_or(minor);
+            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| format!("python3.{minor}"))
+        };
+        let Some(name) = tree.nodes().find_map(|(path, _)| versioned(path)) else {
+            return Err(Error::NoPrograms {
+                package: self.package.clone(),
+            });
+        };
+        for (link, target) in [("bin/python3", name.as_str()), ("bin/python", "python3")] {
+            if tree.node(link).is_none() {
+                tree.link(link, target)?;
             }
-            let mut whole = head.as_slice().chain(data);
-            tree.file(path, placed(executable), &mut whole).map(|_| ())
         }
-        TarKind::File { executable } => tree.file(path, placed(executable), data).map(|_| ()),
+        let marker = format!("lib/{name}/EXTERNALLY-MANAGED");
+        if tree.node(&marker).is_none()
+            && matches!(tree.node(&format!("lib/{name}")), Some(TreeNode::Directory))
+        {
+            tree.file(
+                &marker,
+                Placed::default(),
+                &mut EXTERNALLY_MANAGED.as_bytes(),
+            )?;
+        }
+        Ok(())
     }
+
+    fn place(
+        &mut self,
+        member: TarMember,
+        data: &mut dyn Read,
+        tree: &mut Tree,
+        place: &Path,
+    ) -> Result<(), Error> {
+        if member.path == "python" {
+            return Ok(());
+        }
+        let inside = member.path.strip_prefix("python/");
+        let path = inside.ok_or_else(|| refused(&member.path, Rule::OddPath))?;
+        let Some(path) = installed(path) else {
+            return Ok(());
+        };
+        // The bytecode of a module that is rewritten would be stale from the start.
+        if path.contains("__pycache__/_sysconfigdata") {
+            return Ok(());
+        }
+        let placed = |executable| Placed {
+            executable,
+            mtime: Some(member.mtime),
+        };
+        match member.kind {
+            TarKind::Directory => tree.directory(path),
+            TarKind::Link(target) => tree.link(path, &target),
+            TarKind::HardLink(target) => {
+                let target = target.strip_prefix("python/").and_then(installed);
+                let target = target.unwrap_or_default();
+                tree.copy(path, target, placed(false))
+            }
+            TarKind::File { executable } if names_prefix(path) => {
+                let mut head = Vec::new();
+                data.take(LIMIT)
+                    .read_to_end(&mut head)
+                    .map_err(|source| Error::Archive {
+                        member: path.to_owned(),
+                        source,
+                    })?;
+                if (head.len() as u64) < LIMIT && !head.contains(&0) {
+                    head = moved(path, &head, place);
+                }
+                let mut whole = head.as_slice().chain(data);
+                tree.file(path, placed(executable), &mut whole).map(|_| ())
+            }
+            TarKind::File { executable }
+                if path.starts_with("include/") && path.ends_with("/patchlevel.h") =>
+            {
+                let mut text = Vec::new();
+                data.take(LIMIT)
+                    .read_to_end(&mut text)
+                    .map_err(|source| Error::Archive {
+                        member: path.to_owned(),
+                        source,
+                    })?;
+                self.found = defined_version(&String::from_utf8_lossy(&text));
+                let mut whole = text.as_slice().chain(data);
+                tree.file(path, placed(executable), &mut whole).map(|_| ())
+            }
+            TarKind::File { executable } => tree.file(path, placed(executable), data).map(|_| ()),
+        }
+    }
+}
+
+/// Returns the version that `patchlevel.h` defines: `#define PY_VERSION "3.12.4"`.
+fn defined_version(text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix("#define PY_VERSION "))?;
+    line.split('"').nth(1).map(str::to_owned)
 }
 
 /// Returns the place of a member; nothing for members of a full build that no interpreter needs.

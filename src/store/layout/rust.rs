@@ -6,22 +6,29 @@
 use std::{collections::BTreeMap, fs::File, io::Read};
 
 use super::Tree;
-use crate::store::{
-    Error, Rule,
-    file_manifest::TreeNode,
-    tree_builder::{Placed, refused},
-    unpack::{
-        decompressed,
-        tar::{self, TarKind, TarMember},
+use crate::{
+    package::{System, Version},
+    store::{
+        Error, Rule,
+        file_manifest::TreeNode,
+        tree_builder::{Placed, refused},
+        unpack::{
+            decompressed,
+            tar::{self, TarKind, TarMember},
+        },
     },
 };
 
+/// The first release that names all of its archives by its own version.
+const OWN_NUMBERS_UNTIL: [u64; 2] = [1, 50];
 /// Longest accepted text file of an archive's own, in bytes.
 const LIMIT: u64 = 8 << 20;
 
 /// The components that were merged so far.
-#[derive(Debug, Default)]
-pub(super) struct Components {
+#[derive(Debug)]
+pub(super) struct Components<'a> {
+    /// The version of the toolchain.
+    version: &'a Version,
     /// Each component's list of files.
     manifests: BTreeMap<String, String>,
 }
@@ -29,15 +36,26 @@ pub(super) struct Components {
 /// The metadata of one archive, and its members that were placed.
 #[derive(Debug, Default)]
 struct ComponentArchive {
+    /// The name of the directory that everything is in: `cargo-1.95.0-x86_64-unknown-linux-gnu`.
+    top: String,
+    installer_version: Option<String>,
+    /// The text of `version`: `1.95.0 (59807616e 2026-04-14)`.
     version: Option<String>,
     components: Vec<String>,
     manifests: BTreeMap<String, String>,
     placed: BTreeMap<String, Vec<String>>,
 }
 
-impl Components {
-    /// Merges one archive into the tree.
-    pub(super) fn unpack(&mut self, file: &File, tree: &mut Tree) -> Result<(), Error> {
+impl<'a> Components<'a> {
+    pub(super) const fn new(version: &'a Version) -> Self {
+        Self {
+            version,
+            manifests: BTreeMap::new(),
+        }
+    }
+
+    /// Merges the archive of the component `part` into the tree.
+    pub(super) fn unpack(&mut self, part: &str, file: &File, tree: &mut Tree) -> Result<(), Error> {
         let mut archive = ComponentArchive::default();
         let mut data = decompressed(file).map_err(|source| Error::Archive {
             member: String::new(),
@@ -45,6 +63,7 @@ impl Components {
         })?;
         tar::read(&mut data, |member, data| archive.place(member, data, tree))?;
         archive.check(tree)?;
+        archive.check_identity(part, self.version)?;
         for name in archive.components {
             let manifest = archive.manifests.remove(&name).unwrap_or_default();
             if self.manifests.insert(name.clone(), manifest).is_some() {
@@ -79,16 +98,22 @@ impl ComponentArchive {
         tree: &mut Tree,
     ) -> Result<(), Error> {
         // The first level is the archive's own name.
-        let Some((_, path)) = member.path.split_once('/') else {
+        let Some((top, path)) = member.path.split_once('/') else {
             return Ok(());
         };
+        if self.top.is_empty() {
+            top.clone_into(&mut self.top);
+        }
         let placed = |executable| Placed {
             executable,
             mtime: None,
         };
         let Some((component, path)) = path.split_once('/') else {
             match path {
-                "rust-installer-version" => self.version = Some(text(&member.path, data)?),
+                "rust-installer-version" => {
+                    self.installer_version = Some(text(&member.path, data)?);
+                }
+                "version" => self.version = Some(text(&member.path, data)?),
                 "components" => {
                     let names = text(&member.path, data)?;
                     self.components = names.lines().map(str::to_owned).collect();
@@ -123,7 +148,7 @@ impl ComponentArchive {
 
     /// Checks that the placed files and the lists agree.
     fn check(&self, tree: &Tree) -> Result<(), Error> {
-        let found = self.version.as_deref().map_or("none", str::trim);
+        let found = self.installer_version.as_deref().map_or("none", str::trim);
         if found != "3" {
             return Err(Error::Installer {
                 found: found.to_owned(),
@@ -143,6 +168,63 @@ impl ComponentArchive {
         }
         Ok(())
     }
+}
+
+impl ComponentArchive {
+    /// Checks that this is the component `part` of a toolchain of this version.
+    fn check_identity(&self, part: &str, version: &Version) -> Result<(), Error> {
+        let named = self.components.iter().any(|name| is_component(name, part));
+        let fits = self.is_release(version) || part != "rustc" && self.has_channel_of(version);
+        if named && fits {
+            return Ok(());
+        }
+        let found = self.version.as_deref().map_or("", str::trim);
+        Err(Error::OtherPackage {
+            found: format!(
+                "`{}`, version `{}`",
+                self.top.escape_debug(),
+                found.escape_debug()
+            ),
+        })
+    }
+
+    /// Returns whether the file `version` has this version. All nightlies of six weeks have one number there.
+    fn is_release(&self, version: &Version) -> bool {
+        let mut words = self.version.iter().flat_map(|text| text.split_whitespace());
+        let number = words.next().unwrap_or_default();
+        let (number, wanted) = match number.strip_suffix("-nightly") {
+            Some(number) if version.is_prerelease() => (number, version.final_release()),
+            _ => (number, version.clone()),
+        };
+        number
+            .parse::<Version>()
+            .is_ok_and(|number| number == wanted)
+    }
+
+    /// Returns whether the archive's directory names this version, or the channel of a pre-release: the file
+    /// `version` of cargo, clippy and others has a number of their own.
+    fn has_channel_of(&self, version: &Version) -> bool {
+        let named = |channel: &str| {
+            let rest = self.top.split_once(&format!("-{channel}"));
+            rest.is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('-'))
+        };
+        if version.is_prerelease() {
+            return named("nightly") || named("beta");
+        }
+        // The directories of old components have their own number too.
+        named(version.as_str()) || version.release() < OWN_NUMBERS_UNTIL.as_slice()
+    }
+}
+
+/// Returns whether `name` in an archive is the component `part`: `clippy-preview` is `clippy`, and `rust-std` has its
+/// target behind it.
+fn is_component(name: &str, part: &str) -> bool {
+    name.strip_prefix(part).is_some_and(|rest| {
+        let target = rest.strip_prefix('-').unwrap_or_default();
+        rest.is_empty()
+            || rest == "-preview"
+            || System::ALL.iter().any(|system| target == system.triple())
+    })
 }
 
 fn check_component(manifest: &str, placed: Option<&Vec<String>>, tree: &Tree) -> Result<(), Error> {

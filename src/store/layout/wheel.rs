@@ -1,6 +1,7 @@
 //! Wheels that carry programs: `*.data/scripts` first, else the known places of some packages.
 //!
-//! Invariant: every file is compared with the wheel's `RECORD`, and `RECORD` with the files.
+//! Invariants: every file is compared with the wheel's `RECORD`, and `RECORD` with the files; the wheel's own
+//! directories have the name and version of the object.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +14,7 @@ use sha2::Digest as _;
 
 use super::Tree;
 use crate::{
-    package::PackageName,
+    package::{PackageName, Version},
     store::{
         Error, Rule,
         tree_builder::{Placed, refused},
@@ -60,12 +61,13 @@ type Record = BTreeMap<String, (Vec<u8>, u64)>;
 /// Places the programs of a wheel.
 pub(in crate::store) fn unpack(
     package: &PackageName,
+    version: &Version,
     file: &File,
     tree: &mut Tree,
 ) -> Result<(), Error> {
     let mut zip = Zip::open(file)?;
     let names = zip.names();
-    let information = information(&names)?;
+    let information = check_identity(package, version, &names)?;
     check_version(&zip.text(&format!("{information}WHEEL"), LIMIT)?)?;
     let record = record(
         &zip.text(&format!("{information}RECORD"), LIMIT)?,
@@ -130,6 +132,40 @@ fn information(names: &[String]) -> Result<String, Error> {
         [directory] => Ok(format!("{directory}/")),
         _ => Err(refused("*.dist-info", Rule::NotAsListed)),
     }
+}
+
+/// Checks that a wheel is this version of this package.
+pub fn check_wheel(package: &PackageName, version: &Version, file: &File) -> Result<(), Error> {
+    let names = Zip::open(file)?.names();
+    check_identity(package, version, &names).map(|_| ())
+}
+
+/// Checks that the wheel's own directories have this name and version; returns `<name>-<version>.dist-info/`.
+fn check_identity(
+    package: &PackageName,
+    version: &Version,
+    names: &[String],
+) -> Result<String, Error> {
+    let information = information(names)?;
+    let is_own = |stem: &str| {
+        let (name, found) = stem.rsplit_once('-')?;
+        let same = name.parse::<PackageName>().ok()? == *package
+            && found.parse::<Version>().ok()? == *version;
+        same.then_some(())
+    };
+    let directories = names.iter().filter_map(|name| name.split_once('/'));
+    let stems = directories.filter_map(|(directory, _)| {
+        let stem = directory.strip_suffix(".dist-info");
+        stem.or_else(|| directory.strip_suffix(".data"))
+    });
+    for stem in stems {
+        if is_own(stem).is_none() {
+            return Err(Error::OtherPackage {
+                found: format!("`{}`", stem.escape_debug()),
+            });
+        }
+    }
+    Ok(information)
 }
 
 fn check_version(wheel: &str) -> Result<(), Error> {

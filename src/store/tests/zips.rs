@@ -114,6 +114,7 @@ fn long_names_are_read_and_checked() {
     let named = |data: &str| {
         let members = [
             ("python/bin/python3.12", FILE, 0o755, ""),
+            PATCHLEVEL,
             ("x", EntryType::XHeader, 0o644, data),
             ("python/short", FILE, 0o644, "text"),
         ];

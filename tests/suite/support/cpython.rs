@@ -25,9 +25,12 @@ pub(crate) fn tiny_flavour(version: &str, flavour: &str) -> Vec<u8> {
     let program = script("Python", version);
     let path = format!("python/bin/python{minor}");
     let target = format!("python{minor}");
+    let header = format!("python/include/python{minor}/patchlevel.h");
+    let about = format!("#define PY_VERSION \"{version}\"\n");
     let members = [
         (path.as_str(), program.as_slice(), true),
         ("python/lib/README", b"no library".as_slice(), false),
+        (header.as_str(), about.as_bytes(), false),
     ];
     let links = [
         ("python/bin/python3", target.as_str()),
