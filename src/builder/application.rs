@@ -20,7 +20,7 @@ use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
-    python::{Interpreter, WheelFiles, choose_wheels},
+    python::{Interpreter, UnfitApplication, WheelFiles, choose_wheels},
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
     util::{codec::Writer, files, parallel},
 };
@@ -64,9 +64,15 @@ impl Builder<'_> {
             })
         };
         if !wheels.iter().any(is_own) {
-            let found = format!("not {} {}", requested.tool.package, locked.version);
-            let other = store::Error::OtherPackage { found };
-            return Managed::from_install(requested, locked, Err(other));
+            return Err(Error::Unfit {
+                tool: Box::new(requested.tool.clone()),
+                version: locked.version.clone(),
+                reason: UnfitApplication::NoWheel {
+                    package: format!("{} {}", requested.tool.package, locked.version),
+                    python: interpreter.version,
+                    system: request.system,
+                },
+            });
         }
         let find_uv = || {
             let found = self.find_uv(request, served.iter().copied());

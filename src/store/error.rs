@@ -37,10 +37,12 @@ pub enum Error {
         source: io::Error,
     },
     /// An artifact has the right digest but is another package or another version.
-    #[error("the artifact is {found}")]
+    #[error("the artifact is {} of `{}`", if version.is_empty() { "an unknown version".to_owned() } else { format!("version {}", version.escape_debug()) }, name.escape_debug())]
     OtherPackage {
-        /// The name and version in the artifact, for people.
-        found: String,
+        /// The name in the artifact.
+        name: String,
+        /// The version in the artifact; empty if it shows none.
+        version: String,
     },
     /// The archive is not a Rust component, or has an unknown layout.
     #[error("installer version {found} where 3 is needed")]

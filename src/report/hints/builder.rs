@@ -4,6 +4,7 @@ use crate::{
     builder::{self, MissingArtifact, Unavailable},
     config::units::bytes,
     report::failure::Failure,
+    store,
 };
 
 use super::purpose;
@@ -12,6 +13,18 @@ impl From<&builder::Error> for Failure {
     fn from(error: &builder::Error) -> Self {
         let failure = Self::new(error.to_string());
         match error {
+            builder::Error::Install {
+                reason,
+                tool,
+                version,
+            } if matches!(**reason, store::Error::OtherPackage { .. }) => Self::new(format!(
+                "the artifact of `{tool}` {version} is another package"
+            ))
+            .note(reason.to_string())
+            .note("the lockfile was edited or merged wrongly; nothing was added to the store")
+            .hint(format!(
+                "restore `devshell.lock`, or lock it again with `devsh lock --upgrade {tool}`"
+            )),
             builder::Error::Install {
                 reason,
                 tool,

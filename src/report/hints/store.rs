@@ -16,10 +16,8 @@ impl From<&store::Error> for Failure {
         store::Error::Newer { .. } => Self::new(error.to_string())
             .note("what is in it can be used; nothing was written")
             .hint("update devsh"),
-        store::Error::OtherPackage { .. } => Self::new(error.to_string())
-            .note("a lockfile that names another package was edited or merged wrongly; nothing was added to the store")
-            .hint("restore `devshell.lock`, or lock the tool again with `devsh lock --upgrade NAME`"),
         store::Error::Unpack { .. }
+        | store::Error::OtherPackage { .. }
         | store::Error::Refused { .. }
         | store::Error::Archive { .. } => {
             Self::new(error.to_string()).note("nothing was added to the store")

@@ -182,9 +182,9 @@ fn read_package(file: &File) -> Result<NpmPackage, Error> {
 impl NpmPackage {
     /// Returns the error for this package in the place of another.
     fn refused(&self) -> Error {
-        let (name, version) = (self.name.escape_debug(), self.version.escape_debug());
         Error::OtherPackage {
-            found: format!("`{name}` {version}"),
+            name: self.name.clone(),
+            version: self.version.clone(),
         }
     }
 }

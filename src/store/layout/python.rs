@@ -75,9 +75,9 @@ impl<'a> Interpreter<'a> {
             .as_ref()
             != Some(self.version)
         {
-            let found = found.unwrap_or("of an unknown version").escape_debug();
             return Err(Error::OtherPackage {
-                found: format!("a Python {found}"),
+                name: "python".to_owned(),
+                version: found.unwrap_or_default().to_owned(),
             });
         }
         let versioned = |path: &str| {

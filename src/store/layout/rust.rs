@@ -178,13 +178,9 @@ impl ComponentArchive {
         if named && fits {
             return Ok(());
         }
-        let found = self.version.as_deref().map_or("", str::trim);
         Err(Error::OtherPackage {
-            found: format!(
-                "`{}`, version `{}`",
-                self.top.escape_debug(),
-                found.escape_debug()
-            ),
+            name: self.top.clone(),
+            version: self.version.as_deref().map_or("", str::trim).to_owned(),
         })
     }
 

@@ -160,8 +160,10 @@ fn check_identity(
     });
     for stem in stems {
         if is_own(stem).is_none() {
+            let (name, version) = stem.rsplit_once('-').unwrap_or((stem, ""));
             return Err(Error::OtherPackage {
-                found: format!("`{}`", stem.escape_debug()),
+                name: name.to_owned(),
+                version: version.to_owned(),
             });
         }
     }

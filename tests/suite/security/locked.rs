@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::{effort, so_far};
-use crate::support::{Random, Sandbox, Server, Tree, pypi::serve_tool};
+use crate::support::{
+    Random, Sandbox, Server, Tree,
+    pypi::{serve_program, serve_tool},
+};
 
 const MANIFEST: &str = "[tools]\nruff = \"0.12\"\n[env]\nA = \"1\"\n";
 
@@ -155,5 +158,41 @@ fn who_says_locked_finds_the_lockfile_unchanged() {
         // The same commands without the word do write.
         sandbox.devsh(&["lock", "--trust"]).success();
         assert_eq!(fs::read(&path).ok() == before, state == "fits");
+    }
+}
+
+#[test]
+fn a_lockfile_cannot_put_another_package_in_the_place_of_a_tool() {
+    let (sandbox, server) = prepared();
+    serve_program(&server, "evil", "ruff", &["0.12.4"]);
+    let artifacts = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains("url = "));
+        lines.map(str::to_owned).collect()
+    };
+    for (manifest, found) in [
+        ("\"pypi:evil\" = \"0.12.4\"\n", "version 0.12.4 of `evil`"),
+        ("ruff = \"0.12.3\"\n", "version 0.12.3 of `ruff`"),
+    ] {
+        let other = Sandbox::new()
+            .served_by(&server)
+            .manifest(&format!("[tools]\n{manifest}"));
+        other.devsh(&["lock", "--trust"]).success();
+        let lockfile = |sandbox: &Sandbox| sandbox.project().join("devshell.lock");
+        let theirs = fs::read_to_string(lockfile(&other)).unwrap();
+        let whole = fs::read_to_string(lockfile(&sandbox)).unwrap();
+        let mut swapped = whole.clone();
+        for (own, their) in artifacts(&whole).iter().zip(artifacts(&theirs)) {
+            swapped = swapped.replace(own, &their);
+        }
+        assert_ne!(swapped, whole);
+        fs::write(lockfile(&sandbox), swapped).unwrap();
+        let outcome = sandbox.devsh(&["run", "--", "ruff"]);
+        outcome.error(&[
+            "the artifact of `ruff` 0.12.4 is another package",
+            found,
+            "devsh lock --upgrade",
+        ]);
+        fs::write(lockfile(&sandbox), whole).unwrap();
+        sandbox.devsh(&["run", "--", "ruff"]).success();
     }
 }
