@@ -39,7 +39,7 @@ pub use compile::{ApplicationQuery, PackageQuery};
 pub use error::{Error, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;
-pub use realised::{Notice, Realised, RealisedTool, ToolOrigin};
+pub use realised::{BuildNotice, Realised, RealisedTool, ToolOrigin};
 pub use request::{BuildRequest, PythonPackages, RequestedTool};
 
 use profile_name::{ProfileName, profiles_directory};

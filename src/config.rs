@@ -29,7 +29,7 @@ use file::Settings;
 pub struct Config {
     /// How long an enter or leave script may take.
     pub hook_timeout: Duration,
-    pub verbosity: Verbosity,
+    pub verbosity: PromptVerbosity,
     pub tools_from: ToolsFrom,
     /// The Python package index's simple API, ending in `/`.
     pub pypi: Url,
@@ -79,7 +79,7 @@ pub enum ToolsFrom {
 
 /// How much a prompt prints that loads or leaves a dev shell; problems are always printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Verbosity {
+pub enum PromptVerbosity {
     /// Nothing.
     Quiet,
     /// One line.
@@ -237,7 +237,7 @@ mod tests {
         let url = |text| directory_address(text).unwrap();
         Config {
             hook_timeout: Duration::from_secs(10),
-            verbosity: Verbosity::Normal,
+            verbosity: PromptVerbosity::Normal,
             tools_from: ToolsFrom::Auto,
             pypi: url("https://mirror.example:8443/simple"),
             rust: url(RUST),

@@ -22,7 +22,7 @@ use std::{
 pub use diff::EnvDiff;
 pub use host_shell::HostShell;
 pub use name::VarName;
-pub use plan::{Change, EnvPlan, Piece, Template};
+pub use plan::{Change, EnvPlan, PlanPiece, Template};
 
 /// A variable with its new value; `None` unsets it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

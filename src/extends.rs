@@ -11,7 +11,7 @@ use crate::{
     context::Directories,
     env::Env,
     fetch::{self, Client},
-    lockfile::Pin,
+    lockfile::ExtendsPin,
     manifest::ExtendSource,
     package::Sha256,
     util::files,
@@ -95,7 +95,11 @@ impl<'a> Fetcher<'a> {
     }
 
     /// Fetches a file, stores it and returns its pin.
-    pub fn fetch(&mut self, source: &ExtendSource, pin: Option<&Pin>) -> Result<Pin, Error> {
+    pub fn fetch(
+        &mut self,
+        source: &ExtendSource,
+        pin: Option<&ExtendsPin>,
+    ) -> Result<ExtendsPin, Error> {
         let source_name = source.to_string();
         let (bytes, commit) = match source {
             ExtendSource::Path(_) => return Err(Error::NoFile { source_name }),
@@ -127,7 +131,7 @@ impl<'a> Fetcher<'a> {
                 received,
             });
         }
-        let pin = Pin {
+        let pin = ExtendsPin {
             commit,
             sha256: received,
         };

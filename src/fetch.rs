@@ -28,7 +28,7 @@ use ureq::{
 use url::{Host, Url};
 
 pub use credentials::Credentials;
-pub use download::{Download, Expected, partial};
+pub use download::{Download, ExpectedFile, partial};
 pub use error::Error;
 use error::pause;
 use min_speed::{MinSpeed, SpeedChecked};

@@ -9,7 +9,7 @@ use crate::{
     lockfile, manifest,
     package::{Requirement, Version},
     project::approval::Approval,
-    prompt::{record::Record, session_var::Session},
+    prompt::{record::Record, session_var::ShellSession},
     store::probe,
     util::{binary, terminal_text::SafeText, vars},
 };
@@ -74,7 +74,7 @@ fn state(bytes: &[u8]) {
         vars::DEVSH_DIFF,
         String::from_utf8_lossy(bytes).into_owned(),
     );
-    if let Some(session) = Session::from_env(&env) {
+    if let Some(session) = ShellSession::from_env(&env) {
         let _unloaded = session.unload(&env);
     }
 }

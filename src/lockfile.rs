@@ -18,6 +18,6 @@ pub use application::{Application, runs_on, runs_on_any, wheel_name};
 pub use document::{parse, print};
 pub use merge::merge;
 pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, lockable, stale};
-pub use pin::{Pin, Pins};
+pub use pin::{ExtendsPin, ExtendsPins};
 pub use python::{LockedRequirement, PythonKey, PythonSet, PythonSets};
 pub use text::{Error, Problem};

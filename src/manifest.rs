@@ -44,7 +44,7 @@ pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind, ExpectedKind, ValueKind};
 pub use init_template::init_template;
 pub(crate) use json::parse as json;
-pub use layer::{EnvEntry, EnvFile, Layer, Section, Tables, ToolEntry};
+pub use layer::{EnvEntry, EnvFile, Layer, ShellSection, Tables, ToolEntry};
 pub use merge::{merge, merge_with, statements};
 pub use provenance::{Claim, Statement, Subject};
 pub use pyproject_deps::{Needs, needs};

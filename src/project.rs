@@ -24,7 +24,7 @@ use std::{
 use crate::{
     config::{Ruling, TrustRules},
     context::Context,
-    lockfile::Pins,
+    lockfile::ExtendsPins,
     manifest::{self, Manifest, ShellName, presets::PresetNote},
     util::files,
 };
@@ -84,7 +84,7 @@ impl Project {
         decisions: &Decisions,
         context: &Context,
         rules: &TrustRules,
-        pins: &Pins,
+        pins: &ExtendsPins,
     ) -> Result<Self, Unreadable> {
         let access = Access::of(context, &place.root, &rules.shared);
         let mut inputs = Inputs::new(&place.root, access, context.now);
@@ -141,7 +141,7 @@ impl Project {
         place: Place,
         inputs: &mut Inputs,
         context: &Context,
-        pins: &Pins,
+        pins: &ExtendsPins,
     ) -> Result<Self, Error> {
         let directories = &context.directories;
         let detection = match place.kind {

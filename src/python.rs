@@ -28,11 +28,11 @@ pub use install::WheelFiles;
 pub use interpreter::{Interpreter, minor_version};
 pub use lock::{LooseRequirement, PackageSource, PythonLock, Scope, Selection};
 pub use lock_formats::{
-    LockFiles, PackageWheels, PinnedRequirement, Wheel, included_lists, read_lock, read_pinned,
-    read_pylock_wheels,
+    LockFiles, LockedWheel, PackageWheels, PinnedRequirement, included_lists, read_lock,
+    read_pinned, read_pylock_wheels,
 };
 pub use marker::{Marker, TargetEnvironment};
-pub use pins::{Pin, Pins};
+pub use pins::{PythonPin, PythonPins};
 pub use requirement::PythonRequirement;
 pub use select::MissingPackage;
 pub use uv::{Uv, UvError};

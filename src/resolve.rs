@@ -151,7 +151,7 @@ pub fn resolve(
 
 /// Returns every version of the source, newest first, with the reasons against it.
 pub fn refusals(tool: &Tool, request: &ToolRequest, index: &Index, system: System) -> Vec<Refusal> {
-    let candidates = index.candidates(&crate::sources::Subject::of(tool, request));
+    let candidates = index.candidates(&crate::sources::CandidateKey::of(tool, request));
     let mut all: Vec<Refusal> = candidates
         .unwrap_or_default()
         .iter()

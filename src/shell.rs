@@ -21,7 +21,7 @@ const CHECKS: usize = 32;
 
 /// One change of a host shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Statement {
+pub enum ShellStatement {
     /// Sets and exports a variable.
     Export(VarName, OsString),
     /// Removes a variable.
@@ -59,7 +59,7 @@ pub enum Statement {
     ForgetChecks,
 }
 
-impl Statement {
+impl ShellStatement {
     const fn is_export(&self) -> bool {
         matches!(self, Self::Export(..))
     }
@@ -128,7 +128,7 @@ impl HostShell {
     }
 
     /// Returns the statements as code for this shell, with the mark at the end that contains `nonce`.
-    pub fn render(self, statements: &[Statement], nonce: &str) -> Vec<u8> {
+    pub fn render(self, statements: &[ShellStatement], nonce: &str) -> Vec<u8> {
         let mut code = self.render_plain(statements);
         code.extend_from_slice(b"# devsh ");
         code.extend(nonce.bytes().filter(u8::is_ascii_alphanumeric));
@@ -137,7 +137,7 @@ impl HostShell {
     }
 
     /// Returns the statements as code for this shell.
-    pub fn render_plain(self, statements: &[Statement]) -> Vec<u8> {
+    pub fn render_plain(self, statements: &[ShellStatement]) -> Vec<u8> {
         let mut code = Vec::new();
         match self {
             Self::Bash | Self::Zsh => posix::render(self, statements, &mut code),
@@ -153,7 +153,7 @@ impl HostShell {
     ///
     /// `known` has the names of the checks that the host shell has defined before. They are not sent again, because
     /// shells parse code slowly.
-    pub fn check(self, freshness: &Freshness, known: &str) -> Vec<Statement> {
+    pub fn check(self, freshness: &Freshness, known: &str) -> Vec<ShellStatement> {
         let mut code = Vec::new();
         match self {
             Self::Bash | Self::Zsh => posix::fresh(self, freshness, &mut code),
@@ -163,11 +163,11 @@ impl HostShell {
         let mut known: Vec<&str> = known.split_ascii_whitespace().collect();
         let mut statements = Vec::new();
         if known.len() >= CHECKS {
-            statements.push(Statement::ForgetChecks);
+            statements.push(ShellStatement::ForgetChecks);
             known.clear();
         }
         let code = Some(code).filter(|_| !known.contains(&name.as_str()));
-        statements.push(Statement::Check { name, code });
+        statements.push(ShellStatement::Check { name, code });
         statements
     }
 

@@ -39,12 +39,12 @@ pub use release_age::{TooYoung, newest_allowed};
 /// The versions that may be chosen, for each subject that was looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
-    offers: BTreeMap<Subject, Vec<Candidate>>,
+    offers: BTreeMap<CandidateKey, Vec<Candidate>>,
 }
 
 /// The key of a list of candidates: a tool with its parts, and the channel if the request names one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subject {
+pub struct CandidateKey {
     pub tool: Tool,
     /// Components beyond the default ones, sorted.
     pub components: Vec<String>,
@@ -120,7 +120,7 @@ pub struct Sources<'a> {
     pub system: System,
 }
 
-impl Subject {
+impl CandidateKey {
     /// Returns the key of the candidates for `request`.
     pub fn of(tool: &Tool, request: &ToolRequest) -> Self {
         Self {
@@ -134,7 +134,7 @@ impl Subject {
 
 impl Index {
     /// Adds candidates; a version that is in the list already stays unchanged.
-    pub fn offer(&mut self, subject: Subject, candidates: Vec<Candidate>) {
+    pub fn offer(&mut self, subject: CandidateKey, candidates: Vec<Candidate>) {
         let offers = self.offers.entry(subject).or_default();
         for candidate in candidates {
             let known = |other: &Candidate| {
@@ -157,7 +157,7 @@ impl Index {
     }
 
     /// Returns the candidates, newest first; nothing if the subject was not looked up.
-    pub fn candidates(&self, subject: &Subject) -> Option<&[Candidate]> {
+    pub fn candidates(&self, subject: &CandidateKey) -> Option<&[Candidate]> {
         self.offers.get(subject).map(Vec::as_slice)
     }
 }
@@ -209,7 +209,10 @@ pub fn fill(
             Question::Rust(toolchains) => {
                 for (toolchain, mut candidates) in toolchains.iter().zip(answer) {
                     release_age::hold(&mut candidates, toolchain.tool, sources);
-                    index.offer(Subject::of(toolchain.tool, toolchain.request), candidates);
+                    index.offer(
+                        CandidateKey::of(toolchain.tool, toolchain.request),
+                        candidates,
+                    );
                 }
             }
             Question::Python { tool, .. }
@@ -224,7 +227,7 @@ pub fn fill(
                     if tool.source == Source::Npm {
                         npm::prefer_latest(&mut candidates, request);
                     }
-                    index.offer(Subject::of(tool, request), candidates);
+                    index.offer(CandidateKey::of(tool, request), candidates);
                 }
             }
         }

@@ -101,23 +101,23 @@ impl<'a> Review<'a> {
     }
 
     /// Approves exactly the content that was read.
-    pub fn approve(self) -> Result<Approved<'a>, Failure> {
+    pub fn approve(self) -> Result<ApprovedProject<'a>, Failure> {
         let session = self.session;
         let project = self
             .project
             .allow(&session.decisions, session.context.now)?;
         session.notify_host_shells()?;
-        Ok(Approved { session, project })
+        Ok(ApprovedProject { session, project })
     }
 }
 
 /// A project that the user has just approved.
-pub struct Approved<'a> {
+pub struct ApprovedProject<'a> {
     session: &'a Session<'a>,
     project: crate::project::approval::Trusted<Project>,
 }
 
-impl Approved<'_> {
+impl ApprovedProject<'_> {
     /// Builds the dev shell that prompts load.
     pub fn build(&self) -> Result<(), Failure> {
         let shells = [ShellName::dev()];
@@ -144,19 +144,19 @@ fn refuse_wider_denial(session: &Session<'_>, root: &Path) -> Result<(), Failure
 
 /// The result of `deny_project`.
 #[derive(Debug)]
-pub struct Denial {
+pub struct DeniedProject {
     pub root: PathBuf,
     /// Whether a running build was ended.
     pub ended_build: bool,
 }
 
 /// Withdraws the approval of the project in the working directory.
-pub fn deny_project(session: &Session<'_>) -> Result<Denial, Failure> {
+pub fn deny_project(session: &Session<'_>) -> Result<DeniedProject, Failure> {
     let root = session.place()?.root;
     // Everything is below the home directory, so a denial of it counts for itself only.
     let includes_below = session.context.directories.home.as_ref() != Some(&root);
     session.decisions.deny(&root, includes_below)?;
     let ended_build = background::stop(session.context, &root);
     session.notify_host_shells()?;
-    Ok(Denial { root, ended_build })
+    Ok(DeniedProject { root, ended_build })
 }

@@ -17,7 +17,7 @@ use nix::{
 };
 
 use crate::{
-    builder::build_progress::Live,
+    builder::build_progress::BuildProgress,
     context::Context,
     manifest::ShellName,
     prompt::session_var,
@@ -120,7 +120,8 @@ fn describe(
 /// Ends the background build of the project at `root`; returns whether there was one.
 pub fn stop(context: &Context, root: &Path) -> bool {
     let traces = BuildTraces::new(context, root);
-    let live = Live::read(&traces.live()).filter(|live| live.background && traces.is_building());
+    let live =
+        BuildProgress::read(&traces.live()).filter(|live| live.background && traces.is_building());
     let process = live.and_then(|live| i32::try_from(live.process).ok());
     // It leads a process group, so the processes that it started end too.
     process.is_some_and(|process| killpg(Pid::from_raw(process), Signal::SIGTERM).is_ok())

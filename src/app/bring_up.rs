@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::{
-    builder::build_progress::{Live, Recorder},
+    builder::build_progress::{BuildProgress, ProgressRecorder},
     manifest::ShellName,
     project::{Project, approval::Trusted, watch::Watched},
     prompt::record::Record,
@@ -65,9 +65,9 @@ pub fn build_claimed(
 ) -> Result<Vec<Record>, Failure> {
     let shown = session.reporter.progress();
     let names = shells.iter().map(ToString::to_string).collect();
-    let live = Live::begin(names, mode == BuildMode::Background, session.context.now);
+    let live = BuildProgress::begin(names, mode == BuildMode::Background, session.context.now);
     crash_cleanup::run(session, project.get().root(), claim.live.as_deref());
-    let progress = Recorder::new(&*shown, claim.live.clone(), live);
+    let progress = ProgressRecorder::new(&*shown, claim.live.clone(), live);
     if mode == BuildMode::Background {
         progress.announce();
     }

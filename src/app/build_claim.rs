@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{builder::build_progress::Live, fetch::Meter, report::failure::Failure, util::files};
+use crate::{
+    builder::build_progress::BuildProgress, fetch::Meter, report::failure::Failure, util::files,
+};
 
 use super::{build_traces::BuildTraces, session::Session};
 
@@ -56,7 +58,7 @@ fn show_other_build(session: &Session<'_>, traces: &BuildTraces, file: &File) {
     while let Err(TryLockError::WouldBlock) = file.try_lock() {
         thread::sleep(INTERVAL);
         // A process that only checks for a build also holds the lock for a moment.
-        let Some(live) = Live::read(&traces.live()) else {
+        let Some(live) = BuildProgress::read(&traces.live()) else {
             continue;
         };
         if !is_reported {

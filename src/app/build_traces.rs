@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    builder::build_progress::Live,
+    builder::build_progress::BuildProgress,
     context::Context,
     manifest::ShellName,
     project::approval::project_key,
@@ -64,9 +64,9 @@ impl BuildTraces {
     }
 
     /// Returns the progress of the running build, if one runs.
-    pub fn running(&self) -> Option<Live> {
+    pub fn running(&self) -> Option<BuildProgress> {
         self.is_building()
-            .then(|| Live::read(&self.live()).unwrap_or_default())
+            .then(|| BuildProgress::read(&self.live()).unwrap_or_default())
     }
 
     /// Returns the failure of the last build of a dev shell.

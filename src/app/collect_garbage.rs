@@ -44,7 +44,7 @@ pub struct RemovedEntry {
 
 /// What the user wants to keep, as typed.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Limits<'a> {
+pub struct GcLimits<'a> {
     /// Keep what was used within this span, for example `30d`.
     pub older_than: Option<&'a str>,
     /// Keep the most recently used entries up to this size, for example `20G`.
@@ -54,7 +54,7 @@ pub struct Limits<'a> {
 /// Removes unused entries, or with `dry_run` only lists them.
 pub fn collect_garbage(
     session: &Session<'_>,
-    limits: Limits<'_>,
+    limits: GcLimits<'_>,
     dry_run: bool,
 ) -> Result<GcReport, Failure> {
     let budget = budget(session, &limits)?;
@@ -81,7 +81,7 @@ pub fn collect_garbage(
 }
 
 /// Returns the limits of the command line or, where it has none, those of the settings.
-fn budget(session: &Session<'_>, limits: &Limits) -> Result<Budget, Failure> {
+fn budget(session: &Session<'_>, limits: &GcLimits) -> Result<Budget, Failure> {
     let span = limits.older_than.map(parse_span).transpose();
     let size = limits.keep_size.map(parse_bytes).transpose();
     let mut keep = Keep {

@@ -27,7 +27,7 @@ use super::{build_mode::BuildMode, lock, session::Session, trust};
 const LIMIT: u64 = 16 << 20;
 
 /// The content that the user approves: file names with the digests of their bytes.
-pub type Approved = BTreeMap<String, Option<[u8; 32]>>;
+pub type ApprovedInputs = BTreeMap<String, Option<[u8; 32]>>;
 
 /// The result of a change.
 #[derive(Debug)]
@@ -181,7 +181,7 @@ impl<'a> ManifestEdit<'a> {
     }
 
     /// Returns the approved content, with `bytes` as the manifest.
-    fn with(&self, bytes: &[u8]) -> Approved {
+    fn with(&self, bytes: &[u8]) -> ApprovedInputs {
         with_manifest(self.project.approved(), bytes)
     }
 
@@ -257,7 +257,7 @@ fn put(path: &Path, before: &[u8], after: &[u8]) -> Result<bool, files::Error> {
 }
 
 /// Returns the approved content, with `bytes` as the manifest.
-pub fn with_manifest(approved: &Approved, bytes: &[u8]) -> Approved {
+pub fn with_manifest(approved: &ApprovedInputs, bytes: &[u8]) -> ApprovedInputs {
     let mut approved = approved.clone();
     let digest = *blake3::hash(bytes).as_bytes();
     approved.insert(MANIFEST.to_owned(), Some(digest));
@@ -268,7 +268,7 @@ pub fn with_manifest(approved: &Approved, bytes: &[u8]) -> Approved {
 pub fn approve(
     session: &Session<'_>,
     place: Place,
-    expected: &Approved,
+    expected: &ApprovedInputs,
 ) -> Result<Trusted<Project>, Failure> {
     let project = session.open(place)?;
     if project.approved() != expected {

@@ -74,7 +74,7 @@ pub fn explain(
     shell: Option<ShellName>,
 ) -> Result<Vec<Explanation>, Failure> {
     let project = session.project()?;
-    let loaded = session_var::Session::from_env(&session.context.env)
+    let loaded = session_var::ShellSession::from_env(&session.context.env)
         .and_then(|session| session.project)
         .filter(|(root, _)| root == project.root())
         .map(|(_, shell)| shell);

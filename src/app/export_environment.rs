@@ -13,7 +13,7 @@ use crate::{
     prompt::{load, session_var, statements},
     report::failure::{ExitStatus, Failure},
     shell::{
-        HostShell, Statement,
+        HostShell, ShellStatement,
         export_formats::{self, Format},
     },
     util::{files, vars},
@@ -63,7 +63,7 @@ pub fn export_environment(
         }
         ExportReader::File(format) => {
             // Another reader has not loaded the dev shell, so it needs no undo information.
-            session_var::Session::erase(&mut target);
+            session_var::ShellSession::erase(&mut target);
             to_file(session, format, &base, &target)
         }
     }
@@ -74,7 +74,7 @@ pub fn export_environment(
 /// It reports nothing, because start files of shells call it.
 fn prompt_environment(session: &Session<'_>) -> Option<Env> {
     let env = &session.context.env;
-    let host = session_var::Session::from_env(env);
+    let host = session_var::ShellSession::from_env(env);
     let base = session_var::host_env(env);
     let ready = match prompt_target(session, host.as_ref()) {
         PromptTarget::Unchanged => return None,
@@ -91,7 +91,7 @@ fn prompt_environment(session: &Session<'_>) -> Option<Env> {
 }
 
 /// Returns code in one block: if the text is cut, the shell runs nothing.
-fn code(shell: HostShell, statements: &[Statement]) -> Vec<u8> {
+fn code(shell: HostShell, statements: &[ShellStatement]) -> Vec<u8> {
     if statements.is_empty() {
         return Vec::new();
     }
@@ -104,11 +104,11 @@ fn code(shell: HostShell, statements: &[Statement]) -> Vec<u8> {
 
 fn changes(from: &Env, to: &Env) -> Vec<Assignment> {
     let change = |statement| match statement {
-        Statement::Export(name, value) => Some(Assignment {
+        ShellStatement::Export(name, value) => Some(Assignment {
             name,
             value: Some(value),
         }),
-        Statement::Unset(name) => Some(Assignment { name, value: None }),
+        ShellStatement::Unset(name) => Some(Assignment { name, value: None }),
         _ => None,
     };
     let mut changes: Vec<_> = statements(from, to)

@@ -2,7 +2,7 @@
 
 use crate::{
     extends::Fetcher,
-    lockfile::{Pin, Pins},
+    lockfile::{ExtendsPin, ExtendsPins},
     project::Project,
     prompt::session_var,
     report::{failure::Failure, hints},
@@ -35,30 +35,37 @@ pub fn complete(session: &Session<'_>, project: Project) -> Result<Project, Fail
 
 /// A project with the newest of the files that it extends.
 #[derive(Debug)]
-pub struct Upgrade {
+pub struct UpgradedExtends {
     pub project: Project,
     /// A line for each file that has changed.
     pub changes: Vec<String>,
 }
 
 /// Fetches the newest of the files that a project extends, if it extends any.
-pub fn upgrade(session: &Session<'_>, project: &Project) -> Result<Option<Upgrade>, Failure> {
+pub fn upgrade(
+    session: &Session<'_>,
+    project: &Project,
+) -> Result<Option<UpgradedExtends>, Failure> {
     let before = pins(project);
     if before.is_empty() {
         return Ok(None);
     }
-    let fresh = session.open_with_pins(project.place.clone(), &Pins::new())?;
-    let project = fetch(session, fresh, Pins::new())?;
-    let line = |(source, pin): (&String, &Pin)| match before.get(source) {
+    let fresh = session.open_with_pins(project.place.clone(), &ExtendsPins::new())?;
+    let project = fetch(session, fresh, ExtendsPins::new())?;
+    let line = |(source, pin): (&String, &ExtendsPin)| match before.get(source) {
         Some(old) if old == pin => None,
         Some(old) => Some(format!("~ {source}  {old} → {pin}")),
         None => Some(format!("+ {source}  {pin}")),
     };
     let changes = pins(&project).iter().filter_map(line).collect();
-    Ok(Some(Upgrade { project, changes }))
+    Ok(Some(UpgradedExtends { project, changes }))
 }
 
-fn fetch(session: &Session<'_>, mut project: Project, mut pins: Pins) -> Result<Project, Failure> {
+fn fetch(
+    session: &Session<'_>,
+    mut project: Project,
+    mut pins: ExtendsPins,
+) -> Result<Project, Failure> {
     let client = session.client()?;
     let directories = &session.context.directories;
     let env = session_var::host_env(&session.context.env);
@@ -83,7 +90,7 @@ fn fetch(session: &Session<'_>, mut project: Project, mut pins: Pins) -> Result<
     )))
 }
 
-fn pins(project: &Project) -> Pins {
+fn pins(project: &Project) -> ExtendsPins {
     let layers = project.layers();
     let both = layers.pins.iter().chain(&layers.own_pins);
     both.map(|(source, pin)| (source.clone(), pin.clone()))

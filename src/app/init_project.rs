@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     build_mode::BuildMode,
-    edit_manifest::{self, Approved},
+    edit_manifest::{self, ApprovedInputs},
     lock,
     lockfiles::all_requests,
     session::Session,
@@ -117,7 +117,7 @@ fn repository(session: &Session<'_>) -> Result<PathBuf, Failure> {
 }
 
 /// Returns the directory for the manifest, and the approved content of the repository there, if it is allowed.
-fn root(session: &Session<'_>) -> Result<(PathBuf, Option<Approved>), Failure> {
+fn root(session: &Session<'_>) -> Result<(PathBuf, Option<ApprovedInputs>), Failure> {
     let Ok(place) = session.place() else {
         return Ok((session.cwd()?.to_owned(), None));
     };

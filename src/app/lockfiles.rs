@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use crate::{
-    lockfile::{self, LockKey, Lockfile, Pins, PythonKey, PythonSets, Stale, Upgrade},
+    lockfile::{self, ExtendsPins, LockKey, Lockfile, PythonKey, PythonSets, Stale, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::Tool,
     project::{LOCKFILE, Project, lock_path, personal},
@@ -27,7 +27,7 @@ const LIMIT: u64 = 16 << 20;
 pub struct LockTarget {
     pub path: PathBuf,
     pub requests: Vec<(Tool, ToolRequest)>,
-    pub pins: Pins,
+    pub pins: ExtendsPins,
     /// The project as far as this lockfile answers it, for its Python packages.
     project: Project,
     /// For the lockfile of one person: that of the team.

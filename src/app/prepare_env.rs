@@ -3,8 +3,8 @@
 use std::{cell::RefCell, path::Path};
 
 use crate::{
-    builder::{self, Builder, Notice, Realised, ToolOrigin},
-    config::{Config, Verbosity},
+    builder::{self, BuildNotice, Builder, Realised, ToolOrigin},
+    config::{Config, PromptVerbosity},
     context::Context,
     fetch::{self, Progress},
     lockfile::Lockfile,
@@ -37,11 +37,11 @@ pub struct BuildBasis<'a> {
     pub watched: &'a [Watched],
     pub progress: &'a dyn Progress,
     /// The notices that were reported already: dev shells have most of their tools in common.
-    pub reported: &'a RefCell<Vec<Notice>>,
+    pub reported: &'a RefCell<Vec<BuildNotice>>,
 }
 
 impl BuildBasis<'_> {
-    fn report(&self, session: &Session<'_>, notice: &Notice) {
+    fn report(&self, session: &Session<'_>, notice: &BuildNotice) {
         if !self.reported.borrow().contains(notice) {
             session.reporter.warn(&describe(session, notice));
             self.reported.borrow_mut().push(notice.clone());
@@ -49,9 +49,9 @@ impl BuildBasis<'_> {
     }
 }
 
-fn describe(session: &Session<'_>, notice: &Notice) -> String {
+fn describe(session: &Session<'_>, notice: &BuildNotice) -> String {
     match notice {
-        Notice::HostServes {
+        BuildNotice::HostServes {
             tool,
             wanted,
             found,
@@ -71,7 +71,7 @@ fn describe(session: &Session<'_>, notice: &Notice) -> String {
             }
             text
         }
-        Notice::Conflict {
+        BuildNotice::Conflict {
             program,
             used,
             hidden,
@@ -384,7 +384,7 @@ fn record(
         profile: &realised.profile,
         env: &realised.env,
         timeout: config.hook_timeout,
-        quiet: config.verbosity == Verbosity::Quiet,
+        quiet: config.verbosity == PromptVerbosity::Quiet,
         summary: tool_summary::summary(shell, inputs, realised, whole),
     };
     let mut objects = vec![realised.profile.clone()];

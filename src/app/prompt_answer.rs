@@ -27,7 +27,7 @@ use crate::{
         user_scripts,
     },
     report::{failure::Failure, reporter::NoReport},
-    shell::{HostShell, Statement, hook},
+    shell::{HostShell, ShellStatement, hook},
     store::{self, ProcessMark},
     util::{
         files::{self, Stamp},
@@ -98,7 +98,7 @@ struct Finding {
 pub fn answer(context: &Context, request: PromptRequest<'_>) -> PromptAnswer {
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
-    let host = session_var::Session::from_env(&context.env);
+    let host = session_var::ShellSession::from_env(&context.env);
     let mut finding = find(&session, host.as_ref());
     finding.watched.push(generation);
     let pinned = host.as_ref().is_some_and(|host| host.pinned);
@@ -123,7 +123,9 @@ pub fn answer(context: &Context, request: PromptRequest<'_>) -> PromptAnswer {
         awaited: &outcome.awaited,
     };
     let freshness = freshness(context, request.host, dependencies);
-    outcome.statements.push(Statement::Loaded(memory.clone()));
+    outcome
+        .statements
+        .push(ShellStatement::Loaded(memory.clone()));
     let failed_scripts = add_scripts(context, request.host, ready, &mut outcome).err();
     let check = request.host.check(&freshness, request.checks);
     outcome.statements.extend(check);
@@ -159,7 +161,7 @@ fn add_scripts(
     })?;
     if !files.is_empty() {
         let code = hook::source_script(host, &context.program);
-        outcome.statements.push(Statement::Source(code, files));
+        outcome.statements.push(ShellStatement::Source(code, files));
     }
     Ok(())
 }
@@ -169,7 +171,7 @@ pub fn absorb_variables(
     context: &Context,
     exported: ExportedVariables<'_>,
 ) -> Option<PromptAnswer> {
-    let host = session_var::Session::from_env(&context.env)?;
+    let host = session_var::ShellSession::from_env(&context.env)?;
     let change = |word: &OsString| {
         let mut parts = word.as_bytes().splitn(2, |byte| *byte == b'=');
         let name = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
@@ -190,7 +192,7 @@ pub fn absorb_variables(
 
 /// Runs the leave scripts of the loaded dev shell when the host shell exits; returns those that failed.
 pub fn run_leave_scripts(context: &Context) -> Vec<hook_scripts::Error> {
-    let host = session_var::Session::from_env(&context.env);
+    let host = session_var::ShellSession::from_env(&context.env);
     host.map_or_else(Vec::new, |host| load::run_leave_scripts(context, &host))
 }
 
@@ -205,7 +207,10 @@ pub enum PromptTarget {
 }
 
 /// Finds the environment as a prompt does; a dev shell that is not ready is built in the background.
-pub fn prompt_target(session: &Session<'_>, host: Option<&session_var::Session>) -> PromptTarget {
+pub fn prompt_target(
+    session: &Session<'_>,
+    host: Option<&session_var::ShellSession>,
+) -> PromptTarget {
     let finding = find(session, host);
     match finding.ready {
         Some(ready) => PromptTarget::Ready(Box::new(ready)),
@@ -236,7 +241,7 @@ fn memory(finding: &Finding) -> String {
     }
 }
 
-fn find(session: &Session<'_>, host: Option<&session_var::Session>) -> Finding {
+fn find(session: &Session<'_>, host: Option<&session_var::ShellSession>) -> Finding {
     let pinned = host.filter(|host| host.pinned);
     if let Some((root, shell)) = pinned.and_then(|host| host.project.as_ref()) {
         let place = Place {
@@ -277,7 +282,7 @@ fn look(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
-    host: Option<&session_var::Session>,
+    host: Option<&session_var::ShellSession>,
 ) -> Finding {
     let context = session.context;
     let fresh = Record::fresh(&context.directories.state, &place.root, shell, context.now)
@@ -312,7 +317,7 @@ fn look_at_project(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
-    host: Option<&session_var::Session>,
+    host: Option<&session_var::ShellSession>,
 ) -> Finding {
     let context = session.context;
     // A read error can depend on these files.
@@ -358,7 +363,7 @@ fn look_at_project(
 }
 
 /// Returns whether the loaded environment belongs to this project.
-fn is_loaded(host: Option<&session_var::Session>, place: &Place) -> bool {
+fn is_loaded(host: Option<&session_var::ShellSession>, place: &Place) -> bool {
     let project = host.and_then(|host| host.project.as_ref());
     project.is_some_and(|(root, _)| *root == place.root)
 }

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::builder::build_progress::Live;
+use crate::builder::build_progress::BuildProgress;
 
-pub use crate::builder::build_progress::Item;
+pub use crate::builder::build_progress::BuildStep;
 
 /// A running build. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -22,13 +22,13 @@ pub struct RunningBuild {
 #[derive(Debug, Serialize)]
 pub struct BuildItem {
     #[serde(flatten)]
-    pub item: Item,
+    pub item: BuildStep,
     pub percent: Option<u64>,
 }
 
 impl RunningBuild {
-    pub fn new(live: &Live, now: SystemTime) -> Self {
-        let part = |item: &Item| BuildItem {
+    pub fn new(live: &BuildProgress, now: SystemTime) -> Self {
+        let part = |item: &BuildStep| BuildItem {
             item: item.clone(),
             percent: item.percent(),
         };

@@ -6,7 +6,7 @@ use crate::{
     manifest::ToolRequest,
     package::{PackageName, Requirement, Source, System, Tool},
     report::failure::Failure,
-    sources::Subject,
+    sources::CandidateKey,
     util::parallel,
 };
 
@@ -82,7 +82,7 @@ fn look_up(session: &Session<'_>, tool: &Tool, system: System) -> SearchResult {
         query_versions::offers(session, &[(tool.clone(), request.clone())]).and_then(|index| {
             let chosen = query_versions::choose(tool, &request, &index, system)?;
             let all = index
-                .candidates(&Subject::of(tool, &request))
+                .candidates(&CandidateKey::of(tool, &request))
                 .unwrap_or_default();
             let usable = all.iter().filter(|one| {
                 !one.version.is_prerelease() && one.yanked.is_none() && !one.artifacts.is_empty()

@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     context::Context,
     fetch::{Client, Credentials},
-    lockfile::{self, Lockfile, Pins},
+    lockfile::{self, ExtendsPins, Lockfile},
     manifest::presets,
     package::System,
     project::{
@@ -90,7 +90,7 @@ impl LoadedLockfile {
     }
 
     /// Returns the pins of fetched files. Commands that need the whole lockfile report invalid content.
-    fn pins(&self) -> Result<Pins, Failure> {
+    fn pins(&self) -> Result<ExtendsPins, Failure> {
         self.bytes.as_ref().map_err(Clone::clone)?;
         let content = self.content.as_ref().ok().and_then(Option::as_ref);
         Ok(content
@@ -232,7 +232,7 @@ impl<'a> Session<'a> {
     }
 
     /// Reads the project at a place, with fetched files at these pins instead of those of its lockfiles.
-    pub fn open_with_pins(&self, place: Place, pins: &Pins) -> Result<Project, Failure> {
+    pub fn open_with_pins(&self, place: Place, pins: &ExtendsPins) -> Result<Project, Failure> {
         let opened = self.try_open(place, pins)?;
         Ok(opened.map_err(|unreadable| unreadable.error)?)
     }
@@ -241,7 +241,7 @@ impl<'a> Session<'a> {
     pub fn try_open(
         &self,
         place: Place,
-        pins: &Pins,
+        pins: &ExtendsPins,
     ) -> Result<Result<Project, Unreadable>, Failure> {
         let rules = &self.config()?.trust;
         let context = self.context;
@@ -249,8 +249,8 @@ impl<'a> Session<'a> {
     }
 
     /// Returns the pins of the lockfiles of the project at a place.
-    pub fn lockfile_pins(&self, place: &Place) -> Result<Pins, Failure> {
-        let mut pins = Pins::default();
+    pub fn lockfile_pins(&self, place: &Place) -> Result<ExtendsPins, Failure> {
+        let mut pins = ExtendsPins::default();
         for path in self.lockfile_paths(place) {
             pins.extend(self.lockfile(&place.root, &path).pins()?);
         }

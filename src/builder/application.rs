@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Builder, Error, Unavailable,
-    choose_artifact::{Managed, Served},
+    choose_artifact::{ManagedTool, ServedTool},
     python_env::find_interpreter,
     request::{BuildRequest, RequestedTool},
 };
@@ -39,11 +39,11 @@ impl Builder<'_> {
         request: &BuildRequest<'_>,
         requested: &RequestedTool<'_>,
         locked: &LockedPackage,
-        served: &[&Served],
-    ) -> Result<Managed, Error> {
+        served: &[&ServedTool],
+    ) -> Result<ManagedTool, Error> {
         if !locked.artifacts.contains_key(&request.system) {
             let unavailable = Unavailable::NoArtifact(request.system);
-            return Ok(Managed::Unavailable(unavailable));
+            return Ok(ManagedTool::Unavailable(unavailable));
         }
         let needs = |tool| Error::ApplicationNeeds {
             application: Box::new(requested.tool.clone()),
@@ -85,7 +85,7 @@ impl Builder<'_> {
                 Err(Error::Store(reason)) => Err(reason),
                 Err(other) => return Err(other),
             };
-        Managed::from_install(requested, locked, installed)
+        ManagedTool::from_install(requested, locked, installed)
     }
 
     fn install_application(

@@ -1,7 +1,7 @@
-//! What a running build tells other processes: one small file, written a few times a second.
+//! The progress of a running build for other processes: one small file, written a few times a second.
 //!
-//! It is advice for people, not truth: whether a build runs at all is told by the lock it holds. So the file
-//! is renamed into place but never synced, and a write that fails does not disturb the build.
+//! The file only informs people; the lock of the build says whether it runs. So the file is renamed into place but
+//! never synced, and a failed write does not disturb the build.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,9 +17,9 @@ use crate::{
     util::files,
 };
 
-/// A build as it was a moment ago.
+/// The recent state of a running build.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Live {
+pub struct BuildProgress {
     /// The process that builds.
     pub process: u32,
     /// The dev shells that it builds.
@@ -28,30 +28,30 @@ pub struct Live {
     pub background: bool,
     /// When it began, in milliseconds since 1970.
     pub started: u64,
-    /// What is under way, in the order of its beginning.
-    pub items: Vec<Item>,
+    /// The unfinished steps, in the order of their start.
+    pub items: Vec<BuildStep>,
 }
 
-/// One thing that is under way.
+/// An unfinished step of a build.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// What it is (`ruff 0.12.4`).
+pub struct BuildStep {
+    /// The subject (`ruff 0.12.4`).
     pub name: String,
-    /// What is being done (`unpacking`); nothing while it is downloaded.
+    /// The activity (`unpacking`); `None` during the download.
     pub phase: Option<String>,
-    /// Bytes that are done.
+    /// Finished bytes.
     pub done: u64,
-    /// Bytes in all, where that is known.
+    /// All bytes, if known.
     pub total: Option<u64>,
 }
 
 /// Longest file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
-/// How often bytes that have arrived are told.
+/// How often the file is written while bytes arrive.
 const PERIOD: Duration = Duration::from_millis(200);
 
-impl Live {
-    /// Returns what a build that began at `now` in this process tells first.
+impl BuildProgress {
+    /// Returns the progress of a build that starts at `now` in this process.
     pub fn begin(shells: Vec<String>, background: bool, now: SystemTime) -> Self {
         Self {
             process: std::process::id(),
@@ -62,13 +62,13 @@ impl Live {
         }
     }
 
-    /// Reads what a build tells; nothing where there is no build or it tells nothing.
+    /// Reads the file; `None` if it does not exist or cannot be read.
     pub fn read(path: &Path) -> Option<Self> {
         let bytes = files::read_bounded(path, LIMIT).ok()??;
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Returns for how long it has been building.
+    /// Returns the time since the start.
     pub fn elapsed(&self, now: SystemTime) -> Duration {
         Duration::from_millis(milliseconds(now).saturating_sub(self.started))
     }
@@ -81,13 +81,13 @@ impl Live {
             .and_then(|bytes| std::fs::write(&new, bytes))
             .and_then(|()| std::fs::rename(&new, path));
         if let Err(error) = written {
-            tracing::debug!(%error, "the progress of the build cannot be told");
+            tracing::debug!(%error, "cannot write the progress of the build");
         }
     }
 }
 
-impl Item {
-    /// Returns how far it is, in percent, where that can be told.
+impl BuildStep {
+    /// Returns the finished part in percent, if the size is known.
     pub fn percent(&self) -> Option<u64> {
         let total = self.total.filter(|total| *total > 0)?;
         u64::try_from(u128::from(self.done.min(total)) * 100 / u128::from(total)).ok()
@@ -99,89 +99,89 @@ fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Tells a file what it shows.
-pub struct Recorder<'a> {
+/// Shows progress and writes it to a file.
+pub struct ProgressRecorder<'a> {
     shown: &'a dyn Progress,
     board: Arc<Board>,
-    /// Tells what has changed since it last did.
-    teller: Option<JoinHandle<()>>,
+    /// Writes the file after changes.
+    writer: Option<JoinHandle<()>>,
 }
 
 struct Board {
-    /// Where it is told; nothing where nobody can be told.
+    /// The file; `None` if none is written.
     path: Option<PathBuf>,
-    state: Mutex<State>,
-    /// Wakes the teller when there is nothing more to tell.
+    state: Mutex<BoardState>,
+    /// Wakes the writer at the end.
     ended: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    live: Live,
-    /// The numbers of the items, which stay when others end.
+struct BoardState {
+    live: BuildProgress,
+    /// The numbers of the items. An item keeps its number when others end.
     numbers: Vec<u64>,
     next: u64,
     /// Whether the file was ever written.
-    told: bool,
-    /// Whether something has changed since.
+    written: bool,
+    /// Whether something has changed since then.
     changed: bool,
     ended: bool,
 }
 
-impl<'a> Recorder<'a> {
-    /// Returns progress that is shown by `shown` and told in the file `path`, for a build that begins so.
-    pub fn new(shown: &'a dyn Progress, path: Option<PathBuf>, live: Live) -> Self {
-        let state = State {
+impl<'a> ProgressRecorder<'a> {
+    /// Returns progress that is shown by `shown` and written to `path`, beginning with `live`.
+    pub fn new(shown: &'a dyn Progress, path: Option<PathBuf>, live: BuildProgress) -> Self {
+        let state = BoardState {
             live,
-            ..State::default()
+            ..BoardState::default()
         };
         let board = Arc::new(Board {
             path,
             state: Mutex::new(state),
             ended: Condvar::new(),
         });
-        let teller = board.path.is_some().then(|| {
+        let writer = board.path.is_some().then(|| {
             let board = Arc::clone(&board);
-            thread::spawn(move || board.tell())
+            thread::spawn(move || board.write_changes())
         });
         Self {
             shown,
             board,
-            teller,
+            writer,
         }
     }
 
-    /// Tells that the build has begun, before anything of it has.
+    /// Writes the file before the first step starts.
     pub fn announce(&self) {
         self.board.change(true, |_| ());
     }
 }
 
-impl Drop for Recorder<'_> {
+impl Drop for ProgressRecorder<'_> {
     fn drop(&mut self) {
-        let told = {
+        let written = {
             let mut state = self.board.lock();
             state.ended = true;
-            state.told
+            state.written
         };
         self.board.ended.notify_all();
-        if let Some(teller) = self.teller.take() {
-            // It has nothing that could panic, and nothing would follow from it.
-            let _ended = teller.join();
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer would not affect the build.
+            let _ended = writer.join();
         }
-        if let Some(path) = self.board.path.as_ref().filter(|_| told) {
-            // A file that stays is taken for nothing once the lock is free.
+        if let Some(path) = self.board.path.as_ref().filter(|_| written) {
+            // A file that stays is ignored once the lock is free.
             let _removed = std::fs::remove_file(path);
         }
     }
 }
 
 impl Board {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BoardState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, at_once: bool, change: impl FnOnce(&mut State)) {
+    fn change(&self, at_once: bool, change: impl FnOnce(&mut BoardState)) {
         let mut state = self.lock();
         change(&mut state);
         state.changed = true;
@@ -190,16 +190,16 @@ impl Board {
         }
     }
 
-    fn write(&self, state: &mut State) {
+    fn write(&self, state: &mut BoardState) {
         if let Some(path) = &self.path {
             state.live.write(path);
-            state.told = true;
+            state.written = true;
             state.changed = false;
         }
     }
 
-    /// Tells now and then what has changed, until the end.
-    fn tell(&self) {
+    /// Writes changes in intervals, until the end.
+    fn write_changes(&self) {
         let mut state = self.lock();
         while !state.ended {
             let waited = self.ended.wait_timeout(state, PERIOD);
@@ -211,20 +211,20 @@ impl Board {
     }
 }
 
-impl Progress for Recorder<'_> {
+impl Progress for ProgressRecorder<'_> {
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter> {
         let mut number = 0;
         self.board.change(true, |state| {
             number = state.next;
             state.next += 1;
             state.numbers.push(number);
-            state.live.items.push(Item {
+            state.live.items.push(BuildStep {
                 name: name.to_owned(),
                 total,
-                ..Item::default()
+                ..BuildStep::default()
             });
         });
-        Box::new(Told {
+        Box::new(RecordedMeter {
             shown: self.shown.start(name, total),
             board: Arc::clone(&self.board),
             number,
@@ -232,14 +232,14 @@ impl Progress for Recorder<'_> {
     }
 }
 
-struct Told {
+struct RecordedMeter {
     shown: Box<dyn Meter>,
     board: Arc<Board>,
     number: u64,
 }
 
-impl Told {
-    fn change(&self, at_once: bool, change: impl FnOnce(&mut Item)) {
+impl RecordedMeter {
+    fn change(&self, at_once: bool, change: impl FnOnce(&mut BuildStep)) {
         self.board.change(at_once, |state| {
             let at = state
                 .numbers
@@ -252,7 +252,7 @@ impl Told {
     }
 }
 
-impl Meter for Told {
+impl Meter for RecordedMeter {
     fn advance(&self, bytes: u64) {
         self.shown.advance(bytes);
         self.change(false, |item| item.done += bytes);
@@ -289,23 +289,23 @@ mod tests {
     use crate::fetch::Silent;
 
     #[test]
-    fn another_process_sees_how_far_it_is() {
+    fn another_process_reads_the_progress() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("building.json");
         let now = UNIX_EPOCH + Duration::from_secs(100);
-        let live = Live::begin(vec!["dev".to_owned()], true, now);
-        let recorder = Recorder::new(&Silent, Some(path.clone()), live);
+        let live = BuildProgress::begin(vec!["dev".to_owned()], true, now);
+        let recorder = ProgressRecorder::new(&Silent, Some(path.clone()), live);
         assert_eq!(
-            Live::read(&path),
+            BuildProgress::read(&path),
             None,
-            "nothing is told before something happens"
+            "nothing is written before the first step"
         );
         let one = recorder.start("ruff 1", Some(200));
         let two = recorder.start("uv 2", None);
         one.advance(120);
         one.retract(20);
         one.phase("unpacking");
-        let seen = Live::read(&path).unwrap();
+        let seen = BuildProgress::read(&path).unwrap();
         assert_eq!(seen.shells, ["dev"]);
         assert_eq!(
             seen.elapsed(now + Duration::from_secs(3)),
@@ -316,10 +316,10 @@ mod tests {
         assert_eq!(seen.items[1].percent(), None);
         one.finish();
         two.phase("waiting");
-        let seen = Live::read(&path).unwrap();
+        let seen = BuildProgress::read(&path).unwrap();
         assert_eq!(seen.items.len(), 1);
         assert_eq!(seen.items[0].name, "uv 2");
         drop(recorder);
-        assert_eq!(Live::read(&path), None);
+        assert_eq!(BuildProgress::read(&path), None);
     }
 }

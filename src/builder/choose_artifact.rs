@@ -5,7 +5,7 @@ use std::{path::PathBuf, thread};
 use super::{
     Builder, Error, Unavailable,
     offline::UnservedTool,
-    realised::{Notice, ToolOrigin},
+    realised::{BuildNotice, ToolOrigin},
     request::{BuildRequest, RequestedTool},
 };
 use crate::{
@@ -13,17 +13,17 @@ use crate::{
     lockfile::LockedPackage,
     manifest,
     package::{Source, Tool, Version},
-    sources::host::{self, HostTool, Search},
+    sources::host::{self, HostSearch, HostTool},
     store::{self, Downloads, Object, Recipe, StorePath},
 };
 
 /// A tool that is ready for use.
 #[derive(Debug)]
-pub(super) struct Served {
+pub(super) struct ServedTool {
     pub(super) tool: Tool,
     pub(super) version: Version,
     pub(super) from: ServedFrom,
-    pub(super) notice: Option<Notice>,
+    pub(super) notice: Option<BuildNotice>,
     /// Whether its programs are not in the dev shell.
     pub(super) hidden: bool,
 }
@@ -37,7 +37,7 @@ pub(super) enum ServedFrom {
     Host(Vec<(String, PathBuf)>),
 }
 
-impl Served {
+impl ServedTool {
     /// Returns the version if a host tool serves.
     pub(super) fn host_version(&self) -> Option<&Version> {
         matches!(self.from, ServedFrom::Host(_)).then_some(&self.version)
@@ -67,13 +67,13 @@ impl Served {
 }
 
 /// The result of getting a tool from the store.
-pub(super) enum Managed {
-    Served(Served),
+pub(super) enum ManagedTool {
+    Served(ServedTool),
     /// Nothing is wrong with the artifact, but it cannot be used here.
     Unavailable(Unavailable),
 }
 
-impl Managed {
+impl ManagedTool {
     /// Returns the tool of an object that was installed, or could not be.
     pub(super) fn from_install(
         requested: &RequestedTool<'_>,
@@ -81,7 +81,7 @@ impl Managed {
         installed: Result<PathBuf, store::Error>,
     ) -> Result<Self, Error> {
         match installed {
-            Ok(directory) => Ok(Self::Served(Served {
+            Ok(directory) => Ok(Self::Served(ServedTool {
                 tool: requested.tool.clone(),
                 version: locked.version.clone(),
                 from: ServedFrom::Object(directory),
@@ -104,13 +104,13 @@ impl Builder<'_> {
     /// Gets every tool, in the order of the request; downloads overlap.
     ///
     /// Python applications come last, because they need the Python and uv of the others.
-    pub(super) fn serve(&self, request: &BuildRequest<'_>) -> Result<Vec<Served>, Error> {
+    pub(super) fn serve(&self, request: &BuildRequest<'_>) -> Result<Vec<ServedTool>, Error> {
         let tools = &request.tools;
         let independent = |requested: &RequestedTool<'_>| requested.application().is_none();
         let mut results = self.serve_all(request, &|requested| independent(requested), &[]);
         let failed = results.iter().flatten().any(Result::is_err);
         if !failed {
-            let served: Vec<&Served> = results.iter().flatten().flatten().collect();
+            let served: Vec<&ServedTool> = results.iter().flatten().flatten().collect();
             let rest = self.serve_all(request, &|requested| !independent(requested), &served);
             results = results
                 .into_iter()
@@ -142,8 +142,8 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
         selected: &(dyn Fn(&RequestedTool<'_>) -> bool + Sync),
-        served: &[&Served],
-    ) -> Vec<Option<Result<Served, Error>>> {
+        served: &[&ServedTool],
+    ) -> Vec<Option<Result<ServedTool, Error>>> {
         thread::scope(|scope| {
             let threads: Vec<_> = request
                 .tools
@@ -165,11 +165,11 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
         requested: &RequestedTool<'_>,
-        served: &[&Served],
-    ) -> Result<Served, Error> {
+        served: &[&ServedTool],
+    ) -> Result<ServedTool, Error> {
         let unavailable = match self.managed(request, requested, served)? {
-            Managed::Served(served) => return Ok(served),
-            Managed::Unavailable(unavailable) => unavailable,
+            ManagedTool::Served(served) => return Ok(served),
+            ManagedTool::Unavailable(unavailable) => unavailable,
         };
         let mut found = Vec::new();
         // A host tool counts as the usual build.
@@ -201,19 +201,19 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
         requested: &RequestedTool<'_>,
-        served: &[&Served],
-    ) -> Result<Managed, Error> {
+        served: &[&ServedTool],
+    ) -> Result<ManagedTool, Error> {
         if request.tools_from == ToolsFrom::Host {
-            return Ok(Managed::Unavailable(Unavailable::HostOnly));
+            return Ok(ManagedTool::Unavailable(Unavailable::HostOnly));
         }
         let Some(locked) = requested.locked else {
-            return Ok(Managed::Unavailable(Unavailable::NotLocked));
+            return Ok(ManagedTool::Unavailable(Unavailable::NotLocked));
         };
         if locked.application.is_some() {
             return self.application(request, requested, locked, served);
         }
         let Some(artifacts) = locked.artifacts.get(&request.system) else {
-            return Ok(Managed::Unavailable(Unavailable::NoArtifact(
+            return Ok(ManagedTool::Unavailable(Unavailable::NoArtifact(
                 request.system,
             )));
         };
@@ -229,7 +229,7 @@ impl Builder<'_> {
             artifacts,
         };
         let installed = self.install(requested.tool, locked, &object);
-        Managed::from_install(requested, locked, installed)
+        ManagedTool::from_install(requested, locked, installed)
     }
 
     pub(super) fn install(
@@ -263,7 +263,7 @@ impl Builder<'_> {
         let data = directories.data.canonicalize();
         let data = data.as_deref().unwrap_or(&directories.data);
         let exclude = [request.root, data, &directories.data];
-        let search = Search {
+        let search = HostSearch {
             env: &self.context.env,
             home: directories.home.as_deref(),
             exclude: &exclude,
@@ -295,14 +295,14 @@ fn host_serves(
     requested: &RequestedTool<'_>,
     tool: &HostTool,
     unavailable: &Unavailable,
-) -> Served {
+) -> ServedTool {
     let program = tool.programs.first().map(|(_, path)| path.clone());
-    Served {
+    ServedTool {
         tool: requested.tool.clone(),
         version: tool.version.clone(),
         from: ServedFrom::Host(tool.programs.clone()),
         hidden: requested.hidden,
-        notice: Some(Notice::HostServes {
+        notice: Some(BuildNotice::HostServes {
             tool: requested.tool.clone(),
             wanted: requested.locked.map(|locked| locked.version.clone()),
             found: tool.version.clone(),

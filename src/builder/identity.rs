@@ -8,7 +8,7 @@ use super::request::{BuildRequest, RequestedTool};
 use crate::{
     lockfile::LockKey,
     package::{Invalid, Source, Version},
-    python::Pins,
+    python::PythonPins,
     util::codec::Writer,
 };
 
@@ -24,7 +24,7 @@ impl EnvironmentId {
     /// Returns the id of the locked tools and these packages; `with_project` says whether the project is installed.
     pub(super) fn of_locked(
         request: &BuildRequest<'_>,
-        pins: Option<&Pins>,
+        pins: Option<&PythonPins>,
         with_project: bool,
     ) -> Self {
         Self::new(request, pins, with_project, |_| None)
@@ -34,7 +34,7 @@ impl EnvironmentId {
     pub(super) fn of_served(
         request: &BuildRequest<'_>,
         host_versions: &[Option<&Version>],
-    ) -> (Self, Option<Pins>) {
+    ) -> (Self, Option<PythonPins>) {
         let mut tools = request.tools.iter().zip(host_versions);
         let python = tools.find(|(requested, _)| requested.tool.source == Source::Python);
         let host_python = python.and_then(|(_, version)| *version);
@@ -46,7 +46,7 @@ impl EnvironmentId {
 
     fn new<'a>(
         request: &BuildRequest<'_>,
-        pins: Option<&Pins>,
+        pins: Option<&PythonPins>,
         with_project: bool,
         host: impl Fn(usize) -> Option<&'a Version>,
     ) -> Self {

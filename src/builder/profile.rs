@@ -13,11 +13,11 @@ use std::{
 
 use super::{
     Error,
-    choose_artifact::{Served, ServedFrom},
+    choose_artifact::{ServedFrom, ServedTool},
     identity::EnvironmentId,
     profile_name::{ProfileName, profiles_directory},
     python_env::PythonEnvironment,
-    realised::{Notice, Realised, RealisedTool, ToolOrigin},
+    realised::{BuildNotice, Realised, RealisedTool, ToolOrigin},
     record,
     request::BuildRequest,
 };
@@ -38,7 +38,7 @@ struct ProfilePrograms {
     by_tool: BTreeMap<Tool, Vec<String>>,
     /// The names of all scripts of Python packages.
     of_packages: BTreeSet<String>,
-    conflicts: Vec<Notice>,
+    conflicts: Vec<BuildNotice>,
 }
 
 /// A program of a profile.
@@ -53,7 +53,7 @@ pub(super) fn build_profile(
     data: &Path,
     store: &Store,
     request: &BuildRequest<'_>,
-    served: Vec<Served>,
+    served: Vec<ServedTool>,
     python: Option<&PythonEnvironment>,
 ) -> Result<Realised, Error> {
     let (id, name) = ProfileName::of_served(request, &served);
@@ -98,7 +98,7 @@ pub(super) fn build_profile(
 fn without_reasons(realised: &Realised) -> Realised {
     let mut realised = realised.clone();
     for notice in &mut realised.notices {
-        if let Notice::HostServes { reason, .. } = notice {
+        if let BuildNotice::HostServes { reason, .. } = notice {
             reason.clear();
         }
     }
@@ -131,7 +131,7 @@ fn replace_link(envs: &Path, pointer: &str, name: &ProfileName) -> Result<(), Er
 fn describe(
     id: EnvironmentId,
     profile: PathBuf,
-    served: Vec<Served>,
+    served: Vec<ServedTool>,
     python: Option<&PythonEnvironment>,
     programs: &ProfilePrograms,
 ) -> Realised {
@@ -177,7 +177,7 @@ fn describe(
 
 impl ProfilePrograms {
     /// Collects the programs of all tools; of two with the same name the one of the earlier tool is linked.
-    fn collect(served: &[Served], python: Option<&PythonEnvironment>) -> Result<Self, Error> {
+    fn collect(served: &[ServedTool], python: Option<&PythonEnvironment>) -> Result<Self, Error> {
         let mut all = Self::default();
         for one in served.iter().filter(|one| !one.hidden) {
             let programs = one.programs()?;
@@ -187,7 +187,7 @@ impl ProfilePrograms {
             for (name, path) in programs {
                 let known = all.linked.get(&name);
                 if let Some(used) = known.and_then(|program| program.tool.clone()) {
-                    all.conflicts.push(Notice::Conflict {
+                    all.conflicts.push(BuildNotice::Conflict {
                         program: name,
                         used,
                         hidden: one.tool.clone(),
@@ -218,7 +218,7 @@ impl ProfilePrograms {
     }
 }
 
-impl Served {
+impl ServedTool {
     /// Returns the programs of this tool for a dev shell.
     fn programs(&self) -> Result<Vec<(String, PathBuf)>, Error> {
         match &self.from {

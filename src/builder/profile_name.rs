@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{choose_artifact::Served, identity::EnvironmentId, request::BuildRequest};
-use crate::python::Pins;
+use super::{choose_artifact::ServedTool, identity::EnvironmentId, request::BuildRequest};
+use crate::python::PythonPins;
 
 /// The name of a profile's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl ProfileName {
         Self::managed(request, pins.as_ref(), request.build_project)
     }
 
-    fn managed(request: &BuildRequest<'_>, pins: Option<&Pins>, with_project: bool) -> Self {
+    fn managed(request: &BuildRequest<'_>, pins: Option<&PythonPins>, with_project: bool) -> Self {
         let id = EnvironmentId::of_locked(request, pins, with_project);
         Self::new(&id, request, pins)
     }
@@ -39,15 +39,15 @@ impl ProfileName {
     /// Returns the profile of these tools, with its environment id.
     pub(super) fn of_served(
         request: &BuildRequest<'_>,
-        served: &[Served],
+        served: &[ServedTool],
     ) -> (EnvironmentId, Self) {
-        let host_versions: Vec<_> = served.iter().map(Served::host_version).collect();
+        let host_versions: Vec<_> = served.iter().map(ServedTool::host_version).collect();
         let (id, pins) = EnvironmentId::of_served(request, &host_versions);
         let name = Self::new(&id, request, pins.as_ref());
         (id, name)
     }
 
-    fn new(id: &EnvironmentId, request: &BuildRequest<'_>, pins: Option<&Pins>) -> Self {
+    fn new(id: &EnvironmentId, request: &BuildRequest<'_>, pins: Option<&PythonPins>) -> Self {
         Self(if has_directories(pins) {
             format!("{id}-{}", checkout_digest(request.root, 8))
         } else {
@@ -65,7 +65,7 @@ impl ProfileName {
     }
 }
 
-fn has_directories(pins: Option<&Pins>) -> bool {
+fn has_directories(pins: Option<&PythonPins>) -> bool {
     pins.is_some_and(|pins| !pins.directories.is_empty())
 }
 

@@ -12,13 +12,13 @@ use std::{
 
 use super::{
     Builder, Error,
-    choose_artifact::{Served, ServedFrom},
+    choose_artifact::{ServedFrom, ServedTool},
     profile_name::checkout_digest,
     request::{BuildRequest, PythonPackages},
 };
 use crate::{
     package::{PackageName, Source, Tool},
-    python::{Interpreter, Pins, Uv},
+    python::{Interpreter, PythonPins, Uv},
     store::{self, BuiltObject, Recipe},
     util::{codec::Writer, files},
 };
@@ -51,7 +51,7 @@ impl EditableInstalls {
 
 /// Returns the interpreter of a dev shell.
 pub(super) fn find_interpreter<'s>(
-    served: impl IntoIterator<Item = &'s Served>,
+    served: impl IntoIterator<Item = &'s ServedTool>,
 ) -> Result<Option<Interpreter>, Error> {
     let mut pythons = served
         .into_iter()
@@ -79,7 +79,7 @@ impl Builder<'_> {
     pub(super) fn python_environment(
         &self,
         request: &BuildRequest<'_>,
-        served: &[Served],
+        served: &[ServedTool],
     ) -> Result<Option<PythonEnvironment>, Error> {
         let Some(packages) = &request.python else {
             return Ok(None);
@@ -117,7 +117,7 @@ impl Builder<'_> {
         request: &BuildRequest<'_>,
         packages: &PythonPackages,
         interpreter: &Interpreter,
-        pins: &Pins,
+        pins: &PythonPins,
         find_uv: impl FnOnce() -> Result<PathBuf, Error>,
     ) -> Result<PathBuf, Error> {
         let mut writer = Writer::default();
@@ -161,7 +161,7 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
         packages: &PythonPackages,
-        pins: &Pins,
+        pins: &PythonPins,
         uv: Uv<'_>,
     ) -> Result<EditableInstalls, Error> {
         let parent = self.context.directories.data.join("building");
@@ -197,7 +197,7 @@ impl Builder<'_> {
     pub(super) fn find_uv<'s>(
         &self,
         request: &BuildRequest<'_>,
-        served: impl IntoIterator<Item = &'s Served>,
+        served: impl IntoIterator<Item = &'s ServedTool>,
     ) -> Option<PathBuf> {
         let uv: Tool = "uv".parse().ok()?;
         let own = served.into_iter().find(|served| served.tool == uv);

@@ -29,7 +29,7 @@ pub struct Realised {
     /// The store objects that it needs; the head of a profile's record has them.
     #[serde(skip)]
     pub objects: Vec<PathBuf>,
-    pub notices: Vec<Notice>,
+    pub notices: Vec<BuildNotice>,
 }
 
 /// A tool of a dev shell that was built.
@@ -61,7 +61,7 @@ pub enum ToolOrigin {
 
 /// Something the user should know about a dev shell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Notice {
+pub enum BuildNotice {
     /// A host tool is used instead of the locked artifact.
     HostServes {
         tool: Tool,

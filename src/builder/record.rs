@@ -23,7 +23,7 @@ const LIMIT: u64 = 64 << 20;
 /// The beginning of a record in every format, so that garbage collection keeps the objects of profiles of other
 /// versions of devsh.
 #[derive(Serialize, Deserialize)]
-struct RecordHead {
+struct BuildRecordHead {
     magic: [u8; 8],
     format: u32,
     #[serde(with = "binary::paths")]
@@ -32,7 +32,7 @@ struct RecordHead {
 
 #[derive(Serialize, Deserialize)]
 struct ProfileRecord {
-    head: RecordHead,
+    head: BuildRecordHead,
     /// Without the objects, which the head has.
     realised: Realised,
     files: Files,
@@ -41,7 +41,7 @@ struct ProfileRecord {
 /// Writes the record into a profile that is complete without it.
 pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), files::Error> {
     let record = ProfileRecord {
-        head: RecordHead {
+        head: BuildRecordHead {
             magic: MAGIC,
             format: FORMAT,
             objects: realised.objects.clone(),
@@ -111,7 +111,7 @@ pub(super) fn damage(directory: &Path) -> Vec<Damage> {
     }]
 }
 
-fn decode_head(bytes: &[u8]) -> Option<RecordHead> {
-    let head = binary::decode_head::<RecordHead>(bytes).ok();
+fn decode_head(bytes: &[u8]) -> Option<BuildRecordHead> {
+    let head = binary::decode_head::<BuildRecordHead>(bytes).ok();
     head.filter(|head| head.magic == MAGIC)
 }

@@ -10,7 +10,7 @@ use crate::{
     lockfile::LockedPackage,
     manifest::{ShellName, ToolRequest},
     package::{Source, System, Tool, Version},
-    python::{MissingPackage, Pins, PythonLock, Selection, TargetEnvironment},
+    python::{MissingPackage, PythonLock, PythonPins, Selection, TargetEnvironment},
 };
 
 /// Everything that decides what a dev shell consists of.
@@ -64,10 +64,10 @@ impl PythonPackages {
         &self,
         python: Option<&Version>,
         system: System,
-    ) -> Result<Pins, MissingPackage> {
+    ) -> Result<PythonPins, MissingPackage> {
         let unknown = || "3".parse::<Version>().ok();
         let Some(version) = python.cloned().or_else(unknown) else {
-            return Ok(Pins::default());
+            return Ok(PythonPins::default());
         };
         let target = TargetEnvironment::new(&version, system);
         self.locked.select(&self.selection, &target)
@@ -78,7 +78,7 @@ impl BuildRequest<'_> {
     /// Returns the Python packages for an interpreter; `None` without Python packages.
     ///
     /// An incomplete lockfile counts as empty: it cannot be built, so it needs no id.
-    pub(super) fn pins(&self, python: Option<&Version>) -> Option<Pins> {
+    pub(super) fn pins(&self, python: Option<&Version>) -> Option<PythonPins> {
         let packages = self.python.as_ref()?;
         Some(packages.pins(python, self.system).unwrap_or_default())
     }

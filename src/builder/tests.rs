@@ -113,7 +113,7 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     let served = sandbox.builder().realise(&auto).unwrap();
     assert_eq!(served.tools[0].version.as_str(), "0.12.9");
     assert!(
-        matches!(&served.notices[..], [Notice::HostServes { found, .. }] if found.as_str() == "0.12.9")
+        matches!(&served.notices[..], [BuildNotice::HostServes { found, .. }] if found.as_str() == "0.12.9")
     );
     assert_eq!(find(sandbox.data(), &auto), Some(served.clone()));
     assert_eq!(programs(&served), ["ruff"]);
@@ -195,7 +195,7 @@ fn a_program_of_two_tools_is_the_first_one_s() {
         "a"
     );
     assert!(
-        matches!(&realised.notices[..], [Notice::Conflict { program, .. }] if program == "both")
+        matches!(&realised.notices[..], [BuildNotice::Conflict { program, .. }] if program == "both")
     );
 }
 

@@ -74,12 +74,12 @@ pub struct Global {
     pub verbose: u8,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
+    pub color: ColorWhen,
 }
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum Color {
+pub enum ColorWhen {
     /// On terminals, unless `NO_COLOR` is set
     Auto,
     /// Always
@@ -88,12 +88,12 @@ pub enum Color {
     Never,
 }
 
-impl From<Color> for ui::Color {
-    fn from(color: Color) -> Self {
+impl From<ColorWhen> for ui::Color {
+    fn from(color: ColorWhen) -> Self {
         match color {
-            Color::Auto => Self::Auto,
-            Color::Always => Self::Always,
-            Color::Never => Self::Never,
+            ColorWhen::Auto => Self::Auto,
+            ColorWhen::Always => Self::Always,
+            ColorWhen::Never => Self::Never,
         }
     }
 }

@@ -7,12 +7,12 @@ use crate::{
 
 /// Rows of cells below a header.
 #[derive(Debug)]
-pub struct Table {
+pub struct TextTable {
     header: Vec<&'static str>,
     rows: Vec<Vec<(Option<Role>, SafeText)>>,
 }
 
-impl Table {
+impl TextTable {
     pub fn new(header: &[&'static str]) -> Self {
         Self {
             header: header.to_vec(),
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let mut table = Table::new(&["TOOL", "NEWEST"]);
+        let mut table = TextTable::new(&["TOOL", "NEWEST"]);
         table.row(vec![(None, "node".to_owned()), (None, "26.1.0".to_owned())]);
         table.row(vec![
             (None, "pypi:ä".to_owned()),

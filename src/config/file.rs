@@ -9,7 +9,7 @@ use toml::{
 use url::Url;
 
 use super::{
-    Keep, ToolsFrom, Verbosity,
+    Keep, PromptVerbosity, ToolsFrom,
     address::{directory_address, file_address, without_credentials},
     trust::{self, TrustRules},
     units::{parse_bytes, parse_coarse_span},
@@ -19,7 +19,7 @@ use crate::util::nearest::nearest;
 /// The content of `config.toml`.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
-    pub(super) verbosity: Option<Verbosity>,
+    pub(super) verbosity: Option<PromptVerbosity>,
     pub(super) tools_from: Option<ToolsFrom>,
     pub(super) hook_timeout: Option<Duration>,
     pub(super) minimum_release_age: Option<Duration>,
@@ -46,28 +46,28 @@ pub(super) struct SettingProblem {
 
 /// A kind of value: its name in errors, and a hint.
 #[derive(Clone, Copy)]
-struct Expected {
+struct ExpectedValue {
     kind: &'static str,
     hint: &'static str,
 }
 
-const SPAN: Expected = Expected {
+const SPAN: ExpectedValue = ExpectedValue {
     kind: "a time span",
     hint: "write a number of hours, days or weeks such as `\"7 days\"`",
 };
-const SIZE: Expected = Expected {
+const SIZE: ExpectedValue = ExpectedValue {
     kind: "a size",
     hint: "write a size such as `\"20G\"`",
 };
-const ADDRESS: Expected = Expected {
+const ADDRESS: ExpectedValue = ExpectedValue {
     kind: "an address",
     hint: "write a whole address such as `https://host/path/`",
 };
-const PATH: Expected = Expected {
+const PATH: ExpectedValue = ExpectedValue {
     kind: "a whole path",
     hint: "write a path such as `/srv/work` or `~/work`",
 };
-const REMOTE: Expected = Expected {
+const REMOTE: ExpectedValue = ExpectedValue {
     kind: "a group of repositories",
     hint: "write a server and an owner such as `github.com/acme`",
 };
@@ -95,11 +95,14 @@ impl Settings {
             "trust",
             "verbosity",
         ];
-        let root = Section::new("", document.get_ref(), &keys)?;
+        let root = ConfigTable::new("", document.get_ref(), &keys)?;
         let mut settings = Self {
             verbosity: root.choice(
                 "verbosity",
-                &[("quiet", Verbosity::Quiet), ("normal", Verbosity::Normal)],
+                &[
+                    ("quiet", PromptVerbosity::Quiet),
+                    ("normal", PromptVerbosity::Normal),
+                ],
             )?,
             tools_from: root.choice(
                 "tools-from",
@@ -143,13 +146,13 @@ impl Settings {
 }
 
 /// One table of the file.
-struct Section<'t> {
+struct ConfigTable<'t> {
     /// The prefix of its keys in messages, empty or `gc.`.
     prefix: String,
     table: &'t DeTable<'t>,
 }
 
-impl<'t> Section<'t> {
+impl<'t> ConfigTable<'t> {
     fn new(prefix: &str, table: &'t DeTable<'t>, keys: &[&str]) -> Result<Self, SettingProblem> {
         for key in table.keys() {
             let name = key.get_ref().as_ref();
@@ -211,7 +214,7 @@ impl<'t> Section<'t> {
     fn value<T>(
         &self,
         key: &str,
-        expected: Expected,
+        expected: ExpectedValue,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, SettingProblem> {
         let text = self.text(key)?;
@@ -222,7 +225,7 @@ impl<'t> Section<'t> {
     fn values<T>(
         &self,
         key: &str,
-        expected: Expected,
+        expected: ExpectedValue,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Vec<T>, SettingProblem> {
         let values = self
@@ -279,7 +282,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    fn unusable(&self, key: &str, text: &Spanned<&str>, expected: Expected) -> SettingProblem {
+    fn unusable(&self, key: &str, text: &Spanned<&str>, expected: ExpectedValue) -> SettingProblem {
         let shown = without_credentials(text.get_ref());
         SettingProblem {
             span: Some(text.span()),

@@ -8,7 +8,7 @@ use super::VarName;
 
 /// The result of a topological sort; things are named by their index.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Order {
+pub struct SortedOrder {
     /// Each thing once, after everything that it needs unless they need each other.
     pub order: Vec<usize>,
     /// The first cycle, which begins and ends with the same thing.
@@ -16,35 +16,35 @@ pub struct Order {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Visit {
+enum SortState {
     New,
     Open,
     Done,
 }
 
 /// Sorts things by need: `needs` has for each the indices of those that it needs.
-pub fn order(needs: &[Vec<usize>]) -> Order {
-    let mut found = Order::default();
-    let mut visits = vec![Visit::New; needs.len()];
+pub fn order(needs: &[Vec<usize>]) -> SortedOrder {
+    let mut found = SortedOrder::default();
+    let mut visits = vec![SortState::New; needs.len()];
     for first in 0..needs.len() {
-        if visits[first] != Visit::New {
+        if visits[first] != SortState::New {
             continue;
         }
-        visits[first] = Visit::Open;
+        visits[first] = SortState::Open;
         let mut path = vec![(first, needs[first].iter())];
         while let Some((one, rest)) = path.last_mut() {
             let one = *one;
             match rest.next().copied() {
                 None => {
-                    visits[one] = Visit::Done;
+                    visits[one] = SortState::Done;
                     found.order.push(one);
                     path.pop();
                 }
-                Some(other) if visits[other] == Visit::New => {
-                    visits[other] = Visit::Open;
+                Some(other) if visits[other] == SortState::New => {
+                    visits[other] = SortState::Open;
                     path.push((other, needs[other].iter()));
                 }
-                Some(other) if visits[other] == Visit::Open && found.cycle.is_none() => {
+                Some(other) if visits[other] == SortState::Open && found.cycle.is_none() => {
                     let cycle = path.iter().map(|(one, _)| *one);
                     let cycle = cycle.skip_while(|one| *one != other);
                     found.cycle = Some(cycle.chain([other]).collect());
@@ -62,7 +62,7 @@ pub fn order(needs: &[Vec<usize>]) -> Order {
 pub fn by_reference<'v, T, N: AsRef<str>>(
     variables: &'v BTreeMap<VarName, T>,
     references: impl Fn(&'v T) -> Vec<N>,
-) -> Order {
+) -> SortedOrder {
     let names = variables.keys().enumerate();
     let positions: BTreeMap<&str, usize> = names.map(|(at, name)| (name.as_str(), at)).collect();
     let needs = variables.values().enumerate().map(|(own, value)| {

@@ -30,11 +30,11 @@ pub enum Change<T = OsString> {
 
 /// A value with references to variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Template(pub Vec<Piece>);
+pub struct Template(pub Vec<PlanPiece>);
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Piece {
+pub enum PlanPiece {
     Text(OsString),
     /// The new value of a variable; in the value of the same variable, its value in the host shell.
     Variable {
@@ -46,15 +46,15 @@ pub enum Piece {
 
 impl<T: Into<OsString>> From<T> for Template {
     fn from(text: T) -> Self {
-        Self(vec![Piece::Text(text.into())])
+        Self(vec![PlanPiece::Text(text.into())])
     }
 }
 
 impl Template {
     fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Text(_) => None,
-            Piece::Variable { name, .. } => Some(name.as_str()),
+            PlanPiece::Text(_) => None,
+            PlanPiece::Variable { name, .. } => Some(name.as_str()),
         })
     }
 
@@ -66,8 +66,8 @@ impl Template {
                 break;
             }
             match piece {
-                Piece::Text(plain) => text.push(plain),
-                Piece::Variable { name, fallback } => {
+                PlanPiece::Text(plain) => text.push(plain),
+                PlanPiece::Variable { name, fallback } => {
                     let holder = if name == own.as_str() { base } else { env };
                     let value = holder.get(name).filter(|value| !value.is_empty());
                     text.push(value.unwrap_or(fallback));
@@ -159,8 +159,8 @@ fn is_absolute(entry: &OsStr) -> bool {
 mod tests {
     use super::*;
 
-    fn variable(name: &str, fallback: &str) -> Piece {
-        Piece::Variable {
+    fn variable(name: &str, fallback: &str) -> PlanPiece {
+        PlanPiece::Variable {
             name: name.to_owned(),
             fallback: fallback.into(),
         }
@@ -173,7 +173,7 @@ mod tests {
             .map(|(name, value)| (name.into(), value.into()))
             .into_iter()
             .collect();
-        let text = |text: &str| Piece::Text(text.into());
+        let text = |text: &str| PlanPiece::Text(text.into());
         let plan = EnvPlan(BTreeMap::from([
             (
                 name("A"),

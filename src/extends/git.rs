@@ -18,7 +18,7 @@ use crate::{
     env::Env,
     manifest::{ExtendSource, GitSource},
     util::{
-        child_process::{self, Limits, Outcome},
+        child_process::{self, ChildLimits, Outcome},
         files,
     },
 };
@@ -178,7 +178,7 @@ impl Git<'_> {
     fn output(&self, arguments: &[&str], limit: u64) -> io::Result<Outcome> {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let limits = Limits {
+        let limits = ChildLimits {
             timeout: TIMEOUT,
             output: OUTPUT,
             end_marker: None,

@@ -27,7 +27,7 @@ const LIMIT: u64 = 8 << 30;
 
 /// The digest and size of the right file.
 #[derive(Debug, Clone, Copy)]
-pub struct Expected {
+pub struct ExpectedFile {
     /// The digest of the whole file.
     pub digest: Digest,
     /// The size in bytes, if it is known.
@@ -71,7 +71,7 @@ impl Client {
     pub fn download(
         &self,
         url: &Url,
-        expected: &Expected,
+        expected: &ExpectedFile,
         directory: &Path,
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
@@ -93,7 +93,12 @@ impl Client {
     }
 
     /// Fills the partial file, with retries, until it is complete and verified.
-    fn complete(&self, url: &Url, expected: &Expected, partial: &mut Partial) -> Result<(), Error> {
+    fn complete(
+        &self,
+        url: &Url,
+        expected: &ExpectedFile,
+        partial: &mut Partial,
+    ) -> Result<(), Error> {
         let (mut retries, mut furthest) = (0, partial.length);
         loop {
             let outcome = if partial.is_full(expected) {
@@ -139,7 +144,7 @@ impl Client {
     pub(super) fn attempt(
         &self,
         url: &Url,
-        expected: &Expected,
+        expected: &ExpectedFile,
         partial: &mut Partial,
     ) -> Result<(), Error> {
         let body: Box<dyn Read> = if url.scheme() == "file" {
@@ -202,7 +207,7 @@ impl<'a> Partial<'a> {
     /// Opens the file and waits for other processes that use it.
     pub(super) fn open(
         directory: &Path,
-        expected: &Expected,
+        expected: &ExpectedFile,
         meter: &'a dyn Meter,
     ) -> Result<Self, Error> {
         let path = partial(directory, &expected.digest);
@@ -218,7 +223,7 @@ impl<'a> Partial<'a> {
     }
 
     /// Reads the bytes of an earlier run.
-    pub(super) fn resume(&mut self, url: &Url, expected: &Expected) -> Result<(), Error> {
+    pub(super) fn resume(&mut self, url: &Url, expected: &ExpectedFile) -> Result<(), Error> {
         let mut buffer = vec![0; 1 << 17];
         loop {
             let count = self
@@ -262,14 +267,19 @@ impl<'a> Partial<'a> {
     }
 
     /// Returns whether no bytes are missing.
-    pub(super) fn is_full(&self, expected: &Expected) -> bool {
+    pub(super) fn is_full(&self, expected: &ExpectedFile) -> bool {
         match expected.size {
             Some(size) => self.length == size,
             None => self.length > 0 && self.received() == expected.digest,
         }
     }
 
-    fn append(&mut self, url: &Url, expected: &Expected, body: &mut dyn Read) -> Result<(), Error> {
+    fn append(
+        &mut self,
+        url: &Url,
+        expected: &ExpectedFile,
+        body: &mut dyn Read,
+    ) -> Result<(), Error> {
         let mut buffer = vec![0; 1 << 17];
         let limit = expected.size.unwrap_or(LIMIT);
         loop {
@@ -298,7 +308,7 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    fn check(&self, url: &Url, expected: &Expected) -> Result<(), Error> {
+    fn check(&self, url: &Url, expected: &ExpectedFile) -> Result<(), Error> {
         if let Some(size) = expected.size
             && size != self.length
         {

@@ -44,8 +44,8 @@ fn whole(body: &[u8], stream: &mut TcpStream) {
     let _closed = stream.write_all(body);
 }
 
-fn expected(body: &[u8]) -> Expected {
-    Expected {
+fn expected(body: &[u8]) -> ExpectedFile {
+    ExpectedFile {
         digest: Sha256::of(body).into(),
         size: Some(body.len() as u64),
     }
@@ -118,7 +118,7 @@ fn a_whole_file_is_not_written_to_whatever_size_is_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let get = |size| {
         let size = Some(size);
-        let expected = Expected {
+        let expected = ExpectedFile {
             size,
             ..expected(&body)
         };

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     model::{LockedPackage, Lockfile},
-    pin::Pin,
+    pin::ExtendsPin,
     python::{PythonKey, PythonSet, PythonSets},
 };
 
@@ -24,7 +24,7 @@ pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lock
     );
     let extends = three_way(
         [&base.extends, &ours.extends, &theirs.extends],
-        |_: Option<&Pin>, _| None,
+        |_: Option<&ExtendsPin>, _| None,
         &mut conflicts,
     );
     let python = three_way(
@@ -157,7 +157,7 @@ mod tests {
         let pinned = |digit: &str| Lockfile {
             extends: [(
                 "https://h/x.toml".to_owned(),
-                Pin {
+                ExtendsPin {
                     commit: None,
                     sha256: digit.repeat(64).parse().unwrap(),
                 },

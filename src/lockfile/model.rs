@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use super::{application::Application, pin::Pins, python::PythonSets};
+use super::{application::Application, pin::ExtendsPins, python::PythonSets};
 use crate::{
     manifest::ToolRequest,
     package::{Digest, System, Tool, Version},
@@ -22,7 +22,7 @@ pub struct Lockfile {
     /// Python packages by their requirements.
     pub python: PythonSets,
     /// The fetched files that the manifest extends.
-    pub extends: Pins,
+    pub extends: ExtendsPins,
 }
 
 /// A request: two dev shells with the same request share one locked package.

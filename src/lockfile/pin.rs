@@ -14,23 +14,23 @@ use crate::{manifest::ExtendSource, package::Sha256};
 
 /// The locked content of a fetched file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pin {
+pub struct ExtendsPin {
     /// The commit (40 or 64 hexadecimal digits) of a file in a Git repository.
     pub commit: Option<String>,
     pub sha256: Sha256,
 }
 
-/// Pins by the source that `extends` names.
-pub type Pins = BTreeMap<String, Pin>;
+/// The pins by the source that `extends` names.
+pub type ExtendsPins = BTreeMap<String, ExtendsPin>;
 
-impl Pin {
+impl ExtendsPin {
     /// Returns the path of the content in devsh's data directory.
     pub fn content_path(&self, data: &Path) -> PathBuf {
         data.join("extends").join(self.sha256.to_string())
     }
 }
 
-impl fmt::Display for Pin {
+impl fmt::Display for ExtendsPin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(commit) = &self.commit {
             return write!(formatter, "commit {}", commit.get(..12).unwrap_or(commit));
@@ -49,7 +49,7 @@ pub(super) struct PinBlock {
 }
 
 /// Reads a block.
-pub(super) fn read(raw: PinBlock) -> Result<(String, Pin), SpannedProblem> {
+pub(super) fn read(raw: PinBlock) -> Result<(String, ExtendsPin), SpannedProblem> {
     let sha256 = value(&raw.sha256)?;
     let span = raw.source.span();
     let source = raw.source.into_inner();
@@ -75,11 +75,11 @@ pub(super) fn read(raw: PinBlock) -> Result<(String, Pin), SpannedProblem> {
     if is_git && commit.is_none() {
         return Err(Problem::Syntax("missing field `commit`".to_owned()).at(span));
     }
-    Ok((source, Pin { commit, sha256 }))
+    Ok((source, ExtendsPin { commit, sha256 }))
 }
 
 /// Writes a block.
-pub(super) fn print(text: &mut String, source: &str, pin: &Pin) {
+pub(super) fn print(text: &mut String, source: &str, pin: &ExtendsPin) {
     text.push_str("\n[[extends]]\n");
     line(text, "source", quoted(source));
     if let Some(commit) = &pin.commit {

@@ -76,12 +76,12 @@ pub(super) struct PythonBlock {
     #[serde(default)]
     constraints: Vec<Spanned<String>>,
     python: Spanned<String>,
-    packages: Vec<RequirementLine>,
+    packages: Vec<RawRequirement>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RequirementLine {
+struct RawRequirement {
     requirement: Spanned<String>,
     sha256: Spanned<Vec<Spanned<String>>>,
 }
@@ -118,7 +118,7 @@ fn sorted(texts: Vec<Spanned<String>>) -> Result<Vec<String>, SpannedProblem> {
     Ok(texts)
 }
 
-fn requirement(raw: RequirementLine) -> Result<LockedRequirement, SpannedProblem> {
+fn requirement(raw: RawRequirement) -> Result<LockedRequirement, SpannedProblem> {
     let span = raw.sha256.span();
     let mut digests = Vec::new();
     for digest in raw.sha256.into_inner() {

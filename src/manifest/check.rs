@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     CompositionError, DevShell, EnvValue, Grant, Located, Origin, SOURCE_EFFECT,
-    template::{self, Piece},
+    template::{self, ValuePiece},
 };
 use crate::env::{
     VarName, grant,
@@ -101,7 +101,7 @@ fn check_sizes(shell: &DevShell) -> Result<(), CheckError> {
 fn plain(text: &str) -> usize {
     let pieces = template::parse(text).unwrap_or_default();
     let lengths = pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.len(),
+        ValuePiece::Text(text) => text.len(),
         _ => 0,
     });
     lengths.sum()
@@ -159,8 +159,8 @@ fn variables(value: &EnvValue) -> Vec<(String, Option<String>)> {
     let pieces = texts(value).flat_map(|text| template::parse(text).unwrap_or_default());
     pieces
         .filter_map(|piece| match piece {
-            Piece::Variable { name, fallback } => Some((name, fallback)),
-            Piece::Text(_) | Piece::Root(_) => None,
+            ValuePiece::Variable { name, fallback } => Some((name, fallback)),
+            ValuePiece::Text(_) | ValuePiece::Root(_) => None,
         })
         .collect()
 }

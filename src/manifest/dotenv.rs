@@ -136,7 +136,7 @@ fn references(text: &str) -> String {
             .map(|end| &from[..=end]);
         let reference = whole.filter(|one| {
             let one = template::parse(one);
-            matches!(one.as_deref(), Ok([template::Piece::Variable { .. }]))
+            matches!(one.as_deref(), Ok([template::ValuePiece::Variable { .. }]))
         });
         value.push_str(reference.unwrap_or("$$"));
         rest = &from[reference.map_or(1, str::len)..];

@@ -24,7 +24,7 @@ pub struct Layer {
     /// The tables of the top level.
     pub top: Tables,
     /// The dev shells that it has tables for.
-    pub shells: BTreeMap<ShellName, Section>,
+    pub shells: BTreeMap<ShellName, ShellSection>,
     /// The variables of the env files that it loads, by the path in the tables.
     pub env_files: BTreeMap<String, Vec<(VarName, Located<EnvValue>)>>,
     /// The positions of the layers that it builds on; `None` if it builds on all layers below it.
@@ -35,7 +35,7 @@ pub struct Layer {
 
 /// The content of one file for one dev shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Section {
+pub struct ShellSection {
     pub tables: Tables,
     /// Whether it leaves out the top level.
     pub standalone: Option<Located<bool>>,

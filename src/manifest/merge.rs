@@ -60,12 +60,12 @@ struct Merging<'a> {
 
 /// The parts of a dev shell in the order of the merge: the top level (`None`) and dev shells.
 #[derive(Default)]
-struct Order<'a> {
+struct MergeOrder<'a> {
     list: Vec<Option<&'a ShellName>>,
     seen: BTreeSet<Option<&'a ShellName>>,
 }
 
-impl<'a> Order<'a> {
+impl<'a> MergeOrder<'a> {
     fn put(&mut self, part: Option<&'a ShellName>) {
         if self.seen.insert(part) {
             self.list.push(part);
@@ -141,7 +141,7 @@ impl<'a> Merging<'a> {
 
     /// Returns the tables that make up a dev shell, lowest first.
     fn steps(&'a self, name: &'a ShellName) -> Result<Vec<MergeStep<'a>>, Error> {
-        let mut order = Order::default();
+        let mut order = MergeOrder::default();
         for name in self.parts(name)? {
             self.order(name, &mut Vec::new(), &mut order)?;
         }
@@ -250,7 +250,7 @@ impl<'a> Merging<'a> {
         &'a self,
         name: &'a ShellName,
         path: &mut Vec<&'a ShellName>,
-        order: &mut Order<'a>,
+        order: &mut MergeOrder<'a>,
     ) -> Result<(), Error> {
         path.push(name);
         let sections = || self.layers.iter().filter_map(|one| one.shells.get(name));

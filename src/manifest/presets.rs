@@ -69,7 +69,7 @@ struct PresetTables {
     #[serde(default)]
     names: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
-    lists: Vec<VersionList>,
+    lists: Vec<PresetVersionList>,
     /// The grammar of the versions in lists, by tool.
     #[serde(default)]
     grammars: BTreeMap<String, Grammar>,
@@ -102,7 +102,7 @@ struct GroupTable {
 /// A file that names versions of many tools.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct VersionList {
+struct PresetVersionList {
     file: String,
     read: VersionListFormat,
     /// The path of the table whose keys are the tools.

@@ -1,7 +1,7 @@
 //! Reads the text of a manifest into a layer; the error is the first one in the file.
 
 use super::{
-    EnvFile, Error, Layer, Located, Section, Tables, Text,
+    EnvFile, Error, Layer, Located, ShellSection, Tables, Text,
     form::{EditableList, Named, OneOf, Table},
     python,
     scalars::{EnvFilePath, ToolName},
@@ -49,8 +49,8 @@ pub(super) fn read_layer(text: &Text, ignored: &'static [&'static str]) -> Resul
     Ok(layer)
 }
 
-fn read_section<'n>(shell: &Table<'n, ShellField<'n>>) -> Result<Section, Error> {
-    let mut section = Section::default();
+fn read_section<'n>(shell: &Table<'n, ShellField<'n>>) -> Result<ShellSection, Error> {
+    let mut section = ShellSection::default();
     for field in shell.fields() {
         match field?.field {
             ShellField::Standalone(standalone) => section.standalone = Some(standalone),

@@ -2,7 +2,7 @@
 
 use super::{
     EnvValue, Layer,
-    template::{self, Piece},
+    template::{self, ValuePiece},
 };
 use crate::util::paths::join_text;
 
@@ -12,7 +12,7 @@ impl Layer {
     pub fn rebase(&mut self, base: &str) {
         let path = |path: &str| join_text(base, path);
         let below = |entry: &str| match template::parse(entry).as_deref() {
-            Ok([Piece::Text(first), ..]) if !first.starts_with('/') => join_text(base, entry),
+            Ok([ValuePiece::Text(first), ..]) if !first.starts_with('/') => join_text(base, entry),
             _ => template::rebase(entry, base),
         };
         for tables in self.tables_mut() {

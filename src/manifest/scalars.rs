@@ -100,7 +100,7 @@ fn check_path_entry(text: &str) -> Result<(), ErrorKind> {
     let pieces = template::parse(text).unwrap_or_default();
     let is_split = pieces
         .iter()
-        .any(|piece| matches!(piece, template::Piece::Text(text) if text.contains(':')));
+        .any(|piece| matches!(piece, template::ValuePiece::Text(text) if text.contains(':')));
     if text.is_empty() || is_split {
         let entry = text.to_owned();
         return Err(ErrorKind::PathEntry { entry });

@@ -4,7 +4,7 @@
 
 /// A piece of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub enum ValuePiece {
     /// Plain text.
     Text(String),
     /// The project's root, or a path from it.
@@ -19,7 +19,7 @@ pub enum Piece {
 }
 
 /// Returns the pieces of a value, or the words in it that are not a reference.
-pub fn parse(text: &str) -> Result<Vec<Piece>, &str> {
+pub fn parse(text: &str) -> Result<Vec<ValuePiece>, &str> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut rest = text;
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, &str> {
                 };
                 let piece = reference(&after[1..end]).ok_or(&from[..end + 2])?;
                 if !plain.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                    pieces.push(ValuePiece::Text(std::mem::take(&mut plain)));
                 }
                 pieces.push(piece);
                 &after[end + 1..]
@@ -51,7 +51,7 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, &str> {
     }
     plain.push_str(rest);
     if !plain.is_empty() {
-        pieces.push(Piece::Text(plain));
+        pieces.push(ValuePiece::Text(plain));
     }
     Ok(pieces)
 }
@@ -66,15 +66,15 @@ pub(super) fn rebase(text: &str, base: &str) -> String {
     let Ok(pieces) = parse(text) else {
         return text.to_owned();
     };
-    let write = |piece: Piece| match piece {
-        Piece::Text(text) => escape(&text),
-        Piece::Root(below) if below.is_empty() => format!("${{root/{base}}}"),
-        Piece::Root(below) => format!("${{root/{base}/{below}}}"),
-        Piece::Variable {
+    let write = |piece: ValuePiece| match piece {
+        ValuePiece::Text(text) => escape(&text),
+        ValuePiece::Root(below) if below.is_empty() => format!("${{root/{base}}}"),
+        ValuePiece::Root(below) => format!("${{root/{base}/{below}}}"),
+        ValuePiece::Variable {
             name,
             fallback: None,
         } => format!("${{{name}}}"),
-        Piece::Variable {
+        ValuePiece::Variable {
             name,
             fallback: Some(fallback),
         } => format!("${{{name}:-{fallback}}}"),
@@ -82,12 +82,12 @@ pub(super) fn rebase(text: &str, base: &str) -> String {
     pieces.into_iter().map(write).collect()
 }
 
-fn reference(inside: &str) -> Option<Piece> {
+fn reference(inside: &str) -> Option<ValuePiece> {
     if inside == "root" {
-        return Some(Piece::Root(String::new()));
+        return Some(ValuePiece::Root(String::new()));
     }
     if let Some(below) = inside.strip_prefix("root/") {
-        return Some(Piece::Root(below.to_owned()));
+        return Some(ValuePiece::Root(below.to_owned()));
     }
     let (name, fallback) = match inside.split_once(":-") {
         Some((name, fallback)) => (name, Some(fallback)),
@@ -96,7 +96,7 @@ fn reference(inside: &str) -> Option<Piece> {
     let mut bytes = name.bytes();
     let valid = bytes.next().is_some_and(is_first) && bytes.all(is_later);
     let nested = fallback.is_some_and(|fallback| fallback.contains("${"));
-    (valid && !nested).then(|| Piece::Variable {
+    (valid && !nested).then(|| ValuePiece::Variable {
         name: name.to_owned(),
         fallback: fallback.map(str::to_owned),
     })
@@ -118,12 +118,12 @@ mod tests {
 
     #[test]
     fn references_and_dollars_are_parsed() {
-        let text = |text: &str| Piece::Text(text.to_owned());
-        let variable = |name: &str, fallback: &str| Piece::Variable {
+        let text = |text: &str| ValuePiece::Text(text.to_owned());
+        let variable = |name: &str, fallback: &str| ValuePiece::Variable {
             name: name.to_owned(),
             fallback: (!fallback.is_empty()).then(|| fallback.to_owned()),
         };
-        let root = |below: &str| Piece::Root(below.to_owned());
+        let root = |below: &str| ValuePiece::Root(below.to_owned());
         for (value, expected) in [
             ("", Ok(vec![])),
             ("plain", Ok(vec![text("plain")])),
@@ -159,7 +159,7 @@ mod tests {
         #[test]
         fn escaped_text_is_itself(plain in "\\PC{0,30}") {
             let pieces = parse(&escape(&plain)).map_err(str::to_owned).unwrap();
-            let expected = if plain.is_empty() { vec![] } else { vec![Piece::Text(plain.clone())] };
+            let expected = if plain.is_empty() { vec![] } else { vec![ValuePiece::Text(plain.clone())] };
             prop_assert_eq!(pieces, expected);
         }
     }

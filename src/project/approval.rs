@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::util::{binary, files};
 
-pub use all::{Decision, ProjectDecision};
+pub use all::{ApprovalDecision, ProjectDecision};
 pub use denial::Denial;
 
 use super::{reader::Closure, repository::Repository};

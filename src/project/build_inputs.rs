@@ -36,12 +36,12 @@ const MAX_DIRECTORIES: usize = 512;
 const MAX_BYTES: usize = 16 << 20;
 
 /// Collects the build inputs of directories.
-pub(super) struct BuildInputs<'f> {
+pub(super) struct InputCollector<'f> {
     pub(super) files: &'f mut Inputs,
     writer: Writer,
 }
 
-impl<'f> BuildInputs<'f> {
+impl<'f> InputCollector<'f> {
     pub(super) fn new(files: &'f mut Inputs) -> Self {
         Self {
             files,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    lockfile::{Pin, Pins},
+    lockfile::{ExtendsPin, ExtendsPins},
     manifest::{
         self, CompositionError, EnvFile, ExtendSource, Grant, Layer, Located, MANIFEST, Text,
         dotenv,
@@ -31,7 +31,7 @@ const FILES: usize = 256;
 pub struct UnfetchedFile {
     pub source: ExtendSource,
     /// Its pin in the lockfile, if it has one.
-    pub pin: Option<Pin>,
+    pub pin: Option<ExtendsPin>,
     /// The entry that names it.
     pub place: manifest::Origin,
 }
@@ -44,9 +44,9 @@ pub struct Layers {
     /// How many of them are the team's; the rest are personal.
     pub team: usize,
     /// The pins of the team's fetched files.
-    pub pins: Pins,
+    pub pins: ExtendsPins,
     /// The pins of fetched files of personal manifests.
-    pub own_pins: Pins,
+    pub own_pins: ExtendsPins,
     /// Files that are not fetched yet.
     pub wanted: Vec<UnfetchedFile>,
     /// The extended files and env files, for the summary of an approval.
@@ -57,7 +57,7 @@ pub struct Layers {
 pub(super) struct LayerStack<'i> {
     inputs: &'i mut Inputs,
     content: PathBuf,
-    pins: &'i Pins,
+    pins: &'i ExtendsPins,
     layers: Layers,
     /// The positions of a file's layer and of the layers below it.
     known: BTreeMap<String, BTreeSet<usize>>,
@@ -81,7 +81,7 @@ impl<'i> LayerStack<'i> {
     pub(super) fn new(
         inputs: &'i mut Inputs,
         data: &Path,
-        pins: &'i Pins,
+        pins: &'i ExtendsPins,
         presets: Vec<Layer>,
     ) -> Self {
         Self {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    build_inputs::{BuildInputs, parse_text},
+    build_inputs::{InputCollector, parse_text},
     reader::{Error, Inputs},
 };
 
@@ -80,7 +80,7 @@ pub(super) fn read(
     groups: &BTreeSet<String>,
 ) -> Result<PythonFiles, Error> {
     let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut inputs = BuildInputs::new(files);
+    let mut inputs = InputCollector::new(files);
     let project = inputs.add_directory(folder)?;
     let locked = read_lockfile(inputs.files, lock, groups, project)?;
     if let Some(locked) = &locked {

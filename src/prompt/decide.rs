@@ -1,10 +1,10 @@
 //! Decides what happens to a host shell at a prompt. Pure.
 
-use super::{load::Loading, session_var::Session};
+use super::{load::Loading, session_var::ShellSession};
 
 /// What happens to a host shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum PromptDecision {
     /// Nothing changes.
     Keep,
     /// Load a dev shell into an environment without one.
@@ -20,18 +20,18 @@ pub enum Decision {
 /// A new host shell that inherited a session loads it again: rc files have put other entries first on `PATH`, and
 /// aliases are not inherited.
 pub fn decide(
-    session: Option<&Session>,
+    session: Option<&ShellSession>,
     desired: Option<&Loading<'_>>,
     new_shell: bool,
-) -> Decision {
+) -> PromptDecision {
     match (session, desired) {
-        (None, None) => Decision::Keep,
-        (None, Some(_)) => Decision::Load,
-        (Some(_), None) => Decision::Unload,
+        (None, None) => PromptDecision::Keep,
+        (None, Some(_)) => PromptDecision::Load,
+        (Some(_), None) => PromptDecision::Unload,
         (Some(session), Some(desired)) if !new_shell && desired.is_loaded_in(session) => {
-            Decision::Keep
+            PromptDecision::Keep
         }
-        (Some(_), Some(_)) => Decision::Reload,
+        (Some(_), Some(_)) => PromptDecision::Reload,
     }
 }
 
@@ -48,7 +48,7 @@ mod tests {
         let test: ShellName = "test".parse().unwrap();
         let (one, mut other) = (Record::default(), Record::default());
         other.content.summary = "other".to_owned();
-        let session = |project| Session {
+        let session = |project| ShellSession {
             project,
             record: one.id(),
             pinned: false,
@@ -67,31 +67,36 @@ mod tests {
         };
         let same = desire("/a", &dev, &one);
         let table = [
-            (None, None, false, Decision::Keep),
-            (None, Some(same), true, Decision::Load),
-            (Some(&loaded), Some(same), false, Decision::Keep),
-            (Some(&loaded), Some(same), true, Decision::Reload),
+            (None, None, false, PromptDecision::Keep),
+            (None, Some(same), true, PromptDecision::Load),
+            (Some(&loaded), Some(same), false, PromptDecision::Keep),
+            (Some(&loaded), Some(same), true, PromptDecision::Reload),
             (
                 Some(&loaded),
                 Some(desire("/a", &dev, &other)),
                 false,
-                Decision::Reload,
+                PromptDecision::Reload,
             ),
             (
                 Some(&loaded),
                 Some(desire("/a", &test, &one)),
                 false,
-                Decision::Reload,
+                PromptDecision::Reload,
             ),
             (
                 Some(&loaded),
                 Some(desire("/b", &dev, &one)),
                 false,
-                Decision::Reload,
+                PromptDecision::Reload,
             ),
-            (Some(&loaded), None, false, Decision::Unload),
-            (Some(&interrupted), Some(same), false, Decision::Reload),
-            (Some(&interrupted), None, true, Decision::Unload),
+            (Some(&loaded), None, false, PromptDecision::Unload),
+            (
+                Some(&interrupted),
+                Some(same),
+                false,
+                PromptDecision::Reload,
+            ),
+            (Some(&interrupted), None, true, PromptDecision::Unload),
         ];
         for (session, desired, new_shell, decision) in table {
             assert_eq!(

@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    env::{Change, EnvPlan, Piece, Template, VarName},
+    env::{Change, EnvPlan, PlanPiece, Template, VarName},
     manifest::{
         DevShell, EnvValue,
-        template::{self, Piece as Part},
+        template::{self, ValuePiece},
     },
     util::{paths, vars},
 };
@@ -107,7 +107,7 @@ fn put_on_path(plan: &mut BTreeMap<VarName, Change<Template>>, programs: PathBuf
         // A manifest that replaces `PATH` still gets its tools.
         Some(Change::Set(value) | Change::Default(value)) => {
             let separator = if value.0.is_empty() { "" } else { ":" };
-            let front = [programs, separator.into()].map(Piece::Text);
+            let front = [programs, separator.into()].map(PlanPiece::Text);
             value.0.splice(0..0, front);
         }
         _ => {
@@ -124,11 +124,11 @@ fn put_on_path(plan: &mut BTreeMap<VarName, Change<Template>>, programs: PathBuf
 
 /// Returns a value as a template with `${root}` filled in.
 fn filled(root: &Path, text: &str) -> Template {
-    let pieces = template::parse(text).unwrap_or_else(|_| vec![Part::Text(text.to_owned())]);
+    let pieces = template::parse(text).unwrap_or_else(|_| vec![ValuePiece::Text(text.to_owned())]);
     let piece = |piece| match piece {
-        Part::Text(text) => Piece::Text(text.into()),
-        Part::Root(below) => Piece::Text(below_root(root, &below)),
-        Part::Variable { name, fallback } => Piece::Variable {
+        ValuePiece::Text(text) => PlanPiece::Text(text.into()),
+        ValuePiece::Root(below) => PlanPiece::Text(below_root(root, &below)),
+        ValuePiece::Variable { name, fallback } => PlanPiece::Variable {
             name,
             fallback: fallback.unwrap_or_default().into(),
         },
@@ -140,7 +140,7 @@ fn absolute(root: &Path, entries: &[String]) -> Vec<Template> {
     let absolute = |entry: &String| {
         let mut filled = filled(root, entry);
         // An entry that begins with a variable may be absolute through it.
-        if let Some(Piece::Text(first)) = filled.0.first_mut()
+        if let Some(PlanPiece::Text(first)) = filled.0.first_mut()
             && let Some(relative) = first.to_str().filter(|text| !text.starts_with('/'))
         {
             *first = below_root(root, relative);

@@ -14,7 +14,7 @@ use std::{
 use crate::{
     env::{Env, limits::GROWTH},
     util::{
-        child_process::{self, Limits, Outcome},
+        child_process::{self, ChildLimits, Outcome},
         vars,
     },
 };
@@ -133,7 +133,7 @@ pub fn run(
         .env_remove(vars::BASH_ENV)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    let limits = Limits {
+    let limits = ChildLimits {
         timeout,
         output: LIMIT,
         end_marker: Some(END),

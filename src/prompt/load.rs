@@ -12,7 +12,7 @@ use crate::{
 use super::{
     env_limits, hook_scripts,
     record::{Record, RequiredVariable},
-    session_var::Session,
+    session_var::ShellSession,
 };
 
 /// A dev shell that is ready to be loaded.
@@ -57,7 +57,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Returns whether a host shell with this session has loaded exactly this.
-    pub fn is_loaded_in(&self, session: &Session) -> bool {
+    pub fn is_loaded_in(&self, session: &ShellSession) -> bool {
         session.has_loaded(self.root, self.shell, self.record.id())
     }
 }
@@ -107,8 +107,8 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
             Err(error) => failed.push(error.of("enter", text)),
         }
     }
-    Session::erase(&mut env);
-    let session = Session {
+    ShellSession::erase(&mut env);
+    let session = ShellSession {
         project: Some((loading.root.to_owned(), loading.shell.clone())),
         record: loading.record.id(),
         pinned: loading.pinned,
@@ -122,7 +122,7 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
 pub(super) fn with_session(
     base: &Env,
     mut env: Env,
-    mut session: Session,
+    mut session: ShellSession,
     state: &Path,
     mut failed: Vec<hook_scripts::Error>,
 ) -> Loaded {
@@ -149,7 +149,7 @@ pub(super) fn with_session(
 /// Runs the leave scripts of the dev shell that a session has loaded and returns the failed ones.
 ///
 /// Their changes of the environment are dropped.
-pub fn run_leave_scripts(context: &Context, session: &Session) -> Vec<hook_scripts::Error> {
+pub fn run_leave_scripts(context: &Context, session: &ShellSession) -> Vec<hook_scripts::Error> {
     let Some((root, shell)) = &session.project else {
         return Vec::new();
     };

@@ -29,7 +29,7 @@ pub type RecordId = [u8; 16];
 
 /// The dev shell that a host shell has loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub struct ShellSession {
     /// The project and the dev shell; `None` after an interrupted activation.
     pub project: Option<(PathBuf, ShellName)>,
     /// The loaded record.
@@ -61,7 +61,7 @@ const INLINE: usize = 2 << 10;
 /// Longest session that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
 
-impl Session {
+impl ShellSession {
     /// Reads the session of the host shell; a damaged one counts as none.
     ///
     /// A session of another user (`sudo -E`) can be undone, but its project does not count as loaded.
@@ -149,11 +149,11 @@ impl Session {
 
 /// Returns `env` without the loaded dev shell, if there is one.
 pub fn host_env(env: &Env) -> Env {
-    if let Some(session) = Session::from_env(env) {
+    if let Some(session) = ShellSession::from_env(env) {
         return session.unload(env).0;
     }
     let mut env = env.clone();
-    Session::erase(&mut env);
+    ShellSession::erase(&mut env);
     env
 }
 
@@ -198,11 +198,11 @@ mod tests {
 
     use super::*;
 
-    fn session() -> Session {
+    fn session() -> ShellSession {
         let mut target = Env::default();
         target.set("A", "1");
         target.set("PATH", "/x:/y");
-        Session {
+        ShellSession {
             project: Some((PathBuf::from("/a\nb"), ShellName::dev())),
             record: [7; 16],
             pinned: true,
@@ -215,9 +215,9 @@ mod tests {
     fn a_session_round_trips_through_the_environment() {
         let mut env = Env::default();
         assert!(session().write(&mut env, Path::new("/nonexistent")));
-        assert_eq!(Session::from_env(&env), Some(session()));
+        assert_eq!(ShellSession::from_env(&env), Some(session()));
         env.unset(vars::DEVSH_ROOT);
-        assert_eq!(Session::from_env(&env).unwrap().project, None);
+        assert_eq!(ShellSession::from_env(&env).unwrap().project, None);
         env.set("A", "1");
         assert_eq!(host_env(&env), Env::default());
     }
@@ -227,20 +227,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut base = Env::default();
         base.set("LONG", "x".repeat(INLINE));
-        let long = Session {
+        let long = ShellSession {
             diff: EnvDiff::between(&base, &Env::default()),
             ..session()
         };
         let mut env = Env::default();
         assert!(long.write(&mut env, directory.path()));
         assert!(env.get(vars::DEVSH_DIFF).unwrap().len() < 200);
-        assert_eq!(Session::from_env(&env), Some(long.clone()));
+        assert_eq!(ShellSession::from_env(&env), Some(long.clone()));
         // With a read-only home it is in the variable.
         let mut whole = Env::default();
         assert!(long.write(&mut whole, Path::new("/dev/null")));
-        assert_eq!(Session::from_env(&whole), Some(long));
+        assert_eq!(ShellSession::from_env(&whole), Some(long));
         fs::remove_dir_all(directory.path()).unwrap();
-        assert_eq!(Session::from_env(&env), None);
+        assert_eq!(ShellSession::from_env(&env), None);
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         let mut env = Env::default();
         assert!(session.write(&mut env, Path::new("/nonexistent")));
         env.set(vars::DEVSH_DIFF, URL_SAFE_NO_PAD.encode(theirs));
-        let theirs = Session::from_env(&env).unwrap();
+        let theirs = ShellSession::from_env(&env).unwrap();
         assert_eq!((theirs.project, theirs.pinned), (None, false));
         assert_eq!(theirs.diff, session.diff);
     }
@@ -288,7 +288,7 @@ mod tests {
             text.replace_range(at..=at, &character);
             let mut env = Env::default();
             env.set(vars::DEVSH_DIFF, text);
-            let _session = Session::from_env(&env);
+            let _session = ShellSession::from_env(&env);
         }
     }
 }

@@ -4,22 +4,22 @@ use std::collections::BTreeSet;
 
 use crate::{
     env::{Env, VarName},
-    shell::Statement,
+    shell::ShellStatement,
     util::vars,
 };
 
 /// Returns the statements that turn the environment `from` into `to`.
 ///
 /// `DEVSH_DIFF` is set first and removed last, so a host shell that is interrupted in between can undo everything.
-pub fn statements(from: &Env, to: &Env) -> Vec<Statement> {
+pub fn statements(from: &Env, to: &Env) -> Vec<ShellStatement> {
     let own = [vars::DEVSH_DIFF, vars::DEVSH_ROOT, vars::DEVSH_SHELL].map(VarName::own);
     let change = |name: &VarName| {
         if from.get(name) == to.get(name) {
             return None;
         }
         Some(match to.get(name) {
-            Some(value) => Statement::Export(name.clone(), value.to_owned()),
-            None => Statement::Unset(name.clone()),
+            Some(value) => ShellStatement::Export(name.clone(), value.to_owned()),
+            None => ShellStatement::Unset(name.clone()),
         })
     };
     let names: BTreeSet<VarName> = from
@@ -37,7 +37,7 @@ pub fn statements(from: &Env, to: &Env) -> Vec<Statement> {
     let (exports, removals): (Vec<_>, Vec<_>) = names
         .iter()
         .filter_map(change)
-        .partition(|change| matches!(change, Statement::Export(..)));
+        .partition(|change| matches!(change, ShellStatement::Export(..)));
     changes.extend(exports);
     changes.extend(removals);
     changes.extend(own[1..].iter().filter_map(change));

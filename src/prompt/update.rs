@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     context::Context,
     env::{Env, VarName},
-    shell::Statement,
+    shell::ShellStatement,
 };
 
 use super::{
-    decide::{Decision, decide},
+    decide::{PromptDecision, decide},
     hook_scripts,
     load::{Loading, MissingVariable, load, run_leave_scripts},
-    session_var::Session,
+    session_var::ShellSession,
     statements::statements,
 };
 
@@ -46,7 +46,7 @@ pub enum PromptEvent {
 #[derive(Debug, Default)]
 pub struct ShellUpdate {
     /// Statements for the host shell, in order.
-    pub statements: Vec<Statement>,
+    pub statements: Vec<ShellStatement>,
     pub events: Vec<PromptEvent>,
     /// Missing variables: once one is exported, the result is another.
     pub awaited: Vec<VarName>,
@@ -57,7 +57,7 @@ pub struct ShellUpdate {
 /// Brings a host shell to the desired dev shell. `new_shell` says that it has not asked before.
 pub fn update(
     context: &Context,
-    session: Option<&Session>,
+    session: Option<&ShellSession>,
     desired: &DesiredShell<'_>,
     new_shell: bool,
 ) -> ShellUpdate {
@@ -68,11 +68,11 @@ pub fn update(
     };
     let decision = decide(session, loading, new_shell);
     let mut outcome = ShellUpdate::default();
-    if decision == Decision::Keep {
+    if decision == PromptDecision::Keep {
         if session.is_none() {
             // The variables of a session that cannot be read are useless.
             let mut clean = context.env.clone();
-            Session::erase(&mut clean);
+            ShellSession::erase(&mut clean);
             outcome.statements = statements(&context.env, &clean);
         }
         return outcome;
@@ -81,7 +81,7 @@ pub fn update(
     let Some(loading) = loading else {
         let changes = statements(&context.env, &undone.base);
         outcome.statements.extend(changes);
-        outcome.statements.push(Statement::Forget);
+        outcome.statements.push(ShellStatement::Forget);
         let left = session
             .filter(|session| !session.quiet)
             .and_then(|session| session.project.clone());
@@ -108,15 +108,15 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
             };
             let taken = names(&loaded.replaced, &undone.loaded);
             if !taken.is_empty() {
-                statements.push(Statement::Hold(taken));
+                statements.push(ShellStatement::Hold(taken));
             }
             statements.extend(self::statements(&context.env, &loaded.env));
             release(names(&undone.reverted, &loaded.changed), statements);
             if !loads.leave.is_empty() {
-                statements.push(Statement::LeaveOnExit(true));
+                statements.push(ShellStatement::LeaveOnExit(true));
             }
             let aliases = loads.aliases.iter().cloned();
-            statements.extend(aliases.map(|(name, value)| Statement::Alias(name, value)));
+            statements.extend(aliases.map(|(name, value)| ShellStatement::Alias(name, value)));
             if !loads.quiet {
                 outcome
                     .events
@@ -132,14 +132,14 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
     }
 }
 
-fn release(names: Vec<VarName>, statements: &mut Vec<Statement>) {
+fn release(names: Vec<VarName>, statements: &mut Vec<ShellStatement>) {
     if !names.is_empty() {
-        statements.push(Statement::Release(names));
+        statements.push(ShellStatement::Release(names));
     }
 }
 
 /// Keeps the loaded dev shell. In a new host shell rc files have put other entries first on lists of paths.
-fn settle(context: &Context, session: Option<&Session>) -> ShellUpdate {
+fn settle(context: &Context, session: Option<&ShellSession>) -> ShellUpdate {
     let Some(session) = session else {
         return ShellUpdate::default();
     };
@@ -164,13 +164,13 @@ struct Undone {
 /// Undoes the loaded dev shell and returns the host shell's environment without it.
 fn undo(
     context: &Context,
-    session: Option<&Session>,
+    session: Option<&ShellSession>,
     next: Option<&Loading<'_>>,
     outcome: &mut ShellUpdate,
 ) -> Undone {
     let Some(session) = session else {
         let mut base = context.env.clone();
-        Session::erase(&mut base);
+        ShellSession::erase(&mut base);
         return Undone {
             base,
             ..Undone::default()
@@ -195,14 +195,14 @@ fn undo(
     loaded.retain(|name| !taken_over.contains(name));
     if !taken_over.is_empty() {
         let names = taken_over.into_iter().collect();
-        outcome.statements.push(Statement::Drop(names));
+        outcome.statements.push(ShellStatement::Drop(names));
     }
     if !kept.is_empty() {
         outcome.events.push(PromptEvent::Kept(kept));
     }
-    outcome.statements.push(Statement::Unsource);
-    outcome.statements.push(Statement::RestoreAliases);
-    outcome.statements.push(Statement::LeaveOnExit(false));
+    outcome.statements.push(ShellStatement::Unsource);
+    outcome.statements.push(ShellStatement::RestoreAliases);
+    outcome.statements.push(ShellStatement::LeaveOnExit(false));
     Undone {
         base,
         loaded,

@@ -10,14 +10,14 @@ use crate::{
     context::Context,
     env::{Assignment, HostShell, VarName},
     manifest::ShellName,
-    shell::Statement,
+    shell::ShellStatement,
     util::files,
 };
 
 use super::{
     load::with_session,
     record::{Content, Record},
-    session_var::Session,
+    session_var::ShellSession,
     statements::statements,
     update::{PromptEvent, ShellUpdate},
 };
@@ -78,10 +78,10 @@ fn remove_others(directory: &Path, shell: &ShellName, host: HostShell, kept: &[P
 /// Adds variables that a script has exported to the session, as if an enter script had exported them.
 ///
 /// The host shell has restored them before. `changes` has the values that the script gave them.
-pub fn absorb(context: &Context, session: &Session, changes: Vec<Assignment>) -> ShellUpdate {
+pub fn absorb(context: &Context, session: &ShellSession, changes: Vec<Assignment>) -> ShellUpdate {
     let (base, _kept) = session.unload(&context.env);
     let mut after = context.env.clone();
-    Session::erase(&mut after);
+    ShellSession::erase(&mut after);
     for Assignment { name, value } in changes {
         match value {
             Some(value) => after.set(name.as_str(), value),
@@ -94,7 +94,7 @@ pub fn absorb(context: &Context, session: &Session, changes: Vec<Assignment>) ->
     let taken: Vec<VarName> = loaded.replaced.difference(&before).cloned().collect();
     let mut outcome = ShellUpdate::default();
     if !taken.is_empty() {
-        outcome.statements.push(Statement::Hold(taken));
+        outcome.statements.push(ShellStatement::Hold(taken));
     }
     let changes = statements(&context.env, &loaded.env);
     outcome.statements.extend(changes);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    pins::Pins,
+    pins::PythonPins,
     uv::{Uv, UvError},
 };
 use crate::{store, util::files};
@@ -49,7 +49,7 @@ impl Uv<'_> {
     /// `allow_builds` lets packages without a wheel run their own build.
     pub fn install_packages(
         &self,
-        pins: &Pins,
+        pins: &PythonPins,
         place: &Path,
         allow_builds: bool,
     ) -> Result<(), UvError> {

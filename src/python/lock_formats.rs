@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use super::lock::PythonLock;
 use crate::manifest::{Error, PythonLockFormat, Text};
 
-pub use pylock_wheels::{PackageWheels, Wheel, read_pylock_wheels};
+pub use pylock_wheels::{LockedWheel, PackageWheels, read_pylock_wheels};
 pub use requirements::{PinnedRequirement, included_lists, read_pinned};
 
 /// A lockfile and the files that belong to it.

@@ -6,9 +6,9 @@ use super::lock::PackageSource;
 
 /// The exact content of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pins {
+pub struct PythonPins {
     /// The packages, sorted.
-    pub packages: Vec<Pin>,
+    pub packages: Vec<PythonPin>,
     /// Directories for editable installs, relative to the lockfile, sorted.
     pub directories: Vec<String>,
     /// `--no-binary` and `--only-binary` options, as lines of a list of requirements.
@@ -17,7 +17,7 @@ pub struct Pins {
 
 /// One exact package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pin {
+pub struct PythonPin {
     /// The name, normalised.
     pub name: String,
     /// The version, if the source has several.
@@ -27,7 +27,7 @@ pub struct Pin {
     pub digests: Vec<String>,
 }
 
-impl Pins {
+impl PythonPins {
     /// Returns the lines for the packages with digests.
     pub fn hashed(&self) -> String {
         let lines = self.packages.iter().filter_map(|pin| {
@@ -52,7 +52,7 @@ impl Pins {
     }
 
     /// Returns a package without a digest that needs one.
-    pub fn without_digest(&self) -> Option<&Pin> {
+    pub fn without_digest(&self) -> Option<&PythonPin> {
         self.packages.iter().find(|pin| {
             pin.digests.is_empty()
                 && matches!(pin.source, PackageSource::Index(_) | PackageSource::Url(_))
@@ -85,7 +85,7 @@ impl Pins {
     }
 }
 
-impl fmt::Display for Pin {
+impl fmt::Display for PythonPin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.name)?;
         if let Some(version) = &self.version {

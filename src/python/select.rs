@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     lock::{Dependency, PackageSource, PythonLock, PythonPackage, Selection},
     marker::TargetEnvironment,
-    pins::{Pin, Pins},
+    pins::{PythonPin, PythonPins},
 };
 use crate::package::{Requirement, Version};
 
@@ -22,13 +22,13 @@ pub struct MissingPackage {
 }
 
 /// A package, by its position, and one of its extras.
-type Visit = (usize, Option<String>);
+type PackageVisit = (usize, Option<String>);
 
 /// A walk along the dependencies of a lockfile.
 struct DependencyWalk<'l> {
     packages: &'l [PythonPackage],
     by_name: BTreeMap<&'l str, Vec<usize>>,
-    queue: VecDeque<Visit>,
+    queue: VecDeque<PackageVisit>,
 }
 
 impl PythonLock {
@@ -37,7 +37,7 @@ impl PythonLock {
         &self,
         selection: &Selection,
         target: &TargetEnvironment,
-    ) -> Result<Pins, MissingPackage> {
+    ) -> Result<PythonPins, MissingPackage> {
         let mut walk = DependencyWalk::new(&self.packages);
         let conflicts = self.conflict_names(selection);
         let of_project = target.with(
@@ -48,7 +48,7 @@ impl PythonLock {
         for root in self.roots.iter().filter(|one| scopes.contains(&one.scope)) {
             walk.follow(&root.dependency, None, &of_project)?;
         }
-        let mut seen: BTreeSet<Visit> = BTreeSet::new();
+        let mut seen: BTreeSet<PackageVisit> = BTreeSet::new();
         while let Some(visit) = walk.queue.pop_front() {
             if !seen.insert(visit.clone()) {
                 continue;
@@ -78,8 +78,8 @@ impl PythonLock {
         extras.chain(groups).collect()
     }
 
-    fn pins(&self, positions: &BTreeSet<usize>) -> Pins {
-        let mut pins = Pins::default();
+    fn pins(&self, positions: &BTreeSet<usize>) -> PythonPins {
+        let mut pins = PythonPins::default();
         for position in positions {
             let package = &self.packages[*position];
             match &package.source {
@@ -87,7 +87,7 @@ impl PythonLock {
                     installed: false, ..
                 } => {}
                 PackageSource::Directory { path, .. } => pins.directories.push(path.clone()),
-                source => pins.packages.push(Pin {
+                source => pins.packages.push(PythonPin {
                     name: package.name.clone(),
                     version: package.version.clone(),
                     source: source.clone(),

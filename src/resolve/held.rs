@@ -5,7 +5,7 @@ use crate::{
     lockfile::Lockfile,
     manifest::ToolRequest,
     package::{System, Tool, Version},
-    sources::{Index, Subject, TooYoung},
+    sources::{CandidateKey, Index, TooYoung},
 };
 
 /// A published version that may not be chosen yet.
@@ -28,7 +28,7 @@ pub fn held_back(
 ) -> Vec<HeldBack> {
     let of_one = |(tool, request): &(Tool, ToolRequest)| {
         let locked = &lockfile.locked(tool, request)?.version;
-        let candidates = index.candidates(&Subject::of(tool, request))?;
+        let candidates = index.candidates(&CandidateKey::of(tool, request))?;
         // They are sorted, newest first.
         let newer = candidates.iter().find(|candidate| {
             let reasons = explain::reasons(request, candidate, system);

@@ -5,7 +5,7 @@ use crate::{
     lockfile::{Application, LockedPackage, Lockfile},
     manifest::ToolRequest,
     package::{System, Tool},
-    sources::{Candidate, Index, Subject},
+    sources::{Candidate, CandidateKey, Index},
 };
 
 /// Returns the best candidate: a version that was locked already, else the newest one.
@@ -17,7 +17,7 @@ pub(super) fn choose(
     (upgrade, system): (&Upgrade, System),
 ) -> Result<LockedPackage, Error> {
     let candidates = index
-        .candidates(&Subject::of(tool, request))
+        .candidates(&CandidateKey::of(tool, request))
         .ok_or_else(|| Error::NotAsked {
             tool: tool.clone(),
             origin: request.requirement.origin.clone(),

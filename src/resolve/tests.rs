@@ -8,7 +8,7 @@ use crate::{
     lockfile::{Artifact, Stale, parse, print, stale},
     manifest::Located,
     package::{Requirement, Sha256, Source},
-    sources::{Candidate, Subject, python},
+    sources::{Candidate, CandidateKey, python},
 };
 
 const HERE: System = System::LinuxX86_64;
@@ -79,7 +79,7 @@ fn index(requests: &[(Tool, ToolRequest)]) -> Index {
                 candidate("0.13.0b1", &System::ALL),
             ],
         };
-        index.offer(Subject::of(tool, request), candidates);
+        index.offer(CandidateKey::of(tool, request), candidates);
     }
     index
 }
@@ -257,7 +257,7 @@ fn a_missing_part_is_named() {
         .into(),
         ..candidate("1.89.0", &[System::MacosAarch64])
     };
-    index.offer(Subject::of(&asked.0, &asked.1), vec![without]);
+    index.offer(CandidateKey::of(&asked.0, &asked.1), vec![without]);
     let requests = [asked];
     let error = resolve(
         &requests,

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
-use super::{Freshness, Statement};
+use super::{Freshness, ShellStatement};
 use crate::env::{VarName, pathlist};
 
 /// Appends `value` as one word without a newline: the hook reads the code by lines.
@@ -29,7 +29,7 @@ pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
 
 /// Appends statements in one line. Fish reserves `set`, `test` and other words. A builtin that the user's functions
 /// can replace is called through `builtin`.
-pub(super) fn render(statements: &[Statement], code: &mut Vec<u8>) {
+pub(super) fn render(statements: &[ShellStatement], code: &mut Vec<u8>) {
     for same in statements.chunk_by(|one, next| one.is_unset() && next.is_unset()) {
         match same {
             [statement] => render_one(statement, code),
@@ -39,33 +39,33 @@ pub(super) fn render(statements: &[Statement], code: &mut Vec<u8>) {
     }
 }
 
-fn render_one(statement: &Statement, code: &mut Vec<u8>) {
+fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
     match statement {
-        Statement::Export(name, value) => export(name, value, code),
-        Statement::Unset(name) => {
+        ShellStatement::Export(name, value) => export(name, value, code),
+        ShellStatement::Unset(name) => {
             // A universal variable belongs to all sessions: it is hidden, not erased.
             code.extend_from_slice(
                 format!("set -eg {name};set -qU {name};and set -gu {name}").as_bytes(),
             );
         }
-        Statement::Hold(names) => hold(names, code),
-        Statement::Release(names) => {
+        ShellStatement::Hold(names) => hold(names, code),
+        ShellStatement::Release(names) => {
             code.extend_from_slice(b"set -q __devsh_held;and __devsh_release");
             words(names, code);
         }
-        Statement::Drop(names) => {
+        ShellStatement::Drop(names) => {
             code.extend_from_slice(b"set -q __devsh_held;and __devsh_drop");
             words(names, code);
         }
-        Statement::Forget => code.extend_from_slice(b"set -q __devsh_held;and __devsh_forget"),
-        Statement::LeaveOnExit(leaves) => {
+        ShellStatement::Forget => code.extend_from_slice(b"set -q __devsh_held;and __devsh_forget"),
+        ShellStatement::LeaveOnExit(leaves) => {
             let answer = if *leaves { "yes" } else { "no" };
             code.extend_from_slice(format!("set -g __devsh_leaves {answer}").as_bytes());
         }
-        Statement::RestoreAliases => {
+        ShellStatement::RestoreAliases => {
             code.extend_from_slice(b"set -q __devsh_alias_names[1];and __devsh_restore_aliases");
         }
-        Statement::Source(script, files) => {
+        ShellStatement::Source(script, files) => {
             code.extend_from_slice(b"builtin printf %s ");
             quote(OsStr::from_bytes(script), code);
             code.extend_from_slice(b"|builtin source;__devsh_source");
@@ -74,18 +74,18 @@ fn render_one(statement: &Statement, code: &mut Vec<u8>) {
                 quote(file.as_os_str(), code);
             }
         }
-        Statement::Unsource => {
+        ShellStatement::Unsource => {
             code.extend_from_slice(b"set -q __devsh_sourced;and __devsh_unsource");
         }
-        Statement::Alias(name, value) => {
+        ShellStatement::Alias(name, value) => {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);
         }
-        Statement::Loaded(id) => {
+        ShellStatement::Loaded(id) => {
             code.extend_from_slice(b"set -g __devsh_loaded ");
             quote(OsStr::new(id), code);
         }
-        Statement::Check { name, code: check } => {
+        ShellStatement::Check { name, code: check } => {
             if let Some(check) = check {
                 code.extend_from_slice(format!("function __devsh_fresh_{name};").as_bytes());
                 code.extend_from_slice(check);
@@ -95,15 +95,15 @@ fn render_one(statement: &Statement, code: &mut Vec<u8>) {
                 format!("function __devsh_fresh;__devsh_fresh_{name};end").as_bytes(),
             );
         }
-        Statement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
+        ShellStatement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
     }
 }
 
 /// Unsets variables with one `set`, because each call costs time. Its status is the number of names that are not set.
-fn unset(statements: &[Statement], code: &mut Vec<u8>) {
+fn unset(statements: &[ShellStatement], code: &mut Vec<u8>) {
     code.extend_from_slice(b"set -l __devsh_names");
     for statement in statements {
-        if let Statement::Unset(name) = statement {
+        if let ShellStatement::Unset(name) = statement {
             code.push(b' ');
             code.extend_from_slice(name.as_str().as_bytes());
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf};
 
-use super::{AbsentGroup, Freshness, HostShell, Statement};
+use super::{AbsentGroup, Freshness, HostShell, ShellStatement};
 use crate::env::VarName;
 
 /// Appends `value` in single quotes, the only form in which both shells keep every byte.
@@ -20,14 +20,14 @@ pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
 /// Appends statements.
 ///
 /// Backslashes bypass the user's aliases of the builtins. Variables share one command, because bash parses slowly.
-pub(super) fn render(shell: HostShell, statements: &[Statement], code: &mut Vec<u8>) {
-    let alike = |one: &Statement, next: &Statement| {
+pub(super) fn render(shell: HostShell, statements: &[ShellStatement], code: &mut Vec<u8>) {
+    let alike = |one: &ShellStatement, next: &ShellStatement| {
         one.is_unset() && next.is_unset() || one.is_export() && next.is_export()
     };
     for same in statements.chunk_by(alike) {
         match same {
-            [Statement::Export(..), ..] => code.extend_from_slice(b"\\export"),
-            [Statement::Unset(..), ..] => code.extend_from_slice(b"\\unset -v"),
+            [ShellStatement::Export(..), ..] => code.extend_from_slice(b"\\export"),
+            [ShellStatement::Unset(..), ..] => code.extend_from_slice(b"\\unset -v"),
             _ => {}
         }
         for statement in same {
@@ -38,33 +38,33 @@ pub(super) fn render(shell: HostShell, statements: &[Statement], code: &mut Vec<
 }
 
 /// Appends one statement, or its part of a command that `render` has begun.
-fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
+fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) {
     match statement {
-        Statement::Export(name, value) => {
+        ShellStatement::Export(name, value) => {
             code.extend_from_slice(format!(" {name}=").as_bytes());
             quote(value, code);
         }
-        Statement::Unset(name) => code.extend_from_slice(format!(" {name}").as_bytes()),
-        Statement::Hold(names) => hold(shell, names, code),
-        Statement::Release(names) => {
+        ShellStatement::Unset(name) => code.extend_from_slice(format!(" {name}").as_bytes()),
+        ShellStatement::Hold(names) => hold(shell, names, code),
+        ShellStatement::Release(names) => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_release");
             words(names, code);
         }
-        Statement::Drop(names) => {
+        ShellStatement::Drop(names) => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_drop");
             words(names, code);
         }
-        Statement::Forget => {
+        ShellStatement::Forget => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_forget");
         }
-        Statement::LeaveOnExit(leaves) => {
+        ShellStatement::LeaveOnExit(leaves) => {
             code.extend_from_slice(if *leaves {
                 b"__devsh_leave_on_exit yes"
             } else {
                 b"[[ -z ${__devsh_trap+x} ]] || __devsh_leave_on_exit no"
             });
         }
-        Statement::RestoreAliases => {
+        ShellStatement::RestoreAliases => {
             // In bash an empty array counts as unset. In zsh it has the length 0.
             code.extend_from_slice(if shell == HostShell::Bash {
                 b"[[ -z ${__devsh_alias_names+x} ]] || __devsh_restore_aliases".as_slice()
@@ -72,23 +72,23 @@ fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
                 b"[[ ${#__devsh_alias_news} == 0 ]] || __devsh_restore_aliases"
             });
         }
-        Statement::Source(script, files) => source(shell, script, files, code),
-        Statement::Unsource => {
+        ShellStatement::Source(script, files) => source(shell, script, files, code),
+        ShellStatement::Unsource => {
             code.extend_from_slice(if shell == HostShell::Bash {
                 b"[[ -z ${__devsh_sourced+x} ]] || __devsh_unsource || :".as_slice()
             } else {
                 b"[[ -z ${__devsh_sourced+x} ]] || { __devsh_unsource; __devsh_then='__devsh_restore_options;' }"
             });
         }
-        Statement::Alias(name, value) => {
+        ShellStatement::Alias(name, value) => {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);
         }
-        Statement::Loaded(id) => {
+        ShellStatement::Loaded(id) => {
             code.extend_from_slice(b"__devsh_loaded=");
             quote(OsStr::new(id), code);
         }
-        Statement::Check { name, code: check } => {
+        ShellStatement::Check { name, code: check } => {
             if let Some(check) = check {
                 code.extend_from_slice(format!("__devsh_fresh_{name}() {{ ").as_bytes());
                 code.extend_from_slice(check);
@@ -98,7 +98,7 @@ fn render_one(shell: HostShell, statement: &Statement, code: &mut Vec<u8>) {
                 format!("__devsh_fresh() {{ __devsh_fresh_{name}; }}").as_bytes(),
             );
         }
-        Statement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
+        ShellStatement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
     }
 }
 

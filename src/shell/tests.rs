@@ -51,7 +51,7 @@ fn shells_keep_every_byte_of_a_value() {
                     .map(|(at, value)| (format!("V{at}"), value))
             };
             let statements: Vec<_> = named()
-                .map(|(name, value)| Statement::Export(name.parse().unwrap(), value))
+                .map(|(name, value)| ShellStatement::Export(name.parse().unwrap(), value))
                 .collect();
             let mut script = shell.render_plain(&statements);
             script.extend_from_slice(b"command env -0\n");
@@ -74,15 +74,15 @@ fn shells_keep_every_byte_of_a_value() {
 
 #[test]
 fn code_ends_in_the_mark() {
-    let code = HostShell::Bash.render(&[Statement::RestoreAliases], "1$(x)2");
+    let code = HostShell::Bash.render(&[ShellStatement::RestoreAliases], "1$(x)2");
     let text = String::from_utf8(code).unwrap();
     assert!(text.ends_with("__devsh_restore_aliases\n# devsh 1x2\n"));
     let name: VarName = "A".parse().unwrap();
     let statements = [
-        Statement::Export(name.clone(), "a\nb".into()),
-        Statement::Unset(name.clone()),
-        Statement::Unset(name),
-        Statement::Loaded("-".to_owned()),
+        ShellStatement::Export(name.clone(), "a\nb".into()),
+        ShellStatement::Unset(name.clone()),
+        ShellStatement::Unset(name),
+        ShellStatement::Loaded("-".to_owned()),
     ];
     let lines = HostShell::Fish.render(&statements, "1");
     let lines = lines.split(|byte| *byte == b'\n').count();
@@ -154,7 +154,7 @@ fn a_known_check_is_not_sent_again() {
         let mut known = String::new();
         for number in 0..CHECKS {
             let statements = shell.check(&freshness(format!("/{number}")), &known);
-            let [Statement::Check { name, code }] = statements.as_slice() else {
+            let [ShellStatement::Check { name, code }] = statements.as_slice() else {
                 panic!("{statements:?}");
             };
             assert!(code.is_some());
@@ -163,7 +163,7 @@ fn a_known_check_is_not_sent_again() {
                 let again = shell.check(&freshness(format!("/{number}")), &known);
                 assert!(matches!(
                     again.as_slice(),
-                    [Statement::Check { code: None, .. }]
+                    [ShellStatement::Check { code: None, .. }]
                 ));
             }
             known = format!("{known} {name}");
@@ -173,8 +173,8 @@ fn a_known_check_is_not_sent_again() {
         assert!(matches!(
             statements.as_slice(),
             [
-                Statement::ForgetChecks,
-                Statement::Check { code: Some(_), .. }
+                ShellStatement::ForgetChecks,
+                ShellStatement::Check { code: Some(_), .. }
             ]
         ));
     }

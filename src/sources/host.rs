@@ -20,7 +20,7 @@ use crate::{
     env::{Env, pathlist},
     package::{Source, Tool, Version},
     util::{
-        child_process::{self, Limits, Outcome},
+        child_process::{self, ChildLimits, Outcome},
         vars,
     },
 };
@@ -62,7 +62,7 @@ pub struct HostTool {
 
 /// Where host tools are searched.
 #[derive(Debug, Clone, Copy)]
-pub struct Search<'a> {
+pub struct HostSearch<'a> {
     /// The environment, for `PATH`, `PYENV_ROOT` and `RUSTUP_HOME`.
     pub env: &'a Env,
     pub home: Option<&'a Path>,
@@ -71,7 +71,7 @@ pub struct Search<'a> {
 }
 
 /// Returns the versions of `tool` on the machine, each once, in the order of `PATH`.
-pub fn find(tool: &Tool, search: &Search<'_>) -> Vec<HostTool> {
+pub fn find(tool: &Tool, search: &HostSearch<'_>) -> Vec<HostTool> {
     let candidates = match tool.source {
         Source::Python => search.pythons(),
         Source::Rust => search.toolchains(),
@@ -107,7 +107,7 @@ fn program(tool: &Tool) -> &str {
     }
 }
 
-impl Search<'_> {
+impl HostSearch<'_> {
     /// Returns every program of this name on `PATH`.
     fn on_path(&self, name: &str) -> Vec<PathBuf> {
         which::which_in_all(name, Some(self.path()), "/")
@@ -240,7 +240,7 @@ impl Search<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let limits = Limits {
+        let limits = ChildLimits {
             timeout: PATIENCE,
             output: OUTPUT,
             end_marker: None,

@@ -8,7 +8,7 @@ mod manifest;
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use manifest::Manifest;
+use manifest::ChannelManifest;
 
 use super::{Candidate, Error, Sources, release_age};
 use crate::{
@@ -72,7 +72,7 @@ pub(super) fn candidates(
     wanted: &[ToolchainRequest<'_>],
     sources: Sources<'_>,
 ) -> Result<Vec<Vec<Candidate>>, Error> {
-    let mut read: BTreeMap<Channel, Option<Rc<Manifest>>> = BTreeMap::new();
+    let mut read: BTreeMap<Channel, Option<Rc<ChannelManifest>>> = BTreeMap::new();
     let mut load = |tool: &Tool, channel: &Channel| {
         if let Some(known) = read.get(channel) {
             return Ok(known.clone());
@@ -104,7 +104,7 @@ fn download(
     tool: &Tool,
     channel: &Channel,
     sources: Sources<'_>,
-) -> Result<Option<Manifest>, Error> {
+) -> Result<Option<ChannelManifest>, Error> {
     let unreadable = |message: String| Error::Unreadable {
         place: channel.path(),
         message,
@@ -152,7 +152,7 @@ fn download(
         });
     }
     let text = String::from_utf8_lossy(&body);
-    Manifest::parse(&text, &sources.config.rust)
+    ChannelManifest::parse(&text, &sources.config.rust)
         .map(Some)
         .map_err(unreadable)
 }
@@ -167,7 +167,7 @@ const CEILING: u64 = 999;
 const PATCHES: u64 = 20;
 
 /// Returns a manifest, or nothing if the server has none of that name.
-type Load<'a> = &'a mut dyn FnMut(&Channel) -> Result<Option<Rc<Manifest>>, Error>;
+type Load<'a> = &'a mut dyn FnMut(&Channel) -> Result<Option<Rc<ChannelManifest>>, Error>;
 
 /// The search for a version that satisfies one request.
 struct ToolchainSearch<'a> {

@@ -87,7 +87,7 @@ impl World {
         let below = |path: &str| server.address.join(path).unwrap();
         let config = Config {
             hook_timeout: Duration::from_secs(10),
-            verbosity: crate::config::Verbosity::Normal,
+            verbosity: crate::config::PromptVerbosity::Normal,
             tools_from: ToolsFrom::Managed,
             pypi: below("simple/"),
             rust: below("rust/"),

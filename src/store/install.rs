@@ -17,7 +17,7 @@ use super::{
     tree_builder::Tree,
 };
 use crate::{
-    fetch::{Download, Expected, Meter},
+    fetch::{Download, ExpectedFile, Meter},
     lockfile::Artifact,
     util::files,
 };
@@ -237,7 +237,7 @@ impl Downloads<'_> {
     /// Downloads an artifact and returns the file once it has the digest of the lockfile.
     pub fn artifact(&self, artifact: &Artifact, meter: &dyn Meter) -> Result<Download, Error> {
         meter.phase("downloading");
-        let expected = Expected {
+        let expected = ExpectedFile {
             digest: artifact.digest,
             size: artifact.size,
         };

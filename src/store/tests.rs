@@ -27,7 +27,7 @@ impl Fixture {
             client: Client::new(true),
             config: Config {
                 hook_timeout: std::time::Duration::from_secs(10),
-                verbosity: crate::config::Verbosity::Normal,
+                verbosity: crate::config::PromptVerbosity::Normal,
                 tools_from: crate::config::ToolsFrom::Auto,
                 pypi: crate::config::PYPI.parse().unwrap(),
                 rust: crate::config::RUST.parse().unwrap(),

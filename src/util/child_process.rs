@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Bounds of a child process.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ChildLimits {
     /// How long the child may run.
     pub timeout: Duration,
     /// Bytes of output that are kept of each stream. The rest is read and dropped, because a child blocks on a
@@ -66,7 +66,7 @@ pub struct Exited {
 /// Runs a child process until it ends, its time is over, or `stop` returns true; `stop` is asked repeatedly.
 pub fn run(
     command: &mut Command,
-    limits: Limits,
+    limits: ChildLimits,
     mut stop: impl FnMut() -> bool,
 ) -> io::Result<Outcome> {
     let end = Instant::now() + limits.timeout;

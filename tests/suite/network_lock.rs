@@ -40,7 +40,7 @@ fn lock(
 ) -> Result<Lockfile, String> {
     let config = Config {
         hook_timeout: std::time::Duration::from_secs(10),
-        verbosity: config::Verbosity::Normal,
+        verbosity: config::PromptVerbosity::Normal,
         tools_from: ToolsFrom::Managed,
         pypi: config::PYPI.parse().unwrap(),
         rust: config::RUST.parse().unwrap(),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    context::Context, env::pathlist, prompt::session_var::Session, report::paths::display_path,
-    util::vars,
+    context::Context, env::pathlist, prompt::session_var::ShellSession,
+    report::paths::display_path, util::vars,
 };
 
 use super::check::Check;
@@ -13,7 +13,7 @@ use super::check::Check;
 const MOST: usize = 3;
 
 pub(super) fn checks(context: &Context) -> Vec<Check> {
-    let session = Session::from_env(&context.env);
+    let session = ShellSession::from_env(&context.env);
     let Some((root, shell)) = session.and_then(|session| session.project) else {
         return vec![Check::ok("PATH", "no dev shell is loaded in this shell")];
     };

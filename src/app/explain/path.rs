@@ -75,9 +75,9 @@ impl Explained<'_> {
         let mut text = std::ffi::OsString::new();
         for piece in template::parse(entry).unwrap_or_default() {
             match piece {
-                template::Piece::Text(plain) => text.push(plain),
-                template::Piece::Root(below) => text.push(self.project.root().join(below)),
-                template::Piece::Variable { name, fallback } => {
+                template::ValuePiece::Text(plain) => text.push(plain),
+                template::ValuePiece::Root(below) => text.push(self.project.root().join(below)),
+                template::ValuePiece::Variable { name, fallback } => {
                     let value = self
                         .session
                         .context

@@ -6,7 +6,7 @@ use crate::{
         session::Session,
     },
     project::{
-        approval::{Decision, ProjectDecision},
+        approval::{ApprovalDecision, ProjectDecision},
         approval_summary::Difference,
     },
     report::{failure::Failure, style::Role, ui::Ui},
@@ -47,8 +47,8 @@ pub fn list(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
     let mut lines = SafeText::default();
     for ProjectDecision { root, decision } in &decisions {
         let verb = match decision {
-            Decision::Allowed => "allowed",
-            Decision::Denied => "denied ",
+            ApprovalDecision::Allowed => "allowed",
+            ApprovalDecision::Denied => "denied ",
         };
         let gone = if root.is_dir() { "" } else { "  (gone)" };
         lines.push(format!("{verb}  {}{gone}", session.display(root)));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     app::{
-        collect_garbage::{GcReport, Limits, collect_garbage},
+        collect_garbage::{GcLimits, GcReport, collect_garbage},
         session::Session,
     },
     cli::args::Gc,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub fn run(session: &Session<'_>, ui: &Ui, options: &Gc) -> Result<(), Failure> {
-    let limits = Limits {
+    let limits = GcLimits {
         older_than: options.older_than.as_deref(),
         keep_size: options.keep_size.as_deref(),
     };

@@ -5,7 +5,7 @@ use crate::{
         outdated_tools::{OutdatedTool, outdated_tools},
         session::Session,
     },
-    cli::table::Table,
+    cli::table::TextTable,
     report::{failure::Failure, style::Role, ui::Ui},
 };
 
@@ -18,7 +18,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
 }
 
 fn show(session: &Session<'_>, ui: &Ui, rows: &[OutdatedTool]) -> Result<(), Failure> {
-    let mut table = Table::new(&["TOOL", "LOCKED", "ADMITTED", "NEWEST", "ASKED FOR"]);
+    let mut table = TextTable::new(&["TOOL", "LOCKED", "ADMITTED", "NEWEST", "ASKED FOR"]);
     let behind = rows.iter().filter(|row| row.locked != row.newest);
     let mut is_empty = true;
     for row in behind {

@@ -5,7 +5,7 @@ use crate::{
         search_sources::{SearchResult, SearchResults, search_sources},
         session::Session,
     },
-    cli::table::Table,
+    cli::table::TextTable,
     package::System,
     report::{failure::Failure, style::Role, ui::Ui},
 };
@@ -21,7 +21,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(),
         let problems = missing.iter().filter_map(|row| row.problem.clone());
         return Err(problems.fold(failure, Failure::note));
     }
-    let mut table = Table::new(&["TOOL", "NEWEST", "EARLIER", "SOURCE", "SYSTEMS"]);
+    let mut table = TextTable::new(&["TOOL", "NEWEST", "EARLIER", "SOURCE", "SYSTEMS"]);
     for row in &found {
         let earlier: Vec<&str> = row
             .versions

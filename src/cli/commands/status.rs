@@ -3,7 +3,7 @@
 use crate::{
     app::{
         project_status::{ProjectStatus, project_status, standing_words},
-        running_build::{BuildItem, Item, RunningBuild},
+        running_build::{BuildItem, BuildStep, RunningBuild},
         session::Session,
         tool_status::ToolStatus,
     },
@@ -146,7 +146,7 @@ fn build_heading(build: &RunningBuild) -> String {
 fn build_lines(build: &RunningBuild) -> Vec<String> {
     let width = build.items.iter().map(|part| part.item.name.len()).max();
     let line = |part: &BuildItem| {
-        let Item {
+        let BuildStep {
             name,
             phase,
             done,
@@ -216,24 +216,24 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::builder::build_progress::Live;
+    use crate::builder::build_progress::BuildProgress;
 
     #[test]
     fn a_running_build_shows_items_amounts_and_time() {
         let now = UNIX_EPOCH + Duration::from_secs(50);
-        let mut live = Live::begin(vec!["dev".to_owned()], true, now);
+        let mut live = BuildProgress::begin(vec!["dev".to_owned()], true, now);
         live.process = 7;
         live.items = vec![
-            Item {
+            BuildStep {
                 name: "python 3.12.4".to_owned(),
                 phase: Some("unpacking".to_owned()),
-                ..Item::default()
+                ..BuildStep::default()
             },
-            Item {
+            BuildStep {
                 name: "ruff 0.12.4".to_owned(),
                 done: 5 << 20,
                 total: Some(20 << 20),
-                ..Item::default()
+                ..BuildStep::default()
             },
         ];
         let building = RunningBuild::new(&live, now + Duration::from_secs(12));

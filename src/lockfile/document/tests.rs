@@ -9,7 +9,8 @@ use url::Url;
 use super::*;
 use crate::{
     lockfile::{
-        Artifact, LockKey, LockedPackage, LockedRequirement, Pin, PythonKey, PythonSet, PythonSets,
+        Artifact, ExtendsPin, LockKey, LockedPackage, LockedRequirement, PythonKey, PythonSet,
+        PythonSets,
     },
     package::{Sha256, System},
 };
@@ -320,7 +321,7 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
             artifacts,
             application: None,
         });
-    let pin = ("[0-9a-f]{40}", "[0-9a-f]{64}").prop_map(|(commit, sha256)| Pin {
+    let pin = ("[0-9a-f]{40}", "[0-9a-f]{64}").prop_map(|(commit, sha256)| ExtendsPin {
         commit: Some(commit),
         sha256: sha256.parse().unwrap(),
     });

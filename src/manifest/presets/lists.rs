@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Documents, Preset, PresetNote, VersionList, VersionListFormat};
+use super::{Documents, Preset, PresetNote, PresetVersionList, VersionListFormat};
 use crate::{
     manifest::{
         Error, Located, Origin, Text,
@@ -34,7 +34,7 @@ pub(super) fn read<'t>(
     texts: &'t BTreeMap<String, Text>,
     documents: &Documents<'t>,
 ) -> Result<ListedVersions, Error> {
-    let mut reading = ListReader {
+    let mut reading = VersionListReader {
         presets,
         lists: ListedVersions::default(),
     };
@@ -46,15 +46,15 @@ pub(super) fn read<'t>(
     Ok(reading.lists)
 }
 
-struct ListReader<'a> {
+struct VersionListReader<'a> {
     presets: &'a [Preset],
     lists: ListedVersions,
 }
 
-impl ListReader<'_> {
+impl VersionListReader<'_> {
     fn list<'t>(
         &mut self,
-        list: &VersionList,
+        list: &PresetVersionList,
         text: &'t Text,
         documents: &Documents<'t>,
     ) -> Result<(), Error> {

@@ -16,12 +16,12 @@ use crate::util::{binary, files};
 pub struct ProjectDecision {
     /// The project's root.
     pub root: PathBuf,
-    pub decision: Decision,
+    pub decision: ApprovalDecision,
 }
 
 /// A decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Decision {
+pub enum ApprovalDecision {
     /// Some content of the project is allowed.
     Allowed,
     /// The project is denied, with any content.
@@ -39,7 +39,7 @@ impl Decisions {
                 root.filter(|root| project_key(root) == name)
                     .map(|root| ProjectDecision {
                         root,
-                        decision: Decision::Allowed,
+                        decision: ApprovalDecision::Allowed,
                     }),
             );
         }
@@ -56,7 +56,7 @@ impl Decisions {
                 .unwrap_or(path);
             all.push(ProjectDecision {
                 root,
-                decision: Decision::Denied,
+                decision: ApprovalDecision::Denied,
             });
         }
         all.sort();
@@ -70,7 +70,7 @@ impl Decisions {
         let known = self.all()?;
         let (there, gone): (Vec<_>, Vec<_>) = known
             .into_iter()
-            .filter(|decided| decided.decision == Decision::Allowed)
+            .filter(|decided| decided.decision == ApprovalDecision::Allowed)
             .map(|decided| decided.root)
             .partition(|root| root.is_dir());
         for (path, name) in entries(&self.data.join(ALLOWED))? {

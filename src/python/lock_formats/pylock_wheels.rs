@@ -17,12 +17,12 @@ pub struct PackageWheels {
     pub version: Version,
     /// Scope it counts; empty for always.
     pub marker: String,
-    pub wheels: Vec<Wheel>,
+    pub wheels: Vec<LockedWheel>,
 }
 
 /// A wheel of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wheel {
+pub struct LockedWheel {
     pub url: Url,
     pub sha256: Sha256,
     /// The size in bytes, if the index has it.
@@ -78,7 +78,7 @@ fn package(file: &Text, raw: PylockPackage) -> Result<PackageWheels, Error> {
         let sha256 = digest.map_err(|invalid| file.error(wheel.hashes.sha256.span(), invalid))?;
         let url = wheel.url.get_ref().parse();
         let unread = || Invalid::new("the address of a wheel", wheel.url.get_ref());
-        Ok(Wheel {
+        Ok(LockedWheel {
             url: url.map_err(|_| file.error(wheel.url.span(), unread()))?,
             sha256,
             size: wheel.size,
@@ -107,7 +107,7 @@ mod tests {
             name: "py-yaml".parse().unwrap(),
             version: "6.0".parse().unwrap(),
             marker: "python_version < '3.11'".to_owned(),
-            wheels: vec![Wheel {
+            wheels: vec![LockedWheel {
                 url: "https://h/a.whl".parse().unwrap(),
                 sha256: digest.parse().unwrap(),
                 size: Some(7),

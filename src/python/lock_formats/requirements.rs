@@ -36,7 +36,7 @@ pub fn included_lists(text: &Text) -> Vec<String> {
 /// Returns the requirements of a list; each must be exact and have digests.
 pub fn read_pinned(text: &Text) -> Result<Vec<PinnedRequirement>, Error> {
     let files = LockFiles::single(text.clone());
-    let mut reader = ListReader::new(&files);
+    let mut reader = RequirementListReader::new(&files);
     reader.read_all()?;
     let pinned =
         |one: &ListedRequirement| one.requirement.exact.is_some() && !one.digests.is_empty();
@@ -54,12 +54,12 @@ pub fn read_pinned(text: &Text) -> Result<Vec<PinnedRequirement>, Error> {
 
 /// Reads the list and those of the groups.
 pub(super) fn read(files: &LockFiles) -> Result<PythonLock, Error> {
-    let mut reader = ListReader::new(files);
+    let mut reader = RequirementListReader::new(files);
     reader.read_all()?;
     reader.finish()
 }
 
-struct ListReader<'f> {
+struct RequirementListReader<'f> {
     files: &'f LockFiles,
     lock: PythonLock,
     listed: Vec<ListedRequirement>,
@@ -79,7 +79,7 @@ struct ListedRequirement {
     digests: Vec<String>,
 }
 
-impl<'f> ListReader<'f> {
+impl<'f> RequirementListReader<'f> {
     fn new(files: &'f LockFiles) -> Self {
         Self {
             files,

@@ -11,7 +11,7 @@ fn program(path: &Path, script: &str) {
 fn search(path: &Path, name: &str, home: &Path, exclude: &[&Path]) -> Vec<HostTool> {
     let mut env = Env::default();
     env.set(vars::PATH, path);
-    let search = Search {
+    let search = HostSearch {
         env: &env,
         home: Some(home),
         exclude,

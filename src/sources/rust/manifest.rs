@@ -18,7 +18,7 @@ const DEFAULT: [&str; 3] = ["cargo", "rust-std", "rustc"];
 
 /// A channel manifest, as far as devsh needs it.
 #[derive(Debug)]
-pub(super) struct Manifest {
+pub(super) struct ChannelManifest {
     raw: RawManifest,
     server: Url,
     version: Version,
@@ -58,7 +58,7 @@ struct Archive {
     xz_hash: Option<String>,
 }
 
-impl Manifest {
+impl ChannelManifest {
     /// Reads a manifest from `server`; the error is one line.
     pub(super) fn parse(text: &str, server: &Url) -> Result<Self, String> {
         let raw: RawManifest = toml::from_str(text).map_err(|error| {
@@ -257,8 +257,8 @@ mod tests {
 
     const TEXT: &str = include_str!("../../../tests/fixtures/index/channel-rust.toml");
 
-    fn manifest(text: &str, server: &str) -> Result<Manifest, String> {
-        Manifest::parse(text, &server.parse().unwrap())
+    fn manifest(text: &str, server: &str) -> Result<ChannelManifest, String> {
+        ChannelManifest::parse(text, &server.parse().unwrap())
     }
 
     fn words(words: &[&str]) -> Vec<String> {

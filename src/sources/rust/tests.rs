@@ -32,7 +32,7 @@ fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
 }
 
 /// A server with 1.31 to 1.97, two patch versions each.
-fn manifest(channel: &Channel) -> Option<Manifest> {
+fn manifest(channel: &Channel) -> Option<ChannelManifest> {
     let (number, date) = match (channel.name.as_str(), &channel.date) {
         ("stable", None) => ("1.97.1".to_owned(), "2026-09-01"),
         ("nightly", None) => ("1.99.0-nightly".to_owned(), "2026-10-30"),
@@ -52,7 +52,7 @@ fn manifest(channel: &Channel) -> Option<Manifest> {
     let text = TEXT
         .replace("1.89.0 (", &format!("{number} ("))
         .replace("date = \"2025-08-07\"", &format!("date = \"{date}\""));
-    Some(Manifest::parse(&text, &config::RUST.parse().unwrap()).unwrap())
+    Some(ChannelManifest::parse(&text, &config::RUST.parse().unwrap()).unwrap())
 }
 
 /// Returns what was asked, and the version that satisfies.

@@ -56,7 +56,7 @@ const LINKS: &[(&str, &str, &str)] = &[
 ];
 
 /// Digest and size of each file in the wheel's `RECORD`.
-type Record = BTreeMap<String, (Vec<u8>, u64)>;
+type WheelRecord = BTreeMap<String, (Vec<u8>, u64)>;
 
 /// Places the programs of a wheel.
 pub(in crate::store) fn unpack(
@@ -181,8 +181,8 @@ fn check_version(wheel: &str) -> Result<(), Error> {
 }
 
 /// Reads the list of files, and checks that every file is in it.
-fn record(text: &str, information: &str, names: &[String]) -> Result<Record, Error> {
-    let mut record = Record::new();
+fn record(text: &str, information: &str, names: &[String]) -> Result<WheelRecord, Error> {
+    let mut record = WheelRecord::new();
     let bad = |line: &str| refused(line, Rule::NotAsListed);
     for line in text.lines().filter(|line| !line.is_empty()) {
         let mut fields = line.rsplitn(3, ',');

@@ -14,7 +14,7 @@ fn shell(script: &str) -> Command {
     command
 }
 
-const LIMITS: Limits = Limits {
+const LIMITS: ChildLimits = ChildLimits {
     timeout: Duration::from_mins(1),
     output: 5,
     end_marker: None,
@@ -41,7 +41,7 @@ fn output_beyond_the_limit_is_dropped() {
 
 #[test]
 fn a_child_that_reads_its_input_is_killed_after_the_timeout() {
-    let limits = Limits {
+    let limits = ChildLimits {
         timeout: Duration::from_millis(20),
         ..LIMITS
     };
@@ -60,7 +60,7 @@ fn a_timeout_kills_the_whole_group() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let limits = Limits {
+    let limits = ChildLimits {
         timeout: Duration::from_millis(200),
         own_group: true,
         ..LIMITS
@@ -78,7 +78,7 @@ fn a_timeout_kills_the_whole_group() {
 
 #[test]
 fn a_process_that_holds_the_pipe_delays_nothing_after_the_end_marker() {
-    let limits = Limits {
+    let limits = ChildLimits {
         output: 100,
         end_marker: Some(b"\n"),
         ..LIMITS

@@ -5,7 +5,7 @@
 
 use std::{ffi::OsString, fs, path::Path, thread};
 
-use devsh::shell::{Freshness, HostShell, Statement, hook};
+use devsh::shell::{Freshness, HostShell, ShellStatement, hook};
 
 use super::{effort, hostile::shell};
 use crate::support::{Random, Sandbox, require};
@@ -108,17 +108,17 @@ echo over
 /// What devsh might print, with `NONCE` for the nonce; whatever part of it runs sets `RAN`.
 fn payload(host: HostShell, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
-    let ran = |value: OsString| Statement::Export("RAN".parse().unwrap(), value);
+    let ran = |value: OsString| ShellStatement::Export("RAN".parse().unwrap(), value);
     let mut statements = vec![ran("1".into())];
     for at in 0..=random.below(6) {
         let length = random.below(20);
         let text = String::from_utf8(random.bytes(b"'\\\n# devsh;$(){}", length)).unwrap();
         let name = format!("V{at}").parse().unwrap();
         let statement = match random.below(7) {
-            0 => Statement::Unset(name),
-            1 => Statement::Alias(format!("a{at}").parse().unwrap(), text),
-            2 => Statement::Loaded(text),
-            3 => Statement::Hold(vec![name]),
+            0 => ShellStatement::Unset(name),
+            1 => ShellStatement::Alias(format!("a{at}").parse().unwrap(), text),
+            2 => ShellStatement::Loaded(text),
+            3 => ShellStatement::Hold(vec![name]),
             4 => {
                 let freshness = Freshness {
                     present: vec![("/a 'b'".into(), "/c".into())],
@@ -129,7 +129,7 @@ fn payload(host: HostShell, seed: u64) -> Vec<u8> {
                 statements.extend(host.check(&freshness, ""));
                 continue;
             }
-            _ => Statement::Export(name, text.into()),
+            _ => ShellStatement::Export(name, text.into()),
         };
         statements.push(statement);
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ffi::OsString, fs, os::unix::ffi::OsStringExt, 
 
 use devsh::{
     env::{Env, EnvDiff, VarName},
-    shell::{HostShell, Statement},
+    shell::{HostShell, ShellStatement},
     util::binary,
 };
 
@@ -154,14 +154,14 @@ fn names_that_pass_never_stop_a_shell() {
         let mut script = Vec::new();
         for (at, name) in passed.iter().enumerate() {
             let change = [
-                Statement::Export(name.clone(), "/x:/y".into()),
-                Statement::Unset(name.clone()),
-                Statement::Export(name.clone(), "2".into()),
+                ShellStatement::Export(name.clone(), "/x:/y".into()),
+                ShellStatement::Unset(name.clone()),
+                ShellStatement::Export(name.clone(), "2".into()),
             ];
             script.extend(guarded(host, &host.render(&change, ""), at));
             if name.as_str() == "PATH" {
                 script.extend_from_slice(&host.render(
-                    &[Statement::Export(name.clone(), "/usr/bin:/bin".into())],
+                    &[ShellStatement::Export(name.clone(), "/usr/bin:/bin".into())],
                     "",
                 ));
             }
@@ -208,11 +208,11 @@ fn random_values_arrive_byte_for_byte() {
                 };
                 let values: Vec<Vec<u8>> =
                     (start..count.min(start + 2000)).map(|_| value()).collect();
-                let statements: Vec<Statement> = values
+                let statements: Vec<ShellStatement> = values
                     .iter()
                     .enumerate()
                     .map(|(at, value)| {
-                        Statement::Export(
+                        ShellStatement::Export(
                             format!("V{at}").parse().unwrap(),
                             OsString::from_vec(value.clone()),
                         )
