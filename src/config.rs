@@ -87,7 +87,7 @@ pub enum PromptVerbosity {
     Normal,
 }
 
-/// What `devsh gc` keeps of the unused objects.
+/// The limits for unused objects that `devsh gc` keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keep {
     /// Objects that were used within this time.

@@ -1,4 +1,4 @@
-//! What devsh knows of the process it runs in, read once.
+//! The environment of the devsh process, read once.
 //!
 //! Invariant: this is the only module that reads the environment, the working directory or the clock.
 
@@ -22,7 +22,7 @@ pub struct Context {
     pub directories: Directories,
     /// The system devsh was built for; nothing where no artifacts exist.
     pub system: Option<System>,
-    /// What the terminal can do.
+    /// The capabilities of the terminal.
     pub terminal: Terminal,
     /// The time at start.
     pub now: SystemTime,
@@ -45,7 +45,7 @@ pub struct Directories {
     pub config: PathBuf,
 }
 
-/// What the terminal can do.
+/// The capabilities of the terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     /// Whether standard output is a terminal.

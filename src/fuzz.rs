@@ -64,7 +64,7 @@ fn manifest(bytes: &[u8]) {
     }
 }
 
-/// What devsh itself wrote and somebody changed: session, record, approval.
+/// Files of devsh that someone has changed: session, record, approval.
 fn state(bytes: &[u8]) {
     let root = Path::new("/r");
     let _record = Record::from_bytes(bytes, root);

@@ -68,7 +68,7 @@ pub const MANIFEST: &str = "devshell.toml";
 pub struct Origin {
     /// The file, relative to the project's root if it is inside; `preset python` for a preset.
     pub file: Arc<str>,
-    /// Whether a preset says it. The name cannot tell: a project may have a file `preset python`.
+    /// Whether it is in a preset. The name does not say it: a project may have a file `preset python`.
     pub is_preset: bool,
     /// The line, from 1; 0 if only the file is known.
     pub line: u32,

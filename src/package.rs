@@ -20,7 +20,7 @@ pub use wheel::WheelName;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not {expected}")]
 pub struct Invalid {
-    /// What was expected, with its article ("a version").
+    /// The expected kind of value, with its article ("a version").
     pub expected: &'static str,
     pub found: String,
     /// The type, for hints.

@@ -1,4 +1,4 @@
-//! What happens at a prompt: decides what a host shell should have loaded and brings it there. Prints nothing.
+//! The prompt: decides which dev shell a host shell should have, and loads it. Prints nothing.
 //!
 //! `record` holds a dev shell ready to load, `session_var` what a host shell has loaded. `decide` compares the two,
 //! `update` makes the new environment and the statements that lead there, and `freshness` says what the hook checks at

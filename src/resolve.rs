@@ -138,7 +138,7 @@ pub fn resolve(
         }
         let package = match previous.kept(tool, request, upgrade, system) {
             Some(kept) => kept.clone(),
-            None => solver::choose(tool, request, index, previous, (upgrade, system))?,
+            None => solver::choose(tool, request, index, previous, upgrade, system)?,
         };
         Ok((key, package))
     });

@@ -60,7 +60,7 @@ pub struct Candidate {
     pub version: Version,
     /// Day of the channel manifest for rust, build date for python.
     pub build: Option<String>,
-    /// What to download, for each system that has every part; sorted by part.
+    /// The downloads, for each system that has every part; sorted by part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
     /// Parts that the request names and that do not exist, for each system that lacks one.
     #[serde(skip)]

@@ -116,7 +116,7 @@ impl Store {
 
     /// Leases an object and returns its directory if it is there.
     pub fn find(&self, path: &StorePath) -> Option<PathBuf> {
-        self.lease(path).1
+        self.lease(path).place
     }
 
     /// Leases a profile; take a pass before, and look afterwards whether the profile is there.

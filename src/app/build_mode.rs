@@ -1,6 +1,6 @@
-//! Who waits for a build, which decides what the build may do.
+//! The caller that waits for a build, which decides what the build may do.
 
-/// Who waits for a build.
+/// The caller that waits for a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuildMode {
     /// The user waits: the project itself may be built, and an existing environment is used.

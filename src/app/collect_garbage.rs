@@ -42,7 +42,7 @@ pub struct RemovedEntry {
     pub bytes: u64,
 }
 
-/// What the user wants to keep, as typed.
+/// The options of `devsh gc`, as typed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GcLimits<'a> {
     /// Keep what was used within this span, for example `30d`.
@@ -213,7 +213,7 @@ fn unfinished(data: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
     let paths = entries.flatten().map(|entry| entry.path());
     let places = paths.filter(|path| path.extension().is_none_or(|end| end != "lock"));
     let removed = |path: PathBuf| {
-        // Held until the directory is gone, so that no build begins in it.
+        // Held until the directory is gone: no build may begin in it.
         let lock = files::open_lock(&path.with_extension("lock")).ok()?;
         if !files::try_lock(&lock).unwrap_or(false) {
             return None;

@@ -37,7 +37,7 @@ pub struct InitReport {
     pub next: NextStep,
 }
 
-/// What the user does next.
+/// The next step of the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextStep {
     /// The project is allowed and locked.

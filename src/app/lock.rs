@@ -24,10 +24,10 @@ use super::{
     trust,
 };
 
-/// What to lock.
+/// The options of `devsh lock`.
 #[derive(Debug, Clone, Copy)]
 pub struct LockRequest<'a> {
-    /// The tools to upgrade; an empty list stands for all.
+    /// The tools to upgrade; an empty list means all.
     pub upgrade: Option<&'a [String]>,
     /// Only check that the lockfile fits.
     pub check: bool,
@@ -115,10 +115,10 @@ fn lock_target(
     let name = target.load(session).name.clone();
     let previous = previous(session, project, target)?;
     let ground = target.ground(session)?;
-    let mut lockfile = resolve_requests(session, (&target.requests, &ground), &previous, upgrade)
+    let mut lockfile = resolve_requests(session, &target.requests, &ground, &previous, upgrade)
         .map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&target.pins);
-    lockfile.python = target.python(session, &lockfile, (&previous, upgrade))?;
+    lockfile.python = target.python(session, &lockfile, &previous, upgrade)?;
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
         changes: changes(&previous, &lockfile),
@@ -198,12 +198,13 @@ fn answer(
     let ground = target.ground(session)?;
     match resolve_requests(
         session,
-        (&target.requests, &ground),
+        &target.requests,
+        &ground,
         &previous,
         &Upgrade::None,
     ) {
         Ok(mut lockfile) => {
-            lockfile.python = target.python(session, &lockfile, (&previous, &Upgrade::None))?;
+            lockfile.python = target.python(session, &lockfile, &previous, &Upgrade::None)?;
             lockfile.extends.clone_from(&target.pins);
             if target.write(session, &lockfile)? && target.in_project {
                 session.reporter.note(&format!("wrote {}", loaded.name));

@@ -143,10 +143,11 @@ impl LockTarget {
         &self,
         session: &Session<'_>,
         lockfile: &Lockfile,
-        from: (&Lockfile, &Upgrade),
+        previous: &Lockfile,
+        upgrade: &Upgrade,
     ) -> Result<PythonSets, Failure> {
         let own = self.own_keys()?;
-        python_packages::resolve(session, &self.project, lockfile, from.0, from.1, &own)
+        python_packages::resolve(session, &self.project, lockfile, previous, upgrade, &own)
     }
 
     fn tool_problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {

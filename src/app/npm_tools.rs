@@ -20,7 +20,8 @@ pub fn package_lock(
     session: &Session<'_>,
     key: &LockKey,
     lockfile: &Lockfile,
-    (requests, ground): (&[(Tool, ToolRequest)], &Ground),
+    requests: &[(Tool, ToolRequest)],
+    ground: &Ground,
 ) -> Result<String, Failure> {
     let nodes = requests
         .iter()
@@ -47,7 +48,7 @@ pub fn package_lock(
         session,
         newest_node.into_iter().collect(),
         |builder, request| {
-            builder.npm_lock(request, (&key.tool, &package.version), newest.as_deref())
+            builder.npm_lock(request, &key.tool, &package.version, newest.as_deref())
         },
     )
 }

@@ -119,15 +119,9 @@ pub fn find_built(
     let Some(found) = found else {
         return Ok(None);
     };
-    let record = record(
-        project,
-        shell,
-        &inputs,
-        &found,
-        (watched, session.config()?),
-    );
+    let record = record(project, shell, &inputs, &found, watched, session.config()?);
     // Commands report a link that cannot be made.
-    let _linked = link(session, project.get(), (shell, &inputs), &found);
+    let _linked = link(session, project.get(), shell, &inputs, &found);
     // A prompt also works from a read-only home, only slower.
     let _kept = keep(session.context, project, shell, &record);
     Ok(Some(record))
@@ -234,8 +228,8 @@ pub fn build(
             whole: mode != BuildMode::Background,
         }
     };
-    let record = record(project, shell, &inputs, &found, (watched, config));
-    if link(session, project.get(), (shell, &inputs), &found)? == LinkOutcome::Taken
+    let record = record(project, shell, &inputs, &found, watched, config);
+    if link(session, project.get(), shell, &inputs, &found)? == LinkOutcome::Taken
         && mode != BuildMode::Background
     {
         let text = "`.venv` was not made by devsh, so it stays and `venv-link` has no effect";
@@ -273,7 +267,8 @@ fn build_failure(error: &builder::Error, shell: &ShellName) -> Failure {
 fn link(
     session: &Session<'_>,
     project: &Project,
-    (shell, inputs): (&ShellName, &BuildInputs<'_>),
+    shell: &ShellName,
+    inputs: &BuildInputs<'_>,
     found: &FoundEnvironment,
 ) -> Result<LinkOutcome, Failure> {
     if *shell != ShellName::dev() {
@@ -367,7 +362,8 @@ fn record(
     shell: &ShellName,
     inputs: &BuildInputs<'_>,
     found: &FoundEnvironment,
-    (watched, config): (&[Watched], &Config),
+    watched: &[Watched],
+    config: &Config,
 ) -> Record {
     let root = project.get().root();
     let realised = &found.realised;

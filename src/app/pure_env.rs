@@ -1,4 +1,4 @@
-//! What of the host shell's environment `devsh run --pure` lets in.
+//! The variables of the host shell that `devsh run --pure` keeps.
 
 use crate::{
     env::{Env, VarName},

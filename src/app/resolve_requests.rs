@@ -36,7 +36,8 @@ impl Unresolved {
 /// `ground` has the tools that another lockfile of the project locks.
 pub fn resolve_requests(
     session: &Session<'_>,
-    (requests, ground): (&[(Tool, ToolRequest)], &Ground),
+    requests: &[(Tool, ToolRequest)],
+    ground: &Ground,
     previous: &Lockfile,
     upgrade: &Upgrade,
 ) -> Result<Lockfile, Unresolved> {
@@ -71,7 +72,7 @@ pub fn resolve_requests(
     let asked = [requests, &implied].concat();
     let open = sources::npm::unresolved(&mut lockfile, previous, upgrade, sources);
     for key in open.map_err(unresolved)? {
-        let package_lock = npm_tools::package_lock(session, &key, &lockfile, (&asked, ground));
+        let package_lock = npm_tools::package_lock(session, &key, &lockfile, &asked, ground);
         let package_lock = package_lock.map_err(failed)?;
         if let Some(package) = lockfile.packages.get_mut(&key) {
             sources::npm::add_dependencies(&key.tool, package, &package_lock, sources)
@@ -126,7 +127,8 @@ pub fn resolve_reachable(
     for request in requests {
         match resolve_requests(
             session,
-            (std::slice::from_ref(request), &ground),
+            std::slice::from_ref(request),
+            &ground,
             previous,
             &Upgrade::None,
         ) {

@@ -77,7 +77,7 @@ pub fn watch_projects(
 /// The projects that are watched.
 struct ProjectWatch<'w, 'a> {
     session: &'w Session<'a>,
-    /// The projects that the user named; none stands for all.
+    /// The projects that the user named; an empty list means all.
     named: Vec<PathBuf>,
     /// The files of each project that define its dev shells.
     files: BTreeMap<PathBuf, BTreeSet<PathBuf>>,

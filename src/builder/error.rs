@@ -90,7 +90,7 @@ pub enum Error {
     /// uv could not resolve requirements.
     #[error("cannot resolve {purpose}")]
     PythonResolve {
-        /// What the requirements are for, in words.
+        /// The purpose of the requirements, in words.
         purpose: String,
         /// The last lines of uv.
         output: Vec<String>,

@@ -43,7 +43,8 @@ impl Builder<'_> {
     pub fn npm_lock(
         &self,
         request: &BuildRequest<'_>,
-        (tool, version): (&Tool, &Version),
+        tool: &Tool,
+        version: &Version,
         newest: Option<&str>,
     ) -> Result<String, Error> {
         let served = self.serve(request)?;
@@ -150,7 +151,7 @@ impl Builder<'_> {
             // Trust what the system trusts, as devsh does.
             .env("NODE_USE_SYSTEM_CA", "1")
             .env("HOME", place)
-            // No git: a dependency in a repository would run scripts of its own.
+            // No git: a dependency in a repository would run its own scripts.
             .env(vars::PATH, place)
             .env("npm_config_cache", place.join("cache"))
             .env("npm_config_globalconfig", "/dev/null")

@@ -1,4 +1,4 @@
-//! The files and symlinks of a profile when it was published, so that damage is noticed and repaired.
+//! The files and symlinks of a profile at its publication, to find and repair damage.
 
 use std::{
     collections::BTreeMap,

@@ -20,7 +20,7 @@ const FORMAT: u32 = 4;
 /// Longest accepted record, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// The beginning of a record in every format, so that garbage collection keeps the objects of profiles of other
+/// The beginning of a record in every format, for garbage collection, which keeps the objects of profiles of other
 /// versions of devsh.
 #[derive(Serialize, Deserialize)]
 struct BuildRecordHead {

@@ -40,7 +40,7 @@ pub struct BuildRequest<'a> {
 pub struct RequestedTool<'a> {
     pub tool: &'a Tool,
     pub request: &'a ToolRequest,
-    /// What the lockfile has for it; `None` if it could not be resolved.
+    /// The locked package; `None` if it could not be resolved.
     pub locked: Option<&'a LockedPackage>,
     /// Whether only other tools use it, and its programs are not in the dev shell.
     pub hidden: bool,

@@ -11,7 +11,7 @@ use crate::util::files;
 /// Longest answer of uv that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// What uv resolves, and in which form it answers.
+/// The input of uv and the form of its answer.
 #[derive(Debug)]
 pub struct CompileRequest<'a> {
     /// The requirements, one a line.

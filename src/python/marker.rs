@@ -16,7 +16,7 @@ use crate::package::{Invalid, PackageName, System, Version};
 /// Distinguishes the groups of PEP 751 (`"x" in dependency_groups`) from extras.
 const GROUP_PREFIX: &str = "devsh-dependency-group-";
 
-/// What markers are evaluated for: an interpreter on a system, and the selected extras and groups.
+/// The target of a marker evaluation: an interpreter on a system, and the selected extras and groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetEnvironment {
     /// `None` if PEP 440 does not know the interpreter's version; then no comparison holds.

@@ -1,11 +1,11 @@
-//! What a command tells the user when it cannot do its work.
+//! The error of a command, with notes and hints for the user.
 
 use std::ops::Range;
 
-/// One error, with all that helps to mend it. Built from domain errors in `cli::hints`.
+/// One error with its cause and fix. `report::hints` builds it from domain errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// What failed: lower-case, no final period.
+    /// The failure: object first, lower case, no final period.
     pub error: String,
     /// The place in a file.
     pub excerpt: Option<Excerpt>,
@@ -13,7 +13,7 @@ pub struct Failure {
     pub details: Vec<String>,
     /// Causes and consequences.
     pub notes: Vec<String>,
-    /// Commands or edits that help.
+    /// Commands or edits that fix it.
     pub hints: Vec<String>,
     /// The exit code.
     pub code: ExitStatus,
@@ -26,13 +26,13 @@ pub struct Excerpt {
     pub file: String,
     /// The whole text.
     pub text: String,
-    /// Bytes of the text that are at fault.
+    /// The bytes of the text with the error.
     pub span: Range<usize>,
-    /// What is to be said at the place; may be empty.
+    /// The text at the place; may be empty.
     pub label: String,
 }
 
-/// How a command that failed ends.
+/// The exit status of a failed command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExitStatus {
     /// The command failed.

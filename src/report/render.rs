@@ -34,7 +34,7 @@ pub fn full(failure: &Failure, style: Style) -> SafeText {
     text
 }
 
-/// Returns a failure in one line: what, where, and the first hint.
+/// Returns a failure in one line: place, error and first hint.
 pub fn line(failure: &Failure, style: Style) -> SafeText {
     let mut line = style.paint(Role::Error, "devsh:").and(" ");
     if let Some(excerpt) = &failure.excerpt {
@@ -72,7 +72,7 @@ fn render(excerpt: &Excerpt, style: Style) -> SafeText {
     let snippet = Snippet::source(text)
         .path(SafeText::from(&excerpt.file).to_string())
         .annotation(annotation);
-    // The title is ours; only the place and the lines are the renderer's.
+    // devsh prints the title; the renderer draws only the place and the lines.
     let group = Group::with_level(Level::ERROR).element(snippet);
     let renderer = if style.has_color() {
         Renderer::styled()

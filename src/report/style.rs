@@ -2,7 +2,7 @@
 
 use crate::util::terminal_text::SafeText;
 
-/// What a text is for.
+/// The role of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// An error.

@@ -14,7 +14,8 @@ pub(super) fn choose(
     request: &ToolRequest,
     index: &Index,
     previous: &Lockfile,
-    (upgrade, system): (&Upgrade, System),
+    upgrade: &Upgrade,
+    system: System,
 ) -> Result<LockedPackage, Error> {
     let candidates = index
         .candidates(&CandidateKey::of(tool, request))

@@ -53,8 +53,9 @@ pub(super) fn candidates(
         candidate.released = packument.time(text).and_then(time_seconds);
         candidate.yanked = release.deprecated.clone().filter(|_| !abandoned);
         candidate.is_latest = latest.as_ref() == Some(&candidate.version);
-        let dist = (&*release.dist.tarball, release.dist.integrity.as_deref());
-        if let Some(artifact) = artifact(tool.package.as_str(), dist, sources)? {
+        let dist = &release.dist;
+        let (tarball, integrity) = (&dist.tarball, dist.integrity.as_deref());
+        if let Some(artifact) = artifact(tool.package.as_str(), tarball, integrity, sources)? {
             let systems = System::ALL.into_iter();
             let systems = systems.filter(|system| release.platforms.admit(*system));
             candidate
@@ -134,7 +135,7 @@ pub fn add_dependencies(
             reason,
         };
         let integrity = node.integrity.as_deref();
-        let artifact = artifact(&node.place, (&node.tarball, integrity), sources)?
+        let artifact = artifact(&node.place, &node.tarball, integrity, sources)?
             .ok_or_else(|| refused("the registry has no SHA-512 of it".to_owned()))?;
         // A dependency may name an address; a lockfile leads to known servers only.
         if !sources.config.trusts(&artifact.url) {
@@ -235,7 +236,8 @@ fn download(tool: &Tool, sources: Sources<'_>) -> Result<Packument, Error> {
 /// Returns a tarball at its place; nothing where the registry has no SHA-512 of it.
 fn artifact(
     place: &str,
-    (tarball, integrity): (&str, Option<&str>),
+    tarball: &str,
+    integrity: Option<&str>,
     sources: Sources<'_>,
 ) -> Result<Option<Artifact>, Error> {
     let Ok(digest) = Digest::from_integrity(integrity.unwrap_or_default()) else {

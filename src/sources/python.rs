@@ -80,7 +80,7 @@ pub(super) fn candidates(
     };
     match &sources.config.python_list {
         None => compiled_in(freethreaded),
-        Some(list) => listed(tool, list, freethreaded, (sources, use_cache)),
+        Some(list) => listed(tool, list, freethreaded, sources, use_cache),
     }
 }
 
@@ -115,7 +115,8 @@ fn listed(
     tool: &Tool,
     list: &Url,
     freethreaded: bool,
-    (sources, use_cache): (Sources<'_>, bool),
+    sources: Sources<'_>,
+    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let mut key = list.clone();
     key.set_fragment(freethreaded.then_some(FREETHREADED));

@@ -34,6 +34,14 @@ pub(super) enum Existing {
     Suspected,
 }
 
+/// An object while this process keeps it from removal.
+pub(super) struct LeasedObject {
+    /// An error if the lease could not be written.
+    pub(super) leased: Result<(), files::Error>,
+    /// The directory, if the object exists.
+    pub(super) place: Option<PathBuf>,
+}
+
 impl Store {
     /// Returns the object's directory, making the object first when it is not there.
     pub fn install(
@@ -71,13 +79,13 @@ impl Store {
             Existing::Trusted => is_published(place),
             Existing::Suspected => self.examine(place).damage.is_empty(),
         };
-        let (leased, found) = self.lease(path);
-        if let Some(place) = found
+        let lease = self.lease(path);
+        if let Some(place) = lease.place
             && existing == Existing::Trusted
         {
             return Ok(place);
         }
-        leased.map_err(Error::from)?;
+        lease.leased.map_err(Error::from)?;
         self.prepare()?;
         self.sweep();
         let lock = self.root.join(".locks").join(path.digest());
@@ -98,14 +106,17 @@ impl Store {
         outcome.map(|()| place)
     }
 
-    /// Leases an object, and returns its directory if it is there.
+    /// Leases an object.
     ///
     /// A store that cannot be written is not collected, so a failed lease matters only where the object is made.
-    pub(super) fn lease(&self, path: &StorePath) -> (Result<(), files::Error>, Option<PathBuf>) {
+    pub(super) fn lease(&self, path: &StorePath) -> LeasedObject {
         let _pass = leases::pass(self.data());
         let leased = self.leases.add(&self.root, format!("store/{path}"));
         let place = self.root.join(path.as_str());
-        (leased, is_published(&place).then_some(place))
+        LeasedObject {
+            leased,
+            place: is_published(&place).then_some(place),
+        }
     }
 
     /// Creates the directories of the store, and checks that this devsh may write into it.

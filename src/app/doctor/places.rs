@@ -199,7 +199,7 @@ fn certificates(context: &Context) -> Vec<Check> {
     checks
 }
 
-/// What was left by builds that were killed and projects that are gone.
+/// Checks for leftovers of killed builds and of deleted projects.
 fn stale(context: &Context) -> Check {
     // Unreadable records are not reported as leftovers.
     let records = Record::all(&context.directories.state).unwrap_or_default();

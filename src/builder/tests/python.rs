@@ -246,7 +246,7 @@ fn checkouts_share_the_packages_and_not_the_project() {
         .filter(|call| call.contains("--require-hashes"))
         .count();
     assert_eq!(installs, 1);
-    // Without a package of its own a checkout needs no profile of its own either.
+    // A checkout without its own package needs no separate profile.
     let plain = LOCK.replace("editable = \".\"", "virtual = \".\"");
     let third = world.build(&world.request(&plain));
     let fourth = world.build(&BuildRequest {

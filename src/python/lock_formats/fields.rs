@@ -46,7 +46,7 @@ pub(super) fn name(file: &Text, node: &Node<'_>) -> Result<String, Error> {
         .to_string())
 }
 
-/// Returns a version as it is written.
+/// Returns a version as written.
 pub(super) fn version(file: &Text, node: &Node<'_>) -> Result<String, Error> {
     let found = text(file, "version", node)?;
     let parsed: Result<Version, _> = found.parse();

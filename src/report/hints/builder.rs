@@ -44,7 +44,7 @@ impl From<&builder::Error> for Failure {
                 let failure = match host {
                     None => failure.note("the settings allow no host tools"),
                     Some(versions) if versions.is_empty() => {
-                        failure.note(format!("this machine has no `{}` of its own", tool.name))
+                        failure.note(format!("this machine has no `{}`", tool.name))
                     }
                     Some(versions) => {
                         let mut versions = versions.clone();
@@ -71,7 +71,9 @@ impl From<&builder::Error> for Failure {
                     }
                 }
             }
-            builder::Error::PythonMissing { .. } => failure.hint("make the lockfile anew"),
+            builder::Error::PythonMissing { .. } => {
+                failure.hint("create the lockfile again with the tool that wrote it")
+            }
             builder::Error::Unfit { .. } => {
                 failure.hint("ask for another version of it, or for another `python`")
             }
@@ -91,7 +93,7 @@ impl From<&builder::Error> for Failure {
     }
 }
 
-/// What uv said last; without `builds` it may be that a package would have to be built.
+/// Adds the last output of uv. Without `builds`, the cause may be a package that must be built.
 fn add_uv_output(failure: Failure, output: &[String], builds: bool) -> Failure {
     let failure = output.iter().fold(failure, Failure::detail);
     if builds {
@@ -102,7 +104,7 @@ fn add_uv_output(failure: Failure, output: &[String], builds: bool) -> Failure {
         .hint("review the change with `devsh allow`, which resolves them too")
 }
 
-/// A line for each artifact: tool, version and part, server, size.
+/// Adds a line for each artifact: tool, version and part, server, size.
 fn list_missing(failure: Failure, missing: &[MissingArtifact]) -> Failure {
     let names: Vec<String> = missing
         .iter()

@@ -10,7 +10,7 @@ impl From<&resolve::Error> for Failure {
                 let failure = bounds(failure, tool, constraints);
                 failure.hint(match constraints.as_slice() {
                     [asked, bound] => format!(
-                        "change `{}` to what `{}` admits, or that bound",
+                        "change `{}` to a version that `{}` accepts, or change that bound",
                         asked.origin, bound.origin
                     ),
                     [_] => "change this line".to_owned(),
@@ -63,7 +63,7 @@ impl From<&resolve::Error> for Failure {
     }
 }
 
-/// Puts first what is most like the version that is asked for, else the newest.
+/// Sorts the refused versions: the most similar to the requested version first.
 fn nearest_refusals<'a>(
     constraints: &[resolve::Constraint],
     refused: &'a [resolve::Refusal],
@@ -90,7 +90,7 @@ fn nearest_refusals<'a>(
     near
 }
 
-/// Every bound, with its place in a column of its own.
+/// Every bound, with its place in a separate column.
 fn bounds(failure: Failure, tool: &Tool, constraints: &[resolve::Constraint]) -> Failure {
     let places: Vec<String> = constraints
         .iter()
