@@ -192,7 +192,7 @@ impl Client {
             self.check_address(&at)?;
             // Per address: the credentials of one server are for no other.
             let authorization = self.credentials.header(&at);
-            let bare = redacted(&at);
+            let bare = anonymous(&at);
             let response = retry_broken(|| send(&bare, authorization.as_deref()))
                 .map_err(|error| failed(&at, &error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -243,14 +243,19 @@ fn retry_broken<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq:
     }
 }
 
-/// Returns `url` without user name, password and fragment, as it may be shown and locked.
-pub fn redacted(url: &Url) -> Url {
-    let mut shown = url.clone();
+/// Returns `url` without user name, password and fragment, as it is requested and locked.
+pub fn anonymous(url: &Url) -> Url {
+    let mut bare = url.clone();
     // Both fail only for addresses that cannot hold credentials.
-    let _cannot = shown
-        .set_username("")
-        .and_then(|()| shown.set_password(None));
-    shown.set_fragment(None);
+    let _cannot = bare.set_username("").and_then(|()| bare.set_password(None));
+    bare.set_fragment(None);
+    bare
+}
+
+/// Returns `url` as it may be shown: also without the query, which can have a token.
+pub fn redacted(url: &Url) -> Url {
+    let mut shown = anonymous(url);
+    shown.set_query(None);
     shown
 }
 

@@ -114,7 +114,7 @@ impl Builder<'_> {
 
     /// Returns the settings for npm: the registry with its credentials, no scripts, no questions.
     fn npm_settings(&self, newest: Option<&str>) -> String {
-        let registry = crate::fetch::redacted(&self.config.npm);
+        let registry = crate::fetch::anonymous(&self.config.npm);
         let mut text = format!(
             "registry={registry}\npackage-lock=true\npackage-lock-only=true\nignore-scripts=true\n\
              audit=false\nfund=false\nupdate-notifier=false\nlogs-max=0\nloglevel=error\ncolor=false\n"

@@ -27,7 +27,8 @@ pub(super) fn file_address(value: &str) -> Option<Url> {
     url.filter(is_supported)
 }
 
-/// Returns a text that is no address without what may be a password: everything before the last `@`.
+/// Returns a text that is no address without what may be a password: everything before the last `@`, and the query.
 pub(super) fn without_credentials(value: &str) -> &str {
-    value.rsplit('@').next().unwrap_or_default()
+    let rest = value.rsplit('@').next().unwrap_or_default();
+    rest.split(['?', '#']).next().unwrap_or_default()
 }

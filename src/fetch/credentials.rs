@@ -1,6 +1,7 @@
 //! Names and passwords for servers: from the addresses in the settings, else from the user's netrc.
 //!
-//! Each is sent to its own origin or host only, also after redirects, and is never printed.
+//! Each is sent to its own server only, also after redirects, and is never printed. Netrc names hosts without ports: its
+//! entries are for the usual port of HTTPS, and for the servers in the settings.
 
 use std::fmt;
 
@@ -11,8 +12,8 @@ use url::Url;
 /// `Authorization` headers by server.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    /// Origins of addresses with credentials, each with its header.
-    origins: Vec<(String, String)>,
+    /// Origins of the settings, each with the header if its address has credentials.
+    origins: Vec<(String, Option<String>)>,
     /// Hosts of netrc, each with its header; the one without a name is the default.
     hosts: Vec<(Option<String>, String)>,
 }
@@ -22,7 +23,7 @@ impl Credentials {
     pub fn new<'a>(addresses: impl IntoIterator<Item = &'a Url>, netrc: &str) -> Self {
         let own = addresses
             .into_iter()
-            .filter_map(|url| Some((url.origin().ascii_serialization(), basic(url)?)));
+            .map(|url| (url.origin().ascii_serialization(), basic(url)));
         Self {
             origins: own.collect(),
             hosts: netrc_hosts(netrc),
@@ -35,9 +36,13 @@ impl Credentials {
             return Some(own);
         }
         let origin = url.origin().ascii_serialization();
-        let known = self.origins.iter().find(|(named, _)| *named == origin);
-        if let Some((_, header)) = known {
-            return Some(header.clone());
+        let mut same = self.origins.iter().filter(|(named, _)| *named == origin);
+        if let Some(header) = same.clone().find_map(|(_, header)| header.clone()) {
+            return Some(header);
+        }
+        let usual = url.scheme() == "https" && url.port().is_none();
+        if !usual && same.next().is_none() {
+            return None;
         }
         let host = url.host_str();
         let named =
@@ -171,12 +176,16 @@ mod tests {
         let index: Url = "https://me:p%40ss@index.example/simple/".parse().unwrap();
         let netrc = "# comment\nmachine files.example login you password #1\n\
                      macdef init\nmachine evil.example password x\n\nmachine b.example password \"q\"\n";
-        let credentials = Credentials::new([&index], netrc);
+        let mirror: Url = "http://files.example:8080/npm/".parse().unwrap();
+        let credentials = Credentials::new([&index, &mirror], netrc);
         for (url, expected) in [
             ("https://index.example/files/a", Some("me:p@ss")),
             ("https://index.example:8443/files/a", None),
             ("http://index.example/files/a", None),
             ("https://files.example/a", Some("you:#1")),
+            ("http://files.example:8080/a", Some("you:#1")),
+            ("https://files.example:8443/a", None),
+            ("http://files.example/a", None),
             ("https://b.example/a", Some(":q")),
             ("https://evil.example/a", None),
             ("https://token@other.example/a", Some("token:")),

@@ -127,8 +127,9 @@ impl Client {
                 }
                 return Err(error);
             };
-            // Every answer that adds bytes resets the retries, so a server that cuts each answer still succeeds.
-            if partial.length > furthest {
+            // An answer that adds enough resets the retries, so a server that cuts each answer still succeeds. One byte is
+            // not enough: a server could send one an hour.
+            if partial.length >= furthest + self.min_speed.bytes {
                 furthest = partial.length;
                 retries = 0;
             }

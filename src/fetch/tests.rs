@@ -89,6 +89,27 @@ fn a_cut_download_resumes() {
 }
 
 #[test]
+fn a_server_that_sends_a_byte_per_answer_is_given_up() {
+    let (url, requests) = serve(move |count, _, stream| {
+        let head = if count == 0 {
+            "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\nconnection: close\r\n\r\nx".to_owned()
+        } else {
+            format!(
+                "HTTP/1.1 206 Partial\r\ncontent-length: {}\r\ncontent-range: bytes {count}-999/1000\r\nconnection: close\r\n\r\nx",
+                1000 - count
+            )
+        };
+        let _closed = stream.write_all(head.as_bytes());
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let error = Client::new(false)
+        .download(&url, &expected(&[b'x'; 1000]), directory.path(), &Silent)
+        .unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(requests.lock().unwrap().len(), 1 + RETRIES as usize);
+}
+
+#[test]
 fn one_file_is_had_twice_at_once() {
     let body = b"the same".to_vec();
     let served = body.clone();

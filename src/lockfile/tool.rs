@@ -180,6 +180,7 @@ fn part_of(names: PartNames, text: Spanned<String>) -> Result<String, SpannedPro
 }
 
 fn without_credentials(address: &str) -> String {
+    let address = address.split(['?', '#']).next().unwrap_or_default();
     match address.split_once("://") {
         Some((scheme, rest)) => match rest.split_once('@') {
             Some((_, rest)) => format!("{scheme}://…@{rest}"),

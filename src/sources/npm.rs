@@ -15,7 +15,7 @@ use url::Url;
 use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
 use crate::{
     config,
-    fetch::{self, redacted},
+    fetch::{self, anonymous, redacted},
     lockfile::{Artifact, LockKey, LockedPackage, Lockfile, Upgrade, lockable},
     manifest::ToolRequest,
     package::{Digest, Invalid, PackageName, Source, System, Tool, Version},
@@ -243,19 +243,21 @@ fn artifact(
     let Ok(digest) = Digest::from_integrity(integrity.unwrap_or_default()) else {
         return Ok(None);
     };
-    let registry = redacted(&sources.config.npm);
+    let registry = anonymous(&sources.config.npm);
     // A mirror gives its own addresses; the lockfile has the public ones.
     let tarball = match tarball.strip_prefix(registry.as_str()) {
         Some(rest) => format!("{}{rest}", config::NPM),
         None => tarball.to_owned(),
     };
     let url = Url::parse(&tarball).map_err(|error| Error::Unreadable {
-        place: registry.to_string(),
+        place: redacted(&registry).to_string(),
         message: error.to_string(),
     })?;
-    let url = redacted(&url);
+    let url = anonymous(&url);
     if !lockable(&url) {
-        return Err(Error::Insecure { url });
+        return Err(Error::Insecure {
+            url: redacted(&url),
+        });
     }
     Ok(Some(Artifact {
         part: place.to_owned(),

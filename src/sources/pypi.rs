@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
 use crate::{
-    fetch::{self, redacted},
+    fetch::{self, anonymous, redacted},
     lockfile::{Artifact, lockable},
     package::{
         Sha256, System, Tool, Version, WheelName,
@@ -211,9 +211,11 @@ fn artifact(file: &PypiFile, page: &Url) -> Result<Option<Artifact>, Error> {
         place: redacted(page).to_string(),
         message: error.to_string(),
     })?;
-    let url = redacted(&url);
+    let url = anonymous(&url);
     if !lockable(&url) {
-        return Err(Error::Insecure { url });
+        return Err(Error::Insecure {
+            url: redacted(&url),
+        });
     }
     Ok(Some(Artifact {
         part: String::new(),

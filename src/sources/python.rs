@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{Candidate, Error, Sources, page_cache, release_age::day_seconds};
 use crate::{
-    fetch::{self, redacted},
+    fetch::{self, anonymous, redacted},
     lockfile::{Artifact, lockable},
     package::{FREETHREADED, Sha256, System, Tool},
 };
@@ -194,7 +194,7 @@ impl PythonBuilds {
     fn add(&mut self, version: &str, system: System, build: &Build) -> Result<(), String> {
         let url = Url::parse(&build.url)
             .ok()
-            .map(|url| redacted(&url))
+            .map(|url| anonymous(&url))
             .filter(lockable)
             .ok_or_else(|| format!("`{}` is no address for an artifact", build.url))?;
         let digest: Sha256 = build.sha256.parse().map_err(|error| format!("{error}"))?;

@@ -58,7 +58,7 @@ impl ObjectRecord {
     pub(super) fn new(object: &Object<'_>, tree: String) -> Self {
         let artifact = |artifact: &Artifact| ArtifactRecord {
             part: artifact.part.clone(),
-            url: crate::fetch::redacted(&artifact.url).to_string(),
+            url: crate::fetch::anonymous(&artifact.url).to_string(),
             digest: text_of(&artifact.digest),
             size: artifact.size,
         };
