@@ -136,15 +136,12 @@ impl Index {
     /// Adds candidates; a version that is in the list already stays unchanged.
     pub fn offer(&mut self, subject: CandidateKey, candidates: Vec<Candidate>) {
         let offers = self.offers.entry(subject).or_default();
-        for candidate in candidates {
-            let known = |other: &Candidate| {
-                (&other.version, &other.build) == (&candidate.version, &candidate.build)
-            };
-            if !offers.iter().any(known) {
-                offers.push(candidate);
-            }
-        }
+        offers.extend(candidates);
+        // The sort is stable: of equal ones the first one stays.
         offers.sort_by(|a, b| (&b.version, &b.build).cmp(&(&a.version, &a.build)));
+        offers.dedup_by(|later, first| {
+            (&later.version, &later.build) == (&first.version, &first.build)
+        });
     }
 
     /// Marks the applications that run on none of these Pythons.
