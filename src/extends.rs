@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     context::Directories,
-    env::Env,
     fetch::{self, Client},
     lockfile::ExtendsPin,
     manifest::ExtendSource,
     package::Sha256,
+    sources::host::HostSearch,
     util::files,
 };
 
@@ -72,23 +72,23 @@ pub enum Error {
 pub struct Fetcher<'a> {
     client: &'a Client,
     directories: &'a Directories,
-    env: &'a Env,
+    programs: HostSearch<'a>,
     offline: bool,
     revisions: BTreeMap<(String, String), git::Revision>,
 }
 
 impl<'a> Fetcher<'a> {
-    /// Returns a fetcher that stores content in devsh's data directory; `git` runs in the environment `env`.
+    /// Returns a fetcher that stores content in devsh's data directory; `programs` finds `git`.
     pub const fn new(
         client: &'a Client,
         directories: &'a Directories,
-        env: &'a Env,
+        programs: HostSearch<'a>,
         offline: bool,
     ) -> Self {
         Self {
             client,
             directories,
-            env,
+            programs,
             offline,
             revisions: BTreeMap::new(),
         }
@@ -112,14 +112,18 @@ impl<'a> Fetcher<'a> {
                 let revision = held.unwrap_or(&wanted.revision).to_owned();
                 let key = (wanted.repository.to_string(), revision.clone());
                 if !self.revisions.contains_key(&key) {
-                    let fetched =
-                        git::Revision::fetch(wanted, &revision, self.env, &self.directories.cache)?;
+                    let fetched = git::Revision::fetch(
+                        wanted,
+                        &revision,
+                        self.programs,
+                        &self.directories.cache,
+                    )?;
                     self.revisions.insert(key.clone(), fetched);
                 }
                 let Some(fetched) = self.revisions.get(&key) else {
                     return Err(Error::NoFile { source_name });
                 };
-                let bytes = fetched.read(wanted, self.env, LIMIT)?;
+                let bytes = fetched.read(wanted, self.programs, LIMIT)?;
                 (bytes, Some(fetched.commit.clone()))
             }
         };

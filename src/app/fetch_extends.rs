@@ -6,6 +6,7 @@ use crate::{
     project::Project,
     prompt::session_var,
     report::{failure::Failure, hints},
+    sources::host::HostSearch,
 };
 
 use super::{lockfiles::lock_targets, session::Session};
@@ -69,7 +70,16 @@ fn fetch(
     let client = session.client()?;
     let directories = &session.context.directories;
     let env = session_var::host_env(&session.context.env);
-    let mut fetcher = Fetcher::new(&client, directories, &env, session.options.offline);
+    let root = project.root().to_owned();
+    let data = directories.data.canonicalize();
+    let data = data.as_deref().unwrap_or(&directories.data);
+    let exclude = [&*root, data, &directories.data];
+    let programs = HostSearch {
+        env: &env,
+        home: directories.home.as_deref(),
+        exclude: &exclude,
+    };
+    let mut fetcher = Fetcher::new(&client, directories, programs, session.options.offline);
     for _ in 0..ROUNDS {
         if project.layers().wanted.is_empty() {
             return Ok(project);

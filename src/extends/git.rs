@@ -15,11 +15,11 @@ use tempfile::TempDir;
 
 use super::Error;
 use crate::{
-    env::Env,
     manifest::{ExtendSource, GitSource},
+    sources::host::HostSearch,
     util::{
         child_process::{self, ChildLimits, Outcome},
-        files,
+        files, vars,
     },
 };
 
@@ -57,7 +57,7 @@ impl Revision {
     pub(super) fn fetch(
         source: &GitSource,
         revision: &str,
-        env: &Env,
+        programs: HostSearch<'_>,
         cache: &Path,
     ) -> Result<Self, Error> {
         files::create_private_dir(cache)?;
@@ -67,7 +67,7 @@ impl Revision {
             .map_err(files::at("create", cache))?;
         let git = Git {
             source,
-            env,
+            programs,
             directory: directory.path(),
         };
         git.run(&["init", "--quiet", "--bare", "--template="])?;
@@ -92,10 +92,15 @@ impl Revision {
     }
 
     /// Reads a file of the revision.
-    pub(super) fn read(&self, source: &GitSource, env: &Env, limit: u64) -> Result<Vec<u8>, Error> {
+    pub(super) fn read(
+        &self,
+        source: &GitSource,
+        programs: HostSearch<'_>,
+        limit: u64,
+    ) -> Result<Vec<u8>, Error> {
         let git = Git {
             source,
-            env,
+            programs,
             directory: self.directory.path(),
         };
         let no_file = || Error::NoFile {
@@ -126,7 +131,7 @@ impl Revision {
 
 struct Git<'a> {
     source: &'a GitSource,
-    env: &'a Env,
+    programs: HostSearch<'a>,
     directory: &'a Path,
 }
 
@@ -136,15 +141,12 @@ impl Git<'_> {
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, Error> {
-        let outcome = self.output(arguments, SIZE).map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
-                Error::NoGit {
-                    source_name: self.name(),
-                }
-            } else {
-                Error::File(files::at("start", Path::new("git"))(error))
-            }
+        let program = self.programs.program("git").ok_or_else(|| Error::NoGit {
+            source_name: self.name(),
         })?;
+        let outcome = self
+            .output(&program, arguments, SIZE)
+            .map_err(files::at("start", &program))?;
         let failed = |output| Error::Git {
             source_name: self.name(),
             output,
@@ -175,8 +177,8 @@ impl Git<'_> {
     }
 
     /// Runs `git`, and stops it when the fetched files grow beyond `limit` bytes.
-    fn output(&self, arguments: &[&str], limit: u64) -> io::Result<Outcome> {
-        let mut command = self.command(arguments);
+    fn output(&self, program: &Path, arguments: &[&str], limit: u64) -> io::Result<Outcome> {
+        let mut command = self.command(program, arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let limits = ChildLimits {
             timeout: TIMEOUT,
@@ -188,13 +190,15 @@ impl Git<'_> {
         child_process::run(&mut command, limits, || bytes_below(self.directory) > limit)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("git");
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         // `GIT_DIR` and other variables of the user mean another repository.
         let foreign = |name: &OsStr| name.as_encoded_bytes().starts_with(b"GIT_");
         command
             .env_clear()
-            .envs(self.env.iter().filter(|(name, _)| !foreign(name)))
+            .envs(self.programs.env.iter().filter(|(name, _)| !foreign(name)))
+            // Git starts ssh and its own helpers, which must not be programs of the project either.
+            .env(vars::PATH, self.programs.path())
             .env("GIT_ALLOW_PROTOCOL", self.protocols())
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", "false")
@@ -250,7 +254,12 @@ mod tests {
         fs::create_dir(&remote).unwrap();
         fs::create_dir(&local).unwrap();
         let places = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin";
-        let env: Env = [("PATH".into(), places.into())].into_iter().collect();
+        let env = [("PATH".into(), places.into())].into_iter().collect();
+        let programs = HostSearch {
+            env: &env,
+            home: None,
+            exclude: &[],
+        };
         let source = GitSource {
             repository: url::Url::from_directory_path(&remote).unwrap(),
             revision: String::new(),
@@ -258,7 +267,7 @@ mod tests {
         };
         let git = |directory| Git {
             source: &source,
-            env: &env,
+            programs,
             directory,
         };
         let (there, here) = (git(&remote), git(&local));
@@ -277,7 +286,9 @@ mod tests {
             .unwrap();
         let fetch = ["fetch", "--quiet", "--", source.repository.as_str(), "HEAD"];
         // With a limit of 4 MiB a fast machine could end the fetch before it is looked at.
-        let outcome = here.output(&fetch, 0).unwrap();
+        let outcome = here
+            .output(&programs.program("git").unwrap(), &fetch, 0)
+            .unwrap();
         assert!(matches!(outcome, Outcome::Stopped), "{outcome:?}");
         here.run(&fetch).unwrap();
     }

@@ -108,6 +108,14 @@ fn program(tool: &Tool) -> &str {
 }
 
 impl HostSearch<'_> {
+    /// Returns the first program of this name on `PATH` that is neither in nor linked into an excluded directory.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        self.on_path(name).into_iter().find(|path| {
+            let real = fs::canonicalize(path);
+            real.is_ok_and(|real| !self.excludes(&real))
+        })
+    }
+
     /// Returns every program of this name on `PATH`.
     fn on_path(&self, name: &str) -> Vec<PathBuf> {
         which::which_in_all(name, Some(self.path()), "/")
@@ -117,7 +125,7 @@ impl HostSearch<'_> {
 
     /// Returns `PATH` without entries of the project, which must not run even through another program, and without
     /// relative entries, which depend on the working directory.
-    fn path(&self) -> OsString {
+    pub fn path(&self) -> OsString {
         let entries = pathlist::split(self.env.get(vars::PATH).unwrap_or_default());
         pathlist::join(entries.filter(|entry| {
             let entry = Path::new(entry);

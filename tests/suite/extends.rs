@@ -1,6 +1,10 @@
 //! Fetched files that a manifest extends: when and how they are fetched and pinned.
 
-use std::fs;
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
 use crate::support::{Sandbox, Server, sandbox::write};
 
@@ -27,6 +31,31 @@ fn repository(sandbox: &Sandbox, states: &[(&str, &str)]) {
 fn git_entry(sandbox: &Sandbox, revision: &str) -> String {
     let place = sandbox.home().join("shells");
     format!("git+file://{}#{revision}:team.toml", place.display())
+}
+
+#[test]
+fn git_is_not_a_program_of_the_project() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox, &[("v1", "[env]\nTEAM = 'one'\n")]);
+    let entry = git_entry(&sandbox, "v1");
+    sandbox.write("devshell.toml", format!("extends = ['{entry}']\n"));
+    let ran = sandbox.root().join("ran");
+    sandbox.write("venv/bin/git", format!("#!/bin/sh\n: >{}\n", ran.display()));
+    let program = sandbox.project().join("venv/bin/git");
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let linked = sandbox.home().join("linked");
+    fs::create_dir(&linked).unwrap();
+    symlink(&program, linked.join("git")).unwrap();
+    let own = sandbox.environment()[OsStr::new("PATH")]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let first = program.parent().unwrap().display().to_string();
+    let path = format!("{first}:{}:venv/bin:{own}", linked.display());
+    let sandbox = sandbox.env("PATH", path);
+    sandbox.allow();
+    assert_eq!(run(&sandbox, "echo $TEAM"), "one");
+    assert!(!ran.exists());
 }
 
 #[test]
