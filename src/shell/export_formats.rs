@@ -28,6 +28,9 @@ pub enum Error {
     /// The format has one line for each variable.
     #[error("the value of `{0}` has a line break")]
     LineBreak(VarName),
+    /// In double quotes a shell runs what is between backticks, and most other readers keep a backslash before one.
+    #[error("the value of `{0}` has a backtick, and a quote, backslash or line break")]
+    Backtick(VarName),
     /// The reader trims blanks at both ends.
     #[error("the value of `{0}` begins or ends with a blank")]
     Blank(VarName),
@@ -80,6 +83,8 @@ pub fn dotenv(changes: &[Assignment]) -> Result<String, Error> {
             file.push_str(value);
         } else if value.bytes().all(literal) {
             file.extend(["'", value, "'"]);
+        } else if value.contains('`') {
+            return Err(Error::Backtick(name.clone()));
         } else {
             double_quoted(value, &mut file);
         }
