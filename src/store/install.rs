@@ -268,12 +268,11 @@ pub fn exchange(one: &Path, other: &Path) -> bool {
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
 }
 
-/// Returns whether the process in `<digest>.<process>.<start>` or `<name>.<process>.<start>` runs; names may have
-/// dots.
-fn is_owned(entry: &str) -> bool {
-    let mut parts = entry.rsplitn(3, '.');
-    let (start, pid) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));
-    let owner = format!("{pid}.{start}").parse::<ProcessMark>();
+/// Returns whether the process in `<name>.<mark of the process>` still uses an entry; names may have dots.
+fn is_owned(name: &str) -> bool {
+    // A mark has two dots.
+    let start = name.rmatch_indices('.').nth(2).map_or(0, |(at, _)| at + 1);
+    let owner = name[start..].parse::<ProcessMark>();
     owner.is_ok_and(ProcessMark::is_alive)
 }
 

@@ -3,7 +3,7 @@
 //! A build and a command lease an entry (a profile or an object) with a shared lock on a file named after it. The
 //! lock lasts until the last process ends that inherited the file, so `run` and `enter` keep it open across exec.
 //! A host shell outlives the process that loads its dev shell: its lease is a symlink to the profile, named after
-//! the process id and start time of the shell.
+//! the process id, start time and PID namespace of the shell.
 //!
 //! Invariant: a process takes a pass (a shared lock on the store), then its lease, and only then looks whether the
 //! entry is there. A collection decides and moves entries away while it holds that lock alone. So either the
@@ -218,7 +218,7 @@ pub fn leased(data: &Path) -> Result<Vec<PathBuf>, files::Error> {
         }
     }
     for place in files::list(&shells(data))? {
-        if !ProcessMark::of_file(&place).is_some_and(ProcessMark::is_alive) {
+        if !ProcessMark::of_file(&place).is_some_and(|mark| mark.owns(&place)) {
             let _left = fs::remove_file(&place);
             continue;
         }

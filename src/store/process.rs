@@ -1,8 +1,8 @@
-//! Marks of processes: process id and start time, which no later process has together.
+//! Marks of processes: process id, start time and PID namespace, which no later process has together.
 //!
 //! Files that belong to a process are named with its mark, so that other processes see when it has ended.
 
-use std::{fmt, fs::File, io::Read as _, path::Path, str::FromStr};
+use std::{fmt, fs::File, io::Read as _, path::Path, str::FromStr, sync::OnceLock, time::Duration};
 
 use nix::unistd::{self, Pid};
 
@@ -12,6 +12,8 @@ pub struct ProcessMark {
     pid: i32,
     /// When it started, in ticks since boot; 0 where the system has no such number, which matches any.
     start: u64,
+    /// The PID namespace that the process id belongs to; 0 where the system has none.
+    namespace: u64,
 }
 
 impl ProcessMark {
@@ -38,11 +40,33 @@ impl ProcessMark {
         Self {
             pid: pid.as_raw(),
             start: start_of(pid.as_raw()).unwrap_or_default(),
+            namespace: namespace(),
         }
     }
 
-    /// Returns whether the process still runs.
+    /// Returns whether the process belongs to another PID namespace, such as a container with the same store. Its id
+    /// means another process here, or none.
+    fn is_foreign(self) -> bool {
+        self.namespace != namespace()
+    }
+
+    /// Returns whether `place`, which is named after the process, is still in use. The end of a foreign process cannot
+    /// be seen from here: what is named after it counts as used for a month.
+    pub(super) fn owns(self, place: &Path) -> bool {
+        let made = place.symlink_metadata().and_then(|found| found.modified());
+        let is_old = || made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > FOREIGN));
+        if self.is_foreign() {
+            !is_old()
+        } else {
+            self.is_alive()
+        }
+    }
+
+    /// Returns whether the process runs in this PID namespace.
     pub fn is_alive(self) -> bool {
+        if self.is_foreign() {
+            return false;
+        }
         // Other numbers mean groups of processes.
         if self.pid <= 0 {
             return false;
@@ -62,6 +86,25 @@ impl ProcessMark {
     }
 }
 
+/// How long files of foreign processes are kept.
+const FOREIGN: Duration = Duration::from_hours(24 * 30);
+
+/// Returns the PID namespace of this process, on Linux.
+fn namespace() -> u64 {
+    static OWN: OnceLock<u64> = OnceLock::new();
+    *OWN.get_or_init(|| {
+        // `pid:[4026531836]`
+        let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let text = link.to_string_lossy();
+        let number = text
+            .strip_prefix("pid:[")
+            .and_then(|text| text.strip_suffix(']'));
+        number
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default()
+    })
+}
+
 /// Returns when a process started, on Linux.
 fn start_of(pid: i32) -> Option<u64> {
     let mut text = [0; 1 << 10];
@@ -78,20 +121,21 @@ fn start_of(pid: i32) -> Option<u64> {
 
 impl fmt::Display for ProcessMark {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}", self.pid, self.start)
+        write!(formatter, "{}.{}.{}", self.pid, self.start, self.namespace)
     }
 }
 
 impl FromStr for ProcessMark {
     type Err = std::num::ParseIntError;
 
-    /// Reads a mark from the beginning of a name, up to a second dot.
+    /// Reads a mark from the beginning of a name, up to a third dot.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split('.');
         let mut next = || parts.next().unwrap_or_default();
         Ok(Self {
             pid: next().parse()?,
             start: next().parse()?,
+            namespace: next().parse()?,
         })
     }
 }
@@ -117,6 +161,16 @@ mod tests {
         assert!(!gone.is_alive());
         let any = ProcessMark { start: 0, ..mark };
         assert!(any.is_alive(), "one that could not read its own start");
-        assert!("x.1".parse::<ProcessMark>().is_err());
+        assert!("x.1.1".parse::<ProcessMark>().is_err());
+        let place = Path::new("/");
+        assert!(mark.owns(place) && !gone.owns(place));
+        let elsewhere = ProcessMark {
+            namespace: mark.namespace + 1,
+            ..gone
+        };
+        assert!(
+            elsewhere.owns(Path::new("/proc/self")),
+            "it cannot be seen from here"
+        );
     }
 }

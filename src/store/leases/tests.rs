@@ -20,13 +20,40 @@ fn a_shell_has_one_lease() {
     lease_for_shell(data.path(), me, &two);
     assert_eq!(leased(data.path()).unwrap(), [two]);
     let mut child = Command::new("true").spawn().unwrap();
-    let gone: ProcessMark = format!("{}.0", child.id()).parse().unwrap();
+    let me_text = me.to_string();
+    let (_, namespace) = me_text.rsplit_once('.').unwrap();
+    let gone: ProcessMark = format!("{}.0.{namespace}", child.id()).parse().unwrap();
     child.wait().unwrap();
     lease_for_shell(data.path(), gone, Path::new("/elsewhere/envs/1"));
     assert_eq!(leased(data.path()).unwrap().len(), 1);
     release_shell(data.path(), me);
     assert!(leased(data.path()).unwrap().is_empty());
     assert_eq!(first_shell_lease(data.path()).unwrap(), None);
+}
+
+#[test]
+fn the_lease_of_a_shell_in_a_container_is_kept_for_a_month() {
+    let data = tempfile::tempdir().unwrap();
+    let one = data.path().join("envs/1");
+    fs::create_dir_all(&one).unwrap();
+    // No such process is here.
+    let foreign: ProcessMark = "4194304.1.1".parse().unwrap();
+    assert!(lease_for_shell(data.path(), foreign, &one));
+    assert_eq!(leased(data.path()).unwrap(), std::slice::from_ref(&one));
+    let place = shells(data.path()).join(foreign.to_string());
+    let touch = |days: u64| {
+        let age = format!("{days} days ago");
+        let place = place.to_str().unwrap();
+        let done = Command::new("touch")
+            .args(["-h", "-d", &age, place])
+            .status();
+        assert!(done.unwrap().success());
+    };
+    touch(29);
+    assert_eq!(leased(data.path()).unwrap(), [one]);
+    touch(31);
+    assert!(leased(data.path()).unwrap().is_empty());
+    assert!(place.symlink_metadata().is_err());
 }
 
 #[test]

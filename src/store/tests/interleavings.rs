@@ -75,7 +75,10 @@ impl World {
         let profile = data.join("envs/profile");
         std::fs::create_dir_all(&profile).unwrap();
         let own = ProcessMark::current();
-        let other = format!("{}.0", nix::unistd::getppid()).parse().unwrap();
+        let own_text = own.to_string();
+        let (_, namespace) = own_text.rsplit_once('.').unwrap();
+        let other = format!("{}.0.{namespace}", nix::unistd::getppid());
+        let other = other.parse().unwrap();
         let user = |(kind, mark): (&UserKind, ProcessMark)| User {
             kind: *kind,
             mark,
