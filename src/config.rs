@@ -3,12 +3,15 @@
 mod address;
 mod error;
 mod file;
+mod file_host;
+pub mod ownership;
 mod remote;
 mod trust;
 pub mod units;
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::{
@@ -18,11 +21,13 @@ use crate::{
 };
 
 pub use error::Error;
+pub use file_host::FileHost;
 pub use remote::Remote;
 pub use trust::{Ruling, TrustRules};
 
 use address::{directory_address, file_address, without_credentials};
 use file::Settings;
+use ownership::Access;
 
 /// The user's settings.
 #[derive(Debug, Clone)]
@@ -47,8 +52,8 @@ pub struct Config {
     pub minimum_release_age_exclude: Vec<String>,
     /// The limits of `devsh gc` without options.
     pub gc: Keep,
-    /// Host names of further servers that a lockfile may name.
-    pub hosts: Vec<String>,
+    /// Further places that a lockfile may name.
+    pub hosts: Vec<FileHost>,
     pub trust: TrustRules,
 }
 
@@ -166,17 +171,23 @@ impl Config {
     ///
     /// A lockfile needs no approval, so it must not send devsh to other servers.
     pub fn trusts(&self, url: &Url) -> bool {
+        // A server may decode `%2e%2e%2f` and leave the prefix.
+        let path = percent_decode_str(url.path()).collect::<Vec<u8>>();
+        let climbs = |byte: &u8| matches!(byte, b'/' | b'\\');
+        if path.split(climbs).any(|name| name == b"..") {
+            return false;
+        }
         let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM];
-        let named = [&self.pypi, &self.rust, &self.python, &self.npm]
-            .into_iter()
-            .chain(&self.python_list);
+        let lists = self
+            .python_list
+            .iter()
+            .filter_map(|list| list.join("./").ok());
+        let named = [&self.rust, &self.python, &self.npm];
+        let index = index_root(&self.pypi);
         public.iter().any(|prefix| url.as_str().starts_with(prefix))
-            || named
-                .into_iter()
-                .any(|source| source.origin() == url.origin())
-            || url
-                .host_str()
-                .is_some_and(|host| self.hosts.iter().any(|named| named == host))
+            || named.into_iter().any(|source| is_below(url, source))
+            || lists.chain([index]).any(|source| is_below(url, &source))
+            || self.hosts.iter().any(|host| host.has(url))
     }
 
     /// Returns the address of a mirror for the public address in a lockfile.
@@ -199,26 +210,51 @@ impl Config {
     }
 }
 
+/// Returns whether `url` has the server of `prefix`, and a path that begins with the path of `prefix`.
+fn is_below(url: &Url, prefix: &Url) -> bool {
+    url.origin() == prefix.origin() && url.path().starts_with(prefix.path())
+}
+
+/// Returns the address below which an index keeps its files: next to its pages, if those are in a directory `simple`.
+///
+/// Indexes that share a server (Artifactory, `GitLab`, Nexus) have pages in `…/simple/` and files in `…/files/` or
+/// `…/packages/`.
+fn index_root(pages: &Url) -> Url {
+    let path = pages.path().trim_end_matches('/');
+    let simple = path.ends_with("/simple") || path.ends_with("/+simple");
+    let root = if simple {
+        pages.join("../")
+    } else {
+        Ok(pages.clone())
+    };
+    root.unwrap_or_else(|_| pages.clone())
+}
+
 fn read(context: &Context) -> Result<Settings, Error> {
     let path = context.directories.config.join("config.toml");
     let Some((file, metadata)) = files::open_regular(&path)? else {
         return Ok(Settings::default());
     };
+    // Its sources and trust rules decide which programs run.
+    let mut access = Access::of(context, &path, &[]);
+    access
+        .check(&path)
+        .and_then(|()| access.check_open(&path, &metadata))
+        .map_err(|exposure| Error::Exposed {
+            file: path.clone(),
+            exposure,
+        })?;
     let bytes = files::read_open(file, &metadata, &path, LIMIT)?;
     let text = String::from_utf8_lossy(&bytes);
     let file = path.display().to_string();
     let home = context.directories.home.as_deref();
-    let settings = Settings::parse(&text, home).map_err(|problem| Error::Invalid {
-        file: file.clone(),
+    Settings::parse(&text, home).map_err(|problem| Error::Invalid {
+        file,
         message: problem.message,
         hint: problem.hint,
         span: problem.span,
         text: text.into_owned(),
-    })?;
-    if settings.trust.is_some() && !files::is_own(&metadata) {
-        return Err(Error::Foreign { file });
-    }
-    Ok(settings)
+    })
 }
 
 /// Returns a public address that is written here.
@@ -239,15 +275,17 @@ mod tests {
             hook_timeout: Duration::from_secs(10),
             verbosity: PromptVerbosity::Normal,
             tools_from: ToolsFrom::Auto,
-            pypi: url("https://mirror.example:8443/simple"),
+            pypi: url("https://mirror.example:8443/team/simple"),
             rust: url(RUST),
             python: url("file:///srv/python"),
-            npm: url(NPM),
-            python_list: None,
+            npm: url("https://node.example/npm"),
+            python_list: file_address("https://lists.example/python/list.json"),
             minimum_release_age: Some(Duration::from_hours(24 * 7)),
             minimum_release_age_exclude: vec!["rust".to_owned(), "pypi:rust-just".to_owned()],
             gc: Keep::default(),
-            hosts: vec!["files.example".to_owned()],
+            hosts: ["files.example", "shared.example:8443/team"]
+                .map(|named| FileHost::named(named).unwrap())
+                .to_vec(),
             trust: TrustRules::default(),
         }
     }
@@ -276,7 +314,22 @@ mod tests {
                 "https://github.com/somebody/else/releases/download/1/a",
                 false,
             ),
-            ("https://mirror.example:8443/files/a.whl", true),
+            ("https://mirror.example:8443/team/files/a.whl", true),
+            ("https://mirror.example:8443/other/files/a.whl", false),
+            (
+                "https://mirror.example:8443/team/%2e%2e%2fother/a.whl",
+                false,
+            ),
+            ("https://mirror.example:8443/team/../other/a.whl", false),
+            ("https://node.example/npm/a.tgz", true),
+            ("https://node.example/npm-evil/a.tgz", false),
+            ("https://lists.example/python/a.tar.gz", true),
+            ("https://lists.example/evil/a.tar.gz", false),
+            ("https://shared.example:8443/team/a.whl", true),
+            ("https://shared.example:8443/teams/a.whl", false),
+            ("https://shared.example/team/a.whl", false),
+            ("https://files.example:8443/a.whl", false),
+            ("http://files.example/a.whl", true),
             ("https://mirror.example/files/a.whl", false),
             ("https://files.example/a.whl", true),
             ("https://files.pythonhosted.org.evil.example/a.whl", false),

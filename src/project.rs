@@ -8,7 +8,6 @@ pub mod detect;
 pub mod layers;
 pub mod locate;
 mod members;
-pub mod ownership;
 pub mod personal;
 pub mod python_files;
 pub mod reader;
@@ -22,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    config::{Ruling, TrustRules},
+    config::{Ruling, TrustRules, ownership::Access},
     context::Context,
     lockfile::ExtendsPins,
     manifest::{self, Manifest, ShellName, presets::PresetNote},
@@ -35,7 +34,6 @@ use approval::{Decisions, Standing, TrustCheck, Trusted, project_key};
 use detect::Detection;
 use layers::{LayerStack, Layers};
 use locate::{MANIFEST, Place, ProjectKind};
-use ownership::Access;
 use python_files::PythonFiles;
 use reader::{Closure, Inputs};
 use repository::Repository;

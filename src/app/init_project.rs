@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::{
+    config::ownership::Access,
     lockfile::{Lockfile, Upgrade},
     manifest::{self, Manifest},
     project::{
         approval::Standing,
         detect,
         locate::{MANIFEST, Place, ProjectKind},
-        ownership::Access,
         personal,
         reader::Inputs,
     },

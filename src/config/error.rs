@@ -1,5 +1,8 @@
 //! Settings that cannot be used, and why.
 
+use std::path::PathBuf;
+
+use super::ownership::Exposure;
 use crate::util::files;
 
 /// Settings that cannot be used.
@@ -20,9 +23,9 @@ pub enum Error {
         span: Option<std::ops::Range<usize>>,
         text: String,
     },
-    /// The file has rules about trust, and another user could have written it.
-    #[error("`{file}` has a table `trust`, and others can change the file")]
-    Foreign { file: String },
+    /// Another user could have written the file.
+    #[error("`{}` is not used: {exposure}", file.display())]
+    Exposed { file: PathBuf, exposure: Exposure },
     /// A variable is not an address.
     #[error("`{value}` in `{variable}` is not an address")]
     Address {

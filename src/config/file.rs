@@ -9,7 +9,7 @@ use toml::{
 use url::Url;
 
 use super::{
-    Keep, PromptVerbosity, ToolsFrom,
+    FileHost, Keep, PromptVerbosity, ToolsFrom,
     address::{directory_address, file_address, without_credentials},
     trust::{self, TrustRules},
     units::{parse_bytes, parse_coarse_span},
@@ -29,7 +29,7 @@ pub(super) struct Settings {
     pub(super) python: Option<Url>,
     pub(super) python_list: Option<Url>,
     pub(super) npm: Option<Url>,
-    pub(super) hosts: Vec<String>,
+    pub(super) hosts: Vec<FileHost>,
     pub(super) gc: Keep,
     /// Nothing if the file has no table `trust`.
     pub(super) trust: Option<TrustRules>,
@@ -66,6 +66,10 @@ const ADDRESS: ExpectedValue = ExpectedValue {
 const PATH: ExpectedValue = ExpectedValue {
     kind: "a whole path",
     hint: "write a path such as `/srv/work` or `~/work`",
+};
+const HOST: ExpectedValue = ExpectedValue {
+    kind: "a server",
+    hint: "write a server such as `files.example`, or `files.example:8443/team/`",
 };
 const REMOTE: ExpectedValue = ExpectedValue {
     kind: "a group of repositories",
@@ -124,7 +128,7 @@ impl Settings {
             settings.python = sources.value("python", ADDRESS, directory_address)?;
             settings.npm = sources.value("npm", ADDRESS, directory_address)?;
             settings.python_list = sources.value("python-list", ADDRESS, file_address)?;
-            settings.hosts = sources.texts("hosts")?;
+            settings.hosts = sources.values("hosts", HOST, FileHost::named)?;
         }
         if let Some(gc) = root.section("gc", &["keep-size", "older-than"])? {
             settings.gc = Keep {
@@ -351,8 +355,8 @@ mod tests {
                 SPAN.hint,
             ),
             (
-                "[sources]\npypi = \"me:pw@x\"",
-                "\"me:pw@x\"",
+                "[sources]\npypi = \"me:pw@x?token=t\"",
+                "\"me:pw@x?token=t\"",
                 "`x` in `sources.pypi` is not an address",
                 ADDRESS.hint,
             ),
@@ -361,6 +365,12 @@ mod tests {
                 "\"x\"",
                 "`sources.hosts` is not a list of strings",
                 "write a list of strings",
+            ),
+            (
+                "[sources]\nhosts = [\"https://x\"]",
+                "\"https://x\"",
+                "`https://x` in `sources.hosts` is not a server",
+                HOST.hint,
             ),
             (
                 "[trust]\nallow = [\"/a\", \"work\"]",

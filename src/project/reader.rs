@@ -13,14 +13,12 @@ use std::{
 };
 
 use crate::{
+    config::ownership::{Access, Exposure},
     manifest,
     util::files::{self, Stamp},
 };
 
-use super::{
-    ownership::{Access, Exposure},
-    watch::Watched,
-};
+use super::watch::Watched;
 
 /// The most bytes that the files of one project may have together. It is the only limit on their size: a project is
 /// read before the user approved it, and everything that is made from its files takes linear time.

@@ -109,12 +109,6 @@ fn is_open(metadata: &Metadata) -> bool {
     !(metadata.mode() & 0o777).is_multiple_of(0o100)
 }
 
-/// Returns whether a file belongs to the user or to root, and is not writable by others.
-pub fn is_own(metadata: &Metadata) -> bool {
-    let owner = metadata.uid();
-    (owner == user() || owner == 0) && metadata.mode() & 0o002 == 0
-}
-
 /// Reads a private file: no symlink, only accessible to this user, in a directory with the same properties.
 ///
 /// Any other file counts as absent, because another user may have written it.

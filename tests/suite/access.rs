@@ -43,6 +43,43 @@ fn files_that_others_can_change_are_refused_with_a_hint() {
 }
 
 #[test]
+fn settings_that_others_can_change_are_refused() {
+    let sandbox = Sandbox::new()
+        .manifest(MANIFEST)
+        .config("[sources]\npypi = \"https://pypi.example/simple/\"\n");
+    sandbox.allow();
+    let directory = sandbox.home().join(".config/devsh");
+    let file = directory.join("config.toml");
+    let refused = |said: &str| {
+        sandbox.devsh(&["status"]).code(1).error(&[
+            "config.toml` is not used: ",
+            said,
+            "chmod go-w",
+        ]);
+    };
+    for path in [&file, &directory, &sandbox.home()] {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        fs::set_permissions(path, Permissions::from_mode(mode | 0o2)).unwrap();
+        refused("can be changed by every user");
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        sandbox.devsh(&["status"]).success();
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    chown(&file, Some(4242), None).unwrap();
+    refused("belongs to user 4242");
+    let elsewhere = sandbox.root().join("tmp/settings");
+    fs::rename(&file, &elsewhere).unwrap();
+    symlink(&elsewhere, &file).unwrap();
+    refused("belongs to user 4242");
+    chown(&elsewhere, Some(0), None).unwrap();
+    fs::set_permissions(&elsewhere, Permissions::from_mode(0o664)).unwrap();
+    chown(&elsewhere, None, Some(4242)).unwrap();
+    refused("can be changed by the group 4242");
+}
+
+#[test]
 fn the_files_of_another_user_are_refused_unless_listed() {
     if !nix::unistd::geteuid().is_root() {
         return;
@@ -107,7 +144,7 @@ fn approvals_and_settings_of_another_user_are_ignored() {
     let sandbox = sandbox.config("[trust]\nallow = [\"~/project\"]\n");
     let config = sandbox.home().join(".config/devsh/config.toml");
     chown(&config, Some(4242), None).unwrap();
-    run(&sandbox, 125).error(&["config.toml", "others can change"]);
+    run(&sandbox, 125).error(&["config.toml", "belongs to user 4242"]);
 }
 
 #[test]

@@ -10,12 +10,12 @@ mod oracles;
 use std::{collections::BTreeMap, fs, time::SystemTime};
 
 use devsh::{
+    config::ownership::Access,
     manifest::{self, MANIFEST, Manifest, ShellName, ToolRequest},
     package::{Tool, Version},
     project::{
         self,
         detect::{self, Detection},
-        ownership::Access,
         reader::Inputs,
     },
 };

@@ -25,9 +25,14 @@ impl From<&config::Error> for Failure {
                 });
                 hint.iter().cloned().fold(failure, Self::hint)
             }
-            config::Error::Foreign { file } => Self::new(error.to_string()).hint(format!(
-                "make `{file}` your own, and run `chmod go-w` on it"
-            )),
+            config::Error::Exposed { exposure, .. } => {
+                let path = exposure.path().display();
+                Self::new(error.to_string())
+                    .note("your settings decide which servers and projects devsh trusts")
+                    .hint(format!(
+                        "make `{path}` your own, and run `chmod go-w` on it"
+                    ))
+            }
             config::Error::Address { .. } => Self::new(error.to_string())
                 .hint("write a whole address such as `https://host/path/`"),
         }

@@ -32,12 +32,15 @@ impl From<&lockfile::Error> for Failure {
 /// Returns the failure for an address in a lockfile that is not a source of the user.
 pub fn untrusted(url: &Url) -> Failure {
     let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let path = url.join("./").unwrap_or_else(|_| url.clone());
+    let path = path.path();
     Failure::new(format!(
         "the lockfile names `{url}`, which is not a source that you trust"
     ))
     .note("a lockfile is used without approval, so it may only lead to known sources")
     .hint(format!(
-        "if you trust the server, add `\"{host}\"` to `sources.hosts` in `config.toml`"
+        "if you trust the server, add `\"{host}{port}{path}\"` to `sources.hosts` in `config.toml`"
     ))
     .code(ExitStatus::NotAllowed)
 }

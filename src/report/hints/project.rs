@@ -1,7 +1,8 @@
 //! Hints for projects that cannot be read.
 
 use crate::{
-    project::{self, ownership::Exposure},
+    config::ownership::Exposure,
+    project,
     report::failure::{ExitStatus, Failure},
 };
 
