@@ -9,6 +9,11 @@
 # shellcheck disable=SC2139 # The alias needs the value that it has now.
 # shellcheck disable=SC2178,SC2128 # PROMPT_COMMAND may be a list or a script.
 
+# Before the hook is loaded, variables with its names come from another process, which must not decide what runs here.
+if ! \builtin declare -F __devsh_hook >/dev/null; then
+  for __devsh_name in "${!__devsh_@}"; do \unset -v "$__devsh_name"; done
+fi
+
 __devsh_fresh() { \return 1; }
 
 __devsh_hook() {
@@ -218,9 +223,7 @@ __devsh_register() {
 __devsh_register || :
 \unset -f __devsh_register
 __devsh_checks=
-# An exported __devsh_loaded was inherited from another shell.
-if [[ -z ${__devsh_loaded+set} ]] || { ((BASH_VERSINFO[0] >= 5)) && [[ ${__devsh_loaded@a} == *x* ]]; }; then
-  \unset -v __devsh_loaded
+if [[ -z ${__devsh_loaded+set} ]]; then
   __devsh_loaded='' __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
 fi
 __devsh_keep

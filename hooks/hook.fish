@@ -3,6 +3,13 @@
 # At each prompt __devsh_fresh checks with builtins whether anything changed. Only then the program runs.
 # `builtin` bypasses the user's functions where fish does not reserve the name, and every name begins with __devsh_.
 
+# Before the hook is loaded, variables with its names come from another process, which must not decide what runs here.
+if not builtin functions -q __devsh_hook
+    for __devsh_name in (set --names --export | string match -- "__devsh_*")
+        set -e $__devsh_name
+    end
+end
+
 function __devsh_fresh
     return 1
 end

@@ -3,6 +3,18 @@
 # At each prompt __devsh_fresh checks with builtins whether anything changed. Only then the program runs.
 # `emulate -L zsh` resets the user's options. A backslash bypasses aliases where zsh parses code late.
 
+# Before the hook is loaded, exported variables with its names come from another process, which must not decide what
+# runs here.
+() {
+  emulate -L zsh
+  zmodload zsh/parameter
+  (( $+functions[__devsh_hook] )) && return
+  local name
+  for name in ${(M)${(k)parameters[(R)*export*]}:#__devsh_*}; do
+    unset -v -- $name
+  done
+}
+
 __devsh_fresh() { return 1 }
 
 __devsh_hook() {

@@ -9,7 +9,11 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{env::Env, package::System, util::vars};
+use crate::{
+    env::Env,
+    package::System,
+    util::{secret_key::SecretKey, vars},
+};
 
 /// The process as devsh found it; tests build their own.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub struct Context {
     pub system: Option<System>,
     /// The capabilities of the terminal.
     pub terminal: Terminal,
+    /// The key with which devsh signs the sessions of host shells.
+    pub session_key: SecretKey,
     /// The time at start.
     pub now: SystemTime,
     /// The devsh program itself.
@@ -44,6 +50,9 @@ pub struct Directories {
     /// The user's `config.toml` (`$XDG_CONFIG_HOME/devsh`).
     pub config: PathBuf,
 }
+
+/// The parent of the user's directories without a home. Below it even root can create nothing.
+const NO_HOME: &str = "/dev/null";
 
 /// The capabilities of the terminal.
 #[derive(Debug, Clone, Copy)]
@@ -70,9 +79,11 @@ impl Context {
             color: env.get(vars::NO_COLOR).is_none_or(OsStr::is_empty)
                 && env.get(vars::TERM).is_none_or(|term| term != "dumb"),
         };
+        let directories = Directories::from_env(&env);
         Self {
             cwd: std::env::current_dir().ok(),
-            directories: Directories::from_env(&env),
+            session_key: SecretKey::new([directories.state.clone(), directories.data.clone()]),
+            directories,
             env,
             system: System::current(),
             terminal,
@@ -110,11 +121,8 @@ impl Directories {
             directories::BaseDirs::new().map(|directories| directories.home_dir().to_owned())
         });
         let base = |name: &str, below: &str| {
-            let parent = absolute(name).unwrap_or_else(|| {
-                home.as_deref()
-                    .unwrap_or(Path::new("/nonexistent"))
-                    .join(below)
-            });
+            let parent = absolute(name)
+                .unwrap_or_else(|| home.as_deref().unwrap_or(Path::new(NO_HOME)).join(below));
             parent.join("devsh")
         };
         Self {

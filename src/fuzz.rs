@@ -11,7 +11,7 @@ use crate::{
     project::approval::Approval,
     prompt::{record::Record, session_var::ShellSession},
     store::probe,
-    util::{binary, terminal_text::SafeText, vars},
+    util::{binary, terminal_text::SafeText},
 };
 
 /// Reads some bytes, and panics if what must hold does not.
@@ -69,13 +69,8 @@ fn state(bytes: &[u8]) {
     let root = Path::new("/r");
     let _record = Record::from_bytes(bytes, root);
     let _approval = Approval::from_bytes(bytes, root);
-    let mut env = Env::default();
-    env.set(
-        vars::DEVSH_DIFF,
-        String::from_utf8_lossy(bytes).into_owned(),
-    );
-    if let Some(session) = ShellSession::from_env(&env) {
-        let _unloaded = session.unload(&env);
+    if let Some(session) = ShellSession::decode(bytes) {
+        let _unloaded = session.unload(&Env::default());
     }
 }
 

@@ -10,5 +10,6 @@ pub mod interrupts;
 pub mod nearest;
 pub mod parallel;
 pub mod paths;
+pub mod secret_key;
 pub mod terminal_text;
 pub mod vars;

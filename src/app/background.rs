@@ -89,7 +89,7 @@ fn supervisor(context: &Context, root: &Path, shell: &ShellName, basis: [u8; 16]
         .arg("-C")
         .arg(root)
         .env_clear()
-        .envs(session_var::host_env(&context.env).iter())
+        .envs(session_var::host_env(&context.env, &context.session_key).iter())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

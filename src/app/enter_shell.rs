@@ -28,7 +28,7 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
     let _pass = leases::pass(&context.directories.data);
     let ready = prepare(session, shell)?;
     prepare_env::lease_until_exit(context, &ready.record);
-    let base = session_var::host_env(&context.env);
+    let base = session_var::host_env(&context.env, &context.session_key);
     let mut first = ready.record.clone();
     let stored = Record::stored(&context.directories.state, &ready.root, shell);
     if stored.is_some_and(|stored| stored.id() == ready.record.id()) {

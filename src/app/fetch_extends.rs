@@ -69,7 +69,7 @@ fn fetch(
 ) -> Result<Project, Failure> {
     let client = session.client()?;
     let directories = &session.context.directories;
-    let env = session_var::host_env(&session.context.env);
+    let env = session_var::host_env(&session.context.env, &session.context.session_key);
     let root = project.root().to_owned();
     let data = directories.data.canonicalize();
     let data = data.as_deref().unwrap_or(&directories.data);

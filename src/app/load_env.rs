@@ -66,7 +66,9 @@ fn stored(session: &Session<'_>, shell: &ShellName) -> Option<ReadyShell> {
     })
 }
 
-/// Returns `base` with a dev shell loaded, which is built if necessary; reports scripts that failed.
+/// Returns `base` with a dev shell loaded, which is built if necessary.
+///
+/// A failed enter script is an error: the command would run in another environment than the project asks for.
 pub fn load_environment(
     session: &Session<'_>,
     shell: &ShellName,
@@ -76,6 +78,10 @@ pub fn load_environment(
     prepare_env::lease_until_exit(session.context, &ready.record);
     let loaded = load(base, ready.loading(session, false))?;
     for error in loaded.failed {
+        if error.is_failed_script() {
+            return Err(Failure::new(error.to_string())
+                .note("a command does not run without the changes of the enter scripts"));
+        }
         session.reporter.warn(&error.to_string());
     }
     Ok(LoadedEnvironment {

@@ -37,7 +37,7 @@ pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<U
     let Some(shell) = project.preview().shells.get(shell) else {
         return Vec::new();
     };
-    let host = session_var::host_env(&context.env);
+    let host = session_var::host_env(&context.env, &context.session_key);
     let required = shell.env.iter().filter_map(|(name, value)| {
         let EnvValue::Required(help) = &value.value else {
             return None;

@@ -106,7 +106,8 @@ fn serialize_standing<S: Serializer>(
 /// Returns the state of the project in the working directory.
 pub fn project_status(session: &Session<'_>) -> Result<ProjectStatus, Failure> {
     let mut project = session.project()?;
-    let host = session_var::ShellSession::from_env(&session.context.env);
+    let host =
+        session_var::ShellSession::from_env(&session.context.env, &session.context.session_key);
     let loaded = host
         .and_then(|host| host.project)
         .filter(|(root, _)| root == project.root())

@@ -98,7 +98,7 @@ struct Finding {
 pub fn answer(context: &Context, request: PromptRequest<'_>) -> PromptAnswer {
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
-    let host = session_var::ShellSession::from_env(&context.env);
+    let host = session_var::ShellSession::from_env(&context.env, &context.session_key);
     let mut finding = find(&session, host.as_ref());
     finding.watched.push(generation);
     let pinned = host.as_ref().is_some_and(|host| host.pinned);
@@ -171,7 +171,7 @@ pub fn absorb_variables(
     context: &Context,
     exported: ExportedVariables<'_>,
 ) -> Option<PromptAnswer> {
-    let host = session_var::ShellSession::from_env(&context.env)?;
+    let host = session_var::ShellSession::from_env(&context.env, &context.session_key)?;
     let change = |word: &OsString| {
         let mut parts = word.as_bytes().splitn(2, |byte| *byte == b'=');
         let name = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
@@ -192,7 +192,7 @@ pub fn absorb_variables(
 
 /// Runs the leave scripts of the loaded dev shell when the host shell exits; returns those that failed.
 pub fn run_leave_scripts(context: &Context) -> Vec<hook_scripts::Error> {
-    let host = session_var::ShellSession::from_env(&context.env);
+    let host = session_var::ShellSession::from_env(&context.env, &context.session_key);
     host.map_or_else(Vec::new, |host| load::run_leave_scripts(context, &host))
 }
 

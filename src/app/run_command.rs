@@ -40,7 +40,7 @@ pub fn run_command(session: &Session<'_>, request: &CommandRequest<'_>) -> Failu
 
 fn prepare(session: &Session<'_>, request: &CommandRequest<'_>) -> Result<Env, Failure> {
     let shell = &request.shell;
-    let mut base = session_var::host_env(&session.context.env);
+    let mut base = session_var::host_env(&session.context.env, &session.context.session_key);
     if let Some(keep) = request.keep {
         base = pure_env::reduced(&base, keep)?;
     }

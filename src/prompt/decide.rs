@@ -40,7 +40,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{env::EnvDiff, manifest::ShellName, prompt::record::Record};
+    use crate::{
+        env::EnvDiff, manifest::ShellName, prompt::record::Record, util::secret_key::SecretKey,
+    };
 
     #[test]
     fn every_case_is_decided() {
@@ -57,13 +59,14 @@ mod tests {
         };
         let loaded = session(Some(("/a".into(), ShellName::dev())));
         let interrupted = session(None);
+        let key = SecretKey::new(["/state".into(), "/data".into()]);
         let desire = |root, shell, record| Loading {
             root: Path::new(root),
             shell,
             record,
             pinned: false,
             program: Path::new("/devsh"),
-            state: Path::new("/state"),
+            key: &key,
         };
         let same = desire("/a", &dev, &one);
         let table = [

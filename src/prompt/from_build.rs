@@ -70,6 +70,7 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
             .iter()
             .map(|(name, value)| (name.clone(), value.value.clone()))
             .collect(),
+        granted: shell.grants.iter().map(|name| name.value.clone()).collect(),
         enter: shell
             .enter
             .iter()

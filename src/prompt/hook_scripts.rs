@@ -3,16 +3,17 @@
 //! Invariant: the host shell never evaluates a script, and a script that hangs is killed.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io::Write,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
 use crate::{
-    env::{Env, limits::GROWTH},
+    env::{Env, VarName, limits::GROWTH},
     util::{
         child_process::{self, ChildLimits, Outcome},
         vars,
@@ -68,14 +69,36 @@ pub enum Error {
         /// The bytes that all variables add.
         total: usize,
     },
+    /// A script has set variables that a project may only set with a grant.
+    #[error(
+        "enter scripts may not set {}; write `env = [{}]` in `[grants]` to allow it",
+        quoted(.0, '`'), quoted(.0, '"')
+    )]
+    Ungranted(BTreeSet<VarName>),
     /// The old value cannot be stored, so it could not be restored later.
     #[error(
         "the old value of `{name}` ({length} bytes) cannot be stored for later; it keeps its old value"
     )]
     Unkept { name: String, length: usize },
+    /// The key of the sessions cannot be stored, so the dev shell could not be undone.
+    #[error("the dev shell is not loaded: cannot store a key in `{}`", .0.display())]
+    NoKey(PathBuf),
+}
+
+fn quoted(names: &BTreeSet<VarName>, quote: char) -> String {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("{quote}{name}{quote}"))
+        .collect();
+    names.join(", ")
 }
 
 impl Error {
+    /// Returns whether a script failed; the other errors are about single variables.
+    pub const fn is_failed_script(&self) -> bool {
+        matches!(self, Self::Of { .. })
+    }
+
     /// Returns the error with the beginning of its script.
     #[must_use]
     pub fn of(self, which: &'static str, script: &str) -> Self {

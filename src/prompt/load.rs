@@ -1,12 +1,12 @@
 //! Loads a dev shell into an environment and runs its enter and leave scripts.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     context::Context,
-    env::{Env, EnvDiff, VarName},
+    env::{Env, EnvDiff, VarName, diff::DiffEntry, grant},
     manifest::ShellName,
-    util::vars,
+    util::{secret_key::SecretKey, vars},
 };
 
 use super::{
@@ -28,8 +28,8 @@ pub struct Loading<'a> {
     pub pinned: bool,
     /// The devsh program, which scripts call to report their environment.
     pub program: &'a Path,
-    /// The state directory of devsh, for sessions that no variable can hold.
-    pub state: &'a Path,
+    /// The key with which the session is signed.
+    pub key: &'a SecretKey,
 }
 
 impl<'a> Loading<'a> {
@@ -46,7 +46,7 @@ impl<'a> Loading<'a> {
             record,
             pinned: false,
             program: &context.program,
-            state: &context.directories.state,
+            key: &context.session_key,
         }
     }
 
@@ -92,6 +92,7 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
     }
     let mut env = content.plan.apply(base);
     let mut failed = Vec::new();
+    let mut ungranted = BTreeSet::new();
     for text in &content.enter {
         let mut inside = env.clone();
         inside.set(vars::DEVSH_ROOT, loading.root);
@@ -103,9 +104,15 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
             loading.program,
             Duration::from_secs(content.timeout),
         ) {
-            Ok(after) => env = after,
+            Ok(mut after) => {
+                ungranted.extend(restore_ungranted(&inside, &mut after, &content.granted));
+                env = after;
+            }
             Err(error) => failed.push(error.of("enter", text)),
         }
+    }
+    if !ungranted.is_empty() {
+        failed.push(hook_scripts::Error::Ungranted(ungranted));
     }
     ShellSession::erase(&mut env);
     let session = ShellSession {
@@ -115,7 +122,46 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
         quiet: content.quiet,
         diff: EnvDiff::default(),
     };
-    Ok(with_session(base, env, session, loading.state, failed))
+    Ok(with_session(base, env, session, loading.key, failed))
+}
+
+/// Takes from `after`, the environment that a script left, what the manifest could not set either: variables that need a
+/// grant, and names that no manifest may use, such as those of exported functions. Returns the variables without a
+/// grant. As in a manifest, entries may be added to `PATH`, and any variable may be unset.
+fn restore_ungranted(
+    before: &Env,
+    after: &mut Env,
+    granted: &BTreeSet<VarName>,
+) -> BTreeSet<VarName> {
+    let foreign: Vec<OsString> = after
+        .iter()
+        .filter(|(name, value)| before.get(name) != Some(value))
+        .filter(|(name, _)| {
+            name.to_str()
+                .is_none_or(|name| name.parse::<VarName>().is_err())
+        })
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let ungranted: BTreeSet<VarName> = EnvDiff::between(before, after)
+        .0
+        .into_iter()
+        .filter(|(name, entry)| {
+            let extends = matches!(entry, DiffEntry::List { .. }) && name.as_str() == vars::PATH;
+            after.get(name).is_some()
+                && !extends
+                && !granted.contains(name)
+                && grant::effect(name.as_str()).is_some()
+        })
+        .map(|(name, _)| name)
+        .collect();
+    let names = ungranted.iter().map(AsRef::as_ref);
+    for name in names.chain(foreign.iter().map(OsString::as_os_str)) {
+        match before.get(name) {
+            Some(value) => after.set(name, value),
+            None => after.unset(name),
+        }
+    }
+    ungranted
 }
 
 /// Writes the session into `env`, with the way back to `base`. Restores variables whose old value fits nowhere.
@@ -123,12 +169,12 @@ pub(super) fn with_session(
     base: &Env,
     mut env: Env,
     mut session: ShellSession,
-    state: &Path,
+    key: &SecretKey,
     mut failed: Vec<hook_scripts::Error>,
 ) -> Loaded {
     failed.extend(env_limits::restore_excess(base, &mut env));
     session.diff = EnvDiff::between(base, &env);
-    while !session.write(&mut env, state)
+    while !session.write(&mut env, key)
         && let Some((name, length)) = session.diff.longest()
     {
         env_limits::restore(base, &mut env, name.as_ref());

@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -55,6 +56,8 @@ pub struct Content {
     /// Variables that the host shell must have.
     pub required: Vec<RequiredVariable>,
     pub aliases: Vec<(AliasName, String)>,
+    /// Variables that enter scripts may set although they can lead to the execution of code.
+    pub granted: BTreeSet<VarName>,
     /// Scripts to run on enter.
     pub enter: Vec<String>,
     /// Scripts to run on leave.
@@ -107,7 +110,7 @@ struct RecordHead {
 }
 
 /// Version of the stored form; every change of `Record` raises it.
-const FORMAT: u64 = 7;
+const FORMAT: u64 = 8;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 

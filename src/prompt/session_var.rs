@@ -2,6 +2,9 @@
 //!
 //! `DEVSH_DIFF` is set before all other variables and removed after them. `DEVSH_ROOT` and `DEVSH_SHELL` are set last.
 //! So an interrupted activation is noticed and can be undone.
+//!
+//! Other programs can set variables too, and to undo a session sets any variable. So a session is signed with a key
+//! that only the user can read, and one with another signature counts as none.
 
 use std::{
     borrow::Cow,
@@ -21,7 +24,7 @@ use crate::{
         limits::{VARIABLE, length},
     },
     manifest::ShellName,
-    util::{binary, files, vars},
+    util::{binary, files, secret_key::SecretKey, vars},
 };
 
 /// Identifies a record by its content.
@@ -46,7 +49,6 @@ pub struct ShellSession {
 #[derive(Serialize, Deserialize)]
 struct SessionVariable<'a> {
     format: u64,
-    user: u32,
     record: RecordId,
     pinned: bool,
     quiet: bool,
@@ -54,7 +56,7 @@ struct SessionVariable<'a> {
 }
 
 /// Version of `SessionVariable`; every change of it raises this.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 /// Most bytes that the variables of devsh take in the environment. A longer session is stored in a file, and
 /// `DEVSH_DIFF` has its path.
 const INLINE: usize = 2 << 10;
@@ -62,31 +64,34 @@ const INLINE: usize = 2 << 10;
 const LIMIT: u64 = 4 << 20;
 
 impl ShellSession {
-    /// Reads the session of the host shell; a damaged one counts as none.
-    ///
-    /// A session of another user (`sudo -E`) can be undone, but its project does not count as loaded.
-    pub fn from_env(env: &Env) -> Option<Self> {
+    /// Reads the session of the host shell. A damaged one counts as none, and so does one that this user's devsh has not
+    /// written, as after `sudo -E`.
+    pub fn from_env(env: &Env, key: &SecretKey) -> Option<Self> {
         let encoded = env.get(vars::DEVSH_DIFF)?.to_str()?;
-        let stored = encoded.starts_with('/').then(|| stored(Path::new(encoded)));
+        let stored = encoded
+            .starts_with('/')
+            .then(|| stored(Path::new(encoded), key));
         let encoded = match &stored {
             Some(stored) => stored.as_deref()?,
             None => encoded,
         };
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-        let variable: SessionVariable<'_> = binary::decode(&bytes).ok()?;
-        if variable.format != FORMAT {
-            return None;
-        }
-        let own = variable.user == files::user();
-        let project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
+        let signed = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+        let mut session = Self::decode(key.verify(&signed)?)?;
+        session.project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
             env.get(vars::DEVSH_SHELL)
                 .and_then(OsStr::to_str)
                 .and_then(|name| name.parse().ok()),
         );
-        Some(Self {
-            project: project.filter(|_| own),
+        Some(session)
+    }
+
+    /// Reads the content of `DEVSH_DIFF`, which does not name the project.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let variable: SessionVariable<'_> = binary::decode(bytes).ok()?;
+        (variable.format == FORMAT).then(|| Self {
+            project: None,
             record: variable.record,
-            pinned: variable.pinned && own,
+            pinned: variable.pinned,
             quiet: variable.quiet,
             diff: variable.diff.into_owned(),
         })
@@ -98,23 +103,36 @@ impl ShellSession {
         self.record == record && project.is_some_and(|(had, name)| had == root && name == shell)
     }
 
-    /// Returns the value of `DEVSH_DIFF`.
-    fn encoded(&self) -> String {
-        URL_SAFE_NO_PAD.encode(binary::encode(&SessionVariable {
+    /// Returns the value of `DEVSH_DIFF`; nothing without a key.
+    fn encoded(&self, key: &SecretKey) -> Option<String> {
+        let message = binary::encode(&SessionVariable {
             format: FORMAT,
-            user: files::user(),
             record: self.record,
             pinned: self.pinned,
             quiet: self.quiet,
             diff: Cow::Borrowed(&self.diff),
-        }))
+        });
+        Some(URL_SAFE_NO_PAD.encode(key.sign(&message)?))
     }
 
-    /// Writes the session into an environment; a long one into a file below `state`.
+    /// Writes the session into an environment; a long one into a file below the state directory.
     ///
     /// If no file can be written, a long session goes into the variable. Returns false if it does not fit there.
-    pub fn write(&self, env: &mut Env, state: &Path) -> bool {
-        let encoded = self.encoded();
+    /// Without a key `DEVSH_DIFF` stays unset: the dev shell cannot be undone.
+    pub fn write(&self, env: &mut Env, key: &SecretKey) -> bool {
+        if let Some(encoded) = self.encoded(key)
+            && !self.write_diff(env, encoded, key.directory())
+        {
+            return false;
+        }
+        if let Some((root, shell)) = &self.project {
+            env.set(vars::DEVSH_ROOT, root);
+            env.set(vars::DEVSH_SHELL, shell.as_str());
+        }
+        true
+    }
+
+    fn write_diff(&self, env: &mut Env, encoded: String, state: &Path) -> bool {
         let others = self.project.as_ref().map_or(0, |(root, shell)| {
             length(vars::DEVSH_ROOT, root) + length(vars::DEVSH_SHELL, shell.as_str())
         });
@@ -125,10 +143,6 @@ impl ShellSession {
             return false;
         }
         env.set(vars::DEVSH_DIFF, value);
-        if let Some((root, shell)) = &self.project {
-            env.set(vars::DEVSH_ROOT, root);
-            env.set(vars::DEVSH_SHELL, shell.as_str());
-        }
         true
     }
 
@@ -148,8 +162,8 @@ impl ShellSession {
 }
 
 /// Returns `env` without the loaded dev shell, if there is one.
-pub fn host_env(env: &Env) -> Env {
-    if let Some(session) = ShellSession::from_env(env) {
+pub fn host_env(env: &Env, key: &SecretKey) -> Env {
+    if let Some(session) = ShellSession::from_env(env, key) {
         return session.unload(env).0;
     }
     let mut env = env.clone();
@@ -188,8 +202,12 @@ fn store(encoded: &str, state: &Path) -> Option<PathBuf> {
     Some(path)
 }
 
-fn stored(path: &Path) -> Option<String> {
-    String::from_utf8(files::read_bounded(path, LIMIT).ok()??).ok()
+/// Reads a stored session. Other files must not even be opened: a path in a variable is anyone's.
+fn stored(path: &Path, key: &SecretKey) -> Option<String> {
+    if path.parent() != Some(&files(key.directory())) {
+        return None;
+    }
+    String::from_utf8(files::read_private(path, LIMIT).ok()??).ok()
 }
 
 #[cfg(test)]
@@ -211,20 +229,27 @@ mod tests {
         }
     }
 
+    fn key(directory: &tempfile::TempDir) -> SecretKey {
+        SecretKey::new([directory.path().to_owned(), "/dev/null".into()])
+    }
+
     #[test]
     fn a_session_round_trips_through_the_environment() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = key(&directory);
         let mut env = Env::default();
-        assert!(session().write(&mut env, Path::new("/nonexistent")));
-        assert_eq!(ShellSession::from_env(&env), Some(session()));
+        assert!(session().write(&mut env, &key));
+        assert_eq!(ShellSession::from_env(&env, &key), Some(session()));
         env.unset(vars::DEVSH_ROOT);
-        assert_eq!(ShellSession::from_env(&env).unwrap().project, None);
+        assert_eq!(ShellSession::from_env(&env, &key).unwrap().project, None);
         env.set("A", "1");
-        assert_eq!(host_env(&env), Env::default());
+        assert_eq!(host_env(&env, &key), Env::default());
     }
 
     #[test]
     fn a_long_session_is_stored_in_a_file() {
         let directory = tempfile::tempdir().unwrap();
+        let key = key(&directory);
         let mut base = Env::default();
         base.set("LONG", "x".repeat(INLINE));
         let long = ShellSession {
@@ -232,15 +257,23 @@ mod tests {
             ..session()
         };
         let mut env = Env::default();
-        assert!(long.write(&mut env, directory.path()));
+        assert!(long.write(&mut env, &key));
         assert!(env.get(vars::DEVSH_DIFF).unwrap().len() < 200);
-        assert_eq!(ShellSession::from_env(&env), Some(long.clone()));
-        // With a read-only home it is in the variable.
+        assert_eq!(ShellSession::from_env(&env, &key), Some(long.clone()));
+        // A file elsewhere is not read, whatever it has.
+        let stored = PathBuf::from(env.get(vars::DEVSH_DIFF).unwrap());
+        let copy = directory.path().join("copy");
+        fs::copy(&stored, &copy).unwrap();
+        env.set(vars::DEVSH_DIFF, copy);
+        assert_eq!(ShellSession::from_env(&env, &key), None);
+        // If the file cannot be written, the session is in the variable.
+        fs::remove_dir_all(files(directory.path())).unwrap();
+        fs::write(files(directory.path()), "").unwrap();
         let mut whole = Env::default();
-        assert!(long.write(&mut whole, Path::new("/dev/null")));
-        assert_eq!(ShellSession::from_env(&whole), Some(long));
-        fs::remove_dir_all(directory.path()).unwrap();
-        assert_eq!(ShellSession::from_env(&env), None);
+        assert!(long.write(&mut whole, &key));
+        assert_eq!(ShellSession::from_env(&whole, &key), Some(long));
+        env.set(vars::DEVSH_DIFF, stored);
+        assert_eq!(ShellSession::from_env(&env, &key), None);
     }
 
     #[test]
@@ -262,33 +295,36 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_another_user_can_only_be_undone() {
-        let session = session();
-        let theirs = binary::encode(&SessionVariable {
-            format: FORMAT,
-            user: files::user() + 1,
-            record: session.record,
-            pinned: true,
-            quiet: false,
-            diff: Cow::Borrowed(&session.diff),
-        });
+    fn a_session_with_another_key_is_none() {
+        let (mine, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut env = Env::default();
-        assert!(session.write(&mut env, Path::new("/nonexistent")));
-        env.set(vars::DEVSH_DIFF, URL_SAFE_NO_PAD.encode(theirs));
-        let theirs = ShellSession::from_env(&env).unwrap();
-        assert_eq!((theirs.project, theirs.pinned), (None, false));
-        assert_eq!(theirs.diff, session.diff);
+        assert!(session().write(&mut env, &key(&theirs)));
+        assert_eq!(ShellSession::from_env(&env, &key(&mine)), None);
+        let mut own = Env::default();
+        assert!(session().write(&mut own, &key(&mine)));
+        assert_eq!(ShellSession::from_env(&env, &key(&mine)), None);
+        // Without a key the environment has no way back, but still names what is loaded.
+        let mut unsigned = Env::default();
+        assert!(session().write(
+            &mut unsigned,
+            &SecretKey::new(["/dev/null".into(), "/dev/null".into()])
+        ));
+        assert_eq!(unsigned.get(vars::DEVSH_DIFF), None);
+        assert_eq!(unsigned.get(vars::DEVSH_SHELL).unwrap(), "dev");
     }
 
     proptest! {
         #[test]
-        fn a_tampered_session_is_none_or_harmless(at in 0usize..200, character in "[ -~]") {
-            let mut text = session().encoded();
+        fn a_tampered_session_is_none(at in 0usize..200, character in "[A-Za-z0-9_-]") {
+            let directory = tempfile::tempdir().unwrap();
+            let key = key(&directory);
+            let text = session().encoded(&key).unwrap();
             let at = at % text.len();
-            text.replace_range(at..=at, &character);
+            let mut tampered = text.clone();
+            tampered.replace_range(at..=at, &character);
             let mut env = Env::default();
-            env.set(vars::DEVSH_DIFF, text);
-            let _session = ShellSession::from_env(&env);
+            env.set(vars::DEVSH_DIFF, tampered.clone());
+            prop_assert_eq!(ShellSession::from_env(&env, &key).is_some(), tampered == text);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     context::Context,
     env::{Env, VarName},
     shell::ShellStatement,
+    util::vars,
 };
 
 use super::{
@@ -98,6 +99,14 @@ pub fn update(
 fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut ShellUpdate) {
     let statements = &mut outcome.statements;
     match load(&undone.base, *loading) {
+        // What cannot be undone is not loaded.
+        Ok(loaded) if loaded.env.get(vars::DEVSH_DIFF).is_none() => {
+            let place = loading.key.directory().to_owned();
+            let failed = hook_scripts::Error::NoKey(place);
+            outcome.events.push(PromptEvent::ScriptFailed(failed));
+            statements.extend(self::statements(&context.env, &undone.base));
+            release(undone.reverted.into_iter().collect(), statements);
+        }
         Ok(loaded) => {
             let loads = &loading.record.content;
             outcome.entered = true;

@@ -88,8 +88,8 @@ pub fn absorb(context: &Context, session: &ShellSession, changes: Vec<Assignment
             None => after.unset(name.as_str()),
         }
     }
-    let state = &context.directories.state;
-    let loaded = with_session(&base, after, session.clone(), state, Vec::new());
+    let key = &context.session_key;
+    let loaded = with_session(&base, after, session.clone(), key, Vec::new());
     let before: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
     let taken: Vec<VarName> = loaded.replaced.difference(&before).cloned().collect();
     let mut outcome = ShellUpdate::default();

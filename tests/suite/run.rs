@@ -122,6 +122,21 @@ fn its_own_failures_have_codes_of_their_own() {
 }
 
 #[test]
+fn a_command_does_not_run_after_a_failed_enter_script() {
+    for script in ["exit 7", "kill -9 $$", "no-such-command"] {
+        let manifest = format!("[hooks]\nenter = \"\"\"{script}\"\"\"\n");
+        let sandbox = Sandbox::new().manifest(&manifest);
+        sandbox.allow();
+        // The first command makes the record that the second one reads.
+        for _ in 0..2 {
+            let outcome = sandbox.devsh(&["run", "--", "echo", "ran"]).code(125);
+            assert_eq!(outcome.stdout, "");
+            outcome.error(&["enter script `", "ended with "]);
+        }
+    }
+}
+
+#[test]
 fn what_is_not_allowed_does_not_run() {
     let sandbox = Sandbox::new().manifest(MANIFEST);
     let outcome = sandbox.devsh(&["run", "--", "touch", "ran"]).code(3);

@@ -11,6 +11,7 @@ mod limits;
 mod locked;
 mod names;
 mod prompt;
+mod session;
 mod swap;
 mod untrusted;
 

@@ -13,7 +13,7 @@ use super::check::Check;
 const MOST: usize = 3;
 
 pub(super) fn checks(context: &Context) -> Vec<Check> {
-    let session = ShellSession::from_env(&context.env);
+    let session = ShellSession::from_env(&context.env, &context.session_key);
     let Some((root, shell)) = session.and_then(|session| session.project) else {
         return vec![Check::ok("PATH", "no dev shell is loaded in this shell")];
     };

@@ -15,7 +15,7 @@ use crate::{
     manifest::{Located, Origin, ShellName, ToolRequest},
     package::{Sha256, System, Tool},
     store::{Store, fixtures},
-    util::vars,
+    util::{secret_key::SecretKey, vars},
 };
 
 const SYSTEM: System = System::LinuxX86_64;
@@ -62,6 +62,7 @@ impl Sandbox {
                 stderr: false,
                 color: false,
             },
+            session_key: SecretKey::new([root.join("state"), root.join("data")]),
             now: SystemTime::UNIX_EPOCH,
             program: root.join("devsh"),
         };

@@ -32,6 +32,7 @@ fn record(watched: &Path) -> Record {
                 place: "m:1".to_owned(),
             }],
             aliases: vec![("t".parse().unwrap(), "pytest -x".to_owned())],
+            granted: ["LD_PRELOAD".parse().unwrap()].into(),
             enter: vec!["echo".to_owned()],
             leave: vec![],
             user_scripts: vec![UserScript {

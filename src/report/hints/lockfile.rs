@@ -32,7 +32,10 @@ impl From<&lockfile::Error> for Failure {
 /// Returns the failure for an address in a lockfile that is not a source of the user.
 pub fn untrusted(url: &Url) -> Failure {
     let host = url.host_str().unwrap_or_default();
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     let path = url.join("./").unwrap_or_else(|_| url.clone());
     let path = path.path();
     Failure::new(format!(

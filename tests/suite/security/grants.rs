@@ -3,7 +3,7 @@
 
 use devsh::manifest;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, for_each_shell};
 
 /// The classes of threats.md, each by many names that programs really read.
 const NAMES: &str = "
@@ -33,7 +33,16 @@ const NAMES: &str = "
     UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_CONFIG_FILE NPM_CONFIG_REGISTRY npm_config_registry
     NPM_CONFIG_SCRIPT_SHELL YARN_REGISTRY COREPACK_NPM_REGISTRY RUSTUP_DIST_SERVER DOCKER_HOST DOCKER_CONFIG KUBECONFIG
     AWS_CONFIG_FILE CLOUDSDK_CONFIG TF_CLI_CONFIG_FILE ANSIBLE_CONFIG HELM_PLUGINS PSQLRC PGPASSFILE GNUPGHOME
-    DBUS_SESSION_BUS_ADDRESS RIPGREP_CONFIG_PATH FZF_DEFAULT_COMMAND";
+    DBUS_SESSION_BUS_ADDRESS RIPGREP_CONFIG_PATH FZF_DEFAULT_COMMAND FZF_DEFAULT_OPTS FZF_CTRL_T_COMMAND
+    RUSTFLAGS RUSTDOCFLAGS RUSTUP_TOOLCHAIN CARGO_ALIAS_B CARGO_ENCODED_RUSTFLAGS CARGO_SOURCE_CRATES_IO_REPLACE_WITH
+    CARGO_NET_GIT_FETCH_WITH_CLI STARSHIP_CONFIG DIRENV_DIFF DIRENV_CONFIG __MISE_DIFF MISE_GLOBAL_CONFIG_FILE CONDA_EXE
+    MAMBA_EXE NVM_DIR ASDF_DIR PYENV_ROOT RBENV_ROOT SDKMAN_DIR TMUX GH_PAGER GH_PATH GLAB_PAGER KUBECTL_EXTERNAL_DIFF
+    CMAKE_C_COMPILER_LAUNCHER CMAKE_TOOLCHAIN_FILE CMAKE_GENERATOR PKG_CONFIG PKG_CONFIG_PATH PYTEST_PLUGINS PYTEST_ADDOPTS
+    COVERAGE_PROCESS_START UV_PYTHON UV_CACHE_DIR UV_PYTHON_DOWNLOADS_JSON_URL UV_TOOL_DIR PIP_TARGET PIP_PYTHON JAVA_HOME
+    JAVACMD MAVEN_ARGS GRADLE_USER_HOME XDG_CACHE_HOME XDG_STATE_HOME DOCKER_CLI_PLUGIN_EXTRA_DIRS COMPOSE_FILE
+    TF_PLUGIN_CACHE_DIR PERLLIB PERL_MM_OPT RUBYGEMS_GEMDEPS COMPOSER_HOME ERL_LIBS NUGET_PACKAGES DENO_DIR BUN_INSTALL
+    CFLAGS CXXFLAGS LDFLAGS CGO_CFLAGS GOTOOLCHAIN GOVCS NIX_PATH NIX_CONFIG GI_TYPELIB_PATH VK_ICD_FILENAMES
+    ODBCINI KRB5_CONFIG ELECTRON_RUN_AS_NODE GIT_NAMESPACE NEW_TOOL_PAGER NEW_TOOL_EDITOR NEW_TOOL_ASKPASS";
 
 /// Names that nobody sets, granted or not: they belong to the shells.
 const NEVER: [&str; 1] = ["IFS"];
@@ -95,5 +104,63 @@ fn grants_are_what_is_shown_first() {
     for name in names {
         let word = |line: &&str| line.split_whitespace().any(|word| word == *name);
         assert!(shown[..grants].iter().any(word), "{name}: {outcome}");
+    }
+}
+
+/// An enter script that sets variables of every kind, and a function that a child bash would import.
+const SCRIPT: &str =
+    "export LD_PRELOAD=/x.so EDITOR=/x CC=clang HARMLESS=yes PATH=/project/tools:$PATH
+env_only() { :; }
+export -f env_only
+unset PAGER";
+
+#[test]
+fn enter_scripts_need_the_grants_of_a_manifest() {
+    for granted in [false, true] {
+        let grants = if granted {
+            "\"LD_PRELOAD\", \"CC\", \"EDITOR\""
+        } else {
+            "\"CC\""
+        };
+        let manifest =
+            format!("[hooks]\nenter = \"\"\"\n{SCRIPT}\"\"\"\n[grants]\nenv = [{grants}]\n");
+        let sandbox = Sandbox::new()
+            .manifest(&manifest)
+            .env("EDITOR", "vi")
+            .env("PAGER", "less");
+        sandbox.allow();
+        // Only bash has functions in the environment.
+        let outcome = sandbox.devsh(&["run", "--", "/usr/bin/env"]).success();
+        let value = |name: &str| {
+            let mut lines = outcome.stdout.lines();
+            lines.find_map(|line| line.strip_prefix(&format!("{name}=")))
+        };
+        let expected = if granted {
+            [Some("/x.so"), Some("/x")]
+        } else {
+            [None, Some("vi")]
+        };
+        assert_eq!(
+            [value("LD_PRELOAD"), value("EDITOR")],
+            expected,
+            "{outcome}"
+        );
+        assert_eq!(value("CC"), Some("clang"));
+        assert_eq!(value("HARMLESS"), Some("yes"));
+        assert_eq!(value("PAGER"), None);
+        assert!(
+            value("PATH").unwrap().contains("/project/tools:"),
+            "{outcome}"
+        );
+        assert!(!outcome.stdout.contains("env_only"), "{outcome}");
+        let said = "enter scripts may not set `EDITOR`, `LD_PRELOAD`; write `env = [\"EDITOR\", \"LD_PRELOAD\"]`";
+        assert_eq!(outcome.stderr.contains(said), !granted, "{outcome}");
+        for_each_shell(|shell| {
+            let mut pty = sandbox.shell(shell);
+            pty.enter();
+            assert_eq!(pty.var("HARMLESS").as_deref(), Some("yes"));
+            assert_eq!(pty.var("LD_PRELOAD").as_deref(), expected[0]);
+            assert_eq!(pty.var("EDITOR").as_deref(), expected[1]);
+        });
     }
 }

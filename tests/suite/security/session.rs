@@ -1,0 +1,100 @@
+//! Sessions that another process put into the environment: nothing in them counts.
+
+use std::fs;
+
+use crate::support::{Sandbox, for_each_shell};
+
+const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\n";
+
+/// Returns a sandbox and a session of it: to undo that sets `ACTIVE` to `evil`.
+fn signed() -> (Sandbox, String) {
+    let sandbox = Sandbox::new().manifest(MANIFEST).env("ACTIVE", "evil");
+    sandbox.allow();
+    let print = ["run", "--", "printenv", "DEVSH_DIFF"];
+    let session = sandbox.devsh(&print).success().stdout;
+    (sandbox, session.trim_end().to_owned())
+}
+
+#[test]
+fn only_a_session_with_the_user_s_signature_is_undone() {
+    for_each_shell(|shell| {
+        let (sandbox, session) = signed();
+        let own = sandbox.env("ACTIVE", "yes").env("DEVSH_DIFF", &session);
+        assert_eq!(own.shell(shell).var("ACTIVE").as_deref(), Some("evil"));
+        let state = own.home().join(".local/state/devsh");
+        let key = state.join("session/key");
+        fs::remove_dir_all(own.data().join("session")).unwrap();
+        let (mine, kept) = (fs::read(&key).unwrap(), state.join("kept"));
+        for forge in [
+            // The key of another user, no key, and one that others could read.
+            &|| fs::write(&key, [7; 32]).unwrap(),
+            &|| fs::rename(&key, &kept).unwrap(),
+            &|| {
+                fs::write(&key, &mine).unwrap();
+                let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+                fs::set_permissions(&key, open).unwrap();
+            },
+        ] as [&dyn Fn(); 3]
+        {
+            forge();
+            let mut pty = own.shell(shell);
+            assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+            assert_eq!(pty.var("DEVSH_DIFF"), None);
+        }
+    });
+}
+
+#[test]
+fn a_session_in_the_file_of_another_user_is_not_undone() {
+    for_each_shell(|shell| {
+        let (sandbox, session) = signed();
+        let file = sandbox.root().join("tmp/session");
+        fs::write(&file, &session).unwrap();
+        let sandbox = sandbox.env("ACTIVE", "yes").env("DEVSH_DIFF", &file);
+        let mut pty = sandbox.shell(shell);
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        assert_eq!(pty.var("DEVSH_DIFF"), None);
+    });
+}
+
+#[test]
+fn inherited_variables_of_the_hook_are_forgotten() {
+    for_each_shell(|shell| {
+        let mut sandbox = Sandbox::new().manifest(MANIFEST);
+        sandbox.allow();
+        let hit = sandbox.root().join("hit");
+        let code = format!("touch {}", hit.display());
+        for name in [
+            "loaded",
+            "held_names",
+            "held_texts",
+            "held",
+            "held_kind_A",
+            "held_value_A",
+            "alias_names",
+            "alias_olds",
+            "alias_news",
+            "sourced",
+            "trap",
+            "leaves",
+            "then",
+            "checks",
+            "fresh",
+            "code",
+        ] {
+            sandbox = sandbox.env(&format!("__devsh_{name}"), &code);
+        }
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        pty.leave();
+        assert_eq!(pty.run("env | grep -c __devsh_"), "0\n");
+        // A second look at the rc file keeps what is loaded.
+        pty.enter();
+        pty.type_line(&shell.hook_line());
+        pty.leave();
+        assert_eq!(pty.var("ACTIVE"), None);
+        pty.exit();
+        assert!(!hit.exists());
+    });
+}
