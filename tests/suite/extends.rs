@@ -139,11 +139,11 @@ fn canary(sandbox: &Sandbox) -> std::ffi::OsString {
             &path,
             format!("#!/bin/sh\ntouch '{}'\n", trace.display()).as_bytes(),
         );
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
     }
     let mut path = place.into_os_string();
     path.push(":");
-    path.push(&sandbox.environment()[std::ffi::OsStr::new("PATH")]);
+    path.push(&sandbox.environment()[OsStr::new("PATH")]);
     path
 }
 
@@ -156,7 +156,7 @@ fn git_runs_no_code_of_a_repository() {
     );
     let place = sandbox.home().join("shells");
     write(&place.join("sub/more.toml"), b"[env]\nMORE = '1'\n");
-    std::os::unix::fs::symlink("/etc/passwd", place.join("link.toml")).unwrap();
+    symlink("/etc/passwd", place.join("link.toml")).unwrap();
     repository(
         &sandbox,
         &[("v1", "extends = ['./sub/more.toml', './link.toml']\n")],
@@ -168,7 +168,7 @@ fn git_runs_no_code_of_a_repository() {
             &path,
             format!("#!/bin/sh\ntouch '{}'\n", trace.display()).as_bytes(),
         );
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
     }
     let entry = git_entry(&sandbox, "v1");
     sandbox.write("devshell.toml", format!("extends = ['{entry}']\n"));
