@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod name;
+mod program_name;
 pub mod system;
 pub mod version;
 mod version_sets;
@@ -11,6 +12,7 @@ pub mod wheel;
 
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Source, Tool, is_npm_place};
+pub use program_name::ProgramName;
 pub use system::System;
 pub use version::{LONGEST_REQUIREMENT, Requirement, Version};
 pub use version_sets::{compatible, implied, intersection, version_sets, write_version_set};

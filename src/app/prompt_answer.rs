@@ -94,11 +94,11 @@ struct Finding {
     message: Option<Message>,
 }
 
-/// Answers the hook.
-pub fn answer(context: &Context, request: PromptRequest<'_>) -> PromptAnswer {
+/// Answers the hook. If the session cannot be verified now, the host shell stays unchanged.
+pub fn answer(context: &Context, request: PromptRequest<'_>) -> Result<PromptAnswer, Failure> {
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
-    let host = session_var::ShellSession::from_env(&context.env, &context.session_key);
+    let host = session_var::ShellSession::read(&context.env, &context.session_key)?;
     let mut finding = find(&session, host.as_ref());
     finding.watched.push(generation);
     let pinned = host.as_ref().is_some_and(|host| host.pinned);
@@ -129,13 +129,13 @@ pub fn answer(context: &Context, request: PromptRequest<'_>) -> PromptAnswer {
     let failed_scripts = add_scripts(context, request.host, ready, &mut outcome).err();
     let check = request.host.check(&freshness, request.checks);
     outcome.statements.extend(check);
-    PromptAnswer {
+    Ok(PromptAnswer {
         code: request.host.render(&outcome.statements, request.nonce),
         outcome,
         failed_scripts,
         // Once per change, not in every directory below.
         message: finding.message.filter(|_| memory != request.loaded),
-    }
+    })
 }
 
 /// Makes the host shell run the scripts of a dev shell that was just loaded.

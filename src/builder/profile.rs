@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     env::{Change, VarName},
-    package::{Source, Tool},
+    package::{ProgramName, Source, Tool},
     python::{VirtualEnv, make_venv, minor_version},
     store::{self, Store},
     util::{executables::list_executables, files, vars},
@@ -205,7 +205,7 @@ impl ProfilePrograms {
             // Tools come before the scripts of packages.
             let editable = python.editable.iter().map(|one| &one.directory);
             for directory in editable.chain([&python.object]) {
-                for (name, target) in list_executables(&directory.join("bin"))? {
+                for (name, target) in list_programs(directory)? {
                     if !is_interpreter(&name) {
                         all.of_packages.insert(name.clone());
                         let program = ProfileProgram { tool: None, target };
@@ -223,7 +223,7 @@ impl ServedTool {
     fn programs(&self) -> Result<Vec<(String, PathBuf)>, Error> {
         match &self.from {
             ServedFrom::Object(directory) => {
-                let mut all = list_executables(&directory.join("bin"))?;
+                let mut all = list_programs(directory)?;
                 if self.tool.python_minor().is_some() {
                     // Only the first Python gets the names `python` and `python3`.
                     let own = self.tool.name.as_str();
@@ -248,6 +248,13 @@ impl ServedTool {
             ServedFrom::Host(programs) => Ok(programs.clone()),
         }
     }
+}
+
+/// Returns the programs of an object. A file with another name than a program may have is not linked.
+fn list_programs(object: &Path) -> Result<Vec<(String, PathBuf)>, files::Error> {
+    let mut programs = list_executables(&object.join("bin"))?;
+    programs.retain(|(name, _)| name.parse::<ProgramName>().is_ok());
+    Ok(programs)
 }
 
 fn is_interpreter(name: &str) -> bool {

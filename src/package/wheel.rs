@@ -34,16 +34,18 @@ impl<'a> WheelName<'a> {
     /// Parses the name of a file; nothing if it is not a wheel's.
     pub fn parse(file: &'a str) -> Option<Self> {
         let fields: Vec<&str> = file.strip_suffix(".whl")?.split('-').collect();
-        let (name, version, [python, abi, platforms]) = match fields[..] {
-            [name, version, python, abi, platforms]
-            | [name, version, _, python, abi, platforms] => {
-                (name, version, [python, abi, platforms])
-            }
-            _ => return None,
-        };
         let plain = |tags: &str| {
             let tag = |byte: u8| byte.is_ascii_alphanumeric() || b"_.".contains(&byte);
             !tags.is_empty() && tags.bytes().all(tag)
+        };
+        let is_build =
+            |tag: &str| plain(tag) && tag.starts_with(|first: char| first.is_ascii_digit());
+        let (name, version, [python, abi, platforms]) = match fields[..] {
+            [name, version, python, abi, platforms] => (name, version, [python, abi, platforms]),
+            [name, version, build, python, abi, platforms] if is_build(build) => {
+                (name, version, [python, abi, platforms])
+            }
+            _ => return None,
         };
         [python, abi, platforms]
             .into_iter()
@@ -209,6 +211,9 @@ mod tests {
         }
         for bad in [
             "a-1.zip",
+            "a-1-x1-py3-none-any.whl",
+            "a-1-1(x-py3-none-any.whl",
+            "a-1--py3-none-any.whl",
             "a-1-py3-none.whl",
             "a-1-py3-no/ne-any.whl",
             "-1-py3-none-any.whl",

@@ -67,6 +67,24 @@ impl ShellSession {
     /// Reads the session of the host shell. A damaged one counts as none, and so does one that this user's devsh has not
     /// written, as after `sudo -E`.
     pub fn from_env(env: &Env, key: &SecretKey) -> Option<Self> {
+        Self::read(env, key).ok()?
+    }
+
+    /// Reads the session as `from_env` does. An error says that there may be one which cannot be verified now.
+    pub fn read(env: &Env, key: &SecretKey) -> Result<Option<Self>, files::Error> {
+        let Some(signed) = Self::signed(env, key) else {
+            return Ok(None);
+        };
+        let session = key.verify(&signed)?.and_then(Self::decode);
+        let project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
+            env.get(vars::DEVSH_SHELL)
+                .and_then(OsStr::to_str)
+                .and_then(|name| name.parse().ok()),
+        );
+        Ok(session.map(|session| Self { project, ..session }))
+    }
+
+    fn signed(env: &Env, key: &SecretKey) -> Option<Vec<u8>> {
         let encoded = env.get(vars::DEVSH_DIFF)?.to_str()?;
         let stored = encoded
             .starts_with('/')
@@ -75,14 +93,7 @@ impl ShellSession {
             Some(stored) => stored.as_deref()?,
             None => encoded,
         };
-        let signed = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-        let mut session = Self::decode(key.verify(&signed)?)?;
-        session.project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
-            env.get(vars::DEVSH_SHELL)
-                .and_then(OsStr::to_str)
-                .and_then(|name| name.parse().ok()),
-        );
-        Some(session)
+        URL_SAFE_NO_PAD.decode(encoded).ok()
     }
 
     /// Reads the content of `DEVSH_DIFF`, which does not name the project.

@@ -39,25 +39,40 @@ impl SecretKey {
 
     /// Returns `message` with its authentication code in front; nothing if there is no key and none can be stored.
     pub fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let key = self.stored().or_else(|| self.create())?;
+        let key = self.stored().ok().flatten().or_else(|| self.create())?;
         let code = blake3::keyed_hash(key, message);
         Some([code.as_bytes(), message].concat())
     }
 
-    /// Returns the message of `signed`, if it was signed with this key.
-    pub fn verify<'a>(&self, signed: &'a [u8]) -> Option<&'a [u8]> {
-        let (code, message) = signed.split_first_chunk::<LENGTH>()?;
-        let expected = blake3::keyed_hash(self.stored()?, message);
+    /// Returns the message of `signed`, if it was signed with this key. An error says that the key may exist.
+    pub fn verify<'a>(&self, signed: &'a [u8]) -> Result<Option<&'a [u8]>, files::Error> {
+        let Some((code, message)) = signed.split_first_chunk::<LENGTH>() else {
+            return Ok(None);
+        };
+        let Some(key) = self.stored()? else {
+            return Ok(None);
+        };
         // This comparison takes the same time for every code.
-        (expected == *code).then_some(message)
+        let is_equal = blake3::keyed_hash(key, message) == *code;
+        Ok(is_equal.then_some(message))
     }
 
-    fn stored(&self) -> Option<&[u8; LENGTH]> {
-        if self.bytes.get().is_none() {
-            let key = self.directories.iter().find_map(|place| read(place))?;
-            let _set = self.bytes.set(key);
+    fn stored(&self) -> Result<Option<&[u8; LENGTH]>, files::Error> {
+        let mut failed = None;
+        for place in &self.directories {
+            if self.bytes.get().is_some() {
+                break;
+            }
+            match read(place) {
+                Ok(Some(key)) => drop(self.bytes.set(key)),
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
+            }
         }
-        self.bytes.get()
+        match (self.bytes.get(), failed) {
+            (None, Some(error)) => Err(error),
+            (key, _) => Ok(key),
+        }
     }
 
     /// Stores a new key. Of several processes the first one wins.
@@ -70,13 +85,15 @@ impl SecretKey {
                 key = stored;
             }
         }
-        self.stored()
+        self.stored().ok().flatten()
     }
 }
 
-fn read(directory: &Path) -> Option<[u8; LENGTH]> {
-    let bytes = files::read_private(&directory.join(FILE), LENGTH as u64).ok()??;
-    bytes.try_into().ok()
+/// Reads a key; one that is damaged or that others can read counts as none.
+fn read(directory: &Path) -> Result<Option<[u8; LENGTH]>, files::Error> {
+    // A longer file is no key either.
+    let bytes = files::read_private(&directory.join(FILE), 1 << 10)?;
+    Ok(bytes.and_then(|bytes| bytes.try_into().ok()))
 }
 
 /// Writes a key, unless there is one, and returns the one that is there then.
@@ -86,11 +103,11 @@ fn write(directory: &Path, key: &[u8; LENGTH]) -> Option<[u8; LENGTH]> {
     files::own_dir(parent).ok()?;
     let mut file = tempfile::NamedTempFile::new_in(parent).ok()?;
     file.write_all(key).ok()?;
-    if file.persist_noclobber(&path).is_err() && read(directory).is_none() {
+    if file.persist_noclobber(&path).is_err() && read(directory).ok()?.is_none() {
         // It is damaged, or others can read it.
         files::write_atomic(&path, key).ok()?;
     }
-    read(directory)
+    read(directory).ok()?
 }
 
 impl fmt::Debug for SecretKey {
@@ -116,19 +133,29 @@ mod tests {
         let signed = key(&one, &two).sign(b"message").unwrap();
         let file = one.join(FILE);
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(key(&one, &two).verify(&signed), Some(&b"message"[..]));
+        assert_eq!(
+            key(&one, &two).verify(&signed).unwrap(),
+            Some(&b"message"[..])
+        );
         for at in 0..signed.len() {
             let mut changed = signed.clone();
             changed[at] ^= 1;
-            assert_eq!(key(&one, &two).verify(&changed), None, "byte {at}");
+            assert_eq!(key(&one, &two).verify(&changed).unwrap(), None, "byte {at}");
         }
-        assert_eq!(key(&one, &two).verify(&signed[..20]), None);
-        assert_eq!(key(&three, &three).verify(&signed), None, "there is no key");
+        assert_eq!(key(&one, &two).verify(&signed[..20]).unwrap(), None);
+        assert_eq!(
+            key(&three, &three).verify(&signed).unwrap(),
+            None,
+            "there is no key"
+        );
         let _made = key(&three, &three).sign(b"").unwrap();
-        assert_eq!(key(&three, &two).verify(&signed), None);
+        assert_eq!(key(&three, &two).verify(&signed).unwrap(), None);
         // Each of the two directories is enough.
         fs::remove_dir_all(&one).unwrap();
-        assert_eq!(key(&one, &two).verify(&signed), Some(&b"message"[..]));
+        assert_eq!(
+            key(&one, &two).verify(&signed).unwrap(),
+            Some(&b"message"[..])
+        );
     }
 
     #[test]
@@ -139,14 +166,18 @@ mod tests {
         let file = place.join(FILE);
         let signed = own().sign(b"x").unwrap();
         fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
-        assert_eq!(own().verify(&signed), None);
+        assert_eq!(own().verify(&signed).unwrap(), None);
         let again = own().sign(b"x").unwrap();
         assert_ne!(again, signed);
-        assert_eq!(own().verify(&again), Some(&b"x"[..]));
+        assert_eq!(own().verify(&again).unwrap(), Some(&b"x"[..]));
         fs::write(&file, "short").unwrap();
         let third = own().sign(b"x").unwrap();
-        assert_eq!(own().verify(&third), Some(&b"x"[..]));
-        assert_eq!(key(nowhere, place).verify(&third), Some(&b"x"[..]));
+        assert_eq!(own().verify(&third).unwrap(), Some(&b"x"[..]));
+        assert_eq!(key(nowhere, place).verify(&third).unwrap(), Some(&b"x"[..]));
         assert_eq!(key(nowhere, nowhere).sign(b"x"), None);
+        // It cannot be read, which does not mean that there is none.
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(own().verify(&third).is_err());
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub fn run(context: &Context, ui: &Ui, request: PromptRequest<'_>) -> Result<(), Failure> {
-    print(context, ui, &answer(context, request))
+    print(context, ui, &answer(context, request)?)
 }
 
 /// Answers the script that reports what the scripts of `[hooks] source` exported.
