@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod name;
+mod npm_range;
 mod program_name;
 pub mod system;
 pub mod version;
@@ -12,6 +13,7 @@ pub mod wheel;
 
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Source, Tool, is_npm_place};
+pub use npm_range::join_bounds;
 pub use program_name::ProgramName;
 pub use system::System;
 pub use version::{LONGEST_REQUIREMENT, Requirement, Version};

@@ -98,6 +98,11 @@ impl Text {
         }
     }
 
+    /// Returns the text of a file in which wrong bytes do not matter: each is replaced.
+    pub fn lossy(file: &str, bytes: &[u8]) -> Self {
+        Self::new(file, &String::from_utf8_lossy(bytes))
+    }
+
     /// Returns the file's name.
     pub fn file(&self) -> &Arc<str> {
         &self.file
@@ -116,11 +121,20 @@ impl Text {
 
     fn syntax(&self, error: &toml::de::Error) -> Error {
         let end = self.content.len();
+        if let Some(at) = self.conflict() {
+            return self.error(at..at + 7, ErrorKind::Conflict);
+        }
         let kind = ErrorKind::Syntax {
             format: "TOML",
             message: error.message().lines().collect::<Vec<_>>().join(" "),
         };
         self.error(error.span().unwrap_or(end..end), kind)
+    }
+
+    /// Returns where Git marked the beginning of a conflict.
+    pub(super) fn conflict(&self) -> Option<usize> {
+        let mark = |at: &&usize| self.content[**at..].starts_with("<<<<<<< ");
+        self.starts.iter().find(mark).copied()
     }
 
     /// Returns the file and the line of a byte.

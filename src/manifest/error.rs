@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use super::{CompositionError, Origin};
+use super::{CompositionError, Located, Origin};
 use crate::{package::Invalid, util::terminal_text::SafeText};
 
 /// An error in a file, with its place.
@@ -20,6 +20,19 @@ pub struct Error {
 }
 
 impl Error {
+    /// Returns the error as a note on a file that is not used.
+    pub(super) fn note(&self) -> Located<String> {
+        Located {
+            value: self.to_string(),
+            origin: self.origin(),
+        }
+    }
+
+    /// Returns whether the file cannot be read at all, for any tool.
+    pub(super) const fn is_about_file(&self) -> bool {
+        matches!(self.kind, ErrorKind::Syntax { .. } | ErrorKind::Conflict)
+    }
+
     /// Returns the file and line.
     pub fn origin(&self) -> Origin {
         let before = self.text.as_bytes().get(..self.span.start);
@@ -43,6 +56,9 @@ pub enum ErrorKind {
         /// The parser's message, one line.
         message: String,
     },
+    /// The file has the marks of a merge that was not finished.
+    #[error("has conflict markers of Git: finish the merge first")]
+    Conflict,
     /// The file has bytes that are not text.
     #[error("not UTF-8 text")]
     NotText,

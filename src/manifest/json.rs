@@ -1,6 +1,6 @@
 //! Reads JSON with the place of every value.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jsonc_parser::{
     CollectOptions, ParseOptions,
@@ -60,7 +60,8 @@ fn convert(value: Json<'_>) -> Node<'_> {
             (Value::List(nodes), range.start + 1)
         }
         Json::Object(object) => {
-            let entries = object.properties.into_iter().map(|property| {
+            // Of two values with one key the last counts, as in npm.
+            let entries = object.properties.into_iter().rev().map(|property| {
                 let (key, range) = match property.name {
                     ObjectPropName::String(name) => (name.value, name.range),
                     ObjectPropName::Word(name) => (Cow::Borrowed(name.value), name.range),
@@ -71,7 +72,12 @@ fn convert(value: Json<'_>) -> Node<'_> {
                     node: convert(property.value),
                 }
             });
-            (Value::Table(entries.collect()), range.start + 1)
+            let mut seen = BTreeSet::new();
+            let mut entries: Vec<NodeEntry<'_>> = entries
+                .filter(|entry: &NodeEntry<'_>| seen.insert(entry.key.clone()))
+                .collect();
+            entries.reverse();
+            (Value::Table(entries), range.start + 1)
         }
     };
     Node {

@@ -160,7 +160,7 @@ impl Preset {
             text.error(error.span().unwrap_or_default(), kind)
         })?;
         let tool = |(name, pins): (&String, &Vec<VersionFile>)| match name.parse::<Tool>() {
-            Ok(tool) => Ok((tool, pins.clone())),
+            Ok(tool) => Ok((tool, pins.iter().flat_map(VersionFile::split).collect())),
             Err(invalid) => Err(text.error(0..0, invalid)),
         };
         Ok(Self {
@@ -236,7 +236,8 @@ mod tests {
             if preset.is_language() {
                 assert_eq!(names, ["dev", "lint", "test"]);
             }
-            assert!(!preset.content_files().is_empty());
+            let files = preset.content_files().len() + preset.name_files().len();
+            assert_ne!(files, 0);
         }
         let files = detect_files().unwrap();
         let named = presets.iter().flat_map(Preset::detect_files);

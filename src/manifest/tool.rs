@@ -179,15 +179,20 @@ fn read_requirement(
     tool: &Tool,
     version: &Spanned<String>,
 ) -> Result<Located<Requirement>, Error> {
-    // devsh's grammar first, because `3` means the same for every source; then npm's (`>=3 <5 || 6.x`).
+    // devsh's grammar first, because `3` means the same for every source; then npm's (`>=3 <5 || 6.x`) and its tags.
     if tool.source == Source::Npm
         && version.get_ref().parse::<Requirement>().is_err()
-        && let Some(range) = version_files::npm(version.get_ref())
+        && let Some(wanted) =
+            Requirement::npm(version.get_ref()).or_else(|| Requirement::tag(version.get_ref()))
     {
-        return text.parse_spanned(&Spanned::new(version.span(), range));
+        return Ok(Located {
+            value: wanted,
+            origin: text.origin(version.span().start),
+        });
     }
     let requirement: Located<Requirement> = text.parse_spanned(version)?;
-    if requirement.value.channel().is_some() && tool.source != Source::Rust {
+    let channels = matches!(tool.source, Source::Rust | Source::Npm);
+    if requirement.value.channel().is_some() && !channels {
         let invalid = Invalid::requirement(version.get_ref());
         return Err(text.error(version.span(), invalid));
     }

@@ -16,9 +16,9 @@ use super::{
     presets::documents::Documents,
     scalars::{RustProfile, ToolPart},
 };
-use crate::package::{FREETHREADED, Invalid, PackageName, Requirement, compatible};
+use crate::package::{FREETHREADED, Invalid, PackageName, Requirement, compatible, implied};
 
-pub(super) use grammar::{Grammar, npm, without_freethreaded};
+pub(super) use grammar::{Grammar, is_freethreaded, without_freethreaded};
 pub(super) use lines::{TextPart, name_version_pairs};
 
 /// A place in a file where the version of a tool may be named (`[[pins.TOOL]]` of a preset).
@@ -26,7 +26,11 @@ pub(super) use lines::{TextPart, name_version_pairs};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct VersionFile {
     /// The file, relative to the project's root.
+    #[serde(default)]
     pub(super) file: String,
+    /// Several files that are read alike, strongest first, in place of `file`.
+    #[serde(default)]
+    files: Vec<String>,
     #[serde(default)]
     read: ReadMethod,
     /// The path of keys to the value or list, joined by `.`; `*` matches every key.
@@ -52,6 +56,15 @@ pub(super) struct VersionFile {
     /// A version outside this bound belongs to another tool (`<2`).
     #[serde(default)]
     within: String,
+    /// A version within this bound belongs to another tool.
+    #[serde(default)]
+    beyond: String,
+    /// The file says nothing about the tool if it has this key.
+    #[serde(default)]
+    unless: String,
+    /// Whether a digest behind the version (`+sha512.…`) is that of the tarball.
+    #[serde(default)]
+    tarball_digest: bool,
     /// Whether the version counts only if the bounds admit it.
     #[serde(default)]
     pub(super) weak: bool,
@@ -74,6 +87,8 @@ enum ReadMethod {
     Requirement,
     /// The tool's line in a file of Python requirements.
     Requirements,
+    /// A key of a section of an INI file (`options.python_requires`).
+    Ini,
     /// Whether the file contains the key as text.
     Text,
     /// A rustup toolchain file.
@@ -100,6 +115,8 @@ pub(super) struct FileRequest {
     pub(super) requirement: Option<Located<Requirement>>,
     pub(super) components: Vec<String>,
     pub(super) targets: Vec<String>,
+    /// The parts of the file that have no effect, with the reason.
+    pub(super) notes: Vec<Located<String>>,
 }
 
 impl From<Located<Requirement>> for FileRequest {
@@ -121,6 +138,20 @@ pub(super) struct SoughtTool<'a> {
 }
 
 impl VersionFile {
+    /// Returns one version file for each of its files.
+    pub(super) fn split(&self) -> Vec<Self> {
+        let one = |file: &String| Self {
+            file: file.clone(),
+            files: Vec::new(),
+            ..self.clone()
+        };
+        if self.files.is_empty() {
+            vec![one(&self.file)]
+        } else {
+            self.files.iter().map(one).collect()
+        }
+    }
+
     /// Returns whether only the presence of the file counts.
     pub(super) fn is_name(&self) -> bool {
         self.read == ReadMethod::Name
@@ -137,9 +168,10 @@ impl VersionFile {
             ReadMethod::Name => Ok(Some(present(text, 0))),
             ReadMethod::Line => self.line(text, tool),
             ReadMethod::Directive => self.directive(text, tool),
-            ReadMethod::Key => self.value(text, &*documents.parse(text)?, tool),
-            ReadMethod::Requirement => self.listed(text, &*documents.parse(text)?, tool),
+            ReadMethod::Key => self.value(text, &documents.parse(text), tool),
+            ReadMethod::Requirement => self.listed(text, &documents.parse(text), tool),
             ReadMethod::Requirements => self.required(text, tool),
+            ReadMethod::Ini => self.ini(text, tool),
             ReadMethod::Text => {
                 let at = text.as_str().find(&self.key);
                 Ok(at.map(|at| present(text, at)))
@@ -154,6 +186,9 @@ impl VersionFile {
         root: &Node<'_>,
         tool: SoughtTool<'_>,
     ) -> Result<Option<FileRequest>, Error> {
+        if !self.unless.is_empty() && !root.select(&self.unless).is_empty() {
+            return Ok(None);
+        }
         let mut nodes = root.select(&self.key);
         if !self.conditions.is_empty() {
             // Some formats accept one table in place of a list.
@@ -181,7 +216,16 @@ impl VersionFile {
             ) {
                 continue;
             }
-            let value = text.string(last(&self.key, &self.value), node)?.value;
+            let written = text.string(last(&self.key, &self.value), node)?.value;
+            let value = if is_commit(&written) {
+                // `pre-commit autoupdate --freeze` writes the tag behind the commit.
+                frozen_tag(text, node).ok_or_else(|| {
+                    let invalid = Invalid::new("a version: it is a commit", &written);
+                    text.error(node.span.clone(), invalid)
+                })?
+            } else {
+                &written
+            };
             let Some(value) = value.strip_prefix(&self.after) else {
                 continue;
             };
@@ -193,13 +237,14 @@ impl VersionFile {
     }
 
     fn selects(&self, element: &Node<'_>) -> bool {
-        self.conditions.iter().all(|(key, wanted)| {
+        let meets = self.conditions.iter().all(|(key, wanted)| {
             let found = element.get(key).and_then(Node::text);
             found.is_some_and(|found| match wanted.strip_prefix('*') {
                 Some(end) => found.trim_end_matches(".git").ends_with(end),
                 None => found == wanted,
             })
-        })
+        });
+        meets && is_release(element)
     }
 
     fn listed(
@@ -238,21 +283,67 @@ impl VersionFile {
             .grammar
             .requirement(version, &self.operator, tool)
             .map_err(|kind| text.error(node.span.clone(), kind))?;
-        let within = |wanted: &Requirement| match self.within.parse::<Requirement>() {
-            Ok(bound) => compatible(&[wanted, &bound]),
-            Err(_) => true,
-        };
-        let wanted = wanted.filter(within);
-        Ok(wanted.map(|wanted| {
+        let wanted = wanted.map(|one| {
+            if self.tarball_digest {
+                one
+            } else {
+                one.without_digest()
+            }
+        });
+        Ok(wanted.filter(|one| self.concerns(one)).map(|wanted| {
             let mut found: FileRequest = text.locate(node, wanted).into();
-            if self.grammar == Grammar::Python
-                && tool.package.as_str() == "python"
-                && without_freethreaded(version).is_some()
-            {
+            if self.grammar == Grammar::Python && is_freethreaded(version) {
                 found.components.push(FREETHREADED.to_owned());
             }
             found
         }))
+    }
+
+    /// Returns whether a version is of this tool, where two tools share a name (Yarn 1 and later).
+    ///
+    /// A range that reaches beyond the older tool means the newer one.
+    fn concerns(&self, wanted: &Requirement) -> bool {
+        let parse = |text: &str| text.parse::<Requirement>().ok();
+        let within = parse(&self.within).is_none_or(|bound| match self.role {
+            VersionRole::Floor => compatible(&[wanted, &bound]),
+            _ => implied(&[wanted], &bound),
+        });
+        let beyond = parse(&self.beyond).is_none_or(|bound| !implied(&[wanted], &bound));
+        within && beyond
+    }
+}
+
+/// Returns whether a text is a commit of Git.
+fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Returns the tag in the comment behind a commit (`# frozen: v1.2.3`).
+fn frozen_tag<'t>(text: &'t Text, node: &Node<'_>) -> Option<&'t str> {
+    let rest = text.as_str().get(node.span.end..)?.lines().next()?;
+    let (_, tag) = rest.split_once('#')?.1.split_once("frozen:")?;
+    tag.split_whitespace().next()
+}
+
+/// Returns whether a package of a Python lockfile is a release of an index, not a checkout, directory or archive.
+fn is_release(element: &Node<'_>) -> bool {
+    let elsewhere = [
+        "archive",
+        "directory",
+        "editable",
+        "git",
+        "path",
+        "url",
+        "vcs",
+        "virtual",
+    ];
+    let has = |node: &Node<'_>| elsewhere.iter().any(|key| node.get(key).is_some());
+    let source = element.get("source");
+    // Poetry has the kind in a key, and an address for an index as well.
+    let kind = source.and_then(|source| source.get("type")?.text());
+    match kind {
+        Some(kind) => kind == "legacy",
+        None => !has(element) && !source.is_some_and(has),
     }
 }
 

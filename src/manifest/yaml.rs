@@ -23,14 +23,22 @@ enum OpenNode<'t> {
 
 /// Returns a text parsed as YAML; an empty document is an empty table.
 pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
+    read(text, text.as_str()).or_else(|error| {
+        // PyYAML takes a list in brackets at any indentation, and people who use pre-commit write them so.
+        read(text, &flow_in_one_line(text.as_str())).map_err(|_| error)
+    })
+}
+
+/// Parses `source`, which has the places of `text`.
+fn read(text: &Text, source: &str) -> Result<Node<'static>, Error> {
     let syntax = |at: usize, message: &str| {
         let message = message.lines().collect::<Vec<_>>().join(" ");
         let format = "YAML";
         text.error(at..at, ErrorKind::Syntax { format, message })
     };
     let offsets = ByteOffsets::new(text.as_str());
-    let mut open: Vec<OpenNode<'_>> = Vec::new();
-    for event in Parser::new_from_str(text.as_str()) {
+    let mut open: Vec<OpenNode<'static>> = Vec::new();
+    for event in Parser::new_from_str(source) {
         let (event, span) =
             event.map_err(|error| syntax(offsets.of(error.marker()), error.info()))?;
         let at = offsets.of(&span.start);
@@ -49,7 +57,7 @@ pub(super) fn parse(text: &Text) -> Result<Node<'_>, Error> {
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(close),
             Event::Scalar(value, style, ..) => Some(Node {
                 span: scalar_span(text.as_str(), offsets.range(&span), style),
-                value: scalar(value, style),
+                value: scalar(value.into_owned(), style),
             }),
             Event::Alias(_) => Some(Node {
                 span: at..at,
@@ -97,11 +105,58 @@ fn scalar_span(text: &str, span: Range<usize>, style: ScalarStyle) -> Range<usiz
     span.start..closing.map_or(span.end, |at| span.start + at + 1)
 }
 
-fn scalar(value: Cow<'_, str>, style: ScalarStyle) -> Value<'_> {
+fn scalar(value: String, style: ScalarStyle) -> Value<'static> {
     match (style, &*value) {
         (ScalarStyle::Plain, "" | "~" | "null") => Value::Other("nothing"),
-        _ => Value::Text(value),
+        _ => Value::Text(Cow::Owned(value)),
     }
+}
+
+/// Replaces line breaks and comments inside of `[…]` and `{…}` with blanks, so all bytes keep their places.
+fn flow_in_one_line(text: &str) -> String {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    // Whether a value may begin here: a bracket inside of a plain text is part of the text.
+    let mut begins = true;
+    let mut comment = false;
+    let mut before = '\n';
+    let replace = |one: char| {
+        let mut kept = one;
+        if comment && one != '\n' {
+            kept = if depth > 0 && one.is_ascii() {
+                ' '
+            } else {
+                one
+            };
+        } else if let Some(mark) = quote {
+            if one == mark && before != '\\' {
+                quote = None;
+            }
+        } else {
+            comment = false;
+            match one {
+                '#' if before.is_whitespace() => {
+                    comment = true;
+                    kept = if depth > 0 { ' ' } else { one };
+                }
+                '\'' | '"' if begins => quote = Some(one),
+                '[' | '{' if begins || depth > 0 => depth += 1,
+                ']' | '}' => depth = depth.saturating_sub(1),
+                '\n' | '\r' if depth > 0 => kept = ' ',
+                _ => {}
+            }
+            let separator = match one {
+                '\n' | '[' | '{' => true,
+                ',' => depth > 0,
+                ' ' | '\t' => begins || matches!(before, '-' | ':' | '?'),
+                _ => false,
+            };
+            begins = separator;
+        }
+        before = one;
+        kept
+    };
+    text.chars().map(replace).collect()
 }
 
 /// Turns the parser's places, which count characters, into bytes.
@@ -168,6 +223,25 @@ mod tests {
         let error = parse(&Text::new("x", "a: [1\nb: 2\n")).unwrap_err();
         assert!(error.to_string().starts_with("not valid YAML: "), "{error}");
         assert_eq!(parse(&Text::new("x", "")).unwrap().entries().len(), 0);
+    }
+
+    #[test]
+    fn lists_in_brackets_may_end_at_any_indentation() {
+        let text = "repos:\n- repo: x\n  args: [\n    a, # [\n    'b]',\n]\n  rev: v1\n- repo: a[b]c\n  rev: v2\n";
+        let text = Text::new("x.yaml", text);
+        let root = parse(&text).unwrap();
+        let repos = root.get("repos").unwrap().elements();
+        let args: Vec<_> = repos[0]
+            .get("args")
+            .unwrap()
+            .elements()
+            .iter()
+            .filter_map(Node::text)
+            .collect();
+        assert_eq!(args, ["a", "b]"]);
+        let revision = repos[1].get("rev").unwrap();
+        assert_eq!(revision.text(), Some("v2"));
+        assert_eq!(text.origin(revision.span.start).line, 9);
     }
 
     #[test]

@@ -5,19 +5,26 @@
 //! version, and `||` separates alternatives. A Rust channel (`stable`, `nightly-2026-10-01`) is a requirement too.
 //! Pre-releases are chosen only if the requirement names one.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use pep440_rs::{Operator, Version as Pep440, VersionSpecifier, VersionSpecifiers};
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{
+    Digest, Invalid,
+    npm_range::{digest_suffix, split_digest},
+};
 
 /// A version, ordered as PEP 440 orders it and printed as its source wrote it.
+///
+/// A pre-release that only npm's grammar has (`1.2.0-next.3`) comes before those of PEP 440.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Version {
     text: String,
     key: Pep440,
+    /// Set for such a pre-release.
+    npm: Option<Box<nodejs_semver::Version>>,
 }
 
 impl Version {
@@ -52,6 +59,7 @@ impl From<Pep440> for Version {
         Self {
             text: key.to_string(),
             key,
+            npm: None,
         }
     }
 }
@@ -79,31 +87,56 @@ impl FromStr for Version {
         if text.len() > 100 || text.contains(['/', '\\']) || text.trim() != text {
             return Err(invalid());
         }
-        let key = Pep440::from_str(text).map_err(|_| invalid())?;
+        let (key, npm) = if let Ok(key) = Pep440::from_str(text) {
+            (key, None)
+        } else {
+            let npm = npm_prerelease(text).ok_or_else(invalid)?;
+            let release = [npm.major(), npm.minor(), npm.patch()];
+            let key = Pep440::new(release).with_dev(Some(0));
+            (key, Some(Box::new(npm)))
+        };
         Ok(Self {
             text: text.to_owned(),
             key,
+            npm,
         })
     }
 }
 
+/// Parses a pre-release in npm's grammar.
+fn npm_prerelease(text: &str) -> Option<nodejs_semver::Version> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+    if !text.starts_with(|first: char| first.is_ascii_digit()) || !text.bytes().all(plain) {
+        return None;
+    }
+    let version = nodejs_semver::Version::parse(text).ok()?;
+    version.is_prerelease().then_some(version)
+}
+
 impl PartialEq for Version {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.cmp(other).is_eq()
     }
 }
 
 impl Eq for Version {}
 
 impl PartialOrd for Version {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Version {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key.cmp(&other.key)
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key
+            .cmp(&other.key)
+            .then_with(|| match (&self.npm, &other.npm) {
+                (None, None) => Ordering::Equal,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(one), Some(other)) => one.cmp(other),
+            })
     }
 }
 
@@ -123,23 +156,94 @@ pub const LONGEST_REQUIREMENT: usize = 2000;
 pub struct Requirement {
     text: String,
     meaning: Meaning,
+    /// Bare versions of three numbers. A package may add a fourth to the number of the program in it.
+    programs: Vec<Pep440>,
+    /// The range in npm's own grammar, if it names a pre-release.
+    npm: Option<Box<nodejs_semver::Range>>,
+    /// The SHA-512 that the archive of the version must have.
+    digest: Option<Digest>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// Alternatives, of which a version has to meet one.
     Specifiers(Vec<VersionSpecifiers>),
-    /// A Rust channel.
+    /// A Rust channel, or a tag of the npm registry.
     Channel(String),
 }
 
 impl Requirement {
     /// Returns the requirement that every version meets, written `*`.
     pub fn any() -> Self {
+        Self::meaning_of("*", Meaning::Specifiers(vec![VersionSpecifiers::empty()]))
+    }
+
+    /// Parses a requirement in devsh's own grammar.
+    pub(super) fn plain(text: &str) -> Option<Self> {
+        let (bounds, digest) = split_digest(text);
+        let meaning = match &*bounds {
+            "*" | "latest" => Meaning::Specifiers(vec![VersionSpecifiers::empty()]),
+            _ if is_channel(&bounds) => Meaning::Channel(bounds.clone()),
+            _ => Meaning::Specifiers(bounds.split("||").map(specifiers).collect::<Option<_>>()?),
+        };
+        Some(Self {
+            programs: bounds.split("||").filter_map(program).collect(),
+            digest,
+            ..Self::meaning_of(text, meaning)
+        })
+    }
+
+    /// Returns the requirement that a tag of the npm registry (`next`) means; nothing for text that cannot be a tag.
+    pub fn tag(text: &str) -> Option<Self> {
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_tag = text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.len() <= 100
+            && text.bytes().all(named)
+            && nodejs_semver::Range::parse(text).is_err();
+        is_tag.then(|| Self::meaning_of(text, Meaning::Channel(text.to_owned())))
+    }
+
+    fn meaning_of(text: &str, meaning: Meaning) -> Self {
         Self {
-            text: "*".to_owned(),
-            meaning: Meaning::Specifiers(vec![VersionSpecifiers::empty()]),
+            text: text.to_owned(),
+            meaning,
+            programs: Vec::new(),
+            npm: None,
+            digest: None,
         }
+    }
+
+    /// Returns the requirement with a text and range of npm; its bounds stay for comparisons with others.
+    pub(super) fn with_npm_range(self, text: &str, range: nodejs_semver::Range) -> Self {
+        Self {
+            text: text.to_owned(),
+            npm: Some(Box::new(range)),
+            ..self
+        }
+    }
+
+    pub(super) fn with_digest(mut self, digest: Option<Digest>) -> Self {
+        if let Some(digest) = &digest {
+            self.text.push_str(&digest_suffix(digest));
+        }
+        self.digest = digest;
+        self
+    }
+
+    /// Returns the requirement on the version alone.
+    #[must_use]
+    pub fn without_digest(self) -> Self {
+        let (text, _) = split_digest(&self.text);
+        Self {
+            text,
+            digest: None,
+            ..self
+        }
+    }
+
+    /// Returns the SHA-512 that the archive of the version must have, if the requirement names one.
+    pub const fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
     }
 
     /// Returns the text as the manifest wrote it.
@@ -147,7 +251,7 @@ impl Requirement {
         &self.text
     }
 
-    /// Returns the Rust channel that this names (`stable`, `beta-2026-01-01`), if any.
+    /// Returns the Rust channel (`stable`, `beta-2026-01-01`) or npm tag (`next`) that this names, if any.
     pub fn channel(&self) -> Option<&str> {
         match &self.meaning {
             Meaning::Channel(channel) => Some(channel),
@@ -178,11 +282,24 @@ impl Requirement {
 
     /// Returns whether `version` is within the bounds, also if it is a pre-release that `admits` refuses.
     pub fn covers(&self, version: &Version) -> bool {
+        if let Some(range) = &self.npm
+            && let Ok(version) = nodejs_semver::Version::parse(version.as_str())
+        {
+            return range.satisfies(&version);
+        }
         match &self.meaning {
             Meaning::Channel(_) => true,
-            Meaning::Specifiers(alternatives) => alternatives
-                .iter()
-                .any(|specifiers| specifiers.contains(version.pep440())),
+            Meaning::Specifiers(alternatives) => {
+                let repackaged = |program: &Pep440| {
+                    let special = version.is_prerelease() || version.key.is_post();
+                    let release = version.release();
+                    !special && release.len() == 4 && release.starts_with(program.release())
+                };
+                alternatives
+                    .iter()
+                    .any(|specifiers| specifiers.contains(version.pep440()))
+                    || self.programs.iter().any(repackaged)
+            }
         }
     }
 
@@ -225,22 +342,24 @@ impl FromStr for Requirement {
         if trimmed.len() > LONGEST_REQUIREMENT {
             return Err(Invalid::new("a short version requirement", text));
         }
-        let meaning = match trimmed {
-            "*" | "latest" => Meaning::Specifiers(vec![VersionSpecifiers::empty()]),
-            _ if is_channel(trimmed) => Meaning::Channel(trimmed.to_owned()),
-            _ => Meaning::Specifiers(
-                trimmed
-                    .split("||")
-                    .map(specifiers)
-                    .collect::<Option<_>>()
-                    .ok_or_else(|| Invalid::requirement(text))?,
-            ),
+        // Only npm's grammar has a pre-release such as `1.2.0-next.3`. Other words with a hyphen are no versions here.
+        let numbered = |rest: &str| {
+            let number = rest.split_once('.').map(|(_, number)| number);
+            number.is_some_and(|number| number.starts_with(|one: char| one.is_ascii_digit()))
         };
-        Ok(Self {
-            text: trimmed.to_owned(),
-            meaning,
-        })
+        let npm = || Self::npm(trimmed).filter(|wanted| wanted.npm.is_some());
+        let is_npm = trimmed.split('-').skip(1).all(numbered);
+        Self::plain(trimmed)
+            .or_else(|| npm().filter(|_| is_npm))
+            .ok_or_else(|| Invalid::requirement(text))
     }
+}
+
+/// Returns the version of a program that `text` alone names.
+fn program(text: &str) -> Option<Pep440> {
+    let version = Pep440::from_str(text.trim()).ok()?;
+    let special = version.any_prerelease() || version.is_post() || version.is_local();
+    (version.release().len() == 3 && !special).then_some(version)
 }
 
 impl fmt::Display for Requirement {

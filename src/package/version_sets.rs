@@ -8,7 +8,7 @@ use version_ranges::Ranges;
 use super::{Requirement, version::Meaning};
 
 /// A set of versions.
-type VersionSet = Ranges<Pep440>;
+pub(super) type VersionSet = Ranges<Pep440>;
 
 /// Returns whether one version can meet all `requirements`.
 pub fn compatible(requirements: &[&Requirement]) -> bool {

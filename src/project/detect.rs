@@ -35,18 +35,29 @@ pub struct Detection {
 const BELOW: usize = 256;
 /// In how many of them a preset may apply.
 const PLACES: usize = 4;
-/// Directories with content of others, or with examples and tests.
+/// Directories with content of others, or with documentation, examples, templates and tests.
 const FOREIGN: &[&str] = &[
     "__pycache__",
     "build",
+    "demo",
+    "demos",
     "dist",
+    "doc",
+    "docs",
+    "documentation",
+    "e2e",
+    "e2e_test",
+    "e2e_tests",
     "env",
     "example",
     "examples",
     "fixtures",
     "node_modules",
+    "sample",
+    "samples",
     "site-packages",
     "target",
+    "template",
     "templates",
     "test",
     "testdata",
@@ -99,7 +110,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
     if !applied.is_empty() {
         files.notice(presets.iter().flat_map(Preset::hint_files));
     }
-    let fitted = presets::apply_presets(&presets, &applied, &files.present, &files.texts)?;
+    let fitted = presets::apply_presets(&presets, &applied, &files.present, &files.texts);
     let files = inputs.seen().into_iter().map(Path::to_owned).collect();
     Ok(Detection {
         layers: fitted.layers,
@@ -145,7 +156,9 @@ fn children(root: &Path, directory: &str) -> Vec<String> {
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.') && !FOREIGN.contains(&name.as_str()))
+        // A name with braces is a place in a template of cookiecutter or copier.
+        .filter(|name| !name.starts_with('.') && !name.contains(['{', '}']))
+        .filter(|name| !FOREIGN.contains(&name.as_str()))
         .map(|name| format!("{directory}{name}/"))
         // A nested repository is not part of this project.
         .filter(|path| !root.join(path).join(".git").exists())
@@ -197,7 +210,8 @@ impl RepositoryFiles<'_> {
             return Ok(());
         }
         if let Some(bytes) = self.inputs.data(&name)? {
-            let text = Text::from_bytes(&name, &bytes)?;
+            // A byte that is not text, in the name of an author for example, does not matter for the versions.
+            let text = Text::lossy(&name, &bytes);
             self.texts.insert(name, text);
         }
         Ok(())
@@ -208,7 +222,7 @@ impl RepositoryFiles<'_> {
         let mut notes = Vec::new();
         for directory in &applied.directories {
             let text = |name: &str| self.texts.get(&format!("{directory}{name}"));
-            for members in applied.preset.members(text)? {
+            for members in applied.preset.members(text) {
                 let root = self.inputs.root().join(directory);
                 let (found, more) = members::directories(&root, &members);
                 let files = found

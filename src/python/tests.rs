@@ -326,7 +326,7 @@ fn faults_have_a_place() {
         (
             "uv.lock",
             "version = 1\n<<<<<<< HEAD\n",
-            "uv.lock:2: not valid TOML",
+            "uv.lock:2: has conflict markers of Git: finish the merge first",
         ),
         (
             "uv.lock",

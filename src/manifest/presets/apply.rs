@@ -50,9 +50,9 @@ pub fn apply_presets(
     applied: &[AppliedPreset<'_>],
     present: &BTreeSet<String>,
     texts: &BTreeMap<String, Text>,
-) -> Result<PresetLayers, Error> {
+) -> PresetLayers {
     let documents = Documents::default();
-    let ListedVersions { listed, notes } = lists::read(presets, texts, &documents)?;
+    let ListedVersions { listed, notes } = lists::read(presets, texts, &documents);
     let mut fitting = Applying {
         presets,
         present,
@@ -63,7 +63,7 @@ pub fn apply_presets(
     };
     let mut layers: Vec<Layer> = Vec::new();
     for one in applied {
-        layers.push(fitting.layer(one)?);
+        layers.push(fitting.layer(one));
     }
     // A listed tool that no preset knows gets the listed version.
     if let Some(lowest) = layers.first_mut() {
@@ -73,18 +73,36 @@ pub fn apply_presets(
             };
             let entry = ToolEntry {
                 requirement: first.requirement,
+                components: first.components,
+                targets: first.targets,
                 ..ToolEntry::new(first.origin)
             };
             lowest.top.tools.entry(tool).or_insert(entry);
         }
     }
     fitting.notes.extend(fitting.hints());
+    let unread = fitting.documents.unread();
+    fitting.notes.extend(
+        unread
+            .iter()
+            .map(|error| PresetNote::new(error.note(), None)),
+    );
     fitting.notes.sort();
     fitting.notes.dedup();
-    Ok(PresetLayers {
+    PresetLayers {
         layers,
         notes: fitting.notes,
-    })
+    }
+}
+
+impl PresetNote {
+    pub(super) fn new(note: Located<String>, tool: Option<&Tool>) -> Self {
+        Self {
+            origin: note.origin,
+            message: note.value,
+            tool: tool.cloned(),
+        }
+    }
 }
 
 pub(super) struct Applying<'a, 't> {
@@ -97,13 +115,13 @@ pub(super) struct Applying<'a, 't> {
 }
 
 impl Applying<'_, '_> {
-    fn layer(&mut self, applied: &AppliedPreset<'_>) -> Result<Layer, Error> {
+    fn layer(&mut self, applied: &AppliedPreset<'_>) -> Layer {
         let mut layer = applied.preset.layer.clone();
         let given = layer.top.tools.keys();
         let tools: BTreeSet<Tool> = given.chain(applied.preset.pins.keys()).cloned().collect();
         for tool in &tools {
             let pins = applied.preset.pins.get(tool).map_or(&[][..], Vec::as_slice);
-            let mut asked = self.ask(tool, pins, applied)?;
+            let mut asked = self.ask(tool, pins, applied);
             let Some(origin) = asked.origin.take() else {
                 put(&mut layer, tool, &asked);
                 continue;
@@ -112,8 +130,8 @@ impl Applying<'_, '_> {
             layer.top.tools.entry(tool.clone()).or_insert_with(entry);
             put(&mut layer, tool, &asked);
         }
-        self.packages(applied, &mut layer)?;
-        Ok(layer)
+        self.packages(applied, &mut layer);
+        layer
     }
 
     /// Reads the project's requests for one tool.
@@ -122,7 +140,7 @@ impl Applying<'_, '_> {
         tool: &Tool,
         pins: &[VersionFile],
         applied: &AppliedPreset<'_>,
-    ) -> Result<ToolVersions, Error> {
+    ) -> ToolVersions {
         let directories = &applied.directories;
         let mut asked = ToolVersions::default();
         let empty = BTreeMap::new();
@@ -135,37 +153,65 @@ impl Applying<'_, '_> {
             pins.iter().partition(|pin| pin.role == VersionRole::Floor);
         for directory in directories {
             for pin in &floors {
-                let found = self.read(pin, subject, directory)?;
-                asked.floors.extend(found.and_then(|one| one.requirement));
+                let found = self.read_or_note(tool, pin, subject, directory);
+                let note = asked.floor(tool, found, directory.is_empty());
+                self.notes.extend(note);
             }
         }
         for member in &applied.members {
             let name = member.rsplit('/').next().unwrap_or(member);
             let directory = &member[..member.len() - name.len()];
             for pin in floors.iter().filter(|pin| pin.file == name) {
-                let found = self.read(pin, subject, directory)?;
+                let found = self.read_or_note(tool, pin, subject, directory);
                 asked.floors.extend(found.and_then(|one| one.requirement));
             }
         }
         for directory in directories {
             asked.named = false;
             for pin in &versions {
-                match self.read(pin, subject, directory) {
-                    Ok(Some(found)) => self.notes.extend(asked.take(tool, pin, found)),
-                    Ok(None) => {}
-                    // A file that is not used may have any content.
-                    Err(_) if asked.named => {}
-                    Err(error) => return Err(error),
+                // A file that is not used may have any content.
+                let found = if asked.named {
+                    self.read(pin, subject, directory).ok().flatten()
+                } else {
+                    self.read_or_note(tool, pin, subject, directory)
+                };
+                if let Some(found) = found {
+                    let notes = found.notes.iter().cloned();
+                    let notes = notes.map(|note| PresetNote::new(note, Some(tool)));
+                    self.notes.extend(notes);
+                    self.notes.extend(asked.take(tool, pin, found));
                 }
             }
         }
         for listed in self.listed.remove(tool).unwrap_or_default() {
             asked.origin.get_or_insert_with(|| listed.origin.clone());
+            if asked.requirement.is_none() {
+                asked.components.extend(listed.components);
+                asked.targets.extend(listed.targets);
+            }
             if let Some(requirement) = listed.requirement {
                 self.notes.extend(asked.version(tool, requirement, true));
             }
         }
-        Ok(asked)
+        asked
+    }
+
+    /// Reads a version file; one that cannot be used is noted, and the rest of the project works.
+    fn read_or_note(
+        &mut self,
+        tool: &Tool,
+        pin: &VersionFile,
+        subject: SoughtTool<'_>,
+        directory: &str,
+    ) -> Option<FileRequest> {
+        match self.read(pin, subject, directory) {
+            Ok(found) => found,
+            Err(error) => {
+                let tool = (!error.is_about_file()).then_some(tool);
+                self.notes.push(PresetNote::new(error.note(), tool));
+                None
+            }
+        }
     }
 
     fn read(
@@ -195,14 +241,14 @@ impl Applying<'_, '_> {
     /// Keeps the Python lockfile and the dependency groups of the preset that the project has.
     ///
     /// The groups of a lockfile that is not uv's are known only when it is read.
-    fn packages(&mut self, applied: &AppliedPreset<'_>, layer: &mut Layer) -> Result<(), Error> {
+    fn packages(&mut self, applied: &AppliedPreset<'_>, layer: &mut Layer) {
         let found = applied.directories.iter().find_map(|directory| {
             let mut names = PYTHON_LOCKS.iter().map(|name| format!("{directory}{name}"));
             let name = names.find(|name| self.present.contains(name))?;
             Some((directory.as_str(), name))
         });
         let found = match found {
-            None if layer.top.python.lock.is_some() => self.unlocked(applied)?,
+            None if layer.top.python.lock.is_some() => self.unlocked(applied),
             found => found,
         };
         let listed = [PythonLockFormat::Uv, PythonLockFormat::Project];
@@ -210,7 +256,7 @@ impl Applying<'_, '_> {
             Some((directory, name))
                 if PythonLockFormat::of(name).is_some_and(|format| listed.contains(&format)) =>
             {
-                Some(self.groups(applied.preset, directory)?)
+                Some(self.groups(applied.preset, directory))
             }
             Some(_) => None,
             None => Some(BTreeSet::new()),
@@ -228,17 +274,16 @@ impl Applying<'_, '_> {
                 tables.python.groups.retain(known);
             }
         }
-        Ok(())
     }
 
     /// Returns the dependency groups that the project names.
-    fn groups(&self, preset: &Preset, directory: &str) -> Result<BTreeSet<String>, Error> {
+    fn groups(&self, preset: &Preset, directory: &str) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for source in &preset.data.groups {
             let Some(text) = self.texts.get(&format!("{directory}{}", source.file)) else {
                 continue;
             };
-            for node in self.documents.parse(text)?.select(&source.key) {
+            for node in self.documents.parse(text).select(&source.key) {
                 match &source.name {
                     Some(name) => {
                         names.insert(name.clone());
@@ -252,7 +297,7 @@ impl Applying<'_, '_> {
                 }
             }
         }
-        Ok(names)
+        names
     }
 
     /// Returns the advice of the presets on files that devsh does not read.
@@ -287,6 +332,29 @@ struct ToolVersions {
 }
 
 impl ToolVersions {
+    /// Adds a bound. The bound of a directory below the root does not stop the others: it is noted if it excludes them.
+    fn floor(
+        &mut self,
+        tool: &Tool,
+        found: Option<FileRequest>,
+        in_root: bool,
+    ) -> Option<PresetNote> {
+        let floor = found?.requirement?;
+        if in_root || self.admits(&floor) {
+            self.floors.push(floor);
+            return None;
+        }
+        let message = format!(
+            "`{tool}` {} is left out: other directories need another version",
+            floor.value
+        );
+        let message = Located {
+            value: message,
+            origin: floor.origin,
+        };
+        Some(PresetNote::new(message, Some(tool)))
+    }
+
     /// Adds a request that is not a floor.
     fn take(&mut self, tool: &Tool, pin: &VersionFile, found: FileRequest) -> Option<PresetNote> {
         if pin.weak
@@ -297,6 +365,7 @@ impl ToolVersions {
         {
             return None;
         }
+        found.origin.as_ref()?;
         self.origin = self.origin.take().or(found.origin);
         if pin.role == VersionRole::Presence {
             return None;
@@ -310,7 +379,8 @@ impl ToolVersions {
         self.version(tool, found.requirement?, yields)
     }
 
-    /// Adds a version. A later one of the same directory yields to the first; one of another directory is a bound too.
+    /// Adds a version. A later one of the same directory yields to the first; one of another directory is a bound too if
+    /// one version can be right for both.
     fn version(
         &mut self,
         tool: &Tool,
@@ -322,7 +392,7 @@ impl ToolVersions {
             return None;
         };
         let together = compatible(&[&kept.value, &wanted.value]);
-        if !yields {
+        if !yields && together {
             self.floors.push(wanted);
             return None;
         }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Documents, Preset, PresetNote, PresetVersionList, VersionListFormat};
 use crate::{
     manifest::{
-        Error, Located, Origin, Text,
-        document::{Node, Value},
-        version_files::{Grammar, SoughtTool, TextPart, name_version_pairs},
+        Located, Origin, Text,
+        document::Node,
+        version_files::{Grammar, SoughtTool, TextPart, is_freethreaded, name_version_pairs},
     },
-    package::{Requirement, Tool},
+    package::{FREETHREADED, Requirement, Source, Tool},
 };
 
 /// The entry of a list for one tool.
@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct ListedVersion {
     pub(super) origin: Origin,
     pub(super) requirement: Option<Located<Requirement>>,
+    pub(super) components: Vec<String>,
+    pub(super) targets: Vec<String>,
 }
 
 /// The entries of all lists.
@@ -33,17 +35,27 @@ pub(super) fn read<'t>(
     presets: &[Preset],
     texts: &'t BTreeMap<String, Text>,
     documents: &Documents<'t>,
-) -> Result<ListedVersions, Error> {
+) -> ListedVersions {
     let mut reading = VersionListReader {
         presets,
         lists: ListedVersions::default(),
     };
     for list in presets.iter().flat_map(|preset| &preset.data.lists) {
         if let Some(text) = texts.get(&list.file) {
-            reading.list(list, text, documents)?;
+            reading.list(list, text, documents);
         }
     }
-    Ok(reading.lists)
+    reading.lists
+}
+
+/// The entry of a tool in a list.
+struct ListEntry<'e, 't> {
+    name: &'e TextPart<'e>,
+    version: &'e str,
+    /// The place of the version.
+    node: &'e Node<'t>,
+    /// The table with further settings of the tool.
+    table: Option<&'e Node<'t>>,
 }
 
 struct VersionListReader<'a> {
@@ -52,55 +64,64 @@ struct VersionListReader<'a> {
 }
 
 impl VersionListReader<'_> {
-    fn list<'t>(
-        &mut self,
-        list: &PresetVersionList,
-        text: &'t Text,
-        documents: &Documents<'t>,
-    ) -> Result<(), Error> {
+    fn list<'t>(&mut self, list: &PresetVersionList, text: &'t Text, documents: &Documents<'t>) {
         // The first line of a tool counts.
         let mut seen = BTreeSet::new();
         match list.read {
             VersionListFormat::Words => {
                 for (name, version) in name_version_pairs(text) {
                     if seen.insert(name.text.to_owned()) {
-                        self.entry(text, &name, version.text, &version.node())?;
+                        let node = version.node();
+                        let entry = ListEntry {
+                            name: &name,
+                            version: version.text,
+                            node: &node,
+                            table: None,
+                        };
+                        self.entry(text, &entry);
                     }
                 }
             }
             VersionListFormat::Toml => {
-                let root = documents.parse(text)?;
+                let root = documents.parse(text);
                 let tables = root.select(&list.key);
                 for entry in tables.iter().flat_map(|table| table.entries()) {
                     let name = TextPart {
                         text: &entry.key,
                         at: entry.key_span.start,
                     };
-                    let node = version(&entry.node);
-                    let version = text.string(&entry.key, node)?.value;
-                    self.entry(text, &name, &version, node)?;
+                    let table = first(&entry.node);
+                    let node = version(table);
+                    if let Ok(version) = text.string(&entry.key, node) {
+                        let entry = ListEntry {
+                            name: &name,
+                            version: &version.value,
+                            node,
+                            table: Some(table),
+                        };
+                        self.entry(text, &entry);
+                    } else {
+                        let message =
+                            format!("`{}` names no version that can be locked", name.text);
+                        let unread = text.locate(&name.node(), message);
+                        self.lists.notes.push(PresetNote::new(unread, None));
+                    }
                 }
             }
         }
-        Ok(())
     }
 
-    fn entry(
-        &mut self,
-        text: &Text,
-        name: &TextPart<'_>,
-        version: &str,
-        node: &Node<'_>,
-    ) -> Result<(), Error> {
-        let origin = text.origin(name.at);
-        let Some(tool) = self.tool(name.text) else {
-            let message = format!("devsh has no source for `{}`", name.text);
+    fn entry(&mut self, text: &Text, entry: &ListEntry<'_, '_>) {
+        let origin = text.origin(entry.name.at);
+        let version = entry.version;
+        let Some(tool) = self.tool(entry.name.text) else {
+            let message = format!("devsh has no source for `{}`", entry.name.text);
             self.lists.notes.push(PresetNote {
                 origin,
                 message,
                 tool: None,
             });
-            return Ok(());
+            return;
         };
         let version = version.strip_prefix("prefix:").unwrap_or(version);
         let elsewhere = ["ref:", "path:", "sub-", "tag:", "branch:", "rev:"];
@@ -111,7 +132,7 @@ impl VersionListReader<'_> {
                 message,
                 tool: Some(tool),
             });
-            return Ok(());
+            return;
         }
         let empty = BTreeMap::new();
         let names = self.names(&tool).unwrap_or(&empty);
@@ -119,17 +140,34 @@ impl VersionListReader<'_> {
             package: &tool.package,
             names,
         };
-        let wanted = self
-            .grammar(&tool)
-            .requirement(version, "", subject)
-            .map_err(|kind| text.error(node.span.clone(), kind))?;
-        let requirement = wanted.map(|wanted| text.locate(node, wanted));
+        let grammar = self.grammar(&tool);
+        let tag = || Requirement::tag(version).filter(|_| tool.source == Source::Npm);
+        let wanted = grammar.requirement(version, "", subject);
+        let wanted = match wanted.or_else(|kind| tag().map(Some).ok_or(kind)) {
+            Ok(wanted) => wanted,
+            Err(kind) => {
+                let error = text.error(entry.node.span.clone(), kind);
+                let note = PresetNote::new(error.note(), Some(&tool));
+                self.lists.notes.push(note);
+                return;
+            }
+        };
+        let requirement = wanted.map(|wanted| text.locate(entry.node, wanted));
+        let names = |key: &str| match entry.table.filter(|_| tool.source == Source::Rust) {
+            Some(table) => words(table.get(key)),
+            None => Vec::new(),
+        };
+        let mut components = names("components");
+        if grammar == Grammar::Python && is_freethreaded(version) {
+            components.push(FREETHREADED.to_owned());
+        }
         let listed = ListedVersion {
             origin,
             requirement,
+            components,
+            targets: names("targets"),
         };
         self.lists.listed.entry(tool).or_default().push(listed);
-        Ok(())
     }
 
     /// Returns the tool with the name `name` in lists.
@@ -158,7 +196,11 @@ impl VersionListReader<'_> {
         let name = tool.to_string();
         let mut grammars = self.presets.iter().map(|preset| &preset.data.grammars);
         let own = grammars.find_map(|grammars| grammars.get(&name));
-        own.copied().unwrap_or_default()
+        let usual = match tool.source {
+            Source::Npm => Grammar::Npm,
+            _ => Grammar::default(),
+        };
+        own.copied().unwrap_or(usual)
     }
 }
 
@@ -173,12 +215,22 @@ pub(super) fn names<'p>(
         .find_map(|preset| preset.data.names.get(&name))
 }
 
-/// Returns the version in `"1.2"`, `["1.2", "1.1"]` or `{ version = "1.2" }`.
+/// Returns the first element of a list, and anything else unchanged.
+fn first<'n, 't>(node: &'n Node<'t>) -> &'n Node<'t> {
+    node.elements().first().unwrap_or(node)
+}
+
+/// Returns the version in `"1.2"`, `{ version = "1.2" }` or `{ prefix = "1.2" }`.
 fn version<'n, 't>(node: &'n Node<'t>) -> &'n Node<'t> {
-    let inner = match &node.value {
-        Value::List(elements) => elements.first(),
-        Value::Table(_) => node.get("version"),
-        _ => None,
-    };
+    let inner = node.get("version").or_else(|| node.get("prefix"));
     inner.unwrap_or(node)
+}
+
+/// Returns the words of a list, or of a text that separates them with commas as mise does.
+fn words(node: Option<&Node<'_>>) -> Vec<String> {
+    let Some(node) = node else { return Vec::new() };
+    let texts = node.elements().iter().filter_map(Node::text);
+    let words = texts.chain(node.text()).flat_map(|text| text.split(','));
+    let words = words.map(|word| word.trim().to_owned());
+    words.filter(|word| !word.is_empty()).collect()
 }

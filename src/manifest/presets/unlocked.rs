@@ -2,7 +2,7 @@
 
 use super::{AppliedPreset, PresetNote, apply::Applying};
 use crate::manifest::{
-    Error, Origin,
+    Origin,
     pyproject_deps::{Needs, needs_of},
 };
 
@@ -19,19 +19,19 @@ impl Applying<'_, '_> {
     pub(super) fn unlocked<'d>(
         &mut self,
         applied: &'d AppliedPreset<'_>,
-    ) -> Result<Option<(&'d str, String)>, Error> {
+    ) -> Option<(&'d str, String)> {
         for directory in &applied.directories {
             let there = |name: &str| self.present.contains(&format!("{directory}{name}"));
             let name = format!("{directory}pyproject.toml");
             let needs = match self.texts.get(&name) {
-                Some(text) => needs_of(text, &*self.documents.parse(text)?),
+                Some(text) => needs_of(text, &self.documents.parse(text)),
                 None => Needs::Nothing,
             };
             let cfg = self.texts.get(&format!("{directory}setup.cfg"));
             let cfg = cfg.and_then(|text| setup_needs(text.as_str()));
             let (file, line, message) = match needs {
                 _ if there("pdm.lock") => ("pdm.lock", 1, UNREAD_PDM),
-                Needs::Listed => return Ok(Some((directory, name))),
+                Needs::Listed => return Some((directory, name)),
                 Needs::Nothing if there("setup.py") => ("setup.py", 1, UNREAD_SETUP),
                 Needs::Nothing => match cfg {
                     Some(line) => ("setup.cfg", line, UNREAD_CFG),
@@ -57,7 +57,7 @@ impl Applying<'_, '_> {
                 tool: None,
             });
         }
-        Ok(None)
+        None
     }
 }
 

@@ -56,20 +56,14 @@ pub fn is_workspace(name: &str, bytes: &[u8]) -> bool {
         .into_iter()
         .flatten()
         .flat_map(|one| one.data.workspaces);
-    roots.filter(|one| one.file == name).any(|one| {
-        one.key.is_empty()
-            || documents
-                .parse(&text)
-                .is_ok_and(|root| !root.select(&one.key).is_empty())
-    })
+    roots
+        .filter(|one| one.file == name)
+        .any(|one| one.key.is_empty() || !documents.parse(&text).select(&one.key).is_empty())
 }
 
 impl Preset {
     /// Returns the members of every workspace whose root is a directory; `text` returns the content of its files by name.
-    pub fn members<'t>(
-        &self,
-        text: impl Fn(&str) -> Option<&'t Text>,
-    ) -> Result<Vec<WorkspaceMembers>, Error> {
+    pub fn members<'t>(&self, text: impl Fn(&str) -> Option<&'t Text>) -> Vec<WorkspaceMembers> {
         let mut found = Vec::new();
         let workspaces = self.data.workspaces.iter();
         for workspace in workspaces.filter(|one| !one.members.is_empty()) {
@@ -77,7 +71,7 @@ impl Preset {
                 continue;
             };
             let documents = Documents::default();
-            let root = documents.parse(text)?;
+            let root = documents.parse(text);
             let patterns = |keys: &[String]| -> Vec<String> {
                 let nodes = keys.iter().flat_map(|key| root.select(key));
                 let lists = nodes.flat_map(Node::elements);
@@ -97,7 +91,7 @@ impl Preset {
                 manifest: manifest.clone(),
             });
         }
-        Ok(found)
+        found
     }
 }
 
@@ -128,7 +122,7 @@ mod tests {
             let presets = all().unwrap();
             let found = presets.iter().flat_map(|preset| {
                 let read = |wanted: &str| (wanted == name).then_some(&text);
-                preset.members(read).unwrap()
+                preset.members(read)
             });
             let found = found.map(|one| (one.include, one.exclude, one.manifest));
             found.collect::<Vec<_>>()

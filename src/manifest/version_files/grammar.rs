@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::SoughtTool;
 use crate::{
     manifest::ErrorKind,
-    package::{Invalid, Requirement, intersection, version_sets, write_version_set},
+    package::{Invalid, Requirement, join_bounds},
 };
 
 /// The grammar of a version.
@@ -38,26 +38,22 @@ impl Grammar {
         if matches!(version, "" | "*" | "latest") {
             return Ok(None);
         }
-        let written = match self {
-            Self::Plain => Some(joined(version)),
-            Self::Python => python(version)?.map(joined),
-            Self::Npm => npm(version),
-            Self::Go => go(version).map(ToOwned::to_owned),
+        let expected = match self {
+            Self::Plain => "a version requirement",
+            Self::Python => "a version of CPython",
+            Self::Npm => "an npm version or range",
+            Self::Go => "a Go version",
         };
-        let invalid = || {
-            ErrorKind::Invalid(match self {
-                Self::Plain | Self::Python => Invalid::requirement(version),
-                Self::Npm => Invalid::new("an npm version or range", version),
-                Self::Go => Invalid::new("a Go version", version),
-            })
-        };
-        let Some(mut written) = written else {
-            return match self {
-                // The name of a virtual environment, or of another implementation of Python.
-                Self::Python => Ok(None),
-                Self::Go if matches!(version, "default" | "local" | "none") => Ok(None),
-                _ => Err(invalid()),
-            };
+        let invalid = || ErrorKind::Invalid(Invalid::new(expected, version));
+        let mut written = match self {
+            Self::Plain => join_bounds(version),
+            Self::Python => join_bounds(&python(version)?.ok_or_else(invalid)?.version),
+            Self::Npm => {
+                let wanted = Requirement::npm(version).ok_or_else(invalid)?;
+                return Ok(Some(wanted).filter(|wanted| wanted.as_str() != "*"));
+            }
+            Self::Go if matches!(version, "default" | "local" | "none") => return Ok(None),
+            Self::Go => go(version).ok_or_else(invalid)?.to_owned(),
         };
         if written.starts_with(|first: char| first.is_ascii_digit()) {
             written.insert_str(0, operator);
@@ -73,27 +69,6 @@ impl Grammar {
     }
 }
 
-/// Replaces the blanks of Poetry (`>=3.11 <3.13`) with the commas of PEP 440.
-fn joined(version: &str) -> String {
-    let mut written = String::with_capacity(version.len());
-    for word in version.split_whitespace() {
-        let alternative = word.starts_with('|') || written.ends_with('|');
-        if word.starts_with(['<', '>', '=', '!', '~', '^']) {
-            if !written.is_empty() && !written.ends_with([',', '|']) {
-                written.push(',');
-            }
-        } else if !alternative && written.ends_with(|last: char| last.is_ascii_alphanumeric()) {
-            written.push(' ');
-        }
-        written.push_str(word);
-    }
-    // Poetry accepts one bar for two.
-    if written.contains('|') && !written.contains("||") {
-        written = written.replace('|', "||");
-    }
-    written.replace("||", " || ")
-}
-
 /// Returns the version in a request for the free-threaded build: `3.14t`, `3.14+freethreaded`.
 pub(in crate::manifest) fn without_freethreaded(version: &str) -> Option<&str> {
     let version = version.trim();
@@ -105,97 +80,72 @@ pub(in crate::manifest) fn without_freethreaded(version: &str) -> Option<&str> {
     (numbered && number.parse::<Requirement>().is_ok()).then_some(number)
 }
 
-/// Returns the version in a line of `.python-version`; nothing if it does not mean `CPython`.
-fn python(line: &str) -> Result<Option<&str>, ErrorKind> {
-    let named = line.strip_prefix("cpython");
-    let version = match named {
-        Some(rest) => rest.trim_start_matches(['-', '@']),
-        None => line,
-    };
+/// A version of `CPython` in a file of pyenv, uv, mise or asdf.
+struct PythonVersion {
+    version: String,
+    freethreaded: bool,
+}
+
+/// Returns whether a word of `.python-version` asks for the free-threaded build.
+pub(in crate::manifest) fn is_freethreaded(word: &str) -> bool {
+    matches!(python(word.trim()), Ok(Some(found)) if found.freethreaded)
+}
+
+/// Returns the version in a word of `.python-version`; nothing if it does not mean `CPython`.
+fn python(word: &str) -> Result<Option<PythonVersion>, ErrorKind> {
+    let is_number = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+    // A virtual environment of pyenv has its version in front: `3.11.7/envs/web`.
+    let word = word
+        .split_once("/envs/")
+        .map_or(word, |(version, _)| version);
+    let prefixes = ["cpython", "python", "cp", "v"];
+    let named = prefixes.iter().find_map(|prefix| {
+        let rest = word.strip_prefix(prefix)?.trim_start_matches(['-', '@']);
+        is_number(rest).then_some(rest)
+    });
+    let mut version = named.unwrap_or(word);
     // uv's long form ends with the system: `cpython-3.12.4-linux-x86_64-gnu`.
-    let version = match named.and_then(|_| version.split_once('-')) {
-        Some((version, _)) => version,
-        None => version,
-    };
-    let unsupported = |variant| ErrorKind::PythonVariant {
-        found: line.to_owned(),
-        variant,
-    };
-    if !version.starts_with(|first: char| first.is_ascii_digit() || "<>=~!".contains(first)) {
+    if named.is_some()
+        && let Some((number, system)) = version.split_once('-')
+        && system.contains('-')
+    {
+        version = number;
+    }
+    if !is_number(version) && !version.starts_with(['<', '>', '=', '!', '~']) {
         return Ok(None);
     }
-    let number = version.trim_end_matches(char::is_alphabetic);
-    match version.split_once('+').map(|(_, variant)| variant) {
-        Some("freethreaded") => return Ok(without_freethreaded(version)),
-        Some("debug") => return Err(unsupported("debug")),
-        Some(_) => return Ok(None),
-        None if number.parse::<Requirement>().is_ok() => match &version[number.len()..] {
-            "t" => return Ok(Some(number)),
-            "d" => return Err(unsupported("debug")),
-            _ => {}
+    let (version, flavour) = match version.split_once('+') {
+        Some((version, flavour)) => (version, flavour),
+        None => match version.strip_suffix(['t', 'd']) {
+            Some(number) if number.parse::<Requirement>().is_ok() => {
+                (number, &version[number.len()..])
+            }
+            _ => (version, ""),
         },
-        None => {}
-    }
+    };
+    let freethreaded = match flavour {
+        "" => false,
+        "t" | "freethreaded" => true,
+        "d" | "debug" => {
+            return Err(ErrorKind::PythonVariant {
+                found: word.to_owned(),
+                variant: "debug",
+            });
+        }
+        _ => return Ok(None),
+    };
+    // The short form of wheels: `311` is 3.11.
+    let digits = version.bytes().all(|byte| byte.is_ascii_digit());
+    let version = match version.strip_prefix('3') {
+        Some(minor) if digits && !minor.is_empty() => format!("3.{minor}"),
+        _ => version.to_owned(),
+    };
     // pyenv builds `3.13-dev` from a branch, and a virtual environment may have the name `3.12-web`.
     let released = !version.contains('-') && version.parse::<Requirement>().is_ok();
-    Ok(released.then_some(version))
-}
-
-/// Returns the requirement that means the same as an npm range; nothing for text that is no range.
-pub(in crate::manifest) fn npm(range: &str) -> Option<String> {
-    let parsed = nodejs_semver::Range::parse(range.replace(',', " ")).ok()?;
-    let bounds = npm_bounds(&parsed)?;
-    // Users know the text of their file, so it is kept if devsh's grammar gives it the same meaning.
-    let written = joined(range);
-    if let Ok(own) = written.parse::<Requirement>()
-        && let [one, other] = version_sets(&[&bounds, &own]).as_slice()
-        && one == other
-    {
-        return Some(written);
-    }
-    let set = version_sets(&[&bounds]);
-    write_version_set(&intersection(&set)).or_else(|| Some(bounds.to_string()))
-}
-
-/// Returns an npm range as comparisons.
-fn npm_bounds(range: &nodejs_semver::Range) -> Option<Requirement> {
-    let range = range.to_string();
-    let alternatives = range.split("||").map(|alternative| {
-        let comparators = alternative.split_whitespace().map(npm_comparator);
-        comparators.collect::<Vec<_>>().join(",")
-    });
-    let alternatives: Vec<String> = alternatives.collect();
-    if alternatives
-        .iter()
-        .any(|one| matches!(one.as_str(), "*" | ">=0.0.0"))
-    {
-        return Some(Requirement::any());
-    }
-    alternatives.join(" || ").parse().ok()
-}
-
-/// Returns a comparator as `nodejs-semver` prints it in devsh's grammar.
-fn npm_comparator(comparator: &str) -> String {
-    let comparator = comparator.split('+').next().unwrap_or_default();
-    // `<21.0.0-0` is how npm excludes the pre-releases of 21.
-    let comparator = comparator.strip_suffix("-0").unwrap_or(comparator);
-    // `<=20` is printed with the greatest numbers that npm knows.
-    let greatest = format!(".{}", nodejs_semver::MAX_SAFE_INTEGER);
-    match comparator
-        .strip_prefix("<=")
-        .and_then(|rest| rest.split_once(&greatest))
-    {
-        Some((prefix, _)) => {
-            let (before, last) = prefix
-                .rsplit_once('.')
-                .map_or(("", prefix), |(before, last)| {
-                    (&prefix[..=before.len()], last)
-                });
-            let next = last.parse::<u64>().map_or(0, |last| last.saturating_add(1));
-            format!("<{before}{next}")
-        }
-        None => comparator.to_owned(),
-    }
+    Ok(released.then_some(PythonVersion {
+        version,
+        freethreaded,
+    }))
 }
 
 /// Returns a version of Go without prefix and suffix.

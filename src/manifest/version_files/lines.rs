@@ -1,7 +1,8 @@
 //! Reads files line by line.
 
 use super::{
-    FileRequest, Node, SoughtTool, Text, Value, VersionFile, VersionRole, present, specifier,
+    FileRequest, Grammar, Node, SoughtTool, Text, Value, VersionFile, VersionRole, present,
+    specifier,
 };
 use crate::manifest::Error;
 
@@ -23,15 +24,66 @@ impl<'t> TextPart<'t> {
 }
 
 impl VersionFile {
-    /// Returns the request in the first line that names a version.
+    /// Returns the request in the first line that names a version, with notes on the others.
     pub(super) fn line(
         &self,
         text: &Text,
         tool: SoughtTool<'_>,
     ) -> Result<Option<FileRequest>, Error> {
+        let mut first: Option<(FileRequest, &str)> = None;
+        let mut unread = Vec::new();
+        let mut notes = Vec::new();
+        let lines = lines(text, "#");
+        let words = lines.flat_map(|line| match self.grammar {
+            Grammar::Python => python_words(line),
+            _ => vec![line],
+        });
+        for word in words {
+            match (self.found(text, &word.node(), word.text, tool), &first) {
+                (Err(error), _) => unread.push(error),
+                (Ok(None), _) => {}
+                (Ok(Some(found)), None) => first = Some((found, word.text)),
+                (Ok(Some(_)), Some((_, used))) => {
+                    let note = format!("`{}` yields to `{used}`, the first version", word.text);
+                    notes.push(text.locate(&word.node(), note));
+                }
+            }
+        }
+        match (first, unread.is_empty()) {
+            (Some((mut found, _)), _) => {
+                found.notes = notes;
+                found.notes.extend(unread.iter().map(Error::note));
+                Ok(Some(found))
+            }
+            (None, false) => Err(unread.swap_remove(0)),
+            (None, true) => Ok(None),
+        }
+    }
+
+    /// Returns the request at the key of an INI file; the value may begin on the line below.
+    pub(super) fn ini(
+        &self,
+        text: &Text,
+        tool: SoughtTool<'_>,
+    ) -> Result<Option<FileRequest>, Error> {
+        let Some((section, key)) = self.key.split_once('.') else {
+            return Ok(None);
+        };
+        let (mut inside, mut wanted) = (false, false);
         for line in lines(text, "#") {
-            if let Some(found) = self.found(text, &line.node(), line.text, tool)? {
-                return Ok(Some(found));
+            if let Some(header) = line.text.strip_prefix('[') {
+                (inside, wanted) = (header.trim_end_matches(']').trim() == section, false);
+                continue;
+            }
+            let indented = text.as_str()[..line.at].ends_with([' ', '\t']);
+            let mut value = line.text;
+            if !indented {
+                let (name, rest) = value.split_once(['=', ':']).unwrap_or((value, ""));
+                wanted = inside && name.trim().replace('-', "_") == key;
+                value = rest.trim();
+            }
+            if wanted && !value.is_empty() {
+                return self.found(text, &line.node(), value, tool);
             }
         }
         Ok(None)
@@ -79,6 +131,21 @@ impl VersionFile {
         }
         Ok(None)
     }
+}
+
+/// Splits a line of `.python-version`, in which pyenv takes several versions; a range has blanks of its own.
+fn python_words(line: TextPart<'_>) -> Vec<TextPart<'_>> {
+    if line.text.contains(['<', '>', '=', '!', '~', ',']) {
+        return vec![line];
+    }
+    let word = |word: &'_ str| word.as_ptr().addr() - line.text.as_ptr().addr();
+    let words = line.text.split_whitespace();
+    words
+        .map(|text| TextPart {
+            text,
+            at: line.at + word(text),
+        })
+        .collect()
 }
 
 /// Returns the lines that are not empty, trimmed and without comments.

@@ -349,8 +349,17 @@ fn nothing_known_is_nothing_found() {
     assert!(shell(&manifest, "dev").tools.is_empty());
 }
 
+/// The notes of a repository, each with its place.
+fn notes(files: &[(&str, &str)]) -> Vec<String> {
+    let (detection, _) = found(files).unwrap();
+    let notes = detection.notes.iter();
+    notes
+        .map(|note| format!("{}: {}", note.origin, note.message))
+        .collect()
+}
+
 #[test]
-fn broken_files_are_one_error_with_a_place() {
+fn a_file_that_cannot_be_used_is_a_note() {
     for (files, expected) in [
         (
             &[("pyproject.toml", "[project\n")][..],
@@ -372,29 +381,233 @@ fn broken_files_are_one_error_with_a_place() {
             ".pre-commit-config.yaml:2: not valid YAML: ",
         ),
         (
+            &[("uv.lock", "version = 1\n<<<<<<< HEAD\n=======\n>>>>>>> x\n")],
+            "uv.lock:2: has conflict markers of Git",
+        ),
+        (
             &[(".python-version", "\n3.13d\n")],
             ".python-version:2: `3.13d` asks for a debug build of Python, which devsh does not support yet",
+        ),
+        (
+            &[(".python-version", "system\n")],
+            ".python-version:1: `system` is not a version of CPython",
+        ),
+        (
+            &[(".python-version", "pypy3.10 3.11.7 3.12.1\n")],
+            ".python-version:1: `3.12.1` yields to `3.11.7`, the first version",
+        ),
+        (
+            &[(".nvmrc", "lts/nothing\n")],
+            ".nvmrc:1: `lts/nothing` is not an npm version or range",
         ),
         (
             &[("rust-toolchain.toml", "[toolchain]\npath = '/opt/rust'\n")],
             "rust-toolchain.toml:2: `path` in a toolchain file",
         ),
-        (&[("uv.lock/x", "")], "true: cannot read `"),
+        (
+            &[("mise.toml", "[tools]\nnode = { path = '/opt/node' }\n")],
+            "mise.toml:2: `node` names no version that can be locked",
+        ),
+        (
+            &[
+                (
+                    ".pre-commit-config.yaml",
+                    "repos:\n- repo: https://x/psf/black\n  rev: 7c55798a78262d14b2074abf623d8a992ebb70d4\n",
+                ),
+                ("setup.py", ""),
+            ],
+            ".pre-commit-config.yaml:3: `7c55798a78262d14b2074abf623d8a992ebb70d4` is not a version: it is a commit",
+        ),
     ] {
-        let error = found(files).unwrap_err();
+        let notes = notes(files);
+        let told = notes.iter().any(|note| note.starts_with(expected));
+        assert!(told, "{expected}: {notes:?}");
+    }
+    let error = found(&[("uv.lock/x", "")]).unwrap_err();
+    assert!(error.starts_with("true: cannot read `"), "{error}");
+}
+
+#[test]
+fn a_byte_that_is_not_text_stops_nothing() {
+    let root = project(&[]);
+    let bytes = b"[project]\nauthors = [{ name = \"\xff\" }]\nrequires-python = '>=3.9'\n";
+    fs::write(root.path().join("pyproject.toml"), bytes).unwrap();
+    let detection = detect(&mut Inputs::at(root.path())).unwrap();
+    let manifest = merge(&detection.layers).unwrap();
+    assert_eq!(
+        asked(&manifest, "python"),
+        "* preset python & >=3.9 pyproject.toml:3"
+    );
+}
+
+#[test]
+fn versions_of_real_repositories() {
+    let sha = "7c55798a78262d14b2074abf623d8a992ebb70d4";
+    let hash = format!("10.1.0+sha512.{}", "0a".repeat(64));
+    let frozen = format!(
+        "repos:\n- repo: https://github.com/astral-sh/ruff-pre-commit\n  rev: {sha}  # frozen: v0.16.2\n"
+    );
+    let hashed = format!("{{\"packageManager\": \"pnpm@{hash}\"}}");
+    let pinned = format!("{hash} package.json:1");
+    for (tool, files, expected) in [
+        (
+            "python",
+            &[(".python-version", "3.11.7 3.12.1\n")][..],
+            "3.11.7 .python-version:1",
+        ),
+        (
+            "python",
+            &[(".python-version", "pypy3.10\n3.12\n")],
+            "3.12 .python-version:2",
+        ),
+        (
+            "python",
+            &[(".python-version", "3.11.7/envs/web\n")],
+            "3.11.7 .python-version:1",
+        ),
+        (
+            "python",
+            &[(
+                "setup.cfg",
+                "[metadata]\nname = x\n[options]\npython_requires =\n    >=3.9\n",
+            )],
+            "* preset python & >=3.9 setup.cfg:5",
+        ),
+        (
+            "python",
+            &[("setup.cfg", "[options]\npython-requires: >=3.9, <4\n")],
+            "* preset python & >=3.9,<4 setup.cfg:2",
+        ),
+        (
+            "go",
+            &[("go.mod", "module x\n\ngo 1.22.5\n\ntoolchain go1.22.6\n")],
+            "~1.22.6 go.mod:5 & >=1.22.5 go.mod:3",
+        ),
+        (
+            "ruff",
+            &[("setup.py", ""), (".pre-commit-config.yaml", &frozen)],
+            "==0.16.2 .pre-commit-config.yaml:3",
+        ),
+        (
+            "ruff",
+            &[("requirements.txt", "ruff==0.12.11\n")],
+            "==0.12.11 requirements.txt:1",
+        ),
+        (
+            "pnpm",
+            &[(
+                "package.json",
+                "{\"packageManager\":\"pnpm@9.1.0\",\"devEngines\":{\"packageManager\":{\"name\":\"pnpm\",\"version\":\">=9\"}}}",
+            )],
+            "9.1.0 package.json:1",
+        ),
+        ("pnpm", &[("package.json", &hashed)], &pinned),
+        (
+            "node",
+            &[(
+                "package.json",
+                "{\"engines\":{\"node\":\"18\"},\"engines\":{\"node\":\"22\"}}",
+            )],
+            "* preset node & 22 package.json:1",
+        ),
+        (
+            "node",
+            &[(".config/mise.toml", "[tools]\nnode = { prefix = '22' }\n")],
+            "22 .config/mise.toml:2",
+        ),
+        (
+            "rust",
+            &[(
+                "mise.toml",
+                "[tools]\nrust = [{ version = '1.89' }, { version = 'nightly' }]\n",
+            )],
+            "1.89 mise.toml:2",
+        ),
+        (
+            "npm:typescript",
+            &[("mise.toml", "[tools]\n'npm:typescript' = 'next'\n")],
+            "next mise.toml:2",
+        ),
+        ("just", &[("justfile", "")], "* justfile:1"),
+        ("typos", &[("_typos.toml", "")], "* _typos.toml:1"),
+        ("cmake", &[("CMakeLists.txt", "")], "* CMakeLists.txt:1"),
+        (
+            "pypi:tox",
+            &[("setup.py", ""), ("tox.ini", "")],
+            "* tox.ini:1",
+        ),
+        (
+            "pypi:nox",
+            &[("setup.py", ""), ("noxfile.py", "")],
+            "* noxfile.py:1",
+        ),
+        // The first directory decides; another one that needs another version is only noted.
+        (
+            "python",
+            &[
+                ("package.json", "{}"),
+                ("src/a/setup.py", ""),
+                ("src/a/.python-version", "3.11\n"),
+                ("src/b/setup.py", ""),
+                ("src/b/.python-version", "3.10\n"),
+            ],
+            "3.11 src/a/.python-version:1",
+        ),
+        (
+            "python",
+            &[
+                ("package.json", "{}"),
+                ("docs/requirements.txt", ""),
+                ("docs/.python-version", "3.8"),
+                ("python/.python-version", "3.12\n"),
+            ],
+            "3.12 python/.python-version:1",
+        ),
+        (
+            "node",
+            &[
+                ("setup.py", ""),
+                ("{{cookiecutter.slug}}/package.json", "{}"),
+                ("web/.nvmrc", "22\n"),
+            ],
+            "22 web/.nvmrc:1",
+        ),
+    ] {
+        let (_, manifest) = found(files).unwrap();
+        let origin = asked(&manifest, tool);
+        assert_eq!(origin, expected, "{files:?}");
+    }
+}
+
+#[test]
+fn tools_that_a_repository_does_not_use() {
+    let black = "version = 1\n[[package]]\nname = \"black\"\nversion = \"25.1.1.dev0\"\nsource = { git = \"https://github.com/psf/black?rev=1\" }\n";
+    let yarn = "{\"packageManager\":\"yarn@1.22.22\",\"devEngines\":{\"packageManager\":{\"name\":\"yarn\",\"version\":\">=1\"}}}";
+    let newer = yarn.replace("1.22.22", "4.1.0");
+    for (tool, files) in [
+        (
+            "pdm",
+            &[(
+                "pyproject.toml",
+                "[build-system]\nrequires=['pdm-backend']\n[tool.pdm]\nversion={source='file',path='d.py'}\n",
+            )][..],
+        ),
+        ("black", &[("pyproject.toml", ""), ("uv.lock", black)]),
+        ("npm:@yarnpkg/cli-dist", &[("package.json", yarn)]),
+        ("yarn", &[("package.json", &newer)]),
+        (
+            "node",
+            &[
+                ("setup.py", ""),
+                ("{{cookiecutter.slug}}/package.json", "{}"),
+            ],
+        ),
+    ] {
+        let (_, manifest) = found(files).unwrap();
+        let tools = &shell(&manifest, "dev").tools;
         assert!(
-            error.starts_with(expected) && !error.contains('\n'),
-            "{error}"
+            !tools.contains_key(&tool.parse().unwrap()),
+            "{tool} {files:?}"
         );
     }
-    let root = project(&[]);
-    let bytes = b"[project]\nname = \"\xff\"\n";
-    fs::write(root.path().join("pyproject.toml"), bytes).unwrap();
-    let Err(Error::Content(error)) = detect(&mut Inputs::at(root.path())) else {
-        panic!("accepted")
-    };
-    assert_eq!(
-        format!("{}: {error}", error.origin()),
-        "pyproject.toml:2: not UTF-8 text"
-    );
 }

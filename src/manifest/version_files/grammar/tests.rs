@@ -32,16 +32,29 @@ fn python_version_lines() {
         ("cpython3.12", Some("3.12")),
         ("cpython-3.12.4-linux-x86_64-gnu", Some("3.12.4")),
         ("3.14.0rc1", Some("3.14.0rc1")),
-        ("pypy3.10", None),
-        ("pypy@3.10", None),
-        ("system", None),
-        ("my-project", None),
-        ("3.13-dev", None),
-        ("3.12-web", None),
-        ("3.x", None),
+        ("python-3.11.7", Some("3.11.7")),
+        ("python3.11", Some("3.11")),
+        ("v3.11.7", Some("3.11.7")),
+        ("3.11.7/envs/web", Some("3.11.7")),
+        ("cp311", Some("3.11")),
+        ("311", Some("3.11")),
+        ("3", Some("3")),
     ] {
         let found = text(Grammar::Python, "python", line);
         assert_eq!(found.as_deref(), expected, "{line}");
+    }
+    for line in [
+        "pypy3.10",
+        "pypy@3.10",
+        "miniconda3-4.7.12",
+        "system",
+        "my-project",
+        "3.13-dev",
+        "3.12-web",
+        "3.x",
+    ] {
+        let error = asked(Grammar::Python, "python", line).unwrap_err();
+        assert_eq!(error, format!("`{line}` is not a version of CPython"));
     }
     for (line, expected) in [
         ("3.13t", "3.13"),
@@ -52,7 +65,9 @@ fn python_version_lines() {
         let found = text(Grammar::Python, "python", line);
         assert_eq!(found.as_deref(), Some(expected), "{line}");
         assert_eq!(without_freethreaded(line), Some(expected), "{line}");
+        assert!(is_freethreaded(line), "{line}");
     }
+    assert!(is_freethreaded("cp313t") && !is_freethreaded("3.13"));
     for line in ["3.13", "default", "t", "3.12-t"] {
         assert_eq!(without_freethreaded(line), None, "{line}");
     }
@@ -159,6 +174,64 @@ fn npm_ranges_keep_their_meaning() {
             }
         }
     }
+}
+
+#[test]
+fn pre_releases_are_those_of_npm() {
+    for (range, admitted, refused) in [
+        ("<10.0.0-0", &["9.9.9"][..], &["10.0.0", "10.0.0-rc.1"][..]),
+        (">=9.0.0-0 <9.0.1", &["9.0.0"], &["9.0.1", "8.9.9"]),
+        (
+            ">=20.0.0-next.1",
+            &[
+                "20.0.0-next.1",
+                "20.0.0-next.10",
+                "20.0.0-rc.1",
+                "20.0.0",
+                "21.3.0",
+            ],
+            &["20.0.0-next.0", "20.0.0-canary.7", "21.0.0-rc.1"],
+        ),
+        (
+            "^18.0.0-rc.1",
+            &["18.0.0-rc.2", "18.0.0", "18.3.0"],
+            &["18.0.0-beta.9", "18.3.0-rc.1", "19.0.0-rc.1", "19.0.0"],
+        ),
+        (
+            "7.0.0-next.3",
+            &["7.0.0-next.3"],
+            &["7.0.0-next.4", "7.0.0"],
+        ),
+        ("18-20", &[], &["18.0.0", "20.0.0"]),
+    ] {
+        let Ok(Some(wanted)) = asked(Grammar::Npm, "node", range) else {
+            assert!(admitted.is_empty(), "{range}");
+            continue;
+        };
+        for (versions, expected) in [(admitted, true), (refused, false)] {
+            for version in versions {
+                let version: Version = version.parse().unwrap();
+                assert_eq!(wanted.admits(&version), expected, "{range} {version}");
+            }
+        }
+    }
+    let read_again: Requirement = ">=20.0.0-next.1".parse().unwrap();
+    assert!(read_again.admits(&"20.0.0-next.2".parse().unwrap()));
+    let order = ["7.0.0-next.3", "7.0.0-next.10", "7.0.0rc1", "7.0.0"];
+    let order = order.map(|text| text.parse::<Version>().unwrap());
+    assert!(order.is_sorted_by(|one, other| one < other));
+}
+
+#[test]
+fn digests_of_corepack_are_kept() {
+    let digest = format!("10.1.0+sha512.{}", "0a".repeat(64));
+    let wanted = Requirement::npm(&digest).unwrap();
+    assert_eq!(wanted.as_str(), digest);
+    assert_eq!(wanted.digest().unwrap().hex(), "0a".repeat(64));
+    assert!(wanted.admits(&"10.1.0".parse().unwrap()));
+    assert_eq!(digest.parse::<Requirement>().unwrap(), wanted);
+    let plain = wanted.without_digest();
+    assert_eq!((plain.as_str(), plain.digest()), ("10.1.0", None));
 }
 
 #[test]
