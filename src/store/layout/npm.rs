@@ -3,7 +3,11 @@
 //!
 //! No script of a package runs here: a package with an install script is used as published.
 
-use std::{collections::BTreeMap, fs::File, io::Read};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+};
 
 use serde::Deserialize;
 
@@ -22,6 +26,8 @@ use crate::{
     },
 };
 
+/// Longest first line of a program that is changed, in bytes; no kernel accepts a longer one.
+const LONGEST_LINE: u64 = 4096;
 /// Longest accepted `package.json`, in bytes.
 const LIMIT: u64 = 8 << 20;
 /// Where packages are, in an object.
@@ -101,6 +107,10 @@ impl<'a> Packages<'a> {
                         executable: executable || started,
                         mtime: None,
                     };
+                    if started {
+                        let mut program = unix_first_line(&member.path, data)?;
+                        return tree.file(&place, placed, &mut program).map(|_| ());
+                    }
                     tree.file(&place, placed, data).map(|_| ())
                 }
                 // npm leaves links out, and no package may count on them.
@@ -109,22 +119,42 @@ impl<'a> Packages<'a> {
         })
     }
 
-    /// Links the programs.
+    /// Links the programs. One whose file is not in the tarball is left out, as npm does.
     pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
+        let mut linked = 0;
         for (name, path) in &self.programs {
             let there = format!("{ROOT}/{}/{path}", self.name);
-            if !matches!(tree.node(&there), Some(TreeNode::File { .. })) {
-                return Err(refused(&there, Rule::NotAsListed));
+            if matches!(tree.node(&there), Some(TreeNode::File { .. })) {
+                tree.link(&format!("bin/{name}"), &format!("../{there}"))?;
+                linked += 1;
             }
-            tree.link(&format!("bin/{name}"), &format!("../{there}"))?;
         }
-        if self.programs.is_empty() {
+        if linked == 0 {
             return Err(Error::NoPrograms {
                 package: self.name.clone(),
             });
         }
         Ok(())
     }
+}
+
+/// Returns the data of a program with a first line that ends as on Unix. A kernel takes the `\r` for a part of the
+/// interpreter's name, so npm removes it too.
+fn unix_first_line<'d>(member: &str, data: &'d mut dyn Read) -> Result<impl Read + 'd, Error> {
+    let mut start = Vec::new();
+    data.take(LONGEST_LINE)
+        .read_to_end(&mut start)
+        .map_err(|source| Error::Archive {
+            member: member.to_owned(),
+            source,
+        })?;
+    if start.starts_with(b"#!")
+        && let Some(end) = start.iter().position(|byte| *byte == b'\n')
+        && start[end - 1] == b'\r'
+    {
+        start.remove(end - 1);
+    }
+    Ok(io::Cursor::new(start).chain(data))
 }
 
 fn opened(file: &File) -> Result<Box<dyn Read + '_>, Error> {
@@ -206,17 +236,62 @@ fn programs(package: NpmPackage) -> Result<BTreeMap<String, String>, Error> {
         .into_iter()
         .map(|(name, path)| {
             // A scoped name (`@scope/tool`) is the program without the scope, as in npm.
-            let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-            let plain = |part: &str| !matches!(part, "" | "." | "..");
-            let path = path
-                .trim_start_matches("./")
-                .trim_start_matches('/')
-                .to_owned();
-            if plain(&name) && path.split('/').all(plain) {
-                Ok((name, path))
-            } else {
-                Err(refused(&path, Rule::OddPath))
+            let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+            if matches!(name, "" | "." | "..") {
+                return Err(refused(&path, Rule::OddPath));
             }
+            Ok((name.to_owned(), inside_of_package(&path)))
         })
         .collect()
+}
+
+/// Returns a path of `bin` relative to the package as npm reads it: `..` does not lead out of it, and `\` separates too.
+fn inside_of_package(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split(['/', '\\']) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_inside_of_their_package() {
+        for (path, expected) in [
+            ("cli.js", "cli.js"),
+            ("./bin/../x", "x"),
+            ("bin\\cli.js", "bin/cli.js"),
+            ("/../../etc/passwd", "etc/passwd"),
+            ("./", ""),
+        ] {
+            assert_eq!(inside_of_package(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_line_changes() {
+        for (data, expected) in [
+            (
+                &b"#!/usr/bin/env node\r\na\r\n"[..],
+                &b"#!/usr/bin/env node\na\r\n"[..],
+            ),
+            (b"#!/bin/sh\na\r\n", b"#!/bin/sh\na\r\n"),
+            (b"a\r\n", b"a\r\n"),
+            (b"#!", b"#!"),
+            (b"", b""),
+        ] {
+            let mut source = data;
+            let mut program = unix_first_line("x", &mut source).unwrap();
+            let mut read = Vec::new();
+            program.read_to_end(&mut read).unwrap();
+            assert_eq!(read, expected);
+        }
+    }
 }
