@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     context::Context,
-    package::Tool,
+    package::{Glibc, Tool},
     util::{files, vars},
 };
 
@@ -46,6 +46,8 @@ pub struct Config {
     pub npm: Url,
     /// A list of `CPython` builds in uv's format, which replaces the compiled-in one.
     pub python_list: Option<Url>,
+    /// The newest glibc that a locked wheel may need; without it the one of the machine.
+    pub glibc: Option<Glibc>,
     /// The age that a release must have before it is chosen.
     pub minimum_release_age: Option<Duration>,
     /// Tools (`pypi:ruff`) and whole sources (`rust`) whose releases may be younger.
@@ -147,6 +149,7 @@ impl Config {
             npm: source(&npm, settings.npm, NPM)?,
             python_list: python_list.or(settings.python_list),
             hook_timeout: settings.hook_timeout.unwrap_or(HOOK_TIMEOUT),
+            glibc: settings.glibc,
             minimum_release_age: settings.minimum_release_age,
             gc: settings.gc,
             minimum_release_age_exclude: settings.minimum_release_age_exclude,
@@ -280,6 +283,7 @@ mod tests {
             python: url("file:///srv/python"),
             npm: url("https://node.example/npm"),
             python_list: file_address("https://lists.example/python/list.json"),
+            glibc: None,
             minimum_release_age: Some(Duration::from_hours(24 * 7)),
             minimum_release_age_exclude: vec!["rust".to_owned(), "pypi:rust-just".to_owned()],
             gc: Keep::default(),

@@ -18,7 +18,7 @@ pub use program_name::ProgramName;
 pub use system::System;
 pub use version::{LONGEST_REQUIREMENT, Requirement, Version};
 pub use version_sets::{compatible, implied, intersection, version_sets, write_version_set};
-pub use wheel::WheelName;
+pub use wheel::{Glibc, WheelName};
 
 /// A text that is not a valid value of a domain type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::{
     lockfile::{LockKey, Lockfile},
     manifest::{Origin, ToolRequest},
-    package::{System, Tool, Version},
+    package::{Glibc, System, Tool, Version},
     sources::{Index, MissingPart, TooYoung},
 };
 
@@ -37,7 +37,7 @@ pub enum Error {
         system: System,
         /// Every bound, the requirement first.
         constraints: Vec<Constraint>,
-        /// The closest versions, newest first; empty if the source has no version.
+        /// The closest versions, nearest first; empty if the source has no version.
         refused: Vec<Refusal>,
     },
     /// The right version lacks a part on this system.
@@ -100,6 +100,12 @@ pub enum Reason {
         missing: MissingPart,
         system: System,
     },
+    /// Its archive is not the one that a version file names.
+    #[error("another archive than the SHA-512 at {0}")]
+    OtherDigest(Origin),
+    /// Its programs need a newer glibc.
+    #[error("for glibc {needed} and later, and {limit} is the newest that a tool may need")]
+    Glibc { needed: Glibc, limit: Glibc },
     /// There is nothing to download.
     #[error("no artifact for {0}")]
     NoArtifact(System),

@@ -7,6 +7,7 @@
 
 mod artifact_size;
 mod error;
+pub mod glibc;
 pub mod host;
 pub mod npm;
 mod page_cache;
@@ -28,7 +29,7 @@ use crate::{
     fetch::Client,
     lockfile::{Artifact, LockKey, Lockfile, Upgrade, runs_on_any},
     manifest::ToolRequest,
-    package::{Source, System, Tool, Version},
+    package::{Glibc, Source, System, Tool, Version},
     util::parallel,
 };
 
@@ -50,7 +51,7 @@ pub struct CandidateKey {
     pub components: Vec<String>,
     /// Further compilation targets, sorted.
     pub targets: Vec<String>,
-    /// The channel; its versions are not the numbered releases.
+    /// The channel or npm tag; its versions are not the numbered releases.
     pub channel: Option<String>,
 }
 
@@ -69,8 +70,8 @@ pub struct Candidate {
     pub yanked: Option<String>,
     /// Publication time in seconds since 1970, if the source gives one.
     pub released: Option<u64>,
-    /// Whether the source recommends this version (npm's tag `latest`).
-    pub is_latest: bool,
+    /// The tags that name this version (npm's `latest` and `next`).
+    pub tags: Vec<String>,
     /// The Pythons that it runs on (`>=3.10`), if it is a Python application.
     pub application: Option<String>,
     /// Whether it is an application that runs on none of the chosen Pythons.
@@ -79,6 +80,11 @@ pub struct Candidate {
     /// Set where the settings ask for a minimum age that the version does not have.
     #[serde(skip)]
     pub held: Option<TooYoung>,
+    /// The glibc that its artifact needs, for each system where that is more than every machine has.
+    pub glibc: BTreeMap<System, Glibc>,
+    /// The newest glibc that an artifact may need, if it needs more than that.
+    #[serde(skip)]
+    pub glibc_limit: Option<Glibc>,
 }
 
 /// A part that a request names and that does not exist.
@@ -100,10 +106,12 @@ impl Candidate {
             missing: BTreeMap::new(),
             yanked: None,
             released: None,
-            is_latest: false,
+            tags: Vec::new(),
             application: None,
             unsupported: false,
             held: None,
+            glibc: BTreeMap::new(),
+            glibc_limit: None,
         }
     }
 }
@@ -217,12 +225,13 @@ pub fn fill(
             | Question::Npm { tool, .. } => {
                 let mut candidates: Vec<Candidate> = answer.into_iter().flatten().collect();
                 release_age::hold(&mut candidates, tool, sources);
+                glibc::check(&mut candidates, sources);
                 for (_, request) in open.values().filter(|(asked, request)| {
                     asked == tool && question.covers(&request.components)
                 }) {
                     let mut candidates = candidates.clone();
                     if tool.source == Source::Npm {
-                        npm::prefer_latest(&mut candidates, request);
+                        npm::select_tagged(tool, &mut candidates, request)?;
                     }
                     index.offer(CandidateKey::of(tool, request), candidates);
                 }

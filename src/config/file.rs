@@ -14,7 +14,7 @@ use super::{
     trust::{self, TrustRules},
     units::{parse_bytes, parse_coarse_span},
 };
-use crate::util::nearest::nearest;
+use crate::{package::Glibc, util::nearest::nearest};
 
 /// The content of `config.toml`.
 #[derive(Debug, Default)]
@@ -30,6 +30,7 @@ pub(super) struct Settings {
     pub(super) python_list: Option<Url>,
     pub(super) npm: Option<Url>,
     pub(super) hosts: Vec<FileHost>,
+    pub(super) glibc: Option<Glibc>,
     pub(super) gc: Keep,
     /// Nothing if the file has no table `trust`.
     pub(super) trust: Option<TrustRules>,
@@ -58,6 +59,10 @@ const SPAN: ExpectedValue = ExpectedValue {
 const SIZE: ExpectedValue = ExpectedValue {
     kind: "a size",
     hint: "write a size such as `\"20G\"`",
+};
+const GLIBC: ExpectedValue = ExpectedValue {
+    kind: "a version of glibc",
+    hint: "write a version such as `\"2.34\"`",
 };
 const ADDRESS: ExpectedValue = ExpectedValue {
     kind: "an address",
@@ -121,7 +126,15 @@ impl Settings {
             minimum_release_age_exclude: root.texts("minimum-release-age-exclude")?,
             ..Self::default()
         };
-        let keys = ["hosts", "npm", "pypi", "python", "python-list", "rust"];
+        let keys = [
+            "glibc",
+            "hosts",
+            "npm",
+            "pypi",
+            "python",
+            "python-list",
+            "rust",
+        ];
         if let Some(sources) = root.section("sources", &keys)? {
             settings.pypi = sources.value("pypi", ADDRESS, directory_address)?;
             settings.rust = sources.value("rust", ADDRESS, directory_address)?;
@@ -129,6 +142,7 @@ impl Settings {
             settings.npm = sources.value("npm", ADDRESS, directory_address)?;
             settings.python_list = sources.value("python-list", ADDRESS, file_address)?;
             settings.hosts = sources.values("hosts", HOST, FileHost::named)?;
+            settings.glibc = sources.value("glibc", GLIBC, |text| text.parse().ok())?;
         }
         if let Some(gc) = root.section("gc", &["keep-size", "older-than"])? {
             settings.gc = Keep {

@@ -59,6 +59,9 @@ pub(super) struct VersionFile {
     /// A version within this bound belongs to another tool.
     #[serde(default)]
     beyond: String,
+    /// Whether the file lists versions that are all installed, of which the first is used.
+    #[serde(default)]
+    several: bool,
     /// The file says nothing about the tool if it has this key.
     #[serde(default)]
     unless: String,

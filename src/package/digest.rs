@@ -52,6 +52,9 @@ impl fmt::Debug for Sha256 {
     }
 }
 
+/// What is between a version and its SHA-512.
+const BEHIND_VERSION: &str = "+sha512.";
+
 /// The digest of an artifact, in the kind that its source publishes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Digest {
@@ -93,6 +96,26 @@ impl Digest {
         let encoded = encoded.split('?').next().unwrap_or_default();
         let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| invalid())?;
         bytes.try_into().map(Self::Sha512).map_err(|_| invalid())
+    }
+
+    /// Splits the SHA-512 from a version, behind which Corepack writes it (`10.1.0+sha512.…`).
+    pub(super) fn split_from(version: &str) -> (String, Option<Self>) {
+        let whole = || (version.to_owned(), None);
+        let Some((before, rest)) = version.split_once(BEHIND_VERSION) else {
+            return whole();
+        };
+        let Some((digits, after)) = rest.split_at_checked(128) else {
+            return whole();
+        };
+        match hex::decode(digits) {
+            Some(bytes) => (format!("{before}{after}"), Some(Self::Sha512(bytes))),
+            None => whole(),
+        }
+    }
+
+    /// Returns the text that is written behind a version.
+    pub(super) fn behind_version(&self) -> String {
+        format!("{BEHIND_VERSION}{}", self.hex())
     }
 
     /// Returns a hasher for a digest of this kind.

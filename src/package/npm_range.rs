@@ -7,15 +7,11 @@ use super::{
     Digest, Requirement, intersection, version_sets,
     version_sets::{VersionSet, write_version_set},
 };
-use crate::util::hex;
-
-/// What is between a version and its SHA-512 in hexadecimal.
-const SHA512: &str = "+sha512.";
 
 impl Requirement {
     /// Reads an npm version or range; nothing for other text.
     pub fn npm(text: &str) -> Option<Self> {
-        let (range, digest) = split_digest(text.trim());
+        let (range, digest) = Digest::split_from(text.trim());
         let parsed = Range::parse(range.replace(',', " ")).ok()?;
         let comparators = comparators(&parsed);
         if comparators.iter().flatten().any(|one| is_prerelease(one)) {
@@ -42,26 +38,6 @@ impl Requirement {
             .unwrap_or(bounds);
         Some(wanted.with_digest(digest))
     }
-}
-
-/// Splits the SHA-512 from a version or requirement.
-pub(super) fn split_digest(text: &str) -> (String, Option<Digest>) {
-    let whole = || (text.to_owned(), None);
-    let Some((before, rest)) = text.split_once(SHA512) else {
-        return whole();
-    };
-    let Some((digits, after)) = rest.split_at_checked(128) else {
-        return whole();
-    };
-    match hex::decode::<64>(digits) {
-        Some(bytes) => (format!("{before}{after}"), Some(Digest::Sha512(bytes))),
-        None => whole(),
-    }
-}
-
-/// Returns the digest as it is written behind a version.
-pub(super) fn digest_suffix(digest: &Digest) -> String {
-    format!("{SHA512}{}", digest.hex())
 }
 
 /// Returns the alternatives of a range, each with its comparators as `nodejs-semver` prints them, without build data.

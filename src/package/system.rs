@@ -41,6 +41,10 @@ impl System {
         )
     }
 
+    pub const fn is_linux(self) -> bool {
+        matches!(self, Self::LinuxAarch64 | Self::LinuxX86_64)
+    }
+
     /// Returns the name that lockfiles use.
     pub const fn as_str(self) -> &'static str {
         match self {

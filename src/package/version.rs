@@ -10,10 +10,7 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 use pep440_rs::{Operator, Version as Pep440, VersionSpecifier, VersionSpecifiers};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Digest, Invalid,
-    npm_range::{digest_suffix, split_digest},
-};
+use super::{Digest, Invalid};
 
 /// A version, ordered as PEP 440 orders it and printed as its source wrote it.
 ///
@@ -180,7 +177,7 @@ impl Requirement {
 
     /// Parses a requirement in devsh's own grammar.
     pub(super) fn plain(text: &str) -> Option<Self> {
-        let (bounds, digest) = split_digest(text);
+        let (bounds, digest) = Digest::split_from(text);
         let meaning = match &*bounds {
             "*" | "latest" => Meaning::Specifiers(vec![VersionSpecifiers::empty()]),
             _ if is_channel(&bounds) => Meaning::Channel(bounds.clone()),
@@ -224,7 +221,7 @@ impl Requirement {
 
     pub(super) fn with_digest(mut self, digest: Option<Digest>) -> Self {
         if let Some(digest) = &digest {
-            self.text.push_str(&digest_suffix(digest));
+            self.text.push_str(&digest.behind_version());
         }
         self.digest = digest;
         self
@@ -233,7 +230,7 @@ impl Requirement {
     /// Returns the requirement on the version alone.
     #[must_use]
     pub fn without_digest(self) -> Self {
-        let (text, _) = split_digest(&self.text);
+        let (text, _) = Digest::split_from(&self.text);
         Self {
             text,
             digest: None,

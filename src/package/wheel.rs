@@ -1,12 +1,44 @@
 //! File names of wheels: the package, and the interpreters and systems on which it runs.
 
-use super::{PackageName, System, Version};
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Invalid, PackageName, System, Version};
 
 /// The minor versions of Python 3 for which wheels are considered.
 pub const MINORS: std::ops::RangeInclusive<u32> = 9..=20;
 
-/// The newest glibc that a wheel may need, as `(major, minor)`.
-const GLIBC: (u32, u32) = (2, 28);
+/// The version of a glibc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Glibc {
+    major: u32,
+    minor: u32,
+}
+
+impl Glibc {
+    /// The glibc that every supported machine has.
+    pub const FLOOR: Self = Self {
+        major: 2,
+        minor: 28,
+    };
+}
+
+impl fmt::Display for Glibc {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for Glibc {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let numbers = numbers(&text.replacen('.', "_", 1));
+        let (major, minor) = numbers.ok_or_else(|| Invalid::new("a version of glibc", text))?;
+        Ok(Self { major, minor })
+    }
+}
 
 /// A rank by the systems on which a wheel runs: the second choices last, then by the glibc or macOS that it needs. The
 /// smallest is the best.
@@ -67,12 +99,28 @@ impl<'a> WheelName<'a> {
             && self.platforms.split('.').any(|tag| tag != "any")
     }
 
-    /// Returns the rank of the wheel on `system`; nothing if it does not run there.
+    /// Returns the rank of the wheel on `system`; nothing if it does not run on every such machine.
     pub fn platform_rank(&self, system: System) -> Option<PlatformRank> {
+        let fits = self
+            .glibc(system)
+            .is_none_or(|needed| needed <= Glibc::FLOOR);
+        self.any_platform_rank(system).filter(|_| fits)
+    }
+
+    /// Returns the rank of the wheel on machines with any glibc; nothing if it does not run on `system`.
+    pub fn any_platform_rank(&self, system: System) -> Option<PlatformRank> {
         self.platforms
             .split('.')
             .filter_map(|tag| platform_rank(tag, system))
             .min()
+    }
+
+    /// Returns the glibc that the wheel needs on `system`, if its tags name one.
+    pub fn glibc(&self, system: System) -> Option<Glibc> {
+        match self.any_platform_rank(system)? {
+            (0, major, minor) if system.is_linux() => Some(Glibc { major, minor }),
+            _ => None,
+        }
     }
 
     /// Returns whether the wheel runs on every system.
@@ -130,7 +178,7 @@ fn linux_rank(tag: &str, processor: &str) -> Option<PlatformRank> {
         "linux" => return Some((1, 0, 0)),
         _ => numbers(base.strip_prefix("manylinux_")?)?,
     };
-    (glibc <= GLIBC).then_some((0, glibc.0, glibc.1))
+    Some((0, glibc.0, glibc.1))
 }
 
 fn macos_rank(tag: &str, processor: &str) -> Option<PlatformRank> {
@@ -160,7 +208,11 @@ mod tests {
                 System::LinuxX86_64,
                 Some((0, 2, 28)),
             ),
-            ("manylinux_2_29_x86_64", System::LinuxX86_64, None),
+            (
+                "manylinux_2_34_x86_64",
+                System::LinuxX86_64,
+                Some((0, 2, 34)),
+            ),
             ("manylinux1_x86_64", System::LinuxX86_64, Some((0, 2, 5))),
             (
                 "manylinux2014_aarch64",
@@ -182,6 +234,22 @@ mod tests {
         ];
         for (tag, system, rank) in table {
             assert_eq!(platform_rank(tag, system), rank, "{tag} {system}");
+        }
+        for (tags, needed, everywhere) in [
+            ("manylinux_2_34_x86_64", Some("2.34"), false),
+            (
+                "manylinux_2_34_x86_64.manylinux2014_x86_64",
+                Some("2.17"),
+                true,
+            ),
+            ("linux_x86_64", None, true),
+        ] {
+            let file = format!("a-1-py3-none-{tags}.whl");
+            let wheel = WheelName::parse(&file).unwrap();
+            let glibc = wheel.glibc(System::LinuxX86_64);
+            assert_eq!(glibc, needed.map(|needed| needed.parse().unwrap()));
+            let ranked = wheel.platform_rank(System::LinuxX86_64).is_some();
+            assert_eq!(ranked, everywhere, "{tags}");
         }
     }
 

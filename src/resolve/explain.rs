@@ -1,5 +1,7 @@
 //! The reasons against candidates, and the candidates that an error names.
 
+use std::cmp::Reverse;
+
 use super::{Constraint, Error, Reason, Refusal};
 use crate::{
     manifest::{Located, ToolRequest},
@@ -47,13 +49,26 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
         .filter(|_| candidate.unsupported);
     reasons.extend(python.map(|python| Reason::OtherPython(python.clone())));
     if !candidate.artifacts.contains_key(&system) {
-        reasons.push(match candidate.missing.get(&system) {
-            Some(missing) => Reason::MissingPart {
+        let missing = candidate.missing.get(&system);
+        let glibc = candidate.glibc.get(&system).zip(candidate.glibc_limit);
+        reasons.push(match (missing, glibc) {
+            (Some(missing), _) => Reason::MissingPart {
                 missing: missing.clone(),
                 system,
             },
-            None => Reason::NoArtifact(system),
+            (None, Some((needed, limit))) => Reason::Glibc {
+                needed: *needed,
+                limit,
+            },
+            (None, None) => Reason::NoArtifact(system),
         });
+    }
+    if let Some(expected) = request.requirement.value.digest() {
+        let mut artifacts = candidate.artifacts.values().flatten();
+        if artifacts.any(|artifact| artifact.digest != *expected) {
+            let origin = request.requirement.origin.clone();
+            reasons.push(Reason::OtherDigest(origin));
+        }
     }
     reasons
 }
@@ -104,32 +119,57 @@ pub(super) fn no_version(
         tool: tool.clone(),
         system,
         constraints: flavoured(request),
-        refused: closest(refused),
+        refused: closest(request, refused),
     }
 }
 
-/// Returns the newest stable version and the versions with the fewest excluding bounds, newest first.
-fn closest(refused: Vec<Refusal>) -> Vec<Refusal> {
+/// Returns the versions that are most like what is asked for, nearest first, and the newest stable version.
+fn closest(request: &ToolRequest, mut refused: Vec<Refusal>) -> Vec<Refusal> {
     let newest = refused
         .iter()
         .find(|refusal| !refusal.version.is_prerelease())
         .cloned();
-    let mut closest = refused;
+    let bounds = request.constraints().map(|one| one.value.as_str());
+    let asked: Vec<Vec<u64>> = bounds.map(first_version).collect();
     // The sort is stable: of equals the newer one stays first.
-    closest.sort_by_key(|refusal| {
+    refused.sort_by_key(|refusal| {
         let excluded = |reason: &&Reason| matches!(reason, Reason::NotAdmitted(_));
         let bounds = refusal.reasons.iter().filter(excluded).count();
-        (bounds, refusal.reasons.len())
+        let distances = asked.iter().filter(|asked| !asked.is_empty());
+        let distance = distances
+            .map(|asked| distance(asked, refusal.version.release()))
+            .min();
+        (bounds, refusal.reasons.len(), distance)
     });
-    closest.truncate(MOST_NAMED);
+    refused.truncate(MOST_NAMED);
     if let Some(newest) = newest
-        && !closest.contains(&newest)
+        && !refused.contains(&newest)
     {
-        closest.pop();
-        closest.push(newest);
+        refused.pop();
+        refused.push(newest);
     }
-    closest.sort_by(|a, b| b.version.cmp(&a.version));
-    closest
+    refused
+}
+
+/// Returns the numbers of the first version in a requirement.
+fn first_version(requirement: &str) -> Vec<u64> {
+    let version = requirement.trim_start_matches(|one: char| !one.is_ascii_digit());
+    let numbers = version.split('.').map(str::parse::<u64>);
+    numbers.map_while(Result::ok).collect()
+}
+
+/// Returns how far a version is from one that is asked for: after how many equal numbers they differ, and by how much if
+/// already the first differs.
+fn distance(asked: &[u64], release: &[u64]) -> (Reverse<usize>, u64) {
+    let number = |numbers: &[u64], at: usize| numbers.get(at).copied().unwrap_or_default();
+    let equal = (0..asked.len()).take_while(|at| number(asked, *at) == number(release, *at));
+    let equal = equal.count();
+    // Of a line that begins alike the newest is the most useful one.
+    let apart = match equal {
+        0 => number(asked, 0).abs_diff(number(release, 0)),
+        _ => 0,
+    };
+    (Reverse(equal), apart)
 }
 
 /// Returns every bound; for python with the requested flavour, which other builds do not have.

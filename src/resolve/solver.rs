@@ -8,7 +8,8 @@ use crate::{
     sources::{Candidate, CandidateKey, Index},
 };
 
-/// Returns the best candidate: a version that was locked already, else the newest one.
+/// Returns the best candidate: a version that was locked already, else the newest one that runs on every machine, else the
+/// newest one.
 pub(super) fn choose(
     tool: &Tool,
     request: &ToolRequest,
@@ -32,7 +33,15 @@ pub(super) fn choose(
     let best = candidates
         .iter()
         .filter(|candidate| explain::reasons(request, candidate, system).is_empty())
-        .max_by_key(|candidate| (locked(candidate), &candidate.version, &candidate.build))
+        .max_by_key(|candidate| {
+            let portable = candidate.glibc.is_empty();
+            (
+                locked(candidate),
+                portable,
+                &candidate.version,
+                &candidate.build,
+            )
+        })
         .ok_or_else(|| explain::no_version(tool, request, candidates, system))?;
     let application = best.application.as_ref();
     Ok(LockedPackage {

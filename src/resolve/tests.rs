@@ -54,10 +54,12 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
         missing: BTreeMap::new(),
         yanked: None,
         released: None,
-        is_latest: false,
+        tags: Vec::new(),
         application: None,
         unsupported: false,
         held: None,
+        glibc: BTreeMap::new(),
+        glibc_limit: None,
     }
 }
 
@@ -233,9 +235,9 @@ fn every_refusal_has_its_reasons() {
         })
         .collect();
     let expected = [
-        "0.13.0b1: a pre-release",
-        "0.12.3: no artifact for linux-x86_64",
         "0.12.2: withdrawn by its publisher: broken",
+        "0.12.3: no artifact for linux-x86_64",
+        "0.13.0b1: a pre-release",
         "0.12.1: not admitted by devshell.toml:4 (`>=0.12.2`)",
     ];
     let sorted: Vec<&str> = told.iter().map(String::as_str).collect();

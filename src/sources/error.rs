@@ -19,6 +19,14 @@ pub enum Error {
     /// The Python index or the npm registry does not know the package.
     #[error("`{host}` has no package `{}`", tool.package)]
     UnknownPackage { tool: Tool, host: String },
+    /// The npm registry has no such tag.
+    #[error("`{tool}` has no version with the tag `{tag}`")]
+    UnknownTag {
+        tool: Tool,
+        tag: String,
+        /// The tags that it has.
+        known: Vec<String>,
+    },
     /// A dependency of an npm package cannot be locked.
     #[error("`{tool}` needs `{dependency}`, which cannot be locked: {reason}")]
     Dependency {
@@ -70,6 +78,7 @@ impl Error {
         match self {
             Self::Fetch { tool, .. }
             | Self::UnknownPackage { tool, .. }
+            | Self::UnknownTag { tool, .. }
             | Self::Dependency { tool, .. }
             | Self::NoWheels { tool } => Some(tool),
             _ => None,

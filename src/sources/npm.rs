@@ -8,7 +8,7 @@ mod package_lock;
 mod packument;
 mod platforms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
@@ -39,7 +39,6 @@ pub(super) fn candidates(
         return Ok(candidates);
     }
     let packument = download(tool, sources)?;
-    let latest = packument.latest().and_then(|text| text.parse().ok());
     // A package with nothing but deprecated versions can still be used.
     let abandoned = packument
         .releases()
@@ -52,7 +51,7 @@ pub(super) fn candidates(
         let mut candidate = Candidate::new(version);
         candidate.released = packument.time(text).and_then(time_seconds);
         candidate.yanked = release.deprecated.clone().filter(|_| !abandoned);
-        candidate.is_latest = latest.as_ref() == Some(&candidate.version);
+        candidate.tags = packument.tags_of(text);
         let dist = &release.dist;
         let (tarball, integrity) = (&dist.tarball, dist.integrity.as_deref());
         if let Some(artifact) = artifact(tool.package.as_str(), tarball, integrity, sources)? {
@@ -68,16 +67,35 @@ pub(super) fn candidates(
     Ok(candidates)
 }
 
-/// Removes the versions that are newer than the one with the tag `latest`, if that one may be chosen.
-pub(super) fn prefer_latest(candidates: &mut Vec<Candidate>, request: &ToolRequest) {
+/// Keeps the version with the tag that a request names. For any other request removes the versions that are newer than
+/// the one with the tag `latest`, if that one may be chosen.
+pub(super) fn select_tagged(
+    tool: &Tool,
+    candidates: &mut Vec<Candidate>,
+    request: &ToolRequest,
+) -> Result<(), Error> {
+    let tagged = |candidate: &Candidate, tag: &str| candidate.tags.iter().any(|one| one == tag);
+    if let Some(tag) = request.requirement.value.channel() {
+        if !candidates.iter().any(|one| tagged(one, tag)) {
+            let known: BTreeSet<&String> = candidates.iter().flat_map(|one| &one.tags).collect();
+            return Err(Error::UnknownTag {
+                tool: tool.clone(),
+                tag: tag.to_owned(),
+                known: known.into_iter().cloned().collect(),
+            });
+        }
+        candidates.retain(|candidate| tagged(candidate, tag));
+        return Ok(());
+    }
     let latest = candidates
         .iter()
-        .find(|candidate| candidate.is_latest)
+        .find(|candidate| tagged(candidate, "latest"))
         .filter(|latest| request.admits(&latest.version) && latest.held.is_none())
         .map(|latest| latest.version.clone());
     if let Some(latest) = latest {
         candidates.retain(|candidate| candidate.version <= latest);
     }
+    Ok(())
 }
 
 /// Copies the dependencies of the npm packages of `lockfile` from `previous`, and returns the packages whose

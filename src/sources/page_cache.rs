@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_mins(10);
 /// Largest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;
 /// Counts changes of the format.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 #[derive(Serialize, Deserialize)]
 struct CachedPage {

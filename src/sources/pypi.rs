@@ -1,8 +1,11 @@
-//! The source `pypi`: programs and Python applications in wheels of the Python package index (simple API).
+//! The source `pypi`: programs and Python applications in wheels of the Python package index (simple API, as JSON or
+//! HTML).
 //!
 //! A version with a wheel that needs no interpreter (`py3-none-<platform>`) is a program; of several wheels for a
 //! system the one for the oldest machines is chosen. Any other version is an application, which needs an
 //! interpreter and further packages.
+
+mod html;
 
 use std::collections::BTreeMap;
 
@@ -14,12 +17,13 @@ use crate::{
     fetch::{self, anonymous, redacted},
     lockfile::{Artifact, lockable},
     package::{
-        Sha256, System, Tool, Version, WheelName,
+        Glibc, Sha256, System, Tool, Version, WheelName,
         wheel::{MINORS, PlatformRank},
     },
 };
 
-const ACCEPT: &str = "application/vnd.pypi.simple.v1+json";
+/// JSON where the index has it. Older mirrors and plain file servers have only HTML.
+const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";
 /// Largest accepted page, in bytes; the largest in use has 4 MB.
 const LIMIT: u64 = 64 << 20;
 #[derive(Deserialize)]
@@ -108,6 +112,13 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
         place: redacted(address).to_string(),
         message,
     };
+    if body.trim_ascii_start().starts_with(b"<") {
+        let files = html::read(&String::from_utf8_lossy(body));
+        if files.is_empty() {
+            return Err(unreadable("the page has no links to files".to_owned()));
+        }
+        return candidates_of(tool, address, &files);
+    }
     let page: Page = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     if !page.meta.api_version.starts_with("1.") {
         return Err(unreadable(format!(
@@ -115,8 +126,12 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
             page.meta.api_version
         )));
     }
+    candidates_of(tool, address, &page.files)
+}
+
+fn candidates_of(tool: &Tool, address: &Url, files: &[PypiFile]) -> Result<Vec<Candidate>, Error> {
     let mut found: BTreeMap<Version, PypiVersion<'_>> = BTreeMap::new();
-    for file in &page.files {
+    for file in files {
         let wheel = WheelName::parse(&file.filename).filter(|wheel| wheel.name == tool.package);
         if let Some(wheel) = wheel {
             let found = found.entry(wheel.version.clone()).or_default();
@@ -151,7 +166,7 @@ impl<'a> PypiVersion<'a> {
             .into_iter()
             .any(|minor| wheel.python_rank(minor).is_some());
         for system in System::ALL {
-            let rank = wheel.platform_rank(system);
+            let rank = wheel.any_platform_rank(system);
             if let Some(rank) = rank.filter(|_| wheel.is_program()) {
                 keep(&mut self.programs, system, (rank, file));
             } else if usable
@@ -173,6 +188,9 @@ impl<'a> PypiVersion<'a> {
         for (system, (_, file)) in files {
             if let Some(artifact) = artifact(file, page)? {
                 candidate.artifacts.insert(system, vec![artifact]);
+                let glibc = WheelName::parse(&file.filename).and_then(|wheel| wheel.glibc(system));
+                let newer = glibc.filter(|needed| *needed > Glibc::FLOOR);
+                candidate.glibc.extend(newer.map(|needed| (system, needed)));
             }
             // Files can be added later: the version is as old as its newest file.
             let uploaded = file.upload_time.as_deref().and_then(time_seconds);
@@ -272,10 +290,9 @@ mod tests {
         };
         assert_eq!(find("0.12.3").unwrap().yanked.as_deref(), Some("broken"));
         assert_eq!(find("0.12.2").unwrap().yanked, None);
-        assert!(
-            find("0.12.1").unwrap().artifacts.is_empty(),
-            "needs glibc 2.39"
-        );
+        let newer = &find("0.12.1").unwrap().glibc;
+        let expected = [(System::LinuxX86_64, "2.39".parse().unwrap())];
+        assert_eq!(*newer, BTreeMap::from(expected));
         assert!(find("0.12.0").is_none(), "has only a source archive");
     }
 

@@ -96,6 +96,7 @@ impl World {
             hosts: Vec::new(),
             npm: below("npm/"),
             python_list: None,
+            glibc: None,
             minimum_release_age: None,
             minimum_release_age_exclude: Vec::new(),
             trust: crate::config::TrustRules::default(),

@@ -36,6 +36,7 @@ impl Fixture {
                 hosts: Vec::new(),
                 npm: crate::config::NPM.parse().unwrap(),
                 python_list: None,
+                glibc: None,
                 minimum_release_age: None,
                 minimum_release_age_exclude: Vec::new(),
                 trust: crate::config::TrustRules::default(),

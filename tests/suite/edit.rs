@@ -61,7 +61,7 @@ fn init_says_what_was_detected() {
     );
     let written = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
     let tools = "[tools]\n\
-                 go = \"1.24.1\"  # from go.mod\n\
+                 go = \"~1.24.1\"  # from go.mod\n\
                  just = \"1.40.0\"  # from .tool-versions\n\n\
                  [env]\nGOTOOLCHAIN = \"local\"\n";
     assert!(written.contains(tools), "{written}");

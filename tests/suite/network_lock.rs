@@ -49,6 +49,7 @@ fn lock(
         hosts: Vec::new(),
         npm: config::NPM.parse().unwrap(),
         python_list: None,
+        glibc: None,
         minimum_release_age: None,
         minimum_release_age_exclude: Vec::new(),
         trust: config::TrustRules::default(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Documents, Preset, PresetNote, PresetVersionList, VersionListFormat};
 use crate::{
     manifest::{
-        Located, Origin, Text,
+        ErrorKind, Located, Origin, Text,
         document::Node,
         version_files::{Grammar, SoughtTool, TextPart, is_freethreaded, name_version_pairs},
     },
@@ -92,19 +92,28 @@ impl VersionListReader<'_> {
                     };
                     let table = first(&entry.node);
                     let node = version(table);
-                    if let Ok(version) = text.string(&entry.key, node) {
-                        let entry = ListEntry {
-                            name: &name,
-                            version: &version.value,
-                            node,
-                            table: Some(table),
-                        };
-                        self.entry(text, &entry);
-                    } else {
-                        let message =
-                            format!("`{}` names no version that can be locked", name.text);
-                        let unread = text.locate(&name.node(), message);
-                        self.lists.notes.push(PresetNote::new(unread, None));
+                    match text.string(&entry.key, node) {
+                        Ok(version) => {
+                            let entry = ListEntry {
+                                name: &name,
+                                version: &version.value,
+                                node,
+                                table: Some(table),
+                            };
+                            self.entry(text, &entry);
+                        }
+                        Err(error) => {
+                            let unread = match error.kind {
+                                ErrorKind::WrongType { .. } => {
+                                    let name = name.text;
+                                    let message =
+                                        format!("`{name}` names no version that can be locked");
+                                    text.locate(&entry.node, message)
+                                }
+                                _ => error.note(),
+                            };
+                            self.lists.notes.push(PresetNote::new(unread, None));
+                        }
                     }
                 }
             }

@@ -43,6 +43,7 @@ impl VersionFile {
                 (Err(error), _) => unread.push(error),
                 (Ok(None), _) => {}
                 (Ok(Some(found)), None) => first = Some((found, word.text)),
+                (Ok(Some(_)), Some(_)) if self.several => {}
                 (Ok(Some(_)), Some((_, used))) => {
                     let note = format!("`{}` yields to `{used}`, the first version", word.text);
                     notes.push(text.locate(&word.node(), note));

@@ -1,6 +1,10 @@
 //! Hints for requests without a matching version.
 
-use crate::{package::Tool, report::failure::Failure, resolve};
+use crate::{
+    package::{Tool, Version},
+    report::failure::Failure,
+    resolve,
+};
 
 impl From<&resolve::Error> for Failure {
     fn from(error: &resolve::Error) -> Self {
@@ -24,8 +28,12 @@ impl From<&resolve::Error> for Failure {
                 system,
             } => {
                 let failure = bounds(failure, tool, constraints);
-                let near = nearest_refusals(constraints, refused);
-                let failure = near.into_iter().take(3).fold(failure, |failure, refusal| {
+                let stable = refused.iter().filter(|one| !one.version.is_prerelease());
+                let newest = stable.max_by(|one, other| one.version.cmp(&other.version));
+                let shown: Vec<&resolve::Refusal> = refused.iter().take(2).collect();
+                let newest = newest.filter(|newest| !shown.contains(newest));
+                let near = shown.into_iter().chain(newest);
+                let failure = near.fold(failure, |failure, refusal| {
                     let reasons: Vec<String> =
                         refusal.reasons.iter().map(ToString::to_string).collect();
                     failure.note(format!(
@@ -34,18 +42,10 @@ impl From<&resolve::Error> for Failure {
                         reasons.join(", ")
                     ))
                 });
-                // The user cannot change the requirement of a preset.
-                let mut own = constraints
-                    .iter()
-                    .filter(|constraint| !constraint.origin.is_preset);
-                let first = own.next().map(|constraint| constraint.origin.to_string());
-                match (refused.is_empty(), first) {
-                    (true, _) => failure.note(format!("the source has no version for {system}")),
-                    (false, Some(place)) => {
-                        failure.hint(format!("change the requirement at {place}"))
-                    }
-                    (false, None) => failure,
+                if refused.is_empty() {
+                    return failure.note(format!("the source has no version for {system}"));
                 }
+                change(failure, constraints, refused)
             }
             resolve::Error::MissingPart {
                 origin, missing, ..
@@ -63,31 +63,69 @@ impl From<&resolve::Error> for Failure {
     }
 }
 
-/// Sorts the refused versions: the most similar to the requested version first.
-fn nearest_refusals<'a>(
+/// Says what to change: the bound that excludes the nearest version.
+fn change(
+    failure: Failure,
     constraints: &[resolve::Constraint],
-    refused: &'a [resolve::Refusal],
-) -> Vec<&'a resolve::Refusal> {
-    let numbers = |text: &str| -> Vec<u64> {
-        let text = text.trim_start_matches(|one: char| !one.is_ascii_digit());
-        let parts = text.split('.').map(str::parse::<u64>);
-        parts.map_while(Result::ok).collect()
+    refused: &[resolve::Refusal],
+) -> Failure {
+    let excluding = |refusal: &resolve::Refusal| -> Vec<resolve::Constraint> {
+        let reasons = refusal.reasons.iter();
+        let bounds = reasons.filter_map(|reason| match reason {
+            resolve::Reason::NotAdmitted(bound) => Some(bound.clone()),
+            _ => None,
+        });
+        bounds.collect()
     };
-    let asked: Vec<Vec<u64>> = constraints
-        .iter()
-        .map(|constraint| numbers(&constraint.requirement))
-        .collect();
-    let likeness = |refusal: &&resolve::Refusal| {
-        let release = refusal.version.release();
-        let alike = |asked: &Vec<u64>| {
-            let pairs = asked.iter().zip(release.iter());
-            pairs.take_while(|(one, other)| one == other).count()
+    if let [refusal, ..] = refused {
+        let glibc = |reason: &resolve::Reason| match reason {
+            resolve::Reason::Glibc { needed, .. } => Some(*needed),
+            _ => None,
         };
-        std::cmp::Reverse(asked.iter().map(alike).max().unwrap_or_default())
-    };
-    let mut near: Vec<&resolve::Refusal> = refused.iter().collect();
-    near.sort_by_key(likeness);
-    near
+        if let [reason] = refusal.reasons.as_slice()
+            && let Some(needed) = glibc(reason)
+        {
+            return failure.hint(format!(
+                "if every machine that uses the lockfile has it, set `sources.glibc = \"{needed}\"` in `config.toml`"
+            ));
+        }
+    }
+    // The user cannot change a requirement of a preset.
+    let own = |bound: &&resolve::Constraint| !bound.origin.is_preset;
+    let nearest = refused.first().map(excluding).unwrap_or_default();
+    let bounds: Vec<&resolve::Constraint> = nearest.iter().chain(constraints).filter(own).collect();
+    let written = bounds.iter().find(|bound| !is_generated(bound));
+    match (written, bounds.first()) {
+        (Some(bound), _) => match short_equality(bound, refused) {
+            Some(prefix) => failure.hint(format!(
+                "write `{prefix}` at {}: `{}` means that version alone",
+                bound.origin, bound.requirement
+            )),
+            None => failure.hint(format!("change the requirement at {}", bound.origin)),
+        },
+        (None, Some(bound)) => failure.hint(format!(
+            "change what `{}` was made from, and make it again",
+            bound.origin.file
+        )),
+        (None, None) => failure,
+    }
+}
+
+/// Returns whether a bound is in a lockfile, which no one edits.
+fn is_generated(bound: &resolve::Constraint) -> bool {
+    let name = bound.origin.file.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit('.').next();
+    extension == Some("lock") || name.starts_with("pylock.")
+}
+
+/// Returns the prefix (`==3.11.*`) that was probably meant by `==3.11`, which admits no later patch.
+fn short_equality(bound: &resolve::Constraint, refused: &[resolve::Refusal]) -> Option<String> {
+    let version = bound.requirement.strip_prefix("==")?.trim();
+    let short: Version = version.parse().ok()?;
+    let begins =
+        |refusal: &resolve::Refusal| refusal.version.release().starts_with(short.release());
+    let meant = short.release().len() < 3 && refused.iter().any(begins);
+    meant.then(|| format!("=={version}.*"))
 }
 
 /// Every bound, with its place in a separate column.

@@ -19,6 +19,12 @@ impl From<&sources::Error> for Failure {
             sources::Error::UnknownPackage { .. } => {
                 failure.hint("check the name, or the index it is on")
             }
+            sources::Error::UnknownTag { known, .. } => {
+                let known: Vec<String> = known.iter().map(|tag| format!("`{tag}`")).collect();
+                failure
+                    .note(format!("its tags are {}", known.join(", ")))
+                    .hint("write one of these, or a version")
+            }
             sources::Error::UnknownChannel { .. } => failure.hint(
                 "write a version such as `\"1.89\"`, `\"stable\"` or `\"nightly-2026-10-01\"`",
             ),

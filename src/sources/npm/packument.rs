@@ -67,9 +67,10 @@ impl Packument {
         serde_json::from_slice(body).map_err(|error| error.to_string())
     }
 
-    /// Returns the version with the tag `latest`.
-    pub(super) fn latest(&self) -> Option<&str> {
-        self.tags.get("latest").map(String::as_str)
+    /// Returns the tags that name a version.
+    pub(super) fn tags_of(&self, version: &str) -> Vec<String> {
+        let tags = self.tags.iter().filter(|(_, named)| *named == version);
+        tags.map(|(tag, _)| tag.clone()).collect()
     }
 
     pub(super) fn releases(&self) -> impl Iterator<Item = (&str, &Release)> {
