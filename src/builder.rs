@@ -36,7 +36,7 @@ use crate::{
 };
 
 pub use compile::{ApplicationQuery, PackageQuery};
-pub use error::{Error, Unavailable};
+pub use error::{BuildRule, Error, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;
 pub use realised::{BuildNotice, Realised, RealisedTool, ToolOrigin};

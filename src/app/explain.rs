@@ -258,6 +258,7 @@ impl<'a> Explained<'a> {
             "python.lock" => self.content.python.lock.as_ref()?.value.clone(),
             "python.groups" => texts(&self.content.python.groups),
             "python.extras" => texts(&self.content.python.extras),
+            "python.build" => texts(&self.content.python.build),
             "python.packages" => texts(&self.content.python.packages),
             "hooks.enter" => texts(&self.content.enter),
             "hooks.leave" => texts(&self.content.leave),

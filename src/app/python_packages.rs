@@ -65,6 +65,7 @@ pub fn of_shell(
     };
     let selection = selection(shell, locked, &lock.value)?;
     Ok(Some(PythonPackages {
+        builds: builds(shell),
         lock: PathBuf::from(&lock.value),
         locked: Arc::clone(locked),
         selection,
@@ -106,11 +107,18 @@ fn of_devshell_lock(
             .unwrap_or_default();
     }
     Ok(PythonPackages {
+        builds: builds(shell),
         lock: PathBuf::from(lock.map_or(LOCKFILE, |lock| lock.value.as_str())),
         locked: Arc::new(set),
         selection,
         project: digest,
     })
+}
+
+/// Returns the packages that the manifest lets run their own build.
+fn builds(shell: &DevShell) -> BTreeSet<String> {
+    let named = shell.python.build.iter();
+    named.map(|one| one.value.clone()).collect()
 }
 
 fn no_lock(place: &Origin) -> Failure {
@@ -305,6 +313,7 @@ pub fn resolve(
                     python: (!python.is_empty()).then_some(&*python),
                     previous: similar.filter(|_| *upgrade != Upgrade::All),
                     newest: None,
+                    builds: &BTreeSet::new(),
                 };
                 let packages = compile(session, project, lockfile, oldest.shell, query)?;
                 PythonSet { python, packages }
@@ -353,6 +362,7 @@ fn compile(
     let all: Option<Tool> = "pypi:python-packages".parse().ok();
     let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
     let builds = may_build(session, project)?;
+    let named = self::builds(shell);
     let text = with_uv(session, tools.collect(), |builder, request| {
         let request = BuildRequest {
             build_project: builds,
@@ -360,6 +370,7 @@ fn compile(
         };
         let query = PackageQuery {
             newest: newest.as_deref(),
+            builds: &named,
             ..query
         };
         builder.compile_packages(&request, query)

@@ -1,12 +1,12 @@
 //! Resolves requirements on Python packages to exact ones, with the Python and uv of a dev shell.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
-use super::{Builder, Error, python_env::find_interpreter, request::BuildRequest};
+use super::{BuildRule, Builder, Error, python_env::find_interpreter, request::BuildRequest};
 use crate::{
     lockfile::{PythonKey, PythonSet},
     package::{Tool, Version},
-    python::{CompileRequest, UvError},
+    python::{CompileRequest, PythonRequirement, UvError},
     store,
     util::files,
 };
@@ -21,6 +21,8 @@ pub struct PackageQuery<'a> {
     pub previous: Option<&'a PythonSet>,
     /// Releases after this moment (`2026-08-14T12:30:15Z`) do not count.
     pub newest: Option<&'a str>,
+    /// Packages of the public index that may run their own build.
+    pub builds: &'a BTreeSet<String>,
 }
 
 /// A Python application to resolve.
@@ -41,6 +43,15 @@ impl Builder<'_> {
         request: &BuildRequest<'_>,
         query: PackageQuery<'_>,
     ) -> Result<String, Error> {
+        let (builds, rule) = if request.build_project {
+            let addresses = source_addresses(&query.key.requirements);
+            (
+                query.builds.iter().cloned().chain(addresses).collect(),
+                BuildRule::Named,
+            )
+        } else {
+            (BTreeSet::new(), BuildRule::NotApproved)
+        };
         let compile = CompileRequest {
             requirements: &query.key.requirements.join("\n"),
             constraints: &query.key.constraints.join("\n"),
@@ -48,10 +59,10 @@ impl Builder<'_> {
             previous: query.previous.map(PythonSet::to_requirements),
             python: query.python,
             newest: query.newest,
-            allow_builds: request.build_project,
+            builds,
             arguments: &["--generate-hashes", "--no-emit-index-url"],
         };
-        self.resolve(request, &compile, "python packages", |tool| {
+        self.resolve(request, &compile, rule, "python packages", |tool| {
             Error::PythonNeeds {
                 lock: "devshell.lock".into(),
                 tool,
@@ -74,21 +85,26 @@ impl Builder<'_> {
             previous: None,
             python: Some(query.python),
             newest: query.newest,
-            allow_builds: true,
-            arguments: &["--format", "pylock.toml", "--only-binary", ":all:"],
+            builds: BTreeSet::new(),
+            arguments: &["--format", "pylock.toml"],
         };
-        self.resolve(request, &compile, &format!("{tool} {version}"), |needed| {
-            Error::ApplicationNeeds {
+        self.resolve(
+            request,
+            &compile,
+            BuildRule::Never,
+            &format!("{tool} {version}"),
+            |needed| Error::ApplicationNeeds {
                 application: Box::new(tool.clone()),
                 tool: needed,
-            }
-        })
+            },
+        )
     }
 
     fn resolve(
         &self,
         request: &BuildRequest<'_>,
         compile: &CompileRequest<'_>,
+        builds: BuildRule,
         purpose: &str,
         needs: impl Fn(&'static str) -> Error,
     ) -> Result<String, Error> {
@@ -109,7 +125,7 @@ impl Builder<'_> {
             UvError::Failed { output } => Error::PythonResolve {
                 purpose: purpose.to_owned(),
                 output,
-                builds: compile.allow_builds,
+                builds,
             },
             UvError::Store(error) => error.into(),
             UvError::File(error) => error.into(),
@@ -117,4 +133,20 @@ impl Builder<'_> {
         store::remove_tree(&place)?;
         Ok(answer)
     }
+}
+
+/// Returns the packages that requirements take from a repository or a source archive. Such an address needs approval
+/// with the name of its package.
+fn source_addresses(requirements: &[String]) -> impl Iterator<Item = String> {
+    let parsed = requirements
+        .iter()
+        .filter_map(|text| text.parse::<PythonRequirement>().ok());
+    parsed
+        .filter(|one| one.url.as_ref().is_some_and(|url| !names_wheel(url)))
+        .map(|one| one.name.to_string())
+}
+
+fn names_wheel(url: &str) -> bool {
+    let path = url.split(['#', '?']).next().unwrap_or_default();
+    path.strip_suffix(".whl").is_some()
 }

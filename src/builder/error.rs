@@ -28,6 +28,17 @@ pub enum Unavailable {
     Unreachable(fetch::Error),
 }
 
+/// The Python packages that may run their own build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildRule {
+    /// None, and none can be allowed.
+    Never,
+    /// None, because the manifest is not approved.
+    NotApproved,
+    /// Those that the manifest names.
+    Named,
+}
+
 /// Why a dev shell cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -86,6 +97,7 @@ pub enum Error {
         lock: PathBuf,
         /// The last lines of uv.
         output: Vec<String>,
+        builds: BuildRule,
     },
     /// uv could not resolve requirements.
     #[error("cannot resolve {purpose}")]
@@ -94,8 +106,7 @@ pub enum Error {
         purpose: String,
         /// The last lines of uv.
         output: Vec<String>,
-        /// Whether packages were allowed to run their own build.
-        builds: bool,
+        builds: BuildRule,
     },
     /// npm found no versions of what a tool needs.
     #[error("cannot resolve the dependencies of `{tool}` {version}")]
@@ -122,11 +133,21 @@ pub enum Error {
 
 impl Error {
     /// Returns the error for packages of `lock` that uv could not install.
+    pub(super) fn install_packages(lock: &Path, error: UvError) -> Self {
+        Self::installing(lock, error, BuildRule::Named)
+    }
+
+    /// Returns the error for an application or a project that uv could not install.
     pub(super) fn install(lock: &Path, error: UvError) -> Self {
+        Self::installing(lock, error, BuildRule::Never)
+    }
+
+    fn installing(lock: &Path, error: UvError, builds: BuildRule) -> Self {
         match error {
             UvError::Failed { output } => Self::PythonInstall {
                 lock: lock.to_owned(),
                 output,
+                builds,
             },
             UvError::Store(error) => error.into(),
             UvError::File(error) => error.into(),

@@ -150,8 +150,9 @@ impl Builder<'_> {
         let made = self.store.build(&built, &*meter, |place| {
             meter.phase("installing");
             let uv = self.uv(&program, interpreter);
-            uv.install_packages(pins, place, request.build_project)
-                .map_err(|error| Error::install(&packages.lock, error))
+            let builds = request.build_project.then_some(&packages.builds);
+            uv.install_packages(pins, place, builds)
+                .map_err(|error| Error::install_packages(&packages.lock, error))
         });
         meter.finish();
         made

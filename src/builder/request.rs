@@ -1,6 +1,7 @@
 //! The builder's input: the tools and Python packages of one dev shell.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -54,6 +55,9 @@ pub struct PythonPackages {
     /// Its content.
     pub locked: Arc<PythonLock>,
     pub selection: Selection,
+    /// Packages of the public index that may run their own build, by normalised name. A lockfile is data, so the
+    /// manifest names them.
+    pub builds: BTreeSet<String>,
     /// A digest of the files that decide what the installed project is.
     pub project: [u8; 32],
 }

@@ -13,6 +13,7 @@ pub(super) fn tables(tables: &Tables) -> usize {
         &python.groups,
         &python.extras,
         &python.packages,
+        &python.build,
         &tables.enter,
         &tables.leave,
     ];

@@ -244,6 +244,7 @@ impl Statements {
             ("python.groups", &python.groups),
             ("python.extras", &python.extras),
             ("python.packages", &python.packages),
+            ("python.build", &python.build),
             ("hooks.enter", &tables.enter),
             ("hooks.leave", &tables.leave),
         ]

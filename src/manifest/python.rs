@@ -19,6 +19,8 @@ pub struct PythonRequest {
     pub lock: Option<Located<String>>,
     /// Requirements on packages of the index (`fastapi>=0.115`), if the project has no lockfile.
     pub packages: Vec<Located<String>>,
+    /// Packages of the index that may run their own build, sorted, without duplicates.
+    pub build: Vec<Located<String>>,
     /// Dependency groups to install, sorted, without duplicates.
     pub groups: Vec<Located<String>>,
     /// Whether groups were named; if not, the lockfile's default groups apply.
@@ -100,13 +102,19 @@ impl PythonRequest {
             ("groups", &mut self.groups, &upper.groups),
             ("extras", &mut self.extras, &upper.extras),
             ("packages", &mut self.packages, &upper.packages),
+            ("build", &mut self.build, &upper.build),
         ] {
             overlay_list(list, more, removed.get(key), text_of);
         }
     }
 
     pub(super) fn sort(&mut self) {
-        for list in [&mut self.groups, &mut self.extras, &mut self.packages] {
+        for list in [
+            &mut self.groups,
+            &mut self.extras,
+            &mut self.packages,
+            &mut self.build,
+        ] {
             list.sort_by(|left, right| left.value.cmp(&right.value));
         }
     }
@@ -138,6 +146,10 @@ pub(super) fn read(table: &Table<'_, PythonField>, into: &mut Tables) -> Result<
                 let packages = list.added.into_iter();
                 into.python.packages = packages.map(|one| one.map(|one| one.0)).collect();
                 into.removed.insert("packages", list.removed);
+            }
+            PythonField::Build(list) => {
+                into.python.build = names(list.added);
+                into.removed.insert("build", list.removed);
             }
             PythonField::VenvLink(link) => into.python.venv_link = Some(link),
         }

@@ -115,6 +115,8 @@ table_fields! {
         "lock" => Lock(Located<PythonLockPath>);
         /// Packages of a project without a lockfile; devshell.lock pins them
         "packages" => Packages(EditableList<PythonPackage>);
+        /// Packages of the index that may run their own build where they have no wheel
+        "build" => Build(EditableList<PackageName>);
         /// Dependency groups
         "groups" => Groups(EditableList<PackageName>);
         /// Extras of the project

@@ -110,6 +110,13 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
     for package in &content.python.packages {
         add("python package", &package.value, "of the index".to_owned());
     }
+    for package in &content.python.build {
+        add(
+            "python build",
+            &package.value,
+            "may run its own build".to_owned(),
+        );
+    }
     for (name, value) in &content.env {
         let file = &*value.origin.file;
         let shown = if hidden.contains(file) {

@@ -1,6 +1,6 @@
 //! Resolves requirements to exact packages with uv, for all platforms at once.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     interpreter::minor_version,
@@ -26,8 +26,8 @@ pub struct CompileRequest<'a> {
     pub python: Option<&'a str>,
     /// Releases after this moment (`2026-08-14T12:30:15Z`) do not count.
     pub newest: Option<&'a str>,
-    /// Whether packages may run their own build to report their dependencies.
-    pub allow_builds: bool,
+    /// The packages that may run their own build to report their dependencies; they count as source archives only.
+    pub builds: BTreeSet<String>,
     /// Further arguments of `uv pip compile`.
     pub arguments: &'a [&'a str],
 }
@@ -53,8 +53,10 @@ impl Uv<'_> {
         if let Some(newest) = request.newest {
             command.args(["--exclude-newer", newest]);
         }
-        if !request.allow_builds {
-            command.arg("--no-build");
+        command.args(["--only-binary", ":all:"]);
+        for name in &request.builds {
+            // uv takes this as the exception.
+            command.args(["--no-binary", name]);
         }
         if !request.constraints.is_empty() {
             let constraints = place.join("constraints.in");

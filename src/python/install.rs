@@ -5,6 +5,7 @@
 //! interpreter starts in an environment that has packages: `site` would run the code of their `.pth` files.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     process::{Command, Stdio},
@@ -46,16 +47,26 @@ pub struct WheelFiles<'a> {
 impl Uv<'_> {
     /// Makes an environment with exactly these packages in the empty directory `place`.
     ///
-    /// `allow_builds` lets packages without a wheel run their own build.
+    /// `builds` names the packages of the public index that may run their own build if they have no wheel; without it
+    /// no package may. Packages of other sources were approved by name.
     pub fn install_packages(
         &self,
         pins: &PythonPins,
         place: &Path,
-        allow_builds: bool,
+        builds: Option<&BTreeSet<String>>,
     ) -> Result<(), UvError> {
+        let refuse = |line: String| UvError::Failed { output: vec![line] };
         if let Some(pin) = pins.without_digest() {
-            let line = format!("error: the lockfile has no digest of `{pin}`");
-            return Err(UvError::Failed { output: vec![line] });
+            return Err(refuse(format!(
+                "error: the lockfile has no digest of `{pin}`"
+            )));
+        }
+        let (none, build_allowed) = (BTreeSet::new(), builds.is_some());
+        let builds = builds.unwrap_or(&none);
+        if let Some(name) = pins.forced_build(builds) {
+            return Err(refuse(format!(
+                "error: `{name}` must be built from source (`--no-binary`)"
+            )));
         }
         self.create_environment(place)?;
         let repositories = pins.repositories();
@@ -79,8 +90,12 @@ impl Uv<'_> {
         }
         // The digests decide, so an index cannot put in its own package.
         command.args(["--index-strategy", "unsafe-best-match"]);
-        if !allow_builds {
+        if !build_allowed {
             command.arg("--no-build");
+        }
+        // By name: `:all:` has exceptions that a list of requirements could name.
+        for name in pins.wheels_only(builds) {
+            command.args(["--only-binary", name]);
         }
         command
             .arg("--python")

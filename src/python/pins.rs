@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::lock::PackageSource;
+use super::{lock::PackageSource, marker::normalize};
 
 /// The exact content of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,7 +47,12 @@ impl PythonPins {
         if lines.is_empty() {
             return lines;
         }
-        let options = self.build_options.iter().map(|line| format!("{line}\n"));
+        // `:none:` would take back what devsh asks for.
+        let options = self
+            .build_options
+            .iter()
+            .filter(|line| !line.ends_with(":none:"));
+        let options = options.map(|line| format!("{line}\n"));
         options.collect::<String>() + &lines
     }
 
@@ -57,6 +62,32 @@ impl PythonPins {
             pin.digests.is_empty()
                 && matches!(pin.source, PackageSource::Index(_) | PackageSource::Url(_))
         })
+    }
+
+    /// Returns the packages of the public index that must not run their own build.
+    pub fn wheels_only(&self, builds: &BTreeSet<String>) -> impl Iterator<Item = &str> {
+        let public = self
+            .packages
+            .iter()
+            .filter(|pin| pin.source == PackageSource::Index(None));
+        public
+            .map(|pin| &*pin.name)
+            .filter(|name| !builds.contains(*name))
+    }
+
+    /// Returns a package that the lockfile wants to be built and that must not run its own build.
+    pub fn forced_build(&self, builds: &BTreeSet<String>) -> Option<&str> {
+        let forced: Vec<&str> = self
+            .build_options
+            .iter()
+            .filter_map(|line| line.strip_prefix("--no-binary "))
+            .collect();
+        let is_forced = |name: &str| {
+            forced
+                .iter()
+                .any(|one| *one == ":all:" || normalize(one) == name)
+        };
+        self.wheels_only(builds).find(|name| is_forced(name))
     }
 
     /// Returns the lines for repositories, which have a commit instead of a digest.

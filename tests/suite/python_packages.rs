@@ -6,6 +6,7 @@ use crate::{
     applications::{pure, sandbox, serve},
     support::{
         Sandbox, Server, Tree,
+        archive::{gzip, sha256, tar},
         pypi::{serve_pure, serve_tool, serve_tool_files},
         require,
     },
@@ -342,4 +343,80 @@ fn settings_of_uv_outside_of_the_approval_change_nothing() {
         .find(|path| path.to_string_lossy().contains("python-packages"))
         .unwrap();
     assert!(!Tree::of(&object).paths().any(|path| path.contains("/pip/")));
+}
+
+#[test]
+fn a_source_archive_is_built_only_if_the_manifest_names_it() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let about = "[project]\nname = \"evil\"\nversion = \"1.0\"\ndynamic = [\"dependencies\"]\n\
+        [build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
+    let backend = BACKEND
+        .replace("demo", "evil")
+        .replace(
+            "build_wheel = ",
+            "def get_requires_for_build_wheel(settings=None):\n    return []\n\n\nbuild_wheel = ",
+        )
+        .replace("os.path.join(os.getcwd(), \"src\") + \"\\n\"", "\"\\n\"");
+    let sdist = gzip(&tar(
+        &[
+            ("evil-1.0/pyproject.toml", about.as_bytes(), false),
+            ("evil-1.0/backend.py", backend.as_bytes(), false),
+            (
+                "evil-1.0/PKG-INFO",
+                b"Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
+                false,
+            ),
+        ],
+        &[],
+    ));
+    let digest = sha256(&sdist);
+    let page = serde_json::json!({
+        "name": "evil",
+        "meta": { "api-version": "1.1" },
+        "versions": ["1.0"],
+        "files": [{
+            "filename": "evil-1.0.tar.gz",
+            "url": format!("{}/files/evil-1.0.tar.gz", server.address()),
+            "hashes": { "sha256": digest },
+            "size": sdist.len(),
+            "upload-time": "2026-01-01T00:00:00.000000Z",
+        }],
+    });
+    server.serve("/simple/evil/", page.to_string());
+    server.serve("/files/evil-1.0.tar.gz", sdist);
+    let manifest = "[tools]\npython = \"3\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.write("requirements.txt", "helper-lib\n");
+    sandbox.allow();
+    let ran = sandbox.home().join("ran");
+    let refused = |command: &[&str], message: &str| {
+        sandbox
+            .devsh(command)
+            .error(&[message, "`build = [\"NAME\"]`"]);
+        assert!(!ran.exists(), "{command:?} built a package");
+    };
+    sandbox.write("requirements.txt", "helper-lib\nevil\n");
+    for command in [&["lock"][..], &["run", "--", "true"], &["sync"]] {
+        refused(command, "cannot resolve python packages");
+    }
+    let locked = format!("evil==1.0 --hash=sha256:{digest}\n");
+    sandbox.write("requirements.txt", &locked);
+    refused(&["sync"], "evil");
+    // An option of the list is data too.
+    for option in ["--no-binary evil", "--no-binary :all:"] {
+        sandbox.write("requirements.txt", format!("{option}\n{locked}"));
+        refused(&["sync"], "`evil` must be built from source");
+    }
+    for list in [&*locked, "helper-lib\nevil\n"] {
+        sandbox.write("requirements.txt", list);
+        sandbox.write("devshell.toml", format!("{manifest}build = [\"evil\"]\n"));
+        let allowed = sandbox.devsh(&["allow"]).success().stderr;
+        assert!(allowed.contains("python build evil"), "{allowed}");
+        fs::remove_file(&ran).expect("it was built");
+        sandbox.write("devshell.toml", manifest);
+        sandbox.allow();
+    }
 }

@@ -46,6 +46,7 @@ fn is_listed(explained: &Explained<'_>, subject: &Subject, claim: &Claim) -> boo
     match *key {
         "python.groups" => among(&content.python.groups),
         "python.extras" => among(&content.python.extras),
+        "python.build" => among(&content.python.build),
         "python.packages" => among(&content.python.packages),
         "hooks.enter" => among(&content.enter),
         "hooks.leave" => among(&content.leave),

@@ -1,6 +1,11 @@
 //! Python environments with a `uv` that makes what the real one makes, and notes how it was called.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::Arc,
+};
 
 use super::{
     super::{BuildRequest, Error, PythonPackages, Realised, find},
@@ -82,6 +87,7 @@ fn packages(lock: &str) -> PythonPackages {
             groups: locked.default_groups.clone(),
             ..Selection::default()
         },
+        builds: BTreeSet::new(),
         locked: Arc::new(locked),
         project: [7; 32],
     }

@@ -1,7 +1,7 @@
 //! Hints for dev shells that cannot be built.
 
 use crate::{
-    builder::{self, MissingArtifact, Unavailable},
+    builder::{self, BuildRule, MissingArtifact, Unavailable},
     config::units::bytes,
     report::failure::Failure,
     store,
@@ -81,8 +81,8 @@ impl From<&builder::Error> for Failure {
             | builder::Error::ApplicationNeeds { tool, .. } => {
                 failure.hint(format!("add `{tool}` to `[tools]`"))
             }
-            builder::Error::PythonInstall { output, .. } => add_uv_output(failure, output, true),
-            builder::Error::PythonResolve { output, builds, .. } => {
+            builder::Error::PythonInstall { output, builds, .. }
+            | builder::Error::PythonResolve { output, builds, .. } => {
                 add_uv_output(failure, output, *builds)
             }
             builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Self::detail),
@@ -93,15 +93,18 @@ impl From<&builder::Error> for Failure {
     }
 }
 
-/// Adds the last output of uv. Without `builds`, the cause may be a package that must be built.
-fn add_uv_output(failure: Failure, output: &[String], builds: bool) -> Failure {
+/// Adds the last lines of uv, and which packages could be built: uv may have failed for a package without a wheel.
+fn add_uv_output(failure: Failure, output: &[String], builds: BuildRule) -> Failure {
     let failure = output.iter().fold(failure, Failure::detail);
-    if builds {
-        return failure;
+    match builds {
+        BuildRule::Never => failure,
+        BuildRule::NotApproved => failure
+            .note("no package is built for a manifest that has changed since you allowed it")
+            .hint("review the change with `devsh allow`, which resolves them too"),
+        BuildRule::Named => failure.note(
+            "a package without a wheel runs its own build only if `[python]` names it: `build = [\"NAME\"]`",
+        ),
     }
-    failure
-        .note("no package is built for a manifest that has changed since you allowed it")
-        .hint("review the change with `devsh allow`, which resolves them too")
 }
 
 /// Adds a line for each artifact: tool, version and part, server, size.
