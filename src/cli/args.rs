@@ -54,26 +54,39 @@ pub fn command() -> clap::Command {
     ))
 }
 
-/// Options of every command.
+/// Options of every command. The help of a command lists them after its own options.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Act as if started in this directory
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        global = true,
+        display_order = 100
+    )]
     pub directory: Option<PathBuf>,
     /// Never write the lockfile, and fail if it does not fit the manifest
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 101)]
     pub locked: bool,
     /// Make no network connection
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 102)]
     pub offline: bool,
     /// Print only errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 103)]
     pub quiet: bool,
-    /// Print details; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    /// Print details, or everything if given twice
+    #[arg(short, long, global = true, display_order = 104, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Use colour: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        display_order = 105,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub color: ColorWhen,
 }
 
