@@ -10,6 +10,7 @@ pub mod interrupts;
 pub mod nearest;
 pub mod parallel;
 pub mod paths;
+pub mod pid_namespace;
 pub mod secret_key;
 pub mod terminal_text;
 pub mod vars;

@@ -2,9 +2,11 @@
 //!
 //! Files that belong to a process are named with its mark, so that other processes see when it has ended.
 
-use std::{fmt, fs::File, io::Read as _, path::Path, str::FromStr, sync::OnceLock, time::Duration};
+use std::{fmt, fs::File, io::Read as _, path::Path, str::FromStr, time::Duration};
 
 use nix::unistd::{self, Pid};
+
+use crate::util::pid_namespace::pid_namespace;
 
 /// A process of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,14 +42,14 @@ impl ProcessMark {
         Self {
             pid: pid.as_raw(),
             start: start_of(pid.as_raw()).unwrap_or_default(),
-            namespace: namespace(),
+            namespace: pid_namespace(),
         }
     }
 
     /// Returns whether the process belongs to another PID namespace, such as a container with the same store. Its id
     /// means another process here, or none.
     fn is_foreign(self) -> bool {
-        self.namespace != namespace()
+        self.namespace != pid_namespace()
     }
 
     /// Returns whether `place`, which is named after the process, is still in use. The end of a foreign process cannot
@@ -88,22 +90,6 @@ impl ProcessMark {
 
 /// How long files of foreign processes are kept.
 const FOREIGN: Duration = Duration::from_hours(24 * 30);
-
-/// Returns the PID namespace of this process, on Linux.
-fn namespace() -> u64 {
-    static OWN: OnceLock<u64> = OnceLock::new();
-    *OWN.get_or_init(|| {
-        // `pid:[4026531836]`
-        let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let text = link.to_string_lossy();
-        let number = text
-            .strip_prefix("pid:[")
-            .and_then(|text| text.strip_suffix(']'));
-        number
-            .and_then(|text| text.parse().ok())
-            .unwrap_or_default()
-    })
-}
 
 /// Returns when a process started, on Linux.
 fn start_of(pid: i32) -> Option<u64> {

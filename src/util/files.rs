@@ -7,9 +7,12 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::{fcntl::OFlag, unistd::geteuid};
+
+use super::pid_namespace::pid_namespace;
 
 /// A failed file operation.
 #[derive(Debug, thiserror::Error)]
@@ -178,7 +181,11 @@ pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let directory = parent(path);
     let mut temporary = tempfile::Builder::new()
-        .prefix(&format!("{TEMPORARY}{}.", std::process::id()))
+        .prefix(&format!(
+            "{TEMPORARY}{}.{}.",
+            std::process::id(),
+            pid_namespace()
+        ))
         .permissions(PermissionsExt::from_mode(mode))
         .tempfile_in(directory)
         .map_err(at("write", path))?;
@@ -197,21 +204,28 @@ fn parent(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Prefix of temporary files, before the process id of the writer.
+/// Prefix of temporary files, before the process id of the writer and its PID namespace.
 const TEMPORARY: &str = ".devsh-tmp.";
+
+/// The age of a temporary file that no writer of another PID namespace uses any more.
+const DAY: Duration = Duration::from_hours(24);
 
 /// Removes temporary files of killed writers from `directory`.
 pub fn sweep_temporaries(directory: &Path) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let writer = name.to_str().and_then(|name| {
-            name.strip_prefix(TEMPORARY)?
-                .split('.')
-                .next()?
-                .parse()
-                .ok()
+            let mut numbers = name.strip_prefix(TEMPORARY)?.split('.');
+            let pid: i32 = numbers.next()?.parse().ok()?;
+            let namespace: u64 = numbers.next()?.parse().ok()?;
+            Some((pid, namespace))
         });
-        let gone = writer.is_some_and(|pid: i32| {
+        let gone = writer.is_some_and(|(pid, namespace)| {
+            if namespace != pid_namespace() {
+                // It cannot be seen from here whether the writer runs, but no file takes a day.
+                let written = entry.metadata().and_then(|found| found.modified());
+                return written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DAY));
+            }
             let pid = nix::unistd::Pid::from_raw(pid);
             matches!(nix::sys::signal::kill(pid, None), Err(nix::Error::ESRCH))
         });
@@ -331,5 +345,31 @@ impl From<&Metadata> for Stamp {
             mtime: (metadata.mtime(), metadata.mtime_nsec()),
             ctime: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_temporary_files_of_writers_that_ended_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (own, gone) = (std::process::id(), 99_999_999);
+        let here = pid_namespace();
+        let file = |pid: u32, namespace: u64, days: u64| {
+            let name = format!("{TEMPORARY}{pid}.{namespace}.x{days}");
+            let file = File::create(directory.path().join(&name)).unwrap();
+            let age = Duration::from_hours(24 * days);
+            file.set_modified(std::time::SystemTime::now() - age)
+                .unwrap();
+            name
+        };
+        let kept = [file(own, here, 3), file(gone, here + 1, 0)];
+        let removed = [file(gone, here, 0), file(gone, here + 1, 2)];
+        sweep_temporaries(directory.path());
+        let is_there = |name: &String| directory.path().join(name).exists();
+        assert!(kept.iter().all(is_there));
+        assert!(!removed.iter().any(is_there));
     }
 }
