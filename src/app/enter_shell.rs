@@ -100,8 +100,10 @@ impl ShellStart {
             }
             HostShell::Zsh => {
                 self.write(".zshenv", &[ZSHENV, &self.hook[..]].concat())?;
-                if let Some(own) = self.env.get("ZDOTDIR").map(OsStr::to_owned) {
-                    self.env.set("DEVSH_ZDOTDIR", own);
+                match self.env.get("ZDOTDIR").map(OsStr::to_owned) {
+                    Some(own) => self.env.set("DEVSH_ZDOTDIR", own),
+                    // An inherited one would decide which start files zsh reads.
+                    None => self.env.unset("DEVSH_ZDOTDIR"),
                 }
                 self.env.set("ZDOTDIR", self.directory.clone());
                 self.arguments = vec!["-i".into()];
