@@ -541,8 +541,11 @@ pub fn effect(name: &str) -> Option<&'static str> {
     if HARMLESS.contains(&name) {
         return None;
     }
+    let first = name.as_bytes().first();
     EFFECTS
         .iter()
+        // A manifest can have very many variables.
+        .filter(|(pattern, _)| matches!(pattern.as_bytes().first(), Some(b'*')) || pattern.as_bytes().first() == first)
         .find(|(pattern, _)| matches(pattern))
         .map(|(_, effect)| *effect)
 }
