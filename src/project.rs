@@ -8,6 +8,7 @@ pub mod detect;
 pub mod layers;
 pub mod locate;
 mod members;
+mod newest_python;
 pub mod personal;
 pub mod python_files;
 pub mod reader;
@@ -178,6 +179,11 @@ impl Project {
             .collect::<Result<_, _>>()?;
         let provided =
             dedupe_tools::dedupe_tools(&mut manifest, team.as_mut(), &python, place.kind);
+        if place.kind == ProjectKind::Detected {
+            for manifest in team.iter_mut().chain([&mut manifest]) {
+                newest_python::bound_python(manifest, &python);
+            }
+        }
         Ok(Self {
             place,
             closure: Closure::default(),
@@ -212,6 +218,9 @@ impl Project {
                 single.iter().any(|python| python.groups.contains(group))
             };
             shell.python.groups.retain(known);
+            if self.place.kind == ProjectKind::Detected {
+                newest_python::copy_bound(&self.manifest, &mut shell);
+            }
             self.manifest.shells.insert(name.clone(), shell);
         }
         Ok(self)

@@ -17,6 +17,7 @@ mod requirement;
 mod select;
 mod uv;
 mod venv;
+mod wheel_minors;
 mod wheels;
 
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use requirement::PythonRequirement;
 pub use select::MissingPackage;
 pub use uv::{Uv, UvError};
 pub use venv::{VirtualEnv, make_venv};
+pub use wheel_minors::WheelMinors;
 pub use wheels::{UnfitApplication, choose_wheels};

@@ -90,24 +90,29 @@ fn remove_provided(
     notes
 }
 
-/// Returns the packages that a dev shell gets, each with its version if it is pinned.
-fn brought(
-    python: &PythonRequest,
-    locked: &PythonLock,
-    detected: bool,
-) -> Vec<(PackageName, Option<Version>)> {
+/// Returns the groups and extras of a dev shell that its lockfile has.
+pub(super) fn selection(python: &PythonRequest, locked: &PythonLock) -> Selection {
     let known = |wanted: &[manifest::Located<String>], known: &BTreeSet<String>| {
         let names = wanted.iter().map(|one| one.value.clone());
         names.filter(|name| known.contains(name)).collect()
     };
-    let selection = Selection {
+    Selection {
         groups: if python.groups_named {
             known(&python.groups, &locked.groups)
         } else {
             locked.default_groups.clone()
         },
         extras: known(&python.extras, &locked.extras),
-    };
+    }
+}
+
+/// Returns the packages that a dev shell gets, each with its version if it is pinned.
+fn brought(
+    python: &PythonRequest,
+    locked: &PythonLock,
+    detected: bool,
+) -> Vec<(PackageName, Option<Version>)> {
+    let selection = selection(python, locked);
     // The result must be the same on every machine.
     let pins = PYTHON.parse().ok().and_then(|python: Version| {
         let target = TargetEnvironment::new(&python, System::LinuxX86_64);

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text},
-    python::{LockFiles, PythonLock, included_lists, read_lock},
+    python::{LockFiles, PythonLock, WheelMinors, included_lists, read_lock},
     util::paths::join_text,
 };
 
@@ -35,6 +35,8 @@ pub struct PythonFiles {
     pub project: [u8; 32],
     /// Packages that are not from the public index, by name, with their sources.
     pub(super) foreign: Vec<(String, String)>,
+    /// The Pythons for which its packages have wheels.
+    pub(super) wheels: WheelMinors,
 }
 
 /// Finds the lockfile for dev shells that ask for Python packages and name neither a lockfile nor packages.
@@ -87,6 +89,9 @@ pub(super) fn read(
         inputs.add_installed(lock, folder, &locked.directories())?;
     }
     let project = inputs.digest();
+    let bytes = files.data(lock)?;
+    let wheels = bytes.map(|bytes| WheelMinors::read(&String::from_utf8_lossy(&bytes)));
+    let wheels = wheels.unwrap_or_default();
     let foreign = locked.as_ref().map(PythonLock::foreign).unwrap_or_default();
     let lines = foreign
         .iter()
@@ -98,6 +103,7 @@ pub(super) fn read(
         locked: locked.map(Arc::new),
         project,
         foreign,
+        wheels,
     })
 }
 
