@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_named_passes() {
+    fn only_named_variables_pass() {
         let pairs = [
             ("HOME", "/h"),
             ("LC_TIME", "C"),

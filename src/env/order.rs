@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_needed_comes_first() {
+    fn dependencies_come_first() {
         let all = order(&[vec![2, 1], vec![2], vec![], vec![0, 0, 1]]);
         assert_eq!(all.order, [2, 1, 0, 3]);
         assert_eq!(all.cycle, None);

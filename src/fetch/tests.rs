@@ -284,7 +284,7 @@ fn redirects_are_checked() {
 }
 
 #[test]
-fn files_are_mirrors_and_offline_asks_nobody() {
+fn file_mirrors_work_and_offline_sends_no_request() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a b");
     std::fs::write(&path, "text").unwrap();
@@ -347,7 +347,7 @@ fn a_server_that_is_busy_is_asked_again() {
 }
 
 #[test]
-fn errors_are_told_apart_by_their_types() {
+fn errors_are_distinguished_by_type() {
     let url: Url = "https://host.example/".parse().unwrap();
     let io = |kind| failed(&url, &ureq::Error::Io(io::Error::from(kind)));
     for (error, transient) in [

@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn requirements_admit_what_users_expect() {
+    fn requirements_accept_the_expected_versions() {
         let table = [
             ("3.12", "3.12.11", true),
             ("3.12", "3.13.0", false),

@@ -136,7 +136,7 @@ fn default_groups_are_the_project_s_own() {
 }
 
 #[test]
-fn what_a_uv_lock_takes_from_elsewhere_is_foreign() {
+fn packages_of_other_servers_in_a_uv_lock_are_foreign() {
     for (from, to, word) in [
         (
             "https://files.pythonhosted.org/click.whl",
@@ -183,7 +183,7 @@ fn what_a_uv_lock_takes_from_elsewhere_is_foreign() {
 }
 
 #[test]
-fn conflicting_groups_are_told_apart_as_uv_marks_them() {
+fn conflicting_groups_are_distinguished_as_uv_marks_them() {
     let text = uv().replace(
         "{ name = \"click\" },",
         "{ name = \"click\", marker = \"extra == 'group-3-app-dev'\" },",
@@ -380,7 +380,7 @@ fn faults_of_lists_have_a_place() {
 }
 
 #[test]
-fn what_a_lock_needs_and_does_not_have_is_told() {
+fn a_lock_without_a_needed_part_is_an_error() {
     let lock = lock(
         "uv.lock",
         &uv().replace("name = \"idna\"\nversion", "name = \"other\"\nversion"),

@@ -124,7 +124,7 @@ fn the_newest_usable_version_is_chosen() {
 }
 
 #[test]
-fn what_is_locked_stays_until_it_is_upgraded() {
+fn locked_versions_stay_until_they_are_upgraded() {
     let old = request("ruff", "0.12.0", &[]);
     let previous = fresh(std::slice::from_ref(&old)).unwrap();
     let new = [

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_is_told_apart() {
+    fn packages_without_programs_are_detected() {
         let with = |from: &str, to: &str| {
             let text = String::from_utf8(PAGE.to_vec()).unwrap();
             page(text.replace(from, to).as_bytes())

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_uv_gives_what_can_be_used() {
+    fn a_list_of_uv_gives_the_usable_builds() {
         let entry = |arch: &str, variant: &str, sha256: &str| {
             format!(
                 r#"{{"name": "cpython", "arch": {arch}, "os": "linux", "libc": "gnu", "major": 3,

@@ -285,7 +285,7 @@ fn a_source_that_cannot_answer_is_named() {
 }
 
 #[test]
-fn what_needs_no_source_works_offline() {
+fn requests_without_a_source_work_offline() {
     let world = World::new(BTreeMap::new(), true);
     let python = [request("python", "3.12", &[">=3.11"])];
     let lockfile = world.lock(&python, &Lockfile::default()).unwrap();

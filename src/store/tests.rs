@@ -395,7 +395,7 @@ fn processes_that_want_one_object_make_it_once() {
 }
 
 #[test]
-fn what_a_dead_process_left_is_swept() {
+fn remains_of_a_dead_process_are_removed() {
     let fixture = Fixture::new();
     let left = fixture.store().root().join(".building/0123");
     fs::create_dir_all(left.join("x")).unwrap();

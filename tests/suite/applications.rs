@@ -135,7 +135,7 @@ fn projects_share_an_application_and_the_commands_know_it() {
 }
 
 #[test]
-fn what_is_missing_offline_is_named() {
+fn missing_wheels_are_named_offline() {
     let server = Server::start();
     let Some(sandbox) = sandbox(&server) else {
         return;
@@ -205,7 +205,7 @@ fn an_application_is_chosen_for_the_python_and_by_its_age() {
 }
 
 #[test]
-fn a_changed_python_chooses_its_applications_anew() {
+fn a_changed_python_chooses_its_applications_again() {
     let server = Server::start();
     let Some(sandbox) = sandbox(&server) else {
         return;
@@ -234,7 +234,7 @@ fn a_changed_python_chooses_its_applications_anew() {
 }
 
 #[test]
-fn what_an_application_stands_on_is_upgraded_by_name() {
+fn dependencies_of_an_application_are_upgraded_by_name() {
     let server = Server::start();
     let Some(sandbox) = sandbox(&server) else {
         return;
@@ -255,7 +255,7 @@ fn what_an_application_stands_on_is_upgraded_by_name() {
 }
 
 #[test]
-fn a_damaged_application_is_made_anew() {
+fn a_damaged_application_is_built_again() {
     let server = Server::start();
     let Some(sandbox) = sandbox(&server) else {
         return;
@@ -292,7 +292,7 @@ fn a_damaged_application_is_made_anew() {
 }
 
 #[test]
-fn a_library_as_a_tool_is_told_where_it_belongs() {
+fn a_library_as_a_tool_gets_a_hint() {
     let server = Server::start();
     let Some(sandbox) = sandbox(&server) else {
         return;

@@ -160,7 +160,7 @@ fn a_command_joins_the_build_that_is_under_way() {
 }
 
 #[test]
-fn who_waited_for_a_build_goes_by_what_there_is_then() {
+fn a_waiting_command_checks_the_approval_again() {
     let (sandbox, server, path) = prepared();
     let pty = begun(&sandbox, &server, &path, HostShell::Bash);
     let (child, _errors) = joined(&sandbox, &["sh", "-c", "echo $LATE"]);
@@ -195,7 +195,7 @@ fn neither_ctrl_c_nor_a_closed_terminal_ends_it() {
 }
 
 #[test]
-fn a_failed_build_is_told_once_and_not_repeated() {
+fn a_failed_build_is_reported_once_and_not_repeated() {
     for_each_shell(|shell| {
         let (sandbox, server, path) = prepared();
         server.fault(&path, crate::support::server::Fault::Status(404));
@@ -245,7 +245,7 @@ fn a_denial_ends_it() {
 }
 
 #[test]
-fn a_build_that_was_killed_is_told_and_can_be_made_again() {
+fn a_killed_build_is_reported_and_can_run_again() {
     let (sandbox, server, path) = prepared();
     let mut pty = begun(&sandbox, &server, &path, HostShell::Bash);
     let process = status(&sandbox)["building"]["process"].as_i64().unwrap();

@@ -51,7 +51,7 @@ fn a_sound_installation_has_nothing_wrong() {
 }
 
 #[test]
-fn each_fault_is_found_and_its_hint_mends_it() {
+fn each_fault_is_found_and_its_hint_fixes_it() {
     let bash = require("bash").unwrap();
     let sandbox = Sandbox::new().env("SHELL", bash);
     let report = doctor(&sandbox, &[]);
@@ -299,7 +299,7 @@ fn a_changed_lockfile_is_built_ahead() {
 }
 
 #[test]
-fn once_builds_and_ends_with_what_failed() {
+fn watch_once_exits_with_the_failed_build() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3"]);
     let sandbox = Sandbox::new()

@@ -37,7 +37,7 @@ A = \"1\"
 ";
 
 #[test]
-fn init_says_what_was_detected() {
+fn init_prints_the_detected_tools() {
     let (sandbox, _server) = served();
     sandbox.write("go.mod", "module x\n\ngo 1.24\n\ntoolchain go1.24.1\n");
     sandbox.write(".tool-versions", "just 1.40.0\nterraform 1.9.0\n");
@@ -146,7 +146,7 @@ fn add_and_remove_change_their_lines_only() {
 }
 
 #[test]
-fn what_cannot_be_had_is_not_written() {
+fn an_unavailable_tool_is_not_written() {
     let (sandbox, server) = served();
     let sandbox = sandbox.manifest(MANIFEST);
     sandbox.allow();
@@ -245,7 +245,7 @@ fn search_and_outdated_ask_the_sources() {
 }
 
 #[test]
-fn what_is_locked_is_told_and_what_others_ask_for_is_not_removed() {
+fn add_prints_versions_and_remove_keeps_requirements_of_others() {
     let (sandbox, _server) = served();
     sandbox.write("base.toml", "[tools]\njust = \"1\"\n");
     let sandbox = sandbox.manifest("extends = [\"./base.toml\"]\n[tools]\n");

@@ -129,7 +129,7 @@ fn a_sibling_takes_over() {
 }
 
 #[test]
-fn an_inner_project_stands_on_the_host_environment() {
+fn an_inner_project_starts_from_the_host_environment() {
     for_each_shell(|shell| {
         let sandbox = prepared(Sandbox::new());
         let inner = another(
@@ -257,7 +257,7 @@ fn a_broken_manifest_keeps_the_last_good_environment() {
 }
 
 #[test]
-fn what_the_user_changed_inside_is_kept() {
+fn changes_inside_a_dev_shell_are_kept() {
     for_each_shell(|shell| {
         let sandbox = prepared(Sandbox::new());
         let mut pty = sandbox.shell(shell);
@@ -299,7 +299,7 @@ fn a_variable_that_must_be_set_is_named() {
 }
 
 #[test]
-fn aliases_give_back_what_they_shadowed() {
+fn shadowed_aliases_are_restored() {
     for_each_shell(|shell| {
         let sandbox = prepared(Sandbox::new());
         let mut pty = sandbox.shell(shell);
@@ -330,7 +330,7 @@ fn functions_survive_an_alias_of_their_name() {
 }
 
 #[test]
-fn what_hooks_export_is_undone() {
+fn exports_of_scripts_are_undone() {
     for_each_shell(|shell| {
         let sandbox = Sandbox::new()
             .env("CHANGED", "before")

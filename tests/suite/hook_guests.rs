@@ -69,7 +69,7 @@ fn strict_options_do_no_harm() {
 }
 
 #[test]
-fn aliases_on_what_the_hook_uses_do_no_harm() {
+fn aliases_of_commands_in_the_hook_do_no_harm() {
     for_each_shell(|shell| {
         let sandbox = prepared();
         let names: &[&str] = match shell {

@@ -322,7 +322,7 @@ fn statuses_of_a_pipe_are_kept() {
 }
 
 #[test]
-fn who_wants_no_line_gets_none_but_of_what_is_wrong() {
+fn a_quiet_prompt_prints_only_problems() {
     for_each_shell(|shell| {
         let sandbox = prepared();
         let settings = sandbox.home().join(".config/devsh/config.toml");

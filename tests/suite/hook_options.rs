@@ -6,7 +6,7 @@ const MANIFEST: &str = "[env]\nV = 'theirs'\nW = 'also'\n[aliases]\nhi = 'echo h
                         [hooks.source]\nbash = '''\ndeclare -g number=2 text=theirs\nf() { echo theirs; }\n'''\n";
 
 #[test]
-fn what_is_devsh_s_own_is_not_exported_by_an_option() {
+fn shell_options_do_not_export_variables_of_the_hook() {
     if require("bash").is_none() {
         return;
     }
@@ -45,7 +45,7 @@ fn what_is_devsh_s_own_is_not_exported_by_an_option() {
 }
 
 #[test]
-fn a_shell_does_not_take_what_another_one_exported_for_its_own() {
+fn a_shell_ignores_the_exported_state_of_another() {
     if require("bash").is_none() {
         return;
     }
@@ -71,7 +71,7 @@ const BARE: [&str; 6] = [
 ];
 
 #[test]
-fn what_has_no_value_comes_back_with_its_attributes() {
+fn unset_variables_keep_their_attributes() {
     if require("bash").is_none() {
         return;
     }

@@ -48,7 +48,7 @@ fn written(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn a_script_that_hangs_is_ended_with_what_it_started() {
+fn a_hanging_script_is_killed_with_its_children() {
     for_each_shell(|shell| {
         let sandbox = with_enter("sleep 600 &\necho $! >pid\nwait");
         let mut pty = sandbox.shell(shell);
@@ -110,7 +110,7 @@ fn a_script_does_not_outlive_devsh() {
 }
 
 #[test]
-fn what_a_script_leaves_running_goes_on_and_holds_nothing_up() {
+fn a_background_process_of_a_script_keeps_running() {
     for_each_shell(|shell| {
         let sandbox = with_enter("sleep 600 >/dev/null 2>&1 &\necho $! >pid\nexport LATER=1");
         let mut pty = sandbox.shell(shell);
@@ -124,7 +124,7 @@ fn what_a_script_leaves_running_goes_on_and_holds_nothing_up() {
 }
 
 #[test]
-fn what_a_script_prints_is_never_code() {
+fn the_output_of_a_script_is_never_code() {
     for_each_shell(|shell| {
         let sandbox = with_enter(
             "echo 'export EVIL=1'\necho 'set -gx EVIL 1' >&2\nread -r line && echo got >got",

@@ -114,7 +114,7 @@ fn everything_a_script_changes_comes_and_goes() {
 }
 
 #[test]
-fn what_the_user_changes_meanwhile_stays() {
+fn changes_of_the_user_inside_stay() {
     for_each_shell(|shell| {
         let sandbox = with_script(shell, script(shell));
         let mut pty = sandbox.shell(shell);

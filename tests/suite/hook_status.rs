@@ -78,7 +78,7 @@ fn a_trap_for_failures_hears_of_each_once() {
 }
 
 #[test]
-fn hooks_of_other_tools_see_what_the_user_left() {
+fn hooks_of_other_tools_see_the_status_of_the_user() {
     if require("bash").is_none() {
         return;
     }

@@ -267,7 +267,7 @@ fn faults_of_devsh_leave_prompt_and_environment_alone() {
 }
 
 #[test]
-fn damage_to_its_files_is_mended_or_told_once() {
+fn damage_to_its_files_is_repaired_or_reported_once() {
     for_each_shell(|shell| {
         let sandbox = prepared();
         let state = sandbox.home().join(".local/state/devsh");

@@ -215,7 +215,7 @@ fn farewell(shell: HostShell, file: &Path) -> String {
 }
 
 #[test]
-fn what_the_user_has_the_shell_do_at_its_exit_is_done() {
+fn exit_traps_of_the_user_still_run() {
     for_each_shell(|shell| {
         let sandbox = Sandbox::new().manifest(LEAVING);
         sandbox.allow();

@@ -70,7 +70,7 @@ fn a_lockfile_holds_nothing_of_the_machine() {
 }
 
 #[test]
-fn what_is_locked_stays_until_it_is_asked_for() {
+fn locked_versions_stay_until_an_upgrade() {
     let (sandbox, server) = prepared();
     sandbox.devsh(&["lock", "--trust"]).success();
     let first = lockfile(&sandbox);
@@ -133,7 +133,7 @@ fn one_change_of_the_manifest_is_one_change_of_the_lockfile() {
 }
 
 #[test]
-fn check_tells_and_writes_nothing() {
+fn check_reports_and_writes_nothing() {
     let (sandbox, _server) = prepared();
     let before = Tree::of(sandbox.project());
     sandbox

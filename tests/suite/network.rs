@@ -270,7 +270,7 @@ fn the_go_example_is_tested_and_vetted() {
 }
 
 #[test]
-fn the_dev_shells_of_a_flake_have_what_its_dev_shells_have() {
+fn the_dev_shells_match_those_of_a_flake() {
     if !network() {
         return;
     }

@@ -123,7 +123,7 @@ fn real_tools_are_locked_once() {
 }
 
 #[test]
-fn what_does_not_exist_is_named() {
+fn an_unknown_package_is_named() {
     if !network() {
         return;
     }

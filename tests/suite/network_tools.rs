@@ -170,7 +170,7 @@ fn rust_compiles_lints_and_can_be_linked_by_rustup() {
 }
 
 #[test]
-fn profiles_and_days_give_what_they_say() {
+fn profiles_and_dated_channels_have_their_content() {
     if !network() {
         return;
     }

@@ -55,7 +55,7 @@ fn served() -> Option<(Sandbox, Server)> {
 }
 
 #[test]
-fn a_tool_is_locked_with_what_it_needs_and_runs_on_the_locked_node() {
+fn a_tool_is_locked_with_dependencies_and_runs_on_the_locked_node() {
     let Some((sandbox, server)) = served() else {
         return;
     };
@@ -112,7 +112,7 @@ fn without_node_a_tool_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_cannot_be_locked_names_the_dependency() {
+fn an_unlockable_dependency_is_named() {
     let Some((sandbox, server)) = served() else {
         return;
     };

@@ -21,7 +21,7 @@ fn prepared() -> Sandbox {
 }
 
 #[test]
-fn json_is_what_changes() {
+fn json_has_only_changed_variables() {
     let sandbox = prepared();
     let json = |arguments: &[&str]| -> Value {
         let mut command = sandbox.command(DEVSH);
@@ -144,7 +144,7 @@ fn tools_that_run_a_shell_for_each_command_are_in_the_project() {
 }
 
 #[test]
-fn start_files_never_fail_and_never_load_what_is_not_allowed() {
+fn start_files_never_fail_and_never_load_unapproved_projects() {
     for_each_shell(|shell| {
         let sandbox = with_start_files(Sandbox::new().manifest(MANIFEST));
         let probe = || {
@@ -160,7 +160,7 @@ fn start_files_never_fail_and_never_load_what_is_not_allowed() {
 }
 
 #[test]
-fn who_waits_hears_what_is_wrong() {
+fn a_waiting_export_reports_the_error() {
     let sandbox = Sandbox::new().manifest(MANIFEST);
     sandbox
         .devsh(&["export", "json"])
@@ -223,7 +223,7 @@ fn a_github_step_writes_its_two_files() {
 }
 
 #[test]
-fn a_gitlab_report_says_what_it_cannot_carry() {
+fn a_gitlab_report_names_unsupported_values() {
     let sandbox = prepared();
     sandbox
         .devsh(&["export", "gitlab"])

@@ -66,7 +66,7 @@ fn python(sandbox: &Sandbox, code: &str) -> String {
 }
 
 #[test]
-fn a_project_without_a_lockfile_gets_what_it_names() {
+fn a_project_without_a_lockfile_gets_its_named_packages() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
         return;
@@ -104,7 +104,7 @@ fn a_project_without_a_lockfile_gets_what_it_names() {
 }
 
 #[test]
-fn what_only_a_build_knows_is_told_in_a_line() {
+fn dependencies_that_need_a_build_are_reported_in_one_line() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
         return;
@@ -233,7 +233,7 @@ fn members_of_a_workspace_are_approved_and_followed() {
 }
 
 #[test]
-fn constraints_bound_what_a_list_leads_to() {
+fn constraints_bound_the_packages_of_a_list() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
         return;

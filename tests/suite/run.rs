@@ -137,7 +137,7 @@ fn a_command_does_not_run_after_a_failed_enter_script() {
 }
 
 #[test]
-fn what_is_not_allowed_does_not_run() {
+fn an_unapproved_project_does_not_run() {
     let sandbox = Sandbox::new().manifest(MANIFEST);
     let outcome = sandbox.devsh(&["run", "--", "touch", "ran"]).code(3);
     outcome.error(&[
@@ -179,7 +179,7 @@ fn a_directory_below_is_where_the_command_runs() {
 }
 
 #[test]
-fn the_second_locked_run_asks_nobody_and_writes_nothing() {
+fn the_second_locked_run_sends_no_request_and_writes_nothing() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0"]);
     let sandbox = Sandbox::new()

@@ -95,7 +95,7 @@ fn pythons_of_several_versions_and_flavours_stand_side_by_side() {
 }
 
 #[test]
-fn offline_tells_every_artifact_that_is_missing() {
+fn offline_lists_every_missing_artifact() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.4"]);
     serve_release(&server, "1.95.0");
@@ -123,7 +123,7 @@ fn offline_tells_every_artifact_that_is_missing() {
 }
 
 #[test]
-fn what_came_out_lately_is_held_back() {
+fn recent_releases_are_held_back() {
     // What the server has came out on the first day of 2026, so it is as old as the year.
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4"]);
@@ -172,7 +172,7 @@ fn what_came_out_lately_is_held_back() {
 }
 
 #[test]
-fn a_password_reaches_its_server_and_nobody_else() {
+fn a_password_reaches_only_its_server() {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.4"]);
     server.require("Basic bWU6c2VjcmV0");

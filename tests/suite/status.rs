@@ -11,7 +11,7 @@ fn status(sandbox: &Sandbox) -> Value {
 }
 
 #[test]
-fn required_variables_that_are_not_set_are_told() {
+fn missing_required_variables_are_reported() {
     let manifest = "[env]\nTOKEN = { required = \"ask the vault\" }\nOTHER = \"x\"\n";
     let sandbox = Sandbox::new().manifest(manifest);
     sandbox.allow();
@@ -26,7 +26,7 @@ fn required_variables_that_are_not_set_are_told() {
 }
 
 #[test]
-fn what_has_no_effect_is_told() {
+fn lines_without_effect_are_reported() {
     let sandbox = Sandbox::new();
     sandbox.write(".nvmrc", "22\n");
     sandbox.write(
@@ -58,7 +58,7 @@ fn what_has_no_effect_is_told() {
 }
 
 #[test]
-fn what_is_asked_for_by_a_file_alone_is_explained() {
+fn a_tool_that_only_a_file_requests_is_explained() {
     let sandbox = Sandbox::new();
     sandbox.write(".pre-commit-config.yaml", "repos: []\n");
     sandbox.write(
@@ -115,7 +115,7 @@ fn a_store_that_was_removed_is_noticed_at_the_next_prompt() {
 }
 
 #[test]
-fn a_reference_to_what_is_not_set_is_told() {
+fn a_reference_to_an_unset_variable_is_reported() {
     let manifest = "[env]\nA = \"${NOPE}/x\"\nB = \"${NOPE:-}\"\nC = \"${A}\"\n";
     let sandbox = Sandbox::new().manifest(manifest);
     let row =
@@ -135,7 +135,7 @@ fn a_reference_to_what_is_not_set_is_told() {
 }
 
 #[test]
-fn what_is_written_in_the_wrong_form_is_told_in_the_right_one() {
+fn the_wrong_form_gets_a_hint_with_the_right_one() {
     for (manifest, hint) in [
         (
             "extends = \"x.toml\"\n",

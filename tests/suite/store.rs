@@ -47,7 +47,7 @@ pub(crate) fn json(outcome: &Outcome) -> Value {
 }
 
 #[test]
-fn du_counts_what_is_shared_once() {
+fn du_counts_shared_objects_once() {
     let server = Server::start();
     let sandbox = built(&server);
     let other = sandbox.home().join("other");
@@ -78,7 +78,7 @@ fn du_counts_what_is_shared_once() {
 }
 
 #[test]
-fn gc_removes_what_nobody_uses() {
+fn gc_removes_unused_objects() {
     let server = Server::start();
     let sandbox = built(&server);
     let outcome = sandbox.devsh(&["gc"]).success();
@@ -117,7 +117,7 @@ fn gc_removes_what_nobody_uses() {
 }
 
 #[test]
-fn gc_leaves_what_the_settings_say() {
+fn gc_keeps_the_configured_part() {
     let server = Server::start();
     let managed = "tools-from = \"managed\"\n";
     let sandbox = built(&server);
@@ -148,7 +148,7 @@ fn gc_leaves_what_the_settings_say() {
 }
 
 #[test]
-fn what_has_no_room_is_not_begun() {
+fn an_installation_without_room_does_not_start() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: needs root");
         return;
@@ -186,7 +186,7 @@ fn what_has_no_room_is_not_begun() {
 }
 
 #[test]
-fn gc_spares_what_a_shell_has_loaded() {
+fn gc_keeps_the_loaded_dev_shell() {
     for_each_shell(|shell| {
         let server = Server::start();
         let sandbox = built(&server);
@@ -205,7 +205,7 @@ fn gc_spares_what_a_shell_has_loaded() {
 }
 
 #[test]
-fn gc_spares_what_a_command_runs_with() {
+fn gc_keeps_the_dev_shell_of_a_running_command() {
     let server = Server::start();
     let sandbox = built(&server);
     let mut command = sandbox.command(crate::support::sandbox::DEVSH);
@@ -228,7 +228,7 @@ fn gc_spares_what_a_command_runs_with() {
 }
 
 #[test]
-fn gc_stops_where_it_cannot_see_what_is_used() {
+fn gc_stops_if_it_cannot_find_all_roots() {
     let server = Server::start();
     let sandbox = built(&server);
     // A lease that cannot be read as a file.
@@ -246,7 +246,7 @@ fn gc_stops_where_it_cannot_see_what_is_used() {
 }
 
 #[test]
-fn gc_removes_what_builds_left_aside_unless_one_is_under_way() {
+fn gc_removes_remains_of_builds_unless_one_runs() {
     let sandbox = Sandbox::new();
     let building = sandbox.data().join("building");
     for name in ["left/below", "busy"] {

@@ -181,7 +181,7 @@ fn commands_and_use_cases_keep_apart() {
 }
 
 #[test]
-fn every_file_says_what_it_is_for() {
+fn every_file_begins_with_its_purpose() {
     for path in files("src").into_iter().chain(files("tests")) {
         let text = fs::read_to_string(repository().join(&path)).unwrap();
         assert!(text.starts_with("//! "), "{path} does not begin with `//!`");

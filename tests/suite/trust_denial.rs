@@ -130,7 +130,7 @@ fn a_directory_that_brings_its_own_worktree_data_is_not_a_worktree() {
 }
 
 #[test]
-fn the_home_directory_is_denied_without_what_is_below() {
+fn a_denied_home_directory_does_not_deny_projects_below() {
     let sandbox = Sandbox::new().manifest(MANIFEST);
     sandbox.allow();
     fs::write(sandbox.home().join("devshell.toml"), MANIFEST).unwrap();

@@ -18,7 +18,7 @@ fn overwrite(path: &Path, content: &str) {
 }
 
 #[test]
-fn verify_names_what_is_damaged_and_repairs_it() {
+fn verify_names_damage_and_repairs_it() {
     let server = Server::start();
     let sandbox = built(&server);
     let outcome = sandbox.devsh(&["verify"]).success();
@@ -131,7 +131,7 @@ fn profile(sandbox: &Sandbox) -> PathBuf {
 }
 
 #[test]
-fn what_cannot_be_read_is_damage_like_any_other() {
+fn unreadable_files_count_as_damage() {
     let server = Server::start();
     let sandbox = built(&server);
     // Directories in the place of files: not even root reads those.

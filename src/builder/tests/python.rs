@@ -135,7 +135,7 @@ impl World {
 }
 
 #[test]
-fn an_environment_is_a_sealed_object_and_the_project_lies_above_it() {
+fn an_environment_is_a_sealed_object_without_the_project() {
     let world = World::new();
     let request = world.request(LOCK);
     let realised = world.build(&request);
@@ -213,7 +213,7 @@ fn editors_find_an_environment_in_the_profile() {
 }
 
 #[test]
-fn only_what_a_dev_shell_gets_makes_another_environment() {
+fn only_the_selected_packages_change_the_environment() {
     let world = World::new();
     let first = world.build(&world.request(LOCK));
     let calls = world.calls().len();
@@ -285,7 +285,7 @@ fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
 }
 
 #[test]
-fn what_the_installer_says_is_kept() {
+fn the_output_of_the_installer_is_kept() {
     let world = World::new();
     fs::write(world.sandbox.root.join("broken"), "").unwrap();
     let error = world

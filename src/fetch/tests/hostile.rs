@@ -92,7 +92,7 @@ fn nothing_is_followed_to_where_it_should_not_go() {
 }
 
 #[test]
-fn what_is_no_answer_is_an_error_in_one_line() {
+fn an_invalid_answer_is_an_error_in_one_line() {
     for head in [
         "",
         "\u{0}\u{1}\u{2}\n\n",

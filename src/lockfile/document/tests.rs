@@ -71,7 +71,7 @@ fn a_merge_conflict_is_named() {
 }
 
 #[test]
-fn a_newer_format_is_told_apart_from_a_broken_one() {
+fn a_newer_format_differs_from_a_broken_one() {
     let text = SAMPLE.replace("version = 1\n", "version = 2\nseal = \"x\"\n");
     assert_eq!(
         problem(&text),
@@ -80,7 +80,7 @@ fn a_newer_format_is_told_apart_from_a_broken_one() {
 }
 
 #[test]
-fn what_is_not_understood_is_an_error() {
+fn unknown_content_is_an_error() {
     let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let one = |from: &str, to: &str| {
         assert!(SAMPLE.contains(from), "{from}");
@@ -193,7 +193,7 @@ fn key() -> impl Strategy<Value = LockKey> {
 }
 
 #[test]
-fn npm_packages_say_once_what_is_the_same_everywhere() {
+fn npm_packages_write_common_artifacts_once() {
     let integrity = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
     let line = |system: &str, part: &str| {
         format!(

@@ -164,7 +164,7 @@ fn the_schema_admits_the_examples() {
 }
 
 #[test]
-fn the_schema_refuses_what_the_reader_refuses_by_its_form() {
+fn the_schema_refuses_the_forms_that_the_reader_refuses() {
     let schema = json_schema();
     let mut count = 0;
     for (text, ..) in INVALID {

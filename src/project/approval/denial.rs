@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_denial_covers_what_is_below_and_the_directory_under_another_name() {
+    fn a_denial_covers_subdirectories_and_other_names() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().canonicalize().unwrap();
         let decisions = Decisions::new(&place.join("data"));

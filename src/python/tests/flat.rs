@@ -142,7 +142,7 @@ fn lists_without_digests_are_to_be_resolved() {
 }
 
 #[test]
-fn constraints_bound_what_is_to_be_resolved() {
+fn constraints_bound_the_resolution() {
     let bounds = "click<9 --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000\n\
         -r more.txt\nown @ https://h.example/own.whl\n";
     let others = [("bounds.txt", bounds), ("more.txt", "idna==3.4\n")];

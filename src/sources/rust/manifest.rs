@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn profiles_are_what_there_is_of_them() {
+    fn profiles_have_only_published_components() {
         let text = format!(
             "{}[profiles]\nminimal = [\"rustc\", \"cargo\", \"rust-std\"]\n\
              default = [\"rustc\", \"clippy-preview\", \"rust-docs\", \"rust-src\", \"rust-mingw\"]\n",

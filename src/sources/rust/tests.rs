@@ -148,7 +148,7 @@ fn the_search_ends() {
 }
 
 #[test]
-fn what_was_locked_is_asked_for_first() {
+fn the_locked_channel_is_requested_first() {
     let package = |version: &str, build: &str| LockedPackage {
         version: version.parse().unwrap(),
         build: Some(build.to_owned()),

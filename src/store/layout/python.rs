@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn full_builds_lose_what_is_not_installed() {
+    fn full_builds_lose_the_parts_that_are_not_installed() {
         for (path, expected) in [
             ("bin/python3.12", Some("bin/python3.12")),
             ("install/bin/python3.12", Some("bin/python3.12")),

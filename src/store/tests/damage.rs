@@ -98,7 +98,7 @@ fn a_collection_that_was_killed_leaves_nothing_half_removed() {
 }
 
 #[test]
-fn what_another_container_makes_or_uses_is_left_alone() {
+fn objects_of_another_container_are_left_alone() {
     let fixture = Fixture::new();
     let store = fixture.store();
     fixture.install(Recipe::Python, &[("", python())]).unwrap();

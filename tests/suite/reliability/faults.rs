@@ -79,7 +79,7 @@ fn sweep(scenario: &Scenario) {
 }
 
 #[test]
-fn what_cannot_be_seen_is_not_collected() {
+fn gc_keeps_used_objects_if_system_calls_fail() {
     let Some(strace) = strace() else { return };
     let (sandbox, _server) = prepared();
     sandbox.devsh(&["allow"]).success();

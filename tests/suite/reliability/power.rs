@@ -35,7 +35,7 @@ fn mount<'a>(image: &Path, place: &'a Path, options: &str) -> Option<Mount<'a>> 
 }
 
 #[test]
-fn what_was_acknowledged_survives_the_power() {
+fn acknowledged_writes_survive_a_power_cut() {
     if require("mkfs.ext4").is_none() || !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: needs root and mkfs.ext4");
         return;

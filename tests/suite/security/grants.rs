@@ -54,7 +54,7 @@ fn understood(text: &str) -> Result<(), manifest::Error> {
 }
 
 #[test]
-fn what_can_become_code_needs_a_grant() {
+fn variables_that_can_run_code_need_a_grant() {
     let names: Vec<&str> = NAMES.split_whitespace().collect();
     assert!(names.len() >= 150, "{}", names.len());
     for name in &names {
@@ -82,7 +82,7 @@ fn what_can_become_code_needs_a_grant() {
 }
 
 #[test]
-fn grants_are_what_is_shown_first() {
+fn grants_are_shown_first() {
     let names: Vec<&str> = NAMES.split_whitespace().collect();
     let names = names.iter().filter(|name| !NEVER.contains(name));
     // With an empty value none of them does harm to what `allow` starts.

@@ -55,7 +55,7 @@ fn variables_may_add_so_much_together_and_no_more() {
 }
 
 #[test]
-fn what_grows_by_references_is_left_out_and_told() {
+fn values_that_grow_by_references_are_omitted_and_reported() {
     let text = "x".repeat(100_000);
     let references = "B = \"${A}${A}\"\n";
     let sandbox = Sandbox::new().manifest(&format!("[env]\nA = \"{text}\"\n{references}"));

@@ -125,7 +125,7 @@ const COMMANDS: [&str; 20] = [
 ];
 
 #[test]
-fn who_says_locked_finds_the_lockfile_unchanged() {
+fn locked_never_changes_the_lockfile() {
     let newer = "[tools]\nruff = \"==0.12.3\"\n[env]\nA = \"1\"\n";
     for (state, manifest) in [
         ("fits", MANIFEST),

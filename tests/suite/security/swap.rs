@@ -168,7 +168,7 @@ impl Place {
 }
 
 #[test]
-fn what_changes_by_chance_between_check_and_use_has_no_effect() {
+fn random_swaps_between_check_and_use_have_no_effect() {
     let place = Place::new();
     let (mut loaded, rounds) = (0, effort(80, 10_000));
     for seed in 0..rounds {
@@ -222,7 +222,7 @@ fn what_changes_by_chance_between_check_and_use_has_no_effect() {
 const CALLS: [&str; 4] = ["openat", "read", "statx", "close"];
 
 #[test]
-fn what_changes_at_any_system_call_has_no_effect() {
+fn swaps_at_any_system_call_have_no_effect() {
     let Some(program) = strace::strace() else {
         return;
     };
