@@ -194,7 +194,7 @@ fn an_application_is_chosen_for_the_python_and_by_its_age() {
     sandbox.allow();
     let explained = sandbox.devsh(&["explain", "black"]).success().stdout;
     assert!(explained.contains("27.1.0"), "{explained}");
-    // Without the setting what is locked stays, until it is asked for anew.
+    // Without the setting, locked versions stay until an upgrade.
     let sandbox = sandbox.config("");
     sandbox.devsh(&["lock"]).success();
     assert!(locked(&sandbox).contains("helper-lib==1.0"));
@@ -248,7 +248,7 @@ fn dependencies_of_an_application_are_upgraded_by_name() {
     let uv = require("uv").unwrap();
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", uv.display());
     pypi::serve_tool_as(&server, ("uv", "0.9.10"), "uv", script.as_bytes());
-    // Nobody asks for uv: it is locked for the application.
+    // No dev shell requests uv: it is locked for the application.
     let upgraded = sandbox.devsh(&["lock", "--upgrade", "uv", "--trust"]);
     let news = "~ uv  0.9.9 → 0.9.10\ndevsh: wrote ~/project/devshell.lock\n";
     assert_eq!(upgraded.success().stderr, news);
@@ -280,7 +280,7 @@ fn a_damaged_application_is_built_again() {
     let found = sandbox.devsh(&["verify"]).code(1);
     let line = "  changed    environment/bin/black\n";
     assert!(found.stdout.contains(line), "{found}");
-    // No record tells how to build it: what is damaged goes, and nothing else takes its place.
+    // No record says how to build it: the damaged object is removed and not replaced.
     let repaired = sandbox.devsh(&["verify", "--repair"]).success();
     let line = "removed; it is made again when it is next needed";
     assert!(repaired.stdout.contains(line), "{repaired}");

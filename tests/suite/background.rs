@@ -222,7 +222,7 @@ fn a_failed_build_is_reported_once_and_not_repeated() {
             [""; 0],
             "it is not tried at every prompt"
         );
-        // Who asks for it gets it, and the prompt follows.
+        // An explicit command builds it, and the prompt loads the result.
         server.mend();
         sandbox.devsh(&["sync"]).success();
         pty.type_line("true");

@@ -81,7 +81,7 @@ const BUILDS: &str = "builds a release program and changes the user's files";
 const NETWORK: &str = "needs the public sources";
 const LONG: &str = "runs for minutes to hours";
 
-/// What a fence line may say after the three backticks.
+/// The accepted words after the three backticks of a fence.
 const FENCES: [&str; 17] = [
     "sh",
     "sh example",
@@ -493,7 +493,7 @@ fn blocks_that_do_not_run_have_a_reason() {
                 listed.remove(&(page.path.clone(), first.clone())),
                 "{place}: give a reason in NOT_RUN why `{first}` does not run"
             );
-            // What does not run is at least there.
+            // A program of a block that does not run must at least exist.
             for line in block.text.lines() {
                 let program = line.split_whitespace().find(|word| !word.contains('='));
                 let program = program.unwrap_or_default();

@@ -113,7 +113,7 @@ fn add_and_remove_change_their_lines_only() {
         MANIFEST.replace(line, &format!("{line}just = \"1.41\"\n"))
     );
     assert!(read("devshell.lock").contains("1.41.2"));
-    // The change is the user's own: nothing is to be approved again.
+    // The user made the change, so it needs no new approval.
     let run = ["run", "--locked", "--", "just", "--version"];
     sandbox.devsh(&run).success();
 

@@ -51,7 +51,7 @@ fn the_user_s_shell_is_inside_whatever_its_rc_files_do() {
             let mut pty = entered(&sandbox, shell, &format!("{}{hook}", rc(shell)), "");
             is_inside(&sandbox, &mut pty);
             assert_eq!(pty.run("hi"), "aliased\n");
-            // Who entered a dev shell stays in it, wherever the shell goes.
+            // The shell keeps its dev shell in every directory.
             pty.cd(std::path::Path::new("/"));
             is_inside(&sandbox, &mut pty);
             pty.exit();

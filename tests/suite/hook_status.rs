@@ -11,7 +11,7 @@ fn prepared() -> Sandbox {
 /// Hooks of other tools that record the status.
 const GUEST: &str = "seen=\"$? ${PIPESTATUS[*]} $_\"";
 
-/// Starts bash with the hook as it is since 5.1 or before, when `PROMPT_COMMAND` is no array.
+/// Starts bash with the hook for 5.1 or for older versions, in which `PROMPT_COMMAND` is no array.
 fn start(sandbox: &Sandbox, old: bool, before: &str, after: &str) -> Pty {
     let program = sandbox.root().join("bin/devsh");
     let program = std::fs::canonicalize(program).unwrap();

@@ -12,7 +12,7 @@ struct Layout {
     says: &'static [(&'static str, &'static str)],
 }
 
-/// Activates every layout in one home, so that they share a store.
+/// Activates every layout in one home: they share a store.
 fn activate(layouts: &[Layout]) {
     if !network() {
         return;

@@ -176,7 +176,7 @@ fn a_lockfile_that_was_tampered_with_is_refused() {
     }
 }
 
-/// Dev shells that ask for the same packages share what is locked for them, whatever their Pythons.
+/// Dev shells that request the same packages share the locked set, with any Python.
 #[test]
 fn packages_are_locked_for_the_oldest_python_that_wants_them() {
     let server = Server::start();

@@ -1,6 +1,6 @@
 //! The end-to-end tests: one binary, a module for each command or promise.
 //!
-//! Every test runs the built program in a `support::Sandbox` of its own; none sees the developer's home,
+//! Every test runs the built program in its own `support::Sandbox`; none sees the developer's home,
 //! locale or network. The group that needs the network runs with `DEVSH_TEST_NETWORK=1` only.
 
 #![expect(

@@ -232,7 +232,7 @@ fn cpython_runs_from_the_store_with_the_original_hidden() {
     ]);
     let outcome = sandbox.outcome(&mut hidden);
     if outcome.stderr.contains("unshare failed") || outcome.stderr.contains("mount:") {
-        eprintln!("skipped: this machine lets nobody hide a directory");
+        eprintln!("skipped: this machine does not allow mounts that hide a directory");
         return;
     }
     let outcome = outcome.success();

@@ -1,4 +1,4 @@
-//! What attackers and accidents may do to the trust of a user and to a prompt.
+//! Security trials: attacks and accidents that must not affect the trust of a user or a prompt.
 //!
 //! As in `reliability`, a short form runs in the suite and the long one with `DEVSH_TEST_LONG=1`;
 //! `tests/reliability security::` runs the long form of all and prints the figures of docs/dev/security-trials.md.

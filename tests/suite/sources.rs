@@ -1,5 +1,5 @@
 //! Sources as a user meets them: flavours and versions side by side, settings, servers that ask for a
-//! password, and what is told where nothing can be had.
+//! password, and errors of sources that have no answer.
 
 use std::fs;
 
@@ -124,7 +124,7 @@ fn offline_lists_every_missing_artifact() {
 
 #[test]
 fn recent_releases_are_held_back() {
-    // What the server has came out on the first day of 2026, so it is as old as the year.
+    // The server released everything on 1 January 2026.
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4"]);
     let sandbox = Sandbox::new()
@@ -190,7 +190,7 @@ fn a_password_reaches_only_its_server() {
         "{outcome}\n{lockfile}"
     );
 
-    // The same from netrc; without either the server's refusal is told.
+    // The same from netrc. Without either, the refusal of the server is printed.
     let plain = || {
         let sandbox = Sandbox::new().served_by(&server);
         sandbox

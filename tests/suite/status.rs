@@ -1,4 +1,4 @@
-//! `devsh status` and `devsh explain`: what the user has to know, also where nothing failed.
+//! `devsh status` and `devsh explain`: information that the user needs although nothing failed.
 
 use std::fs;
 
@@ -76,7 +76,7 @@ fn a_tool_that_only_a_file_requests_is_explained() {
         let one = sandbox.devsh(&["explain", tool]).success().stdout;
         assert!(one.starts_with(&format!("{tool}  *  {place}\n")), "{one}");
     }
-    // Who allows it is told that the packages will be missing; that nothing can be fetched here comes later.
+    // `allow` says that the packages will be missing, before the error about the network.
     let allowed = sandbox.devsh(&["allow", "--offline"]);
     let note = "devsh: pyproject.toml:1: no packages are installed without a lockfile: make one with `poetry lock`\n";
     assert!(allowed.stderr.contains(note), "{allowed}");
@@ -105,7 +105,7 @@ fn a_store_that_was_removed_is_noticed_at_the_next_prompt() {
         fs::rename(&envs, sandbox.data().join("elsewhere")).unwrap();
         let told = pty.run("devsh status");
         assert!(told.contains("it is no longer in the store"), "{told}");
-        // The prompt after the command above saw it and has it built anew.
+        // The prompt after the command above starts a new build.
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while fs::read_dir(&envs).map_or(0, Iterator::count) == 0 {
             assert!(std::time::Instant::now() < until, "nothing was built");

@@ -44,7 +44,7 @@ const PURE: &[&str] = &[
     "shell",
 ];
 
-/// What pure modules do not name.
+/// Paths that pure modules must not use.
 const MACHINE: [&str; 5] = ["env", "fs", "net", "process", "time"];
 
 /// Words that say that something is unfinished.

@@ -92,7 +92,7 @@ fn nothing_in_use_is_collected() {
     eprintln!("figure: {total} mixed operations ({done:?}), nothing in use collected");
 }
 
-/// Does one thing after the other, in an order of its own.
+/// Runs commands one after the other, in its own random order.
 fn work(sandbox: &Sandbox, tools: &[&str], worker: usize, rounds: usize) -> Vec<&'static str> {
     let mut random = (worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut done = Vec::new();

@@ -72,7 +72,7 @@ fn replay(log: &str, home: &Path, disk: &mut Disk) {
 /// Reads one line; nothing for a call that failed and for other lines.
 fn parse(line: &str) -> Option<Call<'_>> {
     let (name, rest) = line.split_once('(')?;
-    // All text is in hexadecimal, so that no sign within it can be taken for one of these.
+    // All text is in hexadecimal, because a character of it could look like one of these.
     let (arguments, result) = rest.rsplit_once(") ")?;
     let result = result.trim_start().strip_prefix("= ")?;
     let digits = result.split(['<', ' ']).next()?;

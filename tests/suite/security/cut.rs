@@ -105,7 +105,7 @@ echo over
     format!("{hook}\n{driver}").into_bytes()
 }
 
-/// What devsh might print, with `NONCE` for the nonce; whatever part of it runs sets `RAN`.
+/// A possible output of devsh, with `NONCE` for the nonce. Any part of it that runs sets `RAN`.
 fn payload(host: HostShell, seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let ran = |value: OsString| ShellStatement::Export("RAN".parse().unwrap(), value);

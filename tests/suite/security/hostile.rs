@@ -106,7 +106,7 @@ fn hostile_names_never_reach_a_shell() {
         inherited.set(name.as_str(), "1");
         assert!(decoded(name).is_err(), "{name:?}");
     }
-    // What is inherited is neither set nor removed by code.
+    // The code neither sets nor removes inherited variables.
     let none = Env::default();
     assert_eq!(devsh::prompt::statements(&inherited, &none), []);
     assert_eq!(devsh::prompt::statements(&none, &inherited), []);

@@ -1,4 +1,4 @@
-//! How large an environment may become: what is too much is told with its place, and every program still starts.
+//! Limits of the environment: an excess is reported with its place, and every program still starts.
 
 use crate::support::Sandbox;
 
@@ -78,7 +78,7 @@ fn values_that_grow_by_references_are_omitted_and_reported() {
 
 #[test]
 fn a_value_that_could_not_be_given_back_stays() {
-    // Where nothing can be written the session travels in one variable, which cannot hold this one.
+    // Without a writable directory the session is in one variable, which is too small for this one.
     let text = "x".repeat(100_000);
     let sandbox = Sandbox::new()
         .env("XDG_STATE_HOME", "/proc/no/place")

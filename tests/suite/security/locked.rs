@@ -21,7 +21,7 @@ fn prepared() -> (Sandbox, Server) {
     (sandbox, server)
 }
 
-/// What was changed in a lockfile.
+/// A change of a lockfile.
 fn mutation(text: &[u8], seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut bytes = text.to_vec();
@@ -100,7 +100,7 @@ fn a_changed_lockfile_means_the_same_or_is_an_error() {
     assert!(refused > 0);
 }
 
-/// What a user may say with `--locked`, without the words that come before.
+/// Commands to run with `--locked`.
 const COMMANDS: [&str; 20] = [
     "run -- true",
     "run --shell dev -- true",

@@ -12,7 +12,7 @@ use crate::support::{
     server::Fault,
 };
 
-/// What no terminal is to get, apart from the ends of lines.
+/// Characters that a terminal must not get; line ends are allowed.
 fn is_hostile(character: char) -> bool {
     let number = u32::from(character);
     let hidden = [
@@ -108,7 +108,7 @@ const MANIFESTS: [(&str, &str); 16] = [
     ("[@]\n", "doctor"),
 ];
 
-/// Files beside the manifest in the same way.
+/// Files next to the manifest with the same names.
 const FILES: [(&str, &str, &str); 6] = [
     (".tool-versions", "ruff #\n", "status"),
     ("devshell.lock", "#", "lock --check --trust"),
@@ -131,7 +131,7 @@ const LINES: [&str; 9] = [
     "-vv explain @",
 ];
 
-/// What is asked when the server answers with a name, or a program of the machine has it for its version.
+/// Commands for a server or a host program that answers with such a name.
 const SERVED: [&str; 3] = ["lock --trust", "-vv lock --trust", "run --trust -- ruff"];
 
 const WAYS: usize = MANIFESTS.len() + FILES.len() + LINES.len() + SERVED.len();
@@ -183,7 +183,7 @@ fn nothing_that_is_said_speaks_to_the_terminal() {
         let name = name(seed as u64);
         let kind = seed % WAYS;
         let way = way(kind, &name);
-        // Now and then the project lies in a directory of that name.
+        // Sometimes the project is in a directory of that name.
         let place = match seed / WAYS % 3 {
             1 => sandbox
                 .home()
@@ -194,7 +194,7 @@ fn nothing_that_is_said_speaks_to_the_terminal() {
         };
         let output = ask(&sandbox, &server, (kind, &way), (&name, &place));
         let command = &way.command;
-        // Code for a shell quotes a path as it is, and what devsh became speaks for itself.
+        // Code for a shell quotes a path unchanged, and a program that devsh became prints its own text.
         let code = command[0] == "export" || kind == ANSWERS && output.status.code() == Some(3);
         let all = [
             (&output.stdout, code),

@@ -1,9 +1,9 @@
-//! Faults at the prompt: whatever is wrong, the environment and `$?` are what they were, at most one line is said,
-//! once, and the prompt comes in time.
+//! Faults at the prompt: with any fault, the environment and `$?` are unchanged, at most one line is printed, once,
+//! and the prompt comes in time.
 //!
 //! One long-lived host shell goes through all faults. Each strikes twice: before the project is entered, and while it
-//! is loaded. What is loaded is then the whole environment of the project or nothing, never a part; and outside, in
-//! the end, everything is as at the start.
+//! is loaded. Then either the whole environment of the project is loaded or nothing, never a part. Outside, at the end,
+//! everything is as at the start.
 
 mod damage;
 mod faults;
@@ -24,22 +24,22 @@ type Environment = BTreeMap<Vec<u8>, Vec<u8>>;
 const MANIFEST: &str = "[env]\nACTIVE = \"yes\"\nPATH = { prepend = [\"bin\"] }\n\
      [aliases]\nhi = \"echo hi\"\n[hooks]\nenter = \". ../fault\"\n";
 
-/// Variables that are the shell's own affair.
+/// Variables that the shell itself changes.
 const OWN: [&[u8]; 4] = [b"_", b"PWD", b"OLDPWD", b"SHLVL"];
 
 /// A sandbox whose hook runs a program that faults can replace.
 struct Case {
     sandbox: Sandbox,
-    /// What the hook runs: a script that starts devsh.
+    /// The program of the hook: a script that starts devsh.
     program: PathBuf,
 }
 
-/// What one prompt was like.
+/// The state after one prompt.
 #[derive(Debug)]
 struct Seen {
     status: String,
     environment: Environment,
-    /// What was said before it.
+    /// The lines that were printed before it.
     said: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ struct Trial<'a> {
     pty: Pty,
     outside: Environment,
     inside: Environment,
-    /// What is said when all is well.
+    /// The lines that are printed without a fault.
     news: Vec<String>,
     /// How long the prompts took.
     taken: Vec<(Duration, String)>,
@@ -66,7 +66,7 @@ impl Case {
         Self { sandbox, program }
     }
 
-    /// The hook as it is, but for the program.
+    /// The hook with another program.
     fn hook(&self, shell: HostShell) -> String {
         let hook = self.sandbox.hook_that_runs(shell, &self.program);
         let seven = match shell {
@@ -141,7 +141,7 @@ impl<'a> Trial<'a> {
             }
         }
         let status = environment.remove(&b"STATUS"[..]).unwrap();
-        // Which record was loaded is told in it, and settings can change the record.
+        // It names the loaded record, which settings can change.
         if let Some(value) = environment.get_mut(&b"DEVSH_DIFF"[..]) {
             value.clear();
         }
@@ -249,7 +249,7 @@ fn said(shown: &str) -> Vec<String> {
     plain
         .split(['\n', '\r'])
         .map(str::trim)
-        // What fish draws where a line is not at its end.
+        // fish draws this if a line has no end.
         .filter(|line| !line.is_empty() && *line != "⏎")
         .filter(|line| !line.contains("<<") && !line.contains("/tmp/step"))
         .map(str::to_owned)

@@ -1,8 +1,8 @@
-//! Every input of an approval is swapped for one that nobody approved, between the check and the use of it.
+//! Every input of an approval is swapped for an unapproved one, between its check and its use.
 //!
-//! By chance, many times while devsh runs, and with the delay of each system call, once just before it. What the
-//! swapped input asks for never happens: none of its variables arrives, none of its scripts runs, and nobody asks
-//! the server that its lockfile names.
+//! The swap happens at random times while devsh runs, and just before each system call, which is delayed. The swapped
+//! input never has an effect: none of its variables is loaded, none of its scripts runs, and the server in its lockfile
+//! gets no request.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ const MANIFEST: &str = "extends = [\"./team.toml\"]\n[tools]\nruff = \"0.12\"\n[
 const LOCAL: &str = "[env]\nMAIN = \"CANARY\"\n[hooks]\nenter = \"touch $HOME/executed\"\n";
 const TEAM: &str = "[env]\nTEAM = \"approved\"\n[hooks]\nenter = \"export TEAMED=approved\"\n";
 
-/// What devsh is asked for while its inputs change.
+/// The commands that run while the inputs change.
 const COMMANDS: [&[&str]; 4] = [
     &["export", "bash", "--nonce", "1", "--loaded", ""],
     &["--locked", "run", "--", "/usr/bin/env"],
@@ -146,7 +146,7 @@ impl Place {
         command
     }
 
-    /// Asserts that nothing of the swapped input came to pass; tells whether the approved one did.
+    /// Asserts that the swapped input had no effect; returns whether the approved one had.
     #[track_caller]
     fn judge(&self, output: &Output, what: &str) -> bool {
         let out = String::from_utf8_lossy(&output.stdout);
@@ -176,7 +176,7 @@ fn random_swaps_between_check_and_use_have_no_effect() {
         let mut random = Random::new(seed as u64);
         let input = &place.inputs[seed % place.inputs.len()];
         let command = COMMANDS[random.below(COMMANDS.len())];
-        // A lockfile that leads elsewhere is refused by what was locked for it; only these do not lock anew.
+        // Only these commands do not lock again: they refuse a lockfile with another server.
         let command = if input.path == "devshell.lock" {
             COMMANDS[1]
         } else {

@@ -1,4 +1,4 @@
-//! A project that nobody allowed: whatever is in it, no command runs, fetches, exports or writes anything of it.
+//! A project without approval: no command runs, fetches, exports or writes anything of it.
 
 use std::{fs, path::Path};
 
@@ -86,11 +86,11 @@ fn nothing_of_an_untrusted_project_has_an_effect() {
         let script = "#!/bin/dash\n: >\"$HOME/executed\"\n";
         sandbox.program(program, script);
     }
-    // Whoever traces sees every start of a program and every connection; the short form has the traces alone.
+    // strace shows every start of a program and every connection. The short form has only the traces.
     let strace = (effort(0, 1) > 0).then(strace::strace).flatten();
     let (mut asked, manifests) = (0, effort(2, 150));
     for seed in 0..manifests as u64 {
-        so_far(asked, "commands in projects that nobody allowed");
+        so_far(asked, "commands in projects without approval");
         for (name, content) in files(seed) {
             sandbox.write(name, content);
         }
@@ -128,7 +128,7 @@ fn nothing_of_an_untrusted_project_has_an_effect() {
     );
 }
 
-/// Runs devsh under strace and asserts that it starts no program and connects to nobody.
+/// Runs devsh under strace and asserts that it starts no program and opens no connection.
 fn traced(strace: &Path, sandbox: &Sandbox, words: &[&str], what: &str) -> Outcome {
     let log = sandbox.root().join("tmp/traced");
     let mut command = sandbox.command(strace);
@@ -150,7 +150,7 @@ fn traced(strace: &Path, sandbox: &Sandbox, words: &[&str], what: &str) -> Outco
     outcome
 }
 
-/// The files of an attack: a manifest of parts that each would do something, and what may lie beside it.
+/// The files of an attack: a manifest whose parts would each have an effect, and the files next to it.
 fn files(seed: u64) -> Vec<(&'static str, String)> {
     const PARTS: [&str; 12] = [
         "[env]\nCANARY = \"1\"\n",

@@ -98,7 +98,7 @@ impl SourceFile {
         self.module.split("::").next().unwrap_or_default()
     }
 
-    /// Paths that the file names, as `crate::…` without the `crate`, each as far as it is written.
+    /// Paths that the file names, as `crate::…` without the `crate`, each as written.
     pub(super) fn named(&self, modules: &BTreeSet<String>) -> BTreeSet<String> {
         let mut paths = BTreeSet::new();
         self.walk(&self.tokens, modules, &mut paths);
@@ -150,7 +150,7 @@ impl SourceFile {
     }
 }
 
-/// Whether `::` stands at this place.
+/// Returns whether `::` is at this place.
 fn separator(tokens: &[TokenTree], at: usize) -> bool {
     let colon =
         |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(p)) if p.as_char() == ':');

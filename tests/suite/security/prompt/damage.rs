@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What becomes of a file or directory.
+/// The damage to a file or directory.
 #[derive(Clone)]
 pub(super) enum Damage {
     Absent,
@@ -34,7 +34,7 @@ pub(super) fn whole(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Lets the damage happen; the undamaged one waits beside it.
+/// Applies the damage; the undamaged file is kept next to it.
 pub(super) fn spoil(path: &Path, damage: &Damage) {
     let whole = whole(path);
     fs::rename(path, &whole).unwrap();

@@ -12,16 +12,16 @@ use super::{
 };
 use crate::support::require;
 
-/// Something that is wrong with devsh, its files, the project or the machine.
+/// A fault of devsh, its files, the project or the machine.
 pub(super) struct Fault {
     pub(super) name: String,
-    /// Whether the project is loaded all the same; nothing where both is right.
+    /// Whether the project is still loaded; `None` if both are correct.
     pub(super) loads: Option<bool>,
-    /// Whether it is built anew in the background, which is told when it begins and when it fails.
+    /// Whether a background build starts, which prints a line at its start and at its failure.
     pub(super) builds: bool,
-    /// Whether devsh ends as by Ctrl-C.
+    /// Whether devsh exits as after Ctrl-C.
     pub(super) interrupts: bool,
-    /// A program without which it cannot be made.
+    /// A program that the fault needs.
     needs: Option<&'static str>,
     pub(super) strike: Box<dyn Fn(&Case)>,
     pub(super) mend: Box<dyn Fn(&Case)>,
@@ -134,11 +134,11 @@ fn machines() -> Vec<Fault> {
             None,
         ),
         ("the locale is none", "export LC_ALL=xx_YY.none", Some(true)),
-        ("PWD lies", "export PWD=/no/where", Some(true)),
+        ("PWD is wrong", "export PWD=/no/where", Some(true)),
         ("few files can be open", "ulimit -n 4", None),
         ("no file can grow", "ulimit -f 0", None),
         ("nothing can be said", "exec 2>&-", Some(true)),
-        ("nobody listens", "exec 1>&-", Some(false)),
+        ("output is closed", "exec 1>&-", Some(false)),
         ("input is closed", "exec 0<&-", Some(true)),
     ]
     .into_iter()
@@ -218,7 +218,7 @@ fn only(directory: &Path) -> PathBuf {
     entries.swap_remove(0)
 }
 
-/// What can become of a file.
+/// The kinds of damage to a file.
 fn damages() -> [(&'static str, Damage); 12] {
     let garbage = Damage::Bytes(
         (0..4096_u32)
