@@ -17,12 +17,25 @@ fi
 __devsh_fresh() { \return 1; }
 
 __devsh_hook() {
-  \local __devsh_status=$?
-  __devsh_fresh || __devsh_update || :
+  # A trace (`set -x`) shows the user's commands, not this code.
+  {
+    \local __devsh_status=$? __devsh_trace=$-
+    \set +xv
+  } 2>/dev/null
+  __devsh_step || :
   # Only commands after the hook in the same text need the status. If the hook is the last command, `set -e` and ERR
   # traps would act on it.
-  [[ $__devsh_status != 0 && ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
-  \return "$__devsh_status"
+  [[ ${PROMPT_COMMAND-} == *__devsh_hook*"&& :"*[![:space:]\;]* ]] || __devsh_status=0
+  case $__devsh_trace in
+    *x*v* | *v*x*) \set -xv ;;
+    *x*) \set -x ;;
+    *v*) \set -v ;;
+  esac
+  ((__devsh_status == 0)) || \return "$__devsh_status"
+}
+
+__devsh_step() {
+  __devsh_fresh || __devsh_update
 }
 
 __devsh_update() {
@@ -30,8 +43,10 @@ __devsh_update() {
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
   __devsh_pwd=$PWD
   # If the program fails, it runs again after a change of directory, not at every prompt.
-  __devsh_fresh() { \builtin test "$PWD" = "$__devsh_pwd"; }
-  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
+  __devsh_fresh() { \builtin test "$PWD" = "$__devsh_pwd" && \builtin test "${PATH-}" = "$__devsh_path"; }
+  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
+  # Another tool that replaces `PATH` later makes the hook run the program again.
+  __devsh_path=${PATH-}
   __devsh_keep
 }
 
@@ -39,9 +54,9 @@ __devsh_update() {
 __devsh_keep() {
   [[ $- == *a* ]] || \return 0
   \local IFS=$'\n'
-  \export -n "${!__devsh_@}"
+  \builtin export -n "${!__devsh_@}"
   # shellcheck disable=SC2046 # Each name is a word.
-  \export -nf $(\builtin compgen -A function __devsh_)
+  \builtin export -nf $(\builtin compgen -A function __devsh_)
 }
 
 # Runs the program with the arguments $@ and evaluates its output.
@@ -62,8 +77,8 @@ __devsh_unexported() {
 # Bash before 5.0 compares file times by whole seconds. The program runs once more after the second is over, because
 # an edit within that second would stay unnoticed.
 if ((BASH_VERSINFO[0] < 5)); then
-  __devsh_hook() {
-    \local __devsh_status=$? __devsh_now=$SECONDS __devsh_before=
+  __devsh_step() {
+    \local __devsh_now=$SECONDS __devsh_before=
     if __devsh_fresh; then
       __devsh_before=-$__devsh_loaded$__devsh_checks
     fi
@@ -73,8 +88,6 @@ if ((BASH_VERSINFO[0] < 5)); then
       # The second run found nothing new.
       [[ $__devsh_before != "-$__devsh_loaded$__devsh_checks" ]] || __devsh_asked=
     fi
-    [[ $__devsh_status != 0 && ${PROMPT_COMMAND-} == *"__devsh_hook && :"*[![:space:]\;]* ]] || \return 0
-    \return "$__devsh_status"
   }
 fi
 
@@ -82,7 +95,7 @@ fi
 __devsh_forget_checks() {
   \local __devsh_name IFS=' '
   for __devsh_name in $__devsh_checks; do
-    \unset -f "__devsh_fresh_$__devsh_name"
+    \builtin unset -f "__devsh_fresh_$__devsh_name"
   done
   __devsh_checks=
 }
@@ -138,8 +151,21 @@ __devsh_hold() {
     case ${__devsh_text%% "$__devsh_name"*} in "declare -"*r*) \continue ;; esac
     __devsh_held_names+=("$__devsh_name")
     __devsh_held_texts+=("$__devsh_text")
-    \unset -v "$__devsh_name"
+    \builtin unset -v "$__devsh_name"
   done
+}
+
+# Exports the list $1. A list of the user that is not exported gets the entries $3 and $4 at its ends and is only
+# unexported later, otherwise the value is $2.
+__devsh_extend() {
+  if ((BASH_VERSINFO[0] >= 5)) && [[ -n ${!1-} && -z ${!1@a} ]]; then
+    __devsh_held_names+=("$1")
+    __devsh_held_texts+=(unexport)
+    \builtin export "$1=${3:+$3:}${!1}${4:+:$4}"
+  else
+    __devsh_hold "$1"
+    \builtin export "$1=$2"
+  fi
 }
 
 __devsh_release() {
@@ -150,6 +176,10 @@ __devsh_release() {
       \builtin test "${__devsh_held_names[__devsh_at]}" = "$__devsh_name" || \continue
       __devsh_text=${__devsh_held_texts[__devsh_at]}
       __devsh_held_names[__devsh_at]=
+      if [[ $__devsh_text == unexport ]]; then
+        \builtin export -n "${__devsh_name?}"
+        \break
+      fi
       __devsh_flags=
       # Attributes first, then a plain assignment: in a function it reaches the global variable.
       if [[ $__devsh_text == "declare -"* ]]; then
@@ -163,7 +193,7 @@ __devsh_release() {
       fi
       [[ $__devsh_text != *=* ]] || \builtin eval "$__devsh_text"
       # Plain exported variables are not held. Others have the x flag, but `set -a` exports every assignment.
-      [[ $__devsh_flags == *x* ]] || \export -n "${__devsh_name?}"
+      [[ $__devsh_flags == *x* ]] || \builtin export -n "${__devsh_name?}"
       \break
     done
   done
@@ -173,7 +203,8 @@ __devsh_drop() {
   \local __devsh_name __devsh_at
   for __devsh_name; do
     for ((__devsh_at = ${#__devsh_held_names[@]} - 1; __devsh_at >= 0; __devsh_at--)); do
-      \builtin test "${__devsh_held_names[__devsh_at]}" != "$__devsh_name" || __devsh_held_names[__devsh_at]=
+      [[ ${__devsh_held_texts[__devsh_at]} == unexport ]] ||
+        \builtin test "${__devsh_held_names[__devsh_at]}" != "$__devsh_name" || __devsh_held_names[__devsh_at]=
     done
   done
 }
@@ -181,7 +212,7 @@ __devsh_drop() {
 # Restores every variable that is still held, because nothing is loaded any more.
 __devsh_forget() {
   __devsh_release "${__devsh_held_names[@]}"
-  \unset -v __devsh_held_names __devsh_held_texts
+  \builtin unset -v __devsh_held_names __devsh_held_texts
 }
 
 # With `yes`, runs the leave scripts at exit, before the user's own EXIT trap. With `no`, restores that trap, unless
@@ -196,7 +227,7 @@ __devsh_leave_on_exit() {
     \builtin trap -- "__devsh_exit${1:+$'\n'$1}" EXIT
   else
     [[ $__devsh_now != "trap -- '__devsh_exit"* ]] || \builtin eval "${__devsh_trap:-\\builtin trap - EXIT}"
-    \unset -v __devsh_trap
+    \builtin unset -v __devsh_trap
   fi
 }
 
@@ -206,24 +237,36 @@ __devsh_exit() {
   \return "$__devsh_status"
 }
 
+# A text stays a text and a list stays a list: tools that take their own part out of PROMPT_COMMAND again know only
+# the form that they have found.
 __devsh_register() {
-  : "${PROMPT_COMMAND=}"
-  \local __devsh_list
-  __devsh_list=("${PROMPT_COMMAND[@]}")
-  [[ " ${PROMPT_COMMAND[*]} " == *__devsh_hook* ]] && \return
-  # Since 5.1 PROMPT_COMMAND may be an array, and each entry sees the user's `$?`, `$_` and PIPESTATUS.
-  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)); then
-    [[ -n ${PROMPT_COMMAND[*]} ]] || __devsh_list=()
-    PROMPT_COMMAND=("__devsh_hook && :" "${__devsh_list[@]}")
+  [[ " ${PROMPT_COMMAND[*]-} " == *__devsh_hook* ]] && \return
+  \local __devsh_entry='__devsh_hook && :' __devsh_flags='' __devsh_list
+  if ((BASH_VERSINFO[0] >= 5)) && [[ -n ${PROMPT_COMMAND[*]+x} ]]; then
+    __devsh_flags=${PROMPT_COMMAND[*]@a}
+  fi
+  # A child shell inherits an exported text and may not have the hook.
+  # shellcheck disable=SC2016 # The child shell expands it.
+  [[ $__devsh_flags != *x* ]] || __devsh_entry='${__devsh_loaded+__devsh_hook} && :'
+  if [[ $__devsh_flags == *a* ]] && ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)); then
+    # Since 5.1 each entry of a list sees the user's `$?`, `$_` and PIPESTATUS.
+    __devsh_list=("${PROMPT_COMMAND[@]}")
+    # An rc file that is read again and assigns a text to the list replaces its first entry, which was the hook.
+    [[ -z ${__devsh_loaded+x} || ${__devsh_list[0]} != "${__devsh_list[1]-}" ]] ||
+      __devsh_list=("${__devsh_list[@]:1}")
+    [[ -n ${__devsh_list[*]} ]] || __devsh_list=()
+    PROMPT_COMMAND=("$__devsh_entry" "${__devsh_list[@]}")
   else
     # A newline is a safe separator whatever the text ends with.
-    PROMPT_COMMAND="__devsh_hook && :"${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}
+    PROMPT_COMMAND=$__devsh_entry${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}
   fi
+  # `set -a` exports every assignment.
+  [[ $- != *a* || $__devsh_flags == *x* ]] || \builtin export -n PROMPT_COMMAND
 }
 __devsh_register || :
-\unset -f __devsh_register
+\builtin unset -f __devsh_register
 __devsh_checks=
 if [[ -z ${__devsh_loaded+set} ]]; then
-  __devsh_loaded='' __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
+  __devsh_loaded='' __devsh_path='' __devsh_gone='' __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
 fi
 __devsh_keep

@@ -18,9 +18,17 @@ function __devsh_hook --on-event fish_prompt
     __devsh_fresh; or __devsh_update
 end
 
+# A key binding such as Alt-Left may have changed the directory since the prompt.
+function __devsh_preexec --on-event fish_preexec
+    set -q __devsh_pwd; or return 0
+    test "$PWD" = "$__devsh_pwd"; or __devsh_hook
+end
+
 # Random, because output must not end in the mark by chance.
 set -g __devsh_nonce (builtin random)(builtin random)$fish_pid
 set -g __devsh_checks
+set -q __devsh_path; or set -g __devsh_path
+set -q __devsh_gone; or set -g __devsh_gone
 
 function __devsh_update
     test -f @DEVSH@ -a -x @DEVSH@; or return 0
@@ -28,9 +36,11 @@ function __devsh_update
     set -g __devsh_pwd $PWD
     # If the program fails, it runs again after a change of directory, not at every prompt.
     function __devsh_fresh
-        test "$PWD" = "$__devsh_pwd"
+        test "$PWD" = "$__devsh_pwd"; and test "$PATH" = "$__devsh_path"
     end
-    __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
+    __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
+    # Another tool that replaces `PATH` later makes the hook run the program again.
+    set -g __devsh_path "$PATH"
 end
 
 # Runs the program with the arguments $argv and evaluates its output.
@@ -50,6 +60,8 @@ function __devsh_forget_checks
         builtin functions -e __devsh_fresh_$__devsh_name
     end
     set -g __devsh_checks
+set -q __devsh_path; or set -g __devsh_path
+set -q __devsh_gone; or set -g __devsh_gone
 end
 
 # Shell variables that the environment does not show: value and scope by name.
@@ -70,11 +82,22 @@ function __devsh_hold
     return 0
 end
 
+# Remembers that a list of the user, which gets more entries now, was not exported.
+function __devsh_extend
+    set -g __devsh_held yes
+    set -g __devsh_held_kind_$argv unexport
+end
+
 function __devsh_release
     for __devsh_name in $argv
         set -l __devsh_kind __devsh_held_kind_$__devsh_name
         set -l __devsh_value __devsh_held_value_$__devsh_name
         set -q $__devsh_kind; or continue
+        if test "$$__devsh_kind" = unexport
+            set -gu $__devsh_name $$__devsh_name
+            set -eg $__devsh_kind
+            continue
+        end
         set -eg $__devsh_name
         # The erased global variable hid a universal one, which is visible again.
         test "$$__devsh_kind" = universal; or set -g $$__devsh_kind $__devsh_name $$__devsh_value
@@ -86,7 +109,9 @@ end
 
 function __devsh_drop
     for __devsh_name in $argv
-        set -eg __devsh_held_kind_$__devsh_name
+        set -l __devsh_kind __devsh_held_kind_$__devsh_name
+        test "$$__devsh_kind" = unexport; and continue
+        set -eg $__devsh_kind
         set -eg __devsh_held_value_$__devsh_name
     end
     return 0
@@ -106,14 +131,29 @@ end
 
 # Aliases are functions: three parallel lists of names, hidden definitions and new definitions.
 function __devsh_alias --argument-names __devsh_name __devsh_value
+    # Fish refuses functions with the names of its grammar.
+    builtin contains -- $__devsh_name and argparse begin break builtin case command continue else end eval exec for \
+        function if not or read return set status string switch test time while
+    and return 0
     set -ga __devsh_alias_names $__devsh_name
     set -ga __devsh_alias_olds "$(__devsh_alias_text $__devsh_name)"
-    # A function that wraps the command of the same name would call itself forever.
-    set -l __devsh_head
-    string match -q -- "$__devsh_name *" "$__devsh_value "; and set __devsh_head command
-    set -l __devsh_about (string escape -- "alias $__devsh_name=$__devsh_value")
+    # A function that begins with its own name would call itself forever. It calls the builtin, a function of fish or of
+    # the user that it hides, or the command. Other shells would not call an alias that it hides either.
+    if string match -q -- "$__devsh_name *" "$__devsh_value "
+        if builtin contains -- $__devsh_name (builtin -n)
+            set __devsh_value "builtin $__devsh_value"
+        else if builtin functions -q $__devsh_name
+            and not string match -q -- "alias *" (builtin functions -Dv $__devsh_name)[5]
+            builtin functions -e __devsh_hidden_$__devsh_name
+            builtin functions -c $__devsh_name __devsh_hidden_$__devsh_name
+            set __devsh_value __devsh_hidden_$__devsh_value
+        else
+            set __devsh_value "command $__devsh_value"
+        end
+    end
+    set -l __devsh_about (string escape -- "alias $__devsh_name=$argv[2]")
     # Without --wraps: fish keeps it after the function is erased.
-    eval "function $__devsh_name --description $__devsh_about; $__devsh_head $__devsh_value \$argv; end"
+    eval "function $__devsh_name --description $__devsh_about; $__devsh_value \$argv; end"
     set -ga __devsh_alias_news "$(__devsh_alias_text $__devsh_name)"
 end
 
@@ -128,6 +168,7 @@ function __devsh_restore_aliases
         # An alias that the user has changed since then stays.
         test "$(__devsh_alias_text $__devsh_name)" = "$__devsh_alias_news[$__devsh_at]"; or builtin continue
         builtin functions -e $__devsh_name
+        builtin functions -e __devsh_hidden_$__devsh_name
         builtin printf '%s\n' $__devsh_alias_olds[$__devsh_at] | builtin source
     end
     set -e __devsh_alias_names __devsh_alias_olds __devsh_alias_news

@@ -1,7 +1,8 @@
 # devsh hook for zsh 5.
 #
 # At each prompt __devsh_fresh checks with builtins whether anything changed. Only then the program runs.
-# `emulate -L zsh` resets the user's options. A backslash bypasses aliases where zsh parses code late.
+# `emulate -L zsh` resets the user's options. The whole text is parsed by `__devsh_define`, so that the user's aliases
+# and options do not change it.
 
 # Before the hook is loaded, exported variables with its names come from another process, which must not decide what
 # runs here.
@@ -17,15 +18,21 @@
 
 __devsh_fresh() { return 1 }
 
+# Zsh restores the exit status of the user's command after its hooks.
 __devsh_hook() {
   __devsh_check
   [[ -z "$__devsh_then" ]] || __devsh_go_on
-  # Zsh restores the exit status of the user's command after its hooks.
-  return 0
+}
+
+# A key binding may have changed the directory since the prompt.
+__devsh_preexec() {
+  [[ "$PWD" == "${__devsh_pwd-$PWD}" ]] || __devsh_hook
 }
 
 __devsh_check() {
-  emulate -L zsh
+  # A trace (`set -x`) shows the user's commands, not this code. With `auto_name_dirs` each variable that holds a
+  # directory would become its name in the prompt.
+  { emulate -L zsh; setopt no_xtrace no_verbose no_auto_name_dirs } 2>/dev/null
   __devsh_fresh || __devsh_update
   return 0
 }
@@ -35,22 +42,20 @@ __devsh_go_on() {
   local __devsh_code="$__devsh_then"
   __devsh_then=
   eval "$__devsh_code"
-}
-
-# Defines functions without expanding the user's aliases.
-__devsh_define() {
-  emulate -L zsh
-  setopt no_aliases
-  eval "$1"
+  __devsh_path="$PATH"
 }
 
 __devsh_update() {
   emulate -L zsh
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || return 0
-  typeset -g __devsh_pwd=$PWD
+  # A list, because a string that holds a directory can become its name in the prompt.
+  typeset -ga __devsh_pwd
+  __devsh_pwd=("$PWD")
   # If the program fails, it runs again after a change of directory, not at every prompt.
-  __devsh_fresh() { [[ $PWD == "$__devsh_pwd" ]] }
-  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks"
+  __devsh_fresh() { [[ $PWD == "$__devsh_pwd" && $PATH == "$__devsh_path" ]] }
+  __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
+  # Another tool that replaces `PATH` later makes the hook run the program again.
+  __devsh_path=$PATH
 }
 
 # Succeeds if the ctimes of the files $@[2,-1] are the seconds $1. One `zstat` call checks all files. A rename changes
@@ -66,13 +71,16 @@ __devsh_times() {
 __devsh_ask() {
   emulate -L zsh
   # The user's global aliases would change the output.
-  setopt local_traps no_aliases
+  setopt local_traps no_aliases no_auto_name_dirs
   local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
-  __devsh_code=$(\command @DEVSH@ export zsh --nonce "$__devsh_nonce" "$@") || return 0
+  # Powerlevel10k warns of output while it shows its instant prompt.
+  __devsh_code=$(\command @DEVSH@ ${__p9k_instant_prompt_active:+--quiet} export zsh --nonce "$__devsh_nonce" "$@") ||
+    return 0
   # Output that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
   trap '' INT
-  eval "$__devsh_code"
+  # With another HISTCHARS the mark is no comment.
+  eval "${__devsh_code%"# devsh $__devsh_nonce"}"
 }
 
 # Checks are kept under their names, and the program prints only new ones: shells parse code slowly.
@@ -116,7 +124,20 @@ __devsh_hold() {
   typeset -gA __devsh_held_names
   for __devsh_name; do
     case ${(Pt)__devsh_name} in
-      ''|scalar-export|*special*) continue ;;
+      ''|scalar-export|*export*special*|*export*tied*|*readonly*special*|array*special*|association*special*) continue ;;
+      # A special or tied variable loses its meaning when it is unset. A tied one is restored by its array, because an
+      # empty text would give that one empty entry.
+      scalar*tied*)
+        __devsh_text=$(typeset -p -- $__devsh_name)
+        __devsh_text=${${__devsh_text%%=\(*}##* }
+        __devsh_held_names[$__devsh_name]="typeset -g +x $__devsh_name; \
+$__devsh_text=(${(j: :)${(@qq)${(@P)__devsh_text}}})"
+        continue
+        ;;
+      *special*|*tied*)
+        __devsh_held_names[$__devsh_name]="typeset -g +x $__devsh_name; $__devsh_name=${(qq)${(P)__devsh_name}}"
+        continue
+        ;;
       scalar) __devsh_text="typeset -g $__devsh_name=${(qq)${(P)__devsh_name}}" ;;
       *) __devsh_text=$(typeset -p -- $__devsh_name)
          __devsh_text=${__devsh_text/#typeset /typeset -g } ;;
@@ -127,11 +148,32 @@ __devsh_hold() {
   done
 }
 
+# Exports the list $1. A list of the user that is not exported gets the entries $3 and $4 at its ends and is only
+# unexported later, otherwise the value is $2.
+__devsh_extend() {
+  if [[ ${(Pt)1} == scalar* && ${(Pt)1} != *(export|readonly)* && -n ${(P)1} ]]; then
+    typeset -gA __devsh_held_names
+    __devsh_held_names[$1]="typeset -g +x $1"
+    typeset -gx "$1=${3:+$3:}${(P)1}${4:+:$4}"
+  else
+    __devsh_hold $1
+    typeset -gx "$1=$2"
+  fi
+}
+
+# Unsets variables, except those that `__devsh_release` gives another value.
+__devsh_unset() {
+  local __devsh_name
+  for __devsh_name; do
+    [[ "$__devsh_held_names[$__devsh_name]" == 'typeset -g +x '* ]] || unset -v -- $__devsh_name
+  done
+}
+
 __devsh_release() {
   local __devsh_name
   for __devsh_name; do
     (( $+__devsh_held_names[$__devsh_name] )) || continue
-    unset -v -- $__devsh_name
+    __devsh_unset $__devsh_name
     eval $__devsh_held_names[$__devsh_name]
     unset "__devsh_held_names[$__devsh_name]"
   done
@@ -140,7 +182,8 @@ __devsh_release() {
 __devsh_drop() {
   local __devsh_name
   for __devsh_name; do
-    unset "__devsh_held_names[$__devsh_name]"
+    [[ "$__devsh_held_names[$__devsh_name]" == "typeset -g +x $__devsh_name" ]] ||
+      unset "__devsh_held_names[$__devsh_name]"
   done
 }
 
@@ -168,9 +211,14 @@ __devsh_exit() {
   zmodload zsh/parameter
   typeset -gA __devsh_alias_olds __devsh_alias_news
   typeset -g __devsh_loaded=${__devsh_loaded-} __devsh_checks= __devsh_then=
+  typeset -g __devsh_path=${__devsh_path-} __devsh_gone=${__devsh_gone-}
   typeset -ga precmd_functions
   if (( ! ${precmd_functions[(I)__devsh_hook]} )); then
     precmd_functions=(__devsh_hook $precmd_functions)
+  fi
+  typeset -ga preexec_functions
+  if (( ! ${preexec_functions[(I)__devsh_preexec]} )); then
+    preexec_functions=(__devsh_preexec $preexec_functions)
   fi
   typeset -ga zshexit_functions
   if (( ! ${zshexit_functions[(I)__devsh_exit]} )); then

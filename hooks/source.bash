@@ -155,7 +155,7 @@ __devsh_finish() {
     [[ $__devsh_key != f\ * || -z ${__devsh_before[$__devsh_key]+x} ]] ||
       __devsh_olds[$__devsh_key]=$(__devsh_old_function "${__devsh_key:2}" "${__devsh_before[$__devsh_key]%% *}")
   done
-  \unset -v __devsh_before __devsh_functions
+  \builtin unset -v __devsh_before __devsh_functions
   ((${#__devsh_exports[@]} == 0)) || __devsh_ask --sourced "${__devsh_exports[@]}"
 }
 
@@ -191,14 +191,14 @@ __devsh_take_export() {
   elif [[ ${__devsh_before["v $1"]+x} ]]; then
     __devsh_declare "$1" "${__devsh_before["v $1"]}"
   else
-    \unset -v "$1"
+    \builtin unset -v "$1"
   fi
 }
 
 # Declares the variable $1 with the declaration $2.
 __devsh_declare() {
   # A special variable loses its meaning when it is unset.
-  \builtin test "${2%%"$1="*}" = "${!1@a}" || \builtin test "${2%%"$1="*}" = "declare -${!1@a} " || \unset -v "$1"
+  \builtin test "${2%%"$1="*}" = "${!1@a}" || \builtin test "${2%%"$1="*}" = "declare -${!1@a} " || \builtin unset -v "$1"
   # Attributes first: bash parses an array assignment only as a command of its own.
   if [[ $2 == "declare -"* ]]; then
     \set -- "$1" "${2#declare -}"
@@ -207,7 +207,7 @@ __devsh_declare() {
   fi
   [[ $2 != *=* ]] || \builtin eval "$2"
   # `set -a` exports every assignment.
-  [[ ${3-} == *x* ]] || \export -n "${1?}"
+  [[ ${3-} == *x* ]] || \builtin export -n "${1?}"
 }
 
 # Undoes every change that is still as the scripts left it.
@@ -225,9 +225,9 @@ __devsh_unsource() {
     __devsh_after[$__devsh_key]=${__devsh_news[$__devsh_key]-}$RANDOM
     __devsh_take_back "${__devsh_key%% *}" "${__devsh_key#* }" "$__devsh_key"
   done
-  \unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_places __devsh_file
+  \builtin unset -v __devsh_sourced __devsh_olds __devsh_news __devsh_places __devsh_file
   # The functions exist only while a project needs them.
-  \unset -f __devsh_source __devsh_run __devsh_look __devsh_look_completions __devsh_look_functions \
+  \builtin unset -f __devsh_source __devsh_run __devsh_look __devsh_look_completions __devsh_look_functions \
     __devsh_finish __devsh_old_function __devsh_define __devsh_take_export __devsh_declare __devsh_unsource __devsh_take_back
 }
 
@@ -235,11 +235,11 @@ __devsh_unsource() {
 __devsh_take_back() {
   \local __devsh_old="${__devsh_olds[$3]-}" __devsh_is="${__devsh_olds[$3]+x}"
   case $1$__devsh_is in
-    v) \unset -v "$2" ;;
+    v) \builtin unset -v "$2" ;;
     vx) __devsh_declare "$2" "$__devsh_old" ;;
     a) \builtin unalias -- "$2" ;;
     ax) BASH_ALIASES[$2]=$__devsh_old ;;
-    f) \unset -f "$2" ;;
+    f) \builtin unset -f "$2" ;;
     fx) __devsh_define "$__devsh_old" ;;
     c*)
       \builtin complete -r "$2" 2>/dev/null || :

@@ -34,6 +34,7 @@ pub mod pure_env;
 pub mod python_packages;
 pub mod python_tools;
 pub mod query_versions;
+pub mod reload;
 pub mod resolve_requests;
 pub mod run_command;
 pub mod running_build;

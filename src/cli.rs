@@ -19,6 +19,7 @@ use crate::{
         session::{Options, Session},
     },
     context::Context,
+    prompt::{host_directories::use_host_directories, path_changes::PathMemory},
     report::{
         failure::{ExitStatus, Failure},
         output,
@@ -30,13 +31,14 @@ use crate::{
 use args::{Arguments, Command, Global};
 use commands::{
     add, allow, completions, deny, doctor, du, enter, explain, export, gc, hook, init, leave, lock,
-    man, outdated, prompt, remove, report_environment, run as run_in_shell, schema, search, status,
-    sync, verify, watch,
+    man, outdated, prompt, reload, remove, report_environment, run as run_in_shell, schema, search,
+    status, sync, verify, watch,
 };
 use early_args::EarlyCommand;
 
 /// Runs the program and returns its exit code.
 pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
+    use_host_directories(&mut context);
     if let Some(code) = run_early(&context, arguments) {
         return code;
     }
@@ -156,6 +158,10 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
                 loaded: &options.loaded,
                 checks: &options.checks,
                 nonce: &options.nonce,
+                path: PathMemory {
+                    known: &options.path,
+                    gone: &options.gone,
+                },
             };
             prompt::run(context, ui, request)
         }
@@ -183,6 +189,7 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
             man::run(context, ui, command.as_deref(), write.as_deref())
         }
         Command::Schema => schema::run(ui),
+        Command::Reload => reload::run(context, ui),
         Command::Doctor { network, json } => doctor::run(session, ui, network, json),
         Command::Watch { projects, once } => watch::run(session, &projects, once),
         Command::ReportEnvironment => report_environment::run(context, ui),

@@ -5,6 +5,7 @@
 //!
 //! Invariant: names that reach a shell are `VarName`s, and values are bytes.
 
+mod default_lists;
 pub mod diff;
 pub mod grant;
 mod host_shell;

@@ -184,6 +184,7 @@ impl Project {
                 newest_python::bound_python(manifest, &python);
             }
         }
+        let notes = [detection.notes, provided, layers.notes.clone()].concat();
         Ok(Self {
             place,
             closure: Closure::default(),
@@ -191,7 +192,7 @@ impl Project {
             team,
             layers,
             presets: detection.presets,
-            notes: [detection.notes, provided].concat(),
+            notes,
             python,
             ruling: None,
             repository: None,
@@ -307,6 +308,22 @@ impl Project {
             Standing::Allowed if !self.layers.wanted.is_empty() => Standing::Changed,
             standing => standing,
         })
+    }
+
+    /// Returns the files whose content differs from the approved one.
+    pub fn changed_files(&self, decisions: &Decisions) -> Result<Vec<String>, files::Error> {
+        let Some(approval) = decisions.approval(self.root())? else {
+            return Ok(Vec::new());
+        };
+        let now = self.closure.approved();
+        let names: BTreeSet<&String> = approval.inputs.keys().chain(now.keys()).collect();
+        let content =
+            |inputs: &BTreeMap<String, Option<[u8; 32]>>, name| inputs.get(name).copied().flatten();
+        Ok(names
+            .into_iter()
+            .filter(|name| content(&approval.inputs, *name) != content(now, *name))
+            .cloned()
+            .collect())
     }
 
     /// Returns the project as trusted, or the standing that prevents it.

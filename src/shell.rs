@@ -26,6 +26,16 @@ pub enum ShellStatement {
     Export(VarName, OsString),
     /// Removes a variable.
     Unset(VarName),
+    /// Sets and exports a list of paths that is not in the environment. If the host shell has a list that is not
+    /// exported, it gets the entries.
+    Extend {
+        name: VarName,
+        /// The value if the host shell has no such list.
+        value: OsString,
+        /// Entries for both ends, joined.
+        front: OsString,
+        back: OsString,
+    },
     /// Saves and unsets the host shell's variables with these names. The environment does not show their attributes:
     /// not exported, array, integer.
     Hold(Vec<VarName>),
@@ -48,6 +58,8 @@ pub enum ShellStatement {
     Alias(AliasName, String),
     /// Stores in an unexported variable what this shell, and not its parent, has loaded.
     Loaded(String),
+    /// Stores entries of former dev shells that are no longer on `PATH`, joined.
+    Gone(OsString),
     /// Makes the next prompts run the check with this name.
     Check {
         /// A digest of the code.

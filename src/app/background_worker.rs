@@ -31,6 +31,7 @@ const LOG_LIMIT: u64 = 1 << 20;
 ///
 /// `basis` is the digest of the inputs that the prompt saw, in hexadecimal.
 pub fn supervise(session: &Session<'_>, shell: &ShellName, basis: &str) -> Result<(), Failure> {
+    files::close_inherited();
     let place = session.active_place()?;
     let traces = BuildTraces::new(session.context, &place.root);
     files::create_private_dir(&traces.directory)?;

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     context::Context,
-    env::Assignment,
+    env::{Assignment, VarName},
     manifest::ShellName,
     project::{
         approval::{Standing, TrustCheck},
@@ -21,9 +21,10 @@ use crate::{
     prompt::{
         freshness::{Dependencies, freshness, nearer_manifests},
         hook_scripts, load,
+        path_changes::PathMemory,
         record::Record,
         session_var,
-        update::{DesiredShell, ShellUpdate, update},
+        update::{DesiredShell, ShellMemory, ShellUpdate, update},
         user_scripts,
     },
     report::{failure::Failure, reporter::NoReport},
@@ -31,7 +32,7 @@ use crate::{
     store::{self, ProcessMark},
     util::{
         files::{self, Stamp},
-        hex,
+        hex, vars,
     },
 };
 
@@ -39,7 +40,7 @@ use super::{
     background,
     dev_shells::with_shell,
     load_env::ReadyShell,
-    prepare_env,
+    prepare_env, reload,
     session::{Options, Session},
 };
 
@@ -53,6 +54,7 @@ pub struct PromptRequest<'a> {
     pub checks: &'a str,
     /// The mark that the hook expects in the answer.
     pub nonce: &'a str,
+    pub path: PathMemory<'a>,
 }
 
 /// The variables that scripts exported: `NAME=VALUE`, or `NAME` for a removed one.
@@ -96,6 +98,21 @@ struct Finding {
 
 /// Answers the hook. If the session cannot be verified now, the host shell stays unchanged.
 pub fn answer(context: &Context, request: PromptRequest<'_>) -> Result<PromptAnswer, Failure> {
+    let Some(path) = request.path.without_returned(&context.env) else {
+        return answer_in(context, request, None);
+    };
+    let mut clean = context.clone();
+    clean.env.set(vars::PATH, &path);
+    let first = ShellStatement::Export(VarName::path(), path);
+    answer_in(&clean, request, Some(first))
+}
+
+/// Answers the hook with `first` as the first statement.
+fn answer_in(
+    context: &Context,
+    request: PromptRequest<'_>,
+    first: Option<ShellStatement>,
+) -> Result<PromptAnswer, Failure> {
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
     let host = session_var::ShellSession::read(&context.env, &context.session_key)?;
@@ -110,8 +127,19 @@ pub fn answer(context: &Context, request: PromptRequest<'_>) -> Result<PromptAns
     if finding.ready.is_none() && !finding.keep && host.is_some() {
         store::leases::release_shell(&context.directories.data, ProcessMark::host_shell());
     }
-    let is_new = request.loaded.is_empty();
-    let mut outcome = update(context, host.as_ref(), &desired, is_new);
+    let reloads = reload::take_request(&context.directories.state);
+    let shell_memory = ShellMemory {
+        is_new: request.loaded.is_empty() || reloads,
+        path: request.path,
+    };
+    let mut outcome = update(context, host.as_ref(), &desired, shell_memory);
+    outcome.statements.splice(0..0, first);
+    outcome.statements.extend(remember_path(
+        context,
+        host.as_ref(),
+        request.path,
+        &outcome.statements,
+    ));
     let memory = memory(&finding);
     // If the store is removed while a dev shell is loaded, the next prompt notices it.
     let ready = finding.ready.as_ref();
@@ -136,6 +164,25 @@ pub fn answer(context: &Context, request: PromptRequest<'_>) -> Result<PromptAns
         // Once per change, not in every directory below.
         message: finding.message.filter(|_| memory != request.loaded),
     })
+}
+
+/// Returns the statement that stores which entries of `PATH` were taken away.
+fn remember_path(
+    context: &Context,
+    host: Option<&session_var::ShellSession>,
+    memory: PathMemory<'_>,
+    statements: &[ShellStatement],
+) -> Option<ShellStatement> {
+    let exported = statements.iter().rev().find_map(|one| match one {
+        ShellStatement::Export(name, value) if name.as_str() == vars::PATH => {
+            Some(value.as_os_str())
+        }
+        _ => None,
+    });
+    let path = exported.or_else(|| context.env.get(vars::PATH));
+    let taken = host.and_then(|host| host.diff.added(vars::PATH));
+    let gone = memory.gone(taken, path.unwrap_or_default());
+    (gone != memory.gone).then_some(ShellStatement::Gone(gone))
 }
 
 /// Makes the host shell run the scripts of a dev shell that was just loaded.
@@ -393,10 +440,17 @@ fn judge(
     };
     let project = with_shell(project, shell)?;
     *watched = prepare_env::watch(context, &project);
+    let changed = if project.standing(&session.decisions)? == Standing::Changed {
+        project.changed_files(&session.decisions)?
+    } else {
+        Vec::new()
+    };
     let project = match project.trusted(&session.decisions)? {
         TrustCheck::Trusted(project) => project,
         TrustCheck::Refused(standing) => {
-            return Ok(Verdict::Refused(refusal(session, place, standing)));
+            return Ok(Verdict::Refused(refusal(
+                session, place, standing, &changed,
+            )));
         }
     };
     if let Some(record) = prepare_env::find_built(session, &project, shell, watched)? {
@@ -415,15 +469,28 @@ fn unreadable_denial(error: files::Error) -> Failure {
 }
 
 /// Returns the message about a project that is not allowed; there is none without a manifest.
-fn refusal(session: &Session<'_>, place: &Place, standing: Standing) -> Option<Message> {
+fn refusal(
+    session: &Session<'_>,
+    place: &Place,
+    standing: Standing,
+    changed: &[String],
+) -> Option<Message> {
     match (standing, place.kind) {
-        (Standing::Changed, _) => Some(Message::Failure(Box::new(
-            Failure::new(format!(
-                "`{}` has changed since you allowed it",
-                session.display(&place.root)
-            ))
-            .hint("review it with `devsh allow`"),
-        ))),
+        (Standing::Changed, _) => {
+            let path = match changed {
+                [file] => session.display(&place.root.join(file)),
+                _ => session.display(&place.root),
+            };
+            let files = match changed {
+                [] | [_] => String::new(),
+                [first, second] => format!(" (`{first}` and `{second}`)"),
+                [first, others @ ..] => format!(" (`{first}` and {} others)", others.len()),
+            };
+            Some(Message::Failure(Box::new(
+                Failure::new(format!("`{path}` has changed since you allowed it{files}"))
+                    .hint("review it with `devsh allow`"),
+            )))
+        }
         (Standing::Unknown, ProjectKind::Prepared) => Some(Message::Note(format!(
             "`{}` is not allowed yet; review it with `devsh allow`",
             session.display(&place.root.join(locate::MANIFEST))

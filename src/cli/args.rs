@@ -27,7 +27,10 @@ pub struct Arguments {
 /// The commands by job, as the help lists them.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Start", &["allow", "deny", "init", "hook"]),
-    ("Daily", &["enter", "run", "status", "add", "remove"]),
+    (
+        "Daily",
+        &["enter", "run", "status", "reload", "add", "remove"],
+    ),
     ("Versions", &["lock", "sync", "outdated", "search"]),
     ("Inspect", &["explain", "doctor", "du"]),
     ("Maintain", &["gc", "verify", "watch"]),
@@ -209,6 +212,8 @@ pub enum Command {
         #[command(flatten)]
         trust: Trust,
     },
+    /// Load the dev shell of this shell again at the next prompt, also its scripts
+    Reload,
     /// Build every dev shell of the project ahead of time
     #[command(after_help = "Example:\n  devsh sync --shell test")]
     Sync(Sync),
@@ -329,6 +334,12 @@ pub struct Export {
     /// The mark that the hook expects
     #[arg(long, hide = true, default_value = "")]
     pub nonce: String,
+    /// `PATH` after the last run
+    #[arg(long, hide = true, default_value = "", value_name = "LIST")]
+    pub path: OsString,
+    /// Entries that were taken from `PATH`
+    #[arg(long, hide = true, default_value = "", value_name = "LIST")]
+    pub gone: OsString,
     #[command(flatten)]
     pub trust: Trust,
 }

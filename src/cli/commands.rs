@@ -17,6 +17,7 @@ pub mod lock;
 pub mod man;
 pub mod outdated;
 pub mod prompt;
+pub mod reload;
 pub mod remove;
 pub mod report_environment;
 pub mod run;

@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use crate::{
     app::prompt_answer::{ExportedVariables, PromptRequest},
     manifest::ShellName,
+    prompt::path_changes::PathMemory,
 };
 
 /// A command line in the form that a hook writes, or the plain form of `devsh run`.
 #[derive(Debug)]
 pub enum EarlyCommand<'a> {
-    /// `export SHELL --nonce N --loaded ID --checks NAMES`
+    /// `export SHELL --nonce N --loaded ID --checks NAMES --path LIST --gone LIST`
     Prompt(PromptRequest<'a>),
     /// `export SHELL --nonce N --sourced NAME=VALUE…`
     Exported(ExportedVariables<'a>),
@@ -39,12 +40,22 @@ pub fn parse(arguments: &[OsString]) -> Option<EarlyCommand<'_>> {
             loaded,
             "--checks",
             checks,
-        ] if arguments.len() == 9 => EarlyCommand::Prompt(PromptRequest {
-            host: host.parse().ok()?,
-            nonce,
-            loaded,
-            checks,
-        }),
+        ] => {
+            // Lists of paths need not be UTF-8.
+            let [path_option, known, gone_option, gone] = &arguments[9..] else {
+                return None;
+            };
+            if path_option != "--path" || gone_option != "--gone" {
+                return None;
+            }
+            EarlyCommand::Prompt(PromptRequest {
+                host: host.parse().ok()?,
+                nonce,
+                loaded,
+                checks,
+                path: PathMemory { known, gone },
+            })
+        }
         ["export", host, "--nonce", nonce, "--sourced", ..] => {
             EarlyCommand::Exported(ExportedVariables {
                 host: host.parse().ok()?,
@@ -72,15 +83,16 @@ mod tests {
 
     #[test]
     fn the_forms_of_the_hooks_are_parsed() {
-        let line = words("devsh export zsh --nonce 1 --loaded - --checks a");
+        let line = words("devsh export zsh --nonce 1 --loaded - --checks a --path /b --gone /g");
         assert!(matches!(
             parse(&line),
             Some(EarlyCommand::Prompt(PromptRequest {
                 nonce: "1",
                 loaded: "-",
                 checks: "a",
+                path,
                 ..
-            }))
+            })) if path.known == "/b" && path.gone == "/g"
         ));
         let line = words("devsh export bash --nonce 1 --sourced A=1 B");
         let Some(EarlyCommand::Exported(exported)) = parse(&line) else {
@@ -105,8 +117,9 @@ mod tests {
             "devsh run --shell a/b -- ls",
             "devsh -q run -- ls",
             "devsh export zsh",
-            "devsh export csh --nonce 1 --loaded - --checks a",
-            "devsh export zsh --nonce 1 --loaded - --checks a more",
+            "devsh export csh --nonce 1 --loaded - --checks a --path b --gone c",
+            "devsh export zsh --nonce 1 --loaded - --checks a",
+            "devsh export zsh --nonce 1 --loaded - --checks a --path b --gone c more",
         ] {
             assert!(parse(&words(other)).is_none(), "{other}");
         }

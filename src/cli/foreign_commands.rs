@@ -14,7 +14,7 @@ pub fn explain_command(error: &clap::Error) -> Option<Failure> {
         "help" => "devsh --help",
         "shell" | "develop" => "devsh enter",
         "exec" | "x" => "devsh run -- COMMAND",
-        "install" | "reload" => "devsh sync",
+        "install" => "devsh sync",
         "use" => "devsh add TOOL",
         "trust" | "permit" => "devsh allow",
         "revoke" | "untrust" => "devsh deny",

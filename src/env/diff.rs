@@ -3,12 +3,17 @@
 //! Invariant: `between(a, b).revert(b) == a`. A scalar that the user changed after the activation stays. A list loses
 //! the added entries and keeps all others.
 
-use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Env, VarName,
+    default_lists::default_list,
     pathlist::{self, AddedEntries},
 };
 
@@ -31,6 +36,8 @@ pub enum DiffEntry {
         added: AddedEntries,
         /// Whether the variable was set before.
         was_set: bool,
+        /// The list that programs use if the variable is unset or empty. The activation has written it out.
+        default: OsString,
     },
 }
 
@@ -40,7 +47,7 @@ pub struct Fingerprint(pub [u8; 8]);
 
 impl Fingerprint {
     /// Returns the fingerprint of a value, or of an unset variable.
-    pub fn of(value: Option<&std::ffi::OsStr>) -> Self {
+    pub fn of(value: Option<&OsStr>) -> Self {
         let Some(value) = value else {
             return Self([0; 8]);
         };
@@ -80,9 +87,11 @@ impl EnvDiff {
             if entries.contains_key(&checked) {
                 continue;
             }
-            let list = checked.is_path_list() || checked.as_str().ends_with("DIRS");
+            let list = checked.is_path_list()
+                || checked.as_str().ends_with("DIRS")
+                || default_list(&checked, base).is_some();
             let entry = list
-                .then(|| list_entry(before, after))
+                .then(|| list_entry(before, after, default_list(&checked, base)))
                 .flatten()
                 .unwrap_or_else(|| DiffEntry::Scalar {
                     before: before.map(OsString::from),
@@ -111,13 +120,17 @@ impl EnvDiff {
                         None => reverted.unset(name),
                     }
                 }
-                DiffEntry::List { added, was_set } => {
+                DiffEntry::List {
+                    added,
+                    was_set,
+                    default,
+                } => {
                     let Some(list) = env.get(name) else { continue };
                     let list = pathlist::withdraw(list, added);
-                    if list.is_empty() && !was_set {
-                        reverted.unset(name);
-                    } else {
-                        reverted.set(name.as_str(), list);
+                    match (list == *default, was_set) {
+                        (true, false) => reverted.unset(name),
+                        (true, true) => reverted.set(name.as_str(), ""),
+                        (false, _) => reverted.set(name.as_str(), list),
                     }
                 }
             }
@@ -145,11 +158,43 @@ impl EnvDiff {
         new && reverted.get(name).is_some()
     }
 
+    /// Returns the added entries of a list, if entries were added to it.
+    pub fn added(&self, name: impl AsRef<OsStr>) -> Option<&AddedEntries> {
+        let entry = self.0.iter().find(|(one, _)| one.as_str() == name.as_ref());
+        match entry {
+            Some((_, DiffEntry::List { added, .. })) => Some(added),
+            _ => None,
+        }
+    }
+
+    /// Returns the lists that were unset before, with the added entries.
+    pub fn new_lists(&self) -> impl Iterator<Item = (&VarName, &AddedEntries)> {
+        self.0.iter().filter_map(|(name, entry)| match entry {
+            DiffEntry::List {
+                added,
+                was_set: false,
+                ..
+            } => Some((name, added)),
+            _ => None,
+        })
+    }
+
     /// Returns `env` with the added entries of lists back at the ends where the activation put them.
     pub fn settle(&self, env: &Env) -> Env {
+        self.settle_lists(env, |_, _| true)
+    }
+
+    /// Does the same for the lists for which `is_wrong` returns true.
+    pub fn settle_lists(
+        &self,
+        env: &Env,
+        is_wrong: impl Fn(&VarName, &AddedEntries) -> bool,
+    ) -> Env {
         let mut settled = env.clone();
         for (name, entry) in &self.0 {
-            if let (DiffEntry::List { added, .. }, Some(list)) = (entry, env.get(name)) {
+            if let (DiffEntry::List { added, .. }, Some(list)) = (entry, env.get(name))
+                && is_wrong(name, added)
+            {
                 let list = pathlist::withdraw(list, added);
                 let list = pathlist::extend(&list, &added.front, &added.back);
                 settled.set(name.as_str(), list);
@@ -160,20 +205,46 @@ impl EnvDiff {
 }
 
 /// Returns the entries that `after` has in addition to `before` at its ends, if that is the whole difference.
+///
+/// `default` is the list that programs use without a value, if there is one.
 fn list_entry(
-    before: Option<&std::ffi::OsStr>,
-    after: Option<&std::ffi::OsStr>,
+    before: Option<&OsStr>,
+    after: Option<&OsStr>,
+    default: Option<OsString>,
 ) -> Option<DiffEntry> {
-    let old: Vec<_> = pathlist::split(before.unwrap_or_default()).collect();
+    let is_empty = before.is_none_or(OsStr::is_empty);
+    let written = default.filter(|_| is_empty);
+    let of_default = written.and_then(|default| {
+        // A default without a name in the list is an empty entry.
+        let old = if default.is_empty() {
+            vec![OsStr::new("")]
+        } else {
+            pathlist::split(&default).collect()
+        };
+        entry_of(before, after, &old, &default)
+    });
+    of_default.or_else(|| {
+        let old: Vec<_> = pathlist::split(before.unwrap_or_default()).collect();
+        entry_of(before, after, &old, OsStr::new(""))
+    })
+}
+
+fn entry_of(
+    before: Option<&OsStr>,
+    after: Option<&OsStr>,
+    old: &[&OsStr],
+    default: &OsStr,
+) -> Option<DiffEntry> {
     let new: Vec<_> = pathlist::split(after?).collect();
     // Of several places the last one leaves the new entries in front, where programs are found first.
     let start = (0..=new.len().checked_sub(old.len())?)
         .rev()
-        .find(|start| new[*start..*start + old.len()] == old[..])?;
-    let owned = |entries: &[&std::ffi::OsStr]| entries.iter().map(OsString::from).collect();
+        .find(|start| new[*start..*start + old.len()] == *old)?;
+    let owned = |entries: &[&OsStr]| entries.iter().map(OsString::from).collect();
     let entry = DiffEntry::List {
-        added: AddedEntries::to(&old, owned(&new[..start]), owned(&new[start + old.len()..])),
+        added: AddedEntries::to(old, owned(&new[..start]), owned(&new[start + old.len()..])),
         was_set: before.is_some(),
+        default: default.to_owned(),
     };
     // A list that cannot be restored exactly (an empty value or an empty entry) is handled as a scalar.
     let mut base = Env::default();

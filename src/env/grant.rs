@@ -274,7 +274,6 @@ const EFFECTS: &[(&str, &str)] = &[
     ("MAMBA_*", COMMAND),
     ("MANOPT", COMMAND),
     ("MANPAGER", COMMAND),
-    ("MANPATH", SETTINGS),
     ("MAVEN_*", INTERPRETER),
     ("MESA_*", LOADER),
     ("MESON_*", COMPILER),

@@ -43,6 +43,16 @@ pub fn extend(list: &OsStr, before: &[OsString], after: &[OsString]) -> OsString
     )
 }
 
+/// Returns a default with entries before and after it. An empty default is an empty entry.
+pub fn extend_default(default: &OsStr, before: &[OsString], after: &[OsString]) -> OsString {
+    let before = before.iter().map(OsString::as_os_str);
+    join(
+        before
+            .chain([default])
+            .chain(after.iter().map(OsString::as_os_str)),
+    )
+}
+
 /// Entries that were added to a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddedEntries {
@@ -55,6 +65,11 @@ pub struct AddedEntries {
 }
 
 impl AddedEntries {
+    /// Returns all added entries.
+    pub fn iter(&self) -> impl Iterator<Item = &OsStr> {
+        self.front.iter().chain(&self.back).map(OsString::as_os_str)
+    }
+
     pub fn to(list: &[&OsStr], front: Vec<OsString>, back: Vec<OsString>) -> Self {
         let own = list.iter().rev().enumerate().filter(|(_, entry)| {
             let mut added = front.iter().chain(&back);

@@ -8,7 +8,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Env, VarName, limits::VARIABLE, order::by_reference, pathlist};
+use super::{
+    Env, VarName, default_lists::default_list, limits::VARIABLE, order::by_reference, pathlist,
+};
 
 /// The change of one variable. A value is bytes or a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +146,17 @@ impl Change<Template> {
                 };
                 let (before, after) = (fill(before), fill(after));
                 let list = base.get(name).unwrap_or_default();
-                env.set(name.as_str(), pathlist::extend(list, &before, &after));
+                let default = default_list(name, base).filter(|_| list.is_empty());
+                let added = !before.is_empty() || !after.is_empty();
+                env.set(
+                    name.as_str(),
+                    match default {
+                        Some(default) if added => {
+                            pathlist::extend_default(&default, &before, &after)
+                        }
+                        _ => pathlist::extend(list, &before, &after),
+                    },
+                );
             }
         }
     }

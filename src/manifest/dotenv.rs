@@ -1,6 +1,8 @@
 //! Parses env files: lines of `NAME=value`, as in dotenv files.
 //!
-//! A line may begin with `export`, and `#` begins a comment. A text in `'…'` is literal; `"…"` has the escapes `\n`,
+//! A line may begin with `export`, have `NAME: value`, or name variables without a value, which sets nothing. `#`
+//! begins a comment. A name that a project cannot set costs only its own line, because such files are shared with
+//! programs that read it, for example `UID` for containers. A text in `'…'` is literal; `"…"` has the escapes `\n`,
 //! `\r`, `\t`, `\"`, `\\` and `\$`. Both may have several lines. Outside `'…'`, `${NAME}` refers to a variable.
 
 use super::{
@@ -9,11 +11,24 @@ use super::{
 };
 use crate::env::VarName;
 
-/// Returns the variables of an env file in order.
-pub fn parse(text: &Text) -> Result<Vec<(VarName, Located<EnvValue>)>, Error> {
+/// The content of an env file.
+#[derive(Debug, Default)]
+pub struct EnvFileContent {
+    /// The variables in order.
+    pub variables: Vec<(VarName, Located<EnvValue>)>,
+    /// Why lines have no effect.
+    pub left_out: Vec<Located<String>>,
+}
+
+/// Returns the content of an env file.
+pub fn parse(text: &Text) -> Result<EnvFileContent, Error> {
     let content = text.as_str();
-    let mut variables = Vec::new();
-    let mut at = 0;
+    let mut found = EnvFileContent::default();
+    let mut at = if content.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
     while at < content.len() {
         let line = content[at..].split('\n').next().unwrap_or_default();
         let start = at + (line.len() - line.trim_start().len());
@@ -22,33 +37,78 @@ pub fn parse(text: &Text) -> Result<Vec<(VarName, Located<EnvValue>)>, Error> {
             at += line.len() + 1;
             continue;
         }
-        let name_at = match statement.strip_prefix("export ") {
+        let exported = statement
+            .strip_prefix("export")
+            .filter(|rest| rest.starts_with([' ', '\t']));
+        let name_at = match exported {
             Some(rest) => start + statement.len() - rest.trim_start().len(),
             None => start,
         };
         let end = start + statement.len();
-        let Some(equals) = content[name_at..end].find('=') else {
-            return Err(fault(
-                text,
-                name_at..end,
-                "a line needs the form `NAME=value`",
-            ));
+        let left_out = |at: usize, reason: String| Located {
+            value: reason,
+            origin: text.origin(at),
         };
-        let name = content[name_at..name_at + equals].trim_end();
-        let span = name_at..name_at + name.len();
-        let name = name
-            .parse::<VarName>()
-            .map_err(|invalid| text.error(span.clone(), invalid))?;
-        let (value, next) = value(text, name_at + equals + 1)?;
+        let Some((length, value_at)) = assignment(&content[name_at..end]) else {
+            let words = content[name_at..end].split(" #").next().unwrap_or_default();
+            let names: Vec<&str> = words.split_whitespace().collect();
+            let are_names = names.iter().all(|name| name.chars().all(is_part_of_name));
+            if !are_names || names.len() > 1 && exported.is_none() {
+                return Err(fault(
+                    text,
+                    name_at..end,
+                    "a line needs the form `NAME=value`",
+                ));
+            }
+            // `export A` concerns a value from elsewhere.
+            if exported.is_none() {
+                let reason = format!("`{}` has no value, so it is left out", names[0]);
+                found.left_out.push(left_out(name_at, reason));
+            }
+            at += line.len() + 1;
+            continue;
+        };
+        let name = &content[name_at..name_at + length];
+        let span = name_at..name_at + length;
+        let (value, next) = value(text, name_at + value_at)?;
         if value.contains('\0') {
             return Err(fault(text, span, "a value cannot have a NUL character"));
         }
-        let origin = text.origin(span.start);
-        let value = EnvValue::Set(value);
-        variables.push((name, Located { value, origin }));
+        match name.parse::<VarName>() {
+            Ok(name) => {
+                let origin = text.origin(span.start);
+                let value = EnvValue::Set(value);
+                found.variables.push((name, Located { value, origin }));
+            }
+            Err(invalid) => {
+                let reason = format!("{invalid}, so it is left out");
+                found.left_out.push(left_out(span.start, reason));
+            }
+        }
         at = next;
     }
-    Ok(variables)
+    Ok(found)
+}
+
+/// Returns the length of the name and the start of the value in `NAME=value` or `NAME: value`.
+fn assignment(statement: &str) -> Option<(usize, usize)> {
+    let length = statement
+        .find(|character| !is_part_of_name(character))
+        .filter(|length| *length > 0)?;
+    let rest = &statement[length..];
+    if let Some(after) = rest.strip_prefix(':') {
+        let is_value = after.is_empty() || after.starts_with([' ', '\t']);
+        return is_value.then_some((length, length + 1));
+    }
+    let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    rest[blanks..]
+        .starts_with('=')
+        .then_some((length, length + blanks + 1))
+}
+
+/// Returns whether a name in an env file can have this character. Other programs allow more than shells.
+const fn is_part_of_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-')
 }
 
 fn fault(text: &Text, span: std::ops::Range<usize>, message: &'static str) -> Error {
@@ -62,7 +122,11 @@ fn value(text: &Text, at: usize) -> Result<(String, usize), Error> {
     let rest = &text.as_str()[start..];
     let Some(quote) = rest.chars().next().filter(|first| "'\"".contains(*first)) else {
         let line = rest.split('\n').next().unwrap_or_default();
-        let plain = line.find(" #").map_or(line, |end| &line[..end]);
+        let comment = [" #", "\t#"]
+            .iter()
+            .filter_map(|begin| line.find(begin))
+            .min();
+        let plain = comment.map_or(line, |end| &line[..end]);
         let plain = if plain.starts_with('#') { "" } else { plain };
         return Ok((references(plain.trim()), start + line.len() + 1));
     };
@@ -152,7 +216,7 @@ mod tests {
     use super::*;
 
     fn read(content: &str) -> Result<Vec<(String, String, u32)>, Error> {
-        let variables = parse(&Text::new(".env", content))?.into_iter();
+        let variables = parse(&Text::new(".env", content))?.variables.into_iter();
         Ok(variables
             .map(|(name, value)| (name.to_string(), value.value.to_string(), value.origin.line))
             .collect())
@@ -182,6 +246,15 @@ mod tests {
             ("A=x${B:-y}$z", "x${B:-y}$$z"),
             ("A=\"one\ntwo\"", "one\ntwo"),
             ("A=${", "$${"),
+            ("A=1\t# one", "1"),
+            ("A=1 \t# one", "1"),
+            ("export\tA=1", "1"),
+            ("A: 1", "1"),
+            ("A:\t'1 2' # one", "1 2"),
+            ("export A: x=y", "x=y"),
+            ("A:", ""),
+            ("\u{feff}A=1", "1"),
+            ("A=1\nexport B\nexport C D # both", "1"),
         ] {
             let read = read(content).unwrap();
             assert_eq!(read, [("A".to_owned(), value.to_owned(), 1)], "{content}");
@@ -189,13 +262,11 @@ mod tests {
         let many = read("# c\n\nA='x\ny'\nB=2\n").unwrap();
         assert_eq!(many[1], ("B".to_owned(), "2".to_owned(), 5));
         for (content, message, line) in [
-            ("A=1\nB\n", "a line needs the form `NAME=value`", 2),
-            ("1A=1", "`1A` is not a variable name", 1),
-            (
-                "\nPWD=/",
-                "`PWD` is not a variable that a project may set",
-                2,
-            ),
+            ("A=1\nB C\n", "a line needs the form `NAME=value`", 2),
+            ("B C=1\n", "a line needs the form `NAME=value`", 1),
+            ("a:b=1\n", "a line needs the form `NAME=value`", 1),
+            ("=1\n", "a line needs the form `NAME=value`", 1),
+            ("é=1\n", "a line needs the form `NAME=value`", 1),
             ("A='x\n\n", "the quote is never closed", 1),
             ("A='x' y", "nothing may follow the closing quote", 1),
         ] {
@@ -203,6 +274,31 @@ mod tests {
             assert!(error.to_string().starts_with(message), "{error}");
             assert_eq!(error.origin().to_string(), format!(".env:{line}"));
         }
+    }
+
+    #[test]
+    fn a_name_that_no_project_can_set_costs_its_own_line() {
+        let content = "A=1\nUID='1\n2'\nmy.name=x\n1A=1\nexport PWD=/\nEMPTY\nB=2\n";
+        let found = parse(&Text::new(".env", content)).unwrap();
+        let names: Vec<&str> = found
+            .variables
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, ["A", "B"]);
+        let left_out: Vec<String> = found
+            .left_out
+            .iter()
+            .map(|one| format!("{}: {}", one.origin, one.value))
+            .collect();
+        let expected = [
+            "2: `UID` is not a variable that a project may set, so it is left out",
+            "4: `my.name` is not a variable name (letters, digits and `_`), so it is left out",
+            "5: `1A` is not a variable name (letters, digits and `_`), so it is left out",
+            "6: `PWD` is not a variable that a project may set, so it is left out",
+            "7: `EMPTY` has no value, so it is left out",
+        ];
+        assert_eq!(left_out, expected.map(|line| format!(".env:{line}")));
     }
 
     proptest! {

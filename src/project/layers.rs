@@ -13,7 +13,7 @@ use crate::{
     lockfile::{ExtendsPin, ExtendsPins},
     manifest::{
         self, CompositionError, EnvFile, ExtendSource, Grant, Layer, Located, MANIFEST, Text,
-        dotenv,
+        dotenv, presets::PresetNote,
     },
     package::Sha256,
     util::{files, paths::join_text},
@@ -51,6 +51,8 @@ pub struct Layers {
     pub wanted: Vec<UnfetchedFile>,
     /// The extended files and env files, for the summary of an approval.
     pub facts: BTreeMap<String, String>,
+    /// Notes on lines of env files that have no effect.
+    pub notes: Vec<PresetNote>,
 }
 
 /// Builds the layers of one project.
@@ -280,7 +282,16 @@ impl<'i> LayerStack<'i> {
             }
             if let Some(bytes) = self.inputs.approved(&path)? {
                 let text = Text::from_bytes(&path, &bytes)?;
-                let variables = dotenv::parse(&text)?;
+                let dotenv::EnvFileContent {
+                    variables,
+                    left_out,
+                } = dotenv::parse(&text)?;
+                let notes = left_out.into_iter().map(|line| PresetNote {
+                    origin: line.origin,
+                    message: line.value,
+                    tool: None,
+                });
+                self.layers.notes.extend(notes);
                 let names: BTreeSet<&str> =
                     variables.iter().map(|(name, _)| name.as_str()).collect();
                 let names: Vec<&str> = names.into_iter().collect();

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::Write,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
@@ -44,6 +44,11 @@ pub enum Error {
     /// The script ended with an error.
     #[error("ended with {status}")]
     Status { status: String },
+    /// The environment that the script leaves is unknown.
+    #[error(
+        "ended without a report of its environment, as after `exec`; its changes are not loaded"
+    )]
+    NoReport,
     /// The script was killed after the timeout.
     #[error(
         "was killed after {} s; set a longer `hook-timeout` in `config.toml`",
@@ -117,14 +122,33 @@ impl Error {
     }
 }
 
-/// Keeps standard output for the report of the environment and sends the script's output to standard error.
+/// Keeps standard output for the report of the environment and sends the script's output to standard error. Scripts
+/// use the low descriptors.
 ///
 /// A watchdog process reads the pipe on standard input. When devsh is gone the pipe closes, and the watchdog kills the
 /// process group. A double fork detaches it from the shell, so a `wait` in the script does not wait for it.
-const PREAMBLE: &str = "exec 3>&1 1>&2 4<&0 </dev/null
-( { read -r _ <&4 || kill -KILL 0; } 3>&- >/dev/null 2>&1 & )
-exec 4<&-
-trap '\"$0\" report-environment >&3' EXIT
+const PREAMBLE: &str = "exec OUT>&1 1>&2 IN<&0 </dev/null
+( { read -r _ <&IN || kill -KILL 0; } OUT>&- >/dev/null 2>&1 & )
+exec IN<&-
+trap '[ -n \"${__devsh_reported-}\" ] || \"$0\" report-environment >&OUT' EXIT
+";
+
+/// Reports before `exit` also if the script has set its own trap on `EXIT`. Only bash has such functions.
+const EXIT_FUNCTION: &str = "exit() {
+  set -- \"${1-$?}\"
+  if ((BASH_SUBSHELL == 0)) && [[ $1 == 0 && -z ${__devsh_reported-} ]]; then
+    \"$0\" report-environment >&OUT
+    __devsh_reported=yes
+  fi
+  builtin exit \"$@\"
+}
+";
+
+/// Reports at the end, before a trap of the script. The status of the script's last command is no failure.
+const END_OF_SCRIPT: &str = "
+\"$0\" report-environment >&OUT
+__devsh_reported=yes
+exit 0
 ";
 
 /// Variables that the shell of the script changes by itself.
@@ -143,7 +167,17 @@ pub fn run(
     timeout: Duration,
 ) -> Result<Env, Error> {
     let shell = interpreter(env);
-    let wrapped = format!("{PREAMBLE}{script}\n");
+    let is_bash = Path::new(&shell).file_name() == Some(OsStr::new("bash"));
+    // Other shells take only one digit.
+    let (out, input) = if is_bash { ("61", "62") } else { ("9", "8") };
+    let own = |text: &str| text.replace("OUT", out).replace("IN", input);
+    let exit = if is_bash { EXIT_FUNCTION } else { "" };
+    let wrapped = format!(
+        "{}{}{script}{}",
+        own(PREAMBLE),
+        own(exit),
+        own(END_OF_SCRIPT)
+    );
     let mut command = Command::new(&shell);
     command
         .arg("-c")
@@ -151,9 +185,7 @@ pub fn run(
         .arg(program)
         .current_dir(directory)
         .env_clear()
-        .envs(env.iter())
-        // A start file that calls devsh would call itself forever.
-        .env_remove(vars::BASH_ENV)
+        .envs(env.iter().filter(|(name, _)| !is_kept_from_scripts(name)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let limits = ChildLimits {
@@ -177,7 +209,21 @@ pub fn run(
             status: exited.status.to_string(),
         });
     }
-    Ok(parse(&exited.stdout, env))
+    parse(&exited.stdout, env).ok_or(Error::NoReport)
+}
+
+/// Returns whether a variable of the host shell would change how a script runs: options, exported functions, the
+/// search of `cd`, and a start file, which could call devsh forever.
+fn is_kept_from_scripts(name: &OsStr) -> bool {
+    let names = [
+        vars::BASH_ENV,
+        "BASHOPTS",
+        "BASH_XTRACEFD",
+        "CDPATH",
+        "ENV",
+        "SHELLOPTS",
+    ];
+    names.iter().any(|one| name == OsStr::new(one)) || name.as_bytes().starts_with(b"BASH_FUNC_")
 }
 
 /// The end of a report. It is unique, because no variable has an empty name.
@@ -203,10 +249,8 @@ fn interpreter(env: &Env) -> OsString {
 }
 
 /// Reads a report. Variables that the shell of the script changes by itself keep their values from `before`.
-fn parse(report: &[u8], before: &Env) -> Env {
-    let Some(report) = report.strip_suffix(END) else {
-        return before.clone();
-    };
+fn parse(report: &[u8], before: &Env) -> Option<Env> {
+    let report = report.strip_suffix(END)?;
     let mut env: Env = report
         .split(|byte| *byte == 0)
         .filter_map(|line| {
@@ -218,8 +262,10 @@ fn parse(report: &[u8], before: &Env) -> Env {
             ))
         })
         .collect();
-    if let (None, Some(value)) = (env.get(vars::BASH_ENV), before.get(vars::BASH_ENV)) {
-        env.set(vars::BASH_ENV, value);
+    for (name, value) in before.iter() {
+        if is_kept_from_scripts(name) && env.get(name).is_none() {
+            env.set(name, value);
+        }
     }
     for name in OWN {
         match before.get(name) {
@@ -227,5 +273,5 @@ fn parse(report: &[u8], before: &Env) -> Env {
             None => env.unset(name),
         }
     }
-    env
+    Some(env)
 }

@@ -1,10 +1,15 @@
 //! Loads a dev shell into an environment and runs its enter and leave scripts.
 
-use std::{collections::BTreeSet, ffi::OsString, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::Path,
+    time::Duration,
+};
 
 use crate::{
     context::Context,
-    env::{Env, EnvDiff, VarName, diff::DiffEntry, grant},
+    env::{Env, EnvDiff, VarName, diff::DiffEntry, grant, pathlist::AddedEntries},
     manifest::ShellName,
     util::{secret_key::SecretKey, vars},
 };
@@ -73,6 +78,8 @@ pub struct Loaded {
     pub changed: BTreeSet<VarName>,
     /// The variables of `changed` that are not lists with added entries.
     pub replaced: BTreeSet<VarName>,
+    /// The added entries of lists that the host shell does not export.
+    pub new_lists: BTreeMap<VarName, AddedEntries>,
 }
 
 /// A variable that the dev shell requires and the host shell does not have.
@@ -183,12 +190,17 @@ pub(super) fn with_session(
         session.diff = EnvDiff::between(base, &env);
     }
     let replaced = session.diff.replaced().cloned().collect();
+    let lists = session.diff.new_lists();
+    let new_lists = lists
+        .map(|(name, added)| (name.clone(), added.clone()))
+        .collect();
     let changed = session.diff.0.into_keys().collect();
     Loaded {
         env,
         failed,
         changed,
         replaced,
+        new_lists,
     }
 }
 

@@ -1,10 +1,10 @@
 //! One prompt of a host shell: the statements that bring it from the loaded dev shell to the desired one.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 
 use crate::{
     context::Context,
-    env::{Env, VarName},
+    env::{Env, VarName, pathlist},
     shell::ShellStatement,
     util::vars,
 };
@@ -13,6 +13,7 @@ use super::{
     decide::{PromptDecision, decide},
     hook_scripts,
     load::{Loading, MissingVariable, load, run_leave_scripts},
+    path_changes::PathMemory,
     session_var::ShellSession,
     statements::statements,
 };
@@ -55,27 +56,36 @@ pub struct ShellUpdate {
     pub entered: bool,
 }
 
-/// Brings a host shell to the desired dev shell. `new_shell` says that it has not asked before.
+/// The memory of a host shell.
+#[derive(Debug, Clone, Copy)]
+pub struct ShellMemory<'a> {
+    /// Whether the shell has not asked before, or the user wants everything loaded again.
+    pub is_new: bool,
+    pub path: PathMemory<'a>,
+}
+
+/// Brings a host shell to the desired dev shell.
 pub fn update(
     context: &Context,
     session: Option<&ShellSession>,
     desired: &DesiredShell<'_>,
-    new_shell: bool,
+    memory: ShellMemory<'_>,
 ) -> ShellUpdate {
     let loading = match desired {
-        DesiredShell::Unchanged => return settle(context, session.filter(|_| new_shell)),
+        DesiredShell::Unchanged => return settle(context, session, memory),
         DesiredShell::None => None,
         DesiredShell::Ready(loading) => Some(loading),
     };
-    let decision = decide(session, loading, new_shell);
+    let decision = decide(session, loading, memory.is_new);
     let mut outcome = ShellUpdate::default();
     if decision == PromptDecision::Keep {
-        if session.is_none() {
-            // The variables of a session that cannot be read are useless.
-            let mut clean = context.env.clone();
-            ShellSession::erase(&mut clean);
-            outcome.statements = statements(&context.env, &clean);
+        if session.is_some() {
+            return settle(context, session, memory);
         }
+        // The variables of a session that cannot be read are useless.
+        let mut clean = context.env.clone();
+        ShellSession::erase(&mut clean);
+        outcome.statements = statements(&context.env, &clean);
         return outcome;
     }
     let undone = undo(context, session, loading, &mut outcome);
@@ -115,11 +125,30 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
             let names = |some: &BTreeSet<VarName>, but: &BTreeSet<VarName>| {
                 some.difference(but).cloned().collect::<Vec<_>>()
             };
-            let taken = names(&loaded.replaced, &undone.loaded);
+            let mut taken = names(&loaded.replaced, &undone.loaded);
+            let extends = |name: &VarName| {
+                loaded.new_lists.contains_key(name) && context.env.get(name).is_none()
+            };
+            taken.retain(|name| !extends(name));
             if !taken.is_empty() {
                 statements.push(ShellStatement::Hold(taken));
             }
-            statements.extend(self::statements(&context.env, &loaded.env));
+            let changes = self::statements(&context.env, &loaded.env).into_iter();
+            statements.extend(changes.map(|change| match change {
+                ShellStatement::Export(name, value) if extends(&name) => {
+                    let added = &loaded.new_lists[&name];
+                    let joined = |entries: &[OsString]| {
+                        pathlist::join(entries.iter().map(OsString::as_os_str))
+                    };
+                    ShellStatement::Extend {
+                        front: joined(&added.front),
+                        back: joined(&added.back),
+                        name,
+                        value,
+                    }
+                }
+                other => other,
+            }));
             release(names(&undone.reverted, &loaded.changed), statements);
             if !loads.leave.is_empty() {
                 statements.push(ShellStatement::LeaveOnExit(true));
@@ -147,14 +176,22 @@ fn release(names: Vec<VarName>, statements: &mut Vec<ShellStatement>) {
     }
 }
 
-/// Keeps the loaded dev shell. In a new host shell rc files have put other entries first on lists of paths.
-fn settle(context: &Context, session: Option<&ShellSession>) -> ShellUpdate {
-    let Some(session) = session else {
-        return ShellUpdate::default();
-    };
-    let settled = session.diff.settle(&context.env);
+/// Keeps the loaded dev shell. In a new host shell rc files have put other entries first on lists of paths, and other
+/// tools may have replaced `PATH` since the last prompt.
+fn settle(
+    context: &Context,
+    session: Option<&ShellSession>,
+    memory: ShellMemory<'_>,
+) -> ShellUpdate {
+    let settled = session.and_then(|session| {
+        if memory.is_new {
+            Some(session.diff.settle(&context.env))
+        } else {
+            memory.path.settle(&session.diff, &context.env)
+        }
+    });
     ShellUpdate {
-        statements: statements(&context.env, &settled),
+        statements: settled.map_or_else(Vec::new, |env| statements(&context.env, &env)),
         ..ShellUpdate::default()
     }
 }
@@ -195,11 +232,14 @@ fn undo(
             .extend(failed.into_iter().map(PromptEvent::ScriptFailed));
     }
     let (base, kept) = session.unload(&context.env);
-    let (taken_over, reverted): (BTreeSet<VarName>, BTreeSet<VarName>) = session
+    let (taken_over, mut reverted): (BTreeSet<VarName>, BTreeSet<VarName>) = session
         .diff
         .replaced()
         .cloned()
         .partition(|name| kept.contains(name) || session.diff.is_left(name, &base));
+    // A list that the host shell had without exporting it is unexported again.
+    let left = session.diff.new_lists().map(|(name, _)| name);
+    reverted.extend(left.filter(|name| taken_over.contains(*name)).cloned());
     let mut loaded: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
     loaded.retain(|name| !taken_over.contains(name));
     if !taken_over.is_empty() {

@@ -59,6 +59,11 @@ pub fn panic(what: &str) -> SafeText {
 
 /// Draws the place in its file, as rustc does. The renderer shows control characters as pictures.
 fn render(excerpt: &Excerpt, style: Style) -> SafeText {
+    if excerpt.text.trim().is_empty() {
+        // The text was not kept because it can hold secrets: only the number of the line is known.
+        let number = 1 + excerpt.text.matches('\n').count();
+        return SafeText::from(format!(" --> {}:{number}", excerpt.file).as_str());
+    }
     let text = &terminal_text::of_same_length(&excerpt.text);
     let boundary = |at: usize| {
         (at..text.len())
@@ -112,6 +117,23 @@ hint: write `ruff`";
         assert_eq!(
             line(&failure, Style::new(false)).as_str(),
             "devsh: devshell.toml:2: unknown tool `ruf`; write `ruff`"
+        );
+    }
+
+    #[test]
+    fn a_place_without_its_text_has_the_number_of_the_line() {
+        let failure = Failure {
+            excerpt: Some(Excerpt {
+                file: ".env".to_owned(),
+                text: "\n\n".to_owned(),
+                span: 2..2,
+                label: String::new(),
+            }),
+            ..Failure::new("no")
+        };
+        assert_eq!(
+            full(&failure, Style::new(false)).as_str(),
+            "error: no\n --> .env:3"
         );
     }
 

@@ -1,6 +1,9 @@
 //! Code for fish.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
 
 use super::{Freshness, ShellStatement};
 use crate::env::{VarName, pathlist};
@@ -48,6 +51,12 @@ fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
                 format!("set -eg {name};set -qU {name};and set -gu {name}").as_bytes(),
             );
         }
+        ShellStatement::Extend {
+            name,
+            value,
+            front,
+            back,
+        } => extend(name, value, [front, back], code),
         ShellStatement::Hold(names) => hold(names, code),
         ShellStatement::Release(names) => {
             code.extend_from_slice(b"set -q __devsh_held;and __devsh_release");
@@ -84,6 +93,10 @@ fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
         ShellStatement::Loaded(id) => {
             code.extend_from_slice(b"set -g __devsh_loaded ");
             quote(OsStr::new(id), code);
+        }
+        ShellStatement::Gone(entries) => {
+            code.extend_from_slice(b"set -g __devsh_gone ");
+            quote(entries, code);
         }
         ShellStatement::Check { name, code: check } => {
             if let Some(check) = check {
@@ -130,6 +143,44 @@ fn export(name: &VarName, value: &OsStr, code: &mut Vec<u8>) {
         code.push(b' ');
         quote(value, code);
     }
+}
+
+/// A list of the user that is not exported is extended, and only unexported later.
+fn extend(name: &VarName, value: &OsStr, [front, back]: [&OsString; 2], code: &mut Vec<u8>) {
+    let is_list = if name.is_path_list() {
+        format!("set -qg {name}[1];and not set -qgx {name}")
+    } else {
+        format!("set -qg {name}[1];and not set -q {name}[2];and not set -qgx {name}")
+    };
+    code.extend_from_slice(
+        format!("if {is_list};__devsh_extend {name};set -gx {name} ").as_bytes(),
+    );
+    if name.is_path_list() {
+        for entry in pathlist::split(front) {
+            quote(entry, code);
+            code.push(b' ');
+        }
+        code.extend_from_slice(format!("${name}").as_bytes());
+        for entry in pathlist::split(back) {
+            code.push(b' ');
+            quote(entry, code);
+        }
+    } else {
+        if !front.is_empty() {
+            quote(front, code);
+            code.push(b':');
+        }
+        code.extend_from_slice(format!("\"${name}\"").as_bytes());
+        if !back.is_empty() {
+            code.push(b':');
+            quote(back, code);
+        }
+    }
+    code.extend_from_slice(b";else;");
+    hold(std::slice::from_ref(name), code);
+    code.push(b';');
+    export(name, value, code);
+    code.extend_from_slice(b";end");
 }
 
 /// The status of `set -q` is the number of names that are not set.
@@ -181,6 +232,7 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
             quote(file.as_os_str(), code);
         }
     }
+    code.extend_from_slice(b";and test \"$PATH\" = \"$__devsh_path\"");
     for name in &freshness.unexported {
         code.extend_from_slice(format!(";and not set -qx {name}").as_bytes());
     }

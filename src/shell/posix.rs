@@ -19,19 +19,30 @@ pub(super) fn quote(value: &OsStr, code: &mut Vec<u8>) {
 
 /// Appends statements.
 ///
-/// Backslashes bypass the user's aliases of the builtins. Variables share one command, because bash parses slowly.
+/// The backslash and `builtin` bypass the user's aliases and functions. Variables share one command, because bash parses slowly.
 pub(super) fn render(shell: HostShell, statements: &[ShellStatement], code: &mut Vec<u8>) {
     let alike = |one: &ShellStatement, next: &ShellStatement| {
         one.is_unset() && next.is_unset() || one.is_export() && next.is_export()
     };
     for same in statements.chunk_by(alike) {
         match same {
-            [ShellStatement::Export(..), ..] => code.extend_from_slice(b"\\export"),
-            [ShellStatement::Unset(..), ..] => code.extend_from_slice(b"\\unset -v"),
+            [ShellStatement::Export(..), ..] => code.extend_from_slice(b"\\builtin export"),
+            [ShellStatement::Unset(..), ..] if shell == HostShell::Zsh => {
+                // Special variables lose their meaning when they are unset.
+                code.extend_from_slice(b"if [[ -n ${__devsh_held_names+x} ]]; then __devsh_unset");
+                for statement in same {
+                    render_one(shell, statement, code);
+                }
+                code.extend_from_slice(b"; else \\builtin unset -v");
+            }
+            [ShellStatement::Unset(..), ..] => code.extend_from_slice(b"\\builtin unset -v"),
             _ => {}
         }
         for statement in same {
             render_one(shell, statement, code);
+        }
+        if shell == HostShell::Zsh && same[0].is_unset() {
+            code.extend_from_slice(b"; fi");
         }
         code.push(b'\n');
     }
@@ -45,6 +56,18 @@ fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) 
             quote(value, code);
         }
         ShellStatement::Unset(name) => code.extend_from_slice(format!(" {name}").as_bytes()),
+        ShellStatement::Extend {
+            name,
+            value,
+            front,
+            back,
+        } => {
+            code.extend_from_slice(format!("__devsh_extend {name}").as_bytes());
+            for word in [value, front, back] {
+                code.push(b' ');
+                quote(word, code);
+            }
+        }
         ShellStatement::Hold(names) => hold(shell, names, code),
         ShellStatement::Release(names) => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_release");
@@ -87,6 +110,10 @@ fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) 
         ShellStatement::Loaded(id) => {
             code.extend_from_slice(b"__devsh_loaded=");
             quote(OsStr::new(id), code);
+        }
+        ShellStatement::Gone(entries) => {
+            code.extend_from_slice(b"__devsh_gone=");
+            quote(entries, code);
         }
         ShellStatement::Check { name, code: check } => {
             if let Some(check) = check {
@@ -163,6 +190,10 @@ pub(super) fn fresh(shell: HostShell, freshness: &Freshness, code: &mut Vec<u8>)
     if shell == HostShell::Bash {
         // Under `shopt -s nocasematch` the comparison ignores case, but this expansion does not.
         code.extend_from_slice(b" && -z ${PWD##\"$__devsh_pwd\"}");
+    }
+    code.extend_from_slice(b" && ${PATH-} == \"$__devsh_path\"");
+    if shell == HostShell::Bash {
+        code.extend_from_slice(b" && -z ${PATH+${PATH##\"$__devsh_path\"}}");
     }
     same(&freshness.same, code);
     for (file, stamp) in &freshness.present {

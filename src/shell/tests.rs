@@ -103,7 +103,7 @@ fn a_check_tests_every_condition() {
     let text = |shell: HostShell| {
         String::from_utf8(shell.render(&shell.check(&freshness, ""), "1")).unwrap()
     };
-    let bash = "[[ $PWD == \"$__devsh_pwd\" && -z ${PWD##\"$__devsh_pwd\"} && '.' -ef '/r l' && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
+    let bash = "[[ $PWD == \"$__devsh_pwd\" && -z ${PWD##\"$__devsh_pwd\"} && ${PATH-} == \"$__devsh_path\" && -z ${PATH+${PATH##\"$__devsh_path\"}} && '.' -ef '/r l' && ! '/a b' -nt '/s'\\''1' && ! '/a b' -ot '/s'\\''1' && -e '/s/p' \
                 && ! -e '/c' ]] && { [[ -z ${TOKEN+x} ]] || __devsh_unexported TOKEN; }";
     let name = &blake3::hash(bash.as_bytes()).to_hex()[..12];
     assert_eq!(
@@ -114,7 +114,7 @@ fn a_check_tests_every_condition() {
         )
     );
     let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a . -ef '/r l' -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1' -a -e /s/p;and not \
-                builtin path is -- /c;and not set -qx TOKEN";
+                builtin path is -- /c;and test \"$PATH\" = \"$__devsh_path\";and not set -qx TOKEN";
     let name = &blake3::hash(fish.as_bytes()).to_hex()[..12];
     assert_eq!(
         text(HostShell::Fish),
@@ -136,10 +136,10 @@ fn one_builtin_checks_many_files() {
         String::from_utf8(code).unwrap()
     };
     let zsh = text(HostShell::Zsh);
-    let asked = "[[ $PWD == \"$__devsh_pwd\" ]] && __devsh_times '17 -5' '/a b' '/c'; }";
+    let asked = "[[ $PWD == \"$__devsh_pwd\" && ${PATH-} == \"$__devsh_path\" ]] && __devsh_times '17 -5' '/a b' '/c'; }";
     assert!(zsh.contains(asked), "{zsh}");
     let fish = text(HostShell::Fish);
-    let asked = "\"$__devsh_pwd\";and set -l __devsh_times (builtin path mtime -- '/a b' /c);and test \"$__devsh_times\" = '17 -5';end";
+    let asked = "\"$__devsh_pwd\";and test \"$PATH\" = \"$__devsh_path\";and set -l __devsh_times (builtin path mtime -- '/a b' /c);and test \"$__devsh_times\" = '17 -5';end";
     assert!(fish.contains(asked), "{fish}");
     assert_eq!(HostShell::Bash.batch_time(), None);
 }
@@ -209,8 +209,8 @@ fn a_directory_is_checked_instead_of_its_absent_files() {
             _ => "if __devsh_fresh; then echo fresh; else echo stale; fi\n",
         };
         let set = match shell {
-            HostShell::Fish => "set __devsh_pwd $PWD\n",
-            _ => "__devsh_pwd=$PWD\n",
+            HostShell::Fish => "set __devsh_pwd $PWD; set __devsh_path \"$PATH\"\n",
+            _ => "__devsh_pwd=$PWD __devsh_path=$PATH\n",
         };
         let mut script = shell.render(&shell.check(&freshness, ""), "1");
         script.extend_from_slice(set.as_bytes());

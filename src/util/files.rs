@@ -33,6 +33,27 @@ pub fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
     }
 }
 
+/// Closes the files that this process has inherited, except the standard streams. Call it before any other file is
+/// opened.
+///
+/// A long-lived process would keep locks and pipes of a shell open that has ended.
+pub fn close_inherited() {
+    let directory = if cfg!(target_os = "linux") {
+        "/proc/self/fd"
+    } else {
+        "/dev/fd"
+    };
+    let open = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let numbers: Vec<i32> = open
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    for number in numbers {
+        // The number of the directory itself is closed already.
+        let _closed = nix::unistd::close(number);
+    }
+}
+
 /// Creates a directory and its parents with mode 0700.
 pub fn create_private_dir(path: &Path) -> Result<(), Error> {
     std::fs::DirBuilder::new()

@@ -259,3 +259,25 @@ fn a_killed_build_is_reported_and_can_run_again() {
     pty.type_line("true");
     assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
 }
+
+#[test]
+fn a_build_keeps_no_file_of_the_shell_open() {
+    let (sandbox, server, path) = prepared();
+    server.hold(&path);
+    let mut command = sandbox.command("sh");
+    command
+        .args(["-c", "exec devsh export bash --nonce 1 --loaded - --checks '' --path '' --gone '' 9>&1 >/dev/null"])
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut rest = String::new();
+    // The pipe ends when its last holder has ended or closed it. The build still waits for the server.
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut rest)
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    until(&sandbox, |status| status["building"]["background"] == true);
+    server.release();
+}

@@ -183,7 +183,7 @@ fn errors_name_the_file_and_the_line() {
     // A file of the project with the name of a preset has no rights of a preset.
     sandbox.write("preset python", "[env]\nLD_PRELOAD = 'x'\n");
     sandbox.write("gone.toml", "[env-files]\nload = ['.nothing']\n");
-    sandbox.write("bad.env", "A=1\nB\n");
+    sandbox.write("bad.env", "A=1\nB C\n");
     sandbox.write("env.toml", "[env-files]\nload = ['bad.env']\n");
     for (entry, parts) in FAULTS {
         sandbox.write("devshell.toml", format!("\nextends = ['{entry}']\n"));

@@ -77,7 +77,10 @@ fn a_session_that_makes_no_sense_is_dropped() {
             .env(name, value);
         let outcome = sandbox.devsh(&HOOK).success();
         let gone = outcome.stdout.lines().next().unwrap();
-        assert!(gone.starts_with("\\unset -v DEVSH_ROOT"), "{outcome}");
+        assert!(
+            gone.starts_with("\\builtin unset -v DEVSH_ROOT"),
+            "{outcome}"
+        );
         assert!(gone.split(' ').any(|word| word == name), "{outcome}");
         assert!(outcome.stdout.ends_with("# devsh 7\n"), "{outcome}");
     }

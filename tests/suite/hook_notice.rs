@@ -349,8 +349,8 @@ fn where_bash_compares_whole_seconds_it_looks_once_more() {
     let (counting, count) = sandbox.counting();
     let hook = sandbox.hook_that_runs(HostShell::Bash, &counting);
     let old = hook.replace(
-        "BASH_VERSINFO[0] < 5)); then\n  __devsh_hook",
-        "1)); then\n  __devsh_hook",
+        "BASH_VERSINFO[0] < 5)); then\n  __devsh_step",
+        "1)); then\n  __devsh_step",
     );
     assert_ne!(hook, old);
     let second = || thread::sleep(Duration::from_millis(1100));

@@ -198,3 +198,48 @@ fn bytes_come_through_a_script() {
         }
     });
 }
+
+#[test]
+fn a_script_may_use_traps_descriptors_and_exit() {
+    for_each_shell(|shell| {
+        for script in [
+            "trap ': >trapped' EXIT\nexport A=1",
+            "trap ': >trapped' EXIT\nexport A=1\nexit 0",
+            "exec 3</dev/null 4<&3\nread -r x <&3\nexec 3<&- 4<&-\nexport A=1",
+            "export A=1\nexit 0",
+            "export A=1\nfalse",
+            "set -eu\ntrap : ERR\nexport A=1\n(exit 0)",
+        ] {
+            let sandbox = with_enter(script);
+            let mut pty = sandbox.shell(shell);
+            let shown = pty.enter();
+            assert_eq!(pty.var("A").as_deref(), Some("1"), "{script}: {shown}");
+            assert_eq!(pty.var("__devsh_reported"), None);
+            let trapped = sandbox.project().join("trapped").exists();
+            assert_eq!(trapped, script.contains("trapped"), "{script}");
+        }
+        let sandbox = with_enter("export A=1\nexec true");
+        let shown = sandbox.shell(shell).enter();
+        assert!(shown.contains("as after `exec`"), "{shown}");
+    });
+}
+
+#[test]
+fn settings_of_the_host_shell_do_not_reach_a_script() {
+    let Some(_) = crate::support::require("bash") else {
+        return;
+    };
+    let sandbox = with_enter("cd sub\nf\nexport A=$PWD B=$-");
+    fs::create_dir_all(sandbox.project().join("sub")).unwrap();
+    fs::create_dir_all(sandbox.home().join("other/sub")).unwrap();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.type_line("export CDPATH=~/other SHELLOPTS; f() { touch ~/called; }; export -f f; set -u");
+    pty.enter();
+    let sub = sandbox.project().join("sub");
+    assert_eq!(pty.var("A").as_deref(), sub.to_str());
+    assert!(!pty.var("B").unwrap().contains('u'));
+    assert!(!sandbox.home().join("called").exists());
+    // The user's shell keeps them.
+    assert!(pty.var("CDPATH").unwrap().ends_with("other"));
+    assert!(pty.environment().contains_key(&b"BASH_FUNC_f%%"[..]));
+}

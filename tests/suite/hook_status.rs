@@ -85,10 +85,6 @@ fn hooks_of_other_tools_see_the_status_of_the_user() {
     let sandbox = prepared();
     for (before, after) in [
         (
-            format!("PROMPT_COMMAND={}", HostShell::Bash.quoted(GUEST)),
-            String::new(),
-        ),
-        (
             format!("PROMPT_COMMAND=(: {})", HostShell::Bash.quoted(GUEST)),
             String::new(),
         ),
@@ -108,12 +104,19 @@ fn hooks_of_other_tools_see_the_status_of_the_user() {
         }
     }
     // If all commands are one text, only the status is kept.
-    for (before, after) in [
+    for (old, before, after) in [
         (
+            false,
             format!("PROMPT_COMMAND={}", HostShell::Bash.quoted(GUEST)),
             String::new(),
         ),
         (
+            true,
+            format!("PROMPT_COMMAND={}", HostShell::Bash.quoted(GUEST)),
+            String::new(),
+        ),
+        (
+            true,
             String::new(),
             format!(
                 "PROMPT_COMMAND=\"$PROMPT_COMMAND\"';'{}",
@@ -121,7 +124,7 @@ fn hooks_of_other_tools_see_the_status_of_the_user() {
             ),
         ),
     ] {
-        let mut pty = start(&sandbox, true, &before, &after);
+        let mut pty = start(&sandbox, old, &before, &after);
         pty.type_line("sh -c 'exit 3'");
         let seen = pty.run("echo $seen");
         assert!(seen.starts_with("3 "), "{seen}");
@@ -138,9 +141,9 @@ fn a_bash_of_whole_seconds_asks_a_program_that_fails_once() {
     let failing = format!("#!/bin/sh\necho >>'{}'\nexit 1\n", calls.display());
     let failing = sandbox.program("failing", &failing);
     let hook = sandbox.hook_that_runs(HostShell::Bash, &failing);
-    let seconds = "BASH_VERSINFO[0] < 5)); then\n  __devsh_hook";
+    let seconds = "BASH_VERSINFO[0] < 5)); then\n  __devsh_step";
     assert!(hook.contains(seconds));
-    let hook = hook.replace(seconds, "1)); then\n  __devsh_hook");
+    let hook = hook.replace(seconds, "1)); then\n  __devsh_step");
     let mut pty = Pty::start(&sandbox, HostShell::Bash, &hook);
     // The program runs again when the second is over.
     pty.type_line("sleep 1.1");

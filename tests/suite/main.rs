@@ -32,6 +32,7 @@ mod hook_machine;
 mod hook_many;
 mod hook_notice;
 mod hook_options;
+mod hook_other_tools;
 mod hook_required;
 mod hook_scripts;
 mod hook_source;

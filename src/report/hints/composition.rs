@@ -2,9 +2,22 @@
 
 use crate::manifest::{CompositionError, Grant};
 
-/// Returns a hint for a conflict between layers.
-pub(super) fn hint(fault: &CompositionError) -> Option<String> {
+/// Returns a hint for a conflict between layers; `file` is the place of the error.
+pub(super) fn hint(fault: &CompositionError, file: &str) -> Option<String> {
+    let is_manifest = std::path::Path::new(file)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     Some(match fault {
+        CompositionError::Ungranted {
+            name: Grant::Variable(name),
+            ..
+        } if name == "PATH" && !is_manifest => {
+            format!("remove it from `{file}` and add the directories in `[env]` of the manifest")
+        }
+        CompositionError::Ungranted { name, .. } if !is_manifest => format!(
+            "if the project needs it, grant it in the manifest: `{}`",
+            grant(name)
+        ),
         CompositionError::Conflict { .. } => "set the value in the manifest itself".to_owned(),
         CompositionError::Ungranted {
             name: Grant::Variable(name),

@@ -18,17 +18,17 @@ impl From<&manifest::Error> for Failure {
             label: String::new(),
         });
         let written = &error.text[error.span.clone()];
-        match content_hint(&error.kind, written) {
+        match content_hint(&error.kind, written, &error.file) {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
     }
 }
 
-/// Returns the hint for an error at the text `written`.
-fn content_hint(kind: &ErrorKind, written: &str) -> Option<String> {
+/// Returns a hint for an error at the text `written` of `file`.
+fn content_hint(kind: &ErrorKind, written: &str, file: &str) -> Option<String> {
     Some(match kind {
-        ErrorKind::Composition(fault) => return composition::hint(fault),
+        ErrorKind::Composition(fault) => return composition::hint(fault, file),
         ErrorKind::UnknownKey { suggestion: Some(name), .. }
         | ErrorKind::UnknownTool { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
         ErrorKind::UnknownTool { pypi: Some(name), .. } => {

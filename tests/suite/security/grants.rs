@@ -45,7 +45,7 @@ const NAMES: &str = "
     ODBCINI KRB5_CONFIG ELECTRON_RUN_AS_NODE GIT_NAMESPACE NEW_TOOL_PAGER NEW_TOOL_EDITOR NEW_TOOL_ASKPASS";
 
 /// Names that nobody sets, granted or not: they belong to the shells.
-const NEVER: [&str; 1] = ["IFS"];
+const NEVER: [&str; 2] = ["IFS", "PROMPT_COMMAND"];
 
 fn understood(text: &str) -> Result<(), manifest::Error> {
     manifest::parse("devshell.toml", text)

@@ -187,14 +187,14 @@ done
 const DUMP_ZSH: &str = r##"
 echo "# aliases"; alias -L; alias -gL; alias -sL
 echo "# functions"
-for __devsh_test_name in ${(ko)functions}; do
+for __devsh_test_name in ${(ko)functions[@]}; do
   case $__devsh_test_name in __devsh_*) ;; *) functions "$__devsh_test_name" ;; esac
 done
 echo "# options"
-for __devsh_test_name in ${(ko)options}; do print -r -- "$__devsh_test_name ${options[$__devsh_test_name]}"; done
+for __devsh_test_name in ${(ko)options[@]}; do print -r -- "$__devsh_test_name ${options[$__devsh_test_name]}"; done
 echo "# traps"; trap
 echo "# variables"
-for __devsh_test_name in ${(ko)parameters}; do
+for __devsh_test_name in ${(ko)parameters[@]}; do
   case $__devsh_test_name in __devsh_*|OLDPWD|precmd_functions|_) ;; *) print -r -- "$__devsh_test_name" ;; esac
 done
 "##;

@@ -1,0 +1,16 @@
+//! `devsh reload`
+
+use crate::{
+    app::reload::request_reload,
+    context::Context,
+    report::{failure::Failure, ui::Ui},
+    util::vars,
+};
+
+pub fn run(context: &Context, ui: &Ui) -> Result<(), Failure> {
+    request_reload(context)?;
+    if context.env.get(vars::DEVSH_ROOT).is_none() {
+        ui.note("nothing is loaded; the next prompt checks this directory again");
+    }
+    Ok(())
+}
