@@ -167,7 +167,9 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
         }
         Command::Allow { list: true, .. } => allow::list(session, ui),
         Command::Allow { prune: true, .. } => allow::prune(session, ui),
-        Command::Allow { .. } => allow::run(session, ui),
+        Command::Allow { yes, show, .. } => {
+            allow::run(session, ui, allow::AllowOptions { yes, show })
+        }
         Command::Deny { .. } => deny::run(session, ui),
         Command::Enter { shell, .. } => enter::run(session, &shell),
         Command::Run(options) => run_in_shell::run(session, &options),

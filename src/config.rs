@@ -23,7 +23,7 @@ use crate::{
 pub use error::Error;
 pub use file_host::FileHost;
 pub use remote::Remote;
-pub use trust::{Ruling, TrustRules};
+pub use trust::{LockfileTrust, Ruling, TrustRules};
 
 use address::{directory_address, file_address, without_credentials};
 use file::Settings;

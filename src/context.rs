@@ -56,7 +56,13 @@ const NO_HOME: &str = "/dev/null";
 
 /// The capabilities of the terminal.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each stream is a terminal or not"
+)]
 pub struct Terminal {
+    /// Whether standard input is a terminal.
+    pub stdin: bool,
     /// Whether standard output is a terminal.
     pub stdout: bool,
     /// Whether standard error is a terminal.
@@ -74,6 +80,7 @@ impl Context {
     pub fn from_process() -> Self {
         let env: Env = std::env::vars_os().collect();
         let terminal = Terminal {
+            stdin: std::io::stdin().is_terminal(),
             stdout: std::io::stdout().is_terminal(),
             stderr: std::io::stderr().is_terminal(),
             color: env.get(vars::NO_COLOR).is_none_or(OsStr::is_empty)

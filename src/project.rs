@@ -31,17 +31,41 @@ use crate::{
 
 pub use reader::Error;
 
-use approval::{Decisions, Standing, TrustCheck, Trusted, project_key};
+use approval::{Approval, Decisions, Standing, TrustCheck, Trusted, WorktreeApproval, project_key};
+use approval_summary::{Difference, Fact, Facts, SummaryInput};
 use detect::Detection;
 use layers::{LayerStack, Layers};
 use locate::{MANIFEST, Place, ProjectKind};
 use python_files::PythonFiles;
-use reader::{Closure, Inputs};
+use reader::{Closure, Inputs, OutsideRule, PROJECT_SIZE, SizeLimit, UNAPPROVED_SIZE};
 use repository::Repository;
 use watch::Watched;
 
 /// The name of a project's lockfile.
 pub const LOCKFILE: &str = "devshell.lock";
+
+/// How much of a project may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Lockfiles only if the manifests say what the user approved, and files outside only if the user approved that.
+    Approved,
+    /// All files of the project, for the user's review.
+    Review,
+    /// All files that the project names: the user trusts it.
+    Trusted,
+}
+
+/// A project that is found and not read yet, with the user's decisions about it.
+#[derive(Debug)]
+pub struct FoundProject {
+    place: Place,
+    inputs: Inputs,
+    ruling: Option<Ruling>,
+    repository: Option<Repository>,
+    denied: bool,
+    approval: Option<Approval>,
+    elsewhere: Vec<WorktreeApproval>,
+}
 
 /// A project whose files were read.
 #[derive(Debug, Clone)]
@@ -56,10 +80,19 @@ pub struct Project {
     presets: Vec<String>,
     notes: Vec<PresetNote>,
     python: Vec<PythonFiles>,
+    /// Whether files outside of the project were not opened.
+    has_refused: bool,
     ruling: Option<Ruling>,
     repository: Option<Repository>,
-    /// Whether the same content is allowed in another worktree.
-    allowed_elsewhere: bool,
+    standing: Standing,
+    /// Whether more than the manifests was read.
+    is_complete: bool,
+    /// The facts to approve.
+    facts: Approval,
+    /// The facts that the user approved here last.
+    before: Option<Approval>,
+    /// The root of the approval that the facts match.
+    approved_at: Option<PathBuf>,
 }
 
 /// A project that cannot be read, and the files that can change this.
@@ -71,83 +104,164 @@ pub struct Unreadable {
     pub watched: Vec<Watched>,
 }
 
-impl Project {
-    /// Reads the project at `place`. Each file is read once.
-    ///
-    /// Nothing is executed, fetched or exported. The stamp of a file is taken before its content, so `watched` is never
-    /// newer than the content.
-    ///
-    /// Fetched files have the digests that `pins` of its lockfiles name.
-    pub fn open(
+impl FoundProject {
+    /// Finds the user's decisions about the project at `place`. None of its own files is opened.
+    pub fn find(
         place: Place,
         decisions: &Decisions,
         context: &Context,
         rules: &TrustRules,
-        pins: &ExtendsPins,
-    ) -> Result<Self, Unreadable> {
-        let access = Access::of(context, &place.root, &rules.shared);
-        let mut inputs = Inputs::new(&place.root, access, context.now);
-        inputs.watch(&decisions.approval_path(&place.root));
-        inputs.watch(&decisions.denial_path(&place.root));
+    ) -> Result<Self, files::Error> {
+        let root = &place.root;
+        let access = Access::of(context, root, &rules.shared);
+        let mut inputs = Inputs::new(root, access, context.now);
+        inputs.watch(&decisions.approval_path(root));
+        inputs.watch(&decisions.denial_path(root));
+        inputs.add_own(&context.directories.config);
         let (ruling, repository) = ruling(&mut inputs, rules);
-        if ruling == Some(Ruling::Denied) {
-            // A denied project is not read at all.
-            return Ok(Self::unread(place, inputs));
-        }
-        let unclosed = match Self::read(place, &mut inputs, context, pins) {
-            Ok(unclosed) => unclosed,
-            Err(error) => {
-                let watched = inputs.watched();
-                return Err(Unreadable { error, watched });
-            }
-        };
-        let mut closure = inputs.close();
-        let allowed_elsewhere = repository
-            .as_ref()
-            .and_then(|repository| decisions.allowed_worktree(repository, &closure))
-            .is_some_and(|basis| {
-                for path in basis {
-                    closure.watch(&path, context.now);
-                }
-                true
-            });
+        let elsewhere = repository
+            .iter()
+            .flat_map(|repository| decisions.worktree_approvals(repository))
+            .collect();
         Ok(Self {
-            closure,
+            denied: decisions.denial(root)?.is_some(),
+            approval: decisions.approval(root)?,
             ruling,
             repository,
-            allowed_elsewhere,
-            ..unclosed
+            elsewhere,
+            inputs,
+            place,
         })
     }
 
-    fn unread(place: Place, inputs: Inputs) -> Self {
-        Self {
-            place,
-            closure: inputs.close(),
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Returns whether the user has decided anything that could allow the project.
+    pub fn is_known(&self) -> bool {
+        self.approval.is_some() || !self.elsewhere.is_empty() || self.ruling.is_some()
+    }
+
+    /// Returns whether a rule of the user denies the project.
+    pub fn is_denied_by_rule(&self) -> bool {
+        self.ruling == Some(Ruling::Denied)
+    }
+
+    /// Reads the project. Each file is read once.
+    ///
+    /// Nothing is executed, fetched or exported. The stamp of a file is taken before its content, so `watched` is never
+    /// newer than the content.
+    ///
+    /// Fetched files have the digests that `pins` of its lockfiles name. `locked` has the facts about its lockfiles, if the
+    /// user approves those too.
+    pub fn read(
+        self,
+        mode: ReadMode,
+        context: &Context,
+        pins: &ExtendsPins,
+        locked: Option<Facts>,
+    ) -> Result<Project, Unreadable> {
+        let mut found = self;
+        if found.is_denied_by_rule() {
+            // Such a project is not read at all.
+            return Ok(found.into_denied());
+        }
+        match found.read_files(mode, context, pins, locked) {
+            Ok(project) => Ok(found.finish(project, context)),
+            Err(error) => Err(Unreadable {
+                error: found.inputs.conceal(error),
+                watched: found.inputs.watched(),
+            }),
+        }
+    }
+
+    fn finish(self, mut project: Project, context: &Context) -> Project {
+        project.has_refused = self.inputs.has_refused();
+        project.closure = self.inputs.close();
+        let elsewhere = self.elsewhere.into_iter();
+        let mut elsewhere = elsewhere.filter(|one| Some(&one.root) == project.approved_at.as_ref());
+        if let Some(approval) = elsewhere.next() {
+            for path in approval.basis {
+                project.closure.watch(&path, context.now);
+            }
+        }
+        project
+    }
+
+    fn into_denied(self) -> Project {
+        Project {
+            place: self.place,
+            closure: self.inputs.close(),
             manifest: Manifest::default(),
             team: None,
             layers: Layers::default(),
             presets: Vec::new(),
             notes: Vec::new(),
             python: Vec::new(),
-            ruling: Some(Ruling::Denied),
+            has_refused: false,
+            ruling: self.ruling,
             repository: None,
-            allowed_elsewhere: false,
+            standing: Standing::Denied,
+            is_complete: false,
+            facts: Approval::default(),
+            before: self.approval,
+            approved_at: None,
         }
     }
 
-    fn read(
-        place: Place,
-        inputs: &mut Inputs,
+    fn read_files(
+        &mut self,
+        mode: ReadMode,
         context: &Context,
         pins: &ExtendsPins,
-    ) -> Result<Self, Error> {
+        locked: Option<Facts>,
+    ) -> Result<Project, Error> {
+        let is_trusted =
+            !self.denied && (mode == ReadMode::Trusted || self.ruling == Some(Ruling::Allowed));
+        let is_gated = mode == ReadMode::Approved && !is_trusted;
+        if is_gated {
+            self.inputs.limit_size(UNAPPROVED_SIZE);
+        }
+        self.inputs.open_outside(if is_trusted {
+            OutsideRule::All
+        } else {
+            let elsewhere = self.elsewhere.iter().map(|one| &one.approval);
+            let approvals = self.approval.iter().chain(elsewhere);
+            let facts = approvals.flat_map(|approval| approval.all.clone());
+            OutsideRule::Approved(facts.collect())
+        });
+        let mut project = self.read_manifests(context, pins)?;
+        project.facts.manifest = project.summary(&self.inputs);
+        if is_gated {
+            let manifest = &project.facts.manifest;
+            let own = self.approval.iter().filter(|_| !self.denied);
+            let elsewhere = self.elsewhere.iter().map(|one| &one.approval);
+            let mut approvals = own.chain(elsewhere);
+            if !approvals.any(|approval| approval.manifest == *manifest) {
+                return Ok(project);
+            }
+            self.inputs.limit_size(PROJECT_SIZE);
+        }
+        project.read_python(&mut self.inputs)?;
+        project.is_complete = true;
+        project.facts.all = project.summary(&self.inputs);
+        if let Some(locked) = locked {
+            project.facts.all.extend(project.locked_facts());
+            project.facts.all.extend(locked);
+        }
+        project.judge(self.denied, &self.elsewhere);
+        Ok(project)
+    }
+
+    /// Reads the manifests with the files that they extend.
+    fn read_manifests(&mut self, context: &Context, pins: &ExtendsPins) -> Result<Project, Error> {
+        let (place, inputs) = (&self.place, &mut self.inputs);
         let directories = &context.directories;
         let detection = match place.kind {
             ProjectKind::Prepared => Detection::default(),
             ProjectKind::Detected => {
                 inputs.exists(MANIFEST);
-                inputs.approve_absence(MANIFEST);
                 detect::detect(inputs)?
             }
         };
@@ -159,45 +273,85 @@ impl Project {
             stack.personal(&name)?;
         }
         let layers = stack.finish();
-        // Layers may depend on a file that is not fetched yet, so an error says nothing about the complete project.
+        // Layers may depend on a file that is not read yet, so an error says nothing about the complete project.
+        let notes = detection.notes.into_iter().chain(layers.notes.clone());
+        let notes = notes.map(|note| inputs.conceal_note(note)).collect();
+        let is_partial = !layers.wanted.is_empty() || inputs.has_refused();
         let merged = |layers_of: &[manifest::Layer]| match manifest::merge(layers_of) {
-            Err(_) if !layers.wanted.is_empty() => Ok(Manifest::default()),
+            Err(_) if is_partial => Ok(Manifest::default()),
             merged => merged,
         };
-        let mut manifest = merged(&layers.all)?;
-        let mut team = if layers.team == layers.all.len() {
-            None
-        } else {
-            Some(merged(&layers.all[..layers.team])?)
-        };
-        for manifest in team.iter_mut().chain([&mut manifest]) {
-            python_files::find(inputs, manifest)?;
-        }
-        let locks = python_files::locks(&manifest).into_iter();
-        let python: Vec<PythonFiles> = locks
-            .map(|(lock, groups)| python_files::read(inputs, &lock, &groups))
-            .collect::<Result<_, _>>()?;
-        let provided =
-            dedupe_tools::dedupe_tools(&mut manifest, team.as_mut(), &python, place.kind);
-        if place.kind == ProjectKind::Detected {
-            for manifest in team.iter_mut().chain([&mut manifest]) {
-                newest_python::bound_python(manifest, &python);
-            }
-        }
-        let notes = [detection.notes, provided, layers.notes.clone()].concat();
-        Ok(Self {
-            place,
+        Ok(Project {
+            manifest: merged(&layers.all)?,
+            team: if layers.team == layers.all.len() {
+                None
+            } else {
+                Some(merged(&layers.all[..layers.team])?)
+            },
+            place: place.clone(),
             closure: Closure::default(),
-            manifest,
-            team,
             layers,
             presets: detection.presets,
             notes,
-            python,
-            ruling: None,
-            repository: None,
-            allowed_elsewhere: false,
+            python: Vec::new(),
+            has_refused: false,
+            ruling: self.ruling,
+            repository: self.repository.clone(),
+            standing: match (self.denied, &self.approval) {
+                (true, _) => Standing::Denied,
+                (false, Some(_)) => Standing::Changed,
+                (false, None) => Standing::Unknown,
+            },
+            is_complete: false,
+            facts: Approval::default(),
+            before: self.approval.clone(),
+            approved_at: None,
         })
+    }
+}
+
+impl Project {
+    /// Reads the Python lockfiles that the manifests name, and the files that decide what a build of them runs.
+    fn read_python(&mut self, inputs: &mut Inputs) -> Result<(), Error> {
+        for manifest in self.team.iter_mut().chain([&mut self.manifest]) {
+            python_files::find(inputs, manifest)?;
+        }
+        let locks = python_files::locks(&self.manifest).into_iter();
+        self.python = locks
+            .map(|(lock, groups)| python_files::read(inputs, &lock, &groups))
+            .collect::<Result<_, _>>()?;
+        let kind = self.place.kind;
+        let team = self.team.as_mut();
+        let provided = dedupe_tools::dedupe_tools(&mut self.manifest, team, &self.python, kind);
+        self.notes.extend(provided);
+        if kind == ProjectKind::Detected {
+            for manifest in self.team.iter_mut().chain([&mut self.manifest]) {
+                newest_python::bound_python(manifest, &self.python);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares all facts with the user's decisions.
+    fn judge(&mut self, denied: bool, elsewhere: &[WorktreeApproval]) {
+        let is_same = |approval: &Approval| approval.all == self.facts.all;
+        self.approved_at = if self.before.as_ref().is_some_and(is_same) {
+            Some(self.place.root.clone())
+        } else {
+            let same = elsewhere.iter().find(|one| is_same(&one.approval));
+            same.map(|one| one.root.clone())
+        };
+        let is_allowed = self.ruling == Some(Ruling::Allowed) || self.approved_at.is_some();
+        if denied || !is_allowed {
+            self.approved_at = None;
+            return;
+        }
+        // A file that was never fetched was not approved, although the facts about the others match.
+        self.standing = if self.layers.wanted.is_empty() {
+            Standing::Allowed
+        } else {
+            Standing::Changed
+        };
     }
 
     /// Returns the project with the dev shell `name`, which may combine several (`dev+test`).
@@ -270,9 +424,19 @@ impl Project {
         self.closure.watched()
     }
 
-    /// Returns the names and digests of the files that the user approves with the project.
-    pub const fn approved(&self) -> &BTreeMap<String, Option<[u8; 32]>> {
-        self.closure.approved()
+    /// Returns the files of the project as they were read.
+    pub const fn closure(&self) -> &Closure {
+        &self.closure
+    }
+
+    /// Returns whether files outside of the project must be opened to know all facts.
+    pub const fn has_unread_files(&self) -> bool {
+        self.has_refused
+    }
+
+    /// Returns the root of the approval that allows the project; none if a rule or an option does.
+    pub fn approved_at(&self) -> Option<&Path> {
+        self.approved_at.as_deref()
     }
 
     /// Returns the files that belong to a Python lockfile of the manifest.
@@ -291,55 +455,26 @@ impl Project {
     }
 
     /// Returns whether the user allowed or denied the project.
-    pub fn standing(&self, decisions: &Decisions) -> Result<Standing, files::Error> {
-        if self.ruling == Some(Ruling::Denied) {
-            return Ok(Standing::Denied);
-        }
-        let recorded = decisions.standing(self.root(), &self.closure)?;
-        let undecided = matches!(recorded, Standing::Unknown | Standing::Changed);
-        let allowed = self.ruling == Some(Ruling::Allowed) || self.allowed_elsewhere;
-        let standing = if undecided && allowed {
-            Standing::Allowed
-        } else {
-            recorded
-        };
-        // A file that was never fetched was not approved, although the digests of the others match.
-        Ok(match standing {
-            Standing::Allowed if !self.layers.wanted.is_empty() => Standing::Changed,
-            standing => standing,
-        })
-    }
-
-    /// Returns the files whose content differs from the approved one.
-    pub fn changed_files(&self, decisions: &Decisions) -> Result<Vec<String>, files::Error> {
-        let Some(approval) = decisions.approval(self.root())? else {
-            return Ok(Vec::new());
-        };
-        let now = self.closure.approved();
-        let names: BTreeSet<&String> = approval.inputs.keys().chain(now.keys()).collect();
-        let content =
-            |inputs: &BTreeMap<String, Option<[u8; 32]>>, name| inputs.get(name).copied().flatten();
-        Ok(names
-            .into_iter()
-            .filter(|name| content(&approval.inputs, *name) != content(now, *name))
-            .cloned()
-            .collect())
+    pub const fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// Returns the project as trusted, or the standing that prevents it.
-    pub fn trusted(self, decisions: &Decisions) -> Result<TrustCheck<Self>, files::Error> {
-        Ok(match self.standing(decisions)? {
+    pub fn trusted(self) -> TrustCheck<Self> {
+        match self.standing {
             Standing::Allowed => TrustCheck::Trusted(Trusted::new(self)),
             standing => TrustCheck::Refused(standing),
-        })
+        }
     }
 
     /// Returns the project as trusted for one command with `--trust`. A denied project is refused all the same.
-    pub fn trusted_once(self, decisions: &Decisions) -> Result<TrustCheck<Self>, files::Error> {
-        Ok(match self.standing(decisions)? {
+    ///
+    /// It must have been read as trusted.
+    pub fn trusted_once(self) -> TrustCheck<Self> {
+        match self.standing {
             Standing::Denied => TrustCheck::Refused(Standing::Denied),
             _ => TrustCheck::Trusted(Trusted::new(self)),
-        })
+        }
     }
 
     /// Records that the user allows the project in the state that was read, and returns it as trusted.
@@ -348,9 +483,9 @@ impl Project {
         decisions: &Decisions,
         now: SystemTime,
     ) -> Result<Trusted<Self>, files::Error> {
-        decisions.allow(self.root(), &self.closure, self.facts())?;
+        decisions.allow(self.root(), &self.facts)?;
         if let Some(repository) = &self.repository {
-            decisions.allow_worktrees(self.root(), repository, &self.closure)?;
+            decisions.allow_worktrees(self.root(), repository, &self.facts)?;
         }
         // devsh itself wrote these files, so they must not look changed at the next prompt.
         for path in [
@@ -359,26 +494,93 @@ impl Project {
         ] {
             self.closure.look_again(&path, now);
         }
+        self.standing = Standing::Allowed;
+        self.approved_at = Some(self.place.root.clone());
         Ok(Trusted::new(self))
     }
 
-    /// Returns a summary of the project as name and value pairs, for display and comparison.
-    pub fn facts(&self) -> BTreeMap<String, String> {
-        let hidden: BTreeSet<&str> = self
-            .layers
-            .all
-            .iter()
+    /// Returns what has changed since the user approved the project, by name; everything if that never happened.
+    pub fn differences(&self) -> BTreeMap<String, Difference> {
+        let nothing = Facts::new();
+        let (before, after) = self.compared().unwrap_or((&nothing, self.facts()));
+        approval_summary::compare(before, after)
+    }
+
+    /// Returns the files that have changed since the user approved the project.
+    pub fn changed_files(&self) -> BTreeSet<String> {
+        self.compared()
+            .map_or_else(BTreeSet::new, |(before, after)| {
+                approval_summary::changed_files(before, after)
+            })
+    }
+
+    /// Returns whether the user has approved another state of the project.
+    pub const fn was_approved(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Returns whether more than the manifests was read. Only that is read of a project that is not allowed.
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    const fn facts(&self) -> &Facts {
+        if self.is_complete {
+            &self.facts.all
+        } else {
+            &self.facts.manifest
+        }
+    }
+
+    /// Returns the facts of the last approval and those of now, in the same detail.
+    fn compared(&self) -> Option<(&Facts, &Facts)> {
+        let before = self.before.as_ref()?;
+        Some(if self.is_complete {
+            (&before.all, &self.facts.all)
+        } else {
+            (&before.manifest, &self.facts.manifest)
+        })
+    }
+
+    /// Returns the facts about everything that was read so far.
+    fn summary(&self, inputs: &Inputs) -> Facts {
+        let layers = self.layers.all.iter();
+        let env_files: BTreeSet<&str> = layers
+            .clone()
             .flat_map(|layer| layer.env_files.keys().map(String::as_str))
+            .collect();
+        let manifests: BTreeSet<&str> = layers
+            .skip(self.layers.detected)
+            .map(|layer| &**layer.text.file())
             .collect();
         let default_groups = |lock: &str| {
             let locked = self.python(lock).and_then(|files| files.locked.as_ref());
             let groups = locked.into_iter().flat_map(|locked| &locked.default_groups);
             groups.cloned().collect()
         };
-        let mut facts = approval_summary::of(&self.manifest, &hidden, default_groups);
+        let input = SummaryInput {
+            env_files: &env_files,
+            manifests: &manifests,
+            default_groups: &default_groups,
+        };
+        let mut facts = approval_summary::of(&self.manifest, &input);
         facts.extend(self.layers.facts.clone());
-        for (name, source) in self.python.iter().flat_map(|files| &files.foreign) {
-            facts.insert(format!("python package {name}"), source.clone());
+        facts.extend(inputs.outside_facts());
+        for files in &self.python {
+            facts.extend(files.facts.clone());
+        }
+        facts
+    }
+
+    /// Returns a fact about each package of the Python lockfiles.
+    fn locked_facts(&self) -> Facts {
+        let mut facts = Facts::new();
+        for files in &self.python {
+            for package in files.locked.iter().flat_map(|locked| locked.listed()) {
+                let name = format!("locked in {} {}", files.lock, package.name);
+                let fact = Fact::meaning(package.version, &package.content, &files.lock);
+                facts.insert(name, fact);
+            }
         }
         facts
     }
@@ -397,15 +599,22 @@ fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Re
     (rules.ruling(&root, &remotes), repository)
 }
 
-/// Reads one of devsh's own lockfiles of the project at `root`.
-pub fn read_lockfile(
+/// Reads a file of the project at `root` again, or one of its lockfiles, if no other user could have changed it.
+pub fn read_file(
     context: &Context,
     root: &Path,
     rules: &TrustRules,
     path: &Path,
 ) -> Result<Option<Vec<u8>>, Error> {
     let mut access = Access::of(context, root, &rules.shared);
-    let read = reader::read_checked(&mut access, path, reader::PROJECT_SIZE)?;
+    let read = reader::read_checked(
+        &mut access,
+        path,
+        SizeLimit {
+            left: PROJECT_SIZE,
+            whole: PROJECT_SIZE,
+        },
+    )?;
     Ok(read.map(|(bytes, _)| bytes))
 }
 

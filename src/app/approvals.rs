@@ -1,16 +1,16 @@
 //! The user's decision about a project: a review of its requests, then an approval or a denial.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use crate::{
     manifest::ShellName,
     project::{
-        Project,
-        approval::Standing,
-        approval_summary::{self, Difference},
+        Project, ReadMode,
+        approval::{Standing, Trusted},
+        approval_summary::Difference,
     },
     report::failure::{ExitStatus, Failure},
 };
@@ -21,6 +21,8 @@ use super::{
     build_mode::BuildMode,
     fetch_extends,
     missing_vars::{self, UnsetVariable},
+    prepare_env,
+    programs::{self, NewProgram},
     session::Session,
 };
 
@@ -28,16 +30,14 @@ use super::{
 pub struct Review<'a> {
     session: &'a Session<'a>,
     pub project: Project,
-    /// Whether exactly this content is allowed already.
+    /// Whether it means what the user allowed already.
     pub is_allowed: bool,
-    /// The requests that the user approved before.
-    known: Option<BTreeMap<String, String>>,
 }
 
 /// The requests of a project in comparison with those that the user approved before.
 #[derive(Debug)]
 pub struct Requests {
-    /// Whether the user has approved other content of the project before.
+    /// Whether the user has approved another state of the project before.
     pub is_known: bool,
     /// Each request by its name, those first that can turn a value into code.
     pub differences: Vec<(String, Difference)>,
@@ -46,7 +46,9 @@ pub struct Requests {
 impl<'a> Review<'a> {
     /// Reads the project in the working directory.
     pub fn begin(session: &'a Session<'a>) -> Result<Self, Failure> {
-        let project = session.project()?;
+        let place = session.place()?;
+        refuse_wider_denial(session, &place.root)?;
+        let project = session.open_as(place, ReadMode::Review)?;
         if project.is_denied() {
             let name = session.display(project.root());
             return Err(
@@ -55,42 +57,39 @@ impl<'a> Review<'a> {
                     .code(ExitStatus::NotAllowed),
             );
         }
-        refuse_wider_denial(session, project.root())?;
-        let standing = project.standing(&session.decisions)?;
-        let before = session.decisions.approval(project.root())?;
         Ok(Self {
             session,
-            is_allowed: standing == Standing::Allowed,
-            known: before.map(|approval| approval.facts),
+            is_allowed: project.standing() == Standing::Allowed,
             project,
         })
     }
 
-    /// Returns whether files that the project extends must be fetched to know all requests.
-    pub fn is_incomplete(&self) -> bool {
-        !self.project.layers().wanted.is_empty()
+    /// Returns whether files must be fetched, or opened outside of the project, to know all requests.
+    pub const fn is_incomplete(&self) -> bool {
+        !self.project.layers().wanted.is_empty() || self.project.has_unread_files()
     }
 
-    /// Fetches the files that the project extends.
+    /// Fetches the files that the project extends, and opens the files outside that it names.
     pub fn complete(self) -> Result<Self, Failure> {
+        let mut project = self.project;
+        if project.has_unread_files() {
+            project = self.session.open_as(project.place, ReadMode::Trusted)?;
+        }
         Ok(Self {
-            project: fetch_extends::complete(self.session, self.project)?,
+            project: fetch_extends::complete(self.session, project)?,
             ..self
         })
     }
 
     /// Returns the requests for the user to review.
     pub fn requests(&self) -> Requests {
-        let nothing = BTreeMap::new();
-        let known = self.known.as_ref();
-        let facts = self.project.facts();
-        let differences = approval_summary::compare(known.unwrap_or(&nothing), &facts);
+        let differences = self.project.differences();
         let (mut first, rest): (Vec<_>, Vec<_>) = differences
             .into_iter()
             .partition(|(name, _)| name.split(' ').any(|word| word == "grant"));
         first.extend(rest);
         Requests {
-            is_known: known.is_some(),
+            is_known: self.project.was_approved(),
             differences: first,
         }
     }
@@ -100,7 +99,7 @@ impl<'a> Review<'a> {
         missing_vars::missing(self.session.context, &self.project, &ShellName::dev())
     }
 
-    /// Approves exactly the content that was read.
+    /// Approves exactly the project that was read.
     pub fn approve(self) -> Result<ApprovedProject<'a>, Failure> {
         let session = self.session;
         let project = self
@@ -114,7 +113,7 @@ impl<'a> Review<'a> {
 /// A project that the user has just approved.
 pub struct ApprovedProject<'a> {
     session: &'a Session<'a>,
-    project: crate::project::approval::Trusted<Project>,
+    project: Trusted<Project>,
 }
 
 impl ApprovedProject<'_> {
@@ -123,6 +122,28 @@ impl ApprovedProject<'_> {
         let shells = [ShellName::dev()];
         bring_up(self.session, &self.project, &shells, BuildMode::Foreground)?;
         Ok(())
+    }
+
+    /// Returns the programs that dev shells have and that the user has not approved, as far as they were built.
+    pub fn new_programs(&self) -> Result<Vec<NewProgram>, Failure> {
+        let project = self.project.get();
+        let mut new = BTreeSet::new();
+        for shell in project.preview().shells.keys() {
+            if let (_, Some(found)) = prepare_env::look_up(self.session, project, shell)? {
+                new.extend(programs::unapproved(
+                    self.session,
+                    project,
+                    &found.realised,
+                )?);
+            }
+        }
+        Ok(new.into_iter().collect())
+    }
+
+    /// Approves programs.
+    pub fn approve_programs(&self, new: &[NewProgram]) -> Result<(), Failure> {
+        programs::approve(self.session, self.project.get(), new)?;
+        self.session.notify_host_shells()
     }
 }
 

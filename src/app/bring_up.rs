@@ -16,6 +16,7 @@ use super::{
     build_traces::BuildTraces,
     crash_cleanup,
     lock::{self, UpToDate},
+    lockfile_changes,
     prepare_env::{self, BuildBasis},
     session::Session,
     trust,
@@ -94,6 +95,11 @@ pub fn build_claimed(
     let mut records = Vec::new();
     let mut is_new = false;
     for shell in shells {
+        if mode != BuildMode::Background
+            && let Some(changes) = lockfile_changes::describe(session, project.get(), shell)
+        {
+            session.reporter.note(&changes);
+        }
         let built = prepare_env::build(session, &basis, shell, mode);
         // If a source was unreachable and no host tool replaces its tool, the source is the cause.
         let (record, changed) = built.map_err(|failure| match &unreached {

@@ -3,18 +3,16 @@
 //! Invariant: the approval moves to exactly the approved content with devsh's change in it. A change that
 //! another program makes at the same time is neither approved nor overwritten.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     lockfile::Lockfile,
     package::Tool,
     project::{
-        LOCKFILE, Project,
+        LOCKFILE, Project, ReadMode,
         approval::{Standing, Trusted},
         locate::{MANIFEST, Place, ProjectKind},
+        reader::content_now,
     },
     report::failure::{ExitStatus, Failure},
     store,
@@ -22,12 +20,6 @@ use crate::{
 };
 
 use super::{build_mode::BuildMode, lock, session::Session, trust};
-
-/// The longest accepted manifest or lockfile, in bytes.
-const LIMIT: u64 = 16 << 20;
-
-/// The content that the user approves: file names with the digests of their bytes.
-pub type ApprovedInputs = BTreeMap<String, Option<[u8; 32]>>;
 
 /// The result of a change.
 #[derive(Debug)]
@@ -73,18 +65,16 @@ impl<'a> ManifestEdit<'a> {
         let project = trust::trusted_project_at(session, place, None)?
             .get()
             .clone();
-        let standing = project.standing(&session.decisions)?;
+        let standing = project.standing();
         let mut layers = project.layers().all.iter();
         let own = layers.find(|layer| &**layer.text.file() == MANIFEST);
         let text = own.map(|layer| layer.text.as_str().to_owned());
         let text = text.unwrap_or_default();
-        let bytes = files::read_bounded(&file(session, project.root())?, LIMIT)?;
+        let path = project.root().join(MANIFEST);
+        let bytes = project.closure().content(&path).map(<[u8]>::to_vec);
         Ok(Self {
             session,
-            // The text of a layer has no byte order mark.
-            bytes: bytes
-                .filter(|bytes| bytes.ends_with(text.as_bytes()))
-                .ok_or_else(|| changed(session, &project.place))?,
+            bytes: bytes.ok_or_else(|| changed(session, &project.place))?,
             text,
             project,
             allowed: standing == Standing::Allowed,
@@ -119,7 +109,7 @@ impl<'a> ManifestEdit<'a> {
             manifest: path,
             after: after.clone(),
             before: self.bytes.clone(),
-            lockfile_before: files::read_bounded(&lockfile, LIMIT)?,
+            lockfile_before: session.read_project_file(self.project.root(), &lockfile)?,
             lockfile,
         };
         let interrupts = self.begin_write(&undo)?;
@@ -133,7 +123,7 @@ impl<'a> ManifestEdit<'a> {
             })
         })?;
         if self.allowed {
-            approve(session, self.project.place.clone(), &self.with(&after))?;
+            approve(session, &self.project, &after)?;
         }
         let versions = tools.iter().filter_map(|tool| {
             let mut packages = locked.packages.iter();
@@ -180,15 +170,10 @@ impl<'a> ManifestEdit<'a> {
         bytes
     }
 
-    /// Returns the approved content, with `bytes` as the manifest.
-    fn with(&self, bytes: &[u8]) -> ApprovedInputs {
-        with_manifest(self.project.approved(), bytes)
-    }
-
     fn lock(&self, bytes: &[u8]) -> Result<Lockfile, Failure> {
         let session = self.session;
-        let project = session.open(self.project.place.clone())?;
-        if self.allowed && *project.approved() != self.with(bytes) {
+        let project = session.open_as(self.project.place.clone(), ReadMode::Trusted)?;
+        if self.allowed && !is_expected(&project, &self.project, bytes) {
             return Err(changed(session, &project.place));
         }
         // The approval moves when everything is written.
@@ -215,7 +200,7 @@ impl Undo {
         if !put(&self.manifest, &self.after, &self.before)? {
             return Ok(false);
         }
-        if files::read_bounded(&self.lockfile, LIMIT)? != self.lockfile_before {
+        if content_now(&self.lockfile)? != self.lockfile_before {
             match &self.lockfile_before {
                 Some(before) => files::write_project_file(&self.lockfile, before)?,
                 None => store::remove_file(&self.lockfile)?,
@@ -249,29 +234,33 @@ fn file(session: &Session<'_>, root: &Path) -> Result<PathBuf, Failure> {
 
 /// Replaces `before` by `after`; returns whether the file had the content `before`.
 fn put(path: &Path, before: &[u8], after: &[u8]) -> Result<bool, files::Error> {
-    if files::read_bounded(path, LIMIT)?.as_deref() != Some(before) {
+    if content_now(path)?.as_deref() != Some(before) {
         return Ok(false);
     }
     files::write_project_file(path, after)?;
     Ok(true)
 }
 
-/// Returns the approved content, with `bytes` as the manifest.
-pub fn with_manifest(approved: &ApprovedInputs, bytes: &[u8]) -> ApprovedInputs {
-    let mut approved = approved.clone();
-    let digest = *blake3::hash(bytes).as_bytes();
-    approved.insert(MANIFEST.to_owned(), Some(digest));
-    approved
+/// Returns whether a project is as it was read before, but for its manifest, which has this content.
+fn is_expected(project: &Project, before: &Project, manifest: &[u8]) -> bool {
+    let path = project.root().join(MANIFEST);
+    project
+        .closure()
+        .is_same_but(before.closure(), &path, manifest)
 }
 
-/// Approves a project whose manifest devsh has just written, if its content is exactly `expected`.
+/// Approves an approved project whose manifest devsh has just written, if nothing else has changed.
 pub fn approve(
     session: &Session<'_>,
-    place: Place,
-    expected: &ApprovedInputs,
+    before: &Project,
+    manifest: &[u8],
 ) -> Result<Trusted<Project>, Failure> {
-    let project = session.open(place)?;
-    if project.approved() != expected {
+    let place = Place {
+        root: before.root().to_owned(),
+        kind: ProjectKind::Prepared,
+    };
+    let project = session.open_as(place, ReadMode::Trusted)?;
+    if !is_expected(&project, before, manifest) {
         return Err(changed(session, &project.place));
     }
     project

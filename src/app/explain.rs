@@ -19,7 +19,10 @@ use crate::{
 };
 
 use super::{
-    dev_shells::find_dev_shell, lockfiles::joined_lockfile, query_versions, session::Session,
+    dev_shells::find_dev_shell,
+    lockfiles::{JoinedLockfile, joined_lockfile},
+    query_versions,
+    session::Session,
 };
 use rows::rows;
 
@@ -105,7 +108,12 @@ impl<'a> Explained<'a> {
     ) -> Result<Self, Failure> {
         let content = find_dev_shell(project.preview(), &shell)?;
         let statements = manifest::statements(&project.layers().all, &shell)?;
-        let joined = joined_lockfile(session, project)?;
+        // The lockfiles of a project that is not allowed are not read.
+        let joined = if project.is_complete() {
+            joined_lockfile(session, project)?
+        } else {
+            JoinedLockfile::default()
+        };
         let lockfile = if joined.fits {
             joined.lockfile
         } else {
@@ -284,8 +292,7 @@ impl<'a> Explained<'a> {
         let Some((tool, _)) = self.tool(&about.name) else {
             return;
         };
-        let standing = self.project.standing(&self.session.decisions);
-        if !matches!(standing, Ok(Standing::Allowed)) {
+        if self.project.standing() != Standing::Allowed {
             about
                 .notes
                 .push("versions are queried only after the project is allowed".to_owned());

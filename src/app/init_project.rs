@@ -7,9 +7,10 @@ use crate::{
     lockfile::{Lockfile, Upgrade},
     manifest::{self, Manifest},
     project::{
+        Project,
         approval::Standing,
         detect,
-        locate::{MANIFEST, Place, ProjectKind},
+        locate::{MANIFEST, ProjectKind},
         personal,
         reader::Inputs,
     },
@@ -20,11 +21,7 @@ use crate::{
 };
 
 use super::{
-    build_mode::BuildMode,
-    edit_manifest::{self, ApprovedInputs},
-    lock,
-    lockfiles::all_requests,
-    session::Session,
+    build_mode::BuildMode, edit_manifest, lock, lockfiles::all_requests, session::Session,
 };
 
 /// A new manifest.
@@ -52,21 +49,16 @@ pub fn init_project(session: &Session<'_>) -> Result<InitReport, Failure> {
     let path = root.join(MANIFEST);
     let access = Access::of(session.context, &root, &session.config()?.trust.shared);
     let mut inputs = Inputs::new(&root, access, session.context.now);
-    let detection = detect::detect(&mut inputs)?;
+    let detection = detect::detect(&mut inputs).map_err(|error| inputs.conceal(error))?;
     let manifest = manifest::merge(&detection.layers)?;
     check(session, &manifest)?;
     let text = manifest::init_template(&manifest);
     // The written manifest must be valid and mean the same as the detected one.
     manifest::parse(MANIFEST, &text).and_then(|layer| manifest::merge(&[layer]))?;
     files::write_project_file(&path, text.as_bytes())?;
-    let place = Place {
-        root,
-        kind: ProjectKind::Prepared,
-    };
     // A repository that was allowed before has the same requests now, so it stays allowed.
-    let approved = allowed
-        .map(|approved| edit_manifest::with_manifest(&approved, text.as_bytes()))
-        .and_then(|expected| edit_manifest::approve(session, place, &expected).ok());
+    let approved =
+        allowed.and_then(|before| edit_manifest::approve(session, &before, text.as_bytes()).ok());
     let next = if let Some(project) = approved {
         // The lockfile in devsh's own state stays there; a prompt looks for one in the project.
         let locked = lock::bring_up_to_date(session, &project, BuildMode::Foreground);
@@ -116,8 +108,8 @@ fn repository(session: &Session<'_>) -> Result<PathBuf, Failure> {
     Ok(top.unwrap_or(cwd).to_owned())
 }
 
-/// Returns the directory for the manifest, and the approved content of the repository there, if it is allowed.
-fn root(session: &Session<'_>) -> Result<(PathBuf, Option<ApprovedInputs>), Failure> {
+/// Returns the directory for the manifest, and the repository there as it was read, if it is allowed.
+fn root(session: &Session<'_>) -> Result<(PathBuf, Option<Project>), Failure> {
     let Ok(place) = session.place() else {
         return Ok((session.cwd()?.to_owned(), None));
     };
@@ -127,9 +119,11 @@ fn root(session: &Session<'_>) -> Result<(PathBuf, Option<ApprovedInputs>), Fail
             .hint(format!("add to it with `{}`", session.command("add TOOL"))));
     }
     let project = session.open(place)?;
-    let standing = project.standing(&session.decisions)?;
-    let allowed = (standing == Standing::Allowed).then(|| project.approved().clone());
-    Ok((project.root().to_owned(), allowed))
+    let root = project.root().to_owned();
+    Ok((
+        root,
+        (project.standing() == Standing::Allowed).then_some(project),
+    ))
 }
 
 /// Refuses requirements that contradict each other, while their files are still known.

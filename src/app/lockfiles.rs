@@ -19,9 +19,6 @@ use super::{
     session::{LoadedLockfile, Session},
 };
 
-/// The longest accepted manifest, in bytes.
-const LIMIT: u64 = 16 << 20;
-
 /// One lockfile of a project and the requests that it must answer.
 #[derive(Debug)]
 pub struct LockTarget {
@@ -194,9 +191,11 @@ impl LockTarget {
         }
         for layer in &self.project.layers().all {
             let path = self.project.root().join(&**layer.text.file());
-            let now = files::read_bounded(&path, LIMIT)?;
-            // The text of a layer has no byte order mark.
-            if now.is_some_and(|now| !now.ends_with(layer.text.as_str().as_bytes())) {
+            let Some(read) = self.project.closure().content(&path) else {
+                continue;
+            };
+            let now = session.read_project_file(self.project.root(), &path)?;
+            if now.is_some_and(|now| now != read) {
                 let name = session.display(&path);
                 return Err(
                     Failure::new(format!("`{name}` was changed by another program"))

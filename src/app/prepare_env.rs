@@ -22,7 +22,7 @@ use crate::{
 use super::{
     build_mode::BuildMode,
     build_request::{BuildInputs, BuildOptions},
-    lockfiles,
+    lockfile_changes, lockfiles, programs,
     session::Session,
     tool_summary,
     venv_link::{self, LinkOutcome},
@@ -119,6 +119,7 @@ pub fn find_built(
     let Some(found) = found else {
         return Ok(None);
     };
+    programs::check(session, project.get(), &found.realised)?;
     let record = record(project, shell, &inputs, &found, watched, session.config()?);
     // Commands report a link that cannot be made.
     let _linked = link(session, project.get(), shell, &inputs, &found);
@@ -228,6 +229,7 @@ pub fn build(
             whole: mode != BuildMode::Background,
         }
     };
+    programs::check(session, project.get(), &found.realised)?;
     let record = record(project, shell, &inputs, &found, watched, config);
     if link(session, project.get(), shell, &inputs, &found)? == LinkOutcome::Taken
         && mode != BuildMode::Background
@@ -397,6 +399,7 @@ fn record(
         objects,
         whole,
         drifted: tool_summary::drifts(inputs, realised).next().is_some(),
+        versions: lockfile_changes::locked_versions(project.get(), inputs),
         content: from_build::content(root, inputs.shell, built),
     }
 }

@@ -116,16 +116,12 @@ pub fn project_status(session: &Session<'_>) -> Result<ProjectStatus, Failure> {
         // A combination of dev shells is described as it was loaded.
         project = project.clone().with_shell(shell).unwrap_or(project);
     }
-    gather(session, &project, loaded)
+    Ok(gather(session, &project, loaded))
 }
 
-fn gather(
-    session: &Session<'_>,
-    project: &Project,
-    loaded: Option<ShellName>,
-) -> Result<ProjectStatus, Failure> {
+fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -> ProjectStatus {
     let shell = loaded.clone().unwrap_or_else(ShellName::dev);
-    let standing = project.standing(&session.decisions)?;
+    let standing = project.standing();
     let path = lock_path(&project.place, &session.context.directories.state);
     let state = &session.context.directories.state;
     let record = Record::fresh(state, project.root(), &shell, session.context.now);
@@ -137,7 +133,7 @@ fn gather(
     let traces = BuildTraces::new(session.context, project.root());
     let failed = traces.failed(&shell).filter(|_| record.is_none());
     let log = traces.log(&shell);
-    Ok(ProjectStatus {
+    ProjectStatus {
         root: project.root().to_owned(),
         from: match project.place.kind {
             ProjectKind::Prepared => vec![MANIFEST.to_owned()],
@@ -157,7 +153,8 @@ fn gather(
             .keys()
             .map(ToString::to_string)
             .collect(),
-        lockfile_fits: joined_lockfile(session, project).is_ok_and(|joined| joined.fits),
+        lockfile_fits: project.is_complete()
+            && joined_lockfile(session, project).is_ok_and(|joined| joined.fits),
         lockfile: path.exists().then_some(path),
         environment: record
             .as_ref()
@@ -171,7 +168,7 @@ fn gather(
         missing: missing_vars::missing(session.context, project, &shell),
         notes: project.notes().iter().map(StatusNote::from).collect(),
         problem,
-    })
+    }
 }
 
 /// Returns whether a directory of devsh on `PATH` was removed.

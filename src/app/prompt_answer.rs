@@ -14,6 +14,7 @@ use crate::{
     env::{Assignment, VarName},
     manifest::ShellName,
     project::{
+        Project, ReadMode,
         approval::{Standing, TrustCheck},
         locate::{self, Place, ProjectKind},
         watch::{self, Watched},
@@ -40,8 +41,9 @@ use super::{
     background,
     dev_shells::with_shell,
     load_env::ReadyShell,
-    prepare_env, reload,
+    lockfile_changes, prepare_env, reload,
     session::{Options, Session},
+    trust,
 };
 
 /// The request of the hook.
@@ -378,7 +380,8 @@ fn look_at_project(
     let mut watched = files
         .iter()
         .chain(&lockfiles)
-        .map(|path| Watched::look(path, context.now))
+        // No content is read: the user may not have allowed that.
+        .map(|path| Watched::settled_look(path.clone()))
         .collect();
     let verdict = judge(session, place, shell, &mut watched);
     let keep = is_loaded(host, place);
@@ -430,35 +433,37 @@ fn judge(
             return Ok(Verdict::Refused(Some(message)));
         }
     }
-    let pins = session.lockfile_pins(place)?;
-    let project = match session.try_open(place.clone(), &pins)? {
+    let found = session.find(place.clone())?;
+    if !found.is_known() {
+        // Without a decision of the user nothing of the project is read.
+        return Ok(Verdict::Refused(unknown_project(session, place)));
+    }
+    let project = match session.read(found, ReadMode::Approved)? {
         Ok(project) => project,
         Err(unreadable) => {
             watched.extend(unreadable.watched);
             return Err(unreadable.error.into());
         }
     };
-    let project = with_shell(project, shell)?;
     *watched = prepare_env::watch(context, &project);
-    let changed = if project.standing(&session.decisions)? == Standing::Changed {
-        project.changed_files(&session.decisions)?
-    } else {
-        Vec::new()
-    };
-    let project = match project.trusted(&session.decisions)? {
+    if project.standing() != Standing::Allowed {
+        return Ok(Verdict::Refused(refusal(session, &project)));
+    }
+    let project = match with_shell(project, shell)?.trusted() {
         TrustCheck::Trusted(project) => project,
-        TrustCheck::Refused(standing) => {
-            return Ok(Verdict::Refused(refusal(
-                session, place, standing, &changed,
-            )));
-        }
+        TrustCheck::Refused(_) => return Ok(Verdict::Refused(None)),
     };
     if let Some(record) = prepare_env::find_built(session, &project, shell, watched)? {
         prepare_env::lease_for_shell(context, &record);
         return Ok(Verdict::Ready(Box::new(record)));
     }
     let basis = prepare_env::basis_digest(watched);
-    background::start(context, &place.root, shell, basis).map(Verdict::Building)
+    let changes = lockfile_changes::describe(session, project.get(), shell);
+    let building = background::start(context, &place.root, shell, basis)?;
+    Ok(Verdict::Building(match changes {
+        Some(changes) => format!("{changes}; {building}"),
+        None => building,
+    }))
 }
 
 /// Returns the failure for a project of which devsh cannot find out whether it is denied.
@@ -469,32 +474,22 @@ fn unreadable_denial(error: files::Error) -> Failure {
 }
 
 /// Returns the message about a project that is not allowed; there is none without a manifest.
-fn refusal(
-    session: &Session<'_>,
-    place: &Place,
-    standing: Standing,
-    changed: &[String],
-) -> Option<Message> {
-    match (standing, place.kind) {
-        (Standing::Changed, _) => {
-            let path = match changed {
-                [file] => session.display(&place.root.join(file)),
-                _ => session.display(&place.root),
-            };
-            let files = match changed {
-                [] | [_] => String::new(),
-                [first, second] => format!(" (`{first}` and `{second}`)"),
-                [first, others @ ..] => format!(" (`{first}` and {} others)", others.len()),
-            };
-            Some(Message::Failure(Box::new(
-                Failure::new(format!("`{path}` has changed since you allowed it{files}"))
-                    .hint("review it with `devsh allow`"),
-            )))
-        }
-        (Standing::Unknown, ProjectKind::Prepared) => Some(Message::Note(format!(
+fn refusal(session: &Session<'_>, project: &Project) -> Option<Message> {
+    match project.standing() {
+        Standing::Changed => Some(Message::Failure(Box::new(
+            Failure::new(trust::describe_change(session, project))
+                .hint("review it with `devsh allow`"),
+        ))),
+        Standing::Unknown => unknown_project(session, &project.place),
+        Standing::Allowed | Standing::Denied => None,
+    }
+}
+
+fn unknown_project(session: &Session<'_>, place: &Place) -> Option<Message> {
+    (place.kind == ProjectKind::Prepared).then(|| {
+        Message::Note(format!(
             "`{}` is not allowed yet; review it with `devsh allow`",
             session.display(&place.root.join(locate::MANIFEST))
-        ))),
-        _ => None,
-    }
+        ))
+    })
 }

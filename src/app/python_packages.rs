@@ -337,9 +337,8 @@ fn most_similar<'l>(key: &PythonKey, sets: &'l PythonSets) -> Option<&'l PythonS
 
 /// Returns whether packages may run their own build to report their dependencies: not for a manifest that changed
 /// since the approval, for example with an upgrade of the files that it extends.
-fn may_build(session: &Session<'_>, project: &Project) -> Result<bool, Failure> {
-    let standing = project.standing(&session.decisions);
-    Ok(session.options.trust || standing? == Standing::Allowed)
+fn may_build(session: &Session<'_>, project: &Project) -> bool {
+    session.options.trust || project.standing() == Standing::Allowed
 }
 
 fn compile(
@@ -361,7 +360,7 @@ fn compile(
     let config = session.config()?;
     let all: Option<Tool> = "pypi:python-packages".parse().ok();
     let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
-    let builds = may_build(session, project)?;
+    let builds = may_build(session, project);
     let named = self::builds(shell);
     let text = with_uv(session, tools.collect(), |builder, request| {
         let request = BuildRequest {

@@ -7,15 +7,16 @@ use std::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, LockfileTrust},
     context::Context,
     fetch::{Client, Credentials},
     lockfile::{self, ExtendsPins, Lockfile},
     manifest::presets,
     package::System,
     project::{
-        self, Project, Unreadable,
+        self, FoundProject, Project, ReadMode, Unreadable,
         approval::Decisions,
+        approval_summary::{Fact, Facts},
         detect,
         locate::{self, Place, SearchBounds},
         lock_path, personal, watch,
@@ -225,27 +226,97 @@ impl<'a> Session<'a> {
         self.open(self.place()?)
     }
 
-    /// Reads the project at a place.
+    /// Reads the project at a place, as far as the user trusts it.
     pub fn open(&self, place: Place) -> Result<Project, Failure> {
-        let pins = self.lockfile_pins(&place)?;
-        self.open_with_pins(place, &pins)
+        let mode = if self.options.trust {
+            ReadMode::Trusted
+        } else {
+            ReadMode::Approved
+        };
+        self.open_as(place, mode)
     }
 
-    /// Reads the project at a place, with fetched files at these pins instead of those of its lockfiles.
+    /// Reads the project at a place.
+    pub fn open_as(&self, place: Place, mode: ReadMode) -> Result<Project, Failure> {
+        let found = self.find(place)?;
+        Ok(self
+            .read(found, mode)?
+            .map_err(|unreadable| unreadable.error)?)
+    }
+
+    /// Reads a project that the user trusts, with fetched files at these pins instead of those of its lockfiles.
     pub fn open_with_pins(&self, place: Place, pins: &ExtendsPins) -> Result<Project, Failure> {
-        let opened = self.try_open(place, pins)?;
+        let found = self.find(place)?;
+        let locked = self.locked_facts(found.place())?;
+        let opened = found.read(ReadMode::Trusted, self.context, pins, locked);
         Ok(opened.map_err(|unreadable| unreadable.error)?)
     }
 
-    /// Reads the project at a place; an unreadable one comes with the files that its error depends on.
-    pub fn try_open(
-        &self,
-        place: Place,
-        pins: &ExtendsPins,
-    ) -> Result<Result<Project, Unreadable>, Failure> {
+    /// Finds the user's decisions about the project at a place.
+    pub fn find(&self, place: Place) -> Result<FoundProject, Failure> {
         let rules = &self.config()?.trust;
-        let context = self.context;
-        Ok(Project::open(place, &self.decisions, context, rules, pins))
+        Ok(FoundProject::find(
+            place,
+            &self.decisions,
+            self.context,
+            rules,
+        )?)
+    }
+
+    /// Reads a project; an unreadable one comes with the files that its error depends on.
+    pub fn read(
+        &self,
+        found: FoundProject,
+        mode: ReadMode,
+    ) -> Result<Result<Project, Unreadable>, Failure> {
+        let place = found.place();
+        // The lockfile of a project about which nothing is known is not read.
+        let (pins, locked) = if mode == ReadMode::Approved && !found.is_known() {
+            (ExtendsPins::default(), None)
+        } else {
+            (self.lockfile_pins(place)?, self.locked_facts(place)?)
+        };
+        Ok(found.read(mode, self.context, &pins, locked))
+    }
+
+    /// Returns a fact about each package of the lockfiles, if the user approves those too.
+    fn locked_facts(&self, place: &Place) -> Result<Option<Facts>, Failure> {
+        if self.config()?.trust.lockfiles != LockfileTrust::Ask {
+            return Ok(None);
+        }
+        let mut facts = Facts::new();
+        for path in self.lockfile_paths(place) {
+            let loaded = self.lockfile(&place.root, &path);
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            let mut add = |name: String, text: String, meaning: String| {
+                let fact = Fact::meaning(text, meaning.as_bytes(), &file);
+                facts.insert(format!("locked {name}"), fact);
+            };
+            // Commands that need the whole lockfile report invalid content.
+            let Ok(Some(lockfile)) = &loaded.content else {
+                continue;
+            };
+            for (key, package) in &lockfile.packages {
+                let name = format!("{} {}", key.tool, key.requirement);
+                add(
+                    name,
+                    package.version.to_string(),
+                    format!("{key:?} {package:?}"),
+                );
+            }
+            for (key, set) in &lockfile.python {
+                for package in &set.packages {
+                    let (name, version) = package
+                        .requirement
+                        .split_once("==")
+                        .unwrap_or((&package.requirement, ""));
+                    let text = version.split([' ', ';']).next().unwrap_or_default();
+                    let name = format!("{name} for {}", key.requirements.join(", "));
+                    add(name, text.to_owned(), format!("{key:?} {package:?}"));
+                }
+            }
+        }
+        Ok(Some(facts))
     }
 
     /// Returns the pins of the lockfiles of the project at a place.
@@ -272,17 +343,16 @@ impl<'a> Session<'a> {
         if let Some(loaded) = lockfiles.get(path) {
             return Arc::clone(loaded);
         }
-        let bytes = self.config().and_then(|config| {
-            Ok(project::read_lockfile(
-                self.context,
-                root,
-                &config.trust,
-                path,
-            )?)
-        });
+        let bytes = self.read_project_file(root, path);
         let loaded = Arc::new(LoadedLockfile::new(self.display(path), bytes));
         lockfiles.insert(path.to_owned(), Arc::clone(&loaded));
         loaded
+    }
+
+    /// Reads a file of the project at `root` again, if no other user could have changed it.
+    pub fn read_project_file(&self, root: &Path, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        let rules = &self.config()?.trust;
+        Ok(project::read_file(self.context, root, rules, path)?)
     }
 
     /// Makes every host shell check for changes at its next prompt.

@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use crate::{
     builder::ToolOrigin,
-    manifest::{self, ShellName},
+    manifest::{self, ShellName, ToolRequest},
     package::Tool,
     project::Project,
     report::failure::Failure,
 };
 
-use super::{prepare_env, session::Session};
+use super::{dev_shells::find_dev_shell, prepare_env, session::Session};
 
 /// One tool of a dev shell: requested, locked and built. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -57,6 +57,13 @@ pub fn tool_status(
     project: &Project,
     shell: &ShellName,
 ) -> Result<Vec<ToolStatus>, Failure> {
+    if !project.is_complete() {
+        // The lockfiles of a project that is not allowed are not read.
+        let tools = find_dev_shell(project.preview(), shell)?.tools.iter();
+        return Ok(tools
+            .map(|(tool, request)| requested(tool, request))
+            .collect());
+    }
     let (inputs, found) = prepare_env::look_up(session, project, shell)?;
     let built = |tool: &Tool| {
         found
@@ -71,9 +78,6 @@ pub fn tool_status(
         .tools
         .iter()
         .map(|(tool, request)| ToolStatus {
-            name: tool.to_string(),
-            requirement: manifest::whole(request),
-            place: manifest::decisive(request).to_string(),
             locked: inputs
                 .lockfile
                 .locked(tool, request)
@@ -83,6 +87,19 @@ pub fn tool_status(
                 ToolOrigin::Host { program, .. } => Some(program.clone()),
                 ToolOrigin::Store(_) => None,
             }),
+            ..requested(tool, request)
         })
         .collect())
+}
+
+/// Returns a tool of which only the request is known.
+fn requested(tool: &Tool, request: &ToolRequest) -> ToolStatus {
+    ToolStatus {
+        name: tool.to_string(),
+        requirement: manifest::whole(request),
+        place: manifest::decisive(request).to_string(),
+        locked: None,
+        version: None,
+        host: None,
+    }
 }

@@ -12,6 +12,9 @@ use crate::{
 
 use super::{dev_shells::with_shell, fetch_extends, session::Session};
 
+/// The most changed files in a message.
+const SHOWN_FILES: usize = 3;
+
 /// Returns the project that the working directory belongs to, if the user trusts it.
 pub fn trusted_project(session: &Session<'_>) -> Result<Trusted<Project>, Failure> {
     trusted_project_at(session, session.place()?, None)
@@ -29,39 +32,61 @@ pub fn trusted_project_at(
     if let Some(shell) = shell.filter(|_| project.layers().wanted.is_empty()) {
         project = with_shell(project, shell)?;
     }
-    let place = project.place.clone();
     if session.options.trust {
-        if project.standing(&session.decisions)? == Standing::Denied {
+        if project.standing() == Standing::Denied {
             // For a denied project nothing is fetched or written, even with `--trust`.
-            return Err(refusal(session, &place, Standing::Denied));
+            return Err(refusal(session, &project));
         }
         return trust_once(session, fetch_extends::complete(session, project)?);
     }
-    require_trust(session, &place, project.trusted(&session.decisions)?)
+    let refused = project.standing() != Standing::Allowed;
+    let failure = refused.then(|| refusal(session, &project));
+    require_trust(project.trusted(), failure)
 }
 
 /// Returns `project` as trusted for this command, unless it is denied.
 pub fn trust_once(session: &Session<'_>, project: Project) -> Result<Trusted<Project>, Failure> {
-    let place = project.place.clone();
-    require_trust(session, &place, project.trusted_once(&session.decisions)?)
+    let failure = (project.standing() == Standing::Denied).then(|| refusal(session, &project));
+    require_trust(project.trusted_once(), failure)
 }
 
 fn require_trust(
-    session: &Session<'_>,
-    place: &Place,
     check: TrustCheck<Project>,
+    failure: Option<Failure>,
 ) -> Result<Trusted<Project>, Failure> {
-    match check {
-        TrustCheck::Trusted(project) => Ok(project),
-        TrustCheck::Refused(standing) => Err(refusal(session, place, standing)),
+    match (check, failure) {
+        (TrustCheck::Trusted(project), None) => Ok(project),
+        (_, Some(failure)) => Err(failure),
+        (TrustCheck::Refused(_), None) => Err(Failure::new("the project is not allowed")),
     }
 }
 
-fn refusal(session: &Session<'_>, place: &Place, standing: Standing) -> Failure {
-    let root = session.display(&place.root);
+/// Returns the sentence about a project that has changed, with its files.
+pub fn describe_change(session: &Session<'_>, project: &Project) -> String {
+    let root = session.display(project.root());
+    let files: Vec<String> = project
+        .changed_files()
+        .into_iter()
+        .map(|file| format!("`{file}`"))
+        .collect();
+    let files = if files.len() > SHOWN_FILES {
+        let more = files.len() - SHOWN_FILES;
+        format!("{} and {more} more", files[..SHOWN_FILES].join(", "))
+    } else {
+        files.join(", ")
+    };
+    if files.is_empty() {
+        format!("`{root}` has changed since you allowed it")
+    } else {
+        format!("`{root}` has changed since you allowed it: {files}")
+    }
+}
+
+fn refusal(session: &Session<'_>, project: &Project) -> Failure {
+    let root = session.display(project.root());
     let allow = session.command("allow");
-    let failure = match standing {
-        Standing::Changed => Failure::new(format!("`{root}` has changed since you allowed it"))
+    let failure = match project.standing() {
+        Standing::Changed => Failure::new(describe_change(session, project))
             .hint(format!("review the change with `{allow}`")),
         Standing::Denied => Failure::new(format!("`{root}` is denied"))
             .hint(format!("run `{allow}` to allow it after all")),
@@ -71,7 +96,7 @@ fn refusal(session: &Session<'_>, place: &Place, standing: Standing) -> Failure 
         }
     };
     let failure = failure
-        .note("devsh runs nothing from a project until you have approved its current content")
+        .note("devsh runs nothing from a project until you have approved it")
         .code(ExitStatus::NotAllowed);
     if session.context.is_ci() {
         failure.hint("in a CI job that trusts its checkout, pass `--trust`")

@@ -209,7 +209,7 @@ impl<'w, 'a> ProjectWatch<'w, 'a> {
         let watched = prepare_env::watch(context, &project);
         files.extend(watched.iter().map(|file| file.path.clone()));
         self.files.insert(root.to_owned(), files);
-        let TrustCheck::Trusted(project) = project.trusted(&session.decisions)? else {
+        let TrustCheck::Trusted(project) = project.trusted() else {
             return Ok(Some("waits for `devsh allow`".to_owned()));
         };
         let basis = prepare_env::basis_digest(&watched);

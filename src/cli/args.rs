@@ -155,6 +155,12 @@ pub enum Command {
         /// Remove the approvals of deleted projects
         #[arg(long)]
         prune: bool,
+        /// Approve without a question
+        #[arg(short, long, conflicts_with_all = ["list", "prune", "show"])]
+        yes: bool,
+        /// Show what the project asks for, and change nothing
+        #[arg(long, conflicts_with_all = ["list", "prune"])]
+        show: bool,
     },
     /// Withdraw a project's approval
     #[command(after_help = "Example:\n  devsh deny ~/src/app")]

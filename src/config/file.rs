@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     FileHost, Keep, PromptVerbosity, ToolsFrom,
     address::{directory_address, file_address, without_credentials},
-    trust::{self, TrustRules},
+    trust::{self, LockfileTrust, TrustRules},
     units::{parse_bytes, parse_coarse_span},
 };
 use crate::{package::Glibc, util::nearest::nearest};
@@ -150,13 +150,25 @@ impl Settings {
                 size: gc.value("keep-size", SIZE, |text| parse_bytes(text).ok())?,
             };
         }
-        if let Some(trust) = root.section("trust", &["allow", "deny", "remotes", "shared"])? {
+        if let Some(trust) = root.section(
+            "trust",
+            &["allow", "deny", "lockfiles", "remotes", "shared"],
+        )? {
             let paths = |key| trust.values(key, PATH, |text| trust::absolute(text, home));
             settings.trust = Some(TrustRules {
                 allow: paths("allow")?,
                 deny: paths("deny")?,
                 shared: paths("shared")?,
                 remotes: trust.values("remotes", REMOTE, super::Remote::named)?,
+                lockfiles: trust
+                    .choice(
+                        "lockfiles",
+                        &[
+                            ("follow", LockfileTrust::Follow),
+                            ("ask", LockfileTrust::Ask),
+                        ],
+                    )?
+                    .unwrap_or_default(),
             });
         }
         Ok(settings)

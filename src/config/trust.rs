@@ -15,6 +15,18 @@ pub struct TrustRules {
     pub remotes: Vec<Remote>,
     /// Exact paths of projects whose files other users may own or change.
     pub shared: Vec<PathBuf>,
+    /// Whether a changed lockfile needs an approval.
+    pub lockfiles: LockfileTrust,
+}
+
+/// Whether the versions in lockfiles are part of an approval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LockfileTrust {
+    /// They change without an approval.
+    #[default]
+    Follow,
+    /// Every change needs an approval.
+    Ask,
 }
 
 /// The decision of the rules about a project.

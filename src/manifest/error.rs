@@ -3,11 +3,14 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use super::{CompositionError, Located, Origin};
-use crate::{package::Invalid, util::terminal_text::SafeText};
+use crate::{
+    package::Invalid,
+    util::terminal_text::{SafeText, shorten},
+};
 
 /// An error in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", SafeText::from(kind.to_string()))]
+#[error("{}", SafeText::from(shorten(&kind.to_string()).as_ref()))]
 pub struct Error {
     /// The file, relative to the project's root; `preset python` for a preset.
     pub file: Arc<str>,
@@ -31,6 +34,30 @@ impl Error {
     /// Returns whether the file cannot be read at all, for any tool.
     pub(super) const fn is_about_file(&self) -> bool {
         matches!(self.kind, ErrorKind::Syntax { .. } | ErrorKind::Conflict)
+    }
+
+    /// Returns the error without any text of its file, which may have secrets.
+    #[must_use]
+    pub fn concealed(self) -> Self {
+        let line = usize::try_from(self.origin().line).unwrap_or(usize::MAX);
+        // A blank in the line of the error gives it a place.
+        let text = format!("{} ", "\n".repeat(line.saturating_sub(1)));
+        let kind = match self.kind {
+            kind @ (ErrorKind::NotText
+            | ErrorKind::Conflict
+            | ErrorKind::UnknownKey { .. }
+            | ErrorKind::WrongType { .. }
+            | ErrorKind::Composition(_)
+            | ErrorKind::Concealed(_)) => kind,
+            ErrorKind::Syntax { format, .. } => ErrorKind::Concealed(format!("not valid {format}")),
+            _ => ErrorKind::Concealed("this line cannot be used".to_owned()),
+        };
+        Self {
+            file: self.file,
+            span: text.len() - 1..text.len(),
+            text: text.into(),
+            kind,
+        }
     }
 
     /// Returns the file and line.
@@ -59,6 +86,9 @@ pub enum ErrorKind {
     /// The file has the marks of a merge that was not finished.
     #[error("has conflict markers of Git: finish the merge first")]
     Conflict,
+    /// An error in a file whose text must not be shown.
+    #[error("{0}; its text is not shown, because it may hold a secret")]
+    Concealed(String),
     /// The file has bytes that are not text.
     #[error("not UTF-8 text")]
     NotText,

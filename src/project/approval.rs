@@ -1,13 +1,13 @@
 //! Approvals: nothing of a project is executed, fetched or exported before the user allowed its content.
 //!
-//! Invariant: only `project` creates a `Trusted` value, and only from the bytes that were compared with the approval.
+//! Invariant: only `project` creates a `Trusted` value, and only from the bytes whose meaning was compared with the approval.
 //! Approvals are in the user's data directory, never in the project.
 
 mod all;
 mod denial;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -18,14 +18,14 @@ use crate::util::{binary, files};
 pub use all::{ApprovalDecision, ProjectDecision};
 pub use denial::Denial;
 
-use super::{reader::Closure, repository::Repository};
+use super::{approval_summary::Facts, repository::Repository};
 
 /// A value that comes from content the user allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trusted<T>(T);
 
 impl<T> Trusted<T> {
-    /// Marks a value as trusted. Only `Project` may do this, for a value from an allowed closure.
+    /// Marks a value as trusted. Only `Project` may do this, for a value from an allowed project.
     pub(super) const fn new(value: T) -> Self {
         Self(value)
     }
@@ -44,13 +44,13 @@ pub enum TrustCheck<T> {
     Refused(Standing),
 }
 
-/// The content that the user approved.
+/// The facts that the user approved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// Names of the inputs with the digests of their bytes.
-    pub inputs: BTreeMap<String, Option<[u8; 32]>>,
-    /// The summary of the project at that time, for the comparison at the next approval.
-    pub facts: BTreeMap<String, String>,
+    /// The facts that the manifests alone say. They are compared first, before lockfiles are read.
+    pub manifest: Facts,
+    /// All facts.
+    pub all: Facts,
 }
 
 impl Approval {
@@ -61,6 +61,19 @@ impl Approval {
         fits.then_some(stored.approval)
     }
 }
+
+/// An approval of another worktree of the same repository.
+#[derive(Debug, Clone)]
+pub(super) struct WorktreeApproval {
+    /// The root of the project there.
+    pub(super) root: PathBuf,
+    pub(super) approval: Approval,
+    /// The files that record it.
+    pub(super) basis: [PathBuf; 3],
+}
+
+/// The names of the programs that each tool may put on `PATH`.
+pub type ApprovedPrograms = BTreeMap<String, BTreeSet<String>>;
 
 /// The file of an approval.
 #[derive(Serialize, Deserialize)]
@@ -99,12 +112,15 @@ pub struct Decisions {
 /// Longest approval that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 /// The version of an approval's form, raised with every change of it.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// The directories of decisions about a project, and about all worktrees of a repository.
 const ALLOWED: &str = "allow";
 const DENIED: &str = "deny";
 const WORKTREES: &str = "worktrees";
+const PROGRAMS: &str = "programs";
 const KINDS: [&str; 3] = [ALLOWED, DENIED, WORKTREES];
+/// The most approvals that are kept for all worktrees of a repository.
+const MAX_WORKTREES: usize = 64;
 
 impl Decisions {
     /// Returns the decisions below devsh's data directory.
@@ -145,68 +161,77 @@ impl Decisions {
         Ok(bytes.and_then(|bytes| Approval::from_bytes(&bytes, root)))
     }
 
-    /// Compares a closure with the user's decision.
-    pub fn standing(&self, root: &Path, closure: &Closure) -> Result<Standing, files::Error> {
-        if self.denial(root)?.is_some() {
-            return Ok(Standing::Denied);
-        }
-        Ok(match self.approval(root)? {
-            Some(approval) if approval.inputs == *closure.approved() => Standing::Allowed,
-            Some(_) => Standing::Changed,
-            None => Standing::Unknown,
-        })
-    }
-
-    /// Records that the user allows a closure.
-    pub fn allow(
-        &self,
-        root: &Path,
-        closure: &Closure,
-        facts: BTreeMap<String, String>,
-    ) -> Result<(), files::Error> {
+    /// Records that the user allows these facts of a project.
+    pub fn allow(&self, root: &Path, approval: &Approval) -> Result<(), files::Error> {
         let path = self.approval_path(root);
         files::own_dir(path.parent().unwrap_or(&self.data))?;
-        let stored = StoredApproval {
-            head: ApprovalHead {
-                format: FORMAT,
-                root: root.to_owned(),
-            },
-            approval: Approval {
-                inputs: closure.approved().clone(),
-                facts,
-            },
-        };
-        files::write_atomic(&path, &binary::encode(&stored))?;
+        if self.approval(root)?.is_none() {
+            // The programs of an approval that the user took back need a new one.
+            remove(&self.programs_path(root))?;
+        }
+        files::write_atomic(&path, &encode(root, approval))?;
         self.lift_denial(root)
     }
 
-    /// Records that the same content is allowed in every worktree of the repository.
+    /// Records that the same facts are allowed in every worktree of the repository.
     pub(super) fn allow_worktrees(
         &self,
         root: &Path,
         repository: &Repository,
-        closure: &Closure,
+        approval: &Approval,
     ) -> Result<(), files::Error> {
-        use std::os::unix::ffi::OsStrExt;
         let directory = self.worktrees_path(repository);
         files::own_dir(&directory)?;
-        let path = directory.join(name_of(closure));
-        files::write_atomic(&path, root.as_os_str().as_bytes())
+        let name = blake3::hash(&binary::encode(&approval.all)).to_hex();
+        files::write_atomic(&directory.join(name.as_str()), &encode(root, approval))?;
+        let mut all: Vec<_> = files::list(&directory)?
+            .into_iter()
+            .map(|path| (files::Stamp::of(&path).map(|stamp| stamp.mtime), path))
+            .collect();
+        all.sort();
+        for (_, path) in all.iter().rev().skip(MAX_WORKTREES) {
+            remove(path)?;
+        }
+        Ok(())
     }
 
-    /// Returns the files that record that this content is allowed in another worktree, if it is.
-    pub(super) fn allowed_worktree(
+    /// Returns what is allowed in all worktrees of a repository, as long as it is allowed where it was approved.
+    pub(super) fn worktree_approvals(&self, repository: &Repository) -> Vec<WorktreeApproval> {
+        let files = files::list(&self.worktrees_path(repository)).unwrap_or_default();
+        let read = |path: PathBuf| {
+            let bytes = files::read_private(&path, LIMIT).ok()??;
+            let root = root_of(&bytes)?;
+            let approval = Approval::from_bytes(&bytes, &root)?;
+            let stands = self.approval(&root).ok()?.is_some() && !self.is_denied(&root);
+            let basis = [path, self.approval_path(&root), self.denial_path(&root)];
+            stands.then_some(WorktreeApproval {
+                root,
+                approval,
+                basis,
+            })
+        };
+        files.into_iter().filter_map(read).collect()
+    }
+
+    /// Returns the approved programs of the project at `root`; a damaged list counts as none.
+    pub fn programs(&self, root: &Path) -> Result<Option<ApprovedPrograms>, files::Error> {
+        let bytes = files::read_private(&self.programs_path(root), LIMIT)?;
+        Ok(bytes.and_then(|bytes| binary::decode(&bytes).ok()))
+    }
+
+    /// Records the approved programs of the project at `root`.
+    pub fn set_programs(
         &self,
-        repository: &Repository,
-        closure: &Closure,
-    ) -> Option<[PathBuf; 3]> {
-        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
-        let path = self.worktrees_path(repository).join(name_of(closure));
-        let bytes = files::read_private(&path, LIMIT).ok()??;
-        let root = Path::new(OsStr::from_bytes(&bytes));
-        let (approval, denial) = (self.approval_path(root), self.denial_path(root));
-        let allowed = self.approval(root).ok()?.is_some() && !self.is_denied(root);
-        allowed.then_some([path, approval, denial])
+        root: &Path,
+        programs: &ApprovedPrograms,
+    ) -> Result<(), files::Error> {
+        let path = self.programs_path(root);
+        files::own_dir(path.parent().unwrap_or(&self.data))?;
+        files::write_atomic(&path, &binary::encode(programs))
+    }
+
+    fn programs_path(&self, root: &Path) -> PathBuf {
+        self.data.join(PROGRAMS).join(project_key(root))
     }
 
     fn worktrees_path(&self, repository: &Repository) -> PathBuf {
@@ -217,20 +242,32 @@ impl Decisions {
 
     /// Removes what was allowed for all worktrees because it was allowed at `root`.
     fn forget_worktrees(&self, root: &Path) -> Result<(), files::Error> {
-        use std::os::unix::ffi::OsStrExt;
-        let entries = |path: &Path| {
-            let found = std::fs::read_dir(path).into_iter().flatten().flatten();
-            found.map(|entry| entry.path()).collect::<Vec<_>>()
-        };
-        let repositories = entries(&self.data.join(WORKTREES));
-        for path in repositories.iter().flat_map(|path| entries(path)) {
-            let holder = files::read_private(&path, LIMIT)?;
-            if holder.as_deref() == Some(root.as_os_str().as_bytes()) {
-                remove(&path)?;
+        for directory in files::list(&self.data.join(WORKTREES))? {
+            for path in files::list(&directory)? {
+                let bytes = files::read_private(&path, LIMIT)?;
+                if bytes.and_then(|bytes| root_of(&bytes)).as_deref() == Some(root) {
+                    remove(&path)?;
+                }
             }
         }
         Ok(())
     }
+}
+
+fn encode(root: &Path, approval: &Approval) -> Vec<u8> {
+    binary::encode(&StoredApproval {
+        head: ApprovalHead {
+            format: FORMAT,
+            root: root.to_owned(),
+        },
+        approval: approval.clone(),
+    })
+}
+
+/// Returns the root of the project of a stored approval.
+fn root_of(bytes: &[u8]) -> Option<PathBuf> {
+    let head: ApprovalHead = binary::decode_head(bytes).ok()?;
+    (head.format == FORMAT).then_some(head.root)
 }
 
 /// Returns the name of devsh's private files for the project at `root`.
@@ -243,12 +280,6 @@ fn key_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..32].to_owned()
 }
 
-/// Returns a name for a closure: the digest of its content.
-fn name_of(closure: &Closure) -> String {
-    let content = binary::encode(closure.approved());
-    blake3::hash(&content).to_hex().to_string()
-}
-
 fn remove(path: &Path) -> Result<(), files::Error> {
     match std::fs::remove_file(path) {
         Err(error) if !files::is_absent(&error) => Err(files::at("remove", path)(error)),
@@ -259,47 +290,36 @@ fn remove(path: &Path) -> Result<(), files::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::reader::Inputs;
+    use crate::project::approval_summary::Fact;
 
-    fn closure(files: &[(&str, Option<&str>)]) -> Closure {
-        let directory = tempfile::tempdir().unwrap();
-        let mut inputs = Inputs::at(directory.path());
-        for (name, content) in files {
-            if let Some(content) = content {
-                std::fs::write(directory.path().join(name), content).unwrap();
-            }
-            inputs.approved(name).unwrap();
+    fn approval(text: &str) -> Approval {
+        let facts = Facts::from([("fact".to_owned(), Fact::new(text, "file"))]);
+        Approval {
+            manifest: Facts::new(),
+            all: facts,
         }
-        inputs.close()
     }
 
     #[test]
-    fn every_change_needs_a_new_approval() {
+    fn an_approval_ends_with_a_denial() {
         let directory = tempfile::tempdir().unwrap();
         let decisions = Decisions::new(directory.path());
         let root = Path::new("/a project\nof mine");
-        let (manifest, local) = ("devshell.toml", "devshell.local.toml");
-        let allowed = closure(&[(manifest, Some("x")), (local, None)]);
-        let standing = |closure: &Closure| decisions.standing(root, closure).unwrap();
-        assert_eq!(standing(&allowed), Standing::Unknown);
-        decisions.allow(root, &allowed, BTreeMap::new()).unwrap();
-        assert_eq!(standing(&allowed), Standing::Allowed);
-        for changed in [
-            closure(&[(manifest, Some("y")), (local, None)]),
-            closure(&[(manifest, Some("x")), (local, Some(""))]),
-            closure(&[(manifest, Some("x"))]),
-            closure(&[(manifest, None), (local, None)]),
-        ] {
-            assert_eq!(standing(&changed), Standing::Changed);
+        let known = || decisions.approval(root).unwrap();
+        assert_eq!(known(), None);
+        let programs = ApprovedPrograms::from([("ruff".to_owned(), BTreeSet::new())]);
+        for text in ["one", "two"] {
+            decisions.allow(root, &approval(text)).unwrap();
+            assert_eq!(known(), Some(approval(text)));
+            decisions.set_programs(root, &programs).unwrap();
         }
-        assert_eq!(
-            decisions.standing(Path::new("/a"), &allowed).unwrap(),
-            Standing::Unknown
-        );
+        assert_eq!(decisions.approval(Path::new("/a")).unwrap(), None);
+        assert_eq!(decisions.programs(root).unwrap(), Some(programs));
         decisions.deny(root, true).unwrap();
-        assert_eq!(standing(&allowed), Standing::Denied);
-        decisions.allow(root, &allowed, BTreeMap::new()).unwrap();
-        assert_eq!(standing(&allowed), Standing::Allowed);
+        assert_eq!(known(), None);
+        decisions.allow(root, &approval("one")).unwrap();
+        assert!(!decisions.is_denied(root));
+        assert_eq!(decisions.programs(root).unwrap(), None);
     }
 
     #[test]
@@ -307,22 +327,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let decisions = Decisions::new(directory.path());
         let (one, two) = (Path::new("/one"), Path::new("/two"));
-        decisions
-            .allow(one, &closure(&[]), BTreeMap::new())
-            .unwrap();
+        decisions.allow(one, &approval("x")).unwrap();
         std::fs::copy(decisions.approval_path(one), decisions.approval_path(two)).unwrap();
-        assert_eq!(
-            decisions.standing(two, &closure(&[])).unwrap(),
-            Standing::Unknown
-        );
+        assert_eq!(decisions.approval(two).unwrap(), None);
         let whole = std::fs::read(decisions.approval_path(one)).unwrap();
         for end in 0..whole.len() {
             std::fs::write(decisions.approval_path(one), &whole[..end]).unwrap();
-            assert_eq!(
-                decisions.standing(one, &closure(&[])).unwrap(),
-                Standing::Unknown,
-                "{end}"
-            );
+            assert_eq!(decisions.approval(one).unwrap(), None, "{end}");
         }
     }
 }

@@ -1,9 +1,53 @@
-//! The summary of a manifest that is shown at an approval and compared at the next one.
+//! The facts of a project that the user approves, and their differences between two approvals.
+//!
+//! Facts have the meaning of files, not their text: comments, white space and the order of keys make no difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::env::grant;
-use crate::manifest::{DevShell, Located, Manifest, SOURCE_EFFECT, ShellName};
+use crate::manifest::{
+    DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
+};
+
+/// One thing that decides what a dev shell does. Two facts are equal if they mean the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Fact {
+    /// The value as shown; it leaves out what may be secret.
+    pub text: String,
+    /// The file that it is from; empty if there is none.
+    pub file: String,
+    meaning: [u8; 32],
+}
+
+/// The facts of a project by their names (`dev tool ruff`).
+pub type Facts = BTreeMap<String, Fact>;
+
+impl Fact {
+    /// Returns a fact whose text is its meaning.
+    pub fn new(text: impl Into<String>, file: &str) -> Self {
+        let text = text.into();
+        Self::meaning(text.clone(), text.as_bytes(), file)
+    }
+
+    /// Returns a fact that means something else than its text shows.
+    pub fn meaning(text: impl Into<String>, meaning: &[u8], file: &str) -> Self {
+        Self {
+            text: text.into(),
+            file: file.to_owned(),
+            meaning: *blake3::hash(meaning).as_bytes(),
+        }
+    }
+}
+
+impl PartialEq for Fact {
+    fn eq(&self, other: &Self) -> bool {
+        self.meaning == other.meaning
+    }
+}
+
+impl Eq for Fact {}
 
 /// The difference of one fact between two approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,118 +60,126 @@ pub enum Difference {
     Changed { before: String, after: String },
 }
 
-/// Returns the facts of a manifest: names (`dev tool ruff`) with their values.
+/// What a summary needs besides the manifest.
+pub struct SummaryInput<'a> {
+    /// The env files: their variables may be secrets, so the values are left out.
+    pub env_files: &'a BTreeSet<&'a str>,
+    /// The manifests of the project and the user. Versions that other files name are data, like those of a lockfile.
+    pub manifests: &'a BTreeSet<&'a str>,
+    /// The groups of Python packages for a dev shell that names none, by its lockfile.
+    pub default_groups: &'a dyn Fn(&str) -> Vec<String>,
+}
+
+/// Returns the facts of a manifest.
 ///
 /// A dev shell other than `dev` only has the facts in which it differs from `dev`.
-///
-/// Variables from the files in `hidden` may be secrets, so their values are left out. `default_groups` returns the groups of
-/// Python packages for a dev shell that names none, by its lockfile.
-pub fn of(
-    manifest: &Manifest,
-    hidden: &BTreeSet<&str>,
-    default_groups: impl Fn(&str) -> Vec<String>,
-) -> BTreeMap<String, String> {
-    let facts_of = |shell: &DevShell| {
-        let mut facts = facts_of(shell, hidden);
-        if let Some(lock) = &shell.python.lock {
-            let defaults = default_groups(&lock.value);
-            facts.insert(
-                "python packages".to_owned(),
-                packages(shell, lock, &defaults),
-            );
-        }
-        facts
-    };
+pub fn of(manifest: &Manifest, input: &SummaryInput<'_>) -> Facts {
     let dev = manifest
         .shells
         .get(&ShellName::dev())
-        .map(facts_of)
+        .map(|shell| facts_of(shell, input))
         .unwrap_or_default();
-    let mut facts = BTreeMap::new();
+    let mut facts = Facts::new();
     for (name, shell) in &manifest.shells {
-        let mut own = facts_of(shell);
+        let mut own = facts_of(shell, input);
         if *name != ShellName::dev() {
             let absent = dev.keys().filter(|fact| !own.contains_key(*fact));
             let absent: Vec<String> = absent.cloned().collect();
-            facts.insert(name.to_string(), "as dev".to_owned());
+            facts.insert(name.to_string(), Fact::new("as dev", ""));
             own.retain(|fact, value| dev.get(fact) != Some(value));
-            own.extend(absent.into_iter().map(|fact| (fact, "none".to_owned())));
+            own.extend(absent.into_iter().map(|fact| (fact, Fact::new("none", ""))));
         }
-        facts.extend(
-            own.into_iter()
-                .map(|(fact, value)| (format!("{name} {fact}"), value)),
-        );
+        let named = own.into_iter();
+        facts.extend(named.map(|(fact, value)| (format!("{name} {fact}"), value)));
     }
     facts
 }
 
 /// Returns the differences between the facts of two approvals, by name.
-pub fn compare(
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
-) -> BTreeMap<String, Difference> {
+pub fn compare(before: &Facts, after: &Facts) -> BTreeMap<String, Difference> {
     let mut differences = BTreeMap::new();
-    for (name, value) in after {
+    for (name, fact) in after {
+        let text = fact.text.clone();
         let difference = match before.get(name) {
-            None => Difference::Added(value.clone()),
-            Some(old) if old != value => Difference::Changed {
-                before: old.clone(),
-                after: value.clone(),
+            None => Difference::Added(text),
+            Some(old) if old == fact => continue,
+            Some(old) => Difference::Changed {
+                before: old.text.clone(),
+                after: if old.text == text {
+                    "another value".to_owned()
+                } else {
+                    text
+                },
             },
-            Some(_) => continue,
         };
         differences.insert(name.clone(), difference);
     }
-    for (name, value) in before {
+    for (name, fact) in before {
         if !after.contains_key(name) {
-            differences.insert(name.clone(), Difference::Removed(value.clone()));
+            differences.insert(name.clone(), Difference::Removed(fact.text.clone()));
         }
     }
     differences
 }
 
-fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, String> {
-    let mut facts = BTreeMap::new();
-    let mut add = |kind: &str, name: &str, value: String| {
-        facts.insert(format!("{kind} {name}").trim_end().to_owned(), value);
+/// Returns the files whose changes are behind the differences of facts.
+pub fn changed_files(before: &Facts, after: &Facts) -> BTreeSet<String> {
+    let names = compare(before, after).into_keys();
+    let facts = names.filter_map(|name| after.get(&name).or_else(|| before.get(&name)));
+    let files = facts.map(|fact| fact.file.clone());
+    files.filter(|file| !file.is_empty()).collect()
+}
+
+fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Facts {
+    let mut facts = Facts::new();
+    let mut add = |kind: &str, name: &str, fact: Fact| {
+        facts.insert(format!("{kind} {name}").trim_end().to_owned(), fact);
     };
     for name in &content.grants {
         let effect = grant::effect(name.value.as_str()).unwrap_or("is set");
-        add("grant", name.value.as_str(), effect.to_owned());
+        add(
+            "grant",
+            name.value.as_str(),
+            Fact::new(effect, &name.origin.file),
+        );
     }
     for shell in &content.source_scripts.grants {
         let name = format!("source.{}", shell.value);
-        add("grant", &name, SOURCE_EFFECT.to_owned());
+        add("grant", &name, Fact::new(SOURCE_EFFECT, &shell.origin.file));
     }
     for (tool, request) in &content.tools {
-        let mut value = request.requirement.value.to_string();
-        for extra in request.components.iter().chain(&request.targets) {
-            value.push_str(" +");
-            value.push_str(extra);
-        }
-        add("tool", &tool.to_string(), value);
+        add("tool", &tool.to_string(), tool_fact(request, input));
     }
     for package in &content.python.packages {
-        add("python package", &package.value, "of the index".to_owned());
+        let fact = Fact::new("of the index", &package.origin.file);
+        add("python package", &package.value, fact);
+    }
+    if let Some(lock) = &content.python.lock {
+        add("python packages", "", packages(content, lock, input));
+    } else if let Some(place) = &content.python.place {
+        add(
+            "python packages",
+            "",
+            Fact::new("of the project", &place.file),
+        );
+    }
+    if let Some(link) = content.python.venv_link.as_ref().filter(|link| link.value) {
+        let fact = Fact::new("links to the environment", &link.origin.file);
+        add("file .venv", "", fact);
     }
     for package in &content.python.build {
         add(
             "python build",
             &package.value,
-            "may run its own build".to_owned(),
+            Fact::new("may run its own build", &package.origin.file),
         );
     }
     for (name, value) in &content.env {
-        let file = &*value.origin.file;
-        let shown = if hidden.contains(file) {
-            format!("from {file}")
-        } else {
-            value.value.to_string()
-        };
-        add("variable", name.as_str(), shown);
+        add("variable", name.as_str(), variable_fact(value, input));
     }
     for (name, value) in &content.aliases {
-        add("alias", name.as_str(), value.value.clone());
+        let fact = Fact::new(value.value.clone(), &value.origin.file);
+        add("alias", name.as_str(), fact);
     }
     let sourced = content.source_scripts.scripts.iter();
     let sourced = sourced.map(|(shell, scripts)| (format!("source script {shell}"), scripts));
@@ -136,30 +188,64 @@ fn facts_of(content: &DevShell, hidden: &BTreeSet<&str>) -> BTreeMap<String, Str
     for (kind, scripts) in own.into_iter().chain(sourced) {
         for (position, script) in scripts.iter().enumerate() {
             let number = (position + 1).to_string();
-            add(&kind, &number, script.value.clone());
+            let fact = Fact::new(script.value.clone(), &script.origin.file);
+            add(&kind, &number, fact);
         }
     }
     facts
 }
 
+fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
+    let mut parts = String::new();
+    for extra in request.components.iter().chain(&request.targets) {
+        parts.push_str(" +");
+        parts.push_str(extra);
+    }
+    let requirement = &request.requirement;
+    let text = format!("{}{parts}", requirement.value);
+    let file = &*requirement.origin.file;
+    if input.manifests.contains(file) {
+        Fact::new(text, file)
+    } else {
+        Fact::meaning(text, parts.as_bytes(), file)
+    }
+}
+
+fn variable_fact(value: &Located<EnvValue>, input: &SummaryInput<'_>) -> Fact {
+    let file = &*value.origin.file;
+    let text = if input.env_files.contains(file) {
+        format!("from {file}")
+    } else {
+        value.value.to_string()
+    };
+    // Values of different kinds can have the same text.
+    Fact::meaning(text, format!("{:?}", value.value).as_bytes(), file)
+}
+
 /// Returns the lockfile of Python packages with the selected groups and extras: `uv.lock, groups dev, test, extras web`.
-fn packages(content: &DevShell, lock: &Located<String>, defaults: &[String]) -> String {
+fn packages(content: &DevShell, lock: &Located<String>, input: &SummaryInput<'_>) -> Fact {
     let python = &content.python;
     let named = |list: &[Located<String>]| -> Vec<String> {
         list.iter().map(|one| one.value.clone()).collect()
     };
-    let groups = if python.groups_named {
-        named(&python.groups)
-    } else {
-        defaults.to_vec()
-    };
-    let mut text = lock.value.clone();
-    for (kind, list) in [("groups", groups), ("extras", named(&python.extras))] {
-        if !list.is_empty() {
-            text = format!("{text}, {kind} {}", list.join(", "));
+    let list = |groups: Vec<String>| {
+        let mut text = lock.value.clone();
+        for (kind, list) in [("groups", groups), ("extras", named(&python.extras))] {
+            if !list.is_empty() {
+                text = format!("{text}, {kind} {}", list.join(", "));
+            }
         }
-    }
-    text
+        text
+    };
+    let (text, meaning) = if python.groups_named {
+        let text = list(named(&python.groups));
+        (text.clone(), text)
+    } else {
+        // The default groups are data of the project.
+        let text = list((input.default_groups)(&lock.value));
+        (text, format!("{}, default groups", list(Vec::new())))
+    };
+    Fact::meaning(text, meaning.as_bytes(), &lock.origin.file)
 }
 
 #[cfg(test)]
@@ -168,18 +254,18 @@ mod tests {
     use crate::manifest;
 
     #[test]
-    fn differences_are_named() {
-        let facts = |pairs: &[(&str, &str)]| {
-            pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+    fn differences_are_named_with_their_files() {
+        let facts = |facts: &[(&str, &str, &str)]| -> Facts {
+            let facts = facts.iter();
+            facts
+                .map(|(name, value, file)| ((*name).to_owned(), Fact::new(*value, file)))
                 .collect()
         };
-        let before: BTreeMap<_, _> = facts(&[("a", "1"), ("b", "1"), ("c", "1")]);
-        let after = facts(&[("a", "1"), ("b", "2"), ("d", "1")]);
-        let differences = compare(&before, &after);
+        let before = facts(&[("a", "1", "x"), ("b", "1", "x"), ("c", "1", "y")]);
+        let after = facts(&[("a", "1", "z"), ("b", "2", "w"), ("d", "1", "")]);
+        let differences: Vec<_> = compare(&before, &after).into_iter().collect();
         assert_eq!(
-            differences.into_iter().collect::<Vec<_>>(),
+            differences,
             [
                 (
                     "b".to_owned(),
@@ -192,16 +278,24 @@ mod tests {
                 ("d".to_owned(), Difference::Added("1".into())),
             ]
         );
+        let files: Vec<String> = changed_files(&before, &after).into_iter().collect();
+        assert_eq!(files, ["w", "y"]);
+    }
+
+    fn summary(text: &str, default: &str) -> Facts {
+        let layer = manifest::parse("m", text).unwrap();
+        let manifest = manifest::merge(&[layer]).unwrap();
+        let (nothing, manifests) = (BTreeSet::new(), BTreeSet::from(["m"]));
+        let input = SummaryInput {
+            env_files: &nothing,
+            manifests: &manifests,
+            default_groups: &|_| vec![default.to_owned()],
+        };
+        of(&manifest, &input)
     }
 
     #[test]
     fn groups_and_extras_are_shown() {
-        let facts = |text: &str| {
-            let layer = manifest::parse("m", text).unwrap();
-            let manifest = manifest::merge(&[layer]).unwrap();
-            let defaults = |_: &str| vec!["dev".to_owned()];
-            of(&manifest, &BTreeSet::new(), defaults)["dev python packages"].clone()
-        };
         for (text, expected) in [
             ("lock = 'poetry.lock'", "poetry.lock, groups dev"),
             ("lock = 'uv.lock'\ngroups = []", "uv.lock"),
@@ -210,7 +304,36 @@ mod tests {
                 "uv.lock, groups a, b, extras web",
             ),
         ] {
-            assert_eq!(facts(&format!("[python]\n{text}\n")), expected);
+            let facts = summary(&format!("[python]\n{text}\n"), "dev");
+            assert_eq!(facts["dev python packages"].text, expected);
         }
+        let text = "[python]\nlock = 'poetry.lock'\n";
+        assert_eq!(
+            summary(text, "dev"),
+            summary(text, "other"),
+            "default groups are data"
+        );
+    }
+
+    #[test]
+    fn the_meaning_counts_and_not_the_text() {
+        let first = summary("[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n", "");
+        let same = summary(
+            "# comment\n[tools]\nruff   =   \"0.12\"\n\n[env]\nB = \"2\"\nA = '1' # one\n",
+            "",
+        );
+        assert_eq!(first, same);
+        for other in [
+            "[env]\nA = '1'\nB = { default = '2' }\n[tools]\nruff = '0.12'\n",
+            "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.13'\n",
+            "[env]\nA = '1'\nB = '2'\n[tools]\n'npm:ruff' = '0.12'\nnode = '20'\n",
+            "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n[shells.test]\n",
+        ] {
+            assert_ne!(first, summary(other, ""), "{other}");
+        }
+        // These look alike.
+        let text = |value: &str| summary(&format!("[env]\nA = {value}\n"), "");
+        assert_ne!(text("{ default = 'x' }"), text("'x (unless set)'"));
+        assert_ne!(text("{ unset = true }"), text("'removed'"));
     }
 }

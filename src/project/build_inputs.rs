@@ -1,19 +1,25 @@
 //! The directories that are installed as packages: the files that decide which code their installation runs, and the
 //! metadata of the package.
 //!
-//! Invariant: the files that decide over code need approval, alike for the project itself, a member of its workspace
-//! and a path dependency. The work is bounded, whatever a lockfile names.
+//! Invariant: the files that decide over code are facts that the user approves, alike for the project itself, a member of
+//! its workspace and a path dependency. The work is bounded, whatever a lockfile names.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use toml::Table;
+use toml::{Table, Value};
 
 use crate::{
     manifest::{self, ErrorKind, Text},
     util::{codec::Writer, paths::join_text},
 };
 
-use super::reader::{Bytes, Error, Inputs};
+use super::{
+    approval_summary::{Fact, Facts},
+    reader::{Bytes, Error, Inputs},
+};
 
 const PYPROJECT: &str = "pyproject.toml";
 /// The tables of `pyproject.toml` that decide which code runs when the project is built.
@@ -29,7 +35,17 @@ const BUILD_TABLES: &[&str] = &[
 /// The tables with the metadata of the package.
 const METADATA_TABLES: &[&str] = &["project", "tool.poetry"];
 /// Other files that take part in a build.
-const OTHER_FILES: [&str; 3] = ["uv.toml", "setup.py", "setup.cfg"];
+const OTHER_FILES: [&str; 3] = [UV_SETTINGS, "setup.py", SETUP_SETTINGS];
+const UV_SETTINGS: &str = "uv.toml";
+const SETUP_SETTINGS: &str = "setup.cfg";
+/// The scripts that build backends run if they exist.
+const BACKEND_SCRIPTS: [(&str, &str); 3] = [
+    ("tool.hatch.build", "hatch_build.py"),
+    ("tool.hatch.metadata", "hatch_build.py"),
+    ("tool.pdm.build", "pdm_build.py"),
+];
+/// Most scripts of one directory.
+const MAX_SCRIPTS: usize = 16;
 /// Most directories of one lockfile; their files are read at a prompt, before any approval.
 const MAX_DIRECTORIES: usize = 512;
 /// Most bytes of their files together.
@@ -39,6 +55,7 @@ const MAX_BYTES: usize = 16 << 20;
 pub(super) struct InputCollector<'f> {
     pub(super) files: &'f mut Inputs,
     writer: Writer,
+    facts: Facts,
 }
 
 impl<'f> InputCollector<'f> {
@@ -46,16 +63,17 @@ impl<'f> InputCollector<'f> {
         Self {
             files,
             writer: Writer::default(),
+            facts: Facts::new(),
         }
     }
 
-    /// Returns the digest of all inputs.
-    pub(super) fn digest(self) -> [u8; 32] {
-        *blake3::hash(&self.writer.into_bytes()).as_bytes()
+    /// Returns the digest of all inputs, and the facts about those that decide which code runs.
+    pub(super) fn finish(self) -> ([u8; 32], Facts) {
+        let digest = *blake3::hash(&self.writer.into_bytes()).as_bytes();
+        (digest, self.facts)
     }
 
-    /// Adds the inputs of a directory; those that decide which code runs need approval. Returns its
-    /// `pyproject.toml`.
+    /// Adds the inputs of a directory. Returns its `pyproject.toml`.
     pub(super) fn add_directory(&mut self, folder: &str) -> Result<Option<Text>, Error> {
         let pyproject = within(folder, PYPROJECT);
         let bytes = self.files.data(&pyproject)?;
@@ -63,24 +81,115 @@ impl<'f> InputCollector<'f> {
             Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
             None => Table::new(),
         };
-        let building = tables(&project, BUILD_TABLES);
-        self.writer.bytes(&building);
+        self.writer.bytes(tables(&project, BUILD_TABLES));
         self.writer.bytes(tables(&project, METADATA_TABLES));
+        for name in BUILD_TABLES {
+            if let Some(value) = find(&project, name) {
+                self.add_settings(&pyproject, name, value);
+            }
+        }
         for file in OTHER_FILES {
             let name = within(folder, file);
-            // Most of `setup.cfg` are settings of other tools, so it needs no approval.
-            let bytes = if file == "setup.cfg" {
-                self.files.data(&name)?
-            } else {
-                self.files.approved(&name)?
-            };
+            let bytes = self.files.data(&name)?;
             self.writer.option(bytes.as_ref(), Writer::bytes);
+            match (file, bytes) {
+                (UV_SETTINGS, Some(bytes)) => self.add_uv_settings(&name, &bytes),
+                // Most of `setup.cfg` are settings of other tools.
+                (SETUP_SETTINGS, Some(bytes)) => self.add_setup_settings(&name, &bytes),
+                (_, Some(bytes)) => self.add_code(&name, &bytes),
+                (_, None) => {}
+            }
         }
-        self.files.approve(
-            &format!("{pyproject} (build-system, tool.uv)"),
-            building.as_bytes(),
-        );
+        for name in build_scripts(&project) {
+            let name = within(folder, &name);
+            let bytes = self.files.data(&name)?;
+            self.writer.option(bytes.as_ref(), Writer::bytes);
+            if let Some(bytes) = bytes {
+                self.add_code(&name, &bytes);
+            }
+        }
         parse_text(&pyproject, &bytes)
+    }
+
+    /// Adds each setting of a table of settings.
+    fn add_settings(&mut self, file: &str, name: &str, value: &Value) {
+        if let Value::Table(table) = value {
+            for (key, value) in table {
+                let name = if name.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{name}.{key}")
+                };
+                self.add_settings(file, &name, value);
+            }
+            return;
+        }
+        let text = match value {
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        let fact = Fact::meaning(without_passwords(&text), value.to_string().as_bytes(), file);
+        self.facts
+            .insert(format!("build setting {file} {name}"), fact);
+    }
+
+    fn add_uv_settings(&mut self, file: &str, bytes: &[u8]) {
+        match manifest::parse_table(file, bytes) {
+            Ok(table) => self.add_settings(file, "", &Value::Table(table)),
+            // uv reports it.
+            Err(_) => self.add_code(file, bytes),
+        }
+    }
+
+    /// Adds the settings of setuptools that name packages to run or servers to ask.
+    fn add_setup_settings(&mut self, file: &str, bytes: &[u8]) {
+        let (mut section, mut key) = (String::new(), String::new());
+        let mut settings = BTreeMap::<String, String>::new();
+        for line in String::from_utf8_lossy(bytes).lines() {
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+                continue;
+            }
+            if let Some(name) = trimmed
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
+                (section, key) = (name.trim().to_ascii_lowercase(), String::new());
+                continue;
+            }
+            // A line with indentation continues the value.
+            let value = if line.starts_with([' ', '\t']) && !key.is_empty() {
+                trimmed
+            } else {
+                let (name, value) = trimmed.split_once(['=', ':']).unwrap_or((trimmed, ""));
+                key = name.trim().to_ascii_lowercase().replace('-', "_");
+                value.trim()
+            };
+            let runs = ["easy_install", "global", "command"].contains(&section.as_str())
+                || section == "options" && key == "setup_requires"
+                || section == "options.entry_points" && key.starts_with("distutils");
+            if runs {
+                let known = settings.entry(format!("{section}.{key}")).or_default();
+                if !known.is_empty() {
+                    known.push(' ');
+                }
+                known.push_str(value);
+            }
+        }
+        for (name, value) in settings {
+            let fact = Fact::meaning(without_passwords(&value), value.as_bytes(), file);
+            self.facts
+                .insert(format!("build setting {file} {name}"), fact);
+        }
+    }
+
+    /// Adds a file whose code runs.
+    fn add_code(&mut self, file: &str, bytes: &[u8]) {
+        let lines = bytes.split(|byte| *byte == b'\n').count();
+        let digest = &blake3::hash(bytes).to_hex()[..8];
+        let text = format!("{lines} lines, {digest}");
+        let fact = Fact::meaning(text, bytes, file);
+        self.facts.insert(format!("build code {file}"), fact);
     }
 
     /// Adds the directories that the lockfile `lock` installs, relative to its directory `folder`.
@@ -103,6 +212,8 @@ impl<'f> InputCollector<'f> {
         }
         let mut size = 0;
         for place in &places {
+            let fact = Fact::new("is installed", lock);
+            self.facts.insert(format!("local package {place}"), fact);
             self.add_directory(place)?;
             for file in [PYPROJECT].iter().chain(&OTHER_FILES) {
                 // Each file is read once, so these are the same bytes.
@@ -145,13 +256,67 @@ fn within(folder: &str, file: &str) -> String {
 
 /// Returns the named tables of a file in one normal form, without comments and formatting.
 fn tables(file: &Table, names: &[&str]) -> String {
-    let table = |name: &&str| {
-        let mut keys = name.split('.');
-        let first = keys.next().and_then(|key| file.get(key))?;
-        let value = keys.try_fold(first, |value, key| value.get(key))?;
-        Some(format!("{name} = {value}\n"))
-    };
+    let table = |name: &&str| Some(format!("{name} = {}\n", find(file, name)?));
     names.iter().filter_map(table).collect()
+}
+
+/// Returns the value at a dotted key.
+fn find<'t>(file: &'t Table, name: &str) -> Option<&'t Value> {
+    let mut keys = name.split('.');
+    let first = keys.next().and_then(|key| file.get(key))?;
+    keys.try_fold(first, |value, key| value.get(key))
+}
+
+/// Returns the scripts of the project that its build runs, relative to its directory.
+fn build_scripts(project: &Table) -> BTreeSet<String> {
+    let mut scripts = BTreeSet::new();
+    for (table, script) in BACKEND_SCRIPTS {
+        if find(project, table).is_some() {
+            scripts.insert(script.to_owned());
+        }
+    }
+    for table in BUILD_TABLES.iter().filter_map(|name| find(project, name)) {
+        let mut rest = vec![table];
+        while let Some(value) = rest.pop() {
+            match value {
+                Value::Table(table) => rest.extend(table.values()),
+                Value::Array(list) => rest.extend(list),
+                Value::String(text) if is_script(text) => {
+                    scripts.insert(join_text("", text));
+                }
+                _ => {}
+            }
+        }
+    }
+    // A backend that is a module of the project itself.
+    let backend = find(project, "build-system.build-backend").and_then(Value::as_str);
+    let paths = find(project, "build-system.backend-path").and_then(Value::as_array);
+    let module = backend.map(|backend| backend.split(':').next().unwrap_or(backend));
+    let module = module.map(|module| module.trim().replace('.', "/"));
+    for path in paths.into_iter().flatten().filter_map(Value::as_str) {
+        if let Some(module) = &module {
+            let place = join_text(path, module);
+            scripts.extend([format!("{place}.py"), format!("{place}/__init__.py")]);
+        }
+    }
+    scripts.into_iter().take(MAX_SCRIPTS).collect()
+}
+
+fn is_script(text: &str) -> bool {
+    Path::new(text).extension().is_some_and(|end| end == "py") && !text.contains('*')
+}
+
+/// Returns a text in which addresses have no user and password.
+pub(super) fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let server = part.find(['/', ' ', '"', '\'', ',']).unwrap_or(part.len());
+        let kept = part[..server].rfind('@').map_or(part, |at| &part[at + 1..]);
+        shown.push_str("://");
+        shown.push_str(kept);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -162,7 +327,7 @@ mod tests {
         Error,
         python_files::{self, PythonFiles},
     };
-    use crate::project::reader::{Closure, Inputs};
+    use crate::project::reader::{Closure, Inputs, OutsideRule};
 
     const LOCK: &str = "version = 1\n[manifest]\nmembers = [\"app\", \"a\"]\n[[package]]\nname = \"app\"\n\
         version = \"1\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"a\" }]\n[[package]]\n\
@@ -172,6 +337,7 @@ mod tests {
     fn read(root: &Path, lock: &str) -> Result<(PythonFiles, Closure), Error> {
         fs::write(root.join("uv.lock"), lock).unwrap();
         let mut inputs = Inputs::at(root);
+        inputs.open_outside(OutsideRule::All);
         let groups = BTreeSet::from(["dev".to_owned()]);
         let files = python_files::read(&mut inputs, "uv.lock", &groups)?;
         Ok((files, inputs.close()))
@@ -202,8 +368,8 @@ mod tests {
             ("../lib/setup.py", "x = 1\n", true),
         ] {
             fs::write(root.join(name), text).unwrap();
-            let (files, after) = read(&root, LOCK).unwrap();
-            assert_eq!(before.approved() != after.approved(), approval, "{name}");
+            let (files, _) = read(&root, LOCK).unwrap();
+            assert_eq!(first.facts != files.facts, approval, "{name}");
             assert_ne!(first.project, files.project, "{name}: {text}");
             let path = root.join(name);
             assert!(
@@ -214,8 +380,8 @@ mod tests {
         }
         // Other directories do not matter.
         fs::write(root.join("packages/b/setup.py"), "x = 1\n").unwrap();
-        let (files, after) = read(&root, LOCK).unwrap();
-        assert_eq!(before.approved(), after.approved());
+        let (files, _) = read(&root, LOCK).unwrap();
+        assert_eq!(first.facts, files.facts);
         assert_eq!(first.project, files.project);
     }
 

@@ -19,7 +19,10 @@ use crate::{
     util::{files, paths::join_text},
 };
 
-use super::reader::{Error, Inputs, PROJECT_SIZE};
+use super::{
+    approval_summary::{Fact, Facts},
+    reader::{Error, Inputs, PROJECT_SIZE},
+};
 
 /// The longest accepted chain of `extends`.
 const DEPTH: usize = 16;
@@ -50,7 +53,9 @@ pub struct Layers {
     /// Files that are not fetched yet.
     pub wanted: Vec<UnfetchedFile>,
     /// The extended files and env files, for the summary of an approval.
-    pub facts: BTreeMap<String, String>,
+    pub facts: Facts,
+    /// How many of all layers are of presets or files of other tools.
+    pub detected: usize,
     /// Notes on lines of env files that have no effect.
     pub notes: Vec<PresetNote>,
 }
@@ -92,6 +97,7 @@ impl<'i> LayerStack<'i> {
             pins,
             layers: Layers {
                 team: presets.len(),
+                detected: presets.len(),
                 all: presets,
                 ..Layers::default()
             },
@@ -112,7 +118,7 @@ impl<'i> LayerStack<'i> {
             self.layers.team = self.layers.all.len();
             self.personal = true;
         }
-        if self.inputs.approved(name)?.is_some() {
+        if self.inputs.data(name)?.is_some() {
             self.add_top(name)?;
         }
         Ok(())
@@ -209,14 +215,19 @@ impl<'i> LayerStack<'i> {
         let ExtendSource::Path(_) = &file.source else {
             return self.fetched(file, name);
         };
-        let Some(bytes) = self.inputs.approved(name)? else {
+        let Some(bytes) = self.inputs.data(name)? else {
+            if self.inputs.is_refused(name) {
+                return Ok(None);
+            }
             let nearest = self.nearest_manifest(name);
             let path = name.to_owned();
             return Err(fault(file, CompositionError::Absent { path, nearest }));
         };
         if file.asked.is_some() {
             let fact = format!("extends {name}");
-            self.layers.facts.insert(fact, "read".to_owned());
+            self.layers
+                .facts
+                .insert(fact, Fact::new("read", place_of(file)));
         }
         Ok(Some(bytes.to_vec()))
     }
@@ -234,18 +245,17 @@ impl<'i> LayerStack<'i> {
             let bytes = files::read_bounded(&path, PROJECT_SIZE)?;
             // A damaged file counts as absent.
             if let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == pin.sha256) {
-                self.inputs.approve(name, &bytes);
-                self.layers
-                    .facts
-                    .insert(format!("extends {name}"), pin.to_string());
+                let fact = Fact::new(pin.to_string(), place_of(file));
+                self.layers.facts.insert(format!("extends {name}"), fact);
                 return Ok(Some(bytes));
             }
         }
-        self.inputs.approve_absence(name);
-        let held = pin
-            .as_ref()
-            .map_or("not fetched yet".to_owned(), ToString::to_string);
-        self.layers.facts.insert(format!("extends {name}"), held);
+        let text = match &pin {
+            Some(pin) => format!("{pin}, not fetched yet"),
+            None => "not fetched yet".to_owned(),
+        };
+        let fact = Fact::new(text, place_of(file));
+        self.layers.facts.insert(format!("extends {name}"), fact);
         if let Some((entry, _)) = &file.asked {
             self.layers.wanted.push(UnfetchedFile {
                 source: file.source.clone(),
@@ -280,7 +290,11 @@ impl<'i> LayerStack<'i> {
             if layer.env_files.contains_key(&path) {
                 continue;
             }
-            if let Some(bytes) = self.inputs.approved(&path)? {
+            self.inputs.keep_secret(&path);
+            let bytes = self.inputs.data(&path)?;
+            if self.inputs.is_refused(&path) {
+                layer.env_files.insert(path, Vec::new());
+            } else if let Some(bytes) = bytes {
                 let text = Text::from_bytes(&path, &bytes)?;
                 let dotenv::EnvFileContent {
                     variables,
@@ -295,8 +309,8 @@ impl<'i> LayerStack<'i> {
                 let names: BTreeSet<&str> =
                     variables.iter().map(|(name, _)| name.as_str()).collect();
                 let names: Vec<&str> = names.into_iter().collect();
-                let digest = &blake3::hash(&bytes).to_hex()[..8];
-                let fact = format!("{} ({digest})", names.join(", "));
+                // The facts about the variables have the digests of the values.
+                let fact = Fact::new(names.join(", "), &path);
                 self.layers.facts.insert(format!("env file {path}"), fact);
                 layer.env_files.insert(path, variables);
             }
@@ -363,6 +377,12 @@ fn refuse_foreign(layer: &Layer) -> Result<(), Error> {
     };
     let kind = CompositionError::FetchedGrant { name };
     Err(layer.text.error_at(origin, &word, kind.into()).into())
+}
+
+/// Returns the file that names this one.
+fn place_of(file: &LayerFile) -> &str {
+    let entry = file.asked.as_ref();
+    entry.map_or("", |(entry, _)| &entry.origin.file)
 }
 
 fn fault(file: &LayerFile, kind: CompositionError) -> Error {

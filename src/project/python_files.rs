@@ -1,7 +1,7 @@
 //! The Python files of a project: its lockfile, and the inputs that decide which code an installation runs.
 //!
 //! A lockfile of the public index is data. Everything else that can bring in code when the environment is built
-//! (other sources, the build system, uv's settings) needs the user's approval.
+//! (other sources, the build system, uv's settings) is a fact that the user approves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,8 @@ use crate::{
 };
 
 use super::{
-    build_inputs::{InputCollector, parse_text},
+    approval_summary::{Fact, Facts},
+    build_inputs::{InputCollector, parse_text, without_passwords},
     reader::{Error, Inputs},
 };
 
@@ -33,8 +34,8 @@ pub struct PythonFiles {
     pub locked: Option<Arc<PythonLock>>,
     /// A digest of the files that decide what the installed project is.
     pub project: [u8; 32],
-    /// Packages that are not from the public index, by name, with their sources.
-    pub(super) foreign: Vec<(String, String)>,
+    /// The facts that the user approves: code that runs in builds, and packages that are not from the public index.
+    pub(super) facts: Facts,
     /// The Pythons for which its packages have wheels.
     pub(super) wheels: WheelMinors,
 }
@@ -88,21 +89,25 @@ pub(super) fn read(
     if let Some(locked) = &locked {
         inputs.add_installed(lock, folder, &locked.directories())?;
     }
-    let project = inputs.digest();
+    let (project, mut facts) = inputs.finish();
     let bytes = files.data(lock)?;
     let wheels = bytes.map(|bytes| WheelMinors::read(&String::from_utf8_lossy(&bytes)));
     let wheels = wheels.unwrap_or_default();
     let foreign = locked.as_ref().map(PythonLock::foreign).unwrap_or_default();
-    let lines = foreign
-        .iter()
-        .map(|(name, source)| format!("{name} {source}"));
-    let listed = lines.collect::<Vec<_>>().join("\n");
-    files.approve(&format!("{lock} (other sources)"), listed.as_bytes());
+    let mut sources: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, source) in foreign {
+        sources.entry(name).or_default().push(source);
+    }
+    for (name, sources) in sources {
+        let text = sources.join(", ");
+        let fact = Fact::meaning(without_passwords(&text), text.as_bytes(), lock);
+        facts.insert(format!("python package {name} of {lock}"), fact);
+    }
     Ok(PythonFiles {
         lock: lock.to_owned(),
         locked: locked.map(Arc::new),
         project,
-        foreign,
+        facts,
         wheels,
     })
 }
@@ -223,10 +228,16 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
             "[project]\nname = \"app\"\n[tool.ruff]\n# x\n",
             &LOCK.replace("\"3\"", "\"4\""),
         );
-        assert_eq!(first.1.approved(), second.1.approved());
+        assert_eq!(first.0.facts, second.0.facts);
         assert_eq!(first.0.project, second.0.project);
         assert_ne!(first.0.locked, second.0.locked);
-        assert!(first.0.foreign.is_empty());
+        assert!(
+            !first
+                .0
+                .facts
+                .keys()
+                .any(|name| name.starts_with("python package"))
+        );
         assert!(first.0.locked.unwrap().installs_project());
     }
 
@@ -245,15 +256,15 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
         let lookalike = LOCK.replace("pythonhosted.org/", "pythonhosted.org.evil.example/");
         for lock in [elsewhere, unhashed, git, lookalike] {
             let other = read_project("[project]\n", &lock);
-            assert_ne!(first.1.approved(), other.1.approved(), "{lock}");
-            assert_eq!(other.0.foreign[0].0, "idna");
+            assert_ne!(first.0.facts, other.0.facts, "{lock}");
+            assert!(other.0.facts.contains_key("python package idna of uv.lock"));
         }
         for pyproject in [
             "[build-system]\nrequires = []\n",
             "[tool.uv]\ncache-dir = \".\"\n",
         ] {
-            let other = read_project(pyproject, LOCK).1;
-            assert_ne!(first.1.approved(), other.approved(), "{pyproject}");
+            let other = read_project(pyproject, LOCK);
+            assert_ne!(first.0.facts, other.0.facts, "{pyproject}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Reads the files of a project. Only this module opens them.
 //!
-//! Invariant: every file is opened once, checked while it is open, and read whole into memory; everything is made from
-//! that buffer. A file that was read or found absent is watched. A file that decides which code runs, or what the
-//! environment is, is part of the approval as well.
+//! Invariants: every file is opened once, checked while it is open, and read whole into memory; everything is made from
+//! that buffer. A file that was read or found absent is watched. A file outside of the project is opened only if the user
+//! approved that.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,15 +14,24 @@ use std::{
 
 use crate::{
     config::ownership::{Access, Exposure},
-    manifest,
-    util::files::{self, Stamp},
+    manifest::{self, presets::PresetNote},
+    util::{
+        files::{self, Stamp},
+        paths::relative,
+    },
 };
 
-use super::watch::Watched;
+use super::{
+    approval_summary::{Fact, Facts},
+    watch::Watched,
+};
 
-/// The most bytes that the files of one project may have together. It is the only limit on their size: a project is
-/// read before the user approved it, and everything that is made from its files takes linear time.
+/// The most bytes that the files of one project may have together. Everything that is made from them takes linear time.
 pub const PROJECT_SIZE: u64 = 64 << 20;
+/// The most bytes that are read of a project before it is known that the user approved its manifest.
+pub const UNAPPROVED_SIZE: u64 = 1 << 20;
+/// The longest file that is read to find out where a project begins, or what it belongs to, in bytes.
+const PEEK_SIZE: u64 = 1 << 20;
 
 /// The bytes of a file, shared by all readers; nothing when there is no such file.
 pub type Bytes = Option<Arc<[u8]>>;
@@ -47,19 +56,42 @@ pub struct Inputs {
     root: PathBuf,
     now: SystemTime,
     access: Access,
-    /// How many more bytes may be read.
+    /// How many bytes may be read together, and how many are left.
+    limit: u64,
     size_left: u64,
+    /// Directories of the user outside of the project, such as the one with personal manifests.
+    own: Vec<PathBuf>,
+    outside_rule: OutsideRule,
+    outside: BTreeMap<String, OutsideFile>,
+    /// Files with values that may be secrets.
+    secret: BTreeSet<String>,
     read: BTreeMap<PathBuf, Bytes>,
     watched: BTreeMap<PathBuf, Watched>,
-    approved: BTreeMap<String, Bytes>,
 }
 
-/// All files of a project: those that the user approves, and those that are watched for changes.
+/// Which files outside of the project may be opened.
+#[derive(Debug, Clone)]
+pub enum OutsideRule {
+    /// Those in these facts, which the user approved.
+    Approved(Facts),
+    /// All that the project names.
+    All,
+}
+
+/// A file outside of the project.
+#[derive(Debug)]
+struct OutsideFile {
+    /// Its path from the root, without symlinks.
+    target: String,
+    was_read: bool,
+}
+
+/// All files of a project, as they were when they were read.
 ///
 /// Invariant: only `Inputs` creates it, from the bytes that it returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Closure {
-    approved: BTreeMap<String, Option<[u8; 32]>>,
+    read: BTreeMap<PathBuf, Bytes>,
     watched: Vec<Watched>,
 }
 
@@ -71,10 +103,67 @@ impl Inputs {
             root: root.to_owned(),
             now,
             access,
+            limit: PROJECT_SIZE,
             size_left: PROJECT_SIZE,
+            own: Vec::new(),
+            outside_rule: OutsideRule::Approved(Facts::new()),
+            outside: BTreeMap::new(),
+            secret: BTreeSet::new(),
             read: BTreeMap::new(),
             watched: BTreeMap::new(),
-            approved: BTreeMap::new(),
+        }
+    }
+
+    /// Limits the bytes of all files to `limit`, including those that were read already.
+    pub(super) fn limit_size(&mut self, limit: u64) {
+        let used = self.limit - self.size_left;
+        self.limit = limit;
+        self.size_left = limit.saturating_sub(used);
+    }
+
+    /// Adds a directory of the user, whose files may always be opened.
+    pub(super) fn add_own(&mut self, directory: &Path) {
+        self.own.extend(directory.canonicalize().ok());
+    }
+
+    /// Allows files outside of the project.
+    pub(super) fn open_outside(&mut self, rule: OutsideRule) {
+        self.outside_rule = rule;
+    }
+
+    /// Returns the facts about files outside of the project, which are part of the approval.
+    pub(super) fn outside_facts(&self) -> Facts {
+        let files = self.outside.iter();
+        files
+            .map(|(name, file)| (outside_fact_name(name), file.fact(name)))
+            .collect()
+    }
+
+    /// Returns whether a file was not opened because it is outside of the project.
+    pub(super) fn is_refused(&self, name: &str) -> bool {
+        self.outside.get(name).is_some_and(|file| !file.was_read)
+    }
+
+    /// Returns whether any file was not opened because it is outside of the project.
+    pub(super) fn has_refused(&self) -> bool {
+        self.outside.values().any(|file| !file.was_read)
+    }
+
+    /// Notes that the values in a file may be secrets.
+    pub(super) fn keep_secret(&mut self, name: &str) {
+        self.secret.insert(name.to_owned());
+    }
+
+    /// Returns the error without the text of a file that may have secrets or is outside of the project.
+    pub fn conceal(&self, error: Error) -> Error {
+        match error {
+            Error::Content(error)
+                if self.outside.contains_key(&*error.file)
+                    || self.secret.contains(&*error.file) =>
+            {
+                Error::Content(error.concealed())
+            }
+            error => error,
         }
     }
 
@@ -88,16 +177,7 @@ impl Inputs {
         &self.root
     }
 
-    /// Reads a file whose content the user approves: a manifest, a layer, an env file, a script.
-    ///
-    /// `name` is relative to the root and may lead out of it. The absence of a file is approved like content.
-    pub fn approved(&mut self, name: &str) -> Result<Bytes, Error> {
-        let bytes = self.take(name)?;
-        self.approved.insert(name.to_owned(), bytes.clone());
-        Ok(bytes)
-    }
-
-    /// Reads a file whose changes need no approval: a lockfile of another tool, a version file.
+    /// Reads a file; `name` is relative to the root and may lead out of it.
     pub fn data(&mut self, name: &str) -> Result<Bytes, Error> {
         self.take(name)
     }
@@ -112,16 +192,6 @@ impl Inputs {
             racy: None,
         });
         watched.stamp.is_some()
-    }
-
-    /// Adds a part of a data file to the approval (`pyproject.toml (build-system)`).
-    pub fn approve(&mut self, name: &str, content: &[u8]) {
-        self.approved.insert(name.to_owned(), Some(content.into()));
-    }
-
-    /// Adds the absence of a file to the approval.
-    pub fn approve_absence(&mut self, name: &str) {
-        self.approved.insert(name.to_owned(), None);
     }
 
     /// Watches a file that is not part of the project, such as an approval.
@@ -140,14 +210,21 @@ impl Inputs {
         self.watched.values().cloned().collect()
     }
 
+    /// Returns the note without the text of a file that may have secrets or is outside of the project.
+    pub fn conceal_note(&self, note: PresetNote) -> PresetNote {
+        if self.outside.contains_key(&*note.origin.file) {
+            PresetNote {
+                message: "the file is outside of the project and cannot be used".to_owned(),
+                ..note
+            }
+        } else {
+            note
+        }
+    }
+
     pub fn close(self) -> Closure {
-        let digest = |bytes: Bytes| bytes.map(|bytes| *blake3::hash(&bytes).as_bytes());
         Closure {
-            approved: self
-                .approved
-                .into_iter()
-                .map(|(name, bytes)| (name, digest(bytes)))
-                .collect(),
+            read: self.read,
             watched: self.watched.into_values().collect(),
         }
     }
@@ -162,8 +239,22 @@ impl Inputs {
         if let Some(bytes) = self.read.get(&path) {
             return Ok(bytes.clone());
         }
-        let read = read_checked(&mut self.access, &path, self.size_left)
-            .inspect_err(|_| self.watch(&path))?;
+        if !self.may_open(name, &path) {
+            let refused = Watched {
+                stamp: Stamp::of(&path),
+                path: path.clone(),
+                racy: None,
+            };
+            self.watched.insert(path.clone(), refused);
+            self.read.insert(path, None);
+            return Ok(None);
+        }
+        let sizes = SizeLimit {
+            left: self.size_left,
+            whole: self.limit,
+        };
+        let read =
+            read_checked(&mut self.access, &path, sizes).inspect_err(|_| self.watch(&path))?;
         let (bytes, watched) = if let Some((bytes, stamp)) = read {
             self.size_left = self.size_left.saturating_sub(bytes.len() as u64);
             let watched = Watched::read_as(&path, stamp, &bytes, self.now);
@@ -182,16 +273,83 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// Returns whether a file is in the project, or the user approved that it is opened.
+    fn may_open(&mut self, name: &str, path: &Path) -> bool {
+        let (Ok(file), Ok(root)) = (path.canonicalize(), self.root.canonicalize()) else {
+            // Only an absent file has no canonical path; a symlink that leads nowhere is refused when it is opened.
+            return true;
+        };
+        if file.starts_with(&root) || self.own.iter().any(|own| file.starts_with(own)) {
+            return true;
+        }
+        let mut outside = OutsideFile {
+            target: relative(&file, &root).to_string_lossy().into_owned(),
+            was_read: true,
+        };
+        outside.was_read = match &self.outside_rule {
+            OutsideRule::All => true,
+            OutsideRule::Approved(facts) => {
+                facts.get(&outside_fact_name(name)) == Some(&outside.fact(name))
+            }
+        };
+        let may_open = outside.was_read;
+        self.outside.insert(name.to_owned(), outside);
+        may_open
+    }
+}
+
+impl OutsideFile {
+    fn fact(&self, name: &str) -> Fact {
+        let state = if self.was_read {
+            "read"
+        } else {
+            "not read yet"
+        };
+        let text = if self.target == name {
+            state.to_owned()
+        } else {
+            format!("{state}, it is {}", self.target)
+        };
+        Fact::meaning(text, self.target.as_bytes(), name)
+    }
+}
+
+fn outside_fact_name(name: &str) -> String {
+    format!("file outside of the project {name}")
+}
+
 /// Reads a file of which nothing is trusted: it only helps to find where a project begins, or what it belongs to.
+///
+/// A symlink must stay in the directory of the file.
 pub(super) fn peek(path: &Path) -> Option<Vec<u8>> {
-    files::read_bounded(path, PROJECT_SIZE).ok().flatten()
+    if path.is_symlink() {
+        let directory = path.parent()?.canonicalize().ok()?;
+        if !path.canonicalize().ok()?.starts_with(directory) {
+            return None;
+        }
+    }
+    files::read_bounded(path, PEEK_SIZE).ok().flatten()
+}
+
+/// Reads a file for the comparison with what was read and checked before.
+pub fn content_now(path: &Path) -> Result<Option<Vec<u8>>, files::Error> {
+    files::read_bounded(path, PROJECT_SIZE)
+}
+
+/// How many bytes may be read.
+#[derive(Clone, Copy)]
+pub(super) struct SizeLimit {
+    pub(super) left: u64,
+    /// The limit for all files together, which the error names.
+    pub(super) whole: u64,
 }
 
 /// Reads a file that no other user could have changed; nothing if there is no such file.
 pub(super) fn read_checked(
     access: &mut Access,
     path: &Path,
-    limit: u64,
+    size: SizeLimit,
 ) -> Result<Option<(Vec<u8>, Stamp)>, Error> {
     // The kind of the file is checked first: a message about the mode of a device would help no one.
     let Some((file, metadata)) = files::open_regular(path)? else {
@@ -200,19 +358,35 @@ pub(super) fn read_checked(
     };
     access.check(path)?;
     access.check_open(path, &metadata)?;
-    if metadata.len() > limit {
-        let limit = PROJECT_SIZE >> 20;
-        let message = format!("the files of a project may have at most {limit} MiB together");
+    if metadata.len() > size.left {
+        let when = if size.whole < PROJECT_SIZE {
+            " before you allow it"
+        } else {
+            ""
+        };
+        let limit = size.whole >> 20;
+        let message = format!("the files of a project may have at most {limit} MiB together{when}");
         return Err(files::at("read", path)(io::Error::other(message)).into());
     }
-    let bytes = files::read_open(file, &metadata, path, limit)?;
+    let bytes = files::read_open(file, &metadata, path, size.left)?;
     Ok(Some((bytes, Stamp::from(&metadata))))
 }
 
 impl Closure {
-    /// Returns the names and digests of the files that the user approves.
-    pub const fn approved(&self) -> &BTreeMap<String, Option<[u8; 32]>> {
-        &self.approved
+    /// Returns whether each file is as in `before`, but the one at `path`, which has this content.
+    pub fn is_same_but(&self, before: &Self, path: &Path, content: &[u8]) -> bool {
+        self.read.iter().all(|(file, bytes)| {
+            if file == path {
+                bytes.as_deref() == Some(content)
+            } else {
+                before.read.get(file) == Some(bytes)
+            }
+        })
+    }
+
+    /// Returns the content of a file that was read.
+    pub fn content(&self, path: &Path) -> Option<&[u8]> {
+        self.read.get(path)?.as_deref()
     }
 
     /// Returns the files that were read or found absent, in their state at that time.
@@ -245,16 +419,21 @@ mod tests {
         let mut inputs = Inputs::at(directory.path());
         let first = inputs.data("a").unwrap().unwrap();
         std::fs::write(&path, "two").unwrap();
-        let second = inputs.approved("a").unwrap().unwrap();
+        let second = inputs.data("a").unwrap().unwrap();
         assert_eq!((&*first, &*second), (&b"one"[..], &b"one"[..]));
-        assert_eq!(inputs.approved("b").unwrap(), None);
+        assert_eq!(inputs.data("b").unwrap(), None);
         assert!(!inputs.exists("c"));
         std::fs::write(directory.path().join("c"), "").unwrap();
         assert!(!inputs.exists("c"), "a file keeps its first state");
         let closure = inputs.close();
-        let digest = *blake3::hash(b"one").as_bytes();
-        let expected = [("a".to_owned(), Some(digest)), ("b".to_owned(), None)];
-        assert_eq!(*closure.approved(), BTreeMap::from(expected));
+        assert_eq!(closure.content(&path), Some(&b"one"[..]));
+        let mut other = closure.clone();
+        assert!(closure.is_same_but(&other, &path, b"one"));
+        assert!(!closure.is_same_but(&other, &path, b"two"));
+        other
+            .read
+            .insert(directory.path().join("b"), Some(b"new"[..].into()));
+        assert!(!closure.is_same_but(&other, &path, b"one"));
         assert_eq!(closure.watched().len(), 3);
         assert!(!closure.watched()[0].is_unchanged());
     }
@@ -267,11 +446,45 @@ mod tests {
         std::fs::write(directory.path().join("a"), "1234567").unwrap();
         std::fs::write(directory.path().join("b"), "1234567").unwrap();
         assert!(inputs.data("a").is_ok());
-        let Err(Error::File(error)) = inputs.approved("b") else {
+        let Err(Error::File(error)) = inputs.data("b") else {
             panic!("read more than the limit");
         };
         let cause = error.source.to_string();
         assert!(cause.ends_with("at most 64 MiB together"), "{cause}");
         assert!(inputs.data("a").is_ok(), "a file that was read counts once");
+    }
+
+    #[test]
+    fn a_file_outside_is_opened_only_if_that_was_approved() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("project");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(directory.path().join("secret"), "secret").unwrap();
+        std::fs::write(root.join("inside"), "inside").unwrap();
+        std::os::unix::fs::symlink("../secret", root.join("link")).unwrap();
+        let mut inputs = Inputs::at(&root);
+        for name in ["../secret", "link"] {
+            assert_eq!(inputs.data(name).unwrap(), None);
+            assert!(inputs.is_refused(name));
+        }
+        assert!(inputs.data("inside").unwrap().is_some());
+        let facts = inputs.outside_facts();
+        assert_eq!(facts.len(), 2);
+        let text = &facts["file outside of the project link"].text;
+        assert_eq!(text, "not read yet, it is ../secret");
+        let mut approved = Inputs::at(&root);
+        approved.open_outside(OutsideRule::Approved(facts.clone()));
+        assert!(approved.data("link").unwrap().is_some());
+        assert_eq!(
+            approved.outside_facts()["file outside of the project link"],
+            facts["file outside of the project link"]
+        );
+        // A link to another file is another fact.
+        std::fs::remove_file(root.join("link")).unwrap();
+        std::fs::write(directory.path().join("other"), "").unwrap();
+        std::os::unix::fs::symlink("../other", root.join("link")).unwrap();
+        let mut changed = Inputs::at(&root);
+        changed.open_outside(OutsideRule::Approved(facts));
+        assert_eq!(changed.data("link").unwrap(), None);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -40,8 +40,19 @@ pub struct Record {
     pub drifted: bool,
     /// Whether the project itself is in its Python environment, if it belongs there.
     pub whole: bool,
+    /// The versions of lockfiles that it was built from.
+    pub versions: LockedVersions,
     /// The content that is loaded.
     pub content: Content,
+}
+
+/// What lockfiles say about a dev shell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedVersions {
+    /// The version of each tool.
+    pub tools: BTreeMap<String, String>,
+    /// A digest of each lockfile of another tool, by its name.
+    pub lockfiles: BTreeMap<String, String>,
 }
 
 /// The content of a dev shell. Its digest names the record: the same content needs no reload.
@@ -110,7 +121,7 @@ struct RecordHead {
 }
 
 /// Version of the stored form; every change of `Record` raises it.
-const FORMAT: u64 = 8;
+const FORMAT: u64 = 9;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 

@@ -29,6 +29,15 @@ pub struct PythonLock {
     pub(super) project: String,
 }
 
+/// A package of a lockfile in words, with all versions that are locked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListedPackage {
+    pub name: String,
+    pub version: String,
+    /// Its whole content.
+    pub content: Vec<u8>,
+}
+
 /// A requirement without an exact version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LooseRequirement {
@@ -206,6 +215,26 @@ impl PythonLock {
         let mut foreign: Vec<_> = packages.chain(options).chain(addresses).collect();
         foreign.sort();
         foreign
+    }
+
+    /// Returns each package with its version, and everything that the lockfile says about it.
+    pub fn listed(&self) -> Vec<ListedPackage> {
+        let mut all: BTreeMap<String, ListedPackage> = BTreeMap::new();
+        for package in &self.packages {
+            let name = &package.name;
+            let one = all.entry(name.clone()).or_insert_with(|| ListedPackage {
+                name: name.clone(),
+                ..ListedPackage::default()
+            });
+            if let Some(version) = &package.version {
+                if !one.version.is_empty() {
+                    one.version.push_str(", ");
+                }
+                one.version.push_str(version);
+            }
+            one.content.extend(format!("{package:?}").into_bytes());
+        }
+        all.into_values().collect()
     }
 
     /// Returns the directories that are installed as packages, relative to the lockfile: the project itself, the

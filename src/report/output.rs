@@ -31,6 +31,13 @@ pub(super) fn write_message(text: &SafeText) {
         .write_all(format!("{text}\n").as_bytes());
 }
 
+/// Writes a question to standard error, without a line break.
+pub(super) fn write_prompt(text: &SafeText) {
+    let mut stderr = io::stderr().lock();
+    let _closed = stderr.write_all(text.as_str().as_bytes());
+    let _closed = stderr.flush();
+}
+
 /// Reports a panic in one line, like every other error at a prompt.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {

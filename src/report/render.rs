@@ -4,7 +4,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::{
     report::failure::{Excerpt, Failure},
-    util::terminal_text::{self, SafeText},
+    util::terminal_text::{self, SafeText, shorten},
 };
 
 use super::style::{Role, Style};
@@ -12,7 +12,7 @@ use super::style::{Role, Style};
 /// Returns a failure in full.
 pub fn full(failure: &Failure, style: Style) -> SafeText {
     let mut text = style.paint(Role::Error, "error:").and(" ");
-    text.push(&failure.error);
+    text.push(shorten(&failure.error).as_ref());
     let mut line = |head: SafeText, rest: SafeText| {
         text.end_line();
         text.push(head.and(rest));
@@ -21,14 +21,17 @@ pub fn full(failure: &Failure, style: Style) -> SafeText {
         line(SafeText::default(), render(excerpt, style));
     }
     for detail in &failure.details {
-        line("  ".into(), detail.into());
+        line("  ".into(), shorten(detail).as_ref().into());
     }
     for (role, word, texts) in [
         (Role::Strong, "note:", &failure.notes),
         (Role::Hint, "hint:", &failure.hints),
     ] {
         for text in texts {
-            line(style.paint(role, word).and(" "), text.into());
+            line(
+                style.paint(role, word).and(" "),
+                shorten(text).as_ref().into(),
+            );
         }
     }
     text
@@ -40,11 +43,11 @@ pub fn line(failure: &Failure, style: Style) -> SafeText {
     if let Some(excerpt) = &failure.excerpt {
         let before = excerpt.text.get(..excerpt.span.start);
         let number = 1 + before.unwrap_or_default().matches('\n').count();
-        line.push(format!("{}:{number}: ", excerpt.file));
+        line.push(format!("{}:{number}: ", shorten(&excerpt.file)));
     }
-    line.push(&failure.error);
+    line.push(shorten(&failure.error).as_ref());
     if let Some(hint) = failure.hints.first() {
-        line.push(style.paint(Role::Dim, format!("; {hint}")));
+        line.push(style.paint(Role::Dim, format!("; {}", shorten(hint))));
     }
     line
 }
@@ -64,6 +67,9 @@ fn render(excerpt: &Excerpt, style: Style) -> SafeText {
         let number = 1 + excerpt.text.matches('\n').count();
         return SafeText::from(format!(" --> {}:{number}", excerpt.file).as_str());
     }
+    let cut = cut_long_line(excerpt);
+    let number = cut.line;
+    let excerpt = &cut.excerpt;
     let text = &terminal_text::of_same_length(&excerpt.text);
     let boundary = |at: usize| {
         (at..text.len())
@@ -75,7 +81,8 @@ fn render(excerpt: &Excerpt, style: Style) -> SafeText {
     let label = SafeText::from(&excerpt.label).to_string();
     let annotation = AnnotationKind::Primary.span(start..end).label(label);
     let snippet = Snippet::source(text)
-        .path(SafeText::from(&excerpt.file).to_string())
+        .path(SafeText::from(shorten(&excerpt.file).as_ref()).to_string())
+        .line_start(number)
         .annotation(annotation);
     // devsh prints the title; the renderer draws only the place and the lines.
     let group = Group::with_level(Level::ERROR).element(snippet);
@@ -85,6 +92,48 @@ fn render(excerpt: &Excerpt, style: Style) -> SafeText {
         Renderer::plain()
     };
     SafeText::drawn(renderer.render(&[group]).trim_end())
+}
+
+/// A part of a text, with the number of its first line.
+struct CutExcerpt {
+    excerpt: Excerpt,
+    line: usize,
+}
+
+/// The longest line that is drawn, in bytes.
+const LONGEST_LINE: usize = 1000;
+
+/// Returns the excerpt; of a line that is too long only the part around the place.
+fn cut_long_line(excerpt: &Excerpt) -> CutExcerpt {
+    let text = &excerpt.text;
+    let floor = |at: usize| {
+        let at = at.min(text.len());
+        (0..=at)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0)
+    };
+    let at = floor(excerpt.span.start);
+    let begin = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+    if end - begin <= LONGEST_LINE && excerpt.span.len() <= LONGEST_LINE {
+        return CutExcerpt {
+            excerpt: excerpt.clone(),
+            line: 1,
+        };
+    }
+    let start = floor(at.saturating_sub(100).max(begin));
+    let stop = floor((at + 100).min(end));
+    let span = (at - start)..(excerpt.span.end.clamp(at, stop) - start);
+    CutExcerpt {
+        line: 1 + text[..start].matches('\n').count(),
+        excerpt: Excerpt {
+            text: text[start..stop].to_owned(),
+            span,
+            file: excerpt.file.clone(),
+            label: excerpt.label.clone(),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +184,24 @@ hint: write `ruff`";
             full(&failure, Style::new(false)).as_str(),
             "error: no\n --> .env:3"
         );
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let long = "x".repeat(1 << 20);
+        let failure = Failure {
+            excerpt: Some(Excerpt {
+                file: long.clone(),
+                text: format!("a\nb = \"{long}\"\nc\n"),
+                span: 6..long.len(),
+                label: String::new(),
+            }),
+            ..Failure::new(format!("`{long}` is not a version")).hint(long.clone())
+        };
+        assert!(line(&failure, Style::new(false)).as_str().len() < 2500);
+        let full = full(&failure, Style::new(false));
+        assert!(full.as_str().len() < 4000, "{}", full.as_str().len());
+        assert!(full.as_str().contains("2 | b = "), "{full}");
     }
 
     #[test]

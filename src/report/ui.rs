@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     failure::Failure,
-    output::{write_message, write_result},
+    output::{write_message, write_prompt, write_result},
     progress::Bars,
     render,
     reporter::Reporter,
@@ -128,6 +128,11 @@ impl Ui {
     /// Returns `text` in a role, for a line that goes to standard error.
     pub fn paint(&self, role: Role, text: impl Into<SafeText>) -> SafeText {
         self.style.paint(role, text)
+    }
+
+    /// Prints a question, after which the user types on the same line.
+    pub fn question(&self, text: &str) {
+        write_prompt(&self.style.paint(Role::Strong, text));
     }
 
     /// Prints a failure in full.

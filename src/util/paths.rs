@@ -23,9 +23,33 @@ pub fn join_text(base: &str, path: &str) -> String {
     join(base, path).to_string_lossy().into_owned()
 }
 
+/// Returns the way from one absolute path without symlinks to another.
+pub fn relative(to: &Path, from: &Path) -> PathBuf {
+    let common = from.components().zip(to.components());
+    let common = common.take_while(|(one, other)| one == other).count();
+    let up = from.components().skip(common).map(|_| "..");
+    let mut way: PathBuf = up.collect();
+    way.extend(to.components().skip(common));
+    way
+}
+
 #[cfg(test)]
 mod tests {
-    use super::join_text;
+    use std::path::Path;
+
+    use super::{join_text, relative};
+
+    #[test]
+    fn ways_go_up_and_down() {
+        for (to, from, expected) in [
+            ("/a/b/c", "/a/b", "c"),
+            ("/a/c", "/a/b/d", "../../c"),
+            ("/a", "/a", ""),
+        ] {
+            let way = relative(Path::new(to), Path::new(from));
+            assert_eq!(way, Path::new(expected));
+        }
+    }
 
     #[test]
     fn dots_are_resolved_by_text() {

@@ -5,6 +5,26 @@
 
 use std::{borrow::Cow, fmt, fmt::Write};
 
+/// The most characters of a text in backticks, and of a message.
+const QUOTED: usize = 200;
+const MESSAGE: usize = 1000;
+
+/// Returns a message in which no quoted text is long: the text can be from a hostile file.
+pub fn shorten(message: &str) -> Cow<'_, str> {
+    if message.len() <= QUOTED {
+        return Cow::Borrowed(message);
+    }
+    let cut = |text: &str, limit: usize| match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
+    let parts = message.split('`').enumerate();
+    let parts: Vec<String> = parts
+        .map(|(at, part)| cut(part, if at % 2 == 1 { QUOTED } else { MESSAGE }))
+        .collect();
+    Cow::Owned(cut(&parts.join("`"), MESSAGE))
+}
+
 /// Text for a terminal. Conversion from other text escapes it, including line breaks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SafeText(String);

@@ -212,7 +212,7 @@ fn allowing_at_the_prompt_activates_at_the_next_one() {
         let sandbox = Sandbox::new().manifest(MANIFEST);
         let mut pty = sandbox.shell(shell);
         pty.enter();
-        pty.type_line("devsh allow");
+        pty.type_line("devsh allow --yes");
         assert_eq!(pty.var("EMPTY").as_deref(), Some(""));
     });
 }

@@ -117,7 +117,7 @@ fn a_decision_made_in_another_shell_is_noticed() {
         two.type_line("devsh deny");
         one.type_line("true");
         assert_eq!(one.var("ACTIVE"), None);
-        two.type_line("devsh allow");
+        two.type_line("devsh allow --yes");
         one.type_line("true");
         assert_eq!(one.var("ACTIVE").as_deref(), Some("yes"));
         assert_eq!(two.var("ACTIVE").as_deref(), Some("yes"));

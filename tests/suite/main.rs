@@ -61,5 +61,6 @@ mod tidy;
 mod tools;
 mod trust;
 mod trust_denial;
+mod trust_model;
 mod verify;
 mod zero_config;

@@ -215,7 +215,7 @@ fn members_of_a_workspace_are_approved_and_followed() {
         assert!(!ran.exists(), "{name} runs before it is approved");
         fs::remove_file(sandbox.project().join("packages/a/setup.py")).ok();
     }
-    // What the member is decides over the environment and needs no approval.
+    // Metadata of the member needs no approval, and the code of its build does.
     let scripts = "[project.scripts]\nhello = \"demo:main\"\n";
     sandbox.write("packages/a/pyproject.toml", format!("{member}{scripts}"));
     let backend = BACKEND.replace(
@@ -223,11 +223,17 @@ fn members_of_a_workspace_are_approved_and_followed() {
         "wheel.writestr(information + \"entry_points.txt\", \"[console_scripts]\\nhello = demo:main\\n\")\n        \
          names = [information + \"entry_points.txt\", ",
     );
-    sandbox.write("packages/a/backend.py", backend);
     sandbox.write(
         "packages/a/src/demo.py",
         "def main():\n    print('hello')\n",
     );
+    sandbox.devsh(&["sync"]).success();
+    sandbox.write("packages/a/backend.py", backend);
+    sandbox
+        .devsh(&["sync"])
+        .code(3)
+        .error(&["has changed since you allowed it: `packages/a/backend.py`"]);
+    sandbox.allow();
     let run = ["run", "--", "hello"];
     assert_eq!(sandbox.devsh(&run).success().stdout, "hello\n");
 }

@@ -137,6 +137,52 @@ fn only_fetch_talks_to_the_network() {
     }
 }
 
+/// The files that open files, with what they open. Every file of a project goes through `project::reader`, which checks
+/// its owner, its mode and its place.
+const OPENERS: [(&str, &str); 11] = [
+    ("src/app/build_traces.rs", "traces of background builds"),
+    (
+        "src/app/doctor/host.rs",
+        "rc files and mounts of the machine",
+    ),
+    ("src/app/enter_shell.rs", "the rc file that devsh writes"),
+    ("src/app/session.rs", "netrc and the files of a Git merge"),
+    ("src/project/approval/all.rs", "decisions of the user"),
+    ("src/project/approval/denial.rs", "decisions of the user"),
+    ("src/project/layers.rs", "fetched files in devsh's data"),
+    ("src/project/reader.rs", "files of a project"),
+    ("src/project/watch.rs", "files that the reader has read"),
+    ("src/prompt/record.rs", "records in devsh's state"),
+    ("src/prompt/session_var.rs", "sessions in devsh's state"),
+];
+
+#[test]
+fn only_the_reader_opens_files_of_a_project() {
+    let calls = [
+        "read_bounded(",
+        "open_regular(",
+        "fs::read(",
+        "read_to_string(",
+        "File::open(",
+    ];
+    let watching = ["app", "cli", "extends", "project", "prompt", "resolve"];
+    let mut openers = BTreeSet::new();
+    for file in library()
+        .iter()
+        .filter(|file| watching.contains(&file.top()))
+    {
+        let code = file.text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        if calls.iter().any(|call| code.contains(call)) {
+            openers.insert(file.path.clone());
+        }
+    }
+    let known: BTreeSet<String> = OPENERS.iter().map(|(path, _)| (*path).to_owned()).collect();
+    let unknown: Vec<_> = openers.difference(&known).collect();
+    assert!(unknown.is_empty(), "open files themselves: {unknown:#?}");
+    let idle: Vec<_> = known.difference(&openers).collect();
+    assert!(idle.is_empty(), "open no files any more: {idle:#?}");
+}
+
 /// Text for people goes through `report`, which takes safe text only.
 #[test]
 fn only_report_prints() {

@@ -56,7 +56,7 @@ fn commands_that_need_trust_exit_with_a_code_for_it() {
 }
 
 #[test]
-fn any_changed_byte_needs_a_new_approval() {
+fn a_changed_meaning_needs_a_new_approval() {
     for_each_shell(|shell| {
         let (sandbox, server) = prepared();
         sandbox.write(".env", "");
@@ -68,13 +68,28 @@ fn any_changed_byte_needs_a_new_approval() {
         fs::remove_file(sandbox.home().join("executed")).ok();
         let _earlier = server.requests();
 
+        // Comments, white space and the order of keys ask nothing and unload nothing.
+        for same in [
+            format!("# a comment\n\n{MANIFEST}\n"),
+            "[hooks]\nenter   =   \"touch $HOME/executed\"\n[env]\nACTIVE = 'yes' # yes\n[tools]\n\
+             ruff = \"0.12\"\n"
+                .to_owned(),
+        ] {
+            sandbox.write("devshell.toml", &same);
+            let shown = pty.type_line("true");
+            assert!(!shown.contains("devsh"), "{shown}");
+            assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "{same}");
+        }
         for change in [
-            format!("{MANIFEST}\n"),
+            MANIFEST.replace("yes", "no"),
             MANIFEST.replace("executed", "executeD"),
         ] {
             sandbox.write("devshell.toml", &change);
             let shown = pty.type_line("true");
-            assert!(shown.contains("devsh allow"), "{shown}");
+            assert!(
+                shown.contains("has changed since you allowed it: `devshell.toml`"),
+                "{shown}"
+            );
             assert_eq!(pty.var("ACTIVE"), None, "the old environment is gone");
             sandbox.devsh(&["run", "--", "true"]).code(3);
             sandbox.write("devshell.toml", MANIFEST);
@@ -82,7 +97,7 @@ fn any_changed_byte_needs_a_new_approval() {
             assert_eq!(
                 pty.var("ACTIVE").as_deref(),
                 Some("yes"),
-                "the approved bytes are back"
+                "the approved content is back"
             );
         }
         sandbox.write("devshell.local.toml", "[env]\nLOCAL = \"yes\"\n");
@@ -91,6 +106,7 @@ fn any_changed_byte_needs_a_new_approval() {
         assert!(!sandbox.home().join("executeD").exists());
         assert_eq!(server.requests(), [""; 0]);
         fs::remove_file(sandbox.project().join("devshell.local.toml")).unwrap();
+        pty.type_line("true");
         pty.leave();
         pty.snapshot().assert_restores(&before);
     });

@@ -58,6 +58,7 @@ impl Sandbox {
             },
             system: Some(SYSTEM),
             terminal: Terminal {
+                stdin: false,
                 stdout: false,
                 stderr: false,
                 color: false,

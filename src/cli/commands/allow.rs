@@ -9,18 +9,41 @@ use crate::{
         approval::{ApprovalDecision, ProjectDecision},
         approval_summary::Difference,
     },
-    report::{failure::Failure, style::Role, ui::Ui},
+    report::{
+        failure::{ExitStatus, Failure},
+        style::Role,
+        ui::Ui,
+    },
     util::terminal_text::SafeText,
 };
 
-/// Shows the requests of the project, approves exactly them, and builds its dev shell.
-pub fn run(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
+/// How the user decides.
+#[derive(Debug, Clone, Copy)]
+pub struct AllowOptions {
+    /// Approve without a question.
+    pub yes: bool,
+    /// Show the requests, and change nothing.
+    pub show: bool,
+}
+
+/// Shows the requests of the project, approves exactly them if the user says so, and builds its dev shell.
+pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), Failure> {
     let mut review = Review::begin(session)?;
     let name = session.display(review.project.root());
+    if options.show {
+        show(ui, review.requests());
+        if review.is_incomplete() {
+            ui.note("files that were not read can ask for more");
+        }
+        return Ok(());
+    }
     let is_allowed = review.is_allowed;
     if !is_allowed && review.is_incomplete() {
-        // The user sees the known requests before a server is asked.
+        // The user sees the known requests before a server is asked, or a file outside is opened.
         show(ui, review.requests());
+        if !confirm(session, ui, options, "Read the files that it names?")? {
+            return Err(refused(&name));
+        }
     }
     review = review.complete()?;
     if is_allowed {
@@ -30,6 +53,9 @@ pub fn run(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
         for note in review.project.notes() {
             ui.note(&format!("{}: {}", note.origin, note.message));
         }
+        if !confirm(session, ui, options, "Allow?")? {
+            return Err(refused(&name));
+        }
     }
     for variable in review.missing_variables() {
         ui.warn(&variable.to_string());
@@ -38,7 +64,51 @@ pub fn run(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
     if !is_allowed {
         ui.note(&format!("allowed {name}"));
     }
+    let built = approved.build();
+    let new = approved.new_programs()?;
+    if new.is_empty() {
+        return built;
+    }
+    // The programs of a tool are known only when it is built.
+    let added = new.iter().map(|one| {
+        let name = format!("program of {}", one.tool);
+        (name, Difference::Added(one.program.clone()))
+    });
+    show(
+        ui,
+        Requests {
+            is_known: true,
+            differences: added.collect(),
+        },
+    );
+    if !confirm(session, ui, options, "Allow?")? {
+        return Err(refused(&name));
+    }
+    approved.approve_programs(&new)?;
     approved.build()
+}
+
+fn refused(name: &str) -> Failure {
+    Failure::new(format!("`{name}` was not allowed")).code(ExitStatus::NotAllowed)
+}
+
+/// Asks the user; without a terminal, or with `--yes`, the command itself is the answer.
+fn confirm(
+    session: &Session<'_>,
+    ui: &Ui,
+    options: AllowOptions,
+    question: &str,
+) -> Result<bool, Failure> {
+    let terminal = session.context.terminal;
+    if options.yes || !terminal.stdin || !terminal.stderr {
+        return Ok(true);
+    }
+    ui.question(&format!("{question} [Y/n] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    let count = read.map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
+    let answer = answer.trim().to_ascii_lowercase();
+    Ok(count > 0 && ["", "y", "yes"].contains(&answer.as_str()))
 }
 
 /// Lists all decisions of the user.
@@ -76,9 +146,6 @@ pub fn prune(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
 }
 
 fn show(ui: &Ui, requests: Requests) {
-    if requests.is_known && requests.differences.is_empty() {
-        ui.note("its requests are the same; only its text has changed");
-    }
     for (name, difference) in requests.differences {
         let paint = |role, text: &str| ui.paint(role, text);
         let (sign, value) = match difference {

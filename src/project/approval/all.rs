@@ -1,13 +1,10 @@
 //! Lists all decisions of the user, and removes those of projects that no longer exist.
 
-use std::{
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
-    ALLOWED, ApprovalHead, DENIED, Decisions, Denial, FORMAT, LIMIT, WORKTREES, denial,
-    project_key, remove,
+    ALLOWED, DENIED, Decisions, Denial, LIMIT, PROGRAMS, WORKTREES, denial, project_key, remove,
+    root_of,
 };
 use crate::util::{binary, files};
 
@@ -76,15 +73,14 @@ impl Decisions {
         for (path, name) in entries(&self.data.join(ALLOWED))? {
             if !there.iter().any(|root| project_key(root) == name) {
                 remove(&path)?;
+                remove(&self.data.join(PROGRAMS).join(name))?;
             }
         }
         for (place, _) in entries(&self.data.join(WORKTREES))? {
             for (path, _) in entries(&place)? {
                 let bytes = files::read_private(&path, LIMIT)?.unwrap_or_default();
-                if !there
-                    .iter()
-                    .any(|root| root.as_os_str().as_bytes() == bytes)
-                {
+                let root = root_of(&bytes);
+                if root.is_none_or(|root| !there.contains(&root)) {
                     remove(&path)?;
                 }
             }
@@ -105,9 +101,4 @@ fn entries(directory: &Path) -> Result<Vec<(PathBuf, String)>, files::Error> {
     let named =
         |entry: std::fs::DirEntry| Some((entry.path(), entry.file_name().into_string().ok()?));
     Ok(entries.flatten().filter_map(named).collect())
-}
-
-fn root_of(bytes: &[u8]) -> Option<PathBuf> {
-    let head: ApprovalHead = binary::decode_head(bytes).ok()?;
-    (head.format == FORMAT).then_some(head.root)
 }

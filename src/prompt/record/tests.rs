@@ -1,7 +1,5 @@
 //! Records round-trip, and are stale after a change.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::env::Change;
 
@@ -22,6 +20,10 @@ fn record(watched: &Path) -> Record {
         sealed: vec![Watched::settled_look(watched.to_owned())],
         drifted: true,
         whole: true,
+        versions: LockedVersions {
+            tools: BTreeMap::from([("ruff".to_owned(), "0.12.4".to_owned())]),
+            lockfiles: BTreeMap::from([("uv.lock".to_owned(), "01".to_owned())]),
+        },
         content: Content {
             environment: "id".to_owned(),
             summary: "python 3.12".to_owned(),

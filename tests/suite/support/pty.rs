@@ -122,6 +122,21 @@ impl Pty {
         self.commands += 1;
     }
 
+    /// Types a line, waits for a question, answers it, and waits for the next prompt.
+    pub(crate) fn answer_question(&mut self, line: &str, question: &str, answer: &str) -> String {
+        let start = self.transcript.len();
+        self.begin(line);
+        let asked = self.read_until(PATIENCE, |transcript| {
+            String::from_utf8_lossy(&transcript[start..]).contains(question)
+        });
+        assert!(asked, "no question after {line}");
+        self.writer
+            .write_all(format!("{answer}\r").as_bytes())
+            .expect("the terminal takes input");
+        self.wait_for_prompt();
+        String::from_utf8_lossy(&self.transcript[start..]).into_owned()
+    }
+
     /// Makes the shell replace itself, with the same rc file, and waits for the first prompt.
     pub(crate) fn exec(&mut self) {
         let line = self.shell.interactive(self.shell, &self.home);

