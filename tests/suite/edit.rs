@@ -94,7 +94,7 @@ fn init_refuses_a_contradiction_and_names_both_sides() {
         "error: the requirements on `python` contradict each other",
         ".python-version:1",
         "pyproject.toml:2",
-        "hint: change `.python-version:1` to what `pyproject.toml:2` admits, or that bound",
+        "hint: change `.python-version:1` to a version that `pyproject.toml:2` accepts, or change that bound",
     ]);
     assert!(!sandbox.project().join("devshell.toml").exists());
 }
