@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
 use toml::{Table, Value};
@@ -239,11 +240,14 @@ impl<'f> InputCollector<'f> {
 }
 
 /// Returns a file that was read as text; `None` if it does not exist.
+///
+/// A wrong byte in a TOML file, in the name of an author for example, does not matter for anything that is read here.
 pub(super) fn parse_text(name: &str, bytes: &Bytes) -> Result<Option<Text>, Error> {
-    let bytes = bytes.as_ref();
-    Ok(bytes
-        .map(|bytes| Text::from_bytes(name, bytes))
-        .transpose()?)
+    let read = |bytes: &Arc<[u8]>| match Path::new(name).extension() {
+        Some(extension) if extension == "toml" => Ok(Text::lossy(name, bytes)),
+        _ => Text::from_bytes(name, bytes),
+    };
+    Ok(bytes.as_ref().map(read).transpose()?)
 }
 
 fn within(folder: &str, file: &str) -> String {

@@ -128,6 +128,15 @@ fn a_directory_without_known_files_is_not_a_project() {
 }
 
 #[test]
+fn a_byte_that_is_not_text_stops_nothing() {
+    let (sandbox, _server) = served();
+    let text = b"[project]\nname = \"a\"\nversion = \"1\"\nauthors = [{ name = \"\xe9\" }]\n";
+    std::fs::write(sandbox.project().join("pyproject.toml"), text).unwrap();
+    let outcome = sandbox.devsh(&["status"]).success();
+    assert!(outcome.stdout.contains("ruff"), "{outcome}");
+}
+
+#[test]
 fn two_presets_apply_together() {
     let (sandbox, server) = served();
     host_python(&sandbox, "3.11.7");

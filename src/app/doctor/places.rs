@@ -11,8 +11,10 @@ use crate::{
     config::Config,
     context::Context,
     fetch,
+    package::Glibc,
     project::watch::StampFiles,
     prompt::record::Record,
+    sources::glibc,
     util::{
         files::{self, Stamp},
         vars,
@@ -47,12 +49,26 @@ pub(super) fn checks(session: &Session<'_>, network: bool) -> Vec<Check> {
     checks.push(clock(context));
     let config = session.config();
     checks.push(settings(session, config.as_ref().copied()));
+    let setting = config.as_ref().ok().and_then(|config| config.glibc);
+    checks.extend(glibc::of_machine().map(|machine| glibc_check(machine, setting)));
     checks.extend(certificates(context));
     checks.push(stale(context));
     if let (true, Ok(config)) = (network, config) {
         checks.extend(servers(session, config));
     }
     checks
+}
+
+/// Compares the glibc of this machine with the newest that a locked tool may need.
+fn glibc_check(machine: Glibc, setting: Option<Glibc>) -> Check {
+    let limit = setting.unwrap_or(machine).max(Glibc::FLOOR);
+    let text = format!("{machine}, and a locked tool may need {limit}");
+    if machine < limit {
+        let hint = "use a newer system, or versions whose wheels need less";
+        Check::warning("glibc", text, hint)
+    } else {
+        Check::ok("glibc", text)
+    }
 }
 
 fn writable(context: &Context, name: &'static str, variable: &str, path: &Path) -> Check {
