@@ -221,7 +221,6 @@ fn local_additions_do_not_change_the_team_lockfile() {
     sandbox.devsh(&["lock"]).success();
     sandbox.devsh(&["lock", "--check"]).success();
     assert_eq!(fs::read(&lock).unwrap(), team);
-    // Locked versions are shown, also next to tools that are not locked yet.
     let outdated = sandbox.devsh(&["outdated", "--json"]).success().stdout;
     assert!(!outdated.contains("\"locked\": null"), "{outdated}");
     sandbox.write(
@@ -229,7 +228,10 @@ fn local_additions_do_not_change_the_team_lockfile() {
         "[tools]\nruff = '0.11'\nuv = '>=0.8'\n",
     );
     let status = sandbox.devsh(&["status"]).success().stdout;
-    assert!(status.contains("0.11.13"), "{status}");
+    assert!(
+        status.contains("is read after you allow the project"),
+        "{status}"
+    );
     fs::remove_file(sandbox.project().join("devshell.local.toml")).unwrap();
     sandbox.devsh(&["allow", "--locked"]).success();
     assert_eq!(

@@ -72,6 +72,13 @@ fn render(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> SafeText {
         (None, true) => rows.row("lockfile", None, "none needed"),
         (None, false) => rows.row("lockfile", None, "none yet"),
         (Some(path), true) => rows.row("lockfile", None, &session.display(path)),
+        (Some(path), false) if status.standing != Standing::Allowed => {
+            let text = format!(
+                "{} is read after you allow the project",
+                session.display(path)
+            );
+            rows.row("lockfile", None, &text);
+        }
         (Some(path), false) => {
             let text = format!("{} does not fit the manifest", session.display(path));
             rows.row("lockfile", Some(Role::Warning), &text);
