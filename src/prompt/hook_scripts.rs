@@ -144,11 +144,12 @@ const EXIT_FUNCTION: &str = "exit() {
 }
 ";
 
-/// Reports at the end, before a trap of the script. The status of the script's last command is no failure.
+/// Reports at the end, before a trap of the script.
 const END_OF_SCRIPT: &str = "
+set -- \"$?\"
 \"$0\" report-environment >&OUT
 __devsh_reported=yes
-exit 0
+exit \"$1\"
 ";
 
 /// Variables that the shell of the script changes by itself.

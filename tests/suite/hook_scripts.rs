@@ -207,7 +207,6 @@ fn a_script_may_use_traps_descriptors_and_exit() {
             "trap ': >trapped' EXIT\nexport A=1\nexit 0",
             "exec 3</dev/null 4<&3\nread -r x <&3\nexec 3<&- 4<&-\nexport A=1",
             "export A=1\nexit 0",
-            "export A=1\nfalse",
             "set -eu\ntrap : ERR\nexport A=1\n(exit 0)",
         ] {
             let sandbox = with_enter(script);
