@@ -188,7 +188,6 @@ const EFFECTS: &[(&str, &str)] = &[
     ("GOPROXY", REMOTE),
     ("GOROOT", COMPILER),
     ("GOSUMDB", REMOTE),
-    ("GOTOOLCHAIN", COMPILER),
     ("GOTOOLDIR", COMPILER),
     ("GOVCS", COMPILER),
     ("GOWORK", COMPILER),
@@ -584,6 +583,8 @@ mod tests {
             "DATABASE_URL",
             "APP_CONFIG",
             "GIT_AUTHOR_NAME",
+            // The preset of Go sets it, and `devsh init` writes that into the manifest.
+            "GOTOOLCHAIN",
             "UV_LINK_MODE",
             "PORT",
             "PYTHONUNBUFFERED",
