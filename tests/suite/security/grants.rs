@@ -109,7 +109,7 @@ fn grants_are_shown_first() {
 
 /// An enter script that sets variables of every kind, and a function that a child bash would import.
 const SCRIPT: &str =
-    "export LD_PRELOAD=/x.so EDITOR=/x CC=clang HARMLESS=yes PATH=/project/tools:$PATH
+    "export GIT_PAGER=/x.so EDITOR=/x CC=clang HARMLESS=yes PATH=/project/tools:$PATH
 env_only() { :; }
 export -f env_only
 unset PAGER";
@@ -118,7 +118,7 @@ unset PAGER";
 fn enter_scripts_need_the_grants_of_a_manifest() {
     for granted in [false, true] {
         let grants = if granted {
-            "\"LD_PRELOAD\", \"CC\", \"EDITOR\""
+            "\"GIT_PAGER\", \"CC\", \"EDITOR\""
         } else {
             "\"CC\""
         };
@@ -140,11 +140,7 @@ fn enter_scripts_need_the_grants_of_a_manifest() {
         } else {
             [None, Some("vi")]
         };
-        assert_eq!(
-            [value("LD_PRELOAD"), value("EDITOR")],
-            expected,
-            "{outcome}"
-        );
+        assert_eq!([value("GIT_PAGER"), value("EDITOR")], expected, "{outcome}");
         assert_eq!(value("CC"), Some("clang"));
         assert_eq!(value("HARMLESS"), Some("yes"));
         assert_eq!(value("PAGER"), None);
@@ -153,13 +149,13 @@ fn enter_scripts_need_the_grants_of_a_manifest() {
             "{outcome}"
         );
         assert!(!outcome.stdout.contains("env_only"), "{outcome}");
-        let said = "enter scripts may not set `EDITOR`, `LD_PRELOAD`; write `env = [\"EDITOR\", \"LD_PRELOAD\"]`";
+        let said = "enter scripts may not set `EDITOR`, `GIT_PAGER`; write `env = [\"EDITOR\", \"GIT_PAGER\"]`";
         assert_eq!(outcome.stderr.contains(said), !granted, "{outcome}");
         for_each_shell(|shell| {
             let mut pty = sandbox.shell(shell);
             pty.enter();
             assert_eq!(pty.var("HARMLESS").as_deref(), Some("yes"));
-            assert_eq!(pty.var("LD_PRELOAD").as_deref(), expected[0]);
+            assert_eq!(pty.var("GIT_PAGER").as_deref(), expected[0]);
             assert_eq!(pty.var("EDITOR").as_deref(), expected[1]);
         });
     }
