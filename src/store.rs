@@ -5,7 +5,8 @@
 //! objects. `collect` removes what no process and no project uses.
 //!
 //! Below the store are `.locks` (one for each object that is made), `.leases` (what running processes use),
-//! `.building` (objects that are not published yet) and `.trash` (what is being removed).
+//! `.building` (objects that are not published yet), `.trash` (what is being removed) and `.seals` (the digest of every
+//! object's record).
 //!
 //! Invariants: an artifact is verified before any parser sees a byte of it; it proves its name and version, which are
 //! compared with those of the lockfile; an object is whole or absent; a

@@ -94,6 +94,14 @@ fn of_devshell_lock(
         .unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
     let mut set = read_lock(&files)?;
+    if let Some(loose) = set.loose.first() {
+        let requirement = loose.requirement.as_str();
+        return Err(
+            Failure::new(format!("`{LOCKFILE}` has no digest of `{requirement}`"))
+                .note("it was edited or merged wrongly")
+                .hint("restore it, or lock the packages again with `devsh lock --upgrade`"),
+        );
+    }
     let lock = shell.python.lock.as_ref();
     let mut digest = [0; 32];
     let mut selection = Selection::default();

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, Store, leases, process::ProcessMark, remove_any};
+use super::{
+    Error, Store, leases, object::seal_path, process::ProcessMark, remove_any, remove_file,
+};
 use crate::util::files;
 
 /// A collection that decides: until it is finished no process begins to use an entry.
@@ -48,6 +50,9 @@ impl Collection<'_> {
         let trash = self.store.root.join(".trash").join(name);
         match fs::rename(place, &trash) {
             Ok(()) => {
+                if place.parent() == Some(&*self.store.root) {
+                    remove_file(&seal_path(place))?;
+                }
                 self.trash.push(trash);
                 self.parents.extend(place.parent().map(Path::to_owned));
                 Ok(())

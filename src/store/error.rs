@@ -86,6 +86,12 @@ pub enum Error {
         /// The bytes that are free.
         free: u64,
     },
+    /// The store is not the user's.
+    #[error("the store `{}` belongs to another user", place.display())]
+    OtherOwner {
+        /// Its directory.
+        place: PathBuf,
+    },
     /// The store was made by a newer devsh.
     #[error("the store has format {found}, and this devsh knows {known} at most")]
     Newer {

@@ -11,7 +11,7 @@ use super::{
     Downloads, Error, Object, ObjectRecord, Store, StorePath,
     file_manifest::{FileManifest, MANIFEST},
     free_space, is_published, layout, leases,
-    object::write_read_only,
+    object::{SEALS, is_own, write_read_only},
     process::ProcessMark,
     remove_any, remove_tree, sync_tree,
     tree_builder::Tree,
@@ -121,7 +121,11 @@ impl Store {
 
     /// Creates the directories of the store, and checks that this devsh may write into it.
     pub(super) fn prepare(&self) -> Result<(), Error> {
-        for place in [".locks", ".building", ".trash"] {
+        if self.root.symlink_metadata().is_ok() && !is_own(&self.root) {
+            let place = self.root.clone();
+            return Err(Error::OtherOwner { place });
+        }
+        for place in [".locks", ".building", ".trash", SEALS] {
             files::create_private_dir(&self.root.join(place))?;
         }
         let marker = self.root.join(".format");
@@ -192,7 +196,7 @@ impl Store {
         durable: impl FnOnce(),
     ) -> Result<(), Error> {
         write_read_only(&temporary.join(MANIFEST), manifest.text().as_bytes())?;
-        record.write(temporary)?;
+        record.write(temporary, place)?;
         sync_tree(temporary)?;
         durable();
         let aside = if exchange(temporary, place) {
@@ -234,7 +238,19 @@ impl Store {
                 let _left = remove_any(&self.root.join(".trash").join(entry));
             }
         }
+        let seals = entries(&self.root.join(SEALS)).into_iter();
+        for name in seals.filter(|name| !name.starts_with('.')) {
+            let is_gone = || self.root.join(&name).symlink_metadata().is_err();
+            // A process that holds the lock is about to publish the object.
+            if is_gone()
+                && let Some(_lock) = self.free(name.split('-').next().unwrap_or_default())
+                && is_gone()
+            {
+                let _left = remove_any(&self.root.join(SEALS).join(&name));
+            }
+        }
         files::sweep_temporaries(&self.root);
+        files::sweep_temporaries(&self.root.join(SEALS));
     }
 
     /// Takes the lock of an object that no process is making.

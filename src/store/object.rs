@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,11 @@ use crate::{
 
 /// Longest accepted record, in bytes.
 const LIMIT: u64 = 1 << 20;
+/// The directory of seals: for each object the BLAKE3 of its record. An object cannot vouch for itself, since whatever
+/// changes its files can change its record too.
+pub(super) const SEALS: &str = ".seals";
+/// Longest accepted seal, in bytes.
+const SEAL_LIMIT: u64 = 64;
 
 /// The record of an object: an object is complete when it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +95,13 @@ impl ObjectRecord {
         record
     }
 
+    /// Makes the record fit another tree.
+    #[cfg(test)]
+    pub(super) fn reseal(&mut self, tree: String) {
+        self.tree = tree;
+        self.check = self.digest();
+    }
+
     /// Returns the digest of all other fields.
     fn digest(&self) -> String {
         let mut writer = Writer::default();
@@ -141,10 +153,14 @@ impl ObjectRecord {
         }))
     }
 
-    /// Reads the record of the object in `directory`; nothing when there is none or it is damaged.
+    /// Reads the record of the object in `directory`; nothing when there is none, when it is damaged, or when it is
+    /// not the published one.
     pub fn read(directory: &Path) -> Result<Option<Self>, Error> {
         let bytes = files::read_bounded(&directory.join(RECORD), LIMIT)?;
-        Ok(bytes.and_then(|bytes| Self::from_bytes(&bytes, directory)))
+        let Some(bytes) = bytes else { return Ok(None) };
+        let seal = files::read_bounded(&seal_path(directory), SEAL_LIMIT)?;
+        let sealed = seal.is_some_and(|seal| seal == seal_of(&bytes).as_bytes());
+        Ok(Self::from_bytes(&bytes, directory).filter(|_| sealed))
     }
 
     /// Reads a record, every byte of which must be as it was written for the object in `directory`.
@@ -164,13 +180,16 @@ impl ObjectRecord {
         Ok(bytes)
     }
 
-    /// Writes the record into `directory`, which is not published yet and is synced later.
-    pub(super) fn write(&self, directory: &Path) -> Result<(), Error> {
+    /// Writes the record into `directory`, which is not published yet and is synced later, and its seal for `place`.
+    ///
+    /// The seal is durable first: without it an object counts as damaged.
+    pub(super) fn write(&self, directory: &Path, place: &Path) -> Result<(), Error> {
         let path = directory.join(RECORD);
         let bytes = self
             .bytes()
             .map_err(|error| files::at("write", &path)(error.into()))?;
         write_read_only(&path, &bytes)?;
+        files::write_atomic(&seal_path(place), seal_of(&bytes).as_bytes())?;
         Ok(())
     }
 
@@ -188,9 +207,30 @@ impl ObjectRecord {
     }
 }
 
-/// Returns whether a published object is in `directory`.
+/// Returns whether a published object is in `directory`. An object of another user counts as none, as does every
+/// object in a store of another user.
 pub fn is_published(directory: &Path) -> bool {
-    directory.join(RECORD).is_file()
+    let store = directory.parent().unwrap_or(directory);
+    is_own(store) && is_own(directory) && directory.join(RECORD).is_file()
+}
+
+/// Returns whether a directory belongs to this user or to root, who can change everything anyway.
+pub(super) fn is_own(directory: &Path) -> bool {
+    let found = fs::metadata(directory);
+    let own = nix::unistd::geteuid().as_raw();
+    found.is_ok_and(|found| found.is_dir() && [own, 0].contains(&found.uid()))
+}
+
+/// Returns the path of an object's seal.
+pub(super) fn seal_path(place: &Path) -> PathBuf {
+    let store = place.parent().unwrap_or(place);
+    store
+        .join(SEALS)
+        .join(place.file_name().unwrap_or_default())
+}
+
+fn seal_of(record: &[u8]) -> String {
+    blake3::hash(record).to_hex().to_string()
 }
 
 fn text_of(digest: &Digest) -> String {

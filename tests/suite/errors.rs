@@ -23,7 +23,7 @@ fn served(manifest: &str) -> (Sandbox, Server) {
 fn assert_nothing_stored(sandbox: &Sandbox) {
     for directory in ["store", "envs", "python"] {
         let tree = Tree::of(&sandbox.data().join(directory));
-        let places = [".building", ".format", ".trash"];
+        let places = [".building", ".format", ".seals", ".trash"];
         let scaffold = |path: &&str| {
             path.contains("lock") || path.starts_with(".leases") || places.contains(path)
         };

@@ -137,6 +137,21 @@ fn packages_of_a_manifest_are_pinned_and_installed() {
     assert_eq!(python(&sandbox, code), "helper-lib 1.0\ndeep 2.0\n");
     sandbox.devsh(&["run", "--", "helper"]).success();
     sandbox.devsh(&["lock", "--check"]).success();
+    // Without a digest nothing is installed, and nothing counts as up to date.
+    let path = sandbox.project().join("devshell.lock");
+    let whole = fs::read_to_string(&path).unwrap();
+    let lines = whole
+        .lines()
+        .map(|line| match line.split_once("sha256 = [") {
+            Some((before, _)) if line.contains("deep==2.0") => format!("{before}sha256 = [] }},\n"),
+            _ => format!("{line}\n"),
+        });
+    let without: String = lines.collect();
+    assert_ne!(without, whole);
+    fs::write(&path, without).unwrap();
+    sandbox
+        .devsh(&["run", "--", "true"])
+        .error(&["a list of digests", "devshell.lock"]);
 }
 
 #[test]

@@ -13,6 +13,9 @@ impl From<&store::Error> for Failure {
         store::Error::NoRoom { .. } => {
             Self::new(error.to_string()).hint("free space there, or run `devsh gc`")
         }
+        store::Error::OtherOwner { .. } => Self::new(error.to_string())
+            .note("its owner could change the programs that you run")
+            .hint("set `XDG_DATA_HOME` to a directory of yours"),
         store::Error::Newer { .. } => Self::new(error.to_string())
             .note("what is in it can be used; nothing was written")
             .hint("update devsh"),

@@ -117,3 +117,31 @@ fn objects_of_another_container_are_left_alone() {
     assert!(!store.root().join(building).exists());
     assert!(leased().is_empty());
 }
+
+#[test]
+fn an_object_cannot_vouch_for_itself() {
+    use crate::store::{
+        file_manifest::{FileManifest, MANIFEST, RECORD},
+        object::write_read_only,
+    };
+    let fixture = Fixture::new();
+    let place = fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    let store = fixture.store();
+    let mut record = store.verify(&place).unwrap();
+    // Everything inside the object is made to fit the changed file.
+    for own in [MANIFEST, RECORD] {
+        fs::remove_file(place.join(own)).unwrap();
+    }
+    fs::remove_file(place.join("bin/python3.12")).unwrap();
+    fs::write(place.join("bin/python3.12"), "#!/bin/sh\necho other\n").unwrap();
+    let manifest = FileManifest::of(&place).unwrap();
+    write_read_only(&place.join(MANIFEST), manifest.text().as_bytes()).unwrap();
+    record.reseal(manifest.hash());
+    write_read_only(&place.join(RECORD), &record.bytes().unwrap()).unwrap();
+    let damage = store.examine(&place).damage;
+    assert_eq!(damage.len(), 1);
+    assert_eq!(
+        (damage[0].path.as_str(), damage[0].fault),
+        (RECORD, DamageKind::Changed)
+    );
+}
