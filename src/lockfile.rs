@@ -19,5 +19,5 @@ pub use document::{parse, print};
 pub use merge::merge;
 pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, lockable, stale};
 pub use pin::{ExtendsPin, ExtendsPins};
-pub use python::{LockedRequirement, PythonKey, PythonSet, PythonSets};
+pub use python::{LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets};
 pub use text::{Error, Problem};

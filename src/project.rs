@@ -324,6 +324,7 @@ impl Project {
         let team = self.team.as_mut();
         let provided = dedupe_tools::dedupe_tools(&mut self.manifest, team, &self.python, kind);
         self.notes.extend(provided);
+        self.notes.extend(python_files::notes(&self.python));
         if kind == ProjectKind::Detected {
             for manifest in self.team.iter_mut().chain([&mut self.manifest]) {
                 newest_python::bound_python(manifest, &self.python);

@@ -14,7 +14,9 @@ mod lock_formats;
 mod marker;
 mod pins;
 mod requirement;
+mod scope;
 mod select;
+mod settings;
 mod uv;
 mod venv;
 mod wheel_minors;
@@ -25,17 +27,19 @@ mod tests;
 
 pub use application_lock::{lock_application, oldest_python};
 pub use compile::CompileRequest;
-pub use install::WheelFiles;
+pub use install::{PackageInstall, WheelFiles};
 pub use interpreter::{Interpreter, minor_version};
-pub use lock::{LooseRequirement, PackageSource, PythonLock, Scope, Selection};
+pub use lock::{LooseRequirement, PackageSource, PythonLock, Selection};
 pub use lock_formats::{
-    LockFiles, LockedWheel, PackageWheels, PinnedRequirement, included_lists, read_lock,
-    read_pinned, read_pylock_wheels,
+    LockFiles, LockedWheel, PackageWheels, PinnedRequirement, decode_list, included_lists,
+    named_directories, read_lock, read_pinned, read_pylock_wheels,
 };
 pub use marker::{Marker, TargetEnvironment};
 pub use pins::{PythonPin, PythonPins};
 pub use requirement::PythonRequirement;
+pub use scope::Scope;
 pub use select::MissingPackage;
+pub use settings::{PackageSetting, is_of_installation};
 pub use uv::{Uv, UvError};
 pub use venv::{VirtualEnv, make_venv};
 pub use wheel_minors::WheelMinors;

@@ -9,7 +9,7 @@ use crate::{
     lockfile::{self, Lockfile, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::{Source, Tool},
-    project::{Project, approval::Trusted, lock_path},
+    project::{Project, approval::Trusted, locate::ProjectKind, lock_path},
     report::failure::Failure,
     util::files,
 };
@@ -118,7 +118,8 @@ fn lock_target(
     let mut lockfile = resolve_requests(session, &target.requests, &ground, &previous, upgrade)
         .map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&target.pins);
-    lockfile.python = target.python(session, &lockfile, &previous, upgrade)?;
+    let python = target.python(session, &lockfile, &previous, upgrade)?;
+    lockfile.python = python.complete()?;
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
         changes: changes(&previous, &lockfile),
@@ -204,8 +205,19 @@ fn answer(
         &Upgrade::None,
     ) {
         Ok(mut lockfile) => {
-            lockfile.python = target.python(session, &lockfile, &previous, &Upgrade::None)?;
+            let mut python = target.python(session, &lockfile, &previous, &Upgrade::None)?;
             lockfile.extends.clone_from(&target.pins);
+            if project.get().place.kind == ProjectKind::Detected && !python.failures.is_empty() {
+                // Without packages the tools of an unprepared repository are still useful.
+                for failure in &python.failures {
+                    session.reporter.warn(&missing_packages(failure));
+                }
+                current.unreached = python.failures.pop();
+                lockfile.python.clone_from(&previous.python);
+                lockfile.python.extend(python.sets);
+                return Ok(lockfile);
+            }
+            lockfile.python = python.complete()?;
             if target.write(session, &lockfile)? && target.in_project {
                 session.reporter.note(&format!("wrote {}", loaded.name));
             }
@@ -222,6 +234,21 @@ fn answer(
         }
         Err(Unresolved::Failed(failure)) => Err(*failure),
     }
+}
+
+/// Returns a line on Python packages that are missing, and the cause.
+fn missing_packages(failure: &Failure) -> String {
+    let details = failure.details.iter();
+    let words = details.flat_map(|line| line.split_whitespace());
+    let words: Vec<&str> = words
+        .filter(|word| !matches!(*word, "×" | "╰─▶" | "│"))
+        .collect();
+    let mut line = format!("no Python packages are installed: {}", failure.error);
+    if !words.is_empty() {
+        line.push_str(": ");
+        line.push_str(&words.join(" "));
+    }
+    line
 }
 
 /// Checks that every dev shell with npm tools has node.

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use crate::{
-    lockfile::{self, ExtendsPins, LockKey, Lockfile, PythonKey, PythonSets, Stale, Upgrade},
+    lockfile::{self, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::Tool,
     project::{LOCKFILE, Project, lock_path, personal},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    python_packages,
+    python_packages::{self, ResolvedPackages},
     python_tools::{self, Ground},
     session::{LoadedLockfile, Session},
 };
@@ -142,7 +142,7 @@ impl LockTarget {
         lockfile: &Lockfile,
         previous: &Lockfile,
         upgrade: &Upgrade,
-    ) -> Result<PythonSets, Failure> {
+    ) -> Result<ResolvedPackages, Failure> {
         let own = self.own_keys()?;
         python_packages::resolve(session, &self.project, lockfile, previous, upgrade, &own)
     }

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     fetch::{self, Progress},
     lockfile::Lockfile,
-    manifest::ShellName,
+    manifest::{DevShell, EnvValue, ShellName},
     project::{Project, approval::Trusted, locate::Place, lock_path, personal, watch::Watched},
     prompt::{
         from_build::{self, Built},
@@ -116,6 +116,7 @@ pub fn find_built(
     watched: &[Watched],
 ) -> Result<Option<Record>, Failure> {
     let (inputs, found) = look_up(session, project.get(), shell)?;
+    check_separators(session, project.get(), inputs.shell)?;
     let Some(found) = found else {
         return Ok(None);
     };
@@ -202,6 +203,7 @@ pub fn build(
         progress,
     };
     let inputs = BuildInputs::new(project.get(), shell, lockfile.clone())?;
+    check_separators(session, project.get(), inputs.shell)?;
     let options = BuildOptions {
         system: session.system()?,
         locked: session.options.locked,
@@ -240,6 +242,42 @@ pub fn build(
     // Trust for one command must not outlive it, so no record is stored.
     let changed = !session.options.trust && keep(session.context, project, shell, &record)?;
     Ok((record, changed))
+}
+
+/// Checks that no entry of a list of paths would have the `:` that separates its entries.
+fn check_separators(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &DevShell,
+) -> Result<(), Failure> {
+    let data = &session.context.directories.data;
+    let has_separator = |path: &Path| path.as_os_str().as_encoded_bytes().contains(&b':');
+    if has_separator(data) {
+        let name = session.display(data);
+        return Err(Failure::new(format!(
+            "the data directory `{name}` cannot be on PATH, because a `:` separates its entries"
+        ))
+        .hint("set `XDG_DATA_HOME` to a directory without `:`"));
+    }
+    if !has_separator(project.root()) {
+        return Ok(());
+    }
+    let in_project = |entry: &&String| !entry.starts_with(['/', '$']) || entry.contains("${root");
+    for (name, value) in &shell.env {
+        let EnvValue::Extend { prepend, append } = &value.value else {
+            continue;
+        };
+        if let Some(entry) = prepend.iter().chain(append).find(in_project) {
+            let root = session.display(project.root());
+            return Err(Failure::new(format!(
+                "`{entry}` cannot be an entry of `{name}` ({}): a `:` separates the entries",
+                value.origin
+            ))
+            .note(format!("the project is in `{root}`"))
+            .hint("move the project to a directory without `:`"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the failure for a dev shell that cannot be built. A combination of dev shells is only locked if the

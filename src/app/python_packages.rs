@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     builder::{BuildRequest, PackageQuery, PythonPackages, RequestedTool},
-    lockfile::{LockKey, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets, Upgrade},
+    lockfile::{
+        LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets,
+        Upgrade,
+    },
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
     package::{Source, Tool},
     project::{LOCKFILE, Project, approval::Standing},
@@ -102,6 +105,7 @@ fn of_devshell_lock(
                 .hint("restore it, or lock the packages again with `devsh lock --upgrade`"),
         );
     }
+    set.add_locked_options(&key.options);
     let lock = shell.python.lock.as_ref();
     let mut digest = [0; 32];
     let mut selection = Selection::default();
@@ -192,11 +196,17 @@ fn key(project: &Project, shell: &DevShell) -> Result<Option<PythonKey>, Failure
         let selection = selection(shell, locked, lock)?;
         key.requirements = locked.loose(&selection);
         key.constraints = locked.constraints(&selection);
+        key.overrides = locked.overrides(&selection);
+        key.options = locked.options(&selection);
     } else {
         let named = python.packages.iter();
         key.requirements = named.map(|one| one.value.clone()).collect();
     }
-    for list in [&mut key.requirements, &mut key.constraints] {
+    for list in [
+        &mut key.requirements,
+        &mut key.constraints,
+        &mut key.overrides,
+    ] {
         list.sort();
         list.dedup();
     }
@@ -296,6 +306,23 @@ fn first_words(key: &PythonKey) -> String {
     words.join(", ")
 }
 
+/// The packages for lists of requirements, and the failures of lists that cannot be resolved.
+#[derive(Debug, Default)]
+pub struct ResolvedPackages {
+    pub sets: PythonSets,
+    pub failures: Vec<Failure>,
+}
+
+impl ResolvedPackages {
+    /// Returns the packages of all lists.
+    pub fn complete(self) -> Result<PythonSets, Failure> {
+        match self.failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(self.sets),
+        }
+    }
+}
+
 /// Returns the packages for the lists in `only`, keeping those of `previous` that still fit.
 pub fn resolve(
     session: &Session<'_>,
@@ -304,8 +331,8 @@ pub fn resolve(
     previous: &Lockfile,
     upgrade: &Upgrade,
     only: &BTreeSet<PythonKey>,
-) -> Result<PythonSets, Failure> {
-    let mut sets = PythonSets::new();
+) -> Result<ResolvedPackages, Failure> {
+    let mut resolved = ResolvedPackages::default();
     for (key, oldest) in requested(project, lockfile)? {
         if !only.contains(&key) {
             continue;
@@ -323,13 +350,18 @@ pub fn resolve(
                     newest: None,
                     builds: &BTreeSet::new(),
                 };
-                let packages = compile(session, project, lockfile, oldest.shell, query)?;
-                PythonSet { python, packages }
+                match compile(session, project, lockfile, oldest.shell, query) {
+                    Ok(packages) => PythonSet { python, packages },
+                    Err(failure) => {
+                        resolved.failures.push(with_remote_lists(failure, &key));
+                        continue;
+                    }
+                }
             }
         };
-        sets.insert(key, set);
+        resolved.sets.insert(key, set);
     }
-    Ok(sets)
+    Ok(resolved)
 }
 
 /// Returns the locked packages for the list that has most requirements in common with `key`.
@@ -385,8 +417,45 @@ fn compile(
     let pinned = read_pinned(&Text::new("the answer of uv", &text));
     let pinned = pinned?.into_iter();
     let mut packages: Vec<LockedRequirement> = pinned.map(locked_requirement).collect();
+    for package in &packages {
+        query
+            .key
+            .check(package)
+            .map_err(|fault| unusable(package, fault))?;
+    }
     packages.sort();
     Ok(packages)
+}
+
+/// Adds the lists at an address, which can be the cause of a failure.
+fn with_remote_lists(failure: Failure, key: &PythonKey) -> Failure {
+    let addresses = key.options.iter().filter_map(|option| {
+        let list = option
+            .strip_prefix("-r ")
+            .or_else(|| option.strip_prefix("-c "));
+        list.filter(|list| list.contains("://"))
+    });
+    addresses.fold(failure, |failure, address| {
+        failure.note(format!(
+            "the requirements include `{address}`, which is fetched"
+        ))
+    })
+}
+
+/// Returns the failure for a package that uv chose and `devshell.lock` cannot have.
+fn unusable(package: &LockedRequirement, fault: LockedPackageFault) -> Failure {
+    let requirement = &package.requirement;
+    match fault {
+        LockedPackageFault::NoDigest => Failure::new(format!(
+            "`{requirement}` has no digest, so it cannot be locked"
+        ))
+        .note("its index gives no SHA-256 of its files"),
+        LockedPackageFault::Inexact => Failure::new(format!("`{requirement}` is not exact")),
+        LockedPackageFault::OtherAddress => Failure::new(format!(
+            "`{requirement}` comes from an address that no requirement of the project has"
+        ))
+        .hint("name it with this address in the project's own requirements"),
+    }
 }
 
 fn locked_requirement(pinned: PinnedRequirement) -> LockedRequirement {

@@ -55,6 +55,9 @@ impl Builder<'_> {
         let compile = CompileRequest {
             requirements: &query.key.requirements.join("\n"),
             constraints: &query.key.constraints.join("\n"),
+            overrides: &query.key.overrides.join("\n"),
+            options: &query.key.options,
+            root: request.root,
             output: "requirements.txt",
             previous: query.previous.map(PythonSet::to_requirements),
             python: query.python,
@@ -81,6 +84,9 @@ impl Builder<'_> {
         let compile = CompileRequest {
             requirements: &format!("{}=={version}", tool.package),
             constraints: "",
+            overrides: "",
+            options: &[],
+            root: request.root,
             output: "pylock.toml",
             previous: None,
             python: Some(query.python),
@@ -127,6 +133,7 @@ impl Builder<'_> {
                 output,
                 builds,
             },
+            UvError::Variable { name, line } => Error::PythonVariable { name, line },
             UvError::Store(error) => error.into(),
             UvError::File(error) => error.into(),
         })?;

@@ -108,6 +108,9 @@ pub enum Error {
         output: Vec<String>,
         builds: BuildRule,
     },
+    /// A requirement or an index needs a variable of the environment.
+    #[error("`{line}` needs the variable `{name}`, which is not set")]
+    PythonVariable { name: String, line: String },
     /// npm found no versions of what a tool needs.
     #[error("cannot resolve the dependencies of `{tool}` {version}")]
     NpmResolve {
@@ -149,6 +152,7 @@ impl Error {
                 output,
                 builds,
             },
+            UvError::Variable { name, line } => Self::PythonVariable { name, line },
             UvError::Store(error) => error.into(),
             UvError::File(error) => error.into(),
         }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     package::{PackageName, Source, Tool},
-    python::{Interpreter, PythonPins, Uv},
+    python::{Interpreter, PackageInstall, PythonPins, Uv},
     store::{self, BuiltObject, Recipe},
     util::{codec::Writer, files},
 };
@@ -150,8 +150,12 @@ impl Builder<'_> {
         let made = self.store.build(&built, &*meter, |place| {
             meter.phase("installing");
             let uv = self.uv(&program, interpreter);
-            let builds = request.build_project.then_some(&packages.builds);
-            uv.install_packages(pins, place, builds)
+            let install = PackageInstall {
+                pins,
+                root: request.root,
+                builds: request.build_project.then_some(&packages.builds),
+            };
+            uv.install_packages(install, place)
                 .map_err(|error| Error::install_packages(&packages.lock, error))
         });
         meter.finish();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::text::{Problem, SpannedProblem, invalid, line, quoted, value};
-use crate::package::Sha256;
+use crate::package::{PackageName, Sha256};
 
 /// Locked packages by the requirements that they answer, sorted.
 pub type PythonSets = BTreeMap<PythonKey, PythonSet>;
@@ -23,6 +23,10 @@ pub struct PythonKey {
     pub requirements: Vec<String>,
     /// Bounds within which they are resolved, sorted.
     pub constraints: Vec<String>,
+    /// Requirements that replace those of other packages, sorted.
+    pub overrides: Vec<String>,
+    /// Options for indexes and for resolving, in their order.
+    pub options: Vec<String>,
 }
 
 /// What answers one list of requirements.
@@ -46,10 +50,16 @@ pub struct LockedRequirement {
 impl fmt::Display for PythonKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.requirements.join(", "))?;
-        if self.constraints.is_empty() {
-            return Ok(());
+        for (word, list) in [
+            ("within", &self.constraints),
+            ("overridden by", &self.overrides),
+            ("with", &self.options),
+        ] {
+            if !list.is_empty() {
+                write!(formatter, " {word} {}", list.join(", "))?;
+            }
         }
-        write!(formatter, " within {}", self.constraints.join(", "))
+        Ok(())
     }
 }
 
@@ -75,6 +85,10 @@ pub(super) struct PythonBlock {
     requirements: Vec<Spanned<String>>,
     #[serde(default)]
     constraints: Vec<Spanned<String>>,
+    #[serde(default)]
+    overrides: Vec<Spanned<String>>,
+    #[serde(default)]
+    options: Vec<Spanned<String>>,
     python: Spanned<String>,
     packages: Vec<RawRequirement>,
 }
@@ -95,13 +109,19 @@ pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, Span
         let key = PythonKey {
             requirements: sorted(raw.requirements)?,
             constraints: sorted(raw.constraints)?,
+            overrides: sorted(raw.overrides)?,
+            options: raw
+                .options
+                .into_iter()
+                .map(option)
+                .collect::<Result<_, _>>()?,
         };
         let set = PythonSet {
             python: plain(raw.python)?,
             packages: raw
                 .packages
                 .into_iter()
-                .map(requirement)
+                .map(|line| requirement(line, &key))
                 .collect::<Result<_, _>>()?,
         };
         let name = format!("the set for {key}");
@@ -118,20 +138,126 @@ fn sorted(texts: Vec<Spanned<String>>) -> Result<Vec<String>, SpannedProblem> {
     Ok(texts)
 }
 
-fn requirement(raw: RawRequirement) -> Result<LockedRequirement, SpannedProblem> {
-    let span = raw.sha256.span();
+fn requirement(raw: RawRequirement, key: &PythonKey) -> Result<LockedRequirement, SpannedProblem> {
+    let (span, at) = (raw.sha256.span(), raw.requirement.span());
     let mut digests = Vec::new();
     for digest in raw.sha256.into_inner() {
         value::<Sha256>(&digest)?;
         digests.push(digest.into_inner());
     }
-    if digests.is_empty() {
-        return Err(invalid("a list of digests", "[]", span));
-    }
-    Ok(LockedRequirement {
-        requirement: exact(raw.requirement)?,
+    let text = plain(raw.requirement)?;
+    let package = LockedRequirement {
+        requirement: text,
         sha256: digests,
-    })
+    };
+    match key.check(&package) {
+        Ok(()) => Ok(package),
+        Err(LockedPackageFault::NoDigest) => Err(invalid("a list of digests", "[]", span)),
+        Err(LockedPackageFault::Inexact) => {
+            let expected = "an exact requirement (`idna==3.10`)";
+            Err(invalid(expected, &package.requirement, at))
+        }
+        Err(LockedPackageFault::OtherAddress) => {
+            let expected = "a package from an address that `requirements` has";
+            Err(invalid(expected, &package.requirement, at))
+        }
+    }
+}
+
+/// Why a locked package cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockedPackageFault {
+    /// Its files have no digest.
+    NoDigest,
+    /// More than one version meets it.
+    Inexact,
+    /// It comes from an address that was not asked for.
+    OtherAddress,
+}
+
+impl PythonKey {
+    /// Checks a package that answers these requirements: it is exact, has digests or a commit, and comes from an index
+    /// or from an address that the requirements have. A lockfile alone cannot add an address.
+    pub fn check(&self, package: &LockedRequirement) -> Result<(), LockedPackageFault> {
+        let text = package.requirement.as_str();
+        let Some(own) = AddressedPackage::of(text) else {
+            return match (text.contains("=="), package.sha256.is_empty()) {
+                (false, _) => Err(LockedPackageFault::Inexact),
+                (true, true) => Err(LockedPackageFault::NoDigest),
+                (true, false) => Ok(()),
+            };
+        };
+        let asked = [&self.requirements, &self.constraints, &self.overrides].into_iter();
+        let mut asked = asked.flatten().filter_map(|one| AddressedPackage::of(one));
+        if !asked.any(|asked| asked.admits(&own)) {
+            return Err(LockedPackageFault::OtherAddress);
+        }
+        match (own.commit.is_some_and(is_commit), package.sha256.is_empty()) {
+            (false, true) if own.commit.is_some() => Err(LockedPackageFault::Inexact),
+            (false, true) => Err(LockedPackageFault::NoDigest),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A requirement with an address: `name @ https://…`, or an address without a name.
+struct AddressedPackage<'a> {
+    name: Option<PackageName>,
+    /// The address without revision and fragment.
+    address: &'a str,
+    fragment: &'a str,
+    /// The revision of a repository, which a lockfile makes exact.
+    commit: Option<&'a str>,
+}
+
+impl<'a> AddressedPackage<'a> {
+    fn of(requirement: &'a str) -> Option<Self> {
+        let text = requirement.split(" ;").next().unwrap_or(requirement);
+        let (name, address) = match text.split_once(" @ ") {
+            Some((name, address)) => (name.split('[').next(), address),
+            None if text.contains("==") || !text.contains("://") => return None,
+            None => (None, text),
+        };
+        let (address, fragment) = address.trim().split_once('#').unwrap_or((address, ""));
+        let address = address.trim();
+        // An `@` before the path separates a user from the host.
+        let path = address
+            .find("://")
+            .and_then(|at| Some(at + 3 + address[at + 3..].find('/')?));
+        let revision = path
+            .filter(|_| address.starts_with("git+"))
+            .and_then(|at| Some(at + address[at..].rfind('@')?));
+        Some(Self {
+            name: name.and_then(|name| name.trim().parse().ok()),
+            address: &address[..revision.unwrap_or(address.len())],
+            fragment: fragment.trim(),
+            commit: revision.map(|at| &address[at + 1..]),
+        })
+    }
+
+    /// Returns whether a locked package answers this requirement.
+    fn admits(&self, locked: &Self) -> bool {
+        let commit = self.commit.filter(|commit| is_commit(commit));
+        self.address == locked.address
+            && self.fragment == locked.fragment
+            && (self.name.is_none() || self.name == locked.name)
+            && commit.is_none_or(|commit| locked.commit == Some(commit))
+    }
+}
+
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|one| one.is_ascii_hexdigit())
+}
+
+/// Reads an option for uv: one line that begins as an option.
+fn option(text: Spanned<String>) -> Result<String, SpannedProblem> {
+    let span: Range<usize> = text.span();
+    let text = text.into_inner();
+    if text.starts_with('-') && text.len() <= 4000 && !text.contains(char::is_control) {
+        Ok(text)
+    } else {
+        Err(invalid("an option (`--index-url https://…`)", &text, span))
+    }
 }
 
 /// Reads a requirement that one version meets.
@@ -150,7 +276,8 @@ fn plain(text: Spanned<String>) -> Result<String, SpannedProblem> {
     let span: Range<usize> = text.span();
     let text = text.into_inner();
     let starts = text.starts_with(|first: char| first.is_ascii_alphanumeric());
-    if starts && text.len() <= 4000 && !text.contains(char::is_control) && !text.contains("--") {
+    let plain = !text.contains(char::is_control) && !text.contains(" -");
+    if starts && plain && text.len() <= 4000 {
         Ok(text)
     } else {
         Err(invalid("a requirement on a Python package", &text, span))
@@ -162,8 +289,14 @@ pub(super) fn print(text: &mut String, sets: &PythonSets) {
     for (key, set) in sets {
         text.push_str("\n[[python]]\n");
         line(text, "requirements", list(&key.requirements));
-        if !key.constraints.is_empty() {
-            line(text, "constraints", list(&key.constraints));
+        for (name, values) in [
+            ("constraints", &key.constraints),
+            ("overrides", &key.overrides),
+            ("options", &key.options),
+        ] {
+            if !values.is_empty() {
+                line(text, name, list(values));
+            }
         }
         line(text, "python", quoted(&set.python));
         text.push_str("packages = [\n");

@@ -138,7 +138,7 @@ impl Text {
     }
 
     /// Returns the file and the line of a byte.
-    pub(super) fn origin(&self, at: usize) -> Origin {
+    pub(crate) fn origin(&self, at: usize) -> Origin {
         let line = self.starts.partition_point(|start| *start <= at);
         Origin {
             file: self.file.clone(),
@@ -232,7 +232,7 @@ impl Text {
     }
 
     /// Returns `value` with the place of `node`.
-    pub(super) fn locate<T>(&self, node: &Node<'_>, value: T) -> Located<T> {
+    pub(crate) fn locate<T>(&self, node: &Node<'_>, value: T) -> Located<T> {
         Located {
             value,
             origin: self.origin(node.span.start),

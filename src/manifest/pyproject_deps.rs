@@ -64,6 +64,15 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
             return unknown(node, message);
         }
     }
+    let poetry = first("tool.poetry.dependencies").map(Node::entries);
+    let sourced = poetry.unwrap_or_default().iter().find(|entry| {
+        let keys = ["source", "git", "url", "path"];
+        keys.iter().any(|key| entry.node.get(key).is_some())
+    });
+    if let Some(entry) = sourced {
+        let message = "no packages are installed without a lockfile, because some have other sources: make one with `poetry lock`";
+        return unknown(&entry.node, message);
+    }
     let lists = [
         "project.dependencies",
         "project.optional-dependencies.*",
@@ -103,7 +112,7 @@ mod tests {
             "[project]\ndynamic = ['version']\ndependencies = ['idna']\n",
             "[project.optional-dependencies]\nweb = ['flask']\n",
             "[dependency-groups]\ndev = ['pytest']\n",
-            "[project]\ndependencies = ['idna']\n[tool.poetry.dependencies]\nidna = { source = 'x' }\n",
+            "[project]\ndependencies = ['idna']\n[tool.poetry.dependencies]\nidna = { allow-prereleases = true }\n",
         ] {
             assert_eq!(told(listed), "listed", "{listed}");
         }
@@ -119,6 +128,10 @@ mod tests {
             (
                 "[project]\ndependencies = ['a']\n[tool.uv.sources]\na = { path = 'a' }\n",
                 "3: no packages",
+            ),
+            (
+                "[project]\ndependencies = ['a']\n[tool.poetry.dependencies]\na = { source = 'x' }\n",
+                "4: no packages",
             ),
         ] {
             assert!(told(text).starts_with(expected), "{}", told(text));

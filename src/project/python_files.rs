@@ -9,8 +9,11 @@ use std::{
 };
 
 use crate::{
-    manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text},
-    python::{LockFiles, PythonLock, WheelMinors, included_lists, read_lock},
+    manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text, presets::PresetNote},
+    python::{
+        LockFiles, PythonLock, WheelMinors, decode_list, included_lists, named_directories,
+        read_lock,
+    },
     util::paths::join_text,
 };
 
@@ -118,14 +121,20 @@ fn read_lockfile(
     groups: &BTreeSet<String>,
     project: Option<Text>,
 ) -> Result<Option<PythonLock>, Error> {
-    let Some(text) = parse_text(lock, &files.data(lock)?)? else {
+    let is_list = PythonLockFormat::of(lock) == Some(PythonLockFormat::Requirements);
+    let bytes = files.data(lock)?;
+    let text = match &bytes {
+        Some(bytes) if is_list => Some(decode_list(lock, bytes)),
+        _ => parse_text(lock, &bytes)?,
+    };
+    let Some(text) = text else {
         return Ok(None);
     };
     let mut all = LockFiles {
         project,
         ..LockFiles::single(text)
     };
-    if PythonLockFormat::of(lock) == Some(PythonLockFormat::Requirements) {
+    if is_list {
         read_lists(files, groups, &mut all)?;
     }
     Ok(Some(read_lock(&all)?))
@@ -151,13 +160,31 @@ fn read_lists(
         if all.lists.contains_key(&name) || name.starts_with("..") || all.lists.len() >= MAX_LISTS {
             continue;
         }
-        let Some(text) = parse_text(&name, &files.data(&name)?)? else {
+        let Some(text) = files.data(&name)?.map(|bytes| decode_list(&name, &bytes)) else {
             continue;
         };
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let included = included_lists(&text).into_iter();
         pending.extend(included.map(|other| join_text(folder, &other)));
+        read_directories(files, &text, all)?;
         all.lists.insert(name, text);
+    }
+    Ok(())
+}
+
+/// Reads the `pyproject.toml` of each directory that a list installs.
+fn read_directories(files: &mut Inputs, list: &Text, all: &mut LockFiles) -> Result<(), Error> {
+    let main = all.lock.file().to_string();
+    let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
+    for path in named_directories(list) {
+        let directory = join_text(folder, &path);
+        if all.directories.contains_key(&directory) || all.directories.len() >= MAX_LISTS {
+            continue;
+        }
+        let name = join_text(&directory, PROJECT);
+        if let Some(text) = parse_text(&name, &files.data(&name)?)? {
+            all.directories.insert(directory, text);
+        }
     }
     Ok(())
 }
@@ -178,6 +205,20 @@ fn group_lists(main: &str, group: &str) -> Vec<String> {
     }
     let full = names.iter().map(|name| join_text(folder, name));
     full.collect()
+}
+
+/// Returns the notes on parts of the lockfiles that devsh cannot follow.
+pub(super) fn notes(all: &[PythonFiles]) -> Vec<PresetNote> {
+    let locks = all.iter().filter_map(|files| files.locked.as_ref());
+    let notes = locks.flat_map(|lock| &lock.notes);
+    let notes: BTreeSet<PresetNote> = notes
+        .map(|note| PresetNote {
+            origin: note.origin.clone(),
+            message: note.value.clone(),
+            tool: None,
+        })
+        .collect();
+    notes.into_iter().collect()
 }
 
 /// Returns the Python lockfiles that a manifest names, with every group that dev shells ask for.

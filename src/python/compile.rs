@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use super::{
     interpreter::minor_version,
+    settings::UvOptions,
     uv::{Uv, UvError},
 };
 use crate::util::files;
@@ -18,6 +19,12 @@ pub struct CompileRequest<'a> {
     pub requirements: &'a str,
     /// Constraints on what they lead to, one a line.
     pub constraints: &'a str,
+    /// Requirements that replace those of other packages, one a line.
+    pub overrides: &'a str,
+    /// Options of the project, for indexes and for resolving.
+    pub options: &'a [String],
+    /// The root of the project, for its local files.
+    pub root: &'a Path,
     /// The name of the output file, which decides the format.
     pub output: &'a str,
     /// An earlier answer, of which uv keeps what still fits.
@@ -36,17 +43,27 @@ impl Uv<'_> {
     /// Resolves in the empty directory `place` and returns uv's answer.
     pub fn compile(&self, request: &CompileRequest<'_>, place: &Path) -> Result<String, UvError> {
         let requirements = place.join("requirements.in");
-        files::write_atomic(&requirements, request.requirements.as_bytes())?;
+        // A list is data, so it cannot name packages that run their own build.
+        let is_build =
+            |one: &String| one.starts_with("--no-binary") || one.starts_with("--only-binary");
+        let options: Vec<String> = request
+            .options
+            .iter()
+            .filter(|one| !is_build(one))
+            .cloned()
+            .collect();
+        let (options, lines) = (&*options, request.requirements);
+        let mut command = self.list_command(place, request.root, options, lines, &requirements)?;
         let output = place.join(request.output);
         if let Some(previous) = &request.previous {
             files::write_atomic(&output, previous.as_bytes())?;
         }
         let own_python = minor_version(&self.interpreter.version);
-        let mut command = self.command(place);
         command
             .args(["pip", "compile", "--universal", "--quiet"])
             .args(["--no-annotate", "--no-header"])
             .args(request.arguments)
+            .args(UvOptions::new(options).arguments)
             .args(["--python-version", request.python.unwrap_or(&own_python)])
             .arg("--python")
             .arg(&self.interpreter.program);
@@ -58,10 +75,16 @@ impl Uv<'_> {
             // uv takes this as the exception.
             command.args(["--no-binary", name]);
         }
-        if !request.constraints.is_empty() {
-            let constraints = place.join("constraints.in");
-            files::write_atomic(&constraints, request.constraints.as_bytes())?;
-            command.arg("--constraints").arg(constraints);
+        for (argument, lines) in [
+            ("--constraints", request.constraints),
+            ("--overrides", request.overrides),
+        ] {
+            if !lines.is_empty() {
+                let list = place.join(format!("{}.in", &argument[2..]));
+                files::write_atomic(&list, lines.as_bytes())?;
+                self.pass_variables(lines, &mut command)?;
+                command.arg(argument).arg(list);
+            }
         }
         command.arg("--output-file").arg(&output).arg(requirements);
         self.run(command)?;

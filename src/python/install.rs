@@ -13,6 +13,7 @@ use std::{
 
 use super::{
     pins::PythonPins,
+    settings::UvOptions,
     uv::{Uv, UvError},
 };
 use crate::{store, util::files};
@@ -44,17 +45,26 @@ pub struct WheelFiles<'a> {
     pub requirements: &'a str,
 }
 
+/// Exact packages to install.
+#[derive(Debug, Clone, Copy)]
+pub struct PackageInstall<'a> {
+    pub pins: &'a PythonPins,
+    /// The root of the project, for its local files.
+    pub root: &'a Path,
+    /// The packages of an index that may run their own build if they have no wheel; without it no package may.
+    pub builds: Option<&'a BTreeSet<String>>,
+}
+
 impl Uv<'_> {
     /// Makes an environment with exactly these packages in the empty directory `place`.
     ///
-    /// `builds` names the packages of the public index that may run their own build if they have no wheel; without it
-    /// no package may. Packages of other sources were approved by name.
+    /// Packages of other sources than the public index were approved by name.
     pub fn install_packages(
         &self,
-        pins: &PythonPins,
+        install: PackageInstall<'_>,
         place: &Path,
-        builds: Option<&BTreeSet<String>>,
     ) -> Result<(), UvError> {
+        let (pins, builds) = (install.pins, install.builds);
         let refuse = |line: String| UvError::Failed { output: vec![line] };
         if let Some(pin) = pins.without_digest() {
             return Err(refuse(format!(
@@ -75,9 +85,8 @@ impl Uv<'_> {
             return remove_activation(place);
         }
         let list = place.join(".requirements.txt");
-        files::write_atomic(&list, lines.as_bytes())?;
+        let mut command = self.list_command(place, install.root, &pins.options, &lines, &list)?;
         // One command for all packages: the next one would ask the interpreter of an environment with packages.
-        let mut command = self.command(place);
         command.args(["pip", "install", "--no-deps"]);
         command.arg(if repositories.is_empty() {
             "--require-hashes"
@@ -85,6 +94,7 @@ impl Uv<'_> {
             // A repository has a commit instead of a digest.
             "--verify-hashes"
         });
+        command.args(UvOptions::new(&pins.options).arguments);
         for index in pins.indexes() {
             command.args(["--index", index]);
         }

@@ -1,8 +1,20 @@
 //! A Python lockfile as one model: packages, their dependencies, and the groups and extras that ask for them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
+};
 
-use super::{marker::Marker, requirement::PythonRequirement};
+use super::{
+    marker::{Marker, TargetEnvironment},
+    requirement::PythonRequirement,
+    scope::Scope,
+    settings::{PackageSetting, SettingKind, option_lines},
+};
+use crate::{
+    manifest::{Located, Origin},
+    package::WheelName,
+};
 
 /// The content of a Python lockfile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,12 +33,15 @@ pub struct PythonLock {
     pub(super) constraints: Vec<LooseRequirement>,
     /// Scopes that include others (`include-group`, `-r`).
     pub(super) includes: BTreeMap<Scope, BTreeSet<Scope>>,
-    /// `--no-binary` and `--only-binary` options, as lines of a list of requirements.
-    pub(super) build_options: Vec<String>,
-    /// Options that name another index (`--index-url …`).
-    pub index_options: Vec<String>,
-    /// The normalised name of the project, which uv writes into the markers of conflicting groups.
-    pub(super) project: String,
+    /// Requirements that replace those of other packages when resolving.
+    pub(super) overrides: Vec<LooseRequirement>,
+    /// Settings that decide where packages come from and how they are resolved.
+    pub settings: Vec<PackageSetting>,
+    /// The normalised names of the project and the members of its workspace, which uv writes into the markers of
+    /// conflicting groups and extras.
+    pub(super) members: BTreeSet<String>,
+    /// Parts of the files that devsh cannot follow, with their places.
+    pub notes: Vec<Located<String>>,
 }
 
 /// A package of a lockfile in words, with all versions that are locked.
@@ -45,21 +60,6 @@ pub struct LooseRequirement {
     pub scope: Scope,
     /// The requirement.
     pub requirement: PythonRequirement,
-}
-
-/// A part of a lockfile that dev shells select.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Selected by every dev shell.
-    Always,
-    /// Selected with a dependency group.
-    Group(String),
-    /// Selected with an extra.
-    Extra(String),
-    /// A list of requirements, selected by what includes it.
-    List(String),
-    /// A list of constraints, selected by what includes it.
-    Constraints(String),
 }
 
 /// The groups and extras that a dev shell gets of a lockfile.
@@ -94,12 +94,28 @@ pub(super) struct PythonPackage {
     pub(super) version: Option<String>,
     pub(super) source: PackageSource,
     pub(super) digests: Vec<String>,
+    /// Files that no index serves; the best one for the target is installed from its address.
+    pub(super) files: Vec<PackageFile>,
     /// Chooses between several locked versions of one package.
     pub(super) marker: Marker,
     pub(super) dependencies: Vec<Dependency>,
     pub(super) extras: BTreeMap<String, Vec<Dependency>>,
     /// The files or address outside of the public index, in words; `None` if everything is from there.
     pub(super) foreign_source: Option<String>,
+}
+
+/// A file with its own address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PackageFile {
+    pub(super) url: String,
+    pub(super) digest: String,
+}
+
+impl PackageFile {
+    fn name(&self) -> &str {
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 impl PythonPackage {
@@ -110,11 +126,28 @@ impl PythonPackage {
             version: None,
             source: PackageSource::Index(None),
             digests: Vec::new(),
+            files: Vec::new(),
             marker: Marker::default(),
             dependencies: Vec::new(),
             extras: BTreeMap::new(),
             foreign_source: None,
         }
+    }
+
+    /// Returns the best file with its own address for a target: a wheel, else a source distribution.
+    pub(super) fn best_file(&self, target: &TargetEnvironment) -> Option<&PackageFile> {
+        let wheels = self.files.iter().filter_map(|file| {
+            let wheel = WheelName::parse(file.name())?;
+            let platform = wheel.platform_rank(target.system);
+            let platform = platform.or_else(|| wheel.is_everywhere().then_some((2, 0, 0)))?;
+            Some(((wheel.python_rank(target.minor)?, platform), file))
+        });
+        let best = wheels.min_by_key(|(rank, _)| *rank).map(|(_, file)| file);
+        let is_source = |file: &&PackageFile| {
+            let end = Path::new(file.name()).extension();
+            end.is_none_or(|end| end != "whl")
+        };
+        best.or_else(|| self.files.iter().find(is_source))
     }
 }
 
@@ -125,6 +158,8 @@ pub(super) struct Dependency {
     pub(super) version: Option<String>,
     /// The admitted versions (`>=1 || ^2`), which choose where several are locked and none is named.
     pub(super) versions: Option<String>,
+    /// The source of the package, which chooses where one version is locked from several.
+    pub(super) source: Option<PackageSource>,
     pub(super) extras: Vec<String>,
     pub(super) marker: Marker,
 }
@@ -135,6 +170,7 @@ impl Dependency {
         Self {
             name: package.name.clone(),
             version: package.version.clone(),
+            source: Some(package.source.clone()),
             marker: package.marker.clone(),
             ..Self::default()
         }
@@ -158,7 +194,7 @@ impl PythonLock {
 
     /// Adds the project itself as a package, which is always installed; `name` is normalised.
     pub(super) fn add_project(&mut self, name: String) {
-        self.project.clone_from(&name);
+        self.members.insert(name.clone());
         let package = PythonPackage {
             source: PackageSource::Directory {
                 path: ".".to_owned(),
@@ -167,6 +203,21 @@ impl PythonLock {
             ..PythonPackage::named(name)
         };
         self.add_root(Scope::Always, package);
+    }
+
+    /// Adds the options with which the packages were locked.
+    pub fn add_locked_options(&mut self, options: &[String]) {
+        self.settings
+            .extend(options.iter().map(|line| PackageSetting {
+                scope: Scope::Always,
+                kind: SettingKind::Verbatim(line.clone()),
+                text: line.clone(),
+                origin: Origin {
+                    file: "devshell.lock".into(),
+                    line: 0,
+                    is_preset: false,
+                },
+            }));
     }
 
     /// Makes `dev` the default group if it exists, as most tools do.
@@ -200,14 +251,14 @@ impl PythonLock {
             .packages
             .iter()
             .filter_map(|one| Some((one.name.clone(), one.foreign_source.clone()?)));
-        let options = self
-            .index_options
-            .iter()
-            .map(|line| ("(option)".to_owned(), line.clone()));
+        let places = self.settings.iter().filter(|one| one.names_place());
+        let places: Vec<&str> = places.map(|one| one.text.as_str()).collect();
+        let options = (!places.is_empty()).then(|| ("(options)".to_owned(), places.join(", ")));
         let addresses = self
             .loose
             .iter()
             .chain(&self.constraints)
+            .chain(&self.overrides)
             .filter_map(|loose| {
                 let url = loose.requirement.url.clone()?;
                 Some((loose.requirement.name.to_string(), url))
@@ -286,6 +337,19 @@ impl PythonLock {
     /// Returns the constraints for resolving them.
     pub fn constraints(&self, selection: &Selection) -> Vec<String> {
         self.selected(&self.constraints, selection)
+    }
+
+    /// Returns the requirements that replace those of other packages.
+    pub fn overrides(&self, selection: &Selection) -> Vec<String> {
+        self.selected(&self.overrides, selection)
+    }
+
+    /// Returns the settings as options for uv, in their order.
+    pub fn options(&self, selection: &Selection) -> Vec<String> {
+        let scopes = self.scopes(selection);
+        let settings = self.settings.iter();
+        let selected: Vec<_> = settings.filter(|one| scopes.contains(&one.scope)).collect();
+        option_lines(&selected)
     }
 
     fn selected(&self, all: &[LooseRequirement], selection: &Selection) -> Vec<String> {

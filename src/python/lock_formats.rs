@@ -6,10 +6,12 @@
 mod fields;
 mod pipfile;
 mod poetry;
+mod poetry_bounds;
 mod pylock;
 mod pylock_wheels;
 mod pyproject;
 mod requirement_lines;
+mod requirement_location;
 mod requirements;
 mod uv;
 
@@ -19,7 +21,7 @@ use super::lock::PythonLock;
 use crate::manifest::{Error, PythonLockFormat, Text};
 
 pub use pylock_wheels::{LockedWheel, PackageWheels, read_pylock_wheels};
-pub use requirements::{PinnedRequirement, included_lists, read_pinned};
+pub use requirements::{PinnedRequirement, included_lists, named_directories, read_pinned};
 
 /// A lockfile and the files that belong to it.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct LockFiles {
     pub lists: BTreeMap<String, Text>,
     /// For a list of requirements: the name of the list of each group.
     pub groups: BTreeMap<String, String>,
+    /// For a list of requirements: the `pyproject.toml` of each directory that it installs, by the directory.
+    pub directories: BTreeMap<String, Text>,
 }
 
 impl LockFiles {
@@ -41,8 +45,33 @@ impl LockFiles {
             project: None,
             lists: BTreeMap::new(),
             groups: BTreeMap::new(),
+            directories: BTreeMap::new(),
         }
     }
+}
+
+/// Returns the text of a list of requirements by its byte order mark or its declared encoding, as pip does.
+///
+/// A list that is neither is read as Latin-1, because its requirements are ASCII and only comments can differ.
+pub fn decode_list(name: &str, bytes: &[u8]) -> Text {
+    let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks(2).map(|pair| match pair {
+            [first, second] => read([*first, *second]),
+            _ => u16::from(b'?'),
+        });
+        char::decode_utf16(units)
+            .map(|one| one.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect::<String>()
+    };
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+        },
+    };
+    Text::new(name, &text)
 }
 
 /// Reads a lockfile; its name decides the format.
@@ -54,7 +83,7 @@ pub fn read_lock(files: &LockFiles) -> Result<PythonLock, Error> {
         Some(PythonLockFormat::Pylock) => pylock::read(&files.lock)?,
         Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
         Some(PythonLockFormat::Requirements) => requirements::read(files)?,
-        Some(PythonLockFormat::Project) => pyproject::read(&files.lock)?,
+        Some(PythonLockFormat::Project) => pyproject::read_project(&files.lock)?,
         None => {
             let message = "not a lockfile that devsh reads";
             return Err(fields::lock_error(&files.lock, 0..0, message));

@@ -22,6 +22,9 @@ pub struct TargetEnvironment {
     /// `None` if PEP 440 does not know the interpreter's version; then no comparison holds.
     environment: Option<MarkerEnvironment>,
     extras: Vec<ExtraName>,
+    pub(super) system: System,
+    /// The minor version of Python 3.
+    pub(super) minor: u32,
 }
 
 /// A condition on the environment, in postfix order; without steps it always holds.
@@ -61,9 +64,12 @@ impl TargetEnvironment {
             python_version: &numbers.join("."),
             sys_platform: if linux { "linux" } else { "darwin" },
         };
+        let minor = python.release().get(1).copied().unwrap_or_default();
         Self {
             environment: MarkerEnvironment::try_from(environment).ok(),
             extras: Vec::new(),
+            system,
+            minor: u32::try_from(minor).unwrap_or_default(),
         }
     }
 
@@ -75,6 +81,7 @@ impl TargetEnvironment {
         Self {
             environment: self.environment.clone(),
             extras: names.filter_map(|name| ExtraName::new(name).ok()).collect(),
+            ..*self
         }
     }
 }

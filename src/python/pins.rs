@@ -11,8 +11,8 @@ pub struct PythonPins {
     pub packages: Vec<PythonPin>,
     /// Directories for editable installs, relative to the lockfile, sorted.
     pub directories: Vec<String>,
-    /// `--no-binary` and `--only-binary` options, as lines of a list of requirements.
-    pub build_options: Vec<String>,
+    /// Options that decide where files come from and which are used, as lines of a list of requirements.
+    pub options: Vec<String>,
 }
 
 /// One exact package.
@@ -43,17 +43,7 @@ impl PythonPins {
             line.push('\n');
             Some(line)
         });
-        let lines: String = lines.collect();
-        if lines.is_empty() {
-            return lines;
-        }
-        // `:none:` would take back what devsh asks for.
-        let options = self
-            .build_options
-            .iter()
-            .filter(|line| !line.ends_with(":none:"));
-        let options = options.map(|line| format!("{line}\n"));
-        options.collect::<String>() + &lines
+        lines.collect()
     }
 
     /// Returns a package without a digest that needs one.
@@ -78,7 +68,7 @@ impl PythonPins {
     /// Returns a package that the lockfile wants to be built and that must not run its own build.
     pub fn forced_build(&self, builds: &BTreeSet<String>) -> Option<&str> {
         let forced: Vec<&str> = self
-            .build_options
+            .options
             .iter()
             .filter_map(|line| line.strip_prefix("--no-binary "))
             .collect();
@@ -102,7 +92,12 @@ impl PythonPins {
     /// Returns the content without the directories, as bytes for a digest.
     pub fn to_bytes(&self) -> Vec<u8> {
         let indexes: Vec<&str> = self.indexes().into_iter().collect();
-        let text = [&*self.hashed(), &*self.repositories(), &*indexes.join("\n")];
+        let text = [
+            &*self.options.join("\n"),
+            &*self.hashed(),
+            &*self.repositories(),
+            &*indexes.join("\n"),
+        ];
         text.join("\0").into_bytes()
     }
 

@@ -6,6 +6,7 @@ use super::{
     lock::{Dependency, PackageSource, PythonLock, PythonPackage, Selection},
     marker::TargetEnvironment,
     pins::{PythonPin, PythonPins},
+    settings::is_of_installation,
 };
 use crate::package::{Requirement, Version};
 
@@ -64,21 +65,33 @@ impl PythonLock {
             }
         }
         let positions: BTreeSet<usize> = seen.into_iter().map(|(position, _)| position).collect();
-        Ok(self.pins(&positions))
+        Ok(self.pins(&positions, selection, target))
     }
 
-    /// Returns the extras that uv uses in markers for conflicting extras and groups.
+    /// Returns the extras that uv uses in markers for conflicting members, extras and groups.
     fn conflict_names(&self, selection: &Selection) -> BTreeSet<String> {
-        let name = &self.project;
-        let length = name.len();
-        let extras = selection.extras.iter();
-        let extras = extras.map(|extra| format!("extra-{length}-{name}-{extra}"));
-        let groups = selection.groups.iter();
-        let groups = groups.map(|group| format!("group-{length}-{name}-{group}"));
-        extras.chain(groups).collect()
+        let of_member = |name: &String| {
+            let length = name.len();
+            let extras = selection.extras.iter();
+            let extras = extras.map(move |extra| format!("extra-{length}-{name}-{extra}"));
+            let groups = selection.groups.iter();
+            let groups = groups.map(move |group| format!("group-{length}-{name}-{group}"));
+            let member = [format!("project-{length}-{name}")];
+            member
+                .into_iter()
+                .chain(extras)
+                .chain(groups)
+                .collect::<Vec<_>>()
+        };
+        self.members.iter().flat_map(of_member).collect()
     }
 
-    fn pins(&self, positions: &BTreeSet<usize>) -> PythonPins {
+    fn pins(
+        &self,
+        positions: &BTreeSet<usize>,
+        selection: &Selection,
+        target: &TargetEnvironment,
+    ) -> PythonPins {
         let mut pins = PythonPins::default();
         for position in positions {
             let package = &self.packages[*position];
@@ -87,15 +100,26 @@ impl PythonLock {
                     installed: false, ..
                 } => {}
                 PackageSource::Directory { path, .. } => pins.directories.push(path.clone()),
-                source => pins.packages.push(PythonPin {
-                    name: package.name.clone(),
-                    version: package.version.clone(),
-                    source: source.clone(),
-                    digests: package.digests.clone(),
-                }),
+                source => {
+                    let file = package.best_file(target);
+                    let own = || (source.clone(), package.digests.clone());
+                    let (source, digests) = file.map_or_else(own, |file| {
+                        let url = PackageSource::Url(file.url.clone());
+                        (url, vec![file.digest.clone()])
+                    });
+                    pins.packages.push(PythonPin {
+                        name: package.name.clone(),
+                        version: package.version.clone(),
+                        source,
+                        digests,
+                    });
+                }
             }
         }
-        pins.build_options.clone_from(&self.build_options);
+        let options = self.options(selection).into_iter();
+        // `:none:` would take back what devsh asks for.
+        let options = options.filter(|one| !one.ends_with(":none:"));
+        pins.options = options.filter(|one| is_of_installation(one)).collect();
         pins.packages.sort();
         pins.directories.sort();
         pins
@@ -138,11 +162,14 @@ impl<'l> DependencyWalk<'l> {
         Ok(())
     }
 
-    /// Chooses among the packages of one name: the version of the dependency, else the newest for this target.
+    /// Chooses among the packages of one name: the version and source of the dependency, else the newest for this target.
     fn choose(&self, dependency: &Dependency, target: &TargetEnvironment) -> Option<usize> {
         let named = |position: &usize| {
-            let version = &self.packages[*position].version;
-            dependency.version.is_none() || dependency.version == *version
+            let package = &self.packages[*position];
+            let source = &dependency.source;
+            let same_version =
+                dependency.version.is_none() || dependency.version == package.version;
+            same_version && source.as_ref().is_none_or(|one| *one == package.source)
         };
         let all = self.by_name.get(&*dependency.name)?.iter().copied();
         let all: Vec<usize> = all.filter(named).collect();

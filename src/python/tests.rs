@@ -16,6 +16,7 @@ fn files(name: &str, text: &str, project: &str) -> LockFiles {
         project: (!project.is_empty()).then(|| Text::new("pyproject.toml", project)),
         lists: BTreeMap::new(),
         groups: BTreeMap::new(),
+        directories: BTreeMap::new(),
     }
 }
 

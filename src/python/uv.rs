@@ -5,12 +5,25 @@
 
 use std::{
     ffi::OsStr,
+    os::unix::ffi::OsStrExt,
     path::Path,
     process::{Command, Stdio},
 };
 
-use super::interpreter::Interpreter;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use super::{interpreter::Interpreter, settings::UvOptions};
 use crate::{config::PYPI, env::Env, store, util::files};
+
+/// The variable with the project's root, in addresses of its local files (`file://${PROJECT_ROOT}/a.whl`).
+const ROOT: &str = "PROJECT_ROOT";
+/// Bytes of a path that an address cannot have.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// How many of uv's last lines are kept.
 const LINES: usize = 20;
@@ -56,6 +69,8 @@ pub enum UvError {
     /// uv failed; these are its last lines.
     #[error("uv failed")]
     Failed { output: Vec<String> },
+    #[error("the variable `{name}` is not set, and `{line}` needs it")]
+    Variable { name: String, line: String },
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -91,6 +106,45 @@ impl Uv<'_> {
         command
     }
 
+    /// Writes a list of requirements with options to `list`, and returns uv's command with the variables of both.
+    pub(super) fn list_command(
+        &self,
+        directory: &Path,
+        root: &Path,
+        options: &[String],
+        lines: &str,
+        list: &Path,
+    ) -> Result<Command, UvError> {
+        let options = UvOptions::new(options);
+        let text = options.lines + lines;
+        files::write_atomic(list, text.as_bytes())?;
+        let mut command = self.command(directory);
+        if options.replaces_index {
+            // An argument or variable would win over the list.
+            command.env_remove("UV_DEFAULT_INDEX");
+        }
+        let root = percent_encode(root.as_os_str().as_bytes(), ESCAPED);
+        command.env(ROOT, root.to_string());
+        self.pass_variables(&text, &mut command)?;
+        Ok(command)
+    }
+
+    /// Passes the variables that lines refer to (`https://${TOKEN}@host/simple`); uv puts in their values.
+    pub(super) fn pass_variables(&self, text: &str, command: &mut Command) -> Result<(), UvError> {
+        for line in text.lines() {
+            for name in variables(line).filter(|name| *name != ROOT) {
+                let Some(value) = self.env.get(name) else {
+                    return Err(UvError::Variable {
+                        name: name.to_owned(),
+                        line: line.to_owned(),
+                    });
+                };
+                command.env(name, value);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn run(&self, mut command: Command) -> Result<(), UvError> {
         let output = command.output().map_err(files::at("run", self.program))?;
         if output.status.success() {
@@ -99,6 +153,16 @@ impl Uv<'_> {
         let output = last_lines(&output.stderr);
         Err(UvError::Failed { output })
     }
+}
+
+/// Returns the variables that a line refers to as pip and uv read it: `${NAME}` of capitals, digits and underscores.
+fn variables(line: &str) -> impl Iterator<Item = &str> {
+    let parts = line.split("${").skip(1);
+    let names = parts.filter_map(|part| Some(part.split_once('}')?.0));
+    names.filter(|name| {
+        let letter = |one: u8| one.is_ascii_uppercase() || one.is_ascii_digit() || one == b'_';
+        !name.is_empty() && name.bytes().all(letter)
+    })
 }
 
 /// Returns whether a variable reaches uv, and with it the builds of packages.

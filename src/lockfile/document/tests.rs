@@ -267,10 +267,16 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
         packages,
     });
     let list = |size| collection::btree_set("[a-z]{1,4}(>=[0-9])?", size);
-    let key = (list(1..3), list(0..2)).prop_map(|(requirements, constraints)| PythonKey {
-        requirements: requirements.into_iter().collect(),
-        constraints: constraints.into_iter().collect(),
-    });
+    let options = collection::vec("--[a-z]{1,4} https://[a-z]{1,4}", 0..2);
+    let lists = (list(1..3), list(0..2), list(0..2), options);
+    let key = lists.prop_map(
+        |(requirements, constraints, overrides, options)| PythonKey {
+            requirements: requirements.into_iter().collect(),
+            constraints: constraints.into_iter().collect(),
+            overrides: overrides.into_iter().collect(),
+            options,
+        },
+    );
     collection::btree_map(key, set, 0..3)
 }
 
@@ -289,7 +295,7 @@ fn python_packages_are_exact_and_have_digests() {
     .unwrap();
     let key = PythonKey {
         requirements: vec!["a".to_owned()],
-        constraints: Vec::new(),
+        ..PythonKey::default()
     };
     let set_of_a = &good[&key];
     assert_eq!(
@@ -306,6 +312,52 @@ fn python_packages_are_exact_and_have_digests() {
         format!("{{ requirement = \"a==1\\n--pre\", sha256 = ['{digest}'] }}"),
     ] {
         assert!(set(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_lockfile_cannot_add_an_address() {
+    let (commit, digest) = ("0123456789".repeat(4), "0".repeat(64));
+    let git = format!("a @ git+https://h/a.git@{commit}");
+    let digests = format!("'{digest}'");
+    for (asked, requirement, digests, is_right) in [
+        (
+            "a @ https://h/a.whl",
+            "a @ https://h/a.whl",
+            &*digests,
+            true,
+        ),
+        ("https://h/a.whl", "a @ https://h/a.whl", &digests, true),
+        ("a @ https://h/a.whl", "a @ https://h/a.whl", "", false),
+        (
+            "b @ https://h/a.whl",
+            "a @ https://h/a.whl",
+            &digests,
+            false,
+        ),
+        (
+            "a @ https://h/a.whl",
+            "a @ https://evil/a.whl",
+            &digests,
+            false,
+        ),
+        ("a", "a @ https://h/a.whl", &digests, false),
+        ("a @ git+https://h/a.git@main", &git, "", true),
+        ("git+https://h/a.git", &git, "", true),
+        (
+            "a @ git+https://h/a.git@main",
+            "a @ git+https://h/a.git@main",
+            "",
+            false,
+        ),
+        ("a @ git+https://h/b.git@main", &git, "", false),
+        (&git.replace('0', "1"), &git, "", false),
+    ] {
+        let text = format!(
+            "version = 1\n[[python]]\nrequirements = ['{asked}']\npython = '3.12'\n\
+             packages = [{{ requirement = '{requirement}', sha256 = [{digests}] }}]\n"
+        );
+        assert_eq!(parse("devshell.lock", &text).is_ok(), is_right, "{text}");
     }
 }
 

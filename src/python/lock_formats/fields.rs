@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
 use crate::{
     config::{PYPI, PYPI_FILES},
     manifest::{Error, ErrorKind, Node, Text},
@@ -10,7 +12,20 @@ use crate::{
         lock::{PackageSource, PythonLock},
         marker::{Marker, normalize},
     },
+    util::paths::join_text,
 };
+
+/// Bytes of a path that an address cannot have.
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'{')
+    .add(b'}');
 
 /// Returns the error for a place in a lockfile.
 pub(super) fn lock_error(text: &Text, span: Range<usize>, message: impl Into<String>) -> Error {
@@ -125,6 +140,24 @@ pub(super) fn repository(url: &str, commit: &str, subdirectory: Option<&str>) ->
     let fragment = subdirectory.map(|one| format!("#subdirectory={one}"));
     let fragment = fragment.unwrap_or_default();
     PackageSource::Repository(format!("git+{url}@{commit}{fragment}"))
+}
+
+/// Returns the folder of a file, relative to the root.
+pub(super) fn folder_of(file: &Text) -> &str {
+    let name = file.file();
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Returns the address of a local file whose `path` is relative to `folder`. The root is left to uv, so the address
+/// is the same in every checkout.
+pub(super) fn file_url(folder: &str, path: &str) -> String {
+    let joined = join_text(folder, path);
+    let escaped = percent_encode(joined.as_bytes(), ESCAPED);
+    if joined.starts_with('/') {
+        format!("file://{escaped}")
+    } else {
+        format!("file://${{PROJECT_ROOT}}/{escaped}")
+    }
 }
 
 /// Returns whether an index is the public one.

@@ -2,13 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{digest, directory, is_public_index, lock_error, marker, repository, word};
+use super::{
+    fields::{
+        digest, directory, file_url, folder_of, is_public_index, lock_error, marker, repository,
+        text, word,
+    },
+    requirement_location::is_archive,
+};
 use crate::{
     manifest::{Error, Node, NodeEntry, Text, json},
     package::PackageName,
     python::{
-        lock::{PackageSource, PythonLock, PythonPackage, Scope},
+        lock::{PackageSource, PythonLock, PythonPackage},
         marker::normalize,
+        scope::Scope,
+        settings::{IndexRank, PackageSetting, SettingKind},
     },
 };
 
@@ -17,14 +25,35 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
     let root = json(file)?;
     let mut lock = PythonLock::default();
     let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
-    for source in root
-        .select("_meta.sources")
-        .into_iter()
-        .flat_map(Node::elements)
-    {
+    let sources = root.select("_meta.sources").into_iter();
+    let sources: Vec<&Node<'_>> = sources.flat_map(Node::elements).collect();
+    let is_public = |node: &&Node<'_>| {
+        let url = node.get("url").and_then(Node::text);
+        url.is_some_and(is_public_index)
+    };
+    let replaces_public = !sources.is_empty() && !sources.iter().any(is_public);
+    for source in sources {
         let get = |key: &str| source.get(key).and_then(Node::text);
-        if let (Some(name), Some(url)) = (get("name"), get("url")) {
-            indexes.insert(name, url);
+        let Some(url) = source.get("url") else {
+            continue;
+        };
+        let url_text = text(file, "url", url)?;
+        if let Some(name) = get("name") {
+            indexes.insert(name, url_text);
+        }
+        // A package without an index can come from any source; the first one is asked first.
+        if !is_public_index(url_text) {
+            lock.settings.push(PackageSetting {
+                scope: Scope::Always,
+                kind: SettingKind::Index {
+                    name: None,
+                    url: word(file, "url", url)?,
+                    rank: IndexRank::InOrder,
+                    replaces_public,
+                },
+                text: format!("--index {url_text}"),
+                origin: file.origin(url.span.start),
+            });
         }
     }
     for category in root.entries().iter().filter(|entry| entry.key != "_meta") {
@@ -102,12 +131,17 @@ fn package_source(
     Ok(if let Some(url) = get("git")? {
         let commit = get("ref")?.unwrap_or_default();
         repository(&url, &commit, get("subdirectory")?.as_deref())
-    } else if let Some(url) = get("file")?.filter(|url| url.contains("://")) {
-        PackageSource::Url(url)
-    } else if let Some(path) = node.get("path") {
-        PackageSource::Directory {
-            path: directory(file, "path", path)?,
-            installed: true,
+    } else if let Some(place) = node.get("file").or_else(|| node.get("path")) {
+        let path = directory(file, "path", place)?;
+        if path.contains("://") {
+            PackageSource::Url(word(file, "file", place)?)
+        } else if is_archive(&path) {
+            PackageSource::Url(file_url(folder_of(file), &path))
+        } else {
+            PackageSource::Directory {
+                path,
+                installed: true,
+            }
         }
     } else {
         let index = get("index")?.and_then(|name| indexes.get(name.as_str()).copied());

@@ -1,16 +1,22 @@
 //! `poetry.lock`. Since poetry 2 each package has its groups; before that the groups follow from the dependencies
 //! in `pyproject.toml`.
 
-use super::fields::{
-    digest, directory, is_public_index, lock_error, marker, marker_of, name, names, repository,
-    tables, text, version, word,
+use std::collections::BTreeMap;
+
+use super::{
+    fields::{
+        digest, directory, file_url, folder_of, is_public_index, lock_error, marker, marker_of,
+        name, names, repository, tables, text, version, word,
+    },
+    poetry_bounds::{platform_marker, python_marker},
 };
 use crate::{
     manifest::{Error, Node, NodeEntry, Text, Value},
     python::{
-        lock::{Dependency, PackageSource, PythonLock, PythonPackage, RootDependency, Scope},
+        lock::{Dependency, PackageSource, PythonLock, PythonPackage, RootDependency},
         marker::{Marker, normalize},
         requirement::PythonRequirement,
+        scope::Scope,
     },
 };
 
@@ -22,13 +28,25 @@ struct PoetryDependency {
     has_markers: bool,
 }
 
+/// The sources of the lockfile by the names that `pyproject.toml` uses.
+type Sources = BTreeMap<String, PackageSource>;
+
 /// Reads the lockfile, and the dependencies of the project from its `pyproject.toml`.
 pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Error> {
     let root = file.toml()?;
     let mut lock = PythonLock::default();
     let mut without_groups = false;
+    let mut sources = Sources::new();
     for node in tables(&root, "package") {
         let package = package(file, &root, node)?;
+        let reference = node
+            .get("source")
+            .and_then(|source| source.get("reference"));
+        if let (Some(name), PackageSource::Index(_)) =
+            (reference.and_then(Node::text), &package.source)
+        {
+            sources.insert(name.to_owned(), package.source.clone());
+        }
         if node.get("groups").is_some() {
             lock.roots.extend(package_roots(file, node, &package)?);
         } else {
@@ -44,7 +62,7 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
         ));
     };
     let tree = project.toml()?;
-    let roots = project_roots(project, &tree)?;
+    let roots = project_roots(project, &tree, &sources)?;
     for root in &roots {
         match &root.scope {
             Scope::Group(group) => drop(lock.groups.insert(group.clone())),
@@ -167,8 +185,9 @@ fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackag
         }),
         source: place,
         digests,
-        marker: Marker::default(),
-        dependencies: dependencies(file, node.get("dependencies"))?,
+        files: Vec::new(),
+        marker: bounds_marker(file, node.get("python-versions"), python_marker)?,
+        dependencies: dependencies(file, node.get("dependencies"), &Sources::new())?,
         extras: extras
             .iter()
             .map(|entry| {
@@ -204,14 +223,25 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
             .map(|node| word(file, key, node))
             .transpose()
     };
-    let url = get("url")?.unwrap_or_default();
-    Ok(match source.get("type").and_then(Node::text) {
+    let kind = source.get("type").and_then(Node::text);
+    // A local path may have spaces.
+    let url = match kind {
+        Some("file" | "directory") => String::new(),
+        _ => get("url")?.unwrap_or_default(),
+    };
+    Ok(match kind {
         None | Some("legacy") => PackageSource::Index((!is_public_index(&url)).then_some(url)),
         Some("git") => {
             let commit = get("resolved_reference")?.unwrap_or_default();
             repository(&url, &commit, get("subdirectory")?.as_deref())
         }
         Some("url") => PackageSource::Url(url),
+        Some("file") => {
+            let path = source
+                .get("url")
+                .map_or(Ok(String::new()), |node| directory(file, "url", node))?;
+            PackageSource::Url(file_url(folder_of(file), &path))
+        }
         Some("directory") => PackageSource::Directory {
             path: source
                 .get("url")
@@ -226,7 +256,11 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
 }
 
 /// Returns the dependencies of the project, by groups and extras.
-fn project_roots(file: &Text, tree: &Node<'_>) -> Result<Vec<RootDependency>, Error> {
+fn project_roots(
+    file: &Text,
+    tree: &Node<'_>,
+    sources: &Sources,
+) -> Result<Vec<RootDependency>, Error> {
     let mut roots = Vec::new();
     let mut add = |scope: &Scope, dependencies: Vec<Dependency>| {
         let dependencies = dependencies.into_iter();
@@ -236,7 +270,7 @@ fn project_roots(file: &Text, tree: &Node<'_>) -> Result<Vec<RootDependency>, Er
         }));
     };
     let first = |key: &str| tree.select(key).into_iter().next();
-    let all = table_dependencies(file, first("tool.poetry.dependencies"))?;
+    let all = table_dependencies(file, first("tool.poetry.dependencies"), sources)?;
     let (optional, always): (Vec<PoetryDependency>, Vec<PoetryDependency>) =
         all.into_iter().partition(|one| one.optional);
     add(
@@ -250,14 +284,17 @@ fn project_roots(file: &Text, tree: &Node<'_>) -> Result<Vec<RootDependency>, Er
     let dev = Scope::Group("dev".to_owned());
     add(
         &dev,
-        dependencies(file, first("tool.poetry.dev-dependencies"))?,
+        dependencies(file, first("tool.poetry.dev-dependencies"), sources)?,
     );
     for entry in first("tool.poetry.group")
         .map(Node::entries)
         .unwrap_or_default()
     {
         let scope = Scope::Group(normalize(&entry.key));
-        add(&scope, dependencies(file, entry.node.get("dependencies"))?);
+        add(
+            &scope,
+            dependencies(file, entry.node.get("dependencies"), sources)?,
+        );
     }
     for entry in first("dependency-groups")
         .map(Node::entries)
@@ -299,8 +336,12 @@ fn of_extra(named: Dependency, optional: &[PoetryDependency]) -> Vec<Dependency>
 }
 
 /// Returns the dependencies of a package; the markers of an optional one have its extra.
-fn dependencies(file: &Text, table: Option<&Node<'_>>) -> Result<Vec<Dependency>, Error> {
-    let all = table_dependencies(file, table)?.into_iter();
+fn dependencies(
+    file: &Text,
+    table: Option<&Node<'_>>,
+    sources: &Sources,
+) -> Result<Vec<Dependency>, Error> {
+    let all = table_dependencies(file, table, sources)?.into_iter();
     let counted = all.filter(|one| !one.optional || one.has_markers);
     Ok(counted.map(|one| one.dependency).collect())
 }
@@ -309,6 +350,7 @@ fn dependencies(file: &Text, table: Option<&Node<'_>>) -> Result<Vec<Dependency>
 fn table_dependencies(
     file: &Text,
     table: Option<&Node<'_>>,
+    sources: &Sources,
 ) -> Result<Vec<PoetryDependency>, Error> {
     let mut dependencies = Vec::new();
     for entry in table.map(Node::entries).unwrap_or_default() {
@@ -318,10 +360,10 @@ fn table_dependencies(
         match &entry.node.value {
             Value::List(nodes) => {
                 for node in nodes {
-                    dependencies.push(dependency(file, entry, node)?);
+                    dependencies.push(dependency(file, entry, node, sources)?);
                 }
             }
-            _ => dependencies.push(dependency(file, entry, &entry.node)?),
+            _ => dependencies.push(dependency(file, entry, &entry.node, sources)?),
         }
     }
     Ok(dependencies)
@@ -331,6 +373,7 @@ fn dependency(
     file: &Text,
     entry: &NodeEntry<'_>,
     node: &Node<'_>,
+    sources: &Sources,
 ) -> Result<PoetryDependency, Error> {
     let (mut optional, mut has_markers) = (false, false);
     let mut dependency = Dependency {
@@ -347,7 +390,14 @@ fn dependency(
         has_markers = node.get("markers").is_some();
         dependency.extras = names(file, node, "extras")?;
         dependency.versions = node.get("version").and_then(Node::text).map(str::to_owned);
-        dependency.marker = markers.and(python_marker(node.get("python").and_then(Node::text)));
+        let python = bounds_marker(file, node.get("python"), python_marker)?;
+        let platform = bounds_marker(file, node.get("platform"), platform_marker)?;
+        dependency.marker = markers.and(python).and(platform);
+        dependency.source = match (node.get("url"), node.get("source").and_then(Node::text)) {
+            (Some(url), _) => Some(PackageSource::Url(word(file, "url", url)?)),
+            (None, Some(name)) => sources.get(name).cloned(),
+            (None, None) => None,
+        };
     }
     Ok(PoetryDependency {
         dependency,
@@ -356,21 +406,18 @@ fn dependency(
     })
 }
 
-/// Returns the marker for `python = ">=3.8,<3.12"` of a dependency, without what a marker cannot express.
-fn python_marker(bounds: Option<&str>) -> Marker {
-    let parts = bounds
-        .into_iter()
-        .flat_map(|bounds| bounds.split(','))
-        .map(str::trim);
-    let markers = parts.filter_map(|part| {
-        let at = part.find(|one: char| one.is_ascii_digit())?;
-        let (operator, version) = part.split_at(at);
-        let operator = operator.trim();
-        matches!(operator, "<" | "<=" | ">" | ">=" | "==" | "!=").then(|| {
-            format!("python_version {operator} '{version}'")
-                .parse::<Marker>()
-                .ok()
-        })?
-    });
-    markers.fold(Marker::default(), Marker::and)
+/// Returns the marker for bounds such as `python = "^3.8"`; without them it always holds.
+fn bounds_marker(
+    file: &Text,
+    node: Option<&Node<'_>>,
+    marker: fn(&str) -> Option<Marker>,
+) -> Result<Marker, Error> {
+    let Some(node) = node else {
+        return Ok(Marker::default());
+    };
+    let bounds = text(file, "python", node)?;
+    marker(bounds).ok_or_else(|| {
+        let message = format!("`{bounds}` is not a bound that devsh can read");
+        lock_error(file, node.span.clone(), message)
+    })
 }

@@ -1,12 +1,15 @@
 //! `pylock.toml` (PEP 751): a list of packages, each with a marker.
 
 use super::fields::{
-    directory, is_digest, is_public_file, is_public_index, lock_error, marker, name, names,
-    repository, tables, text, version, word,
+    directory, file_url, folder_of, is_digest, is_public_file, is_public_index, lock_error, marker,
+    name, names, repository, tables, text, version, word,
 };
 use crate::{
     manifest::{Error, Node, Text},
-    python::lock::{PackageSource, PythonLock, PythonPackage, Scope},
+    python::{
+        lock::{PackageFile, PackageSource, PythonLock, PythonPackage},
+        scope::Scope,
+    },
 };
 
 /// Reads the lockfile.
@@ -67,14 +70,23 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         let mut words: Vec<&str> = urls.filter(|url| !is_public_file(url)).collect();
         words.dedup();
         match &source {
+            PackageSource::Index(None) if words.iter().all(|word| word.is_empty()) => {
+                "files of the project".to_owned()
+            }
             PackageSource::Index(None) => words.join(", "),
             PackageSource::Index(Some(index)) => format!("index {index}"),
             PackageSource::Url(url) | PackageSource::Repository(url) => url.clone(),
             PackageSource::Directory { path, .. } => format!("directory {path}"),
         }
     };
+    let files = if public || !matches!(source, PackageSource::Index(None)) {
+        Vec::new()
+    } else {
+        own_files(file, &files)?
+    };
     Ok(PythonPackage {
         foreign_source: (!public).then(addresses),
+        files,
         version: node
             .get("version")
             .map(|node| version(file, node))
@@ -84,6 +96,26 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         digests,
         ..PythonPackage::named(name)
     })
+}
+
+/// Returns the files of a package that is from no index, with their addresses.
+fn own_files(file: &Text, files: &[&Node<'_>]) -> Result<Vec<PackageFile>, Error> {
+    let mut own = Vec::new();
+    for node in files {
+        let url = match (node.get("url"), node.get("path")) {
+            (Some(url), _) => word(file, "url", url)?,
+            (None, Some(path)) => file_url(folder_of(file), &directory(file, "path", path)?),
+            (None, None) => continue,
+        };
+        let digests = digests_of(file, node)?;
+        own.extend(
+            digests
+                .into_iter()
+                .next()
+                .map(|digest| PackageFile { url, digest }),
+        );
+    }
+    Ok(own)
 }
 
 fn digests_of(file: &Text, one: &Node<'_>) -> Result<Vec<String>, Error> {
@@ -119,14 +151,17 @@ fn package_source(file: &Text, node: &Node<'_>) -> Result<PackageSource, Error> 
         });
     }
     if let Some(archive) = node.get("archive") {
-        let url = get(archive, "url")?;
-        return url.map(PackageSource::Url).ok_or_else(|| {
-            lock_error(
-                file,
-                archive.span.clone(),
-                "an archive without a `url` cannot be installed",
-            )
-        });
+        return match (get(archive, "url")?, archive.get("path")) {
+            (Some(url), _) => Ok(PackageSource::Url(url)),
+            (None, Some(path)) => {
+                let path = directory(file, "path", path)?;
+                Ok(PackageSource::Url(file_url(folder_of(file), &path)))
+            }
+            (None, None) => {
+                let message = "an archive without a `url` or `path` cannot be installed";
+                Err(lock_error(file, archive.span.clone(), message))
+            }
+        };
     }
     let index = get(node, "index")?.filter(|index| !is_public_index(index));
     Ok(PackageSource::Index(index))

@@ -3,15 +3,42 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fields::lock_error;
+use super::fields::{
+    file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
+};
 use crate::{
-    manifest::{Error, Node, Text, Value},
+    config::PYPI,
+    manifest::{Error, ErrorKind, Needs, Node, Text, Value, needs},
+    package::PackageName,
     python::{
-        lock::{LooseRequirement, PythonLock, Scope},
+        lock::{LooseRequirement, PythonLock},
         marker::normalize,
         requirement::PythonRequirement,
+        scope::Scope,
+        settings::{IndexRank, PackageSetting, SettingKind},
     },
 };
+
+/// Settings of uv that change what it resolves, and that devsh does not read.
+const UNREAD_UV: [&str; 8] = [
+    "build-constraint-dependencies",
+    "dependency-metadata",
+    "environments",
+    "exclude-dependencies",
+    "exclude-newer",
+    "exclude-newer-package",
+    "extra-build-dependencies",
+    "required-environments",
+];
+
+/// Reads a project that takes the place of a lockfile; all of its requirements must be in the file.
+pub(super) fn read_project(file: &Text) -> Result<PythonLock, Error> {
+    if let Needs::Unknown(why) = needs(file)? {
+        let kind = ErrorKind::PythonLock(why.value);
+        return Err(file.error_at(&why.origin, "", kind));
+    }
+    read(file)
+}
 
 /// Reads the requirements of the project.
 pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
@@ -45,11 +72,298 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
     }
     reader.check_inclusions()?;
     let mut lock = reader.lock;
+    add_uv_settings(file, &root, &mut lock)?;
+    add_poetry_sources(file, &root, &mut lock)?;
+    add_pdm_settings(file, &root, &mut lock)?;
     lock.default_to_dev();
     if is_package(&root) && !project.is_empty() {
         lock.add_project(project);
     }
     Ok(lock)
+}
+
+/// Adds settings to a lock.
+struct SettingsReader<'a> {
+    file: &'a Text,
+    lock: &'a mut PythonLock,
+}
+
+impl SettingsReader<'_> {
+    fn add(&mut self, node: &Node<'_>, text: String, kind: SettingKind) {
+        self.lock.settings.push(PackageSetting {
+            scope: Scope::Always,
+            kind,
+            text,
+            origin: self.file.origin(node.span.start),
+        });
+    }
+
+    fn note(&mut self, node: &Node<'_>, message: String) {
+        self.lock.notes.push(self.file.locate(node, message));
+    }
+
+    /// Adds an index.
+    fn index(&mut self, node: &Node<'_>, index: DeclaredIndex<'_>) -> Result<(), Error> {
+        let option = if index.replaces_public {
+            "--default-index"
+        } else {
+            "--index"
+        };
+        let setting = format!("{option} {}", index.url);
+        if is_public_index(index.url) {
+            self.add(node, setting, SettingKind::PublicIndex);
+            return Ok(());
+        }
+        let kind = SettingKind::Index {
+            name: index.name.map(str::to_owned),
+            url: self.place(node, index.url)?,
+            rank: index.rank,
+            replaces_public: index.replaces_public,
+        };
+        self.add(node, setting, kind);
+        Ok(())
+    }
+
+    /// Adds a page or directory with files.
+    fn find_links(&mut self, node: &Node<'_>, url: &str) -> Result<(), Error> {
+        let kind = SettingKind::FindLinks(self.place(node, url)?);
+        self.add(node, format!("--find-links {url}"), kind);
+        Ok(())
+    }
+
+    /// Returns an address, which may be a local directory.
+    fn place(&self, node: &Node<'_>, url: &str) -> Result<String, Error> {
+        if url.contains(char::is_control) || url.contains(' ') {
+            let message = "an address must be one word";
+            return Err(lock_error(self.file, node.span.clone(), message));
+        }
+        Ok(if url.contains("://") {
+            url.to_owned()
+        } else {
+            file_url(folder_of(self.file), url)
+        })
+    }
+
+    /// Reads the requirements in a list.
+    fn requirements(&self, list: &Node<'_>) -> Result<Vec<LooseRequirement>, Error> {
+        let read = |node: &Node<'_>| {
+            let requirement: Result<PythonRequirement, _> =
+                text(self.file, "requirement", node)?.parse();
+            Ok(LooseRequirement {
+                scope: Scope::Always,
+                requirement: requirement
+                    .map_err(|invalid| self.file.error(node.span.clone(), invalid))?,
+            })
+        };
+        list.elements().iter().map(read).collect()
+    }
+}
+
+/// An index as a project declares it.
+#[derive(Clone, Copy)]
+struct DeclaredIndex<'a> {
+    name: Option<&'a str>,
+    url: &'a str,
+    rank: IndexRank,
+    replaces_public: bool,
+}
+
+/// Adds the settings in `[tool.uv]`.
+pub(super) fn add_uv_settings(
+    file: &Text,
+    root: &Node<'_>,
+    lock: &mut PythonLock,
+) -> Result<(), Error> {
+    let Some(uv) = root.get("tool").and_then(|tool| tool.get("uv")) else {
+        return Ok(());
+    };
+    let mut reader = SettingsReader { file, lock };
+    for node in tables(uv, "index") {
+        let get = |key: &str| node.get(key).and_then(Node::text);
+        let Some(url) = get("url") else { continue };
+        if get("format") == Some("flat") {
+            reader.find_links(node, url)?;
+        } else if !is_true(node.get("explicit")) {
+            // Only sources name an explicit index, and a project with sources needs a lockfile.
+            let default = is_true(node.get("default"));
+            let index = DeclaredIndex {
+                name: get("name").filter(|name| name.parse::<PackageName>().is_ok()),
+                url,
+                rank: if default {
+                    IndexRank::Last
+                } else {
+                    IndexRank::InOrder
+                },
+                replaces_public: default,
+            };
+            reader.index(node, index)?;
+        }
+    }
+    for node in tables(uv, "extra-index-url") {
+        let index = DeclaredIndex {
+            name: None,
+            url: text(file, "extra-index-url", node)?,
+            rank: IndexRank::InOrder,
+            replaces_public: false,
+        };
+        reader.index(node, index)?;
+    }
+    if let Some(node) = uv.get("index-url") {
+        let index = DeclaredIndex {
+            name: None,
+            url: text(file, "index-url", node)?,
+            rank: IndexRank::Last,
+            replaces_public: true,
+        };
+        reader.index(node, index)?;
+    }
+    for node in tables(uv, "find-links") {
+        reader.find_links(node, text(file, "find-links", node)?)?;
+    }
+    if let Some(node) = uv.get("no-index").filter(|node| is_true(Some(node))) {
+        reader.add(node, "--no-index".to_owned(), SettingKind::NoIndex);
+    }
+    for (all, list, option) in [
+        ("no-binary", "no-binary-package", "--no-binary"),
+        ("no-build", "no-build-package", "--only-binary"),
+    ] {
+        if let Some(node) = uv.get(all).filter(|node| is_true(Some(node))) {
+            let line = format!("{option} :all:");
+            reader.add(node, line.clone(), SettingKind::Build(line));
+        }
+        for node in tables(uv, list) {
+            let line = format!("{option} {}", package_name(file, node)?);
+            reader.add(node, line.clone(), SettingKind::Build(line));
+        }
+    }
+    for key in [
+        "prerelease",
+        "resolution",
+        "index-strategy",
+        "fork-strategy",
+    ] {
+        if let Some(node) = uv.get(key) {
+            let line = format!("--{key}={}", word(file, key, node)?);
+            reader.add(node, line.clone(), SettingKind::Verbatim(line));
+        }
+    }
+    if let Some(list) = uv.get("constraint-dependencies") {
+        let constraints = reader.requirements(list)?;
+        reader.lock.constraints.extend(constraints);
+    }
+    if let Some(list) = uv.get("override-dependencies") {
+        let overrides = reader.requirements(list)?;
+        reader.lock.overrides.extend(overrides);
+    }
+    for key in UNREAD_UV {
+        if let Some(node) = uv.get(key) {
+            reader.note(
+                node,
+                format!("devsh does not read `{key}`: make a lockfile with `uv lock`"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Adds the indexes in `[[tool.poetry.source]]`.
+fn add_poetry_sources(file: &Text, root: &Node<'_>, lock: &mut PythonLock) -> Result<(), Error> {
+    let mut reader = SettingsReader { file, lock };
+    for node in root
+        .select("tool.poetry.source")
+        .into_iter()
+        .flat_map(Node::elements)
+    {
+        let get = |key: &str| node.get(key).and_then(Node::text);
+        let priority = get("priority").map(str::to_lowercase);
+        // Only the source of a dependency names an explicit one, and such a project needs a lockfile.
+        if priority.as_deref() == Some("explicit") {
+            continue;
+        }
+        let is_pypi = get("name").is_some_and(|name| name.eq_ignore_ascii_case("pypi"));
+        let Some(url) = get("url").or(is_pypi.then_some(PYPI)) else {
+            continue;
+        };
+        let secondary = matches!(priority.as_deref(), Some("secondary" | "supplemental"))
+            || is_true(node.get("secondary"));
+        let index = DeclaredIndex {
+            name: None,
+            url,
+            rank: if priority.as_deref() == Some("default") {
+                IndexRank::First
+            } else if secondary {
+                IndexRank::Last
+            } else {
+                IndexRank::InOrder
+            },
+            replaces_public: !secondary,
+        };
+        reader.index(node, index)?;
+    }
+    Ok(())
+}
+
+/// Adds the indexes in `[[tool.pdm.source]]` and the overrides of pdm.
+fn add_pdm_settings(file: &Text, root: &Node<'_>, lock: &mut PythonLock) -> Result<(), Error> {
+    let mut reader = SettingsReader { file, lock };
+    for node in root
+        .select("tool.pdm.source")
+        .into_iter()
+        .flat_map(Node::elements)
+    {
+        let get = |key: &str| node.get(key).and_then(Node::text);
+        let Some(url) = get("url") else { continue };
+        for key in ["include_packages", "exclude_packages"] {
+            if let Some(list) = node.get(key) {
+                reader.note(
+                    list,
+                    format!("devsh does not read `{key}`: any package can come from this index"),
+                );
+            }
+        }
+        if get("type") == Some("find_links") {
+            reader.find_links(node, url)?;
+            continue;
+        }
+        let replaces_public = get("name") == Some("pypi");
+        let index = DeclaredIndex {
+            name: None,
+            url,
+            rank: if replaces_public {
+                IndexRank::First
+            } else {
+                IndexRank::InOrder
+            },
+            replaces_public,
+        };
+        reader.index(node, index)?;
+    }
+    for entry in root
+        .select("tool.pdm.resolution.overrides")
+        .into_iter()
+        .flat_map(Node::entries)
+    {
+        let bound = text(file, &entry.key, &entry.node)?;
+        let written = match bound.trim() {
+            bound if bound.contains("://") => format!("{} @ {bound}", entry.key),
+            bound if bound.starts_with(|one: char| one.is_ascii_digit()) => {
+                format!("{}=={bound}", entry.key)
+            }
+            "*" => entry.key.to_string(),
+            bound => format!("{}{bound}", entry.key),
+        };
+        let requirement: Result<PythonRequirement, _> = written.parse();
+        reader.lock.overrides.push(LooseRequirement {
+            scope: Scope::Always,
+            requirement: requirement
+                .map_err(|invalid| file.error(entry.node.span.clone(), invalid))?,
+        });
+    }
+    Ok(())
+}
+
+fn is_true(node: Option<&Node<'_>>) -> bool {
+    node.is_some_and(|node| matches!(node.value, Value::Boolean(true)))
 }
 
 /// Returns the lists of a table with their normalised names, which several spellings can share.
@@ -129,11 +443,15 @@ impl ProjectReader<'_> {
         });
     }
 
-    /// Adds the inclusions to the lock; PEP 735 forbids cycles.
+    /// Adds the inclusions to the lock. PEP 735 forbids cycles of groups; extras may name each other.
     fn check_inclusions(&mut self) -> Result<(), Error> {
         let includes = &mut self.lock.includes;
         let mut open: BTreeMap<&Scope, usize> = BTreeMap::new();
+        let is_group = |scope: &Scope| matches!(scope, Scope::Group(_));
         for inclusion in &self.inclusions {
+            if !(is_group(&inclusion.from) && is_group(&inclusion.to)) {
+                continue;
+            }
             let scopes = includes.entry(inclusion.from.clone()).or_default();
             if scopes.insert(inclusion.to.clone()) {
                 *open.entry(&inclusion.to).or_default() += 1;
@@ -157,11 +475,15 @@ impl ProjectReader<'_> {
             }
         }
         let cyclic = |one: &&Inclusion| open.contains_key(&one.from) && open.contains_key(&one.to);
-        let Some(last) = self.inclusions.iter().rfind(cyclic) else {
-            return Ok(());
-        };
-        let message = "groups or extras include each other in a cycle: remove this one";
-        Err(lock_error(self.file, last.span.clone(), message))
+        if let Some(last) = self.inclusions.iter().rfind(cyclic) {
+            let message = "groups include each other in a cycle: remove this one";
+            return Err(lock_error(self.file, last.span.clone(), message));
+        }
+        for inclusion in &self.inclusions {
+            let scopes = includes.entry(inclusion.from.clone()).or_default();
+            scopes.insert(inclusion.to.clone());
+        }
+        Ok(())
     }
 }
 
@@ -171,6 +493,66 @@ mod tests {
 
     use super::*;
     use crate::python::lock::Selection;
+
+    /// Returns the options and the requirements that replace others.
+    fn settings(text: &str) -> (Vec<String>, Vec<String>) {
+        let lock = read(text).unwrap();
+        let all = Selection::default();
+        (lock.options(&all), lock.overrides(&all))
+    }
+
+    #[test]
+    fn indexes_and_bounds_of_uv_count() {
+        let text = "[project]\nname='d'\ndependencies=['a']\n[tool.uv]\nconstraint-dependencies=['b<5']\n\
+            override-dependencies=['c==1']\nprerelease='allow'\nexclude-newer='2025-01-01'\n\
+            [[tool.uv.index]]\nname='x'\nurl='https://x/simple'\n\
+            [[tool.uv.index]]\nname='e'\nurl='https://e/simple'\nexplicit=true\n\
+            [[tool.uv.index]]\nurl='https://d/simple'\ndefault=true\n";
+        let (options, overrides) = settings(text);
+        assert_eq!(
+            options,
+            [
+                "--index x=https://x/simple",
+                "--index-url https://d/simple",
+                "--prerelease=allow"
+            ]
+        );
+        assert_eq!(overrides, ["c==1"]);
+        let lock = read(text).unwrap();
+        assert_eq!(lock.constraints(&Selection::default()), ["b<5"]);
+        assert_eq!(lock.notes[0].origin.line, 8);
+        let places = lock.settings.iter().filter(|one| one.names_place());
+        let lines: Vec<u32> = places.map(|one| one.origin.line).collect();
+        assert_eq!(lines, [9, 16]);
+    }
+
+    #[test]
+    fn sources_of_poetry_and_pdm_count() {
+        let poetry = |priority: &str| {
+            format!(
+                "[project]\ndependencies=['a']\n[[tool.poetry.source]]\nname='x'\nurl='https://x/'\n{priority}\n"
+            )
+        };
+        let pypi = "[[tool.poetry.source]]\nname='PyPI'\n";
+        for (text, expected) in [
+            (poetry(""), &["--index-url https://x/"][..]),
+            (poetry("") + pypi, &["--extra-index-url https://x/"]),
+            (
+                poetry("priority='supplemental'"),
+                &["--extra-index-url https://x/"],
+            ),
+            (poetry("priority='explicit'"), &[]),
+        ] {
+            assert_eq!(settings(&text).0, expected, "{text}");
+        }
+        let pdm = "[project]\ndependencies=['a']\n[tool.pdm.resolution.overrides]\nb='1'\nc='>=2'\n\
+            [[tool.pdm.source]]\nname='pypi'\nurl='https://p/'\n\
+            [[tool.pdm.source]]\nname='f'\ntype='find_links'\nurl='wheels'\n";
+        let (options, overrides) = settings(pdm);
+        let links = "--find-links file://${PROJECT_ROOT}/wheels";
+        assert_eq!(options, ["--index-url https://p/", links]);
+        assert_eq!(overrides, ["b==1", "c>=2"]);
+    }
 
     const PROJECT: &str = r#"
 [project]
@@ -260,8 +642,7 @@ requires = ["hatchling"]
         }
         text += "e16 = [\"last\"]\n";
         assert_eq!(selected(&text, &[], &["e0"]).len(), 17);
-        let error = read(&text.replace("\"last\"", "\"me[e0]\"")).unwrap_err();
-        assert!(error.to_string().contains("in a cycle"), "{error}");
-        assert_eq!(error.origin().line, 20);
+        let circle = text.replace("\"last\"", "\"me[e0]\"");
+        assert_eq!(selected(&circle, &[], &["e0"]).len(), 16);
     }
 }

@@ -5,22 +5,22 @@ use std::ops::Range;
 use crate::manifest::Text;
 
 /// One line, joined with its continuations, without comments.
-pub(super) struct RequirementLine<'t> {
-    pub(super) words: Vec<&'t str>,
+pub(super) struct RequirementLine {
+    pub(super) words: Vec<String>,
     pub(super) span: Range<usize>,
 }
 
 /// A list that a line includes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IncludedList<'t> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum IncludedList {
     /// `-r NAME`
-    Requirements(&'t str),
+    Requirements(String),
     /// `-c NAME`
-    Constraints(&'t str),
+    Constraints(String),
 }
 
-impl<'t> IncludedList<'t> {
-    pub(super) fn name(self) -> &'t str {
+impl IncludedList {
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Requirements(name) | Self::Constraints(name) => name,
         }
@@ -28,10 +28,10 @@ impl<'t> IncludedList<'t> {
 }
 
 /// Splits a text into lines that are not empty.
-pub(super) fn split_lines(text: &Text) -> Vec<RequirementLine<'_>> {
+pub(super) fn split_lines(text: &Text) -> Vec<RequirementLine> {
     let content = text.as_str();
     let (mut lines, mut at) = (Vec::new(), 0);
-    let mut open: Option<RequirementLine<'_>> = None;
+    let mut open: Option<RequirementLine> = None;
     for raw in content.split_inclusive('\n') {
         let start = at;
         at += raw.len();
@@ -48,7 +48,14 @@ pub(super) fn split_lines(text: &Text) -> Vec<RequirementLine<'_>> {
             words: Vec::new(),
             span: start..end,
         });
-        current.words.extend(line.split_whitespace());
+        let starts = |words: &[String]| words.first().is_some_and(|one| one.starts_with('-'));
+        if starts(&current.words) || (current.words.is_empty() && line.trim().starts_with('-')) {
+            current.words.extend(option_words(line));
+        } else {
+            // The quotes of a marker belong to it.
+            let words = line.split_whitespace().map(str::to_owned);
+            current.words.extend(words);
+        }
         current.span.end = current.span.end.max(end);
         if !continues {
             lines.extend(open.take().filter(|line| !line.words.is_empty()));
@@ -67,8 +74,26 @@ fn comment_start(line: &str) -> Option<usize> {
     })
 }
 
+/// Splits the line of an option as a shell does: quotes keep spaces and are removed.
+fn option_words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for one in line.chars() {
+        match quote {
+            Some(end) if one == end => quote = None,
+            None if one == '"' || one == '\'' => {
+                quote = Some(one);
+                word.get_or_insert_default();
+            }
+            None if one.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(one),
+        }
+    }
+    words.extend(word);
+    words
+}
+
 /// Returns the list that a line includes.
-pub(super) fn included_list<'t>(line: &RequirementLine<'t>) -> Option<IncludedList<'t>> {
+pub(super) fn included_list(line: &RequirementLine) -> Option<IncludedList> {
     let requirements = option_value(&line.words, "-r", "--requirement");
     let constraints = || option_value(&line.words, "-c", "--constraint");
     requirements
@@ -77,25 +102,23 @@ pub(super) fn included_list<'t>(line: &RequirementLine<'t>) -> Option<IncludedLi
 }
 
 /// Returns the value of an option: `-r X`, `-rX`, `--requirement X` or `--requirement=X`.
-fn option_value<'t>(words: &[&'t str], short: &str, long: &str) -> Option<&'t str> {
-    let first = *words.first()?;
+pub(super) fn option_value(words: &[String], short: &str, long: &str) -> Option<String> {
+    let first = words.first()?.as_str();
     if first == short || first == long {
-        return words.get(1).copied();
+        return Some(words[1..].join(" ")).filter(|value| !value.is_empty());
     }
     let joined = first
         .strip_prefix(long)
         .and_then(|rest| rest.strip_prefix('='));
-    let joined = joined.or_else(|| first.strip_prefix(short));
-    joined
-        .map(|name| name.trim_start_matches('='))
-        .filter(|name| !name.is_empty())
+    let is_short = !short.is_empty() && !first.starts_with("--");
+    let joined = joined.or_else(|| is_short.then(|| first.strip_prefix(short)).flatten());
+    let value = joined?.trim_start_matches('=');
+    let rest = words[1..].iter().map(String::as_str);
+    let value: Vec<&str> = std::iter::once(value).chain(rest).collect();
+    Some(value.join(" ")).filter(|value| !value.trim().is_empty())
 }
 
 /// Returns the directory or repository that a line installs in editable form.
-pub(super) fn editable<'t>(words: &[&'t str]) -> Option<&'t str> {
-    match words {
-        ["-e" | "--editable", path, ..] => Some(path),
-        [first, ..] => first.strip_prefix("--editable="),
-        [] => None,
-    }
+pub(super) fn editable(words: &[String]) -> Option<String> {
+    option_value(words, "-e", "--editable")
 }

@@ -4,18 +4,27 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     LockFiles,
-    fields::{is_digest, is_public_index, lock_error},
-    requirement_lines::{IncludedList, RequirementLine, editable, included_list, split_lines},
+    fields::{file_url, folder_of, is_digest, is_public_index, lock_error},
+    pyproject,
+    requirement_lines::{
+        IncludedList, RequirementLine, editable, included_list, option_value, split_lines,
+    },
+    requirement_location::{RequirementLocation, is_address, is_repository},
 };
 use crate::{
-    manifest::{Error, Text},
+    manifest::{Error, Located, Needs, Text, needs},
     package::PackageName,
     python::{
-        lock::{LooseRequirement, PackageSource, PythonLock, PythonPackage, Scope},
+        lock::{LooseRequirement, PackageSource, PythonLock, PythonPackage, Selection},
         requirement::PythonRequirement,
+        scope::Scope,
+        settings::{IndexRank, PackageSetting, SettingKind},
     },
     util::paths::join_text,
 };
+
+/// The name of the list of packages that devsh itself resolved.
+const RESOLVED: &str = "devshell.lock.txt";
 
 /// A requirement with digests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,21 +35,48 @@ pub struct PinnedRequirement {
     pub digests: Vec<String>,
 }
 
-/// Returns the lists that a list includes (`-r other.txt`, `-c constraints.txt`), as they are written.
+/// Returns the lists that a list includes (`-r other.txt`, `-c constraints.txt`), as they are written, without those
+/// at an address.
 pub fn included_lists(text: &Text) -> Vec<String> {
     let lines = split_lines(text);
     let included = lines.iter().filter_map(included_list);
-    included.map(|list| list.name().to_owned()).collect()
+    let names = included.map(|list| list.name().to_owned());
+    names.filter(|name| !name.contains("://")).collect()
 }
 
-/// Returns the requirements of a list; each must be exact and have digests.
+/// Returns the directories that a list installs as packages (`-e .[dev]`, `./lib`), as they are written.
+pub fn named_directories(text: &Text) -> Vec<String> {
+    let lines = split_lines(text);
+    let locations = lines.iter().filter_map(location);
+    let directories = locations.filter_map(|location| location.directory().map(str::to_owned));
+    directories.collect()
+}
+
+/// Returns the place that a line names instead of a package of an index.
+fn location(line: &RequirementLine) -> Option<RequirementLocation> {
+    match editable(&line.words) {
+        Some(written) => Some(RequirementLocation::parse(&written)),
+        None if line.words[0].starts_with('-') => None,
+        None => {
+            let written: Vec<&str> = requirement_words(line).collect();
+            let location = RequirementLocation::parse(&written.join(" "));
+            location.is_unnamed().then_some(location)
+        }
+    }
+}
+
+/// Returns the words of a line without its digests.
+fn requirement_words(line: &RequirementLine) -> impl Iterator<Item = &str> {
+    let words = line.words.iter().map(String::as_str);
+    words.filter(|word| !word.starts_with("--hash"))
+}
+
+/// Returns the requirements of a list; each must be exact and have digests or a commit.
 pub fn read_pinned(text: &Text) -> Result<Vec<PinnedRequirement>, Error> {
     let files = LockFiles::single(text.clone());
     let mut reader = RequirementListReader::new(&files);
     reader.read_all()?;
-    let pinned =
-        |one: &ListedRequirement| one.requirement.exact.is_some() && !one.digests.is_empty();
-    if !reader.listed.iter().all(pinned) || !reader.lock.packages.is_empty() {
+    if !reader.listed.iter().all(ListedRequirement::is_pinned) || !reader.lock.packages.is_empty() {
         return Err(lock_error(text, 0..0, "some packages have no digest"));
     }
     let listed = reader.listed.into_iter();
@@ -61,16 +97,17 @@ pub(super) fn read(files: &LockFiles) -> Result<PythonLock, Error> {
 
 struct RequirementListReader<'f> {
     files: &'f LockFiles,
+    /// The folder of the main list, to which local paths are relative.
+    folder: &'f str,
     lock: PythonLock,
     listed: Vec<ListedRequirement>,
+    directories: Vec<ListedDirectory>,
     /// Lists that are still to be read.
     pending: VecDeque<&'f Text>,
     /// Lists of constraints that are still to be read.
     pending_constraints: VecDeque<&'f Text>,
     /// Lists that are read or pending.
     known: BTreeSet<Scope>,
-    /// The error for the first option that has an effect only on a list with digests.
-    ineffective_option: Option<Error>,
 }
 
 struct ListedRequirement {
@@ -79,16 +116,46 @@ struct ListedRequirement {
     digests: Vec<String>,
 }
 
+/// A directory that is installed as a package.
+struct ListedDirectory {
+    scope: Scope,
+    path: String,
+    extras: Vec<String>,
+    line: Located<String>,
+}
+
+impl ListedRequirement {
+    /// Returns whether the requirement can be installed without resolving.
+    fn is_pinned(&self) -> bool {
+        let exact = self.requirement.exact.is_some() || self.requirement.url.is_some();
+        self.commit().is_some() || (exact && !self.digests.is_empty())
+    }
+
+    /// Returns the repository at a commit, if it is one.
+    fn commit(&self) -> Option<&str> {
+        let url = self
+            .requirement
+            .url
+            .as_deref()
+            .filter(|url| is_repository(url))?;
+        let address = url.split('#').next()?;
+        let (_, revision) = address.rsplit_once('@')?;
+        let is_commit = revision.len() == 40 && revision.bytes().all(|one| one.is_ascii_hexdigit());
+        is_commit.then_some(url)
+    }
+}
+
 impl<'f> RequirementListReader<'f> {
     fn new(files: &'f LockFiles) -> Self {
         Self {
             files,
+            folder: folder_of(&files.lock),
             lock: PythonLock::default(),
             listed: Vec::new(),
+            directories: Vec::new(),
             pending: VecDeque::new(),
             pending_constraints: VecDeque::new(),
             known: BTreeSet::new(),
-            ineffective_option: None,
         }
     }
 
@@ -127,22 +194,33 @@ impl<'f> RequirementListReader<'f> {
     }
 
     fn list(&mut self, text: &Text, scope: &Scope) -> Result<(), Error> {
-        let file = text.file();
-        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
         for line in split_lines(text) {
             let Some(included) = included_list(&line) else {
                 self.line(text, scope, &line)?;
                 continue;
             };
-            let name = join_text(folder, included.name());
+            let constraints = matches!(scope, Scope::Constraints(_))
+                || matches!(included, IncludedList::Constraints(_));
+            if included.name().contains("://") {
+                if !constraints {
+                    let name = included.name();
+                    let message = format!(
+                        "devsh does not fetch lists of requirements: save `{name}` in the project"
+                    );
+                    return Err(lock_error(text, line.span, message));
+                }
+                // uv fetches it when it resolves. It can only narrow what is chosen.
+                let kind = SettingKind::RemoteConstraints(format!("-c {}", included.name()));
+                self.setting(text, scope, &line, kind);
+                continue;
+            }
+            let name = join_text(folder_of(text), included.name());
             let files = self.files;
             let main = (*name == **files.lock.file()).then_some(&files.lock);
             let Some(other) = files.lists.get(&name).or(main) else {
                 let message = format!("`{name}` cannot be read");
                 return Err(lock_error(text, line.span, message));
             };
-            let constraints = matches!(scope, Scope::Constraints(_))
-                || matches!(included, IncludedList::Constraints(_));
             let list = if constraints {
                 Scope::Constraints(name)
             } else {
@@ -153,46 +231,60 @@ impl<'f> RequirementListReader<'f> {
         Ok(())
     }
 
-    fn line(
+    fn line(&mut self, text: &Text, scope: &Scope, line: &RequirementLine) -> Result<(), Error> {
+        if let Some(location) = location(line) {
+            return self.location(text, scope, line, location);
+        }
+        if line.words[0].starts_with('-') {
+            return self.option(text, scope, line);
+        }
+        let written: Vec<&str> = requirement_words(line).collect();
+        self.requirement(text, scope, line, &written.join(" "))
+    }
+
+    /// Adds a directory, a repository or a file.
+    fn location(
         &mut self,
         text: &Text,
         scope: &Scope,
-        line: &RequirementLine<'_>,
+        line: &RequirementLine,
+        location: RequirementLocation,
     ) -> Result<(), Error> {
-        let first = line.words[0];
-        let local = ["./", "../", "/"]
-            .iter()
-            .any(|start| first.starts_with(start));
-        let local = local || first == ".";
-        let editable = editable(&line.words);
-        let constraints = matches!(scope, Scope::Constraints(_));
-        if constraints && (editable.is_some() || local) {
+        if matches!(scope, Scope::Constraints(_)) {
             let message = "a constraint names a package and its versions (`idna<4`)";
             return Err(lock_error(text, line.span.clone(), message));
         }
-        if let Some(address) = editable.filter(|path| path.contains("://")) {
-            let package = repository(address)
-                .map_err(|message| lock_error(text, line.span.clone(), message))?;
-            self.lock.add_root(scope.clone(), package);
-            return Ok(());
+        let Some(path) = location.directory() else {
+            let requirement = location.to_requirement(self.folder);
+            return self.requirement(text, scope, line, &requirement);
+        };
+        if !location.marker.is_empty() {
+            let message = "devsh cannot install a directory under a condition";
+            return Err(lock_error(text, line.span.clone(), message));
         }
-        if let Some(path) = editable.or(local.then_some(first)) {
-            self.lock.add_root(scope.clone(), directory(path));
-            return Ok(());
-        }
-        if first.starts_with('-') {
-            return self.option(text, line);
-        }
-        self.requirement(text, scope, line)
+        let package = directory(path);
+        let listed = ListedDirectory {
+            scope: scope.clone(),
+            path: path.to_owned(),
+            extras: location.extras,
+            line: Located {
+                value: line.words.join(" "),
+                origin: text.origin(line.span.start),
+            },
+        };
+        self.lock.add_root(scope.clone(), package);
+        self.directories.push(listed);
+        Ok(())
     }
 
     fn requirement(
         &mut self,
         text: &Text,
         scope: &Scope,
-        line: &RequirementLine<'_>,
+        line: &RequirementLine,
+        written: &str,
     ) -> Result<(), Error> {
-        let (mut digests, mut words) = (Vec::new(), Vec::new());
+        let mut digests = Vec::new();
         for word in &line.words {
             let digest = word.strip_prefix("--hash=");
             match digest.or_else(|| word.strip_prefix("--hash:")) {
@@ -201,10 +293,15 @@ impl<'f> RequirementListReader<'f> {
                     let message = format!("`{digest}` is not a digest like `sha256:…`");
                     return Err(lock_error(text, line.span.clone(), message));
                 }
-                None => words.push(*word),
+                None => {}
             }
         }
-        let requirement: Result<PythonRequirement, _> = words.join(" ").parse();
+        if is_address(written) {
+            let message =
+                "an address needs the name of its package (`name @ git+https://…@commit`)";
+            return Err(lock_error(text, line.span.clone(), message));
+        }
+        let requirement: Result<PythonRequirement, _> = written.parse();
         let requirement = requirement.map_err(|invalid| text.error(line.span.clone(), invalid))?;
         digests.sort();
         let scope = scope.clone();
@@ -221,31 +318,61 @@ impl<'f> RequirementListReader<'f> {
         Ok(())
     }
 
-    fn option(&mut self, text: &Text, line: &RequirementLine<'_>) -> Result<(), Error> {
-        let first = line.words[0];
+    fn option(&mut self, text: &Text, scope: &Scope, line: &RequirementLine) -> Result<(), Error> {
+        let value = |short: &str, long: &str| option_value(&line.words, short, long);
+        if let Some(url) = value("-i", "--index-url").or_else(|| value("", "--pypi-url")) {
+            let kind = if is_public_index(&url) {
+                SettingKind::PublicIndex
+            } else {
+                SettingKind::Index {
+                    name: None,
+                    url: self.place(&url),
+                    rank: IndexRank::First,
+                    replaces_public: true,
+                }
+            };
+            self.setting(text, scope, line, kind);
+            return Ok(());
+        }
+        if let Some(url) = value("", "--extra-index-url") {
+            let kind = if is_public_index(&url) {
+                SettingKind::PublicIndex
+            } else {
+                SettingKind::Index {
+                    name: None,
+                    url: self.place(&url),
+                    rank: IndexRank::InOrder,
+                    replaces_public: false,
+                }
+            };
+            self.setting(text, scope, line, kind);
+            return Ok(());
+        }
+        if let Some(place) = value("-f", "--find-links") {
+            let kind = SettingKind::FindLinks(self.place(&place));
+            self.setting(text, scope, line, kind);
+            return Ok(());
+        }
+        let first = line.words[0].as_str();
         let name = first.split_once('=').map_or(first, |(name, _)| name);
         match name {
             "--require-hashes" | "--prefer-binary" => Ok(()),
             "--pre" => {
-                let help = "name the pre-release in the requirement (`idna>=4.0rc1`)";
-                self.note_ineffective(text, line, help);
+                let kind = SettingKind::Verbatim("--prerelease=allow".to_owned());
+                self.setting(text, scope, line, kind);
                 Ok(())
             }
-            "--no-binary" | "--only-binary" => {
-                let help = "pin the list with digests (`uv pip compile --generate-hashes`)";
-                self.note_ineffective(text, line, help);
-                self.build_option(text, line, name)
-            }
-            "-i" | "--index-url" | "--pypi-url" => {
-                let joined = line.words.join(" ");
-                let url = joined.split(['=', ' ']).next_back().unwrap_or_default();
-                if !is_public_index(url) {
-                    self.lock.index_options.push(joined);
-                }
+            "--no-index" => {
+                self.setting(text, scope, line, SettingKind::NoIndex);
                 Ok(())
             }
-            "--extra-index-url" | "-f" | "--find-links" | "--trusted-host" => {
-                self.lock.index_options.push(line.words.join(" "));
+            "--no-binary" | "--only-binary" => self.build_option(text, scope, line, name),
+            "--trusted-host" => {
+                let message = "devsh checks the certificate of every host, so this has no effect";
+                self.lock.notes.push(Located {
+                    value: message.to_owned(),
+                    origin: text.origin(line.span.start),
+                });
                 Ok(())
             }
             _ => {
@@ -255,18 +382,29 @@ impl<'f> RequirementListReader<'f> {
         }
     }
 
-    /// Keeps the error for an option that has no effect on resolving; it is reported if the list has no digests.
-    fn note_ineffective(&mut self, text: &Text, line: &RequirementLine<'_>, help: &str) {
-        let written = line.words.join(" ");
-        let message = format!("`{written}` has no effect on a list without digests: {help}");
-        self.ineffective_option
-            .get_or_insert_with(|| lock_error(text, line.span.clone(), message));
+    /// Returns the address of an index or of a page, which may be a local directory.
+    fn place(&self, written: &str) -> String {
+        if written.contains("://") {
+            written.to_owned()
+        } else {
+            file_url(self.folder, written)
+        }
+    }
+
+    fn setting(&mut self, text: &Text, scope: &Scope, line: &RequirementLine, kind: SettingKind) {
+        self.lock.settings.push(PackageSetting {
+            scope: scope.clone(),
+            kind,
+            text: line.words.join(" "),
+            origin: text.origin(line.span.start),
+        });
     }
 
     fn build_option(
         &mut self,
         text: &Text,
-        line: &RequirementLine<'_>,
+        scope: &Scope,
+        line: &RequirementLine,
         option: &str,
     ) -> Result<(), Error> {
         let joined = line.words.join(" ");
@@ -276,34 +414,44 @@ impl<'f> RequirementListReader<'f> {
                 let message = format!("`{option}` takes names of packages or `:all:`");
                 return Err(lock_error(text, line.span.clone(), message));
             }
-            self.lock.build_options.push(format!("{option} {name}"));
+            let kind = SettingKind::Build(format!("{option} {name}"));
+            self.setting(text, scope, line, kind);
         }
         Ok(())
     }
 
-    /// A list is locked if every line is exact and has a digest; otherwise all of it is resolved.
+    /// A list is locked if every line is exact and has a digest or a commit; otherwise all of it is resolved.
     fn finish(mut self) -> Result<PythonLock, Error> {
-        let pinned = |one: &ListedRequirement| {
-            let exact = one.requirement.exact.is_some() || one.requirement.url.is_some();
-            exact && !one.digests.is_empty()
-        };
-        let locked = self.listed.iter().all(pinned);
-        if let Some(error) = self.ineffective_option.filter(|_| !locked) {
-            return Err(error);
+        let hashed = self.listed.iter().any(|one| !one.digests.is_empty());
+        let pinned = self.listed.iter().all(ListedRequirement::is_pinned);
+        // Repositories have no digests; alone they are only complete in devsh's own list.
+        let resolved = &**self.files.lock.file() == RESOLVED;
+        let locked = pinned && (hashed || resolved);
+        if !locked {
+            self.add_directory_dependencies()?;
+            if let Some(project) = &self.files.project {
+                pyproject::add_uv_settings(project, &project.toml()?, &mut self.lock)?;
+            }
         }
         for one in self.listed {
-            let (scope, requirement) = (one.scope, one.requirement);
             if !locked {
-                self.lock
-                    .loose
-                    .push(LooseRequirement { scope, requirement });
+                self.lock.loose.push(LooseRequirement {
+                    scope: one.scope,
+                    requirement: one.requirement,
+                });
                 continue;
             }
+            let commit = one.commit().map(str::to_owned);
+            let (scope, requirement) = (one.scope, one.requirement);
             let url = requirement.url;
             let package = PythonPackage {
                 version: requirement.exact,
                 foreign_source: url.clone(),
-                source: url.map_or(PackageSource::Index(None), PackageSource::Url),
+                source: match (commit, url) {
+                    (Some(address), _) => PackageSource::Repository(address),
+                    (None, Some(url)) => PackageSource::Url(url),
+                    (None, None) => PackageSource::Index(None),
+                },
                 digests: one.digests,
                 marker: requirement.marker,
                 ..PythonPackage::named(requirement.name.to_string())
@@ -314,13 +462,71 @@ impl<'f> RequirementListReader<'f> {
         self.lock.default_to_dev();
         Ok(self.lock)
     }
+
+    /// Adds the dependencies of the listed directories, and of their extras.
+    fn add_directory_dependencies(&mut self) -> Result<(), Error> {
+        for listed in std::mem::take(&mut self.directories) {
+            let place = join_text(self.folder, &listed.path);
+            let project = self.files.directories.get(&place);
+            let is_project = listed.path == ".";
+            let project = project.or_else(|| self.files.project.as_ref().filter(|_| is_project));
+            let mut note = |message: String| {
+                self.lock.notes.push(Located {
+                    value: message,
+                    origin: listed.line.origin.clone(),
+                });
+            };
+            let written = &listed.line.value;
+            let unknown = format!(
+                "`{written}` is installed without its dependencies, because only its build system knows them: \
+                 name them in the list, or in `[project]` of its `pyproject.toml`"
+            );
+            let Some(project) = project else {
+                note(unknown);
+                continue;
+            };
+            match needs(project)? {
+                Needs::Unknown(why) => {
+                    note(format!(
+                        "`{written}` is installed without its dependencies: {} declares them in a way that devsh \
+                         does not follow",
+                        why.origin
+                    ));
+                    continue;
+                }
+                Needs::Nothing if project.toml()?.get("project").is_none() => {
+                    note(unknown);
+                    continue;
+                }
+                Needs::Nothing | Needs::Listed => {}
+            }
+            let own = pyproject::read(project)?;
+            for extra in listed
+                .extras
+                .iter()
+                .filter(|one| !own.extras.contains(*one))
+            {
+                note(format!("`{}` has no extra `{extra}`", project.file()));
+            }
+            let selection = Selection {
+                extras: listed.extras.iter().cloned().collect(),
+                ..Selection::default()
+            };
+            let scopes = own.scopes(&selection);
+            let needed = own.loose.into_iter();
+            let needed = needed.filter(|one| scopes.contains(&one.scope));
+            self.listed.extend(needed.map(|one| ListedRequirement {
+                scope: listed.scope.clone(),
+                requirement: one.requirement,
+                digests: Vec::new(),
+            }));
+        }
+        Ok(())
+    }
 }
 
-/// Returns the package of a directory (`./lib[extra]`).
+/// Returns the package of a directory.
 fn directory(path: &str) -> PythonPackage {
-    let path = path.split('[').next().unwrap_or(path).trim_end_matches('/');
-    let path = path.strip_prefix("./").unwrap_or(path);
-    let path = if path.is_empty() { "." } else { path };
     let name = format!("directory {path}");
     PythonPackage {
         foreign_source: (path != ".").then(|| name.clone()),
@@ -330,20 +536,4 @@ fn directory(path: &str) -> PythonPackage {
         },
         ..PythonPackage::named(name)
     }
-}
-
-/// Returns the package of a repository (`git+https://…@commit#egg=name`).
-fn repository(address: &str) -> Result<PythonPackage, &'static str> {
-    let (address, fragment) = address.split_once('#').unwrap_or((address, ""));
-    let part = |key: &str| fragment.split('&').find_map(|one| one.strip_prefix(key));
-    let name: Option<PackageName> = part("egg=").and_then(|one| one.parse().ok());
-    let name =
-        name.ok_or("a repository needs its package's name (`name @ git+https://…@commit`)")?;
-    let subdirectory = part("subdirectory=").map(|one| format!("#subdirectory={one}"));
-    let address = format!("{address}{}", subdirectory.unwrap_or_default());
-    Ok(PythonPackage {
-        foreign_source: Some(address.clone()),
-        source: PackageSource::Repository(address),
-        ..PythonPackage::named(name.to_string())
-    })
 }

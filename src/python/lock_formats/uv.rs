@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::fields::{
-    digest, directory, is_public_file, is_public_index, lock_error, marker, marker_of, name, names,
-    repository, tables, text, version, word,
+    digest, directory, file_url, folder_of, is_public_file, is_public_index, lock_error, marker,
+    marker_of, name, names, repository, tables, text, version, word,
 };
 use crate::{
     manifest::{Error, Node, Text},
     python::{
-        lock::{Dependency, PackageSource, PythonLock, PythonPackage, RootDependency, Scope},
+        lock::{Dependency, PackageFile, PackageSource, PythonLock, PythonPackage, RootDependency},
         marker::{Marker, normalize},
+        scope::Scope,
     },
+    util::paths::join_text,
 };
 
 /// Reads the lockfile.
@@ -39,8 +41,8 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
             if is_project || members.contains(&package.name) {
                 add_declared(node, &mut lock);
                 let roots = roots(file, node, &package.name)?;
+                lock.members.insert(package.name.clone());
                 if is_project {
-                    lock.project.clone_from(&package.name);
                     project_roots.extend(roots);
                 } else {
                     member_roots.extend(roots);
@@ -125,6 +127,10 @@ fn dependency(file: &Text, node: &Node<'_>) -> Result<Dependency, Error> {
             .map(|node| version(file, node))
             .transpose()?,
         versions: None,
+        source: node
+            .get("source")
+            .map(|node| package_source(file, node))
+            .transpose()?,
         extras: match node.get("extra") {
             Some(_) => names(file, node, "extra")?,
             None => names(file, node, "extras")?,
@@ -166,6 +172,12 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             .map(|node| version(file, node))
             .transpose()?,
         foreign_source: (!public).then(|| describe_source(file, source, &files)),
+        files: match &place {
+            PackageSource::Index(Some(index)) if !index.contains("://") => {
+                local_files(file, index, &files)?
+            }
+            _ => Vec::new(),
+        },
         source: place,
         digests,
         marker: resolution_markers(file, node)?,
@@ -174,6 +186,24 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
             .map(|entry| Ok((normalize(&entry.key), dependencies(entry.node.elements())?)))
             .collect::<Result<_, Error>>()?,
     })
+}
+
+/// Returns the files of a directory that uv used as an index.
+fn local_files(file: &Text, index: &str, files: &[&Node<'_>]) -> Result<Vec<PackageFile>, Error> {
+    let folder = join_text(folder_of(file), index);
+    let mut local = Vec::new();
+    for node in files {
+        let keys = ["path", "filename"];
+        let place = keys.iter().find_map(|key| node.get(key));
+        let (Some(place), Some(hash)) = (place, node.get("hash")) else {
+            continue;
+        };
+        local.push(PackageFile {
+            url: file_url(&folder, &directory(file, "path", place)?),
+            digest: digest(file, hash)?,
+        });
+    }
+    Ok(local)
 }
 
 /// Returns the condition under which uv chose this version of a package.
@@ -199,6 +229,10 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
             PackageSource::Index((!is_public_index(&index)).then_some(index))
         }
         "url" => PackageSource::Url(word(file, "url", &entry.node)?),
+        "path" => {
+            let path = directory(file, "path", &entry.node)?;
+            PackageSource::Url(file_url(folder_of(file), &path))
+        }
         "git" => git_source(&word(file, "git", &entry.node)?),
         kind @ ("editable" | "directory" | "virtual") => PackageSource::Directory {
             installed: kind != "virtual",

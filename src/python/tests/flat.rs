@@ -71,7 +71,19 @@ fn pipfile_locks_are_read() {
     assert_eq!(chosen(&lock, "3.11", &["dev", "docs"], &[]).len(), 5);
     assert_eq!(lock.default_groups, set(&["dev"]));
     let foreign: Vec<String> = lock.foreign().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(foreign, ["inner", "repo"]);
+    assert_eq!(foreign, ["(options)", "inner", "repo"]);
+    assert_eq!(
+        lock.options(&Selection::default()),
+        ["--extra-index-url https://i.example/simple"]
+    );
+    let private = text.replace("https://pypi.org/simple", "https://own.example/simple");
+    assert_eq!(
+        super::lock("Pipfile.lock", &private, "").options(&Selection::default()),
+        [
+            "--extra-index-url https://own.example/simple",
+            "--index-url https://i.example/simple"
+        ]
+    );
     assert!(
         fault("Pipfile.lock", &text.replace("==8.1.7", "*"))
             .starts_with("Pipfile.lock:6: `click` is not pinned")
@@ -163,19 +175,34 @@ fn constraints_bound_the_resolution() {
 
 #[test]
 fn options_of_a_list_count_or_are_refused() {
-    for option in ["--pre", "--no-binary :all:", "--only-binary=click"] {
-        let error = read_lock(&lists(&format!("flask\n{option}\n"), &[], &[])).unwrap_err();
-        assert_eq!(error.origin().to_string(), "requirements.txt:2");
-        assert!(error.to_string().contains(option), "{error}");
-    }
+    let loose = "flask\n--pre\n--no-binary :all:\n--only-binary=click\n-f 'my wheels'\n--no-index\n\
+        --index-url \"https://own.example/simple\"\n--extra-index-url=https://i.example/simple\n\
+        --trusted-host own.example\n-c https://h.example/c.txt\n";
+    let lock = read_lock(&lists(loose, &[], &[])).unwrap();
+    assert_eq!(
+        lock.options(&Selection::default()),
+        [
+            "--extra-index-url https://own.example/simple",
+            "--index-url https://i.example/simple",
+            "--prerelease=allow",
+            "--no-binary :all:",
+            "--only-binary click",
+            "--find-links file://${PROJECT_ROOT}/my%20wheels",
+            "--no-index",
+            "-c https://h.example/c.txt"
+        ]
+    );
+    assert_eq!(lock.notes[0].origin.to_string(), "requirements.txt:9");
     let main = format!("--pre\n--only-binary=:all:\n--no-binary click,idna\nclick==8 --hash={A}\n");
     let lock = read_lock(&lists(&main, &[], &[])).unwrap();
     let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
     let pins = lock.select(&Selection::default(), &on).unwrap();
-    assert_eq!(
-        pins.hashed(),
-        format!("--only-binary :all:\n--no-binary click\n--no-binary idna\nclick==8 --hash={A}\n")
-    );
+    let options = [
+        "--only-binary :all:",
+        "--no-binary click",
+        "--no-binary idna",
+    ];
+    assert_eq!(pins.options, options);
     let odd = format!("--only-binary -x\nclick==8 --hash={A}\n");
     let error = read_lock(&lists(&odd, &[], &[])).unwrap_err();
     assert_eq!(error.origin().to_string(), "requirements.txt:1");
@@ -249,4 +276,81 @@ fn packages_that_several_name_are_kept_once_however_many_there_are() {
     let list = list.concat();
     let list = read_lock(&lists(&list, &[("dev.txt", &list)], &[("dev", "dev.txt")])).unwrap();
     assert_eq!((list.packages.len(), list.roots.len()), (10_000, 20_000));
+}
+
+#[test]
+fn places_in_lists_are_requirements() {
+    let project = "[project]\nname = 'demo'\ndependencies = ['idna']\n[project.optional-dependencies]\ndev = ['rich']\n";
+    let main = "-e .[dev]\n./lib\n./w/a_b-1-py3-none-any.whl\n-e git+https://h.example/r.git@main#egg=Repo\n\
+        own @ git+https://h.example/o.git@v1\n-r 'more lists.txt'\n";
+    let mut files = lists(main, &[("more lists.txt", "click\n")], &[]);
+    files.project = Some(Text::new("pyproject.toml", project));
+    let lock = read_lock(&files).unwrap();
+    assert_eq!(
+        lock.loose(&Selection::default()),
+        [
+            "a-b @ file://${PROJECT_ROOT}/w/a_b-1-py3-none-any.whl",
+            "Repo @ git+https://h.example/r.git@main",
+            "own @ git+https://h.example/o.git@v1",
+            "click",
+            "idna",
+            "rich"
+        ]
+    );
+    assert_eq!(chosen(&lock, "3.12", &[], &[]), ["-e .", "-e lib"]);
+    // Nothing is known of `lib`, which has no `pyproject.toml`.
+    assert_eq!(lock.notes[0].origin.to_string(), "requirements.txt:2");
+    let pinned = format!(
+        "click==8 --hash={A}\n-e .\nrepo @ git+https://h.example/r.git@{}\n",
+        "0".repeat(40)
+    );
+    let mut files = lists(&pinned, &[], &[]);
+    files.project = Some(Text::new("pyproject.toml", project));
+    let lock = read_lock(&files).unwrap();
+    assert_eq!(
+        chosen(&lock, "3.12", &[], &[]),
+        ["click==8", "repo", "-e ."]
+    );
+    assert!(lock.loose.is_empty());
+    for (line, message) in [
+        ("git+https://h.example/s.git", "an address needs the name"),
+        ("-r https://h.example/r.txt", "does not fetch lists"),
+    ] {
+        let error = read_lock(&lists(line, &[], &[])).unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}
+
+#[test]
+fn lists_are_decoded_as_pip_does() {
+    let utf16: Vec<u8> = "\u{feff}idna\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (bytes, text) in [
+        (&utf16[..], "idna\r\n"),
+        (b"\xef\xbb\xbfidna\n", "idna\n"),
+        (b"# caf\xe9\nidna\n", "# caf\u{e9}\nidna\n"),
+    ] {
+        assert_eq!(decode_list("requirements.txt", bytes).as_str(), text);
+    }
+}
+
+#[test]
+fn files_of_a_pylock_come_from_their_addresses() {
+    let package = |more: &str| {
+        let text = format!(
+            "lock-version = \"1.0\"\n[[packages]]\nname = \"a\"\nversion = \"1\"\n{more}\nwheels = [\n\
+             {{ url = \"https://own.example/a-1-cp311-cp311-win_amd64.whl\", hashes = {{ sha256 = \"{0}\" }} }},\n\
+             {{ path = \"w/a-1-py3-none-any.whl\", hashes = {{ sha256 = \"{0}\" }} }},\n]\n",
+            &A[7..]
+        );
+        let lock = lock("sub/pylock.toml", &text, "");
+        let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
+        lock.select(&Selection::default(), &on).unwrap().hashed()
+    };
+    let expected = format!("a @ file://${{PROJECT_ROOT}}/sub/w/a-1-py3-none-any.whl --hash={A}\n");
+    assert_eq!(package(""), expected);
+    let index = "index = \"https://own.example/simple\"";
+    assert_eq!(package(index), format!("a==1 --hash={A} --hash={A}\n"));
 }

@@ -85,6 +85,9 @@ impl From<&builder::Error> for Failure {
             | builder::Error::PythonResolve { output, builds, .. } => {
                 add_uv_output(failure, output, *builds)
             }
+            builder::Error::PythonVariable { name, .. } => {
+                failure.hint(format!("set it, for example with `export {name}=…`"))
+            }
             builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Self::detail),
             builder::Error::Source(error) => Self::from(&**error),
             builder::Error::Store(error) => Self::from(error),

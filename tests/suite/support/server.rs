@@ -81,6 +81,12 @@ impl Server {
         state.files.insert(path.to_owned(), content.into());
     }
 
+    /// Returns the content that is served at `path`.
+    pub(crate) fn content(&self, path: &str) -> Vec<u8> {
+        let state = self.state.lock().expect("no panic inside");
+        state.files.get(path).expect("it is served").clone()
+    }
+
     /// Returns the served paths that contain `part`.
     pub(crate) fn paths(&self, part: &str) -> Vec<String> {
         let state = self.state.lock().expect("no panic inside");
