@@ -124,11 +124,12 @@ fn enter_scripts_need_the_grants_of_a_manifest() {
         };
         let manifest =
             format!("[hooks]\nenter = \"\"\"\n{SCRIPT}\"\"\"\n[grants]\nenv = [{grants}]\n");
-        let sandbox = Sandbox::new()
-            .manifest(&manifest)
-            .env("EDITOR", "vi")
-            .env("PAGER", "less");
-        sandbox.allow();
+        let prepared = || {
+            let sandbox = Sandbox::new().manifest(&manifest).env("EDITOR", "vi");
+            sandbox.allow();
+            sandbox.env("PAGER", "less")
+        };
+        let sandbox = prepared();
         // Only bash has functions in the environment.
         let outcome = sandbox.devsh(&["run", "--", "/usr/bin/env"]).success();
         let value = |name: &str| {
@@ -152,6 +153,7 @@ fn enter_scripts_need_the_grants_of_a_manifest() {
         let said = "enter scripts may not set `EDITOR`, `GIT_PAGER`; write `env = [\"EDITOR\", \"GIT_PAGER\"]`";
         assert_eq!(outcome.stderr.contains(said), !granted, "{outcome}");
         for_each_shell(|shell| {
+            let sandbox = prepared();
             let mut pty = sandbox.shell(shell);
             pty.enter();
             assert_eq!(pty.var("HARMLESS").as_deref(), Some("yes"));
