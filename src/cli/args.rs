@@ -218,7 +218,8 @@ pub enum Command {
         #[command(flatten)]
         trust: Trust,
     },
-    /// Load the dev shell of this shell again at the next prompt, also its scripts
+    /// Load the dev shell again at the next prompt, with its scripts
+    #[command(after_help = "Example:\n  devsh reload")]
     Reload,
     /// Build every dev shell of the project ahead of time
     #[command(after_help = "Example:\n  devsh sync --shell test")]

@@ -129,6 +129,7 @@ fn a_host_tool_serves_where_nothing_can_be_reached() {
         outcome.stderr.contains("`ruff`") && outcome.stderr.contains("0.12.3"),
         "it is said aloud: {outcome}"
     );
+    sandbox.allow();
     let status = sandbox.devsh(&["status"]).success();
     assert!(
         status.stdout.contains("0.12.3") && status.stdout.contains("0.12.4"),

@@ -56,12 +56,15 @@ fn cut_everywhere(host: HostShell, outputs: usize) {
 fn script(host: HostShell, program: &Path, outputs: &Path) -> Vec<u8> {
     let hook = String::from_utf8(hook::script(host, program)).unwrap();
     let program = String::from_utf8(host.quote(program.as_os_str())).unwrap();
-    let way = match host {
-        HostShell::Bash => "\\builtin exec",
-        HostShell::Zsh => "\\command",
-        HostShell::Fish => "command",
+    let started = match host {
+        HostShell::Bash => format!("\\builtin exec {program} export"),
+        HostShell::Zsh => {
+            // The hook for zsh is one quoted word.
+            let program = program.replace('\'', r"'\''");
+            format!("\\command {program} ${{__p9k_instant_prompt_active:+--quiet}} export")
+        }
+        HostShell::Fish => format!("command {program} export"),
     };
-    let started = format!("{way} {program} export");
     assert!(hook.contains(&started), "{hook}");
     let hook = hook.replace(&started, "cut_devsh export");
     let outputs = outputs.display();
