@@ -9,16 +9,16 @@
 mod application;
 pub mod build_progress;
 mod choose_artifact;
-pub mod collect;
-mod compile;
 mod error;
 mod identity;
-mod npm;
+pub mod inventory;
+mod npm_resolve;
 mod offline;
 mod profile;
 mod profile_manifest;
 mod profile_name;
 mod python_env;
+mod python_resolve;
 mod realised;
 mod record;
 mod request;
@@ -35,10 +35,10 @@ use crate::{
     store::{self, Store},
 };
 
-pub use compile::{ApplicationQuery, PackageQuery};
 pub use error::{BuildRule, Error, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;
+pub use python_resolve::{ApplicationQuery, PackageQuery};
 pub use realised::{BuildNotice, Realised, RealisedTool, ToolOrigin};
 pub use request::{BuildRequest, PythonPackages, RequestedTool};
 

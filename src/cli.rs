@@ -30,9 +30,9 @@ use crate::{
 
 use args::{Arguments, Command, Global};
 use commands::{
-    add, allow, completions, deny, doctor, du, enter, explain, export, gc, hook, init, leave, lock,
-    man, outdated, prompt, reload, remove, report_environment, run as run_in_shell, schema, search,
-    status, sync, verify, watch,
+    add, allow, completions, deny, doctor, du, enter, explain, export, export_for_hook, gc, hook,
+    init, leave, lock, man, outdated, reload, remove, report_environment, run as run_in_shell,
+    schema, search, status, sync, verify, watch,
 };
 use early_args::EarlyCommand;
 
@@ -73,8 +73,8 @@ pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
 fn run_early(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
     let ui = plain_ui(context);
     let result = match early_args::parse(arguments) {
-        Some(EarlyCommand::Prompt(request)) => prompt::run(context, &ui, request),
-        Some(EarlyCommand::Exported(exported)) => prompt::absorb(context, &ui, exported),
+        Some(EarlyCommand::Prompt(request)) => export_for_hook::run(context, &ui, request),
+        Some(EarlyCommand::Exported(exported)) => export_for_hook::absorb(context, &ui, exported),
         // The log is started with the options that clap reads.
         Some(EarlyCommand::Run { shell, command })
             if context.env.get(vars::DEVSH_LOG).is_none() =>
@@ -163,7 +163,7 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
                     gone: &options.gone,
                 },
             };
-            prompt::run(context, ui, request)
+            export_for_hook::run(context, ui, request)
         }
         Command::Allow { list: true, .. } => allow::list(session, ui),
         Command::Allow { prune: true, .. } => allow::prune(session, ui),

@@ -10,7 +10,7 @@ use crate::{
     package::{Requirement, Version},
     project::approval::Approval,
     prompt::{record::Record, session_var::ShellSession},
-    store::probe,
+    store::fuzz_entries,
     util::{binary, terminal_text::SafeText},
 };
 
@@ -23,10 +23,10 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("lock", lock),
     ("manifest", manifest),
     ("state", state),
-    ("tar", probe::read_tar),
+    ("tar", fuzz_entries::read_tar),
     ("version", version),
-    ("wheel", probe::read_wheel),
-    ("zip", probe::read_zip),
+    ("wheel", fuzz_entries::read_wheel),
+    ("zip", fuzz_entries::read_zip),
 ];
 
 /// Returns the target of a name.

@@ -6,20 +6,20 @@
 
 mod absent_files;
 pub mod decide;
+pub mod enter_leave_scripts;
 mod env_limits;
 pub mod freshness;
 pub mod from_build;
-pub mod hook_scripts;
 pub mod host_directories;
 pub mod load;
 mod mtime_batch;
 pub mod path_changes;
 pub mod record;
 pub mod session_var;
+pub mod source_scripts;
 pub mod statements;
 mod symlink_checks;
 pub mod update;
-pub mod user_scripts;
 
 pub use load::{Loading, MissingVariable, load};
 pub use statements::statements;

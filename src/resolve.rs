@@ -4,9 +4,9 @@
 //! each request is answered alone. The answer depends on the set of requests, not on their order, and a second run
 //! from its own lockfile changes nothing.
 
+mod choose;
 mod explain;
 mod held;
-mod solver;
 
 use std::collections::BTreeMap;
 
@@ -144,7 +144,7 @@ pub fn resolve(
         }
         let package = match previous.kept(tool, request, upgrade, system) {
             Some(kept) => kept.clone(),
-            None => solver::choose(tool, request, index, previous, upgrade, system)?,
+            None => choose::choose(tool, request, index, previous, upgrade, system)?,
         };
         Ok((key, package))
     });

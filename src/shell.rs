@@ -3,10 +3,10 @@
 //! Invariant: names are checked, values are quoted, and the code ends with a mark that the hook expects, because the
 //! hook must not evaluate code that was cut short.
 
+mod bash_zsh;
 pub mod export_formats;
 mod fish;
 pub mod hook;
-mod posix;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -152,7 +152,7 @@ impl HostShell {
     pub fn render_plain(self, statements: &[ShellStatement]) -> Vec<u8> {
         let mut code = Vec::new();
         match self {
-            Self::Bash | Self::Zsh => posix::render(self, statements, &mut code),
+            Self::Bash | Self::Zsh => bash_zsh::render(self, statements, &mut code),
             Self::Fish => fish::render(statements, &mut code),
         }
         if code.last().is_some_and(|last| *last != b'\n') {
@@ -168,7 +168,7 @@ impl HostShell {
     pub fn check(self, freshness: &Freshness, known: &str) -> Vec<ShellStatement> {
         let mut code = Vec::new();
         match self {
-            Self::Bash | Self::Zsh => posix::fresh(self, freshness, &mut code),
+            Self::Bash | Self::Zsh => bash_zsh::fresh(self, freshness, &mut code),
             Self::Fish => fish::fresh(freshness, &mut code),
         }
         let name = blake3::hash(&code).to_hex()[..12].to_owned();
@@ -187,7 +187,7 @@ impl HostShell {
     pub fn quote(self, value: &OsStr) -> Vec<u8> {
         let mut word = Vec::new();
         match self {
-            Self::Bash | Self::Zsh => posix::quote(value, &mut word),
+            Self::Bash | Self::Zsh => bash_zsh::quote(value, &mut word),
             Self::Fish => fish::quote(value, &mut word),
         }
         word

@@ -14,19 +14,19 @@
 //! processes that want one object, one makes it; a store of a newer format is read and never written.
 
 mod built_object;
-mod collect;
+mod durable;
 mod error;
 mod file_manifest;
 mod free_space;
+pub mod fuzz_entries;
 mod install;
-mod layout;
 pub mod leases;
 mod object;
 mod path;
-pub mod probe;
 mod process;
+mod recipes;
 mod remove;
-mod sync;
+mod trash;
 mod tree_builder;
 mod unpack;
 mod verify;
@@ -37,16 +37,16 @@ use std::{
 };
 
 pub use built_object::BuiltObject;
-pub use collect::Collection;
+pub use durable::sync_tree;
 pub use error::{Error, Rule};
 pub use file_manifest::{Damage, DamageKind};
 pub use install::exchange;
-pub use layout::check_wheel;
 pub use object::{ArtifactRecord, ObjectRecord, is_published};
 pub use path::StorePath;
 pub use process::ProcessMark;
+pub use recipes::check_wheel;
 pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
-pub use sync::sync_tree;
+pub use trash::Collection;
 pub use verify::ObjectVerdict;
 
 use crate::{

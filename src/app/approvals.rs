@@ -17,11 +17,10 @@ use crate::{
 
 use super::{
     background,
-    bring_up::bring_up,
     build_mode::BuildMode,
-    fetch_extends,
+    build_record, fetch_extends,
+    lock_and_build::bring_up,
     missing_vars::{self, UnsetVariable},
-    prepare_env,
     programs::{self, NewProgram},
     session::Session,
 };
@@ -129,7 +128,7 @@ impl ApprovedProject<'_> {
         let project = self.project.get();
         let mut new = BTreeSet::new();
         for shell in project.preview().shells.keys() {
-            if let (_, Some(found)) = prepare_env::look_up(self.session, project, shell)? {
+            if let (_, Some(found)) = build_record::look_up(self.session, project, shell)? {
                 new.extend(programs::unapproved(
                     self.session,
                     project,

@@ -25,7 +25,7 @@ use crate::{
     util::{files, hex},
 };
 
-use super::build_traces::{BuildFailure, BuildTraces};
+use super::build_files::{BuildFailure, BuildTraces};
 
 /// Starts a build that outlives this process, unless one is running or has just failed with the same inputs;
 /// returns the message for the user.

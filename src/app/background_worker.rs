@@ -15,11 +15,10 @@ use crate::{
 };
 
 use super::{
-    bring_up,
     build_claim::try_claim,
+    build_files::{BuildFailure, BuildTraces},
     build_mode::BuildMode,
-    build_traces::{BuildFailure, BuildTraces},
-    prepare_env,
+    build_record, lock_and_build,
     session::Session,
     trust,
 };
@@ -123,9 +122,10 @@ pub fn build_for_prompt(session: &Session<'_>, shells: &[ShellName]) -> Result<(
     let Some(claim) = try_claim(&traces)? else {
         return Ok(());
     };
-    let basis = prepare_env::basis_digest(&prepare_env::watch(session.context, project.get()));
+    let basis = build_record::basis_digest(&build_record::watch(session.context, project.get()));
     let result =
-        bring_up::build_claimed(session, &project, shells, BuildMode::Background, &claim).map(drop);
+        lock_and_build::build_claimed(session, &project, shells, BuildMode::Background, &claim)
+            .map(drop);
     if let (Err(failure), Some(shell)) = (&result, shells.first()) {
         traces.record(
             shell,

@@ -12,7 +12,7 @@ use crate::{
     builder::build_progress::BuildProgress, fetch::Meter, report::failure::Failure, util::files,
 };
 
-use super::{build_traces::BuildTraces, session::Session};
+use super::{build_files::BuildTraces, session::Session};
 
 /// The interval at which the progress of another build is read.
 const INTERVAL: Duration = Duration::from_millis(100);

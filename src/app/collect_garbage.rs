@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::collect::{Budget, Inventory},
+    builder::inventory::{Budget, Inventory},
     config::{
         Keep,
         units::{parse_bytes, parse_span},

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{builder::collect, project::approval::project_key, store::Store, util::files};
+use crate::{builder::inventory, project::approval::project_key, store::Store, util::files};
 
 use super::session::Session;
 
@@ -10,7 +10,7 @@ use super::session::Session;
 pub fn run(session: &Session<'_>, root: &Path, live: Option<&Path>) {
     let directories = &session.context.directories;
     Store::open(&directories.data).sweep();
-    collect::sweep(&directories.data);
+    inventory::sweep(&directories.data);
     if let Some(live) = live {
         // It exists only where its writer was killed.
         let _left = std::fs::remove_file(live);

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::collect::{EntryKind, Inventory},
+    builder::inventory::{EntryKind, Inventory},
     report::failure::Failure,
 };
 

@@ -20,14 +20,14 @@ use crate::{
     util::{files, vars},
 };
 
-use super::{load_env::prepare, prepare_env, session::Session};
+use super::{build_record, ready_shell::prepare, session::Session};
 
 /// Replaces this process with the user's shell.
 pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failure> {
     let context = session.context;
     let _pass = leases::pass(&context.directories.data);
     let ready = prepare(session, shell)?;
-    prepare_env::lease_until_exit(context, &ready.record);
+    build_record::lease_until_exit(context, &ready.record);
     let base = session_var::host_env(&context.env, &context.session_key);
     let mut first = ready.record.clone();
     let stored = Record::stored(&context.directories.state, &ready.root, shell);

@@ -20,8 +20,8 @@ use crate::{
 };
 
 use super::{
-    load_env::load_environment,
     prompt_answer::{PromptTarget, prompt_target},
+    ready_shell::load_environment,
     session::Session,
 };
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    builder::collect::Inventory, context::Context, project::approval::Decisions,
+    builder::inventory::Inventory, context::Context, project::approval::Decisions,
     prompt::record::Record, report::failure::Failure, store::leases, util::files,
 };
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    build_traces::{BuildFailure, BuildTraces},
+    build_files::{BuildFailure, BuildTraces},
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
     running_build::RunningBuild,

@@ -20,13 +20,13 @@ use crate::{
         watch::{self, Watched},
     },
     prompt::{
+        enter_leave_scripts,
         freshness::{Dependencies, freshness, nearer_manifests},
-        hook_scripts, load,
+        load,
         path_changes::PathMemory,
         record::Record,
-        session_var,
+        session_var, source_scripts,
         update::{DesiredShell, ShellMemory, ShellUpdate, update},
-        user_scripts,
     },
     report::{failure::Failure, reporter::NoReport},
     shell::{HostShell, ShellStatement, hook},
@@ -38,10 +38,11 @@ use crate::{
 };
 
 use super::{
-    background,
+    background, build_record,
     dev_shells::with_shell,
-    load_env::ReadyShell,
-    lockfile_changes, prepare_env, reload,
+    lockfile_changes,
+    ready_shell::ReadyShell,
+    reload,
     session::{Options, Session},
     trust,
 };
@@ -202,7 +203,7 @@ fn add_scripts(
         return Ok(());
     }
     let state = &context.directories.state;
-    let files = user_scripts::files(state, &ready.root, &ready.shell, loaded, host);
+    let files = source_scripts::files(state, &ready.root, &ready.shell, loaded, host);
     let files = files.map_err(|error| {
         Failure::new(format!(
             "cannot run the scripts of `[hooks] source`: {error}"
@@ -230,7 +231,7 @@ pub fn absorb_variables(
         Some(Assignment { name, value })
     };
     let changes = exported.words.iter().filter_map(change).collect();
-    let outcome = user_scripts::absorb(context, &host, changes);
+    let outcome = source_scripts::absorb(context, &host, changes);
     Some(PromptAnswer {
         code: exported.host.render(&outcome.statements, exported.nonce),
         outcome,
@@ -240,7 +241,7 @@ pub fn absorb_variables(
 }
 
 /// Runs the leave scripts of the loaded dev shell when the host shell exits; returns those that failed.
-pub fn run_leave_scripts(context: &Context) -> Vec<hook_scripts::Error> {
+pub fn run_leave_scripts(context: &Context) -> Vec<enter_leave_scripts::Error> {
     let host = session_var::ShellSession::from_env(&context.env, &context.session_key);
     host.map_or_else(Vec::new, |host| load::run_leave_scripts(context, &host))
 }
@@ -337,7 +338,7 @@ fn look(
     let fresh = Record::fresh(&context.directories.state, &place.root, shell, context.now)
         // The stamps of a record do not show a denial that cannot be read.
         .filter(|_| !session.decisions.is_denied(&place.root))
-        .filter(|record| prepare_env::lease_for_shell(context, record));
+        .filter(|record| build_record::lease_for_shell(context, record));
     let Some(record) = fresh else {
         return look_at_project(session, place, shell, host);
     };
@@ -445,7 +446,7 @@ fn judge(
             return Err(unreadable.error.into());
         }
     };
-    *watched = prepare_env::watch(context, &project);
+    *watched = build_record::watch(context, &project);
     if project.standing() != Standing::Allowed {
         return Ok(Verdict::Refused(refusal(session, &project)));
     }
@@ -453,11 +454,11 @@ fn judge(
         TrustCheck::Trusted(project) => project,
         TrustCheck::Refused(_) => return Ok(Verdict::Refused(None)),
     };
-    if let Some(record) = prepare_env::find_built(session, &project, shell, watched)? {
-        prepare_env::lease_for_shell(context, &record);
+    if let Some(record) = build_record::find_built(session, &project, shell, watched)? {
+        build_record::lease_for_shell(context, &record);
         return Ok(Verdict::Ready(Box::new(record)));
     }
-    let basis = prepare_env::basis_digest(watched);
+    let basis = build_record::basis_digest(watched);
     let changes = lockfile_changes::describe(session, project.get(), shell);
     let building = background::start(context, &place.root, shell, basis)?;
     Ok(Verdict::Building(match changes {

@@ -11,7 +11,7 @@ use crate::{
     store::leases,
 };
 
-use super::{load_env::load_environment, pure_env, session::Session};
+use super::{pure_env, ready_shell::load_environment, session::Session};
 
 /// A command and its environment.
 #[derive(Debug)]

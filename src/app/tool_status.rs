@@ -12,7 +12,7 @@ use crate::{
     report::failure::Failure,
 };
 
-use super::{dev_shells::find_dev_shell, prepare_env, session::Session};
+use super::{build_record, dev_shells::find_dev_shell, session::Session};
 
 /// One tool of a dev shell: requested, locked and built. The JSON form is part of the interface.
 #[derive(Debug, Serialize)]
@@ -64,7 +64,7 @@ pub fn tool_status(
             .map(|(tool, request)| requested(tool, request))
             .collect());
     }
-    let (inputs, found) = prepare_env::look_up(session, project, shell)?;
+    let (inputs, found) = build_record::look_up(session, project, shell)?;
     let built = |tool: &Tool| {
         found
             .as_ref()?

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::collect::{self, EntryKind},
+    builder::inventory::{self, EntryKind},
     fetch::Meter,
     report::{failure::Failure, hints},
     store::{Damage, Downloads, ObjectRecord, ObjectVerdict, Store, size_of},
@@ -72,7 +72,7 @@ impl DamagedEntry {
 pub fn verify_store(session: &Session<'_>, repair: bool) -> Result<VerifyReport, Failure> {
     let store = Store::open(&session.context.directories.data);
     let there = |kind| {
-        let paths = collect::paths(&session.context.directories.data, kind);
+        let paths = inventory::paths(&session.context.directories.data, kind);
         paths.map_err(Failure::from)
     };
     if repair {
@@ -105,7 +105,7 @@ pub fn verify_store(session: &Session<'_>, repair: bool) -> Result<VerifyReport,
     }
     let mut profiles = 0;
     for path in there(EntryKind::Profile)? {
-        let Some(damage) = collect::examine(&path) else {
+        let Some(damage) = inventory::examine(&path) else {
             continue;
         };
         profiles += 1;
@@ -181,7 +181,7 @@ fn remove_profile(
     store: &Store,
     place: &Path,
 ) -> Result<RepairOutcome, Failure> {
-    let damaged = || collect::examine(place).is_some_and(|damage| !damage.is_empty());
+    let damaged = || inventory::examine(place).is_some_and(|damage| !damage.is_empty());
     let in_use = || {
         let roots = Roots::find(session.context)?;
         Ok(roots.leased.iter().any(|path| path.starts_with(place)))

@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    background, prepare_env,
+    background, build_record,
     session::{Options, Session},
 };
 
@@ -206,16 +206,16 @@ impl<'w, 'a> ProjectWatch<'w, 'a> {
         ]);
         self.files.insert(root.to_owned(), files.clone());
         let project = session.open(place)?;
-        let watched = prepare_env::watch(context, &project);
+        let watched = build_record::watch(context, &project);
         files.extend(watched.iter().map(|file| file.path.clone()));
         self.files.insert(root.to_owned(), files);
         let TrustCheck::Trusted(project) = project.trusted() else {
             return Ok(Some("waits for `devsh allow`".to_owned()));
         };
-        let basis = prepare_env::basis_digest(&watched);
+        let basis = build_record::basis_digest(&watched);
         let mut built = Vec::new();
         for shell in used(context, &project) {
-            if prepare_env::find_built(&session, &project, &shell, &watched)?.is_none() {
+            if build_record::find_built(&session, &project, &shell, &watched)?.is_none() {
                 background::build_now(context, root, &shell, basis)?;
                 built.push(shell.to_string());
             }

@@ -243,7 +243,7 @@ fn the_objects_of_a_profile_are_known_without_its_record() {
     let builder = sandbox.builder();
     let realised = builder.realise(&sandbox.request(&shell, &tools)).unwrap();
     let needs = || {
-        let inventory = collect::Inventory::of(sandbox.data()).unwrap();
+        let inventory = inventory::Inventory::of(sandbox.data()).unwrap();
         let reached = inventory.reached([&realised.profile]);
         let objects = realised.objects.iter();
         objects.filter(|object| reached.contains(*object)).count()

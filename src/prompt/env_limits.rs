@@ -7,7 +7,7 @@ use crate::env::{
     limits::{GROWTH, VARIABLE, length},
 };
 
-use super::hook_scripts::Error;
+use super::enter_leave_scripts::Error;
 
 /// Restores variables that are too long for any program, and the largest ones while all together grow too much.
 /// Returns an error for each.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    env_limits, hook_scripts,
+    enter_leave_scripts, env_limits,
     record::{Record, RequiredVariable},
     session_var::ShellSession,
 };
@@ -73,7 +73,7 @@ pub struct Loaded {
     /// The environment, `DEVSH_*` included.
     pub env: Env,
     /// Failed enter scripts, whose changes are missing in the environment, and values that do not fit into it.
-    pub failed: Vec<hook_scripts::Error>,
+    pub failed: Vec<enter_leave_scripts::Error>,
     /// Variables that differ from those of the host shell.
     pub changed: BTreeSet<VarName>,
     /// The variables of `changed` that are not lists with added entries.
@@ -104,7 +104,7 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
         let mut inside = env.clone();
         inside.set(vars::DEVSH_ROOT, loading.root);
         inside.set(vars::DEVSH_SHELL, loading.shell.as_str());
-        match hook_scripts::run(
+        match enter_leave_scripts::run(
             text,
             &inside,
             loading.root,
@@ -119,7 +119,7 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
         }
     }
     if !ungranted.is_empty() {
-        failed.push(hook_scripts::Error::Ungranted(ungranted));
+        failed.push(enter_leave_scripts::Error::Ungranted(ungranted));
     }
     ShellSession::erase(&mut env);
     let session = ShellSession {
@@ -177,7 +177,7 @@ pub(super) fn with_session(
     mut env: Env,
     mut session: ShellSession,
     key: &SecretKey,
-    mut failed: Vec<hook_scripts::Error>,
+    mut failed: Vec<enter_leave_scripts::Error>,
 ) -> Loaded {
     failed.extend(env_limits::restore_excess(base, &mut env));
     session.diff = EnvDiff::between(base, &env);
@@ -186,7 +186,7 @@ pub(super) fn with_session(
     {
         env_limits::restore(base, &mut env, name.as_ref());
         let name = name.to_string();
-        failed.push(hook_scripts::Error::Unkept { name, length });
+        failed.push(enter_leave_scripts::Error::Unkept { name, length });
         session.diff = EnvDiff::between(base, &env);
     }
     let replaced = session.diff.replaced().cloned().collect();
@@ -207,7 +207,10 @@ pub(super) fn with_session(
 /// Runs the leave scripts of the dev shell that a session has loaded and returns the failed ones.
 ///
 /// Their changes of the environment are dropped.
-pub fn run_leave_scripts(context: &Context, session: &ShellSession) -> Vec<hook_scripts::Error> {
+pub fn run_leave_scripts(
+    context: &Context,
+    session: &ShellSession,
+) -> Vec<enter_leave_scripts::Error> {
     let Some((root, shell)) = &session.project else {
         return Vec::new();
     };
@@ -220,7 +223,7 @@ pub fn run_leave_scripts(context: &Context, session: &ShellSession) -> Vec<hook_
     let directory = if root.is_dir() { root } else { Path::new("/") };
     let timeout = Duration::from_secs(record.content.timeout);
     let run = |text: &String| {
-        hook_scripts::run(text, &context.env, directory, &context.program, timeout)
+        enter_leave_scripts::run(text, &context.env, directory, &context.program, timeout)
             .err()
             .map(|error| error.of("leave", text))
     };

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     decide::{PromptDecision, decide},
-    hook_scripts,
+    enter_leave_scripts,
     load::{Loading, MissingVariable, load, run_leave_scripts},
     path_changes::PathMemory,
     session_var::ShellSession,
@@ -39,7 +39,7 @@ pub enum PromptEvent {
     /// These variables keep the values that the user gave them after the activation.
     Kept(Vec<VarName>),
     /// A script failed.
-    ScriptFailed(hook_scripts::Error),
+    ScriptFailed(enter_leave_scripts::Error),
     /// The dev shell requires a variable.
     MissingVariable(MissingVariable),
 }
@@ -112,7 +112,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
         // What cannot be undone is not loaded.
         Ok(loaded) if loaded.env.get(vars::DEVSH_DIFF).is_none() => {
             let place = loading.key.directory().to_owned();
-            let failed = hook_scripts::Error::NoKey(place);
+            let failed = enter_leave_scripts::Error::NoKey(place);
             outcome.events.push(PromptEvent::ScriptFailed(failed));
             statements.extend(self::statements(&context.env, &undone.base));
             release(undone.reverted.into_iter().collect(), statements);

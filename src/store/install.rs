@@ -10,10 +10,10 @@ use std::{
 use super::{
     Downloads, Error, Object, ObjectRecord, Store, StorePath,
     file_manifest::{FileManifest, MANIFEST},
-    free_space, is_published, layout, leases,
+    free_space, is_published, leases,
     object::{SEALS, is_own, write_read_only},
     process::ProcessMark,
-    remove_any, remove_tree, sync_tree,
+    recipes, remove_any, remove_tree, sync_tree,
     tree_builder::Tree,
 };
 use crate::{
@@ -176,7 +176,7 @@ impl Store {
                 }
                 meter.phase("unpacking");
             });
-            layout::build(object, receiver.into_iter(), tree, place)
+            recipes::build(object, receiver.into_iter(), tree, place)
         })?;
         meter.phase("publishing");
         let record = ObjectRecord::new(object, manifest.hash());

@@ -23,7 +23,7 @@ use crate::{
 
 use super::check::Check;
 use crate::{
-    app::{build_traces::BuildTraces, session::Session},
+    app::{build_files::BuildTraces, session::Session},
     report::{failure::Failure, paths::display_path},
 };
 

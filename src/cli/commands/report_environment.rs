@@ -2,10 +2,10 @@
 
 use crate::{
     context::Context,
-    prompt::hook_scripts,
+    prompt::enter_leave_scripts,
     report::{failure::Failure, ui::Ui},
 };
 
 pub fn run(context: &Context, ui: &Ui) -> Result<(), Failure> {
-    ui.code(&hook_scripts::report(&context.env))
+    ui.code(&enter_leave_scripts::report(&context.env))
 }

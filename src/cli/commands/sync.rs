@@ -3,7 +3,7 @@
 use crate::{
     app::{
         background_worker::{build_for_prompt, supervise},
-        bring_up::sync_project,
+        lock_and_build::sync_project,
         session::Session,
     },
     cli::args::Sync,

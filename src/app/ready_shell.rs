@@ -9,7 +9,9 @@ use crate::{
     report::failure::Failure,
 };
 
-use super::{bring_up::bring_up, build_mode::BuildMode, prepare_env, session::Session, trust};
+use super::{
+    build_mode::BuildMode, build_record, lock_and_build::bring_up, session::Session, trust,
+};
 
 /// A dev shell that can be loaded.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ pub fn prepare(session: &Session<'_>, shell: &ShellName) -> Result<ReadyShell, F
 /// Returns a dev shell whose stored record is fresh, without reading the project.
 fn stored(session: &Session<'_>, shell: &ShellName) -> Option<ReadyShell> {
     let place = session.prompt_place()?;
-    let record = prepare_env::stored_record(session, &place, shell)?;
+    let record = build_record::stored_record(session, &place, shell)?;
     Some(ReadyShell {
         root: place.root,
         shell: shell.clone(),
@@ -75,7 +77,7 @@ pub fn load_environment(
     base: &Env,
 ) -> Result<LoadedEnvironment, Failure> {
     let ready = prepare(session, shell)?;
-    prepare_env::lease_until_exit(session.context, &ready.record);
+    build_record::lease_until_exit(session.context, &ready.record);
     let loaded = load(base, ready.loading(session, false))?;
     for error in loaded.failed {
         if error.is_failed_script() {

@@ -365,7 +365,7 @@ fn keep(
         .flatten()
         .filter_map(|record| record.objects.first())
     {
-        builder::collect::mark_used(profile);
+        builder::inventory::mark_used(profile);
     }
     Ok(true)
 }

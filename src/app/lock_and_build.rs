@@ -12,12 +12,12 @@ use crate::{
 
 use super::{
     build_claim::{self, BuildClaim},
+    build_files::BuildTraces,
     build_mode::BuildMode,
-    build_traces::BuildTraces,
+    build_record::{self, BuildBasis},
     crash_cleanup,
     lock::{self, UpToDate},
     lockfile_changes,
-    prepare_env::{self, BuildBasis},
     session::Session,
     trust,
 };
@@ -73,7 +73,7 @@ pub fn build_claimed(
         progress.announce();
     }
     let traces = BuildTraces::new(session.context, project.get().root());
-    let mut watched = prepare_env::watch(session.context, project.get());
+    let mut watched = build_record::watch(session.context, project.get());
     let UpToDate {
         lockfile,
         written,
@@ -100,7 +100,7 @@ pub fn build_claimed(
         {
             session.reporter.note(&changes);
         }
-        let built = prepare_env::build(session, &basis, shell, mode);
+        let built = build_record::build(session, &basis, shell, mode);
         // If a source was unreachable and no host tool replaces its tool, the source is the cause.
         let (record, changed) = built.map_err(|failure| match &unreached {
             Some(first) => first.clone().note(failure.error),

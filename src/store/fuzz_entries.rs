@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    layout::wheel,
+    recipes::wheel,
     tree_builder::Tree,
     unpack::{self, tar, zip::Zip},
 };
