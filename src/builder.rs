@@ -1,6 +1,6 @@
 //! Builds a dev shell: every tool from the store or the host, and a profile with all of them.
 //!
-//! `find` answers from an existing profile, with a few `stat` calls. `realise` downloads missing artifacts, uses host
+//! `find` answers from an existing profile, with a few `stat` calls. `find_or_build` downloads missing artifacts, uses host
 //! tools if the settings allow it, builds the Python environment and links the profile.
 //!
 //! Invariants: an environment id names a resolved plan and nothing of a machine. A host tool gives another id than
@@ -8,6 +8,7 @@
 
 mod application;
 pub mod build_progress;
+mod built_shell;
 mod choose_artifact;
 mod error;
 mod identity;
@@ -19,7 +20,6 @@ mod profile_manifest;
 mod profile_name;
 mod python_env;
 mod python_resolve;
-mod realised;
 mod record;
 mod request;
 
@@ -35,11 +35,11 @@ use crate::{
     store::{self, Store},
 };
 
+pub use built_shell::{BuildNotice, BuiltShell, RealisedTool, ToolOrigin};
 pub use error::{BuildRule, Error, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;
 pub use python_resolve::{ApplicationQuery, PackageQuery};
-pub use realised::{BuildNotice, Realised, RealisedTool, ToolOrigin};
 pub use request::{BuildRequest, PythonPackages, RequestedTool};
 
 use profile_name::{ProfileName, profiles_directory};
@@ -57,7 +57,7 @@ pub struct Builder<'a> {
 /// Returns the dev shell if it was built before, without network and without any change.
 ///
 /// `data` is devsh's data directory.
-pub fn find(data: &Path, request: &BuildRequest<'_>) -> Option<Realised> {
+pub fn find(data: &Path, request: &BuildRequest<'_>) -> Option<BuiltShell> {
     find_named(data, request, &ProfileName::candidates(request))
 }
 
@@ -65,7 +65,7 @@ fn find_named(
     data: &Path,
     request: &BuildRequest<'_>,
     candidates: &[ProfileName],
-) -> Option<Realised> {
+) -> Option<BuiltShell> {
     let managed = candidates.iter().map(|name| name.as_str().to_owned());
     let host = candidates.iter().map(ProfileName::host_pointer);
     let order: Vec<String> = if request.tools_from == ToolsFrom::Host {
@@ -74,8 +74,8 @@ fn find_named(
         managed.chain(host).collect()
     };
     order.iter().find_map(|name| {
-        let realised = record::read(&profiles_directory(data).join(name))?;
-        (realised.fulfils(request) && realised.is_alive()).then_some(realised)
+        let built = record::read(&profiles_directory(data).join(name))?;
+        (built.fulfils(request) && built.is_alive()).then_some(built)
     })
 }
 
@@ -83,7 +83,7 @@ impl Builder<'_> {
     /// Returns the dev shell, building the missing parts.
     ///
     /// Artifacts are tried before host tools, even if a host tool was used the last time.
-    pub fn realise(&self, request: &BuildRequest<'_>) -> Result<Realised, Error> {
+    pub fn find_or_build(&self, request: &BuildRequest<'_>) -> Result<BuiltShell, Error> {
         let data = &self.context.directories.data;
         let candidates = ProfileName::candidates(request);
         let pass = store::leases::pass(data);
@@ -93,17 +93,17 @@ impl Builder<'_> {
         }
         let found = find_named(data, request, &candidates);
         drop(pass);
-        if let Some(realised) = found
-            && realised.is_managed()
+        if let Some(built) = found
+            && built.is_managed()
         {
-            return Ok(realised);
+            return Ok(built);
         }
         let served = self.serve(request)?;
         let python = self.python_environment(request, &served)?;
-        let realised = profile::build_profile(data, self.store, request, served, python.as_ref())?;
+        let built = profile::build_profile(data, self.store, request, served, python.as_ref())?;
         if let Some(editable) = python.and_then(|python| python.editable) {
             editable.discard()?;
         }
-        Ok(realised)
+        Ok(built)
     }
 }

@@ -31,13 +31,15 @@ use crate::{
 
 pub use reader::Error;
 
-use approval::{Approval, Decisions, Standing, TrustCheck, Trusted, WorktreeApproval, project_key};
+use approval::{
+    Approval, ApprovalState, Decisions, TrustCheck, Trusted, WorktreeApproval, project_key,
+};
 use approval_summary::{Difference, Fact, Facts, SummaryInput};
 use detect::Detection;
 use layers::{LayerStack, Layers};
 use locate::{MANIFEST, Place, ProjectKind};
 use python_files::PythonFiles;
-use reader::{Closure, Inputs, OutsideRule, PROJECT_SIZE, SizeLimit, UNAPPROVED_SIZE};
+use reader::{Inputs, OutsideRule, PROJECT_SIZE, ProjectFiles, SizeLimit, UNAPPROVED_SIZE};
 use repository::Repository;
 use watch::Watched;
 
@@ -72,7 +74,7 @@ pub struct FoundProject {
 pub struct Project {
     /// Its root and kind.
     pub place: Place,
-    closure: Closure,
+    closure: ProjectFiles,
     manifest: Manifest,
     /// The manifest of the team's layers alone, if there are personal ones.
     team: Option<Manifest>,
@@ -84,7 +86,7 @@ pub struct Project {
     has_refused: bool,
     ruling: Option<Ruling>,
     repository: Option<Repository>,
-    standing: Standing,
+    standing: ApprovalState,
     /// Whether more than the manifests was read.
     is_complete: bool,
     /// The facts to approve.
@@ -202,7 +204,7 @@ impl FoundProject {
             has_refused: false,
             ruling: self.ruling,
             repository: None,
-            standing: Standing::Denied,
+            standing: ApprovalState::Denied,
             is_complete: false,
             facts: Approval::default(),
             before: self.approval,
@@ -289,7 +291,7 @@ impl FoundProject {
                 Some(merged(&layers.all[..layers.team])?)
             },
             place: place.clone(),
-            closure: Closure::default(),
+            closure: ProjectFiles::default(),
             layers,
             presets: detection.presets,
             notes,
@@ -298,9 +300,9 @@ impl FoundProject {
             ruling: self.ruling,
             repository: self.repository.clone(),
             standing: match (self.denied, &self.approval) {
-                (true, _) => Standing::Denied,
-                (false, Some(_)) => Standing::Changed,
-                (false, None) => Standing::Unknown,
+                (true, _) => ApprovalState::Denied,
+                (false, Some(_)) => ApprovalState::Changed,
+                (false, None) => ApprovalState::Unknown,
             },
             is_complete: false,
             facts: Approval::default(),
@@ -349,13 +351,13 @@ impl Project {
         }
         // A file that was never fetched was not approved, although the facts about the others match.
         self.standing = if self.layers.wanted.is_empty() {
-            Standing::Allowed
+            ApprovalState::Allowed
         } else {
-            Standing::Changed
+            ApprovalState::Changed
         };
     }
 
-    /// Returns the project with the dev shell `name`, which may combine several (`dev+test`).
+    /// Returns the project with the dev shell `name`, which may combine several (`dev,test`).
     pub fn with_shell(mut self, name: &ShellName) -> Result<Self, Error> {
         if name.is_single() || self.manifest.shells.contains_key(name) {
             return Ok(self);
@@ -426,7 +428,7 @@ impl Project {
     }
 
     /// Returns the files of the project as they were read.
-    pub const fn closure(&self) -> &Closure {
+    pub const fn closure(&self) -> &ProjectFiles {
         &self.closure
     }
 
@@ -456,14 +458,14 @@ impl Project {
     }
 
     /// Returns whether the user allowed or denied the project.
-    pub const fn standing(&self) -> Standing {
+    pub const fn standing(&self) -> ApprovalState {
         self.standing
     }
 
     /// Returns the project as trusted, or the standing that prevents it.
     pub fn trusted(self) -> TrustCheck<Self> {
         match self.standing {
-            Standing::Allowed => TrustCheck::Trusted(Trusted::new(self)),
+            ApprovalState::Allowed => TrustCheck::Trusted(Trusted::new(self)),
             standing => TrustCheck::Refused(standing),
         }
     }
@@ -473,7 +475,7 @@ impl Project {
     /// It must have been read as trusted.
     pub fn trusted_once(self) -> TrustCheck<Self> {
         match self.standing {
-            Standing::Denied => TrustCheck::Refused(Standing::Denied),
+            ApprovalState::Denied => TrustCheck::Refused(ApprovalState::Denied),
             _ => TrustCheck::Trusted(Trusted::new(self)),
         }
     }
@@ -495,7 +497,7 @@ impl Project {
         ] {
             self.closure.look_again(&path, now);
         }
-        self.standing = Standing::Allowed;
+        self.standing = ApprovalState::Allowed;
         self.approved_at = Some(self.place.root.clone());
         Ok(Trusted::new(self))
     }

@@ -46,7 +46,7 @@ pub use path::StorePath;
 pub use process::ProcessMark;
 pub use recipes::check_wheel;
 pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
-pub use trash::Collection;
+pub use trash::GarbageCollection;
 pub use verify::ObjectVerdict;
 
 use crate::{

@@ -9,7 +9,7 @@ use crate::{
     manifest::ShellName,
     project::{
         Project, ReadMode,
-        approval::{Standing, Trusted},
+        approval::{ApprovalState, Trusted},
         approval_summary::Difference,
     },
     report::failure::{ExitStatus, Failure},
@@ -58,7 +58,7 @@ impl<'a> Review<'a> {
         }
         Ok(Self {
             session,
-            is_allowed: project.standing() == Standing::Allowed,
+            is_allowed: project.standing() == ApprovalState::Allowed,
             project,
         })
     }
@@ -132,7 +132,7 @@ impl ApprovedProject<'_> {
                 new.extend(programs::unapproved(
                     self.session,
                     project,
-                    &found.realised,
+                    &found.built_shell,
                 )?);
             }
         }

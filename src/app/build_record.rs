@@ -3,7 +3,7 @@
 use std::{cell::RefCell, path::Path};
 
 use crate::{
-    builder::{self, BuildNotice, Builder, Realised, ToolOrigin},
+    builder::{self, BuildNotice, Builder, BuiltShell, ToolOrigin},
     config::{Config, PromptVerbosity},
     context::Context,
     fetch::{self, Progress},
@@ -120,7 +120,7 @@ pub fn find_built(
     let Some(found) = found else {
         return Ok(None);
     };
-    programs::check(session, project.get(), &found.realised)?;
+    programs::check(session, project.get(), &found.built_shell)?;
     let record = record(project, shell, &inputs, &found, watched, session.config()?);
     // Commands report a link that cannot be made.
     let _linked = link(session, project.get(), shell, &inputs, &found);
@@ -154,16 +154,16 @@ pub fn look_up<'a>(
 /// A dev shell that was built.
 #[derive(Debug)]
 pub struct FoundEnvironment {
-    pub realised: Realised,
+    pub built_shell: BuiltShell,
     /// Whether the project itself is installed, if it is a Python package.
     whole: bool,
 }
 
 /// Looks for an environment with the project installed, then for one without it, as prompts build it.
 fn find_whole_first(data: &Path, request: builder::BuildRequest<'_>) -> Option<FoundEnvironment> {
-    if let Some(realised) = builder::find(data, &request) {
+    if let Some(built_shell) = builder::find(data, &request) {
         return Some(FoundEnvironment {
-            realised,
+            built_shell,
             whole: true,
         });
     }
@@ -172,8 +172,8 @@ fn find_whole_first(data: &Path, request: builder::BuildRequest<'_>) -> Option<F
         build_project: false,
         ..request
     };
-    builder::find(data, &without).map(|realised| FoundEnvironment {
-        realised,
+    builder::find(data, &without).map(|built_shell| FoundEnvironment {
+        built_shell,
         whole: false,
     })
 }
@@ -220,18 +220,18 @@ pub fn build(
     let found = if let Some(found) = found {
         found
     } else {
-        let realised = builder
-            .realise(&request)
+        let built_shell = builder
+            .find_or_build(&request)
             .map_err(|error| build_failure(&error, shell))?;
-        for notice in &realised.notices {
+        for notice in &built_shell.notices {
             basis.report(session, notice);
         }
         FoundEnvironment {
-            realised,
+            built_shell,
             whole: mode != BuildMode::Background,
         }
     };
-    programs::check(session, project.get(), &found.realised)?;
+    programs::check(session, project.get(), &found.built_shell)?;
     let record = record(project, shell, &inputs, &found, watched, config);
     if link(session, project.get(), shell, &inputs, &found)? == LinkOutcome::Taken
         && mode != BuildMode::Background
@@ -314,7 +314,7 @@ fn link(
     if *shell != ShellName::dev() {
         return Ok(LinkOutcome::Settled);
     }
-    let profile = &found.realised.profile;
+    let profile = &found.built_shell.profile;
     let data = &session.context.directories.data;
     Ok(venv_link::make(
         project.root(),
@@ -332,8 +332,8 @@ fn existing(
 ) -> Option<FoundEnvironment> {
     match mode {
         BuildMode::Refresh => None,
-        BuildMode::Foreground => builder::find(data, request).map(|realised| FoundEnvironment {
-            realised,
+        BuildMode::Foreground => builder::find(data, request).map(|built_shell| FoundEnvironment {
+            built_shell,
             whole: true,
         }),
         BuildMode::Background => find_whole_first(
@@ -406,7 +406,7 @@ fn record(
     config: &Config,
 ) -> Record {
     let root = project.get().root();
-    let realised = &found.realised;
+    let built_shell = &found.built_shell;
     let package = inputs.shell.python.lock.as_ref().is_some_and(|lock| {
         project
             .get()
@@ -416,27 +416,32 @@ fn record(
     });
     let whole = found.whole || !package;
     let built = Built {
-        environment: realised.id.to_string(),
-        profile: &realised.profile,
-        env: &realised.env,
+        environment: built_shell.id.to_string(),
+        profile: &built_shell.profile,
+        env: &built_shell.env,
         timeout: config.hook_timeout,
         quiet: config.verbosity == PromptVerbosity::Quiet,
-        summary: tool_summary::summary(shell, inputs, realised, whole),
+        summary: tool_summary::summary(shell, inputs, built_shell, whole),
     };
-    let mut objects = vec![realised.profile.clone()];
-    objects.extend(realised.objects.iter().cloned());
-    objects.extend(realised.tools.iter().filter_map(|tool| match &tool.origin {
-        ToolOrigin::Host { program, .. } => Some(program.clone()),
-        ToolOrigin::Store(_) => None,
-    }));
+    let mut objects = vec![built_shell.profile.clone()];
+    objects.extend(built_shell.objects.iter().cloned());
+    objects.extend(
+        built_shell
+            .tools
+            .iter()
+            .filter_map(|tool| match &tool.origin {
+                ToolOrigin::Host { program, .. } => Some(program.clone()),
+                ToolOrigin::Store(_) => None,
+            }),
+    );
     // The directory shows a link that was added or removed.
-    let bin = Watched::settled_look(realised.profile.join("bin"));
+    let bin = Watched::settled_look(built_shell.profile.join("bin"));
     Record {
         watched: watched.to_vec(),
         sealed: vec![bin],
         objects,
         whole,
-        drifted: tool_summary::drifts(inputs, realised).next().is_some(),
+        drifted: tool_summary::drifts(inputs, built_shell).next().is_some(),
         versions: lockfile_changes::locked_versions(project.get(), inputs),
         content: from_build::content(root, inputs.shell, built),
     }

@@ -10,7 +10,7 @@ use crate::{
     package::Tool,
     project::{
         LOCKFILE, Project, ReadMode,
-        approval::{Standing, Trusted},
+        approval::{ApprovalState, Trusted},
         locate::{MANIFEST, Place, ProjectKind},
         reader::content_now,
     },
@@ -77,7 +77,7 @@ impl<'a> ManifestEdit<'a> {
             bytes: bytes.ok_or_else(|| changed(session, &project.place))?,
             text,
             project,
-            allowed: standing == Standing::Allowed,
+            allowed: standing == ApprovalState::Allowed,
         })
     }
 

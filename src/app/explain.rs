@@ -11,7 +11,7 @@ use crate::{
     lockfile::{LockedPackage, Lockfile},
     manifest::{self, DevShell, ShellName, SourceScripts, Statement, Subject},
     package::Tool,
-    project::{Project, approval::Standing},
+    project::{Project, approval::ApprovalState},
     prompt::session_var,
     report::failure::Failure,
     resolve,
@@ -292,7 +292,7 @@ impl<'a> Explained<'a> {
         let Some((tool, _)) = self.tool(&about.name) else {
             return;
         };
-        if self.project.standing() != Standing::Allowed {
+        if self.project.standing() != ApprovalState::Allowed {
             about
                 .notes
                 .push("versions are queried only after the project is allowed".to_owned());

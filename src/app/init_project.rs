@@ -8,7 +8,7 @@ use crate::{
     manifest::{self, Manifest},
     project::{
         Project,
-        approval::Standing,
+        approval::ApprovalState,
         detect,
         locate::{MANIFEST, ProjectKind},
         personal,
@@ -122,7 +122,7 @@ fn root(session: &Session<'_>) -> Result<(PathBuf, Option<Project>), Failure> {
     let root = project.root().to_owned();
     Ok((
         root,
-        (project.standing() == Standing::Allowed).then_some(project),
+        (project.standing() == ApprovalState::Allowed).then_some(project),
     ))
 }
 

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     python_packages::{self, ResolvedPackages},
-    python_tools::{self, Ground},
+    python_tools::{self, TeamTools},
     session::{LoadedLockfile, Session},
 };
 
@@ -115,12 +115,12 @@ impl LockTarget {
     }
 
     /// Returns the requests and the lockfile of the team, if this lockfile belongs to one person.
-    pub fn ground(&self, session: &Session<'_>) -> Result<Ground, Failure> {
+    pub fn ground(&self, session: &Session<'_>) -> Result<TeamTools, Failure> {
         let Some(team) = &self.team else {
-            return Ok(Ground::default());
+            return Ok(TeamTools::default());
         };
         let loaded = session.lockfile(self.project.root(), &team.path);
-        Ok(Ground {
+        Ok(TeamTools {
             requests: team.requests.clone(),
             lockfile: loaded.content()?.cloned().unwrap_or_default(),
         })
@@ -166,13 +166,13 @@ impl LockTarget {
             .keys()
             .filter(|source| !self.pins.contains_key(*source))
             .map(|source| format!("`{source}` is locked and nothing extends it"));
-        let ground = Ground {
+        let ground = TeamTools {
             requests: self
                 .team
                 .iter()
                 .flat_map(|team| team.requests.clone())
                 .collect(),
-            ..Ground::default()
+            ..TeamTools::default()
         };
         let implied = python_tools::implied(&self.requests, lockfile, &ground);
         let tools = lockfile::stale(&[&*self.requests, &*implied].concat(), lockfile);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    python_tools::{Ground, with_uv},
+    python_tools::{TeamTools, with_uv},
     session::Session,
 };
 
@@ -21,7 +21,7 @@ pub fn package_lock(
     key: &LockKey,
     lockfile: &Lockfile,
     requests: &[(Tool, ToolRequest)],
-    ground: &Ground,
+    ground: &TeamTools,
 ) -> Result<String, Failure> {
     let nodes = requests
         .iter()

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    builder::{Realised, ToolOrigin},
+    builder::{BuiltShell, ToolOrigin},
     env::pathlist,
     project::{Project, approval::ApprovedPrograms},
     prompt::session_var,
@@ -27,14 +27,14 @@ pub struct NewProgram {
 const PACKAGES: &str = "Python packages";
 
 /// Checks the programs of a dev shell that was built. A tool without approved names gets those that it has.
-pub fn check(session: &Session<'_>, project: &Project, realised: &Realised) -> Result<(), Failure> {
+pub fn check(session: &Session<'_>, project: &Project, built: &BuiltShell) -> Result<(), Failure> {
     // A rule or `--trust` allows every content.
     let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
         return Ok(());
     };
     let mut approved = session.decisions.programs(root)?.unwrap_or_default();
     let before = approved.clone();
-    let new = compare(session, &mut approved, realised);
+    let new = compare(session, &mut approved, built);
     if approved != before {
         // On a read-only disk the names stay unknown.
         let _kept = session.decisions.set_programs(root, &approved);
@@ -71,10 +71,10 @@ fn describe(new: &[NewProgram]) -> String {
 fn compare(
     session: &Session<'_>,
     approved: &mut ApprovedPrograms,
-    realised: &Realised,
+    built: &BuiltShell,
 ) -> Vec<NewProgram> {
     let mut new = Vec::new();
-    let stored = realised
+    let stored = built
         .tools
         .iter()
         // A host tool is a program of the user, and a hidden tool has none.
@@ -92,7 +92,7 @@ fn compare(
         }));
     }
     // Packages come and go with every change of their lockfile. A script that hides a program of the user asks.
-    let scripts: BTreeSet<String> = realised
+    let scripts: BTreeSet<String> = built
         .package_programs
         .iter()
         .filter(|name| is_on_host(session, name))
@@ -125,13 +125,13 @@ fn is_on_host(session: &Session<'_>, name: &str) -> bool {
 pub fn unapproved(
     session: &Session<'_>,
     project: &Project,
-    realised: &Realised,
+    built: &BuiltShell,
 ) -> Result<Vec<NewProgram>, Failure> {
     let Some(root) = project.approved_at() else {
         return Ok(Vec::new());
     };
     let mut approved = session.decisions.programs(root)?.unwrap_or_default();
-    Ok(compare(session, &mut approved, realised))
+    Ok(compare(session, &mut approved, built))
 }
 
 /// Approves programs.

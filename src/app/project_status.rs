@@ -10,7 +10,7 @@ use crate::{
     manifest::{ShellName, presets},
     project::{
         Project,
-        approval::Standing,
+        approval::ApprovalState,
         locate::{MANIFEST, ProjectKind},
         lock_path,
     },
@@ -35,7 +35,7 @@ pub struct ProjectStatus {
     /// `devshell.toml`, or the presets that apply.
     pub from: Vec<String>,
     #[serde(serialize_with = "serialize_standing")]
-    pub standing: Standing,
+    pub standing: ApprovalState,
     /// The described dev shell: the loaded one, else `dev`.
     pub shell: String,
     /// The dev shell that this host shell has loaded here.
@@ -83,12 +83,12 @@ impl From<&presets::PresetNote> for StatusNote {
 }
 
 /// Returns the words of a standing, in listings and in JSON.
-pub const fn standing_words(standing: Standing) -> &'static str {
+pub const fn standing_words(standing: ApprovalState) -> &'static str {
     match standing {
-        Standing::Allowed => "allowed",
-        Standing::Changed => "changed since it was allowed",
-        Standing::Unknown => "not allowed",
-        Standing::Denied => "denied",
+        ApprovalState::Allowed => "allowed",
+        ApprovalState::Changed => "changed since it was allowed",
+        ApprovalState::Unknown => "not allowed",
+        ApprovalState::Denied => "denied",
     }
 }
 
@@ -97,7 +97,7 @@ pub const fn standing_words(standing: Standing) -> &'static str {
     reason = "serde passes a reference"
 )]
 fn serialize_standing<S: Serializer>(
-    standing: &Standing,
+    standing: &ApprovalState,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(standing_words(*standing))

@@ -15,7 +15,7 @@ use crate::{
     manifest::ShellName,
     project::{
         Project, ReadMode,
-        approval::{Standing, TrustCheck},
+        approval::{ApprovalState, TrustCheck},
         locate::{self, Place, ProjectKind},
         watch::{self, Watched},
     },
@@ -447,7 +447,7 @@ fn judge(
         }
     };
     *watched = build_record::watch(context, &project);
-    if project.standing() != Standing::Allowed {
+    if project.standing() != ApprovalState::Allowed {
         return Ok(Verdict::Refused(refusal(session, &project)));
     }
     let project = match with_shell(project, shell)?.trusted() {
@@ -477,12 +477,12 @@ fn unreadable_denial(error: files::Error) -> Failure {
 /// Returns the message about a project that is not allowed; there is none without a manifest.
 fn refusal(session: &Session<'_>, project: &Project) -> Option<Message> {
     match project.standing() {
-        Standing::Changed => Some(Message::Failure(Box::new(
+        ApprovalState::Changed => Some(Message::Failure(Box::new(
             Failure::new(trust::describe_change(session, project))
                 .hint("review it with `devsh allow`"),
         ))),
-        Standing::Unknown => unknown_project(session, &project.place),
-        Standing::Allowed | Standing::Denied => None,
+        ApprovalState::Unknown => unknown_project(session, &project.place),
+        ApprovalState::Allowed | ApprovalState::Denied => None,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
     package::{Source, Tool},
-    project::{LOCKFILE, Project, approval::Standing},
+    project::{LOCKFILE, Project, approval::ApprovalState},
     python::{LockFiles, PinnedRequirement, PythonLock, Selection, read_lock, read_pinned},
     report::failure::Failure,
     sources::newest_allowed,
@@ -378,7 +378,7 @@ fn most_similar<'l>(key: &PythonKey, sets: &'l PythonSets) -> Option<&'l PythonS
 /// Returns whether packages may run their own build to report their dependencies: not for a manifest that changed
 /// since the approval, for example with an upgrade of the files that it extends.
 fn may_build(session: &Session<'_>, project: &Project) -> bool {
-    session.options.trust || project.standing() == Standing::Allowed
+    session.options.trust || project.standing() == ApprovalState::Allowed
 }
 
 fn compile(

@@ -20,7 +20,7 @@ const FOUNDATION: [&str; 2] = ["python", "uv"];
 
 /// The tools and lockfile of the team, for a personal lockfile.
 #[derive(Debug, Default)]
-pub struct Ground {
+pub struct TeamTools {
     pub requests: Vec<(Tool, ToolRequest)>,
     pub lockfile: Lockfile,
 }
@@ -34,7 +34,7 @@ pub fn is_foundation(tool: &Tool) -> bool {
 pub fn implied(
     requests: &[(Tool, ToolRequest)],
     lockfile: &Lockfile,
-    ground: &Ground,
+    ground: &TeamTools,
 ) -> Vec<(Tool, ToolRequest)> {
     let own = requests.iter().map(|(tool, request)| (tool, request));
     missing_foundation(own, lockfile, |tool| {
@@ -63,7 +63,7 @@ fn missing_foundation<'r>(
 }
 
 /// Returns the locked Pythons; an application must run on one of them.
-pub fn pythons(lockfile: &Lockfile, ground: &Ground) -> Vec<Version> {
+pub fn pythons(lockfile: &Lockfile, ground: &TeamTools) -> Vec<Version> {
     let all = lockfile.packages.iter().chain(&ground.lockfile.packages);
     let pythons = all.filter(|(key, _)| key.tool.name.as_str() == FOUNDATION[0]);
     pythons.map(|(_, locked)| locked.version.clone()).collect()
@@ -71,7 +71,7 @@ pub fn pythons(lockfile: &Lockfile, ground: &Ground) -> Vec<Version> {
 
 /// Returns the applications of a lockfile that run on none of its Pythons, a line for each.
 pub fn unfit(lockfile: &Lockfile) -> Vec<String> {
-    let pythons = pythons(lockfile, &Ground::default());
+    let pythons = pythons(lockfile, &TeamTools::default());
     let lines = lockfile.packages.iter().filter_map(|(key, package)| {
         let wanted = &package.application.as_ref()?.python;
         let unfit = !runs_on_any(wanted, &pythons);
@@ -140,7 +140,7 @@ pub fn complete(
     previous: &Lockfile,
     upgrade: &Upgrade,
     requests: &[(Tool, ToolRequest)],
-    ground: &Ground,
+    ground: &TeamTools,
 ) -> Result<(), Failure> {
     let is_open = |package: &LockedPackage| {
         let application = package.application.as_ref();
@@ -173,7 +173,7 @@ fn resolve(
     package: &LockedPackage,
     lockfile: &Lockfile,
     requests: &[(Tool, ToolRequest)],
-    ground: &Ground,
+    ground: &TeamTools,
 ) -> Result<LockedPackage, Failure> {
     let config = session.config()?;
     let newest = newest_allowed(tool, config, session.context.now);

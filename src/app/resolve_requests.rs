@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     npm_tools,
-    python_tools::{self, Ground},
+    python_tools::{self, TeamTools},
     session::Session,
 };
 
@@ -37,7 +37,7 @@ impl Unresolved {
 pub fn resolve_requests(
     session: &Session<'_>,
     requests: &[(Tool, ToolRequest)],
-    ground: &Ground,
+    ground: &TeamTools,
     previous: &Lockfile,
     upgrade: &Upgrade,
 ) -> Result<Lockfile, Unresolved> {
@@ -120,7 +120,7 @@ pub fn resolve_reachable(
     }
     let mut lockfile = Lockfile::default();
     // Requests are resolved one by one here, so an application finds its python in the ground.
-    let ground = Ground {
+    let ground = TeamTools {
         requests: requests.to_vec(),
         lockfile: previous.clone(),
     };

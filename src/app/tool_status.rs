@@ -68,7 +68,7 @@ pub fn tool_status(
     let built = |tool: &Tool| {
         found
             .as_ref()?
-            .realised
+            .built_shell
             .tools
             .iter()
             .find(|built| built.tool == *tool)

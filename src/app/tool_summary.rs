@@ -1,7 +1,7 @@
 //! The tools of a built dev shell in one line, and those that differ from the lockfile.
 
 use crate::{
-    builder::{self, Realised, ToolOrigin},
+    builder::{self, BuiltShell, ToolOrigin},
     lockfile::LockKey,
     manifest::ShellName,
 };
@@ -11,9 +11,9 @@ use super::build_request::BuildInputs;
 /// Returns the tools whose version differs from the locked one, with the locked one.
 pub fn drifts<'r>(
     inputs: &'r BuildInputs<'_>,
-    realised: &'r Realised,
+    built: &'r BuiltShell,
 ) -> impl Iterator<Item = (&'r builder::RealisedTool, Option<String>)> {
-    realised.tools.iter().filter_map(|tool| {
+    built.tools.iter().filter_map(|tool| {
         let request = inputs.shell.tools.get(&tool.tool)?;
         let locked = inputs
             .lockfile
@@ -28,12 +28,12 @@ pub fn drifts<'r>(
 pub fn summary(
     shell: &ShellName,
     inputs: &BuildInputs<'_>,
-    realised: &Realised,
+    built: &BuiltShell,
     whole: bool,
 ) -> String {
-    let drifts: Vec<_> = drifts(inputs, realised).collect();
+    let drifts: Vec<_> = drifts(inputs, built).collect();
     let seen = |tool: &&builder::RealisedTool| inputs.shell.tools.contains_key(&tool.tool);
-    let tools = realised.tools.iter().filter(seen).map(|tool| {
+    let tools = built.tools.iter().filter(seen).map(|tool| {
         let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
         match (&tool.origin, drift) {
             (ToolOrigin::Host { .. }, Some((_, Some(locked)))) => {

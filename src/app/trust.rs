@@ -4,7 +4,7 @@ use crate::{
     manifest::ShellName,
     project::{
         Project,
-        approval::{Standing, TrustCheck, Trusted},
+        approval::{ApprovalState, TrustCheck, Trusted},
         locate::Place,
     },
     report::failure::{ExitStatus, Failure},
@@ -33,20 +33,20 @@ pub fn trusted_project_at(
         project = with_shell(project, shell)?;
     }
     if session.options.trust {
-        if project.standing() == Standing::Denied {
+        if project.standing() == ApprovalState::Denied {
             // For a denied project nothing is fetched or written, even with `--trust`.
             return Err(refusal(session, &project));
         }
         return trust_once(session, fetch_extends::complete(session, project)?);
     }
-    let refused = project.standing() != Standing::Allowed;
+    let refused = project.standing() != ApprovalState::Allowed;
     let failure = refused.then(|| refusal(session, &project));
     require_trust(project.trusted(), failure)
 }
 
 /// Returns `project` as trusted for this command, unless it is denied.
 pub fn trust_once(session: &Session<'_>, project: Project) -> Result<Trusted<Project>, Failure> {
-    let failure = (project.standing() == Standing::Denied).then(|| refusal(session, &project));
+    let failure = (project.standing() == ApprovalState::Denied).then(|| refusal(session, &project));
     require_trust(project.trusted_once(), failure)
 }
 
@@ -86,11 +86,11 @@ fn refusal(session: &Session<'_>, project: &Project) -> Failure {
     let root = session.display(project.root());
     let allow = session.command("allow");
     let failure = match project.standing() {
-        Standing::Changed => Failure::new(describe_change(session, project))
+        ApprovalState::Changed => Failure::new(describe_change(session, project))
             .hint(format!("review the change with `{allow}`")),
-        Standing::Denied => Failure::new(format!("`{root}` is denied"))
+        ApprovalState::Denied => Failure::new(format!("`{root}` is denied"))
             .hint(format!("run `{allow}` to allow it after all")),
-        Standing::Allowed | Standing::Unknown => {
+        ApprovalState::Allowed | ApprovalState::Unknown => {
             Failure::new(format!("`{root}` is not allowed yet"))
                 .hint(format!("review and approve it with `{allow}`"))
         }

@@ -4,8 +4,8 @@ use std::{path::PathBuf, thread};
 
 use super::{
     Builder, Error, Unavailable,
+    built_shell::{BuildNotice, ToolOrigin},
     offline::UnservedTool,
-    realised::{BuildNotice, ToolOrigin},
     request::{BuildRequest, RequestedTool},
 };
 use crate::{

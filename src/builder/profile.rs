@@ -13,11 +13,11 @@ use std::{
 
 use super::{
     Error,
+    built_shell::{BuildNotice, BuiltShell, RealisedTool, ToolOrigin},
     choose_artifact::{ServedFrom, ServedTool},
     identity::EnvironmentId,
     profile_name::{ProfileName, profiles_directory},
     python_env::PythonEnvironment,
-    realised::{BuildNotice, Realised, RealisedTool, ToolOrigin},
     record,
     request::BuildRequest,
 };
@@ -55,7 +55,7 @@ pub(super) fn build_profile(
     request: &BuildRequest<'_>,
     served: Vec<ServedTool>,
     python: Option<&PythonEnvironment>,
-) -> Result<Realised, Error> {
+) -> Result<BuiltShell, Error> {
     let (id, name) = ProfileName::of_served(request, &served);
     let envs = profiles_directory(data);
     files::create_private_dir(&envs)?;
@@ -64,12 +64,12 @@ pub(super) fn build_profile(
     let _leased = store.lease_profile(name.as_str());
     let programs = ProfilePrograms::collect(&served, python)?;
     let profile = envs.join(name.as_str());
-    let realised = describe(id, profile, served, python, &programs);
+    let built = describe(id, profile, served, python, &programs);
     // An intact profile may be in use, so it is not replaced.
-    let existing = record::read(&realised.profile);
+    let existing = record::read(&built.profile);
     drop(pass);
     let reusable =
-        existing.is_some_and(|existing| without_reasons(&existing) == without_reasons(&realised));
+        existing.is_some_and(|existing| without_reasons(&existing) == without_reasons(&built));
     if !reusable {
         let temporary = envs.join(".building");
         store::remove_tree(&temporary)?;
@@ -84,25 +84,25 @@ pub(super) fn build_profile(
             make_venv(&temporary, venv)?;
             store::sync_tree(&temporary)?;
         }
-        record::write(&temporary, &realised)?;
-        publish(&temporary, &realised.profile)?;
+        record::write(&temporary, &built)?;
+        publish(&temporary, &built.profile)?;
     }
-    if !realised.is_managed() {
+    if !built.is_managed() {
         let pointer = ProfileName::wanted(request).host_pointer();
         replace_link(&envs, &pointer, &name)?;
     }
-    Ok(realised)
+    Ok(built)
 }
 
 /// Clears the reasons for host tools, which differ from day to day without changing the profile.
-fn without_reasons(realised: &Realised) -> Realised {
-    let mut realised = realised.clone();
-    for notice in &mut realised.notices {
+fn without_reasons(built: &BuiltShell) -> BuiltShell {
+    let mut built = built.clone();
+    for notice in &mut built.notices {
         if let BuildNotice::HostServes { reason, .. } = notice {
             reason.clear();
         }
     }
-    realised
+    built
 }
 
 fn link_programs(profile: &Path, programs: &BTreeMap<String, ProfileProgram>) -> Result<(), Error> {
@@ -134,7 +134,7 @@ fn describe(
     served: Vec<ServedTool>,
     python: Option<&PythonEnvironment>,
     programs: &ProfilePrograms,
-) -> Realised {
+) -> BuiltShell {
     let (mut tools, mut objects, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for one in served {
         let origin = one.origin();
@@ -164,7 +164,7 @@ fn describe(
         .into_iter()
         .filter(|_| python.is_some())
         .filter_map(|(name, value)| Some((name.parse::<VarName>().ok()?, Change::Set(value))));
-    Realised {
+    BuiltShell {
         env: env.collect(),
         id,
         profile,

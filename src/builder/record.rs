@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    built_shell::BuiltShell,
     profile_manifest::{self, Files, LINK, RECORD, os},
-    realised::Realised,
 };
 use crate::{
     store::{Damage, DamageKind},
@@ -34,19 +34,19 @@ struct BuildRecordHead {
 struct ProfileRecord {
     head: BuildRecordHead,
     /// Without the objects, which the head has.
-    realised: Realised,
+    built: BuiltShell,
     files: Files,
 }
 
 /// Writes the record into a profile that is complete without it.
-pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), files::Error> {
+pub(super) fn write(directory: &Path, built: &BuiltShell) -> Result<(), files::Error> {
     let record = ProfileRecord {
         head: BuildRecordHead {
             magic: MAGIC,
             format: FORMAT,
-            objects: realised.objects.clone(),
+            objects: built.objects.clone(),
         },
-        realised: realised.clone(),
+        built: built.clone(),
         files: profile_manifest::list(directory)?,
     };
     let path = directory.join(RECORD);
@@ -60,7 +60,7 @@ pub(super) fn write(directory: &Path, realised: &Realised) -> Result<(), files::
 
 /// Reads the record of a profile; `None` if it is missing, damaged or of another version of devsh, or if the profile
 /// is damaged.
-pub(super) fn read(directory: &Path) -> Option<Realised> {
+pub(super) fn read(directory: &Path) -> Option<BuiltShell> {
     let bytes = files::read_bounded(&directory.join(RECORD), LIMIT).ok()??;
     let head = decode_head(&bytes)?;
     if head.format != FORMAT {
@@ -68,9 +68,9 @@ pub(super) fn read(directory: &Path) -> Option<Realised> {
     }
     let record = binary::decode::<ProfileRecord>(&bytes).ok()?;
     let intact = profile_manifest::damage(directory, &record.files).is_empty();
-    intact.then_some(Realised {
+    intact.then_some(BuiltShell {
         objects: record.head.objects,
-        ..record.realised
+        ..record.built
     })
 }
 

@@ -9,8 +9,8 @@ use self::sandbox::Sandbox;
 use super::*;
 use crate::{env::Change, fetch, manifest::ShellName, store::fixtures};
 
-fn programs(realised: &Realised) -> Vec<String> {
-    let entries = fs::read_dir(realised.profile.join("bin")).unwrap();
+fn programs(built: &BuiltShell) -> Vec<String> {
+    let entries = fs::read_dir(built.profile.join("bin")).unwrap();
     let mut names: Vec<_> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -25,17 +25,17 @@ fn a_dev_shell_is_built_once() {
     let tools = [sandbox.python(), sandbox.ruff(), sandbox.rust()];
     let request = sandbox.request(&shell, &tools);
     assert_eq!(find(sandbox.data(), &request), None);
-    let realised = sandbox.builder().realise(&request).unwrap();
+    let built = sandbox.builder().find_or_build(&request).unwrap();
     let expected = ["cargo", "python", "python3", "python3.12", "ruff", "rustc"];
-    assert_eq!(programs(&realised), expected);
-    assert_eq!(realised.notices, []);
-    assert_eq!(realised.objects.len(), 3);
-    let output = std::process::Command::new(realised.profile.join("bin/ruff")).output();
+    assert_eq!(programs(&built), expected);
+    assert_eq!(built.notices, []);
+    assert_eq!(built.objects.len(), 3);
+    let output = std::process::Command::new(built.profile.join("bin/ruff")).output();
     assert_eq!(output.unwrap().stdout, b"ruff 0.12.4\n");
 
     sandbox.empty_mirror();
-    assert_eq!(find(sandbox.data(), &request).as_ref(), Some(&realised));
-    assert_eq!(sandbox.builder().realise(&request).unwrap(), realised);
+    assert_eq!(find(sandbox.data(), &request).as_ref(), Some(&built));
+    assert_eq!(sandbox.builder().find_or_build(&request).unwrap(), built);
     fs::remove_dir_all(sandbox.data().join("envs")).unwrap();
     // Objects that are there already are leased as well.
     let store = Store::open(sandbox.data());
@@ -43,9 +43,9 @@ fn a_dev_shell_is_built_once() {
         store: &store,
         ..sandbox.builder()
     };
-    assert_eq!(builder.realise(&request).unwrap(), realised);
+    assert_eq!(builder.find_or_build(&request).unwrap(), built);
     let leased = store::leases::leased(sandbox.data()).unwrap();
-    for object in &realised.objects {
+    for object in &built.objects {
         assert!(leased.contains(object), "{leased:?}");
     }
 }
@@ -60,7 +60,7 @@ fn the_id_depends_on_the_plan_alone() {
             extra,
             ..sandbox.request(&shell, &tools)
         };
-        sandbox.builder().realise(&request).unwrap().id
+        sandbox.builder().find_or_build(&request).unwrap().id
     };
     assert_eq!(id(&one, b""), id(&other, b""));
     assert_ne!(id(&one, b""), id(&one, b"x"));
@@ -77,7 +77,7 @@ fn a_wrong_digest_is_never_worked_around() {
     fs::write(&mirror, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
     let error = sandbox
         .builder()
-        .realise(&sandbox.request(&shell, &tools))
+        .find_or_build(&sandbox.request(&shell, &tools))
         .unwrap_err();
     let Error::Install { reason, .. } = error else {
         panic!("{error}")
@@ -90,7 +90,7 @@ fn a_wrong_digest_is_never_worked_around() {
     fs::write(&mirror, "cut").unwrap();
     let error = sandbox
         .builder()
-        .realise(&sandbox.request(&shell, &tools))
+        .find_or_build(&sandbox.request(&shell, &tools))
         .unwrap_err();
     assert!(error.to_string().contains("3 bytes instead of"), "{error}");
     assert!(!sandbox.data().join("envs").exists());
@@ -110,7 +110,7 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     sandbox.empty_mirror();
     sandbox.host("ruff", "echo ruff 0.12.9");
 
-    let served = sandbox.builder().realise(&auto).unwrap();
+    let served = sandbox.builder().find_or_build(&auto).unwrap();
     assert_eq!(served.tools[0].version.as_str(), "0.12.9");
     assert!(
         matches!(&served.notices[..], [BuildNotice::HostServes { found, .. }] if found.as_str() == "0.12.9")
@@ -120,7 +120,7 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
 
     let locked = policy(ToolsFrom::Auto, true);
     assert_eq!(find(sandbox.data(), &locked), None);
-    let error = sandbox.builder().realise(&locked).unwrap_err();
+    let error = sandbox.builder().find_or_build(&locked).unwrap_err();
     let Error::Unavailable { host, accepted, .. } = error else {
         panic!("{error}")
     };
@@ -129,7 +129,7 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
 
     let managed = policy(ToolsFrom::Managed, false);
     assert_eq!(find(sandbox.data(), &managed), None);
-    let error = sandbox.builder().realise(&managed).unwrap_err();
+    let error = sandbox.builder().find_or_build(&managed).unwrap_err();
     assert!(
         matches!(error, Error::Unavailable { host: None, .. }),
         "{error}"
@@ -137,7 +137,10 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
 
     let only = policy(ToolsFrom::Host, false);
     assert!(find(sandbox.data(), &only).is_some());
-    assert_eq!(sandbox.builder().realise(&only).unwrap().id, served.id);
+    assert_eq!(
+        sandbox.builder().find_or_build(&only).unwrap().id,
+        served.id
+    );
 
     sandbox.host("ruff", "echo a newer ruff 0.12.10");
     assert_eq!(
@@ -147,7 +150,7 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     );
     sandbox.host("ruff", "echo ruff 0.11.0");
     fs::remove_dir_all(sandbox.data()).unwrap();
-    let error = sandbox.builder().realise(&auto).unwrap_err();
+    let error = sandbox.builder().find_or_build(&auto).unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
 }
 
@@ -161,14 +164,14 @@ fn an_artifact_replaces_the_host_tool_as_soon_as_it_can_be_had() {
     sandbox.host("ruff", "echo ruff 0.12.4");
     let served = sandbox
         .builder()
-        .realise(&BuildRequest {
+        .find_or_build(&BuildRequest {
             locked: true,
             ..request.clone()
         })
         .unwrap();
     assert!(!served.is_managed());
     let _again = sandbox.ruff();
-    let managed = sandbox.builder().realise(&request).unwrap();
+    let managed = sandbox.builder().find_or_build(&request).unwrap();
     assert!(managed.is_managed());
     assert_ne!(managed.id, served.id);
     assert_eq!(find(sandbox.data(), &request), Some(managed));
@@ -186,16 +189,16 @@ fn a_program_of_two_tools_is_the_first_one_s() {
         sandbox.asked("pypi:a", "1", "1.0", &[("", wheel("a"))]),
         sandbox.asked("pypi:b", "1", "1.0", &[("", wheel("b"))]),
     ];
-    let realised = sandbox
+    let built = sandbox
         .builder()
-        .realise(&sandbox.request(&shell, &tools))
+        .find_or_build(&sandbox.request(&shell, &tools))
         .unwrap();
     assert_eq!(
-        fs::read_to_string(realised.profile.join("bin/both")).unwrap(),
+        fs::read_to_string(built.profile.join("bin/both")).unwrap(),
         "a"
     );
     assert!(
-        matches!(&realised.notices[..], [BuildNotice::Conflict { program, .. }] if program == "both")
+        matches!(&built.notices[..], [BuildNotice::Conflict { program, .. }] if program == "both")
     );
 }
 
@@ -204,7 +207,7 @@ fn records_keep_every_path() {
     use std::os::unix::ffi::OsStringExt as _;
     let directory = tempfile::tempdir().unwrap();
     let odd = std::ffi::OsString::from_vec(b"/a %41\n\xff\xc3\xa9".to_vec());
-    let realised = Realised {
+    let built = BuiltShell {
         id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
         profile: odd.clone().into(),
         env: vec![
@@ -231,8 +234,8 @@ fn records_keep_every_path() {
         objects: vec![odd.into()],
         notices: Vec::new(),
     };
-    record::write(directory.path(), &realised).unwrap();
-    assert_eq!(record::read(directory.path()), Some(realised));
+    record::write(directory.path(), &built).unwrap();
+    assert_eq!(record::read(directory.path()), Some(built));
 }
 
 #[test]
@@ -241,27 +244,29 @@ fn the_objects_of_a_profile_are_known_without_its_record() {
     let shell = ShellName::dev();
     let tools = [sandbox.python(), sandbox.ruff()];
     let builder = sandbox.builder();
-    let realised = builder.realise(&sandbox.request(&shell, &tools)).unwrap();
+    let built = builder
+        .find_or_build(&sandbox.request(&shell, &tools))
+        .unwrap();
     let needs = || {
         let inventory = inventory::Inventory::of(sandbox.data()).unwrap();
-        let reached = inventory.reached([&realised.profile]);
-        let objects = realised.objects.iter();
+        let reached = inventory.reached([&built.profile]);
+        let objects = built.objects.iter();
         objects.filter(|object| reached.contains(*object)).count()
     };
     assert_eq!(needs(), 2);
-    let place = realised.profile.join(profile_manifest::RECORD);
+    let place = built.profile.join(profile_manifest::RECORD);
     let written = fs::read(&place).unwrap();
     let mut other_format = written.clone();
     // The format follows 8 bytes of magic.
     other_format[8] = 99;
     other_format.extend(b"unknown");
     fs::write(&place, other_format).unwrap();
-    assert_eq!((needs(), record::damage(&realised.profile)), (2, vec![]));
-    assert_eq!(record::read(&realised.profile), None);
+    assert_eq!((needs(), record::damage(&built.profile)), (2, vec![]));
+    assert_eq!(record::read(&built.profile), None);
     for damaged in [&written[..written.len() / 2], &[0; 99], &[]] {
         fs::write(&place, damaged).unwrap();
-        assert_eq!((needs(), record::damage(&realised.profile).len()), (2, 1));
-        assert_eq!(record::read(&realised.profile), None);
+        assert_eq!((needs(), record::damage(&built.profile).len()), (2, 1));
+        assert_eq!(record::read(&built.profile), None);
     }
     fs::remove_file(&place).unwrap();
     fs::create_dir(&place).unwrap();

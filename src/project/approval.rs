@@ -41,7 +41,7 @@ pub enum TrustCheck<T> {
     /// Yes.
     Trusted(Trusted<T>),
     /// No, for this reason.
-    Refused(Standing),
+    Refused(ApprovalState),
 }
 
 /// The facts that the user approved.
@@ -92,7 +92,7 @@ struct ApprovalHead {
 
 /// The state of the user's decision about a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ApprovalState {
     /// Its content is approved.
     Allowed,
     /// Earlier content was approved.

@@ -331,14 +331,14 @@ mod tests {
         Error,
         python_files::{self, PythonFiles},
     };
-    use crate::project::reader::{Closure, Inputs, OutsideRule};
+    use crate::project::reader::{Inputs, OutsideRule, ProjectFiles};
 
     const LOCK: &str = "version = 1\n[manifest]\nmembers = [\"app\", \"a\"]\n[[package]]\nname = \"app\"\n\
         version = \"1\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"a\" }]\n[[package]]\n\
         name = \"a\"\nversion = \"1\"\nsource = { editable = \"packages/a\" }\n[[package]]\nname = \"lib\"\n\
         version = \"1\"\nsource = { directory = \"../lib\" }\n";
 
-    fn read(root: &Path, lock: &str) -> Result<(PythonFiles, Closure), Error> {
+    fn read(root: &Path, lock: &str) -> Result<(PythonFiles, ProjectFiles), Error> {
         fs::write(root.join("uv.lock"), lock).unwrap();
         let mut inputs = Inputs::at(root);
         inputs.open_outside(OutsideRule::All);

@@ -237,7 +237,7 @@ pub(super) fn locks(manifest: &Manifest) -> BTreeMap<String, BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::reader::Closure;
+    use crate::project::reader::ProjectFiles;
 
     const LOCK: &str = r#"
 version = 1
@@ -252,7 +252,7 @@ source = { registry = "https://pypi.org/simple" }
 wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000000000000000000000000000000000000000000000000000000000000", size = 1 }]
 "#;
 
-    fn read_project(pyproject: &str, lock: &str) -> (PythonFiles, Closure) {
+    fn read_project(pyproject: &str, lock: &str) -> (PythonFiles, ProjectFiles) {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("pyproject.toml"), pyproject).unwrap();
         std::fs::write(directory.path().join("uv.lock"), lock).unwrap();

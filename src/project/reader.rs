@@ -90,7 +90,7 @@ struct OutsideFile {
 ///
 /// Invariant: only `Inputs` creates it, from the bytes that it returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Closure {
+pub struct ProjectFiles {
     read: BTreeMap<PathBuf, Bytes>,
     watched: Vec<Watched>,
 }
@@ -222,8 +222,8 @@ impl Inputs {
         }
     }
 
-    pub fn close(self) -> Closure {
-        Closure {
+    pub fn close(self) -> ProjectFiles {
+        ProjectFiles {
             read: self.read,
             watched: self.watched.into_values().collect(),
         }
@@ -372,7 +372,7 @@ pub(super) fn read_checked(
     Ok(Some((bytes, Stamp::from(&metadata))))
 }
 
-impl Closure {
+impl ProjectFiles {
     /// Returns whether each file is as in `before`, but the one at `path`, which has this content.
     pub fn is_same_but(&self, before: &Self, path: &Path, content: &[u8]) -> bool {
         self.read.iter().all(|(file, bytes)| {

@@ -13,7 +13,7 @@ use crate::util::files;
 
 /// A collection that decides: until it is finished no process begins to use an entry.
 #[derive(Debug)]
-pub struct Collection<'a> {
+pub struct GarbageCollection<'a> {
     store: &'a Store,
     /// The places of discarded entries in the trash.
     trash: Vec<PathBuf>,
@@ -24,10 +24,10 @@ pub struct Collection<'a> {
 
 impl Store {
     /// Begins a collection; calls `wait` first if it has to wait for other processes.
-    pub fn collect(&self, wait: impl FnOnce()) -> Result<Collection<'_>, Error> {
+    pub fn collect(&self, wait: impl FnOnce()) -> Result<GarbageCollection<'_>, Error> {
         self.prepare()?;
         self.sweep();
-        Ok(Collection {
+        Ok(GarbageCollection {
             store: self,
             trash: Vec::new(),
             parents: BTreeSet::new(),
@@ -41,7 +41,7 @@ impl Store {
     }
 }
 
-impl Collection<'_> {
+impl GarbageCollection<'_> {
     /// Moves an entry of the data directory to the trash; one that is gone is no error.
     pub fn discard(&mut self, place: &Path) -> Result<(), Error> {
         let path = place.strip_prefix(self.store.data()).unwrap_or(place);

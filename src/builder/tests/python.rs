@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    super::{BuildRequest, Error, PythonPackages, Realised, find},
+    super::{BuildRequest, BuiltShell, Error, PythonPackages, find},
     programs,
     sandbox::{Asked, Sandbox},
 };
@@ -125,8 +125,8 @@ impl World {
         }
     }
 
-    fn build(&self, request: &BuildRequest<'_>) -> Realised {
-        self.sandbox.builder().realise(request).unwrap()
+    fn build(&self, request: &BuildRequest<'_>) -> BuiltShell {
+        self.sandbox.builder().find_or_build(request).unwrap()
     }
 
     fn calls(&self) -> Vec<String> {
@@ -139,8 +139,8 @@ impl World {
 fn an_environment_is_a_sealed_object_without_the_project() {
     let world = World::new();
     let request = world.request(LOCK);
-    let realised = world.build(&request);
-    assert_eq!(world.build(&request), realised);
+    let built = world.build(&request);
+    assert_eq!(world.build(&request), built);
     let expected = [
         "pip",
         "pip3",
@@ -151,19 +151,19 @@ fn an_environment_is_a_sealed_object_without_the_project() {
         "serve",
         "uv",
     ];
-    assert_eq!(programs(&realised), expected);
-    let by_tool: Vec<_> = realised.programs().collect();
+    assert_eq!(programs(&built), expected);
+    let by_tool: Vec<_> = built.programs().collect();
     let (python, uv) = ("python".parse().unwrap(), "uv".parse().unwrap());
     let names = ["python", "python3", "python3.12"].map(str::to_owned);
     assert_eq!(
         by_tool,
         [(&python, &names[..]), (&uv, &["uv".to_owned()][..])]
     );
-    assert_eq!(realised.package_programs, ["pytest", "serve"]);
-    let profile = &realised.profile;
+    assert_eq!(built.package_programs, ["pytest", "serve"]);
+    let profile = &built.profile;
     let packages = profile.join("lib/python3.12/site-packages");
     let path = fs::read_to_string(packages.join("_devsh.pth")).unwrap();
-    let object = realised
+    let object = built
         .objects
         .iter()
         .find(|one| one.to_string_lossy().contains("python-packages"))
@@ -202,15 +202,15 @@ fn an_environment_is_a_sealed_object_without_the_project() {
 #[test]
 fn editors_find_an_environment_in_the_profile() {
     let world = World::new();
-    let realised = world.build(&world.request(LOCK));
-    let settings = fs::read_to_string(realised.profile.join("pyvenv.cfg")).unwrap();
+    let built = world.build(&world.request(LOCK));
+    let settings = fs::read_to_string(built.profile.join("pyvenv.cfg")).unwrap();
     assert!(settings.starts_with("home = "));
     assert!(settings.contains("include-system-site-packages = false"));
-    let variables = realised.env.iter().map(|(name, _)| name.as_str());
+    let variables = built.env.iter().map(|(name, _)| name.as_str());
     let expected = ["VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_NO_SYNC"];
     assert_eq!(variables.collect::<Vec<_>>(), expected);
-    let place = Change::Set(realised.profile.clone().into_os_string());
-    assert_eq!(realised.env[0].1, place);
+    let place = Change::Set(built.profile.clone().into_os_string());
+    assert_eq!(built.env[0].1, place);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn the_output_of_the_installer_is_kept() {
     let error = world
         .sandbox
         .builder()
-        .realise(&world.request(LOCK))
+        .find_or_build(&world.request(LOCK))
         .unwrap_err();
     assert!(
         matches!(&error, Error::PythonInstall { output, .. } if output == &["error: no such thing"]),
@@ -310,7 +310,7 @@ fn the_output_of_the_installer_is_kept() {
     let error = world
         .sandbox
         .builder()
-        .realise(&world.request(&broken))
+        .find_or_build(&world.request(&broken))
         .unwrap_err();
     assert_eq!(
         error.to_string(),

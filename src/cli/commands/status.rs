@@ -8,7 +8,7 @@ use crate::{
         tool_status::ToolStatus,
     },
     config::units::bytes,
-    project::{approval::Standing, locate::MANIFEST},
+    project::{approval::ApprovalState, locate::MANIFEST},
     report::{
         failure::Failure,
         style::{Role, Style},
@@ -53,7 +53,7 @@ fn render(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> SafeText {
     let root = session.display(&status.root);
     let from = status.from.join(", ");
     rows.row("project", Some(Role::Strong), &format!("{root} ({from})"));
-    let role = if status.standing == Standing::Allowed {
+    let role = if status.standing == ApprovalState::Allowed {
         Role::Good
     } else {
         Role::Warning
@@ -72,7 +72,7 @@ fn render(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> SafeText {
         (None, true) => rows.row("lockfile", None, "none needed"),
         (None, false) => rows.row("lockfile", None, "none yet"),
         (Some(path), true) => rows.row("lockfile", None, &session.display(path)),
-        (Some(path), false) if status.standing != Standing::Allowed => {
+        (Some(path), false) if status.standing != ApprovalState::Allowed => {
             let text = format!(
                 "{} is read after you allow the project",
                 session.display(path)
@@ -189,9 +189,11 @@ fn build_hint(build: &RunningBuild, sync: &str) -> String {
 fn next(session: &Session<'_>, status: &ProjectStatus) -> Option<String> {
     let command = |words: &str| session.command(words);
     match status.standing {
-        Standing::Allowed => {}
-        Standing::Denied => return Some(format!("`{}` allows it after all", command("allow"))),
-        Standing::Changed | Standing::Unknown => {
+        ApprovalState::Allowed => {}
+        ApprovalState::Denied => {
+            return Some(format!("`{}` allows it after all", command("allow")));
+        }
+        ApprovalState::Changed | ApprovalState::Unknown => {
             return Some(format!("review and approve it with `{}`", command("allow")));
         }
     }

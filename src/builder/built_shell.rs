@@ -15,7 +15,7 @@ use crate::{
 
 /// A dev shell that was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Realised {
+pub struct BuiltShell {
     pub id: EnvironmentId,
     /// The profile, whose `bin` belongs in front of `PATH`.
     #[serde(with = "binary::path")]
@@ -84,7 +84,7 @@ pub enum BuildNotice {
     },
 }
 
-impl Realised {
+impl BuiltShell {
     /// Returns whether every tool is from the store.
     pub fn is_managed(&self) -> bool {
         let mut origins = self.tools.iter().map(|tool| &tool.origin);
