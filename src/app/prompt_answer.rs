@@ -435,9 +435,9 @@ fn judge(
         }
     }
     let found = session.find(place.clone())?;
-    if !found.is_known() {
-        // Without a decision of the user nothing of the project is read.
-        return Ok(Verdict::Refused(unknown_project(session, place)));
+    if !found.is_known() && place.kind != ProjectKind::Prepared {
+        // Without a decision of the user and without a manifest nothing of the project is read.
+        return Ok(Verdict::Refused(None));
     }
     let project = match session.read(found, ReadMode::Approved)? {
         Ok(project) => project,
@@ -446,6 +446,11 @@ fn judge(
             return Err(unreadable.error.into());
         }
     };
+    if project.standing() == ApprovalState::Unknown {
+        // The stamps of lockfiles stay those that were taken without their content.
+        watched.extend(project.watched().iter().cloned());
+        return Ok(Verdict::Refused(unknown_project(session, place)));
+    }
     *watched = build_record::watch(context, &project);
     if project.standing() != ApprovalState::Allowed {
         return Ok(Verdict::Refused(refusal(session, &project)));
@@ -481,8 +486,7 @@ fn refusal(session: &Session<'_>, project: &Project) -> Option<Message> {
             Failure::new(trust::describe_change(session, project))
                 .hint("review it with `devsh allow`"),
         ))),
-        ApprovalState::Unknown => unknown_project(session, &project.place),
-        ApprovalState::Allowed | ApprovalState::Denied => None,
+        ApprovalState::Unknown | ApprovalState::Allowed | ApprovalState::Denied => None,
     }
 }
 

@@ -256,7 +256,7 @@ fn allow_asks_on_a_terminal_and_show_changes_nothing() {
 }
 
 #[test]
-fn an_unapproved_project_is_not_read_at_a_prompt() {
+fn a_prompt_reads_only_the_manifests_before_an_approval() {
     let Some(strace) = strace::strace() else {
         return;
     };
@@ -284,7 +284,19 @@ fn an_unapproved_project_is_not_read_at_a_prompt() {
     let (output, calls) = opened(&prompt);
     let shown = String::from_utf8(output.stderr).unwrap();
     assert!(shown.contains("is not allowed yet"), "{shown}");
-    assert_eq!(calls, [""; 0]);
+    let manifests = ["devshell.toml\"", "devshell.local.toml\""];
+    assert!(
+        calls
+            .iter()
+            .all(|call| manifests.iter().any(|name| call.contains(name))),
+        "{calls:?}"
+    );
+    // A manifest that cannot be approved says so before anybody approves it.
+    sandbox.write("devshell.toml", "[env]\nLD_PRELOAD = \"x\"\n");
+    let (output, _) = opened(&prompt);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert!(shown.contains("needs a grant"), "{shown}");
+    sandbox.write("devshell.toml", "[python]\nlock = \"uv.lock\"\n");
     // Once another state is approved, the manifest decides whether lockfiles are read.
     sandbox.devsh(&["allow"]);
     sandbox.write(
