@@ -238,9 +238,24 @@ impl Store {
                 let _left = remove_any(&self.root.join(".trash").join(entry));
             }
         }
+        self.sweep_seals();
+        files::sweep_temporaries(&self.root);
+        files::sweep_temporaries(&self.root.join(SEALS));
+    }
+
+    /// Removes the seals of objects that are gone.
+    pub(super) fn sweep_seals(&self) {
+        let is_absent = |name: &String| self.root.join(name).symlink_metadata().is_err();
         let seals = entries(&self.root.join(SEALS)).into_iter();
-        for name in seals.filter(|name| !name.starts_with('.')) {
-            let is_gone = || self.root.join(&name).symlink_metadata().is_err();
+        let orphans: Vec<String> = seals
+            .filter(|name| !name.starts_with('.') && is_absent(name))
+            .collect();
+        // Without this a power cut could bring an object back whose seal is gone.
+        if !orphans.is_empty() && files::sync_dir(&self.root).is_err() {
+            return;
+        }
+        for name in orphans {
+            let is_gone = || is_absent(&name);
             // A process that holds the lock is about to publish the object.
             if is_gone()
                 && let Some(_lock) = self.free(name.split('-').next().unwrap_or_default())
@@ -249,8 +264,6 @@ impl Store {
                 let _left = remove_any(&self.root.join(SEALS).join(&name));
             }
         }
-        files::sweep_temporaries(&self.root);
-        files::sweep_temporaries(&self.root.join(SEALS));
     }
 
     /// Takes the lock of an object that no process is making.

@@ -6,9 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Error, Store, leases, object::seal_path, process::ProcessMark, remove_any, remove_file,
-};
+use super::{Error, Store, leases, process::ProcessMark, remove_any};
 use crate::util::files;
 
 /// A collection that decides: until it is finished no process begins to use an entry.
@@ -43,6 +41,8 @@ impl Store {
 
 impl GarbageCollection<'_> {
     /// Moves an entry of the data directory to the trash; one that is gone is no error.
+    ///
+    /// The seal of an object stays until that is durable: a power cut may bring the object back.
     pub fn discard(&mut self, place: &Path) -> Result<(), Error> {
         let path = place.strip_prefix(self.store.data()).unwrap_or(place);
         let name = path.to_string_lossy().replace('/', "!");
@@ -50,9 +50,6 @@ impl GarbageCollection<'_> {
         let trash = self.store.root.join(".trash").join(name);
         match fs::rename(place, &trash) {
             Ok(()) => {
-                if place.parent() == Some(&*self.store.root) {
-                    remove_file(&seal_path(place))?;
-                }
                 self.trash.push(trash);
                 self.parents.extend(place.parent().map(Path::to_owned));
                 Ok(())
@@ -78,6 +75,7 @@ impl GarbageCollection<'_> {
         for place in &self.trash {
             remove_any(place)?;
         }
+        self.store.sweep_seals();
         Ok(())
     }
 }
