@@ -320,29 +320,20 @@ impl<'f> RequirementListReader<'f> {
 
     fn option(&mut self, text: &Text, scope: &Scope, line: &RequirementLine) -> Result<(), Error> {
         let value = |short: &str, long: &str| option_value(&line.words, short, long);
-        if let Some(url) = value("-i", "--index-url").or_else(|| value("", "--pypi-url")) {
+        let index = value("-i", "--index-url").or_else(|| value("", "--pypi-url"));
+        let index = match index {
+            Some(url) => Some((url, IndexRank::First, true)),
+            None => value("", "--extra-index-url").map(|url| (url, IndexRank::InOrder, false)),
+        };
+        if let Some((url, rank, replaces_public)) = index {
             let kind = if is_public_index(&url) {
                 SettingKind::PublicIndex
             } else {
                 SettingKind::Index {
                     name: None,
                     url: self.place(&url),
-                    rank: IndexRank::First,
-                    replaces_public: true,
-                }
-            };
-            self.setting(text, scope, line, kind);
-            return Ok(());
-        }
-        if let Some(url) = value("", "--extra-index-url") {
-            let kind = if is_public_index(&url) {
-                SettingKind::PublicIndex
-            } else {
-                SettingKind::Index {
-                    name: None,
-                    url: self.place(&url),
-                    rank: IndexRank::InOrder,
-                    replaces_public: false,
+                    rank,
+                    replaces_public,
                 }
             };
             self.setting(text, scope, line, kind);
