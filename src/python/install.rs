@@ -107,15 +107,7 @@ impl Uv<'_> {
         for name in pins.wheels_only(builds) {
             command.args(["--only-binary", name]);
         }
-        command
-            .arg("--python")
-            .arg(place)
-            .arg("--requirements")
-            .arg(&list);
-        self.run(command)?;
-        fs::remove_file(&list).map_err(files::at("remove", &list))?;
-        self.compile_bytecode(place)?;
-        remove_activation(place)
+        self.install_list(command, &list, place)
     }
 
     /// Makes an environment with exactly these wheels in the empty directory `place`.
@@ -132,13 +124,19 @@ impl Uv<'_> {
                 "--no-index",
                 "--find-links",
             ])
-            .arg(wheels.directory)
+            .arg(wheels.directory);
+        self.install_list(command, &list, place)
+    }
+
+    /// Runs an installation of the packages of a list, and removes what only it needs.
+    fn install_list(&self, mut command: Command, list: &Path, place: &Path) -> Result<(), UvError> {
+        command
             .arg("--python")
             .arg(place)
             .arg("--requirements")
-            .arg(&list);
+            .arg(list);
         self.run(command)?;
-        fs::remove_file(&list).map_err(files::at("remove", &list))?;
+        fs::remove_file(list).map_err(files::at("remove", list))?;
         self.compile_bytecode(place)?;
         remove_activation(place)
     }
