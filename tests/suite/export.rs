@@ -88,14 +88,21 @@ fn a_session_that_makes_no_sense_is_dropped() {
 
 #[test]
 fn code_goes_to_standard_output_and_words_to_standard_error() {
-    let sandbox = Sandbox::new().manifest("[tools]\nruf = \"1\"\n");
-    let outcome = sandbox.devsh(&HOOK).success();
-    assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
-    assert!(outcome.stderr.contains("is not allowed yet"), "{outcome}");
-    for line in outcome.stdout.lines() {
-        assert!(
-            line.starts_with("__devsh_") || line.starts_with("# devsh"),
-            "{line}"
-        );
+    for (manifest, message) in [
+        ("[tools]\nruff = \"1\"\n", "is not allowed yet"),
+        (
+            "[tools]\nruf = \"1\"\n",
+            "devshell.toml:2: `ruf` is not a known tool",
+        ),
+    ] {
+        let outcome = Sandbox::new().manifest(manifest).devsh(&HOOK).success();
+        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+        assert!(outcome.stderr.contains(message), "{outcome}");
+        for line in outcome.stdout.lines() {
+            assert!(
+                line.starts_with("__devsh_") || line.starts_with("# devsh"),
+                "{line}"
+            );
+        }
     }
 }
