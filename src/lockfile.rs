@@ -10,14 +10,15 @@ mod document;
 mod merge;
 mod model;
 mod pin;
+mod problem;
 mod python;
-mod text;
 mod tool;
+mod values;
 
 pub use application::{Application, runs_on, runs_on_any, wheel_name};
 pub use document::{parse, print};
 pub use merge::merge;
 pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, lockable, stale};
 pub use pin::{ExtendsPin, ExtendsPins};
+pub use problem::{Error, Problem};
 pub use python::{LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets};
-pub use text::{Error, Problem};

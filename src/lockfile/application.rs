@@ -6,8 +6,9 @@ use toml::Spanned;
 use url::Url;
 
 use super::{
+    problem::{Problem, SpannedProblem},
     python::exact,
-    text::{Problem, SpannedProblem, invalid, line, quoted},
+    values::{invalid, line, quoted},
 };
 use crate::package::{Requirement, Version, WheelName};
 

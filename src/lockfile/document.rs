@@ -8,9 +8,9 @@ use toml::Spanned;
 
 use super::{
     model::Lockfile,
-    pin, python,
-    text::{Error, FORMAT, Problem, SpannedProblem},
-    tool,
+    pin,
+    problem::{Error, FORMAT, Problem, SpannedProblem},
+    python, tool,
 };
 
 #[derive(Deserialize)]

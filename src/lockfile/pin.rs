@@ -9,7 +9,10 @@ use std::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::text::{Problem, SpannedProblem, invalid, line, quoted, value};
+use super::{
+    problem::{Problem, SpannedProblem},
+    values::{invalid, line, quoted, value},
+};
 use crate::{manifest::ExtendSource, package::Sha256};
 
 /// The locked content of a fetched file.

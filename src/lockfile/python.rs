@@ -10,7 +10,10 @@ use std::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::text::{Problem, SpannedProblem, invalid, line, quoted, value};
+use super::{
+    problem::{Problem, SpannedProblem},
+    values::{invalid, line, quoted, value},
+};
 use crate::package::{PackageName, Sha256};
 
 /// Locked packages by the requirements that they answer, sorted.

@@ -9,7 +9,8 @@ use url::Url;
 use super::{
     application::{self, Application},
     model::{Artifact, LockKey, LockedPackage, lockable},
-    text::{Problem, SpannedProblem, invalid, line, quoted, value, word},
+    problem::{Problem, SpannedProblem},
+    values::{invalid, line, quoted, value, word},
 };
 use crate::package::{Digest, Sha256, Source, System, Tool, is_npm_place};
 
