@@ -38,13 +38,13 @@ pub enum ShellStatement {
     },
     /// Saves and unsets the host shell's variables with these names. The environment does not show their attributes:
     /// not exported, array, integer.
-    Hold(Vec<VarName>),
+    SaveVariables(Vec<VarName>),
     /// Restores the saved variables with these names.
-    Release(Vec<VarName>),
+    RestoreVariables(Vec<VarName>),
     /// Drops the saved variables with these names, because the user has given them other values.
-    Drop(Vec<VarName>),
+    DiscardSaved(Vec<VarName>),
     /// Restores all saved variables, because nothing is loaded any more.
-    Forget,
+    RestoreAllVariables,
     /// Turns the leave scripts at the exit of the host shell on or off.
     LeaveOnExit(bool),
     /// Undoes the `Alias` statements.
@@ -57,9 +57,9 @@ pub enum ShellStatement {
     /// Defines an alias and saves the one that it hides.
     Alias(AliasName, String),
     /// Stores in an unexported variable what this shell, and not its parent, has loaded.
-    Loaded(String),
+    SetLoaded(String),
     /// Stores entries of former dev shells that are no longer on `PATH`, joined.
-    Gone(OsString),
+    SetFormerEntries(OsString),
     /// Makes the next prompts run the check with this name.
     Check {
         /// A digest of the code.
@@ -68,7 +68,7 @@ pub enum ShellStatement {
         code: Option<Vec<u8>>,
     },
     /// Removes all checks from the host shell.
-    ForgetChecks,
+    RemoveChecks,
 }
 
 impl ShellStatement {
@@ -175,7 +175,7 @@ impl HostShell {
         let mut known: Vec<&str> = known.split_ascii_whitespace().collect();
         let mut statements = Vec::new();
         if known.len() >= CHECKS {
-            statements.push(ShellStatement::ForgetChecks);
+            statements.push(ShellStatement::RemoveChecks);
             known.clear();
         }
         let code = Some(code).filter(|_| !known.contains(&name.as_str()));

@@ -156,7 +156,7 @@ fn answer_in(
     let freshness = freshness(context, request.host, dependencies);
     outcome
         .statements
-        .push(ShellStatement::Loaded(memory.clone()));
+        .push(ShellStatement::SetLoaded(memory.clone()));
     let failed_scripts = add_scripts(context, request.host, ready, &mut outcome).err();
     let check = request.host.check(&freshness, request.checks);
     outcome.statements.extend(check);
@@ -185,7 +185,7 @@ fn remember_path(
     let path = exported.or_else(|| context.env.get(vars::PATH));
     let taken = host.and_then(|host| host.diff.added(vars::PATH));
     let gone = memory.gone(taken, path.unwrap_or_default());
-    (gone != memory.gone).then_some(ShellStatement::Gone(gone))
+    (gone != memory.gone).then_some(ShellStatement::SetFormerEntries(gone))
 }
 
 /// Makes the host shell run the scripts of a dev shell that was just loaded.

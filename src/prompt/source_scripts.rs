@@ -94,7 +94,9 @@ pub fn absorb(context: &Context, session: &ShellSession, changes: Vec<Assignment
     let taken: Vec<VarName> = loaded.replaced.difference(&before).cloned().collect();
     let mut outcome = ShellUpdate::default();
     if !taken.is_empty() {
-        outcome.statements.push(ShellStatement::Hold(taken));
+        outcome
+            .statements
+            .push(ShellStatement::SaveVariables(taken));
     }
     let changes = statements(&context.env, &loaded.env);
     outcome.statements.extend(changes);

@@ -92,7 +92,7 @@ pub fn update(
     let Some(loading) = loading else {
         let changes = statements(&context.env, &undone.base);
         outcome.statements.extend(changes);
-        outcome.statements.push(ShellStatement::Forget);
+        outcome.statements.push(ShellStatement::RestoreAllVariables);
         let left = session
             .filter(|session| !session.quiet)
             .and_then(|session| session.project.clone());
@@ -131,7 +131,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
             };
             taken.retain(|name| !extends(name));
             if !taken.is_empty() {
-                statements.push(ShellStatement::Hold(taken));
+                statements.push(ShellStatement::SaveVariables(taken));
             }
             let changes = self::statements(&context.env, &loaded.env).into_iter();
             statements.extend(changes.map(|change| match change {
@@ -172,7 +172,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
 
 fn release(names: Vec<VarName>, statements: &mut Vec<ShellStatement>) {
     if !names.is_empty() {
-        statements.push(ShellStatement::Release(names));
+        statements.push(ShellStatement::RestoreVariables(names));
     }
 }
 
@@ -244,7 +244,7 @@ fn undo(
     loaded.retain(|name| !taken_over.contains(name));
     if !taken_over.is_empty() {
         let names = taken_over.into_iter().collect();
-        outcome.statements.push(ShellStatement::Drop(names));
+        outcome.statements.push(ShellStatement::DiscardSaved(names));
     }
     if !kept.is_empty() {
         outcome.events.push(PromptEvent::Kept(kept));

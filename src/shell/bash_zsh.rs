@@ -68,16 +68,16 @@ fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) 
                 quote(word, code);
             }
         }
-        ShellStatement::Hold(names) => hold(shell, names, code),
-        ShellStatement::Release(names) => {
+        ShellStatement::SaveVariables(names) => hold(shell, names, code),
+        ShellStatement::RestoreVariables(names) => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_release");
             words(names, code);
         }
-        ShellStatement::Drop(names) => {
+        ShellStatement::DiscardSaved(names) => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_drop");
             words(names, code);
         }
-        ShellStatement::Forget => {
+        ShellStatement::RestoreAllVariables => {
             code.extend_from_slice(b"[[ -z ${__devsh_held_names+x} ]] || __devsh_forget");
         }
         ShellStatement::LeaveOnExit(leaves) => {
@@ -107,11 +107,11 @@ fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) 
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);
         }
-        ShellStatement::Loaded(id) => {
+        ShellStatement::SetLoaded(id) => {
             code.extend_from_slice(b"__devsh_loaded=");
             quote(OsStr::new(id), code);
         }
-        ShellStatement::Gone(entries) => {
+        ShellStatement::SetFormerEntries(entries) => {
             code.extend_from_slice(b"__devsh_gone=");
             quote(entries, code);
         }
@@ -125,7 +125,7 @@ fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) 
                 format!("__devsh_fresh() {{ __devsh_fresh_{name}; }}").as_bytes(),
             );
         }
-        ShellStatement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
+        ShellStatement::RemoveChecks => code.extend_from_slice(b"__devsh_forget_checks"),
     }
 }
 

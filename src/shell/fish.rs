@@ -57,16 +57,18 @@ fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
             front,
             back,
         } => extend(name, value, [front, back], code),
-        ShellStatement::Hold(names) => hold(names, code),
-        ShellStatement::Release(names) => {
+        ShellStatement::SaveVariables(names) => hold(names, code),
+        ShellStatement::RestoreVariables(names) => {
             code.extend_from_slice(b"set -q __devsh_held;and __devsh_release");
             words(names, code);
         }
-        ShellStatement::Drop(names) => {
+        ShellStatement::DiscardSaved(names) => {
             code.extend_from_slice(b"set -q __devsh_held;and __devsh_drop");
             words(names, code);
         }
-        ShellStatement::Forget => code.extend_from_slice(b"set -q __devsh_held;and __devsh_forget"),
+        ShellStatement::RestoreAllVariables => {
+            code.extend_from_slice(b"set -q __devsh_held;and __devsh_forget");
+        }
         ShellStatement::LeaveOnExit(leaves) => {
             let answer = if *leaves { "yes" } else { "no" };
             code.extend_from_slice(format!("set -g __devsh_leaves {answer}").as_bytes());
@@ -90,11 +92,11 @@ fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
             code.extend_from_slice(format!("__devsh_alias {name} ").as_bytes());
             quote(OsStr::new(value), code);
         }
-        ShellStatement::Loaded(id) => {
+        ShellStatement::SetLoaded(id) => {
             code.extend_from_slice(b"set -g __devsh_loaded ");
             quote(OsStr::new(id), code);
         }
-        ShellStatement::Gone(entries) => {
+        ShellStatement::SetFormerEntries(entries) => {
             code.extend_from_slice(b"set -g __devsh_gone ");
             quote(entries, code);
         }
@@ -108,7 +110,7 @@ fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
                 format!("function __devsh_fresh;__devsh_fresh_{name};end").as_bytes(),
             );
         }
-        ShellStatement::ForgetChecks => code.extend_from_slice(b"__devsh_forget_checks"),
+        ShellStatement::RemoveChecks => code.extend_from_slice(b"__devsh_forget_checks"),
     }
 }
 

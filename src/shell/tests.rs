@@ -82,7 +82,7 @@ fn code_ends_in_the_mark() {
         ShellStatement::Export(name.clone(), "a\nb".into()),
         ShellStatement::Unset(name.clone()),
         ShellStatement::Unset(name),
-        ShellStatement::Loaded("-".to_owned()),
+        ShellStatement::SetLoaded("-".to_owned()),
     ];
     let lines = HostShell::Fish.render(&statements, "1");
     let lines = lines.split(|byte| *byte == b'\n').count();
@@ -173,7 +173,7 @@ fn a_known_check_is_not_sent_again() {
         assert!(matches!(
             statements.as_slice(),
             [
-                ShellStatement::ForgetChecks,
+                ShellStatement::RemoveChecks,
                 ShellStatement::Check { code: Some(_), .. }
             ]
         ));

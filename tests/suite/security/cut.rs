@@ -120,8 +120,8 @@ fn payload(host: HostShell, seed: u64) -> Vec<u8> {
         let statement = match random.below(7) {
             0 => ShellStatement::Unset(name),
             1 => ShellStatement::Alias(format!("a{at}").parse().unwrap(), text),
-            2 => ShellStatement::Loaded(text),
-            3 => ShellStatement::Hold(vec![name]),
+            2 => ShellStatement::SetLoaded(text),
+            3 => ShellStatement::SaveVariables(vec![name]),
             4 => {
                 let freshness = Freshness {
                     present: vec![("/a 'b'".into(), "/c".into())],
