@@ -19,7 +19,7 @@ pub type Target = fn(&[u8]);
 
 /// The targets by name.
 pub const TARGETS: [(&str, Target); 8] = [
-    ("codec", codec),
+    ("env_diff", env_diff),
     ("lock", lock),
     ("manifest", manifest),
     ("state", state),
@@ -38,7 +38,7 @@ pub fn target(name: &str) -> Option<Target> {
 }
 
 /// A difference of environments: what is read is written and read again as the same.
-fn codec(bytes: &[u8]) {
+fn env_diff(bytes: &[u8]) {
     if let Ok(diff) = binary::decode::<EnvDiff>(bytes) {
         assert_eq!(binary::decode(&binary::encode(&diff)), Ok(diff));
     }
