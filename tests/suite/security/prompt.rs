@@ -175,13 +175,13 @@ impl<'a> Trial<'a> {
         assert!(silent, "{shell}: {name}: said again: {:?}", again.said);
         let left = self.leave(name);
         self.judge(&left, fault, "left");
-        (fault.mend)(self.case);
+        (fault.repair)(self.case);
         self.recover(name);
         // While it is loaded.
         let entered = self.enter(name);
         assert!(
             entered.environment == self.inside,
-            "{shell}: {name} is not mended: {:?}",
+            "{shell}: {name} is not repaired: {:?}",
             entered.said
         );
         (fault.strike)(self.case);
@@ -191,7 +191,7 @@ impl<'a> Trial<'a> {
         }
         let left = self.leave(name);
         self.judge(&left, fault, "inside, left");
-        (fault.mend)(self.case);
+        (fault.repair)(self.case);
         self.recover(name);
     }
 
@@ -221,7 +221,7 @@ impl<'a> Trial<'a> {
         assert!(said.len() <= 1, "{what}: {said:#?}");
     }
 
-    /// With the fault mended the shell outside is what it was at the start.
+    /// With the fault repaired the shell outside is what it was at the start.
     fn recover(&mut self, name: &str) {
         self.step("cd /", name);
         let outside = self.leave(name);

@@ -1,4 +1,4 @@
-//! The table of faults: how each strikes, and how it is mended.
+//! The table of faults: how each strikes, and how it is repaired.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ pub(super) struct Fault {
     /// A program that the fault needs.
     needs: Option<&'static str>,
     pub(super) strike: Box<dyn Fn(&Case)>,
-    pub(super) mend: Box<dyn Fn(&Case)>,
+    pub(super) repair: Box<dyn Fn(&Case)>,
 }
 
 impl Fault {
@@ -58,7 +58,7 @@ fn program(name: &str, script: &str) -> Fault {
         interrupts: false,
         needs: None,
         strike: Box::new(move |case| drop(case.sandbox.program("hooked", &script))),
-        mend: Box::new(|case| drop(case.sandbox.program("hooked", &healthy("")))),
+        repair: Box::new(|case| drop(case.sandbox.program("hooked", &healthy("")))),
     }
 }
 
@@ -191,7 +191,7 @@ fn spoilt(
     damage: Damage,
     loads: Option<bool>,
 ) -> Fault {
-    let mended = path.clone();
+    let repaired = path.clone();
     Fault {
         name: name.to_owned(),
         loads,
@@ -199,8 +199,8 @@ fn spoilt(
         interrupts: false,
         needs: None,
         strike: Box::new(move |case| spoil(&path(case), &damage)),
-        mend: Box::new(move |case| {
-            let path = mended(case);
+        repair: Box::new(move |case| {
+            let path = repaired(case);
             let _file = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
             fs::rename(whole(&path), &path).unwrap();
         }),
@@ -309,12 +309,12 @@ fn directories() -> Vec<Fault> {
             let place = move |case: &Case| case.home(below);
             let mut fault = spoilt(&format!("{below} {what}"), place, damage, loads);
             if below.ends_with("envs") {
-                let mend = fault.mend;
+                let repair = fault.repair;
                 fault.builds = true;
-                fault.mend = Box::new(move |case| {
+                fault.repair = Box::new(move |case| {
                     // A build under way would go on behind the next faults.
                     let _ended = case.sandbox.devsh(&["sync"]);
-                    mend(case);
+                    repair(case);
                 });
             }
             all.push(fault);
@@ -349,7 +349,7 @@ fn scripts() -> Vec<Fault> {
         interrupts: false,
         needs: None,
         strike: Box::new(move |case| fs::write(case.home("fault"), script).unwrap()),
-        mend: Box::new(|case| fs::write(case.home("fault"), "").unwrap()),
+        repair: Box::new(|case| fs::write(case.home("fault"), "").unwrap()),
     })
     .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use crate::hook_many;
+use crate::hook_many_files;
 use crate::support::{HostShell, Pty, Sandbox, for_each_shell, require};
 
 fn prepared() -> Sandbox {
@@ -260,7 +260,7 @@ fn an_idle_prompt_starts_no_process_and_a_transition_one() {
     };
     for_each_shell(|shell| {
         // Each shell checks many old files in its own way.
-        for sandbox in [prepared(), hook_many::prepared()] {
+        for sandbox in [prepared(), hook_many_files::prepared()] {
             let trace = sandbox.root().join("trace");
             let wrapper = [
                 strace.to_str().unwrap(),

@@ -5,7 +5,7 @@
 //! changes variables (empty, unset, any bytes), lists, `PATH`, functions and aliases on the way. After each walk the
 //! user's changes are still there, and everything else is as at the start.
 //!
-//! `DEVSH_TEST_WALKS=10000 cargo test --test suite hook_machine` is the long form; `DEVSH_TEST_SEED` repeats one.
+//! `DEVSH_TEST_WALKS=10000 cargo test --test suite hook_random_walks` is the long form; `DEVSH_TEST_SEED` repeats one.
 
 use std::{fmt::Write, fs, path::Path};
 
