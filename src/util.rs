@@ -2,7 +2,7 @@
 
 pub mod binary;
 pub mod child_process;
-pub mod codec;
+pub mod digest_input;
 pub mod executables;
 pub mod files;
 pub mod hex;

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     builder::build_progress::BuildProgress,
     context::Context,
@@ -13,7 +15,7 @@ use crate::{
     project::approval::project_key,
     report::failure::Failure,
     util::{
-        codec::{Damaged, Reader, Writer},
+        binary::{self, Damaged},
         files,
     },
 };
@@ -21,7 +23,7 @@ use crate::{
 /// How long a failed build is not repeated for the same inputs.
 const RETRY: Duration = Duration::from_mins(10);
 /// The first field of a failure.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The files that builds of one project leave.
 #[derive(Debug, Clone)]
@@ -92,7 +94,7 @@ impl BuildTraces {
 }
 
 /// The failure of a build, for the next prompts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildFailure {
     /// The digest of its inputs.
     basis: [u8; 16],
@@ -115,27 +117,15 @@ impl BuildFailure {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.bytes(self.basis);
-        writer.number(self.at);
-        writer.bytes(&self.error);
-        writer.option(self.hint.as_ref(), Writer::bytes);
-        writer.into_bytes()
+        binary::encode(&(FORMAT, self))
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut reader = Reader::new(bytes);
-        if reader.number()? != FORMAT {
+        // Another format may have other fields after its number.
+        if binary::decode_head::<u64>(bytes)? != FORMAT {
             return Err(Damaged);
         }
-        let failed = Self {
-            basis: reader.array()?,
-            at: reader.number()?,
-            error: reader.text()?.to_owned(),
-            hint: reader.option(|reader| reader.text().map(str::to_owned))?,
-        };
-        reader.finish()?;
+        let (_format, failed): (u64, Self) = binary::decode(bytes)?;
         Ok(failed)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     package::{System, Tool},
     project::Project,
     report::failure::Failure,
-    util::codec::Writer,
+    util::digest_input::DigestInput,
 };
 
 use super::{build_mode::BuildMode, dev_shells::find_dev_shell, python_packages, python_tools};
@@ -95,9 +95,9 @@ impl<'a> BuildInputs<'a> {
 
 /// Encodes everything else that distinguishes environments; it contains no paths of this machine.
 fn extra(shell: &DevShell) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.list(shell.env.iter(), |writer, (name, value)| {
-        writer.bytes(name.as_str());
+    let mut input = DigestInput::default();
+    input.list(shell.env.iter(), |input, (name, value)| {
+        input.bytes(name.as_str());
         let (kind, before, after): (u64, &[String], &[String]) = match &value.value {
             EnvValue::Set(text) => (0, std::slice::from_ref(text), &[]),
             EnvValue::Default(text) => (1, std::slice::from_ref(text), &[]),
@@ -105,23 +105,23 @@ fn extra(shell: &DevShell) -> Vec<u8> {
             EnvValue::Extend { prepend, append } => (3, prepend, append),
             EnvValue::Unset => (4, &[], &[]),
         };
-        writer.number(kind);
-        writer.list(before.iter(), Writer::bytes);
-        writer.list(after.iter(), Writer::bytes);
+        input.number(kind);
+        input.list(before.iter(), DigestInput::bytes);
+        input.list(after.iter(), DigestInput::bytes);
     });
-    writer.list(shell.aliases.iter(), |writer, (name, value)| {
-        writer.bytes(name.as_str());
-        writer.bytes(&value.value);
+    input.list(shell.aliases.iter(), |input, (name, value)| {
+        input.bytes(name.as_str());
+        input.bytes(&value.value);
     });
     for scripts in [&shell.enter, &shell.leave] {
-        writer.list(scripts.iter(), |writer, script| writer.bytes(&script.value));
+        input.list(scripts.iter(), |input, script| input.bytes(&script.value));
     }
     if !shell.source_scripts.scripts.is_empty() {
         let scripts = shell.source_scripts.scripts.iter();
-        writer.list(scripts, |writer, (host, list)| {
-            writer.bytes(host.as_str());
-            writer.list(list.iter(), |writer, script| writer.bytes(&script.value));
+        input.list(scripts, |input, (host, list)| {
+            input.bytes(host.as_str());
+            input.list(list.iter(), |input, script| input.bytes(&script.value));
         });
     }
-    writer.into_bytes()
+    input.into_bytes()
 }

@@ -22,7 +22,7 @@ use crate::{
     package::{PackageName, WheelName},
     python::{Interpreter, UnfitApplication, WheelFiles, choose_wheels},
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
-    util::{codec::Writer, files, parallel},
+    util::{digest_input::DigestInput, files, parallel},
 };
 
 /// Counts changes in how applications are installed.
@@ -96,13 +96,13 @@ impl Builder<'_> {
         wheels: &[&Artifact],
         find_uv: impl FnOnce() -> Result<PathBuf, Error>,
     ) -> Result<PathBuf, Error> {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.bytes(&interpreter.identity);
-        writer.list(wheels.iter(), |writer, wheel| {
-            writer.bytes(wheel.digest.as_bytes());
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(&interpreter.identity);
+        input.list(wheels.iter(), |input, wheel| {
+            input.bytes(wheel.digest.as_bytes());
         });
-        let key = writer.into_bytes();
+        let key = input.into_bytes();
         let inputs: Vec<String> = wheels.iter().map(|wheel| wheel.part.clone()).collect();
         let built = BuiltObject {
             name: package,

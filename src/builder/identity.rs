@@ -9,7 +9,7 @@ use crate::{
     lockfile::LockKey,
     package::{Invalid, Source, Version},
     python::PythonPins,
-    util::codec::Writer,
+    util::digest_input::DigestInput,
 };
 
 /// Counts changes in how profiles are made.
@@ -50,32 +50,32 @@ impl EnvironmentId {
         with_project: bool,
         host: impl Fn(usize) -> Option<&'a Version>,
     ) -> Self {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.bytes(request.system.as_str());
-        writer.list(
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(request.system.as_str());
+        input.list(
             request.tools.iter().enumerate(),
-            |writer, (position, requested)| {
-                writer.bytes(requested.tool.to_string());
+            |input, (position, requested)| {
+                input.bytes(requested.tool.to_string());
                 match host(position) {
-                    Some(version) => writer.bytes(format!("host:{version}")),
-                    None => write_locked(writer, request, requested),
+                    Some(version) => input.bytes(format!("host:{version}")),
+                    None => write_locked(input, request, requested),
                 }
             },
         );
-        writer.option(
+        input.option(
             request.python.as_ref().zip(pins),
-            |writer, (python, pins)| {
-                writer.bytes(pins.to_bytes());
+            |input, (python, pins)| {
+                input.bytes(pins.to_bytes());
                 if !pins.directories.is_empty() {
-                    writer.list(pins.directories.iter(), Writer::bytes);
-                    writer.bytes(python.project);
-                    writer.number(u64::from(with_project));
+                    input.list(pins.directories.iter(), DigestInput::bytes);
+                    input.bytes(python.project);
+                    input.number(u64::from(with_project));
                 }
             },
         );
-        writer.bytes(request.extra);
-        let digest = blake3::hash(&writer.into_bytes()).to_hex();
+        input.bytes(request.extra);
+        let digest = blake3::hash(&input.into_bytes()).to_hex();
         Self(digest[..32].to_owned())
     }
 
@@ -85,18 +85,22 @@ impl EnvironmentId {
     }
 }
 
-fn write_locked(writer: &mut Writer, request: &BuildRequest<'_>, requested: &RequestedTool<'_>) {
+fn write_locked(
+    input: &mut DigestInput,
+    request: &BuildRequest<'_>,
+    requested: &RequestedTool<'_>,
+) {
     let Some(locked) = requested.locked else {
         let key = LockKey::for_request(requested.tool, requested.request);
-        writer.bytes(format!("asked:{}", key.requirement));
+        input.bytes(format!("asked:{}", key.requirement));
         return;
     };
-    writer.bytes(format!("locked:{}", locked.version));
+    input.bytes(format!("locked:{}", locked.version));
     let artifacts = locked.artifacts.get(&request.system);
     let artifacts = artifacts.map(Vec::as_slice).unwrap_or_default();
-    writer.list(artifacts.iter(), |writer, artifact| {
-        writer.bytes(&artifact.part);
-        writer.bytes(artifact.digest.as_bytes());
+    input.list(artifacts.iter(), |input, artifact| {
+        input.bytes(&artifact.part);
+        input.bytes(artifact.digest.as_bytes());
     });
 }
 

@@ -20,7 +20,7 @@ use crate::{
     package::{PackageName, Source, Tool},
     python::{Interpreter, PackageInstall, PythonPins, Uv},
     store::{self, BuiltObject, Recipe},
-    util::{codec::Writer, files},
+    util::{digest_input::DigestInput, files},
 };
 
 /// Counts changes in how environments are made.
@@ -61,16 +61,16 @@ pub(super) fn find_interpreter<'s>(
         return Ok(None);
     };
     let program = fs::canonicalize(&program).map_err(files::at("read", &program))?;
-    let mut writer = Writer::default();
+    let mut input = DigestInput::default();
     match &served.from {
-        ServedFrom::Object(directory) => writer.os(directory.file_name().unwrap_or_default()),
-        ServedFrom::Host(_) => writer.os(&program),
+        ServedFrom::Object(directory) => input.os(directory.file_name().unwrap_or_default()),
+        ServedFrom::Host(_) => input.os(&program),
     }
-    writer.bytes(served.version.as_str());
+    input.bytes(served.version.as_str());
     Ok(Some(Interpreter {
         program,
         version: served.version.clone(),
-        identity: writer.into_bytes(),
+        identity: input.into_bytes(),
     }))
 }
 
@@ -120,11 +120,11 @@ impl Builder<'_> {
         pins: &PythonPins,
         find_uv: impl FnOnce() -> Result<PathBuf, Error>,
     ) -> Result<PathBuf, Error> {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.bytes(&interpreter.identity);
-        writer.bytes(pins.to_bytes());
-        let key = writer.into_bytes();
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(&interpreter.identity);
+        input.bytes(pins.to_bytes());
+        let key = input.into_bytes();
         let name: Option<PackageName> = "python-packages".parse().ok();
         let name = name.ok_or_else(|| Error::PythonNeeds {
             lock: packages.lock.clone(),

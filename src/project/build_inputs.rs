@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 use crate::{
     manifest::{self, ErrorKind, Text},
-    util::{codec::Writer, paths::join_text},
+    util::{digest_input::DigestInput, paths::join_text},
 };
 
 use super::{
@@ -55,7 +55,7 @@ const MAX_BYTES: usize = 16 << 20;
 /// Collects the build inputs of directories.
 pub(super) struct InputCollector<'f> {
     pub(super) files: &'f mut Inputs,
-    writer: Writer,
+    input: DigestInput,
     facts: Facts,
 }
 
@@ -63,14 +63,14 @@ impl<'f> InputCollector<'f> {
     pub(super) fn new(files: &'f mut Inputs) -> Self {
         Self {
             files,
-            writer: Writer::default(),
+            input: DigestInput::default(),
             facts: Facts::new(),
         }
     }
 
     /// Returns the digest of all inputs, and the facts about those that decide which code runs.
     pub(super) fn finish(self) -> ([u8; 32], Facts) {
-        let digest = *blake3::hash(&self.writer.into_bytes()).as_bytes();
+        let digest = *blake3::hash(&self.input.into_bytes()).as_bytes();
         (digest, self.facts)
     }
 
@@ -82,8 +82,8 @@ impl<'f> InputCollector<'f> {
             Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
             None => Table::new(),
         };
-        self.writer.bytes(tables(&project, BUILD_TABLES));
-        self.writer.bytes(tables(&project, METADATA_TABLES));
+        self.input.bytes(tables(&project, BUILD_TABLES));
+        self.input.bytes(tables(&project, METADATA_TABLES));
         for name in BUILD_TABLES {
             if let Some(value) = find(&project, name) {
                 self.add_settings(&pyproject, name, value);
@@ -92,7 +92,7 @@ impl<'f> InputCollector<'f> {
         for file in OTHER_FILES {
             let name = within(folder, file);
             let bytes = self.files.data(&name)?;
-            self.writer.option(bytes.as_ref(), Writer::bytes);
+            self.input.option(bytes.as_ref(), DigestInput::bytes);
             match (file, bytes) {
                 (UV_SETTINGS, Some(bytes)) => self.add_uv_settings(&name, &bytes),
                 // Most of `setup.cfg` are settings of other tools.
@@ -104,7 +104,7 @@ impl<'f> InputCollector<'f> {
         for name in build_scripts(&project) {
             let name = within(folder, &name);
             let bytes = self.files.data(&name)?;
-            self.writer.option(bytes.as_ref(), Writer::bytes);
+            self.input.option(bytes.as_ref(), DigestInput::bytes);
             if let Some(bytes) = bytes {
                 self.add_code(&name, &bytes);
             }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     lockfile::Artifact,
     package::{Digest, Sha256},
-    util::{codec::Writer, files},
+    util::{digest_input::DigestInput, files},
 };
 
 /// Longest accepted record, in bytes.
@@ -104,18 +104,18 @@ impl ObjectRecord {
 
     /// Returns the digest of all other fields.
     fn digest(&self) -> String {
-        let mut writer = Writer::default();
+        let mut input = DigestInput::default();
         for field in [&self.name, &self.version, &self.recipe, &self.tree] {
-            writer.bytes(field);
+            input.bytes(field);
         }
-        writer.list(self.artifacts.iter(), |writer, artifact| {
-            writer.bytes(&artifact.part);
-            writer.bytes(&artifact.url);
-            writer.bytes(&artifact.digest);
-            writer.option(artifact.size, Writer::number);
+        input.list(self.artifacts.iter(), |input, artifact| {
+            input.bytes(&artifact.part);
+            input.bytes(&artifact.url);
+            input.bytes(&artifact.digest);
+            input.option(artifact.size, DigestInput::number);
         });
-        writer.list(self.inputs.iter(), Writer::bytes);
-        let digest = blake3::hash(&writer.into_bytes());
+        input.list(self.inputs.iter(), DigestInput::bytes);
+        let digest = blake3::hash(&input.into_bytes());
         digest.to_hex().to_string()
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{BuiltObject, Object, Recipe};
 use crate::{
     package::{PackageName, Version},
-    util::codec::Writer,
+    util::digest_input::DigestInput,
 };
 
 /// The format of objects. A new number makes new objects next to the old ones.
@@ -21,31 +21,31 @@ impl StorePath {
     /// The digest covers the format, name, version, recipe and every artifact's part and digest, so
     /// it is known before anything is downloaded.
     pub fn of(object: &Object<'_>) -> Self {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.bytes(object.name.as_str());
-        writer.bytes(object.version.as_str());
-        writer.bytes(object.recipe.as_str());
-        writer.list(object.artifacts.iter(), |writer, artifact| {
-            writer.bytes(&artifact.part);
-            writer.bytes(artifact.digest.as_bytes());
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(object.name.as_str());
+        input.bytes(object.version.as_str());
+        input.bytes(object.recipe.as_str());
+        input.list(object.artifacts.iter(), |input, artifact| {
+            input.bytes(&artifact.part);
+            input.bytes(artifact.digest.as_bytes());
         });
-        Self::new(writer, object.name, object.version)
+        Self::new(input, object.name, object.version)
     }
 
     /// Returns where a built object belongs.
     pub fn of_built(built: &BuiltObject<'_>) -> Self {
-        let mut writer = Writer::default();
-        writer.number(FORMAT);
-        writer.bytes(built.name.as_str());
-        writer.bytes(built.version.as_str());
-        writer.bytes(built.recipe.as_str());
-        writer.bytes(built.key);
-        Self::new(writer, built.name, built.version)
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(built.name.as_str());
+        input.bytes(built.version.as_str());
+        input.bytes(built.recipe.as_str());
+        input.bytes(built.key);
+        Self::new(input, built.name, built.version)
     }
 
-    fn new(writer: Writer, name: &PackageName, version: &Version) -> Self {
-        let digest = blake3::hash(&writer.into_bytes()).to_hex();
+    fn new(input: DigestInput, name: &PackageName, version: &Version) -> Self {
+        let digest = blake3::hash(&input.into_bytes()).to_hex();
         Self(format!("{}-{}-{version}", &digest[..32], name.file_name()))
     }
 
