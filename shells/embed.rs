@@ -1,4 +1,7 @@
-//! The build script: embeds every preset of this directory in the program. A new preset only needs a file.
+//! The build script: embeds every preset of this directory in the program, and the catalogue of tools. A new preset
+//! only needs a file.
+
+mod catalogue;
 
 use std::{
     error::Error,
@@ -9,6 +12,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The file of the catalogue.
+const CATALOGUE: &str = "tools.toml";
+
 #[expect(
     clippy::disallowed_methods,
     reason = "cargo passes the output directory to a build script in a variable"
@@ -18,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir("shells")? {
         let path = entry?.path();
-        if path.extension() == Some(OsStr::new("toml")) {
+        if path.extension() == Some(OsStr::new("toml")) && !path.ends_with(CATALOGUE) {
             files.push(path);
         }
     }
@@ -32,5 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     list.push_str("]\n");
     let folder = std::env::var_os("OUT_DIR").ok_or("`OUT_DIR` is not set")?;
     fs::write(Path::new(&folder).join("presets.rs"), list)?;
+    let tools = fs::read_to_string(Path::new("shells").join(CATALOGUE))?;
+    fs::write(
+        Path::new(&folder).join("catalogue.rs"),
+        catalogue::constants(&tools)?,
+    )?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: constructors check; code that holds a value does not check it again.
 
+pub mod catalogue;
 pub mod digest;
 pub mod name;
 mod npm_range;
