@@ -6,7 +6,6 @@ pub mod commands;
 pub mod complete;
 pub mod early_args;
 pub mod foreign_commands;
-pub mod table;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 

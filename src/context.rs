@@ -5,6 +5,7 @@
 use std::{
     ffi::OsStr,
     io::IsTerminal,
+    os::fd::AsFd,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -69,6 +70,10 @@ pub struct Terminal {
     pub stderr: bool,
     /// Whether colour is wanted by the environment.
     pub color: bool,
+    /// The columns of listings; nothing if standard output is no terminal and `COLUMNS` is not set.
+    pub out_width: Option<usize>,
+    /// The columns of messages.
+    pub message_width: Option<usize>,
 }
 
 impl Context {
@@ -85,6 +90,8 @@ impl Context {
             stderr: std::io::stderr().is_terminal(),
             color: env.get(vars::NO_COLOR).is_none_or(OsStr::is_empty)
                 && env.get(vars::TERM).is_none_or(|term| term != "dumb"),
+            out_width: columns(std::io::stdout(), &env),
+            message_width: columns(std::io::stderr(), &env),
         };
         let directories = Directories::from_env(&env);
         Self {
@@ -114,6 +121,19 @@ impl Context {
             .get(vars::CI)
             .is_some_and(|value| !value.is_empty() && value != "0" && value != "false")
     }
+}
+
+/// Returns the columns of the terminal at `stream`, else those that the environment names.
+fn columns(stream: impl AsFd, env: &Env) -> Option<usize> {
+    let size = terminal_size::terminal_size_of(stream);
+    // A terminal whose size is not set reports 0.
+    let of_terminal = size
+        .map(|(columns, _)| usize::from(columns.0))
+        .filter(|columns| *columns > 0);
+    of_terminal.or_else(|| {
+        let columns = env.get(vars::COLUMNS)?.to_str()?.parse().ok()?;
+        (columns > 0).then_some(columns)
+    })
 }
 
 impl Directories {

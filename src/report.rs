@@ -8,4 +8,5 @@ pub mod progress;
 pub mod render;
 pub mod reporter;
 pub mod style;
+pub mod table;
 pub mod ui;

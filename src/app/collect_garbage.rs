@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::inventory::{Budget, Inventory},
+    builder::inventory::{Budget, EntryKind, Inventory, short_digest},
     config::{
         Keep,
         units::{parse_bytes, parse_span},
@@ -40,6 +40,34 @@ pub struct GcReport {
 pub struct RemovedEntry {
     pub path: PathBuf,
     pub bytes: u64,
+    pub kind: RemovedKind,
+    /// The tool and its version, or the content of a profile.
+    pub name: String,
+    /// The beginning of the digest, which tells entries of one name apart.
+    pub id: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RemovedKind {
+    Object,
+    Profile,
+    /// A Python environment of an older version of devsh.
+    Environment,
+    /// An interrupted download.
+    Download,
+    /// An unfinished build of Python packages.
+    Build,
+}
+
+impl From<EntryKind> for RemovedKind {
+    fn from(kind: EntryKind) -> Self {
+        match kind {
+            EntryKind::Object => Self::Object,
+            EntryKind::Profile => Self::Profile,
+            EntryKind::Environment => Self::Environment,
+        }
+    }
 }
 
 /// The options of `devsh gc`, as typed.
@@ -75,8 +103,8 @@ pub fn collect_garbage(
     let live = inventory.reached(Roots::find(session.context)?.all());
     let gone = inventory.choose(&live, budget);
     let mut report = report(&inventory, &gone, true);
-    report.extend(partials(session));
-    report.extend(unfinished(data, true));
+    report.extend(RemovedKind::Download, partials(session));
+    report.extend(RemovedKind::Build, unfinished(data, true));
     Ok(report)
 }
 
@@ -128,10 +156,10 @@ fn collect(session: &Session<'_>, store: &Store, budget: Budget) -> Result<GcRep
     let mut report = report(&inventory, &gone, false);
     for (path, size) in partials(session) {
         if fs::remove_file(&path).is_ok() {
-            report.extend([(path, size)]);
+            report.extend(RemovedKind::Download, [(path, size)]);
         }
     }
-    report.extend(unfinished(data, false));
+    report.extend(RemovedKind::Build, unfinished(data, false));
     Ok(report)
 }
 
@@ -165,6 +193,12 @@ fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> GcReport {
         .map(|path| RemovedEntry {
             path: path.clone(),
             bytes: size(path),
+            kind: inventory
+                .entries
+                .get(path)
+                .map_or(RemovedKind::Object, |entry| entry.kind.into()),
+            name: inventory.name(path),
+            id: short_digest(path).to_owned(),
         })
         .collect();
     let removed_bytes = removed.iter().map(|one| one.bytes).sum();
@@ -177,10 +211,17 @@ fn report(inventory: &Inventory, gone: &[PathBuf], dry_run: bool) -> GcReport {
 }
 
 impl GcReport {
-    fn extend(&mut self, files: impl IntoIterator<Item = (PathBuf, u64)>) {
+    fn extend(&mut self, kind: RemovedKind, files: impl IntoIterator<Item = (PathBuf, u64)>) {
         for (path, bytes) in files {
             self.removed_bytes += bytes;
-            self.removed.push(RemovedEntry { path, bytes });
+            let name = path.file_name().unwrap_or_default();
+            self.removed.push(RemovedEntry {
+                name: name.to_string_lossy().into_owned(),
+                id: String::new(),
+                path,
+                bytes,
+                kind,
+            });
         }
     }
 }

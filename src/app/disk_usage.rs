@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::inventory::{EntryKind, Inventory},
+    builder::inventory::{EntryKind, Inventory, object_name, short_digest},
     report::failure::Failure,
 };
 
@@ -39,6 +39,10 @@ pub struct ProjectUsage {
 #[derive(Debug, Serialize)]
 pub struct ObjectUsage {
     pub name: String,
+    /// The tool and its version.
+    pub tool: String,
+    /// The beginning of the digest.
+    pub id: String,
     pub bytes: u64,
     pub files: u64,
     pub projects: usize,
@@ -86,6 +90,8 @@ pub fn disk_usage(session: &Session<'_>) -> Result<DiskUsage, Failure> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
+            tool: object_name(path).to_owned(),
+            id: short_digest(path).to_owned(),
             bytes: entry.size.bytes,
             files: entry.size.files,
             projects: users.get(path.as_path()).copied().unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! The tools of a dev shell for `devsh status`.
 
-use std::{fmt::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -33,21 +33,6 @@ impl ToolStatus {
     pub fn version(&self) -> &str {
         let version = self.version.as_deref().or(self.locked.as_deref());
         version.unwrap_or("not locked")
-    }
-
-    /// Returns the requirement, its place, and how the built tool differs.
-    pub fn remarks(&self) -> String {
-        let mut text = format!("{} ({})", self.requirement, self.place);
-        if let Some(host) = &self.host {
-            // Writing to a string cannot fail.
-            let _written = write!(text, ", from the host: {}", host.display());
-        }
-        if let (Some(version), Some(locked)) = (&self.version, &self.locked)
-            && version != locked
-        {
-            let _written = write!(text, ", drifted from {locked} in the lockfile");
-        }
-        text
     }
 }
 

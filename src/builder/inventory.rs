@@ -28,6 +28,9 @@ pub enum EntryKind {
     Object,
 }
 
+/// The most objects in the name of a profile.
+const NAMED: usize = 3;
+
 /// Something that can be collected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventoryEntry {
@@ -95,6 +98,35 @@ impl Inventory {
     pub fn of_kind(&self, kind: EntryKind) -> impl Iterator<Item = (&PathBuf, &InventoryEntry)> {
         let entries = self.entries.iter();
         entries.filter(move |(_, entry)| entry.kind == kind)
+    }
+
+    /// Returns a name that says more than the digest in a path: of a profile the objects that it needs.
+    pub fn name(&self, path: &Path) -> String {
+        let Some(entry) = self.entries.get(path) else {
+            return object_name(path).to_owned();
+        };
+        match entry.kind {
+            EntryKind::Object => object_name(path).to_owned(),
+            EntryKind::Environment => "of a checkout".to_owned(),
+            EntryKind::Profile => {
+                let objects = entry.needs.iter();
+                let mut names: Vec<&str> = objects
+                    .filter(|need| {
+                        need.parent()
+                            .is_some_and(|parent| parent.ends_with("store"))
+                    })
+                    .map(|need| object_name(need))
+                    .collect();
+                names.sort_unstable();
+                let more = names.len().saturating_sub(NAMED);
+                names.truncate(NAMED);
+                match (names.as_slice(), more) {
+                    ([], _) => "without tools of the store".to_owned(),
+                    (names, 0) => format!("with {}", names.join(", ")),
+                    (names, more) => format!("with {} and {more} more", names.join(", ")),
+                }
+            }
+        }
     }
 
     /// Returns the entry that `path` is or is part of.
@@ -180,6 +212,19 @@ impl Inventory {
             }
         }
     }
+}
+
+/// Returns the name and version of an object, which follow the digest in its file name.
+pub fn object_name(path: &Path) -> &str {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.unwrap_or_default();
+    name.split_once('-').map_or(name, |(_, name)| name)
+}
+
+/// Returns the beginning of the digest in the file name of an entry.
+pub fn short_digest(path: &Path) -> &str {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.unwrap_or_default().get(..8).unwrap_or_default()
 }
 
 /// Gives a profile the current time, which `--older-than` takes for its last use.

@@ -31,8 +31,8 @@ pub(super) fn write_message(text: &SafeText) {
         .write_all(format!("{text}\n").as_bytes());
 }
 
-/// Writes a question to standard error, without a line break.
-pub(super) fn write_prompt(text: &SafeText) {
+/// Writes text to standard error without a line break after it: a question, or whole lines.
+pub(super) fn write_block(text: &SafeText) {
     let mut stderr = io::stderr().lock();
     let _closed = stderr.write_all(text.as_str().as_bytes());
     let _closed = stderr.flush();

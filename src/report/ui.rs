@@ -10,11 +10,12 @@ use crate::{
 
 use super::{
     failure::Failure,
-    output::{write_message, write_prompt, write_result},
+    output::{write_block, write_message, write_result},
     progress::Bars,
     render,
     reporter::Reporter,
     style::{Role, Style},
+    table::{Layout, Table},
 };
 
 /// How much is printed.
@@ -43,7 +44,8 @@ pub enum Color {
 #[derive(Debug)]
 pub struct Ui {
     style: Style,
-    out_style: Style,
+    message_width: Option<usize>,
+    out: Layout,
     verbosity: Verbosity,
     terminal: bool,
 }
@@ -59,15 +61,14 @@ impl Ui {
         };
         Self {
             style: style(terminal.stderr),
-            out_style: style(terminal.stdout),
+            message_width: terminal.message_width,
+            out: Layout {
+                style: style(terminal.stdout),
+                width: terminal.out_width,
+            },
             verbosity,
             terminal: terminal.stderr && terminal.color,
         }
-    }
-
-    /// Returns the style for standard output.
-    pub const fn out_style(&self) -> Style {
-        self.out_style
     }
 
     pub fn is_verbose(&self) -> bool {
@@ -86,9 +87,30 @@ impl Ui {
         write_result(format!("{}\n", terminal_text::json(&text)).as_bytes())
     }
 
+    /// Returns how listings are drawn on standard output.
+    pub const fn layout(&self) -> Layout {
+        self.out
+    }
+
     /// Writes a listing to standard output.
     pub fn listing(&self, text: &SafeText) -> Result<(), Failure> {
         write_result(text.as_str().as_bytes())
+    }
+
+    /// Writes a table to standard output.
+    pub fn table(&self, table: &Table) -> Result<(), Failure> {
+        self.listing(&table.render(self.out))
+    }
+
+    /// Prints a table as a message; silent when quiet.
+    pub fn message_table(&self, table: &Table) {
+        if self.verbosity > Verbosity::Quiet && !table.is_empty() {
+            let layout = Layout {
+                style: self.style,
+                width: self.message_width,
+            };
+            write_block(&table.render(layout));
+        }
     }
 
     /// Prints one dim line; silent when quiet.
@@ -132,7 +154,7 @@ impl Ui {
 
     /// Prints a question, after which the user types on the same line.
     pub fn question(&self, text: &str) {
-        write_prompt(&self.style.paint(Role::Strong, text));
+        write_block(&self.style.paint(Role::Strong, text));
     }
 
     /// Prints a failure in full.

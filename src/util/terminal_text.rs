@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, fmt, fmt::Write};
 
+use unicode_width::UnicodeWidthStr;
+
 /// The most characters of a text in backticks, and of a message.
 const QUOTED: usize = 200;
 const MESSAGE: usize = 1000;
@@ -53,10 +55,10 @@ impl SafeText {
         Self(self.0.trim_end_matches(' ').to_owned())
     }
 
-    /// Returns the text padded with spaces to at least `width` characters.
-    #[must_use]
-    pub fn padded(&self, width: usize) -> Self {
-        Self(format!("{:width$}", self.0))
+    /// Returns the words between single spaces.
+    pub fn split_spaces(&self) -> Vec<Self> {
+        let words = self.0.split(' ');
+        words.map(|word| Self(word.to_owned())).collect()
     }
 
     /// Returns the text in the colour of an SGR code (`1;31`).
@@ -102,9 +104,9 @@ impl SafeText {
         &self.0
     }
 
-    /// Returns the number of characters.
+    /// Returns the number of columns on a terminal, for text without colours.
     pub fn width(&self) -> usize {
-        self.0.chars().count()
+        self.0.width()
     }
 }
 

@@ -35,6 +35,8 @@ pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// Read: any value turns colours off.
 pub const NO_COLOR: &str = "NO_COLOR";
+/// The width of the terminal, for output that is not on one.
+pub const COLUMNS: &str = "COLUMNS";
 /// Read: `dumb` turns colours and progress bars off.
 pub const TERM: &str = "TERM";
 /// Read: any value except an empty one, `0` and `false` means a CI job.

@@ -82,7 +82,7 @@ fn statements_about_variables_are_explained() {
         .stdout;
     assert!(test.contains("X  four  devshell.toml:18"), "{test}");
     assert!(
-        test.contains("lost      three  devshell.toml:3, overruled by devshell.toml:18"),
+        test.contains("not used  three      devshell.toml:3, overruled by devshell.toml:18"),
         "{test}"
     );
     let bin = one("./bin");

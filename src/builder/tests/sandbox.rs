@@ -62,6 +62,8 @@ impl Sandbox {
                 stdout: false,
                 stderr: false,
                 color: false,
+                out_width: None,
+                message_width: None,
             },
             session_key: SecretKey::new([root.join("state"), root.join("data")]),
             now: SystemTime::UNIX_EPOCH,

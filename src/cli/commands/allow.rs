@@ -12,9 +12,9 @@ use crate::{
     report::{
         failure::{ExitStatus, Failure},
         style::Role,
+        table::{Cell, Table},
         ui::Ui,
     },
-    util::terminal_text::SafeText,
 };
 
 /// How the user decides.
@@ -114,20 +114,20 @@ fn confirm(
 /// Lists all decisions of the user.
 pub fn list(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
     let decisions = session.decisions.all()?;
-    let mut lines = SafeText::default();
+    let mut table = Table::labels();
     for ProjectDecision { root, decision } in &decisions {
         let verb = match decision {
-            ApprovalDecision::Allowed => "allowed",
-            ApprovalDecision::Denied => "denied ",
+            ApprovalDecision::Allowed => Cell::new(Role::Good, "allowed"),
+            ApprovalDecision::Denied => Cell::new(Role::Warning, "denied"),
         };
-        let gone = if root.is_dir() { "" } else { "  (gone)" };
-        lines.push(format!("{verb}  {}{gone}", session.display(root)));
-        lines.end_line();
+        let gone = if root.is_dir() { "" } else { " (gone)" };
+        let root = Cell::from(session.display(root));
+        table.row([verb, root.and(Some(Role::Dim), gone)]);
     }
     if decisions.is_empty() {
         ui.note("no project is allowed or denied");
     }
-    ui.listing(&lines)
+    ui.table(&table)
 }
 
 /// Removes the decisions about deleted projects, and unreadable approvals.
@@ -146,18 +146,18 @@ pub fn prune(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
 }
 
 fn show(ui: &Ui, requests: Requests) {
+    let mut table = Table::labels();
     for (name, difference) in requests.differences {
-        let paint = |role, text: &str| ui.paint(role, text);
         let (sign, value) = match difference {
-            Difference::Added(now) if !requests.is_known => ("  ", paint(Role::Strong, &now)),
-            Difference::Added(now) => ("+ ", paint(Role::Good, &now)),
-            Difference::Removed(was) => ("- ", paint(Role::Error, &was)),
+            Difference::Added(now) if !requests.is_known => ("  ", Cell::new(Role::Strong, now)),
+            Difference::Added(now) => ("+ ", Cell::new(Role::Good, now)),
+            Difference::Removed(was) => ("- ", Cell::new(Role::Error, was)),
             Difference::Changed { before, after } => {
-                let after = paint(Role::Good, &after);
-                ("~ ", paint(Role::Error, &before).and(" → ").and(after))
+                let before = Cell::new(Role::Error, before);
+                ("~ ", before.and(None, " → ").and(Some(Role::Good), after))
             }
         };
-        let name = paint(Role::Dim, &name);
-        ui.line(SafeText::from(sign).and(name).and("  ").and(value));
+        table.row([Cell::from(sign).and(Some(Role::Dim), name), value]);
     }
+    ui.message_table(&table);
 }

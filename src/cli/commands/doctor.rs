@@ -7,8 +7,12 @@ use crate::{
         doctor::{Check, CheckStatus, check_installation},
         session::Session,
     },
-    report::{failure::Failure, style::Role, ui::Ui},
-    util::terminal_text::SafeText,
+    report::{
+        failure::Failure,
+        style::Role,
+        table::{Cell, Column, Table},
+        ui::Ui,
+    },
 };
 
 /// The JSON form, which is part of the interface.
@@ -29,7 +33,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, network: bool, json: bool) -> Result<
             checks: &checks,
         })?;
     } else {
-        ui.listing(&render(ui, &checks))?;
+        ui.table(&table(&checks))?;
     }
     let errors = checks
         .iter()
@@ -41,25 +45,23 @@ pub fn run(session: &Session<'_>, ui: &Ui, network: bool, json: bool) -> Result<
     }
 }
 
-fn render(ui: &Ui, checks: &[Check]) -> SafeText {
-    let style = ui.out_style();
-    let mut listing = SafeText::default();
+fn table(checks: &[Check]) -> Table {
+    let columns = [Column::new(""), Column::new(""), Column::new("").wrapped()];
+    let mut table = Table::new(columns).without_header();
     for check in checks {
-        let (status, role) = match check.status {
-            CheckStatus::Ok => ("ok     ", Role::Good),
-            CheckStatus::Warning => ("warning", Role::Warning),
-            CheckStatus::Error => ("error  ", Role::Error),
+        let status = match check.status {
+            CheckStatus::Ok => Cell::new(Role::Good, "ok"),
+            CheckStatus::Warning => Cell::new(Role::Warning, "warning"),
+            CheckStatus::Error => Cell::new(Role::Error, "error"),
         };
-        let status = style.paint(role, status);
-        let name = style.paint(Role::Dim, format!("{:<11}", check.name));
-        listing.push(status.and("  ").and(name).and(" ").and(&check.message));
-        listing.end_line();
+        let name = Cell::new(Role::Dim, check.name);
+        table.row([status, name, (&check.message).into()]);
         if let Some(hint) = &check.hint {
-            let label = style.paint(Role::Hint, "hint:");
-            let blanks = SafeText::from("                      ");
-            listing.push(blanks.and(label).and(" ").and(hint));
-            listing.end_line();
+            let hint = Cell::new(Role::Hint, "hint:")
+                .and(None, " ")
+                .and(None, hint);
+            table.row([Cell::default(), Cell::default(), hint]);
         }
     }
-    listing
+    table
 }

@@ -8,7 +8,8 @@ use crate::{
     cli::args,
     report::{
         failure::Failure,
-        style::{Role, Style},
+        style::Role,
+        table::{Cell, Column, Layout, Table},
         ui::Ui,
     },
     util::terminal_text::SafeText,
@@ -21,48 +22,57 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: &args::Explain) -> Result<()
     if options.json {
         return ui.json(&all);
     }
-    let style = ui.out_style();
     let text = match name {
-        None => table(&all, style),
-        Some(_) => all.iter().map(|one| render(one, style)).collect(),
+        None => overview(&all).render(ui.layout()),
+        Some(_) => all.iter().map(|one| render(one, ui.layout())).collect(),
     };
     ui.listing(&text)
 }
 
-/// One line for each subject.
-fn table(all: &[Explanation], style: Style) -> SafeText {
-    let width = |cell: fn(&Explanation) -> usize| all.iter().map(cell).max().unwrap_or(0).min(40);
-    let kinds = width(|one| one.kind.len());
-    let names = width(|one| one.name.chars().count());
-    let mut text = SafeText::default();
+/// One row for each subject.
+fn overview(all: &[Explanation]) -> Table {
+    let columns = [
+        Column::new("KIND"),
+        Column::new("NAME"),
+        Column::new("VALUE").wrapped(),
+        Column::new("PLACE"),
+    ];
+    let mut table = Table::new(columns).without_header();
     for one in all {
-        let kind = style.paint(Role::Dim, format!("{:kinds$}", one.kind));
-        let name = style.paint(Role::Strong, SafeText::from(&one.name).padded(names));
-        let value = one.value.as_deref().unwrap_or("nothing");
-        text.push(kind.and("  ").and(name).and("  ").and(value));
-        if let Some(place) = &one.place {
-            text.push(SafeText::from("  ").and(style.paint(Role::Dim, place)));
-        }
-        text.end_line();
+        table.row([
+            Cell::new(Role::Dim, one.kind),
+            Cell::new(Role::Strong, &one.name),
+            one.value.as_deref().unwrap_or("nothing").into(),
+            Cell::new(Role::Dim, one.place.as_deref().unwrap_or_default()),
+        ]);
     }
-    text
+    table
 }
 
-/// A heading, and below it all statements in the order of the merge.
-fn render(one: &Explanation, style: Style) -> SafeText {
-    let value = one.value.as_deref().unwrap_or("nothing");
-    let place = one.place.as_deref().unwrap_or_default();
-    let mut text = style.paint(Role::Strong, &one.name).and("  ");
-    text.push(style.paint(Role::Good, value).and("  "));
-    text.push(style.paint(Role::Dim, place));
-    text.end_line();
+/// A heading, and below it the statements in the order of the merge.
+fn render(one: &Explanation, layout: Layout) -> SafeText {
+    let column = Column::new("");
+    let label = column.at_least(8);
+    let mut head = Table::new([column, column.wrapped(), column]).without_header();
+    head.row([
+        Cell::new(Role::Strong, &one.name),
+        Cell::new(Role::Good, one.value.as_deref().unwrap_or("nothing")),
+        Cell::new(Role::Dim, one.place.as_deref().unwrap_or_default()),
+    ]);
+    let mut rows = Table::new([label, column.wrapped(), column.wrapped()])
+        .without_header()
+        .indented(2);
     let mut row = |label: &str, value: &str, more: &str| {
-        let label = style.paint(Role::Dim, format!("{label:<8}"));
-        let line = SafeText::from("  ").and(label).and("  ").and(value);
-        text.push(line.and("  ").and(style.paint(Role::Dim, more)).trimmed());
-        text.end_line();
+        rows.row([
+            Cell::new(Role::Dim, label),
+            value.into(),
+            Cell::new(Role::Dim, more),
+        ]);
     };
-    for said in &one.said {
+    // The heading has shown a value that is set once.
+    let is_plain = matches!(one.said.as_slice(), [said] if said.counts && said.shell.is_none()
+        && Some(&said.value) == one.value.as_ref());
+    for said in one.said.iter().filter(|_| !is_plain) {
         let table = said
             .shell
             .as_ref()
@@ -70,8 +80,8 @@ fn render(one: &Explanation, style: Style) -> SafeText {
             .unwrap_or_default();
         let place = format!("{}{table}", said.place);
         match &said.reason {
-            None => row("said", &said.value, &place),
-            Some(reason) => row("lost", &said.value, &format!("{place}, {reason}")),
+            None => row("set", &said.value, &place),
+            Some(reason) => row("not used", &said.value, &format!("{place}, {reason}")),
         }
     }
     if let Some(locked) = &one.locked {
@@ -80,8 +90,13 @@ fn render(one: &Explanation, style: Style) -> SafeText {
     for refused in &one.refused {
         row("refused", &refused.version, &refused.reasons.join("; "));
     }
+    let mut notes = Table::new([label, column.wrapped()])
+        .without_header()
+        .indented(2);
     for note in &one.notes {
-        row("note", note, "");
+        notes.label("note", note);
     }
-    text
+    head.render(layout)
+        .and(rows.render(layout))
+        .and(notes.render(layout))
 }

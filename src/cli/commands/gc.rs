@@ -1,15 +1,18 @@
 //! `devsh gc`
 
-use std::path::Path;
-
 use crate::{
     app::{
-        collect_garbage::{GcLimits, GcReport, collect_garbage},
+        collect_garbage::{GcLimits, GcReport, RemovedEntry, RemovedKind, collect_garbage},
         session::Session,
     },
     cli::args::Gc,
     config::units::bytes,
-    report::{failure::Failure, paths::display_path, ui::Ui},
+    report::{
+        failure::Failure,
+        style::Role,
+        table::{Cell, Column, Table},
+        ui::Ui,
+    },
     util::terminal_text::SafeText,
 };
 
@@ -22,31 +25,48 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: &Gc) -> Result<(), Failure> 
     if options.json {
         return ui.json(&report);
     }
-    ui.listing(&render(session, ui, &report))
+    let mut listing = if report.dry_run || ui.is_verbose() {
+        table(&report.removed).render(ui.layout())
+    } else {
+        SafeText::default()
+    };
+    listing.push(summary(&report));
+    listing.end_line();
+    ui.listing(&listing)
 }
 
-fn render(session: &Session<'_>, ui: &Ui, report: &GcReport) -> SafeText {
-    let mut lines = SafeText::default();
-    let mut line = |text: String| {
-        lines.push(text);
-        lines.end_line();
-    };
-    let (mut objects, mut others) = (0, 0);
-    for one in &report.removed {
-        if is_object(&one.path) {
-            objects += 1;
-        } else {
-            others += 1;
-        }
-        if report.dry_run || ui.is_verbose() {
-            let path = display_path(session.context, &one.path);
-            line(format!("{:>9}  {path}", bytes(one.bytes)));
-        }
+/// Returns a row for each removed entry, the largest first.
+fn table(removed: &[RemovedEntry]) -> Table {
+    let mut table = Table::new([
+        Column::new("SIZE").right(),
+        Column::new("KIND"),
+        Column::new("NAME").wrapped(),
+        Column::new("ID").optional(),
+    ]);
+    let mut removed: Vec<&RemovedEntry> = removed.iter().collect();
+    removed.sort_by_key(|one| (std::cmp::Reverse(one.bytes), &one.name));
+    for one in removed {
+        let kind = match one.kind {
+            RemovedKind::Object => "object",
+            RemovedKind::Profile => "profile",
+            RemovedKind::Environment => "Python",
+            RemovedKind::Download => "download",
+            RemovedKind::Build => "build",
+        };
+        table.row([
+            bytes(one.bytes).into(),
+            Cell::new(Role::Dim, kind),
+            (&one.name).into(),
+            Cell::new(Role::Dim, &one.id),
+        ]);
     }
+    table
+}
+
+fn summary(report: &GcReport) -> String {
+    let kept = bytes(report.kept_bytes);
     if report.removed.is_empty() {
-        let kept = bytes(report.kept_bytes);
-        line(format!("nothing to remove; {kept} stay"));
-        return lines;
+        return format!("nothing to remove; {kept} stay");
     }
     let verb = if report.dry_run {
         "would free"
@@ -57,18 +77,12 @@ fn render(session: &Session<'_>, ui: &Ui, report: &GcReport) -> SafeText {
         1 => format!("1 {one}"),
         _ => format!("{count} {one}s"),
     };
-    line(format!(
-        "{verb} {}: {} and {}; {} stay",
+    let is_object = |one: &&RemovedEntry| one.kind == RemovedKind::Object;
+    let objects = report.removed.iter().filter(is_object).count();
+    format!(
+        "{verb} {}: {} and {}; {kept} stay",
         bytes(report.removed_bytes),
         plural(objects, "store object"),
-        plural(others, "smaller file"),
-        bytes(report.kept_bytes),
-    ));
-    lines
-}
-
-/// Whether a path is an object of the store.
-fn is_object(path: &Path) -> bool {
-    let parent = path.parent().and_then(Path::file_name);
-    parent.is_some_and(|parent| parent == "store")
+        plural(report.removed.len() - objects, "smaller file"),
+    )
 }

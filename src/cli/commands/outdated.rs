@@ -5,8 +5,12 @@ use crate::{
         outdated_tools::{OutdatedTool, outdated_tools},
         session::Session,
     },
-    cli::table::TextTable,
-    report::{failure::Failure, style::Role, ui::Ui},
+    report::{
+        failure::Failure,
+        style::Role,
+        table::{Cell, Column, Table},
+        ui::Ui,
+    },
 };
 
 pub fn run(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
@@ -18,28 +22,36 @@ pub fn run(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
 }
 
 fn show(session: &Session<'_>, ui: &Ui, rows: &[OutdatedTool]) -> Result<(), Failure> {
-    let mut table = TextTable::new(&["TOOL", "LOCKED", "ADMITTED", "NEWEST", "ASKED FOR"]);
-    let behind = rows.iter().filter(|row| row.locked != row.newest);
-    let mut is_empty = true;
-    for row in behind {
-        is_empty = false;
+    let mut table = Table::new([
+        Column::new("TOOL"),
+        Column::new("LOCKED"),
+        Column::new("ALLOWED"),
+        Column::new("NEWEST"),
+        Column::new("ASKED FOR").wrapped(),
+    ]);
+    for row in rows.iter().filter(|row| row.locked != row.newest) {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        table.row(vec![
-            (Some(Role::Strong), row.tool.clone()),
-            (None, text(&row.locked)),
-            (row.outdated.then_some(Role::Good), text(&row.admitted)),
-            (Some(Role::Dim), text(&row.newest)),
-            (None, format!("{} ({})", row.requirement, row.place)),
+        let allowed = text(&row.admitted);
+        table.row([
+            Cell::new(Role::Strong, &row.tool),
+            text(&row.locked).into(),
+            if row.outdated {
+                Cell::new(Role::Good, allowed)
+            } else {
+                allowed.into()
+            },
+            Cell::new(Role::Dim, text(&row.newest)),
+            Cell::from(&row.requirement).and(Some(Role::Dim), format!(" ({})", row.place)),
         ]);
     }
-    if is_empty {
+    if table.is_empty() {
         ui.note("every tool has its newest version");
         return Ok(());
     }
-    ui.listing(&table.render(ui.out_style()))?;
+    ui.table(&table)?;
     if rows.iter().any(|row| row.outdated) {
         let command = session.command("lock --upgrade");
-        ui.note(&format!("`{command}` takes the admitted versions"));
+        ui.note(&format!("`{command}` takes the allowed versions"));
     }
     Ok(())
 }

@@ -5,9 +5,13 @@ use crate::{
         search_sources::{SearchResult, SearchResults, search_sources},
         session::Session,
     },
-    cli::table::TextTable,
     package::System,
-    report::{failure::Failure, style::Role, ui::Ui},
+    report::{
+        failure::Failure,
+        style::Role,
+        table::{Cell, Column, Table},
+        ui::Ui,
+    },
 };
 
 pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(), Failure> {
@@ -21,7 +25,13 @@ pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(),
         let problems = missing.iter().filter_map(|row| row.problem.clone());
         return Err(problems.fold(failure, Failure::note));
     }
-    let mut table = TextTable::new(&["TOOL", "NEWEST", "EARLIER", "SOURCE", "SYSTEMS"]);
+    let mut table = Table::new([
+        Column::new("TOOL"),
+        Column::new("NEWEST"),
+        Column::new("EARLIER").optional(),
+        Column::new("SOURCE"),
+        Column::new("SYSTEMS").wrapped(),
+    ]);
     for row in &found {
         let earlier: Vec<&str> = row
             .versions
@@ -35,15 +45,15 @@ pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(),
         } else {
             format!("{} ({})", row.source, row.package)
         };
-        table.row(vec![
-            (Some(Role::Strong), row.tool.clone()),
-            (Some(Role::Good), row.newest.clone().unwrap_or_default()),
-            (Some(Role::Dim), earlier.join(" ")),
-            (None, package),
-            (None, systems(&row.systems)),
+        table.row([
+            Cell::new(Role::Strong, &row.tool),
+            Cell::new(Role::Good, row.newest.as_deref().unwrap_or_default()),
+            Cell::new(Role::Dim, earlier.join(" ")),
+            package.into(),
+            systems(&row.systems).into(),
         ]);
     }
-    ui.listing(&table.render(ui.out_style()))?;
+    ui.table(&table)?;
     if let Some(first) = found.first() {
         let command = session.command(&format!("add {}", first.tool));
         ui.note(&format!("`{command}` adds it to the manifest"));

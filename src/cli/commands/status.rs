@@ -11,10 +11,10 @@ use crate::{
     project::{approval::ApprovalState, locate::MANIFEST},
     report::{
         failure::Failure,
-        style::{Role, Style},
+        style::Role,
+        table::{Cell, Column, Table},
         ui::Ui,
     },
-    util::terminal_text::SafeText,
 };
 
 pub fn run(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
@@ -22,81 +22,56 @@ pub fn run(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
     if json {
         return ui.json(&status);
     }
-    ui.listing(&render(session, ui, &status))?;
+    let mut listing = table(session, ui, &status).render(ui.layout());
+    if ui.is_verbose() && !status.tools.is_empty() {
+        listing.end_line();
+        listing.push(tool_table(&status.tools).render(ui.layout()));
+    }
+    ui.listing(&listing)?;
     if let Some(next) = next(session, &status) {
         ui.hint(&next);
     }
     Ok(())
 }
 
-/// The listing: labels with values.
-struct Rows {
-    style: Style,
-    text: SafeText,
-}
-
-impl Rows {
-    fn row(&mut self, label: &str, role: Option<Role>, value: &str) {
-        let label = self.style.paint(Role::Dim, format!("{label:<12}"));
-        let value = SafeText::from(value);
-        let value = role.map_or_else(|| value.clone(), |role| self.style.paint(role, &value));
-        self.text.push(label.and(" ").and(value));
-        self.text.end_line();
-    }
-}
-
-fn render(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> SafeText {
-    let mut rows = Rows {
-        style: ui.out_style(),
-        text: SafeText::default(),
-    };
+fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
+    let mut table = Table::labels();
     let root = session.display(&status.root);
-    let from = status.from.join(", ");
-    rows.row("project", Some(Role::Strong), &format!("{root} ({from})"));
+    let from = format!(" ({})", status.from.join(", "));
+    table.label("project", Cell::new(Role::Strong, root).and(None, from));
     let role = if status.standing == ApprovalState::Allowed {
         Role::Good
     } else {
         Role::Warning
     };
-    rows.row("trust", Some(role), standing_words(status.standing));
-    match &status.loaded {
-        None => rows.row("loaded", None, "nothing in this shell"),
-        Some(shell) if status.gone => {
-            let text = format!("{shell}, and it is no longer in the store");
-            rows.row("loaded", Some(Role::Error), &text);
-        }
-        Some(shell) => rows.row("loaded", None, shell),
-    }
-    rows.row("dev shells", None, &status.shells.join(", "));
-    match (&status.lockfile, status.lockfile_fits) {
-        (None, true) => rows.row("lockfile", None, "none needed"),
-        (None, false) => rows.row("lockfile", None, "none yet"),
-        (Some(path), true) => rows.row("lockfile", None, &session.display(path)),
-        (Some(path), false) if status.standing != ApprovalState::Allowed => {
-            let text = format!(
-                "{} is read after you allow the project",
-                session.display(path)
-            );
-            rows.row("lockfile", None, &text);
-        }
-        (Some(path), false) => {
-            let text = format!("{} does not fit the manifest", session.display(path));
-            rows.row("lockfile", Some(Role::Warning), &text);
-        }
-    }
+    table.label("trust", Cell::new(role, standing_words(status.standing)));
+    table.label("loaded", loaded(status));
+    table.label("dev shells", status.shells.join(", "));
+    table.label("lockfile", lockfile(session, status));
     let environment = status.environment.as_deref();
-    rows.row("environment", None, environment.unwrap_or("not built"));
+    table.label("environment", environment.unwrap_or("not built"));
     if let Some(building) = &status.building {
-        rows.row("building", Some(Role::Hint), &build_heading(building));
+        table.label("building", Cell::new(Role::Hint, build_heading(building)));
         for item in build_lines(building) {
-            rows.row("", None, &item);
+            table.label("", item);
         }
     } else if let Some(failed) = &status.failed {
-        rows.row("build failed", Some(Role::Error), &failed.error);
-        rows.row("log", None, &session.display(&failed.log));
+        table.label("build failed", Cell::new(Role::Error, &failed.error));
+        table.label("log", session.display(&failed.log));
     }
-    for line in tool_lines(&status.tools) {
-        rows.row("tool", None, &line);
+    if !ui.is_verbose() && !status.tools.is_empty() {
+        table.label("tools", tools_in_short(&status.tools));
+    }
+    for tool in &status.tools {
+        if let Some(host) = &tool.host {
+            let version = tool.version();
+            let place = session.display(host);
+            let mut text = format!("{} {version} is `{place}`", tool.name);
+            if let Some(locked) = tool.locked.as_deref().filter(|locked| *locked != version) {
+                text = format!("{text}; the lockfile has {locked}");
+            }
+            table.label("from host", Cell::new(Role::Warning, text));
+        }
     }
     for one in &status.missing {
         let role = if one.required {
@@ -104,31 +79,78 @@ fn render(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> SafeText {
         } else {
             Role::Warning
         };
-        rows.row("missing", Some(role), &one.to_string());
+        table.label("missing", Cell::new(role, one.to_string()));
     }
     for note in &status.notes {
-        rows.row("unused", None, &format!("{}: {}", note.place, note.message));
+        table.label("unused", format!("{}: {}", note.place, note.message));
     }
     if let Some(problem) = &status.problem {
-        rows.row("problem", Some(Role::Error), problem);
+        table.label("problem", Cell::new(Role::Error, problem));
     }
-    rows.text
+    table
 }
 
-/// Returns an aligned line for each tool: name, version, and the place that requests it.
-fn tool_lines(tools: &[ToolStatus]) -> Vec<String> {
-    let width = |length: fn(&ToolStatus) -> usize| tools.iter().map(length).max().unwrap_or(0);
-    let name = width(|tool| tool.name.chars().count());
-    let version = width(|tool| tool.version().chars().count());
-    let line = |tool: &ToolStatus| {
-        format!(
-            "{:<name$}  {:<version$}  {}",
-            tool.name,
-            tool.version(),
-            tool.remarks()
-        )
+fn loaded(status: &ProjectStatus) -> Cell {
+    match &status.loaded {
+        None => "nothing in this shell".into(),
+        Some(shell) if status.gone => {
+            let text = format!("{shell}, and it is no longer in the store");
+            Cell::new(Role::Error, text)
+        }
+        Some(shell) => shell.into(),
+    }
+}
+
+fn lockfile(session: &Session<'_>, status: &ProjectStatus) -> Cell {
+    let Some(path) = &status.lockfile else {
+        let none = if status.lockfile_fits {
+            "none needed"
+        } else {
+            "none yet"
+        };
+        return none.into();
     };
-    tools.iter().map(line).collect()
+    let path = session.display(path);
+    if status.lockfile_fits {
+        path.into()
+    } else if status.standing == ApprovalState::Allowed {
+        Cell::new(Role::Warning, format!("{path} does not fit the manifest"))
+    } else {
+        format!("{path} is read after you allow the project").into()
+    }
+}
+
+/// Returns the tools with their versions, or with the requirements of those that are not locked.
+fn tools_in_short(tools: &[ToolStatus]) -> Cell {
+    let mut cell = Cell::default();
+    for (at, tool) in tools.iter().enumerate() {
+        let text = match tool.version.as_ref().or(tool.locked.as_ref()) {
+            Some(version) => format!("{} {version}", tool.name),
+            None => format!("{} {} (not locked)", tool.name, tool.requirement),
+        };
+        let separator = if at == 0 { "" } else { ", " };
+        cell = cell.and(None, separator).and(None, text);
+    }
+    cell
+}
+
+/// Returns a row for each tool, with its requirement and the place of that.
+fn tool_table(tools: &[ToolStatus]) -> Table {
+    let mut table = Table::new([
+        Column::new("TOOL"),
+        Column::new("VERSION"),
+        Column::new("ASKED FOR").wrapped(),
+        Column::new("PLACE").wrapped(),
+    ]);
+    for tool in tools {
+        table.row([
+            Cell::new(Role::Strong, &tool.name),
+            tool.version().into(),
+            (&tool.requirement).into(),
+            Cell::new(Role::Dim, &tool.place),
+        ]);
+    }
+    table
 }
 
 /// Returns the dev shells, the kind and the duration of a build.

@@ -45,7 +45,7 @@ fn print_report(ui: &Ui, json: bool, report: &VerifyReport) -> Result<(), Failur
 fn render(ui: &Ui, report: &VerifyReport) -> SafeText {
     /// How many files of one object are named.
     const MOST: usize = 10;
-    let style = ui.out_style();
+    let style = ui.layout().style;
     let mut lines = SafeText::default();
     let mut line = |text: SafeText| {
         lines.push(text);
