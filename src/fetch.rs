@@ -8,8 +8,10 @@
 mod credentials;
 mod download;
 mod error;
+mod exchange;
 mod min_speed;
 mod progress;
+pub mod registry;
 
 use std::{
     collections::BTreeSet,
@@ -31,6 +33,7 @@ pub use credentials::Credentials;
 pub use download::{Download, ExpectedFile, partial};
 pub use error::Error;
 use error::pause;
+pub use exchange::{Answer, Exchange, RequestBody};
 use min_speed::{MinSpeed, SpeedChecked};
 pub use progress::{Meter, Progress, Silent};
 

@@ -30,6 +30,13 @@ impl Credentials {
         }
     }
 
+    /// Uses this header for all requests to the server of `url`.
+    pub(super) fn replace(&mut self, url: &Url, header: String) {
+        let origin = url.origin().ascii_serialization();
+        self.origins.retain(|(named, _)| *named != origin);
+        self.origins.push((origin, Some(header)));
+    }
+
     /// Returns the header for a request to `url`, if there is one.
     pub(super) fn header(&self, url: &Url) -> Option<String> {
         if let Some(own) = basic(url) {

@@ -72,6 +72,13 @@ pub const RUSTUP_HOME: &str = "RUSTUP_HOME";
 /// Read: the directory of pyenv with its versions.
 pub const PYENV_ROOT: &str = "PYENV_ROOT";
 
+/// Read: the file with the logins at registries, as podman reads it.
+pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// Read: the directory of docker's settings, with the logins at registries.
+pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// Read: the directory of podman's logins at registries.
+pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+
 /// Set: the Python environment of the dev shell, for editors and tools.
 pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
 /// Set: stops `uv run` and `uv add` from changing the environment.
