@@ -29,6 +29,7 @@ pub struct Column {
     fit: Fit,
     right: bool,
     least: usize,
+    most: usize,
 }
 
 /// What happens to a column if the terminal is narrow.
@@ -47,7 +48,15 @@ impl Column {
             fit: Fit::Whole,
             right: false,
             least: 0,
+            most: usize::MAX,
         }
+    }
+
+    /// Ignores longer cells for the width of the column: they move only the rest of their own row.
+    #[must_use]
+    pub const fn at_most(mut self, width: usize) -> Self {
+        self.most = width;
+        self
     }
 
     /// Gives the column a smallest width, for tables below each other.
@@ -261,7 +270,9 @@ impl Table {
     fn fit(&self, width: Option<usize>) -> Vec<FittedColumn> {
         let natural = |(at, column): (usize, &Column)| {
             let cells = self.rows.iter().filter_map(|row| row.get(at));
-            let widest = cells.map(Cell::width).max().unwrap_or(0);
+            let widths: Vec<usize> = cells.map(Cell::width).filter(|width| *width > 0).collect();
+            let usual = widths.iter().filter(|width| **width <= column.most);
+            let widest = usual.max().copied().unwrap_or(widths.len().min(1));
             let header = if self.has_header {
                 column.header.len()
             } else {
@@ -317,7 +328,10 @@ impl Table {
             .iter()
             .map(|one| {
                 row.get(one.at)
-                    .map_or_else(Vec::new, |cell| cell.wrap(one.width))
+                    .map_or_else(Vec::new, |cell| match one.column.fit {
+                        Fit::Wrapped => cell.wrap(one.width),
+                        Fit::Whole | Fit::Optional => vec![cell.clone()],
+                    })
             })
             .collect();
         let (below, same): (Vec<_>, Vec<_>) = columns

@@ -78,8 +78,7 @@ fn a_git_file_is_fetched_after_approval_and_pinned_until_an_upgrade() {
     assert!(!sandbox.root().join("canary-ran").exists());
 
     let shown = sandbox.devsh(&["allow"]).success();
-    let is_row = |line: &str| line.starts_with("  dev variable TEAM  ") && line.ends_with("  one");
-    assert!(shown.stderr.lines().any(is_row), "{shown}");
+    assert!(shown.stderr.contains("dev variable TEAM  one"), "{shown}");
     assert_eq!(run(&sandbox, "echo $TEAM"), "one");
     let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     assert!(
@@ -115,7 +114,7 @@ fn a_git_file_is_fetched_after_approval_and_pinned_until_an_upgrade() {
     let shown = sandbox.devsh(&["allow"]).success();
     for line in [
         "~ dev variable TEAM  one → two",
-        "+ dev alias t  x",
+        "+ dev alias t        x",
         "~ extends git+file://",
     ] {
         assert!(shown.stderr.contains(line), "{line}\n{shown}");

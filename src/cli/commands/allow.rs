@@ -12,7 +12,7 @@ use crate::{
     report::{
         failure::{ExitStatus, Failure},
         style::Role,
-        table::{Cell, Table},
+        table::{Cell, Column, Table},
         ui::Ui,
     },
 };
@@ -146,7 +146,9 @@ pub fn prune(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
 }
 
 fn show(ui: &Ui, requests: Requests) {
-    let mut table = Table::labels();
+    // The name of a fetched file is longer than all others.
+    let columns = [Column::new("").at_most(30), Column::new("").wrapped()];
+    let mut table = Table::new(columns).without_header();
     for (name, difference) in requests.differences {
         let (sign, value) = match difference {
             Difference::Added(now) if !requests.is_known => ("  ", Cell::new(Role::Strong, now)),
