@@ -92,6 +92,7 @@ impl FromStr for Reference {
         let valid = repository.len() <= 255
             && repository.split('/').all(component)
             && tag.is_none_or(valid_tag)
+            && host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
             && format!("https://{host}/").parse::<Url>().is_ok_and(|url| {
                 url.path() == "/" && url.username().is_empty() && url.password().is_none()
             });

@@ -1,3 +1,5 @@
+//! Tests of the client of registries without a server.
+
 use super::*;
 
 #[test]
