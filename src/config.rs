@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     context::Context,
-    package::{Glibc, Tool},
+    package::{Glibc, Source, Supplier, Tool},
     util::{files, vars},
 };
 
@@ -169,15 +169,22 @@ impl Config {
         self.minimum_release_age.filter(|_| !exempt)
     }
 
+    /// Returns whether an artifact of a supplier in a lockfile is at an address that belongs to it.
+    pub fn trusts_artifact(&self, supplier: &Supplier, url: &Url) -> bool {
+        let own = match supplier.source {
+            // Releases of other repositories are on the same server.
+            Source::Github => format!("https://github.com/{}/releases/download/", supplier.package),
+            _ => return self.trusts(url),
+        };
+        url.as_str().starts_with(&own) && !climbs(url) || self.trusts(url)
+    }
+
     /// Returns whether an address in a lockfile belongs to a known source: a public one, one of the settings, or
     /// one of `hosts`.
     ///
     /// A lockfile needs no approval, so it must not send devsh to other servers.
     pub fn trusts(&self, url: &Url) -> bool {
-        // A server may decode `%2e%2e%2f` and leave the prefix.
-        let path = percent_decode_str(url.path()).collect::<Vec<u8>>();
-        let climbs = |byte: &u8| matches!(byte, b'/' | b'\\');
-        if path.split(climbs).any(|name| name == b"..") {
+        if climbs(url) {
             return false;
         }
         let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM];
@@ -211,6 +218,13 @@ impl Config {
         }
         url.clone()
     }
+}
+
+/// Returns whether a server that decodes `%2e%2e%2f` can leave the prefix of an address.
+fn climbs(url: &Url) -> bool {
+    let path = percent_decode_str(url.path()).collect::<Vec<u8>>();
+    let separates = |byte: &u8| matches!(byte, b'/' | b'\\');
+    path.split(separates).any(|name| name == b"..")
 }
 
 /// Returns whether `url` has the server of `prefix`, and a path that begins with the path of `prefix`.
@@ -346,6 +360,23 @@ mod tests {
                 "{address}"
             );
         }
+    }
+
+    #[test]
+    fn a_release_is_of_the_repository_that_serves() {
+        let supplier = "github:cli/cli".parse().unwrap();
+        let trusted =
+            |address: &str| config().trusts_artifact(&supplier, &address.parse().unwrap());
+        let releases = "https://github.com/cli/cli/releases/download";
+        assert!(trusted(&format!("{releases}/v2/gh.tar.gz")));
+        assert!(!trusted(
+            "https://github.com/cli/evil/releases/download/v2/gh.tar.gz"
+        ));
+        assert!(!trusted(&format!("{releases}/%2e%2e%2f%2e%2e/evil")));
+        assert!(
+            trusted("https://files.example/gh.tar.gz"),
+            "a host of the settings"
+        );
     }
 
     #[test]

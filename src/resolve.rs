@@ -14,10 +14,11 @@ use crate::{
     lockfile::{LockKey, Lockfile},
     manifest::{Origin, ToolRequest},
     package::{Glibc, System, Tool, Version},
-    sources::{Index, MissingPart, TooYoung},
+    sources::{Index, MissingPart, SoughtTool, TooYoung, UnusedSupplier},
 };
 
 pub use crate::lockfile::Upgrade;
+pub use choose::{best, chosen};
 pub use held::{HeldBack, held_back};
 
 /// A request that no version answers.
@@ -39,6 +40,8 @@ pub enum Error {
         constraints: Vec<Constraint>,
         /// The closest versions, nearest first; empty if the source has no version.
         refused: Vec<Refusal>,
+        /// The suppliers that do not have it, if the tool has several.
+        unused: Vec<UnusedSupplier>,
     },
     /// The right version lacks a part on this system.
     #[error("`{tool}` {version} has no `{}` for {system}", .missing.part)]
@@ -142,9 +145,16 @@ pub fn resolve(
         if request.is_contradictory() {
             return Err(explain::contradiction(tool, request));
         }
+        let sought = SoughtTool {
+            tool,
+            request,
+            previous,
+            upgrade,
+            system,
+        };
         let package = match previous.kept(tool, request, upgrade, system) {
             Some(kept) => kept.clone(),
-            None => choose::choose(tool, request, index, previous, upgrade, system)?,
+            None => choose::locked_package(tool, chosen(sought, index)?),
         };
         Ok((key, package))
     });

@@ -2,11 +2,12 @@
 //!
 //! `fill` asks the sources for the requests that the lockfile does not answer. `Index` holds the answers in
 //! memory, with public addresses only, and the choice of a version reads nothing else. `measure` adds the sizes
-//! of the chosen artifacts. A source is one file or folder here, a value of [`Source`] and an arm in
-//! `questions` and `ask`.
+//! of the chosen artifacts. A source is one file or folder here, a value of `Source` and an arm in `ask`; a page for
+//! contributors, `architecture.md`, has the steps.
 
 mod artifact_size;
 mod error;
+mod fill;
 pub mod glibc;
 pub mod host;
 pub mod npm;
@@ -16,31 +17,47 @@ pub mod python;
 mod release_age;
 pub mod rust;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::{
     config::Config,
     fetch::Client,
-    lockfile::{Artifact, LockKey, Lockfile, Upgrade, runs_on_any},
+    lockfile::{Artifact, Lockfile, Upgrade, runs_on_any},
     manifest::ToolRequest,
-    package::{Glibc, Source, System, Tool, Version},
-    util::parallel,
+    package::{Glibc, Supplier, System, Tool, Version},
 };
 
 pub use artifact_size::measure;
 pub use error::Error;
+pub use fill::{Lookup, fill};
 pub use release_age::{TooYoung, newest_allowed};
 
 /// The versions that may be chosen, for each subject that was looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
     offers: BTreeMap<CandidateKey, Vec<Candidate>>,
+    unused: BTreeMap<CandidateKey, Vec<UnusedSupplier>>,
+}
+
+/// A supplier that was asked and does not serve, so the next one was asked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnusedSupplier {
+    pub supplier: Supplier,
+    /// The cause, one line.
+    pub reason: String,
+}
+
+/// A request for a tool, and what its answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct SoughtTool<'a> {
+    pub tool: &'a Tool,
+    pub request: &'a ToolRequest,
+    pub previous: &'a Lockfile,
+    pub upgrade: &'a Upgrade,
+    pub system: System,
 }
 
 /// The key of a list of candidates: a tool with its parts, and the channel if the request names one.
@@ -63,6 +80,13 @@ pub struct Candidate {
     pub build: Option<String>,
     /// The downloads, for each system that has every part; sorted by part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
+    /// Downloads whose digests the source's list does not have, and which are looked up for the chosen version only.
+    pub undigested: BTreeMap<System, Url>,
+    /// Where the digests were published, and what was checked of it, if the source's list has none.
+    pub checked: Option<String>,
+    /// The position of the package it belongs to in the list of the tool's suppliers.
+    #[serde(skip)]
+    pub rank: usize,
     /// Parts that the request names and that do not exist, for each system that lacks one.
     #[serde(skip)]
     pub missing: BTreeMap<System, MissingPart>,
@@ -103,6 +127,9 @@ impl Candidate {
             version,
             build: None,
             artifacts: BTreeMap::new(),
+            undigested: BTreeMap::new(),
+            checked: None,
+            rank: 0,
             missing: BTreeMap::new(),
             yanked: None,
             released: None,
@@ -113,6 +140,17 @@ impl Candidate {
             glibc: BTreeMap::new(),
             glibc_limit: None,
         }
+    }
+
+    /// Returns whether there is something to download for a system.
+    pub fn supports(&self, system: System) -> bool {
+        self.artifacts.contains_key(&system) || self.undigested.contains_key(&system)
+    }
+
+    /// Returns the systems for which there is something to download.
+    pub fn systems(&self) -> Vec<System> {
+        let systems = System::ALL.into_iter();
+        systems.filter(|system| self.supports(*system)).collect()
     }
 }
 
@@ -145,11 +183,28 @@ impl Index {
     pub fn offer(&mut self, subject: CandidateKey, candidates: Vec<Candidate>) {
         let offers = self.offers.entry(subject).or_default();
         offers.extend(candidates);
-        // The sort is stable: of equal ones the first one stays.
-        offers.sort_by(|a, b| (&b.version, &b.build).cmp(&(&a.version, &a.build)));
-        offers.dedup_by(|later, first| {
-            (&later.version, &later.build) == (&first.version, &first.build)
+        // The sort is stable: of equal ones the first one stays. One whose digests are known is the better one.
+        let open = |one: &Candidate| !one.undigested.is_empty();
+        offers.sort_by(|a, b| {
+            let order = (&b.version, &b.build).cmp(&(&a.version, &a.build));
+            order.then((a.rank, open(a)).cmp(&(b.rank, open(b))))
         });
+        offers.dedup_by(|later, first| {
+            (&later.version, &later.build, later.rank) == (&first.version, &first.build, first.rank)
+        });
+    }
+
+    /// Adds the suppliers of a tool that do not serve.
+    fn set_aside(&mut self, subject: CandidateKey, unused: Vec<UnusedSupplier>) {
+        let all = self.unused.entry(subject).or_default();
+        all.extend(unused);
+        all.sort();
+        all.dedup();
+    }
+
+    /// Returns the suppliers that were asked and do not serve.
+    pub fn unused(&self, subject: &CandidateKey) -> &[UnusedSupplier] {
+        self.unused.get(subject).map_or(&[], Vec::as_slice)
     }
 
     /// Marks the applications that run on none of these Pythons.
@@ -164,158 +219,6 @@ impl Index {
     /// Returns the candidates, newest first; nothing if the subject was not looked up.
     pub fn candidates(&self, subject: &CandidateKey) -> Option<&[Candidate]> {
         self.offers.get(subject).map(Vec::as_slice)
-    }
-}
-
-/// One question to one source.
-enum Question<'a> {
-    Python {
-        tool: &'a Tool,
-        flavour: &'a [String],
-        use_cache: bool,
-    },
-    /// All requests together: they share channel manifests.
-    Rust(Vec<rust::ToolchainRequest<'a>>),
-    Pypi {
-        tool: &'a Tool,
-        /// Whether a cached page will do; not for an upgrade.
-        use_cache: bool,
-    },
-    Npm {
-        tool: &'a Tool,
-        use_cache: bool,
-    },
-}
-
-/// Asks the sources for everything that `previous` does not answer, and for nothing else.
-///
-/// A request that contradicts itself is left out: no version fits, and the choice reports it.
-pub fn fill(
-    requests: &[(Tool, ToolRequest)],
-    previous: &Lockfile,
-    upgrade: &Upgrade,
-    sources: Sources<'_>,
-) -> Result<Index, Error> {
-    let mut open: BTreeMap<LockKey, (&Tool, &ToolRequest)> = BTreeMap::new();
-    for (tool, request) in requests {
-        let kept = previous
-            .kept(tool, request, upgrade, sources.system)
-            .is_some();
-        if !kept && !request.is_contradictory() {
-            open.insert(LockKey::for_request(tool, request), (tool, request));
-        }
-    }
-    let mut index = Index::default();
-    let questions = questions(&open, previous, upgrade);
-    let answers = parallel::map(PARALLEL, &questions, |question| ask(question, sources));
-    for (question, answer) in questions.iter().zip(answers) {
-        let answer = answer?;
-        match question {
-            Question::Rust(toolchains) => {
-                for (toolchain, mut candidates) in toolchains.iter().zip(answer) {
-                    release_age::hold(&mut candidates, toolchain.tool, sources);
-                    index.offer(
-                        CandidateKey::of(toolchain.tool, toolchain.request),
-                        candidates,
-                    );
-                }
-            }
-            Question::Python { tool, .. }
-            | Question::Pypi { tool, .. }
-            | Question::Npm { tool, .. } => {
-                let mut candidates: Vec<Candidate> = answer.into_iter().flatten().collect();
-                release_age::hold(&mut candidates, tool, sources);
-                glibc::check(&mut candidates, sources);
-                for (_, request) in open.values().filter(|(asked, request)| {
-                    asked == tool && question.covers(&request.components)
-                }) {
-                    let mut candidates = candidates.clone();
-                    if tool.source == Source::Npm {
-                        npm::select_tagged(tool, &mut candidates, request)?;
-                    }
-                    index.offer(CandidateKey::of(tool, request), candidates);
-                }
-            }
-        }
-    }
-    Ok(index)
-}
-
-fn questions<'a>(
-    open: &BTreeMap<LockKey, (&'a Tool, &'a ToolRequest)>,
-    previous: &'a Lockfile,
-    upgrade: &Upgrade,
-) -> Vec<Question<'a>> {
-    let tools = |source: Source| -> BTreeSet<&'a Tool> {
-        open.values()
-            .map(|(tool, _)| *tool)
-            .filter(|tool| tool.source == source)
-            .collect()
-    };
-    let rust: Vec<rust::ToolchainRequest<'_>> = open
-        .values()
-        .filter(|(tool, _)| tool.source == Source::Rust)
-        .map(|(tool, request)| rust::ToolchainRequest {
-            tool,
-            request,
-            preferred: previous
-                .similar(tool, request)
-                .filter(|_| !upgrade.covers(tool))
-                .map(|(_, package)| package)
-                .collect(),
-        })
-        .collect();
-    let pythons: BTreeSet<(&Tool, &[String])> = open
-        .values()
-        .filter(|(tool, _)| tool.source == Source::Python)
-        .map(|(tool, request)| (*tool, &*request.components))
-        .collect();
-    let python = |(tool, flavour)| Question::Python {
-        tool,
-        flavour,
-        use_cache: !upgrade.covers(tool),
-    };
-    let mut questions: Vec<Question<'_>> = pythons.into_iter().map(python).collect();
-    if !rust.is_empty() {
-        questions.push(Question::Rust(rust));
-    }
-    questions.extend(tools(Source::Pypi).into_iter().map(|tool| Question::Pypi {
-        tool,
-        use_cache: !upgrade.covers(tool),
-    }));
-    questions.extend(tools(Source::Npm).into_iter().map(|tool| Question::Npm {
-        tool,
-        use_cache: !upgrade.covers(tool),
-    }));
-    questions
-}
-
-impl Question<'_> {
-    /// Returns whether the answer serves a request with these components.
-    fn covers(&self, components: &[String]) -> bool {
-        match self {
-            Self::Python { flavour, .. } => *flavour == components,
-            _ => true,
-        }
-    }
-}
-
-/// Returns a list of candidates for each request of the question: one list from the sources that list all
-/// versions.
-fn ask(question: &Question<'_>, sources: Sources<'_>) -> Result<Vec<Vec<Candidate>>, Error> {
-    match question {
-        Question::Python {
-            tool,
-            flavour,
-            use_cache,
-        } => python::candidates(tool, flavour, sources, *use_cache).map(|all| vec![all]),
-        Question::Rust(toolchains) => rust::candidates(toolchains, sources),
-        Question::Pypi { tool, use_cache } => {
-            pypi::candidates(tool, sources, *use_cache).map(|all| vec![all])
-        }
-        Question::Npm { tool, use_cache } => {
-            npm::candidates(tool, sources, *use_cache).map(|all| vec![all])
-        }
     }
 }
 

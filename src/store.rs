@@ -53,7 +53,7 @@ use crate::{
     config::Config,
     fetch::Client,
     lockfile::Artifact,
-    package::{PackageName, Version},
+    package::{PackageName, Source, Version},
 };
 
 /// How artifacts become an object.
@@ -69,6 +69,19 @@ pub enum Recipe {
     Environment,
     /// Tarballs of npm packages, each at its place below `node_modules`.
     Npm,
+}
+
+impl Recipe {
+    /// Returns the recipe for the artifacts of a source.
+    pub const fn of(source: Source) -> Option<Self> {
+        match source {
+            Source::Python => Some(Self::Python),
+            Source::Rust => Some(Self::Rust),
+            Source::Pypi => Some(Self::Wheel),
+            Source::Npm => Some(Self::Npm),
+            _ => None,
+        }
+    }
 }
 
 /// The sources of an object; they alone decide its store path.

@@ -212,8 +212,8 @@ pub fn build(
     let request = inputs.request(project.get(), shell, config, options);
     let untrusted = inputs
         .artifacts(options.system)
-        .find(|url| !config.trusts(url));
-    if let Some(url) = untrusted {
+        .find(|(supplier, url)| !config.trusts_artifact(supplier, url));
+    if let Some((_, url)) = untrusted {
         return Err(hints::untrusted(&fetch::redacted(url)));
     }
     let found = existing(&session.context.directories.data, &request, mode);

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName, ToolRequest},
-    package::{System, Tool},
+    package::{Supplier, System, Tool},
     project::Project,
     report::failure::Failure,
     util::digest_input::DigestInput,
@@ -50,15 +50,15 @@ impl<'a> BuildInputs<'a> {
         })
     }
 
-    /// Returns the addresses of the artifacts of this dev shell.
-    pub fn artifacts(&self, system: System) -> impl Iterator<Item = &Url> {
+    /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to.
+    pub fn artifacts(&self, system: System) -> impl Iterator<Item = (&Supplier, &Url)> {
         let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
         let all = self.shell.tools.iter().chain(hidden);
         let packages = all.filter_map(|(tool, request)| self.lockfile.locked(tool, request));
-        packages
-            .filter_map(move |package| package.artifacts.get(&system))
-            .flatten()
-            .map(|artifact| &artifact.url)
+        packages.flat_map(move |package| {
+            let artifacts = package.artifacts.get(&system).into_iter().flatten();
+            artifacts.map(|artifact| (&package.supplier, &artifact.url))
+        })
     }
 
     pub fn request<'b>(

@@ -125,7 +125,7 @@ fn choose_requirement(
     }
     let request = ToolRequest::new(requirement.clone().unwrap_or_default());
     let index = query_versions::offers(session, &[(tool.clone(), request.clone())])?;
-    let newest = query_versions::choose(tool, &request, &index, session.system()?)?.version;
+    let newest = &query_versions::choose(tool, &request, &index, session.system()?)?.version;
     if let Some(requirement) = requirement {
         return Ok(requirement);
     }

@@ -46,11 +46,11 @@ pub fn outdated_tools(session: &Session<'_>) -> Result<Vec<OutdatedTool>, Failur
     let system = session.system()?;
     let mut rows = Vec::new();
     for (tool, request) in &requests {
-        let admitted = query_versions::choose(tool, request, &index, system)?.version;
+        let admitted = &query_versions::choose(tool, request, &index, system)?.version;
         // The newest version of a channel is its present one.
         let newest = match request.requirement.value.channel() {
-            Some(_) => admitted.clone(),
-            None => query_versions::choose(tool, &any, &index, system)?.version,
+            Some(_) => admitted,
+            None => &query_versions::choose(tool, &any, &index, system)?.version,
         };
         let locked = lockfile.locked(tool, request).map(|locked| &locked.version);
         rows.push(OutdatedTool {
@@ -58,8 +58,8 @@ pub fn outdated_tools(session: &Session<'_>) -> Result<Vec<OutdatedTool>, Failur
             requirement: LockKey::for_request(tool, request).requirement,
             place: request.requirement.origin.to_string(),
             locked: locked.map(ToString::to_string),
-            outdated: locked.is_some_and(|locked| *locked < admitted),
-            newest: Some(later(&newest, &admitted).to_string()),
+            outdated: locked.is_some_and(|locked| locked < admitted),
+            newest: Some(later(newest, admitted).to_string()),
             admitted: Some(admitted.to_string()),
         });
     }

@@ -208,7 +208,12 @@ fn resolve(
     })?;
     let wheels = read_pylock_wheels(&Text::new("the answer of uv", &text));
     let wheels = wheels?;
-    let locked = lock_application(&package.version, &application.python, &wheels);
+    let locked = lock_application(
+        &package.supplier,
+        &package.version,
+        &application.python,
+        &wheels,
+    );
     let locked = locked.map_err(|url| sources::Error::Insecure { url })?;
     if let Some(python) = python {
         check_installable(session, tool, &locked, &python)?;

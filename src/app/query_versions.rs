@@ -1,12 +1,12 @@
 //! Questions to the sources without the lockfile: the available versions, and the one that would be chosen.
 
 use crate::{
-    lockfile::{LockedPackage, Lockfile, Upgrade},
+    lockfile::{Lockfile, Upgrade},
     manifest::ToolRequest,
     package::{System, Tool},
     report::failure::Failure,
     resolve,
-    sources::{self, Index, Sources},
+    sources::{self, Candidate, Index, Lookup, SoughtTool, Sources},
 };
 
 use super::session::Session;
@@ -20,24 +20,29 @@ pub fn offers(session: &Session<'_>, requests: &[(Tool, ToolRequest)]) -> Result
         now: session.context.now,
         system: session.system()?,
     };
-    Ok(sources::fill(
-        requests,
-        &Lockfile::default(),
-        &Upgrade::All,
+    let lookup = Lookup {
+        previous: &Lockfile::default(),
+        upgrade: &Upgrade::All,
         sources,
-    )?)
+        best: resolve::best,
+        digests: false,
+    };
+    Ok(sources::fill(requests, lookup)?)
 }
 
 /// Returns the version that would be chosen without a lockfile.
-pub fn choose(
+pub fn choose<'i>(
     tool: &Tool,
     request: &ToolRequest,
-    index: &Index,
+    index: &'i Index,
     system: System,
-) -> Result<LockedPackage, Failure> {
-    let requests = [(tool.clone(), request.clone())];
-    let nothing = Lockfile::default();
-    let lockfile = resolve::resolve(&requests, index, &nothing, &Upgrade::All, system)?;
-    let package = lockfile.packages.into_values().next();
-    package.ok_or_else(|| Failure::new(format!("no version of `{tool}` was chosen")))
+) -> Result<&'i Candidate, Failure> {
+    let sought = SoughtTool {
+        tool,
+        request,
+        previous: &Lockfile::default(),
+        upgrade: &Upgrade::All,
+        system,
+    };
+    Ok(resolve::chosen(sought, index)?)
 }

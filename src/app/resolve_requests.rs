@@ -7,7 +7,7 @@ use crate::{
     package::{System, Tool, Version},
     report::failure::Failure,
     resolve::{self, HeldBack},
-    sources::{self, Sources},
+    sources::{self, CandidateKey, Index, Lookup, Sources},
 };
 
 use super::{
@@ -54,7 +54,14 @@ pub fn resolve_requests(
     };
     let unresolved = |error: sources::Error| unresolved(&error, requests);
     let choose = |requests: &[(Tool, ToolRequest)], previous: &Lockfile, pythons: &[Version]| {
-        let filled = sources::fill(requests, previous, upgrade, sources);
+        let lookup = Lookup {
+            previous,
+            upgrade,
+            sources,
+            best: resolve::best,
+            digests: true,
+        };
+        let filled = sources::fill(requests, lookup);
         let mut index = filled.map_err(unresolved)?;
         index.hold_to(pythons);
         let lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
@@ -84,6 +91,9 @@ pub fn resolve_requests(
     sources::measure(&mut lockfile, previous, sources);
     for held in resolve::held_back(requests, &index, &lockfile, system) {
         session.reporter.note(&held_back(&held));
+    }
+    for fallback in fallbacks(requests, &index, &lockfile) {
+        session.reporter.note(&fallback);
     }
     for gap in missing_systems(&lockfile, previous) {
         session.reporter.note(&gap);
@@ -146,6 +156,23 @@ fn held_back(held: &HeldBack) -> String {
         "`{}` {} is {}; {} is locked",
         held.tool, held.newer, held.held, held.locked
     )
+}
+
+/// Returns a line for each tool that comes from another package than the first one, with the reason.
+fn fallbacks(requests: &[(Tool, ToolRequest)], index: &Index, lockfile: &Lockfile) -> Vec<String> {
+    let mut lines: Vec<String> = requests
+        .iter()
+        .filter_map(|(tool, request)| {
+            let unused = index.unused(&CandidateKey::of(tool, request)).first()?;
+            let supplier = &lockfile.locked(tool, request)?.supplier;
+            Some(format!(
+                "`{tool}` comes from `{supplier}`: {}",
+                unused.reason
+            ))
+        })
+        .collect();
+    lines.dedup();
+    lines
 }
 
 /// Returns a line for each newly locked tool that is not published for all systems.

@@ -30,6 +30,12 @@ pub struct SearchResult {
     pub problem: Option<String>,
 }
 
+/// The version that a lockfile would have, and its systems.
+struct ChosenVersion {
+    version: String,
+    systems: Vec<String>,
+}
+
 /// The results of a search.
 #[derive(Debug)]
 pub struct SearchResults {
@@ -81,11 +87,15 @@ fn look_up(session: &Session<'_>, tool: &Tool, system: System) -> SearchResult {
     let found =
         query_versions::offers(session, &[(tool.clone(), request.clone())]).and_then(|index| {
             let chosen = query_versions::choose(tool, &request, &index, system)?;
+            let chosen = ChosenVersion {
+                version: chosen.version.to_string(),
+                systems: chosen.systems().iter().map(ToString::to_string).collect(),
+            };
             let all = index
                 .candidates(&CandidateKey::of(tool, &request))
                 .unwrap_or_default();
             let usable = all.iter().filter(|one| {
-                !one.version.is_prerelease() && one.yanked.is_none() && !one.artifacts.is_empty()
+                !one.version.is_prerelease() && one.yanked.is_none() && !one.systems().is_empty()
             });
             let versions = usable
                 .map(|one| one.version.to_string())
@@ -95,9 +105,9 @@ fn look_up(session: &Session<'_>, tool: &Tool, system: System) -> SearchResult {
         });
     match found {
         Ok((chosen, versions)) => {
-            row.newest = Some(chosen.version.to_string());
+            row.newest = Some(chosen.version);
             row.versions = versions;
-            row.systems = chosen.artifacts.keys().map(ToString::to_string).collect();
+            row.systems = chosen.systems;
         }
         Err(failure) => row.problem = Some(failure.error),
     }

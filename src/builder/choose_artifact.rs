@@ -217,15 +217,13 @@ impl Builder<'_> {
                 request.system,
             )));
         };
+        let Some(recipe) = Recipe::of(locked.supplier.source) else {
+            return Ok(ManagedTool::Unavailable(Unavailable::NotLocked));
+        };
         let object = Object {
-            name: &requested.tool.package,
+            name: &locked.supplier.package,
             version: &locked.version,
-            recipe: match requested.tool.source {
-                Source::Python => Recipe::Python,
-                Source::Rust => Recipe::Rust,
-                Source::Pypi => Recipe::Wheel,
-                Source::Npm => Recipe::Npm,
-            },
+            recipe,
             artifacts,
         };
         let installed = self.install(requested.tool, locked, &object);

@@ -11,7 +11,7 @@ use url::{Host, Url};
 use super::{application::Application, pin::ExtendsPins, python::PythonSets};
 use crate::{
     manifest::ToolRequest,
-    package::{Digest, System, Tool, Version},
+    package::{Digest, Supplier, System, Tool, Version},
 };
 
 /// Every locked package, in the order of the file.
@@ -42,8 +42,12 @@ pub struct LockKey {
 pub struct LockedPackage {
     /// The chosen version.
     pub version: Version,
+    /// The package that serves the tool; every artifact is of this one.
+    pub supplier: Supplier,
     /// Day of the channel manifest (`2025-08-07`) for rust, build date for python.
     pub build: Option<String>,
+    /// Where the digests were published, and what was checked of it, if the source's list has none.
+    pub checked: Option<String>,
     /// What to download, for each system that has it, sorted by system and then part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
     /// Set if it is a Python application.

@@ -47,6 +47,9 @@ pub enum Problem {
     /// A second block or line for the same thing.
     #[error("{0} is locked twice")]
     Duplicate(String),
+    /// A package that devsh does not take the tool from.
+    #[error("`{tool}` does not come from `{found}`")]
+    Source { tool: Tool, found: String },
     /// A block without anything to download.
     #[error("`{0}` has no artifacts")]
     Empty(Tool),

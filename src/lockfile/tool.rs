@@ -12,7 +12,7 @@ use super::{
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value, word},
 };
-use crate::package::{Digest, Sha256, Source, System, Tool, is_npm_place};
+use crate::package::{Digest, Sha256, Source, Supplier, System, Tool, is_npm_place};
 
 /// Stands for every system where an artifact is the same on all.
 const ANY: &str = "any";
@@ -27,7 +27,9 @@ pub(super) struct ToolBlock {
     #[serde(default)]
     targets: Vec<Spanned<String>>,
     version: Spanned<String>,
+    source: Option<Spanned<String>>,
     build: Option<Spanned<String>>,
+    checked: Option<Spanned<String>>,
     python: Option<Spanned<String>>,
     packages: Option<Vec<Spanned<String>>>,
     artifacts: Vec<Spanned<ArtifactLine>>,
@@ -61,7 +63,8 @@ pub(super) fn read(
         targets: words(raw.targets)?,
     };
     let application = application::read(raw.python, raw.packages, block)?;
-    let parts = PartNames::of(&key.tool, application.as_ref());
+    let supplier = supplier(&key.tool, raw.source.as_ref())?;
+    let parts = PartNames::of(&supplier, application.as_ref());
     let mut artifacts: BTreeMap<System, Vec<Artifact>> = BTreeMap::new();
     for line in raw.artifacts {
         let span = line.span();
@@ -82,11 +85,26 @@ pub(super) fn read(
     }
     let package = LockedPackage {
         version: value(&raw.version)?,
+        supplier,
         build: raw.build.map(word).transpose()?,
+        checked: raw.checked.map(Spanned::into_inner),
         artifacts,
         application,
     };
     Ok((key, package))
+}
+
+/// Reads which package serves a tool. A lockfile needs no approval, so it cannot name another one than devsh knows.
+fn supplier(tool: &Tool, named: Option<&Spanned<String>>) -> Result<Supplier, SpannedProblem> {
+    let Some(named) = named else {
+        return Ok(tool.unnamed_supplier());
+    };
+    let supplier = value::<Supplier>(named)?;
+    if tool.suppliers().contains(&supplier) {
+        return Ok(supplier);
+    }
+    let (tool, found) = (tool.clone(), named.get_ref().clone());
+    Err(Problem::Source { tool, found }.at(named.span()))
 }
 
 fn part_name(tool: &Tool, part: &str) -> String {
@@ -108,8 +126,8 @@ enum PartNames {
 }
 
 impl PartNames {
-    fn of(tool: &Tool, application: Option<&Application>) -> Self {
-        match (tool.source, application) {
+    fn of(supplier: &Supplier, application: Option<&Application>) -> Self {
+        match (supplier.source, application) {
             (Source::Npm, _) => Self::Npm,
             (Source::Pypi, Some(_)) => Self::Application,
             _ => Self::Components,
@@ -203,15 +221,20 @@ pub(super) fn print(text: &mut String, key: &LockKey, package: &LockedPackage) {
         }
     }
     line(text, "version", quoted(package.version.as_str()));
-    if let Some(build) = &package.build {
-        line(text, "build", quoted(build));
+    if package.supplier != key.tool.unnamed_supplier() {
+        line(text, "source", quoted(&package.supplier.to_string()));
+    }
+    for (name, words) in [("build", &package.build), ("checked", &package.checked)] {
+        if let Some(words) = words {
+            line(text, name, quoted(words));
+        }
     }
     if let Some(application) = &package.application {
         application::print(text, application);
     }
     // Last, and required by the reader: a truncated block is an error.
     text.push_str("artifacts = [\n");
-    let names = PartNames::of(&key.tool, package.application.as_ref());
+    let names = PartNames::of(&package.supplier, package.application.as_ref());
     let everywhere = |artifact: &Artifact| {
         names.may_be_portable()
             && System::ALL.iter().all(|system| {

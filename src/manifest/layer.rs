@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     env::VarName,
-    package::{PackageName, Requirement, Source, Tool},
+    package::{Requirement, Tool},
 };
 
 /// The content of one file.
@@ -365,10 +365,5 @@ fn unite(
 }
 
 fn uv() -> Option<Tool> {
-    let name: PackageName = "uv".parse().ok()?;
-    Some(Tool {
-        package: name.clone(),
-        name,
-        source: Source::Pypi,
-    })
+    "uv".parse().ok()
 }

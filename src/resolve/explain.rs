@@ -6,7 +6,7 @@ use super::{Constraint, Error, Reason, Refusal};
 use crate::{
     manifest::{Located, ToolRequest},
     package::{FREETHREADED, Requirement, System, Tool},
-    sources::Candidate,
+    sources::{Candidate, SoughtTool, UnusedSupplier},
 };
 
 /// Most refused versions in an error.
@@ -48,7 +48,7 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
         .iter()
         .filter(|_| candidate.unsupported);
     reasons.extend(python.map(|python| Reason::OtherPython(python.clone())));
-    if !candidate.artifacts.contains_key(&system) {
+    if !candidate.supports(system) {
         let missing = candidate.missing.get(&system);
         let glibc = candidate.glibc.get(&system).zip(candidate.glibc_limit);
         reasons.push(match (missing, glibc) {
@@ -83,11 +83,16 @@ pub(super) fn contradiction(tool: &Tool, request: &ToolRequest) -> Error {
 
 /// Returns the error for candidates that were all refused.
 pub(super) fn no_version(
-    tool: &Tool,
-    request: &ToolRequest,
+    sought: SoughtTool<'_>,
     candidates: &[Candidate],
-    system: System,
+    unused: &[UnusedSupplier],
 ) -> Error {
+    let SoughtTool {
+        tool,
+        request,
+        system,
+        ..
+    } = sought;
     let mut refused: Vec<Refusal> = candidates
         .iter()
         .map(|candidate| Refusal {
@@ -120,6 +125,7 @@ pub(super) fn no_version(
         system,
         constraints: flavoured(request),
         refused: closest(request, refused),
+        unused: unused.to_vec(),
     }
 }
 

@@ -45,21 +45,11 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
         size: None,
     };
     Candidate {
-        version: version.parse().unwrap(),
-        build: None,
         artifacts: systems
             .iter()
             .map(|system| (*system, vec![artifact.clone()]))
             .collect(),
-        missing: BTreeMap::new(),
-        yanked: None,
-        released: None,
-        tags: Vec::new(),
-        application: None,
-        unsupported: false,
-        held: None,
-        glibc: BTreeMap::new(),
-        glibc_limit: None,
+        ..Candidate::new(version.parse().unwrap())
     }
 }
 
@@ -69,7 +59,7 @@ fn index(requests: &[(Tool, ToolRequest)]) -> Index {
     for (tool, request) in requests {
         let candidates = match tool.source {
             Source::Python => python::compiled_in(false).unwrap(),
-            Source::Rust | Source::Pypi | Source::Npm => vec![
+            _ => vec![
                 candidate("0.11.9", &System::ALL),
                 candidate("0.12.0", &System::ALL),
                 candidate("0.12.1", &System::ALL),

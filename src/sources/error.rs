@@ -16,6 +16,9 @@ pub enum Error {
         tool: Tool,
         source: Box<fetch::Error>,
     },
+    /// A source that this devsh does not have.
+    #[error("devsh cannot lock tools of the source `{}` yet", tool.source)]
+    NoSource { tool: Tool },
     /// The Python index or the npm registry does not know the package.
     #[error("`{host}` has no package `{}`", tool.package)]
     UnknownPackage { tool: Tool, host: String },
@@ -73,10 +76,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns why another source may be asked in place of this one; nothing if the error needs the user.
+    ///
+    /// An answer that is damaged or lies is an error, not a reason to lock something else.
+    pub fn unavailable(&self) -> Option<String> {
+        match self {
+            Self::Fetch { source, .. } => Some(source.to_string()),
+            Self::UnknownPackage { .. } => Some(self.to_string()),
+            _ => None,
+        }
+    }
+
     /// Returns the tool that was looked up, if the error is about one.
     pub const fn tool(&self) -> Option<&Tool> {
         match self {
             Self::Fetch { tool, .. }
+            | Self::NoSource { tool }
             | Self::UnknownPackage { tool, .. }
             | Self::UnknownTag { tool, .. }
             | Self::Dependency { tool, .. }

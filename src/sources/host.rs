@@ -75,7 +75,7 @@ pub fn find(tool: &Tool, search: &HostSearch<'_>) -> Vec<HostTool> {
     let candidates = match tool.source {
         Source::Python => search.pythons(),
         Source::Rust => search.toolchains(),
-        Source::Pypi | Source::Npm => search.on_path(program(tool)),
+        _ => search.on_path(program(tool)),
     };
     let (mut seen, mut found) = (BTreeSet::new(), Vec::<HostTool>::new());
     for candidate in candidates {
@@ -88,7 +88,7 @@ pub fn find(tool: &Tool, search: &HostSearch<'_>) -> Vec<HostTool> {
         let asked = match tool.source {
             Source::Python => search.ask_python(&real),
             Source::Rust => search.ask_rust(&real),
-            Source::Pypi | Source::Npm => search.ask(tool, &candidate, &real),
+            _ => search.ask(tool, &candidate, &real),
         };
         if let Some(tool) = asked
             && found.iter().all(|known| known.version != tool.version)

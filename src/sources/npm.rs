@@ -203,7 +203,9 @@ pub fn npm_itself(sources: Sources<'_>) -> Result<(Tool, LockedPackage), Error> 
         .ok_or_else(|| unknown(&npm, sources))?;
     let locked = LockedPackage {
         version: newest.version,
+        supplier: npm.unnamed_supplier(),
         build: None,
+        checked: None,
         artifacts: newest.artifacts,
         application: None,
     };

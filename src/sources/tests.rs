@@ -7,11 +7,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use url::Url;
-
 use super::*;
 use crate::{
     config::{PYTHON_RELEASES, RUST, ToolsFrom},
+    lockfile::LockKey,
     manifest::{Located, Origin},
     package::Sha256,
     resolve::resolve,
@@ -126,11 +125,21 @@ impl World {
         previous: &Lockfile,
     ) -> Result<Lockfile, Error> {
         let sources = self.sources();
-        let index = fill(requests, previous, &Upgrade::None, sources)?;
+        let index = fill(requests, lookup(previous, sources))?;
         let mut lockfile =
             resolve(requests, &index, previous, &Upgrade::None, sources.system).unwrap();
         measure(&mut lockfile, previous, sources);
         Ok(lockfile)
+    }
+}
+
+fn lookup<'a>(previous: &'a Lockfile, sources: Sources<'a>) -> Lookup<'a> {
+    Lookup {
+        previous,
+        upgrade: &Upgrade::None,
+        sources,
+        best: crate::resolve::best,
+        digests: true,
     }
 }
 
@@ -196,13 +205,8 @@ fn nothing_is_asked_twice() {
     assert_eq!(world.lock(&requests, &lockfile).unwrap(), lockfile);
     assert_eq!(world.server.asked(), [""; 0]);
     // A page of the Python index serves again for a while.
-    fill(
-        &requests[..2],
-        &Lockfile::default(),
-        &Upgrade::None,
-        world.sources(),
-    )
-    .unwrap();
+    let nothing = Lockfile::default();
+    fill(&requests[..2], lookup(&nothing, world.sources())).unwrap();
     assert_eq!(world.server.asked(), [""; 0]);
 }
 
@@ -221,7 +225,9 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
     let lockfile = |artifact: &Artifact| {
         let package = crate::lockfile::LockedPackage {
             version: "1.89.0".parse().unwrap(),
+            supplier: tool.unnamed_supplier(),
             build: None,
+            checked: None,
             artifacts: [(System::LinuxX86_64, vec![artifact.clone()])].into(),
             application: None,
         };
@@ -292,12 +298,8 @@ fn requests_without_a_source_work_offline() {
     assert_eq!(lockfile.packages.len(), 1);
     // Nothing can meet these, so nobody is asked; choosing explains it.
     let contradiction = [request("ruff", "0.12.1", &["<0.12"])];
-    let index = fill(
-        &contradiction,
-        &Lockfile::default(),
-        &Upgrade::None,
-        world.sources(),
-    );
+    let nothing = Lockfile::default();
+    let index = fill(&contradiction, lookup(&nothing, world.sources()));
     assert_eq!(index.unwrap(), Index::default());
     assert_eq!(world.server.asked(), [""; 0]);
 }

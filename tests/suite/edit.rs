@@ -257,9 +257,9 @@ fn add_prints_versions_and_remove_keeps_requirements_of_others() {
         "it comes from base.toml:2",
         "just = { unset = true }",
     ]);
-    sandbox.devsh(&["add", "cargo:x"]).code(2).error(&[
-        "the sources are `npm`, `pypi`, `python`, `rust`",
-        "only `cargo` has",
+    sandbox.devsh(&["add", "gem:x"]).code(2).error(&[
+        "the sources are `cargo`, `conda`, `github`, `go`, `node`, `npm`, `npm-platform`, `pypi`, `python`, `rust`, `url`",
+        "only `gem` has",
     ]);
 }
 

@@ -9,7 +9,7 @@ use devsh::{
     manifest::{Located, Origin, ToolRequest},
     package::{System, Tool},
     resolve::{self, resolve},
-    sources::{self, Sources},
+    sources::{self, Lookup, Sources},
 };
 
 use crate::support::network;
@@ -63,8 +63,14 @@ fn lock(
         system,
     };
     let upgrade = Upgrade::None;
-    let index =
-        sources::fill(requests, previous, &upgrade, sources).map_err(|error| error.to_string())?;
+    let lookup = Lookup {
+        previous,
+        upgrade: &upgrade,
+        sources,
+        best: resolve::best,
+        digests: true,
+    };
+    let index = sources::fill(requests, lookup).map_err(|error| error.to_string())?;
     let mut lockfile = resolve(requests, &index, previous, &upgrade, system)
         .map_err(|error: resolve::Error| error.to_string())?;
     sources::measure(&mut lockfile, previous, sources);

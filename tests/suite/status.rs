@@ -146,12 +146,12 @@ fn the_wrong_form_gets_a_hint_with_the_right_one() {
             "hint: write `[tools]`, and below it a line `NAME = \"VERSION\"`",
         ),
         (
-            "[tools]\n\"cargo:x\" = \"1\"\n",
-            "install a tool that only `cargo` has yourself, in a directory on `PATH`",
+            "[tools]\n\"gem:x\" = \"1\"\n",
+            "install a tool that only `gem` has yourself, in a directory on `PATH`",
         ),
         (
             "[tools]\n\"npm2:x\" = \"1\"\n",
-            "hint: the sources are `npm`, `pypi`, `python`, `rust`",
+            "hint: the sources are `cargo`, `conda`, `github`, `go`,",
         ),
     ] {
         let sandbox = Sandbox::new().manifest(manifest);

@@ -122,7 +122,9 @@ impl Sandbox {
             },
             locked: LockedPackage {
                 version: version.parse().unwrap(),
+                supplier: tool.parse::<Tool>().unwrap().unnamed_supplier(),
                 build: None,
+                checked: None,
                 artifacts: BTreeMap::from([(SYSTEM, artifacts)]),
                 application: None,
             },

@@ -365,11 +365,14 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
     let package = (
         "[0-9]{1,3}(\\.[0-9]{1,3}){0,3}",
         option::of("[0-9]{1,8}"),
+        option::of("[ -~]{1,20}"),
         artifacts(),
     )
-        .prop_map(|(version, build, artifacts)| LockedPackage {
+        .prop_map(|(version, build, checked, artifacts)| LockedPackage {
             version: version.parse().unwrap(),
+            supplier: "pypi:other".parse().unwrap(),
             build,
+            checked,
             artifacts,
             application: None,
         });
@@ -378,7 +381,12 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
         sha256: sha256.parse().unwrap(),
     });
     let source = "git\\+https://h/[a-z]{1,3}\\.git#v[0-9]:[a-z]\\.toml";
-    let packages = collection::btree_map(key(), package, 0..5);
+    let packages = collection::btree_map(key(), package, 0..5).prop_map(|mut packages| {
+        for (key, package) in &mut packages {
+            package.supplier = key.tool.unnamed_supplier();
+        }
+        packages
+    });
     let extends = collection::btree_map(source, pin, 0..3);
     (packages, python_sets(), extends).prop_map(|(packages, python, extends)| Lockfile {
         packages,

@@ -74,7 +74,7 @@ pub fn not_a_source(invalid: &Invalid) -> Option<String> {
 fn source(found: &str) -> String {
     let all = Source::ALL.map(|one| format!("`{one}`")).join(", ");
     match found {
-        "cargo" | "crates" | "gem" | "github" | "go" | "aqua" | "ubi" => format!(
+        "crates" | "gem" | "aqua" | "ubi" => format!(
             "the sources are {all}; install a tool that only `{found}` has yourself, in a directory on `PATH`"
         ),
         _ => format!("the sources are {all}"),

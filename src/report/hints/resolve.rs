@@ -26,6 +26,7 @@ impl From<&resolve::Error> for Failure {
                 refused,
                 tool,
                 system,
+                unused,
             } => {
                 let failure = bounds(failure, tool, constraints);
                 let stable = refused.iter().filter(|one| !one.version.is_prerelease());
@@ -41,6 +42,11 @@ impl From<&resolve::Error> for Failure {
                         refusal.version,
                         reasons.join(", ")
                     ))
+                });
+                // One supplier has been named by its versions already.
+                let several = unused.iter().filter(|_| unused.len() > 1);
+                let failure = several.fold(failure, |failure, one| {
+                    failure.note(format!("`{}` does not serve: {}", one.supplier, one.reason))
                 });
                 if refused.is_empty() {
                     return failure.note(format!("the source has no version for {system}"));

@@ -34,6 +34,7 @@ impl From<&sources::Error> for Failure {
                 .detail(format!("expected  {expected}"))
                 .detail(format!("received  {received}"))
                 .hint("run the command again; a server in between may have served an old copy"),
+            sources::Error::NoSource { .. } => failure.hint("name another source for it"),
             sources::Error::NoWheels { .. }
             | sources::Error::Unreadable { .. }
             | sources::Error::Insecure { .. } => failure,

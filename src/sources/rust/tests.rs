@@ -5,7 +5,7 @@ use crate::{
     config,
     lockfile::LockKey,
     manifest::{Located, Origin},
-    package::Requirement,
+    package::{Requirement, Source, Supplier},
 };
 
 const TEXT: &str = include_str!("../../../tests/fixtures/index/channel-rust.toml");
@@ -151,7 +151,9 @@ fn the_search_ends() {
 fn the_locked_channel_is_requested_first() {
     let package = |version: &str, build: &str| LockedPackage {
         version: version.parse().unwrap(),
+        supplier: Supplier::new(Source::Rust, "rust").unwrap(),
         build: Some(build.to_owned()),
+        checked: None,
         artifacts: BTreeMap::new(),
         application: None,
     };

@@ -1,0 +1,313 @@
+//! Asks the sources, in rounds: the first supplier of every tool, then the next one of each tool that the first does
+//! not serve.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Candidate, CandidateKey, Error, Index, PARALLEL, SoughtTool, Sources, UnusedSupplier, glibc,
+    npm, pypi, python, release_age, rust,
+};
+use crate::{
+    lockfile::{LockKey, Lockfile, Upgrade},
+    manifest::ToolRequest,
+    package::{Source, Supplier, Tool},
+    util::parallel,
+};
+
+/// What the answers depend on, and what is done with them.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup<'a> {
+    pub previous: &'a Lockfile,
+    pub upgrade: &'a Upgrade,
+    pub sources: Sources<'a>,
+    /// Returns the position of the candidate that will be chosen; the next supplier is asked if there is none.
+    pub best: fn(SoughtTool<'_>, &[Candidate]) -> Option<usize>,
+    /// Whether the digests of the chosen version are needed.
+    pub digests: bool,
+}
+
+/// A request that no supplier serves yet.
+struct OpenRequest<'a> {
+    sought: SoughtTool<'a>,
+    suppliers: Vec<Supplier>,
+    candidates: Vec<Candidate>,
+    unused: Vec<UnusedSupplier>,
+    /// The error of the first supplier, if it gave no list.
+    error: Option<Error>,
+    served: bool,
+}
+
+/// Asks the sources for everything that the lockfile does not answer, and for nothing else.
+///
+/// A request that contradicts itself is left out: no version fits, and the choice reports it.
+pub fn fill(requests: &[(Tool, ToolRequest)], lookup: Lookup<'_>) -> Result<Index, Error> {
+    let system = lookup.sources.system;
+    let mut open: BTreeMap<LockKey, OpenRequest<'_>> = BTreeMap::new();
+    for (tool, request) in requests {
+        let kept = lookup.previous.kept(tool, request, lookup.upgrade, system);
+        if kept.is_none() && !request.is_contradictory() {
+            let sought = SoughtTool {
+                tool,
+                request,
+                previous: lookup.previous,
+                upgrade: lookup.upgrade,
+                system,
+            };
+            open.insert(
+                LockKey::for_request(tool, request),
+                OpenRequest::new(sought),
+            );
+        }
+    }
+    let mut open: Vec<OpenRequest<'_>> = open.into_values().collect();
+    for rank in 0.. {
+        let mut round: Vec<&mut OpenRequest<'_>> = open
+            .iter_mut()
+            .filter(|one| !one.served && rank < one.suppliers.len())
+            .collect();
+        if round.is_empty() {
+            break;
+        }
+        ask_suppliers(&mut round, rank, lookup)?;
+    }
+    let mut index = Index::default();
+    for one in open {
+        if let Some(error) = one.error
+            && one.unused.len() == one.suppliers.len()
+            && one.candidates.is_empty()
+        {
+            return Err(error);
+        }
+        let key = CandidateKey::of(one.sought.tool, one.sought.request);
+        index.set_aside(key.clone(), one.unused);
+        index.offer(key, one.candidates);
+    }
+    Ok(index)
+}
+
+/// Asks the supplier of one rank of every request.
+fn ask_suppliers(
+    round: &mut [&mut OpenRequest<'_>],
+    rank: usize,
+    lookup: Lookup<'_>,
+) -> Result<(), Error> {
+    let sources = lookup.sources;
+    let questions = questions(round, rank);
+    let answers = parallel::map(PARALLEL, &questions, |question| question.ask(sources));
+    let asked: Vec<Vec<Vec<usize>>> = questions.into_iter().map(|one| one.asking).collect();
+    for (asking, answer) in asked.into_iter().zip(answers) {
+        match answer {
+            Ok(lists) => {
+                for (positions, list) in asking.iter().zip(lists) {
+                    for at in positions {
+                        round[*at].add(list.clone(), rank, sources)?;
+                    }
+                }
+            }
+            Err(error) => {
+                let reason = error.unavailable();
+                let (Some(reason), Some(first)) = (reason, asking.iter().flatten().next()) else {
+                    return Err(error);
+                };
+                for at in asking.iter().flatten() {
+                    round[*at].set_aside(rank, &reason);
+                }
+                round[*first].error.get_or_insert(error);
+            }
+        }
+    }
+    serve(round, rank, lookup)
+}
+
+/// Chooses a candidate for every request, with its digests if they are needed.
+fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) -> Result<(), Error> {
+    loop {
+        let mut open = Vec::new();
+        for (at, one) in round.iter_mut().enumerate() {
+            if one.served || one.is_set_aside(rank) {
+                continue;
+            }
+            match (lookup.best)(one.sought, &one.candidates) {
+                None => one.set_aside(rank, "it has no version that fits"),
+                Some(position) => {
+                    let candidate = &one.candidates[position];
+                    if lookup.digests && !candidate.undigested.is_empty() {
+                        let tool = one.tool(rank);
+                        open.push((at, position, tool, one.sought.request, candidate.clone()));
+                    } else {
+                        one.served = true;
+                    }
+                }
+            }
+        }
+        if open.is_empty() {
+            return Ok(());
+        }
+        let digested = parallel::map(PARALLEL, &open, |(_, _, tool, request, candidate)| {
+            with_digests(tool, request, candidate, lookup.sources)
+        });
+        let places: Vec<(usize, usize)> = open.iter().map(|one| (one.0, one.1)).collect();
+        for ((at, position), digested) in places.into_iter().zip(digested) {
+            match digested {
+                // Without a digest for this system the next round chooses another version.
+                Ok(candidate) => round[at].candidates[position] = candidate,
+                Err(error) => {
+                    let Some(reason) = error.unavailable() else {
+                        return Err(error);
+                    };
+                    round[at].set_aside(rank, &reason);
+                    round[at].error.get_or_insert(error);
+                }
+            }
+        }
+    }
+}
+
+impl<'a> OpenRequest<'a> {
+    fn new(sought: SoughtTool<'a>) -> Self {
+        Self {
+            suppliers: sought.tool.suppliers(),
+            sought,
+            candidates: Vec::new(),
+            unused: Vec::new(),
+            error: None,
+            served: false,
+        }
+    }
+
+    /// Returns the tool as the package of the supplier of this rank.
+    fn tool(&self, rank: usize) -> Tool {
+        match self.suppliers.get(rank) {
+            Some(supplier) if rank > 0 => self.sought.tool.from_supplier(supplier),
+            _ => self.sought.tool.clone(),
+        }
+    }
+
+    /// Adds the versions of a supplier.
+    fn add(
+        &mut self,
+        mut candidates: Vec<Candidate>,
+        rank: usize,
+        sources: Sources<'_>,
+    ) -> Result<(), Error> {
+        release_age::hold(&mut candidates, self.sought.tool, sources);
+        glibc::check(&mut candidates, sources);
+        let tool = self.tool(rank);
+        if tool.source == Source::Npm {
+            npm::select_tagged(&tool, &mut candidates, self.sought.request)?;
+        }
+        for candidate in &mut candidates {
+            candidate.rank = rank;
+        }
+        self.candidates.extend(candidates);
+        Ok(())
+    }
+
+    fn set_aside(&mut self, rank: usize, reason: &str) {
+        let supplier = self.suppliers.get(rank).cloned();
+        self.unused.extend(supplier.map(|supplier| UnusedSupplier {
+            supplier,
+            reason: reason.to_owned(),
+        }));
+        // A version without digests cannot be locked.
+        self.candidates
+            .retain(|one| one.rank != rank || one.undigested.is_empty());
+    }
+
+    fn is_set_aside(&self, rank: usize) -> bool {
+        let supplier = self.suppliers.get(rank);
+        self.unused
+            .iter()
+            .any(|one| Some(&one.supplier) == supplier)
+    }
+}
+
+/// One question to one source.
+struct Question<'a> {
+    tool: Tool,
+    request: &'a ToolRequest,
+    use_cache: bool,
+    /// All requests for rust: they share channel manifests. Empty for other sources.
+    toolchains: Vec<rust::ToolchainRequest<'a>>,
+    /// The positions of the requests that each list of the answer is for.
+    asking: Vec<Vec<usize>>,
+}
+
+/// Returns the questions to the suppliers of one rank, each once.
+fn questions<'a>(round: &[&mut OpenRequest<'a>], rank: usize) -> Vec<Question<'a>> {
+    let mut questions: Vec<Question<'a>> = Vec::new();
+    for (at, one) in round.iter().enumerate() {
+        let (tool, sought) = (one.tool(rank), one.sought);
+        let request = sought.request;
+        let use_cache = !sought.upgrade.covers(sought.tool);
+        let known = questions.iter_mut().find(|question| match tool.source {
+            Source::Rust => question.tool.source == Source::Rust,
+            _ => question.tool == tool && question.request.components == request.components,
+        });
+        let toolchain = (tool.source == Source::Rust).then(|| rust::ToolchainRequest {
+            tool: sought.tool,
+            request,
+            preferred: sought
+                .previous
+                .similar(sought.tool, request)
+                .filter(|_| use_cache)
+                .map(|(_, package)| package)
+                .collect(),
+        });
+        match (known, toolchain) {
+            (Some(question), Some(toolchain)) => {
+                question.toolchains.push(toolchain);
+                question.asking.push(vec![at]);
+            }
+            (Some(question), None) => {
+                if let Some(asking) = question.asking.first_mut() {
+                    asking.push(at);
+                }
+            }
+            (None, toolchain) => questions.push(Question {
+                tool,
+                request,
+                use_cache,
+                toolchains: toolchain.into_iter().collect(),
+                asking: vec![vec![at]],
+            }),
+        }
+    }
+    questions
+}
+
+impl Question<'_> {
+    /// Asks the source: one list of candidates, for rust one for each toolchain.
+    fn ask(&self, sources: Sources<'_>) -> Result<Vec<Vec<Candidate>>, Error> {
+        let (tool, use_cache) = (&self.tool, self.use_cache);
+        let candidates = match tool.source {
+            Source::Rust => return rust::candidates(&self.toolchains, sources),
+            Source::Python => {
+                python::candidates(tool, &self.request.components, sources, use_cache)
+            }
+            Source::Pypi => pypi::candidates(tool, sources, use_cache),
+            Source::Npm => npm::candidates(tool, sources, use_cache),
+            Source::Cargo
+            | Source::Conda
+            | Source::Github
+            | Source::Go
+            | Source::Node
+            | Source::NpmPlatform
+            | Source::Url => Err(Error::NoSource { tool: tool.clone() }),
+        };
+        candidates.map(|all| vec![all])
+    }
+}
+
+/// Turns the downloads of the chosen version into artifacts, for a source whose list has no digests.
+///
+/// A download without a published digest is left out.
+fn with_digests(
+    tool: &Tool,
+    _request: &ToolRequest,
+    _candidate: &Candidate,
+    _sources: Sources<'_>,
+) -> Result<Candidate, Error> {
+    // No source of this version has such a list.
+    Err(Error::NoSource { tool: tool.clone() })
+}
