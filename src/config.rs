@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     context::Context,
-    package::{Glibc, Source, Supplier, Tool},
+    package::{CONDA, Glibc, Source, Supplier, Tool},
     util::{files, vars},
 };
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub python: Url,
     /// The npm registry, ending in `/`.
     pub npm: Url,
+    /// Replaces `CONDA` in the addresses of channels and packages, ending in `/`.
+    pub conda: Url,
     /// A list of `CPython` builds in uv's format, which replaces the compiled-in one.
     pub python_list: Option<Url>,
     /// The newest glibc that a locked wheel may need; without it the one of the machine.
@@ -147,6 +149,7 @@ impl Config {
                 PYTHON_RELEASES,
             )?,
             npm: source(&npm, settings.npm, NPM)?,
+            conda: source(&[vars::CONDA_CHANNEL_ALIAS], settings.conda, CONDA)?,
             python_list: python_list.or(settings.python_list),
             hook_timeout: settings.hook_timeout.unwrap_or(HOOK_TIMEOUT),
             glibc: settings.glibc,
@@ -187,12 +190,12 @@ impl Config {
         if climbs(url) {
             return false;
         }
-        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM];
+        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM, CONDA];
         let lists = self
             .python_list
             .iter()
             .filter_map(|list| list.join("./").ok());
-        let named = [&self.rust, &self.python, &self.npm];
+        let named = [&self.rust, &self.python, &self.npm, &self.conda];
         let index = index_root(&self.pypi);
         public.iter().any(|prefix| url.as_str().starts_with(prefix))
             || named.into_iter().any(|source| is_below(url, source))
@@ -208,6 +211,7 @@ impl Config {
             (RUST, &self.rust),
             (PYTHON_RELEASES, &self.python),
             (NPM, &self.npm),
+            (CONDA, &self.conda),
         ];
         for (default, mirror) in mirrors {
             if let Some(rest) = url.as_str().strip_prefix(default)
@@ -296,6 +300,7 @@ mod tests {
             rust: url(RUST),
             python: url("file:///srv/python"),
             npm: url("https://node.example/npm"),
+            conda: url("https://conda.example/channels"),
             python_list: file_address("https://lists.example/python/list.json"),
             glibc: None,
             minimum_release_age: Some(Duration::from_hours(24 * 7)),

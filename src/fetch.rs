@@ -44,6 +44,18 @@ const RETRIES: u32 = 3;
 /// Most redirects of one request.
 const REDIRECTS: usize = 10;
 
+/// The answer to a request for a document of which there may be a copy.
+#[derive(Debug)]
+pub enum ChangedBody {
+    /// The copy is current.
+    Current,
+    New {
+        body: Vec<u8>,
+        /// Names this version of the document, if the server gives it a name.
+        etag: Option<String>,
+    },
+}
+
 /// Sends requests; cheap to clone and shared between threads.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -111,29 +123,54 @@ impl Client {
 
     /// Returns the body of `url`, of at most `limit` bytes.
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        let mut tries = 0;
-        loop {
-            let error = match self.request_once(url, accept, limit) {
-                Err(error) if tries < RETRIES => error,
-                answer => return answer,
-            };
-            let Some(pause) = pause(&error, tries) else {
-                return Err(error);
-            };
-            tracing::debug!(%error, ?pause, "retry");
-            thread::sleep(pause);
-            tries += 1;
+        with_retries(|| self.request_once(url, accept, limit))
+    }
+
+    /// Returns the body of `url` of at most `limit` bytes, unless the server says that the copy with this entity tag is
+    /// current.
+    pub fn fetch_changed(
+        &self,
+        url: &Url,
+        etag: Option<&str>,
+        limit: u64,
+    ) -> Result<ChangedBody, Error> {
+        with_retries(|| self.changed_once(url, etag, limit))
+    }
+
+    fn changed_once(
+        &self,
+        url: &Url,
+        etag: Option<&str>,
+        limit: u64,
+    ) -> Result<ChangedBody, Error> {
+        if url.scheme() == "file" {
+            let body = self.read_body(url, open_file(url)?, limit)?;
+            return Ok(ChangedBody::New { body, etag: None });
         }
+        let condition = etag.map(|etag| ("if-none-match", etag));
+        let headers: Vec<(&str, &str)> = condition.into_iter().collect();
+        let response = self.send_get(url, &headers)?;
+        if etag.is_some() && response.status().as_u16() == 304 {
+            return Ok(ChangedBody::Current);
+        }
+        let response = successful(url, response)?;
+        let etag = response.headers().get(header::ETAG);
+        let etag = etag.and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
+        let body = self.read_body(url, response.into_body().into_reader(), limit)?;
+        Ok(ChangedBody::New { body, etag })
     }
 
     fn request_once(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        if url.scheme() == "file" {
+            return self.read_body(url, open_file(url)?, limit);
+        }
+        let response = self.send_get(url, &[("accept", accept)])?;
+        let body = successful(url, response)?.into_body();
+        self.read_body(url, body.into_reader(), limit)
+    }
+
+    fn read_body(&self, url: &Url, reader: impl Read, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
-        let reader: Box<dyn Read> = if url.scheme() == "file" {
-            Box::new(open_file(url)?)
-        } else {
-            let response = self.send_get(url, &[("accept", accept)])?;
-            Box::new(successful(url, response)?.into_body().into_reader())
-        };
         let reader = SpeedChecked::new(reader, self.min_speed);
         reader
             .take(limit + 1)
@@ -227,6 +264,23 @@ impl Client {
     }
 }
 
+/// Sends a request again after a pause while another try can help.
+fn with_retries<T>(send: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    let mut tries = 0;
+    loop {
+        let error = match send() {
+            Err(error) if tries < RETRIES => error,
+            answer => return answer,
+        };
+        let Some(pause) = pause(&error, tries) else {
+            return Err(error);
+        };
+        tracing::debug!(%error, ?pause, "retry");
+        thread::sleep(pause);
+        tries += 1;
+    }
+}
+
 /// Retries at once if the connection broke before the answer, as an idle connection does that the server closed.
 fn retry_broken<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
     let mut tries = 0..2;
@@ -255,10 +309,16 @@ pub fn anonymous(url: &Url) -> Url {
     bare
 }
 
-/// Returns `url` as it may be shown: also without the query, which can have a token.
+/// Returns `url` as it may be shown: also without the query and the token of a conda channel (`/t/TOKEN/`).
 pub fn redacted(url: &Url) -> Url {
     let mut shown = anonymous(url);
     shown.set_query(None);
+    if let Some(rest) = shown.path().strip_prefix("/t/")
+        && let Some((_, rest)) = rest.split_once('/')
+    {
+        let path = format!("/t/.../{rest}");
+        shown.set_path(&path);
+    }
     shown
 }
 

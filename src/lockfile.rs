@@ -1,11 +1,13 @@
 //! The lockfile: for every request the chosen version, and for every system the artifacts.
 //!
 //! `model` is the content, `document` reads and writes the text with one file for each kind of block (`tool`
-//! with `application`, `python`, `pin`), `merge` is Git's merge driver.
+//! with `application`, `python`, `conda`, `pin`), `merge` is Git's merge driver.
 //!
 //! A lockfile holds nothing of a machine: no path, no mirror, no time. The same content has the same bytes.
 
+mod address;
 mod application;
+mod conda;
 mod document;
 mod merge;
 mod model;
@@ -15,10 +17,12 @@ mod python;
 mod tool;
 mod values;
 
+pub use address::lockable;
 pub use application::{Application, runs_on, runs_on_any, wheel_name};
+pub use conda::{CondaKey, CondaSet, CondaSets, LockedConda};
 pub use document::{parse, print};
 pub use merge::merge;
-pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, lockable, stale};
+pub use model::{Artifact, LockKey, LockedPackage, Lockfile, Stale, Upgrade, stale};
 pub use pin::{ExtendsPin, ExtendsPins};
 pub use problem::{Error, Problem};
 pub use python::{LockedPackageFault, LockedRequirement, PythonKey, PythonSet, PythonSets};

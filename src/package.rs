@@ -3,6 +3,7 @@
 //! Invariant: constructors check; code that holds a value does not check it again.
 
 pub mod catalogue;
+pub mod conda;
 pub mod digest;
 pub mod name;
 mod npm_range;
@@ -14,6 +15,7 @@ pub mod version;
 mod version_sets;
 pub mod wheel;
 
+pub use conda::{CONDA, CONDA_FORGE, CondaChannel, CondaFloors, CondaRequirement, MacosVersion};
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place};
 pub use npm_range::join_bounds;

@@ -6,6 +6,7 @@
 //! contributors, `architecture.md`, has the steps.
 
 mod artifact_size;
+pub mod conda;
 mod error;
 mod fill;
 pub mod glibc;

@@ -166,7 +166,13 @@ impl<'a> Session<'a> {
     /// Returns a client for the configured sources.
     pub fn client(&self) -> Result<Client, Failure> {
         let config = self.config()?;
-        let sources = [&config.pypi, &config.rust, &config.python, &config.npm];
+        let sources = [
+            &config.pypi,
+            &config.rust,
+            &config.python,
+            &config.npm,
+            &config.conda,
+        ];
         let sources = sources.into_iter().chain(&config.python_list);
         let credentials = Credentials::new(sources.clone(), &self.netrc());
         Ok(Client::new(self.options.offline)

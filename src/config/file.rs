@@ -29,6 +29,7 @@ pub(super) struct Settings {
     pub(super) python: Option<Url>,
     pub(super) python_list: Option<Url>,
     pub(super) npm: Option<Url>,
+    pub(super) conda: Option<Url>,
     pub(super) hosts: Vec<FileHost>,
     pub(super) glibc: Option<Glibc>,
     pub(super) gc: Keep,
@@ -127,6 +128,7 @@ impl Settings {
             ..Self::default()
         };
         let keys = [
+            "conda",
             "glibc",
             "hosts",
             "npm",
@@ -140,6 +142,7 @@ impl Settings {
             settings.rust = sources.value("rust", ADDRESS, directory_address)?;
             settings.python = sources.value("python", ADDRESS, directory_address)?;
             settings.npm = sources.value("npm", ADDRESS, directory_address)?;
+            settings.conda = sources.value("conda", ADDRESS, directory_address)?;
             settings.python_list = sources.value("python-list", ADDRESS, file_address)?;
             settings.hosts = sources.values("hosts", HOST, FileHost::named)?;
             settings.glibc = sources.value("glibc", GLIBC, |text| text.parse().ok())?;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
+    conda,
     model::Lockfile,
     pin,
     problem::{Error, FORMAT, Problem, SpannedProblem},
@@ -29,6 +30,8 @@ struct Blocks {
     tool: Vec<Spanned<tool::ToolBlock>>,
     #[serde(default)]
     python: Vec<Spanned<python::PythonBlock>>,
+    #[serde(default)]
+    conda: Vec<Spanned<conda::CondaBlock>>,
 }
 
 /// Reads a lockfile; `file` is its name in errors.
@@ -70,6 +73,7 @@ fn read(text: &str) -> Result<Lockfile, SpannedProblem> {
         }
     }
     lockfile.python = python::read(blocks.python)?;
+    lockfile.conda = conda::read(blocks.conda)?;
     Ok(lockfile)
 }
 
@@ -109,6 +113,7 @@ pub fn print(lockfile: &Lockfile) -> String {
         tool::print(&mut text, key, package);
     }
     python::print(&mut text, &lockfile.python);
+    conda::print(&mut text, &lockfile.conda);
     text
 }
 

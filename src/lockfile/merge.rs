@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    conda::CondaSet,
     model::{LockedPackage, Lockfile},
     pin::ExtendsPin,
     python::{PythonKey, PythonSet, PythonSets},
@@ -34,11 +35,17 @@ pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lock
         |_: Option<&(PythonKey, PythonSet)>, _| None,
         &mut conflicts,
     );
+    let conda = three_way(
+        [&base.conda, &ours.conda, &theirs.conda],
+        |_: Option<&CondaSet>, _| None,
+        &mut conflicts,
+    );
     if conflicts.is_empty() {
         let python = python.into_values().collect();
         Ok(Lockfile {
             packages,
             python,
+            conda,
             extends,
         })
     } else {

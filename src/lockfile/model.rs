@@ -6,9 +6,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 
-use super::{application::Application, pin::ExtendsPins, python::PythonSets};
+use super::{application::Application, conda::CondaSets, pin::ExtendsPins, python::PythonSets};
 use crate::{
     manifest::ToolRequest,
     package::{Digest, Supplier, System, Tool, Version},
@@ -21,6 +21,8 @@ pub struct Lockfile {
     pub packages: BTreeMap<LockKey, LockedPackage>,
     /// Python packages by their requirements.
     pub python: PythonSets,
+    /// Conda packages by their requirements.
+    pub conda: CondaSets,
     /// The fetched files that the manifest extends.
     pub extends: ExtendsPins,
 }
@@ -211,16 +213,4 @@ pub fn stale(requests: &[(Tool, ToolRequest)], lockfile: &Lockfile) -> Vec<Stale
     unanswered
         .chain(superfluous.cloned().map(Stale::Superfluous))
         .collect()
-}
-
-/// Returns whether a lockfile may hold `url`: https, or http to this machine; no name, no password.
-pub fn lockable(url: &Url) -> bool {
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return false,
-    };
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    anonymous && (url.scheme() == "https" || (url.scheme() == "http" && local))
 }

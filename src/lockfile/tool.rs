@@ -7,8 +7,9 @@ use toml::Spanned;
 use url::Url;
 
 use super::{
+    address::lockable,
     application::{self, Application},
-    model::{Artifact, LockKey, LockedPackage, lockable},
+    model::{Artifact, LockKey, LockedPackage},
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value, word},
 };

@@ -67,7 +67,7 @@ fn path(cache: &Path, address: blake3::Hash) -> PathBuf {
     cache.join("index").join(&address.to_hex()[..32])
 }
 
-fn seconds(time: SystemTime) -> u64 {
+pub(super) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }

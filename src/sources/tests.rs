@@ -94,6 +94,7 @@ impl World {
             gc: crate::config::Keep::default(),
             hosts: Vec::new(),
             npm: below("npm/"),
+            conda: below("conda/"),
             python_list: None,
             glibc: None,
             minimum_release_age: None,

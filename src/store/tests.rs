@@ -35,6 +35,7 @@ impl Fixture {
                 gc: crate::config::Keep::default(),
                 hosts: Vec::new(),
                 npm: crate::config::NPM.parse().unwrap(),
+                conda: crate::package::CONDA.parse().unwrap(),
                 python_list: None,
                 glibc: None,
                 minimum_release_age: None,

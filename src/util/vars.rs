@@ -61,6 +61,8 @@ pub const UV_PYTHON_INSTALL_MIRROR: &str = "UV_PYTHON_INSTALL_MIRROR";
 pub const RUSTUP_DIST_SERVER: &str = "RUSTUP_DIST_SERVER";
 /// Read: the file with user names and passwords of servers, instead of `~/.netrc`.
 pub const NETRC: &str = "NETRC";
+/// Read: the server of the conda channels that are named without an address.
+pub const CONDA_CHANNEL_ALIAS: &str = "CONDA_CHANNEL_ALIAS";
 /// Read: the npm registry, as npm names it.
 pub const NPM_CONFIG_REGISTRY: &str = "NPM_CONFIG_REGISTRY";
 /// Read: the same in lower case, as npm exports it.

@@ -48,6 +48,7 @@ fn lock(
         gc: config::Keep::default(),
         hosts: Vec::new(),
         npm: config::NPM.parse().unwrap(),
+        conda: devsh::package::CONDA.parse().unwrap(),
         python_list: None,
         glibc: None,
         minimum_release_age: None,

@@ -9,8 +9,8 @@ use url::Url;
 use super::*;
 use crate::{
     lockfile::{
-        Artifact, ExtendsPin, LockKey, LockedPackage, LockedRequirement, PythonKey, PythonSet,
-        PythonSets,
+        Artifact, CondaKey, CondaSet, CondaSets, ExtendsPin, LockKey, LockedConda, LockedPackage,
+        LockedRequirement, PythonKey, PythonSet, PythonSets,
     },
     package::{Sha256, System},
 };
@@ -280,6 +280,37 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
     collection::btree_map(key, set, 0..3)
 }
 
+fn conda_sets() -> impl Strategy<Value = CondaSets> {
+    let fields = (
+        "[0-9a-f]{64}",
+        option::of(0..9_u64),
+        collection::vec("[a-z]{1,4} >=[0-9]", 0..3),
+    );
+    let named = collection::btree_map("[a-z_]{1,6}", fields, 1..4).prop_map(|named| {
+        let package = |(name, (digest, size, depends)): (String, (String, _, _))| LockedConda {
+            url: format!("https://h/noarch/{name}-1.2-h0_0.conda")
+                .parse()
+                .unwrap(),
+            name,
+            version: "1.2".to_owned(),
+            build: "h0_0".to_owned(),
+            sha256: digest.parse().unwrap(),
+            size,
+            depends,
+        };
+        named.into_iter().map(package).collect::<Vec<_>>()
+    });
+    let set = collection::btree_map(sample::select(System::ALL.to_vec()), named, 0..4)
+        .prop_map(|packages| CondaSet { packages });
+    let key =
+        collection::btree_set("[a-z]{1,4}( >=[0-9])?", 1..3).prop_map(|requirements| CondaKey {
+            channels: vec!["conda-forge".parse().unwrap()],
+            requirements: requirements.into_iter().collect(),
+            ..CondaKey::default()
+        });
+    collection::btree_map(key, set, 0..2)
+}
+
 #[test]
 fn python_packages_are_exact_and_have_digests() {
     let set = |package: &str| {
@@ -388,11 +419,14 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
         packages
     });
     let extends = collection::btree_map(source, pin, 0..3);
-    (packages, python_sets(), extends).prop_map(|(packages, python, extends)| Lockfile {
-        packages,
-        python,
-        extends,
-    })
+    (packages, python_sets(), conda_sets(), extends).prop_map(
+        |(packages, python, conda, extends)| Lockfile {
+            packages,
+            python,
+            conda,
+            extends,
+        },
+    )
 }
 
 proptest! {

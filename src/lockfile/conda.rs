@@ -1,0 +1,306 @@
+//! Conda packages locked for the requirements of a dev shell, for every system at once.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    ops::Range,
+};
+
+use serde::Deserialize;
+use toml::Spanned;
+use url::Url;
+
+use super::{
+    address::lockable,
+    problem::{Problem, SpannedProblem},
+    values::{invalid, line, quoted, value},
+};
+use crate::package::{
+    CondaChannel, CondaFloors, CondaRequirement, Glibc, MacosVersion, Sha256, System,
+};
+
+/// Locked packages by the requirements that they answer, sorted.
+pub type CondaSets = BTreeMap<CondaKey, CondaSet>;
+
+/// What a set answers: dev shells that ask for the same share one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CondaKey {
+    /// The channels, the one that wins first.
+    pub channels: Vec<CondaChannel>,
+    /// The requirements as text, sorted.
+    pub requirements: Vec<String>,
+    pub floors: CondaFloors,
+}
+
+/// What answers the requirements of one key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CondaSet {
+    /// The packages for each system that can be served, sorted by name.
+    pub packages: BTreeMap<System, Vec<LockedConda>>,
+}
+
+/// One exact package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedConda {
+    pub name: String,
+    pub version: String,
+    pub build: String,
+    /// The public address, never that of a mirror.
+    pub url: Url,
+    pub sha256: Sha256,
+    pub size: Option<u64>,
+    /// The requirements on other packages.
+    pub depends: Vec<String>,
+}
+
+impl LockedConda {
+    /// Returns the name, version and build of the package at an address.
+    pub fn identity(url: &Url) -> Option<(String, String, String)> {
+        let file = url.path_segments()?.next_back()?;
+        let file = percent_encoding::percent_decode_str(file)
+            .decode_utf8()
+            .ok()?;
+        let stem = file
+            .strip_suffix(".conda")
+            .or_else(|| file.strip_suffix(".tar.bz2"))?;
+        let mut parts = stem.rsplitn(3, '-');
+        let (build, version, name) = (parts.next()?, parts.next()?, parts.next()?);
+        // They become a component of a path.
+        let plain = |text: &str| {
+            let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+!~".contains(&byte);
+            (1..=200).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(named)
+        };
+        [name, version, build]
+            .into_iter()
+            .all(plain)
+            .then(|| (name.to_owned(), version.to_owned(), build.to_owned()))
+    }
+}
+
+impl fmt::Display for CondaKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "conda packages {}", self.requirements.join(", "))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CondaBlock {
+    channels: Vec<Spanned<String>>,
+    requirements: Vec<Spanned<String>>,
+    glibc: Option<Spanned<String>>,
+    macos: Option<Spanned<String>>,
+    packages: Vec<Spanned<CondaLine>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CondaLine {
+    system: Spanned<String>,
+    url: Spanned<String>,
+    sha256: Spanned<String>,
+    size: Option<u64>,
+    #[serde(default)]
+    depends: Vec<Spanned<String>>,
+}
+
+/// Stands for every system where a package is the same on all.
+const ANY: &str = "any";
+
+/// Reads the blocks.
+pub(super) fn read(blocks: Vec<Spanned<CondaBlock>>) -> Result<CondaSets, SpannedProblem> {
+    let mut sets = CondaSets::new();
+    for block in blocks {
+        let span = block.span();
+        let raw = block.into_inner();
+        let mut requirements = Vec::new();
+        for text in &raw.requirements {
+            value::<CondaRequirement>(text)?;
+            requirements.push(text.get_ref().clone());
+        }
+        requirements.sort();
+        let default = CondaFloors::default();
+        let key = CondaKey {
+            channels: raw.channels.iter().map(value).collect::<Result<_, _>>()?,
+            requirements,
+            floors: CondaFloors {
+                glibc: raw
+                    .glibc
+                    .as_ref()
+                    .map(value::<Glibc>)
+                    .transpose()?
+                    .unwrap_or(default.glibc),
+                macos: raw
+                    .macos
+                    .as_ref()
+                    .map(value::<MacosVersion>)
+                    .transpose()?
+                    .unwrap_or(default.macos),
+            },
+        };
+        let mut set = CondaSet::default();
+        for package in raw.packages {
+            let at = package.span();
+            add(&mut set, package.into_inner(), &at)?;
+        }
+        for packages in set.packages.values_mut() {
+            packages.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+        let name = format!("the set of {key}");
+        if sets.insert(key, set).is_some() {
+            return Err(Problem::Duplicate(name).at(span));
+        }
+    }
+    Ok(sets)
+}
+
+fn add(set: &mut CondaSet, raw: CondaLine, at: &Range<usize>) -> Result<(), SpannedProblem> {
+    let address = Url::parse(raw.url.get_ref()).ok();
+    let url = address
+        .filter(|url| url.scheme() == "file" || lockable(url))
+        .ok_or_else(|| Problem::Address(raw.url.get_ref().clone()).at(raw.url.span()))?;
+    let (name, version, build) = LockedConda::identity(&url).ok_or_else(|| {
+        invalid(
+            "the address of a conda package",
+            url.as_str(),
+            raw.url.span(),
+        )
+    })?;
+    let mut depends = Vec::new();
+    for one in raw.depends {
+        if one.get_ref().contains(char::is_control) {
+            return Err(invalid("a requirement", one.get_ref(), one.span()));
+        }
+        depends.push(one.into_inner());
+    }
+    let package = LockedConda {
+        name,
+        version,
+        build,
+        url,
+        sha256: value(&raw.sha256)?,
+        size: raw.size,
+        depends,
+    };
+    let systems = if raw.system.get_ref() == ANY {
+        System::ALL.to_vec()
+    } else {
+        vec![value(&raw.system)?]
+    };
+    for system in systems {
+        let there = set.packages.entry(system).or_default();
+        if there.iter().any(|other| other.name == package.name) {
+            let name = format!("`{}` for {system}", package.name);
+            return Err(Problem::Duplicate(name).at(at.clone()));
+        }
+        there.push(package.clone());
+    }
+    Ok(())
+}
+
+/// Writes the blocks.
+pub(super) fn print(text: &mut String, sets: &CondaSets) {
+    for (key, set) in sets {
+        text.push_str("\n[[conda]]\n");
+        let channels: Vec<String> = key.channels.iter().map(ToString::to_string).collect();
+        line(text, "channels", list(&channels));
+        line(text, "requirements", list(&key.requirements));
+        line(text, "glibc", quoted(&key.floors.glibc.to_string()));
+        line(text, "macos", quoted(&key.floors.macos.to_string()));
+        text.push_str("packages = [\n");
+        let everywhere = |package: &LockedConda| {
+            System::ALL.iter().all(|system| {
+                let there = set.packages.get(system);
+                there.is_some_and(|there| there.contains(package))
+            })
+        };
+        let first = set
+            .packages
+            .values()
+            .next()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        for package in first.iter().filter(|one| everywhere(one)) {
+            print_package(text, ANY, package);
+        }
+        for (system, packages) in &set.packages {
+            for package in packages.iter().filter(|one| !everywhere(one)) {
+                print_package(text, system.as_str(), package);
+            }
+        }
+        text.push_str("]\n");
+    }
+}
+
+fn print_package(text: &mut String, system: &str, package: &LockedConda) {
+    // Writing to a string cannot fail.
+    let _infallible = write!(
+        text,
+        "  {{ system = \"{system}\", url = {}, sha256 = \"{}\"",
+        quoted(package.url.as_str()),
+        package.sha256,
+    );
+    if let Some(size) = package.size {
+        let _infallible = write!(text, ", size = {size}");
+    }
+    if !package.depends.is_empty() {
+        let _infallible = write!(text, ", depends = {}", list(&package.depends));
+    }
+    text.push_str(" },\n");
+}
+
+fn list(texts: &[String]) -> String {
+    let words: Vec<String> = texts.iter().map(|word| quoted(word)).collect();
+    format!("[{}]", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lockfile::{parse, print};
+
+    fn block(packages: &str) -> String {
+        format!(
+            "# written by devsh, do not edit\nversion = 1\n\n[[conda]]\nchannels = [\"conda-forge\"]\n\
+             requirements = [\"libpq >=16\"]\nglibc = \"2.28\"\nmacos = \"13.0\"\npackages = [\n{packages}]\n"
+        )
+    }
+
+    #[test]
+    fn sets_are_written_as_they_were_read() {
+        let digest = "a".repeat(64);
+        let server = "https://conda.anaconda.org/conda-forge";
+        let text = block(&format!(
+            "  {{ system = \"any\", url = \"{server}/noarch/tzdata-2026a-h1_0.conda\", sha256 = \"{digest}\" }},\n  \
+             {{ system = \"linux-x86_64\", url = \"{server}/linux-64/libpq-16.2-h33b98f1_0.conda\", \
+             sha256 = \"{digest}\", size = 12, depends = [\"__glibc >=2.17,<3.0.a0\"] }},\n"
+        ));
+        let lockfile = parse("l", &text).unwrap();
+        assert_eq!(print(&lockfile), text);
+        let set = lockfile.conda.values().next().unwrap();
+        assert_eq!(set.packages.len(), 4);
+        let names =
+            |system| -> Vec<&str> { set.packages[&system].iter().map(|one| &*one.name).collect() };
+        assert_eq!(names(System::LinuxX86_64), ["libpq", "tzdata"]);
+        assert_eq!(names(System::MacosAarch64), ["tzdata"]);
+    }
+
+    #[test]
+    fn a_wrong_package_is_refused() {
+        let digest = "a".repeat(64);
+        let server = "https://conda.anaconda.org/conda-forge";
+        for (file, sha256) in [
+            ("libpq-16.2.conda", digest.as_str()),
+            ("libpq-16.2-0.zip", &digest),
+            ("..%2fx-1-0.conda", &digest),
+            ("libpq-16.2-0.conda", "short"),
+        ] {
+            let line = format!(
+                "  {{ system = \"any\", url = \"{server}/noarch/{file}\", sha256 = \"{sha256}\" }},\n"
+            );
+            assert!(parse("l", &block(&line)).is_err(), "{file}");
+            let twice = line.repeat(2);
+            assert!(parse("l", &block(&twice)).is_err(), "{file}");
+        }
+    }
+}
