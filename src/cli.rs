@@ -6,10 +6,12 @@ pub mod commands;
 pub mod complete;
 pub mod early_args;
 pub mod foreign_commands;
+pub mod topics;
+pub mod usage_errors;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use clap::FromArgMatches;
+use clap::{FromArgMatches, error::ErrorKind};
 
 use crate::{
     app::{
@@ -24,14 +26,14 @@ use crate::{
         output,
         ui::{Color, Ui, Verbosity},
     },
-    util::{terminal_text::SafeText, vars},
+    util::vars,
 };
 
 use args::{Arguments, Command, Global};
 use commands::{
-    add, allow, completions, deny, doctor, du, enter, explain, export, export_for_hook, gc, hook,
-    init, leave, lock, man, outdated, reload, remove, report_environment, run as run_in_shell,
-    schema, search, status, sync, verify, watch,
+    add, allow, completions, deny, doctor, du, enter, explain, export, export_for_hook, gc, help,
+    hook, init, leave, lock, man, outdated, reload, remove, report_environment,
+    run as run_in_shell, schema, search, status, sync, verify, watch,
 };
 use early_args::EarlyCommand;
 
@@ -92,30 +94,29 @@ fn run_early(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
     Some(finish(&ui, result))
 }
 
-/// Prints help, or the error of clap about the command line.
+/// Prints the requested help, or the error about the command line.
 fn refuse(context: &Context, arguments: &[OsString], error: &clap::Error) -> ExitCode {
-    if let Some(failure) = foreign_commands::explain_command(error) {
-        return finish(&plain_ui(context), Err(failure));
+    if error.exit_code() == 0 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        let _closed = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
     }
-    // Clap quotes the arguments, which can come from another program.
-    let safe = arguments
-        .iter()
-        .map(|argument| SafeText::from(&*argument.to_string_lossy()).to_string());
-    let safe = args::command().try_get_matches_from(safe).err();
-    let _closed = safe.as_ref().unwrap_or(error).print();
-    match error.exit_code() {
-        0 => ExitCode::SUCCESS,
-        // Exit codes below 125 belong to the command that `devsh run` starts.
-        _ if is_run(arguments) => ExitCode::from(ExitStatus::RunFailed.code()),
-        code => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-    }
+    let command = command_name(arguments);
+    let failure = usage_errors::explain(error, command.as_deref());
+    // Exit codes below 125 belong to the command that `devsh run` starts.
+    let failure = if command.as_deref() == Some("run") {
+        failure.code(ExitStatus::RunFailed)
+    } else {
+        failure
+    };
+    finish(&plain_ui(context), Err(failure))
 }
 
-/// Returns whether a command line that clap refused is one of `devsh run`.
-fn is_run(arguments: &[OsString]) -> bool {
+/// Returns the command that a refused command line names.
+fn command_name(arguments: &[OsString]) -> Option<String> {
     let lenient = args::command().ignore_errors(true);
-    let matches = lenient.try_get_matches_from(arguments);
-    matches.is_ok_and(|matches| matches.subcommand_name() == Some("run"))
+    let matches = lenient.try_get_matches_from(arguments).ok()?;
+    matches.subcommand_name().map(str::to_owned)
 }
 
 fn plain_ui(context: &Context) -> Ui {
@@ -133,12 +134,13 @@ fn finish(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
 }
 
 fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Result<(), Failure> {
+    let locking = command.locking();
     let session = Session::new(
         context,
         ui,
         Options {
-            locked: global.locked,
-            offline: global.offline,
+            locked: global.locked || locking.locked,
+            offline: global.offline || locking.network.offline,
             trust: command.trust(),
             directory: global.directory,
         },
@@ -175,24 +177,28 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
         Command::Lock(options) => lock::run(session, ui, &options),
         Command::Explain(options) => explain::run(session, ui, &options),
         Command::Sync(options) => sync::run(session, ui, &options),
-        Command::Init { personal: true } => init::personal(session, ui),
-        Command::Init { personal: false } => init::run(session, ui),
+        Command::Init { personal: true, .. } => init::personal(session, ui),
+        Command::Init {
+            personal: false, ..
+        } => init::run(session, ui),
         Command::Add(options) => add::run(session, ui, &options),
         Command::Remove(options) => remove::run(session, ui, &options),
-        Command::Search { name, json } => search::run(session, ui, &name, json),
+        Command::Search { name, json, .. } => search::run(session, ui, &name, json),
         Command::Outdated { json, .. } => outdated::run(session, ui, json),
         Command::Status { json } => status::run(session, ui, json),
         Command::Du { objects, json } => du::run(session, ui, json, objects),
         Command::Gc(options) => gc::run(session, ui, &options),
-        Command::Verify { repair, json } => verify::run(session, ui, repair, json),
+        Command::Verify { repair, json, .. } => verify::run(session, ui, repair, json),
         Command::Completions { shell } => completions::run(ui, &shell),
         Command::Man { command, write } => {
             man::run(context, ui, command.as_deref(), write.as_deref())
         }
+        Command::Help { subject } => help::run(ui, subject.as_deref()),
+        Command::Version => ui.code(concat!("devsh ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
         Command::Schema => schema::run(ui),
         Command::Reload => reload::run(context, ui),
         Command::Doctor { network, json } => doctor::run(session, ui, network, json),
-        Command::Watch { projects, once } => watch::run(session, &projects, once),
+        Command::Watch { projects, once, .. } => watch::run(session, &projects, once),
         Command::ReportEnvironment => report_environment::run(context, ui),
     }
 }

@@ -37,6 +37,27 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Integrate", &["export", "completions", "man", "schema"]),
 ];
 
+/// What a new user types, in this order.
+const EXAMPLES: [(&str, &str); 5] = [
+    (
+        "devsh allow",
+        "approve the project here and build its dev shell",
+    ),
+    (
+        "devsh run -- pytest",
+        "run a command in the dev shell, without a hook",
+    ),
+    ("devsh add ruff node@22", "add tools to the project"),
+    (
+        "devsh enter test",
+        "work in another dev shell of the project",
+    ),
+    (
+        "devsh help getting-started",
+        "read a page of the documentation",
+    ),
+];
+
 /// Returns the command line with the commands grouped by job.
 pub fn command() -> clap::Command {
     let command = Arguments::command();
@@ -52,13 +73,19 @@ pub fn command() -> clap::Command {
         format!("{job}:\n{lines}\n")
     };
     let groups: String = GROUPS.iter().map(group).collect();
+    let example = |(command, purpose): &(&str, &str)| format!("  {command:<27} {purpose}\n");
+    let examples: String = EXAMPLES.iter().map(example).collect();
     command.help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}{{after-help}}"
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Global options:\n{{options}}\n\n\
+         Examples:\n{examples}\n\
+         `devsh help COMMAND` shows the options of a command.\n\
+         `devsh help topics` lists the pages of the documentation.\n"
     ))
 }
 
 /// Options of every command. The help of a command lists them after its own options.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Act as if started in this directory
     #[arg(
@@ -69,12 +96,6 @@ pub struct Global {
         display_order = 100
     )]
     pub directory: Option<PathBuf>,
-    /// Never write the lockfile, and fail if it does not fit the manifest
-    #[arg(long, global = true, display_order = 101)]
-    pub locked: bool,
-    /// Make no network connection
-    #[arg(long, global = true, display_order = 102)]
-    pub offline: bool,
     /// Print only errors
     #[arg(short, long, global = true, display_order = 103)]
     pub quiet: bool,
@@ -91,6 +112,30 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: ColorWhen,
+    /// The option of a command, in front of its name
+    #[arg(long = "locked", id = "locked_before", hide = true)]
+    pub locked: bool,
+    /// The option of a command, in front of its name
+    #[arg(long = "offline", id = "offline_before", hide = true)]
+    pub offline: bool,
+}
+
+/// The option of commands that can use the network.
+#[derive(Debug, Args, Clone, Copy, Default)]
+pub struct Network {
+    /// Make no network connection
+    #[arg(long, display_order = 91)]
+    pub offline: bool,
+}
+
+/// The options of commands that use a lockfile.
+#[derive(Debug, Args, Clone, Copy, Default)]
+pub struct Locking {
+    /// Never write the lockfile, and fail if it does not fit the manifest
+    #[arg(long, display_order = 90)]
+    pub locked: bool,
+    #[command(flatten)]
+    pub network: Network,
 }
 
 /// When to use colour.
@@ -117,21 +162,21 @@ impl From<ColorWhen> for ui::Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print the hook for a shell's rc file
+    /// Print the hook for the rc file of your host shell
     ///
     /// bash: eval "$(devsh hook bash)"   zsh: eval "$(devsh hook zsh)"   fish: devsh hook fish | source
     #[command(after_help = "Example:\n  echo 'eval \"$(devsh hook bash)\"' >> ~/.bashrc")]
     Hook {
         /// bash, zsh or fish
-        #[arg(value_parser = ["bash", "zsh", "fish"])]
+        #[arg(value_name = "HOST_SHELL", value_parser = ["bash", "zsh", "fish"], hide_possible_values = true)]
         shell: String,
     },
     /// Run the leave scripts of what the host shell has loaded; its hook does it when the shell exits
     #[command(hide = true)]
     Leave,
-    /// Print the environment for a shell, an editor or a CI job, without a hook
+    /// Print the environment for a host shell, editor or CI job
     ///
-    /// bash, zsh, fish: code for the shell to evaluate, `eval "$(devsh export bash)"`
+    /// bash, zsh, fish: code for the host shell to evaluate, `eval "$(devsh export bash)"`
     ///
     /// json: one object, with `null` for a variable to unset
     ///
@@ -161,6 +206,8 @@ pub enum Command {
         /// Show what the project asks for, and change nothing
         #[arg(long, conflicts_with_all = ["list", "prune"])]
         show: bool,
+        #[command(flatten)]
+        locking: Locking,
     },
     /// Withdraw a project's approval
     #[command(after_help = "Example:\n  devsh deny ~/src/app")]
@@ -169,11 +216,11 @@ pub enum Command {
         #[arg(value_name = "PROJECT", value_hint = ValueHint::AnyPath)]
         project: Option<PathBuf>,
     },
-    /// Start your own shell inside a dev shell
+    /// Start a new host shell with a dev shell loaded
     #[command(after_help = "Example:\n  devsh enter test")]
     Enter {
         /// The dev shell
-        #[arg(default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
+        #[arg(value_name = "DEV_SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
         shell: String,
         #[command(flatten)]
         trust: Trust,
@@ -190,6 +237,8 @@ pub enum Command {
         /// Write a manifest only for you, outside of the repository
         #[arg(long)]
         personal: bool,
+        #[command(flatten)]
+        locking: Locking,
     },
     /// Add tools to the manifest and lock them
     ///
@@ -208,6 +257,8 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        network: Network,
     },
     /// Show which tools have newer versions than the locked ones
     #[command(after_help = "Example:\n  devsh outdated --json")]
@@ -224,7 +275,7 @@ pub enum Command {
     /// Build every dev shell of the project ahead of time
     #[command(after_help = "Example:\n  devsh sync --shell test")]
     Sync(Sync),
-    /// Show where a tool, variable, alias or path comes from, and what it overrides
+    /// Show where a tool, variable, alias or path comes from
     #[command(after_help = "Example:\n  devsh explain PATH --shell test")]
     Explain(Explain),
     /// Show the loaded dev shell, its tools and the next step
@@ -256,8 +307,10 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        network: Network,
     },
-    /// Print completions for a shell
+    /// Print completions for your host shell
     ///
     /// bash: eval "$(devsh completions bash)"   zsh: eval "$(devsh completions zsh)"
     ///
@@ -265,7 +318,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  echo 'eval \"$(devsh completions bash)\"' >> ~/.bashrc")]
     Completions {
         /// bash, zsh or fish
-        #[arg(value_parser = ["bash", "zsh", "fish"])]
+        #[arg(value_name = "HOST_SHELL", value_parser = ["bash", "zsh", "fish"], hide_possible_values = true)]
         shell: String,
     },
     /// Print a manual page
@@ -277,6 +330,16 @@ pub enum Command {
         #[arg(long, value_name = "DIR", conflicts_with = "command")]
         write: Option<PathBuf>,
     },
+    /// Print this help, the help of a command, or a page of the documentation
+    #[command(hide = true, after_help = "Example:\n  devsh help manifest")]
+    Help {
+        /// A command or a topic; `topics` lists the topics
+        #[arg(value_name = "COMMAND|TOPIC", add = ArgValueCandidates::new(candidates::topics))]
+        subject: Option<String>,
+    },
+    /// Print the version
+    #[command(hide = true)]
+    Version,
     /// Print the JSON Schema of devshell.toml, for editors
     #[command(after_help = "Example:\n  devsh schema > devshell.schema.json")]
     Schema,
@@ -290,7 +353,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Build allowed projects ahead of time when they change, for example after `git pull`
+    /// Build allowed projects ahead of time when they change
     #[command(after_help = "Example:\n  devsh watch --once")]
     Watch {
         /// The projects [default: all allowed projects]
@@ -299,6 +362,8 @@ pub enum Command {
         /// Build once what is not built, then exit
         #[arg(long)]
         once: bool,
+        #[command(flatten)]
+        locking: Locking,
     },
     /// Print the environment, for a script of a manifest
     #[command(hide = true)]
@@ -307,15 +372,37 @@ pub enum Command {
 
 impl Command {
     /// Returns whether the user trusts the project for this command.
-    pub const fn trust(&self) -> bool {
+    pub fn trust(&self) -> bool {
+        self.project_options().is_some_and(|options| options.trust)
+    }
+
+    /// Returns how the command may use the lockfile and the network.
+    pub fn locking(&self) -> Locking {
         match self {
-            Self::Enter { trust, .. } | Self::Outdated { trust, .. } => trust.trust,
-            Self::Export(options) => options.trust.trust,
-            Self::Run(options) => options.trust.trust,
-            Self::Lock(options) => options.trust.trust,
-            Self::Sync(options) => options.trust.trust,
-            Self::Add(options) | Self::Remove(options) => options.trust.trust,
-            _ => false,
+            Self::Allow { locking, .. }
+            | Self::Init { locking, .. }
+            | Self::Watch { locking, .. } => *locking,
+            Self::Explain(options) => options.locking,
+            Self::Search { network, .. } | Self::Verify { network, .. } => Locking {
+                locked: false,
+                network: *network,
+            },
+            _ => {
+                let options = self.project_options();
+                options.map(|options| options.locking).unwrap_or_default()
+            }
+        }
+    }
+
+    const fn project_options(&self) -> Option<&Trust> {
+        match self {
+            Self::Enter { trust, .. } | Self::Outdated { trust, .. } => Some(trust),
+            Self::Export(options) => Some(&options.trust),
+            Self::Run(options) => Some(&options.trust),
+            Self::Lock(options) => Some(&options.trust),
+            Self::Sync(options) => Some(&options.trust),
+            Self::Add(options) | Self::Remove(options) => Some(&options.trust),
+            _ => None,
         }
     }
 }
@@ -327,7 +414,7 @@ pub struct Export {
     #[arg(value_parser = ["bash", "zsh", "fish", "json", "dotenv", "github", "gitlab"], hide_possible_values = true)]
     pub format: String,
     /// The dev shell
-    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
+    #[arg(long, value_name = "DEV_SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: String,
     /// Print the environment if it is ready, else nothing; never build and never fail
     #[arg(long, conflicts_with_all = ["shell", "trust"])]
@@ -373,18 +460,20 @@ pub struct Explain {
     /// A tool, variable, alias, setting or path [default: all]
     pub name: Option<String>,
     /// The dev shell
-    #[arg(long, value_name = "SHELL")]
+    #[arg(long, value_name = "DEV_SHELL")]
     pub shell: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub locking: Locking,
 }
 
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
     /// The dev shell
-    #[arg(long, value_name = "SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
+    #[arg(long, value_name = "DEV_SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: String,
     /// Keep only a few variables of the host shell (HOME, TERM, LANG and such) and the system's PATH
     #[arg(long)]
@@ -426,25 +515,27 @@ pub struct Edit {
     #[arg(required = true, value_name = "TOOL", add = ArgValueCandidates::new(candidates::tools))]
     pub tools: Vec<String>,
     /// Change only this dev shell
-    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(candidates::shells))]
+    #[arg(long, value_name = "DEV_SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
     #[command(flatten)]
     pub trust: Trust,
 }
 
-/// Trust given on the command line.
+/// The options of commands that use a project.
 #[derive(Debug, Args, Clone, Copy)]
 pub struct Trust {
     /// Trust the project's content for this command, as a CI job does
-    #[arg(long)]
+    #[arg(long, display_order = 89)]
     pub trust: bool,
+    #[command(flatten)]
+    pub locking: Locking,
 }
 
 /// Options of `sync`.
 #[derive(Debug, Args)]
 pub struct Sync {
     /// Build only this dev shell
-    #[arg(long, value_name = "SHELL", add = ArgValueCandidates::new(candidates::shells))]
+    #[arg(long, value_name = "DEV_SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
     /// Supervise a build for a prompt that saw these inputs
     #[arg(long, hide = true, value_name = "BASIS", requires = "shell")]
@@ -492,6 +583,13 @@ mod tests {
             });
             assert_eq!(parsed.as_deref(), Some(one.get_name()), "{help}");
         }
+    }
+
+    #[test]
+    fn the_overview_fits_a_terminal_of_80_columns() {
+        let help = command().term_width(80).render_help().to_string();
+        let long: Vec<&str> = help.lines().filter(|line| line.len() > 80).collect();
+        assert!(long.is_empty(), "{long:#?}");
     }
 
     #[test]

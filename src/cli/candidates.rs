@@ -11,6 +11,8 @@ use crate::{
     report::reporter::NoReport,
 };
 
+use super::topics;
+
 /// Returns the dev shells of the project here.
 pub fn shells() -> Vec<CompletionCandidate> {
     let project = project();
@@ -34,6 +36,11 @@ pub fn tools() -> Vec<CompletionCandidate> {
     names.sort();
     names.dedup();
     names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Returns the topics of `devsh help`.
+pub fn topics() -> Vec<CompletionCandidate> {
+    topics::names().map(CompletionCandidate::new).collect()
 }
 
 fn project() -> Option<Project> {

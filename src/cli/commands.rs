@@ -11,6 +11,7 @@ pub mod explain;
 pub mod export;
 pub mod export_for_hook;
 pub mod gc;
+pub mod help;
 pub mod hook;
 pub mod init;
 pub mod leave;

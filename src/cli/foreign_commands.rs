@@ -1,17 +1,8 @@
 //! Commands of other tools, for users who type them by habit.
 
-use clap::error::{ContextKind, ContextValue};
-
-use crate::report::failure::{ExitStatus, Failure};
-
-/// Returns a failure with the name of the command here, if another tool has the typed command.
-pub fn explain_command(error: &clap::Error) -> Option<Failure> {
-    let word = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(word)) => word.as_str(),
-        _ => return None,
-    };
-    let command = match word {
-        "help" => "devsh --help",
+/// Returns the command here that does what `word` does in another tool.
+pub fn equivalent(word: &str) -> Option<&'static str> {
+    Some(match word {
         "shell" | "develop" => "devsh enter",
         "exec" | "x" => "devsh run -- COMMAND",
         "install" => "devsh sync",
@@ -22,13 +13,7 @@ pub fn explain_command(error: &clap::Error) -> Option<Failure> {
         "list" | "ls" | "current" | "info" => "devsh status",
         "which" | "where" => "devsh explain NAME",
         "prune" | "clean" => "devsh gc",
-        "activate" => "devsh hook SHELL",
+        "activate" => "devsh hook HOST_SHELL",
         _ => return None,
-    };
-    let failure = Failure::new(format!("there is no command `{word}`"));
-    Some(
-        failure
-            .hint(format!("use `{command}`"))
-            .code(ExitStatus::Usage),
-    )
+    })
 }

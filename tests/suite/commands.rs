@@ -146,7 +146,7 @@ fn every_command_has_a_page() {
     let pages: Vec<_> = pages.paths().map(str::to_owned).collect();
     let help = sandbox.devsh(&["--help"]).success().stdout;
     let commands = help.lines().skip_while(|line| *line != "Start:").skip(1);
-    let commands = commands.take_while(|line| *line != "Options:");
+    let commands = commands.take_while(|line| *line != "Global options:");
     let mut count = 0;
     for name in commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()) {
         if !name.is_empty() {

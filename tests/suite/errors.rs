@@ -272,7 +272,7 @@ fn wheels(server: &Server) -> Vec<String> {
 fn commands_of_other_tools_have_a_hint() {
     let sandbox = Sandbox::new();
     for (word, here) in [
-        ("help", "devsh --help"),
+        ("shell", "devsh enter"),
         ("exec", "devsh run"),
         ("trust", "devsh allow"),
     ] {

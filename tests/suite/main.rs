@@ -25,6 +25,7 @@ mod errors;
 mod explain;
 mod export_formats;
 mod extends;
+mod help;
 mod hook_change_detection;
 mod hook_coexistence;
 mod hook_contract;
