@@ -18,6 +18,7 @@ use crate::{
         prompt_answer::PromptRequest,
         run_command::{CommandRequest, run_command},
         session::{Options, Session},
+        verify_store::VerifyOptions,
     },
     context::Context,
     prompt::{host_directories::use_host_directories, path_changes::PathMemory},
@@ -188,7 +189,12 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
         Command::Status { json } => status::run(session, ui, json),
         Command::Du { objects, json } => du::run(session, ui, json, objects),
         Command::Gc(options) => gc::run(session, ui, &options),
-        Command::Verify { repair, json, .. } => verify::run(session, ui, repair, json),
+        Command::Verify {
+            repair,
+            refetch,
+            json,
+            ..
+        } => verify::run(session, ui, VerifyOptions { repair, refetch }, json),
         Command::Completions { shell } => completions::run(ui, &shell),
         Command::Man { command, write } => {
             man::run(context, ui, command.as_deref(), write.as_deref())

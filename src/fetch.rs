@@ -30,7 +30,7 @@ use ureq::{
 use url::{Host, Url};
 
 pub use credentials::Credentials;
-pub use download::{Download, ExpectedFile, partial};
+pub use download::{Download, ExpectedFile, find_download, partial};
 pub use error::Error;
 use error::pause;
 pub use exchange::{Answer, Exchange, RequestBody};

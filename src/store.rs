@@ -47,7 +47,7 @@ pub use process::ProcessMark;
 pub use recipes::check_wheel;
 pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
 pub use trash::GarbageCollection;
-pub use verify::ObjectVerdict;
+pub use verify::{ArtifactsFrom, ObjectVerdict};
 
 use crate::{
     config::Config,

@@ -8,14 +8,24 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    builder::inventory::{self, EntryKind},
-    fetch::Meter,
+    builder::inventory::{self, EntryKind, Inventory},
+    config::Config,
+    fetch::{Client, Meter},
     report::{failure::Failure, hints},
-    store::{Damage, Downloads, ObjectRecord, ObjectVerdict, Store, size_of},
+    store::{ArtifactsFrom, Damage, Downloads, ObjectRecord, ObjectVerdict, Store, size_of},
     util::parallel,
 };
 
 use super::{gc_roots::Roots, session::Session};
+
+/// How the store is verified.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyOptions {
+    /// Whether damaged entries are made again or removed.
+    pub repair: bool,
+    /// Whether every object is compared with its artifacts, downloaded again.
+    pub refetch: bool,
+}
 
 /// How the repair of an entry ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +47,33 @@ pub struct VerifyReport {
     pub profiles: usize,
     pub bytes: u64,
     pub damaged: Vec<DamagedEntry>,
+    /// Nothing unless the artifacts were downloaded again.
+    pub comparison: Option<ComparisonReport>,
+}
+
+/// How many objects were compared with their artifacts.
+#[derive(Debug, Default, Serialize)]
+pub struct ComparisonReport {
+    pub compared: usize,
+    pub not_compared: Vec<UncomparedObject>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct UncomparedObject {
+    pub object: String,
+    pub reason: UncomparedReason,
+    /// Nothing without a repair.
+    pub outcome: Option<RepairOutcome>,
+}
+
+/// Why an object has no artifact to compare with.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UncomparedReason {
+    /// devsh built it from packages.
+    Built,
+    /// The artifact could not be downloaded or unpacked.
+    Failed(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -68,8 +105,46 @@ impl DamagedEntry {
     }
 }
 
+/// What the store downloads with.
+struct Fetching<'a> {
+    config: &'a Config,
+    client: Client,
+    directory: PathBuf,
+}
+
+impl<'a> Fetching<'a> {
+    fn new(session: &'a Session<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            config: session.config()?,
+            client: session.client()?,
+            directory: session.context.directories.cache.join("downloads"),
+        })
+    }
+
+    fn downloads(&self) -> Downloads<'_> {
+        Downloads {
+            client: &self.client,
+            config: self.config,
+            directory: &self.directory,
+        }
+    }
+
+    /// Refuses to ask a server that is not a source of the user.
+    fn check_servers(&self, record: Option<&ObjectRecord>) -> Result<(), Failure> {
+        let artifacts = record.and_then(ObjectRecord::sources).unwrap_or_default();
+        let strange = artifacts
+            .iter()
+            .find(|artifact| !self.config.trusts(&artifact.url));
+        strange.map_or(Ok(()), |artifact| Err(hints::untrusted(&artifact.url)))
+    }
+}
+
 /// Reads every object and profile, and with `repair` makes damaged ones again or removes them.
-pub fn verify_store(session: &Session<'_>, repair: bool) -> Result<VerifyReport, Failure> {
+pub fn verify_store(
+    session: &Session<'_>,
+    options: VerifyOptions,
+) -> Result<VerifyReport, Failure> {
+    let VerifyOptions { repair, refetch } = options;
     let store = Store::open(&session.context.directories.data);
     let there = |kind| {
         let paths = inventory::paths(&session.context.directories.data, kind);
@@ -87,8 +162,10 @@ pub fn verify_store(session: &Session<'_>, repair: bool) -> Result<VerifyReport,
         .reporter
         .progress()
         .start("verifying the store", Some(total));
-    let verdicts = examine(&store, &objects, &*meter);
+    let mut verdicts = examine(&store, &objects, &*meter);
     meter.finish();
+    let fetching = Fetching::new(session)?;
+    let mut comparison = compare_all(session, &store, &fetching, refetch, &mut verdicts);
     let (checked, bytes) = (
         verdicts.len(),
         verdicts.iter().map(|(_, bytes)| bytes).sum(),
@@ -99,9 +176,18 @@ pub fn verify_store(session: &Session<'_>, repair: bool) -> Result<VerifyReport,
             continue;
         }
         let outcome = repair
-            .then(|| repair_object(session, &store, &verdict))
+            .then(|| repair_object(session, &store, &fetching, &verdict))
             .transpose()?;
         damaged.push(DamagedEntry::new(verdict.name, &verdict.damage, outcome));
+    }
+    if repair && refetch {
+        for built in &mut comparison.not_compared {
+            if built.reason == UncomparedReason::Built {
+                let place = store.root().join(&built.object);
+                let in_use = || is_leased(session, &place);
+                built.outcome = Some(remove(session, &store, &place, || true, in_use)?);
+            }
+        }
     }
     let mut profiles = 0;
     for path in there(EntryKind::Profile)? {
@@ -122,7 +208,55 @@ pub fn verify_store(session: &Session<'_>, repair: bool) -> Result<VerifyReport,
         profiles,
         bytes,
         damaged,
+        comparison: refetch.then_some(comparison),
     })
+}
+
+/// Compares the undamaged objects with their artifacts: with `refetch` all, else those whose artifacts are in the cache.
+fn compare_all(
+    session: &Session<'_>,
+    store: &Store,
+    fetching: &Fetching<'_>,
+    refetch: bool,
+    verdicts: &mut [(ObjectVerdict, u64)],
+) -> ComparisonReport {
+    let from = if refetch {
+        ArtifactsFrom::Servers
+    } else {
+        ArtifactsFrom::Cache
+    };
+    let mut report = ComparisonReport::default();
+    let whole = verdicts
+        .iter_mut()
+        .filter(|(verdict, _)| verdict.damage.is_empty());
+    for (verdict, _) in whole {
+        let meter = session.reporter.progress().start(&verdict.name, None);
+        let compared = store.with_object(&verdict.name, |_| {
+            if refetch {
+                fetching.check_servers(verdict.record.as_ref())?;
+            }
+            let compared =
+                store.compare_with_artifacts(verdict, from, &fetching.downloads(), &*meter);
+            compared.map_err(Failure::from)
+        });
+        meter.finish();
+        let reason = match compared {
+            None => continue,
+            Some(Ok(Some(damage))) => {
+                report.compared += 1;
+                verdict.damage = damage;
+                continue;
+            }
+            Some(Ok(None)) => UncomparedReason::Built,
+            Some(Err(failure)) => UncomparedReason::Failed(failure.error),
+        };
+        report.not_compared.push(UncomparedObject {
+            object: verdict.name.clone(),
+            reason,
+            outcome: None,
+        });
+    }
+    report
 }
 
 /// Reads all objects that still exist, on all cores; returns the size of each too.
@@ -148,31 +282,25 @@ fn examine(
 fn repair_object(
     session: &Session<'_>,
     store: &Store,
+    fetching: &Fetching<'_>,
     verdict: &ObjectVerdict,
 ) -> Result<RepairOutcome, Failure> {
-    let config = session.config()?;
-    let client = session.client()?;
-    let downloads = Downloads {
-        client: &client,
-        config,
-        directory: &session.context.directories.cache.join("downloads"),
-    };
-    let sources = verdict.record.as_ref().and_then(ObjectRecord::sources);
-    if let Some(strange) = sources
-        .iter()
-        .flatten()
-        .find(|artifact| !config.trusts(&artifact.url))
-    {
-        return Err(hints::untrusted(&strange.url));
-    }
+    fetching.check_servers(verdict.record.as_ref())?;
     let meter = session.reporter.progress().start(&verdict.name, None);
-    let repaired = store.repair(verdict, &downloads, &*meter);
+    let repaired = store.repair(verdict, &fetching.downloads(), &*meter);
     meter.finish();
     if repaired?.is_some() {
         return Ok(RepairOutcome::Repaired);
     }
     let damaged = || !store.examine(&verdict.place).damage.is_empty();
     remove(session, store, &verdict.place, damaged, || Ok(false))
+}
+
+/// Returns whether a running process uses an object.
+fn is_leased(session: &Session<'_>, object: &Path) -> Result<bool, Failure> {
+    let inventory = Inventory::of(&session.context.directories.data)?;
+    let roots = Roots::find(session.context)?;
+    Ok(inventory.reached(&roots.leased).contains(object))
 }
 
 /// Removes a damaged profile unless it is in use. The next command that loads it, or `devsh sync`, makes it again.

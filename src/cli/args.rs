@@ -304,6 +304,9 @@ pub enum Command {
         /// Download damaged objects again
         #[arg(long)]
         repair: bool,
+        /// Download every artifact again and compare the objects with it
+        #[arg(long)]
+        refetch: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -187,6 +187,20 @@ impl Client {
     }
 }
 
+/// Returns the file with this digest if all of it is in `directory`.
+pub fn find_download(directory: &Path, digest: &Digest) -> Option<Download> {
+    let path = partial(directory, digest);
+    let mut file = File::open(&path).ok()?;
+    let (mut hasher, mut buffer) = (digest.hasher(), vec![0; 1 << 17]);
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    (hasher.finish() == *digest).then_some(Download { file, path })
+}
+
 /// Returns the path of a download, complete or partial.
 pub fn partial(directory: &Path, digest: &Digest) -> PathBuf {
     directory.join(format!("{}.partial", digest.hex()))

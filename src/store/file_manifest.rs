@@ -64,6 +64,8 @@ pub enum DamageKind {
     Added,
     /// It cannot be read.
     Unreadable,
+    /// It belongs to another user.
+    OtherOwner,
 }
 
 impl DamageKind {
@@ -74,6 +76,7 @@ impl DamageKind {
             Self::Changed => "changed",
             Self::Added => "added",
             Self::Unreadable => "unreadable",
+            Self::OtherOwner => "owner",
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) enum Existing {
     Trusted,
     /// It is read, and made again unless it is whole.
     Suspected,
+    /// It is made again.
+    Replaced,
 }
 
 /// An object while this process keeps it from removal.
@@ -78,6 +80,7 @@ impl Store {
         let usable = |place: &Path| match existing {
             Existing::Trusted => is_published(place),
             Existing::Suspected => self.examine(place).damage.is_empty(),
+            Existing::Replaced => false,
         };
         let lease = self.lease(path);
         if let Some(place) = lease.place
@@ -88,15 +91,12 @@ impl Store {
         lease.leased.map_err(Error::from)?;
         self.prepare()?;
         self.sweep();
-        let lock = self.root.join(".locks").join(path.digest());
-        let lock = files::lock_or_wait(&lock, || meter.notice("another devsh is making it"));
-        let _lock = lock.map_err(Error::from)?;
+        let _lock = self.lock(path, meter)?;
         let place = self.root.join(path.as_str());
         if usable(&place) {
             return Ok(place);
         }
-        let name = format!("{}.{}", path.digest(), ProcessMark::current());
-        let temporary = self.root.join(".building").join(name);
+        let temporary = self.temporary(path);
         remove_tree(&temporary).map_err(Error::from)?;
         let outcome = make(&temporary);
         if outcome.is_err() {
@@ -104,6 +104,19 @@ impl Store {
             let _left = remove_tree(&temporary);
         }
         outcome.map(|()| place)
+    }
+
+    /// Takes the lock of an object, which the process that makes it holds.
+    pub(super) fn lock(&self, path: &StorePath, meter: &dyn Meter) -> Result<File, Error> {
+        let lock = self.root.join(".locks").join(path.digest());
+        let lock = files::lock_or_wait(&lock, || meter.notice("another devsh is making it"));
+        Ok(lock?)
+    }
+
+    /// Returns the directory in which this process makes an object.
+    pub(super) fn temporary(&self, path: &StorePath) -> PathBuf {
+        let name = format!("{}.{}", path.digest(), ProcessMark::current());
+        self.root.join(".building").join(name)
     }
 
     /// Leases an object.
@@ -156,10 +169,27 @@ impl Store {
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<(), Error> {
+        let (manifest, used) = self.unpack(object, temporary, place, downloads, meter)?;
+        meter.phase("publishing");
+        let record = ObjectRecord::new(object, manifest.hash());
+        // Durable by then, and nothing stays over should this process be killed in between.
+        let durable = || used.into_iter().for_each(Download::discard);
+        self.publish(temporary, place, &manifest, &record, durable)
+    }
+
+    /// Downloads and unpacks an object into `temporary`, for use as `place`; returns its files and the downloads.
+    pub(super) fn unpack(
+        &self,
+        object: &Object<'_>,
+        temporary: &Path,
+        place: &Path,
+        downloads: &Downloads<'_>,
+        meter: &dyn Meter,
+    ) -> Result<(FileManifest, Vec<Download>), Error> {
         free_space::check(object, &self.root, downloads)?;
         fs::create_dir(temporary).map_err(files::at("create", temporary))?;
         let tree = Tree::new(temporary);
-        let (manifest, used) = thread::scope(|scope| {
+        thread::scope(|scope| {
             // The next artifact downloads while this one is unpacked.
             let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());
             scope.spawn(move || {
@@ -177,12 +207,7 @@ impl Store {
                 meter.phase("unpacking");
             });
             recipes::build(object, receiver.into_iter(), tree, place)
-        })?;
-        meter.phase("publishing");
-        let record = ObjectRecord::new(object, manifest.hash());
-        // Durable by then, and nothing stays over should this process be killed in between.
-        let durable = || used.into_iter().for_each(Download::discard);
-        self.publish(temporary, place, &manifest, &record, durable)
+        })
     }
 
     /// Records a finished tree, makes it durable, calls `durable`, and gives the tree its name. A damaged

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Damage, DamageKind, Downloads, Error, Object, ObjectRecord, Store, file_manifest::RECORD,
-    install::Existing,
+    Damage, DamageKind, Downloads, Error, Object, ObjectRecord, Recipe, Store, StorePath,
+    file_manifest::RECORD, install::Existing, object::is_own, remove_tree,
 };
-use crate::fetch::Meter;
+use crate::{
+    fetch::{Download, Meter, find_download},
+    lockfile::Artifact,
+    package::{PackageName, Version},
+};
 
 /// The result of examining one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +23,46 @@ pub struct ObjectVerdict {
     pub record: Option<ObjectRecord>,
     /// Empty when the object is whole.
     pub damage: Vec<Damage>,
+}
+
+/// The sources of an object, as its record has them.
+struct RecordedObject {
+    name: PackageName,
+    version: Version,
+    recipe: Recipe,
+    artifacts: Vec<Artifact>,
+}
+
+impl RecordedObject {
+    /// Reads a record; nothing for an object that was built and not unpacked, or one with an unknown recipe.
+    fn of(record: &ObjectRecord) -> Option<Self> {
+        // The record of a built object names no artifacts.
+        (!record.artifacts.is_empty()).then_some(())?;
+        Some(Self {
+            name: record.name.parse().ok()?,
+            version: record.version.parse().ok()?,
+            recipe: record.known_recipe()?,
+            artifacts: record.sources()?,
+        })
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object {
+            name: &self.name,
+            version: &self.version,
+            recipe: self.recipe,
+            artifacts: &self.artifacts,
+        }
+    }
+}
+
+/// Where the artifacts for a comparison come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArtifactsFrom {
+    /// The download cache alone; nothing is compared if one is missing there.
+    Cache,
+    /// The servers, unless the download cache has them.
+    Servers,
 }
 
 impl Store {
@@ -52,6 +96,12 @@ impl Store {
         if let Some(record) = &record {
             damage.extend(record.compare(directory));
         }
+        if directory.exists() && !is_own(directory) && directory.is_dir() {
+            damage.push(Damage {
+                path: ".".to_owned(),
+                fault: DamageKind::OtherOwner,
+            });
+        }
         ObjectVerdict {
             name,
             place: directory.to_owned(),
@@ -70,27 +120,57 @@ impl Store {
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<Option<PathBuf>, Error> {
-        let record = verdict.record.as_ref();
-        // The record of a built object names no artifacts.
-        let Some(record) = record.filter(|record| !record.artifacts.is_empty()) else {
+        let Some(recorded) = verdict.record.as_ref().and_then(RecordedObject::of) else {
             return Ok(None);
         };
-        let parts = (
-            record.name.parse(),
-            record.version.parse(),
-            record.known_recipe(),
-            record.sources(),
-        );
-        let (Ok(name), Ok(version), Some(recipe), Some(artifacts)) = parts else {
-            return Ok(None);
+        // A forged object is whole, so damage that was found elsewhere counts as well.
+        let existing = if self.examine(&verdict.place).damage.is_empty() {
+            Existing::Replaced
+        } else {
+            Existing::Suspected
         };
-        let object = Object {
-            name: &name,
-            version: &version,
-            recipe,
-            artifacts: &artifacts,
-        };
-        self.install_over(Existing::Suspected, &object, downloads, meter)
+        self.install_over(existing, &recorded.object(), downloads, meter)
             .map(Some)
+    }
+
+    /// Unpacks the artifacts of an object again and returns the differences of the object.
+    ///
+    /// The name of an object is a digest of its artifacts, so a forged record cannot name others. Returns nothing if
+    /// there is no artifact to compare with: the object was built here, or the cache lacks one.
+    pub fn compare_with_artifacts(
+        &self,
+        verdict: &ObjectVerdict,
+        from: ArtifactsFrom,
+        downloads: &Downloads<'_>,
+        meter: &dyn Meter,
+    ) -> Result<Option<Vec<Damage>>, Error> {
+        let Some(recorded) = verdict.record.as_ref().and_then(RecordedObject::of) else {
+            return Ok(None);
+        };
+        let cached = recorded
+            .artifacts
+            .iter()
+            .all(|artifact| find_download(downloads.directory, &artifact.digest).is_some());
+        if from == ArtifactsFrom::Cache && !cached {
+            return Ok(None);
+        }
+        self.prepare()?;
+        let object = recorded.object();
+        let path = StorePath::of(&object);
+        let _lock = self.lock(&path, meter)?;
+        let temporary = self.temporary(&path);
+        remove_tree(&temporary)?;
+        let unpacked = self.unpack(&object, &temporary, &verdict.place, downloads, meter);
+        meter.phase("comparing");
+        let damage = unpacked.map(|(manifest, used)| {
+            if !cached {
+                used.into_iter().for_each(Download::discard);
+            }
+            manifest.compare(&verdict.place)
+        });
+        let removed = remove_tree(&temporary);
+        let damage = damage?;
+        removed?;
+        Ok(Some(damage))
     }
 }

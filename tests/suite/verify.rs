@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use crate::{
     store::{built, json, object},
     support::{Pty, Sandbox, Server, for_each_shell},
@@ -182,4 +184,108 @@ fn a_damaged_profile_stays_while_it_is_in_use() {
         );
         assert_eq!(terminal.run("taplo --version").trim(), "taplo 0.9.0");
     });
+}
+
+/// Appends a number or a text as the records of objects are digested.
+fn number(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 & 0x7f | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn text(out: &mut Vec<u8>, value: &Value) {
+    let value = value.as_str().unwrap();
+    number(out, value.len() as u64);
+    out.extend(value.as_bytes());
+}
+
+/// Changes a program of an object and makes the list, the record and the seal fit, as devsh would write them.
+fn forge(object: &Path, program: &str, content: &str) {
+    let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    overwrite(&object.join(program), content);
+    let list = object.join(".devsh-files");
+    let lines: String = fs::read_to_string(&list)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            if line.ends_with(&format!(" {program}")) {
+                let digest = hash(content.as_bytes());
+                format!("x {digest} {} {program}\n", content.len())
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect();
+    overwrite(&list, &lines);
+    let path = object.join(".devsh-object.json");
+    let old = fs::read_to_string(&path).unwrap();
+    let mut record: Value = serde_json::from_str(&old).unwrap();
+    let mut fields = Vec::new();
+    let tree = hash(lines.as_bytes());
+    let new = old.replace(record["tree"].as_str().unwrap(), &tree);
+    record["tree"] = tree.into();
+    for name in ["name", "version", "recipe", "tree"] {
+        text(&mut fields, &record[name]);
+    }
+    let artifacts = record["artifacts"].as_array().unwrap();
+    number(&mut fields, artifacts.len() as u64);
+    for artifact in artifacts {
+        for name in ["part", "url", "digest"] {
+            text(&mut fields, &artifact[name]);
+        }
+        let size = artifact["size"].as_u64();
+        number(&mut fields, size.is_some().into());
+        if let Some(size) = size {
+            number(&mut fields, size);
+        }
+    }
+    number(&mut fields, 0);
+    let new = new.replace(record["check"].as_str().unwrap(), &hash(&fields));
+    overwrite(&path, &new);
+    let seal = object.with_file_name(".seals");
+    let seal = seal.join(object.file_name().unwrap());
+    overwrite(&seal, &hash(new.as_bytes()));
+}
+
+#[test]
+fn an_object_forged_with_its_record_and_seal_is_found_by_a_fresh_download() {
+    let server = Server::start();
+    let sandbox = built(&server);
+    let ruff = object(&sandbox, "-ruff-");
+    let original = fs::read(ruff.join("bin/ruff")).unwrap();
+    forge(&ruff, "bin/ruff", "#!/bin/sh\necho hijacked\n");
+    sandbox.devsh(&["verify"]).success();
+    let found = sandbox.devsh(&["verify", "--refetch"]).code(1);
+    let found = found.error(&[
+        "1 thing in the store is damaged",
+        "verify --refetch --repair",
+    ]);
+    assert!(found.stdout.contains("  changed    bin/ruff\n"), "{found}");
+    assert!(
+        found
+            .stdout
+            .ends_with("2 objects compared with a fresh download\n"),
+        "{found}"
+    );
+    let repaired = sandbox
+        .devsh(&["verify", "--refetch", "--repair"])
+        .success();
+    assert!(repaired.stdout.contains(": 1 repaired\n"), "{repaired}");
+    assert_eq!(fs::read(ruff.join("bin/ruff")).unwrap(), original);
+    let report = json(&sandbox.devsh(&["verify", "--refetch", "--json"]).success());
+    assert_eq!(report["comparison"]["compared"], 2);
+    assert_eq!(report["damaged"], serde_json::json!([]));
+    // Without a server nothing is compared, and that is said.
+    let offline = sandbox
+        .devsh(&["verify", "--refetch", "--offline"])
+        .code(1)
+        .error(&["2 objects could not be compared"]);
+    assert!(offline.stdout.contains("0 objects compared"), "{offline}");
+    assert_eq!(
+        offline.stdout.matches("not compared: ").count(),
+        2,
+        "{offline}"
+    );
 }

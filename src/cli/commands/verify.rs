@@ -3,15 +3,22 @@
 use crate::{
     app::{
         session::Session,
-        verify_store::{RepairOutcome, VerifyReport, verify_store},
+        verify_store::{
+            RepairOutcome, UncomparedReason, VerifyOptions, VerifyReport, verify_store,
+        },
     },
     config::units::bytes,
     report::{failure::Failure, style::Role, ui::Ui},
     util::terminal_text::SafeText,
 };
 
-pub fn run(session: &Session<'_>, ui: &Ui, repair: bool, json: bool) -> Result<(), Failure> {
-    let report = verify_store(session, repair)?;
+pub fn run(
+    session: &Session<'_>,
+    ui: &Ui,
+    options: VerifyOptions,
+    json: bool,
+) -> Result<(), Failure> {
+    let report = verify_store(session, options)?;
     print_report(ui, json, &report)
 }
 
@@ -30,13 +37,25 @@ fn print_report(ui: &Ui, json: bool, report: &VerifyReport) -> Result<(), Failur
     } else {
         ui.listing(&render(ui, report))?;
     }
+    let failed = report.comparison.iter().flat_map(|one| &one.not_compared);
+    let failed = failed.filter(|one| one.reason != UncomparedReason::Built);
     let left = match left.len() {
-        0 => return Ok(()),
+        0 => {
+            return match failed.count() {
+                0 => Ok(()),
+                1 => Err(Failure::new("1 object could not be compared")),
+                count => Err(Failure::new(format!(
+                    "{count} objects could not be compared"
+                ))),
+            };
+        }
         1 => "1 thing in the store is".to_owned(),
         left => format!("{left} things in the store are"),
     };
     Err(Failure::new(format!("{left} damaged")).hint(if in_use {
         "run `devsh sync` in the project that uses it"
+    } else if report.comparison.is_some() {
+        "fetch or make the originals again with `devsh verify --refetch --repair`"
     } else {
         "fetch or make the originals again with `devsh verify --repair`"
     }))
@@ -98,5 +117,22 @@ fn render(ui: &Ui, report: &VerifyReport) -> SafeText {
     };
     let all = format!("{objects}, {size}, and {profiles}: {all}");
     line(all.into());
+    if let Some(comparison) = &report.comparison {
+        let compared = counted(comparison.compared, "object");
+        line(format!("{compared} compared with a fresh download").into());
+        for left in &comparison.not_compared {
+            let reason = match (&left.reason, left.outcome) {
+                (UncomparedReason::Failed(reason), _) => reason,
+                (UncomparedReason::Built, None) => "built from packages",
+                (UncomparedReason::Built, Some(RepairOutcome::InUse)) => {
+                    "built from packages, in use"
+                }
+                (UncomparedReason::Built, Some(_)) => {
+                    "removed; it is built again when it is next needed"
+                }
+            };
+            line(format!("  not compared: {} ({reason})", left.object).into());
+        }
+    }
     lines
 }

@@ -1,6 +1,10 @@
 //! Objects that were changed from outside, and stores of other versions.
 
 use super::*;
+use crate::store::{
+    file_manifest::{FileManifest, MANIFEST, RECORD},
+    object::write_read_only,
+};
 
 #[test]
 fn damage_is_seen() {
@@ -120,10 +124,6 @@ fn objects_of_another_container_are_left_alone() {
 
 #[test]
 fn an_object_cannot_vouch_for_itself() {
-    use crate::store::{
-        file_manifest::{FileManifest, MANIFEST, RECORD},
-        object::write_read_only,
-    };
     let fixture = Fixture::new();
     let place = fixture.install(Recipe::Python, &[("", python())]).unwrap();
     let store = fixture.store();
@@ -144,4 +144,57 @@ fn an_object_cannot_vouch_for_itself() {
         (damage[0].path.as_str(), damage[0].fault),
         (RECORD, DamageKind::Changed)
     );
+}
+
+#[test]
+fn an_object_forged_with_its_seal_differs_from_its_artifact() {
+    let fixture = Fixture::new();
+    let place = fixture.install(Recipe::Python, &[("", python())]).unwrap();
+    let store = fixture.store();
+    let mut record = store.verify(&place).unwrap();
+    for path in [MANIFEST, RECORD, "bin/python3.12"] {
+        fs::remove_file(place.join(path)).unwrap();
+    }
+    fs::write(place.join("bin/python3.12"), "#!/bin/sh\necho other\n").unwrap();
+    fs::set_permissions(
+        place.join("bin/python3.12"),
+        fs::Permissions::from_mode(0o555),
+    )
+    .unwrap();
+    let manifest = FileManifest::of(&place).unwrap();
+    write_read_only(&place.join(MANIFEST), manifest.text().as_bytes()).unwrap();
+    record.reseal(manifest.hash());
+    record.write(&place, &place).unwrap();
+    let verdict = store.examine(&place);
+    assert_eq!(verdict.damage, []);
+
+    let cache = fixture.directory.path().join("cache");
+    let downloads = Downloads {
+        client: &fixture.client,
+        config: &fixture.config,
+        directory: &cache,
+    };
+    let compare = |from| {
+        let compared = store.compare_with_artifacts(&verdict, from, &downloads, &Silent);
+        compared.unwrap()
+    };
+    assert_eq!(compare(ArtifactsFrom::Cache), None);
+    let changed = [Damage {
+        path: "bin/python3.12".to_owned(),
+        fault: DamageKind::Changed,
+    }];
+    assert_eq!(compare(ArtifactsFrom::Servers).unwrap(), changed);
+    // A download that was there already is used and stays.
+    let artifact = &record.sources().unwrap()[0];
+    let kept = crate::fetch::partial(&cache, &artifact.digest);
+    let served = artifact.url.to_file_path().unwrap();
+    fs::rename(&served, &kept).unwrap();
+    assert_eq!(compare(ArtifactsFrom::Cache).unwrap(), changed);
+    fs::copy(&kept, &served).unwrap();
+    store
+        .repair(&verdict, &downloads, &Silent)
+        .unwrap()
+        .unwrap();
+    assert_eq!(compare(ArtifactsFrom::Servers), Some(Vec::new()));
+    assert!(store.examine(&place).damage.is_empty());
 }
