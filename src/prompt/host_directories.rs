@@ -18,15 +18,15 @@ const SIGNATURE: usize = 32;
 
 /// Makes devsh use the directories that the user has outside of the loaded dev shell.
 ///
-/// The key of sessions is in these directories, too. So a session whose key is not in the current ones is taken if its
-/// signature is right for the key in the directories that it leads to. Only the user can read and write that key.
+/// The key of sessions is in these directories, too. So a session whose key is not in the current ones is accepted if its
+/// signature is right for a key that devsh made in the directories that it leads to.
 pub fn use_host_directories(context: &mut Context) {
     let Some(value) = context.env.get(vars::DEVSH_DIFF) else {
         return;
     };
     let session = ShellSession::from_env(&context.env, &context.session_key).or_else(|| {
         let places = former_places(context, Path::new(value))?;
-        ShellSession::from_env(&context.env, &SecretKey::new(places))
+        ShellSession::from_former_places(&context.env, &places)
     });
     let Some(session) = session else { return };
     let directories = Directories::from_env(&session.unload(&context.env).0);

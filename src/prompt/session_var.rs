@@ -72,23 +72,34 @@ impl ShellSession {
 
     /// Reads the session as `from_env` does. An error says that there may be one which cannot be verified now.
     pub fn read(env: &Env, key: &SecretKey) -> Result<Option<Self>, files::Error> {
-        let Some(signed) = Self::signed(env, key) else {
+        let Some(signed) = Self::signed(env, key.directory()) else {
             return Ok(None);
         };
         let session = key.verify(&signed)?.and_then(Self::decode);
+        Ok(session.map(|session| session.with_project(env)))
+    }
+
+    /// Reads a session whose key is in `places`, which it names itself.
+    pub fn from_former_places(env: &Env, places: &[PathBuf; 2]) -> Option<Self> {
+        let signed = Self::signed(env, &places[0])?;
+        let session = Self::decode(SecretKey::verify_found(places, &signed)?)?;
+        Some(session.with_project(env))
+    }
+
+    fn with_project(self, env: &Env) -> Self {
         let project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
             env.get(vars::DEVSH_SHELL)
                 .and_then(OsStr::to_str)
                 .and_then(|name| name.parse().ok()),
         );
-        Ok(session.map(|session| Self { project, ..session }))
+        Self { project, ..self }
     }
 
-    fn signed(env: &Env, key: &SecretKey) -> Option<Vec<u8>> {
+    fn signed(env: &Env, state: &Path) -> Option<Vec<u8>> {
         let encoded = env.get(vars::DEVSH_DIFF)?.to_str()?;
         let stored = encoded
             .starts_with('/')
-            .then(|| stored(Path::new(encoded), key));
+            .then(|| stored(Path::new(encoded), state));
         let encoded = match &stored {
             Some(stored) => stored.as_deref()?,
             None => encoded,
@@ -214,8 +225,8 @@ fn store(encoded: &str, state: &Path) -> Option<PathBuf> {
 }
 
 /// Reads a stored session. Other files must not even be opened: a path in a variable is anyone's.
-fn stored(path: &Path, key: &SecretKey) -> Option<String> {
-    if path.parent() != Some(&files(key.directory())) {
+fn stored(path: &Path, state: &Path) -> Option<String> {
+    if path.parent() != Some(&files(state)) {
         return None;
     }
     String::from_utf8(files::read_private(path, LIMIT).ok()??).ok()

@@ -137,6 +137,15 @@ fn is_open(metadata: &Metadata) -> bool {
 ///
 /// Any other file counts as absent, because another user may have written it.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    let Some(file) = open_private(path)? else {
+        return Ok(None);
+    };
+    let metadata = file.metadata().map_err(at("read", path))?;
+    read_open(file, &metadata, path, limit).map(Some)
+}
+
+/// Opens a file as `read_private` does.
+pub fn open_private(path: &Path) -> Result<Option<File>, Error> {
     let private = |metadata: &Metadata| metadata.uid() == user() && !is_open(metadata);
     let directory = path.parent().unwrap_or(Path::new("."));
     match directory.symlink_metadata() {
@@ -157,10 +166,35 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         Err(error) => return Err(at("read", path)(error)),
     };
     let metadata = file.metadata().map_err(at("read", path))?;
-    if !metadata.is_file() || !private(&metadata) {
-        return Ok(None);
-    }
-    read_open(file, &metadata, path, limit).map(Some)
+    Ok((metadata.is_file() && private(&metadata)).then_some(file))
+}
+
+/// Returns the inode and the time of birth of a file, which no archive and no copy can choose.
+///
+/// Returns nothing where the file system does not store the time.
+pub fn birth_of(file: &File) -> Option<[u8; 24]> {
+    let metadata = file.metadata().ok()?;
+    let born = birth_time(file)?;
+    let mut birth = [0; 24];
+    birth[..8].copy_from_slice(&metadata.ino().to_le_bytes());
+    birth[8..].copy_from_slice(&born.as_nanos().to_le_bytes());
+    Some(birth)
+}
+
+/// The standard library has no birth times with musl.
+#[cfg(target_os = "linux")]
+fn birth_time(file: &File) -> Option<Duration> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+    let seconds = u64::try_from(found.stx_btime.tv_sec).ok()?;
+    let is_known = found.stx_mask & StatxFlags::BTIME.bits() != 0 && seconds != 0;
+    is_known.then(|| Duration::new(seconds, found.stx_btime.tv_nsec))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn birth_time(file: &File) -> Option<Duration> {
+    let born = file.metadata().ok()?.created().ok()?;
+    born.duration_since(std::time::UNIX_EPOCH).ok()
 }
 
 /// Creates a private directory, or removes the access of others to an existing one of the user.

@@ -1,6 +1,6 @@
 //! Sessions that another process put into the environment: nothing in them counts.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use crate::support::{Sandbox, for_each_shell};
 
@@ -96,5 +96,39 @@ fn inherited_variables_of_the_hook_are_forgotten() {
         assert_eq!(pty.var("ACTIVE"), None);
         pty.exit();
         assert!(!hit.exists());
+    });
+}
+
+#[test]
+fn a_key_that_a_project_delivers_signs_nothing() {
+    for_each_shell(|shell| {
+        // A session of another home, too long for a variable, with its key: an archive keeps owner and modes of both.
+        let long = "x".repeat(4000);
+        let other = Sandbox::new()
+            .manifest("[env]\nACTIVE = \"yes\"\nLONG = \"\"\n")
+            .env("ACTIVE", "evil")
+            .env("LONG", &long);
+        other.allow();
+        let print = ["run", "--", "printenv", "DEVSH_DIFF"];
+        let stored = other.devsh(&print).success().stdout;
+        let (_, name) = stored.trim_end().rsplit_once('/').unwrap();
+
+        let sandbox = Sandbox::new().manifest(MANIFEST);
+        sandbox.allow();
+        let delivered = sandbox.project().join("delivered");
+        let state = other.home().join(".local/state/devsh");
+        fs::create_dir(&delivered).unwrap();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([state.join("session"), state.join("sessions")])
+            .arg(&delivered)
+            .status();
+        assert!(copied.unwrap().success());
+        let file = delivered.join("sessions").join(name);
+        assert!(file.is_file());
+        let sandbox = sandbox.env("ACTIVE", "mine").env("DEVSH_DIFF", &file);
+        let mut pty = sandbox.shell(shell);
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("mine"));
+        assert_eq!(pty.var("DEVSH_DIFF"), None);
     });
 }
