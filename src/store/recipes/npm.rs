@@ -88,7 +88,7 @@ impl<'a> Packages<'a> {
             self.programs = programs(package)?;
         } else {
             let package = read_package(file)?;
-            if !fits_place(&package, artifact) {
+            if !fits_place(&package, artifact) || !fits_version(&package, artifact) {
                 return Err(package.refused());
             }
         }
@@ -181,6 +181,22 @@ fn fits_place(package: &NpmPackage, artifact: &Artifact) -> bool {
         || !package.name.is_empty() && named.is_some_and(|before| before.ends_with('/'))
 }
 
+/// Returns whether a dependency has the version in its address (`chalk/-/chalk-5.3.0.tgz`). Addresses of other forms name
+/// no version. Registries leave build metadata out of the address.
+fn fits_version(package: &NpmPackage, artifact: &Artifact) -> bool {
+    let path = percent_encoding::percent_decode_str(artifact.url.path()).decode_utf8_lossy();
+    let Some(file) = path
+        .rsplit_once("/-/")
+        .and_then(|(_, file)| file.strip_suffix(".tgz"))
+    else {
+        return true;
+    };
+    let version = package.version.trim().trim_start_matches(['v', '=']);
+    let version = version.split('+').next().unwrap_or_default().trim();
+    let before = file.strip_suffix(version);
+    !version.is_empty() && before.is_some_and(|name| name.is_empty() || name.ends_with('-'))
+}
+
 /// Reads `package.json` before anything of the package is placed.
 fn read_package(file: &File) -> Result<NpmPackage, Error> {
     let mut found = None;
@@ -261,6 +277,7 @@ fn inside_of_package(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Sha256;
 
     #[test]
     fn programs_are_inside_of_their_package() {
@@ -272,6 +289,45 @@ mod tests {
             ("./", ""),
         ] {
             assert_eq!(inside_of_package(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_dependency_has_the_version_of_its_address() {
+        let fits = |version: &str, url: &str| {
+            let package = NpmPackage {
+                name: "dep".to_owned(),
+                version: version.to_owned(),
+                bin: None,
+            };
+            let artifact = Artifact {
+                part: "dep".to_owned(),
+                url: url.parse().unwrap(),
+                digest: Sha256::of(b"").into(),
+                size: None,
+            };
+            fits_version(&package, &artifact)
+        };
+        for (version, url, expected) in [
+            ("5.3.0", "https://a.example/dep/-/dep-5.3.0.tgz", true),
+            ("v5.3.0", "https://a.example/dep/-/dep-5.3.0.tgz", true),
+            (
+                "5.3.0+build.1",
+                "https://a.example/dep/-/dep-5.3.0.tgz",
+                true,
+            ),
+            (
+                "5.3.0-rc.1",
+                "https://a.example/@s%2fdep/-/dep-5.3.0-rc.1.tgz",
+                true,
+            ),
+            ("5.3.0", "https://a.example/dep/-/5.3.0.tgz", true),
+            ("5.3.1", "https://a.example/dep/-/dep-5.3.0.tgz", false),
+            ("3.0", "https://a.example/dep/-/dep-5.3.0.tgz", false),
+            ("", "https://a.example/dep/-/dep-5.3.0.tgz", false),
+            ("1.0.0", "https://a.example/archive/main.tgz", true),
+        ] {
+            assert_eq!(fits(version, url), expected, "{version} {url}");
         }
     }
 
