@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Builder, Error, Unavailable,
-    choose_artifact::{ManagedTool, ServedTool},
+    choose_artifact::{ManagedTool, ServedTool, newer_glibc},
     python_env::find_interpreter,
     request::{BuildRequest, RequestedTool},
 };
@@ -73,6 +73,9 @@ impl Builder<'_> {
                     system: request.system,
                 },
             });
+        }
+        if let Some(unavailable) = newer_glibc(wheels.iter().copied(), request.system) {
+            return Ok(ManagedTool::Unavailable(unavailable));
         }
         let find_uv = || {
             let found = self.find_uv(request, served.iter().copied());

@@ -10,10 +10,13 @@ use super::{
 };
 use crate::{
     config::ToolsFrom,
-    lockfile::LockedPackage,
+    lockfile::{Artifact, LockedPackage},
     manifest,
-    package::{Source, Tool, Version},
-    sources::host::{self, HostSearch, HostTool},
+    package::{Glibc, Source, System, Tool, Version, WheelName},
+    sources::{
+        glibc,
+        host::{self, HostSearch, HostTool},
+    },
     store::{self, Downloads, Object, Recipe, StorePath},
 };
 
@@ -220,6 +223,11 @@ impl Builder<'_> {
         let Some(recipe) = Recipe::of(locked.supplier.source) else {
             return Ok(ManagedTool::Unavailable(Unavailable::NotLocked));
         };
+        if recipe == Recipe::Wheel
+            && let Some(unavailable) = newer_glibc(artifacts, request.system)
+        {
+            return Ok(ManagedTool::Unavailable(unavailable));
+        }
         let object = Object {
             name: &locked.supplier.package,
             version: &locked.version,
@@ -268,6 +276,20 @@ impl Builder<'_> {
         };
         host::find(tool, &search)
     }
+}
+
+/// Returns why wheels do not run on this machine: the lockfile may be from one with a newer glibc.
+pub(super) fn newer_glibc<'a>(
+    wheels: impl IntoIterator<Item = &'a Artifact>,
+    system: System,
+) -> Option<Unavailable> {
+    let needed = wheels.into_iter().filter_map(|wheel| {
+        let file = wheel.url.path_segments()?.next_back()?;
+        WheelName::parse(file)?.glibc(system)
+    });
+    let needed = needed.max().filter(|needed| *needed > Glibc::FLOOR)?;
+    let machine = glibc::of_machine().filter(|machine| *machine < needed)?;
+    Some(Unavailable::NewerGlibc { needed, machine })
 }
 
 /// Chooses the locked version, else the newest that the manifest admits.

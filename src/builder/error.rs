@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::MissingArtifact;
 use crate::{
     fetch,
-    package::{System, Tool, Version},
+    package::{Glibc, System, Tool, Version},
     python::{MissingPackage, UnfitApplication, UvError},
     sources, store,
     util::files,
@@ -23,6 +23,9 @@ pub enum Unavailable {
     /// The lockfile has no artifact for this system.
     #[error("there is no artifact for {0}")]
     NoArtifact(System),
+    /// The locked artifact needs a newer glibc.
+    #[error("it needs glibc {needed}, and this machine has {machine}")]
+    NewerGlibc { needed: Glibc, machine: Glibc },
     /// The server cannot be reached.
     #[error(transparent)]
     Unreachable(fetch::Error),

@@ -9,7 +9,7 @@ use crate::support::{
     Sandbox, Server,
     archive::sha256,
     cpython,
-    pypi::{serve_tool, serve_tool_out},
+    pypi::{serve_tool, serve_tool_on, serve_tool_out},
     rust_dist::serve_release,
 };
 
@@ -224,4 +224,32 @@ fn a_proxy_is_used_where_the_environment_names_one() {
     let sandbox = sandbox.env("NO_PROXY", "index.invalid");
     sandbox.devsh(&["lock", "--trust"]).code(1);
     assert_eq!(proxy.requests(), [""; 0]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wheel_for_a_newer_glibc_is_not_installed() {
+    let server = Server::start();
+    let platform = format!("manylinux_2_99_{}", std::env::consts::ARCH);
+    serve_tool_on(&server, "ruff", "0.12.3", &platform);
+    // The settings of a machine that locks for others with a newer glibc.
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n[sources]\nglibc = \"2.99\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let refused = sandbox.devsh(&["sync", "--trust"]).code(1).error(&[
+        "cannot get `ruff` 0.12.3",
+        "it needs glibc 2.99, and this machine has 2.",
+        "set `sources.glibc = \"2.",
+    ]);
+    assert!(!refused.stderr.contains("0.12.3, and"), "{refused}");
+    let objects = fs::read_dir(sandbox.data().join("store"));
+    let named = objects.into_iter().flatten().flatten();
+    assert_eq!(
+        named
+            .filter(|entry| entry.file_name().to_string_lossy().contains("ruff"))
+            .count(),
+        0
+    );
 }

@@ -188,11 +188,14 @@ fn a_damaged_profile_stays_while_it_is_in_use() {
 
 /// Appends a number or a text as the records of objects are digested.
 fn number(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 & 0x7f | 0x80);
+    loop {
+        let low = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
+        if value == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
     }
-    out.push(value as u8);
 }
 
 fn text(out: &mut Vec<u8>, value: &Value) {

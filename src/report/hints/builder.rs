@@ -66,6 +66,11 @@ impl From<&builder::Error> for Failure {
                     Unavailable::NoArtifact(_) => {
                         failure.hint("ask for a version that is published for this system")
                     }
+                    Unavailable::NewerGlibc { machine, .. } => failure.hint(format!(
+                        "lock for this machine: set `sources.glibc = \"{machine}\"` in `config.toml` and run \
+                         `devsh lock --upgrade {}`",
+                        tool.name
+                    )),
                     Unavailable::HostOnly => {
                         failure.hint("install it, or set `tools-from = \"auto\"` in `config.toml`")
                     }

@@ -25,6 +25,16 @@ pub(crate) fn serve_tool(server: &Server, name: &str, versions: &[&str]) {
     serve_program(server, name, name, versions);
 }
 
+/// Serves a version of a tool for one platform only.
+pub(crate) fn serve_tool_on(server: &Server, name: &str, version: &str, platform: &str) {
+    let content = script(name, version);
+    let member = format!("{name}-{version}.data/scripts/{name}");
+    let wheel = wheel(name, version, platform, &[(&member, &content, true)]);
+    let file = format!("{name}-{version}-py3-none-{platform}.whl");
+    serve_page(server, name, &[version], &[entry(server, &file, &wheel)]);
+    server.serve(&format!("/files/{file}"), wheel);
+}
+
 /// Serves `versions` of a package that has one program of another name, for every system.
 pub(crate) fn serve_program(server: &Server, package: &str, program: &str, versions: &[&str]) {
     let mut files = Vec::new();
