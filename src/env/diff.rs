@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Env, VarName,
+    Env, EnvDifference, VarName,
     default_lists::default_list,
     pathlist::{self, AddedEntries},
 };
@@ -75,18 +75,15 @@ impl EnvDiff {
     /// Returns the way back from `target` to `base`, without variables whose names are no `VarName`.
     pub fn between(base: &Env, target: &Env) -> Self {
         let mut entries = BTreeMap::new();
-        let names = base.iter().chain(target.iter()).map(|(name, _)| name);
-        for name in names {
-            let (before, after) = (base.get(name), target.get(name));
-            if before == after {
-                continue;
-            }
+        for EnvDifference {
+            name,
+            before,
+            after,
+        } in base.differences(target)
+        {
             let Some(checked) = name.to_str().and_then(|name| name.parse::<VarName>().ok()) else {
                 continue;
             };
-            if entries.contains_key(&checked) {
-                continue;
-            }
             let list = checked.is_path_list()
                 || checked.as_str().ends_with("DIRS")
                 || default_list(&checked, base).is_some();

@@ -14,7 +14,7 @@ use crate::package::Invalid;
 pub struct VarName(String);
 
 /// Special variables of the shells: an assignment fails, changes the shell, takes its hooks away, or aborts the
-/// evaluation. Some lose their meaning when they are unset.
+/// evaluation. Some lose their meaning when they are unset. Sorted for a binary search.
 const RESERVED: &[&str] = &[
     "ARGC",
     "BASHOPTS",
@@ -203,7 +203,7 @@ impl FromStr for VarName {
                 text,
             ));
         }
-        if RESERVED.contains(&text) || text.starts_with("DEVSH_") || text.starts_with("__devsh_") {
+        if RESERVED.binary_search(&text).is_ok() || text.starts_with("DEVSH_") || text.starts_with("__devsh_") {
             return Err(Invalid::new("a variable that a project may set", text));
         }
         Ok(Self(text.to_owned()))
@@ -245,6 +245,11 @@ impl fmt::Display for VarName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reserved_names_are_sorted() {
+        assert!(RESERVED.is_sorted());
+    }
 
     #[test]
     fn only_plain_names_pass() {

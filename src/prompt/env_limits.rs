@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::env::{
-    Env,
+    Env, EnvDifference,
     limits::{GROWTH, VARIABLE, length},
 };
 
@@ -31,12 +31,16 @@ pub(super) fn restore(base: &Env, env: &mut Env, name: &std::ffi::OsStr) {
 /// Returns the next variable to restore.
 fn excess(base: &Env, env: &Env) -> Option<(OsString, Error)> {
     let (mut total, mut largest) = (0, None);
-    for (name, value) in env
-        .iter()
-        .filter(|(name, value)| base.get(name) != Some(value))
+    for EnvDifference {
+        name,
+        before,
+        after,
+    } in base.differences(env)
     {
-        let now = length(name, value);
-        let before = base.get(name).map_or(0, |before| length(name, before));
+        let Some(now) = after.map(|after| length(name, after)) else {
+            continue;
+        };
+        let before = before.map_or(0, |before| length(name, before));
         let grown = now.saturating_sub(before);
         let shown = || name.to_string_lossy().into_owned();
         if now > VARIABLE {

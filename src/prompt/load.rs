@@ -140,14 +140,15 @@ fn restore_ungranted(
     after: &mut Env,
     granted: &BTreeSet<VarName>,
 ) -> BTreeSet<VarName> {
-    let foreign: Vec<OsString> = after
-        .iter()
-        .filter(|(name, value)| before.get(name) != Some(value))
-        .filter(|(name, _)| {
-            name.to_str()
+    let foreign: Vec<OsString> = before
+        .differences(after)
+        .filter(|one| one.after.is_some())
+        .filter(|one| {
+            one.name
+                .to_str()
                 .is_none_or(|name| name.parse::<VarName>().is_err())
         })
-        .map(|(name, _)| name.to_owned())
+        .map(|one| one.name.to_owned())
         .collect();
     let ungranted: BTreeSet<VarName> = EnvDiff::between(before, after)
         .0

@@ -1,6 +1,6 @@
 //! The statements that turn one environment into another.
 
-use std::collections::BTreeSet;
+use std::ffi::OsStr;
 
 use crate::{
     env::{Env, VarName},
@@ -13,30 +13,22 @@ use crate::{
 /// `DEVSH_DIFF` is set first and removed last, so a host shell that is interrupted in between can undo everything.
 pub fn statements(from: &Env, to: &Env) -> Vec<ShellStatement> {
     let own = [vars::DEVSH_DIFF, vars::DEVSH_ROOT, vars::DEVSH_SHELL].map(VarName::own);
-    let change = |name: &VarName| {
-        if from.get(name) == to.get(name) {
-            return None;
-        }
-        Some(match to.get(name) {
-            Some(value) => ShellStatement::Export(name.clone(), value.to_owned()),
-            None => ShellStatement::Unset(name.clone()),
-        })
+    let statement = |name: VarName, value: Option<&OsStr>| match value {
+        Some(value) => ShellStatement::Export(name, value.to_owned()),
+        None => ShellStatement::Unset(name),
     };
-    let names: BTreeSet<VarName> = from
-        .iter()
-        .chain(to.iter())
-        // Most names have the same value on both sides and need no check.
-        .filter(|(name, _)| from.get(name) != to.get(name))
-        .filter_map(|(name, _)| name.to_str()?.parse().ok())
-        .collect();
+    let change = |name: &VarName| {
+        let value = to.get(name);
+        (from.get(name) != value).then(|| statement(name.clone(), value))
+    };
     let loads = to.get(vars::DEVSH_DIFF).is_some();
     let mut changes = Vec::new();
     if loads {
         changes.extend(change(&own[0]));
     }
-    let (exports, removals): (Vec<_>, Vec<_>) = names
-        .iter()
-        .filter_map(change)
+    let (exports, removals): (Vec<_>, Vec<_>) = from
+        .differences(to)
+        .filter_map(|one| Some(statement(one.name.to_str()?.parse().ok()?, one.after)))
         .partition(|change| matches!(change, ShellStatement::Export(..)));
     changes.extend(exports);
     changes.extend(removals);
