@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    builder::build_progress::BuildProgress, fetch::Meter, report::failure::Failure, util::files,
+    builder::build_progress::{BuildProgress, BuildStep}, fetch::Meter, report::failure::Failure, util::files,
 };
 
 use super::{build_files::BuildTraces, session::Session};
@@ -79,11 +79,11 @@ fn show_other_build(session: &Session<'_>, traces: &BuildTraces, file: &File) {
             let shown = meters
                 .entry(item.name.clone())
                 .or_insert_with(|| OtherMeter {
-                    meter: progress.start(&item.name, item.total),
+                    meter: progress.start(&item.name, &item.phase, item.total),
                     done: 0,
-                    phase: None,
+                    phase: item.phase.clone(),
                 });
-            shown.update(item.done, item.phase);
+            shown.update(item);
         }
     }
     for shown in meters.values() {
@@ -95,21 +95,24 @@ fn show_other_build(session: &Session<'_>, traces: &BuildTraces, file: &File) {
 struct OtherMeter {
     meter: Box<dyn Meter>,
     done: u64,
-    phase: Option<String>,
+    phase: String,
 }
 
 impl OtherMeter {
-    fn update(&mut self, done: u64, phase: Option<String>) {
+    fn update(&mut self, item: BuildStep) {
+        if item.phase != self.phase {
+            // A step has its own amount.
+            self.meter.step(&item.phase, item.total);
+            self.phase = item.phase;
+            self.done = 0;
+        }
+        let done = item.done;
         if done >= self.done {
             self.meter.advance(done - self.done);
         } else {
             self.meter.retract(self.done - done);
         }
         self.done = done;
-        if let Some(what) = phase.as_deref().filter(|_| phase != self.phase) {
-            self.meter.phase(what);
-        }
-        self.phase = phase;
     }
 }
 

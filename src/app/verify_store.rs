@@ -161,7 +161,7 @@ pub fn verify_store(
     let meter = session
         .reporter
         .progress()
-        .start("verifying the store", Some(total));
+        .start("the store", "verifying", Some(total));
     let mut verdicts = examine(&store, &objects, &*meter);
     meter.finish();
     let fetching = Fetching::new(session)?;
@@ -286,7 +286,8 @@ fn repair_object(
     verdict: &ObjectVerdict,
 ) -> Result<RepairOutcome, Failure> {
     fetching.check_servers(verdict.record.as_ref())?;
-    let meter = session.reporter.progress().start(&verdict.name, None);
+    let progress = session.reporter.progress();
+    let meter = progress.start(&verdict.name, "downloading", None);
     let repaired = store.repair(verdict, &fetching.downloads(), &*meter);
     meter.finish();
     if repaired?.is_some() {

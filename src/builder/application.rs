@@ -120,13 +120,13 @@ impl Builder<'_> {
         let program = find_uv()?;
         let label = format!("{package} {}", locked.version);
         let total = wheels.iter().map(|wheel| wheel.size).sum();
-        let meter = self.progress.start(&label, total);
+        let meter = self.progress.start(&label, "downloading", total);
         let mut downloads = Vec::new();
         let made = self.store.build(&built, &*meter, |place| {
             let files = place.join(".wheels");
             fs::create_dir(&files).map_err(files::at("create", &files))?;
             downloads = self.download_wheels(wheels, &files, &*meter)?;
-            meter.phase("installing");
+            meter.step("installing", None);
             let environment = place.join(ENVIRONMENT);
             fs::create_dir(&environment).map_err(files::at("create", &environment))?;
             let wheels = WheelFiles {

@@ -37,11 +37,11 @@ pub struct BuildProgress {
 pub struct BuildStep {
     /// The subject (`ruff 0.12.4`).
     pub name: String,
-    /// The activity (`unpacking`); `None` during the download.
-    pub phase: Option<String>,
-    /// Finished bytes.
+    /// The activity (`unpacking`).
+    pub phase: String,
+    /// Finished bytes of the activity.
     pub done: u64,
-    /// All bytes, if known.
+    /// All bytes of the activity, if known.
     pub total: Option<u64>,
 }
 
@@ -212,7 +212,7 @@ impl Board {
 }
 
 impl Progress for ProgressRecorder<'_> {
-    fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter> {
+    fn start(&self, name: &str, step: &str, total: Option<u64>) -> Box<dyn Meter> {
         let mut number = 0;
         self.board.change(true, |state| {
             number = state.next;
@@ -220,12 +220,13 @@ impl Progress for ProgressRecorder<'_> {
             state.numbers.push(number);
             state.live.items.push(BuildStep {
                 name: name.to_owned(),
+                phase: step.to_owned(),
                 total,
                 ..BuildStep::default()
             });
         });
         Box::new(RecordedMeter {
-            shown: self.shown.start(name, total),
+            shown: self.shown.start(name, step, total),
             board: Arc::clone(&self.board),
             number,
         })
@@ -263,9 +264,17 @@ impl Meter for RecordedMeter {
         self.change(false, |item| item.done = item.done.saturating_sub(bytes));
     }
 
-    fn phase(&self, what: &str) {
-        self.shown.phase(what);
-        self.change(true, |item| item.phase = Some(what.to_owned()));
+    fn step(&self, what: &str, total: Option<u64>) {
+        self.shown.step(what, total);
+        self.change(true, |item| {
+            what.clone_into(&mut item.phase);
+            item.done = 0;
+            item.total = total;
+        });
+    }
+
+    fn notice(&self, text: &str) {
+        self.shown.notice(text);
     }
 
     fn finish(&self) {
@@ -300,11 +309,13 @@ mod tests {
             None,
             "nothing is written before the first step"
         );
-        let one = recorder.start("ruff 1", Some(200));
-        let two = recorder.start("uv 2", None);
+        let one = recorder.start("ruff 1", "downloading", Some(200));
+        let two = recorder.start("uv 2", "resolving", None);
         one.advance(120);
         one.retract(20);
-        one.phase("unpacking");
+        one.step("unpacking", Some(50));
+        one.advance(25);
+        two.step("waiting", None);
         let seen = BuildProgress::read(&path).unwrap();
         assert_eq!(seen.shells, ["dev"]);
         assert_eq!(
@@ -312,10 +323,9 @@ mod tests {
             Duration::from_secs(3)
         );
         assert_eq!(seen.items[0].percent(), Some(50));
-        assert_eq!(seen.items[0].phase.as_deref(), Some("unpacking"));
+        assert_eq!(seen.items[0].phase, "unpacking");
         assert_eq!(seen.items[1].percent(), None);
         one.finish();
-        two.phase("waiting");
         let seen = BuildProgress::read(&path).unwrap();
         assert_eq!(seen.items.len(), 1);
         assert_eq!(seen.items[0].name, "uv 2");

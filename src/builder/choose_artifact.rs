@@ -249,9 +249,8 @@ impl Builder<'_> {
         }
         let sizes = object.artifacts.iter().map(|artifact| artifact.size);
         let total = sizes.sum::<Option<u64>>();
-        let meter = self
-            .progress
-            .start(&format!("{tool} {}", locked.version), total);
+        let name = format!("{tool} {}", locked.version);
+        let meter = self.progress.start(&name, "downloading", total);
         let downloads = Downloads {
             client: self.client,
             config: self.config,

@@ -77,8 +77,8 @@ impl Builder<'_> {
         });
         files::write_atomic(&place.join("package.json"), manifest.to_string().as_bytes())?;
         files::write_atomic(&place.join(".npmrc"), self.npm_settings(newest).as_bytes())?;
-        let meter = self.progress.start(&format!("{tool} {version}"), None);
-        meter.phase("resolving");
+        let name = format!("{tool} {version}");
+        let meter = self.progress.start(&name, "resolving", None);
         let resolved = self.run_npm(&node, &npm, &place);
         meter.finish();
         resolved.map_err(|output| Error::NpmResolve {

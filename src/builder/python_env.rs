@@ -146,9 +146,8 @@ impl Builder<'_> {
             1 => "1 python package".to_owned(),
             count => format!("{count} python packages"),
         };
-        let meter = self.progress.start(&label, None);
+        let meter = self.progress.start(&label, "installing", None);
         let made = self.store.build(&built, &*meter, |place| {
-            meter.phase("installing");
             let uv = self.uv(&program, interpreter);
             let install = PackageInstall {
                 pins,
@@ -174,8 +173,7 @@ impl Builder<'_> {
         let directory = parent.join(checkout_digest(request.root, 16));
         let lock = files::lock(&directory.with_extension("lock"))?;
         store::remove_tree(&directory)?;
-        let meter = self.progress.start("the project", None);
-        meter.phase("installing");
+        let meter = self.progress.start("the project", "installing", None);
         let folder = packages.lock.parent().unwrap_or(Path::new(""));
         let root = request.root.join(folder);
         let made = uv.install_editable(&root, &pins.directories, &directory);

@@ -123,8 +123,7 @@ impl Builder<'_> {
         let _lock = files::lock(&place.with_extension("lock"))?;
         store::remove_tree(&place)?;
         fs::create_dir(&place).map_err(files::at("create", &place))?;
-        let meter = self.progress.start(purpose, None);
-        meter.phase("resolving");
+        let meter = self.progress.start(purpose, "resolving", None);
         let answer = self.uv(&program, &interpreter).compile(compile, &place);
         meter.finish();
         let answer = answer.map_err(|error| match error {

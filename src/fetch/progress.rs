@@ -2,8 +2,8 @@
 
 /// Receives the progress of several things at the same time.
 pub trait Progress: Send + Sync {
-    /// Begins the meter of one thing (`python 3.12.4`), of `total` bytes where that is known.
-    fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter>;
+    /// Begins the meter of one thing (`python 3.12.4`) with its first step (`downloading`), of `total` bytes if known.
+    fn start(&self, name: &str, step: &str, total: Option<u64>) -> Box<dyn Meter>;
 }
 
 /// The progress of one thing.
@@ -14,8 +14,8 @@ pub trait Meter: Send + Sync {
     /// Subtracts bytes that have to be repeated.
     fn retract(&self, bytes: u64);
 
-    /// Names the current step (`unpacking`).
-    fn phase(&self, what: &str);
+    /// Begins the next step (`unpacking`), of `total` bytes if known.
+    fn step(&self, what: &str, total: Option<u64>);
 
     /// Prints a line for the user, also without a terminal.
     fn notice(&self, _text: &str) {}
@@ -29,7 +29,7 @@ pub trait Meter: Send + Sync {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn start(&self, _name: &str, _total: Option<u64>) -> Box<dyn Meter> {
+    fn start(&self, _name: &str, _step: &str, _total: Option<u64>) -> Box<dyn Meter> {
         Box::new(Self)
     }
 }
@@ -37,6 +37,6 @@ impl Progress for Silent {
 impl Meter for Silent {
     fn advance(&self, _bytes: u64) {}
     fn retract(&self, _bytes: u64) {}
-    fn phase(&self, _what: &str) {}
+    fn step(&self, _what: &str, _total: Option<u64>) {}
     fn finish(&self) {}
 }

@@ -13,9 +13,14 @@ use crate::{
 #[derive(Debug)]
 pub struct Bars {
     all: MultiProgress,
+    /// The width of the terminal.
+    columns: usize,
     /// Whether notices are printed as lines, because there are no bars.
     lines: bool,
 }
+
+/// The widest text before a bar: bars below each other begin in one column.
+const TEXT: usize = 36;
 
 impl Bars {
     /// Returns bars, hidden unless `visible`; without bars, notices are lines unless `quiet`.
@@ -33,32 +38,54 @@ impl Bars {
 }
 
 impl Progress for Bars {
-    fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter> {
-        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        let form = if total.is_some() {
-            "{msg:28!} {wide_bar:.cyan/dim} {binary_bytes:>10}/{binary_total_bytes:<10}"
-        } else {
-            "{msg:28!} {spinner} {binary_bytes:>10} {binary_bytes_per_sec:>12}"
-        };
-        // The templates are constants; a wrong one falls back to the default style.
-        let style =
-            ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.all.add(bar.with_style(style));
-        let name = SafeText::from(name);
-        bar.set_message(name.to_string());
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Box::new(Bar {
-            drawn: bar,
-            name,
+    fn start(&self, name: &str, step: &str, total: Option<u64>) -> Box<dyn Meter> {
+        let bar = Bar {
+            drawn: self.all.add(ProgressBar::no_length()),
+            name: SafeText::from(name),
+            columns: self.columns,
             lines: self.lines,
-        })
+        };
+        bar.step(step, total);
+        bar.drawn.enable_steady_tick(Duration::from_millis(120));
+        Box::new(bar)
     }
 }
 
 struct Bar {
     drawn: ProgressBar,
     name: SafeText,
+    /// The width of the terminal.
+    columns: usize,
     lines: bool,
+}
+
+/// The columns of a bar without its text: the amounts and the shortest bar.
+const MEASURE: usize = 32;
+/// The columns of a spinner and the time.
+const SPINNER: usize = 8;
+
+impl Bar {
+    /// Returns the step and the name in at most `columns`; the step is left out first, and no name is cut silently.
+    fn text(&self, step: &str, columns: usize) -> String {
+        let name = self.name.to_string();
+        let whole = format!("{step} {name}");
+        if whole.chars().count() <= columns {
+            return whole;
+        }
+        if name.chars().count() <= columns {
+            return name;
+        }
+        let kept: String = name.chars().take(columns.saturating_sub(1)).collect();
+        format!("{}…", kept.trim_end())
+    }
+
+    fn show(&self, form: &str, text: String) {
+        // The templates are constants; a wrong one falls back to the default style.
+        let style =
+            ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.drawn.set_style(style);
+        self.drawn.set_message(text);
+    }
 }
 
 impl Meter for Bar {
@@ -70,13 +97,30 @@ impl Meter for Bar {
         self.drawn.dec(bytes);
     }
 
-    fn phase(&self, what: &str) {
-        let message = self.name.clone().and(" ").and(what);
-        self.drawn.set_message(message.to_string());
+    fn step(&self, what: &str, total: Option<u64>) {
+        self.drawn.set_position(0);
+        match total {
+            Some(total) => {
+                self.drawn.set_length(total);
+                let text = self.text(what, self.columns.saturating_sub(MEASURE).min(TEXT));
+                let width = TEXT.min(self.columns.saturating_sub(MEASURE));
+                let form = format!(
+                    "{{msg:{width}}} {{wide_bar:.cyan/dim}} {{binary_bytes:>10}}/{{binary_total_bytes:<10}}"
+                );
+                self.show(&form, text);
+            }
+            None => {
+                self.drawn.unset_length();
+                self.drawn.reset_elapsed();
+                let text = self.text(what, self.columns.saturating_sub(SPINNER));
+                self.show("{msg} {spinner} {elapsed}", text);
+            }
+        }
     }
 
     fn notice(&self, text: &str) {
-        self.phase(text);
+        let message = self.name.clone().and(": ").and(text);
+        self.drawn.set_message(message.to_string());
         if self.lines {
             let line = SafeText::from("devsh: ").and(&self.name);
             super::output::write_message(&line.and(": ").and(text));

@@ -49,7 +49,7 @@ impl Store {
                 .map_err(files::at("create", temporary))
                 .map_err(Error::from)?;
             make(temporary)?;
-            meter.phase("publishing");
+            meter.step("publishing", None);
             close(temporary)?;
             let manifest = FileManifest::of(temporary).map_err(Error::from)?;
             let record = ObjectRecord::of_built(built, manifest.hash());
@@ -101,7 +101,7 @@ mod tests {
             key,
             inputs: &inputs,
         };
-        let meter = Silent.start("x", None);
+        let meter = Silent.start("x", "making", None);
         let make = |root: &Path| {
             fs::create_dir_all(root.join("lib/deep")).unwrap();
             fs::write(root.join("lib/deep/a.py"), "1").unwrap();

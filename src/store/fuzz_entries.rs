@@ -8,7 +8,7 @@ use std::{
 use super::{
     recipes::wheel,
     tree_builder::Tree,
-    unpack::{self, tar, zip::Zip},
+    unpack::{self, ArchiveFile, tar, zip::Zip},
 };
 use crate::package::{PackageName, Version};
 
@@ -26,7 +26,7 @@ pub fn read_tar(bytes: &[u8]) {
     };
     consume(&mut &*bytes);
     if let Some(file) = file_of(bytes)
-        && let Ok(mut reader) = unpack::decompressed(&file)
+        && let Ok(mut reader) = unpack::decompressed(ArchiveFile::silent(&file))
     {
         consume(&mut reader);
     }
@@ -37,7 +37,7 @@ pub fn read_zip(bytes: &[u8]) {
     let Some(file) = file_of(bytes) else {
         return;
     };
-    let Ok(mut zip) = Zip::open(&file) else {
+    let Ok(mut zip) = Zip::open(ArchiveFile::silent(&file)) else {
         return;
     };
     for name in zip.names() {

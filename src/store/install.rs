@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Mutex, PoisonError, mpsc},
     thread,
 };
 
@@ -189,6 +189,7 @@ impl Store {
         free_space::check(object, &self.root, downloads)?;
         fs::create_dir(temporary).map_err(files::at("create", temporary))?;
         let tree = Tree::new(temporary);
+        let unpacking = &Unpacking::new(object, meter);
         thread::scope(|scope| {
             // The next artifact downloads while this one is unpacked.
             let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());
@@ -204,9 +205,10 @@ impl Store {
                         return;
                     }
                 }
-                meter.phase("unpacking");
+                unpacking.begin();
             });
-            recipes::build(object, receiver.into_iter(), tree, place)
+            let report = |bytes| unpacking.advance(bytes);
+            recipes::build(object, receiver.into_iter(), tree, place, &report)
         })
     }
 
@@ -298,10 +300,48 @@ impl Store {
     }
 }
 
+/// The progress of unpacking, which is shown once every artifact is downloaded.
+struct Unpacking<'a> {
+    meter: &'a dyn Meter,
+    total: Option<u64>,
+    state: Mutex<UnpackingState>,
+}
+
+#[derive(Default)]
+struct UnpackingState {
+    is_shown: bool,
+    done: u64,
+}
+
+impl<'a> Unpacking<'a> {
+    fn new(object: &Object<'_>, meter: &'a dyn Meter) -> Self {
+        let sizes = object.artifacts.iter().map(|artifact| artifact.size);
+        Self {
+            meter,
+            total: sizes.sum(),
+            state: Mutex::default(),
+        }
+    }
+
+    fn begin(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_shown = true;
+        self.meter.step("unpacking", self.total);
+        self.meter.advance(state.done);
+    }
+
+    fn advance(&self, bytes: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.done += bytes;
+        if state.is_shown {
+            self.meter.advance(bytes);
+        }
+    }
+}
+
 impl Downloads<'_> {
     /// Downloads an artifact and returns the file once it has the digest of the lockfile.
     pub fn artifact(&self, artifact: &Artifact, meter: &dyn Meter) -> Result<Download, Error> {
-        meter.phase("downloading");
         let expected = ExpectedFile {
             digest: artifact.digest,
             size: artifact.size,

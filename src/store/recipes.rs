@@ -9,7 +9,7 @@ pub use wheel::check_wheel;
 
 use std::path::Path;
 
-use super::{Error, Object, Recipe, file_manifest::FileManifest, tree_builder::Tree};
+use super::{Error, Object, Recipe, file_manifest::FileManifest, tree_builder::Tree, unpack::ArchiveFile};
 use crate::{fetch::Download, lockfile::Artifact};
 
 /// Largest object, in bytes.
@@ -20,11 +20,14 @@ const SMALLEST: u64 = 512 << 20;
 const RATIO: u64 = 20;
 
 /// Builds the tree of `object`; returns its manifest and the downloads that are no longer needed.
+///
+/// `report` gets the number of bytes that were read from the artifacts since the last call.
 pub(super) fn build<'a>(
     object: &Object<'_>,
     parts: impl Iterator<Item = Result<(&'a Artifact, Download), Error>>,
     mut tree: Tree,
     place: &Path,
+    report: &dyn Fn(u64),
 ) -> Result<(FileManifest, Vec<Download>), Error> {
     let mut used = Vec::new();
     let mut rust = rust::Components::new(object.version);
@@ -40,6 +43,7 @@ pub(super) fn build<'a>(
             .open()
             .map_err(crate::util::files::at("read", place))?;
         let size = file.metadata().map_or(0, |metadata| metadata.len());
+        let file = ArchiveFile::new(file, report);
         tree.admit(size.saturating_mul(RATIO).clamp(SMALLEST, LARGEST));
         match object.recipe {
             Recipe::Python => python.unpack(file, &mut tree, place),

@@ -7,7 +7,7 @@ pub(super) mod zip;
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read},
+    io::{self, BufRead as _, BufReader, Read, Seek, SeekFrom},
 };
 
 /// Memory that a decompressor may use, in bytes: a window of 128 MiB and its tables.
@@ -15,8 +15,40 @@ const MEMORY: u64 = (128 << 20) + (8 << 20);
 /// Binary logarithm of the longest zstd window.
 const WINDOW_LOG: u32 = 27;
 
+/// An open archive that reports how many bytes were read from it.
+#[derive(Clone, Copy)]
+pub(super) struct ArchiveFile<'a> {
+    file: &'a File,
+    report: &'a dyn Fn(u64),
+}
+
+impl<'a> ArchiveFile<'a> {
+    pub(super) const fn new(file: &'a File, report: &'a dyn Fn(u64)) -> Self {
+        Self { file, report }
+    }
+
+    /// Returns an archive that reports nothing.
+    pub(super) const fn silent(file: &'a File) -> Self {
+        Self::new(file, &|_| ())
+    }
+}
+
+impl Read for ArchiveFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        (self.report)(count as u64);
+        Ok(count)
+    }
+}
+
+impl Seek for ArchiveFile<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}
+
 /// Returns the decompressed content of a tar archive; the first bytes name the compression.
-pub(super) fn decompressed(file: &File) -> io::Result<Box<dyn Read + '_>> {
+pub(super) fn decompressed(file: ArchiveFile<'_>) -> io::Result<Box<dyn Read + '_>> {
     let mut reader = BufReader::with_capacity(1 << 17, file);
     let buffered = reader.fill_buf()?;
     let magic = buffered.get(..6).unwrap_or_default().to_vec();

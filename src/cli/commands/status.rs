@@ -181,7 +181,6 @@ fn build_lines(build: &RunningBuild) -> Vec<String> {
             done,
             total,
         } = &part.item;
-        let phase = phase.as_deref().unwrap_or("downloading");
         let far = match total {
             Some(total) if done < total => format!(
                 "{phase}  {:>3} %  {} of {}",
@@ -190,8 +189,7 @@ fn build_lines(build: &RunningBuild) -> Vec<String> {
                 bytes(*total)
             ),
             None if *done > 0 => format!("{phase}  {}", bytes(*done)),
-            // Steps after the last byte, such as unpacking, have no measure.
-            _ => phase.to_owned(),
+            _ => phase.clone(),
         };
         format!("{name:<0$}  {far}", width.unwrap_or_default())
     };
@@ -257,11 +255,12 @@ mod tests {
         live.items = vec![
             BuildStep {
                 name: "python 3.12.4".to_owned(),
-                phase: Some("unpacking".to_owned()),
+                phase: "unpacking".to_owned(),
                 ..BuildStep::default()
             },
             BuildStep {
                 name: "ruff 0.12.4".to_owned(),
+                phase: "downloading".to_owned(),
                 done: 5 << 20,
                 total: Some(20 << 20),
                 ..BuildStep::default()

@@ -20,7 +20,7 @@ use crate::{
         file_manifest::TreeNode,
         tree_builder::{Placed, refused},
         unpack::{
-            decompressed,
+            ArchiveFile, decompressed,
             tar::{self, TarKind},
         },
     },
@@ -73,7 +73,7 @@ impl<'a> Packages<'a> {
     pub(super) fn unpack(
         &mut self,
         artifact: &Artifact,
-        file: &File,
+        file: ArchiveFile<'_>,
         tree: &mut Tree,
     ) -> Result<(), Error> {
         let own = artifact.part == self.name.as_str();
@@ -157,7 +157,7 @@ fn unix_first_line<'d>(member: &str, data: &'d mut dyn Read) -> Result<impl Read
     Ok(io::Cursor::new(start).chain(data))
 }
 
-fn opened(file: &File) -> Result<Box<dyn Read + '_>, Error> {
+fn opened(file: ArchiveFile<'_>) -> Result<Box<dyn Read + '_>, Error> {
     use std::io::Seek as _;
     let mut start = file;
     start
@@ -198,7 +198,7 @@ fn fits_version(package: &NpmPackage, artifact: &Artifact) -> bool {
 }
 
 /// Reads `package.json` before anything of the package is placed.
-fn read_package(file: &File) -> Result<NpmPackage, Error> {
+fn read_package(file: ArchiveFile<'_>) -> Result<NpmPackage, Error> {
     let mut found = None;
     let mut data = opened(file)?;
     tar::read(&mut data, |member, data| {

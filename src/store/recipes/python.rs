@@ -14,7 +14,7 @@ use crate::{
         file_manifest::TreeNode,
         tree_builder::{Placed, refused},
         unpack::{
-            decompressed,
+            ArchiveFile, decompressed,
             tar::{self, TarKind, TarMember},
         },
     },
@@ -53,7 +53,7 @@ impl<'a> Interpreter<'a> {
     /// Places the members of a build.
     pub(super) fn unpack(
         &mut self,
-        file: &File,
+        file: ArchiveFile<'_>,
         tree: &mut Tree,
         place: &Path,
     ) -> Result<(), Error> {

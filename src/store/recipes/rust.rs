@@ -13,7 +13,7 @@ use crate::{
         file_manifest::TreeNode,
         tree_builder::{Placed, refused},
         unpack::{
-            decompressed,
+            ArchiveFile, decompressed,
             tar::{self, TarKind, TarMember},
         },
     },
@@ -55,7 +55,7 @@ impl<'a> Components<'a> {
     }
 
     /// Merges the archive of the component `part` into the tree.
-    pub(super) fn unpack(&mut self, part: &str, file: &File, tree: &mut Tree) -> Result<(), Error> {
+    pub(super) fn unpack(&mut self, part: &str, file: ArchiveFile<'_>, tree: &mut Tree) -> Result<(), Error> {
         let mut archive = ComponentArchive::default();
         let mut data = decompressed(file).map_err(|source| Error::Archive {
             member: String::new(),

@@ -18,7 +18,7 @@ use crate::{
     store::{
         Error, Rule,
         tree_builder::{Placed, refused},
-        unpack::zip::Zip,
+        unpack::{ArchiveFile, zip::Zip},
     },
 };
 
@@ -62,7 +62,7 @@ type WheelRecord = BTreeMap<String, (Vec<u8>, u64)>;
 pub(in crate::store) fn unpack(
     package: &PackageName,
     version: &Version,
-    file: &File,
+    file: ArchiveFile<'_>,
     tree: &mut Tree,
 ) -> Result<(), Error> {
     let mut zip = Zip::open(file)?;
@@ -136,7 +136,7 @@ fn information(names: &[String]) -> Result<String, Error> {
 
 /// Checks that a wheel is this version of this package.
 pub fn check_wheel(package: &PackageName, version: &Version, file: &File) -> Result<(), Error> {
-    let names = Zip::open(file)?.names();
+    let names = Zip::open(ArchiveFile::silent(file))?.names();
     check_identity(package, version, &names).map(|_| ())
 }
 

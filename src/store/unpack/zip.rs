@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
     io::{self, BufReader, Read},
 };
 
@@ -11,11 +10,12 @@ use zip::{ZipArchive, read::ZipFile};
 use crate::store::{
     Error, Rule,
     tree_builder::{ENTRIES, checked, folded, refused},
+    unpack::ArchiveFile,
 };
 
 /// A zip archive all of whose names are plain and different.
 pub(in crate::store) struct Zip<'a> {
-    archive: ZipArchive<BufReader<&'a File>>,
+    archive: ZipArchive<BufReader<ArchiveFile<'a>>>,
     /// The index of each member by its name as written.
     members: BTreeMap<String, usize>,
 }
@@ -30,7 +30,7 @@ pub(in crate::store) struct ZipMember {
 
 impl<'a> Zip<'a> {
     /// Opens `file` and checks the names of all members.
-    pub(in crate::store) fn open(file: &'a File) -> Result<Self, Error> {
+    pub(in crate::store) fn open(file: ArchiveFile<'a>) -> Result<Self, Error> {
         let archive = ZipArchive::new(BufReader::with_capacity(1 << 16, file))
             .map_err(|error| damaged("")(error.into()))?;
         let (mut members, mut names) = (BTreeMap::new(), BTreeSet::new());
@@ -96,7 +96,7 @@ impl<'a> Zip<'a> {
         place(member, &mut entry)
     }
 
-    fn entry(&mut self, name: &str) -> Result<ZipFile<'_, BufReader<&'a File>>, Error> {
+    fn entry(&mut self, name: &str) -> Result<ZipFile<'_, BufReader<ArchiveFile<'a>>>, Error> {
         let index = self.members.get(name).copied();
         let index = index.ok_or_else(|| refused(name, Rule::NotAsListed))?;
         self.archive
