@@ -14,16 +14,17 @@ mod progress;
 pub mod registry;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read},
     net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, SystemTime},
 };
 
 use ureq::{
-    Agent, Body,
+    Agent, Body, Timeout,
     http::{Response, header},
     tls::{RootCerts, TlsConfig},
 };
@@ -41,6 +42,9 @@ use crate::util::files;
 
 /// Retries of one request.
 const RETRIES: u32 = 3;
+/// The longest time for the address of a server, and for a connection to it. Without a network a user must not wait
+/// longer for an answer.
+const CONNECT: Duration = Duration::from_secs(4);
 /// Most redirects of one request.
 const REDIRECTS: usize = 10;
 
@@ -65,6 +69,8 @@ pub struct Client {
     plain: BTreeSet<String>,
     credentials: Credentials,
     min_speed: MinSpeed,
+    /// Why a host could not be connected to in time. It is not asked again: each of its documents would take as long.
+    silent_hosts: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Client {
@@ -75,7 +81,8 @@ impl Client {
             .build();
         let agent = Agent::config_builder()
             .tls_config(tls)
-            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(Duration::from_secs(30)))
             .timeout_per_read(Some(Duration::from_mins(1)))
             // Redirects are followed here, where each address is checked.
@@ -90,6 +97,7 @@ impl Client {
             plain: BTreeSet::new(),
             credentials: Credentials::default(),
             min_speed: MinSpeed::default(),
+            silent_hosts: Arc::default(),
         }
     }
 
@@ -233,8 +241,16 @@ impl Client {
             // Per address: the credentials of one server are for no other.
             let authorization = self.credentials.header(&at);
             let bare = anonymous(&at);
-            let response = retry_broken(|| send(&bare, authorization.as_deref()))
-                .map_err(|error| failed(&at, &error))?;
+            if let Some(reason) = self.silent_hosts().get(&host(&at)) {
+                return Err(unusable(&at, reason));
+            }
+            let response = retry_broken(|| send(&bare, authorization.as_deref()));
+            let response = response.map_err(|error| {
+                if is_silent(&error) {
+                    self.silent_hosts().insert(host(&at), error.to_string());
+                }
+                failed(&at, &error)
+            })?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -246,6 +262,11 @@ impl Client {
             at = next;
         }
         Err(unusable(url, "it redirects without end"))
+    }
+
+    fn silent_hosts(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        let hosts = self.silent_hosts.lock();
+        hosts.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_address(&self, url: &Url) -> Result<(), Error> {
@@ -396,7 +417,8 @@ fn broken(url: &Url, error: &io::Error) -> Error {
 fn failed(url: &Url, error: &ureq::Error) -> Error {
     let transient = match error {
         ureq::Error::Io(error) => is_transient(error.kind()),
-        ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => true,
+        ureq::Error::Timeout(_) => !is_silent(error),
+        ureq::Error::Protocol(_) => true,
         _ => false,
     };
     let reason = match error {
@@ -429,6 +451,14 @@ const fn is_transient(kind: io::ErrorKind) -> bool {
             | Kind::TimedOut
             | Kind::UnexpectedEof
             | Kind::WouldBlock
+    )
+}
+
+/// Returns whether no connection was made in time.
+const fn is_silent(error: &ureq::Error) -> bool {
+    matches!(
+        error,
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
     )
 }
 

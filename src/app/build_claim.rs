@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::{
-    builder::build_progress::{BuildProgress, BuildStep}, fetch::Meter, report::failure::Failure, util::files,
+    builder::build_progress::{BuildProgress, BuildStep},
+    fetch::Meter,
+    report::failure::Failure,
+    util::files,
 };
 
 use super::{build_files::BuildTraces, session::Session};

@@ -41,6 +41,22 @@ pub fn resolve_requests(
     previous: &Lockfile,
     upgrade: &Upgrade,
 ) -> Result<Lockfile, Unresolved> {
+    let meter = session
+        .reporter
+        .progress()
+        .start("versions", "resolving", None);
+    let resolved = ask_and_resolve(session, requests, ground, previous, upgrade);
+    meter.finish();
+    resolved
+}
+
+fn ask_and_resolve(
+    session: &Session<'_>,
+    requests: &[(Tool, ToolRequest)],
+    ground: &TeamTools,
+    previous: &Lockfile,
+    upgrade: &Upgrade,
+) -> Result<Lockfile, Unresolved> {
     let failed = |failure: Failure| Unresolved::Failed(Box::new(failure));
     let config = session.config().map_err(failed)?;
     let client = session.client().map_err(failed)?;

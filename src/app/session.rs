@@ -51,6 +51,7 @@ pub struct Session<'a> {
     pub options: Options,
     pub decisions: Decisions,
     config: OnceLock<Config>,
+    client: OnceLock<Client>,
     lockfiles: Mutex<BTreeMap<PathBuf, Arc<LoadedLockfile>>>,
 }
 
@@ -120,6 +121,7 @@ impl<'a> Session<'a> {
             options,
             decisions: Decisions::new(&context.directories.data),
             config: OnceLock::new(),
+            client: OnceLock::new(),
             lockfiles: Mutex::default(),
         }
     }
@@ -165,6 +167,9 @@ impl<'a> Session<'a> {
 
     /// Returns a client for the configured sources.
     pub fn client(&self) -> Result<Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
         let config = self.config()?;
         let sources = [
             &config.pypi,
@@ -175,9 +180,10 @@ impl<'a> Session<'a> {
         ];
         let sources = sources.into_iter().chain(&config.python_list);
         let credentials = Credentials::new(sources.clone(), &self.netrc());
-        Ok(Client::new(self.options.offline)
+        let client = Client::new(self.options.offline)
             .with_credentials(credentials)
-            .allow_plain(sources))
+            .allow_plain(sources);
+        Ok(self.client.get_or_init(|| client).clone())
     }
 
     /// Returns the text of the user's netrc; an unreadable one counts as absent.

@@ -203,7 +203,10 @@ impl FromStr for VarName {
                 text,
             ));
         }
-        if RESERVED.binary_search(&text).is_ok() || text.starts_with("DEVSH_") || text.starts_with("__devsh_") {
+        if RESERVED.binary_search(&text).is_ok()
+            || text.starts_with("DEVSH_")
+            || text.starts_with("__devsh_")
+        {
             return Err(Invalid::new("a variable that a project may set", text));
         }
         Ok(Self(text.to_owned()))

@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
 };
 
 mod hostile;
@@ -354,6 +353,11 @@ fn errors_are_distinguished_by_type() {
         (io(io::ErrorKind::ConnectionReset), true),
         (io(io::ErrorKind::ConnectionRefused), false),
         (failed(&url, &ureq::Error::HostNotFound), false),
+        (failed(&url, &ureq::Error::Timeout(Timeout::Connect)), false),
+        (
+            failed(&url, &ureq::Error::Timeout(Timeout::RecvResponse)),
+            true,
+        ),
         (
             failed(
                 &url,

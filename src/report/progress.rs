@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Draws progress on standard error.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bars {
     all: MultiProgress,
     /// The width of the terminal.
@@ -23,8 +23,8 @@ pub struct Bars {
 const TEXT: usize = 36;
 
 impl Bars {
-    /// Returns bars, hidden unless `visible`; without bars, notices are lines unless `quiet`.
-    pub fn new(visible: bool, quiet: bool) -> Self {
+    /// Returns bars of `columns`, hidden unless `visible`; without bars, notices are lines unless `quiet`.
+    pub fn new(visible: bool, quiet: bool, columns: usize) -> Self {
         let target = if visible {
             ProgressDrawTarget::stderr()
         } else {
@@ -32,6 +32,7 @@ impl Bars {
         };
         Self {
             all: MultiProgress::with_draw_target(target),
+            columns,
             lines: !visible && !quiet,
         }
     }
@@ -39,6 +40,17 @@ impl Bars {
 
 impl Progress for Bars {
     fn start(&self, name: &str, step: &str, total: Option<u64>) -> Box<dyn Meter> {
+        Box::new(self.bar(name, step, total))
+    }
+}
+
+impl Bars {
+    /// Removes the bars while `write` writes to the terminal.
+    pub fn pause(&self, write: impl FnOnce()) {
+        self.all.suspend(write);
+    }
+
+    fn bar(&self, name: &str, step: &str, total: Option<u64>) -> Bar {
         let bar = Bar {
             drawn: self.all.add(ProgressBar::no_length()),
             name: SafeText::from(name),
@@ -47,7 +59,7 @@ impl Progress for Bars {
         };
         bar.step(step, total);
         bar.drawn.enable_steady_tick(Duration::from_millis(120));
-        Box::new(bar)
+        bar
     }
 }
 
@@ -99,22 +111,18 @@ impl Meter for Bar {
 
     fn step(&self, what: &str, total: Option<u64>) {
         self.drawn.set_position(0);
-        match total {
-            Some(total) => {
-                self.drawn.set_length(total);
-                let text = self.text(what, self.columns.saturating_sub(MEASURE).min(TEXT));
-                let width = TEXT.min(self.columns.saturating_sub(MEASURE));
-                let form = format!(
-                    "{{msg:{width}}} {{wide_bar:.cyan/dim}} {{binary_bytes:>10}}/{{binary_total_bytes:<10}}"
-                );
-                self.show(&form, text);
-            }
-            None => {
-                self.drawn.unset_length();
-                self.drawn.reset_elapsed();
-                let text = self.text(what, self.columns.saturating_sub(SPINNER));
-                self.show("{msg} {spinner} {elapsed}", text);
-            }
+        if let Some(total) = total {
+            self.drawn.set_length(total);
+            let width = TEXT.min(self.columns.saturating_sub(MEASURE));
+            let form = format!(
+                "{{msg:{width}}} {{wide_bar:.cyan/dim}} {{binary_bytes:>10}}/{{binary_total_bytes:<10}}"
+            );
+            self.show(&form, self.text(what, width));
+        } else {
+            self.drawn.unset_length();
+            self.drawn.reset_elapsed();
+            let text = self.text(what, self.columns.saturating_sub(SPINNER));
+            self.show("{msg} {spinner} {elapsed}", text);
         }
     }
 
@@ -192,21 +200,44 @@ mod tests {
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         let bars = Bars {
             all: MultiProgress::with_draw_target(target),
+            columns: 60,
             lines: false,
         };
         for total in [Some(1234 << 20), None] {
-            let bar = bars.start(&"a tool with a long name ".repeat(4), total);
+            let bar = bars.bar(&"a tool with a long name ".repeat(4), "downloading", total);
             bar.advance(1033 << 20);
-            bar.phase("downloading");
+            bar.drawn.tick();
+            let short = bars.bar("rust 1.95.0", "unpacking", total);
+            short.step("publishing", None);
+            short.drawn.tick();
         }
         let written = terminal.0.lock().unwrap();
-        assert!(
-            written.iter().any(|text| text.contains("GiB")),
-            "{written:?}"
-        );
+        let all = written.join("\n");
+        assert!(all.contains("GiB"), "{written:?}");
+        assert!(all.contains("publishing rust 1.95.0 "), "{written:?}");
+        assert!(all.contains('…'), "{written:?}");
         for text in written.iter() {
             let plain: String = without_colours(text);
             assert!(plain.chars().count() <= 60, "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_shown_whole_if_it_fits() {
+        let bar = |name: &str| Bar {
+            drawn: ProgressBar::hidden(),
+            name: SafeText::from(name),
+            columns: 60,
+            lines: false,
+        };
+        for (columns, text) in [
+            (21, "unpacking rust 1.95.0"),
+            (20, "rust 1.95.0"),
+            (11, "rust 1.95.0"),
+            (10, "rust 1.95…"),
+            (6, "rust…"),
+        ] {
+            assert_eq!(bar("rust 1.95.0").text("unpacking", columns), text);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The output of commands: results on standard output, messages on standard error.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 
 use crate::{
@@ -48,6 +50,7 @@ pub struct Ui {
     out: Layout,
     verbosity: Verbosity,
     terminal: bool,
+    bars: OnceLock<Bars>,
 }
 
 impl Ui {
@@ -68,6 +71,7 @@ impl Ui {
             },
             verbosity,
             terminal: terminal.stderr && terminal.color,
+            bars: OnceLock::new(),
         }
     }
 
@@ -109,7 +113,7 @@ impl Ui {
                 style: self.style,
                 width: self.message_width,
             };
-            write_block(&table.render(layout));
+            self.above_bars(|| write_block(&table.render(layout)));
         }
     }
 
@@ -122,7 +126,7 @@ impl Ui {
     /// Prints a line of a listing or summary; silent when quiet.
     pub fn line(&self, text: impl Into<SafeText>) {
         if self.verbosity > Verbosity::Quiet {
-            write_message(&text.into());
+            self.above_bars(|| write_message(&text.into()));
         }
     }
 
@@ -167,10 +171,20 @@ impl Ui {
         write_message(&render::line(failure, self.style));
     }
 
-    /// Returns progress bars, hidden when quiet or not on a terminal.
+    /// Returns the progress bars of this command, hidden when quiet or not on a terminal.
     pub fn bars(&self) -> Bars {
         let quiet = self.verbosity == Verbosity::Quiet;
-        Bars::new(self.terminal && !quiet, quiet)
+        let columns = self.message_width.unwrap_or(80);
+        let bars = || Bars::new(self.terminal && !quiet, quiet, columns);
+        self.bars.get_or_init(bars).clone()
+    }
+
+    /// Writes a message above the progress bars.
+    fn above_bars(&self, write: impl FnOnce()) {
+        match self.bars.get() {
+            Some(bars) => bars.pause(write),
+            None => write(),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub fn read_wheel(bytes: &[u8]) {
     };
     let mut tree = Tree::new(directory.path());
     tree.admit(LIMIT);
-    let _unpacked = wheel::unpack(&name, &version, &file, &mut tree);
+    let _unpacked = wheel::unpack(&name, &version, ArchiveFile::silent(&file), &mut tree);
 }
 
 fn file_of(bytes: &[u8]) -> Option<File> {

@@ -9,7 +9,9 @@ pub use wheel::check_wheel;
 
 use std::path::Path;
 
-use super::{Error, Object, Recipe, file_manifest::FileManifest, tree_builder::Tree, unpack::ArchiveFile};
+use super::{
+    Error, Object, Recipe, file_manifest::FileManifest, tree_builder::Tree, unpack::ArchiveFile,
+};
 use crate::{fetch::Download, lockfile::Artifact};
 
 /// Largest object, in bytes.

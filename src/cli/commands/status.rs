@@ -263,7 +263,6 @@ mod tests {
                 phase: "downloading".to_owned(),
                 done: 5 << 20,
                 total: Some(20 << 20),
-                ..BuildStep::default()
             },
         ];
         let building = RunningBuild::new(&live, now + Duration::from_secs(12));

@@ -4,7 +4,7 @@
 //!
 //! Modification times stay as in the archive, since the bytecode of the modules names them.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use super::Tree;
 use crate::{

@@ -3,7 +3,7 @@
 //! Each archive is `<package>/<component>/<file>` with the component's own list in `manifest.in`. The
 //! result has the records that `rustup toolchain link` and other tools look for.
 
-use std::{collections::BTreeMap, fs::File, io::Read};
+use std::{collections::BTreeMap, io::Read};
 
 use super::Tree;
 use crate::{
@@ -55,7 +55,12 @@ impl<'a> Components<'a> {
     }
 
     /// Merges the archive of the component `part` into the tree.
-    pub(super) fn unpack(&mut self, part: &str, file: ArchiveFile<'_>, tree: &mut Tree) -> Result<(), Error> {
+    pub(super) fn unpack(
+        &mut self,
+        part: &str,
+        file: ArchiveFile<'_>,
+        tree: &mut Tree,
+    ) -> Result<(), Error> {
         let mut archive = ComponentArchive::default();
         let mut data = decompressed(file).map_err(|source| Error::Archive {
             member: String::new(),
