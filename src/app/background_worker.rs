@@ -6,10 +6,12 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, ExitStatus, Stdio},
+    thread,
 };
 
 use crate::{
     manifest::ShellName,
+    project::locate::Place,
     report::failure::Failure,
     util::{files, hex},
 };
@@ -34,6 +36,49 @@ pub fn supervise(session: &Session<'_>, shell: &ShellName, basis: &str) -> Resul
     let place = session.active_place()?;
     let traces = BuildTraces::new(session.context, &place.root);
     files::create_private_dir(&traces.directory)?;
+    loop {
+        let status = run_worker(session, &place, &traces, shell)?;
+        let is_stopped = || {
+            traces
+                .failed(shell)
+                .is_some_and(|failed| failed.is_stopped())
+        };
+        if let (Some(how), Some(basis)) = (abnormal(status), hex::decode(basis))
+            && !is_stopped()
+        {
+            let failure = Failure::new(format!("the build {how}"));
+            traces.record(
+                shell,
+                &BuildFailure::new(basis, session.context.now, &failure),
+            )?;
+        }
+        if status.success() {
+            return Ok(());
+        }
+        // Prompts report a failure only when its log is complete.
+        session.notify_host_shells()?;
+        let failed = traces.failed(shell);
+        let Some(pause) = failed.and_then(|failed| failed.pause()) else {
+            return Ok(());
+        };
+        thread::sleep(pause);
+        // The user may have built it, or stopped it.
+        if traces
+            .failed(shell)
+            .is_none_or(|failed| failed.pause().is_none())
+        {
+            return Ok(());
+        }
+    }
+}
+
+/// Runs the build once and keeps its log.
+fn run_worker(
+    session: &Session<'_>,
+    place: &Place,
+    traces: &BuildTraces,
+    shell: &ShellName,
+) -> Result<ExitStatus, Failure> {
     let failed = |error| Failure::new(format!("cannot start a background build: {error}"));
     let (reader, writer) = std::io::pipe().map_err(failed)?;
     let copy = writer.try_clone().map_err(failed)?;
@@ -51,20 +96,7 @@ pub fn supervise(session: &Session<'_>, shell: &ShellName, basis: &str) -> Resul
     if let Err(error) = keep(reader, &log) {
         tracing::debug!(%error, "the log of the build cannot be kept");
     }
-    let status = child.wait().map_err(failed)?;
-    if let (Some(how), Some(basis)) = (abnormal(status), hex::decode(basis)) {
-        let failure = Failure::new(format!("the build {how}"));
-        traces.record(
-            shell,
-            &BuildFailure::new(basis, session.context.now, &failure),
-        )?;
-    }
-    // Prompts report a failure only when its log is complete.
-    if status.success() {
-        Ok(())
-    } else {
-        session.notify_host_shells()
-    }
+    child.wait().map_err(failed)
 }
 
 /// Describes the end of a build that could not record its failure.

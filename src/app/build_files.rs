@@ -22,8 +22,15 @@ use crate::{
 
 /// How long a failed build is not repeated for the same inputs.
 const RETRY: Duration = Duration::from_mins(10);
+/// The pause before the first repetition of a build that can work later without a change; each pause is twice as long
+/// as the one before.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+/// Most builds in a row that only failed for now.
+const TRIES: u32 = 8;
+/// How long a repetition may need before a prompt starts a build itself.
+const SLACK: Duration = Duration::from_mins(1);
 /// The first field of a failure.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// The files that builds of one project leave.
 #[derive(Debug, Clone)]
@@ -79,6 +86,7 @@ impl BuildTraces {
 
     /// Records a failure.
     pub fn record(&self, shell: &ShellName, failed: &BuildFailure) -> Result<(), Failure> {
+        let failed = failed.clone().after(self.failed(shell).as_ref());
         Ok(files::write_atomic(&self.failure(shell), &failed.encode())?)
     }
 
@@ -104,15 +112,71 @@ pub struct BuildFailure {
     pub error: String,
     /// The first hint.
     pub hint: Option<String>,
+    cause: FailureCause,
+}
+
+/// Why a build failed, which decides when it is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum FailureCause {
+    /// Its inputs; a repetition will most likely fail too.
+    Inputs,
+    /// A server or the network, for this number of builds in a row.
+    Network { tries: u32 },
+    /// The user stopped it.
+    Stopped,
 }
 
 impl BuildFailure {
     pub fn new(basis: [u8; 16], now: SystemTime, failure: &Failure) -> Self {
+        let cause = if failure.is_temporary {
+            FailureCause::Network { tries: 1 }
+        } else {
+            FailureCause::Inputs
+        };
         Self {
             basis,
             at: seconds(now),
             error: failure.error.clone(),
             hint: failure.hints.first().cloned(),
+            cause,
+        }
+    }
+
+    /// Returns the record of a build that the user stopped.
+    pub fn stopped(basis: [u8; 16], now: SystemTime) -> Self {
+        Self {
+            basis,
+            at: seconds(now),
+            error: "you stopped the build".to_owned(),
+            hint: Some("run `devsh sync` to build".to_owned()),
+            cause: FailureCause::Stopped,
+        }
+    }
+
+    /// Returns whether the user stopped the build.
+    pub fn is_stopped(&self) -> bool {
+        self.cause == FailureCause::Stopped
+    }
+
+    /// Returns the failure with the number of builds in a row, of which `last` is the one before.
+    #[must_use]
+    pub fn after(mut self, last: Option<&Self>) -> Self {
+        if let (FailureCause::Network { tries }, Some(last)) = (&mut self.cause, last)
+            && let FailureCause::Network { tries: before } = last.cause
+            && last.basis == self.basis
+        {
+            *tries = before.saturating_add(1);
+        }
+        self
+    }
+
+    /// Returns the wait before the background build repeats this one, if it does.
+    pub fn pause(&self) -> Option<Duration> {
+        match self.cause {
+            FailureCause::Network { tries } if tries < TRIES => {
+                Some(FIRST_PAUSE * 2_u32.pow(tries.saturating_sub(1)))
+            }
+            _ => None,
         }
     }
 
@@ -131,7 +195,12 @@ impl BuildFailure {
 
     /// Returns whether a build of `basis` is not worth another try at `now`.
     pub fn applies(&self, basis: [u8; 16], now: SystemTime) -> bool {
-        self.basis == basis && seconds(now) < self.at.saturating_add(RETRY.as_secs())
+        let wait = match self.cause {
+            FailureCause::Stopped => return self.basis == basis,
+            FailureCause::Inputs => RETRY,
+            FailureCause::Network { .. } => self.pause().map_or(RETRY, |pause| pause + SLACK),
+        };
+        self.basis == basis && seconds(now) < self.at.saturating_add(wait.as_secs())
     }
 }
 
@@ -144,6 +213,27 @@ fn seconds(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_of_the_network_is_repeated_with_growing_pauses() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let failure = Failure::new("no").temporary();
+        let failed = || BuildFailure::new([7; 16], now, &failure);
+        let (mut last, mut pauses) = (failed(), Vec::new());
+        while let Some(pause) = last.pause() {
+            assert!(last.applies([7; 16], now + pause));
+            pauses.push(pause.as_secs());
+            last = failed().after(Some(&last));
+        }
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920]);
+        assert!(!last.applies([7; 16], now + RETRY));
+        let other = BuildFailure::new([8; 16], now, &failure).after(Some(&last));
+        assert_eq!(other.pause(), Some(FIRST_PAUSE), "other inputs start again");
+        let stopped = BuildFailure::stopped([7; 16], now);
+        assert_eq!(stopped.pause(), None);
+        assert!(stopped.applies([7; 16], now + 1000 * RETRY));
+        assert!(!stopped.applies([8; 16], now));
+    }
 
     #[test]
     fn a_failure_applies_to_its_inputs_for_a_while() {

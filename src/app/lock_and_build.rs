@@ -4,15 +4,22 @@ use std::cell::RefCell;
 
 use crate::{
     builder::build_progress::{BuildProgress, ProgressRecorder},
+    context::Context,
     manifest::ShellName,
-    project::{Project, approval::Trusted, watch::Watched},
+    project::{
+        Project,
+        approval::Trusted,
+        watch::{self, Watched},
+    },
     prompt::record::Record,
     report::failure::Failure,
+    util::interrupts::Interrupts,
 };
 
 use super::{
+    background,
     build_claim::{self, BuildClaim},
-    build_files::BuildTraces,
+    build_files::{BuildFailure, BuildTraces},
     build_mode::BuildMode,
     build_record::{self, BuildBasis},
     crash_cleanup,
@@ -36,6 +43,29 @@ pub fn sync_project(
     Ok(shells.into_iter().zip(records).collect())
 }
 
+/// Makes Ctrl-C stop the build for good: also the background build that this command may wait for, and those of later
+/// prompts. Without this the next prompt would build what the user has just stopped.
+fn stop_on_interrupt(
+    context: &Context,
+    project: &Project,
+    shells: &[ShellName],
+) -> Option<Interrupts> {
+    let held = Interrupts::held();
+    let basis = build_record::basis_digest(&build_record::watch(context, project));
+    let traces = BuildTraces::new(context, project.root());
+    let (context, root, shells) = (context.clone(), project.root().to_owned(), shells.to_vec());
+    held.after(move || {
+        let stopped = BuildFailure::stopped(basis, context.now);
+        for shell in &shells {
+            // If it cannot be written, the next prompt builds again.
+            let _recorded = traces.record(shell, &stopped);
+        }
+        background::stop(&context, &root);
+        let _noticed = watch::advance_generation(&context.directories.state, context.now);
+    })
+    .ok()
+}
+
 /// Locks missing versions, builds missing dev shells, and records them.
 ///
 /// A running build of the same project is shown and waited for.
@@ -45,6 +75,7 @@ pub fn bring_up(
     shells: &[ShellName],
     mode: BuildMode,
 ) -> Result<Vec<Record>, Failure> {
+    let _interrupts = stop_on_interrupt(session.context, project.get(), shells);
     let claim = build_claim::claim(session, project.get().root());
     if claim.waited {
         // The files or the approval of the project can have changed during the wait.

@@ -17,6 +17,8 @@ pub struct Failure {
     pub hints: Vec<String>,
     /// The exit code.
     pub code: ExitStatus,
+    /// Whether the same command can work later without any change, as after a lost connection.
+    pub is_temporary: bool,
 }
 
 /// A place in a text file.
@@ -91,6 +93,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Marks a failure that can pass by itself.
+    #[must_use]
+    pub const fn temporary(mut self) -> Self {
+        self.is_temporary = true;
         self
     }
 

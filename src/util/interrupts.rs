@@ -8,6 +8,8 @@ use nix::sys::signal::{SigSet, Signal, raise};
 #[derive(Debug)]
 pub struct Interrupts {
     signals: SigSet,
+    /// The signals that were blocked before, and stay so.
+    outer: SigSet,
     /// Whether there is nothing to clean up any more.
     settled: Arc<Mutex<bool>>,
 }
@@ -16,6 +18,7 @@ impl Interrupts {
     /// Blocks the signals. Call it before the action that needs a cleanup, then `after`.
     pub fn held() -> Self {
         let mut signals = SigSet::empty();
+        let outer = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
         let ignored = ignored();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             // Under `nohup` SIGHUP is ignored and stays ignored.
@@ -27,6 +30,7 @@ impl Interrupts {
         let _held = signals.thread_block();
         Self {
             signals,
+            outer,
             settled: Arc::default(),
         }
     }
@@ -59,7 +63,13 @@ impl Interrupts {
 impl Drop for Interrupts {
     fn drop(&mut self) {
         drop(self.settle());
-        let _free = self.signals.thread_unblock();
+        let mut freed = SigSet::empty();
+        for signal in &self.signals {
+            if !self.outer.contains(signal) {
+                freed.add(signal);
+            }
+        }
+        let _free = freed.thread_unblock();
     }
 }
 

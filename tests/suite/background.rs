@@ -281,3 +281,39 @@ fn a_build_keeps_no_file_of_the_shell_open() {
     until(&sandbox, |status| status["building"]["background"] == true);
     server.release();
 }
+
+#[test]
+fn ctrl_c_on_sync_stops_the_build_until_it_is_asked_for() {
+    let (sandbox, server, path) = prepared();
+    let mut pty = begun(&sandbox, &server, &path, HostShell::Bash);
+    pty.begin_until("devsh sync", "waiting for the running build");
+    let mut seen = pty.break_off();
+    if !seen.contains("you stopped the build") {
+        seen = prompted(&mut pty, "you stopped the build");
+    }
+    assert!(seen.contains("devsh sync"), "{seen}");
+    until(&sandbox, |status| status["building"].is_null());
+    server.release();
+    server.requests();
+    pty.leave();
+    pty.enter();
+    assert_eq!(status(&sandbox)["building"], Value::Null);
+    assert_eq!(downloads(&server, &path), 0);
+    pty.type_line("devsh sync");
+    assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+}
+
+#[test]
+fn a_terminal_shows_each_step() {
+    let (sandbox, server, path) = prepared();
+    server.hold(&path);
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.begin_until(
+        "TERM=xterm devsh -C project sync",
+        "downloading ruff 0.12.4",
+    );
+    server.release();
+    let seen = pty.finish();
+    assert!(seen.contains("unpacking ruff 0.12.4"), "{seen}");
+    assert!(seen.contains("dev is ready"), "{seen}");
+}

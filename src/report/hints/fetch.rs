@@ -7,9 +7,9 @@ impl From<&fetch::Error> for Failure {
         let failure = Self::new(error.to_string());
         match error {
         fetch::Error::Offline { .. } => failure.hint("run it once without `--offline`"),
-        fetch::Error::Unreachable { .. } => {
-            failure.hint("check the network, or set a mirror below `[sources]` in `config.toml`")
-        }
+        fetch::Error::Unreachable { .. } => failure
+            .hint("check the network, or set a mirror below `[sources]` in `config.toml`")
+            .temporary(),
         fetch::Error::UntrustedCertificate { .. } => failure
             .note("devsh trusts the certificates of the operating system")
             .hint("point `SSL_CERT_FILE` at the bundle that your network uses, or `SSL_CERT_DIR` at its directory"),
@@ -41,6 +41,7 @@ impl From<&fetch::Error> for Failure {
             "the server accepts the next request in {} seconds: run the command again then",
             wait.as_secs()
         )),
+        fetch::Error::Status { status: 500.., .. } => failure.temporary(),
         fetch::Error::Status { .. } | fetch::Error::TooLarge { .. } => failure,
     }
     }

@@ -122,6 +122,24 @@ impl Pty {
         self.commands += 1;
     }
 
+    /// Types a line and waits until the terminal shows `text`.
+    pub(crate) fn begin_until(&mut self, line: &str, text: &str) {
+        let start = self.transcript.len();
+        self.begin(line);
+        let shown = self.read_until(PATIENCE, |transcript| {
+            String::from_utf8_lossy(&transcript[start..]).contains(text)
+        });
+        let transcript = String::from_utf8_lossy(&self.transcript[start..]);
+        assert!(shown, "{line} does not show {text}:\n{transcript}");
+    }
+
+    /// Waits until the line that was begun ends, and returns what the terminal showed since then.
+    pub(crate) fn finish(&mut self) -> String {
+        let start = self.transcript.len();
+        self.wait_for_prompt();
+        String::from_utf8_lossy(&self.transcript[start..]).into_owned()
+    }
+
     /// Types a line, waits for a question, answers it, and waits for the next prompt.
     pub(crate) fn answer_question(&mut self, line: &str, question: &str, answer: &str) -> String {
         let start = self.transcript.len();
