@@ -230,7 +230,8 @@ fn compare_all(
         .iter_mut()
         .filter(|(verdict, _)| verdict.damage.is_empty());
     for (verdict, _) in whole {
-        let meter = session.reporter.progress().start(&verdict.name, None);
+        let progress = session.reporter.progress();
+        let meter = progress.start(&verdict.name, "downloading", None);
         let compared = store.with_object(&verdict.name, |_| {
             if refetch {
                 fetching.check_servers(verdict.record.as_ref())?;

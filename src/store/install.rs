@@ -170,7 +170,7 @@ impl Store {
         meter: &dyn Meter,
     ) -> Result<(), Error> {
         let (manifest, used) = self.unpack(object, temporary, place, downloads, meter)?;
-        meter.phase("publishing");
+        meter.step("publishing", None);
         let record = ObjectRecord::new(object, manifest.hash());
         // Durable by then, and nothing stays over should this process be killed in between.
         let durable = || used.into_iter().for_each(Download::discard);

@@ -161,7 +161,7 @@ impl Store {
         let temporary = self.temporary(&path);
         remove_tree(&temporary)?;
         let unpacked = self.unpack(&object, &temporary, &verdict.place, downloads, meter);
-        meter.phase("comparing");
+        meter.step("comparing", None);
         let damage = unpacked.map(|(manifest, used)| {
             if !cached {
                 used.into_iter().for_each(Download::discard);
