@@ -247,7 +247,12 @@ fn allow_asks_on_a_terminal_and_show_changes_nothing() {
         let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
         assert!(shown.contains("dev variable ACTIVE"), "{shown}");
         sandbox.devsh(&["run", "--", "true"]).code(3);
-        pty.answer_question("devsh allow", "Allow? [Y/n]", "");
+        // A command that was typed ahead is no answer.
+        let shown = pty.answer_question("devsh allow", "Allow? [Y/n]", "make test\rn");
+        assert!(shown.contains("`make test` is no answer"), "{shown}");
+        assert_eq!(shown.matches("Allow? [Y/n]").count(), 2, "{shown}");
+        assert_eq!(pty.var("ACTIVE"), None);
+        pty.answer_question("devsh allow", "Allow? [Y/n]", "make test\r");
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
         sandbox.write("devshell.toml", "[env]\nACTIVE = \"again\"\n");
         pty.type_line("devsh allow --yes");

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// How often a question is asked until there is an answer to it.
+const QUESTIONS: usize = 3;
+
 /// How the user decides.
 #[derive(Debug, Clone, Copy)]
 pub struct AllowOptions {
@@ -103,12 +106,24 @@ fn confirm(
     if options.yes || !terminal.stdin || !terminal.stderr {
         return Ok(true);
     }
-    ui.question(&format!("{question} [Y/n] "));
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    let count = read.map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
-    let answer = answer.trim().to_ascii_lowercase();
-    Ok(count > 0 && ["", "y", "yes"].contains(&answer.as_str()))
+    // A line that was typed ahead, such as the next command, is no answer.
+    for _ in 0..QUESTIONS {
+        ui.question(&format!("{question} [Y/n] "));
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        let count =
+            read.map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
+        match answer.trim().to_ascii_lowercase().as_str() {
+            _ if count == 0 => return Ok(false),
+            "" | "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => ui.note(&format!(
+                "`{}` is no answer: press Enter or type `y` or `n`",
+                answer.trim()
+            )),
+        }
+    }
+    Ok(false)
 }
 
 /// Lists all decisions of the user.
