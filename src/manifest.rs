@@ -18,6 +18,7 @@ mod init_template;
 mod json;
 mod layer;
 mod merge;
+mod preset_files;
 pub mod presets;
 mod provenance;
 mod pyproject_deps;

@@ -35,7 +35,7 @@ use approval::{
     Approval, ApprovalState, Decisions, TrustCheck, Trusted, WorktreeApproval, project_key,
 };
 use approval_summary::{Difference, Fact, Facts, SummaryInput};
-use detect::Detection;
+use detect::{Detection, SoughtPresets};
 use layers::{LayerStack, Layers};
 use locate::{MANIFEST, Place, ProjectKind};
 use python_files::PythonFiles;
@@ -138,6 +138,11 @@ impl FoundProject {
 
     pub const fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Gives the project a manifest that is not written yet.
+    pub fn propose_manifest(&mut self, text: &str) {
+        self.inputs.propose(MANIFEST, text);
     }
 
     /// Returns whether the user has decided anything that could allow the project.
@@ -261,10 +266,10 @@ impl FoundProject {
         let (place, inputs) = (&self.place, &mut self.inputs);
         let directories = &context.directories;
         let detection = match place.kind {
-            ProjectKind::Prepared => Detection::default(),
+            ProjectKind::Prepared => follow_presets(inputs)?,
             ProjectKind::Detected => {
                 inputs.exists(MANIFEST);
-                detect::detect(inputs)?
+                detect::detect(inputs, SoughtPresets::OfRoot)?
             }
         };
         let mut stack = LayerStack::new(inputs, &directories.data, pins, detection.layers);
@@ -322,12 +327,13 @@ impl Project {
         self.python = locks
             .map(|(lock, groups)| python_files::read(inputs, &lock, &groups))
             .collect::<Result<_, _>>()?;
-        let kind = self.place.kind;
+        let own_files: BTreeSet<String> = self.own_layers().map(str::to_owned).collect();
         let team = self.team.as_mut();
-        let provided = dedupe_tools::dedupe_tools(&mut self.manifest, team, &self.python, kind);
+        let provided =
+            dedupe_tools::dedupe_tools(&mut self.manifest, team, &self.python, &own_files);
         self.notes.extend(provided);
         self.notes.extend(python_files::notes(&self.python));
-        if kind == ProjectKind::Detected {
+        if self.follows_presets() {
             for manifest in self.team.iter_mut().chain([&mut self.manifest]) {
                 newest_python::bound_python(manifest, &self.python);
             }
@@ -376,7 +382,11 @@ impl Project {
                 single.iter().any(|python| python.groups.contains(group))
             };
             shell.python.groups.retain(known);
-            if self.place.kind == ProjectKind::Detected {
+            let known = |extra: &manifest::Located<String>| {
+                single.iter().any(|python| python.extras.contains(extra))
+            };
+            shell.python.extras.retain(known);
+            if self.follows_presets() {
                 newest_python::copy_bound(&self.manifest, &mut shell);
             }
             self.manifest.shells.insert(name.clone(), shell);
@@ -447,7 +457,18 @@ impl Project {
         self.python.iter().find(|files| files.lock == lock)
     }
 
-    /// Returns the names of the presets that apply; none if there is a manifest.
+    /// Returns the files of the layers that are manifests.
+    fn own_layers(&self) -> impl Iterator<Item = &str> {
+        let layers = self.layers.all.iter().skip(self.layers.detected);
+        layers.map(|layer| &**layer.text.file())
+    }
+
+    /// Returns whether tools and versions come from the project's own files by presets.
+    const fn follows_presets(&self) -> bool {
+        self.layers.detected > 0
+    }
+
+    /// Returns the names of the presets that apply.
     pub fn presets(&self) -> &[String] {
         &self.presets
     }
@@ -549,13 +570,9 @@ impl Project {
     fn summary(&self, inputs: &Inputs) -> Facts {
         let layers = self.layers.all.iter();
         let env_files: BTreeSet<&str> = layers
-            .clone()
             .flat_map(|layer| layer.env_files.keys().map(String::as_str))
             .collect();
-        let manifests: BTreeSet<&str> = layers
-            .skip(self.layers.detected)
-            .map(|layer| &**layer.text.file())
-            .collect();
+        let manifests: BTreeSet<&str> = self.own_layers().collect();
         let default_groups = |lock: &str| {
             let locked = self.python(lock).and_then(|files| files.locked.as_ref());
             let groups = locked.into_iter().flat_map(|locked| &locked.default_groups);
@@ -587,6 +604,18 @@ impl Project {
         }
         facts
     }
+}
+
+/// Returns what the presets that the manifest follows find in the project.
+fn follow_presets(inputs: &mut Inputs) -> Result<Detection, Error> {
+    let Some(bytes) = inputs.data(MANIFEST)? else {
+        return Ok(Detection::default());
+    };
+    let presets = manifest::parse_bytes(MANIFEST, &bytes)?.presets;
+    if presets.is_empty() {
+        return Ok(Detection::default());
+    }
+    detect::detect(inputs, SoughtPresets::Named(&presets))
 }
 
 /// Returns the ruling of the user's settings for a project, and its repository.

@@ -1,36 +1,46 @@
 //! A manifest from what was detected, or an empty one of one person.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     config::ownership::Access,
-    lockfile::{Lockfile, Upgrade},
+    lockfile::Lockfile,
     manifest::{self, Manifest},
     project::{
-        Project,
+        Project, ReadMode,
         approval::ApprovalState,
-        detect,
-        locate::{MANIFEST, ProjectKind},
+        detect::{self, SoughtPresets},
+        locate::{MANIFEST, Place, ProjectKind},
         personal,
         reader::Inputs,
     },
     report::failure::Failure,
-    resolve,
-    sources::Index,
     util::files,
 };
 
 use super::{
-    build_mode::BuildMode, edit_manifest, lock, lockfiles::all_requests, session::Session,
+    build_mode::BuildMode,
+    edit_manifest, lock,
+    lockfiles::all_requests,
+    python_packages,
+    resolve_requests::{self, Unresolved},
+    session::Session,
 };
 
 /// A new manifest.
 #[derive(Debug)]
 pub struct InitReport {
     pub path: PathBuf,
+    pub text: String,
+    /// The dev shells that it gives.
     pub manifest: Manifest,
     /// Settings in the project's files that have no effect.
     pub notes: Vec<manifest::presets::PresetNote>,
+    /// Why it is not known whether every tool can be locked.
+    pub unchecked: Option<Failure>,
     pub next: NextStep,
 }
 
@@ -43,18 +53,17 @@ pub enum NextStep {
     Allow,
 }
 
-/// Writes a `devshell.toml` with the detected tools.
+/// Writes a `devshell.toml` that follows the project's own files, after a check that its tools can be locked.
 pub fn init_project(session: &Session<'_>) -> Result<InitReport, Failure> {
     let (root, allowed) = root(session)?;
     let path = root.join(MANIFEST);
     let access = Access::of(session.context, &root, &session.config()?.trust.shared);
     let mut inputs = Inputs::new(&root, access, session.context.now);
-    let detection = detect::detect(&mut inputs).map_err(|error| inputs.conceal(error))?;
-    let manifest = manifest::merge(&detection.layers)?;
-    check(session, &manifest)?;
-    let text = manifest::init_template(&manifest);
-    // The written manifest must be valid and mean the same as the detected one.
-    manifest::parse(MANIFEST, &text).and_then(|layer| manifest::merge(&[layer]))?;
+    let detection = detect::detect(&mut inputs, SoughtPresets::Everywhere)
+        .map_err(|error| inputs.conceal(error))?;
+    let text = manifest::init_template(&detection.presets);
+    let proposed = open_proposed(session, &root, &text)?;
+    let unchecked = check(session, &proposed)?;
     files::write_project_file(&path, text.as_bytes())?;
     // A repository that was allowed before has the same requests now, so it stays allowed.
     let approved =
@@ -71,12 +80,43 @@ pub fn init_project(session: &Session<'_>) -> Result<InitReport, Failure> {
     } else {
         NextStep::Allow
     };
+    // Only detection looks at the files that devsh does not read.
+    let notes: BTreeSet<_> = detection
+        .notes
+        .into_iter()
+        .chain(proposed.notes().to_vec())
+        .collect();
     Ok(InitReport {
         path,
-        manifest,
-        notes: detection.notes,
+        text,
+        manifest: proposed.preview().clone(),
+        notes: notes.into_iter().collect(),
+        unchecked,
         next,
     })
+}
+
+/// Returns the project at `root` as it would be with this manifest.
+fn open_proposed(session: &Session<'_>, root: &Path, text: &str) -> Result<Project, Failure> {
+    let mut found = session.find(Place {
+        root: root.to_owned(),
+        kind: ProjectKind::Prepared,
+    })?;
+    found.propose_manifest(text);
+    let project = session.read(found, ReadMode::Review)?;
+    Ok(project.map_err(|unreadable| unreadable.error)?)
+}
+
+/// Checks that every tool, group and extra of the proposed manifest exists. If a source cannot be reached, the manifest
+/// is still useful: returns why it was not checked.
+fn check(session: &Session<'_>, project: &Project) -> Result<Option<Failure>, Failure> {
+    python_packages::check_selections(project)?;
+    let requests = all_requests(project.preview());
+    match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {
+        Ok(()) => Ok(None),
+        Err(Unresolved::Unreachable(failure)) => Ok(Some(*failure)),
+        Err(Unresolved::Failed(failure)) => Err(*failure),
+    }
 }
 
 /// Writes a manifest into the user's configuration, for one repository; returns its path.
@@ -111,7 +151,13 @@ fn repository(session: &Session<'_>) -> Result<PathBuf, Failure> {
 /// Returns the directory for the manifest, and the repository there as it was read, if it is allowed.
 fn root(session: &Session<'_>) -> Result<(PathBuf, Option<Project>), Failure> {
     let Ok(place) = session.place() else {
-        return Ok((session.cwd()?.to_owned(), None));
+        let cwd = session.cwd()?;
+        if session.context.directories.home.as_deref() == Some(cwd) {
+            return Err(Failure::new("your home directory is not a project")
+                .note("its dev shell would be loaded in every directory below")
+                .hint("change to the directory of a project first, or create one with `mkdir`"));
+        }
+        return Ok((cwd.to_owned(), None));
     };
     if place.kind == ProjectKind::Prepared {
         let path = session.display(&place.root.join(MANIFEST));
@@ -124,16 +170,4 @@ fn root(session: &Session<'_>) -> Result<(PathBuf, Option<Project>), Failure> {
         root,
         (project.standing() == ApprovalState::Allowed).then_some(project),
     ))
-}
-
-/// Refuses requirements that contradict each other, while their files are still known.
-fn check(session: &Session<'_>, manifest: &Manifest) -> Result<(), Failure> {
-    for request in all_requests(manifest) {
-        if request.1.is_contradictory() {
-            let system = session.system()?;
-            let (index, nothing) = (Index::default(), Lockfile::default());
-            resolve::resolve(&[request], &index, &nothing, &Upgrade::None, system)?;
-        }
-    }
-    Ok(())
 }

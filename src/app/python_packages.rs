@@ -148,13 +148,12 @@ fn no_lock(place: &Origin) -> Failure {
 /// Returns the groups and extras of a dev shell; the lockfile must have them.
 fn selection(shell: &DevShell, locked: &PythonLock, lock: &str) -> Result<Selection, Failure> {
     let python = &shell.python;
-    let groups = check_names("group", &python.groups, &locked.groups, lock)?;
+    let mut groups = check_names("group", &python.groups, &locked.groups, lock)?;
+    if !python.groups_named {
+        groups.extend(locked.default_groups.iter().cloned());
+    }
     Ok(Selection {
-        groups: if python.groups_named {
-            groups
-        } else {
-            locked.default_groups.clone()
-        },
+        groups,
         extras: check_names("extra", &python.extras, &locked.extras, lock)?,
     })
 }
@@ -249,6 +248,16 @@ impl OldestPython<'_> {
         let numbers: Vec<String> = self.python.iter().map(u64::to_string).collect();
         numbers.join(".")
     }
+}
+
+/// Checks that the lockfiles have the groups and extras of every dev shell.
+pub fn check_selections(project: &Project) -> Result<(), Failure> {
+    for shell in project.preview().shells.values() {
+        if let Some((locked, lock)) = lockfile_of(project, shell) {
+            selection(shell, locked, lock)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns every list of requirements that `devshell.lock` must have.

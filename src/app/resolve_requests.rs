@@ -117,6 +117,36 @@ fn ask_and_resolve(
     Ok(lockfile)
 }
 
+/// Checks that every request has a version. Only the lists of the sources are read.
+pub fn check_requests(
+    session: &Session<'_>,
+    requests: &[(Tool, ToolRequest)],
+    previous: &Lockfile,
+) -> Result<(), Unresolved> {
+    let failed = |failure: Failure| Unresolved::Failed(Box::new(failure));
+    let config = session.config().map_err(failed)?;
+    let client = session.client().map_err(failed)?;
+    let system = session.system().map_err(failed)?;
+    let sources = Sources {
+        config,
+        client: &client,
+        cache: &session.context.directories.cache,
+        now: session.context.now,
+        system,
+    };
+    let lookup = Lookup {
+        previous,
+        upgrade: &Upgrade::None,
+        sources,
+        best: resolve::best,
+        digests: false,
+    };
+    let index = sources::fill(requests, lookup).map_err(|error| unresolved(&error, requests))?;
+    resolve::resolve(requests, &index, previous, &Upgrade::None, system)
+        .map_err(|error| failed(error.into()))?;
+    Ok(())
+}
+
 /// Adds the place that requests the tool.
 fn unresolved(error: &sources::Error, requests: &[(Tool, ToolRequest)]) -> Unresolved {
     let mut failure = Box::new(Failure::from(error));

@@ -27,6 +27,8 @@ use crate::{
 
 /// The longest accepted lockfile, in bytes.
 const LOCKFILE_LIMIT: u64 = 16 << 20;
+/// How many projects below a directory a message names.
+const SHOWN_PROJECTS: usize = 8;
 /// The longest accepted netrc, in bytes.
 const NETRC_LIMIT: u64 = 1 << 20;
 
@@ -221,16 +223,40 @@ impl<'a> Session<'a> {
         let known = |path: &Path| {
             self.decisions.is_known(path) || personal::manifest_path(path, config).exists()
         };
-        locate::meant(cwd, &bounds, &markers, detect::is_workspace, known).ok_or_else(|| {
-            Failure::new(format!(
-                "there is no project in `{}` or above",
-                self.display(cwd)
+        locate::meant(cwd, &bounds, &markers, detect::is_workspace, known)
+            .ok_or_else(|| self.no_project(cwd))
+    }
+
+    /// Returns the failure for a directory without a project, with the projects below it.
+    fn no_project(&self, cwd: &Path) -> Failure {
+        let failure = Failure::new(format!(
+            "there is no project in `{}` or above",
+            self.display(cwd)
+        ));
+        let is_home = self.context.directories.home.as_deref() == Some(cwd);
+        let below = if is_home {
+            Vec::new()
+        } else {
+            detect::projects_below(cwd).unwrap_or_default()
+        };
+        let Some(first) = below.first() else {
+            return failure
+                .note("a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`")
+                .hint("create one with `devsh init`");
+        };
+        let names = below.iter().take(SHOWN_PROJECTS);
+        let names = names.map(|one| format!("`{}` ({})", one.directory, one.presets.join(", ")));
+        let mut list = names.collect::<Vec<_>>().join(", ");
+        if below.len() > SHOWN_PROJECTS {
+            list.push_str(", …");
+        }
+        let init = self.command("init");
+        failure
+            .note(format!("projects below: {list}"))
+            .hint(format!(
+                "`cd {}` to use one of them, or `{init}` for one dev shell with the tools of all",
+                first.directory
             ))
-            .note(
-                "a project has a `devshell.toml` or files such as `pyproject.toml` or `Cargo.toml`",
-            )
-            .hint("create one with `devsh init`")
-        })
     }
 
     /// Reads the project that the working directory belongs to.

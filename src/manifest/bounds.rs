@@ -30,7 +30,7 @@ pub fn whole(request: &ToolRequest) -> String {
 /// text would be longer than a requirement may be.
 ///
 /// A floor that the other bounds imply is left out. A channel takes no floors: a bound on a number has no meaning for it.
-pub(super) fn combined(request: &ToolRequest) -> Option<String> {
+fn combined(request: &ToolRequest) -> Option<String> {
     let requirement = &request.requirement.value;
     if requirement.channel().is_some() {
         return Some(requirement.to_string());
@@ -77,7 +77,7 @@ pub fn decisive(request: &ToolRequest) -> &Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Located, Manifest, ShellName, init_template};
+    use crate::manifest::Located;
     use crate::package::Version;
 
     fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
@@ -156,11 +156,5 @@ mod tests {
         );
         assert!(shown.ends_with(" and 193 more"), "{shown}");
         assert_eq!(whole(&request("^18 || ^20", &["<17"])), "(^18 || ^20), <17");
-        let mut manifest = Manifest::default();
-        let dev = manifest.shells.entry(ShellName::dev()).or_default();
-        dev.tools.insert("node".parse().unwrap(), several);
-        let text = init_template(&manifest);
-        let line = "node = \"20\"  # without the bounds of a: they are too many for one line\n";
-        assert!(text.contains(line), "{text}");
     }
 }

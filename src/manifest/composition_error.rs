@@ -69,6 +69,9 @@ pub enum CompositionError {
     /// A grant in a fetched file.
     #[error("a fetched file cannot grant `{name}`: only the project can")]
     FetchedGrant { name: Grant },
+    /// `presets` in another file than the project's manifest.
+    #[error("only the `devshell.toml` of the project can follow presets")]
+    ForeignPresets,
     /// A path of this machine in a fetched file.
     #[error("a fetched file cannot refer to `{path}` on this machine")]
     FetchedPath {

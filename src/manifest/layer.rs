@@ -21,6 +21,8 @@ pub struct Layer {
     pub text: Text,
     /// The files that it extends, the lowest first, as written.
     pub extends: Vec<Located<String>>,
+    /// The presets that it follows.
+    pub presets: Vec<Located<String>>,
     /// The tables of the top level.
     pub top: Tables,
     /// The dev shells that it has tables for.
@@ -115,6 +117,7 @@ impl Layer {
         Self {
             text,
             extends: Vec::new(),
+            presets: Vec::new(),
             top: Tables::default(),
             shells: BTreeMap::new(),
             env_files: BTreeMap::new(),

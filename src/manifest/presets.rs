@@ -2,10 +2,11 @@
 //!
 //! A preset is a manifest with additional tables. `[detect] files` lists the files that make it apply,
 //! `[[pins.TOOL]]` the places where files of other tools name a version of TOOL (the first version wins, all floors
-//! count), `[[lists]]` files that name versions of many tools, `[[groups]]` the places where a project names its
-//! dependency groups, `[[workspaces]]` the files that make a directory the root of a workspace, and `[[hints]]` files
+//! count), `[[lists]]` files that name versions of many tools, `[[groups]]` and `[[extras]]` the places where a project
+//! names its dependency groups and extras, `[[workspaces]]` the files that make a directory the root of a workspace, and `[[hints]]` files
 //! that devsh does not read. The tools of `[tools]` are always part of the dev shell; a tool that only has pins is part
-//! of it if one of the pins is there. `python.lock` and `python.groups` count only if the project has them.
+//! of it if one of the pins is there. `python.lock`, `python.groups` and `python.extras` count only if the project has
+//! them.
 
 mod apply;
 pub(super) mod documents;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use super::{
     Error, ErrorKind, Layer, PYTHON_LOCKS, Text,
     document::Node,
+    preset_files::PRESETS,
     reader,
     version_files::{Grammar, VersionFile},
 };
@@ -31,12 +33,10 @@ pub use workspaces::{WorkspaceMembers, is_workspace, workspace_files};
 
 use workspaces::Workspace;
 
-/// Names and texts of the presets, lowest layer first.
-const PRESETS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
-
 /// The tables of a preset that a manifest does not have.
 const TABLES: &[&str] = &[
     "detect",
+    "extras",
     "grammars",
     "groups",
     "hints",
@@ -62,7 +62,9 @@ pub struct Preset {
 struct PresetTables {
     detect: DetectTable,
     #[serde(default)]
-    groups: Vec<GroupTable>,
+    groups: Vec<NameTable>,
+    #[serde(default)]
+    extras: Vec<NameTable>,
     #[serde(default)]
     pins: BTreeMap<String, Vec<VersionFile>>,
     /// Names of versions, by tool.
@@ -88,14 +90,14 @@ struct DetectTable {
     files: Vec<String>,
 }
 
-/// A TOML table that names dependency groups.
+/// A TOML table whose keys are dependency groups or extras.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct GroupTable {
+struct NameTable {
     file: String,
     /// The path of keys to the table, joined by `.`.
     key: String,
-    /// The group that the presence of the key means; without it every key of the table is a group.
+    /// The name that the presence of the key means; without it every key of the table is a name.
     name: Option<String>,
 }
 
@@ -184,7 +186,8 @@ impl Preset {
     pub fn content_files(&self) -> BTreeSet<&str> {
         let pins = self.pins.values().flatten();
         let pins = pins.filter(|pin| !pin.is_name()).map(|pin| &pin.file);
-        let groups = self.data.groups.iter().map(|one| &one.file);
+        let groups = self.data.groups.iter().chain(&self.data.extras);
+        let groups = groups.map(|one| &one.file);
         let lists = self.data.lists.iter().map(|one| &one.file);
         let workspaces = self.data.workspaces.iter();
         let workspaces = workspaces.filter(|one| !one.members.is_empty());

@@ -23,7 +23,7 @@ pub struct PythonRequest {
     pub build: Vec<Located<String>>,
     /// Dependency groups to install, sorted, without duplicates.
     pub groups: Vec<Located<String>>,
-    /// Whether groups were named; if not, the lockfile's default groups apply.
+    /// Whether a manifest names groups; if not, the project's default groups apply as well.
     pub groups_named: bool,
     /// Extras of the project to install, sorted, without duplicates.
     pub extras: Vec<Located<String>>,

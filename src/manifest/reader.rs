@@ -35,6 +35,10 @@ pub(super) fn read_layer(text: &Text, ignored: &'static [&'static str]) -> Resul
     for field in Table::root(text, &root, ignored).fields() {
         match field?.field {
             TopField::Extends(sources) => layer.extends = sources,
+            TopField::Presets(names) => {
+                let names = names.into_iter();
+                layer.presets = names.map(|name| name.map(|name| name.0)).collect();
+            }
             TopField::Shells(shells) => {
                 for shell in shells.values() {
                     let shell = shell?;

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{CompositionError, ErrorKind, PythonLockFormat, ShellName, form::Scalar, template};
+use super::{
+    CompositionError, ErrorKind, PythonLockFormat, ShellName, form::Scalar,
+    preset_files::PRESET_NAMES, template,
+};
 use crate::package::{FREETHREADED, Invalid, PROFILE, PROFILES, PackageName, Source, Tool};
 use crate::util::nearest::nearest;
 
@@ -217,6 +220,25 @@ impl FromStr for RustProfile {
         }
         let expected = "a profile (`minimal`, `default` or `complete`)";
         Err(Invalid::new(expected, text))
+    }
+}
+
+/// The name of a preset.
+#[derive(Debug)]
+pub(super) struct PresetName(pub(super) String);
+
+impl Scalar for PresetName {
+    const WORDS: &'static [&'static str] = &PRESET_NAMES;
+}
+
+impl FromStr for PresetName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if PRESET_NAMES.contains(&text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Invalid::new("a preset (`python`, `node`, …)", text))
     }
 }
 

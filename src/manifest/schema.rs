@@ -11,8 +11,8 @@ use super::{
     document::Node,
     form::{EditableList, Form, KeyValue, Named, OneOf, Table, Unset, table_fields},
     scalars::{
-        EnvFilePath, PathEntry, PythonLockPath, PythonPackage, PythonVariant, RustProfile,
-        SingleShellName, ToolName, ToolPart, ValueTemplate,
+        EnvFilePath, PathEntry, PresetName, PythonLockPath, PythonPackage, PythonVariant,
+        RustProfile, SingleShellName, ToolName, ToolPart, ValueTemplate,
     },
 };
 use crate::{
@@ -25,6 +25,8 @@ table_fields! {
         /// Manifests that this one extends, the lowest layer first: paths, `https://` addresses,
         /// `git+https://…#REVISION:FILE`
         "extends" => Extends(Vec<Located<String>>);
+        /// Presets to follow, below all other layers: tools and versions come from the project's own files
+        "presets" => Presets(Vec<Located<PresetName>>);
         /// Dev shells by name; a prompt activates `dev`
         "shells" => Shells(Named<'n, SingleShellName, Table<'n, ShellField<'n>>>);
         .. Shared(TablesField<'n>);

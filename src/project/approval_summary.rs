@@ -242,8 +242,12 @@ fn packages(content: &DevShell, lock: &Located<String>, input: &SummaryInput<'_>
         (text.clone(), text)
     } else {
         // The default groups are data of the project.
-        let text = list((input.default_groups)(&lock.value));
-        (text, format!("{}, default groups", list(Vec::new())))
+        let mut groups: BTreeSet<String> =
+            (input.default_groups)(&lock.value).into_iter().collect();
+        groups.extend(named(&python.groups));
+        let text = list(groups.into_iter().collect());
+        let meaning = list(named(&python.groups));
+        (text, format!("{meaning}, default groups"))
     };
     Fact::meaning(text, meaning.as_bytes(), &lock.origin.file)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{locate::ProjectKind, python_files::PythonFiles};
+use super::python_files::PythonFiles;
 use crate::{
     manifest::{self, Manifest, PythonRequest, presets::PresetNote},
     package::{PackageName, System, Version},
@@ -12,27 +12,24 @@ use crate::{
 /// The Python for which the packages of a lockfile are looked up.
 const PYTHON: &str = "3.13";
 
-/// Removes groups that only presets name and the project lacks, and applications that its packages bring.
+/// Removes groups and extras that only presets name and the project lacks, and applications that its packages bring.
 ///
 /// `team` is the manifest without personal layers, which changes alike.
 pub(super) fn dedupe_tools(
     manifest: &mut Manifest,
     team: Option<&mut Manifest>,
     files: &[PythonFiles],
-    kind: ProjectKind,
+    own_files: &BTreeSet<String>,
 ) -> Vec<PresetNote> {
-    let detected = kind == ProjectKind::Detected;
-    if detected {
-        retain_groups(manifest, files);
-    }
+    retain_known(manifest, files);
     if let Some(team) = team {
-        remove_provided(team, files, detected);
+        remove_provided(team, files, own_files);
     }
-    remove_provided(manifest, files, detected)
+    remove_provided(manifest, files, own_files)
 }
 
-/// Keeps only the groups that the project has.
-fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
+/// Removes the groups and extras that a preset names and the project lacks.
+fn retain_known(manifest: &mut Manifest, files: &[PythonFiles]) {
     for shell in manifest.shells.values_mut() {
         let python = &mut shell.python;
         let lock = python.lock.as_ref().map(|lock| lock.value.as_str());
@@ -40,20 +37,22 @@ fn retain_groups(manifest: &mut Manifest, files: &[PythonFiles]) {
             .iter()
             .filter(|files| Some(files.lock.as_str()) == lock);
         if let Some(locked) = named.next().and_then(|files| files.locked.as_ref()) {
-            python
-                .groups
-                .retain(|group| locked.groups.contains(&group.value));
+            let known = |one: &manifest::Located<String>, names: &BTreeSet<String>| {
+                !one.origin.is_preset || names.contains(&one.value)
+            };
+            python.groups.retain(|one| known(one, &locked.groups));
+            python.extras.retain(|one| known(one, &locked.extras));
         }
     }
 }
 
 /// Removes the applications that a dev shell's Python packages bring, with a note for each.
 ///
-/// A loose requirement brings an application only if `detected`; a manifest's own requirement must be fulfilled.
+/// A loose requirement does not fulfil the requirement of a manifest, one of `own_files`.
 fn remove_provided(
     manifest: &mut Manifest,
     files: &[PythonFiles],
-    detected: bool,
+    own_files: &BTreeSet<String>,
 ) -> Vec<PresetNote> {
     let mut notes = Vec::new();
     for shell in manifest.shells.values_mut() {
@@ -68,12 +67,15 @@ fn remove_provided(
         if applications.count() == 0 {
             continue;
         }
-        let brought = brought(&shell.python, locked, detected);
+        let brought = brought(&shell.python, locked);
         shell.tools.retain(|tool, request| {
+            let is_own = own_files.contains(&*request.requirement.origin.file);
             let there = tool.may_be_application()
-                && brought.iter().any(|(name, version)| {
+                && brought.iter().any(|one| {
                     let fits = |version: &Version| request.admits(version);
-                    *name == tool.package && version.as_ref().is_none_or(fits)
+                    one.name == tool.package
+                        && one.version.as_ref().is_none_or(fits)
+                        && !(one.is_loose && is_own)
                 });
             if there {
                 notes.push(PresetNote {
@@ -96,22 +98,25 @@ pub(super) fn selection(python: &PythonRequest, locked: &PythonLock) -> Selectio
         let names = wanted.iter().map(|one| one.value.clone());
         names.filter(|name| known.contains(name)).collect()
     };
+    let mut groups: BTreeSet<String> = known(&python.groups, &locked.groups);
+    if !python.groups_named {
+        groups.extend(locked.default_groups.iter().cloned());
+    }
     Selection {
-        groups: if python.groups_named {
-            known(&python.groups, &locked.groups)
-        } else {
-            locked.default_groups.clone()
-        },
+        groups,
         extras: known(&python.extras, &locked.extras),
     }
 }
 
-/// Returns the packages that a dev shell gets, each with its version if it is pinned.
-fn brought(
-    python: &PythonRequest,
-    locked: &PythonLock,
-    detected: bool,
-) -> Vec<(PackageName, Option<Version>)> {
+/// A package that a dev shell gets.
+struct BroughtPackage {
+    name: PackageName,
+    version: Option<Version>,
+    /// Whether it is a requirement without an exact version.
+    is_loose: bool,
+}
+
+fn brought(python: &PythonRequest, locked: &PythonLock) -> Vec<BroughtPackage> {
     let selection = selection(python, locked);
     // The result must be the same on every machine.
     let pins = PYTHON.parse().ok().and_then(|python: Version| {
@@ -121,9 +126,19 @@ fn brought(
     let pinned = pins.unwrap_or_default().packages.into_iter();
     let pinned = pinned.filter_map(|pin| {
         let version = pin.version.and_then(|version| version.parse().ok());
-        Some((pin.name.parse().ok()?, version))
+        Some(BroughtPackage {
+            name: pin.name.parse().ok()?,
+            version,
+            is_loose: false,
+        })
     });
-    let loose = locked.loose(&selection).into_iter().filter(|_| detected);
-    let loose = loose.filter_map(|line| Some((line.parse::<PythonRequirement>().ok()?.name, None)));
+    let loose = locked.loose(&selection).into_iter();
+    let loose = loose.filter_map(|line| {
+        Some(BroughtPackage {
+            name: line.parse::<PythonRequirement>().ok()?.name,
+            version: None,
+            is_loose: true,
+        })
+    });
     pinned.chain(loose).collect()
 }

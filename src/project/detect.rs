@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::manifest::{
-    Layer, Origin, Text,
+    Layer, Located, Origin, Text,
     presets::{self, AppliedPreset, Preset, PresetNote},
 };
 
@@ -67,8 +67,56 @@ const FOREIGN: &[&str] = &[
     "venv",
 ];
 
+/// The presets that detection looks for.
+#[derive(Debug, Clone, Copy)]
+pub enum SoughtPresets<'n> {
+    /// All, if the root itself has a file of one: otherwise it is not a project, only a directory with projects.
+    OfRoot,
+    /// All, in the root and below it.
+    Everywhere,
+    /// Those that a manifest follows. One without files in the project applies to the root.
+    Named(&'n [Located<String>]),
+}
+
+/// A directory below the root in which presets apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectBelow {
+    /// Its path from the root.
+    pub directory: String,
+    /// The names of the presets.
+    pub presets: Vec<String>,
+}
+
+/// Returns the directories at most two levels below `root` in which presets of languages apply, sorted.
+pub fn projects_below(root: &Path) -> Result<Vec<ProjectBelow>, Error> {
+    let presets = presets::all()?;
+    let languages = || presets.iter().filter(|preset| preset.is_language());
+    let mut found = Vec::new();
+    for directory in directories_below(root) {
+        let holds = |preset: &&Preset| holds(root, &directory, preset);
+        let names: Vec<String> = languages()
+            .filter(holds)
+            .map(|preset| preset.name().to_owned())
+            .collect();
+        if !names.is_empty() {
+            found.push(ProjectBelow {
+                directory: directory.trim_end_matches('/').to_owned(),
+                presets: names,
+            });
+        }
+    }
+    found.sort_by(|left, right| left.directory.cmp(&right.directory));
+    Ok(found)
+}
+
+/// Returns whether a directory has a file that makes a preset apply.
+fn holds(root: &Path, directory: &str, preset: &Preset) -> bool {
+    let mut names = preset.detect_files();
+    names.any(|name| root.join(directory).join(name).is_file())
+}
+
 /// Detects presets and versions in the root and the directories below it.
-pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
+pub fn detect(inputs: &mut Inputs, sought: SoughtPresets<'_>) -> Result<Detection, Error> {
     let root = &inputs.root().to_owned();
     let mut files = RepositoryFiles {
         inputs,
@@ -76,19 +124,25 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
         texts: BTreeMap::new(),
     };
     let presets = presets::all()?;
+    let is_sought = |preset: &Preset| match sought {
+        SoughtPresets::Named(names) => names.iter().any(|name| name.value == preset.name()),
+        SoughtPresets::OfRoot | SoughtPresets::Everywhere => true,
+    };
     let mut applied: Vec<AppliedPreset<'_>> = Vec::new();
     let mut below = None;
-    for preset in &presets {
+    for preset in presets.iter().filter(|preset| is_sought(preset)) {
         let mut directories = Vec::new();
         if files.any(preset.detect_files()) {
             directories.push(String::new());
         } else if preset.is_language() {
             let below = below.get_or_insert_with(|| directories_below(root));
-            let holds = |directory: &&String| {
-                let mut names = preset.detect_files();
-                names.any(|name| root.join(directory.as_str()).join(name).is_file())
-            };
-            directories.extend(below.iter().filter(holds).take(PLACES).cloned());
+            let found = below
+                .iter()
+                .filter(|directory| holds(root, directory, preset));
+            directories.extend(found.take(PLACES).cloned());
+        }
+        if directories.is_empty() && matches!(sought, SoughtPresets::Named(_)) {
+            directories.push(String::new());
         }
         if !directories.is_empty() {
             applied.push(AppliedPreset {
@@ -98,8 +152,8 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
             });
         }
     }
-    // Without a file in the root this is not a project, only a directory with projects.
-    if !applied.iter().any(|one| one.directories == [""]) {
+    if matches!(sought, SoughtPresets::OfRoot) && !applied.iter().any(|one| one.directories == [""])
+    {
         applied.clear();
     }
     let mut notes = Vec::new();
@@ -107,7 +161,7 @@ pub fn detect(inputs: &mut Inputs) -> Result<Detection, Error> {
         files.read(one)?;
         notes.extend(files.read_members(one)?);
     }
-    if !applied.is_empty() {
+    if !applied.is_empty() && !matches!(sought, SoughtPresets::Named(_)) {
         files.notice(presets.iter().flat_map(Preset::hint_files));
     }
     let fitted = presets::apply_presets(&presets, &applied, &files.present, &files.texts);

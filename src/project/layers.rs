@@ -181,6 +181,11 @@ impl<'i> LayerStack<'i> {
         if file.source.is_remote() {
             refuse_foreign(&layer)?;
         }
+        if let Some(preset) = layer.presets.first().filter(|_| name != MANIFEST) {
+            let kind = CompositionError::ForeignPresets;
+            let error = layer.text.error_at(&preset.origin, "presets", kind.into());
+            return Err(error.into());
+        }
         self.open.push(name.clone());
         let mut positions = BTreeSet::new();
         for entry in layer.extends.clone() {

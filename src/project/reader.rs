@@ -182,6 +182,12 @@ impl Inputs {
         self.take(name)
     }
 
+    /// Gives a file that is not written yet this content.
+    pub(super) fn propose(&mut self, name: &str, content: &str) {
+        let path = self.root.join(name);
+        self.read.insert(path, Some(content.as_bytes().into()));
+    }
+
     /// Returns whether a file exists.
     pub fn exists(&mut self, name: &str) -> bool {
         let path = self.root.join(name);

@@ -15,7 +15,7 @@ use devsh::{
     package::{Tool, Version},
     project::{
         self,
-        detect::{self, Detection},
+        detect::{self, Detection, SoughtPresets},
         reader::Inputs,
     },
 };
@@ -147,11 +147,8 @@ impl Case {
 
 fn detected(root: &TempDir) -> Result<(Detection, Manifest), String> {
     let root = root.path().canonicalize().unwrap();
-    let detection = detect::detect(&mut Inputs::new(
-        &root,
-        Access::default(),
-        SystemTime::now(),
-    ));
+    let mut inputs = Inputs::new(&root, Access::default(), SystemTime::now());
+    let detection = detect::detect(&mut inputs, SoughtPresets::OfRoot);
     let detection = detection.map_err(|error| match error {
         project::Error::Content(error) => format!("{}: {error}", error.origin()),
         other => other.to_string(),
@@ -271,22 +268,23 @@ fn every_case_agrees_with_the_specifications() {
 }
 
 #[test]
-fn a_drafted_manifest_gives_the_detected_tools() {
+fn a_manifest_of_init_gives_the_detected_dev_shells() {
     for case in cases() {
-        let Ok((_, manifest)) = detected(&case.write()) else {
+        let root = case.write();
+        let Ok((detection, manifest)) = detected(&root) else {
             continue;
         };
-        if !contradictions(&manifest).is_empty() {
-            continue;
-        }
-        let text = manifest::init_template(&manifest);
+        let text = manifest::init_template(&detection.presets);
         let layer = manifest::parse(MANIFEST, &text).unwrap_or_else(|error| {
             panic!("{}: {error}\n{text}", case.name);
         });
-        let drafted = manifest::merge(&[layer]).unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let mut inputs = Inputs::new(&root, Access::default(), SystemTime::now());
+        let followed = detect::detect(&mut inputs, SoughtPresets::Named(&layer.presets)).unwrap();
+        let followed = manifest::merge(&followed.layers).unwrap();
         assert_eq!(
             summary(&manifest),
-            summary(&drafted),
+            summary(&followed),
             "{}\n{text}",
             case.name
         );

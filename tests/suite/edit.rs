@@ -37,69 +37,6 @@ A = \"1\"
 ";
 
 #[test]
-fn init_prints_the_detected_tools() {
-    let (sandbox, _server) = served();
-    sandbox.write("go.mod", "module x\n\ngo 1.24\n\ntoolchain go1.24.1\n");
-    sandbox.write(".tool-versions", "just 1.40.0\nterraform 1.9.0\n");
-    sandbox.write(".envrc", "use flake\n");
-    let untouched = Tree::of(sandbox.project());
-    sandbox.allow();
-    let run = ["run", "--", "go", "version"];
-    let before = sandbox.devsh(&run).success().stdout;
-    Tree::of(sandbox.project()).assert_unchanged_since(&untouched);
-
-    let outcome = sandbox.devsh(&["init"]).success();
-    assert!(
-        outcome
-            .stderr
-            .contains(".tool-versions:2: devsh has no source for `terraform`"),
-        "{outcome}"
-    );
-    assert!(
-        outcome.stderr.contains(".envrc:1: only direnv runs it"),
-        "{outcome}"
-    );
-    let written = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
-    let tools = "[tools]\n\
-                 go = \"~1.24.1\"  # from go.mod\n\
-                 just = \"1.40.0\"  # from .tool-versions\n\n\
-                 [env]\nGOTOOLCHAIN = \"local\"\n";
-    assert!(written.contains(tools), "{written}");
-    // The approval goes over to the manifest that says the same.
-    assert_eq!(sandbox.devsh(&run).success().stdout, before);
-    assert!(sandbox.project().join("devshell.lock").exists());
-    sandbox.devsh(&["init"]).code(1).error(&["exists already"]);
-}
-
-#[test]
-fn init_without_anything_is_a_beginning() {
-    let (sandbox, _server) = served();
-    let outcome = sandbox.devsh(&["init"]).success();
-    assert!(outcome.stderr.contains("nothing was detected"), "{outcome}");
-    sandbox.devsh(&["allow"]).success();
-    sandbox.devsh(&["add", "ruff@0.12"]).success();
-    let run = ["run", "--", "ruff", "--version"];
-    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.4\n");
-}
-
-#[test]
-fn init_refuses_a_contradiction_and_names_both_sides() {
-    let (sandbox, _server) = served();
-    sandbox.write(
-        "pyproject.toml",
-        "[project]\nrequires-python = \">=3.13\"\n",
-    );
-    sandbox.write(".python-version", "3.11\n");
-    sandbox.devsh(&["init"]).code(1).error(&[
-        "error: the requirements on `python` contradict each other",
-        ".python-version:1",
-        "pyproject.toml:2",
-        "hint: change `.python-version:1` to a version that `pyproject.toml:2` accepts, or change that bound",
-    ]);
-    assert!(!sandbox.project().join("devshell.toml").exists());
-}
-
-#[test]
 fn add_and_remove_change_their_lines_only() {
     let (sandbox, _server) = served();
     let sandbox = sandbox.manifest(MANIFEST);

@@ -42,6 +42,7 @@ mod hook_source_bash;
 mod hook_status;
 mod hook_survival;
 mod hook_undo;
+mod init;
 mod layouts;
 mod lints;
 mod lock;

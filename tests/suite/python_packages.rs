@@ -50,7 +50,7 @@ backend-path = ["."]
 "#;
 
 /// Returns a sandbox with what a repository of Python gets.
-fn repository(server: &Server) -> Option<Sandbox> {
+pub(crate) fn repository(server: &Server) -> Option<Sandbox> {
     let sandbox = sandbox(server)?;
     serve(server);
     serve_tool(server, "ruff", &["0.12.4"]);

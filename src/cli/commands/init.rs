@@ -15,6 +15,12 @@ pub fn run(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
     for note in &report.notes {
         ui.warn(&format!("{}: {}", note.origin, note.message));
     }
+    if let Some(failure) = &report.unchecked {
+        ui.warn(&format!(
+            "not checked whether every tool can be locked: {}",
+            failure.error
+        ));
+    }
     ui.note(&format!("wrote {}", session.display(&report.path)));
     match report.next {
         NextStep::Nothing => {}

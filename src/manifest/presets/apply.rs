@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Documents, Preset,
+    Documents, NameTable, Preset,
     lists::{self, ListedVersion, ListedVersions},
 };
 use crate::{
@@ -238,7 +238,7 @@ impl Applying<'_, '_> {
         }
     }
 
-    /// Keeps the Python lockfile and the dependency groups of the preset that the project has.
+    /// Keeps the Python lockfile, the dependency groups and the extras of the preset that the project has.
     ///
     /// The groups of a lockfile that is not uv's are known only when it is read.
     fn packages(&mut self, applied: &AppliedPreset<'_>, layer: &mut Layer) {
@@ -252,14 +252,18 @@ impl Applying<'_, '_> {
             found => found,
         };
         let listed = [PythonLockFormat::Uv, PythonLockFormat::Project];
-        let groups = match &found {
+        let known = match &found {
             Some((directory, name))
                 if PythonLockFormat::of(name).is_some_and(|format| listed.contains(&format)) =>
             {
-                Some(self.groups(applied.preset, directory))
+                let data = &applied.preset.data;
+                Some((
+                    self.names(&data.groups, directory),
+                    self.names(&data.extras, directory),
+                ))
             }
             Some(_) => None,
-            None => Some(BTreeSet::new()),
+            None => Some((BTreeSet::new(), BTreeSet::new())),
         };
         for tables in layer.tables_mut() {
             let lock = tables.python.lock.take();
@@ -269,17 +273,20 @@ impl Applying<'_, '_> {
             if found.is_none() {
                 tables.python.place = None;
             }
-            if let Some(groups) = &groups {
-                let known = |group: &Located<String>| groups.contains(&group.value);
-                tables.python.groups.retain(known);
+            // The project's default groups apply as well.
+            tables.python.groups_named = false;
+            if let Some((groups, extras)) = &known {
+                let python = &mut tables.python;
+                python.groups.retain(|one| groups.contains(&one.value));
+                python.extras.retain(|one| extras.contains(&one.value));
             }
         }
     }
 
-    /// Returns the dependency groups that the project names.
-    fn groups(&self, preset: &Preset, directory: &str) -> BTreeSet<String> {
+    /// Returns the names that the project has in tables.
+    fn names(&self, tables: &[NameTable], directory: &str) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
-        for source in &preset.data.groups {
+        for source in tables {
             let Some(text) = self.texts.get(&format!("{directory}{}", source.file)) else {
                 continue;
             };

@@ -76,11 +76,13 @@ fn project(files: &[(&str, &str)]) -> TempDir {
 
 fn found(files: &[(&str, &str)]) -> Result<(Detection, Manifest), String> {
     let root = project(files);
-    let detection = detect(&mut Inputs::at(root.path())).map_err(|error| match error {
-        Error::File(error) => format!("{}: {error}", error.path.ends_with("uv.lock")),
-        Error::Exposed(error) => error.to_string(),
-        Error::Content(error) => format!("{}: {error}", error.origin()),
-    })?;
+    let detection = detect(&mut Inputs::at(root.path()), SoughtPresets::OfRoot).map_err(
+        |error| match error {
+            Error::File(error) => format!("{}: {error}", error.path.ends_with("uv.lock")),
+            Error::Exposed(error) => error.to_string(),
+            Error::Content(error) => format!("{}: {error}", error.origin()),
+        },
+    )?;
     let manifest = merge(&detection.layers).unwrap();
     Ok((detection, manifest))
 }
@@ -135,9 +137,10 @@ fn a_uv_project() {
     let lock = shell(&manifest, "dev").python.lock.clone().unwrap();
     assert_eq!(lock.value, "uv.lock");
     assert_eq!(lock.origin.file, Arc::from("preset python"));
-    assert_eq!(groups(&manifest, "dev"), ["dev"]);
-    assert_eq!(groups(&manifest, "test"), ["dev", "tests"]);
-    assert_eq!(groups(&manifest, "lint"), ["dev", "lint"]);
+    // The project's own default groups come on top.
+    assert!(groups(&manifest, "dev").is_empty());
+    assert_eq!(groups(&manifest, "test"), ["tests"]);
+    assert_eq!(groups(&manifest, "lint"), ["lint"]);
     let watched = |name: &str| detection.files.iter().any(|path| path.ends_with(name));
     for name in [
         "uv.lock",
@@ -283,11 +286,13 @@ fn groups_need_a_lockfile_or_a_project_that_names_its_needs() {
     let (_, manifest) = found(&[("pyproject.toml", "[tool.ruff]\n")]).unwrap();
     assert!(groups(&manifest, "test").is_empty());
     let (_, manifest) = found(&[("pyproject.toml", PYPROJECT)]).unwrap();
-    assert_eq!(groups(&manifest, "test"), ["dev", "tests"]);
+    assert_eq!(groups(&manifest, "test"), ["tests"]);
     assert!(shell(&manifest, "dev").python.lock.is_some());
     let old = "[tool.uv]\ndev-dependencies = ['pytest']\n";
     let (_, manifest) = found(&[("pyproject.toml", old), ("uv.lock", "version = 1\n")]).unwrap();
-    assert_eq!(groups(&manifest, "dev"), ["dev"]);
+    // The project's own default groups apply to `dev`.
+    assert!(groups(&manifest, "dev").is_empty());
+    assert!(!shell(&manifest, "dev").python.groups_named);
 }
 
 #[test]
@@ -432,7 +437,7 @@ fn a_byte_that_is_not_text_stops_nothing() {
     let root = project(&[]);
     let bytes = b"[project]\nauthors = [{ name = \"\xff\" }]\nrequires-python = '>=3.9'\n";
     fs::write(root.path().join("pyproject.toml"), bytes).unwrap();
-    let detection = detect(&mut Inputs::at(root.path())).unwrap();
+    let detection = detect(&mut Inputs::at(root.path()), SoughtPresets::OfRoot).unwrap();
     let manifest = merge(&detection.layers).unwrap();
     assert_eq!(
         asked(&manifest, "python"),

