@@ -21,10 +21,12 @@ use crate::{
     package::{Source, Tool, Version},
     util::{
         child_process::{self, ChildLimits, Outcome},
-        vars,
+        parallel, vars,
     },
 };
 
+/// How many programs are asked at the same time.
+const THREADS: usize = 8;
 /// Timeout of a program that prints its version.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of a program's output is read, in bytes.
@@ -77,22 +79,26 @@ pub fn find(tool: &Tool, search: &HostSearch<'_>) -> Vec<HostTool> {
         Source::Rust => search.toolchains(),
         _ => search.on_path(program(tool)),
     };
-    let (mut seen, mut found) = (BTreeSet::new(), Vec::<HostTool>::new());
-    for candidate in candidates {
-        let Ok(real) = fs::canonicalize(&candidate) else {
-            continue;
-        };
-        if search.excludes(&candidate) || search.excludes(&real) || !seen.insert(real.clone()) {
-            continue;
-        }
-        let asked = match tool.source {
-            Source::Python => search.ask_python(&real),
-            Source::Rust => search.ask_rust(&real),
-            _ => search.ask(tool, &candidate, &real),
-        };
-        if let Some(tool) = asked
-            && found.iter().all(|known| known.version != tool.version)
-        {
+    let mut seen = BTreeSet::new();
+    let programs: Vec<(PathBuf, PathBuf)> = candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let real = fs::canonicalize(&candidate).ok()?;
+            let is_new = !search.excludes(&candidate)
+                && !search.excludes(&real)
+                && seen.insert(real.clone());
+            is_new.then_some((candidate, real))
+        })
+        .collect();
+    // A program needs up to a tenth of a second for its answer, and pyenv users have a dozen interpreters.
+    let asked = parallel::map(THREADS, &programs, |(candidate, real)| match tool.source {
+        Source::Python => search.ask_python(real),
+        Source::Rust => search.ask_rust(real),
+        _ => search.ask(tool, candidate, real),
+    });
+    let mut found = Vec::<HostTool>::new();
+    for tool in asked.into_iter().flatten() {
+        if found.iter().all(|known| known.version != tool.version) {
             found.push(tool);
         }
     }
