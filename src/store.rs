@@ -14,6 +14,7 @@
 //! processes that want one object, one makes it; a store of a newer format is read and never written.
 
 mod built_object;
+mod conda_prefix;
 mod durable;
 mod error;
 mod file_manifest;
@@ -37,6 +38,7 @@ use std::{
 };
 
 pub use built_object::BuiltObject;
+pub use conda_prefix::{ClobberedFile, PrefixNotes, PrefixPackages};
 pub use durable::sync_tree;
 pub use error::{Error, Rule};
 pub use file_manifest::{Damage, DamageKind};
@@ -69,6 +71,10 @@ pub enum Recipe {
     Environment,
     /// Tarballs of npm packages, each at its place below `node_modules`.
     Npm,
+    /// A package of a conda channel, with the placeholders of its prefix.
+    CondaPackage,
+    /// Conda packages, linked for the place of the object; built, not unpacked.
+    CondaPrefix,
 }
 
 impl Recipe {

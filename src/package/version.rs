@@ -22,11 +22,30 @@ pub struct Version {
     key: Pep440,
     /// Set for such a pre-release.
     npm: Option<Box<nodejs_semver::Version>>,
+    /// Whether only the text tells it from other versions.
+    opaque: bool,
 }
 
 impl Version {
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Returns a version of a source with a grammar of its own (`1.1.1w`, `9e`, `1!2.0`).
+    pub fn opaque(text: &str) -> Result<Self, Invalid> {
+        text.parse().or_else(|invalid| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+!~".contains(&byte);
+            let first = |first: char| first.is_ascii_alphanumeric() || first == '_';
+            let valid = text.len() <= 200 && text.starts_with(first) && text.bytes().all(plain);
+            valid
+                .then(|| Self {
+                    text: text.to_owned(),
+                    key: Pep440::new([0]),
+                    npm: None,
+                    opaque: true,
+                })
+                .ok_or(invalid)
+        })
     }
 
     /// Returns the numbers of the release: 3, 12 and 4 for `3.12.4`.
@@ -57,6 +76,7 @@ impl From<Pep440> for Version {
             text: key.to_string(),
             key,
             npm: None,
+            opaque: false,
         }
     }
 }
@@ -96,6 +116,7 @@ impl FromStr for Version {
             text: text.to_owned(),
             key,
             npm,
+            opaque: false,
         })
     }
 }
@@ -133,6 +154,10 @@ impl Ord for Version {
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some(one), Some(other)) => one.cmp(other),
+            })
+            .then_with(|| match (self.opaque, other.opaque) {
+                (true, true) => self.text.cmp(&other.text),
+                (one, other) => other.cmp(&one),
             })
     }
 }

@@ -68,6 +68,16 @@ pub enum Error {
         /// The package.
         package: PackageName,
     },
+    /// Conda packages cannot be linked at the place of the store.
+    #[error("conda packages cannot be linked in `{}`: they need a path of at most {longest} bytes without spaces", place.display())]
+    PrefixPlace {
+        place: PathBuf,
+        /// In bytes.
+        longest: usize,
+    },
+    /// A conda package of Python code in an environment without Python.
+    #[error("the conda package `{package}` needs python, which is not locked")]
+    NoPython { package: String },
     /// An object differs from its manifest.
     #[error("store object `{path}` was changed or damaged")]
     Damaged {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     lockfile::Artifact,
-    package::{Digest, Sha256},
+    package::{Digest, PackageName, Sha256, Source, Version},
     util::{digest_input::DigestInput, files},
 };
 
@@ -139,15 +139,28 @@ impl ObjectRecord {
             .find(|recipe| recipe.as_str() == self.recipe)
     }
 
+    /// Returns the name and the version, in the grammar of their source.
+    pub(super) fn identity(&self) -> Option<(PackageName, Version)> {
+        let source = match self.known_recipe()? {
+            Recipe::CondaPackage | Recipe::CondaPrefix => Source::Conda,
+            _ => return Some((self.name.parse().ok()?, self.version.parse().ok()?)),
+        };
+        Some((
+            PackageName::of(source, &self.name).ok()?,
+            Version::opaque(&self.version).ok()?,
+        ))
+    }
+
     /// Returns the store path that the record leads to; nothing for an object that was built.
     fn store_path(&self) -> Option<StorePath> {
         if self.artifacts.is_empty() {
             return None;
         }
         let sources = self.sources()?;
+        let (name, version) = self.identity()?;
         Some(StorePath::of(&Object {
-            name: &self.name.parse().ok()?,
-            version: &self.version.parse().ok()?,
+            name: &name,
+            version: &version,
             recipe: self.known_recipe()?,
             artifacts: &sources,
         }))

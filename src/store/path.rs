@@ -68,12 +68,14 @@ impl fmt::Display for StorePath {
 
 impl Recipe {
     /// All recipes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Python,
         Self::Rust,
         Self::Wheel,
         Self::Environment,
         Self::Npm,
+        Self::CondaPackage,
+        Self::CondaPrefix,
     ];
 
     /// Returns the name that goes into digests and records.
@@ -84,6 +86,8 @@ impl Recipe {
             Self::Wheel => "wheel",
             Self::Environment => "environment",
             Self::Npm => "npm",
+            Self::CondaPackage => "conda",
+            Self::CondaPrefix => "conda-prefix",
         }
     }
 }

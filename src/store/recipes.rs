@@ -1,5 +1,6 @@
 //! Recipes: how the members of artifacts become the tree of an object, whose programs are in `bin`.
 
+pub(super) mod conda;
 mod npm;
 mod python;
 mod rust;
@@ -52,8 +53,16 @@ pub(super) fn build<'a>(
             Recipe::Rust => rust.unpack(&artifact.part, file, &mut tree),
             Recipe::Wheel => wheel::unpack(object.name, object.version, file, &mut tree),
             Recipe::Npm => npm.unpack(artifact, file, &mut tree),
-            // It is built, not unpacked.
-            Recipe::Environment => Ok(()),
+            Recipe::CondaPackage => {
+                let identity = conda::CondaIdentity {
+                    name: object.name.as_str(),
+                    version: object.version.as_str(),
+                    file: &file_name(artifact),
+                };
+                conda::unpack(identity, file, &mut tree)
+            }
+            // They are built, not unpacked.
+            Recipe::Environment | Recipe::CondaPrefix => Ok(()),
         }
         .map_err(|error| match error {
             Error::Refused { .. } | Error::Archive { .. } | Error::Installer { .. } => named(error),
@@ -65,7 +74,7 @@ pub(super) fn build<'a>(
         Recipe::Python => python.complete(&mut tree)?,
         Recipe::Rust => rust.complete(&mut tree)?,
         Recipe::Npm => npm.complete(&mut tree)?,
-        Recipe::Wheel | Recipe::Environment => {}
+        Recipe::Wheel | Recipe::CondaPackage | Recipe::Environment | Recipe::CondaPrefix => {}
     }
     // Python writes bytecode next to its modules. Other objects must not grow: `npm install -g` would write into them.
     let closed = object.recipe != Recipe::Python;
@@ -74,5 +83,6 @@ pub(super) fn build<'a>(
 
 fn file_name(artifact: &Artifact) -> String {
     let last = artifact.url.path_segments().and_then(Iterator::last);
-    last.unwrap_or_default().to_owned()
+    let last = percent_encoding::percent_decode_str(last.unwrap_or_default());
+    last.decode_utf8_lossy().into_owned()
 }

@@ -36,8 +36,10 @@ pub(super) struct Tree {
     folded: BTreeSet<String>,
     /// Bytes that may still be written.
     budget: u64,
-    /// Below this directory two names may differ in case alone.
-    case_sensitive_below: Option<&'static str>,
+    /// Below these directories two names may differ in case alone.
+    case_sensitive_below: Vec<&'static str>,
+    /// Whether links may lead through other links of the tree.
+    follows_links: bool,
     /// The copy buffer for all files.
     buffer: Box<[u8]>,
 }
@@ -59,7 +61,8 @@ impl Tree {
             nodes: BTreeMap::new(),
             folded: BTreeSet::new(),
             budget: 0,
-            case_sensitive_below: None,
+            case_sensitive_below: Vec::new(),
+            follows_links: false,
             buffer: vec![0; 1 << 16].into(),
         }
     }
@@ -72,10 +75,15 @@ impl Tree {
     /// Admits names that differ in case alone below `directory`, on systems with case-sensitive file systems.
     ///
     /// The terminfo database, which `CPython` builds carry, is made of such names.
-    pub(super) const fn admit_case_below(&mut self, directory: &'static str) {
+    pub(super) fn admit_case_below(&mut self, directory: &'static str) {
         if cfg!(target_os = "linux") {
-            self.case_sensitive_below = Some(directory);
+            self.case_sensitive_below.push(directory);
         }
+    }
+
+    /// Admits links that lead through other links, as long as they stay inside.
+    pub(super) const fn follow_links(&mut self) {
+        self.follows_links = true;
     }
 
     /// Returns the node at `path`.
@@ -191,15 +199,17 @@ impl Tree {
     }
 
     /// A link stays inside the tree and leads through directories only.
-    fn check_link(&self, path: &str, target: &str) -> Result<(), Error> {
+    fn check_link<'t>(&'t self, path: &'t str, target: &'t str) -> Result<(), Error> {
         let refuse = || refused(path, Rule::LinkTarget(target.to_owned()));
         if target.is_empty() || target.starts_with('/') || target.contains('\0') {
             return Err(refuse());
         }
         let mut at: Vec<&str> = path.split('/').collect();
         at.pop();
-        let mut parts = target.split('/').filter(|part| !part.is_empty()).peekable();
-        while let Some(part) = parts.next() {
+        let steps = |target: &'t str| target.split('/').filter(|part| !part.is_empty()).rev();
+        let mut parts: Vec<&str> = steps(target).collect();
+        let mut followed = 0;
+        while let Some(part) = parts.pop() {
             match part {
                 "." => {}
                 ".." => {
@@ -207,9 +217,17 @@ impl Tree {
                 }
                 name => at.push(name),
             }
-            let through = self.nodes.get(&at.join("/"));
-            if parts.peek().is_some() && matches!(through, Some(TreeNode::Link { .. })) {
-                return Err(refuse());
+            if parts.is_empty() {
+                break;
+            }
+            if let Some(TreeNode::Link { target }) = self.nodes.get(&at.join("/")) {
+                followed += 1;
+                // The kernel gives up at 40.
+                if !self.follows_links || followed > 40 || target.starts_with('/') {
+                    return Err(refuse());
+                }
+                at.pop();
+                parts.extend(steps(target));
             }
         }
         Ok(())
@@ -247,7 +265,8 @@ impl Tree {
         }
         let apart = self
             .case_sensitive_below
-            .is_some_and(|directory| path.starts_with(directory));
+            .iter()
+            .any(|directory| path.starts_with(directory));
         if !apart && !self.folded.insert(folded(path)) {
             return Err(refused(path, Rule::CaseCollision));
         }

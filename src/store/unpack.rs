@@ -13,7 +13,7 @@ use std::{
 /// Memory that a decompressor may use, in bytes: a window of 128 MiB and its tables.
 const MEMORY: u64 = (128 << 20) + (8 << 20);
 /// Binary logarithm of the longest zstd window.
-const WINDOW_LOG: u32 = 27;
+pub(super) const WINDOW_LOG: u32 = 27;
 
 /// An open archive that reports how many bytes were read from it.
 #[derive(Clone, Copy)]

@@ -38,9 +38,10 @@ impl RecordedObject {
     fn of(record: &ObjectRecord) -> Option<Self> {
         // The record of a built object names no artifacts.
         (!record.artifacts.is_empty()).then_some(())?;
+        let (name, version) = record.identity()?;
         Some(Self {
-            name: record.name.parse().ok()?,
-            version: record.version.parse().ok()?,
+            name,
+            version,
             recipe: record.known_recipe()?,
             artifacts: record.sources()?,
         })

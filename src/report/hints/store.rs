@@ -16,6 +16,12 @@ impl From<&store::Error> for Failure {
         store::Error::OtherOwner { .. } => Self::new(error.to_string())
             .note("its owner could change the programs that you run")
             .hint("set `XDG_DATA_HOME` to a directory of yours"),
+        store::Error::PrefixPlace { .. } => Self::new(error.to_string())
+            .note("their programs have the place of the store in them")
+            .hint("set `XDG_DATA_HOME` to a directory with a short path without spaces"),
+        store::Error::NoPython { .. } => {
+            Self::new(error.to_string()).hint("add `python` to `[conda] packages`")
+        }
         store::Error::Newer { .. } => Self::new(error.to_string())
             .note("what is in it can be used; nothing was written")
             .hint("update devsh"),

@@ -1,0 +1,605 @@
+//! Prefixes: conda packages linked into one tree, whose files name its place.
+//!
+//! Most files are hard links to those of the packages' objects, so projects share them. Files with the placeholder of
+//! the prefix are copied with the final place in them; a prefix is therefore local and never shared between machines.
+//!
+//! Scripts of packages do not run here. If two packages have a file of one name, the one that depends on the other wins,
+//! as with other tools for conda.
+
+mod placeholders;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+};
+
+use rattler_conda_types::{
+    PackageRecord,
+    package::{
+        FileMode, IndexJson, LinkJson, NoArchLinks, PackageFile as _, PathType, PathsEntry,
+        PathsJson,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BuiltObject, Error, ObjectRecord, Recipe, Rule, Store, StorePath,
+    file_manifest::{FileManifest, TreeNode},
+    install::Existing,
+    tree_builder::{checked, refused},
+};
+use crate::{
+    fetch::Meter,
+    package::{PackageName, Source, System, Version},
+    util::{digest_input::DigestInput, files},
+};
+use placeholders::{Replacement, interpreter_line};
+
+/// Longest place of a prefix, in bytes: the usual placeholder has this length.
+const LONGEST: usize = 255;
+/// Counts changes in how prefixes are made.
+const FORMAT: u64 = 1;
+/// What devsh notes about a prefix, below it.
+const NOTES: &str = "conda-meta/devsh.json";
+/// Longest accepted note, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+/// The notes on a prefix.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixNotes {
+    /// Packages with a script that would run after an installation by another tool.
+    pub scripts: Vec<String>,
+    /// Files that several packages have.
+    pub clobbered: Vec<ClobberedFile>,
+}
+
+/// A file that several packages have with different content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClobberedFile {
+    /// The path below the prefix.
+    pub path: String,
+    /// The package whose file was taken.
+    pub from: String,
+    /// The other packages.
+    pub others: Vec<String>,
+}
+
+/// Packages to link.
+#[derive(Debug, Clone, Copy)]
+pub struct PrefixPackages<'a> {
+    /// The objects of the packages.
+    pub objects: &'a [PathBuf],
+    pub system: System,
+}
+
+/// A package while it is linked.
+struct LinkedPackage {
+    place: PathBuf,
+    record: ObjectRecord,
+    nodes: FileManifest,
+    index: IndexJson,
+    paths: PathsJson,
+    /// The programs of a package that is only Python code.
+    links: Option<LinkJson>,
+}
+
+/// A file of a prefix.
+struct LinkedFile<'p> {
+    package: &'p LinkedPackage,
+    entry: &'p PathsEntry,
+    /// The path inside of the package.
+    source: &'p str,
+}
+
+/// The Python of a prefix.
+struct PrefixPython {
+    /// Below the prefix.
+    program: String,
+    site_packages: String,
+}
+
+impl Store {
+    /// Returns the directory of a prefix with these packages, linking it first when it is not there.
+    pub fn link_prefix(
+        &self,
+        packages: PrefixPackages<'_>,
+        meter: &dyn Meter,
+    ) -> Result<PathBuf, Error> {
+        let mut objects: Vec<String> = Vec::new();
+        for object in packages.objects {
+            let name = object.file_name().unwrap_or_default();
+            objects.push(name.to_string_lossy().into_owned());
+        }
+        objects.sort();
+        let mut key = DigestInput::default();
+        key.number(FORMAT);
+        // The files name the place of the prefix.
+        key.os(self.root());
+        key.list(objects.iter(), DigestInput::bytes);
+        let name = PackageName::of(Source::Conda, "prefix");
+        let version = Version::opaque(&objects.len().to_string());
+        let (Ok(name), Ok(version)) = (name, version) else {
+            // Both are written here.
+            return Err(Error::Damaged {
+                path: String::new(),
+            });
+        };
+        let built = BuiltObject {
+            name: &name,
+            version: &version,
+            recipe: Recipe::CondaPrefix,
+            key: &key.into_bytes(),
+            inputs: &objects,
+        };
+        let path = StorePath::of_built(&built);
+        let place = self.root().join(path.as_str());
+        self.make_once(Existing::Trusted, &path, meter, |temporary| {
+            meter.step("linking", None);
+            fs::create_dir(temporary).map_err(files::at("create", temporary))?;
+            let manifest = link(&packages, temporary, &place)?;
+            meter.step("publishing", None);
+            let record = ObjectRecord::of_built(&built, manifest.hash());
+            self.publish(temporary, &place, &manifest, &record, || ())
+        })
+    }
+}
+
+impl PrefixNotes {
+    /// Reads the notes on a prefix.
+    pub fn read(prefix: &Path) -> Self {
+        let bytes = files::read_bounded(&prefix.join(NOTES), LIMIT)
+            .ok()
+            .flatten();
+        let notes = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        notes.unwrap_or_default()
+    }
+}
+
+/// Links the packages into `directory`, which gets the name `place` later.
+fn link(
+    packages: &PrefixPackages<'_>,
+    directory: &Path,
+    place: &Path,
+) -> Result<FileManifest, Error> {
+    let text = place.to_str().filter(|text| {
+        text.len() <= LONGEST && !text.contains(|one: char| one.is_whitespace() || one.is_control())
+    });
+    let prefix = text.ok_or_else(|| Error::PrefixPlace {
+        place: place.to_owned(),
+        longest: LONGEST,
+    })?;
+    let loaded = packages
+        .objects
+        .iter()
+        .map(|object| LinkedPackage::load(object));
+    let loaded = sorted_by_need(loaded.collect::<Result<Vec<_>, _>>()?);
+    let python = prefix_python(&loaded);
+    let (files, notes) = choose_files(&loaded, python.as_ref())?;
+    let mut tree = PrefixTree {
+        directory,
+        prefix,
+        system: packages.system,
+        nodes: BTreeMap::new(),
+    };
+    for (path, file) in &files {
+        tree.place(path, file)?;
+    }
+    for package in &loaded {
+        tree.entry_points(package, python.as_ref())?;
+    }
+    for package in &loaded {
+        tree.describe(package, &files)?;
+    }
+    tree.write("conda-meta/history", b"", false)?;
+    let notes = serde_json::to_vec_pretty(&notes).unwrap_or_default();
+    tree.write(NOTES, &notes, false)?;
+    tree.finish()
+}
+
+impl LinkedPackage {
+    fn load(object: &Path) -> Result<Self, Error> {
+        let damaged = || Error::Damaged {
+            path: object
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        };
+        let record = ObjectRecord::read(object)?.ok_or_else(damaged)?;
+        let nodes = FileManifest::read(object, &record.tree)?.ok_or_else(damaged)?;
+        let read = |error: std::io::Error| files::at("read", object)(error);
+        let index = IndexJson::from_package_directory(object).map_err(read)?;
+        let paths = PathsJson::from_package_directory_with_deprecated_fallback(object);
+        let paths = paths.map_err(|error| files::at("read", object)(error))?;
+        let links = if index.noarch.is_python() {
+            LinkJson::from_package_directory(object).ok()
+        } else {
+            None
+        };
+        Ok(Self {
+            place: object.to_owned(),
+            record,
+            nodes,
+            index,
+            paths,
+            links,
+        })
+    }
+
+    fn name(&self) -> &str {
+        self.index.name.as_normalized()
+    }
+
+    /// Returns whether the package has a script that other tools run after linking it.
+    fn has_script(&self) -> bool {
+        let name = self.name();
+        ["bin/.NAME-post-link.sh", "bin/.NAME-pre-link.sh"]
+            .iter()
+            .any(|path| self.nodes.0.contains_key(&path.replace("NAME", name)))
+    }
+}
+
+/// Sorts packages such that each comes after those that it needs.
+fn sorted_by_need(packages: Vec<LinkedPackage>) -> Vec<LinkedPackage> {
+    let records = packages.iter().map(|package| {
+        let index = &package.index;
+        let mut record = PackageRecord::new(
+            index.name.clone(),
+            index.version.clone(),
+            index.build.clone(),
+        );
+        record.depends.clone_from(&index.depends);
+        record
+    });
+    let order = PackageRecord::sort_topologically(records.collect::<Vec<_>>());
+    let position: BTreeMap<String, usize> = order
+        .iter()
+        .enumerate()
+        .map(|(at, record)| (record.name.as_normalized().to_owned(), at))
+        .collect();
+    let mut packages = packages;
+    packages.sort_by_key(|package| position.get(package.name()).copied());
+    packages
+}
+
+fn prefix_python(packages: &[LinkedPackage]) -> Option<PrefixPython> {
+    let python = packages.iter().find(|package| package.name() == "python")?;
+    let (major, minor) = python.index.version.version().as_major_minor()?;
+    let site_packages = python.index.python_site_packages_path.clone();
+    let site_packages = site_packages.filter(|path| checked(path).is_ok());
+    Some(PrefixPython {
+        program: format!("bin/python{major}.{minor}"),
+        site_packages: site_packages
+            .unwrap_or_else(|| format!("lib/python{major}.{minor}/site-packages")),
+    })
+}
+
+/// Chooses the file for every path of the prefix.
+fn choose_files<'p>(
+    packages: &'p [LinkedPackage],
+    python: Option<&PrefixPython>,
+) -> Result<(BTreeMap<String, LinkedFile<'p>>, PrefixNotes), Error> {
+    let mut files: BTreeMap<String, LinkedFile<'p>> = BTreeMap::new();
+    let mut clobbered: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for package in packages {
+        let bad = |path: &Path| refused(&path.to_string_lossy(), Rule::NotAsListed);
+        for entry in &package.paths.paths {
+            let source = entry
+                .relative_path
+                .to_str()
+                .ok_or_else(|| bad(&entry.relative_path))?;
+            let source = checked(source).map_err(|error| package.unusable(error))?;
+            let target = if package.index.noarch.is_python() {
+                noarch_target(package, source, python)?
+            } else {
+                source.to_owned()
+            };
+            let node = package.nodes.0.get(source);
+            let node = node.ok_or_else(|| package.unusable(bad(&entry.relative_path)))?;
+            if matches!(node, TreeNode::Directory) {
+                continue;
+            }
+            let file = LinkedFile {
+                package,
+                entry,
+                source,
+            };
+            if let Some(other) = files.insert(target.clone(), file)
+                && other.package.nodes.0.get(other.source) != Some(node)
+            {
+                let others = clobbered.entry(target).or_default();
+                others.extend([other.package.name(), package.name()]);
+            }
+        }
+    }
+    let clobbered = clobbered.into_iter().map(|(path, packages)| {
+        let from = files.get(&path).map_or("", |file| file.package.name());
+        ClobberedFile {
+            from: from.to_owned(),
+            others: packages
+                .iter()
+                .filter(|one| **one != from)
+                .map(ToString::to_string)
+                .collect(),
+            path,
+        }
+    });
+    let scripts = packages.iter().filter(|package| package.has_script());
+    let mut scripts: Vec<String> = scripts.map(|package| package.name().to_owned()).collect();
+    scripts.sort();
+    let notes = PrefixNotes {
+        scripts,
+        clobbered: clobbered.collect(),
+    };
+    Ok((files, notes))
+}
+
+/// Returns the place of a file of Python code that fits every Python.
+fn noarch_target(
+    package: &LinkedPackage,
+    source: &str,
+    python: Option<&PrefixPython>,
+) -> Result<String, Error> {
+    let python = python.ok_or_else(|| Error::NoPython {
+        package: package.name().to_owned(),
+    })?;
+    Ok(if let Some(rest) = source.strip_prefix("site-packages/") {
+        format!("{}/{rest}", python.site_packages)
+    } else if let Some(rest) = source.strip_prefix("python-scripts/") {
+        format!("bin/{rest}")
+    } else {
+        source.to_owned()
+    })
+}
+
+impl LinkedPackage {
+    fn unusable(&self, reason: Error) -> Error {
+        let index = &self.index;
+        Error::Unpack {
+            artifact: format!("{} {}", index.name.as_normalized(), index.version),
+            reason: Box::new(reason),
+        }
+    }
+}
+
+/// The tree of a prefix while it grows.
+struct PrefixTree<'a> {
+    directory: &'a Path,
+    /// The final place.
+    prefix: &'a str,
+    system: System,
+    nodes: BTreeMap<String, TreeNode>,
+}
+
+impl PrefixTree<'_> {
+    fn place(&mut self, path: &str, file: &LinkedFile<'_>) -> Result<(), Error> {
+        let package = file.package;
+        let node = package.nodes.0.get(file.source).cloned();
+        let source = package.place.join(file.source);
+        match node {
+            None | Some(TreeNode::Directory) => Ok(()),
+            Some(node @ TreeNode::Link { .. }) => {
+                self.parents(path)
+                    .map_err(|error| package.unusable(error))?;
+                let TreeNode::Link { target } = &node else {
+                    return Ok(());
+                };
+                let place = self.directory.join(path);
+                symlink(target, &place).map_err(files::at("link", &place))?;
+                self.nodes.insert(path.to_owned(), node);
+                Ok(())
+            }
+            Some(TreeNode::File {
+                executable, size, ..
+            }) if file.entry.prefix_placeholder.is_some()
+                && file.entry.path_type != PathType::SoftLink =>
+            {
+                let data = fs::read(&source).map_err(files::at("read", &source))?;
+                let data = self.replaced(file, data, size)?;
+                self.write(path, &data, executable)
+                    .map_err(|error| package.unusable(error))?;
+                self.sign(path, file)
+            }
+            Some(node @ TreeNode::File { .. }) => {
+                self.parents(path)
+                    .map_err(|error| package.unusable(error))?;
+                let place = self.directory.join(path);
+                // A file has a limited number of names on some file systems.
+                fs::hard_link(&source, &place)
+                    .or_else(|_| copy(&source, &place))
+                    .map_err(files::at("link", &place))?;
+                self.nodes.insert(path.to_owned(), node);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the content of a file with the final place of the prefix.
+    fn replaced(&self, file: &LinkedFile<'_>, data: Vec<u8>, size: u64) -> Result<Vec<u8>, Error> {
+        let Some(placeholder) = &file.entry.prefix_placeholder else {
+            return Ok(data);
+        };
+        let text = placeholder.placeholder.as_str();
+        let refuse = |rule| Err(file.package.unusable(refused(file.source, rule)));
+        if text.is_empty() || text.len() as u64 > size {
+            return refuse(Rule::NotAsListed);
+        }
+        let replacement = Replacement {
+            placeholder: text,
+            prefix: self.prefix,
+            system: self.system,
+        };
+        match placeholder.file_mode {
+            FileMode::Text => Ok(replacement.in_text(&data)),
+            FileMode::Binary if text.len() < self.prefix.len() => Err(Error::PrefixPlace {
+                place: self.prefix.into(),
+                longest: text.len(),
+            }),
+            FileMode::Binary => Ok(replacement.in_binary(&data)),
+        }
+    }
+
+    /// Signs a program of macOS again, whose signature does not fit its new content.
+    fn sign(&mut self, path: &str, file: &LinkedFile<'_>) -> Result<(), Error> {
+        let binary = |entry: &PathsEntry| {
+            let placeholder = entry.prefix_placeholder.as_ref();
+            placeholder.is_some_and(|one| one.file_mode == FileMode::Binary)
+        };
+        if !cfg!(target_os = "macos") || self.system.is_linux() || !binary(file.entry) {
+            return Ok(());
+        }
+        let place = self.directory.join(path);
+        let signed = std::process::Command::new("/usr/bin/codesign")
+            .args(["--sign", "-", "--force", "--preserve-metadata=entitlements"])
+            .arg(&place)
+            .output();
+        let output = signed.map_err(files::at("sign", &place))?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(files::at("sign", &place)(std::io::Error::other(message)).into());
+        }
+        let data = fs::read(&place).map_err(files::at("read", &place))?;
+        let executable = matches!(
+            self.nodes.get(path),
+            Some(TreeNode::File {
+                executable: true,
+                ..
+            })
+        );
+        let node = file_node(&data, executable);
+        self.nodes.insert(path.to_owned(), node);
+        Ok(())
+    }
+
+    /// Writes the programs of a package that is only Python code.
+    fn entry_points(
+        &mut self,
+        package: &LinkedPackage,
+        python: Option<&PrefixPython>,
+    ) -> Result<(), Error> {
+        let Some(LinkJson {
+            noarch: NoArchLinks::Python(links),
+            ..
+        }) = &package.links
+        else {
+            return Ok(());
+        };
+        let python = python.ok_or_else(|| Error::NoPython {
+            package: package.name().to_owned(),
+        })?;
+        for program in &links.entry_points {
+            let line = format!("#!{}/{}", self.prefix, python.program);
+            let line = interpreter_line(&line, self.system);
+            let function = &program.function;
+            let imported = function.split('.').next().unwrap_or(function);
+            let text = format!(
+                "{line}\n# -*- coding: utf-8 -*-\nimport re\nimport sys\n\nfrom {} import {imported}\n\n\
+                 if __name__ == '__main__':\n\tsys.argv[0] = re.sub(r'(-script\\.pyw?|\\.exe)?$', '', sys.argv[0])\n\
+                 \tsys.exit({function}())\n",
+                program.module
+            );
+            let path = format!("bin/{}", program.command);
+            if !self.nodes.contains_key(&path) {
+                self.write(&path, text.as_bytes(), true)
+                    .map_err(|error| package.unusable(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what other programs for conda read about a package.
+    fn describe(
+        &mut self,
+        package: &LinkedPackage,
+        files: &BTreeMap<String, LinkedFile<'_>>,
+    ) -> Result<(), Error> {
+        let index = &package.index;
+        let artifact = package.record.artifacts.first();
+        let own = files
+            .iter()
+            .filter(|(_, file)| std::ptr::eq(file.package, package));
+        let file = format!(
+            "{}-{}-{}",
+            index.name.as_normalized(),
+            index.version,
+            index.build
+        );
+        let description = serde_json::json!({
+            "name": index.name.as_normalized(),
+            "version": index.version.to_string(),
+            "build": index.build.to_string(),
+            "build_number": index.build_number,
+            "depends": index.depends,
+            "files": own.map(|(path, _)| path).collect::<Vec<_>>(),
+            "fn": artifact.and_then(|one| one.url.rsplit('/').next()),
+            "subdir": index.subdir,
+            "url": artifact.map(|one| &one.url),
+            "sha256": artifact.map(|one| &one.digest),
+        });
+        let text = serde_json::to_vec_pretty(&description).unwrap_or_default();
+        self.write(&format!("conda-meta/{file}.json"), &text, false)
+    }
+
+    fn write(&mut self, path: &str, data: &[u8], executable: bool) -> Result<(), Error> {
+        let path = checked(path)?;
+        self.parents(path)?;
+        if self.nodes.contains_key(path) {
+            return Err(refused(path, Rule::Duplicate));
+        }
+        let place = self.directory.join(path);
+        fs::write(&place, data).map_err(files::at("write", &place))?;
+        let mode = if executable { 0o555 } else { 0o444 };
+        fs::set_permissions(&place, fs::Permissions::from_mode(mode))
+            .map_err(files::at("write", &place))?;
+        self.nodes
+            .insert(path.to_owned(), file_node(data, executable));
+        Ok(())
+    }
+
+    /// Makes the directories above a path.
+    fn parents(&mut self, path: &str) -> Result<(), Error> {
+        for (at, _) in path.match_indices('/') {
+            let parent = &path[..at];
+            match self.nodes.get(parent) {
+                Some(TreeNode::Directory) => {}
+                Some(TreeNode::Link { .. }) => return Err(refused(path, Rule::ThroughLink)),
+                Some(TreeNode::File { .. }) => return Err(refused(path, Rule::Duplicate)),
+                None => {
+                    let place = self.directory.join(parent);
+                    fs::create_dir(&place).map_err(files::at("create", &place))?;
+                    self.nodes.insert(parent.to_owned(), TreeNode::Directory);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the directories read-only, except for the root, which is renamed later.
+    fn finish(self) -> Result<FileManifest, Error> {
+        for (path, node) in &self.nodes {
+            if matches!(node, TreeNode::Directory) {
+                let place = self.directory.join(path);
+                fs::set_permissions(&place, fs::Permissions::from_mode(0o555))
+                    .map_err(files::at("write", &place))?;
+            }
+        }
+        Ok(FileManifest(self.nodes))
+    }
+}
+
+fn file_node(data: &[u8], executable: bool) -> TreeNode {
+    TreeNode::File {
+        executable,
+        size: data.len() as u64,
+        digest: blake3::hash(data).into(),
+    }
+}
+
+/// Copies a file with its mode and time.
+fn copy(source: &Path, place: &Path) -> std::io::Result<()> {
+    let modified = fs::metadata(source)?.modified()?;
+    fs::copy(source, place)?;
+    fs::File::open(place)?.set_modified(modified)
+}
