@@ -6,6 +6,7 @@
 //! made in a temporary directory, and the profile takes them.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -13,12 +14,12 @@ use std::{
 use super::{
     Builder, Error,
     choose_artifact::{ServedFrom, ServedTool},
-    profile_name::checkout_digest,
+    profile_name::{checkout_digest, profiles_directory},
     request::{BuildRequest, PythonPackages},
 };
 use crate::{
-    package::{PackageName, Source, Tool},
-    python::{Interpreter, PackageInstall, PythonPins, Uv},
+    package::{PackageName, Source, Tool, Version},
+    python::{Interpreter, PackageInstall, PythonPins, Uv, minor_version},
     store::{self, BuiltObject, Recipe},
     util::{digest_input::DigestInput, files},
 };
@@ -39,6 +40,8 @@ pub(super) struct PythonEnvironment {
 #[derive(Debug)]
 pub(super) struct EditableInstalls {
     pub(super) directory: PathBuf,
+    /// Names what was installed, for the next profile of the checkout.
+    pub(super) key: String,
     _lock: File,
 }
 
@@ -74,13 +77,65 @@ pub(super) fn find_interpreter<'s>(
     }))
 }
 
+/// The directory of a profile with its editable installs as uv made them.
+pub(super) const EDITABLE: &str = ".editable";
+
+/// Returns the name of the editable installs: what is installed, and for which minor version of Python.
+fn editable_key(
+    packages: &PythonPackages,
+    pins: &PythonPins,
+    python: &Version,
+    root: &Path,
+) -> String {
+    let mut input = DigestInput::default();
+    input.number(FORMAT);
+    input.bytes(minor_version(python));
+    input.bytes(packages.project);
+    input.list(pins.directories.iter(), |input, directory| {
+        input.bytes(directory);
+        let root = root.join(directory);
+        for place in [root.join("src"), root] {
+            let modules = modules(&place);
+            input.list(modules.iter(), DigestInput::os);
+        }
+    });
+    blake3::hash(&input.into_bytes()).to_hex()[..32].to_owned()
+}
+
+/// Returns the names of the modules and packages in a directory, sorted. A build backend may list them.
+fn modules(place: &Path) -> Vec<OsString> {
+    let is_module = |path: &PathBuf| {
+        path.extension().is_some_and(|end| end == "py") || path.join("__init__.py").exists()
+    };
+    let found = files::list(place).unwrap_or_default();
+    let mut names: Vec<OsString> = found
+        .into_iter()
+        .filter(is_module)
+        .filter_map(|path| path.file_name().map(ToOwned::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Returns the same editable installs in another profile of the checkout.
+fn kept_installs(data: &Path, root: &Path, key: &str) -> Option<PathBuf> {
+    let checkout = format!("-{}", checkout_digest(root, 8));
+    let profiles = files::list(&profiles_directory(data)).ok()?;
+    let own = profiles.into_iter().filter(|profile| {
+        let name = profile.file_name().unwrap_or_default();
+        name.to_string_lossy().ends_with(&checkout)
+    });
+    own.map(|profile| profile.join(EDITABLE).join(key))
+        .find(|kept| kept.is_dir())
+}
+
 impl Builder<'_> {
-    /// Returns the Python environment that `request` asks for, if any.
+    /// Returns the Python environment that `request` asks for, if any, and why the project is not in it.
     pub(super) fn python_environment(
         &self,
         request: &BuildRequest<'_>,
         served: &[ServedTool],
-    ) -> Result<Option<PythonEnvironment>, Error> {
+    ) -> Result<Option<(PythonEnvironment, Option<Error>)>, Error> {
         let Some(packages) = &request.python else {
             return Ok(None);
         };
@@ -97,18 +152,22 @@ impl Builder<'_> {
             })?;
         let find_uv = || self.find_uv(request, served).ok_or_else(|| needs("uv"));
         let object = self.package_object(request, packages, &interpreter, &pins, find_uv)?;
-        let editable = if request.build_project && !pins.directories.is_empty() {
+        let installed = (request.build_project && !pins.directories.is_empty()).then(|| {
             let program = find_uv()?;
             let uv = self.uv(&program, &interpreter);
-            Some(self.install_editable(request, packages, &pins, uv)?)
-        } else {
-            None
+            self.install_editable(request, packages, &pins, uv)
+        });
+        let (editable, failed) = match installed {
+            Some(Ok(editable)) => (Some(editable), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
         };
-        Ok(Some(PythonEnvironment {
+        let environment = PythonEnvironment {
             object,
             interpreter,
             editable,
-        }))
+        };
+        Ok(Some((environment, failed)))
     }
 
     /// Returns the store object with exactly these packages, installing them if it is missing.
@@ -173,14 +232,27 @@ impl Builder<'_> {
         let directory = parent.join(checkout_digest(request.root, 16));
         let lock = files::lock(&directory.with_extension("lock"))?;
         store::remove_tree(&directory)?;
-        let meter = self.progress.start("the project", "installing", None);
         let folder = packages.lock.parent().unwrap_or(Path::new(""));
         let root = request.root.join(folder);
+        let key = editable_key(packages, pins, &uv.interpreter.version, &root);
+        if let Some(kept) = kept_installs(&self.context.directories.data, request.root, &key) {
+            if files::copy_tree(&kept, &directory).is_ok() {
+                return Ok(EditableInstalls {
+                    directory,
+                    key,
+                    _lock: lock,
+                });
+            }
+            // Garbage collection removed it.
+            store::remove_tree(&directory)?;
+        }
+        let meter = self.progress.start("the project", "installing", None);
         let made = uv.install_editable(&root, &pins.directories, &directory);
         meter.finish();
         made.map_err(|error| Error::install(&packages.lock, error))?;
         Ok(EditableInstalls {
             directory,
+            key,
             _lock: lock,
         })
     }

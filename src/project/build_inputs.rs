@@ -35,6 +35,23 @@ const BUILD_TABLES: &[&str] = &[
 ];
 /// The tables with the metadata of the package.
 const METADATA_TABLES: &[&str] = &["project", "tool.poetry"];
+/// The parts of these tables that decide only which other packages are needed. An editable install stays as it is
+/// when they change.
+const DEPENDENCY_TABLES: &[&str] = &[
+    "project.dependencies",
+    "project.optional-dependencies",
+    "tool.poetry.dependencies",
+    "tool.poetry.dev-dependencies",
+    "tool.poetry.extras",
+    "tool.poetry.group",
+    "tool.uv.conflicts",
+    "tool.uv.constraint-dependencies",
+    "tool.uv.default-groups",
+    "tool.uv.dev-dependencies",
+    "tool.uv.override-dependencies",
+    "tool.uv.sources",
+    "tool.uv.workspace",
+];
 /// Other files that take part in a build.
 const OTHER_FILES: [&str; 3] = [UV_SETTINGS, "setup.py", SETUP_SETTINGS];
 const UV_SETTINGS: &str = "uv.toml";
@@ -82,8 +99,12 @@ impl<'f> InputCollector<'f> {
             Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
             None => Table::new(),
         };
-        self.input.bytes(tables(&project, BUILD_TABLES));
-        self.input.bytes(tables(&project, METADATA_TABLES));
+        let mut installed = project.clone();
+        for name in DEPENDENCY_TABLES {
+            remove(&mut installed, name);
+        }
+        self.input.bytes(tables(&installed, BUILD_TABLES));
+        self.input.bytes(tables(&installed, METADATA_TABLES));
         for name in BUILD_TABLES {
             if let Some(value) = find(&project, name) {
                 self.add_settings(&pyproject, name, value);
@@ -271,6 +292,20 @@ fn find<'t>(file: &'t Table, name: &str) -> Option<&'t Value> {
     keys.try_fold(first, |value, key| value.get(key))
 }
 
+/// Removes the value at a dotted key, and the tables around it that are empty then.
+fn remove(file: &mut Table, name: &str) {
+    let Some((first, rest)) = name.split_once('.') else {
+        file.remove(name);
+        return;
+    };
+    if let Some(Value::Table(table)) = file.get_mut(first) {
+        remove(table, rest);
+        if table.is_empty() {
+            file.remove(first);
+        }
+    }
+}
+
 /// Returns the scripts of the project that its build runs, relative to its directory.
 fn build_scripts(project: &Table) -> BTreeSet<String> {
     let mut scripts = BTreeSet::new();
@@ -382,6 +417,16 @@ mod tests {
             );
             fs::remove_file(path).unwrap();
         }
+        // Dependencies do not change what is installed.
+        let path = root.join("packages/a/pyproject.toml");
+        fs::write(&path, "[project]\nname = 'a'\n").unwrap();
+        let (bare, _) = read(&root, LOCK).unwrap();
+        let dependencies =
+            "[project]\nname = 'a'\ndependencies = ['idna']\n[tool.uv]\ndev-dependencies = ['x']\n";
+        fs::write(&path, dependencies).unwrap();
+        let (files, _) = read(&root, LOCK).unwrap();
+        assert_eq!(bare.project, files.project);
+        fs::remove_file(path).unwrap();
         // Other directories do not matter.
         fs::write(root.join("packages/b/setup.py"), "x = 1\n").unwrap();
         let (files, _) = read(&root, LOCK).unwrap();

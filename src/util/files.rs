@@ -124,6 +124,27 @@ pub fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
+/// Copies a directory with its files, modes and symlinks to a place that does not exist.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
+    let mut pending = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = pending.pop() {
+        std::fs::create_dir_all(&to).map_err(at("create", &to))?;
+        for path in list(&from)? {
+            let place = to.join(path.file_name().unwrap_or_default());
+            let found = path.symlink_metadata().map_err(at("read", &path))?;
+            if found.is_dir() {
+                pending.push((path, place));
+            } else if found.is_symlink() {
+                let target = std::fs::read_link(&path).map_err(at("read", &path))?;
+                std::os::unix::fs::symlink(target, &place).map_err(at("link", &place))?;
+            } else {
+                std::fs::copy(&path, &place).map_err(at("copy", &path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Returns the effective user id.
 pub fn user() -> u32 {
     geteuid().as_raw()
