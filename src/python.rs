@@ -41,6 +41,6 @@ pub use scope::Scope;
 pub use select::MissingPackage;
 pub use settings::{PackageSetting, is_of_installation};
 pub use uv::{Uv, UvError};
-pub use venv::{VirtualEnv, make_venv};
+pub use venv::{VirtualEnv, make_venv, write_program};
 pub use wheel_minors::WheelMinors;
 pub use wheels::{UnfitApplication, choose_wheels};

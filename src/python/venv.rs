@@ -20,7 +20,7 @@ use crate::{
 
 /// The start of a script that finds the interpreter in its own directory.
 const RELOCATABLE: &[u8] = b"#!/bin/sh\n'''exec'";
-/// The module for `python -m pip` if the lockfile has no pip.
+/// The module for `python -m pip`, in front of the real pip.
 const PIP: &str = include_str!("venv/pip.py");
 /// The wrapper of uv.
 const UV: &str = include_str!("venv/uv.sh");
@@ -62,7 +62,7 @@ pub fn make_venv(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Er
         add_data(editable, profile, DataFiles::Moved)?;
     }
     add_data(python.packages, profile, DataFiles::Linked)?;
-    write_guards(&bin, &packages, &shared)?;
+    write_guards(&bin, &packages)?;
     for closed in [&packages, &bin] {
         let mode = fs::Permissions::from_mode(0o555);
         fs::set_permissions(closed, mode).map_err(files::at("write", closed))?;
@@ -172,7 +172,8 @@ fn copy_script(script: &Path, place: &Path) -> Result<(), store::Error> {
     write_program(place, &content)
 }
 
-fn write_program(place: &Path, content: &[u8]) -> Result<(), store::Error> {
+/// Writes a program that nothing changes later.
+pub fn write_program(place: &Path, content: &[u8]) -> Result<(), store::Error> {
     fs::write(place, content).map_err(files::at("write", place))?;
     fs::set_permissions(place, fs::Permissions::from_mode(0o555))
         .map_err(files::at("write", place))?;
@@ -191,14 +192,12 @@ fn move_packages(library: &Path, packages: &Path) -> Result<(), store::Error> {
 }
 
 /// Replaces pip and uv by programs that explain what to do instead of changing the environment.
-fn write_guards(bin: &Path, packages: &Path, shared: &Path) -> Result<(), store::Error> {
-    if !shared.join("pip").exists() {
-        files::write_atomic(&packages.join("pip.py"), PIP.as_bytes())?;
-        for name in ["pip", "pip3"] {
-            store::remove_file(&bin.join(name))?;
-            let script = "#!/bin/sh\nexec \"$(dirname -- \"$0\")/python\" -m pip \"$@\"\n";
-            write_program(&bin.join(name), script.as_bytes())?;
-        }
+fn write_guards(bin: &Path, packages: &Path) -> Result<(), store::Error> {
+    files::write_atomic(&packages.join("pip.py"), PIP.as_bytes())?;
+    for name in ["pip", "pip3"] {
+        store::remove_file(&bin.join(name))?;
+        let script = "#!/bin/sh\nexec \"$(dirname -- \"$0\")/python\" -m pip \"$@\"\n";
+        write_program(&bin.join(name), script.as_bytes())?;
     }
     let uv = bin.join("uv");
     if let Ok(real) = fs::read_link(&uv) {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::{
-    Sandbox, Server,
+    Sandbox, Server, Tree,
     npm::{Release, serve_node, serve_package},
     pypi::serve_tool_as,
     require,
@@ -270,5 +270,33 @@ fn a_node_without_npm_takes_npm_from_the_registry() {
     assert!(
         lockfile.contains("part = \"words\"") && !lockfile.contains("npm/-/10"),
         "{lockfile}"
+    );
+}
+
+#[test]
+fn global_packages_are_explained_and_not_written_into_the_store() {
+    let Some((sandbox, _server)) = served() else {
+        return;
+    };
+    sandbox.allow();
+    let store = Tree::of(&sandbox.data().join("store"));
+    for words in [
+        &["npm", "install", "-g", "words"][..],
+        &["npm", "i", "words", "--location=global"],
+        &["npm", "link"],
+    ] {
+        let refused = sandbox.devsh(&[&["run", "--"], words].concat()).code(1);
+        assert!(refused.stderr.contains("devsh add npm:NAME"), "{refused}");
+    }
+    Tree::of(&sandbox.data().join("store")).assert_unchanged_since(&store);
+    let list = sandbox.devsh(&["run", "--", "npm", "list", "-g"]);
+    assert!(!list.stderr.contains("cannot change this node"), "{list}");
+    // The user's own directory for global packages is free.
+    let own = sandbox.home().join("global");
+    let own = sandbox.env("NPM_CONFIG_PREFIX", own);
+    let installed = own.devsh(&["run", "--", "npm", "install", "-g", "words"]);
+    assert!(
+        !installed.stderr.contains("cannot change this node"),
+        "{installed}"
     );
 }

