@@ -12,6 +12,7 @@ use crate::{
         LOCKFILE, Project, ReadMode,
         approval::{ApprovalState, Trusted},
         locate::{MANIFEST, Place, ProjectKind},
+        personal,
         reader::content_now,
     },
     report::failure::{ExitStatus, Failure},
@@ -34,6 +35,24 @@ pub struct EditReport {
     pub versions: Vec<String>,
 }
 
+/// Whose manifest is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestOwner {
+    /// The `devshell.toml` of the project.
+    Team,
+    /// The manifest that only this user has.
+    Personal,
+}
+
+/// A manifest to change.
+#[derive(Debug)]
+pub struct ManifestTarget {
+    pub owner: ManifestOwner,
+    pub place: Place,
+    /// The name of the file, as layers have it.
+    pub name: String,
+}
+
 /// A change of a manifest.
 pub struct ManifestEdit<'a> {
     session: &'a Session<'a>,
@@ -41,40 +60,46 @@ pub struct ManifestEdit<'a> {
     pub project: Project,
     /// The manifest as it was read.
     pub text: String,
+    /// The name of the file, as layers have it.
+    pub name: String,
     /// The bytes of the file.
     bytes: Vec<u8>,
+    /// The lockfile that answers it.
+    lockfile: PathBuf,
     /// Whether the changed manifest is approved like the old one.
     allowed: bool,
 }
 
 impl<'a> ManifestEdit<'a> {
     /// Reads the manifest.
-    pub fn begin(session: &'a Session<'_>) -> Result<Self, Failure> {
+    pub fn begin(session: &'a Session<'_>, target: ManifestTarget) -> Result<Self, Failure> {
         if session.options.locked {
             return Err(Failure::new("`--locked` forbids a change of the manifest")
                 .hint("run the command without `--locked`")
                 .code(ExitStatus::Usage));
         }
-        let place = session.place()?;
-        if place.kind == ProjectKind::Detected {
-            let root = session.display(&place.root);
-            let init = session.command("init");
-            return Err(Failure::new(format!("`{root}` has no `{MANIFEST}` yet"))
-                .hint(format!("create it from the detected tools with `{init}`")));
-        }
+        let ManifestTarget { owner, place, name } = target;
         let project = trust::trusted_project_at(session, place, None)?
             .get()
             .clone();
         let standing = project.standing();
         let mut layers = project.layers().all.iter();
-        let own = layers.find(|layer| &**layer.text.file() == MANIFEST);
+        let own = layers.find(|layer| **layer.text.file() == *name);
         let text = own.map(|layer| layer.text.as_str().to_owned());
         let text = text.unwrap_or_default();
-        let path = project.root().join(MANIFEST);
+        let path = project.root().join(&name);
+        let lockfile = match owner {
+            ManifestOwner::Team => project.root().join(LOCKFILE),
+            ManifestOwner::Personal => {
+                personal::lock_path(project.root(), &session.context.directories.config)
+            }
+        };
         let bytes = project.closure().content(&path).map(<[u8]>::to_vec);
         Ok(Self {
             session,
             bytes: bytes.ok_or_else(|| changed(session, &project.place))?,
+            name,
+            lockfile,
             text,
             project,
             allowed: standing == ApprovalState::Allowed,
@@ -90,10 +115,10 @@ impl<'a> ManifestEdit<'a> {
         text: &str,
         tools: &[Tool],
         show: impl FnOnce(&EditReport),
-    ) -> Result<(), Failure> {
+    ) -> Result<Trusted<Project>, Failure> {
         let session = self.session;
-        let path = file(session, self.project.root())?;
-        let name = session.display(&self.project.root().join(MANIFEST));
+        let path = file(session, self.project.root(), &self.name)?;
+        let name = session.display(&self.project.root().join(&self.name));
         let after = self.encoded(text);
         if after == self.bytes {
             show(&EditReport {
@@ -102,9 +127,9 @@ impl<'a> ManifestEdit<'a> {
                 changes: Vec::new(),
                 versions: Vec::new(),
             });
-            return Ok(());
+            return trust::trusted_project_at(session, self.project.place.clone(), None);
         }
-        let lockfile = self.project.root().join(LOCKFILE);
+        let lockfile = self.lockfile.clone();
         let undo = Undo {
             manifest: path,
             after: after.clone(),
@@ -115,7 +140,7 @@ impl<'a> ManifestEdit<'a> {
         let interrupts = self.begin_write(&undo)?;
         let outcome = self.lock(&after);
         let settled = interrupts.settle();
-        let locked = outcome.map_err(|failure| {
+        let (locked, mut project) = outcome.map_err(|failure| {
             failure.note(match undo.run() {
                 Ok(true) => format!("`{name}` is unchanged"),
                 Ok(false) => format!("`{name}` was changed by another program, so it stays"),
@@ -123,7 +148,7 @@ impl<'a> ManifestEdit<'a> {
             })
         })?;
         if self.allowed {
-            approve(session, &self.project, &after)?;
+            project = approve(session, &self.project, &self.name, &after)?;
         }
         let versions = tools.iter().filter_map(|tool| {
             let mut packages = locked.packages.iter();
@@ -138,7 +163,8 @@ impl<'a> ManifestEdit<'a> {
         });
         let notified = session.notify_host_shells();
         drop(settled);
-        notified
+        notified?;
+        Ok(project)
     }
 
     /// Writes the manifest; an interrupt before the end of the change restores it.
@@ -170,16 +196,17 @@ impl<'a> ManifestEdit<'a> {
         bytes
     }
 
-    fn lock(&self, bytes: &[u8]) -> Result<Lockfile, Failure> {
+    fn lock(&self, bytes: &[u8]) -> Result<(Lockfile, Trusted<Project>), Failure> {
         let session = self.session;
         let project = session.open_as(self.project.place.clone(), ReadMode::Trusted)?;
-        if self.allowed && !is_expected(&project, &self.project, bytes) {
+        if self.allowed && !is_expected(&project, &self.project, &self.name, bytes) {
             return Err(changed(session, &project.place));
         }
         // The approval moves when everything is written.
         let project = trust::trust_once(session, project)?;
         let current = lock::bring_up_to_date(session, &project, BuildMode::Foreground)?;
-        current.unreached.map_or(Ok(current.lockfile), Err)
+        current.unlocked.complete()?;
+        Ok((current.lockfile, project))
     }
 }
 
@@ -211,8 +238,8 @@ impl Undo {
 }
 
 /// Returns the file of the manifest, resolving a symlink that stays inside the project.
-fn file(session: &Session<'_>, root: &Path) -> Result<PathBuf, Failure> {
-    let path = root.join(MANIFEST);
+fn file(session: &Session<'_>, root: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let path = root.join(name);
     let linked = path.symlink_metadata();
     if !linked.is_ok_and(|found| found.is_symlink()) {
         return Ok(path);
@@ -242,8 +269,8 @@ fn put(path: &Path, before: &[u8], after: &[u8]) -> Result<bool, files::Error> {
 }
 
 /// Returns whether a project is as it was read before, but for its manifest, which has this content.
-fn is_expected(project: &Project, before: &Project, manifest: &[u8]) -> bool {
-    let path = project.root().join(MANIFEST);
+fn is_expected(project: &Project, before: &Project, name: &str, manifest: &[u8]) -> bool {
+    let path = project.root().join(name);
     project
         .closure()
         .is_same_but(before.closure(), &path, manifest)
@@ -253,14 +280,20 @@ fn is_expected(project: &Project, before: &Project, manifest: &[u8]) -> bool {
 pub fn approve(
     session: &Session<'_>,
     before: &Project,
+    name: &str,
     manifest: &[u8],
 ) -> Result<Trusted<Project>, Failure> {
+    let kind = if name == MANIFEST {
+        ProjectKind::Prepared
+    } else {
+        before.place.kind
+    };
     let place = Place {
         root: before.root().to_owned(),
-        kind: ProjectKind::Prepared,
+        kind,
     };
     let project = session.open_as(place, ReadMode::Trusted)?;
-    if !is_expected(&project, before, manifest) {
+    if !is_expected(&project, before, name, manifest) {
         return Err(changed(session, &project.place));
     }
     project

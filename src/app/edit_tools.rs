@@ -2,8 +2,8 @@
 
 use crate::{
     manifest::{self, EditError, ErrorKind, ShellName, Subject, ToolRequest},
-    package::{Invalid, Requirement, Tool},
-    project::locate::MANIFEST,
+    package::{Invalid, Requirement, Source, Tool},
+    project::{Project, approval::Trusted},
     report::{
         failure::{ExitStatus, Failure},
         hints,
@@ -11,58 +11,120 @@ use crate::{
 };
 
 use super::{
-    edit_manifest::{EditReport, ManifestEdit},
+    build_mode::BuildMode,
+    edit_manifest::{EditReport, ManifestEdit, ManifestOwner},
+    find_manifest::{existing_manifest, find_manifest, start_manifest},
+    lock_and_build::bring_up,
     query_versions,
     session::Session,
 };
 
-/// Adds tools to the manifest and locks them.
+/// A change of the tools of a manifest.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolEdit<'a> {
+    /// The tools as typed.
+    pub words: &'a [String],
+    /// The dev shell to change; `None` is the table of all.
+    pub shell: Option<&'a ShellName>,
+    pub owner: ManifestOwner,
+    /// Whether the dev shell is built afterwards.
+    pub builds: bool,
+}
+
+/// Adds tools to the manifest, which is started if there is none, and locks and builds them.
 pub fn add_tools(
     session: &Session<'_>,
-    words: &[String],
-    shell: Option<&ShellName>,
+    edit: ToolEdit<'_>,
     show: impl FnOnce(&EditReport),
 ) -> Result<(), Failure> {
-    change(session, words, show, |_, text, word| {
+    let shell = edit.shell;
+    let chosen = |word: &String| {
         let (tool, requirement) = parse_tool_and_requirement(word)?;
         let requirement = choose_requirement(session, &tool, requirement)?;
-        let added = manifest::add(text, shell, &tool, requirement.as_str());
-        Ok((added.map_err(|error| edit_failure(&error))?, Some(tool)))
-    })
+        Ok((tool, requirement))
+    };
+    let choose =
+        || -> Result<Vec<(Tool, Requirement)>, Failure> { edit.words.iter().map(chosen).collect() };
+    let (change, tools) = if let Some(target) = find_manifest(session, edit.owner)? {
+        (ManifestEdit::begin(session, target)?, choose()?)
+    } else {
+        // Nothing is started for a tool that does not exist.
+        let tools = choose()?;
+        let target = start_manifest(session, edit.owner)?;
+        (ManifestEdit::begin(session, target)?, tools)
+    };
+    check_node(&change.project, &tools, edit)?;
+    let mut text = change.text.clone();
+    for (tool, requirement) in &tools {
+        let added = manifest::add(&text, shell, tool, requirement.as_str());
+        text = added.map_err(|error| edit_failure(&error, &change.name))?;
+    }
+    let tools: Vec<Tool> = tools.into_iter().map(|(tool, _)| tool).collect();
+    let project = change.finish(&text, &tools, show)?;
+    build(session, &project, edit)
 }
 
-/// Removes tools from the manifest and the lockfile.
+/// Checks that npm tools have node in their dev shell.
+fn check_node(
+    project: &Project,
+    tools: &[(Tool, Requirement)],
+    edit: ToolEdit<'_>,
+) -> Result<(), Failure> {
+    let is_node = |tool: &Tool| tool.name.as_str() == "node";
+    let dev = ShellName::dev();
+    let shell = project.preview().shells.get(edit.shell.unwrap_or(&dev));
+    let has_node = shell.is_some_and(|shell| shell.tools.keys().any(is_node))
+        || tools.iter().any(|(tool, _)| is_node(tool));
+    let mut npm = tools.iter().filter(|(tool, _)| tool.source == Source::Npm);
+    let Some((tool, _)) = npm.next().filter(|_| !has_node) else {
+        return Ok(());
+    };
+    let mut command = format!("devsh add node {}", edit.words.join(" "));
+    if let Some(shell) = edit.shell {
+        command = format!("{command} --shell {shell}");
+    }
+    Err(Failure::new(format!(
+        "`{tool}` runs on node, which the dev shell does not have"
+    ))
+    .hint(format!("add both with `{command}`")))
+}
+
+/// Builds the dev shell that was changed.
+fn build(
+    session: &Session<'_>,
+    project: &Trusted<Project>,
+    edit: ToolEdit<'_>,
+) -> Result<(), Failure> {
+    if !edit.builds {
+        return Ok(());
+    }
+    let shell = edit.shell.cloned().unwrap_or_else(ShellName::dev);
+    if !project.get().preview().shells.contains_key(&shell) {
+        return Ok(());
+    }
+    for built in bring_up(session, project, &[shell], BuildMode::Foreground)? {
+        built.complete()?;
+    }
+    Ok(())
+}
+
+/// Removes tools from the manifest and the lockfile, and builds the dev shell without them.
 pub fn remove_tools(
     session: &Session<'_>,
-    words: &[String],
-    shell: Option<&ShellName>,
+    edit: ToolEdit<'_>,
     show: impl FnOnce(&EditReport),
 ) -> Result<(), Failure> {
-    change(session, words, show, |edit, text, word| {
+    let target = existing_manifest(session, edit.owner)?;
+    let change = ManifestEdit::begin(session, target)?;
+    let mut text = change.text.clone();
+    for word in edit.words {
         let tool = parse_tool(word)?;
-        let without = manifest::remove(text, shell, &tool).map_err(|error| edit_failure(&error))?;
-        let without = without.ok_or_else(|| absent_tool(session, edit, shell, &tool))?;
-        Ok((without, None))
-    })
-}
-
-/// Changes the manifest word by word; `step` returns the text changed for one word, and the tool whose locked
-/// version is reported.
-fn change(
-    session: &Session<'_>,
-    words: &[String],
-    show: impl FnOnce(&EditReport),
-    step: impl Fn(&ManifestEdit<'_>, &str, &str) -> Result<(String, Option<Tool>), Failure>,
-) -> Result<(), Failure> {
-    let edit = ManifestEdit::begin(session)?;
-    let mut text = edit.text.clone();
-    let mut tools = Vec::new();
-    for word in words {
-        let (changed, tool) = step(&edit, &text, word)?;
-        text = changed;
-        tools.extend(tool);
+        let without = manifest::remove(&text, edit.shell, &tool)
+            .map_err(|error| edit_failure(&error, &change.name))?;
+        text = without.ok_or_else(|| absent_tool(session, &change, edit.shell, &tool))?;
     }
-    edit.finish(&text, &tools, show)
+    let project = change.finish(&text, &[], show)?;
+    build(session, &project, edit)
 }
 
 /// Reads `TOOL` or `TOOL@REQUIREMENT`.
@@ -134,8 +196,8 @@ fn choose_requirement(
     Ok(numbers.join(".").parse()?)
 }
 
-fn edit_failure(error: &EditError) -> Failure {
-    Failure::new(format!("`{MANIFEST}` cannot be changed: {error}"))
+fn edit_failure(error: &EditError, name: &str) -> Failure {
+    Failure::new(format!("`{name}` cannot be changed: {error}"))
 }
 
 /// Returns the failure for a tool that is not in the table from which it should be removed.
@@ -149,9 +211,11 @@ fn absent_tool(
         || "`[tools]`".to_owned(),
         |shell| format!("dev shell `{shell}`"),
     );
-    let mut failure = Failure::new(format!("{table} of `{MANIFEST}` does not name `{tool}`"));
+    let mut failure = Failure::new(format!("{table} of `{}` does not name `{tool}`", edit.name));
     let layers = &edit.project.layers().all;
-    let own = layers.iter().find(|layer| &**layer.text.file() == MANIFEST);
+    let own = layers
+        .iter()
+        .find(|layer| **layer.text.file() == *edit.name);
     if let Some(layer) = own {
         let elsewhere = layer.shells.iter();
         let elsewhere = elsewhere.filter(|(_, section)| section.tables.tools.contains_key(tool));
@@ -170,7 +234,7 @@ fn absent_tool(
     let statements = manifest::statements(layers, shell.unwrap_or(&dev)).unwrap_or_default();
     let statements = statements.get(&Subject::Tool(tool.to_string()));
     let others = statements.into_iter().flatten();
-    let others = others.filter(|one| &*one.origin.file != MANIFEST);
+    let others = others.filter(|one| *one.origin.file != *edit.name);
     let places: Vec<String> = others.map(|one| one.origin.to_string()).collect();
     if places.is_empty() {
         return failure;
@@ -178,6 +242,7 @@ fn absent_tool(
     failure
         .note(format!("it comes from {}", places.join(", ")))
         .hint(format!(
-            "to remove it from this project, write `{tool} = {{ unset = true }}` into `[tools]` of `{MANIFEST}`"
+            "to remove it from this project, write `{tool} = {{ unset = true }}` into `[tools]` of `{}`",
+            edit.name
         ))
 }

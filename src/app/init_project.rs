@@ -22,12 +22,8 @@ use crate::{
 };
 
 use super::{
-    build_mode::BuildMode,
-    edit_manifest, lock,
-    lockfiles::all_requests,
-    python_packages,
-    resolve_requests::{self, Unresolved},
-    session::Session,
+    build_mode::BuildMode, edit_manifest, lock, lockfiles::all_requests, missing_parts::Unresolved,
+    python_packages, resolve_requests, session::Session,
 };
 
 /// A new manifest.
@@ -66,13 +62,14 @@ pub fn init_project(session: &Session<'_>) -> Result<InitReport, Failure> {
     let unchecked = check(session, &proposed)?;
     files::write_project_file(&path, text.as_bytes())?;
     // A repository that was allowed before has the same requests now, so it stays allowed.
-    let approved =
-        allowed.and_then(|before| edit_manifest::approve(session, &before, text.as_bytes()).ok());
+    let approved = allowed.and_then(|before| {
+        edit_manifest::approve(session, &before, MANIFEST, text.as_bytes()).ok()
+    });
     let next = if let Some(project) = approved {
         // The lockfile in devsh's own state stays there; a prompt looks for one in the project.
         let locked = lock::bring_up_to_date(session, &project, BuildMode::Foreground);
         session.notify_host_shells()?;
-        if locked.is_ok_and(|current| current.unreached.is_none()) {
+        if locked.is_ok_and(|current| current.unlocked.is_empty()) {
             NextStep::Nothing
         } else {
             NextStep::Lock

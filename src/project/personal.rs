@@ -17,7 +17,7 @@ pub fn manifest_path(root: &Path, config: &Path) -> PathBuf {
 }
 
 /// Returns the possible personal manifests, as names relative to the root, lowest layer first.
-pub(super) fn names(root: &Path, config: &Path) -> Vec<String> {
+pub fn names(root: &Path, config: &Path) -> Vec<String> {
     // Layers have text as names, so a configuration directory whose path is not text has no manifests.
     let outside = manifest_path(root, config).to_str().map(str::to_owned);
     outside.into_iter().chain([LOCAL.to_owned()]).collect()

@@ -12,6 +12,7 @@ use nix::{sys::signal::Signal, unistd::Pid};
 
 use crate::support::{
     Sandbox, Server, Tree,
+    npm::{Release, serve_package},
     pypi::{serve_program, serve_tool},
 };
 
@@ -120,8 +121,12 @@ fn add_needs_a_manifest_and_trust() {
     sandbox.write("go.mod", "module x\n");
     sandbox
         .devsh(&["add", "just"])
-        .code(1)
-        .error(&["devsh init"]);
+        .code(3)
+        .error(&["not allowed"]);
+    sandbox
+        .devsh(&["remove", "just"])
+        .code(3)
+        .error(&["not allowed"]);
     let (sandbox, server) = served();
     let sandbox = sandbox.manifest(MANIFEST);
     sandbox
@@ -200,6 +205,74 @@ fn add_prints_versions_and_remove_keeps_requirements_of_others() {
     ]);
 }
 
+#[test]
+fn add_builds_the_dev_shell() {
+    let (sandbox, _server) = served();
+    let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.allow();
+    let offline = ["run", "--offline", "--", "just", "--version"];
+    sandbox.devsh(&["add", "just", "--no-sync"]).success();
+    let status = sandbox.devsh(&["status", "--json"]).success().stdout;
+    assert!(status.contains("\"ready\": false"), "{status}");
+    sandbox.devsh(&["remove", "just"]).success();
+    sandbox.devsh(&["add", "just"]).success();
+    assert_eq!(sandbox.devsh(&offline).success().stdout, "just 1.41.2\n");
+}
+
+#[test]
+fn add_starts_a_project_where_there_is_none() {
+    let (sandbox, _server) = served();
+    let unknown = sandbox.devsh(&["add", "pypi:nowhere"]);
+    assert!(!unknown.status.success());
+    let manifest = sandbox.project().join("devshell.toml");
+    assert!(
+        !manifest.exists(),
+        "nothing is started for a tool that does not exist"
+    );
+    sandbox.devsh(&["add", "just"]).success();
+    assert_eq!(
+        fs::read_to_string(&manifest).unwrap(),
+        "[tools]\njust = \"1.41\"\n"
+    );
+    sandbox.devsh(&["run", "--", "just"]).success();
+    let home = sandbox.home();
+    let mut command = sandbox.command("devsh");
+    let refused = sandbox.outcome(command.args(["add", "just"]).current_dir(&home));
+    refused.error(&["the home directory is not a project"]);
+}
+
+#[test]
+fn add_personal_changes_only_the_user_s_manifest() {
+    let (sandbox, _server) = served();
+    let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.allow();
+    let before = Tree::of(sandbox.project());
+    let added = sandbox.devsh(&["add", "--personal", "just"]).success();
+    assert!(
+        added.stderr.contains("~/.config/devsh/projects/"),
+        "{added}"
+    );
+    sandbox.devsh(&["run", "--", "just"]).success();
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+    sandbox.devsh(&["remove", "--personal", "just"]).success();
+    sandbox.devsh(&["run", "--", "just"]).code(127);
+}
+
+#[test]
+fn an_npm_tool_without_node_names_the_command_for_both() {
+    let (sandbox, server) = served();
+    let release = Release {
+        version: "3.0.0",
+        fields: serde_json::json!({ "bin": { "prettier": "./p.js" } }),
+        files: &[("p.js", b"".as_slice(), false)],
+    };
+    serve_package(&server, "prettier", &[release]);
+    let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\n");
+    sandbox.allow();
+    let refused = sandbox.devsh(&["add", "npm:prettier"]).code(1);
+    refused.error(&["runs on node", "`devsh add node npm:prettier`"]);
+}
+
 /// The page of a package that is added.
 const PAGE: &str = "/simple/rust-just/";
 
@@ -230,7 +303,10 @@ fn an_interrupt_puts_everything_back() {
         // It comes once the manifest is written, unless all is done by then.
         let interrupted = (0..50).any(|_| {
             let mut adding = sandbox.command("devsh");
-            let mut adding = adding.args(["add", "just@1.41"]).spawn().unwrap();
+            let mut adding = adding
+                .args(["add", "--no-sync", "just@1.41"])
+                .spawn()
+                .unwrap();
             while fs::read(&manifest).unwrap() == text {
                 assert!(
                     adding

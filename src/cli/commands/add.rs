@@ -1,16 +1,34 @@
 //! `devsh add`
 
 use crate::{
-    app::{edit_manifest::EditReport, edit_tools::add_tools, session::Session},
+    app::{
+        edit_manifest::{EditReport, ManifestOwner},
+        edit_tools::{ToolEdit, add_tools},
+        session::Session,
+    },
     cli::args::Edit,
+    manifest::ShellName,
     report::{failure::Failure, ui::Ui},
 };
 
 pub fn run(session: &Session<'_>, ui: &Ui, options: &Edit) -> Result<(), Failure> {
     let shell = options.shell.as_deref().map(str::parse).transpose()?;
-    add_tools(session, &options.tools, shell.as_ref(), |report| {
-        print(ui, report);
-    })
+    let edit = tool_edit(options, shell.as_ref());
+    add_tools(session, edit, |report| print(ui, report))
+}
+
+/// Returns the change that the command line asks for.
+pub(super) const fn tool_edit<'a>(options: &'a Edit, shell: Option<&'a ShellName>) -> ToolEdit<'a> {
+    ToolEdit {
+        words: options.tools.as_slice(),
+        shell,
+        owner: if options.personal {
+            ManifestOwner::Personal
+        } else {
+            ManifestOwner::Team
+        },
+        builds: !options.no_sync,
+    }
 }
 
 /// Prints the result of a change of the manifest.

@@ -10,7 +10,6 @@ use super::add;
 
 pub fn run(session: &Session<'_>, ui: &Ui, options: &Edit) -> Result<(), Failure> {
     let shell = options.shell.as_deref().map(str::parse).transpose()?;
-    remove_tools(session, &options.tools, shell.as_ref(), |report| {
-        add::print(ui, report);
-    })
+    let edit = add::tool_edit(options, shell.as_ref());
+    remove_tools(session, edit, |report| add::print(ui, report))
 }
