@@ -11,10 +11,12 @@ pub mod build_progress;
 mod built_shell;
 mod choose_artifact;
 mod error;
+mod guards;
 mod identity;
 pub mod inventory;
 mod npm_resolve;
 mod offline;
+mod partial_build;
 mod profile;
 mod profile_manifest;
 mod profile_name;
@@ -39,9 +41,11 @@ pub use built_shell::{BuildNotice, BuiltShell, RealisedTool, ToolOrigin};
 pub use error::{BuildRule, Error, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;
+pub use partial_build::{PartialBuild, ShellPart, UnbuiltPart, UnbuiltParts};
 pub use python_resolve::{ApplicationQuery, PackageQuery};
 pub use request::{BuildRequest, PythonPackages, RequestedTool};
 
+use choose_artifact::ServedTools;
 use profile_name::{ProfileName, profiles_directory};
 
 /// The services that a build uses.
@@ -59,6 +63,11 @@ pub struct Builder<'a> {
 /// `data` is devsh's data directory.
 pub fn find(data: &Path, request: &BuildRequest<'_>) -> Option<BuiltShell> {
     find_named(data, request, &ProfileName::candidates(request))
+}
+
+/// Returns the dev shell of a profile, if it is intact.
+pub fn built_at(profile: &Path) -> Option<BuiltShell> {
+    record::read(profile)
 }
 
 fn find_named(
@@ -80,10 +89,10 @@ fn find_named(
 }
 
 impl Builder<'_> {
-    /// Returns the dev shell, building the missing parts.
+    /// Returns the dev shell, building what is not there. A part that fails does not stop the others.
     ///
     /// Artifacts are tried before host tools, even if a host tool was used the last time.
-    pub fn find_or_build(&self, request: &BuildRequest<'_>) -> Result<BuiltShell, Error> {
+    pub fn find_or_build(&self, request: &BuildRequest<'_>) -> Result<PartialBuild, Error> {
         let data = &self.context.directories.data;
         let candidates = ProfileName::candidates(request);
         let pass = store::leases::pass(data);
@@ -96,14 +105,56 @@ impl Builder<'_> {
         if let Some(built) = found
             && built.is_managed()
         {
-            return Ok(built);
+            return Ok(PartialBuild {
+                built_shell: built,
+                unbuilt: UnbuiltParts::default(),
+            });
         }
-        let served = self.serve(request)?;
-        let python = self.python_environment(request, &served)?;
-        let built = profile::build_profile(data, self.store, request, served, python.as_ref())?;
+        let ServedTools {
+            tools: served,
+            mut unbuilt,
+        } = self.serve(request);
+        // The profile is that of a dev shell which asks for nothing but these parts.
+        let mut request = request.clone();
+        request.tools.retain(|requested| {
+            let mut tools = served.iter();
+            tools.any(|one| one.tool == *requested.tool)
+        });
+        let python = match self.python_environment(&request, &served) {
+            Ok(python) => python,
+            Err(error) => {
+                request.python = None;
+                unbuilt.parts.push(UnbuiltPart {
+                    part: ShellPart::PythonPackages,
+                    error,
+                });
+                None
+            }
+        };
+        let (python, failed_project) = match python {
+            Some((python, failed)) => (Some(python), failed),
+            None => (None, None),
+        };
+        if let Some(error) = failed_project {
+            request.build_project = false;
+            unbuilt.parts.push(UnbuiltPart {
+                part: ShellPart::Project,
+                error,
+            });
+        }
+        let is_empty = served.is_empty() && python.is_none();
+        if is_empty && !request.is_more_than_tools {
+            unbuilt.complete()?;
+            unbuilt = UnbuiltParts::default();
+        }
+        let built_shell =
+            profile::build_profile(data, self.store, &request, served, python.as_ref())?;
         if let Some(editable) = python.and_then(|python| python.editable) {
             editable.discard()?;
         }
-        Ok(built)
+        Ok(PartialBuild {
+            built_shell,
+            unbuilt,
+        })
     }
 }

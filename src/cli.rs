@@ -16,6 +16,7 @@ use clap::{FromArgMatches, error::ErrorKind};
 use crate::{
     app::{
         prompt_answer::PromptRequest,
+        ready_shell::Completeness,
         run_command::{CommandRequest, run_command},
         session::{Options, Session},
         verify_store::VerifyOptions,
@@ -83,6 +84,7 @@ fn run_early(context: &Context, arguments: &[OsString]) -> Option<ExitCode> {
         {
             let session = Session::new(context, &ui, Options::default());
             let request = CommandRequest {
+                completeness: Completeness::Whole,
                 shell,
                 keep: None,
                 expect: None,

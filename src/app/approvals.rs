@@ -119,7 +119,12 @@ impl ApprovedProject<'_> {
     /// Builds the dev shell that prompts load.
     pub fn build(&self) -> Result<(), Failure> {
         let shells = [ShellName::dev()];
-        bring_up(self.session, &self.project, &shells, BuildMode::Foreground)?;
+        let built = bring_up(self.session, &self.project, &shells, BuildMode::Foreground)?;
+        for shell in built {
+            shell.complete().map_err(|failure| {
+                failure.note("the other parts of the dev shell are loaded at the next prompt")
+            })?;
+        }
         Ok(())
     }
 
@@ -129,11 +134,7 @@ impl ApprovedProject<'_> {
         let mut new = BTreeSet::new();
         for shell in project.preview().shells.keys() {
             if let (_, Some(found)) = build_record::look_up(self.session, project, shell)? {
-                new.extend(programs::unapproved(
-                    self.session,
-                    project,
-                    &found.built_shell,
-                )?);
+                new.extend(programs::unapproved(self.session, project, &found)?);
             }
         }
         Ok(new.into_iter().collect())

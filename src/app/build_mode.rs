@@ -3,10 +3,10 @@
 /// The caller that waits for a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuildMode {
-    /// The user waits: the project itself may be built, and an existing environment is used.
+    /// The user waits: an existing environment is used.
     Foreground,
     /// The user waits, and sources are tried again where host tools replaced them.
     Refresh,
-    /// A prompt does not wait: no code of the project runs, and no file of it is written.
+    /// A prompt does not wait: no file of the project is written.
     Background,
 }

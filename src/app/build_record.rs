@@ -1,9 +1,16 @@
 //! From a trusted project and its lockfile to a record that a prompt can load.
 
-use std::{cell::RefCell, path::Path};
+use std::{
+    cell::RefCell,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use crate::{
-    builder::{self, BuildNotice, Builder, BuiltShell, ToolOrigin},
+    builder::{
+        self, BuildNotice, Builder, BuiltShell, PartialBuild, ShellPart, ToolOrigin, UnbuiltPart,
+        UnbuiltParts,
+    },
     config::{Config, PromptVerbosity},
     context::Context,
     fetch::{self, Progress},
@@ -12,7 +19,7 @@ use crate::{
     project::{Project, approval::Trusted, locate::Place, lock_path, personal, watch::Watched},
     prompt::{
         from_build::{self, Built},
-        record::Record,
+        record::{Record, Retry},
     },
     report::{failure::Failure, hints},
     store::{self, ProcessMark, Store},
@@ -22,17 +29,25 @@ use crate::{
 use super::{
     build_mode::BuildMode,
     build_request::{BuildInputs, BuildOptions},
-    lockfile_changes, lockfiles, programs,
+    lockfile_changes, lockfiles,
+    missing_parts::{self, FailedPart, Unlocked},
+    programs,
     session::Session,
     tool_summary,
     venv_link::{self, LinkOutcome},
 };
+
+/// How long a prompt waits before it tries missing parts again: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_mins(5);
+const LONGEST_PAUSE: Duration = Duration::from_hours(4);
 
 /// The inputs of the dev shells of one project.
 #[derive(Clone, Copy)]
 pub struct BuildBasis<'a> {
     pub project: &'a Trusted<Project>,
     pub lockfile: &'a Lockfile,
+    /// The requests that the lockfile does not answer.
+    pub unlocked: &'a Unlocked,
     /// The files behind both, as they were before they were read.
     pub watched: &'a [Watched],
     pub progress: &'a dyn Progress,
@@ -88,8 +103,7 @@ pub fn stored_record(session: &Session<'_>, place: &Place, shell: &ShellName) ->
     if session.decisions.is_denied(&place.root) {
         return None;
     }
-    // A build for a prompt omits the project itself; a command waits for it.
-    (record.whole && (!session.options.locked || !record.drifted)).then_some(record)
+    (record.is_complete() && (!session.options.locked || !record.drifted)).then_some(record)
 }
 
 /// Leases the dev shell of a record for the host shell; returns whether the profile still exists.
@@ -117,13 +131,23 @@ pub fn find_built(
 ) -> Result<Option<Record>, Failure> {
     let (inputs, found) = look_up(session, project.get(), shell)?;
     check_separators(session, project.get(), inputs.shell)?;
-    let Some(found) = found else {
+    let Some(built_shell) = found else {
         return Ok(None);
     };
-    programs::check(session, project.get(), &found.built_shell)?;
-    let record = record(project, shell, &inputs, &found, watched, session.config()?);
+    programs::check(session, project.get(), &built_shell)?;
+    let config = session.config()?;
+    let failed = &inputs.failed;
+    let record = record(
+        project,
+        shell,
+        &inputs,
+        &built_shell,
+        watched,
+        config,
+        failed,
+    );
     // Commands report a link that cannot be made.
-    let _linked = link(session, project.get(), shell, &inputs, &found);
+    let _linked = link(session, project.get(), shell, &inputs, &built_shell);
     // A prompt also works from a read-only home, only slower.
     let _kept = keep(session.context, project, shell, &record);
     Ok(Some(record))
@@ -134,10 +158,10 @@ pub fn look_up<'a>(
     session: &Session<'_>,
     project: &'a Project,
     shell: &'a ShellName,
-) -> Result<(BuildInputs<'a>, Option<FoundEnvironment>), Failure> {
+) -> Result<(BuildInputs<'a>, Option<BuiltShell>), Failure> {
     let config = session.config()?;
     let joined = lockfiles::joined_lockfile(session, project)?;
-    let inputs = BuildInputs::new(project, shell, joined.lockfile)?;
+    let inputs = BuildInputs::new(project, shell, joined.lockfile, &Unlocked::default())?;
     let Some(system) = session.context.system.filter(|_| joined.fits) else {
         return Ok((inputs, None));
     };
@@ -146,48 +170,39 @@ pub fn look_up<'a>(
         locked: false,
         mode: BuildMode::Foreground,
     };
-    let whole = inputs.request(project, shell, config, options);
-    let found = find_whole_first(&session.context.directories.data, whole);
+    let request = inputs.request(project, shell, config, options);
+    let found = builder::find(&session.context.directories.data, &request);
     Ok((inputs, found))
 }
 
-/// A dev shell that was built.
+/// A dev shell that was built and recorded.
 #[derive(Debug)]
-pub struct FoundEnvironment {
-    pub built_shell: BuiltShell,
-    /// Whether the project itself is installed, if it is a Python package.
-    whole: bool,
+pub struct RecordedShell {
+    pub record: Record,
+    /// Whether the record differs from the stored one.
+    pub is_new: bool,
+    /// The parts that it lacks.
+    pub failed: Vec<FailedPart>,
 }
 
-/// Looks for an environment with the project installed, then for one without it, as prompts build it.
-fn find_whole_first(data: &Path, request: builder::BuildRequest<'_>) -> Option<FoundEnvironment> {
-    if let Some(built_shell) = builder::find(data, &request) {
-        return Some(FoundEnvironment {
-            built_shell,
-            whole: true,
-        });
+impl RecordedShell {
+    /// Returns the record if no part is missing.
+    pub fn complete(self) -> Result<Record, Failure> {
+        missing_parts::failure_of(&self.failed).map_or(Ok(self.record), Err)
     }
-    request.python.as_ref()?;
-    let without = builder::BuildRequest {
-        build_project: false,
-        ..request
-    };
-    builder::find(data, &without).map(|built_shell| FoundEnvironment {
-        built_shell,
-        whole: false,
-    })
 }
 
-/// Builds a dev shell and records it; returns whether the record is new.
+/// Builds a dev shell as far as possible and records it.
 pub fn build(
     session: &Session<'_>,
     basis: &BuildBasis<'_>,
     shell: &ShellName,
     mode: BuildMode,
-) -> Result<(Record, bool), Failure> {
+) -> Result<RecordedShell, Failure> {
     let BuildBasis {
         project,
         lockfile,
+        unlocked,
         watched,
         progress,
         ..
@@ -202,7 +217,7 @@ pub fn build(
         client: &client,
         progress,
     };
-    let inputs = BuildInputs::new(project.get(), shell, lockfile.clone())?;
+    let inputs = BuildInputs::new(project.get(), shell, lockfile.clone(), unlocked)?;
     check_separators(session, project.get(), inputs.shell)?;
     let options = BuildOptions {
         system: session.system()?,
@@ -216,32 +231,100 @@ pub fn build(
     if let Some((_, url)) = untrusted {
         return Err(hints::untrusted(&fetch::redacted(url)));
     }
-    let found = existing(&session.context.directories.data, &request, mode);
-    let found = if let Some(found) = found {
+    let data = &session.context.directories.data;
+    let found = (mode != BuildMode::Refresh).then(|| builder::find(data, &request));
+    let found = found.flatten();
+    let mut failed = inputs.failed.clone();
+    let built_shell = if let Some(found) = found {
         found
     } else {
-        let built_shell = builder
+        let PartialBuild {
+            built_shell,
+            unbuilt,
+        } = builder
             .find_or_build(&request)
-            .map_err(|error| build_failure(&error, shell))?;
+            .map_err(|error| first_cause(&failed, build_failure(&error, shell)))?;
+        add_unbuilt(&mut failed, unbuilt, shell);
         for notice in &built_shell.notices {
             basis.report(session, notice);
         }
-        FoundEnvironment {
-            built_shell,
-            whole: mode != BuildMode::Background,
-        }
+        built_shell
     };
-    programs::check(session, project.get(), &found.built_shell)?;
-    let record = record(project, shell, &inputs, &found, watched, config);
-    if link(session, project.get(), shell, &inputs, &found)? == LinkOutcome::Taken
+    // A host tool may have replaced a tool of an unreachable source.
+    failed.retain(|failed| {
+        let mut tools = built_shell.tools.iter();
+        !tools.any(|tool| failed.part == ShellPart::Tool(tool.tool.clone()))
+    });
+    programs::check(session, project.get(), &built_shell)?;
+    let mut record = record(
+        project,
+        shell,
+        &inputs,
+        &built_shell,
+        watched,
+        config,
+        &failed,
+    );
+    record.retry = next_retry(session, project.get(), shell, &failed);
+    if link(session, project.get(), shell, &inputs, &built_shell)? == LinkOutcome::Taken
         && mode != BuildMode::Background
     {
         let text = "`.venv` was not made by devsh, so it stays and `venv-link` has no effect";
         session.reporter.warn(text);
     }
     // Trust for one command must not outlive it, so no record is stored.
-    let changed = !session.options.trust && keep(session.context, project, shell, &record)?;
-    Ok((record, changed))
+    let is_new = !session.options.trust && keep(session.context, project, shell, &record)?;
+    Ok(RecordedShell {
+        record,
+        is_new,
+        failed,
+    })
+}
+
+/// Returns the failure of a dev shell of which nothing is left: that of the lockfile, if it is the cause.
+fn first_cause(failed: &[FailedPart], failure: Failure) -> Failure {
+    match missing_parts::failure_of(failed) {
+        Some(first) => first.note(failure.error),
+        None => failure,
+    }
+}
+
+/// Adds the parts that could not be built. A tool that is not locked keeps that cause.
+fn add_unbuilt(failed: &mut Vec<FailedPart>, unbuilt: UnbuiltParts, shell: &ShellName) {
+    let mut offline = unbuilt.offline.as_ref().map(Failure::from);
+    for UnbuiltPart { part, error } in unbuilt.parts {
+        let failure = build_failure(&error, shell);
+        if let Some(known) = failed.iter_mut().find(|known| known.part == part) {
+            known.failure.notes.push(failure.error);
+            continue;
+        }
+        failed.push(FailedPart {
+            failure: offline.take().unwrap_or(failure),
+            may_pass: missing_parts::may_pass(&error),
+            part,
+        });
+    }
+}
+
+/// Returns when a prompt tries the missing parts again: each time after a longer pause.
+fn next_retry(
+    session: &Session<'_>,
+    project: &Project,
+    shell: &ShellName,
+    failed: &[FailedPart],
+) -> Option<Retry> {
+    let context = session.context;
+    let now = context.now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let before = Record::stored(&context.directories.state, project.root(), shell);
+    let before = before.and_then(|record| record.retry);
+    let pause = before.map_or(FIRST_PAUSE, |before| {
+        LONGEST_PAUSE.min(Duration::from_secs(before.pause) * 2)
+    });
+    let can_pass = failed.iter().any(|part| part.may_pass);
+    can_pass.then(|| Retry {
+        at: (now + pause).as_secs(),
+        pause: pause.as_secs(),
+    })
 }
 
 /// Checks that no entry of a list of paths would have the `:` that separates its entries.
@@ -309,12 +392,12 @@ fn link(
     project: &Project,
     shell: &ShellName,
     inputs: &BuildInputs<'_>,
-    found: &FoundEnvironment,
+    built_shell: &BuiltShell,
 ) -> Result<LinkOutcome, Failure> {
     if *shell != ShellName::dev() {
         return Ok(LinkOutcome::Settled);
     }
-    let profile = &found.built_shell.profile;
+    let profile = &built_shell.profile;
     let data = &session.context.directories.data;
     Ok(venv_link::make(
         project.root(),
@@ -322,28 +405,6 @@ fn link(
         profile,
         data,
     )?)
-}
-
-/// Returns an environment that exists and is good enough for this kind of build.
-fn existing(
-    data: &Path,
-    request: &builder::BuildRequest<'_>,
-    mode: BuildMode,
-) -> Option<FoundEnvironment> {
-    match mode {
-        BuildMode::Refresh => None,
-        BuildMode::Foreground => builder::find(data, request).map(|built_shell| FoundEnvironment {
-            built_shell,
-            whole: true,
-        }),
-        BuildMode::Background => find_whole_first(
-            data,
-            builder::BuildRequest {
-                build_project: true,
-                ..request.clone()
-            },
-        ),
-    }
 }
 
 /// Stores a record unless it is stored already; returns whether it was not.
@@ -401,27 +462,20 @@ fn record(
     project: &Trusted<Project>,
     shell: &ShellName,
     inputs: &BuildInputs<'_>,
-    found: &FoundEnvironment,
+    built_shell: &BuiltShell,
     watched: &[Watched],
     config: &Config,
+    failed: &[FailedPart],
 ) -> Record {
     let root = project.get().root();
-    let built_shell = &found.built_shell;
-    let package = inputs.shell.python.lock.as_ref().is_some_and(|lock| {
-        project
-            .get()
-            .python(&lock.value)
-            .and_then(|files| files.locked.as_ref())
-            .is_some_and(|locked| locked.installs_project())
-    });
-    let whole = found.whole || !package;
     let built = Built {
         environment: built_shell.id.to_string(),
         profile: &built_shell.profile,
+        missing: failed.iter().map(FailedPart::missing).collect(),
         env: &built_shell.env,
         timeout: config.hook_timeout,
         quiet: config.verbosity == PromptVerbosity::Quiet,
-        summary: tool_summary::summary(shell, inputs, built_shell, whole),
+        summary: tool_summary::summary(shell, inputs, built_shell),
     };
     let mut objects = vec![built_shell.profile.clone()];
     objects.extend(built_shell.objects.iter().cloned());
@@ -440,9 +494,9 @@ fn record(
         watched: watched.to_vec(),
         sealed: vec![bin],
         objects,
-        whole,
         drifted: tool_summary::drifts(inputs, built_shell).next().is_some(),
         versions: lockfile_changes::locked_versions(project.get(), inputs),
+        retry: None,
         content: from_build::content(root, inputs.shell, built),
     }
 }

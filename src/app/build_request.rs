@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::{
-    builder::{self, PythonPackages, RequestedTool},
+    builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName, ToolRequest},
@@ -13,7 +13,12 @@ use crate::{
     util::digest_input::DigestInput,
 };
 
-use super::{build_mode::BuildMode, dev_shells::find_dev_shell, python_packages, python_tools};
+use super::{
+    build_mode::BuildMode,
+    dev_shells::find_dev_shell,
+    missing_parts::{FailedPart, Unlocked},
+    python_packages, python_tools,
+};
 
 /// How a dev shell is built.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +36,9 @@ pub struct BuildInputs<'a> {
     /// Tools that other tools need and that are not on PATH.
     hidden: Vec<(Tool, ToolRequest)>,
     extra: Vec<u8>,
+    is_more_than_tools: bool,
+    /// The parts that cannot be built because they have no locked version.
+    pub failed: Vec<FailedPart>,
 }
 
 impl<'a> BuildInputs<'a> {
@@ -38,10 +46,30 @@ impl<'a> BuildInputs<'a> {
         project: &'a Project,
         shell: &ShellName,
         lockfile: Lockfile,
+        unlocked: &Unlocked,
     ) -> Result<Self, Failure> {
         let shell = find_dev_shell(project.preview(), shell)?;
-        let python = python_packages::of_shell(project, shell, &lockfile)?;
+        let unlocked_tool = |(tool, request)| {
+            let unlocked = unlocked.tool(tool, request)?;
+            Some(FailedPart {
+                part: ShellPart::Tool(tool.clone()),
+                failure: unlocked.failure.clone(),
+                may_pass: unlocked.is_unreachable,
+            })
+        };
+        let mut failed: Vec<FailedPart> = shell.tools.iter().filter_map(unlocked_tool).collect();
+        let python = python_packages::of_shell(project, shell, &lockfile, unlocked);
+        let python = python.unwrap_or_else(|failure| {
+            failed.push(FailedPart {
+                part: ShellPart::PythonPackages,
+                failure,
+                may_pass: !unlocked.is_empty(),
+            });
+            None
+        });
         Ok(Self {
+            failed,
+            is_more_than_tools: is_more_than_tools(shell),
             hidden: python_tools::hidden(project, shell, &lockfile),
             shell,
             lockfile,
@@ -79,6 +107,12 @@ impl<'a> BuildInputs<'a> {
         let shown = self.shell.tools.iter().map(wanted(false));
         let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
         let tools = shown.chain(hidden.map(wanted(true)));
+        // A host tool may serve for a tool whose source cannot be reached.
+        let tools = tools.filter(|one| {
+            let mut failed = self.failed.iter();
+            let part = ShellPart::Tool(one.tool.clone());
+            !failed.any(|failed| failed.part == part && !failed.may_pass)
+        });
         builder::BuildRequest {
             root: project.root(),
             shell,
@@ -87,10 +121,19 @@ impl<'a> BuildInputs<'a> {
             python: self.python.clone(),
             tools_from: config.tools_from,
             locked: options.locked,
-            build_project: options.mode != BuildMode::Background,
+            build_project: true,
+            is_more_than_tools: self.is_more_than_tools,
             extra: &self.extra,
         }
     }
+}
+
+/// Returns whether a dev shell is of use without any tool and package.
+fn is_more_than_tools(shell: &DevShell) -> bool {
+    !(shell.env.is_empty()
+        && shell.aliases.is_empty()
+        && shell.enter.is_empty()
+        && shell.source_scripts.scripts.is_empty())
 }
 
 /// Encodes everything else that distinguishes environments; it contains no paths of this machine.

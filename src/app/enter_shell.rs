@@ -20,13 +20,17 @@ use crate::{
     util::{files, vars},
 };
 
-use super::{build_record, ready_shell::prepare, session::Session};
+use super::{
+    build_record,
+    ready_shell::{Completeness, prepare},
+    session::Session,
+};
 
 /// Replaces this process with the user's shell.
 pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failure> {
     let context = session.context;
     let _pass = leases::pass(&context.directories.data);
-    let ready = prepare(session, shell)?;
+    let ready = prepare(session, shell, Completeness::Partial)?;
     build_record::lease_until_exit(context, &ready.record);
     let base = session_var::host_env(&context.env, &context.session_key);
     let mut first = ready.record.clone();
@@ -39,7 +43,7 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
         record: &first,
         ..ready.loading(session, true)
     };
-    let loaded = load(&base, loading)?;
+    let loaded = load(&base, loading);
     let (program, host) = user_shell(&context.env);
     let mut start = ShellStart::new(&program, host, &context.directories.state, &context.program);
     start.env = loaded.env;

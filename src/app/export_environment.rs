@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     prompt_answer::{PromptTarget, prompt_target},
-    ready_shell::load_environment,
+    ready_shell::{Completeness, load_environment},
     session::Session,
 };
 
@@ -53,7 +53,9 @@ pub fn export_environment(
     let base = session_var::host_env(env, &session.context.session_key);
     let mut target = match target {
         ExportTarget::Prompt => prompt_environment(session).unwrap_or_else(|| env.clone()),
-        ExportTarget::Shell(shell) => load_environment(session, shell, &base)?.env,
+        ExportTarget::Shell(shell) => {
+            load_environment(session, shell, &base, Completeness::Whole)?.env
+        }
     };
     match reader {
         ExportReader::Shell(shell) => Ok(code(shell, &statements(env, &target))),
@@ -87,8 +89,7 @@ fn prompt_environment(session: &Session<'_>) -> Option<Env> {
     if host.is_some_and(|host| loading.is_loaded_in(&host)) {
         return None;
     }
-    // Without a required variable, the host shell keeps its own environment, as at a prompt.
-    Some(load(&base, loading).map_or(base, |loaded| loaded.env))
+    Some(load(&base, loading).env)
 }
 
 /// Returns code in one block: if the text is cut, the shell runs nothing.

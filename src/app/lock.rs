@@ -6,10 +6,10 @@ use std::{
 };
 
 use crate::{
-    lockfile::{self, Lockfile, Upgrade},
+    lockfile::{self, LockKey, Lockfile, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::{Source, Tool},
-    project::{Project, approval::Trusted, locate::ProjectKind, lock_path},
+    project::{Project, approval::Trusted, lock_path},
     report::failure::Failure,
     util::files,
 };
@@ -18,8 +18,9 @@ use super::{
     build_mode::BuildMode,
     fetch_extends,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
-    python_tools,
-    resolve_requests::{Unresolved, resolve_reachable, resolve_requests},
+    missing_parts::{Unlocked, UnlockedTool, Unresolved},
+    python_packages, python_tools,
+    resolve_requests::{resolve_each, resolve_requests},
     session::{Session, read_lockfile},
     trust,
 };
@@ -68,6 +69,7 @@ pub fn lock_project(
         }
     }
     check_node(project.get().preview())?;
+    python_packages::check_lists(project.get())?;
     let targets = lock_targets(session, project.get(), true)?;
     let upgrade = match upgrade {
         None => Upgrade::None,
@@ -95,7 +97,7 @@ pub fn lock_project(
 
 fn check_target(session: &Session<'_>, target: &LockTarget) -> Result<LockfileReport, Failure> {
     let loaded = target.load(session);
-    let problems = target.problems(loaded.content()?)?;
+    let problems = target.problems(loaded.content()?);
     if !problems.is_empty() {
         return Err(out_of_date(session, &loaded, &problems));
     }
@@ -155,13 +157,14 @@ pub struct UpToDate {
     pub lockfile: Lockfile,
     /// The paths that were written.
     pub written: Vec<PathBuf>,
-    /// Why some tools are missing.
-    pub unreached: Option<Failure>,
+    /// The requests without an answer; then nothing is written.
+    pub unlocked: Unlocked,
 }
 
 /// Returns lockfiles that answer the project's manifest, and writes them.
 ///
-/// With `--locked` nothing is resolved and nothing is written; for a prompt nothing is written into a project.
+/// With `--locked` nothing is resolved and nothing is written; for a prompt nothing is written into a project. If
+/// some requests have no answer, the lockfile has the others and is not written.
 pub fn bring_up_to_date(
     session: &Session<'_>,
     project: &Trusted<Project>,
@@ -170,7 +173,7 @@ pub fn bring_up_to_date(
     let mut current = UpToDate {
         lockfile: Lockfile::default(),
         written: Vec::new(),
-        unreached: None,
+        unlocked: Unlocked::default(),
     };
     for target in lock_targets(session, project.get(), false)? {
         let lockfile = answer(session, project, &target, mode, &mut current)?;
@@ -187,87 +190,108 @@ fn answer(
     current: &mut UpToDate,
 ) -> Result<Lockfile, Failure> {
     let loaded = target.load(session);
-    let problems = target.problems(loaded.content()?)?;
+    let problems = target.problems(loaded.content()?);
     let previous = loaded.content()?.cloned().unwrap_or_default();
     if problems.is_empty() {
         return Ok(previous);
     }
-    check_node(project.get().preview())?;
-    if session.options.locked || (mode == BuildMode::Background && target.in_project) {
+    if session.options.locked {
         return Err(out_of_date(session, &loaded, &problems));
     }
-    let ground = target.ground(session)?;
-    match resolve_requests(
-        session,
-        &target.requests,
-        &ground,
-        &previous,
-        &Upgrade::None,
-    ) {
-        Ok(mut lockfile) => {
-            let mut python = target.python(session, &lockfile, &previous, &Upgrade::None)?;
-            lockfile.extends.clone_from(&target.pins);
-            if project.get().place.kind == ProjectKind::Detected && !python.failures.is_empty() {
-                // Without packages the tools of an unprepared repository are still useful.
-                for failure in &python.failures {
-                    session.reporter.warn(&missing_packages(failure));
-                }
-                current.unreached = python.failures.pop();
-                lockfile.python.clone_from(&previous.python);
-                lockfile.python.extend(python.sets);
-                return Ok(lockfile);
-            }
-            lockfile.python = python.complete()?;
-            if target.write(session, &lockfile)? && target.in_project {
-                session.reporter.note(&format!("wrote {}", loaded.name));
-            }
-            current.written.push(target.path.clone());
-            Ok(lockfile)
-        }
-        Err(Unresolved::Unreachable(failure)) => {
-            let Some(mut lockfile) = resolve_reachable(session, &target.requests, &previous) else {
-                return Err(*failure);
-            };
-            lockfile.python.clone_from(&previous.python);
-            current.unreached = Some(*failure);
-            Ok(lockfile)
-        }
-        Err(Unresolved::Failed(failure)) => Err(*failure),
+    if mode == BuildMode::Background && target.in_project {
+        let failure = out_of_date(session, &loaded, &problems);
+        target.add_unlocked(&previous, &failure, &mut current.unlocked);
+        return Ok(previous);
     }
+    let ground = target.ground(session)?;
+    let requests = with_node(
+        project.get().preview(),
+        &target.requests,
+        &mut current.unlocked,
+    );
+    let upgrade = Upgrade::None;
+    let mut lockfile = match resolve_requests(session, &requests, &ground, &previous, &upgrade) {
+        Ok(lockfile) => lockfile,
+        Err(unresolved) if requests.len() == 1 => {
+            current.unlocked.add_unresolved(&requests[0], unresolved);
+            Lockfile::default()
+        }
+        Err(_) => resolve_each(session, &requests, &previous, &mut current.unlocked),
+    };
+    lockfile.extends.clone_from(&target.pins);
+    lockfile.python = if let Some(failure) = current.unlocked.unreachable().cloned() {
+        // The index of the packages is most likely unreachable too.
+        let known = Lockfile {
+            python: previous.python,
+            ..Lockfile::default()
+        };
+        target.add_unlocked_packages(&known, &failure, &mut current.unlocked);
+        known.python
+    } else {
+        let python = target.python(session, &lockfile, &previous, &upgrade)?;
+        for failed in python.failures {
+            current.unlocked.add_packages(failed.key, failed.failure);
+        }
+        python.sets
+    };
+    if current.unlocked.is_empty() {
+        if target.write(session, &lockfile)? && target.in_project {
+            session.reporter.note(&format!("wrote {}", loaded.name));
+        }
+        current.written.push(target.path.clone());
+    }
+    Ok(lockfile)
 }
 
-/// Returns a line on Python packages that are missing, and the cause.
-fn missing_packages(failure: &Failure) -> String {
-    let details = failure.details.iter();
-    let words = details.flat_map(|line| line.split_whitespace());
-    let words: Vec<&str> = words
-        .filter(|word| !matches!(*word, "×" | "╰─▶" | "│"))
-        .collect();
-    let mut line = format!("no Python packages are installed: {}", failure.error);
-    if !words.is_empty() {
-        line.push_str(": ");
-        line.push_str(&words.join(" "));
-    }
-    line
+/// Returns the requests without the npm tools that have no node; those are unlocked.
+fn with_node(
+    manifest: &Manifest,
+    requests: &[(Tool, ToolRequest)],
+    unlocked: &mut Unlocked,
+) -> Vec<(Tool, ToolRequest)> {
+    let lacking = tools_without_node(manifest);
+    let mut requests = requests.to_vec();
+    requests.retain(|(tool, request)| {
+        let found = lacking.iter().find(|(one, _)| one == tool);
+        if let Some((_, failure)) = found {
+            unlocked.add_tool(
+                LockKey::for_request(tool, request),
+                UnlockedTool {
+                    failure: failure.clone(),
+                    is_unreachable: false,
+                },
+            );
+        }
+        found.is_none()
+    });
+    requests
+}
+
+/// Returns the npm tools of dev shells without node.
+fn tools_without_node(manifest: &Manifest) -> Vec<(Tool, Failure)> {
+    let shells = manifest.shells.iter().filter(|(_, shell)| {
+        let mut tools = shell.tools.keys();
+        !tools.any(|tool| tool.name.as_str() == "node")
+    });
+    let tools = shells.flat_map(|(name, shell)| {
+        let tools = shell.tools.iter();
+        let tools = tools.filter(|(tool, _)| tool.source == Source::Npm);
+        tools.map(move |(tool, request)| {
+            let failure = Failure::new(format!(
+                "`{tool}` runs on node, and the dev shell `{name}` has none"
+            ))
+            .note(format!("{} asks for it", request.requirement.origin))
+            .hint("add `node = \"24\"` to the same `[tools]`");
+            (tool.clone(), failure)
+        })
+    });
+    tools.collect()
 }
 
 /// Checks that every dev shell with npm tools has node.
 fn check_node(manifest: &Manifest) -> Result<(), Failure> {
-    for (name, shell) in &manifest.shells {
-        let mut tools = shell.tools.iter();
-        let Some((tool, request)) = tools.find(|(tool, _)| tool.source == Source::Npm) else {
-            continue;
-        };
-        if shell.tools.keys().any(|tool| tool.name.as_str() == "node") {
-            continue;
-        }
-        return Err(Failure::new(format!(
-            "`{tool}` runs on node, and the dev shell `{name}` has none"
-        ))
-        .note(format!("{} asks for it", request.requirement.origin))
-        .hint("add `node = \"24\"` to the same `[tools]`"));
-    }
-    Ok(())
+    let mut lacking = tools_without_node(manifest).into_iter();
+    lacking.next().map_or(Ok(()), |(_, failure)| Err(failure))
 }
 
 /// Returns the tools that the user named, each of which is requested.

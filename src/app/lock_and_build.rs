@@ -21,7 +21,7 @@ use super::{
     build_claim::{self, BuildClaim},
     build_files::{BuildFailure, BuildTraces},
     build_mode::BuildMode,
-    build_record::{self, BuildBasis},
+    build_record::{self, BuildBasis, RecordedShell},
     crash_cleanup,
     lock::{self, UpToDate},
     lockfile_changes,
@@ -39,7 +39,9 @@ pub fn sync_project(
         Some(shell) => vec![shell],
         None => project.get().preview().shells.keys().cloned().collect(),
     };
-    let records = bring_up(session, &project, &shells, BuildMode::Refresh)?;
+    let built = bring_up(session, &project, &shells, BuildMode::Refresh)?;
+    let records = built.into_iter().map(RecordedShell::complete);
+    let records: Vec<Record> = records.collect::<Result<_, _>>()?;
     Ok(shells.into_iter().zip(records).collect())
 }
 
@@ -66,7 +68,7 @@ fn stop_on_interrupt(
     .ok()
 }
 
-/// Locks missing versions, builds missing dev shells, and records them.
+/// Locks missing versions, builds missing dev shells as far as possible, and records them.
 ///
 /// A running build of the same project is shown and waited for.
 pub fn bring_up(
@@ -74,7 +76,7 @@ pub fn bring_up(
     project: &Trusted<Project>,
     shells: &[ShellName],
     mode: BuildMode,
-) -> Result<Vec<Record>, Failure> {
+) -> Result<Vec<RecordedShell>, Failure> {
     let _interrupts = stop_on_interrupt(session.context, project.get(), shells);
     let claim = build_claim::claim(session, project.get().root());
     if claim.waited {
@@ -94,7 +96,7 @@ pub fn build_claimed(
     shells: &[ShellName],
     mode: BuildMode,
     claim: &BuildClaim,
-) -> Result<Vec<Record>, Failure> {
+) -> Result<Vec<RecordedShell>, Failure> {
     let shown = session.reporter.progress();
     let names = shells.iter().map(ToString::to_string).collect();
     let live = BuildProgress::begin(names, mode == BuildMode::Background, session.context.now);
@@ -108,7 +110,7 @@ pub fn build_claimed(
     let UpToDate {
         lockfile,
         written,
-        unreached,
+        unlocked,
     } = lock::bring_up_to_date(session, project, mode)?;
     for path in written {
         // A file that devsh wrote itself is not a later change.
@@ -119,6 +121,7 @@ pub fn build_claimed(
     let basis = BuildBasis {
         project,
         lockfile: &lockfile,
+        unlocked: &unlocked,
         watched: &watched,
         progress: &progress,
         reported: &RefCell::default(),
@@ -131,14 +134,9 @@ pub fn build_claimed(
         {
             session.reporter.note(&changes);
         }
-        let built = build_record::build(session, &basis, shell, mode);
-        // If a source was unreachable and no host tool replaces its tool, the source is the cause.
-        let (record, changed) = built.map_err(|failure| match &unreached {
-            Some(first) => first.clone().note(failure.error),
-            None => failure,
-        })?;
-        is_new |= changed | traces.forget(shell)?;
-        records.push(record);
+        let built = build_record::build(session, &basis, shell, mode)?;
+        is_new |= built.is_new | traces.forget(shell)?;
+        records.push(built);
     }
     // Without news nothing is written: a read-only home can run what was built.
     if is_new {

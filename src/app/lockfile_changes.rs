@@ -6,7 +6,10 @@ use crate::{
     prompt::record::{LockedVersions, Record},
 };
 
-use super::{build_request::BuildInputs, lockfiles::joined_lockfile, session::Session};
+use super::{
+    build_request::BuildInputs, lockfiles::joined_lockfile, missing_parts::Unlocked,
+    session::Session,
+};
 
 /// The most changed versions in a message.
 const SHOWN_CHANGES: usize = 4;
@@ -33,7 +36,7 @@ pub fn describe(session: &Session<'_>, project: &Project, shell: &ShellName) -> 
     let state = &session.context.directories.state;
     let before = Record::stored(state, project.root(), shell)?.versions;
     let joined = joined_lockfile(session, project).ok()?;
-    let inputs = BuildInputs::new(project, shell, joined.lockfile).ok()?;
+    let inputs = BuildInputs::new(project, shell, joined.lockfile, &Unlocked::default()).ok()?;
     let now = locked_versions(project, &inputs);
     let mut changes: Vec<String> = now
         .tools

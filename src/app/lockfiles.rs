@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    missing_parts::{Unlocked, UnlockedTool},
     python_packages::{self, ResolvedPackages},
     python_tools::{self, TeamTools},
     session::{LoadedLockfile, Session},
@@ -86,7 +87,7 @@ pub fn lock_targets(
         team: Some(TeamLock {
             requests,
             path,
-            python: python_packages::keys(&team.project)?,
+            python: python_packages::keys(&team.project),
         }),
         personal: true,
     };
@@ -100,18 +101,18 @@ impl LockTarget {
     }
 
     /// Returns the problems of the lockfile, a line for each request.
-    pub fn problems(&self, lockfile: Option<&Lockfile>) -> Result<Vec<String>, Failure> {
+    pub fn problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {
         let mut problems = self.tool_problems(lockfile);
         if problems.is_empty() {
             let nothing = Lockfile::default();
             let lockfile = lockfile.unwrap_or(&nothing);
             if !self.personal {
-                problems = python_packages::problems(&self.project, lockfile)?;
-            } else if self.own_keys()? != lockfile.python.keys().cloned().collect() {
+                problems = python_packages::problems(&self.project, lockfile);
+            } else if self.own_keys() != lockfile.python.keys().cloned().collect() {
                 problems.push("the locked Python packages do not match the manifest".to_owned());
             }
         }
-        Ok(problems)
+        problems
     }
 
     /// Returns the requests and the lockfile of the team, if this lockfile belongs to one person.
@@ -127,12 +128,12 @@ impl LockTarget {
     }
 
     /// Returns the lists of Python packages that only this lockfile answers.
-    fn own_keys(&self) -> Result<BTreeSet<PythonKey>, Failure> {
-        let mut keys = python_packages::keys(&self.project)?;
+    fn own_keys(&self) -> BTreeSet<PythonKey> {
+        let mut keys = python_packages::keys(&self.project);
         if let Some(team) = &self.team {
             keys.retain(|key| !team.python.contains(key));
         }
-        Ok(keys)
+        keys
     }
 
     /// Returns the Python packages that answer the project, keeping what is locked and fits.
@@ -143,8 +144,39 @@ impl LockTarget {
         previous: &Lockfile,
         upgrade: &Upgrade,
     ) -> Result<ResolvedPackages, Failure> {
-        let own = self.own_keys()?;
+        let own = self.own_keys();
         python_packages::resolve(session, &self.project, lockfile, previous, upgrade, &own)
+    }
+
+    /// Adds the requests that `lockfile` does not answer to `unlocked`, with the failure of each.
+    pub fn add_unlocked(&self, lockfile: &Lockfile, failure: &Failure, unlocked: &mut Unlocked) {
+        for (tool, request) in &self.requests {
+            let locked = lockfile.locked(tool, request);
+            if locked.is_none_or(|package| !request.admits(&package.version)) {
+                unlocked.add_tool(
+                    LockKey::for_request(tool, request),
+                    UnlockedTool {
+                        failure: failure.clone(),
+                        is_unreachable: false,
+                    },
+                );
+            }
+        }
+        self.add_unlocked_packages(lockfile, failure, unlocked);
+    }
+
+    /// Adds the lists of Python packages that `lockfile` does not answer to `unlocked`.
+    pub fn add_unlocked_packages(
+        &self,
+        lockfile: &Lockfile,
+        failure: &Failure,
+        unlocked: &mut Unlocked,
+    ) {
+        for key in self.own_keys() {
+            if !lockfile.python.contains_key(&key) {
+                unlocked.add_packages(key, failure.clone());
+            }
+        }
     }
 
     fn tool_problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {
@@ -235,7 +267,7 @@ pub fn joined_lockfile(
     for target in lock_targets(session, project, false)? {
         let loaded = target.load(session);
         let content = loaded.content()?;
-        joined.fits &= target.problems(content)?.is_empty();
+        joined.fits &= target.problems(content).is_empty();
         join(&mut joined.lockfile, content.cloned().unwrap_or_default());
     }
     Ok(joined)

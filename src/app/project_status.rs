@@ -14,7 +14,10 @@ use crate::{
         locate::{MANIFEST, ProjectKind},
         lock_path,
     },
-    prompt::{record::Record, session_var},
+    prompt::{
+        record::{MissingPart, Record},
+        session_var,
+    },
     report::failure::Failure,
     util::vars,
 };
@@ -50,6 +53,8 @@ pub struct ProjectStatus {
     pub building: Option<RunningBuild>,
     pub failed: Option<LastFailure>,
     pub tools: Vec<ToolStatus>,
+    /// Parts that the dev shell lacks.
+    pub missing_parts: Vec<MissingPart>,
     /// Variables that the dev shell needs and this host shell lacks.
     pub missing: Vec<UnsetVariable>,
     /// Settings in the project's files that have no effect.
@@ -160,6 +165,9 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
             .as_ref()
             .map(|record| record.content.environment.clone()),
         ready: record.is_some(),
+        missing_parts: record
+            .map(|record| record.content.missing)
+            .unwrap_or_default(),
         building: traces
             .running()
             .map(|live| RunningBuild::new(&live, session.context.now)),

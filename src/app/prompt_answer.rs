@@ -40,7 +40,7 @@ use crate::{
 use super::{
     background, build_record,
     dev_shells::with_shell,
-    lockfile_changes,
+    lockfile_changes, missing_parts,
     ready_shell::ReadyShell,
     reload,
     session::{Options, Session},
@@ -119,7 +119,12 @@ fn answer_in(
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
     let host = session_var::ShellSession::read(&context.env, &context.session_key)?;
-    let mut finding = find(&session, host.as_ref());
+    let reloads = reload::take_request(&context.directories.state);
+    let loaded = LoadedShell {
+        session: host.as_ref(),
+        can_stay: !reloads,
+    };
+    let mut finding = find(&session, loaded);
     finding.watched.push(generation);
     let pinned = host.as_ref().is_some_and(|host| host.pinned);
     let desired = match &finding.ready {
@@ -130,7 +135,6 @@ fn answer_in(
     if finding.ready.is_none() && !finding.keep && host.is_some() {
         store::leases::release_shell(&context.directories.data, ProcessMark::host_shell());
     }
-    let reloads = reload::take_request(&context.directories.state);
     let shell_memory = ShellMemory {
         is_new: request.loaded.is_empty() || reloads,
         path: request.path,
@@ -261,7 +265,11 @@ pub fn prompt_target(
     session: &Session<'_>,
     host: Option<&session_var::ShellSession>,
 ) -> PromptTarget {
-    let finding = find(session, host);
+    let loaded = LoadedShell {
+        session: host,
+        can_stay: true,
+    };
+    let finding = find(session, loaded);
     match finding.ready {
         Some(ready) => PromptTarget::Ready(Box::new(ready)),
         None if finding.keep => PromptTarget::Unchanged,
@@ -291,8 +299,30 @@ fn memory(finding: &Finding) -> String {
     }
 }
 
-fn find(session: &Session<'_>, host: Option<&session_var::ShellSession>) -> Finding {
-    let pinned = host.filter(|host| host.pinned);
+/// The dev shell that a host shell has loaded.
+#[derive(Debug, Clone, Copy)]
+struct LoadedShell<'a> {
+    session: Option<&'a session_var::ShellSession>,
+    /// Whether a complete one stays when the next one lacks parts; not if the user asks for a reload.
+    can_stay: bool,
+}
+
+impl LoadedShell<'_> {
+    /// Returns whether it belongs to the project at this place.
+    fn is_of(self, place: &Place) -> bool {
+        let project = self.session.and_then(|host| host.project.as_ref());
+        project.is_some_and(|(root, _)| *root == place.root)
+    }
+
+    /// Returns whether it is complete, unlike `record` of the same project.
+    fn is_better_than(self, record: &Record, place: &Place) -> bool {
+        let is_complete = self.session.is_some_and(|host| host.is_complete);
+        self.can_stay && is_complete && !record.is_complete() && self.is_of(place)
+    }
+}
+
+fn find(session: &Session<'_>, loaded: LoadedShell<'_>) -> Finding {
+    let pinned = loaded.session.filter(|host| host.pinned);
     if let Some((root, shell)) = pinned.and_then(|host| host.project.as_ref()) {
         let place = Place {
             root: root.clone(),
@@ -301,7 +331,7 @@ fn find(session: &Session<'_>, host: Option<&session_var::ShellSession>) -> Find
         // A user who entered a dev shell stays in it, also if the project was trusted only for that command.
         return Finding {
             keep: true,
-            ..look(session, &place, shell, host)
+            ..look(session, &place, shell, loaded)
         };
     }
     if session.context.cwd.is_none() {
@@ -313,7 +343,7 @@ fn find(session: &Session<'_>, host: Option<&session_var::ShellSession>) -> Find
     }
     let place = session.prompt_place();
     let mut finding = place.as_ref().map_or_else(Finding::default, |place| {
-        look(session, place, &ShellName::dev(), host)
+        look(session, place, &ShellName::dev(), loaded)
     });
     let root = place.as_ref().map(|place| place.root.as_path());
     finding.manifests = nearer_manifests(session.context, root);
@@ -332,17 +362,44 @@ fn look(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
-    host: Option<&session_var::ShellSession>,
+    loaded: LoadedShell<'_>,
 ) -> Finding {
     let context = session.context;
     let fresh = Record::fresh(&context.directories.state, &place.root, shell, context.now)
         // The stamps of a record do not show a denial that cannot be read.
         .filter(|_| !session.decisions.is_denied(&place.root))
-        .filter(|record| build_record::lease_for_shell(context, record));
-    let Some(record) = fresh else {
-        return look_at_project(session, place, shell, host);
-    };
-    Finding {
+        .and_then(|record| finding_of(session, place, shell, loaded, record));
+    fresh.unwrap_or_else(|| look_at_project(session, place, shell, loaded))
+}
+
+/// Returns what a host shell gets from a record; nothing if its profile is gone.
+fn finding_of(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+    loaded: LoadedShell<'_>,
+    record: Record,
+) -> Option<Finding> {
+    let context = session.context;
+    if record.is_due(context.now) {
+        let basis = build_record::basis_digest(&record.watched);
+        // Only the missing parts wait for it.
+        let _started = background::start(context, &place.root, shell, basis);
+    }
+    if loaded.is_better_than(&record, place) {
+        let mut failure = missing_parts::describe(&record.content.missing);
+        failure
+            .error
+            .push_str("; the complete dev shell stays loaded");
+        failure.hints = vec!["`devsh reload` loads what is there".to_owned()];
+        return Some(Finding {
+            keep: true,
+            watched: record.watched,
+            message: Some(Message::Failure(Box::new(failure))),
+            ..Finding::default()
+        });
+    }
+    build_record::lease_for_shell(context, &record).then(|| Finding {
         watched: record.watched.clone(),
         ready: Some(ReadyShell {
             root: place.root.clone(),
@@ -350,7 +407,7 @@ fn look(
             record,
         }),
         ..Finding::default()
-    }
+    })
 }
 
 /// The state of a project at this prompt.
@@ -367,7 +424,7 @@ fn look_at_project(
     session: &Session<'_>,
     place: &Place,
     shell: &ShellName,
-    host: Option<&session_var::ShellSession>,
+    loaded: LoadedShell<'_>,
 ) -> Finding {
     let context = session.context;
     // A read error can depend on these files.
@@ -385,19 +442,15 @@ fn look_at_project(
         .map(|path| Watched::settled_look(path.clone()))
         .collect();
     let verdict = judge(session, place, shell, &mut watched);
-    let keep = is_loaded(host, place);
+    let keep = loaded.is_of(place);
     let finding = Finding {
         watched,
         ..Finding::default()
     };
     match verdict {
         Ok(Verdict::Ready(record)) => Finding {
-            ready: Some(ReadyShell {
-                root: place.root.clone(),
-                shell: shell.clone(),
-                record: *record,
-            }),
-            ..finding
+            watched: finding.watched.clone(),
+            ..finding_of(session, place, shell, loaded, *record).unwrap_or(finding)
         },
         Ok(Verdict::Refused(message)) => Finding { message, ..finding },
         Ok(Verdict::Building(text)) => Finding {
@@ -411,12 +464,6 @@ fn look_at_project(
             ..finding
         },
     }
-}
-
-/// Returns whether the loaded environment belongs to this project.
-fn is_loaded(host: Option<&session_var::ShellSession>, place: &Place) -> bool {
-    let project = host.and_then(|host| host.project.as_ref());
-    project.is_some_and(|(root, _)| *root == place.root)
 }
 
 fn judge(
@@ -460,7 +507,6 @@ fn judge(
         TrustCheck::Refused(_) => return Ok(Verdict::Refused(None)),
     };
     if let Some(record) = build_record::find_built(session, &project, shell, watched)? {
-        build_record::lease_for_shell(context, &record);
         return Ok(Verdict::Ready(Box::new(record)));
     }
     let basis = build_record::basis_digest(watched);

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     dev_shells::find_dev_shell,
+    missing_parts::Unlocked,
     python_tools::{is_foundation, with_uv},
     session::Session,
 };
@@ -31,6 +32,7 @@ pub fn of_shell(
     project: &Project,
     shell: &DevShell,
     lockfile: &Lockfile,
+    unlocked: &Unlocked,
 ) -> Result<Option<PythonPackages>, Failure> {
     let python = &shell.python;
     let Some(place) = &python.place else {
@@ -44,6 +46,9 @@ pub fn of_shell(
         .hint("keep one of them"));
     }
     if let Some(key) = key(project, shell)? {
+        if let Some(failure) = unlocked.packages(&key) {
+            return Err(failure.clone());
+        }
         return of_devshell_lock(project, shell, &key, lockfile).map(Some);
     }
     if python.packages.is_empty() && python.lock.is_none() {
@@ -221,13 +226,15 @@ struct OldestPython<'p> {
 }
 
 /// Returns every list of requirements that dev shells ask for.
+///
+/// A dev shell whose list cannot be determined has none here. [`check_lists`] and [`of_shell`] report it.
 fn requested<'p>(
     project: &'p Project,
     lockfile: &Lockfile,
-) -> Result<BTreeMap<PythonKey, OldestPython<'p>>, Failure> {
+) -> BTreeMap<PythonKey, OldestPython<'p>> {
     let mut requested: BTreeMap<PythonKey, OldestPython<'_>> = BTreeMap::new();
     for (name, shell) in &project.preview().shells {
-        if let Some(key) = key(project, shell)? {
+        if let Ok(Some(key)) = key(project, shell) {
             let python = python_numbers(shell, lockfile);
             // uv resolves for the oldest Python, and adds markers for newer ones.
             let is_older = |known: &OldestPython<'_>| {
@@ -239,7 +246,15 @@ fn requested<'p>(
             }
         }
     }
-    Ok(requested)
+    requested
+}
+
+/// Checks that the list of requirements of each dev shell can be determined.
+pub fn check_lists(project: &Project) -> Result<(), Failure> {
+    for shell in project.preview().shells.values() {
+        key(project, shell)?;
+    }
+    Ok(())
 }
 
 impl OldestPython<'_> {
@@ -261,9 +276,9 @@ pub fn check_selections(project: &Project) -> Result<(), Failure> {
 }
 
 /// Returns every list of requirements that `devshell.lock` must have.
-pub fn keys(project: &Project) -> Result<BTreeSet<PythonKey>, Failure> {
-    let requested = requested(project, &Lockfile::default())?;
-    Ok(requested.into_keys().collect())
+pub fn keys(project: &Project) -> BTreeSet<PythonKey> {
+    let requested = requested(project, &Lockfile::default());
+    requested.into_keys().collect()
 }
 
 fn python_numbers(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
@@ -275,8 +290,8 @@ fn python_numbers(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
 }
 
 /// Returns the problems of the locked packages, a line for each list.
-pub fn problems(project: &Project, lockfile: &Lockfile) -> Result<Vec<String>, Failure> {
-    let requested = requested(project, lockfile)?;
+pub fn problems(project: &Project, lockfile: &Lockfile) -> Vec<String> {
+    let requested = requested(project, lockfile);
     let mut problems = Vec::new();
     for (key, oldest) in &requested {
         let python = oldest.version();
@@ -303,7 +318,7 @@ pub fn problems(project: &Project, lockfile: &Lockfile) -> Result<Vec<String>, F
             first_words(key)
         )
     }));
-    Ok(problems)
+    problems
 }
 
 fn first_words(key: &PythonKey) -> String {
@@ -319,14 +334,21 @@ fn first_words(key: &PythonKey) -> String {
 #[derive(Debug, Default)]
 pub struct ResolvedPackages {
     pub sets: PythonSets,
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedList>,
+}
+
+/// A list of requirements that cannot be resolved.
+#[derive(Debug)]
+pub struct FailedList {
+    pub key: PythonKey,
+    pub failure: Failure,
 }
 
 impl ResolvedPackages {
     /// Returns the packages of all lists.
     pub fn complete(self) -> Result<PythonSets, Failure> {
         match self.failures.into_iter().next() {
-            Some(failure) => Err(failure),
+            Some(failed) => Err(failed.failure),
             None => Ok(self.sets),
         }
     }
@@ -342,7 +364,7 @@ pub fn resolve(
     only: &BTreeSet<PythonKey>,
 ) -> Result<ResolvedPackages, Failure> {
     let mut resolved = ResolvedPackages::default();
-    for (key, oldest) in requested(project, lockfile)? {
+    for (key, oldest) in requested(project, lockfile) {
         if !only.contains(&key) {
             continue;
         }
@@ -362,7 +384,8 @@ pub fn resolve(
                 match compile(session, project, lockfile, oldest.shell, query) {
                     Ok(packages) => PythonSet { python, packages },
                     Err(failure) => {
-                        resolved.failures.push(with_remote_lists(failure, &key));
+                        let failure = with_remote_lists(failure, &key);
+                        resolved.failures.push(FailedList { key, failure });
                         continue;
                     }
                 }

@@ -266,6 +266,7 @@ pub fn with_uv<T>(
         tools_from: config.tools_from,
         locked: session.options.locked,
         build_project: true,
+        is_more_than_tools: false,
         extra: b"",
     };
     compile(&builder, &request).map_err(Failure::from)

@@ -37,9 +37,23 @@ pub struct LoadedEnvironment {
     pub id: String,
 }
 
+/// Whether a command can do without parts of a dev shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completeness {
+    /// Every part must be there.
+    Whole,
+    /// Missing parts are reported.
+    Partial,
+}
+
 /// Returns a dev shell of the project here: its stored record while that is fresh, else a new one.
-pub fn prepare(session: &Session<'_>, shell: &ShellName) -> Result<ReadyShell, Failure> {
-    if let Some(ready) = stored(session, shell) {
+pub fn prepare(
+    session: &Session<'_>,
+    shell: &ShellName,
+    completeness: Completeness,
+) -> Result<ReadyShell, Failure> {
+    // A command tries missing parts again.
+    if let Some(ready) = stored(session, shell).filter(|ready| ready.record.is_complete()) {
         return Ok(ready);
     }
     let place = session.active_place()?;
@@ -47,9 +61,13 @@ pub fn prepare(session: &Session<'_>, shell: &ShellName) -> Result<ReadyShell, F
     let project = trust::trusted_project_at(session, place, Some(shell))?;
     let shells = std::slice::from_ref(shell);
     let mut records = bring_up(session, &project, shells, BuildMode::Foreground)?;
-    let record = records
+    let built = records
         .pop()
         .ok_or_else(|| Failure::new("no dev shell was built"))?;
+    let record = match completeness {
+        Completeness::Whole => built.complete()?,
+        Completeness::Partial => built.record,
+    };
     Ok(ReadyShell {
         root,
         shell: shell.clone(),
@@ -75,10 +93,20 @@ pub fn load_environment(
     session: &Session<'_>,
     shell: &ShellName,
     base: &Env,
+    completeness: Completeness,
 ) -> Result<LoadedEnvironment, Failure> {
-    let ready = prepare(session, shell)?;
+    let ready = prepare(session, shell, completeness)?;
     build_record::lease_until_exit(session.context, &ready.record);
-    let loaded = load(base, ready.loading(session, false))?;
+    let loaded = load(base, ready.loading(session, false));
+    for missing in &ready.record.content.missing {
+        session.reporter.warn(&missing.to_string());
+    }
+    for missing in &loaded.missing {
+        if completeness == Completeness::Whole {
+            return Err(missing.into());
+        }
+        session.reporter.warn(&missing.to_string());
+    }
     for error in loaded.failed {
         if error.is_failed_script() {
             return Err(Failure::new(error.to_string())

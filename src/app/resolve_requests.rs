@@ -1,7 +1,6 @@
 //! From requests to locked versions: asks the sources, chooses, and completes what applications need.
 
 use crate::{
-    config::ToolsFrom,
     lockfile::{Lockfile, Upgrade},
     manifest::ToolRequest,
     package::{System, Tool, Version},
@@ -11,25 +10,11 @@ use crate::{
 };
 
 use super::{
+    missing_parts::{Unlocked, Unresolved},
     npm_tools,
     python_tools::{self, TeamTools},
     session::Session,
 };
-
-/// Requests that could not be resolved.
-pub enum Unresolved {
-    /// A source cannot be reached.
-    Unreachable(Box<Failure>),
-    /// Any other reason.
-    Failed(Box<Failure>),
-}
-
-impl Unresolved {
-    pub fn into_failure(self) -> Failure {
-        let (Self::Unreachable(failure) | Self::Failed(failure)) = self;
-        *failure
-    }
-}
 
 /// Returns the lockfile that answers `requests`, with the python and uv that their applications need.
 ///
@@ -163,37 +148,35 @@ fn unresolved(error: &sources::Error, requests: &[(Tool, ToolRequest)]) -> Unres
     }
 }
 
-/// Returns the versions that can be locked without the unreachable sources; host tools can replace the rest.
+/// Resolves each request alone, so one without an answer does not take the others away.
 ///
 /// The result is never written: a lockfile is complete or unchanged.
-pub fn resolve_reachable(
+pub fn resolve_each(
     session: &Session<'_>,
     requests: &[(Tool, ToolRequest)],
     previous: &Lockfile,
-) -> Option<Lockfile> {
-    if session.config().ok()?.tools_from == ToolsFrom::Managed {
-        return None;
-    }
-    let mut lockfile = Lockfile::default();
-    // Requests are resolved one by one here, so an application finds its python in the ground.
-    let ground = TeamTools {
+    unlocked: &mut Unlocked,
+) -> Lockfile {
+    // Applications find their python and node among those that are resolved already.
+    let is_runtime =
+        |tool: &Tool| python_tools::is_foundation(tool) || tool.name.as_str() == "node";
+    let (first, rest): (Vec<_>, Vec<_>) = requests.iter().partition(|(tool, _)| is_runtime(tool));
+    let mut ground = TeamTools {
         requests: requests.to_vec(),
         lockfile: previous.clone(),
     };
-    for request in requests {
-        match resolve_requests(
-            session,
-            std::slice::from_ref(request),
-            &ground,
-            previous,
-            &Upgrade::None,
-        ) {
-            Ok(one) => lockfile.packages.extend(one.packages),
-            Err(Unresolved::Unreachable(_)) => {}
-            Err(Unresolved::Failed(_)) => return None,
+    let mut lockfile = Lockfile::default();
+    for request in first.into_iter().chain(rest) {
+        let one = std::slice::from_ref(request);
+        match resolve_requests(session, one, &ground, previous, &Upgrade::None) {
+            Ok(one) => {
+                ground.lockfile.packages.extend(one.packages.clone());
+                lockfile.packages.extend(one.packages);
+            }
+            Err(unresolved) => unlocked.add_unresolved(request, unresolved),
         }
     }
-    Some(lockfile)
+    lockfile
 }
 
 /// Describes a newer version that is held back.

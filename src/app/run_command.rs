@@ -11,7 +11,11 @@ use crate::{
     store::leases,
 };
 
-use super::{pure_env, ready_shell::load_environment, session::Session};
+use super::{
+    pure_env,
+    ready_shell::{Completeness, load_environment},
+    session::Session,
+};
 
 /// A command and its environment.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct CommandRequest<'a> {
     pub shell: ShellName,
     /// The variables that `--pure` keeps; without it all are kept.
     pub keep: Option<&'a [String]>,
+    /// Whether the command can do without parts of the dev shell.
+    pub completeness: Completeness,
     /// The environment id that the user expects.
     pub expect: Option<&'a str>,
     pub command: &'a [OsString],
@@ -44,7 +50,7 @@ fn prepare(session: &Session<'_>, request: &CommandRequest<'_>) -> Result<Env, F
     if let Some(keep) = request.keep {
         base = pure_env::reduced(&base, keep)?;
     }
-    let loaded = load_environment(session, shell, &base)?;
+    let loaded = load_environment(session, shell, &base, request.completeness)?;
     match request.expect {
         Some(expected) if expected != loaded.id => Err(Failure::new(format!(
             "dev shell `{shell}` is not the environment that is expected"

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::{
-    builder::ToolOrigin,
+    builder::{self, ToolOrigin},
     manifest::{self, ShellName, ToolRequest},
     package::Tool,
     project::Project,
+    prompt::record::Record,
     report::failure::Failure,
 };
 
@@ -50,10 +51,16 @@ pub fn tool_status(
             .collect());
     }
     let (inputs, found) = build_record::look_up(session, project, shell)?;
+    // A dev shell that lacks parts is not the one that the lockfile asks for.
+    let state = &session.context.directories.state;
+    let partial = || {
+        let record = Record::fresh(state, project.root(), shell, session.context.now)?;
+        builder::built_at(record.objects.first()?)
+    };
+    let built_shell = found.or_else(partial);
     let built = |tool: &Tool| {
-        found
+        built_shell
             .as_ref()?
-            .built_shell
             .tools
             .iter()
             .find(|built| built.tool == *tool)

@@ -25,12 +25,7 @@ pub fn drifts<'r>(
 }
 
 /// Returns the line for the prompt: `python 3.12.4, ruff 0.12.1`.
-pub fn summary(
-    shell: &ShellName,
-    inputs: &BuildInputs<'_>,
-    built: &BuiltShell,
-    whole: bool,
-) -> String {
+pub fn summary(shell: &ShellName, inputs: &BuildInputs<'_>, built: &BuiltShell) -> String {
     let drifts: Vec<_> = drifts(inputs, built).collect();
     let seen = |tool: &&builder::RealisedTool| inputs.shell.tools.contains_key(&tool.tool);
     let tools = built.tools.iter().filter(seen).map(|tool| {
@@ -47,13 +42,9 @@ pub fn summary(
         }
     });
     let tools: Vec<String> = tools.collect();
-    let mut text = match (*shell == ShellName::dev(), tools.is_empty()) {
+    match (*shell == ShellName::dev(), tools.is_empty()) {
         (_, true) => shell.to_string(),
         (true, false) => tools.join(", "),
         (false, false) => format!("{shell}: {}", tools.join(", ")),
-    };
-    if !whole {
-        text.push_str("; the project itself is not installed yet, `devsh sync` does it");
     }
-    text
 }

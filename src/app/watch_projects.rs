@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    background, build_record,
+    background, build_record, missing_parts,
     session::{Options, Session},
 };
 
@@ -215,9 +215,16 @@ impl<'w, 'a> ProjectWatch<'w, 'a> {
         let basis = build_record::basis_digest(&watched);
         let mut built = Vec::new();
         for shell in used(context, &project) {
-            if build_record::find_built(&session, &project, &shell, &watched)?.is_none() {
+            let state = &context.directories.state;
+            let fresh = || Record::fresh(state, root, &shell, context.now);
+            let waits =
+                fresh().is_some_and(|record| !record.is_complete() && !record.is_due(context.now));
+            if !waits && build_record::find_built(&session, &project, &shell, &watched)?.is_none() {
                 background::build_now(context, root, &shell, basis)?;
                 built.push(shell.to_string());
+            }
+            if let Some(record) = fresh().filter(|record| !record.is_complete()) {
+                return Err(missing_parts::describe(&record.content.missing));
             }
         }
         Ok((!built.is_empty()).then(|| format!("{} is ready", built.join(", "))))

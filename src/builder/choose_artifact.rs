@@ -3,7 +3,7 @@
 use std::{path::PathBuf, thread};
 
 use super::{
-    Builder, Error, Unavailable,
+    Builder, Error, ShellPart, Unavailable, UnbuiltPart, UnbuiltParts,
     built_shell::{BuildNotice, ToolOrigin},
     offline::UnservedTool,
     request::{BuildRequest, RequestedTool},
@@ -38,6 +38,22 @@ pub(super) enum ServedFrom {
     Object(PathBuf),
     /// Programs of the host, by name.
     Host(Vec<(String, PathBuf)>),
+}
+
+/// The tools of a request as far as they could be got.
+#[derive(Debug, Default)]
+pub(super) struct ServedTools {
+    /// In the order of the request.
+    pub(super) tools: Vec<ServedTool>,
+    pub(super) unbuilt: UnbuiltParts,
+}
+
+impl ServedTools {
+    /// Returns the tools if none is missing.
+    pub(super) fn complete(self) -> Result<Vec<ServedTool>, Error> {
+        self.unbuilt.complete()?;
+        Ok(self.tools)
+    }
 }
 
 impl ServedTool {
@@ -107,37 +123,36 @@ impl Builder<'_> {
     /// Gets every tool, in the order of the request; downloads overlap.
     ///
     /// Python applications come last, because they need the Python and uv of the others.
-    pub(super) fn serve(&self, request: &BuildRequest<'_>) -> Result<Vec<ServedTool>, Error> {
-        let tools = &request.tools;
+    pub(super) fn serve(&self, request: &BuildRequest<'_>) -> ServedTools {
         let independent = |requested: &RequestedTool<'_>| requested.application().is_none();
-        let mut results = self.serve_all(request, &|requested| independent(requested), &[]);
-        let failed = results.iter().flatten().any(Result::is_err);
-        if !failed {
-            let served: Vec<&ServedTool> = results.iter().flatten().flatten().collect();
-            let rest = self.serve_all(request, &|requested| !independent(requested), &served);
-            results = results
-                .into_iter()
-                .zip(rest)
-                .map(|(one, other)| one.or(other))
-                .collect();
-        }
+        let first = self.serve_all(request, &|requested| independent(requested), &[]);
+        let served: Vec<&ServedTool> = first.iter().flatten().flatten().collect();
+        let rest = self.serve_all(request, &|requested| !independent(requested), &served);
+        let results: Vec<_> = first
+            .into_iter()
+            .zip(rest)
+            .map(|(one, other)| one.or(other))
+            .collect();
+        let mut all = ServedTools::default();
         if self.client.is_offline() {
-            let unserved = tools
-                .iter()
-                .zip(&results)
-                .filter_map(|(requested, result)| {
-                    let error = match result {
-                        Some(Ok(_)) => return None,
-                        Some(Err(error)) => Some(error),
-                        None => None,
-                    };
-                    Some(UnservedTool { requested, error })
-                });
-            if let Some(error) = self.offline_error(request, unserved) {
-                return Err(error);
+            let unserved = request.tools.iter().zip(&results);
+            let unserved = unserved.filter_map(|(requested, result)| match result {
+                Some(Ok(_)) | None => None,
+                Some(Err(error)) => Some(UnservedTool { requested, error }),
+            });
+            all.unbuilt.offline = self.offline_error(request, unserved);
+        }
+        for (requested, result) in request.tools.iter().zip(results) {
+            match result {
+                None => {}
+                Some(Ok(served)) => all.tools.push(served),
+                Some(Err(error)) => all.unbuilt.parts.push(UnbuiltPart {
+                    part: ShellPart::Tool(requested.tool.clone()),
+                    error,
+                }),
             }
         }
-        results.into_iter().flatten().collect()
+        all
     }
 
     /// Gets every tool that `selected` accepts; the others are `None`.

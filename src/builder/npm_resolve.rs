@@ -47,7 +47,7 @@ impl Builder<'_> {
         version: &Version,
         newest: Option<&str>,
     ) -> Result<String, Error> {
-        let served = self.serve(request)?;
+        let served = self.serve(request).complete()?;
         let node = served.iter().find_map(|served| {
             let program = served.program("node")?;
             Some((served, program))

@@ -28,8 +28,7 @@ pub struct MissingArtifact {
 /// A tool that could not be used.
 pub(super) struct UnservedTool<'e> {
     pub(super) requested: &'e RequestedTool<'e>,
-    /// `None` if it was not tried, because a tool that it needs is missing.
-    pub(super) error: Option<&'e Error>,
+    pub(super) error: &'e Error,
 }
 
 impl Builder<'_> {
@@ -43,12 +42,15 @@ impl Builder<'_> {
         for unserved in unserved {
             let requested = unserved.requested;
             match unserved.error {
-                None => missing.extend(self.missing_artifacts(request, requested)),
-                Some(Error::Unavailable { managed, .. }) if is_offline(managed) => {
+                Error::Unavailable { managed, .. } if is_offline(managed) => {
+                    missing.extend(self.missing_artifacts(request, requested));
+                }
+                // It was not tried, because a tool that it needs is missing.
+                Error::ApplicationNeeds { .. } => {
                     missing.extend(self.missing_artifacts(request, requested));
                 }
                 // Another problem is reported first.
-                Some(_) => return None,
+                _ => return None,
             }
         }
         (!missing.is_empty()).then_some(Error::Offline { missing })

@@ -15,9 +15,10 @@ use super::{
     Error,
     built_shell::{BuildNotice, BuiltShell, RealisedTool, ToolOrigin},
     choose_artifact::{ServedFrom, ServedTool},
+    guards::Guard,
     identity::EnvironmentId,
     profile_name::{ProfileName, profiles_directory},
-    python_env::PythonEnvironment,
+    python_env::{EDITABLE, PythonEnvironment},
     record,
     request::BuildRequest,
 };
@@ -46,6 +47,8 @@ struct ProfileProgram {
     /// The tool that has it; `None` for the scripts of Python packages.
     tool: Option<Tool>,
     target: PathBuf,
+    /// The script in front of it.
+    guard: Option<Guard>,
 }
 
 /// Builds and publishes the profile of these tools.
@@ -74,6 +77,10 @@ pub(super) fn build_profile(
         let temporary = envs.join(".building");
         store::remove_tree(&temporary)?;
         link_programs(&temporary, &programs.linked)?;
+        if let Some(editable) = python.and_then(|python| python.editable.as_ref()) {
+            let kept = temporary.join(EDITABLE).join(&editable.key);
+            files::copy_tree(&editable.directory, &kept)?;
+        }
         if let Some(python) = python {
             let venv = VirtualEnv {
                 interpreter: &python.interpreter.program,
@@ -109,7 +116,11 @@ fn link_programs(profile: &Path, programs: &BTreeMap<String, ProfileProgram>) ->
     let bin = profile.join("bin");
     fs::create_dir_all(&bin).map_err(files::at("create", &bin))?;
     for (name, program) in programs {
-        link(&program.target, &bin.join(name))?;
+        let place = bin.join(name);
+        match program.guard {
+            Some(guard) => guard.write(&place, &program.target)?,
+            None => link(&program.target, &place)?,
+        }
     }
     Ok(())
 }
@@ -184,6 +195,8 @@ impl ProfilePrograms {
             let names: BTreeSet<String> = programs.iter().map(|(name, _)| name.clone()).collect();
             let names = names.into_iter().collect();
             all.by_tool.insert(one.tool.clone(), names);
+            let is_stored = matches!(one.from, ServedFrom::Object(_));
+            let is_main_python = names_python(&one.tool) && is_stored;
             for (name, path) in programs {
                 let known = all.linked.get(&name);
                 if let Some(used) = known.and_then(|program| program.tool.clone()) {
@@ -196,9 +209,20 @@ impl ProfilePrograms {
                 }
                 let program = ProfileProgram {
                     tool: Some(one.tool.clone()),
+                    guard: Guard::of(&one.tool, &name).filter(|_| is_stored),
                     target: path,
                 };
                 all.linked.insert(name, program);
+            }
+            if is_main_python && python.is_none() {
+                for name in ["pip", "pip3"] {
+                    let program = ProfileProgram {
+                        tool: None,
+                        target: PathBuf::new(),
+                        guard: Some(Guard::PIP),
+                    };
+                    all.linked.entry(name.to_owned()).or_insert(program);
+                }
             }
         }
         if let Some(python) = python {
@@ -208,7 +232,11 @@ impl ProfilePrograms {
                 for (name, target) in list_programs(directory)? {
                     if !is_interpreter(&name) {
                         all.of_packages.insert(name.clone());
-                        let program = ProfileProgram { tool: None, target };
+                        let program = ProfileProgram {
+                            tool: None,
+                            target,
+                            guard: None,
+                        };
                         all.linked.entry(name).or_insert(program);
                     }
                 }
@@ -216,6 +244,11 @@ impl ProfilePrograms {
         }
         Ok(all)
     }
+}
+
+/// Returns whether a tool is the Python with the names `python` and `python3`.
+fn names_python(tool: &Tool) -> bool {
+    tool.source == Source::Python && tool.python_minor().is_none()
 }
 
 impl ServedTool {
@@ -230,7 +263,7 @@ impl ServedTool {
                     let config = format!("{own}-config");
                     all.retain(|(name, _)| name == own || *name == config);
                 } else if self.tool.source == Source::Python {
-                    // This `pip` would change the store.
+                    // A guard has their names.
                     all.retain(|(name, _)| !name.starts_with("pip"));
                 }
                 Ok(all)

@@ -114,7 +114,7 @@ impl Builder<'_> {
         purpose: &str,
         needs: impl Fn(&'static str) -> Error,
     ) -> Result<String, Error> {
-        let served = self.serve(request)?;
+        let served = self.serve(request).complete()?;
         let interpreter = find_interpreter(&served)?.ok_or_else(|| needs("python"))?;
         let program = self.find_uv(request, &served).ok_or_else(|| needs("uv"))?;
         let parent = self.context.directories.data.join("building");

@@ -32,6 +32,8 @@ pub struct BuildRequest<'a> {
     /// Whether code of the project and of its packages may run to build them or to report their dependencies. Not
     /// in the background of a prompt, and not for a manifest without approval.
     pub build_project: bool,
+    /// Whether the dev shell is of use without any tool and package.
+    pub is_more_than_tools: bool,
     /// The rest of the dev shell (variables, aliases, scripts), as bytes for the environment id.
     pub extra: &'a [u8],
 }

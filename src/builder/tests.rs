@@ -25,8 +25,21 @@ fn a_dev_shell_is_built_once() {
     let tools = [sandbox.python(), sandbox.ruff(), sandbox.rust()];
     let request = sandbox.request(&shell, &tools);
     assert_eq!(find(sandbox.data(), &request), None);
-    let built = sandbox.builder().find_or_build(&request).unwrap();
-    let expected = ["cargo", "python", "python3", "python3.12", "ruff", "rustc"];
+    let built = sandbox
+        .builder()
+        .find_or_build(&request)
+        .and_then(PartialBuild::complete)
+        .unwrap();
+    let expected = [
+        "cargo",
+        "pip",
+        "pip3",
+        "python",
+        "python3",
+        "python3.12",
+        "ruff",
+        "rustc",
+    ];
     assert_eq!(programs(&built), expected);
     assert_eq!(built.notices, []);
     assert_eq!(built.objects.len(), 3);
@@ -35,7 +48,14 @@ fn a_dev_shell_is_built_once() {
 
     sandbox.empty_mirror();
     assert_eq!(find(sandbox.data(), &request).as_ref(), Some(&built));
-    assert_eq!(sandbox.builder().find_or_build(&request).unwrap(), built);
+    assert_eq!(
+        sandbox
+            .builder()
+            .find_or_build(&request)
+            .and_then(PartialBuild::complete)
+            .unwrap(),
+        built
+    );
     fs::remove_dir_all(sandbox.data().join("envs")).unwrap();
     // Objects that are there already are leased as well.
     let store = Store::open(sandbox.data());
@@ -43,7 +63,13 @@ fn a_dev_shell_is_built_once() {
         store: &store,
         ..sandbox.builder()
     };
-    assert_eq!(builder.find_or_build(&request).unwrap(), built);
+    assert_eq!(
+        builder
+            .find_or_build(&request)
+            .and_then(PartialBuild::complete)
+            .unwrap(),
+        built
+    );
     let leased = store::leases::leased(sandbox.data()).unwrap();
     for object in &built.objects {
         assert!(leased.contains(object), "{leased:?}");
@@ -60,7 +86,12 @@ fn the_id_depends_on_the_plan_alone() {
             extra,
             ..sandbox.request(&shell, &tools)
         };
-        sandbox.builder().find_or_build(&request).unwrap().id
+        sandbox
+            .builder()
+            .find_or_build(&request)
+            .and_then(PartialBuild::complete)
+            .unwrap()
+            .id
     };
     assert_eq!(id(&one, b""), id(&other, b""));
     assert_ne!(id(&one, b""), id(&one, b"x"));
@@ -110,7 +141,11 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     sandbox.empty_mirror();
     sandbox.host("ruff", "echo ruff 0.12.9");
 
-    let served = sandbox.builder().find_or_build(&auto).unwrap();
+    let served = sandbox
+        .builder()
+        .find_or_build(&auto)
+        .and_then(PartialBuild::complete)
+        .unwrap();
     assert_eq!(served.tools[0].version.as_str(), "0.12.9");
     assert!(
         matches!(&served.notices[..], [BuildNotice::HostServes { found, .. }] if found.as_str() == "0.12.9")
@@ -120,7 +155,11 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
 
     let locked = policy(ToolsFrom::Auto, true);
     assert_eq!(find(sandbox.data(), &locked), None);
-    let error = sandbox.builder().find_or_build(&locked).unwrap_err();
+    let error = sandbox
+        .builder()
+        .find_or_build(&locked)
+        .and_then(PartialBuild::complete)
+        .unwrap_err();
     let Error::Unavailable { host, accepted, .. } = error else {
         panic!("{error}")
     };
@@ -129,7 +168,11 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
 
     let managed = policy(ToolsFrom::Managed, false);
     assert_eq!(find(sandbox.data(), &managed), None);
-    let error = sandbox.builder().find_or_build(&managed).unwrap_err();
+    let error = sandbox
+        .builder()
+        .find_or_build(&managed)
+        .and_then(PartialBuild::complete)
+        .unwrap_err();
     assert!(
         matches!(error, Error::Unavailable { host: None, .. }),
         "{error}"
@@ -138,7 +181,12 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     let only = policy(ToolsFrom::Host, false);
     assert!(find(sandbox.data(), &only).is_some());
     assert_eq!(
-        sandbox.builder().find_or_build(&only).unwrap().id,
+        sandbox
+            .builder()
+            .find_or_build(&only)
+            .and_then(PartialBuild::complete)
+            .unwrap()
+            .id,
         served.id
     );
 
@@ -150,7 +198,11 @@ fn a_host_tool_serves_where_no_artifact_can_be_had() {
     );
     sandbox.host("ruff", "echo ruff 0.11.0");
     fs::remove_dir_all(sandbox.data()).unwrap();
-    let error = sandbox.builder().find_or_build(&auto).unwrap_err();
+    let error = sandbox
+        .builder()
+        .find_or_build(&auto)
+        .and_then(PartialBuild::complete)
+        .unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
 }
 
@@ -169,11 +221,15 @@ fn an_artifact_replaces_the_host_tool_as_soon_as_it_can_be_had() {
             ..request.clone()
         })
         .unwrap();
-    assert!(!served.is_managed());
+    assert!(!served.built_shell.is_managed());
     let _again = sandbox.ruff();
-    let managed = sandbox.builder().find_or_build(&request).unwrap();
+    let managed = sandbox
+        .builder()
+        .find_or_build(&request)
+        .and_then(PartialBuild::complete)
+        .unwrap();
     assert!(managed.is_managed());
-    assert_ne!(managed.id, served.id);
+    assert_ne!(managed.id, served.built_shell.id);
     assert_eq!(find(sandbox.data(), &request), Some(managed));
 }
 
@@ -192,6 +248,7 @@ fn a_program_of_two_tools_is_the_first_one_s() {
     let built = sandbox
         .builder()
         .find_or_build(&sandbox.request(&shell, &tools))
+        .and_then(PartialBuild::complete)
         .unwrap();
     assert_eq!(
         fs::read_to_string(built.profile.join("bin/both")).unwrap(),
@@ -246,6 +303,7 @@ fn the_objects_of_a_profile_are_known_without_its_record() {
     let builder = sandbox.builder();
     let built = builder
         .find_or_build(&sandbox.request(&shell, &tools))
+        .and_then(PartialBuild::complete)
         .unwrap();
     let needs = || {
         let inventory = inventory::Inventory::of(sandbox.data()).unwrap();

@@ -240,7 +240,7 @@ pub enum Command {
         #[command(flatten)]
         locking: Locking,
     },
-    /// Add tools to the manifest and lock them
+    /// Add tools to the manifest, lock and build them
     ///
     /// TOOL is a short name (`ruff`) or a package of a source (`pypi:pyrefly`), with `@` and a requirement
     /// for another version than the newest: `ruff@0.12`, `'python@>=3.11,<3.13'`.
@@ -484,6 +484,9 @@ pub struct Run {
     /// With --pure, keep this variable too
     #[arg(long, value_name = "NAME", requires = "pure")]
     pub keep: Vec<String>,
+    /// Run the command also if parts of the dev shell are missing
+    #[arg(long)]
+    pub partial: bool,
     /// Fail unless the dev shell is this environment, as `devsh status` shows it
     #[arg(long, value_name = "ID")]
     pub expect: Option<String>,
@@ -520,6 +523,12 @@ pub struct Edit {
     /// Change only this dev shell
     #[arg(long, value_name = "DEV_SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
+    /// Change your own manifest, which only you have
+    #[arg(long)]
+    pub personal: bool,
+    /// Do not build the dev shell
+    #[arg(long)]
+    pub no_sync: bool,
     #[command(flatten)]
     pub trust: Trust,
 }

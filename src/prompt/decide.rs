@@ -1,5 +1,7 @@
 //! Decides what happens to a host shell at a prompt. Pure.
 
+use crate::env::Env;
+
 use super::{load::Loading, session_var::ShellSession};
 
 /// What happens to a host shell.
@@ -18,17 +20,20 @@ pub enum PromptDecision {
 /// Decides by the dev shell that the host shell has loaded and the one that it should have loaded.
 ///
 /// A new host shell that inherited a session loads it again: rc files have put other entries first on `PATH`, and
-/// aliases are not inherited.
+/// aliases are not inherited. A required variable that the user has set since decides other values.
 pub fn decide(
     session: Option<&ShellSession>,
     desired: Option<&Loading<'_>>,
     new_shell: bool,
+    env: &Env,
 ) -> PromptDecision {
     match (session, desired) {
         (None, None) => PromptDecision::Keep,
         (None, Some(_)) => PromptDecision::Load,
         (Some(_), None) => PromptDecision::Unload,
-        (Some(session), Some(desired)) if !new_shell && desired.is_loaded_in(session) => {
+        (Some(session), Some(desired))
+            if !new_shell && desired.is_loaded_in(session) && session.awaits_all(env) =>
+        {
             PromptDecision::Keep
         }
         (Some(_), Some(_)) => PromptDecision::Reload,
@@ -55,6 +60,8 @@ mod tests {
             record: one.id(),
             pinned: false,
             quiet: false,
+            is_complete: true,
+            awaited: Vec::new(),
             diff: EnvDiff::default(),
         };
         let loaded = session(Some(("/a".into(), ShellName::dev())));
@@ -103,7 +110,7 @@ mod tests {
         ];
         for (session, desired, new_shell, decision) in table {
             assert_eq!(
-                decide(session, desired.as_ref(), new_shell),
+                decide(session, desired.as_ref(), new_shell, &Env::default()),
                 decision,
                 "{session:?} {desired:?}"
             );

@@ -15,7 +15,7 @@ use crate::{
     util::{paths, vars},
 };
 
-use super::record::{Content, RequiredVariable, UserScript};
+use super::record::{Content, MissingPart, RequiredVariable, UserScript};
 
 /// The build of a dev shell.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Built<'a> {
     pub environment: String,
     /// The profile, whose `bin` goes on `PATH`.
     pub profile: &'a Path,
+    /// The parts that the build lacks.
+    pub missing: Vec<MissingPart>,
     /// Variables that the build sets.
     pub env: &'a [(VarName, Change)],
     /// The message of an activation.
@@ -64,6 +66,7 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
         environment: built.environment,
         summary: built.summary,
         plan: EnvPlan(plan),
+        missing: built.missing,
         required,
         aliases: shell
             .aliases
@@ -176,6 +179,7 @@ mod tests {
         let built = Built {
             environment: "id".to_owned(),
             profile: Path::new("/envs/id"),
+            missing: Vec::new(),
             env: &[virtual_env],
             summary: "ruff 1".to_owned(),
             timeout: std::time::Duration::from_secs(10),

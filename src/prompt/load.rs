@@ -80,6 +80,8 @@ pub struct Loaded {
     pub replaced: BTreeSet<VarName>,
     /// The added entries of lists that the host shell does not export.
     pub new_lists: BTreeMap<VarName, AddedEntries>,
+    /// Variables that the dev shell requires and the host shell does not have.
+    pub missing: Vec<MissingVariable>,
 }
 
 /// A variable that the dev shell requires and the host shell does not have.
@@ -88,15 +90,10 @@ pub struct Loaded {
 pub struct MissingVariable(pub RequiredVariable);
 
 /// Loads a dev shell into `base`, the environment of the host shell without one, and runs its enter scripts.
-pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable> {
+///
+/// Without a required variable the rest is loaded.
+pub fn load(base: &Env, loading: Loading<'_>) -> Loaded {
     let content = &loading.record.content;
-    let missing = content
-        .required
-        .iter()
-        .find(|variable| base.get(&variable.name).is_none());
-    if let Some(missing) = missing {
-        return Err(MissingVariable(missing.clone()));
-    }
     let mut env = content.plan.apply(base);
     let mut failed = Vec::new();
     let mut ungranted = BTreeSet::new();
@@ -122,14 +119,26 @@ pub fn load(base: &Env, loading: Loading<'_>) -> Result<Loaded, MissingVariable>
         failed.push(enter_leave_scripts::Error::Ungranted(ungranted));
     }
     ShellSession::erase(&mut env);
+    // An enter script may have set one.
+    let required = content.required.iter();
+    let missing: Vec<MissingVariable> = required
+        .filter(|variable| env.get(&variable.name).is_none())
+        .cloned()
+        .map(MissingVariable)
+        .collect();
     let session = ShellSession {
         project: Some((loading.root.to_owned(), loading.shell.clone())),
         record: loading.record.id(),
         pinned: loading.pinned,
         quiet: content.quiet,
+        is_complete: loading.record.is_complete(),
+        awaited: missing.iter().map(|one| one.0.name.clone()).collect(),
         diff: EnvDiff::default(),
     };
-    Ok(with_session(base, env, session, loading.key, failed))
+    Loaded {
+        missing,
+        ..with_session(base, env, session, loading.key, failed)
+    }
 }
 
 /// Takes from `after`, the environment that a script left, what the manifest could not set either: variables that need a
@@ -202,6 +211,7 @@ pub(super) fn with_session(
         changed,
         replaced,
         new_lists,
+        missing: Vec::new(),
     }
 }
 

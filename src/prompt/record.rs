@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -38,12 +39,31 @@ pub struct Record {
     pub sealed: Vec<Watched>,
     /// Whether a host tool is in use whose version is not the locked one.
     pub drifted: bool,
-    /// Whether the project itself is in its Python environment, if it belongs there.
-    pub whole: bool,
     /// The versions of lockfiles that it was built from.
     pub versions: LockedVersions,
+    /// When to try the missing parts again, if that can help.
+    pub retry: Option<Retry>,
     /// The content that is loaded.
     pub content: Content,
+}
+
+/// A later try of a build that lacks parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The earliest time, in seconds since 1970.
+    pub at: u64,
+    /// The pause before it, in seconds; the next one is longer.
+    pub pause: u64,
+}
+
+/// A part that the manifest asks for and the dev shell lacks. The JSON form is part of the interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingPart {
+    /// The part in words.
+    pub name: String,
+    /// The cause, one line.
+    pub reason: String,
+    pub hint: Option<String>,
 }
 
 /// What lockfiles say about a dev shell.
@@ -55,6 +75,12 @@ pub struct LockedVersions {
     pub lockfiles: BTreeMap<String, String>,
 }
 
+impl fmt::Display for MissingPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "missing: {}: {}", self.name, self.reason)
+    }
+}
+
 /// The content of a dev shell. Its digest names the record: the same content needs no reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
@@ -64,6 +90,8 @@ pub struct Content {
     pub summary: String,
     /// Changes of the environment.
     pub plan: EnvPlan,
+    /// Parts that could not be locked or built.
+    pub missing: Vec<MissingPart>,
     /// Variables that the host shell must have.
     pub required: Vec<RequiredVariable>,
     pub aliases: Vec<(AliasName, String)>,
@@ -121,7 +149,7 @@ struct RecordHead {
 }
 
 /// Version of the stored form; every change of `Record` raises it.
-const FORMAT: u64 = 9;
+const FORMAT: u64 = 10;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
@@ -195,6 +223,18 @@ impl Record {
         let path = Self::path(state, root, shell);
         files::create_private_dir(path.parent().unwrap_or(state))?;
         files::write_atomic(&path, &encode(self, root))
+    }
+
+    /// Returns whether no part is missing.
+    pub fn is_complete(&self) -> bool {
+        self.content.missing.is_empty()
+    }
+
+    /// Returns whether the missing parts should be tried again at `now`.
+    pub fn is_due(&self, now: SystemTime) -> bool {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = seconds.unwrap_or_default().as_secs();
+        self.retry.is_some_and(|retry| retry.at <= seconds)
     }
 
     /// Returns the digest of the content.

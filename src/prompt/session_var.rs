@@ -41,6 +41,10 @@ pub struct ShellSession {
     pub pinned: bool,
     /// Whether the deactivation prints no message.
     pub quiet: bool,
+    /// Whether no part was missing.
+    pub is_complete: bool,
+    /// The required variables that were missing.
+    pub awaited: Vec<VarName>,
     /// How to undo it.
     pub diff: EnvDiff,
 }
@@ -52,11 +56,13 @@ struct SessionVariable<'a> {
     record: RecordId,
     pinned: bool,
     quiet: bool,
+    is_complete: bool,
+    awaited: Cow<'a, [VarName]>,
     diff: Cow<'a, EnvDiff>,
 }
 
 /// Version of `SessionVariable`; every change of it raises this.
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 5;
 /// Most bytes that the variables of devsh take in the environment. A longer session is stored in a file, and
 /// `DEVSH_DIFF` has its path.
 const INLINE: usize = 2 << 10;
@@ -115,6 +121,8 @@ impl ShellSession {
             record: variable.record,
             pinned: variable.pinned,
             quiet: variable.quiet,
+            is_complete: variable.is_complete,
+            awaited: variable.awaited.into_owned(),
             diff: variable.diff.into_owned(),
         })
     }
@@ -125,6 +133,11 @@ impl ShellSession {
         self.record == record && project.is_some_and(|(had, name)| had == root && name == shell)
     }
 
+    /// Returns whether `env` still lacks each required variable that was missing.
+    pub fn awaits_all(&self, env: &Env) -> bool {
+        self.awaited.iter().all(|name| env.get(name).is_none())
+    }
+
     /// Returns the value of `DEVSH_DIFF`; nothing without a key.
     fn encoded(&self, key: &SecretKey) -> Option<String> {
         let message = binary::encode(&SessionVariable {
@@ -132,6 +145,8 @@ impl ShellSession {
             record: self.record,
             pinned: self.pinned,
             quiet: self.quiet,
+            is_complete: self.is_complete,
+            awaited: Cow::Borrowed(&self.awaited),
             diff: Cow::Borrowed(&self.diff),
         });
         Some(URL_SAFE_NO_PAD.encode(key.sign(&message)?))
@@ -247,6 +262,8 @@ mod tests {
             record: [7; 16],
             pinned: true,
             quiet: true,
+            is_complete: true,
+            awaited: vec!["TOKEN".parse().unwrap()],
             diff: EnvDiff::between(&Env::default(), &target),
         }
     }

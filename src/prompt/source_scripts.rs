@@ -89,7 +89,9 @@ pub fn absorb(context: &Context, session: &ShellSession, changes: Vec<Assignment
         }
     }
     let key = &context.session_key;
-    let loaded = with_session(&base, after, session.clone(), key, Vec::new());
+    let mut next = session.clone();
+    next.awaited.retain(|name| after.get(name).is_none());
+    let loaded = with_session(&base, after, next, key, Vec::new());
     let before: BTreeSet<VarName> = session.diff.0.keys().cloned().collect();
     let taken: Vec<VarName> = loaded.replaced.difference(&before).cloned().collect();
     let mut outcome = ShellUpdate::default();

@@ -14,6 +14,7 @@ use super::{
     enter_leave_scripts,
     load::{Loading, MissingVariable, load, run_leave_scripts},
     path_changes::PathMemory,
+    record::MissingPart,
     session_var::ShellSession,
     statements::statements,
 };
@@ -40,6 +41,8 @@ pub enum PromptEvent {
     Kept(Vec<VarName>),
     /// A script failed.
     ScriptFailed(enter_leave_scripts::Error),
+    /// Parts of the loaded dev shell are missing.
+    MissingParts(Vec<MissingPart>),
     /// The dev shell requires a variable.
     MissingVariable(MissingVariable),
 }
@@ -76,11 +79,14 @@ pub fn update(
         DesiredShell::None => None,
         DesiredShell::Ready(loading) => Some(loading),
     };
-    let decision = decide(session, loading, memory.is_new);
+    let decision = decide(session, loading, memory.is_new, &context.env);
     let mut outcome = ShellUpdate::default();
     if decision == PromptDecision::Keep {
-        if session.is_some() {
-            return settle(context, session, memory);
+        if let Some(session) = session {
+            return ShellUpdate {
+                awaited: session.awaited.clone(),
+                ..settle(context, Some(session), memory)
+            };
         }
         // The variables of a session that cannot be read are useless.
         let mut clean = context.env.clone();
@@ -108,65 +114,63 @@ pub fn update(
 /// Loads a dev shell into the environment that is left.
 fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut ShellUpdate) {
     let statements = &mut outcome.statements;
-    match load(&undone.base, *loading) {
-        // What cannot be undone is not loaded.
-        Ok(loaded) if loaded.env.get(vars::DEVSH_DIFF).is_none() => {
-            let place = loading.key.directory().to_owned();
-            let failed = enter_leave_scripts::Error::NoKey(place);
-            outcome.events.push(PromptEvent::ScriptFailed(failed));
-            statements.extend(self::statements(&context.env, &undone.base));
-            release(undone.reverted.into_iter().collect(), statements);
-        }
-        Ok(loaded) => {
-            let loads = &loading.record.content;
-            outcome.entered = true;
-            let failed = loaded.failed.into_iter().map(PromptEvent::ScriptFailed);
-            outcome.events.extend(failed);
-            let names = |some: &BTreeSet<VarName>, but: &BTreeSet<VarName>| {
-                some.difference(but).cloned().collect::<Vec<_>>()
-            };
-            let mut taken = names(&loaded.replaced, &undone.loaded);
-            let extends = |name: &VarName| {
-                loaded.new_lists.contains_key(name) && context.env.get(name).is_none()
-            };
-            taken.retain(|name| !extends(name));
-            if !taken.is_empty() {
-                statements.push(ShellStatement::SaveVariables(taken));
-            }
-            let changes = self::statements(&context.env, &loaded.env).into_iter();
-            statements.extend(changes.map(|change| match change {
-                ShellStatement::Export(name, value) if extends(&name) => {
-                    let added = &loaded.new_lists[&name];
-                    let joined = |entries: &[OsString]| {
-                        pathlist::join(entries.iter().map(OsString::as_os_str))
-                    };
-                    ShellStatement::Extend {
-                        front: joined(&added.front),
-                        back: joined(&added.back),
-                        name,
-                        value,
-                    }
-                }
-                other => other,
-            }));
-            release(names(&undone.reverted, &loaded.changed), statements);
-            if !loads.leave.is_empty() {
-                statements.push(ShellStatement::LeaveOnExit(true));
-            }
-            let aliases = loads.aliases.iter().cloned();
-            statements.extend(aliases.map(|(name, value)| ShellStatement::Alias(name, value)));
-            if !loads.quiet {
-                outcome
-                    .events
-                    .push(PromptEvent::Loaded(loads.summary.clone()));
+    let loaded = load(&undone.base, *loading);
+    // What cannot be undone is not loaded.
+    if loaded.env.get(vars::DEVSH_DIFF).is_none() {
+        let place = loading.key.directory().to_owned();
+        let failed = enter_leave_scripts::Error::NoKey(place);
+        outcome.events.push(PromptEvent::ScriptFailed(failed));
+        statements.extend(self::statements(&context.env, &undone.base));
+        release(undone.reverted.into_iter().collect(), statements);
+        return;
+    }
+    let loads = &loading.record.content;
+    outcome.entered = true;
+    let failed = loaded.failed.into_iter().map(PromptEvent::ScriptFailed);
+    outcome.events.extend(failed);
+    let names = |some: &BTreeSet<VarName>, but: &BTreeSet<VarName>| {
+        some.difference(but).cloned().collect::<Vec<_>>()
+    };
+    let mut taken = names(&loaded.replaced, &undone.loaded);
+    let extends =
+        |name: &VarName| loaded.new_lists.contains_key(name) && context.env.get(name).is_none();
+    taken.retain(|name| !extends(name));
+    if !taken.is_empty() {
+        statements.push(ShellStatement::SaveVariables(taken));
+    }
+    let changes = self::statements(&context.env, &loaded.env).into_iter();
+    statements.extend(changes.map(|change| match change {
+        ShellStatement::Export(name, value) if extends(&name) => {
+            let added = &loaded.new_lists[&name];
+            let joined =
+                |entries: &[OsString]| pathlist::join(entries.iter().map(OsString::as_os_str));
+            ShellStatement::Extend {
+                front: joined(&added.front),
+                back: joined(&added.back),
+                name,
+                value,
             }
         }
-        Err(missing) => {
-            statements.extend(self::statements(&context.env, &undone.base));
-            release(undone.reverted.into_iter().collect(), statements);
-            outcome.awaited.push(missing.0.name.clone());
-            outcome.events.push(PromptEvent::MissingVariable(missing));
-        }
+        other => other,
+    }));
+    release(names(&undone.reverted, &loaded.changed), statements);
+    if !loads.leave.is_empty() {
+        statements.push(ShellStatement::LeaveOnExit(true));
+    }
+    let aliases = loads.aliases.iter().cloned();
+    statements.extend(aliases.map(|(name, value)| ShellStatement::Alias(name, value)));
+    if !loads.quiet {
+        outcome
+            .events
+            .push(PromptEvent::Loaded(loads.summary.clone()));
+    }
+    if !loads.missing.is_empty() {
+        let missing = loads.missing.clone();
+        outcome.events.push(PromptEvent::MissingParts(missing));
+    }
+    for missing in loaded.missing {
+        outcome.awaited.push(missing.0.name.clone());
+        outcome.events.push(PromptEvent::MissingVariable(missing));
     }
 }
 

@@ -11,7 +11,15 @@ fn a_required_variable_that_is_set_for_the_shell_alone_starts_nothing() {
         let (counting, count) = sandbox.counting();
         let mut pty = Pty::start(&sandbox, shell, &sandbox.hook_that_runs(shell, &counting));
         let shown = pty.enter();
-        assert!(shown.contains("TOKEN"), "{shown}");
+        assert!(shown.contains("`TOKEN` is not set"), "{shown}");
+        assert_eq!(pty.var("PLAIN").as_deref(), Some("1"), "the rest is loaded");
+        sandbox
+            .devsh(&["run", "--", "true"])
+            .code(125)
+            .error(&["`TOKEN` is not set"]);
+        let partial = sandbox.devsh(&["run", "--partial", "--", "true"]).success();
+        assert!(partial.stderr.contains("`TOKEN` is not set"), "{partial}");
+        pty.type_line("true");
         let before = count();
         pty.type_line(match shell {
             HostShell::Fish => "set -g TOKEN secret",

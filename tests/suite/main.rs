@@ -50,6 +50,7 @@ mod network;
 mod network_lock;
 mod network_tools;
 mod npm;
+mod partial;
 mod python_packages;
 mod reads;
 mod reliability;

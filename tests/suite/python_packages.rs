@@ -105,6 +105,96 @@ fn a_project_without_a_lockfile_gets_its_named_packages() {
 }
 
 #[test]
+fn the_project_stays_importable_when_its_packages_change() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    sandbox.write("pyproject.toml", PROJECT);
+    sandbox.write("backend.py", BACKEND);
+    sandbox.write("src/demo.py", "");
+    sandbox.allow();
+    let ran = sandbox.home().join("ran");
+    fs::remove_file(&ran).unwrap();
+    // Other packages: the editable install stays as it is.
+    let other = PROJECT.replace("\"helper-lib>=1\"", "\"helper-lib>=1\", \"deep\"");
+    sandbox.write("pyproject.toml", &other);
+    sandbox.devsh(&["watch", "--once"]).success();
+    assert!(!ran.exists(), "no code of the project runs");
+    let imports = [
+        "run",
+        "--offline",
+        "--",
+        "python",
+        "-c",
+        "import demo, deep",
+    ];
+    sandbox.devsh(&imports).success();
+    // Another version of the project: its approved build runs in the background.
+    sandbox.write(
+        "pyproject.toml",
+        other.replace("version = \"1.0\"", "version = \"1.1\""),
+    );
+    sandbox.devsh(&["watch", "--once"]).success();
+    assert!(ran.exists());
+    sandbox.devsh(&imports).success();
+    // A build that fails costs the project only.
+    sandbox.write("backend.py", "raise SystemExit('broken backend')\n");
+    sandbox.devsh(&["allow"]).code(1).error(&["cannot install"]);
+    let deep = ["run", "--partial", "--", "python", "-c", "import deep"];
+    let partial = sandbox.devsh(&deep).success();
+    assert!(
+        partial.stderr.contains("missing: the project itself: "),
+        "{partial}"
+    );
+}
+
+#[test]
+fn pip_reads_and_explains_how_to_change() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox
+        .manifest("[tools]\npython = \"3\"\nuv = \"*\"\n[python]\npackages = [\"helper-lib\"]\n");
+    sandbox.allow();
+    let pip =
+        |words: &[&str]| sandbox.devsh(&[&["run", "--", "python", "-m", "pip"], words].concat());
+    let listed = pip(&["list", "--format=json"]).success().stdout;
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).unwrap();
+    let has = |name: &str| listed.iter().any(|one| one["name"] == name);
+    assert!(has("helper_lib") && has("deep"), "{listed:?}");
+    assert!(pip(&["--version"]).success().stdout.starts_with("pip "));
+    assert!(
+        pip(&["show", "helper-lib"])
+            .success()
+            .stdout
+            .contains("Version: 1.0")
+    );
+    pip(&["check"]).success();
+    pip(&["config", "list"]).success();
+    let bare = sandbox
+        .devsh(&["run", "--", "pip", "freeze"])
+        .success()
+        .stdout;
+    assert!(bare.contains("helper_lib==1.0"), "{bare}");
+    for words in [
+        &["install", "x"][..],
+        &["--proxy", "a", "install", "x"],
+        &["uninstall", "-y", "deep"],
+    ] {
+        let refused = pip(words).code(1);
+        for text in [
+            "cannot change this environment",
+            "uv add NAME",
+            "devsh add pypi:NAME",
+        ] {
+            assert!(refused.stderr.contains(text), "{refused}");
+        }
+    }
+}
+
+#[test]
 fn dependencies_that_need_a_build_are_reported_in_one_line() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -604,14 +694,12 @@ fn a_package_that_no_index_has_costs_the_packages_only() {
         "pyproject.toml",
         "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"nowhere>=2\"]\n[tool.ruff]\n",
     );
-    let outcome = sandbox.devsh(&["allow"]).success();
-    assert!(
-        outcome.stderr.contains("no Python packages are installed")
-            && outcome.stderr.contains("nowhere"),
-        "{}",
-        outcome.stderr
-    );
-    sandbox.devsh(&["run", "--", "ruff"]).success();
+    let outcome = sandbox.devsh(&["allow"]).code(1);
+    assert!(outcome.stderr.contains("nowhere"), "{outcome}");
+    sandbox.devsh(&["run", "--", "ruff"]).code(125);
+    let partial = sandbox.devsh(&["run", "--partial", "--", "ruff"]).success();
+    let line = "missing: Python packages: cannot resolve";
+    assert!(partial.stderr.contains(line), "{partial}");
     assert!(!sandbox.devsh(&["lock"]).status.success());
 }
 

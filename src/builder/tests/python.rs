@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    super::{BuildRequest, BuiltShell, Error, PythonPackages, find},
+    super::{BuildRequest, BuiltShell, Error, PartialBuild, PythonPackages, find},
     programs,
     sandbox::{Asked, Sandbox},
 };
@@ -126,7 +126,11 @@ impl World {
     }
 
     fn build(&self, request: &BuildRequest<'_>) -> BuiltShell {
-        self.sandbox.builder().find_or_build(request).unwrap()
+        self.sandbox
+            .builder()
+            .find_or_build(request)
+            .and_then(PartialBuild::complete)
+            .unwrap()
     }
 
     fn calls(&self) -> Vec<String> {
@@ -293,6 +297,7 @@ fn the_output_of_the_installer_is_kept() {
         .sandbox
         .builder()
         .find_or_build(&world.request(LOCK))
+        .and_then(PartialBuild::complete)
         .unwrap_err();
     assert!(
         matches!(&error, Error::PythonInstall { output, .. } if output == &["error: no such thing"]),
@@ -311,6 +316,7 @@ fn the_output_of_the_installer_is_kept() {
         .sandbox
         .builder()
         .find_or_build(&world.request(&broken))
+        .and_then(PartialBuild::complete)
         .unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -188,6 +188,7 @@ impl Sandbox {
             tools_from: ToolsFrom::Auto,
             locked: false,
             build_project: true,
+            is_more_than_tools: false,
             extra: b"",
         }
     }

@@ -1,6 +1,7 @@
 //! `devsh export SHELL --nonce …`, which the hook runs at a prompt when something may have changed.
 
 use crate::{
+    app::missing_parts,
     app::prompt_answer::{
         ExportedVariables, Message, PromptAnswer, PromptRequest, absorb_variables, answer,
     },
@@ -47,9 +48,8 @@ fn print_event(context: &Context, ui: &Ui, event: &PromptEvent) {
         }
         PromptEvent::ScriptFailed(error) => ui.failure_line(&Failure::new(error.to_string())),
         PromptEvent::MissingVariable(missing) => {
-            let mut failure = Failure::from(missing);
-            failure.error.push_str(", so nothing is loaded");
-            ui.failure_line(&failure);
+            ui.failure_line(&Failure::from(missing));
         }
+        PromptEvent::MissingParts(parts) => ui.failure_line(&missing_parts::describe(parts)),
     }
 }

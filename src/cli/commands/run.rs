@@ -2,6 +2,7 @@
 
 use crate::{
     app::{
+        ready_shell::Completeness,
         run_command::{CommandRequest, run_command},
         session::Session,
     },
@@ -17,6 +18,11 @@ pub fn run(session: &Session<'_>, options: &Run) -> Result<(), Failure> {
     })?;
     let request = CommandRequest {
         shell,
+        completeness: if options.partial {
+            Completeness::Partial
+        } else {
+            Completeness::Whole
+        },
         keep: options.pure.then_some(options.keep.as_slice()),
         expect: options.expect.as_deref(),
         command: &options.command,

@@ -73,6 +73,13 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
             table.label("from host", Cell::new(Role::Warning, text));
         }
     }
+    for part in &status.missing_parts {
+        let text = format!("{}: {}", part.name, part.reason);
+        table.label("missing", Cell::new(Role::Error, text));
+        if let Some(hint) = &part.hint {
+            table.label("", hint.as_str());
+        }
+    }
     for one in &status.missing {
         let role = if one.required {
             Role::Error
@@ -223,6 +230,9 @@ fn next(session: &Session<'_>, status: &ProjectStatus) -> Option<String> {
     if let Some(failed) = &status.failed {
         let own = failed.hint.clone();
         return Some(own.unwrap_or_else(|| format!("`{}` tries it again", command("sync"))));
+    }
+    if !status.missing_parts.is_empty() {
+        return Some(format!("`{}` tries it again", command("sync")));
     }
     if !status.lockfile_fits && status.problem.is_none() {
         // Without a manifest, the lockfile is in devsh's own state.

@@ -19,12 +19,17 @@ fn record(watched: &Path) -> Record {
         objects: vec![watched.parent().unwrap().to_owned()],
         sealed: vec![Watched::settled_look(watched.to_owned())],
         drifted: true,
-        whole: true,
         versions: LockedVersions {
             tools: BTreeMap::from([("ruff".to_owned(), "0.12.4".to_owned())]),
             lockfiles: BTreeMap::from([("uv.lock".to_owned(), "01".to_owned())]),
         },
+        retry: Some(Retry { at: 7, pause: 5 }),
         content: Content {
+            missing: vec![MissingPart {
+                name: "`node`".to_owned(),
+                reason: "unreachable".to_owned(),
+                hint: None,
+            }],
             environment: "id".to_owned(),
             summary: "python 3.12".to_owned(),
             plan: EnvPlan(plan),

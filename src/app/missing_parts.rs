@@ -1,0 +1,182 @@
+//! The parts that dev shells lack, with the failure of each: requests without a locked version, and what could not be
+//! built.
+//!
+//! A prompt loads the rest and says in one line what is missing. A command that needs everything reports the failure.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    builder::{self, ShellPart},
+    lockfile::{LockKey, PythonKey},
+    manifest::ToolRequest,
+    package::Tool,
+    prompt::record::MissingPart,
+    report::failure::Failure,
+};
+
+/// Requests that could not be resolved.
+pub enum Unresolved {
+    /// A source cannot be reached.
+    Unreachable(Box<Failure>),
+    /// Any other reason.
+    Failed(Box<Failure>),
+}
+
+impl Unresolved {
+    pub fn into_failure(self) -> Failure {
+        let (Self::Unreachable(failure) | Self::Failed(failure)) = self;
+        *failure
+    }
+}
+
+/// The requests of a project that have no locked version.
+#[derive(Debug, Clone, Default)]
+pub struct Unlocked {
+    tools: BTreeMap<LockKey, UnlockedTool>,
+    packages: BTreeMap<PythonKey, Failure>,
+}
+
+/// A tool without a locked version.
+#[derive(Debug, Clone)]
+pub struct UnlockedTool {
+    pub failure: Failure,
+    /// Whether its source cannot be reached, so a host tool may serve instead.
+    pub is_unreachable: bool,
+}
+
+impl Unlocked {
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty() && self.packages.is_empty()
+    }
+
+    pub fn add_tool(&mut self, key: LockKey, tool: UnlockedTool) {
+        self.tools.entry(key).or_insert(tool);
+    }
+
+    pub fn add_unresolved(&mut self, (tool, request): &(Tool, ToolRequest), why: Unresolved) {
+        let is_unreachable = matches!(why, Unresolved::Unreachable(_));
+        let tool = LockKey::for_request(tool, request);
+        let failure = why.into_failure();
+        self.add_tool(
+            tool,
+            UnlockedTool {
+                failure,
+                is_unreachable,
+            },
+        );
+    }
+
+    pub fn add_packages(&mut self, key: PythonKey, failure: Failure) {
+        self.packages.entry(key).or_insert(failure);
+    }
+
+    pub fn tool(&self, tool: &Tool, request: &ToolRequest) -> Option<&UnlockedTool> {
+        self.tools.get(&LockKey::for_request(tool, request))
+    }
+
+    pub fn packages(&self, key: &PythonKey) -> Option<&Failure> {
+        self.packages.get(key)
+    }
+
+    /// Returns the failure of a tool whose source cannot be reached.
+    pub fn unreachable(&self) -> Option<&Failure> {
+        let mut tools = self.tools.values();
+        tools
+            .find(|tool| tool.is_unreachable)
+            .map(|tool| &tool.failure)
+    }
+
+    /// Fails if any request is not locked.
+    pub fn complete(&self) -> Result<(), Failure> {
+        let tools = self.tools.values().map(|tool| &tool.failure);
+        let first = tools.chain(self.packages.values()).next();
+        first.map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+}
+
+/// A part that a dev shell lacks.
+#[derive(Debug, Clone)]
+pub struct FailedPart {
+    pub part: ShellPart,
+    pub failure: Failure,
+    /// Whether the same build can succeed later, because a server was not reached.
+    pub may_pass: bool,
+}
+
+impl FailedPart {
+    /// Returns the part as a record keeps it.
+    pub fn missing(&self) -> MissingPart {
+        MissingPart {
+            name: self.part.to_string(),
+            reason: self.reason(),
+            hint: self.failure.hints.first().cloned(),
+        }
+    }
+
+    /// Returns the cause in one line.
+    fn reason(&self) -> String {
+        let Failure {
+            error,
+            details,
+            notes,
+            ..
+        } = &self.failure;
+        let words = details.iter().flat_map(|line| line.split_whitespace());
+        // The marks of uv's trees of causes.
+        let words: Vec<&str> = words
+            .filter(|word| !matches!(*word, "×" | "╰─▶" | "├─▶" | "│" | "error:"))
+            .collect();
+        let more = if words.is_empty() {
+            notes.first().cloned().unwrap_or_default()
+        } else {
+            words.join(" ")
+        };
+        if more.is_empty() {
+            error.clone()
+        } else {
+            format!("{error}: {more}")
+        }
+    }
+}
+
+/// Returns the failure of a command that needs every part; `None` if none is missing.
+pub fn failure_of(parts: &[FailedPart]) -> Option<Failure> {
+    let (first, others) = parts.split_first()?;
+    let failure = others.iter().fold(first.failure.clone(), |failure, other| {
+        failure.note(format!(
+            "{} is missing too: {}",
+            other.part, other.failure.error
+        ))
+    });
+    Some(failure)
+}
+
+/// Returns one line about the missing parts of a loaded dev shell.
+pub fn describe(parts: &[MissingPart]) -> Failure {
+    let Some(first) = parts.first() else {
+        return Failure::default();
+    };
+    let names: Vec<&str> = parts.iter().map(|part| &*part.name).collect();
+    let names = match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => first.name.clone(),
+    };
+    Failure::new(format!("missing: {names}: {}", first.reason))
+        .hint("`devsh status` has the details")
+}
+
+/// Returns whether an error of a build can pass without a change of its inputs.
+pub fn may_pass(error: &builder::Error) -> bool {
+    match error {
+        builder::Error::Unavailable { managed, .. } => {
+            matches!(**managed, builder::Unavailable::Unreachable(_))
+        }
+        // uv does not say whether it failed for the network.
+        builder::Error::PythonInstall { .. }
+        | builder::Error::PythonResolve { .. }
+        | builder::Error::NpmResolve { .. }
+        | builder::Error::Install { .. }
+        | builder::Error::Offline { .. } => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,64 @@
+//! A dev shell as far as it can be built: the parts that are there, and the error of each other part.
+
+use std::fmt;
+
+use super::{BuiltShell, Error};
+use crate::package::Tool;
+
+/// A part of a dev shell that can be missing while the rest is usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShellPart {
+    Tool(Tool),
+    /// The packages of the dev shell's Python.
+    PythonPackages,
+    /// The editable installs of the project's own directories.
+    Project,
+}
+
+impl fmt::Display for ShellPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tool(tool) => write!(formatter, "`{tool}`"),
+            Self::PythonPackages => formatter.write_str("Python packages"),
+            Self::Project => formatter.write_str("the project itself"),
+        }
+    }
+}
+
+/// A part that could not be built.
+#[derive(Debug)]
+pub struct UnbuiltPart {
+    pub part: ShellPart,
+    pub error: Error,
+}
+
+/// A dev shell as far as it could be built.
+#[derive(Debug)]
+pub struct PartialBuild {
+    pub built_shell: BuiltShell,
+    pub unbuilt: UnbuiltParts,
+}
+
+/// The parts that could not be built, those that others depend on first.
+#[derive(Debug, Default)]
+pub struct UnbuiltParts {
+    pub parts: Vec<UnbuiltPart>,
+    /// One error for all missing artifacts, if being offline is the only problem of the tools.
+    pub offline: Option<Error>,
+}
+
+impl UnbuiltParts {
+    /// Fails if any part is missing.
+    pub fn complete(self) -> Result<(), Error> {
+        let first = self.parts.into_iter().next().map(|one| one.error);
+        self.offline.or(first).map_or(Ok(()), Err)
+    }
+}
+
+impl PartialBuild {
+    /// Returns the dev shell if no part is missing.
+    pub fn complete(self) -> Result<BuiltShell, Error> {
+        self.unbuilt.complete()?;
+        Ok(self.built_shell)
+    }
+}

@@ -1,0 +1,157 @@
+//! A dev shell that lacks a part: the prompt loads the rest and says in one line what is missing, `run` needs
+//! `--partial`, and `lock` and `sync` fail.
+
+use std::fs;
+
+use crate::support::{Sandbox, Server, for_each_shell, pypi::serve_tool, rust_dist::serve_release};
+
+const MANIFEST: &str = "[tools]\nruff = \"0.12\"\njust = \"99\"\n\n[env]\nPLAIN = \"1\"\n";
+
+fn served() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    serve_tool(&server, "uv", &["0.9.0"]);
+    serve_tool(&server, "rust-just", &["1.40.0"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n");
+    (sandbox, server)
+}
+
+#[test]
+fn a_tool_without_a_version_costs_only_itself() {
+    for_each_shell(|shell| {
+        let (sandbox, _server) = served();
+        let sandbox = sandbox.manifest(MANIFEST);
+        let allowed = sandbox.devsh(&["allow"]).code(1);
+        for text in [
+            "no version of `just` satisfies every requirement",
+            "the other parts of the dev shell are loaded at the next prompt",
+        ] {
+            assert!(allowed.stderr.contains(text), "{allowed}");
+        }
+        let mut pty = sandbox.shell(shell);
+        let seen = pty.enter();
+        let line = "missing: `just`: no version of `just` satisfies every requirement";
+        assert!(
+            seen.contains("ruff 0.12.4") && seen.contains(line),
+            "{seen}"
+        );
+        assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");
+        assert_eq!(pty.var("PLAIN").as_deref(), Some("1"));
+        // It is said once.
+        assert!(!pty.type_line("true").contains("just"));
+        pty.leave();
+        assert_eq!(pty.var("PLAIN"), None);
+
+        let status = sandbox.devsh(&["status"]).success().stdout;
+        assert!(
+            status.contains("missing") && status.contains("`just`: no version"),
+            "{status}"
+        );
+        let run = ["run", "--", "ruff", "--version"];
+        sandbox
+            .devsh(&run)
+            .code(125)
+            .error(&["no version of `just`"]);
+        let partial = sandbox
+            .devsh(&["run", "--partial", "--", "ruff", "--version"])
+            .success();
+        assert_eq!(partial.stdout, "ruff 0.12.4\n");
+        assert!(partial.stderr.contains("missing: `just`: "), "{partial}");
+        sandbox.devsh(&["lock"]).code(1);
+        sandbox.devsh(&["sync"]).code(1);
+        assert!(
+            !sandbox.project().join("devshell.lock").exists(),
+            "a lockfile is complete"
+        );
+    });
+}
+
+#[test]
+fn an_unreachable_source_costs_only_its_tools() {
+    let (sandbox, server) = served();
+    let sandbox = sandbox
+        .env("RUSTUP_DIST_SERVER", "http://127.0.0.1:9/rust")
+        .manifest("[tools]\nruff = \"0.12\"\nrust = \"1.89\"\n");
+    let allowed = sandbox.devsh(&["allow"]).code(1);
+    assert!(
+        allowed.stderr.contains("cannot reach `127.0.0.1`"),
+        "{allowed}"
+    );
+    let run = |program: &str| sandbox.devsh(&["run", "--partial", "--", program, "--version"]);
+    let partial = run("ruff").success();
+    assert!(
+        partial.stderr.contains("missing: `rust`: cannot reach"),
+        "{partial}"
+    );
+    run("cargo").code(127);
+    // Once the server answers, a command completes the dev shell.
+    serve_release(&server, "1.89.0");
+    let sandbox = sandbox.served_by(&server);
+    let complete = sandbox
+        .devsh(&["run", "--", "cargo", "--version"])
+        .success();
+    assert!(complete.stdout.starts_with("cargo 1.89.0"), "{complete}");
+}
+
+#[test]
+fn an_artifact_that_is_damaged_costs_only_its_tool() {
+    let (sandbox, server) = served();
+    let sandbox = sandbox.manifest("[tools]\njust = \"1\"\nruff = \"0.12\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    for path in server.paths("rust_just-1.40.0") {
+        server.serve(&path, "not the archive");
+    }
+    sandbox.devsh(&["allow"]).code(1);
+    let partial = sandbox.devsh(&["run", "--partial", "--", "ruff"]).success();
+    assert!(partial.stderr.contains("missing: `just`: "), "{partial}");
+    sandbox.devsh(&["run", "--", "ruff"]).code(125);
+}
+
+#[test]
+fn a_complete_dev_shell_stays_until_a_reload() {
+    for_each_shell(|shell| {
+        let (sandbox, _server) = served();
+        let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\n");
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        sandbox.write("devshell.toml", "[tools]\nuv = \"0.9\"\njust = \"99\"\n");
+        sandbox.devsh(&["allow"]).code(1);
+        let seen = pty.type_line("true");
+        assert!(
+            seen.contains("the complete dev shell stays loaded"),
+            "{seen}"
+        );
+        assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");
+        let seen = pty.type_line("devsh reload");
+        let seen = seen + &pty.type_line("true");
+        assert!(seen.contains("missing: `just`: "), "{seen}");
+        assert_eq!(pty.run("uv --version").trim(), "uv 0.9.0");
+        // Another host shell loads what is there.
+        let mut other = sandbox.shell(shell);
+        other.enter();
+        assert_eq!(other.run("uv --version").trim(), "uv 0.9.0");
+    });
+}
+
+#[test]
+fn a_lockfile_that_lacks_a_tool_costs_only_that_tool_at_a_prompt() {
+    let (sandbox, _server) = served();
+    let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\njust = \"1\"\n");
+    sandbox.allow();
+    let lockfile = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&lockfile).unwrap();
+    let (before, rest) = text.split_once("\n[[tool]]\nname = \"just\"").unwrap();
+    let rest = rest.find("\n[[").map_or("", |at| &rest[at..]);
+    fs::write(&lockfile, format!("{before}{rest}")).unwrap();
+    sandbox.devsh(&["watch", "--once"]).code(1);
+    let mut pty = sandbox.shell(crate::support::HostShell::Bash);
+    let seen = pty.enter();
+    assert!(
+        seen.contains("missing: `just`: `~/project/devshell.lock` does not fit"),
+        "{seen}"
+    );
+    assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");
+}
