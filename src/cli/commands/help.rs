@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The topic that lists all topics.
-pub const TOPICS: &str = "topics";
+const TOPICS: &str = "topics";
 
 /// Prints the overview, the help of a command, or a page of the documentation.
 pub fn run(ui: &Ui, subject: Option<&str>) -> Result<(), Failure> {
@@ -24,7 +24,13 @@ pub fn run(ui: &Ui, subject: Option<&str>) -> Result<(), Failure> {
     let is_subject =
         |command: &&clap::Command| command.get_name() == subject && !command.is_hide_set();
     if let Some(command) = all.get_subcommands().find(is_subject) {
-        return print(ui, command.clone());
+        print(ui, command.clone())?;
+        // A page can have the name of a command.
+        let page = topics::find(subject).map(|text| topics::draw(text, ui.layout()));
+        return page.map_or(Ok(()), |page| {
+            ui.code(b"\n")?;
+            ui.listing(&page)
+        });
     }
     if subject == TOPICS {
         return ui.table(&list());
