@@ -21,6 +21,7 @@ pub mod export_environment;
 pub mod fetch_extends;
 pub mod find_manifest;
 pub mod gc_roots;
+pub mod host_notices;
 pub mod init_project;
 pub mod lock;
 pub mod lock_and_build;

@@ -19,6 +19,7 @@ use crate::{
 
 pub use crate::lockfile::Upgrade;
 pub use choose::{best, chosen};
+pub use explain::common_line;
 pub use held::{HeldBack, held_back};
 
 /// A request that no version answers.

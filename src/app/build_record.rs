@@ -29,7 +29,7 @@ use crate::{
 use super::{
     build_mode::BuildMode,
     build_request::{BuildInputs, BuildOptions},
-    lockfile_changes, lockfiles,
+    host_notices, lockfile_changes, lockfiles,
     missing_parts::{self, FailedPart, Unlocked},
     programs,
     session::Session,
@@ -58,9 +58,29 @@ pub struct BuildBasis<'a> {
 impl BuildBasis<'_> {
     fn report(&self, session: &Session<'_>, notice: &BuildNotice) {
         if !self.reported.borrow().contains(notice) {
+            if !is_news(session, self.project.get().root(), notice) {
+                return;
+            }
             session.reporter.warn(&describe(session, notice));
             self.reported.borrow_mut().push(notice.clone());
         }
+    }
+}
+
+/// Returns whether the user has not been told of a notice: host tools that replace locked ones are reported once.
+fn is_news(session: &Session<'_>, root: &Path, notice: &BuildNotice) -> bool {
+    match notice {
+        BuildNotice::HostServes {
+            tool,
+            wanted: Some(wanted),
+            found,
+            ..
+        } if wanted != found => {
+            let name = tool.name.to_string();
+            let line = host_notices::line(&name, found.as_str(), wanted.as_str());
+            !host_notices::unreported(session.context, root, &[line]).is_empty()
+        }
+        _ => true,
     }
 }
 
@@ -476,6 +496,7 @@ fn record(
         timeout: config.hook_timeout,
         quiet: config.verbosity == PromptVerbosity::Quiet,
         summary: tool_summary::summary(shell, inputs, built_shell),
+        host_tools: tool_summary::host_tools(inputs, built_shell),
     };
     let mut objects = vec![built_shell.profile.clone()];
     objects.extend(built_shell.objects.iter().cloned());

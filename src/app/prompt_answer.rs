@@ -26,7 +26,7 @@ use crate::{
         path_changes::PathMemory,
         record::Record,
         session_var, source_scripts,
-        update::{DesiredShell, ShellMemory, ShellUpdate, update},
+        update::{DesiredShell, PromptEvent, ShellMemory, ShellUpdate, update},
     },
     report::{failure::Failure, reporter::NoReport},
     shell::{HostShell, ShellStatement, hook},
@@ -40,7 +40,7 @@ use crate::{
 use super::{
     background, build_record,
     dev_shells::with_shell,
-    lockfile_changes, missing_parts,
+    host_notices, lockfile_changes, missing_parts,
     ready_shell::ReadyShell,
     reload,
     session::{Options, Session},
@@ -140,6 +140,13 @@ fn answer_in(
         path: request.path,
     };
     let mut outcome = update(context, host.as_ref(), &desired, shell_memory);
+    if let Some(ready) = &finding.ready {
+        for event in &mut outcome.events {
+            if let PromptEvent::HostTools(lines) = event {
+                *lines = host_notices::unreported(context, &ready.root, lines);
+            }
+        }
+    }
     outcome.statements.splice(0..0, first);
     outcome.statements.extend(remember_path(
         context,
@@ -539,7 +546,7 @@ fn refusal(session: &Session<'_>, project: &Project) -> Option<Message> {
 fn unknown_project(session: &Session<'_>, place: &Place) -> Option<Message> {
     (place.kind == ProjectKind::Prepared).then(|| {
         Message::Note(format!(
-            "`{}` is not allowed yet; review it with `devsh allow`",
+            "not allowed yet, review it with `devsh allow`: {}",
             session.display(&place.root.join(locate::MANIFEST))
         ))
     })

@@ -6,7 +6,7 @@ use crate::{
     manifest::ShellName,
 };
 
-use super::build_request::BuildInputs;
+use super::{build_request::BuildInputs, host_notices};
 
 /// Returns the tools whose version differs from the locked one, with the locked one.
 pub fn drifts<'r>(
@@ -26,25 +26,24 @@ pub fn drifts<'r>(
 
 /// Returns the line for the prompt: `python 3.12.4, ruff 0.12.1`.
 pub fn summary(shell: &ShellName, inputs: &BuildInputs<'_>, built: &BuiltShell) -> String {
-    let drifts: Vec<_> = drifts(inputs, built).collect();
     let seen = |tool: &&builder::RealisedTool| inputs.shell.tools.contains_key(&tool.tool);
-    let tools = built.tools.iter().filter(seen).map(|tool| {
-        let drift = drifts.iter().find(|(other, _)| other.tool == tool.tool);
-        match (&tool.origin, drift) {
-            (ToolOrigin::Host { .. }, Some((_, Some(locked)))) => {
-                format!(
-                    "{} {} (host, locked {locked})",
-                    tool.tool.name, tool.version
-                )
-            }
-            (ToolOrigin::Host { .. }, _) => format!("{} {} (host)", tool.tool.name, tool.version),
-            (ToolOrigin::Store(_), _) => format!("{} {}", tool.tool.name, tool.version),
-        }
-    });
+    let tools = built.tools.iter().filter(seen);
+    let tools = tools.map(|tool| format!("{} {}", tool.tool.name, tool.version));
     let tools: Vec<String> = tools.collect();
     match (*shell == ShellName::dev(), tools.is_empty()) {
         (_, true) => shell.to_string(),
         (true, false) => tools.join(", "),
         (false, false) => format!("{shell}: {}", tools.join(", ")),
     }
+}
+
+/// Returns a line for each host tool that replaces a locked one.
+pub fn host_tools(inputs: &BuildInputs<'_>, built: &BuiltShell) -> Vec<String> {
+    let host =
+        drifts(inputs, built).filter(|(tool, _)| matches!(tool.origin, ToolOrigin::Host { .. }));
+    let lines = host.filter_map(|(tool, locked)| {
+        let name = tool.tool.name.to_string();
+        Some(host_notices::line(&name, tool.version.as_str(), &locked?))
+    });
+    lines.collect()
 }

@@ -29,6 +29,8 @@ pub struct Built<'a> {
     pub env: &'a [(VarName, Change)],
     /// The message of an activation.
     pub summary: String,
+    /// Host tools that replace locked ones, one line each.
+    pub host_tools: Vec<String>,
     /// The timeout of an enter or leave script.
     pub timeout: std::time::Duration,
     /// Whether activation and deactivation print no message.
@@ -65,6 +67,7 @@ pub fn content(root: &Path, shell: &DevShell, built: Built<'_>) -> Content {
     Content {
         environment: built.environment,
         summary: built.summary,
+        host_tools: built.host_tools,
         plan: EnvPlan(plan),
         missing: built.missing,
         required,
@@ -182,6 +185,7 @@ mod tests {
             missing: Vec::new(),
             env: &[virtual_env],
             summary: "ruff 1".to_owned(),
+            host_tools: Vec::new(),
             timeout: std::time::Duration::from_secs(10),
             quiet: false,
         };

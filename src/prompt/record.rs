@@ -88,6 +88,8 @@ pub struct Content {
     pub environment: String,
     /// The message of an activation.
     pub summary: String,
+    /// Host tools that replace locked ones, one line each.
+    pub host_tools: Vec<String>,
     /// Changes of the environment.
     pub plan: EnvPlan,
     /// Parts that could not be locked or built.
@@ -149,15 +151,19 @@ struct RecordHead {
 }
 
 /// Version of the stored form; every change of `Record` raises it.
-const FORMAT: u64 = 10;
+const FORMAT: u64 = 11;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
+
+/// Returns the directory for the state of a project.
+pub fn project_directory(state: &Path, root: &Path) -> PathBuf {
+    state.join("projects").join(project_key(root))
+}
 
 impl Record {
     /// Returns the file of a dev shell's record.
     pub fn path(state: &Path, root: &Path, shell: &ShellName) -> PathBuf {
-        let name = format!("{shell}.record");
-        state.join("projects").join(project_key(root)).join(name)
+        project_directory(state, root).join(format!("{shell}.record"))
     }
 
     /// Reads the record of a dev shell, if there is one and everything it was made from is unchanged.

@@ -35,6 +35,8 @@ pub enum DesiredShell<'a> {
 pub enum PromptEvent {
     /// A dev shell was loaded, for the first time in this host shell or with new content.
     Loaded(String),
+    /// Host tools of the loaded dev shell replace locked ones.
+    HostTools(Vec<String>),
     /// A project was left.
     Left(PathBuf),
     /// These variables keep the values that the user gave them after the activation.
@@ -163,6 +165,8 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
         outcome
             .events
             .push(PromptEvent::Loaded(loads.summary.clone()));
+        let host_tools = loads.host_tools.clone();
+        outcome.events.push(PromptEvent::HostTools(host_tools));
     }
     if !loads.missing.is_empty() {
         let missing = loads.missing.clone();

@@ -37,19 +37,36 @@ pub fn full(failure: &Failure, style: Style) -> SafeText {
     text
 }
 
-/// Returns a failure in one line: place, error and first hint.
-pub fn line(failure: &Failure, style: Style) -> SafeText {
-    let mut line = style.paint(Role::Error, "devsh:").and(" ");
+/// The least of an error that a hint leaves, in columns.
+const LEAST_OF_ERROR: usize = 24;
+
+/// Returns a failure in one line of at most `width` columns: place, error and first hint.
+pub fn line(failure: &Failure, style: Style, width: Option<usize>) -> SafeText {
+    let mut error = SafeText::default();
     if let Some(excerpt) = &failure.excerpt {
         let before = excerpt.text.get(..excerpt.span.start);
         let number = 1 + before.unwrap_or_default().matches('\n').count();
-        line.push(format!("{}:{number}: ", shorten(&excerpt.file)));
+        error.push(format!("{}:{number}: ", shorten(&excerpt.file)));
     }
-    line.push(shorten(&failure.error).as_ref());
-    if let Some(hint) = failure.hints.first() {
-        line.push(style.paint(Role::Dim, format!("; {}", shorten(hint))));
+    error.push(shorten(&failure.error).as_ref());
+    let hint = failure.hints.first();
+    let mut hint = hint.map_or_else(SafeText::default, |hint| {
+        SafeText::from(format!("; {}", shorten(hint)))
+    });
+    let label = "devsh:";
+    if let Some(width) = width.map(|width| width.saturating_sub(label.len() + 1)) {
+        // The hint is what the user needs, but not without the error.
+        let least = error.width().min(LEAST_OF_ERROR);
+        if hint.width() + least > width {
+            hint = SafeText::default();
+        }
+        error = error.cut(width - hint.width());
     }
-    line
+    let line = style.paint(Role::Error, label).and(" ").and(error);
+    if hint.as_str().is_empty() {
+        return line;
+    }
+    line.and(style.paint(Role::Dim, hint))
 }
 
 /// Returns the report of a panic, which is a fault of devsh.
@@ -164,8 +181,16 @@ note: a note
 hint: write `ruff`";
         assert_eq!(full(&failure, Style::new(false)).as_str(), expected);
         assert_eq!(
-            line(&failure, Style::new(false)).as_str(),
+            line(&failure, Style::new(false), None).as_str(),
             "devsh: devshell.toml:2: unknown tool `ruf`; write `ruff`"
+        );
+        assert_eq!(
+            line(&failure, Style::new(false), Some(46)).as_str(),
+            "devsh: devshell.toml:2: unknown…; write `ruff`"
+        );
+        assert_eq!(
+            line(&failure, Style::new(false), Some(24)).as_str(),
+            "devsh: devshell.toml:2:…"
         );
     }
 
@@ -198,7 +223,7 @@ hint: write `ruff`";
             }),
             ..Failure::new(format!("`{long}` is not a version")).hint(long.clone())
         };
-        assert!(line(&failure, Style::new(false)).as_str().len() < 2500);
+        assert!(line(&failure, Style::new(false), None).as_str().len() < 2500);
         let full = full(&failure, Style::new(false));
         assert!(full.as_str().len() < 4000, "{}", full.as_str().len());
         assert!(full.as_str().contains("2 | b = "), "{full}");

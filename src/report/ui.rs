@@ -166,9 +166,18 @@ impl Ui {
         write_message(&render::full(failure, self.style));
     }
 
-    /// Prints a failure in one line, as at a prompt.
+    /// Prints a failure at a prompt, in one line of the terminal.
     pub fn failure_line(&self, failure: &Failure) {
-        write_message(&render::line(failure, self.style));
+        write_message(&render::line(failure, self.style, self.message_width));
+    }
+
+    /// Prints a dim line at a prompt, in one line of the terminal; silent when quiet.
+    pub fn prompt_note(&self, text: &str) {
+        let line = SafeText::from("devsh: ").and(text);
+        let line = self
+            .message_width
+            .map_or_else(|| line.clone(), |width| line.cut(width));
+        self.line(self.style.paint(Role::Dim, line));
     }
 
     /// Returns the progress bars of this command, hidden when quiet or not on a terminal.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::{Constraint, Error, Reason, Refusal};
 use crate::{
     manifest::{Located, ToolRequest},
-    package::{FREETHREADED, Requirement, System, Tool},
+    package::{FREETHREADED, Requirement, System, Tool, Version},
     sources::{Candidate, SoughtTool, UnusedSupplier},
 };
 
@@ -155,6 +155,15 @@ fn closest(request: &ToolRequest, mut refused: Vec<Refusal>) -> Vec<Refusal> {
         refused.push(newest);
     }
     refused
+}
+
+/// Returns the longest beginning (`20`, `0.12`) that a requirement and a version have in common.
+pub fn common_line(requirement: &str, version: &Version) -> Option<String> {
+    let asked = first_version(requirement);
+    let both = asked.iter().zip(version.release());
+    let equal = both.take_while(|(asked, found)| asked == found);
+    let numbers: Vec<String> = equal.map(|(number, _)| number.to_string()).collect();
+    (!numbers.is_empty()).then(|| numbers.join("."))
 }
 
 /// Returns the numbers of the first version in a requirement.

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt, fmt::Write};
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The most characters of a text in backticks, and of a message.
 const QUOTED: usize = 200;
@@ -98,6 +98,24 @@ impl SafeText {
             safe.push(line);
         }
         safe
+    }
+
+    /// Returns at most `width` columns of text without colours; the rest is `…`.
+    #[must_use]
+    pub fn cut(&self, width: usize) -> Self {
+        if self.width() <= width {
+            return self.clone();
+        }
+        let mut cut = String::new();
+        let mut columns = 1;
+        for character in self.0.chars() {
+            columns += character.width().unwrap_or(0);
+            if columns > width {
+                break;
+            }
+            cut.push(character);
+        }
+        Self(cut.trim_end().to_owned() + "…")
     }
 
     pub fn as_str(&self) -> &str {
@@ -236,6 +254,15 @@ mod tests {
         assert_eq!(escaped("é 漢 ~/`x`"), "é 漢 ~/`x`");
         let text = SafeText::from("a").and(SafeText::from("b").colored("1;31"));
         assert_eq!(text.and("\u{7}").as_str(), "a\u{1b}[1;31mb\u{1b}[0m\\u{7}");
+    }
+
+    #[test]
+    fn text_is_cut_at_a_column() {
+        let text = SafeText::from("ab 漢字 c");
+        assert_eq!(text.width(), 9);
+        assert_eq!(text.cut(9), text);
+        assert_eq!(text.cut(8).as_str(), "ab 漢字…");
+        assert_eq!(text.cut(7).as_str(), "ab 漢…");
     }
 
     #[test]

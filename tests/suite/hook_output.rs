@@ -89,7 +89,7 @@ fn a_session_that_makes_no_sense_is_dropped() {
 #[test]
 fn code_goes_to_standard_output_and_words_to_standard_error() {
     for (manifest, message) in [
-        ("[tools]\nruff = \"1\"\n", "is not allowed yet"),
+        ("[tools]\nruff = \"1\"\n", "not allowed yet"),
         (
             "[tools]\nruf = \"1\"\n",
             "devshell.toml:2: `ruf` is not a known tool",

@@ -51,6 +51,7 @@ mod network_lock;
 mod network_tools;
 mod npm;
 mod partial;
+mod prompt_lines;
 mod python_packages;
 mod reads;
 mod reliability;

@@ -139,7 +139,8 @@ fn only_fetch_talks_to_the_network() {
 
 /// The files that open files, with what they open. Every file of a project goes through `project::reader`, which checks
 /// its owner, its mode and its place.
-const OPENERS: [(&str, &str); 11] = [
+const OPENERS: [(&str, &str); 12] = [
+    ("src/app/host_notices.rs", "reports in devsh's state"),
     ("src/app/build_files.rs", "traces of background builds"),
     (
         "src/app/doctor/host.rs",

@@ -31,7 +31,7 @@ fn print(context: &Context, ui: &Ui, answer: &PromptAnswer) -> Result<(), Failur
         ui.failure_line(failure);
     }
     match &answer.message {
-        Some(Message::Note(text)) => ui.note(text),
+        Some(Message::Note(text)) => ui.prompt_note(text),
         Some(Message::Failure(failure)) => ui.failure_line(failure),
         None => {}
     }
@@ -40,11 +40,12 @@ fn print(context: &Context, ui: &Ui, answer: &PromptAnswer) -> Result<(), Failur
 
 fn print_event(context: &Context, ui: &Ui, event: &PromptEvent) {
     match event {
-        PromptEvent::Loaded(summary) => ui.note(summary),
-        PromptEvent::Left(root) => ui.note(&format!("left {}", display_path(context, root))),
+        PromptEvent::Loaded(summary) => ui.prompt_note(summary),
+        PromptEvent::HostTools(lines) => lines.iter().for_each(|line| ui.prompt_note(line)),
+        PromptEvent::Left(root) => ui.prompt_note(&format!("left {}", display_path(context, root))),
         PromptEvent::Kept(names) => {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            ui.note(&format!("kept your own {}", names.join(", ")));
+            ui.prompt_note(&format!("kept your own {}", names.join(", ")));
         }
         PromptEvent::ScriptFailed(error) => ui.failure_line(&Failure::new(error.to_string())),
         PromptEvent::MissingVariable(missing) => {

@@ -32,6 +32,7 @@ fn record(watched: &Path) -> Record {
             }],
             environment: "id".to_owned(),
             summary: "python 3.12".to_owned(),
+            host_tools: vec!["python 3.11 is from the host".to_owned()],
             plan: EnvPlan(plan),
             required: vec![RequiredVariable {
                 name: "T".parse().unwrap(),

@@ -29,20 +29,7 @@ impl From<&resolve::Error> for Failure {
                 unused,
             } => {
                 let failure = bounds(failure, tool, constraints);
-                let stable = refused.iter().filter(|one| !one.version.is_prerelease());
-                let newest = stable.max_by(|one, other| one.version.cmp(&other.version));
-                let shown: Vec<&resolve::Refusal> = refused.iter().take(2).collect();
-                let newest = newest.filter(|newest| !shown.contains(newest));
-                let near = shown.into_iter().chain(newest);
-                let failure = near.fold(failure, |failure, refusal| {
-                    let reasons: Vec<String> =
-                        refusal.reasons.iter().map(ToString::to_string).collect();
-                    failure.note(format!(
-                        "{tool} {} is {}",
-                        refusal.version,
-                        reasons.join(", ")
-                    ))
-                });
+                let failure = near_versions(failure, tool, constraints, refused);
                 // One supplier has been named by its versions already.
                 let several = unused.iter().filter(|_| unused.len() > 1);
                 let failure = several.fold(failure, |failure, one| {
@@ -66,6 +53,66 @@ impl From<&resolve::Error> for Failure {
                 failure.note(format!("{origin} asks for it"))
             }
         }
+    }
+}
+
+/// Adds the nearest versions, those of the same line first, and the newest.
+fn near_versions(
+    failure: Failure,
+    tool: &Tool,
+    constraints: &[resolve::Constraint],
+    refused: &[resolve::Refusal],
+) -> Failure {
+    let is_other_version = |refusal: &&resolve::Refusal| {
+        let mut reasons = refusal.reasons.iter();
+        reasons.all(|reason| matches!(reason, resolve::Reason::NotAdmitted(_)))
+    };
+    let asked = constraints.first().map(|one| one.requirement.as_str());
+    let asked = asked.unwrap_or_default();
+    let line_of = |refusal: &resolve::Refusal| resolve::common_line(asked, &refusal.version);
+    let line = refused.iter().find(is_other_version).and_then(line_of);
+    let in_line = |refusal: &&resolve::Refusal| line.is_some() && line_of(refusal) == line;
+    let near: Vec<&resolve::Refusal> = match &line {
+        Some(_) => refused
+            .iter()
+            .filter(in_line)
+            .filter(is_other_version)
+            .collect(),
+        None => refused.iter().filter(is_other_version).collect(),
+    };
+    let near: Vec<String> = near
+        .iter()
+        .take(2)
+        .map(|one| one.version.to_string())
+        .collect();
+    let failure = match (&line, near.is_empty()) {
+        (_, true) => failure,
+        (Some(line), false) => {
+            failure.note(format!("of {tool} {line} there is {}", near.join(" and ")))
+        }
+        (None, false) => failure.note(format!(
+            "the nearest versions of {tool} are {}",
+            near.join(" and ")
+        )),
+    };
+    // A version with another fault is near too, and the fault is the reason.
+    let faulty = refused.iter().filter(|one| !is_other_version(one)).take(2);
+    let failure = faulty.fold(failure, |failure, refusal| {
+        let reasons: Vec<String> = refusal.reasons.iter().map(ToString::to_string).collect();
+        failure.note(format!(
+            "{tool} {} is {}",
+            refusal.version,
+            reasons.join(", ")
+        ))
+    });
+    let stable = refused.iter().filter(|one| !one.version.is_prerelease());
+    match stable.max_by(|one, other| one.version.cmp(&other.version)) {
+        Some(newest)
+            if is_other_version(&newest) && !near.contains(&newest.version.to_string()) =>
+        {
+            failure.note(format!("the newest is {}", newest.version))
+        }
+        _ => failure,
     }
 }
 
