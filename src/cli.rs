@@ -15,6 +15,7 @@ use clap::{FromArgMatches, error::ErrorKind};
 
 use crate::{
     app::{
+        init_project::InitRequest,
         prompt_answer::PromptRequest,
         ready_shell::Completeness,
         run_command::{CommandRequest, run_command},
@@ -182,8 +183,11 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
         Command::Sync(options) => sync::run(session, ui, &options),
         Command::Init { personal: true, .. } => init::personal(session, ui),
         Command::Init {
-            personal: false, ..
-        } => init::run(session, ui),
+            personal: false,
+            from,
+            keep_code,
+            ..
+        } => init::run(session, ui, &InitRequest { from, keep_code }),
         Command::Add(options) => add::run(session, ui, &options),
         Command::Remove(options) => remove::run(session, ui, &options),
         Command::Search { name, json, .. } => search::run(session, ui, &name, json),

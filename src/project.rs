@@ -5,6 +5,7 @@ pub mod approval_summary;
 mod build_inputs;
 mod dedupe_tools;
 pub mod detect;
+pub mod imports;
 pub mod layers;
 pub mod locate;
 mod members;
@@ -281,7 +282,12 @@ impl FoundProject {
         }
         let layers = stack.finish();
         // Layers may depend on a file that is not read yet, so an error says nothing about the complete project.
-        let notes = detection.notes.into_iter().chain(layers.notes.clone());
+        let other_tools = match place.kind {
+            ProjectKind::Detected => imports::notes(inputs),
+            ProjectKind::Prepared => Vec::new(),
+        };
+        let notes = detection.notes.into_iter().chain(other_tools);
+        let notes = notes.chain(layers.notes.clone());
         let notes = notes.map(|note| inputs.conceal_note(note)).collect();
         let is_partial = !layers.wanted.is_empty() || inputs.has_refused();
         let merged = |layers_of: &[manifest::Layer]| match manifest::merge(layers_of) {

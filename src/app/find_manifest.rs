@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     edit_manifest::{ManifestOwner, ManifestTarget},
-    init_project::{init_personal, init_project},
+    init_project::{InitRequest, init_personal, init_project},
     session::Session,
     trust,
 };
@@ -71,7 +71,7 @@ pub fn start_manifest(
     let name = match owner {
         ManifestOwner::Personal => init_personal(session)?.to_string_lossy().into_owned(),
         ManifestOwner::Team if is_project => {
-            init_project(session)?;
+            init_project(session, &InitRequest::default())?;
             MANIFEST.to_owned()
         }
         ManifestOwner::Team => {

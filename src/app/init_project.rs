@@ -8,16 +8,22 @@ use std::{
 use crate::{
     config::ownership::Access,
     lockfile::Lockfile,
-    manifest::{self, Manifest},
+    manifest::{
+        self, ImportedSettings, Located, Manifest, ShellName, ToolRequest,
+        imports::{ENVRC, IMPORTED_FILES},
+        presets::PresetNote,
+    },
+    package::{Requirement, Tool},
     project::{
         Project, ReadMode,
         approval::ApprovalState,
         detect::{self, SoughtPresets},
+        imports,
         locate::{MANIFEST, Place, ProjectKind},
         personal,
         reader::Inputs,
     },
-    report::failure::Failure,
+    report::failure::{ExitStatus, Failure},
     util::files,
 };
 
@@ -25,6 +31,15 @@ use super::{
     build_mode::BuildMode, edit_manifest, lock, lockfiles::all_requests, missing_parts::Unresolved,
     python_packages, resolve_requests, session::Session,
 };
+
+/// The options of `devsh init`.
+#[derive(Debug, Clone, Default)]
+pub struct InitRequest {
+    /// Files to take over in addition to those that are taken over anyway.
+    pub from: Vec<String>,
+    /// Whether shell code of other tools becomes `[hooks] enter`.
+    pub keep_code: bool,
+}
 
 /// A new manifest.
 #[derive(Debug)]
@@ -34,7 +49,7 @@ pub struct InitReport {
     /// The dev shells that it gives.
     pub manifest: Manifest,
     /// Settings in the project's files that have no effect.
-    pub notes: Vec<manifest::presets::PresetNote>,
+    pub notes: Vec<PresetNote>,
     /// Why it is not known whether every tool can be locked.
     pub unchecked: Option<Failure>,
     pub next: NextStep,
@@ -50,14 +65,25 @@ pub enum NextStep {
 }
 
 /// Writes a `devshell.toml` that follows the project's own files, after a check that its tools can be locked.
-pub fn init_project(session: &Session<'_>) -> Result<InitReport, Failure> {
+pub fn init_project(session: &Session<'_>, request: &InitRequest) -> Result<InitReport, Failure> {
     let (root, allowed) = root(session)?;
     let path = root.join(MANIFEST);
     let access = Access::of(session.context, &root, &session.config()?.trust.shared);
     let mut inputs = Inputs::new(&root, access, session.context.now);
     let detection = detect::detect(&mut inputs, SoughtPresets::Everywhere)
         .map_err(|error| inputs.conceal(error))?;
-    let text = manifest::init_template(&detection.presets);
+    let detected = manifest::merge(&detection.layers)?;
+    let (mut settings, offered) = import_settings(session, &mut inputs, request)?;
+    drop_unusable(session, &detected, &mut settings)?;
+    let kept = ImportedSettings {
+        enter: if request.keep_code {
+            std::mem::take(&mut settings.enter)
+        } else {
+            Vec::new()
+        },
+        ..settings.clone()
+    };
+    let text = manifest::init_template(&detection.presets, &kept);
     let proposed = open_proposed(session, &root, &text)?;
     let unchecked = check(session, &proposed)?;
     files::write_project_file(&path, text.as_bytes())?;
@@ -82,6 +108,8 @@ pub fn init_project(session: &Session<'_>) -> Result<InitReport, Failure> {
         .notes
         .into_iter()
         .chain(proposed.notes().to_vec())
+        .chain(offered)
+        .chain(imports::left(settings))
         .collect();
     Ok(InitReport {
         path,
@@ -91,6 +119,109 @@ pub fn init_project(session: &Session<'_>) -> Result<InitReport, Failure> {
         unchecked,
         next,
     })
+}
+
+/// Reads the files of other tools; returns their settings, and notes on files that are only offered.
+fn import_settings(
+    session: &Session<'_>,
+    inputs: &mut Inputs,
+    request: &InitRequest,
+) -> Result<(ImportedSettings, Vec<PresetNote>), Failure> {
+    let mut settings = ImportedSettings::default();
+    let mut offered = Vec::new();
+    let from = request.from.iter().map(String::as_str);
+    let files: Vec<&str> = from.chain(imports::importable_files(inputs)).collect();
+    let mut seen = BTreeSet::new();
+    for name in files {
+        let name = name.strip_prefix("./").unwrap_or(name);
+        if !seen.insert(name) {
+            continue;
+        }
+        let is_named = request
+            .from
+            .iter()
+            .any(|from| from.trim_start_matches("./") == name);
+        let known = IMPORTED_FILES.contains(&name) || name.ends_with(ENVRC);
+        if !known {
+            let names: Vec<String> = IMPORTED_FILES
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect();
+            return Err(
+                Failure::new(format!("`{name}` is not a file that `init` can take over"))
+                    .note(format!("it reads {}", names.join(", ")))
+                    .code(ExitStatus::Usage),
+            );
+        }
+        let found = imports::import_file(inputs, name).map_err(|error| inputs.conceal(error))?;
+        let Some(found) = found else {
+            let path = session.display(&inputs.root().join(name));
+            return Err(Failure::new(format!("there is no `{path}`")));
+        };
+        if name.ends_with(ENVRC) && !is_named {
+            offered.extend(imports::offer(name, &found));
+        } else {
+            settings.add(found);
+        }
+    }
+    Ok((settings, offered))
+}
+
+/// Removes settings that would not work: versions that do not exist, and packages next to those of a lockfile.
+fn drop_unusable(
+    session: &Session<'_>,
+    detected: &Manifest,
+    settings: &mut ImportedSettings,
+) -> Result<(), Failure> {
+    let dev = detected.shells.get(&ShellName::dev());
+    for (tool, version) in std::mem::take(&mut settings.tools) {
+        let found = dev.and_then(|dev| dev.tools.get(&tool));
+        // Version files of the project are more exact.
+        if found
+            .is_some_and(|found| found.requirement.value.as_str() != "*" || version.value == "*")
+        {
+            continue;
+        }
+        let Ok(value) = version.value.parse::<Requirement>() else {
+            continue;
+        };
+        let request = ToolRequest {
+            requirement: Located {
+                value,
+                origin: version.origin.clone(),
+            },
+            floors: found.map(|found| found.floors.clone()).unwrap_or_default(),
+            components: Vec::new(),
+            targets: Vec::new(),
+        };
+        let requests = [(tool.clone(), request)];
+        match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {
+            Ok(()) | Err(Unresolved::Unreachable(_)) => drop(settings.tools.insert(tool, version)),
+            Err(Unresolved::Failed(failure)) => settings.left.push(Located {
+                value: failure.error.clone(),
+                origin: version.origin,
+            }),
+        }
+    }
+    if let Some(lock) = dev.and_then(|dev| dev.python.lock.as_ref()) {
+        for package in std::mem::take(&mut settings.packages) {
+            let value = format!(
+                "`{}`: the packages come from `{}`",
+                package.value, lock.value
+            );
+            settings.left.push(Located { value, ..package });
+        }
+    }
+    let has_python = |tool: &Tool| tool.name.as_str() == "python";
+    let has_python = settings.tools.keys().any(has_python)
+        || dev.is_some_and(|dev| dev.tools.keys().any(has_python));
+    if !settings.packages.is_empty() && !has_python {
+        let python: Tool = "python".parse()?;
+        let value = "*".to_owned();
+        let origin = settings.packages[0].origin.clone();
+        settings.tools.insert(python, Located { value, origin });
+    }
+    Ok(())
 }
 
 /// Returns the project at `root` as it would be with this manifest.

@@ -237,6 +237,12 @@ pub enum Command {
         /// Write a manifest only for you, outside of the repository
         #[arg(long)]
         personal: bool,
+        /// Take over the settings of this file too, such as `.envrc`
+        #[arg(long, value_name = "FILE", conflicts_with = "personal")]
+        from: Vec<String>,
+        /// Keep shell code that has no other form as `[hooks] enter`
+        #[arg(long, conflicts_with = "personal")]
+        keep_code: bool,
         #[command(flatten)]
         locking: Locking,
     },

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fs, time::SystemTime};
 
 use devsh::{
     config::ownership::Access,
-    manifest::{self, MANIFEST, Manifest, ShellName, ToolRequest},
+    manifest::{self, ImportedSettings, MANIFEST, Manifest, ShellName, ToolRequest},
     package::{Tool, Version},
     project::{
         self,
@@ -274,7 +274,7 @@ fn a_manifest_of_init_gives_the_detected_dev_shells() {
         let Ok((detection, manifest)) = detected(&root) else {
             continue;
         };
-        let text = manifest::init_template(&detection.presets);
+        let text = manifest::init_template(&detection.presets, &ImportedSettings::default());
         let layer = manifest::parse(MANIFEST, &text).unwrap_or_else(|error| {
             panic!("{}: {error}\n{text}", case.name);
         });

@@ -1,6 +1,6 @@
 //! `devsh init`: the manifest that it writes, what it checks before, and projects below a directory.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use crate::{
     python_packages::repository,
@@ -244,4 +244,128 @@ fn a_followed_preset_is_known_and_only_the_project_has_it() {
     sandbox.write("devshell.toml", "presets = [\"node\"]\n");
     let run = ["run", "--trust", "--", "node", "--version"];
     assert!(sandbox.devsh(&run).success().stdout.contains("24.1.0"));
+}
+
+const ENVRC: &str = "\
+use node
+export APP_ENV=dev
+export STARTED=$(echo now)
+PATH_add scripts
+dotenv_if_exists
+source_up
+";
+
+#[test]
+fn the_file_of_direnv_is_taken_over_only_on_request() {
+    let (sandbox, _server) = served();
+    sandbox.write("package.json", "{\"engines\": {\"node\": \"22\"}}\n");
+    sandbox.write(".envrc", ENVRC);
+    sandbox.write(".env", "TOKEN=t\n");
+    sandbox.write("scripts/hello", "#!/bin/sh\necho hello\n");
+    let script = sandbox.project().join("scripts/hello");
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+    let untouched = Tree::of(sandbox.project());
+    let status = sandbox.devsh(&["status"]).success();
+    for expected in [
+        ".envrc:1: only direnv runs it: `devsh init --from .envrc` takes over 3 of its settings",
+        ".envrc:3: `export STARTED=$(echo now)` is shell code",
+        ".envrc:6: `source_up`: write `extends = [\"..\"]`",
+    ] {
+        assert!(
+            status
+                .stdout
+                .replace("\n             ", " ")
+                .contains(expected),
+            "{status}"
+        );
+    }
+    Tree::of(sandbox.project()).assert_unchanged_since(&untouched);
+
+    let outcome = sandbox.devsh(&["init"]).success();
+    let offered = "warning: .envrc:1: only direnv runs it: `devsh init --from .envrc`";
+    assert!(outcome.stderr.contains(offered), "{outcome}");
+    assert!(!written(&sandbox).contains("APP_ENV"));
+    fs::remove_file(sandbox.project().join("devshell.toml")).unwrap();
+
+    let init = ["init", "--from", ".envrc", "--keep-code"];
+    let outcome = sandbox.devsh(&init).success();
+    assert!(
+        outcome.stderr.contains(".envrc:6: `source_up`"),
+        "{outcome}"
+    );
+    assert!(
+        outcome.stderr.contains("direnv still loads `.envrc`"),
+        "{outcome}"
+    );
+    let text = written(&sandbox);
+    assert_is_presentable(&text);
+    sandbox.devsh(&["allow"]).success();
+    let code = "echo $APP_ENV $STARTED $TOKEN; hello";
+    let run = ["run", "--", "sh", "-c", code];
+    assert_eq!(
+        sandbox.devsh(&run).success().stdout,
+        "dev now t\nhello\n",
+        "{text}"
+    );
+    assert_eq!(
+        fs::read_to_string(sandbox.project().join(".envrc")).unwrap(),
+        ENVRC
+    );
+}
+
+#[test]
+fn settings_of_other_tools_are_taken_over_or_named() {
+    let (sandbox, _server) = served();
+    sandbox.write(
+        ".config/mise.toml",
+        "[tools]\njust = \"1.40.0\"\n[env]\nAPP_ENV = \"dev\"\n_.path = \"bin\"\n_.source = \"x.sh\"\n[tasks]\nt = \"just test\"\n",
+    );
+    sandbox.write(
+        "devbox.json",
+        "{\"packages\": [\"ruff@0.12\", \"go@9.9\"],\n \"env\": {\"LEVEL\": \"3\"}}\n",
+    );
+    let status = sandbox.devsh(&["status"]).success();
+    let shown = status.stdout.replace("\n             ", " ");
+    for expected in [
+        ".config/mise.toml:1: `devsh init` takes over 3 of its settings",
+        ".config/mise.toml:6: `_.source` has no form in a manifest",
+        "devbox.json:1: `devsh init` takes over 3 of its settings",
+    ] {
+        assert!(shown.contains(expected), "{expected} in {status}");
+    }
+    let outcome = sandbox.devsh(&["init"]).success();
+    for expected in [
+        ".config/mise.toml:6: `_.source` has no form in a manifest",
+        "devbox.json:1: no version of `go`",
+    ] {
+        assert!(outcome.stderr.contains(expected), "{outcome}");
+    }
+    let text = written(&sandbox);
+    assert_is_presentable(&text);
+    let tools = "presets = [\"base\"]\n\n[tools]\nruff = \"0.12\"\n\n[env]\n";
+    assert!(text.contains(tools), "{text}");
+    sandbox.devsh(&["allow"]).success();
+    let run = [
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "echo $APP_ENV $LEVEL; ruff --version; just --version",
+    ];
+    let printed = sandbox.devsh(&run).success().stdout;
+    assert_eq!(printed, "dev 3\nruff 0.12.4\njust 1.40.0\n");
+
+    fs::remove_file(sandbox.project().join("devshell.toml")).unwrap();
+    sandbox
+        .devsh(&["init", "--from", "Makefile"])
+        .code(2)
+        .error(&[
+            "`Makefile` is not a file that `init` can take over",
+            "`mise.toml`",
+        ]);
+    let missing = ["init", "--from", ".envrc"];
+    sandbox
+        .devsh(&missing)
+        .code(1)
+        .error(&["there is no `~/project/.envrc`"]);
 }

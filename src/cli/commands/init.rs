@@ -2,15 +2,15 @@
 
 use crate::{
     app::{
-        init_project::{NextStep, init_personal, init_project},
+        init_project::{InitRequest, NextStep, init_personal, init_project},
         session::Session,
     },
-    manifest::{self, Manifest, ShellName},
+    manifest::{self, Manifest, ShellName, imports::ENVRC},
     report::{failure::Failure, style::Role, ui::Ui},
 };
 
-pub fn run(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
-    let report = init_project(session)?;
+pub fn run(session: &Session<'_>, ui: &Ui, request: &InitRequest) -> Result<(), Failure> {
+    let report = init_project(session, request)?;
     show(session, ui, &report.manifest);
     for note in &report.notes {
         ui.warn(&format!("{}: {}", note.origin, note.message));
@@ -22,6 +22,11 @@ pub fn run(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
         ));
     }
     ui.note(&format!("wrote {}", session.display(&report.path)));
+    if request.from.iter().any(|from| from.ends_with(ENVRC)) {
+        ui.note(&format!(
+            "direnv still loads `{ENVRC}`: remove it when you no longer want that"
+        ));
+    }
     match report.next {
         NextStep::Nothing => {}
         NextStep::Lock => ui.note(&format!("next: `{}`", session.command("lock"))),

@@ -1,0 +1,225 @@
+//! Each form of each file, and each line that has no form in a manifest.
+
+use super::*;
+
+fn imported(name: &str, text: &str) -> ImportedSettings {
+    let inner = |name: &str| {
+        (name == "lib/.envrc").then(|| Text::new(name, "PATH_add bin\nexport INNER=1\n"))
+    };
+    import(&Text::new(name, text), &inner)
+}
+
+/// Returns the manifest without its comment, and the lines that were left.
+fn written(name: &str, text: &str) -> (String, Vec<String>) {
+    let settings = imported(name, text);
+    let text = init_template(
+        &[],
+        &ImportedSettings {
+            left: Vec::new(),
+            enter: Vec::new(),
+            ..settings.clone()
+        },
+    );
+    let left = settings.left.iter().chain(&settings.enter);
+    let left = left.map(|one| format!("{}: {}", one.origin.line, one.value));
+    let body = text.lines().skip(1).filter(|line| !line.is_empty());
+    (body.collect::<Vec<_>>().join("\n"), left.collect())
+}
+
+#[test]
+fn lines_of_direnv_that_declare_something_become_a_manifest() {
+    for (line, expected) in [
+        (
+            "export A=1 B='two words'",
+            "[env]\nA = \"1\"\nB = \"two words\"",
+        ),
+        ("A=1\nexport A", "[env]\nA = \"1\""),
+        ("export A=\"x # y\" # note", "[env]\nA = \"x # y\""),
+        ("export A='$5'", "[env]\nA = \"$$5\""),
+        (
+            "export A=$PWD/x B=$(pwd)/y C=${PWD}",
+            "[env]\nA = \"${root}/x\"\nB = \"${root}/y\"\nC = \"${root}\"",
+        ),
+        ("export A=~/x:$HOME/y", "[env]\nA = \"${HOME}/x:${HOME}/y\""),
+        ("export A=${A:-text}", "[env]\nA = { default = \"text\" }"),
+        ("export A=${B:-text}", "[env]\nA = \"${B:-text}\""),
+        (
+            "export A=one \
+  B=two",
+            "[env]
+A = \"one\"
+B = \"two\"",
+        ),
+        (
+            "export PATH=$PWD/bin:node_modules/.bin:$PATH",
+            "[env]\nPATH = { prepend = [\"./bin\", \"./node_modules/.bin\"] }",
+        ),
+        (
+            "PATH_add bin\nPATH_add \"$PWD/scripts\"",
+            "[env]\nPATH = { prepend = [\"./bin\", \"./scripts\"] }",
+        ),
+        (
+            "path_add MY_DIRS share",
+            "[env]\nMY_DIRS = { prepend = [\"./share\"] }",
+        ),
+        (
+            "layout node",
+            "[env]\nPATH = { prepend = [\"./node_modules/.bin\"] }",
+        ),
+        ("unset A", "[env]\nA = { unset = true }"),
+        (
+            "env_vars_required A",
+            "[env]\nA = { required = \"set it in your own shell\" }",
+        ),
+        (
+            "dotenv\ndotenv_if_exists .env.local",
+            "[env-files]\nload = [\".env\"]\noptional = [\".env.local\"]",
+        ),
+        (
+            "source_env lib",
+            "[env]\nINNER = \"1\"\nPATH = { prepend = [\"./lib/bin\"] }",
+        ),
+        (
+            "use node 22\nlayout python python3.12",
+            "[tools]\nnode = \"22\"\npython = \"3.12\"",
+        ),
+        (
+            "layout poetry\nuse mise\nwatch_file x\nset -eu\nstrict_env",
+            "",
+        ),
+    ] {
+        let (text, left) = written(".envrc", line);
+        assert_eq!(text, expected, "{line}");
+        assert!(left.is_empty(), "{line}: {left:?}");
+    }
+}
+
+#[test]
+fn lines_of_direnv_that_only_a_shell_can_run_have_a_place() {
+    for (line, expected) in [
+        ("export A=$(date)", &["1: export A=$(date)"][..]),
+        ("\nexport A=`date`", &["2: export A=`date`"]),
+        ("A=1", &["1: `A` is not exported"]),
+        (
+            "use flake",
+            &["1: `use flake`: name the tools in `[tools]`"],
+        ),
+        (
+            "source_up",
+            &["1: `source_up`: write `extends = [\"..\"]` if the directory above has a manifest"],
+        ),
+        (
+            "dotenv ../.env",
+            &["1: `../.env` is outside of the project"],
+        ),
+        (
+            "source_env ../x",
+            &["1: `source_env ../x` needs a function of direnv"],
+        ),
+        (
+            "if [ -f x ]; then\n  export A=1\nfi\nexport B=\"$(x)\"",
+            &[
+                "1: if [ -f x ]; then\n  export A=1\nfi",
+                "4: export B=\"$(x)\"",
+            ],
+        ),
+        (
+            "if has nix; then\n  use flake\nfi",
+            &["1: `if has nix; then` needs a function of direnv"],
+        ),
+        ("echo hi; export A=1", &["1: echo hi; export A=1"]),
+        ("export A=${A%x}", &["1: export A=${A%x}"]),
+    ] {
+        let (text, left) = written(".envrc", line);
+        assert_eq!(
+            (text.as_str(), left.as_slice()),
+            (
+                "",
+                &*expected
+                    .iter()
+                    .map(|one| (*one).to_owned())
+                    .collect::<Vec<_>>()
+            ),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn settings_of_mise_become_a_manifest() {
+    let text = "[tools]\nnode = '22'\n[env]\nA = 'x'\nPORT = 80\nGONE = false\nKEY = { required = 'ask' }\n\
+        ROOT = '{{config_root}}/x{{env.HOME}}'\nNOW = '{{exec(command=\"date\")}}'\n\
+        _.path = ['{{config_root}}/bin', './tools']\n_.file = '.env'\n_.source = 'x.sh'\n\
+        [shell_alias]\nll = 'ls -l'\n[tasks]\nt = 'pytest -x'\n[tasks.b]\nrun = ['a', 'b']\n[hooks]\nenter = 'x'\n";
+    let (text, left) = written("mise.toml", text);
+    assert_eq!(
+        text,
+        "[env]\nA = \"x\"\nGONE = { unset = true }\nKEY = { required = \"ask\" }\n\
+         PATH = { prepend = [\"./bin\", \"./tools\"] }\nPORT = \"80\"\nROOT = \"${root}/x${HOME}\"\n\
+         [env-files]\noptional = [\".env\"]\n[aliases]\nll = \"ls -l\"\nt = \"pytest -x\""
+    );
+    assert_eq!(
+        left,
+        [
+            "9: `NOW` is a template of mise",
+            "12: `_.source` has no form in a manifest",
+            "17: the task `b` is more than one command: run it with mise, or use `just`",
+            "19: `hooks` has no form in a manifest"
+        ]
+    );
+}
+
+#[test]
+fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
+    let devbox = r#"{ "packages": ["go@1.24", "nodejs@22", "nosuch-package"],
+ "env": { "A": "$PWD/x" },
+ "shell": { "init_hook": ["echo hi"], "scripts": { "t": "go test" } } }"#;
+    let (text, left) = written("devbox.json", devbox);
+    assert_eq!(
+        text,
+        "[tools]\ngo = \"1.24\"\nnode = \"22\"\n[env]\nA = \"${root}/x\"\n[aliases]\nt = \"go test\""
+    );
+    assert_eq!(
+        left,
+        [
+            "1: devsh has no tool `nosuch-package`: look with `devsh search nosuch-package`",
+            "3: echo hi"
+        ]
+    );
+    let pixi = "[workspace]\nname = 'x'\nchannels = ['conda-forge']\n[dependencies]\npython = '3.12.*'\n\
+        postgresql = '>=16'\n[pypi-dependencies]\nhttpx = { version = '>=0.27', extras = ['http2'] }\nown = { path = '.' }\n\
+        [tasks]\nt = 'pytest'\nb = { cmd = 'x', depends-on = ['t'] }\n[activation.env]\nA = '1'\n[feature.x]\n";
+    let (text, left) = written("pixi.toml", pixi);
+    assert_eq!(
+        text,
+        "[tools]\n\"conda:postgresql\" = \">=16\"\npython = \"3.12.*\"\n[python]\n\
+         packages = [\"httpx[http2]>=0.27\"]\n[env]\nA = \"1\"\n[aliases]\nt = \"pytest\""
+    );
+    assert_eq!(
+        left,
+        [
+            "9: the source of `own` has no form in a manifest",
+            "12: the task `b` is more than one command",
+            "15: `feature` has no form in a manifest"
+        ]
+    );
+    let conda = "name: x\nchannels: [conda-forge]\ndependencies:\n- python=3.11\n- conda-forge::zlib=1.3=h0\n- pip\n- pip:\n  - httpx>=0.27\n  - -e .\n\
+        variables:\n  A: one\n";
+    let (text, left) = written("environment.yml", conda);
+    assert_eq!(
+        text,
+        "[tools]\npython = \"3.11\"\n\"conda:zlib\" = \"1.3\"\n[python]\n\
+         packages = [\"httpx>=0.27\"]\n[env]\nA = \"one\""
+    );
+    assert_eq!(
+        left,
+        ["9: an option or path of pip has no form in a manifest"]
+    );
+}
+
+#[test]
+fn a_variable_that_needs_a_grant_is_left() {
+    let (text, left) = written(".envrc", "export LD_PRELOAD=x.so\n");
+    assert_eq!(text, "");
+    assert!(left[0].contains("so it needs a grant"), "{left:?}");
+}
