@@ -46,6 +46,10 @@ pub struct Config {
     pub npm: Url,
     /// Replaces `CONDA` in the addresses of channels and packages, ending in `/`.
     pub conda: Url,
+    /// The official releases of Node.js, ending in `/`.
+    pub node: Url,
+    /// The official releases of Go, ending in `/`.
+    pub go: Url,
     /// A list of `CPython` builds in uv's format, which replaces the compiled-in one.
     pub python_list: Option<Url>,
     /// The newest glibc that a locked wheel may need; without it the one of the machine.
@@ -73,6 +77,12 @@ pub const PYTHON_RELEASES: &str =
 
 /// The public npm registry.
 pub const NPM: &str = "https://registry.npmjs.org/";
+
+/// The official releases of Node.js.
+pub const NODE: &str = "https://nodejs.org/dist/";
+
+/// The official releases of Go.
+pub const GO: &str = "https://go.dev/dl/";
 
 /// Which tools may serve a dev shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -137,6 +147,11 @@ impl Config {
             vars::PIP_INDEX_URL,
         ];
         let npm = [vars::NPM_CONFIG_REGISTRY, vars::NPM_CONFIG_REGISTRY_LOWER];
+        let node = [
+            vars::NODEJS_ORG_MIRROR,
+            vars::NVM_NODEJS_ORG_MIRROR,
+            vars::FNM_NODE_DIST_MIRROR,
+        ];
         let python_list = address(&[vars::UV_PYTHON_DOWNLOADS_JSON_URL], file_address)?;
         Ok(Self {
             verbosity: settings.verbosity.unwrap_or_default(),
@@ -150,6 +165,8 @@ impl Config {
             )?,
             npm: source(&npm, settings.npm, NPM)?,
             conda: source(&[vars::CONDA_CHANNEL_ALIAS], settings.conda, CONDA)?,
+            node: source(&node, settings.node, NODE)?,
+            go: source(&[vars::DEVSH_GO_MIRROR], settings.go, GO)?,
             python_list: python_list.or(settings.python_list),
             hook_timeout: settings.hook_timeout.unwrap_or(HOOK_TIMEOUT),
             glibc: settings.glibc,
@@ -159,6 +176,19 @@ impl Config {
             hosts: settings.hosts,
             trust: settings.trust.unwrap_or_default(),
         })
+    }
+
+    /// Returns the addresses of the sources.
+    pub const fn addresses(&self) -> [&Url; 7] {
+        [
+            &self.pypi,
+            &self.rust,
+            &self.python,
+            &self.npm,
+            &self.conda,
+            &self.node,
+            &self.go,
+        ]
     }
 
     /// Returns the age that a release of `tool` must have before it is chosen.
@@ -190,12 +220,12 @@ impl Config {
         if climbs(url) {
             return false;
         }
-        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM, CONDA];
+        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM, CONDA, NODE, GO];
         let lists = self
             .python_list
             .iter()
             .filter_map(|list| list.join("./").ok());
-        let named = [&self.rust, &self.python, &self.npm, &self.conda];
+        let named = self.addresses().into_iter().skip(1);
         let index = index_root(&self.pypi);
         public.iter().any(|prefix| url.as_str().starts_with(prefix))
             || named.into_iter().any(|source| is_below(url, source))
@@ -212,6 +242,8 @@ impl Config {
             (PYTHON_RELEASES, &self.python),
             (NPM, &self.npm),
             (CONDA, &self.conda),
+            (NODE, &self.node),
+            (GO, &self.go),
         ];
         for (default, mirror) in mirrors {
             if let Some(rest) = url.as_str().strip_prefix(default)
@@ -301,6 +333,8 @@ mod tests {
             python: url("file:///srv/python"),
             npm: url("https://node.example/npm"),
             conda: url("https://conda.example/channels"),
+            node: url(NODE),
+            go: url(GO),
             python_list: file_address("https://lists.example/python/list.json"),
             glibc: None,
             minimum_release_age: Some(Duration::from_hours(24 * 7)),

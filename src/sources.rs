@@ -7,11 +7,15 @@
 
 mod artifact_size;
 pub mod conda;
+mod checksums;
 mod error;
 mod fill;
 pub mod glibc;
+mod go;
 pub mod host;
+mod node;
 pub mod npm;
+mod npm_platform;
 mod page_cache;
 pub mod pypi;
 pub mod python;
@@ -25,7 +29,7 @@ use url::Url;
 
 use crate::{
     config::Config,
-    fetch::Client,
+    fetch::{Client, redacted},
     lockfile::{Artifact, Lockfile, Upgrade, runs_on_any},
     manifest::ToolRequest,
     package::{Glibc, Supplier, System, Tool, Version},
@@ -198,9 +202,11 @@ impl Index {
     /// Adds the suppliers of a tool that do not serve.
     fn set_aside(&mut self, subject: CandidateKey, unused: Vec<UnusedSupplier>) {
         let all = self.unused.entry(subject).or_default();
-        all.extend(unused);
-        all.sort();
-        all.dedup();
+        for one in unused {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
     }
 
     /// Returns the suppliers that were asked and do not serve.
@@ -220,6 +226,29 @@ impl Index {
     /// Returns the candidates, newest first; nothing if the subject was not looked up.
     pub fn candidates(&self, subject: &CandidateKey) -> Option<&[Candidate]> {
         self.offers.get(subject).map(Vec::as_slice)
+    }
+}
+
+/// Returns the body of a document of a source.
+fn get(
+    tool: &Tool,
+    url: &Url,
+    accept: &str,
+    limit: u64,
+    sources: Sources<'_>,
+) -> Result<Vec<u8>, Error> {
+    let answer = sources.client.get(url, accept, limit);
+    answer.map_err(|source| Error::Fetch {
+        tool: tool.clone(),
+        source: Box::new(source),
+    })
+}
+
+/// Returns the error for an answer that is not in its format.
+fn unreadable(place: &Url, message: &str) -> Error {
+    Error::Unreadable {
+        place: redacted(place).to_string(),
+        message: message.to_owned(),
     }
 }
 

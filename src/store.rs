@@ -75,6 +75,10 @@ pub enum Recipe {
     CondaPackage,
     /// Conda packages, linked for the place of the object; built, not unpacked.
     CondaPrefix,
+    /// The npm registry's package of a program for one platform.
+    NpmPlatform,
+    /// An official archive of Node.js or Go.
+    Toolchain,
 }
 
 impl Recipe {
@@ -85,6 +89,8 @@ impl Recipe {
             Source::Rust => Some(Self::Rust),
             Source::Pypi => Some(Self::Wheel),
             Source::Npm => Some(Self::Npm),
+            Source::NpmPlatform => Some(Self::NpmPlatform),
+            Source::Go | Source::Node => Some(Self::Toolchain),
             _ => None,
         }
     }

@@ -18,6 +18,8 @@ use crate::{
     util::vars,
 };
 
+use crate::sources::CandidateKey;
+
 use super::{
     dev_shells::find_dev_shell,
     lockfiles::{JoinedLockfile, joined_lockfile},
@@ -208,10 +210,16 @@ impl<'a> Explained<'a> {
             .iter()
             .rfind(|row| row.counts)
             .map(|row| row.place.clone());
-        let locked = match subject {
-            Subject::Tool(name) => self.locked(name).map(|package| package.version.to_string()),
+        let package = match subject {
+            Subject::Tool(name) => self.locked(name),
             _ => None,
         };
+        let locked = package.map(|package| package.version.to_string());
+        let from = package.map(|package| {
+            let checked = package.checked.as_ref();
+            let checked = checked.map(|checked| format!("; digests from {checked}"));
+            format!("from `{}`{}", package.supplier, checked.unwrap_or_default())
+        });
         Explanation {
             kind,
             name: subject.name().to_owned(),
@@ -220,7 +228,7 @@ impl<'a> Explained<'a> {
             said,
             locked,
             refused: Vec::new(),
-            notes: Vec::new(),
+            notes: from.into_iter().collect(),
         }
     }
 
@@ -313,6 +321,12 @@ impl<'a> Explained<'a> {
         let locked = self
             .locked(&about.name)
             .map(|package| package.version.clone());
+        let unused = index.unused(&CandidateKey::of(tool, &request.1));
+        about.notes.extend(
+            unused
+                .iter()
+                .map(|one| format!("`{}` does not serve now: {}", one.supplier, one.reason)),
+        );
         let refusals = resolve::refusals(tool, &request.1, &index, system);
         let newer = refusals
             .into_iter()

@@ -192,11 +192,12 @@ fn fallbacks(requests: &[(Tool, ToolRequest)], index: &Index, lockfile: &Lockfil
     let mut lines: Vec<String> = requests
         .iter()
         .filter_map(|(tool, request)| {
-            let unused = index.unused(&CandidateKey::of(tool, request)).first()?;
+            let unused = index.unused(&CandidateKey::of(tool, request));
+            let first = unused.first()?;
             let supplier = &lockfile.locked(tool, request)?.supplier;
             Some(format!(
-                "`{tool}` comes from `{supplier}`: {}",
-                unused.reason
+                "`{tool}` comes from `{supplier}`, not from `{}`: {}",
+                first.supplier, first.reason
             ))
         })
         .collect();

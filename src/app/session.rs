@@ -173,13 +173,7 @@ impl<'a> Session<'a> {
             return Ok(client.clone());
         }
         let config = self.config()?;
-        let sources = [
-            &config.pypi,
-            &config.rust,
-            &config.python,
-            &config.npm,
-            &config.conda,
-        ];
+        let sources = config.addresses();
         let sources = sources.into_iter().chain(&config.python_list);
         let credentials = Credentials::new(sources.clone(), &self.netrc());
         let client = Client::new(self.options.offline)

@@ -30,6 +30,8 @@ pub(super) struct Settings {
     pub(super) python_list: Option<Url>,
     pub(super) npm: Option<Url>,
     pub(super) conda: Option<Url>,
+    pub(super) node: Option<Url>,
+    pub(super) go: Option<Url>,
     pub(super) hosts: Vec<FileHost>,
     pub(super) glibc: Option<Glibc>,
     pub(super) gc: Keep,
@@ -130,7 +132,9 @@ impl Settings {
         let keys = [
             "conda",
             "glibc",
+            "go",
             "hosts",
+            "node",
             "npm",
             "pypi",
             "python",
@@ -143,6 +147,8 @@ impl Settings {
             settings.python = sources.value("python", ADDRESS, directory_address)?;
             settings.npm = sources.value("npm", ADDRESS, directory_address)?;
             settings.conda = sources.value("conda", ADDRESS, directory_address)?;
+            settings.node = sources.value("node", ADDRESS, directory_address)?;
+            settings.go = sources.value("go", ADDRESS, directory_address)?;
             settings.python_list = sources.value("python-list", ADDRESS, file_address)?;
             settings.hosts = sources.values("hosts", HOST, FileHost::named)?;
             settings.glibc = sources.value("glibc", GLIBC, |text| text.parse().ok())?;

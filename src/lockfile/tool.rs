@@ -129,7 +129,7 @@ enum PartNames {
 impl PartNames {
     fn of(supplier: &Supplier, application: Option<&Application>) -> Self {
         match (supplier.source, application) {
-            (Source::Npm, _) => Self::Npm,
+            (Source::Npm | Source::NpmPlatform, _) => Self::Npm,
             (Source::Pypi, Some(_)) => Self::Application,
             _ => Self::Components,
         }

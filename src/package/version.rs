@@ -225,6 +225,16 @@ impl Requirement {
         is_tag.then(|| Self::meaning_of(text, Meaning::Channel(text.to_owned())))
     }
 
+    /// Returns the requirement that a release line of Node.js (`lts/jod`, `lts/*`) means.
+    pub fn release_line(text: &str) -> Option<Self> {
+        let name = text.strip_prefix("lts/")?;
+        let named = |byte: u8| byte.is_ascii_alphanumeric();
+        let is_line =
+            name == "*" || (!name.is_empty() && name.len() <= 50 && name.bytes().all(named));
+        let line = text.to_ascii_lowercase();
+        is_line.then(|| Self::meaning_of(text, Meaning::Channel(line)))
+    }
+
     fn meaning_of(text: &str, meaning: Meaning) -> Self {
         Self {
             text: text.to_owned(),

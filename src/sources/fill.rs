@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Candidate, CandidateKey, Error, Index, PARALLEL, SoughtTool, Sources, UnusedSupplier, glibc,
-    npm, pypi, python, release_age, rust,
+    go, node, npm, npm_platform, pypi, python, release_age, rust,
 };
 use crate::{
     lockfile::{LockKey, Lockfile, Upgrade},
@@ -128,7 +128,7 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
                 continue;
             }
             match (lookup.best)(one.sought, &one.candidates) {
-                None => one.set_aside(rank, "it has no version that fits"),
+                None => one.set_aside(rank, "no version of it fits"),
                 Some(position) => {
                     let candidate = &one.candidates[position];
                     if lookup.digests && !candidate.undigested.is_empty() {
@@ -193,8 +193,13 @@ impl<'a> OpenRequest<'a> {
         release_age::hold(&mut candidates, self.sought.tool, sources);
         glibc::check(&mut candidates, sources);
         let tool = self.tool(rank);
-        if tool.source == Source::Npm {
-            npm::select_tagged(&tool, &mut candidates, self.sought.request)?;
+        let channel = self.sought.request.requirement.value.channel();
+        match (tool.source, channel) {
+            (Source::Npm, _) => npm::select_tagged(&tool, &mut candidates, self.sought.request)?,
+            (Source::Node, Some(line)) => node::select_line(&tool, &mut candidates, line)?,
+            (Source::Rust, _) | (_, None) => {}
+            // Other sources know no names of versions.
+            (_, Some(_)) => candidates.clear(),
         }
         for candidate in &mut candidates {
             candidate.rank = rank;
@@ -287,13 +292,12 @@ impl Question<'_> {
             }
             Source::Pypi => pypi::candidates(tool, sources, use_cache),
             Source::Npm => npm::candidates(tool, sources, use_cache),
-            Source::Cargo
-            | Source::Conda
-            | Source::Github
-            | Source::Go
-            | Source::Node
-            | Source::NpmPlatform
-            | Source::Url => Err(Error::NoSource { tool: tool.clone() }),
+            Source::Go => go::candidates(tool, sources, use_cache),
+            Source::Node => node::candidates(tool, sources, use_cache),
+            Source::NpmPlatform => npm_platform::candidates(tool, sources, use_cache),
+            Source::Cargo | Source::Conda | Source::Github | Source::Url => {
+                Err(Error::NoSource { tool: tool.clone() })
+            }
         };
         candidates.map(|all| vec![all])
     }
@@ -305,9 +309,11 @@ impl Question<'_> {
 fn with_digests(
     tool: &Tool,
     _request: &ToolRequest,
-    _candidate: &Candidate,
-    _sources: Sources<'_>,
+    candidate: &Candidate,
+    sources: Sources<'_>,
 ) -> Result<Candidate, Error> {
-    // No source of this version has such a list.
-    Err(Error::NoSource { tool: tool.clone() })
+    match tool.source {
+        Source::Node => node::with_digests(tool, candidate, sources),
+        _ => Err(Error::NoSource { tool: tool.clone() }),
+    }
 }

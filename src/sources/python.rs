@@ -1,12 +1,12 @@
 //! The source `python`: `CPython` builds of python-build-standalone, from the compiled-in index or from a list in
 //! uv's format that the settings name.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, page_cache, release_age::day_seconds};
+use super::{Candidate, Error, Sources, page_cache, release_age::day_end};
 use crate::{
     fetch::{self, anonymous, redacted},
     lockfile::{Artifact, lockable},
@@ -225,12 +225,11 @@ impl PythonBuilds {
     }
 }
 
-/// Returns the end of a day written `20260814`: a build of that day may be published at its end.
+/// Returns the end of a day written `20260814`.
 fn date_seconds(date: &str) -> Option<u64> {
     let (year, rest) = date.split_at_checked(4)?;
     let (month, day) = rest.split_at_checked(2)?;
-    let start = day_seconds(&format!("{year}-{month}-{day}"))?;
-    Some(start + Duration::from_hours(24).as_secs())
+    day_end(&format!("{year}-{month}-{day}"))
 }
 
 #[cfg(test)]

@@ -91,6 +91,11 @@ pub(super) fn day_seconds(day: &str) -> Option<u64> {
     u64::try_from(start.as_second()).ok()
 }
 
+/// Returns the end of a day written `2026-08-14`: a release of that day may be published at its end.
+pub(super) fn day_end(day: &str) -> Option<u64> {
+    Some(day_seconds(day)? + Duration::from_hours(24).as_secs())
+}
+
 /// Returns the day before a day written `2026-08-14`, from 1970 on.
 pub(super) fn day_before(day: &str) -> Option<String> {
     let before = day.parse::<Date>().ok()?.yesterday().ok()?;

@@ -95,6 +95,8 @@ impl World {
             hosts: Vec::new(),
             npm: below("npm/"),
             conda: below("conda/"),
+            node: below("node/"),
+            go: below("go/"),
             python_list: None,
             glibc: None,
             minimum_release_age: None,

@@ -68,7 +68,7 @@ impl fmt::Display for StorePath {
 
 impl Recipe {
     /// All recipes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Python,
         Self::Rust,
         Self::Wheel,
@@ -76,6 +76,8 @@ impl Recipe {
         Self::Npm,
         Self::CondaPackage,
         Self::CondaPrefix,
+        Self::NpmPlatform,
+        Self::Toolchain,
     ];
 
     /// Returns the name that goes into digests and records.
@@ -88,6 +90,8 @@ impl Recipe {
             Self::Npm => "npm",
             Self::CondaPackage => "conda",
             Self::CondaPrefix => "conda-prefix",
+            Self::NpmPlatform => "npm-platform",
+            Self::Toolchain => "toolchain",
         }
     }
 }

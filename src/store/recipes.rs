@@ -2,8 +2,10 @@
 
 pub(super) mod conda;
 mod npm;
+mod npm_platform;
 mod python;
 mod rust;
+mod toolchain;
 pub(super) mod wheel;
 
 pub use wheel::check_wheel;
@@ -36,6 +38,7 @@ pub(super) fn build<'a>(
     let mut rust = rust::Components::new(object.version);
     let mut python = python::Interpreter::new(object.name, object.version);
     let mut npm = npm::Packages::new(object.name, object.version);
+    let platform = npm_platform::PlatformProgram::new(object.name, object.version);
     for part in parts {
         let (artifact, download) = part?;
         let named = |reason| Error::Unpack {
@@ -63,6 +66,8 @@ pub(super) fn build<'a>(
             }
             // They are built, not unpacked.
             Recipe::Environment | Recipe::CondaPrefix => Ok(()),
+            Recipe::NpmPlatform => platform.unpack(artifact, file, &mut tree),
+            Recipe::Toolchain => toolchain::unpack(object.name, object.version, file, &mut tree),
         }
         .map_err(|error| match error {
             Error::Refused { .. } | Error::Archive { .. } | Error::Installer { .. } => named(error),
@@ -74,7 +79,12 @@ pub(super) fn build<'a>(
         Recipe::Python => python.complete(&mut tree)?,
         Recipe::Rust => rust.complete(&mut tree)?,
         Recipe::Npm => npm.complete(&mut tree)?,
-        Recipe::Wheel | Recipe::CondaPackage | Recipe::Environment | Recipe::CondaPrefix => {}
+        Recipe::NpmPlatform => platform.complete(&mut tree)?,
+        Recipe::Wheel
+        | Recipe::CondaPackage
+        | Recipe::Environment
+        | Recipe::CondaPrefix
+        | Recipe::Toolchain => {}
     }
     // Python writes bytecode next to its modules. Other objects must not grow: `npm install -g` would write into them.
     let closed = object.recipe != Recipe::Python;

@@ -37,6 +37,8 @@ impl Fixture {
                 hosts: Vec::new(),
                 npm: crate::config::NPM.parse().unwrap(),
                 conda: crate::package::CONDA.parse().unwrap(),
+                node: crate::config::NODE.parse().unwrap(),
+                go: crate::config::GO.parse().unwrap(),
                 python_list: None,
                 glibc: None,
                 minimum_release_age: None,

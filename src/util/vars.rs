@@ -67,6 +67,14 @@ pub const CONDA_CHANNEL_ALIAS: &str = "CONDA_CHANNEL_ALIAS";
 pub const NPM_CONFIG_REGISTRY: &str = "NPM_CONFIG_REGISTRY";
 /// Read: the same in lower case, as npm exports it.
 pub const NPM_CONFIG_REGISTRY_LOWER: &str = "npm_config_registry";
+/// Read: the official releases of Node.js, as n and node-gyp name it.
+pub const NODEJS_ORG_MIRROR: &str = "NODEJS_ORG_MIRROR";
+/// Read: the same, as nvm names it.
+pub const NVM_NODEJS_ORG_MIRROR: &str = "NVM_NODEJS_ORG_MIRROR";
+/// Read: the same, as fnm names it.
+pub const FNM_NODE_DIST_MIRROR: &str = "FNM_NODE_DIST_MIRROR";
+/// Read: the official releases of Go.
+pub const DEVSH_GO_MIRROR: &str = "DEVSH_GO_MIRROR";
 /// Read: the URL or absolute path of a list of `CPython` builds in uv's format.
 pub const UV_PYTHON_DOWNLOADS_JSON_URL: &str = "UV_PYTHON_DOWNLOADS_JSON_URL";
 /// Read: the directory of rustup with its toolchains.

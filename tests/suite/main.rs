@@ -62,6 +62,7 @@ mod status;
 mod store;
 mod support;
 mod tidy;
+mod toolchains;
 mod tools;
 mod trust;
 mod trust_denial;

@@ -49,6 +49,8 @@ fn lock(
         hosts: Vec::new(),
         npm: config::NPM.parse().unwrap(),
         conda: devsh::package::CONDA.parse().unwrap(),
+        node: config::NODE.parse().unwrap(),
+        go: config::GO.parse().unwrap(),
         python_list: None,
         glibc: None,
         minimum_release_age: None,

@@ -11,6 +11,7 @@ pub(crate) mod rust_dist;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod snapshot;
+pub(crate) mod toolchains;
 pub(crate) mod tree;
 
 use std::{

@@ -43,11 +43,11 @@ pub(super) struct Packages<'a> {
 
 /// The fields of `package.json` that name the package and its programs.
 #[derive(Deserialize)]
-struct NpmPackage {
+pub(super) struct NpmPackage {
     #[serde(default)]
-    name: String,
+    pub(super) name: String,
     #[serde(default)]
-    version: String,
+    pub(super) version: String,
     bin: Option<NpmPrograms>,
 }
 
@@ -156,7 +156,7 @@ fn unix_first_line<'d>(member: &str, data: &'d mut dyn Read) -> Result<impl Read
     Ok(io::Cursor::new(start).chain(data))
 }
 
-fn opened(file: ArchiveFile<'_>) -> Result<Box<dyn Read + '_>, Error> {
+pub(super) fn opened(file: ArchiveFile<'_>) -> Result<Box<dyn Read + '_>, Error> {
     use std::io::Seek as _;
     let mut start = file;
     start
@@ -197,7 +197,7 @@ fn fits_version(package: &NpmPackage, artifact: &Artifact) -> bool {
 }
 
 /// Reads `package.json` before anything of the package is placed.
-fn read_package(file: ArchiveFile<'_>) -> Result<NpmPackage, Error> {
+pub(super) fn read_package(file: ArchiveFile<'_>) -> Result<NpmPackage, Error> {
     let mut found = None;
     let mut data = opened(file)?;
     tar::read(&mut data, |member, data| {
@@ -226,7 +226,7 @@ fn read_package(file: ArchiveFile<'_>) -> Result<NpmPackage, Error> {
 
 impl NpmPackage {
     /// Returns the error for this package in the place of another.
-    fn refused(&self) -> Error {
+    pub(super) fn refused(&self) -> Error {
         Error::OtherPackage {
             name: self.name.clone(),
             version: self.version.clone(),

@@ -36,7 +36,7 @@ const TREES: &[(&str, &str, &str)] = &[
 ];
 
 /// Links that a wheel cannot hold: place, file that must exist, target.
-const LINKS: &[(&str, &str, &str)] = &[
+pub(super) const LINKS: &[(&str, &str, &str)] = &[
     (
         "bin/npm",
         "lib/node_modules/npm/bin/npm-cli.js",

@@ -78,6 +78,8 @@ impl Sandbox {
             ("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple".into()),
             ("RUSTUP_DIST_SERVER", "http://127.0.0.1:9/rust".into()),
             ("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/npm".into()),
+            ("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/node".into()),
+            ("DEVSH_GO_MIRROR", "http://127.0.0.1:9/go".into()),
             (
                 "UV_PYTHON_INSTALL_MIRROR",
                 "http://127.0.0.1:9/python".into(),
@@ -122,6 +124,8 @@ impl Sandbox {
         self.env("UV_DEFAULT_INDEX", format!("{address}/simple"))
             .env("RUSTUP_DIST_SERVER", format!("{address}/rust"))
             .env("NPM_CONFIG_REGISTRY", format!("{address}/npm"))
+            .env("NODEJS_ORG_MIRROR", format!("{address}/node"))
+            .env("DEVSH_GO_MIRROR", format!("{address}/go"))
             .env("UV_PYTHON_INSTALL_MIRROR", format!("{address}/python"))
     }
 

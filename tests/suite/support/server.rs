@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Cut(usize),
     /// The server answers with this status.
     Status(u16),
+    /// The server names another address.
+    Redirect(String),
     /// One byte of the body is another one.
     Flip(usize),
 }
@@ -191,6 +193,11 @@ fn answer(stream: &TcpStream, state: &Mutex<State>, released: &Condvar) -> std::
         Some(Fault::Status(code)) => {
             status = code;
             body.clear();
+        }
+        Some(Fault::Redirect(ref to)) => {
+            status = 302;
+            body.clear();
+            extra = format!("location: {to}\r\n");
         }
         Some(Fault::Flip(at)) => body[at] ^= 1,
         Some(Fault::Cut(_)) | None => {}

