@@ -12,6 +12,8 @@ fn open() -> Sandbox {
         "RUSTUP_DIST_SERVER",
         "UV_PYTHON_INSTALL_MIRROR",
         "NPM_CONFIG_REGISTRY",
+        "NODEJS_ORG_MIRROR",
+        "DEVSH_GO_MIRROR",
     ] {
         sandbox = sandbox.env_remove(source);
     }
@@ -60,6 +62,36 @@ fn node_npm_npx_and_prettier_run() {
         .devsh(&["run", "--trust", "--", "eslint", "a.js"])
         .code(1);
     assert!(run(&sandbox, &["eslint", "--version"]).starts_with("v9."));
+}
+
+#[test]
+fn bun_deno_and_node_run_from_packages_of_the_npm_registry() {
+    if !network() {
+        return;
+    }
+    // The official server of node is left out: it may be out of reach.
+    let sandbox = open()
+        .env("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/")
+        .manifest("[tools]\nbun = \"1\"\ndeno = \"2\"\nnode = \"26\"\n");
+    let outcome = sandbox.devsh(&["lock", "--trust"]).success();
+    let note = "`node` comes from `npm-platform:node`, not from `node:node`";
+    assert!(outcome.stderr.contains(note), "{outcome}");
+    sandbox.write("a.ts", "const a: number = 1; console.log(a + 1)\n");
+    for command in [
+        &["bun", "a.ts"][..],
+        &["bunx", "--version"],
+        &["deno", "run", "a.ts"],
+        &["node", "a.ts"],
+        &["npm", "--version"],
+        &["npx", "--version"],
+    ] {
+        let said = run(&sandbox, command);
+        let version = said.starts_with(|first: char| first.is_ascii_digit());
+        assert!(version, "{command:?}: {said}");
+    }
+    sandbox
+        .devsh(&["run", "--trust", "--locked", "--", "deno", "--version"])
+        .success();
 }
 
 #[test]

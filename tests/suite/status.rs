@@ -33,7 +33,7 @@ fn lines_without_effect_are_reported() {
         "package.json",
         "{\"volta\": {\"node\": \"24.1.0\"}, \"engines\": {\"node\": \">=20\"}}",
     );
-    sandbox.write("bun.lock", "");
+    sandbox.write("flake.nix", "");
     let yields = "`node` 24.1.0 yields to 22 of .nvmrc:1";
     let told = sandbox.devsh(&["status"]).success().stdout;
     assert!(
@@ -41,7 +41,7 @@ fn lines_without_effect_are_reported() {
         "{told}"
     );
     assert!(
-        told.contains("unused       bun.lock:1: devsh has no source"),
+        told.contains("unused       flake.nix:1: devsh does not evaluate Nix"),
         "{told}"
     );
     assert_eq!(status(&sandbox)["notes"].as_array().unwrap().len(), 2);
@@ -54,7 +54,7 @@ fn lines_without_effect_are_reported() {
         one.contains(&format!("note      package.json:1: {yields}")),
         "{one}"
     );
-    assert!(!one.contains("bun.lock"), "{one}");
+    assert!(!one.contains("flake.nix"), "{one}");
 }
 
 #[test]

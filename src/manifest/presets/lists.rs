@@ -185,16 +185,16 @@ impl VersionListReader<'_> {
         for (called, tool) in known {
             // A name that ends in `:` is the prefix of a source.
             if called == name {
-                return tool.parse().ok();
+                return served(tool);
             }
             if let Some(rest) = name
                 .strip_prefix(called.as_str())
                 .filter(|_| called.ends_with(':'))
             {
-                return format!("{tool}{rest}").parse().ok();
+                return served(&format!("{tool}{rest}"));
             }
         }
-        name.parse().ok()
+        served(name)
     }
 
     fn names(&self, tool: &Tool) -> Option<&BTreeMap<String, String>> {
@@ -211,6 +211,12 @@ impl VersionListReader<'_> {
         };
         own.copied().unwrap_or(usual)
     }
+}
+
+/// Returns the tool if its source can be asked.
+fn served(name: &str) -> Option<Tool> {
+    let tool: Option<Tool> = name.parse().ok();
+    tool.filter(|tool| tool.source.is_served())
 }
 
 /// Returns the names of a tool's versions.

@@ -402,8 +402,8 @@ fn a_file_that_cannot_be_used_is_a_note() {
             ".python-version:1: `3.12.1` yields to `3.11.7`, the first version",
         ),
         (
-            &[(".nvmrc", "lts/nothing\n")],
-            ".nvmrc:1: `lts/nothing` is not an npm version or range",
+            &[(".nvmrc", "iojs\n")],
+            ".nvmrc:1: `iojs` is not an npm version or range",
         ),
         (
             &[("rust-toolchain.toml", "[toolchain]\npath = '/opt/rust'\n")],

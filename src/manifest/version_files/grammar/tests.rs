@@ -241,7 +241,9 @@ fn names_and_faults_of_npm() {
         text(Grammar::Npm, "node", "9.1.0+sha224.ab").as_deref(),
         Some("9.1.0")
     );
-    for wrong in ["lts/nothing", "iojs", "1.2.3.4", ">", "a.b", "|| y"] {
+    let line = text(Grammar::Npm, "node", "lts/Later");
+    assert_eq!(line.as_deref(), Some("lts/Later"));
+    for wrong in ["lts/a b", "iojs", "1.2.3.4", ">", "a.b", "|| y"] {
         let error = asked(Grammar::Npm, "node", wrong).unwrap_err();
         assert_eq!(error, format!("`{wrong}` is not an npm version or range"));
     }
