@@ -220,7 +220,16 @@ impl Config {
         if climbs(url) {
             return false;
         }
-        let public = [PYPI, PYPI_FILES, RUST, PYTHON_RELEASES, NPM, CONDA, NODE, GO];
+        let public = [
+            PYPI,
+            PYPI_FILES,
+            RUST,
+            PYTHON_RELEASES,
+            NPM,
+            CONDA,
+            NODE,
+            GO,
+        ];
         let lists = self
             .python_list
             .iter()

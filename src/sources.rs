@@ -6,8 +6,8 @@
 //! contributors, `architecture.md`, has the steps.
 
 mod artifact_size;
-pub mod conda;
 mod checksums;
+pub mod conda;
 mod error;
 mod fill;
 pub mod glibc;

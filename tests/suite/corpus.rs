@@ -26,6 +26,7 @@ use crate::support::repository;
 /// The versions that the sources have.
 const OFFERS: &[(&str, &[&str])] = &[
     ("black", &["24.10.0", "25.1.0", "25.12.0", "26.1.0"]),
+    ("bun", &["1.2.3", "1.3.0"]),
     (
         "go",
         &[

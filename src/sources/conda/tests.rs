@@ -143,6 +143,8 @@ impl Channel {
                 rust: url("https://a.example/"),
                 python: url("https://a.example/"),
                 npm: url("https://a.example/"),
+                node: url("https://a.example/"),
+                go: url("https://a.example/"),
                 conda: url("https://a.example/"),
                 gc: Keep::default(),
                 hosts: Vec::new(),
