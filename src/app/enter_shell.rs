@@ -5,16 +5,22 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs,
     os::unix::{ffi::OsStrExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::{
+    context::Context,
     env::Env,
     manifest::ShellName,
-    prompt::{Loading, load, record::Record, session_var},
-    report::failure::Failure,
+    prompt::{
+        Loading, load,
+        record::Record,
+        session_var::{self, ShellSession},
+    },
+    report::failure::{ExitStatus, Failure},
     shell::{HostShell, hook},
     store::leases,
     util::{files, vars},
@@ -29,8 +35,10 @@ use super::{
 /// Replaces this process with the user's shell.
 pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failure> {
     let context = session.context;
+    refuse_nesting(session)?;
     let _pass = leases::pass(&context.directories.data);
     let ready = prepare(session, shell, Completeness::Partial)?;
+    require_terminal(context)?;
     build_record::lease_until_exit(context, &ready.record);
     let base = session_var::host_env(&context.env, &context.session_key);
     let mut first = ready.record.clone();
@@ -44,7 +52,11 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
         ..ready.loading(session, true)
     };
     let loaded = load(&base, loading);
-    let (program, host) = user_shell(&context.env);
+    let root = session.display(&ready.root);
+    session.reporter.note(&format!(
+        "inside dev shell `{shell}` of {root}; leave it with `exit`"
+    ));
+    let (program, host) = typing_shell().unwrap_or_else(|| user_shell(&context.env));
     let mut start = ShellStart::new(&program, host, &context.directories.state, &context.program);
     start.env = loaded.env;
     start.prepare()?;
@@ -61,6 +73,53 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
         "cannot start `{}`: {error}",
         start.program.display()
     )))
+}
+
+/// Refuses a second shell inside of an entered one.
+fn refuse_nesting(session: &Session<'_>) -> Result<(), Failure> {
+    let context = session.context;
+    let entered = ShellSession::from_env(&context.env, &context.session_key);
+    if let Some((root, shell)) = entered.filter(|one| one.pinned).and_then(|one| one.project) {
+        let root = session.display(&root);
+        return Err(Failure::new(format!(
+            "this shell is inside dev shell `{shell}` of `{root}`"
+        ))
+        .hint("leave it with `exit` first, or run one command with `devsh run`")
+        .code(ExitStatus::Usage));
+    }
+    Ok(())
+}
+
+/// Refuses to start a shell that no one can type into.
+fn require_terminal(context: &Context) -> Result<(), Failure> {
+    if !context.terminal.stdin || !context.terminal.stdout {
+        return Err(
+            Failure::new("`devsh enter` starts an interactive shell and needs a terminal")
+                .hint("run a command with `devsh run -- COMMAND`")
+                .code(ExitStatus::Usage),
+        );
+    }
+    Ok(())
+}
+
+/// Returns the shell in which the command was typed: the parent process, if devsh has a hook for it.
+fn typing_shell() -> Option<(PathBuf, HostShell)> {
+    let parent = nix::unistd::getppid();
+    let program = fs::read_link(format!("/proc/{parent}/exe"))
+        .ok()
+        .or_else(|| {
+            let output = Command::new("ps")
+                .args(["-o", "comm=", "-p", &parent.to_string()])
+                .output();
+            let output = output.ok()?.stdout;
+            let name = String::from_utf8(output).ok()?;
+            Some(PathBuf::from(name.trim().trim_start_matches('-')))
+        })?;
+    // Debian's zsh is `zsh5`.
+    let name = program.file_name()?.to_str()?;
+    let name = name.trim_end_matches(|one: char| one.is_ascii_digit() || ".-".contains(one));
+    let host = HostShell::of_program(OsStr::new(name))?;
+    Some((program, host))
 }
 
 /// Returns the shell of the user's account if devsh has a hook for it, else bash.
@@ -99,11 +158,11 @@ impl ShellStart {
         match self.host {
             HostShell::Bash => {
                 let rc = b"[ ! -r ~/.bashrc ] || . ~/.bashrc\n";
-                let path = self.write("bashrc", &[rc, &self.hook[..]].concat())?;
+                let path = self.write("bashrc", &[rc, &self.hook[..], BASH_PROMPT].concat())?;
                 self.arguments = vec!["--rcfile".into(), path.into(), "-i".into()];
             }
             HostShell::Zsh => {
-                self.write(".zshenv", &[ZSHENV, &self.hook[..]].concat())?;
+                self.write(".zshenv", &[ZSHENV, &self.hook[..], ZSH_PROMPT].concat())?;
                 match self.env.get("ZDOTDIR").map(OsStr::to_owned) {
                     Some(own) => self.env.set("DEVSH_ZDOTDIR", own),
                     // An inherited one would decide which start files zsh reads.
@@ -113,7 +172,7 @@ impl ShellStart {
                 self.arguments = vec!["-i".into()];
             }
             HostShell::Fish => {
-                let path = self.write("hook.fish", &self.hook.clone())?;
+                let path = self.write("hook.fish", &[&self.hook[..], FISH_PROMPT].concat())?;
                 let mut command = b"source ".to_vec();
                 command.extend_from_slice(&self.host.quote(path.as_os_str()));
                 let command = OsStr::from_bytes(&command).to_owned();
@@ -131,6 +190,24 @@ impl ShellStart {
         Ok(path)
     }
 }
+
+/// Shows the dev shell in the prompt. A theme that sets the prompt later wins; it can show `DEVSH_SHELL` itself.
+const BASH_PROMPT: &[u8] = b"PS1=\"(${DEVSH_SHELL-}) ${PS1-}\"\n";
+/// zsh reads the user's prompt after this file, so the first prompt adds it.
+const ZSH_PROMPT: &[u8] = b"__devsh_enter_prompt() {
+  PS1=\"(${DEVSH_SHELL-}) ${PS1-}\"
+  precmd_functions=(${precmd_functions:#__devsh_enter_prompt})
+  unfunction __devsh_enter_prompt
+}
+precmd_functions+=(__devsh_enter_prompt)
+";
+const FISH_PROMPT: &[u8] =
+    b"functions -q fish_prompt; and functions -c fish_prompt __devsh_own_prompt
+function fish_prompt
+  echo -n \"($DEVSH_SHELL) \"
+  functions -q __devsh_own_prompt; and __devsh_own_prompt
+end
+";
 
 /// Restores the directory of zsh's start files before zsh reads any of them.
 const ZSHENV: &[u8] = b"if (( $+DEVSH_ZDOTDIR )); then

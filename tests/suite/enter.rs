@@ -75,11 +75,74 @@ fn trust_for_one_command_lasts_as_long_as_its_shell() {
 }
 
 #[test]
-fn a_dev_shell_that_is_not_there_is_named() {
+fn an_entered_shell_shows_it_and_refuses_another() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest(MANIFEST);
+        sandbox.allow();
+        let mut pty = entered(&sandbox, shell, &rc(shell), "");
+        let seen = pty.transcript();
+        assert!(
+            seen.contains("inside dev shell `test` of ~/project; leave it with `exit`"),
+            "{seen}"
+        );
+        let prompt = pty.type_line("true");
+        assert!(prompt.contains("(test) "), "{prompt}");
+        let refused = pty.type_line("devsh enter dev");
+        assert!(
+            refused.contains("this shell is inside dev shell `test`"),
+            "{refused}"
+        );
+        pty.exit();
+    });
+}
+
+#[test]
+fn enter_follows_the_shell_in_which_it_is_typed() {
+    for_each_shell(|shell| {
+        let other = if shell == HostShell::Bash {
+            "zsh"
+        } else {
+            "bash"
+        };
+        let sandbox = Sandbox::new()
+            .env("SHELL", format!("/bin/{other}"))
+            .manifest(MANIFEST);
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        pty.begin("devsh enter test");
+        pty.wait_for_text("(test) ");
+        let place = sandbox.home().join("which");
+        pty.begin(&match shell {
+            HostShell::Fish => format!("echo fish$FISH_VERSION >{}", place.display()),
+            HostShell::Bash => format!("echo bash$BASH_VERSION >{}", place.display()),
+            HostShell::Zsh => format!("echo zsh$ZSH_VERSION >{}", place.display()),
+        });
+        pty.begin("exit");
+        pty.wait_for_file(&place);
+        let which = std::fs::read_to_string(&place).unwrap();
+        assert!(which.trim().len() > shell.name().len(), "{which}");
+    });
+}
+
+#[test]
+fn enter_needs_a_terminal() {
     let sandbox = Sandbox::new().manifest(MANIFEST);
     sandbox.allow();
     sandbox
-        .devsh(&["enter", "tset"])
-        .code(1)
-        .error(&["`tset`", "`dev`", "`test`"]);
+        .devsh(&["enter"])
+        .code(2)
+        .error(&["needs a terminal", "devsh run -- COMMAND"]);
+}
+
+#[test]
+fn a_dev_shell_that_is_not_there_is_named() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    let seen = pty.type_line("devsh enter tset");
+    for word in ["`tset`", "`dev`", "`test`"] {
+        assert!(seen.contains(word), "{word}: {seen}");
+    }
 }

@@ -114,6 +114,28 @@ impl Pty {
         String::from_utf8_lossy(&self.transcript[start..]).into_owned()
     }
 
+    /// Returns what the terminal has shown so far.
+    pub(crate) fn transcript(&self) -> String {
+        String::from_utf8_lossy(&self.transcript).into_owned()
+    }
+
+    /// Waits until the terminal shows a text.
+    pub(crate) fn wait_for_text(&mut self, text: &str) {
+        let start = self.transcript.len();
+        let shown = self.read_until(PATIENCE, |transcript| {
+            String::from_utf8_lossy(&transcript[start..]).contains(text)
+        });
+        assert!(shown, "{text} is not shown: {}", self.transcript());
+    }
+
+    /// Waits until a command has written a line to a file.
+    pub(crate) fn wait_for_file(&mut self, path: &Path) {
+        let written = self.read_until(PATIENCE, |_| {
+            fs::read(path).is_ok_and(|text| text.ends_with(b"\n"))
+        });
+        assert!(written, "no file: {}", self.transcript());
+    }
+
     /// Types a line and does not wait for it to end.
     pub(crate) fn begin(&mut self, line: &str) {
         self.writer
