@@ -33,7 +33,7 @@ use super::{
     missing_parts::{self, FailedPart, Unlocked},
     programs,
     session::Session,
-    tool_summary,
+    store_changes, tool_summary,
     venv_link::{self, LinkOutcome},
 };
 
@@ -149,6 +149,7 @@ pub fn find_built(
     shell: &ShellName,
     watched: &[Watched],
 ) -> Result<Option<Record>, Failure> {
+    store_changes::check(session, project.get(), shell)?;
     let (inputs, found) = look_up(session, project.get(), shell)?;
     check_separators(session, project.get(), inputs.shell)?;
     let Some(built_shell) = found else {
@@ -237,6 +238,7 @@ pub fn build(
         client: &client,
         progress,
     };
+    store_changes::check(session, project.get(), shell)?;
     let inputs = BuildInputs::new(project.get(), shell, lockfile.clone(), unlocked)?;
     check_separators(session, project.get(), inputs.shell)?;
     let options = BuildOptions {
@@ -511,9 +513,10 @@ fn record(
     );
     // The directory shows a link that was added or removed.
     let bin = Watched::settled_look(built_shell.profile.join("bin"));
+    let of_objects = store_changes::places(&objects);
     Record {
         watched: watched.to_vec(),
-        sealed: vec![bin],
+        sealed: [bin].into_iter().chain(of_objects).collect(),
         objects,
         drifted: tool_summary::drifts(inputs, built_shell).next().is_some(),
         versions: lockfile_changes::locked_versions(project.get(), inputs),

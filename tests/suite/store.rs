@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
 };
 
@@ -265,4 +266,31 @@ fn gc_removes_remains_of_builds_unless_one_runs() {
     assert!(building.join("left").is_dir());
     sandbox.devsh(&["gc"]).success();
     assert!(!building.join("left").exists() && building.join("busy").is_dir());
+}
+
+#[test]
+fn a_change_of_an_object_is_noticed_and_repaired() {
+    for_each_shell(|shell| {
+        let server = Server::start();
+        serve_tool(&server, "ruff", &["0.12.4"]);
+        let sandbox = Sandbox::new()
+            .served_by(&server)
+            .config("tools-from = \"managed\"\n")
+            .manifest("[tools]\nruff = \"0.12\"\n");
+        sandbox.allow();
+        let object = fs::read_dir(sandbox.data().join("store")).unwrap();
+        let mut object = object.filter_map(Result::ok).map(|entry| entry.path());
+        let object = object.find(|path| path.to_string_lossy().ends_with("ruff-0.12.4"));
+        let bin = object.unwrap().join("bin");
+        // As root does in spite of the mode.
+        fs::set_permissions(&bin, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(bin.join("added"), "#!/bin/sh\n").unwrap();
+        let mut pty = sandbox.shell(shell);
+        let seen = pty.enter();
+        assert!(seen.contains("was changed by another program"), "{seen}");
+        let refused = sandbox.devsh(&["run", "--", "ruff"]).code(125);
+        refused.error(&["was changed by another program", "devsh verify --repair"]);
+        sandbox.devsh(&["verify", "--repair"]);
+        sandbox.devsh(&["run", "--", "ruff"]).success();
+    });
 }

@@ -1,0 +1,77 @@
+//! Changes of store objects that a record uses. The objects are read-only, which does not stop root.
+//!
+//! The directories that an installation would change show it by their time, so nothing is read until one differs.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    manifest::ShellName,
+    project::{Project, watch::Watched},
+    prompt::record::Record,
+    report::failure::Failure,
+    store::Store,
+    util::files,
+};
+
+use super::session::Session;
+
+/// Returns the directories of objects into which tools install, with their present times.
+pub fn places(objects: &[PathBuf]) -> Vec<Watched> {
+    let of_object = |object: &PathBuf| {
+        let library = object.join("lib");
+        let pythons = files::list(&library).unwrap_or_default();
+        let packages = pythons
+            .into_iter()
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default();
+                name.as_encoded_bytes().starts_with(b"python")
+            })
+            .map(|path| path.join("site-packages"));
+        [object.join("bin"), library.join("node_modules")]
+            .into_iter()
+            .chain(packages)
+            .filter(|place| place.is_dir())
+            .collect::<Vec<_>>()
+    };
+    let stored = objects.iter().skip(1).filter(|object| object.is_dir());
+    stored
+        .flat_map(of_object)
+        .map(Watched::settled_look)
+        .collect()
+}
+
+/// Fails if an object that the stored record uses was changed by another program.
+pub fn check(session: &Session<'_>, project: &Project, shell: &ShellName) -> Result<(), Failure> {
+    let directories = &session.context.directories;
+    let Some(record) = Record::stored(&directories.state, project.root(), shell) else {
+        return Ok(());
+    };
+    let store = Store::open(&directories.data);
+    let changed = record.sealed.iter().filter(|one| !one.is_unchanged());
+    let mut objects: Vec<PathBuf> = changed
+        .filter_map(|one| object_of(&one.path, store.root()))
+        .filter(|object| object.is_dir())
+        .collect();
+    objects.dedup();
+    for object in objects {
+        // A repaired object has other times and the right content.
+        let verdict = store.examine(&object);
+        if let Some(damage) = verdict.damage.first() {
+            let name = session.display(&object);
+            return Err(
+                Failure::new(format!("`{name}` was changed by another program"))
+                    .note(format!(
+                        "`{}` is not as devsh has installed it",
+                        damage.path
+                    ))
+                    .hint("restore it with `devsh verify --repair`"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn object_of(path: &Path, store: &Path) -> Option<PathBuf> {
+    let name = path.strip_prefix(store).ok()?.components().next()?;
+    Some(store.join(name))
+}
