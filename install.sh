@@ -10,8 +10,8 @@ Usage: ./install.sh [--rc] [--uninstall]
 
 Builds devsh and installs it to ~/.local/bin; PREFIX=DIR installs to DIR/bin.
 
-  --rc         also add the hook to the rc file of your login shell
-  --uninstall  remove what this script installed; the store and approvals stay
+  --rc         also add the hook and the completions to the rc file of your login shell
+  --uninstall  remove what this script installed, as `devsh self uninstall` does
   --help       print this text
 TEXT
 }
@@ -102,6 +102,11 @@ hook_line() {
   esac
 }
 
+# Prints the line for the rc file of shell $1 that loads completions; fish needs none.
+completions_line() {
+  [ "$1" = fish ] || say ". $(quoted "$hooks/completions.$1" "$1")"
+}
+
 # Prints the rc file of shell $1.
 rc_file() {
   case $1 in
@@ -142,24 +147,36 @@ write_completions() {
     place "$(completion_file "$shell")" 644 <"$hooks.$shell.$$"
     rm -f "$hooks.$shell.$$"
   done
+  # Without the package bash-completion, nothing else loads the file. zsh needs it again if `compinit` ran before.
+  say ". $(quoted "$(completion_file bash)" bash)" | place "$hooks/completions.bash" 644
+  zsh_file=$(completion_file zsh)
+  {
+    say "fpath=($(quoted "$(dirname "$zsh_file")" zsh) \$fpath)"
+    say "if (( \$+functions[compdef] )); then . $(quoted "$zsh_file" zsh); fi"
+  } | place "$hooks/completions.zsh" 644
   "$bin/devsh" man --write "$data/man/man1" || die "\`devsh man\` does not work"
+}
+
+# Adds the line $2 to the rc file $1, once.
+add_line() {
+  [ -n "$2" ] || return 0
+  if [ -f "$1" ] && grep -qxF "$2" "$1"; then
+    return
+  fi
+  # The last line may lack its newline.
+  if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then
+    say '' >>"$1"
+  fi
+  say "$2" >>"$1"
 }
 
 add_to_rc() {
   shell=$(login_shell)
   rc=$(rc_file "$shell")
-  line=$(hook_line "$shell")
   mkdir -p "$(dirname "$rc")"
-  if [ -f "$rc" ] && grep -qxF "$line" "$rc"; then
-    say "the hook is already in $rc"
-    return
-  fi
-  # The last line may lack its newline.
-  if [ -s "$rc" ] && [ -n "$(tail -c 1 "$rc")" ]; then
-    say '' >>"$rc"
-  fi
-  say "$line" >>"$rc"
-  say "added the hook to $rc; start a new shell to use it"
+  add_line "$rc" "$(hook_line "$shell")"
+  add_line "$rc" "$(completions_line "$shell")"
+  say "$rc loads the hook and the completions; start a new shell to use them"
 }
 
 install() {
@@ -177,31 +194,20 @@ install() {
     add_to_rc
   else
     shell=$(login_shell)
-    say "add this line to $(rc_file "$shell"), or run \`./install.sh --rc\`:"
+    say "add this to the end of $(rc_file "$shell"), or run \`./install.sh --rc\`:"
     say ''
     say "  $(hook_line "$shell")"
+    line=$(completions_line "$shell")
+    [ -z "$line" ] || say "  $line"
   fi
 }
 
 uninstall() {
-  for shell in bash zsh fish; do
-    rc=$(rc_file "$shell")
-    line=$(hook_line "$shell")
-    if [ -f "$rc" ] && grep -qxF "$line" "$rc"; then
-      # Written in place: the rc file may be a symlink into a repository of dotfiles.
-      { grep -vxF "$line" "$rc" || true; } >"$rc.new.$$"
-      cat "$rc.new.$$" >"$rc"
-      rm -f "$rc.new.$$"
-      say "removed the hook from $rc"
-    fi
-  done
-  rm -f "$bin/devsh" "$hooks/hook.bash" "$hooks/hook.zsh" "$hooks/hook.fish"
-  for shell in bash zsh fish; do
-    rm -f "$(completion_file "$shell")"
-  done
-  rm -f "$data/man/man1/devsh.1" "$data/man/man1/devsh-"*.1
-  rmdir "$hooks" 2>/dev/null || true
-  say "removed $bin/devsh; the store is in $data/devsh"
+  if [ -x "$bin/devsh" ]; then
+    "$bin/devsh" self uninstall
+  else
+    say "there is no $bin/devsh"
+  fi
 }
 
 main() {

@@ -32,11 +32,11 @@ use crate::{
     util::vars,
 };
 
-use args::{Arguments, Command, Global};
+use args::{Arguments, Command, Global, InstallationAction};
 use commands::{
     add, allow, completions, deny, doctor, du, enter, explain, export, export_for_hook, gc, help,
     hook, init, leave, lock, man, outdated, reload, remove, report_environment,
-    run as run_in_shell, schema, search, status, sync, verify, watch,
+    run as run_in_shell, schema, search, status, sync, uninstall, verify, watch,
 };
 use early_args::EarlyCommand;
 
@@ -211,6 +211,9 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
         Command::Reload => reload::run(context, ui),
         Command::Doctor { network, json } => doctor::run(session, ui, network, json),
         Command::Watch { projects, once, .. } => watch::run(session, &projects, once),
+        Command::Installation {
+            action: InstallationAction::Uninstall { purge, yes },
+        } => uninstall::run(session, ui, purge, yes),
         Command::ReportEnvironment => report_environment::run(context, ui),
     }
 }

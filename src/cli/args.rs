@@ -33,7 +33,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ),
     ("Versions", &["lock", "sync", "outdated", "search"]),
     ("Inspect", &["explain", "doctor", "du"]),
-    ("Maintain", &["gc", "verify", "watch"]),
+    ("Maintain", &["gc", "verify", "watch", "self"]),
     ("Integrate", &["export", "completions", "man", "schema"]),
 ];
 
@@ -374,9 +374,30 @@ pub enum Command {
         #[command(flatten)]
         locking: Locking,
     },
+    /// Manage this installation of devsh
+    #[command(name = "self", after_help = "Example:\n  devsh self uninstall --purge")]
+    Installation {
+        #[command(subcommand)]
+        action: InstallationAction,
+    },
     /// Print the environment, for a script of a manifest
     #[command(hide = true)]
     ReportEnvironment,
+}
+
+/// The commands of `self`.
+#[derive(Debug, Subcommand)]
+pub enum InstallationAction {
+    /// Remove devsh: the program, the hook and completions, and their lines in rc files
+    #[command(after_help = "Example:\n  devsh self uninstall --purge")]
+    Uninstall {
+        /// Also remove the store, approvals, records, caches and settings
+        #[arg(long)]
+        purge: bool,
+        /// Remove without a question
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 impl Command {

@@ -26,5 +26,6 @@ pub mod schema;
 pub mod search;
 pub mod status;
 pub mod sync;
+pub mod uninstall;
 pub mod verify;
 pub mod watch;

@@ -49,6 +49,8 @@ pub const GITHUB_PATH: &str = "GITHUB_PATH";
 /// Read by a non-interactive bash at its start; removed for enter and leave scripts.
 pub const BASH_ENV: &str = "BASH_ENV";
 
+/// Read: where `install.sh` installs.
+pub const PREFIX: &str = "PREFIX";
 /// Read: the Python package index, as pip names it.
 pub const PIP_INDEX_URL: &str = "PIP_INDEX_URL";
 /// Read: the Python package index, as uv names it; wins over `PIP_INDEX_URL`.

@@ -43,7 +43,16 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "devsh run --locked --trust -- pytest",
         "the test has only the machine's Python, which `--locked` refuses; the CI guide runs the line",
     ),
-    ("docs/faq.md", "./install.sh --uninstall", BUILDS),
+    (
+        "docs/faq.md",
+        "devsh self uninstall --purge",
+        "`uninstall` tests it on a copy",
+    ),
+    (
+        "docs/reference/commands.md",
+        "devsh self uninstall --purge",
+        "`uninstall` tests it on a copy",
+    ),
     (
         "docs/troubleshooting.md",
         "eval \"$(devsh completions zsh)\"",

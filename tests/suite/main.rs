@@ -67,5 +67,6 @@ mod tools;
 mod trust;
 mod trust_denial;
 mod trust_model;
+mod uninstall;
 mod verify;
 mod zero_config;

@@ -2,11 +2,12 @@
 
 use std::{
     ffi::OsStr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use crate::{
+    app::rc_files::rc_file,
     context::Context,
     report::paths::display_path,
     shell::{HostShell, hook},
@@ -135,19 +136,6 @@ fn first_version(text: &str) -> Option<(u32, u32)> {
         })
 }
 
-fn rc_file(context: &Context, shell: HostShell) -> Option<PathBuf> {
-    let home = context.directories.home.clone()?;
-    let base = |name: &str, or: &str| {
-        let set = context.env.get(name).filter(|path| !path.is_empty());
-        set.map_or_else(|| home.join(or), PathBuf::from)
-    };
-    Some(match shell {
-        HostShell::Bash => home.join(".bashrc"),
-        HostShell::Zsh => base("ZDOTDIR", "").join(".zshrc"),
-        HostShell::Fish => base(vars::XDG_CONFIG_HOME, ".config").join("fish/config.fish"),
-    })
-}
-
 fn read(path: &Path) -> String {
     let bytes = files::read_bounded(path, LIMIT).ok().flatten();
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
@@ -156,8 +144,12 @@ fn read(path: &Path) -> String {
 /// Checks that the rc file loads the hook, and that nothing after it changes PATH.
 fn rc_check(context: &Context, shell: HostShell, path: &Path, text: &str) -> Check {
     let name = display_path(context, path);
+    // `install.sh` writes the hook to a file, which a shell reads faster.
+    let written = context.directories.data.join(format!("hooks/hook.{shell}"));
     let line = match shell {
+        HostShell::Fish if written.exists() => format!("source {}", quoted(&written)),
         HostShell::Fish => "devsh hook fish | source".to_owned(),
+        _ if written.exists() => format!(". {}", quoted(&written)),
         _ => format!("eval \"$(devsh hook {shell})\""),
     };
     let code = || {

@@ -102,8 +102,16 @@ fn confirm(
     options: AllowOptions,
     question: &str,
 ) -> Result<bool, Failure> {
+    if options.yes {
+        return Ok(true);
+    }
+    ask(session, ui, question)
+}
+
+/// Asks the user; without a terminal the command itself is the answer.
+pub(super) fn ask(session: &Session<'_>, ui: &Ui, question: &str) -> Result<bool, Failure> {
     let terminal = session.context.terminal;
-    if options.yes || !terminal.stdin || !terminal.stderr {
+    if !terminal.stdin || !terminal.stderr {
         return Ok(true);
     }
     // A line that was typed ahead, such as the next command, is no answer.

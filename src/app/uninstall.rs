@@ -1,0 +1,145 @@
+//! Removes devsh from the user's machine: the program, the lines in rc files, and on request all data.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    context::Context,
+    env::HostShell,
+    report::failure::Failure,
+    store,
+    util::{files, vars},
+};
+
+use super::{
+    rc_files::{loads_devsh, rc_file},
+    session::Session,
+};
+
+/// The longest rc file that is read, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// Everything that belongs to this installation.
+#[derive(Debug, Default)]
+pub struct Installation {
+    /// Rc files with lines that load devsh.
+    pub rc_files: Vec<PathBuf>,
+    /// The program, completions and manual pages.
+    pub files: Vec<PathBuf>,
+    /// The written hooks.
+    pub hooks: Option<PathBuf>,
+    /// The program, if another tool has installed it.
+    pub foreign_program: Option<PathBuf>,
+    /// The store, approvals, records, caches and settings.
+    pub data: Vec<PathBuf>,
+}
+
+/// Finds this installation.
+pub fn find_installation(session: &Session<'_>) -> Installation {
+    let context = session.context;
+    let directories = &context.directories;
+    let mut found = Installation::default();
+    let rc_files = HostShell::ALL
+        .iter()
+        .filter_map(|shell| rc_file(context, *shell));
+    found.rc_files = rc_files
+        .filter(|path| read(path).lines().any(loads_devsh))
+        .collect();
+    let hooks = directories.data.join("hooks");
+    found.hooks = hooks.is_dir().then_some(hooks);
+    let shared = directories.data.parent().unwrap_or(&directories.data);
+    let manual = shared.join("man/man1");
+    let pages = files::list(&manual).unwrap_or_default();
+    found.files = [
+        "bash-completion/completions/devsh",
+        "zsh/site-functions/_devsh",
+        "fish/vendor_completions.d/devsh.fish",
+    ]
+    .iter()
+    .map(|name| shared.join(name))
+    .chain(pages.into_iter().filter(|page| is_own_page(page)))
+    .filter(|path| path.exists())
+    .collect();
+    if is_own_program(context) {
+        found.files.push(context.program.clone());
+    } else {
+        found.foreign_program = Some(context.program.clone());
+    }
+    found.data = [
+        &directories.data,
+        &directories.state,
+        &directories.cache,
+        &directories.config,
+    ]
+    .into_iter()
+    .filter(|path| path.exists())
+    .cloned()
+    .collect();
+    found
+}
+
+fn read(path: &Path) -> String {
+    let bytes = files::read_bounded(path, LIMIT).ok().flatten();
+    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+}
+
+fn is_own_page(page: &Path) -> bool {
+    let name = page.file_name().unwrap_or_default().to_string_lossy();
+    name == "devsh.1" || name.starts_with("devsh-")
+}
+
+/// Returns whether `install.sh` puts the program there: `bin/devsh` below the home directory or `$PREFIX`.
+fn is_own_program(context: &Context) -> bool {
+    let program = &context.program;
+    let prefix = context.env.get(vars::PREFIX).map(Path::new);
+    let home = context.directories.home.as_deref();
+    program.ends_with("bin/devsh")
+        && !program.ends_with(".cargo/bin/devsh")
+        && [prefix, home]
+            .into_iter()
+            .flatten()
+            .filter_map(|place| place.canonicalize().ok())
+            .any(|place| program.starts_with(place))
+}
+
+impl Installation {
+    /// Removes the program and what loads it; `removed` gets each path.
+    pub fn remove(&self, removed: &mut dyn FnMut(&Path)) -> Result<(), Failure> {
+        for path in &self.rc_files {
+            remove_lines(path)?;
+            removed(path);
+        }
+        if let Some(hooks) = &self.hooks {
+            store::remove_tree(hooks)?;
+            removed(hooks);
+        }
+        for path in &self.files {
+            store::remove_file(path)?;
+            removed(path);
+        }
+        Ok(())
+    }
+
+    /// Removes all data, the read-only store included.
+    pub fn purge(&self, removed: &mut dyn FnMut(&Path)) -> Result<(), Failure> {
+        for path in &self.data {
+            store::remove_tree(path)?;
+            removed(path);
+        }
+        Ok(())
+    }
+}
+
+/// Removes the lines that load devsh from an rc file. It is written in place: it may be a symlink to a file in a
+/// repository of dotfiles.
+fn remove_lines(path: &Path) -> Result<(), Failure> {
+    let bytes = files::read_bounded(path, LIMIT)?.unwrap_or_default();
+    let kept = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !loads_devsh(&String::from_utf8_lossy(line)));
+    let kept: Vec<u8> = kept.flatten().copied().collect();
+    fs::write(path, kept).map_err(files::at("write", path))?;
+    Ok(())
+}
