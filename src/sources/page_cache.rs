@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_mins(10);
 /// Largest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;
 /// Counts changes of the format.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 #[derive(Serialize, Deserialize)]
 struct CachedPage {
@@ -33,13 +33,23 @@ struct CachedPage {
 
 /// Returns the candidates of `page`, if they were fetched a short time ago.
 pub(super) fn load(cache: &Path, page: &Url, now: SystemTime) -> Option<Vec<Candidate>> {
+    load_within(FRESH, cache, page, now)
+}
+
+/// Returns the candidates of `page`, if they were fetched within this time.
+pub(super) fn load_within(
+    fresh: Duration,
+    cache: &Path,
+    page: &Url,
+    now: SystemTime,
+) -> Option<Vec<Candidate>> {
     let address = blake3::hash(page.as_str().as_bytes());
     let bytes = files::read_bounded(&path(cache, address), LIMIT).ok()??;
     let cached: CachedPage = postcard::from_bytes(&bytes).ok()?;
     // A time in the future comes from a clock that was set back, so the age is unknown.
     let age = seconds(now).checked_sub(cached.fetched)?;
     let usable =
-        cached.format == FORMAT && cached.address == *address.as_bytes() && age < FRESH.as_secs();
+        cached.format == FORMAT && cached.address == *address.as_bytes() && age < fresh.as_secs();
     usable.then_some(cached.candidates)
 }
 

