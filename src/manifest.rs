@@ -52,7 +52,7 @@ pub(crate) use json::parse as json;
 pub use layer::{EnvEntry, EnvFile, Layer, ShellSection, Tables, ToolEntry};
 pub use merge::{merge, merge_with, statements};
 pub use provenance::{Claim, Statement, Subject};
-pub use pyproject_deps::{Needs, needs};
+pub use pyproject_deps::{Needs, needs, setup_name};
 pub use python::{PYTHON_LOCKS, PythonLockFormat, PythonRequest};
 pub use reader::{parse, parse_bytes};
 pub use scalars::unknown_tool;

@@ -120,7 +120,13 @@ fn lock_target(
     let mut lockfile = resolve_requests(session, &target.requests, &ground, &previous, upgrade)
         .map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&target.pins);
-    let python = target.python(session, &lockfile, &previous, upgrade)?;
+    let mut python = target.python(session, &lockfile, &previous, upgrade)?;
+    for failure in python.take_unbuilt() {
+        session.reporter.warn(&format!(
+            "no Python packages are locked, because the build of the project fails: {}",
+            failure.error
+        ));
+    }
     lockfile.python = python.complete()?;
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,

@@ -22,7 +22,10 @@ use crate::{
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
     package::{Source, Tool},
     project::{LOCKFILE, Project, approval::ApprovalState},
-    python::{LockFiles, PinnedRequirement, PythonLock, Selection, read_lock, read_pinned},
+    python::{
+        LockFiles, PinnedRequirement, PythonLock, Selection, is_built_metadata, read_lock,
+        read_pinned,
+    },
     report::failure::Failure,
     sources::newest_allowed,
 };
@@ -345,6 +348,16 @@ pub struct FailedList {
 }
 
 impl ResolvedPackages {
+    /// Takes the failures of projects whose build does not say what they need.
+    pub fn take_unbuilt(&mut self) -> Vec<Failure> {
+        let is_built = |failed: &mut FailedList| {
+            let mut requirements = failed.key.requirements.iter();
+            requirements.any(|one| is_built_metadata(one))
+        };
+        let unbuilt = self.failures.extract_if(.., is_built);
+        unbuilt.map(|failed| failed.failure).collect()
+    }
+
     /// Returns the packages of all lists.
     pub fn complete(self) -> Result<PythonSets, Failure> {
         match self.failures.into_iter().next() {
@@ -446,6 +459,9 @@ fn compile(
         };
         builder.compile_packages(&request, query)
     })?;
+    // The project itself has no digest: it is installed from its directory.
+    let lines = text.lines().filter(|line| !is_built_metadata(line));
+    let text = lines.collect::<Vec<_>>().join("\n");
     let pinned = read_pinned(&Text::new("the answer of uv", &text));
     let pinned = pinned?.into_iter();
     let mut packages: Vec<LockedRequirement> = pinned.map(locked_requirement).collect();

@@ -191,8 +191,9 @@ impl Preset {
         let lists = self.data.lists.iter().map(|one| &one.file);
         let workspaces = self.data.workspaces.iter();
         let workspaces = workspaces.filter(|one| !one.members.is_empty());
-        // setuptools reads dependencies from it; devsh only notes that it does not install them.
-        let setup = self.layer.top.python.lock.is_some().then_some("setup.cfg");
+        // They name the package of setuptools.
+        let setup = ["setup.cfg", "setup.py"].into_iter();
+        let setup = setup.filter(|_| self.layer.top.python.lock.is_some());
         pins.chain(groups)
             .chain(lists)
             .chain(workspaces.map(|one| &one.file))

@@ -5,6 +5,7 @@ use super::{
     Error, Located, Text,
     document::{Node, Value},
 };
+use crate::package::PackageName;
 
 /// The dependencies that a `pyproject.toml` declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Needs {
     Nothing,
     /// Some, all of them in the file.
     Listed,
+    /// Some that only the build system knows; the name of the project.
+    Built(String),
     /// They are not known from the file: the reason with advice, and its place.
     Unknown(Located<String>),
 }
@@ -35,8 +38,11 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
         .iter()
         .find(|node| node.text().is_some_and(|one| needed.contains(&one)))
     {
-        let message = "only the build system knows these, so no packages are installed: make a lockfile with `uv lock`";
-        return unknown(node, message);
+        let name = first("project.name").and_then(Node::text);
+        return match name {
+            Some(name) => Needs::Built(name.to_owned()),
+            None => unknown(node, "`dynamic` dependencies need `name` in `[project]`"),
+        };
     }
     for (key, message) in [
         (
@@ -87,6 +93,41 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
     }
 }
 
+/// Returns the name of the package in a `setup.cfg` (`[metadata] name`) or a `setup.py` (`name="…"`), if it is a plain
+/// text. No code runs.
+pub fn setup_name(text: &Text) -> Option<String> {
+    let is_python = text.file().ends_with(".py");
+    let mut section = "";
+    for line in text.as_str().lines().map(str::trim) {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            section = name;
+        }
+        if !is_python && section != "metadata" {
+            continue;
+        }
+        let line = line.strip_prefix("setup(").map_or(line, str::trim);
+        let Some(value) = line.strip_prefix("name").map(str::trim_start) else {
+            continue;
+        };
+        let Some(value) = value.strip_prefix('=').map(str::trim_start) else {
+            continue;
+        };
+        let name = match (is_python, value.chars().next()) {
+            (true, Some(quote @ ('"' | '\''))) => value[1..].split(quote).next(),
+            (true, _) => None,
+            (false, _) => Some(value.trim()),
+        };
+        let name = name.filter(|name| name.parse::<PackageName>().is_ok());
+        if let Some(name) = name {
+            return Some(name.to_owned());
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +137,7 @@ mod tests {
         let told = |text: &str| match needs(&Text::new("pyproject.toml", text)).unwrap() {
             Needs::Nothing => "nothing".to_owned(),
             Needs::Listed => "listed".to_owned(),
+            Needs::Built(name) => format!("built by {name}"),
             Needs::Unknown(why) => format!("{}: {}", why.origin.line, why.value),
         };
         for nothing in [
@@ -118,8 +160,12 @@ mod tests {
         }
         for (text, expected) in [
             (
+                "[project]\nname = 'a'\ndynamic = ['dependencies']\n",
+                "built by a",
+            ),
+            (
                 "[project]\ndynamic = ['version', 'dependencies']\n",
-                "2: only the build system",
+                "2: `dynamic` dependencies need `name`",
             ),
             (
                 "[tool.poetry.dependencies]\nidna = '*'\n",
@@ -135,6 +181,34 @@ mod tests {
             ),
         ] {
             assert!(told(text).starts_with(expected), "{}", told(text));
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_package_is_read_without_running_code() {
+        for (file, text, expected) in [
+            (
+                "setup.py",
+                "setup(name=\"demo\", version='1')\n",
+                Some("demo"),
+            ),
+            (
+                "setup.py",
+                "setup(\n    name = 'demo-app',\n",
+                Some("demo-app"),
+            ),
+            ("setup.py", "setup(\n    name=NAME,\n", None),
+            ("setup.py", "name = \"demo\"\n", Some("demo")),
+            (
+                "setup.cfg",
+                "[metadata]\nname = demo\n[x]\nname = y\n",
+                Some("demo"),
+            ),
+            ("setup.cfg", "[options]\nname = demo\n", None),
+            ("setup.cfg", "[metadata]\nname = attr: a.b\n", None),
+        ] {
+            let found = setup_name(&Text::new(file, text));
+            assert_eq!(found.as_deref(), expected, "{file}: {text}");
         }
     }
 }

@@ -57,6 +57,8 @@ pub enum PythonLockFormat {
     Requirements,
     /// `pyproject.toml`: the requirements of a project without a lockfile.
     Project,
+    /// `setup.py` or `setup.cfg`: only the build system knows the requirements.
+    Setup,
 }
 
 impl PythonLockFormat {
@@ -69,6 +71,7 @@ impl PythonLockFormat {
             ("poetry", "lock") => Self::Poetry,
             ("Pipfile", "lock") => Self::Pipfile,
             ("pyproject", "toml") => Self::Project,
+            ("setup", "py" | "cfg") => Self::Setup,
             (stem, "toml") if stem == "pylock" || stem.starts_with("pylock.") => Self::Pylock,
             (stem, "txt") if !stem.is_empty() => Self::Requirements,
             _ => return None,

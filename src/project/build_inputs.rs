@@ -91,6 +91,12 @@ impl<'f> InputCollector<'f> {
         (digest, self.facts)
     }
 
+    /// Returns a short digest of the inputs so far.
+    pub(super) fn digest(&self) -> String {
+        let bytes = self.input.clone().into_bytes();
+        blake3::hash(&bytes).to_hex()[..16].to_owned()
+    }
+
     /// Adds the inputs of a directory. Returns its `pyproject.toml`.
     pub(super) fn add_directory(&mut self, folder: &str) -> Result<Option<Text>, Error> {
         let pyproject = within(folder, PYPROJECT);

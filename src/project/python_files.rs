@@ -76,7 +76,8 @@ fn find_lock(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
     }
     let project = parse_text(PROJECT, &files.data(PROJECT)?)?;
     let needs = project.as_ref().map(manifest::needs).transpose()?;
-    Ok((needs == Some(Needs::Listed)).then_some(PROJECT))
+    let is_known = matches!(needs, Some(Needs::Listed | Needs::Built(_)));
+    Ok(is_known.then_some(PROJECT))
 }
 
 /// Reads `lock` and the files in its directory, for dev shells with `groups`.
@@ -88,7 +89,8 @@ pub(super) fn read(
     let folder = lock.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut inputs = InputCollector::new(files);
     let project = inputs.add_directory(folder)?;
-    let locked = read_lockfile(inputs.files, lock, groups, project)?;
+    let digest = inputs.digest();
+    let locked = read_lockfile(inputs.files, lock, groups, project, digest)?;
     if let Some(locked) = &locked {
         inputs.add_installed(lock, folder, &locked.directories())?;
     }
@@ -120,6 +122,7 @@ fn read_lockfile(
     lock: &str,
     groups: &BTreeSet<String>,
     project: Option<Text>,
+    inputs: String,
 ) -> Result<Option<PythonLock>, Error> {
     let is_list = PythonLockFormat::of(lock) == Some(PythonLockFormat::Requirements);
     let bytes = files.data(lock)?;
@@ -132,6 +135,7 @@ fn read_lockfile(
     };
     let mut all = LockFiles {
         project,
+        inputs,
         ..LockFiles::single(text)
     };
     if is_list {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     marker::{Marker, TargetEnvironment},
-    requirement::PythonRequirement,
+    requirement::{PythonRequirement, is_built_metadata},
     scope::Scope,
     settings::{PackageSetting, SettingKind, option_lines},
 };
@@ -261,6 +261,10 @@ impl PythonLock {
             .chain(&self.overrides)
             .filter_map(|loose| {
                 let url = loose.requirement.url.clone()?;
+                if is_built_metadata(&url) {
+                    // The facts about its build say which code runs.
+                    return None;
+                }
                 Some((loose.requirement.name.to_string(), url))
             });
         let mut foreign: Vec<_> = packages.chain(options).chain(addresses).collect();

@@ -3,6 +3,7 @@
 //! Invariant: a name, version, digest or address that was read is one word, so it can be part of a line of
 //! requirements without becoming an option.
 
+mod built;
 mod fields;
 mod pipfile;
 mod poetry;
@@ -29,6 +30,8 @@ pub struct LockFiles {
     pub lock: Text,
     /// The `pyproject.toml` in the same directory.
     pub project: Option<Text>,
+    /// A digest of the files that decide what the build system says about the project.
+    pub inputs: String,
     /// For a list of requirements: the lists that it includes and those of groups, by name.
     pub lists: BTreeMap<String, Text>,
     /// For a list of requirements: the name of the list of each group.
@@ -43,6 +46,7 @@ impl LockFiles {
         Self {
             lock,
             project: None,
+            inputs: String::new(),
             lists: BTreeMap::new(),
             groups: BTreeMap::new(),
             directories: BTreeMap::new(),
@@ -83,7 +87,8 @@ pub fn read_lock(files: &LockFiles) -> Result<PythonLock, Error> {
         Some(PythonLockFormat::Pylock) => pylock::read(&files.lock)?,
         Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
         Some(PythonLockFormat::Requirements) => requirements::read(files)?,
-        Some(PythonLockFormat::Project) => pyproject::read_project(&files.lock)?,
+        Some(PythonLockFormat::Project) => pyproject::read_project(&files.lock, &files.inputs)?,
+        Some(PythonLockFormat::Setup) => built::read(files)?,
         None => {
             let message = "not a lockfile that devsh reads";
             return Err(fields::lock_error(&files.lock, 0..0, message));

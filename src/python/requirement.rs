@@ -5,6 +5,15 @@ use std::str::FromStr;
 use super::marker::{Marker, normalize};
 use crate::package::{Invalid, PackageName};
 
+/// The fragment with the digest of a build's inputs. It changes the requirement on the metadata of a project when they
+/// change, so it is resolved again.
+pub(super) const INPUTS: &str = "#inputs=";
+
+/// Returns whether a requirement stands for the dependencies of a project that only its build system knows.
+pub fn is_built_metadata(requirement: &str) -> bool {
+    requirement.contains("file://") && requirement.contains(INPUTS)
+}
+
 /// A parsed requirement.
 ///
 /// The crate `pep508_rs` is not used for this: it panics on names and extras that end in a dash (`a[b-]`), and

@@ -12,6 +12,7 @@ const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 fn files(name: &str, text: &str, project: &str) -> LockFiles {
     LockFiles {
+        inputs: String::new(),
         lock: Text::new(name, text),
         project: (!project.is_empty()).then(|| Text::new("pyproject.toml", project)),
         lists: BTreeMap::new(),

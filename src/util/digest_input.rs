@@ -4,7 +4,7 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 /// Writes the fields of a digest.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DigestInput(Vec<u8>);
 
 impl DigestInput {

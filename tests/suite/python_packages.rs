@@ -195,23 +195,47 @@ fn pip_reads_and_explains_how_to_change() {
 }
 
 #[test]
-fn dependencies_that_need_a_build_are_reported_in_one_line() {
+fn dependencies_that_only_the_build_knows_come_from_it_after_the_approval() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
         return;
     };
     let project = PROJECT.replace(
         "dependencies = [\"",
-        "dynamic = [\"dependencies\"]\nnone = [\"",
+        "dynamic = [\"dependencies\"]\n[tool.none]\nx = [\"",
     );
+    let backend = |needed: &str| {
+        let version = "Version: 1.0\\n";
+        let metadata = format!("{version}Requires-Dist: {needed}\\n");
+        BACKEND.replace(version, &metadata)
+    };
     sandbox.write("pyproject.toml", project);
-    sandbox.write("backend.py", BACKEND);
+    sandbox.write("backend.py", backend("helper-lib>=1"));
+    sandbox.write("src/demo.py", "import deep, helper_lib\n");
+    let ran = sandbox.home().join("ran");
+    sandbox.devsh(&["status"]).success();
+    sandbox.devsh(&["lock"]).code(3);
+    assert!(
+        !ran.exists(),
+        "nothing of the project runs before it is allowed"
+    );
     sandbox.allow();
-    let status = sandbox.devsh(&["status"]).success().stdout;
-    let line = "pyproject.toml:4: only the build system knows these, so no packages are installed: make a lockfile with `uv lock`";
-    assert!(status.contains(line), "{status}");
-    assert!(!sandbox.home().join("ran").exists());
-    assert_eq!(python(&sandbox, "print(1)"), "1\n");
+    assert_eq!(python(&sandbox, "import demo; print(1)"), "1\n");
+    let run = ["run", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    // A change of the build is approved, and then asked again.
+    sandbox.write("backend.py", backend("deep"));
+    sandbox.allow();
+    let code = "import importlib.util as u; print(u.find_spec('helper_lib'))";
+    assert_eq!(python(&sandbox, code), "None\n");
+    sandbox.devsh(&["lock"]).success();
+    sandbox.devsh(&["lock", "--check"]).success();
+
+    // A build that fails costs the packages only.
+    sandbox.write("backend.py", "raise SystemExit(1)\n");
+    let outcome = sandbox.devsh(&["lock", "--trust"]).success();
+    let warning = "no Python packages are locked, because the build of the project fails";
+    assert!(outcome.stderr.contains(warning), "{outcome}");
 }
 
 #[test]

@@ -3,16 +3,17 @@
 use super::{AppliedPreset, PresetNote, apply::Applying};
 use crate::manifest::{
     Origin,
-    pyproject_deps::{Needs, needs_of},
+    pyproject_deps::{Needs, needs_of, setup_name},
 };
 
 /// The note on a `pdm.lock`.
 const UNREAD_PDM: &str =
     "devsh does not read it, so no packages are installed: export a `pylock.toml` with pdm";
 /// The note on a `setup.py`.
-const UNREAD_SETUP: &str = "devsh does not run it, so no packages are installed: name them in `pyproject.toml` or `requirements.txt`";
+const UNREAD_SETUP: &str = "the name of its package is not a plain text, so no packages are installed: name them in `pyproject.toml`";
 /// The note on a `setup.cfg`.
-const UNREAD_CFG: &str = "devsh does not read it, so no packages are installed: name them in `pyproject.toml` or `requirements.txt`";
+const UNREAD_CFG: &str =
+    "it has no `name`, so no packages are installed: name them in `pyproject.toml`";
 
 impl Applying<'_, '_> {
     /// Finds a project that declares its dependencies without a lockfile, and adds notes on projects that do not.
@@ -29,9 +30,17 @@ impl Applying<'_, '_> {
             };
             let cfg = self.texts.get(&format!("{directory}setup.cfg"));
             let cfg = cfg.and_then(|text| setup_needs(text.as_str()));
+            let setup = ["setup.cfg", "setup.py"].into_iter().find(|name| {
+                let text = self.texts.get(&format!("{directory}{name}"));
+                text.is_some_and(|text| setup_name(text).is_some())
+            });
             let (file, line, message) = match needs {
                 _ if there("pdm.lock") => ("pdm.lock", 1, UNREAD_PDM),
-                Needs::Listed => return Some((directory, name)),
+                Needs::Listed | Needs::Built(_) => return Some((directory, name)),
+                Needs::Nothing if setup.is_some() && (there("setup.py") || cfg.is_some()) => {
+                    let setup = setup.unwrap_or_default();
+                    return Some((directory, format!("{directory}{setup}")));
+                }
                 Needs::Nothing if there("setup.py") => ("setup.py", 1, UNREAD_SETUP),
                 Needs::Nothing => match cfg {
                     Some(line) => ("setup.cfg", line, UNREAD_CFG),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::built::add_metadata;
 use super::fields::{
     file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
 };
@@ -32,12 +33,19 @@ const UNREAD_UV: [&str; 8] = [
 ];
 
 /// Reads a project that takes the place of a lockfile; all of its requirements must be in the file.
-pub(super) fn read_project(file: &Text) -> Result<PythonLock, Error> {
-    if let Needs::Unknown(why) = needs(file)? {
-        let kind = ErrorKind::PythonLock(why.value);
-        return Err(file.error_at(&why.origin, "", kind));
+pub(super) fn read_project(file: &Text, inputs: &str) -> Result<PythonLock, Error> {
+    match needs(file)? {
+        Needs::Unknown(why) => {
+            let kind = ErrorKind::PythonLock(why.value);
+            Err(file.error_at(&why.origin, "", kind))
+        }
+        Needs::Built(name) => {
+            let mut lock = read(file)?;
+            add_metadata(&mut lock, file, &name, Scope::Always, inputs)?;
+            Ok(lock)
+        }
+        Needs::Nothing | Needs::Listed => read(file),
     }
-    read(file)
 }
 
 /// Reads the requirements of the project.

@@ -489,6 +489,10 @@ impl<'f> RequirementListReader<'f> {
                     note(unknown);
                     continue;
                 }
+                Needs::Built(_) => {
+                    note(unknown);
+                    continue;
+                }
                 Needs::Nothing | Needs::Listed => {}
             }
             let own = pyproject::read(project)?;
