@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use crate::{
     manifest::ToolRequest,
-    package::{PackageName, Requirement, Source, System, Tool},
+    package::{
+        PackageName, Requirement, Source, System, Tool,
+        catalogue::{CATALOGUE, CatalogueEntry},
+    },
     report::failure::Failure,
     sources::CandidateKey,
     util::parallel,
@@ -20,6 +23,9 @@ const VERSIONS: usize = 10;
 pub struct SearchResult {
     /// The name in a manifest.
     pub tool: String,
+    /// What it is for, if the catalogue of devsh has it.
+    pub description: Option<String>,
+    pub kind: SearchKind,
     pub source: String,
     pub package: String,
     pub newest: Option<String>,
@@ -28,6 +34,18 @@ pub struct SearchResult {
     pub systems: Vec<String>,
     /// Why no version is available, if none is.
     pub problem: Option<String>,
+}
+
+/// What a result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchKind {
+    /// A program of the catalogue.
+    Tool,
+    /// A program of the catalogue that is written in Python.
+    Application,
+    /// A package of an index, which anyone can publish.
+    Package,
 }
 
 /// The version that a lockfile would have, and its systems.
@@ -49,39 +67,107 @@ pub fn search_sources(session: &Session<'_>, name: &str) -> Result<SearchResults
     let tools = candidates(name)?;
     let system = session.system()?;
     let rows = parallel::map(8, &tools, |tool| look_up(session, tool, system));
-    let (found, missing) = rows.into_iter().partition(|row| row.newest.is_some());
+    // The catalogue knows a tool whose source cannot be reached.
+    let is_shown = |row: &SearchResult| row.newest.is_some() || row.kind != SearchKind::Package;
+    let (found, missing) = rows.into_iter().partition(is_shown);
     Ok(SearchResults { found, missing })
 }
 
-/// Returns the tools that a name can mean: short names that contain it, and the package of that name.
-fn candidates(name: &str) -> Result<Vec<Tool>, Failure> {
+/// A tool to look up.
+struct SearchedTool {
+    /// The name in a manifest.
+    name: String,
+    /// The tool, if a source of this version of devsh can have it.
+    tool: Option<Tool>,
+    entry: Option<&'static CatalogueEntry>,
+}
+
+impl SearchedTool {
+    fn known(name: &str, entry: Option<&'static CatalogueEntry>) -> Self {
+        let parsed = name.parse().ok().map(|tool| (name.to_owned(), tool));
+        let from = entry.iter().flat_map(|entry| entry.from);
+        let of_source = || {
+            let mut all = from.filter_map(|from| Some(((*from).to_owned(), from.parse().ok()?)));
+            all.next()
+        };
+        let (name, tool) = parsed
+            .or_else(of_source)
+            .map_or((name.to_owned(), None), |(name, tool)| (name, Some(tool)));
+        Self { name, tool, entry }
+    }
+}
+
+/// Returns the tools that a name can mean: those of the catalogue, and the package of that name if it is no usual tool.
+fn candidates(name: &str) -> Result<Vec<SearchedTool>, Failure> {
     if name.contains(':') {
-        return Ok(vec![name.parse()?]);
+        let tool: Tool = name.parse()?;
+        return Ok(vec![SearchedTool {
+            name: tool.to_string(),
+            tool: Some(tool),
+            entry: None,
+        }]);
     }
     let package: PackageName = name.parse()?;
-    let short = Tool::short_names().filter(|short| short.contains(package.as_str()));
-    let mut tools: Vec<Tool> = short.filter_map(|name| name.parse().ok()).collect();
-    let whole = format!("{}:{package}", Source::Pypi).parse()?;
-    if !tools
-        .iter()
-        .any(|tool| tool.name == package || *tool == whole)
-    {
-        tools.push(whole);
+    let wanted = package.as_str();
+    let usual = CatalogueEntry::find_other_name(wanted);
+    let entries = CATALOGUE.iter().filter(|entry| {
+        let mut names = entry.also.iter().chain(entry.programs);
+        entry.name.contains(wanted) || names.any(|one| *one == wanted)
+    });
+    let mut tools: Vec<SearchedTool> = entries
+        .map(|entry| SearchedTool::known(entry.name, Some(entry)))
+        .collect();
+    let short = Tool::short_names().filter(|short| short.contains(wanted));
+    for short in short {
+        if !tools.iter().any(|one| one.name == short) {
+            tools.push(SearchedTool::known(short, None));
+        }
     }
-    // The exact name comes first.
-    tools.sort_by_key(|tool| (tool.name != package, tool.to_string()));
+    let is_usual = usual.is_some() || wanted.parse::<Tool>().is_ok();
+    if !is_usual {
+        let whole: Tool = format!("{}:{package}", Source::Pypi).parse()?;
+        tools.push(SearchedTool {
+            name: whole.to_string(),
+            tool: Some(whole),
+            entry: None,
+        });
+    }
+    // The exact name comes first, then the tool that it is another name of.
+    tools.sort_by_key(|one| {
+        let entry = one.entry.map(|entry| entry.name);
+        let is_exact = one.name == wanted || entry == Some(wanted);
+        let is_usual = entry.is_some() && entry == usual.map(|usual| usual.name);
+        (!is_exact, !is_usual, one.name.clone())
+    });
     Ok(tools)
 }
 
-fn look_up(session: &Session<'_>, tool: &Tool, system: System) -> SearchResult {
+fn look_up(session: &Session<'_>, searched: &SearchedTool, system: System) -> SearchResult {
+    let entry = searched.entry;
+    let tool = searched.tool.as_ref();
+    let is_named =
+        tool.is_some_and(|tool| !searched.name.contains(':') && tool.to_string() == searched.name);
     let mut row = SearchResult {
-        tool: tool.to_string(),
-        source: tool.source.to_string(),
-        package: tool.package.to_string(),
+        tool: searched.name.clone(),
+        description: entry.map(|entry| entry.description.to_owned()),
+        kind: match entry {
+            Some(entry) if entry.is_application => SearchKind::Application,
+            Some(_) => SearchKind::Tool,
+            None if is_named => SearchKind::Tool,
+            None => SearchKind::Package,
+        },
+        source: tool.map(|tool| tool.source.to_string()).unwrap_or_default(),
+        package: tool
+            .map(|tool| tool.package.to_string())
+            .unwrap_or_default(),
         newest: None,
         versions: Vec::new(),
         systems: Vec::new(),
         problem: None,
+    };
+    let Some(tool) = tool else {
+        row.problem = Some("no source of this devsh has it".to_owned());
+        return row;
     };
     let request = ToolRequest::new(Requirement::any());
     let found =
@@ -97,10 +183,10 @@ fn look_up(session: &Session<'_>, tool: &Tool, system: System) -> SearchResult {
             let usable = all.iter().filter(|one| {
                 !one.version.is_prerelease() && one.yanked.is_none() && !one.systems().is_empty()
             });
-            let versions = usable
-                .map(|one| one.version.to_string())
-                .take(VERSIONS)
-                .collect();
+            let mut versions: Vec<_> = usable.map(|one| &one.version).collect();
+            versions.sort_by(|one, other| other.cmp(one));
+            let versions = versions.into_iter().take(VERSIONS);
+            let versions = versions.map(ToString::to_string).collect();
             Ok((chosen, versions))
         });
     match found {

@@ -141,11 +141,16 @@ fn search_and_outdated_ask_the_sources() {
     let (sandbox, _server) = served();
     let found = sandbox.devsh(&["search", "ruff"]).success().stdout;
     let lines: Vec<&str> = found.lines().collect();
-    assert!(lines[0].starts_with("TOOL  NEWEST  EARLIER"), "{found}");
     assert!(
-        lines[1].starts_with("ruff  0.13.0  0.12.4 0.12.3  pypi"),
+        lines[0].starts_with("TOOL  NEWEST  KIND  SOURCE  DESCRIPTION"),
         "{found}"
     );
+    let row: Vec<&str> = lines[1]
+        .split("  ")
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    assert_eq!(row[..4], ["ruff", "0.13.0", "tool", "pypi"], "{found}");
+    assert_eq!(row[5].trim(), "0.12.4 0.12.3", "{found}");
     sandbox
         .devsh(&["search", "rufff"])
         .code(1)
@@ -184,6 +189,46 @@ fn search_and_outdated_ask_the_sources() {
     sandbox.devsh(&["lock", "--upgrade"]).success();
     let rows = sandbox.devsh(&["outdated", "--json"]).success().stdout;
     assert!(rows.contains("\"outdated\": false"), "{rows}");
+}
+
+#[test]
+fn search_recommends_no_stranger_with_the_name_of_a_tool() {
+    let (sandbox, server) = served();
+    for name in ["ruby", "bun", "postgres", "jq"] {
+        serve_tool(&server, name, &["0.0.2"]);
+        let outcome = sandbox.devsh(&["search", name]).success();
+        assert!(
+            !outcome.stdout.contains(&format!("pypi:{name}")),
+            "{outcome}"
+        );
+        assert!(
+            !outcome.stderr.contains(&format!("pypi:{name}")),
+            "{outcome}"
+        );
+        // The catalogue says what it is.
+        let first = outcome.stdout.lines().nth(1).unwrap();
+        assert!(
+            first.contains("  tool  ") && !first.contains("not in the catalogue"),
+            "{outcome}"
+        );
+    }
+    serve_tool(&server, "some-stranger", &["1.10", "1.9"]);
+    let outcome = sandbox.devsh(&["search", "some-stranger"]).success();
+    assert!(outcome.stdout.contains("  package  "), "{outcome}");
+    assert!(outcome.stdout.contains("not in the catalogue"), "{outcome}");
+    assert!(
+        outcome
+            .stderr
+            .contains("make sure that it is the package you mean"),
+        "{outcome}"
+    );
+    let json = sandbox
+        .devsh(&["search", "some-stranger", "--json"])
+        .success()
+        .stdout;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows[0]["versions"], serde_json::json!(["1.10", "1.9"]));
+    assert_eq!(rows[0]["kind"], "package");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{
-        search_sources::{SearchResult, SearchResults, search_sources},
+        search_sources::{SearchKind, SearchResult, SearchResults, search_sources},
         session::Session,
     },
     package::System,
@@ -28,34 +28,55 @@ pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(),
     let mut table = Table::new([
         Column::new("TOOL"),
         Column::new("NEWEST"),
-        Column::new("EARLIER").optional(),
+        Column::new("KIND"),
         Column::new("SOURCE"),
-        Column::new("SYSTEMS").wrapped(),
+        Column::new("DESCRIPTION").wrapped(),
+        Column::new("EARLIER").optional(),
+        Column::new("SYSTEMS").optional(),
     ]);
     for row in &found {
-        let earlier: Vec<&str> = row
-            .versions
-            .iter()
-            .skip(1)
-            .take(3)
-            .map(String::as_str)
-            .collect();
+        let newest = row.newest.as_deref().unwrap_or("-");
+        let earlier = row.versions.iter().skip_while(|version| *version != newest);
+        let earlier: Vec<&str> = earlier.skip(1).take(3).map(String::as_str).collect();
         let package = if row.tool.contains(&row.package) {
             row.source.clone()
         } else {
             format!("{} ({})", row.source, row.package)
         };
+        let kind = match row.kind {
+            SearchKind::Tool => "tool",
+            SearchKind::Application => "application",
+            SearchKind::Package => "package",
+        };
+        let description = row.description.as_deref().unwrap_or("not in the catalogue");
         table.row([
             Cell::new(Role::Strong, &row.tool),
-            Cell::new(Role::Good, row.newest.as_deref().unwrap_or_default()),
-            Cell::new(Role::Dim, earlier.join(" ")),
+            Cell::new(Role::Good, newest),
+            kind.into(),
             package.into(),
+            description.into(),
+            Cell::new(Role::Dim, earlier.join(" ")),
             systems(&row.systems).into(),
         ]);
     }
     ui.table(&table)?;
-    if let Some(first) = found.first() {
-        let command = session.command(&format!("add {}", first.tool));
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    let command = session.command(&format!("add {}", first.tool));
+    if first.newest.is_none() {
+        let problem = first.problem.as_deref().unwrap_or_default();
+        ui.note(&format!(
+            "no version of `{}` is available: {problem}",
+            first.tool
+        ));
+    } else if first.kind == SearchKind::Package && !name.contains(':') {
+        // Anyone can publish a package under the name of a tool.
+        ui.note(&format!(
+            "`{}` is no usual tool; make sure that it is the package you mean before `{command}`",
+            first.tool
+        ));
+    } else {
         ui.note(&format!("`{command}` adds it to the manifest"));
     }
     Ok(())
