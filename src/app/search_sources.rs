@@ -44,8 +44,8 @@ pub enum SearchKind {
     Tool,
     /// A program of the catalogue that is written in Python.
     Application,
-    /// A package of an index, which anyone can publish.
-    Package,
+    /// A package of an index that the catalogue does not know: anyone can publish one, and it may have no program.
+    Library,
 }
 
 /// The version that a lockfile would have, and its systems.
@@ -68,7 +68,7 @@ pub fn search_sources(session: &Session<'_>, name: &str) -> Result<SearchResults
     let system = session.system()?;
     let rows = parallel::map(8, &tools, |tool| look_up(session, tool, system));
     // The catalogue knows a tool whose source cannot be reached.
-    let is_shown = |row: &SearchResult| row.newest.is_some() || row.kind != SearchKind::Package;
+    let is_shown = |row: &SearchResult| row.newest.is_some() || row.kind != SearchKind::Library;
     let (found, missing) = rows.into_iter().partition(is_shown);
     Ok(SearchResults { found, missing })
 }
@@ -112,12 +112,12 @@ fn candidates(name: &str) -> Result<Vec<SearchedTool>, Failure> {
     let usual = CatalogueEntry::find_other_name(wanted);
     let entries = CATALOGUE.iter().filter(|entry| {
         let mut names = entry.also.iter().chain(entry.programs);
-        entry.name.contains(wanted) || names.any(|one| *one == wanted)
+        has_word(entry.name, wanted) || names.any(|one| *one == wanted)
     });
     let mut tools: Vec<SearchedTool> = entries
         .map(|entry| SearchedTool::known(entry.name, Some(entry)))
         .collect();
-    let short = Tool::short_names().filter(|short| short.contains(wanted));
+    let short = Tool::short_names().filter(|short| has_word(short, wanted));
     for short in short {
         if !tools.iter().any(|one| one.name == short) {
             tools.push(SearchedTool::known(short, None));
@@ -142,6 +142,15 @@ fn candidates(name: &str) -> Result<Vec<SearchedTool>, Failure> {
     Ok(tools)
 }
 
+/// Returns whether a word of the name begins or ends with `wanted`: `sql` finds `mysql`, but `ruff` not `trufflehog`.
+fn has_word(name: &str, wanted: &str) -> bool {
+    name.contains(wanted)
+        && (name.starts_with(wanted)
+            || name
+                .split('-')
+                .any(|word| word.starts_with(wanted) || word.ends_with(wanted)))
+}
+
 fn look_up(session: &Session<'_>, searched: &SearchedTool, system: System) -> SearchResult {
     let entry = searched.entry;
     let tool = searched.tool.as_ref();
@@ -154,7 +163,7 @@ fn look_up(session: &Session<'_>, searched: &SearchedTool, system: System) -> Se
             Some(entry) if entry.is_application => SearchKind::Application,
             Some(_) => SearchKind::Tool,
             None if is_named => SearchKind::Tool,
-            None => SearchKind::Package,
+            None => SearchKind::Library,
         },
         source: tool.map(|tool| tool.source.to_string()).unwrap_or_default(),
         package: tool

@@ -214,7 +214,7 @@ fn search_recommends_no_stranger_with_the_name_of_a_tool() {
     }
     serve_tool(&server, "some-stranger", &["1.10", "1.9"]);
     let outcome = sandbox.devsh(&["search", "some-stranger"]).success();
-    assert!(outcome.stdout.contains("  package  "), "{outcome}");
+    assert!(outcome.stdout.contains("  library  "), "{outcome}");
     assert!(outcome.stdout.contains("not in the catalogue"), "{outcome}");
     assert!(
         outcome
@@ -228,7 +228,7 @@ fn search_recommends_no_stranger_with_the_name_of_a_tool() {
         .stdout;
     let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(rows[0]["versions"], serde_json::json!(["1.10", "1.9"]));
-    assert_eq!(rows[0]["kind"], "package");
+    assert_eq!(rows[0]["kind"], "library");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(),
         let kind = match row.kind {
             SearchKind::Tool => "tool",
             SearchKind::Application => "application",
-            SearchKind::Package => "package",
+            SearchKind::Library => "library",
         };
         let description = row.description.as_deref().unwrap_or("not in the catalogue");
         table.row([
@@ -70,7 +70,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, name: &str, json: bool) -> Result<(),
             "no version of `{}` is available: {problem}",
             first.tool
         ));
-    } else if first.kind == SearchKind::Package && !name.contains(':') {
+    } else if first.kind == SearchKind::Library && !name.contains(':') {
         // Anyone can publish a package under the name of a tool.
         ui.note(&format!(
             "`{}` is no usual tool; make sure that it is the package you mean before `{command}`",
