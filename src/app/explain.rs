@@ -332,7 +332,7 @@ impl<'a> Explained<'a> {
             .into_iter()
             .filter(|one| locked.as_ref().is_none_or(|locked| one.version > *locked))
             // There is always a newer pre-release; a requirement must ask for it.
-            .filter(|one| one.reasons != [resolve::Reason::Prerelease]);
+            .filter(|one| !one.reasons.contains(&resolve::Reason::Prerelease));
         about.refused = newer
             .take(REFUSED)
             .map(|one| Refused {

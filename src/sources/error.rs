@@ -82,7 +82,7 @@ impl Error {
     pub fn unavailable(&self) -> Option<String> {
         match self {
             Self::Fetch { source, .. } => Some(source.to_string()),
-            Self::UnknownPackage { .. } => Some(self.to_string()),
+            Self::NoSource { .. } | Self::UnknownPackage { .. } => Some(self.to_string()),
             _ => None,
         }
     }

@@ -334,6 +334,67 @@ fn the_python_index_serves_go_where_its_server_cannot_be_reached() {
 }
 
 #[test]
+fn bun_and_deno_come_from_a_package_for_each_platform() {
+    let server = Server::start();
+    let serve = |package: &str, path: &str, version: &str| {
+        let program = archive::script(path, version);
+        let files: &[_] = &[(path, program.as_slice(), false), ("README.md", b"", false)];
+        let release = Release {
+            version,
+            fields: json!({}),
+            files,
+        };
+        serve_package(&server, package, &[release]);
+    };
+    for system in ["linux-x64", "linux-aarch64", "darwin-x64", "darwin-aarch64"] {
+        serve(&format!("@oven/bun-{system}"), "bin/bun", "1.4.5");
+    }
+    for system in ["linux-x64-glibc", "linux-arm64-glibc", "darwin-arm64"] {
+        serve(&format!("@deno/{system}"), "deno", "2.9.6");
+    }
+    let sandbox = sandbox(&server, "bun = \"1\"\ndeno = \"2\"");
+    let outcome = sandbox.devsh(&["lock"]).success();
+    let note = "`deno` 2.9.6 has no artifact for macos-x86_64";
+    assert_eq!(outcome.stderr.matches(note).count(), 1, "{outcome}");
+    let lock = lockfile(&sandbox);
+    assert!(
+        lock.contains("part = \"@oven/bun-darwin-aarch64\""),
+        "{lock}"
+    );
+    assert!(lock.contains("integrity = \"sha512-"), "{lock}");
+    for program in ["bun", "bunx"] {
+        let said = sandbox
+            .devsh(&["run", "--", program, "--version"])
+            .success();
+        assert_eq!(said.stdout.trim(), "bin/bun 1.4.5");
+    }
+    let said = sandbox.devsh(&["run", "--", "deno", "--version"]).success();
+    assert_eq!(said.stdout.trim(), "deno 2.9.6");
+
+    // The tarball of another version is another package.
+    let other = server.content("/npm/@oven/bun-linux-x64/-/1.4.5.tgz");
+    serve("@oven/bun-linux-x64", "bin/bun", "1.4.6");
+    let integrity = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text).into_owned();
+        let (_, rest) = text.split_once("sha512-").expect("it has one");
+        rest.split('"').next().expect("it ends").to_owned()
+    };
+    let page = "/npm/@oven/bun-linux-x64";
+    let right = integrity(&server.content(page));
+    serve("@oven/bun-linux-x64", "bin/bun", "1.4.5");
+    let old = integrity(&server.content(page));
+    serve("@oven/bun-linux-x64", "bin/bun", "1.4.6");
+    let changed = String::from_utf8(server.content(page)).unwrap();
+    server.serve(page, changed.replace(&right, &old));
+    server.serve("/npm/@oven/bun-linux-x64/-/1.4.6.tgz", other);
+    if cfg!(target_arch = "x86_64") {
+        let sandbox = self::sandbox(&server, "bun = \"1.4.6\"");
+        let outcome = sandbox.devsh(&["run", "--", "bun"]).code(125);
+        outcome.error(&["`bun` 1.4.6 is another package"]);
+    }
+}
+
+#[test]
 fn a_python_of_today_is_locked_today() {
     let server = Server::start();
     let archive = cpython::tiny("3.14.99");

@@ -255,6 +255,8 @@ fn servers(session: &Session<'_>, config: &Config) -> Vec<Check> {
             config.rust.join("dist/channel-rust-stable.toml.sha256"),
         ),
         ("npm", config.npm.join("is-number")),
+        ("node", config.node.join("latest/SHASUMS256.txt")),
+        ("go", Ok(config.go.clone())),
         ("python", Ok(config.python.clone())),
     ];
     let mut checks = Vec::new();
@@ -266,9 +268,17 @@ fn servers(session: &Session<'_>, config: &Config) -> Vec<Check> {
         checks.push(match client.get(&url, "*/*", ANSWER) {
             Ok(_) => Check::ok(name, format!("{server} answers")),
             // Builds of Python have no page to ask for, so any answer is good.
-            Err(fetch::Error::Status { .. }) if name == "python" => {
+            // The page of Go is larger than what is read here.
+            Err(fetch::Error::Status { .. } | fetch::Error::TooLarge { .. })
+                if matches!(name, "go" | "node" | "python") =>
+            {
                 Check::ok(name, format!("{server} answers"))
             }
+            Err(error) if matches!(name, "go" | "node") => Check::warning(
+                name,
+                format!("{server}: {error}"),
+                "packages of the registries serve where they have the version; you can set a mirror in `config.toml`",
+            ),
             Err(error) if name == "python" => Check::warning(
                 name,
                 format!("{server}: {error}"),
