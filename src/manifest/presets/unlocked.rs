@@ -9,6 +9,9 @@ use crate::manifest::{
 /// The note on a `pdm.lock`.
 const UNREAD_PDM: &str =
     "devsh does not read it, so no packages are installed: export a `pylock.toml` with pdm";
+/// The note on a `Pipfile`.
+const UNLOCKED_PIPFILE: &str =
+    "no packages are installed without a lockfile: make one with `pipenv lock`";
 /// The note on a `setup.py`.
 const UNREAD_SETUP: &str = "the name of its package is not a plain text, so no packages are installed: name them in `pyproject.toml`";
 /// The note on a `setup.cfg`.
@@ -41,6 +44,7 @@ impl Applying<'_, '_> {
                     let setup = setup.unwrap_or_default();
                     return Some((directory, format!("{directory}{setup}")));
                 }
+                Needs::Nothing if there("Pipfile") => ("Pipfile", 1, UNLOCKED_PIPFILE),
                 Needs::Nothing if there("setup.py") => ("setup.py", 1, UNREAD_SETUP),
                 Needs::Nothing => match cfg {
                     Some(line) => ("setup.cfg", line, UNREAD_CFG),
