@@ -9,6 +9,7 @@ pub mod build_mode;
 pub mod build_record;
 pub mod build_request;
 pub mod collect_garbage;
+pub mod conda_packages;
 pub mod crash_cleanup;
 pub mod dev_shells;
 pub mod disk_usage;

@@ -10,6 +10,8 @@ mod application;
 pub mod build_progress;
 mod built_shell;
 mod choose_artifact;
+mod conda;
+mod conda_activation;
 mod error;
 mod guards;
 mod identity;
@@ -34,6 +36,7 @@ use crate::{
     config::{Config, ToolsFrom},
     context::Context,
     fetch::{Client, Progress},
+    package::{Source, Tool},
     store::{self, Store},
 };
 
@@ -111,7 +114,7 @@ impl Builder<'_> {
             });
         }
         let ServedTools {
-            tools: served,
+            tools: mut served,
             mut unbuilt,
         } = self.serve(request);
         // The profile is that of a dev shell which asks for nothing but these parts.
@@ -120,6 +123,20 @@ impl Builder<'_> {
             let mut tools = served.iter();
             tools.any(|one| one.tool == *requested.tool)
         });
+        let conda = match self.conda_environment(&request, &served) {
+            Ok(conda) => conda,
+            Err(error) => {
+                let is_conda = |tool: &Tool| tool.source == Source::Conda;
+                let failed = served.iter().find(|one| is_conda(&one.tool));
+                unbuilt.parts.extend(failed.map(|one| UnbuiltPart {
+                    part: ShellPart::Tool(one.tool.clone()),
+                    error,
+                }));
+                request.tools.retain(|requested| !is_conda(requested.tool));
+                served.retain(|one| !is_conda(&one.tool));
+                None
+            }
+        };
         let python = match self.python_environment(&request, &served) {
             Ok(python) => python,
             Err(error) => {
@@ -147,8 +164,10 @@ impl Builder<'_> {
             unbuilt.complete()?;
             unbuilt = UnbuiltParts::default();
         }
+        let environments = profile::Environments { conda, python };
         let built_shell =
-            profile::build_profile(data, self.store, &request, served, python.as_ref())?;
+            profile::build_profile(data, self.store, &request, served, &environments)?;
+        let python = environments.python;
         if let Some(editable) = python.and_then(|python| python.editable) {
             editable.discard()?;
         }

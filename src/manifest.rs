@@ -7,6 +7,7 @@
 mod bounds;
 mod check;
 mod composition_error;
+mod conda;
 mod cost;
 mod document;
 pub mod dotenv;
@@ -41,6 +42,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 pub use bounds::{decisive, whole};
 pub use check::needed_host_variables;
 pub use composition_error::{CompositionError, Grant};
+pub use conda::{CondaRequest, PlacedRequirement};
 pub(crate) use document::{Node, NodeEntry, Value};
 pub use document::{Text, parse_table};
 pub use edit::{EditError, add, remove};
@@ -120,6 +122,8 @@ pub struct DevShell {
     pub tools: BTreeMap<Tool, ToolRequest>,
     /// The Python packages wanted.
     pub python: PythonRequest,
+    /// The conda packages wanted.
+    pub conda: CondaRequest,
     /// Changes of variables.
     pub env: BTreeMap<VarName, Located<EnvValue>>,
     /// Short commands of the host shell.

@@ -111,6 +111,7 @@ fn describe(session: &Session<'_>, notice: &BuildNotice) -> String {
             used,
             hidden,
         } => format!("`{program}` is from `{used}`; the one from `{hidden}` is hidden"),
+        BuildNotice::Conda { note } => note.clone(),
     }
 }
 

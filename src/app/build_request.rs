@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName, ToolRequest},
-    package::{Supplier, System, Tool},
+    package::{Source, Supplier, System, Tool},
     project::Project,
     report::failure::Failure,
     util::digest_input::DigestInput,
@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     build_mode::BuildMode,
+    conda_packages,
     dev_shells::find_dev_shell,
     missing_parts::{FailedPart, Unlocked},
     python_packages, python_tools,
@@ -49,6 +50,8 @@ impl<'a> BuildInputs<'a> {
         unlocked: &Unlocked,
     ) -> Result<Self, Failure> {
         let shell = find_dev_shell(project.preview(), shell)?;
+        let mut lockfile = lockfile;
+        conda_packages::add_tools(&mut lockfile, shell);
         let unlocked_tool = |(tool, request)| {
             let unlocked = unlocked.tool(tool, request)?;
             Some(FailedPart {
@@ -78,15 +81,21 @@ impl<'a> BuildInputs<'a> {
         })
     }
 
-    /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to.
+    /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to; without those of
+    /// the conda channels that the approved manifest names.
     pub fn artifacts(&self, system: System) -> impl Iterator<Item = (&Supplier, &Url)> {
         let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
         let all = self.shell.tools.iter().chain(hidden);
         let packages = all.filter_map(|(tool, request)| self.lockfile.locked(tool, request));
-        packages.flat_map(move |package| {
+        let channels = self.shell.conda_channels().unwrap_or_default();
+        let named = move |supplier: &Supplier, url: &Url| {
+            supplier.source == Source::Conda && channels.iter().any(|channel| channel.has(url))
+        };
+        let artifacts = packages.flat_map(move |package| {
             let artifacts = package.artifacts.get(&system).into_iter().flatten();
             artifacts.map(|artifact| (&package.supplier, &artifact.url))
-        })
+        });
+        artifacts.filter(move |(supplier, url)| !named(supplier, url))
     }
 
     pub fn request<'b>(
@@ -123,6 +132,7 @@ impl<'a> BuildInputs<'a> {
             locked: options.locked,
             build_project: true,
             is_more_than_tools: self.is_more_than_tools,
+            conda_floors: self.shell.conda_floors(),
             extra: &self.extra,
         }
     }

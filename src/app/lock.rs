@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     build_mode::BuildMode,
-    fetch_extends,
+    conda_packages, fetch_extends,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
     missing_parts::{Unlocked, UnlockedTool, Unresolved},
     python_packages, python_tools,
@@ -76,6 +76,7 @@ pub fn lock_project(
         Some([]) => Upgrade::All,
         Some(tools) => {
             let mut all = all_requests(project.get().preview());
+            all.extend(conda_packages::tools(project.get().preview()));
             for target in &targets {
                 let previous = previous(session, project.get(), target)?;
                 let ground = target.ground(session)?;
@@ -128,6 +129,7 @@ fn lock_target(
         ));
     }
     lockfile.python = python.complete()?;
+    lockfile.conda = target.conda(session, &previous, upgrade)?;
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
         changes: changes(&previous, &lockfile),
@@ -185,6 +187,7 @@ pub fn bring_up_to_date(
         let lockfile = answer(session, project, &target, mode, &mut current)?;
         lockfiles::join(&mut current.lockfile, lockfile);
     }
+    conda_packages::add_all_tools(&mut current.lockfile, project.get().preview());
     Ok(current)
 }
 
@@ -228,7 +231,7 @@ fn answer(
     lockfile.python = if let Some(failure) = current.unlocked.unreachable().cloned() {
         // The index of the packages is most likely unreachable too.
         let known = Lockfile {
-            python: previous.python,
+            python: previous.python.clone(),
             ..Lockfile::default()
         };
         target.add_unlocked_packages(&known, &failure, &mut current.unlocked);
@@ -239,6 +242,17 @@ fn answer(
             current.unlocked.add_packages(failed.key, failed.failure);
         }
         python.sets
+    };
+    lockfile.conda = if current.unlocked.unreachable().is_some() {
+        previous.conda
+    } else {
+        match target.conda(session, &previous, &upgrade) {
+            Ok(sets) => sets,
+            Err(failure) => {
+                target.add_unlocked_conda(&failure, &mut current.unlocked);
+                previous.conda
+            }
+        }
     };
     if current.unlocked.is_empty() {
         if target.write(session, &lockfile)? && target.in_project {
@@ -326,9 +340,15 @@ fn changes(before: &Lockfile, after: &Lockfile) -> Vec<String> {
             let version = rest.split([' ', ';']).next()?;
             Some((name.to_owned(), version.to_owned()))
         });
+        let conda = lockfile
+            .conda
+            .values()
+            .flat_map(|set| set.packages.values().flatten());
+        let conda = conda.map(|one| (one.name.clone(), one.version.clone()));
         pairs
             .map(|(key, package)| (key.tool.to_string(), package.version.to_string()))
             .chain(packages)
+            .chain(conda)
             .collect()
     };
     let (before, after) = (versions(before), versions(after));

@@ -5,15 +5,18 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use crate::{
-    lockfile::{self, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade},
+    lockfile::{
+        self, CondaKey, CondaSets, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade,
+    },
     manifest::{Manifest, ToolRequest},
-    package::Tool,
+    package::{Source, Tool},
     project::{LOCKFILE, Project, lock_path, personal},
     report::failure::Failure,
     util::files,
 };
 
 use super::{
+    conda_packages,
     missing_parts::{Unlocked, UnlockedTool},
     python_packages::{self, ResolvedPackages},
     python_tools::{self, TeamTools},
@@ -42,6 +45,7 @@ struct TeamLock {
     requests: Vec<(Tool, ToolRequest)>,
     path: PathBuf,
     python: BTreeSet<PythonKey>,
+    conda: BTreeSet<CondaKey>,
 }
 
 /// Returns the lockfiles of a project. With `in_project` the team's file is in the project, even if the
@@ -88,6 +92,7 @@ pub fn lock_targets(
             requests,
             path,
             python: python_packages::keys(&team.project),
+            conda: conda_packages::keys(team.project.preview()),
         }),
         personal: true,
     };
@@ -111,6 +116,7 @@ impl LockTarget {
             } else if self.own_keys() != lockfile.python.keys().cloned().collect() {
                 problems.push("the locked Python packages do not match the manifest".to_owned());
             }
+            problems.extend(conda_packages::problems(&self.own_conda_keys(), lockfile));
         }
         problems
     }
@@ -134,6 +140,39 @@ impl LockTarget {
             keys.retain(|key| !team.python.contains(key));
         }
         keys
+    }
+
+    /// Returns the sets of conda packages that only this lockfile answers.
+    fn own_conda_keys(&self) -> BTreeSet<CondaKey> {
+        let mut keys = conda_packages::keys(self.project.preview());
+        if let Some(team) = &self.team {
+            keys.retain(|key| !team.conda.contains(key));
+        }
+        keys
+    }
+
+    /// Adds the conda tools to `unlocked`: their packages are locked together.
+    pub fn add_unlocked_conda(&self, failure: &Failure, unlocked: &mut Unlocked) {
+        for (tool, request) in conda_packages::tools(self.project.preview()) {
+            unlocked.add_tool(
+                LockKey::for_request(&tool, &request),
+                UnlockedTool {
+                    failure: failure.clone(),
+                    is_unreachable: failure.is_temporary,
+                },
+            );
+        }
+    }
+
+    /// Returns the conda packages that answer the project, keeping what is locked and fits.
+    pub fn conda(
+        &self,
+        session: &Session<'_>,
+        previous: &Lockfile,
+        upgrade: &Upgrade,
+    ) -> Result<CondaSets, Failure> {
+        let own = self.own_conda_keys();
+        conda_packages::resolve(session, self.project.preview(), previous, upgrade, &own)
     }
 
     /// Returns the Python packages that answer the project, keeping what is locked and fits.
@@ -162,6 +201,9 @@ impl LockTarget {
                 );
             }
         }
+        if !conda_packages::problems(&self.own_conda_keys(), lockfile).is_empty() {
+            self.add_unlocked_conda(failure, unlocked);
+        }
         self.add_unlocked_packages(lockfile, failure, unlocked);
     }
 
@@ -182,7 +224,8 @@ impl LockTarget {
     fn tool_problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {
         // Without requests no lockfile is needed.
         let Some(lockfile) = lockfile else {
-            return if self.requests.is_empty() && self.pins.is_empty() {
+            let conda = conda_packages::tools(self.project.preview());
+            return if self.requests.is_empty() && self.pins.is_empty() && conda.is_empty() {
                 vec![]
             } else {
                 vec!["there is no lockfile".to_owned()]
@@ -270,6 +313,7 @@ pub fn joined_lockfile(
         joined.fits &= target.problems(content).is_empty();
         join(&mut joined.lockfile, content.cloned().unwrap_or_default());
     }
+    conda_packages::add_all_tools(&mut joined.lockfile, project.preview());
     Ok(joined)
 }
 
@@ -278,6 +322,7 @@ pub fn join(whole: &mut Lockfile, part: Lockfile) {
     whole.packages.extend(part.packages);
     whole.extends.extend(part.extends);
     whole.python.extend(part.python);
+    whole.conda.extend(part.conda);
 }
 
 /// Returns the requests of all dev shells of a manifest, each once.
@@ -288,7 +333,9 @@ pub fn all_requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
         .filter(|(name, _)| name.is_single())
         .flat_map(|(_, shell)| &shell.tools);
     let mut seen = BTreeSet::new();
-    all.filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
+    // Conda packages are locked together.
+    all.filter(|(tool, _)| tool.source != Source::Conda)
+        .filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
         .map(|(tool, request)| (tool.clone(), request.clone()))
         .collect()
 }

@@ -20,7 +20,7 @@ use crate::{
         Upgrade,
     },
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
-    package::{Source, Tool},
+    package::{CondaFloors, Source, Tool},
     project::{LOCKFILE, Project, approval::ApprovalState},
     python::{
         LockFiles, PinnedRequirement, PythonLock, Selection, is_built_metadata, read_lock,
@@ -449,6 +449,7 @@ fn compile(
     let named = self::builds(shell);
     let text = with_uv(session, tools.collect(), |builder, request| {
         let request = BuildRequest {
+            conda_floors: CondaFloors::default(),
             build_project: builds,
             ..request.clone()
         };

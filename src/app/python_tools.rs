@@ -4,7 +4,7 @@ use crate::{
     builder::{self, ApplicationQuery, BuildRequest, Builder, RequestedTool},
     lockfile::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
     manifest::{DevShell, Located, ShellName, Text, ToolRequest},
-    package::{Requirement, Tool, Version},
+    package::{CondaFloors, Requirement, Tool, Version},
     project::Project,
     python::{choose_wheels, lock_application, oldest_python, read_pylock_wheels},
     report::failure::Failure,
@@ -258,6 +258,7 @@ pub fn with_uv<T>(
     };
     let place = session.place()?;
     let request = BuildRequest {
+        conda_floors: CondaFloors::default(),
         root: &place.root,
         shell: &ShellName::dev(),
         system: session.system()?,

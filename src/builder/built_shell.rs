@@ -82,6 +82,8 @@ pub enum BuildNotice {
         /// The tool whose program is hidden.
         hidden: Tool,
     },
+    /// Something about conda packages, one line.
+    Conda { note: String },
 }
 
 impl BuiltShell {

@@ -235,6 +235,9 @@ impl Builder<'_> {
                 request.system,
             )));
         };
+        if locked.supplier.source == Source::Conda {
+            return self.conda_tool(request, requested, locked, artifacts);
+        }
         let Some(recipe) = Recipe::of(locked.supplier.source) else {
             return Ok(ManagedTool::Unavailable(Unavailable::NotLocked));
         };
@@ -262,10 +265,18 @@ impl Builder<'_> {
         if let Some(place) = self.store.find(&StorePath::of(object)) {
             return Ok(place);
         }
+        self.install_named(&format!("{tool} {}", locked.version), object)
+    }
+
+    /// Installs an object under a name for its progress.
+    pub(super) fn install_named(
+        &self,
+        name: &str,
+        object: &Object<'_>,
+    ) -> Result<PathBuf, store::Error> {
         let sizes = object.artifacts.iter().map(|artifact| artifact.size);
         let total = sizes.sum::<Option<u64>>();
-        let name = format!("{tool} {}", locked.version);
-        let meter = self.progress.start(&name, "downloading", total);
+        let meter = self.progress.start(name, "downloading", total);
         let downloads = Downloads {
             client: self.client,
             config: self.config,

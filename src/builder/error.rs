@@ -26,6 +26,14 @@ pub enum Unavailable {
     /// The locked artifact needs a newer glibc.
     #[error("it needs glibc {needed}, and this machine has {machine}")]
     NewerGlibc { needed: Glibc, machine: Glibc },
+    /// The locked packages need a newer system.
+    #[error("it needs {what} {needed}, and this machine has {machine}")]
+    OlderSystem {
+        /// `glibc` or `macOS`.
+        what: &'static str,
+        needed: String,
+        machine: String,
+    },
     /// The server cannot be reached.
     #[error(transparent)]
     Unreachable(fetch::Error),
@@ -52,6 +60,12 @@ pub enum Error {
         version: Version,
         reason: Box<store::Error>,
     },
+    /// Conda packages have scripts that must not run now.
+    #[error("conda packages have scripts that set variables")]
+    CondaScripts,
+    /// The scripts of conda packages failed.
+    #[error("cannot activate the conda packages: {}", .0.source)]
+    CondaActivation(files::Error),
     /// Artifacts are missing, and devsh is offline.
     #[error(
         "{} not in the store, and devsh is offline",

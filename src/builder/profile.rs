@@ -15,6 +15,7 @@ use super::{
     Error,
     built_shell::{BuildNotice, BuiltShell, RealisedTool, ToolOrigin},
     choose_artifact::{ServedFrom, ServedTool},
+    conda::CondaEnvironment,
     guards::Guard,
     identity::EnvironmentId,
     profile_name::{ProfileName, profiles_directory},
@@ -51,14 +52,21 @@ struct ProfileProgram {
     guard: Option<Guard>,
 }
 
+/// The environments that a profile is made of, besides its tools.
+pub(super) struct Environments {
+    pub(super) conda: Option<CondaEnvironment>,
+    pub(super) python: Option<PythonEnvironment>,
+}
+
 /// Builds and publishes the profile of these tools.
 pub(super) fn build_profile(
     data: &Path,
     store: &Store,
     request: &BuildRequest<'_>,
     served: Vec<ServedTool>,
-    python: Option<&PythonEnvironment>,
+    environments: &Environments,
 ) -> Result<BuiltShell, Error> {
+    let python = environments.python.as_ref();
     let (id, name) = ProfileName::of_served(request, &served);
     let envs = profiles_directory(data);
     files::create_private_dir(&envs)?;
@@ -67,7 +75,7 @@ pub(super) fn build_profile(
     let _leased = store.lease_profile(name.as_str());
     let programs = ProfilePrograms::collect(&served, python)?;
     let profile = envs.join(name.as_str());
-    let built = describe(id, profile, served, python, &programs);
+    let built = describe(id, profile, served, environments, &programs);
     // An intact profile may be in use, so it is not replaced.
     let existing = record::read(&built.profile);
     drop(pass);
@@ -143,9 +151,10 @@ fn describe(
     id: EnvironmentId,
     profile: PathBuf,
     served: Vec<ServedTool>,
-    python: Option<&PythonEnvironment>,
+    Environments { conda, python }: &Environments,
     programs: &ProfilePrograms,
 ) -> BuiltShell {
+    let python = python.as_ref();
     let (mut tools, mut objects, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for one in served {
         let origin = one.origin();
@@ -162,6 +171,15 @@ fn describe(
     }
     notices.extend(programs.conflicts.iter().cloned());
     objects.extend(python.map(|python| python.object.clone()));
+    if let Some(conda) = conda {
+        objects.extend(conda.packages.iter().cloned());
+        notices.extend(
+            conda
+                .notes()
+                .into_iter()
+                .map(|note| BuildNotice::Conda { note }),
+        );
+    }
     objects.sort();
     objects.dedup();
     // uv must use this environment without changing it.
@@ -175,6 +193,8 @@ fn describe(
         .into_iter()
         .filter(|_| python.is_some())
         .filter_map(|(name, value)| Some((name.parse::<VarName>().ok()?, Change::Set(value))));
+    let conda = conda.iter().flat_map(|conda| conda.env.iter().cloned());
+    let env = conda.chain(env);
     BuiltShell {
         env: env.collect(),
         id,
@@ -190,7 +210,13 @@ impl ProfilePrograms {
     /// Collects the programs of all tools; of two with the same name the one of the earlier tool is linked.
     fn collect(served: &[ServedTool], python: Option<&PythonEnvironment>) -> Result<Self, Error> {
         let mut all = Self::default();
-        for one in served.iter().filter(|one| !one.hidden) {
+        // The prefix of conda packages has programs that no tool asks for, so it comes last.
+        let is_conda = |one: &&ServedTool| one.tool.source == Source::Conda;
+        let shown = || served.iter().filter(|one| !one.hidden);
+        for one in shown()
+            .filter(|one| !is_conda(one))
+            .chain(shown().filter(is_conda))
+        {
             let programs = one.programs()?;
             let names: BTreeSet<String> = programs.iter().map(|(name, _)| name.clone()).collect();
             let names = names.into_iter().collect();
@@ -199,6 +225,9 @@ impl ProfilePrograms {
             let is_main_python = names_python(&one.tool) && is_stored;
             for (name, path) in programs {
                 let known = all.linked.get(&name);
+                if known.is_some() && is_conda(&one) {
+                    continue;
+                }
                 if let Some(used) = known.and_then(|program| program.tool.clone()) {
                     all.conflicts.push(BuildNotice::Conflict {
                         program: name,

@@ -10,7 +10,7 @@ use crate::{
     config::ToolsFrom,
     lockfile::LockedPackage,
     manifest::{ShellName, ToolRequest},
-    package::{Source, System, Tool, Version},
+    package::{CondaFloors, Source, System, Tool, Version},
     python::{MissingPackage, PythonLock, PythonPins, Selection, TargetEnvironment},
 };
 
@@ -34,6 +34,8 @@ pub struct BuildRequest<'a> {
     pub build_project: bool,
     /// Whether the dev shell is of use without any tool and package.
     pub is_more_than_tools: bool,
+    /// The oldest systems that the conda packages are locked for.
+    pub conda_floors: CondaFloors,
     /// The rest of the dev shell (variables, aliases, scripts), as bytes for the environment id.
     pub extra: &'a [u8],
 }

@@ -1,7 +1,7 @@
 //! Dev shells from small artifacts on a mirror of files, without network.
 
 mod python;
-mod sandbox;
+pub(in crate::builder) mod sandbox;
 
 use std::fs;
 
@@ -83,6 +83,7 @@ fn the_id_depends_on_the_plan_alone() {
     let id = |sandbox: &Sandbox, extra: &'static [u8]| {
         let tools = [sandbox.python(), sandbox.ruff()];
         let request = BuildRequest {
+            conda_floors: crate::package::CondaFloors::default(),
             extra,
             ..sandbox.request(&shell, &tools)
         };

@@ -14,6 +14,8 @@ pub(super) fn tables(tables: &Tables) -> usize {
         &python.extras,
         &python.packages,
         &python.build,
+        &tables.conda.channels,
+        &tables.conda.packages,
         &tables.enter,
         &tables.leave,
     ];

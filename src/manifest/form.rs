@@ -18,7 +18,7 @@ use super::{
 use crate::util::nearest::nearest;
 use crate::{
     env::{HostShell, VarName},
-    package::PackageName,
+    package::{Glibc, MacosVersion, PackageName},
 };
 
 /// A value in a document and the key that has it.
@@ -100,6 +100,8 @@ impl Scalar for String {}
 impl Scalar for VarName {}
 impl Scalar for AliasName {}
 impl Scalar for PackageName {}
+impl Scalar for Glibc {}
+impl Scalar for MacosVersion {}
 impl Scalar for HostShell {
     const WORDS: &'static [&'static str] = &["bash", "zsh", "fish"];
 }

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AliasName, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName, SourceScripts, Text,
-    ToolRequest,
+    AliasName, CondaRequest, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName,
+    SourceScripts, Text, ToolRequest,
 };
 use crate::{
     env::VarName,
@@ -52,6 +52,8 @@ pub struct Tables {
     pub tools: BTreeMap<Tool, ToolEntry>,
     /// The Python packages.
     pub python: PythonRequest,
+    /// The conda packages.
+    pub conda: CondaRequest,
     /// Changes of variables.
     pub env: BTreeMap<VarName, EnvEntry>,
     /// Files of variables, in order.
@@ -267,6 +269,7 @@ impl Tables {
                 .or_insert_with(|| entry.clone());
         }
         self.python.overlay(&upper.python, &upper.removed);
+        self.conda.overlay(&upper.conda, &upper.removed);
         for (name, entry) in &upper.env {
             let merged = self.env.get(name).map(|lower| entry.over(lower));
             self.env
@@ -303,7 +306,12 @@ impl Tables {
             let entry = || ToolEntry::new(lock.unwrap_or(place).clone());
             self.tools.entry(uv).or_insert_with(entry);
         }
+        for (tool, origin) in self.conda.tools() {
+            let entry = || ToolEntry::new(origin.clone());
+            self.tools.entry(tool).or_insert_with(entry);
+        }
         self.python.sort();
+        self.conda.sort();
         let tools = self.tools.into_iter().filter(|(_, entry)| entry.wanted);
         let variables = self
             .env
@@ -313,6 +321,7 @@ impl Tables {
         DevShell {
             tools: tools.map(|(tool, entry)| (tool, entry.finish())).collect(),
             python: self.python,
+            conda: self.conda,
             env: variables
                 .filter(|(_, value)| !is_empty_list(&value.value))
                 .collect(),

@@ -59,6 +59,15 @@ const LINES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "conda",
+        &[
+            "packages = ['libpq >=16', 'zlib']",
+            "packages = { remove = ['zlib'] }",
+            "channels = ['bioconda', 'conda-forge']",
+            "glibc = '2.34'",
+        ],
+    ),
+    (
         "grants",
         &[
             "env = ['PATH']",

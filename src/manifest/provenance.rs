@@ -169,6 +169,25 @@ pub(super) fn collect(steps: &[MergeStep<'_>]) -> BTreeMap<Subject, Vec<Statemen
             let subject = Subject::Setting("python.lock");
             statements.add(step, subject, &lock.origin, Claim::Set(lock.value.clone()));
         }
+        let conda = &step.tables.conda;
+        if let Some(glibc) = &conda.glibc {
+            let subject = Subject::Setting("conda.glibc");
+            statements.add(
+                step,
+                subject,
+                &glibc.origin,
+                Claim::Set(glibc.value.to_string()),
+            );
+        }
+        if let Some(macos) = &conda.macos {
+            let subject = Subject::Setting("conda.macos");
+            statements.add(
+                step,
+                subject,
+                &macos.origin,
+                Claim::Set(macos.value.to_string()),
+            );
+        }
         statements.add_lists(step);
     }
     statements.0
@@ -245,6 +264,8 @@ impl Statements {
             ("python.extras", &python.extras),
             ("python.packages", &python.packages),
             ("python.build", &python.build),
+            ("conda.channels", &tables.conda.channels),
+            ("conda.packages", &tables.conda.packages),
             ("hooks.enter", &tables.enter),
             ("hooks.leave", &tables.leave),
         ]

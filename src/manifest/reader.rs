@@ -1,7 +1,7 @@
 //! Reads the text of a manifest into a layer; the error is the first one in the file.
 
 use super::{
-    EnvFile, Error, Layer, Located, ShellSection, Tables, Text,
+    EnvFile, Error, Layer, Located, ShellSection, Tables, Text, conda,
     form::{EditableList, Named, OneOf, Table},
     python,
     scalars::{EnvFilePath, ToolName},
@@ -72,6 +72,7 @@ fn read_tables(field: TablesField<'_>, into: &mut Tables) -> Result<(), Error> {
     match field {
         TablesField::Tools(tools) => read_tools(&tools, into),
         TablesField::Python(python) => python::read(&python, into),
+        TablesField::Conda(conda) => conda::read(&conda, into),
         TablesField::Env(variables) => {
             for variable in variables.values() {
                 let variable = variable?;

@@ -6,7 +6,10 @@ use super::{
     CompositionError, ErrorKind, PythonLockFormat, ShellName, form::Scalar,
     preset_files::PRESET_NAMES, template,
 };
-use crate::package::{FREETHREADED, Invalid, PROFILE, PROFILES, PackageName, Source, Tool};
+use crate::package::{
+    CondaChannel, CondaRequirement, FREETHREADED, Invalid, PROFILE, PROFILES, PackageName, Source,
+    Tool,
+};
 use crate::util::nearest::nearest;
 
 /// Defines a text that `check` has accepted.
@@ -73,10 +76,28 @@ checked_text!(
     )
 );
 checked_text!(
+    /// A conda channel.
+    CondaChannelText,
+    checked_channel
+);
+checked_text!(
+    /// A requirement on a conda package.
+    CondaPackageText,
+    checked_conda_package
+);
+checked_text!(
     /// The name of a component or target of rust.
     ToolPart,
     |text: &str| require(is_tool_part(text), "the name of a component or target", text)
 );
+
+fn checked_channel(text: &str) -> Result<(), ErrorKind> {
+    Ok(text.parse::<CondaChannel>().map(drop)?)
+}
+
+fn checked_conda_package(text: &str) -> Result<(), ErrorKind> {
+    Ok(text.parse::<CondaRequirement>().map(drop)?)
+}
 
 fn require(valid: bool, expected: &'static str, text: &str) -> Result<(), ErrorKind> {
     if valid {

@@ -11,13 +11,14 @@ use super::{
     document::Node,
     form::{EditableList, Form, KeyValue, Named, OneOf, Table, Unset, table_fields},
     scalars::{
-        EnvFilePath, PathEntry, PresetName, PythonLockPath, PythonPackage, PythonVariant,
-        RustProfile, SingleShellName, ToolName, ToolPart, ValueTemplate,
+        CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PresetName, PythonLockPath,
+        PythonPackage, PythonVariant, RustProfile, SingleShellName, ToolName, ToolPart,
+        ValueTemplate,
     },
 };
 use crate::{
     env::{HostShell, VarName},
-    package::{Invalid, PackageName},
+    package::{Glibc, Invalid, MacosVersion, PackageName},
 };
 
 table_fields! {
@@ -50,6 +51,8 @@ table_fields! {
         "tools" => Tools(Named<'n, ToolName, ToolForm<'n>>);
         /// The Python packages of the dev shell
         "python" => Python(Table<'n, PythonField>);
+        /// OS-level packages of conda channels
+        "conda" => Conda(Table<'n, CondaField>);
         /// Variables; text may refer to others as `${NAME}` and to the project as `${root}`
         "env" => Env(Named<'n, VarName, VariableForm<'n>>);
         /// Files of variables, below the project's root
@@ -125,6 +128,19 @@ table_fields! {
         "extras" => Extras(EditableList<PackageName>);
         /// Whether the project gets a link `.venv` for editors
         "venv-link" => VenvLink(Located<bool>);
+    }
+}
+
+table_fields! {
+    CondaField {
+        /// Channels by name or address, the one that wins first; `conda-forge` by default
+        "channels" => Channels(EditableList<CondaChannelText>);
+        /// Requirements in conda's grammar: `libpq >=16`, `numpy 2.*`
+        "packages" => Packages(EditableList<CondaPackageText>);
+        /// The oldest glibc that the packages must run with
+        "glibc" => Glibc(Located<Glibc>);
+        /// The oldest macOS that the packages must run on
+        "macos" => Macos(Located<MacosVersion>);
     }
 }
 

@@ -150,6 +150,14 @@ fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Facts {
     for (tool, request) in &content.tools {
         add("tool", &tool.to_string(), tool_fact(request, input));
     }
+    for package in &content.conda.packages {
+        let fact = Fact::new("of the conda channels", &package.origin.file);
+        add("conda package", &package.value, fact);
+    }
+    for channel in &content.conda.channels {
+        let fact = Fact::new("is used", &channel.origin.file);
+        add("conda channel", &channel.value, fact);
+    }
     for package in &content.python.packages {
         let fact = Fact::new("of the index", &package.origin.file);
         add("python package", &package.value, fact);

@@ -2,6 +2,7 @@
 
 mod builder;
 mod composition;
+mod conda;
 mod config;
 mod extends;
 mod fetch;
@@ -44,6 +45,7 @@ by_value!(
     crate::prompt::MissingVariable,
     crate::resolve::Error,
     crate::sources::Error,
+    crate::sources::conda::Error,
     crate::store::Error,
     crate::util::files::Error,
 );

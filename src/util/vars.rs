@@ -63,6 +63,8 @@ pub const UV_PYTHON_INSTALL_MIRROR: &str = "UV_PYTHON_INSTALL_MIRROR";
 pub const RUSTUP_DIST_SERVER: &str = "RUSTUP_DIST_SERVER";
 /// Read: the file with user names and passwords of servers, instead of `~/.netrc`.
 pub const NETRC: &str = "NETRC";
+/// Set: the directory of a dev shell's conda packages.
+pub const CONDA_PREFIX: &str = "CONDA_PREFIX";
 /// Read: the server of the conda channels that are named without an address.
 pub const CONDA_CHANNEL_ALIAS: &str = "CONDA_CHANNEL_ALIAS";
 /// Read: the npm registry, as npm names it.

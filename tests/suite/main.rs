@@ -17,6 +17,7 @@ mod background;
 mod command_output;
 mod commands;
 mod compose;
+mod conda;
 mod corpus;
 mod docs;
 mod edit;

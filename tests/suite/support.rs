@@ -1,6 +1,7 @@
 //! Sandboxes, host shells on a terminal, and sources that this process serves.
 
 pub(crate) mod archive;
+pub(crate) mod conda;
 pub(crate) mod cpython;
 pub(crate) mod host_shell;
 pub(crate) mod npm;

@@ -21,9 +21,9 @@ use crate::{
 const SYSTEM: System = System::LinuxX86_64;
 
 /// A user with empty directories, a mirror and a `PATH` of their own.
-pub(super) struct Sandbox {
+pub(in crate::builder) struct Sandbox {
     pub(super) root: PathBuf,
-    pub(super) context: Context,
+    pub(in crate::builder) context: Context,
     config: Config,
     store: Store,
     client: Client,
@@ -38,7 +38,7 @@ pub(super) struct Asked {
 }
 
 impl Sandbox {
-    pub(super) fn new() -> Self {
+    pub(in crate::builder) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
         let mut env = Env::default();
@@ -189,6 +189,7 @@ impl Sandbox {
             locked: false,
             build_project: true,
             is_more_than_tools: false,
+            conda_floors: crate::package::CondaFloors::default(),
             extra: b"",
         }
     }

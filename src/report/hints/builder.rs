@@ -34,6 +34,12 @@ impl From<&builder::Error> for Failure {
                 &format!("to install `{tool}` {version}"),
             ),
             builder::Error::Offline { missing } => list_missing(failure, missing),
+            builder::Error::CondaScripts => failure
+                .note("scripts run only when you build, not in the background of a prompt")
+                .hint("run `devsh sync`"),
+            builder::Error::CondaActivation(_) => {
+                failure.note("the scripts run without network, with an empty home")
+            }
             builder::Error::Unavailable {
                 tool,
                 accepted,
@@ -62,6 +68,10 @@ impl From<&builder::Error> for Failure {
                         let cause = Self::from(cause);
                         cause.hints.into_iter().fold(failure, Self::hint)
                     }
+                    Unavailable::OlderSystem { what, machine, .. } => failure.hint(format!(
+                        "write `{} = \"{machine}\"` into `[conda]` and run `devsh lock`",
+                        what.to_lowercase()
+                    )),
                     Unavailable::NotLocked => failure.hint("run `devsh lock`"),
                     Unavailable::NoArtifact(_) => {
                         failure.hint("ask for a version that is published for this system")

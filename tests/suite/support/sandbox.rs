@@ -80,6 +80,7 @@ impl Sandbox {
             ("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/npm".into()),
             ("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/node".into()),
             ("DEVSH_GO_MIRROR", "http://127.0.0.1:9/go".into()),
+            ("CONDA_CHANNEL_ALIAS", "http://127.0.0.1:9/conda".into()),
             (
                 "UV_PYTHON_INSTALL_MIRROR",
                 "http://127.0.0.1:9/python".into(),
@@ -126,6 +127,7 @@ impl Sandbox {
             .env("NPM_CONFIG_REGISTRY", format!("{address}/npm"))
             .env("NODEJS_ORG_MIRROR", format!("{address}/node"))
             .env("DEVSH_GO_MIRROR", format!("{address}/go"))
+            .env("CONDA_CHANNEL_ALIAS", format!("{address}/conda"))
             .env("UV_PYTHON_INSTALL_MIRROR", format!("{address}/python"))
     }
 

@@ -1,0 +1,210 @@
+//! Conda tools: the packages of a dev shell's environment, linked into one prefix that all of them share.
+
+use std::path::PathBuf;
+
+use super::{
+    Builder, Error, Unavailable,
+    choose_artifact::{ManagedTool, ServedFrom, ServedTool},
+    conda_activation::{self, Activation},
+    request::{BuildRequest, RequestedTool},
+};
+use crate::{
+    env::{Change, VarName},
+    lockfile::{Artifact, LockedConda, LockedPackage},
+    package::{CondaFloors, PackageName, Source, Version},
+    sources::glibc,
+    store::{self, Object, PrefixNotes, PrefixPackages, Recipe, StorePath},
+    util::{parallel, vars},
+};
+
+/// Packages that are downloaded and unpacked at the same time.
+const PARALLEL: usize = 4;
+/// Packages of compilers: with one of them the libraries of the environment are found by builds.
+const COMPILERS: [&str; 9] = [
+    "c-compiler",
+    "clang",
+    "clangxx",
+    "compilers",
+    "cxx-compiler",
+    "fortran-compiler",
+    "gcc",
+    "gfortran",
+    "gxx",
+];
+
+/// The prefix of a dev shell.
+#[derive(Debug)]
+pub(super) struct CondaEnvironment {
+    pub(super) prefix: PathBuf,
+    /// The objects of the packages.
+    pub(super) packages: Vec<PathBuf>,
+    pub(super) env: Vec<(VarName, Change)>,
+}
+
+impl Builder<'_> {
+    /// Returns a conda tool from the prefix of its dev shell.
+    pub(super) fn conda_tool(
+        &self,
+        request: &BuildRequest<'_>,
+        requested: &RequestedTool<'_>,
+        locked: &LockedPackage,
+        artifacts: &[Artifact],
+    ) -> Result<ManagedTool, Error> {
+        if let Some(unavailable) = older_system(request.conda_floors) {
+            return Ok(ManagedTool::Unavailable(unavailable));
+        }
+        let installed = self.link_conda(request, requested, artifacts);
+        ManagedTool::from_install(requested, locked, installed.map(|(prefix, _)| prefix))
+    }
+
+    /// Installs the packages and links the prefix.
+    fn link_conda(
+        &self,
+        request: &BuildRequest<'_>,
+        requested: &RequestedTool<'_>,
+        artifacts: &[Artifact],
+    ) -> Result<(PathBuf, Vec<PathBuf>), store::Error> {
+        let results = parallel::map(PARALLEL, artifacts, |artifact| {
+            let identity = LockedConda::identity(&artifact.url);
+            let (name, version) = identity
+                .and_then(|(name, version, _)| {
+                    let name = PackageName::of(Source::Conda, &name).ok()?;
+                    Some((name, Version::opaque(&version).ok()?))
+                })
+                .ok_or_else(|| store::Error::OtherPackage {
+                    name: artifact.part.clone(),
+                    version: String::new(),
+                })?;
+            let object = Object {
+                name: &name,
+                version: &version,
+                recipe: Recipe::CondaPackage,
+                artifacts: std::slice::from_ref(artifact),
+            };
+            if let Some(place) = self.store.find(&StorePath::of(&object)) {
+                return Ok(place);
+            }
+            self.install_named(&format!("{name} {version}"), &object)
+        });
+        let objects: Vec<PathBuf> = results.into_iter().collect::<Result<_, _>>()?;
+        let meter = self
+            .progress
+            .start(&requested.tool.to_string(), "linking", None);
+        let packages = PrefixPackages {
+            objects: &objects,
+            system: request.system,
+        };
+        let prefix = self.store.link_prefix(packages, &*meter);
+        meter.finish();
+        Ok((prefix?, objects))
+    }
+
+    /// Returns the environment of the conda tools that were served, with the variables of its packages.
+    pub(super) fn conda_environment(
+        &self,
+        request: &BuildRequest<'_>,
+        served: &[ServedTool],
+    ) -> Result<Option<CondaEnvironment>, Error> {
+        let conda = request
+            .tools
+            .iter()
+            .zip(served)
+            .find_map(|(requested, served)| {
+                let ServedFrom::Object(prefix) = &served.from else {
+                    return None;
+                };
+                let is_conda = requested.tool.source == Source::Conda;
+                is_conda
+                    .then_some((requested, prefix))
+                    .zip(requested.locked)
+            });
+        let Some(((requested, prefix), locked)) = conda else {
+            return Ok(None);
+        };
+        let artifacts = locked.artifacts.get(&request.system).map(Vec::as_slice);
+        let artifacts = artifacts.unwrap_or_default();
+        let (_, packages) = self
+            .link_conda(request, requested, artifacts)
+            .map_err(|reason| Error::Install {
+                tool: Box::new(requested.tool.clone()),
+                version: locked.version.clone(),
+                reason: Box::new(reason),
+            })?;
+        let mut env = Vec::new();
+        let mut add = |name: &str, change: Change| {
+            env.extend(name.parse::<VarName>().ok().map(|name| (name, change)));
+        };
+        add(
+            vars::CONDA_PREFIX,
+            Change::Set(prefix.clone().into_os_string()),
+        );
+        let is_compiler = |artifact: &Artifact| COMPILERS.contains(&artifact.part.as_str());
+        if artifacts.iter().any(is_compiler) {
+            let front = |paths: &[&str]| Change::Extend {
+                before: paths
+                    .iter()
+                    .map(|path| prefix.join(path).into_os_string())
+                    .collect(),
+                after: Vec::new(),
+            };
+            add(
+                "PKG_CONFIG_PATH",
+                front(&["lib/pkgconfig", "share/pkgconfig"]),
+            );
+            add("CMAKE_PREFIX_PATH", front(&[""]));
+            add("LIBRARY_PATH", front(&["lib"]));
+        }
+        let activation = Activation {
+            prefix,
+            context: self.context,
+        };
+        if activation.has_scripts() && !request.build_project {
+            return Err(Error::CondaScripts);
+        }
+        let changed = activation.run().map_err(Error::CondaActivation)?;
+        env.extend(changed);
+        Ok(Some(CondaEnvironment {
+            prefix: prefix.clone(),
+            packages,
+            env,
+        }))
+    }
+}
+
+impl CondaEnvironment {
+    /// Returns lines about the packages that the user should know.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let notes = PrefixNotes::read(&self.prefix);
+        let scripts = notes.scripts.iter().map(|package| {
+            format!("the conda package `{package}` has a script that runs after an installation by other tools; devsh did not run it")
+        });
+        let clobbered = notes.clobbered.iter().take(3).map(|file| {
+            format!(
+                "`{}` is in the conda packages `{}` and `{}`; that of `{}` is used",
+                file.path,
+                file.from,
+                file.others.join("`, `"),
+                file.from
+            )
+        });
+        scripts.chain(clobbered).collect()
+    }
+}
+
+/// Returns why the environment does not run on this machine.
+fn older_system(floors: CondaFloors) -> Option<Unavailable> {
+    if cfg!(target_os = "linux") {
+        let machine = glibc::of_machine().filter(|machine| *machine < floors.glibc)?;
+        return Some(Unavailable::OlderSystem {
+            what: "glibc",
+            needed: floors.glibc.to_string(),
+            machine: machine.to_string(),
+        });
+    }
+    let machine = conda_activation::macos_version().filter(|machine| *machine < floors.macos)?;
+    Some(Unavailable::OlderSystem {
+        what: "macOS",
+        needed: floors.macos.to_string(),
+        machine: machine.to_string(),
+    })
+}

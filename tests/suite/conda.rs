@@ -1,0 +1,244 @@
+//! Packages of conda channels: locked together, linked into one prefix that projects share, and activated.
+
+use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::PathBuf};
+
+use crate::support::{
+    Sandbox, Server,
+    conda::{CHANNEL, Layout, Package, serve_channel},
+};
+
+const DATABASE: Package<'_> = Package {
+    name: "database",
+    version: "16.2",
+    depends: &["libdb >=16,<17", "__glibc >=2.17"],
+    files: &[
+        (
+            "bin/db",
+            "#!/bin/sh\necho database at PREFIX with $(cat PREFIX/lib/libdb)\n",
+        ),
+        ("share/db/much", "the same in every environment\n"),
+    ],
+};
+const PACKAGES: &[Package<'_>] = &[
+    DATABASE,
+    Package {
+        version: "17.0",
+        depends: &["libdb >=17"],
+        ..DATABASE
+    },
+    Package {
+        name: "libdb",
+        version: "16.9",
+        depends: &[],
+        files: &[("lib/libdb", "libdb 16")],
+    },
+    Package {
+        name: "libdb",
+        version: "17.0",
+        depends: &[],
+        files: &[("lib/libdb", "libdb 17")],
+    },
+    Package {
+        name: "gcc",
+        version: "14.1",
+        depends: &["libdb"],
+        files: &[
+            ("bin/gcc", "#!/bin/sh\necho gcc\n"),
+            (
+                "etc/conda/activate.d/gcc.sh",
+                "export CC=PREFIX/bin/gcc LD_LIBRARY_PATH=PREFIX/lib\n",
+            ),
+            ("bin/.gcc-post-link.sh", "touch /tmp/devsh-must-not-exist\n"),
+        ],
+    },
+];
+const MANIFEST: &str = "[tools]\n\"conda:database\" = \"16\"\n\n[conda]\nchannels = [\"team\"]\n";
+
+fn served(layout: Layout) -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_channel(&server, PACKAGES, layout);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(MANIFEST);
+    (sandbox, server)
+}
+
+/// Returns the objects of the store whose name has this part.
+fn objects(sandbox: &Sandbox, part: &str) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(sandbox.data().join("store")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.to_string_lossy().contains(part))
+        .collect()
+}
+
+#[test]
+fn a_tool_is_locked_with_its_libraries_and_runs() {
+    for layout in [Layout::Sharded, Layout::Json] {
+        let (sandbox, server) = served(layout);
+        sandbox.allow();
+        let ran = sandbox.devsh(&["run", "--", "db"]).success();
+        assert!(ran.stdout.contains("-prefix-2"), "{}", ran.stdout);
+        assert!(ran.stdout.ends_with("with libdb 16\n"), "{}", ran.stdout);
+        let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+        assert!(lock.contains("https://conda.anaconda.org/team/linux-64/database-16.2-h0_0.conda"));
+        assert!(
+            lock.contains("depends = [\"libdb >=16,<17\", \"__glibc >=2.17\"]"),
+            "{lock}"
+        );
+        assert!(!lock.contains(server.address()), "{lock}");
+        sandbox.devsh(&["lock", "--check"]).success();
+        sandbox.devsh(&["verify"]).success();
+    }
+}
+
+#[test]
+fn the_index_is_asked_again_only_for_what_has_changed() {
+    let (sandbox, server) = served(Layout::Sharded);
+    sandbox.allow();
+    assert!(!server.requests().is_empty());
+    sandbox.devsh(&["lock"]).success();
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn projects_with_the_same_packages_share_every_byte() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    sandbox.allow();
+    let prefixes = objects(&sandbox, "-prefix-");
+    assert_eq!(prefixes.len(), 1);
+    sandbox.write("second/devshell.toml", MANIFEST);
+    let lock = fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    sandbox.write("second/devshell.lock", lock);
+    let second = sandbox.project().join("second");
+    let mut command = sandbox.command("devsh");
+    sandbox
+        .outcome(command.args(["allow", "--offline"]).current_dir(&second))
+        .success();
+    assert_eq!(objects(&sandbox, "-prefix-"), prefixes);
+    let prefix = prefixes.first().unwrap();
+    let package = objects(&sandbox, "-database-16.2");
+    let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
+    let shared = inode(package.first().unwrap().join("share/db/much"));
+    assert_eq!(inode(prefix.join("share/db/much")), shared);
+}
+
+#[test]
+fn packages_set_variables_and_their_link_scripts_never_run() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    sandbox.write(
+        "devshell.toml",
+        "[conda]\nchannels = [\"team\"]\npackages = [\"gcc >=14\", \"libdb 16.*\"]\n",
+    );
+    let allowed = sandbox.devsh(&["allow"]).success();
+    assert!(
+        allowed
+            .stderr
+            .contains("the conda package `gcc` has a script"),
+        "{}",
+        allowed.stderr
+    );
+    let variables = "echo $CC; echo $PKG_CONFIG_PATH; echo $LIBRARY_PATH; echo [$LD_LIBRARY_PATH]; gcc; cat $CONDA_PREFIX/lib/libdb";
+    let ran = sandbox
+        .devsh(&["run", "--", "sh", "-c", variables])
+        .success();
+    let prefix = objects(&sandbox, "-prefix-");
+    let prefix = prefix
+        .first()
+        .unwrap()
+        .file_name()
+        .unwrap()
+        .to_string_lossy();
+    let prefix = format!("~/.local/share/devsh/store/{prefix}");
+    let lines: Vec<String> = ran
+        .stdout
+        .lines()
+        .map(|line| line.replace(&prefix, "PREFIX"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "PREFIX/bin/gcc",
+            "PREFIX/lib/pkgconfig:PREFIX/share/pkgconfig",
+            "PREFIX/lib",
+            "[]",
+            "gcc",
+            "libdb 16",
+        ]
+    );
+    assert!(!PathBuf::from("/tmp/devsh-must-not-exist").exists());
+}
+
+#[test]
+fn conflicts_name_requirements_and_places() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    for (manifest, parts) in [
+        (
+            "[tools]\n\"conda:database\" = \"17\"\n[conda]\nchannels = [\"team\"]\npackages = [\"libdb <17\"]\n",
+            [
+                "no packages for linux-x86_64 meet `database 17.*` and `libdb <17` together",
+                "devshell.toml:2 asks for `database 17.*`",
+            ],
+        ),
+        (
+            "[conda]\nchannels = [\"team\"]\npackages = [\"databse\"]\n",
+            [
+                "no package for `databse` in `team`",
+                "did you mean `database`?",
+            ],
+        ),
+        (
+            "[conda]\nchannels = [\"team\"]\npackages = [\"database >=20\"]\n",
+            [
+                "no version of `database` matches `database >=20`",
+                "the newest one is 17.0",
+            ],
+        ),
+        (
+            "[conda]\nchannels = [\"other\"]\npackages = [\"database\"]\n",
+            [
+                "there is no conda channel `other`",
+                "check `[conda] channels`",
+            ],
+        ),
+    ] {
+        sandbox.write("devshell.toml", manifest);
+        sandbox.devsh(&["allow"]).error(&parts);
+    }
+}
+
+#[test]
+fn one_package_is_upgraded_and_the_others_stay() {
+    let (sandbox, server) = served(Layout::Json);
+    sandbox.write(
+        "devshell.toml",
+        "[conda]\nchannels = [\"team\"]\npackages = [\"database\", \"gcc\"]\n",
+    );
+    sandbox.devsh(&["allow"]).success();
+    let newer = Package {
+        version: "17.1",
+        depends: &["libdb"],
+        ..DATABASE
+    };
+    let compiler = Package {
+        version: "15.1",
+        ..PACKAGES[4]
+    };
+    let all = [PACKAGES, &[newer, compiler]].concat();
+    serve_channel(&server, &all, Layout::Json);
+    let upgraded = sandbox
+        .devsh(&["lock", "--upgrade", "conda:database"])
+        .success();
+    let shown = upgraded.stdout + &upgraded.stderr;
+    assert!(
+        shown.contains("17.0 → 17.1") && !shown.contains("15.1"),
+        "{shown}"
+    );
+    let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(
+        lock.contains("gcc-14.1-h0_0") && lock.contains("database-17.1-h0_0"),
+        "{lock}"
+    );
+    assert_eq!(CHANNEL, "team");
+}
