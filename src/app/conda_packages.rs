@@ -255,6 +255,12 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
             reason,
         } => {
             let words: Vec<String> = requirements.iter().map(|one| format!("`{one}`")).collect();
+            if let [requirement] = &requirements[..] {
+                return Failure::new(format!("no packages for {system} meet `{requirement}`"))
+                    .note(asks(requirement))
+                    .note("a package that it needs is in no channel, or needs a property that no system has here")
+                    .hint("ask for another version, or add a channel to `[conda] channels`");
+            }
             let failure = Failure::new(format!(
                 "no packages for {system} meet {} together",
                 words.join(" and ")

@@ -183,6 +183,8 @@ fn link(
         system: packages.system,
         nodes: BTreeMap::new(),
     };
+    // Libraries have no programs, and every object of tools has this directory.
+    tree.parents("bin/")?;
     for (path, file) in &files {
         tree.place(path, file)?;
     }

@@ -171,6 +171,18 @@ fn packages_set_variables_and_their_link_scripts_never_run() {
 }
 
 #[test]
+fn a_library_needs_no_programs() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    sandbox.write(
+        "devshell.toml",
+        "[conda]\nchannels = [\"team\"]\npackages = [\"libdb\"]\n",
+    );
+    sandbox.devsh(&["allow"]).success();
+    let command = ["run", "--", "sh", "-c", "cat $CONDA_PREFIX/lib/libdb"];
+    assert_eq!(sandbox.devsh(&command).success().stdout, "libdb 17");
+}
+
+#[test]
 fn conflicts_name_requirements_and_places() {
     let (sandbox, _server) = served(Layout::Sharded);
     for (manifest, parts) in [
