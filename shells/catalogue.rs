@@ -64,14 +64,14 @@ fn tool(source: &mut String, name: &str, row: &Table) -> Result<(), Box<dyn Erro
         source,
         "    CatalogueEntry {{ name: {name:?}, description: {:?}, home: {:?}, kind: {:?}, \
          programs: &{:?}, version_command: &{command:?}, also: &{:?}, is_application: {}, \
-         systems: &[{systems}], from: &{:?}, release: {} }},",
+         systems: &[{systems}], suppliers: &[{}], release: {} }},",
         text("description")?,
         text("home")?,
         text("kind")?,
         words(row, "programs")?,
         words(row, "also")?,
         row.get("application").and_then(Value::as_bool) == Some(true),
-        words(row, "from")?,
+        suppliers(row)?,
         release(row)?,
     )?;
     Ok(())
@@ -96,6 +96,24 @@ fn release(row: &Table) -> Result<String, Box<dyn Error>> {
         optional("tag-prefix"),
         optional("versions"),
     ))
+}
+
+/// Returns the packages of sources: `(Source::Github, "cli/cli")`.
+fn suppliers(row: &Table) -> Result<String, Box<dyn Error>> {
+    let mut list = String::new();
+    for package in words(row, "from")? {
+        let (source, package) = package
+            .split_once(':')
+            .ok_or_else(|| format!("`{package}` has no source"))?;
+        let mut variant = String::new();
+        for word in source.split('-') {
+            let (first, rest) = word.split_at(1);
+            variant.push_str(&first.to_ascii_uppercase());
+            variant.push_str(rest);
+        }
+        write!(list, "(Source::{variant}, {package:?}), ")?;
+    }
+    Ok(list)
 }
 
 /// Returns one text for every system, or a text for each.

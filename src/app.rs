@@ -22,6 +22,7 @@ pub mod export_environment;
 pub mod fetch_extends;
 pub mod find_manifest;
 pub mod gc_roots;
+mod github_token;
 pub mod host_notices;
 pub mod init_project;
 pub mod lock;

@@ -50,6 +50,8 @@ pub struct Config {
     pub node: Url,
     /// The official releases of Go, ending in `/`.
     pub go: Url,
+    /// The API of GitHub or of an Enterprise server, ending in `/`.
+    pub github: Url,
     /// A list of `CPython` builds in uv's format, which replaces the compiled-in one.
     pub python_list: Option<Url>,
     /// The newest glibc that a locked wheel may need; without it the one of the machine.
@@ -83,6 +85,9 @@ pub const NODE: &str = "https://nodejs.org/dist/";
 
 /// The official releases of Go.
 pub const GO: &str = "https://go.dev/dl/";
+
+/// The public API of GitHub.
+pub const GITHUB: &str = "https://api.github.com/";
 
 /// Which tools may serve a dev shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,6 +172,7 @@ impl Config {
             conda: source(&[vars::CONDA_CHANNEL_ALIAS], settings.conda, CONDA)?,
             node: source(&node, settings.node, NODE)?,
             go: source(&[vars::DEVSH_GO_MIRROR], settings.go, GO)?,
+            github: source(&[vars::DEVSH_GITHUB_API], settings.github, GITHUB)?,
             python_list: python_list.or(settings.python_list),
             hook_timeout: settings.hook_timeout.unwrap_or(HOOK_TIMEOUT),
             glibc: settings.glibc,
@@ -179,7 +185,7 @@ impl Config {
     }
 
     /// Returns the addresses of the sources.
-    pub const fn addresses(&self) -> [&Url; 7] {
+    pub const fn addresses(&self) -> [&Url; 8] {
         [
             &self.pypi,
             &self.rust,
@@ -188,6 +194,7 @@ impl Config {
             &self.conda,
             &self.node,
             &self.go,
+            &self.github,
         ]
     }
 
@@ -206,10 +213,20 @@ impl Config {
     pub fn trusts_artifact(&self, supplier: &Supplier, url: &Url) -> bool {
         let own = match supplier.source {
             // Releases of other repositories are on the same server.
-            Source::Github => format!("https://github.com/{}/releases/download/", supplier.package),
+            Source::Github => self.releases_of(supplier.package.as_str()),
             _ => return self.trusts(url),
         };
         url.as_str().starts_with(&own) && !climbs(url) || self.trusts(url)
+    }
+
+    /// Returns the address below which a repository has the files of its releases.
+    pub fn releases_of(&self, repository: &str) -> String {
+        let server = if self.github.as_str() == GITHUB {
+            "https://github.com".to_owned()
+        } else {
+            self.github.origin().ascii_serialization()
+        };
+        format!("{server}/{repository}/releases/download/")
     }
 
     /// Returns whether an address in a lockfile belongs to a known source: a public one, one of the settings, or
@@ -344,6 +361,7 @@ mod tests {
             conda: url("https://conda.example/channels"),
             node: url(NODE),
             go: url(GO),
+            github: url(GITHUB),
             python_list: file_address("https://lists.example/python/list.json"),
             glibc: None,
             minimum_release_age: Some(Duration::from_hours(24 * 7)),

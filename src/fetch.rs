@@ -251,6 +251,13 @@ impl Client {
                 }
                 failed(&at, &error)
             })?;
+            if is_rate_limited(&response) {
+                return Err(Error::RateLimited {
+                    host: host(&at),
+                    end: end_of_rate_limit(&response),
+                    with_token: authorization.is_some(),
+                });
+            }
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -378,6 +385,24 @@ fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Err
         status,
         wait,
     })
+}
+
+/// Returns whether the server counts requests, as GitHub does, and accepts no more.
+fn is_rate_limited(response: &Response<Body>) -> bool {
+    let refused = matches!(response.status().as_u16(), 403 | 429);
+    refused && number_in_header(response, "x-ratelimit-remaining") == Some(0)
+}
+
+/// Returns the time of the day when the server accepts requests again.
+fn end_of_rate_limit(response: &Response<Body>) -> Option<String> {
+    let end = number_in_header(response, "x-ratelimit-reset")?;
+    let end = jiff::Timestamp::from_second(end).ok()?;
+    Some(format!("{} UTC", end.strftime("%H:%M")))
+}
+
+fn number_in_header(response: &Response<Body>, name: &str) -> Option<i64> {
+    let text = response.headers().get(name)?.to_str().ok()?;
+    text.trim().parse().ok()
 }
 
 /// Reads a wait: seconds, or the date of its end (RFC 9110, section 10.2.3).

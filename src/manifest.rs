@@ -63,7 +63,9 @@ pub use source_scripts::{EFFECT as SOURCE_EFFECT, SourceScripts};
 
 use crate::{
     env::VarName,
-    package::{Invalid, Requirement, Tool, Version, compatible},
+    package::{
+        Invalid, ReleaseOptions, Requirement, Tool, Version, catalogue::CatalogueEntry, compatible,
+    },
 };
 
 /// The file that makes a directory a prepared project.
@@ -149,6 +151,8 @@ pub struct ToolRequest {
     pub components: Vec<String>,
     /// Further compilation targets, sorted; only for rust.
     pub targets: Vec<String>,
+    /// Settings of the tool's releases.
+    pub options: ReleaseOptions,
 }
 
 impl ToolRequest {
@@ -166,6 +170,17 @@ impl ToolRequest {
             floors: Vec::new(),
             components: Vec::new(),
             targets: Vec::new(),
+            options: ReleaseOptions::default(),
+        }
+    }
+
+    /// Returns the settings of the tool's releases: those of the manifest over those of the catalogue.
+    pub fn release_options(&self, tool: &Tool) -> ReleaseOptions {
+        match CatalogueEntry::of(tool) {
+            Some(entry) => self
+                .options
+                .over(&ReleaseOptions::of_catalogue(&entry.release)),
+            None => self.options.clone(),
         }
     }
 

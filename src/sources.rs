@@ -10,6 +10,7 @@ mod checksums;
 pub mod conda;
 mod error;
 mod fill;
+mod github;
 pub mod glibc;
 mod go;
 pub mod host;
@@ -21,18 +22,19 @@ pub mod pypi;
 pub mod python;
 mod release_age;
 pub mod rust;
+pub mod url;
 
 use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
+use ::url::Url;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::{
     config::Config,
-    fetch::{Client, redacted},
+    fetch::{self, Client, redacted},
     lockfile::{Artifact, Lockfile, Upgrade, runs_on_any},
     manifest::ToolRequest,
-    package::{Glibc, Supplier, System, Tool, Version},
+    package::{Glibc, ReleaseOptions, Sha256, Supplier, System, Tool, Version},
 };
 
 pub use artifact_size::measure;
@@ -73,6 +75,8 @@ pub struct CandidateKey {
     pub components: Vec<String>,
     /// Further compilation targets, sorted.
     pub targets: Vec<String>,
+    /// Settings of the tool's releases.
+    pub options: ReleaseOptions,
     /// The channel or npm tag; its versions are not the numbered releases.
     pub channel: Option<String>,
 }
@@ -171,6 +175,31 @@ pub struct Sources<'a> {
     pub system: System,
 }
 
+/// Downloads a file whose digest is published nowhere, and returns its digest and its size in bytes.
+///
+/// The file for this system stays in the cache for the installation.
+fn computed_digest(
+    tool: &Tool,
+    url: &Url,
+    system: System,
+    sources: Sources<'_>,
+) -> Result<(Sha256, u64), Error> {
+    let directory = sources.cache.join("downloads");
+    let (digest, size) =
+        sources
+            .client
+            .measure(url, &directory)
+            .map_err(|source| Error::Fetch {
+                tool: tool.clone(),
+                source: Box::new(source),
+            })?;
+    if system != sources.system {
+        // A remaining file only costs space.
+        let _left = std::fs::remove_file(fetch::partial(&directory, &digest.into()));
+    }
+    Ok((digest, size))
+}
+
 impl CandidateKey {
     /// Returns the key of the candidates for `request`.
     pub fn of(tool: &Tool, request: &ToolRequest) -> Self {
@@ -178,6 +207,7 @@ impl CandidateKey {
             tool: tool.clone(),
             components: request.components.clone(),
             targets: request.targets.clone(),
+            options: request.options.clone(),
             channel: request.requirement.value.channel().map(ToOwned::to_owned),
         }
     }

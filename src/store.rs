@@ -55,7 +55,7 @@ use crate::{
     config::Config,
     fetch::Client,
     lockfile::Artifact,
-    package::{PackageName, Source, Version},
+    package::{PackageName, ReleaseOptions, Source, Version},
 };
 
 /// How artifacts become an object.
@@ -79,6 +79,8 @@ pub enum Recipe {
     NpmPlatform,
     /// An official archive of Node.js or Go.
     Toolchain,
+    /// The archive or the program of a release.
+    Release,
 }
 
 impl Recipe {
@@ -91,6 +93,7 @@ impl Recipe {
             Source::Npm => Some(Self::Npm),
             Source::NpmPlatform => Some(Self::NpmPlatform),
             Source::Go | Source::Node => Some(Self::Toolchain),
+            Source::Github | Source::Url => Some(Self::Release),
             _ => None,
         }
     }
@@ -106,6 +109,8 @@ pub struct Object<'a> {
     /// How it is made.
     pub recipe: Recipe,
     pub artifacts: &'a [Artifact],
+    /// Where the programs are in a release.
+    pub layout: &'a ReleaseOptions,
 }
 
 /// Where artifacts are downloaded from and to.

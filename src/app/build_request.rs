@@ -5,11 +5,12 @@ use url::Url;
 use crate::{
     builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
-    lockfile::Lockfile,
+    lockfile::{LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, ShellName, ToolRequest},
     package::{Source, Supplier, System, Tool},
     project::Project,
     report::failure::Failure,
+    sources,
     util::digest_input::DigestInput,
 };
 
@@ -81,18 +82,26 @@ impl<'a> BuildInputs<'a> {
         })
     }
 
-    /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to; without those of
-    /// the conda channels that the approved manifest names.
+    /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to; without those that
+    /// the approved manifest spells itself, and those of the conda channels that it names.
     pub fn artifacts(&self, system: System) -> impl Iterator<Item = (&Supplier, &Url)> {
         let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
         let all = self.shell.tools.iter().chain(hidden);
-        let packages = all.filter_map(|(tool, request)| self.lockfile.locked(tool, request));
+        let packages = all.filter_map(|(tool, request)| {
+            let package = self.lockfile.locked(tool, request)?;
+            Some((tool, request, package))
+        });
         let channels = self.shell.conda_channels().unwrap_or_default();
         let named = move |supplier: &Supplier, url: &Url| {
             supplier.source == Source::Conda && channels.iter().any(|channel| channel.has(url))
         };
-        let artifacts = packages.flat_map(move |package| {
+        let artifacts = packages.flat_map(move |(tool, request, package)| {
             let artifacts = package.artifacts.get(&system).into_iter().flatten();
+            // The manifest, which was approved, spells the address of a plain download.
+            let spelled = (package.supplier.source == Source::Url)
+                .then(|| download_address(tool, request, package, system))
+                .flatten();
+            let artifacts = artifacts.filter(move |one| Some(&one.url) != spelled.as_ref());
             artifacts.map(|artifact| (&package.supplier, &artifact.url))
         });
         artifacts.filter(move |(supplier, url)| !named(supplier, url))
@@ -177,4 +186,16 @@ fn extra(shell: &DevShell) -> Vec<u8> {
         });
     }
     input.into_bytes()
+}
+
+/// Returns the address that the settings of a plain download have for the locked version.
+fn download_address(
+    tool: &Tool,
+    request: &ToolRequest,
+    package: &LockedPackage,
+    system: System,
+) -> Option<Url> {
+    let options = request.release_options(tool);
+    let address = sources::url::address(tool, &options, package.version.as_str(), system);
+    address.ok().flatten()
 }

@@ -193,6 +193,7 @@ fn drop_unusable(
             floors: found.map(|found| found.floors.clone()).unwrap_or_default(),
             components: Vec::new(),
             targets: Vec::new(),
+            options: crate::package::ReleaseOptions::default(),
         };
         let requests = [(tool.clone(), request)];
         match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {

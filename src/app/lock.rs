@@ -8,7 +8,7 @@ use std::{
 use crate::{
     lockfile::{self, LockKey, Lockfile, Upgrade},
     manifest::{Manifest, ToolRequest},
-    package::{Source, Tool},
+    package::{Source, System, Tool},
     project::{Project, approval::Trusted, lock_path},
     report::failure::Failure,
     util::files,
@@ -332,6 +332,7 @@ fn named_tools(
 
 /// Returns a line for each tool whose version has changed.
 fn changes(before: &Lockfile, after: &Lockfile) -> Vec<String> {
+    let after_lockfile = after;
     let versions = |lockfile: &Lockfile| -> BTreeSet<(String, String)> {
         let pairs = lockfile.packages.iter();
         let packages = lockfile.python.values().flat_map(|set| &set.packages);
@@ -361,6 +362,7 @@ fn changes(before: &Lockfile, after: &Lockfile) -> Vec<String> {
             Some((_, old)) => format!("~ {tool}  {old} → {version}"),
             None => format!("+ {tool}  {version}"),
         });
+        lines.extend(chosen_files(after_lockfile, tool, version));
     }
     for (tool, version) in before.difference(&after) {
         if !after.iter().any(|(name, _)| name == tool) {
@@ -368,6 +370,34 @@ fn changes(before: &Lockfile, after: &Lockfile) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Returns a line for each file of a release that devsh chose by its name, and one on its digest.
+fn chosen_files(lockfile: &Lockfile, tool: &str, version: &str) -> Vec<String> {
+    let package = lockfile.packages.iter().find(|(key, package)| {
+        package.supplier.source == Source::Github
+            && key.tool.to_string() == tool
+            && package.version.as_str() == version
+    });
+    let Some((_, package)) = package else {
+        return Vec::new();
+    };
+    let files = package.artifacts.iter().flat_map(|(system, artifacts)| {
+        let names = artifacts.iter().map(|artifact| {
+            let name = artifact.url.path_segments().and_then(Iterator::last);
+            format!("    {system}  {}", name.unwrap_or_default())
+        });
+        names.collect::<Vec<_>>()
+    });
+    let lacking = System::ALL
+        .into_iter()
+        .filter(|system| !package.artifacts.contains_key(system));
+    let lacking = lacking.map(|system| format!("    {system}  none in this release"));
+    let checked = package
+        .checked
+        .iter()
+        .map(|checked| format!("    {checked}"));
+    files.chain(lacking).chain(checked).collect()
 }
 
 /// Merges the lockfiles of two branches into the file `ours`, as Git expects of a merge driver.

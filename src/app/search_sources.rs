@@ -84,15 +84,9 @@ struct SearchedTool {
 
 impl SearchedTool {
     fn known(name: &str, entry: Option<&'static CatalogueEntry>) -> Self {
-        let parsed = name.parse().ok().map(|tool| (name.to_owned(), tool));
-        let from = entry.iter().flat_map(|entry| entry.from);
-        let of_source = || {
-            let mut all = from.filter_map(|from| Some(((*from).to_owned(), from.parse().ok()?)));
-            all.next()
-        };
-        let (name, tool) = parsed
-            .or_else(of_source)
-            .map_or((name.to_owned(), None), |(name, tool)| (name, Some(tool)));
+        let tool: Option<Tool> = name.parse().ok();
+        let name = name.to_owned();
+        let tool = tool.filter(Tool::is_served);
         Self { name, tool, entry }
     }
 }

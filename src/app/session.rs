@@ -175,7 +175,8 @@ impl<'a> Session<'a> {
         let config = self.config()?;
         let sources = config.addresses();
         let sources = sources.into_iter().chain(&config.python_list);
-        let credentials = Credentials::new(sources.clone(), &self.netrc());
+        let credentials = Credentials::new(sources.clone(), &self.netrc())
+            .with_tokens(super::github_token::tokens(self.context, config));
         let client = Client::new(self.options.offline)
             .with_credentials(credentials)
             .allow_plain(sources);

@@ -251,6 +251,7 @@ impl Builder<'_> {
             version: &locked.version,
             recipe,
             artifacts,
+            layout: &requested.request.release_options(requested.tool).layout(),
         };
         let installed = self.install(requested.tool, locked, &object);
         ManagedTool::from_install(requested, locked, installed)

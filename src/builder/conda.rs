@@ -80,6 +80,7 @@ impl Builder<'_> {
                 version: &version,
                 recipe: Recipe::CondaPackage,
                 artifacts: std::slice::from_ref(artifact),
+                layout: &crate::package::ReleaseOptions::default(),
             };
             if let Some(place) = self.store.find(&StorePath::of(&object)) {
                 return Ok(place);

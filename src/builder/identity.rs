@@ -9,6 +9,7 @@ use crate::{
     lockfile::LockKey,
     package::{Invalid, Source, Version},
     python::PythonPins,
+    store::Recipe,
     util::digest_input::DigestInput,
 };
 
@@ -102,6 +103,12 @@ fn write_locked(
         input.bytes(&artifact.part);
         input.bytes(artifact.digest.as_bytes());
     });
+    if Recipe::of(locked.supplier.source) == Some(Recipe::Release) {
+        let options = requested.request.release_options(requested.tool).layout();
+        for option in options.iter() {
+            input.bytes(format!("layout:{option}"));
+        }
+    }
 }
 
 impl TryFrom<String> for EnvironmentId {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Builder, Error, choose_artifact::ServedFrom, request::BuildRequest};
 use crate::{
-    package::{Tool, Version},
+    package::{ReleaseOptions, Tool, Version},
     sources::{Sources, npm},
     store::{self, Object, Recipe},
     util::{files, vars},
@@ -108,6 +108,7 @@ impl Builder<'_> {
             version: &locked.version,
             recipe: Recipe::Npm,
             artifacts: artifacts.map(Vec::as_slice).unwrap_or_default(),
+            layout: &ReleaseOptions::default(),
         };
         Ok(self.install(&tool, &locked, &object)?.join(NPM))
     }

@@ -32,6 +32,7 @@ pub(super) struct Settings {
     pub(super) conda: Option<Url>,
     pub(super) node: Option<Url>,
     pub(super) go: Option<Url>,
+    pub(super) github: Option<Url>,
     pub(super) hosts: Vec<FileHost>,
     pub(super) glibc: Option<Glibc>,
     pub(super) gc: Keep,
@@ -131,6 +132,7 @@ impl Settings {
         };
         let keys = [
             "conda",
+            "github-api",
             "glibc",
             "go",
             "hosts",
@@ -145,6 +147,7 @@ impl Settings {
             settings.pypi = sources.value("pypi", ADDRESS, directory_address)?;
             settings.rust = sources.value("rust", ADDRESS, directory_address)?;
             settings.python = sources.value("python", ADDRESS, directory_address)?;
+            settings.github = sources.value("github-api", ADDRESS, directory_address)?;
             settings.npm = sources.value("npm", ADDRESS, directory_address)?;
             settings.conda = sources.value("conda", ADDRESS, directory_address)?;
             settings.node = sources.value("node", ADDRESS, directory_address)?;

@@ -37,6 +37,18 @@ impl Credentials {
         self.origins.push((origin, Some(header)));
     }
 
+    /// Adds tokens, each for the server of its address.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: impl IntoIterator<Item = (Url, String)>) -> Self {
+        let headers = tokens.into_iter().map(|(url, token)| {
+            let origin = url.origin().ascii_serialization();
+            (origin, Some(format!("Bearer {token}")))
+        });
+        // The settings come first.
+        self.origins.extend(headers);
+        self
+    }
+
     /// Returns the header for a request to `url`, if there is one.
     pub(super) fn header(&self, url: &Url) -> Option<String> {
         if let Some(own) = basic(url) {

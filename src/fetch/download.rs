@@ -15,10 +15,10 @@ use url::Url;
 
 use super::{
     Client, Error, Meter, RETRIES, SpeedChecked, broken, content_length, open_file, pause,
-    redacted, successful,
+    redacted, successful, with_retries,
 };
 use crate::{
-    package::{Digest, Hasher},
+    package::{Digest, Hasher, Sha256},
     util::files,
 };
 
@@ -90,6 +90,50 @@ impl Client {
             }
         })?;
         Ok(Download { file, path })
+    }
+
+    /// Downloads `url` to find out its SHA-256 and its size in bytes; the file stays in `directory` for `download`.
+    pub fn measure(&self, url: &Url, directory: &Path) -> Result<(Sha256, u64), Error> {
+        files::create_private_dir(directory)?;
+        with_retries(|| self.measure_once(url, directory))
+    }
+
+    fn measure_once(&self, url: &Url, directory: &Path) -> Result<(Sha256, u64), Error> {
+        let mut file =
+            tempfile::NamedTempFile::new_in(directory).map_err(files::at("write", directory))?;
+        let body: Box<dyn Read> = if url.scheme() == "file" {
+            Box::new(open_file(url)?)
+        } else {
+            let headers = [("accept", "*/*"), ("accept-encoding", "identity")];
+            let response = self.send_get(url, &headers)?;
+            Box::new(successful(url, response)?.into_body().into_reader())
+        };
+        let mut body = SpeedChecked::new(body, self.min_speed).take(LIMIT + 1);
+        let mut hasher: sha2::Sha256 = sha2::Digest::new();
+        let (mut buffer, mut size) = (vec![0; 1 << 17], 0);
+        loop {
+            let count = match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(broken(url, &error)),
+            };
+            file.write_all(&buffer[..count])
+                .map_err(files::at("write", directory))?;
+            sha2::Digest::update(&mut hasher, &buffer[..count]);
+            size += count as u64;
+        }
+        if size > LIMIT {
+            return Err(Error::TooLarge {
+                url: redacted(url),
+                limit: LIMIT,
+            });
+        }
+        let digest = Sha256::from_bytes(sha2::Digest::finalize(hasher).into());
+        let place = partial(directory, &digest.into());
+        file.persist(&place)
+            .map_err(|error| files::at("write", &place)(error.error))?;
+        Ok((digest, size))
     }
 
     /// Fills the partial file, with retries, until it is complete and verified.

@@ -40,6 +40,15 @@ pub enum Error {
         /// The time after which the server accepts another request.
         wait: Option<Duration>,
     },
+    /// The server answers no more requests of this user for a while.
+    #[error("`{host}` accepts no more requests until {}", end.as_deref().unwrap_or("later"))]
+    RateLimited {
+        host: String,
+        /// The time of the day when it accepts the next one, in UTC.
+        end: Option<String>,
+        /// Whether the request had a token.
+        with_token: bool,
+    },
     /// The answer is longer than the limit.
     #[error("`{url}` is larger than {limit} bytes")]
     TooLarge {
@@ -77,7 +86,10 @@ impl Error {
     pub fn is_about_host(&self) -> bool {
         matches!(
             self,
-            Self::Offline { .. } | Self::Unreachable { .. } | Self::UntrustedCertificate { .. }
+            Self::Offline { .. }
+                | Self::Unreachable { .. }
+                | Self::RateLimited { .. }
+                | Self::UntrustedCertificate { .. }
         )
     }
 
@@ -90,6 +102,7 @@ impl Error {
             | Self::Unreachable { .. }
             | Self::UntrustedCertificate { .. }
             | Self::Insecure { .. }
+            | Self::RateLimited { .. }
             | Self::Status { .. } => true,
             Self::Mirror(error) => files::is_absent(&error.source),
             Self::File(_)

@@ -11,7 +11,7 @@ use url::Url;
 use super::{application::Application, conda::CondaSets, pin::ExtendsPins, python::PythonSets};
 use crate::{
     manifest::ToolRequest,
-    package::{Digest, Supplier, System, Tool, Version},
+    package::{Digest, ReleaseOptions, Supplier, System, Tool, Version},
 };
 
 /// Every locked package, in the order of the file.
@@ -37,6 +37,8 @@ pub struct LockKey {
     pub components: Vec<String>,
     /// Requested targets, sorted.
     pub targets: Vec<String>,
+    /// Settings of the tool's releases.
+    pub options: ReleaseOptions,
 }
 
 /// A tool at one version, with what to download for each system.
@@ -98,6 +100,7 @@ impl LockKey {
             requirement,
             components: request.components.clone(),
             targets: request.targets.clone(),
+            options: request.options.clone(),
         }
     }
 }
@@ -132,6 +135,7 @@ impl Lockfile {
                 .filter(|(other, package)| {
                     other.components == key.components
                         && other.targets == key.targets
+                        && other.options == key.options
                         && fits(package)
                 })
                 .map(|(_, package)| package)

@@ -13,7 +13,7 @@ use super::{
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value, word},
 };
-use crate::package::{Digest, Sha256, Source, Supplier, System, Tool, is_npm_place};
+use crate::package::{Digest, ReleaseOption, Sha256, Source, Supplier, System, Tool, is_npm_place};
 
 /// Stands for every system where an artifact is the same on all.
 const ANY: &str = "any";
@@ -27,6 +27,8 @@ pub(super) struct ToolBlock {
     components: Vec<Spanned<String>>,
     #[serde(default)]
     targets: Vec<Spanned<String>>,
+    #[serde(default)]
+    options: Vec<Spanned<String>>,
     version: Spanned<String>,
     source: Option<Spanned<String>>,
     build: Option<Spanned<String>>,
@@ -62,6 +64,11 @@ pub(super) fn read(
         requirement: raw.requirement,
         components: words(raw.components)?,
         targets: words(raw.targets)?,
+        options: raw
+            .options
+            .iter()
+            .map(value::<ReleaseOption>)
+            .collect::<Result<_, _>>()?,
     };
     let application = application::read(raw.python, raw.packages, block)?;
     let supplier = supplier(&key.tool, raw.source.as_ref())?;
@@ -220,6 +227,14 @@ pub(super) fn print(text: &mut String, key: &LockKey, package: &LockedPackage) {
             let words: Vec<String> = list.iter().map(|word| quoted(word)).collect();
             line(text, name, format!("[{}]", words.join(", ")));
         }
+    }
+    if !key.options.is_empty() {
+        let options: Vec<String> = key
+            .options
+            .iter()
+            .map(|one| quoted(&one.to_string()))
+            .collect();
+        line(text, "options", format!("[{}]", options.join(", ")));
     }
     line(text, "version", quoted(package.version.as_str()));
     if package.supplier != key.tool.unnamed_supplier() {

@@ -78,7 +78,7 @@ pub fn decisive(request: &ToolRequest) -> &Origin {
 mod tests {
     use super::*;
     use crate::manifest::Located;
-    use crate::package::Version;
+    use crate::package::{ReleaseOptions, Version};
 
     fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
         let located = |text: &&str| Located {
@@ -94,6 +94,7 @@ mod tests {
             floors: floors.iter().map(located).collect(),
             components: Vec::new(),
             targets: Vec::new(),
+            options: ReleaseOptions::default(),
         }
     }
 

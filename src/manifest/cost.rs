@@ -40,7 +40,8 @@ pub(super) fn variables(file: &[(VarName, Located<EnvValue>)]) -> usize {
 
 fn tool(entry: &ToolEntry) -> usize {
     let parts = entry.components.iter().chain(&entry.targets);
-    1 + entry.floors.len() + texts(parts) + texts(entry.removed.values().flatten())
+    let options = entry.options.iter().count();
+    1 + entry.floors.len() + options + texts(parts) + texts(entry.removed.values().flatten())
 }
 
 fn variable(entry: &EnvEntry) -> usize {

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use super::{CompositionError, Located, Origin};
 use crate::{
-    package::Invalid,
+    package::{Invalid, Source},
     util::terminal_text::{SafeText, shorten},
 };
 
@@ -152,6 +152,13 @@ pub enum ErrorKind {
         /// The tool that has it.
         tool: String,
     },
+    /// A key for tools of other sources.
+    #[error("`{key}` is not for `{tool}`, only for tools of {}", quoted(sources))]
+    OnlySources {
+        key: String,
+        tool: String,
+        sources: &'static [Source],
+    },
     /// A key that only python has.
     #[error("`variant` is only for `python`, not for `{tool}`")]
     OnlyPython {
@@ -253,6 +260,8 @@ pub enum ExpectedKind {
     ListOfStrings,
     /// A table.
     Table,
+    /// A number from 0 to 255.
+    SmallNumber,
     /// The version of a tool, or a table.
     VersionOrTable,
 }
@@ -264,6 +273,7 @@ impl fmt::Display for ExpectedKind {
             Self::Boolean => "`true` or `false`",
             Self::ListOfStrings => "a list of strings",
             Self::Table => "a table",
+            Self::SmallNumber => "a small number",
             Self::VersionOrTable => "a version or a table",
         })
     }
@@ -310,4 +320,10 @@ fn shown_keys(keys: &[&str]) -> String {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => quoted.concat(),
     }
+}
+
+/// Returns the names of sources in backticks.
+fn quoted(sources: &[Source]) -> String {
+    let names: Vec<String> = sources.iter().map(|source| format!("`{source}`")).collect();
+    names.join(" and ")
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::util::nearest::nearest;
 use crate::{
     env::{HostShell, VarName},
-    package::{Glibc, MacosVersion, PackageName},
+    package::{Glibc, MacosVersion, PackageName, Sha256, System},
 };
 
 /// A value in a document and the key that has it.
@@ -102,6 +102,15 @@ impl Scalar for AliasName {}
 impl Scalar for PackageName {}
 impl Scalar for Glibc {}
 impl Scalar for MacosVersion {}
+impl Scalar for System {
+    const WORDS: &'static [&'static str] = &[
+        "linux-aarch64",
+        "linux-x86_64",
+        "macos-aarch64",
+        "macos-x86_64",
+    ];
+}
+impl Scalar for Sha256 {}
 impl Scalar for HostShell {
     const WORDS: &'static [&'static str] = &["bash", "zsh", "fish"];
 }
@@ -163,6 +172,28 @@ impl Form<'_> for Located<bool> {
 
     fn schema() -> Json {
         json!({ "type": "boolean" })
+    }
+}
+
+/// A number from 0 to 255.
+#[derive(Debug)]
+pub(super) struct SmallNumber(pub(super) u8);
+
+impl Form<'_> for SmallNumber {
+    fn accepts(node: &Node<'_>) -> bool {
+        matches!(node.value, Value::Other(_))
+    }
+
+    fn read(value: &KeyValue<'_>) -> Result<Self, Error> {
+        let written = value.text.as_str().get(value.node.span.clone());
+        let number = written.and_then(|written| written.parse().ok());
+        number
+            .map(Self)
+            .ok_or_else(|| value.wrong_type(ExpectedKind::SmallNumber))
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "integer" })
     }
 }
 
@@ -384,10 +415,16 @@ impl<'n, K: Scalar, V: Form<'n>> Named<'n, K, V> {
     pub(super) fn values(&self) -> impl Iterator<Item = Result<NamedValue<'n, K, V>, Error>> {
         self.entries.iter().map(|entry| {
             let at = KeyValue::new(self.text, self.path.clone(), entry);
-            let name = at
-                .key
-                .parse()
-                .map_err(|error: K::Err| at.key_error(error))?;
+            let name = at.key.parse().map_err(|error: K::Err| {
+                if K::WORDS.is_empty() {
+                    return at.key_error(error);
+                }
+                at.key_error(ErrorKind::UnknownKey {
+                    key: at.key.to_owned(),
+                    table: self.path.to_string(),
+                    suggestion: nearest(at.key, K::WORDS.iter().copied()),
+                })
+            })?;
             let value = V::read(&at)?;
             Ok(NamedValue { name, value, at })
         })
@@ -412,7 +449,14 @@ impl<'n, K: Scalar, V: Form<'n>> Form<'n> for Named<'n, K, V> {
     }
 
     fn schema() -> Json {
-        json!({ "type": "object", "additionalProperties": V::schema() })
+        if K::WORDS.is_empty() {
+            return json!({ "type": "object", "additionalProperties": V::schema() });
+        }
+        let words = K::WORDS.iter();
+        let properties: Map<String, Json> = words
+            .map(|word| ((*word).to_owned(), V::schema()))
+            .collect();
+        json!({ "type": "object", "properties": properties, "additionalProperties": false })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     env::VarName,
-    package::{Requirement, Tool},
+    package::{ReleaseOptions, Requirement, Tool},
 };
 
 /// The content of one file.
@@ -109,6 +109,8 @@ pub struct ToolEntry {
     pub components: Vec<String>,
     /// Further compilation targets.
     pub targets: Vec<String>,
+    /// Settings of the tool's releases.
+    pub options: ReleaseOptions,
     /// Components and targets removed from the layers below, by the key of the list or as `FLAVOUR`.
     pub removed: BTreeMap<&'static str, BTreeSet<String>>,
 }
@@ -144,7 +146,7 @@ pub(super) const FLAVOUR: &str = "flavour";
 
 impl ToolEntry {
     /// Returns an entry without a version.
-    pub(super) const fn new(origin: Origin) -> Self {
+    pub(super) fn new(origin: Origin) -> Self {
         Self {
             origin,
             wanted: true,
@@ -153,6 +155,7 @@ impl ToolEntry {
             floors: Vec::new(),
             components: Vec::new(),
             targets: Vec::new(),
+            options: ReleaseOptions::default(),
             removed: BTreeMap::new(),
         }
     }
@@ -174,6 +177,7 @@ impl ToolEntry {
                 self.floors.push(floor.clone());
             }
         }
+        self.options = upper.options.over(&self.options);
         let removed = &upper.removed;
         if let Some(overruled) = removed.get(FLAVOUR) {
             self.components.retain(|one| !overruled.contains(one));
@@ -204,6 +208,7 @@ impl ToolEntry {
             floors: self.floors,
             components: self.components,
             targets: self.targets,
+            options: self.options,
         }
     }
 }

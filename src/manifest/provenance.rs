@@ -225,6 +225,7 @@ impl Statements {
         let removed = removed.filter(|(key, _)| **key != FLAVOUR);
         let parts: Vec<String> = added
             .map(|one| format!("+{one}"))
+            .chain(entry.options.iter().map(ToString::to_string))
             .chain(
                 removed
                     .flat_map(|(_, names)| names)

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::package::{
     CondaChannel, CondaRequirement, FREETHREADED, Invalid, PROFILE, PROFILES, PackageName, Source,
-    Tool,
+    Tool, release_option::WORD_NAMES,
 };
 use crate::util::nearest::nearest;
 
@@ -200,6 +200,25 @@ pub fn unknown_tool(name: &str, invalid: Invalid) -> ErrorKind {
         name: name.to_owned(),
         suggestion: nearest(name, Tool::short_names()),
         pypi: package.map(|name| format!("{}:{name}", Source::Pypi)),
+    }
+}
+
+/// The name of an operating system or a processor.
+#[derive(Debug)]
+pub(super) struct PlatformName(pub(super) &'static str);
+
+impl Scalar for PlatformName {
+    const WORDS: &'static [&'static str] = &WORD_NAMES;
+}
+
+impl FromStr for PlatformName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let known = WORD_NAMES.into_iter().find(|name| *name == text);
+        known
+            .map(Self)
+            .ok_or_else(|| Invalid::new("`linux`, `macos`, `x86_64` or `aarch64`", text))
     }
 }
 

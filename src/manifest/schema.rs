@@ -9,16 +9,16 @@ use toml::Spanned;
 use super::{
     AliasName, Error, ExpectedKind, Located,
     document::Node,
-    form::{EditableList, Form, KeyValue, Named, OneOf, Table, Unset, table_fields},
+    form::{EditableList, Form, KeyValue, Named, OneOf, SmallNumber, Table, Unset, table_fields},
     scalars::{
-        CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PresetName, PythonLockPath,
-        PythonPackage, PythonVariant, RustProfile, SingleShellName, ToolName, ToolPart,
-        ValueTemplate,
+        CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PlatformName, PresetName,
+        PythonLockPath, PythonPackage, PythonVariant, RustProfile, SingleShellName, ToolName,
+        ToolPart, ValueTemplate,
     },
 };
 use crate::{
     env::{HostShell, VarName},
-    package::{Glibc, Invalid, MacosVersion, PackageName},
+    package::{Glibc, Invalid, MacosVersion, PackageName, Sha256, System},
 };
 
 table_fields! {
@@ -67,10 +67,10 @@ table_fields! {
 }
 
 /// A tool: a table, several versions of python, or a requirement.
-pub(super) type ToolForm<'n> = OneOf<Table<'n, ToolField>, OneOf<VersionList, Spanned<String>>>;
+pub(super) type ToolForm<'n> = OneOf<Table<'n, ToolField<'n>>, OneOf<VersionList, Spanned<String>>>;
 
 table_fields! {
-    ToolField {
+    ToolField<'n> {
         /// The requirement: `3.12`, `>=3.11,<3.13`, `^1.4`, `latest`, `stable`
         "version" => Version(Spanned<String>);
         /// Components beyond the profile; only for rust
@@ -81,10 +81,33 @@ table_fields! {
         "profile" => Profile(Located<RustProfile>);
         /// The build of the interpreter; only for python
         "variant" => Variant(Located<PythonVariant>);
+        /// The file of a release, for all systems or for each: `tool-{version}-{os}-{arch}.tar.gz`
+        "asset" => Asset(TextForSystems<'n>);
+        /// The address of the download, for all systems or for each
+        "url" => Url(TextForSystems<'n>);
+        /// The address of a file with the SHA-256 of the download, for all systems or for each
+        "checksums" => Checksums(TextForSystems<'n>);
+        /// The SHA-256 of the download for each system
+        "sha256" => Sha256(Named<'n, System, Located<Sha256>>);
+        /// The programs, as paths in the archive
+        "bin" => Bin(Vec<Located<String>>);
+        /// How many directories at the top of the archive are left out
+        "strip" => Strip(SmallNumber);
+        /// The text in front of the version in the name of a tag
+        "tag-prefix" => TagPrefix(Located<String>);
+        /// The repository whose releases are the versions of a plain download: `github:helm/helm`
+        "versions" => Versions(Located<String>);
+        /// Words for `{os}` and `{arch}`: `macos`, `linux`, `x86_64` and `aarch64`
+        "words" => Words(Named<'n, PlatformName, Located<String>>);
+        /// Features of a crate
+        "features" => Features(Vec<Located<String>>);
         /// Removes the tool of the layers below
         "unset" => Unset(Unset) alone;
     }
 }
+
+/// A text for each system, or one for all.
+pub(super) type TextForSystems<'n> = OneOf<Named<'n, System, Located<String>>, Located<String>>;
 
 /// Versions of python to have next to each other, the first one under the plain name.
 #[derive(Debug)]

@@ -268,11 +268,11 @@ fn invalid_utf8_has_a_place() {
 fn errors_have_suggestions() {
     let kind = |text| merged(&[text]).unwrap_err().kind;
     let tool = ErrorKind::UnknownTool {
-        name: "Mypi".into(),
+        name: "Pylent".into(),
         suggestion: None,
-        pypi: Some("pypi:mypi".into()),
+        pypi: Some("pypi:pylent".into()),
     };
-    assert_eq!(kind("[tools]\nMypi = '1'\n"), tool);
+    assert_eq!(kind("[tools]\nPylent = '1'\n"), tool);
     let tool = ErrorKind::UnknownTool {
         name: "pyton".into(),
         suggestion: Some("python"),

@@ -9,10 +9,13 @@ use super::{
     form::{EditableList, KeyValue, OneOf, Table},
     layer::FLAVOUR,
     scalars::ToolPart,
-    schema::{ToolField, ToolForm, VersionList},
+    schema::{TextForSystems, ToolField, ToolForm, VersionList},
     version_files,
 };
-use crate::package::{FREETHREADED, Invalid, PROFILE, PROFILES, Requirement, Source, Tool};
+use crate::package::{
+    FREETHREADED, Invalid, PROFILE, PROFILES, ReleaseOption, Requirement, Source, Supplier, System,
+    Tool,
+};
 
 /// Returns the tool of an entry, or for a list of versions several pythons.
 pub(super) fn read(
@@ -90,7 +93,7 @@ fn named_entry(tool: &Tool, at: &KeyValue<'_>) -> Result<ToolEntry, Error> {
 
 fn read_table(
     tool: &Tool,
-    table: &Table<'_, ToolField>,
+    table: &Table<'_, ToolField<'_>>,
     at: &KeyValue<'_>,
 ) -> Result<ToolEntry, Error> {
     let mut entry = named_entry(tool, at)?;
@@ -102,6 +105,20 @@ fn read_table(
             }
             let tool = tool.to_string();
             Err(field.at.key_error(ErrorKind::OnlyRust { key, tool }))
+        };
+        let of_source = |sources: &'static [Source]| {
+            if tool
+                .suppliers()
+                .iter()
+                .any(|one| sources.contains(&one.source))
+            {
+                return Ok(());
+            }
+            Err(field.at.key_error(ErrorKind::OnlySources {
+                key: field.at.key.to_owned(),
+                tool: tool.to_string(),
+                sources,
+            }))
         };
         match field.field {
             ToolField::Unset(_) => (entry.unset, entry.wanted) = (true, false),
@@ -129,11 +146,89 @@ fn read_table(
                 entry.replace_flavours([FREETHREADED.to_owned()]);
                 entry.components.extend(variant.value.0);
             }
+            ToolField::Asset(texts) => {
+                of_source(&[Source::Github])?;
+                read_texts(texts, ReleaseOption::Asset, &mut entry)?;
+            }
+            ToolField::Url(texts) => {
+                of_source(&[Source::Url])?;
+                read_texts(texts, ReleaseOption::Url, &mut entry)?;
+            }
+            ToolField::Checksums(texts) => {
+                of_source(&[Source::Url])?;
+                read_texts(texts, ReleaseOption::Checksums, &mut entry)?;
+            }
+            ToolField::Sha256(digests) => {
+                of_source(&[Source::Url])?;
+                for named in digests.values() {
+                    let named = named?;
+                    let digest = ReleaseOption::Sha256(named.name, named.value.value);
+                    entry.options.insert(digest);
+                }
+            }
+            ToolField::Bin(paths) => {
+                of_source(&[Source::Github, Source::Url])?;
+                let paths = paths.into_iter().map(|path| ReleaseOption::Bin(path.value));
+                paths.for_each(|path| entry.options.insert(path));
+            }
+            ToolField::Strip(count) => {
+                of_source(&[Source::Github, Source::Url])?;
+                entry.options.insert(ReleaseOption::Strip(count.0));
+            }
+            ToolField::TagPrefix(prefix) => {
+                of_source(&[Source::Github, Source::Url])?;
+                entry.options.insert(ReleaseOption::TagPrefix(prefix.value));
+            }
+            ToolField::Versions(package) => {
+                of_source(&[Source::Url])?;
+                let supplier = package.value.parse::<Supplier>();
+                let known = supplier.is_ok_and(|supplier| supplier.source == Source::Github);
+                if !known {
+                    let expected = "a repository such as `github:helm/helm`";
+                    return Err(field.at.error(Invalid::new(expected, &package.value)));
+                }
+                entry.options.insert(ReleaseOption::Versions(package.value));
+            }
+            ToolField::Words(words) => {
+                of_source(&[Source::Github, Source::Url])?;
+                for named in words.values() {
+                    let named = named?;
+                    let word = ReleaseOption::Word(named.name.0.to_owned(), named.value.value);
+                    entry.options.insert(word);
+                }
+            }
+            ToolField::Features(names) => {
+                of_source(&[Source::Cargo])?;
+                let names = names
+                    .into_iter()
+                    .map(|name| ReleaseOption::Feature(name.value));
+                names.for_each(|name| entry.options.insert(name));
+            }
         }
     }
     entry.components.sort();
     entry.components.dedup();
     Ok(entry)
+}
+
+/// Reads a text for each system, or one for all.
+fn read_texts(
+    texts: TextForSystems<'_>,
+    make: fn(Option<System>, String) -> ReleaseOption,
+    entry: &mut ToolEntry,
+) -> Result<(), Error> {
+    match texts {
+        OneOf::Second(text) => entry.options.insert(make(None, text.value)),
+        OneOf::First(texts) => {
+            for named in texts.values() {
+                let named = named?;
+                entry
+                    .options
+                    .insert(make(Some(named.name), named.value.value));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl ToolEntry {

@@ -1,6 +1,6 @@
 //! The catalogue of usual tools, from `shells/tools.toml`: what each is for, and where devsh takes it from.
 
-use super::System;
+use super::{Source, System, Tool};
 
 /// A usual tool.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct CatalogueEntry {
     pub is_application: bool,
     /// The systems for which a source has it.
     pub systems: &'static [System],
-    /// The packages that devsh asks for, in order: `github:cli/cli`.
-    pub from: &'static [&'static str],
+    /// The packages that can serve it, in the order in which their sources are asked; never empty.
+    pub suppliers: &'static [(Source, &'static str)],
     pub release: CatalogueRelease,
 }
 
@@ -56,19 +56,25 @@ impl CatalogueEntry {
         at.ok().map(|at| &CATALOGUE[at])
     }
 
+    /// Returns the entry of a tool that a manifest names by its short name.
+    pub fn of(tool: &Tool) -> Option<&'static Self> {
+        let entry = Self::find(tool.name.as_str())?;
+        let first = (tool.source, tool.package.as_str());
+        (entry.suppliers.first() == Some(&first)).then_some(entry)
+    }
+
     /// Returns the tool with this name in the files of other tools: `golang`, `aqua:cli/cli`, `ubi:cli/cli`.
     pub fn find_other_name(name: &str) -> Option<&'static Self> {
         if let Some((prefix, package)) = name.split_once(':') {
             let repository = matches!(prefix, "aqua" | "github" | "ubi");
             let prefix = if repository { "github" } else { prefix };
             return CATALOGUE.iter().find(|entry| {
-                let repositories = entry.release.versions.iter();
-                entry.from.iter().chain(repositories).any(|from| {
-                    let from = from.split_once(':');
-                    from.is_some_and(|(source, own)| {
-                        source == prefix && own.eq_ignore_ascii_case(package)
-                    })
-                })
+                let repository = entry.release.versions.and_then(|one| one.split_once(':'));
+                let packages = entry.suppliers.iter();
+                let packages = packages.map(|(source, package)| (source.as_str(), *package));
+                packages
+                    .chain(repository)
+                    .any(|(source, own)| source == prefix && own.eq_ignore_ascii_case(package))
             });
         }
         Self::find(name).or_else(|| CATALOGUE.iter().find(|entry| entry.also.contains(&name)))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Invalid,
-    short_names::{SHORT_NAMES, ShortName},
+    catalogue::{CATALOGUE, CatalogueEntry},
     source::{Source, Supplier},
 };
 
@@ -82,6 +82,15 @@ impl PackageName {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(expected, text))
+        }
+    }
+
+    /// Parses a name as the record of a store object has it, whatever its source is.
+    pub fn recorded(text: &str) -> Result<Self, Invalid> {
+        match text.contains('/') {
+            true if text.starts_with('@') => Self::npm(text),
+            true => Self::of(Source::Github, text),
+            false => text.parse(),
         }
     }
 
@@ -182,7 +191,12 @@ impl Tool {
 
     /// Returns every short name, sorted.
     pub fn short_names() -> impl Iterator<Item = &'static str> {
-        SHORT_NAMES.iter().map(|short| short.name)
+        CATALOGUE.iter().map(|short| short.name)
+    }
+
+    /// Returns whether devsh can lock the packages of one of its suppliers.
+    pub fn is_served(&self) -> bool {
+        self.suppliers().iter().any(|one| one.source.is_served())
     }
 
     /// Returns the packages that can serve the tool, in the order in which their sources are asked.
@@ -219,8 +233,8 @@ impl Tool {
         }
     }
 
-    fn short_name(&self) -> Option<&'static ShortName> {
-        let short = ShortName::find(self.name.as_str())?;
+    fn short_name(&self) -> Option<&'static CatalogueEntry> {
+        let short = CatalogueEntry::find(self.name.as_str())?;
         let first = (self.source, self.package.as_str());
         (short.suppliers.first() == Some(&first)).then_some(short)
     }
@@ -248,7 +262,7 @@ impl FromStr for Tool {
             let supplier: Supplier = text.parse()?;
             // `pypi:rust-just` and `just` are the same tool.
             let package = (supplier.source, supplier.package.as_str());
-            let short = SHORT_NAMES
+            let short = CATALOGUE
                 .iter()
                 .find(|short| short.suppliers.first() == Some(&package));
             return Ok(Self {
@@ -271,7 +285,7 @@ impl FromStr for Tool {
                 .then_some(tool)
                 .ok_or_else(|| Invalid::new("a known tool", text));
         }
-        let short = ShortName::find(text).ok_or_else(|| Invalid::new("a known tool", text))?;
+        let short = CatalogueEntry::find(text).ok_or_else(|| Invalid::new("a known tool", text))?;
         let mut suppliers = short.suppliers.iter();
         let (source, package) = suppliers
             .next()
@@ -318,17 +332,18 @@ mod tests {
             "python",
             "just",
             "pre-commit",
-            "pypi:mypy",
+            "mypy",
             "pypi:ruff-lsp",
             "prettier",
-            "npm:@biomejs/biome",
+            "npm:@team/tool",
             "npm:lodash.merge",
-            "github:cli/cli",
+            "github:ruff/ruff",
             "github:BurntSushi/rip_grep.x",
             "cargo:cargo_metadata",
             "conda:libgcc_s.x",
             "conda:_openmp_mutex",
-            "url:terraform",
+            "terraform",
+            "url:tool",
             "python3.13",
             "python3.14t",
         ] {
@@ -381,7 +396,8 @@ mod tests {
             tool.suppliers().iter().map(ToString::to_string).collect()
         };
         assert_eq!(suppliers("ruff"), ["pypi:ruff"]);
-        assert_eq!(suppliers("pypi:mypy"), ["pypi:mypy"]);
+        assert_eq!(suppliers("fd"), ["github:sharkdp/fd", "cargo:fd-find"]);
+        assert_eq!(suppliers("pypi:ruff-lsp"), ["pypi:ruff-lsp"]);
         assert_eq!(suppliers("python3.13"), ["python:python"]);
         for tool in Tool::short_names() {
             let tool: Tool = tool.parse().unwrap();

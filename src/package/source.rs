@@ -67,7 +67,7 @@ impl Source {
 
     /// Returns whether this devsh can lock tools of the source.
     pub const fn is_served(self) -> bool {
-        !matches!(self, Self::Cargo | Self::Conda | Self::Github | Self::Url)
+        !matches!(self, Self::Cargo | Self::Conda)
     }
 
     /// Returns whether the source has one tool, which has the source's name.

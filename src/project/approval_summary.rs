@@ -209,6 +209,10 @@ fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
         parts.push_str(" +");
         parts.push_str(extra);
     }
+    for option in request.options.iter() {
+        parts.push(' ');
+        parts.push_str(&option.to_string());
+    }
     let requirement = &request.requirement;
     let text = format!("{}{parts}", requirement.value);
     let file = &*requirement.origin.file;

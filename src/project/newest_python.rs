@@ -151,6 +151,7 @@ mod tests {
             floors: vec![located(floor)],
             components: Vec::new(),
             targets: Vec::new(),
+            options: crate::package::ReleaseOptions::default(),
         };
         newest_minor(&PythonRequest::default(), &request, &locked, &minors)
     }

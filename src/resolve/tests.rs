@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     lockfile::{Artifact, Stale, parse, print, stale},
     manifest::Located,
-    package::{Requirement, Sha256, Source},
+    package::{ReleaseOptions, Requirement, Sha256, Source},
     sources::{Candidate, CandidateKey, python},
 };
 
@@ -33,6 +33,7 @@ fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest
             .collect(),
         components: Vec::new(),
         targets: Vec::new(),
+        options: ReleaseOptions::default(),
     };
     (tool.parse().unwrap(), request)
 }

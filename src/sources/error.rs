@@ -22,6 +22,23 @@ pub enum Error {
     /// The Python index or the npm registry does not know the package.
     #[error("`{host}` has no package `{}`", tool.package)]
     UnknownPackage { tool: Tool, host: String },
+    /// There is no such repository, or the user may not see it.
+    #[error("`{host}` has no repository `{repository}` with releases")]
+    UnknownRepository {
+        tool: Tool,
+        repository: String,
+        host: String,
+    },
+    /// A plain download without a list of versions.
+    #[error("`{tool}` needs a whole version, because nothing lists its versions")]
+    NeedsVersion { tool: Tool },
+    /// The address of a plain download is none.
+    #[error("the address of `{tool}` cannot be used: {message}")]
+    Address {
+        tool: Tool,
+        /// The cause, one line.
+        message: String,
+    },
     /// The npm registry has no such tag.
     #[error("`{tool}` has no version with the tag `{tag}`")]
     UnknownTag {
@@ -82,7 +99,9 @@ impl Error {
     pub fn unavailable(&self) -> Option<String> {
         match self {
             Self::Fetch { source, .. } => Some(source.to_string()),
-            Self::NoSource { .. } | Self::UnknownPackage { .. } => Some(self.to_string()),
+            Self::UnknownPackage { .. }
+            | Self::UnknownRepository { .. }
+            | Self::NoSource { .. } => Some(self.to_string()),
             _ => None,
         }
     }
@@ -93,6 +112,9 @@ impl Error {
             Self::Fetch { tool, .. }
             | Self::NoSource { tool }
             | Self::UnknownPackage { tool, .. }
+            | Self::UnknownRepository { tool, .. }
+            | Self::NeedsVersion { tool }
+            | Self::Address { tool, .. }
             | Self::UnknownTag { tool, .. }
             | Self::Dependency { tool, .. }
             | Self::NoWheels { tool } => Some(tool),

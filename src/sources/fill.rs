@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Candidate, CandidateKey, Error, Index, PARALLEL, SoughtTool, Sources, UnusedSupplier, glibc,
-    go, node, npm, npm_platform, pypi, python, release_age, rust,
+    Candidate, CandidateKey, Error, Index, PARALLEL, SoughtTool, Sources, UnusedSupplier, github,
+    glibc, go, node, npm, npm_platform, pypi, python, release_age, rust, url,
 };
 use crate::{
     lockfile::{LockKey, Lockfile, Upgrade},
@@ -247,7 +247,12 @@ fn questions<'a>(round: &[&mut OpenRequest<'a>], rank: usize) -> Vec<Question<'a
         let use_cache = !sought.upgrade.covers(sought.tool);
         let known = questions.iter_mut().find(|question| match tool.source {
             Source::Rust => question.tool.source == Source::Rust,
-            _ => question.tool == tool && question.request.components == request.components,
+            _ => {
+                question.tool == tool
+                    && question.request.components == request.components
+                    && question.request.options == request.options
+                    && !reads_until_it_fits(tool.source)
+            }
         });
         let toolchain = (tool.source == Source::Rust).then(|| rust::ToolchainRequest {
             tool: sought.tool,
@@ -295,9 +300,9 @@ impl Question<'_> {
             Source::Go => go::candidates(tool, sources, use_cache),
             Source::Node => node::candidates(tool, sources, use_cache),
             Source::NpmPlatform => npm_platform::candidates(tool, sources, use_cache),
-            Source::Cargo | Source::Conda | Source::Github | Source::Url => {
-                Err(Error::NoSource { tool: tool.clone() })
-            }
+            Source::Github => github::candidates(tool, self.request, sources, use_cache),
+            Source::Url => url::candidates(tool, self.request, sources, use_cache),
+            Source::Cargo | Source::Conda => Err(Error::NoSource { tool: tool.clone() }),
         };
         candidates.map(|all| vec![all])
     }
@@ -308,12 +313,19 @@ impl Question<'_> {
 /// A download without a published digest is left out.
 fn with_digests(
     tool: &Tool,
-    _request: &ToolRequest,
+    request: &ToolRequest,
     candidate: &Candidate,
     sources: Sources<'_>,
 ) -> Result<Candidate, Error> {
     match tool.source {
+        Source::Github => github::with_digests(tool, candidate, sources),
         Source::Node => node::with_digests(tool, candidate, sources),
+        Source::Url => url::with_digests(tool, request, candidate, sources),
         _ => Err(Error::NoSource { tool: tool.clone() }),
     }
+}
+
+/// Returns whether the source's list is long and read only until a version fits the request.
+const fn reads_until_it_fits(source: Source) -> bool {
+    matches!(source, Source::Github | Source::Url)
 }

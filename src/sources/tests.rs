@@ -12,7 +12,6 @@ use crate::{
     config::{PYTHON_RELEASES, RUST, ToolsFrom},
     lockfile::LockKey,
     manifest::{Located, Origin},
-    package::Sha256,
     resolve::resolve,
 };
 
@@ -97,6 +96,7 @@ impl World {
             conda: below("conda/"),
             node: below("node/"),
             go: below("go/"),
+            github: "https://api.github.com/".parse().unwrap(),
             python_list: None,
             glibc: None,
             minimum_release_age: None,
@@ -176,6 +176,7 @@ fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest
         floors: floors.iter().map(|floor| located(floor)).collect(),
         components: Vec::new(),
         targets: Vec::new(),
+        options: ReleaseOptions::default(),
     };
     (tool.parse().unwrap(), request)
 }
@@ -290,7 +291,7 @@ fn a_source_that_cannot_answer_is_named() {
         panic!()
     };
     assert_eq!(tool.to_string(), "ruff");
-    assert!(matches!(*source, crate::fetch::Error::Offline { .. }));
+    assert!(matches!(*source, fetch::Error::Offline { .. }));
 }
 
 #[test]

@@ -78,6 +78,26 @@ pub enum Error {
     /// A conda package of Python code in an environment without Python.
     #[error("the conda package `{package}` needs python, which is not locked")]
     NoPython { package: String },
+    /// The archive has files, and nothing says which are programs.
+    #[error("nothing in the archive of `{package}` is a program for sure")]
+    UnclearPrograms {
+        package: PackageName,
+        /// Some of its files.
+        found: Vec<String>,
+    },
+    /// The archive lacks a program that the settings name.
+    #[error("the archive has no `{program}`")]
+    NoSuchProgram {
+        program: String,
+        /// Some of its files.
+        found: Vec<String>,
+    },
+    /// A program for another system.
+    #[error("`{program}` is a program for {built_for}")]
+    ForeignProgram {
+        program: String,
+        built_for: &'static str,
+    },
     /// An object differs from its manifest.
     #[error("store object `{path}` was changed or damaged")]
     Damaged {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     lockfile::Artifact,
-    package::{Digest, PackageName, Sha256, Source, Version},
+    package::{Digest, PackageName, ReleaseOption, ReleaseOptions, Sha256, Source, Version},
     util::{digest_input::DigestInput, files},
 };
 
@@ -38,7 +38,7 @@ pub struct ObjectRecord {
     /// The BLAKE3 of the list of its files.
     pub tree: String,
     pub artifacts: Vec<ArtifactRecord>,
-    /// The inputs of an object that was built and not unpacked, one line each.
+    /// The inputs of an object that was built and not unpacked, or the layout of a release, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
     /// The BLAKE3 of everything above.
@@ -73,11 +73,20 @@ impl ObjectRecord {
             recipe: object.recipe.as_str().to_owned(),
             tree,
             artifacts: object.artifacts.iter().map(artifact).collect(),
-            inputs: Vec::new(),
+            inputs: object.layout.iter().map(ToString::to_string).collect(),
             check: String::new(),
         };
         record.check = record.digest();
         record
+    }
+
+    /// Returns where the programs are in a release, if all settings are known.
+    pub(super) fn layout(&self) -> Option<ReleaseOptions> {
+        let options = self
+            .inputs
+            .iter()
+            .map(|input| input.parse::<ReleaseOption>().ok());
+        options.collect()
     }
 
     /// Returns the record of a built object with this tree.
@@ -143,7 +152,10 @@ impl ObjectRecord {
     pub(super) fn identity(&self) -> Option<(PackageName, Version)> {
         let source = match self.known_recipe()? {
             Recipe::CondaPackage | Recipe::CondaPrefix => Source::Conda,
-            _ => return Some((self.name.parse().ok()?, self.version.parse().ok()?)),
+            _ => {
+                let name = PackageName::recorded(&self.name).ok()?;
+                return Some((name, self.version.parse().ok()?));
+            }
         };
         Some((
             PackageName::of(source, &self.name).ok()?,
@@ -163,6 +175,7 @@ impl ObjectRecord {
             version: &version,
             recipe: self.known_recipe()?,
             artifacts: &sources,
+            layout: &self.layout()?,
         }))
     }
 

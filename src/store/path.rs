@@ -30,6 +30,12 @@ impl StorePath {
             input.bytes(&artifact.part);
             input.bytes(artifact.digest.as_bytes());
         });
+        // Objects of other recipes have had no such part.
+        if object.recipe == Recipe::Release {
+            for option in object.layout.iter() {
+                input.bytes(option.to_string());
+            }
+        }
         Self::new(input, object.name, object.version)
     }
 
@@ -68,7 +74,7 @@ impl fmt::Display for StorePath {
 
 impl Recipe {
     /// All recipes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Python,
         Self::Rust,
         Self::Wheel,
@@ -78,6 +84,7 @@ impl Recipe {
         Self::CondaPrefix,
         Self::NpmPlatform,
         Self::Toolchain,
+        Self::Release,
     ];
 
     /// Returns the name that goes into digests and records.
@@ -92,6 +99,7 @@ impl Recipe {
             Self::CondaPrefix => "conda-prefix",
             Self::NpmPlatform => "npm-platform",
             Self::Toolchain => "toolchain",
+            Self::Release => "release",
         }
     }
 }

@@ -4,6 +4,7 @@ pub(super) mod conda;
 mod npm;
 mod npm_platform;
 mod python;
+mod release;
 mod rust;
 mod toolchain;
 pub(super) mod wheel;
@@ -64,13 +65,24 @@ pub(super) fn build<'a>(
                 };
                 conda::unpack(identity, file, &mut tree)
             }
+            Recipe::Release => {
+                let release = release::Release {
+                    name: object.name,
+                    version: object.version,
+                    options: object.layout,
+                };
+                release.unpack(artifact, file, &mut tree)
+            }
             // They are built, not unpacked.
             Recipe::Environment | Recipe::CondaPrefix => Ok(()),
             Recipe::NpmPlatform => platform.unpack(artifact, file, &mut tree),
             Recipe::Toolchain => toolchain::unpack(object.name, object.version, file, &mut tree),
         }
         .map_err(|error| match error {
-            Error::Refused { .. } | Error::Archive { .. } | Error::Installer { .. } => named(error),
+            Error::Refused { .. }
+            | Error::Archive { .. }
+            | Error::Installer { .. }
+            | Error::ForeignProgram { .. } => named(error),
             other => other,
         })?;
         used.push(download);
@@ -81,6 +93,7 @@ pub(super) fn build<'a>(
         Recipe::Npm => npm.complete(&mut tree)?,
         Recipe::NpmPlatform => platform.complete(&mut tree)?,
         Recipe::Wheel
+        | Recipe::Release
         | Recipe::CondaPackage
         | Recipe::Environment
         | Recipe::CondaPrefix

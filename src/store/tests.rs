@@ -39,6 +39,7 @@ impl Fixture {
                 conda: crate::package::CONDA.parse().unwrap(),
                 node: crate::config::NODE.parse().unwrap(),
                 go: crate::config::GO.parse().unwrap(),
+                github: "https://api.github.com/".parse().unwrap(),
                 python_list: None,
                 glibc: None,
                 minimum_release_age: None,
@@ -91,6 +92,7 @@ impl Fixture {
             version: &version.parse().unwrap(),
             recipe,
             artifacts,
+            layout: &ReleaseOptions::default(),
         };
         let downloads = Downloads {
             client: &self.client,

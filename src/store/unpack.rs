@@ -31,6 +31,11 @@ impl<'a> ArchiveFile<'a> {
     pub(super) const fn silent(file: &'a File) -> Self {
         Self::new(file, &|_| ())
     }
+
+    /// Returns the same archive for a look at it that counts as no progress.
+    pub(super) const fn silenced(self) -> Self {
+        Self::silent(self.file)
+    }
 }
 
 impl Read for ArchiveFile<'_> {
@@ -66,6 +71,7 @@ pub(super) fn decompressed(file: ArchiveFile<'_>) -> io::Result<Box<dyn Read + '
             decoder.window_log_max(WINDOW_LOG)?;
             Ok(Box::new(decoder))
         }
-        _ => Err(io::Error::other("neither gzip, xz nor zstd")),
+        [b'B', b'Z', b'h', ..] => Ok(Box::new(bzip2::bufread::MultiBzDecoder::new(reader))),
+        _ => Err(io::Error::other("neither gzip, xz, zstd nor bzip2")),
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     fetch::{Download, Meter, find_download},
     lockfile::Artifact,
-    package::{PackageName, Version},
+    package::{PackageName, ReleaseOptions, Version},
 };
 
 /// The result of examining one object.
@@ -31,6 +31,7 @@ struct RecordedObject {
     version: Version,
     recipe: Recipe,
     artifacts: Vec<Artifact>,
+    layout: ReleaseOptions,
 }
 
 impl RecordedObject {
@@ -44,6 +45,7 @@ impl RecordedObject {
             version,
             recipe: record.known_recipe()?,
             artifacts: record.sources()?,
+            layout: record.layout()?,
         })
     }
 
@@ -53,6 +55,7 @@ impl RecordedObject {
             version: &self.version,
             recipe: self.recipe,
             artifacts: &self.artifacts,
+            layout: &self.layout,
         }
     }
 }

@@ -13,11 +13,14 @@ pub fn nearest<T: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = T
             // An abbreviation (`alias`) is near, no matter how much is missing.
             let cut = name.len() >= 3 && candidate.as_ref().starts_with(name);
             let apart = distance(name, candidate.as_ref());
-            (if cut { apart.min(1) } else { apart }, apart, candidate)
+            // People rarely mistype the first letter.
+            let begins_alike = name.chars().next() == candidate.as_ref().chars().next();
+            let near = if cut { apart.min(1) } else { apart };
+            ((near, apart, !begins_alike), candidate)
         })
-        .filter(|(distance, _, _)| *distance <= limit)
-        .min_by_key(|(distance, apart, _)| (*distance, *apart))
-        .map(|(_, _, candidate)| candidate)
+        .filter(|((distance, _, _), _)| *distance <= limit)
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, candidate)| candidate)
 }
 
 /// The number of letters to insert, drop, replace or swap with their neighbour.
@@ -55,6 +58,7 @@ mod tests {
             ("alias", Some("aliases")),
             ("hook", Some("hooks")),
             ("envv", Some("env")),
+            ("ooks", Some("hooks")),
             ("extends", None),
             ("", None),
         ] {

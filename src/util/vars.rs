@@ -14,6 +14,8 @@ pub const DEVSH_LOG: &str = "DEVSH_LOG";
 pub const DEVSH_CEILING_DIRECTORIES: &str = "DEVSH_CEILING_DIRECTORIES";
 /// Read: any value except an empty one and `0` lets the search for a project cross mount points.
 pub const DEVSH_ACROSS_FILESYSTEMS: &str = "DEVSH_ACROSS_FILESYSTEMS";
+/// Read: the API of GitHub or of an Enterprise server, instead of `sources.github-api` in the settings.
+pub const DEVSH_GITHUB_API: &str = "DEVSH_GITHUB_API";
 /// Read: the id of the user who called `sudo`.
 pub const SUDO_UID: &str = "SUDO_UID";
 
@@ -46,6 +48,18 @@ pub const CI: &str = "CI";
 pub const GITHUB_ENV: &str = "GITHUB_ENV";
 /// Read: the file of a GitHub job to which a step appends entries of `PATH`.
 pub const GITHUB_PATH: &str = "GITHUB_PATH";
+/// Read: the token for the server of `GITHUB_API_URL`, as GitHub's jobs set it.
+pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
+/// Read: the API that `GITHUB_TOKEN` is for; without it that of github.com.
+pub const GITHUB_API_URL: &str = "GITHUB_API_URL";
+/// Read: the token for github.com, as `gh` names it.
+pub const GH_TOKEN: &str = "GH_TOKEN";
+/// Read: the token for the Enterprise server of the settings, as `gh` names it.
+pub const GH_ENTERPRISE_TOKEN: &str = "GH_ENTERPRISE_TOKEN";
+/// Read: another name of `GH_ENTERPRISE_TOKEN`.
+pub const GITHUB_ENTERPRISE_TOKEN: &str = "GITHUB_ENTERPRISE_TOKEN";
+/// Read: the directory of `gh`'s settings.
+pub const GH_CONFIG_DIR: &str = "GH_CONFIG_DIR";
 /// Read by a non-interactive bash at its start; removed for enter and leave scripts.
 pub const BASH_ENV: &str = "BASH_ENV";
 

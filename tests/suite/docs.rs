@@ -11,8 +11,6 @@ use std::{
     thread,
 };
 
-use devsh::package::Tool;
-
 use crate::{
     applications::pure,
     support::{
@@ -804,15 +802,6 @@ fn collect_files(directory: &Path, paths: &mut Vec<PathBuf>) {
             paths.push(path);
         }
     }
-}
-
-#[test]
-fn the_manifest_page_has_every_short_name() {
-    let page = Page::read("docs/reference/manifest.md");
-    let (_, list) = page.text.split_once("- a short name: ").unwrap();
-    let (list, _) = list.split_once("\n- ").unwrap();
-    let listed: Vec<_> = list.split('`').skip(1).step_by(2).collect();
-    assert_eq!(listed, Tool::short_names().collect::<Vec<_>>());
 }
 
 /// Collects the names of all keys in a JSON Schema.

@@ -51,7 +51,7 @@ fn assert_is_presentable(text: &str) {
 fn the_manifest_follows_the_detected_tools() {
     let (sandbox, _server) = served();
     sandbox.write("go.mod", "module x\n\ngo 1.24\n\ntoolchain go1.24.1\n");
-    sandbox.write(".tool-versions", "just 1.40.0\nterraform 1.9.0\n");
+    sandbox.write(".tool-versions", "just 1.40.0\nperl 5.40.0\n");
     let untouched = Tree::of(sandbox.project());
     sandbox.allow();
     let run = ["run", "--", "go", "--version"];
@@ -59,7 +59,7 @@ fn the_manifest_follows_the_detected_tools() {
     Tree::of(sandbox.project()).assert_unchanged_since(&untouched);
 
     let outcome = sandbox.devsh(&["init"]).success();
-    let note = ".tool-versions:2: devsh has no source for `terraform`";
+    let note = ".tool-versions:2: devsh has no source for `perl`";
     assert!(outcome.stderr.contains(note), "{outcome}");
     assert!(outcome.stderr.contains("+ just"), "{outcome}");
     let text = written(&sandbox);

@@ -7,7 +7,7 @@ use devsh::{
     fetch::Client,
     lockfile::{self, Lockfile, Upgrade},
     manifest::{Located, Origin, ToolRequest},
-    package::{System, Tool},
+    package::{ReleaseOptions, System, Tool},
     resolve::{self, resolve},
     sources::{self, Lookup, Sources},
 };
@@ -28,6 +28,7 @@ fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolReq
         floors: Vec::new(),
         components: components.iter().map(|name| (*name).to_owned()).collect(),
         targets: Vec::new(),
+        options: ReleaseOptions::default(),
     };
     (tool.parse().unwrap(), request)
 }
@@ -48,6 +49,7 @@ fn lock(
         gc: config::Keep::default(),
         hosts: Vec::new(),
         npm: config::NPM.parse().unwrap(),
+        github: config::GITHUB.parse().unwrap(),
         conda: devsh::package::CONDA.parse().unwrap(),
         node: config::NODE.parse().unwrap(),
         go: config::GO.parse().unwrap(),

@@ -139,7 +139,7 @@ fn only_fetch_talks_to_the_network() {
 
 /// The files that open files, with what they open. Every file of a project goes through `project::reader`, which checks
 /// its owner, its mode and its place.
-const OPENERS: [(&str, &str); 13] = [
+const OPENERS: [(&str, &str); 14] = [
     ("src/app/host_notices.rs", "reports in devsh's state"),
     ("src/app/build_files.rs", "traces of background builds"),
     (
@@ -148,6 +148,7 @@ const OPENERS: [(&str, &str); 13] = [
     ),
     ("src/app/enter_shell.rs", "the rc file that devsh writes"),
     ("src/app/uninstall.rs", "rc files of the user"),
+    ("src/app/github_token.rs", "settings of `gh`"),
     ("src/app/session.rs", "netrc and the files of a Git merge"),
     ("src/project/approval/all.rs", "decisions of the user"),
     ("src/project/approval/denial.rs", "decisions of the user"),

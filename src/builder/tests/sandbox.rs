@@ -119,6 +119,7 @@ impl Sandbox {
                 floors: Vec::new(),
                 components: Vec::new(),
                 targets: Vec::new(),
+                options: crate::package::ReleaseOptions::default(),
             },
             locked: LockedPackage {
                 version: version.parse().unwrap(),

@@ -183,13 +183,20 @@ fn key() -> impl Strategy<Value = LockKey> {
         "\\PC{0,12}|[ -~\n\t\u{7f}\u{85}]{0,12}",
         words(),
         words(),
+        collection::btree_set(
+            "(asset|bin|features|tag-prefix|url)=[a-z{}/\"\\= ]{0,9}",
+            0..3,
+        ),
     )
-        .prop_map(|(tool, requirement, components, targets)| LockKey {
-            tool: tool.parse().unwrap(),
-            requirement,
-            components: components.into_iter().collect(),
-            targets: targets.into_iter().collect(),
-        })
+        .prop_map(
+            |(tool, requirement, components, targets, options)| LockKey {
+                tool: tool.parse().unwrap(),
+                requirement,
+                components: components.into_iter().collect(),
+                targets: targets.into_iter().collect(),
+                options: options.iter().map(|one| one.parse().unwrap()).collect(),
+            },
+        )
 }
 
 #[test]

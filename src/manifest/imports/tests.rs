@@ -192,7 +192,7 @@ fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
     let (text, left) = written("pixi.toml", pixi);
     assert_eq!(
         text,
-        "[tools]\n\"conda:postgresql\" = \">=16\"\npython = \"3.12.*\"\n[python]\n\
+        "[tools]\npostgresql = \">=16\"\npython = \"3.12.*\"\n[python]\n\
          packages = [\"httpx[http2]>=0.27\"]\n[env]\nA = \"1\"\n[aliases]\nt = \"pytest\""
     );
     assert_eq!(

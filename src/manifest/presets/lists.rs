@@ -9,7 +9,7 @@ use crate::{
         document::Node,
         version_files::{Grammar, SoughtTool, TextPart, is_freethreaded, name_version_pairs},
     },
-    package::{FREETHREADED, Requirement, Source, Tool},
+    package::{FREETHREADED, Requirement, Source, Tool, catalogue::CatalogueEntry},
 };
 
 /// The entry of a list for one tool.
@@ -194,7 +194,20 @@ impl VersionListReader<'_> {
                 return served(&format!("{tool}{rest}"));
             }
         }
-        served(name)
+        if let Some(tool) = served(name) {
+            return Some(tool);
+        }
+        if let Some(entry) = CatalogueEntry::find_other_name(name) {
+            return served(entry.name);
+        }
+        let (prefix, package) = name.split_once(':')?;
+        let source = match prefix {
+            "aqua" | "ubi" => Source::Github,
+            _ => return None,
+        };
+        // aqua names a program of a repository in a third part.
+        let repository: Vec<&str> = package.split('/').take(2).collect();
+        served(&format!("{source}:{}", repository.join("/")))
     }
 
     fn names(&self, tool: &Tool) -> Option<&BTreeMap<String, String>> {
@@ -216,7 +229,7 @@ impl VersionListReader<'_> {
 /// Returns the tool if its source can be asked.
 fn served(name: &str) -> Option<Tool> {
     let tool: Option<Tool> = name.parse().ok();
-    tool.filter(|tool| tool.source.is_served())
+    tool.filter(Tool::is_served)
 }
 
 /// Returns the names of a tool's versions.

@@ -7,8 +7,14 @@ use crate::manifest::{ErrorKind, parse, tests::INVALID};
 use super::*;
 
 /// Names and texts of which each value of the manifest takes at least one.
-const NAMES: &[&str] = &["rust", "python", "x"];
-const TEXTS: &[&str] = &["3.12", "uv.lock", "x"];
+const NAMES: &[&str] = &["rust", "python", "x", "gh", "terraform", "cargo-deny"];
+const TEXTS: &[&str] = &[
+    "3.12",
+    "uv.lock",
+    "x",
+    "github:a/b",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+];
 
 fn json_schema() -> Json {
     serde_json::from_str(&schema()).unwrap()
@@ -28,6 +34,7 @@ fn values(schema: &Json) -> Vec<Json> {
     match schema["type"].as_str().unwrap() {
         "string" => vec![json!("TEXT")],
         "boolean" => vec![json!(true), json!(false)],
+        "integer" => vec![json!(1)],
         "array" => {
             let items = values(&schema["items"]).into_iter();
             items.map(|item| json!([item])).collect()
@@ -82,6 +89,7 @@ fn admits(schema: &Json, value: &Json) -> bool {
             "type" => match rule.as_str().unwrap() {
                 "string" => value.is_string(),
                 "boolean" => value.is_boolean(),
+                "integer" => value.is_i64(),
                 "array" => value.is_array(),
                 "object" => value.is_object(),
                 other => panic!("{other}"),

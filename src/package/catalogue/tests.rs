@@ -5,21 +5,7 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::{CATALOGUE, CatalogueEntry};
-use crate::package::{PackageName, ProgramName, System};
-
-const SOURCES: [&str; 11] = [
-    "cargo",
-    "conda",
-    "github",
-    "go",
-    "node",
-    "npm",
-    "npm-platform",
-    "pypi",
-    "python",
-    "rust",
-    "url",
-];
+use crate::package::{PackageName, ProgramName, Source, Supplier, System};
 
 #[test]
 fn every_tool_is_complete() {
@@ -31,7 +17,10 @@ fn every_tool_is_complete() {
         assert!(!entry.description.is_empty(), "{name}");
         assert!(!entry.description.ends_with('.'), "{name}");
         assert_eq!(entry.home.parse::<Url>().unwrap().scheme(), "https");
-        assert!(!entry.kind.is_empty() && !entry.from.is_empty(), "{name}");
+        assert!(
+            !entry.kind.is_empty() && !entry.suppliers.is_empty(),
+            "{name}"
+        );
         assert!(
             !entry.systems.is_empty() && entry.systems.is_sorted(),
             "{name}"
@@ -52,16 +41,9 @@ fn every_name_and_package_belongs_to_one_tool() {
         for name in std::iter::once(&entry.name).chain(entry.also) {
             assert!(names.insert(name), "{name}");
         }
-        for package in entry.from {
-            assert!(packages.insert(package), "{package}");
-            let (source, package) = package.split_once(':').unwrap();
-            assert!(SOURCES.contains(&source), "{source}");
-            let parts = package.split('/').count();
-            assert_eq!(
-                source == "github",
-                parts == 2 && !package.starts_with('@'),
-                "{package}"
-            );
+        for (source, package) in entry.suppliers {
+            assert!(packages.insert((source, package)), "{package}");
+            assert!(Supplier::new(*source, package).is_ok(), "{package}");
         }
     }
 }
@@ -70,12 +52,21 @@ fn every_name_and_package_belongs_to_one_tool() {
 fn settings_of_releases_belong_to_their_source() {
     for entry in CATALOGUE {
         let (name, release) = (entry.name, &entry.release);
-        let is_from = |source: &str| entry.from.iter().any(|from| from.starts_with(source));
-        assert_eq!(is_from("url:"), !release.url.is_empty(), "{name}");
-        assert_eq!(is_from("url:"), release.versions.is_some(), "{name}");
-        assert!(release.asset.is_empty() || is_from("github:"), "{name}");
-        assert!(release.tag_prefix.is_none() || is_from("github:"), "{name}");
-        assert!(release.checksums.is_empty() || is_from("url:"), "{name}");
+        let is_from = |source| entry.suppliers.iter().any(|(one, _)| *one == source);
+        assert_eq!(is_from(Source::Url), !release.url.is_empty(), "{name}");
+        assert_eq!(is_from(Source::Url), release.versions.is_some(), "{name}");
+        assert!(
+            release.asset.is_empty() || is_from(Source::Github),
+            "{name}"
+        );
+        assert!(
+            release.tag_prefix.is_none() || is_from(Source::Github),
+            "{name}"
+        );
+        assert!(
+            release.checksums.is_empty() || is_from(Source::Url),
+            "{name}"
+        );
         for (word, _) in release.words {
             assert!(
                 ["aarch64", "linux", "macos", "x86_64"].contains(word),
@@ -86,7 +77,7 @@ fn settings_of_releases_belong_to_their_source() {
             let systems: Vec<System> = list.iter().map(|(system, _)| *system).collect();
             assert!(systems.is_sorted(), "{name}");
         }
-        if is_from("url:") {
+        if is_from(Source::Url) {
             let systems: Vec<System> = release.url.iter().map(|(system, _)| *system).collect();
             assert_eq!(systems, entry.systems, "{name}");
         }

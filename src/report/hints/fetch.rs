@@ -16,6 +16,10 @@ impl From<&fetch::Error> for Failure {
         fetch::Error::Insecure { .. } => {
             failure.hint("use `https`, or name the server as a source in `config.toml`")
         }
+        fetch::Error::RateLimited { with_token: false, .. } => {
+            failure.hint("set `GITHUB_TOKEN`: with a token the server accepts more requests")
+        }
+        fetch::Error::RateLimited { .. } => failure.hint("run the command again then"),
         fetch::Error::DigestMismatch {
             expected, received, ..
         } => failure

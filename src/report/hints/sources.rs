@@ -19,6 +19,14 @@ impl From<&sources::Error> for Failure {
             sources::Error::UnknownPackage { .. } => {
                 failure.hint("check the name, or the index it is on")
             }
+            sources::Error::UnknownRepository { .. } => failure
+                .hint("check the name; a private repository needs a token in `GITHUB_TOKEN`"),
+            sources::Error::NeedsVersion { .. } => failure.hint(
+                "write `version = \"1.2.3\"`, or name a list with `versions = \"github:OWNER/REPOSITORY\"`",
+            ),
+            sources::Error::Address { .. } => failure.hint(
+                "write an address such as `https://host/{version}/tool-{os}-{arch}.tar.gz`",
+            ),
             sources::Error::UnknownTag { known, .. } => {
                 let known: Vec<String> = known.iter().map(|tag| format!("`{tag}`")).collect();
                 failure

@@ -36,6 +36,14 @@ impl From<&store::Error> for Failure {
                 "put it into the project's Python environment: `[python] packages = [\"{package}\"]`"
             ))
         }
+        store::Error::UnclearPrograms { found, .. } | store::Error::NoSuchProgram { found, .. } => {
+            Self::new(error.to_string())
+                .note(format!("it has {}", found.join(", ")))
+                .hint("name the programs with `bin = [\"PATH\"]`")
+        }
+        store::Error::ForeignProgram { .. } => Self::new(error.to_string())
+            .note("nothing was added to the store")
+            .hint("name the right file with `asset` or `url`"),
         store::Error::Installer { .. } | store::Error::NoPrograms { .. } => {
             Self::new(error.to_string())
         }

@@ -145,6 +145,7 @@ impl Channel {
                 npm: url("https://a.example/"),
                 node: url("https://a.example/"),
                 go: url("https://a.example/"),
+                github: crate::config::GITHUB.parse().unwrap(),
                 conda: url("https://a.example/"),
                 gc: Keep::default(),
                 hosts: Vec::new(),

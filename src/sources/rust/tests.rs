@@ -5,7 +5,7 @@ use crate::{
     config,
     lockfile::LockKey,
     manifest::{Located, Origin},
-    package::{Requirement, Source, Supplier},
+    package::{ReleaseOptions, Requirement, Source, Supplier},
 };
 
 const TEXT: &str = include_str!("../../../tests/fixtures/index/channel-rust.toml");
@@ -28,6 +28,7 @@ fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
         floors: floors.iter().map(|floor| located(floor)).collect(),
         components: Vec::new(),
         targets: Vec::new(),
+        options: ReleaseOptions::default(),
     }
 }
 

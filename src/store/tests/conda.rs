@@ -200,6 +200,7 @@ impl Fixture {
             version: &Version::opaque(package.version).unwrap(),
             recipe: Recipe::CondaPackage,
             artifacts: &[artifact],
+            layout: &crate::package::ReleaseOptions::default(),
         };
         let downloads = Downloads {
             client: &self.client,

@@ -81,6 +81,7 @@ impl Sandbox {
             ("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/node".into()),
             ("DEVSH_GO_MIRROR", "http://127.0.0.1:9/go".into()),
             ("CONDA_CHANNEL_ALIAS", "http://127.0.0.1:9/conda".into()),
+            ("DEVSH_GITHUB_API", "http://127.0.0.1:9/api".into()),
             (
                 "UV_PYTHON_INSTALL_MIRROR",
                 "http://127.0.0.1:9/python".into(),
@@ -129,6 +130,7 @@ impl Sandbox {
             .env("DEVSH_GO_MIRROR", format!("{address}/go"))
             .env("CONDA_CHANNEL_ALIAS", format!("{address}/conda"))
             .env("UV_PYTHON_INSTALL_MIRROR", format!("{address}/python"))
+            .env("DEVSH_GITHUB_API", format!("{address}/api"))
     }
 
     /// Writes the user's `config.toml`.

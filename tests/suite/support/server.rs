@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Redirect(String),
     /// One byte of the body is another one.
     Flip(usize),
+    /// The server refuses until this time, in seconds since 1970, as GitHub does.
+    RateLimit(u64),
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +30,8 @@ struct State {
     requests: Vec<String>,
     /// The `Authorization` that every request must have.
     authorization: Option<String>,
+    /// The requests with an `Authorization`, with it.
+    authorized: Vec<String>,
     /// Files of which only the first half is sent until `release`.
     held: BTreeSet<String>,
 }
@@ -120,6 +124,11 @@ impl Server {
         state.authorization = Some(authorization.to_owned());
     }
 
+    /// Returns the requests that had an `Authorization`, as `/path Bearer token`.
+    pub(crate) fn authorized(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().expect("no panic inside").authorized)
+    }
+
     /// Removes all faults.
     pub(crate) fn mend(&self) {
         self.state.lock().expect("no panic inside").faults.clear();
@@ -134,6 +143,9 @@ impl Server {
 struct Request {
     method: String,
     path: String,
+    /// The path with its query, not decoded.
+    target: String,
+    etag: Option<String>,
     range: Option<(usize, Option<usize>)>,
     authorization: Option<String>,
 }
@@ -143,13 +155,15 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
     let first = lines.next().transpose()?.unwrap_or_default();
     let mut words = first.split(' ').map(str::to_owned);
     let method = words.next().unwrap_or_default();
-    let path = words.next().unwrap_or_default();
-    let path = path.split('?').next().unwrap_or_default();
+    let target = words.next().unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default();
     let mut request = Request {
         method,
         path: percent_encoding::percent_decode_str(path)
             .decode_utf8_lossy()
             .into_owned(),
+        target: target.clone(),
+        etag: None,
         range: None,
         authorization: None,
     };
@@ -159,6 +173,11 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
             && name.eq_ignore_ascii_case("authorization")
         {
             request.authorization = Some(value.to_owned());
+        }
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("if-none-match")
+        {
+            request.etag = Some(value.to_owned());
         }
         let line = line.to_ascii_lowercase();
         if line.is_empty() {
@@ -180,8 +199,13 @@ fn answer(stream: &TcpStream, state: &Mutex<State>, released: &Condvar) -> std::
         let mut state = state.lock().expect("no panic inside");
         let line = format!("{} {}", request.method, request.path);
         state.requests.push(line);
+        if let Some(authorization) = &request.authorization {
+            let line = format!("{} {authorization}", request.path);
+            state.authorized.push(line);
+        }
+        let file = state.files.get(&request.target);
         (
-            state.files.get(&request.path).cloned(),
+            file.or_else(|| state.files.get(&request.path)).cloned(),
             state.fault_of(&request),
         )
     };
@@ -200,6 +224,11 @@ fn answer(stream: &TcpStream, state: &Mutex<State>, released: &Condvar) -> std::
             extra = format!("location: {to}\r\n");
         }
         Some(Fault::Flip(at)) => body[at] ^= 1,
+        Some(Fault::RateLimit(end)) => {
+            status = 403;
+            body = br#"{"message":"API rate limit exceeded"}"#.to_vec();
+            extra = format!("x-ratelimit-remaining: 0\r\nx-ratelimit-reset: {end}\r\n");
+        }
         Some(Fault::Cut(_)) | None => {}
     }
     if let Some((from, to)) = request.range
@@ -210,6 +239,14 @@ fn answer(stream: &TcpStream, state: &Mutex<State>, released: &Condvar) -> std::
         body = body[from..=to].to_vec();
         status = 206;
         extra = format!("content-range: bytes {from}-{to}/{total}\r\n");
+    }
+    if status == 200 && request.path.starts_with("/api/") {
+        let etag = format!("\"{}\"", super::archive::sha256(&body));
+        extra = format!("etag: {etag}\r\n");
+        if request.etag.as_ref() == Some(&etag) {
+            status = 304;
+            body.clear();
+        }
     }
     let kind = if request.path.starts_with("/simple/") {
         "application/vnd.pypi.simple.v1+json"

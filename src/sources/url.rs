@@ -1,0 +1,214 @@
+//! The source `url`: plain downloads of vendors, at addresses that the manifest or the catalogue spells with
+//! placeholders.
+//!
+//! The versions are those of a repository's releases, or the one that the manifest asks for. The digest comes from the
+//! manifest, else from the vendor's file of digests, else from the download itself.
+
+use url::Url;
+
+use super::{Candidate, Error, Sources, computed_digest, github};
+use crate::{
+    fetch,
+    lockfile::{Artifact, lockable},
+    manifest::ToolRequest,
+    package::{Digest, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
+    util::parallel,
+};
+
+/// Downloads at the same time.
+const PARALLEL: usize = 4;
+
+/// Returns the versions with their downloads.
+pub(super) fn candidates(
+    tool: &Tool,
+    request: &ToolRequest,
+    sources: Sources<'_>,
+    use_cache: bool,
+) -> Result<Vec<Candidate>, Error> {
+    let options = request.release_options(tool);
+    let versions = match options.versions() {
+        Some(package) => {
+            let (_, repository) = package.split_once(':').unwrap_or(("", package));
+            github::versions(tool, repository, request, sources, use_cache)?
+        }
+        None => vec![Candidate::new(exact_version(tool, request)?)],
+    };
+    versions
+        .into_iter()
+        .map(|candidate| with_downloads(tool, candidate, &options))
+        .collect()
+}
+
+fn exact_version(tool: &Tool, request: &ToolRequest) -> Result<Version, Error> {
+    let wanted = &request.requirement.value;
+    wanted
+        .exact()
+        .or_else(|| wanted.as_str().parse().ok())
+        .ok_or_else(|| Error::NeedsVersion { tool: tool.clone() })
+}
+
+fn with_downloads(
+    tool: &Tool,
+    mut candidate: Candidate,
+    options: &ReleaseOptions,
+) -> Result<Candidate, Error> {
+    let version = candidate.version.as_str().to_owned();
+    let mut given = false;
+    for system in System::ALL {
+        let Some(url) = address(tool, options, &version, system)? else {
+            continue;
+        };
+        // Other systems have no digest: the manifest leaves them out.
+        match options.sha256(system) {
+            Some(digest) => {
+                given = true;
+                candidate
+                    .artifacts
+                    .insert(system, vec![artifact(url, digest, None)]);
+            }
+            None if options.has_digests() => {}
+            None => drop(candidate.undigested.insert(system, url)),
+        }
+    }
+    if given {
+        candidate.checked = Some("digests of the manifest".to_owned());
+    }
+    Ok(candidate)
+}
+
+/// Returns the address of the download for a system, if there is one.
+pub fn address(
+    tool: &Tool,
+    options: &ReleaseOptions,
+    version: &str,
+    system: System,
+) -> Result<Option<Url>, Error> {
+    let text = options.url(system);
+    text.map(|text| expanded(tool, options, text, version, system))
+        .transpose()
+}
+
+fn expanded(
+    tool: &Tool,
+    options: &ReleaseOptions,
+    text: &str,
+    version: &str,
+    system: System,
+) -> Result<Url, Error> {
+    let release = ReleaseName {
+        version,
+        tag: version,
+        system,
+    };
+    let invalid = |message: String| Error::Address {
+        tool: tool.clone(),
+        message,
+    };
+    let expanded = options
+        .expand(text, &release)
+        .map_err(|error| invalid(error.to_string()))?;
+    let url = Url::parse(&expanded).map_err(|error| invalid(format!("`{text}`: {error}")))?;
+    if lockable(&url) {
+        Ok(url)
+    } else {
+        Err(Error::Insecure {
+            url: fetch::redacted(&url),
+        })
+    }
+}
+
+const fn artifact(url: Url, digest: Sha256, size: Option<u64>) -> Artifact {
+    Artifact {
+        part: String::new(),
+        url,
+        digest: Digest::Sha256(digest),
+        size,
+    }
+}
+
+/// Returns the candidate with the digests of its downloads. A system whose download does not exist is left out, unless
+/// it is this one.
+pub(super) fn with_digests(
+    tool: &Tool,
+    request: &ToolRequest,
+    candidate: &Candidate,
+    sources: Sources<'_>,
+) -> Result<Candidate, Error> {
+    let options = request.release_options(tool);
+    let mut complete = candidate.clone();
+    let open: Vec<(System, Url)> = std::mem::take(&mut complete.undigested)
+        .into_iter()
+        .collect();
+    let version = candidate.version.as_str();
+    let found = parallel::map(PARALLEL, &open, |(system, url)| {
+        let published = published_digest(tool, &options, version, *system, url, sources)?;
+        if let Some((digest, origin)) = published {
+            return Ok((digest, None, origin));
+        }
+        let (digest, size) = computed_digest(tool, url, *system, sources)?;
+        let origin = "digests computed from the downloads, because none are published";
+        Ok((digest, Some(size), origin.to_owned()))
+    });
+    let mut origins: Vec<String> = Vec::new();
+    for ((system, url), found) in open.into_iter().zip(found) {
+        let (digest, size, origin) = match found {
+            Ok(found) => found,
+            Err(error) if system != sources.system && is_absent(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+        complete
+            .artifacts
+            .insert(system, vec![artifact(url, digest, size)]);
+    }
+    complete.checked = Some(origins.join(", "));
+    Ok(complete)
+}
+
+/// Returns the digest in the vendor's file of digests, if the tool names one, and the name of the file.
+fn published_digest(
+    tool: &Tool,
+    options: &ReleaseOptions,
+    version: &str,
+    system: System,
+    url: &Url,
+    sources: Sources<'_>,
+) -> Result<Option<(Sha256, String)>, Error> {
+    let Some(text) = options.checksums(system) else {
+        return Ok(None);
+    };
+    let file = expanded(tool, options, text, version, system)?;
+    let body = github::fetch_checksums(tool, &file, sources)?;
+    let (asset, name) = (file_name(url), file_name(&file));
+    let digest = github::digest_of(asset, name, &String::from_utf8_lossy(&body));
+    match digest {
+        Some(digest) => {
+            let server = file.host_str().unwrap_or_default();
+            Ok(Some((digest, format!("digests of `{server}`"))))
+        }
+        None => Err(Error::Unreadable {
+            place: fetch::redacted(&file).to_string(),
+            message: format!("it has no SHA-256 of `{asset}`"),
+        }),
+    }
+}
+
+fn file_name(url: &Url) -> &str {
+    url.path().rsplit('/').next().unwrap_or_default()
+}
+
+fn is_absent(error: &Error) -> bool {
+    let Error::Fetch { source, .. } = error else {
+        return false;
+    };
+    // Storage services answer 403 for a file that does not exist.
+    matches!(
+        **source,
+        fetch::Error::Status {
+            status: 403 | 404 | 410,
+            ..
+        }
+    )
+}
