@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod child_process;
+pub mod conflict_marker;
 pub mod digest_input;
 pub mod executables;
 pub mod files;

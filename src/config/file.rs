@@ -14,7 +14,10 @@ use super::{
     trust::{self, LockfileTrust, TrustRules},
     units::{parse_bytes, parse_coarse_span},
 };
-use crate::{package::Glibc, util::nearest::nearest};
+use crate::{
+    package::Glibc,
+    util::{conflict_marker::find_conflict_marker, nearest::nearest},
+};
 
 /// The content of `config.toml`.
 #[derive(Debug, Default)]
@@ -88,15 +91,22 @@ const REMOTE: ExpectedValue = ExpectedValue {
 impl Settings {
     /// Reads the text of the file; `home` is for paths with `~`.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, SettingProblem> {
-        let document = DeTable::parse(text).map_err(|error| SettingProblem {
-            span: error.span(),
-            message: error
-                .message()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            hint: None,
+        let document = DeTable::parse(text).map_err(|error| match find_conflict_marker(text) {
+            Some(at) => SettingProblem {
+                span: Some(at..at + text[at..].lines().next().map_or(0, str::len)),
+                message: "the file has conflict markers of Git".to_owned(),
+                hint: Some("finish the merge first".into()),
+            },
+            None => SettingProblem {
+                span: error.span(),
+                message: error
+                    .message()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+                hint: None,
+            },
         })?;
         let keys = [
             "gc",

@@ -6,6 +6,8 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::util::conflict_marker::find_conflict_marker;
+
 use super::{
     conda,
     model::Lockfile,
@@ -84,23 +86,10 @@ fn syntax(text: &str, error: &toml::de::Error) -> SpannedProblem {
 }
 
 fn conflict_marker(text: &str) -> Option<SpannedProblem> {
-    let mut start = 0;
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        let content = line.trim_end();
-        let marked = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"]
-            .iter()
-            .any(|marker| {
-                content
-                    .strip_prefix(marker)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-            });
-        if marked {
-            let line = index + 1;
-            return Some(Problem::Conflict { line }.at(start..start + content.len()));
-        }
-        start += line.len();
-    }
-    None
+    let start = find_conflict_marker(text)?;
+    let line = text[..start].matches('\n').count() + 1;
+    let length = text[start..].lines().next().map_or(0, str::len);
+    Some(Problem::Conflict { line }.at(start..start + length))
 }
 
 /// Writes a lockfile.

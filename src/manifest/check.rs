@@ -108,7 +108,7 @@ fn plain(text: &str) -> usize {
 }
 
 /// Returns the texts of a value.
-fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
+pub(super) fn texts(value: &EnvValue) -> impl Iterator<Item = &String> {
     let (one, first, last): (_, &[String], &[String]) = match value {
         EnvValue::Set(text) | EnvValue::Default(text) => (Some(text), &[], &[]),
         EnvValue::Extend { prepend, append } => (None, prepend, append),

@@ -10,7 +10,10 @@ use super::{
     Located, Origin,
     error::{ErrorKind, ExpectedKind, ValueKind},
 };
-use crate::manifest::Error;
+use crate::{manifest::Error, util::conflict_marker::find_conflict_marker};
+
+/// The length of a conflict marker.
+const MARKER: usize = 7;
 
 /// A file's name and text, which places and errors refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct Text {
     file: Arc<str>,
     is_preset: bool,
     content: Arc<str>,
+    /// The first line that Git wrote to mark a conflict.
+    conflict: Option<usize>,
     starts: Vec<usize>,
 }
 
@@ -59,11 +64,13 @@ impl Text {
     /// Returns a text that is called `file` in messages, without a byte order mark.
     pub fn new(file: &str, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let conflict = find_conflict_marker(text);
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         Self {
             file: file.into(),
             is_preset: false,
             content: text.into(),
+            conflict,
             starts: std::iter::once(0)
                 .chain(breaks.map(|(at, _)| at + 1))
                 .collect(),
@@ -121,9 +128,6 @@ impl Text {
 
     fn syntax(&self, error: &toml::de::Error) -> Error {
         let end = self.content.len();
-        if let Some(at) = self.conflict() {
-            return self.error(at..at + 7, ErrorKind::Conflict);
-        }
         let kind = ErrorKind::Syntax {
             format: "TOML",
             message: error.message().lines().collect::<Vec<_>>().join(" "),
@@ -131,10 +135,12 @@ impl Text {
         self.error(error.span().unwrap_or(end..end), kind)
     }
 
-    /// Returns where Git marked the beginning of a conflict.
-    pub(super) fn conflict(&self) -> Option<usize> {
-        let mark = |at: &&usize| self.content[**at..].starts_with("<<<<<<< ");
-        self.starts.iter().find(mark).copied()
+    /// Fails if Git marked a conflict in the file, for readers that would skip such a line.
+    pub(super) fn check_conflict(&self) -> Result<(), Error> {
+        match self.conflict {
+            Some(at) => Err(self.error(at..at, ErrorKind::Conflict)),
+            None => Ok(()),
+        }
     }
 
     /// Returns the file and the line of a byte.
@@ -171,12 +177,17 @@ impl Text {
 
     /// Returns an error at a place.
     pub(crate) fn error(&self, span: Range<usize>, kind: impl Into<ErrorKind>) -> Error {
+        // Each error in a file with a conflict has the same cause.
+        let (span, kind) = match self.conflict {
+            Some(at) => (at..at + MARKER, ErrorKind::Conflict),
+            None => (span, kind.into()),
+        };
         let end = self.content.len();
         Error {
             file: self.file.clone(),
             text: self.content.clone(),
             span: span.start.min(end)..span.end.min(end),
-            kind: kind.into(),
+            kind,
         }
     }
 

@@ -56,6 +56,23 @@ pub fn parse(text: &str) -> Result<Vec<ValuePiece>, &str> {
     Ok(pieces)
 }
 
+/// Returns the names that a value has as `$NAME`, which is plain text.
+pub fn names_without_braces(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let after = &rest[at + 1..];
+        let length = after.bytes().take_while(|byte| is_later(*byte)).count();
+        if after.bytes().next().is_some_and(is_first) {
+            names.push(&after[..length]);
+        }
+        // The second dollar sign of `$$` begins nothing.
+        let skipped = length + usize::from(after.starts_with('$'));
+        rest = &after[skipped..];
+    }
+    names
+}
+
 /// Returns the value that gives exactly `text`.
 pub fn escape(text: &str) -> String {
     text.replace('$', "$$")
@@ -115,6 +132,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn names_without_braces_are_found() {
+        let text = "$HOME/a:${HOME}:$$PATH:5$:$1:x$USER$SHELL";
+        assert_eq!(names_without_braces(text), ["HOME", "USER", "SHELL"]);
+    }
 
     #[test]
     fn references_and_dollars_are_parsed() {

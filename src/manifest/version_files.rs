@@ -167,6 +167,9 @@ impl VersionFile {
         text: &'t Text,
         documents: &Documents<'t>,
     ) -> Result<Option<FileRequest>, Error> {
+        if !self.is_name() {
+            text.check_conflict()?;
+        }
         match self.read {
             ReadMethod::Name => Ok(Some(present(text, 0))),
             ReadMethod::Line => self.line(text, tool),

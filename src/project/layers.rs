@@ -186,6 +186,7 @@ impl<'i> LayerStack<'i> {
             let error = layer.text.error_at(&preset.origin, "presets", kind.into());
             return Err(error.into());
         }
+        self.layers.notes.extend(manifest::find_plain_names(&layer));
         self.open.push(name.clone());
         let mut positions = BTreeSet::new();
         for entry in layer.extends.clone() {

@@ -39,6 +39,66 @@ fn broken_toml_is_shown_at_its_place() {
     outcome.error(&["error: ", "devshell.toml:2", "python = \"3.12"]);
 }
 
+const CONFLICT: &str = "<<<<<<< HEAD\n3.12\n=======\n3.13\n>>>>>>> theirs\n";
+
+#[test]
+fn conflict_markers_are_named_in_each_file_that_decides() {
+    for (file, before) in [
+        (".python-version", ""),
+        (".tool-versions", "node 20\n"),
+        ("package.json", "{\n"),
+        ("uv.lock", "version = 1\n"),
+        ("requirements.txt", "# packages\n"),
+        ("pyproject.toml", "[project]\n"),
+        ("Cargo.toml", "[package]\n"),
+        ("rust-toolchain.toml", "[toolchain]\n"),
+        ("go.mod", "module example\n"),
+        (".nvmrc", ""),
+        ("devshell.toml", "[tools]\n"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(file, format!("{before}{CONFLICT}"));
+        let outcome = sandbox.devsh(&["status"]);
+        let text = outcome.to_string();
+        let line = before.lines().count() + 1;
+        assert!(text.contains(&format!("{file}:{line}")), "{file}: {text}");
+        assert!(
+            text.contains("conflict markers of Git: finish the merge first"),
+            "{file}: {text}"
+        );
+    }
+}
+
+#[test]
+fn conflict_markers_are_named_in_env_files_and_settings() {
+    let sandbox = Sandbox::new().manifest("[env-files]\nload = [\".env\"]\n");
+    sandbox.write(".env", format!("A=1\n{CONFLICT}"));
+    let outcome = sandbox.devsh(&["allow"]).code(1);
+    outcome.error(&[".env:2", "conflict markers of Git: finish the merge first"]);
+    let sandbox = Sandbox::new().config(&format!("verbosity = \"quiet\"\n{CONFLICT}"));
+    let outcome = sandbox.manifest("[tools]\n").devsh(&["sync"]).code(1);
+    outcome.error(&[
+        "config.toml:2",
+        "conflict markers of Git",
+        "finish the merge first",
+    ]);
+}
+
+#[test]
+fn a_variable_without_braces_is_explained() {
+    let sandbox = Sandbox::new().manifest(
+        "[env]\nDATA = \"$HOME/data\"\nGOOD = \"${HOME}/x costs $$5 or 5$\"\nPATH = { prepend = [\"$HOME/bin\"] }\n",
+    );
+    let note = |line: usize| {
+        format!("devshell.toml:{line}: `$HOME` is plain text here: write `${{HOME}}` for the value")
+    };
+    for command in ["status", "allow"] {
+        let text = sandbox.devsh(&[command]).success().to_string();
+        assert!(text.contains(&note(2)) && text.contains(&note(4)), "{text}");
+        assert!(!text.contains("toml:3"), "{text}");
+    }
+}
+
 #[test]
 fn an_unknown_key_names_the_nearest() {
     for (manifest, place, key, nearest) in [
@@ -300,7 +360,8 @@ fn hints_suggest_a_fix() {
             .unwrap_or_else(|| panic!("{outcome}"))
     };
     assert!(
-        at("note: of ruff 0.12 there is 0.12.4 and 0.12.3\n") < at("note: the newest is 0.14.0\n")
+        at("note: of ruff 0.12 there is 0.12.4 and 0.12.3\n")
+            < at("note: the newest of source `pypi` is 0.14.0\n")
     );
     for word in ["ruff==0.12", "ruff>=0.12"] {
         let bound = word.trim_start_matches("ruff").trim_start_matches("==");

@@ -133,7 +133,7 @@ fn recent_releases_are_held_back() {
         .manifest("[tools]\nruff = \"0.12\"\n");
     sandbox.devsh(&["lock", "--trust"]).code(1).error(&[
         "no version of `ruff` satisfies every requirement",
-        "ruff 0.12.4 is held back: out for ",
+        "ruff 0.12.4: held back: out for ",
         "`minimum-release-age` is 3640000 days",
     ]);
     for settings in [

@@ -37,11 +37,11 @@ fn lines_without_effect_are_reported() {
     let yields = "`node` 24.1.0 yields to 22 of .nvmrc:1";
     let told = sandbox.devsh(&["status"]).success().stdout;
     assert!(
-        told.contains(&format!("unused       package.json:1: {yields}\n")),
+        told.contains(&format!("note         package.json:1: {yields}\n")),
         "{told}"
     );
     assert!(
-        told.contains("unused       flake.nix:1: devsh does not evaluate Nix"),
+        told.contains("note         flake.nix:1: devsh does not evaluate Nix"),
         "{told}"
     );
     assert_eq!(status(&sandbox)["notes"].as_array().unwrap().len(), 2);

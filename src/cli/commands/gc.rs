@@ -73,16 +73,19 @@ fn summary(report: &GcReport) -> String {
     } else {
         "freed"
     };
-    let plural = |count: usize, one: &str| match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {one}s"),
-    };
     let is_object = |one: &&RemovedEntry| one.kind == RemovedKind::Object;
     let objects = report.removed.iter().filter(is_object).count();
-    format!(
-        "{verb} {}: {} and {}; {kept} stay",
-        bytes(report.removed_bytes),
-        plural(objects, "store object"),
-        plural(report.removed.len() - objects, "smaller file"),
-    )
+    let counts = [
+        (objects, "object"),
+        (report.removed.len() - objects, "smaller item"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts
+        .map(|(count, name)| match count {
+            1 => format!("1 {name}"),
+            _ => format!("{count} {name}s"),
+        })
+        .collect();
+    let freed = bytes(report.removed_bytes);
+    format!("{verb} {freed} ({}); {kept} stay", counts.join(", "))
 }

@@ -48,8 +48,7 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
     table.label("loaded", loaded(status));
     table.label("dev shells", status.shells.join(", "));
     table.label("lockfile", lockfile(session, status));
-    let environment = status.environment.as_deref();
-    table.label("environment", environment.unwrap_or("not built"));
+    table.label("environment", environment(ui, status));
     if let Some(building) = &status.building {
         table.label("building", Cell::new(Role::Hint, build_heading(building)));
         for item in build_lines(building) {
@@ -89,12 +88,24 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
         table.label("missing", Cell::new(role, one.to_string()));
     }
     for note in &status.notes {
-        table.label("unused", format!("{}: {}", note.place, note.message));
+        table.label("note", format!("{}: {}", note.place, note.message));
     }
     if let Some(problem) = &status.problem {
         table.label("problem", Cell::new(Role::Error, problem));
     }
     table
+}
+
+fn environment(ui: &Ui, status: &ProjectStatus) -> Cell {
+    let Some(id) = &status.environment else {
+        return "not built".into();
+    };
+    let built = Cell::new(Role::Good, "built");
+    if ui.is_verbose() {
+        built.and(Some(Role::Dim), format!(" ({id})"))
+    } else {
+        built
+    }
 }
 
 fn loaded(status: &ProjectStatus) -> Cell {

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use crate::manifest::{
-    Error, ErrorKind, Text,
+    Error, Text,
     document::{Node, Value},
     json, yaml,
 };
@@ -26,9 +26,7 @@ impl<'t> Documents<'t> {
             return Rc::clone(tree);
         }
         let tree = tree(text).unwrap_or_else(|error| {
-            let conflict = text.conflict();
-            let conflict = conflict.map(|at| text.error(at..at, ErrorKind::Conflict));
-            self.unread.borrow_mut().push(conflict.unwrap_or(error));
+            self.unread.borrow_mut().push(error);
             Node {
                 span: 0..0,
                 value: Value::Table(Vec::new()),

@@ -69,6 +69,12 @@ impl VersionListReader<'_> {
         let mut seen = BTreeSet::new();
         match list.read {
             VersionListFormat::Words => {
+                if let Err(conflict) = text.check_conflict() {
+                    self.lists
+                        .notes
+                        .push(PresetNote::new(conflict.note(), None));
+                    return;
+                }
                 for (name, version) in name_version_pairs(text) {
                     if seen.insert(name.text.to_owned()) {
                         let node = version.node();

@@ -12,12 +12,20 @@ impl From<&resolve::Error> for Failure {
         match error {
             resolve::Error::Contradiction { constraints, tool } => {
                 let failure = bounds(failure, tool, constraints);
-                failure.hint(match constraints.as_slice() {
+                let written: Vec<&resolve::Constraint> = constraints
+                    .iter()
+                    .filter(|bound| !is_generated(bound))
+                    .collect();
+                failure.hint(match written.as_slice() {
+                    [one] if constraints.len() > 1 => {
+                        format!("change the requirement at {}", one.origin)
+                    }
                     [asked, bound] => format!(
                         "change `{}` to a version that `{}` accepts, or change that bound",
                         asked.origin, bound.origin
                     ),
                     [_] => "change this line".to_owned(),
+                    [] => "make the lockfiles again".to_owned(),
                     _ => "change one of these lines".to_owned(),
                 })
             }
@@ -36,7 +44,10 @@ impl From<&resolve::Error> for Failure {
                     failure.note(format!("`{}` does not serve: {}", one.supplier, one.reason))
                 });
                 if refused.is_empty() {
-                    return failure.note(format!("the source has no version for {system}"));
+                    return failure.note(format!(
+                        "source `{}` has no version of `{}` for {system}",
+                        tool.source, tool.package
+                    ));
                 }
                 change(failure, constraints, refused)
             }
@@ -100,7 +111,7 @@ fn near_versions(
     let failure = faulty.fold(failure, |failure, refusal| {
         let reasons: Vec<String> = refusal.reasons.iter().map(ToString::to_string).collect();
         failure.note(format!(
-            "{tool} {} is {}",
+            "{tool} {}: {}",
             refusal.version,
             reasons.join(", ")
         ))
@@ -110,7 +121,10 @@ fn near_versions(
         Some(newest)
             if is_other_version(&newest) && !near.contains(&newest.version.to_string()) =>
         {
-            failure.note(format!("the newest is {}", newest.version))
+            failure.note(format!(
+                "the newest of source `{}` is {}",
+                tool.source, newest.version
+            ))
         }
         _ => failure,
     }
@@ -167,8 +181,10 @@ fn change(
 /// Returns whether a bound is in a lockfile, which no one edits.
 fn is_generated(bound: &resolve::Constraint) -> bool {
     let name = bound.origin.file.rsplit('/').next().unwrap_or_default();
-    let extension = name.rsplit('.').next();
-    extension == Some("lock") || name.starts_with("pylock.")
+    // `package-lock.json`, `pnpm-lock.yaml`, `pylock.toml`, `pylock.docs.toml`, `bun.lockb`
+    let stem = name.split('.').next().unwrap_or_default();
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    stem.ends_with("lock") || extension.starts_with("lock") || stem == "npm-shrinkwrap"
 }
 
 /// Returns the prefix (`==3.11.*`) that was probably meant by `==3.11`, which admits no later patch.
