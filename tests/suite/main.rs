@@ -48,6 +48,7 @@ mod layouts;
 mod lints;
 mod lock;
 mod network;
+mod network_conda;
 mod network_lock;
 mod network_tools;
 mod npm;
