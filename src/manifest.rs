@@ -155,6 +155,8 @@ pub struct ToolRequest {
     pub targets: Vec<String>,
     /// Settings of the tool's releases.
     pub options: ReleaseOptions,
+    /// Whether only directories below the root ask for the tool. The rest of the project works without it.
+    pub is_below_root: bool,
 }
 
 impl ToolRequest {
@@ -173,6 +175,7 @@ impl ToolRequest {
             components: Vec::new(),
             targets: Vec::new(),
             options: ReleaseOptions::default(),
+            is_below_root: false,
         }
     }
 

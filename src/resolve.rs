@@ -64,6 +64,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Returns the tool that has no version.
+    pub const fn tool(&self) -> &Tool {
+        match self {
+            Self::Contradiction { tool, .. }
+            | Self::NoVersion { tool, .. }
+            | Self::MissingPart { tool, .. }
+            | Self::NotAsked { tool, .. } => tool,
+        }
+    }
+}
+
 /// A bound on a version with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {

@@ -184,7 +184,7 @@ pub fn look_up<'a>(
     let config = session.config()?;
     let joined = lockfiles::joined_lockfile(session, project)?;
     let inputs = BuildInputs::new(project, shell, joined.lockfile, &Unlocked::default())?;
-    let Some(system) = session.context.system.filter(|_| joined.fits) else {
+    let Some(system) = session.context.system.filter(|_| joined.is_complete) else {
         return Ok((inputs, None));
     };
     let options = BuildOptions {
@@ -324,6 +324,7 @@ fn add_unbuilt(failed: &mut Vec<FailedPart>, unbuilt: UnbuiltParts, shell: &Shel
         failed.push(FailedPart {
             failure: offline.take().unwrap_or(failure),
             may_pass: missing_parts::may_pass(&error),
+            is_left_out: false,
             part,
         });
     }

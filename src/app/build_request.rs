@@ -59,16 +59,33 @@ impl<'a> BuildInputs<'a> {
                 part: ShellPart::Tool(tool.clone()),
                 failure: unlocked.failure.clone(),
                 may_pass: unlocked.is_unreachable,
+                is_left_out: unlocked.is_left_out,
             })
         };
         let mut failed: Vec<FailedPart> = shell.tools.iter().filter_map(unlocked_tool).collect();
         let python = python_packages::of_shell(project, shell, &lockfile, unlocked);
-        let python = python.unwrap_or_else(|failure| {
-            failed.push(FailedPart {
+        // Without Python its packages are left out too.
+        let no_python = failed
+            .iter()
+            .find(|failed| failed.is_left_out && failed.part.is_python())
+            .map(|failed| failed.failure.clone());
+        let has_packages = !matches!(python, Ok(None));
+        let python = match no_python.filter(|_| has_packages) {
+            Some(failure) => Err(FailedPart {
                 part: ShellPart::PythonPackages,
                 failure,
-                may_pass: !unlocked.is_empty(),
-            });
+                may_pass: false,
+                is_left_out: true,
+            }),
+            None => python.map_err(|failure| FailedPart {
+                part: ShellPart::PythonPackages,
+                failure,
+                may_pass: !unlocked.is_complete(),
+                is_left_out: false,
+            }),
+        };
+        let python = python.unwrap_or_else(|part| {
+            failed.push(part);
             None
         });
         Ok(Self {

@@ -95,7 +95,7 @@ pub fn init_project(session: &Session<'_>, request: &InitRequest) -> Result<Init
         // The lockfile in devsh's own state stays there; a prompt looks for one in the project.
         let locked = lock::bring_up_to_date(session, &project, BuildMode::Foreground);
         session.notify_host_shells()?;
-        if locked.is_ok_and(|current| current.unlocked.is_empty()) {
+        if locked.is_ok_and(|current| current.unlocked.is_complete()) {
             NextStep::Nothing
         } else {
             NextStep::Lock
@@ -194,12 +194,13 @@ fn drop_unusable(
             components: Vec::new(),
             targets: Vec::new(),
             options: crate::package::ReleaseOptions::default(),
+            is_below_root: false,
         };
         let requests = [(tool.clone(), request)];
         match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {
             Ok(()) | Err(Unresolved::Unreachable(_)) => drop(settings.tools.insert(tool, version)),
-            Err(Unresolved::Failed(failure)) => settings.left.push(Located {
-                value: failure.error.clone(),
+            Err(unresolved) => settings.left.push(Located {
+                value: unresolved.into_failure().error,
                 origin: version.origin,
             }),
         }
@@ -244,7 +245,7 @@ fn check(session: &Session<'_>, project: &Project) -> Result<Option<Failure>, Fa
     match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {
         Ok(()) => Ok(None),
         Err(Unresolved::Unreachable(failure)) => Ok(Some(*failure)),
-        Err(Unresolved::Failed(failure)) => Err(*failure),
+        Err(unresolved) => Err(unresolved.into_failure()),
     }
 }
 

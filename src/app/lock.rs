@@ -18,9 +18,9 @@ use super::{
     build_mode::BuildMode,
     conda_packages, fetch_extends,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
-    missing_parts::{Unlocked, UnlockedTool, Unresolved},
+    missing_parts::{LeftOut, Unlocked, UnlockedTool, Unresolved},
     python_packages, python_tools,
-    resolve_requests::{resolve_each, resolve_requests},
+    resolve_requests::{resolve_each, resolve_or_leave_out},
     session::{Session, read_lockfile},
     trust,
 };
@@ -96,11 +96,21 @@ pub fn lock_project(
     Ok(report)
 }
 
+/// Reports the requests that are left out.
+fn report(session: &Session<'_>, left_out: &LeftOut) {
+    for line in left_out.lines() {
+        session.reporter.note(&line);
+    }
+}
+
 fn check_target(session: &Session<'_>, target: &LockTarget) -> Result<LockfileReport, Failure> {
     let loaded = target.load(session);
     let problems = target.problems(loaded.content()?);
-    if !problems.is_empty() {
-        return Err(out_of_date(session, &loaded, &problems));
+    if !problems.needed.is_empty() {
+        return Err(out_of_date(session, &loaded, &problems.needed));
+    }
+    for gap in problems.below_root {
+        session.reporter.note(&gap);
     }
     Ok(LockfileReport {
         name: loaded.name.clone(),
@@ -118,10 +128,10 @@ fn lock_target(
     let name = target.load(session).name.clone();
     let previous = previous(session, project, target)?;
     let ground = target.ground(session)?;
-    let mut lockfile = resolve_requests(session, &target.requests, &ground, &previous, upgrade)
-        .map_err(Unresolved::into_failure)?;
+    let resolved = resolve_or_leave_out(session, &target.requests, &ground, &previous, upgrade);
+    let (mut lockfile, left_out) = resolved.map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&target.pins);
-    let mut python = target.python(session, &lockfile, &previous, upgrade)?;
+    let mut python = target.python(session, &lockfile, &previous, upgrade, &left_out)?;
     for failure in python.take_unbuilt() {
         session.reporter.warn(&format!(
             "no Python packages are locked, because the build of the project fails: {}",
@@ -130,6 +140,7 @@ fn lock_target(
     }
     lockfile.python = python.complete()?;
     lockfile.conda = target.conda(session, &previous, upgrade)?;
+    report(session, &left_out);
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
         changes: changes(&previous, &lockfile),
@@ -204,11 +215,11 @@ fn answer(
     if problems.is_empty() {
         return Ok(previous);
     }
-    if session.options.locked {
-        return Err(out_of_date(session, &loaded, &problems));
+    if session.options.locked && !problems.needed.is_empty() {
+        return Err(out_of_date(session, &loaded, &problems.needed));
     }
-    if mode == BuildMode::Background && target.in_project {
-        let failure = out_of_date(session, &loaded, &problems);
+    if session.options.locked || (mode == BuildMode::Background && target.in_project) {
+        let failure = out_of_date(session, &loaded, &problems.all());
         target.add_unlocked(&previous, &failure, &mut current.unlocked);
         return Ok(previous);
     }
@@ -219,8 +230,13 @@ fn answer(
         &mut current.unlocked,
     );
     let upgrade = Upgrade::None;
-    let mut lockfile = match resolve_requests(session, &requests, &ground, &previous, &upgrade) {
-        Ok(lockfile) => lockfile,
+    let mut left_out = LeftOut::default();
+    let resolved = resolve_or_leave_out(session, &requests, &ground, &previous, &upgrade);
+    let mut lockfile = match resolved {
+        Ok((lockfile, gaps)) => {
+            left_out = gaps;
+            lockfile
+        }
         Err(unresolved) if requests.len() == 1 => {
             current.unlocked.add_unresolved(&requests[0], unresolved);
             Lockfile::default()
@@ -237,7 +253,7 @@ fn answer(
         target.add_unlocked_packages(&known, &failure, &mut current.unlocked);
         known.python
     } else {
-        let python = target.python(session, &lockfile, &previous, &upgrade)?;
+        let python = target.python(session, &lockfile, &previous, &upgrade, &left_out)?;
         for failed in python.failures {
             current.unlocked.add_packages(failed.key, failed.failure);
         }
@@ -254,7 +270,11 @@ fn answer(
             }
         }
     };
-    if current.unlocked.is_empty() {
+    current.unlocked.add_left_out(&left_out);
+    if mode != BuildMode::Background {
+        report(session, &left_out);
+    }
+    if current.unlocked.is_complete() {
         if target.write(session, &lockfile)? && target.in_project {
             session.reporter.note(&format!("wrote {}", loaded.name));
         }
@@ -279,6 +299,7 @@ fn with_node(
                 UnlockedTool {
                     failure: failure.clone(),
                     is_unreachable: false,
+                    is_left_out: false,
                 },
             );
         }

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     conda_packages,
-    missing_parts::{Unlocked, UnlockedTool},
+    missing_parts::{LeftOut, Unlocked, UnlockedTool},
     python_packages::{self, ResolvedPackages},
     python_tools::{self, TeamTools},
     session::{LoadedLockfile, Session},
@@ -37,6 +37,25 @@ pub struct LockTarget {
     pub personal: bool,
     /// Whether the file is inside the project.
     pub in_project: bool,
+}
+
+/// The differences between a lockfile and the project, a line for each.
+#[derive(Debug, Default)]
+pub struct LockProblems {
+    /// Those that `devsh lock` must solve.
+    pub needed: Vec<String>,
+    /// Tools that only directories below the root ask for. `devsh lock` leaves them out if no source has them.
+    pub below_root: Vec<String>,
+}
+
+impl LockProblems {
+    pub fn is_empty(&self) -> bool {
+        self.needed.is_empty() && self.below_root.is_empty()
+    }
+
+    pub fn all(&self) -> Vec<String> {
+        [&*self.needed, &*self.below_root].concat()
+    }
 }
 
 /// The part of a project that the team's lockfile answers.
@@ -105,18 +124,24 @@ impl LockTarget {
         session.lockfile(self.project.root(), &self.path)
     }
 
-    /// Returns the problems of the lockfile, a line for each request.
-    pub fn problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {
+    /// Returns the problems of the lockfile.
+    pub fn problems(&self, lockfile: Option<&Lockfile>) -> LockProblems {
         let mut problems = self.tool_problems(lockfile);
-        if problems.is_empty() {
+        if problems.needed.is_empty() {
+            let lacks_python = self.lacks_python(lockfile);
             let nothing = Lockfile::default();
             let lockfile = lockfile.unwrap_or(&nothing);
-            if !self.personal {
-                problems = python_packages::problems(&self.project, lockfile);
+            if lacks_python {
+                // Its packages are left out too.
+            } else if !self.personal {
+                problems.needed = python_packages::problems(&self.project, lockfile);
             } else if self.own_keys() != lockfile.python.keys().cloned().collect() {
-                problems.push("the locked Python packages do not match the manifest".to_owned());
+                problems
+                    .needed
+                    .push("the locked Python packages do not match the manifest".to_owned());
             }
-            problems.extend(conda_packages::problems(&self.own_conda_keys(), lockfile));
+            let conda = conda_packages::problems(&self.own_conda_keys(), lockfile);
+            problems.needed.extend(conda);
         }
         problems
     }
@@ -159,6 +184,7 @@ impl LockTarget {
                 UnlockedTool {
                     failure: failure.clone(),
                     is_unreachable: failure.is_temporary,
+                    is_left_out: false,
                 },
             );
         }
@@ -182,8 +208,12 @@ impl LockTarget {
         lockfile: &Lockfile,
         previous: &Lockfile,
         upgrade: &Upgrade,
+        left_out: &LeftOut,
     ) -> Result<ResolvedPackages, Failure> {
         let own = self.own_keys();
+        if left_out.has_python() {
+            return Ok(ResolvedPackages::default());
+        }
         python_packages::resolve(session, &self.project, lockfile, previous, upgrade, &own)
     }
 
@@ -197,6 +227,7 @@ impl LockTarget {
                     UnlockedTool {
                         failure: failure.clone(),
                         is_unreachable: false,
+                        is_left_out: request.is_below_root && locked.is_none(),
                     },
                 );
             }
@@ -204,7 +235,19 @@ impl LockTarget {
         if !conda_packages::problems(&self.own_conda_keys(), lockfile).is_empty() {
             self.add_unlocked_conda(failure, unlocked);
         }
-        self.add_unlocked_packages(lockfile, failure, unlocked);
+        if !self.lacks_python(Some(lockfile)) {
+            self.add_unlocked_packages(lockfile, failure, unlocked);
+        }
+    }
+
+    /// Returns whether `lockfile` leaves out the Python of directories below the root, so its packages too.
+    fn lacks_python(&self, lockfile: Option<&Lockfile>) -> bool {
+        let mut requests = self.requests.iter();
+        requests.any(|(tool, request)| {
+            tool.source == Source::Python
+                && request.is_below_root
+                && lockfile.is_none_or(|lockfile| lockfile.locked(tool, request).is_none())
+        })
     }
 
     /// Adds the lists of Python packages that `lockfile` does not answer to `unlocked`.
@@ -221,15 +264,15 @@ impl LockTarget {
         }
     }
 
-    fn tool_problems(&self, lockfile: Option<&Lockfile>) -> Vec<String> {
+    fn tool_problems(&self, lockfile: Option<&Lockfile>) -> LockProblems {
         // Without requests no lockfile is needed.
         let Some(lockfile) = lockfile else {
+            let mut problems = LockProblems::default();
             let conda = conda_packages::tools(self.project.preview());
-            return if self.requests.is_empty() && self.pins.is_empty() && conda.is_empty() {
-                vec![]
-            } else {
-                vec!["there is no lockfile".to_owned()]
-            };
+            if !(self.requests.is_empty() && self.pins.is_empty() && conda.is_empty()) {
+                problems.needed.push("there is no lockfile".to_owned());
+            }
+            return problems;
         };
         let held = self
             .pins
@@ -250,10 +293,23 @@ impl LockTarget {
             ..TeamTools::default()
         };
         let implied = python_tools::implied(&self.requests, lockfile, &ground);
-        let tools = lockfile::stale(&[&*self.requests, &*implied].concat(), lockfile);
+        let requests = [&*self.requests, &*implied].concat();
+        let stale = lockfile::stale(&requests, lockfile);
+        let is_below_root = |stale: &Stale| {
+            let Stale::Missing(key) = stale else {
+                return false;
+            };
+            let mut below = requests.iter().filter(|(_, request)| request.is_below_root);
+            below.any(|(tool, request)| LockKey::for_request(tool, request) == *key)
+        };
+        let (below_root, tools): (Vec<Stale>, Vec<Stale>) =
+            stale.into_iter().partition(is_below_root);
         let tools = tools.iter().map(Stale::to_string);
         let unfit = python_tools::unfit(lockfile);
-        held.chain(left).chain(tools).chain(unfit).collect()
+        LockProblems {
+            needed: held.chain(left).chain(tools).chain(unfit).collect(),
+            below_root: below_root.iter().map(Stale::to_string).collect(),
+        }
     }
 
     /// Writes the lockfile unless the file has the same text already; returns whether it did.
@@ -294,8 +350,10 @@ impl LockTarget {
 #[derive(Debug, Default)]
 pub struct JoinedLockfile {
     pub lockfile: Lockfile,
-    /// Whether it answers every request.
+    /// Whether it answers every request, except those that it may leave out.
     pub fits: bool,
+    /// Whether it answers every request.
+    pub is_complete: bool,
 }
 
 /// Returns the project's lockfiles as one, also if they do not answer every request.
@@ -306,11 +364,14 @@ pub fn joined_lockfile(
     let mut joined = JoinedLockfile {
         lockfile: Lockfile::default(),
         fits: true,
+        is_complete: true,
     };
     for target in lock_targets(session, project, false)? {
         let loaded = target.load(session);
         let content = loaded.content()?;
-        joined.fits &= target.problems(content).is_empty();
+        let problems = target.problems(content);
+        joined.fits &= problems.needed.is_empty();
+        joined.is_complete &= problems.is_empty();
         join(&mut joined.lockfile, content.cloned().unwrap_or_default());
     }
     conda_packages::add_all_tools(&mut joined.lockfile, project.preview());

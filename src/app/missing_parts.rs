@@ -9,7 +9,7 @@ use crate::{
     builder::{self, ShellPart},
     lockfile::{LockKey, PythonKey},
     manifest::ToolRequest,
-    package::Tool,
+    package::{Source, Tool},
     prompt::record::MissingPart,
     report::failure::Failure,
 };
@@ -18,14 +18,19 @@ use crate::{
 pub enum Unresolved {
     /// A source cannot be reached.
     Unreachable(Box<Failure>),
+    /// The sources have no version of this tool that fits.
+    NoVersion(Tool, Box<Failure>),
     /// Any other reason.
     Failed(Box<Failure>),
 }
 
 impl Unresolved {
     pub fn into_failure(self) -> Failure {
-        let (Self::Unreachable(failure) | Self::Failed(failure)) = self;
-        *failure
+        match self {
+            Self::Unreachable(failure) | Self::NoVersion(_, failure) | Self::Failed(failure) => {
+                *failure
+            }
+        }
     }
 }
 
@@ -42,11 +47,28 @@ pub struct UnlockedTool {
     pub failure: Failure,
     /// Whether its source cannot be reached, so a host tool may serve instead.
     pub is_unreachable: bool,
+    /// Whether the dev shell is complete without it.
+    pub is_left_out: bool,
 }
 
 impl Unlocked {
-    pub fn is_empty(&self) -> bool {
-        self.tools.is_empty() && self.packages.is_empty()
+    /// Returns whether every request is locked or left out.
+    pub fn is_complete(&self) -> bool {
+        self.first_failure().is_none()
+    }
+
+    /// Adds the requests that are left out.
+    pub fn add_left_out(&mut self, left_out: &LeftOut) {
+        for (key, failure) in &left_out.tools {
+            self.add_tool(
+                key.clone(),
+                UnlockedTool {
+                    failure: failure.clone(),
+                    is_unreachable: false,
+                    is_left_out: true,
+                },
+            );
+        }
     }
 
     pub fn add_tool(&mut self, key: LockKey, tool: UnlockedTool) {
@@ -62,6 +84,7 @@ impl Unlocked {
             UnlockedTool {
                 failure,
                 is_unreachable,
+                is_left_out: false,
             },
         );
     }
@@ -86,11 +109,43 @@ impl Unlocked {
             .map(|tool| &tool.failure)
     }
 
-    /// Fails if any request is not locked.
+    /// Fails if any request is neither locked nor left out.
     pub fn complete(&self) -> Result<(), Failure> {
-        let tools = self.tools.values().map(|tool| &tool.failure);
-        let first = tools.chain(self.packages.values()).next();
-        first.map_or(Ok(()), |failure| Err(failure.clone()))
+        self.first_failure()
+            .map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    fn first_failure(&self) -> Option<&Failure> {
+        let tools = self.tools.values().filter(|tool| !tool.is_left_out);
+        let tools = tools.map(|tool| &tool.failure);
+        tools.chain(self.packages.values()).next()
+    }
+}
+
+/// The requests of directories below the root that no source can serve. The project is complete without them.
+#[derive(Debug, Clone, Default)]
+pub struct LeftOut {
+    tools: BTreeMap<LockKey, Failure>,
+}
+
+impl LeftOut {
+    pub fn add_tool(&mut self, tool: &Tool, request: &ToolRequest, failure: &Failure) {
+        self.tools
+            .insert(LockKey::for_request(tool, request), failure.clone());
+    }
+
+    /// Returns whether a Python is left out, so its packages have none.
+    pub fn has_python(&self) -> bool {
+        let mut keys = self.tools.keys();
+        keys.any(|key| key.tool.source == Source::Python)
+    }
+
+    /// Returns a line for each tool, with the places that ask for it.
+    pub fn lines(&self) -> Vec<String> {
+        let describe = |(key, failure): (&LockKey, &Failure)| {
+            format!("`{}` is left out: {}", key.tool, one_line(failure))
+        };
+        self.tools.iter().map(describe).collect()
     }
 }
 
@@ -101,6 +156,8 @@ pub struct FailedPart {
     pub failure: Failure,
     /// Whether the same build can succeed later, because a server was not reached.
     pub may_pass: bool,
+    /// Whether the dev shell is complete without it.
+    pub is_left_out: bool,
 }
 
 impl FailedPart {
@@ -108,41 +165,43 @@ impl FailedPart {
     pub fn missing(&self) -> MissingPart {
         MissingPart {
             name: self.part.to_string(),
-            reason: self.reason(),
+            reason: one_line(&self.failure),
             hint: self.failure.hints.first().cloned(),
-        }
-    }
-
-    /// Returns the cause in one line.
-    fn reason(&self) -> String {
-        let Failure {
-            error,
-            details,
-            notes,
-            ..
-        } = &self.failure;
-        let words = details.iter().flat_map(|line| line.split_whitespace());
-        // The marks of uv's trees of causes.
-        let words: Vec<&str> = words
-            .filter(|word| !matches!(*word, "×" | "╰─▶" | "├─▶" | "│" | "error:"))
-            .collect();
-        let more = if words.is_empty() {
-            notes.first().cloned().unwrap_or_default()
-        } else {
-            words.join(" ")
-        };
-        if more.is_empty() {
-            error.clone()
-        } else {
-            format!("{error}: {more}")
+            is_left_out: self.is_left_out,
         }
     }
 }
 
-/// Returns the failure of a command that needs every part; `None` if none is missing.
+/// Returns the cause of a failure in one line.
+fn one_line(failure: &Failure) -> String {
+    let Failure {
+        error,
+        details,
+        notes,
+        ..
+    } = failure;
+    let words = details.iter().flat_map(|line| line.split_whitespace());
+    // The marks of uv's trees of causes.
+    let words: Vec<&str> = words
+        .filter(|word| !matches!(*word, "×" | "╰─▶" | "├─▶" | "│" | "error:"))
+        .collect();
+    let more = if words.is_empty() {
+        notes.first().cloned().unwrap_or_default()
+    } else {
+        words.join(" ")
+    };
+    if more.is_empty() {
+        error.clone()
+    } else {
+        format!("{error}: {more}")
+    }
+}
+
+/// Returns the failure of a command that needs every part; `None` if only parts that are left out are missing.
 pub fn failure_of(parts: &[FailedPart]) -> Option<Failure> {
-    let (first, others) = parts.split_first()?;
-    let failure = others.iter().fold(first.failure.clone(), |failure, other| {
+    let mut needed = parts.iter().filter(|part| !part.is_left_out);
+    let first = needed.next()?;
+    let failure = needed.fold(first.failure.clone(), |failure, other| {
         failure.note(format!(
             "{} is missing too: {}",
             other.part, other.failure.error
@@ -161,7 +220,9 @@ pub fn describe(parts: &[MissingPart]) -> Failure {
         Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
         _ => first.name.clone(),
     };
-    Failure::new(format!("missing: {names}: {}", first.reason))
+    let is_left_out = parts.iter().all(|part| part.is_left_out);
+    let label = if is_left_out { "left out" } else { "missing" };
+    Failure::new(format!("{label}: {names}: {}", first.reason))
         .hint("`devsh status` has the details")
 }
 

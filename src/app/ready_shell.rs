@@ -98,7 +98,8 @@ pub fn load_environment(
     let ready = prepare(session, shell, completeness)?;
     build_record::lease_until_exit(session.context, &ready.record);
     let loaded = load(base, ready.loading(session, false));
-    for missing in &ready.record.content.missing {
+    let missing = ready.record.content.missing.iter();
+    for missing in missing.filter(|missing| !missing.is_left_out) {
         session.reporter.warn(&missing.to_string());
     }
     for missing in &loaded.missing {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    missing_parts::{Unlocked, Unresolved},
+    missing_parts::{LeftOut, Unlocked, Unresolved},
     npm_tools,
     python_tools::{self, TeamTools},
     session::Session,
@@ -66,7 +66,7 @@ fn ask_and_resolve(
         let mut index = filled.map_err(unresolved)?;
         index.hold_to(pythons);
         let lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
-            .map_err(|error| failed(error.into()))?;
+            .map_err(|error| no_version(&error))?;
         Ok((index, lockfile))
     };
     let (mut index, mut lockfile) = choose(requests, previous, &[])?;
@@ -128,8 +128,43 @@ pub fn check_requests(
     };
     let index = sources::fill(requests, lookup).map_err(|error| unresolved(&error, requests))?;
     resolve::resolve(requests, &index, previous, &Upgrade::None, system)
-        .map_err(|error| failed(error.into()))?;
+        .map_err(|error| no_version(&error))?;
     Ok(())
+}
+
+fn no_version(error: &resolve::Error) -> Unresolved {
+    Unresolved::NoVersion(error.tool().clone(), Box::new(error.into()))
+}
+
+/// Resolves `requests` as [`resolve_requests`] does. A tool of directories below the root that no source has in a
+/// fitting version is left out, because the rest of the project does not need it.
+pub fn resolve_or_leave_out(
+    session: &Session<'_>,
+    requests: &[(Tool, ToolRequest)],
+    ground: &TeamTools,
+    previous: &Lockfile,
+    upgrade: &Upgrade,
+) -> Result<(Lockfile, LeftOut), Unresolved> {
+    let mut requests = requests.to_vec();
+    let mut left_out = LeftOut::default();
+    loop {
+        match resolve_requests(session, &requests, ground, previous, upgrade) {
+            Err(Unresolved::NoVersion(tool, failure)) => {
+                let before = requests.len();
+                requests.retain(|(one, request)| {
+                    let is_left_out = *one == tool && request.is_below_root;
+                    if is_left_out {
+                        left_out.add_tool(one, request, &failure);
+                    }
+                    !is_left_out
+                });
+                if requests.len() == before {
+                    return Err(Unresolved::NoVersion(tool, failure));
+                }
+            }
+            resolved => return Ok((resolved?, left_out)),
+        }
+    }
 }
 
 /// Adds the place that requests the tool.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{BuiltShell, Error};
-use crate::package::Tool;
+use crate::package::{Source, Tool};
 
 /// A part of a dev shell that can be missing while the rest is usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,12 @@ pub enum ShellPart {
     PythonPackages,
     /// The editable installs of the project's own directories.
     Project,
+}
+
+impl ShellPart {
+    pub fn is_python(&self) -> bool {
+        matches!(self, Self::Tool(tool) if tool.source == Source::Python)
+    }
 }
 
 impl fmt::Display for ShellPart {

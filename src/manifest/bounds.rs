@@ -95,6 +95,7 @@ mod tests {
             components: Vec::new(),
             targets: Vec::new(),
             options: ReleaseOptions::default(),
+            is_below_root: false,
         }
     }
 

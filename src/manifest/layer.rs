@@ -113,6 +113,8 @@ pub struct ToolEntry {
     pub options: ReleaseOptions,
     /// Components and targets removed from the layers below, by the key of the list or as `FLAVOUR`.
     pub removed: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Whether only directories below the root ask for the tool.
+    pub is_below_root: bool,
 }
 
 impl Layer {
@@ -157,6 +159,7 @@ impl ToolEntry {
             targets: Vec::new(),
             options: ReleaseOptions::default(),
             removed: BTreeMap::new(),
+            is_below_root: false,
         }
     }
 
@@ -167,6 +170,9 @@ impl ToolEntry {
         }
         if !self.wanted {
             self.origin = upper.origin.clone();
+            self.is_below_root = upper.is_below_root;
+        } else if upper.wanted {
+            self.is_below_root &= upper.is_below_root;
         }
         self.wanted |= upper.wanted;
         if upper.requirement.is_some() {
@@ -209,6 +215,7 @@ impl ToolEntry {
             components: self.components,
             targets: self.targets,
             options: self.options,
+            is_below_root: self.is_below_root,
         }
     }
 }

@@ -150,6 +150,7 @@ mod tests {
             requirement: located("*"),
             floors: vec![located(floor)],
             components: Vec::new(),
+            is_below_root: false,
             targets: Vec::new(),
             options: crate::package::ReleaseOptions::default(),
         };

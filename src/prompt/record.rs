@@ -64,6 +64,8 @@ pub struct MissingPart {
     /// The cause, one line.
     pub reason: String,
     pub hint: Option<String>,
+    /// Whether the dev shell is complete without it.
+    pub is_left_out: bool,
 }
 
 /// What lockfiles say about a dev shell.
@@ -231,9 +233,9 @@ impl Record {
         files::write_atomic(&path, &encode(self, root))
     }
 
-    /// Returns whether no part is missing.
+    /// Returns whether no part is missing, except those that are left out.
     pub fn is_complete(&self) -> bool {
-        self.content.missing.is_empty()
+        self.content.missing.iter().all(|part| part.is_left_out)
     }
 
     /// Returns whether the missing parts should be tried again at `now`.

@@ -177,6 +177,7 @@ fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest
         components: Vec::new(),
         targets: Vec::new(),
         options: ReleaseOptions::default(),
+        is_below_root: false,
     };
     (tool.parse().unwrap(), request)
 }

@@ -29,6 +29,7 @@ fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolReq
         components: components.iter().map(|name| (*name).to_owned()).collect(),
         targets: Vec::new(),
         options: ReleaseOptions::default(),
+        is_below_root: false,
     };
     (tool.parse().unwrap(), request)
 }

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use crate::support::{Sandbox, Server, for_each_shell, pypi::serve_tool, rust_dist::serve_release};
+use crate::support::{
+    HostShell, Sandbox, Server, cpython, for_each_shell, pypi::serve_tool, rust_dist::serve_release,
+};
 
 const MANIFEST: &str = "[tools]\nruff = \"0.12\"\njust = \"99\"\n\n[env]\nPLAIN = \"1\"\n";
 
@@ -147,11 +149,71 @@ fn a_lockfile_that_lacks_a_tool_costs_only_that_tool_at_a_prompt() {
     let rest = rest.find("\n[[").map_or("", |at| &rest[at..]);
     fs::write(&lockfile, format!("{before}{rest}")).unwrap();
     sandbox.devsh(&["watch", "--once"]).code(1);
-    let mut pty = sandbox.shell(crate::support::HostShell::Bash);
+    let mut pty = sandbox.shell(HostShell::Bash);
     let seen = pty.enter();
     assert!(
         seen.contains("missing: `just`: `~/project/devshell.lock` does not fit"),
         "{seen}"
     );
     assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");
+}
+
+#[test]
+fn a_version_below_the_root_that_no_source_has_costs_only_its_tool() {
+    let (sandbox, server) = served();
+    serve_release(&server, "1.89.0");
+    cpython::serve_list(&server, &[("3.12.9", "")]);
+    let sandbox = sandbox.env(
+        "UV_PYTHON_DOWNLOADS_JSON_URL",
+        format!("{}/list.json", server.address()),
+    );
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"a\"\nversion = \"0.1.0\"\n",
+    );
+    sandbox.write("rust-toolchain", "1.89.0\n");
+    sandbox.write("web/api/.python-version", "3.99.2\n");
+    sandbox.write("web/api/requirements.txt", "httpx==0.1\n");
+    let line = "`python` is left out: no version of `python` satisfies every requirement: \
+                web/api/.python-version:1 python 3.99.2";
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    assert!(locked.stderr.contains(line), "{locked}");
+    let check = sandbox.devsh(&["lock", "--check", "--trust"]).success();
+    assert!(
+        check.stderr.contains("`python` 3.99.2 is not locked"),
+        "{check}"
+    );
+
+    sandbox.allow();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    let seen = pty.enter();
+    assert!(
+        seen.contains("left out: `python` and Python packages: "),
+        "{seen}"
+    );
+    assert!(pty.run("cargo --version").starts_with("cargo 1.89.0"));
+    pty.leave();
+    for arguments in [&["run"][..], &["run", "--locked"]] {
+        let words = [arguments, &["--", "cargo", "--version"]].concat();
+        let run = sandbox.devsh(&words).success();
+        assert!(run.stdout.starts_with("cargo 1.89.0"), "{run}");
+        assert_eq!(run.stderr, "");
+    }
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    assert!(
+        status.contains("left out  ") && status.contains("web/api/.python-version:1"),
+        "{status}"
+    );
+    assert!(!status.contains("does not fit"), "{status}");
+
+    // A version of the root itself still fails.
+    sandbox.write("rust-toolchain", "1.0.99\n");
+    sandbox.devsh(&["lock", "--trust"]).code(1);
+    sandbox.write("rust-toolchain", "1.89.0\n");
+    // Once a source has the version, it is locked.
+    sandbox.write("web/api/.python-version", "3.12.9\n");
+    fs::remove_file(sandbox.project().join("web/api/requirements.txt")).unwrap();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let text = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(text.contains("3.12.9"), "{text}");
 }

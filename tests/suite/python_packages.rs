@@ -1,9 +1,10 @@
 //! Python environments of projects, by a real uv from an index of this process; no network.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use crate::{
     applications::{pure, sandbox, serve},
+    reliability::strace,
     support::{
         Sandbox, Server, Tree,
         archive::{gzip, sha256, tar},
@@ -396,6 +397,52 @@ fn constraints_bound_the_packages_of_a_list() {
     assert_eq!(python(&sandbox, bounded), "bounded 1.0\n");
 }
 
+/// Runs devsh, and checks each Python that it or uv starts: it is isolated, except for the approved build of the project,
+/// and it never opens a `.pth` file of an installed package.
+fn assert_isolated_pythons(sandbox: &Sandbox, words: &[&str]) -> usize {
+    let Some(strace) = strace::strace() else {
+        return 0;
+    };
+    let log = sandbox.root().join("tmp/strace");
+    let output = sandbox
+        .command(&strace)
+        .args(["-f", "-qq", "-s", "4096", "-o"])
+        .arg(&log)
+        .args(["-e", "trace=execve,open,openat"])
+        .arg(DEVSH)
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    let calls = fs::read(&log).unwrap();
+    let mut pythons = BTreeMap::new();
+    for call in String::from_utf8_lossy(&calls).lines() {
+        let Some((process, call)) = call.split_once(' ') else {
+            continue;
+        };
+        let call = call.trim_start();
+        if call.starts_with("execve(") && call.ends_with("= 0") {
+            let program = call.split('"').nth(1).unwrap_or_default();
+            let name = program.rsplit('/').next().unwrap_or_default();
+            if !name.starts_with("python") {
+                pythons.remove(process);
+                continue;
+            }
+            let is_isolated = call.contains("\"-I\", \"-S\", ");
+            // uv asks an environment about itself before it installs anything there.
+            let is_question = call.contains("\"-I\", ") && call.contains("get_interpreter_info");
+            let is_build = program.contains("/uv/builds-v0/");
+            assert!(is_isolated || is_question || is_build, "{words:?}: {call}");
+            pythons.insert(process.to_owned(), call.to_owned());
+        }
+        if let Some(python) = pythons.get(process) {
+            let opens_code = call.starts_with("open") && call.contains("canary.pth\"");
+            assert!(!opens_code, "{words:?}: {python} opens {call}");
+        }
+    }
+    pythons.len()
+}
+
 #[test]
 fn builds_never_run_code_of_installed_packages() {
     let server = Server::start();
@@ -416,8 +463,16 @@ fn builds_never_run_code_of_installed_packages() {
     sandbox.write("pyproject.toml", PROJECT.replace("helper-lib>=1", "canary"));
     sandbox.write("backend.py", BACKEND);
     let sandbox = sandbox.manifest("[tools]\npython = \"3\"\n\"pypi:watched\" = \"1\"\n[python]\n");
-    sandbox.allow();
-    sandbox.devsh(&["sync"]).success();
+    let mut pythons = 0;
+    for words in [
+        &["allow", "--yes"][..],
+        &["sync"],
+        &["watch", "--once"],
+        &["status"],
+    ] {
+        pythons += assert_isolated_pythons(&sandbox, words);
+    }
+    assert!(pythons > 0 || strace::strace().is_none());
     sandbox.devsh(&["verify"]).success();
     assert!(
         sandbox.home().join("ran").exists(),

@@ -3,55 +3,16 @@
 
 use std::fs;
 
-use serde_json::json;
-
 use crate::support::{
-    Sandbox, Server,
-    archive::sha256,
-    cpython,
+    Sandbox, Server, cpython,
     pypi::{serve_tool, serve_tool_on, serve_tool_out},
     rust_dist::serve_release,
 };
 
-/// Serves a list in uv's format with tiny interpreters of these versions and flavours.
-fn serve_list(server: &Server, builds: &[(&str, &str)]) {
-    let system = devsh::package::System::current().expect("tests run where artifacts exist");
-    let (arch, os) = system
-        .as_str()
-        .split_once('-')
-        .map_or(("", ""), |(os, arch)| (arch, os));
-    let (os, libc) = if os == "macos" {
-        ("darwin", "none")
-    } else {
-        ("linux", "gnu")
-    };
-    let mut list = serde_json::Map::new();
-    for (version, variant) in builds {
-        let archive = cpython::tiny_flavour(version, variant);
-        let path = format!("/builds/{version}{variant}.tar.gz");
-        let numbers: Vec<u64> = version
-            .split('.')
-            .map(|part| part.parse().unwrap())
-            .collect();
-        let variant = (!variant.is_empty()).then_some("freethreaded");
-        list.insert(
-            path.clone(),
-            json!({
-                "name": "cpython", "arch": { "family": arch, "variant": null }, "os": os, "libc": libc,
-                "major": numbers[0], "minor": numbers[1], "patch": numbers[2], "prerelease": "",
-                "url": format!("{}{path}", server.address()), "sha256": sha256(&archive),
-                "variant": variant, "build": "20260101",
-            }),
-        );
-        server.serve(&path, archive);
-    }
-    server.serve("/list.json", serde_json::Value::Object(list).to_string());
-}
-
 #[test]
 fn pythons_of_several_versions_and_flavours_stand_side_by_side() {
     let server = Server::start();
-    serve_list(
+    cpython::serve_list(
         &server,
         &[
             ("3.12.9", ""),

@@ -120,6 +120,7 @@ impl Sandbox {
                 components: Vec::new(),
                 targets: Vec::new(),
                 options: crate::package::ReleaseOptions::default(),
+                is_below_root: false,
             },
             locked: LockedPackage {
                 version: version.parse().unwrap(),

@@ -74,7 +74,11 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
     }
     for part in &status.missing_parts {
         let text = format!("{}: {}", part.name, part.reason);
-        table.label("missing", Cell::new(Role::Error, text));
+        if part.is_left_out {
+            table.label("left out", Cell::new(Role::Warning, text));
+        } else {
+            table.label("missing", Cell::new(Role::Error, text));
+        }
         if let Some(hint) = &part.hint {
             table.label("", hint.as_str());
         }
@@ -242,7 +246,7 @@ fn next(session: &Session<'_>, status: &ProjectStatus) -> Option<String> {
         let own = failed.hint.clone();
         return Some(own.unwrap_or_else(|| format!("`{}` tries it again", command("sync"))));
     }
-    if !status.missing_parts.is_empty() {
+    if status.missing_parts.iter().any(|part| !part.is_left_out) {
         return Some(format!("`{}` tries it again", command("sync")));
     }
     if !status.lockfile_fits && status.problem.is_none() {

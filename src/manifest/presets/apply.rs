@@ -142,7 +142,10 @@ impl Applying<'_, '_> {
         applied: &AppliedPreset<'_>,
     ) -> ToolVersions {
         let directories = &applied.directories;
-        let mut asked = ToolVersions::default();
+        let mut asked = ToolVersions {
+            is_below_root: !directories.iter().any(String::is_empty),
+            ..ToolVersions::default()
+        };
         let empty = BTreeMap::new();
         let subject = SoughtTool {
             package: &tool.package,
@@ -185,6 +188,7 @@ impl Applying<'_, '_> {
         }
         for listed in self.listed.remove(tool).unwrap_or_default() {
             asked.origin.get_or_insert_with(|| listed.origin.clone());
+            asked.is_below_root = false;
             if asked.requirement.is_none() {
                 asked.components.extend(listed.components);
                 asked.targets.extend(listed.targets);
@@ -340,6 +344,8 @@ struct ToolVersions {
     floors: Vec<Located<Requirement>>,
     components: Vec<String>,
     targets: Vec<String>,
+    /// Whether only directories below the root ask for the tool.
+    is_below_root: bool,
 }
 
 impl ToolVersions {
@@ -443,5 +449,6 @@ fn put(layer: &mut Layer, tool: &Tool, asked: &ToolVersions) {
         entry.components.sort();
         entry.components.dedup();
         entry.targets.extend(asked.targets.iter().cloned());
+        entry.is_below_root = asked.is_below_root;
     }
 }

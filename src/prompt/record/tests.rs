@@ -29,6 +29,7 @@ fn record(watched: &Path) -> Record {
                 name: "`node`".to_owned(),
                 reason: "unreachable".to_owned(),
                 hint: None,
+                is_left_out: false,
             }],
             environment: "id".to_owned(),
             summary: "python 3.12".to_owned(),

@@ -29,6 +29,7 @@ fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
         components: Vec::new(),
         targets: Vec::new(),
         options: ReleaseOptions::default(),
+        is_below_root: false,
     }
 }
 

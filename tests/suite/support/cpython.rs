@@ -6,13 +6,48 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Sandbox, Server,
     archive::{gzip, script, sha256, tar},
     repository, require,
 };
+
+/// Serves a list in uv's format with tiny interpreters of these versions and flavours.
+pub(crate) fn serve_list(server: &Server, builds: &[(&str, &str)]) {
+    let system = devsh::package::System::current().expect("tests run where artifacts exist");
+    let (arch, os) = system
+        .as_str()
+        .split_once('-')
+        .map_or(("", ""), |(os, arch)| (arch, os));
+    let (os, libc) = if os == "macos" {
+        ("darwin", "none")
+    } else {
+        ("linux", "gnu")
+    };
+    let mut list = serde_json::Map::new();
+    for (version, variant) in builds {
+        let archive = tiny_flavour(version, variant);
+        let path = format!("/builds/{version}{variant}.tar.gz");
+        let numbers: Vec<u64> = version
+            .split('.')
+            .map(|part| part.parse().unwrap())
+            .collect();
+        let variant = (!variant.is_empty()).then_some("freethreaded");
+        list.insert(
+            path.clone(),
+            json!({
+                "name": "cpython", "arch": { "family": arch, "variant": null }, "os": os, "libc": libc,
+                "major": numbers[0], "minor": numbers[1], "patch": numbers[2], "prerelease": "",
+                "url": format!("{}{path}", server.address()), "sha256": sha256(&archive),
+                "variant": variant, "build": "20260101",
+            }),
+        );
+        server.serve(&path, archive);
+    }
+    server.serve("/list.json", Value::Object(list).to_string());
+}
 
 /// Returns an archive whose interpreter is a shell script that knows its version.
 pub(crate) fn tiny(version: &str) -> Vec<u8> {
