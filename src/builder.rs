@@ -26,6 +26,7 @@ mod python_env;
 mod python_resolve;
 mod record;
 mod request;
+pub mod share;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ mod tests;
 use std::path::Path;
 
 use crate::{
+    cache::Caches,
     config::{Config, ToolsFrom},
     context::Context,
     fetch::{Client, Progress},
@@ -59,6 +61,8 @@ pub struct Builder<'a> {
     pub store: &'a Store,
     pub client: &'a Client,
     pub progress: &'a dyn Progress,
+    /// The team's caches, which are asked before something is built.
+    pub caches: &'a Caches,
 }
 
 /// Returns the dev shell if it was built before, without network and without any change.

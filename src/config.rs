@@ -1,6 +1,7 @@
 //! The user's settings: `config.toml`, and the variables of uv, rustup and npm.
 
 mod address;
+mod cache;
 mod error;
 mod file;
 mod file_host;
@@ -20,6 +21,7 @@ use crate::{
     util::{files, vars},
 };
 
+pub use cache::{CachePlace, CacheSettings, S3Place};
 pub use error::Error;
 pub use file_host::FileHost;
 pub use remote::Remote;
@@ -65,6 +67,8 @@ pub struct Config {
     /// Further places that a lockfile may name.
     pub hosts: Vec<FileHost>,
     pub trust: TrustRules,
+    /// The caches, in the order in which they are used.
+    pub caches: Vec<CacheSettings>,
 }
 
 /// The public Python package index.
@@ -181,6 +185,7 @@ impl Config {
             minimum_release_age_exclude: settings.minimum_release_age_exclude,
             hosts: settings.hosts,
             trust: settings.trust.unwrap_or_default(),
+            caches: settings.caches,
         })
     }
 
@@ -371,6 +376,7 @@ mod tests {
                 .map(|named| FileHost::named(named).unwrap())
                 .to_vec(),
             trust: TrustRules::default(),
+            caches: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod exchange;
 mod min_speed;
+mod mirror;
 mod progress;
 pub mod registry;
 
@@ -36,6 +37,7 @@ pub use error::Error;
 use error::pause;
 pub use exchange::{Answer, Exchange, RequestBody};
 use min_speed::{MinSpeed, SpeedChecked};
+pub use mirror::Mirror;
 pub use progress::{Meter, Progress, Silent};
 
 use crate::util::files;
@@ -71,34 +73,82 @@ pub struct Client {
     min_speed: MinSpeed,
     /// Why a host could not be connected to in time. It is not asked again: each of its documents would take as long.
     silent_hosts: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Most retries of one request.
+    retries: u32,
+    /// Has files by their digests, and is asked before their publishers.
+    mirror: Option<Arc<dyn Mirror>>,
+}
+
+/// The longest waits for a server.
+#[derive(Debug, Clone, Copy)]
+struct Timeouts {
+    connect: Duration,
+    /// From the request to the first byte of the answer.
+    answer: Duration,
+    /// Between two reads of a body.
+    read: Duration,
+}
+
+fn agent(timeouts: Timeouts) -> Agent {
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .timeout_resolve(Some(timeouts.connect))
+        .timeout_connect(Some(timeouts.connect))
+        .timeout_recv_response(Some(timeouts.answer))
+        .timeout_per_read(Some(timeouts.read))
+        // Redirects are followed here, where each address is checked.
+        .max_redirects(0)
+        .user_agent(concat!("devsh/", env!("CARGO_PKG_VERSION")))
+        .http_status_as_error(false)
+        .build()
+        .new_agent()
 }
 
 impl Client {
     /// Returns a client that trusts the system's certificates and uses the usual proxy variables.
     pub fn new(offline: bool) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .timeout_resolve(Some(CONNECT))
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(Duration::from_secs(30)))
-            .timeout_per_read(Some(Duration::from_mins(1)))
-            // Redirects are followed here, where each address is checked.
-            .max_redirects(0)
-            .user_agent(concat!("devsh/", env!("CARGO_PKG_VERSION")))
-            .http_status_as_error(false)
-            .build()
-            .new_agent();
+        let timeouts = Timeouts {
+            connect: CONNECT,
+            answer: Duration::from_secs(30),
+            read: Duration::from_mins(1),
+        };
         Self {
-            agent,
+            agent: agent(timeouts),
             offline,
             plain: BTreeSet::new(),
             credentials: Credentials::default(),
             min_speed: MinSpeed::default(),
             silent_hosts: Arc::default(),
+            retries: RETRIES,
+            mirror: None,
         }
+    }
+
+    /// Gives up early and tries nothing twice: for servers that can be done without.
+    #[must_use]
+    pub fn impatient(mut self) -> Self {
+        self.agent = agent(Timeouts {
+            connect: Duration::from_secs(2),
+            answer: Duration::from_secs(5),
+            read: Duration::from_secs(5),
+        });
+        self.min_speed = MinSpeed {
+            period: Duration::from_secs(5),
+            bytes: 60 << 10,
+        };
+        self.retries = 0;
+        self.silent_hosts = Arc::default();
+        self
+    }
+
+    /// Asks `mirror` for files before their publishers.
+    #[must_use]
+    pub fn with_mirror(mut self, mirror: Arc<dyn Mirror>) -> Self {
+        self.mirror = Some(mirror);
+        self
     }
 
     /// Uses these credentials, each for its own server.
@@ -131,7 +181,7 @@ impl Client {
 
     /// Returns the body of `url`, of at most `limit` bytes.
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        with_retries(|| self.request_once(url, accept, limit))
+        self.with_retries(|| self.request_once(url, accept, limit))
     }
 
     /// Returns the body of `url` of at most `limit` bytes, unless the server says that the copy with this entity tag is
@@ -142,7 +192,7 @@ impl Client {
         etag: Option<&str>,
         limit: u64,
     ) -> Result<ChangedBody, Error> {
-        with_retries(|| self.changed_once(url, etag, limit))
+        self.with_retries(|| self.changed_once(url, etag, limit))
     }
 
     fn changed_once(
@@ -290,22 +340,22 @@ impl Client {
             _ => Err(Error::Insecure { url: redacted(url) }),
         }
     }
-}
 
-/// Sends a request again after a pause while another try can help.
-fn with_retries<T>(send: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
-    let mut tries = 0;
-    loop {
-        let error = match send() {
-            Err(error) if tries < RETRIES => error,
-            answer => return answer,
-        };
-        let Some(pause) = pause(&error, tries) else {
-            return Err(error);
-        };
-        tracing::debug!(%error, ?pause, "retry");
-        thread::sleep(pause);
-        tries += 1;
+    /// Sends a request again after a pause while another try can help.
+    fn with_retries<T>(&self, send: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+        let mut tries = 0;
+        loop {
+            let error = match send() {
+                Err(error) if tries < self.retries => error,
+                answer => return answer,
+            };
+            let Some(pause) = pause(&error, tries) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, ?pause, "retry");
+            thread::sleep(pause);
+            tries += 1;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod builder;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod context;

@@ -27,6 +27,7 @@ mod path;
 mod process;
 mod recipes;
 mod remove;
+mod shared_object;
 mod trash;
 mod tree_builder;
 mod unpack;
@@ -48,6 +49,7 @@ pub use path::StorePath;
 pub use process::ProcessMark;
 pub use recipes::check_wheel;
 pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
+pub use shared_object::{PackOutcome, PackedObject, SharedTree};
 pub use trash::GarbageCollection;
 pub use verify::{ArtifactsFrom, ObjectVerdict};
 

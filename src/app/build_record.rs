@@ -231,12 +231,14 @@ pub fn build(
     } = *basis;
     let config = session.config()?;
     let client = session.client()?;
+    let caches = session.caches()?;
     let store = Store::open(&session.context.directories.data);
     let builder = Builder {
         context: session.context,
         config,
         store: &store,
         client: &client,
+        caches: &caches,
         progress,
     };
     store_changes::check(session, project.get(), shell)?;

@@ -247,6 +247,7 @@ pub fn with_uv<T>(
 ) -> Result<T, Failure> {
     let config = session.config()?;
     let client = session.client()?;
+    let caches = session.caches()?;
     let store = Store::open(&session.context.directories.data);
     let progress = session.reporter.progress();
     let builder = Builder {
@@ -254,6 +255,7 @@ pub fn with_uv<T>(
         config,
         store: &store,
         client: &client,
+        caches: &caches,
         progress: &*progress,
     };
     let place = session.place()?;

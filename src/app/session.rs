@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    cache::{CacheServices, Caches},
     config::{Config, LockfileTrust},
     context::Context,
     fetch::{Client, Credentials},
@@ -21,6 +22,7 @@ use crate::{
         locate::{self, Place, SearchBounds},
         lock_path, personal, watch,
     },
+    prompt::session_var,
     report::{failure::Failure, paths::display_path, reporter::Reporter},
     util::{files, vars},
 };
@@ -54,6 +56,7 @@ pub struct Session<'a> {
     pub decisions: Decisions,
     config: OnceLock<Config>,
     client: OnceLock<Client>,
+    caches: OnceLock<Arc<Caches>>,
     lockfiles: Mutex<BTreeMap<PathBuf, Arc<LoadedLockfile>>>,
 }
 
@@ -124,6 +127,7 @@ impl<'a> Session<'a> {
             decisions: Decisions::new(&context.directories.data),
             config: OnceLock::new(),
             client: OnceLock::new(),
+            caches: OnceLock::new(),
             lockfiles: Mutex::default(),
         }
     }
@@ -177,10 +181,40 @@ impl<'a> Session<'a> {
         let sources = sources.into_iter().chain(&config.python_list);
         let credentials = Credentials::new(sources.clone(), &self.netrc())
             .with_tokens(super::github_token::tokens(self.context, config));
-        let client = Client::new(self.options.offline)
+        let mut client = Client::new(self.options.offline)
             .with_credentials(credentials)
             .allow_plain(sources);
+        let caches = self.caches()?;
+        if !caches.is_empty() {
+            client = client.with_mirror(caches);
+        }
         Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Returns the team's caches.
+    pub fn caches(&self) -> Result<Arc<Caches>, Failure> {
+        if let Some(caches) = self.caches.get() {
+            return Ok(Arc::clone(caches));
+        }
+        let settings = &self.config()?.caches;
+        if settings.is_empty() {
+            return Ok(Arc::clone(self.caches.get_or_init(Arc::default)));
+        }
+        let caches = self.with_cache_services(|services| Caches::new(settings, services));
+        Ok(Arc::clone(self.caches.get_or_init(|| Arc::new(caches))))
+    }
+
+    /// Calls `work` with what caches need from the process.
+    pub fn with_cache_services<T>(&self, work: impl FnOnce(&CacheServices<'_>) -> T) -> T {
+        let context = self.context;
+        let env = session_var::host_env(&context.env, &context.session_key);
+        work(&CacheServices {
+            client: &Client::new(self.options.offline),
+            env: &env,
+            home: context.directories.home.as_deref(),
+            directory: &context.directories.cache,
+            netrc: &self.netrc(),
+        })
     }
 
     /// Returns the text of the user's netrc; an unreadable one counts as absent.

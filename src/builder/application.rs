@@ -117,6 +117,10 @@ impl Builder<'_> {
         if let Some(place) = self.store.find(&StorePath::of_built(&built)) {
             return Ok(place);
         }
+        let name = format!("{package} {}", locked.version);
+        if let Some(place) = self.receive(&built, &name) {
+            return Ok(place);
+        }
         let program = find_uv()?;
         let label = format!("{package} {}", locked.version);
         let total = wheels.iter().map(|wheel| wheel.size).sum();

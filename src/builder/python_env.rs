@@ -200,6 +200,9 @@ impl Builder<'_> {
         if let Some(place) = self.store.find(&store::StorePath::of_built(&built)) {
             return Ok(place);
         }
+        if let Some(place) = self.receive(&built, "the python packages") {
+            return Ok(place);
+        }
         let program = find_uv()?;
         let label = match inputs.len() {
             1 => "1 python package".to_owned(),

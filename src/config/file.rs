@@ -9,7 +9,7 @@ use toml::{
 use url::Url;
 
 use super::{
-    FileHost, Keep, PromptVerbosity, ToolsFrom,
+    CachePlace, CacheSettings, FileHost, Keep, PromptVerbosity, ToolsFrom,
     address::{directory_address, file_address, without_credentials},
     trust::{self, LockfileTrust, TrustRules},
     units::{parse_bytes, parse_coarse_span},
@@ -41,6 +41,7 @@ pub(super) struct Settings {
     pub(super) gc: Keep,
     /// Nothing if the file has no table `trust`.
     pub(super) trust: Option<TrustRules>,
+    pub(super) caches: Vec<CacheSettings>,
 }
 
 /// A value that cannot be used.
@@ -88,6 +89,15 @@ const REMOTE: ExpectedValue = ExpectedValue {
     hint: "write a server and an owner such as `github.com/acme`",
 };
 
+const CACHE: ExpectedValue = ExpectedValue {
+    kind: "the address of a cache",
+    hint: "write `file:///path`, `https://host/path`, `s3://bucket/prefix` or `oci://registry/repository`",
+};
+const PUBLIC_KEY: ExpectedValue = ExpectedValue {
+    kind: "a public key",
+    hint: "write a key such as `team-1:BASE64`, as `devsh cache key new` prints it",
+};
+
 impl Settings {
     /// Reads the text of the file; `home` is for paths with `~`.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, SettingProblem> {
@@ -109,6 +119,7 @@ impl Settings {
             },
         })?;
         let keys = [
+            "caches",
             "gc",
             "hook-timeout",
             "minimum-release-age",
@@ -193,8 +204,78 @@ impl Settings {
                     .unwrap_or_default(),
             });
         }
+        for cache in root.tables(
+            "caches",
+            &[
+                "endpoint",
+                "keys",
+                "path-style",
+                "push",
+                "region",
+                "signing-key",
+                "url",
+            ],
+        )? {
+            settings.caches.push(read_cache(&cache, home)?);
+        }
         Ok(settings)
     }
+}
+
+fn read_cache(
+    cache: &ConfigTable<'_>,
+    home: Option<&Path>,
+) -> Result<CacheSettings, SettingProblem> {
+    let address = cache.text("url")?.ok_or_else(|| SettingProblem {
+        span: Some(cache.span.clone()),
+        message: "a cache has no `url`".to_owned(),
+        hint: Some(CACHE.hint.to_owned()),
+    })?;
+    let unusable = || cache.unusable("url", &address, CACHE);
+    let mut place = CachePlace::parse(address.get_ref()).ok_or_else(unusable)?;
+    let endpoint = cache.value("endpoint", ADDRESS, directory_address)?;
+    let (region, path_style) = (cache.text("region")?, cache.boolean("path-style")?);
+    if let CachePlace::S3(s3) = &mut place {
+        s3.endpoint = endpoint;
+        s3.region = region.map(|region| region.into_inner().to_owned());
+        s3.path_style = path_style;
+    } else if let Some(key) = ["endpoint", "region", "path-style"]
+        .into_iter()
+        .find(|key| cache.table.get(*key).is_some())
+    {
+        return Err(SettingProblem {
+            span: Some(address.span()),
+            message: format!("`{key}` is for caches at `s3://` only"),
+            hint: Some(format!("remove `{key}`")),
+        });
+    }
+    let push = cache.boolean("push")?.unwrap_or_default();
+    if push && matches!(place, CachePlace::Web(_)) {
+        return Err(SettingProblem {
+            span: Some(address.span()),
+            message: format!("devsh cannot write to the web server `{place}`"),
+            hint: Some(
+                "remove `push`, or write to the cache at its `s3://` or `file://` address"
+                    .to_owned(),
+            ),
+        });
+    }
+    Ok(CacheSettings {
+        place,
+        keys: cache.values("keys", PUBLIC_KEY, public_key)?,
+        push,
+        signing_key: cache.value("signing-key", PATH, |text| trust::absolute(text, home))?,
+    })
+}
+
+/// Returns a public key if it has the form `NAME:BASE64` of 32 bytes.
+fn public_key(text: &str) -> Option<String> {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    let (name, key) = text.split_once(':')?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let named = !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain);
+    let whole = BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 32);
+    (named && whole).then(|| text.to_owned())
 }
 
 /// One table of the file.
@@ -202,6 +283,8 @@ struct ConfigTable<'t> {
     /// The prefix of its keys in messages, empty or `gc.`.
     prefix: String,
     table: &'t DeTable<'t>,
+    /// Its place in the text; empty for the whole file.
+    span: Range<usize>,
 }
 
 impl<'t> ConfigTable<'t> {
@@ -224,7 +307,35 @@ impl<'t> ConfigTable<'t> {
         Ok(Self {
             prefix: prefix.to_owned(),
             table,
+            span: 0..0,
         })
+    }
+
+    /// Returns the tables of an array of tables.
+    fn tables(&self, key: &str, keys: &[&str]) -> Result<Vec<Self>, SettingProblem> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(Vec::new());
+        };
+        let wrong = |value| self.wrong_type(key, value, "a list of tables");
+        let array = value.get_ref().as_array().ok_or_else(|| wrong(value))?;
+        let tables = array.iter().map(|value| {
+            let table = value.get_ref().as_table().ok_or_else(|| wrong(value))?;
+            let table = Self::new(&format!("{key}."), table, keys)?;
+            Ok(Self {
+                span: value.span(),
+                ..table
+            })
+        });
+        tables.collect()
+    }
+
+    fn boolean(&self, key: &str) -> Result<Option<bool>, SettingProblem> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let boolean = value.get_ref().as_bool();
+        let boolean = boolean.ok_or_else(|| self.wrong_type(key, value, "`true` or `false`"))?;
+        Ok(Some(boolean))
     }
 
     fn section(&self, key: &str, keys: &[&str]) -> Result<Option<Self>, SettingProblem> {

@@ -14,8 +14,8 @@ use ureq::http::header;
 use url::Url;
 
 use super::{
-    Client, Error, Meter, RETRIES, SpeedChecked, broken, content_length, open_file, pause,
-    redacted, successful, with_retries,
+    Client, Error, Meter, SpeedChecked, broken, content_length, open_file, pause, redacted,
+    successful,
 };
 use crate::{
     package::{Digest, Hasher, Sha256},
@@ -76,6 +76,12 @@ impl Client {
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
         files::create_private_dir(directory)?;
+        if let Some(mirror) = &self.mirror
+            && !is_there(directory, expected)
+            && let Some(download) = mirror.fetch(expected, directory, meter)
+        {
+            return Ok(download);
+        }
         let mut partial = Partial::open(directory, expected, meter)?;
         partial.resume(url, expected)?;
         self.complete(url, expected, &mut partial)?;
@@ -95,7 +101,7 @@ impl Client {
     /// Downloads `url` to find out its SHA-256 and its size in bytes; the file stays in `directory` for `download`.
     pub fn measure(&self, url: &Url, directory: &Path) -> Result<(Sha256, u64), Error> {
         files::create_private_dir(directory)?;
-        with_retries(|| self.measure_once(url, directory))
+        self.with_retries(|| self.measure_once(url, directory))
     }
 
     fn measure_once(&self, url: &Url, directory: &Path) -> Result<(Sha256, u64), Error> {
@@ -177,7 +183,7 @@ impl Client {
                 furthest = partial.length;
                 retries = 0;
             }
-            if retries == RETRIES {
+            if retries == self.retries {
                 return Err(error);
             }
             thread::sleep(pause);
@@ -229,6 +235,12 @@ impl Client {
         let mut body = SpeedChecked::new(body, self.min_speed);
         partial.append(url, expected, &mut body)
     }
+}
+
+/// Returns whether as many bytes as the file has are in `directory`; they are checked later.
+fn is_there(directory: &Path, expected: &ExpectedFile) -> bool {
+    let length = std::fs::metadata(partial(directory, &expected.digest)).map(|found| found.len());
+    expected.size.is_some() && length.ok() == expected.size
 }
 
 /// Returns the file with this digest if all of it is in `directory`.

@@ -9,8 +9,7 @@ use ureq::{
 use url::Url;
 
 use super::{
-    Client, Error, RETRIES, SpeedChecked, anonymous, broken, error::pause, failed, redacted,
-    retry_after,
+    Client, Error, SpeedChecked, anonymous, broken, error::pause, failed, redacted, retry_after,
 };
 use crate::util::files;
 
@@ -101,7 +100,7 @@ impl Client {
                     url: redacted(exchange.url),
                 }),
             };
-            let Some(pause) = pause(&error, tries).filter(|_| tries < RETRIES) else {
+            let Some(pause) = pause(&error, tries).filter(|_| tries < self.retries) else {
                 return Err(error);
             };
             tracing::debug!(%error, ?pause, "retry");

@@ -68,6 +68,11 @@ pub enum Pushed {
 }
 
 #[derive(Deserialize)]
+struct TagList {
+    tags: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
@@ -157,6 +162,21 @@ impl Registry {
         directory: &Path,
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
+        let expected = ExpectedFile {
+            digest: Digest::Sha256(*digest),
+            size,
+        };
+        self.blob_as(digest, &expected, directory, meter)
+    }
+
+    /// Returns a blob as a file that is verified by another digest.
+    pub fn blob_as(
+        &self,
+        digest: &Sha256,
+        expected: &ExpectedFile,
+        directory: &Path,
+        meter: &dyn Meter,
+    ) -> Result<Download, Error> {
         let url = self.blob_url(digest)?;
         // The first request learns the authorization, which the download sends to this server only.
         let present = self.is_present(Exchange::new("HEAD", &url), &url)?;
@@ -171,11 +191,33 @@ impl Registry {
         if let Some(header) = self.known_authorization() {
             client.credentials.replace(&url, header);
         }
-        let expected = ExpectedFile {
-            digest: Digest::Sha256(*digest),
-            size,
-        };
-        client.download(&url, &expected, directory, meter)
+        client.download(&url, expected, directory, meter)
+    }
+
+    /// Returns the tags of the repository; none for one that does not exist.
+    pub fn tags(&self) -> Result<Vec<String>, Error> {
+        let mut tags = Vec::new();
+        let mut url = self.url(&["tags", "list"])?;
+        loop {
+            let answer = self.send(Exchange::new("GET", &url), Access::Pull)?;
+            if answer.status == 404 {
+                return Ok(tags);
+            }
+            let page: Option<TagList> = serde_json::from_slice(&answer.body).ok();
+            let Some(page) = page.filter(|_| answer.status == 200) else {
+                return Err(answer.unexpected(&url));
+            };
+            tags.extend(page.tags.unwrap_or_default());
+            // `Link: </v2/…?last=…>; rel="next"`
+            let next = answer.header("link").and_then(|link| {
+                let (path, _) = link.strip_prefix('<')?.split_once('>')?;
+                url.join(path).ok()
+            });
+            match next.filter(|next| next.origin() == self.server.origin()) {
+                Some(next) => url = next,
+                None => return Ok(tags),
+            }
+        }
     }
 
     /// Brings a blob to the repository, from another one of the same registry if that has it.

@@ -101,6 +101,7 @@ impl World {
             glibc: None,
             minimum_release_age: None,
             minimum_release_age_exclude: Vec::new(),
+            caches: Vec::new(),
             trust: crate::config::TrustRules::default(),
         };
         let cache = tempfile::tempdir().unwrap();

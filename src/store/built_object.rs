@@ -60,7 +60,7 @@ impl Store {
 }
 
 /// Makes everything below `directory` read-only, but not `directory`, which is renamed later.
-fn close(directory: &Path) -> Result<(), Error> {
+pub(super) fn close(directory: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(directory).map_err(files::at("read", directory))? {
         let entry = entry.map_err(files::at("read", directory))?;
         let path = entry.path();

@@ -44,6 +44,7 @@ impl Fixture {
                 glibc: None,
                 minimum_release_age: None,
                 minimum_release_age_exclude: Vec::new(),
+                caches: Vec::new(),
                 trust: crate::config::TrustRules::default(),
             },
         }

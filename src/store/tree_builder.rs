@@ -157,6 +157,16 @@ impl Tree {
         Ok(())
     }
 
+    /// Keeps a path for a link that is made after the tree is finished.
+    pub(super) fn reserve(&mut self, path: &str) -> Result<(), Error> {
+        let path = checked(path)?;
+        let parent = path.rsplit_once('/').map(|(parent, _)| parent);
+        if parent.is_some_and(|parent| self.nodes.get(parent) != Some(&TreeNode::Directory)) {
+            return Err(refused(path, Rule::ThroughLink));
+        }
+        self.claim(path)
+    }
+
     /// Adds a copy of an earlier file in place of a hard link.
     pub(super) fn copy(&mut self, path: &str, of: &str, placed: Placed) -> Result<(), Error> {
         let original = checked(of)?;

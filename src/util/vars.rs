@@ -113,3 +113,26 @@ pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
 pub const UV_NO_SYNC: &str = "UV_NO_SYNC";
 /// Set: makes `uv` use the dev shell's environment.
 pub const UV_PROJECT_ENVIRONMENT: &str = "UV_PROJECT_ENVIRONMENT";
+
+/// Read: the name of the access key of S3-compatible storage.
+pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// Read: the secret of the access key.
+pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+/// Read: the token of a temporary access key.
+pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+/// Read: the profile of the AWS files.
+pub const AWS_PROFILE: &str = "AWS_PROFILE";
+/// Read: the file of access keys, instead of `~/.aws/credentials`.
+pub const AWS_SHARED_CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+/// Read: the file of AWS settings, instead of `~/.aws/config`.
+pub const AWS_CONFIG_FILE: &str = "AWS_CONFIG_FILE";
+/// Read: the region of buckets.
+pub const AWS_REGION: &str = "AWS_REGION";
+/// Read: the older name of `AWS_REGION`.
+pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
+/// Read: the address of the S3 server.
+pub const AWS_ENDPOINT_URL_S3: &str = "AWS_ENDPOINT_URL_S3";
+/// Read: the address of all AWS servers.
+pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+/// Read: the secret key that signs the objects of `devsh cache push`, for a CI job.
+pub const DEVSH_SIGNING_KEY: &str = "DEVSH_SIGNING_KEY";

@@ -58,6 +58,7 @@ fn lock(
         glibc: None,
         minimum_release_age: None,
         minimum_release_age_exclude: Vec::new(),
+        caches: Vec::new(),
         trust: config::TrustRules::default(),
     };
     let system = System::LinuxX86_64;

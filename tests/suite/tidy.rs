@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["builder", "extends", "project", "resolve"],
     &["python"],
     &["shell", "sources", "store"],
-    &["lockfile"],
+    &["cache", "lockfile"],
     &["config", "fetch", "manifest"],
     &["context"],
     &["env"],

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     builder::{BuildRequest, Builder, RequestedTool},
+    cache::Caches,
     config::{Config, ToolsFrom},
     context::{Context, Directories, Terminal},
     env::Env,
@@ -27,6 +28,7 @@ pub(in crate::builder) struct Sandbox {
     config: Config,
     store: Store,
     client: Client,
+    caches: Caches,
     _directory: tempfile::TempDir,
 }
 
@@ -73,6 +75,7 @@ impl Sandbox {
             store: Store::open(&context.directories.data),
             config: Config::load(&context).unwrap(),
             client: Client::new(true),
+            caches: Caches::default(),
             context,
             root,
             _directory: directory,
@@ -166,6 +169,7 @@ impl Sandbox {
             config: &self.config,
             store: &self.store,
             client: &self.client,
+            caches: &self.caches,
             progress: &Silent,
         }
     }

@@ -153,6 +153,7 @@ impl Channel {
                 glibc: None,
                 minimum_release_age: None,
                 minimum_release_age_exclude: Vec::new(),
+                caches: Vec::new(),
                 trust: TrustRules::default(),
             },
             client: Client::new(true),

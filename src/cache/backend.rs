@@ -1,0 +1,142 @@
+//! The one form in which all kinds of caches are used.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    fetch::{self, Download, ExpectedFile, Meter},
+    package::{Digest, Sha256},
+    util::files,
+};
+
+/// The name of an entry: a relative path with plain names. Its content never changes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CacheKey(String);
+
+impl CacheKey {
+    /// The beginning of the keys of artifacts.
+    pub const ARTIFACTS: &'static str = "artifacts/";
+    /// The beginning of the keys of records.
+    pub const OBJECTS: &'static str = "objects/";
+
+    /// Returns the key of an artifact of a lockfile.
+    pub fn artifact(digest: &Digest) -> Self {
+        let kind = match digest {
+            Digest::Sha256(_) => "sha256",
+            Digest::Sha512(_) => "sha512",
+        };
+        Self(format!("{}{kind}/{}", Self::ARTIFACTS, digest.hex()))
+    }
+
+    /// Returns the key of the packed tree of an object.
+    pub fn blob(digest: &Sha256) -> Self {
+        Self(format!("blobs/sha256/{digest}"))
+    }
+
+    /// Returns the key of the record of an object that was signed with the key of this name.
+    pub fn record(object: &str, signer: &str) -> Self {
+        Self(format!("{}{object}/{signer}", Self::OBJECTS))
+    }
+
+    /// Reads a key as a cache lists it; nothing if it is no key of devsh.
+    pub fn listed(text: &str) -> Option<Self> {
+        let plain = |name: &str| {
+            !name.is_empty() && !name.starts_with('.') && !name.contains(['\\', '\0', ':'])
+        };
+        let known = [Self::ARTIFACTS, Self::OBJECTS, "blobs/"];
+        let known = known.iter().any(|prefix| text.starts_with(prefix));
+        (known && text.split('/').all(plain)).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CacheKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The content of a new entry.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    Bytes(&'a [u8]),
+    File {
+        path: &'a Path,
+        /// In bytes.
+        size: u64,
+        digest: Sha256,
+    },
+}
+
+/// Whether an entry was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    Written,
+    /// The cache had it.
+    Present,
+}
+
+/// An entry of a cache.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CacheEntry {
+    pub key: CacheKey,
+    /// In bytes, if the cache says it.
+    pub size: Option<u64>,
+}
+
+/// A cache that does not answer as it must.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Fetch(#[from] fetch::Error),
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// A web server has no list, and takes no files.
+    #[error("a web server cannot be {action}")]
+    ReadOnly {
+        /// `listed` or `written to`.
+        action: &'static str,
+    },
+    /// The answer of a server has another form.
+    #[error("its answer is not valid: {reason}")]
+    Answer { reason: String },
+    /// The settings of the cache are incomplete.
+    #[error("{reason}")]
+    Settings { reason: String },
+}
+
+/// One kind of cache.
+pub trait Backend: fmt::Debug + Send + Sync {
+    /// Returns whether the cache has an entry.
+    fn contains(&self, key: &CacheKey) -> Result<bool, Error>;
+
+    /// Returns a small entry of at most `limit` bytes.
+    fn read(&self, key: &CacheKey, limit: u64) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Returns an entry as a verified file in `directory`.
+    fn download(
+        &self,
+        key: &CacheKey,
+        expected: &ExpectedFile,
+        directory: &Path,
+        meter: &dyn Meter,
+    ) -> Result<Download, Error>;
+
+    /// Adds an entry unless the cache has it.
+    fn add(&self, key: &CacheKey, content: Content<'_>) -> Result<Stored, Error>;
+
+    /// Replaces an entry that is damaged.
+    fn replace(&self, key: &CacheKey, content: Content<'_>) -> Result<(), Error>;
+
+    /// Lists the entries whose keys begin with `prefix`.
+    fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error>;
+}
+
+/// Where a backend keeps the state of uploads that were interrupted.
+#[derive(Debug, Clone)]
+pub struct UploadState(pub PathBuf);

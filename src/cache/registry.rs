@@ -1,0 +1,222 @@
+//! A cache in a repository of an OCI registry. Each entry is an artifact with one layer, and a tag that is a digest of
+//! its key.
+
+use std::{collections::BTreeMap, io::Write as _, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    backend::{Backend, CacheEntry, CacheKey, Content, Error, Stored},
+    web::unless_absent,
+};
+use crate::{
+    fetch::{
+        Download, ExpectedFile, Meter, Silent,
+        registry::{LocalBlob, Registry as Repository},
+    },
+    package::Sha256,
+    util::files,
+};
+
+const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const ARTIFACT_TYPE: &str = "application/vnd.devsh.cache.v1";
+const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const LAYER_TYPE: &str = "application/octet-stream";
+const EMPTY: &[u8] = b"{}";
+/// The annotation with the key of an entry.
+const KEY: &str = "dev.devsh.key";
+/// The beginning of the tags of entries.
+const TAG: &str = "devsh-";
+
+#[derive(Debug)]
+pub(super) struct Registry {
+    pub(super) repository: Repository,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    schema_version: u8,
+    media_type: String,
+    artifact_type: String,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: String,
+    digest: String,
+    size: u64,
+}
+
+impl Descriptor {
+    fn new(media_type: &str, digest: Sha256, size: u64) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest: format!("sha256:{digest}"),
+            size,
+        }
+    }
+}
+
+/// The layer of an entry.
+struct Layer {
+    digest: Sha256,
+    size: u64,
+    key: Option<CacheKey>,
+}
+
+fn tag(key: &CacheKey) -> String {
+    format!("{TAG}{}", Sha256::of(key.as_str().as_bytes()))
+}
+
+impl Registry {
+    fn layer(&self, tag: &str) -> Result<Option<Layer>, Error> {
+        let Some(stored) = unless_absent(self.repository.manifest(tag))? else {
+            return Ok(None);
+        };
+        let invalid = |reason: String| Error::Answer { reason };
+        let manifest: Manifest =
+            serde_json::from_slice(&stored.bytes).map_err(|error| invalid(error.to_string()))?;
+        let layer = manifest.layers.into_iter().next();
+        let layer = layer.ok_or_else(|| invalid("a manifest without layers".to_owned()))?;
+        let digest = layer.digest.strip_prefix("sha256:");
+        let digest = digest.and_then(|digest| digest.parse().ok());
+        Ok(Some(Layer {
+            digest: digest.ok_or_else(|| invalid(format!("the digest `{}`", layer.digest)))?,
+            size: layer.size,
+            key: manifest
+                .annotations
+                .get(KEY)
+                .and_then(|key| CacheKey::listed(key)),
+        }))
+    }
+
+    fn push_bytes(&self, bytes: &[u8]) -> Result<Descriptor, Error> {
+        let mut file = tempfile::NamedTempFile::new()
+            .map_err(files::at("write", Path::new("a temporary file")))?;
+        let path = file.path().to_owned();
+        file.write_all(bytes).map_err(files::at("write", &path))?;
+        let (digest, size) = (Sha256::of(bytes), bytes.len() as u64);
+        let blob = LocalBlob {
+            digest,
+            size,
+            file: &path,
+        };
+        self.repository.push_blob(blob, None)?;
+        Ok(Descriptor::new(LAYER_TYPE, digest, size))
+    }
+}
+
+impl Backend for Registry {
+    fn contains(&self, key: &CacheKey) -> Result<bool, Error> {
+        Ok(self.repository.has_manifest(&tag(key))?)
+    }
+
+    fn read(&self, key: &CacheKey, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let Some(layer) = self.layer(&tag(key))? else {
+            return Ok(None);
+        };
+        if layer.size > limit {
+            return Err(Error::Answer {
+                reason: format!("`{key}` has {} bytes", layer.size),
+            });
+        }
+        let directory =
+            tempfile::tempdir().map_err(files::at("create", Path::new("a temporary directory")))?;
+        let download =
+            self.repository
+                .blob(&layer.digest, Some(layer.size), directory.path(), &Silent)?;
+        let mut bytes = Vec::new();
+        let read = download
+            .open()
+            .and_then(|mut file| std::io::Read::read_to_end(&mut file, &mut bytes));
+        read.map_err(files::at("read", directory.path()))?;
+        Ok(Some(bytes))
+    }
+
+    fn download(
+        &self,
+        key: &CacheKey,
+        expected: &ExpectedFile,
+        directory: &Path,
+        meter: &dyn Meter,
+    ) -> Result<Download, Error> {
+        let layer = self.layer(&tag(key))?.ok_or_else(|| Error::Answer {
+            reason: format!("`{key}` is gone"),
+        })?;
+        if let crate::package::Digest::Sha256(digest) = expected.digest {
+            let blob = self
+                .repository
+                .blob(&digest, expected.size, directory, meter)?;
+            return Ok(blob);
+        }
+        // The registry knows the file by another digest than the lockfile.
+        Ok(self
+            .repository
+            .blob_as(&layer.digest, expected, directory, meter)?)
+    }
+
+    fn add(&self, key: &CacheKey, content: Content<'_>) -> Result<Stored, Error> {
+        if self.contains(key)? {
+            return Ok(Stored::Present);
+        }
+        self.replace(key, content)?;
+        Ok(Stored::Written)
+    }
+
+    fn replace(&self, key: &CacheKey, content: Content<'_>) -> Result<(), Error> {
+        let layer = match content {
+            Content::Bytes(bytes) => self.push_bytes(bytes)?,
+            Content::File { path, size, digest } => {
+                let blob = LocalBlob {
+                    digest,
+                    size,
+                    file: path,
+                };
+                self.repository.push_blob(blob, None)?;
+                Descriptor::new(LAYER_TYPE, digest, size)
+            }
+        };
+        let config = self.push_bytes(EMPTY)?;
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: MANIFEST_TYPE.to_owned(),
+            artifact_type: ARTIFACT_TYPE.to_owned(),
+            config: Descriptor {
+                media_type: EMPTY_TYPE.to_owned(),
+                ..config
+            },
+            layers: vec![layer],
+            annotations: BTreeMap::from([(KEY.to_owned(), key.as_str().to_owned())]),
+        };
+        let bytes = serde_json::to_vec(&manifest).map_err(|error| Error::Answer {
+            reason: error.to_string(),
+        })?;
+        Ok(self
+            .repository
+            .put_manifest(&tag(key), MANIFEST_TYPE, &bytes)?)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error> {
+        let mut entries = Vec::new();
+        for tag in self.repository.tags()? {
+            if !tag.starts_with(TAG) {
+                continue;
+            }
+            let Some(layer) = self.layer(&tag)? else {
+                continue;
+            };
+            let key = layer.key.filter(|key| key.as_str().starts_with(prefix));
+            entries.extend(key.map(|key| CacheEntry {
+                key,
+                size: Some(layer.size),
+            }));
+        }
+        entries.sort();
+        Ok(entries)
+    }
+}
