@@ -8,6 +8,8 @@ pub mod build_files;
 pub mod build_mode;
 pub mod build_record;
 pub mod build_request;
+pub mod cache;
+pub mod ci_workflow;
 pub mod collect_garbage;
 pub mod conda_packages;
 pub mod crash_cleanup;

@@ -15,6 +15,7 @@ use clap::{FromArgMatches, error::ErrorKind};
 
 use crate::{
     app::{
+        ci_workflow::WorkflowOptions,
         init_project::InitRequest,
         prompt_answer::PromptRequest,
         ready_shell::Completeness,
@@ -34,8 +35,8 @@ use crate::{
 
 use args::{Arguments, Command, Global, InstallationAction};
 use commands::{
-    add, allow, completions, deny, doctor, du, enter, explain, export, export_for_hook, gc, help,
-    hook, init, leave, lock, man, outdated, reload, remove, report_environment,
+    add, allow, cache, ci, completions, deny, doctor, du, enter, explain, export, export_for_hook,
+    gc, help, hook, init, leave, lock, man, outdated, reload, remove, report_environment,
     run as run_in_shell, schema, search, status, sync, uninstall, verify, watch,
 };
 use early_args::EarlyCommand;
@@ -201,6 +202,19 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
             json,
             ..
         } => verify::run(session, ui, VerifyOptions { repair, refetch }, json),
+        Command::Cache { command } => cache::run(session, ui, &command),
+        Command::Ci {
+            service,
+            push_cache,
+            push_image,
+            ..
+        } => {
+            let options = WorkflowOptions {
+                push_cache: push_cache.as_deref(),
+                push_image: push_image.as_deref(),
+            };
+            ci::run(session, ui, &service, options)
+        }
         Command::Completions { shell } => completions::run(ui, &shell),
         Command::Man { command, write } => {
             man::run(context, ui, command.as_deref(), write.as_deref())

@@ -34,7 +34,10 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Versions", &["lock", "sync", "outdated", "search"]),
     ("Inspect", &["explain", "doctor", "du"]),
     ("Maintain", &["gc", "verify", "watch", "self"]),
-    ("Integrate", &["export", "completions", "man", "schema"]),
+    (
+        "Integrate",
+        &["export", "cache", "ci", "completions", "man", "schema"],
+    ),
 ];
 
 /// What a new user types, in this order.
@@ -319,6 +322,27 @@ pub enum Command {
         #[command(flatten)]
         network: Network,
     },
+    /// Share downloads and built objects with your team
+    #[command(after_help = "Example:\n  devsh cache push --to s3://bucket/devsh")]
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
+    /// Print a workflow for this project's continuous integration
+    #[command(after_help = "Example:\n  devsh ci github > .github/workflows/devsh.yml")]
+    Ci {
+        /// github or gitlab
+        #[arg(value_parser = ["github", "gitlab"], hide_possible_values = true)]
+        service: String,
+        /// Also push what was built to this cache, on the default branch
+        #[arg(long, value_name = "URL")]
+        push_cache: Option<String>,
+        /// Also push the image of the manifest to this reference, on the default branch
+        #[arg(long, value_name = "REF")]
+        push_image: Option<String>,
+        #[command(flatten)]
+        trust: Trust,
+    },
     /// Print completions for your host shell
     ///
     /// bash: eval "$(devsh completions bash)"   zsh: eval "$(devsh completions zsh)"
@@ -413,7 +437,14 @@ impl Command {
             | Self::Init { locking, .. }
             | Self::Watch { locking, .. } => *locking,
             Self::Explain(options) => options.locking,
-            Self::Search { network, .. } | Self::Verify { network, .. } => Locking {
+            Self::Search { network, .. }
+            | Self::Verify { network, .. }
+            | Self::Cache {
+                command:
+                    CacheCommand::List { network, .. }
+                    | CacheCommand::Info { network, .. }
+                    | CacheCommand::Verify { network, .. },
+            } => Locking {
                 locked: false,
                 network: *network,
             },
@@ -426,12 +457,110 @@ impl Command {
 
     const fn project_options(&self) -> Option<&Trust> {
         match self {
-            Self::Enter { trust, .. } | Self::Outdated { trust, .. } => Some(trust),
+            Self::Enter { trust, .. } | Self::Outdated { trust, .. } | Self::Ci { trust, .. } => {
+                Some(trust)
+            }
+            Self::Cache { command } => command.project_options(),
             Self::Export(options) => Some(&options.trust),
             Self::Run(options) => Some(&options.trust),
             Self::Lock(options) => Some(&options.trust),
             Self::Sync(options) => Some(&options.trust),
             Self::Add(options) | Self::Remove(options) => Some(&options.trust),
+            _ => None,
+        }
+    }
+}
+
+/// The commands of `cache`.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Build the project and push it to the caches with `push = true`
+    #[command(after_help = "Example:\n  devsh cache push --to file:///srv/devsh")]
+    Push(CachePush),
+    /// Write a bundle with everything that the project needs, for machines without a network
+    #[command(after_help = "Example:\n  devsh cache export /media/stick/devsh")]
+    Export {
+        /// The directory of the bundle
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+        /// Everything in the store instead of the project
+        #[arg(long)]
+        all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        trust: Trust,
+    },
+    /// List the built objects in the caches
+    #[command(after_help = "Example:\n  devsh cache list --json")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Show the caches, their keys and whether they answer
+    #[command(after_help = "Example:\n  devsh cache info")]
+    Info {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Download everything in the caches and check it
+    #[command(after_help = "Example:\n  devsh cache verify")]
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Make a key that signs built objects
+    #[command(after_help = "Example:\n  devsh cache key new team-1")]
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+}
+
+/// The commands of `cache key`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key, keep it in your configuration and print its public part
+    New {
+        /// The name of the key, such as `team-1`
+        name: String,
+    },
+}
+
+/// Options of `cache push`.
+#[derive(Debug, Args)]
+pub struct CachePush {
+    /// Objects of the store, by name or the beginning of it [default: what the project needs]
+    #[arg(value_name = "OBJECT", conflicts_with = "all")]
+    pub objects: Vec<String>,
+    /// Everything in the store
+    #[arg(long)]
+    pub all: bool,
+    /// The cache [default: those with `push = true`]
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub trust: Trust,
+}
+
+impl CacheCommand {
+    const fn project_options(&self) -> Option<&Trust> {
+        match self {
+            Self::Push(options) => Some(&options.trust),
+            Self::Export { trust, .. } => Some(trust),
             _ => None,
         }
     }
@@ -576,6 +705,9 @@ pub struct Sync {
     /// Build only this dev shell
     #[arg(long, value_name = "DEV_SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
+    /// Push what was built to the caches with `push = true`
+    #[arg(long)]
+    pub push: bool,
     /// Supervise a build for a prompt that saw these inputs
     #[arg(long, hide = true, value_name = "BASIS", requires = "shell")]
     pub background: Option<String>,

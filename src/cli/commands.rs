@@ -2,6 +2,8 @@
 
 pub mod add;
 pub mod allow;
+pub mod cache;
+pub mod ci;
 pub mod completions;
 pub mod deny;
 pub mod doctor;

@@ -3,11 +3,16 @@
 use crate::{
     app::{
         background_worker::{build_for_prompt, supervise},
+        cache::{
+            push::{self, PushScope},
+            push_targets,
+        },
         lock_and_build::sync_project,
         session::Session,
     },
-    cli::args::Sync,
+    cli::{args::Sync, commands::cache::print_reports},
     manifest::ShellName,
+    prompt::record::Record,
     report::{failure::Failure, ui::Ui},
 };
 
@@ -19,7 +24,9 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: &Sync) -> Result<(), Failure
     if let (true, Some(shell)) = (options.worker, &shell) {
         return build_for_prompt(session, std::slice::from_ref(shell));
     }
-    for (shell, record) in sync_project(session, shell)? {
+    let built = sync_project(session, shell)?;
+    let records: Vec<Record> = built.iter().map(|(_, record)| record.clone()).collect();
+    for (shell, record) in built {
         let summary = &record.content.summary;
         let tools = summary.strip_prefix(&format!("{shell}: "));
         ui.note(&match tools.unwrap_or(summary) {
@@ -27,6 +34,11 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: &Sync) -> Result<(), Failure
             name if name == shell.as_str() => format!("{shell} is ready"),
             tools => format!("{shell} is ready: {tools}"),
         });
+    }
+    if options.push {
+        let targets = push_targets(session, None)?;
+        let reports = push::push(session, &PushScope::Built(records), &targets)?;
+        print_reports(ui, &reports, false)?;
     }
     Ok(())
 }
