@@ -482,7 +482,7 @@ pub enum CacheCommand {
     Export {
         /// The directory of the bundle
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        directory: PathBuf,
+        bundle: PathBuf,
         /// Everything in the store instead of the project
         #[arg(long)]
         all: bool,

@@ -14,6 +14,7 @@
 mod access;
 mod applications;
 mod background;
+mod cache;
 mod command_output;
 mod commands;
 mod compose;

@@ -25,17 +25,14 @@ pub fn run(session: &Session<'_>, ui: &Ui, command: &CacheCommand) -> Result<(),
     match command {
         CacheCommand::Push(options) => run_push(session, ui, options),
         CacheCommand::Export {
-            directory,
-            all,
-            json,
-            ..
+            bundle, all, json, ..
         } => {
             let scope = if *all {
                 PushScope::All
             } else {
                 PushScope::Project
             };
-            let report = push::export(session, &scope, &session.cwd()?.join(directory))?;
+            let report = push::export(session, &scope, &session.cwd()?.join(bundle))?;
             print_reports(ui, &[report], *json)
         }
         CacheCommand::List { json, .. } => list(session, ui, *json),
