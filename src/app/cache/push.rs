@@ -262,7 +262,8 @@ impl Push<'_> {
         let size = path.metadata().map_err(files::at("read", &path))?.len();
         let digest = match artifact.digest {
             Digest::Sha256(digest) => digest,
-            Digest::Sha512(_) => std::fs::File::open(&path)
+            Digest::Sha512(_) => download
+                .open()
                 .and_then(Sha256::read)
                 .map_err(files::at("read", &path))?,
         };
