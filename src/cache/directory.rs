@@ -123,7 +123,10 @@ impl Backend for Directory {
                 let Some(name) = entry.file_name().into_string().ok() else {
                     continue;
                 };
-                let path = format!("{directory}/{name}");
+                let path = match directory.as_str() {
+                    "" => name,
+                    directory => format!("{directory}/{name}"),
+                };
                 match entry.metadata() {
                     Ok(found) if found.is_dir() => pending.push(path),
                     Ok(found) => entries.extend(CacheKey::listed(&path).map(|key| CacheEntry {

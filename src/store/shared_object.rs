@@ -97,8 +97,16 @@ impl Recipe {
     pub const fn is_shareable(self) -> bool {
         match self {
             Self::Environment => true,
-            // Their artifacts are shared.
-            Self::Python | Self::Rust | Self::Wheel | Self::Npm => false,
+            // A conda prefix holds absolute paths; of the others the artifacts are shared.
+            Self::CondaPrefix
+            | Self::Python
+            | Self::Rust
+            | Self::Wheel
+            | Self::Npm
+            | Self::NpmPlatform
+            | Self::CondaPackage
+            | Self::Toolchain
+            | Self::Release => false,
         }
     }
 }

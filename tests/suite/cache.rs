@@ -60,7 +60,7 @@ fn started(command: &mut Command, port: u16, directory: tempfile::TempDir) -> Pr
     };
     let start = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(60), "no server");
+        assert!(start.elapsed() < Duration::from_mins(1), "no server");
         thread::sleep(Duration::from_millis(50));
     }
     process
@@ -275,7 +275,7 @@ fn make_bucket(endpoint: &str) {
         if answer.is_ok() {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "{answer:?}");
+        assert!(start.elapsed() < Duration::from_mins(1), "{answer:?}");
         thread::sleep(Duration::from_millis(200));
     }
 }
@@ -291,6 +291,9 @@ fn a_clean_home_needs_only_a_registry() {
     );
     team.share(&cache, &[]);
 }
+
+/// Changes the bytes of a file.
+type Change<'c> = &'c dyn Fn(&mut Vec<u8>);
 
 /// Changes every file below a directory.
 fn change_all(directory: &Path, change: &dyn Fn(&mut Vec<u8>)) {
@@ -318,8 +321,7 @@ fn a_cache_that_is_wrong_costs_one_line_and_nothing_else() {
         bytes[middle] ^= 1;
     };
     let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
-    let cases: [(&str, &dyn Fn(&mut Vec<u8>)); 3] =
-        [("blobs", &flip), ("blobs", &cut), ("artifacts", &flip)];
+    let cases: [(&str, Change<'_>); 3] = [("blobs", &flip), ("blobs", &cut), ("artifacts", &flip)];
     for (part, change) in cases {
         team.push(&url);
         change_all(&root.join(part), change);
@@ -334,8 +336,7 @@ fn a_cache_that_is_wrong_costs_one_line_and_nothing_else() {
             ran.stderr
         );
         second.devsh(&["verify"]).success();
-        let checked = second.devsh(&["cache", "verify"]);
-        assert!(!checked.status.success(), "{part}");
+        second.devsh(&["cache", "verify"]).code(1);
         fs::remove_dir_all(&root).unwrap();
     }
 }
