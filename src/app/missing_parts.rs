@@ -203,7 +203,7 @@ pub fn failure_of(parts: &[FailedPart]) -> Option<Failure> {
     let first = needed.next()?;
     let failure = needed.fold(first.failure.clone(), |failure, other| {
         failure.note(format!(
-            "{} is missing too: {}",
+            "missing too: {}: {}",
             other.part, other.failure.error
         ))
     });

@@ -47,7 +47,7 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
     table.label("trust", Cell::new(role, standing_words(status.standing)));
     table.label("loaded", loaded(status));
     table.label("dev shells", status.shells.join(", "));
-    table.label("lockfile", lockfile(session, status));
+    table.label("lockfile", lockfile(session, ui, status));
     table.label("environment", environment(ui, status));
     if let Some(building) = &status.building {
         table.label("building", Cell::new(Role::Hint, build_heading(building)));
@@ -123,7 +123,7 @@ fn loaded(status: &ProjectStatus) -> Cell {
     }
 }
 
-fn lockfile(session: &Session<'_>, status: &ProjectStatus) -> Cell {
+fn lockfile(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Cell {
     let Some(path) = &status.lockfile else {
         let none = if status.lockfile_fits {
             "none needed"
@@ -132,7 +132,12 @@ fn lockfile(session: &Session<'_>, status: &ProjectStatus) -> Cell {
         };
         return none.into();
     };
-    let path = session.display(path);
+    // A project without a manifest has its lockfile in devsh's own state, below a digest.
+    let path = if path.starts_with(&status.root) || ui.is_verbose() {
+        session.display(path)
+    } else {
+        "kept by devsh, as there is no manifest".to_owned()
+    };
     if status.lockfile_fits {
         path.into()
     } else if status.standing == ApprovalState::Allowed {
