@@ -71,12 +71,21 @@ pub struct Client {
     plain: BTreeSet<String>,
     credentials: Credentials,
     min_speed: MinSpeed,
-    /// Why a host could not be connected to in time. It is not asked again: each of its documents would take as long.
-    silent_hosts: Arc<Mutex<BTreeMap<String, String>>>,
+    /// The hosts that were asked.
+    hosts: Arc<Mutex<BTreeMap<String, HostState>>>,
     /// Most retries of one request.
     retries: u32,
     /// Has files by their digests, and is asked before their publishers.
     mirror: Option<Arc<dyn Mirror>>,
+}
+
+/// What is known about a host.
+#[derive(Debug, Clone)]
+enum HostState {
+    /// It has answered, so a connection that takes too long is an accident.
+    Answered,
+    /// No connection was made in time, for this reason. It is not asked again: each of its documents would take as long.
+    Silent(String),
 }
 
 /// The longest waits for a server.
@@ -121,7 +130,7 @@ impl Client {
             plain: BTreeSet::new(),
             credentials: Credentials::default(),
             min_speed: MinSpeed::default(),
-            silent_hosts: Arc::default(),
+            hosts: Arc::default(),
             retries: RETRIES,
             mirror: None,
         }
@@ -140,7 +149,7 @@ impl Client {
             bytes: 60 << 10,
         };
         self.retries = 0;
-        self.silent_hosts = Arc::default();
+        self.hosts = Arc::default();
         self
     }
 
@@ -291,16 +300,12 @@ impl Client {
             // Per address: the credentials of one server are for no other.
             let authorization = self.credentials.header(&at);
             let bare = anonymous(&at);
-            if let Some(reason) = self.silent_hosts().get(&host(&at)) {
+            if let Some(HostState::Silent(reason)) = self.hosts().get(&host(&at)) {
                 return Err(unusable(&at, reason));
             }
             let response = retry_broken(|| send(&bare, authorization.as_deref()));
-            let response = response.map_err(|error| {
-                if is_silent(&error) {
-                    self.silent_hosts().insert(host(&at), error.to_string());
-                }
-                failed(&at, &error)
-            })?;
+            let response = response.map_err(|error| self.unanswered(&at, &error))?;
+            self.hosts().insert(host(&at), HostState::Answered);
             if is_rate_limited(&response) {
                 return Err(Error::RateLimited {
                     host: host(&at),
@@ -321,9 +326,24 @@ impl Client {
         Err(unusable(url, "it redirects without end"))
     }
 
-    fn silent_hosts(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        let hosts = self.silent_hosts.lock();
-        hosts.unwrap_or_else(PoisonError::into_inner)
+    /// Returns the error of a request without an answer. A host that has never answered in time is not asked again.
+    fn unanswered(&self, url: &Url, error: &ureq::Error) -> Error {
+        let mut failure = failed(url, error);
+        if is_silent(error) {
+            let reason = HostState::Silent(error.to_string());
+            let mut hosts = self.hosts();
+            let known = hosts.entry(host(url)).or_insert(reason);
+            if matches!(known, HostState::Answered)
+                && let Error::Unreachable { transient, .. } = &mut failure
+            {
+                *transient = true;
+            }
+        }
+        failure
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, HostState>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_address(&self, url: &Url) -> Result<(), Error> {
