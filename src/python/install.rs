@@ -181,7 +181,7 @@ impl Uv<'_> {
     fn compile_bytecode(&self, place: &Path) -> Result<(), UvError> {
         let mut command = Command::new(&self.interpreter.program);
         command
-            .args(["-I", "-S", "-m", "compileall", "-q", "-q", "-j", "0"])
+            .args(["-I", "-S", "-B", "-m", "compileall", "-q", "-q", "-j", "0"])
             // A file of the store never changes, so Python need not compare its bytecode with it.
             .args(["--invalidation-mode", "unchecked-hash"])
             // The environment is moved to its place later.

@@ -187,7 +187,7 @@ impl HostSearch<'_> {
     }
 
     fn ask_python(&self, program: &Path) -> Option<HostTool> {
-        let answer = self.run(program, &["-I", "-S", "-c", ASK_PYTHON])?;
+        let answer = self.run(program, &["-I", "-S", "-B", "-c", ASK_PYTHON])?;
         let mut lines = answer.lines();
         let version: Version = lines.next()?.parse().ok()?;
         let base = fs::canonicalize(lines.next()?).ok()?;
