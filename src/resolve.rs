@@ -174,6 +174,7 @@ pub fn resolve(
     Ok(Lockfile {
         packages: packages.collect::<Result<_, _>>()?,
         extends: previous.extends.clone(),
+        image_bases: previous.image_bases.clone(),
         ..Lockfile::default()
     })
 }

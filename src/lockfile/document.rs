@@ -9,7 +9,7 @@ use toml::Spanned;
 use crate::util::conflict_marker::find_conflict_marker;
 
 use super::{
-    conda,
+    conda, image_base,
     model::Lockfile,
     pin,
     problem::{Error, FORMAT, Problem, SpannedProblem},
@@ -34,6 +34,8 @@ struct Blocks {
     python: Vec<Spanned<python::PythonBlock>>,
     #[serde(default)]
     conda: Vec<Spanned<conda::CondaBlock>>,
+    #[serde(default, rename = "image-base")]
+    image_base: Vec<Spanned<image_base::BaseBlock>>,
 }
 
 /// Reads a lockfile; `file` is its name in errors.
@@ -76,6 +78,14 @@ fn read(text: &str) -> Result<Lockfile, SpannedProblem> {
     }
     lockfile.python = python::read(blocks.python)?;
     lockfile.conda = conda::read(blocks.conda)?;
+    for block in blocks.image_base {
+        let span = block.span();
+        let (name, base) = image_base::read(block.into_inner(), &span)?;
+        let shown = format!("`{name}`");
+        if lockfile.image_bases.insert(name, base).is_some() {
+            return Err(Problem::Duplicate(shown).at(span));
+        }
+    }
     Ok(lockfile)
 }
 
@@ -103,6 +113,9 @@ pub fn print(lockfile: &Lockfile) -> String {
     }
     python::print(&mut text, &lockfile.python);
     conda::print(&mut text, &lockfile.conda);
+    for (name, base) in &lockfile.image_bases {
+        image_base::print(&mut text, name, base);
+    }
     text
 }
 

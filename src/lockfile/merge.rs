@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     conda::CondaSet,
+    image_base::ImageBase,
     model::{LockedPackage, Lockfile},
     pin::ExtendsPin,
     python::{PythonKey, PythonSet, PythonSets},
@@ -40,6 +41,11 @@ pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lock
         |_: Option<&CondaSet>, _| None,
         &mut conflicts,
     );
+    let image_bases = three_way(
+        [&base.image_bases, &ours.image_bases, &theirs.image_bases],
+        |_: Option<&ImageBase>, _| None,
+        &mut conflicts,
+    );
     if conflicts.is_empty() {
         let python = python.into_values().collect();
         Ok(Lockfile {
@@ -47,6 +53,7 @@ pub fn merge(base: &Lockfile, ours: &Lockfile, theirs: &Lockfile) -> Result<Lock
             python,
             conda,
             extends,
+            image_bases,
         })
     } else {
         Err(conflicts)

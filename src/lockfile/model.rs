@@ -8,7 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{application::Application, conda::CondaSets, pin::ExtendsPins, python::PythonSets};
+use super::{
+    application::Application, conda::CondaSets, image_base::ImageBases, pin::ExtendsPins,
+    python::PythonSets,
+};
 use crate::{
     manifest::ToolRequest,
     package::{Digest, ReleaseOptions, Supplier, System, Tool, Version},
@@ -25,6 +28,8 @@ pub struct Lockfile {
     pub conda: CondaSets,
     /// The fetched files that the manifest extends.
     pub extends: ExtendsPins,
+    /// The bases of container images.
+    pub image_bases: ImageBases,
 }
 
 /// A request: two dev shells with the same request share one locked package.

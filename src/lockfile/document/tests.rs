@@ -426,12 +426,19 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
         packages
     });
     let extends = collection::btree_map(source, pin, 0..3);
-    (packages, python_sets(), conda_sets(), extends).prop_map(
-        |(packages, python, conda, extends)| Lockfile {
+    let manifests = collection::btree_map(
+        sample::select(System::ALL.to_vec()),
+        "[0-9a-f]{64}".prop_map(|hex| hex.parse().unwrap()),
+        1..3,
+    );
+    let image_bases = collection::btree_map("[a-z]{1,3}:[0-9]", manifests, 0..3);
+    (packages, python_sets(), conda_sets(), extends, image_bases).prop_map(
+        |(packages, python, conda, extends, image_bases)| Lockfile {
             packages,
             python,
             conda,
             extends,
+            image_bases,
         },
     )
 }
