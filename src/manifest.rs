@@ -15,6 +15,8 @@ mod edit;
 mod error;
 mod extend_source;
 mod form;
+mod image;
+mod image_values;
 mod imported_settings;
 pub mod imports;
 mod init_template;
@@ -49,6 +51,7 @@ pub use document::{Text, parse_table};
 pub use edit::{EditError, add, remove};
 pub use error::{Error, ErrorKind, ExpectedKind, ValueKind};
 pub use extend_source::{ExtendSource, GitSource};
+pub use image::{CopyRule, DEFAULT_BASE, ImageRequest, SCRATCH};
 pub use imported_settings::{ImportedEnvFile, ImportedSettings};
 pub use init_template::init_template;
 pub(crate) use json::parse as json;
@@ -66,7 +69,8 @@ pub use source_scripts::{EFFECT as SOURCE_EFFECT, SourceScripts};
 use crate::{
     env::VarName,
     package::{
-        Invalid, ReleaseOptions, Requirement, Tool, Version, catalogue::CatalogueEntry, compatible,
+        Invalid, PackageName, ReleaseOptions, Requirement, Tool, Version,
+        catalogue::CatalogueEntry, compatible,
     },
 };
 
@@ -117,6 +121,8 @@ impl<T> Located<T> {
 pub struct Manifest {
     /// The dev shells by name; there is always a `dev`.
     pub shells: BTreeMap<ShellName, DevShell>,
+    /// The container images; the one without a name is `[image]`.
+    pub images: BTreeMap<Option<PackageName>, ImageRequest>,
 }
 
 /// One named environment of a project.

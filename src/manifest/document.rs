@@ -35,11 +35,12 @@ pub(crate) struct Node<'t> {
     pub(crate) value: Value<'t>,
 }
 
-/// A value; numbers and dates keep only their kind.
+/// A value; fractions and dates keep only their kind.
 #[derive(Debug)]
 pub(crate) enum Value<'t> {
     Text(Cow<'t, str>),
     Boolean(bool),
+    Integer(i64),
     /// The kind with its article.
     Other(&'static str),
     List(Vec<Node<'t>>),
@@ -229,7 +230,7 @@ impl Text {
                 },
             )),
             Value::Text(text) => Ok(self.locate(node, text.to_string())),
-            Value::Boolean(_) | Value::Other(_) => Err(self.error(
+            Value::Boolean(_) | Value::Integer(_) | Value::Other(_) => Err(self.error(
                 node.span.clone(),
                 ErrorKind::Unquoted {
                     key: key.to_owned(),
@@ -258,6 +259,7 @@ impl Text {
             found: match node.value {
                 Value::Text(_) => ValueKind::String,
                 Value::Boolean(_) => ValueKind::Boolean,
+                Value::Integer(_) => ValueKind::Other("a number"),
                 Value::Other(kind) => ValueKind::Other(kind),
                 Value::List(_) => ValueKind::List,
                 Value::Table(_) => ValueKind::Table,
@@ -317,7 +319,9 @@ fn convert(span: Range<usize>, value: DeValue<'_>) -> Node<'_> {
     let value = match value {
         DeValue::String(text) => Value::Text(text),
         DeValue::Boolean(value) => Value::Boolean(value),
-        DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Value::Other("a number"), Value::Integer),
+        DeValue::Float(_) => Value::Other("a number"),
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Array(nodes) => Value::List(
             nodes

@@ -165,6 +165,13 @@ pub enum ErrorKind {
         /// The tool that has it.
         tool: String,
     },
+    /// A table without a key that it needs.
+    #[error("`{key}` is missing in {}", shown_table(table))]
+    MissingKey {
+        key: &'static str,
+        /// The table as a header names it.
+        table: String,
+    },
     /// A table without a key where one is needed.
     #[error("`{key}` needs {}", shown_keys(keys))]
     EmptyTable {

@@ -181,12 +181,14 @@ pub(super) struct SmallNumber(pub(super) u8);
 
 impl Form<'_> for SmallNumber {
     fn accepts(node: &Node<'_>) -> bool {
-        matches!(node.value, Value::Other(_))
+        matches!(node.value, Value::Integer(_))
     }
 
     fn read(value: &KeyValue<'_>) -> Result<Self, Error> {
-        let written = value.text.as_str().get(value.node.span.clone());
-        let number = written.and_then(|written| written.parse().ok());
+        let number = match value.node.value {
+            Value::Integer(number) => u8::try_from(number).ok(),
+            _ => None,
+        };
         number
             .map(Self)
             .ok_or_else(|| value.wrong_type(ExpectedKind::SmallNumber))
@@ -318,6 +320,13 @@ impl<'n, F: Fields<'n>> Table<'n, F> {
     /// Returns the place of the table.
     pub(super) fn origin(&self) -> Origin {
         self.text.origin(self.node.span.start)
+    }
+
+    /// Returns the error of a table without the key `key`.
+    pub(super) fn lacks(&self, key: &'static str) -> Error {
+        let table = self.path.to_string();
+        let kind = ErrorKind::MissingKey { key, table };
+        self.text.error(self.node.span.clone(), kind)
     }
 
     /// Reads the keys in the order of the file.

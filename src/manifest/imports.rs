@@ -176,7 +176,9 @@ fn word(text: &Text, node: &Node<'_>) -> Option<String> {
     match &node.value {
         Value::Text(text) => Some(text.to_string()),
         Value::Boolean(value) => Some(value.to_string()),
-        Value::Other(_) => text.as_str().get(node.span.clone()).map(str::to_owned),
+        Value::Integer(_) | Value::Other(_) => {
+            text.as_str().get(node.span.clone()).map(str::to_owned)
+        }
         Value::List(_) | Value::Table(_) => None,
     }
 }

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AliasName, CondaRequest, DevShell, EnvValue, Located, Origin, PythonRequest, ShellName,
-    SourceScripts, Text, ToolRequest,
+    AliasName, CondaRequest, DevShell, EnvValue, ImageRequest, Located, Origin, PythonRequest,
+    ShellName, SourceScripts, Text, ToolRequest,
 };
 use crate::{
     env::VarName,
-    package::{ReleaseOptions, Requirement, Tool},
+    package::{PackageName, ReleaseOptions, Requirement, Tool},
 };
 
 /// The content of one file.
@@ -27,6 +27,8 @@ pub struct Layer {
     pub top: Tables,
     /// The dev shells that it has tables for.
     pub shells: BTreeMap<ShellName, ShellSection>,
+    /// The container images; the one without a name is `[image]`.
+    pub images: BTreeMap<Option<PackageName>, ImageRequest>,
     /// The variables of the env files that it loads, by the path in the tables.
     pub env_files: BTreeMap<String, Vec<(VarName, Located<EnvValue>)>>,
     /// The positions of the layers that it builds on; `None` if it builds on all layers below it.
@@ -126,6 +128,7 @@ impl Layer {
             presets: Vec::new(),
             top: Tables::default(),
             shells: BTreeMap::new(),
+            images: BTreeMap::new(),
             env_files: BTreeMap::new(),
             below: None,
         }

@@ -10,14 +10,14 @@ use std::{
 };
 
 use super::{
-    CompositionError, DevShell, Error, ErrorKind, Layer, Located, Manifest, Origin, ShellName,
-    Tables, Text, check, cost,
+    CompositionError, DevShell, Error, ErrorKind, ImageRequest, Layer, Located, Manifest, Origin,
+    ShellName, Tables, Text, check, cost,
     layer::{EnvEntry, EnvFile},
     provenance::{self, MergeStep, Statement, Subject},
 };
 use crate::util::nearest::nearest;
 
-use crate::package::Invalid;
+use crate::package::{Invalid, PackageName};
 
 /// Most entries that all dev shells of a manifest may have together.
 const ENTRIES: usize = 250_000;
@@ -40,7 +40,24 @@ pub fn merge_with(layers: &[Layer], combined: Option<&ShellName>) -> Result<Mani
         let shell = merging.shell(name)?;
         manifest.shells.insert(name.clone(), shell);
     }
+    manifest.images = merge_images(layers);
     Ok(manifest)
+}
+
+/// Merges the images of all layers, each onto the common table.
+fn merge_images(layers: &[Layer]) -> BTreeMap<Option<PackageName>, ImageRequest> {
+    let mut merged: BTreeMap<Option<PackageName>, ImageRequest> = BTreeMap::new();
+    for (name, image) in layers.iter().flat_map(|layer| &layer.images) {
+        merged.entry(name.clone()).or_default().overlay(image);
+    }
+    let common = merged.get(&None).cloned().unwrap_or_default();
+    for (name, image) in &mut merged {
+        if name.is_some() {
+            let own = std::mem::replace(image, common.clone());
+            image.overlay(&own);
+        }
+    }
+    merged
 }
 
 /// Returns all statements about one dev shell by subject, those of the lowest layer first.

@@ -1,7 +1,7 @@
 //! Reads the text of a manifest into a layer; the error is the first one in the file.
 
 use super::{
-    EnvFile, Error, Layer, Located, ShellSection, Tables, Text, conda,
+    EnvFile, Error, ImageRequest, Layer, Located, ShellSection, Tables, Text, conda,
     form::{EditableList, Named, OneOf, Table},
     python,
     scalars::{EnvFilePath, ToolName},
@@ -45,6 +45,16 @@ pub(super) fn read_layer(text: &Text, ignored: &'static [&'static str]) -> Resul
                     layer
                         .shells
                         .insert(shell.name.0, read_section(&shell.value)?);
+                }
+            }
+            TopField::Image(image) => {
+                layer.images.insert(None, ImageRequest::read(&image)?);
+            }
+            TopField::Images(images) => {
+                for image in images.values() {
+                    let image = image?;
+                    let request = ImageRequest::read(&image.value)?;
+                    layer.images.insert(Some(image.name), request);
                 }
             }
             TopField::Shared(field) => read_tables(field, &mut layer.top)?,

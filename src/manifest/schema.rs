@@ -10,6 +10,7 @@ use super::{
     AliasName, Error, ExpectedKind, Located,
     document::Node,
     form::{EditableList, Form, KeyValue, Named, OneOf, SmallNumber, Table, Unset, table_fields},
+    image_values::{ImagePath, Port, ProjectPath},
     scalars::{
         CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PlatformName, PresetName,
         PythonLockPath, PythonPackage, PythonVariant, RustProfile, SingleShellName, ToolName,
@@ -30,6 +31,10 @@ table_fields! {
         "presets" => Presets(Vec<Located<PresetName>>);
         /// Dev shells by name; a prompt activates `dev`
         "shells" => Shells(Named<'n, SingleShellName, Table<'n, ShellField<'n>>>);
+        /// The container image of the project
+        "image" => Image(Table<'n, ImageField<'n>>);
+        /// Container images by name; each begins with the keys of `[image]`
+        "images" => Images(Named<'n, PackageName, Table<'n, ImageField<'n>>>);
         .. Shared(TablesField<'n>);
     }
 }
@@ -228,6 +233,62 @@ table_fields! {
         "zsh" => Zsh(ScriptsForm);
         /// For fish
         "fish" => Fish(ScriptsForm);
+    }
+}
+
+table_fields! {
+    ImageField<'n> {
+        /// The dev shell whose tools and packages the image has (`dev`)
+        "shell" => Shell(Located<SingleShellName>);
+        /// Dependency groups of the Python packages beyond the project's own dependencies; none by default
+        "groups" => Groups(Vec<Located<PackageName>>);
+        /// The image below: its name in a registry (`debian:12-slim`), or `scratch`
+        "base" => Base(Located<String>);
+        /// Files of the project and their place in the image
+        "copy" => Copy(Vec<CopyForm<'n>>);
+        /// The arguments of the entrypoint, or the command without one
+        "cmd" => Cmd(Vec<Located<String>>);
+        /// The program that always runs
+        "entrypoint" => Entrypoint(Vec<Located<String>>);
+        /// Ports (`8000`, `53/udp`)
+        "expose" => Expose(Vec<Port>);
+        /// Variables of the image; everybody who has the image can read them
+        "env" => Env(Named<'n, VarName, Located<String>>);
+        /// The user, by name or number
+        "user" => User(Located<String>);
+        /// The working directory
+        "workdir" => Workdir(Located<ImagePath>);
+        /// Labels
+        "labels" => Labels(Named<'n, String, Located<String>>);
+    }
+}
+
+table_fields! {
+    CopyField {
+        /// A file or directory, relative to the project's root
+        "from" => From(Located<ProjectPath>);
+        /// Its absolute path in the image
+        "to" => To(Located<ImagePath>);
+    }
+}
+
+/// A rule to copy files, which needs both of its keys.
+#[derive(Debug)]
+pub(super) struct CopyForm<'n>(pub(super) Table<'n, CopyField>);
+
+impl<'n> Form<'n> for CopyForm<'n> {
+    fn accepts(node: &Node<'_>) -> bool {
+        Table::<CopyField>::accepts(node)
+    }
+
+    fn read(value: &KeyValue<'n>) -> Result<Self, Error> {
+        Table::read(value).map(Self)
+    }
+
+    fn schema() -> Json {
+        let mut schema = Table::<CopyField>::schema();
+        schema["required"] = json!(["from", "to"]);
+        schema
     }
 }
 

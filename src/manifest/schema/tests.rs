@@ -12,6 +12,8 @@ const TEXTS: &[&str] = &[
     "3.12",
     "uv.lock",
     "x",
+    "/x",
+    "8000",
     "github:a/b",
     "0000000000000000000000000000000000000000000000000000000000000000",
 ];
@@ -41,6 +43,11 @@ fn values(schema: &Json) -> Vec<Json> {
         }
         "object" => {
             let named = schema["additionalProperties"].is_object();
+            if schema["required"].is_array() {
+                let properties = schema["properties"].as_object().unwrap().iter();
+                let texts = properties.map(|(key, _)| (key.clone(), json!(format!("TEXT-{key}"))));
+                return vec![Json::Object(texts.collect())];
+            }
             let named = named.then(|| ("NAME".to_owned(), schema["additionalProperties"].clone()));
             let properties = schema["properties"].as_object().cloned();
             let properties = properties.unwrap_or_default().into_iter().chain(named);
@@ -117,6 +124,7 @@ fn results(value: &Json) -> Vec<Result<(), ErrorKind>> {
     let mut results = Vec::new();
     for name in NAMES {
         for filling in TEXTS {
+            let text = text.replace("TEXT-from", "x").replace("TEXT-to", "/x");
             let text = text.replace("NAME", name).replace("TEXT", filling);
             results.push(parse("m", &text).map(|_| ()).map_err(|error| error.kind));
         }
@@ -129,6 +137,9 @@ fn misspell(value: &mut Json) {
     let object = value.as_object_mut().unwrap();
     let key = object.keys().next().unwrap().clone();
     let inner = object.get_mut(&key).unwrap();
+    if let Some(table) = inner.get_mut(0).filter(|first| first.is_object()) {
+        return misspell(table);
+    }
     if inner.is_object() && (inner.get("NAME").is_none() || inner["NAME"].is_object()) {
         return misspell(inner);
     }
@@ -192,6 +203,7 @@ fn the_schema_refuses_the_forms_that_the_reader_refuses() {
                     | ErrorKind::UnsetFalse
                     | ErrorKind::NotAlone { .. }
                     | ErrorKind::EmptyTable { .. }
+                    | ErrorKind::MissingKey { .. }
             ),
         };
         if by_form {
