@@ -36,7 +36,7 @@ use crate::{
 use args::{Arguments, Command, Global, InstallationAction};
 use commands::{
     add, allow, cache, ci, completions, deny, doctor, du, enter, explain, export, export_for_hook,
-    gc, help, hook, init, leave, lock, man, outdated, reload, remove, report_environment,
+    gc, help, hook, image, init, leave, lock, man, outdated, reload, remove, report_environment,
     run as run_in_shell, schema, search, status, sync, uninstall, verify, watch,
 };
 use early_args::EarlyCommand;
@@ -215,6 +215,7 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
             };
             ci::run(session, ui, &service, options)
         }
+        Command::Image(command) => image::run(session, ui, &command),
         Command::Completions { shell } => completions::run(ui, &shell),
         Command::Man { command, write } => {
             man::run(context, ui, command.as_deref(), write.as_deref())

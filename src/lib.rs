@@ -10,6 +10,7 @@ pub mod env;
 pub mod extends;
 pub mod fetch;
 pub mod fuzz;
+pub mod image;
 pub mod lockfile;
 pub mod manifest;
 pub mod package;

@@ -51,7 +51,7 @@ pub use recipes::check_wheel;
 pub use remove::{Size, remove_any, remove_file, remove_tree, size_of};
 pub use shared_object::{PackOutcome, PackedObject, SharedTree};
 pub use trash::GarbageCollection;
-pub use verify::{ArtifactsFrom, ObjectVerdict};
+pub use verify::{ArtifactsFrom, ObjectVerdict, published_files};
 
 use crate::{
     config::Config,

@@ -50,7 +50,21 @@ impl<'a> BuildInputs<'a> {
         lockfile: Lockfile,
         unlocked: &Unlocked,
     ) -> Result<Self, Failure> {
-        let shell = find_dev_shell(project.preview(), shell)?;
+        Self::of(
+            project,
+            find_dev_shell(project.preview(), shell)?,
+            lockfile,
+            unlocked,
+        )
+    }
+
+    /// Returns the inputs of a dev shell that the manifest does not have in this form.
+    pub fn of(
+        project: &'a Project,
+        shell: &'a DevShell,
+        lockfile: Lockfile,
+        unlocked: &Unlocked,
+    ) -> Result<Self, Failure> {
         let mut lockfile = lockfile;
         conda_packages::add_tools(&mut lockfile, shell);
         let unlocked_tool = |(tool, request)| {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    lockfile::{self, LockKey, Lockfile, Upgrade},
+    lockfile::{self, ImageBases, LockKey, Lockfile, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::{Source, System, Tool},
     project::{Project, approval::Trusted, lock_path},
@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     build_mode::BuildMode,
-    conda_packages, fetch_extends,
+    conda_packages, fetch_extends, image_bases,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
     missing_parts::{LeftOut, Unlocked, UnlockedTool, Unresolved},
     python_packages, python_tools,
@@ -87,7 +87,7 @@ pub fn lock_project(
     };
     for target in &targets {
         report.lockfiles.push(if check {
-            check_target(session, target)?
+            check_target(session, project.get(), target)?
         } else {
             lock_target(session, project.get(), target, &upgrade)?
         });
@@ -103,9 +103,20 @@ fn report(session: &Session<'_>, left_out: &LeftOut) {
     }
 }
 
-fn check_target(session: &Session<'_>, target: &LockTarget) -> Result<LockfileReport, Failure> {
+fn check_target(
+    session: &Session<'_>,
+    project: &Project,
+    target: &LockTarget,
+) -> Result<LockfileReport, Failure> {
     let loaded = target.load(session);
-    let problems = target.problems(loaded.content()?);
+    let mut problems = target.problems(loaded.content()?);
+    if !target.personal {
+        let none = ImageBases::new();
+        let content = loaded.content()?;
+        let locked = content.map_or(&none, |lockfile| &lockfile.image_bases);
+        let bases = image_bases::problems(project.team(), locked);
+        problems.needed.extend(bases);
+    }
     if !problems.needed.is_empty() {
         return Err(out_of_date(session, &loaded, &problems.needed));
     }
@@ -117,6 +128,29 @@ fn check_target(session: &Session<'_>, target: &LockTarget) -> Result<LockfileRe
         written: false,
         changes: Vec::new(),
     })
+}
+
+/// Returns the locked bases of the project's images, locking those that are missing.
+pub fn lock_image_bases(session: &Session<'_>, project: &Project) -> Result<ImageBases, Failure> {
+    let Some(target) = lock_targets(session, project, false)?.into_iter().next() else {
+        return Ok(ImageBases::new());
+    };
+    let loaded = target.load(session);
+    let mut lockfile = loaded.content()?.cloned().unwrap_or_default();
+    let problems = image_bases::problems(project.team(), &lockfile.image_bases);
+    if problems.is_empty() {
+        return Ok(lockfile.image_bases);
+    }
+    if session.options.locked {
+        return Err(out_of_date(session, &loaded, &problems));
+    }
+    let previous = std::mem::take(&mut lockfile.image_bases);
+    lockfile.image_bases =
+        image_bases::resolve(session, project.team(), &previous, &Upgrade::None)?;
+    if target.write(session, &lockfile)? && target.in_project {
+        session.reporter.note(&format!("wrote {}", loaded.name));
+    }
+    Ok(lockfile.image_bases)
 }
 
 fn lock_target(
@@ -141,6 +175,10 @@ fn lock_target(
     lockfile.python = python.complete()?;
     lockfile.conda = target.conda(session, &previous, upgrade)?;
     report(session, &left_out);
+    if !target.personal {
+        let previous = &previous.image_bases;
+        lockfile.image_bases = image_bases::resolve(session, project.team(), previous, upgrade)?;
+    }
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
         changes: changes(&previous, &lockfile),

@@ -384,6 +384,7 @@ pub fn join(whole: &mut Lockfile, part: Lockfile) {
     whole.extends.extend(part.extends);
     whole.python.extend(part.python);
     whole.conda.extend(part.conda);
+    whole.image_bases.extend(part.image_bases);
 }
 
 /// Returns the requests of all dev shells of a manifest, each once.

@@ -15,6 +15,7 @@ pub mod export_for_hook;
 pub mod gc;
 pub mod help;
 pub mod hook;
+pub mod image;
 pub mod init;
 pub mod leave;
 pub mod lock;

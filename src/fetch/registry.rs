@@ -178,6 +178,9 @@ impl Registry {
         meter: &dyn Meter,
     ) -> Result<Download, Error> {
         let url = self.blob_url(digest)?;
+        if let Some(found) = super::find_download(directory, &expected.digest) {
+            return Ok(found);
+        }
         // The first request learns the authorization, which the download sends to this server only.
         let present = self.is_present(Exchange::new("HEAD", &url), &url)?;
         if !present {

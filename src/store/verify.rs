@@ -1,16 +1,32 @@
 //! Reading whole objects to find damage, and repairing them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Damage, DamageKind, Downloads, Error, Object, ObjectRecord, Recipe, Store, StorePath,
-    file_manifest::RECORD, install::Existing, object::is_own, remove_tree,
+    file_manifest::{FileManifest, RECORD},
+    install::Existing,
+    object::is_own,
+    remove_tree,
 };
 use crate::{
     fetch::{Download, Meter, find_download},
     lockfile::Artifact,
     package::{PackageName, ReleaseOptions, Version},
 };
+
+/// Returns the paths of all members of an object as they were published, relative to the object. Other files, such as
+/// bytecode that an interpreter left, are not among them.
+pub fn published_files(object: &Path) -> Result<Option<BTreeSet<String>>, Error> {
+    let Some(record) = ObjectRecord::read(object)? else {
+        return Ok(None);
+    };
+    let manifest = FileManifest::read(object, &record.tree)?;
+    Ok(manifest.map(|manifest| manifest.0.into_keys().collect()))
+}
 
 /// The result of examining one object.
 #[derive(Debug, Clone, PartialEq, Eq)]

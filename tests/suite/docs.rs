@@ -207,7 +207,8 @@ fn collect_markdown(directory: &Path, paths: &mut Vec<PathBuf>) {
 /// The manifest of `~/src/app`.
 const APP: &str = "[tools]\nruff = \"0.17\"\n\"pypi:pytest\" = \"9\"\n\n\
     [env]\nDATABASE_URL = { default = \"postgres://localhost/app\" }\n\n\
-    [shells.test]\n[shells.lint]\ntools = { ruff = \"0.17\" }\n";
+    [shells.test]\n[shells.lint]\nstandalone = true\ntools = { ruff = \"0.17\" }\n\n\
+    [image]\nshell = \"lint\"\nbase = \"scratch\"\ncopy = [{ from = \".\", to = \"/app\" }]\n";
 
 /// The `pyproject.toml` of `~/src/shop`.
 const SHOP: &str = "[project]\nname = \"shop\"\nversion = \"0.1\"\nrequires-python = \">=3.9\"\n\
@@ -665,14 +666,14 @@ fn the_reference_has_every_command_and_option() {
     let described: BTreeSet<String> = sections.keys().map(|name| (*name).to_owned()).collect();
     assert_eq!(described, commands);
     for name in &commands {
-        for option in options(&[name, "--help"]) {
+        let own = all_options(name);
+        for option in &own {
             let wanted = format!("--{option}");
             assert!(
                 global.contains(&wanted) || sections[&**name].contains(&wanted),
                 "`devsh {name}` has {wanted}"
             );
         }
-        let own = options(&[name, "--help"]);
         let section = Page {
             path: String::new(),
             text: sections[&**name].to_owned(),
@@ -705,6 +706,20 @@ fn command_names() -> BTreeSet<String> {
             output.status.success()
         })
         .collect()
+}
+
+/// Returns the options of a command and of the commands below it.
+fn all_options(name: &str) -> BTreeSet<String> {
+    let mut all = options(&[name, "--help"]);
+    let text = help(&[name, "--help"]);
+    let below = text.split_once("\nCommands:\n").map(|(_, below)| below);
+    let below = below.into_iter().flat_map(str::lines);
+    for line in below.take_while(|line| !line.is_empty()) {
+        if let Some(word) = line.split_whitespace().next() {
+            all.extend(options(&[name, word, "--help"]));
+        }
+    }
+    all
 }
 
 fn options(arguments: &[&str]) -> BTreeSet<String> {

@@ -44,6 +44,7 @@ mod hook_source_bash;
 mod hook_status;
 mod hook_survival;
 mod hook_undo;
+mod images;
 mod init;
 mod layouts;
 mod lints;

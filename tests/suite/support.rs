@@ -8,6 +8,7 @@ pub(crate) mod npm;
 pub(crate) mod pty;
 pub(crate) mod pypi;
 mod random;
+pub(crate) mod registry;
 pub(crate) mod releases;
 pub(crate) mod rust_dist;
 pub(crate) mod sandbox;

@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["prompt"],
     &["builder", "extends", "project", "resolve"],
     &["python"],
-    &["shell", "sources", "store"],
+    &["image", "shell", "sources", "store"],
     &["cache", "lockfile"],
     &["config", "fetch", "manifest"],
     &["context"],

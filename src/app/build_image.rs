@@ -1,0 +1,888 @@
+//! Container images: a dev shell from the store, files of the project, and a base become an image.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{
+    builder::{Builder, BuiltShell, Error as BuildError, PartialBuild},
+    config::{Config, ToolsFrom},
+    env::Change,
+    fetch::{
+        self,
+        registry::{LocalBlob, Reference},
+    },
+    image::{
+        self, Component, CopiedFiles, Descriptor, History, IgnoreFiles, ImageConfig, ImageIndex,
+        ImageLayout, ImageManifest, Layer, LayerFiles, MediaType, ObjectFiles, Platform,
+        ProfileFiles, Relocation, RootFs, RunConfig,
+    },
+    manifest::{DevShell, ImageRequest, SCRATCH, ShellName},
+    package::{PackageName, Sha256, System},
+    project::{Project, approval::Trusted},
+    prompt::session_var,
+    report::failure::Failure,
+    store::{self, ObjectRecord, Store},
+    util::{files, parallel, vars},
+};
+
+use super::{
+    build_mode::BuildMode,
+    build_request::{BuildInputs, BuildOptions},
+    dev_shells::find_dev_shell,
+    image_bases, lock, missing_parts, programs,
+    session::Session,
+    trust,
+};
+
+/// The profile in an image.
+const PROFILE: &str = "/devsh/profile";
+/// The store in an image.
+const STORE: &str = "/devsh/store";
+/// The PATH of a base that names none.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The time of everything in an image: an image with another one would have another digest.
+const CREATED: &str = "1970-01-01T00:00:00Z";
+
+/// The image that the user asks for.
+#[derive(Debug, Default)]
+pub struct ImageOptions {
+    /// The name of an `[images.NAME]`; `None` for `[image]`.
+    pub name: Option<PackageName>,
+    /// The systems; none means this machine's processor.
+    pub systems: Vec<System>,
+    /// A directory for the layout, or a file that ends in `.tar`; devsh's cache without one.
+    pub output: Option<PathBuf>,
+    /// The tag in the layout.
+    pub tag: Option<String>,
+    /// The digest that the image must have.
+    pub expect: Option<String>,
+}
+
+/// An image that was built.
+#[derive(Debug)]
+pub struct BuiltImage {
+    /// The manifest, or the index of several platforms.
+    pub descriptor: Descriptor,
+    pub platforms: Vec<BuiltPlatform>,
+    /// The layout with all blobs.
+    pub layout: PathBuf,
+    /// The file or directory that the user asked for.
+    pub output: Option<PathBuf>,
+    pub tag: String,
+    /// The name of the base.
+    pub base: String,
+}
+
+/// The image of one platform.
+#[derive(Debug)]
+pub struct BuiltPlatform {
+    pub platform: Platform,
+    pub manifest: Descriptor,
+    /// The layers of the base, then those of devsh.
+    pub layers: Vec<ImageLayerInfo>,
+    pub sbom: serde_json::Value,
+    pub config: ImageConfig,
+}
+
+/// A layer of an image.
+#[derive(Debug, Clone)]
+pub struct ImageLayerInfo {
+    pub descriptor: Descriptor,
+    pub title: String,
+}
+
+/// The base of an image, in the layout.
+struct BaseImage {
+    manifest: ImageManifest,
+    config: ImageConfig,
+}
+
+/// Builds an image.
+pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<BuiltImage, Failure> {
+    let project = trust::trusted_project(session)?;
+    let request = find_request(project.get(), options.name.as_ref())?;
+    let systems = match options.systems.as_slice() {
+        [] => vec![usual_system(session)?],
+        systems => systems.to_vec(),
+    };
+    let cache = session.context.directories.cache.join("images");
+    files::create_private_dir(&cache)?;
+    let name = image_name(project.get(), options.name.as_ref());
+    let directory = match &options.output {
+        Some(output) if !is_archive(output) => output.clone(),
+        _ => cache.join(format!(
+            "{name}-{}",
+            &blake3::hash(project.get().root().as_os_str().as_encoded_bytes()).to_hex()[..12]
+        )),
+    };
+    let layout = ImageLayout::create(&directory).map_err(image_failure)?;
+    let mut platforms = Vec::new();
+    for system in systems {
+        platforms.push(build_platform(
+            session, &project, request, &name, &layout, system,
+        )?);
+    }
+    let descriptor = match platforms.as_slice() {
+        [one] => one.manifest.clone(),
+        several => {
+            let index = ImageIndex {
+                schema_version: 2,
+                media_type: Some(MediaType::INDEX.to_owned()),
+                manifests: several.iter().map(|one| one.manifest.clone()).collect(),
+            };
+            let added = layout.add_document(MediaType::INDEX, &index);
+            added.map_err(image_failure)?
+        }
+    };
+    if let Some(expected) = &options.expect
+        && *expected != descriptor.digest
+    {
+        return Err(Failure::new("the image is not the one that is expected")
+            .detail(format!("expected  {expected}"))
+            .detail(format!("built     {}", descriptor.digest))
+            .note("the digest depends on the lockfile, the manifest and the copied files"));
+    }
+    let tag = options.tag.clone().unwrap_or_else(|| "latest".to_owned());
+    layout
+        .write_index(&descriptor, &tag)
+        .map_err(image_failure)?;
+    layout
+        .retain(&blobs_of(&layout, &descriptor, &platforms))
+        .map_err(image_failure)?;
+    let output = options.output.clone();
+    if let Some(archive) = output.as_ref().filter(|output| is_archive(output)) {
+        image::write_archive(&directory, archive).map_err(image_failure)?;
+    }
+    Ok(BuiltImage {
+        descriptor,
+        platforms,
+        layout: directory,
+        output,
+        tag,
+        base: request.base().to_owned(),
+    })
+}
+
+fn is_archive(output: &Path) -> bool {
+    output.extension().is_some_and(|end| end == "tar")
+}
+
+fn usual_system(session: &Session<'_>) -> Result<System, Failure> {
+    Ok(match session.system()? {
+        System::LinuxX86_64 | System::MacosX86_64 => System::LinuxX86_64,
+        System::LinuxAarch64 | System::MacosAarch64 => System::LinuxAarch64,
+    })
+}
+
+fn find_request<'p>(
+    project: &'p Project,
+    name: Option<&PackageName>,
+) -> Result<&'p ImageRequest, Failure> {
+    let images = &project.team().images;
+    if let Some(found) = images.get(&name.cloned()) {
+        return Ok(found);
+    }
+    let names: Vec<String> = images
+        .keys()
+        .flatten()
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let failure = match name {
+        Some(name) => Failure::new(format!("there is no image `{name}`")),
+        None if names.is_empty() => Failure::new("the manifest has no `[image]`"),
+        None => Failure::new("the manifest has no `[image]` without a name"),
+    };
+    Err(if names.is_empty() {
+        failure.hint("add `[image]` to devshell.toml, for example with `copy = [{ from = \".\", to = \"/app\" }]`")
+    } else {
+        failure.note(format!("the manifest has {}", names.join(", ")))
+    })
+}
+
+/// Returns the name of an image without a name in the manifest: that of the project's directory.
+pub fn image_name(project: &Project, name: Option<&PackageName>) -> String {
+    if let Some(name) = name {
+        return name.to_string();
+    }
+    let directory = project.root().file_name().unwrap_or_default();
+    let plain: String = directory
+        .to_string_lossy()
+        .to_lowercase()
+        .chars()
+        .map(|one| {
+            if one.is_ascii_alphanumeric() {
+                one
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let plain = plain.trim_matches('-');
+    if plain.is_empty() { "image" } else { plain }.to_owned()
+}
+
+fn build_platform(
+    session: &Session<'_>,
+    project: &Trusted<Project>,
+    request: &ImageRequest,
+    name: &str,
+    layout: &ImageLayout,
+    system: System,
+) -> Result<BuiltPlatform, Failure> {
+    let platform = Platform::of(system)
+        .ok_or_else(|| Failure::new(format!("there are no images for {system}")))?;
+    let shell_name = request.shell.as_ref();
+    let shell_name = shell_name.map_or_else(ShellName::dev, |shell| shell.value.clone());
+    let built = build_shell(session, project, request, &shell_name, system)?;
+    let base = match request.base() {
+        SCRATCH => None,
+        base => Some(fetch_base(session, project.get(), base, system, layout)?),
+    };
+    session.reporter.note(&format!(
+        "writing the layers of {}/{}",
+        platform.os, platform.architecture
+    ));
+    let layers = write_layers(session, project.get(), request, &built, layout)?;
+    let components = components(&built)?;
+    let config = image_config(
+        request,
+        base.as_ref(),
+        &built,
+        &layers,
+        platform.clone(),
+        session,
+    );
+    let run_config = config.clone();
+    let config = layout
+        .add_document(MediaType::CONFIG, &config)
+        .map_err(image_failure)?;
+    let below = base.map(|base| base.manifest.layers).unwrap_or_default();
+    let own = layers.iter().map(|layer| layer.descriptor.clone());
+    let manifest = ImageManifest {
+        schema_version: 2,
+        media_type: Some(MediaType::MANIFEST.to_owned()),
+        artifact_type: None,
+        config,
+        layers: below.iter().cloned().chain(own).collect(),
+        subject: None,
+        annotations: BTreeMap::new(),
+    };
+    let mut descriptor = layout
+        .add_document(MediaType::MANIFEST, &manifest)
+        .map_err(image_failure)?;
+    descriptor.platform = Some(platform.clone());
+    let base_layers = below.into_iter().map(|descriptor| ImageLayerInfo {
+        descriptor,
+        title: format!("base {}", request.base()),
+    });
+    let own_layers = layers.into_iter().map(|layer| ImageLayerInfo {
+        descriptor: layer.descriptor,
+        title: layer.title,
+    });
+    Ok(BuiltPlatform {
+        platform,
+        manifest: descriptor,
+        layers: base_layers.chain(own_layers).collect(),
+        sbom: image::sbom(name, &components),
+        config: run_config,
+    })
+}
+
+/// Brings the blobs of the base into the layout, exactly those that the lockfile names.
+fn fetch_base(
+    session: &Session<'_>,
+    project: &Project,
+    base: &str,
+    system: System,
+    layout: &ImageLayout,
+) -> Result<BaseImage, Failure> {
+    let bases = lock::lock_image_bases(session, project)?;
+    let locked = bases.get(base).and_then(|base| base.get(&system));
+    let Some(sha256) = locked else {
+        return Err(Failure::new(format!(
+            "the base image `{base}` has no manifest for {system}"
+        )));
+    };
+    let reference: Reference = base.parse()?;
+    let registry = image_bases::registry(session, &reference)?;
+    let failed = |error: fetch::Error| image_bases::registry_failure(&reference, &error);
+    let unusable =
+        |reason: &str| Failure::new(format!("`{base}` is not usable as a base: {reason}"));
+    let bytes = image_bases::base_manifest(session, &registry, sha256).map_err(failed)?;
+    let mut manifest: ImageManifest =
+        serde_json::from_slice(&bytes).map_err(|_| unusable("its manifest cannot be read"))?;
+    let config = image_bases::read_config(session, &registry, &manifest).map_err(failed)?;
+    let config = config.ok_or_else(|| unusable("its configuration cannot be read"))?;
+    if config.rootfs.diff_ids.len() != manifest.layers.len() {
+        return Err(unusable("its configuration has another number of layers"));
+    }
+    let progress = session.reporter.progress();
+    let downloads = session.context.directories.cache.join("downloads");
+    for descriptor in &mut manifest.layers {
+        let media_type = MediaType::of_layer(&descriptor.media_type).ok_or_else(|| {
+            unusable(&format!("a layer has the type `{}`", descriptor.media_type))
+        })?;
+        let sha256 = descriptor
+            .sha256()
+            .ok_or_else(|| unusable("a layer has no SHA-256"))?;
+        media_type.clone_into(&mut descriptor.media_type);
+        let place = layout.blob(&sha256);
+        let there = place
+            .metadata()
+            .is_ok_and(|found| found.len() == descriptor.size);
+        if there {
+            continue;
+        }
+        let meter = progress.start(
+            &format!("base {base}"),
+            "downloading",
+            Some(descriptor.size),
+        );
+        let blob = registry
+            .blob(&sha256, Some(descriptor.size), &downloads, &*meter)
+            .map_err(failed)?;
+        meter.finish();
+        let temporary = place.with_extension("partial");
+        match fs::remove_file(&temporary) {
+            Err(error) if !files::is_absent(&error) => {
+                return Err(files::at("remove", &temporary)(error).into());
+            }
+            _ => {}
+        }
+        blob.copy_to(&temporary)
+            .and_then(|()| fs::rename(&temporary, &place))
+            .map_err(files::at("write", &place))?;
+    }
+    Ok(BaseImage { manifest, config })
+}
+
+/// Builds the dev shell of an image: managed tools only, and no group that the image does not ask for.
+fn build_shell(
+    session: &Session<'_>,
+    project: &Trusted<Project>,
+    request: &ImageRequest,
+    name: &ShellName,
+    system: System,
+) -> Result<BuiltShell, Failure> {
+    let current = lock::bring_up_to_date(session, project, BuildMode::Foreground)?;
+    // An image is complete or not built.
+    current.unlocked.complete()?;
+    let mut shell: DevShell = find_dev_shell(project.get().preview(), name)?.clone();
+    let groups = request.groups.clone().unwrap_or_default();
+    shell.python.groups = groups
+        .into_iter()
+        .map(|group| group.map(|name| name.to_string()))
+        .collect();
+    shell.python.groups_named = true;
+    let config = Config {
+        tools_from: ToolsFrom::Managed,
+        ..session.config()?.clone()
+    };
+    let native = session.context.system == Some(system);
+    let inputs = BuildInputs::of(project.get(), &shell, current.lockfile, &current.unlocked)?;
+    if let Some(failure) = missing_parts::failure_of(&inputs.failed) {
+        return Err(failure);
+    }
+    let build_options = BuildOptions {
+        system,
+        locked: session.options.locked,
+        mode: BuildMode::Foreground,
+    };
+    let wanted = inputs.request(project.get(), name, &config, build_options);
+    if !native && wanted.python.is_some() {
+        return Err(Failure::new(format!(
+            "the Python packages of the dev shell `{name}` cannot be installed for {system} on this machine"
+        ))
+        .note("their environment is built by the interpreter of the image's platform")
+        .hint("build the image on a machine of that platform, or give it a dev shell without Python packages"));
+    }
+    let client = session.client()?;
+    let store = Store::open(&session.context.directories.data);
+    let shown = session.reporter.progress();
+    let caches = session.caches()?;
+    let builder = Builder {
+        caches: &caches,
+        context: session.context,
+        config: &config,
+        store: &store,
+        client: &client,
+        progress: &*shown,
+    };
+    let built = builder
+        .find_or_build(&wanted)
+        .and_then(PartialBuild::complete)
+        .map_err(|error| {
+            let failure = Failure::from(&error);
+            match error {
+                BuildError::Unavailable { .. } if !native => {
+                    failure.note(format!("the image is for {system}"))
+                }
+                _ => failure,
+            }
+        })?;
+    programs::check(session, project.get(), &built)?;
+    Ok(built)
+}
+
+/// Writes a layer for each store object, then one for the profile and one for the project's files.
+fn write_layers(
+    session: &Session<'_>,
+    project: &Project,
+    request: &ImageRequest,
+    built: &BuiltShell,
+    layout: &ImageLayout,
+) -> Result<Vec<Layer>, Failure> {
+    let store_root = session.context.directories.data.join("store");
+    let mut relocation = Relocation::default();
+    relocation.add(&store_root, STORE);
+    relocation.add(&built.profile, PROFILE);
+    for rule in &request.copy {
+        let from = project.root().join(rule.from.value.as_str());
+        relocation.add(&from, rule.to.as_str());
+    }
+    // What is left of these is an error: it would be a path of this machine in the image.
+    let mut layers = Vec::new();
+    let mut objects = built.objects.clone();
+    // Tools change less often than packages, and a registry shares the layers up to the first difference.
+    objects.sort_by_key(|object| (is_python_packages(object), object.clone()));
+    let blobs = layout.blobs();
+    let written = parallel::map(2, &objects, |object| {
+        let name = object.file_name().unwrap_or_default().to_string_lossy();
+        let mut files = LayerFiles::default();
+        let members = store::published_files(object)?.ok_or_else(|| {
+            Failure::new(format!("the object `{name}` of the store is damaged"))
+                .hint("repair it with `devsh verify --repair`")
+        })?;
+        let add = ObjectFiles {
+            object,
+            members: &members,
+            to: &format!("{STORE}/{name}"),
+            relocation: &relocation,
+        };
+        files.add_object(add).map_err(image_failure)?;
+        let title = name.split_once('-').map_or(&*name, |(_, title)| title);
+        files.write(&blobs, title).map_err(image_failure)
+    });
+    for layer in written {
+        layers.push(layer?);
+    }
+    let mut profile = LayerFiles::default();
+    profile
+        .add_profile(ProfileFiles {
+            profile: &built.profile,
+            to: PROFILE,
+            relocation: &relocation,
+        })
+        .map_err(|error| profile_failure(error, project))?;
+    layers.push(profile.write(&blobs, "profile").map_err(image_failure)?);
+    if !request.copy.is_empty() {
+        let ignored = IgnoreFiles::read(project.root()).map_err(image_failure)?;
+        let mut copied = LayerFiles::default();
+        for rule in &request.copy {
+            copied
+                .add_copied(CopiedFiles {
+                    root: project.root(),
+                    from: rule.from.value.as_str(),
+                    to: rule.to.as_str(),
+                    ignored: &ignored,
+                })
+                .map_err(|error| {
+                    image_failure(error).note(format!("{} asks for it", rule.from.origin))
+                })?;
+        }
+        layers.push(copied.write(&blobs, "project").map_err(image_failure)?);
+    }
+    Ok(layers)
+}
+
+fn is_python_packages(object: &Path) -> bool {
+    let name = object.file_name().unwrap_or_default().to_string_lossy();
+    name.contains("-python-packages-")
+}
+
+fn profile_failure(error: image::Error, project: &Project) -> Failure {
+    let in_project =
+        matches!(&error, image::Error::HostPath { path, .. } if Path::new(path) == project.root());
+    let failure = image_failure(error);
+    if in_project {
+        failure.hint("the project itself is installed in place: copy its directory, `copy = [{ from = \".\", to = \"/app\" }]`")
+    } else {
+        failure
+    }
+}
+
+fn image_failure(error: impl std::borrow::Borrow<image::Error>) -> Failure {
+    Failure::new(error.borrow().to_string())
+}
+
+/// Returns the configuration: that of the base with the profile in front of PATH and the keys of the manifest.
+fn image_config(
+    request: &ImageRequest,
+    base: Option<&BaseImage>,
+    built: &BuiltShell,
+    layers: &[Layer],
+    platform: Platform,
+    session: &Session<'_>,
+) -> ImageConfig {
+    let below = base.map(|base| base.config.clone());
+    let mut run = below
+        .as_ref()
+        .map(|config| config.config.clone())
+        .unwrap_or_default();
+    run.env = Some(variables(request, &run, built, session));
+    if let Some(entrypoint) = &request.entrypoint {
+        run.entrypoint = Some(entrypoint.clone());
+        // A command of the base is for its own entrypoint.
+        run.cmd = None;
+    }
+    if let Some(cmd) = &request.cmd {
+        run.cmd = Some(cmd.clone());
+    }
+    if let Some(user) = &request.user {
+        run.user = Some(user.clone());
+    }
+    if let Some(workdir) = &request.workdir {
+        run.working_dir = Some(workdir.value.as_str().to_owned());
+    }
+    if !request.expose.is_empty() {
+        let ports = run.exposed_ports.get_or_insert_default();
+        for port in &request.expose {
+            ports.insert(port.as_str().to_owned(), serde_json::json!({}));
+        }
+    }
+    if !request.labels.is_empty() {
+        let labels = run.labels.get_or_insert_default();
+        labels.extend(request.labels.clone());
+    }
+    let mut diff_ids = Vec::new();
+    let mut history = Vec::new();
+    if let Some(below) = below {
+        diff_ids = below.rootfs.diff_ids;
+        history = below.history;
+    }
+    for layer in layers {
+        diff_ids.push(layer.diff_id.clone());
+        history.push(History {
+            created: Some(CREATED.to_owned()),
+            created_by: Some(format!("devsh: {}", layer.title)),
+            ..History::default()
+        });
+    }
+    ImageConfig {
+        created: Some(CREATED.to_owned()),
+        platform,
+        config: run,
+        rootfs: RootFs {
+            kind: "layers".to_owned(),
+            diff_ids,
+        },
+        history,
+    }
+}
+
+/// Returns the variables of an image: those of the base, of the tools, and the ones that `[image] env` declares.
+fn variables(
+    request: &ImageRequest,
+    run: &RunConfig,
+    built: &BuiltShell,
+    session: &Session<'_>,
+) -> Vec<String> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for one in run.env.iter().flatten() {
+        if let Some((name, value)) = one.split_once('=') {
+            all.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    let mut relocation = Relocation::default();
+    relocation.add(&session.context.directories.data.join("store"), STORE);
+    relocation.add(&built.profile, PROFILE);
+    for (name, change) in &built.env {
+        if let Change::Set(value) | Change::Default(value) = change {
+            let value = relocation.text(value.as_encoded_bytes());
+            let value = String::from_utf8_lossy(&value).into_owned();
+            all.insert(name.as_str().to_owned(), value);
+        }
+    }
+    let path = all.remove("PATH").unwrap_or_else(|| USUAL_PATH.to_owned());
+    all.insert("PATH".to_owned(), format!("{PROFILE}/bin:{path}"));
+    for (name, value) in &request.env {
+        all.insert(name.as_str().to_owned(), value.clone());
+    }
+    all.into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect()
+}
+
+/// Returns the parts of a dev shell, from the records of its objects.
+fn components(built: &BuiltShell) -> Result<Vec<Component>, Failure> {
+    let mut components = Vec::new();
+    for object in &built.objects {
+        let Some(record) = ObjectRecord::read(object)? else {
+            continue;
+        };
+        for input in &record.inputs {
+            let Some((name, rest)) = input.split_once("==") else {
+                continue;
+            };
+            let version = rest.split([' ', ';']).next().unwrap_or_default();
+            components.push(Component {
+                purl: Some(format!("pkg:pypi/{name}@{version}")),
+                name: name.to_owned(),
+                version: version.to_owned(),
+                sha256: None,
+                url: None,
+            });
+        }
+        for artifact in &record.artifacts {
+            let name = if artifact.part.is_empty() {
+                record.name.clone()
+            } else {
+                format!("{} {}", record.name, artifact.part)
+            };
+            let sha256 = artifact.digest.parse::<Sha256>().ok();
+            components.push(Component {
+                name,
+                version: record.version.clone(),
+                purl: None,
+                sha256: sha256.map(|sha256| sha256.to_string()),
+                url: Some(artifact.url.clone()),
+            });
+        }
+    }
+    Ok(components)
+}
+
+/// Returns the digests of all blobs of an image.
+fn blobs_of(
+    layout: &ImageLayout,
+    descriptor: &Descriptor,
+    platforms: &[BuiltPlatform],
+) -> Vec<Sha256> {
+    let mut kept: BTreeSet<Sha256> = descriptor.sha256().into_iter().collect();
+    for one in platforms {
+        kept.extend(one.manifest.sha256());
+        kept.extend(
+            one.layers
+                .iter()
+                .filter_map(|layer| layer.descriptor.sha256()),
+        );
+        let bytes = one
+            .manifest
+            .sha256()
+            .and_then(|sha256| layout.read(&sha256));
+        let manifest = bytes.and_then(|bytes| serde_json::from_slice::<ImageManifest>(&bytes).ok());
+        kept.extend(manifest.and_then(|manifest| manifest.config.sha256()));
+    }
+    kept.into_iter().collect()
+}
+
+/// What a push did.
+#[derive(Debug)]
+pub struct PushReport {
+    pub reference: Reference,
+    pub digest: String,
+    /// How many blobs the registry had already, and how many were uploaded.
+    pub present: usize,
+    pub uploaded: usize,
+    pub uploaded_bytes: u64,
+}
+
+/// Builds an image and pushes it, with its bill of materials as a referrer.
+pub fn push_image(
+    session: &Session<'_>,
+    options: &ImageOptions,
+    reference: Reference,
+) -> Result<PushReport, Failure> {
+    let built = build_image(session, options)?;
+    let layout = ImageLayout::create(&built.layout).map_err(image_failure)?;
+    let registry = image_bases::registry(session, &reference)?;
+    let failed = |error: fetch::Error| image_bases::registry_failure(&reference, &error);
+    let base: Option<Reference> = built.base.parse().ok();
+    let base = base.filter(|base| base.host == reference.host && built.base != SCRATCH);
+    let mount = base.as_ref().map(|base| base.repository.as_str());
+    let (mut present, mut uploaded, mut uploaded_bytes) = (0, 0, 0);
+    let progress = session.reporter.progress();
+    for platform in &built.platforms {
+        let manifest = read_manifest(&layout, &platform.manifest)?;
+        let blobs = manifest.layers.iter().chain([&manifest.config]);
+        for descriptor in blobs {
+            let sha256 = checked(descriptor)?;
+            let meter = progress.start(
+                &format!("layer {}", &sha256.to_string()[..12]),
+                "uploading",
+                Some(descriptor.size),
+            );
+            let blob = LocalBlob {
+                digest: sha256,
+                size: descriptor.size,
+                file: &layout.blob(&sha256),
+            };
+            match registry.push_blob(blob, mount).map_err(failed)? {
+                fetch::registry::Pushed::Uploaded => {
+                    uploaded += 1;
+                    uploaded_bytes += descriptor.size;
+                }
+                _ => present += 1,
+            }
+            meter.advance(descriptor.size);
+            meter.finish();
+        }
+        put(&registry, &layout, &platform.manifest, None).map_err(failed)?;
+        push_sbom(&registry, &layout, platform).map_err(|error| match error {
+            SbomError::Fetch(error) => failed(error),
+            SbomError::Image(error) => image_failure(error),
+        })?;
+    }
+    let version = reference.tag.clone().unwrap_or_else(|| "latest".to_owned());
+    put(&registry, &layout, &built.descriptor, Some(&version)).map_err(failed)?;
+    Ok(PushReport {
+        digest: built.descriptor.digest,
+        reference,
+        present,
+        uploaded,
+        uploaded_bytes,
+    })
+}
+
+fn checked(descriptor: &Descriptor) -> Result<Sha256, Failure> {
+    descriptor
+        .sha256()
+        .ok_or_else(|| Failure::new(format!("`{}` is no SHA-256", descriptor.digest)))
+}
+
+fn read_manifest(layout: &ImageLayout, descriptor: &Descriptor) -> Result<ImageManifest, Failure> {
+    let damaged = || Failure::new(format!("the blob `{}` is damaged", descriptor.digest));
+    let bytes = layout.read(&checked(descriptor)?).ok_or_else(damaged)?;
+    serde_json::from_slice(&bytes).map_err(|_| damaged())
+}
+
+/// Stores a manifest of the layout under a tag, or under its digest.
+fn put(
+    registry: &fetch::registry::Registry,
+    layout: &ImageLayout,
+    descriptor: &Descriptor,
+    version: Option<&str>,
+) -> Result<(), fetch::Error> {
+    let Some(sha256) = descriptor.sha256() else {
+        return Ok(());
+    };
+    let Some(bytes) = layout.read(&sha256) else {
+        let error = std::io::Error::other("it is damaged");
+        return Err(files::at("read", &layout.blob(&sha256))(error).into());
+    };
+    let version = version.unwrap_or(&descriptor.digest);
+    registry.put_manifest(version, &descriptor.media_type, &bytes)
+}
+
+enum SbomError {
+    Fetch(fetch::Error),
+    Image(image::Error),
+}
+
+impl From<fetch::Error> for SbomError {
+    fn from(error: fetch::Error) -> Self {
+        Self::Fetch(error)
+    }
+}
+
+impl From<image::Error> for SbomError {
+    fn from(error: image::Error) -> Self {
+        Self::Image(error)
+    }
+}
+
+/// Pushes the bill of materials as an artifact that refers to the image. Registries without the referrers API find it
+/// by the tag that the specification names.
+fn push_sbom(
+    registry: &fetch::registry::Registry,
+    layout: &ImageLayout,
+    platform: &BuiltPlatform,
+) -> Result<(), SbomError> {
+    let sbom = layout.add_document(MediaType::SBOM, &platform.sbom)?;
+    let empty = layout.add_bytes(MediaType::EMPTY, b"{}")?;
+    for descriptor in [&sbom, &empty] {
+        if let Some(digest) = descriptor.sha256() {
+            let file = layout.blob(&digest);
+            let blob = LocalBlob {
+                digest,
+                size: descriptor.size,
+                file: &file,
+            };
+            registry.push_blob(blob, None)?;
+        }
+    }
+    let mut subject = platform.manifest.clone();
+    subject.platform = None;
+    let artifact = ImageManifest {
+        schema_version: 2,
+        media_type: Some(MediaType::MANIFEST.to_owned()),
+        artifact_type: Some(MediaType::SBOM.to_owned()),
+        config: empty,
+        layers: vec![sbom],
+        subject: Some(subject),
+        annotations: BTreeMap::new(),
+    };
+    let mut descriptor = layout.add_document(MediaType::MANIFEST, &artifact)?;
+    put(registry, layout, &descriptor, None)?;
+    descriptor
+        .annotations
+        .insert("artifactType".to_owned(), MediaType::SBOM.to_owned());
+    let index = ImageIndex {
+        schema_version: 2,
+        media_type: Some(MediaType::INDEX.to_owned()),
+        manifests: vec![descriptor],
+    };
+    let index = layout.add_document(MediaType::INDEX, &index)?;
+    let tag = platform.manifest.digest.replace(':', "-");
+    put(registry, layout, &index, Some(&tag))?;
+    Ok(())
+}
+
+/// Builds an image and loads it into the container engine of this machine; returns its name there.
+pub fn load_image(
+    session: &Session<'_>,
+    options: ImageOptions,
+    tag: Option<&str>,
+) -> Result<String, Failure> {
+    let env = session_var::host_env(&session.context.env, &session.context.session_key);
+    let search = env.get(vars::PATH).unwrap_or_default();
+    let find = |name: &str| which::which_in(name, Some(search), Path::new("/")).ok();
+    let Some(engine) = find("docker").or_else(|| find("podman")) else {
+        return Err(Failure::new("there is no docker and no podman on PATH")
+            .hint("write the image to a file with `devsh image build -o image.tar`"));
+    };
+    let project = session.project()?;
+    let name = match tag {
+        Some(tag) => tag.to_owned(),
+        None => format!("{}:latest", image_name(&project, options.name.as_ref())),
+    };
+    let directory = tempfile::tempdir().map_err(files::at("create", Path::new("a directory")))?;
+    let archive = directory.path().join("image.tar");
+    build_image(
+        session,
+        &ImageOptions {
+            output: Some(archive.clone()),
+            // Engines take the name of a loaded image from here.
+            tag: Some(name.clone()),
+            ..options
+        },
+    )?;
+    let mut command = Command::new(&engine);
+    command
+        .args(["load", "--quiet", "--input"])
+        .arg(&archive)
+        .env_clear()
+        .envs(env.iter())
+        .stdin(Stdio::null());
+    let output = command.output().map_err(files::at("run", &engine))?;
+    if output.status.success() {
+        return Ok(name);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let failure = Failure::new(format!("`{}` cannot load the image", engine.display()));
+    Err(said.lines().take(5).fold(failure, Failure::detail))
+}

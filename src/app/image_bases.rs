@@ -1,0 +1,186 @@
+//! The bases of container images: found in their registries, and pinned by the lockfile.
+
+use std::{collections::BTreeSet, io::Read as _, path::Path};
+
+use crate::{
+    fetch::{
+        self, Download,
+        registry::{Logins, Reference, Registry},
+    },
+    image::{ImageConfig, ImageIndex, ImageManifest, MediaType, Platform, digest_of},
+    lockfile::{ImageBase, ImageBases, Upgrade},
+    manifest::{ImageRequest, Manifest, SCRATCH},
+    package::{Digest, Sha256},
+    prompt::session_var,
+    report::failure::Failure,
+    util::files,
+};
+
+use super::session::Session;
+
+/// The longest accepted manifest or configuration, in bytes.
+const DOCUMENT_LIMIT: u64 = 4 << 20;
+
+/// Returns the names of the bases that the images of a manifest have.
+pub fn wanted(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    let bases = manifest.images.values().map(ImageRequest::base);
+    bases.filter(|base| *base != SCRATCH)
+}
+
+/// Returns the bases of a manifest's images, keeping what is locked unless everything is upgraded.
+pub fn resolve(
+    session: &Session<'_>,
+    manifest: &Manifest,
+    previous: &ImageBases,
+    upgrade: &Upgrade,
+) -> Result<ImageBases, Failure> {
+    let mut bases = ImageBases::new();
+    for name in wanted(manifest) {
+        let kept = previous.get(name).filter(|_| *upgrade != Upgrade::All);
+        if bases.contains_key(name) {
+            continue;
+        }
+        let base = match kept {
+            Some(base) => base.clone(),
+            None => find(session, name)?,
+        };
+        bases.insert(name.to_owned(), base);
+    }
+    Ok(bases)
+}
+
+/// Returns the client for the repository of a reference, with the user's login.
+pub fn registry(session: &Session<'_>, reference: &Reference) -> Result<Registry, Failure> {
+    // A project must not decide which files and programs give the login.
+    let env = session_var::host_env(&session.context.env, &session.context.session_key);
+    let logins = Logins {
+        env: &env,
+        home: session.context.directories.home.as_deref(),
+    };
+    let login = logins.find(&reference.host, &reference.repository);
+    Ok(Registry::new(session.client()?, reference, login)?)
+}
+
+/// Returns the failure of a request to a registry.
+pub fn registry_failure(reference: &Reference, error: &fetch::Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        fetch::Error::Status {
+            status: 401 | 403, ..
+        } => failure
+            .note(format!("`{}` refuses this user", reference.host))
+            .hint(format!(
+                "log in with `docker login {0}` or `podman login {0}`; devsh reads their files",
+                reference.host
+            )),
+        fetch::Error::Status { status: 404, .. } => failure.note(format!(
+            "there is no `{reference}`, or this user may not see it"
+        )),
+        _ => failure,
+    }
+}
+
+/// Asks the registry for the manifests of a base.
+fn find(session: &Session<'_>, name: &str) -> Result<ImageBase, Failure> {
+    let reference: Reference = name.parse()?;
+    let registry = registry(session, &reference)?;
+    let asked = |error: fetch::Error| {
+        registry_failure(&reference, &error).note(format!("`[image] base` is `{name}`"))
+    };
+    let found = registry.manifest(&reference.version()).map_err(asked)?;
+    let unusable =
+        |reason: &str| Failure::new(format!("`{name}` is not usable as a base: {reason}"));
+    let mut base = ImageBase::new();
+    if matches!(
+        found.media_type.as_str(),
+        MediaType::INDEX | MediaType::DOCKER_LIST
+    ) {
+        let index: ImageIndex = serde_json::from_slice(&found.bytes)
+            .map_err(|_| unusable("its index cannot be read"))?;
+        for descriptor in index.manifests {
+            let system = descriptor.platform.as_ref().and_then(Platform::system);
+            if let (Some(system), Some(sha256)) = (system, descriptor.sha256()) {
+                base.entry(system).or_insert(sha256);
+            }
+        }
+    } else {
+        let manifest: ImageManifest = serde_json::from_slice(&found.bytes)
+            .map_err(|_| unusable("its manifest cannot be read"))?;
+        let config = read_config(session, &registry, &manifest).map_err(asked)?;
+        let config = config.ok_or_else(|| unusable("its configuration cannot be read"))?;
+        base.extend(
+            config
+                .platform
+                .system()
+                .map(|system| (system, found.digest)),
+        );
+    }
+    if base.is_empty() {
+        return Err(unusable("it has no manifest for Linux on amd64 or arm64"));
+    }
+    Ok(base)
+}
+
+/// Downloads and reads the configuration of an image.
+pub fn read_config(
+    session: &Session<'_>,
+    registry: &Registry,
+    manifest: &ImageManifest,
+) -> Result<Option<ImageConfig>, fetch::Error> {
+    let Some(sha256) = manifest.config.sha256() else {
+        return Ok(None);
+    };
+    let bytes = small_blob(session, registry, &sha256, manifest.config.size)?;
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+/// Returns the manifest of a locked base, which is asked for once.
+pub fn base_manifest(
+    session: &Session<'_>,
+    registry: &Registry,
+    sha256: &Sha256,
+) -> Result<Vec<u8>, fetch::Error> {
+    let directory = session.context.directories.cache.join("downloads");
+    files::create_private_dir(&directory)?;
+    let digest = Digest::Sha256(*sha256);
+    if let Some(found) = fetch::find_download(&directory, &digest) {
+        return content(&found, &directory);
+    }
+    let bytes = registry.manifest(&digest_of(sha256))?.bytes;
+    files::write_atomic(&fetch::partial(&directory, &digest), &bytes)?;
+    Ok(bytes)
+}
+
+fn small_blob(
+    session: &Session<'_>,
+    registry: &Registry,
+    sha256: &Sha256,
+    size: u64,
+) -> Result<Vec<u8>, fetch::Error> {
+    let directory = session.context.directories.cache.join("downloads");
+    files::create_private_dir(&directory)?;
+    let blob = registry.blob(sha256, Some(size), &directory, &fetch::Silent)?;
+    content(&blob, &directory)
+}
+
+/// Reads a small document.
+fn content(document: &Download, directory: &Path) -> Result<Vec<u8>, fetch::Error> {
+    let mut bytes = Vec::new();
+    document
+        .open()
+        .and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes))
+        .map_err(files::at("read", directory))?;
+    Ok(bytes)
+}
+
+/// Returns the problems of a lockfile that lacks a base.
+pub fn problems(manifest: &Manifest, locked: &ImageBases) -> Vec<String> {
+    let names: BTreeSet<&str> = wanted(manifest).collect();
+    let missing = names.iter().filter(|name| !locked.contains_key(**name));
+    let missing = missing.map(|name| format!("the base image `{name}` is not locked"));
+    let left = locked
+        .keys()
+        .filter(|name| !names.contains(name.as_str()))
+        .map(|name| format!("the base image `{name}` is locked and no image has it"));
+    missing.chain(left).collect()
+}

@@ -1,0 +1,30 @@
+//! Why an image cannot be made.
+
+use std::path::PathBuf;
+
+use crate::util::files;
+
+/// A failure to make an image.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// A file has a path of this machine that has no counterpart in the image.
+    #[error("`{}` contains `{path}`, a path of this machine", file.display())]
+    HostPath { file: PathBuf, path: String },
+    /// A path to copy does not exist.
+    #[error("`{0}` does not exist in the project")]
+    NothingToCopy(String),
+    /// A symlink to copy leads out of the project.
+    #[error("`{0}` is a symlink that leads out of the project")]
+    OutsideLink(String),
+    /// A file that is neither a file, a directory nor a symlink.
+    #[error("`{}` is no regular file", .0.display())]
+    Special(PathBuf),
+    /// A pattern of an ignore file.
+    #[error("`{file}`: {reason}")]
+    IgnoreFile { file: String, reason: String },
+    /// A manifest or configuration of a base image.
+    #[error("the base image `{base}` is not usable: {reason}")]
+    Base { base: String, reason: String },
+}

@@ -1,0 +1,106 @@
+//! Which files of a project an image leaves out: those of `.dockerignore` and of `.gitignore`.
+
+use std::path::Path;
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use super::Error;
+use crate::util::files;
+
+/// The longest accepted ignore file, in bytes.
+const LIMIT: u64 = 1 << 20;
+/// Never in an image: the history, local files of devsh and the environment of an editor.
+const ALWAYS: [&str; 4] = [
+    ".git",
+    ".venv",
+    "devshell.local.toml",
+    "devshell.local.lock",
+];
+
+/// The patterns of a project. A `.gitignore` below the root counts for its own directory.
+#[derive(Debug)]
+pub struct IgnoreFiles {
+    docker: Gitignore,
+    always: Gitignore,
+}
+
+impl IgnoreFiles {
+    /// Reads the patterns of the project at `root`.
+    pub fn read(root: &Path) -> Result<Self, Error> {
+        let mut docker = GitignoreBuilder::new(root);
+        let text = text(&root.join(".dockerignore"))?;
+        for line in text.lines() {
+            if let Some(pattern) = docker_pattern(line) {
+                add(&mut docker, ".dockerignore", &pattern)?;
+            }
+        }
+        let mut always = GitignoreBuilder::new(root);
+        for pattern in ALWAYS {
+            add(&mut always, "devsh", pattern)?;
+        }
+        Ok(Self {
+            docker: build(&docker, ".dockerignore")?,
+            always: build(&always, "devsh")?,
+        })
+    }
+
+    /// Reads the `.gitignore` of one directory.
+    pub(super) fn git(directory: &Path) -> Result<Gitignore, Error> {
+        let mut builder = GitignoreBuilder::new(directory);
+        for line in text(&directory.join(".gitignore"))?.lines() {
+            add(&mut builder, ".gitignore", line)?;
+        }
+        build(&builder, ".gitignore")
+    }
+
+    /// Returns whether a path is left out; `git` has the files of its parents, the outermost first.
+    pub(super) fn is_ignored(&self, path: &Path, is_dir: bool, git: &[Gitignore]) -> bool {
+        if self.always.matched(path, is_dir).is_ignore() {
+            return true;
+        }
+        let docker = self.docker.matched(path, is_dir);
+        if !docker.is_none() {
+            return docker.is_ignore();
+        }
+        let decisive = git.iter().rev().map(|one| one.matched(path, is_dir));
+        decisive
+            .into_iter()
+            .find(|found| !found.is_none())
+            .is_some_and(|found| found.is_ignore())
+    }
+}
+
+/// Returns a pattern of `.dockerignore` in the language of `.gitignore`: the former begin at the root.
+fn docker_pattern(line: &str) -> Option<String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let (sign, pattern) = match line.strip_prefix('!') {
+        Some(pattern) => ("!", pattern.trim_start()),
+        None => ("", line),
+    };
+    let pattern = pattern.trim_start_matches("./").trim_start_matches('/');
+    (!pattern.is_empty()).then(|| format!("{sign}/{}", pattern.trim_end_matches('/')))
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    let bytes = files::read_bounded(path, LIMIT)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn add(builder: &mut GitignoreBuilder, file: &str, line: &str) -> Result<(), Error> {
+    let added = builder.add_line(None, line);
+    added.map(|_| ()).map_err(|error| invalid(file, &error))
+}
+
+fn build(builder: &GitignoreBuilder, file: &str) -> Result<Gitignore, Error> {
+    builder.build().map_err(|error| invalid(file, &error))
+}
+
+fn invalid(file: &str, error: &ignore::Error) -> Error {
+    Error::IgnoreFile {
+        file: file.to_owned(),
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,145 @@
+//! A directory in the OCI image layout: blobs by digest, and an index with the images.
+
+use std::{
+    fs::{self, File},
+    io::{BufReader, BufWriter, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use tar::{EntryType, Header};
+
+use super::{Descriptor, Error, ImageIndex, MediaType};
+use crate::{package::Sha256, util::files};
+
+/// The content of the file `oci-layout`.
+const VERSION: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
+/// The annotation with the tag of an image.
+const TAG: &str = "org.opencontainers.image.ref.name";
+
+/// An image layout on disk.
+#[derive(Debug)]
+pub struct ImageLayout {
+    directory: PathBuf,
+}
+
+impl ImageLayout {
+    /// Creates a layout, or continues the one in `directory`.
+    pub fn create(directory: &Path) -> Result<Self, Error> {
+        let layout = Self {
+            directory: directory.to_owned(),
+        };
+        let blobs = layout.blobs();
+        fs::create_dir_all(&blobs).map_err(files::at("create", &blobs))?;
+        files::write_atomic(&directory.join("oci-layout"), VERSION.as_bytes())?;
+        Ok(layout)
+    }
+
+    /// Returns the directory of the blobs.
+    pub fn blobs(&self) -> PathBuf {
+        self.directory.join("blobs").join("sha256")
+    }
+
+    /// Returns the path of a blob.
+    pub fn blob(&self, sha256: &Sha256) -> PathBuf {
+        self.blobs().join(sha256.to_string())
+    }
+
+    /// Returns the bytes of a blob, if it is there and undamaged.
+    pub fn read(&self, sha256: &Sha256) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.blob(sha256)).ok()?;
+        (Sha256::of(&bytes) == *sha256).then_some(bytes)
+    }
+
+    /// Stores a document as a blob.
+    pub fn add_document(
+        &self,
+        media_type: &str,
+        document: &impl Serialize,
+    ) -> Result<Descriptor, Error> {
+        // The documents have no maps with keys other than text, so this cannot fail.
+        let bytes = serde_json::to_vec(document).unwrap_or_default();
+        self.add_bytes(media_type, &bytes)
+    }
+
+    /// Stores bytes as a blob.
+    pub fn add_bytes(&self, media_type: &str, bytes: &[u8]) -> Result<Descriptor, Error> {
+        let sha256 = Sha256::of(bytes);
+        files::write_atomic(&self.blob(&sha256), bytes)?;
+        Ok(Descriptor::new(media_type, &sha256, bytes.len() as u64))
+    }
+
+    /// Writes the index with one image under a tag.
+    pub fn write_index(&self, image: &Descriptor, tag: &str) -> Result<(), Error> {
+        let mut image = image.clone();
+        image.annotations.insert(TAG.to_owned(), tag.to_owned());
+        let index = ImageIndex {
+            schema_version: 2,
+            media_type: Some(MediaType::INDEX.to_owned()),
+            manifests: vec![image],
+        };
+        let bytes = serde_json::to_vec(&index).unwrap_or_default();
+        Ok(files::write_atomic(
+            &self.directory.join("index.json"),
+            &bytes,
+        )?)
+    }
+
+    /// Removes blobs that are not among `kept`, such as those of an earlier build in the same directory.
+    pub fn retain(&self, kept: &[Sha256]) -> Result<(), Error> {
+        for path in files::list(&self.blobs())? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !kept.iter().any(|sha256| sha256.to_string() == name) {
+                fs::remove_file(&path).map_err(files::at("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a layout as one archive, the same bytes for the same layout.
+pub fn write_archive(layout: &Path, archive: &Path) -> Result<(), Error> {
+    let directory = archive
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let failed = |error| Error::from(files::at("write", archive)(error));
+    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    let mut tar = tar::Builder::new(BufWriter::new(temporary.as_file_mut()));
+    let mut pending = vec![PathBuf::new()];
+    while let Some(relative) = pending.pop() {
+        let mut paths = files::list(&layout.join(&relative))?;
+        paths.sort();
+        for path in paths {
+            let name = relative.join(path.file_name().unwrap_or_default());
+            let mut header = Header::new_gnu();
+            header.set_mtime(0);
+            header.set_uid(0);
+            header.set_gid(0);
+            if path.is_dir() {
+                header.set_entry_type(EntryType::Directory);
+                header.set_mode(0o755);
+                header.set_size(0);
+                let written = tar.append_data(&mut header, name.join(""), std::io::empty());
+                written.map_err(failed)?;
+                pending.push(name);
+                continue;
+            }
+            let file = File::open(&path).map_err(files::at("read", &path))?;
+            header.set_mode(0o644);
+            header.set_size(file.metadata().map_err(files::at("read", &path))?.len());
+            tar.append_data(&mut header, name, BufReader::new(file))
+                .map_err(failed)?;
+        }
+    }
+    tar.into_inner()
+        .and_then(|mut writer| writer.flush())
+        .map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary
+        .persist(archive)
+        .map_err(|error| failed(error.error))?;
+    // A temporary file is private; an image is for others.
+    fs::set_permissions(archive, fs::Permissions::from_mode(0o644)).map_err(failed)
+}
