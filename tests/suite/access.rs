@@ -313,7 +313,7 @@ fn decisions_are_listed_and_forgotten() {
     sandbox.devsh(&["allow", "--prune"]).success();
     sandbox.devsh(&["deny"]).success();
     let listed = sandbox.devsh(&["allow", "--list"]).success().stdout;
-    assert_eq!(listed, "denied   ~/project\n");
+    assert_eq!(listed, "denied  ~/project\n");
     sandbox.devsh(&["allow", "--prune"]).success();
     run(&sandbox, 3).error(&["is denied"]);
 }

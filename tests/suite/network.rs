@@ -158,7 +158,10 @@ fn the_lockfiles_of_poetry_and_pip_are_installed() {
         run.extend(more);
         sandbox.devsh(&run).success();
         let install = ["run", "--trust", "--", "pip", "install", "idna"];
-        sandbox.devsh(&install).code(2).error(&["devsh sync"]);
+        sandbox
+            .devsh(&install)
+            .code(1)
+            .error(&["devsh add pypi:NAME"]);
     }
 }
 
