@@ -171,6 +171,7 @@ impl<'a> BuildInputs<'a> {
             tools_from: config.tools_from,
             locked: options.locked,
             build_project: true,
+            runs_package_code: options.mode != BuildMode::Background,
             is_more_than_tools: self.is_more_than_tools,
             conda_floors: self.shell.conda_floors(),
             extra: &self.extra,

@@ -269,6 +269,7 @@ pub fn with_uv<T>(
         tools_from: config.tools_from,
         locked: session.options.locked,
         build_project: true,
+        runs_package_code: true,
         is_more_than_tools: false,
         extra: b"",
     };

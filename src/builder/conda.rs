@@ -14,11 +14,13 @@ use crate::{
     package::{CondaFloors, PackageName, Source, Version},
     sources::glibc,
     store::{self, Object, PrefixNotes, PrefixPackages, Recipe, StorePath},
-    util::{parallel, vars},
+    util::{binary, files, parallel, vars},
 };
 
 /// Packages that are downloaded and unpacked at the same time.
 const PARALLEL: usize = 4;
+/// Longest accepted file with the changes of activation scripts, in bytes.
+const LIMIT: u64 = 1 << 20;
 /// Packages of compilers: with one of them the libraries of the environment are found by builds.
 const COMPILERS: [&str; 9] = [
     "c-compiler",
@@ -159,16 +161,42 @@ impl Builder<'_> {
             prefix,
             context: self.context,
         };
-        if activation.has_scripts() && !request.build_project {
-            return Err(Error::CondaScripts);
-        }
-        let changed = activation.run().map_err(Error::CondaActivation)?;
+        let changed = if activation.has_scripts() {
+            self.activate(request, &activation)?
+        } else {
+            activation.run().map_err(Error::CondaActivation)?
+        };
         env.extend(changed);
         Ok(Some(CondaEnvironment {
             prefix: prefix.clone(),
             packages,
             env,
         }))
+    }
+}
+
+impl Builder<'_> {
+    /// Returns the changes of the activation scripts of a prefix, which run once: the prefix never changes.
+    fn activate(
+        &self,
+        request: &BuildRequest<'_>,
+        activation: &Activation<'_>,
+    ) -> Result<Vec<(VarName, Change)>, Error> {
+        let name = activation.prefix.file_name().unwrap_or_default();
+        let directory = self.context.directories.state.join("conda");
+        let kept = directory.join(name);
+        if let Some(bytes) = files::read_private(&kept, LIMIT)?
+            && let Ok(changes) = binary::decode(&bytes)
+        {
+            return Ok(changes);
+        }
+        if !request.runs_package_code {
+            return Err(Error::CondaScripts);
+        }
+        let changes = activation.run().map_err(Error::CondaActivation)?;
+        files::create_private_dir(&directory)?;
+        files::write_atomic(&kept, &binary::encode(&changes))?;
+        Ok(changes)
     }
 }
 

@@ -17,7 +17,7 @@ use wait_timeout::ChildExt as _;
 
 use crate::{
     context::Context,
-    env::{Change, VarName},
+    env::{Change, VarName, grant},
     package::MacosVersion,
     util::{files, vars},
 };
@@ -50,6 +50,33 @@ const LOADER: [&str; 4] = [
     "DYLD_INSERT_LIBRARIES",
 ];
 
+/// Variables of compilers and of Java, which packages of these exist to set. Other variables whose values host programs
+/// run as code need a grant of the manifest, so a package cannot set them.
+const PACKAGE_CODE: [&str; 22] = [
+    "AR",
+    "AS",
+    "CC",
+    "CFLAGS",
+    "CMAKE_ARGS",
+    "CMAKE_PREFIX_PATH",
+    "CPP",
+    "CPPFLAGS",
+    "CXX",
+    "CXXFLAGS",
+    "F77",
+    "FC",
+    "FFLAGS",
+    "JAVA_HOME",
+    "LD",
+    "LDFLAGS",
+    "LIBRARY_PATH",
+    "NM",
+    "OBJCOPY",
+    "PKG_CONFIG_PATH",
+    "RANLIB",
+    "STRIP",
+];
+
 /// The scripts of one prefix.
 pub(super) struct Activation<'a> {
     pub(super) prefix: &'a Path,
@@ -79,7 +106,8 @@ impl Activation<'_> {
         }
         let kept = |name: &OsStr| {
             let text = name.to_str().unwrap_or_default();
-            !OWN.contains(&text) && !LOADER.contains(&text)
+            let runs_code = grant::effect(text).is_some() && !PACKAGE_CODE.contains(&text);
+            !OWN.contains(&text) && !LOADER.contains(&text) && !runs_code
         };
         let named = variables_after.into_iter().filter(|(name, _)| kept(name));
         let mut changes: Vec<(VarName, Change)> = named

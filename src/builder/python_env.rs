@@ -214,7 +214,7 @@ impl Builder<'_> {
             let install = PackageInstall {
                 pins,
                 root: request.root,
-                builds: request.build_project.then_some(&packages.builds),
+                builds: request.runs_package_code.then_some(&packages.builds),
             };
             uv.install_packages(install, place)
                 .map_err(|error| Error::install_packages(&packages.lock, error))

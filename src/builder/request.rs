@@ -16,6 +16,10 @@ use crate::{
 
 /// Everything that decides what a dev shell consists of.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent permissions and facts, each with one reader"
+)]
 pub struct BuildRequest<'a> {
     /// The canonical root of the project.
     pub root: &'a Path,
@@ -32,6 +36,9 @@ pub struct BuildRequest<'a> {
     /// Whether code of the project and of its packages may run to build them or to report their dependencies. Not
     /// in the background of a prompt, and not for a manifest without approval.
     pub build_project: bool,
+    /// Whether code of fetched packages may run: builds of source archives, activation scripts. Not in the background of
+    /// a prompt, because a changed lockfile can bring it and nobody asked for the build.
+    pub runs_package_code: bool,
     /// Whether the dev shell is of use without any tool and package.
     pub is_more_than_tools: bool,
     /// The oldest systems that the conda packages are locked for.

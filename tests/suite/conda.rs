@@ -171,6 +171,51 @@ fn packages_set_variables_and_their_link_scripts_never_run() {
 }
 
 #[test]
+fn a_changed_lockfile_runs_no_activation_script_in_the_background() {
+    let (sandbox, server) = served(Layout::Json);
+    sandbox.write(
+        "devshell.toml",
+        "[conda]\nchannels = [\"team\"]\npackages = [\"gcc\"]\n",
+    );
+    sandbox.devsh(&["allow"]).success();
+    let ran = sandbox.root().join("ran");
+    let script = format!(
+        "touch '{}'; export CC=PREFIX/bin/gcc BASH_ENV=PREFIX/lib/libdb\n",
+        ran.display()
+    );
+    let newer = Package {
+        version: "15.1",
+        files: &[
+            ("bin/gcc", "#!/bin/sh\necho gcc 15\n"),
+            ("etc/conda/activate.d/gcc.sh", &script),
+        ],
+        ..PACKAGES[4]
+    };
+    serve_channel(&server, &[PACKAGES, &[newer]].concat(), Layout::Json);
+    sandbox.devsh(&["lock", "--upgrade", "conda:gcc"]).success();
+    sandbox
+        .devsh(&["watch", "--once"])
+        .error(&["conda packages have scripts that set variables"]);
+    assert!(!ran.exists());
+
+    sandbox.devsh(&["sync"]).success();
+    assert!(ran.exists());
+    let variables = "gcc; basename $CC; echo [$BASH_ENV]";
+    let shown = sandbox.devsh(&["run", "--", "sh", "-c", variables]);
+    // A package cannot set what host programs run as code.
+    assert_eq!(shown.success().stdout, "gcc 15\ngcc\n[]\n");
+
+    // The scripts of one prefix run once.
+    fs::remove_file(&ran).unwrap();
+    sandbox.write(
+        "devshell.toml",
+        "[conda]\nchannels = [\"team\"]\npackages = [\"gcc\"]\n[env]\nA = \"1\"\n",
+    );
+    sandbox.devsh(&["allow"]).success();
+    assert!(!ran.exists());
+}
+
+#[test]
 fn a_library_needs_no_programs() {
     let (sandbox, _server) = served(Layout::Sharded);
     sandbox.write(

@@ -275,6 +275,7 @@ fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
     let request = world.request(LOCK);
     let background = BuildRequest {
         build_project: false,
+        runs_package_code: false,
         ..request.clone()
     };
     let without = world.build(&background);

@@ -194,6 +194,7 @@ impl Sandbox {
             tools_from: ToolsFrom::Auto,
             locked: false,
             build_project: true,
+            runs_package_code: true,
             is_more_than_tools: false,
             conda_floors: crate::package::CondaFloors::default(),
             extra: b"",
