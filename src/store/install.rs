@@ -189,7 +189,7 @@ impl Store {
         free_space::check(object, &self.root, downloads)?;
         fs::create_dir(temporary).map_err(files::at("create", temporary))?;
         let tree = Tree::new(temporary);
-        let unpacking = &Unpacking::new(object, meter);
+        let unpacking = &Unpacking::new(meter);
         thread::scope(|scope| {
             // The next artifact downloads while this one is unpacked.
             let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());
@@ -303,7 +303,6 @@ impl Store {
 /// The progress of unpacking, which is shown once every artifact is downloaded.
 struct Unpacking<'a> {
     meter: &'a dyn Meter,
-    total: Option<u64>,
     state: Mutex<UnpackingState>,
 }
 
@@ -314,11 +313,9 @@ struct UnpackingState {
 }
 
 impl<'a> Unpacking<'a> {
-    fn new(object: &Object<'_>, meter: &'a dyn Meter) -> Self {
-        let sizes = object.artifacts.iter().map(|artifact| artifact.size);
+    fn new(meter: &'a dyn Meter) -> Self {
         Self {
             meter,
-            total: sizes.sum(),
             state: Mutex::default(),
         }
     }
@@ -326,7 +323,8 @@ impl<'a> Unpacking<'a> {
     fn begin(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_shown = true;
-        self.meter.step("unpacking", self.total);
+        // How much an archive unpacks to is known at its end, so there is no total.
+        self.meter.step("unpacking", None);
         self.meter.advance(state.done);
     }
 
