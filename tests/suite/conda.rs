@@ -216,6 +216,27 @@ fn a_changed_lockfile_runs_no_activation_script_in_the_background() {
 }
 
 #[test]
+fn a_usual_name_leads_to_its_conda_package() {
+    let (sandbox, server) = served(Layout::Json);
+    let make = Package {
+        name: "make",
+        version: "4.4.1",
+        depends: &[],
+        files: &[("bin/make", "#!/bin/sh\necho make\n")],
+    };
+    serve_channel(&server, &[PACKAGES, &[make]].concat(), Layout::Json);
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nmake = \"4\"\n\n[conda]\nchannels = [\"team\"]\n",
+    );
+    sandbox.devsh(&["allow"]).success();
+    let ran = sandbox.devsh(&["run", "--", "make"]).success();
+    assert_eq!(ran.stdout, "make\n");
+    let status = sandbox.devsh(&["status"]).success();
+    assert!(status.stdout.contains("make 4.4.1"), "{status}");
+}
+
+#[test]
 fn a_library_needs_no_programs() {
     let (sandbox, _server) = served(Layout::Sharded);
     sandbox.write(

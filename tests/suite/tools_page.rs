@@ -13,6 +13,8 @@ These names work in `[tools]` of `devshell.toml`, in `devsh add` and on the comm
 order. A tool that is not here can be taken from any source: see [tools of any source](guide/releases.md).
 
 The file `shells/tools.toml` has this list. All four platforms are 64-bit Linux and macOS on Intel and ARM processors.
+
+This version of devsh cannot build crates yet: a tool whose only source is `cargo` cannot be locked.
 ";
 
 fn page() -> String {
