@@ -383,6 +383,13 @@ fn build_shell(
         ..session.config()?.clone()
     };
     let native = session.context.system == Some(system);
+    if !shell.conda_requirements()?.is_empty() {
+        return Err(Failure::new(format!(
+            "the conda packages of the dev shell `{name}` cannot be in an image"
+        ))
+        .note("their programs hold the path of the prefix on this machine")
+        .hint("name a dev shell without them: `[image] shell = \"NAME\"`"));
+    }
     let inputs = BuildInputs::of(project.get(), &shell, current.lockfile, &current.unlocked)?;
     if let Some(failure) = missing_parts::failure_of(&inputs.failed) {
         return Err(failure);
