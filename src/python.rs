@@ -6,6 +6,7 @@
 //! decides what is made and where.
 
 mod application_lock;
+mod application_wheels;
 mod compile;
 mod install;
 mod interpreter;
@@ -20,12 +21,12 @@ mod settings;
 mod uv;
 mod venv;
 mod wheel_minors;
-mod wheels;
 
 #[cfg(test)]
 mod tests;
 
 pub use application_lock::{lock_application, oldest_python};
+pub use application_wheels::{UnfitApplication, choose_wheels};
 pub use compile::CompileRequest;
 pub use install::{PackageInstall, WheelFiles};
 pub use interpreter::{Interpreter, minor_version};
@@ -43,4 +44,3 @@ pub use settings::{PackageSetting, is_of_installation};
 pub use uv::{Uv, UvError};
 pub use venv::{VirtualEnv, make_venv, write_program};
 pub use wheel_minors::WheelMinors;
-pub use wheels::{UnfitApplication, choose_wheels};

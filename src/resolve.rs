@@ -1,8 +1,8 @@
 //! Chooses a version for every request. Pure.
 //!
-//! `solver` chooses a version, `explain` gives the reasons if there is none. Tools do not depend on each other, so
-//! each request is answered alone. The answer depends on the set of requests, not on their order, and a second run
-//! from its own lockfile changes nothing.
+//! `choose` takes the newest version without a reason against it, and `explain` finds these reasons. Tools do not
+//! depend on each other, so each request is answered alone. The answer depends on the set of requests, not on their
+//! order, and a second run from its own lockfile changes nothing.
 
 mod choose;
 mod explain;

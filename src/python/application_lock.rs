@@ -9,9 +9,9 @@ use pep508_rs::MarkerTree;
 use url::Url;
 
 use super::{
+    application_wheels::choose_wheels,
     lock_formats::PackageWheels,
     marker::{Marker, TargetEnvironment},
-    wheels::choose_wheels,
 };
 use crate::{
     lockfile::{Application, Artifact, LockedPackage, lockable, runs_on, wheel_name},
