@@ -2,11 +2,14 @@
 
 use crate::{
     lockfile::{Lockfile, Upgrade},
-    manifest::ToolRequest,
+    manifest::{DevShell, ToolRequest},
     package::{System, Tool},
     report::failure::Failure,
     resolve,
-    sources::{self, Candidate, Index, Lookup, SoughtTool, Sources},
+    sources::{
+        self, Candidate, Index, Lookup, SoughtTool, Sources,
+        conda::{self, CondaRelease},
+    },
 };
 
 use super::session::Session;
@@ -28,6 +31,19 @@ pub fn offers(session: &Session<'_>, requests: &[(Tool, ToolRequest)]) -> Result
         digests: false,
     };
     Ok(sources::fill(requests, lookup)?)
+}
+
+/// Returns the versions that the usual channel has of a conda package, newest first.
+pub fn conda_releases(session: &Session<'_>, name: &str) -> Result<Vec<CondaRelease>, Failure> {
+    let channels = DevShell::default().conda_channels()?;
+    let sources = Sources {
+        config: session.config()?,
+        client: &session.client()?,
+        cache: &session.context.directories.cache,
+        now: session.context.now,
+        system: session.system()?,
+    };
+    Ok(conda::releases(&channels, name, sources, false)?)
 }
 
 /// Returns the version that would be chosen without a lockfile.

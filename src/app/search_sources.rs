@@ -86,7 +86,7 @@ impl SearchedTool {
     fn known(name: &str, entry: Option<&'static CatalogueEntry>) -> Self {
         let tool: Option<Tool> = name.parse().ok();
         let name = name.to_owned();
-        let tool = tool.filter(Tool::is_served);
+        let tool = tool.filter(|tool| tool.is_served() || tool.source == Source::Conda);
         Self { name, tool, entry }
     }
 }
@@ -136,6 +136,24 @@ fn candidates(name: &str) -> Result<Vec<SearchedTool>, Failure> {
     Ok(tools)
 }
 
+/// Adds the versions of a conda package; each counts for the systems that have it.
+fn add_conda_versions(session: &Session<'_>, tool: &Tool, row: &mut SearchResult) {
+    match query_versions::conda_releases(session, tool.package.as_str()) {
+        Ok(releases) => {
+            let newest = releases.first();
+            row.newest = newest.map(|one| one.version.clone());
+            let systems = newest.map(|one| one.systems.clone()).unwrap_or_default();
+            row.systems = systems.iter().map(ToString::to_string).collect();
+            let versions = releases.into_iter().take(VERSIONS);
+            row.versions = versions.map(|one| one.version).collect();
+            if row.versions.is_empty() {
+                row.problem = Some(format!("the channel has no package `{}`", tool.package));
+            }
+        }
+        Err(failure) => row.problem = Some(failure.error),
+    }
+}
+
 /// Returns whether a word of the name begins or ends with `wanted`: `sql` finds `mysql`, but `ruff` not `trufflehog`.
 fn has_word(name: &str, wanted: &str) -> bool {
     name.contains(wanted)
@@ -172,6 +190,10 @@ fn look_up(session: &Session<'_>, searched: &SearchedTool, system: System) -> Se
         row.problem = Some("no source of this devsh has it".to_owned());
         return row;
     };
+    if tool.source == Source::Conda {
+        add_conda_versions(session, tool, &mut row);
+        return row;
+    }
     let request = ToolRequest::new(Requirement::any());
     let found =
         query_versions::offers(session, &[(tool.clone(), request.clone())]).and_then(|index| {
