@@ -216,12 +216,48 @@ impl Config {
 
     /// Returns whether an artifact of a supplier in a lockfile is at an address that belongs to it.
     pub fn trusts_artifact(&self, supplier: &Supplier, url: &Url) -> bool {
-        let own = match supplier.source {
+        if climbs(url) {
+            return false;
+        }
+        let below =
+            |public: &str, own: &Url| url.as_str().starts_with(public) || is_below(url, own);
+        // The files of one source are never artifacts of another: everybody can publish at most of them.
+        let is_own = match supplier.source {
             // Releases of other repositories are on the same server.
-            Source::Github => self.releases_of(supplier.package.as_str()),
-            _ => return self.trusts(url),
+            Source::Github => {
+                let releases = self.releases_of(supplier.package.as_str());
+                url.as_str().starts_with(&releases)
+            }
+            Source::Go => below(GO, &self.go),
+            Source::Node => below(NODE, &self.node),
+            Source::Npm | Source::NpmPlatform => below(NPM, &self.npm),
+            Source::Pypi => below(PYPI_FILES, &index_root(&self.pypi)) || below(PYPI, &self.pypi),
+            Source::Python => {
+                let list = self.python_list.as_ref();
+                let list = list.and_then(|list| list.join("./").ok());
+                below(PYTHON_RELEASES, &self.python)
+                    || list.is_some_and(|list| is_below(url, &list))
+            }
+            Source::Rust => below(RUST, &self.rust),
+            // The manifest names the addresses and channels, and is asked before.
+            Source::Cargo | Source::Conda | Source::Url => false,
         };
-        url.as_str().starts_with(&own) && !climbs(url) || self.trusts(url)
+        is_own || self.hosts.iter().any(|host| host.has(url))
+    }
+
+    /// Returns whether an artifact of a stored object may be downloaded again: it is at a known source, or a release of
+    /// a repository. The object was made from it, so its digest decides.
+    pub fn trusts_stored(&self, url: &Url) -> bool {
+        let server = self.releases_of("");
+        let server = server
+            .split_once("//releases")
+            .map_or("", |(server, _)| server);
+        let is_release = !server.is_empty()
+            && url
+                .as_str()
+                .strip_prefix(server)
+                .is_some_and(|path| path.starts_with('/') && path.contains("/releases/download/"));
+        self.trusts(url) || (is_release && !climbs(url))
     }
 
     /// Returns the address below which a repository has the files of its releases.
@@ -449,6 +485,42 @@ mod tests {
             trusted("https://files.example/gh.tar.gz"),
             "a host of the settings"
         );
+        assert!(!trusted("https://registry.npmjs.org/evil/-/evil-1.0.0.tgz"));
+        let release = format!("{releases}/v2/gh.tar.gz");
+        assert!(config().trusts_stored(&release.parse().unwrap()));
+        assert!(!config().trusts_stored(&"https://github.com/cli/cli/raw/x".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_artifact_is_at_its_own_source() {
+        let npm = "https://registry.npmjs.org/a/-/a-1.0.0.tgz";
+        let wheel = "https://files.pythonhosted.org/packages/a-1-py3-none-any.whl";
+        let conda = "https://conda.anaconda.org/somebody/linux-64/a-1-0.conda";
+        for (supplier, own, strange) in [
+            ("npm:a", npm, wheel),
+            ("pypi:a", wheel, npm),
+            (
+                "node:node",
+                "https://nodejs.org/dist/v22.0.0/a.tar.xz",
+                conda,
+            ),
+            ("go:go", "https://go.dev/dl/a.tar.gz", conda),
+            (
+                "rust:rust",
+                "https://static.rust-lang.org/dist/a.tar.xz",
+                npm,
+            ),
+        ] {
+            let supplier = supplier.parse().unwrap();
+            let trusts = |url: &str| config().trusts_artifact(&supplier, &url.parse().unwrap());
+            assert!(trusts(own), "{own}");
+            assert!(!trusts(strange), "{strange}");
+        }
+        // The manifest names the channels and addresses of these.
+        for supplier in ["conda:a", "url:a"] {
+            let supplier = supplier.parse().unwrap();
+            assert!(!config().trusts_artifact(&supplier, &conda.parse().unwrap()));
+        }
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl<'a> Fetching<'a> {
         let artifacts = record.and_then(ObjectRecord::sources).unwrap_or_default();
         let strange = artifacts
             .iter()
-            .find(|artifact| !self.config.trusts(&artifact.url));
+            .find(|artifact| !self.config.trusts_stored(&artifact.url));
         strange.map_or(Ok(()), |artifact| Err(hints::untrusted(&artifact.url)))
     }
 }

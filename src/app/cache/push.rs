@@ -249,7 +249,7 @@ impl Push<'_> {
         if backend.contains(&key).map_err(failed)? {
             return Ok(());
         }
-        if !self.downloads.config.trusts(&artifact.url) {
+        if !self.downloads.config.trusts_stored(&artifact.url) {
             return Err(hints::untrusted(&artifact.url));
         }
         let directory = self.downloads.directory;
