@@ -179,8 +179,9 @@ impl<'a> Session<'a> {
         let config = self.config()?;
         let sources = config.addresses();
         let sources = sources.into_iter().chain(&config.python_list);
+        let env = session_var::host_env(&self.context.env, &self.context.session_key);
         let credentials = Credentials::new(sources.clone(), &self.netrc())
-            .with_tokens(super::github_token::tokens(self.context, config));
+            .with_tokens(super::github_token::tokens(self.context, &env, config));
         let mut client = Client::new(self.options.offline)
             .with_credentials(credentials)
             .allow_plain(sources);
