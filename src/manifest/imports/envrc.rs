@@ -1,6 +1,9 @@
 //! `.envrc` of direnv: the lines that only declare something. Everything else is shell code, which is kept with its line.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::Importer;
 use crate::manifest::{EnvValue, Located, Origin, Text, template};
@@ -40,13 +43,17 @@ struct EnvrcFile<'r> {
     /// Its directory from the project's root.
     directory: String,
     read: &'r dyn Fn(&str) -> Option<Text>,
+    /// The files that were read, from the project's root.
+    seen: &'r RefCell<BTreeSet<String>>,
     depth: usize,
 }
 
 pub(super) fn read(importer: &mut Importer<'_>, read: &dyn Fn(&str) -> Option<Text>) {
+    let seen = RefCell::new(BTreeSet::from([super::ENVRC.to_owned()]));
     let file = EnvrcFile {
         directory: String::new(),
         read,
+        seen: &seen,
         depth: 0,
     };
     read_file(importer, &file);
@@ -228,7 +235,9 @@ fn source(importer: &mut Importer<'_>, file: &EnvrcFile<'_>, arguments: &[String
     if !is_file {
         path = join_text(&path, super::ENVRC);
     }
-    if file.depth >= DEPTH || path.starts_with("..") {
+    // A file is read once, whatever sources it, so that files which source each other end.
+    let is_new = file.seen.borrow_mut().insert(path.clone());
+    if file.depth >= DEPTH || path.starts_with("..") || path.starts_with('/') || !is_new {
         return false;
     }
     let Some(text) = (file.read)(&path) else {
@@ -242,6 +251,7 @@ fn source(importer: &mut Importer<'_>, file: &EnvrcFile<'_>, arguments: &[String
     let file = EnvrcFile {
         directory: directory.to_owned(),
         read: file.read,
+        seen: file.seen,
         depth: file.depth + 1,
     };
     read_file(&mut inner, &file);

@@ -223,3 +223,19 @@ fn a_variable_that_needs_a_grant_is_left() {
     assert_eq!(text, "");
     assert!(left[0].contains("so it needs a grant"), "{left:?}");
 }
+
+#[test]
+fn files_that_source_each_other_or_lead_outside_are_read_once_or_never() {
+    let reads = std::cell::RefCell::<Vec<String>>::default();
+    let inner = |name: &str| {
+        reads.borrow_mut().push(name.to_owned());
+        Some(Text::new(name, &"source_env ..\nsource_env a\n".repeat(50)))
+    };
+    let text = "source_env a\nsource_env /etc\nsource_env .\n";
+    import(&Text::new(".envrc", text), &inner);
+    let mut reads = reads.into_inner();
+    assert!(reads.iter().all(|path| path.starts_with("a/")), "{reads:?}");
+    let count = reads.len();
+    reads.dedup();
+    assert!(reads.len() == count && count < 10, "{reads:?}");
+}
