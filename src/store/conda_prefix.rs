@@ -37,6 +37,8 @@ use crate::{
 };
 use placeholders::{Replacement, interpreter_line};
 
+/// Shortest accepted placeholder of a prefix, in bytes; the oldest tools write `/opt/anaconda1anaconda2anaconda3`.
+const SHORTEST_PLACEHOLDER: usize = 20;
 /// Longest place of a prefix, in bytes: the usual placeholder has this length.
 const LONGEST: usize = 255;
 /// Counts changes in how prefixes are made.
@@ -425,7 +427,9 @@ impl PrefixTree<'_> {
         };
         let text = placeholder.placeholder.as_str();
         let refuse = |rule| Err(file.package.unusable(refused(file.source, rule)));
-        if text.is_empty() || text.len() as u64 > size {
+        // A short one could be everywhere in a file, which would grow without bounds.
+        let is_path = text.starts_with('/') && text.len() >= SHORTEST_PLACEHOLDER;
+        if !is_path || text.len() as u64 > size {
             return refuse(Rule::NotAsListed);
         }
         let replacement = Replacement {
