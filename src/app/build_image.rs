@@ -24,7 +24,7 @@ use crate::{
     package::{PackageName, Sha256, System},
     project::{Project, approval::Trusted},
     prompt::session_var,
-    report::failure::Failure,
+    report::{failure::Failure, hints},
     store::{self, ObjectRecord, Store},
     util::{files, parallel, vars},
 };
@@ -331,10 +331,8 @@ fn fetch_base(
             .ok_or_else(|| unusable("a layer has no SHA-256"))?;
         media_type.clone_into(&mut descriptor.media_type);
         let place = layout.blob(&sha256);
-        let there = place
-            .metadata()
-            .is_ok_and(|found| found.len() == descriptor.size);
-        if there {
+        // A directory of a repository can hold another file under the name of the digest.
+        if layout.read(&sha256).is_some() {
             continue;
         }
         let meter = progress.start(
@@ -406,6 +404,12 @@ fn build_shell(
         ))
         .note("their environment is built by the interpreter of the image's platform")
         .hint("build the image on a machine of that platform, or give it a dev shell without Python packages"));
+    }
+    let untrusted = inputs
+        .artifacts(system)
+        .find(|(supplier, url)| !config.trusts_artifact(supplier, url));
+    if let Some((_, url)) = untrusted {
+        return Err(hints::untrusted(&fetch::redacted(url)));
     }
     let client = session.client()?;
     let store = Store::open(&session.context.directories.data);

@@ -31,6 +31,13 @@ impl ImageLayout {
             directory: directory.to_owned(),
         };
         let blobs = layout.blobs();
+        // A directory of a repository can have links, and what is not part of an image is removed from here.
+        for path in [directory.join("blobs"), blobs.clone()] {
+            if path.is_symlink() {
+                let error = std::io::Error::other("it is a symlink");
+                return Err(files::at("write images to", &path)(error).into());
+            }
+        }
         fs::create_dir_all(&blobs).map_err(files::at("create", &blobs))?;
         files::write_atomic(&directory.join("oci-layout"), VERSION.as_bytes())?;
         Ok(layout)
@@ -90,7 +97,8 @@ impl ImageLayout {
     pub fn retain(&self, kept: &[Sha256]) -> Result<(), Error> {
         for path in files::list(&self.blobs())? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if !kept.iter().any(|sha256| sha256.to_string() == name) {
+            let is_blob = name.parse::<Sha256>().is_ok();
+            if is_blob && !kept.iter().any(|sha256| sha256.to_string() == name) {
                 fs::remove_file(&path).map_err(files::at("remove", &path))?;
             }
         }
