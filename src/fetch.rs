@@ -44,9 +44,11 @@ use crate::util::files;
 
 /// Retries of one request.
 const RETRIES: u32 = 3;
-/// The longest time for the address of a server, and for a connection to it. Without a network a user must not wait
-/// longer for an answer.
+/// The longest time for a connection to a server. Without a network a user must not wait longer for an answer.
 const CONNECT: Duration = Duration::from_secs(4);
+/// The longest time for the address of a server. The system asks again after five seconds if a question was lost, and
+/// without a network it says so at once.
+const RESOLVE: Duration = Duration::from_secs(12);
 /// Most redirects of one request.
 const REDIRECTS: usize = 10;
 
@@ -91,6 +93,7 @@ enum HostState {
 /// The longest waits for a server.
 #[derive(Debug, Clone, Copy)]
 struct Timeouts {
+    resolve: Duration,
     connect: Duration,
     /// From the request to the first byte of the answer.
     answer: Duration,
@@ -104,7 +107,7 @@ fn agent(timeouts: Timeouts) -> Agent {
         .build();
     Agent::config_builder()
         .tls_config(tls)
-        .timeout_resolve(Some(timeouts.connect))
+        .timeout_resolve(Some(timeouts.resolve))
         .timeout_connect(Some(timeouts.connect))
         .timeout_recv_response(Some(timeouts.answer))
         .timeout_per_read(Some(timeouts.read))
@@ -120,6 +123,7 @@ impl Client {
     /// Returns a client that trusts the system's certificates and uses the usual proxy variables.
     pub fn new(offline: bool) -> Self {
         let timeouts = Timeouts {
+            resolve: RESOLVE,
             connect: CONNECT,
             answer: Duration::from_secs(30),
             read: Duration::from_mins(1),
@@ -140,6 +144,7 @@ impl Client {
     #[must_use]
     pub fn impatient(mut self) -> Self {
         self.agent = agent(Timeouts {
+            resolve: Duration::from_secs(2),
             connect: Duration::from_secs(2),
             answer: Duration::from_secs(5),
             read: Duration::from_secs(5),
