@@ -27,7 +27,7 @@ pub mod url;
 use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use ::url::Url;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     config::Config,
@@ -279,6 +279,39 @@ fn unreadable(place: &Url, message: &str) -> Error {
     Error::Unreadable {
         place: redacted(place).to_string(),
         message: message.to_owned(),
+    }
+}
+
+/// The list of all releases that a publisher serves as one JSON document.
+struct ReleaseList<'a, R> {
+    address: &'a Url,
+    /// Longest accepted document, in bytes.
+    limit: u64,
+    /// Returns the version of a release, if devsh can use it.
+    candidate: fn(&R) -> Option<Candidate>,
+}
+
+impl<R: DeserializeOwned> ReleaseList<'_, R> {
+    /// Returns the versions, with `use_cache` from a page of the cache if that is young.
+    fn read(
+        &self,
+        tool: &Tool,
+        sources: Sources<'_>,
+        use_cache: bool,
+    ) -> Result<Vec<Candidate>, Error> {
+        let list = self.address;
+        if use_cache && let Some(candidates) = page_cache::load(sources.cache, list, sources.now) {
+            return Ok(candidates);
+        }
+        let body = get(tool, list, "application/json", self.limit, sources)?;
+        let releases: Vec<R> =
+            serde_json::from_slice(&body).map_err(|error| unreadable(list, &error.to_string()))?;
+        let candidates: Vec<Candidate> = releases.iter().filter_map(self.candidate).collect();
+        if candidates.is_empty() {
+            return Err(unreadable(list, "it lists no version"));
+        }
+        page_cache::store(sources.cache, list, sources.now, &candidates);
+        Ok(candidates)
     }
 }
 

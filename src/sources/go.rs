@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, page_cache, unreadable};
+use super::{Candidate, Error, ReleaseList, Sources};
 use crate::{
     config::GO,
     lockfile::Artifact,
@@ -39,18 +39,12 @@ pub(super) fn candidates(
 ) -> Result<Vec<Candidate>, Error> {
     let mut list = sources.config.go.clone();
     list.set_query(Some("mode=json&include=all"));
-    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &list, sources.now) {
-        return Ok(candidates);
+    ReleaseList {
+        address: &list,
+        limit: LIMIT,
+        candidate,
     }
-    let body = super::get(tool, &list, "application/json", LIMIT, sources)?;
-    let releases: Vec<GoRelease> =
-        serde_json::from_slice(&body).map_err(|error| unreadable(&list, &error.to_string()))?;
-    let candidates: Vec<Candidate> = releases.iter().filter_map(candidate).collect();
-    if candidates.is_empty() {
-        return Err(unreadable(&list, "it lists no version"));
-    }
-    page_cache::store(sources.cache, &list, sources.now, &candidates);
-    Ok(candidates)
+    .read(tool, sources, use_cache)
 }
 
 fn candidate(release: &GoRelease) -> Option<Candidate> {

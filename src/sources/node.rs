@@ -9,9 +9,8 @@ use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
 
 use super::{
-    Candidate, Error, Sources,
+    Candidate, Error, ReleaseList, Sources,
     checksums::{self, parse_checksums},
-    page_cache,
     release_age::day_end,
     unreadable,
 };
@@ -63,18 +62,12 @@ pub(super) fn candidates(
         .node
         .join("index.json")
         .map_err(|error| unreadable(&sources.config.node, &error.to_string()))?;
-    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &list, sources.now) {
-        return Ok(candidates);
+    ReleaseList {
+        address: &list,
+        limit: LIMIT,
+        candidate,
     }
-    let body = super::get(tool, &list, "application/json", LIMIT, sources)?;
-    let releases: Vec<NodeRelease> =
-        serde_json::from_slice(&body).map_err(|error| unreadable(&list, &error.to_string()))?;
-    let candidates: Vec<Candidate> = releases.iter().filter_map(candidate).collect();
-    if candidates.is_empty() {
-        return Err(unreadable(&list, "it lists no version"));
-    }
-    page_cache::store(sources.cache, &list, sources.now, &candidates);
-    Ok(candidates)
+    .read(tool, sources, use_cache)
 }
 
 fn candidate(release: &NodeRelease) -> Option<Candidate> {
