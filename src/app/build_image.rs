@@ -24,7 +24,7 @@ use crate::{
     package::{PackageName, Sha256, System},
     project::{Project, approval::Trusted},
     prompt::session_var,
-    report::{failure::Failure, hints},
+    report::failure::Failure,
     store::{self, ObjectRecord, Store},
     util::{files, parallel, vars},
 };
@@ -405,12 +405,7 @@ fn build_shell(
         .note("their environment is built by the interpreter of the image's platform")
         .hint("build the image on a machine of that platform, or give it a dev shell without Python packages"));
     }
-    let untrusted = inputs
-        .artifacts(system)
-        .find(|(supplier, url)| !config.trusts_artifact(supplier, url));
-    if let Some((_, url)) = untrusted {
-        return Err(hints::untrusted(&fetch::redacted(url)));
-    }
+    inputs.refuse_untrusted(&config, system)?;
     let client = session.client()?;
     let store = Store::open(&session.context.directories.data);
     let shown = session.reporter.progress();
@@ -455,7 +450,6 @@ fn write_layers(
         let from = project.root().join(rule.from.value.as_str());
         relocation.add(&from, rule.to.as_str());
     }
-    // What is left of these is an error: it would be a path of this machine in the image.
     let mut layers = Vec::new();
     let mut objects = built.objects.clone();
     // Tools change less often than packages, and a registry shares the layers up to the first difference.
@@ -691,7 +685,7 @@ fn blobs_of(
     kept.into_iter().collect()
 }
 
-/// What a push did.
+/// The result of a push.
 #[derive(Debug)]
 pub struct PushReport {
     pub reference: Reference,

@@ -13,7 +13,7 @@ use crate::{
     },
     config::{Config, PromptVerbosity},
     context::Context,
-    fetch::{self, Progress},
+    fetch::Progress,
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName},
     project::{Project, approval::Trusted, locate::Place, lock_path, personal, watch::Watched},
@@ -21,7 +21,7 @@ use crate::{
         from_build::{self, Built},
         record::{Record, Retry},
     },
-    report::{failure::Failure, hints},
+    report::failure::Failure,
     store::{self, ProcessMark, Store},
     util::binary,
 };
@@ -250,12 +250,7 @@ pub fn build(
         mode,
     };
     let request = inputs.request(project.get(), shell, config, options);
-    let untrusted = inputs
-        .artifacts(options.system)
-        .find(|(supplier, url)| !config.trusts_artifact(supplier, url));
-    if let Some((_, url)) = untrusted {
-        return Err(hints::untrusted(&fetch::redacted(url)));
-    }
+    inputs.refuse_untrusted(config, options.system)?;
     let data = &session.context.directories.data;
     let found = (mode != BuildMode::Refresh).then(|| builder::find(data, &request));
     let found = found.flatten();

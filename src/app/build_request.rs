@@ -5,11 +5,12 @@ use url::Url;
 use crate::{
     builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
+    fetch,
     lockfile::{LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, ShellName, ToolRequest},
     package::{Source, Supplier, System, Tool},
     project::Project,
-    report::failure::Failure,
+    report::{failure::Failure, hints},
     sources,
     util::digest_input::DigestInput,
 };
@@ -136,6 +137,15 @@ impl<'a> BuildInputs<'a> {
             artifacts.map(|artifact| (&package.supplier, &artifact.url))
         });
         artifacts.filter(move |(supplier, url)| !named(supplier, url))
+    }
+
+    /// Fails if the lockfile leads to a server that is not one of the supplier's.
+    pub fn refuse_untrusted(&self, config: &Config, system: System) -> Result<(), Failure> {
+        let mut artifacts = self.artifacts(system);
+        let untrusted = artifacts.find(|(supplier, url)| !config.trusts_artifact(supplier, url));
+        untrusted.map_or(Ok(()), |(_, url)| {
+            Err(hints::untrusted(&fetch::redacted(url)))
+        })
     }
 
     pub fn request<'b>(
