@@ -29,7 +29,7 @@ use super::{
 pub struct Review<'a> {
     session: &'a Session<'a>,
     pub project: Project,
-    /// Whether it means what the user allowed already.
+    /// Whether its meaning is approved already.
     pub is_allowed: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::session::Session;
+use super::{query_versions, session::Session};
 use crate::{
     lockfile::{
         Artifact, CondaKey, CondaSet, CondaSets, LockKey, LockedConda, LockedPackage, Lockfile,
@@ -11,13 +11,10 @@ use crate::{
     manifest::{DevShell, Manifest, PlacedRequirement, ToolRequest},
     package::{PackageName, Source, Supplier, System, Tool, Version},
     report::failure::Failure,
-    sources::{
-        Sources,
-        conda::{self, Clash, CondaQuery, Conflict, Need},
-    },
+    sources::conda::{self, Clash, CondaQuery, Conflict, Need},
 };
 
-/// What a dev shell asks for.
+/// The conda packages that a dev shell asks for.
 struct RequestedConda {
     requirements: Vec<PlacedRequirement>,
 }
@@ -156,13 +153,7 @@ fn solve(
         preferred: &preferred,
         use_cache: *upgrade == Upgrade::None,
     };
-    let sources = Sources {
-        config: session.config()?,
-        client: &client,
-        cache: &session.context.directories.cache,
-        now: session.context.now,
-        system,
-    };
+    let sources = query_versions::sources(session, &client)?;
     let meter = session
         .reporter
         .progress()

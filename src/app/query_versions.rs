@@ -1,28 +1,36 @@
 //! Questions to the sources without the lockfile: the available versions, and the one that would be chosen.
 
 use crate::{
+    fetch::Client,
     lockfile::{Lockfile, Upgrade},
     manifest::{DevShell, ToolRequest},
     package::{System, Tool},
     report::failure::Failure,
     resolve,
     sources::{
-        self, Candidate, Index, Lookup, SoughtTool, Sources,
+        Candidate, Index, Lookup, SoughtTool, Sources,
         conda::{self, CondaRelease},
+        fill,
     },
 };
 
 use super::session::Session;
 
-/// Returns the versions that the sources offer for the requests, without a cached answer.
-pub fn offers(session: &Session<'_>, requests: &[(Tool, ToolRequest)]) -> Result<Index, Failure> {
-    let sources = Sources {
+/// Returns the sources as this command asks them.
+pub fn sources<'a>(session: &'a Session<'_>, client: &'a Client) -> Result<Sources<'a>, Failure> {
+    Ok(Sources {
         config: session.config()?,
-        client: &session.client()?,
+        client,
         cache: &session.context.directories.cache,
         now: session.context.now,
         system: session.system()?,
-    };
+    })
+}
+
+/// Returns the versions that the sources offer for the requests, without a cached answer.
+pub fn offers(session: &Session<'_>, requests: &[(Tool, ToolRequest)]) -> Result<Index, Failure> {
+    let client = session.client()?;
+    let sources = sources(session, &client)?;
     let lookup = Lookup {
         previous: &Lockfile::default(),
         upgrade: &Upgrade::All,
@@ -30,19 +38,14 @@ pub fn offers(session: &Session<'_>, requests: &[(Tool, ToolRequest)]) -> Result
         best: resolve::best,
         digests: false,
     };
-    Ok(sources::fill(requests, lookup)?)
+    Ok(fill(requests, lookup)?)
 }
 
 /// Returns the versions that the usual channel has of a conda package, newest first.
 pub fn conda_releases(session: &Session<'_>, name: &str) -> Result<Vec<CondaRelease>, Failure> {
     let channels = DevShell::default().conda_channels()?;
-    let sources = Sources {
-        config: session.config()?,
-        client: &session.client()?,
-        cache: &session.context.directories.cache,
-        now: session.context.now,
-        system: session.system()?,
-    };
+    let client = session.client()?;
+    let sources = sources(session, &client)?;
     Ok(conda::releases(&channels, name, sources, false)?)
 }
 

@@ -6,13 +6,14 @@ use crate::{
     package::{System, Tool, Version},
     report::failure::Failure,
     resolve::{self, HeldBack},
-    sources::{self, CandidateKey, Index, Lookup, Sources},
+    sources::{self, CandidateKey, Index, Lookup},
 };
 
 use super::{
     missing_parts::{LeftOut, Unlocked, Unresolved},
     npm_tools,
     python_tools::{self, TeamTools},
+    query_versions,
     session::Session,
 };
 
@@ -43,16 +44,8 @@ fn ask_and_resolve(
     upgrade: &Upgrade,
 ) -> Result<Lockfile, Unresolved> {
     let failed = |failure: Failure| Unresolved::Failed(Box::new(failure));
-    let config = session.config().map_err(failed)?;
     let client = session.client().map_err(failed)?;
-    let system = session.system().map_err(failed)?;
-    let sources = Sources {
-        config,
-        client: &client,
-        cache: &session.context.directories.cache,
-        now: session.context.now,
-        system,
-    };
+    let sources = query_versions::sources(session, &client).map_err(failed)?;
     let unresolved = |error: sources::Error| unresolved(&error, requests);
     let choose = |requests: &[(Tool, ToolRequest)], previous: &Lockfile, pythons: &[Version]| {
         let lookup = Lookup {
@@ -65,7 +58,7 @@ fn ask_and_resolve(
         let filled = sources::fill(requests, lookup);
         let mut index = filled.map_err(unresolved)?;
         index.hold_to(pythons);
-        let lockfile = resolve::resolve(requests, &index, previous, upgrade, system)
+        let lockfile = resolve::resolve(requests, &index, previous, upgrade, sources.system)
             .map_err(|error| no_version(&error))?;
         Ok((index, lockfile))
     };
@@ -90,7 +83,7 @@ fn ask_and_resolve(
     python_tools::complete(session, &mut lockfile, previous, upgrade, &asked, ground)
         .map_err(failed)?;
     sources::measure(&mut lockfile, previous, sources);
-    for held in resolve::held_back(requests, &index, &lockfile, system) {
+    for held in resolve::held_back(requests, &index, &lockfile, sources.system) {
         session.reporter.note(&held_back(&held));
     }
     for fallback in fallbacks(requests, &index, &lockfile) {
@@ -109,16 +102,8 @@ pub fn check_requests(
     previous: &Lockfile,
 ) -> Result<(), Unresolved> {
     let failed = |failure: Failure| Unresolved::Failed(Box::new(failure));
-    let config = session.config().map_err(failed)?;
     let client = session.client().map_err(failed)?;
-    let system = session.system().map_err(failed)?;
-    let sources = Sources {
-        config,
-        client: &client,
-        cache: &session.context.directories.cache,
-        now: session.context.now,
-        system,
-    };
+    let sources = query_versions::sources(session, &client).map_err(failed)?;
     let lookup = Lookup {
         previous,
         upgrade: &Upgrade::None,
@@ -127,7 +112,7 @@ pub fn check_requests(
         digests: false,
     };
     let index = sources::fill(requests, lookup).map_err(|error| unresolved(&error, requests))?;
-    resolve::resolve(requests, &index, previous, &Upgrade::None, system)
+    resolve::resolve(requests, &index, previous, &Upgrade::None, sources.system)
         .map_err(|error| no_version(&error))?;
     Ok(())
 }

@@ -235,7 +235,7 @@ impl ReleaseOptions {
     }
 }
 
-/// What placeholders stand for.
+/// The values of placeholders.
 #[derive(Debug, Clone, Copy)]
 pub struct ReleaseName<'a> {
     pub version: &'a str,

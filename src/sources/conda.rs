@@ -27,7 +27,7 @@ pub use error::Error;
 use records::Records;
 use solver::{Answer, Problem};
 
-/// What a dev shell asks for.
+/// The requirements of a dev shell.
 #[derive(Debug, Clone)]
 pub struct CondaQuery<'a> {
     /// The channels, the one that wins first.

@@ -42,7 +42,7 @@ const THREADS: usize = 4;
 /// Why a built object is not shared without a key.
 pub const NO_KEY: &str = "there is no key to sign it";
 
-/// What is pushed.
+/// The artifacts and objects to push.
 #[derive(Debug, Clone)]
 pub enum PushScope {
     /// The dev shells of the project, which are built first.
