@@ -60,8 +60,6 @@ function __devsh_forget_checks
         builtin functions -e __devsh_fresh_$__devsh_name
     end
     set -g __devsh_checks
-set -q __devsh_path; or set -g __devsh_path
-set -q __devsh_gone; or set -g __devsh_gone
 end
 
 # Shell variables that the environment does not show: value and scope by name.
