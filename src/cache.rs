@@ -39,10 +39,10 @@ use backend::{Backend, CacheKey, Error, UploadState};
 use record::SharedRecord;
 use signing::PublicKey;
 
-/// How often a waiting command looks whether a cache has failed meanwhile.
+/// The interval at which a waiting command checks whether a cache has failed meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What all caches need from the process.
+/// The parts of the process that all caches use.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheServices<'a> {
     pub client: &'a Client,

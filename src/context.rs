@@ -23,7 +23,7 @@ pub struct Context {
     pub cwd: Option<PathBuf>,
     /// The environment at start.
     pub env: Env,
-    /// Where the user's files are.
+    /// The directories of the user's files.
     pub directories: Directories,
     /// The system devsh was built for; nothing where no artifacts exist.
     pub system: Option<System>,

@@ -47,7 +47,7 @@ use watch::Watched;
 /// The name of a project's lockfile.
 pub const LOCKFILE: &str = "devshell.lock";
 
-/// How much of a project may be read.
+/// The files of a project that may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadMode {
     /// Lockfiles only if the manifests say what the user approved, and files outside only if the user approved that.

@@ -91,7 +91,7 @@ pub struct Candidate {
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
     /// Downloads whose digests the source's list does not have, and which are looked up for the chosen version only.
     pub undigested: BTreeMap<System, Url>,
-    /// Where the digests were published, and what was checked of it, if the source's list has none.
+    /// The origin of the digests and the checks that were made, if the source's list has no digests.
     pub checked: Option<String>,
     /// The position of the package it belongs to in the list of the tool's suppliers.
     #[serde(skip)]
@@ -163,7 +163,7 @@ impl Candidate {
     }
 }
 
-/// How the sources are reached.
+/// The settings and the client with which sources are asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
     pub config: &'a Config,

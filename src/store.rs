@@ -60,7 +60,7 @@ use crate::{
     package::{PackageName, ReleaseOptions, Source, Version},
 };
 
-/// How artifacts become an object.
+/// The way in which artifacts become an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recipe {
     /// A `CPython` tree under `python/`.
@@ -108,14 +108,14 @@ pub struct Object<'a> {
     pub name: &'a PackageName,
     /// Its version.
     pub version: &'a Version,
-    /// How it is made.
+    /// The recipe of the object.
     pub recipe: Recipe,
     pub artifacts: &'a [Artifact],
-    /// Where the programs are in a release.
+    /// The places of the programs in a release.
     pub layout: &'a ReleaseOptions,
 }
 
-/// Where artifacts are downloaded from and to.
+/// The servers and the directory of downloads.
 #[derive(Debug, Clone, Copy)]
 pub struct Downloads<'a> {
     /// Asks servers.

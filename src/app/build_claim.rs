@@ -19,7 +19,7 @@ use super::{build_files::BuildTraces, session::Session};
 
 /// The interval at which the progress of another build is read.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How often and at which interval a background build tries the lock: a process that only checks for a build
+/// The number and the interval of a background build's tries to get the lock: a process that only checks for a build
 /// holds the lock for a moment.
 const TRIES: (u32, Duration) = (20, Duration::from_millis(10));
 

@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-/// How long a failed build is not repeated for the same inputs.
+/// The time after which a failed build is repeated for the same inputs.
 const RETRY: Duration = Duration::from_mins(10);
 /// The pause before the first repetition of a build that can work later without a change; each pause is twice as long
 /// as the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// Most builds in a row that only failed for now.
 const TRIES: u32 = 8;
-/// How long a repetition may need before a prompt starts a build itself.
+/// The time that a repetition has before a prompt starts a build itself.
 const SLACK: Duration = Duration::from_mins(1);
 /// The first field of a failure.
 const FORMAT: u64 = 3;

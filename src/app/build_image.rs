@@ -690,7 +690,7 @@ fn blobs_of(
 pub struct PushReport {
     pub reference: Reference,
     pub digest: String,
-    /// How many blobs the registry had already, and how many were uploaded.
+    /// The numbers of blobs that the registry had already and that were uploaded.
     pub present: usize,
     pub uploaded: usize,
     pub uploaded_bytes: u64,

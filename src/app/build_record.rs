@@ -37,7 +37,7 @@ use super::{
     venv_link::{self, LinkOutcome},
 };
 
-/// How long a prompt waits before it tries missing parts again: at first, and at most.
+/// The shortest and the longest wait before a prompt tries missing parts again.
 const FIRST_PAUSE: Duration = Duration::from_mins(5);
 const LONGEST_PAUSE: Duration = Duration::from_hours(4);
 

@@ -23,7 +23,7 @@ use super::{
     python_packages, python_tools,
 };
 
-/// How a dev shell is built.
+/// The options of a build.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildOptions {
     pub system: System,

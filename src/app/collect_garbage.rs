@@ -22,9 +22,9 @@ use crate::{
 
 use super::{gc_roots::Roots, session::Session};
 
-/// How long an interrupted download is kept.
+/// The time for which an interrupted download is kept.
 const PARTIAL: Duration = Duration::from_hours(7 * 24);
-/// How long a session is kept after its host shell ended: a program that the shell started may still have it.
+/// The time for which a session is kept after its host shell ended: a program that the shell started may still have it.
 const SESSION: Duration = Duration::from_hours(30 * 24);
 
 /// The entries that were or would be removed. The JSON form is part of the interface.

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{lockfiles::lock_targets, session::Session};
 
-/// How often a project is read again, because fetched files can extend others.
+/// The number of times that a project is read again, because fetched files can extend others.
 const ROUNDS: usize = 32;
 
 /// Returns the project with all files that it extends, fetched and pinned by its lockfile.

@@ -1,4 +1,4 @@
-//! Which host tools the user knows about: a fallback is reported once, and again only after a change.
+//! The host tools that were reported: a fallback is reported once, and again only after a change.
 
 use std::{collections::BTreeSet, path::Path};
 

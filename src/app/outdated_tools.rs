@@ -21,7 +21,7 @@ use super::{
 pub struct OutdatedTool {
     pub tool: String,
     pub requirement: String,
-    /// Where the requirement was written, `file:line`.
+    /// The place of the requirement, `file:line`.
     pub place: String,
     pub locked: Option<String>,
     /// The newest version that the requirement allows.

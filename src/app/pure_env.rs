@@ -27,7 +27,7 @@ const KEPT: [&str; 14] = [
 /// Families of variables that are kept, too.
 const KEPT_PREFIXES: [&str; 1] = ["LC_"];
 
-/// Where the system's own programs are.
+/// The directories of the system's own programs.
 const SYSTEM_PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
 
 /// Returns what passes of `host`, with the variables that the user names.

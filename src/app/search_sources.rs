@@ -23,7 +23,7 @@ const VERSIONS: usize = 10;
 pub struct SearchResult {
     /// The name in a manifest.
     pub tool: String,
-    /// What it is for, if the catalogue of devsh has it.
+    /// Its purpose, if the catalogue of devsh has it.
     pub description: Option<String>,
     pub kind: SearchKind,
     pub source: String,
@@ -36,7 +36,7 @@ pub struct SearchResult {
     pub problem: Option<String>,
 }
 
-/// What a result is.
+/// The kind of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchKind {

@@ -29,7 +29,7 @@ use crate::{
 
 /// The longest accepted lockfile, in bytes.
 const LOCKFILE_LIMIT: u64 = 16 << 20;
-/// How many projects below a directory a message names.
+/// The number of projects below a directory that a message names.
 const SHOWN_PROJECTS: usize = 8;
 /// The longest accepted netrc, in bytes.
 const NETRC_LIMIT: u64 = 1 << 20;

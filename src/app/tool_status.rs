@@ -20,7 +20,7 @@ use super::{build_record, dev_shells::find_dev_shell, session::Session};
 pub struct ToolStatus {
     pub name: String,
     pub requirement: String,
-    /// Where the requirement was written, `file:line`.
+    /// The place of the requirement, `file:line`.
     pub place: String,
     pub locked: Option<String>,
     /// The version that is built, if it is.

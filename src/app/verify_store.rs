@@ -18,7 +18,7 @@ use crate::{
 
 use super::{gc_roots::Roots, session::Session};
 
-/// How the store is verified.
+/// The options of a verification.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyOptions {
     /// Whether damaged entries are made again or removed.
@@ -27,7 +27,7 @@ pub struct VerifyOptions {
     pub refetch: bool,
 }
 
-/// How the repair of an entry ended.
+/// The result of the repair of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepairOutcome {
@@ -51,7 +51,7 @@ pub struct VerifyReport {
     pub comparison: Option<ComparisonReport>,
 }
 
-/// How many objects were compared with their artifacts.
+/// The number of objects that were compared with their artifacts.
 #[derive(Debug, Default, Serialize)]
 pub struct ComparisonReport {
     pub compared: usize,
@@ -105,7 +105,7 @@ impl DamagedEntry {
     }
 }
 
-/// What the store downloads with.
+/// The client for the store's downloads.
 struct Fetching<'a> {
     config: &'a Config,
     client: Client,

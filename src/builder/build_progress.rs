@@ -47,7 +47,7 @@ pub struct BuildStep {
 
 /// Longest file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
-/// How often the file is written while bytes arrive.
+/// The interval at which the file is written while bytes arrive.
 const PERIOD: Duration = Duration::from_millis(200);
 
 impl BuildProgress {

@@ -22,7 +22,7 @@ use crate::{
     util::{files, vars},
 };
 
-/// How long all scripts together may take.
+/// The time limit of all scripts together.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest accepted file with variables, in bytes.
 const LIMIT: u64 = 1 << 20;

@@ -19,7 +19,7 @@ use crate::{
 const NPM: &str = "lib/node_modules/npm/bin/npm-cli.js";
 /// Largest `package-lock.json` that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
-/// How many of npm's last lines an error shows.
+/// The number of npm's last lines that an error shows.
 const LINES: usize = 20;
 /// The variables that npm gets: how to reach a server. Its settings come from devsh alone.
 const PASSED: [&str; 10] = [

@@ -137,6 +137,6 @@ pub trait Backend: fmt::Debug + Send + Sync {
     fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error>;
 }
 
-/// Where a backend keeps the state of uploads that were interrupted.
+/// The directory with the state of uploads that were interrupted.
 #[derive(Debug, Clone)]
 pub struct UploadState(pub PathBuf);

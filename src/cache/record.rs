@@ -14,7 +14,7 @@ const HEADER: &str = "devsh-object-1";
 /// The longest accepted record, in bytes.
 pub const LIMIT: u64 = 4 << 20;
 
-/// What a signer says about an object.
+/// The statement that a signer makes about an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedRecord {

@@ -27,7 +27,7 @@ use crate::{
     util::files,
 };
 
-/// How long a signed address is valid. A large download takes a while.
+/// The time for which a signed address is valid. A large download takes a while.
 const VALID: Duration = Duration::from_hours(6);
 /// The bytes of one part of a large upload; smaller files are sent at once.
 const PART: u64 = 16 << 20;

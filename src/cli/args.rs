@@ -48,7 +48,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// What a new user types, in this order.
+/// The commands of a new user, in this order.
 const EXAMPLES: [(&str, &str); 5] = [
     (
         "devsh allow",

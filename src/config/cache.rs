@@ -16,7 +16,7 @@ pub struct CacheSettings {
     pub signing_key: Option<PathBuf>,
 }
 
-/// Where a cache is.
+/// The address of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CachePlace {
     Directory(PathBuf),

@@ -15,11 +15,11 @@ pub enum Error {
     #[error("`{file}` is not valid: {message}")]
     Invalid {
         file: String,
-        /// What is wrong, one line.
+        /// The problem, one line.
         message: String,
         /// A fix, if one is known.
         hint: Option<String>,
-        /// Where in the text, as byte offsets.
+        /// The place in the text, as byte offsets.
         span: Option<std::ops::Range<usize>>,
         text: String,
     },

@@ -63,7 +63,7 @@ fn kind(path: &Path) -> String {
     format!("the {kind} `{}`", path.display())
 }
 
-/// How many symlinks a path may have, as in Linux.
+/// The number of symlinks that a path may have, as in Linux.
 const LINKS: usize = 40;
 /// Bits of a mode, the same on every Unix.
 const FORMAT: u32 = 0o17_0000;

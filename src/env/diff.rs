@@ -17,11 +17,11 @@ use super::{
     pathlist::{self, AddedEntries},
 };
 
-/// How to undo an activation.
+/// The steps that undo an activation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvDiff(pub BTreeMap<VarName, DiffEntry>);
 
-/// How to undo the change of one variable.
+/// The step that undoes the change of one variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiffEntry {
     /// The variable had another value or was unset.

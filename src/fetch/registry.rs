@@ -57,7 +57,7 @@ pub struct LocalBlob<'a> {
     pub file: &'a Path,
 }
 
-/// Whether and how a blob came to the registry.
+/// The way in which a blob came to the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
     /// The repository had it.
@@ -438,7 +438,7 @@ impl Registry {
     }
 }
 
-/// What a request may do.
+/// The right that a request needs.
 #[derive(Debug, Clone, Copy)]
 enum Access {
     Pull,

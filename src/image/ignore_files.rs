@@ -1,4 +1,4 @@
-//! Which files of a project an image leaves out: those of `.dockerignore` and of `.gitignore`.
+//! The files of a project that an image leaves out: those of `.dockerignore` and of `.gitignore`.
 
 use std::path::Path;
 

@@ -19,7 +19,7 @@ pub struct Layer {
     pub descriptor: Descriptor,
     /// The digest of the uncompressed archive.
     pub diff_id: String,
-    /// What the layer has, one line.
+    /// The content of the layer, one line.
     pub title: String,
 }
 

@@ -161,7 +161,7 @@ pub struct ImageConfig {
     pub history: Vec<History>,
 }
 
-/// How a container of the image runs.
+/// The settings for containers of the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RunConfig {
@@ -189,7 +189,7 @@ pub struct RootFs {
     pub diff_ids: Vec<String>,
 }
 
-/// How one layer came to be.
+/// The origin of one layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,7 +22,7 @@ use crate::package::{
 /// Locked packages by the requirements that they answer, sorted.
 pub type CondaSets = BTreeMap<CondaKey, CondaSet>;
 
-/// What a set answers: dev shells that ask for the same share one.
+/// The request that a set answers. Dev shells with the same request share one set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CondaKey {
     /// The channels, the one that wins first.
@@ -32,7 +32,7 @@ pub struct CondaKey {
     pub floors: CondaFloors,
 }
 
-/// What answers the requirements of one key.
+/// The packages that meet the requirements of one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CondaSet {
     /// The packages for each system that can be served, sorted by name.

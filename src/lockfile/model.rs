@@ -1,4 +1,4 @@
-//! What is locked: for every request the chosen version, and for every system the artifacts.
+//! The content of a lockfile: for every request the chosen version, and for every system the artifacts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -55,9 +55,9 @@ pub struct LockedPackage {
     pub supplier: Supplier,
     /// Day of the channel manifest (`2025-08-07`) for rust, build date for python.
     pub build: Option<String>,
-    /// Where the digests were published, and what was checked of it, if the source's list has none.
+    /// The origin of the digests and the checks that were made, if the source's list has no digests.
     pub checked: Option<String>,
-    /// What to download, for each system that has it, sorted by system and then part.
+    /// The downloads for each system that has them, sorted by system and then part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
     /// Set if it is a Python application.
     pub application: Option<Application>,
@@ -66,7 +66,7 @@ pub struct LockedPackage {
 /// One file to download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// Which part of the tool: a component (`clippy`), for npm its place below `node_modules`, of a Python
+    /// The part of the tool: a component (`clippy`), for npm its place below `node_modules`, of a Python
     /// application the wheel's name; empty for a tool of one artifact.
     pub part: String,
     /// The public address, never that of a mirror.

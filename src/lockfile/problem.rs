@@ -20,7 +20,7 @@ pub struct Error {
     pub problem: Problem,
 }
 
-/// What is wrong with a lockfile.
+/// A problem of a lockfile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A merge left both sides in the file.

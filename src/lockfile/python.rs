@@ -19,7 +19,7 @@ use crate::package::{PackageName, Sha256};
 /// Locked packages by the requirements that they answer, sorted.
 pub type PythonSets = BTreeMap<PythonKey, PythonSet>;
 
-/// What a set answers: dev shells that ask for the same share one.
+/// The request that a set answers. Dev shells with the same request share one set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PythonKey {
     /// The requirements, sorted.
@@ -32,7 +32,7 @@ pub struct PythonKey {
     pub options: Vec<String>,
 }
 
-/// What answers one list of requirements.
+/// The packages that meet one list of requirements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonSet {
     /// The oldest Python that it is for (`3.12`).

@@ -123,7 +123,7 @@ fn part_name(tool: &Tool, part: &str) -> String {
     }
 }
 
-/// How the artifacts of a tool are named.
+/// The kinds of names that the artifacts of a tool have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PartNames {
     Components,

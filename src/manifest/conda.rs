@@ -13,7 +13,7 @@ use crate::package::{
     Tool,
 };
 
-/// What a dev shell asks of conda, besides its tools.
+/// The conda packages and channels of a dev shell, besides its tools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CondaRequest {
     /// The channels, the one that wins first; without any it is conda-forge.

@@ -3,7 +3,7 @@
 use super::{EnvValue, Located, Tables, layer::EnvEntry, layer::ToolEntry};
 use crate::env::VarName;
 
-/// How many bytes of a text count as one entry.
+/// The number of bytes of a text that count as one entry.
 const TEXT: usize = 256;
 
 /// Returns the number of entries in tables, including those of lists and removals.

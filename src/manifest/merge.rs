@@ -1,4 +1,4 @@
-//! How combined files and their tables become the dev shells of a project.
+//! Merges combined files and their tables into the dev shells of a project.
 //!
 //! The lowest layer comes first. For each dev shell every layer adds its top level and then its tables of that dev
 //! shell, so a higher layer's top level wins over a lower layer's dev shell. Tables merge key by
@@ -21,7 +21,7 @@ use crate::package::{Invalid, PackageName};
 
 /// Most entries that all dev shells of a manifest may have together.
 const ENTRIES: usize = 250_000;
-/// How many names in `inherits` cost as much as one entry.
+/// The number of names in `inherits` that costs as much as one entry.
 const PARENTS: usize = 16;
 /// The longest accepted chain of `inherits`.
 const DEPTH: usize = 32;

@@ -33,7 +33,7 @@ pub enum Subject {
     Setting(&'static str),
 }
 
-/// What one table states about a subject.
+/// The statement of one table about a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The file and line.

@@ -96,7 +96,7 @@ table_fields! {
         "sha256" => Sha256(Named<'n, System, Located<Sha256>>);
         /// The programs, as paths in the archive
         "bin" => Bin(Vec<Located<String>>);
-        /// How many directories at the top of the archive are left out
+        /// The number of directories at the top of the archive that are left out
         "strip" => Strip(SmallNumber);
         /// The text in front of the version in the name of a tag
         "tag-prefix" => TagPrefix(Located<String>);
@@ -179,7 +179,7 @@ table_fields! {
     VariableField [nonempty] {
         /// The value unless the host shell has one
         "default" => Default(Located<ValueTemplate>) alone;
-        /// How to get the value; shown when the host shell has none
+        /// A way to get the value, shown when the host shell has none
         "required" => Required(Located<String>) alone;
         /// Removes the variable
         "unset" => Unset(Unset) alone;

@@ -73,7 +73,7 @@ pub(super) struct VersionFile {
     pub(super) weak: bool,
 }
 
-/// How a file is read.
+/// The syntax of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum ReadMethod {

@@ -161,7 +161,7 @@ fn flow_in_one_line(text: &str) -> String {
 
 /// Turns the parser's places, which count characters, into bytes.
 struct ByteOffsets {
-    /// Where each character begins; empty where every character is one byte.
+    /// The byte offset of each character, empty if every character is one byte.
     characters: Vec<usize>,
     end: usize,
 }

@@ -6,7 +6,7 @@ use super::{Source, System, Tool};
 #[derive(Debug, PartialEq, Eq)]
 pub struct CatalogueEntry {
     pub name: &'static str,
-    /// What it is for, without a full stop.
+    /// Its purpose, without a full stop.
     pub description: &'static str,
     /// Its home page.
     pub home: &'static str,

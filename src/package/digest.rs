@@ -64,7 +64,7 @@ impl fmt::Debug for Sha256 {
     }
 }
 
-/// What is between a version and its SHA-512.
+/// The text between a version and its SHA-512.
 const BEHIND_VERSION: &str = "+sha512.";
 
 /// The digest of an artifact, in the kind that its source publishes.

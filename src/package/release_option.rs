@@ -19,7 +19,7 @@ pub enum ReleaseOption {
     Feature(String),
     /// The SHA-256 of the download.
     Sha256(System, Sha256),
-    /// How many directories at the top of the archive are left out.
+    /// The number of directories at the top of the archive that are left out.
     Strip(u8),
     /// The text in front of the version in the name of a tag.
     TagPrefix(String),

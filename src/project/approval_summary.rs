@@ -60,7 +60,7 @@ pub enum Difference {
     Changed { before: String, after: String },
 }
 
-/// What a summary needs besides the manifest.
+/// The facts of a summary that are not in the manifest.
 pub struct SummaryInput<'a> {
     /// The env files: their variables may be secrets, so the values are left out.
     pub env_files: &'a BTreeSet<&'a str>,

@@ -44,7 +44,7 @@ pub struct UnfetchedFile {
 pub struct Layers {
     /// All layers, lowest first.
     pub all: Vec<Layer>,
-    /// How many of them are the team's; the rest are personal.
+    /// The number of the team's layers; the rest are personal.
     pub team: usize,
     /// The pins of the team's fetched files.
     pub pins: ExtendsPins,
@@ -54,7 +54,7 @@ pub struct Layers {
     pub wanted: Vec<UnfetchedFile>,
     /// The extended files and env files, for the summary of an approval.
     pub facts: Facts,
-    /// How many of all layers are of presets or files of other tools.
+    /// The number of layers that are of presets or files of other tools.
     pub detected: usize,
     /// Notes on lines of env files that have no effect.
     pub notes: Vec<PresetNote>,

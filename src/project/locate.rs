@@ -17,7 +17,7 @@ pub struct Place {
     pub kind: ProjectKind,
 }
 
-/// What makes a directory a project.
+/// The file or directory that makes a directory a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProjectKind {
     /// A `devshell.toml`.

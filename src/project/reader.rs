@@ -56,7 +56,7 @@ pub struct Inputs {
     root: PathBuf,
     now: SystemTime,
     access: Access,
-    /// How many bytes may be read together, and how many are left.
+    /// The number of bytes that may be read together, and the number that is left.
     limit: u64,
     size_left: u64,
     /// Directories of the user outside of the project, such as the one with personal manifests.
@@ -69,7 +69,7 @@ pub struct Inputs {
     watched: BTreeMap<PathBuf, Watched>,
 }
 
-/// Which files outside of the project may be opened.
+/// The files outside of the project that may be opened.
 #[derive(Debug, Clone)]
 pub enum OutsideRule {
     /// Those in these facts, which the user approved.
@@ -343,7 +343,7 @@ pub fn content_now(path: &Path) -> Result<Option<Vec<u8>>, files::Error> {
     files::read_bounded(path, PROJECT_SIZE)
 }
 
-/// How many bytes may be read.
+/// The number of bytes that may be read.
 #[derive(Clone, Copy)]
 pub(super) struct SizeLimit {
     pub(super) left: u64,

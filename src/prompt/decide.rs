@@ -4,7 +4,7 @@ use crate::env::Env;
 
 use super::{load::Loading, session_var::ShellSession};
 
-/// What happens to a host shell.
+/// The next step for a host shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PromptDecision {
     /// Nothing changes.

@@ -1,4 +1,4 @@
-//! What the hook checks with builtins at the next prompts.
+//! The checks that the hook makes with builtins at the next prompts.
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +18,7 @@ use crate::{
 
 use super::{absent_files, mtime_batch, symlink_checks};
 
-/// What the result of a prompt depends on.
+/// The inputs of the result of a prompt.
 #[derive(Debug)]
 pub struct Dependencies<'a> {
     /// Files that must not change.

@@ -86,7 +86,7 @@ impl PathMemory<'_> {
     }
 }
 
-/// How many entries of a dev shell a list lacks.
+/// The number of entries of a dev shell that a list lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Missing {
     None,

@@ -68,7 +68,7 @@ pub struct MissingPart {
     pub is_left_out: bool,
 }
 
-/// What lockfiles say about a dev shell.
+/// The content of lockfiles about a dev shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedVersions {
     /// The version of each tool.
@@ -107,7 +107,7 @@ pub struct Content {
     pub leave: Vec<String>,
     /// Scripts for the host shell itself, in order.
     pub user_scripts: Vec<UserScript>,
-    /// How long an enter or leave script may take, in seconds.
+    /// The time limit of an enter or leave script, in seconds.
     pub timeout: u64,
     /// Whether activation and deactivation print no message.
     pub quiet: bool,
@@ -119,7 +119,7 @@ pub struct RequiredVariable {
     pub name: VarName,
     /// The manifest's advice on how to get it.
     pub help: String,
-    /// Where the manifest requires it, as `file:line`.
+    /// The place in the manifest that requires it, as `file:line`.
     pub place: String,
 }
 

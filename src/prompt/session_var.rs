@@ -45,7 +45,7 @@ pub struct ShellSession {
     pub is_complete: bool,
     /// The required variables that were missing.
     pub awaited: Vec<VarName>,
-    /// How to undo it.
+    /// The steps that undo it.
     pub diff: EnvDiff,
 }
 

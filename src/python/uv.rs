@@ -25,7 +25,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// How many of uv's last lines are kept.
+/// The number of uv's last lines that are kept.
 const LINES: usize = 20;
 /// Prefixes of variables that change what uv or Python does.
 const CLOSED: [&str; 6] = [

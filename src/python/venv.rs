@@ -73,7 +73,7 @@ pub fn make_venv(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Er
 /// The parts of an environment that a profile has itself.
 const OWN: [&str; 4] = ["bin", "lib", "lib64", "pyvenv.cfg"];
 
-/// How the data files of an environment come into a profile.
+/// The two ways in which data files of an environment come into a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DataFiles {
     /// By links to them: they stay in the store.

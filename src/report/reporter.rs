@@ -1,4 +1,4 @@
-//! How a use case reports what happens while it works, without knowing who reads it.
+//! Reports of a use case about its progress, without knowing who reads them.
 
 use std::fmt;
 

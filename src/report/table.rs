@@ -14,7 +14,7 @@ const NARROWEST: usize = 24;
 /// The indent of a cell below its row.
 const BELOW: usize = 4;
 
-/// How a listing is drawn.
+/// The settings for drawing a listing.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
     pub style: Style,
@@ -32,7 +32,7 @@ pub struct Column {
     most: usize,
 }
 
-/// What happens to a column if the terminal is narrow.
+/// The rule for a column if the terminal is narrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fit {
     Whole,

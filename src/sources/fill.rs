@@ -14,7 +14,7 @@ use crate::{
     util::parallel,
 };
 
-/// What the answers depend on, and what is done with them.
+/// The inputs of the answers, and their use.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup<'a> {
     pub previous: &'a Lockfile,

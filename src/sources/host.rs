@@ -25,11 +25,11 @@ use crate::{
     },
 };
 
-/// How many programs are asked at the same time.
+/// The number of programs that are asked at the same time.
 const THREADS: usize = 8;
 /// Timeout of a program that prints its version.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much of a program's output is read, in bytes.
+/// The size of a program's output that is read, in bytes.
 const OUTPUT: usize = 1 << 16;
 
 /// A Python program that prints the version and the base interpreter of a virtual environment.
@@ -62,7 +62,7 @@ pub struct HostTool {
     pub programs: Vec<(String, PathBuf)>,
 }
 
-/// Where host tools are searched.
+/// The directories in which host tools are searched.
 #[derive(Debug, Clone, Copy)]
 pub struct HostSearch<'a> {
     /// The environment, for `PATH`, `PYENV_ROOT` and `RUSTUP_HOME`.

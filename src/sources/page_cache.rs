@@ -14,7 +14,7 @@ use url::Url;
 use super::Candidate;
 use crate::util::files;
 
-/// How long a page is used.
+/// The time for which a page is used.
 const FRESH: Duration = Duration::from_mins(10);
 /// Largest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;

@@ -115,9 +115,9 @@ pub fn compiled_in(freethreaded: bool) -> Result<Vec<Candidate>, Error> {
     Ok(builds_by_version.candidates())
 }
 
-/// How long the list of the newest release is used.
+/// The time for which the list of the newest release is used.
 const FRESH: Duration = Duration::from_hours(24);
-/// Where the newest release has its checksums, from the address of all releases.
+/// The checksums of the newest release, from the address of all releases.
 const NEWEST: &str = "../latest/download/SHA256SUMS";
 
 /// Returns the builds of the newest release; none if its list cannot be had, because the compiled-in index serves too.

@@ -43,7 +43,7 @@ const SHORTEST_PLACEHOLDER: usize = 20;
 const LONGEST: usize = 255;
 /// Counts changes in how prefixes are made.
 const FORMAT: u64 = 1;
-/// What devsh notes about a prefix, below it.
+/// The directory below a prefix with devsh's notes about it.
 const NOTES: &str = "conda-meta/devsh.json";
 /// Longest accepted note, in bytes.
 const LIMIT: u64 = 16 << 20;

@@ -109,7 +109,7 @@ pub enum Error {
     NoRoom {
         /// The package.
         package: PackageName,
-        /// Where.
+        /// The place.
         place: PathBuf,
         /// The bytes that are needed at least.
         needed: u64,

@@ -36,7 +36,7 @@ pub(super) enum TreeNode {
     },
     /// A symbolic link.
     Link {
-        /// Where it leads.
+        /// The target.
         target: String,
     },
 }
@@ -45,7 +45,7 @@ pub(super) enum TreeNode {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FileManifest(pub(super) BTreeMap<String, TreeNode>);
 
-/// How a member differs from the list.
+/// A difference of a member from the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The member, below the object.

@@ -34,7 +34,7 @@ const SHELLS: &str = "shells";
 const DATA: &str = "../../..";
 /// The file whose lock passes and collections share.
 const PASSES: &str = ".format";
-/// How long a prompt waits for a collection, which may have been stopped by a signal.
+/// The time for which a prompt waits for a collection, which may have been stopped by a signal.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// First file descriptor that a lease may have in a program: scripts use the low ones.
 const DESCRIPTOR: i32 = 64;

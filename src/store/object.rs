@@ -33,7 +33,7 @@ pub struct ObjectRecord {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// How it was made from its artifacts.
+    /// The recipe that made it from its artifacts.
     pub recipe: String,
     /// The BLAKE3 of the list of its files.
     pub tree: String,
@@ -48,7 +48,7 @@ pub struct ObjectRecord {
 /// One artifact of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRecord {
-    /// Which part it is; empty for the only one.
+    /// The part of the tool; empty for the only one.
     pub part: String,
     /// Its public address.
     pub url: String,

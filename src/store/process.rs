@@ -88,7 +88,7 @@ impl ProcessMark {
     }
 }
 
-/// How long files of foreign processes are kept.
+/// The time for which files of foreign processes are kept.
 const FOREIGN: Duration = Duration::from_hours(24 * 30);
 
 /// Returns when a process started, on Linux.

@@ -22,7 +22,7 @@ use crate::{fetch::Download, lockfile::Artifact};
 const LARGEST: u64 = 8 << 30;
 /// Size that an artifact may always unpack to, in bytes.
 const SMALLEST: u64 = 512 << 20;
-/// How many times larger than its artifact an object may be.
+/// The factor by which an object may be larger than its artifact.
 const RATIO: u64 = 20;
 
 /// Builds the tree of `object`; returns its manifest and the downloads that are no longer needed.

@@ -60,7 +60,7 @@ pub struct PackedObject {
     pub is_native: bool,
 }
 
-/// Where the store is, as files name it.
+/// The path of the store, as files name it.
 struct StoreNames(Vec<PathBuf>);
 
 impl StoreNames {

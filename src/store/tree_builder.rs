@@ -44,7 +44,7 @@ pub(super) struct Tree {
     buffer: Box<[u8]>,
 }
 
-/// How a file is placed.
+/// The settings for one file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Placed {
     /// Whether it can be executed.

@@ -76,7 +76,7 @@ impl RecordedObject {
     }
 }
 
-/// Where the artifacts for a comparison come from.
+/// The origin of the artifacts for a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArtifactsFrom {
     /// The download cache alone; nothing is compared if one is missing there.

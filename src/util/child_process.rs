@@ -19,13 +19,13 @@ use super::interrupts::Interrupts;
 
 /// Longest single wait for the child. `wait-timeout` relies on SIGCHLD, which a parent of devsh may have blocked.
 const PERIOD: Duration = Duration::from_millis(50);
-/// How long output may be late after the child has ended, when one of its own children holds the pipe open.
+/// The time for late output after the child has ended, when one of its own children holds the pipe open.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Bounds of a child process.
 #[derive(Debug, Clone, Copy)]
 pub struct ChildLimits {
-    /// How long the child may run.
+    /// The time after which the child is killed.
     pub timeout: Duration,
     /// Bytes of output that are kept of each stream. The rest is read and dropped, because a child blocks on a
     /// full pipe.
@@ -39,7 +39,7 @@ pub struct ChildLimits {
     pub own_group: bool,
 }
 
-/// How a child process ended.
+/// The end of a child process.
 #[derive(Debug)]
 pub enum Outcome {
     /// By itself.

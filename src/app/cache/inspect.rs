@@ -17,7 +17,7 @@ use crate::{
 
 use super::{super::session::Session, OpenCache};
 
-/// How many entries are checked at the same time.
+/// The number of entries that are checked at the same time.
 const THREADS: usize = 4;
 
 /// One cache of the settings. The JSON form is part of the interface.

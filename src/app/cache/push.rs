@@ -37,7 +37,7 @@ use super::{
     OpenCache, keys,
 };
 
-/// How many things are pushed at the same time.
+/// The number of uploads at the same time.
 const THREADS: usize = 4;
 /// Why a built object is not shared without a key.
 pub const NO_KEY: &str = "there is no key to sign it";

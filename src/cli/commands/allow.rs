@@ -17,10 +17,10 @@ use crate::{
     },
 };
 
-/// How often a question is asked until there is an answer to it.
+/// The number of times that a question is asked until there is an answer to it.
 const QUESTIONS: usize = 3;
 
-/// How the user decides.
+/// The decision of the user.
 #[derive(Debug, Clone, Copy)]
 pub struct AllowOptions {
     /// Approve without a question.

@@ -62,7 +62,7 @@ fn print_report(ui: &Ui, json: bool, report: &VerifyReport) -> Result<(), Failur
 }
 
 fn render(ui: &Ui, report: &VerifyReport) -> SafeText {
-    /// How many files of one object are named.
+    /// The number of files of one object that are named.
     const MOST: usize = 10;
     let style = ui.layout().style;
     let mut lines = SafeText::default();

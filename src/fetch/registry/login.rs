@@ -21,14 +21,14 @@ use crate::{
 
 /// The longest accepted file of logins, in bytes.
 const LIMIT: u64 = 1 << 20;
-/// How long a credential helper may take; it may ask the user.
+/// The time for a credential helper, which may ask the user.
 const HELPER_TIMEOUT: Duration = Duration::from_mins(2);
 /// The name under which docker keeps the login of `docker.io`.
 const DEFAULT_KEY: &str = "https://index.docker.io/v1/";
 /// The user name that helpers give with an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// What a registry accepts as proof of the user.
+/// The login of a user at a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Login {
     /// The base64 of `name:password`.

@@ -38,7 +38,7 @@ const FUNCTIONS: [&str; 14] = [
     "use",
 ];
 
-/// Where a file is read from.
+/// The place of a file.
 struct EnvrcFile<'r> {
     /// Its directory from the project's root.
     directory: String,

@@ -18,7 +18,7 @@ use crate::{
     util::{binary, files, hex},
 };
 
-/// How long a copy is used without a question.
+/// The time for which a copy is used without asking the server.
 const FRESH: Duration = Duration::from_mins(10);
 /// Largest accepted document, in bytes.
 const LIMIT: u64 = 1 << 30;

@@ -31,7 +31,7 @@ const LIMIT: u64 = 4 << 30;
 pub(super) enum RecordIndex {
     Sharded {
         place: ChannelDirectory,
-        /// Where the shards are.
+        /// The address of the shards.
         shards: Url,
         digests: BTreeMap<String, Sha256>,
     },
@@ -46,7 +46,7 @@ pub(super) enum RecordIndex {
 pub(super) struct ChannelDirectory {
     pub(super) channel: CondaChannel,
     pub(super) subdir: &'static str,
-    /// Where its packages are.
+    /// The address of its packages.
     packages: Url,
 }
 

@@ -193,7 +193,7 @@ impl Records {
     }
 }
 
-/// Which packages are read.
+/// The packages that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
     /// Only the named ones.

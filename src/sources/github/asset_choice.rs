@@ -7,7 +7,7 @@ use crate::package::{
     platform_words::{PlatformWord, name_words},
 };
 
-/// How a published file is packed, the preferred kinds first.
+/// The packing of a published file, the preferred kinds first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum FileKind {
     Tar,
@@ -121,7 +121,7 @@ const OTHER_FILES: &[&str] = &[
     "yml",
 ];
 
-/// How well a file suits a system; the least is the best.
+/// The suitability of a file for a system; the least is the best.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     /// Whether it needs the translation of Intel programs on Apple silicon.

@@ -22,7 +22,7 @@ pub(super) const PAGES: u32 = 20;
 const PAGE_SIZE: usize = 100;
 /// Largest accepted page, in bytes; large ones have 10 MB.
 const LIMIT: u64 = 64 << 20;
-/// How long a page is used without a question to the server.
+/// The time for which a page is used without asking the server.
 const FRESH: Duration = Duration::from_mins(10);
 /// Counts changes of the cached form.
 const FORMAT: u32 = 1;

@@ -10,7 +10,7 @@ use crate::package::{System, is_npm_place};
 /// A package in the tree below `node_modules`.
 #[derive(Debug)]
 pub(super) struct NpmNode {
-    /// Where it goes, below the first `node_modules`: `a`, `@b/c/node_modules/d`.
+    /// Its place below the first `node_modules`: `a`, `@b/c/node_modules/d`.
     pub(super) place: String,
     pub(super) version: String,
     pub(super) tarball: String,

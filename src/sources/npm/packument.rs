@@ -36,7 +36,7 @@ pub(super) struct Release {
     pub(super) platforms: Platforms,
 }
 
-/// Where the tarball is.
+/// The address and digest of the tarball.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Dist {
     pub(super) tarball: String,

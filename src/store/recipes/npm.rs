@@ -29,7 +29,7 @@ use crate::{
 const LONGEST_LINE: u64 = 4096;
 /// Longest accepted `package.json`, in bytes.
 const LIMIT: u64 = 8 << 20;
-/// Where packages are, in an object.
+/// The directory of packages in an object.
 const ROOT: &str = "lib/node_modules";
 
 /// The packages placed so far.

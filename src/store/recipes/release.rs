@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// How many bytes of a file name its format.
+/// The number of bytes of a file that show its format.
 const HEAD: usize = 512;
 
 /// A release that is unpacked.
@@ -57,7 +57,7 @@ struct Member {
     directory: bool,
 }
 
-/// Where the members of an archive go.
+/// The places of an archive's members in the object.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Layout {
     /// The directory at the top that is left out, with its `/`.

