@@ -135,7 +135,7 @@ pub fn open_backend(
             };
             let login = logins.find(&reference.host, &reference.repository);
             let client = client.with_credentials(Credentials::default());
-            Box::new(registry::Registry {
+            Box::new(registry::RegistryCache {
                 repository: Repository::new(client, &reference, login)?,
             })
         }

@@ -18,7 +18,7 @@ mod sbom;
 pub use error::Error;
 pub use files::{CopiedFiles, LayerFiles, ObjectFiles, ProfileFiles};
 pub use ignore_files::IgnoreFiles;
-pub use layer::{Layer, LayerWriter};
+pub use layer::{ImageLayer, LayerWriter};
 pub use layout::{ImageLayout, write_archive};
 pub use model::{
     Descriptor, History, ImageConfig, ImageIndex, ImageManifest, MediaType, Platform, RootFs,

@@ -14,7 +14,7 @@ use crate::{
     lockfile::{LockKey, Lockfile},
     manifest::{Origin, ToolRequest},
     package::{Glibc, System, Tool, Version},
-    sources::{Index, MissingPart, SoughtTool, TooYoung, UnusedSupplier},
+    sources::{Index, TooYoung, ToolQuery, UnavailablePart, UnusedSupplier},
 };
 
 pub use crate::lockfile::Upgrade;
@@ -46,11 +46,11 @@ pub enum Error {
     },
     /// The right version lacks a part on this system.
     #[error("`{tool}` {version} has no `{}` for {system}", .missing.part)]
-    MissingPart {
+    UnavailablePart {
         tool: Tool,
         /// The version that satisfies every bound.
         version: Box<Version>,
-        missing: MissingPart,
+        missing: UnavailablePart,
         system: System,
         /// The place of the request.
         origin: Origin,
@@ -70,7 +70,7 @@ impl Error {
         match self {
             Self::Contradiction { tool, .. }
             | Self::NoVersion { tool, .. }
-            | Self::MissingPart { tool, .. }
+            | Self::UnavailablePart { tool, .. }
             | Self::NotAsked { tool, .. } => tool,
         }
     }
@@ -112,8 +112,8 @@ pub enum Reason {
     OtherPython(String),
     /// A part does not exist.
     #[error("no `{}` for {system}", .missing.part)]
-    MissingPart {
-        missing: MissingPart,
+    UnavailablePart {
+        missing: UnavailablePart,
         system: System,
     },
     /// Its archive is not the one that a version file names.
@@ -158,7 +158,7 @@ pub fn resolve(
         if request.is_contradictory() {
             return Err(explain::contradiction(tool, request));
         }
-        let sought = SoughtTool {
+        let sought = ToolQuery {
             tool,
             request,
             previous,

@@ -59,7 +59,7 @@ pub struct UnusedSupplier {
 
 /// A request for a tool, and what its answer depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct SoughtTool<'a> {
+pub struct ToolQuery<'a> {
     pub tool: &'a Tool,
     pub request: &'a ToolRequest,
     pub previous: &'a Lockfile,
@@ -98,7 +98,7 @@ pub struct Candidate {
     pub rank: usize,
     /// Parts that the request names and that do not exist, for each system that lacks one.
     #[serde(skip)]
-    pub missing: BTreeMap<System, MissingPart>,
+    pub missing: BTreeMap<System, UnavailablePart>,
     /// Why the source withdrew the version, if it did; may be empty.
     pub yanked: Option<String>,
     /// Publication time in seconds since 1970, if the source gives one.
@@ -122,7 +122,7 @@ pub struct Candidate {
 
 /// A part that a request names and that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingPart {
+pub struct UnavailablePart {
     /// The component, or `rust-std-<target>` for a target.
     pub part: String,
     /// The component or target with the most similar name, if one is similar.

@@ -17,7 +17,7 @@ use crate::{
     },
     image::{
         self, Component, CopiedFiles, Descriptor, History, IgnoreFiles, ImageConfig, ImageIndex,
-        ImageLayout, ImageManifest, Layer, LayerFiles, MediaType, ObjectFiles, Platform,
+        ImageLayer, ImageLayout, ImageManifest, LayerFiles, MediaType, ObjectFiles, Platform,
         ProfileFiles, Relocation, RootFs, RunConfig,
     },
     manifest::{DevShell, ImageRequest, SCRATCH, ShellName},
@@ -441,7 +441,7 @@ fn write_layers(
     request: &ImageRequest,
     built: &BuiltShell,
     layout: &ImageLayout,
-) -> Result<Vec<Layer>, Failure> {
+) -> Result<Vec<ImageLayer>, Failure> {
     let store_root = session.context.directories.data.join("store");
     let mut relocation = Relocation::default();
     relocation.add(&store_root, STORE);
@@ -529,7 +529,7 @@ fn image_config(
     request: &ImageRequest,
     base: Option<&BaseImage>,
     built: &BuiltShell,
-    layers: &[Layer],
+    layers: &[ImageLayer],
     platform: Platform,
     session: &Session<'_>,
 ) -> ImageConfig {
@@ -687,7 +687,7 @@ fn blobs_of(
 
 /// The result of a push.
 #[derive(Debug)]
-pub struct PushReport {
+pub struct ImagePushReport {
     pub reference: Reference,
     pub digest: String,
     /// The numbers of blobs that the registry had already and that were uploaded.
@@ -701,7 +701,7 @@ pub fn push_image(
     session: &Session<'_>,
     options: &ImageOptions,
     reference: Reference,
-) -> Result<PushReport, Failure> {
+) -> Result<ImagePushReport, Failure> {
     let built = build_image(session, options)?;
     let layout = ImageLayout::create(&built.layout).map_err(image_failure)?;
     let registry = image_bases::registry(session, &reference)?;
@@ -744,7 +744,7 @@ pub fn push_image(
     }
     let version = reference.tag.clone().unwrap_or_else(|| "latest".to_owned());
     put(&registry, &layout, &built.descriptor, Some(&version)).map_err(failed)?;
-    Ok(PushReport {
+    Ok(ImagePushReport {
         digest: built.descriptor.digest,
         reference,
         present,

@@ -41,7 +41,7 @@ pub struct Explanation {
     pub value: Option<String>,
     /// The place of the value, `file:line`.
     pub place: Option<String>,
-    pub said: Vec<Row>,
+    pub said: Vec<ExplainRow>,
     /// The locked version of a tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked: Option<String>,
@@ -54,7 +54,7 @@ pub struct Explanation {
 
 /// One statement.
 #[derive(Debug, Serialize)]
-pub struct Row {
+pub struct ExplainRow {
     pub value: String,
     pub place: String,
     /// The dev shell of the table.

@@ -14,7 +14,7 @@ use crate::{
     report::failure::{ExitStatus, Failure},
     shell::{
         HostShell, ShellStatement,
-        export_formats::{self, Format},
+        export_formats::{self, ExportFormat},
     },
     util::{files, vars},
 };
@@ -29,7 +29,7 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportReader {
     Shell(HostShell),
-    File(Format),
+    File(ExportFormat),
 }
 
 /// The environment to export.
@@ -59,7 +59,7 @@ pub fn export_environment(
     };
     match reader {
         ExportReader::Shell(shell) => Ok(code(shell, &statements(env, &target))),
-        ExportReader::File(Format::Json) => {
+        ExportReader::File(ExportFormat::Json) => {
             let text = export_formats::json(&changes(env, &target));
             Ok(text.map_err(|error| unfit(&error, "json"))?.into_bytes())
         }
@@ -123,7 +123,7 @@ fn changes(from: &Env, to: &Env) -> Vec<Assignment> {
 
 fn to_file(
     session: &Session<'_>,
-    format: Format,
+    format: ExportFormat,
     base: &Env,
     target: &Env,
 ) -> Result<Vec<u8>, Failure> {
@@ -134,14 +134,16 @@ fn to_file(
         ));
     }
     let text = match format {
-        Format::Json => export_formats::json(&changes).map_err(|error| unfit(&error, "json"))?,
-        Format::Dotenv => {
+        ExportFormat::Json => {
+            export_formats::json(&changes).map_err(|error| unfit(&error, "json"))?
+        }
+        ExportFormat::Dotenv => {
             export_formats::dotenv(&changes).map_err(|error| unfit(&error, "dotenv"))?
         }
-        Format::GitLab => {
+        ExportFormat::GitLab => {
             export_formats::gitlab(&changes).map_err(|error| unfit(&error, "gitlab"))?
         }
-        Format::GitHub => {
+        ExportFormat::GitHub => {
             to_github(session, &mut changes, base)?;
             return Ok(Vec::new());
         }

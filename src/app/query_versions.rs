@@ -8,7 +8,7 @@ use crate::{
     report::failure::Failure,
     resolve,
     sources::{
-        Candidate, Index, Lookup, SoughtTool, Sources,
+        Candidate, Index, Lookup, Sources, ToolQuery,
         conda::{self, CondaRelease},
         fill,
     },
@@ -56,7 +56,7 @@ pub fn choose<'i>(
     index: &'i Index,
     system: System,
 ) -> Result<&'i Candidate, Failure> {
-    let sought = SoughtTool {
+    let sought = ToolQuery {
         tool,
         request,
         previous: &Lockfile::default(),

@@ -63,7 +63,7 @@ impl fmt::Display for CacheKey {
 
 /// The content of a new entry.
 #[derive(Debug, Clone, Copy)]
-pub enum Content<'a> {
+pub enum EntryContent<'a> {
     Bytes(&'a [u8]),
     File {
         path: &'a Path,
@@ -128,10 +128,10 @@ pub trait Backend: fmt::Debug + Send + Sync {
     ) -> Result<Download, Error>;
 
     /// Adds an entry unless the cache has it.
-    fn add(&self, key: &CacheKey, content: Content<'_>) -> Result<Stored, Error>;
+    fn add(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<Stored, Error>;
 
     /// Replaces an entry that is damaged.
-    fn replace(&self, key: &CacheKey, content: Content<'_>) -> Result<(), Error>;
+    fn replace(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error>;
 
     /// Lists the entries whose keys begin with `prefix`.
     fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error>;

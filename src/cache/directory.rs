@@ -9,7 +9,7 @@ use std::{
 
 use url::Url;
 
-use super::backend::{Backend, CacheEntry, CacheKey, Content, Error, Stored};
+use super::backend::{Backend, CacheEntry, CacheKey, EntryContent, Error, Stored};
 use crate::{
     fetch::{Client, Download, ExpectedFile, Meter},
     util::files,
@@ -33,7 +33,7 @@ impl Directory {
     fn write(
         &self,
         key: &CacheKey,
-        content: Content<'_>,
+        content: EntryContent<'_>,
     ) -> Result<tempfile::NamedTempFile, Error> {
         let place = self.place(key);
         let parent = place.parent().unwrap_or(&self.root);
@@ -45,10 +45,10 @@ impl Directory {
             .tempfile_in(parent)
             .map_err(files::at("write", parent))?;
         match content {
-            Content::Bytes(bytes) => temporary
+            EntryContent::Bytes(bytes) => temporary
                 .write_all(bytes)
                 .map_err(files::at("write", &place))?,
-            Content::File { path, .. } => {
+            EntryContent::File { path, .. } => {
                 let mut source = File::open(path).map_err(files::at("read", path))?;
                 io::copy(&mut source, &mut temporary).map_err(files::at("write", &place))?;
             }
@@ -87,7 +87,7 @@ impl Backend for Directory {
         Ok(self.client.download(&url, expected, directory, meter)?)
     }
 
-    fn add(&self, key: &CacheKey, content: Content<'_>) -> Result<Stored, Error> {
+    fn add(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<Stored, Error> {
         if self.contains(key)? {
             return Ok(Stored::Present);
         }
@@ -101,7 +101,7 @@ impl Backend for Directory {
         Ok(stored)
     }
 
-    fn replace(&self, key: &CacheKey, content: Content<'_>) -> Result<(), Error> {
+    fn replace(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error> {
         let temporary = self.write(key, content)?;
         let place = self.place(key);
         let persisted = temporary.persist(&place);

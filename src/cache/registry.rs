@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Write as _, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    backend::{Backend, CacheEntry, CacheKey, Content, Error, Stored},
+    backend::{Backend, CacheEntry, CacheKey, EntryContent, Error, Stored},
     web::unless_absent,
 };
 use crate::{
@@ -29,30 +29,30 @@ const KEY: &str = "dev.devsh.key";
 const TAG: &str = "devsh-";
 
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(super) struct RegistryCache {
     pub(super) repository: Repository,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Manifest {
+struct EntryManifest {
     schema_version: u8,
     media_type: String,
     artifact_type: String,
-    config: Descriptor,
-    layers: Vec<Descriptor>,
+    config: EntryDescriptor,
+    layers: Vec<EntryDescriptor>,
     annotations: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Descriptor {
+struct EntryDescriptor {
     media_type: String,
     digest: String,
     size: u64,
 }
 
-impl Descriptor {
+impl EntryDescriptor {
     fn new(media_type: &str, digest: Sha256, size: u64) -> Self {
         Self {
             media_type: media_type.to_owned(),
@@ -63,7 +63,7 @@ impl Descriptor {
 }
 
 /// The layer of an entry.
-struct Layer {
+struct EntryLayer {
     digest: Sha256,
     size: u64,
     key: Option<CacheKey>,
@@ -73,19 +73,19 @@ fn tag(key: &CacheKey) -> String {
     format!("{TAG}{}", Sha256::of(key.as_str().as_bytes()))
 }
 
-impl Registry {
-    fn layer(&self, tag: &str) -> Result<Option<Layer>, Error> {
+impl RegistryCache {
+    fn layer(&self, tag: &str) -> Result<Option<EntryLayer>, Error> {
         let Some(stored) = unless_absent(self.repository.manifest(tag))? else {
             return Ok(None);
         };
         let invalid = |reason: String| Error::Answer { reason };
-        let manifest: Manifest =
+        let manifest: EntryManifest =
             serde_json::from_slice(&stored.bytes).map_err(|error| invalid(error.to_string()))?;
         let layer = manifest.layers.into_iter().next();
         let layer = layer.ok_or_else(|| invalid("a manifest without layers".to_owned()))?;
         let digest = layer.digest.strip_prefix("sha256:");
         let digest = digest.and_then(|digest| digest.parse().ok());
-        Ok(Some(Layer {
+        Ok(Some(EntryLayer {
             digest: digest.ok_or_else(|| invalid(format!("the digest `{}`", layer.digest)))?,
             size: layer.size,
             key: manifest
@@ -95,7 +95,7 @@ impl Registry {
         }))
     }
 
-    fn push_bytes(&self, bytes: &[u8]) -> Result<Descriptor, Error> {
+    fn push_bytes(&self, bytes: &[u8]) -> Result<EntryDescriptor, Error> {
         let mut file = tempfile::NamedTempFile::new()
             .map_err(files::at("write", Path::new("a temporary file")))?;
         let path = file.path().to_owned();
@@ -107,11 +107,11 @@ impl Registry {
             file: &path,
         };
         self.repository.push_blob(blob, None)?;
-        Ok(Descriptor::new(LAYER_TYPE, digest, size))
+        Ok(EntryDescriptor::new(LAYER_TYPE, digest, size))
     }
 }
 
-impl Backend for Registry {
+impl Backend for RegistryCache {
     fn contains(&self, key: &CacheKey) -> Result<bool, Error> {
         Ok(self.repository.has_manifest(&tag(key))?)
     }
@@ -160,7 +160,7 @@ impl Backend for Registry {
             .blob_as(&layer.digest, expected, directory, meter)?)
     }
 
-    fn add(&self, key: &CacheKey, content: Content<'_>) -> Result<Stored, Error> {
+    fn add(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<Stored, Error> {
         if self.contains(key)? {
             return Ok(Stored::Present);
         }
@@ -168,25 +168,25 @@ impl Backend for Registry {
         Ok(Stored::Written)
     }
 
-    fn replace(&self, key: &CacheKey, content: Content<'_>) -> Result<(), Error> {
+    fn replace(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error> {
         let layer = match content {
-            Content::Bytes(bytes) => self.push_bytes(bytes)?,
-            Content::File { path, size, digest } => {
+            EntryContent::Bytes(bytes) => self.push_bytes(bytes)?,
+            EntryContent::File { path, size, digest } => {
                 let blob = LocalBlob {
                     digest,
                     size,
                     file: path,
                 };
                 self.repository.push_blob(blob, None)?;
-                Descriptor::new(LAYER_TYPE, digest, size)
+                EntryDescriptor::new(LAYER_TYPE, digest, size)
             }
         };
         let config = self.push_bytes(EMPTY)?;
-        let manifest = Manifest {
+        let manifest = EntryManifest {
             schema_version: 2,
             media_type: MANIFEST_TYPE.to_owned(),
             artifact_type: ARTIFACT_TYPE.to_owned(),
-            config: Descriptor {
+            config: EntryDescriptor {
                 media_type: EMPTY_TYPE.to_owned(),
                 ..config
             },

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{
     aws::AwsSettings,
-    backend::{Backend, CacheEntry, CacheKey, Content, Error, Stored, UploadState},
+    backend::{Backend, CacheEntry, CacheKey, EntryContent, Error, Stored, UploadState},
 };
 use crate::{
     config::S3Place,
@@ -262,10 +262,10 @@ impl Backend for S3 {
         Ok(self.client.download(&url, expected, directory, meter)?)
     }
 
-    fn add(&self, key: &CacheKey, content: Content<'_>) -> Result<Stored, Error> {
+    fn add(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<Stored, Error> {
         match content {
-            Content::Bytes(bytes) => self.put(key, RequestBody::Bytes(bytes), true),
-            Content::File { path, size, .. } => {
+            EntryContent::Bytes(bytes) => self.put(key, RequestBody::Bytes(bytes), true),
+            EntryContent::File { path, size, .. } => {
                 if self.contains(key)? {
                     return Ok(Stored::Present);
                 }
@@ -277,11 +277,13 @@ impl Backend for S3 {
         }
     }
 
-    fn replace(&self, key: &CacheKey, content: Content<'_>) -> Result<(), Error> {
+    fn replace(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error> {
         match content {
-            Content::Bytes(bytes) => self.put(key, RequestBody::Bytes(bytes), false),
-            Content::File { path, size, .. } if size > 2 * PART => self.put_parts(key, path, size),
-            Content::File { path, .. } => self.put(key, RequestBody::File(path), false),
+            EntryContent::Bytes(bytes) => self.put(key, RequestBody::Bytes(bytes), false),
+            EntryContent::File { path, size, .. } if size > 2 * PART => {
+                self.put_parts(key, path, size)
+            }
+            EntryContent::File { path, .. } => self.put(key, RequestBody::File(path), false),
         }
         .map(|_| ())
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use url::Url;
 
-use super::backend::{Backend, CacheEntry, CacheKey, Content, Error, Stored};
+use super::backend::{Backend, CacheEntry, CacheKey, EntryContent, Error, Stored};
 use crate::fetch::{self, Client, Download, ExpectedFile, Meter};
 
 #[derive(Debug)]
@@ -57,13 +57,13 @@ impl Backend for Web {
         Ok(self.client.download(&url, expected, directory, meter)?)
     }
 
-    fn add(&self, _: &CacheKey, _: Content<'_>) -> Result<Stored, Error> {
+    fn add(&self, _: &CacheKey, _: EntryContent<'_>) -> Result<Stored, Error> {
         Err(Error::ReadOnly {
             action: "written to",
         })
     }
 
-    fn replace(&self, _: &CacheKey, _: Content<'_>) -> Result<(), Error> {
+    fn replace(&self, _: &CacheKey, _: EntryContent<'_>) -> Result<(), Error> {
         Err(Error::ReadOnly {
             action: "written to",
         })

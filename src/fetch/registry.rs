@@ -106,7 +106,7 @@ impl Registry {
         let url = self.url(&["manifests", version])?;
         let mut exchange = Exchange::new("GET", &url).header("accept", ACCEPT);
         exchange.limit = MANIFEST_LIMIT;
-        let answer = self.send(exchange, Access::Pull)?;
+        let answer = self.send(exchange, RegistryAccess::Pull)?;
         if answer.status != 200 {
             return Err(answer.unexpected(&url));
         }
@@ -140,7 +140,7 @@ impl Registry {
         let exchange = Exchange::new("PUT", &url)
             .header("content-type", media_type)
             .body(RequestBody::Bytes(bytes));
-        let answer = self.send(exchange, Access::Push)?;
+        let answer = self.send(exchange, RegistryAccess::Push)?;
         if answer.status == 201 {
             Ok(())
         } else {
@@ -202,7 +202,7 @@ impl Registry {
         let mut tags = Vec::new();
         let mut url = self.url(&["tags", "list"])?;
         loop {
-            let answer = self.send(Exchange::new("GET", &url), Access::Pull)?;
+            let answer = self.send(Exchange::new("GET", &url), RegistryAccess::Pull)?;
             if answer.status == 404 {
                 return Ok(tags);
             }
@@ -238,7 +238,7 @@ impl Registry {
                 .append_pair("mount", &format!("sha256:{}", blob.digest))
                 .append_pair("from", from);
         }
-        let answer = self.send(Exchange::new("POST", &url), Access::Push)?;
+        let answer = self.send(Exchange::new("POST", &url), RegistryAccess::Push)?;
         match answer.status {
             201 => return Ok(Pushed::Mounted),
             202 => {}
@@ -274,7 +274,7 @@ impl Registry {
                 .header("content-type", "application/octet-stream")
                 .header("content-range", format!("{sent}-{}", end - 1))
                 .body(RequestBody::Bytes(&part));
-            let answer = self.send(exchange, Access::Push)?;
+            let answer = self.send(exchange, RegistryAccess::Push)?;
             // 416: an earlier try of this part arrived, only its answer did not.
             let arrived = answer.status == 202
                 || (answer.status == 416 && self.uploaded(&place)? == Some(end));
@@ -291,7 +291,7 @@ impl Registry {
 
     /// Returns how many bytes of an upload the registry has.
     fn uploaded(&self, place: &Url) -> Result<Option<u64>, Error> {
-        let answer = self.send(Exchange::new("GET", place), Access::Push)?;
+        let answer = self.send(Exchange::new("GET", place), RegistryAccess::Push)?;
         let last = answer
             .header("range")
             .and_then(|range| range.rsplit('-').next()?.parse().ok());
@@ -310,7 +310,7 @@ impl Registry {
         let exchange = Exchange::new("PUT", &url)
             .header("content-type", "application/octet-stream")
             .body(body);
-        let answer = self.send(exchange, Access::Push)?;
+        let answer = self.send(exchange, RegistryAccess::Push)?;
         if answer.status == 201 {
             Ok(())
         } else {
@@ -328,7 +328,7 @@ impl Registry {
     }
 
     fn is_present(&self, exchange: Exchange<'_>, url: &Url) -> Result<bool, Error> {
-        let answer = self.send(exchange, Access::Pull)?;
+        let answer = self.send(exchange, RegistryAccess::Pull)?;
         match answer.status {
             // Some registries redirect to the place of a blob that they have.
             200 | 302 | 307 => Ok(true),
@@ -338,7 +338,7 @@ impl Registry {
     }
 
     /// Sends a request; logs in when the registry asks for that.
-    fn send(&self, mut exchange: Exchange<'_>, access: Access) -> Result<Answer, Error> {
+    fn send(&self, mut exchange: Exchange<'_>, access: RegistryAccess) -> Result<Answer, Error> {
         let known = self.known_authorization();
         let without = exchange.headers.len();
         if let Some(header) = &known {
@@ -362,7 +362,7 @@ impl Registry {
     }
 
     /// Answers a challenge; `None` if there is nothing to answer it with.
-    fn authorize(&self, challenge: &str, access: Access) -> Result<Option<String>, Error> {
+    fn authorize(&self, challenge: &str, access: RegistryAccess) -> Result<Option<String>, Error> {
         let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
             return Ok(match &self.login {
@@ -379,8 +379,8 @@ impl Registry {
             return Ok(None);
         };
         let scope = match access {
-            Access::Pull => format!("repository:{}:pull", self.repository),
-            Access::Push => format!("repository:{}:pull,push", self.repository),
+            RegistryAccess::Pull => format!("repository:{}:pull", self.repository),
+            RegistryAccess::Push => format!("repository:{}:pull,push", self.repository),
         };
         let service = get("service").unwrap_or_default();
         let answer = if let Some(Login::IdentityToken(token)) = &self.login {
@@ -440,7 +440,7 @@ impl Registry {
 
 /// The right that a request needs.
 #[derive(Debug, Clone, Copy)]
-enum Access {
+enum RegistryAccess {
     Pull,
     Push,
 }

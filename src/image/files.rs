@@ -10,7 +10,7 @@ use std::{
 
 use ignore::gitignore::Gitignore;
 
-use super::{Error, IgnoreFiles, Layer, LayerWriter, Relocation};
+use super::{Error, IgnoreFiles, ImageLayer, LayerWriter, Relocation};
 use crate::util::files;
 
 /// Names of devsh's own records begin so. They describe this machine's store.
@@ -212,7 +212,7 @@ impl LayerFiles {
     }
 
     /// Writes the layer into a directory of blobs.
-    pub fn write(&self, directory: &Path, title: &str) -> Result<Layer, Error> {
+    pub fn write(&self, directory: &Path, title: &str) -> Result<ImageLayer, Error> {
         let mut layer = LayerWriter::new(directory, title)?;
         for (path, entry) in &self.entries {
             match entry {

@@ -15,7 +15,7 @@ use crate::{package::Sha256, util::files};
 
 /// A finished layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer {
+pub struct ImageLayer {
     pub descriptor: Descriptor,
     /// The digest of the uncompressed archive.
     pub diff_id: String,
@@ -86,7 +86,7 @@ impl LayerWriter {
     }
 
     /// Completes the layer.
-    pub fn finish(self) -> Result<Layer, Error> {
+    pub fn finish(self) -> Result<ImageLayer, Error> {
         let Self {
             tar,
             temporary,
@@ -106,7 +106,7 @@ impl LayerWriter {
         temporary
             .persist(directory.join(sha256.to_string()))
             .map_err(|error| failed(error.error))?;
-        Ok(Layer {
+        Ok(ImageLayer {
             descriptor: Descriptor::new(MediaType::LAYER, &sha256, size),
             diff_id: digest_of(&diff_id),
             title,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     DevShell, Error, Located, Origin, Tables,
-    form::{Field, Table},
+    form::{Field, TableForm},
     layer::{overlay_list, text_of},
     schema::CondaField,
 };
@@ -68,7 +68,7 @@ const CHANNELS: &str = "conda.channels";
 const PACKAGES: &str = "conda.packages";
 
 /// Reads `[conda]`.
-pub(super) fn read(table: &Table<'_, CondaField>, into: &mut Tables) -> Result<(), Error> {
+pub(super) fn read(table: &TableForm<'_, CondaField>, into: &mut Tables) -> Result<(), Error> {
     for field in table.fields() {
         let Field { field, .. } = field?;
         match field {

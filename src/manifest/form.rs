@@ -269,7 +269,7 @@ impl<'n, A: Form<'n>, B: Form<'n>> Form<'n> for OneOf<A, B> {
 
 /// A table with the keys of `F`.
 #[derive(Debug)]
-pub(super) struct Table<'n, F> {
+pub(super) struct TableForm<'n, F> {
     text: &'n Text,
     path: Rc<str>,
     node: &'n Node<'n>,
@@ -301,7 +301,7 @@ pub(super) trait Fields<'n>: Sized {
     fn properties() -> Map<String, Json>;
 }
 
-impl<'n, F: Fields<'n>> Table<'n, F> {
+impl<'n, F: Fields<'n>> TableForm<'n, F> {
     /// Returns the table of a whole file; keys in `ignored` are not the manifest's.
     pub(super) fn root(
         text: &'n Text,
@@ -358,7 +358,7 @@ impl<'n, F: Fields<'n>> Table<'n, F> {
     }
 }
 
-impl<'n, F: Fields<'n>> Form<'n> for Table<'n, F> {
+impl<'n, F: Fields<'n>> Form<'n> for TableForm<'n, F> {
     fn accepts(node: &Node<'_>) -> bool {
         matches!(node.value, Value::Table(_))
     }
@@ -550,7 +550,7 @@ pub(super) struct EditableList<T> {
     pub(super) removed: BTreeSet<String>,
 }
 
-type ListOrEdit<'n> = OneOf<Table<'n, EditField>, Vec<Spanned<String>>>;
+type ListOrEdit<'n> = OneOf<TableForm<'n, EditField>, Vec<Spanned<String>>>;
 
 impl<'n, T: Scalar + fmt::Display> Form<'n> for EditableList<T> {
     fn accepts(node: &Node<'_>) -> bool {
@@ -592,7 +592,7 @@ impl<'n, T: Scalar + fmt::Display> Form<'n> for EditableList<T> {
 
     fn schema() -> Json {
         let list = Vec::<Spanned<T>>::schema();
-        let mut edit = Table::<EditField>::schema();
+        let mut edit = TableForm::<EditField>::schema();
         edit["properties"]["add"]["items"] = list["items"].clone();
         json!({ "anyOf": [edit, list] })
     }

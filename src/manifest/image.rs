@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Error, Located, Origin, ShellName,
-    form::Table,
+    form::TableForm,
     image_values::{ImagePath, Port, ProjectPath},
     schema::{CopyField, CopyForm, ImageField},
 };
@@ -47,7 +47,7 @@ pub const SCRATCH: &str = "scratch";
 
 impl ImageRequest {
     /// Reads a table.
-    pub(super) fn read<'n>(table: &Table<'n, ImageField<'n>>) -> Result<Self, Error> {
+    pub(super) fn read<'n>(table: &TableForm<'n, ImageField<'n>>) -> Result<Self, Error> {
         let mut image = Self {
             origin: Some(table.origin()),
             ..Self::default()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Error, ErrorKind, Located, Origin, Tables,
-    form::{Field, Table},
+    form::{Field, TableForm},
     layer::{overlay_list, text_of},
     schema::PythonField,
 };
@@ -124,7 +124,7 @@ impl PythonRequest {
 }
 
 /// Reads `[python]`.
-pub(super) fn read(table: &Table<'_, PythonField>, into: &mut Tables) -> Result<(), Error> {
+pub(super) fn read(table: &TableForm<'_, PythonField>, into: &mut Tables) -> Result<(), Error> {
     into.python.place = Some(table.origin());
     let names = |list: Vec<Located<PackageName>>| {
         let names = list.into_iter();

@@ -2,7 +2,7 @@
 
 use super::{
     EnvFile, Error, ImageRequest, Layer, Located, ShellSection, Tables, Text, conda,
-    form::{EditableList, Named, OneOf, Table},
+    form::{EditableList, Named, OneOf, TableForm},
     python,
     scalars::{EnvFilePath, ToolName},
     schema::{
@@ -32,7 +32,7 @@ pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Layer, Error> {
 pub(super) fn read_layer(text: &Text, ignored: &'static [&'static str]) -> Result<Layer, Error> {
     let root = text.toml()?;
     let mut layer = Layer::new(text.clone());
-    for field in Table::root(text, &root, ignored).fields() {
+    for field in TableForm::root(text, &root, ignored).fields() {
         match field?.field {
             TopField::Extends(sources) => layer.extends = sources,
             TopField::Presets(names) => {
@@ -63,7 +63,7 @@ pub(super) fn read_layer(text: &Text, ignored: &'static [&'static str]) -> Resul
     Ok(layer)
 }
 
-fn read_section<'n>(shell: &Table<'n, ShellField<'n>>) -> Result<ShellSection, Error> {
+fn read_section<'n>(shell: &TableForm<'n, ShellField<'n>>) -> Result<ShellSection, Error> {
     let mut section = ShellSection::default();
     for field in shell.fields() {
         match field?.field {
@@ -118,7 +118,7 @@ fn read_tools<'n>(
     Ok(())
 }
 
-fn read_env_files(files: &Table<'_, EnvFilesField>, into: &mut Tables) -> Result<(), Error> {
+fn read_env_files(files: &TableForm<'_, EnvFilesField>, into: &mut Tables) -> Result<(), Error> {
     for field in files.fields() {
         let (list, optional): (EditableList<EnvFilePath>, _) = match field?.field {
             EnvFilesField::Load(list) => (list, false),
@@ -156,7 +156,7 @@ fn read_aliases<'n>(
     Ok(())
 }
 
-fn read_hooks<'n>(hooks: &Table<'n, HooksField<'n>>, into: &mut Tables) -> Result<(), Error> {
+fn read_hooks<'n>(hooks: &TableForm<'n, HooksField<'n>>, into: &mut Tables) -> Result<(), Error> {
     for field in hooks.fields() {
         match field?.field {
             HooksField::Enter(scripts) => {
@@ -199,7 +199,7 @@ fn script_list(scripts: ScriptsForm) -> EditableList<String> {
     }
 }
 
-fn read_grants(grants: &Table<'_, GrantsField>, into: &mut Tables) -> Result<(), Error> {
+fn read_grants(grants: &TableForm<'_, GrantsField>, into: &mut Tables) -> Result<(), Error> {
     for field in grants.fields() {
         match field?.field {
             GrantsField::Env(names) => {

@@ -9,7 +9,9 @@ use toml::Spanned;
 use super::{
     AliasName, Error, ExpectedKind, Located,
     document::Node,
-    form::{EditableList, Form, KeyValue, Named, OneOf, SmallNumber, Table, Unset, table_fields},
+    form::{
+        EditableList, Form, KeyValue, Named, OneOf, SmallNumber, TableForm, Unset, table_fields,
+    },
     image_values::{ImagePath, Port, ProjectPath},
     scalars::{
         CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PlatformName, PresetName,
@@ -30,11 +32,11 @@ table_fields! {
         /// Presets to follow, below all other layers: tools and versions come from the project's own files
         "presets" => Presets(Vec<Located<PresetName>>);
         /// Dev shells by name; a prompt activates `dev`
-        "shells" => Shells(Named<'n, SingleShellName, Table<'n, ShellField<'n>>>);
+        "shells" => Shells(Named<'n, SingleShellName, TableForm<'n, ShellField<'n>>>);
         /// The container image of the project
-        "image" => Image(Table<'n, ImageField<'n>>);
+        "image" => Image(TableForm<'n, ImageField<'n>>);
         /// Container images by name; each begins with the keys of `[image]`
-        "images" => Images(Named<'n, PackageName, Table<'n, ImageField<'n>>>);
+        "images" => Images(Named<'n, PackageName, TableForm<'n, ImageField<'n>>>);
         .. Shared(TablesField<'n>);
     }
 }
@@ -55,24 +57,25 @@ table_fields! {
         /// Tools by short name (`ruff`) or as a package of a source (`pypi:pyrefly`, `npm:prettier`)
         "tools" => Tools(Named<'n, ToolName, ToolForm<'n>>);
         /// The Python packages of the dev shell
-        "python" => Python(Table<'n, PythonField>);
+        "python" => Python(TableForm<'n, PythonField>);
         /// OS-level packages of conda channels
-        "conda" => Conda(Table<'n, CondaField>);
+        "conda" => Conda(TableForm<'n, CondaField>);
         /// Variables; text may refer to others as `${NAME}` and to the project as `${root}`
         "env" => Env(Named<'n, VarName, VariableForm<'n>>);
         /// Files of variables, below the project's root
-        "env-files" => EnvFiles(Table<'n, EnvFilesField>);
+        "env-files" => EnvFiles(TableForm<'n, EnvFilesField>);
         /// Short commands of the host shell
         "aliases" => Aliases(Named<'n, AliasName, AliasForm<'n>>);
         /// Scripts that run on enter and leave
-        "hooks" => Hooks(Table<'n, HooksField<'n>>);
+        "hooks" => Hooks(TableForm<'n, HooksField<'n>>);
         /// Permissions for variables and scripts that can run code
-        "grants" => Grants(Table<'n, GrantsField>);
+        "grants" => Grants(TableForm<'n, GrantsField>);
     }
 }
 
 /// A tool: a table, several versions of python, or a requirement.
-pub(super) type ToolForm<'n> = OneOf<Table<'n, ToolField<'n>>, OneOf<VersionList, Spanned<String>>>;
+pub(super) type ToolForm<'n> =
+    OneOf<TableForm<'n, ToolField<'n>>, OneOf<VersionList, Spanned<String>>>;
 
 table_fields! {
     ToolField<'n> {
@@ -173,7 +176,7 @@ table_fields! {
 }
 
 /// A variable: a table that says how it changes, or its value.
-pub(super) type VariableForm<'n> = OneOf<Table<'n, VariableField>, Located<ValueTemplate>>;
+pub(super) type VariableForm<'n> = OneOf<TableForm<'n, VariableField>, Located<ValueTemplate>>;
 
 table_fields! {
     VariableField [nonempty] {
@@ -202,7 +205,7 @@ table_fields! {
 }
 
 /// An alias: a table that removes it, or its command.
-pub(super) type AliasForm<'n> = OneOf<Table<'n, AliasField>, Located<String>>;
+pub(super) type AliasForm<'n> = OneOf<TableForm<'n, AliasField>, Located<String>>;
 
 table_fields! {
     AliasField [nonempty] {
@@ -221,7 +224,7 @@ table_fields! {
         /// Run on leave
         "leave" => Leave(ScriptsForm);
         /// Run in your own shell; needs `[grants] source`
-        "source" => Source(Table<'n, SourceField>);
+        "source" => Source(TableForm<'n, SourceField>);
     }
 }
 
@@ -274,19 +277,19 @@ table_fields! {
 
 /// A rule to copy files, which needs both of its keys.
 #[derive(Debug)]
-pub(super) struct CopyForm<'n>(pub(super) Table<'n, CopyField>);
+pub(super) struct CopyForm<'n>(pub(super) TableForm<'n, CopyField>);
 
 impl<'n> Form<'n> for CopyForm<'n> {
     fn accepts(node: &Node<'_>) -> bool {
-        Table::<CopyField>::accepts(node)
+        TableForm::<CopyField>::accepts(node)
     }
 
     fn read(value: &KeyValue<'n>) -> Result<Self, Error> {
-        Table::read(value).map(Self)
+        TableForm::read(value).map(Self)
     }
 
     fn schema() -> Json {
-        let mut schema = Table::<CopyField>::schema();
+        let mut schema = TableForm::<CopyField>::schema();
         schema["required"] = json!(["from", "to"]);
         schema
     }
@@ -303,7 +306,7 @@ table_fields! {
 
 /// Returns the JSON Schema of the manifest, as text.
 pub fn schema() -> String {
-    let mut schema = Table::<TopField<'_>>::schema();
+    let mut schema = TableForm::<TopField<'_>>::schema();
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("devshell.toml");
     schema["description"] = json!("The manifest of a project");

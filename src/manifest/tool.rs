@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{
     Error, ErrorKind, Located, Text, ToolEntry,
-    form::{EditableList, KeyValue, OneOf, Table},
+    form::{EditableList, KeyValue, OneOf, TableForm},
     layer::FLAVOUR,
     scalars::ToolPart,
     schema::{TextForSystems, ToolField, ToolForm, VersionList},
@@ -93,7 +93,7 @@ fn named_entry(tool: &Tool, at: &KeyValue<'_>) -> Result<ToolEntry, Error> {
 
 fn read_table(
     tool: &Tool,
-    table: &Table<'_, ToolField<'_>>,
+    table: &TableForm<'_, ToolField<'_>>,
     at: &KeyValue<'_>,
 ) -> Result<ToolEntry, Error> {
     let mut entry = named_entry(tool, at)?;

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{
     CompositionError, EnvEntry, EnvValue, Error, Located,
-    form::{KeyValue, OneOf, Table},
+    form::{KeyValue, OneOf, TableForm},
     scalars::PathEntry,
     schema::{VariableField, VariableForm},
 };
@@ -18,7 +18,7 @@ pub(super) fn read(form: VariableForm<'_>, at: &KeyValue<'_>) -> Result<EnvEntry
     }
 }
 
-fn read_table(table: &Table<'_, VariableField>, at: &KeyValue<'_>) -> Result<EnvEntry, Error> {
+fn read_table(table: &TableForm<'_, VariableField>, at: &KeyValue<'_>) -> Result<EnvEntry, Error> {
     let (mut prepend, mut append) = (Vec::new(), Vec::new());
     let mut removed = BTreeSet::new();
     let mut alone = None;

@@ -6,13 +6,13 @@ use super::{Error, explain};
 use crate::{
     lockfile::{Application, LockedPackage},
     package::Tool,
-    sources::{Candidate, CandidateKey, Index, SoughtTool},
+    sources::{Candidate, CandidateKey, Index, ToolQuery},
 };
 
 /// Returns the position of the best candidate: a version that was locked already, else one of the first supplier that has
 /// any, and of these the newest one that runs on every machine, else the newest one.
-pub fn best(sought: SoughtTool<'_>, candidates: &[Candidate]) -> Option<usize> {
-    let SoughtTool {
+pub fn best(sought: ToolQuery<'_>, candidates: &[Candidate]) -> Option<usize> {
+    let ToolQuery {
         tool,
         request,
         previous,
@@ -44,8 +44,8 @@ pub fn best(sought: SoughtTool<'_>, candidates: &[Candidate]) -> Option<usize> {
 }
 
 /// Returns the candidate that `best` chooses from an index.
-pub fn chosen<'i>(sought: SoughtTool<'_>, index: &'i Index) -> Result<&'i Candidate, Error> {
-    let SoughtTool { tool, request, .. } = sought;
+pub fn chosen<'i>(sought: ToolQuery<'_>, index: &'i Index) -> Result<&'i Candidate, Error> {
+    let ToolQuery { tool, request, .. } = sought;
     let key = CandidateKey::of(tool, request);
     let candidates = index.candidates(&key).ok_or_else(|| Error::NotAsked {
         tool: tool.clone(),

@@ -6,7 +6,7 @@ use super::{Constraint, Error, Reason, Refusal};
 use crate::{
     manifest::{Located, ToolRequest},
     package::{FREETHREADED, Requirement, System, Tool, Version},
-    sources::{Candidate, SoughtTool, UnusedSupplier},
+    sources::{Candidate, ToolQuery, UnusedSupplier},
 };
 
 /// Most refused versions in an error.
@@ -52,7 +52,7 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
         let missing = candidate.missing.get(&system);
         let glibc = candidate.glibc.get(&system).zip(candidate.glibc_limit);
         reasons.push(match (missing, glibc) {
-            (Some(missing), _) => Reason::MissingPart {
+            (Some(missing), _) => Reason::UnavailablePart {
                 missing: missing.clone(),
                 system,
             },
@@ -83,11 +83,11 @@ pub(super) fn contradiction(tool: &Tool, request: &ToolRequest) -> Error {
 
 /// Returns the error for candidates that were all refused.
 pub(super) fn no_version(
-    sought: SoughtTool<'_>,
+    sought: ToolQuery<'_>,
     candidates: &[Candidate],
     unused: &[UnusedSupplier],
 ) -> Error {
-    let SoughtTool {
+    let ToolQuery {
         tool,
         request,
         system,
@@ -105,14 +105,14 @@ pub(super) fn no_version(
     let lacking = refused
         .iter()
         .find_map(|refusal| match &refusal.reasons[..] {
-            [Reason::MissingPart { missing, .. }] => {
+            [Reason::UnavailablePart { missing, .. }] => {
                 Some((Box::new(refusal.version.clone()), missing.clone()))
             }
             _ => None,
         });
     if let Some((version, missing)) = lacking {
         let origin = request.requirement.origin.clone();
-        return Error::MissingPart {
+        return Error::UnavailablePart {
             tool: tool.clone(),
             version,
             missing,

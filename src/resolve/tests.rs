@@ -243,7 +243,7 @@ fn a_missing_part_is_named() {
     let without = Candidate {
         missing: [(
             HERE,
-            MissingPart {
+            UnavailablePart {
                 part: "clipy".to_owned(),
                 near: None,
             },

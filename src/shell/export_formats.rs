@@ -8,7 +8,7 @@ use crate::env::{Assignment, VarName};
 
 /// A format that is not a shell's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     /// One object of names and values; `null` unsets a variable.
     Json,
     /// A dotenv file.

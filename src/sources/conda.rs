@@ -25,7 +25,7 @@ use crate::{
 pub use conflict::{Clash, Conflict, Floor, Need};
 pub use error::Error;
 use records::Records;
-use solver::{Answer, Problem};
+use solver::{SolverAnswer, SolverProblem};
 
 /// The requirements of a dev shell.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub struct CondaSolution {
 pub fn lock(query: &CondaQuery<'_>, sources: Sources<'_>) -> Result<CondaSolution, Error> {
     let records = Records::load(query, sources)?;
     let answers = parallel::map(System::ALL.len(), &System::ALL, |system| {
-        let problem = Problem {
+        let problem = SolverProblem {
             records: records.of(*system),
             requirements: query.requirements,
             floors: query.floors,
@@ -65,9 +65,9 @@ pub fn lock(query: &CondaQuery<'_>, sources: Sources<'_>) -> Result<CondaSolutio
                 .unwrap_or_default(),
         };
         match problem.solve() {
-            Answer::Chosen(chosen) => Ok(Ok(locked(chosen)?)),
-            Answer::Unsatisfiable => Ok(Err(conflict::explain(&problem, &records))),
-            Answer::Failed(message) => Err(Error::Solver { message }),
+            SolverAnswer::Chosen(chosen) => Ok(Ok(locked(chosen)?)),
+            SolverAnswer::Unsatisfiable => Ok(Err(conflict::explain(&problem, &records))),
+            SolverAnswer::Failed(message) => Err(Error::Solver { message }),
         }
     });
     let mut solution = CondaSolution {

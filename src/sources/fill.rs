@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Candidate, CandidateKey, Error, Index, PARALLEL, SoughtTool, Sources, UnusedSupplier, github,
+    Candidate, CandidateKey, Error, Index, PARALLEL, Sources, ToolQuery, UnusedSupplier, github,
     glibc, go, node, npm, npm_platform, pypi, python, release_age, rust, url,
 };
 use crate::{
@@ -21,14 +21,14 @@ pub struct Lookup<'a> {
     pub upgrade: &'a Upgrade,
     pub sources: Sources<'a>,
     /// Returns the position of the candidate that will be chosen; the next supplier is asked if there is none.
-    pub best: fn(SoughtTool<'_>, &[Candidate]) -> Option<usize>,
+    pub best: fn(ToolQuery<'_>, &[Candidate]) -> Option<usize>,
     /// Whether the digests of the chosen version are needed.
     pub digests: bool,
 }
 
 /// A request that no supplier serves yet.
 struct OpenRequest<'a> {
-    sought: SoughtTool<'a>,
+    sought: ToolQuery<'a>,
     suppliers: Vec<Supplier>,
     candidates: Vec<Candidate>,
     unused: Vec<UnusedSupplier>,
@@ -46,7 +46,7 @@ pub fn fill(requests: &[(Tool, ToolRequest)], lookup: Lookup<'_>) -> Result<Inde
     for (tool, request) in requests {
         let kept = lookup.previous.kept(tool, request, lookup.upgrade, system);
         if kept.is_none() && !request.is_contradictory() {
-            let sought = SoughtTool {
+            let sought = ToolQuery {
                 tool,
                 request,
                 previous: lookup.previous,
@@ -164,7 +164,7 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
 }
 
 impl<'a> OpenRequest<'a> {
-    fn new(sought: SoughtTool<'a>) -> Self {
+    fn new(sought: ToolQuery<'a>) -> Self {
         Self {
             suppliers: sought.tool.suppliers(),
             sought,

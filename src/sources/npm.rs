@@ -20,7 +20,7 @@ use crate::{
     manifest::ToolRequest,
     package::{Digest, Invalid, PackageName, Source, System, Tool, Version},
 };
-use packument::{Packument, Release};
+use packument::{Packument, VersionEntry};
 
 /// The short form of a document, which lacks the publication times.
 const ABBREVIATED: &str = "application/vnd.npm.install-v1+json";
@@ -126,7 +126,7 @@ pub fn unresolved(
         }
         let packument = download(&key.tool, sources)?;
         let release = packument.release(package.version.as_str());
-        if release.is_none_or(Release::has_dependencies) {
+        if release.is_none_or(VersionEntry::has_dependencies) {
             open.push(key.clone());
         }
     }

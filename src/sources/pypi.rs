@@ -27,7 +27,7 @@ const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";
 /// Largest accepted page, in bytes; the largest in use has 4 MB.
 const LIMIT: u64 = 64 << 20;
 #[derive(Deserialize)]
-struct Page {
+struct IndexPage {
     meta: Meta,
     files: Vec<PypiFile>,
 }
@@ -119,7 +119,8 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
         }
         return candidates_of(tool, address, &files);
     }
-    let page: Page = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let page: IndexPage =
+        serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     if !page.meta.api_version.starts_with("1.") {
         return Err(unreadable(format!(
             "version {} of the simple API",

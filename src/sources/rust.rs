@@ -29,12 +29,12 @@ pub(super) struct ToolchainRequest<'a> {
 
 /// The name of a manifest on the server: `1.89`, or `nightly` with a day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Channel {
+struct RustChannel {
     name: String,
     date: Option<String>,
 }
 
-impl Channel {
+impl RustChannel {
     fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -72,8 +72,8 @@ pub(super) fn candidates(
     wanted: &[ToolchainRequest<'_>],
     sources: Sources<'_>,
 ) -> Result<Vec<Vec<Candidate>>, Error> {
-    let mut read: BTreeMap<Channel, Option<Rc<ChannelManifest>>> = BTreeMap::new();
-    let mut load = |tool: &Tool, channel: &Channel| {
+    let mut read: BTreeMap<RustChannel, Option<Rc<ChannelManifest>>> = BTreeMap::new();
+    let mut load = |tool: &Tool, channel: &RustChannel| {
         if let Some(known) = read.get(channel) {
             return Ok(known.clone());
         }
@@ -102,7 +102,7 @@ pub(super) fn candidates(
 /// Downloads a manifest and checks it against its `.sha256` file; nothing if the server has no such manifest.
 fn download(
     tool: &Tool,
-    channel: &Channel,
+    channel: &RustChannel,
     sources: Sources<'_>,
 ) -> Result<Option<ChannelManifest>, Error> {
     let unreadable = |message: String| Error::Unreadable {
@@ -167,7 +167,7 @@ const CEILING: u64 = 999;
 const PATCHES: u64 = 20;
 
 /// Returns a manifest, or nothing if the server has none of that name.
-type Load<'a> = &'a mut dyn FnMut(&Channel) -> Result<Option<Rc<ChannelManifest>>, Error>;
+type Load<'a> = &'a mut dyn FnMut(&RustChannel) -> Result<Option<Rc<ChannelManifest>>, Error>;
 
 /// The search for a version that satisfies one request.
 struct ToolchainSearch<'a> {
@@ -188,16 +188,16 @@ impl ToolchainSearch<'_> {
             return Ok(());
         }
         if let Some(channel) = request.requirement.value.channel() {
-            return match self.take(&Channel::parse(channel))? {
+            return match self.take(&RustChannel::parse(channel))? {
                 Some((_, true)) => Ok(()),
-                Some((_, false)) => self.earlier_days(&Channel::parse(channel)),
+                Some((_, false)) => self.earlier_days(&RustChannel::parse(channel)),
                 None => Err(self.unknown(channel)),
             };
         }
         if let Some(exact) = request.requirement.value.exact() {
             let numbers = |at: usize| exact.release().get(at).copied().unwrap_or_default();
             let name = format!("{}.{}.{}", numbers(0), numbers(1), numbers(2));
-            if self.take(&Channel::new(name))?.is_none() {
+            if self.take(&RustChannel::new(name))?.is_none() {
                 // Only for the error, which names the available versions.
                 self.stable()?;
             }
@@ -214,15 +214,15 @@ impl ToolchainSearch<'_> {
             .requirement
             .value
             .channel()
-            .map(Channel::parse);
+            .map(RustChannel::parse);
         for package in &wanted.preferred {
             let manifest = match (&channel, &package.build) {
-                (Some(channel), date @ Some(_)) => Channel {
+                (Some(channel), date @ Some(_)) => RustChannel {
                     name: channel.name.clone(),
                     date: date.clone(),
                 },
                 _ if package.version.is_prerelease() => continue,
-                _ => Channel::new(package.version.as_str()),
+                _ => RustChannel::new(package.version.as_str()),
             };
             if self
                 .take(&manifest)?
@@ -247,7 +247,7 @@ impl ToolchainSearch<'_> {
                     Some((version.clone(), *satisfies))
                 }
                 _ if minor == CEILING || !self.possible(minor) => None,
-                _ => self.take(&Channel::new(format!("1.{minor}")))?,
+                _ => self.take(&RustChannel::new(format!("1.{minor}")))?,
             };
             match newest {
                 Some((_, true)) => return Ok(()),
@@ -273,7 +273,7 @@ impl ToolchainSearch<'_> {
     }
 
     /// Goes back day by day from a nightly or beta without a requested part, as rustup does.
-    fn earlier_days(&mut self, channel: &Channel) -> Result<(), Error> {
+    fn earlier_days(&mut self, channel: &RustChannel) -> Result<(), Error> {
         let newest = self.found.last().and_then(|found| found.build.clone());
         if channel.date.is_some() || channel.name == "stable" {
             return Ok(());
@@ -284,7 +284,7 @@ impl ToolchainSearch<'_> {
             let Some(date) = day.clone() else {
                 break;
             };
-            let channel = Channel {
+            let channel = RustChannel {
                 name: channel.name.clone(),
                 date: Some(date),
             };
@@ -296,7 +296,7 @@ impl ToolchainSearch<'_> {
     }
 
     fn stable(&mut self) -> Result<(Version, bool), Error> {
-        self.take(&Channel::new("stable"))?
+        self.take(&RustChannel::new("stable"))?
             .ok_or_else(|| self.unknown("stable"))
     }
 
@@ -319,7 +319,7 @@ impl ToolchainSearch<'_> {
                 .is_ok_and(|version| self.wanted.request.admits(&version));
             if admitted
                 && self
-                    .take(&Channel::new(name))?
+                    .take(&RustChannel::new(name))?
                     .is_some_and(|(_, satisfies)| satisfies)
             {
                 return Ok(true);
@@ -337,7 +337,7 @@ impl ToolchainSearch<'_> {
     }
 
     /// Reads a manifest; returns its version and whether that satisfies the request.
-    fn take(&mut self, channel: &Channel) -> Result<Option<(Version, bool)>, Error> {
+    fn take(&mut self, channel: &RustChannel) -> Result<Option<(Version, bool)>, Error> {
         self.asked += 1;
         let Some(manifest) = (self.load)(channel)? else {
             return Ok(None);

@@ -37,7 +37,7 @@ pub(super) fn build<'a>(
 ) -> Result<(FileManifest, Vec<Download>), Error> {
     let mut used = Vec::new();
     let mut rust = rust::Components::new(object.version);
-    let mut python = python::Interpreter::new(object.name, object.version);
+    let mut python = python::CPythonFiles::new(object.name, object.version);
     let mut npm = npm::Packages::new(object.name, object.version);
     let platform = npm_platform::PlatformProgram::new(object.name, object.version);
     for part in parts {
@@ -66,7 +66,7 @@ pub(super) fn build<'a>(
                 conda::unpack(identity, file, &mut tree)
             }
             Recipe::Release => {
-                let release = release::Release {
+                let release = release::ReleaseRecipe {
                     name: object.name,
                     version: object.version,
                     options: object.layout,

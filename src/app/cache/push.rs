@@ -17,7 +17,7 @@ use crate::{
         share::{self, ShareOutcome},
     },
     cache::{
-        backend::{CacheKey, Content, Stored},
+        backend::{CacheKey, EntryContent, Stored},
         download_directory,
         record::{self, SharedRecord},
         signing::SigningKey,
@@ -267,7 +267,7 @@ impl Push<'_> {
                 .and_then(Sha256::read)
                 .map_err(files::at("read", &path))?,
         };
-        let content = Content::File {
+        let content = EntryContent::File {
             path: &path,
             size,
             digest,
@@ -319,7 +319,7 @@ impl Push<'_> {
         };
         let digest = shared.record.blob_digest();
         let digest = digest.ok_or_else(|| Failure::new("the digest of an object is not valid"))?;
-        let content = Content::File {
+        let content = EntryContent::File {
             path: shared.archive.path(),
             size: shared.record.blob_size,
             digest,
@@ -330,7 +330,7 @@ impl Push<'_> {
         let text = shared.record.sign(signing_key).map_err(|error| {
             Failure::new(format!("the record of `{name}` cannot be written: {error}"))
         })?;
-        let content = Content::Bytes(&text);
+        let content = EntryContent::Bytes(&text);
         let stored = if known.is_some() {
             // It is damaged, or its blob is gone.
             backend.replace(&key, content).map_err(failed)?;

@@ -2,14 +2,14 @@
 
 use crate::manifest::{Claim, Located, SourceScripts, Statement, Subject};
 
-use super::{Explained, Row};
+use super::{ExplainRow, Explained};
 
 /// Returns a row for each statement; a statement that does not count has the reason.
 pub(super) fn rows(
     explained: &Explained<'_>,
     subject: &Subject,
     statements: &[Statement],
-) -> Vec<Row> {
+) -> Vec<ExplainRow> {
     let replacements = subject.replacements(statements);
     let row = |(statement, replacement): (&Statement, Option<&Statement>)| {
         let reason = match replacement {
@@ -25,7 +25,7 @@ pub(super) fn rows(
         } else {
             statement.claim.to_string()
         };
-        Row {
+        ExplainRow {
             value,
             place: statement.origin.to_string(),
             shell: statement.shell.as_ref().map(ToString::to_string),

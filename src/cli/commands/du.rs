@@ -43,13 +43,13 @@ fn project_table(session: &Session<'_>, projects: &[ProjectUsage]) -> Table {
     ]);
     let most = projects.iter().map(|one| one.bytes).max().unwrap_or(0);
     for one in projects {
-        let own = Bar::length(one.own_bytes, most);
+        let own = SizeBar::length(one.own_bytes, most);
         table.row([
             bytes(one.bytes).into(),
             bytes(one.own_bytes).into(),
-            Bar {
+            SizeBar {
                 full: own,
-                light: Bar::length(one.bytes, most) - own,
+                light: SizeBar::length(one.bytes, most) - own,
             }
             .cell(),
             Cell::new(Role::Strong, display_path(session.context, &one.root)),
@@ -68,15 +68,15 @@ fn object_table(objects: &[ObjectUsage]) -> Table {
     ]);
     let most = objects.iter().map(|one| one.bytes).max().unwrap_or(0);
     for one in objects {
-        let length = Bar::length(one.bytes, most);
+        let length = SizeBar::length(one.bytes, most);
         // An object that no project uses is what `devsh gc` is for.
         let bar = if one.projects == 0 {
-            Bar {
+            SizeBar {
                 full: 0,
                 light: length,
             }
         } else {
-            Bar {
+            SizeBar {
                 full: length,
                 light: 0,
             }
@@ -93,12 +93,12 @@ fn object_table(objects: &[ObjectUsage]) -> Table {
 }
 
 /// A bar that compares sizes. Its light part is shared, or unused.
-struct Bar {
+struct SizeBar {
     full: usize,
     light: usize,
 }
 
-impl Bar {
+impl SizeBar {
     const WIDTH: usize = 16;
 
     /// Returns the length of the bar for a size, if `most` fills the whole width.

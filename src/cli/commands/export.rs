@@ -7,15 +7,15 @@ use crate::{
     },
     cli::args::Export,
     report::{failure::Failure, ui::Ui},
-    shell::export_formats::Format,
+    shell::export_formats::ExportFormat,
 };
 
 pub fn run(session: &Session<'_>, ui: &Ui, options: &Export) -> Result<(), Failure> {
     let reader = match options.format.as_str() {
-        "json" => ExportReader::File(Format::Json),
-        "dotenv" => ExportReader::File(Format::Dotenv),
-        "github" => ExportReader::File(Format::GitHub),
-        "gitlab" => ExportReader::File(Format::GitLab),
+        "json" => ExportReader::File(ExportFormat::Json),
+        "dotenv" => ExportReader::File(ExportFormat::Dotenv),
+        "github" => ExportReader::File(ExportFormat::GitHub),
+        "gitlab" => ExportReader::File(ExportFormat::GitLab),
         shell => ExportReader::Shell(shell.parse()?),
     };
     let target = if options.no_wait {

@@ -29,14 +29,14 @@ struct PoetryDependency {
 }
 
 /// The sources of the lockfile by the names that `pyproject.toml` uses.
-type Sources = BTreeMap<String, PackageSource>;
+type PoetrySources = BTreeMap<String, PackageSource>;
 
 /// Reads the lockfile, and the dependencies of the project from its `pyproject.toml`.
 pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Error> {
     let root = file.toml()?;
     let mut lock = PythonLock::default();
     let mut without_groups = false;
-    let mut sources = Sources::new();
+    let mut sources = PoetrySources::new();
     for node in tables(&root, "package") {
         let package = package(file, &root, node)?;
         let reference = node
@@ -187,7 +187,7 @@ fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackag
         digests,
         files: Vec::new(),
         marker: bounds_marker(file, node.get("python-versions"), python_marker)?,
-        dependencies: dependencies(file, node.get("dependencies"), &Sources::new())?,
+        dependencies: dependencies(file, node.get("dependencies"), &PoetrySources::new())?,
         extras: extras
             .iter()
             .map(|entry| {
@@ -259,7 +259,7 @@ fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error
 fn project_roots(
     file: &Text,
     tree: &Node<'_>,
-    sources: &Sources,
+    sources: &PoetrySources,
 ) -> Result<Vec<RootDependency>, Error> {
     let mut roots = Vec::new();
     let mut add = |scope: &Scope, dependencies: Vec<Dependency>| {
@@ -339,7 +339,7 @@ fn of_extra(named: Dependency, optional: &[PoetryDependency]) -> Vec<Dependency>
 fn dependencies(
     file: &Text,
     table: Option<&Node<'_>>,
-    sources: &Sources,
+    sources: &PoetrySources,
 ) -> Result<Vec<Dependency>, Error> {
     let all = table_dependencies(file, table, sources)?.into_iter();
     let counted = all.filter(|one| !one.optional || one.has_markers);
@@ -350,7 +350,7 @@ fn dependencies(
 fn table_dependencies(
     file: &Text,
     table: Option<&Node<'_>>,
-    sources: &Sources,
+    sources: &PoetrySources,
 ) -> Result<Vec<PoetryDependency>, Error> {
     let mut dependencies = Vec::new();
     for entry in table.map(Node::entries).unwrap_or_default() {
@@ -373,7 +373,7 @@ fn dependency(
     file: &Text,
     entry: &NodeEntry<'_>,
     node: &Node<'_>,
-    sources: &Sources,
+    sources: &PoetrySources,
 ) -> Result<PoetryDependency, Error> {
     let (mut optional, mut has_markers) = (false, false);
     let mut dependency = Dependency {

@@ -51,7 +51,7 @@ impl From<&resolve::Error> for Failure {
                 }
                 change(failure, constraints, refused)
             }
-            resolve::Error::MissingPart {
+            resolve::Error::UnavailablePart {
                 origin, missing, ..
             } => {
                 let failure = match &missing.near {

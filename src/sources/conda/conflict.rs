@@ -7,7 +7,7 @@ use rattler_conda_types::{MatchSpec, Matches as _, ParseMatchSpecOptions, RepoDa
 
 use super::{
     records::{Records, package_of},
-    solver::{Answer, Problem},
+    solver::{SolverAnswer, SolverProblem},
 };
 use crate::{
     package::{CondaFloors, CondaRequirement, System},
@@ -80,7 +80,7 @@ pub struct Need {
 }
 
 /// Returns why `problem` has no answer.
-pub(super) fn explain(problem: &Problem<'_>, records: &Records) -> Conflict {
+pub(super) fn explain(problem: &SolverProblem<'_>, records: &Records) -> Conflict {
     let simple = problem
         .requirements
         .iter()
@@ -94,7 +94,7 @@ pub(super) fn explain(problem: &Problem<'_>, records: &Records) -> Conflict {
 
 /// Returns why no record meets one requirement.
 fn unmet_alone(
-    problem: &Problem<'_>,
+    problem: &SolverProblem<'_>,
     records: &Records,
     requirement: &CondaRequirement,
 ) -> Option<Clash> {
@@ -126,7 +126,7 @@ fn unmet_alone(
 }
 
 /// Returns the conflict of the fewest requirements.
-fn unmet_together(problem: &Problem<'_>) -> Clash {
+fn unmet_together(problem: &SolverProblem<'_>) -> Clash {
     let mut core: Vec<CondaRequirement> = problem.requirements.to_vec();
     let mut at = 0;
     while at < core.len() && core.len() > 1 {
@@ -154,25 +154,25 @@ fn unmet_together(problem: &Problem<'_>) -> Clash {
 }
 
 fn chosen(
-    problem: &Problem<'_>,
+    problem: &SolverProblem<'_>,
     requirements: &[CondaRequirement],
     floors: CondaFloors,
 ) -> Option<Vec<RepoDataRecord>> {
-    let problem = Problem {
+    let problem = SolverProblem {
         requirements,
         floors,
         preferred: &[],
         ..problem.clone()
     };
     match problem.solve() {
-        Answer::Chosen(records) => Some(records),
-        Answer::Unsatisfiable | Answer::Failed(_) => None,
+        SolverAnswer::Chosen(records) => Some(records),
+        SolverAnswer::Unsatisfiable | SolverAnswer::Failed(_) => None,
     }
 }
 
 /// Returns the oldest system on which the requirements can be met, if it is newer than the declared one.
 fn needed_floor(
-    problem: &Problem<'_>,
+    problem: &SolverProblem<'_>,
     core: &[CondaRequirement],
 ) -> Option<(Floor, String, String)> {
     let candidates: Vec<String> = if problem.system.is_linux() {
@@ -205,7 +205,7 @@ fn needed_floor(
 }
 
 /// Returns two dependencies on one package that exclude each other: one of the last requirement, and one of the others.
-fn opposed(problem: &Problem<'_>, core: &[CondaRequirement]) -> Option<[Need; 2]> {
+fn opposed(problem: &SolverProblem<'_>, core: &[CondaRequirement]) -> Option<[Need; 2]> {
     let (last, others) = core.split_last()?;
     let one = chosen(problem, others, problem.floors)?;
     let other = chosen(problem, std::slice::from_ref(last), problem.floors)?;

@@ -16,7 +16,7 @@ pub(super) const KERNEL: &str = "4.18";
 
 /// A choice to make.
 #[derive(Debug, Clone)]
-pub(super) struct Problem<'a> {
+pub(super) struct SolverProblem<'a> {
     /// The records by directory, those of the winning channel first.
     pub(super) records: Vec<&'a [RepoDataRecord]>,
     pub(super) requirements: &'a [CondaRequirement],
@@ -27,7 +27,7 @@ pub(super) struct Problem<'a> {
 }
 
 /// The solver's answer.
-pub(super) enum Answer {
+pub(super) enum SolverAnswer {
     Chosen(Vec<RepoDataRecord>),
     /// No choice meets all requirements.
     Unsatisfiable,
@@ -35,9 +35,9 @@ pub(super) enum Answer {
     Failed(String),
 }
 
-impl Problem<'_> {
+impl SolverProblem<'_> {
     /// Chooses the newest packages that meet all requirements together.
-    pub(super) fn solve(&self) -> Answer {
+    pub(super) fn solve(&self) -> SolverAnswer {
         let is_preferred =
             |record: &&RepoDataRecord| self.preferred.iter().any(|locked| locked.url == record.url);
         let locked = self.records.iter().flat_map(|records| records.iter());
@@ -65,12 +65,12 @@ impl Problem<'_> {
             cancellation_token: None,
         };
         match Solver.solve(task) {
-            Ok(result) => Answer::Chosen(result.records),
+            Ok(result) => SolverAnswer::Chosen(result.records),
             Err(SolveError::Unsolvable(words)) => {
                 tracing::debug!(system = %self.system, "{}", words.join("\n"));
-                Answer::Unsatisfiable
+                SolverAnswer::Unsatisfiable
             }
-            Err(error) => Answer::Failed(error.to_string().replace('\n', " ")),
+            Err(error) => SolverAnswer::Failed(error.to_string().replace('\n', " ")),
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct Asset {
 
 /// A part of the list.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct ReleasePage {
     pub(super) releases: Vec<Release>,
     pub(super) is_last: bool,
 }
@@ -116,7 +116,7 @@ pub(super) fn page(
     number: u32,
     sources: Sources<'_>,
     use_cache: bool,
-) -> Result<Page, Error> {
+) -> Result<ReleasePage, Error> {
     let path = format!("repos/{repository}/releases?per_page={PAGE_SIZE}&page={number}");
     let url = api(&path, sources)?;
     let cached = CachedList::load(sources.cache, &url);
@@ -224,8 +224,8 @@ fn unreadable(url: &Url, message: &str) -> Error {
 }
 
 impl CachedList {
-    fn page(&self) -> Page {
-        Page {
+    fn page(&self) -> ReleasePage {
+        ReleasePage {
             releases: self.releases.clone(),
             is_last: self.count < PAGE_SIZE,
         }

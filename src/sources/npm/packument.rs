@@ -12,7 +12,7 @@ pub(super) struct Packument {
     #[serde(default, rename = "dist-tags")]
     tags: BTreeMap<String, String>,
     #[serde(default)]
-    versions: BTreeMap<String, Release>,
+    versions: BTreeMap<String, VersionEntry>,
     #[serde(default)]
     time: BTreeMap<String, Lenient<String>>,
 }
@@ -20,7 +20,7 @@ pub(super) struct Packument {
 /// One version of a package.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Release {
+pub(super) struct VersionEntry {
     pub(super) dist: Dist,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) deprecated: Option<String>,
@@ -73,13 +73,13 @@ impl Packument {
         tags.map(|(tag, _)| tag.clone()).collect()
     }
 
-    pub(super) fn releases(&self) -> impl Iterator<Item = (&str, &Release)> {
+    pub(super) fn releases(&self) -> impl Iterator<Item = (&str, &VersionEntry)> {
         self.versions
             .iter()
             .map(|(version, release)| (version.as_str(), release))
     }
 
-    pub(super) fn release(&self, version: &str) -> Option<&Release> {
+    pub(super) fn release(&self, version: &str) -> Option<&VersionEntry> {
         self.versions.get(version)
     }
 
@@ -92,7 +92,7 @@ impl Packument {
     }
 }
 
-impl Release {
+impl VersionEntry {
     /// Returns whether npm would install other packages with this one.
     pub(super) fn has_dependencies(&self) -> bool {
         let bundled = self.bundle_dependencies.as_deref().unwrap_or_default();

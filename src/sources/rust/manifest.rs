@@ -10,7 +10,7 @@ use crate::{
     config,
     lockfile::{Artifact, lockable},
     package::{PROFILE, Sha256, System, Version},
-    sources::{Candidate, MissingPart, release_age::day_seconds},
+    sources::{Candidate, UnavailablePart, release_age::day_seconds},
 };
 
 /// The parts of every toolchain.
@@ -128,7 +128,7 @@ impl ChannelManifest {
                 } else {
                     let near = self.near(package, target, system);
                     let missing = candidate.missing.entry(system);
-                    missing.or_insert(MissingPart { part, near });
+                    missing.or_insert(UnavailablePart { part, near });
                 }
             }
             if !candidate.missing.contains_key(&system) {
@@ -306,7 +306,7 @@ mod tests {
         let plain = manifest.candidate(&[], &[]).unwrap();
         assert_eq!(plain.artifacts[&System::LinuxAarch64].len(), 3);
         let unknown = manifest.candidate(&words(&["clipy"]), &[]).unwrap();
-        let missing = |part: &str, near: &str| MissingPart {
+        let missing = |part: &str, near: &str| UnavailablePart {
             part: part.to_owned(),
             near: Some(near.to_owned()),
         };

@@ -34,7 +34,7 @@ fn request(requirement: &str, floors: &[&str]) -> ToolRequest {
 }
 
 /// A server with 1.31 to 1.97, two patch versions each.
-fn manifest(channel: &Channel) -> Option<ChannelManifest> {
+fn manifest(channel: &RustChannel) -> Option<ChannelManifest> {
     let (number, date) = match (channel.name.as_str(), &channel.date) {
         ("stable", None) => ("1.97.1".to_owned(), "2026-09-01"),
         ("nightly", None) => ("1.99.0-nightly".to_owned(), "2026-10-30"),

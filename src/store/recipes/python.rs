@@ -35,14 +35,14 @@ Error=This Python belongs to devsh and is shared by projects, so it cannot be ch
 ";
 
 /// The build that is unpacked.
-pub(super) struct Interpreter<'a> {
+pub(super) struct CPythonFiles<'a> {
     package: &'a PackageName,
     version: &'a Version,
     /// The version in the archive.
     found: Option<String>,
 }
 
-impl<'a> Interpreter<'a> {
+impl<'a> CPythonFiles<'a> {
     pub(super) const fn new(package: &'a PackageName, version: &'a Version) -> Self {
         Self {
             package,

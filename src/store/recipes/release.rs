@@ -34,7 +34,7 @@ use crate::{
 const HEAD: usize = 512;
 
 /// A release that is unpacked.
-pub(super) struct Release<'a> {
+pub(super) struct ReleaseRecipe<'a> {
     pub(super) name: &'a PackageName,
     pub(super) version: &'a Version,
     pub(super) options: &'a ReleaseOptions,
@@ -42,7 +42,7 @@ pub(super) struct Release<'a> {
 
 /// The format of an artifact, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum ArchiveKind {
     Zip,
     Tar { compressed: bool },
     Program { compressed: bool },
@@ -50,7 +50,7 @@ enum Format {
 
 /// A member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Member {
+struct ArchiveMember {
     /// As the archive has it.
     path: String,
     executable: bool,
@@ -59,7 +59,7 @@ struct Member {
 
 /// The places of an archive's members in the object.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Layout {
+struct MemberPlaces {
     /// The directory at the top that is left out, with its `/`.
     stripped: String,
     /// The directory in the object for everything, with its `/`; empty if the archive has `bin`.
@@ -68,7 +68,7 @@ struct Layout {
     programs: BTreeMap<String, String>,
 }
 
-impl Release<'_> {
+impl ReleaseRecipe<'_> {
     /// Places the programs of a release and the files that they need.
     pub(super) fn unpack(
         &self,
@@ -82,9 +82,9 @@ impl Release<'_> {
             source,
         };
         match format(file.silenced()).map_err(damaged)? {
-            Format::Zip => self.unpack_zip(file, tree),
-            Format::Tar { compressed } => self.unpack_tar(file, compressed, tree),
-            Format::Program { compressed } => {
+            ArchiveKind::Zip => self.unpack_zip(file, tree),
+            ArchiveKind::Tar { compressed } => self.unpack_tar(file, compressed, tree),
+            ArchiveKind::Program { compressed } => {
                 let mut data = opened(file, compressed).map_err(damaged)?;
                 let name = self.name_of_program(artifact);
                 place_program(&format!("bin/{name}"), &mut data, tree)
@@ -137,7 +137,7 @@ impl Release<'_> {
         let mut members = Vec::new();
         for name in &names {
             zip.member(name, |member, _| {
-                members.push(Member {
+                members.push(ArchiveMember {
                     path: name.trim_end_matches('/').to_owned(),
                     executable: member.executable,
                     directory: member.directory,
@@ -182,7 +182,7 @@ impl Release<'_> {
         };
         let mut members = Vec::new();
         tar::read(&mut open(file.silenced())?, |member, _| {
-            members.push(Member {
+            members.push(ArchiveMember {
                 executable: matches!(
                     member.kind,
                     TarKind::File { executable: true } | TarKind::Link(_) | TarKind::HardLink(_)
@@ -222,16 +222,16 @@ impl Release<'_> {
     }
 
     /// Decides where members go and which are programs.
-    fn layout(&self, members: &[Member]) -> Result<Layout, Error> {
+    fn layout(&self, members: &[ArchiveMember]) -> Result<MemberPlaces, Error> {
         let stripped = match self.options.strip() {
             Some(count) => directories_at_top(members, count.into()),
             None => single_directory(members),
         };
-        let mut layout = Layout {
+        let mut layout = MemberPlaces {
             stripped,
-            ..Layout::default()
+            ..MemberPlaces::default()
         };
-        let inside: Vec<(&str, &Member)> = members
+        let inside: Vec<(&str, &ArchiveMember)> = members
             .iter()
             .filter(|member| !member.directory)
             .filter_map(|member| Some((layout.inside(&member.path)?, member)))
@@ -265,7 +265,11 @@ impl Release<'_> {
     }
 
     /// Returns the path of a program of the settings; words for the platform may be missing there.
-    fn named_program(&self, wanted: &str, inside: &[(&str, &Member)]) -> Result<String, Error> {
+    fn named_program(
+        &self,
+        wanted: &str,
+        inside: &[(&str, &ArchiveMember)],
+    ) -> Result<String, Error> {
         let plain = |path: &str| {
             let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
             format!(
@@ -273,7 +277,7 @@ impl Release<'_> {
                 program_of_file(name, self.version.as_str())
             )
         };
-        let same = |path: &str, member: &Member| path == wanted || member.path == wanted;
+        let same = |path: &str, member: &ArchiveMember| path == wanted || member.path == wanted;
         let exact = inside.iter().find(|(path, member)| same(path, member));
         let found = exact.or_else(|| inside.iter().find(|(path, _)| plain(path) == plain(wanted)));
         found
@@ -288,7 +292,7 @@ impl Release<'_> {
             })
     }
 
-    fn found_programs(&self, inside: &[(&str, &Member)]) -> BTreeSet<String> {
+    fn found_programs(&self, inside: &[(&str, &ArchiveMember)]) -> BTreeSet<String> {
         let executable: Vec<&str> = inside
             .iter()
             .filter(|(path, member)| member.executable && is_program_name(last(path)))
@@ -328,7 +332,7 @@ impl Release<'_> {
     }
 }
 
-impl Layout {
+impl MemberPlaces {
     /// Returns the path of a member without what is left out; nothing for the rest.
     fn inside<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.stripped.as_str())?;
@@ -412,7 +416,7 @@ fn is_program_name(name: &str) -> bool {
 }
 
 /// Returns the directory, with its `/`, that has every member; nothing if that is a usual directory of an installation.
-fn single_directory(members: &[Member]) -> String {
+fn single_directory(members: &[ArchiveMember]) -> String {
     let tops = members
         .iter()
         .map(|member| member.path.split('/').next().unwrap_or_default());
@@ -433,7 +437,7 @@ fn single_directory(members: &[Member]) -> String {
 }
 
 /// Returns the path of this many directories at the top, with its `/`, as the first member has them.
-fn directories_at_top(members: &[Member], count: usize) -> String {
+fn directories_at_top(members: &[ArchiveMember], count: usize) -> String {
     let deep = members
         .iter()
         .find(|member| member.path.split('/').count() > count);
@@ -524,7 +528,7 @@ fn opened(mut file: ArchiveFile<'_>, compressed: bool) -> io::Result<Box<dyn Rea
     }
 }
 
-fn format(file: ArchiveFile<'_>) -> io::Result<Format> {
+fn format(file: ArchiveFile<'_>) -> io::Result<ArchiveKind> {
     let head = |compressed| -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
         opened(file, compressed)?
@@ -534,7 +538,7 @@ fn format(file: ArchiveFile<'_>) -> io::Result<Format> {
     };
     let plain = head(false)?;
     if plain.starts_with(b"PK\x03\x04") {
-        return Ok(Format::Zip);
+        return Ok(ArchiveKind::Zip);
     }
     let compressed = plain.starts_with(&[0x1f, 0x8b])
         || plain.starts_with(b"\xfd7zXZ\0")
@@ -542,9 +546,9 @@ fn format(file: ArchiveFile<'_>) -> io::Result<Format> {
         || plain.starts_with(b"BZh");
     let content = if compressed { head(true)? } else { plain };
     Ok(if is_tar(&content) {
-        Format::Tar { compressed }
+        ArchiveKind::Tar { compressed }
     } else {
-        Format::Program { compressed }
+        ArchiveKind::Program { compressed }
     })
 }
 

@@ -2,16 +2,16 @@
 
 use super::*;
 
-fn layout_of(name: &str, options: &[&str], members: &[&str]) -> Result<Layout, Error> {
-    let members: Vec<Member> = members
+fn layout_of(name: &str, options: &[&str], members: &[&str]) -> Result<MemberPlaces, Error> {
+    let members: Vec<ArchiveMember> = members
         .iter()
-        .map(|line| Member {
+        .map(|line| ArchiveMember {
             path: line.trim_end_matches(['*', '/']).to_owned(),
             executable: line.ends_with('*'),
             directory: line.ends_with('/'),
         })
         .collect();
-    let release = Release {
+    let release = ReleaseRecipe {
         name: &PackageName::of(crate::package::Source::Github, name).unwrap(),
         version: &"1.2.3".parse().unwrap(),
         options: &options.iter().map(|text| text.parse().unwrap()).collect(),
