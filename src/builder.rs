@@ -22,9 +22,9 @@ mod partial_build;
 mod profile;
 mod profile_manifest;
 mod profile_name;
+mod profile_record;
 mod python_env;
 mod python_resolve;
-mod record;
 mod request;
 pub mod share;
 
@@ -74,7 +74,7 @@ pub fn find(data: &Path, request: &BuildRequest<'_>) -> Option<BuiltShell> {
 
 /// Returns the dev shell of a profile, if it is intact.
 pub fn built_at(profile: &Path) -> Option<BuiltShell> {
-    record::read(profile)
+    profile_record::read(profile)
 }
 
 fn find_named(
@@ -90,7 +90,7 @@ fn find_named(
         managed.chain(host).collect()
     };
     order.iter().find_map(|name| {
-        let built = record::read(&profiles_directory(data).join(name))?;
+        let built = profile_record::read(&profiles_directory(data).join(name))?;
         (built.fulfils(request) && built.is_alive()).then_some(built)
     })
 }

@@ -7,9 +7,9 @@
 mod aws;
 pub mod backend;
 mod directory;
-pub mod record;
 mod registry;
 mod s3;
+pub mod signed_record;
 pub mod signing;
 mod web;
 
@@ -36,7 +36,7 @@ use crate::{
 
 use aws::AwsSettings;
 use backend::{Backend, CacheKey, Error, UploadState};
-use record::SharedRecord;
+use signed_record::SharedRecord;
 use signing::PublicKey;
 
 /// The interval at which a waiting command checks whether a cache has failed meanwhile.
@@ -180,7 +180,7 @@ impl Caches {
         let (cache, record) = self.first(meter, move |cache, backend| {
             for key in &cache.keys {
                 let name = CacheKey::record(&object, &key.name);
-                let Some(text) = backend.read(&name, record::LIMIT)? else {
+                let Some(text) = backend.read(&name, signed_record::LIMIT)? else {
                     continue;
                 };
                 // A record of another key, of another object or of another system is none.

@@ -8,6 +8,7 @@ mod absent_files;
 pub mod decide;
 pub mod enter_leave_scripts;
 mod env_limits;
+pub mod env_statements;
 pub mod freshness;
 pub mod from_build;
 pub mod host_directories;
@@ -17,9 +18,8 @@ pub mod path_changes;
 pub mod record;
 pub mod session_var;
 pub mod source_scripts;
-pub mod statements;
 mod symlink_checks;
 pub mod update;
 
+pub use env_statements::env_statements;
 pub use load::{Loading, MissingVariable, load};
-pub use statements::statements;

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     env::{Assignment, Env, pathlist},
     manifest::ShellName,
-    prompt::{load, session_var, statements},
+    prompt::{env_statements, load, session_var},
     report::failure::{ExitStatus, Failure},
     shell::{
         HostShell, ShellStatement,
@@ -58,7 +58,7 @@ pub fn export_environment(
         }
     };
     match reader {
-        ExportReader::Shell(shell) => Ok(code(shell, &statements(env, &target))),
+        ExportReader::Shell(shell) => Ok(code(shell, &env_statements(env, &target))),
         ExportReader::File(ExportFormat::Json) => {
             let text = export_formats::json(&changes(env, &target));
             Ok(text.map_err(|error| unfit(&error, "json"))?.into_bytes())
@@ -113,7 +113,7 @@ fn changes(from: &Env, to: &Env) -> Vec<Assignment> {
         ShellStatement::Unset(name) => Some(Assignment { name, value: None }),
         _ => None,
     };
-    let mut changes: Vec<_> = statements(from, to)
+    let mut changes: Vec<_> = env_statements(from, to)
         .into_iter()
         .filter_map(change)
         .collect();

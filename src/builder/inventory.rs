@@ -11,7 +11,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{profile_name::profiles_directory, record};
+use super::{profile_name::profiles_directory, profile_record};
 use crate::{
     store::{self, Damage, Size},
     util::files,
@@ -275,11 +275,11 @@ pub fn examine(profile: &Path) -> Option<Vec<Damage>> {
     if !there() {
         return None;
     }
-    let mut damage = record::damage(profile);
+    let mut damage = profile_record::damage(profile);
     if !damage.is_empty() {
         // A process that holds this lock may just have replaced it.
         let _lock = files::lock(&profile.with_file_name(".lock"));
-        damage = record::damage(profile);
+        damage = profile_record::damage(profile);
     }
     there().then_some(damage)
 }
@@ -309,7 +309,7 @@ fn profile_entry(data: &Path, path: &Path) -> Result<InventoryEntry, files::Erro
         entry.needs.insert(profiles_directory(data).join(target));
         return Ok(entry);
     }
-    entry.needs.extend(record::needs(path)?);
+    entry.needs.extend(profile_record::needs(path)?);
     Ok(entry)
 }
 

@@ -19,8 +19,8 @@ use super::{
     guards::Guard,
     identity::EnvironmentId,
     profile_name::{ProfileName, profiles_directory},
+    profile_record,
     python_env::{EDITABLE, PythonEnvironment},
-    record,
     request::BuildRequest,
 };
 use crate::{
@@ -77,7 +77,7 @@ pub(super) fn build_profile(
     let profile = envs.join(name.as_str());
     let built = describe(id, profile, served, environments, &programs);
     // An intact profile may be in use, so it is not replaced.
-    let existing = record::read(&built.profile);
+    let existing = profile_record::read(&built.profile);
     drop(pass);
     let reusable =
         existing.is_some_and(|existing| without_reasons(&existing) == without_reasons(&built));
@@ -99,7 +99,7 @@ pub(super) fn build_profile(
             make_venv(&temporary, venv)?;
             store::sync_tree(&temporary)?;
         }
-        record::write(&temporary, &built)?;
+        profile_record::write(&temporary, &built)?;
         publish(&temporary, &built.profile)?;
     }
     if !built.is_managed() {

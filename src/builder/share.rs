@@ -7,7 +7,7 @@ use std::{
 
 use super::Builder;
 use crate::{
-    cache::{FoundObject, download_directory, record::SharedRecord},
+    cache::{FoundObject, download_directory, signed_record::SharedRecord},
     package::{Glibc, Sha256, System},
     sources::glibc,
     store::{self, BuiltObject, PackOutcome, PackedObject, Recipe, SharedTree, Store, StorePath},

@@ -292,8 +292,8 @@ fn records_keep_every_path() {
         objects: vec![odd.into()],
         notices: Vec::new(),
     };
-    record::write(directory.path(), &built).unwrap();
-    assert_eq!(record::read(directory.path()), Some(built));
+    profile_record::write(directory.path(), &built).unwrap();
+    assert_eq!(profile_record::read(directory.path()), Some(built));
 }
 
 #[test]
@@ -320,12 +320,18 @@ fn the_objects_of_a_profile_are_known_without_its_record() {
     other_format[8] = 99;
     other_format.extend(b"unknown");
     fs::write(&place, other_format).unwrap();
-    assert_eq!((needs(), record::damage(&built.profile)), (2, vec![]));
-    assert_eq!(record::read(&built.profile), None);
+    assert_eq!(
+        (needs(), profile_record::damage(&built.profile)),
+        (2, vec![])
+    );
+    assert_eq!(profile_record::read(&built.profile), None);
     for damaged in [&written[..written.len() / 2], &[0; 99], &[]] {
         fs::write(&place, damaged).unwrap();
-        assert_eq!((needs(), record::damage(&built.profile).len()), (2, 1));
-        assert_eq!(record::read(&built.profile), None);
+        assert_eq!(
+            (needs(), profile_record::damage(&built.profile).len()),
+            (2, 1)
+        );
+        assert_eq!(profile_record::read(&built.profile), None);
     }
     fs::remove_file(&place).unwrap();
     fs::create_dir(&place).unwrap();

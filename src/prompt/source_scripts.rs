@@ -15,10 +15,10 @@ use crate::{
 };
 
 use super::{
+    env_statements::env_statements,
     load::with_session,
     record::{Content, Record},
     session_var::ShellSession,
-    statements::statements,
     update::{PromptEvent, ShellUpdate},
 };
 
@@ -100,7 +100,7 @@ pub fn absorb(context: &Context, session: &ShellSession, changes: Vec<Assignment
             .statements
             .push(ShellStatement::SaveVariables(taken));
     }
-    let changes = statements(&context.env, &loaded.env);
+    let changes = env_statements(&context.env, &loaded.env);
     outcome.statements.extend(changes);
     let failed = loaded.failed.into_iter().map(PromptEvent::ScriptFailed);
     outcome.events.extend(failed);

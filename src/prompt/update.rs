@@ -12,11 +12,11 @@ use crate::{
 use super::{
     decide::{PromptDecision, decide},
     enter_leave_scripts,
+    env_statements::env_statements,
     load::{Loading, MissingVariable, load, run_leave_scripts},
     path_changes::PathMemory,
     record::MissingPart,
     session_var::ShellSession,
-    statements::statements,
 };
 
 /// The dev shell that a host shell should have loaded.
@@ -93,12 +93,12 @@ pub fn update(
         // The variables of a session that cannot be read are useless.
         let mut clean = context.env.clone();
         ShellSession::erase(&mut clean);
-        outcome.statements = statements(&context.env, &clean);
+        outcome.statements = env_statements(&context.env, &clean);
         return outcome;
     }
     let undone = undo(context, session, loading, &mut outcome);
     let Some(loading) = loading else {
-        let changes = statements(&context.env, &undone.base);
+        let changes = env_statements(&context.env, &undone.base);
         outcome.statements.extend(changes);
         outcome.statements.push(ShellStatement::RestoreAllVariables);
         let left = session
@@ -122,7 +122,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
         let place = loading.key.directory().to_owned();
         let failed = enter_leave_scripts::Error::NoKey(place);
         outcome.events.push(PromptEvent::ScriptFailed(failed));
-        statements.extend(self::statements(&context.env, &undone.base));
+        statements.extend(env_statements(&context.env, &undone.base));
         release(undone.reverted.into_iter().collect(), statements);
         return;
     }
@@ -140,7 +140,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
     if !taken.is_empty() {
         statements.push(ShellStatement::SaveVariables(taken));
     }
-    let changes = self::statements(&context.env, &loaded.env).into_iter();
+    let changes = env_statements(&context.env, &loaded.env).into_iter();
     statements.extend(changes.map(|change| match change {
         ShellStatement::Export(name, value) if extends(&name) => {
             let added = &loaded.new_lists[&name];
@@ -199,7 +199,7 @@ fn settle(
         }
     });
     ShellUpdate {
-        statements: settled.map_or_else(Vec::new, |env| statements(&context.env, &env)),
+        statements: settled.map_or_else(Vec::new, |env| env_statements(&context.env, &env)),
         ..ShellUpdate::default()
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     cache::{
         backend::{CacheEntry, CacheKey},
         download_directory,
-        record::{self, SharedRecord},
+        signed_record::{self, SharedRecord},
         signing::PublicKey,
     },
     fetch::{ExpectedFile, Meter},
@@ -235,7 +235,7 @@ impl EntryCheck<'_> {
             return EntryState::Untrusted;
         }
         let backend = &self.cache.backend;
-        let text = match backend.read(name, record::LIMIT) {
+        let text = match backend.read(name, signed_record::LIMIT) {
             Ok(text) => text.unwrap_or_default(),
             Err(error) => return EntryState::Damaged(error.to_string()),
         };

@@ -19,7 +19,7 @@ use crate::{
     cache::{
         backend::{CacheKey, EntryContent, Stored},
         download_directory,
-        record::{self, SharedRecord},
+        signed_record::{self, SharedRecord},
         signing::SigningKey,
     },
     config::{CachePlace, CacheSettings},
@@ -297,7 +297,7 @@ impl Push<'_> {
         let failed = |error| self.target.failure("written", &error);
         let backend = &self.target.backend;
         let key = CacheKey::record(name, signing_key.name());
-        let known = backend.read(&key, record::LIMIT).map_err(failed)?;
+        let known = backend.read(&key, signed_record::LIMIT).map_err(failed)?;
         let public = signing_key.public();
         let valid = known
             .as_ref()

@@ -108,8 +108,8 @@ fn hostile_names_never_reach_a_shell() {
     }
     // The code neither sets nor removes inherited variables.
     let none = Env::default();
-    assert_eq!(devsh::prompt::statements(&inherited, &none), []);
-    assert_eq!(devsh::prompt::statements(&none, &inherited), []);
+    assert_eq!(devsh::prompt::env_statements(&inherited, &none), []);
+    assert_eq!(devsh::prompt::env_statements(&none, &inherited), []);
     for shell in ["bash", "zsh", "fish"] {
         let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
         sandbox.allow();

@@ -11,7 +11,7 @@ use crate::{
 /// Returns the statements that turn the environment `from` into `to`.
 ///
 /// `DEVSH_DIFF` is set first and removed last, so a host shell that is interrupted in between can undo everything.
-pub fn statements(from: &Env, to: &Env) -> Vec<ShellStatement> {
+pub fn env_statements(from: &Env, to: &Env) -> Vec<ShellStatement> {
     let own = [vars::DEVSH_DIFF, vars::DEVSH_ROOT, vars::DEVSH_SHELL].map(VarName::own);
     let statement = |name: VarName, value: Option<&OsStr>| match value {
         Some(value) => ShellStatement::Export(name, value.to_owned()),
