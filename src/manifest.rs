@@ -23,6 +23,7 @@ mod init_template;
 mod json;
 mod layer;
 mod merge;
+mod overlay;
 mod plain_names;
 mod preset_files;
 pub mod presets;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Error, ErrorKind, Located, Origin, Tables,
     form::{Field, TableForm},
-    layer::{overlay_list, text_of},
+    overlay::{overlay_list, text_of},
     schema::PythonField,
 };
 use crate::package::PackageName;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Located,
-    layer::{overlay_list, text_of},
+    overlay::{overlay_list, text_of},
 };
 use crate::env::HostShell;
 
