@@ -70,6 +70,7 @@ pub fn of_shell(
                 .hint("make it with `uv lock`")
                 .hint("if you have no uv, remove `lock` for now and run `devsh run -- uv lock`"),
             Some("poetry.lock") => failure.hint("make it with `poetry lock`"),
+            Some("pdm.lock") => failure.hint("make it with `pdm lock`"),
             Some("Pipfile.lock") => failure.hint("make it with `pipenv lock`"),
             _ => failure,
         });

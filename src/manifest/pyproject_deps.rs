@@ -46,10 +46,6 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
     }
     for (key, message) in [
         (
-            "tool.poetry.dependencies",
-            "no packages are installed without a lockfile: make one with `poetry lock`",
-        ),
-        (
             "tool.uv.sources",
             "no packages are installed without a lockfile, because some have other sources: make one with `uv lock`",
         ),
@@ -58,32 +54,42 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
             "no packages are installed without a lockfile: make one with `uv lock`",
         ),
     ] {
-        // An entry `python` alone is not a dependency, and next to the table of PEP 621 poetry's only adds sources.
-        let node = first(key).filter(|node| match key {
-            "tool.poetry.dependencies" => {
-                let any = node.entries().iter().any(|one| one.key != "python");
-                any && first("project.dependencies").is_none()
-            }
-            _ => !node.entries().is_empty(),
-        });
-        if let Some(node) = node {
+        if let Some(node) = first(key).filter(|node| !node.entries().is_empty()) {
             return unknown(node, message);
         }
     }
-    let poetry = first("tool.poetry.dependencies").map(Node::entries);
-    let sourced = poetry.unwrap_or_default().iter().find(|entry| {
-        let keys = ["source", "git", "url", "path"];
-        keys.iter().any(|key| entry.node.get(key).is_some())
-    });
-    if let Some(entry) = sourced {
+    // Next to the table of PEP 621 poetry's own only adds sources.
+    let only_adds = first("project.dependencies").is_some();
+    let main = root.select("tool.poetry.dependencies").into_iter();
+    let groups = ["dev-dependencies", "group.*.dependencies"];
+    let groups = groups
+        .iter()
+        .flat_map(|key| root.select(&format!("tool.poetry.{key}")));
+    let poetry = main.clone().chain(groups.clone()).flat_map(Node::entries);
+    let needs_lockfile = |node: &Node<'_>| {
+        let addresses = ["git", "url"].iter().filter(|_| only_adds);
+        let mut keys = ["source", "path", "file"].iter().chain(addresses);
+        keys.any(|key| node.get(key).is_some())
+    };
+    let mut nodes =
+        poetry.flat_map(|entry| std::iter::once(&entry.node).chain(entry.node.elements()));
+    if let Some(node) = nodes.find(|node| needs_lockfile(node)) {
         let message = "no packages are installed without a lockfile, because some have other sources: make one with `poetry lock`";
-        return unknown(&entry.node, message);
+        return unknown(node, message);
+    }
+    let counted = main
+        .filter(|_| !only_adds)
+        .chain(groups)
+        .flat_map(Node::entries);
+    if counted.into_iter().any(|entry| entry.key != "python") {
+        return Needs::Listed;
     }
     let lists = [
         "project.dependencies",
         "project.optional-dependencies.*",
         "dependency-groups.*",
         "tool.uv.dev-dependencies",
+        "tool.pdm.dev-dependencies.*",
     ];
     let mut lists = lists.iter().flat_map(|key| root.select(key));
     if lists.any(|list| matches!(&list.value, Value::List(all) if !all.is_empty())) {
@@ -154,6 +160,10 @@ mod tests {
             "[project]\ndynamic = ['version']\ndependencies = ['idna']\n",
             "[project.optional-dependencies]\nweb = ['flask']\n",
             "[dependency-groups]\ndev = ['pytest']\n",
+            "[tool.poetry.dependencies]\nidna = '*'\n",
+            "[tool.poetry.dependencies]\nidna = { git = 'https://x/y' }\n",
+            "[tool.poetry.group.dev.dependencies]\npytest = '^8'\n",
+            "[tool.pdm.dev-dependencies]\ntest = ['pytest']\n",
             "[project]\ndependencies = ['idna']\n[tool.poetry.dependencies]\nidna = { allow-prereleases = true }\n",
         ] {
             assert_eq!(told(listed), "listed", "{listed}");
@@ -168,8 +178,8 @@ mod tests {
                 "2: `dynamic` dependencies need `name`",
             ),
             (
-                "[tool.poetry.dependencies]\nidna = '*'\n",
-                "1: no packages are installed",
+                "[tool.poetry.dependencies]\nidna = { path = 'idna' }\n",
+                "2: no packages are installed",
             ),
             (
                 "[project]\ndependencies = ['a']\n[tool.uv.sources]\na = { path = 'a' }\n",

@@ -34,9 +34,10 @@ pub struct PythonRequest {
 /// The names of Python lockfiles; the first one that exists wins.
 ///
 /// `requirements.txt` is last, because next to another lockfile it is usually generated from it.
-pub const PYTHON_LOCKS: [&str; 5] = [
+pub const PYTHON_LOCKS: [&str; 6] = [
     "uv.lock",
     "poetry.lock",
+    "pdm.lock",
     "pylock.toml",
     "Pipfile.lock",
     "requirements.txt",
@@ -49,10 +50,14 @@ pub enum PythonLockFormat {
     Uv,
     /// `poetry.lock`.
     Poetry,
+    /// `pdm.lock`.
+    Pdm,
     /// `pylock.toml`, `pylock.NAME.toml`.
     Pylock,
     /// `Pipfile.lock`.
     Pipfile,
+    /// `Pipfile`: the requirements of a project without a lockfile.
+    PipfileProject,
     /// Any `.txt`: a list of requirements.
     Requirements,
     /// `pyproject.toml`: the requirements of a project without a lockfile.
@@ -65,10 +70,12 @@ impl PythonLockFormat {
     /// Returns the format of a path, if devsh can install it.
     pub fn of(path: &str) -> Option<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let (stem, end) = name.rsplit_once('.')?;
+        let (stem, end) = name.rsplit_once('.').unwrap_or((name, ""));
         Some(match (stem, end) {
             ("uv", "lock") => Self::Uv,
             ("poetry", "lock") => Self::Poetry,
+            ("pdm", "lock") => Self::Pdm,
+            ("Pipfile", "") => Self::PipfileProject,
             ("Pipfile", "lock") => Self::Pipfile,
             ("pyproject", "toml") => Self::Project,
             ("setup", "py" | "cfg") => Self::Setup,

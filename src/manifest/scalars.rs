@@ -62,7 +62,7 @@ checked_text!(
     PythonLockPath,
     |text: &str| require(
         is_lock_path(text),
-        "`uv.lock`, `poetry.lock`, `pylock.toml`, `Pipfile.lock` or a `.txt` below the project's root",
+        "`uv.lock`, `poetry.lock`, `pdm.lock`, `pylock.toml`, `Pipfile.lock` or a `.txt` below the project's root",
         text
     )
 );

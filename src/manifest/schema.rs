@@ -147,7 +147,7 @@ impl Form<'_> for VersionList {
 
 table_fields! {
     PythonField {
-        /// The project's lockfile: `uv.lock`, `poetry.lock`, `pylock.toml`, `Pipfile.lock` or a `.txt`
+        /// The project's lockfile: `uv.lock`, `poetry.lock`, `pdm.lock`, `pylock.toml`, `Pipfile.lock` or a `.txt`
         "lock" => Lock(Located<PythonLockPath>);
         /// Packages of a project without a lockfile; devshell.lock pins them
         "packages" => Packages(EditableList<PythonPackage>);

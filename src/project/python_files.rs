@@ -25,6 +25,8 @@ use super::{
 
 /// The file that is read if there is no lockfile.
 const PROJECT: &str = "pyproject.toml";
+/// The file of pipenv, which is read if that names no requirements.
+const PIPFILE: &str = "Pipfile";
 /// Most lists of requirements that are read for one lockfile.
 const MAX_LISTS: usize = 64;
 
@@ -45,7 +47,7 @@ pub struct PythonFiles {
 
 /// Finds the lockfile for dev shells that ask for Python packages and name neither a lockfile nor packages.
 ///
-/// Without a lockfile it is the project's `pyproject.toml`, if that lists the requirements.
+/// Without a lockfile it is the project's `pyproject.toml` or `Pipfile`, if that lists the requirements.
 pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) -> Result<(), Error> {
     let mut found = None;
     for shell in manifest.shells.values_mut() {
@@ -71,13 +73,17 @@ pub(super) fn find(files: &mut Inputs, manifest: &mut Manifest) -> Result<(), Er
 
 fn find_lock(files: &mut Inputs) -> Result<Option<&'static str>, Error> {
     let found = PYTHON_LOCKS.into_iter().find(|name| files.exists(name));
-    if found.is_some() || files.exists("pdm.lock") {
+    if found.is_some() {
         return Ok(found);
     }
     let project = parse_text(PROJECT, &files.data(PROJECT)?)?;
     let needs = project.as_ref().map(manifest::needs).transpose()?;
     let is_known = matches!(needs, Some(Needs::Listed | Needs::Built(_)));
-    Ok(is_known.then_some(PROJECT))
+    Ok(if is_known {
+        Some(PROJECT)
+    } else {
+        files.exists(PIPFILE).then_some(PIPFILE)
+    })
 }
 
 /// Reads `lock` and the files in its directory, for dev shells with `groups`.

@@ -5,9 +5,12 @@
 
 mod built;
 mod fields;
+mod pdm;
 mod pipfile;
+mod pipfile_project;
 mod poetry;
 mod poetry_bounds;
+mod poetry_project;
 mod pylock;
 mod pylock_wheels;
 mod pyproject;
@@ -84,8 +87,10 @@ pub fn read_lock(files: &LockFiles) -> Result<PythonLock, Error> {
     let mut lock = match PythonLockFormat::of(path) {
         Some(PythonLockFormat::Uv) => uv::read(&files.lock)?,
         Some(PythonLockFormat::Poetry) => poetry::read(&files.lock, files.project.as_ref())?,
+        Some(PythonLockFormat::Pdm) => pdm::read(&files.lock, files.project.as_ref())?,
         Some(PythonLockFormat::Pylock) => pylock::read(&files.lock)?,
         Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
+        Some(PythonLockFormat::PipfileProject) => pipfile_project::read(&files.lock)?,
         Some(PythonLockFormat::Requirements) => requirements::read(files)?,
         Some(PythonLockFormat::Project) => pyproject::read_project(&files.lock, &files.inputs)?,
         Some(PythonLockFormat::Setup) => built::read(files)?,

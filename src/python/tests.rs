@@ -373,9 +373,9 @@ fn faults_of_lists_have_a_place() {
             "requirements.txt:1: `gone.txt` cannot be read",
         ),
         (
-            "pdm.lock",
+            "conda.lock",
             "",
-            "pdm.lock:1: not a lockfile that devsh reads",
+            "conda.lock:1: not a lockfile that devsh reads",
         ),
     ];
     assert_faults(&table);

@@ -105,6 +105,54 @@ fn a_project_without_a_lockfile_gets_its_named_packages() {
     }
 }
 
+/// Checks that a project without a lockfile that devsh reads gets its packages, those for development too.
+fn assert_installed(file: &str, text: &str) {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_tool(&server, "pdm", &["2.26.0"]);
+    serve_tool(&server, "poetry", &["2.2.1"]);
+    sandbox.write(file, text);
+    let before = Tree::of(sandbox.project());
+    sandbox.allow();
+    assert_eq!(python(&sandbox, "import deep, helper_lib; print(1)"), "1\n");
+    let run = ["run", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    Tree::of(sandbox.project()).assert_unchanged_since(&before);
+    sandbox.devsh(&["init"]).success();
+    let manifest = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
+    assert!(manifest.contains("presets = [\"python\"]"), "{manifest}");
+    sandbox.devsh(&["lock", "--check"]).success();
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+}
+
+#[test]
+fn a_pipfile_without_a_lockfile_is_resolved() {
+    assert_installed(
+        "Pipfile",
+        "[packages]\nhelper-lib = \">=1\"\nwinonly = { version = \"*\", sys_platform = \"== 'win32'\" }\n\
+         [dev-packages]\ntester = \"*\"\n",
+    );
+}
+
+#[test]
+fn poetry_without_a_lockfile_is_resolved() {
+    assert_installed(
+        "pyproject.toml",
+        "[tool.poetry.dependencies]\nhelper-lib = \"^1.0\"\n[tool.poetry.group.dev.dependencies]\ntester = \"*\"\n",
+    );
+}
+
+#[test]
+fn pdm_without_a_lockfile_is_resolved() {
+    assert_installed(
+        "pyproject.toml",
+        "[project]\nname = \"x\"\nversion = \"1\"\ndependencies = [\"helper-lib\"]\n\
+         [tool.pdm.dev-dependencies]\ntest = [\"tester\"]\n",
+    );
+}
+
 #[test]
 fn the_project_stays_importable_when_its_packages_change() {
     let server = Server::start();

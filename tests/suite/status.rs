@@ -63,7 +63,7 @@ fn a_tool_that_only_a_file_requests_is_explained() {
     sandbox.write(".pre-commit-config.yaml", "repos: []\n");
     sandbox.write(
         "pyproject.toml",
-        "[tool.poetry.dependencies]\nidna = \"*\"\n",
+        "[tool.poetry.dependencies]\nidna = { path = \"idna\" }\n",
     );
     let all = sandbox.devsh(&["explain"]).success().stdout;
     for (tool, place) in [
@@ -78,7 +78,7 @@ fn a_tool_that_only_a_file_requests_is_explained() {
     }
     // `allow` says that the packages will be missing, before the error about the network.
     let allowed = sandbox.devsh(&["allow", "--offline"]);
-    let note = "devsh: pyproject.toml:1: no packages are installed without a lockfile: make one with `poetry lock`\n";
+    let note = "devsh: pyproject.toml:2: no packages are installed without a lockfile, because some have other sources: make one with `poetry lock`\n";
     assert!(allowed.stderr.contains(note), "{allowed}");
 }
 

@@ -6,12 +6,6 @@ use crate::manifest::{
     pyproject_deps::{Needs, needs_of, setup_name},
 };
 
-/// The note on a `pdm.lock`.
-const UNREAD_PDM: &str =
-    "devsh does not read it, so no packages are installed: export a `pylock.toml` with pdm";
-/// The note on a `Pipfile`.
-const UNLOCKED_PIPFILE: &str =
-    "no packages are installed without a lockfile: make one with `pipenv lock`";
 /// The note on a `setup.py`.
 const UNREAD_SETUP: &str = "the name of its package is not a plain text, so no packages are installed: name them in `pyproject.toml`";
 /// The note on a `setup.cfg`.
@@ -38,13 +32,14 @@ impl Applying<'_, '_> {
                 text.is_some_and(|text| setup_name(text).is_some())
             });
             let (file, line, message) = match needs {
-                _ if there("pdm.lock") => ("pdm.lock", 1, UNREAD_PDM),
                 Needs::Listed | Needs::Built(_) => return Some((directory, name)),
+                Needs::Nothing if there("Pipfile") => {
+                    return Some((directory, format!("{directory}Pipfile")));
+                }
                 Needs::Nothing if setup.is_some() && (there("setup.py") || cfg.is_some()) => {
                     let setup = setup.unwrap_or_default();
                     return Some((directory, format!("{directory}{setup}")));
                 }
-                Needs::Nothing if there("Pipfile") => ("Pipfile", 1, UNLOCKED_PIPFILE),
                 Needs::Nothing if there("setup.py") => ("setup.py", 1, UNREAD_SETUP),
                 Needs::Nothing => match cfg {
                     Some(line) => ("setup.cfg", line, UNREAD_CFG),

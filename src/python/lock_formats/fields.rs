@@ -9,8 +9,9 @@ use crate::{
     manifest::{Error, ErrorKind, Node, Text},
     package::{PackageName, Version},
     python::{
-        lock::{PackageSource, PythonLock},
+        lock::{Dependency, PackageSource, PythonLock},
         marker::{Marker, normalize},
+        requirement::PythonRequirement,
     },
     util::paths::join_text,
 };
@@ -140,6 +141,16 @@ pub(super) fn repository(url: &str, commit: &str, subdirectory: Option<&str>) ->
     let fragment = subdirectory.map(|one| format!("#subdirectory={one}"));
     let fragment = fragment.unwrap_or_default();
     PackageSource::Repository(format!("git+{url}@{commit}{fragment}"))
+}
+
+/// Returns the dependency on a locked package. The lockfile has the version, so that of the requirement does not matter.
+pub(super) fn locked_dependency(requirement: &PythonRequirement) -> Dependency {
+    Dependency {
+        name: requirement.name.to_string(),
+        extras: requirement.extras.clone(),
+        marker: requirement.marker.clone(),
+        ..Dependency::default()
+    }
 }
 
 /// Returns the folder of a file, relative to the root.

@@ -24,14 +24,40 @@ use crate::{
 pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
     let root = json(file)?;
     let mut lock = PythonLock::default();
-    let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
     let sources = root.select("_meta.sources").into_iter();
     let sources: Vec<&Node<'_>> = sources.flat_map(Node::elements).collect();
-    let is_public = |node: &&Node<'_>| {
+    let indexes = add_sources(file, &sources, &mut lock)?;
+    for category in root.entries().iter().filter(|entry| entry.key != "_meta") {
+        let scope = match &*category.key {
+            "default" => Scope::Always,
+            "develop" => Scope::Group("dev".to_owned()),
+            other => Scope::Group(normalize(other)),
+        };
+        if let Scope::Group(group) = &scope {
+            lock.groups.insert(group.clone());
+        }
+        for entry in category.node.entries() {
+            let package = package(file, entry, &indexes)?;
+            lock.add_root(scope.clone(), package);
+        }
+    }
+    lock.dedup();
+    lock.default_to_dev();
+    Ok(lock)
+}
+
+/// Adds the indexes that pipenv calls sources; returns their addresses by name.
+pub(super) fn add_sources<'n>(
+    file: &Text,
+    sources: &[&'n Node<'_>],
+    lock: &mut PythonLock,
+) -> Result<BTreeMap<&'n str, &'n str>, Error> {
+    let mut indexes: BTreeMap<&str, &str> = BTreeMap::new();
+    let is_public = |node: &Node<'_>| {
         let url = node.get("url").and_then(Node::text);
         url.is_some_and(is_public_index)
     };
-    let replaces_public = !sources.is_empty() && !sources.iter().any(is_public);
+    let replaces_public = !sources.is_empty() && !sources.iter().any(|one| is_public(one));
     for source in sources {
         let get = |key: &str| source.get(key).and_then(Node::text);
         let Some(url) = source.get("url") else {
@@ -56,23 +82,7 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
             });
         }
     }
-    for category in root.entries().iter().filter(|entry| entry.key != "_meta") {
-        let scope = match &*category.key {
-            "default" => Scope::Always,
-            "develop" => Scope::Group("dev".to_owned()),
-            other => Scope::Group(normalize(other)),
-        };
-        if let Scope::Group(group) = &scope {
-            lock.groups.insert(group.clone());
-        }
-        for entry in category.node.entries() {
-            let package = package(file, entry, &indexes)?;
-            lock.add_root(scope.clone(), package);
-        }
-    }
-    lock.dedup();
-    lock.default_to_dev();
-    Ok(lock)
+    Ok(indexes)
 }
 
 fn package(

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     fields::{
-        digest, directory, file_url, folder_of, is_public_index, lock_error, marker, marker_of,
-        name, names, repository, tables, text, version, word,
+        digest, directory, file_url, folder_of, is_public_index, lock_error, locked_dependency,
+        marker, marker_of, name, names, repository, tables, text, version, word,
     },
     poetry_bounds::{platform_marker, python_marker},
 };
@@ -193,7 +193,7 @@ fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackag
             .map(|entry| {
                 let list = entry.node.elements().iter();
                 let named = list.map(|node| {
-                    Ok(without_versions(
+                    Ok(locked_dependency(
                         &text(file, "extras", node)?
                             .parse::<PythonRequirement>()
                             .map_err(|invalid| file.error(node.span.clone(), invalid))?,
@@ -204,16 +204,6 @@ fn package(file: &Text, root: &Node<'_>, node: &Node<'_>) -> Result<PythonPackag
             .collect::<Result<_, Error>>()?,
         name,
     })
-}
-
-/// The lockfile has the version, so that of a requirement does not matter.
-fn without_versions(requirement: &PythonRequirement) -> Dependency {
-    Dependency {
-        name: requirement.name.to_string(),
-        extras: requirement.extras.clone(),
-        marker: requirement.marker.clone(),
-        ..Dependency::default()
-    }
 }
 
 fn package_source(file: &Text, source: &Node<'_>) -> Result<PackageSource, Error> {
@@ -322,7 +312,7 @@ fn listed_dependencies(file: &Text, list: Option<&Node<'_>>) -> Result<Vec<Depen
         .map(|(node, text)| {
             let parsed: Result<PythonRequirement, _> = text.parse();
             parsed
-                .map(|one| without_versions(&one))
+                .map(|one| locked_dependency(&one))
                 .map_err(|invalid| file.error(node.span.clone(), invalid))
         })
         .collect()

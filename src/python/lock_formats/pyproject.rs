@@ -7,6 +7,7 @@ use super::built::add_metadata;
 use super::fields::{
     file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
 };
+use super::poetry_project;
 use crate::{
     config::PYPI,
     manifest::{Error, ErrorKind, Needs, Node, Text, Value, needs},
@@ -51,7 +52,9 @@ pub(super) fn read_project(file: &Text, inputs: &str) -> Result<PythonLock, Erro
 /// Reads the requirements of the project.
 pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
     let root = file.toml()?;
-    let name = root.select("project.name").into_iter().next();
+    let mut name = root.select("project.name");
+    name.extend(root.select("tool.poetry.name"));
+    let name = name.first().copied();
     let project = name.and_then(Node::text).map(normalize).unwrap_or_default();
     let groups = entries(&root, "dependency-groups");
     let extras = entries(&root, "project.optional-dependencies");
@@ -78,12 +81,20 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
         reader.lock.groups.insert("dev".to_owned());
         reader.list(list, &Scope::Group("dev".to_owned()))?;
     }
+    for (group, list) in entries(&root, "tool.pdm.dev-dependencies") {
+        reader.lock.groups.insert(group.clone());
+        reader.list(list, &Scope::Group(group))?;
+    }
     reader.check_inclusions()?;
     let mut lock = reader.lock;
+    // pdm installs every group for development.
+    let of_pdm = entries(&root, "tool.pdm.dev-dependencies");
+    lock.default_groups = of_pdm.into_iter().map(|(name, _)| name).collect();
     add_uv_settings(file, &root, &mut lock)?;
     add_poetry_sources(file, &root, &mut lock)?;
     add_pdm_settings(file, &root, &mut lock)?;
-    lock.default_to_dev();
+    lock.default_groups.extend(lock.groups.get("dev").cloned());
+    poetry_project::add_requirements(file, &root, &mut lock)?;
     if is_package(&root) && !project.is_empty() {
         lock.add_project(project);
     }
@@ -382,10 +393,11 @@ fn entries<'a, 't>(root: &'a Node<'t>, table: &str) -> Vec<(String, &'a Node<'t>
         .collect()
 }
 
-/// Returns whether uv would install the project itself.
+/// Returns whether uv or poetry would install the project itself.
 fn is_package(root: &Node<'_>) -> bool {
-    let package = root.select("tool.uv.package").into_iter().next();
-    let disabled = package.is_some_and(|node| matches!(node.value, Value::Boolean(false)));
+    let keys = ["tool.uv.package", "tool.poetry.package-mode"];
+    let mut settings = keys.iter().flat_map(|key| root.select(key));
+    let disabled = settings.any(|node| matches!(node.value, Value::Boolean(false)));
     !disabled && root.get("build-system").is_some()
 }
 

@@ -47,6 +47,164 @@ directory = {{ path = "own", editable = true }}
 }
 
 #[test]
+fn locks_of_pdm_have_groups_or_follow_the_requirements() {
+    let project = "[project]\nname = 'app'\ndependencies = ['httpx[http2]']\n\
+        [project.optional-dependencies]\nweb = ['click']\n[tool.pdm.dev-dependencies]\ntest = ['pytest']\n";
+    let package = |name: &str, more: &str| {
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"1\"\n{more}files = [{{ file = \"{name}.whl\", hash = \"{A}\" }}]\n"
+        )
+    };
+    let old = [
+        package("httpx", "dependencies = [\"idna>=2\"]\n"),
+        package(
+            "httpx",
+            "extras = [\"http2\"]\ndependencies = [\"h2<5\", \"httpx==1\"]\n",
+        ),
+        package("h2", ""),
+        package("idna", ""),
+        package("click", ""),
+        package("pytest", ""),
+    ];
+    let groups = [
+        ("httpx", "default"),
+        ("h2", "default"),
+        ("idna", "default\", \"web"),
+        ("click", "web"),
+        ("pytest", "test"),
+    ];
+    let new = groups.map(|(name, group)| {
+        let more = format!("groups = [\"{group}\"]\nmarker = \"python_version >= '3.9'\"\n");
+        package(name, &more)
+    });
+    for text in [old.concat(), new.concat()] {
+        let lock = lock("pdm.lock", &text, project);
+        let always = ["h2==1", "httpx==1", "idna==1"];
+        assert_eq!(chosen(&lock, "3.11", &[], &[]), always, "{text}");
+        assert_eq!(chosen(&lock, "3.11", &["test"], &["web"]).len(), 5);
+        assert_eq!(lock.default_groups, set(&["test"]));
+        assert_eq!(lock.foreign(), []);
+    }
+    let lock = lock("pdm.lock", &new.concat(), project);
+    assert_eq!(chosen(&lock, "3.8", &[], &[]), Vec::<String>::new());
+    let repository = package("a", "git = \"https://h.example/a\"\n");
+    assert!(fault("pdm.lock", &repository).contains("needs a `revision`"));
+    let unhashed = "[[package]]\nname = \"a\"\nversion = \"1\"\nfiles = []\n";
+    assert_eq!(
+        fault("pdm.lock", unhashed),
+        "pdm.lock:1: `a` has no digests: run `pdm lock`"
+    );
+}
+
+#[test]
+fn a_pipfile_without_a_lockfile_is_a_list_of_requirements() {
+    let text = r#"[[source]]
+url = "https://pypi.org/simple"
+verify_ssl = true
+name = "pypi"
+[packages]
+click = "*"
+flask = { version = ">=3", extras = ["async"], index = "pypi" }
+pinned = "1.0"
+winonly = { version = "*", sys_platform = "== 'win32'", markers = "python_version < '4'" }
+repo = { git = "https://h.example/r.git", ref = "main" }
+app = { path = ".", editable = true }
+[dev-packages]
+pytest = "~=8.0"
+[docs]
+mkdocs = "*"
+[requires]
+python_version = "3.12"
+"#;
+    let lock = lock("Pipfile", text, "");
+    assert_eq!(
+        lock.loose(&Selection::default()),
+        [
+            "click",
+            "flask[async] >=3",
+            "pinned==1.0",
+            "winonly ; (python_version < '4') and sys_platform == 'win32'",
+            "repo @ git+https://h.example/r.git@main",
+        ]
+    );
+    assert_eq!(chosen(&lock, "3.12", &[], &[]), ["-e ."]);
+    assert_eq!(lock.groups, set(&["dev", "docs"]));
+    assert_eq!(lock.default_groups, set(&["dev"]));
+    for (line, expected) in [
+        (
+            "a = { path = 'a' }",
+            "Pipfile:2: `a` is a directory or file",
+        ),
+        (
+            "a = { version = '*', index = 'x' }",
+            "Pipfile:2: `a` has an index of its own",
+        ),
+        ("a = 'nonsense'", "Pipfile:2: "),
+    ] {
+        let found = fault("Pipfile", &format!("[packages]\n{line}\n"));
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[test]
+fn tables_of_poetry_without_a_lockfile_are_lists_of_requirements() {
+    let text = r#"[tool.poetry]
+name = "app"
+[tool.poetry.dependencies]
+python = "^3.11"
+httpx = { version = "^0.27", extras = ["http2"] }
+click = "~8.1"
+tomli = { version = "*", python = "<3.11", platform = "linux" }
+psycopg = { version = ">=3,<4", optional = true }
+repo = { git = "git@h.example:a/r.git", tag = "v1" }
+several = [{ version = "1", markers = "os_name == 'nt'" }, { version = "2", python = "^3.9 || ^3.12" }]
+[tool.poetry.extras]
+db = ["psycopg"]
+[tool.poetry.group.dev.dependencies]
+pytest = "^8"
+[tool.poetry.group.docs]
+optional = true
+include-groups = ["dev"]
+[tool.poetry.group.docs.dependencies]
+mkdocs = "*"
+[build-system]
+requires = ["poetry-core"]
+"#;
+    let read = lock("pyproject.toml", text, text);
+    assert_eq!(
+        read.loose(&Selection::default()),
+        [
+            "httpx[http2]>=0.27,<0.28",
+            "click>=8.1,<8.2",
+            "tomli ; (python_version < '3.11') and (sys_platform == 'linux')",
+            "repo @ git+ssh://git@h.example/a/r.git@v1",
+            "several==1 ; (os_name == 'nt')",
+            "several==2 ; ((python_version >= '3.9' and python_version < '4.0') or (python_version >= '3.12' and python_version < '4.0'))",
+        ]
+    );
+    let docs = Selection {
+        groups: set(&["docs"]),
+        extras: set(&["db"]),
+    };
+    let all = read.loose(&docs);
+    for one in ["psycopg>=3,<4", "pytest>=8,<9", "mkdocs"] {
+        assert!(all.contains(&one.to_owned()), "{one} in {all:?}");
+    }
+    assert_eq!(read.default_groups, set(&["dev"]));
+    assert_eq!(chosen(&read, "3.11", &[], &[]), ["-e ."]);
+    let script = text.replace("\nname", "\npackage-mode = false\nname");
+    let script = lock("pyproject.toml", &script, "");
+    assert!(!script.installs_project());
+    assert_eq!(
+        fault(
+            "pyproject.toml",
+            "[tool.poetry.dependencies]\na = '^1 || ^2'\n"
+        ),
+        "pyproject.toml:2: `^1 || ^2` needs a lockfile: make one with `poetry lock`"
+    );
+}
+
+#[test]
 fn pipfile_locks_are_read() {
     let text = format!(
         r#"{{
