@@ -16,7 +16,7 @@ mod web;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -25,13 +25,13 @@ use std::{
 };
 
 use crate::{
-    config::{CachePlace, CacheSettings},
+    config::CacheSettings,
     env::Env,
     fetch::{
         self, Client, Credentials, Download, ExpectedFile, Meter, Mirror,
         registry::{Logins, Reference, Registry as Repository},
     },
-    package::Digest,
+    package::{CachePlace, Digest},
 };
 
 use aws::AwsSettings;
@@ -55,10 +55,18 @@ pub struct CacheServices<'a> {
     pub netrc: &'a str,
 }
 
-/// The caches of the settings.
+/// The caches of the settings, and those of the project that a command works for.
 #[derive(Debug, Default)]
 pub struct Caches {
-    all: Vec<Arc<Cache>>,
+    all: RwLock<Vec<Arc<Cache>>>,
+}
+
+/// A cache that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadableCache {
+    pub settings: CacheSettings,
+    /// Whether a project named it: it gets none of the user's credentials.
+    pub is_anonymous: bool,
 }
 
 /// One cache while a command runs.
@@ -72,6 +80,7 @@ struct Cache {
     /// Why it is left out.
     failure: Mutex<Option<String>>,
     is_reported: AtomicBool,
+    source: ReadableCache,
 }
 
 /// A built object that a cache has, with a valid signature.
@@ -100,8 +109,28 @@ impl FoundObject {
     }
 }
 
+impl ReadableCache {
+    /// Opens the backend with the credentials that the cache may have.
+    pub fn open(
+        &self,
+        services: &CacheServices<'_>,
+        client: Client,
+    ) -> Result<Box<dyn Backend>, Error> {
+        if !self.is_anonymous {
+            return open_backend(&self.settings.place, services, client);
+        }
+        let services = CacheServices {
+            env: &Env::default(),
+            home: None,
+            netrc: "",
+            ..*services
+        };
+        open_backend(&self.settings.place, &services, client)
+    }
+}
+
 /// Opens the backend of a cache.
-pub fn open_backend(
+fn open_backend(
     place: &CachePlace,
     services: &CacheServices<'_>,
     client: Client,
@@ -143,29 +172,39 @@ pub fn open_backend(
 }
 
 impl Caches {
-    /// Returns the caches of the settings; nothing is asked yet.
-    pub fn new(settings: &[CacheSettings], services: &CacheServices<'_>) -> Self {
-        let open = |one: &CacheSettings| {
-            let client = services.client.clone().impatient();
-            let backend = open_backend(&one.place, services, client);
+    /// Replaces the caches; one that is there already keeps its failure. Nothing is asked yet.
+    pub fn replace(&self, wanted: &[ReadableCache], services: &CacheServices<'_>) {
+        let known = self.all();
+        let open = |one: &ReadableCache| {
+            if let Some(same) = known.iter().find(|cache| cache.source == *one) {
+                return Arc::clone(same);
+            }
+            let settings = &one.settings;
+            let backend = one.open(services, services.client.clone().impatient());
+            let keys = settings.keys.iter().filter_map(|key| key.parse().ok());
             Arc::new(Cache {
-                name: one.place.to_string(),
+                name: settings.place.to_string(),
                 backend: backend.map_err(|error| error.to_string()),
-                keys: one.keys.iter().filter_map(|key| key.parse().ok()).collect(),
-                is_local: matches!(one.place, CachePlace::Directory(_)),
+                keys: keys.collect(),
+                is_local: matches!(settings.place, CachePlace::Directory(_)),
                 is_offline: services.client.is_offline(),
                 failure: Mutex::default(),
                 is_reported: AtomicBool::default(),
+                source: one.clone(),
             })
         };
-        Self {
-            all: settings.iter().map(open).collect(),
-        }
+        let opened = wanted.iter().map(open).collect();
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = opened;
     }
 
     /// Returns whether there is no cache.
-    pub const fn is_empty(&self) -> bool {
-        self.all.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    fn all(&self) -> Vec<Arc<Cache>> {
+        let all = self.all.read();
+        all.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns a built object that a trusted key signed for this system.
@@ -206,8 +245,9 @@ impl Caches {
     ) -> Option<(Arc<Cache>, T)> {
         let ask = Arc::new(ask);
         let (sender, receiver) = mpsc::channel();
+        let all = self.all();
         let mut pending: Vec<Arc<Cache>> = Vec::new();
-        for cache in self.all.iter().filter(|cache| cache.is_usable()) {
+        for cache in all.iter().filter(|cache| cache.is_usable()) {
             pending.push(Arc::clone(cache));
             let (cache, ask, sender) = (Arc::clone(cache), Arc::clone(&ask), sender.clone());
             // Not joined: an answer of another cache need not wait for this one.
@@ -236,7 +276,7 @@ impl Caches {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        for cache in &self.all {
+        for cache in &all {
             cache.report(meter);
         }
         found

@@ -1,6 +1,5 @@
 //! The user's settings: `config.toml`, and the variables of uv, rustup and npm.
 
-mod address;
 mod cache;
 mod error;
 mod file;
@@ -18,16 +17,18 @@ use url::Url;
 use crate::{
     context::Context,
     package::{CONDA, Glibc, Source, Supplier, Tool},
-    util::{files, vars},
+    util::{
+        address::{directory_address, file_address, without_credentials},
+        files, vars,
+    },
 };
 
-pub use cache::{CachePlace, CacheSettings, S3Place};
+pub use cache::CacheSettings;
 pub use error::Error;
 pub use file_host::FileHost;
 pub use remote::Remote;
 pub use trust::{LockfileTrust, Ruling, TrustRules};
 
-use address::{directory_address, file_address, without_credentials};
 use file::Settings;
 use ownership::Access;
 

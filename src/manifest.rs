@@ -5,6 +5,7 @@
 //! the built-in layers, and `version_files` reads the versions that files of other tools name. Pure.
 
 mod bounds;
+mod cache;
 mod check;
 mod composition_error;
 mod conda;
@@ -44,6 +45,7 @@ mod yaml;
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 pub use bounds::{decisive, whole};
+pub use cache::CacheRequest;
 pub use check::needed_host_variables;
 pub use composition_error::{CompositionError, Grant};
 pub use conda::{CondaRequest, PlacedRequirement};
@@ -124,6 +126,7 @@ pub struct Manifest {
     pub shells: BTreeMap<ShellName, DevShell>,
     /// The container images; the one without a name is `[image]`.
     pub images: BTreeMap<Option<PackageName>, ImageRequest>,
+    pub caches: Vec<CacheRequest>,
 }
 
 /// One named environment of a project.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: constructors check; code that holds a value does not check it again.
 
+pub mod cache_place;
 pub mod catalogue;
 pub mod conda;
 pub mod digest;
@@ -16,6 +17,7 @@ pub mod version;
 mod version_sets;
 pub mod wheel;
 
+pub use cache_place::{CachePlace, S3Place};
 pub use conda::{CONDA, CONDA_FORGE, CondaChannel, CondaFloors, CondaRequirement, MacosVersion};
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place};

@@ -1,5 +1,6 @@
 //! Helpers that know nothing of devsh: files, paths, child processes, codecs, signals, terminal text.
 
+pub mod address;
 pub mod binary;
 pub mod child_process;
 pub mod conflict_marker;

@@ -6,16 +6,19 @@ pub mod push;
 
 use crate::{
     cache::{
-        CacheServices,
+        CacheServices, ReadableCache,
         backend::{Backend, Error},
-        open_backend,
     },
-    config::{CachePlace, CacheSettings},
+    config::CacheSettings,
     fetch::Client,
+    package::CachePlace,
     report::failure::Failure,
 };
 
 use super::session::Session;
+
+/// The way out of a cache without room.
+const FULL: &str = "make room in the cache, then run the command again: nothing is pushed twice";
 
 /// A cache with the patience of a command that cannot do without it.
 #[derive(Debug)]
@@ -27,14 +30,26 @@ pub struct OpenCache {
 }
 
 impl OpenCache {
+    /// Opens a cache of the user's settings.
     pub fn new(session: &Session<'_>, settings: &CacheSettings) -> Result<Self, Failure> {
-        let name = settings.place.to_string();
+        let settings = settings.clone();
+        Self::open(
+            session,
+            ReadableCache {
+                settings,
+                is_anonymous: false,
+            },
+        )
+    }
+
+    fn open(session: &Session<'_>, cache: ReadableCache) -> Result<Self, Failure> {
+        let name = cache.settings.place.to_string();
         let client = Client::new(session.options.offline);
-        let open = |services: &CacheServices<'_>| open_backend(&settings.place, services, client);
+        let open = |services: &CacheServices<'_>| cache.open(services, client);
         let backend = session.with_cache_services(open);
         Ok(Self {
             backend: backend.map_err(|error| failure(&name, "used", &error))?,
-            settings: settings.clone(),
+            settings: cache.settings,
             name,
         })
     }
@@ -57,10 +72,12 @@ fn failure(name: &str, done: &str, error: &Error) -> Failure {
         Error::Fetch(crate::fetch::Error::Status {
             status: 401 | 403, ..
         }) => failure.hint("check the user's login or access key for it"),
-        Error::Answer { reason } if reason.contains("RequestTimeTooSkewed") => {
+        Error::Fetch(crate::fetch::Error::Status { status: 507, .. }) => failure.hint(FULL),
+        Error::Refused { refusal } if refusal.is_of_clock() => {
             failure.hint("set the clock of this machine")
         }
-        Error::Answer { reason } if reason.starts_with("403") => failure.hint(
+        Error::Refused { refusal } if refusal.is_full() => failure.hint(FULL),
+        Error::Refused { refusal } if refusal.status == 403 => failure.hint(
             "check `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or the profile in `~/.aws/credentials`",
         ),
         _ => failure,

@@ -68,6 +68,7 @@ pub fn lock_project(
             report.upgraded_extends = upgrade.changes;
         }
     }
+    session.use_caches_of(&project)?;
     check_node(project.get().preview())?;
     python_packages::check_lists(project.get())?;
     let targets = lock_targets(session, project.get(), true)?;
@@ -227,6 +228,7 @@ pub fn bring_up_to_date(
     project: &Trusted<Project>,
     mode: BuildMode,
 ) -> Result<UpToDate, Failure> {
+    session.use_caches_of(project)?;
     let mut current = UpToDate {
         lockfile: Lockfile::default(),
         written: Vec::new(),

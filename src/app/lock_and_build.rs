@@ -97,6 +97,7 @@ pub fn build_claimed(
     mode: BuildMode,
     claim: &BuildClaim,
 ) -> Result<Vec<RecordedShell>, Failure> {
+    session.use_caches_of(project)?;
     let shown = session.reporter.progress();
     let names = shells.iter().map(ToString::to_string).collect();
     let live = BuildProgress::begin(names, mode == BuildMode::Background, session.context.now);

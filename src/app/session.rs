@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    cache::{CacheServices, Caches},
-    config::{Config, LockfileTrust},
+    cache::{CacheServices, Caches, ReadableCache},
+    config::{CacheSettings, Config, LockfileTrust},
     context::Context,
     fetch::{Client, Credentials},
     lockfile::{self, ExtendsPins, Lockfile},
@@ -16,7 +16,7 @@ use crate::{
     package::System,
     project::{
         self, FoundProject, Project, ReadMode, Unreadable,
-        approval::Decisions,
+        approval::{Decisions, Trusted},
         approval_summary::{Fact, Facts},
         detect,
         locate::{self, Place, SearchBounds},
@@ -185,10 +185,7 @@ impl<'a> Session<'a> {
         let mut client = Client::new(self.options.offline)
             .with_credentials(credentials)
             .allow_plain(sources);
-        let caches = self.caches()?;
-        if !caches.is_empty() {
-            client = client.with_mirror(caches);
-        }
+        client = client.with_mirror(self.caches()?);
         Ok(self.client.get_or_init(|| client).clone())
     }
 
@@ -197,12 +194,61 @@ impl<'a> Session<'a> {
         if let Some(caches) = self.caches.get() {
             return Ok(Arc::clone(caches));
         }
-        let settings = &self.config()?.caches;
-        if settings.is_empty() {
-            return Ok(Arc::clone(self.caches.get_or_init(Arc::default)));
+        let caches = Caches::default();
+        let wanted = self.readable_caches(None)?;
+        if !wanted.is_empty() {
+            self.with_cache_services(|services| caches.replace(&wanted, services));
         }
-        let caches = self.with_cache_services(|services| Caches::new(settings, services));
         Ok(Arc::clone(self.caches.get_or_init(|| Arc::new(caches))))
+    }
+
+    /// Reads the caches of a trusted project too from now on, and no longer those of another project.
+    pub fn use_caches_of(&self, project: &Trusted<Project>) -> Result<(), Failure> {
+        let caches = self.caches()?;
+        let wanted = self.readable_caches(Some(project))?;
+        if !wanted.is_empty() || !caches.is_empty() {
+            self.with_cache_services(|services| caches.replace(&wanted, services));
+        }
+        Ok(())
+    }
+
+    /// Returns the caches of the user's settings, and those of a project.
+    ///
+    /// A cache of both has the user's settings, and the keys of both: the user's credentials go where the user's
+    /// settings lead.
+    pub fn readable_caches(
+        &self,
+        project: Option<&Trusted<Project>>,
+    ) -> Result<Vec<ReadableCache>, Failure> {
+        let own = self.config()?.caches.iter();
+        let mut readable: Vec<ReadableCache> = own
+            .map(|settings| ReadableCache {
+                settings: settings.clone(),
+                is_anonymous: false,
+            })
+            .collect();
+        let requests = project.map(|project| &project.get().preview().caches);
+        for request in requests.into_iter().flatten() {
+            let name = request.name();
+            let mut known = readable.iter_mut();
+            if let Some(known) = known.find(|one| one.settings.place.to_string() == name) {
+                let keys = &mut known.settings.keys;
+                let new = request.keys.iter().filter(|key| !keys.contains(key));
+                let new: Vec<String> = new.cloned().collect();
+                keys.extend(new);
+                continue;
+            }
+            readable.push(ReadableCache {
+                settings: CacheSettings {
+                    place: request.place.value.clone(),
+                    keys: request.keys.clone(),
+                    push: false,
+                    signing_key: None,
+                },
+                is_anonymous: true,
+            });
+        }
+        Ok(readable)
     }
 
     /// Calls `work` with what caches need from the process.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
@@ -102,12 +103,61 @@ pub enum Error {
         /// `listed` or `written to`.
         action: &'static str,
     },
+    /// The server refuses a request.
+    #[error("it answers {refusal}")]
+    Refused { refusal: Refusal },
     /// The answer of a server has another form.
     #[error("its answer is not valid: {reason}")]
     Answer { reason: String },
     /// The settings of the cache are incomplete.
     #[error("{reason}")]
     Settings { reason: String },
+}
+
+/// An answer with which a server refuses a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    /// The code of S3 that says why (`AccessDenied`).
+    pub code: Option<String>,
+    /// How far the clocks of the server and of this machine differ, if that is the reason.
+    pub clock_difference: Option<Duration>,
+}
+
+impl Refusal {
+    /// Returns whether the storage has no room left.
+    pub fn is_full(&self) -> bool {
+        let full = [
+            "XMinioStorageFull",
+            "XAmzStorageFull",
+            "QuotaExceeded",
+            "InsufficientStorage",
+        ];
+        self.status == 507
+            || self
+                .code
+                .as_deref()
+                .is_some_and(|code| full.contains(&code))
+    }
+
+    /// Returns whether the clock of this machine is wrong, or the server's.
+    pub fn is_of_clock(&self) -> bool {
+        self.clock_difference.is_some() || self.code.as_deref() == Some("RequestTimeTooSkewed")
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(formatter, " {code}")?;
+        }
+        if let Some(difference) = self.clock_difference {
+            let minutes = difference.as_secs() / 60;
+            write!(formatter, ", and its clock differs by {minutes} minutes")?;
+        }
+        Ok(())
+    }
 }
 
 /// One kind of cache.

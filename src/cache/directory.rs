@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use url::Url;
@@ -15,8 +16,10 @@ use crate::{
     util::files,
 };
 
-/// The beginning of the names of files that are not complete.
-const TEMPORARY: &str = ".devsh-upload.";
+/// The directory of files that are not complete.
+const UPLOADS: &str = ".uploads";
+/// The age of files that a killed process left there.
+const ABANDONED: Duration = Duration::from_hours(24);
 
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -29,21 +32,23 @@ impl Directory {
         self.root.join(key.as_str())
     }
 
-    /// Writes the content next to its place, so that one step gives it its name.
+    /// Writes the content on the file system of its place: one step gives it its name.
     fn write(
         &self,
         key: &CacheKey,
         content: EntryContent<'_>,
     ) -> Result<tempfile::NamedTempFile, Error> {
         let place = self.place(key);
-        let parent = place.parent().unwrap_or(&self.root);
-        fs::create_dir_all(parent).map_err(files::at("create", parent))?;
+        let uploads = self.root.join(UPLOADS);
+        for directory in [place.parent().unwrap_or(&self.root), &uploads] {
+            fs::create_dir_all(directory).map_err(files::at("create", directory))?;
+        }
         let mut temporary = tempfile::Builder::new()
-            .prefix(TEMPORARY)
             // Other users of the machine read the cache.
             .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(parent)
-            .map_err(files::at("write", parent))?;
+            .tempfile_in(&uploads)
+            .map_err(files::at("write", &uploads))?;
+        remove_old(&uploads, temporary.as_file());
         match content {
             EntryContent::Bytes(bytes) => temporary
                 .write_all(bytes)
@@ -61,6 +66,24 @@ impl Directory {
     fn sync_parent(&self, key: &CacheKey) -> Result<(), Error> {
         let place = self.place(key);
         Ok(files::sync_dir(place.parent().unwrap_or(&self.root))?)
+    }
+}
+
+/// Removes files that are a day older than a new one.
+fn remove_old(uploads: &Path, new: &File) {
+    let time = |found: fs::Metadata| found.modified();
+    let Ok(now) = new.metadata().and_then(time) else {
+        return;
+    };
+    for path in files::list(uploads).unwrap_or_default() {
+        let written = path.symlink_metadata().and_then(time);
+        let age = written
+            .ok()
+            .and_then(|written| now.duration_since(written).ok());
+        if age.is_some_and(|age| age > ABANDONED) {
+            // Another process may have removed it.
+            let _removed = fs::remove_file(&path);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         registry::{LocalBlob, Registry as Repository},
     },
     package::Sha256,
-    util::files,
+    util::{files, parallel},
 };
 
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -23,6 +23,8 @@ const ARTIFACT_TYPE: &str = "application/vnd.devsh.cache.v1";
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const LAYER_TYPE: &str = "application/octet-stream";
 const EMPTY: &[u8] = b"{}";
+/// How many manifests of a list are read at the same time.
+const THREADS: usize = 8;
 /// The annotation with the key of an entry.
 const KEY: &str = "dev.devsh.key";
 /// The beginning of the tags of entries.
@@ -203,11 +205,11 @@ impl Backend for RegistryCache {
 
     fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error> {
         let mut entries = Vec::new();
-        for tag in self.repository.tags()? {
-            if !tag.starts_with(TAG) {
-                continue;
-            }
-            let Some(layer) = self.layer(&tag)? else {
+        let tags = self.repository.tags()?.into_iter();
+        let tags: Vec<String> = tags.filter(|tag| tag.starts_with(TAG)).collect();
+        // A tag does not show its key, so each manifest is read.
+        for layer in parallel::map(THREADS, &tags, |tag| self.layer(tag)) {
+            let Some(layer) = layer? else {
                 continue;
             };
             let key = layer.key.filter(|key| key.as_str().starts_with(prefix));

@@ -4,9 +4,10 @@ use std::{
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
     path::Path,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use jiff::{civil::DateTime, tz::TimeZone};
 use rusty_s3::{
     Bucket, Credentials, S3Action, UrlStyle,
     actions::{
@@ -18,17 +19,18 @@ use url::Url;
 
 use super::{
     aws::AwsSettings,
-    backend::{Backend, CacheEntry, CacheKey, EntryContent, Error, Stored, UploadState},
+    backend::{Backend, CacheEntry, CacheKey, EntryContent, Error, Refusal, Stored, UploadState},
 };
 use crate::{
-    config::S3Place,
     fetch::{Answer, Client, Download, Exchange, ExpectedFile, Meter, RequestBody},
-    package::Sha256,
+    package::{S3Place, Sha256},
     util::files,
 };
 
 /// The time for which a signed address is valid. A large download takes a while.
 const VALID: Duration = Duration::from_hours(6);
+/// How far S3 lets the clocks differ.
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(15);
 /// The bytes of one part of a large upload; smaller files are sent at once.
 const PART: u64 = 16 << 20;
 /// The region of servers that have no regions.
@@ -328,12 +330,32 @@ fn successful(answer: Answer, url: &Url) -> Result<String, Error> {
 
 /// Returns the error of an answer, with the code of S3 that says why.
 fn refused(answer: &Answer, url: &Url) -> Error {
-    match error_code(answer) {
-        Some(code) => Error::Answer {
-            reason: format!("{} {code}", answer.status),
-        },
-        None => answer.unexpected(url).into(),
+    let refusal = Refusal {
+        status: answer.status,
+        code: error_code(answer).map(str::to_owned),
+        clock_difference: clock_difference(answer, url),
+    };
+    if refusal.code.is_none() && refusal.clock_difference.is_none() {
+        return answer.unexpected(url).into();
     }
+    Error::Refused { refusal }
+}
+
+/// Returns how far the clocks differ, if that is why the server refuses the signature of an address.
+///
+/// For an address that is signed with a wrong time, S3 answers `AccessDenied` as for a wrong key.
+fn clock_difference(answer: &Answer, url: &Url) -> Option<Duration> {
+    if answer.status != 403 {
+        return None;
+    }
+    let (_, signed) = url.query_pairs().find(|(name, _)| name == "X-Amz-Date")?;
+    let signed = DateTime::strptime("%Y%m%dT%H%M%SZ", signed.as_bytes()).ok()?;
+    let signed = TimeZone::UTC.to_timestamp(signed).ok()?;
+    let signed = SystemTime::try_from(signed).ok()?;
+    let server = httpdate::parse_http_date(answer.header("date")?).ok()?;
+    let difference = server.duration_since(signed);
+    let difference = difference.unwrap_or_else(|error| error.duration());
+    (difference > CLOCK_TOLERANCE).then_some(difference)
 }
 
 /// Returns the code in an error of S3: `<Error><Code>AccessDenied</Code>…`.
@@ -352,5 +374,50 @@ fn is_unimplemented(answer: &Answer) -> bool {
 fn invalid(error: impl std::fmt::Display) -> Error {
     Error::Answer {
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ureq::http::HeaderMap;
+
+    #[test]
+    fn a_wrong_clock_is_the_reason_of_a_refusal() {
+        let url: Url = "http://host/b/k?X-Amz-Date=20261129T180000Z&X-Amz-Expires=1"
+            .parse()
+            .unwrap();
+        let refusal = |date: &str, status: u16| {
+            let answer = Answer {
+                status,
+                headers: HeaderMap::from_iter([(ureq::http::header::DATE, date.parse().unwrap())]),
+                body: b"<Error><Code>AccessDenied</Code></Error>".to_vec(),
+            };
+            refused(&answer, &url).to_string()
+        };
+        for (date, status, expected) in [
+            (
+                "Sun, 29 Nov 2026 21:00:00 GMT",
+                403,
+                "it answers 403 AccessDenied, and its clock differs by 180 minutes",
+            ),
+            (
+                "Sun, 29 Nov 2026 17:30:00 GMT",
+                403,
+                "it answers 403 AccessDenied, and its clock differs by 30 minutes",
+            ),
+            (
+                "Sun, 29 Nov 2026 18:10:00 GMT",
+                403,
+                "it answers 403 AccessDenied",
+            ),
+            (
+                "Sun, 29 Nov 2026 21:00:00 GMT",
+                400,
+                "it answers 400 AccessDenied",
+            ),
+        ] {
+            assert_eq!(refusal(date, status), expected);
+        }
     }
 }

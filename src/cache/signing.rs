@@ -8,7 +8,7 @@ use ring::{
     signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
 };
 
-use crate::package::Invalid;
+use crate::package::{Invalid, cache_place::is_key_name};
 
 /// A key with which records are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl SigningKey {
         ring::rand::SecureRandom::fill(&random, &mut seed).map_err(broken)?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed);
         let pair = pair.map_err(|_| Invalid::new("a key", name))?;
-        if !is_name(name) {
+        if !is_key_name(name) {
             return Err(Invalid::new("the name of a key (`team-1`)", name));
         }
         Ok(Self {
@@ -159,13 +159,7 @@ impl fmt::Display for Signature {
 fn read<const N: usize>(text: &str) -> Option<(String, [u8; N])> {
     let (name, encoded) = text.split_once(':')?;
     let bytes = BASE64_STANDARD.decode(encoded).ok()?.try_into().ok()?;
-    is_name(name).then(|| (name.to_owned(), bytes))
-}
-
-/// Returns whether a text can name a key; the name is also a part of addresses.
-fn is_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !name.is_empty() && !name.starts_with('.') && name.len() <= 64 && name.bytes().all(plain)
+    is_key_name(name).then(|| (name.to_owned(), bytes))
 }
 
 #[cfg(test)]

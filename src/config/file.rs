@@ -9,14 +9,17 @@ use toml::{
 use url::Url;
 
 use super::{
-    CachePlace, CacheSettings, FileHost, Keep, PromptVerbosity, ToolsFrom,
-    address::{directory_address, file_address, without_credentials},
+    CacheSettings, FileHost, Keep, PromptVerbosity, ToolsFrom,
     trust::{self, LockfileTrust, TrustRules},
     units::{parse_bytes, parse_coarse_span},
 };
 use crate::{
-    package::Glibc,
-    util::{conflict_marker::find_conflict_marker, nearest::nearest},
+    package::{CachePlace, Glibc, cache_place::is_public_key},
+    util::{
+        address::{directory_address, file_address, without_credentials},
+        conflict_marker::find_conflict_marker,
+        nearest::nearest,
+    },
 };
 
 /// The content of `config.toml`.
@@ -270,12 +273,7 @@ fn read_cache(
 
 /// Returns a public key if it has the form `NAME:BASE64` of 32 bytes.
 fn public_key(text: &str) -> Option<String> {
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
-    let (name, key) = text.split_once(':')?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let named = !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain);
-    let whole = BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 32);
-    (named && whole).then(|| text.to_owned())
+    is_public_key(text).then(|| text.to_owned())
 }
 
 /// One table of the file.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AliasName, CondaRequest, DevShell, EnvValue, ImageRequest, Located, Origin, PythonRequest,
-    ShellName, SourceScripts, Text, ToolRequest,
+    AliasName, CacheRequest, CondaRequest, DevShell, EnvValue, ImageRequest, Located, Origin,
+    PythonRequest, ShellName, SourceScripts, Text, ToolRequest,
 };
 use crate::{
     env::VarName,
@@ -26,6 +26,7 @@ pub struct Layer {
     pub shells: BTreeMap<ShellName, ShellSection>,
     /// The container images; the one without a name is `[image]`.
     pub images: BTreeMap<Option<PackageName>, ImageRequest>,
+    pub caches: Vec<CacheRequest>,
     /// The variables of the env files that it loads, by the path in the tables.
     pub env_files: BTreeMap<String, Vec<(VarName, Located<EnvValue>)>>,
     /// The positions of the layers that it builds on; `None` if it builds on all layers below it.
@@ -126,6 +127,7 @@ impl Layer {
             top: Tables::default(),
             shells: BTreeMap::new(),
             images: BTreeMap::new(),
+            caches: Vec::new(),
             env_files: BTreeMap::new(),
             below: None,
         }

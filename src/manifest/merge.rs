@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     CompositionError, DevShell, Error, ErrorKind, ImageRequest, Layer, Located, Manifest, Origin,
-    ShellName, Tables, Text, check, cost,
+    ShellName, Tables, Text, cache, check, cost,
     layer::{EnvEntry, EnvFile},
     provenance::{self, MergeStep, Statement, Subject},
 };
@@ -41,6 +41,7 @@ pub fn merge_with(layers: &[Layer], combined: Option<&ShellName>) -> Result<Mani
         manifest.shells.insert(name.clone(), shell);
     }
     manifest.images = merge_images(layers);
+    manifest.caches = cache::merge(layers.iter().flat_map(|layer| &layer.caches));
     Ok(manifest)
 }
 

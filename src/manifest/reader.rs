@@ -1,7 +1,7 @@
 //! Reads the text of a manifest into a layer; the error is the first one in the file.
 
 use super::{
-    EnvFile, Error, ImageRequest, Layer, Located, ShellSection, Tables, Text, conda,
+    CacheRequest, EnvFile, Error, ImageRequest, Layer, Located, ShellSection, Tables, Text, conda,
     form::{EditableList, Named, OneOf, TableForm},
     python,
     scalars::{EnvFilePath, ToolName},
@@ -56,6 +56,10 @@ pub(super) fn read_layer(text: &Text, ignored: &'static [&'static str]) -> Resul
                     let request = ImageRequest::read(&image.value)?;
                     layer.images.insert(Some(image.name), request);
                 }
+            }
+            TopField::Caches(caches) => {
+                let caches = caches.iter().map(CacheRequest::read);
+                layer.caches = caches.collect::<Result<_, _>>()?;
             }
             TopField::Shared(field) => read_tables(field, &mut layer.top)?,
         }

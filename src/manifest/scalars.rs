@@ -2,15 +2,17 @@
 
 use std::{fmt, str::FromStr};
 
+use url::Url;
+
 use super::{
     CompositionError, ErrorKind, PythonLockFormat, ShellName, form::Scalar,
     preset_files::PRESET_NAMES, template,
 };
 use crate::package::{
-    CondaChannel, CondaRequirement, FREETHREADED, Invalid, PROFILE, PROFILES, PackageName, Source,
-    Tool, release_option::WORD_NAMES,
+    CachePlace, CondaChannel, CondaRequirement, FREETHREADED, Invalid, PROFILE, PROFILES,
+    PackageName, Source, Tool, cache_place::is_public_key, release_option::WORD_NAMES,
 };
-use crate::util::nearest::nearest;
+use crate::util::{address::directory_address, nearest::nearest};
 
 /// Defines a text that `check` has accepted.
 macro_rules! checked_text {
@@ -90,6 +92,45 @@ checked_text!(
     ToolPart,
     |text: &str| require(is_tool_part(text), "the name of a component or target", text)
 );
+
+checked_text!(
+    /// A public key of a cache.
+    PublicKeyText,
+    |text: &str| require(is_public_key(text), "a public key (`NAME:BASE64`)", text)
+);
+
+/// The address of a cache.
+#[derive(Debug, Clone)]
+pub(super) struct CacheAddress(pub(super) CachePlace);
+
+impl FromStr for CacheAddress {
+    type Err = ErrorKind;
+
+    fn from_str(text: &str) -> Result<Self, ErrorKind> {
+        let expected = "the address of a cache (`s3://bucket/prefix`, `oci://registry/repository`, `https://host/path`, `file:///path`)";
+        let place = CachePlace::parse(text).ok_or_else(|| Invalid::new(expected, text))?;
+        Ok(Self(place))
+    }
+}
+
+impl Scalar for CacheAddress {}
+
+/// The address of a server.
+#[derive(Debug, Clone)]
+pub(super) struct ServerAddress(pub(super) Url);
+
+impl FromStr for ServerAddress {
+    type Err = ErrorKind;
+
+    fn from_str(text: &str) -> Result<Self, ErrorKind> {
+        let url = directory_address(text).filter(Url::has_host);
+        let url =
+            url.ok_or_else(|| Invalid::new("the address of a server (`https://host/`)", text))?;
+        Ok(Self(url))
+    }
+}
+
+impl Scalar for ServerAddress {}
 
 fn checked_channel(text: &str) -> Result<(), ErrorKind> {
     Ok(text.parse::<CondaChannel>().map(drop)?)

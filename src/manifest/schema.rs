@@ -14,9 +14,9 @@ use super::{
     },
     image_values::{ImagePath, Port, ProjectPath},
     scalars::{
-        CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PlatformName, PresetName,
-        PythonLockPath, PythonPackage, PythonVariant, RustProfile, SingleShellName, ToolName,
-        ToolPart, ValueTemplate,
+        CacheAddress, CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PlatformName,
+        PresetName, PublicKeyText, PythonLockPath, PythonPackage, PythonVariant, RustProfile,
+        ServerAddress, SingleShellName, ToolName, ToolPart, ValueTemplate,
     },
 };
 use crate::{
@@ -37,6 +37,8 @@ table_fields! {
         "image" => Image(TableForm<'n, ImageField<'n>>);
         /// Container images by name; each begins with the keys of `[image]`
         "images" => Images(Named<'n, PackageName, TableForm<'n, ImageField<'n>>>);
+        /// Caches that serve what the team's machines download and build
+        "caches" => Caches(Vec<CacheForm<'n>>);
         .. Shared(TablesField<'n>);
     }
 }
@@ -291,6 +293,41 @@ impl<'n> Form<'n> for CopyForm<'n> {
     fn schema() -> Json {
         let mut schema = TableForm::<CopyField>::schema();
         schema["required"] = json!(["from", "to"]);
+        schema
+    }
+}
+
+table_fields! {
+    CacheField {
+        /// Its address: `s3://bucket/prefix`, `oci://registry/repository`, `https://host/path` or `file:///path`
+        "url" => Url(Located<CacheAddress>);
+        /// Public keys whose built objects are used (`team-1:BASE64`)
+        "keys" => Keys(Vec<Located<PublicKeyText>>);
+        /// The server of a bucket; AWS by default
+        "endpoint" => Endpoint(Located<ServerAddress>);
+        /// The region of a bucket
+        "region" => Region(Located<String>);
+        /// Whether addresses have the bucket in the path and not in the host name
+        "path-style" => PathStyle(Located<bool>);
+    }
+}
+
+/// A cache, which needs an address.
+#[derive(Debug)]
+pub(super) struct CacheForm<'n>(pub(super) TableForm<'n, CacheField>);
+
+impl<'n> Form<'n> for CacheForm<'n> {
+    fn accepts(node: &Node<'_>) -> bool {
+        TableForm::<CacheField>::accepts(node)
+    }
+
+    fn read(value: &KeyValue<'n>) -> Result<Self, Error> {
+        TableForm::read(value).map(Self)
+    }
+
+    fn schema() -> Json {
+        let mut schema = TableForm::<CacheField>::schema();
+        schema["required"] = json!(["url"]);
         schema
     }
 }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::env::grant;
 use crate::manifest::{
-    DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
+    CacheRequest, DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
 };
+use crate::package::{CachePlace, cache_place::without_login};
 
 /// One thing that decides what a dev shell does. Two facts are equal if they mean the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,7 +80,10 @@ pub fn of(manifest: &Manifest, input: &SummaryInput<'_>) -> Facts {
         .get(&ShellName::dev())
         .map(|shell| facts_of(shell, input))
         .unwrap_or_default();
-    let mut facts = Facts::new();
+    let caches = manifest.caches.iter();
+    let mut facts: Facts = caches
+        .map(|cache| (format!("cache {}", cache.name()), cache_fact(cache)))
+        .collect();
     for (name, shell) in &manifest.shells {
         let mut own = facts_of(shell, input);
         if *name != ShellName::dev() {
@@ -201,6 +205,20 @@ fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Facts {
         }
     }
     facts
+}
+
+fn cache_fact(cache: &CacheRequest) -> Fact {
+    let mut text = match cache.keys.as_slice() {
+        [] => "serves downloads".to_owned(),
+        keys => format!("serves downloads, and builds signed by {}", keys.join(", ")),
+    };
+    if let CachePlace::S3(place) = &cache.place.value
+        && let Some(endpoint) = &place.endpoint
+    {
+        text = format!("at {}, {text}", without_login(endpoint));
+    }
+    let meaning = format!("{:?} {:?}", cache.place.value, cache.keys);
+    Fact::meaning(text, meaning.as_bytes(), &cache.place.origin.file)
 }
 
 fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {

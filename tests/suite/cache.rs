@@ -1,19 +1,23 @@
 //! Caches of a team, on real servers of this machine: a directory, a web server, `SeaweedFS` and `docker-registry`.
 
-use std::{
-    fs,
-    net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+mod commands;
+mod faults;
+mod projects;
+mod trial;
 
-use serde_json::Value;
+use std::{fs, os::unix::ffi::OsStrExt as _, path::Path};
+
+use serde_json::{Value, json};
 
 use crate::{
     applications::{pure, serve},
-    support::{Sandbox, Server, cpython, pypi, require, server::Fault},
+    support::{
+        Sandbox, Server, cpython, pypi,
+        registry::Registry,
+        require,
+        server::Fault,
+        storage::{ACCESS, Storage},
+    },
 };
 
 const MANIFEST: &str = "[tools]\npython = \"VERSION\"\nuv = \"*\"\nruff = \"*\"\n\
@@ -23,89 +27,6 @@ const MANIFEST: &str = "[tools]\npython = \"VERSION\"\nuv = \"*\"\nruff = \"*\"\
 struct Team {
     server: Server,
     builder: Sandbox,
-}
-
-/// A server of another program, killed at the end.
-struct Process {
-    child: Child,
-    port: u16,
-    _directory: tempfile::TempDir,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // SeaweedFS does not end when it is asked to.
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// Waits until the server of a process answers.
-fn started(command: &mut Command, port: u16, directory: tempfile::TempDir) -> Process {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let process = Process {
-        child,
-        port,
-        _directory: directory,
-    };
-    let start = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < Duration::from_mins(1), "no server");
-        thread::sleep(Duration::from_millis(50));
-    }
-    process
-}
-
-fn registry() -> Option<Process> {
-    let program = require("docker-registry")?;
-    let directory = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let file = directory.path().join("config.yml");
-    let text = format!(
-        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n",
-        directory.path().join("data").display()
-    );
-    fs::write(&file, text).unwrap();
-    let mut command = Command::new(program);
-    command.arg("serve").arg(&file);
-    Some(started(&mut command, port, directory))
-}
-
-/// Starts storage with one bucket `team` and one access key.
-fn storage() -> Option<Process> {
-    let program = require("weed")?;
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
-    let access = root.join("s3.json");
-    let text = r#"{"identities": [{"name": "ci", "credentials": [{"accessKey": "ci", "secretKey": "secret"}],
-        "actions": ["Admin", "Read", "Write", "List"]}]}"#;
-    fs::write(&access, text).unwrap();
-    fs::create_dir(root.join("data")).unwrap();
-    let port = free_port();
-    let mut command = Command::new(program);
-    command.args(["server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
-    command.args(["-volume.max=8", "-master.volumeSizeLimitMB=64"]);
-    command.arg(format!("-dir={}", root.join("data").display()));
-    command.arg(format!("-s3.config={}", access.display()));
-    command.arg(format!("-s3.port={port}"));
-    for name in ["master", "volume", "filer"] {
-        // Each uses the port 10000 higher too.
-        command.arg(format!("-{name}.port={}", free_port() % 20_000 + 20_000));
-        command.arg(format!("-{name}.port.grpc={}", free_port()));
-    }
-    command.arg(format!("-s3.port.grpc={}", free_port()));
-    command.current_dir(root).env("HOME", root);
-    Some(started(&mut command, port, directory))
 }
 
 impl Team {
@@ -128,6 +49,16 @@ impl Team {
         let builder = builder.manifest(&manifest);
         builder.devsh(&["lock", "--trust"]).success();
         Some(Self { server, builder })
+    }
+
+    /// Gives the builder the access key of the storage.
+    fn with_access_key(self) -> Self {
+        let (key, secret) = ACCESS;
+        let builder = self.builder.env("AWS_ACCESS_KEY_ID", key);
+        Self {
+            builder: builder.env("AWS_SECRET_ACCESS_KEY", secret),
+            ..self
+        }
     }
 
     /// Makes a key for the builder and returns its public part.
@@ -176,7 +107,7 @@ impl Team {
     fn share(&self, cache: &str, credentials: &[(&str, &str)]) {
         let key = self.key();
         let report = self.push(cache);
-        assert_eq!(report[0]["not_shared"], serde_json::json!([]), "{report}");
+        assert_eq!(report[0]["not_shared"], json!([]), "{report}");
         assert!(report[0]["written"].as_u64().unwrap() >= 4, "{report}");
         let again = self.push(cache);
         assert_eq!(again[0]["written"], 0, "{again}");
@@ -185,10 +116,43 @@ impl Team {
             second = second.env(name, value);
         }
         assert_eq!(self.run_in(&second), Vec::<String>::new());
+        let entries = report[0]["written"].as_u64().unwrap() + 1;
         let checked = second.devsh(&["cache", "verify", "--json"]).success();
         let checked: Value = serde_json::from_str(&checked.stdout).unwrap();
-        assert_eq!(checked[0]["damaged"], serde_json::json!([]), "{checked}");
+        // The artifacts, the record of the packages, and their packed tree.
+        assert_eq!(checked[0]["checked"], entries, "{checked}");
+        assert_eq!(checked[0]["damaged"], json!([]), "{checked}");
         second.devsh(&["verify"]).success();
+        for entry in fs::read_dir(second.data().join("store")).unwrap().flatten() {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .contains("python-packages")
+            {
+                self.is_not_named_in(&entry.path());
+            }
+        }
+    }
+
+    /// Fails if a file or link names the home of the builder.
+    fn is_not_named_in(&self, directory: &Path) {
+        let builder = self.builder.root().as_os_str().as_bytes();
+        for entry in fs::read_dir(directory).unwrap().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            let content = if kind.is_dir() {
+                self.is_not_named_in(&path);
+                continue;
+            } else if kind.is_symlink() {
+                fs::read_link(&path)
+                    .unwrap()
+                    .into_os_string()
+                    .into_encoded_bytes()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            let is_named = content.windows(builder.len()).any(|part| part == builder);
+            assert!(!is_named, "{}", path.display());
+        }
     }
 }
 
@@ -227,26 +191,16 @@ fn a_bundle_serves_a_machine_without_a_network() {
 
 #[test]
 fn a_clean_home_needs_only_s3_storage() {
-    let (Some(team), Some(storage)) = (Team::new(), storage()) else {
+    let (Some(team), Some(storage)) = (Team::new(), Storage::start()) else {
         return;
     };
-    let team = Team {
-        builder: team
-            .builder
-            .env("AWS_ACCESS_KEY_ID", "ci")
-            .env("AWS_SECRET_ACCESS_KEY", "secret"),
-        ..team
-    };
-    let endpoint = format!("http://127.0.0.1:{}", storage.port);
-    make_bucket(&endpoint);
-    let cache = format!(
-        "[[caches]]\nurl = \"s3://team/devsh\"\nendpoint = \"{endpoint}\"\nregion = \"us-east-1\"\n"
-    );
+    let team = team.with_access_key();
+    let cache = storage.settings("devsh");
     team.share(
         &cache,
         &[
-            ("AWS_ACCESS_KEY_ID", "ci"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_ACCESS_KEY_ID", ACCESS.0),
+            ("AWS_SECRET_ACCESS_KEY", ACCESS.1),
         ],
     );
     // A wrong key costs one line, and the work is done without the cache.
@@ -257,37 +211,14 @@ fn a_clean_home_needs_only_s3_storage() {
     assert!(!team.run_in(&wrong).is_empty());
 }
 
-/// Creates the bucket, once the storage is ready for it.
-fn make_bucket(endpoint: &str) {
-    let credentials = rusty_s3::Credentials::new("ci", "secret");
-    let bucket = rusty_s3::Bucket::new(
-        endpoint.parse().unwrap(),
-        rusty_s3::UrlStyle::Path,
-        "team",
-        "us-east-1",
-    );
-    let bucket = bucket.unwrap();
-    let start = Instant::now();
-    loop {
-        let action = rusty_s3::actions::CreateBucket::new(&bucket, &credentials);
-        let url = rusty_s3::S3Action::sign(&action, Duration::from_mins(5));
-        let answer = ureq::put(url.as_str()).send_empty();
-        if answer.is_ok() {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_mins(1), "{answer:?}");
-        thread::sleep(Duration::from_millis(200));
-    }
-}
-
 #[test]
 fn a_clean_home_needs_only_a_registry() {
-    let (Some(team), Some(registry)) = (Team::new(), registry()) else {
+    let (Some(team), Some(registry)) = (Team::new(), Registry::start("")) else {
         return;
     };
     let cache = format!(
-        "[[caches]]\nurl = \"oci://127.0.0.1:{}/team/devsh\"\n",
-        registry.port
+        "[[caches]]\nurl = \"oci://{}/team/devsh\"\n",
+        registry.address
     );
     team.share(&cache, &[]);
 }
@@ -410,33 +341,6 @@ fn serve_files(server: &Server, directory: &Path, path: &str) {
             serve_files(server, &entry.path(), &name);
         } else {
             server.serve(&name, fs::read(entry.path()).unwrap());
-        }
-    }
-}
-
-#[test]
-fn a_workflow_runs_each_dev_shell() {
-    let sandbox = Sandbox::new().manifest("[shells.test]\n[shells.lint]\n");
-    for (service, parts) in [
-        ("github", ["sha256sum -c", "secrets.DEVSH_SIGNING_KEY"]),
-        ("gitlab", ["sha256sum -c", "CI_DEFAULT_BRANCH"]),
-    ] {
-        let plain = sandbox.devsh(&["ci", service, "--trust"]).success().stdout;
-        let push = [
-            "ci",
-            service,
-            "--trust",
-            "--push-cache",
-            "s3://bucket/devsh",
-        ];
-        let pushed = sandbox.devsh(&push).success().stdout;
-        assert!(!plain.contains("--push"), "{plain}");
-        for part in parts {
-            assert!(pushed.contains(part), "{part} in\n{pushed}");
-        }
-        for shell in ["dev", "test", "lint"] {
-            let run = format!("devsh run --locked --trust --shell {shell} -- ");
-            assert!(plain.contains(&run), "{run} in\n{plain}");
         }
     }
 }

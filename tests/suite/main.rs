@@ -50,6 +50,7 @@ mod layouts;
 mod lints;
 mod lock;
 mod network;
+mod network_cache;
 mod network_conda;
 mod network_lock;
 mod network_tools;

@@ -48,7 +48,7 @@ pub(crate) fn open() -> Sandbox {
 }
 
 /// Copies an example into the sandbox's project directory.
-fn copy_example(sandbox: &Sandbox, name: &str) {
+pub(crate) fn copy_example(sandbox: &Sandbox, name: &str) {
     let example = repository().join("examples").join(name);
     for path in Tree::of(&example).paths() {
         let from = example.join(path);

@@ -1,6 +1,7 @@
 //! Sandboxes, host shells on a terminal, and sources that this process serves.
 
 pub(crate) mod archive;
+pub(crate) mod bucket;
 pub(crate) mod conda;
 pub(crate) mod cpython;
 pub(crate) mod host_shell;
@@ -14,6 +15,7 @@ pub(crate) mod rust_dist;
 pub(crate) mod sandbox;
 pub(crate) mod server;
 pub(crate) mod snapshot;
+pub(crate) mod storage;
 pub(crate) mod toolchains;
 pub(crate) mod tree;
 

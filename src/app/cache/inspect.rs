@@ -15,7 +15,10 @@ use crate::{
     util::{files, hex, parallel},
 };
 
-use super::{super::session::Session, OpenCache};
+use super::{
+    super::{session::Session, trust},
+    OpenCache,
+};
 
 /// The number of entries that are checked at the same time.
 const THREADS: usize = 4;
@@ -63,12 +66,27 @@ pub struct DamagedCacheEntry {
 }
 
 fn open_all(session: &Session<'_>) -> Result<Vec<OpenCache>, Failure> {
-    let all = &session.config()?.caches;
+    // Outside of a project that the user trusts, only the user's own caches are asked.
+    let project = trust::trusted_project(session).ok();
+    let all = session.readable_caches(project.as_ref())?;
     if all.is_empty() {
-        return Err(Failure::new("there is no cache in `config.toml`")
-            .hint("add a table `[[caches]]` with a `url`; see `devsh help cache`"));
+        let named = session
+            .project()
+            .is_ok_and(|project| !project.preview().caches.is_empty());
+        return Err(if named {
+            Failure::new("there is no cache in `config.toml`, and the project is not allowed yet")
+                .hint(format!(
+                    "review and approve the project with `{}`",
+                    session.command("allow")
+                ))
+        } else {
+            Failure::new("there is no cache in `config.toml` or in the manifest")
+                .hint("add a table `[[caches]]` with a `url`; see `devsh help cache`")
+        });
     }
-    all.iter().map(|one| OpenCache::new(session, one)).collect()
+    all.into_iter()
+        .map(|one| OpenCache::open(session, one))
+        .collect()
 }
 
 /// Asks each cache of the settings what it has.

@@ -18,6 +18,18 @@ const TEXTS: &[&str] = &[
     "0000000000000000000000000000000000000000000000000000000000000000",
 ];
 
+/// Texts for the keys of tables that are complete or wrong.
+const FILLED: [(&str, &str); 5] = [
+    ("TEXT-from", "x"),
+    ("TEXT-to", "/x"),
+    ("TEXT-url", "s3://bucket/x"),
+    ("TEXT-endpoint", "https://host/"),
+    (
+        "TEXT-keys",
+        "team-1:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    ),
+];
+
 fn json_schema() -> Json {
     serde_json::from_str(&schema()).unwrap()
 }
@@ -45,8 +57,16 @@ fn values(schema: &Json) -> Vec<Json> {
             let named = schema["additionalProperties"].is_object();
             if schema["required"].is_array() {
                 let properties = schema["properties"].as_object().unwrap().iter();
-                let texts = properties.map(|(key, _)| (key.clone(), json!(format!("TEXT-{key}"))));
-                return vec![Json::Object(texts.collect())];
+                let filled = properties.map(|(key, property)| {
+                    let text = json!(format!("TEXT-{key}"));
+                    let value = match property["type"].as_str() {
+                        Some("string") => text,
+                        Some("array") => json!([text]),
+                        _ => values(property).remove(0),
+                    };
+                    (key.clone(), value)
+                });
+                return vec![Json::Object(filled.collect())];
             }
             let named = named.then(|| ("NAME".to_owned(), schema["additionalProperties"].clone()));
             let properties = schema["properties"].as_object().cloned();
@@ -124,7 +144,8 @@ fn results(value: &Json) -> Vec<Result<(), ErrorKind>> {
     let mut results = Vec::new();
     for name in NAMES {
         for filling in TEXTS {
-            let text = text.replace("TEXT-from", "x").replace("TEXT-to", "/x");
+            let filled = FILLED.iter();
+            let text = filled.fold(text.clone(), |text, (from, to)| text.replace(from, to));
             let text = text.replace("NAME", name).replace("TEXT", filling);
             results.push(parse("m", &text).map(|_| ()).map_err(|error| error.kind));
         }

@@ -1,4 +1,4 @@
-//! Addresses in settings and variables.
+//! Addresses in settings, variables and manifests.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ fn is_supported(url: &Url) -> bool {
 }
 
 /// Parses an address and adds the final `/` that relative addresses need.
-pub(super) fn directory_address(value: &str) -> Option<Url> {
+pub fn directory_address(value: &str) -> Option<Url> {
     let mut text = value.trim().to_owned();
     if !text.ends_with('/') {
         text.push('/');
@@ -18,7 +18,7 @@ pub(super) fn directory_address(value: &str) -> Option<Url> {
 }
 
 /// Parses the address of a file, or its path.
-pub(super) fn file_address(value: &str) -> Option<Url> {
+pub fn file_address(value: &str) -> Option<Url> {
     let url = if value.starts_with('/') {
         Url::from_file_path(value).ok()
     } else {
@@ -28,7 +28,7 @@ pub(super) fn file_address(value: &str) -> Option<Url> {
 }
 
 /// Returns a text that is no address without what may be a password: everything before the last `@`, and the query.
-pub(super) fn without_credentials(value: &str) -> &str {
+pub fn without_credentials(value: &str) -> &str {
     let rest = value.rsplit('@').next().unwrap_or_default();
     rest.split(['?', '#']).next().unwrap_or_default()
 }
