@@ -1,6 +1,13 @@
 //! A workflow for the continuous integration of a project.
 
-use crate::{manifest::ShellName, package::System, report::failure::Failure};
+use std::path::Path;
+
+use crate::{
+    fetch::registry::Reference,
+    manifest::ShellName,
+    package::{CachePlace, System},
+    report::failure::Failure,
+};
 
 use super::session::Session;
 
@@ -26,6 +33,14 @@ struct Job {
     command: &'static str,
 }
 
+/// The checked content of a workflow. No text of the project gets into it, except for names of dev shells, which have
+/// lower-case letters, digits, `-` and `_`.
+struct Workflow {
+    jobs: Vec<Job>,
+    push_cache: Option<String>,
+    push_image: Option<String>,
+}
+
 /// Returns the text of the workflow.
 pub fn workflow(
     session: &Session<'_>,
@@ -33,23 +48,47 @@ pub fn workflow(
     options: WorkflowOptions<'_>,
 ) -> Result<String, Failure> {
     let project = session.project()?;
-    let manifest = project.preview();
-    let jobs: Vec<Job> = manifest
-        .shells
-        .keys()
-        .map(|shell| Job {
-            command: command_of(&project.place.root, shell),
-            shell: shell.clone(),
-        })
-        .collect();
+    let root = &project.place.root;
+    let shells = project.preview().shells.keys();
+    let workflow = Workflow {
+        jobs: shells
+            .map(|shell| Job {
+                command: command_of(root, shell),
+                shell: shell.clone(),
+            })
+            .collect(),
+        push_cache: options.push_cache.map(cache_address).transpose()?,
+        push_image: options.push_image.map(image_name).transpose()?,
+    };
     Ok(match service {
-        CiService::Github => github(&jobs, options),
-        CiService::Gitlab => gitlab(&jobs, options),
+        CiService::Github => workflow.github(),
+        CiService::Gitlab => workflow.gitlab(),
     })
 }
 
+/// Returns an address that needs no quoting in YAML, in a shell and in TOML.
+fn cache_address(text: &str) -> Result<String, Failure> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/%+".contains(&byte);
+    let writable = match CachePlace::parse(text) {
+        Some(CachePlace::Web(_)) | None => false,
+        Some(_) => text.bytes().all(plain),
+    };
+    if writable {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Failure::new(format!("a workflow cannot push to the cache `{text}`"))
+            .hint("write `s3://bucket/prefix`, `oci://registry/repository` or `file:///path`"),
+    )
+}
+
+fn image_name(text: &str) -> Result<String, Failure> {
+    let name: Reference = text.parse()?;
+    Ok(name.to_string())
+}
+
 /// Returns the usual command for a dev shell, by the files of the project.
-fn command_of(root: &std::path::Path, shell: &ShellName) -> &'static str {
+fn command_of(root: &Path, shell: &ShellName) -> &'static str {
     let has = |name: &str| root.join(name).exists();
     match shell.as_str() {
         "lint" if has("Cargo.toml") => "cargo clippy --locked",
@@ -62,135 +101,178 @@ fn command_of(root: &std::path::Path, shell: &ShellName) -> &'static str {
     }
 }
 
-/// The command that writes the settings of the cache for a job.
-const USE_CACHE: &str = "mkdir -p ~/.config/devsh && printf '[[caches]]\\nurl = \"%s\"\\npush = true\\n' \"$DEVSH_CACHE\" >> ~/.config/devsh/config.toml";
+/// Installs the program of a released archive whose SHA-256 is right.
+const INSTALL: &str = r#"archive=$(mktemp)
+curl -fsSL -o "$archive" "$DEVSH_RELEASES/v$DEVSH_VERSION/devsh-$DEVSH_TARGET.tar.gz"
+echo "$DEVSH_SHA256  $archive" | sha256sum -c -
+mkdir -p "$HOME/.local/bin"
+tar -xzf "$archive" -C "$HOME/.local/bin" --strip-components 1 "devsh-$DEVSH_TARGET/devsh""#;
 
-/// The commands that install a released binary and check it.
-const INSTALL: [&str; 5] = [
-    "curl -fsSLO \"$DEVSH_RELEASES/v$DEVSH_VERSION/devsh-$DEVSH_TARGET.tar.gz\"",
-    "echo \"$DEVSH_SHA256  devsh-$DEVSH_TARGET.tar.gz\" | sha256sum -c -",
-    "mkdir -p \"$HOME/.local/bin\"",
-    "tar -xzf \"devsh-$DEVSH_TARGET.tar.gz\" -C \"$HOME/.local/bin\" --strip-components 1",
-    "export PATH=\"$HOME/.local/bin:$PATH\"",
+/// Lets `--push` write to the cache of the workflow.
+const USE_CACHE: &str = r#"mkdir -p ~/.config/devsh
+printf '[[caches]]\nurl = "%s"\npush = true\n' "$DEVSH_CACHE" >> ~/.config/devsh/config.toml"#;
+
+/// Gives `devsh image push` the login of the registry.
+const USE_LOGIN: &str = r#"export REGISTRY_AUTH_FILE="$HOME/.devsh-registry-login.json"
+(umask 077 && printf '%s' "$DOCKER_AUTH_CONFIG" > "$REGISTRY_AUTH_FILE")"#;
+
+/// Lets the job use a checkout that belongs to another user.
+const SHARE_CHECKOUT: &str = r#"mkdir -p ~/.config/devsh
+printf '[trust]\nshared = ["%s"]\n' "$CI_PROJECT_DIR" >> ~/.config/devsh/config.toml"#;
+
+/// The secrets that a push to a cache may need.
+const CACHE_SECRETS: [&str; 3] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "DEVSH_SIGNING_KEY",
 ];
 
-fn target() -> String {
-    System::LinuxX86_64.triple().replace("-gnu", "-musl")
+/// The text of a workflow, line by line.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    /// Adds lines with this indentation.
+    fn add(&mut self, indentation: usize, text: &str) {
+        for line in text.lines() {
+            self.0.push_str(&" ".repeat(indentation));
+            self.0.push_str(line);
+            self.0.push('\n');
+        }
+    }
 }
 
-/// The first lines: where devsh comes from.
-fn variables(indent: &str, options: WorkflowOptions<'_>) -> String {
-    let mut lines = vec![
-        "# The releases of devsh, its version, and the SHA-256 of the archive as the release page has it.".to_owned(),
-        "DEVSH_RELEASES: https://github.com/OWNER/devsh/releases/download".to_owned(),
-        format!("DEVSH_VERSION: \"{}\"", env!("CARGO_PKG_VERSION")),
-        format!("DEVSH_TARGET: {}", target()),
-        "DEVSH_SHA256: REPLACE_WITH_THE_CHECKSUM".to_owned(),
-    ];
-    lines.extend(options.push_cache.map(|url| format!("DEVSH_CACHE: {url}")));
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|line| format!("{indent}{line}\n"))
-        .collect();
-    lines.concat()
-}
+impl Workflow {
+    /// Adds the variables that say where devsh comes from.
+    fn add_variables(&self, lines: &mut Lines) {
+        let target = System::LinuxX86_64.triple().replace("-gnu", "-musl");
+        let version = env!("CARGO_PKG_VERSION");
+        lines.add(
+            2,
+            &format!(
+                "# The releases of devsh, and the SHA-256 of the archive as the release page has it.\n\
+                 DEVSH_RELEASES: \"https://github.com/OWNER/devsh/releases/download\"\n\
+                 DEVSH_VERSION: \"{version}\"\n\
+                 DEVSH_TARGET: \"{target}\"\n\
+                 DEVSH_SHA256: \"REPLACE_WITH_THE_CHECKSUM\""
+            ),
+        );
+        if let Some(url) = &self.push_cache {
+            lines.add(2, &format!("DEVSH_CACHE: \"{url}\""));
+        }
+    }
 
-fn github(jobs: &[Job], options: WorkflowOptions<'_>) -> String {
-    let mut text = vec!["name: devsh\non:\n  push:\n  pull_request:\nenv:\n".to_owned()];
-    text.push(variables("  ", options));
-    text.push("jobs:\n".to_owned());
-    for job in jobs {
-        let shell = &job.shell;
-        text.push(format!(
-            "  {shell}:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n"
-        ));
-        text.push("      - name: Install devsh\n        run: |\n".to_owned());
-        for line in &INSTALL[..4] {
-            text.push(format!("          {line}\n"));
+    fn github(&self) -> String {
+        let mut lines = Lines::default();
+        lines.add(
+            0,
+            "name: devsh\non:\n  push:\n  pull_request:\npermissions:\n  contents: read\nenv:",
+        );
+        self.add_variables(&mut lines);
+        lines.add(0, "jobs:");
+        for job in &self.jobs {
+            self.add_github_job(&mut lines, job);
         }
-        text.push("          echo \"$HOME/.local/bin\" >> \"$GITHUB_PATH\"\n".to_owned());
-        if options.push_cache.is_some() {
-            text.push(format!("          {USE_CACHE}\n"));
-        }
-        text.push(String::from(concat!(
-            "      - uses: actions/cache@v4\n        with:\n",
-            "          path: ~/.local/share/devsh/store\n",
-            "          key: devsh-${{ runner.os }}-${{ hashFiles('**/devshell.lock') }}\n",
-            "          restore-keys: devsh-${{ runner.os }}-\n",
-        )));
-        text.push(format!(
-            "      - run: devsh run --locked --trust --shell {shell} -- {}\n",
-            job.command
-        ));
-        let is_main = "github.ref_name == github.event.repository.default_branch";
-        if options.push_cache.is_some() {
-            text.push(format!(
-                "      - name: Push to the cache\n        if: {is_main}\n        env:\n"
-            ));
-            for name in [
-                "AWS_ACCESS_KEY_ID",
-                "AWS_SECRET_ACCESS_KEY",
-                "DEVSH_SIGNING_KEY",
-            ] {
-                text.push(format!("          {name}: ${{{{ secrets.{name} }}}}\n"));
+        lines.0
+    }
+
+    fn add_github_job(&self, lines: &mut Lines, Job { shell, command }: &Job) {
+        const ON_MAIN: &str = "if: github.event_name == 'push' && github.ref_name == github.event.repository.default_branch";
+        lines.add(2, &format!("devsh-{shell}:"));
+        lines.add(
+            4,
+            "runs-on: ubuntu-latest\nsteps:\n  - uses: actions/checkout@v4\n  - name: Install devsh\n    run: |",
+        );
+        lines.add(10, INSTALL);
+        lines.add(10, r#"echo "$HOME/.local/bin" >> "$GITHUB_PATH""#);
+        lines.add(
+            6,
+            "- uses: actions/cache@v4\n  with:\n    path: ~/.local/share/devsh/store\n    \
+             key: devsh-${{ runner.os }}-${{ hashFiles('**/devshell.lock') }}\n    \
+             restore-keys: devsh-${{ runner.os }}-",
+        );
+        lines.add(
+            6,
+            &format!("- run: devsh run --locked --trust --shell {shell} -- {command}"),
+        );
+        let secret = |name: &str| format!("{name}: ${{{{ secrets.{name} }}}}");
+        if self.push_cache.is_some() {
+            lines.add(6, "- name: Push to the cache");
+            lines.add(8, ON_MAIN);
+            lines.add(8, "env:");
+            for name in CACHE_SECRETS {
+                lines.add(10, &secret(name));
             }
-            text.push(format!(
-                "        run: devsh sync --locked --trust --shell {shell} --push\n"
-            ));
+            lines.add(8, "run: |");
+            lines.add(10, USE_CACHE);
+            lines.add(
+                10,
+                &format!("devsh sync --locked --trust --shell {shell} --push"),
+            );
         }
-        if let Some(image) = options.push_image
+        if let Some(image) = &self.push_image
             && *shell == ShellName::dev()
         {
-            text.push(format!(
-                "      - name: Push the image\n        if: {is_main}\n        run: devsh image push {image}\n"
-            ));
+            lines.add(6, "- name: Push the image");
+            lines.add(8, ON_MAIN);
+            lines.add(8, "env:");
+            lines.add(10, &secret("DOCKER_AUTH_CONFIG"));
+            lines.add(8, "run: |");
+            lines.add(10, USE_LOGIN);
+            lines.add(10, &format!("devsh image push --locked --trust {image}"));
         }
     }
-    text.concat()
-}
 
-fn gitlab(jobs: &[Job], options: WorkflowOptions<'_>) -> String {
-    let mut text = vec!["variables:\n".to_owned()];
-    text.push(variables("  ", options));
-    text.push("  # GitLab caches only files below the project.\n".to_owned());
-    text.push("  XDG_DATA_HOME: $CI_PROJECT_DIR/.cache/data\n".to_owned());
-    text.push("default:\n  image: debian:12\n  before_script:\n".to_owned());
-    text.push(
-        "    - apt-get update -qq && apt-get install -y -qq ca-certificates curl >/dev/null\n"
-            .to_owned(),
-    );
-    for line in INSTALL {
-        text.push(format!("    - '{line}'\n"));
-    }
-    text.push(String::from(concat!(
-        "    # The checkout belongs to another user than the job.\n",
-        "    - mkdir -p ~/.config/devsh\n",
-        "    - 'printf \"[trust]\\nshared = [\\\"%s\\\"]\\n\" \"$CI_PROJECT_DIR\" >> ~/.config/devsh/config.toml'\n",
-    )));
-    if options.push_cache.is_some() {
-        text.push(format!("    - |\n      {USE_CACHE}\n"));
-    }
-    text.push(
-        "  cache:\n    key:\n      files: [devshell.lock]\n    paths: [.cache/data/devsh/store]\n"
-            .to_owned(),
-    );
-    for job in jobs {
-        let shell = &job.shell;
-        text.push(format!(
-            "devsh-{shell}:\n  script:\n    - devsh run --locked --trust --shell {shell} -- {}\n",
-            job.command
-        ));
-        let is_main = "[ \"$CI_COMMIT_BRANCH\" != \"$CI_DEFAULT_BRANCH\" ]";
-        if options.push_cache.is_some() {
-            text.push(format!(
-                "    - '{is_main} || devsh sync --locked --trust --shell {shell} --push'\n"
-            ));
+    fn gitlab(&self) -> String {
+        const ON_MAIN: &str = r#"if [ "$CI_COMMIT_BRANCH" = "$CI_DEFAULT_BRANCH" ]; then"#;
+        let mut lines = Lines::default();
+        lines.add(0, "variables:");
+        self.add_variables(&mut lines);
+        lines.add(
+            2,
+            "# GitLab caches only files below the project.\nXDG_DATA_HOME: \"$CI_PROJECT_DIR/.cache/data\"",
+        );
+        lines.add(
+            0,
+            "default:\n  image: debian:12\n  before_script:\n    - |\n      \
+             apt-get update -qq\n      apt-get install -y -qq ca-certificates curl >/dev/null",
+        );
+        lines.add(4, "- |");
+        lines.add(6, INSTALL);
+        lines.add(6, r#"export PATH="$HOME/.local/bin:$PATH""#);
+        lines.add(
+            4,
+            "# The checkout belongs to another user than the job.\n- |",
+        );
+        lines.add(6, SHARE_CHECKOUT);
+        lines.add(
+            2,
+            "cache:\n  key:\n    files: [devshell.lock]\n  paths: [.cache/data/devsh/store]",
+        );
+        for Job { shell, command } in &self.jobs {
+            lines.add(0, &format!("devsh-{shell}:"));
+            lines.add(
+                2,
+                &format!("script:\n  - devsh run --locked --trust --shell {shell} -- {command}"),
+            );
+            if self.push_cache.is_some() {
+                lines.add(4, &format!("- |\n  {ON_MAIN}"));
+                lines.add(8, USE_CACHE);
+                lines.add(
+                    8,
+                    &format!("devsh sync --locked --trust --shell {shell} --push"),
+                );
+                lines.add(6, "fi");
+            }
+            if let Some(image) = &self.push_image
+                && *shell == ShellName::dev()
+            {
+                lines.add(4, &format!("- |\n  {ON_MAIN}"));
+                lines.add(8, USE_LOGIN);
+                lines.add(8, &format!("devsh image push --locked --trust {image}"));
+                lines.add(6, "fi");
+            }
         }
-        if let Some(image) = options.push_image
-            && *shell == ShellName::dev()
-        {
-            text.push(format!("    - '{is_main} || devsh image push {image}'\n"));
-        }
+        lines.0
     }
-    text.concat()
 }

@@ -15,6 +15,7 @@ mod access;
 mod applications;
 mod background;
 mod cache;
+mod ci;
 mod command_output;
 mod commands;
 mod compose;

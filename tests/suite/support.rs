@@ -18,6 +18,7 @@ pub(crate) mod snapshot;
 pub(crate) mod storage;
 pub(crate) mod toolchains;
 pub(crate) mod tree;
+pub(crate) mod yaml;
 
 use std::{
     path::{Path, PathBuf},
