@@ -315,6 +315,11 @@ pub fn of_shell<'l>(lockfile: &'l Lockfile, shell: &DevShell) -> Option<&'l Cond
     lockfile.conda.get(&key(shell).ok()??)
 }
 
+/// Returns a conda tool of a dev shell as it is locked.
+pub fn locked_tool(lockfile: &Lockfile, shell: &DevShell, tool: &Tool) -> Option<LockedPackage> {
+    as_tool(of_shell(lockfile, shell)?, tool)
+}
+
 fn as_tool(set: &CondaSet, tool: &Tool) -> Option<LockedPackage> {
     let named = |packages: &[LockedConda]| {
         let mut same = packages

@@ -166,6 +166,7 @@ fn lock_target(
     let resolved = resolve_or_leave_out(session, &target.requests, &ground, &previous, upgrade);
     let (mut lockfile, left_out) = resolved.map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&target.pins);
+    lockfile.conda = target.conda(session, &previous, upgrade)?;
     let mut python = target.python(session, &lockfile, &previous, upgrade, &left_out)?;
     for failure in python.take_unbuilt() {
         session.reporter.warn(&format!(
@@ -174,7 +175,6 @@ fn lock_target(
         ));
     }
     lockfile.python = python.complete()?;
-    lockfile.conda = target.conda(session, &previous, upgrade)?;
     report(session, &left_out);
     if !target.personal {
         let previous = &previous.image_bases;
@@ -284,6 +284,17 @@ fn answer(
         Err(_) => resolve_each(session, &requests, &previous, &mut current.unlocked),
     };
     lockfile.extends.clone_from(&target.pins);
+    lockfile.conda = if current.unlocked.unreachable().is_some() {
+        previous.conda.clone()
+    } else {
+        match target.conda(session, &previous, &upgrade) {
+            Ok(sets) => sets,
+            Err(failure) => {
+                target.add_unlocked_conda(&failure, &mut current.unlocked);
+                previous.conda.clone()
+            }
+        }
+    };
     lockfile.python = if let Some(failure) = current.unlocked.unreachable().cloned() {
         // The index of the packages is most likely unreachable too.
         let known = Lockfile {
@@ -298,17 +309,6 @@ fn answer(
             current.unlocked.add_packages(failed.key, failed.failure);
         }
         python.sets
-    };
-    lockfile.conda = if current.unlocked.unreachable().is_some() {
-        previous.conda
-    } else {
-        match target.conda(session, &previous, &upgrade) {
-            Ok(sets) => sets,
-            Err(failure) => {
-                target.add_unlocked_conda(&failure, &mut current.unlocked);
-                previous.conda
-            }
-        }
     };
     current.unlocked.add_left_out(&left_out);
     if mode != BuildMode::Background {

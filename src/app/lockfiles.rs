@@ -244,7 +244,7 @@ impl LockTarget {
     fn lacks_python(&self, lockfile: Option<&Lockfile>) -> bool {
         let mut requests = self.requests.iter();
         requests.any(|(tool, request)| {
-            tool.source == Source::Python
+            tool.is_interpreter()
                 && request.is_below_root
                 && lockfile.is_none_or(|lockfile| lockfile.locked(tool, request).is_none())
         })

@@ -9,7 +9,7 @@ use crate::{
     builder::{self, ShellPart},
     lockfile::{LockKey, PythonKey},
     manifest::ToolRequest,
-    package::{Source, Tool},
+    package::Tool,
     prompt::record::MissingPart,
     report::failure::Failure,
 };
@@ -137,7 +137,7 @@ impl LeftOut {
     /// Returns whether a Python is left out, so its packages have none.
     pub fn has_python(&self) -> bool {
         let mut keys = self.tools.keys();
-        keys.any(|key| key.tool.source == Source::Python)
+        keys.any(|key| key.tool.is_interpreter())
     }
 
     /// Returns a line for each tool, with the places that ask for it.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    conda_packages,
     dev_shells::find_dev_shell,
     missing_parts::Unlocked,
     python_tools::{is_foundation, with_uv},
@@ -20,7 +21,7 @@ use crate::{
         Upgrade,
     },
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
-    package::{CondaFloors, Source, Tool},
+    package::{CondaFloors, Tool},
     project::{LOCKFILE, Project, approval::ApprovalState},
     python::{
         LockFiles, PinnedRequirement, PythonLock, Selection, is_built_metadata, read_lock,
@@ -286,11 +287,17 @@ pub fn keys(project: &Project) -> BTreeSet<PythonKey> {
 }
 
 fn python_numbers(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
-    let mut tools = shell.tools.iter();
-    let found = tools.find(|(tool, _)| tool.source == Source::Python);
-    let locked = found.and_then(|(tool, request)| lockfile.locked(tool, request));
-    let numbers = locked.map(|locked| locked.version.release().iter().take(2).copied());
-    numbers.into_iter().flatten().collect()
+    let tools = shell.tools.iter();
+    let pythons = tools.filter(|(tool, _)| tool.is_interpreter());
+    let found = pythons.min_by_key(|(tool, _)| tool.is_conda_python());
+    let version = found.and_then(|(tool, request)| {
+        if tool.is_conda_python() {
+            return Some(conda_packages::locked_tool(lockfile, shell, tool)?.version);
+        }
+        Some(lockfile.locked(tool, request)?.version.clone())
+    });
+    let numbers = version.map(|version| version.release().to_vec());
+    numbers.into_iter().flatten().take(2).collect()
 }
 
 /// Returns the problems of the locked packages, a line for each list.
@@ -435,6 +442,8 @@ fn compile(
     query: PackageQuery<'_>,
 ) -> Result<Vec<LockedRequirement>, Failure> {
     let shell = find_dev_shell(project.preview(), shell)?;
+    let mut lockfile = lockfile.clone();
+    conda_packages::add_tools(&mut lockfile, shell);
     let tools = shell.tools.iter().filter(|(tool, _)| is_foundation(tool));
     let tools = tools.map(|(tool, request)| RequestedTool {
         hidden: false,

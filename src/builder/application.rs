@@ -49,8 +49,10 @@ impl Builder<'_> {
             application: Box::new(requested.tool.clone()),
             tool,
         };
-        let interpreter =
-            find_interpreter(served.iter().copied())?.ok_or_else(|| needs("python"))?;
+        // Every dev shell has the same application, whatever its conda packages are.
+        let served_tools = || served.iter().copied();
+        let own_pythons = served_tools().filter(|one| !one.tool.is_conda_python());
+        let interpreter = find_interpreter(own_pythons)?.ok_or_else(|| needs("python"))?;
         let wheels = choose_wheels(locked, &interpreter.version, request.system);
         let wheels = wheels.map_err(|reason| Error::Unfit {
             tool: Box::new(requested.tool.clone()),

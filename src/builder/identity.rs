@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::request::{BuildRequest, RequestedTool};
 use crate::{
     lockfile::LockKey,
-    package::{Invalid, Source, Version},
+    package::{Invalid, Version},
     python::PythonPins,
     store::Recipe,
     util::digest_input::DigestInput,
@@ -36,9 +36,8 @@ impl EnvironmentId {
         request: &BuildRequest<'_>,
         host_versions: &[Option<&Version>],
     ) -> (Self, Option<PythonPins>) {
-        let mut tools = request.tools.iter().zip(host_versions);
-        let python = tools.find(|(requested, _)| requested.tool.source == Source::Python);
-        let host_python = python.and_then(|(_, version)| *version);
+        let python = request.python_position();
+        let host_python = python.and_then(|position| host_versions[position]);
         let pins = request.pins(host_python.or_else(|| request.locked_python()));
         let host = |position: usize| host_versions[position];
         let id = Self::new(request, pins.as_ref(), request.build_project, host);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{BuiltShell, Error};
-use crate::package::{Source, Tool};
+use crate::package::Tool;
 
 /// A part of a dev shell that can be missing while the rest is usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum ShellPart {
 
 impl ShellPart {
     pub fn is_python(&self) -> bool {
-        matches!(self, Self::Tool(tool) if tool.source == Source::Python)
+        matches!(self, Self::Tool(tool) if tool.is_interpreter())
     }
 }
 

@@ -91,8 +91,7 @@ pub(super) fn build_profile(
         }
         if let Some(python) = python {
             let venv = VirtualEnv {
-                interpreter: &python.interpreter.program,
-                version: &python.interpreter.version,
+                interpreter: &python.interpreter,
                 packages: &python.object,
                 editable: python.editable.as_ref().map(|one| &*one.directory),
             };
@@ -222,7 +221,7 @@ impl ProfilePrograms {
             let names = names.into_iter().collect();
             all.by_tool.insert(one.tool.clone(), names);
             let is_stored = matches!(one.from, ServedFrom::Object(_));
-            let is_main_python = names_python(&one.tool) && is_stored;
+            let is_main_python = is_stored && names_python(&one.tool);
             for (name, path) in programs {
                 let known = all.linked.get(&name);
                 if known.is_some() && is_conda(&one) {
@@ -277,7 +276,7 @@ impl ProfilePrograms {
 
 /// Returns whether a tool is the Python with the names `python` and `python3`.
 fn names_python(tool: &Tool) -> bool {
-    tool.source == Source::Python && tool.python_minor().is_none()
+    tool.is_interpreter() && tool.python_minor().is_none()
 }
 
 impl ServedTool {
@@ -291,7 +290,7 @@ impl ServedTool {
                     let own = self.tool.name.as_str();
                     let config = format!("{own}-config");
                     all.retain(|(name, _)| name == own || *name == config);
-                } else if self.tool.source == Source::Python {
+                } else if self.tool.is_interpreter() {
                     // A guard has their names.
                     all.retain(|(name, _)| !name.starts_with("pip"));
                 }

@@ -15,10 +15,10 @@ use super::{
     Builder, Error,
     choose_artifact::{ServedFrom, ServedTool},
     profile_name::{checkout_digest, profiles_directory},
-    request::{BuildRequest, PythonPackages},
+    request::{BuildRequest, PythonPackages, interpreter_rank},
 };
 use crate::{
-    package::{PackageName, Source, Tool, Version},
+    package::{PackageName, Tool, Version},
     python::{Interpreter, PackageInstall, PythonPins, Uv, minor_version},
     store::{self, BuiltObject, Recipe},
     util::{digest_input::DigestInput, files},
@@ -56,11 +56,11 @@ impl EditableInstalls {
 pub(super) fn find_interpreter<'s>(
     served: impl IntoIterator<Item = &'s ServedTool>,
 ) -> Result<Option<Interpreter>, Error> {
-    let mut pythons = served
-        .into_iter()
-        .filter(|one| one.tool.source == Source::Python);
-    let Some((served, program)) = pythons.find_map(|one| Some((one, one.program("python")?)))
-    else {
+    let pythons = served.into_iter().filter_map(|one| {
+        let rank = interpreter_rank(&one.tool, one.hidden)?;
+        Some((rank, one, one.program("python")?))
+    });
+    let Some((_, served, program)) = pythons.min_by_key(|(rank, ..)| *rank) else {
         return Ok(None);
     };
     let program = fs::canonicalize(&program).map_err(files::at("read", &program))?;
@@ -71,6 +71,7 @@ pub(super) fn find_interpreter<'s>(
     }
     input.bytes(served.version.as_str());
     Ok(Some(Interpreter {
+        packages_visible: served.tool.is_conda_python(),
         program,
         version: served.version.clone(),
         identity: input.into_bytes(),

@@ -10,7 +10,7 @@ use crate::{
     config::ToolsFrom,
     lockfile::LockedPackage,
     manifest::{ShellName, ToolRequest},
-    package::{CondaFloors, Source, System, Tool, Version},
+    package::{CondaFloors, System, Tool, Version},
     python::{MissingPackage, PythonLock, PythonPins, Selection, TargetEnvironment},
 };
 
@@ -100,9 +100,18 @@ impl BuildRequest<'_> {
 
     /// Returns the locked version of the dev shell's Python.
     pub(super) fn locked_python(&self) -> Option<&Version> {
-        let mut tools = self.tools.iter();
-        let python = tools.find(|requested| requested.tool.source == Source::Python)?;
+        let python = self.tools.get(self.python_position()?)?;
         python.locked.map(|locked| &locked.version)
+    }
+
+    /// Returns the position of the dev shell's Python among its tools.
+    pub(super) fn python_position(&self) -> Option<usize> {
+        let tools = self.tools.iter().enumerate();
+        let pythons = tools.filter_map(|(position, requested)| {
+            let rank = interpreter_rank(requested.tool, requested.hidden)?;
+            Some((rank, position))
+        });
+        pythons.min().map(|(_, position)| position)
     }
 }
 
@@ -120,4 +129,12 @@ impl RequestedTool<'_> {
     pub(super) fn application(&self) -> Option<&LockedPackage> {
         self.locked.filter(|locked| locked.application.is_some())
     }
+}
+
+/// Returns the place of a tool among the interpreters for Python packages, the lowest first; `None` if it is none.
+///
+/// A hidden Python only serves applications.
+pub(super) fn interpreter_rank(tool: &Tool, hidden: bool) -> Option<(bool, bool)> {
+    tool.is_interpreter()
+        .then(|| (hidden, tool.is_conda_python()))
 }

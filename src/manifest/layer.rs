@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     env::VarName,
-    package::{PackageName, ReleaseOptions, Requirement, Tool},
+    package::{PackageName, ReleaseOptions, Requirement, Source, Tool},
 };
 
 /// The content of one file.
@@ -207,6 +207,7 @@ impl Tables {
             let entry = || ToolEntry::new(origin.clone());
             self.tools.entry(tool).or_insert_with(entry);
         }
+        self.take_python_of_conda();
         self.python.sort();
         self.conda.sort();
         let tools = self.tools.into_iter().filter(|(_, entry)| entry.wanted);
@@ -234,6 +235,28 @@ impl Tables {
             source_scripts: self.source_scripts,
             grants: self.grants,
         }
+    }
+}
+
+impl Tables {
+    /// Makes the tool `python` the package of conda, if the manifest says so.
+    fn take_python_of_conda(&mut self) {
+        let Some(from) = &self.python.from else {
+            return;
+        };
+        let tools = ["python".parse(), "conda:python".parse()];
+        let [Ok(python), Ok(of_conda)] = tools else {
+            return;
+        };
+        if from.value != Source::Conda {
+            return;
+        }
+        let entry = self.tools.remove(&python);
+        let mut entry = entry.unwrap_or_else(|| ToolEntry::new(from.origin.clone()));
+        if let Some(own) = self.tools.get(&of_conda) {
+            entry.overlay(own);
+        }
+        self.tools.insert(of_conda, entry);
     }
 }
 

@@ -169,6 +169,15 @@ pub(super) fn collect(steps: &[MergeStep<'_>]) -> BTreeMap<Subject, Vec<Statemen
             let subject = Subject::Setting("python.lock");
             statements.add(step, subject, &lock.origin, Claim::Set(lock.value.clone()));
         }
+        if let Some(from) = &step.tables.python.from {
+            let subject = Subject::Setting("python.from");
+            statements.add(
+                step,
+                subject,
+                &from.origin,
+                Claim::Set(from.value.to_string()),
+            );
+        }
         let conda = &step.tables.conda;
         if let Some(glibc) = &conda.glibc {
             let subject = Subject::Setting("conda.glibc");

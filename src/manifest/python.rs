@@ -8,7 +8,7 @@ use super::{
     overlay::{overlay_list, text_of},
     schema::PythonField,
 };
-use crate::package::PackageName;
+use crate::package::{PackageName, Source};
 
 /// The Python packages of a dev shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct PythonRequest {
     pub groups_named: bool,
     /// Extras of the project to install, sorted, without duplicates.
     pub extras: Vec<Located<String>>,
+    /// The source of the interpreter; without one it is the source `python`.
+    pub from: Option<Located<Source>>,
     /// Whether the project gets a link `.venv` to the environment, for editors.
     pub venv_link: Option<Located<bool>>,
 }
@@ -104,6 +106,9 @@ impl PythonRequest {
         if upper.lock.is_some() {
             self.lock.clone_from(&upper.lock);
         }
+        if upper.from.is_some() {
+            self.from.clone_from(&upper.from);
+        }
         if upper.venv_link.is_some() {
             self.venv_link.clone_from(&upper.venv_link);
         }
@@ -132,13 +137,13 @@ impl PythonRequest {
 
 /// Reads `[python]`.
 pub(super) fn read(table: &TableForm<'_, PythonField>, into: &mut Tables) -> Result<(), Error> {
-    into.python.place = Some(table.origin());
     let names = |list: Vec<Located<PackageName>>| {
         let names = list.into_iter();
         names
             .map(|name| name.map(|name| name.to_string()))
             .collect()
     };
+    let mut keys = 0;
     for field in table.fields() {
         let Field { field, at } = field?;
         match field {
@@ -161,6 +166,7 @@ pub(super) fn read(table: &TableForm<'_, PythonField>, into: &mut Tables) -> Res
                 into.python.build = names(list.added);
                 into.removed.insert("build", list.removed);
             }
+            PythonField::From(from) => into.python.from = Some(from.map(|from| from.0)),
             PythonField::VenvLink(link) => into.python.venv_link = Some(link),
         }
         if let (Some(lock), Some(package)) = (&into.python.lock, into.python.packages.first()) {
@@ -170,7 +176,11 @@ pub(super) fn read(table: &TableForm<'_, PythonField>, into: &mut Tables) -> Res
             };
             return Err(at.text.error_at(&package.origin, "packages", kind));
         }
+        keys += 1;
     }
+    // The source of the interpreter alone asks for no packages.
+    let asks = keys != 1 || into.python.from.is_none();
+    into.python.place = asks.then(|| table.origin());
     Ok(())
 }
 

@@ -323,6 +323,30 @@ impl FromStr for PresetName {
     }
 }
 
+/// The source of the interpreter.
+#[derive(Debug)]
+pub(super) struct PythonFrom(pub(super) Source);
+
+impl PythonFrom {
+    const SOURCES: [Source; 2] = [Source::Python, Source::Conda];
+}
+
+impl Scalar for PythonFrom {
+    const WORDS: &'static [&'static str] = &["python", "conda"];
+}
+
+impl FromStr for PythonFrom {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let mut sources = Self::SOURCES.into_iter();
+        let found = sources.find(|source| source.as_str() == text);
+        found
+            .map(Self)
+            .ok_or_else(|| Invalid::new("a source of python (`python` or `conda`)", text))
+    }
+}
+
 /// A build of python, as the component that it adds; the default build adds none.
 #[derive(Debug)]
 pub(super) struct PythonVariant(pub(super) Option<String>);

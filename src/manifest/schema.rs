@@ -15,8 +15,8 @@ use super::{
     image_values::{ImagePath, Port, ProjectPath},
     scalars::{
         CacheAddress, CondaChannelText, CondaPackageText, EnvFilePath, PathEntry, PlatformName,
-        PresetName, PublicKeyText, PythonLockPath, PythonPackage, PythonVariant, RustProfile,
-        ServerAddress, SingleShellName, ToolName, ToolPart, ValueTemplate,
+        PresetName, PublicKeyText, PythonFrom, PythonLockPath, PythonPackage, PythonVariant,
+        RustProfile, ServerAddress, SingleShellName, ToolName, ToolPart, ValueTemplate,
     },
 };
 use crate::{
@@ -159,6 +159,8 @@ table_fields! {
         "groups" => Groups(EditableList<PackageName>);
         /// Extras of the project
         "extras" => Extras(EditableList<PackageName>);
+        /// The source of the interpreter: `python`, or `conda` for that of the conda packages
+        "from" => From(Located<PythonFrom>);
         /// Whether the project gets a link `.venv` for editors
         "venv-link" => VenvLink(Located<bool>);
     }

@@ -183,6 +183,16 @@ impl Tool {
         (plain && self.source == Source::Python).then(|| (format!("3.{minor}"), freethreaded))
     }
 
+    /// Returns whether the tool is a Python interpreter, of its own source or of conda.
+    pub fn is_interpreter(&self) -> bool {
+        self.source == Source::Python || self.is_conda_python()
+    }
+
+    /// Returns whether the tool is the Python of conda.
+    pub fn is_conda_python(&self) -> bool {
+        self.source == Source::Conda && self.package.as_str() == "python"
+    }
+
     /// Returns whether the tool can be a Python application. Only its wheel decides.
     pub fn may_be_application(&self) -> bool {
         let short = self.short_name();

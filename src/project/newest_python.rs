@@ -7,7 +7,7 @@
 use super::{dedupe_tools::selection, python_files::PythonFiles};
 use crate::{
     manifest::{DevShell, Located, Manifest, Origin, PythonRequest, ToolRequest},
-    package::{Requirement, Source, System, Tool, Version, compatible, wheel::MINORS},
+    package::{Requirement, System, Tool, Version, compatible, wheel::MINORS},
     python::{PythonLock, TargetEnvironment, WheelMinors},
 };
 
@@ -65,7 +65,7 @@ pub(super) fn copy_bound(manifest: &Manifest, shell: &mut DevShell) {
 }
 
 fn is_python(tool: &Tool) -> bool {
-    tool.source == Source::Python && tool.name.as_str() == "python"
+    tool.is_interpreter() && tool.name.as_str() == "python"
 }
 
 /// Returns the newest minor version for which every selected package has a wheel, or else the fewest lack one; nothing

@@ -9,6 +9,8 @@ use crate::package::Version;
 pub struct Interpreter {
     pub program: PathBuf,
     pub version: Version,
+    /// Whether its own packages belong to environments on top of it.
+    pub packages_visible: bool,
     /// Identifies it; the same on every machine if it is from the store.
     pub identity: Vec<u8>,
 }

@@ -11,9 +11,8 @@ use std::{
     path::Path,
 };
 
-use super::interpreter::minor_version;
+use super::interpreter::{Interpreter, minor_version};
 use crate::{
-    package::Version,
     store,
     util::{executables::list_executables, files},
 };
@@ -28,9 +27,7 @@ const UV: &str = include_str!("venv/uv.sh");
 /// The parts of a virtual environment.
 #[derive(Debug, Clone, Copy)]
 pub struct VirtualEnv<'a> {
-    /// The interpreter's program.
-    pub interpreter: &'a Path,
-    pub version: &'a Version,
+    pub interpreter: &'a Interpreter,
     /// The store object with the packages.
     pub packages: &'a Path,
     /// An environment with the editable installs, whose files are moved.
@@ -40,10 +37,10 @@ pub struct VirtualEnv<'a> {
 /// Makes `profile`, whose programs are already linked, a virtual environment.
 pub fn make_venv(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Error> {
     write_settings(profile, python)?;
-    let minor = format!("python{}", minor_version(python.version));
+    let minor = format!("python{}", minor_version(&python.interpreter.version));
     let bin = profile.join("bin");
     for name in ["python", "python3", &minor] {
-        relink(python.interpreter, &bin.join(name))?;
+        relink(&python.interpreter.program, &bin.join(name))?;
     }
     let packages = profile.join("lib").join(&minor).join("site-packages");
     fs::create_dir_all(&packages).map_err(files::at("create", &packages))?;
@@ -114,12 +111,16 @@ fn add_data(environment: &Path, profile: &Path, how: DataFiles) -> Result<(), st
 
 fn write_settings(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Error> {
     use std::os::unix::ffi::OsStrExt as _;
-    let home = python.interpreter.parent().unwrap_or(Path::new("/"));
+    let home = python
+        .interpreter
+        .program
+        .parent()
+        .unwrap_or(Path::new("/"));
     let mut settings = b"home = ".to_vec();
     settings.extend_from_slice(home.as_os_str().as_bytes());
     let rest = format!(
-        "\nimplementation = CPython\nversion_info = {0}\nversion = {0}\ninclude-system-site-packages = false\nrelocatable = true\n",
-        python.version
+        "\nimplementation = CPython\nversion_info = {0}\nversion = {0}\ninclude-system-site-packages = {1}\nrelocatable = true\n",
+        python.interpreter.version, python.interpreter.packages_visible
     );
     settings.extend_from_slice(rest.as_bytes());
     files::write_atomic(&profile.join("pyvenv.cfg"), &settings)?;

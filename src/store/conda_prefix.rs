@@ -28,6 +28,7 @@ use super::{
     BuiltObject, Error, ObjectRecord, Recipe, Rule, Store, StorePath,
     file_manifest::{FileManifest, TreeNode},
     install::Existing,
+    recipes::EXTERNALLY_MANAGED,
     tree_builder::{checked, refused},
 };
 use crate::{
@@ -42,7 +43,7 @@ const SHORTEST_PLACEHOLDER: usize = 20;
 /// Longest place of a prefix, in bytes: the usual placeholder has this length.
 const LONGEST: usize = 255;
 /// Counts changes in how prefixes are made.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// The directory below a prefix with devsh's notes about it.
 const NOTES: &str = "conda-meta/devsh.json";
 /// Longest accepted note, in bytes.
@@ -195,6 +196,9 @@ fn link(
     }
     for package in &loaded {
         tree.describe(package, &files)?;
+    }
+    if let Some(python) = &python {
+        tree.protect(python)?;
     }
     tree.write("conda-meta/history", b"", false)?;
     let notes = serde_json::to_vec_pretty(&notes).unwrap_or_default();
@@ -513,6 +517,16 @@ impl PrefixTree<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Makes pip explain why it cannot install into the prefix.
+    fn protect(&mut self, python: &PrefixPython) -> Result<(), Error> {
+        let name = python.program.trim_start_matches("bin/");
+        let marker = format!("lib/{name}/EXTERNALLY-MANAGED");
+        if self.nodes.contains_key(&marker) {
+            return Ok(());
+        }
+        self.write(&marker, EXTERNALLY_MANAGED.as_bytes(), false)
     }
 
     /// Writes what other programs for conda read about a package.

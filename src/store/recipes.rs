@@ -9,6 +9,7 @@ mod rust;
 mod toolchain;
 pub(super) mod wheel;
 
+pub(super) use python::EXTERNALLY_MANAGED;
 pub use wheel::check_wheel;
 
 use std::path::Path;

@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
-use crate::support::{
-    Sandbox, Server,
-    conda::{CHANNEL, Layout, Package, serve_channel},
+use crate::{
+    applications,
+    support::{
+        Sandbox, Server,
+        conda::{CHANNEL, FilePackage, Layout, Package, serve_channel, serve_files},
+        cpython,
+    },
 };
 
 const DATABASE: Package<'_> = Package {
@@ -326,4 +330,103 @@ fn one_package_is_upgraded_and_the_others_stay() {
         "{lock}"
     );
     assert_eq!(CHANNEL, "team");
+}
+
+#[test]
+fn wheels_of_the_index_sit_on_the_python_of_conda() {
+    let server = Server::start();
+    let (Some(sandbox), Some((version, archive))) =
+        (applications::sandbox(&server), cpython::repackaged())
+    else {
+        return;
+    };
+    applications::serve(&server);
+    let minor = version.rsplit_once('.').unwrap().0.to_owned();
+    let python = FilePackage::of_archive("python", &version, &archive);
+    let native = FilePackage::new("native", "1.0", &["python"]).file(
+        &format!("lib/python{minor}/site-packages/native.py"),
+        "NAME = 'of conda'\n",
+        false,
+    );
+    // The same module is in both: the locked wheel wins.
+    let native = native.file(
+        &format!("lib/python{minor}/site-packages/helper_lib.py"),
+        "raise ImportError('of conda')\n",
+        false,
+    );
+    serve_files(&server, &[python, native], Layout::Sharded);
+    let manifest = format!(
+        "[tools]\npython = \"{minor}\"\n\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\n\
+         [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n"
+    );
+    let sandbox = sandbox
+        .config("tools-from = \"managed\"\n")
+        .manifest(&manifest);
+    sandbox.allow();
+    let code = "import sys, os, native, helper_lib; print(native.NAME); \
+        print(os.environ['CONDA_PREFIX'] == sys.base_prefix, sys.prefix != sys.base_prefix); \
+        print('python-packages' in helper_lib.__file__)";
+    let ran = sandbox
+        .devsh(&["run", "--", "python", "-c", code])
+        .success();
+    assert_eq!(ran.stdout, "of conda\nTrue True\nTrue\n");
+    let lock = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(lock.contains(&format!("python = \"{minor}\"")), "{lock}");
+    assert!(!lock.contains("[[tool]]\nname = \"python\""), "{lock}");
+    sandbox.devsh(&["lock", "--check"]).success();
+    sandbox.devsh(&["verify"]).success();
+
+    // Without packages of the index the interpreter of the prefix is `python` itself.
+    let manifest = manifest.replace("packages = [\"helper-lib\"]\n", "");
+    sandbox.write("devshell.toml", manifest);
+    sandbox.allow();
+    let code = "import sys, native; print(sys.prefix == sys.base_prefix)";
+    let ran = sandbox
+        .devsh(&["run", "--", "python", "-c", code])
+        .success();
+    assert_eq!(ran.stdout, "True\n");
+    let code = "import os, sysconfig; \
+        print(open(sysconfig.get_path('stdlib') + '/EXTERNALLY-MANAGED').read())";
+    let ran = sandbox.devsh(&["run", "--", "python", "-c", code]);
+    assert!(ran.success().stdout.contains("devsh add"));
+}
+
+#[test]
+fn an_environment_file_is_enough() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    fs::remove_file(sandbox.project().join("devshell.toml")).unwrap();
+    let environment = "name: x\nchannels: [team, defaults]\ndependencies:\n- database=16\n- libdb >=16\n\
+        variables: {A: one}\n";
+    sandbox.write("environment.yml", environment);
+    let status = sandbox.devsh(&["status"]);
+    assert!(status.stdout.contains("environment.yml:2"), "{status}");
+    assert!(!sandbox.devsh(&["run", "--", "db"]).status.success());
+    sandbox.allow();
+    let command = ["run", "--", "sh", "-c", "db | grep -o 'libdb.*'; echo $A"];
+    assert_eq!(sandbox.devsh(&command).success().stdout, "libdb 16\none\n");
+
+    let pixi =
+        "[workspace]\nchannels = ['team']\n[dependencies]\nlibdb = '17.*'\n[tasks]\nt = 'true'\n";
+    sandbox.write("pixi.toml", pixi);
+    let status = sandbox.devsh(&["status"]);
+    for note in [
+        "environment.yml:1",
+        "yields to `pixi.toml`",
+        "its tasks become aliases",
+    ] {
+        assert!(status.stdout.contains(note), "{note} in {status}");
+    }
+    sandbox.devsh(&["allow"]).success();
+    let command = ["run", "--", "sh", "-c", "cat $CONDA_PREFIX/lib/libdb"];
+    assert_eq!(sandbox.devsh(&command).success().stdout, "libdb 17");
+    assert!(!sandbox.project().join("devshell.lock").exists());
+
+    sandbox.devsh(&["init"]).success();
+    let manifest = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
+    let part = "[conda]\nchannels = [\"team\"]\npackages = [\"libdb 17.*\"";
+    assert!(manifest.contains(part), "{manifest}");
+    assert!(
+        !manifest.contains("presets") && !manifest.contains("libdb >=16"),
+        "{manifest}"
+    );
 }

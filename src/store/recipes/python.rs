@@ -28,7 +28,7 @@ const LIMIT: u64 = 8 << 20;
 const SHEBANG: usize = 127;
 
 /// The message of `pip` when it is asked to change the interpreter itself (PEP 668).
-const EXTERNALLY_MANAGED: &str = "[externally-managed]
+pub(in crate::store) const EXTERNALLY_MANAGED: &str = "[externally-managed]
 Error=This Python belongs to devsh and is shared by projects, so it cannot be changed.
  Add a package to the project with `uv add NAME` or `devsh add pypi:NAME`,
  or make a virtual environment first.
