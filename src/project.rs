@@ -283,7 +283,7 @@ impl FoundProject {
         let layers = stack.finish();
         // Layers may depend on a file that is not read yet, so an error says nothing about the complete project.
         let other_tools = match place.kind {
-            ProjectKind::Detected => imports::notes(inputs),
+            ProjectKind::Detected => imports::notes(inputs)?,
             ProjectKind::Prepared => Vec::new(),
         };
         let notes = detection.notes.into_iter().chain(other_tools);

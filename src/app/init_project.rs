@@ -70,7 +70,7 @@ pub fn init_project(session: &Session<'_>, request: &InitRequest) -> Result<Init
     let path = root.join(MANIFEST);
     let access = Access::of(session.context, &root, &session.config()?.trust.shared);
     let mut inputs = Inputs::new(&root, access, session.context.now);
-    let detection = detect::detect(&mut inputs, SoughtPresets::Everywhere)
+    let detection = detect::detect(&mut inputs, SoughtPresets::ToFollow)
         .map_err(|error| inputs.conceal(error))?;
     let detected = manifest::merge(&detection.layers)?;
     let (mut settings, offered) = import_settings(session, &mut inputs, request)?;
@@ -130,7 +130,8 @@ fn import_settings(
     let mut settings = ImportedSettings::default();
     let mut offered = Vec::new();
     let from = request.from.iter().map(String::as_str);
-    let files: Vec<&str> = from.chain(imports::importable_files(inputs)).collect();
+    let found = imports::importable_files(inputs).map_err(|error| inputs.conceal(error))?;
+    let files: Vec<&str> = from.chain(found.iter().map(String::as_str)).collect();
     let mut seen = BTreeSet::new();
     for name in files {
         let name = name.strip_prefix("./").unwrap_or(name);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AliasName, EnvValue, Located};
+use super::{AliasName, CondaRequest, EnvValue, Located, Origin};
 use crate::{env::VarName, package::Tool};
 
 /// The settings of files of other tools.
@@ -12,7 +12,11 @@ pub struct ImportedSettings {
     pub tools: BTreeMap<Tool, Located<String>>,
     /// Requirements of Python packages.
     pub packages: Vec<Located<String>>,
-    pub env: BTreeMap<VarName, EnvValue>,
+    /// Packages of conda.
+    pub conda: CondaRequest,
+    /// The place that asks for the Python of conda.
+    pub python_of_conda: Option<Origin>,
+    pub env: BTreeMap<VarName, Located<EnvValue>>,
     pub env_files: Vec<ImportedEnvFile>,
     pub aliases: BTreeMap<AliasName, String>,
     /// Shell code that runs when the dev shell is loaded.
@@ -44,6 +48,7 @@ impl ImportedSettings {
     pub fn len(&self) -> usize {
         self.tools.len()
             + self.packages.len()
+            + self.conda.packages.len()
             + self.env.len()
             + self.env_files.len()
             + self.aliases.len()
@@ -56,17 +61,19 @@ impl ImportedSettings {
         }
         for (name, value) in other.env {
             match (self.env.get_mut(&name), value) {
-                (
-                    Some(EnvValue::Extend { prepend, append }),
-                    EnvValue::Extend {
-                        prepend: more,
-                        append: end,
-                    },
-                ) => {
-                    prepend.extend(more);
-                    append.extend(end);
+                (Some(own), more) => {
+                    if let (
+                        EnvValue::Extend { prepend, append },
+                        EnvValue::Extend {
+                            prepend: more,
+                            append: end,
+                        },
+                    ) = (&mut own.value, more.value)
+                    {
+                        prepend.extend(more);
+                        append.extend(end);
+                    }
                 }
-                (Some(_), _) => {}
                 (None, value) => {
                     self.env.insert(name, value);
                 }
@@ -76,6 +83,12 @@ impl ImportedSettings {
             self.aliases.entry(name).or_insert(command);
         }
         self.packages.extend(other.packages);
+        let conda = other.conda;
+        self.conda.channels.extend(conda.channels);
+        self.conda.packages.extend(conda.packages);
+        self.conda.glibc = self.conda.glibc.take().or(conda.glibc);
+        self.conda.macos = self.conda.macos.take().or(conda.macos);
+        self.python_of_conda = self.python_of_conda.take().or(other.python_of_conda);
         self.env_files.extend(other.env_files);
         self.enter.extend(other.enter);
         self.left.extend(other.left);

@@ -2,6 +2,8 @@
 //!
 //! A line that has no form in a manifest is kept with its place, so nothing is lost silently.
 
+mod conda;
+mod conda_lock;
 mod devbox;
 mod environment;
 mod envrc;
@@ -23,9 +25,10 @@ use crate::{
     env::VarName,
     package::{Requirement, Tool},
 };
+use conda::CondaDependency;
 
 /// The files with settings that `devsh init` takes over, best first.
-pub const IMPORTED_FILES: [&str; 12] = [
+pub const IMPORTED_FILES: [&str; 15] = [
     "mise.toml",
     ".mise.toml",
     "mise/config.toml",
@@ -34,6 +37,9 @@ pub const IMPORTED_FILES: [&str; 12] = [
     ".config/mise/config.toml",
     "devbox.json",
     "pixi.toml",
+    "pyproject.toml",
+    "conda-lock.yml",
+    "conda-lock.yaml",
     "environment.yml",
     "environment.yaml",
     "conda.yaml",
@@ -42,11 +48,15 @@ pub const IMPORTED_FILES: [&str; 12] = [
 /// The file of direnv, which stays active until the user decides otherwise.
 pub const ENVRC: &str = ".envrc";
 
+/// The table of pixi in a `pyproject.toml`.
+pub(super) const PIXI: &str = "tool.pixi";
+
 /// Reads a file of another tool; `read` returns other files of the project by their path from its root.
 pub fn import(text: &Text, read: &dyn Fn(&str) -> Option<Text>) -> ImportedSettings {
     let mut importer = Importer {
         text,
         settings: ImportedSettings::default(),
+        dependencies: Vec::new(),
     };
     let name = text.file().clone();
     let end = name.rsplit('/').next().unwrap_or(&name);
@@ -58,11 +68,18 @@ pub fn import(text: &Text, read: &dyn Fn(&str) -> Option<Text>) -> ImportedSetti
         match end {
             "devbox.json" => devbox::read(&mut importer, &root),
             "pixi.toml" => pixi::read(&mut importer, &root),
+            "pyproject.toml" => {
+                for table in root.select(PIXI) {
+                    pixi::read(&mut importer, table);
+                }
+            }
+            "conda-lock.yml" | "conda-lock.yaml" => conda_lock::read(&mut importer, &root),
             "environment.yml" | "environment.yaml" | "conda.yaml" => {
                 environment::read(&mut importer, &root);
             }
             _ => mise::read(&mut importer, &root),
         }
+        importer.finish_conda();
         let unread = documents.unread();
         importer
             .settings
@@ -76,6 +93,7 @@ pub fn import(text: &Text, read: &dyn Fn(&str) -> Option<Text>) -> ImportedSetti
 struct Importer<'t> {
     text: &'t Text,
     settings: ImportedSettings,
+    dependencies: Vec<CondaDependency>,
 }
 
 impl Importer<'_> {
@@ -118,7 +136,13 @@ impl Importer<'_> {
             return;
         };
         let alone = ImportedSettings {
-            env: BTreeMap::from([(variable, value)]),
+            env: BTreeMap::from([(
+                variable,
+                Located {
+                    value,
+                    origin: origin.clone(),
+                },
+            )]),
             ..ImportedSettings::default()
         };
         let text = init_template(&[], &alone);

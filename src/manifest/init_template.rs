@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use toml_edit::{Array, InlineTable, Value};
 
-use super::{EnvValue, imported_settings::ImportedSettings};
-use crate::package::Tool;
+use super::{EnvValue, Located, imported_settings::ImportedSettings};
+use crate::package::{Source, Tool};
 
 /// The first line if the manifest follows presets.
 const FOLLOWS: &str = "# Tools and versions follow this project's own files. `devsh lock` writes the exact versions to `devshell.lock`.\n";
@@ -25,18 +25,25 @@ pub fn init_template(presets: &[String], settings: &ImportedSettings) -> String 
     let tools = settings.tools.iter();
     let tools = tools.map(|(tool, version)| (tool_key(tool), version.value.as_str().into()));
     table(&mut text, "tools", tools);
-    let packages: Array = settings
-        .packages
-        .iter()
-        .map(|one| one.value.as_str())
-        .collect();
-    let packages = (!packages.is_empty()).then(|| ("packages".to_owned(), packages.into()));
-    table(&mut text, "python", packages.into_iter());
+    let from = settings.python_of_conda.as_ref();
+    let from = from.map(|_| ("from".to_owned(), Source::Conda.as_str().into()));
+    let packages = list("packages", &settings.packages);
+    table(&mut text, "python", from.into_iter().chain(packages));
+    let conda = &settings.conda;
+    let glibc = conda.glibc.as_ref().map(|one| one.value.to_string());
+    let macos = conda.macos.as_ref().map(|one| one.value.to_string());
+    let floors = [("glibc", glibc), ("macos", macos)];
+    let floors = floors
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
+    let lists = list("channels", &conda.channels).into_iter();
+    let lists = lists.chain(list("packages", &conda.packages));
+    table(&mut text, "conda", lists.chain(floors));
     let env = settings.env.iter();
     table(
         &mut text,
         "env",
-        env.map(|(name, one)| (name.as_str().to_owned(), value(one))),
+        env.map(|(name, one)| (name.as_str().to_owned(), value(&one.value))),
     );
     let files = [("load", false), ("optional", true)];
     let files = files.into_iter().filter_map(|(key, optional)| {
@@ -57,6 +64,12 @@ pub fn init_template(presets: &[String], settings: &ImportedSettings) -> String 
     let enter = (!enter.is_empty()).then(|| ("enter".to_owned(), script(&enter.join("\n"))));
     table(&mut text, "hooks", enter.into_iter());
     text
+}
+
+/// Returns a key and its list, unless that is empty.
+fn list(key: &str, entries: &[Located<String>]) -> Option<(String, Value)> {
+    let values: Array = entries.iter().map(|one| one.value.as_str()).collect();
+    (!values.is_empty()).then(|| (key.to_owned(), values.into()))
 }
 
 fn table(text: &mut String, name: &str, entries: impl Iterator<Item = (String, Value)>) {

@@ -11,7 +11,7 @@ use super::{
 };
 
 impl ToolEntry {
-    fn overlay(&mut self, upper: &Self) {
+    pub(super) fn overlay(&mut self, upper: &Self) {
         if upper.unset {
             self.clone_from(upper);
             return;

@@ -2,7 +2,7 @@
 //!
 //! A preset is a manifest with additional tables. `[detect] files` lists the files that make it apply,
 //! `[[pins.TOOL]]` the places where files of other tools name a version of TOOL (the first version wins, all floors
-//! count), `[[lists]]` files that name versions of many tools, `[[groups]]` and `[[extras]]` the places where a project
+//! count), `[[lists]]` files that name versions of many tools, `[[environments]]` the files of conda and pixi, `[[groups]]` and `[[extras]]` the places where a project
 //! names its dependency groups and extras, `[[workspaces]]` the files that make a directory the root of a workspace, and `[[hints]]` files
 //! that devsh does not read. The tools of `[tools]` are always part of the dev shell; a tool that only has pins is part
 //! of it if one of the pins is there. `python.lock`, `python.groups` and `python.extras` count only if the project has
@@ -10,6 +10,7 @@
 
 mod apply;
 pub(super) mod documents;
+mod environments;
 mod lists;
 mod unlocked;
 mod workspaces;
@@ -27,15 +28,17 @@ use super::{
 };
 use crate::package::Tool;
 
-pub use apply::{AppliedPreset, PresetLayers, PresetNote, apply_presets};
+pub use apply::{AppliedPreset, PresetLayers, PresetNote, ReadFiles, apply_presets};
 pub use documents::Documents;
 pub use workspaces::{WorkspaceMembers, is_workspace, workspace_files};
 
+pub use environments::EnvironmentFile;
 use workspaces::Workspace;
 
 /// The tables of a preset that a manifest does not have.
 const TABLES: &[&str] = &[
     "detect",
+    "environments",
     "extras",
     "grammars",
     "groups",
@@ -70,6 +73,8 @@ struct PresetTables {
     /// Names of versions, by tool.
     #[serde(default)]
     names: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
+    environments: Vec<EnvironmentFile>,
     #[serde(default)]
     lists: Vec<PresetVersionList>,
     /// The grammar of the versions in lists, by tool.
@@ -189,6 +194,7 @@ impl Preset {
         let groups = self.data.groups.iter().chain(&self.data.extras);
         let groups = groups.map(|one| &one.file);
         let lists = self.data.lists.iter().map(|one| &one.file);
+        let environments = self.data.environments.iter().map(|one| &one.file);
         let workspaces = self.data.workspaces.iter();
         let workspaces = workspaces.filter(|one| !one.members.is_empty());
         // They name the package of setuptools.
@@ -196,6 +202,7 @@ impl Preset {
         let setup = setup.filter(|_| self.layer.top.python.lock.is_some());
         pins.chain(groups)
             .chain(lists)
+            .chain(environments)
             .chain(workspaces.map(|one| &one.file))
             .map(String::as_str)
             .chain(setup)
@@ -217,6 +224,11 @@ impl Preset {
     /// Returns whether the preset is for a language. Others only read versions for the rest.
     pub fn is_language(&self) -> bool {
         !self.layer.top.tools.is_empty()
+    }
+
+    /// Returns the names of the files that declare an environment of conda or pixi. `devsh init` takes them over.
+    pub fn environments(&self) -> &[EnvironmentFile] {
+        &self.data.environments
     }
 
     /// Returns the names of the files for which the preset only has advice.

@@ -10,7 +10,7 @@ use std::{
 
 use crate::manifest::{
     Layer, Located, Origin, Text,
-    presets::{self, AppliedPreset, Preset, PresetNote},
+    presets::{self, AppliedPreset, Preset, PresetNote, ReadFiles},
 };
 
 use super::{
@@ -72,8 +72,8 @@ const FOREIGN: &[&str] = &[
 pub enum SoughtPresets<'n> {
     /// All, if the root itself has a file of one: otherwise it is not a project, only a directory with projects.
     OfRoot,
-    /// All, in the root and below it.
-    Everywhere,
+    /// All that a new manifest follows, in the root and below it: not those whose files `devsh init` takes over.
+    ToFollow,
     /// Those that a manifest follows. One without files in the project applies to the root.
     Named(&'n [Located<String>]),
 }
@@ -126,7 +126,8 @@ pub fn detect(inputs: &mut Inputs, sought: SoughtPresets<'_>) -> Result<Detectio
     let presets = presets::all()?;
     let is_sought = |preset: &Preset| match sought {
         SoughtPresets::Named(names) => names.iter().any(|name| name.value == preset.name()),
-        SoughtPresets::OfRoot | SoughtPresets::Everywhere => true,
+        SoughtPresets::ToFollow => preset.environments().is_empty(),
+        SoughtPresets::OfRoot => true,
     };
     let mut applied: Vec<AppliedPreset<'_>> = Vec::new();
     let mut below = None;
@@ -164,7 +165,13 @@ pub fn detect(inputs: &mut Inputs, sought: SoughtPresets<'_>) -> Result<Detectio
     if !applied.is_empty() && !matches!(sought, SoughtPresets::Named(_)) {
         files.notice(presets.iter().flat_map(Preset::hint_files));
     }
-    let fitted = presets::apply_presets(&presets, &applied, &files.present, &files.texts);
+    let sought = presets.iter().filter(|preset| is_sought(preset));
+    let read = ReadFiles {
+        present: &files.present,
+        texts: &files.texts,
+        environments: &sought.flat_map(Preset::environments).collect::<Vec<_>>(),
+    };
+    let fitted = presets::apply_presets(&presets, &applied, read);
     let files = inputs.seen().into_iter().map(Path::to_owned).collect();
     Ok(Detection {
         layers: fitted.layers,

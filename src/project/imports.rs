@@ -3,17 +3,27 @@
 use crate::manifest::{
     ImportedSettings, Located, Origin, Text,
     imports::{ENVRC, IMPORTED_FILES, import},
-    presets::PresetNote,
+    presets::{self, Preset, PresetNote},
 };
 
 use super::reader::{Error, Inputs, peek};
 
-/// Returns the files in the root that `devsh init` can take over.
-pub fn importable_files(inputs: &Inputs) -> Vec<&'static str> {
-    let files = IMPORTED_FILES.into_iter();
-    files
-        .filter(|name| inputs.root().join(name).is_file())
-        .collect()
+/// Returns the files in the root that `devsh init` can take over; of those of conda and pixi the first.
+pub fn importable_files(inputs: &Inputs) -> Result<Vec<String>, Error> {
+    let presets = presets::all()?;
+    let environments = || presets.iter().flat_map(Preset::environments);
+    let is_environment = |name: &str| environments().any(|one| one.file == name);
+    let mut files: Vec<String> = IMPORTED_FILES
+        .into_iter()
+        .filter(|name| !is_environment(name) && inputs.root().join(name).is_file())
+        .map(str::to_owned)
+        .collect();
+    let environment = environments().find(|one| {
+        let bytes = peek(&inputs.root().join(&one.file));
+        bytes.is_some_and(|bytes| one.declares(&Text::lossy(&one.file, &bytes)))
+    });
+    files.extend(environment.map(|one| one.file.clone()));
+    Ok(files)
 }
 
 /// Reads a file of another tool; nothing if it does not exist.
@@ -33,9 +43,16 @@ fn import_text(inputs: &Inputs, text: &Text) -> ImportedSettings {
 }
 
 /// Returns notes on the settings of other tools that have no effect without a manifest.
-pub(super) fn notes(inputs: &Inputs) -> Vec<PresetNote> {
+pub(super) fn notes(inputs: &Inputs) -> Result<Vec<PresetNote>, Error> {
     let mut notes = Vec::new();
-    for name in importable_files(inputs) {
+    let presets = presets::all()?;
+    let mut files = importable_files(inputs)?;
+    // Detection has used these, with notes of its own.
+    files.retain(|name| {
+        let mut environments = presets.iter().flat_map(Preset::environments);
+        !environments.any(|one| one.file == *name)
+    });
+    for name in &files {
         // These files decide nothing, so they are not watched.
         let Some(bytes) = peek(&inputs.root().join(name)) else {
             continue;
@@ -44,7 +61,7 @@ pub(super) fn notes(inputs: &Inputs) -> Vec<PresetNote> {
         notes.extend(offer(name, &settings));
         notes.extend(left(settings));
     }
-    notes
+    Ok(notes)
 }
 
 /// Returns a note on what `devsh init` can take over from a file.

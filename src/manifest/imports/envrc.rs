@@ -246,6 +246,7 @@ fn source(importer: &mut Importer<'_>, file: &EnvrcFile<'_>, arguments: &[String
     let mut inner = Importer {
         text: &text,
         settings: super::ImportedSettings::default(),
+        dependencies: Vec::new(),
     };
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
     let file = EnvrcFile {

@@ -1,6 +1,6 @@
 //! `pixi.toml`: packages of conda and of the Python index, variables and tasks.
 
-use super::{Importer, environment::conda_package, word};
+use super::{Importer, word};
 use crate::manifest::{EnvValue, Located, document::Node};
 
 pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
@@ -8,15 +8,21 @@ pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
         let origin = importer.text.origin(entry.key_span.start);
         match &*entry.key {
             // The name and the platforms of the workspace have no effect on the environment.
-            "project" | "workspace" | "package" => {}
-            "dependencies" => {
+            "project" | "workspace" => channels(importer, &entry.node),
+            "package" => {}
+            "dependencies" | "host-dependencies" | "build-dependencies" => {
                 for package in entry.node.entries() {
                     let origin = importer.text.origin(package.key_span.start);
-                    let version = package.node.get("version").unwrap_or(&package.node);
-                    let version = version.text().unwrap_or("*");
-                    conda_package(importer, origin, &package.key, version);
+                    match requirement(&package.key, &package.node) {
+                        Some(text) => importer.conda_dependency(origin, &text),
+                        None => importer.leave(
+                            origin,
+                            format!("the source of `{}` has no form in a manifest", package.key),
+                        ),
+                    }
                 }
             }
+            "system-requirements" => floors(importer, &entry.node),
             "pypi-dependencies" => {
                 for package in entry.node.entries() {
                     python_package(
@@ -58,6 +64,66 @@ pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
             }
             key => importer.leave(origin, format!("`{key}` has no form in a manifest")),
         }
+    }
+}
+
+fn channels(importer: &mut Importer<'_>, workspace: &Node<'_>) {
+    let list = workspace.get("channels").map(Node::elements);
+    for channel in list.unwrap_or_default() {
+        let name = channel.get("channel").unwrap_or(channel).text();
+        let origin = importer.text.origin(channel.span.start);
+        importer.conda_channel(origin, name.unwrap_or_default());
+    }
+}
+
+/// Returns a dependency in conda's grammar; nothing if it is not a package of a channel.
+fn requirement(name: &str, node: &Node<'_>) -> Option<String> {
+    if let Some(version) = node.text() {
+        return Some(format!("{name} {version}"));
+    }
+    let mut fields = Vec::new();
+    let mut channel = String::new();
+    for entry in node.entries() {
+        let value = entry.node.text();
+        match &*entry.key {
+            "channel" => channel = format!("{}::", value?),
+            key @ ("version" | "build") => fields.push(format!("{key}='{}'", value?)),
+            "build-number" => fields.push(format!("build_number='{}'", value?)),
+            _ => return None,
+        }
+    }
+    let fields = match fields.as_slice() {
+        [] => String::new(),
+        fields => format!("[{}]", fields.join(", ")),
+    };
+    Some(format!("{channel}{name}{fields}"))
+}
+
+/// Reads the oldest systems.
+fn floors(importer: &mut Importer<'_>, table: &Node<'_>) {
+    for entry in table.entries() {
+        let origin = importer.text.origin(entry.key_span.start);
+        let version = entry.node.get("version").unwrap_or(&entry.node).text();
+        let version = version.unwrap_or_default();
+        let conda = &mut importer.settings.conda;
+        let family = entry.node.get("family").and_then(Node::text);
+        match &*entry.key {
+            "libc" if family.is_none_or(|family| family == "glibc") => {
+                if let Ok(value) = version.parse() {
+                    conda.glibc = Some(Located { value, origin });
+                    continue;
+                }
+            }
+            "macos" => {
+                if let Ok(value) = version.parse() {
+                    conda.macos = Some(Located { value, origin });
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        let reason = format!("`{}` {version} has no form in a manifest", entry.key);
+        importer.leave(origin, reason);
     }
 }
 

@@ -192,8 +192,8 @@ fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
     let (text, left) = written("pixi.toml", pixi);
     assert_eq!(
         text,
-        "[tools]\npostgresql = \">=16\"\npython = \"3.12.*\"\n[python]\n\
-         packages = [\"httpx[http2]>=0.27\"]\n[env]\nA = \"1\"\n[aliases]\nt = \"pytest\""
+        "[python]\nfrom = \"conda\"\npackages = [\"httpx[http2]>=0.27\"]\n[conda]\n\
+         packages = [\"python 3.12.*\", \"postgresql >=16\"]\n[env]\nA = \"1\"\n[aliases]\nt = \"pytest\""
     );
     assert_eq!(
         left,
@@ -208,8 +208,8 @@ fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
     let (text, left) = written("environment.yml", conda);
     assert_eq!(
         text,
-        "[tools]\npython = \"3.11\"\n\"conda:zlib\" = \"1.3\"\n[python]\n\
-         packages = [\"httpx>=0.27\"]\n[env]\nA = \"one\""
+        "[python]\nfrom = \"conda\"\npackages = [\"httpx>=0.27\"]\n[conda]\n\
+         packages = [\"python=3.11\", \"conda-forge::zlib=1.3=h0\"]\n[env]\nA = \"one\""
     );
     assert_eq!(
         left,

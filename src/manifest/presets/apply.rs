@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Documents, NameTable, Preset,
+    environments::{EnvironmentFile, ProjectEnvironment},
     lists::{self, ListedVersion, ListedVersions},
 };
 use crate::{
@@ -44,13 +45,27 @@ pub struct PresetNote {
     pub tool: Option<Tool>,
 }
 
-/// Applies presets to a project with the files in `present`; `texts` has the content of those that are read.
+/// The files of a project that presets need.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadFiles<'t> {
+    pub present: &'t BTreeSet<String>,
+    /// The content of those that are read.
+    pub texts: &'t BTreeMap<String, Text>,
+    /// The files that may declare an environment of conda.
+    pub environments: &'t [&'t EnvironmentFile],
+}
+
+/// Applies presets to a project with these files.
 pub fn apply_presets(
     presets: &[Preset],
     applied: &[AppliedPreset<'_>],
-    present: &BTreeSet<String>,
-    texts: &BTreeMap<String, Text>,
+    files: ReadFiles<'_>,
 ) -> PresetLayers {
+    let ReadFiles {
+        present,
+        texts,
+        environments,
+    } = files;
     let documents = Documents::default();
     let ListedVersions { listed, notes } = lists::read(presets, texts, &documents);
     let mut fitting = Applying {
@@ -61,6 +76,13 @@ pub fn apply_presets(
         listed,
         notes,
     };
+    let mut environment = ProjectEnvironment::read(environments, texts, &fitting.documents);
+    for (tool, version) in environment
+        .iter_mut()
+        .flat_map(ProjectEnvironment::take_tools)
+    {
+        fitting.listed.entry(tool).or_default().push(version);
+    }
     let mut layers: Vec<Layer> = Vec::new();
     for one in applied {
         layers.push(fitting.layer(one));
@@ -79,6 +101,9 @@ pub fn apply_presets(
             };
             lowest.top.tools.entry(tool).or_insert(entry);
         }
+    }
+    if let Some(environment) = environment {
+        fitting.notes.extend(environment.put(&mut layers));
     }
     fitting.notes.extend(fitting.hints());
     let unread = fitting.documents.unread();
