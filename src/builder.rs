@@ -9,6 +9,7 @@
 mod application;
 pub mod build_progress;
 mod built_shell;
+mod built_wheels;
 mod choose_artifact;
 mod conda;
 mod conda_activation;

@@ -28,7 +28,7 @@ mod tests;
 pub use application_lock::{lock_application, oldest_python};
 pub use application_wheels::{UnfitApplication, choose_wheels};
 pub use compile::CompileRequest;
-pub use install::{PackageInstall, WheelFiles};
+pub use install::{BuiltWheel, PackageInstall, WheelFiles};
 pub use interpreter::{Interpreter, minor_version};
 pub use lock::{LooseRequirement, PackageSource, PythonLock, Selection};
 pub use lock_formats::{

@@ -71,6 +71,8 @@ pub enum Recipe {
     Wheel,
     /// Packages of the Python index, installed for one interpreter; built, not unpacked.
     Environment,
+    /// The wheel of a source distribution; built, not unpacked.
+    BuiltWheel,
     /// Tarballs of npm packages, each at its place below `node_modules`.
     Npm,
     /// A package of a conda channel, with the placeholders of its prefix.

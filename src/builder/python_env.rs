@@ -205,6 +205,8 @@ impl Builder<'_> {
             return Ok(place);
         }
         let program = find_uv()?;
+        let built_wheels =
+            self.built_wheels(request, packages, pins, &self.uv(&program, interpreter));
         let label = match inputs.len() {
             1 => "1 python package".to_owned(),
             count => format!("{count} python packages"),
@@ -216,6 +218,7 @@ impl Builder<'_> {
                 pins,
                 root: request.root,
                 builds: request.runs_package_code.then_some(&packages.builds),
+                built: &built_wheels,
             };
             uv.install_packages(install, place)
                 .map_err(|error| Error::install_packages(&packages.lock, error))

@@ -5,9 +5,9 @@
 //! interpreter starts in an environment that has packages: `site` would run the code of their `.pth` files.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -16,7 +16,7 @@ use super::{
     settings::UvOptions,
     uv::{Uv, UvError},
 };
-use crate::{store, util::files};
+use crate::{package::Sha256, store, util::files};
 
 /// Settings of `[tool.uv]` that a build may need, and that a `uv.toml` may have too.
 const BUILD_SETTINGS: [&str; 13] = [
@@ -53,6 +53,15 @@ pub struct PackageInstall<'a> {
     pub root: &'a Path,
     /// The packages of an index that may run their own build if they have no wheel; without it no package may.
     pub builds: Option<&'a BTreeSet<String>>,
+    /// Wheels that were built for some of these packages, by normalised name.
+    pub built: &'a BTreeMap<String, BuiltWheel>,
+}
+
+/// A wheel that was built from a source distribution.
+#[derive(Debug, Clone)]
+pub struct BuiltWheel {
+    pub directory: PathBuf,
+    pub digest: Sha256,
 }
 
 impl Uv<'_> {
@@ -80,7 +89,11 @@ impl Uv<'_> {
         }
         self.create_environment(place)?;
         let repositories = pins.repositories();
-        let lines = pins.hashed() + &repositories;
+        let built = install.built.iter();
+        let digests = built
+            .map(|(name, wheel)| (name.as_str(), format!("sha256:{}", wheel.digest)))
+            .collect();
+        let lines = pins.hashed_with(&digests) + &repositories;
         if lines.is_empty() {
             return remove_activation(place);
         }
@@ -103,11 +116,28 @@ impl Uv<'_> {
         if !build_allowed {
             command.arg("--no-build");
         }
+        for (name, wheel) in install.built {
+            command
+                .args(["--only-binary", name, "--find-links"])
+                .arg(&wheel.directory);
+        }
         // By name: `:all:` has exceptions that a list of requirements could name.
         for name in pins.wheels_only(builds) {
             command.args(["--only-binary", name]);
         }
         self.install_list(command, &list, place)
+    }
+
+    /// Builds the wheel of a source distribution into the new directory `place`.
+    pub fn build_wheel(&self, source: &Path, place: &Path) -> Result<(), UvError> {
+        let mut command = self.command(source.parent().unwrap_or(source));
+        command
+            .args(["build", "--wheel", "--no-config", "--python"])
+            .arg(&self.interpreter.program)
+            .arg("--out-dir")
+            .arg(place)
+            .arg(source);
+        self.run(command)
     }
 
     /// Makes an environment with exactly these wheels in the empty directory `place`.

@@ -1,6 +1,9 @@
 //! Exact packages with digests, and the lines with which uv installs them.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{lock::PackageSource, marker::normalize};
 
@@ -30,13 +33,18 @@ pub struct PythonPin {
 impl PythonPins {
     /// Returns the lines for the packages with digests.
     pub fn hashed(&self) -> String {
+        self.hashed_with(&BTreeMap::new())
+    }
+
+    /// Returns the same lines with further digests by package.
+    pub fn hashed_with(&self, more: &BTreeMap<&str, String>) -> String {
         let lines = self.packages.iter().filter_map(|pin| {
             let mut line = match &pin.source {
                 PackageSource::Index(_) => format!("{}=={}", pin.name, pin.version.as_ref()?),
                 PackageSource::Url(url) => format!("{} @ {url}", pin.name),
                 PackageSource::Repository(_) | PackageSource::Directory { .. } => return None,
             };
-            for digest in &pin.digests {
+            for digest in pin.digests.iter().chain(more.get(&*pin.name)) {
                 line.push_str(" --hash=");
                 line.push_str(digest);
             }

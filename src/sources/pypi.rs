@@ -17,7 +17,7 @@ use crate::{
     fetch::{self, anonymous, redacted},
     lockfile::{Artifact, lockable},
     package::{
-        Glibc, Sha256, System, Tool, Version, WheelName,
+        Glibc, PackageName, Sha256, System, Tool, Version, WheelName,
         wheel::{MINORS, PlatformRank},
     },
 };
@@ -74,40 +74,72 @@ pub(super) fn candidates(
     sources: Sources<'_>,
     use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
-    let unreadable = |message: String| Error::Unreadable {
-        place: redacted(&sources.config.pypi).to_string(),
-        message,
-    };
-    let page = sources
-        .config
-        .pypi
-        .join(&format!("{}/", tool.package))
-        .map_err(|error| unreadable(error.to_string()))?;
+    let page = page_of(tool, sources)?;
     if use_cache && let Some(candidates) = page_cache::load(sources.cache, &page, sources.now) {
         return Ok(candidates);
     }
-    let body = sources
-        .client
-        .get(&page, ACCEPT, LIMIT)
-        .map_err(|error| match error {
-            fetch::Error::Status {
-                status: 404 | 410, ..
-            } => Error::UnknownPackage {
-                tool: tool.clone(),
-                host: page.host_str().unwrap_or_default().to_owned(),
-            },
-            source => Error::Fetch {
-                tool: tool.clone(),
-                source: Box::new(source),
-            },
-        })?;
-    let candidates = read(tool, &page, &body)?;
+    let candidates = read(tool, &page, &fetch_page(tool, &page, sources)?)?;
     page_cache::store(sources.cache, &page, sources.now, &candidates);
     Ok(candidates)
 }
 
+/// A file of the index.
+pub struct IndexFile {
+    /// Its name (`idna-3.10.tar.gz`).
+    pub name: String,
+    pub artifact: Artifact,
+}
+
+/// Returns all files of a package that have a SHA-256.
+pub fn files(package: &PackageName, sources: Sources<'_>) -> Result<Vec<IndexFile>, Error> {
+    let tool = format!("pypi:{package}").parse::<Tool>();
+    let tool = tool.map_err(|error| Error::Unreadable {
+        place: package.to_string(),
+        message: error.to_string(),
+    })?;
+    let page = page_of(&tool, sources)?;
+    let body = fetch_page(&tool, &page, sources)?;
+    let listed = listed_files(&page, &body)?.into_iter();
+    let files = listed.map(|file| {
+        let artifact = artifact(&file, &page)?;
+        Ok(artifact.map(|artifact| IndexFile {
+            name: file.filename,
+            artifact,
+        }))
+    });
+    files.filter_map(Result::transpose).collect()
+}
+
+fn page_of(tool: &Tool, sources: Sources<'_>) -> Result<Url, Error> {
+    let page = sources.config.pypi.join(&format!("{}/", tool.package));
+    page.map_err(|error| Error::Unreadable {
+        place: redacted(&sources.config.pypi).to_string(),
+        message: error.to_string(),
+    })
+}
+
+fn fetch_page(tool: &Tool, page: &Url, sources: Sources<'_>) -> Result<Vec<u8>, Error> {
+    let body = sources.client.get(page, ACCEPT, LIMIT);
+    body.map_err(|error| match error {
+        fetch::Error::Status {
+            status: 404 | 410, ..
+        } => Error::UnknownPackage {
+            tool: tool.clone(),
+            host: page.host_str().unwrap_or_default().to_owned(),
+        },
+        source => Error::Fetch {
+            tool: tool.clone(),
+            source: Box::new(source),
+        },
+    })
+}
+
 /// Reads the page at `address`.
 fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error> {
+    candidates_of(tool, address, &listed_files(address, body)?)
+}
+
+fn listed_files(address: &Url, body: &[u8]) -> Result<Vec<PypiFile>, Error> {
     let unreadable = |message: String| Error::Unreadable {
         place: redacted(address).to_string(),
         message,
@@ -117,7 +149,7 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
         if files.is_empty() {
             return Err(unreadable("the page has no links to files".to_owned()));
         }
-        return candidates_of(tool, address, &files);
+        return Ok(files);
     }
     let page: IndexPage =
         serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
@@ -127,7 +159,7 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
             page.meta.api_version
         )));
     }
-    candidates_of(tool, address, &page.files)
+    Ok(page.files)
 }
 
 fn candidates_of(tool: &Tool, address: &Url, files: &[PypiFile]) -> Result<Vec<Candidate>, Error> {

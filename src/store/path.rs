@@ -74,11 +74,12 @@ impl fmt::Display for StorePath {
 
 impl Recipe {
     /// All recipes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Python,
         Self::Rust,
         Self::Wheel,
         Self::Environment,
+        Self::BuiltWheel,
         Self::Npm,
         Self::CondaPackage,
         Self::CondaPrefix,
@@ -94,6 +95,7 @@ impl Recipe {
             Self::Rust => "rust",
             Self::Wheel => "wheel",
             Self::Environment => "environment",
+            Self::BuiltWheel => "built-wheel",
             Self::Npm => "npm",
             Self::CondaPackage => "conda",
             Self::CondaPrefix => "conda-prefix",

@@ -75,7 +75,7 @@ pub(super) fn build<'a>(
                 release.unpack(artifact, file, &mut tree)
             }
             // They are built, not unpacked.
-            Recipe::Environment | Recipe::CondaPrefix => Ok(()),
+            Recipe::Environment | Recipe::BuiltWheel | Recipe::CondaPrefix => Ok(()),
             Recipe::NpmPlatform => platform.unpack(artifact, file, &mut tree),
             Recipe::Toolchain => toolchain::unpack(object.name, object.version, file, &mut tree),
         }
@@ -97,6 +97,7 @@ pub(super) fn build<'a>(
         | Recipe::Release
         | Recipe::CondaPackage
         | Recipe::Environment
+        | Recipe::BuiltWheel
         | Recipe::CondaPrefix
         | Recipe::Toolchain => {}
     }

@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     os::unix::{ffi::OsStrExt as _, fs::symlink},
     path::{Component, Path, PathBuf},
 };
@@ -82,6 +82,20 @@ impl StoreNames {
         names.any(|name| find(bytes, name).is_some())
     }
 
+    /// Returns whether a file in a wheel names the store.
+    fn are_in_wheel(&self, wheel: &[u8]) -> io::Result<bool> {
+        let mut archive = zip::ZipArchive::new(io::Cursor::new(wheel)).map_err(io::Error::other)?;
+        for index in 0..archive.len() {
+            let member = archive.by_index(index).map_err(io::Error::other)?;
+            let mut content = Vec::new();
+            member.take(LARGEST).read_to_end(&mut content)?;
+            if self.is_named_in(&content) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns the text with the placeholder instead of the store.
     fn replaced(&self, bytes: &[u8]) -> Vec<u8> {
         let mut text = bytes.to_vec();
@@ -96,7 +110,7 @@ impl Recipe {
     /// Returns whether other machines can use an object that was built here.
     pub const fn is_shareable(self) -> bool {
         match self {
-            Self::Environment => true,
+            Self::Environment | Self::BuiltWheel => true,
             // A conda prefix holds absolute paths; of the others the artifacts are shared.
             Self::CondaPrefix
             | Self::Python
@@ -121,7 +135,7 @@ impl Store {
         let record = ObjectRecord::read(&directory)?.ok_or_else(damaged)?;
         if !record.known_recipe().is_some_and(Recipe::is_shareable) {
             return Ok(PackOutcome::NotShared(
-                "only Python environments are shared as objects".to_owned(),
+                "only what devsh builds is shared as an object".to_owned(),
             ));
         }
         let manifest = FileManifest::read(&directory, &record.tree)?.ok_or_else(damaged)?;
@@ -325,6 +339,10 @@ impl<W: Write> Packing<W> {
         if find(bytes, PLACEHOLDER).is_some() {
             return Ok(Some(format!("`{path}` holds the placeholder of devsh")));
         }
+        let is_wheel = Path::new(path).extension().is_some_and(|end| end == "whl");
+        if is_wheel && names.are_in_wheel(bytes)? {
+            return Ok(Some(format!("`{path}` names the store")));
+        }
         let mut content = std::borrow::Cow::Borrowed(bytes);
         if names.is_named_in(bytes) {
             if bytes.contains(&0) {
@@ -333,6 +351,7 @@ impl<W: Write> Packing<W> {
             content = names.replaced(bytes).into();
             self.relocated.insert(path.to_owned());
         }
+        self.is_native |= is_wheel && path.contains("-linux_");
         if path.ends_with(".dist-info/WHEEL") {
             let text = String::from_utf8_lossy(&content);
             // A wheel of an index has `manylinux` or `musllinux` here.

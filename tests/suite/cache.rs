@@ -4,6 +4,7 @@ mod commands;
 mod faults;
 mod projects;
 mod trial;
+mod wheels;
 
 use std::{fs, os::unix::ffi::OsStrExt as _, path::Path};
 

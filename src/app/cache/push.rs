@@ -4,7 +4,7 @@
 //! without its blob. Everything can be pushed again: what a cache has is left alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
@@ -28,7 +28,7 @@ use crate::{
     package::{CachePlace, Digest, Sha256, System},
     prompt::record::Record,
     report::{failure::Failure, hints},
-    store::{Downloads, ObjectRecord, Store},
+    store::{Downloads, ObjectRecord, Recipe, Store},
     util::{files, parallel},
 };
 
@@ -148,9 +148,33 @@ fn objects_of(session: &Session<'_>, records: &[Record]) -> Result<Vec<String>, 
     let reached = inventory.reached(roots);
     let objects = inventory.of_kind(EntryKind::Object).map(|(path, _)| path);
     let names = objects.filter(|path| reached.contains(*path));
-    Ok(names
+    let mut names: Vec<String> = names
         .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .collect())
+        .collect();
+    names.extend(built_wheels(session, &names)?);
+    Ok(names)
+}
+
+/// Returns the wheels that were built for Python environments. No profile needs them, but another environment may.
+fn built_wheels(session: &Session<'_>, environments: &[String]) -> Result<Vec<String>, Failure> {
+    let store = Store::open(&session.context.directories.data);
+    let read = |name: &str| ObjectRecord::read(&store.root().join(name));
+    let mut packages = BTreeSet::new();
+    for name in environments {
+        packages.extend(read(name)?.into_iter().flat_map(|record| record.inputs));
+    }
+    let mut wheels = Vec::new();
+    for name in store.objects() {
+        let record = read(&name)?;
+        let is_wheel = |record: &ObjectRecord| {
+            record.known_recipe() == Some(Recipe::BuiltWheel)
+                && record.inputs.iter().all(|input| packages.contains(input))
+        };
+        if record.as_ref().is_some_and(is_wheel) {
+            wheels.push(name);
+        }
+    }
+    Ok(wheels)
 }
 
 /// Adds the artifacts of the project's lockfiles for this system.

@@ -9,7 +9,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use super::{
     Server,
-    archive::{Member, script, sha256},
+    archive::{Member, gzip, script, sha256, tar},
 };
 
 /// The platform tag of a wheel for each system that devsh locks for.
@@ -98,6 +98,23 @@ pub(crate) fn serve_tool_files(
         server.serve(&format!("/files/{file}"), wheel);
     }
     serve_page(server, package, &[version], &files);
+}
+
+/// Serves one version of a package as a source distribution only.
+pub(crate) fn serve_sdist(
+    server: &Server,
+    (package, version): (&str, &str),
+    members: &[Member<'_>],
+) {
+    let archive = gzip(&tar(members, &[]));
+    let file = format!("{package}-{version}.tar.gz");
+    serve_page(
+        server,
+        package,
+        &[version],
+        &[entry(server, &file, &archive)],
+    );
+    server.serve(&format!("/files/{file}"), archive);
 }
 
 /// A package of plain Python with one module, which prints its name and version.

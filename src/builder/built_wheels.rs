@@ -1,0 +1,193 @@
+//! Wheels that are built from source distributions: each is an object of its own, so one change of a lockfile builds
+//! only the package that changed, and a team shares each build.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Builder,
+    request::{BuildRequest, PythonPackages},
+};
+use crate::{
+    fetch::{ExpectedFile, Meter},
+    package::{PackageName, Sha256, System, Version, WheelName},
+    python::{BuiltWheel, Interpreter, PackageSource, PythonPin, PythonPins, Uv},
+    sources::{
+        Sources,
+        pypi::{self, IndexFile},
+    },
+    store::{self, BuiltObject, Recipe, StorePath},
+    util::{digest_input::DigestInput, files},
+};
+
+/// Counts changes in how wheels are built.
+const FORMAT: u64 = 1;
+
+/// A package that may be built, and what decides its wheel.
+struct WheelRequest<'a> {
+    pin: &'a PythonPin,
+    name: PackageName,
+    version: Version,
+    key: Vec<u8>,
+}
+
+impl<'a> WheelRequest<'a> {
+    fn new(pin: &'a PythonPin, interpreter: &Interpreter) -> Option<Self> {
+        let version = pin.version.as_deref()?;
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(&interpreter.identity);
+        input.bytes(&pin.name);
+        input.bytes(version);
+        input.list(pin.digests.iter(), DigestInput::bytes);
+        Some(Self {
+            pin,
+            name: pin.name.parse().ok()?,
+            version: version.parse().ok()?,
+            key: input.into_bytes(),
+        })
+    }
+
+    /// Returns the source distribution to build; nothing if a wheel of the index fits, or if there is none.
+    fn source<'f>(
+        &self,
+        files: &'f [IndexFile],
+        python: &Version,
+        system: System,
+    ) -> Option<&'f IndexFile> {
+        let locked = |file: &&IndexFile| {
+            let digest = format!("sha256:{}", file.artifact.digest.hex());
+            self.pin.digests.contains(&digest)
+        };
+        let minor = python.release().get(1).copied().unwrap_or_default();
+        let minor = u32::try_from(minor).unwrap_or_default();
+        let fits = |file: &IndexFile| {
+            WheelName::parse(&file.name).is_some_and(|wheel| {
+                let platform = wheel.is_everywhere() || wheel.any_platform_rank(system).is_some();
+                platform && wheel.python_rank(minor).is_some()
+            })
+        };
+        if files.iter().filter(locked).any(fits) {
+            return None;
+        }
+        let is_source = |file: &&IndexFile| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+!".contains(&byte);
+            let ends = [".tar.gz", ".zip"];
+            file.name.bytes().all(plain) && ends.iter().any(|end| file.name.ends_with(end))
+        };
+        files.iter().filter(locked).find(is_source)
+    }
+}
+
+impl Builder<'_> {
+    /// Returns the wheels of packages that the manifest lets run their own build, by package: from the store, from a
+    /// cache, or built now. A package without one is left to the installation, which reports its failure.
+    pub(super) fn built_wheels(
+        &self,
+        request: &BuildRequest<'_>,
+        packages: &PythonPackages,
+        pins: &PythonPins,
+        uv: &Uv<'_>,
+    ) -> BTreeMap<String, BuiltWheel> {
+        // Options can name other places for files, and force or forbid builds.
+        if !request.runs_package_code || !pins.options.is_empty() {
+            return BTreeMap::new();
+        }
+        let may_build = |pin: &&PythonPin| {
+            pin.source == PackageSource::Index(None) && packages.builds.contains(&pin.name)
+        };
+        let built = pins.packages.iter().filter(may_build).filter_map(|pin| {
+            let wanted = WheelRequest::new(pin, uv.interpreter)?;
+            let directory = self.built_wheel(request, &wanted, uv)?;
+            let wheel = wheel_in(&directory)?;
+            let digest = Sha256::read(fs::File::open(wheel).ok()?).ok()?;
+            Some((pin.name.clone(), BuiltWheel { directory, digest }))
+        });
+        built.collect()
+    }
+
+    fn built_wheel(
+        &self,
+        request: &BuildRequest<'_>,
+        wanted: &WheelRequest<'_>,
+        uv: &Uv<'_>,
+    ) -> Option<PathBuf> {
+        let label = format!("{} {}", wanted.name, wanted.version);
+        let inputs = [wanted.pin.to_string()];
+        let built = BuiltObject {
+            name: &wanted.name,
+            version: &wanted.version,
+            recipe: Recipe::BuiltWheel,
+            key: &wanted.key,
+            inputs: &inputs,
+        };
+        if let Some(place) = self.store.find(&StorePath::of_built(&built)) {
+            return Some(place);
+        }
+        if let Some(place) = self.receive(&built, &label) {
+            return Some(place);
+        }
+        let sources = Sources {
+            config: self.config,
+            client: self.client,
+            cache: &self.context.directories.cache,
+            now: self.context.now,
+            system: request.system,
+        };
+        let listed = pypi::files(&wanted.name, sources);
+        let listed = listed
+            .inspect_err(|error| tracing::debug!(%error, "no list of files"))
+            .ok()?;
+        let file = wanted.source(&listed, &uv.interpreter.version, request.system)?;
+        let meter = self.progress.start(&label, "building a wheel of", None);
+        let made = self.store.build(&built, &*meter, |place| {
+            self.build_wheel(file, uv, place, &*meter)
+        });
+        meter.finish();
+        // The installation builds it again, and its error is the one to report.
+        made.inspect_err(|error| tracing::debug!(%error, "no wheel"))
+            .ok()
+    }
+
+    fn build_wheel(
+        &self,
+        file: &IndexFile,
+        uv: &Uv<'_>,
+        place: &Path,
+        meter: &dyn Meter,
+    ) -> Result<(), super::Error> {
+        let directory = self.context.directories.cache.join("downloads");
+        let expected = ExpectedFile {
+            digest: file.artifact.digest,
+            size: file.artifact.size,
+        };
+        let download = self
+            .client
+            .download(&file.artifact.url, &expected, &directory, meter)
+            .map_err(store::Error::from)?;
+        let work = tempfile::tempdir_in(&directory).map_err(files::at("create", &directory))?;
+        let source = work.path().join(&file.name);
+        download
+            .copy_to(&source)
+            .map_err(files::at("write", &source))?;
+        let out = work.path().join("wheels");
+        uv.build_wheel(&source, &out)
+            .map_err(|error| super::Error::install(Path::new(&file.name), error))?;
+        let wheel = wheel_in(&out).ok_or_else(|| store::Error::Damaged {
+            path: file.name.clone(),
+        })?;
+        let target = place.join(wheel.file_name().unwrap_or_default());
+        fs::copy(&wheel, &target).map_err(files::at("write", &target))?;
+        download.discard();
+        Ok(())
+    }
+}
+
+/// Returns the wheel in a directory.
+fn wheel_in(directory: &Path) -> Option<PathBuf> {
+    let mut listed = files::list(directory).ok()?.into_iter();
+    listed.find(|path| path.extension().is_some_and(|end| end == "whl"))
+}

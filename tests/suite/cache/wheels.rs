@@ -1,0 +1,86 @@
+//! Wheels that are built from source distributions: each is built once for a team, also for other environments.
+
+use std::fs;
+
+use super::Team;
+use crate::support::{Sandbox, archive::Member, pypi::serve_sdist};
+
+/// Builds a wheel with one module, and notes that it did.
+const BACKEND: &str = r#"
+import os
+import zipfile
+
+
+def build_wheel(directory, settings=None, metadata=None):
+    with open(os.path.expanduser("~/builds"), "a") as log:
+        log.write("native\n")
+    name = "native-1.0-py3-none-any.whl"
+    information = "native-1.0.dist-info/"
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as wheel:
+        wheel.writestr("native.py", "VALUE = 7\n")
+        about = "Metadata-Version: 2.2\nName: native\nVersion: 1.0\n"
+        wheel.writestr(information + "METADATA", about)
+        tags = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        wheel.writestr(information + "WHEEL", tags)
+        names = ["native.py", information + "METADATA", information + "WHEEL", information + "RECORD"]
+        wheel.writestr(information + "RECORD", "".join(one + ",,\n" for one in names))
+    return name
+"#;
+
+const PROJECT: &str = "[project]\nname = \"native\"\nversion = \"1.0\"\n\
+    [build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
+
+/// Returns how often the package was built in a home.
+fn builds(sandbox: &Sandbox) -> usize {
+    let log = fs::read_to_string(sandbox.home().join("builds"));
+    log.unwrap_or_default().lines().count()
+}
+
+#[test]
+fn a_wheel_is_built_once_for_all_environments_of_a_team() {
+    let Some(team) = Team::new() else { return };
+    let about = "Metadata-Version: 2.2\nName: native\nVersion: 1.0\n";
+    let members: [Member<'_>; 3] = [
+        ("native-1.0/pyproject.toml", PROJECT.as_bytes(), false),
+        ("native-1.0/backend.py", BACKEND.as_bytes(), false),
+        ("native-1.0/PKG-INFO", about.as_bytes(), false),
+    ];
+    serve_sdist(&team.server, ("native", "1.0"), &members);
+    let key = team.key();
+    let manifest = fs::read_to_string(team.builder.project().join("devshell.toml")).unwrap();
+    let with = |packages: &str| {
+        let packages = format!("packages = [{packages}]\nbuild = [\"native\"]");
+        manifest.replace("packages = [\"helper-lib\"]", &packages)
+    };
+    team.builder
+        .write("devshell.toml", with("\"helper-lib\", \"native\""));
+    team.builder.devsh(&["lock", "--trust"]).success();
+    assert_eq!(builds(&team.builder), 0, "its metadata needs no build");
+    let directory = tempfile::tempdir().unwrap();
+    let cache = format!(
+        "[[caches]]\nurl = \"file://{}\"\n",
+        directory.path().display()
+    );
+    let report = team.push(&cache);
+    assert_eq!(report[0]["not_shared"], serde_json::json!([]), "{report}");
+    assert_eq!(builds(&team.builder), 1);
+    // The packages, and the wheel.
+    let objects = fs::read_dir(directory.path().join("objects")).unwrap();
+    assert_eq!(objects.count(), 2);
+
+    let other = with("\"native\", \"tester\"");
+    let code = "import native, tester; print(native.VALUE)";
+    let run = ["run", "--trust", "--", "python", "-c", code];
+    for (config, expected) in [(format!("{cache}keys = [\"{key}\"]\n"), 0), (cache, 1)] {
+        let second = team.second(&config);
+        second.write("devshell.toml", &other);
+        second.devsh(&["lock", "--trust"]).success();
+        team.server.requests();
+        assert_eq!(second.devsh(&run).success().stdout, "7\n");
+        assert_eq!(builds(&second), expected, "{config}");
+        let asked = team.server.requests();
+        let fetched = asked.iter().any(|one| one.contains("native-1.0.tar.gz"));
+        assert_eq!(fetched, expected == 1, "{asked:?}");
+        second.devsh(&["verify"]).success();
+    }
+}
