@@ -93,6 +93,11 @@ impl Error {
         )
     }
 
+    /// Returns whether the same request may succeed later.
+    pub(super) fn is_transient(&self) -> bool {
+        is_transient(self)
+    }
+
     /// Returns whether the artifact may be fine and only cannot be downloaded now.
     ///
     /// A wrong digest or size is an error of its own: no fallback may hide it.

@@ -22,6 +22,8 @@ pub struct Exchange<'a> {
     pub body: RequestBody<'a>,
     /// Most bytes of the answer that are read.
     pub limit: u64,
+    /// Whether the server accepts the same request twice, so that it can be sent again after a failure.
+    pub repeatable: bool,
 }
 
 /// The bytes that a request sends.
@@ -50,6 +52,7 @@ impl<'a> Exchange<'a> {
             headers: Vec::new(),
             body: RequestBody::Empty,
             limit: 4 << 20,
+            repeatable: true,
         }
     }
 
@@ -57,6 +60,13 @@ impl<'a> Exchange<'a> {
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Sends the request once: the caller finds out what the server has after a failure.
+    #[must_use]
+    pub const fn once(mut self) -> Self {
+        self.repeatable = false;
         self
     }
 
@@ -86,7 +96,7 @@ impl Answer {
 }
 
 impl Client {
-    /// Sends a request, again after a failure that may pass. The server must accept the same request twice.
+    /// Sends a request; a repeatable one again after a failure that may pass.
     pub fn exchange(&self, exchange: &Exchange<'_>) -> Result<Answer, Error> {
         let mut tries = 0;
         loop {
@@ -100,7 +110,8 @@ impl Client {
                     url: redacted(exchange.url),
                 }),
             };
-            let Some(pause) = pause(&error, tries).filter(|_| tries < self.retries) else {
+            let again = exchange.repeatable && tries < self.retries;
+            let Some(pause) = pause(&error, tries).filter(|_| again) else {
                 return Err(error);
             };
             tracing::debug!(%error, ?pause, "retry");

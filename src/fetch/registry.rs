@@ -7,8 +7,12 @@ mod login;
 mod reference;
 
 use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
     path::Path,
     sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -20,12 +24,21 @@ pub use reference::Reference;
 use super::{
     Answer, Client, Download, Error, Exchange, ExpectedFile, Meter, RequestBody, redacted,
 };
-use crate::package::{Digest, Sha256};
+use crate::{
+    package::{Digest, Sha256},
+    util::files,
+};
 
 /// The largest accepted manifest, in bytes.
 const MANIFEST_LIMIT: u64 = 4 << 20;
 /// The bytes of one part of an upload.
 const CHUNK: u64 = 32 << 20;
+/// How often one session of an upload may break.
+const BREAKS: u32 = 5;
+/// How often an upload may begin again.
+const SESSIONS: u32 = 4;
+/// The wait before an upload goes on, which grows.
+const RESUME_PAUSE: Duration = Duration::from_millis(200);
 /// The forms of manifests that devsh reads.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -65,6 +78,59 @@ pub enum Pushed {
     /// The registry took it from another repository.
     Mounted,
     Uploaded,
+}
+
+impl LocalBlob<'_> {
+    /// Reads the part that begins at `start`.
+    fn part(&self, start: u64) -> Result<Vec<u8>, Error> {
+        let mut part = Vec::new();
+        let read = File::open(self.file).and_then(|mut file| {
+            file.seek(SeekFrom::Start(start))?;
+            file.take(CHUNK).read_to_end(&mut part)
+        });
+        let empty = || io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was");
+        read.and_then(|count| if count == 0 { Err(empty()) } else { Ok(()) })
+            .map_err(files::at("read", self.file))?;
+        Ok(part)
+    }
+}
+
+/// What a registry has of an upload.
+struct UploadState {
+    /// In bytes.
+    received: u64,
+    place: Url,
+}
+
+/// Why an upload did not end.
+enum UploadError {
+    /// The session is gone, or nobody knows what it has: another one can do.
+    Lost(Error),
+    Failed(Error),
+}
+
+impl UploadError {
+    /// Decides whether another session can help.
+    fn of(error: Error) -> Self {
+        let gone = matches!(
+            error,
+            Error::Status {
+                status: 404 | 416,
+                ..
+            }
+        );
+        if gone || error.is_transient() {
+            Self::Lost(error)
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+impl From<Error> for UploadError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 #[derive(Deserialize)]
@@ -224,78 +290,119 @@ impl Registry {
     }
 
     /// Brings a blob to the repository, from another one of the same registry if that has it.
+    ///
+    /// A broken connection costs the part that was on its way, and a session that the registry has lost costs the blob.
     pub fn push_blob(
         &self,
         blob: LocalBlob<'_>,
         mount_from: Option<&str>,
     ) -> Result<Pushed, Error> {
-        if self.has_blob(&blob.digest)? {
-            return Ok(Pushed::Present);
+        let mut lost = 0;
+        loop {
+            // After a failure too: it may have been the last answer that did not arrive.
+            if self.has_blob(&blob.digest)? {
+                return Ok(if lost == 0 {
+                    Pushed::Present
+                } else {
+                    Pushed::Uploaded
+                });
+            }
+            match self.upload(&blob, mount_from) {
+                Ok(pushed) => return Ok(pushed),
+                Err(UploadError::Failed(error)) => return Err(error),
+                Err(UploadError::Lost(error)) if lost == SESSIONS => return Err(error),
+                Err(UploadError::Lost(error)) => {
+                    tracing::debug!(%error, "the upload begins again");
+                    thread::sleep(RESUME_PAUSE * (1 << lost));
+                    lost += 1;
+                }
+            }
         }
+    }
+
+    fn upload(
+        &self,
+        blob: &LocalBlob<'_>,
+        mount_from: Option<&str>,
+    ) -> Result<Pushed, UploadError> {
         let mut url = self.url(&["blobs", "uploads", ""])?;
+        let mut access = RegistryAccess::Push;
         if let Some(from) = mount_from {
             url.query_pairs_mut()
                 .append_pair("mount", &format!("sha256:{}", blob.digest))
                 .append_pair("from", from);
+            access = RegistryAccess::Mount(from);
         }
-        let answer = self.send(Exchange::new("POST", &url), RegistryAccess::Push)?;
+        let answer = self.send(Exchange::new("POST", &url), access)?;
         match answer.status {
             201 => return Ok(Pushed::Mounted),
             202 => {}
-            _ => return Err(answer.unexpected(&url)),
+            // This user may not read the other repository.
+            _ if mount_from.is_some() => return self.upload(blob, None),
+            _ => return Err(answer.unexpected(&url).into()),
         }
         let mut place = self.location(&answer, &url)?;
+        let mut body = RequestBody::File(blob.file);
         if blob.size > CHUNK {
-            place = self.upload_parts(&blob, place)?;
-            self.finish_upload(&place, &blob, RequestBody::Empty)?;
-        } else {
-            self.finish_upload(&place, &blob, RequestBody::File(blob.file))?;
+            place = self.upload_parts(blob, place)?;
+            body = RequestBody::Empty;
         }
+        self.finish_upload(&place, blob, body)?;
         Ok(Pushed::Uploaded)
     }
 
-    /// Uploads a large blob in parts, so that a break costs one of them.
-    fn upload_parts(&self, blob: &LocalBlob<'_>, mut place: Url) -> Result<Url, Error> {
-        use std::io::Read as _;
-        let broken = |error| crate::util::files::at("read", blob.file)(error);
-        let mut file = std::fs::File::open(blob.file).map_err(broken)?;
-        let mut sent = 0;
+    /// Uploads a large blob in parts.
+    fn upload_parts(&self, blob: &LocalBlob<'_>, mut place: Url) -> Result<Url, UploadError> {
+        let (mut sent, mut breaks) = (0, 0);
         while sent < blob.size {
-            let mut part = Vec::new();
-            (&mut file)
-                .take(CHUNK)
-                .read_to_end(&mut part)
-                .map_err(broken)?;
-            if part.is_empty() {
-                break;
-            }
+            let part = blob.part(sent)?;
             let end = sent + part.len() as u64;
             let exchange = Exchange::new("PATCH", &place)
                 .header("content-type", "application/octet-stream")
-                .header("content-range", format!("{sent}-{}", end - 1))
-                .body(RequestBody::Bytes(&part));
-            let answer = self.send(exchange, RegistryAccess::Push)?;
-            // 416: an earlier try of this part arrived, only its answer did not.
-            let arrived = answer.status == 202
-                || (answer.status == 416 && self.uploaded(&place)? == Some(end));
-            if !arrived {
-                return Err(answer.unexpected(&place));
+                .header("content-range", format!("{sent}-{}", end.saturating_sub(1)))
+                .body(RequestBody::Bytes(&part))
+                .once();
+            let error = match self.send(exchange, RegistryAccess::Push) {
+                Ok(answer) if answer.status == 202 => {
+                    place = self.location(&answer, &place)?;
+                    sent = end;
+                    continue;
+                }
+                Ok(answer) => UploadError::of(answer.unexpected(&place)),
+                Err(error) => UploadError::of(error),
+            };
+            let UploadError::Lost(error) = error else {
+                return Err(error);
+            };
+            breaks += 1;
+            if breaks > BREAKS {
+                return Err(UploadError::Lost(error));
             }
-            if answer.status == 202 {
-                place = self.location(&answer, &place)?;
+            tracing::debug!(%error, sent, "the upload of a part broke");
+            thread::sleep(RESUME_PAUSE * breaks);
+            match self.upload_state(&place)? {
+                Some(state) if state.received <= blob.size => {
+                    (sent, place) = (state.received, state.place);
+                }
+                _ => return Err(UploadError::Lost(error)),
             }
-            sent = end;
         }
         Ok(place)
     }
 
-    /// Returns how many bytes of an upload the registry has.
-    fn uploaded(&self, place: &Url) -> Result<Option<u64>, Error> {
+    /// Returns what the registry has of an upload; `None` if it does not know it any more.
+    fn upload_state(&self, place: &Url) -> Result<Option<UploadState>, Error> {
         let answer = self.send(Exchange::new("GET", place), RegistryAccess::Push)?;
         let last = answer
             .header("range")
-            .and_then(|range| range.rsplit('-').next()?.parse().ok());
-        Ok(last.map(|last: u64| last + 1))
+            .filter(|_| answer.status == 204)
+            .and_then(|range| range.rsplit('-').next()?.parse::<u64>().ok());
+        Ok(last.filter(|last| *last > 0).map(|last| UploadState {
+            received: last + 1,
+            place: self
+                .location(&answer, place)
+                .unwrap_or_else(|_| place.clone()),
+        }))
     }
 
     fn finish_upload(
@@ -303,18 +410,18 @@ impl Registry {
         place: &Url,
         blob: &LocalBlob<'_>,
         body: RequestBody<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), UploadError> {
         let mut url = place.clone();
         url.query_pairs_mut()
             .append_pair("digest", &format!("sha256:{}", blob.digest));
         let exchange = Exchange::new("PUT", &url)
             .header("content-type", "application/octet-stream")
-            .body(body);
-        let answer = self.send(exchange, RegistryAccess::Push)?;
-        if answer.status == 201 {
-            Ok(())
-        } else {
-            Err(answer.unexpected(&url))
+            .body(body)
+            .once();
+        match self.send(exchange, RegistryAccess::Push) {
+            Ok(answer) if answer.status == 201 => Ok(()),
+            Ok(answer) => Err(UploadError::of(answer.unexpected(&url))),
+            Err(error) => Err(UploadError::of(error)),
         }
     }
 
@@ -338,7 +445,7 @@ impl Registry {
     }
 
     /// Sends a request; logs in when the registry asks for that.
-    fn send(&self, mut exchange: Exchange<'_>, access: RegistryAccess) -> Result<Answer, Error> {
+    fn send(&self, mut exchange: Exchange<'_>, access: RegistryAccess<'_>) -> Result<Answer, Error> {
         let known = self.known_authorization();
         let without = exchange.headers.len();
         if let Some(header) = &known {
@@ -362,7 +469,7 @@ impl Registry {
     }
 
     /// Answers a challenge; `None` if there is nothing to answer it with.
-    fn authorize(&self, challenge: &str, access: RegistryAccess) -> Result<Option<String>, Error> {
+    fn authorize(&self, challenge: &str, access: RegistryAccess<'_>) -> Result<Option<String>, Error> {
         let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
             return Ok(match &self.login {
@@ -378,9 +485,14 @@ impl Registry {
         let Some(mut realm) = get("realm").and_then(|realm| realm.parse::<Url>().ok()) else {
             return Ok(None);
         };
-        let scope = match access {
-            RegistryAccess::Pull => format!("repository:{}:pull", self.repository),
-            RegistryAccess::Push => format!("repository:{}:pull,push", self.repository),
+        let own = &self.repository;
+        let scopes = match access {
+            RegistryAccess::Pull => vec![format!("repository:{own}:pull")],
+            RegistryAccess::Push => vec![format!("repository:{own}:pull,push")],
+            RegistryAccess::Mount(from) => vec![
+                format!("repository:{own}:pull,push"),
+                format!("repository:{from}:pull"),
+            ],
         };
         let service = get("service").unwrap_or_default();
         let answer = if let Some(Login::IdentityToken(token)) = &self.login {
@@ -388,7 +500,7 @@ impl Registry {
                 .append_pair("grant_type", "refresh_token")
                 .append_pair("client_id", "devsh")
                 .append_pair("service", service)
-                .append_pair("scope", &scope)
+                .append_pair("scope", &scopes.join(" "))
                 .append_pair("refresh_token", token)
                 .finish();
             let exchange = Exchange::new("POST", &realm)
@@ -399,7 +511,7 @@ impl Registry {
             realm
                 .query_pairs_mut()
                 .append_pair("service", service)
-                .append_pair("scope", &scope);
+                .extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
             let mut exchange = Exchange::new("GET", &realm);
             if let Some(Login::Basic(both)) = &self.login {
                 exchange = exchange.header("authorization", format!("Basic {both}"));
@@ -440,9 +552,11 @@ impl Registry {
 
 /// The right that a request needs.
 #[derive(Debug, Clone, Copy)]
-enum RegistryAccess {
+enum RegistryAccess<'a> {
     Pull,
     Push,
+    /// Push, and pull from this repository.
+    Mount(&'a str),
 }
 
 /// Reads the parameters of a challenge: `realm="…",service="…"`.
