@@ -39,7 +39,7 @@ use std::{
 };
 
 pub use built_object::BuiltObject;
-pub use conda_prefix::{ClobberedFile, PrefixNotes, PrefixPackages};
+pub use conda_prefix::{ClobberedFile, MovedPrefix, PrefixNotes, PrefixPackages};
 pub use durable::sync_tree;
 pub use error::{Error, Rule};
 pub use file_manifest::{Damage, DamageKind};

@@ -29,6 +29,7 @@ use super::{
     file_manifest::{FileManifest, TreeNode},
     install::Existing,
     recipes::EXTERNALLY_MANAGED,
+    remove_tree,
     tree_builder::{checked, refused},
 };
 use crate::{
@@ -103,13 +104,18 @@ struct PrefixPython {
     site_packages: String,
 }
 
-impl Store {
-    /// Returns the directory of a prefix with these packages, linking it first when it is not there.
-    pub fn link_prefix(
-        &self,
-        packages: PrefixPackages<'_>,
-        meter: &dyn Meter,
-    ) -> Result<PathBuf, Error> {
+/// The inputs of a prefix in one store.
+struct PrefixInputs {
+    name: PackageName,
+    version: Version,
+    key: Vec<u8>,
+    /// The names of the packages' objects.
+    objects: Vec<String>,
+}
+
+impl PrefixInputs {
+    /// Returns the inputs of a prefix whose files name a place below `root`.
+    fn new(packages: &PrefixPackages<'_>, root: &Path) -> Result<Self, Error> {
         let mut objects: Vec<String> = Vec::new();
         for object in packages.objects {
             let name = object.file_name().unwrap_or_default();
@@ -119,7 +125,7 @@ impl Store {
         let mut key = DigestInput::default();
         key.number(FORMAT);
         // The files name the place of the prefix.
-        key.os(self.root());
+        key.os(root);
         key.list(objects.iter(), DigestInput::bytes);
         let name = PackageName::of(Source::Conda, "prefix");
         let version = Version::opaque(&objects.len().to_string());
@@ -129,13 +135,45 @@ impl Store {
                 path: String::new(),
             });
         };
-        let built = BuiltObject {
-            name: &name,
-            version: &version,
+        Ok(Self {
+            name,
+            version,
+            key: key.into_bytes(),
+            objects,
+        })
+    }
+
+    fn object(&self) -> BuiltObject<'_> {
+        BuiltObject {
+            name: &self.name,
+            version: &self.version,
             recipe: Recipe::CondaPrefix,
-            key: &key.into_bytes(),
-            inputs: &objects,
-        };
+            key: &self.key,
+            inputs: &self.objects,
+        }
+    }
+}
+
+/// A prefix that was linked for a place that this machine does not have.
+#[derive(Debug, Clone, Copy)]
+pub struct MovedPrefix<'a> {
+    /// The files, as long as the prefix is used.
+    pub directory: &'a Path,
+    /// The paths of the files and directories, relative to the prefix.
+    pub members: &'a BTreeSet<String>,
+    /// The place that the files name.
+    pub place: &'a Path,
+}
+
+impl Store {
+    /// Returns the directory of a prefix with these packages, linking it first when it is not there.
+    pub fn link_prefix(
+        &self,
+        packages: PrefixPackages<'_>,
+        meter: &dyn Meter,
+    ) -> Result<PathBuf, Error> {
+        let inputs = PrefixInputs::new(&packages, self.root())?;
+        let built = inputs.object();
         let path = StorePath::of_built(&built);
         let place = self.root().join(path.as_str());
         self.make_once(Existing::Trusted, &path, meter, |temporary| {
@@ -146,6 +184,39 @@ impl Store {
             let record = ObjectRecord::of_built(&built, manifest.hash());
             self.publish(temporary, &place, &manifest, &record, || ())
         })
+    }
+
+    /// Links a prefix as the store in `root` would have it, such as that of a container, and removes it after its use.
+    pub fn link_prefix_for<T, E: From<Error>>(
+        &self,
+        packages: PrefixPackages<'_>,
+        root: &Path,
+        read: impl FnOnce(MovedPrefix<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let inputs = PrefixInputs::new(&packages, root)?;
+        let path = StorePath::of_built(&inputs.object());
+        let place = root.join(path.as_str());
+        self.prepare()?;
+        // Two processes of this user must not fill one directory.
+        let _lock = self.lock(&path, &crate::fetch::Silent)?;
+        let temporary = self.temporary(&path);
+        remove_tree(&temporary).map_err(Error::from)?;
+        let linked = fs::create_dir(&temporary)
+            .map_err(files::at("create", &temporary))
+            .map_err(Error::from)
+            .and_then(|()| link(&packages, &temporary, &place));
+        let outcome = linked.map_err(E::from).and_then(|manifest| {
+            let members = manifest.0.into_keys().collect();
+            read(MovedPrefix {
+                directory: &temporary,
+                members: &members,
+                place: &place,
+            })
+        });
+        let removed = remove_tree(&temporary);
+        let outcome = outcome?;
+        removed.map_err(Error::from)?;
+        Ok(outcome)
     }
 }
 
