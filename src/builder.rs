@@ -97,6 +97,11 @@ fn find_named(
 }
 
 impl Builder<'_> {
+    /// Returns whether a dev shell is for another system than this machine's, whose programs do not run here.
+    fn is_foreign(&self, request: &BuildRequest<'_>) -> bool {
+        self.context.system.is_some_and(|own| own != request.system)
+    }
+
     /// Returns the dev shell, building what is not there. A part that fails does not stop the others.
     ///
     /// Artifacts are tried before host tools, even if a host tool was used the last time.

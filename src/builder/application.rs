@@ -13,7 +13,7 @@ use std::{
 use super::{
     Builder, Error, Unavailable,
     choose_artifact::{ManagedTool, ServedTool, newer_glibc},
-    python_env::find_interpreter,
+    python_env::{Installer, find_interpreter},
     request::{BuildRequest, RequestedTool},
 };
 use crate::{
@@ -76,20 +76,24 @@ impl Builder<'_> {
                 },
             });
         }
-        if let Some(unavailable) = newer_glibc(wheels.iter().copied(), request.system) {
+        let unavailable = newer_glibc(wheels.iter().copied(), request.system);
+        if let Some(unavailable) = unavailable.filter(|_| !self.is_foreign(request)) {
             return Ok(ManagedTool::Unavailable(unavailable));
         }
-        let find_uv = || {
-            let found = self.find_uv(request, served.iter().copied());
-            found.ok_or_else(|| needs("uv"))
-        };
+        let find_installer =
+            || self.installer(request, served.iter().copied(), &interpreter, &needs);
         let package = &requested.tool.package;
-        let installed =
-            match self.install_application(package, locked, &interpreter, &wheels, find_uv) {
-                Ok(directory) => Ok(directory),
-                Err(Error::Store(reason)) => Err(reason),
-                Err(other) => return Err(other),
-            };
+        let installed = match self.install_application(
+            package,
+            locked,
+            &interpreter,
+            &wheels,
+            find_installer,
+        ) {
+            Ok(directory) => Ok(directory),
+            Err(Error::Store(reason)) => Err(reason),
+            Err(other) => return Err(other),
+        };
         ManagedTool::from_install(requested, locked, installed)
     }
 
@@ -99,7 +103,7 @@ impl Builder<'_> {
         locked: &LockedPackage,
         interpreter: &Interpreter,
         wheels: &[&Artifact],
-        find_uv: impl FnOnce() -> Result<PathBuf, Error>,
+        find_installer: impl FnOnce() -> Result<Installer, Error>,
     ) -> Result<PathBuf, Error> {
         let mut input = DigestInput::default();
         input.number(FORMAT);
@@ -123,7 +127,7 @@ impl Builder<'_> {
         if let Some(place) = self.receive(&built, &name) {
             return Ok(place);
         }
-        let program = find_uv()?;
+        let installer = find_installer()?;
         let label = format!("{package} {}", locked.version);
         let total = wheels.iter().map(|wheel| wheel.size).sum();
         let meter = self.progress.start(&label, "downloading", total);
@@ -139,8 +143,9 @@ impl Builder<'_> {
                 directory: &files,
                 requirements: &requirement_lines(wheels),
             };
-            self.uv(&program, interpreter)
-                .install_wheels(wheels, &environment)
+            let uv = self.uv(&installer);
+            uv.install_wheels(wheels, &environment)
+                .and_then(|()| installer.finish(&uv, &environment, interpreter))
                 .map_err(|error| Error::install(Path::new(&label), error))?;
             store::remove_tree(&files)?;
             link_own_scripts(package, place)

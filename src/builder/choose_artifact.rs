@@ -242,6 +242,7 @@ impl Builder<'_> {
             return Ok(ManagedTool::Unavailable(Unavailable::NotLocked));
         };
         if recipe == Recipe::Wheel
+            && !self.is_foreign(request)
             && let Some(unavailable) = newer_glibc(artifacts, request.system)
         {
             return Ok(ManagedTool::Unavailable(unavailable));

@@ -52,7 +52,8 @@ impl Builder<'_> {
         locked: &LockedPackage,
         artifacts: &[Artifact],
     ) -> Result<ManagedTool, Error> {
-        if let Some(unavailable) = older_system(request.conda_floors) {
+        let unavailable = older_system(request.conda_floors);
+        if let Some(unavailable) = unavailable.filter(|_| !self.is_foreign(request)) {
             return Ok(ManagedTool::Unavailable(unavailable));
         }
         let installed = self.link_conda(request, requested, artifacts);
@@ -162,6 +163,12 @@ impl Builder<'_> {
             context: self.context,
         };
         let changed = if activation.has_scripts() {
+            if self.is_foreign(request) {
+                return Err(Error::Foreign {
+                    what: "the environment of the conda packages".to_owned(),
+                    system: request.system,
+                });
+            }
             self.activate(request, &activation)?
         } else {
             activation.run().map_err(Error::CondaActivation)?

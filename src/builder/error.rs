@@ -63,6 +63,9 @@ pub enum Error {
     /// Conda packages have scripts that must not run now.
     #[error("conda packages have scripts that set variables")]
     CondaScripts,
+    /// Something must run on the system that it is built for.
+    #[error("{what} cannot be built for {system} on this machine")]
+    Foreign { what: String, system: System },
     /// The scripts of conda packages failed.
     #[error("cannot activate the conda packages: {}", .0.source)]
     CondaActivation(files::Error),

@@ -6,6 +6,7 @@
 //! made in a temporary directory, and the profile takes them.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -18,9 +19,9 @@ use super::{
     request::{BuildRequest, PythonPackages, interpreter_rank},
 };
 use crate::{
-    package::{PackageName, Tool, Version},
-    python::{Interpreter, PackageInstall, PythonPins, Uv, minor_version},
-    store::{self, BuiltObject, Recipe},
+    package::{PackageName, System, Tool, Version},
+    python::{Interpreter, PackageInstall, PackageSource, PythonPins, Uv, UvError, minor_version},
+    store::{self, BuiltObject, Object, Recipe},
     util::{digest_input::DigestInput, files},
 };
 
@@ -76,6 +77,50 @@ pub(super) fn find_interpreter<'s>(
         version: served.version.clone(),
         identity: input.into_bytes(),
     }))
+}
+
+/// The programs that install Python packages. For another system they are those of this machine in the same versions:
+/// wheels are only unpacked, and bytecode is the same on every system.
+#[derive(Debug)]
+pub(super) struct Installer {
+    pub(super) uv: PathBuf,
+    pub(super) python: Interpreter,
+    /// The other system.
+    pub(super) platform: Option<System>,
+}
+
+impl Installer {
+    /// Gives an environment the interpreter that it is for.
+    pub(super) fn finish(
+        &self,
+        uv: &Uv<'_>,
+        environment: &Path,
+        interpreter: &Interpreter,
+    ) -> Result<(), UvError> {
+        match self.platform {
+            None => Ok(()),
+            Some(_) => uv.retarget(environment, &interpreter.program),
+        }
+    }
+}
+
+/// Refuses packages whose own build would have to run on another system.
+fn refuse_builds(pins: &PythonPins, system: System) -> Result<(), Error> {
+    let built = pins.packages.iter().find_map(|pin| match &pin.source {
+        PackageSource::Repository(_) => Some(format!("the Python package `{}`", pin.name)),
+        _ => None,
+    });
+    let project = pins
+        .directories
+        .first()
+        .map(|directory| match &**directory {
+            "." => "the project itself, a Python package,".to_owned(),
+            directory => format!("the Python package in `{directory}`"),
+        });
+    match built.or(project) {
+        None => Ok(()),
+        Some(what) => Err(Error::Foreign { what, system }),
+    }
 }
 
 /// The directory of a profile with its editable installs as uv made them.
@@ -151,12 +196,14 @@ impl Builder<'_> {
                 lock: packages.lock.clone(),
                 missing,
             })?;
-        let find_uv = || self.find_uv(request, served).ok_or_else(|| needs("uv"));
-        let object = self.package_object(request, packages, &interpreter, &pins, find_uv)?;
+        if self.is_foreign(request) {
+            refuse_builds(&pins, request.system)?;
+        }
+        let find_installer = || self.installer(request, served, &interpreter, &needs);
+        let object = self.package_object(request, packages, &interpreter, &pins, find_installer)?;
         let installed = (request.build_project && !pins.directories.is_empty()).then(|| {
-            let program = find_uv()?;
-            let uv = self.uv(&program, &interpreter);
-            self.install_editable(request, packages, &pins, uv)
+            let installer = find_installer()?;
+            self.install_editable(request, packages, &pins, self.uv(&installer))
         });
         let (editable, failed) = match installed {
             Some(Ok(editable)) => (Some(editable), None),
@@ -178,7 +225,7 @@ impl Builder<'_> {
         packages: &PythonPackages,
         interpreter: &Interpreter,
         pins: &PythonPins,
-        find_uv: impl FnOnce() -> Result<PathBuf, Error>,
+        find_installer: impl FnOnce() -> Result<Installer, Error>,
     ) -> Result<PathBuf, Error> {
         let mut input = DigestInput::default();
         input.number(FORMAT);
@@ -204,23 +251,28 @@ impl Builder<'_> {
         if let Some(place) = self.receive(&built, "the python packages") {
             return Ok(place);
         }
-        let program = find_uv()?;
-        let built_wheels =
-            self.built_wheels(request, packages, pins, &self.uv(&program, interpreter));
+        let installer = find_installer()?;
+        let built_wheels = match installer.platform {
+            None => self.built_wheels(request, packages, pins, &self.uv(&installer)),
+            // Nothing is built for another system.
+            Some(_) => BTreeMap::new(),
+        };
         let label = match inputs.len() {
             1 => "1 python package".to_owned(),
             count => format!("{count} python packages"),
         };
         let meter = self.progress.start(&label, "installing", None);
         let made = self.store.build(&built, &*meter, |place| {
-            let uv = self.uv(&program, interpreter);
+            let uv = self.uv(&installer);
+            let builds = request.runs_package_code && installer.platform.is_none();
             let install = PackageInstall {
                 pins,
                 root: request.root,
-                builds: request.runs_package_code.then_some(&packages.builds),
+                builds: builds.then_some(&packages.builds),
                 built: &built_wheels,
             };
             uv.install_packages(install, place)
+                .and_then(|()| installer.finish(&uv, place, interpreter))
                 .map_err(|error| Error::install_packages(&packages.lock, error))
         });
         meter.finish();
@@ -264,15 +316,82 @@ impl Builder<'_> {
         })
     }
 
-    /// Returns uv for an interpreter, with the user's environment and settings.
-    pub(super) fn uv<'u>(&'u self, program: &'u Path, interpreter: &'u Interpreter) -> Uv<'u> {
+    /// Returns uv with the user's environment and settings.
+    pub(super) fn uv<'u>(&'u self, installer: &'u Installer) -> Uv<'u> {
         Uv {
-            program,
-            interpreter,
+            program: &installer.uv,
+            interpreter: &installer.python,
             env: &self.context.env,
             index: self.config.pypi.as_str(),
             offline: self.client.is_offline(),
+            platform: installer.platform,
         }
+    }
+
+    /// Returns the programs that install packages for an interpreter.
+    pub(super) fn installer<'s>(
+        &self,
+        request: &BuildRequest<'_>,
+        served: impl IntoIterator<Item = &'s ServedTool>,
+        interpreter: &Interpreter,
+        needs: &dyn Fn(&'static str) -> Error,
+    ) -> Result<Installer, Error> {
+        if !self.is_foreign(request) {
+            let uv = self.find_uv(request, served).ok_or_else(|| needs("uv"))?;
+            return Ok(Installer {
+                uv,
+                python: interpreter.clone(),
+                platform: None,
+            });
+        }
+        let uv = self.program_for_here(request, "uv")?;
+        let python = self.program_for_here(request, "python")?;
+        let python = python.ok_or_else(|| needs("python"))?;
+        let python = fs::canonicalize(&python).map_err(files::at("read", &python))?;
+        Ok(Installer {
+            uv: uv.ok_or_else(|| needs("uv"))?,
+            python: Interpreter {
+                program: python,
+                ..interpreter.clone()
+            },
+            platform: Some(request.system),
+        })
+    }
+
+    /// Returns a program of a dev shell for another system, in its version for this machine.
+    fn program_for_here(
+        &self,
+        request: &BuildRequest<'_>,
+        name: &str,
+    ) -> Result<Option<PathBuf>, Error> {
+        let mut tools = request.tools.iter();
+        let requested = tools.find(|requested| requested.tool.to_string() == name);
+        let found = requested.and_then(|requested| {
+            let locked = requested.locked?;
+            let artifacts = locked.artifacts.get(&self.context.system?)?;
+            Some((requested, locked, artifacts))
+        });
+        let Some((requested, locked, artifacts)) = found else {
+            return Ok(None);
+        };
+        let Some(recipe) = Recipe::of(locked.supplier.source) else {
+            return Ok(None);
+        };
+        let object = Object {
+            name: &locked.supplier.package,
+            version: &locked.version,
+            recipe,
+            artifacts,
+            layout: &requested.request.release_options(requested.tool).layout(),
+        };
+        let place = self
+            .install(requested.tool, locked, &object)
+            .map_err(|reason| Error::Install {
+                tool: Box::new(requested.tool.clone()),
+                version: locked.version.clone(),
+                reason: Box::new(reason),
+            })?;
+        Ok(Some(place.join("bin").join(name)))
     }
 
     /// Returns the program uv: the dev shell's, else the host's.

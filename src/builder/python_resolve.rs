@@ -116,7 +116,7 @@ impl Builder<'_> {
     ) -> Result<String, Error> {
         let served = self.serve(request).complete()?;
         let interpreter = find_interpreter(&served)?.ok_or_else(|| needs("python"))?;
-        let program = self.find_uv(request, &served).ok_or_else(|| needs("uv"))?;
+        let installer = self.installer(request, &served, &interpreter, &needs)?;
         let parent = self.context.directories.data.join("building");
         files::create_private_dir(&parent)?;
         let place = parent.join("resolving");
@@ -124,7 +124,7 @@ impl Builder<'_> {
         store::remove_tree(&place)?;
         fs::create_dir(&place).map_err(files::at("create", &place))?;
         let meter = self.progress.start(purpose, "resolving", None);
-        let answer = self.uv(&program, &interpreter).compile(compile, &place);
+        let answer = self.uv(&installer).compile(compile, &place);
         meter.finish();
         let answer = answer.map_err(|error| match error {
             UvError::Failed { output } => Error::PythonResolve {

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -113,6 +114,7 @@ impl Uv<'_> {
         }
         // The digests decide, so an index cannot put in its own package.
         command.args(["--index-strategy", "unsafe-best-match"]);
+        self.add_platform(&mut command);
         if !build_allowed {
             command.arg("--no-build");
         }
@@ -155,6 +157,7 @@ impl Uv<'_> {
                 "--find-links",
             ])
             .arg(wheels.directory);
+        self.add_platform(&mut command);
         self.install_list(command, &list, place)
     }
 
@@ -203,6 +206,26 @@ impl Uv<'_> {
         store::remove_file(&own_settings)?;
         installed?;
         remove_activation(place)
+    }
+
+    /// Makes an environment that was made by this interpreter one of `interpreter`, the same version for another system.
+    pub fn retarget(&self, place: &Path, interpreter: &Path) -> Result<(), UvError> {
+        let own = &self.interpreter.program;
+        let bin = place.join("bin");
+        for path in files::list(&bin)? {
+            if fs::read_link(&path).is_ok_and(|target| target == *own) {
+                store::remove_file(&path)?;
+                symlink(interpreter, &path).map_err(files::at("link", &path))?;
+            }
+        }
+        let settings = place.join("pyvenv.cfg");
+        let text = fs::read_to_string(&settings).map_err(files::at("read", &settings))?;
+        let home = |program: &Path| {
+            let directory = program.parent().unwrap_or(Path::new("/"));
+            format!("home = {}\n", directory.display())
+        };
+        let text = text.replace(&home(own), &home(interpreter));
+        Ok(files::write_atomic(&settings, text.as_bytes())?)
     }
 
     /// Compiles the modules of an environment, which nothing can do once it is read-only.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::package::Version;
 
 /// A Python interpreter.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Interpreter {
     pub program: PathBuf,
     pub version: Version,

@@ -13,7 +13,7 @@ use std::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::{interpreter::Interpreter, settings::UvOptions};
-use crate::{config::PYPI, env::Env, store, util::files};
+use crate::{config::PYPI, env::Env, package::System, store, util::files};
 
 /// The variable with the project's root, in addresses of its local files (`file://${PROJECT_ROOT}/a.whl`).
 const ROOT: &str = "PROJECT_ROOT";
@@ -61,6 +61,8 @@ pub struct Uv<'a> {
     /// The address of the default index.
     pub index: &'a str,
     pub offline: bool,
+    /// The system of the packages, if it is not this machine's: only wheels can be installed for it.
+    pub platform: Option<System>,
 }
 
 /// Why uv did not do its work.
@@ -78,6 +80,19 @@ pub enum UvError {
 }
 
 impl Uv<'_> {
+    /// Adds the system of the packages to an installation.
+    pub(super) fn add_platform(&self, command: &mut Command) {
+        let name = match self.platform {
+            None => return,
+            // Wheels for newer systems do not run on the base images that are usual.
+            Some(System::LinuxX86_64) => "x86_64-manylinux_2_28",
+            Some(System::LinuxAarch64) => "aarch64-manylinux_2_28",
+            Some(System::MacosX86_64) => "x86_64-apple-darwin",
+            Some(System::MacosAarch64) => "aarch64-apple-darwin",
+        };
+        command.args(["--python-platform", name]);
+    }
+
     /// Returns uv's command in `directory`.
     pub(super) fn command(&self, directory: &Path) -> Command {
         let mut command = Command::new(self.program);

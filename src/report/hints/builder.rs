@@ -40,6 +40,9 @@ impl From<&builder::Error> for Failure {
             builder::Error::CondaActivation(_) => {
                 failure.note("the scripts run without network, with an empty home")
             }
+            builder::Error::Foreign { system, .. } => failure
+                .note(format!("its code must run on {system}"))
+                .hint("build it on a machine of that platform"),
             builder::Error::Unavailable {
                 tool,
                 accepted,
