@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use crate::{
-    builder::{Builder, BuiltShell, Error as BuildError, PartialBuild},
+    builder::{Builder, BuiltShell, Error as BuildError, PartialBuild, RealisedTool, ToolOrigin},
     config::{Config, ToolsFrom},
     env::Change,
     fetch::{
@@ -16,16 +17,16 @@ use crate::{
         registry::{LocalBlob, Reference},
     },
     image::{
-        self, Component, CopiedFiles, Descriptor, History, IgnoreFiles, ImageConfig, ImageIndex,
-        ImageLayer, ImageLayout, ImageManifest, LayerFiles, MediaType, ObjectFiles, Platform,
-        ProfileFiles, Relocation, RootFs, RunConfig,
+        self, Component, CopiedFiles, Descriptor, EngineImage, History, IgnoreFiles, ImageConfig,
+        ImageIndex, ImageLayout, ImageManifest, ImageLayer, LayerFiles, MediaType, ObjectFiles,
+        Platform, ProfileFiles, Relocation, RootFs, RunConfig,
     },
     manifest::{DevShell, ImageRequest, SCRATCH, ShellName},
-    package::{PackageName, Sha256, System},
+    package::{PackageName, Sha256, System, WheelName},
     project::{Project, approval::Trusted},
     prompt::session_var,
     report::failure::Failure,
-    store::{self, ObjectRecord, Store},
+    store::{self, ObjectRecord, PrefixPackages, Recipe, Store},
     util::{files, parallel, vars},
 };
 
@@ -60,6 +61,8 @@ pub struct ImageOptions {
     pub tag: Option<String>,
     /// The digest that the image must have.
     pub expect: Option<String>,
+    /// Labels beyond those of the manifest, such as the revision.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// An image that was built.
@@ -104,7 +107,9 @@ struct BaseImage {
 /// Builds an image.
 pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<BuiltImage, Failure> {
     let project = trust::trusted_project(session)?;
-    let request = find_request(project.get(), options.name.as_ref())?;
+    let mut request = find_request(project.get(), options.name.as_ref())?.clone();
+    request.labels.extend(options.labels.clone());
+    let request = &request;
     let systems = match options.systems.as_slice() {
         [] => vec![usual_system(session)?],
         systems => systems.to_vec(),
@@ -147,15 +152,25 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
             .note("the digest depends on the lockfile, the manifest and the copied files"));
     }
     let tag = options.tag.clone().unwrap_or_else(|| "latest".to_owned());
+    let engine_name = engine_name(&name, &tag)?;
     layout
-        .write_index(&descriptor, &tag)
+        .write_index(&descriptor, &tag, &engine_name)
         .map_err(image_failure)?;
     layout
         .retain(&blobs_of(&layout, &descriptor, &platforms))
         .map_err(image_failure)?;
     let output = options.output.clone();
     if let Some(archive) = output.as_ref().filter(|output| is_archive(output)) {
-        image::write_archive(&directory, archive).map_err(image_failure)?;
+        // Docker's own format has one platform.
+        let manifest = match platforms.as_slice() {
+            [one] => Some(read_manifest(&layout, &one.manifest)?),
+            _ => None,
+        };
+        let engine = manifest.as_ref().map(|manifest| EngineImage {
+            manifest,
+            name: &engine_name,
+        });
+        image::write_archive(&directory, engine, archive).map_err(image_failure)?;
     }
     Ok(BuiltImage {
         descriptor,
@@ -165,6 +180,17 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
         tag,
         base: request.base().to_owned(),
     })
+}
+
+/// Returns the name under which engines load an image: the tag if that is a whole name.
+fn engine_name(image: &str, tag: &str) -> Result<String, Failure> {
+    let mut name: Reference = if tag.contains([':', '/']) {
+        tag.parse()?
+    } else {
+        format!("{image}:{tag}").parse()?
+    };
+    name.tag.get_or_insert_with(|| "latest".to_owned());
+    Ok(name.to_string())
 }
 
 fn is_archive(output: &Path) -> bool {
@@ -246,15 +272,19 @@ fn build_platform(
         "writing the layers of {}/{}",
         platform.os, platform.architecture
     ));
-    let layers = write_layers(session, project.get(), request, &built, layout)?;
+    let target = LayerTarget { layout, system };
+    let WrittenLayers { layers, relocation } =
+        write_layers(session, project.get(), request, &built, target)?;
     let components = components(&built)?;
     let config = image_config(
         request,
         base.as_ref(),
-        &built,
         &layers,
         platform.clone(),
-        session,
+        &ShellVariables {
+            built: &built,
+            relocation: &relocation,
+        },
     );
     let run_config = config.clone();
     let config = layout
@@ -381,13 +411,6 @@ fn build_shell(
         ..session.config()?.clone()
     };
     let native = session.context.system == Some(system);
-    if !shell.conda_requirements()?.is_empty() {
-        return Err(Failure::new(format!(
-            "the conda packages of the dev shell `{name}` cannot be in an image"
-        ))
-        .note("their programs hold the path of the prefix on this machine")
-        .hint("name a dev shell without them: `[image] shell = \"NAME\"`"));
-    }
     let inputs = BuildInputs::of(project.get(), &shell, current.lockfile, &current.unlocked)?;
     if let Some(failure) = missing_parts::failure_of(&inputs.failed) {
         return Err(failure);
@@ -398,13 +421,6 @@ fn build_shell(
         mode: BuildMode::Foreground,
     };
     let wanted = inputs.request(project.get(), name, &config, build_options);
-    if !native && wanted.python.is_some() {
-        return Err(Failure::new(format!(
-            "the Python packages of the dev shell `{name}` cannot be installed for {system} on this machine"
-        ))
-        .note("their environment is built by the interpreter of the image's platform")
-        .hint("build the image on a machine of that platform, or give it a dev shell without Python packages"));
-    }
     inputs.refuse_untrusted(&config, system)?;
     let client = session.client()?;
     let store = Store::open(&session.context.directories.data);
@@ -424,7 +440,7 @@ fn build_shell(
         .map_err(|error| {
             let failure = Failure::from(&error);
             match error {
-                BuildError::Unavailable { .. } if !native => {
+                BuildError::Unavailable { .. } | BuildError::PythonInstall { .. } if !native => {
                     failure.note(format!("the image is for {system}"))
                 }
                 _ => failure,
@@ -434,46 +450,125 @@ fn build_shell(
     Ok(built)
 }
 
+/// The objects of a dev shell in an image.
+struct ImageObjects {
+    /// In the order of their layers: tools change less often than packages, and a registry shares the layers up to
+    /// the first difference.
+    layers: Vec<PathBuf>,
+    /// The prefixes of conda packages with the packages' objects. They are linked again, because files in them name
+    /// their place.
+    prefixes: Vec<CondaObjects>,
+}
+
+struct CondaObjects {
+    /// The object on this machine.
+    prefix: PathBuf,
+    packages: Vec<PathBuf>,
+}
+
+impl ImageObjects {
+    /// Sorts the objects of a dev shell. Those that only built others are left out.
+    fn of(built: &BuiltShell) -> Result<Self, Failure> {
+        let mut objects = Self {
+            layers: Vec::new(),
+            prefixes: Vec::new(),
+        };
+        let installers: Vec<&Path> = built.tools.iter().filter_map(installer).collect();
+        let mut environments = Vec::new();
+        for object in &built.objects {
+            let record = ObjectRecord::read(object)?.ok_or_else(|| damaged_object(object))?;
+            match record.known_recipe() {
+                Some(Recipe::CondaPackage) => {}
+                Some(Recipe::CondaPrefix) => {
+                    let store = object.parent().unwrap_or(Path::new("/"));
+                    objects.prefixes.push(CondaObjects {
+                        prefix: object.clone(),
+                        packages: record.inputs.iter().map(|name| store.join(name)).collect(),
+                    });
+                }
+                _ if installers.contains(&object.as_path()) => {}
+                Some(Recipe::Environment) => environments.push(object.clone()),
+                _ => objects.layers.push(object.clone()),
+            }
+        }
+        objects.layers.sort();
+        environments.sort();
+        objects.layers.extend(environments);
+        Ok(objects)
+    }
+}
+
+/// Returns the object of uv if it only installed the Python packages.
+fn installer(tool: &RealisedTool) -> Option<&Path> {
+    match &tool.origin {
+        ToolOrigin::Store(object) if tool.programs.is_empty() && tool.tool.to_string() == "uv" => {
+            Some(object)
+        }
+        _ => None,
+    }
+}
+
+fn damaged_object(object: &Path) -> Failure {
+    let name = object.file_name().unwrap_or_default().to_string_lossy();
+    Failure::new(format!("the object `{name}` of the store is damaged"))
+        .hint("repair it with `devsh verify --repair`")
+}
+
+/// The layers of a dev shell, and how paths of this machine become those of the image.
+struct WrittenLayers {
+    layers: Vec<ImageLayer>,
+    relocation: Relocation,
+}
+
 /// Writes a layer for each store object, then one for the profile and one for the project's files.
 fn write_layers(
     session: &Session<'_>,
     project: &Project,
     request: &ImageRequest,
     built: &BuiltShell,
-    layout: &ImageLayout,
-) -> Result<Vec<ImageLayer>, Failure> {
-    let store_root = session.context.directories.data.join("store");
+    target: LayerTarget<'_>,
+) -> Result<WrittenLayers, Failure> {
+    let store = Store::open(&session.context.directories.data);
     let mut relocation = Relocation::default();
-    relocation.add(&store_root, STORE);
+    relocation.add(store.root(), STORE);
     relocation.add(&built.profile, PROFILE);
     for rule in &request.copy {
         let from = project.root().join(rule.from.value.as_str());
         relocation.add(&from, rule.to.as_str());
     }
-    let mut layers = Vec::new();
-    let mut objects = built.objects.clone();
-    // Tools change less often than packages, and a registry shares the layers up to the first difference.
-    objects.sort_by_key(|object| (is_python_packages(object), object.clone()));
-    let blobs = layout.blobs();
-    let written = parallel::map(2, &objects, |object| {
-        let name = object.file_name().unwrap_or_default().to_string_lossy();
-        let mut files = LayerFiles::default();
-        let members = store::published_files(object)?.ok_or_else(|| {
-            Failure::new(format!("the object `{name}` of the store is damaged"))
-                .hint("repair it with `devsh verify --repair`")
-        })?;
-        let add = ObjectFiles {
-            object,
-            members: &members,
-            to: &format!("{STORE}/{name}"),
-            relocation: &relocation,
-        };
-        files.add_object(add).map_err(image_failure)?;
-        let title = name.split_once('-').map_or(&*name, |(_, title)| title);
-        files.write(&blobs, title).map_err(image_failure)
+    let objects = ImageObjects::of(built)?;
+    let blobs = target.layout.blobs();
+    let written = parallel::map(2, &objects.layers, |object| {
+        let members = store::published_files(object)?.ok_or_else(|| damaged_object(object))?;
+        let name = object.file_name().unwrap_or_default();
+        write_object(
+            ObjectFiles {
+                object,
+                members: &members,
+                to: &format!("{STORE}/{}", name.to_string_lossy()),
+                relocation: &relocation,
+            },
+            &blobs,
+        )
     });
-    for layer in written {
-        layers.push(layer?);
+    let mut layers = written.into_iter().collect::<Result<Vec<_>, Failure>>()?;
+    for conda in &objects.prefixes {
+        let packages = PrefixPackages {
+            objects: &conda.packages,
+            system: target.system,
+        };
+        let linked = store.link_prefix_for(packages, Path::new(STORE), |prefix| {
+            let to = prefix.place.to_string_lossy().into_owned();
+            relocation.add(&conda.prefix, &to);
+            let files = ObjectFiles {
+                object: prefix.directory,
+                members: prefix.members,
+                to: &to,
+                relocation: &relocation,
+            };
+            write_object(files, &blobs).map_err(PrefixFailure)
+        });
+        layers.push(linked.map_err(|PrefixFailure(failure)| failure)?);
     }
     let mut profile = LayerFiles::default();
     profile
@@ -501,12 +596,31 @@ fn write_layers(
         }
         layers.push(copied.write(&blobs, "project").map_err(image_failure)?);
     }
-    Ok(layers)
+    Ok(WrittenLayers { layers, relocation })
 }
 
-fn is_python_packages(object: &Path) -> bool {
-    let name = object.file_name().unwrap_or_default().to_string_lossy();
-    name.contains("-python-packages-")
+/// The place and system of layers.
+#[derive(Clone, Copy)]
+struct LayerTarget<'a> {
+    layout: &'a ImageLayout,
+    system: System,
+}
+
+/// A failure while a prefix is linked or read.
+struct PrefixFailure(Failure);
+
+impl From<store::Error> for PrefixFailure {
+    fn from(error: store::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+fn write_object(files: ObjectFiles<'_>, blobs: &Path) -> Result<ImageLayer, Failure> {
+    let mut layer = LayerFiles::default();
+    layer.add_object(files).map_err(image_failure)?;
+    let name = files.to.rsplit('/').next().unwrap_or_default();
+    let title = name.split_once('-').map_or(name, |(_, title)| title);
+    layer.write(blobs, title).map_err(image_failure)
 }
 
 fn profile_failure(error: image::Error, project: &Project) -> Failure {
@@ -528,17 +642,16 @@ fn image_failure(error: impl std::borrow::Borrow<image::Error>) -> Failure {
 fn image_config(
     request: &ImageRequest,
     base: Option<&BaseImage>,
-    built: &BuiltShell,
     layers: &[ImageLayer],
     platform: Platform,
-    session: &Session<'_>,
+    shell: &ShellVariables<'_>,
 ) -> ImageConfig {
     let below = base.map(|base| base.config.clone());
     let mut run = below
         .as_ref()
         .map(|config| config.config.clone())
         .unwrap_or_default();
-    run.env = Some(variables(request, &run, built, session));
+    run.env = Some(shell.merge_into(&run, request));
     if let Some(entrypoint) = &request.entrypoint {
         run.entrypoint = Some(entrypoint.clone());
         // A command of the base is for its own entrypoint.
@@ -589,58 +702,71 @@ fn image_config(
     }
 }
 
-/// Returns the variables of an image: those of the base, of the tools, and the ones that `[image] env` declares.
-fn variables(
-    request: &ImageRequest,
-    run: &RunConfig,
-    built: &BuiltShell,
-    session: &Session<'_>,
-) -> Vec<String> {
-    let mut all: BTreeMap<String, String> = BTreeMap::new();
-    for one in run.env.iter().flatten() {
-        if let Some((name, value)) = one.split_once('=') {
-            all.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    let mut relocation = Relocation::default();
-    relocation.add(&session.context.directories.data.join("store"), STORE);
-    relocation.add(&built.profile, PROFILE);
-    for (name, change) in &built.env {
-        if let Change::Set(value) | Change::Default(value) = change {
-            let value = relocation.text(value.as_encoded_bytes());
-            let value = String::from_utf8_lossy(&value).into_owned();
-            all.insert(name.as_str().to_owned(), value);
-        }
-    }
-    let path = all.remove("PATH").unwrap_or_else(|| USUAL_PATH.to_owned());
-    all.insert("PATH".to_owned(), format!("{PROFILE}/bin:{path}"));
-    for (name, value) in &request.env {
-        all.insert(name.as_str().to_owned(), value.clone());
-    }
-    all.into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect()
+/// The variables of the tools of a dev shell.
+struct ShellVariables<'a> {
+    built: &'a BuiltShell,
+    relocation: &'a Relocation,
 }
 
-/// Returns the parts of a dev shell, from the records of its objects.
+impl ShellVariables<'_> {
+    /// Returns the variables of an image: those of the base, of the tools, and the ones that `[image] env` declares.
+    fn merge_into(&self, base: &RunConfig, request: &ImageRequest) -> Vec<String> {
+        let mut all: BTreeMap<String, String> = BTreeMap::new();
+        for one in base.env.iter().flatten() {
+            if let Some((name, value)) = one.split_once('=') {
+                all.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        all.entry(vars::PATH.to_owned())
+            .or_insert_with(|| USUAL_PATH.to_owned());
+        for (name, change) in &self.built.env {
+            let name = name.as_str();
+            match change {
+                Change::Set(value) | Change::Default(value) => {
+                    all.insert(name.to_owned(), self.in_image(value));
+                }
+                Change::Extend { before, after } => {
+                    let old = all.remove(name).filter(|old| !old.is_empty());
+                    let before = before.iter().map(|value| self.in_image(value));
+                    let after = after.iter().map(|value| self.in_image(value));
+                    let parts: Vec<String> = before.chain(old).chain(after).collect();
+                    all.insert(name.to_owned(), parts.join(":"));
+                }
+                Change::Unset => drop(all.remove(name)),
+            }
+        }
+        let path = all.remove(vars::PATH).unwrap_or_default();
+        all.insert(vars::PATH.to_owned(), format!("{PROFILE}/bin:{path}"));
+        for (name, value) in &request.env {
+            all.insert(name.as_str().to_owned(), value.clone());
+        }
+        all.into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    }
+
+    fn in_image(&self, value: &OsStr) -> String {
+        let value = self.relocation.text(value.as_encoded_bytes());
+        String::from_utf8_lossy(&value).into_owned()
+    }
+}
+
+/// Returns the parts of a dev shell that are in its image, from the records of its objects.
 fn components(built: &BuiltShell) -> Result<Vec<Component>, Failure> {
+    let installers: Vec<&Path> = built.tools.iter().filter_map(installer).collect();
     let mut components = Vec::new();
     for object in &built.objects {
-        let Some(record) = ObjectRecord::read(object)? else {
+        if installers.contains(&object.as_path()) {
             continue;
-        };
-        for input in &record.inputs {
-            let Some((name, rest)) = input.split_once("==") else {
-                continue;
-            };
-            let version = rest.split([' ', ';']).next().unwrap_or_default();
-            components.push(Component {
-                purl: Some(format!("pkg:pypi/{name}@{version}")),
-                name: name.to_owned(),
-                version: version.to_owned(),
-                sha256: None,
-                url: None,
-            });
+        }
+        let record = ObjectRecord::read(object)?.ok_or_else(|| damaged_object(object))?;
+        if record.known_recipe() == Some(Recipe::Environment) {
+            components.extend(
+                record
+                    .inputs
+                    .iter()
+                    .filter_map(|input| python_component(input)),
+            );
         }
         for artifact in &record.artifacts {
             let name = if artifact.part.is_empty() {
@@ -652,13 +778,44 @@ fn components(built: &BuiltShell) -> Result<Vec<Component>, Failure> {
             components.push(Component {
                 name,
                 version: record.version.clone(),
-                purl: None,
+                purl: purl(&record),
                 sha256: sha256.map(|sha256| sha256.to_string()),
                 url: Some(artifact.url.clone()),
             });
         }
     }
     Ok(components)
+}
+
+/// Returns a package of a Python environment: its inputs are pins (`idna 3.10`) or the names of wheels.
+fn python_component(input: &str) -> Option<Component> {
+    let (name, version) = if let Some(wheel) = WheelName::parse(input) {
+        (wheel.name.to_string(), wheel.version.to_string())
+    } else {
+        let mut words = input.split(' ');
+        (words.next()?.to_owned(), words.next()?.to_owned())
+    };
+    Some(Component {
+        purl: Some(format!("pkg:pypi/{name}@{version}")),
+        name,
+        version,
+        sha256: None,
+        url: None,
+    })
+}
+
+/// Returns the package URL of an object that is one package of a registry.
+fn purl(record: &ObjectRecord) -> Option<String> {
+    let kind = match record.known_recipe()? {
+        Recipe::Wheel => "pypi",
+        Recipe::CondaPackage => "conda",
+        Recipe::NpmPlatform => "npm",
+        Recipe::Release if record.name.contains('/') => "github",
+        _ => return None,
+    };
+    // The `@` of a scope would begin the version.
+    let name = record.name.replace('@', "%40");
+    Some(format!("pkg:{kind}/{name}@{}", record.version))
 }
 
 /// Returns the digests of all blobs of an image.
@@ -855,11 +1012,12 @@ pub fn load_image(
 ) -> Result<String, Failure> {
     let env = session_var::host_env(&session.context.env, &session.context.session_key);
     let search = env.get(vars::PATH).unwrap_or_default();
-    let find = |name: &str| which::which_in(name, Some(search), Path::new("/")).ok();
-    let Some(engine) = find("docker").or_else(|| find("podman")) else {
+    let find = |name: &&str| which::which_in(name, Some(search), Path::new("/")).ok();
+    let engines: Vec<PathBuf> = ["docker", "podman"].iter().filter_map(find).collect();
+    if engines.is_empty() {
         return Err(Failure::new("there is no docker and no podman on PATH")
             .hint("write the image to a file with `devsh image build -o image.tar`"));
-    };
+    }
     let project = session.project()?;
     let name = match tag {
         Some(tag) => tag.to_owned(),
@@ -876,18 +1034,24 @@ pub fn load_image(
             ..options
         },
     )?;
-    let mut command = Command::new(&engine);
-    command
-        .args(["load", "--quiet", "--input"])
-        .arg(&archive)
-        .env_clear()
-        .envs(env.iter())
-        .stdin(Stdio::null());
-    let output = command.output().map_err(files::at("run", &engine))?;
-    if output.status.success() {
-        return Ok(name);
+    // A docker without its daemon is usual where podman is in use.
+    let mut failure = Failure::new("no engine can load the image")
+        .hint("start one, or write the image to a file with `devsh image build -o image.tar`");
+    for engine in &engines {
+        let mut command = Command::new(engine);
+        command
+            .args(["load", "--quiet", "--input"])
+            .arg(&archive)
+            .env_clear()
+            .envs(env.iter())
+            .stdin(Stdio::null());
+        let output = command.output().map_err(files::at("run", engine))?;
+        if output.status.success() {
+            return Ok(name);
+        }
+        failure = failure.detail(format!("`{}`:", engine.display()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        failure = said.lines().take(5).fold(failure, Failure::detail);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let failure = Failure::new(format!("`{}` cannot load the image", engine.display()));
-    Err(said.lines().take(5).fold(failure, Failure::detail))
+    Err(failure)
 }

@@ -547,6 +547,9 @@ pub struct ImageBuildOptions {
     /// The platform, such as linux/arm64; several give an image of all [default: that of this machine]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub platforms: Vec<String>,
+    /// Another label, such as org.opencontainers.image.revision=ID; the manifest has the others
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub labels: Vec<String>,
     #[command(flatten)]
     pub trust: Trust,
 }

@@ -10,13 +10,15 @@ use std::{
 use serde::Serialize;
 use tar::{EntryType, Header};
 
-use super::{Descriptor, Error, ImageIndex, MediaType};
+use super::{Descriptor, Error, ImageIndex, ImageManifest, MediaType};
 use crate::{package::Sha256, util::files};
 
 /// The content of the file `oci-layout`.
 const VERSION: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
 /// The annotation with the tag of an image.
 const TAG: &str = "org.opencontainers.image.ref.name";
+/// The annotation with the whole name of an image, which docker with its containerd store takes.
+const NAME: &str = "io.containerd.image.name";
 
 /// An image layout on disk.
 #[derive(Debug)]
@@ -77,10 +79,11 @@ impl ImageLayout {
         Ok(Descriptor::new(media_type, &sha256, bytes.len() as u64))
     }
 
-    /// Writes the index with one image under a tag.
-    pub fn write_index(&self, image: &Descriptor, tag: &str) -> Result<(), Error> {
+    /// Writes the index with one image under a tag; `name` is its name for engines.
+    pub fn write_index(&self, image: &Descriptor, tag: &str, name: &str) -> Result<(), Error> {
         let mut image = image.clone();
         image.annotations.insert(TAG.to_owned(), tag.to_owned());
+        image.annotations.insert(NAME.to_owned(), name.to_owned());
         let index = ImageIndex {
             schema_version: 2,
             media_type: Some(MediaType::INDEX.to_owned()),
@@ -106,8 +109,39 @@ impl ImageLayout {
     }
 }
 
-/// Writes a layout as one archive, the same bytes for the same layout.
-pub fn write_archive(layout: &Path, archive: &Path) -> Result<(), Error> {
+/// The image of one platform, for engines that do not read image layouts.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineImage<'a> {
+    pub manifest: &'a ImageManifest,
+    /// `NAME:TAG`
+    pub name: &'a str,
+}
+
+impl EngineImage<'_> {
+    /// Returns the `manifest.json` with which `docker load` finds the blobs. Docker without its containerd store reads
+    /// nothing else.
+    fn to_json(self) -> Vec<u8> {
+        let place = |descriptor: &Descriptor| {
+            descriptor
+                .sha256()
+                .map(|sha256| format!("blobs/sha256/{sha256}"))
+        };
+        let layers: Vec<String> = self.manifest.layers.iter().filter_map(place).collect();
+        let image = serde_json::json!({
+            "Config": place(&self.manifest.config),
+            "RepoTags": [self.name],
+            "Layers": layers,
+        });
+        serde_json::to_vec(&[image]).unwrap_or_default()
+    }
+}
+
+/// Writes a layout as one archive, the same bytes for the same layout. With `engine` it is also an archive of docker.
+pub fn write_archive(
+    layout: &Path,
+    engine: Option<EngineImage<'_>>,
+    archive: &Path,
+) -> Result<(), Error> {
     let directory = archive
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
@@ -140,6 +174,17 @@ pub fn write_archive(layout: &Path, archive: &Path) -> Result<(), Error> {
             tar.append_data(&mut header, name, BufReader::new(file))
                 .map_err(failed)?;
         }
+    }
+    if let Some(engine) = engine {
+        let bytes = engine.to_json();
+        let mut header = Header::new_gnu();
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mode(0o644);
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, "manifest.json", bytes.as_slice())
+            .map_err(failed)?;
     }
     tar.into_inner()
         .and_then(|mut writer| writer.flush())

@@ -96,8 +96,22 @@ fn image_options(
     Ok(ImageOptions {
         name: name.map(|name| name.parse()).transpose()?,
         systems: systems.collect::<Result<_, _>>()?,
+        labels: options
+            .labels
+            .iter()
+            .map(|label| parse_label(label))
+            .collect::<Result<_, _>>()?,
         ..ImageOptions::default()
     })
+}
+
+fn parse_label(text: &str) -> Result<(String, String), Failure> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => {
+            Err(Failure::new(format!("`{text}` is not a label")).hint("write `--label NAME=VALUE`"))
+        }
+    }
 }
 
 fn write_sbom(built: &BuiltImage, path: &Path) -> Result<(), Failure> {
