@@ -9,6 +9,26 @@
       forAllSystems = nixpkgs.lib.genAttrs systems;
     in
     {
+      packages = forAllSystems (system:
+        let
+          pkgs = import nixpkgs { inherit system; };
+          python = pkgs.python311.withPackages (ps: with ps; [ fastapi uvicorn ]);
+        in
+        {
+          image = pkgs.dockerTools.buildLayeredImage {
+            name = "service";
+            tag = "latest";
+            contents = [ python pkgs.dockerTools.caCertificates ];
+            extraCommands = "mkdir srv && cp ${./app.py} srv/app.py";
+            config = {
+              Cmd = [ "uvicorn" "app:app" "--host" "0.0.0.0" ];
+              WorkingDir = "/srv";
+              ExposedPorts."8000/tcp" = { };
+              Env = [ "PYTHONUNBUFFERED=1" ];
+            };
+          };
+        });
+
       devShells = forAllSystems (system:
         let
           pkgs = import nixpkgs { inherit system; };
