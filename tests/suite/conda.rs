@@ -238,13 +238,6 @@ fn a_usual_name_leads_to_its_conda_package() {
     assert_eq!(ran.stdout, "make\n");
     let status = sandbox.devsh(&["status"]).success();
     assert!(status.stdout.contains("make 4.4.1"), "{status}");
-
-    let image =
-        "[tools]\nmake = \"4\"\n\n[conda]\nchannels = [\"team\"]\n\n[image]\nbase = \"scratch\"\n";
-    sandbox.write("devshell.toml", image);
-    sandbox
-        .devsh(&["image", "build", "--trust"])
-        .error(&["conda packages", "cannot be in an image"]);
 }
 
 #[test]

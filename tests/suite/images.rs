@@ -1,13 +1,21 @@
 //! Container images: built without an engine, the same for everybody, accepted by real registries and runtimes.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use devsh::package::System;
 
 use crate::{
     applications::{self, pure, serve},
     support::{
-        Sandbox, Server, cpython,
+        Random, Sandbox, Server, conda,
+        containers::Bundle,
+        cpython,
         pypi::{serve_pure, serve_tool, serve_tool_on},
-        registry::{Registry, base_layout, run, skopeo},
+        registry::{Proxy, ProxyFault, Registry, base_layout, run, skopeo},
         require,
     },
 };
@@ -55,6 +63,16 @@ fn unpack(layout: &Path, place: &Path) -> std::path::PathBuf {
         .arg(format!("{}:latest", layout.display()))
         .arg(place));
     place.join("rootfs")
+}
+
+/// Returns the files below `root` that have a path of the sandbox.
+fn host_paths(sandbox: &Sandbox, root: &Path) -> String {
+    let found = Command::new("grep")
+        .args(["-rlaF", sandbox.root().to_str().unwrap()])
+        .arg(root)
+        .output()
+        .unwrap();
+    String::from_utf8(found.stdout).unwrap()
 }
 
 fn config(layout: &Path) -> serde_json::Value {
@@ -130,17 +148,7 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
     let link = fs::read_link(root.join("devsh/profile/bin/ruff")).unwrap();
     assert!(link.starts_with("/devsh/store"), "{}", link.display());
     assert!(root.join(link.strip_prefix("/").unwrap()).is_file());
-    let home = sandbox.root().to_str().unwrap().to_owned();
-    let found = Command::new("grep")
-        .args(["-rlaF", &home])
-        .arg(&root)
-        .output()
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&found.stdout),
-        "",
-        "paths of this machine"
-    );
+    assert_eq!(host_paths(&sandbox, &root), "");
 
     let config = config(&layout);
     let run_config = &config["config"];
@@ -437,35 +445,14 @@ fn a_python_project_runs_in_a_container() {
     sandbox.write("devshell.toml", &manifest);
     let layout = sandbox.root().join("layout");
     let first = digest(&sandbox, &["-o", layout.to_str().unwrap()]);
-    let bundle = sandbox.root().join("bundle");
-    let root = unpack(&layout, &bundle);
-    let home = sandbox.root().to_str().unwrap().to_owned();
-    let found = Command::new("grep")
-        .args(["-rlF", &home])
-        .arg(&root)
-        .output()
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&found.stdout),
-        "",
-        "paths of this machine"
-    );
-    let spec = bundle.join("config.json");
-    let mut settings: serde_json::Value =
-        serde_json::from_slice(&fs::read(&spec).unwrap()).unwrap();
-    settings["process"]["terminal"] = false.into();
-    fs::write(&spec, settings.to_string()).unwrap();
-    let state = sandbox.root().join("runc");
-    let output = run(Command::new("runc")
-        .arg("--root")
-        .arg(&state)
-        .args(["run", &format!("devsh-{}", std::process::id())])
-        .current_dir(&bundle)
-        .stdin(std::process::Stdio::null()));
+    let bundle = Bundle::unpack(&layout, &sandbox.root().join("bundle"));
+    assert_eq!(host_paths(&sandbox, &bundle.root()), "");
+    let output = bundle.run(&[]);
     assert!(
         output.starts_with("/devsh/profile /devsh/store/"),
         "{output}"
     );
+    assert!(!bundle.has_program("uv"), "uv only installed the packages");
 
     // Another user gets the same image.
     let other = tools_sandbox(&server, Sandbox::new()).unwrap();
@@ -474,7 +461,450 @@ fn a_python_project_runs_in_a_container() {
         fs::copy(sandbox.project().join(file), other.project().join(file)).unwrap();
     }
     assert_eq!(digest(&other, &["--expect", &first]), first);
+}
+
+/// Wheels for another processor are unpacked; a package without one is named.
+#[test]
+fn wheels_are_installed_for_another_processor() {
+    let Some((version, archive)) = cpython::repackaged() else {
+        return;
+    };
+    if ["umoci", "uv"].iter().any(|tool| require(tool).is_none()) {
+        return;
+    }
+    let (other, platform, tag) = match System::current() {
+        Some(System::LinuxAarch64) => (System::LinuxX86_64, "linux/amd64", "x86_64"),
+        _ => (System::LinuxAarch64, "linux/arm64", "aarch64"),
+    };
+    let server = Server::start();
+    let foreign = cpython::tiny(&version);
+    cpython::serve(&server, &version, &archive);
+    cpython::serve_for(&server, other, &version, &foreign);
+    serve_tool(&server, "nativelib", &["1.0"]);
+    serve_tool_on(
+        &server,
+        "onlyhere",
+        "1.0.0",
+        &format!("manylinux2014_{}", std::env::consts::ARCH),
+    );
+    serve_pure(&server, &[pure("tester", "1.0", &[], &["tester"])]);
+    let Some(sandbox) = tools_sandbox(&server, Sandbox::new()) else {
+        return;
+    };
+    let sandbox = sandbox.manifest(&format!("[tools]\npython = \"{version}\"\n"));
+    sandbox.devsh(&["lock", "--trust"]).success();
+    cpython::adopt(&sandbox, &version, &archive);
+    cpython::adopt_for(&sandbox, other, &version, &foreign);
+    let manifest = format!(
+        "[tools]\npython = \"{version}\"\n\"pypi:tester\" = \"1\"\n[python]\npackages = [\"nativelib\"]\n\
+         [image]\nbase = \"scratch\"\n"
+    );
+    sandbox.write("devshell.toml", &manifest);
+    let layout = sandbox.root().join("layout");
+    let output = layout.to_str().unwrap();
+    digest(&sandbox, &["--platform", platform, "-o", output]);
+    let root = unpack(&layout, &sandbox.root().join("bundle"));
+    assert_eq!(host_paths(&sandbox, &root), "");
+    let minor = version.rsplit_once('.').unwrap().0;
+    let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap());
+    let interpreter = fs::read_link(root.join("devsh/profile/bin/python")).unwrap();
+    let interpreter = fs::read_to_string(inside(&interpreter)).unwrap();
+    assert!(interpreter.starts_with("#!/bin/sh"), "{interpreter}");
+    let packages = root.join(format!("devsh/profile/lib/python{minor}/site-packages"));
+    let line = fs::read_to_string(packages.join("_devsh.pth")).unwrap();
+    let packages = inside(Path::new(line.lines().next().unwrap()));
+    let wheel = fs::read_to_string(packages.join("nativelib-1.0.dist-info/WHEEL")).unwrap();
+    assert!(wheel.contains(tag), "{wheel}");
+    let settings = packages.join("../../../pyvenv.cfg");
+    let settings = fs::read_to_string(settings).unwrap();
+    assert!(settings.contains("home = /devsh/store/"), "{settings}");
+    assert!(
+        root.join("devsh/profile/bin/tester")
+            .symlink_metadata()
+            .is_ok()
+    );
+
+    sandbox.write(
+        "devshell.toml",
+        manifest.replace("\"nativelib\"", "\"nativelib\", \"onlyhere\""),
+    );
     sandbox
-        .devsh(&["image", "build", "--trust", "--platform", "linux/arm64"])
-        .error(&["Python packages", "linux-aarch64"]);
+        .devsh(&["image", "build", "--trust", "--platform", platform])
+        .error(&["onlyhere", &format!("the image is for {other}")]);
+    // A package in a directory is built by its own code.
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"app\"\nversion = \"1\"\n[build-system]\nrequires = []\n\
+         build-backend = \"backend\"\nbackend-path = [\".\"]\n",
+    );
+    sandbox.write("requirements.txt", "-e .\n");
+    sandbox.write(
+        "devshell.toml",
+        format!("[tools]\npython = \"{version}\"\n[python]\nlock = \"requirements.txt\"\n[image]\nbase = \"scratch\"\n"),
+    );
+    sandbox
+        .devsh(&["image", "build", "--trust", "--platform", platform])
+        .error(&[
+            "the project itself",
+            &format!("cannot be built for {other}"),
+        ]);
+}
+
+const WHERE: conda::Package<'_> = conda::Package {
+    name: "where",
+    version: "1.0",
+    depends: &["libwhere"],
+    files: &[
+        (
+            "bin/where",
+            "#!/bin/sh\n. PREFIX/etc/settings\necho $VALUE at PREFIX and $WHERE_HOME\n",
+        ),
+        (
+            "etc/conda/activate.d/where.sh",
+            "export WHERE_HOME=PREFIX/share\nexport PATH=PREFIX/more:$PATH\n",
+        ),
+        ("lib/where.bin", "begin\0PREFIX/lib\0end"),
+    ],
+};
+const LIBRARY: conda::Package<'_> = conda::Package {
+    name: "libwhere",
+    version: "1.0",
+    depends: &[],
+    files: &[("etc/settings", "VALUE=here\n")],
+};
+
+/// The prefix of conda packages is linked for its place in the image, with the variables of their scripts.
+#[test]
+fn conda_packages_run_in_a_container() {
+    let tools = ["runc", "skopeo", "umoci"];
+    let (Some(registry), true) = (
+        Registry::start(""),
+        tools.iter().all(|tool| require(tool).is_some()),
+    ) else {
+        return;
+    };
+    let server = Server::start();
+    conda::serve_channel(&server, &[WHERE, LIBRARY], conda::Layout::Sharded);
+    let sandbox = Sandbox::new().served_by(&server);
+    let base = sandbox.root().join("base");
+    fs::create_dir(&base).unwrap();
+    base_layout(&base, &[]);
+    registry.push(&base.join("layout"), "base", "base:1");
+    let manifest = format!(
+        "[tools]\n\"conda:where\" = \"1\"\n[conda]\nchannels = [\"team\"]\n\
+         [image]\nbase = \"{}/base:1\"\ncmd = [\"where\"]\n",
+        registry.address
+    );
+    let sandbox = sandbox.manifest(&manifest);
+    let layout = sandbox.root().join("layout");
+    let first = digest(&sandbox, &["-o", layout.to_str().unwrap()]);
+    let bundle = Bundle::unpack(&layout, &sandbox.root().join("bundle"));
+    let store = fs::read_dir(bundle.root().join("devsh/store")).unwrap();
+    let objects: Vec<_> = store
+        .map(|one| one.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let [prefix] = objects.as_slice() else {
+        panic!("the packages themselves are not in the image: {objects:?}");
+    };
+    let prefix = format!("/devsh/store/{prefix}");
+    assert_eq!(
+        bundle.run(&[]),
+        format!("here at {prefix} and {prefix}/share\n")
+    );
+    let place = bundle.root().join(prefix.trim_start_matches('/'));
+    let binary = fs::read_to_string(place.join("lib/where.bin")).unwrap();
+    assert!(binary.starts_with(&format!("begin\0{prefix}/lib\0")));
+    assert!(binary.ends_with("\0end"));
+    assert_eq!(host_paths(&sandbox, &bundle.root()), "");
+    let env = config(&layout)["config"]["Env"].to_string();
+    for part in [
+        format!("\"CONDA_PREFIX={prefix}\""),
+        format!("\"WHERE_HOME={prefix}/share\""),
+        format!("\"PATH=/devsh/profile/bin:{prefix}/more:"),
+    ] {
+        assert!(env.contains(&part), "{part}: {env}");
+    }
+
+    // The store of another user is in another place.
+    let other = Sandbox::new().served_by(&server).manifest(&manifest);
+    let lock = fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    other.write("devshell.lock", lock);
+    assert_eq!(digest(&other, &["--expect", &first]), first);
+}
+
+/// An image with a layer that is uploaded in parts, for `registry` behind a proxy.
+fn large_image(server: &Server) -> Sandbox {
+    let sandbox = project(server, Sandbox::new());
+    let mut random = Random::new(21);
+    let bytes: Vec<u8> = (0..40 << 20)
+        .map(|_| u8::try_from(random.below(256)).unwrap())
+        .collect();
+    sandbox.write("large.bin", bytes);
+    sandbox
+}
+
+#[test]
+fn broken_uploads_go_on_or_begin_again() {
+    let (Some(registry), Some(_)) = (Registry::start(""), require("skopeo")) else {
+        return;
+    };
+    let proxy = Proxy::start(&registry.address);
+    let server = Server::start();
+    let sandbox = large_image(&server);
+    let built = digest(&sandbox, &[]);
+    let push = |name: &str| {
+        let name = format!("{}/{name}", proxy.address);
+        sandbox.devsh(&["image", "push", "--trust", &name])
+    };
+    let check = |name: &str| {
+        assert_eq!(registry.inspect(name)["Digest"], built);
+        // It reads every blob and checks its digest.
+        let copy = sandbox.root().join(format!("copy-{name}"));
+        skopeo(&[
+            "copy",
+            "--quiet",
+            "--src-tls-verify=false",
+            &format!("docker://{}/{name}", registry.address),
+            &format!("dir:{}", copy.display()),
+        ]);
+    };
+    for (name, faults) in [
+        ("cut", vec![("PATCH", ProxyFault::Cut(5 << 20))]),
+        (
+            "refused",
+            vec![
+                ("PATCH", ProxyFault::Answer(503)),
+                ("PUT", ProxyFault::Answer(502)),
+            ],
+        ),
+        (
+            "expired",
+            vec![
+                ("PATCH", ProxyFault::Answer(404)),
+                ("GET", ProxyFault::Answer(404)),
+            ],
+        ),
+        (
+            "lost",
+            vec![("PATCH", ProxyFault::Deaf), ("PUT", ProxyFault::Deaf)],
+        ),
+        ("small", vec![("PUT", ProxyFault::Cut(10))]),
+    ] {
+        for (method, fault) in faults {
+            proxy.fault(method, fault);
+        }
+        push(name).success();
+        proxy.requests();
+        check(name);
+    }
+
+    // A registry that refuses is asked once.
+    proxy.fault("POST", ProxyFault::Answer(403));
+    push("denied").error(&["answered 403", "docker login"]);
+    proxy.requests();
+
+    // A devsh that is killed in the middle leaves no image, and the next one completes it.
+    proxy.fault("PATCH", ProxyFault::Hang);
+    let mut command = sandbox.command("devsh");
+    let mut killed = command
+        .args(["image", "push", "--trust"])
+        .arg(format!("{}/killed", proxy.address))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    proxy.wait_for("PATCH");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let tags = ["list-tags", "--tls-verify=false"];
+    let name = format!("docker://{}/killed", registry.address);
+    let listed = Command::new("skopeo").args(tags).arg(&name).output();
+    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    assert!(!listed.contains("latest"), "{listed}");
+    push("killed").success();
+    check("killed");
+}
+
+#[test]
+fn the_layers_of_the_base_are_mounted() {
+    let (Some(registry), Some(_), Some(_)) =
+        (Registry::start(""), require("skopeo"), require("umoci"))
+    else {
+        return;
+    };
+    let proxy = Proxy::start(&registry.address);
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::new());
+    let base = sandbox.root().join("base");
+    fs::create_dir(&base).unwrap();
+    base_layout(&base, &[]);
+    registry.push(&base.join("layout"), "base", "team/base:12");
+    let name = format!("{}/team/base:12", proxy.address);
+    sandbox.write(
+        "devshell.toml",
+        MANIFEST.replace("\"scratch\"", &format!("\"{name}\"")),
+    );
+    let layers = layers(&registry.inspect("team/base:12"));
+    let reference = format!("{}/app:1", proxy.address);
+    let pushed = sandbox.devsh(&["image", "push", "--trust", &reference]);
+    let pushed = pushed.success().stdout;
+    let requests = proxy.requests();
+    for layer in &layers {
+        let mount = format!(
+            "mount=sha256%3A{}&from=team%2Fbase",
+            &layer["sha256:".len()..]
+        );
+        assert!(
+            requests.iter().any(|one| one.contains(&mount)),
+            "{mount}: {requests:?}"
+        );
+        let uploaded = format!("digest=sha256%3A{}", &layer["sha256:".len()..]);
+        assert!(!requests.iter().any(|one| one.contains(&uploaded)));
+    }
+    // skopeo agrees on every digest: the image that it pulls has the blobs of the one that was built.
+    let built = sandbox.root().join("built");
+    let digest = digest(&sandbox, &["-o", built.to_str().unwrap()]);
+    assert!(pushed.trim().ends_with(&digest), "{pushed}");
+    let pulled = sandbox.root().join("pulled");
+    skopeo(&[
+        "copy",
+        "--quiet",
+        "--preserve-digests",
+        "--src-tls-verify=false",
+        &format!("docker://{}/app:1", registry.address),
+        &format!("oci:{}:latest", pulled.display()),
+    ]);
+    let blobs = |layout: &Path| {
+        let blobs = fs::read_dir(layout.join("blobs/sha256")).unwrap();
+        let mut names: Vec<_> = blobs.map(|one| one.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(blobs(&pulled), blobs(&built));
+}
+
+#[test]
+fn an_archive_is_one_of_docker_too() {
+    if require("skopeo").is_none() {
+        return;
+    }
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::odd());
+    let archive = sandbox.root().join("image.tar");
+    digest(
+        &sandbox,
+        &["-o", archive.to_str().unwrap(), "--tag", "team/app:1.0"],
+    );
+    // skopeo checks the layers against the digests of the configuration.
+    for transport in ["docker-archive", "oci-archive"] {
+        let copy = sandbox.root().join(transport);
+        let image = match transport {
+            "docker-archive" => format!("{transport}:{}:team/app:1.0", archive.display()),
+            _ => format!("{transport}:{}", archive.display()),
+        };
+        skopeo(&[
+            "copy",
+            "--quiet",
+            &image,
+            &format!("oci:{}:latest", copy.display()),
+        ]);
+        assert_eq!(config(&copy)["config"]["User"], "1000");
+    }
+}
+
+#[test]
+fn an_image_is_loaded_into_the_engine_that_runs() {
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::odd());
+    let bin = sandbox.root().join("bin");
+    let load = || {
+        let mut command = sandbox.command("devsh");
+        sandbox.outcome(command.args(["image", "load", "--trust"]).env("PATH", &bin))
+    };
+    load().error(&["there is no docker and no podman on PATH"]);
+    sandbox.program("docker", "#!/bin/sh\necho 'no daemon' >&2\nexit 1\n");
+    load().error(&["no engine can load the image", "no daemon"]);
+    sandbox.program(
+        "podman",
+        "#!/bin/sh\n[ \"$1 $2 $3\" = 'load --quiet --input' ] && [ -s \"$4\" ]\n",
+    );
+    assert_eq!(load().success().stdout, "project:latest\n");
+}
+
+#[test]
+fn images_of_one_manifest_share_its_keys() {
+    if require("skopeo").is_none() {
+        return;
+    }
+    let server = Server::start();
+    let more = "[images.worker]\nentrypoint = [\"just\"]\ncmd = [\"--list\"]\nlabels = { tier = \"back\" }\n";
+    let sandbox = project(&server, Sandbox::new()).manifest(&format!("{MANIFEST}{more}"));
+    let layout = sandbox.root().join("layout");
+    let revision = "org.opencontainers.image.revision=0123abc";
+    let output = layout.to_str().unwrap();
+    digest(&sandbox, &["worker", "-o", output, "--label", revision]);
+    let config = config(&layout)["config"].clone();
+    assert_eq!(config["Entrypoint"], serde_json::json!(["just"]));
+    assert_eq!(config["Cmd"], serde_json::json!(["--list"]));
+    assert_eq!(config["WorkingDir"], "/app");
+    assert_eq!(
+        config["Labels"],
+        serde_json::json!({
+            "org.opencontainers.image.source": "https://example.org/app",
+            "org.opencontainers.image.revision": "0123abc",
+            "tier": "back",
+        })
+    );
+    sandbox
+        .devsh(&["image", "build", "other", "--trust"])
+        .error(&["there is no image `other`", "`worker`"]);
+    sandbox
+        .devsh(&["image", "build", "--trust", "--label", "x"])
+        .error(&["`x` is not a label", "--label NAME=VALUE"]);
+}
+
+#[test]
+fn failures_name_the_object_and_a_fix() {
+    let (Some(registry), Some(_), Some(_)) =
+        (Registry::start(""), require("skopeo"), require("umoci"))
+    else {
+        return;
+    };
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::new());
+    sandbox
+        .devsh(&["image", "push", "--trust", "127.0.0.1:9/app"])
+        .error(&["cannot reach `127.0.0.1"]);
+    sandbox
+        .devsh(&["image", "push", "--trust", "UPPER/app"])
+        .error(&["the name of an image"]);
+    let base = sandbox.root().join("base");
+    fs::create_dir(&base).unwrap();
+    base_layout(&base, &[]);
+    registry.push(&base.join("layout"), "base", "base:12");
+    let name = format!("{}/base:12", registry.address);
+    let manifest = MANIFEST.replace("\"scratch\"", &format!("\"{name}\""));
+    sandbox.write("devshell.toml", &manifest);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    // Another image is in the place of the locked one.
+    let digest = registry.inspect("base:12")["Digest"].clone();
+    registry.replace_blob(digest.as_str().unwrap(), b"{\"schemaVersion\":2}");
+    sandbox
+        .devsh(&["image", "build", "--trust"])
+        .error(&["digest mismatch", "base/manifests"]);
+    sandbox.write("devshell.toml", manifest.replace("base:12", "absent:1"));
+    sandbox
+        .devsh(&["image", "build", "--trust"])
+        .error(&["absent:1", "`[image] base`"]);
+    // A disk that takes no more.
+    sandbox.write("devshell.toml", MANIFEST);
+    sandbox.write("large.bin", vec![7; 1 << 20]);
+    let mut command = sandbox.command("sh");
+    command.args([
+        "-c",
+        "trap '' XFSZ; ulimit -f 8; exec devsh image build --trust -o full.tar",
+    ]);
+    let outcome = sandbox.outcome(&mut command);
+    outcome.error(&["cannot write", "full.tar"]);
+    assert!(!sandbox.project().join("full.tar").exists());
 }

@@ -53,6 +53,7 @@ mod lock;
 mod network;
 mod network_cache;
 mod network_conda;
+mod network_images;
 mod network_lock;
 mod network_tools;
 mod npm;

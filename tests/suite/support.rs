@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod bucket;
 pub(crate) mod conda;
+pub(crate) mod containers;
 pub(crate) mod cpython;
 pub(crate) mod host_shell;
 pub(crate) mod npm;

@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use devsh::package::System;
 use serde_json::{Value, json};
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 
 /// Serves a list in uv's format with tiny interpreters of these versions and flavours.
 pub(crate) fn serve_list(server: &Server, builds: &[(&str, &str)]) {
-    let system = devsh::package::System::current().expect("tests run where artifacts exist");
+    let system = System::current().expect("tests run where artifacts exist");
     let (arch, os) = system
         .as_str()
         .split_once('-')
@@ -78,7 +79,12 @@ pub(crate) fn tiny_flavour(version: &str, flavour: &str) -> Vec<u8> {
 ///
 /// The lockfile has the digest of the real build, so call `adopt` after it is written.
 pub(crate) fn serve(server: &Server, version: &str, archive: &[u8]) {
-    let (url, _) = build(version);
+    serve_for(server, own_system(), version, archive);
+}
+
+/// Serves `archive` as `CPython` for a system.
+pub(crate) fn serve_for(server: &Server, system: System, version: &str, archive: &[u8]) {
+    let (url, _) = build(version, system);
     let (_, path) = url.split_once("/download/").expect("a release's address");
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     server.serve(&format!("/python/{path}"), archive);
@@ -86,18 +92,26 @@ pub(crate) fn serve(server: &Server, version: &str, archive: &[u8]) {
 
 /// Replaces the digest of the real build in the project's lockfile by that of `archive`.
 pub(crate) fn adopt(sandbox: &Sandbox, version: &str, archive: &[u8]) {
+    adopt_for(sandbox, own_system(), version, archive);
+}
+
+/// Replaces the digest of the real build for a system.
+pub(crate) fn adopt_for(sandbox: &Sandbox, system: System, version: &str, archive: &[u8]) {
     let path = sandbox.project().join("devshell.lock");
     let text = fs::read_to_string(&path).expect("it is locked");
-    let (_, digest) = build(version);
+    let (_, digest) = build(version, system);
     assert!(text.contains(&digest), "the real build is locked:\n{text}");
     fs::write(&path, text.replace(&digest, &sha256(archive))).expect("own file");
 }
 
-/// Returns the address and digest of the build for this machine in the compiled-in index.
-fn build(version: &str) -> (String, String) {
+fn own_system() -> System {
+    System::current().expect("tests run where artifacts exist")
+}
+
+/// Returns the address and digest of the build for a system in the compiled-in index.
+fn build(version: &str, system: System) -> (String, String) {
     let text = fs::read(repository().join("src/sources/python-builds.json")).expect("it is there");
     let index: Value = serde_json::from_slice(&text).expect("it is JSON");
-    let system = devsh::package::System::current().expect("tests run where artifacts exist");
     let build = &index["versions"][version][system.triple()];
     let text = |key: &str| build[key].as_str().expect("it is in the index").to_owned();
     (text("url"), text("sha256"))

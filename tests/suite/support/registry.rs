@@ -2,10 +2,12 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +21,7 @@ use super::require;
 pub(crate) struct Registry {
     pub(crate) address: String,
     process: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Registry {
@@ -54,10 +56,10 @@ impl Registry {
         let registry = Self {
             address,
             process,
-            _directory: directory,
+            directory,
         };
         let end = Instant::now() + Duration::from_mins(1);
-        while std::net::TcpStream::connect(&registry.address).is_err() {
+        while TcpStream::connect(&registry.address).is_err() {
             assert!(Instant::now() < end, "the registry does not answer");
             thread::sleep(Duration::from_millis(20));
         }
@@ -77,6 +79,14 @@ impl Registry {
         ]);
     }
 
+    /// Replaces the bytes of a blob or manifest (`sha256:…`) in the registry's storage.
+    pub(crate) fn replace_blob(&self, digest: &str, bytes: &[u8]) {
+        let hex = digest.trim_start_matches("sha256:");
+        let blobs = "data/docker/registry/v2/blobs/sha256";
+        let place = self.directory.path().join(blobs).join(&hex[..2]);
+        fs::write(place.join(hex).join("data"), bytes).expect("the registry's file");
+    }
+
     /// Returns what skopeo says about an image.
     pub(crate) fn inspect(&self, name: &str) -> serde_json::Value {
         let image = format!("docker://{}/{name}", self.address);
@@ -90,6 +100,140 @@ impl Drop for Registry {
         let _ended = self.process.kill();
         let _waited = self.process.wait();
     }
+}
+
+/// A fault of a request that a proxy gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ProxyFault {
+    /// The registry gets this many bytes of the body, then both connections break.
+    Cut(u64),
+    /// The registry gets nothing, and the proxy answers with this status.
+    Answer(u16),
+    /// The registry gets everything, and its answer is lost.
+    Deaf,
+    /// The proxy never answers.
+    Hang,
+}
+
+#[derive(Debug, Default)]
+struct ProxyState {
+    /// The next faults: the method of the request, and what happens to it.
+    faults: Vec<(&'static str, ProxyFault)>,
+    /// The first lines of all requests.
+    requests: Vec<String>,
+}
+
+/// A proxy in front of a registry, with connections that break on demand.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) address: String,
+    state: Arc<Mutex<ProxyState>>,
+}
+
+impl Proxy {
+    /// Starts a proxy for the registry at `target`.
+    pub(crate) fn start(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound").to_string();
+        let state = Arc::new(Mutex::new(ProxyState::default()));
+        let (shared, target) = (Arc::clone(&state), target.to_owned());
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (state, target) = (Arc::clone(&shared), target.clone());
+                // Broken connections are the purpose.
+                thread::spawn(move || drop(forward(&client, &target, &state)));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Makes the next request of a method fail, after the faults that are there already.
+    pub(crate) fn fault(&self, method: &'static str, fault: ProxyFault) {
+        self.state.lock().unwrap().faults.push((method, fault));
+    }
+
+    /// Returns the first lines of the requests since the last call; all faults must have happened.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let mut state = self.state.lock().unwrap();
+        assert!(state.faults.is_empty(), "{:?}", state.faults);
+        std::mem::take(&mut state.requests)
+    }
+
+    /// Waits for a request of a method.
+    pub(crate) fn wait_for(&self, method: &str) {
+        let end = Instant::now() + Duration::from_mins(2);
+        loop {
+            let state = self.state.lock().unwrap();
+            if state.requests.iter().any(|one| one.starts_with(method)) {
+                return;
+            }
+            drop(state);
+            assert!(Instant::now() < end, "no {method}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Passes one request on, and its answer back.
+fn forward(mut client: &TcpStream, target: &str, state: &Mutex<ProxyState>) -> io::Result<()> {
+    let mut reader = BufReader::new(client);
+    let mut head = Vec::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        assert!(
+            !lower.starts_with("transfer-encoding:"),
+            "bodies have a length"
+        );
+        if line == "\r\n" {
+            break;
+        }
+        if !lower.starts_with("connection:") {
+            head.push(line);
+        }
+    }
+    let fault = {
+        let mut state = state.lock().unwrap();
+        state.requests.push(head[0].trim().to_owned());
+        let at = state
+            .faults
+            .iter()
+            .position(|(method, _)| head[0].starts_with(method));
+        at.map(|at| state.faults.remove(at).1)
+    };
+    match fault {
+        Some(ProxyFault::Hang) => thread::sleep(Duration::from_mins(5)),
+        Some(ProxyFault::Answer(status)) => {
+            io::copy(&mut reader.take(length), &mut io::sink())?;
+            write!(
+                client,
+                "HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )?;
+        }
+        Some(ProxyFault::Cut(_) | ProxyFault::Deaf) | None => {
+            // One request for each connection: the next one can have a fault.
+            let mut server = TcpStream::connect(target)?;
+            write!(server, "{}Connection: close\r\n\r\n", head.concat())?;
+            let passed = match fault {
+                Some(ProxyFault::Cut(bytes)) => bytes.min(length),
+                _ => length,
+            };
+            io::copy(&mut reader.take(passed), &mut server)?;
+            match fault {
+                Some(ProxyFault::Cut(_)) => server.shutdown(Shutdown::Both)?,
+                Some(_) => drop(io::copy(&mut server, &mut io::sink())?),
+                None => drop(io::copy(&mut server, &mut client)?),
+            }
+        }
+    }
+    client.shutdown(Shutdown::Both)
 }
 
 /// Runs skopeo and returns its output.
