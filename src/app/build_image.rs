@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::{
-    builder::{Builder, BuiltShell, Error as BuildError, PartialBuild, RealisedTool, ToolOrigin},
+    builder::{
+        Builder, BuiltShell, Error as BuildError, PartialBuild, RealisedTool, RequestedTool,
+        ToolOrigin,
+    },
     config::{Config, ToolsFrom},
     env::Change,
     fetch::{
@@ -22,7 +25,7 @@ use crate::{
         Platform, ProfileFiles, Relocation, RootFs, RunConfig,
     },
     manifest::{DevShell, ImageRequest, SCRATCH, ShellName},
-    package::{PackageName, Sha256, System, WheelName},
+    package::{PackageName, Sha256, System, Tool, WheelName},
     project::{Project, approval::Trusted},
     prompt::session_var,
     report::failure::Failure,
@@ -45,6 +48,8 @@ const PROFILE: &str = "/devsh/profile";
 const STORE: &str = "/devsh/store";
 /// The PATH of a base that names none.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Distinguishes profiles of images from those of dev shells with the same tools.
+const IMAGE_PROFILE: &[u8] = b"image";
 /// The time of everything in an image: an image with another one would have another digest.
 const CREATED: &str = "1970-01-01T00:00:00Z";
 
@@ -57,6 +62,8 @@ pub struct ImageOptions {
     pub systems: Vec<System>,
     /// A directory for the layout, or a file that ends in `.tar`; devsh's cache without one.
     pub output: Option<PathBuf>,
+    /// The file for the bill of materials, which the caller writes.
+    pub sbom: Option<PathBuf>,
     /// The tag in the layout.
     pub tag: Option<String>,
     /// The digest that the image must have.
@@ -125,11 +132,17 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
         )),
     };
     let layout = ImageLayout::create(&directory).map_err(image_failure)?;
+    let cwd = session.cwd()?;
+    let written = [&options.output, &options.sbom].into_iter().flatten();
+    let outputs: Vec<PathBuf> = written.map(|path| plain_path(&cwd.join(path))).collect();
     let mut platforms = Vec::new();
     for system in systems {
-        platforms.push(build_platform(
-            session, &project, request, &name, &layout, system,
-        )?);
+        let target = LayerTarget {
+            layout: &layout,
+            system,
+            outputs: &outputs,
+        };
+        platforms.push(build_platform(session, &project, request, &name, target)?);
     }
     let descriptor = match platforms.as_slice() {
         [one] => one.manifest.clone(),
@@ -180,6 +193,11 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
         tag,
         base: request.base().to_owned(),
     })
+}
+
+/// Returns a path without `.` in it.
+fn plain_path(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 /// Returns the name under which engines load an image: the tag if that is a whole name.
@@ -256,9 +274,9 @@ fn build_platform(
     project: &Trusted<Project>,
     request: &ImageRequest,
     name: &str,
-    layout: &ImageLayout,
-    system: System,
+    target: LayerTarget<'_>,
 ) -> Result<BuiltPlatform, Failure> {
+    let LayerTarget { layout, system, .. } = target;
     let platform = Platform::of(system)
         .ok_or_else(|| Failure::new(format!("there are no images for {system}")))?;
     let shell_name = request.shell.as_ref();
@@ -272,7 +290,6 @@ fn build_platform(
         "writing the layers of {}/{}",
         platform.os, platform.architecture
     ));
-    let target = LayerTarget { layout, system };
     let WrittenLayers { layers, relocation } =
         write_layers(session, project.get(), request, &built, target)?;
     let components = components(&built)?;
@@ -399,7 +416,8 @@ fn build_shell(
     let current = lock::bring_up_to_date(session, project, BuildMode::Foreground)?;
     // An image is complete or not built.
     current.unlocked.complete()?;
-    let mut shell: DevShell = find_dev_shell(project.get().preview(), name)?.clone();
+    // Personal layers of the manifest are not for others.
+    let mut shell: DevShell = find_dev_shell(project.get().team(), name)?.clone();
     let groups = request.groups.clone().unwrap_or_default();
     shell.python.groups = groups
         .into_iter()
@@ -420,7 +438,13 @@ fn build_shell(
         locked: session.options.locked,
         mode: BuildMode::Foreground,
     };
-    let wanted = inputs.request(project.get(), name, &config, build_options);
+    let mut wanted = inputs.request(project.get(), name, &config, build_options);
+    // A profile of its own: the variables and scripts of the dev shell do not matter, and the uv that the manifest
+    // implies for packages is not in it.
+    wanted.extra = IMAGE_PROFILE;
+    for requested in &mut wanted.tools {
+        requested.hidden |= is_implied(&shell, requested);
+    }
     inputs.refuse_untrusted(&config, system)?;
     let client = session.client()?;
     let store = Store::open(&session.context.directories.data);
@@ -448,6 +472,18 @@ fn build_shell(
         })?;
     programs::check(session, project.get(), &built)?;
     Ok(built)
+}
+
+/// Returns whether a tool is only in a dev shell because its Python packages are installed with it.
+fn is_implied(shell: &DevShell, requested: &RequestedTool<'_>) -> bool {
+    let python = &shell.python;
+    let place = python.lock.as_ref().map(|lock| &lock.origin);
+    let origin = &requested.request.requirement.origin;
+    is_uv(requested.tool) && place.or(python.place.as_ref()) == Some(origin)
+}
+
+fn is_uv(tool: &Tool) -> bool {
+    tool.name.as_str() == "uv"
 }
 
 /// The objects of a dev shell in an image.
@@ -501,9 +537,7 @@ impl ImageObjects {
 /// Returns the object of uv if it only installed the Python packages.
 fn installer(tool: &RealisedTool) -> Option<&Path> {
     match &tool.origin {
-        ToolOrigin::Store(object) if tool.programs.is_empty() && tool.tool.to_string() == "uv" => {
-            Some(object)
-        }
+        ToolOrigin::Store(object) if tool.programs.is_empty() && is_uv(&tool.tool) => Some(object),
         _ => None,
     }
 }
@@ -580,7 +614,8 @@ fn write_layers(
         .map_err(|error| profile_failure(error, project))?;
     layers.push(profile.write(&blobs, "profile").map_err(image_failure)?);
     if !request.copy.is_empty() {
-        let ignored = IgnoreFiles::read(project.root()).map_err(image_failure)?;
+        let ignored = IgnoreFiles::read(project.root(), target.outputs.to_vec());
+        let ignored = ignored.map_err(image_failure)?;
         let mut copied = LayerFiles::default();
         for rule in &request.copy {
             copied
@@ -599,11 +634,13 @@ fn write_layers(
     Ok(WrittenLayers { layers, relocation })
 }
 
-/// The place and system of layers.
+/// Where layers go, and their system.
 #[derive(Clone, Copy)]
 struct LayerTarget<'a> {
     layout: &'a ImageLayout,
     system: System,
+    /// The files and directories that the command writes.
+    outputs: &'a [PathBuf],
 }
 
 /// A failure while a prefix is linked or read.

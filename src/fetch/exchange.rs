@@ -139,6 +139,10 @@ impl Client {
             request = request.header("authorization", header);
         }
         let answer = match exchange.body {
+            // Without a length it would be sent in chunks, which some registries refuse.
+            RequestBody::Empty if matches!(exchange.method, "POST" | "PUT" | "PATCH") => {
+                self.run(request.body(&[][..]), url)
+            }
             RequestBody::Empty => self.run(request.body(()), url),
             RequestBody::Bytes(bytes) => self.run(request.body(bytes), url),
             RequestBody::File(path) => {

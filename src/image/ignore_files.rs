@@ -1,6 +1,6 @@
 //! The files of a project that an image leaves out: those of `.dockerignore` and of `.gitignore`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -22,11 +22,13 @@ const ALWAYS: [&str; 4] = [
 pub struct IgnoreFiles {
     docker: Gitignore,
     always: Gitignore,
+    /// The files and directories that devsh writes: an image must not have an earlier one in it.
+    outputs: Vec<PathBuf>,
 }
 
 impl IgnoreFiles {
     /// Reads the patterns of the project at `root`.
-    pub fn read(root: &Path) -> Result<Self, Error> {
+    pub fn read(root: &Path, outputs: Vec<PathBuf>) -> Result<Self, Error> {
         let mut docker = GitignoreBuilder::new(root);
         let text = text(&root.join(".dockerignore"))?;
         for line in text.lines() {
@@ -41,6 +43,7 @@ impl IgnoreFiles {
         Ok(Self {
             docker: build(&docker, ".dockerignore")?,
             always: build(&always, "devsh")?,
+            outputs,
         })
     }
 
@@ -55,7 +58,8 @@ impl IgnoreFiles {
 
     /// Returns whether a path is left out; `git` has the files of its parents, the outermost first.
     pub(super) fn is_ignored(&self, path: &Path, is_dir: bool, git: &[Gitignore]) -> bool {
-        if self.always.matched(path, is_dir).is_ignore() {
+        let is_output = self.outputs.iter().any(|output| output == path);
+        if is_output || self.always.matched(path, is_dir).is_ignore() {
             return true;
         }
         let docker = self.docker.matched(path, is_dir);

@@ -115,17 +115,19 @@ impl Uv<'_> {
         // The digests decide, so an index cannot put in its own package.
         command.args(["--index-strategy", "unsafe-best-match"]);
         self.add_platform(&mut command);
-        if !build_allowed {
+        if build_allowed {
+            // By name: `:all:` has exceptions that a list of requirements could name.
+            for name in pins.wheels_only(builds) {
+                command.args(["--only-binary", name]);
+            }
+        } else {
+            // uv accepts this or names, not both.
             command.arg("--no-build");
         }
         for (name, wheel) in install.built {
             command
                 .args(["--only-binary", name, "--find-links"])
                 .arg(&wheel.directory);
-        }
-        // By name: `:all:` has exceptions that a list of requirements could name.
-        for name in pins.wheels_only(builds) {
-            command.args(["--only-binary", name]);
         }
         self.install_list(command, &list, place)
     }

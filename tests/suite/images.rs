@@ -99,6 +99,12 @@ fn two_users_get_the_same_image() {
         other.project().join("devshell.lock"),
     )
     .unwrap();
+    // The personal tools of the other user are not in it.
+    serve_tool(&server, "mine", &["1.0.0"]);
+    other.write(
+        "devshell.local.toml",
+        "[tools]\n\"pypi:mine\" = \"1\"\n[env]\nMINE = \"1\"\n",
+    );
     assert_eq!(digest(&other, &["--expect", &first]), first);
     other
         .devsh(&[
@@ -632,6 +638,19 @@ fn conda_packages_run_in_a_container() {
     assert_eq!(digest(&other, &["--expect", &first]), first);
 }
 
+#[test]
+fn an_image_has_no_earlier_image_in_it() {
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::odd());
+    let outputs = ["-o", "./image.tar", "--sbom", "sbom.json"];
+    let first = digest(&sandbox, &outputs);
+    assert_eq!(digest(&sandbox, &outputs), first);
+    let layout = ["-o", "layout", "--sbom", "sbom.json"];
+    fs::remove_file(sandbox.project().join("image.tar")).unwrap();
+    assert_eq!(digest(&sandbox, &layout), first);
+    assert_eq!(digest(&sandbox, &layout), first);
+}
+
 /// An image with a layer that is uploaded in parts, for `registry` behind a proxy.
 fn large_image(server: &Server) -> Sandbox {
     let sandbox = project(server, Sandbox::new());
@@ -815,7 +834,7 @@ fn an_archive_is_one_of_docker_too() {
 #[test]
 fn an_image_is_loaded_into_the_engine_that_runs() {
     let server = Server::start();
-    let sandbox = project(&server, Sandbox::odd());
+    let sandbox = project(&server, Sandbox::new());
     let bin = sandbox.root().join("bin");
     let load = || {
         let mut command = sandbox.command("devsh");

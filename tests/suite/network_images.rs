@@ -9,7 +9,7 @@ use crate::{
     network::{copy_example, open},
     support::{
         Sandbox, Server,
-        containers::{self, Bundle},
+        containers::{Bundle, Podman},
         cpython, network,
         registry::{Registry, run},
         require,
@@ -118,14 +118,14 @@ fn the_fastapi_example_serves_and_is_tested_in_containers() {
 
     let bundle = Bundle::unpack(&tests, &sandbox.root().join("tests-bundle"));
     assert!(bundle.run(&[]).contains("8 passed"));
-    assert!(containers::podman(&tests, &[]).contains("8 passed"));
+    assert!(Podman::new().run_layout(&tests, &[]).contains("8 passed"));
 
     let bundle = Bundle::unpack(&service, &sandbox.root().join("bundle"));
     let command = ["sh", "-c", ASK, "sh"];
     let command = [&command[..], &["uvicorn", "app.main:app"]].concat();
     assert_eq!(bundle.run(&command), "{\"status\":\"ok\"}\n");
     assert_eq!(
-        containers::podman(&service, &command),
+        Podman::new().run_layout(&service, &command),
         "{\"status\":\"ok\"}\n"
     );
     // Groups, linters and the installer are not in the image of the service.
@@ -165,7 +165,7 @@ fn the_mixed_example_is_tested_in_containers() {
     build(&sandbox, &[], &layout);
     let bundle = Bundle::unpack(&layout, &sandbox.root().join("bundle"));
     assert!(bundle.run(&[]).contains("2 passed"));
-    assert!(containers::podman(&layout, &[]).contains("2 passed"));
+    assert!(Podman::new().run_layout(&layout, &[]).contains("2 passed"));
 }
 
 #[test]
@@ -195,10 +195,27 @@ fn the_rust_example_is_a_static_program_and_is_tested_in_containers() {
     build(&sandbox, &[], &program);
     let bundle = Bundle::unpack(&program, &sandbox.root().join("program-bundle"));
     assert_eq!(bundle.run(&["/wordcount"]), "");
-    assert_eq!(containers::podman(&program, &[]), "");
+    assert_eq!(Podman::new().run_layout(&program, &[]), "");
+    // podman takes what `devsh image load` gives it.
+    let podman = Podman::new();
+    let mut command = sandbox.command("devsh");
+    command
+        .args(["image", "load", "--trust", "--tag", "wordcount:dev"])
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", sandbox.root().join("bin").display()),
+        )
+        .env("CONTAINERS_STORAGE_CONF", podman.settings());
+    let loaded = sandbox.outcome(&mut command).success().stdout;
+    assert_eq!(podman.run(loaded.trim(), &[]), "");
+
     let tests = sandbox.root().join("tests");
     build(&sandbox, &["test"], &tests);
     let bundle = Bundle::unpack(&tests, &sandbox.root().join("tests-bundle"));
     assert!(bundle.run(&[]).contains("test result: ok"));
-    assert!(containers::podman(&tests, &[]).contains("test result: ok"));
+    assert!(
+        Podman::new()
+            .run_layout(&tests, &[])
+            .contains("test result: ok")
+    );
 }

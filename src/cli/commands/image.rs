@@ -37,6 +37,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, command: &ImageCommand) -> Result<(),
                 session,
                 &ImageOptions {
                     output: output.clone(),
+                    sbom: sbom.clone(),
                     tag: Some(tag.clone()),
                     expect: expect.clone(),
                     ..image_options(name.as_ref(), options)?

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -10,6 +11,9 @@ use std::{
 use serde_json::Value;
 
 use super::registry::run;
+
+/// Makes names different.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// An image that was unpacked for runc.
 #[derive(Debug)]
@@ -57,7 +61,6 @@ impl Bundle {
 
     /// Runs the command of the image, or another one, and returns its output.
     pub(crate) fn run(&self, command: &[&str]) -> String {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let mut settings = self.settings();
         settings["process"]["terminal"] = false.into();
         settings["process"]["args"] = if command.is_empty() {
@@ -78,32 +81,57 @@ impl Bundle {
     }
 }
 
-/// Returns podman with storage below `directory`, which needs no settings of the machine.
-pub(crate) fn podman_command(directory: &Path) -> Command {
-    let mut command = Command::new("podman");
-    command
-        .arg("--root")
-        .arg(directory.join("storage"))
-        .arg("--runroot")
-        .arg(directory.join("run"))
-        .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"])
-        .args(["--events-backend", "none", "--runtime", "runc"])
-        .stdin(Stdio::null());
-    command
+/// Podman with storage of its own, which needs no settings of the machine.
+#[derive(Debug)]
+pub(crate) struct Podman {
+    directory: PathBuf,
 }
 
-/// Runs the image `latest` of a layout with podman, with its own command or another one, and returns the output.
-pub(crate) fn podman(layout: &Path, command: &[&str]) -> String {
-    let storage = tempfile::tempdir().expect("a temporary directory");
-    let image = format!("oci:{}:latest", layout.display());
-    run(podman_command(storage.path())
-        .args(["run", "--quiet", "--rm", "--network", "none"])
-        .args([
-            "--ulimit",
-            "nofile=1024:1024",
-            "--ulimit",
-            "nproc=1024:1024",
-        ])
-        .arg(image)
-        .args(command))
+impl Podman {
+    pub(crate) fn new() -> Self {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        // Names of images are lower case, and a layout's place is part of its name.
+        let name = format!("devsh-podman-{}-{count}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir(&directory).expect("a new directory");
+        let settings = format!(
+            "[storage]\ndriver = \"vfs\"\ngraphroot = \"{0}/storage\"\nrunroot = \"{0}/run\"\n",
+            directory.display()
+        );
+        fs::write(directory.join("storage.conf"), settings).expect("own file");
+        Self { directory }
+    }
+
+    /// Returns the file for `CONTAINERS_STORAGE_CONF`.
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.directory.join("storage.conf")
+    }
+
+    /// Runs an image with its own command or another one, and returns the output.
+    pub(crate) fn run(&self, image: &str, command: &[&str]) -> String {
+        run(Command::new("podman")
+            .env("CONTAINERS_STORAGE_CONF", self.settings())
+            .args(["--cgroup-manager", "cgroupfs", "--events-backend", "none"])
+            .args(["--runtime", "runc", "run", "--rm"])
+            // The machine may allow less than the usual limits.
+            .args(["--ulimit", "nofile=1024:1024"])
+            .args(["--ulimit", "nproc=1024:1024"])
+            .args(["--network", "none", image])
+            .args(command)
+            .stdin(Stdio::null()))
+    }
+
+    /// Runs the image `latest` of a layout.
+    pub(crate) fn run_layout(&self, layout: &Path, command: &[&str]) -> String {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let link = self.directory.join(format!("layout-{count}"));
+        symlink(layout, &link).expect("a new link");
+        self.run(&format!("oci:{}:latest", link.display()), command)
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _removed = fs::remove_dir_all(&self.directory);
+    }
 }
