@@ -21,7 +21,7 @@ use crate::{
     },
     image::{
         self, Component, CopiedFiles, Descriptor, EngineImage, History, IgnoreFiles, ImageConfig,
-        ImageIndex, ImageLayout, ImageManifest, ImageLayer, LayerFiles, MediaType, ObjectFiles,
+        ImageIndex, ImageLayer, ImageLayout, ImageManifest, LayerFiles, MediaType, ObjectFiles,
         Platform, ProfileFiles, Relocation, RootFs, RunConfig,
     },
     manifest::{DevShell, ImageRequest, SCRATCH, ShellName},
@@ -30,7 +30,7 @@ use crate::{
     prompt::session_var,
     report::failure::Failure,
     store::{self, ObjectRecord, PrefixPackages, Recipe, Store},
-    util::{files, parallel, vars},
+    util::{digest_input::DigestInput, files, parallel, vars},
 };
 
 use super::{
@@ -487,13 +487,14 @@ fn is_uv(tool: &Tool) -> bool {
 }
 
 /// The objects of a dev shell in an image.
+#[derive(Default)]
 struct ImageObjects {
-    /// In the order of their layers: tools change less often than packages, and a registry shares the layers up to
-    /// the first difference.
-    layers: Vec<PathBuf>,
+    tools: Vec<PathBuf>,
     /// The prefixes of conda packages with the packages' objects. They are linked again, because files in them name
     /// their place.
     prefixes: Vec<CondaObjects>,
+    /// Python packages and applications.
+    environments: Vec<PathBuf>,
 }
 
 struct CondaObjects {
@@ -505,12 +506,8 @@ struct CondaObjects {
 impl ImageObjects {
     /// Sorts the objects of a dev shell. Those that only built others are left out.
     fn of(built: &BuiltShell) -> Result<Self, Failure> {
-        let mut objects = Self {
-            layers: Vec::new(),
-            prefixes: Vec::new(),
-        };
+        let mut objects = Self::default();
         let installers: Vec<&Path> = built.tools.iter().filter_map(installer).collect();
-        let mut environments = Vec::new();
         for object in &built.objects {
             let record = ObjectRecord::read(object)?.ok_or_else(|| damaged_object(object))?;
             match record.known_recipe() {
@@ -523,15 +520,44 @@ impl ImageObjects {
                     });
                 }
                 _ if installers.contains(&object.as_path()) => {}
-                Some(Recipe::Environment) => environments.push(object.clone()),
-                _ => objects.layers.push(object.clone()),
+                Some(Recipe::Environment) => objects.environments.push(object.clone()),
+                _ => objects.tools.push(object.clone()),
             }
         }
-        objects.layers.sort();
-        environments.sort();
-        objects.layers.extend(environments);
+        objects.tools.sort();
+        objects.environments.sort();
         Ok(objects)
     }
+}
+
+/// Returns the place of an environment on the Python of a conda prefix, whose name in the store depends on the place
+/// of the prefix on this machine.
+fn moved_environment(
+    environment: &Path,
+    relocation: &Relocation,
+) -> Result<Option<String>, Failure> {
+    let Ok(python) = fs::read_link(environment.join("bin/python")) else {
+        return Ok(None);
+    };
+    let moved = relocation.path(&python).unwrap_or_default();
+    let store = environment.parent().unwrap_or(Path::new("/"));
+    if python
+        .strip_prefix(store)
+        .is_ok_and(|below| Path::new(STORE).join(below) == moved)
+    {
+        return Ok(None);
+    }
+    let record = ObjectRecord::read(environment)?.ok_or_else(|| damaged_object(environment))?;
+    let mut input = DigestInput::default();
+    input.os(&moved);
+    input.list(record.inputs.iter(), DigestInput::bytes);
+    let digest = blake3::hash(&input.into_bytes()).to_hex();
+    let name = environment
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let title = name.split_once('-').map_or(&*name, |(_, title)| title);
+    Ok(Some(format!("{STORE}/{}-{title}", &digest[..32])))
 }
 
 /// Returns the object of uv if it only installed the Python packages.
@@ -570,22 +596,9 @@ fn write_layers(
         let from = project.root().join(rule.from.value.as_str());
         relocation.add(&from, rule.to.as_str());
     }
-    let objects = ImageObjects::of(built)?;
+    let mut objects = ImageObjects::of(built)?;
     let blobs = target.layout.blobs();
-    let written = parallel::map(2, &objects.layers, |object| {
-        let members = store::published_files(object)?.ok_or_else(|| damaged_object(object))?;
-        let name = object.file_name().unwrap_or_default();
-        write_object(
-            ObjectFiles {
-                object,
-                members: &members,
-                to: &format!("{STORE}/{}", name.to_string_lossy()),
-                relocation: &relocation,
-            },
-            &blobs,
-        )
-    });
-    let mut layers = written.into_iter().collect::<Result<Vec<_>, Failure>>()?;
+    let mut prefixes = Vec::new();
     for conda in &objects.prefixes {
         let packages = PrefixPackages {
             objects: &conda.packages,
@@ -602,7 +615,38 @@ fn write_layers(
             };
             write_object(files, &blobs).map_err(PrefixFailure)
         });
-        layers.push(linked.map_err(|PrefixFailure(failure)| failure)?);
+        prefixes.push(linked.map_err(|PrefixFailure(failure)| failure)?);
+    }
+    for environment in &objects.environments {
+        if let Some(place) = moved_environment(environment, &relocation)? {
+            relocation.add(environment, &place);
+        }
+    }
+    // The order must not depend on names of this machine.
+    objects
+        .environments
+        .sort_by_key(|environment| relocation.path(environment));
+    let write = |object: &PathBuf| {
+        let members = store::published_files(object)?.ok_or_else(|| damaged_object(object))?;
+        let to = relocation.path(object).unwrap_or_default();
+        write_object(
+            ObjectFiles {
+                object,
+                members: &members,
+                to: &to.to_string_lossy(),
+                relocation: &relocation,
+            },
+            &blobs,
+        )
+    };
+    let mut layers = Vec::new();
+    // Tools change less often than packages, and a registry shares the layers up to the first difference.
+    for layer in parallel::map(2, &objects.tools, write) {
+        layers.push(layer?);
+    }
+    layers.append(&mut prefixes);
+    for layer in parallel::map(2, &objects.environments, write) {
+        layers.push(layer?);
     }
     let mut profile = LayerFiles::default();
     profile

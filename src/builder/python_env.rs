@@ -344,6 +344,12 @@ impl Builder<'_> {
                 platform: None,
             });
         }
+        if interpreter.packages_visible {
+            return Err(Error::Foreign {
+                what: "an environment on the `python` of conda".to_owned(),
+                system: request.system,
+            });
+        }
         let uv = self.program_for_here(request, "uv")?;
         let python = self.program_for_here(request, "python")?;
         let python = python.ok_or_else(|| needs("python"))?;

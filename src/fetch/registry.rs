@@ -445,7 +445,11 @@ impl Registry {
     }
 
     /// Sends a request; logs in when the registry asks for that.
-    fn send(&self, mut exchange: Exchange<'_>, access: RegistryAccess<'_>) -> Result<Answer, Error> {
+    fn send(
+        &self,
+        mut exchange: Exchange<'_>,
+        access: RegistryAccess<'_>,
+    ) -> Result<Answer, Error> {
         let known = self.known_authorization();
         let without = exchange.headers.len();
         if let Some(header) = &known {
@@ -469,7 +473,11 @@ impl Registry {
     }
 
     /// Answers a challenge; `None` if there is nothing to answer it with.
-    fn authorize(&self, challenge: &str, access: RegistryAccess<'_>) -> Result<Option<String>, Error> {
+    fn authorize(
+        &self,
+        challenge: &str,
+        access: RegistryAccess<'_>,
+    ) -> Result<Option<String>, Error> {
         let (scheme, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
             return Ok(match &self.login {

@@ -651,6 +651,63 @@ fn an_image_has_no_earlier_image_in_it() {
     assert_eq!(digest(&sandbox, &layout), first);
 }
 
+/// Packages of the index on the Python of a conda prefix: both name places, and neither is that of this machine.
+#[test]
+fn wheels_on_the_python_of_conda_run_in_a_container() {
+    let Some((version, archive)) = cpython::repackaged() else {
+        return;
+    };
+    let tools = ["runc", "umoci", "uv"];
+    let (Some(registry), true) = (
+        Registry::start(""),
+        tools.iter().all(|tool| require(tool).is_some()),
+    ) else {
+        return;
+    };
+    let server = Server::start();
+    serve(&server);
+    let minor = version.rsplit_once('.').unwrap().0.to_owned();
+    let python = conda::FilePackage::of_archive("python", &version, &archive);
+    let native = conda::FilePackage::new("native", "1.0", &["python"]).file(
+        &format!("lib/python{minor}/site-packages/native.py"),
+        "PLACE = __file__\n",
+        false,
+    );
+    conda::serve_files(&server, &[python, native], conda::Layout::Sharded);
+    let programs = [cpython::prefix().unwrap().join("bin/python3")];
+    let sandbox = tools_sandbox(&server, Sandbox::new()).unwrap();
+    let base = sandbox.root().join("base");
+    fs::create_dir(&base).unwrap();
+    base_layout(&base, &programs);
+    registry.push(&base.join("layout"), "base", "base:1");
+    let code = "import native, helper_lib; print(native.PLACE, helper_lib.__file__)";
+    let manifest = format!(
+        "[tools]\npython = \"{minor}\"\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\
+         [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n\
+         [image]\nbase = \"{}/base:1\"\ncmd = [\"python\", \"-c\", \"{code}\"]\n",
+        registry.address
+    );
+    let sandbox = sandbox.manifest(&manifest);
+    let layout = sandbox.root().join("layout");
+    let first = digest(&sandbox, &["-o", layout.to_str().unwrap()]);
+    let bundle = Bundle::unpack(&layout, &sandbox.root().join("bundle"));
+    assert_eq!(host_paths(&sandbox, &bundle.root()), "");
+    let places = bundle.run(&[]);
+    let places: Vec<&str> = places.split_whitespace().collect();
+    let [native, helper] = places.as_slice() else {
+        panic!("{places:?}");
+    };
+    assert!(native.starts_with("/devsh/store/"), "{native}");
+    assert!(helper.contains("-python-packages-"), "{helper}");
+
+    let other = tools_sandbox(&server, Sandbox::new())
+        .unwrap()
+        .manifest(&manifest);
+    let lock = fs::read(sandbox.project().join("devshell.lock")).unwrap();
+    other.write("devshell.lock", lock);
+    assert_eq!(digest(&other, &["--expect", &first]), first);
+}
+
 /// An image with a layer that is uploaded in parts, for `registry` behind a proxy.
 fn large_image(server: &Server) -> Sandbox {
     let sandbox = project(server, Sandbox::new());
