@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod min_speed;
 mod mirror;
+mod name_lookup;
 mod progress;
 pub mod registry;
 
@@ -28,6 +29,7 @@ use ureq::{
     Agent, Body, Timeout,
     http::{Response, header},
     tls::{RootCerts, TlsConfig},
+    unversioned::transport::DefaultConnector,
 };
 use url::{Host, Url};
 
@@ -38,6 +40,7 @@ use error::pause;
 pub use exchange::{Answer, Exchange, RequestBody};
 use min_speed::{MinSpeed, SpeedChecked};
 pub use mirror::Mirror;
+use name_lookup::NameLookup;
 pub use progress::{Meter, Progress, Silent};
 
 use crate::util::files;
@@ -46,9 +49,8 @@ use crate::util::files;
 const RETRIES: u32 = 3;
 /// The longest time for a connection to a server. Without a network a user must not wait longer for an answer.
 const CONNECT: Duration = Duration::from_secs(4);
-/// The longest time for the address of a server. The system asks again after five seconds if a question was lost, and
-/// without a network it says so at once.
-const RESOLVE: Duration = Duration::from_secs(12);
+/// The longest time for the address of a server.
+const RESOLVE: Duration = Duration::from_secs(4);
 /// Most redirects of one request.
 const REDIRECTS: usize = 10;
 
@@ -105,7 +107,7 @@ fn agent(timeouts: Timeouts) -> Agent {
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
         .build();
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .tls_config(tls)
         .timeout_resolve(Some(timeouts.resolve))
         .timeout_connect(Some(timeouts.connect))
@@ -115,8 +117,8 @@ fn agent(timeouts: Timeouts) -> Agent {
         .max_redirects(0)
         .user_agent(concat!("devsh/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
-        .build()
-        .new_agent()
+        .build();
+    Agent::with_parts(config, DefaultConnector::new(), NameLookup)
 }
 
 impl Client {

@@ -1,0 +1,109 @@
+//! Looks up the addresses of names, and asks again each second.
+//!
+//! A question to a name server is one packet, which can get lost. The C library asks again after five seconds; a user
+//! without a network must not wait that long for an answer.
+
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use ureq::{
+    Error,
+    config::Config,
+    http::Uri,
+    unversioned::{
+        resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
+        transport::{NextTimeout, time::Duration as Limit},
+    },
+};
+
+/// The time after which a question counts as lost.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Asks the resolver of the system.
+#[derive(Debug)]
+pub(super) struct NameLookup;
+
+impl Resolver for NameLookup {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let (uri, config) = (uri.clone(), config.clone());
+        let patient = NextTimeout {
+            after: Limit::NotHappening,
+            ..timeout
+        };
+        let ask = move || DefaultResolver::default().resolve(&uri, &config, patient);
+        first_answer(ask, AGAIN, *timeout.after).unwrap_or(Err(Error::Timeout(timeout.reason)))
+    }
+}
+
+/// Returns the first answer to a question that is asked again each time it counts as lost; `None` if there is none in time.
+fn first_answer<T: Send + 'static>(
+    ask: impl Fn() -> T + Clone + Send + 'static,
+    again: Duration,
+    limit: Duration,
+) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    let mut left = limit;
+    while !left.is_zero() {
+        let (ask, sender) = (ask.clone(), sender.clone());
+        // The receiver is gone if an earlier question was answered.
+        thread::spawn(move || drop(sender.send(ask())));
+        let wait = again.min(left);
+        match receiver.recv_timeout(wait) {
+            Ok(answer) => return Some(answer),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => left -= wait,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_lost_question_is_asked_again() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let released = Arc::new(Barrier::new(2));
+        let ask = {
+            let (asked, released) = (Arc::clone(&asked), Arc::clone(&released));
+            move || {
+                let number = asked.fetch_add(1, Ordering::SeqCst);
+                if number == 0 {
+                    released.wait();
+                }
+                number
+            }
+        };
+        let answer = first_answer(ask, Duration::from_millis(1), Duration::MAX);
+        assert!(answer.is_some_and(|number| number > 0));
+        released.wait();
+    }
+
+    #[test]
+    fn a_name_server_that_never_answers_is_given_up() {
+        let released = Arc::new(Barrier::new(4));
+        let ask = {
+            let released = Arc::clone(&released);
+            move || {
+                released.wait();
+            }
+        };
+        let step = Duration::from_millis(1);
+        assert_eq!(first_answer(ask, step, 3 * step), None);
+        // The three questions are still waiting.
+        released.wait();
+    }
+}
