@@ -70,10 +70,8 @@ pub struct Terminal {
     pub stderr: bool,
     /// Whether colour is wanted by the environment.
     pub color: bool,
-    /// The columns of listings; nothing if standard output is no terminal and `COLUMNS` is not set.
-    pub out_width: Option<usize>,
-    /// The columns of messages.
-    pub message_width: Option<usize>,
+    /// The columns that the environment names, for streams that are no terminal or one without a size.
+    pub columns: Option<usize>,
 }
 
 impl Context {
@@ -90,8 +88,10 @@ impl Context {
             stderr: std::io::stderr().is_terminal(),
             color: env.get(vars::NO_COLOR).is_none_or(OsStr::is_empty)
                 && env.get(vars::TERM).is_none_or(|term| term != "dumb"),
-            out_width: columns(std::io::stdout(), &env),
-            message_width: columns(std::io::stderr(), &env),
+            columns: env
+                .get(vars::COLUMNS)
+                .and_then(|columns| columns.to_str()?.parse().ok())
+                .filter(|columns| *columns > 0),
         };
         let directories = Directories::from_env(&env);
         Self {
@@ -123,17 +123,23 @@ impl Context {
     }
 }
 
-/// Returns the columns of the terminal at `stream`, else those that the environment names.
-fn columns(stream: impl AsFd, env: &Env) -> Option<usize> {
-    let size = terminal_size::terminal_size_of(stream);
-    // A terminal whose size is not set reports 0.
-    let of_terminal = size
-        .map(|(columns, _)| usize::from(columns.0))
-        .filter(|columns| *columns > 0);
-    of_terminal.or_else(|| {
-        let columns = env.get(vars::COLUMNS)?.to_str()?.parse().ok()?;
-        (columns > 0).then_some(columns)
-    })
+impl Terminal {
+    /// Asks the system for the columns of listings; nothing if standard output is no terminal and `COLUMNS` is not set.
+    pub fn out_width(&self) -> Option<usize> {
+        self.width(self.stdout, std::io::stdout())
+    }
+
+    /// Asks the system for the columns of messages.
+    pub fn message_width(&self) -> Option<usize> {
+        self.width(self.stderr, std::io::stderr())
+    }
+
+    fn width(&self, is_terminal: bool, stream: impl AsFd) -> Option<usize> {
+        let size = is_terminal.then(|| terminal_size::terminal_size_of(stream));
+        let columns = size.flatten().map(|(columns, _)| usize::from(columns.0));
+        // A terminal whose size is not set reports 0.
+        columns.filter(|columns| *columns > 0).or(self.columns)
+    }
 }
 
 impl Directories {

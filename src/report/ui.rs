@@ -45,11 +45,12 @@ pub enum Color {
 /// The user's terminal.
 #[derive(Debug)]
 pub struct Ui {
-    style: Style,
-    message_width: Option<usize>,
-    out: Layout,
+    terminal: Terminal,
+    message_style: Style,
+    out_style: Style,
     verbosity: Verbosity,
-    terminal: bool,
+    /// The columns of messages. A prompt without one does not ask for them.
+    message_width: OnceLock<Option<usize>>,
     bars: OnceLock<Bars>,
 }
 
@@ -63,14 +64,11 @@ impl Ui {
             })
         };
         Self {
-            style: style(terminal.stderr),
-            message_width: terminal.message_width,
-            out: Layout {
-                style: style(terminal.stdout),
-                width: terminal.out_width,
-            },
+            message_style: style(terminal.stderr),
+            out_style: style(terminal.stdout),
+            terminal,
             verbosity,
-            terminal: terminal.stderr && terminal.color,
+            message_width: OnceLock::new(),
             bars: OnceLock::new(),
         }
     }
@@ -92,8 +90,16 @@ impl Ui {
     }
 
     /// Returns how listings are drawn on standard output.
-    pub const fn layout(&self) -> Layout {
-        self.out
+    pub fn layout(&self) -> Layout {
+        Layout {
+            style: self.out_style,
+            width: self.terminal.out_width(),
+        }
+    }
+
+    fn message_width(&self) -> Option<usize> {
+        let width = || self.terminal.message_width();
+        *self.message_width.get_or_init(width)
     }
 
     /// Writes a listing to standard output.
@@ -103,15 +109,15 @@ impl Ui {
 
     /// Writes a table to standard output.
     pub fn table(&self, table: &Table) -> Result<(), Failure> {
-        self.listing(&table.render(self.out))
+        self.listing(&table.render(self.layout()))
     }
 
     /// Prints a table as a message; silent when quiet.
     pub fn message_table(&self, table: &Table) {
         if self.verbosity > Verbosity::Quiet && !table.is_empty() {
             let layout = Layout {
-                style: self.style,
-                width: self.message_width,
+                style: self.message_style,
+                width: self.message_width(),
             };
             self.above_bars(|| write_block(&table.render(layout)));
         }
@@ -120,7 +126,7 @@ impl Ui {
     /// Prints one dim line; silent when quiet.
     pub fn note(&self, text: &str) {
         let line = SafeText::from("devsh: ").and(text);
-        self.line(self.style.paint(Role::Dim, line));
+        self.line(self.message_style.paint(Role::Dim, line));
     }
 
     /// Prints a line of a listing or summary; silent when quiet.
@@ -137,54 +143,65 @@ impl Ui {
             Some(b'-') => Role::Error,
             _ => return self.line(line),
         };
-        self.line(self.style.paint(role, line));
+        self.line(self.message_style.paint(role, line));
     }
 
     /// Prints what the user can do next; silent when quiet.
     pub fn hint(&self, text: &str) {
-        self.line(self.style.paint(Role::Hint, "hint:").and(" ").and(text));
+        self.line(
+            self.message_style
+                .paint(Role::Hint, "hint:")
+                .and(" ")
+                .and(text),
+        );
     }
 
     /// Prints a warning in one line; silent when quiet.
     pub fn warn(&self, text: &str) {
-        let word = self.style.paint(Role::Warning, "warning:");
+        let word = self.message_style.paint(Role::Warning, "warning:");
         self.line(word.and(" ").and(text));
     }
 
     /// Returns `text` in a role, for a line that goes to standard error.
     pub fn paint(&self, role: Role, text: impl Into<SafeText>) -> SafeText {
-        self.style.paint(role, text)
+        self.message_style.paint(role, text)
     }
 
     /// Prints a question, after which the user types on the same line.
     pub fn question(&self, text: &str) {
-        write_block(&self.style.paint(Role::Strong, text));
+        write_block(&self.message_style.paint(Role::Strong, text));
     }
 
     /// Prints a failure in full.
     pub fn failure(&self, failure: &Failure) {
-        write_message(&render::full(failure, self.style));
+        write_message(&render::full(failure, self.message_style));
     }
 
     /// Prints a failure at a prompt, in one line of the terminal.
     pub fn failure_line(&self, failure: &Failure) {
-        write_message(&render::line(failure, self.style, self.message_width));
+        write_message(&render::line(
+            failure,
+            self.message_style,
+            self.message_width(),
+        ));
     }
 
     /// Prints a dim line at a prompt, in one line of the terminal; silent when quiet.
     pub fn prompt_note(&self, text: &str) {
         let line = SafeText::from("devsh: ").and(text);
         let line = self
-            .message_width
+            .message_width()
             .map_or_else(|| line.clone(), |width| line.cut(width));
-        self.line(self.style.paint(Role::Dim, line));
+        self.line(self.message_style.paint(Role::Dim, line));
     }
 
     /// Returns the progress bars of this command, hidden when quiet or not on a terminal.
     pub fn bars(&self) -> Bars {
         let quiet = self.verbosity == Verbosity::Quiet;
-        let columns = self.message_width.unwrap_or(80);
-        let bars = || Bars::new(self.terminal && !quiet, quiet, columns);
+        let bars = || {
+            let visible = self.terminal.stderr && self.terminal.color && !quiet;
+            Bars::new(visible, quiet, self.message_width().unwrap_or(80))
+        };
         self.bars.get_or_init(bars).clone()
     }
 
