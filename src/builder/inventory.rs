@@ -13,7 +13,7 @@ use std::{
 
 use super::{profile_name::profiles_directory, profile_record};
 use crate::{
-    store::{self, Damage, Size},
+    store::{self, CountedFiles, Damage, Size},
     util::files,
 };
 
@@ -35,6 +35,7 @@ const NAMED: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventoryEntry {
     pub kind: EntryKind,
+    /// Without the files that an earlier entry has as well.
     pub size: Size,
     /// The last known use.
     pub used: SystemTime,
@@ -46,6 +47,8 @@ pub struct InventoryEntry {
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     data: PathBuf,
+    /// The files that several entries can have as hard links, each of which counts for the first one.
+    counted: CountedFiles,
     pub entries: BTreeMap<PathBuf, InventoryEntry>,
 }
 
@@ -65,6 +68,7 @@ impl Inventory {
     pub fn of(data: &Path) -> Result<Self, files::Error> {
         let mut inventory = Self {
             data: data.to_owned(),
+            counted: CountedFiles::new(),
             entries: BTreeMap::new(),
         };
         inventory.update()?;
@@ -74,7 +78,8 @@ impl Inventory {
     /// Adds the entries that were made since the last look.
     pub fn update(&mut self) -> Result<(), files::Error> {
         let data = self.data.clone();
-        let new = |path: &PathBuf| !self.entries.contains_key(path);
+        let (known, counted) = (&self.entries, &mut self.counted);
+        let new = |path: &PathBuf| !known.contains_key(path);
         let mut found = BTreeMap::new();
         for kind in [
             EntryKind::Profile,
@@ -83,8 +88,8 @@ impl Inventory {
         ] {
             for path in paths(&data, kind)?.into_iter().filter(new) {
                 let entry = match kind {
-                    EntryKind::Profile => profile_entry(&data, &path)?,
-                    _ => plain_entry(kind, &path),
+                    EntryKind::Profile => profile_entry(&data, &path, counted)?,
+                    _ => plain_entry(kind, &path, counted),
                 };
                 found.insert(path, entry);
             }
@@ -294,17 +299,21 @@ fn children(directory: &Path) -> Result<Vec<PathBuf>, files::Error> {
     Ok(paths)
 }
 
-fn plain_entry(kind: EntryKind, path: &Path) -> InventoryEntry {
+fn plain_entry(kind: EntryKind, path: &Path, counted: &mut CountedFiles) -> InventoryEntry {
     InventoryEntry {
         kind,
-        size: store::size_of(path),
+        size: store::size_without(path, counted),
         used: last_use(path),
         needs: BTreeSet::new(),
     }
 }
 
-fn profile_entry(data: &Path, path: &Path) -> Result<InventoryEntry, files::Error> {
-    let mut entry = plain_entry(EntryKind::Profile, path);
+fn profile_entry(
+    data: &Path,
+    path: &Path,
+    counted: &mut CountedFiles,
+) -> Result<InventoryEntry, files::Error> {
+    let mut entry = plain_entry(EntryKind::Profile, path, counted);
     if let Ok(target) = fs::read_link(path) {
         entry.needs.insert(profiles_directory(data).join(target));
         return Ok(entry);

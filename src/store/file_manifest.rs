@@ -170,7 +170,7 @@ fn is_bytecode(path: &str) -> bool {
 }
 
 /// Returns the node at `path` on disk, if there is one.
-fn node_on_disk(path: &Path) -> Result<Option<TreeNode>, files::Error> {
+pub(super) fn node_on_disk(path: &Path) -> Result<Option<TreeNode>, files::Error> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if files::is_absent(&error) => return Ok(None),

@@ -4,20 +4,21 @@ use std::{os::unix::fs::MetadataExt, path::Path};
 
 use nix::sys::statvfs::statvfs;
 
-use super::{Downloads, Error, Object};
-use crate::{fetch, util::files};
+use super::{Downloads, Error};
+use crate::{fetch, lockfile::Artifact, package::PackageName, util::files};
 
-/// Checks that there is space for the downloads, and for at least as much unpacked.
+/// Checks that there is space for the downloads of these artifacts, and for at least as much unpacked.
 ///
 /// Unknown sizes and unknown free space are no error.
 pub(super) fn check(
-    object: &Object<'_>,
+    package: &PackageName,
+    artifacts: &[&Artifact],
     store: &Path,
     downloads: &Downloads<'_>,
 ) -> Result<(), Error> {
     files::create_private_dir(downloads.directory)?;
     let (mut packed, mut missing) = (0_u64, 0_u64);
-    for artifact in object.artifacts {
+    for artifact in artifacts {
         let size = artifact.size.unwrap_or_default();
         let there = fetch::partial(downloads.directory, &artifact.digest).metadata();
         // A lockfile may hold any numbers, also ones whose sum is none.
@@ -36,7 +37,7 @@ pub(super) fn check(
             && free < needed
         {
             return Err(Error::NoRoom {
-                package: object.name.clone(),
+                package: package.clone(),
                 place: place.to_owned(),
                 needed,
                 free,

@@ -13,7 +13,9 @@ use super::{
     free_space, is_published, leases,
     object::{SEALS, is_own, write_read_only},
     process::ProcessMark,
-    recipes, remove_any, remove_tree, sync_tree,
+    recipes, remove_any, remove_tree,
+    shared_components::SharedComponents,
+    sync_tree,
     tree_builder::Tree,
 };
 use crate::{
@@ -65,7 +67,7 @@ impl Store {
         let path = StorePath::of(object);
         self.make_once(existing, &path, meter, |temporary| {
             let place = self.root.join(path.as_str());
-            self.make(object, temporary, &place, downloads, meter)
+            self.make(object, existing, temporary, &place, downloads, meter)
         })
     }
 
@@ -164,12 +166,13 @@ impl Store {
     fn make(
         &self,
         object: &Object<'_>,
+        existing: Existing,
         temporary: &Path,
         place: &Path,
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<(), Error> {
-        let (manifest, used) = self.unpack(object, temporary, place, downloads, meter)?;
+        let (manifest, used) = self.unpack(object, existing, temporary, place, downloads, meter)?;
         meter.step("publishing", None);
         let record = ObjectRecord::new(object, manifest.hash());
         // Durable by then, and nothing stays over should this process be killed in between.
@@ -178,23 +181,33 @@ impl Store {
     }
 
     /// Downloads and unpacks an object into `temporary`, for use as `place`; returns its files and the downloads.
+    ///
+    /// A new toolchain shares components with others; one that replaces a damaged object does not.
     pub(super) fn unpack(
         &self,
         object: &Object<'_>,
+        existing: Existing,
         temporary: &Path,
         place: &Path,
         downloads: &Downloads<'_>,
         meter: &dyn Meter,
     ) -> Result<(FileManifest, Vec<Download>), Error> {
-        free_space::check(object, &self.root, downloads)?;
         fs::create_dir(temporary).map_err(files::at("create", temporary))?;
-        let tree = Tree::new(temporary);
+        let mut tree = Tree::new(temporary);
+        let shared = if existing == Existing::Trusted {
+            self.share_components(object, &mut tree)?
+        } else {
+            SharedComponents::default()
+        };
+        let is_missing = |artifact: &&Artifact| !shared.parts.contains(&artifact.part);
+        let artifacts: Vec<&Artifact> = object.artifacts.iter().filter(is_missing).collect();
+        free_space::check(object.name, &artifacts, &self.root, downloads)?;
         let unpacking = &Unpacking::new(meter);
         thread::scope(|scope| {
             // The next artifact downloads while this one is unpacked.
-            let (sender, receiver) = mpsc::sync_channel(object.artifacts.len());
+            let (sender, receiver) = mpsc::sync_channel(artifacts.len());
             scope.spawn(move || {
-                for artifact in object.artifacts {
+                for artifact in artifacts {
                     let download = downloads.artifact(artifact, meter);
                     let failed = download.is_err();
                     if sender
@@ -208,7 +221,7 @@ impl Store {
                 unpacking.begin();
             });
             let report = |bytes| unpacking.advance(bytes);
-            recipes::build(object, receiver.into_iter(), tree, place, &report)
+            recipes::build(object, receiver.into_iter(), tree, shared, place, &report)
         })
     }
 

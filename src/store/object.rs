@@ -259,7 +259,7 @@ fn seal_of(record: &[u8]) -> String {
     blake3::hash(record).to_hex().to_string()
 }
 
-fn text_of(digest: &Digest) -> String {
+pub(super) fn text_of(digest: &Digest) -> String {
     digest.integrity().unwrap_or_else(|| digest.hex())
 }
 

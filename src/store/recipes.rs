@@ -15,7 +15,8 @@ pub use wheel::check_wheel;
 use std::path::Path;
 
 use super::{
-    Error, Object, Recipe, file_manifest::FileManifest, tree_builder::Tree, unpack::ArchiveFile,
+    Error, Object, Recipe, file_manifest::FileManifest, shared_components::SharedComponents,
+    tree_builder::Tree, unpack::ArchiveFile,
 };
 use crate::{fetch::Download, lockfile::Artifact};
 
@@ -28,16 +29,17 @@ const RATIO: u64 = 20;
 
 /// Builds the tree of `object`; returns its manifest and the downloads that are no longer needed.
 ///
-/// `report` gets the number of bytes that were read from the artifacts since the last call.
+/// Nothing is in `parts` of the components that are in the tree already. `report` gets the number of bytes that were read from the artifacts since the last call.
 pub(super) fn build<'a>(
     object: &Object<'_>,
     parts: impl Iterator<Item = Result<(&'a Artifact, Download), Error>>,
     mut tree: Tree,
+    shared: SharedComponents,
     place: &Path,
     report: &dyn Fn(u64),
 ) -> Result<(FileManifest, Vec<Download>), Error> {
     let mut used = Vec::new();
-    let mut rust = rust::Components::new(object.version);
+    let mut rust = rust::Components::new(object.version, shared);
     let mut python = python::CPythonFiles::new(object.name, object.version);
     let mut npm = npm::Packages::new(object.name, object.version);
     let platform = npm_platform::PlatformProgram::new(object.name, object.version);

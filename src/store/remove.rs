@@ -18,15 +18,26 @@ pub struct Size {
     pub files: u64,
 }
 
+/// Files with several names that were counted: the devices and numbers of their inodes.
+pub type CountedFiles = BTreeSet<(u64, u64)>;
+
 /// Returns the disk usage of everything below `path`; a file with several names counts once.
 pub fn size_of(path: &Path) -> Size {
-    let (mut size, mut seen) = (Size::default(), BTreeSet::new());
+    size_without(path, &mut CountedFiles::new())
+}
+
+/// Returns the disk usage of everything below `path` but of the files that were counted before, and adds those to `seen`.
+pub fn size_without(path: &Path, seen: &mut CountedFiles) -> Size {
+    let mut size = Size::default();
     let mut pending = vec![path.to_owned()];
     while let Some(path) = pending.pop() {
         let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;
         };
-        if metadata.nlink() > 1 && !metadata.is_dir() && !seen.insert(metadata.ino()) {
+        if metadata.nlink() > 1
+            && !metadata.is_dir()
+            && !seen.insert((metadata.dev(), metadata.ino()))
+        {
             continue;
         }
         size.bytes += metadata.blocks() * 512;

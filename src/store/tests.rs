@@ -1,6 +1,7 @@
 //! Objects from small archives made in memory, good and hostile.
 
 mod chance;
+mod components;
 mod conda;
 mod damage;
 mod flips;

@@ -113,6 +113,11 @@ impl Tree {
         let path = checked(path)?;
         self.parents(path)?;
         self.claim(path)?;
+        self.fill(path, placed, data)
+    }
+
+    /// Writes a file whose path is claimed.
+    fn fill(&mut self, path: &str, placed: Placed, data: &mut dyn Read) -> Result<u64, Error> {
         let place = self.root.join(path);
         let mut file = File::create_new(&place).map_err(files::at("write", &place))?;
         let (mut digest, mut size) = (blake3::Hasher::new(), 0);
@@ -180,6 +185,38 @@ impl Tree {
         let source = self.root.join(original);
         let mut file = File::open(&source).map_err(files::at("read", &source))?;
         self.file(path, placed, &mut file).map(|_| ())
+    }
+
+    /// Adds a member of a published object, whose content must be intact: a file as a hard link if that is possible.
+    pub(super) fn share(
+        &mut self,
+        path: &str,
+        node: &TreeNode,
+        object: &Path,
+    ) -> Result<(), Error> {
+        let (executable, size) = match node {
+            TreeNode::Directory => return self.directory(path),
+            TreeNode::Link { target } => return self.link(path, target),
+            TreeNode::File {
+                executable, size, ..
+            } => (*executable, *size),
+        };
+        let path = checked(path)?;
+        self.parents(path)?;
+        self.claim(path)?;
+        let source = object.join(path);
+        if fs::hard_link(&source, self.root.join(path)).is_ok() {
+            self.nodes.insert(path.to_owned(), node.clone());
+            return Ok(());
+        }
+        // A file system without hard links, or a file with too many.
+        let mut file = File::open(&source).map_err(files::at("read", &source))?;
+        self.admit(size);
+        let placed = Placed {
+            executable,
+            mtime: None,
+        };
+        self.fill(path, placed, &mut file).map(|_| ())
     }
 
     /// Makes the links and returns the manifest. A `closed` tree gets read-only directories, except for the root, which

@@ -180,7 +180,14 @@ impl Store {
         let _lock = self.lock(&path, meter)?;
         let temporary = self.temporary(&path);
         remove_tree(&temporary)?;
-        let unpacked = self.unpack(&object, &temporary, &verdict.place, downloads, meter);
+        let unpacked = self.unpack(
+            &object,
+            Existing::Suspected,
+            &temporary,
+            &verdict.place,
+            downloads,
+            meter,
+        );
         meter.step("comparing", None);
         let damage = unpacked.map(|(manifest, used)| {
             if !cached {

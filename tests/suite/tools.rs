@@ -1,6 +1,6 @@
 //! The main promise: inside are the locked tools, in every host shell; outside the host's own.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use crate::support::{
     HostShell, Sandbox, Server, cpython, for_each_shell, pypi::serve_tool, rust_dist::serve_release,
@@ -199,4 +199,79 @@ fn cargo_install_says_that_it_leaves_the_dev_shell() {
         .devsh(&["run", "--", "cargo", "--version"])
         .success();
     assert_eq!(other.stderr, "");
+}
+
+#[test]
+fn one_more_component_shares_what_is_stored() {
+    let server = Server::start();
+    serve_release(&server, "1.89.0");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nrust = \"1.89\"\n");
+    sandbox.allow();
+    server.requests();
+    sandbox.write(
+        sandbox.project().join("devshell.toml"),
+        "[tools]\nrust = { version = \"1.89\", components = [\"rust-analyzer\"] }\n",
+    );
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox.allow();
+    let requests = server.requests();
+    let archives: Vec<&String> = requests
+        .iter()
+        .filter(|request| request.starts_with("GET") && request.contains(".tar.xz"))
+        .collect();
+    assert!(
+        matches!(&*archives, [one] if one.contains("rust-analyzer-1.89.0")),
+        "only the new component is downloaded: {archives:?}"
+    );
+
+    let store = sandbox.data().join("store");
+    let toolchains: Vec<PathBuf> = fs::read_dir(store)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with("-rust-1.89.0"))
+        .collect();
+    assert_eq!(toolchains.len(), 2);
+    for shared in ["bin/rustc", "bin/cargo"] {
+        let inode = |toolchain: &PathBuf| fs::metadata(toolchain.join(shared)).unwrap().ino();
+        assert_eq!(inode(&toolchains[0]), inode(&toolchains[1]), "{shared}");
+    }
+    sandbox.devsh(&["verify"]).success();
+    for (program, version) in [
+        ("rustc", "rustc 1.89.0"),
+        ("rust-analyzer", "rust-analyzer 1.89.0"),
+    ] {
+        let outcome = sandbox
+            .devsh(&["run", "--", program, "--version"])
+            .success();
+        assert!(outcome.stdout.starts_with(version), "{outcome}");
+    }
+
+    // The smaller toolchain goes, and the other keeps its files.
+    sandbox.devsh(&["gc"]).success();
+    sandbox.devsh(&["verify"]).success();
+    sandbox
+        .devsh(&["run", "--", "rustc", "--version"])
+        .success();
+}
+
+#[test]
+fn cargo_with_a_toolchain_of_rustup_names_the_way() {
+    let server = Server::start();
+    serve_release(&server, "1.89.0");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nrust = \"1.89\"\n");
+    sandbox.allow();
+    let nightly = sandbox
+        .devsh(&["run", "--", "cargo", "+nightly", "build"])
+        .code(1);
+    assert!(
+        nightly.stderr.contains("`cargo +nightly` needs rustup")
+            && nightly.stderr.contains("`tools = { rust = \"nightly\" }`"),
+        "{nightly}"
+    );
 }

@@ -1,5 +1,13 @@
 #!/bin/sh
-# cargo itself. The programs of `cargo install` are not part of the dev shell, and one line says so.
+# cargo itself. `+TOOLCHAIN` is an argument for rustup, and the programs of `cargo install` are not part of the dev
+# shell: a line says so.
+case ${1-} in
++?*)
+	echo "error: \`cargo $1\` needs rustup, and this dev shell has one toolchain" >&2
+	echo "hint: add a dev shell to devshell.toml, \`[shells.NAME]\` with \`tools = { rust = \"${1#+}\" }\`, then \`devsh run --shell NAME -- cargo …\`" >&2
+	exit 1
+	;;
+esac
 if [ "${1-}" = install ]; then
 	told=1
 	for word in "$@"; do

@@ -7,10 +7,11 @@ use std::{collections::BTreeMap, io::Read};
 
 use super::Tree;
 use crate::{
-    package::{System, Version},
+    package::Version,
     store::{
         Error, Rule,
         file_manifest::TreeNode,
+        shared_components::{SharedComponents, is_component},
         tree_builder::{Placed, refused},
         unpack::{
             ArchiveFile, decompressed,
@@ -47,10 +48,11 @@ struct ComponentArchive {
 }
 
 impl<'a> Components<'a> {
-    pub(super) const fn new(version: &'a Version) -> Self {
+    /// Returns a toolchain that has these components already.
+    pub(super) fn new(version: &'a Version, shared: SharedComponents) -> Self {
         Self {
             version,
-            manifests: BTreeMap::new(),
+            manifests: shared.manifests,
         }
     }
 
@@ -215,17 +217,6 @@ impl ComponentArchive {
         // The directories of old components have their own number too.
         named(version.as_str()) || version.release() < OWN_NUMBERS_UNTIL.as_slice()
     }
-}
-
-/// Returns whether `name` in an archive is the component `part`: `clippy-preview` is `clippy`, and `rust-std` has its
-/// target behind it.
-fn is_component(name: &str, part: &str) -> bool {
-    name.strip_prefix(part).is_some_and(|rest| {
-        let target = rest.strip_prefix('-').unwrap_or_default();
-        rest.is_empty()
-            || rest == "-preview"
-            || System::ALL.iter().any(|system| target == system.triple())
-    })
 }
 
 fn check_component(manifest: &str, placed: Option<&Vec<String>>, tree: &Tree) -> Result<(), Error> {

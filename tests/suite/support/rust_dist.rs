@@ -16,7 +16,7 @@ const TRIPLES: [&str; 4] = [
 const DATE: &str = "2026-04-16";
 
 /// The component in the manifest, the name of its archive, and its programs.
-const COMPONENTS: [(&str, &str, &[&str]); 5] = [
+const COMPONENTS: [(&str, &str, &[&str]); 6] = [
     ("rustc", "rustc", &["rustc", "rustdoc"]),
     ("cargo", "cargo", &["cargo"]),
     ("rust-std", "rust-std", &[]),
@@ -26,6 +26,7 @@ const COMPONENTS: [(&str, &str, &[&str]); 5] = [
         &["cargo-clippy", "clippy-driver"],
     ),
     ("rustfmt-preview", "rustfmt", &["rustfmt", "cargo-fmt"]),
+    ("rust-analyzer-preview", "rust-analyzer", &["rust-analyzer"]),
 ];
 
 /// Serves one release under `/rust/dist`, as its own channel and as the stable one.
@@ -89,6 +90,7 @@ fn describe_toolchain(manifest: &mut String, version: &str) {
     }
     manifest.push_str(
         "[renames.clippy]\nto = \"clippy-preview\"\n[renames.rustfmt]\nto = \"rustfmt-preview\"\n\
+         [renames.rust-analyzer]\nto = \"rust-analyzer-preview\"\n\
          [profiles]\nminimal = [\"rustc\", \"cargo\", \"rust-std\"]\n\
          default = [\"rustc\", \"cargo\", \"rust-std\", \"clippy-preview\", \"rustfmt-preview\"]\n",
     );
