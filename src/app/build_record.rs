@@ -197,6 +197,50 @@ pub fn look_up<'a>(
     Ok((inputs, found))
 }
 
+/// Returns the record of a dev shell from before a lockfile could not be read any more, with that as a missing part;
+/// nothing if anything else has changed since.
+pub fn before_unreadable_lockfile(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+) -> Option<Record> {
+    let mut unreadable = Vec::new();
+    for path in session.lockfile_paths(place) {
+        let loaded = session.lockfile(&place.root, &path);
+        if let Err(failure) = loaded.content() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let part = missing_parts::unread_lockfile(&name, &failure);
+            unreadable.push((path, part));
+        }
+    }
+    let (state, now) = (&session.context.directories.state, session.context.now);
+    if unreadable.is_empty() || session.decisions.is_denied(&place.root) {
+        return None;
+    }
+    let mut record = Record::stored(state, &place.root, shell)?;
+    let is_unchanged = |file: &Watched| {
+        let mut paths = unreadable.iter().map(|(path, _)| path);
+        paths.any(|path| *path == file.path) || file.is_unchanged()
+    };
+    let sealed = record.sealed.iter().all(Watched::is_unchanged);
+    let there = record.objects.iter().all(|object| object.exists());
+    if !(sealed && there && record.watched.iter().all(is_unchanged)) {
+        return None;
+    }
+    for (path, part) in unreadable {
+        let missing = &mut record.content.missing;
+        missing.retain(|known| known.name != part.name);
+        missing.push(part);
+        for file in record.watched.iter_mut().filter(|file| file.path == path) {
+            *file = Watched::look(&path, now);
+        }
+    }
+    record.retry = None;
+    // Without a stored record the next prompt finds the same again.
+    let _stored = record.store(state, &place.root, shell);
+    Some(record)
+}
+
 /// A dev shell that was built and recorded.
 #[derive(Debug)]
 pub struct RecordedShell {

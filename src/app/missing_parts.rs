@@ -172,6 +172,16 @@ impl FailedPart {
     }
 }
 
+/// Returns the part of a dev shell that is loaded without a lockfile that cannot be read.
+pub fn unread_lockfile(name: &str, failure: &Failure) -> MissingPart {
+    MissingPart {
+        name: format!("changes of `{name}`"),
+        reason: one_line(failure),
+        hint: failure.hints.first().cloned(),
+        is_left_out: false,
+    }
+}
+
 /// Returns the cause of a failure in one line.
 fn one_line(failure: &Failure) -> String {
     let Failure {

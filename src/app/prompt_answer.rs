@@ -448,7 +448,13 @@ fn look_at_project(
         // No content is read: the user may not have allowed that.
         .map(|path| Watched::settled_look(path.clone()))
         .collect();
-    let verdict = judge(session, place, shell, &mut watched);
+    let verdict = judge(session, place, shell, &mut watched).or_else(|failure| {
+        let record = build_record::before_unreadable_lockfile(session, place, shell);
+        record.map_or(Err(failure), |record| {
+            watched.clone_from(&record.watched);
+            Ok(Verdict::Ready(Box::new(record)))
+        })
+    });
     let keep = loaded.is_of(place);
     let finding = Finding {
         watched,

@@ -5,12 +5,17 @@ use std::path::PathBuf;
 use crate::{
     env::Env,
     manifest::ShellName,
+    project::locate::Place,
     prompt::{Loading, load, record::Record},
     report::failure::Failure,
 };
 
 use super::{
-    build_mode::BuildMode, build_record, lock_and_build::bring_up, session::Session, trust,
+    build_mode::BuildMode,
+    build_record::{self, RecordedShell},
+    lock_and_build::bring_up,
+    session::Session,
+    trust,
 };
 
 /// A dev shell that can be loaded.
@@ -57,22 +62,33 @@ pub fn prepare(
         return Ok(ready);
     }
     let place = session.active_place()?;
-    let root = place.root.clone();
-    let project = trust::trusted_project_at(session, place, Some(shell))?;
-    let shells = std::slice::from_ref(shell);
-    let mut records = bring_up(session, &project, shells, BuildMode::Foreground)?;
-    let built = records
-        .pop()
-        .ok_or_else(|| Failure::new("no dev shell was built"))?;
-    let record = match completeness {
-        Completeness::Whole => built.complete()?,
-        Completeness::Partial => built.record,
+    let record = match (build(session, &place, shell), completeness) {
+        (Ok(built), Completeness::Whole) => built.complete()?,
+        (Ok(built), Completeness::Partial) => built.record,
+        (Err(failure), Completeness::Whole) => return Err(failure),
+        (Err(failure), Completeness::Partial) => {
+            let before = build_record::before_unreadable_lockfile(session, &place, shell);
+            before.ok_or(failure)?
+        }
     };
     Ok(ReadyShell {
-        root,
+        root: place.root,
         shell: shell.clone(),
         record,
     })
+}
+
+fn build(
+    session: &Session<'_>,
+    place: &Place,
+    shell: &ShellName,
+) -> Result<RecordedShell, Failure> {
+    let project = trust::trusted_project_at(session, place.clone(), Some(shell))?;
+    let shells = std::slice::from_ref(shell);
+    let mut records = bring_up(session, &project, shells, BuildMode::Foreground)?;
+    records
+        .pop()
+        .ok_or_else(|| Failure::new("no dev shell was built"))
 }
 
 /// Returns a dev shell whose stored record is fresh, without reading the project.

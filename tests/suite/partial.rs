@@ -217,3 +217,42 @@ fn a_version_below_the_root_that_no_source_has_costs_only_its_tool() {
     let text = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     assert!(text.contains("3.12.9"), "{text}");
 }
+
+#[test]
+fn a_lockfile_that_cannot_be_read_costs_only_its_changes() {
+    for_each_shell(|shell| {
+        let (sandbox, _server) = served();
+        let sandbox = sandbox.manifest("[tools]\nruff = \"0.12\"\n");
+        sandbox.devsh(&["lock", "--trust"]).success();
+        sandbox.allow();
+        let path = sandbox.project().join("devshell.lock");
+        let whole = fs::read_to_string(&path).unwrap();
+        let conflict = format!("<<<<<<< HEAD\n{whole}=======\n>>>>>>> branch\n");
+        for broken in [&*conflict, &whole[..whole.len() / 2]] {
+            fs::write(&path, broken).unwrap();
+            let mut pty = sandbox.shell(shell);
+            let seen = pty.enter();
+            assert!(
+                seen.contains("missing: changes of `devshell.lock`: "),
+                "{seen}"
+            );
+            assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");
+            assert!(
+                !pty.type_line("true").contains("missing"),
+                "it is said once"
+            );
+            let run = ["run", "--", "ruff", "--version"];
+            sandbox.devsh(&run).code(125).error(&["devshell.lock"]);
+            let partial = sandbox
+                .devsh(&["run", "--partial", "--", "ruff", "--version"])
+                .success();
+            assert_eq!(partial.stdout, "ruff 0.12.4\n");
+            assert!(partial.stderr.contains("missing: changes of"), "{partial}");
+            sandbox.devsh(&["sync"]).code(1);
+        }
+        fs::write(&path, &whole).unwrap();
+        let mut pty = sandbox.shell(shell);
+        assert!(!pty.enter().contains("missing"));
+        sandbox.devsh(&["run", "--", "ruff", "--version"]).success();
+    });
+}
