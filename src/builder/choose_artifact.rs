@@ -125,7 +125,21 @@ impl Builder<'_> {
     /// Python applications come last, because they need the Python and uv of the others.
     pub(super) fn serve(&self, request: &BuildRequest<'_>) -> ServedTools {
         let independent = |requested: &RequestedTool<'_>| requested.application().is_none();
-        let first = self.serve_all(request, &|requested| independent(requested), &[]);
+        let is_conda = |requested: &RequestedTool<'_>| requested.tool.source == Source::Conda;
+        // All conda tools have one prefix, so one of them gets it for all.
+        let conda = request.tools.iter().position(is_conda);
+        let conda_tool = conda.map(|position| request.tools[position].tool);
+        let mut first = self.serve_all(
+            request,
+            &|requested| {
+                independent(requested)
+                    && (!is_conda(requested) || Some(requested.tool) == conda_tool)
+            },
+            &[],
+        );
+        if let Some(position) = conda {
+            self.share_prefix(request, position, &mut first);
+        }
         let served: Vec<&ServedTool> = first.iter().flatten().flatten().collect();
         let rest = self.serve_all(request, &|requested| !independent(requested), &served);
         let results: Vec<_> = first
@@ -153,6 +167,45 @@ impl Builder<'_> {
             }
         }
         all
+    }
+
+    /// Gives the other conda tools the prefix of the one at `position`, or host tools if there is no prefix.
+    fn share_prefix(
+        &self,
+        request: &BuildRequest<'_>,
+        position: usize,
+        results: &mut [Option<Result<ServedTool, Error>>],
+    ) {
+        let (prefix, reason) = match &results[position] {
+            Some(Ok(served)) => match (&served.from, &served.notice) {
+                (ServedFrom::Object(prefix), _) => (Some(prefix.clone()), String::new()),
+                (_, Some(BuildNotice::HostServes { reason, .. })) => (None, reason.clone()),
+                _ => (None, String::new()),
+            },
+            Some(Err(error)) => (None, error.to_string()),
+            None => return,
+        };
+        for (requested, result) in request.tools.iter().zip(results).skip(position + 1) {
+            if requested.tool.source != Source::Conda {
+                continue;
+            }
+            let shared = prefix.as_ref().zip(requested.locked);
+            let served = shared.map(|(prefix, locked)| ServedTool {
+                tool: requested.tool.clone(),
+                version: locked.version.clone(),
+                from: ServedFrom::Object(prefix.clone()),
+                notice: None,
+                hidden: requested.hidden,
+            });
+            *result = served
+                .or_else(|| {
+                    let managed = request.tools_from == ToolsFrom::Managed;
+                    let found = (!managed).then(|| self.host_tools(request, requested.tool))?;
+                    let tool = choose_host_tool(request, requested, &found)?;
+                    Some(host_serves(requested, tool, reason.clone()))
+                })
+                .map(Ok);
+        }
     }
 
     /// Gets every tool that `selected` accepts; the others are `None`.
@@ -196,7 +249,11 @@ impl Builder<'_> {
         if request.tools_from != ToolsFrom::Managed && !flavoured {
             found = self.host_tools(request, requested.tool);
             if let Some(tool) = choose_host_tool(request, requested, &found) {
-                return Ok(host_serves(requested, tool, &unavailable));
+                let reason = match &unavailable {
+                    Unavailable::HostOnly => String::new(),
+                    other => other.to_string(),
+                };
+                return Ok(host_serves(requested, tool, reason));
             }
         }
         let accepted = manifest::whole(requested.request);
@@ -338,11 +395,7 @@ fn choose_host_tool<'a>(
         .max_by(|one, other| one.version.cmp(&other.version))
 }
 
-fn host_serves(
-    requested: &RequestedTool<'_>,
-    tool: &HostTool,
-    unavailable: &Unavailable,
-) -> ServedTool {
+fn host_serves(requested: &RequestedTool<'_>, tool: &HostTool, reason: String) -> ServedTool {
     let program = tool.programs.first().map(|(_, path)| path.clone());
     ServedTool {
         tool: requested.tool.clone(),
@@ -354,10 +407,7 @@ fn host_serves(
             wanted: requested.locked.map(|locked| locked.version.clone()),
             found: tool.version.clone(),
             program: program.unwrap_or_default(),
-            reason: match unavailable {
-                Unavailable::HostOnly => String::new(),
-                other => other.to_string(),
-            },
+            reason,
         }),
     }
 }
