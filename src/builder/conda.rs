@@ -1,6 +1,9 @@
 //! Conda tools: the packages of a dev shell's environment, linked into one prefix that all of them share.
 
-use std::path::PathBuf;
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 use super::{
     Builder, Error, Unavailable,
@@ -9,7 +12,7 @@ use super::{
     request::{BuildRequest, RequestedTool},
 };
 use crate::{
-    env::{Change, VarName},
+    env::{Change, Env, VarName},
     lockfile::{Artifact, LockedConda, LockedPackage},
     package::{CondaFloors, PackageName, Source, Version},
     sources::glibc,
@@ -208,6 +211,33 @@ impl Builder<'_> {
 }
 
 impl CondaEnvironment {
+    /// Returns the variables with which builds find the programs and libraries of the prefix.
+    pub(super) fn build_variables(&self, host: &Env) -> Vec<(OsString, OsString)> {
+        let in_front = |before: &[OsString], after: &[OsString], name: &str| {
+            let own = host.get(name).map(OsStr::to_owned);
+            let own = own.filter(|value| !value.is_empty());
+            let entries = before.iter().chain(&own).chain(after);
+            let entries: Vec<&OsStr> = entries.map(OsString::as_os_str).collect();
+            entries.join(OsStr::new(":"))
+        };
+        let path = in_front(&[self.prefix.join("bin").into_os_string()], &[], vars::PATH);
+        let mut variables = vec![(OsString::from(vars::PATH), path)];
+        for (name, change) in &self.env {
+            let name = name.as_str();
+            // uv would take the prefix for an environment to install into.
+            if [vars::PATH, vars::CONDA_PREFIX].contains(&name) {
+                continue;
+            }
+            let value = match change {
+                Change::Set(value) => value.clone(),
+                Change::Extend { before, after } => in_front(before, after, name),
+                _ => continue,
+            };
+            variables.push((name.into(), value));
+        }
+        variables
+    }
+
     /// Returns lines about the packages that the user should know.
     pub(super) fn notes(&self) -> Vec<String> {
         let notes = PrefixNotes::read(&self.prefix);

@@ -15,6 +15,7 @@ use std::{
 use super::{
     Builder, Error,
     choose_artifact::{ServedFrom, ServedTool},
+    conda::CondaEnvironment,
     profile_name::{checkout_digest, profiles_directory},
     request::{BuildRequest, PythonPackages, interpreter_rank},
 };
@@ -73,6 +74,7 @@ pub(super) fn find_interpreter<'s>(
     input.bytes(served.version.as_str());
     Ok(Some(Interpreter {
         packages_visible: served.tool.is_conda_python(),
+        build_variables: Vec::new(),
         program,
         version: served.version.clone(),
         identity: input.into_bytes(),
@@ -181,6 +183,7 @@ impl Builder<'_> {
         &self,
         request: &BuildRequest<'_>,
         served: &[ServedTool],
+        conda: Option<&CondaEnvironment>,
     ) -> Result<Option<(PythonEnvironment, Option<Error>)>, Error> {
         let Some(packages) = &request.python else {
             return Ok(None);
@@ -189,7 +192,15 @@ impl Builder<'_> {
             lock: packages.lock.clone(),
             tool,
         };
-        let interpreter = find_interpreter(served)?.ok_or_else(|| needs("python"))?;
+        let mut interpreter = find_interpreter(served)?.ok_or_else(|| needs("python"))?;
+        if let Some(conda) = conda {
+            interpreter.build_variables = conda.build_variables(&self.context.env);
+            if !packages.builds.is_empty() {
+                // A build can link to the libraries of the prefix.
+                let prefix = conda.prefix.file_name().unwrap_or_default();
+                interpreter.identity.extend(prefix.as_encoded_bytes());
+            }
+        }
         let pins = packages
             .pins(Some(&interpreter.version), request.system)
             .map_err(|missing| Error::PythonMissing {

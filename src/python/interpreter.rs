@@ -1,6 +1,6 @@
 //! The Python interpreter that packages are installed for.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use crate::package::Version;
 
@@ -11,6 +11,8 @@ pub struct Interpreter {
     pub version: Version,
     /// Whether its own packages belong to environments on top of it.
     pub packages_visible: bool,
+    /// Further variables for builds of packages, such as the places of libraries.
+    pub build_variables: Vec<(OsString, OsString)>,
     /// Identifies it; the same on every machine if it is from the store.
     pub identity: Vec<u8>,
 }

@@ -101,6 +101,7 @@ impl Uv<'_> {
             .stdin(Stdio::null())
             .env_clear()
             .envs(self.env.iter().filter(|(name, _)| is_passed(name)))
+            .envs(self.interpreter.build_variables.iter().map(|(name, value)| (name, value)))
             // By a variable, which a build backend that runs uv inherits.
             .env("UV_NO_CONFIG", "1")
             .env("UV_LINK_MODE", "copy")
