@@ -15,7 +15,7 @@ pub(crate) mod strace;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use crate::support::{Sandbox, Server, pypi::serve_tool};
+use crate::support::{Sandbox, Server, conda, pypi::serve_tool};
 
 /// Returns the amount of work: `short` in the suite, `long` with `DEVSH_TEST_LONG=1`, and so many hundredths
 /// of that with a greater number.
@@ -47,6 +47,45 @@ fn prepared() -> (Sandbox, Server) {
         .config("tools-from = \"managed\"\n")
         .manifest("[tools]\nruff = \"0.12\"\n[env]\nA = \"1\"\n");
     (sandbox, server)
+}
+
+/// A project with one conda package, which needs another one, and the server that has both.
+fn prepared_conda() -> (Sandbox, Server) {
+    let server = Server::start();
+    serve_conda(&server);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(CONDA_MANIFEST);
+    (sandbox, server)
+}
+
+/// The manifest of a project with a conda package.
+const CONDA_MANIFEST: &str = "[conda]\nchannels = [\"team\"]\npackages = [\"ruff\"]\n";
+
+/// Serves a conda package whose program reads a file of another package, at the place of the prefix.
+fn serve_conda(server: &Server) {
+    let packages = [
+        conda::Package {
+            name: "ruff",
+            version: "0.12.4",
+            depends: &["ruff-data"],
+            files: &[(
+                "bin/ruff",
+                "#!/bin/sh\nexec cat PREFIX/share/ruff/version\n",
+            )],
+        },
+        conda::Package {
+            name: "ruff-data",
+            version: "1.0",
+            depends: &[],
+            files: &[
+                ("share/ruff/version", "ruff 0.12.4\n"),
+                ("share/ruff/place", "PREFIX\n"),
+            ],
+        },
+    ];
+    conda::serve_channel(server, &packages, conda::Layout::Sharded);
 }
 
 /// Returns every path below the home directory and, where it is the same each time, the content.
@@ -96,7 +135,14 @@ fn left(home: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Returns whether a file holds times or inode numbers of other files.
 fn holds_times(name: &str) -> bool {
-    let signs = [".record", "/index/", "generation", ".log", ".build"];
+    let signs = [
+        ".record",
+        "/index/",
+        "/conda/documents/",
+        "generation",
+        ".log",
+        ".build",
+    ];
     signs.iter().any(|sign| name.contains(sign))
 }
 

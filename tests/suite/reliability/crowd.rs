@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::{effort, prepared};
+use super::{effort, prepared, prepared_conda};
 use crate::support::{Sandbox, Server, pypi::serve_tool, sandbox::DEVSH};
 
 fn start(sandbox: &Sandbox, directory: &str, arguments: &[&str]) -> Child {
@@ -19,7 +19,16 @@ fn start(sandbox: &Sandbox, directory: &str, arguments: &[&str]) -> Child {
 
 #[test]
 fn of_many_processes_one_fetches() {
-    let (sandbox, server) = prepared();
+    one_fetches(&prepared(), "/files/", 1);
+}
+
+#[test]
+fn of_many_processes_one_fetches_conda_packages() {
+    one_fetches(&prepared_conda(), ".conda", 2);
+}
+
+/// Starts many processes that need the same tool; each of its `files` artifacts is downloaded once.
+fn one_fetches((sandbox, server): &(Sandbox, Server), sign: &str, files: usize) {
     sandbox.devsh(&["lock", "--trust"]).success();
     let lockfile = fs::read(sandbox.project().join("devshell.lock")).unwrap();
     let manifest = fs::read(sandbox.project().join("devshell.toml")).unwrap();
@@ -35,8 +44,8 @@ fn of_many_processes_one_fetches() {
     let run = ["run", "--locked", "--trust", "--", "ruff", "--version"];
     let children: Vec<Child> = (0..processes)
         .map(|number| match number % 2 {
-            0 => start(&sandbox, ".", &run),
-            _ => start(&sandbox, &format!("../clone{}", number / 2), &run),
+            0 => start(sandbox, ".", &run),
+            _ => start(sandbox, &format!("../clone{}", number / 2), &run),
         })
         .collect();
     for child in children {
@@ -46,12 +55,10 @@ fn of_many_processes_one_fetches() {
         assert_eq!(output.stdout, b"ruff 0.12.4\n", "{said}");
     }
     let downloads = server.requests().into_iter();
-    let downloads = downloads
-        .filter(|request| request.contains("/files/"))
-        .count();
-    assert_eq!(downloads, 1);
+    let downloads = downloads.filter(|request| request.contains(sign)).count();
+    assert_eq!(downloads, files);
     sandbox.devsh(&["verify"]).success();
-    eprintln!("figure: {processes} processes at once, 1 download, 0 failures");
+    eprintln!("figure: {processes} processes at once, each file downloaded once, 0 failures");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{
     effort, prepared,
-    scenario::{ALLOW, LOCK, REPAIR, SYNC, Scenario},
+    scenario::{ALLOW, LOCK, REPAIR, SYNC, SYNC_CONDA, Scenario},
     so_far,
     strace::{count, points, strace, with_fault},
 };
@@ -23,6 +23,11 @@ fn no_error_under_sync_leaves_half_an_object() {
 }
 
 #[test]
+fn no_error_under_sync_leaves_half_a_prefix() {
+    sweep(&SYNC_CONDA);
+}
+
+#[test]
 fn no_error_under_lock_leaves_half_a_lockfile() {
     sweep(&LOCK);
 }
@@ -34,7 +39,7 @@ fn no_error_under_repair_leaves_half_an_object() {
 
 fn sweep(scenario: &Scenario) {
     let Some(strace) = strace() else { return };
-    let (sandbox, _server) = prepared();
+    let (sandbox, _server) = (scenario.prepare)();
     let manifest = fs::read(sandbox.project().join("devshell.toml")).unwrap();
     scenario.start_over(&sandbox, &manifest);
     let mut counts = count(&strace, &sandbox, scenario.arguments);

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
-    difference, effort, left, prepared,
-    scenario::{ALLOW, DENY, GC, LOCK, REPAIR, RUN, SYNC, Scenario},
+    difference, effort, left,
+    scenario::{ALLOW, DENY, GC, LOCK, REPAIR, RUN, SYNC, SYNC_CONDA, Scenario},
     so_far,
     strace::{count, points, strace, was_killed, with_fault},
 };
@@ -17,6 +17,11 @@ fn allow_is_killed_anywhere() {
 #[test]
 fn sync_is_killed_anywhere() {
     sweep(&SYNC);
+}
+
+#[test]
+fn sync_of_conda_packages_is_killed_anywhere() {
+    sweep(&SYNC_CONDA);
 }
 
 #[test]
@@ -66,7 +71,7 @@ fn moments(scenario: &Scenario, counts: &BTreeMap<String, usize>) -> Vec<(String
 fn sweep(scenario: &Scenario) {
     let Some(strace) = strace() else { return };
     let (mut fired, mut missed, mut wrong) = (0, 0, Vec::new());
-    let (sandbox, _server) = prepared();
+    let (sandbox, _server) = (scenario.prepare)();
     let manifest = fs::read(sandbox.project().join("devshell.toml")).unwrap();
     let begin = || scenario.start_over(&sandbox, &manifest);
     let expected = scenario.end(&sandbox, &manifest);

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, fs};
 
-use super::left;
-use crate::support::Sandbox;
+use super::{left, prepared, prepared_conda};
+use crate::support::{Sandbox, Server};
 
 /// A command and its preparation.
 pub(super) struct Scenario {
     /// Its name in figures.
     pub(super) name: &'static str,
+    pub(super) prepare: fn() -> (Sandbox, Server),
     begin: fn(&Sandbox),
     pub(super) arguments: &'static [&'static str],
     /// A command that removes leftovers, where the command itself builds nothing when all is there.
@@ -19,6 +20,7 @@ pub(super) struct Scenario {
 
 pub(super) const ALLOW: Scenario = Scenario {
     name: "allow",
+    prepare: prepared,
     begin: |_| (),
     arguments: &["allow"],
     sweeps: None,
@@ -27,14 +29,22 @@ pub(super) const ALLOW: Scenario = Scenario {
 
 pub(super) const SYNC: Scenario = Scenario {
     name: "sync",
+    prepare: prepared,
     begin: without_objects,
     arguments: &["sync"],
     sweeps: None,
     always_whole: true,
 };
 
+pub(super) const SYNC_CONDA: Scenario = Scenario {
+    name: "sync of conda packages",
+    prepare: prepared_conda,
+    ..SYNC
+};
+
 pub(super) const RUN: Scenario = Scenario {
     name: "run",
+    prepare: prepared,
     begin: without_objects,
     arguments: &["run", "--", "ruff", "--version"],
     sweeps: Some(&["sync"]),
@@ -43,6 +53,7 @@ pub(super) const RUN: Scenario = Scenario {
 
 pub(super) const LOCK: Scenario = Scenario {
     name: "lock",
+    prepare: prepared,
     begin: |sandbox| {
         sandbox.devsh(&["allow"]).success();
         fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
@@ -54,6 +65,7 @@ pub(super) const LOCK: Scenario = Scenario {
 
 pub(super) const DENY: Scenario = Scenario {
     name: "deny",
+    prepare: prepared,
     begin: |sandbox| {
         sandbox.devsh(&["allow"]).success();
     },
@@ -64,6 +76,7 @@ pub(super) const DENY: Scenario = Scenario {
 
 pub(super) const GC: Scenario = Scenario {
     name: "gc",
+    prepare: prepared,
     begin: |sandbox| {
         sandbox.write("devshell.toml", "[tools]\nruff = \"0.12\"\n");
         sandbox.devsh(&["allow"]).success();
@@ -77,6 +90,7 @@ pub(super) const GC: Scenario = Scenario {
 
 pub(super) const REPAIR: Scenario = Scenario {
     name: "repair",
+    prepare: prepared,
     begin: |sandbox| {
         sandbox.devsh(&["allow"]).success();
         let store = fs::read_dir(sandbox.data().join("store")).unwrap();
