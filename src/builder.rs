@@ -147,7 +147,7 @@ impl Builder<'_> {
                 None
             }
         };
-        let python = match self.python_environment(&request, &served) {
+        let python = match self.python_environment(&request, &served, conda.as_ref()) {
             Ok(python) => python,
             Err(error) => {
                 request.python = None;

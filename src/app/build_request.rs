@@ -68,8 +68,13 @@ impl<'a> BuildInputs<'a> {
     ) -> Result<Self, Failure> {
         let mut lockfile = lockfile;
         conda_packages::add_tools(&mut lockfile, shell);
-        let unlocked_tool = |(tool, request)| {
+        let has_conda = conda_packages::of_shell(&lockfile, shell).is_some();
+        let unlocked_tool = |(tool, request): (&Tool, &ToolRequest)| {
             let unlocked = unlocked.tool(tool, request)?;
+            // The packages of another dev shell can be tools of the same name.
+            if tool.source == Source::Conda && has_conda {
+                return None;
+            }
             Some(FailedPart {
                 part: ShellPart::Tool(tool.clone()),
                 failure: unlocked.failure.clone(),

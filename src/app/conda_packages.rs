@@ -79,6 +79,23 @@ fn first_words(key: &CondaKey) -> String {
     format!("conda packages {}", words.join(", "))
 }
 
+/// The packages of all sets, and the failures of those without an answer.
+#[derive(Debug, Default)]
+pub struct ResolvedConda {
+    pub sets: CondaSets,
+    pub failures: BTreeMap<CondaKey, Failure>,
+}
+
+impl ResolvedConda {
+    /// Returns the packages of all sets.
+    pub fn complete(self) -> Result<CondaSets, Failure> {
+        match self.failures.into_values().next() {
+            Some(failure) => Err(failure),
+            None => Ok(self.sets),
+        }
+    }
+}
+
 /// Returns the packages for the sets in `only`, keeping those of `previous` that still fit.
 pub fn resolve(
     session: &Session<'_>,
@@ -86,8 +103,8 @@ pub fn resolve(
     previous: &Lockfile,
     upgrade: &Upgrade,
     only: &BTreeSet<CondaKey>,
-) -> Result<CondaSets, Failure> {
-    let mut sets = CondaSets::new();
+) -> Result<ResolvedConda, Failure> {
+    let mut resolved = ResolvedConda::default();
     for (key, asked) in requested(manifest)? {
         if !only.contains(&key) {
             continue;
@@ -102,12 +119,15 @@ pub fn resolve(
                 .any(|one| upgraded.contains(&*one.name)),
         };
         let set = match previous.conda.get(&key) {
-            Some(set) if !touched(set) => set.clone(),
-            _ => solve(session, &key, &asked, previous, upgrade)?,
+            Some(set) if !touched(set) => Ok(set.clone()),
+            _ => solve(session, &key, &asked, previous, upgrade),
         };
-        sets.insert(key, set);
+        match set {
+            Ok(set) => drop(resolved.sets.insert(key, set)),
+            Err(failure) => drop(resolved.failures.insert(key, failure)),
+        }
     }
-    Ok(sets)
+    Ok(resolved)
 }
 
 /// Returns the names of the packages to upgrade.
@@ -275,8 +295,18 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
 
 /// Returns the conda tools of all dev shells, each once.
 pub fn tools(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
+    tools_of(manifest.shells.values())
+}
+
+/// Returns the conda tools of the dev shells with one set of packages, each once.
+pub fn tools_of_set(manifest: &Manifest, wanted: &CondaKey) -> Vec<(Tool, ToolRequest)> {
+    let has_set = |shell: &&DevShell| key(shell).is_ok_and(|key| key.as_ref() == Some(wanted));
+    tools_of(manifest.shells.values().filter(has_set))
+}
+
+fn tools_of<'m>(shells: impl Iterator<Item = &'m DevShell>) -> Vec<(Tool, ToolRequest)> {
     let mut seen = BTreeSet::new();
-    let tools = manifest.shells.values().flat_map(|shell| &shell.tools);
+    let tools = shells.flat_map(|shell| &shell.tools);
     tools
         .filter(|(tool, _)| tool.source == Source::Conda)
         .filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
@@ -312,7 +342,12 @@ pub fn add_tools(lockfile: &mut Lockfile, shell: &DevShell) {
 
 /// Returns the locked packages of a dev shell.
 pub fn of_shell<'l>(lockfile: &'l Lockfile, shell: &DevShell) -> Option<&'l CondaSet> {
-    lockfile.conda.get(&key(shell).ok()??)
+    of_shell_in(&lockfile.conda, shell)
+}
+
+/// Returns the packages of a dev shell among these sets.
+pub fn of_shell_in<'s>(sets: &'s CondaSets, shell: &DevShell) -> Option<&'s CondaSet> {
+    sets.get(&key(shell).ok()??)
 }
 
 /// Returns a conda tool of a dev shell as it is locked.

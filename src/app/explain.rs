@@ -1,5 +1,6 @@
 //! Explanations: the value of a tool, variable, alias, setting or path, and the statements behind it.
 
+mod conda;
 mod path;
 mod rows;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 use crate::{
     lockfile::{LockedPackage, Lockfile},
     manifest::{self, DevShell, ShellName, SourceScripts, Statement, Subject},
-    package::Tool,
+    package::{Source, Tool},
     project::{Project, approval::ApprovalState},
     prompt::session_var,
     report::failure::Failure,
@@ -34,7 +35,7 @@ const REFUSED: usize = 5;
 /// One thing explained; the JSON form is part of the interface.
 #[derive(Debug, Serialize)]
 pub struct Explanation {
-    /// `tool`, `variable`, `alias`, `setting`, `path` or `note`.
+    /// `tool`, `package`, `variable`, `alias`, `setting`, `path` or `note`.
     pub kind: &'static str,
     pub name: String,
     /// The merged value; `None` if it was removed.
@@ -174,6 +175,7 @@ impl<'a> Explained<'a> {
                 self.candidates(one);
             }
         }
+        all.extend(self.conda_package(name));
         if name.contains('/') || name == vars::PATH || all.is_empty() {
             all.extend(self.path(name));
         }
@@ -233,6 +235,14 @@ impl<'a> Explained<'a> {
     }
 
     fn tool(&self, name: &str) -> Option<(&Tool, String)> {
+        // `[python] from` decides which of the two the name means.
+        let of_conda = self.content.python.from.as_ref();
+        let of_conda = of_conda.is_some_and(|from| from.value == Source::Conda);
+        let name = if name == "python" && of_conda {
+            "conda:python"
+        } else {
+            name
+        };
         let mut tools = self.content.tools.iter();
         let (tool, request) = tools.find(|(tool, _)| tool.to_string() == name)?;
         Some((tool, manifest::whole(request)))
@@ -271,6 +281,11 @@ impl<'a> Explained<'a> {
             return (!list.is_empty()).then(|| texts(list));
         }
         let value = match key {
+            "python.from" => self.content.python.from.as_ref()?.value.to_string(),
+            "conda.channels" => texts(&self.content.conda.channels),
+            "conda.packages" => texts(&self.content.conda.packages),
+            "conda.glibc" => self.content.conda.glibc.as_ref()?.value.to_string(),
+            "conda.macos" => self.content.conda.macos.as_ref()?.value.to_string(),
             "python.lock" => self.content.python.lock.as_ref()?.value.clone(),
             "python.groups" => texts(&self.content.python.groups),
             "python.extras" => texts(&self.content.python.extras),

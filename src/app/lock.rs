@@ -166,7 +166,7 @@ fn lock_target(
     let resolved = resolve_or_leave_out(session, &target.requests, &ground, &previous, upgrade);
     let (mut lockfile, left_out) = resolved.map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&target.pins);
-    lockfile.conda = target.conda(session, &previous, upgrade)?;
+    lockfile.conda = target.conda(session, &previous, upgrade)?.complete()?;
     let mut python = target.python(session, &lockfile, &previous, upgrade, &left_out)?;
     for failure in python.take_unbuilt() {
         session.reporter.warn(&format!(
@@ -287,13 +287,11 @@ fn answer(
     lockfile.conda = if current.unlocked.unreachable().is_some() {
         previous.conda.clone()
     } else {
-        match target.conda(session, &previous, &upgrade) {
-            Ok(sets) => sets,
-            Err(failure) => {
-                target.add_unlocked_conda(&failure, &mut current.unlocked);
-                previous.conda.clone()
-            }
+        let conda = target.conda(session, &previous, &upgrade)?;
+        for (key, failure) in &conda.failures {
+            target.add_unlocked_set(key, failure, &mut current.unlocked);
         }
+        conda.sets
     };
     lockfile.python = if let Some(failure) = current.unlocked.unreachable().cloned() {
         // The index of the packages is most likely unreachable too.

@@ -5,9 +5,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use crate::{
-    lockfile::{
-        self, CondaKey, CondaSets, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade,
-    },
+    lockfile::{self, CondaKey, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade},
     manifest::{Manifest, ToolRequest},
     package::{Source, Tool},
     project::{LOCKFILE, Project, lock_path, personal},
@@ -16,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    conda_packages,
+    conda_packages::{self, ResolvedConda},
     missing_parts::{LeftOut, Unlocked, UnlockedTool},
     python_packages::{self, ResolvedPackages},
     python_tools::{self, TeamTools},
@@ -178,7 +176,14 @@ impl LockTarget {
 
     /// Adds the conda tools to `unlocked`: their packages are locked together.
     pub fn add_unlocked_conda(&self, failure: &Failure, unlocked: &mut Unlocked) {
-        for (tool, request) in conda_packages::tools(self.project.preview()) {
+        for key in self.own_conda_keys() {
+            self.add_unlocked_set(&key, failure, unlocked);
+        }
+    }
+
+    /// Adds the conda tools of one set to `unlocked`.
+    pub fn add_unlocked_set(&self, key: &CondaKey, failure: &Failure, unlocked: &mut Unlocked) {
+        for (tool, request) in conda_packages::tools_of_set(self.project.preview(), key) {
             unlocked.add_tool(
                 LockKey::for_request(&tool, &request),
                 UnlockedTool {
@@ -196,7 +201,7 @@ impl LockTarget {
         session: &Session<'_>,
         previous: &Lockfile,
         upgrade: &Upgrade,
-    ) -> Result<CondaSets, Failure> {
+    ) -> Result<ResolvedConda, Failure> {
         let own = self.own_conda_keys();
         conda_packages::resolve(session, self.project.preview(), previous, upgrade, &own)
     }

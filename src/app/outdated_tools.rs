@@ -1,15 +1,18 @@
 //! Tools with newer versions than the locked ones.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::{
-    lockfile::LockKey,
-    manifest::ToolRequest,
-    package::{Requirement, Version},
+    lockfile::{CondaSet, LockKey, Lockfile, Upgrade},
+    manifest::{Manifest, ToolRequest},
+    package::{Requirement, Source, Version},
     report::failure::Failure,
 };
 
 use super::{
+    conda_packages,
     lockfiles::{all_requests, joined_lockfile},
     query_versions,
     session::Session,
@@ -62,6 +65,47 @@ pub fn outdated_tools(session: &Session<'_>) -> Result<Vec<OutdatedTool>, Failur
             newest: Some(later(newest, admitted).to_string()),
             admitted: Some(admitted.to_string()),
         });
+    }
+    rows.extend(outdated_packages(session, project.preview(), &lockfile)?);
+    Ok(rows)
+}
+
+/// Compares the locked conda packages that dev shells ask for with those that would be chosen now.
+fn outdated_packages(
+    session: &Session<'_>,
+    manifest: &Manifest,
+    lockfile: &Lockfile,
+) -> Result<Vec<OutdatedTool>, Failure> {
+    let keys = conda_packages::keys(manifest);
+    let upgraded = conda_packages::resolve(session, manifest, lockfile, &Upgrade::All, &keys)?;
+    let mut rows = Vec::new();
+    let mut seen = BTreeSet::new();
+    for shell in manifest.shells.values() {
+        let channels = shell.conda_channels()?;
+        for one in shell.conda_requirements()? {
+            let name = one.requirement.name();
+            if !seen.insert((one.requirement.as_str().to_owned(), channels.clone())) {
+                continue;
+            }
+            let version = |set: Option<&CondaSet>| -> Option<String> {
+                let packages = set?.packages.get(&session.system().ok()?)?;
+                let found = packages.iter().find(|package| package.name == name)?;
+                Some(found.version.clone())
+            };
+            let locked = version(conda_packages::of_shell(lockfile, shell));
+            let admitted = version(conda_packages::of_shell_in(&upgraded.sets, shell));
+            let releases = query_versions::conda_releases(session, &channels, name)?;
+            let newest = releases.first().map(|release| release.version.clone());
+            rows.push(OutdatedTool {
+                tool: format!("{}:{name}", Source::Conda),
+                requirement: one.requirement.to_string(),
+                place: one.origin.to_string(),
+                outdated: admitted.is_some() && locked != admitted,
+                newest: newest.or_else(|| admitted.clone()),
+                locked,
+                admitted,
+            });
+        }
     }
     Ok(rows)
 }

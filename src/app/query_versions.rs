@@ -3,8 +3,8 @@
 use crate::{
     fetch::Client,
     lockfile::{Lockfile, Upgrade},
-    manifest::{DevShell, ToolRequest},
-    package::{System, Tool},
+    manifest::ToolRequest,
+    package::{CondaChannel, System, Tool},
     report::failure::Failure,
     resolve,
     sources::{
@@ -41,12 +41,15 @@ pub fn offers(session: &Session<'_>, requests: &[(Tool, ToolRequest)]) -> Result
     Ok(fill(requests, lookup)?)
 }
 
-/// Returns the versions that the usual channel has of a conda package, newest first.
-pub fn conda_releases(session: &Session<'_>, name: &str) -> Result<Vec<CondaRelease>, Failure> {
-    let channels = DevShell::default().conda_channels()?;
+/// Returns the versions that channels have of a conda package, newest first.
+pub fn conda_releases(
+    session: &Session<'_>,
+    channels: &[CondaChannel],
+    name: &str,
+) -> Result<Vec<CondaRelease>, Failure> {
     let client = session.client()?;
     let sources = sources(session, &client)?;
-    Ok(conda::releases(&channels, name, sources, false)?)
+    Ok(conda::releases(channels, name, sources, false)?)
 }
 
 /// Returns the version that would be chosen without a lockfile.

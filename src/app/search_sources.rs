@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    manifest::ToolRequest,
+    manifest::{DevShell, ToolRequest},
     package::{
         PackageName, Requirement, Source, System, Tool,
         catalogue::{CATALOGUE, CatalogueEntry},
@@ -138,7 +138,13 @@ fn candidates(name: &str) -> Result<Vec<SearchedTool>, Failure> {
 
 /// Adds the versions of a conda package; each counts for the systems that have it.
 fn add_conda_versions(session: &Session<'_>, tool: &Tool, row: &mut SearchResult) {
-    match query_versions::conda_releases(session, tool.package.as_str()) {
+    let releases = DevShell::default()
+        .conda_channels()
+        .map_err(Failure::from)
+        .and_then(|channels| {
+            query_versions::conda_releases(session, &channels, tool.package.as_str())
+        });
+    match releases {
         Ok(releases) => {
             let newest = releases.first();
             row.newest = newest.map(|one| one.version.clone());

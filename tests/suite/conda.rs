@@ -8,6 +8,8 @@ use crate::{
         Sandbox, Server,
         conda::{CHANNEL, FilePackage, Layout, Package, serve_channel, serve_files},
         cpython,
+        pypi::{serve_sdist, serve_tool},
+        require,
     },
 };
 
@@ -136,6 +138,8 @@ fn packages_set_variables_and_their_link_scripts_never_run() {
         "[conda]\nchannels = [\"team\"]\npackages = [\"gcc >=14\", \"libdb 16.*\"]\n",
     );
     let allowed = sandbox.devsh(&["allow"]).success();
+    // One thread makes the prefix for all tools.
+    assert!(!allowed.stderr.contains("another devsh"), "{allowed}");
     assert!(
         allowed
             .stderr
@@ -422,4 +426,217 @@ fn an_environment_file_is_enough() {
         !manifest.contains("presets") && !manifest.contains("libdb >=16"),
         "{manifest}"
     );
+}
+
+#[test]
+fn outdated_and_explain_know_packages() {
+    let (sandbox, server) = served(Layout::Json);
+    let manifest = "[conda]\nchannels = [\"team\"]\npackages = [\"database <18\", \"gcc\"]\n";
+    sandbox.write("devshell.toml", manifest);
+    sandbox.devsh(&["allow"]).success();
+    let newer = Package {
+        version: "17.5",
+        ..PACKAGES[1]
+    };
+    let newest = Package {
+        version: "18.0",
+        ..PACKAGES[1]
+    };
+    serve_channel(
+        &server,
+        &[PACKAGES, &[newer, newest]].concat(),
+        Layout::Json,
+    );
+    let outdated = sandbox.devsh(&["outdated", "--json"]).success();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&outdated.stdout).unwrap();
+    let database = rows.iter().find(|row| row["tool"] == "conda:database");
+    let database = database.unwrap();
+    for (key, value) in [
+        ("locked", "17.0"),
+        ("admitted", "17.5"),
+        ("newest", "18.0"),
+        ("place", "devshell.toml:3"),
+    ] {
+        assert_eq!(database[key], value, "{rows:?}");
+    }
+    assert_eq!(rows.len(), 2, "{rows:?}");
+
+    let explained = sandbox.devsh(&["explain", "libdb"]).success().stdout;
+    let lines: Vec<String> = explained
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "conda:libdb 17.0 h0_0 devshell.toml:3",
+            "note devshell.toml:3 asks for `database <18`",
+            "note `database 17.0` needs `libdb >=17`",
+            "note needed by `gcc`",
+        ]
+    );
+    let explained = sandbox.devsh(&["explain", "conda.packages"]).success();
+    assert!(
+        explained.stdout.contains("database <18, gcc"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn a_set_without_an_answer_costs_only_itself() {
+    let (sandbox, server) = served(Layout::Sharded);
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let manifest = "[tools]\nruff = \"0.12\"\n\n[conda]\nchannels = [\"team\"]\npackages = [\"libdb 16.*\"]\n\n\
+        [shells.broken]\nconda.packages = [\"libdb 17.*\"]\n";
+    sandbox.write("devshell.toml", manifest);
+    sandbox.devsh(&["allow"]).success();
+    sandbox
+        .devsh(&["lock"])
+        .error(&["libdb 16.*` and `libdb 17.*"]);
+    let command = [
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "ruff --version; cat $CONDA_PREFIX/lib/libdb",
+    ];
+    let ran = sandbox.devsh(&command).success();
+    assert_eq!(ran.stdout, "ruff 0.12.4\nlibdb 16");
+    let broken = [
+        "run",
+        "--partial",
+        "--shell",
+        "broken",
+        "--",
+        "ruff",
+        "--version",
+    ];
+    let ran = sandbox.devsh(&broken).success();
+    assert_eq!(ran.stdout, "ruff 0.12.4\n");
+    let missing = ran.stderr.lines().filter(|line| line.contains("missing: "));
+    assert_eq!(missing.count(), 1, "{ran}");
+    assert!(
+        !sandbox
+            .devsh(&["run", "--shell", "broken", "--", "true"])
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn bytes_that_a_prefix_shares_with_packages_count_once() {
+    let (sandbox, server) = served(Layout::Sharded);
+    let much = "a line of a large file\n".repeat(100_000);
+    let large = Package {
+        name: "large",
+        version: "1.0",
+        depends: &[],
+        files: &[("share/large", &much), ("share/place", "PREFIX\n")],
+    };
+    serve_channel(&server, &[PACKAGES, &[large]].concat(), Layout::Sharded);
+    let manifest = "[conda]\nchannels = [\"team\"]\npackages = [\"large\"]\n";
+    sandbox.write("devshell.toml", manifest);
+    sandbox.devsh(&["allow"]).success();
+    let used = || -> u64 {
+        let usage = sandbox.devsh(&["du", "--json"]).success();
+        let usage: serde_json::Value = serde_json::from_str(&usage.stdout).unwrap();
+        usage["total_bytes"].as_u64().unwrap()
+    };
+    let one = used();
+    assert!(one < 2 * much.len() as u64, "{one}");
+    // Another environment with the same package has a few bytes of its own.
+    sandbox.write(
+        "second/devshell.toml",
+        manifest.replace("\"large\"", "\"large\", \"libdb\""),
+    );
+    let second = sandbox.project().join("second");
+    let mut command = sandbox.command("devsh");
+    let allow = command.arg("allow").current_dir(&second);
+    sandbox.outcome(allow).success();
+    let both = used();
+    assert!(both - one < much.len() as u64 / 4, "{one} {both}");
+    assert_eq!(objects(&sandbox, "-prefix-").len(), 2);
+
+    // Garbage collection keeps the packages of the prefix that is still used.
+    sandbox.write("second/devshell.toml", "[env]\nA = \"1\"\n");
+    let mut command = sandbox.command("devsh");
+    let allow = command.arg("allow").current_dir(&second);
+    sandbox.outcome(allow).success();
+    sandbox.devsh(&["gc"]).success();
+    assert_eq!(objects(&sandbox, "-prefix-").len(), 1);
+    assert_eq!(objects(&sandbox, "-libdb-").len(), 0);
+    assert_eq!(objects(&sandbox, "-large-1.0").len(), 1);
+    sandbox.devsh(&["verify"]).success();
+    sandbox.devsh(&["run", "--offline", "--", "true"]).success();
+}
+
+/// Builds a wheel with the value of a macro that only a package of conda defines.
+const NATIVE: &str = r##"
+import os, subprocess, zipfile
+
+
+def build_wheel(directory, settings=None, metadata=None):
+    flags = subprocess.check_output(["pkg-config", "--cflags", "thing"], text=True).split()
+    source = "#include <thing.h>\nTHING\n"
+    out = subprocess.run(["cc", "-E", "-P", *flags, "-"], input=source, text=True, capture_output=True, check=True)
+    config = subprocess.check_output(["thing-config"], text=True).strip()
+    text = "VALUE = %r\n" % (out.stdout.strip() + " " + config)
+    information = "native-1.0.dist-info/"
+    with zipfile.ZipFile(os.path.join(directory, "native-1.0-py3-none-any.whl"), "w") as wheel:
+        wheel.writestr("native.py", text)
+        wheel.writestr(information + "METADATA", "Metadata-Version: 2.2\nName: native\nVersion: 1.0\n")
+        wheel.writestr(information + "WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        names = ["native.py", information + "METADATA", information + "WHEEL", information + "RECORD"]
+        wheel.writestr(information + "RECORD", "".join(one + ",,\n" for one in names))
+    return "native-1.0-py3-none-any.whl"
+"##;
+
+#[test]
+fn builds_of_python_packages_find_libraries_of_conda() {
+    let server = Server::start();
+    let (Some(sandbox), Some(_), Some(_)) = (
+        applications::sandbox(&server),
+        require("pkg-config"),
+        require("cc"),
+    ) else {
+        return;
+    };
+    let project = "[project]\nname = \"native\"\nversion = \"1.0\"\n\
+        [build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
+    let about = "Metadata-Version: 2.2\nName: native\nVersion: 1.0\n";
+    let members = [
+        ("native-1.0/pyproject.toml", project.as_bytes(), false),
+        ("native-1.0/backend.py", NATIVE.as_bytes(), false),
+        ("native-1.0/PKG-INFO", about.as_bytes(), false),
+    ];
+    serve_sdist(&server, ("native", "1.0"), &members);
+    let thing = Package {
+        name: "thing",
+        version: "1.0",
+        depends: &[],
+        files: &[
+            ("include/thing.h", "#define THING forty two\n"),
+            (
+                "lib/pkgconfig/thing.pc",
+                "prefix=PREFIX\nName: thing\nDescription: x\nVersion: 1.0\nCflags: -I${prefix}/include\n",
+            ),
+            ("bin/thing-config", "#!/bin/sh\necho of the prefix\n"),
+        ],
+    };
+    let compiler = Package {
+        name: "c-compiler",
+        version: "1.0",
+        depends: &[],
+        files: &[("share/c-compiler", "the one of the host serves\n")],
+    };
+    serve_channel(&server, &[thing, compiler], Layout::Json);
+    let manifest = "[tools]\npython = \"*\"\n[python]\npackages = [\"native\"]\nbuild = [\"native\"]\n\
+        [conda]\nchannels = [\"team\"]\npackages = [\"thing\", \"c-compiler\"]\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.allow();
+    let code = "import native; print(native.VALUE)";
+    let ran = sandbox
+        .devsh(&["run", "--", "python", "-c", code])
+        .success();
+    assert_eq!(ran.stdout, "forty two of the prefix\n");
 }

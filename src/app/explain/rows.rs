@@ -48,6 +48,8 @@ fn is_listed(explained: &Explained<'_>, subject: &Subject, claim: &Claim) -> boo
         "python.extras" => among(&content.python.extras),
         "python.build" => among(&content.python.build),
         "python.packages" => among(&content.python.packages),
+        "conda.channels" => among(&content.conda.channels),
+        "conda.packages" => among(&content.conda.packages),
         "hooks.enter" => among(&content.enter),
         "hooks.leave" => among(&content.leave),
         "grants.env" => content
