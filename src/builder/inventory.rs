@@ -86,7 +86,10 @@ impl Inventory {
             EntryKind::Environment,
             EntryKind::Object,
         ] {
-            for path in paths(&data, kind)?.into_iter().filter(new) {
+            let mut paths: Vec<PathBuf> = paths(&data, kind)?.into_iter().filter(new).collect();
+            // A prefix consists of files of packages, which own their bytes.
+            paths.sort_by_key(|path| is_prefix(path));
+            for path in paths {
                 let entry = match kind {
                     EntryKind::Profile => profile_entry(&data, &path, counted)?,
                     _ => plain_entry(kind, &path, counted),
@@ -287,6 +290,11 @@ pub fn examine(profile: &Path) -> Option<Vec<Damage>> {
         damage = profile_record::damage(profile);
     }
     there().then_some(damage)
+}
+
+/// Returns whether an object is a prefix of conda packages.
+fn is_prefix(path: &Path) -> bool {
+    path.join("conda-meta").is_dir()
 }
 
 fn children(directory: &Path) -> Result<Vec<PathBuf>, files::Error> {
