@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     cache::{
-        backend::{CacheEntry, CacheKey},
+        backend::{self, CacheEntry, CacheKey},
         download_directory,
         signed_record::{self, SharedRecord},
         signing::PublicKey,
@@ -57,6 +57,8 @@ pub struct CacheVerdict {
     /// Records of keys that the settings do not trust; they are never used.
     pub untrusted: usize,
     pub damaged: Vec<DamagedCacheEntry>,
+    /// Why nothing could be checked.
+    pub problem: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,7 +119,7 @@ fn describe(cache: &OpenCache) -> CacheInfo {
             info.objects = Some(count(CacheKey::OBJECTS));
             info.bytes = Some(entries.iter().filter_map(|one| one.size).sum());
         }
-        Err(crate::cache::backend::Error::ReadOnly { .. }) => {
+        Err(backend::Error::ReadOnly { .. }) => {
             // A name that no cache has shows whether the server answers.
             let nothing = CacheKey::artifact(&Digest::Sha256(Sha256::of(b"")));
             if let Err(error) = cache.backend.contains(&nothing) {
@@ -174,10 +176,26 @@ pub fn verify(session: &Session<'_>) -> Result<Vec<CacheVerdict>, Failure> {
     files::create_private_dir(&directory)?;
     let mut verdicts = Vec::new();
     for cache in open_all(session)? {
-        let entries = cache
-            .backend
-            .list("")
-            .map_err(|error| cache.failure("listed", &error))?;
+        let entries = match cache.backend.list("") {
+            Ok(entries) => entries,
+            Err(backend::Error::ReadOnly { .. }) => {
+                session.reporter.note(&format!(
+                    "the cache `{}` is not checked: a web server has no list",
+                    cache.name
+                ));
+                continue;
+            }
+            Err(error) => {
+                verdicts.push(CacheVerdict {
+                    problem: Some(error.to_string()),
+                    cache: cache.name,
+                    checked: 0,
+                    untrusted: 0,
+                    damaged: Vec::new(),
+                });
+                continue;
+            }
+        };
         let progress = session.reporter.progress();
         let sizes = entries.iter().filter_map(|one| one.size).sum();
         let meter = progress.start(&cache.name, "verifying", Some(sizes));
@@ -195,6 +213,7 @@ pub fn verify(session: &Session<'_>) -> Result<Vec<CacheVerdict>, Failure> {
             checked: entries.len(),
             untrusted: 0,
             damaged: Vec::new(),
+            problem: None,
         };
         for (entry, result) in entries.iter().zip(results) {
             match result {

@@ -161,10 +161,13 @@ fn content(info: &CacheInfo) -> String {
 fn verify(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
     let verdicts = inspect::verify(session)?;
     let damaged: usize = verdicts.iter().map(|one| one.damaged.len()).sum();
+    let unchecked = verdicts
+        .iter()
+        .find_map(|one| Some((&one.cache, one.problem.as_ref()?)));
     if json {
         ui.json(&verdicts)?;
     } else {
-        for verdict in &verdicts {
+        for verdict in verdicts.iter().filter(|one| one.problem.is_none()) {
             for one in &verdict.damaged {
                 ui.warn(&format!("`{}` is damaged: {}", one.key, one.reason));
             }
@@ -181,7 +184,13 @@ fn verify(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
         }
     }
     match damaged {
-        0 => Ok(()),
+        0 => match unchecked {
+            None => Ok(()),
+            Some((cache, problem)) => Err(Failure::new(format!(
+                "the cache `{cache}` cannot be listed: {problem}"
+            ))
+            .hint("`devsh cache info` shows which caches answer")),
+        },
         1 => Err(Failure::new("1 entry of the caches is damaged")
             .hint("delete it in the cache, then run `devsh cache push` again")),
         count => Err(

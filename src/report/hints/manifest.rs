@@ -29,6 +29,11 @@ impl From<&manifest::Error> for Failure {
 fn content_hint(kind: &ErrorKind, written: &str, file: &str) -> Option<String> {
     Some(match kind {
         ErrorKind::Composition(fault) => return composition::hint(fault, file),
+        ErrorKind::UnknownKey { key, table, .. }
+            if table == "caches" && ["push", "signing-key"].contains(&&**key) =>
+        {
+            format!("move `{key}` to your `config.toml`: no manifest lets devsh write to a cache")
+        }
         ErrorKind::UnknownKey { suggestion: Some(name), .. }
         | ErrorKind::UnknownTool { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
         ErrorKind::UnknownTool { pypi: Some(name), .. } => {

@@ -90,6 +90,19 @@ fn a_cache_is_filled_listed_and_checked() {
         "{verified}"
     );
 
+    // A cache that does not answer keeps no other one from the check.
+    let gone = "[[caches]]\nurl = \"oci://127.0.0.1:9/team/cache\"\n";
+    team.configure(&format!("{gone}{settings}keys = [\"{key}\"]\n"));
+    let verified = builder.devsh(&["cache", "verify", "--json"]).code(1);
+    let verified: Value = serde_json::from_str(&verified.stdout).unwrap();
+    assert!(verified[0]["problem"].is_string(), "{verified}");
+    assert_eq!(verified[1]["checked"], artifacts + 2, "{verified}");
+    builder.devsh(&["cache", "verify"]).error(&[
+        "oci://127.0.0.1:9/team/cache",
+        "cannot be listed",
+        "devsh cache info",
+    ]);
+
     // Another user trusts no key: the record is not checked, and not used.
     team.configure(&settings);
     let verified = json_of(builder, &["cache", "verify", "--json"]);

@@ -83,6 +83,19 @@ fn the_cache_of_a_project_is_asked_only_once_it_is_approved() {
 }
 
 #[test]
+fn a_manifest_lets_nobody_write_to_a_cache() {
+    for key in ["push = true", "signing-key = '~/k'"] {
+        let manifest = format!("[[caches]]\nurl = 's3://bucket/a'\n{key}\n");
+        let sandbox = Sandbox::new().manifest(&manifest);
+        sandbox.devsh(&["allow", "--yes"]).error(&[
+            "unknown key",
+            "config.toml",
+            "devshell.toml:3",
+        ]);
+    }
+}
+
+#[test]
 fn the_user_names_the_cache_of_a_project_to_give_it_a_login() {
     let Named { server, web, home } = Named::new();
     let home = home.config(&format!("[[caches]]\nurl = \"{}/cache/\"\n", web.address()));
