@@ -1,7 +1,7 @@
 //! A cache in a repository of an OCI registry. Each entry is an artifact with one layer, and a tag that is a digest of
 //! its key.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path};
+use std::{collections::BTreeMap, io::Write as _, path::Path, thread, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     fetch::{
-        Download, ExpectedFile, Meter, Silent,
+        self, Download, ExpectedFile, Meter, Silent,
         registry::{LocalBlob, Registry as Repository},
     },
     package::Sha256,
@@ -23,6 +23,8 @@ const ARTIFACT_TYPE: &str = "application/vnd.devsh.cache.v1";
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const LAYER_TYPE: &str = "application/octet-stream";
 const EMPTY: &[u8] = b"{}";
+/// How often an entry is sent again.
+const TRIES: u32 = 4;
 /// How many manifests of a list are read at the same time.
 const THREADS: usize = 8;
 /// The annotation with the key of an entry.
@@ -95,6 +97,40 @@ impl RegistryCache {
                 .get(KEY)
                 .and_then(|key| CacheKey::listed(key)),
         }))
+    }
+
+    /// Writes an entry with its parts.
+    fn write(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error> {
+        let layer = match content {
+            EntryContent::Bytes(bytes) => self.push_bytes(bytes)?,
+            EntryContent::File { path, size, digest } => {
+                let blob = LocalBlob {
+                    digest,
+                    size,
+                    file: path,
+                };
+                self.repository.push_blob(blob, None)?;
+                EntryDescriptor::new(LAYER_TYPE, digest, size)
+            }
+        };
+        let config = self.push_bytes(EMPTY)?;
+        let manifest = EntryManifest {
+            schema_version: 2,
+            media_type: MANIFEST_TYPE.to_owned(),
+            artifact_type: ARTIFACT_TYPE.to_owned(),
+            config: EntryDescriptor {
+                media_type: EMPTY_TYPE.to_owned(),
+                ..config
+            },
+            layers: vec![layer],
+            annotations: BTreeMap::from([(KEY.to_owned(), key.as_str().to_owned())]),
+        };
+        let bytes = serde_json::to_vec(&manifest).map_err(|error| Error::Answer {
+            reason: error.to_string(),
+        })?;
+        Ok(self
+            .repository
+            .put_manifest(&tag(key), MANIFEST_TYPE, &bytes)?)
     }
 
     fn push_bytes(&self, bytes: &[u8]) -> Result<EntryDescriptor, Error> {
@@ -171,36 +207,19 @@ impl Backend for RegistryCache {
     }
 
     fn replace(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error> {
-        let layer = match content {
-            EntryContent::Bytes(bytes) => self.push_bytes(bytes)?,
-            EntryContent::File { path, size, digest } => {
-                let blob = LocalBlob {
-                    digest,
-                    size,
-                    file: path,
-                };
-                self.repository.push_blob(blob, None)?;
-                EntryDescriptor::new(LAYER_TYPE, digest, size)
+        let mut tries = 0;
+        loop {
+            match self.write(key, content) {
+                // docker-registry misses a blob for a moment while another client sends the same one.
+                Err(Error::Fetch(fetch::Error::Status {
+                    status: 400 | 404, ..
+                })) if tries < TRIES => {
+                    thread::sleep(Duration::from_millis(100 << tries));
+                    tries += 1;
+                }
+                written => return written,
             }
-        };
-        let config = self.push_bytes(EMPTY)?;
-        let manifest = EntryManifest {
-            schema_version: 2,
-            media_type: MANIFEST_TYPE.to_owned(),
-            artifact_type: ARTIFACT_TYPE.to_owned(),
-            config: EntryDescriptor {
-                media_type: EMPTY_TYPE.to_owned(),
-                ..config
-            },
-            layers: vec![layer],
-            annotations: BTreeMap::from([(KEY.to_owned(), key.as_str().to_owned())]),
-        };
-        let bytes = serde_json::to_vec(&manifest).map_err(|error| Error::Answer {
-            reason: error.to_string(),
-        })?;
-        Ok(self
-            .repository
-            .put_manifest(&tag(key), MANIFEST_TYPE, &bytes)?)
+        }
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error> {
@@ -220,5 +239,72 @@ impl Backend for RegistryCache {
         }
         entries.sort();
         Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Read as _},
+        net::{TcpListener, TcpStream},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use super::*;
+    use crate::fetch::Client;
+
+    /// Answers that every blob is there, and refuses the first manifests.
+    fn answer(stream: &TcpStream, manifests: &AtomicUsize, refused: usize) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        let (mut first, mut length) = (String::new(), 0);
+        reader.read_line(&mut first)?;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse().unwrap_or(0);
+            }
+        }
+        reader.read_exact(&mut vec![0; length])?;
+        let status = match first.split(' ').next() {
+            Some("PUT") if manifests.fetch_add(1, Ordering::Relaxed) < refused => 400,
+            Some("PUT") => 201,
+            _ => 200,
+        };
+        let mut stream = stream;
+        write!(
+            stream,
+            "HTTP/1.1 {status} Answer\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        )
+    }
+
+    #[test]
+    fn an_entry_that_is_refused_for_a_moment_is_sent_again() {
+        for (refused, written) in [(0, true), (2, true), (usize::MAX, false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let name = format!("{}/team/cache", listener.local_addr().unwrap());
+            let manifests = Arc::new(AtomicUsize::new(0));
+            let seen = Arc::clone(&manifests);
+            thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let _broken = answer(&stream, &seen, refused);
+                }
+            });
+            let reference = name.parse().unwrap();
+            let repository = Repository::new(Client::new(false), &reference, None).unwrap();
+            let cache = RegistryCache { repository };
+            let key = CacheKey::record("a", "team-1");
+            let result = cache.replace(&key, EntryContent::Bytes(b"record"));
+            assert_eq!(result.is_ok(), written, "{result:?}");
+            let tries = usize::try_from(TRIES).unwrap().min(refused) + 1;
+            assert_eq!(manifests.load(Ordering::Relaxed), tries);
+        }
     }
 }
