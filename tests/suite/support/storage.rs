@@ -51,7 +51,7 @@ impl Storage {
         let port = free_port();
         let mut command = Command::new(program);
         command.args(["server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
-        command.args(["-volume.max=8", "-master.volumeSizeLimitMB=64"]);
+        command.args(["-volume.max=64", "-master.volumeSizeLimitMB=64"]);
         command.arg(format!("-dir={}", root.join("data").display()));
         command.arg(format!("-s3.config={}", access.display()));
         command.arg(format!("-s3.port={port}"));
