@@ -9,7 +9,7 @@ use crate::{
     },
     image::{ImageConfig, ImageIndex, ImageManifest, MediaType, Platform, digest_of},
     lockfile::{ImageBase, ImageBases, Upgrade},
-    manifest::{ImageRequest, Manifest, SCRATCH},
+    manifest::{Manifest, Origin, SCRATCH},
     package::{Digest, Sha256},
     prompt::session_var,
     report::failure::Failure,
@@ -21,10 +21,24 @@ use super::session::Session;
 /// The longest accepted manifest or configuration, in bytes.
 const DOCUMENT_LIMIT: u64 = 4 << 20;
 
-/// Returns the names of the bases that the images of a manifest have.
-pub fn wanted(manifest: &Manifest) -> impl Iterator<Item = &str> {
-    let bases = manifest.images.values().map(ImageRequest::base);
-    bases.filter(|base| *base != SCRATCH)
+/// The base of an image.
+#[derive(Clone, Copy)]
+struct WantedBase<'m> {
+    name: &'m str,
+    /// The place of the key, or of the table of an image with the default base.
+    origin: Option<&'m Origin>,
+}
+
+/// Returns the bases that the images of a manifest have.
+fn wanted(manifest: &Manifest) -> impl Iterator<Item = WantedBase<'_>> {
+    let bases = manifest.images.values().map(|image| WantedBase {
+        name: image.base(),
+        origin: match &image.base {
+            Some(base) => Some(&base.origin),
+            None => image.origin.as_ref(),
+        },
+    });
+    bases.filter(|base| base.name != SCRATCH)
 }
 
 /// Returns the bases of a manifest's images, keeping what is locked unless everything is upgraded.
@@ -35,14 +49,18 @@ pub fn resolve(
     upgrade: &Upgrade,
 ) -> Result<ImageBases, Failure> {
     let mut bases = ImageBases::new();
-    for name in wanted(manifest) {
+    for wanted in wanted(manifest) {
+        let name = wanted.name;
         let kept = previous.get(name).filter(|_| *upgrade != Upgrade::All);
         if bases.contains_key(name) {
             continue;
         }
         let base = match kept {
             Some(base) => base.clone(),
-            None => find(session, name)?,
+            None => find(session, name).map_err(|failure| match wanted.origin {
+                Some(origin) => failure.note(format!("{origin} asks for the base `{name}`")),
+                None => failure,
+            })?,
         };
         bases.insert(name.to_owned(), base);
     }
@@ -65,6 +83,12 @@ pub fn registry(session: &Session<'_>, reference: &Reference) -> Result<Registry
 pub fn registry_failure(reference: &Reference, error: &fetch::Error) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
+        fetch::Error::Unreachable { .. } => failure
+            .hint(format!(
+                "check the network, and whether `{}` is the right host",
+                reference.host
+            ))
+            .temporary(),
         fetch::Error::Status {
             status: 401 | 403, ..
         } => failure
@@ -76,7 +100,7 @@ pub fn registry_failure(reference: &Reference, error: &fetch::Error) -> Failure 
         fetch::Error::Status { status: 404, .. } => failure.note(format!(
             "there is no `{reference}`, or this user may not see it"
         )),
-        _ => failure,
+        _ => Failure::from(error),
     }
 }
 
@@ -84,9 +108,7 @@ pub fn registry_failure(reference: &Reference, error: &fetch::Error) -> Failure 
 fn find(session: &Session<'_>, name: &str) -> Result<ImageBase, Failure> {
     let reference: Reference = name.parse()?;
     let registry = registry(session, &reference)?;
-    let asked = |error: fetch::Error| {
-        registry_failure(&reference, &error).note(format!("`[image] base` is `{name}`"))
-    };
+    let asked = |error: fetch::Error| registry_failure(&reference, &error);
     let found = registry.manifest(&reference.version()).map_err(asked)?;
     let unusable =
         |reason: &str| Failure::new(format!("`{name}` is not usable as a base: {reason}"));
@@ -175,7 +197,7 @@ fn content(document: &Download, directory: &Path) -> Result<Vec<u8>, fetch::Erro
 
 /// Returns the problems of a lockfile that lacks a base.
 pub fn problems(manifest: &Manifest, locked: &ImageBases) -> Vec<String> {
-    let names: BTreeSet<&str> = wanted(manifest).collect();
+    let names: BTreeSet<&str> = wanted(manifest).map(|wanted| wanted.name).collect();
     let missing = names.iter().filter(|name| !locked.contains_key(**name));
     let missing = missing.map(|name| format!("the base image `{name}` is not locked"));
     let left = locked

@@ -950,7 +950,7 @@ fn failures_name_the_object_and_a_fix() {
     let sandbox = project(&server, Sandbox::new());
     sandbox
         .devsh(&["image", "push", "--trust", "127.0.0.1:9/app"])
-        .error(&["cannot reach `127.0.0.1"]);
+        .error(&["cannot reach `127.0.0.1", "`127.0.0.1:9` is the right host"]);
     sandbox
         .devsh(&["image", "push", "--trust", "UPPER/app"])
         .error(&["the name of an image"]);
@@ -969,9 +969,11 @@ fn failures_name_the_object_and_a_fix() {
         .devsh(&["image", "build", "--trust"])
         .error(&["digest mismatch", "base/manifests"]);
     sandbox.write("devshell.toml", manifest.replace("base:12", "absent:1"));
-    sandbox
-        .devsh(&["image", "build", "--trust"])
-        .error(&["absent:1", "`[image] base`"]);
+    sandbox.devsh(&["image", "build", "--trust"]).error(&[
+        "answered 404",
+        "devshell.toml:6 asks for the base",
+        "absent:1",
+    ]);
     // A disk that takes no more.
     sandbox.write("devshell.toml", MANIFEST);
     sandbox.write("large.bin", vec![7; 1 << 20]);
