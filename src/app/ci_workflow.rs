@@ -116,6 +116,14 @@ printf '[[caches]]\nurl = "%s"\npush = true\n' "$DEVSH_CACHE" >> ~/.config/devsh
 const USE_LOGIN: &str = r#"export REGISTRY_AUTH_FILE="$HOME/.devsh-registry-login.json"
 (umask 077 && printf '%s' "$DOCKER_AUTH_CONFIG" > "$REGISTRY_AUTH_FILE")"#;
 
+/// Pushes an image that says which revision of which source it is.
+fn push_image(image: &str, source: &str, revision: &str) -> String {
+    let label = "--label org.opencontainers.image";
+    format!(
+        "devsh image push --locked --trust {image} \\\n  {label}.source=\"{source}\" \\\n  {label}.revision=\"{revision}\""
+    )
+}
+
 /// Lets the job use a checkout that belongs to another user.
 const SHARE_CHECKOUT: &str = r#"mkdir -p ~/.config/devsh
 printf '[trust]\nshared = ["%s"]\n' "$CI_PROJECT_DIR" >> ~/.config/devsh/config.toml"#;
@@ -219,7 +227,14 @@ impl Workflow {
             lines.add(10, &secret("DOCKER_AUTH_CONFIG"));
             lines.add(8, "run: |");
             lines.add(10, USE_LOGIN);
-            lines.add(10, &format!("devsh image push --locked --trust {image}"));
+            lines.add(
+                10,
+                &push_image(
+                    image,
+                    "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY",
+                    "$GITHUB_SHA",
+                ),
+            );
         }
     }
 
@@ -269,7 +284,7 @@ impl Workflow {
             {
                 lines.add(4, &format!("- |\n  {ON_MAIN}"));
                 lines.add(8, USE_LOGIN);
-                lines.add(8, &format!("devsh image push --locked --trust {image}"));
+                lines.add(8, &push_image(image, "$CI_PROJECT_URL", "$CI_COMMIT_SHA"));
                 lines.add(6, "fi");
             }
         }
