@@ -24,7 +24,7 @@ use crate::{
         verify_store::VerifyOptions,
     },
     context::Context,
-    prompt::{host_directories::use_host_directories, path_changes::PathMemory},
+    prompt::{host_environment::use_host_environment, path_changes::PathMemory},
     report::{
         failure::{ExitStatus, Failure},
         output,
@@ -43,7 +43,7 @@ use early_args::EarlyCommand;
 
 /// Runs the program and returns its exit code.
 pub fn run(mut context: Context, arguments: &[OsString]) -> ExitCode {
-    use_host_directories(&mut context);
+    use_host_environment(&mut context);
     if let Some(code) = run_early(&context, arguments) {
         return code;
     }

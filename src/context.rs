@@ -21,8 +21,11 @@ use crate::{
 pub struct Context {
     /// The physical working directory; nothing when it was removed.
     pub cwd: Option<PathBuf>,
-    /// The environment at start.
+    /// The user's environment, without that of a loaded dev shell. Settings, tokens and programs of devsh come from here:
+    /// a project must not decide them.
     pub env: Env,
+    /// The environment of the host shell with the dev shell that it has loaded.
+    pub shell_env: Env,
     /// The directories of the user's files.
     pub directories: Directories,
     /// The system devsh was built for; nothing where no artifacts exist.
@@ -98,6 +101,7 @@ impl Context {
             cwd: std::env::current_dir().ok(),
             session_key: SecretKey::new([directories.state.clone(), directories.data.clone()]),
             directories,
+            shell_env: env.clone(),
             env,
             system: System::current(),
             terminal,

@@ -5,6 +5,7 @@
 //! Offline, no server is asked. A body is never longer than the caller's limit. Plain HTTP is for loopback and
 //! for servers in the user's settings only, and never after a redirect from HTTPS. No error has credentials.
 
+mod connection_settings;
 mod credentials;
 mod download;
 mod error;
@@ -28,11 +29,12 @@ use std::{
 use ureq::{
     Agent, Body, Timeout,
     http::{Response, header},
-    tls::{RootCerts, TlsConfig},
+    tls::TlsConfig,
     unversioned::transport::DefaultConnector,
 };
 use url::{Host, Url};
 
+use connection_settings::ConnectionSettings;
 pub use credentials::Credentials;
 pub use download::{Download, ExpectedFile, find_download, partial};
 pub use error::Error;
@@ -43,7 +45,7 @@ pub use mirror::Mirror;
 use name_lookup::NameLookup;
 pub use progress::{Meter, Progress, Silent};
 
-use crate::util::files;
+use crate::{context::Context, util::files};
 
 /// Retries of one request.
 const RETRIES: u32 = 3;
@@ -70,6 +72,7 @@ pub enum ChangedBody {
 #[derive(Debug, Clone)]
 pub struct Client {
     agent: Agent,
+    settings: ConnectionSettings,
     offline: bool,
     /// Origins (`http://mirror:8080`) that are allowed without encryption.
     plain: BTreeSet<String>,
@@ -103,12 +106,13 @@ struct Timeouts {
     read: Duration,
 }
 
-fn agent(timeouts: Timeouts) -> Agent {
+fn agent(settings: &ConnectionSettings, timeouts: Timeouts) -> Agent {
     let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
+        .root_certs(settings.root_certs.clone())
         .build();
     let config = Agent::config_builder()
         .tls_config(tls)
+        .proxy(settings.proxy.clone())
         .timeout_resolve(Some(timeouts.resolve))
         .timeout_connect(Some(timeouts.connect))
         .timeout_recv_response(Some(timeouts.answer))
@@ -122,8 +126,18 @@ fn agent(timeouts: Timeouts) -> Agent {
 }
 
 impl Client {
-    /// Returns a client that trusts the system's certificates and uses the usual proxy variables.
-    pub fn new(offline: bool) -> Self {
+    /// Returns a client that trusts the system's certificates and uses the usual variables of the user's environment.
+    pub fn of(context: &Context, offline: bool) -> Self {
+        Self::with_settings(ConnectionSettings::of(context), offline)
+    }
+
+    /// Returns a client for a test.
+    #[cfg(test)]
+    pub(crate) fn new(offline: bool) -> Self {
+        Self::with_settings(ConnectionSettings::plain(), offline)
+    }
+
+    fn with_settings(settings: ConnectionSettings, offline: bool) -> Self {
         let timeouts = Timeouts {
             resolve: RESOLVE,
             connect: CONNECT,
@@ -131,7 +145,8 @@ impl Client {
             read: Duration::from_mins(1),
         };
         Self {
-            agent: agent(timeouts),
+            agent: agent(&settings, timeouts),
+            settings,
             offline,
             plain: BTreeSet::new(),
             credentials: Credentials::default(),
@@ -145,12 +160,13 @@ impl Client {
     /// Gives up early and tries nothing twice: for servers that can be done without.
     #[must_use]
     pub fn impatient(mut self) -> Self {
-        self.agent = agent(Timeouts {
+        let timeouts = Timeouts {
             resolve: Duration::from_secs(2),
             connect: Duration::from_secs(2),
             answer: Duration::from_secs(5),
             read: Duration::from_secs(5),
-        });
+        };
+        self.agent = agent(&self.settings, timeouts);
         self.min_speed = MinSpeed {
             period: Duration::from_secs(5),
             bytes: 60 << 10,

@@ -11,7 +11,7 @@ mod env_limits;
 pub mod env_statements;
 pub mod freshness;
 pub mod from_build;
-pub mod host_directories;
+pub mod host_environment;
 pub mod load;
 mod mtime_batch;
 pub mod path_changes;

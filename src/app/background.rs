@@ -20,7 +20,6 @@ use crate::{
     builder::build_progress::BuildProgress,
     context::Context,
     manifest::ShellName,
-    prompt::session_var,
     report::{failure::Failure, paths::display_path},
     util::{files, hex},
 };
@@ -89,7 +88,7 @@ fn supervisor(context: &Context, root: &Path, shell: &ShellName, basis: [u8; 16]
         .arg("-C")
         .arg(root)
         .env_clear()
-        .envs(session_var::host_env(&context.env, &context.session_key).iter())
+        .envs(context.env.iter())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -27,7 +27,6 @@ use crate::{
     manifest::{DevShell, ImageRequest, SCRATCH, ShellName},
     package::{PackageName, Sha256, System, Tool, WheelName},
     project::{Project, approval::Trusted},
-    prompt::session_var,
     report::failure::Failure,
     store::{self, ObjectRecord, PrefixPackages, Recipe, Store},
     util::{digest_input::DigestInput, files, parallel, vars},
@@ -1091,7 +1090,7 @@ pub fn load_image(
     options: ImageOptions,
     tag: Option<&str>,
 ) -> Result<String, Failure> {
-    let env = session_var::host_env(&session.context.env, &session.context.session_key);
+    let env = &session.context.env;
     let search = env.get(vars::PATH).unwrap_or_default();
     let find = |name: &&str| which::which_in(name, Some(search), Path::new("/")).ok();
     let engines: Vec<PathBuf> = ["docker", "podman"].iter().filter_map(find).collect();

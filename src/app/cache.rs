@@ -44,7 +44,7 @@ impl OpenCache {
 
     fn open(session: &Session<'_>, cache: ReadableCache) -> Result<Self, Failure> {
         let name = cache.settings.place.to_string();
-        let client = Client::new(session.options.offline);
+        let client = Client::of(session.context, session.options.offline);
         let open = |services: &CacheServices<'_>| cache.open(services, client);
         let backend = session.with_cache_services(open);
         Ok(Self {

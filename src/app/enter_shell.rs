@@ -15,11 +15,7 @@ use crate::{
     context::Context,
     env::Env,
     manifest::ShellName,
-    prompt::{
-        Loading, load,
-        record::Record,
-        session_var::{self, ShellSession},
-    },
+    prompt::{Loading, load, record::Record, session_var::ShellSession},
     report::failure::{ExitStatus, Failure},
     shell::{HostShell, hook},
     store::leases,
@@ -40,7 +36,7 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
     let ready = prepare(session, shell, Completeness::Partial)?;
     require_terminal(context)?;
     build_record::lease_until_exit(context, &ready.record);
-    let base = session_var::host_env(&context.env, &context.session_key);
+    let base = context.env.clone();
     let mut first = ready.record.clone();
     let stored = Record::stored(&context.directories.state, &ready.root, shell);
     if stored.is_some_and(|stored| stored.id() == ready.record.id()) {
@@ -78,7 +74,7 @@ pub fn enter_shell(session: &Session<'_>, shell: &ShellName) -> Result<(), Failu
 /// Refuses a second shell inside of an entered one.
 fn refuse_nesting(session: &Session<'_>) -> Result<(), Failure> {
     let context = session.context;
-    let entered = ShellSession::from_env(&context.env, &context.session_key);
+    let entered = ShellSession::from_env(&context.shell_env, &context.session_key);
     if let Some((root, shell)) = entered.filter(|one| one.pinned).and_then(|one| one.project) {
         let root = session.display(&root);
         return Err(Failure::new(format!(

@@ -80,11 +80,13 @@ pub fn explain(
     shell: Option<ShellName>,
 ) -> Result<Vec<Explanation>, Failure> {
     let project = session.project()?;
-    let loaded =
-        session_var::ShellSession::from_env(&session.context.env, &session.context.session_key)
-            .and_then(|session| session.project)
-            .filter(|(root, _)| root == project.root())
-            .map(|(_, shell)| shell);
+    let loaded = session_var::ShellSession::from_env(
+        &session.context.shell_env,
+        &session.context.session_key,
+    )
+    .and_then(|session| session.project)
+    .filter(|(root, _)| root == project.root())
+    .map(|(_, shell)| shell);
     let shell = shell.or(loaded).unwrap_or_else(ShellName::dev);
     let project = project.with_shell(&shell)?;
     let explained = Explained::new(session, &project, shell)?;

@@ -49,8 +49,8 @@ pub fn export_environment(
     reader: ExportReader,
     target: &ExportTarget,
 ) -> Result<Vec<u8>, Failure> {
-    let env = &session.context.env;
-    let base = session_var::host_env(env, &session.context.session_key);
+    let env = &session.context.shell_env;
+    let base = session.context.env.clone();
     let mut target = match target {
         ExportTarget::Prompt => prompt_environment(session).unwrap_or_else(|| env.clone()),
         ExportTarget::Shell(shell) => {
@@ -75,10 +75,10 @@ pub fn export_environment(
 ///
 /// It reports nothing, because start files of shells call it.
 fn prompt_environment(session: &Session<'_>) -> Option<Env> {
-    let env = &session.context.env;
+    let env = &session.context.shell_env;
     let key = &session.context.session_key;
     let host = session_var::ShellSession::from_env(env, key);
-    let base = session_var::host_env(env, key);
+    let base = session.context.env.clone();
     let ready = match prompt_target(session, host.as_ref()) {
         PromptTarget::Unchanged => return None,
         PromptTarget::Host => return Some(base),

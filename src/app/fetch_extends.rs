@@ -4,7 +4,6 @@ use crate::{
     extends::Fetcher,
     lockfile::{ExtendsPin, ExtendsPins},
     project::Project,
-    prompt::session_var,
     report::{failure::Failure, hints},
     sources::host::HostSearch,
 };
@@ -69,13 +68,13 @@ fn fetch(
 ) -> Result<Project, Failure> {
     let client = session.client()?;
     let directories = &session.context.directories;
-    let env = session_var::host_env(&session.context.env, &session.context.session_key);
+    let env = &session.context.env;
     let root = project.root().to_owned();
     let data = directories.data.canonicalize();
     let data = data.as_deref().unwrap_or(&directories.data);
     let exclude = [&*root, data, &directories.data];
     let programs = HostSearch {
-        env: &env,
+        env,
         home: directories.home.as_deref(),
         exclude: &exclude,
     };

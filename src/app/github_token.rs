@@ -10,7 +10,6 @@ use url::Url;
 use crate::{
     config::{self, Config},
     context::Context,
-    env::Env,
     util::{files, vars},
 };
 
@@ -18,11 +17,9 @@ use crate::{
 const LIMIT: u64 = 1 << 20;
 
 /// Returns the tokens, each with an address of its server.
-///
-/// `env` is the user's environment without that of a project, which could name another server for the user's token.
-pub(super) fn tokens(context: &Context, env: &Env, config: &Config) -> Vec<(Url, String)> {
+pub(super) fn tokens(context: &Context, config: &Config) -> Vec<(Url, String)> {
     let value = |name: &str| {
-        let value = env.get(name)?.to_str()?.trim().to_owned();
+        let value = context.env.get(name)?.to_str()?.trim().to_owned();
         // A token with other characters is no header.
         let plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
         plain.then_some(value)
@@ -45,7 +42,7 @@ pub(super) fn tokens(context: &Context, env: &Env, config: &Config) -> Vec<(Url,
     let named = named
         .into_iter()
         .filter_map(|(name, server)| Some((server.clone()?, value(name)?)));
-    let own = gh_hosts(context, env);
+    let own = gh_hosts(context);
     let host = if is_public {
         Some("github.com")
     } else {
@@ -58,8 +55,8 @@ pub(super) fn tokens(context: &Context, env: &Env, config: &Config) -> Vec<(Url,
 }
 
 /// Returns the text of the file in which `gh` keeps its logins; an unreadable one counts as absent.
-fn gh_hosts(context: &Context, env: &Env) -> String {
-    let directory = |name: &str| env.get(name).map(PathBuf::from);
+fn gh_hosts(context: &Context) -> String {
+    let directory = |name: &str| context.env.get(name).map(PathBuf::from);
     let home = context.directories.home.as_deref();
     let path = directory(vars::GH_CONFIG_DIR)
         .or_else(|| Some(directory(vars::XDG_CONFIG_HOME)?.join("gh")))

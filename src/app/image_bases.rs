@@ -11,7 +11,6 @@ use crate::{
     lockfile::{ImageBase, ImageBases, Upgrade},
     manifest::{Manifest, Origin, SCRATCH},
     package::{Digest, Sha256},
-    prompt::session_var,
     report::failure::Failure,
     util::files,
 };
@@ -69,10 +68,8 @@ pub fn resolve(
 
 /// Returns the client for the repository of a reference, with the user's login.
 pub fn registry(session: &Session<'_>, reference: &Reference) -> Result<Registry, Failure> {
-    // A project must not decide which files and programs give the login.
-    let env = session_var::host_env(&session.context.env, &session.context.session_key);
     let logins = Logins {
-        env: &env,
+        env: &session.context.env,
         home: session.context.directories.home.as_deref(),
     };
     let login = logins.find(&reference.host, &reference.repository);

@@ -8,7 +8,6 @@ use crate::{
     context::Context,
     manifest::{self, EnvValue, ShellName},
     project::Project,
-    prompt::session_var,
 };
 
 /// A variable that the user must set.
@@ -37,7 +36,7 @@ pub fn missing(context: &Context, project: &Project, shell: &ShellName) -> Vec<U
     let Some(shell) = project.preview().shells.get(shell) else {
         return Vec::new();
     };
-    let host = session_var::host_env(&context.env, &context.session_key);
+    let host = &context.env;
     let required = shell.env.iter().filter_map(|(name, value)| {
         let EnvValue::Required(help) = &value.value else {
             return None;

@@ -9,7 +9,6 @@ use crate::{
     builder::{BuiltShell, ToolOrigin},
     env::pathlist,
     project::{Project, approval::ApprovedPrograms},
-    prompt::session_var,
     report::failure::{ExitStatus, Failure},
     util::vars,
 };
@@ -112,7 +111,7 @@ fn compare(
 
 /// Returns whether the host shell has a program of this name.
 fn is_on_host(session: &Session<'_>, name: &str) -> bool {
-    let env = session_var::host_env(&session.context.env, &session.context.session_key);
+    let env = &session.context.env;
     let path = env.get(vars::PATH).unwrap_or_default();
     let data = &session.context.directories.data;
     pathlist::split(path)

@@ -111,8 +111,10 @@ fn serialize_standing<S: Serializer>(
 /// Returns the state of the project in the working directory.
 pub fn project_status(session: &Session<'_>) -> Result<ProjectStatus, Failure> {
     let mut project = session.project()?;
-    let host =
-        session_var::ShellSession::from_env(&session.context.env, &session.context.session_key);
+    let host = session_var::ShellSession::from_env(
+        &session.context.shell_env,
+        &session.context.session_key,
+    );
     let loaded = host
         .and_then(|host| host.project)
         .filter(|(root, _)| root == project.root())
@@ -181,7 +183,7 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
 
 /// Returns whether a directory of devsh on `PATH` was removed.
 fn is_gone(context: &Context) -> bool {
-    let path = context.env.get(vars::PATH).unwrap_or_default();
+    let path = context.shell_env.get(vars::PATH).unwrap_or_default();
     let own = pathlist::split(path).map(Path::new);
     let mut own = own.filter(|entry| entry.starts_with(&context.directories.data));
     own.any(|entry| !entry.is_dir())

@@ -101,7 +101,7 @@ struct Finding {
 
 /// Answers the hook. If the session cannot be verified now, the host shell stays unchanged.
 pub fn answer(context: &Context, request: PromptRequest<'_>) -> Result<PromptAnswer, Failure> {
-    let Some(path) = request.path.without_returned(&context.env) else {
+    let Some(path) = request.path.without_returned(&context.shell_env) else {
         return answer_in(context, request, None);
     };
     let mut clean = context.clone();
@@ -118,7 +118,7 @@ fn answer_in(
 ) -> Result<PromptAnswer, Failure> {
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
-    let host = session_var::ShellSession::read(&context.env, &context.session_key)?;
+    let host = session_var::ShellSession::read(&context.shell_env, &context.session_key)?;
     let reloads = reload::take_request(&context.directories.state);
     let loaded = LoadedShell {
         session: host.as_ref(),
@@ -193,7 +193,7 @@ fn remember_path(
         }
         _ => None,
     });
-    let path = exported.or_else(|| context.env.get(vars::PATH));
+    let path = exported.or_else(|| context.shell_env.get(vars::PATH));
     let taken = host.and_then(|host| host.diff.added(vars::PATH));
     let gone = memory.gone(taken, path.unwrap_or_default());
     (gone != memory.gone).then_some(ShellStatement::SetFormerEntries(gone))
@@ -232,7 +232,7 @@ pub fn absorb_variables(
     context: &Context,
     exported: ExportedVariables<'_>,
 ) -> Option<PromptAnswer> {
-    let host = session_var::ShellSession::from_env(&context.env, &context.session_key)?;
+    let host = session_var::ShellSession::from_env(&context.shell_env, &context.session_key)?;
     let change = |word: &OsString| {
         let mut parts = word.as_bytes().splitn(2, |byte| *byte == b'=');
         let name = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
@@ -253,7 +253,7 @@ pub fn absorb_variables(
 
 /// Runs the leave scripts of the loaded dev shell when the host shell exits; returns those that failed.
 pub fn run_leave_scripts(context: &Context) -> Vec<enter_leave_scripts::Error> {
-    let host = session_var::ShellSession::from_env(&context.env, &context.session_key);
+    let host = session_var::ShellSession::from_env(&context.shell_env, &context.session_key);
     host.map_or_else(Vec::new, |host| load::run_leave_scripts(context, &host))
 }
 

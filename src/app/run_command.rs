@@ -6,7 +6,6 @@ use crate::{
     context::Context,
     env::Env,
     manifest::ShellName,
-    prompt::session_var,
     report::failure::{ExitStatus, Failure},
     store::leases,
 };
@@ -46,7 +45,7 @@ pub fn run_command(session: &Session<'_>, request: &CommandRequest<'_>) -> Failu
 
 fn prepare(session: &Session<'_>, request: &CommandRequest<'_>) -> Result<Env, Failure> {
     let shell = &request.shell;
-    let mut base = session_var::host_env(&session.context.env, &session.context.session_key);
+    let mut base = session.context.env.clone();
     if let Some(keep) = request.keep {
         base = pure_env::reduced(&base, keep)?;
     }

@@ -22,7 +22,6 @@ use crate::{
         locate::{self, Place, SearchBounds},
         lock_path, personal, watch,
     },
-    prompt::session_var,
     report::{failure::Failure, paths::display_path, reporter::Reporter},
     util::{files, vars},
 };
@@ -179,10 +178,9 @@ impl<'a> Session<'a> {
         let config = self.config()?;
         let sources = config.addresses();
         let sources = sources.into_iter().chain(&config.python_list);
-        let env = session_var::host_env(&self.context.env, &self.context.session_key);
         let credentials = Credentials::new(sources.clone(), &self.netrc())
-            .with_tokens(super::github_token::tokens(self.context, &env, config));
-        let mut client = Client::new(self.options.offline)
+            .with_tokens(super::github_token::tokens(self.context, config));
+        let mut client = Client::of(self.context, self.options.offline)
             .with_credentials(credentials)
             .allow_plain(sources);
         client = client.with_mirror(self.caches()?);
@@ -254,10 +252,9 @@ impl<'a> Session<'a> {
     /// Calls `work` with what caches need from the process.
     pub fn with_cache_services<T>(&self, work: impl FnOnce(&CacheServices<'_>) -> T) -> T {
         let context = self.context;
-        let env = session_var::host_env(&context.env, &context.session_key);
         work(&CacheServices {
-            client: &Client::new(self.options.offline),
-            env: &env,
+            client: &Client::of(self.context, self.options.offline),
+            env: &context.env,
             home: context.directories.home.as_deref(),
             directory: &context.directories.cache,
             netrc: &self.netrc(),

@@ -234,9 +234,15 @@ pub fn run_leave_scripts(
     let directory = if root.is_dir() { root } else { Path::new("/") };
     let timeout = Duration::from_secs(record.content.timeout);
     let run = |text: &String| {
-        enter_leave_scripts::run(text, &context.env, directory, &context.program, timeout)
-            .err()
-            .map(|error| error.of("leave", text))
+        enter_leave_scripts::run(
+            text,
+            &context.shell_env,
+            directory,
+            &context.program,
+            timeout,
+        )
+        .err()
+        .map(|error| error.of("leave", text))
     };
     record.content.leave.iter().filter_map(run).collect()
 }

@@ -198,16 +198,6 @@ impl ShellSession {
     }
 }
 
-/// Returns `env` without the loaded dev shell, if there is one.
-pub fn host_env(env: &Env, key: &SecretKey) -> Env {
-    if let Some(session) = ShellSession::from_env(env, key) {
-        return session.unload(env).0;
-    }
-    let mut env = env.clone();
-    ShellSession::erase(&mut env);
-    env
-}
-
 /// Returns the directory of stored sessions.
 pub fn files(state: &Path) -> PathBuf {
     state.join("sessions")
@@ -282,7 +272,8 @@ mod tests {
         env.unset(vars::DEVSH_ROOT);
         assert_eq!(ShellSession::from_env(&env, &key).unwrap().project, None);
         env.set("A", "1");
-        assert_eq!(host_env(&env, &key), Env::default());
+        let loaded = ShellSession::from_env(&env, &key).unwrap();
+        assert_eq!(loaded.unload(&env).0, Env::default());
     }
 
     #[test]

@@ -79,8 +79,8 @@ fn remove_others(directory: &Path, shell: &ShellName, host: HostShell, kept: &[P
 ///
 /// The host shell has restored them before. `changes` has the values that the script gave them.
 pub fn absorb(context: &Context, session: &ShellSession, changes: Vec<Assignment>) -> ShellUpdate {
-    let (base, _kept) = session.unload(&context.env);
-    let mut after = context.env.clone();
+    let (base, _kept) = session.unload(&context.shell_env);
+    let mut after = context.shell_env.clone();
     ShellSession::erase(&mut after);
     for Assignment { name, value } in changes {
         match value {
@@ -100,7 +100,7 @@ pub fn absorb(context: &Context, session: &ShellSession, changes: Vec<Assignment
             .statements
             .push(ShellStatement::SaveVariables(taken));
     }
-    let changes = env_statements(&context.env, &loaded.env);
+    let changes = env_statements(&context.shell_env, &loaded.env);
     outcome.statements.extend(changes);
     let failed = loaded.failed.into_iter().map(PromptEvent::ScriptFailed);
     outcome.events.extend(failed);

@@ -7,7 +7,7 @@ use crate::{context::Context, project::watch::Watched, util::vars};
 /// Returns paths through symlinks with their current targets: the working directory, if `PWD` is such a path, and
 /// watched files whose mtime shows no change.
 pub(super) fn symlinks(context: &Context, watched: &[Watched]) -> Vec<(PathBuf, PathBuf)> {
-    let name = context.env.get(vars::PWD).map(Path::new);
+    let name = context.shell_env.get(vars::PWD).map(Path::new);
     let place = context
         .cwd
         .as_ref()

@@ -81,7 +81,7 @@ pub fn update(
         DesiredShell::None => None,
         DesiredShell::Ready(loading) => Some(loading),
     };
-    let decision = decide(session, loading, memory.is_new, &context.env);
+    let decision = decide(session, loading, memory.is_new, &context.shell_env);
     let mut outcome = ShellUpdate::default();
     if decision == PromptDecision::Keep {
         if let Some(session) = session {
@@ -91,14 +91,14 @@ pub fn update(
             };
         }
         // The variables of a session that cannot be read are useless.
-        let mut clean = context.env.clone();
+        let mut clean = context.shell_env.clone();
         ShellSession::erase(&mut clean);
-        outcome.statements = env_statements(&context.env, &clean);
+        outcome.statements = env_statements(&context.shell_env, &clean);
         return outcome;
     }
     let undone = undo(context, session, loading, &mut outcome);
     let Some(loading) = loading else {
-        let changes = env_statements(&context.env, &undone.base);
+        let changes = env_statements(&context.shell_env, &undone.base);
         outcome.statements.extend(changes);
         outcome.statements.push(ShellStatement::RestoreAllVariables);
         let left = session
@@ -122,7 +122,7 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
         let place = loading.key.directory().to_owned();
         let failed = enter_leave_scripts::Error::NoKey(place);
         outcome.events.push(PromptEvent::ScriptFailed(failed));
-        statements.extend(env_statements(&context.env, &undone.base));
+        statements.extend(env_statements(&context.shell_env, &undone.base));
         release(undone.reverted.into_iter().collect(), statements);
         return;
     }
@@ -134,13 +134,14 @@ fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut
         some.difference(but).cloned().collect::<Vec<_>>()
     };
     let mut taken = names(&loaded.replaced, &undone.loaded);
-    let extends =
-        |name: &VarName| loaded.new_lists.contains_key(name) && context.env.get(name).is_none();
+    let extends = |name: &VarName| {
+        loaded.new_lists.contains_key(name) && context.shell_env.get(name).is_none()
+    };
     taken.retain(|name| !extends(name));
     if !taken.is_empty() {
         statements.push(ShellStatement::SaveVariables(taken));
     }
-    let changes = env_statements(&context.env, &loaded.env).into_iter();
+    let changes = env_statements(&context.shell_env, &loaded.env).into_iter();
     statements.extend(changes.map(|change| match change {
         ShellStatement::Export(name, value) if extends(&name) => {
             let added = &loaded.new_lists[&name];
@@ -193,13 +194,13 @@ fn settle(
 ) -> ShellUpdate {
     let settled = session.and_then(|session| {
         if memory.is_new {
-            Some(session.diff.settle(&context.env))
+            Some(session.diff.settle(&context.shell_env))
         } else {
-            memory.path.settle(&session.diff, &context.env)
+            memory.path.settle(&session.diff, &context.shell_env)
         }
     });
     ShellUpdate {
-        statements: settled.map_or_else(Vec::new, |env| env_statements(&context.env, &env)),
+        statements: settled.map_or_else(Vec::new, |env| env_statements(&context.shell_env, &env)),
         ..ShellUpdate::default()
     }
 }
@@ -223,7 +224,7 @@ fn undo(
     outcome: &mut ShellUpdate,
 ) -> Undone {
     let Some(session) = session else {
-        let mut base = context.env.clone();
+        let mut base = context.shell_env.clone();
         ShellSession::erase(&mut base);
         return Undone {
             base,
@@ -239,7 +240,7 @@ fn undo(
             .events
             .extend(failed.into_iter().map(PromptEvent::ScriptFailed));
     }
-    let (base, kept) = session.unload(&context.env);
+    let (base, kept) = session.unload(&context.shell_env);
     let (taken_over, mut reverted): (BTreeSet<VarName>, BTreeSet<VarName>) = session
         .diff
         .replaced()

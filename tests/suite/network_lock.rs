@@ -4,6 +4,7 @@ use std::{path::Path, time::SystemTime};
 
 use devsh::{
     config::{self, Config, ToolsFrom},
+    context::Context,
     fetch::Client,
     lockfile::{self, Lockfile, Upgrade},
     manifest::{Located, Origin, ToolRequest},
@@ -105,7 +106,7 @@ fn real_tools_are_locked_once() {
         request("rust", "nightly-2026-10-01", &[]),
         request("rust", "stable", &[]),
     ];
-    let online = Client::new(false);
+    let online = Client::of(&Context::from_process(), false);
     let lockfile = lock(&requests, &Lockfile::default(), &online, cache.path()).unwrap();
     let text = lockfile::print(&lockfile);
     println!("{text}");
@@ -131,7 +132,13 @@ fn real_tools_are_locked_once() {
     let read = lockfile::parse("devshell.lock", &text).unwrap();
     assert_eq!(read, lockfile);
     let empty = tempfile::tempdir().unwrap();
-    let again = lock(&requests, &read, &Client::new(true), empty.path()).unwrap();
+    let again = lock(
+        &requests,
+        &read,
+        &Client::of(&Context::from_process(), true),
+        empty.path(),
+    )
+    .unwrap();
     assert_eq!(lockfile::print(&again), text);
 }
 
@@ -168,7 +175,7 @@ fn an_unknown_package_is_named() {
         let error = lock(
             &requests,
             &Lockfile::default(),
-            &Client::new(false),
+            &Client::of(&Context::from_process(), false),
             cache.path(),
         );
         assert_eq!(error.unwrap_err(), expected);

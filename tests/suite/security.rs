@@ -6,6 +6,7 @@
 mod cut;
 mod fuzz_short;
 mod grants;
+mod host_settings;
 mod hostile;
 mod limits;
 mod locked;

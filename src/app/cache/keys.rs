@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     cache::signing::{PublicKey, SigningKey},
-    prompt::session_var,
     report::failure::Failure,
     util::{files, vars},
 };
@@ -47,7 +46,7 @@ pub fn signing_key(
     session: &Session<'_>,
     cache: &OpenCache,
 ) -> Result<Option<SigningKey>, Failure> {
-    let env = session_var::host_env(&session.context.env, &session.context.session_key);
+    let env = &session.context.env;
     if let Some(text) = env
         .get(vars::DEVSH_SIGNING_KEY)
         .and_then(|text| text.to_str())

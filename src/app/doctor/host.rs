@@ -48,7 +48,7 @@ pub(super) fn checks(context: &Context) -> Vec<Check> {
 /// Checks that `devsh` on PATH is this program.
 fn program(context: &Context) -> Check {
     let own = context.program.canonicalize().ok();
-    let path = context.env.get(vars::PATH).unwrap_or_default();
+    let path = context.shell_env.get(vars::PATH).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
     let name = display_path(context, &context.program);
     match which::which_in("devsh", Some(path), "/") {
@@ -211,7 +211,12 @@ fn quoted(path: &Path) -> String {
 
 /// Checks for other tools that change the environment at prompts.
 fn others(context: &Context) -> Vec<Check> {
-    let is_set = |name: &str| context.env.get(name).is_some_and(|value| !value.is_empty());
+    let is_set = |name: &str| {
+        context
+            .shell_env
+            .get(name)
+            .is_some_and(|value| !value.is_empty())
+    };
     let mut checks = Vec::new();
     if is_set("DIRENV_DIR") {
         checks.push(Check::warning(
@@ -229,7 +234,10 @@ fn others(context: &Context) -> Vec<Check> {
     }
     let foreign = is_set(vars::VIRTUAL_ENV) && !is_set(vars::DEVSH_ROOT);
     if foreign {
-        let place = context.env.get(vars::VIRTUAL_ENV).unwrap_or(OsStr::new(""));
+        let place = context
+            .shell_env
+            .get(vars::VIRTUAL_ENV)
+            .unwrap_or(OsStr::new(""));
         checks.push(Check::warning(
             "virtualenv",
             format!("`{}` is activated by hand", Path::new(place).display()),

@@ -13,11 +13,11 @@ use super::check::Check;
 const MOST: usize = 3;
 
 pub(super) fn checks(context: &Context) -> Vec<Check> {
-    let session = ShellSession::from_env(&context.env, &context.session_key);
+    let session = ShellSession::from_env(&context.shell_env, &context.session_key);
     let Some((root, shell)) = session.and_then(|session| session.project) else {
         return vec![Check::ok("PATH", "no dev shell is loaded in this shell")];
     };
-    let path = context.env.get(vars::PATH).unwrap_or_default();
+    let path = context.shell_env.get(vars::PATH).unwrap_or_default();
     let entries: Vec<PathBuf> = pathlist::split(path).map(PathBuf::from).collect();
     let profiles = context.directories.data.join("envs");
     let Some(at) = entries

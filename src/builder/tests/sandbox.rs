@@ -50,6 +50,7 @@ impl Sandbox {
         }
         let context = Context {
             cwd: None,
+            shell_env: env.clone(),
             env,
             directories: Directories {
                 home: Some(root.clone()),

@@ -9,7 +9,7 @@ use crate::{
 
 pub fn run(context: &Context, ui: &Ui) -> Result<(), Failure> {
     request_reload(context)?;
-    if context.env.get(vars::DEVSH_ROOT).is_none() {
+    if context.shell_env.get(vars::DEVSH_ROOT).is_none() {
         ui.note("nothing is loaded; the next prompt checks this directory again");
     }
     Ok(())

@@ -7,5 +7,5 @@ use crate::{
 };
 
 pub fn run(context: &Context, ui: &Ui) -> Result<(), Failure> {
-    ui.code(&enter_leave_scripts::report(&context.env))
+    ui.code(&enter_leave_scripts::report(&context.shell_env))
 }
