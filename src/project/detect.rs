@@ -189,7 +189,7 @@ pub fn is_workspace(directory: &Path) -> bool {
     // A file that cannot be read is an error when the project is opened.
     let names = presets::workspace_files().unwrap_or_default();
     names.iter().any(|name| {
-        let bytes = peek(&directory.join(name));
+        let bytes = peek(directory, name);
         bytes.is_some_and(|bytes| presets::is_workspace(name, &bytes))
     })
 }

@@ -19,7 +19,7 @@ pub fn importable_files(inputs: &Inputs) -> Result<Vec<String>, Error> {
         .map(str::to_owned)
         .collect();
     let environment = environments().find(|one| {
-        let bytes = peek(&inputs.root().join(&one.file));
+        let bytes = peek(inputs.root(), &one.file);
         bytes.is_some_and(|bytes| one.declares(&Text::lossy(&one.file, &bytes)))
     });
     files.extend(environment.map(|one| one.file.clone()));
@@ -36,7 +36,7 @@ pub fn import_file(inputs: &mut Inputs, name: &str) -> Result<Option<ImportedSet
 
 fn import_text(inputs: &Inputs, text: &Text) -> ImportedSettings {
     let read = |name: &str| {
-        let bytes = peek(&inputs.root().join(name))?;
+        let bytes = peek(inputs.root(), name)?;
         Some(Text::lossy(name, &bytes))
     };
     import(text, &read)
@@ -54,7 +54,7 @@ pub(super) fn notes(inputs: &Inputs) -> Result<Vec<PresetNote>, Error> {
     });
     for name in &files {
         // These files decide nothing, so they are not watched.
-        let Some(bytes) = peek(&inputs.root().join(name)) else {
+        let Some(bytes) = peek(inputs.root(), name) else {
             continue;
         };
         let settings = import_text(inputs, &Text::lossy(name, &bytes));

@@ -9,6 +9,8 @@ use glob::{MatchOptions, Pattern};
 
 use crate::manifest::presets::WorkspaceMembers;
 
+use super::reader::is_inside;
+
 /// The most members that count.
 pub(super) const LIMIT: usize = 128;
 /// The most directories that are read for one pattern.
@@ -43,6 +45,7 @@ pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<Strin
         .iter()
         .filter_map(|pattern| plain(pattern))
         .flat_map(|pattern| matching(root, pattern))
+        .filter(|directory| is_inside(root, &root.join(directory)))
         .filter(|directory| !excluded(directory))
         .filter(|directory| root.join(directory).join(&members.manifest).is_file())
         .map(|directory| format!("{directory}/"))
@@ -73,6 +76,9 @@ fn matching(root: &Path, pattern: &str) -> Vec<String> {
     let start = parts[..fixed].join("/");
     if fixed == parts.len() {
         return vec![start];
+    }
+    if !is_inside(root, &root.join(&start)) {
+        return Vec::new();
     }
     let depth = if parts.contains(&"**") {
         DEPTH

@@ -327,15 +327,25 @@ fn outside_fact_name(name: &str) -> String {
 
 /// Reads a file of which nothing is trusted: it only helps to find where a project begins, or what it belongs to.
 ///
-/// A symlink must stay in the directory of the file.
-pub(super) fn peek(path: &Path) -> Option<Vec<u8>> {
-    if path.is_symlink() {
-        let directory = path.parent()?.canonicalize().ok()?;
-        if !path.canonicalize().ok()?.starts_with(directory) {
-            return None;
-        }
+/// No symlink on the way may lead out of the directory.
+pub(super) fn peek(directory: &Path, name: impl AsRef<Path>) -> Option<Vec<u8>> {
+    let path = directory.join(name);
+    if !is_inside(directory, &path) {
+        return None;
     }
-    files::read_bounded(path, PEEK_SIZE).ok().flatten()
+    files::read_bounded(&path, PEEK_SIZE).ok().flatten()
+}
+
+/// Returns whether a file exists and is in a directory, wherever symlinks lead.
+pub(super) fn is_inside(directory: &Path, path: &Path) -> bool {
+    // Most files that are looked for do not exist, and to resolve a path is slower than to look.
+    if path.symlink_metadata().is_err() {
+        return false;
+    }
+    match (path.canonicalize(), directory.canonicalize()) {
+        (Ok(path), Ok(directory)) => path.starts_with(directory),
+        _ => false,
+    }
 }
 
 /// Reads a file for the comparison with what was read and checked before.

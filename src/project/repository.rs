@@ -60,7 +60,7 @@ impl Repository {
         if old.iter().any(holds) || worktree.symlink_metadata().is_ok() {
             return Vec::new();
         }
-        let text = peek(&self.config()).and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = peek(&self.common, "config").and_then(|bytes| String::from_utf8(bytes).ok());
         text.and_then(|text| remotes(&text)).unwrap_or_default()
     }
 }
@@ -71,7 +71,7 @@ impl Repository {
 /// places prove nothing: the directory itself could have brought them.
 fn shared_by(file: &Path) -> Option<PathBuf> {
     let line = |path: &Path| -> Option<PathBuf> {
-        let bytes = peek(path)?;
+        let bytes = peek(path.parent()?, path.file_name()?)?;
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         (!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line)))
     };

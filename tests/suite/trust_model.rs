@@ -382,6 +382,90 @@ fn a_file_outside_of_the_project_is_opened_only_after_approval() {
 }
 
 #[test]
+fn nothing_below_a_symlinked_directory_is_opened_before_approval() {
+    let Some(strace) = strace::strace() else {
+        return;
+    };
+    const LINKS: [&str; 8] = [
+        ".config", ".mise", "app", "crates", "direnv", "mise", "packages", "web",
+    ];
+    for has_manifest in [false, true] {
+        let sandbox = Sandbox::new();
+        let outside = sandbox.home().join("outside");
+        let secret =
+            "TOPSECRET=1\nexport TOPSECRET_EXPORTED=1\nuse TOPSECRET 1\n[env]\nTOPSECRET = 1\n";
+        for name in [
+            "config.toml",
+            "mise.toml",
+            ".envrc",
+            ".env.more",
+            "mise/config.toml",
+            "TOPSECRET/Cargo.toml",
+            "TOPSECRET/package.json",
+            "pyproject.toml",
+            "package.json",
+            "Cargo.toml",
+            "devshell.toml",
+        ] {
+            let file = outside.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, secret).unwrap();
+        }
+        for link in LINKS {
+            let place = sandbox.project().join(link);
+            std::os::unix::fs::symlink("../outside", place).unwrap();
+        }
+        let envrc = "source_env direnv\nsource_env direnv/.env.more\nsource_env_if_exists app/\n";
+        sandbox.write(".envrc", envrc);
+        sandbox.write(
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"crates/*\", \"app\"]\n",
+        );
+        sandbox.write(
+            "package.json",
+            "{\"workspaces\": [\"packages/*\", \"web\"]}",
+        );
+        if has_manifest {
+            sandbox.write("devshell.toml", "extends = [\"app\"]\n");
+        }
+        let log = sandbox.root().join("tmp/strace");
+        let prompt = [
+            "export", "bash", "--nonce", "1", "--loaded", "", "--checks", "",
+        ];
+        let commands: [&[&str]; 7] = [
+            &prompt,
+            &["status"],
+            &["status", "--json"],
+            &["explain"],
+            &["run", "--", "true"],
+            &["allow", "--show"],
+            &["init"],
+        ];
+        for words in commands {
+            let output = sandbox
+                .command(&strace)
+                // With the real path of what was opened.
+                .args(["-f", "-y", "-qq", "-e", "trace=open,openat,openat2", "-o"])
+                .arg(&log)
+                .arg(DEVSH)
+                .args(words)
+                .output()
+                .unwrap();
+            let calls = fs::read_to_string(&log).unwrap();
+            let opened: Vec<&str> = calls
+                .lines()
+                .filter(|call| call.contains("/outside"))
+                .collect();
+            assert_eq!(opened, [""; 0], "{words:?}");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned()
+                + &String::from_utf8_lossy(&output.stderr);
+            assert!(!text.contains("TOPSECRET"), "{words:?}: {text}");
+            assert!(!calls.is_empty(), "{words:?}");
+        }
+    }
+}
+
+#[test]
 fn no_message_is_long() {
     let long = "x".repeat(900_000);
     for manifest in [
