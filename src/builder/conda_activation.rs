@@ -6,31 +6,42 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fs, io,
+    io,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use wait_timeout::ChildExt as _;
-
 use crate::{
     context::Context,
     env::{Change, VarName, grant},
     package::MacosVersion,
-    util::{files, vars},
+    util::{
+        child_process::{self, ChildLimits, Outcome},
+        files, vars,
+    },
 };
 
-/// The time limit of all scripts together.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// Bounds of all scripts together.
+const LIMITS: ChildLimits = ChildLimits {
+    timeout: Duration::from_secs(30),
+    output: 4 << 20,
+    end_marker: None,
+    own_group: false,
+};
 /// Longest accepted file with variables, in bytes.
 const LIMIT: u64 = 1 << 20;
 /// Separates the output of the scripts from the environment.
 const MARK: &[u8] = b"\0devsh-environment\0";
-/// Sources every script and prints the environment.
-const PROGRAM: &str =
-    "for script in \"$@\"; do . \"$script\"; done >&2; printf '\\0devsh-environment\\0'; env -0";
+/// Where systems have `unshare`. A directory on `PATH` could have another program of this name.
+const UNSHARE: [&str; 3] = [
+    "/usr/bin/unshare",
+    "/bin/unshare",
+    "/run/current-system/sw/bin/unshare",
+];
+/// Sources every script and prints the environment. The first process of a namespace ignores signals without a handler.
+const PROGRAM: &str = "trap 'exit 130' INT TERM HUP; for script in \"$@\"; do . \"$script\"; done >&2; printf '\\0devsh-environment\\0'; env -0";
 /// Variables of the shell itself, and of the clean environment.
 const OWN: [&str; 8] = [
     "HOME",
@@ -91,12 +102,16 @@ impl Activation<'_> {
 
     /// Runs the scripts and returns the changes of variables.
     pub(super) fn run(&self) -> Result<Vec<(VarName, Change)>, files::Error> {
+        self.run_within(LIMITS)
+    }
+
+    fn run_within(&self, limits: ChildLimits) -> Result<Vec<(VarName, Change)>, files::Error> {
         let mut variables_after: BTreeMap<OsString, OsString> = self.static_variables();
         let scripts = self.scripts();
         let mut path = None;
         if !scripts.is_empty() {
-            let before = self.environment(&[])?;
-            let after = self.environment(&scripts)?;
+            let before = self.environment(&[], limits)?;
+            let after = self.environment(&scripts, limits)?;
             path = after.get(OsStr::new(vars::PATH)).cloned();
             variables_after.extend(
                 after
@@ -171,14 +186,15 @@ impl Activation<'_> {
     fn environment(
         &self,
         scripts: &[PathBuf],
+        limits: ChildLimits,
     ) -> Result<BTreeMap<OsString, OsString>, files::Error> {
         let failed = |error: io::Error| files::at("activate", self.prefix)(error);
         let home = tempfile::tempdir().map_err(failed)?;
         let bash = self
             .bash()
             .ok_or_else(|| failed(io::Error::other("scripts of conda packages need `bash`")))?;
-        let output = home.path().join("environment");
-        let mut command = isolated(&bash);
+        let isolation = Isolation::available(&bash);
+        let mut command = isolation.command(&bash);
         command
             .args(["--noprofile", "--norc", "-c", PROGRAM, "bash"])
             .args(scripts)
@@ -191,16 +207,21 @@ impl Activation<'_> {
             .env("CONDA_SHLVL", "1")
             .current_dir(home.path())
             .stdin(Stdio::null())
-            .stdout(fs::File::create(&output).map_err(failed)?)
+            .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut child = command.spawn().map_err(failed)?;
-        let Some(status) = child.wait_timeout(TIMEOUT).map_err(failed)? else {
-            let _killed = child.kill().and_then(|()| child.wait());
+        let limits = ChildLimits {
+            // A namespace ends with its first process, and a signal of the terminal reaches it.
+            own_group: !matches!(isolation, Isolation::Namespaces(_)),
+            ..limits
+        };
+        let Outcome::Exited(exited) =
+            child_process::run(&mut command, limits, || false).map_err(failed)?
+        else {
             return Err(failed(io::Error::other(
                 "scripts of its packages take too long",
             )));
         };
-        let printed = fs::read(&output).map_err(failed)?;
+        let (status, printed) = (exited.status, exited.stdout);
         let at = printed.windows(MARK.len()).rposition(|part| part == MARK);
         let Some(at) = at.filter(|_| status.success()) else {
             return Err(failed(io::Error::other(format!(
@@ -235,29 +256,61 @@ impl Activation<'_> {
     }
 }
 
-/// Returns the command for a program without network, if the system can deny it to one process.
-fn isolated(program: &Path) -> Command {
-    if cfg!(target_os = "macos") {
-        let mut command = Command::new("/usr/bin/sandbox-exec");
-        command
-            .args(["-p", "(version 1)(allow default)(deny network*)"])
-            .arg(program);
-        return command;
+/// How scripts are kept from the network.
+enum Isolation {
+    /// Namespaces of their own for the network and for processes, made by this program.
+    Namespaces(&'static str),
+    /// The sandbox of macOS.
+    Sandbox,
+    /// The system offers none to this user.
+    None,
+}
+
+impl Isolation {
+    /// Returns the best that the system allows; `bash` is what it is tried with.
+    fn available(bash: &Path) -> Self {
+        if cfg!(target_os = "macos") {
+            return Self::Sandbox;
+        }
+        let Some(unshare) = UNSHARE.into_iter().find(|path| Path::new(path).is_file()) else {
+            return Self::None;
+        };
+        let namespaces = Self::Namespaces(unshare);
+        let tried = namespaces
+            .command(bash)
+            .args(["--noprofile", "--norc", "-c", ":"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if tried.is_ok_and(|status| status.success()) {
+            namespaces
+        } else {
+            Self::None
+        }
     }
-    let options = ["--user", "--map-current-user", "--net", "--"];
-    let tried = Command::new("unshare")
-        .args(options)
-        .arg("true")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if tried.is_ok_and(|status| status.success()) {
-        let mut command = Command::new("unshare");
-        command.args(options).arg(program);
-        return command;
+
+    fn command(&self, program: &Path) -> Command {
+        match self {
+            Self::Namespaces(unshare) => {
+                let mut command = Command::new(unshare);
+                command
+                    .args(["--user", "--map-current-user", "--net", "--pid", "--fork"])
+                    .args(["--kill-child", "--"])
+                    .arg(program);
+                command
+            }
+            Self::Sandbox => {
+                let mut command = Command::new("/usr/bin/sandbox-exec");
+                command
+                    .args(["-p", "(version 1)(allow default)(deny network*)"])
+                    .arg(program);
+                command
+            }
+            Self::None => Command::new(program),
+        }
     }
-    Command::new(program)
 }
 
 /// Returns the version of this macOS.
@@ -275,8 +328,37 @@ pub(super) fn macos_version() -> Option<MacosVersion> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::builder::tests::sandbox::Sandbox;
+
+    #[test]
+    fn no_process_of_a_script_is_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let scripts = directory.path().join("etc/conda/activate.d");
+        fs::create_dir_all(&scripts).unwrap();
+        let sandbox = Sandbox::new();
+        let activation = Activation {
+            prefix: directory.path(),
+            context: &sandbox.context,
+        };
+        let pipe = directory.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let text = "exec 9>\"$CONDA_PREFIX/pipe\"; echo begun >&9\n\
+             (sleep 60; echo left >&9) & disown; sleep 60\n";
+        fs::write(scripts.join("a.sh"), text).unwrap();
+        let limits = ChildLimits {
+            timeout: Duration::from_secs(3),
+            ..LIMITS
+        };
+        // Ends when no process has the other end.
+        let read = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
+        let error = activation.run_within(limits).unwrap_err();
+        let text = error.source.to_string();
+        assert_eq!(text, "scripts of its packages take too long");
+        assert_eq!(read.join().unwrap(), "begun\n");
+    }
 
     #[test]
     fn scripts_leave_their_variables() {
