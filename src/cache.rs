@@ -32,6 +32,7 @@ use crate::{
         registry::{Logins, Reference, Registry as Repository},
     },
     package::{CachePlace, Digest},
+    util::redact::redact_invalid,
 };
 
 use aws::AwsSettings;
@@ -156,7 +157,10 @@ fn open_backend(
         }
         CachePlace::Registry(name) => {
             let reference: Reference = name.parse().map_err(|_| Error::Settings {
-                reason: format!("`{name}` is not a repository of a registry"),
+                reason: format!(
+                    "`{}` is not a repository of a registry",
+                    redact_invalid(name)
+                ),
             })?;
             let logins = Logins {
                 env: services.env,

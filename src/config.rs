@@ -18,8 +18,10 @@ use crate::{
     context::Context,
     package::{CONDA, Glibc, Source, Supplier, Tool},
     util::{
-        address::{directory_address, file_address, without_credentials},
-        files, vars,
+        address::{directory_address, file_address},
+        files,
+        redact::redact_invalid,
+        vars,
     },
 };
 
@@ -142,7 +144,7 @@ impl Config {
             set.map(|(name, value)| {
                 read(value).ok_or_else(|| Error::Address {
                     variable: name.to_owned(),
-                    value: without_credentials(value).to_owned(),
+                    value: redact_invalid(value),
                 })
             })
             .transpose()

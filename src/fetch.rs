@@ -45,7 +45,10 @@ pub use mirror::Mirror;
 use name_lookup::NameLookup;
 pub use progress::{Meter, Progress, Silent};
 
-use crate::{context::Context, util::files};
+use crate::{
+    context::Context,
+    util::{files, redact::redact_url},
+};
 
 /// Retries of one request.
 const RETRIES: u32 = 3;
@@ -268,7 +271,7 @@ impl Client {
             .map_err(|error| broken(url, &error))?;
         if body.len() as u64 > limit {
             return Err(Error::TooLarge {
-                url: redacted(url),
+                url: redact_url(url),
                 limit,
             });
         }
@@ -315,7 +318,9 @@ impl Client {
         send: impl Fn(&Url, Option<&str>) -> Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Body>, Error> {
         if self.offline {
-            return Err(Error::Offline { url: redacted(url) });
+            return Err(Error::Offline {
+                url: redact_url(url),
+            });
         }
         let mut at = url.clone();
         for _ in 0..REDIRECTS {
@@ -380,7 +385,9 @@ impl Client {
         match url.scheme() {
             "https" => Ok(()),
             "http" if loopback() || named() => Ok(()),
-            _ => Err(Error::Insecure { url: redacted(url) }),
+            _ => Err(Error::Insecure {
+                url: redact_url(url),
+            }),
         }
     }
 
@@ -430,19 +437,6 @@ pub fn anonymous(url: &Url) -> Url {
     bare
 }
 
-/// Returns `url` as it may be shown: also without the query and the token of a conda channel (`/t/TOKEN/`).
-pub fn redacted(url: &Url) -> Url {
-    let mut shown = anonymous(url);
-    shown.set_query(None);
-    if let Some(rest) = shown.path().strip_prefix("/t/")
-        && let Some((_, rest)) = rest.split_once('/')
-    {
-        let path = format!("/t/.../{rest}");
-        shown.set_path(&path);
-    }
-    shown
-}
-
 fn open_file(url: &Url) -> Result<File, Error> {
     let path = url
         .to_file_path()
@@ -461,7 +455,9 @@ fn open_file(url: &Url) -> Result<File, Error> {
 /// No redirect leads from HTTPS to plain HTTP, even on this machine.
 fn check_redirect(from: &Url, to: &Url) -> Result<(), Error> {
     if from.scheme() == "https" && to.scheme() != "https" {
-        return Err(Error::Insecure { url: redacted(to) });
+        return Err(Error::Insecure {
+            url: redact_url(to),
+        });
     }
     Ok(())
 }
@@ -474,7 +470,7 @@ fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Err
     let wait = response.headers().get(header::RETRY_AFTER);
     let wait = wait.and_then(|wait| retry_after(wait.to_str().ok()?.trim()));
     Err(Error::Status {
-        url: redacted(url),
+        url: redact_url(url),
         status,
         wait,
     })

@@ -13,6 +13,7 @@ pub mod nearest;
 pub mod parallel;
 pub mod paths;
 pub mod pid_namespace;
+pub mod redact;
 pub mod secret_key;
 pub mod terminal_text;
 pub mod vars;

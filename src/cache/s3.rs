@@ -35,6 +35,8 @@ const CLOCK_TOLERANCE: Duration = Duration::from_mins(15);
 const PART: u64 = 16 << 20;
 /// The region of servers that have no regions.
 const REGION: &str = "us-east-1";
+/// The most pages of a list, which have a thousand entries each.
+const PAGES: usize = 1000;
 /// The longest identifier of an upload that is read, in bytes.
 const UPLOAD_LIMIT: u64 = 4096;
 
@@ -208,7 +210,7 @@ impl S3 {
     fn parts(&self, name: &str, upload: &str) -> Result<Option<Vec<PartsContent>>, Error> {
         let mut all = Vec::new();
         let mut marker = None;
-        loop {
+        for _ in 0..PAGES {
             let mut action = ListParts::new(&self.bucket, self.credentials.as_ref(), name, upload);
             if let Some(marker) = marker {
                 action.set_part_number_marker(marker);
@@ -226,6 +228,7 @@ impl S3 {
                 return Ok(Some(all));
             }
         }
+        Err(too_many_pages())
     }
 }
 
@@ -293,7 +296,7 @@ impl Backend for S3 {
     fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error> {
         let mut entries = Vec::new();
         let mut token: Option<String> = None;
-        loop {
+        for _ in 0..PAGES {
             let mut action = ListObjectsV2::new(&self.bucket, self.credentials.as_ref());
             action.with_prefix(format!("{}{prefix}", self.prefix));
             if let Some(token) = &token {
@@ -316,6 +319,13 @@ impl Backend for S3 {
                 return Ok(entries);
             }
         }
+        Err(too_many_pages())
+    }
+}
+
+fn too_many_pages() -> Error {
+    Error::Answer {
+        reason: format!("a list has more than {PAGES} pages"),
     }
 }
 

@@ -16,9 +16,10 @@ use super::{
 use crate::{
     package::{CachePlace, Glibc, cache_place::is_public_key},
     util::{
-        address::{directory_address, file_address, without_credentials},
+        address::{directory_address, file_address},
         conflict_marker::find_conflict_marker,
         nearest::nearest,
+        redact::redact_invalid,
     },
 };
 
@@ -444,7 +445,7 @@ impl<'t> ConfigTable<'t> {
     }
 
     fn unusable(&self, key: &str, text: &Spanned<&str>, expected: ExpectedValue) -> SettingProblem {
-        let shown = without_credentials(text.get_ref());
+        let shown = redact_invalid(text.get_ref());
         SettingProblem {
             span: Some(text.span()),
             message: format!(

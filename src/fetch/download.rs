@@ -14,12 +14,11 @@ use ureq::http::header;
 use url::Url;
 
 use super::{
-    Client, Error, Meter, SpeedChecked, broken, content_length, open_file, pause, redacted,
-    successful,
+    Client, Error, Meter, SpeedChecked, broken, content_length, open_file, pause, successful,
 };
 use crate::{
     package::{Digest, Hasher, Sha256},
-    util::files,
+    util::{files, redact::redact_url},
 };
 
 /// Largest accepted file if the lockfile has no size, in bytes.
@@ -131,7 +130,7 @@ impl Client {
         }
         if size > LIMIT {
             return Err(Error::TooLarge {
-                url: redacted(url),
+                url: redact_url(url),
                 limit: LIMIT,
             });
         }
@@ -364,7 +363,7 @@ impl<'a> Partial<'a> {
                 return Err(match expected.size {
                     Some(size) => size_mismatch(url, size, self.length + count as u64),
                     None => Error::TooLarge {
-                        url: redacted(url),
+                        url: redact_url(url),
                         limit,
                     },
                 });
@@ -390,7 +389,7 @@ impl<'a> Partial<'a> {
             return Ok(());
         }
         Err(Error::DigestMismatch {
-            url: Box::new(redacted(url)),
+            url: Box::new(redact_url(url)),
             expected: expected.digest,
             received,
         })
@@ -403,7 +402,7 @@ impl<'a> Partial<'a> {
 
 fn size_mismatch(url: &Url, expected: u64, received: u64) -> Error {
     Error::SizeMismatch {
-        url: redacted(url),
+        url: redact_url(url),
         expected,
         received,
     }

@@ -56,6 +56,9 @@ pub enum Error {
         /// In bytes.
         limit: u64,
     },
+    /// The list of a server has too many pages, perhaps without end.
+    #[error("the list at `{url}` has more than {limit} pages")]
+    TooManyPages { url: Url, limit: usize },
     /// The file is shorter or longer than the lockfile says.
     #[error("`{url}` has {received} bytes instead of {expected}")]
     SizeMismatch {
@@ -112,6 +115,7 @@ impl Error {
             Self::Mirror(error) => files::is_absent(&error.source),
             Self::File(_)
             | Self::TooLarge { .. }
+            | Self::TooManyPages { .. }
             | Self::SizeMismatch { .. }
             | Self::DigestMismatch { .. } => false,
         }

@@ -8,10 +8,8 @@ use ureq::{
 };
 use url::Url;
 
-use super::{
-    Client, Error, SpeedChecked, anonymous, broken, error::pause, failed, redacted, retry_after,
-};
-use crate::util::files;
+use super::{Client, Error, SpeedChecked, anonymous, broken, error::pause, failed, retry_after};
+use crate::util::{files, redact::redact_url};
 
 /// A request that is sent to exactly one address: redirects are answers.
 #[derive(Debug)]
@@ -88,7 +86,7 @@ impl Answer {
     pub fn unexpected(&self, url: &Url) -> Error {
         let wait = self.header(header::RETRY_AFTER.as_str());
         Error::Status {
-            url: redacted(url),
+            url: redact_url(url),
             status: self.status,
             wait: wait.and_then(|wait| retry_after(wait.trim())),
         }
@@ -107,7 +105,7 @@ impl Client {
                 }
                 Ok(_) => return result,
                 Err(_) => result.err().unwrap_or_else(|| Error::Offline {
-                    url: redacted(exchange.url),
+                    url: redact_url(exchange.url),
                 }),
             };
             let again = exchange.repeatable && tries < self.retries;
@@ -123,7 +121,9 @@ impl Client {
     fn exchange_once(&self, exchange: &Exchange<'_>) -> Result<Answer, Error> {
         let url = exchange.url;
         if self.offline {
-            return Err(Error::Offline { url: redacted(url) });
+            return Err(Error::Offline {
+                url: redact_url(url),
+            });
         }
         self.check_address(url)?;
         let mut request = Request::builder()
@@ -159,7 +159,7 @@ impl Client {
             .map_err(|error| broken(url, &error))?;
         if body.len() as u64 > exchange.limit {
             return Err(Error::TooLarge {
-                url: redacted(url),
+                url: redact_url(url),
                 limit: exchange.limit,
             });
         }

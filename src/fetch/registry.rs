@@ -21,16 +21,16 @@ use url::Url;
 pub use login::{Login, Logins};
 pub use reference::Reference;
 
-use super::{
-    Answer, Client, Download, Error, Exchange, ExpectedFile, Meter, RequestBody, redacted,
-};
+use super::{Answer, Client, Download, Error, Exchange, ExpectedFile, Meter, RequestBody};
 use crate::{
     package::{Digest, Sha256},
-    util::files,
+    util::{files, redact::redact_url},
 };
 
 /// The largest accepted manifest, in bytes.
 const MANIFEST_LIMIT: u64 = 4 << 20;
+/// The most pages of a list. A page has a thousand entries in most registries.
+const PAGES: usize = 1000;
 /// The bytes of one part of an upload.
 const CHUNK: u64 = 32 << 20;
 /// How often one session of an upload may break.
@@ -251,7 +251,7 @@ impl Registry {
         let present = self.is_present(Exchange::new("HEAD", &url), &url)?;
         if !present {
             return Err(Error::Status {
-                url: redacted(&url),
+                url: redact_url(&url),
                 status: 404,
                 wait: None,
             });
@@ -267,7 +267,7 @@ impl Registry {
     pub fn tags(&self) -> Result<Vec<String>, Error> {
         let mut tags = Vec::new();
         let mut url = self.url(&["tags", "list"])?;
-        loop {
+        for _ in 0..PAGES {
             let answer = self.send(Exchange::new("GET", &url), RegistryAccess::Pull)?;
             if answer.status == 404 {
                 return Ok(tags);
@@ -287,6 +287,10 @@ impl Registry {
                 None => return Ok(tags),
             }
         }
+        Err(Error::TooManyPages {
+            url: redact_url(&url),
+            limit: PAGES,
+        })
     }
 
     /// Brings a blob to the repository, from another one of the same registry if that has it.
@@ -589,7 +593,7 @@ fn mismatch(url: &Url, expected: &str, received: Sha256) -> Error {
         .parse()
         .unwrap_or(received);
     Error::DigestMismatch {
-        url: Box::new(redacted(url)),
+        url: Box::new(redact_url(url)),
         expected: Digest::Sha256(expected),
         received: Digest::Sha256(received),
     }

@@ -13,7 +13,10 @@ use super::{
     problem::{Problem, SpannedProblem},
     values::{invalid, line, quoted, value, word},
 };
-use crate::package::{Digest, ReleaseOption, Sha256, Source, Supplier, System, Tool, is_npm_place};
+use crate::{
+    package::{Digest, ReleaseOption, Sha256, Source, Supplier, System, Tool, is_npm_place},
+    util::redact::redact_invalid,
+};
 
 /// Stands for every system where an artifact is the same on all.
 const ANY: &str = "any";
@@ -157,9 +160,7 @@ fn artifact(
     let url = Url::parse(raw.url.get_ref())
         .ok()
         .filter(lockable)
-        .ok_or_else(|| {
-            Problem::Address(without_credentials(raw.url.get_ref())).at(raw.url.span())
-        })?;
+        .ok_or_else(|| Problem::Address(redact_invalid(raw.url.get_ref())).at(raw.url.span()))?;
     let part = match (names, raw.part) {
         (PartNames::Application, None) => application::wheel_name(&url)
             .ok_or_else(|| invalid("the address of a wheel", url.as_str(), raw.url.span()))?,
@@ -204,17 +205,6 @@ fn part_of(names: PartNames, text: Spanned<String>) -> Result<String, SpannedPro
     }
     let place = "a place below `node_modules`";
     Err(invalid(place, text.get_ref(), text.span()))
-}
-
-fn without_credentials(address: &str) -> String {
-    let address = address.split(['?', '#']).next().unwrap_or_default();
-    match address.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('@') {
-            Some((_, rest)) => format!("{scheme}://…@{rest}"),
-            None => address.to_owned(),
-        },
-        None => address.to_owned(),
-    }
 }
 
 /// Writes a block.

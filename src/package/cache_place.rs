@@ -5,7 +5,10 @@ use std::{fmt, path::PathBuf};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use url::Url;
 
-use crate::util::address::directory_address;
+use crate::util::{
+    address::directory_address,
+    redact::{redact_text, redact_url},
+};
 
 /// The address of a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,26 +79,18 @@ impl fmt::Display for CachePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(path) => write!(formatter, "file://{}", path.display()),
-            Self::Web(url) => write!(formatter, "{}", without_login(url)),
+            Self::Web(url) => write!(formatter, "{}", redact_url(url)),
             Self::S3(place) => write!(
                 formatter,
                 "s3://{}/{}",
                 place.bucket,
                 place.prefix.trim_end_matches('/')
             ),
-            Self::Registry(repository) => write!(formatter, "oci://{repository}"),
+            Self::Registry(repository) => {
+                formatter.write_str(&redact_text(&format!("oci://{repository}")))
+            }
         }
     }
-}
-
-/// Returns an address as messages show it.
-pub fn without_login(url: &Url) -> Url {
-    let mut shown = url.clone();
-    // Both fail only for addresses that cannot hold credentials.
-    let _cannot = shown
-        .set_username("")
-        .and_then(|()| shown.set_password(None));
-    shown
 }
 
 /// Returns whether a text is a public key: `NAME:BASE64` of 32 bytes.
@@ -121,6 +116,11 @@ mod tests {
         for (text, expected) in [
             ("file:///srv/cache", Some("file:///srv/cache/")),
             ("https://me:pw@host/c", Some("https://host/c/")),
+            (
+                "https://host/c/t/pw/x?token=pw",
+                Some("https://host/c/t/.../x"),
+            ),
+            ("oci://me:pw@host/team", Some("oci://host/team")),
             ("s3://bucket/a/b/", Some("s3://bucket/a/b")),
             ("s3://bucket", Some("s3://bucket/")),
             (

@@ -8,6 +8,7 @@ use rattler_conda_types::{MatchSpec, PackageNameMatcher, ParseMatchSpecOptions, 
 use url::Url;
 
 use super::{Glibc, Invalid, LONGEST_REQUIREMENT, Requirement, System};
+use crate::util::redact::redact_invalid;
 
 /// The server of channels that are named without an address.
 pub const CONDA: &str = "https://conda.anaconda.org/";
@@ -40,7 +41,7 @@ impl FromStr for CondaChannel {
         let invalid = || {
             Invalid::new(
                 "a conda channel (a name, or an address without a password)",
-                text,
+                &redact_invalid(text),
             )
         };
         let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
@@ -59,7 +60,7 @@ impl FromStr for CondaChannel {
             && url.query().is_none()
             && url.fragment().is_none()
             // A token belongs to the user's settings, not into a file of the project.
-            && !url.path().starts_with("/t/");
+            && !url.path().contains("/t/");
         if !plain || !matches!(url.scheme(), "https" | "http" | "file") {
             return Err(invalid());
         }
@@ -317,6 +318,7 @@ mod tests {
             "ftp://a.example/x",
             "https://me:secret@a.example/x",
             "https://a.example/t/secret/x",
+            "https://a.example/conda/t/secret/x",
             "https://a.example/x?token=1",
         ] {
             assert!(bad.parse::<CondaChannel>().is_err(), "{bad:?}");

@@ -10,7 +10,8 @@ use crate::env::grant;
 use crate::manifest::{
     CacheRequest, DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
 };
-use crate::package::{CachePlace, cache_place::without_login};
+use crate::package::CachePlace;
+use crate::util::redact::{redact_text, redact_url};
 
 /// One thing that decides what a dev shell does. Two facts are equal if they mean the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -215,7 +216,7 @@ fn cache_fact(cache: &CacheRequest) -> Fact {
     if let CachePlace::S3(place) = &cache.place.value
         && let Some(endpoint) = &place.endpoint
     {
-        text = format!("at {}, {text}", without_login(endpoint));
+        text = format!("at {}, {text}", redact_url(endpoint));
     }
     let meaning = format!("{:?} {:?}", cache.place.value, cache.keys);
     Fact::meaning(text, meaning.as_bytes(), &cache.place.origin.file)
@@ -235,9 +236,9 @@ fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
     let text = format!("{}{parts}", requirement.value);
     let file = &*requirement.origin.file;
     if input.manifests.contains(file) {
-        Fact::new(text, file)
+        Fact::meaning(redact_text(&text), text.as_bytes(), file)
     } else {
-        Fact::meaning(text, parts.as_bytes(), file)
+        Fact::meaning(redact_text(&text), parts.as_bytes(), file)
     }
 }
 

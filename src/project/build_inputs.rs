@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 use crate::{
     manifest::{self, ErrorKind, Text},
-    util::{digest_input::DigestInput, paths::join_text},
+    util::{digest_input::DigestInput, paths::join_text, redact::redact_text},
 };
 
 use super::{
@@ -156,7 +156,7 @@ impl<'f> InputCollector<'f> {
             Value::String(text) => text.clone(),
             value => value.to_string(),
         };
-        let fact = Fact::meaning(without_passwords(&text), value.to_string().as_bytes(), file);
+        let fact = Fact::meaning(redact_text(&text), value.to_string().as_bytes(), file);
         self.facts
             .insert(format!("build setting {file} {name}"), fact);
     }
@@ -205,7 +205,7 @@ impl<'f> InputCollector<'f> {
             }
         }
         for (name, value) in settings {
-            let fact = Fact::meaning(without_passwords(&value), value.as_bytes(), file);
+            let fact = Fact::meaning(redact_text(&value), value.as_bytes(), file);
             self.facts
                 .insert(format!("build setting {file} {name}"), fact);
         }
@@ -349,19 +349,6 @@ fn build_scripts(project: &Table) -> BTreeSet<String> {
 
 fn is_script(text: &str) -> bool {
     Path::new(text).extension().is_some_and(|end| end == "py") && !text.contains('*')
-}
-
-/// Returns a text in which addresses have no user and password.
-pub(super) fn without_passwords(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let server = part.find(['/', ' ', '"', '\'', ',']).unwrap_or(part.len());
-        let kept = part[..server].rfind('@').map_or(part, |at| &part[at + 1..]);
-        shown.push_str("://");
-        shown.push_str(kept);
-    }
-    shown
 }
 
 #[cfg(test)]

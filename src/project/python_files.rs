@@ -14,12 +14,12 @@ use crate::{
         LockFiles, PythonLock, WheelMinors, decode_list, included_lists, named_directories,
         read_lock,
     },
-    util::paths::join_text,
+    util::{paths::join_text, redact::redact_text},
 };
 
 use super::{
     approval_summary::{Fact, Facts},
-    build_inputs::{InputCollector, parse_text, without_passwords},
+    build_inputs::{InputCollector, parse_text},
     reader::{Error, Inputs},
 };
 
@@ -111,7 +111,7 @@ pub(super) fn read(
     }
     for (name, sources) in sources {
         let text = sources.join(", ");
-        let fact = Fact::meaning(without_passwords(&text), text.as_bytes(), lock);
+        let fact = Fact::meaning(redact_text(&text), text.as_bytes(), lock);
         facts.insert(format!("python package {name} of {lock}"), fact);
     }
     Ok(PythonFiles {

@@ -4,7 +4,10 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::{
     report::failure::{Excerpt, Failure},
-    util::terminal_text::{self, SafeText, shorten},
+    util::{
+        redact::{mask_text, redact_text},
+        terminal_text::{self, SafeText, shorten},
+    },
 };
 
 use super::style::{Role, Style};
@@ -12,7 +15,7 @@ use super::style::{Role, Style};
 /// Returns a failure in full.
 pub fn full(failure: &Failure, style: Style) -> SafeText {
     let mut text = style.paint(Role::Error, "error:").and(" ");
-    text.push(shorten(&failure.error).as_ref());
+    text.push(shorten(&redact_text(&failure.error)).as_ref());
     let mut line = |head: SafeText, rest: SafeText| {
         text.end_line();
         text.push(head.and(rest));
@@ -21,7 +24,7 @@ pub fn full(failure: &Failure, style: Style) -> SafeText {
         line(SafeText::default(), render(excerpt, style));
     }
     for detail in &failure.details {
-        line("  ".into(), shorten(detail).as_ref().into());
+        line("  ".into(), shorten(&redact_text(detail)).as_ref().into());
     }
     for (role, word, texts) in [
         (Role::Strong, "note:", &failure.notes),
@@ -30,7 +33,7 @@ pub fn full(failure: &Failure, style: Style) -> SafeText {
         for text in texts {
             line(
                 style.paint(role, word).and(" "),
-                shorten(text).as_ref().into(),
+                shorten(&redact_text(text)).as_ref().into(),
             );
         }
     }
@@ -48,10 +51,10 @@ pub fn line(failure: &Failure, style: Style, width: Option<usize>) -> SafeText {
         let number = 1 + before.unwrap_or_default().matches('\n').count();
         error.push(format!("{}:{number}: ", shorten(&excerpt.file)));
     }
-    error.push(shorten(&failure.error).as_ref());
+    error.push(shorten(&redact_text(&failure.error)).as_ref());
     let hint = failure.hints.first();
     let mut hint = hint.map_or_else(SafeText::default, |hint| {
-        SafeText::from(format!("; {}", shorten(hint)))
+        SafeText::from(format!("; {}", shorten(&redact_text(hint))))
     });
     let label = "devsh:";
     if let Some(width) = width.map(|width| width.saturating_sub(label.len() + 1)) {
@@ -87,7 +90,7 @@ fn render(excerpt: &Excerpt, style: Style) -> SafeText {
     let cut = cut_long_line(excerpt);
     let number = cut.line;
     let excerpt = &cut.excerpt;
-    let text = &terminal_text::of_same_length(&excerpt.text);
+    let text = &terminal_text::of_same_length(&mask_text(&excerpt.text));
     let boundary = |at: usize| {
         (at..text.len())
             .find(|at| text.is_char_boundary(*at))
@@ -95,7 +98,7 @@ fn render(excerpt: &Excerpt, style: Style) -> SafeText {
     };
     let start = boundary(excerpt.span.start);
     let end = boundary(excerpt.span.end.max(start));
-    let label = SafeText::from(&excerpt.label).to_string();
+    let label = SafeText::from(&redact_text(&excerpt.label)).to_string();
     let annotation = AnnotationKind::Primary.span(start..end).label(label);
     let snippet = Snippet::source(text)
         .path(SafeText::from(shorten(&excerpt.file).as_ref()).to_string())

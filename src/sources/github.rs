@@ -14,10 +14,11 @@ use url::Url;
 
 use super::{Candidate, Error, Sources, computed_digest};
 use crate::{
-    fetch::{self, redacted},
+    fetch::{self},
     lockfile::{Artifact, lockable},
     manifest::ToolRequest,
     package::{Digest, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
+    util::redact::redact_url,
 };
 use asset_choice::ReleaseFiles;
 pub(super) use checksum_file::digest_of;
@@ -234,7 +235,7 @@ pub(super) fn with_digests(
             ..asset.clone()
         };
         let artifact = artifact(&found, digest.into()).ok_or_else(|| Error::Insecure {
-            url: redacted(&url),
+            url: redact_url(&url),
         })?;
         complete.artifacts.insert(system, vec![artifact]);
     }

@@ -15,10 +15,11 @@ use url::Url;
 use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
 use crate::{
     config,
-    fetch::{self, anonymous, redacted},
+    fetch::{self, anonymous},
     lockfile::{Artifact, LockKey, LockedPackage, Lockfile, Upgrade, lockable},
     manifest::ToolRequest,
     package::{Digest, Invalid, PackageName, Source, System, Tool, Version},
+    util::redact::redact_url,
 };
 use packument::{Packument, VersionEntry};
 
@@ -224,7 +225,7 @@ fn address(package: &PackageName, sources: Sources<'_>) -> Result<Url, Error> {
     let registry = &sources.config.npm;
     let name = package.as_str().replace('/', "%2f");
     registry.join(&name).map_err(|error| Error::Unreadable {
-        place: redacted(registry).to_string(),
+        place: redact_url(registry).to_string(),
         message: error.to_string(),
     })
 }
@@ -240,7 +241,7 @@ fn download(tool: &Tool, sources: Sources<'_>) -> Result<Packument, Error> {
     };
     match sources.client.get(&url, accept, LIMIT) {
         Ok(body) => Packument::parse(&body).map_err(|message| Error::Unreadable {
-            place: redacted(&url).to_string(),
+            place: redact_url(&url).to_string(),
             message,
         }),
         Err(fetch::Error::Status {
@@ -270,13 +271,13 @@ fn artifact(
         None => tarball.to_owned(),
     };
     let url = Url::parse(&tarball).map_err(|error| Error::Unreadable {
-        place: redacted(&registry).to_string(),
+        place: redact_url(&registry).to_string(),
         message: error.to_string(),
     })?;
     let url = anonymous(&url);
     if !lockable(&url) {
         return Err(Error::Insecure {
-            url: redacted(&url),
+            url: redact_url(&url),
         });
     }
     Ok(Some(Artifact {

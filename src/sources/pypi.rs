@@ -14,12 +14,13 @@ use url::Url;
 
 use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
 use crate::{
-    fetch::{self, anonymous, redacted},
+    fetch::{self, anonymous},
     lockfile::{Artifact, lockable},
     package::{
         Glibc, PackageName, Sha256, System, Tool, Version, WheelName,
         wheel::{MINORS, PlatformRank},
     },
+    util::redact::redact_url,
 };
 
 /// JSON where the index has it. Older mirrors and plain file servers have only HTML.
@@ -113,7 +114,7 @@ pub fn files(package: &PackageName, sources: Sources<'_>) -> Result<Vec<IndexFil
 fn page_of(tool: &Tool, sources: Sources<'_>) -> Result<Url, Error> {
     let page = sources.config.pypi.join(&format!("{}/", tool.package));
     page.map_err(|error| Error::Unreadable {
-        place: redacted(&sources.config.pypi).to_string(),
+        place: redact_url(&sources.config.pypi).to_string(),
         message: error.to_string(),
     })
 }
@@ -141,7 +142,7 @@ fn read(tool: &Tool, address: &Url, body: &[u8]) -> Result<Vec<Candidate>, Error
 
 fn listed_files(address: &Url, body: &[u8]) -> Result<Vec<PypiFile>, Error> {
     let unreadable = |message: String| Error::Unreadable {
-        place: redacted(address).to_string(),
+        place: redact_url(address).to_string(),
         message,
     };
     if body.trim_ascii_start().starts_with(b"<") {
@@ -259,13 +260,13 @@ fn artifact(file: &PypiFile, page: &Url) -> Result<Option<Artifact>, Error> {
         return Ok(None);
     };
     let url = page.join(&file.url).map_err(|error| Error::Unreadable {
-        place: redacted(page).to_string(),
+        place: redact_url(page).to_string(),
         message: error.to_string(),
     })?;
     let url = anonymous(&url);
     if !lockable(&url) {
         return Err(Error::Insecure {
-            url: redacted(&url),
+            url: redact_url(&url),
         });
     }
     Ok(Some(Artifact {

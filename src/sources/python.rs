@@ -9,9 +9,10 @@ use url::Url;
 use super::{Candidate, Error, Sources, checksums, page_cache, release_age::day_end};
 use crate::{
     config::PYTHON_RELEASES,
-    fetch::{self, anonymous, redacted},
+    fetch::{self, anonymous},
     lockfile::{Artifact, lockable},
     package::{FREETHREADED, Sha256, System, Tool},
+    util::redact::redact_url,
 };
 
 const BUILDS: &str = include_str!("python-builds.json");
@@ -205,7 +206,7 @@ fn listed(
         return Ok(candidates);
     }
     let unreadable = |message: String| Error::Unreadable {
-        place: redacted(list).to_string(),
+        place: redact_url(list).to_string(),
         message,
     };
     let body = sources

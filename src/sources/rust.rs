@@ -16,7 +16,7 @@ use crate::{
     lockfile::LockedPackage,
     manifest::ToolRequest,
     package::{Sha256, System, Tool, Version},
-    util::files,
+    util::{files, redact::redact_url},
 };
 
 /// One request, with the locked packages that may answer it.
@@ -144,7 +144,7 @@ fn download(
     };
     let received = Sha256::of(&body);
     if received != expected {
-        let url = Box::new(fetch::redacted(&address(&path)?));
+        let url = Box::new(redact_url(&address(&path)?));
         return Err(Error::Digest {
             url,
             expected: expected.into(),

@@ -12,7 +12,7 @@ use crate::{
     lockfile::{Artifact, lockable},
     manifest::ToolRequest,
     package::{Digest, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
-    util::parallel,
+    util::{parallel, redact::redact_url},
 };
 
 /// Downloads at the same time.
@@ -112,7 +112,7 @@ fn expanded(
         Ok(url)
     } else {
         Err(Error::Insecure {
-            url: fetch::redacted(&url),
+            url: redact_url(&url),
         })
     }
 }
@@ -189,7 +189,7 @@ fn published_digest(
             Ok(Some((digest, format!("digests of `{server}`"))))
         }
         None => Err(Error::Unreadable {
-            place: fetch::redacted(&file).to_string(),
+            place: redact_url(&file).to_string(),
             message: format!("it has no SHA-256 of `{asset}`"),
         }),
     }

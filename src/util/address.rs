@@ -26,9 +26,3 @@ pub fn file_address(value: &str) -> Option<Url> {
     };
     url.filter(is_supported)
 }
-
-/// Returns a text that is no address without what may be a password: everything before the last `@`, and the query.
-pub fn without_credentials(value: &str) -> &str {
-    let rest = value.rsplit('@').next().unwrap_or_default();
-    rest.split(['?', '#']).next().unwrap_or_default()
-}

@@ -247,3 +247,26 @@ fn a_server_says_when_to_come_back() {
     let (url, _requests) = serve(busy("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()));
     assert_eq!(Client::new(false).get(&url, "*/*", 10).unwrap(), b"text");
 }
+
+#[test]
+fn a_list_without_end_is_refused() {
+    let (url, requests) = serve(|count, _, stream| {
+        let body = format!("{{\"tags\": [\"v{count}\"]}}");
+        let next = format!("link: </v2/team/tool/tags/list?last=v{count}>; rel=\"next\"");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{next}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+    });
+    let name = format!("{}/team/tool", url.authority());
+    let client = Client::new(false);
+    let registry = registry::Registry::new(client, &name.parse().unwrap(), None).unwrap();
+    let error = registry.tags().unwrap_err();
+    let text = format!(
+        "the list at `http://{}/v2/team/tool/tags/list` has more than 1000 pages",
+        url.authority()
+    );
+    assert_eq!(error.to_string(), text);
+    assert_eq!(requests.lock().unwrap().len(), 1000);
+}

@@ -21,7 +21,7 @@ use crate::{
 /// The time for which a copy is used without asking the server.
 const FRESH: Duration = Duration::from_mins(10);
 /// Largest accepted document, in bytes.
-const LIMIT: u64 = 1 << 30;
+const LIMIT: u64 = 512 << 20;
 /// Counts changes of the format.
 const FORMAT: u32 = 1;
 

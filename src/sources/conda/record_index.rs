@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Cursor, Read as _},
+    io::{self, Cursor, Read as _},
 };
 
 use rattler_conda_types::{
@@ -19,13 +19,14 @@ use super::{
     error::Error,
 };
 use crate::{
-    fetch::{self, redacted},
+    fetch::{self},
     package::{CondaChannel, Sha256},
     sources::Sources,
+    util::redact::redact_url,
 };
 
 /// Largest accepted document after decompression, in bytes.
-const LIMIT: u64 = 4 << 30;
+const LIMIT: u64 = 1 << 30;
 
 /// The index of one directory.
 pub(super) enum RecordIndex {
@@ -211,7 +212,7 @@ impl RecordIndex {
                 let body = document_cache::addressed(&url, *digest, sources);
                 let Addressed::Whole(body) = body.map_err(failed(&place.channel))? else {
                     return Err(Error::Digest {
-                        place: redacted(&url).to_string(),
+                        place: redact_url(&url).to_string(),
                     });
                 };
                 let bytes = decompressed(&url, &body)?;
@@ -263,14 +264,18 @@ fn directory(index: &Url, named: Option<&str>) -> Result<Url, url::ParseError> {
 fn decompressed(url: &Url, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let mut data = Vec::new();
     let decoder = zstd::Decoder::new(Cursor::new(bytes));
-    let read = decoder.and_then(|decoder| decoder.take(LIMIT).read_to_end(&mut data));
+    let read = decoder.and_then(|decoder| decoder.take(LIMIT + 1).read_to_end(&mut data));
     read.map_err(|error| unreadable(url, &error))?;
+    if data.len() as u64 > LIMIT {
+        let message = format!("it has more than {} MiB", LIMIT >> 20);
+        return Err(unreadable(url, &io::Error::other(message)));
+    }
     Ok(data)
 }
 
 fn unreadable(url: &Url, error: &dyn std::error::Error) -> Error {
     Error::Unreadable {
-        place: redacted(url).to_string(),
+        place: redact_url(url).to_string(),
         message: error
             .to_string()
             .lines()

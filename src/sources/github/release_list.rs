@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    fetch::{self, ChangedBody, redacted},
+    fetch::{self, ChangedBody},
     package::{Digest, Sha256, Tool},
     sources::{Error, Sources, release_age::time_seconds},
-    util::files,
+    util::{files, redact::redact_url},
 };
 
 /// Most pages that are read for one tool.
@@ -218,7 +218,7 @@ fn failed(tool: &Tool, repository: &str, sources: Sources<'_>, error: fetch::Err
 
 fn unreadable(url: &Url, message: &str) -> Error {
     Error::Unreadable {
-        place: redacted(url).to_string(),
+        place: redact_url(url).to_string(),
         message: message.to_owned(),
     }
 }

@@ -1,0 +1,174 @@
+//! Addresses in messages and files, without what may be a password or a token. The only code that removes these.
+
+use std::ops::Range;
+
+use url::Url;
+
+/// Characters that end an address in a text.
+const ENDS: [char; 9] = [' ', '\t', '\n', '"', '\'', '`', ',', '<', '>'];
+/// Parameters that name a revision, and are never secret.
+const REVISION: [&str; 4] = ["branch", "rev", "subdirectory", "tag"];
+
+/// Returns an address without user name, password, query, fragment and the token of a conda channel (`/t/TOKEN/`).
+pub fn redact_url(url: &Url) -> Url {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    Url::parse(&redact_text(shown.as_str())).unwrap_or(shown)
+}
+
+/// Returns a text in which each address has no user name, password or token.
+pub fn redact_text(text: &str) -> String {
+    let mut shown = String::new();
+    let mut end = 0;
+    for secret in secrets(text) {
+        shown.push_str(&text[end..secret.range.start]);
+        shown.push_str(&secret.replacement);
+        end = secret.range.end;
+    }
+    shown + &text[end..]
+}
+
+/// Returns a text of the same length, in which what may be secret is hidden: for the lines of a file.
+pub fn mask_text(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for secret in secrets(text) {
+        bytes[secret.range].fill(b'*');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Returns a text that should be an address and is none, without what may be a password.
+pub fn redact_invalid(text: &str) -> String {
+    if Url::parse(text).is_ok_and(|url| url.has_host()) {
+        return redact_text(text);
+    }
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    if scheme.is_empty() {
+        rest.to_owned()
+    } else {
+        redact_text(&format!("{scheme}://{rest}"))
+    }
+}
+
+/// A part of a text that is not shown.
+struct Secret {
+    range: Range<usize>,
+    replacement: String,
+}
+
+/// Returns the parts of all addresses in a text that may be secret, in their order.
+fn secrets(text: &str) -> Vec<Secret> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("://") {
+        let start = at + 3;
+        let rest = &text[start..];
+        let address = &rest[..rest.find(ENDS).unwrap_or(rest.len())];
+        let (address, _fragment) = split_before(address, '#');
+        let (address, query) = split_before(address, '?');
+        let (server, path) = split_before(address, '/');
+        if let Some(name) = server.rfind('@') {
+            found.push(Secret {
+                range: start..start + name + 1,
+                replacement: String::new(),
+            });
+        }
+        let start = start + server.len();
+        found.extend(token(path).map(|range| Secret {
+            range: start + range.start..start + range.end,
+            replacement: "...".to_owned(),
+        }));
+        let kept: Vec<&str> = query
+            .trim_start_matches('?')
+            .split('&')
+            .filter(|one| REVISION.contains(&one.split('=').next().unwrap_or_default()))
+            .collect();
+        let kept = kept.join("&");
+        if query.len() > kept.len() + 1 || (query.len() == 1) {
+            let start = start + path.len();
+            found.push(Secret {
+                range: start..start + query.len(),
+                replacement: if kept.is_empty() {
+                    kept
+                } else {
+                    format!("?{kept}")
+                },
+            });
+        }
+    }
+    // An address in the path of another one.
+    found.sort_by_key(|secret| secret.range.start);
+    let mut end = 0;
+    found.retain(|secret| {
+        let is_next = secret.range.start >= end;
+        if is_next {
+            end = secret.range.end;
+        }
+        is_next
+    });
+    found
+}
+
+/// Returns the token of a conda channel in a path.
+fn token(path: &str) -> Option<Range<usize>> {
+    let start = path.find("/t/")? + 3;
+    let length = path[start..].find('/').unwrap_or(path.len() - start);
+    (length > 0).then_some(start..start + length)
+}
+
+fn split_before(text: &str, separator: char) -> (&str, &str) {
+    text.split_at(text.find(separator).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_and_no_token_is_shown() {
+        for (text, expected) in [
+            ("no address: a@b", "no address: a@b"),
+            ("https://me:SECRET@host/a b", "https://host/a b"),
+            (
+                "https://SECRET@host:1/@types/node?x",
+                "https://host:1/@types/node",
+            ),
+            ("https://me:SEC@RET@host", "https://host"),
+            (
+                "https://host/?rev=1&token=SECRET&tag=2#c",
+                "https://host/?rev=1&tag=2#c",
+            ),
+            (
+                "https://host/x/t/SECRET/main/",
+                "https://host/x/t/.../main/",
+            ),
+            ("https://host/t/SECRET", "https://host/t/..."),
+            (
+                "a @ git+ssh://git:SECRET@h/r@v, \"x://SECRET@y\"",
+                "a @ git+ssh://h/r@v, \"x://y\"",
+            ),
+            ("file:///t/SECRET/x", "file:///t/.../x"),
+        ] {
+            assert_eq!(redact_text(text), expected);
+            let masked = mask_text(text);
+            assert_eq!(masked.len(), text.len());
+            assert!(!masked.contains("SECRET"), "{masked}");
+            if let Ok(url) = text.parse() {
+                assert!(!redact_url(&url).as_str().contains("SECRET"), "{text}");
+            }
+        }
+        for (text, expected) in [
+            ("me:SECRET@host/x", "host/x"),
+            (
+                "https://me:a/SECRET@host/t/SECRET/x",
+                "https://host/t/.../x",
+            ),
+            ("https://me:SECRET@host/x", "https://host/x"),
+            ("host?token=SECRET", "host"),
+        ] {
+            assert_eq!(redact_invalid(text), expected);
+        }
+    }
+}
