@@ -31,6 +31,7 @@ pub mod image_bases;
 pub mod init_project;
 pub mod lock;
 pub mod lock_and_build;
+mod locked_addresses;
 pub mod lockfile_changes;
 pub mod lockfiles;
 pub mod missing_parts;

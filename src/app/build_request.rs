@@ -5,12 +5,11 @@ use url::Url;
 use crate::{
     builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
-    fetch,
     lockfile::{LockedPackage, Lockfile},
     manifest::{DevShell, EnvValue, ShellName, ToolRequest},
     package::{Source, Supplier, System, Tool},
     project::Project,
-    report::{failure::Failure, hints},
+    report::failure::Failure,
     sources,
     util::digest_input::DigestInput,
 };
@@ -19,6 +18,7 @@ use super::{
     build_mode::BuildMode,
     conda_packages,
     dev_shells::find_dev_shell,
+    locked_addresses::refuse_untrusted,
     missing_parts::{FailedPart, Unlocked},
     python_packages, python_tools,
 };
@@ -146,11 +146,7 @@ impl<'a> BuildInputs<'a> {
 
     /// Fails if the lockfile leads to a server that is not one of the supplier's.
     pub fn refuse_untrusted(&self, config: &Config, system: System) -> Result<(), Failure> {
-        let mut artifacts = self.artifacts(system);
-        let untrusted = artifacts.find(|(supplier, url)| !config.trusts_artifact(supplier, url));
-        untrusted.map_or(Ok(()), |(_, url)| {
-            Err(hints::untrusted(&fetch::redacted(url)))
-        })
+        refuse_untrusted(config, self.artifacts(system))
     }
 
     pub fn request<'b>(

@@ -12,7 +12,7 @@ use crate::{
     store::Store,
 };
 
-use super::session::Session;
+use super::{locked_addresses::refuse_untrusted, session::Session};
 
 /// The tools that applications and Python packages are installed with. [`implied`] and [`hidden`] add them for
 /// applications; the manifest adds uv for packages.
@@ -246,6 +246,13 @@ pub fn with_uv<T>(
     compile: impl FnOnce(&Builder<'_>, &BuildRequest<'_>) -> Result<T, builder::Error>,
 ) -> Result<T, Failure> {
     let config = session.config()?;
+    let system = session.system()?;
+    let locked = tools.iter().filter_map(|one| one.locked);
+    let artifacts = locked.flat_map(|package| {
+        let artifacts = package.artifacts.get(&system).into_iter().flatten();
+        artifacts.map(|artifact| (&package.supplier, &artifact.url))
+    });
+    refuse_untrusted(config, artifacts)?;
     let client = session.client()?;
     let caches = session.caches()?;
     let store = Store::open(&session.context.directories.data);
@@ -263,7 +270,7 @@ pub fn with_uv<T>(
         conda_floors: CondaFloors::default(),
         root: &place.root,
         shell: &ShellName::dev(),
-        system: session.system()?,
+        system,
         tools,
         python: None,
         tools_from: config.tools_from,
