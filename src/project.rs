@@ -18,6 +18,7 @@ pub mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -638,12 +639,18 @@ fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Re
 }
 
 /// Reads a file of the project at `root` again, or one of its lockfiles, if no other user could have changed it.
+///
+/// A lockfile needs no approval, so a symlink to a file outside of the project is refused.
 pub fn read_file(
     context: &Context,
     root: &Path,
     rules: &TrustRules,
     path: &Path,
 ) -> Result<Option<Vec<u8>>, Error> {
+    if path.starts_with(root) && path.is_symlink() && !reader::is_inside(root, path) {
+        let error = io::Error::other("it is a symlink that leads out of the project");
+        return Err(files::at("read", path)(error).into());
+    }
     let mut access = Access::of(context, root, &rules.shared);
     let read = reader::read_checked(
         &mut access,

@@ -381,14 +381,16 @@ fn a_file_outside_of_the_project_is_opened_only_after_approval() {
     sandbox.devsh(&run).code(3).error(&["`../team.toml`"]);
 }
 
+/// Symlinks to a directory outside of the project.
+const LINKS: [&str; 8] = [
+    ".config", ".mise", "app", "crates", "direnv", "mise", "packages", "web",
+];
+
 #[test]
 fn nothing_below_a_symlinked_directory_is_opened_before_approval() {
     let Some(strace) = strace::strace() else {
         return;
     };
-    const LINKS: [&str; 8] = [
-        ".config", ".mise", "app", "crates", "direnv", "mise", "packages", "web",
-    ];
     for has_manifest in [false, true] {
         let sandbox = Sandbox::new();
         let outside = sandbox.home().join("outside");
@@ -462,6 +464,36 @@ fn nothing_below_a_symlinked_directory_is_opened_before_approval() {
             assert!(!text.contains("TOPSECRET"), "{words:?}: {text}");
             assert!(!calls.is_empty(), "{words:?}");
         }
+    }
+}
+
+#[test]
+fn a_lockfile_outside_of_the_project_is_refused() {
+    for name in ["devshell.lock", "devshell.local.lock"] {
+        let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+        sandbox.write("devshell.local.toml", "[env]\nB = \"1\"\n");
+        let secret = "TOPSECRET = true\n";
+        fs::write(sandbox.home().join("secret"), secret).unwrap();
+        for target in ["../secret", "../absent"] {
+            let link = sandbox.project().join(name);
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            for words in [
+                &["allow"][..],
+                &["lock"],
+                &["status"],
+                &["run", "--", "true"],
+            ] {
+                let outcome = sandbox.devsh(words);
+                assert!(!outcome.to_string().contains("TOPSECRET"), "{outcome}");
+            }
+            sandbox
+                .devsh(&["lock", "--trust"])
+                .error(&[name, "it is a symlink that leads out of the project"]);
+            fs::remove_file(link).unwrap();
+        }
+        let kept = fs::read_to_string(sandbox.home().join("secret")).unwrap();
+        assert_eq!(kept, secret);
+        assert!(!sandbox.home().join("absent").exists());
     }
 }
 
