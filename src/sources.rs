@@ -31,10 +31,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     config::Config,
-    fetch::{self, Client, redacted},
+    fetch::{self, Client},
     lockfile::{Artifact, Lockfile, Upgrade, runs_on_any},
     manifest::ToolRequest,
     package::{Glibc, ReleaseOptions, Sha256, Supplier, System, Tool, Version},
+    util::redact::redact_url,
 };
 
 pub use artifact_size::measure;
@@ -277,7 +278,7 @@ fn get(
 /// Returns the error for an answer that is not in its format.
 fn unreadable(place: &Url, message: &str) -> Error {
     Error::Unreadable {
-        place: redacted(place).to_string(),
+        place: redact_url(place).to_string(),
         message: message.to_owned(),
     }
 }

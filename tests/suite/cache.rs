@@ -345,3 +345,24 @@ fn serve_files(server: &Server, directory: &Path, path: &str) {
         }
     }
 }
+
+#[test]
+fn a_list_without_end_is_refused() {
+    let server = Server::start();
+    let page = "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>team</Name><Prefix>devsh/</Prefix>\
+         <KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated>\
+         <NextContinuationToken>again</NextContinuationToken></ListBucketResult>";
+    server.serve("/team", page);
+    server.serve("/team/", page);
+    let sandbox = Sandbox::new()
+        .config(&format!(
+            "[[caches]]\nurl = \"s3://team/devsh\"\nendpoint = \"{}\"\nregion = \"us-east-1\"\n",
+            server.address()
+        ))
+        .env("AWS_ACCESS_KEY_ID", "ci")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    let outcome = sandbox.devsh(&["cache", "list"]).success();
+    let reason = "cannot be listed: its answer is not valid: a list has more than 1000 pages";
+    assert!(outcome.stderr.contains(reason), "{outcome}");
+    assert_eq!(server.requests().len(), 1000);
+}

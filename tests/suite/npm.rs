@@ -78,6 +78,55 @@ fn a_tool_is_locked_with_dependencies_and_runs_on_the_locked_node() {
 }
 
 #[test]
+fn scripts_of_packages_never_run() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    let place = sandbox.home().join("ran");
+    let write = format!("echo ran >> '{}'", place.display());
+    let names = [
+        "preinstall",
+        "install",
+        "postinstall",
+        "prepare",
+        "prepublish",
+        "dependencies",
+    ];
+    let scripts: serde_json::Map<String, serde_json::Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!(write)))
+        .collect();
+    let files: &[_] = &[
+        ("text", b"hello\n".as_slice(), false),
+        // npm would run node-gyp for it.
+        ("binding.gyp", b"{}\n", false),
+        (".npmrc", b"ignore-scripts=false\n", false),
+    ];
+    let fields = json!({ "scripts": scripts, "hasInstallScript": true, "gypfile": true });
+    let words = Release {
+        version: "1.0.0",
+        fields,
+        files,
+    };
+    serve_package(&server, "words", &[words]);
+    sandbox.write(".npmrc", "ignore-scripts=false\n");
+    fs::write(sandbox.home().join(".npmrc"), "ignore-scripts=false\n").unwrap();
+    let sandbox = sandbox.env("npm_config_ignore_scripts", "false");
+    sandbox.allow();
+    for words in [
+        &["lock", "--upgrade"][..],
+        &["sync"],
+        &["verify"],
+        &["watch", "--once"],
+    ] {
+        sandbox.devsh(words).success();
+    }
+    let run = ["run", "--", "greet"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "hello\n");
+    assert!(!place.exists());
+}
+
+#[test]
 fn a_tarball_that_is_not_the_locked_one_is_refused() {
     let Some((sandbox, server)) = served() else {
         return;

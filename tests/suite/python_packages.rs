@@ -545,6 +545,66 @@ fn builds_never_run_code_of_installed_packages() {
 }
 
 #[test]
+fn a_script_of_a_package_that_hides_a_program_needs_approval() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox.manifest("[tools]\npython = \"3\"\n[python]\npackages = [\"tester\"]\n");
+    sandbox.allow();
+    let run = |name: &str| sandbox.devsh(&["run", "--", name]);
+    run("tester").success();
+    // A name that hides nothing asks nothing.
+    let scripts: [&[&str]; 2] = [&["tester", "fresh"], &["tester", "fresh", "ls"]];
+    let packages = [("2.0", scripts[0]), ("3.0", scripts[1])];
+    for (version, scripts) in packages {
+        serve_pure(&server, &[pure("tester", version, &[], scripts)]);
+        sandbox.devsh(&["lock", "--upgrade"]).success();
+        let outcome = run("fresh");
+        if version == "2.0" {
+            assert_eq!(outcome.success().stdout, "tester 2.0\n");
+        } else {
+            let error = "has programs that you have not approved: `ls` of `Python packages`";
+            outcome.code(3).error(&[error]);
+        }
+    }
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("program of Python packages  ls"), "{shown}");
+    assert_eq!(run("ls").success().stdout, "tester 3.0\n");
+}
+
+#[test]
+fn a_lock_runs_no_uv_of_another_server() {
+    let (server, other) = (Server::start(), Server::start());
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let manifest = "[tools]\npython = \"3\"\n[python]\npackages = [\"tester\"]\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.allow();
+    let place = sandbox.project().join("devshell.lock");
+    let lockfile = fs::read_to_string(&place).unwrap();
+    let entries = lockfile.split("\n[[tool]]\n").map(|entry| {
+        if entry.starts_with("name = \"uv\"") {
+            entry.replace(server.address(), other.address())
+        } else {
+            entry.to_owned()
+        }
+    });
+    let changed = entries.collect::<Vec<_>>().join("\n[[tool]]\n");
+    assert_ne!(changed, lockfile);
+    fs::write(&place, changed).unwrap();
+    sandbox.write(
+        "devshell.toml",
+        manifest.replace("\"tester\"", "\"tester\", \"deep\""),
+    );
+    sandbox
+        .devsh(&["lock", "--trust"])
+        .error(&["which is not a source that you trust"]);
+    assert_eq!(other.requests(), [""; 0]);
+}
+
+#[test]
 fn settings_of_uv_outside_of_the_approval_change_nothing() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -598,7 +658,12 @@ fn a_source_archive_is_built_only_if_the_manifest_names_it() {
             "build_wheel = ",
             "def get_requires_for_build_wheel(settings=None):\n    return []\n\n\nbuild_wheel = ",
         )
-        .replace("os.path.join(os.getcwd(), \"src\") + \"\\n\"", "\"\\n\"");
+        // What it builds is code of a package again.
+        .replace(
+            "os.path.join(os.getcwd(), \"src\") + \"\\n\"",
+            "\"import os; open(os.environ.get('HOME', '/tmp') + '/canary', 'a').write('ran')\\n\"",
+        );
+    assert!(backend.contains("/canary"));
     let sdist = gzip(&tar(
         &[
             ("evil-1.0/pyproject.toml", about.as_bytes(), false),
@@ -655,6 +720,14 @@ fn a_source_archive_is_built_only_if_the_manifest_names_it() {
         let allowed = sandbox.devsh(&["allow"]).success().stderr;
         assert!(allowed.contains("python build evil"), "{allowed}");
         fs::remove_file(&ran).expect("it was built");
+        // Only Python of the dev shell runs it.
+        for words in [&["sync"][..], &["watch", "--once"], &["verify"]] {
+            sandbox.devsh(words).success();
+        }
+        let canary = sandbox.home().join("canary");
+        assert!(!canary.exists(), "{list}");
+        python(&sandbox, "");
+        fs::remove_file(&canary).expect("it was installed");
         sandbox.write("devshell.toml", manifest);
         sandbox.allow();
     }
