@@ -18,7 +18,9 @@ mod version_sets;
 pub mod wheel;
 
 pub use cache_place::{CachePlace, S3Place};
-pub use conda::{CONDA, CONDA_FORGE, CondaChannel, CondaFloors, CondaRequirement, MacosVersion};
+pub use conda::{
+    CONDA, CONDA_FORGE, CondaChannel, CondaFloors, CondaRequirement, MacosVersion, OLDEST_KERNEL,
+};
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place};
 pub use npm_range::join_bounds;

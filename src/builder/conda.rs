@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     env::{Change, Env, VarName},
     lockfile::{Artifact, LockedConda, LockedPackage},
-    package::{CondaFloors, PackageName, Source, Version},
+    package::{CondaFloors, OLDEST_KERNEL, PackageName, Source, Version},
     sources::glibc,
     store::{self, Object, PrefixNotes, PrefixPackages, Recipe, StorePath},
     util::{binary, files, parallel, vars},
@@ -257,9 +257,24 @@ impl CondaEnvironment {
     }
 }
 
+/// Returns the version of a kernel by its release (`4.9.0-8-amd64`) if packages may need a newer one.
+fn older_kernel(release: &str) -> Option<String> {
+    let numbers = |text: &str| -> Option<(u32, u32)> {
+        let mut numbers = text.split(|one: char| !one.is_ascii_digit());
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    };
+    let (major, minor) = numbers(release)?;
+    ((major, minor) < numbers(OLDEST_KERNEL)?).then(|| format!("{major}.{minor}"))
+}
+
 /// Returns why the environment does not run on this machine.
 fn older_system(floors: CondaFloors) -> Option<Unavailable> {
     if cfg!(target_os = "linux") {
+        let release = files::read_bounded(Path::new("/proc/sys/kernel/osrelease"), LIMIT);
+        let release = release.ok().flatten().unwrap_or_default();
+        if let Some(machine) = older_kernel(&String::from_utf8_lossy(&release)) {
+            return Some(Unavailable::OlderKernel { machine });
+        }
         let machine = glibc::of_machine().filter(|machine| *machine < floors.glibc)?;
         return Some(Unavailable::OlderSystem {
             what: "glibc",
@@ -273,4 +288,22 @@ fn older_system(floors: CondaFloors) -> Option<Unavailable> {
         needed: floors.macos.to_string(),
         machine: machine.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::older_kernel;
+
+    #[test]
+    fn an_old_kernel_is_found_by_its_release() {
+        for (release, older) in [
+            ("4.9.0-8-amd64\n", Some("4.9")),
+            ("3.10.0-1160.el7.x86_64", Some("3.10")),
+            ("4.18.0-553.el8", None),
+            ("6.18.44", None),
+            ("unknown", None),
+        ] {
+            assert_eq!(older_kernel(release).as_deref(), older, "{release}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::MissingArtifact;
 use crate::{
     fetch,
-    package::{Glibc, System, Tool, Version},
+    package::{Glibc, OLDEST_KERNEL, System, Tool, Version},
     python::{MissingPackage, UnfitApplication, UvError},
     sources, store,
     util::files,
@@ -34,6 +34,9 @@ pub enum Unavailable {
         needed: String,
         machine: String,
     },
+    /// The packages of conda need a newer kernel.
+    #[error("it needs Linux {OLDEST_KERNEL}, and this machine has {machine}")]
+    OlderKernel { machine: String },
     /// The server cannot be reached.
     #[error(transparent)]
     Unreachable(fetch::Error),

@@ -12,6 +12,8 @@ use crate::util::redact::redact_invalid;
 
 /// The server of channels that are named without an address.
 pub const CONDA: &str = "https://conda.anaconda.org/";
+/// The oldest Linux that packages are chosen for.
+pub const OLDEST_KERNEL: &str = "4.18";
 /// The channel of a dev shell that names none.
 pub const CONDA_FORGE: &str = "conda-forge";
 

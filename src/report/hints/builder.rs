@@ -75,6 +75,8 @@ impl From<&builder::Error> for Failure {
                         "write `{} = \"{machine}\"` into `[conda]` and run `devsh lock`",
                         what.to_lowercase()
                     )),
+                    Unavailable::OlderKernel { .. } => failure
+                        .hint("remove the conda packages from the manifest, or use a newer system"),
                     Unavailable::NotLocked => failure.hint("run `devsh lock`"),
                     Unavailable::NoArtifact(_) => {
                         failure.hint("ask for a version that is published for this system")

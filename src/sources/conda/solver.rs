@@ -8,11 +8,8 @@ use rattler_solve::{
 
 use crate::{
     lockfile::LockedConda,
-    package::{CondaFloors, CondaRequirement, System},
+    package::{CondaFloors, CondaRequirement, OLDEST_KERNEL, System},
 };
-
-/// The oldest Linux kernel that an environment must run on.
-pub(super) const KERNEL: &str = "4.18";
 
 /// A choice to make.
 #[derive(Debug, Clone)]
@@ -86,7 +83,7 @@ pub(super) fn virtual_packages(system: System, floors: CondaFloors) -> Vec<Gener
     let macos = floors.macos.to_string();
     let mut packages = vec![("__unix", "0", "0"), ("__archspec", "1", architecture)];
     if system.is_linux() {
-        packages.extend([("__linux", KERNEL, "0"), ("__glibc", &glibc, "0")]);
+        packages.extend([("__linux", OLDEST_KERNEL, "0"), ("__glibc", &glibc, "0")]);
     } else {
         packages.push(("__osx", &macos, "0"));
     }
