@@ -10,11 +10,10 @@ use std::{
 };
 
 use super::{
-    CONDA_MANIFEST,
     disk::{self, Node, Tree},
     effort,
     recording::record,
-    serve_conda, so_far,
+    so_far,
     strace::strace,
 };
 use crate::support::{Random, Sandbox, Server, pypi::serve_tool};
@@ -28,16 +27,10 @@ struct Scenario {
     damaged: bool,
 }
 
-const SCENARIOS: [Scenario; 5] = [
+const SCENARIOS: [Scenario; 4] = [
     Scenario {
         name: "install",
         begin: |_| (),
-        arguments: &["allow"],
-        damaged: false,
-    },
-    Scenario {
-        name: "install of conda packages",
-        begin: |sandbox| sandbox.write("devshell.toml", CONDA_MANIFEST),
         arguments: &["allow"],
         damaged: false,
     },
@@ -86,7 +79,6 @@ fn prepared() -> (Sandbox, Server) {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4"]);
     serve_tool(&server, "kept", &["1.0"]);
-    serve_conda(&server);
     let sandbox = Sandbox::new()
         .served_by(&server)
         .config("tools-from = \"managed\"\n")
