@@ -12,20 +12,19 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::{Candidate, Error, Sources, computed_digest};
+use super::{
+    Candidate, Error, Sources,
+    checksums::{self, digest_of},
+    computed_digest, get,
+};
 use crate::{
-    fetch::{self},
     lockfile::{Artifact, lockable},
     manifest::ToolRequest,
     package::{Digest, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
     util::redact::redact_url,
 };
 use asset_choice::ReleaseFiles;
-pub(super) use checksum_file::digest_of;
 use release_list::{Asset, Release};
-
-/// Largest accepted file of digests, in bytes.
-const CHECKSUMS_LIMIT: u64 = 4 << 20;
 
 /// Returns the releases of the repository, with the asset for each system; the newest first.
 ///
@@ -280,25 +279,9 @@ impl<'a> ChecksumFiles<'a> {
     }
 
     fn download(&self, url: &Url) -> Result<String, Error> {
-        let body = fetch_checksums(self.tool, url, self.sources)?;
+        let body = get(self.tool, url, "*/*", checksums::LIMIT, self.sources)?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
-}
-
-/// Downloads a file of digests.
-pub(super) fn fetch_checksums(
-    tool: &Tool,
-    url: &Url,
-    sources: Sources<'_>,
-) -> Result<Vec<u8>, Error> {
-    let failed = |source: fetch::Error| Error::Fetch {
-        tool: tool.clone(),
-        source: Box::new(source),
-    };
-    sources
-        .client
-        .get(url, "*/*", CHECKSUMS_LIMIT)
-        .map_err(failed)
 }
 
 #[cfg(test)]

@@ -6,7 +6,11 @@
 
 use url::Url;
 
-use super::{Candidate, Error, Sources, computed_digest, github};
+use super::{
+    Candidate, Error, Sources,
+    checksums::{self, digest_of},
+    computed_digest, get, github,
+};
 use crate::{
     fetch,
     lockfile::{Artifact, lockable},
@@ -180,9 +184,9 @@ fn published_digest(
         return Ok(None);
     };
     let file = expanded(tool, options, text, version, system)?;
-    let body = github::fetch_checksums(tool, &file, sources)?;
+    let body = get(tool, &file, "*/*", checksums::LIMIT, sources)?;
     let (asset, name) = (file_name(url), file_name(&file));
-    let digest = github::digest_of(asset, name, &String::from_utf8_lossy(&body));
+    let digest = digest_of(asset, name, &String::from_utf8_lossy(&body));
     match digest {
         Some(digest) => {
             let server = file.host_str().unwrap_or_default();
