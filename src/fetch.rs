@@ -122,6 +122,9 @@ fn agent(settings: &ConnectionSettings, timeouts: Timeouts) -> Agent {
         .timeout_per_read(Some(timeouts.read))
         // Redirects are followed here, where each address is checked.
         .max_redirects(0)
+        // As many as there are questions at the same time, so each connection is used again.
+        .max_idle_connections(32)
+        .max_idle_connections_per_host(8)
         .user_agent(concat!("devsh/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
         .build();
@@ -227,7 +230,7 @@ impl Client {
         etag: Option<&str>,
         limit: u64,
     ) -> Result<ChangedBody, Error> {
-        self.with_retries(|| self.changed_once(url, etag, limit))
+        self.with_retries(|| self.changed_once(url, accept, etag, limit))
     }
 
     fn changed_once(
@@ -235,15 +238,18 @@ impl Client {
         url: &Url,
         etag: Option<&str>,
         limit: u64,
+        accept: &str,
     ) -> Result<ChangedBody, Error> {
         if url.scheme() == "file" {
             let body = self.read_body(url, open_file(url)?, limit)?;
             return Ok(ChangedBody::New { body, etag: None });
         }
         let condition = etag.map(|etag| ("if-none-match", etag));
-        let headers: Vec<(&str, &str)> = condition.into_iter().collect();
+        let headers: Vec<(&str, &str)> =
+            condition.into_iter().chain([("accept", accept)]).collect();
         let response = self.send_get(url, &headers)?;
         if etag.is_some() && response.status().as_u16() == 304 {
+        accept: &str,
             return Ok(ChangedBody::Current);
         }
         let response = successful(url, response)?;

@@ -39,6 +39,8 @@ use crate::{
 };
 
 pub use artifact_size::measure;
+use page_cache::{IndexPage, PageAnswer};
+
 pub use error::Error;
 pub use fill::{Lookup, fill};
 pub use release_age::{TooYoung, newest_allowed};
@@ -269,10 +271,15 @@ fn get(
     sources: Sources<'_>,
 ) -> Result<Vec<u8>, Error> {
     let answer = sources.client.get(url, accept, limit);
-    answer.map_err(|source| Error::Fetch {
+    answer.map_err(unreachable(tool))
+}
+
+/// Returns the error for a tool whose source gave no answer.
+fn unreachable(tool: &Tool) -> impl Fn(fetch::Error) -> Error + '_ {
+    |source| Error::Fetch {
         tool: tool.clone(),
         source: Box::new(source),
-    })
+    }
 }
 
 /// Returns the error for an answer that is not in its format.
@@ -301,17 +308,23 @@ impl<R: DeserializeOwned> ReleaseList<'_, R> {
         use_cache: bool,
     ) -> Result<Vec<Candidate>, Error> {
         let list = self.address;
-        if use_cache && let Some(candidates) = page_cache::load(sources.cache, list, sources.now) {
-            return Ok(candidates);
-        }
-        let body = get(tool, list, "application/json", self.limit, sources)?;
-        let releases: Vec<R> =
-            serde_json::from_slice(&body).map_err(|error| unreadable(list, &error.to_string()))?;
+        let page = IndexPage {
+            address: list,
+            key: list,
+            accept: "application/json",
+            limit: self.limit,
+        };
+        let new = match page.fetch(sources, use_cache).map_err(unreachable(tool))? {
+            PageAnswer::Known(candidates) => return Ok(candidates),
+            PageAnswer::New(new) => new,
+        };
+        let releases: Vec<R> = serde_json::from_slice(&new.body)
+            .map_err(|error| unreadable(list, &error.to_string()))?;
         let candidates: Vec<Candidate> = releases.iter().filter_map(self.candidate).collect();
         if candidates.is_empty() {
             return Err(unreadable(list, "it lists no version"));
         }
-        page_cache::store(sources.cache, list, sources.now, &candidates);
+        page.store(&new, sources, &candidates);
         Ok(candidates)
     }
 }

@@ -5,14 +5,27 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use super::{PARALLEL, Sources};
+use url::Url;
+
+use super::{
+    PARALLEL, Sources,
+    page_cache::{self, CachedDocument},
+};
 use crate::{
     lockfile::{Artifact, Lockfile},
     package::Digest,
     util::parallel,
 };
+
+/// The name of the sizes in the cache.
+const CACHED: &str = "devsh:sizes";
+/// How long they are used. A proxy can answer with the size of a page of its own.
+const FRESH: Duration = Duration::from_hours(24);
+/// Most sizes in the cache.
+const MOST: usize = 10_000;
 
 /// Adds missing sizes to `lockfile`: from `previous` for the same content, else from the server.
 ///
@@ -30,10 +43,15 @@ pub fn measure(lockfile: &mut Lockfile, previous: &Lockfile, sources: Sources<'_
         .flat_map(|package| package.artifacts.values_mut().flatten())
         .filter(|artifact| artifact.size.is_none())
         .collect();
+    if unsized_artifacts.is_empty() {
+        return;
+    }
+    let mut cached = load(sources);
     let mut open = BTreeMap::new();
     for artifact in &mut unsized_artifacts {
-        match known.get(&artifact.digest) {
-            Some(size) => artifact.size = *size,
+        let asked = cached.get(&artifact.digest.hex()).copied().map(Some);
+        match known.get(&artifact.digest).copied().or(asked) {
+            Some(size) => artifact.size = size,
             None => drop(open.insert(artifact.digest, sources.config.mirrored(&artifact.url))),
         }
     }
@@ -55,9 +73,32 @@ pub fn measure(lockfile: &mut Lockfile, previous: &Lockfile, sources: Sources<'_
         (*digest, answer.ok().flatten())
     });
     let sizes: BTreeMap<_, _> = sizes.into_iter().collect();
+    let found = sizes.iter();
+    let found = found.filter_map(|(digest, size)| Some((digest.hex(), (*size)?)));
+    let before = cached.len();
+    cached.extend(found);
+    if cached.len() > before {
+        store(sources, &cached);
+    }
     for artifact in unsized_artifacts {
         artifact.size = artifact
             .size
             .or_else(|| sizes.get(&artifact.digest).copied().flatten());
+    }
+}
+
+/// Returns the sizes that servers have told before, by digest.
+fn load(sources: Sources<'_>) -> BTreeMap<String, u64> {
+    let key = Url::parse(CACHED).ok();
+    let cached = key.and_then(|key| CachedDocument::load(sources.cache, &key));
+    let fresh = cached.filter(|cached| cached.is_younger_than(FRESH, sources.now));
+    let sizes = fresh.map(|cached: CachedDocument<BTreeMap<_, _>>| cached.content);
+    let few = sizes.filter(|sizes| sizes.len() < MOST);
+    few.unwrap_or_default()
+}
+
+fn store(sources: Sources<'_>, sizes: &BTreeMap<String, u64>) {
+    if let Ok(key) = Url::parse(CACHED) {
+        page_cache::store(sources, &key, None, sizes);
     }
 }

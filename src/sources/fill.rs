@@ -263,6 +263,7 @@ fn questions<'a>(round: &[&mut OpenRequest<'a>], rank: usize) -> Vec<Question<'a
                 .filter(|_| use_cache)
                 .map(|(_, package)| package)
                 .collect(),
+            use_cache,
         });
         match (known, toolchain) {
             (Some(question), Some(toolchain)) => {

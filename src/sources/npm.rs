@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
+use super::{
+    Candidate, Error, IndexPage, PageAnswer, Sources, release_age::time_seconds, unreachable,
+};
 use crate::{
     config,
     fetch::{self, anonymous},
@@ -36,10 +38,23 @@ pub(super) fn candidates(
 ) -> Result<Vec<Candidate>, Error> {
     let mut key = address(&tool.package, sources)?;
     key.set_fragment(sources.config.minimum_age(tool).map(|_| "days"));
-    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &key, sources.now) {
-        return Ok(candidates);
-    }
-    let packument = download(tool, sources)?;
+    let days = sources.config.minimum_age(tool).is_some();
+    let page = IndexPage {
+        address: &address(&tool.package, sources)?,
+        key: &key,
+        accept: if days {
+            "application/json"
+        } else {
+            ABBREVIATED
+        },
+        limit: LIMIT,
+    };
+    let answer = page.fetch(sources, use_cache);
+    let new = match answer.map_err(|error| failed(tool, sources, error))? {
+        PageAnswer::Known(candidates) => return Ok(candidates),
+        PageAnswer::New(new) => new,
+    };
+    let packument = parse(page.address, &new.body)?;
     // A package with nothing but deprecated versions can still be used.
     let abandoned = packument
         .releases()
@@ -64,7 +79,7 @@ pub(super) fn candidates(
         }
         candidates.push(candidate);
     }
-    page_cache::store(sources.cache, &key, sources.now, &candidates);
+    page.store(&new, sources, &candidates);
     Ok(candidates)
 }
 
@@ -233,24 +248,23 @@ fn address(package: &PackageName, sources: Sources<'_>) -> Result<Url, Error> {
 /// Downloads the document on a tool's package.
 fn download(tool: &Tool, sources: Sources<'_>) -> Result<Packument, Error> {
     let url = address(&tool.package, sources)?;
-    let days = sources.config.minimum_age(tool).is_some();
-    let accept = if days {
-        "application/json"
-    } else {
-        ABBREVIATED
-    };
-    match sources.client.get(&url, accept, LIMIT) {
-        Ok(body) => Packument::parse(&body).map_err(|message| Error::Unreadable {
-            place: redact_url(&url).to_string(),
-            message,
-        }),
-        Err(fetch::Error::Status {
+    let body = sources.client.get(&url, ABBREVIATED, LIMIT);
+    parse(&url, &body.map_err(|error| failed(tool, sources, error))?)
+}
+
+fn parse(address: &Url, body: &[u8]) -> Result<Packument, Error> {
+    Packument::parse(body).map_err(|message| Error::Unreadable {
+        place: redact_url(address).to_string(),
+        message,
+    })
+}
+
+fn failed(tool: &Tool, sources: Sources<'_>, error: fetch::Error) -> Error {
+    match error {
+        fetch::Error::Status {
             status: 404 | 410, ..
-        }) => Err(unknown(tool, sources)),
-        Err(source) => Err(Error::Fetch {
-            tool: tool.clone(),
-            source: Box::new(source),
-        }),
+        } => unknown(tool, sources),
+        error => unreachable(tool)(error),
     }
 }
 

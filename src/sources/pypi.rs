@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, page_cache, release_age::time_seconds};
+use super::{
+    Candidate, Error, IndexPage, PageAnswer, Sources, release_age::time_seconds, unreachable,
+};
 use crate::{
     fetch::{self, anonymous},
     lockfile::{Artifact, lockable},
@@ -28,7 +30,7 @@ const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";
 /// Largest accepted page, in bytes; the largest in use has 4 MB.
 const LIMIT: u64 = 64 << 20;
 #[derive(Deserialize)]
-struct IndexPage {
+struct SimplePage {
     meta: Meta,
     files: Vec<PypiFile>,
 }
@@ -76,11 +78,19 @@ pub(super) fn candidates(
     use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let page = page_of(tool, sources)?;
-    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &page, sources.now) {
-        return Ok(candidates);
-    }
-    let candidates = read(tool, &page, &fetch_page(tool, &page, sources)?)?;
-    page_cache::store(sources.cache, &page, sources.now, &candidates);
+    let index = IndexPage {
+        address: &page,
+        key: &page,
+        accept: ACCEPT,
+        limit: LIMIT,
+    };
+    let answer = index.fetch(sources, use_cache);
+    let new = match answer.map_err(|error| failed(tool, &page, error))? {
+        PageAnswer::Known(candidates) => return Ok(candidates),
+        PageAnswer::New(new) => new,
+    };
+    let candidates = read(tool, &page, &new.body)?;
+    index.store(&new, sources, &candidates);
     Ok(candidates)
 }
 
@@ -121,18 +131,20 @@ fn page_of(tool: &Tool, sources: Sources<'_>) -> Result<Url, Error> {
 
 fn fetch_page(tool: &Tool, page: &Url, sources: Sources<'_>) -> Result<Vec<u8>, Error> {
     let body = sources.client.get(page, ACCEPT, LIMIT);
-    body.map_err(|error| match error {
+    body.map_err(|error| failed(tool, page, error))
+}
+
+/// Returns the error for a page that the index did not send.
+fn failed(tool: &Tool, page: &Url, error: fetch::Error) -> Error {
+    match error {
         fetch::Error::Status {
             status: 404 | 410, ..
         } => Error::UnknownPackage {
             tool: tool.clone(),
             host: page.host_str().unwrap_or_default().to_owned(),
         },
-        source => Error::Fetch {
-            tool: tool.clone(),
-            source: Box::new(source),
-        },
-    })
+        error => unreachable(tool)(error),
+    }
 }
 
 /// Reads the page at `address`.
@@ -152,7 +164,7 @@ fn listed_files(address: &Url, body: &[u8]) -> Result<Vec<PypiFile>, Error> {
         }
         return Ok(files);
     }
-    let page: IndexPage =
+    let page: SimplePage =
         serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     if !page.meta.api_version.starts_with("1.") {
         return Err(unreadable(format!(

@@ -6,10 +6,15 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use url::Url;
 
-use super::{Candidate, Error, Sources, checksums, page_cache, release_age::day_end};
+use super::{
+    Candidate, Error, IndexPage, PageAnswer, Sources, checksums,
+    page_cache::{self, CachedDocument},
+    release_age::day_end,
+    unreachable,
+};
 use crate::{
     config::PYTHON_RELEASES,
-    fetch::{self, anonymous},
+    fetch::anonymous,
     lockfile::{Artifact, lockable},
     package::{FREETHREADED, Sha256, System, Tool},
     util::redact::redact_url,
@@ -128,13 +133,15 @@ fn newest_release(freethreaded: bool, sources: Sources<'_>, use_cache: bool) -> 
     };
     let mut key = address.clone();
     key.set_fragment(freethreaded.then_some(FREETHREADED));
-    let (cache, now) = (sources.cache, sources.now);
-    if use_cache {
-        let recent = page_cache::load_within(FRESH, cache, &key, now);
+    if use_cache && let Some(cached) = CachedDocument::<Vec<Candidate>>::load(sources.cache, &key) {
         // A server that did not answer is asked again after a few minutes.
-        let recent = recent.filter(|candidates| !candidates.is_empty());
-        if let Some(candidates) = recent.or_else(|| page_cache::load(cache, &key, now)) {
-            return candidates;
+        let fresh = if cached.content.is_empty() {
+            page_cache::FRESH
+        } else {
+            FRESH
+        };
+        if cached.is_younger_than(fresh, sources.now) {
+            return cached.content;
         }
     }
     if sources.client.is_offline() {
@@ -148,7 +155,7 @@ fn newest_release(freethreaded: bool, sources: Sources<'_>, use_cache: bool) -> 
             Vec::new()
         }
     };
-    page_cache::store(cache, &key, now, &candidates);
+    page_cache::store(sources, &key, None, &candidates);
     candidates
 }
 
@@ -202,22 +209,22 @@ fn listed(
 ) -> Result<Vec<Candidate>, Error> {
     let mut key = list.clone();
     key.set_fragment(freethreaded.then_some(FREETHREADED));
-    if use_cache && let Some(candidates) = page_cache::load(sources.cache, &key, sources.now) {
-        return Ok(candidates);
-    }
+    let page = IndexPage {
+        address: list,
+        key: &key,
+        accept: "application/json",
+        limit: LIMIT,
+    };
+    let new = match page.fetch(sources, use_cache).map_err(unreachable(tool))? {
+        PageAnswer::Known(candidates) => return Ok(candidates),
+        PageAnswer::New(new) => new,
+    };
     let unreadable = |message: String| Error::Unreadable {
         place: redact_url(list).to_string(),
         message,
     };
-    let body = sources
-        .client
-        .get(list, "application/json", LIMIT)
-        .map_err(|source: fetch::Error| Error::Fetch {
-            tool: tool.clone(),
-            source: Box::new(source),
-        })?;
     let all: BTreeMap<String, UvListEntry> =
-        serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
+        serde_json::from_slice(&new.body).map_err(|error| unreadable(error.to_string()))?;
     let mut builds_by_version = PythonBuilds::default();
     for one in all.values() {
         let Some((version, system, build)) = one.build(freethreaded) else {
@@ -228,7 +235,7 @@ fn listed(
             .map_err(unreadable)?;
     }
     let candidates = builds_by_version.candidates();
-    page_cache::store(sources.cache, &key, sources.now, &candidates);
+    page.store(&new, sources, &candidates);
     Ok(candidates)
 }
 

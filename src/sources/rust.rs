@@ -8,9 +8,13 @@ mod manifest;
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use manifest::ChannelManifest;
+use manifest::{ChannelManifest, ManifestContent};
 
-use super::{Candidate, Error, Sources, release_age};
+use super::{
+    Candidate, Error, Sources,
+    page_cache::{self, CachedDocument, FRESH},
+    release_age,
+};
 use crate::{
     fetch,
     lockfile::LockedPackage,
@@ -25,6 +29,8 @@ pub(super) struct ToolchainRequest<'a> {
     pub(super) request: &'a ToolRequest,
     /// Locked packages with an admitted version; they are looked up first.
     pub(super) preferred: Vec<&'a LockedPackage>,
+    /// Whether a manifest that was fetched a short time ago is new enough.
+    pub(super) use_cache: bool,
 }
 
 /// The name of a manifest on the server: `1.89`, or `nightly` with a day.
@@ -73,11 +79,12 @@ pub(super) fn candidates(
     sources: Sources<'_>,
 ) -> Result<Vec<Vec<Candidate>>, Error> {
     let mut read: BTreeMap<RustChannel, Option<Rc<ChannelManifest>>> = BTreeMap::new();
+    let use_cache = wanted.iter().all(|one| one.use_cache);
     let mut load = |tool: &Tool, channel: &RustChannel| {
         if let Some(known) = read.get(channel) {
             return Ok(known.clone());
         }
-        let manifest = download(tool, channel, sources)?.map(Rc::new);
+        let manifest = read_channel(tool, channel, sources, use_cache)?.map(Rc::new);
         read.insert(channel.clone(), manifest.clone());
         Ok(manifest)
     };
@@ -99,11 +106,14 @@ pub(super) fn candidates(
         .collect()
 }
 
-/// Downloads a manifest and checks it against its `.sha256` file; nothing if the server has no such manifest.
-fn download(
+/// Returns a manifest that fits its `.sha256` file; nothing if the server has no such manifest.
+///
+/// Reading the text takes half a second, so its content is cached under the digest.
+fn read_channel(
     tool: &Tool,
     channel: &RustChannel,
     sources: Sources<'_>,
+    use_cache: bool,
 ) -> Result<Option<ChannelManifest>, Error> {
     let unreadable = |message: String| Error::Unreadable {
         place: channel.path(),
@@ -129,6 +139,16 @@ fn download(
         }),
     };
     let path = channel.path();
+    let key = address(&path)?;
+    let cached = CachedDocument::<ManifestContent>::load(sources.cache, &key);
+    let fresh = |one: &CachedDocument<_>| use_cache && one.is_younger_than(FRESH, sources.now);
+    let cached = match cached {
+        Some(cached) if fresh(&cached) => {
+            let manifest = ChannelManifest::of(cached.content, &sources.config.rust);
+            return manifest.map(Some).map_err(unreadable);
+        }
+        cached => cached,
+    };
     let Some(digest) = get(&format!("{path}.sha256"), 4096)? else {
         return Ok(None);
     };
@@ -139,6 +159,12 @@ fn download(
         .unwrap_or_default()
         .parse()
         .map_err(|error| unreadable(format!("{error}")))?;
+    let version = expected.to_string();
+    if let Some(cached) = cached.filter(|cached| cached.version.as_ref() == Some(&version)) {
+        page_cache::store(sources, &key, Some(&version), &cached.content);
+        let manifest = ChannelManifest::of(cached.content, &sources.config.rust);
+        return manifest.map(Some).map_err(unreadable);
+    }
     let Some(body) = get(&path, LIMIT)? else {
         return Ok(None);
     };
@@ -152,9 +178,9 @@ fn download(
         });
     }
     let text = String::from_utf8_lossy(&body);
-    ChannelManifest::parse(&text, &sources.config.rust)
-        .map(Some)
-        .map_err(unreadable)
+    let manifest = ChannelManifest::parse(&text, &sources.config.rust).map_err(unreadable)?;
+    page_cache::store(sources, &key, Some(&version), manifest.content());
+    Ok(Some(manifest))
 }
 
 /// Most manifests that are read for one request.

@@ -72,7 +72,7 @@ fn answer(mut stream: TcpStream, bodies: &BTreeMap<&str, String>, log: &Mutex<Ve
 }
 
 /// Everything that `fill` needs, on one server.
-struct World {
+pub(super) struct World {
     server: Server,
     config: Config,
     client: Client,
@@ -80,7 +80,7 @@ struct World {
 }
 
 impl World {
-    fn new(bodies: BTreeMap<&'static str, String>, offline: bool) -> Self {
+    pub(super) fn new(bodies: BTreeMap<&'static str, String>, offline: bool) -> Self {
         let server = Server::start(bodies);
         let below = |path: &str| server.address.join(path).unwrap();
         let config = Config {
@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    fn sources(&self) -> Sources<'_> {
+    pub(super) fn sources(&self) -> Sources<'_> {
         Sources {
             config: &self.config,
             client: &self.client,
@@ -263,6 +263,7 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
     artifact.url = format!("{PYTHON_RELEASES}absent").parse().unwrap();
     assert_eq!(measured(&artifact, &Lockfile::default()), None);
     assert_eq!(world.server.asked(), ["HEAD /python/absent"]);
+    artifact.digest = Sha256::of(b"absent").into();
 }
 
 #[test]

@@ -214,3 +214,36 @@ fn a_wheel_for_a_newer_glibc_is_not_installed() {
         0
     );
 }
+
+#[test]
+fn lists_that_have_not_changed_are_not_sent_again() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.3"]);
+    serve_release(&server, "1.95.0");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\nrust = \"1\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let asked = server.requests();
+    assert!(
+        asked.contains(&"GET /rust/dist/channel-rust-stable.toml".to_owned()),
+        "{asked:?}"
+    );
+    assert_eq!(server.unchanged(), [""; 0]);
+    sandbox.devsh(&["lock", "--upgrade", "--trust"]).success();
+    // The manifest of rust is named by its digest.
+    let asked = server.requests();
+    let is_manifest = |request: &String| request.ends_with("channel-rust-stable.toml");
+    assert!(!asked.iter().any(is_manifest), "{asked:?}");
+    assert_eq!(server.unchanged(), ["/simple/ruff/"]);
+    // A short time later no server is asked.
+    fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
+    server.requests();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let asked = server.requests();
+    assert!(
+        asked.iter().all(|request| request.starts_with("HEAD ")),
+        "{asked:?}"
+    );
+}

@@ -56,7 +56,7 @@ pub(super) fn document(
         }
     }
     let etag = copy.as_ref().and_then(|copy| copy.etag.as_deref());
-    let (body, etag) = match (sources.client.fetch_changed(&url, etag, LIMIT), copy) {
+    let (body, etag) = match (sources.client.fetch_changed(&url, "*/*", etag, LIMIT), copy) {
         (Ok(ChangedBody::New { body, etag }), _) => (body, etag),
         (Ok(ChangedBody::Current), Some(copy)) => (copy.body, copy.etag),
         (Ok(ChangedBody::Current), None) => return Ok(None),

@@ -24,6 +24,8 @@ const PAGE_SIZE: usize = 100;
 const LIMIT: u64 = 64 << 20;
 /// The time for which a page is used without asking the server.
 const FRESH: Duration = Duration::from_mins(10);
+/// The form of the API's answers.
+const ACCEPT: &str = "application/vnd.github+json";
 /// Counts changes of the cached form.
 const FORMAT: u32 = 1;
 
@@ -130,7 +132,7 @@ pub(super) fn page(
         return Ok(cached.page());
     }
     let etag = cached.as_ref().and_then(|cached| cached.etag.as_deref());
-    let answer = sources.client.fetch_changed(&url, etag, LIMIT);
+    let answer = sources.client.fetch_changed(&url, ACCEPT, etag, LIMIT);
     let list = match (
         answer.map_err(|error| failed(tool, repository, sources, error))?,
         cached,
@@ -168,7 +170,7 @@ pub(super) fn release(tool: &Tool, tag: &str, sources: Sources<'_>) -> Result<Re
     }
     let body = sources
         .client
-        .get(&url, "application/vnd.github+json", LIMIT)
+        .get(&url, ACCEPT, LIMIT)
         .map_err(|error| failed(tool, repository, sources, error))?;
     let release: ApiRelease =
         serde_json::from_slice(&body).map_err(|error| unreadable(&url, &error.to_string()))?;

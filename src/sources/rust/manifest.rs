@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::util::nearest::nearest;
@@ -19,14 +19,14 @@ const DEFAULT: [&str; 3] = ["cargo", "rust-std", "rustc"];
 /// A channel manifest, as far as devsh needs it.
 #[derive(Debug)]
 pub(super) struct ChannelManifest {
-    raw: RawManifest,
+    raw: ManifestContent,
     server: Url,
     version: Version,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct RawManifest {
+pub(super) struct ManifestContent {
     manifest_version: String,
     date: String,
     pkg: BTreeMap<String, Package>,
@@ -36,12 +36,12 @@ struct RawManifest {
     profiles: BTreeMap<String, Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Rename {
     to: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Package {
     #[serde(default)]
     version: String,
@@ -49,7 +49,7 @@ struct Package {
     target: BTreeMap<String, Archive>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Archive {
     available: bool,
     url: Option<String>,
@@ -61,7 +61,7 @@ struct Archive {
 impl ChannelManifest {
     /// Reads a manifest from `server`; the error is one line.
     pub(super) fn parse(text: &str, server: &Url) -> Result<Self, String> {
-        let raw: RawManifest = toml::from_str(text).map_err(|error| {
+        let raw: ManifestContent = toml::from_str(text).map_err(|error| {
             error
                 .message()
                 .lines()
@@ -69,6 +69,16 @@ impl ChannelManifest {
                 .unwrap_or_default()
                 .to_owned()
         })?;
+        Self::of(raw, server)
+    }
+
+    /// Returns the content, for the cache.
+    pub(super) const fn content(&self) -> &ManifestContent {
+        &self.raw
+    }
+
+    /// Checks the content of a manifest from `server`; the error is one line.
+    pub(super) fn of(raw: ManifestContent, server: &Url) -> Result<Self, String> {
         if raw.manifest_version != "2" {
             return Err(format!("it is a version {} manifest", raw.manifest_version));
         }

@@ -32,6 +32,8 @@ struct State {
     authorization: Option<String>,
     /// The requests with an `Authorization`, with it.
     authorized: Vec<String>,
+    /// The paths of documents of which the client has the newest version.
+    unchanged: Vec<String>,
     /// Files of which only the first half is sent until `release`.
     held: BTreeSet<String>,
 }
@@ -127,6 +129,11 @@ impl Server {
     /// Returns the requests that had an `Authorization`, as `/path Bearer token`.
     pub(crate) fn authorized(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().expect("no panic inside").authorized)
+    }
+
+    /// Returns the paths that were answered with 304 since the last call.
+    pub(crate) fn unchanged(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().expect("no panic inside").unchanged)
     }
 
     /// Removes all faults.
@@ -240,12 +247,14 @@ fn answer(stream: &TcpStream, state: &Mutex<State>, released: &Condvar) -> std::
         status = 206;
         extra = format!("content-range: bytes {from}-{to}/{total}\r\n");
     }
-    if status == 200 && request.path.starts_with("/api/") {
+    if status == 200 {
         let etag = format!("\"{}\"", super::archive::sha256(&body));
         extra = format!("etag: {etag}\r\n");
         if request.etag.as_ref() == Some(&etag) {
             status = 304;
             body.clear();
+            let mut state = state.lock().expect("no panic inside");
+            state.unchanged.push(request.path.clone());
         }
     }
     let kind = if request.path.starts_with("/simple/") {
