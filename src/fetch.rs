@@ -10,6 +10,7 @@ mod credentials;
 mod download;
 mod error;
 mod exchange;
+mod github_asset;
 mod min_speed;
 mod mirror;
 mod name_lookup;
@@ -87,6 +88,8 @@ pub struct Client {
     retries: u32,
     /// Has files by their digests, and is asked before their publishers.
     mirror: Option<Arc<dyn Mirror>>,
+    /// The API of GitHub, for files of private repositories.
+    github: Option<Url>,
 }
 
 /// What is known about a host.
@@ -160,6 +163,7 @@ impl Client {
             hosts: Arc::default(),
             retries: RETRIES,
             mirror: None,
+            github: None,
         }
     }
 
@@ -186,6 +190,13 @@ impl Client {
     #[must_use]
     pub fn with_mirror(mut self, mirror: Arc<dyn Mirror>) -> Self {
         self.mirror = Some(mirror);
+        self
+    }
+
+    /// Asks this API of GitHub for files of private repositories.
+    #[must_use]
+    pub fn with_github(mut self, api: Url) -> Self {
+        self.github = Some(api);
         self
     }
 
@@ -227,6 +238,7 @@ impl Client {
     pub fn fetch_changed(
         &self,
         url: &Url,
+        accept: &str,
         etag: Option<&str>,
         limit: u64,
     ) -> Result<ChangedBody, Error> {
@@ -236,9 +248,9 @@ impl Client {
     fn changed_once(
         &self,
         url: &Url,
+        accept: &str,
         etag: Option<&str>,
         limit: u64,
-        accept: &str,
     ) -> Result<ChangedBody, Error> {
         if url.scheme() == "file" {
             let body = self.read_body(url, open_file(url)?, limit)?;
@@ -249,7 +261,6 @@ impl Client {
             condition.into_iter().chain([("accept", accept)]).collect();
         let response = self.send_get(url, &headers)?;
         if etag.is_some() && response.status().as_u16() == 304 {
-        accept: &str,
             return Ok(ChangedBody::Current);
         }
         let response = successful(url, response)?;
@@ -303,6 +314,16 @@ impl Client {
     }
 
     fn send_get(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
+        let response = self.send_one(url, headers)?;
+        if response.status().as_u16() == 404
+            && let Some(private) = self.request_private_asset(url, headers)?
+        {
+            return Ok(private);
+        }
+        Ok(response)
+    }
+
+    fn send_one(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
         self.follow(url, |url, authorization| {
             let request = self.agent.get(url.as_str());
             let authorization = authorization.map(|header| ("authorization", header));

@@ -182,6 +182,7 @@ impl<'a> Session<'a> {
             .with_tokens(super::github_token::tokens(self.context, config));
         let mut client = Client::of(self.context, self.options.offline)
             .with_credentials(credentials)
+            .with_github(config.github.clone())
             .allow_plain(sources);
         client = client.with_mirror(self.caches()?);
         Ok(self.client.get_or_init(|| client).clone())

@@ -428,6 +428,59 @@ fn a_token_goes_to_its_own_server_only() {
 }
 
 #[test]
+fn files_of_a_private_repository_come_from_the_api() {
+    let (server, storage) = (Server::start(), Server::start());
+    let mut private = release("v1.0.0", "1.0.0");
+    // The digests are in a file of the release, which is as private as the others.
+    private.digests = false;
+    let sums = sums("1.0.0", &sha256(&archive("1.0.0")));
+    private
+        .assets
+        .push(("checksums.txt".to_owned(), sums.into_bytes()));
+    serve_releases(&server, REPOSITORY, &[private]);
+    let all = names("1.0.0")
+        .into_iter()
+        .chain(["checksums.txt".to_owned()]);
+    for name in all {
+        let public = format!("/team/greet/releases/download/v1.0.0/{name}");
+        storage.serve(&format!("/{name}"), server.content(&public));
+        server.fault(&public, Fault::Status(404));
+        let asset = format!("/api/repos/team/greet/releases/assets/{name}");
+        server.fault(
+            &asset,
+            Fault::Redirect(format!("{}/{name}", storage.address())),
+        );
+    }
+    let manifest = "\"github:team/greet\" = \"1\"";
+    let api = format!("{}/api", server.address());
+    let sandbox = sandbox(&server, manifest)
+        .env("GITHUB_API_URL", api)
+        .env("GITHUB_TOKEN", "secret-token");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let locked = lockfile(&sandbox);
+    assert!(
+        locked.contains("/team/greet/releases/download/v1.0.0/"),
+        "{locked}"
+    );
+    assert!(
+        locked.contains("digests of `checksums.txt` of the release"),
+        "{locked}"
+    );
+    assert_eq!(greet(&sandbox), "greet 1.0.0\n");
+    assert_eq!(
+        storage.authorized(),
+        [""; 0],
+        "the token stays with its server"
+    );
+    // Without a token the repository does not exist.
+    let stranger = self::sandbox(&server, manifest);
+    stranger.write("devshell.lock", locked);
+    stranger
+        .devsh(&["sync", "--locked", "--trust"])
+        .error(&["404"]);
+}
+
+#[test]
 fn tokens_of_gh_and_netrc_are_used() {
     let server = Server::start();
     serve_releases(&server, REPOSITORY, &[release("v1.0.0", "1.0.0")]);

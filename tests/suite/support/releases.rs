@@ -49,6 +49,7 @@ pub(crate) fn serve_releases(server: &Server, repository: &str, releases: &[Gith
                     .then(|| format!("sha256:{}", sha256(content)));
                 json!({
                     "name": name, "state": "uploaded", "size": content.len(), "digest": digest,
+                    "url": format!("{}/api/repos/{repository}/releases/assets/{name}", server.address()),
                     "browser_download_url": format!("{}{path}", server.address()),
                 })
             })
