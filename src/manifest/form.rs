@@ -94,6 +94,11 @@ pub(super) trait Form<'n>: Sized {
 pub(super) trait Scalar: FromStr<Err: Into<ErrorKind>> {
     /// All values, if these are few words.
     const WORDS: &'static [&'static str] = &[];
+
+    /// Reads the key of a value.
+    fn of_key(at: &KeyValue<'_>) -> Result<Self, Self::Err> {
+        at.key.parse()
+    }
 }
 
 impl Scalar for String {}
@@ -424,7 +429,7 @@ impl<'n, K: Scalar, V: Form<'n>> Named<'n, K, V> {
     pub(super) fn values(&self) -> impl Iterator<Item = Result<NamedValue<'n, K, V>, Error>> {
         self.entries.iter().map(|entry| {
             let at = KeyValue::new(self.text, self.path.clone(), entry);
-            let name = at.key.parse().map_err(|error: K::Err| {
+            let name = K::of_key(&at).map_err(|error: K::Err| {
                 if K::WORDS.is_empty() {
                     return at.key_error(error);
                 }

@@ -5,8 +5,10 @@ use std::{fmt, str::FromStr};
 use url::Url;
 
 use super::{
-    CompositionError, ErrorKind, PythonLockFormat, ShellName, form::Scalar,
-    preset_files::PRESET_NAMES, template,
+    CompositionError, ErrorKind, PythonLockFormat, ShellName,
+    form::{KeyValue, Scalar},
+    preset_files::PRESET_NAMES,
+    template,
 };
 use crate::package::{
     CachePlace, CondaChannel, CondaRequirement, FREETHREADED, Invalid, PROFILE, PROFILES,
@@ -219,7 +221,16 @@ fn is_tool_part(text: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct ToolName(pub(super) Tool);
 
-impl Scalar for ToolName {}
+impl Scalar for ToolName {
+    /// A name that is not in the catalogue is that of a plain download if its table has an address.
+    fn of_key(at: &KeyValue<'_>) -> Result<Self, ErrorKind> {
+        let known = at.key.parse();
+        if known.is_err() && !at.key.contains(':') && at.node.get("url").is_some() {
+            return format!("{}:{}", Source::Url, at.key).parse();
+        }
+        known
+    }
+}
 
 impl FromStr for ToolName {
     type Err = ErrorKind;

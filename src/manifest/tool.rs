@@ -362,6 +362,17 @@ mod tests {
         assert_eq!(tools("prettier = '>=3.1 <4'"), ["prettier >=3.1,<4"]);
         assert_eq!(tools("prettier = '2.x || ^3.1'"), ["prettier 2 || ^3.1"]);
     }
+    #[test]
+    fn a_name_with_an_address_is_a_plain_download() {
+        let address = "url = 'https://example.com/{version}/tool'";
+        assert_eq!(
+            tools(&format!("our-tool = {{ version = '1.2.3', {address} }}")),
+            ["url:our-tool 1.2.3"]
+        );
+        let text = "[tools]\nour-tool = '1.2.3'\n";
+        assert!(parse("devshell.toml", text).is_err());
+    }
+
 
     #[test]
     fn a_later_flavour_takes_the_place_of_an_earlier_one() {
