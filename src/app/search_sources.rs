@@ -86,7 +86,6 @@ impl SearchedTool {
     fn known(name: &str, entry: Option<&'static CatalogueEntry>) -> Self {
         let tool: Option<Tool> = name.parse().ok();
         let name = name.to_owned();
-        let tool = tool.filter(|tool| tool.is_served() || tool.source == Source::Conda);
         Self { name, tool, entry }
     }
 }

@@ -204,11 +204,6 @@ impl Tool {
         CATALOGUE.iter().map(|short| short.name)
     }
 
-    /// Returns whether devsh can lock the packages of one of its suppliers.
-    pub fn is_served(&self) -> bool {
-        self.suppliers().iter().any(|one| one.source.is_served())
-    }
-
     /// Returns the packages that can serve the tool, in the order in which their sources are asked.
     pub fn suppliers(&self) -> Vec<Supplier> {
         let own = Supplier {

@@ -65,11 +65,6 @@ impl Source {
         }
     }
 
-    /// Returns whether this devsh can lock tools of the source.
-    pub const fn is_served(self) -> bool {
-        !matches!(self, Self::Cargo | Self::Conda)
-    }
-
     /// Returns whether the source has one tool, which has the source's name.
     pub const fn has_one_tool(self) -> bool {
         matches!(self, Self::Go | Self::Node | Self::Python | Self::Rust)

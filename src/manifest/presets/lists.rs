@@ -191,20 +191,25 @@ impl VersionListReader<'_> {
         for (called, tool) in known {
             // A name that ends in `:` is the prefix of a source.
             if called == name {
-                return served(tool);
+                return tool.parse().ok();
             }
             if let Some(rest) = name
                 .strip_prefix(called.as_str())
                 .filter(|_| called.ends_with(':'))
             {
-                return served(&format!("{tool}{rest}"));
+                return format!("{tool}{rest}").parse().ok();
             }
         }
-        if let Some(tool) = served(name) {
+        let usual = CatalogueEntry::find_other_name(name);
+        // Usual tools have releases, which need no build.
+        if let Some(entry) = usual.filter(|_| name.starts_with("cargo:")) {
+            return entry.name.parse().ok();
+        }
+        if let Ok(tool) = name.parse() {
             return Some(tool);
         }
-        if let Some(entry) = CatalogueEntry::find_other_name(name) {
-            return served(entry.name);
+        if let Some(entry) = usual {
+            return entry.name.parse().ok();
         }
         let (prefix, package) = name.split_once(':')?;
         let source = match prefix {
@@ -213,7 +218,7 @@ impl VersionListReader<'_> {
         };
         // aqua names a program of a repository in a third part.
         let repository: Vec<&str> = package.split('/').take(2).collect();
-        served(&format!("{source}:{}", repository.join("/")))
+        format!("{source}:{}", repository.join("/")).parse().ok()
     }
 
     fn names(&self, tool: &Tool) -> Option<&BTreeMap<String, String>> {
@@ -230,12 +235,6 @@ impl VersionListReader<'_> {
         };
         own.copied().unwrap_or(usual)
     }
-}
-
-/// Returns the tool if its source can be asked.
-fn served(name: &str) -> Option<Tool> {
-    let tool: Option<Tool> = name.parse().ok();
-    tool.filter(Tool::is_served)
 }
 
 /// Returns the names of a tool's versions.
@@ -267,4 +266,86 @@ fn words(node: Option<&Node<'_>>) -> Vec<String> {
     let words = texts.chain(node.text()).flat_map(|text| text.split(','));
     let words = words.map(|word| word.trim().to_owned());
     words.filter(|word| !word.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the tools of a list with their requirements, and the notes on the others.
+    fn listed(file: &str, text: &str) -> (Vec<String>, Vec<String>) {
+        let presets = super::super::all().unwrap();
+        let texts = BTreeMap::from([(file.to_owned(), Text::new(file, text))]);
+        let lists = read(&presets, &texts, &Documents::default());
+        let tools = lists.listed.iter().flat_map(|(tool, entries)| {
+            entries.iter().map(move |entry| {
+                let requirement = entry.requirement.as_ref();
+                let requirement = requirement.map(|one| one.value.to_string());
+                format!("{tool} {}", requirement.unwrap_or_default())
+            })
+        });
+        let notes = lists.notes.iter();
+        let notes = notes.map(|note| format!("{}: {}", note.origin, note.message));
+        (tools.collect(), notes.collect())
+    }
+
+    #[test]
+    fn usual_tools_of_asdf_are_known() {
+        let text = "nodejs 22.11.0\npython 3.12.4\ngolang 1.23.2\nrust 1.82.0\nterraform 1.9.8\nkubectl 1.31.1\n\
+                    helm 3.16.2\nawscli 2.18.0\nyarn 1.22.22\npnpm 9.12.0\njust 1.36.0\nshellcheck 0.10.0\n\
+                    postgres 16.4\nmaven 3.9.9\npoetry 1.8.4\n";
+        let (tools, notes) = listed(".tool-versions", text);
+        assert_eq!(notes, [""; 0]);
+        assert_eq!(tools.len(), 15, "{tools:#?}");
+        for expected in [
+            "node 22.11.0",
+            "go 1.23.2",
+            "awscli 2.18.0",
+            "maven 3.9.9",
+            "postgresql 16.4",
+        ] {
+            assert!(
+                tools.iter().any(|tool| tool == expected),
+                "{expected}: {tools:#?}"
+            );
+        }
+        let (tools, notes) = listed(".tool-versions", "nodejs 22\nno-such-tool 1\nruby system\n");
+        assert_eq!(tools, ["node 22"]);
+        assert_eq!(
+            notes,
+            [
+                ".tool-versions:2: devsh has no source for `no-such-tool`",
+                ".tool-versions:3: `system` is not a version of `ruby` that can be locked",
+            ]
+        );
+    }
+
+    #[test]
+    fn sources_of_mise_are_known() {
+        let text = "[tools]\n'aqua:cli/cli' = '2'\n'aqua:owner/tool/program' = '1'\n'ubi:owner/other' = '3'\n\
+                    'github:cli/cli' = '2.6'\n'npm:prettier' = '3'\n'pipx:ruff' = '0.12'\n'cargo:cargo-sort' = '2'\n\
+                    'cargo:ripgrep' = '14'\n\
+                    'go:golang.org/x/tools/gopls' = '0.16'\n'vfox:version-fox/x' = '1'\n";
+        let (tools, notes) = listed("mise.toml", text);
+        assert_eq!(
+            tools,
+            [
+                "cargo:cargo-sort 2",
+                "gh 2",
+                "gh 2.6",
+                "github:owner/other 3",
+                "prettier 3",
+                "ripgrep 14",
+                "ruff 0.12",
+                "github:owner/tool 1",
+            ]
+        );
+        assert_eq!(
+            notes,
+            [
+                "mise.toml:10: devsh has no source for `go:golang.org/x/tools/gopls`",
+                "mise.toml:11: devsh has no source for `vfox:version-fox/x`",
+            ]
+        );
+    }
 }
