@@ -13,6 +13,7 @@ mod built_wheels;
 mod choose_artifact;
 mod conda;
 mod conda_activation;
+mod crate_build;
 mod error;
 mod guards;
 mod identity;
@@ -44,6 +45,7 @@ use crate::{
 };
 
 pub use built_shell::{BuildNotice, BuiltShell, RealisedTool, ToolOrigin};
+pub use crate_build::CrateFailure;
 pub use error::{BuildRule, Error, Unavailable};
 pub use identity::EnvironmentId;
 pub use offline::MissingArtifact;

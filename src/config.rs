@@ -57,6 +57,10 @@ pub struct Config {
     pub go: Url,
     /// The API of GitHub or of an Enterprise server, ending in `/`.
     pub github: Url,
+    /// The sparse index of crates, ending in `/`.
+    pub crates_index: Url,
+    /// Replaces `CRATES` in the addresses of crates, ending in `/`.
+    pub crates: Url,
     /// A list of `CPython` builds in uv's format, which replaces the compiled-in one.
     pub python_list: Option<Url>,
     /// The newest glibc that a locked wheel may need; without it the one of the machine.
@@ -95,6 +99,12 @@ pub const GO: &str = "https://go.dev/dl/";
 
 /// The public API of GitHub.
 pub const GITHUB: &str = "https://api.github.com/";
+
+/// The public index of crates.
+pub const CRATES_INDEX: &str = "https://index.crates.io/";
+
+/// The files of the public crates.
+pub const CRATES: &str = "https://static.crates.io/crates/";
 
 /// Which tools may serve a dev shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -180,6 +190,12 @@ impl Config {
             node: source(&node, settings.node, NODE)?,
             go: source(&[vars::DEVSH_GO_MIRROR], settings.go, GO)?,
             github: source(&[vars::DEVSH_GITHUB_API], settings.github, GITHUB)?,
+            crates_index: source(
+                &[vars::DEVSH_CRATES_INDEX],
+                settings.crates_index,
+                CRATES_INDEX,
+            )?,
+            crates: source(&[vars::DEVSH_CRATES_MIRROR], settings.crates, CRATES)?,
             python_list: python_list.or(settings.python_list),
             hook_timeout: settings.hook_timeout.unwrap_or(HOOK_TIMEOUT),
             glibc: settings.glibc,
@@ -193,7 +209,7 @@ impl Config {
     }
 
     /// Returns the addresses of the sources.
-    pub const fn addresses(&self) -> [&Url; 8] {
+    pub const fn addresses(&self) -> [&Url; 10] {
         [
             &self.pypi,
             &self.rust,
@@ -203,6 +219,8 @@ impl Config {
             &self.node,
             &self.go,
             &self.github,
+            &self.crates_index,
+            &self.crates,
         ]
     }
 
@@ -242,8 +260,9 @@ impl Config {
                     || list.is_some_and(|list| is_below(url, &list))
             }
             Source::Rust => below(RUST, &self.rust),
+            Source::Cargo => below(CRATES, &self.crates),
             // The manifest names the addresses and channels, and is asked before.
-            Source::Cargo | Source::Conda | Source::Url => false,
+            Source::Conda | Source::Url => false,
         };
         is_own || self.hosts.iter().any(|host| host.has(url))
     }
@@ -290,6 +309,7 @@ impl Config {
             CONDA,
             NODE,
             GO,
+            CRATES,
         ];
         let lists = self
             .python_list
@@ -314,6 +334,7 @@ impl Config {
             (CONDA, &self.conda),
             (NODE, &self.node),
             (GO, &self.go),
+            (CRATES, &self.crates),
         ];
         for (default, mirror) in mirrors {
             if let Some(rest) = url.as_str().strip_prefix(default)
@@ -406,6 +427,8 @@ mod tests {
             node: url(NODE),
             go: url(GO),
             github: url(GITHUB),
+            crates_index: url(CRATES_INDEX),
+            crates: url(CRATES),
             python_list: file_address("https://lists.example/python/list.json"),
             glibc: None,
             minimum_release_age: Some(Duration::from_hours(24 * 7)),
@@ -511,6 +534,11 @@ mod tests {
             (
                 "rust:rust",
                 "https://static.rust-lang.org/dist/a.tar.xz",
+                npm,
+            ),
+            (
+                "cargo:a",
+                "https://static.crates.io/crates/a/1.0.0/download",
                 npm,
             ),
         ] {

@@ -110,6 +110,9 @@ pub enum Reason {
     /// It is a Python application that runs on none of the chosen Pythons.
     #[error("for Python {0} only")]
     OtherPython(String),
+    /// No chosen toolchain compiles the crate.
+    #[error("it needs rust {0}")]
+    NewerRust(Version),
     /// A part does not exist.
     #[error("no `{}` for {system}", .missing.part)]
     UnavailablePart {

@@ -6,6 +6,7 @@
 //! contributors, `architecture.md`, has the steps.
 
 mod artifact_size;
+pub mod cargo;
 mod checksums;
 pub mod conda;
 mod error;
@@ -38,9 +39,9 @@ use crate::{
     util::redact::redact_url,
 };
 
-pub use artifact_size::measure;
 use page_cache::{IndexPage, PageAnswer};
 
+pub use artifact_size::measure;
 pub use error::Error;
 pub use fill::{Lookup, fill};
 pub use release_age::{TooYoung, newest_allowed};
@@ -110,7 +111,9 @@ pub struct Candidate {
     pub tags: Vec<String>,
     /// The Pythons that it runs on (`>=3.10`), if it is a Python application.
     pub application: Option<String>,
-    /// Whether it is an application that runs on none of the chosen Pythons.
+    /// The oldest rust that compiles it, if it is a crate whose publisher names one.
+    pub rust: Option<Version>,
+    /// Whether it runs on none of the chosen Pythons, or none of the chosen toolchains compiles it.
     #[serde(skip)]
     pub unsupported: bool,
     /// Set where the settings ask for a minimum age that the version does not have.
@@ -147,6 +150,7 @@ impl Candidate {
             released: None,
             tags: Vec::new(),
             application: None,
+            rust: None,
             unsupported: false,
             held: None,
             glibc: BTreeMap::new(),
@@ -245,6 +249,18 @@ impl Index {
     /// Returns the suppliers that were asked and do not serve.
     pub fn unused(&self, subject: &CandidateKey) -> &[UnusedSupplier] {
         self.unused.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Marks the crates that none of these toolchains compiles; returns whether there is one.
+    pub fn hold_to_toolchains(&mut self, toolchains: &[Version]) -> bool {
+        let mut any = false;
+        for candidate in self.offers.values_mut().flatten() {
+            if let Some(oldest) = &candidate.rust {
+                candidate.unsupported = !cargo::compiles_with_any(oldest, toolchains);
+                any |= candidate.unsupported;
+            }
+        }
+        any
     }
 
     /// Marks the applications that run on none of these Pythons.

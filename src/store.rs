@@ -48,7 +48,7 @@ pub use install::exchange;
 pub use object::{ArtifactRecord, ObjectRecord, is_published};
 pub use path::StorePath;
 pub use process::ProcessMark;
-pub use recipes::check_wheel;
+pub use recipes::{check_wheel, unpack_crate};
 pub use remove::{CountedFiles, Size, remove_any, remove_file, remove_tree, size_of, size_without};
 pub use shared_object::{PackOutcome, PackedObject, SharedTree};
 pub use trash::GarbageCollection;
@@ -86,6 +86,8 @@ pub enum Recipe {
     Toolchain,
     /// The archive or the program of a release.
     Release,
+    /// The programs of a crate; built, not unpacked.
+    Crate,
 }
 
 impl Recipe {
@@ -99,7 +101,8 @@ impl Recipe {
             Source::NpmPlatform => Some(Self::NpmPlatform),
             Source::Go | Source::Node => Some(Self::Toolchain),
             Source::Github | Source::Url => Some(Self::Release),
-            _ => None,
+            Source::Cargo => Some(Self::Crate),
+            Source::Conda => None,
         }
     }
 }

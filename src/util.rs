@@ -10,6 +10,7 @@ pub mod files;
 pub mod hex;
 pub mod interrupts;
 pub mod nearest;
+pub mod no_network;
 pub mod parallel;
 pub mod paths;
 pub mod pid_namespace;

@@ -1,10 +1,11 @@
-//! Python applications among the tools: the Python and uv that they need, and the packages they depend on.
+//! Tools that are made with other tools: Python applications with python and uv, crates with rust. The tools that they
+//! need, and the packages that applications depend on.
 
 use crate::{
     builder::{self, ApplicationQuery, BuildRequest, Builder, RequestedTool},
     lockfile::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
     manifest::{DevShell, Located, ShellName, Text, ToolRequest},
-    package::{CondaFloors, Requirement, Tool, Version},
+    package::{CondaFloors, Requirement, Source, Tool, Version},
     project::Project,
     python::{choose_wheels, lock_application, oldest_python, read_pylock_wheels},
     report::failure::Failure,
@@ -17,6 +18,17 @@ use super::{locked_addresses::refuse_untrusted, session::Session};
 /// The tools that applications and Python packages are installed with. [`implied`] and [`hidden`] add them for
 /// applications; the manifest adds uv for packages.
 const FOUNDATION: [&str; 2] = ["python", "uv"];
+/// The tool that crates are compiled with. [`implied`] and [`hidden`] add it.
+const COMPILER: [&str; 1] = ["rust"];
+
+/// Returns the tools that a locked package is made with.
+fn tools_for(package: &LockedPackage) -> &'static [&'static str] {
+    match package.supplier.source {
+        _ if package.application.is_some() => &FOUNDATION,
+        Source::Cargo => &COMPILER,
+        _ => &[],
+    }
+}
 
 /// The tools and lockfile of the team, for a personal lockfile.
 #[derive(Debug, Default)]
@@ -25,40 +37,54 @@ pub struct TeamTools {
     pub lockfile: Lockfile,
 }
 
+/// Returns whether other tools are made with this tool.
+pub fn is_used_by_tools(tool: &Tool) -> bool {
+    is_foundation(tool) || COMPILER.contains(&tool.name.as_str())
+}
+
 /// Returns whether Python packages are installed with this tool.
 pub fn is_foundation(tool: &Tool) -> bool {
     FOUNDATION.contains(&tool.name.as_str())
 }
 
-/// Returns the tools that the applications of `lockfile` need and neither `requests` nor `ground` have.
+/// Returns the tools that the applications and crates of `lockfile` need and neither `requests` nor `ground` have.
 pub fn implied(
     requests: &[(Tool, ToolRequest)],
     lockfile: &Lockfile,
     ground: &TeamTools,
 ) -> Vec<(Tool, ToolRequest)> {
     let own = requests.iter().map(|(tool, request)| (tool, request));
-    missing_foundation(own, lockfile, |tool| {
+    missing_makers(own, lockfile, |tool| {
         let mut all = requests.iter().chain(&ground.requests);
         all.any(|(requested, _)| requested == tool)
     })
 }
 
-/// Returns the foundation that `is_requested` lacks, if any of `requests` is an application.
-fn missing_foundation<'r>(
-    mut requests: impl Iterator<Item = (&'r Tool, &'r ToolRequest)>,
+/// Returns the tools that `requests` are made with and that `is_requested` lacks.
+fn missing_makers<'r>(
+    requests: impl Iterator<Item = (&'r Tool, &'r ToolRequest)>,
     lockfile: &Lockfile,
     is_requested: impl Fn(&Tool) -> bool,
 ) -> Vec<(Tool, ToolRequest)> {
-    let application = requests.find(|(tool, request)| {
-        let locked = lockfile.locked(tool, request);
-        locked.is_some_and(|locked| locked.application.is_some())
-    });
-    let Some((_, application)) = application else {
-        return Vec::new();
-    };
-    let missing = foundation().filter(|tool| !is_requested(tool));
+    let mut missing: Vec<(Tool, ToolRequest)> = Vec::new();
+    for (tool, request) in requests {
+        let made_with = lockfile.locked(tool, request).map(tools_for);
+        let tools = made_with.unwrap_or_default().iter();
+        for tool in tools.filter_map(|name| name.parse::<Tool>().ok()) {
+            if !is_requested(&tool) && missing.iter().all(|(known, _)| *known != tool) {
+                missing.push((tool, any_version(request)));
+            }
+        }
+    }
     missing
-        .map(|tool| (tool, any_version(application)))
+}
+
+/// Returns the locked toolchains; one of them must compile every crate.
+pub fn toolchains(lockfile: &Lockfile, ground: &TeamTools) -> Vec<Version> {
+    let all = lockfile.packages.iter().chain(&ground.lockfile.packages);
+    let toolchains = all.filter(|(key, _)| COMPILER.contains(&key.tool.name.as_str()));
+    toolchains
+        .map(|(_, locked)| locked.version.clone())
         .collect()
 }
 
@@ -103,9 +129,9 @@ fn foundation() -> impl Iterator<Item = Tool> {
     FOUNDATION.iter().filter_map(|name| name.parse().ok())
 }
 
-/// Returns a request for any version, with the place of an application's request.
-fn any_version(application: &ToolRequest) -> ToolRequest {
-    let origin = application.requirement.origin.clone();
+/// Returns a request for any version, with the place of another request.
+fn any_version(other: &ToolRequest) -> ToolRequest {
+    let origin = other.requirement.origin.clone();
     ToolRequest {
         requirement: Located {
             value: Requirement::any(),
@@ -115,14 +141,14 @@ fn any_version(application: &ToolRequest) -> ToolRequest {
     }
 }
 
-/// Returns the tools that the applications of a dev shell need and the dev shell itself does not have.
+/// Returns the tools that the applications and crates of a dev shell need and the dev shell itself does not have.
 pub fn hidden(
     project: &Project,
     shell: &DevShell,
     lockfile: &Lockfile,
 ) -> Vec<(Tool, ToolRequest)> {
     let requested = |tool: &Tool| shell.tools.contains_key(tool);
-    let mut hidden = missing_foundation(shell.tools.iter(), lockfile, requested);
+    let mut hidden = missing_makers(shell.tools.iter(), lockfile, requested);
     for (tool, request) in &mut hidden {
         // One version for all dev shells is enough.
         let mut shells = project.preview().shells.values();

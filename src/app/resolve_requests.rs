@@ -17,7 +17,7 @@ use super::{
     session::Session,
 };
 
-/// Returns the lockfile that answers `requests`, with the python and uv that their applications need.
+/// Returns the lockfile that answers `requests`, with the tools that their applications and crates are made with.
 ///
 /// `ground` has the tools that another lockfile of the project locks.
 pub fn resolve_requests(
@@ -66,6 +66,11 @@ fn ask_and_resolve(
     let pythons = python_tools::pythons(&lockfile, ground);
     if let Some(previous) = python_tools::without_unfit(&lockfile, previous, &pythons) {
         (index, lockfile) = choose(requests, &previous, &pythons)?;
+    }
+    let toolchains = python_tools::toolchains(&lockfile, ground);
+    if index.hold_to_toolchains(&toolchains) {
+        lockfile = resolve::resolve(requests, &index, previous, upgrade, sources.system)
+            .map_err(|error| no_version(&error))?;
     }
     let implied = python_tools::implied(requests, &lockfile, ground);
     let more = choose(&implied, previous, &[])?;
@@ -177,9 +182,9 @@ pub fn resolve_each(
     previous: &Lockfile,
     unlocked: &mut Unlocked,
 ) -> Lockfile {
-    // Applications find their python and node among those that are resolved already.
+    // Applications and crates find their python, node and rust among those that are resolved already.
     let is_runtime =
-        |tool: &Tool| python_tools::is_foundation(tool) || tool.name.as_str() == "node";
+        |tool: &Tool| python_tools::is_used_by_tools(tool) || tool.name.as_str() == "node";
     let (first, rest): (Vec<_>, Vec<_>) = requests.iter().partition(|(tool, _)| is_runtime(tool));
     let mut ground = TeamTools {
         requests: requests.to_vec(),

@@ -122,9 +122,9 @@ impl ManagedTool {
 impl Builder<'_> {
     /// Gets every tool, in the order of the request; downloads overlap.
     ///
-    /// Python applications come last, because they need the Python and uv of the others.
+    /// Python applications and crates come last, because they need the Python, uv and rust of the others.
     pub(super) fn serve(&self, request: &BuildRequest<'_>) -> ServedTools {
-        let independent = |requested: &RequestedTool<'_>| requested.application().is_none();
+        let independent = |requested: &RequestedTool<'_>| !requested.needs_others();
         let is_conda = |requested: &RequestedTool<'_>| requested.tool.source == Source::Conda;
         // All conda tools have one prefix, so one of them gets it for all.
         let conda = request.tools.iter().position(is_conda);
@@ -294,6 +294,9 @@ impl Builder<'_> {
         };
         if locked.supplier.source == Source::Conda {
             return self.conda_tool(request, requested, locked, artifacts);
+        }
+        if locked.supplier.source == Source::Cargo {
+            return self.crate_tool(request, requested, locked, artifacts, served);
         }
         let Some(recipe) = Recipe::of(locked.supplier.source) else {
             return Ok(ManagedTool::Unavailable(Unavailable::NotLocked));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::MissingArtifact;
+use super::{CrateFailure, MissingArtifact};
 use crate::{
     fetch,
     package::{Glibc, OLDEST_KERNEL, System, Tool, Version},
@@ -72,6 +72,16 @@ pub enum Error {
     /// The scripts of conda packages failed.
     #[error("cannot activate the conda packages: {}", .0.source)]
     CondaActivation(files::Error),
+    /// A crate must not be built now.
+    #[error("`{tool}` {version} is not built yet")]
+    CrateNotBuilt { tool: Box<Tool>, version: Version },
+    /// A crate cannot be built.
+    #[error("cannot build `{tool}` {version}: {reason}")]
+    CrateBuild {
+        tool: Box<Tool>,
+        version: Version,
+        reason: CrateFailure,
+    },
     /// Artifacts are missing, and devsh is offline.
     #[error(
         "{} not in the store, and devsh is offline",
@@ -100,11 +110,11 @@ pub enum Error {
         /// `python` or `uv`.
         tool: &'static str,
     },
-    /// A Python application needs a tool that is missing.
+    /// A Python application or a crate needs a tool that is missing.
     #[error("`{application}` needs `{tool}`")]
     ApplicationNeeds {
         application: Box<Tool>,
-        /// `python` or `uv`.
+        /// `python`, `uv` or `rust`.
         tool: &'static str,
     },
     /// A Python application does not run on the interpreter of the dev shell.

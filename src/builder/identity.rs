@@ -102,11 +102,14 @@ fn write_locked(
         input.bytes(&artifact.part);
         input.bytes(artifact.digest.as_bytes());
     });
-    if Recipe::of(locked.supplier.source) == Some(Recipe::Release) {
-        let options = requested.request.release_options(requested.tool).layout();
-        for option in options.iter() {
-            input.bytes(format!("layout:{option}"));
-        }
+    let options = requested.request.release_options(requested.tool);
+    let (kind, options) = match Recipe::of(locked.supplier.source) {
+        Some(Recipe::Release) => ("layout", options.layout()),
+        Some(Recipe::Crate) => ("build", options.crate_build()),
+        _ => return,
+    };
+    for option in options.iter() {
+        input.bytes(format!("{kind}:{option}"));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     config::ToolsFrom,
     lockfile::LockedPackage,
     manifest::{ShellName, ToolRequest},
-    package::{CondaFloors, System, Tool, Version},
+    package::{CondaFloors, Source, System, Tool, Version},
     python::{MissingPackage, PythonLock, PythonPins, Selection, TargetEnvironment},
 };
 
@@ -125,9 +125,11 @@ impl RequestedTool<'_> {
         stable && requirement.admits(version) && floors.all(|floor| floor.value.admits(version))
     }
 
-    /// Returns the locked package if it is a Python application.
-    pub(super) fn application(&self) -> Option<&LockedPackage> {
-        self.locked.filter(|locked| locked.application.is_some())
+    /// Returns whether it is made with other tools of the request: a Python application or a crate.
+    pub(super) fn needs_others(&self) -> bool {
+        self.locked.is_some_and(|locked| {
+            locked.application.is_some() || locked.supplier.source == Source::Cargo
+        })
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Settings {
     pub(super) node: Option<Url>,
     pub(super) go: Option<Url>,
     pub(super) github: Option<Url>,
+    pub(super) crates_index: Option<Url>,
+    pub(super) crates: Option<Url>,
     pub(super) hosts: Vec<FileHost>,
     pub(super) glibc: Option<Glibc>,
     pub(super) gc: Keep,
@@ -157,6 +159,8 @@ impl Settings {
         };
         let keys = [
             "conda",
+            "crates",
+            "crates-index",
             "github-api",
             "glibc",
             "go",
@@ -177,6 +181,8 @@ impl Settings {
             settings.conda = sources.value("conda", ADDRESS, directory_address)?;
             settings.node = sources.value("node", ADDRESS, directory_address)?;
             settings.go = sources.value("go", ADDRESS, directory_address)?;
+            settings.crates_index = sources.value("crates-index", ADDRESS, directory_address)?;
+            settings.crates = sources.value("crates", ADDRESS, directory_address)?;
             settings.python_list = sources.value("python-list", ADDRESS, file_address)?;
             settings.hosts = sources.values("hosts", HOST, FileHost::named)?;
             settings.glibc = sources.value("glibc", GLIBC, |text| text.parse().ok())?;

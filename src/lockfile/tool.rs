@@ -134,6 +134,8 @@ enum PartNames {
     Npm,
     /// Names of wheels.
     Application,
+    /// A crate, which has one file for all systems.
+    Crate,
 }
 
 impl PartNames {
@@ -141,6 +143,7 @@ impl PartNames {
         match (supplier.source, application) {
             (Source::Npm | Source::NpmPlatform, _) => Self::Npm,
             (Source::Pypi, Some(_)) => Self::Application,
+            (Source::Cargo, _) => Self::Crate,
             _ => Self::Components,
         }
     }

@@ -99,7 +99,7 @@ table_fields! {
         "checksums" => Checksums(TextForSystems<'n>);
         /// The SHA-256 of the download for each system
         "sha256" => Sha256(Named<'n, System, Located<Sha256>>);
-        /// The programs, as paths in the archive
+        /// The programs, as paths in the archive; of a crate, their names
         "bin" => Bin(Vec<Located<String>>);
         /// The number of directories at the top of the archive that are left out
         "strip" => Strip(SmallNumber);
@@ -111,6 +111,8 @@ table_fields! {
         "words" => Words(Named<'n, PlatformName, Located<String>>);
         /// Features of a crate
         "features" => Features(Vec<Located<String>>);
+        /// Whether a crate is built with its default features
+        "default-features" => DefaultFeatures(Located<bool>);
         /// Removes the tool of the layers below
         "unset" => Unset(Unset) alone;
     }

@@ -167,7 +167,7 @@ fn read_table(
                 }
             }
             ToolField::Bin(paths) => {
-                of_source(&[Source::Github, Source::Url])?;
+                of_source(&[Source::Cargo, Source::Github, Source::Url])?;
                 let paths = paths.into_iter().map(|path| ReleaseOption::Bin(path.value));
                 paths.for_each(|path| entry.options.insert(path));
             }
@@ -203,6 +203,12 @@ fn read_table(
                     .into_iter()
                     .map(|name| ReleaseOption::Feature(name.value));
                 names.for_each(|name| entry.options.insert(name));
+            }
+            ToolField::DefaultFeatures(wanted) => {
+                of_source(&[Source::Cargo])?;
+                entry
+                    .options
+                    .insert(ReleaseOption::DefaultFeatures(wanted.value));
             }
         }
     }
@@ -357,12 +363,6 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_npm_are_understood() {
-        assert_eq!(tools("prettier = '3'"), ["prettier 3"]);
-        assert_eq!(tools("prettier = '>=3.1 <4'"), ["prettier >=3.1,<4"]);
-        assert_eq!(tools("prettier = '2.x || ^3.1'"), ["prettier 2 || ^3.1"]);
-    }
-    #[test]
     fn a_name_with_an_address_is_a_plain_download() {
         let address = "url = 'https://example.com/{version}/tool'";
         assert_eq!(
@@ -373,6 +373,12 @@ mod tests {
         assert!(parse("devshell.toml", text).is_err());
     }
 
+    #[test]
+    fn ranges_of_npm_are_understood() {
+        assert_eq!(tools("prettier = '3'"), ["prettier 3"]);
+        assert_eq!(tools("prettier = '>=3.1 <4'"), ["prettier >=3.1,<4"]);
+        assert_eq!(tools("prettier = '2.x || ^3.1'"), ["prettier 2 || ^3.1"]);
+    }
 
     #[test]
     fn a_later_flavour_takes_the_place_of_an_earlier_one() {

@@ -15,6 +15,8 @@ pub enum ReleaseOption {
     Bin(String),
     /// The address of a file with the SHA-256 of the download.
     Checksums(Option<System>, String),
+    /// Whether a crate is built with its default features.
+    DefaultFeatures(bool),
     /// A feature of a crate.
     Feature(String),
     /// The SHA-256 of the download.
@@ -151,6 +153,11 @@ impl ReleaseOptions {
         names.collect()
     }
 
+    /// Returns whether a crate is built with its default features.
+    pub fn default_features(&self) -> bool {
+        !self.0.contains(&ReleaseOption::DefaultFeatures(false))
+    }
+
     /// Returns how many directories at the top are left out; nothing if devsh has to find that out.
     pub fn strip(&self) -> Option<u8> {
         self.0.iter().find_map(|option| match option {
@@ -173,6 +180,20 @@ impl ReleaseOptions {
             ReleaseOption::Versions(package) => Some(package.as_str()),
             _ => None,
         })
+    }
+
+    /// Returns the settings that decide which programs are built from a crate.
+    #[must_use]
+    pub fn crate_build(&self) -> Self {
+        let kept = self.0.iter().filter(|option| {
+            matches!(
+                option,
+                ReleaseOption::Bin(_)
+                    | ReleaseOption::DefaultFeatures(_)
+                    | ReleaseOption::Feature(_)
+            )
+        });
+        kept.cloned().collect()
     }
 
     /// Returns the settings that decide where programs are in a release.
@@ -257,6 +278,7 @@ impl ReleaseOption {
             Self::Asset(..) => "asset",
             Self::Bin(_) => "bin",
             Self::Checksums(..) => "checksums",
+            Self::DefaultFeatures(_) => "default-features",
             Self::Feature(_) => "features",
             Self::Sha256(..) => "sha256",
             Self::Strip(_) => "strip",
@@ -278,6 +300,7 @@ impl fmt::Display for ReleaseOption {
             Self::Sha256(system, digest) => write!(formatter, "{key}.{system}={digest}"),
             Self::Word(name, word) => write!(formatter, "{key}.{name}={word}"),
             Self::Strip(count) => write!(formatter, "{key}={count}"),
+            Self::DefaultFeatures(wanted) => write!(formatter, "{key}={wanted}"),
             Self::Asset(None, text)
             | Self::Checksums(None, text)
             | Self::Url(None, text)
@@ -310,6 +333,9 @@ impl FromStr for ReleaseOption {
                 Self::Word(name.to_owned(), value)
             }
             ("bin", None) => Self::Bin(value),
+            ("default-features", None) => {
+                Self::DefaultFeatures(value.parse().map_err(|_| invalid())?)
+            }
             ("features", None) => Self::Feature(value),
             ("strip", None) => Self::Strip(value.parse().map_err(|_| invalid())?),
             ("tag-prefix", None) => Self::TagPrefix(value),
@@ -338,6 +364,7 @@ mod tests {
             "asset.macos-aarch64=tool-mac.zip",
             "bin=bin/tool",
             "checksums=https://x.example/{version}/SHA256SUMS",
+            "default-features=false",
             "features=vendored",
             &format!("sha256.linux-x86_64={digest}"),
             "strip=1",
@@ -352,6 +379,7 @@ mod tests {
             "",
             "asset",
             "asset.bsd=x",
+            "default-features=no",
             "strip=-1",
             "strip=a",
             "sha256=x",

@@ -48,6 +48,8 @@ pub(super) fn reasons(request: &ToolRequest, candidate: &Candidate, system: Syst
         .iter()
         .filter(|_| candidate.unsupported);
     reasons.extend(python.map(|python| Reason::OtherPython(python.clone())));
+    let rust = candidate.rust.iter().filter(|_| candidate.unsupported);
+    reasons.extend(rust.map(|rust| Reason::NewerRust(rust.clone())));
     if !candidate.supports(system) {
         let missing = candidate.missing.get(&system);
         let glibc = candidate.glibc.get(&system).zip(candidate.glibc_limit);

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Candidate, CandidateKey, Error, Index, PARALLEL, Sources, ToolQuery, UnusedSupplier, github,
-    glibc, go, node, npm, npm_platform, pypi, python, release_age, rust, url,
+    Candidate, CandidateKey, Error, Index, PARALLEL, Sources, ToolQuery, UnusedSupplier, cargo,
+    github, glibc, go, node, npm, npm_platform, pypi, python, release_age, rust, url,
 };
 use crate::{
     lockfile::{LockKey, Lockfile, Upgrade},
@@ -303,7 +303,8 @@ impl Question<'_> {
             Source::NpmPlatform => npm_platform::candidates(tool, sources, use_cache),
             Source::Github => github::candidates(tool, self.request, sources, use_cache),
             Source::Url => url::candidates(tool, self.request, sources, use_cache),
-            Source::Cargo | Source::Conda => Err(Error::NoSource { tool: tool.clone() }),
+            Source::Cargo => cargo::candidates(tool, sources, use_cache),
+            Source::Conda => Err(Error::NoSource { tool: tool.clone() }),
         };
         candidates.map(|all| vec![all])
     }

@@ -97,6 +97,8 @@ impl World {
             node: below("node/"),
             go: below("go/"),
             github: "https://api.github.com/".parse().unwrap(),
+            crates_index: "https://index.crates.io/".parse().unwrap(),
+            crates: "https://static.crates.io/crates/".parse().unwrap(),
             python_list: None,
             glibc: None,
             minimum_release_age: None,
@@ -261,9 +263,9 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
     );
     assert_eq!(world.server.asked(), [""; 0]);
     artifact.url = format!("{PYTHON_RELEASES}absent").parse().unwrap();
+    artifact.digest = Sha256::of(b"absent").into();
     assert_eq!(measured(&artifact, &Lockfile::default()), None);
     assert_eq!(world.server.asked(), ["HEAD /python/absent"]);
-    artifact.digest = Sha256::of(b"absent").into();
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl fmt::Display for StorePath {
 
 impl Recipe {
     /// All recipes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Python,
         Self::Rust,
         Self::Wheel,
@@ -86,6 +86,7 @@ impl Recipe {
         Self::NpmPlatform,
         Self::Toolchain,
         Self::Release,
+        Self::Crate,
     ];
 
     /// Returns the name that goes into digests and records.
@@ -102,6 +103,7 @@ impl Recipe {
             Self::NpmPlatform => "npm-platform",
             Self::Toolchain => "toolchain",
             Self::Release => "release",
+            Self::Crate => "crate",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Recipes: how the members of artifacts become the tree of an object, whose programs are in `bin`.
 
 pub(super) mod conda;
+mod crate_sources;
 mod npm;
 mod npm_platform;
 mod python;
@@ -9,6 +10,7 @@ mod rust;
 mod toolchain;
 pub(super) mod wheel;
 
+pub use crate_sources::unpack_crate;
 pub(super) use python::EXTERNALLY_MANAGED;
 pub use wheel::check_wheel;
 
@@ -77,7 +79,9 @@ pub(super) fn build<'a>(
                 release.unpack(artifact, file, &mut tree)
             }
             // They are built, not unpacked.
-            Recipe::Environment | Recipe::BuiltWheel | Recipe::CondaPrefix => Ok(()),
+            Recipe::Environment | Recipe::BuiltWheel | Recipe::CondaPrefix | Recipe::Crate => {
+                Ok(())
+            }
             Recipe::NpmPlatform => platform.unpack(artifact, file, &mut tree),
             Recipe::Toolchain => toolchain::unpack(object.name, object.version, file, &mut tree),
         }
@@ -101,6 +105,7 @@ pub(super) fn build<'a>(
         | Recipe::Environment
         | Recipe::BuiltWheel
         | Recipe::CondaPrefix
+        | Recipe::Crate
         | Recipe::Toolchain => {}
     }
     // Python writes bytecode next to its modules. Other objects must not grow: `npm install -g` would write into them.

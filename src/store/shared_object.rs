@@ -110,7 +110,7 @@ impl Recipe {
     /// Returns whether other machines can use an object that was built here.
     pub const fn is_shareable(self) -> bool {
         match self {
-            Self::Environment | Self::BuiltWheel => true,
+            Self::Environment | Self::BuiltWheel | Self::Crate => true,
             // A conda prefix holds absolute paths; of the others the artifacts are shared.
             Self::CondaPrefix
             | Self::Python

@@ -41,6 +41,8 @@ impl Fixture {
                 node: crate::config::NODE.parse().unwrap(),
                 go: crate::config::GO.parse().unwrap(),
                 github: "https://api.github.com/".parse().unwrap(),
+                crates_index: crate::config::CRATES_INDEX.parse().unwrap(),
+                crates: crate::config::CRATES.parse().unwrap(),
                 python_list: None,
                 glibc: None,
                 minimum_release_age: None,

@@ -93,6 +93,10 @@ pub const NVM_NODEJS_ORG_MIRROR: &str = "NVM_NODEJS_ORG_MIRROR";
 pub const FNM_NODE_DIST_MIRROR: &str = "FNM_NODE_DIST_MIRROR";
 /// Read: the official releases of Go.
 pub const DEVSH_GO_MIRROR: &str = "DEVSH_GO_MIRROR";
+/// Read: the sparse index of crates.
+pub const DEVSH_CRATES_INDEX: &str = "DEVSH_CRATES_INDEX";
+/// Read: the server with the files of crates.
+pub const DEVSH_CRATES_MIRROR: &str = "DEVSH_CRATES_MIRROR";
 /// Read: the URL or absolute path of a list of `CPython` builds in uv's format.
 pub const UV_PYTHON_DOWNLOADS_JSON_URL: &str = "UV_PYTHON_DOWNLOADS_JSON_URL";
 /// Read: the directory of rustup with its toolchains.

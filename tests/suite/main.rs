@@ -21,6 +21,7 @@ mod commands;
 mod compose;
 mod conda;
 mod corpus;
+mod crates;
 mod docs;
 mod edit;
 mod enter;

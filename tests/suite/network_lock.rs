@@ -52,6 +52,8 @@ fn lock(
         hosts: Vec::new(),
         npm: config::NPM.parse().unwrap(),
         github: config::GITHUB.parse().unwrap(),
+        crates_index: config::CRATES_INDEX.parse().unwrap(),
+        crates: config::CRATES.parse().unwrap(),
         conda: devsh::package::CONDA.parse().unwrap(),
         node: config::NODE.parse().unwrap(),
         go: config::GO.parse().unwrap(),

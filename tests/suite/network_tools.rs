@@ -14,6 +14,8 @@ fn open() -> Sandbox {
         "NPM_CONFIG_REGISTRY",
         "NODEJS_ORG_MIRROR",
         "DEVSH_GO_MIRROR",
+        "DEVSH_CRATES_INDEX",
+        "DEVSH_CRATES_MIRROR",
     ] {
         sandbox = sandbox.env_remove(source);
     }
@@ -301,4 +303,17 @@ fn python_applications_do_their_work() {
     let project = "[project]\nname = \"demo\"\nversion = \"1\"\nrequires-python = \">=3.10\"\n";
     sandbox.write("pyproject.toml", project);
     assert_eq!(says(&["poetry", "check"]), "All set!\n");
+}
+
+#[test]
+fn a_crate_is_compiled_with_the_locked_rust() {
+    if !network() || require("cc").is_none() {
+        return;
+    }
+    let sandbox = open().manifest("[tools]\n\"cargo:hexyl\" = \"0.16\"\n");
+    sandbox.write("a.txt", "hello");
+    assert!(run(&sandbox, &["hexyl", "--version"]).starts_with("hexyl 0.16."));
+    let shown = run(&sandbox, &["hexyl", "--color=never", "a.txt"]);
+    assert!(shown.contains("68 65 6c 6c 6f"), "{shown}");
+    sandbox.devsh(&["run", "--trust", "--", "cargo"]).code(127);
 }

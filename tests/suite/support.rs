@@ -5,6 +5,7 @@ pub(crate) mod bucket;
 pub(crate) mod conda;
 pub(crate) mod containers;
 pub(crate) mod cpython;
+pub(crate) mod crates;
 pub(crate) mod host_shell;
 pub(crate) mod npm;
 pub(crate) mod pty;

@@ -14,7 +14,7 @@ order. A tool that is not here can be taken from any source: see [tools of any s
 
 The file `shells/tools.toml` has this list. All four platforms are 64-bit Linux and macOS on Intel and ARM processors.
 
-This version of devsh cannot build crates yet: a tool whose only source is `cargo` cannot be locked.
+Tools of `cargo` are [compiled on your machine](guide/releases.md#crates).
 ";
 
 fn page() -> String {

@@ -1,7 +1,7 @@
 //! Hints for dev shells that cannot be built.
 
 use crate::{
-    builder::{self, BuildRule, MissingArtifact, Unavailable},
+    builder::{self, BuildRule, CrateFailure, MissingArtifact, Unavailable},
     config::units::bytes,
     report::failure::Failure,
     store,
@@ -37,6 +37,18 @@ impl From<&builder::Error> for Failure {
             builder::Error::CondaScripts => failure
                 .note("scripts run only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),
+            builder::Error::CrateNotBuilt { .. } => failure
+                .note("crates are compiled only when you build, not in the background of a prompt")
+                .hint("run `devsh sync`"),
+            builder::Error::CrateBuild { reason, .. } => match reason {
+                CrateFailure::NoLinker => failure.hint(
+                    "install a C compiler: `apt install gcc`, `dnf install gcc`, or `xcode-select --install`",
+                ),
+                CrateFailure::NoLockFile => failure.hint("ask for another version of it"),
+                CrateFailure::NoAddress => failure.hint("lock it again with `devsh lock --upgrade`"),
+                CrateFailure::LockFile(_) | CrateFailure::File(_) => failure,
+                CrateFailure::Cargo { output } => output.iter().fold(failure, Self::detail),
+            },
             builder::Error::CondaActivation(_) => {
                 failure.note("the scripts run without network, with an empty home")
             }

@@ -146,6 +146,8 @@ impl Channel {
                 node: url("https://a.example/"),
                 go: url("https://a.example/"),
                 github: crate::config::GITHUB.parse().unwrap(),
+                crates_index: crate::config::CRATES_INDEX.parse().unwrap(),
+                crates: crate::config::CRATES.parse().unwrap(),
                 conda: url("https://a.example/"),
                 gc: Keep::default(),
                 hosts: Vec::new(),

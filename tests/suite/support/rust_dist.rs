@@ -31,6 +31,19 @@ const COMPONENTS: [(&str, &str, &[&str]); 6] = [
 
 /// Serves one release under `/rust/dist`, as its own channel and as the stable one.
 pub(crate) fn serve_release(server: &Server, version: &str) {
+    serve(server, version, &|program| {
+        script(program, &format!("{version} (0123456789 {DATE})"))
+    });
+}
+
+/// Serves a release whose programs start those of the toolchain in `sysroot`, so they compile.
+pub(crate) fn serve_compiler(server: &Server, version: &str, sysroot: &str) {
+    serve(server, version, &|program| {
+        format!("#!/bin/sh\nexec '{sysroot}/bin/{program}' \"$@\"\n").into_bytes()
+    });
+}
+
+fn serve(server: &Server, version: &str, content_of: &dyn Fn(&str) -> Vec<u8>) {
     let mut manifest = format!("manifest-version = \"2\"\ndate = \"{DATE}\"\n");
     for (component, archive, programs) in COMPONENTS {
         writeln!(
@@ -39,6 +52,10 @@ pub(crate) fn serve_release(server: &Server, version: &str) {
         )
         .expect("text takes all");
         for triple in TRIPLES {
+            let programs: Vec<(&str, Vec<u8>)> = programs
+                .iter()
+                .map(|program| (*program, content_of(program)))
+                .collect();
             let content = component_archive(component, archive, programs, version, triple);
             let path = format!("dist/{DATE}/{archive}-{version}-{triple}.tar.xz");
             let (address, digest) = (server.address(), sha256(&content));
@@ -99,7 +116,7 @@ fn describe_toolchain(manifest: &mut String, version: &str) {
 fn component_archive(
     component: &str,
     archive: &str,
-    programs: &[&str],
+    programs: Vec<(&str, Vec<u8>)>,
     version: &str,
     triple: &str,
 ) -> Vec<u8> {
@@ -111,17 +128,10 @@ fn component_archive(
         component.to_owned()
     };
     let mut files: Vec<(String, Vec<u8>, bool)> = programs
-        .iter()
-        .map(|program| {
-            let path = format!("bin/{program}");
-            (
-                path,
-                script(program, &format!("{version} (0123456789 {DATE})")),
-                true,
-            )
-        })
+        .into_iter()
+        .map(|(program, content)| (format!("bin/{program}"), content, true))
         .collect();
-    if programs.is_empty() {
+    if files.is_empty() {
         let path = format!("lib/rustlib/{triple}/lib/libstd.rlib");
         files.push((path, b"not a library".to_vec(), false));
     }

@@ -81,6 +81,8 @@ impl Sandbox {
             ("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/node".into()),
             ("DEVSH_GO_MIRROR", "http://127.0.0.1:9/go".into()),
             ("CONDA_CHANNEL_ALIAS", "http://127.0.0.1:9/conda".into()),
+            ("DEVSH_CRATES_INDEX", "http://127.0.0.1:9/index".into()),
+            ("DEVSH_CRATES_MIRROR", "http://127.0.0.1:9/crates".into()),
             ("DEVSH_GITHUB_API", "http://127.0.0.1:9/api".into()),
             (
                 "UV_PYTHON_INSTALL_MIRROR",
@@ -129,6 +131,8 @@ impl Sandbox {
             .env("NODEJS_ORG_MIRROR", format!("{address}/node"))
             .env("DEVSH_GO_MIRROR", format!("{address}/go"))
             .env("CONDA_CHANNEL_ALIAS", format!("{address}/conda"))
+            .env("DEVSH_CRATES_INDEX", format!("{address}/index"))
+            .env("DEVSH_CRATES_MIRROR", format!("{address}/crates"))
             .env("UV_PYTHON_INSTALL_MIRROR", format!("{address}/python"))
             .env("DEVSH_GITHUB_API", format!("{address}/api"))
     }

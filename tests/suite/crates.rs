@@ -1,0 +1,277 @@
+//! Tools of the source `cargo`: compiled from a registry on loopback with the toolchain of this machine.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    process::{Command, Stdio},
+};
+
+use crate::support::{
+    Sandbox, Server,
+    crates::{PackedCrate, sysroot},
+    rust_dist::serve_compiler,
+    server::Fault,
+};
+
+/// The version that the toolchain of this machine is served as.
+const RUST: &str = "1.95.0";
+
+/// Starts a server with a toolchain; nothing if this machine has none.
+fn server() -> Option<Server> {
+    let sysroot = sysroot()?;
+    let server = Server::start();
+    serve_compiler(&server, RUST, &sysroot);
+    Some(server)
+}
+
+fn sandbox(server: &Server, manifest: &str) -> Sandbox {
+    Sandbox::new()
+        .served_by(server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(&format!("[tools]\n{manifest}\n"))
+}
+
+/// Serves the crate `greet-tool` 2.1.0, which has a dependency, features and two programs.
+fn serve_greet(server: &Server) {
+    let shout = PackedCrate {
+        name: "shout",
+        version: "0.3.0",
+        manifest: "",
+        lock: None,
+        files: &[(
+            "src/lib.rs",
+            "pub fn shout(text: &str) -> String { text.to_uppercase() }",
+        )],
+        index: "",
+    };
+    let digest = shout.serve(server);
+    let lock = format!(
+        "[[package]]\nname = \"greet-tool\"\nversion = \"2.1.0\"\ndependencies = [\"shout\"]\n\
+         [[package]]\nname = \"shout\"\nversion = \"0.3.0\"\n\
+         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"{digest}\"\n"
+    );
+    let main = "fn main() {\n\
+         let end = if cfg!(feature = \"polite\") { \" please\" } else { \"\" };\n\
+         let end = if cfg!(feature = \"twice\") { format!(\"{end}{end}\") } else { end.to_owned() };\n\
+         println!(\"{}{end}\", shout::shout(\"hello\"));\n}\n";
+    PackedCrate {
+        name: "greet-tool",
+        version: "2.1.0",
+        manifest: "[dependencies]\nshout = \"0.3\"\n[features]\ndefault = [\"polite\"]\npolite = []\ntwice = []\n",
+        lock: Some(&lock),
+        files: &[
+            ("src/bin/greet.rs", main),
+            ("src/bin/other.rs", "fn main() { println!(\"other\") }"),
+        ],
+        index: ",\"rust_version\":\"1.60\"",
+    }
+    .serve(server);
+}
+
+fn run(sandbox: &Sandbox, command: &[&str]) -> String {
+    let arguments = [&["run", "--trust", "--"][..], command].concat();
+    sandbox.devsh(&arguments).success().stdout
+}
+
+/// Returns the names of the objects in the store.
+fn objects(sandbox: &Sandbox) -> Vec<String> {
+    let store = sandbox.home().join(".local/share/devsh/store");
+    let entries = fs::read_dir(store).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_crate_is_compiled_with_a_toolchain_that_is_not_in_the_dev_shell() {
+    let Some(server) = server() else { return };
+    serve_greet(&server);
+    let sandbox = sandbox(&server, "\"cargo:greet-tool\" = \"2\"");
+    // cargo would read these.
+    sandbox.write(".cargo/config.toml", "[build]\nrustc = \"/nowhere\"\n");
+    let home = sandbox.home().join(".cargo");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(home.join("config.toml"), "[build]\nrustc = \"/nowhere\"\n").unwrap();
+
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let line = "{ system = \"any\", url = \"https://static.crates.io/crates/greet-tool/2.1.0/download\", sha256 = ";
+    assert!(lockfile.contains(line), "{lockfile}");
+    assert!(
+        lockfile.contains("name = \"rust\"\nrequirement = \"*\""),
+        "{lockfile}"
+    );
+
+    assert_eq!(run(&sandbox, &["greet"]), "HELLO please\n");
+    assert_eq!(run(&sandbox, &["other"]), "other\n");
+    sandbox.devsh(&["run", "--trust", "--", "cargo"]).code(127);
+    // No trace of the build, and no path of this machine.
+    let objects = objects(&sandbox);
+    let object = objects
+        .iter()
+        .find(|name| name.ends_with("-greet-tool-2.1.0"));
+    let object = sandbox
+        .home()
+        .join(".local/share/devsh/store")
+        .join(object.unwrap());
+    assert!(!object.join(".build").exists());
+    let program = fs::read(object.join("bin/greet")).unwrap();
+    let trace = b".building";
+    assert!(!program.windows(trace.len()).any(|part| part == trace));
+    server.requests();
+    sandbox.devsh(&["lock", "--check", "--trust"]).success();
+    assert_eq!(run(&sandbox, &["greet"]), "HELLO please\n");
+    assert_eq!(
+        server.requests(),
+        [""; 0],
+        "`--check` and a built dev shell ask nobody"
+    );
+}
+
+#[test]
+fn features_and_programs_are_chosen() {
+    let Some(server) = server() else { return };
+    serve_greet(&server);
+    let options = "version = \"2\", features = [\"twice\"], bin = [\"greet\"]";
+    let sandbox = sandbox(
+        &server,
+        &format!("\"cargo:greet-tool\" = {{ {options} }}\nrust = \"*\""),
+    );
+    assert_eq!(run(&sandbox, &["greet"]), "HELLO please please\n");
+    sandbox.devsh(&["run", "--trust", "--", "other"]).code(127);
+    assert!(run(&sandbox, &["rustc", "--version"]).starts_with("rustc"));
+    let options = "version = \"2\", default-features = false";
+    sandbox.write(
+        "devshell.toml",
+        format!("[tools]\n\"cargo:greet-tool\" = {{ {options} }}\n"),
+    );
+    assert_eq!(run(&sandbox, &["greet"]), "HELLO\n");
+    assert_eq!(run(&sandbox, &["other"]), "other\n");
+}
+
+#[test]
+fn a_crate_with_another_digest_changes_nothing_in_the_store() {
+    let Some(server) = server() else { return };
+    serve_greet(&server);
+    for lying in ["shout/0.3.0", "greet-tool/2.1.0"] {
+        let sandbox = sandbox(&server, "\"cargo:greet-tool\" = \"2\"");
+        sandbox.devsh(&["lock", "--trust"]).success();
+        let path = format!("/crates/{lying}/download");
+        server.fault(&path, Fault::Flip(40));
+        sandbox
+            .devsh(&["sync", "--trust"])
+            .error(&["digest mismatch"]);
+        let objects = objects(&sandbox);
+        assert!(
+            objects.iter().all(|name| !name.contains("greet")),
+            "{objects:?}"
+        );
+        server.mend();
+        assert_eq!(run(&sandbox, &["greet"]), "HELLO please\n");
+    }
+}
+
+#[test]
+fn a_build_has_no_network() {
+    let Some(server) = server() else { return };
+    let denies = Command::new("unshare")
+        .args(["--user", "--map-current-user", "--net", "--", "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !denies.is_ok_and(|status| status.success()) && cfg!(target_os = "linux") {
+        eprintln!("skipped: this machine lets no user deny network to a program");
+        return;
+    }
+    let address = server.address().trim_start_matches("http://").to_owned();
+    let build = format!(
+        "fn main() {{ let open = std::net::TcpStream::connect(\"{address}\").is_ok();\n\
+         println!(\"cargo:rustc-env=OPEN={{open}}\"); }}"
+    );
+    let main = "fn main() { println!(\"open: {}\", env!(\"OPEN\")) }";
+    let files = [("build.rs", build.as_str()), ("src/main.rs", main)];
+    PackedCrate::program("probe", "1.0.0", &files).serve(&server);
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    assert_eq!(run(&sandbox, &["probe"]), "open: false\n");
+}
+
+#[test]
+fn a_prompt_compiles_nothing() {
+    let Some(server) = server() else { return };
+    let files = [("src/main.rs", "fn main() { println!(\"one\") }")];
+    PackedCrate::program("probe", "1.0.0", &files).serve(&server);
+    let manifest = "\"cargo:probe\" = \"1\"";
+    let sandbox = sandbox(&server, manifest);
+    sandbox.allow();
+    assert_eq!(run(&sandbox, &["probe"]), "one\n");
+    let files = [("src/main.rs", "fn main() { println!(\"two\") }")];
+    PackedCrate::program("probe", "1.1.0", &files).serve(&server);
+    let colleague = self::sandbox(&server, manifest);
+    colleague.devsh(&["lock", "--trust"]).success();
+    let lockfile = fs::read(colleague.project().join("devshell.lock")).unwrap();
+    sandbox.write("devshell.lock", lockfile);
+    sandbox
+        .devsh(&["watch", "--once"])
+        .error(&["`cargo:probe` 1.1.0 is not built yet: crates are compiled only when you build"]);
+    sandbox.devsh(&["sync"]).success();
+    assert_eq!(run(&sandbox, &["probe"]), "two\n");
+}
+
+#[test]
+fn crates_that_cannot_be_built_say_why() {
+    let Some(server) = server() else { return };
+    let main = [("src/main.rs", "fn main() {}")];
+    PackedCrate {
+        lock: None,
+        ..PackedCrate::program("unlocked", "1.0.0", &main)
+    }
+    .serve(&server);
+    let library = [("src/lib.rs", "")];
+    PackedCrate::program("library", "1.0.0", &library).serve(&server);
+    let broken = [("src/main.rs", "fn main() { missing }")];
+    PackedCrate::program("broken", "1.0.0", &broken).serve(&server);
+    for (name, expected) in [
+        ("unlocked", "it was published without `Cargo.lock`"),
+        ("library", "because it has no binaries"),
+        ("broken", "cannot find value `missing`"),
+        ("nothing", "has no package `nothing`"),
+    ] {
+        let sandbox = sandbox(&server, &format!("\"cargo:{name}\" = \"1\""));
+        sandbox.devsh(&["sync", "--trust"]).error(&[expected]);
+    }
+    // A machine without a linker.
+    let sandbox = sandbox(&server, "\"cargo:broken\" = \"1\"");
+    let programs = sandbox.root().join("bin");
+    symlink("/bin/sh", programs.join("sh")).unwrap();
+    let sandbox = sandbox.env("PATH", programs);
+    sandbox.devsh(&["sync", "--trust"]).error(&[
+        "this machine has no linker: `cc` is not on PATH",
+        "hint: install a C compiler",
+    ]);
+}
+
+#[test]
+fn the_newest_version_that_the_toolchain_compiles_is_locked() {
+    let Some(server) = server() else { return };
+    let main = [("src/main.rs", "fn main() {}")];
+    for (version, index) in [
+        ("1.0.0", ",\"rust_version\":\"1.60\""),
+        ("1.1.0", ",\"rust_version\":\"1.200\""),
+    ] {
+        PackedCrate {
+            index,
+            ..PackedCrate::program("probe", version, &main)
+        }
+        .serve(&server);
+    }
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"\nrust = \"1\"");
+    let outcome = sandbox.devsh(&["lock", "--trust"]).success();
+    assert!(outcome.stderr.contains("cargo:probe  1.0.0"), "{outcome}");
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\n\"cargo:probe\" = \"1.1\"\nrust = \"1\"\n",
+    );
+    sandbox
+        .devsh(&["lock", "--trust"])
+        .error(&["it needs rust 1.200"]);
+}
