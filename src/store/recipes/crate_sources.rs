@@ -88,4 +88,20 @@ mod tests {
         let outside = unpack("outside", "dep-1.0.0/../x").unwrap_err();
         assert!(matches!(outside, Error::Refused { .. }), "{outside}");
     }
+
+    #[test]
+    fn a_member_needs_no_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut packed = tar_of(&[("dep-1.0.0/Cargo.toml", EntryType::Regular, 0o644, "x")]);
+        let header = ::tar::Header::from_byte_slice(&packed[..512]);
+        let mut header = header.clone();
+        header.as_old_mut().mtime = [0; 12];
+        header.set_cksum();
+        packed[..512].copy_from_slice(header.as_bytes());
+        let file = directory.path().join("dep.crate");
+        fs::write(&file, gz(&packed)).unwrap();
+        let place = directory.path().join("dep");
+        unpack_crate(&File::open(&file).unwrap(), "dep-1.0.0", &place).unwrap();
+        assert!(place.join("Cargo.toml").is_file());
+    }
 }
