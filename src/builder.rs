@@ -149,7 +149,13 @@ impl Builder<'_> {
                 None
             }
         };
-        let python = match self.python_environment(&request, &served, conda.as_ref()) {
+        let python = self
+            .reduce_python(&mut request, &served, conda.as_ref())
+            .and_then(|failed| {
+                unbuilt.parts.extend(failed);
+                self.python_environment(&request, &served, conda.as_ref())
+            });
+        let python = match python {
             Ok(python) => python,
             Err(error) => {
                 request.python = None;

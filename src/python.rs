@@ -1,12 +1,13 @@
 //! Python environments: from a lockfile to installed packages.
 //!
 //! `lock_formats` reads every lockfile format into one model, `lock`. `select` chooses exact packages with digests
-//! for the groups and extras of a dev shell on one interpreter and system. `install` and `compile` run uv, `venv`
-//! makes a directory a virtual environment. Nothing here knows the manifest's tools or how they are built: `builder`
+//! for the groups and extras of a dev shell on one interpreter and system. `install` and `compile` run uv,
+//! `bytecode` compiles modules, `venv` makes a directory a virtual environment. Nothing here knows the manifest's tools or how they are built: `builder`
 //! decides what is made and where.
 
 mod application_lock;
 mod application_wheels;
+mod bytecode;
 mod compile;
 mod install;
 mod interpreter;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use application_lock::{lock_application, oldest_python};
 pub use application_wheels::{UnfitApplication, choose_wheels};
+pub use bytecode::compile_in_background;
 pub use compile::CompileRequest;
 pub use install::{BuiltWheel, PackageInstall, WheelFiles};
 pub use interpreter::{Interpreter, minor_version};

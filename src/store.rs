@@ -43,7 +43,7 @@ pub use built_object::BuiltObject;
 pub use conda_prefix::{ClobberedFile, MovedPrefix, PrefixNotes, PrefixPackages};
 pub use durable::sync_tree;
 pub use error::{Error, Rule};
-pub use file_manifest::{Damage, DamageKind};
+pub use file_manifest::{BYTECODE, Damage, DamageKind};
 pub use install::exchange;
 pub use object::{ArtifactRecord, ObjectRecord, is_published};
 pub use path::StorePath;

@@ -20,13 +20,13 @@ use crate::{
     fetch::{Download, Meter},
     lockfile::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
-    python::{Interpreter, UnfitApplication, WheelFiles, choose_wheels},
+    python::{Interpreter, UnfitApplication, WheelFiles, choose_wheels, compile_in_background},
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
     util::{digest_input::DigestInput, files, parallel},
 };
 
 /// Counts changes in how applications are installed.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// The environment's directory in the object, next to `bin` with the application's own scripts.
 const ENVIRONMENT: &str = "environment";
 /// Longest `RECORD` of a package that is read, in bytes.
@@ -151,7 +151,10 @@ impl Builder<'_> {
             link_own_scripts(package, place)
         });
         meter.finish();
-        if made.is_ok() {
+        if let Ok(place) = &made {
+            if !downloads.is_empty() && installer.platform.is_none() {
+                compile_in_background(interpreter, &place.join(ENVIRONMENT));
+            }
             downloads.into_iter().for_each(Download::discard);
         }
         made

@@ -11,6 +11,10 @@ pub enum ShellPart {
     Tool(Tool),
     /// The packages of the dev shell's Python.
     PythonPackages,
+    /// The packages that only this dependency group needs.
+    PythonGroup(String),
+    /// The packages that only this extra of the project needs.
+    PythonExtra(String),
     /// The editable installs of the project's own directories.
     Project,
 }
@@ -26,6 +30,8 @@ impl fmt::Display for ShellPart {
         match self {
             Self::Tool(tool) => write!(formatter, "`{tool}`"),
             Self::PythonPackages => formatter.write_str("Python packages"),
+            Self::PythonGroup(name) => write!(formatter, "the Python group `{name}`"),
+            Self::PythonExtra(name) => write!(formatter, "the Python extra `{name}`"),
             Self::Project => formatter.write_str("the project itself"),
         }
     }

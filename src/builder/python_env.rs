@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Builder, Error,
+    Builder, Error, ShellPart, UnbuiltPart,
     choose_artifact::{ServedFrom, ServedTool},
     conda::CondaEnvironment,
     profile_name::{checkout_digest, profiles_directory},
@@ -21,13 +21,16 @@ use super::{
 };
 use crate::{
     package::{PackageName, System, Tool, Version},
-    python::{Interpreter, PackageInstall, PackageSource, PythonPins, Uv, UvError, minor_version},
+    python::{
+        Interpreter, PackageInstall, PackageSource, PythonPins, Selection, Uv, UvError,
+        compile_in_background, minor_version,
+    },
     store::{self, BuiltObject, Object, Recipe},
     util::{digest_input::DigestInput, files},
 };
 
 /// Counts changes in how environments are made.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// A Python environment and its interpreter.
 #[derive(Debug)]
@@ -82,7 +85,7 @@ pub(super) fn find_interpreter<'s>(
 }
 
 /// The programs that install Python packages. For another system they are those of this machine in the same versions:
-/// wheels are only unpacked, and bytecode is the same on every system.
+/// wheels are only unpacked.
 #[derive(Debug)]
 pub(super) struct Installer {
     pub(super) uv: PathBuf,
@@ -177,21 +180,51 @@ fn kept_installs(data: &Path, root: &Path, key: &str) -> Option<PathBuf> {
         .find(|kept| kept.is_dir())
 }
 
+fn needs(packages: &PythonPackages, tool: &'static str) -> Error {
+    Error::PythonNeeds {
+        lock: packages.lock.clone(),
+        tool,
+    }
+}
+
+/// Packages in the store, and what they were chosen for.
+struct InstalledPackages {
+    object: PathBuf,
+    interpreter: Interpreter,
+    pins: PythonPins,
+}
+
+/// Returns the parts of a selection that a dev shell can do without.
+fn optional_parts(selection: &Selection) -> Vec<ShellPart> {
+    let groups = selection.groups.iter().cloned();
+    let extras = selection.extras.iter().cloned();
+    groups
+        .map(ShellPart::PythonGroup)
+        .chain(extras.map(ShellPart::PythonExtra))
+        .collect()
+}
+
+/// Returns a selection with one more part.
+fn with_part(selection: &Selection, part: &ShellPart) -> Selection {
+    let mut selection = selection.clone();
+    match part {
+        ShellPart::PythonGroup(name) => selection.groups.insert(name.clone()),
+        ShellPart::PythonExtra(name) => selection.extras.insert(name.clone()),
+        ShellPart::Tool(_) | ShellPart::PythonPackages | ShellPart::Project => false,
+    };
+    selection
+}
+
 impl Builder<'_> {
-    /// Returns the Python environment that `request` asks for, if any, and why the project is not in it.
-    pub(super) fn python_environment(
+    /// Returns the store object with the packages of a selection, installing them if it is missing.
+    fn install_selected(
         &self,
         request: &BuildRequest<'_>,
+        packages: &PythonPackages,
         served: &[ServedTool],
         conda: Option<&CondaEnvironment>,
-    ) -> Result<Option<(PythonEnvironment, Option<Error>)>, Error> {
-        let Some(packages) = &request.python else {
-            return Ok(None);
-        };
-        let needs = |tool| Error::PythonNeeds {
-            lock: packages.lock.clone(),
-            tool,
-        };
+    ) -> Result<InstalledPackages, Error> {
+        let needs = |tool| needs(packages, tool);
         let mut interpreter = find_interpreter(served)?.ok_or_else(|| needs("python"))?;
         if let Some(conda) = conda {
             interpreter.build_variables = conda.build_variables(&self.context.env);
@@ -212,6 +245,75 @@ impl Builder<'_> {
         }
         let find_installer = || self.installer(request, served, &interpreter, &needs);
         let object = self.package_object(request, packages, &interpreter, &pins, find_installer)?;
+        Ok(InstalledPackages {
+            object,
+            interpreter,
+            pins,
+        })
+    }
+
+    /// Takes out of a request the groups and extras whose packages cannot be installed, and returns them with the error of
+    /// each. It fails if the packages of the project itself cannot be installed either.
+    pub(super) fn reduce_python(
+        &self,
+        request: &mut BuildRequest<'_>,
+        served: &[ServedTool],
+        conda: Option<&CondaEnvironment>,
+    ) -> Result<Vec<UnbuiltPart>, Error> {
+        let Some(packages) = request.python.clone() else {
+            return Ok(Vec::new());
+        };
+        let installed = |selection: &Selection| {
+            let packages = PythonPackages {
+                selection: selection.clone(),
+                ..packages.clone()
+            };
+            self.install_selected(request, &packages, served, conda)
+                .map(drop)
+        };
+        let Err(error) = installed(&packages.selection) else {
+            return Ok(Vec::new());
+        };
+        let parts = optional_parts(&packages.selection);
+        let mut selection = Selection::default();
+        if !matches!(error, Error::PythonInstall { .. })
+            || parts.is_empty()
+            || installed(&selection).is_err()
+        {
+            return Err(error);
+        }
+        let mut failed = Vec::new();
+        for part in parts {
+            let more = with_part(&selection, &part);
+            match installed(&more) {
+                Ok(()) => selection = more,
+                Err(error) => failed.push(UnbuiltPart { part, error }),
+            }
+        }
+        request.python = Some(PythonPackages {
+            selection,
+            ..packages
+        });
+        Ok(failed)
+    }
+
+    /// Returns the Python environment that `request` asks for, if any, and why the project is not in it.
+    pub(super) fn python_environment(
+        &self,
+        request: &BuildRequest<'_>,
+        served: &[ServedTool],
+        conda: Option<&CondaEnvironment>,
+    ) -> Result<Option<(PythonEnvironment, Option<Error>)>, Error> {
+        let Some(packages) = &request.python else {
+            return Ok(None);
+        };
+        let InstalledPackages {
+            object,
+            interpreter,
+            pins,
+        } = self.install_selected(request, packages, served, conda)?;
+        let find_installer =
+            || self.installer(request, served, &interpreter, &|tool| needs(packages, tool));
         let installed = (request.build_project && !pins.directories.is_empty()).then(|| {
             let installer = find_installer()?;
             self.install_editable(request, packages, &pins, self.uv(&installer))
@@ -273,7 +375,9 @@ impl Builder<'_> {
             count => format!("{count} python packages"),
         };
         let meter = self.progress.start(&label, "installing", None);
+        let mut is_new = false;
         let made = self.store.build(&built, &*meter, |place| {
+            is_new = true;
             let uv = self.uv(&installer);
             let builds = request.runs_package_code && installer.platform.is_none();
             let install = PackageInstall {
@@ -287,6 +391,12 @@ impl Builder<'_> {
                 .map_err(|error| Error::install_packages(&packages.lock, error))
         });
         meter.finish();
+        if let Ok(place) = &made
+            && is_new
+            && installer.platform.is_none()
+        {
+            compile_in_background(interpreter, place);
+        }
         made
     }
 

@@ -9,13 +9,16 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use super::{
+    bytecode::make_bytecode_directories,
+    interpreter::{Interpreter, minor_version},
     pins::PythonPins,
     settings::UvOptions,
     uv::{Uv, UvError},
+    venv::write_settings,
 };
 use crate::{package::Sha256, store, util::files};
 
@@ -37,6 +40,8 @@ const BUILD_SETTINGS: [&str; 13] = [
 ];
 /// Largest file with settings of uv that is read, in bytes.
 const SETTINGS_LIMIT: u64 = 4 << 20;
+/// The file that uv locks in an environment.
+const UV_LOCK: &str = ".lock";
 
 /// Downloaded wheels to install.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +101,7 @@ impl Uv<'_> {
             .collect();
         let lines = pins.hashed_with(&digests) + &repositories;
         if lines.is_empty() {
-            return remove_activation(place);
+            return Ok(());
         }
         let list = place.join(".requirements.txt");
         let mut command = self.list_command(place, install.root, &pins.options, &lines, &list)?;
@@ -172,8 +177,8 @@ impl Uv<'_> {
             .arg(list);
         self.run(command)?;
         fs::remove_file(list).map_err(files::at("remove", list))?;
-        self.compile_bytecode(place)?;
-        remove_activation(place)
+        store::remove_file(&place.join(UV_LOCK))?;
+        make_bytecode_directories(place)
     }
 
     /// Makes an environment with editable installs of directories below `root` in the empty directory `place`.
@@ -207,7 +212,7 @@ impl Uv<'_> {
         store::remove_file(&settings)?;
         store::remove_file(&own_settings)?;
         installed?;
-        remove_activation(place)
+        Ok(store::remove_file(&place.join(UV_LOCK))?)
     }
 
     /// Makes an environment that was made by this interpreter one of `interpreter`, the same version for another system.
@@ -220,54 +225,33 @@ impl Uv<'_> {
                 symlink(interpreter, &path).map_err(files::at("link", &path))?;
             }
         }
-        let settings = place.join("pyvenv.cfg");
-        let text = fs::read_to_string(&settings).map_err(files::at("read", &settings))?;
-        let home = |program: &Path| {
-            let directory = program.parent().unwrap_or(Path::new("/"));
-            format!("home = {}\n", directory.display())
+        let python = Interpreter {
+            program: interpreter.to_owned(),
+            ..self.interpreter.clone()
         };
-        let text = text.replace(&home(own), &home(interpreter));
-        Ok(files::write_atomic(&settings, text.as_bytes())?)
+        Ok(write_settings(place, &python, false)?)
     }
 
-    /// Compiles the modules of an environment, which nothing can do once it is read-only.
-    ///
-    /// The interpreter outside the environment does it, without `site`, and imports nothing of the environment.
-    fn compile_bytecode(&self, place: &Path) -> Result<(), UvError> {
-        let mut command = Command::new(&self.interpreter.program);
-        command
-            .args(["-I", "-S", "-B", "-m", "compileall", "-q", "-q", "-j", "0"])
-            // A file of the store never changes, so Python need not compare its bytecode with it.
-            .args(["--invalidation-mode", "unchecked-hash"])
-            // The environment is moved to its place later.
-            .args(["-d", "lib"])
-            .arg(place.join("lib"))
-            .current_dir("/")
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        // It fails for a package with files for another version of Python, which nothing imports here.
-        let compiled = command
-            .status()
-            .map_err(files::at("run", &self.interpreter.program))?;
-        tracing::debug!(%compiled, "compiled the modules");
-        Ok(())
-    }
-
+    /// Makes an empty virtual environment. `uv venv` would first ask the interpreter about itself, which takes longer than
+    /// everything else for a small project.
     fn create_environment(&self, place: &Path) -> Result<(), UvError> {
-        let mut command = self.command(place.parent().unwrap_or(place));
-        command
-            .args([
-                "venv",
-                "--relocatable",
-                "--no-project",
-                "--allow-existing",
-                "--python",
-            ])
-            .arg(&self.interpreter.program)
-            .arg(place);
-        self.run(command)
+        let Interpreter {
+            program, version, ..
+        } = self.interpreter;
+        let minor = format!("python{}", minor_version(version));
+        let packages = place.join("lib").join(&minor).join("site-packages");
+        fs::create_dir_all(&packages).map_err(files::at("create", &packages))?;
+        // Packages of the interpreter would count as installed.
+        write_settings(place, self.interpreter, false)?;
+        let bin = place.join("bin");
+        fs::create_dir_all(&bin).map_err(files::at("create", &bin))?;
+        let link = |target: &Path, name: &str| {
+            let link = bin.join(name);
+            symlink(target, &link).map_err(files::at("link", &link))
+        };
+        link(program, "python")?;
+        link(Path::new("python"), "python3")?;
+        Ok(link(Path::new("python"), &minor)?)
     }
 }
 
@@ -291,29 +275,4 @@ fn uv_settings(root: &Path) -> Result<Option<String>, UvError> {
     };
     settings.retain(|key, _| BUILD_SETTINGS.contains(&key));
     Ok((!settings.is_empty()).then(|| settings.to_string()))
-}
-
-/// Removes activation scripts and uv's bookkeeping.
-fn remove_activation(place: &Path) -> Result<(), UvError> {
-    for name in [".lock", ".gitignore", "CACHEDIR.TAG"] {
-        store::remove_file(&place.join(name))?;
-    }
-    let bin = place.join("bin");
-    for entry in fs::read_dir(&bin).map_err(files::at("read", &bin))? {
-        let path = entry.map_err(files::at("read", &bin))?.path();
-        if is_activation(&path) {
-            store::remove_file(&path)?;
-        }
-    }
-    Ok(())
-}
-
-fn is_activation(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let ends = [
-        "", ".bat", ".csh", ".fish", ".nu", ".ps1", ".xsh", "_this.py",
-    ];
-    ends.iter().any(|end| *name == format!("activate{end}"))
-        || name == "deactivate.bat"
-        || name == "pydoc.bat"
 }

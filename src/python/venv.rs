@@ -36,8 +36,9 @@ pub struct VirtualEnv<'a> {
 
 /// Makes `profile`, whose programs are already linked, a virtual environment.
 pub fn make_venv(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Error> {
-    write_settings(profile, python)?;
-    let minor = format!("python{}", minor_version(&python.interpreter.version));
+    let interpreter = python.interpreter;
+    write_settings(profile, interpreter, interpreter.packages_visible)?;
+    let minor = format!("python{}", minor_version(&interpreter.version));
     let bin = profile.join("bin");
     for name in ["python", "python3", &minor] {
         relink(&python.interpreter.program, &bin.join(name))?;
@@ -109,21 +110,23 @@ fn add_data(environment: &Path, profile: &Path, how: DataFiles) -> Result<(), st
     Ok(())
 }
 
-fn write_settings(profile: &Path, python: VirtualEnv<'_>) -> Result<(), store::Error> {
+/// Makes a directory the virtual environment of an interpreter, with scripts that can be moved; with `packages_visible`
+/// the packages of the interpreter itself can be imported.
+pub(super) fn write_settings(
+    environment: &Path,
+    python: &Interpreter,
+    packages_visible: bool,
+) -> Result<(), store::Error> {
     use std::os::unix::ffi::OsStrExt as _;
-    let home = python
-        .interpreter
-        .program
-        .parent()
-        .unwrap_or(Path::new("/"));
+    let home = python.program.parent().unwrap_or(Path::new("/"));
     let mut settings = b"home = ".to_vec();
     settings.extend_from_slice(home.as_os_str().as_bytes());
     let rest = format!(
         "\nimplementation = CPython\nversion_info = {0}\nversion = {0}\ninclude-system-site-packages = {1}\nrelocatable = true\n",
-        python.interpreter.version, python.interpreter.packages_visible
+        python.version, packages_visible
     );
     settings.extend_from_slice(rest.as_bytes());
-    files::write_atomic(&profile.join("pyvenv.cfg"), &settings)?;
+    files::write_atomic(&environment.join("pyvenv.cfg"), &settings)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! hashed, recorded, made durable and renamed.
 //!
 //! Invariants: the content must not name its own path, since it is made in another place; nothing in it can be
-//! written afterwards, not even bytecode, since its directories are read-only too.
+//! written afterwards but bytecode, since its directories are read-only too.
 
 use std::{
     fs,
@@ -13,7 +13,9 @@ use std::{
 };
 
 use super::{
-    Error, ObjectRecord, Recipe, Store, StorePath, file_manifest::FileManifest, install::Existing,
+    Error, ObjectRecord, Recipe, Store, StorePath,
+    file_manifest::{BYTECODE, FileManifest},
+    install::Existing,
 };
 use crate::{
     fetch::Meter,
@@ -69,7 +71,12 @@ pub(super) fn close(directory: &Path) -> Result<(), Error> {
             continue;
         } else if metadata.is_dir() {
             close(&path)?;
-            0o555
+            // Python adds bytecode later, which is no part of the object.
+            if entry.file_name() == BYTECODE {
+                0o755
+            } else {
+                0o555
+            }
         } else if metadata.permissions().mode() & 0o111 != 0 {
             0o555
         } else {

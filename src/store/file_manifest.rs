@@ -11,14 +11,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::util::files;
+use crate::util::{files, parallel};
 
 /// The file with the record of an object, inside the object.
 pub(super) const RECORD: &str = ".devsh-object.json";
 /// The file with the list, inside the object.
 pub(super) const MANIFEST: &str = ".devsh-files";
+/// The directories of bytecode, to which Python adds files at any time.
+pub const BYTECODE: &str = "__pycache__";
 /// Longest accepted list, in bytes.
 const LIMIT: u64 = 256 << 20;
+/// Threads that read the files of one tree.
+const THREADS: usize = 4;
 
 /// One member of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,11 +116,11 @@ impl FileManifest {
 
     /// Reads the tree in `directory`.
     pub(super) fn of(directory: &Path) -> Result<Self, files::Error> {
+        let names = names_on_disk(directory)?;
+        let read = parallel::map(THREADS, &names, |path| node_on_disk(&directory.join(path)));
         let mut nodes = BTreeMap::new();
-        for path in names_on_disk(directory)? {
-            if let Some(node) = node_on_disk(&directory.join(&path))? {
-                nodes.insert(path, node);
-            }
+        for (path, node) in names.into_iter().zip(read) {
+            nodes.extend(node?.map(|node| (path, node)));
         }
         Ok(Self(nodes))
     }
@@ -166,7 +170,7 @@ impl FileManifest {
 
 /// Python may write bytecode next to its modules at any time; that is no damage.
 fn is_bytecode(path: &str) -> bool {
-    path.split('/').any(|part| part == "__pycache__")
+    path.split('/').any(|part| part == BYTECODE)
 }
 
 /// Returns the node at `path` on disk, if there is one.

@@ -4,11 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::PermissionsExt,
+    path::Path,
     sync::Arc,
 };
 
 use super::{
-    super::{BuildRequest, BuiltShell, Error, PartialBuild, PythonPackages, find},
+    super::{
+        BuildRequest, BuiltShell, Error, PartialBuild, PythonPackages, ShellPart, UnbuiltPart, find,
+    },
     programs,
     sandbox::{Asked, Sandbox},
 };
@@ -27,16 +30,17 @@ shift 2
 printf '%s\n' "$*" >> "$HOME/calls"
 for place in "$@"; do :; done
 case "$1" in
-venv)
-  mkdir -p "$place/bin" "$place/lib/python3.12/site-packages"
-  for name in python activate; do : > "$place/bin/$name"; chmod 755 "$place/bin/$name"; done
-  : > "$place/.lock" ;;
 pip)
   [ ! -e "$HOME/broken" ] || { echo 'Using Python' >&2; echo 'error: no such thing' >&2; exit 2; }
   while [ "$1" != --python ]; do shift; done
   site="$2/lib/python3.12/site-packages"
+  : > "$2/.lock"
   if [ "$3" = --requirements ]; then
     cp "$4" "$site/installed"
+    : > "$site/module.py"
+    for name in $(cat "$HOME/unbuildable" 2>/dev/null); do
+      ! grep -q "^$name==" "$4" || { echo "error: $name does not build" >&2; exit 2; }
+    done
     printf '#!/bin/sh\n'\'\'\''exec'\'' x\n' > "$2/bin/pytest"
     chmod 755 "$2/bin/pytest"
   else
@@ -185,12 +189,13 @@ fn an_environment_is_a_sealed_object_without_the_project() {
             .collect::<Vec<_>>(),
         ["idna==3.10", "pytest==8"]
     );
-    assert!(!object.join("bin/activate").exists() && !object.join(".lock").exists());
-    let mode = fs::metadata(object.join("lib/python3.12/site-packages"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o222, 0, "nothing can be written into it");
+    assert!(!object.join(".lock").exists());
+    let site = object.join("lib/python3.12/site-packages");
+    let mode = |place: &Path| fs::metadata(place).unwrap().permissions().mode();
+    assert_eq!(mode(&site) & 0o222, 0, "nothing can be written into it");
+    let bytecode = site.join("__pycache__");
+    assert_eq!(mode(&bytecode) & 0o700, 0o700, "Python caches its bytecode");
+    fs::write(bytecode.join("module.cpython-312.pyc"), "x").unwrap();
     Store::open(world.sandbox.data()).verify(object).unwrap();
     assert!(
         fs::symlink_metadata(profile.join("bin/pytest"))
@@ -199,9 +204,9 @@ fn an_environment_is_a_sealed_object_without_the_project() {
         "a copy finds this interpreter"
     );
     let calls = world.calls();
-    assert_eq!(calls.len(), 4, "{calls:?}");
-    assert!(calls[1].contains("--no-deps") && calls[1].contains("--require-hashes"));
-    assert!(calls[3].contains("--editable"));
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(calls[0].contains("--no-deps") && calls[0].contains("--require-hashes"));
+    assert!(calls[1].contains("--editable"));
 }
 
 #[test]
@@ -282,13 +287,70 @@ fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
     assert!(!programs(&without).contains(&"serve".to_owned()));
     let calls = world.calls();
     assert!(
-        calls[1].contains("--no-build") && calls.len() == 2,
+        calls[0].contains("--no-build") && calls.len() == 1,
         "{calls:?}"
     );
     assert_eq!(find(world.sandbox.data(), &request), None);
     let whole = world.build(&request);
     assert_eq!(find(world.sandbox.data(), &background), Some(whole.clone()));
     assert_eq!(whole.objects, without.objects);
+}
+
+#[test]
+fn a_package_that_does_not_build_costs_only_its_group() {
+    let world = World::new();
+    fs::write(world.sandbox.root.join("unbuildable"), "pytest").unwrap();
+    let lock = LOCK.replace(
+        "dev = [{ name = \"pytest\" }]",
+        "dev = [{ name = \"pytest\" }]\nlint = [{ name = \"ruff\" }]",
+    );
+    let mut request = world.request(&lock);
+    let groups = ["dev", "lint"].map(str::to_owned);
+    let python = request.python.as_mut().unwrap();
+    python.selection.groups = groups.into();
+    let build = || world.sandbox.builder().find_or_build(&request).unwrap();
+    let partial = build();
+    let parts = &*partial.unbuilt.parts;
+    let group = ShellPart::PythonGroup("dev".to_owned());
+    assert!(
+        matches!(parts, [UnbuiltPart { part, error: Error::PythonInstall { output, .. } }]
+            if *part == group && output == &["error: pytest does not build"]),
+        "{parts:?}"
+    );
+    let mut objects = partial.built_shell.objects.iter();
+    let object = objects.find(|one| one.to_string_lossy().contains("python-packages"));
+    let site = object.unwrap().join("lib/python3.12/site-packages");
+    let list = fs::read_to_string(site.join("installed")).unwrap();
+    assert!(
+        list.contains("idna==3.10") && list.contains("ruff==1"),
+        "{list}"
+    );
+    // A later build, in which it succeeds, is complete.
+    fs::remove_file(world.sandbox.root.join("unbuildable")).unwrap();
+    assert!(build().complete().is_ok());
+
+    // Without the packages of the project itself there are none.
+    fs::write(world.sandbox.root.join("unbuildable"), "idna").unwrap();
+    let other = lock.replace("3.10", "3.11");
+    let request = BuildRequest {
+        python: Some(PythonPackages {
+            selection: request.python.as_ref().unwrap().selection.clone(),
+            ..packages(&other)
+        }),
+        ..request
+    };
+    let partial = world.sandbox.builder().find_or_build(&request).unwrap();
+    let parts = &*partial.unbuilt.parts;
+    assert!(
+        matches!(
+            parts,
+            [UnbuiltPart {
+                part: ShellPart::PythonPackages,
+                ..
+            }]
+        ),
+        "{parts:?}"
+    );
 }
 
 #[test]
