@@ -47,6 +47,7 @@ pub fn package_lock(
     with_uv(
         session,
         newest_node.into_iter().collect(),
+        &[],
         |builder, request| {
             builder.npm_lock(request, &key.tool, &package.version, newest.as_deref())
         },

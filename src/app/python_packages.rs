@@ -457,7 +457,8 @@ fn compile(
     let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
     let builds = may_build(session, project);
     let named = self::builds(shell);
-    let text = with_uv(session, tools.collect(), |builder, request| {
+    let channels = shell.conda_channels().unwrap_or_default();
+    let text = with_uv(session, tools.collect(), &channels, |builder, request| {
         let request = BuildRequest {
             conda_floors: CondaFloors::default(),
             build_project: builds,

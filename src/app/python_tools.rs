@@ -5,7 +5,7 @@ use crate::{
     builder::{self, ApplicationQuery, BuildRequest, Builder, RequestedTool},
     lockfile::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
     manifest::{DevShell, Located, ShellName, Text, ToolRequest},
-    package::{CondaFloors, Requirement, Source, Tool, Version},
+    package::{CondaChannel, CondaFloors, Requirement, Source, Tool, Version},
     project::Project,
     python::{choose_wheels, lock_application, oldest_python, read_pylock_wheels},
     report::failure::Failure,
@@ -223,7 +223,7 @@ fn resolve(
     let python = pythons
         .next()
         .and_then(|one| Some(one.locked?.version.clone()));
-    let text = with_uv(session, tools, |builder, request| {
+    let text = with_uv(session, tools, &[], |builder, request| {
         let query = ApplicationQuery {
             tool,
             version: &package.version,
@@ -265,10 +265,12 @@ fn check_installable(
     })
 }
 
-/// Runs `compile` with a builder and a request for these tools, which are python and uv.
+/// Runs `compile` with a builder and a request for these tools, which are python and uv. Conda packages may come from
+/// `channels`.
 pub fn with_uv<T>(
     session: &Session<'_>,
     tools: Vec<RequestedTool<'_>>,
+    channels: &[CondaChannel],
     compile: impl FnOnce(&Builder<'_>, &BuildRequest<'_>) -> Result<T, builder::Error>,
 ) -> Result<T, Failure> {
     let config = session.config()?;
@@ -277,6 +279,10 @@ pub fn with_uv<T>(
     let artifacts = locked.flat_map(|package| {
         let artifacts = package.artifacts.get(&system).into_iter().flatten();
         artifacts.map(|artifact| (&package.supplier, &artifact.url))
+    });
+    // The manifest, which was approved, names the channels.
+    let artifacts = artifacts.filter(|(supplier, url)| {
+        supplier.source != Source::Conda || !channels.iter().any(|channel| channel.has(url))
     });
     refuse_untrusted(config, artifacts)?;
     let client = session.client()?;
