@@ -53,6 +53,8 @@ pub const LOCKFILE: &str = "devshell.lock";
 pub enum ReadMode {
     /// Lockfiles only if the manifests say what the user approved, and files outside only if the user approved that.
     Approved,
+    /// The same for a prompt, which reads little of a project that the user never approved.
+    Prompt,
     /// All files of the project, for the user's review.
     Review,
     /// All files that the project names: the user trusts it.
@@ -228,8 +230,9 @@ impl FoundProject {
     ) -> Result<Project, Error> {
         let is_trusted =
             !self.denied && (mode == ReadMode::Trusted || self.ruling == Some(Ruling::Allowed));
-        let is_gated = mode == ReadMode::Approved && !is_trusted;
-        if is_gated {
+        let is_gated = matches!(mode, ReadMode::Approved | ReadMode::Prompt) && !is_trusted;
+        // Presets read lockfiles, so an approved project needs more before its manifest is known.
+        if is_gated && mode == ReadMode::Prompt && !self.is_known() {
             self.inputs.limit_size(UNAPPROVED_SIZE);
         }
         self.inputs.open_outside(if is_trusted {

@@ -499,7 +499,7 @@ fn judge(
         // Without a decision of the user and without a manifest nothing of the project is read.
         return Ok(Verdict::Refused(None));
     }
-    let project = match session.read(found, ReadMode::Approved)? {
+    let project = match session.read(found, ReadMode::Prompt)? {
         Ok(project) => project,
         Err(unreadable) => {
             watched.extend(unreadable.watched);

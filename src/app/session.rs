@@ -383,7 +383,8 @@ impl<'a> Session<'a> {
     ) -> Result<Result<Project, Unreadable>, Failure> {
         let place = found.place();
         // The lockfile of a project about which nothing is known is not read.
-        let (pins, locked) = if mode == ReadMode::Approved && !found.is_known() {
+        let is_gated = matches!(mode, ReadMode::Approved | ReadMode::Prompt);
+        let (pins, locked) = if is_gated && !found.is_known() {
             (ExtendsPins::default(), None)
         } else {
             (self.lockfile_pins(place)?, self.locked_facts(place)?)

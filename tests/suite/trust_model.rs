@@ -301,6 +301,13 @@ fn a_prompt_reads_only_the_manifests_before_an_approval() {
     let (output, _) = opened(&prompt);
     let shown = String::from_utf8(output.stderr).unwrap();
     assert!(shown.contains("needs a grant"), "{shown}");
+    // A project that was never approved costs a prompt little, however large it is.
+    sandbox.write("devshell.toml", format!("#{}\n", "x".repeat(2 << 20)));
+    let (output, _) = opened(&prompt);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    let limit = "at most 1 MiB together before you allow it";
+    assert!(shown.contains(limit), "{shown}");
+    sandbox.devsh(&["status"]).success();
     sandbox.write("devshell.toml", "[python]\nlock = \"uv.lock\"\n");
     // Once another state is approved, the manifest decides whether lockfiles are read.
     sandbox.devsh(&["allow"]);
@@ -314,10 +321,28 @@ fn a_prompt_reads_only_the_manifests_before_an_approval() {
         !calls.iter().any(|call| call.contains("uv.lock")),
         "{calls:?}"
     );
-    sandbox.write("devshell.toml", format!("#{}\n", "x".repeat(2 << 20)));
-    sandbox
-        .devsh(&["run", "--", "true"])
-        .error(&["at most 1 MiB together before you allow it"]);
+}
+
+#[test]
+fn an_approved_project_may_have_a_lockfile_of_many_megabytes() {
+    let server = Server::start();
+    serve_tool(&server, "uv", &["0.9.0"]);
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n");
+    let package = "[[package]]\nname = \"ruff\"\nversion = \"0.12.4\"\n\
+        source = { registry = \"https://pypi.org/simple\" }\n";
+    let padding = format!("# {}\n", "x".repeat(100)).repeat(30_000);
+    sandbox.write("uv.lock", format!("version = 1\n{padding}{package}"));
+    sandbox.write("ruff.toml", "");
+    sandbox.devsh(&["status"]).success();
+    // A Python is not needed here.
+    sandbox.devsh(&["allow", "--yes"]);
+    sandbox.devsh(&["status"]).success();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    assert_eq!(pty.run("ruff --version").trim(), "ruff 0.12.4");
 }
 
 #[test]
