@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     path::Path,
     time::{Duration, UNIX_EPOCH},
 };
@@ -16,7 +17,9 @@ use crate::{
     fetch::Progress,
     lockfile::Lockfile,
     manifest::{DevShell, EnvValue, ShellName},
-    project::{Project, approval::Trusted, locate::Place, lock_path, personal, watch::Watched},
+    project::{
+        LOCKFILE, Project, approval::Trusted, locate::Place, lock_path, personal, watch::Watched,
+    },
     prompt::{
         from_build::{self, Built},
         record::{Record, Retry},
@@ -509,10 +512,12 @@ pub fn basis_digest(watched: &[Watched]) -> [u8; 16] {
 
 /// Takes the stamps of the files that define a project's dev shells. Call it before they are read.
 pub fn watch(context: &Context, project: &Project) -> Vec<Watched> {
-    let files = [
+    // A lockfile that appears in the project takes the place of the one in devsh's own state.
+    let files = BTreeSet::from([
         lock_path(&project.place, &context.directories.state),
+        project.root().join(LOCKFILE),
         context.directories.config.join("config.toml"),
-    ];
+    ]);
     let own = project
         .has_personal()
         .then(|| personal::lock_path(project.root(), &context.directories.config));
