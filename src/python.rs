@@ -34,8 +34,9 @@ pub use install::{BuiltWheel, PackageInstall, WheelFiles};
 pub use interpreter::{Interpreter, minor_version};
 pub use lock::{LooseRequirement, PackageSource, PythonLock, Selection};
 pub use lock_formats::{
-    LockFiles, LockedWheel, PackageWheels, PinnedRequirement, decode_list, included_lists,
-    named_directories, read_lock, read_pinned, read_pylock_wheels,
+    LockFiles, LockedWheel, PackageWheels, PinnedRequirement, SourceDirectories, decode_list,
+    included_lists, named_directories, read_lock, read_pinned, read_pylock_wheels,
+    source_directories,
 };
 pub use marker::{Marker, TargetEnvironment};
 pub use pins::{PythonPin, PythonPins};

@@ -44,19 +44,14 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
             None => unknown(node, "`dynamic` dependencies need `name` in `[project]`"),
         };
     }
-    for (key, message) in [
-        (
-            "tool.uv.sources",
-            "no packages are installed without a lockfile, because some have other sources: make one with `uv lock`",
-        ),
-        (
-            "tool.uv.workspace",
-            "no packages are installed without a lockfile: make one with `uv lock`",
-        ),
-    ] {
-        if let Some(node) = first(key).filter(|node| !node.entries().is_empty()) {
-            return unknown(node, message);
-        }
+    let indexed = root.select("tool.uv.sources.*").into_iter().find(|node| {
+        let elements = node.elements().iter();
+        let mut all = elements.chain(std::iter::once(*node));
+        all.any(|one| one.get("index").is_some())
+    });
+    if let Some(node) = indexed {
+        let message = "no packages are installed without a lockfile, because some come from one index only: make one with `uv lock`";
+        return unknown(node, message);
     }
     // Next to the table of PEP 621 poetry's own only adds sources.
     let only_adds = first("project.dependencies").is_some();
@@ -165,6 +160,8 @@ mod tests {
             "[tool.poetry.group.dev.dependencies]\npytest = '^8'\n",
             "[tool.pdm.dev-dependencies]\ntest = ['pytest']\n",
             "[project]\ndependencies = ['idna']\n[tool.poetry.dependencies]\nidna = { allow-prereleases = true }\n",
+            "[project]\ndependencies = ['a']\n[tool.uv.sources]\na = { path = 'a' }\n",
+            "[project]\ndependencies = ['a']\n[tool.uv.workspace]\nmembers = ['a']\n",
         ] {
             assert_eq!(told(listed), "listed", "{listed}");
         }
@@ -182,8 +179,8 @@ mod tests {
                 "2: no packages are installed",
             ),
             (
-                "[project]\ndependencies = ['a']\n[tool.uv.sources]\na = { path = 'a' }\n",
-                "3: no packages",
+                "[project]\ndependencies = ['a']\n[tool.uv.sources]\na = [{ index = 'a' }]\n",
+                "4: no packages",
             ),
             (
                 "[project]\ndependencies = ['a']\n[tool.poetry.dependencies]\na = { source = 'x' }\n",

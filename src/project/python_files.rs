@@ -9,10 +9,13 @@ use std::{
 };
 
 use crate::{
-    manifest::{self, Manifest, Needs, PYTHON_LOCKS, PythonLockFormat, Text, presets::PresetNote},
+    manifest::{
+        self, Manifest, Needs, Node, PYTHON_LOCKS, PythonLockFormat, Text,
+        presets::{PresetNote, WorkspaceMembers},
+    },
     python::{
         LockFiles, PythonLock, WheelMinors, decode_list, included_lists, named_directories,
-        read_lock,
+        read_lock, source_directories,
     },
     util::{paths::join_text, redact::redact_text},
 };
@@ -20,6 +23,7 @@ use crate::{
 use super::{
     approval_summary::{Fact, Facts},
     build_inputs::{InputCollector, parse_text},
+    members,
     reader::{Error, Inputs},
 };
 
@@ -146,6 +150,9 @@ fn read_lockfile(
     };
     if is_list {
         read_lists(files, groups, &mut all)?;
+    } else if PythonLockFormat::of(lock) == Some(PythonLockFormat::Project) {
+        let text = all.lock.clone();
+        read_sources(files, &text, &mut all)?;
     }
     Ok(Some(read_lock(&all)?))
 }
@@ -193,10 +200,56 @@ fn read_directories(files: &mut Inputs, list: &Text, all: &mut LockFiles) -> Res
         }
         let name = join_text(&directory, PROJECT);
         if let Some(text) = parse_text(&name, &files.data(&name)?)? {
+            read_sources(files, &text, all)?;
             all.directories.insert(directory, text);
         }
     }
     Ok(())
+}
+
+/// Reads the `pyproject.toml` of each directory that `[tool.uv.sources]` names, and of the workspace's members if it names
+/// one, and of the directories that those name.
+fn read_sources(files: &mut Inputs, project: &Text, all: &mut LockFiles) -> Result<(), Error> {
+    let mut pending = vec![project.clone()];
+    while let Some(text) = pending.pop() {
+        let mut named = source_directories(&text)?;
+        if named.has_members {
+            let name = text.file().to_string();
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let members = workspace_members(&text);
+            let found = members::directories(&files.root().join(folder), &members).0;
+            let found = found.iter().map(|one| join_text(folder, one));
+            named.directories.extend(found);
+        }
+        for directory in named.directories {
+            let name = join_text(&directory, PROJECT);
+            let is_known = all.directories.contains_key(&directory);
+            if is_known || directory.starts_with("..") || all.directories.len() >= MAX_LISTS {
+                continue;
+            }
+            if let Some(text) = parse_text(&name, &files.data(&name)?)? {
+                pending.push(text.clone());
+                all.directories.insert(directory, text);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the patterns of `[tool.uv.workspace]`.
+fn workspace_members(text: &Text) -> WorkspaceMembers {
+    let root = text.toml();
+    let patterns = |key: &str| -> Vec<String> {
+        let nodes = root.iter().flat_map(|root| root.select(key));
+        let texts = nodes.flat_map(Node::elements).filter_map(Node::text);
+        texts.map(str::to_owned).collect()
+    };
+    WorkspaceMembers {
+        workspace: text.file().to_string(),
+        include: patterns("tool.uv.workspace.members"),
+        exclude: patterns("tool.uv.workspace.exclude"),
+        manifest: PROJECT.to_owned(),
+    }
 }
 
 /// Returns the possible paths of a group's list, by the path of the main list.

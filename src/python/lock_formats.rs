@@ -18,6 +18,7 @@ mod requirement_lines;
 mod requirement_location;
 mod requirements;
 mod uv;
+mod uv_sources;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ use super::lock::PythonLock;
 use crate::manifest::{Error, PythonLockFormat, Text};
 
 pub use pylock_wheels::{LockedWheel, PackageWheels, read_pylock_wheels};
+pub use pyproject::{SourceDirectories, source_directories};
 pub use requirements::{PinnedRequirement, included_lists, named_directories, read_pinned};
 
 /// A lockfile and the files that belong to it.
@@ -39,7 +41,8 @@ pub struct LockFiles {
     pub lists: BTreeMap<String, Text>,
     /// For a list of requirements: the name of the list of each group.
     pub groups: BTreeMap<String, String>,
-    /// For a list of requirements: the `pyproject.toml` of each directory that it installs, by the directory.
+    /// The `pyproject.toml` of each directory that a list of requirements or a project without a lockfile installs, by
+    /// the directory.
     pub directories: BTreeMap<String, Text>,
 }
 
@@ -92,7 +95,7 @@ pub fn read_lock(files: &LockFiles) -> Result<PythonLock, Error> {
         Some(PythonLockFormat::Pipfile) => pipfile::read(&files.lock)?,
         Some(PythonLockFormat::PipfileProject) => pipfile_project::read(&files.lock)?,
         Some(PythonLockFormat::Requirements) => requirements::read(files)?,
-        Some(PythonLockFormat::Project) => pyproject::read_project(&files.lock, &files.inputs)?,
+        Some(PythonLockFormat::Project) => pyproject::read_project(files)?,
         Some(PythonLockFormat::Setup) => built::read(files)?,
         None => {
             let message = "not a lockfile that devsh reads";

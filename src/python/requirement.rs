@@ -37,6 +37,11 @@ impl PythonRequirement {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Returns the condition as it was written; empty for none.
+    pub(super) fn marker_text(&self) -> &str {
+        split_marker(&self.text).1.trim()
+    }
 }
 
 impl FromStr for PythonRequirement {
@@ -49,9 +54,7 @@ impl FromStr for PythonRequirement {
         if text.contains(char::is_control) || text.len() > 4000 {
             return Err(invalid());
         }
-        // An address may contain `;`, so a space must come before the one that begins the marker.
-        let separator = if text.contains(" @ ") { " ;" } else { ";" };
-        let (head, marker) = text.split_once(separator).unwrap_or((text, ""));
+        let (head, marker) = split_marker(text);
         let letters = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.');
         let end = head.find(|one| !letters(one)).unwrap_or(head.len());
         let (name, mut rest) = (&head[..end], head[end..].trim());
@@ -86,6 +89,12 @@ impl FromStr for PythonRequirement {
             text: text.to_owned(),
         })
     }
+}
+
+fn split_marker(text: &str) -> (&str, &str) {
+    // An address may contain `;`, so a space must come before the one that begins the marker.
+    let separator = if text.contains(" @ ") { " ;" } else { ";" };
+    text.split_once(separator).unwrap_or((text, ""))
 }
 
 fn exact(versions: &str) -> Option<&str> {

@@ -1,24 +1,32 @@
 //! `pyproject.toml` of a project without a lockfile: its requirements by PEP 621 and PEP 735. They have no exact
 //! versions; devsh resolves them into `devshell.lock`, like `packages` of a manifest.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::built::add_metadata;
-use super::fields::{
-    file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
 };
-use super::poetry_project;
+
+use super::{
+    LockFiles,
+    built::add_metadata,
+    fields::{
+        file_url, folder_of, is_public_index, lock_error, name as package_name, tables, text, word,
+    },
+    poetry_project,
+    uv_sources::{PlacedRequirement, UvSources},
+};
 use crate::{
     config::PYPI,
-    manifest::{Error, ErrorKind, Needs, Node, Text, Value, needs},
+    manifest::{Error, ErrorKind, Located, Needs, Node, Origin, Text, Value, needs},
     package::PackageName,
     python::{
-        lock::{LooseRequirement, PythonLock},
-        marker::normalize,
+        lock::{LooseRequirement, PythonLock, PythonPackage, Selection},
+        marker::{Marker, normalize},
         requirement::PythonRequirement,
         scope::Scope,
         settings::{IndexRank, PackageSetting, SettingKind},
     },
+    util::paths::relative,
 };
 
 /// Settings of uv that change what it resolves, and that devsh does not read.
@@ -34,23 +42,99 @@ const UNREAD_UV: [&str; 8] = [
 ];
 
 /// Reads a project that takes the place of a lockfile; all of its requirements must be in the file.
-pub(super) fn read_project(file: &Text, inputs: &str) -> Result<PythonLock, Error> {
+pub(super) fn read_project(files: &LockFiles) -> Result<PythonLock, Error> {
+    let (file, directories) = (&files.lock, &files.directories);
     match needs(file)? {
         Needs::Unknown(why) => {
             let kind = ErrorKind::PythonLock(why.value);
             Err(file.error_at(&why.origin, "", kind))
         }
         Needs::Built(name) => {
-            let mut lock = read(file)?;
-            add_metadata(&mut lock, file, &name, Scope::Always, inputs)?;
+            let mut lock = read(file, directories)?;
+            add_metadata(&mut lock, file, &name, Scope::Always, &files.inputs)?;
             Ok(lock)
         }
-        Needs::Nothing | Needs::Listed => read(file),
+        Needs::Nothing | Needs::Listed => read(file, directories),
     }
 }
 
-/// Reads the requirements of the project.
-pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
+/// The directories that the sources of a project name, and whether members of its workspace are among them.
+#[derive(Debug, Default)]
+pub struct SourceDirectories {
+    /// Relative to the root.
+    pub directories: Vec<String>,
+    pub has_members: bool,
+}
+
+/// Returns the directories that `[tool.uv.sources]` of a `pyproject.toml` names.
+pub fn source_directories(file: &Text) -> Result<SourceDirectories, Error> {
+    let sources = UvSources::read(file, &file.toml()?)?;
+    Ok(SourceDirectories {
+        directories: sources.directories().map(str::to_owned).collect(),
+        has_members: sources.has_member(),
+    })
+}
+
+/// Reads the requirements of the project; `directories` has the `pyproject.toml` of each directory that it can need.
+pub(super) fn read(file: &Text, directories: &BTreeMap<String, Text>) -> Result<PythonLock, Error> {
+    let root = file.toml()?;
+    let mut lock = read_needs(file, directories, folder_of(file))?;
+    add_uv_settings(file, &root, &mut lock)?;
+    add_poetry_sources(file, &root, &mut lock)?;
+    add_pdm_settings(file, &root, &mut lock)?;
+    let mut name = root.select("project.name");
+    name.extend(root.select("tool.poetry.name"));
+    let project = name
+        .first()
+        .copied()
+        .and_then(Node::text)
+        .map(normalize)
+        .unwrap_or_default();
+    if is_package(&root) && !project.is_empty() {
+        lock.add_project(project);
+    }
+    Ok(lock)
+}
+
+/// Reads the lists of a project and those of the directories that it needs, whose paths are relative to `base`.
+pub(super) fn read_needs(
+    file: &Text,
+    directories: &BTreeMap<String, Text>,
+    base: &str,
+) -> Result<PythonLock, Error> {
+    let mut seen = BTreeSet::from([folder_of(file).to_owned()]);
+    let mut known = KnownDirectories {
+        directories,
+        base,
+        seen: &mut seen,
+    };
+    read_lists(file, &mut known)
+}
+
+/// The directories that projects can need.
+struct KnownDirectories<'a> {
+    /// The `pyproject.toml` of each.
+    directories: &'a BTreeMap<String, Text>,
+    /// The directory to which the paths of packages are relative.
+    base: &'a str,
+    /// The directories that were read.
+    seen: &'a mut BTreeSet<String>,
+}
+
+impl KnownDirectories<'_> {
+    /// Returns the path from the base.
+    fn path_from_base(&self, path: &str) -> String {
+        let root = Path::new("/");
+        let way = relative(&root.join(path), &root.join(self.base));
+        if way.as_os_str().is_empty() {
+            ".".to_owned()
+        } else {
+            way.to_string_lossy().into_owned()
+        }
+    }
+}
+
+fn read_lists(file: &Text, known: &mut KnownDirectories<'_>) -> Result<PythonLock, Error> {
     let root = file.toml()?;
     let mut name = root.select("project.name");
     name.extend(root.select("tool.poetry.name"));
@@ -61,6 +145,8 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
     let mut reader = ProjectReader {
         file,
         project: &project,
+        sources: UvSources::read(file, &root)?,
+        needed: Vec::new(),
         inclusions: Vec::new(),
         lock: PythonLock {
             groups: groups.iter().map(|(name, _)| name.clone()).collect(),
@@ -86,19 +172,109 @@ pub(super) fn read(file: &Text) -> Result<PythonLock, Error> {
         reader.list(list, &Scope::Group(group))?;
     }
     reader.check_inclusions()?;
-    let mut lock = reader.lock;
+    let (mut lock, needed) = (reader.lock, reader.needed);
     // pdm installs every group for development.
     let of_pdm = entries(&root, "tool.pdm.dev-dependencies");
     lock.default_groups = of_pdm.into_iter().map(|(name, _)| name).collect();
-    add_uv_settings(file, &root, &mut lock)?;
-    add_poetry_sources(file, &root, &mut lock)?;
-    add_pdm_settings(file, &root, &mut lock)?;
     lock.default_groups.extend(lock.groups.get("dev").cloned());
     poetry_project::add_requirements(file, &root, &mut lock)?;
-    if is_package(&root) && !project.is_empty() {
-        lock.add_project(project);
+    for needed in needed {
+        needed.add_to(&mut lock, known)?;
     }
     Ok(lock)
+}
+
+/// A directory that a project needs as a package.
+struct NeededDirectory {
+    scope: Scope,
+    /// The directory relative to the root, or the name of a member of the workspace.
+    place: NeededPlace,
+    extras: Vec<String>,
+    marker: Marker,
+    origin: Origin,
+}
+
+enum NeededPlace {
+    Path(String),
+    Member(String),
+}
+
+impl NeededDirectory {
+    /// Adds the directory and what it needs.
+    fn add_to(self, lock: &mut PythonLock, known: &mut KnownDirectories<'_>) -> Result<(), Error> {
+        let directories = known.directories;
+        let path = match &self.place {
+            NeededPlace::Path(path) => Some(path.clone()),
+            NeededPlace::Member(name) => member(name, directories)?,
+        };
+        let mut note = |message: String| {
+            lock.notes.push(Located {
+                value: message,
+                origin: self.origin.clone(),
+            });
+        };
+        let Some(path) = path else {
+            if let NeededPlace::Member(name) = &self.place {
+                note(format!(
+                    "no member of the workspace has the name `{name}`, so it is not installed"
+                ));
+            }
+            return Ok(());
+        };
+        let Some(text) = directories.get(&path) else {
+            note(format!(
+                "`{path}` has no `pyproject.toml`, so it is not installed"
+            ));
+            return Ok(());
+        };
+        let root = text.toml()?;
+        match needs_of_directory(text)? {
+            Some(message) => note(format!(
+                "`{path}` is installed without its dependencies: {message}"
+            )),
+            None if known.seen.insert(path.clone()) => {
+                let own = read_lists(text, known)?;
+                let selection = Selection {
+                    extras: self.extras.iter().cloned().collect(),
+                    ..Selection::default()
+                };
+                lock.add_needs(own, &selection, &self.scope);
+            }
+            None => {}
+        }
+        if !is_unpackaged(&root) {
+            let package = PythonPackage {
+                marker: self.marker,
+                ..PythonPackage::directory(&known.path_from_base(&path))
+            };
+            lock.add_root(self.scope, package);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the directory of the member of a workspace with this name.
+fn member(name: &str, directories: &BTreeMap<String, Text>) -> Result<Option<String>, Error> {
+    for (directory, text) in directories {
+        let root = text.toml()?;
+        let own = root.select("project.name").into_iter().next();
+        if own.and_then(Node::text).map(normalize).as_deref() == Some(name) {
+            return Ok(Some(directory.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns why the dependencies of a directory are not known from its `pyproject.toml`.
+fn needs_of_directory(text: &Text) -> Result<Option<String>, Error> {
+    Ok(match needs(text)? {
+        Needs::Built(_) => Some("only its build system knows them".to_owned()),
+        Needs::Unknown(why) => Some(format!(
+            "{} declares them in a way that devsh does not follow",
+            why.origin
+        )),
+        Needs::Nothing | Needs::Listed => None,
+    })
 }
 
 /// Adds settings to a lock.
@@ -395,16 +571,23 @@ fn entries<'a, 't>(root: &'a Node<'t>, table: &str) -> Vec<(String, &'a Node<'t>
 
 /// Returns whether uv or poetry would install the project itself.
 fn is_package(root: &Node<'_>) -> bool {
+    !is_unpackaged(root) && root.get("build-system").is_some()
+}
+
+/// Returns whether the project says that it is no package.
+fn is_unpackaged(root: &Node<'_>) -> bool {
     let keys = ["tool.uv.package", "tool.poetry.package-mode"];
     let mut settings = keys.iter().flat_map(|key| root.select(key));
-    let disabled = settings.any(|node| matches!(node.value, Value::Boolean(false)));
-    !disabled && root.get("build-system").is_some()
+    settings.any(|node| matches!(node.value, Value::Boolean(false)))
 }
 
 struct ProjectReader<'a> {
     file: &'a Text,
     /// The normalised name of the project.
     project: &'a str,
+    sources: UvSources,
+    /// The directories that are needed as packages.
+    needed: Vec<NeededDirectory>,
     inclusions: Vec<Inclusion>,
     lock: PythonLock,
 }
@@ -447,9 +630,38 @@ impl ProjectReader<'_> {
                 }
                 continue;
             }
-            self.lock.loose.push(LooseRequirement {
+            self.requirement(node, scope, requirement)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a requirement from the places that `[tool.uv.sources]` names.
+    fn requirement(
+        &mut self,
+        node: &Node<'_>,
+        scope: &Scope,
+        requirement: PythonRequirement,
+    ) -> Result<(), Error> {
+        let (name, extras) = (requirement.name.to_string(), requirement.extras.clone());
+        for placed in self.sources.place(requirement, scope) {
+            let (place, marker) = match placed {
+                PlacedRequirement::Named(requirement) => {
+                    let scope = scope.clone();
+                    self.lock
+                        .loose
+                        .push(LooseRequirement { scope, requirement });
+                    continue;
+                }
+                PlacedRequirement::Directory { path, marker } => (NeededPlace::Path(path), marker),
+                PlacedRequirement::Member { marker } => (NeededPlace::Member(name.clone()), marker),
+            };
+            let marker = marker.parse();
+            self.needed.push(NeededDirectory {
+                place,
+                marker: marker.map_err(|invalid| self.file.error(node.span.clone(), invalid))?,
                 scope: scope.clone(),
-                requirement,
+                extras: extras.clone(),
+                origin: self.file.origin(node.span.start),
             });
         }
         Ok(())
@@ -512,7 +724,6 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
-    use crate::python::lock::Selection;
 
     /// Returns the options and the requirements that replace others.
     fn settings(text: &str) -> (Vec<String>, Vec<String>) {
@@ -589,7 +800,7 @@ requires = ["hatchling"]
 "#;
 
     fn read(text: &str) -> Result<PythonLock, Error> {
-        super::read(&Text::new("pyproject.toml", text))
+        super::read(&Text::new("pyproject.toml", text), &BTreeMap::new())
     }
 
     fn selected(text: &str, groups: &[&str], extras: &[&str]) -> Vec<String> {

@@ -262,7 +262,7 @@ impl<'f> RequirementListReader<'f> {
             let message = "devsh cannot install a directory under a condition";
             return Err(lock_error(text, line.span.clone(), message));
         }
-        let package = directory(path);
+        let package = PythonPackage::directory(path);
         let listed = ListedDirectory {
             scope: scope.clone(),
             path: path.to_owned(),
@@ -495,7 +495,7 @@ impl<'f> RequirementListReader<'f> {
                 }
                 Needs::Nothing | Needs::Listed => {}
             }
-            let own = pyproject::read(project)?;
+            let own = pyproject::read_needs(project, &self.files.directories, self.folder)?;
             for extra in listed
                 .extras
                 .iter()
@@ -507,28 +507,18 @@ impl<'f> RequirementListReader<'f> {
                 extras: listed.extras.iter().cloned().collect(),
                 ..Selection::default()
             };
-            let scopes = own.scopes(&selection);
-            let needed = own.loose.into_iter();
-            let needed = needed.filter(|one| scopes.contains(&one.scope));
-            self.listed.extend(needed.map(|one| ListedRequirement {
-                scope: listed.scope.clone(),
+            let mut needed = PythonLock::default();
+            needed.add_needs(own, &selection, &listed.scope);
+            let loose = std::mem::take(&mut needed.loose).into_iter();
+            self.listed.extend(loose.map(|one| ListedRequirement {
+                scope: one.scope,
                 requirement: one.requirement,
                 digests: Vec::new(),
             }));
+            self.lock.roots.extend(needed.roots);
+            self.lock.packages.extend(needed.packages);
+            self.lock.notes.extend(needed.notes);
         }
         Ok(())
-    }
-}
-
-/// Returns the package of a directory.
-fn directory(path: &str) -> PythonPackage {
-    let name = format!("directory {path}");
-    PythonPackage {
-        foreign_source: (path != ".").then(|| name.clone()),
-        source: PackageSource::Directory {
-            path: path.to_owned(),
-            installed: true,
-        },
-        ..PythonPackage::named(name)
     }
 }
