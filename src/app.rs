@@ -37,6 +37,8 @@ pub mod lockfiles;
 pub mod missing_parts;
 pub mod missing_vars;
 pub mod npm_tools;
+mod older_python;
+mod optional_packages;
 pub mod outdated_tools;
 pub mod programs;
 pub mod project_status;

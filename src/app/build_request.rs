@@ -108,6 +108,18 @@ impl<'a> BuildInputs<'a> {
             failed.push(part);
             None
         });
+        if python.is_some() {
+            let left_out = python_packages::left_out(project, shell, &lockfile)?.into_iter();
+            failed.extend(left_out.map(|part| {
+                FailedPart {
+                    part: ShellPart::PackagesOf(part),
+                    failure: Failure::new("they do not resolve")
+                        .hint("`devsh lock --upgrade` tries again and shows the reason"),
+                    may_pass: false,
+                    is_left_out: true,
+                }
+            }));
+        }
         Ok(Self {
             failed,
             is_more_than_tools: is_more_than_tools(shell),

@@ -19,6 +19,7 @@ use super::{
     conda_packages, fetch_extends, image_bases,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
     missing_parts::{LeftOut, Unlocked, UnlockedTool, Unresolved},
+    older_python::{TargetRequest, resolve_packages},
     python_packages, python_tools,
     resolve_requests::{resolve_each, resolve_or_leave_out},
     session::{Session, read_lockfile},
@@ -167,7 +168,16 @@ fn lock_target(
     let (mut lockfile, left_out) = resolved.map_err(Unresolved::into_failure)?;
     lockfile.extends.clone_from(&target.pins);
     lockfile.conda = target.conda(session, &previous, upgrade)?.complete()?;
-    let mut python = target.python(session, &lockfile, &previous, upgrade, &left_out)?;
+    let request = TargetRequest {
+        target,
+        requests: &target.requests,
+        ground: &ground,
+        previous: &previous,
+        upgrade,
+        left_out: &left_out,
+    };
+    let resolved = resolve_packages(session, request, lockfile)?;
+    let (mut lockfile, mut python) = (resolved.lockfile, resolved.packages);
     for failure in python.take_unbuilt() {
         session.reporter.warn(&format!(
             "no Python packages are locked, because the build of the project fails: {}",
@@ -302,7 +312,17 @@ fn answer(
         target.add_unlocked_packages(&known, &failure, &mut current.unlocked);
         known.python
     } else {
-        let python = target.python(session, &lockfile, &previous, &upgrade, &left_out)?;
+        let request = TargetRequest {
+            target,
+            requests: &requests,
+            ground: &ground,
+            previous: &previous,
+            upgrade: &upgrade,
+            left_out: &left_out,
+        };
+        let resolved = resolve_packages(session, request, lockfile)?;
+        lockfile = resolved.lockfile;
+        let python = resolved.packages;
         for failed in python.failures {
             current.unlocked.add_packages(failed.key, failed.failure);
         }

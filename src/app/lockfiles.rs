@@ -16,7 +16,7 @@ use crate::{
 use super::{
     conda_packages::{self, ResolvedConda},
     missing_parts::{LeftOut, Unlocked, UnlockedTool},
-    python_packages::{self, ResolvedPackages},
+    python_packages::{self, FailedList, ResolvedPackages},
     python_tools::{self, TeamTools},
     session::{LoadedLockfile, Session},
 };
@@ -220,6 +220,27 @@ impl LockTarget {
             return Ok(ResolvedPackages::default());
         }
         python_packages::resolve(session, &self.project, lockfile, previous, upgrade, &own)
+    }
+
+    /// Resolves the lists that failed without the groups and extras that no one named and that do not resolve.
+    pub fn reduce_packages(
+        &self,
+        session: &Session<'_>,
+        lockfile: &Lockfile,
+        resolved: &mut ResolvedPackages,
+    ) -> Result<(), Failure> {
+        python_packages::reduce_failed(session, &self.project, lockfile, resolved)
+    }
+
+    /// Returns the newest of `minors` (`12` of Python 3.12) for which most of the failed lists resolve.
+    pub fn fitting_minor(
+        &self,
+        session: &Session<'_>,
+        lockfile: &Lockfile,
+        failures: &[FailedList],
+        minors: impl Iterator<Item = u32>,
+    ) -> Option<u32> {
+        python_packages::fitting_minor(session, &self.project, lockfile, failures, minors)
     }
 
     /// Adds the requests that `lockfile` does not answer to `unlocked`, with the failure of each.

@@ -183,17 +183,21 @@ pub fn unread_lockfile(name: &str, failure: &Failure) -> MissingPart {
 }
 
 /// Returns the cause of a failure in one line.
-fn one_line(failure: &Failure) -> String {
+pub fn one_line(failure: &Failure) -> String {
     let Failure {
         error,
         details,
         notes,
         ..
     } = failure;
-    let words = details.iter().flat_map(|line| line.split_whitespace());
+    // The hints of uv follow its causes.
+    let causes = details
+        .iter()
+        .take_while(|line| !line.trim_start().starts_with("hint:"));
+    let words = causes.flat_map(|line| line.split_whitespace());
     // The marks of uv's trees of causes.
     let words: Vec<&str> = words
-        .filter(|word| !matches!(*word, "×" | "╰─▶" | "├─▶" | "│" | "error:"))
+        .filter(|word| !matches!(*word, "×" | "╰─▶" | "├─▶" | "│" | "error:" | "cause:"))
         .collect();
     let more = if words.is_empty() {
         notes.first().cloned().unwrap_or_default()

@@ -11,6 +11,7 @@ use super::{
     conda_packages,
     dev_shells::find_dev_shell,
     missing_parts::Unlocked,
+    optional_packages::{self, ReducedPackages, WholeList, left_out_parts, optional_parts},
     python_tools::{is_foundation, with_uv},
     session::Session,
 };
@@ -194,31 +195,24 @@ fn check_names(
 /// Returns the requirements of a dev shell that `devshell.lock` must have, if any.
 fn key(project: &Project, shell: &DevShell) -> Result<Option<PythonKey>, Failure> {
     let python = &shell.python;
-    let mut key = PythonKey::default();
-    if python.packages.is_empty() {
+    let key = if python.packages.is_empty() {
         let Some((locked, lock)) = lockfile_of(project, shell) else {
             return Ok(None);
         };
         if locked.loose.is_empty() {
             return Ok(None);
         }
-        let selection = selection(shell, locked, lock)?;
-        key.requirements = locked.loose(&selection);
-        key.constraints = locked.constraints(&selection);
-        key.overrides = locked.overrides(&selection);
-        key.options = locked.options(&selection);
+        locked.key(&selection(shell, locked, lock)?)
     } else {
         let named = python.packages.iter();
-        key.requirements = named.map(|one| one.value.clone()).collect();
-    }
-    for list in [
-        &mut key.requirements,
-        &mut key.constraints,
-        &mut key.overrides,
-    ] {
-        list.sort();
-        list.dedup();
-    }
+        let mut requirements: Vec<String> = named.map(|one| one.value.clone()).collect();
+        requirements.sort();
+        requirements.dedup();
+        PythonKey {
+            requirements,
+            ..PythonKey::default()
+        }
+    };
     Ok((!key.requirements.is_empty()).then_some(key))
 }
 
@@ -355,14 +349,18 @@ pub struct FailedList {
     pub failure: Failure,
 }
 
+impl FailedList {
+    /// Returns whether only a build of the project says what it needs.
+    fn is_built(&self) -> bool {
+        let mut requirements = self.key.requirements.iter();
+        requirements.any(|one| is_built_metadata(one))
+    }
+}
+
 impl ResolvedPackages {
     /// Takes the failures of projects whose build does not say what they need.
     pub fn take_unbuilt(&mut self) -> Vec<Failure> {
-        let is_built = |failed: &mut FailedList| {
-            let mut requirements = failed.key.requirements.iter();
-            requirements.any(|one| is_built_metadata(one))
-        };
-        let unbuilt = self.failures.extract_if(.., is_built);
+        let unbuilt = self.failures.extract_if(.., |failed| failed.is_built());
         unbuilt.map(|failed| failed.failure).collect()
     }
 
@@ -403,7 +401,11 @@ pub fn resolve(
                     builds: &BTreeSet::new(),
                 };
                 match compile(session, project, lockfile, oldest.shell, query) {
-                    Ok(packages) => PythonSet { python, packages },
+                    Ok(packages) => PythonSet {
+                        python,
+                        packages,
+                        left_out: Vec::new(),
+                    },
                     Err(failure) => {
                         let failure = with_remote_lists(failure, &key);
                         resolved.failures.push(FailedList { key, failure });
@@ -415,6 +417,130 @@ pub fn resolve(
         resolved.sets.insert(key, set);
     }
     Ok(resolved)
+}
+
+/// Resolves the lists that failed without the groups and extras that no one named and that do not resolve.
+pub fn reduce_failed(
+    session: &Session<'_>,
+    project: &Project,
+    lockfile: &Lockfile,
+    resolved: &mut ResolvedPackages,
+) -> Result<(), Failure> {
+    let requested = requested(project, lockfile);
+    for failed in std::mem::take(&mut resolved.failures) {
+        let Some(oldest) = requested.get(&failed.key) else {
+            resolved.failures.push(failed);
+            continue;
+        };
+        let python = oldest.version();
+        let compile = |key: &PythonKey| {
+            let query = PackageQuery {
+                python: (!python.is_empty()).then_some(&*python),
+                ..PackageQuery::of(key)
+            };
+            compile(session, project, lockfile, oldest.shell, query)
+        };
+        match reduce(project, oldest.shell, &failed.key, compile)? {
+            None => resolved.failures.push(failed),
+            Some(ReducedPackages {
+                packages,
+                left_out,
+                notes,
+            }) => {
+                for note in &notes {
+                    session.reporter.note(note);
+                }
+                let set = PythonSet {
+                    python,
+                    packages,
+                    left_out,
+                };
+                resolved.sets.insert(failed.key, set);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Resolves the list of a dev shell without the groups and extras that no one named and that do not resolve.
+fn reduce(
+    project: &Project,
+    shell: &ShellName,
+    key: &PythonKey,
+    compile: impl FnMut(&PythonKey) -> Result<Vec<LockedRequirement>, Failure>,
+) -> Result<Option<ReducedPackages>, Failure> {
+    let shell = find_dev_shell(project.preview(), shell)?;
+    let Some((locked, lock)) = lockfile_of(project, shell) else {
+        return Ok(None);
+    };
+    let selection = selection(shell, locked, lock)?;
+    let parts = optional_parts(shell, locked, &selection);
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let whole = WholeList {
+        key,
+        locked,
+        selection: &selection,
+    };
+    Ok(optional_packages::reduce(whole, &parts, compile))
+}
+
+/// Returns the newest of these minor versions of Python for which most of the failed lists resolve; none if that is no
+/// more than today.
+///
+/// Lists that need a build are not tried again.
+pub fn fitting_minor(
+    session: &Session<'_>,
+    project: &Project,
+    lockfile: &Lockfile,
+    failures: &[FailedList],
+    minors: impl Iterator<Item = u32>,
+) -> Option<u32> {
+    let requested = requested(project, lockfile);
+    let failed: Vec<(&PythonKey, &ShellName)> = failures
+        .iter()
+        .filter(|failed| !failed.is_built())
+        .filter_map(|failed| Some((&failed.key, requested.get(&failed.key)?.shell)))
+        .collect();
+    let mut best = (0, None);
+    for minor in minors {
+        let python = format!("3.{minor}");
+        let resolves = |(key, shell): &&(&PythonKey, &ShellName)| {
+            let query = PackageQuery {
+                python: Some(&python),
+                ..PackageQuery::of(key)
+            };
+            compile(session, project, lockfile, shell, query).is_ok()
+        };
+        let count = failed.iter().filter(resolves).count();
+        if count > best.0 {
+            best = (count, Some(minor));
+        }
+        if count == failed.len() {
+            break;
+        }
+    }
+    best.1
+}
+
+/// Returns the groups and extras of a dev shell that its locked packages leave out, in words.
+pub fn left_out(
+    project: &Project,
+    shell: &DevShell,
+    lockfile: &Lockfile,
+) -> Result<Vec<String>, Failure> {
+    let (Some(key), Some((locked, lock))) = (key(project, shell)?, lockfile_of(project, shell))
+    else {
+        return Ok(Vec::new());
+    };
+    let Some(set) = lockfile.python.get(&key) else {
+        return Ok(Vec::new());
+    };
+    let selection = selection(shell, locked, lock)?;
+    let parts = optional_parts(shell, locked, &selection);
+    let left_out = left_out_parts(parts, locked, set).into_iter();
+    Ok(left_out.map(|part| part.name).collect())
 }
 
 /// Returns the locked packages for the list that has most requirements in common with `key`.

@@ -15,6 +15,8 @@ pub enum ShellPart {
     PythonGroup(String),
     /// The packages that only this extra of the project needs.
     PythonExtra(String),
+    /// The packages of one group or extra of the project, in words.
+    PackagesOf(String),
     /// The editable installs of the project's own directories.
     Project,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for ShellPart {
             Self::PythonPackages => formatter.write_str("Python packages"),
             Self::PythonGroup(name) => write!(formatter, "the Python group `{name}`"),
             Self::PythonExtra(name) => write!(formatter, "the Python extra `{name}`"),
+            Self::PackagesOf(part) => write!(formatter, "Python packages of {part}"),
             Self::Project => formatter.write_str("the project itself"),
         }
     }

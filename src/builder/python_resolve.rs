@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeSet, fs};
 
-use super::{BuildRule, Builder, Error, python_env::find_interpreter, request::BuildRequest};
+use super::{
+    BuildRule, Builder, Error, ShellPart, choose_artifact::ServedTools,
+    python_env::find_interpreter, request::BuildRequest,
+};
 use crate::{
+    config::ToolsFrom,
     lockfile::{PythonKey, PythonSet},
     package::{Tool, Version},
-    python::{CompileRequest, PythonRequirement, UvError},
+    python::{CompileRequest, Interpreter, PythonRequirement, UvError},
     store,
     util::files,
 };
@@ -23,6 +27,20 @@ pub struct PackageQuery<'a> {
     pub newest: Option<&'a str>,
     /// Packages of the public index that may run their own build.
     pub builds: &'a BTreeSet<String>,
+}
+
+impl<'a> PackageQuery<'a> {
+    /// Returns a query without anything else.
+    pub fn of(key: &'a PythonKey) -> Self {
+        static NO_BUILDS: BTreeSet<String> = BTreeSet::new();
+        Self {
+            key,
+            python: None,
+            previous: None,
+            newest: None,
+            builds: &NO_BUILDS,
+        }
+    }
 }
 
 /// A Python application to resolve.
@@ -53,7 +71,7 @@ impl Builder<'_> {
             (BTreeSet::new(), BuildRule::NotApproved)
         };
         let compile = CompileRequest {
-            requirements: &query.key.requirements.join("\n"),
+            requirements: &served_lines(&query.key.requirements),
             constraints: &query.key.constraints.join("\n"),
             overrides: &query.key.overrides.join("\n"),
             options: &query.key.options,
@@ -114,8 +132,16 @@ impl Builder<'_> {
         purpose: &str,
         needs: impl Fn(&'static str) -> Error,
     ) -> Result<String, Error> {
-        let served = self.serve(request).complete()?;
-        let interpreter = find_interpreter(&served)?.ok_or_else(|| needs("python"))?;
+        let mut served = self.serve(request);
+        let is_any_python = compile.builds.is_empty() && compile.python.is_some();
+        let other = if is_any_python {
+            self.take_any_python(request, &mut served)
+        } else {
+            None
+        };
+        let served = served.complete()?;
+        let interpreter = find_interpreter(&served)?.or(other);
+        let interpreter = interpreter.ok_or_else(|| needs("python"))?;
         let installer = self.installer(request, &served, &interpreter, &needs)?;
         let parent = self.context.directories.data.join("building");
         files::create_private_dir(&parent)?;
@@ -141,6 +167,37 @@ impl Builder<'_> {
     }
 }
 
+impl Builder<'_> {
+    /// Returns the newest Python of the host if the locked one cannot be reached: uv resolves for any version with any
+    /// Python, as long as nothing is built.
+    fn take_any_python(
+        &self,
+        request: &BuildRequest<'_>,
+        served: &mut ServedTools,
+    ) -> Option<Interpreter> {
+        if request.tools_from == ToolsFrom::Managed {
+            return None;
+        }
+        let parts = &mut served.unbuilt.parts;
+        let at = parts.iter().position(|unbuilt| {
+            unbuilt.part.is_python() && matches!(unbuilt.error, Error::Unavailable { .. })
+        })?;
+        let ShellPart::Tool(tool) = &parts[at].part else {
+            return None;
+        };
+        let found = self.host_tools(request, tool).into_iter();
+        let newest = found.max_by(|one, other| one.version.cmp(&other.version))?;
+        let (_, program) = newest.programs.into_iter().next()?;
+        parts.remove(at);
+        Some(Interpreter {
+            program,
+            version: newest.version,
+            identity: Vec::new(),
+            packages_visible: false,
+        })
+    }
+}
+
 /// Returns the packages that requirements take from a repository or a source archive. Such an address needs approval
 /// with the name of its package.
 fn source_addresses(requirements: &[String]) -> impl Iterator<Item = String> {
@@ -150,6 +207,15 @@ fn source_addresses(requirements: &[String]) -> impl Iterator<Item = String> {
     parsed
         .filter(|one| one.url.as_ref().is_some_and(|url| !names_wheel(url)))
         .map(|one| one.name.to_string())
+}
+
+/// Returns the requirements that count on any system that devsh has packages for, one a line.
+fn served_lines(requirements: &[String]) -> String {
+    let lines = requirements.iter().filter(|text| {
+        let parsed = text.parse::<PythonRequirement>();
+        parsed.map_or(true, |one| one.marker.may_hold())
+    });
+    lines.map(String::as_str).collect::<Vec<_>>().join("\n")
 }
 
 fn names_wheel(url: &str) -> bool {

@@ -39,6 +39,8 @@ pub struct PythonSet {
     pub python: String,
     /// The packages, sorted by their requirement.
     pub packages: Vec<LockedRequirement>,
+    /// Requirements without packages, sorted: those of extras and groups that no one named and that do not resolve.
+    pub left_out: Vec<String>,
 }
 
 /// One exact package.
@@ -94,6 +96,8 @@ pub(super) struct PythonBlock {
     options: Vec<Spanned<String>>,
     python: Spanned<String>,
     packages: Vec<RawRequirement>,
+    #[serde(default, rename = "left-out")]
+    left_out: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +130,7 @@ pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, Span
                 .into_iter()
                 .map(|line| requirement(line, &key))
                 .collect::<Result<_, _>>()?,
+            left_out: sorted(raw.left_out)?,
         };
         let name = format!("the set for {key}");
         if sets.insert(key, set).is_some() {
@@ -302,6 +307,9 @@ pub(super) fn print(text: &mut String, sets: &PythonSets) {
             }
         }
         line(text, "python", quoted(&set.python));
+        if !set.left_out.is_empty() {
+            line(text, "left-out", list(&set.left_out));
+        }
         text.push_str("packages = [\n");
         for package in &set.packages {
             let digests: Vec<String> = package.sha256.iter().map(|one| quoted(one)).collect();

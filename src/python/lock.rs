@@ -12,6 +12,7 @@ use super::{
     settings::{PackageSetting, SettingKind, option_lines},
 };
 use crate::{
+    lockfile::PythonKey,
     manifest::{Located, Origin},
     package::WheelName,
 };
@@ -131,6 +132,19 @@ impl PythonPackage {
             dependencies: Vec::new(),
             extras: BTreeMap::new(),
             foreign_source: None,
+        }
+    }
+
+    /// Returns the package in a directory, which is installed.
+    pub(super) fn directory(path: &str) -> Self {
+        let name = format!("directory {path}");
+        Self {
+            foreign_source: (path != ".").then(|| name.clone()),
+            source: PackageSource::Directory {
+                path: path.to_owned(),
+                installed: true,
+            },
+            ..Self::named(name)
         }
     }
 
@@ -333,18 +347,52 @@ impl PythonLock {
         }
     }
 
+    /// Returns what `devshell.lock` must have for the loose requirements of `selection`.
+    pub fn key(&self, selection: &Selection) -> PythonKey {
+        let sorted = |mut list: Vec<String>| {
+            list.sort();
+            list.dedup();
+            list
+        };
+        PythonKey {
+            requirements: sorted(self.loose(selection)),
+            constraints: sorted(self.constraints(selection)),
+            overrides: sorted(self.overrides(selection)),
+            options: self.options(selection),
+        }
+    }
+
+    /// Adds the requirements, directories and notes of another project as far as `selection` has them, in `scope`.
+    pub(super) fn add_needs(&mut self, other: Self, selection: &Selection, scope: &Scope) {
+        let scopes = other.scopes(selection);
+        let loose = other.loose.into_iter();
+        let loose = loose.filter(|one| scopes.contains(&one.scope));
+        self.loose.extend(loose.map(|one| LooseRequirement {
+            scope: scope.clone(),
+            ..one
+        }));
+        let roots = other.roots.into_iter();
+        let roots = roots.filter(|one| scopes.contains(&one.scope));
+        self.roots.extend(roots.map(|one| RootDependency {
+            scope: scope.clone(),
+            ..one
+        }));
+        self.packages.extend(other.packages);
+        self.notes.extend(other.notes);
+    }
+
     /// Returns the loose requirements that `selection` has.
     pub fn loose(&self, selection: &Selection) -> Vec<String> {
         self.selected(&self.loose, selection)
     }
 
     /// Returns the constraints for resolving them.
-    pub fn constraints(&self, selection: &Selection) -> Vec<String> {
+    pub(super) fn constraints(&self, selection: &Selection) -> Vec<String> {
         self.selected(&self.constraints, selection)
     }
 
     /// Returns the requirements that replace those of other packages.
-    pub fn overrides(&self, selection: &Selection) -> Vec<String> {
+    pub(super) fn overrides(&self, selection: &Selection) -> Vec<String> {
         self.selected(&self.overrides, selection)
     }
 

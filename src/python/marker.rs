@@ -8,13 +8,16 @@ use std::{collections::BTreeSet, str::FromStr};
 
 use pep508_rs::{
     ExtraName, ExtraOperator, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerExpression,
-    MarkerTree, MarkerValueExtra,
+    MarkerTree, MarkerTreeKind, MarkerValueExtra, MarkerValueString,
 };
 
 use crate::package::{Invalid, PackageName, System, Version};
 
 /// Distinguishes the groups of PEP 751 (`"x" in dependency_groups`) from extras.
 const GROUP_PREFIX: &str = "devsh-dependency-group-";
+
+/// The Python of an evaluation in which versions do not matter.
+const ANY_PYTHON: &str = "3.13.0";
 
 /// The target of a marker evaluation: an interpreter on a system, and the selected extras and groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,14 +92,34 @@ impl TargetEnvironment {
 impl Marker {
     /// Returns whether the condition holds.
     pub fn holds(&self, target: &TargetEnvironment) -> bool {
+        self.evaluate(|comparison| {
+            let environment = target.environment.as_ref();
+            environment.is_some_and(|on| comparison.evaluate(on, &target.extras))
+        })
+    }
+
+    /// Returns whether the condition can hold with some `CPython` on a system that devsh has packages for.
+    pub fn may_hold(&self) -> bool {
+        let Ok(python) = ANY_PYTHON.parse() else {
+            return true;
+        };
+        System::ALL.iter().any(|system| {
+            let target = TargetEnvironment::new(&python, *system);
+            // A marker has no negation, so a comparison that may hold counts as one that does.
+            self.evaluate(|comparison| {
+                let environment = target.environment.as_ref();
+                is_open_question(comparison)
+                    || environment.is_some_and(|on| comparison.evaluate(on, &[]))
+            })
+        })
+    }
+
+    fn evaluate(&self, holds: impl Fn(&MarkerTree) -> bool) -> bool {
         let mut values: Vec<Option<bool>> = Vec::new();
         for step in &self.0 {
             let value = match step {
                 MarkerStep::Ignored => None,
-                MarkerStep::Compare(comparison) => {
-                    let environment = target.environment.as_ref();
-                    Some(environment.is_some_and(|on| comparison.evaluate(on, &target.extras)))
-                }
+                MarkerStep::Compare(comparison) => Some(holds(comparison)),
                 MarkerStep::And | MarkerStep::Or => {
                     let (right, left) = (values.pop().flatten(), values.pop().flatten());
                     match (left, right, step) {
@@ -131,6 +154,25 @@ impl Marker {
         self.0.extend(other.0);
         self.0.extend(both.then_some(by));
         self
+    }
+}
+
+/// Returns whether a comparison is about a version, an extra or one machine, not about the system.
+fn is_open_question(comparison: &MarkerTree) -> bool {
+    let of_machine = |key: &MarkerValueString| {
+        matches!(
+            key,
+            MarkerValueString::PlatformRelease | MarkerValueString::PlatformVersion
+        )
+    };
+    match comparison.kind() {
+        MarkerTreeKind::String(tree) => of_machine(tree.key()),
+        MarkerTreeKind::In(tree) => of_machine(tree.key()),
+        MarkerTreeKind::Contains(tree) => of_machine(tree.key()),
+        MarkerTreeKind::True
+        | MarkerTreeKind::False
+        | MarkerTreeKind::Version(_)
+        | MarkerTreeKind::Extra(_) => true,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     support::{
         Sandbox, Server, Tree,
         archive::{gzip, sha256, tar},
-        pypi::{serve_pure, serve_tool, serve_tool_files},
+        pypi::{serve_pure, serve_source_archive, serve_tagged, serve_tool, serve_tool_files},
         require,
         sandbox::DEVSH,
     },
@@ -901,6 +901,137 @@ fn a_package_that_no_index_has_costs_the_packages_only() {
     let line = "missing: Python packages: cannot resolve";
     assert!(partial.stderr.contains(line), "{partial}");
     assert!(!sandbox.devsh(&["lock"]).status.success());
+}
+
+#[test]
+fn an_extra_that_no_one_named_costs_only_itself() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_source_archive(&server, "archived", "1.0");
+    let project = "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"helper-lib\"]\n\
+        [project.optional-dependencies]\ndev = [\"archived\"]\n\
+        [dependency-groups]\ndev = [\"tester\"]\n";
+    sandbox.write("pyproject.toml", project);
+    let allowed = sandbox.devsh(&["allow"]).success();
+    let line = "the extra `dev` is left out: cannot resolve python packages";
+    assert!(allowed.stderr.contains(line), "{allowed}");
+    python(&sandbox, "import helper_lib, tester");
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    let line = "Python packages of the extra `dev`: they do not resolve";
+    assert!(status.contains(line), "{status}");
+    sandbox.devsh(&["lock"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(
+        lockfile.contains("left-out = [\"archived\"]\n"),
+        "{lockfile}"
+    );
+    sandbox.devsh(&["lock", "--check"]).success();
+    // Once it resolves, an upgrade takes it in.
+    serve_pure(&server, &[pure("archived", "2.0", &[], &[])]);
+    let upgraded = sandbox.devsh(&["lock", "--upgrade"]).success();
+    assert!(upgraded.stderr.contains("archived  2.0"), "{upgraded}");
+    python(&sandbox, "import archived");
+    // A part that the manifest names must resolve.
+    serve_source_archive(&server, "archived", "3.0");
+    let manifest = "[tools]\npython = \"3\"\nuv = \"*\"\n[python]\nlock = \"pyproject.toml\"\nextras = [\"dev\"]\n";
+    sandbox.write("devshell.toml", manifest);
+    sandbox.write("pyproject.toml", project.replace("archived", "archived>=3"));
+    sandbox
+        .devsh(&["lock", "--trust"])
+        .error(&["cannot resolve python packages"]);
+}
+
+#[test]
+fn an_older_python_serves_packages_without_newer_wheels() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_tagged(&server, ("old", "1.0"), "cp311-cp311-manylinux_2_17_x86_64");
+    sandbox.write("requirements.txt", "old==1.0\nhelper-lib\n");
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    assert!(
+        locked.stderr.contains("`python` 3.11.")
+            && locked
+                .stderr
+                .contains("is the newest for which the Python packages resolve"),
+        "{locked}"
+    );
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    for line in ["\nversion = \"3.11.", "python = \"3.11\"\n", "old==1.0"] {
+        assert!(lockfile.contains(line), "{line} in\n{lockfile}");
+    }
+    // It stays until the packages change.
+    let again = sandbox.devsh(&["lock", "--trust"]).success();
+    assert!(!again.stderr.contains("is the newest"), "{again}");
+    sandbox.devsh(&["lock", "--check", "--trust"]).success();
+    // A version that the project names stays.
+    sandbox.write(".python-version", "3.13\n");
+    sandbox
+        .devsh(&["lock", "--trust"])
+        .error(&["cannot resolve python packages"]);
+}
+
+#[test]
+fn a_package_for_other_systems_stops_nothing() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_source_archive(&server, "archived", "1.0");
+    let list = "helper-lib\narchived; platform_python_implementation == 'PyPy'\n\
+        archived; sys_platform == 'win32'\n";
+    sandbox.write("requirements.txt", list);
+    sandbox.devsh(&["lock", "--trust"]).success();
+}
+
+#[test]
+fn sources_of_uv_count_without_a_lockfile() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let wheel = format!("{}/files/tester-1.0-py3-none-any.whl", server.address());
+    let project = format!(
+        "[project]\nname = \"app\"\nversion = \"1\"\ndependencies = [\"lib-a>=1\", \"tester\", \"member\"]\n\
+         [tool.uv.sources]\nlib-a = {{ path = \"libs/a\", editable = true }}\n\
+         tester = {{ url = \"{wheel}\" }}\nmember = {{ workspace = true }}\n\
+         [tool.uv.workspace]\nmembers = [\"packages/*\"]\n"
+    );
+    sandbox.write("pyproject.toml", &project);
+    for (directory, name, needs) in [
+        ("libs/a", "lib_a", "\"helper-lib\""),
+        ("packages/m", "member", "\"deep\""),
+    ] {
+        let own = PROJECT.replace("\"demo\"", format!("\"{name}\"")).replace(
+            "\"helper-lib>=1\", \"winonly; sys_platform == 'win32'\"",
+            needs,
+        );
+        sandbox.write(format!("{directory}/pyproject.toml"), &own);
+        sandbox.write(
+            format!("{directory}/backend.py"),
+            BACKEND.replace("demo", name),
+        );
+        sandbox.write(format!("{directory}/src/{name}.py"), "");
+    }
+    let allowed = sandbox.devsh(&["allow"]).success();
+    let fact = "python package tester of pyproject.toml  [SERVER]/files/tester-1.0";
+    assert!(allowed.stderr.contains(fact), "{allowed}");
+    python(&sandbox, "import lib_a, helper_lib, member, deep");
+    let run = ["run", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    // A source that names nothing is said.
+    sandbox.write("pyproject.toml", project.replace("libs/a", "libs/b"));
+    sandbox.allow();
+    let status = sandbox.devsh(&["status"]).success();
+    assert!(
+        status
+            .stdout
+            .contains("`libs/b` has no `pyproject.toml`, so it is not installed"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -271,6 +271,11 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
     );
     let set = collection::vec(package, 0..4).prop_map(|packages| PythonSet {
         python: "3.12".to_owned(),
+        left_out: packages
+            .iter()
+            .map(|one| one.requirement.clone())
+            .take(1)
+            .collect(),
         packages,
     });
     let list = |size| collection::btree_set("[a-z]{1,4}(>=[0-9])?", size);

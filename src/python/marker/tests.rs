@@ -107,3 +107,34 @@ fn comparisons_without_meaning_are_ignored() {
         );
     }
 }
+
+#[test]
+fn a_condition_that_no_system_of_devsh_meets_never_holds() {
+    for (text, expected) in [
+        ("", true),
+        ("platform_python_implementation == 'PyPy'", false),
+        ("sys_platform == 'win32'", false),
+        (
+            "platform_system == 'Windows' or python_version < '3.8'",
+            true,
+        ),
+        (
+            "platform_system == 'Windows' and python_version > '3.8'",
+            false,
+        ),
+        ("os_name != 'nt' and implementation_name == 'cpython'", true),
+        (
+            "platform_machine == 'arm64' and sys_platform == 'darwin'",
+            true,
+        ),
+        (
+            "platform_machine == 'arm64' and sys_platform == 'linux'",
+            false,
+        ),
+        ("python_full_version == '3.11.4' and extra == 'x'", true),
+        ("platform_release >= '20'", true),
+    ] {
+        let marker: Marker = text.parse().unwrap();
+        assert_eq!(marker.may_hold(), expected, "{text}");
+    }
+}

@@ -190,6 +190,25 @@ fn pure(package: &Pure<'_>) -> Vec<u8> {
     wheel_about(&module, version, ("any", &about), members)
 }
 
+/// Serves one version of a package that has only a wheel with these tags (`cp311-cp311-manylinux_2_17_x86_64`).
+pub(crate) fn serve_tagged(server: &Server, (name, version): (&str, &str), tags: &str) {
+    let content = wheel(name, version, "any", &[]);
+    let file = format!("{name}-{version}-{tags}.whl");
+    serve_page(server, name, &[version], &[entry(server, &file, &content)]);
+    server.serve(&format!("/files/{file}"), content);
+}
+
+/// Serves one version of a package that has only a source archive, which nothing may read.
+pub(crate) fn serve_source_archive(server: &Server, name: &str, version: &str) {
+    let file = format!("{name}-{version}.tar.gz");
+    serve_page(
+        server,
+        name,
+        &[version],
+        &[entry(server, &file, b"not an archive")],
+    );
+}
+
 /// Returns the index entry of one file.
 fn entry(server: &Server, file: &str, content: &[u8]) -> Value {
     json!({
