@@ -17,15 +17,18 @@ fi
 __devsh_fresh() { \return 1; }
 
 __devsh_hook() {
-  # A trace (`set -x`) shows the user's commands, not this code.
+  # A trace (`set -x`) shows the user's commands, not this code. With `set -k` a builtin takes `NAME=value` for its
+  # environment.
   {
-    \local __devsh_status=$? __devsh_trace=$-
-    \set +xv
+    \set -- "$?" "$-"
+    \set +xvk
   } 2>/dev/null
+  \local __devsh_status=$1 __devsh_trace=$2
   __devsh_step || :
   # Only commands after the hook in the same text need the status. If the hook is the last command, `set -e` and ERR
   # traps would act on it.
   [[ ${PROMPT_COMMAND-} == *__devsh_hook*"&& :"*[![:space:]\;]* ]] || __devsh_status=0
+  [[ $__devsh_trace != *k* ]] || \set -k
   case $__devsh_trace in
     *x*v* | *v*x*) \set -xv ;;
     *x*) \set -x ;;
@@ -232,7 +235,9 @@ __devsh_leave_on_exit() {
 }
 
 __devsh_exit() {
-  \local __devsh_status=$?
+  \set -- "$?"
+  \set +k
+  \local __devsh_status=$1
   \command @DEVSH@ leave || :
   \return "$__devsh_status"
 }
@@ -263,7 +268,14 @@ __devsh_register() {
   # `set -a` exports every assignment.
   [[ $- != *a* || $__devsh_flags == *x* ]] || \builtin export -n PROMPT_COMMAND
 }
-__devsh_register || :
+# A restricted shell can neither change PATH nor redirect output.
+if ! \builtin shopt -q restricted_shell; then
+  __devsh_options=$-
+  \set +k
+  __devsh_register || :
+  [[ $__devsh_options != *k* ]] || \set -k
+  \builtin unset -v __devsh_options
+fi
 \builtin unset -f __devsh_register
 __devsh_checks=
 if [[ -z ${__devsh_loaded+set} ]]; then

@@ -51,6 +51,50 @@ fn a_text_of_prompt_commands_stays_a_text_and_a_list_a_list() {
 }
 
 #[test]
+fn the_keyword_option_of_bash_changes_nothing() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = with(
+        "[env]\nACTIVE = \"yes\"\n[aliases]\nhi = \"echo hello\"\n[hooks]\nleave = \"true\"\n",
+    );
+    let hook = HostShell::Bash.hook_line();
+    for rc in [format!("{hook}\nset -k"), format!("set -k\n{hook}")] {
+        let mut pty = Pty::start(&sandbox, HostShell::Bash, &rc);
+        for _ in 0..2 {
+            let shown = pty.enter();
+            assert!(!shown.contains("declare"), "{shown}");
+            assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+            assert_eq!(pty.run("hi"), "hello\n");
+            let shown = pty.leave();
+            assert!(!shown.contains("declare"), "{shown}");
+            assert_eq!(pty.var("ACTIVE"), None);
+        }
+        assert_eq!(pty.run("case $- in *k*) echo on ;; esac"), "on\n");
+    }
+}
+
+#[test]
+fn a_restricted_bash_stays_quiet() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = with("[env]\nACTIVE = \"yes\"\n");
+    let rc = sandbox.root().join("restricted");
+    fs::write(&rc, format!("{}\n", HostShell::Bash.hook_line())).unwrap();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    let command = format!(
+        "echo 'echo marked; true' | bash --rcfile {} -r -i 2>&1",
+        rc.display()
+    );
+    let shown = pty.run(&command);
+    assert!(shown.contains("marked"), "{shown}");
+    for word in ["cannot redirect", "exec: restricted"] {
+        assert!(!shown.contains(word), "{shown}");
+    }
+}
+
+#[test]
 fn a_child_shell_without_the_hook_can_inherit_the_prompt_commands() {
     if require("bash").is_none() {
         return;
