@@ -44,6 +44,12 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
             None => unknown(node, "`dynamic` dependencies need `name` in `[project]`"),
         };
     }
+    // Without a project of its own, the root of a workspace means all of its members.
+    let workspace = first("tool.uv.workspace").filter(|_| first("project").is_none());
+    if let Some(node) = workspace {
+        let message = "no packages are installed without a lockfile: make one with `uv lock`";
+        return unknown(node, message);
+    }
     let indexed = root.select("tool.uv.sources.*").into_iter().find(|node| {
         let elements = node.elements().iter();
         let mut all = elements.chain(std::iter::once(*node));

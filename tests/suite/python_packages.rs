@@ -1005,7 +1005,7 @@ fn sources_of_uv_count_without_a_lockfile() {
         ("libs/a", "lib_a", "\"helper-lib\""),
         ("packages/m", "member", "\"deep\""),
     ] {
-        let own = PROJECT.replace("\"demo\"", format!("\"{name}\"")).replace(
+        let own = PROJECT.replace("\"demo\"", &format!("\"{name}\"")).replace(
             "\"helper-lib>=1\", \"winonly; sys_platform == 'win32'\"",
             needs,
         );

@@ -27,7 +27,7 @@ pub(super) fn read(file: &Text, project: Option<&Text>) -> Result<PythonLock, Er
         return Err(lock_error(file, 0..0, message));
     };
     let root = file.toml()?;
-    let declared = pyproject::read(project)?;
+    let declared = pyproject::read(project, &BTreeMap::new())?;
     let mut lock = PythonLock {
         settings: declared.settings.clone(),
         includes: declared.includes.clone(),
