@@ -194,6 +194,7 @@ impl Builder<'_> {
             version: newest.version,
             identity: Vec::new(),
             packages_visible: false,
+            build_variables: Vec::new(),
         })
     }
 }
