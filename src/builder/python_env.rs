@@ -210,7 +210,10 @@ fn with_part(selection: &Selection, part: &ShellPart) -> Selection {
     match part {
         ShellPart::PythonGroup(name) => selection.groups.insert(name.clone()),
         ShellPart::PythonExtra(name) => selection.extras.insert(name.clone()),
-        ShellPart::Tool(_) | ShellPart::PythonPackages | ShellPart::Project => false,
+        ShellPart::Tool(_)
+        | ShellPart::PythonPackages
+        | ShellPart::PackagesOf(_)
+        | ShellPart::Project => false,
     };
     selection
 }
