@@ -96,12 +96,15 @@ fn describe(session: &Session<'_>, notice: &BuildNotice) -> String {
             program,
             reason,
         } => {
-            let program = session.display(program);
+            // `devsh status` names the program.
             let mut text = match wanted {
-                Some(wanted) if wanted != found => format!(
-                    "`{tool}` {wanted} is locked, and {found} of the host is used: `{program}`"
+                Some(wanted) if wanted != found => {
+                    format!("`{tool}` {found} of the host replaces {wanted}")
+                }
+                _ => format!(
+                    "`{tool}` {found} is from the host: `{}`",
+                    session.display(program)
                 ),
-                _ => format!("`{tool}` {found} is from the host: `{program}`"),
             };
             if !reason.is_empty() {
                 text.push_str(": ");

@@ -26,6 +26,7 @@ use super::{
     lockfiles::{JoinedLockfile, joined_lockfile},
     query_versions,
     session::Session,
+    tool_status::{ToolStatus, tool_status},
 };
 use rows::rows;
 
@@ -89,10 +90,13 @@ pub fn explain(
     .map(|(_, shell)| shell);
     let shell = shell.or(loaded).unwrap_or_else(ShellName::dev);
     let project = project.with_shell(&shell)?;
-    let explained = Explained::new(session, &project, shell)?;
+    let mut explained = Explained::new(session, &project, shell)?;
     match name {
         None => Ok(explained.everything()),
-        Some(name) => explained.about(name),
+        Some(name) => {
+            explained.built = tool_status(session, &project, &explained.shell)?;
+            explained.about(name)
+        }
     }
 }
 
@@ -103,6 +107,8 @@ struct Explained<'a> {
     content: &'a DevShell,
     statements: BTreeMap<Subject, Vec<Statement>>,
     lockfile: Lockfile,
+    /// The tools as they are built, if one name is explained.
+    built: Vec<ToolStatus>,
 }
 
 impl<'a> Explained<'a> {
@@ -131,6 +137,7 @@ impl<'a> Explained<'a> {
             content,
             statements,
             lockfile,
+            built: Vec::new(),
         })
     }
 
@@ -194,6 +201,16 @@ impl<'a> Explained<'a> {
         Ok(all)
     }
 
+    /// Returns the note on a program of the host that serves a tool.
+    fn host_program(&self, name: &str) -> Option<String> {
+        let tool = self.built.iter().find(|tool| tool.name == name)?;
+        let program = self.session.display(tool.host.as_ref()?);
+        Some(format!(
+            "{} of the host is used: `{program}`",
+            tool.version()
+        ))
+    }
+
     fn subject(&self, subject: &Subject) -> Explanation {
         let said = &self.statements[subject];
         let (kind, value) = match subject {
@@ -218,6 +235,10 @@ impl<'a> Explained<'a> {
             Subject::Tool(name) => self.locked(name),
             _ => None,
         };
+        let host = match subject {
+            Subject::Tool(name) => self.host_program(name),
+            _ => None,
+        };
         let locked = package.map(|package| package.version.to_string());
         let from = package.map(|package| {
             let checked = package.checked.as_ref();
@@ -232,7 +253,7 @@ impl<'a> Explained<'a> {
             said,
             locked,
             refused: Vec::new(),
-            notes: from.into_iter().collect(),
+            notes: from.into_iter().chain(host).collect(),
         }
     }
 

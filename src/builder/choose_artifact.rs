@@ -251,6 +251,7 @@ impl Builder<'_> {
             if let Some(tool) = choose_host_tool(request, requested, &found) {
                 let reason = match &unavailable {
                     Unavailable::HostOnly => String::new(),
+                    Unavailable::Unreachable(error) => error.in_short(),
                     other => other.to_string(),
                 };
                 return Ok(host_serves(requested, tool, reason));

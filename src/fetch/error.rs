@@ -85,6 +85,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the cause in a few words, for a line that says more.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Offline { .. } => "devsh is offline".to_owned(),
+            Self::Unreachable { host, .. } => format!("cannot reach `{host}`"),
+            other => other.to_string(),
+        }
+    }
+
     /// Returns whether other requests to the same host will fail too.
     pub fn is_about_host(&self) -> bool {
         matches!(

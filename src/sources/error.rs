@@ -98,7 +98,7 @@ impl Error {
     /// An answer that is damaged or lies is an error, not a reason to lock something else.
     pub fn unavailable(&self) -> Option<String> {
         match self {
-            Self::Fetch { source, .. } => Some(source.to_string()),
+            Self::Fetch { source, .. } => Some(source.in_short()),
             Self::UnknownPackage { .. }
             | Self::UnknownRepository { .. }
             | Self::NoSource { .. } => Some(self.to_string()),

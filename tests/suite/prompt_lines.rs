@@ -45,7 +45,9 @@ fn a_host_tool_in_place_of_a_locked_one_is_reported_once() {
     let line = "ruff 0.12.3 is from the host, the lockfile has 0.12.4";
     let allowed = sandbox.devsh(&["allow"]).success().stderr;
     assert_eq!(
-        allowed.matches("0.12.3 of the host is used").count(),
+        allowed
+            .matches("0.12.3 of the host replaces 0.12.4")
+            .count(),
         1,
         "{allowed}"
     );
@@ -66,4 +68,7 @@ fn a_host_tool_in_place_of_a_locked_one_is_reported_once() {
     assert!(!prompt(&sandbox).contains("host"));
     let status = sandbox.devsh(&["status"]).success().stdout;
     assert!(status.contains("the lockfile has 0.12.4"), "{status}");
+    let explained = sandbox.devsh(&["explain", "ruff"]).success().stdout;
+    let note = "0.12.2 of the host is used: `~/bin/ruff`";
+    assert!(explained.contains(note), "{explained}");
 }
