@@ -215,13 +215,20 @@ pub fn one_line(failure: &Failure) -> String {
 pub fn failure_of(parts: &[FailedPart]) -> Option<Failure> {
     let mut needed = parts.iter().filter(|part| !part.is_left_out);
     let first = needed.next()?;
-    let failure = needed.fold(first.failure.clone(), |failure, other| {
+    // Servers that are not reached have one cause.
+    let (unreached, others): (Vec<_>, Vec<_>) =
+        needed.partition(|other| first.may_pass && other.may_pass);
+    let mut failure = first.failure.clone();
+    if !unreached.is_empty() {
+        let names: Vec<String> = unreached.iter().map(|one| one.part.to_string()).collect();
+        failure = failure.note(format!("missing too: {}", names.join(", ")));
+    }
+    Some(others.into_iter().fold(failure, |failure, other| {
         failure.note(format!(
             "missing too: {}: {}",
             other.part, other.failure.error
         ))
-    });
-    Some(failure)
+    }))
 }
 
 /// Returns one line about the missing parts of a loaded dev shell.

@@ -98,6 +98,17 @@ fn an_unreachable_source_costs_only_its_tools() {
 }
 
 #[test]
+fn parts_whose_servers_are_not_reached_have_one_cause() {
+    let (sandbox, _server) = served();
+    let sandbox = sandbox.manifest("[tools]\njust = \"1\"\nruff = \"0.12\"\nrust = \"1.89\"\n");
+    let allowed = sandbox.devsh(&["allow", "--offline"]).code(1);
+    let causes = allowed.stderr.matches("devsh is offline").count();
+    assert_eq!(causes, 1, "{allowed}");
+    let note = "note: missing too: `ruff`, `rust`\n";
+    assert!(allowed.stderr.contains(note), "{allowed}");
+}
+
+#[test]
 fn an_artifact_that_is_damaged_costs_only_its_tool() {
     let (sandbox, server) = served();
     let sandbox = sandbox.manifest("[tools]\njust = \"1\"\nruff = \"0.12\"\n");
