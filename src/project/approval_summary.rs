@@ -10,7 +10,7 @@ use crate::env::grant;
 use crate::manifest::{
     CacheRequest, DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
 };
-use crate::package::CachePlace;
+use crate::package::{CachePlace, Requirement};
 use crate::util::redact::{redact_text, redact_url};
 
 /// One thing that decides what a dev shell does. Two facts are equal if they mean the same.
@@ -233,13 +233,21 @@ fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
         parts.push_str(&option.to_string());
     }
     let requirement = &request.requirement;
-    let text = format!("{}{parts}", requirement.value);
     let file = &*requirement.origin.file;
     if input.manifests.contains(file) {
-        Fact::meaning(redact_text(&text), text.as_bytes(), file)
-    } else {
-        Fact::meaning(redact_text(&text), parts.as_bytes(), file)
+        let text = format!("{}{parts}", requirement.value);
+        return Fact::meaning(redact_text(&text), text.as_bytes(), file);
     }
+    // The bounds of the project's own files say more than that any version will do.
+    let mut bounds: Vec<&Located<Requirement>> = request.constraints().collect();
+    bounds.retain(|bound| bound.value.as_str() != "*");
+    let mut texts: Vec<&str> = bounds.iter().map(|bound| bound.value.as_str()).collect();
+    texts.dedup();
+    let text = match bounds.first() {
+        None => format!("{}{parts}", requirement.value),
+        Some(first) => format!("{}{parts}  ({})", texts.join(", "), first.origin.file),
+    };
+    Fact::meaning(redact_text(&text), parts.as_bytes(), file)
 }
 
 fn variable_fact(value: &Located<EnvValue>, input: &SummaryInput<'_>) -> Fact {

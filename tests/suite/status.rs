@@ -91,6 +91,11 @@ fn a_bound_is_shown_at_its_own_place() {
         (&tool["requirement"], &tool["place"]),
         (&">=20".into(), &"package.json:2".into())
     );
+    let shown = sandbox.devsh(&["allow", "--show"]).success().stderr;
+    assert!(
+        shown.contains("dev tool node  >=20  (package.json)"),
+        "{shown}"
+    );
 }
 
 #[test]
