@@ -713,7 +713,7 @@ pub struct Explain {
     /// A tool, variable, alias, setting or path [default: all]
     pub name: Option<String>,
     /// The dev shell
-    #[arg(long, value_name = "DEV_SHELL")]
+    #[arg(long, value_name = "DEV_SHELL", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -192,6 +192,7 @@ fn tab_knows_the_project_and_touches_nothing() {
     let shells: Vec<_> = shells.lines().collect();
     assert_eq!(shells, ["dev", "test"]);
     assert_eq!(ask(&["devsh", "enter", "t"]).trim(), "test");
+    assert_eq!(ask(&["devsh", "explain", "--shell", "t"]).trim(), "test");
     assert_eq!(ask(&["devsh", "remove", "r"]).trim(), "ruff");
     assert!(ask(&["devsh", "sta"]).starts_with("status"), "commands");
     Tree::of(sandbox.root()).assert_unchanged_since(&before);

@@ -18,6 +18,7 @@ mod cache;
 mod ci;
 mod command_output;
 mod commands;
+mod completions;
 mod compose;
 mod conda;
 mod corpus;

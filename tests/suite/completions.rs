@@ -1,0 +1,56 @@
+//! Completions on TAB in a new home, as `install.sh --rc` sets them up.
+
+use std::{fs, path::Path};
+
+use crate::support::{HostShell, Pty, Sandbox, for_each_shell, sandbox::DEVSH};
+
+const MANIFEST: &str = "[shells.test.env]\nTESTED = \"yes\"\n";
+
+/// Runs `install.sh --rc` for a login shell, with a cargo that has built this devsh already; returns the rc file.
+fn install(sandbox: &Sandbox, shell: HostShell) -> String {
+    let target = sandbox.root().join("target");
+    fs::create_dir_all(target.join("release")).unwrap();
+    fs::copy(DEVSH, target.join("release/devsh")).unwrap();
+    sandbox.program("cargo", "#!/bin/sh\n");
+    sandbox.program("rustup", "#!/bin/sh\nexit 1\n");
+    let mut command = sandbox.command("sh");
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"))
+        .arg("--rc")
+        .env("SHELL", format!("/bin/{}", shell.name()))
+        .env("CARGO_TARGET_DIR", target);
+    sandbox.outcome(&mut command).success();
+    fs::read_to_string(sandbox.home().join(shell.rc_file())).unwrap()
+}
+
+/// Starts the shell with its line editor, and `rc` in its rc file.
+fn with_line_editor(sandbox: &Sandbox, shell: HostShell, rc: &str) -> Pty {
+    let line = match shell {
+        HostShell::Bash => "exec bash --noprofile --rcfile ~/.bashrc -i",
+        HostShell::Zsh => "exec zsh -d -i",
+        HostShell::Fish => "exec fish -i",
+    };
+    Pty::start_with(sandbox, shell, rc, &["sh", "-c", line].map(str::to_owned))
+}
+
+#[test]
+fn tab_completes_right_after_the_installation() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest(MANIFEST);
+        let rc = install(&sandbox, shell);
+        // A user of zsh may have loaded its completions before.
+        let before: &[&str] = match shell {
+            HostShell::Zsh => &["", "autoload -Uz compinit && compinit -u\n"],
+            HostShell::Bash | HostShell::Fish => &[""],
+        };
+        for before in before {
+            let mut pty = with_line_editor(&sandbox, shell, &format!("{before}{rc}"));
+            let shown = pty.type_line("devsh stat\t");
+            assert!(shown.contains("there is no project in"), "{shown}");
+            pty.type_line("cd project");
+            let line = "devsh run --trust --shell te\t-- sh -c 'echo in-$DEVSH_SHELL'";
+            let shown = pty.type_line(line);
+            assert!(shown.contains("in-test"), "{shown}");
+        }
+    });
+}
