@@ -84,7 +84,11 @@ pub fn remove(
         .skip_while(|key| *key != name)
         .nth(1);
     tools.remove(&name);
+    let is_empty = tools.is_empty();
     if kept.trim().is_empty() {
+        if is_empty && shell.is_none() {
+            remove_table(&mut document, "tools");
+        }
         return Ok(Some(document.to_string()));
     }
     // Comments above the line move to the next one, or to the end.
@@ -94,6 +98,15 @@ pub fn remove(
         return Ok(Some(document.to_string()));
     }
     Ok(Some(after_tools(&mut document, &kept)))
+}
+
+/// Removes a table, unless a comment is above it.
+fn remove_table(document: &mut DocumentMut, name: &str) {
+    let table = document.get(name).and_then(Item::as_table);
+    let above = table.and_then(|table| table.decor().prefix()?.as_str());
+    if above.is_some_and(|above| above.trim().is_empty()) {
+        document.remove(name);
+    }
 }
 
 /// Puts comments of a table without further lines at the end of the file.
@@ -339,6 +352,12 @@ tools = { ruff = "0.12" }
         assert_eq!(text, TEXT.replace("{ ruff = \"0.12\" }", "{}"));
         assert_eq!(removed(TEXT, Some("test"), "ruff"), None);
         assert_eq!(removed(TEXT, None, "just"), None);
+        let only = "presets = [\"python\"]\n\n[tools]\nuv = \"*\"\n\n[env]\nA = \"1\"\n";
+        let text = removed(only, None, "uv").unwrap();
+        assert_eq!(text, only.replace("[tools]\nuv = \"*\"\n\n", ""));
+        let commented = "# mine\n[tools]\nuv = \"*\"\n";
+        let text = removed(commented, None, "uv").unwrap();
+        assert_eq!(text, "# mine\n[tools]\n");
         let last = "[tools]\n# general\nuv = \"*\"\n\n[env]\n";
         let text = removed(last, None, "uv").unwrap();
         assert!(text.contains("# general"), "{text}");
