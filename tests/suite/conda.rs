@@ -245,6 +245,20 @@ fn a_usual_name_leads_to_its_conda_package() {
 }
 
 #[test]
+fn search_lists_the_versions_of_a_channel() {
+    let (sandbox, _server) = served(Layout::Json);
+    let found = sandbox.devsh(&["search", "conda:database"]).success();
+    let row = found.stdout.lines().nth(1).unwrap_or_default();
+    let words: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(words[..2], ["conda:database", "17.0"], "{found}");
+    assert!(row.contains("16.2"), "{found}");
+    sandbox
+        .devsh(&["search", "conda:absent"])
+        .code(1)
+        .error(&["conda:absent"]);
+}
+
+#[test]
 fn a_library_needs_no_programs() {
     let (sandbox, _server) = served(Layout::Sharded);
     sandbox.write(

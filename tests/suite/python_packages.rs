@@ -236,7 +236,7 @@ fn pip_reads_and_explains_how_to_change() {
         for text in [
             "cannot change this environment",
             "uv add NAME",
-            "devsh add pypi:NAME",
+            "a line in `requirements.txt`",
         ] {
             assert!(refused.stderr.contains(text), "{refused}");
         }

@@ -1,6 +1,13 @@
 //! `devsh self uninstall`: it removes what an installation has, and with `--purge` all data.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
+    process::Command,
+};
 
 use crate::support::{Sandbox, Server, Tree, pypi::serve_tool, sandbox::DEVSH};
 
@@ -34,6 +41,17 @@ fn installed() -> Sandbox {
     sandbox
 }
 
+/// Makes a command run as an ordinary user, who gets the whole sandbox if it belongs to root.
+fn as_ordinary_user(sandbox: &Sandbox, command: &mut Command) {
+    const ORDINARY: u32 = 65534;
+    if sandbox.root().metadata().unwrap().uid() == 0 {
+        let mut chown = Command::new("chown");
+        chown.args(["-R", "-h", &format!("{ORDINARY}:{ORDINARY}")]);
+        assert!(chown.arg(sandbox.root()).status().unwrap().success());
+        command.uid(ORDINARY).gid(ORDINARY);
+    }
+}
+
 #[test]
 fn uninstall_keeps_the_data_and_purge_removes_it() {
     for purge in [false, true] {
@@ -51,6 +69,7 @@ fn uninstall_keeps_the_data_and_purge_removes_it() {
         if purge {
             command.arg("--purge");
         }
+        as_ordinary_user(&sandbox, &mut command);
         let outcome = sandbox.outcome(&mut command).success();
         let bashrc = fs::read_to_string(home.join(".bashrc")).unwrap();
         assert_eq!(bashrc, "alias ll='ls -l'\nexport A=1\n");

@@ -70,7 +70,7 @@ def load(spec):
 def refuse(command):
     print(
         "error: `pip %s` cannot change this environment, because devsh keeps the packages of the lockfile\n"
-        "hint: add a package to the project with `uv add NAME` or `devsh add pypi:NAME`\n"
+        "hint: add the package to the project: `uv add NAME`, `poetry add NAME` or a line in `requirements.txt`\n"
         "hint: to try one, run `uv run --no-project --with NAME python`" % command,
         file=sys.stderr,
     )
