@@ -9,7 +9,7 @@ use crate::{
     config::ownership::Access,
     lockfile::Lockfile,
     manifest::{
-        self, ImportedSettings, Located, Manifest, ShellName, ToolRequest,
+        self, DevShell, ImportedSettings, Located, Manifest, ShellName, ToolRequest,
         imports::{ENVRC, IMPORTED_FILES},
         presets::PresetNote,
     },
@@ -175,6 +175,38 @@ fn drop_unusable(
     settings: &mut ImportedSettings,
 ) -> Result<(), Failure> {
     let dev = detected.shells.get(&ShellName::dev());
+    drop_unavailable_tools(session, dev, settings);
+    for shell in settings.shells.values_mut() {
+        drop_unavailable_tools(session, None, shell);
+        settings.left.append(&mut shell.left);
+    }
+    if let Some(lock) = dev.and_then(|dev| dev.python.lock.as_ref()) {
+        for package in std::mem::take(&mut settings.packages) {
+            let value = format!(
+                "`{}`: the packages come from `{}`",
+                package.value, lock.value
+            );
+            settings.left.push(Located { value, ..package });
+        }
+    }
+    let has_python = |tool: &Tool| tool.name.as_str() == "python";
+    let has_python = settings.tools.keys().any(has_python)
+        || dev.is_some_and(|dev| dev.tools.keys().any(has_python));
+    if !settings.packages.is_empty() && !has_python {
+        let python: Tool = "python".parse()?;
+        let value = "*".to_owned();
+        let origin = settings.packages[0].origin.clone();
+        settings.tools.insert(python, Located { value, origin });
+    }
+    Ok(())
+}
+
+/// Removes tools that no source has in the requested version, and those that the project's own files pin.
+fn drop_unavailable_tools(
+    session: &Session<'_>,
+    dev: Option<&DevShell>,
+    settings: &mut ImportedSettings,
+) {
     for (tool, version) in std::mem::take(&mut settings.tools) {
         let found = dev.and_then(|dev| dev.tools.get(&tool));
         // Version files of the project are more exact.
@@ -206,25 +238,6 @@ fn drop_unusable(
             }),
         }
     }
-    if let Some(lock) = dev.and_then(|dev| dev.python.lock.as_ref()) {
-        for package in std::mem::take(&mut settings.packages) {
-            let value = format!(
-                "`{}`: the packages come from `{}`",
-                package.value, lock.value
-            );
-            settings.left.push(Located { value, ..package });
-        }
-    }
-    let has_python = |tool: &Tool| tool.name.as_str() == "python";
-    let has_python = settings.tools.keys().any(has_python)
-        || dev.is_some_and(|dev| dev.tools.keys().any(has_python));
-    if !settings.packages.is_empty() && !has_python {
-        let python: Tool = "python".parse()?;
-        let value = "*".to_owned();
-        let origin = settings.packages[0].origin.clone();
-        settings.tools.insert(python, Located { value, origin });
-    }
-    Ok(())
 }
 
 /// Returns the project at `root` as it would be with this manifest.

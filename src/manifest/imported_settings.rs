@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AliasName, CondaRequest, EnvValue, Located, Origin};
+use super::{AliasName, CondaRequest, EnvValue, Located, Origin, ShellName};
 use crate::{env::VarName, package::Tool};
 
 /// The settings of files of other tools.
@@ -21,6 +21,10 @@ pub struct ImportedSettings {
     pub aliases: BTreeMap<AliasName, String>,
     /// Shell code that runs when the dev shell is loaded.
     pub enter: Vec<Located<String>>,
+    /// Further dev shells.
+    pub shells: BTreeMap<ShellName, Self>,
+    /// Whether a further dev shell has nothing of `dev`.
+    pub is_standalone: bool,
     /// Lines that have no form in a manifest, with the reason.
     pub left: Vec<Located<String>>,
 }
@@ -52,6 +56,7 @@ impl ImportedSettings {
             + self.env.len()
             + self.env_files.len()
             + self.aliases.len()
+            + self.shells.len()
     }
 
     /// Adds the settings of another file; those that exist already win.
@@ -83,6 +88,10 @@ impl ImportedSettings {
             self.aliases.entry(name).or_insert(command);
         }
         self.packages.extend(other.packages);
+        for (name, shell) in other.shells {
+            self.shells.entry(name).or_default().add(shell);
+        }
+        self.is_standalone |= other.is_standalone;
         let conda = other.conda;
         self.conda.channels.extend(conda.channels);
         self.conda.packages.extend(conda.packages);

@@ -53,11 +53,7 @@ pub(super) const PIXI: &str = "tool.pixi";
 
 /// Reads a file of another tool; `read` returns other files of the project by their path from its root.
 pub fn import(text: &Text, read: &dyn Fn(&str) -> Option<Text>) -> ImportedSettings {
-    let mut importer = Importer {
-        text,
-        settings: ImportedSettings::default(),
-        dependencies: Vec::new(),
-    };
+    let mut importer = Importer::new(text);
     let name = text.file().clone();
     let end = name.rsplit('/').next().unwrap_or(&name);
     if end.starts_with(ENVRC) {
@@ -96,7 +92,15 @@ struct Importer<'t> {
     dependencies: Vec<CondaDependency>,
 }
 
-impl Importer<'_> {
+impl<'t> Importer<'t> {
+    fn new(text: &'t Text) -> Self {
+        Self {
+            text,
+            settings: ImportedSettings::default(),
+            dependencies: Vec::new(),
+        }
+    }
+
     fn leave(&mut self, origin: Origin, reason: impl Into<String>) {
         let value = reason.into();
         self.settings.left.push(Located { value, origin });

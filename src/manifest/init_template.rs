@@ -22,13 +22,28 @@ pub fn init_template(presets: &[String], settings: &ImportedSettings) -> String 
         let names: Array = presets.iter().map(String::as_str).collect();
         put(&mut text, "presets", &names.into());
     }
+    tables(&mut text, "", settings);
+    for (name, shell) in &settings.shells {
+        let path = format!("shells.{}", key(name.as_str()));
+        let standalone = shell
+            .is_standalone
+            .then(|| ("standalone".to_owned(), true.into()));
+        table(&mut text, &path, standalone.into_iter());
+        tables(&mut text, &format!("{path}."), shell);
+    }
+    text
+}
+
+/// Adds the tables below `path` of a dev shell.
+fn tables(text: &mut String, path: &str, settings: &ImportedSettings) {
+    let name = |name: &str| format!("{path}{name}");
     let tools = settings.tools.iter();
     let tools = tools.map(|(tool, version)| (tool_key(tool), version.value.as_str().into()));
-    table(&mut text, "tools", tools);
+    table(text, &name("tools"), tools);
     let from = settings.python_of_conda.as_ref();
     let from = from.map(|_| ("from".to_owned(), Source::Conda.as_str().into()));
     let packages = list("packages", &settings.packages);
-    table(&mut text, "python", from.into_iter().chain(packages));
+    table(text, &name("python"), from.into_iter().chain(packages));
     let conda = &settings.conda;
     let glibc = conda.glibc.as_ref().map(|one| one.value.to_string());
     let macos = conda.macos.as_ref().map(|one| one.value.to_string());
@@ -38,11 +53,11 @@ pub fn init_template(presets: &[String], settings: &ImportedSettings) -> String 
         .filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
     let lists = list("channels", &conda.channels).into_iter();
     let lists = lists.chain(list("packages", &conda.packages));
-    table(&mut text, "conda", lists.chain(floors));
+    table(text, &name("conda"), lists.chain(floors));
     let env = settings.env.iter();
     table(
-        &mut text,
-        "env",
+        text,
+        &name("env"),
         env.map(|(name, one)| (name.as_str().to_owned(), value(&one.value))),
     );
     let files = [("load", false), ("optional", true)];
@@ -52,18 +67,17 @@ pub fn init_template(presets: &[String], settings: &ImportedSettings) -> String 
         let files: Array = files.map(|file| file.path.as_str()).collect();
         (!files.is_empty()).then(|| (key.to_owned(), files.into()))
     });
-    table(&mut text, "env-files", files);
+    table(text, &name("env-files"), files);
     let aliases = settings.aliases.iter();
     let aliases = aliases.map(|(name, command)| (key(name.as_str()), command.as_str().into()));
-    table(&mut text, "aliases", aliases);
+    table(text, &name("aliases"), aliases);
     let enter: Vec<&str> = settings
         .enter
         .iter()
         .map(|one| one.value.as_str())
         .collect();
     let enter = (!enter.is_empty()).then(|| ("enter".to_owned(), script(&enter.join("\n"))));
-    table(&mut text, "hooks", enter.into_iter());
-    text
+    table(text, &name("hooks"), enter.into_iter());
 }
 
 /// Returns a key and its list, unless that is empty.

@@ -369,3 +369,37 @@ fn settings_of_other_tools_are_taken_over_or_named() {
         .code(1)
         .error(&["there is no `~/project/.envrc`"]);
 }
+
+#[test]
+fn environments_of_pixi_become_dev_shells() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "pyproject.toml",
+        "[tool.pixi.workspace]\nchannels = [\"conda-forge\"]\n[tool.pixi.activation.env]\nLEVEL = \"1\"\n\
+         [tool.pixi.feature.ci.activation.env]\nCI_LEVEL = \"2\"\n[tool.pixi.feature.gone.tasks]\nx = \"y\"\n\
+         [tool.pixi.environments]\nci = [\"ci\"]\n",
+    );
+    let status = sandbox.devsh(&["status"]).success();
+    let shown = format!("{}{}", status.stdout, status.stderr);
+    let note = "pyproject.toml:7: no environment has the feature `gone`";
+    assert!(shown.contains(note), "{shown}");
+    let outcome = sandbox.devsh(&["init"]).success();
+    assert!(outcome.stderr.contains(note), "{outcome}");
+    let text = written(&sandbox);
+    assert!(
+        text.contains("[shells.ci.env]\nCI_LEVEL = \"2\"\n"),
+        "{text}"
+    );
+    sandbox.devsh(&["allow"]);
+    let run = [
+        "run",
+        "--partial",
+        "--shell",
+        "ci",
+        "--",
+        "sh",
+        "-c",
+        "echo $LEVEL$CI_LEVEL",
+    ];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "12\n");
+}

@@ -69,6 +69,6 @@ fn a_host_tool_in_place_of_a_locked_one_is_reported_once() {
     let status = sandbox.devsh(&["status"]).success().stdout;
     assert!(status.contains("the lockfile has 0.12.4"), "{status}");
     let explained = sandbox.devsh(&["explain", "ruff"]).success().stdout;
-    let note = "0.12.2 of the host is used: `~/bin/ruff`";
+    let note = "0.12.2 of the host is used: `[ROOT]/bin/ruff`";
     assert!(explained.contains(note), "{explained}");
 }

@@ -1,15 +1,27 @@
-//! `pixi.toml`: packages of conda and of the Python index, variables and tasks.
+//! `pixi.toml`: packages of conda and of the Python index, variables, tasks and environments.
+
+use std::collections::BTreeSet;
 
 use super::{Importer, word};
-use crate::manifest::{EnvValue, Located, document::Node};
+use crate::manifest::{
+    EnvValue, ImportedSettings, Located, ShellName,
+    document::{Node, Value},
+};
 
 pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
+    tables(importer, root);
+    environments(importer, root);
+}
+
+/// Reads the tables of the workspace or of a feature.
+fn tables(importer: &mut Importer<'_>, root: &Node<'_>) {
     for entry in root.entries() {
         let origin = importer.text.origin(entry.key_span.start);
         match &*entry.key {
             // The name and the platforms of the workspace have no effect on the environment.
             "project" | "workspace" => channels(importer, &entry.node),
-            "package" => {}
+            // `environments` reads the last two.
+            "package" | "feature" | "environments" => {}
             "dependencies" | "host-dependencies" | "build-dependencies" => {
                 for package in entry.node.entries() {
                     let origin = importer.text.origin(package.key_span.start);
@@ -64,6 +76,51 @@ pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
             }
             key => importer.leave(origin, format!("`{key}` has no form in a manifest")),
         }
+    }
+}
+
+/// Reads the environments: each becomes a dev shell with the tables of its features.
+fn environments(importer: &mut Importer<'_>, root: &Node<'_>) {
+    let features = root.get("feature").map(Node::entries).unwrap_or_default();
+    let environments = root.get("environments").map(Node::entries);
+    let mut used = BTreeSet::new();
+    for environment in environments.unwrap_or_default() {
+        let origin = importer.text.origin(environment.key_span.start);
+        let names = environment
+            .node
+            .get("features")
+            .unwrap_or(&environment.node);
+        let names: Vec<&str> = names.elements().iter().filter_map(Node::text).collect();
+        used.extend(names.iter().copied());
+        let Ok(shell) = environment.key.replace('_', "-").parse::<ShellName>() else {
+            let reason = format!("`{}` cannot be the name of a dev shell", environment.key);
+            importer.leave(origin, reason);
+            continue;
+        };
+        let mut settings = ImportedSettings::default();
+        for feature in features.iter().filter(|one| names.contains(&&*one.key)) {
+            let mut inner = Importer::new(importer.text);
+            tables(&mut inner, &feature.node);
+            inner.finish_conda();
+            settings.add(inner.settings);
+        }
+        importer.settings.left.append(&mut settings.left);
+        if *environment.key == *"default" {
+            importer.settings.add(settings);
+            continue;
+        }
+        let alone = environment.node.get("no-default-feature");
+        settings.is_standalone =
+            matches!(alone.map(|node| &node.value), Some(Value::Boolean(true)));
+        importer.settings.shells.insert(shell, settings);
+    }
+    // Several environments can have one feature.
+    importer.settings.left.sort_by_key(|one| one.origin.line);
+    importer.settings.left.dedup();
+    for feature in features.iter().filter(|one| !used.contains(&*one.key)) {
+        let origin = importer.text.origin(feature.key_span.start);
+        let reason = format!("no environment has the feature `{}`", feature.key);
+        importer.leave(origin, reason);
     }
 }
 

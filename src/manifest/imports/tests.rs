@@ -200,7 +200,7 @@ fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
         [
             "9: the source of `own` has no form in a manifest",
             "12: the task `b` is more than one command",
-            "15: `feature` has no form in a manifest"
+            "15: no environment has the feature `x`"
         ]
     );
     let conda = "name: x\nchannels: [conda-forge]\ndependencies:\n- python=3.11\n- conda-forge::zlib=1.3=h0\n- pip\n- pip:\n  - httpx>=0.27\n  - -e .\n\
@@ -215,6 +215,27 @@ fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
         left,
         ["9: an option or path of pip has no form in a manifest"]
     );
+}
+
+#[test]
+fn environments_of_pixi_become_dev_shells() {
+    let pixi = "[feature.test.pypi-dependencies]\npytest = '*'\n[feature.test.tasks]\nt = 'pytest'\n\
+        [feature.lint.dependencies]\nnodejs = '22.*'\n[feature.lint.target.unix]\n[feature.more.activation.env]\nB = '2'\n\
+        [environments]\ndefault = ['more']\nci_test = { features = ['test', 'more'], solve-group = 'default' }\n\
+        lint = { features = ['lint'], no-default-feature = true }\n";
+    let shells = "[env]\nB = \"2\"\n\
+        [shells.ci-test.python]\npackages = [\"pytest\"]\n[shells.ci-test.env]\nB = \"2\"\n\
+        [shells.ci-test.aliases]\nt = \"pytest\"\n\
+        [shells.lint]\nstandalone = true\n[shells.lint.tools]\nnode = \"22.*\"";
+    let left = ["7: `target` has no form in a manifest"];
+    assert_eq!(
+        written("pixi.toml", pixi),
+        (shells.to_owned(), left.map(str::to_owned).to_vec())
+    );
+    let table = pixi
+        .replace("[feature", "[tool.pixi.feature")
+        .replace("[env", "[tool.pixi.env");
+    assert_eq!(written("pyproject.toml", &table).0, shells);
 }
 
 #[test]

@@ -63,9 +63,19 @@ impl ProjectEnvironment {
             .into_iter()
             .map(|left| PresetNote::new(left, None))
             .collect();
-        if !settings.aliases.is_empty() {
-            let message = "its tasks become aliases with `devsh init`".to_owned();
-            notes.push(note(first, message));
+        for (is_there, message) in [
+            (
+                !settings.aliases.is_empty(),
+                "its tasks become aliases with `devsh init`",
+            ),
+            (
+                !settings.shells.is_empty(),
+                "its environments become dev shells with `devsh init`",
+            ),
+        ] {
+            if is_there {
+                notes.push(note(first, message.to_owned()));
+            }
         }
         notes.extend(there.map(|file| note(file, format!("it yields to `{}`", first.file()))));
         Some(Self { settings, notes })
