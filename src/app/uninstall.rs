@@ -26,14 +26,25 @@ const LIMIT: u64 = 1 << 20;
 pub struct Installation {
     /// Rc files with lines that load devsh.
     pub rc_files: Vec<PathBuf>,
-    /// The program, completions and manual pages.
+    /// The program and completions.
     pub files: Vec<PathBuf>,
+    pub manual_pages: Vec<PathBuf>,
     /// The written hooks.
     pub hooks: Option<PathBuf>,
     /// The program, if another tool has installed it.
     pub foreign_program: Option<PathBuf>,
     /// The store, approvals, records, caches and settings.
     pub data: Vec<PathBuf>,
+}
+
+/// Something that was removed.
+#[derive(Debug, Clone, Copy)]
+pub enum Removed<'p> {
+    /// Lines of an rc file.
+    Lines(&'p Path),
+    /// A file or directory.
+    Path(&'p Path),
+    ManualPages,
 }
 
 /// Finds this installation.
@@ -59,9 +70,9 @@ pub fn find_installation(session: &Session<'_>) -> Installation {
     ]
     .iter()
     .map(|name| shared.join(name))
-    .chain(pages.into_iter().filter(|page| is_own_page(page)))
     .filter(|path| path.exists())
     .collect();
+    found.manual_pages = pages.into_iter().filter(|page| is_own_page(page)).collect();
     if is_own_program(context) {
         found.files.push(context.program.clone());
     } else {
@@ -105,28 +116,34 @@ fn is_own_program(context: &Context) -> bool {
 }
 
 impl Installation {
-    /// Removes the program and what loads it; `removed` gets each path.
-    pub fn remove(&self, removed: &mut dyn FnMut(&Path)) -> Result<(), Failure> {
+    /// Removes the program and what loads it; `removed` gets each part.
+    pub fn remove(&self, removed: &mut dyn FnMut(Removed<'_>)) -> Result<(), Failure> {
         for path in &self.rc_files {
             remove_lines(path)?;
-            removed(path);
+            removed(Removed::Lines(path));
         }
         if let Some(hooks) = &self.hooks {
             store::remove_tree(hooks)?;
-            removed(hooks);
+            removed(Removed::Path(hooks));
+        }
+        for page in &self.manual_pages {
+            store::remove_file(page)?;
+        }
+        if !self.manual_pages.is_empty() {
+            removed(Removed::ManualPages);
         }
         for path in &self.files {
             store::remove_file(path)?;
-            removed(path);
+            removed(Removed::Path(path));
         }
         Ok(())
     }
 
     /// Removes all data, the read-only store included.
-    pub fn purge(&self, removed: &mut dyn FnMut(&Path)) -> Result<(), Failure> {
+    pub fn purge(&self, removed: &mut dyn FnMut(Removed<'_>)) -> Result<(), Failure> {
         for path in &self.data {
             store::remove_tree(path)?;
-            removed(path);
+            removed(Removed::Path(path));
         }
         Ok(())
     }

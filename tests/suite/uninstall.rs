@@ -71,6 +71,12 @@ fn uninstall_keeps_the_data_and_purge_removes_it() {
         }
         as_ordinary_user(&sandbox, &mut command);
         let outcome = sandbox.outcome(&mut command).success();
+        for line in [
+            "removed the lines of devsh from ~/.bashrc\n",
+            "removed the manual pages\n",
+        ] {
+            assert!(outcome.stderr.contains(line), "{outcome}");
+        }
         let bashrc = fs::read_to_string(home.join(".bashrc")).unwrap();
         assert_eq!(bashrc, "alias ll='ls -l'\nexport A=1\n");
         assert_eq!(fs::read_to_string(home.join(".zshrc")).unwrap(), "");

@@ -1,9 +1,10 @@
 //! `devsh self uninstall`
 
-use std::path::Path;
-
 use crate::{
-    app::{session::Session, uninstall::find_installation},
+    app::{
+        session::Session,
+        uninstall::{Removed, find_installation},
+    },
     report::{failure::Failure, ui::Ui},
 };
 
@@ -23,7 +24,15 @@ pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(),
             return Err(Failure::new("nothing was removed"));
         }
     }
-    let mut removed = |path: &Path| ui.note(&format!("removed {}", session.display(path)));
+    let mut removed = |removed: Removed<'_>| {
+        ui.note(&match removed {
+            Removed::Lines(path) => {
+                format!("removed the lines of devsh from {}", session.display(path))
+            }
+            Removed::Path(path) => format!("removed {}", session.display(path)),
+            Removed::ManualPages => "removed the manual pages".to_owned(),
+        });
+    };
     found.remove(&mut removed)?;
     if purge {
         found.purge(&mut removed)?;
