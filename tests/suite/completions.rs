@@ -45,11 +45,14 @@ fn tab_completes_right_after_the_installation() {
         };
         for before in before {
             let mut pty = with_line_editor(&sandbox, shell, &format!("{before}{rc}"));
-            let shown = pty.type_line("devsh stat\t");
+            pty.press("devsh stat\t");
+            pty.wait_for_text("us");
+            let shown = pty.type_line("");
             assert!(shown.contains("there is no project in"), "{shown}");
             pty.type_line("cd project");
-            let line = "devsh run --trust --shell te\t-- sh -c 'echo in-$DEVSH_SHELL'";
-            let shown = pty.type_line(line);
+            pty.press("devsh run --shell te\t");
+            pty.wait_for_text("st");
+            let shown = pty.type_line("--trust -- sh -c 'echo in-$DEVSH_SHELL'");
             assert!(shown.contains("in-test"), "{shown}");
         }
     });

@@ -57,7 +57,6 @@ fn uninstall_keeps_the_data_and_purge_removes_it() {
     for purge in [false, true] {
         let sandbox = installed();
         let home = sandbox.home();
-        let before = Tree::of(sandbox.project());
         let objects = fs::read_dir(sandbox.data().join("store")).unwrap();
         let read_only = objects.filter_map(Result::ok).any(|entry| {
             let bin = entry.path().join("bin").metadata();
@@ -65,11 +64,12 @@ fn uninstall_keeps_the_data_and_purge_removes_it() {
         });
         assert!(read_only, "objects of the store are read-only");
         let mut command = sandbox.command(home.join(".local/bin/devsh"));
+        as_ordinary_user(&sandbox, &mut command);
+        let before = Tree::of(sandbox.project());
         command.args(["self", "uninstall"]);
         if purge {
             command.arg("--purge");
         }
-        as_ordinary_user(&sandbox, &mut command);
         let outcome = sandbox.outcome(&mut command).success();
         for line in [
             "removed the lines of devsh from ~/.bashrc\n",

@@ -243,7 +243,7 @@ mod tests {
             [
                 "pixi.toml:1: its tasks become aliases with `devsh init`",
                 "pixi.toml:6: `linux` 5.10 has no form in a manifest",
-                "pixi.toml:10: `feature` has no form in a manifest",
+                "pixi.toml:10: no environment has the feature `x`",
             ]
         );
         let project = "[project]\nname = 'x'\nrequires-python = '>=3.11'\n[tool.pixi.dependencies]\npython = '*'\ngdal = '3.8.*'\n";

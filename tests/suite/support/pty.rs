@@ -136,6 +136,13 @@ impl Pty {
         assert!(written, "no file: {}", self.transcript());
     }
 
+    /// Types keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.writer
+            .write_all(keys.as_bytes())
+            .expect("the terminal takes input");
+    }
+
     /// Types a line and does not wait for it to end.
     pub(crate) fn begin(&mut self, line: &str) {
         self.writer
