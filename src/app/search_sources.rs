@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::{
-    manifest::{DevShell, ToolRequest},
+    manifest::{DevShell, ShellName, ToolRequest},
     package::{
         PackageName, Requirement, Source, System, Tool,
         catalogue::{CATALOGUE, CatalogueEntry},
     },
+    project::Project,
     report::failure::Failure,
     sources::CandidateKey,
     util::parallel,
@@ -137,8 +138,15 @@ fn candidates(name: &str) -> Result<Vec<SearchedTool>, Failure> {
 
 /// Adds the versions of a conda package; each counts for the systems that have it.
 fn add_conda_versions(session: &Session<'_>, tool: &Tool, row: &mut SearchResult) {
-    let releases = DevShell::default()
-        .conda_channels()
+    // Channels of a project that is not allowed are not asked.
+    let project = session.project().ok().filter(Project::is_complete);
+    let shells = project.as_ref().map(|project| &project.preview().shells);
+    let dev = shells.and_then(|shells| shells.get(&ShellName::dev()));
+    let releases = dev
+        .map_or_else(
+            || DevShell::default().conda_channels(),
+            DevShell::conda_channels,
+        )
         .map_err(Failure::from)
         .and_then(|channels| {
             query_versions::conda_releases(session, &channels, tool.package.as_str())

@@ -247,6 +247,12 @@ fn a_usual_name_leads_to_its_conda_package() {
 #[test]
 fn search_lists_the_versions_of_a_channel() {
     let (sandbox, _server) = served(Layout::Json);
+    sandbox
+        .devsh(&["search", "conda:database"])
+        .code(1)
+        .error(&["there is no conda channel `conda-forge`"]);
+    // An allowed project has channels of its own.
+    sandbox.allow();
     let found = sandbox.devsh(&["search", "conda:database"]).success();
     let row = found.stdout.lines().nth(1).unwrap_or_default();
     let words: Vec<&str> = row.split_whitespace().collect();
