@@ -147,13 +147,14 @@ write_completions() {
     place "$(completion_file "$shell")" 644 <"$hooks.$shell.$$"
     rm -f "$hooks.$shell.$$"
   done
-  # Without the package bash-completion, nothing else loads the file. zsh needs `compinit`, and the file again if that
-  # ran before.
+  # Without the package bash-completion, nothing else loads the file. zsh needs `compinit`, which only reads
+  # the file at the first TAB.
   say ". $(quoted "$(completion_file bash)" bash)" | place "$hooks/completions.bash" 644
   zsh_file=$(completion_file zsh)
   {
     say "fpath=($(quoted "$(dirname "$zsh_file")" zsh) \$fpath)"
-    say "if (( \$+functions[compdef] )); then . $(quoted "$zsh_file" zsh); else autoload -Uz compinit && compinit -i; fi"
+    say 'if (( ! $+functions[compdef] )); then autoload -Uz compinit && compinit -i; fi'
+    say ". $(quoted "$zsh_file" zsh)"
   } | place "$hooks/completions.zsh" 644
   "$bin/devsh" man --write "$data/man/man1" || die "\`devsh man\` does not work"
 }
