@@ -9,7 +9,7 @@ use std::{
     io,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -19,7 +19,9 @@ use crate::{
     package::MacosVersion,
     util::{
         child_process::{self, ChildLimits, Outcome},
-        files, vars,
+        files,
+        no_network::Isolation,
+        vars,
     },
 };
 
@@ -34,14 +36,9 @@ const LIMITS: ChildLimits = ChildLimits {
 const LIMIT: u64 = 1 << 20;
 /// Separates the output of the scripts from the environment.
 const MARK: &[u8] = b"\0devsh-environment\0";
-/// Where systems have `unshare`. A directory on `PATH` could have another program of this name.
-const UNSHARE: [&str; 3] = [
-    "/usr/bin/unshare",
-    "/bin/unshare",
-    "/run/current-system/sw/bin/unshare",
-];
-/// Sources every script and prints the environment. The first process of a namespace ignores signals without a handler.
-const PROGRAM: &str = "trap 'exit 130' INT TERM HUP; for script in \"$@\"; do . \"$script\"; done >&2; printf '\\0devsh-environment\\0'; env -0";
+/// Sources every script and prints the environment.
+const PROGRAM: &str =
+    "for script in \"$@\"; do . \"$script\"; done >&2; printf '\\0devsh-environment\\0'; env -0";
 /// Variables of the shell itself, and of the clean environment.
 const OWN: [&str; 8] = [
     "HOME",
@@ -193,7 +190,7 @@ impl Activation<'_> {
         let bash = self
             .bash()
             .ok_or_else(|| failed(io::Error::other("scripts of conda packages need `bash`")))?;
-        let isolation = Isolation::available(&bash);
+        let isolation = Isolation::available();
         let mut command = isolation.command(&bash);
         command
             .args(["--noprofile", "--norc", "-c", PROGRAM, "bash"])
@@ -210,8 +207,7 @@ impl Activation<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let limits = ChildLimits {
-            // A namespace ends with its first process, and a signal of the terminal reaches it.
-            own_group: !matches!(isolation, Isolation::Namespaces(_)),
+            own_group: !isolation.ends_processes(),
             ..limits
         };
         let Outcome::Exited(exited) =
@@ -253,63 +249,6 @@ impl Activation<'_> {
             .into_iter()
             .find(|one| one.is_file())
             .or_else(of_host)
-    }
-}
-
-/// How scripts are kept from the network.
-enum Isolation {
-    /// Namespaces of their own for the network and for processes, made by this program.
-    Namespaces(&'static str),
-    /// The sandbox of macOS.
-    Sandbox,
-    /// The system offers none to this user.
-    None,
-}
-
-impl Isolation {
-    /// Returns the best that the system allows; `bash` is what it is tried with.
-    fn available(bash: &Path) -> Self {
-        if cfg!(target_os = "macos") {
-            return Self::Sandbox;
-        }
-        let Some(unshare) = UNSHARE.into_iter().find(|path| Path::new(path).is_file()) else {
-            return Self::None;
-        };
-        let namespaces = Self::Namespaces(unshare);
-        let tried = namespaces
-            .command(bash)
-            .args(["--noprofile", "--norc", "-c", ":"])
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if tried.is_ok_and(|status| status.success()) {
-            namespaces
-        } else {
-            Self::None
-        }
-    }
-
-    fn command(&self, program: &Path) -> Command {
-        match self {
-            Self::Namespaces(unshare) => {
-                let mut command = Command::new(unshare);
-                command
-                    .args(["--user", "--map-current-user", "--net", "--pid", "--fork"])
-                    .args(["--kill-child", "--"])
-                    .arg(program);
-                command
-            }
-            Self::Sandbox => {
-                let mut command = Command::new("/usr/bin/sandbox-exec");
-                command
-                    .args(["-p", "(version 1)(allow default)(deny network*)"])
-                    .arg(program);
-                command
-            }
-            Self::None => Command::new(program),
-        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     package::{ReleaseOption, ReleaseOptions, Source, System, Version},
     sources::{cargo, host::HostSearch},
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
-    util::{digest_input::DigestInput, files, no_network::command_without_network, parallel, vars},
+    util::{digest_input::DigestInput, files, no_network::Isolation, parallel, vars},
 };
 
 /// Counts changes in how crates are built.
@@ -291,7 +291,7 @@ impl Builder<'_> {
         let passed = PASSED
             .iter()
             .filter_map(|name| Some((name, env.get(name)?)));
-        let mut command = command_without_network(&toolchain.cargo);
+        let mut command = Isolation::available().command(&toolchain.cargo);
         command
             .args(["install", "--locked", "--offline", "--no-track", "--root"])
             .arg(place)
