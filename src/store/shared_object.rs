@@ -133,7 +133,8 @@ impl Store {
             path: name.to_owned(),
         };
         let record = ObjectRecord::read(&directory)?.ok_or_else(damaged)?;
-        if !record.known_recipe().is_some_and(Recipe::is_shareable) {
+        let recipe = record.known_recipe();
+        if !recipe.is_some_and(Recipe::is_shareable) {
             return Ok(PackOutcome::NotShared(
                 "only what devsh builds is shared as an object".to_owned(),
             ));
@@ -148,7 +149,8 @@ impl Store {
             links: BTreeMap::new(),
             relocated: BTreeSet::new(),
             size: 0,
-            is_native: false,
+            // Of environments and wheels the tags decide.
+            is_native: recipe == Some(Recipe::Crate),
         };
         for (path, node) in &manifest.0 {
             let refusal = match node {
@@ -424,6 +426,7 @@ mod tests {
     struct Fixture {
         _directory: tempfile::TempDir,
         store: Store,
+        recipe: Recipe,
         name: PackageName,
         version: Version,
     }
@@ -434,6 +437,7 @@ mod tests {
             let store = Store::open(&directory.path().canonicalize().unwrap());
             Self {
                 store,
+                recipe: Recipe::Environment,
                 _directory: directory,
                 name: "env".parse().unwrap(),
                 version: "3.12".parse().unwrap(),
@@ -444,7 +448,7 @@ mod tests {
             BuiltObject {
                 name: &self.name,
                 version: &self.version,
-                recipe: Recipe::Environment,
+                recipe: self.recipe,
                 key: b"1",
                 inputs: &[],
             }
@@ -514,6 +518,32 @@ mod tests {
         // The same object has the same bytes everywhere.
         let (outcome, again) = other.pack(&name);
         assert_eq!((packed(outcome), again), (shared, archive));
+    }
+
+    #[test]
+    fn objects_that_were_compiled_here_are_known() {
+        let with_wheel = |tag: &'static str| {
+            move |place: &Path, _: &Path| {
+                let directory = place.join("a-1.dist-info");
+                fs::create_dir(&directory).unwrap();
+                fs::write(directory.join("WHEEL"), format!("Tag: cp312-cp312-{tag}\n")).unwrap();
+            }
+        };
+        for (recipe, tag, expected) in [
+            (Recipe::Environment, "manylinux_2_17_x86_64", false),
+            (Recipe::Environment, "linux_x86_64", true),
+            (Recipe::Crate, "any", true),
+        ] {
+            let one = Fixture {
+                recipe,
+                ..Fixture::new()
+            };
+            let name = one.build(with_wheel(tag));
+            match one.pack(&name).0 {
+                PackOutcome::Packed(packed) => assert_eq!(packed.is_native, expected, "{tag}"),
+                PackOutcome::NotShared(reason) => panic!("{reason}"),
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -71,6 +72,21 @@ fn serve_greet(server: &Server) {
 fn run(sandbox: &Sandbox, command: &[&str]) -> String {
     let arguments = [&["run", "--trust", "--"][..], command].concat();
     sandbox.devsh(&arguments).success().stdout
+}
+
+/// Returns the files below a directory.
+fn walk(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }
 
 /// Returns the names of the objects in the store.
@@ -172,15 +188,23 @@ fn a_crate_with_another_digest_changes_nothing_in_the_store() {
     }
 }
 
-#[test]
-fn a_build_has_no_network() {
-    let Some(server) = server() else { return };
+/// Returns whether this machine lets a user deny the network to a program.
+fn denies_network() -> bool {
     let denies = Command::new("unshare")
         .args(["--user", "--map-current-user", "--net", "--", "true"])
         .stderr(Stdio::null())
         .status();
-    if !denies.is_ok_and(|status| status.success()) && cfg!(target_os = "linux") {
+    let denies = cfg!(target_os = "macos") || denies.is_ok_and(|status| status.success());
+    if !denies {
         eprintln!("skipped: this machine lets no user deny network to a program");
+    }
+    denies
+}
+
+#[test]
+fn a_build_has_no_network() {
+    let Some(server) = server() else { return };
+    if !denies_network() {
         return;
     }
     let address = server.address().trim_start_matches("http://").to_owned();
@@ -193,6 +217,73 @@ fn a_build_has_no_network() {
     PackedCrate::program("probe", "1.0.0", &files).serve(&server);
     let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
     assert_eq!(run(&sandbox, &["probe"]), "open: false\n");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_process_of_a_build_is_left() {
+    let Some(server) = server() else { return };
+    if !denies_network() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let build = format!(
+        "use std::{{fs::File, io::Write, process::{{Command, Stdio}}}};\n\
+         fn main() {{ let mut pipe = File::options().write(true).open({pipe:?}).unwrap();\n\
+         pipe.write_all(b\"begun\\n\").unwrap();\n\
+         Command::new(\"sh\").args([\"-c\", \"sleep 60; echo left\"]).stdout(pipe)\n\
+         .stderr(Stdio::null()).spawn().unwrap(); }}"
+    );
+    let files = [
+        ("build.rs", build.as_str()),
+        ("src/main.rs", "fn main() {}"),
+    ];
+    PackedCrate::program("probe", "1.0.0", &files).serve(&server);
+    // Ends when no process has the other end.
+    let read = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    run(&sandbox, &["probe"]);
+    assert_eq!(read.join().unwrap(), "begun\n");
+}
+
+#[test]
+fn a_cache_serves_a_crate_that_was_compiled_elsewhere() {
+    let Some(server) = server() else { return };
+    serve_greet(&server);
+    let manifest = "\"cargo:greet-tool\" = \"2\"";
+    let builder = sandbox(&server, manifest);
+    assert_eq!(run(&builder, &["greet"]), "HELLO please\n");
+    let key = builder.devsh(&["cache", "key", "new", "team-1"]).success();
+    let directory = tempfile::tempdir().unwrap();
+    let cache = format!(
+        "tools-from = \"managed\"\n[[caches]]\nurl = \"file://{}\"\n",
+        directory.path().display()
+    );
+    let builder = builder.config(&format!(
+        "{cache}push = true\nsigning-key = \"~/.config/devsh/keys/team-1.key\"\n"
+    ));
+    builder.devsh(&["cache", "push", "--trust"]).success();
+    let records = walk(&directory.path().join("objects"));
+    let [record] = &records[..] else {
+        panic!("{records:?}")
+    };
+    let text = fs::read_to_string(record).unwrap();
+    // An older glibc cannot run it.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    assert!(text.contains("\"glibc\": \"2."), "{text}");
+
+    // A machine that cannot build it: without a linker.
+    let second =
+        sandbox(&server, manifest).config(&format!("{cache}keys = [\"{}\"]\n", key.stdout.trim()));
+    let lockfile = fs::read(builder.project().join("devshell.lock")).unwrap();
+    second.write("devshell.lock", lockfile);
+    let programs = second.root().join("bin");
+    symlink("/bin/sh", programs.join("sh")).unwrap();
+    let second = second.env("PATH", programs);
+    assert_eq!(run(&second, &["greet"]), "HELLO please\n");
+    second.devsh(&["verify"]).success();
 }
 
 #[test]
