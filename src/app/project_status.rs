@@ -72,7 +72,7 @@ pub struct LastFailure {
 }
 
 /// A setting without effect.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct StatusNote {
     pub place: String,
     pub message: String,
@@ -176,9 +176,20 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
         failed: failed.map(|BuildFailure { error, hint, .. }| LastFailure { error, hint, log }),
         tools,
         missing: missing_vars::missing(session.context, project, &shell),
-        notes: project.notes().iter().map(StatusNote::from).collect(),
+        notes: status_notes(project),
         problem,
     }
+}
+
+/// Returns the notes, each once: several tools can depend on one line.
+fn status_notes(project: &Project) -> Vec<StatusNote> {
+    let mut notes: Vec<StatusNote> = Vec::new();
+    for note in project.notes().iter().map(StatusNote::from) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
 }
 
 /// Returns whether a directory of devsh on `PATH` was removed.

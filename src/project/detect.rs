@@ -241,8 +241,9 @@ impl RepositoryFiles<'_> {
         names.filter(|name| self.exists(name)).count() > 0
     }
 
+    /// A directory with the name of a file has no effect.
     fn exists(&mut self, name: &str) -> bool {
-        if self.inputs.exists(name) {
+        if self.inputs.exists(name) && !self.inputs.root().join(name).is_dir() {
             self.present.insert(name.to_owned());
         }
         self.present.contains(name)

@@ -163,3 +163,19 @@ fn two_presets_apply_together() {
         "{outcome}"
     );
 }
+
+#[test]
+fn a_directory_with_the_name_of_a_file_has_no_effect() {
+    let (sandbox, _server) = served();
+    sandbox.write(
+        "Cargo.toml",
+        "[package]\nname = \"plain\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    );
+    for name in [".python-version", "package.json", "uv.lock"] {
+        std::fs::create_dir(sandbox.project().join(name)).unwrap();
+    }
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let run = ["run", "--trust", "--", "cargo", "--version"];
+    let cargo = sandbox.devsh(&run).success().stdout;
+    assert!(cargo.starts_with("cargo 1.95.0"), "{cargo}");
+}
