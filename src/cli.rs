@@ -6,6 +6,7 @@ pub mod commands;
 pub mod complete;
 pub mod early_args;
 pub mod foreign_commands;
+pub mod question;
 pub mod topics;
 pub mod usage_errors;
 

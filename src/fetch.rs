@@ -10,10 +10,10 @@ mod credentials;
 mod download;
 mod error;
 mod exchange;
-mod github_asset;
 mod min_speed;
 mod mirror;
 mod name_lookup;
+mod private_asset;
 mod progress;
 pub mod registry;
 

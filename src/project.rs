@@ -5,7 +5,7 @@ pub mod approval_summary;
 mod build_inputs;
 mod dedupe_tools;
 pub mod detect;
-pub mod imports;
+pub mod import_files;
 pub mod layers;
 pub mod locate;
 mod members;
@@ -287,7 +287,7 @@ impl FoundProject {
         let layers = stack.finish();
         // Layers may depend on a file that is not read yet, so an error says nothing about the complete project.
         let other_tools = match place.kind {
-            ProjectKind::Detected => imports::notes(inputs)?,
+            ProjectKind::Detected => import_files::notes(inputs)?,
             ProjectKind::Prepared => Vec::new(),
         };
         let notes = detection.notes.into_iter().chain(other_tools);

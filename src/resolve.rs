@@ -5,8 +5,8 @@
 //! order, and a second run from its own lockfile changes nothing.
 
 mod choose;
-mod explain;
 mod held;
+mod reasons;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use crate::{
 
 pub use crate::lockfile::Upgrade;
 pub use choose::{best, chosen};
-pub use explain::common_line;
 pub use held::{HeldBack, held_back};
+pub use reasons::common_line;
 
 /// A request that no version answers.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +159,7 @@ pub fn resolve(
     }
     let packages = asked.into_iter().map(|(key, (tool, request))| {
         if request.is_contradictory() {
-            return Err(explain::contradiction(tool, request));
+            return Err(reasons::contradiction(tool, request));
         }
         let sought = ToolQuery {
             tool,
@@ -190,7 +190,7 @@ pub fn refusals(tool: &Tool, request: &ToolRequest, index: &Index, system: Syste
         .iter()
         .map(|candidate| Refusal {
             version: candidate.version.clone(),
-            reasons: explain::reasons(request, candidate, system),
+            reasons: reasons::reasons(request, candidate, system),
         })
         .collect();
     all.sort_by(|one, other| other.version.cmp(&one.version));

@@ -18,7 +18,7 @@ use crate::{
         Project, ReadMode,
         approval::ApprovalState,
         detect::{self, SoughtPresets},
-        imports,
+        import_files,
         locate::{MANIFEST, Place, ProjectKind},
         personal,
         reader::Inputs,
@@ -109,7 +109,7 @@ pub fn init_project(session: &Session<'_>, request: &InitRequest) -> Result<Init
         .into_iter()
         .chain(proposed.notes().to_vec())
         .chain(offered)
-        .chain(imports::left(settings))
+        .chain(import_files::left(settings))
         .collect();
     Ok(InitReport {
         path,
@@ -130,7 +130,7 @@ fn import_settings(
     let mut settings = ImportedSettings::default();
     let mut offered = Vec::new();
     let from = request.from.iter().map(String::as_str);
-    let found = imports::importable_files(inputs).map_err(|error| inputs.conceal(error))?;
+    let found = import_files::importable_files(inputs).map_err(|error| inputs.conceal(error))?;
     let files: Vec<&str> = from.chain(found.iter().map(String::as_str)).collect();
     let mut seen = BTreeSet::new();
     for name in files {
@@ -154,13 +154,14 @@ fn import_settings(
                     .code(ExitStatus::Usage),
             );
         }
-        let found = imports::import_file(inputs, name).map_err(|error| inputs.conceal(error))?;
+        let found =
+            import_files::import_file(inputs, name).map_err(|error| inputs.conceal(error))?;
         let Some(found) = found else {
             let path = session.display(&inputs.root().join(name));
             return Err(Failure::new(format!("there is no `{path}`")));
         };
         if name.ends_with(ENVRC) && !is_named {
-            offered.extend(imports::offer(name, &found));
+            offered.extend(import_files::offer(name, &found));
         } else {
             settings.add(found);
         }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Error, explain};
+use super::{Error, reasons};
 use crate::{
     lockfile::{Application, LockedPackage},
     package::Tool,
@@ -30,7 +30,7 @@ pub fn best(sought: ToolQuery<'_>, candidates: &[Candidate]) -> Option<usize> {
     let usable = candidates
         .iter()
         .enumerate()
-        .filter(|(_, candidate)| explain::reasons(request, candidate, system).is_empty());
+        .filter(|(_, candidate)| reasons::reasons(request, candidate, system).is_empty());
     let best = usable.max_by_key(|(_, candidate)| {
         (
             locked(candidate),
@@ -53,7 +53,7 @@ pub fn chosen<'i>(sought: ToolQuery<'_>, index: &'i Index) -> Result<&'i Candida
     })?;
     best(sought, candidates)
         .and_then(|position| candidates.get(position))
-        .ok_or_else(|| explain::no_version(sought, candidates, index.unused(&key)))
+        .ok_or_else(|| reasons::no_version(sought, candidates, index.unused(&key)))
 }
 
 /// Returns the lock entry for a candidate of a tool.

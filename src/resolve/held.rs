@@ -1,6 +1,6 @@
 //! Newer versions that are held back by `minimum-release-age`. Pure.
 
-use super::{Reason, explain};
+use super::{Reason, reasons};
 use crate::{
     lockfile::Lockfile,
     manifest::ToolRequest,
@@ -31,7 +31,7 @@ pub fn held_back(
         let candidates = index.candidates(&CandidateKey::of(tool, request))?;
         // They are sorted, newest first.
         let newer = candidates.iter().find(|candidate| {
-            let reasons = explain::reasons(request, candidate, system);
+            let reasons = reasons::reasons(request, candidate, system);
             candidate.version > *locked && matches!(reasons[..], [Reason::Held(_)])
         })?;
         Some(HeldBack {

@@ -5,6 +5,7 @@ use crate::{
         approvals::{Requests, Review},
         session::Session,
     },
+    cli::question::ask,
     project::{
         approval::{ApprovalDecision, ProjectDecision},
         approval_summary::Difference,
@@ -16,9 +17,6 @@ use crate::{
         ui::Ui,
     },
 };
-
-/// The number of times that a question is asked until there is an answer to it.
-const QUESTIONS: usize = 3;
 
 /// The decision of the user.
 #[derive(Debug, Clone, Copy)]
@@ -106,32 +104,6 @@ fn confirm(
         return Ok(true);
     }
     ask(session, ui, question)
-}
-
-/// Asks the user; without a terminal the command itself is the answer.
-pub(super) fn ask(session: &Session<'_>, ui: &Ui, question: &str) -> Result<bool, Failure> {
-    let terminal = session.context.terminal;
-    if !terminal.stdin || !terminal.stderr {
-        return Ok(true);
-    }
-    // A line that was typed ahead, such as the next command, is no answer.
-    for _ in 0..QUESTIONS {
-        ui.question(&format!("{question} [Y/n] "));
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        let count =
-            read.map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
-        match answer.trim().to_ascii_lowercase().as_str() {
-            _ if count == 0 => return Ok(false),
-            "" | "y" | "yes" => return Ok(true),
-            "n" | "no" => return Ok(false),
-            _ => ui.note(&format!(
-                "`{}` is no answer: press Enter or type `y` or `n`",
-                answer.trim()
-            )),
-        }
-    }
-    Ok(false)
 }
 
 /// Lists all decisions of the user.

@@ -5,10 +5,9 @@ use crate::{
         session::Session,
         uninstall::{Removed, find_installation},
     },
+    cli::question::ask,
     report::{failure::Failure, ui::Ui},
 };
-
-use super::allow::ask;
 
 /// Removes devsh, and with `purge` all its data.
 pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(), Failure> {
