@@ -14,7 +14,7 @@ use super::{
 use crate::{
     env::{Change, Env, VarName},
     lockfile::{Artifact, LockedConda, LockedPackage},
-    package::{CondaFloors, OLDEST_KERNEL, PackageName, Source, Version},
+    package::{CondaFloors, OLDEST_KERNEL, PackageName, Source, System, Version},
     sources::glibc,
     store::{self, Object, PrefixNotes, PrefixPackages, Recipe, StorePath},
     util::{binary, files, parallel, vars},
@@ -36,6 +36,13 @@ const COMPILERS: [&str; 9] = [
     "gfortran",
     "gxx",
 ];
+
+/// Returns whether a package is a compiler, alone (`gcc`) or with the system that it builds for (`gcc_linux-64`).
+fn is_compiler(package: &str, system: System) -> bool {
+    let name = package.strip_suffix(system.conda_subdir());
+    let name = name.and_then(|name| name.strip_suffix('_'));
+    COMPILERS.contains(&name.unwrap_or(package))
+}
 
 /// The prefix of a dev shell.
 #[derive(Debug)]
@@ -145,7 +152,7 @@ impl Builder<'_> {
             vars::CONDA_PREFIX,
             Change::Set(prefix.clone().into_os_string()),
         );
-        let is_compiler = |artifact: &Artifact| COMPILERS.contains(&artifact.part.as_str());
+        let is_compiler = |artifact: &Artifact| is_compiler(&artifact.part, request.system);
         if artifacts.iter().any(is_compiler) {
             let front = |paths: &[&str]| Change::Extend {
                 before: paths

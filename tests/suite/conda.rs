@@ -1,5 +1,7 @@
 //! Packages of conda channels: locked together, linked into one prefix that projects share, and activated.
 
+mod compilers;
+
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use crate::{
