@@ -66,6 +66,9 @@ pub enum Error {
     /// Conda packages have scripts that must not run now.
     #[error("conda packages have scripts that set variables")]
     CondaScripts,
+    /// Python packages must not be installed now: the interpreter runs code of conda packages.
+    #[error("the Python packages for the `python` of conda are not installed yet")]
+    CondaPython,
     /// Something must run on the system that it is built for.
     #[error("{what} cannot be built for {system} on this machine")]
     Foreign { what: String, system: System },

@@ -461,6 +461,10 @@ impl Builder<'_> {
         needs: &dyn Fn(&'static str) -> Error,
     ) -> Result<Installer, Error> {
         if !self.is_foreign(request) {
+            // uv starts the interpreter, which runs what other packages add to its prefix.
+            if interpreter.packages_visible && !request.runs_package_code {
+                return Err(Error::CondaPython);
+            }
             let uv = self.find_uv(request, served).ok_or_else(|| needs("uv"))?;
             return Ok(Installer {
                 uv,

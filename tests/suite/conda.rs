@@ -411,6 +411,46 @@ fn wheels_of_the_index_sit_on_the_python_of_conda() {
 }
 
 #[test]
+fn a_changed_lockfile_starts_no_python_of_conda_in_the_background() {
+    let server = Server::start();
+    let (Some(sandbox), Some((version, archive))) =
+        (applications::sandbox(&server), cpython::repackaged())
+    else {
+        return;
+    };
+    applications::serve(&server);
+    let minor = version.rsplit_once('.').unwrap().0.to_owned();
+    let python = FilePackage::of_archive("python", &version, &archive);
+    let native = FilePackage::new("native", "1.0", &["python"]);
+    serve_files(&server, &[python.clone(), native.clone()], Layout::Json);
+    let sandbox = sandbox
+        .config("tools-from = \"managed\"\n")
+        .manifest(&format!(
+            "[tools]\npython = \"{minor}\"\n\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\n\
+             [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n"
+        ));
+    sandbox.allow();
+
+    let ran = sandbox.root().join("ran");
+    let newer = FilePackage::new("native", "1.1", &["python"]).file(
+        &format!("lib/python{minor}/sitecustomize.py"),
+        format!("open({:?}, 'w')\n", ran.to_str().unwrap()),
+        false,
+    );
+    serve_files(&server, &[python, native, newer], Layout::Json);
+    sandbox
+        .devsh(&["lock", "--upgrade", "conda:native"])
+        .success();
+    sandbox
+        .devsh(&["watch", "--once"])
+        .error(&["the Python packages for the `python` of conda are not installed yet"]);
+    assert!(!ran.exists());
+    sandbox.devsh(&["sync"]).success();
+    assert!(ran.exists());
+    sandbox.devsh(&["watch", "--once"]).success();
+}
+
+#[test]
 fn an_environment_file_is_enough() {
     let (sandbox, _server) = served(Layout::Sharded);
     fs::remove_file(sandbox.project().join("devshell.toml")).unwrap();

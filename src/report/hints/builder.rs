@@ -37,6 +37,9 @@ impl From<&builder::Error> for Failure {
             builder::Error::CondaScripts => failure
                 .note("scripts run only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),
+            builder::Error::CondaPython => failure
+                .note("conda packages can add code to their `python`, which runs only when you build, not in the background of a prompt")
+                .hint("run `devsh sync`"),
             builder::Error::CrateNotBuilt { .. } => failure
                 .note("crates are compiled only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),
