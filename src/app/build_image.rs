@@ -445,6 +445,12 @@ fn build_shell(
         requested.hidden |= is_implied(&shell, requested);
     }
     inputs.refuse_untrusted(&config, system)?;
+    if let Some(own) = session.context.system
+        && own != system
+    {
+        // Programs of this machine's system, such as uv, install the packages for the other one.
+        inputs.refuse_untrusted(&config, own)?;
+    }
     let client = session.client()?;
     let store = Store::open(&session.context.directories.data);
     let shown = session.reporter.progress();
