@@ -3,7 +3,10 @@
 use serde::Deserialize;
 
 use super::crate_file;
-use crate::{lockfile::Artifact, package::Sha256};
+use crate::{
+    lockfile::Artifact,
+    package::{PackageName, Sha256, Version},
+};
 
 /// The registry of the public index, as `Cargo.lock` names it.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -20,6 +23,9 @@ pub enum LockFileError {
         "its `Cargo.lock` has `{name}` from `{source_name}`, and devsh builds crates of the public registry only"
     )]
     OtherSource { name: String, source_name: String },
+    /// A dependency whose name or version cannot be used.
+    #[error("its `Cargo.lock` has the crate `{}`", name.escape_debug())]
+    NoName { name: String },
     /// A dependency without a usable digest.
     #[error("its `Cargo.lock` has no digest for `{name}`")]
     NoDigest { name: String },
@@ -56,6 +62,10 @@ pub fn dependencies(text: &str) -> Result<Vec<Artifact>, LockFileError> {
             });
         }
         let digest = one.checksum.and_then(|text| text.parse::<Sha256>().ok());
+        // The part is a directory.
+        if one.name.parse::<PackageName>().is_err() || one.version.parse::<Version>().is_err() {
+            return Err(LockFileError::NoName { name: one.name });
+        }
         let file = digest.and_then(|digest| crate_file(&one.name, &one.version, digest));
         let part = format!("{}-{}", one.name, one.version);
         let file = file.ok_or(LockFileError::NoDigest { name: one.name })?;
@@ -92,6 +102,8 @@ mod tests {
             "{git}"
         );
         assert!(error(&text(REGISTRY, "")).contains("no digest for `dep`"));
+        let escaping = text(REGISTRY, &checksum).replace("name = \"dep\"", "name = \"../../dep\"");
+        assert!(error(&escaping).contains("the crate `../../dep`"));
         assert!(error("package = 1").contains("cannot be read"));
         assert!(dependencies("version = 4\n").unwrap().is_empty());
     }
