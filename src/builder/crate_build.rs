@@ -70,6 +70,13 @@ impl CrateName {
         })
     }
 
+    /// Returns whether this is the crate that the lockfile names: a lockfile decides which bytes are compiled, not which
+    /// crate.
+    fn is_of(&self, locked: &LockedPackage) -> bool {
+        self.name.parse().as_ref() == Ok(&locked.supplier.package)
+            && self.version.parse().as_ref() == Ok(&locked.version)
+    }
+
     /// Returns the name of the directory in the crate's file.
     fn directory(&self) -> String {
         format!("{}-{}", self.name, self.version)
@@ -124,6 +131,18 @@ impl Builder<'_> {
         artifacts: &[Artifact],
         toolchain: &Toolchain,
     ) -> Result<PathBuf, Error> {
+        let failed = |reason: CrateFailure| Error::CrateBuild {
+            tool: Box::new(requested.tool.clone()),
+            version: locked.version.clone(),
+            reason,
+        };
+        let [artifact] = artifacts else {
+            return Err(failed(CrateFailure::NoAddress));
+        };
+        let name = CrateName::of(&artifact.url).ok_or_else(|| failed(CrateFailure::NoAddress))?;
+        if !name.is_of(locked) {
+            return Err(failed(CrateFailure::OtherCrate(name.directory())));
+        }
         let options = requested
             .request
             .release_options(requested.tool)
@@ -153,22 +172,9 @@ impl Builder<'_> {
             });
         }
         let path = self.build_path(request, toolchain)?;
-        let failed = |reason: CrateFailure| Error::CrateBuild {
-            tool: Box::new(requested.tool.clone()),
-            version: locked.version.clone(),
-            reason,
-        };
         if which::which_in(LINKER, Some(&path), "/").is_err() {
             return Err(failed(CrateFailure::NoLinker));
         }
-        let artifact = artifacts.first().zip(
-            artifacts
-                .first()
-                .and_then(|artifact| CrateName::of(&artifact.url)),
-        );
-        let Some((artifact, name)) = artifact else {
-            return Err(failed(CrateFailure::NoAddress));
-        };
         let meter = self.progress.start(&label, "downloading", None);
         let mut downloads = Vec::new();
         let made = self.store.build(&built, &*meter, |place| {
@@ -351,6 +357,9 @@ pub enum CrateFailure {
     /// The lockfile has another form of address than devsh writes.
     #[error("the lockfile has no address of a crate")]
     NoAddress,
+    /// The lockfile has the address of another crate.
+    #[error("the lockfile has the address of another crate, `{0}`")]
+    OtherCrate(String),
     #[error(transparent)]
     LockFile(cargo::LockFileError),
     #[error("cargo failed")]

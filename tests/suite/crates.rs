@@ -188,6 +188,28 @@ fn a_crate_with_another_digest_changes_nothing_in_the_store() {
     }
 }
 
+#[test]
+fn a_lockfile_cannot_put_another_crate_in_the_place_of_a_tool() {
+    let Some(server) = server() else { return };
+    serve_greet(&server);
+    let sandbox = sandbox(&server, "\"cargo:greet-tool\" = \"2\"");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let path = sandbox.project().join("devshell.lock");
+    let lock = fs::read_to_string(&path).unwrap();
+    for (from, to) in [
+        ("crates/greet-tool/", "crates/shout/"),
+        ("/2.1.0/download", "/2.0.0/download"),
+    ] {
+        let changed = lock.replace(from, to);
+        assert_ne!(changed, lock);
+        fs::write(&path, changed).unwrap();
+        sandbox
+            .devsh(&["sync", "--trust"])
+            .error(&["the lockfile has the address of another crate"]);
+    }
+    assert!(objects(&sandbox).iter().all(|name| !name.contains("greet")));
+}
+
 /// Returns whether this machine lets a user deny the network to a program.
 fn denies_network() -> bool {
     let denies = Command::new("unshare")

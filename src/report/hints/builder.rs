@@ -48,7 +48,9 @@ impl From<&builder::Error> for Failure {
                     "install a C compiler: `apt install gcc`, `dnf install gcc`, or `xcode-select --install`",
                 ),
                 CrateFailure::NoLockFile => failure.hint("ask for another version of it"),
-                CrateFailure::NoAddress => failure.hint("lock it again with `devsh lock --upgrade`"),
+                CrateFailure::NoAddress | CrateFailure::OtherCrate(_) => {
+                    failure.hint("lock it again with `devsh lock --upgrade`")
+                }
                 CrateFailure::LockFile(_) | CrateFailure::File(_) => failure,
                 CrateFailure::Cargo { output } => output.iter().fold(failure, Self::detail),
             },
