@@ -57,6 +57,9 @@ const RETRIES: u32 = 3;
 const CONNECT: Duration = Duration::from_secs(4);
 /// The longest time for the address of a server.
 const RESOLVE: Duration = Duration::from_secs(4);
+/// The longest time for an address or a connection while no server answers. The system repeats a lost packet after a
+/// second.
+const HASTY: Duration = Duration::from_secs(2);
 /// Most redirects of one request.
 const REDIRECTS: usize = 10;
 
@@ -77,6 +80,8 @@ pub enum ChangedBody {
 pub struct Client {
     agent: Agent,
     settings: ConnectionSettings,
+    /// For the hosts after the first one that did not answer: the network is most likely down.
+    hasty_agent: Agent,
     offline: bool,
     /// Origins (`http://mirror:8080`) that are allowed without encryption.
     plain: BTreeSet<String>,
@@ -153,8 +158,14 @@ impl Client {
             answer: Duration::from_secs(30),
             read: Duration::from_mins(1),
         };
+        let hasty = Timeouts {
+            resolve: HASTY,
+            connect: HASTY,
+            ..timeouts
+        };
         Self {
             agent: agent(&settings, timeouts),
+            hasty_agent: agent(&settings, hasty),
             settings,
             offline,
             plain: BTreeSet::new(),
@@ -171,12 +182,13 @@ impl Client {
     #[must_use]
     pub fn impatient(mut self) -> Self {
         let timeouts = Timeouts {
-            resolve: Duration::from_secs(2),
-            connect: Duration::from_secs(2),
+            resolve: HASTY,
+            connect: HASTY,
             answer: Duration::from_secs(5),
             read: Duration::from_secs(5),
         };
         self.agent = agent(&self.settings, timeouts);
+        self.hasty_agent = self.agent.clone();
         self.min_speed = MinSpeed {
             period: Duration::from_secs(5),
             bytes: 60 << 10,
@@ -302,7 +314,7 @@ impl Client {
             return Ok(metadata.ok().map(|metadata| metadata.len()));
         }
         let response = self.follow(url, |url, authorization| {
-            let request = self.agent.head(url.as_str());
+            let request = self.agent().head(url.as_str());
             let request = match authorization {
                 Some(header) => request.header("authorization", header),
                 None => request,
@@ -325,7 +337,7 @@ impl Client {
 
     fn send_one(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
         self.follow(url, |url, authorization| {
-            let request = self.agent.get(url.as_str());
+            let request = self.agent().get(url.as_str());
             let authorization = authorization.map(|header| ("authorization", header));
             let request = headers
                 .iter()
@@ -395,6 +407,16 @@ impl Client {
             }
         }
         failure
+    }
+
+    fn agent(&self) -> &Agent {
+        let hosts = self.hosts();
+        let is_silent = |state: &HostState| matches!(state, HostState::Silent(_));
+        if !hosts.is_empty() && hosts.values().all(is_silent) {
+            &self.hasty_agent
+        } else {
+            &self.agent
+        }
     }
 
     fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, HostState>> {

@@ -176,6 +176,8 @@ impl Client {
         url: &Url,
     ) -> Result<ureq::http::Response<ureq::Body>, Error> {
         let request = request.map_err(|error| failed(url, &ureq::Error::Http(error)))?;
-        self.agent.run(request).map_err(|error| failed(url, &error))
+        self.agent()
+            .run(request)
+            .map_err(|error| failed(url, &error))
     }
 }

@@ -1,10 +1,17 @@
 //! Bad input: each error is one message with its place and a hint, and leaves no partial state.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use crate::support::{
-    Sandbox, Server, Tree,
+    HostShell, Sandbox, Server, Tree,
     pypi::{serve_program, serve_tool},
+    require,
     server::Fault,
 };
 
@@ -228,6 +235,67 @@ fn an_unreachable_source_is_named() {
     let outcome = sandbox.devsh(&["lock", "--trust"]).code(1);
     outcome.error(&["error: cannot reach `127.0.0.1", "hint: "]);
     assert!(!sandbox.project().join("devshell.lock").exists());
+}
+
+/// Listens on the loopback with a full queue, so no connection is made. Prints its port.
+const BLACK_HOLE: &str = "import socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(0)
+connections = []
+while True:
+    connection = socket.socket()
+    connection.settimeout(0.3)
+    try:
+        connection.connect(listener.getsockname())
+    except OSError:
+        break
+    connections.append(connection)
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()";
+
+#[test]
+fn a_network_that_drops_everything_is_named_soon() {
+    let Some(python) = require("python3") else {
+        return;
+    };
+    let mut black_hole = Command::new(python)
+        .args(["-c", BLACK_HOLE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    let mut output = BufReader::new(black_hole.stdout.take().unwrap());
+    output.read_line(&mut port).unwrap();
+    let port = port.trim();
+    let sandbox = Sandbox::new()
+        .config("tools-from = \"managed\"\n")
+        .env(
+            "UV_DEFAULT_INDEX",
+            format!("http://127.0.0.1:{port}/simple"),
+        )
+        .env(
+            "NPM_CONFIG_REGISTRY",
+            format!("http://127.0.0.1:{port}/npm"),
+        )
+        .env("NODEJS_ORG_MIRROR", format!("http://localhost:{port}/node"))
+        .env(
+            "RUSTUP_DIST_SERVER",
+            format!("http://localhost:{port}/rust"),
+        )
+        .manifest(
+            "[tools]\nruff = \"0.12\"\nnode = \"22\"\nrust = \"1.89\"\n\"npm:prettier\" = \"3\"\n",
+        );
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    let begun = Instant::now();
+    let seen = pty.type_line("devsh lock --trust");
+    let elapsed = begun.elapsed();
+    assert!(seen.contains("cannot reach `"), "{seen}");
+    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}: {seen}");
+    drop(black_hole.stdin.take());
+    black_hole.wait().unwrap();
 }
 
 #[test]
