@@ -14,9 +14,12 @@ use crate::{store, util::files};
 
 /// Compiles all modules below a directory. A file of the store never changes, so Python need not compare its bytecode
 /// with it. It fails for a package with files for another version of Python, which nothing imports here.
-const COMPILE: &str = "import compileall, os, py_compile, sys
+///
+/// It keeps no file open that the caller of devsh left open, such as a lock of `flock`.
+const COMPILE: &str = "import compileall, os, py_compile
+os.closerange(3, 65536)
 os.nice(19)
-compileall.compile_dir(sys.argv[1], maxlevels=99, quiet=2, workers=0,
+compileall.compile_dir('.', maxlevels=99, quiet=2, workers=0,
     invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)";
 
 /// Makes a directory for bytecode next to all modules of an environment; what packages brought is removed.
@@ -52,8 +55,8 @@ pub fn compile_in_background(interpreter: &Interpreter, environment: &Path) {
         .args(["-c", "\"$@\" &", "sh"])
         .arg(&interpreter.program)
         .args(["-I", "-S", "-B", "-c", COMPILE])
-        .arg(environment.join("lib"))
-        .current_dir("/")
+        // It makes missing directories. From here it makes none in the place of an object that was removed.
+        .current_dir(environment.join("lib"))
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())

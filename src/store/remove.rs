@@ -5,9 +5,16 @@ use std::{
     fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use crate::util::files;
+
+/// Attempts to remove a directory that gets new files.
+const ATTEMPTS: u32 = 50;
+/// The time between two of them.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Disk usage of a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,15 +59,28 @@ pub fn size_without(path: &Path, seen: &mut CountedFiles) -> Size {
 
 /// Removes a directory and all below it, following no link; an absent one is no error.
 pub fn remove_tree(path: &Path) -> Result<(), files::Error> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if files::is_absent(&error) => Ok(()),
+    let removed = match remove_directory(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             make_writable(path);
-            fs::remove_dir_all(path).map_err(files::at("remove", path))
+            remove_directory(path)
         }
-        Err(error) => Err(files::at("remove", path)(error)),
+        removed => removed,
+    };
+    match removed {
+        Err(error) if !files::is_absent(&error) => Err(files::at("remove", path)(error)),
+        _ => Ok(()),
     }
+}
+
+/// Removes a directory into which a Python may be writing bytecode, which ends with its modules.
+fn remove_directory(path: &Path) -> io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => thread::sleep(PAUSE),
+            removed => return removed,
+        }
+    }
+    fs::remove_dir_all(path)
 }
 
 /// Removes a file, a link, or a directory and all below it; an absent one is no error.

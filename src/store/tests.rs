@@ -579,3 +579,22 @@ fn rust_components_know_their_release_by_file_or_directory() {
         );
     }
 }
+
+#[test]
+fn a_directory_is_removed_while_files_are_added() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let object = directory.path().join("object");
+        let bytecode = object.join("__pycache__");
+        fs::create_dir_all(&bytecode).unwrap();
+        let writer = thread::spawn(move || {
+            for count in 0..200 {
+                // The directory goes at some time.
+                let _written = fs::write(bytecode.join(format!("{count}.pyc")), "x");
+            }
+        });
+        remove_tree(&object).unwrap();
+        writer.join().unwrap();
+        assert!(!object.exists());
+    }
+}

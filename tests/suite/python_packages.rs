@@ -1,6 +1,12 @@
 //! Python environments of projects, by a real uv from an index of this process; no network.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     applications::{pure, sandbox, serve},
@@ -1052,4 +1058,31 @@ fn a_colon_in_a_path_is_an_error() {
     let data = sandbox.home().join("a:b");
     let sandbox = sandbox.env("XDG_DATA_HOME", data.to_str().unwrap());
     sandbox.devsh(&run).error(&["cannot be on PATH"]);
+}
+
+/// Returns the file with the bytecode of a module of an installed package.
+fn bytecode(sandbox: &Sandbox, module: &str) -> PathBuf {
+    let code = format!("import {module}; print({module}.__cached__)");
+    let home = sandbox.home();
+    let path = python(sandbox, &code);
+    PathBuf::from(path.trim().replacen('~', &home.to_string_lossy(), 1))
+}
+
+#[test]
+fn modules_are_compiled_in_the_background() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox =
+        sandbox.manifest("[tools]\npython = \"3\"\n[python]\npackages = [\"helper-lib\"]\n");
+    sandbox.allow();
+    // Python itself writes none here.
+    let file = bytecode(&sandbox, "helper_lib");
+    let end = Instant::now() + Duration::from_mins(1);
+    while !file.exists() {
+        assert!(Instant::now() < end, "no {}", file.display());
+        thread::sleep(Duration::from_millis(20));
+    }
+    sandbox.devsh(&["verify"]).success();
 }
