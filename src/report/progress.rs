@@ -52,7 +52,10 @@ impl Bars {
 
     fn bar(&self, name: &str, step: &str, total: Option<u64>) -> Bar {
         let bar = Bar {
-            drawn: self.all.add(ProgressBar::no_length()),
+            // The default style draws an empty bar until the first step is shown.
+            drawn: self
+                .all
+                .add(ProgressBar::no_length().with_style(style("{msg}"))),
             name: SafeText::from(name),
             columns: self.columns,
             lines: self.lines,
@@ -92,12 +95,14 @@ impl Bar {
     }
 
     fn show(&self, form: &str, text: String) {
-        // The templates are constants; a wrong one falls back to the default style.
-        let style =
-            ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.drawn.set_style(style);
+        self.drawn.set_style(style(form));
         self.drawn.set_message(text);
     }
+}
+
+/// Returns the style of a template. The templates are constants; a wrong one falls back to the default style.
+fn style(form: &str) -> ProgressStyle {
+    ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 impl Meter for Bar {
