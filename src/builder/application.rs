@@ -144,7 +144,7 @@ impl Builder<'_> {
                 requirements: &requirement_lines(wheels),
             };
             let uv = self.uv(&installer);
-            uv.install_wheels(wheels, &environment)
+            uv.install_wheels(wheels, &environment, &*meter)
                 .and_then(|()| installer.finish(&uv, &environment, interpreter))
                 .map_err(|error| Error::install(Path::new(&label), error))?;
             store::remove_tree(&files)?;

@@ -174,7 +174,7 @@ impl Builder<'_> {
             .copy_to(&source)
             .map_err(files::at("write", &source))?;
         let out = work.path().join("wheels");
-        uv.build_wheel(&source, &out)
+        uv.build_wheel(&source, &out, meter)
             .map_err(|error| super::Error::install(Path::new(&file.name), error))?;
         let wheel = wheel_in(&out).ok_or_else(|| store::Error::Damaged {
             path: file.name.clone(),

@@ -389,7 +389,7 @@ impl Builder<'_> {
                 builds: builds.then_some(&packages.builds),
                 built: &built_wheels,
             };
-            uv.install_packages(install, place)
+            uv.install_packages(install, place, &*meter)
                 .and_then(|()| installer.finish(&uv, place, interpreter))
                 .map_err(|error| Error::install_packages(&packages.lock, error))
         });
@@ -430,7 +430,7 @@ impl Builder<'_> {
             store::remove_tree(&directory)?;
         }
         let meter = self.progress.start("the project", "installing", None);
-        let made = uv.install_editable(&root, &pins.directories, &directory);
+        let made = uv.install_editable(&root, &pins.directories, &directory, &*meter);
         meter.finish();
         made.map_err(|error| Error::install(&packages.lock, error))?;
         Ok(EditableInstalls {

@@ -150,7 +150,7 @@ impl Builder<'_> {
         store::remove_tree(&place)?;
         fs::create_dir(&place).map_err(files::at("create", &place))?;
         let meter = self.progress.start(purpose, "resolving", None);
-        let answer = self.uv(&installer).compile(compile, &place);
+        let answer = self.uv(&installer).compile(compile, &place, &*meter);
         meter.finish();
         let answer = answer.map_err(|error| match error {
             UvError::Failed { output } => Error::PythonResolve {

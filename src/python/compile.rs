@@ -7,7 +7,7 @@ use super::{
     settings::UvOptions,
     uv::{Uv, UvError},
 };
-use crate::util::files;
+use crate::{fetch::Meter, util::files};
 
 /// Longest answer of uv that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
@@ -41,7 +41,12 @@ pub struct CompileRequest<'a> {
 
 impl Uv<'_> {
     /// Resolves in the empty directory `place` and returns uv's answer.
-    pub fn compile(&self, request: &CompileRequest<'_>, place: &Path) -> Result<String, UvError> {
+    pub fn compile(
+        &self,
+        request: &CompileRequest<'_>,
+        place: &Path,
+        meter: &dyn Meter,
+    ) -> Result<String, UvError> {
         let requirements = place.join("requirements.in");
         // A list is data, so it cannot name packages that run their own build.
         let is_build =
@@ -87,7 +92,7 @@ impl Uv<'_> {
             }
         }
         command.arg("--output-file").arg(&output).arg(requirements);
-        self.run(command)?;
+        self.run(command, meter)?;
         let bytes = files::read_bounded(&output, LIMIT)?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

@@ -20,7 +20,7 @@ use super::{
     uv::{Uv, UvError},
     venv::write_settings,
 };
-use crate::{package::Sha256, store, util::files};
+use crate::{fetch::Meter, package::Sha256, store, util::files};
 
 /// Settings of `[tool.uv]` that a build may need, and that a `uv.toml` may have too.
 const BUILD_SETTINGS: [&str; 13] = [
@@ -78,6 +78,7 @@ impl Uv<'_> {
         &self,
         install: PackageInstall<'_>,
         place: &Path,
+        meter: &dyn Meter,
     ) -> Result<(), UvError> {
         let (pins, builds) = (install.pins, install.builds);
         let refuse = |line: String| UvError::Failed { output: vec![line] };
@@ -134,11 +135,16 @@ impl Uv<'_> {
                 .args(["--only-binary", name, "--find-links"])
                 .arg(&wheel.directory);
         }
-        self.install_list(command, &list, place)
+        self.install_list(command, &list, place, meter)
     }
 
     /// Builds the wheel of a source distribution into the new directory `place`.
-    pub fn build_wheel(&self, source: &Path, place: &Path) -> Result<(), UvError> {
+    pub fn build_wheel(
+        &self,
+        source: &Path,
+        place: &Path,
+        meter: &dyn Meter,
+    ) -> Result<(), UvError> {
         let mut command = self.command(source.parent().unwrap_or(source));
         command
             .args(["build", "--wheel", "--no-config", "--python"])
@@ -146,11 +152,16 @@ impl Uv<'_> {
             .arg("--out-dir")
             .arg(place)
             .arg(source);
-        self.run(command)
+        self.run(command, meter)
     }
 
     /// Makes an environment with exactly these wheels in the empty directory `place`.
-    pub fn install_wheels(&self, wheels: WheelFiles<'_>, place: &Path) -> Result<(), UvError> {
+    pub fn install_wheels(
+        &self,
+        wheels: WheelFiles<'_>,
+        place: &Path,
+        meter: &dyn Meter,
+    ) -> Result<(), UvError> {
         self.create_environment(place)?;
         let list = place.join(".wheels.txt");
         files::write_atomic(&list, wheels.requirements.as_bytes())?;
@@ -165,17 +176,23 @@ impl Uv<'_> {
             ])
             .arg(wheels.directory);
         self.add_platform(&mut command);
-        self.install_list(command, &list, place)
+        self.install_list(command, &list, place, meter)
     }
 
     /// Runs an installation of the packages of a list, and removes what only it needs.
-    fn install_list(&self, mut command: Command, list: &Path, place: &Path) -> Result<(), UvError> {
+    fn install_list(
+        &self,
+        mut command: Command,
+        list: &Path,
+        place: &Path,
+        meter: &dyn Meter,
+    ) -> Result<(), UvError> {
         command
             .arg("--python")
             .arg(place)
             .arg("--requirements")
             .arg(list);
-        self.run(command)?;
+        self.run(command, meter)?;
         fs::remove_file(list).map_err(files::at("remove", list))?;
         store::remove_file(&place.join(UV_LOCK))?;
         make_bytecode_directories(place)
@@ -187,6 +204,7 @@ impl Uv<'_> {
         root: &Path,
         directories: &[String],
         place: &Path,
+        meter: &dyn Meter,
     ) -> Result<(), UvError> {
         self.create_environment(place)?;
         // Setuptools would write its `egg-info` into the project.
@@ -208,7 +226,7 @@ impl Uv<'_> {
         for directory in directories {
             command.arg("--editable").arg(root.join(directory));
         }
-        let installed = self.run(command);
+        let installed = self.run(command, meter);
         store::remove_file(&settings)?;
         store::remove_file(&own_settings)?;
         installed?;

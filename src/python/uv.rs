@@ -5,6 +5,7 @@
 
 use std::{
     ffi::OsStr,
+    io::{BufRead as _, BufReader},
     os::unix::ffi::OsStrExt,
     path::Path,
     process::{Command, Stdio},
@@ -13,7 +14,7 @@ use std::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::{interpreter::Interpreter, settings::UvOptions};
-use crate::{config::PYPI, env::Env, package::System, store, util::files};
+use crate::{config::PYPI, env::Env, fetch::Meter, package::System, store, util::files};
 
 /// The variable with the project's root, in addresses of its local files (`file://${PROJECT_ROOT}/a.whl`).
 const ROOT: &str = "PROJECT_ROOT";
@@ -106,7 +107,6 @@ impl Uv<'_> {
             .env("UV_NO_CONFIG", "1")
             .env("UV_LINK_MODE", "copy")
             .env("UV_PYTHON_DOWNLOADS", "never")
-            .env("UV_NO_PROGRESS", "1")
             // A build backend in the project must not leave bytecode there.
             .env("PYTHONDONTWRITEBYTECODE", "1")
             // Trust the certificates of the system, by uv's new and its old name for it.
@@ -161,12 +161,26 @@ impl Uv<'_> {
         Ok(())
     }
 
-    pub(super) fn run(&self, mut command: Command) -> Result<(), UvError> {
-        let output = command.output().map_err(files::at("run", self.program))?;
-        if output.status.success() {
+    /// Runs uv and shows each of its steps.
+    pub(super) fn run(&self, mut command: Command, meter: &dyn Meter) -> Result<(), UvError> {
+        let failed = |error| files::at("run", self.program)(error);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(failed)?;
+        let mut output = Vec::new();
+        if let Some(stderr) = child.stderr.take() {
+            let mut lines = BufReader::new(stderr);
+            let mut start = 0;
+            while lines.read_until(b'\n', &mut output).map_err(failed)? > 0 {
+                if let Some(step) = step(&String::from_utf8_lossy(&output[start..])) {
+                    meter.step(&step, None);
+                }
+                start = output.len();
+            }
+        }
+        if child.wait().map_err(failed)?.success() {
             return Ok(());
         }
-        let output = last_lines(&output.stderr);
+        let output = last_lines(&output);
         Err(UvError::Failed { output })
     }
 }
@@ -190,6 +204,21 @@ fn is_passed(name: &OsStr) -> bool {
         && (name.ends_with("_USERNAME") || name.ends_with("_PASSWORD"));
     let closed = CLOSED.iter().any(|prefix| name.starts_with(prefix));
     !closed || is_credential || PASSED.contains(&name)
+}
+
+/// Returns the step that a line of uv announces: `Downloading numpy (15.9MiB)`, `Building app @ file:///app`.
+fn step(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let verb = match words.next()? {
+        "Building" => "building",
+        "Downloading" => "downloading",
+        "Prepared" => return Some("installing".to_owned()),
+        _ => return None,
+    };
+    let package = words.next()?;
+    let size = words.next().filter(|word| word.starts_with('('));
+    let size = size.map(|size| format!(" {size}")).unwrap_or_default();
+    Some(format!("{verb} {package}{size} of"))
 }
 
 fn last_lines(output: &[u8]) -> Vec<String> {

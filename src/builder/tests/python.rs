@@ -5,18 +5,20 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use super::{
     super::{
-        BuildRequest, BuiltShell, Error, PartialBuild, PythonPackages, ShellPart, UnbuiltPart, find,
+        BuildRequest, Builder, BuiltShell, Error, PartialBuild, PythonPackages, ShellPart,
+        UnbuiltPart, find,
     },
     programs,
     sandbox::{Asked, Sandbox},
 };
 use crate::{
     env::Change,
+    fetch::{Meter, Progress},
     manifest::{ShellName, Text},
     python::{LockFiles, Selection, read_lock},
     store::{Store, fixtures},
@@ -35,6 +37,7 @@ pip)
   while [ "$1" != --python ]; do shift; done
   site="$2/lib/python3.12/site-packages"
   : > "$2/.lock"
+  echo 'Downloading numpy (15.9MiB)' >&2
   if [ "$3" = --requirements ]; then
     cp "$4" "$site/installed"
     : > "$site/module.py"
@@ -294,6 +297,47 @@ fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
     let whole = world.build(&request);
     assert_eq!(find(world.sandbox.data(), &background), Some(whole.clone()));
     assert_eq!(whole.objects, without.objects);
+}
+
+/// Keeps the steps of all meters.
+#[derive(Default, Clone)]
+struct Steps(Arc<Mutex<Vec<String>>>);
+
+impl Progress for Steps {
+    fn start(&self, name: &str, step: &str, _total: Option<u64>) -> Box<dyn Meter> {
+        let steps = self.clone();
+        steps.step(&format!("{step} {name}"), None);
+        Box::new(steps)
+    }
+}
+
+impl Meter for Steps {
+    fn advance(&self, _bytes: u64) {}
+    fn retract(&self, _bytes: u64) {}
+    fn step(&self, what: &str, _total: Option<u64>) {
+        self.0.lock().unwrap().push(what.to_owned());
+    }
+    fn finish(&self) {}
+}
+
+#[test]
+fn the_steps_of_the_installer_are_shown() {
+    let world = World::new();
+    let steps = Steps::default();
+    let builder = Builder {
+        progress: &steps,
+        ..world.sandbox.builder()
+    };
+    builder.find_or_build(&world.request(LOCK)).unwrap();
+    let steps = steps.0.lock().unwrap();
+    let mut of_packages = steps
+        .iter()
+        .skip_while(|step| *step != "installing 2 python packages");
+    of_packages.next().unwrap();
+    assert_eq!(
+        of_packages.next().unwrap(),
+        "downloading numpy (15.9MiB) of"
+    );
 }
 
 #[test]
