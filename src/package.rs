@@ -20,6 +20,7 @@ pub mod wheel;
 pub use cache_place::{CachePlace, S3Place};
 pub use conda::{
     CONDA, CONDA_FORGE, CondaChannel, CondaFloors, CondaRequirement, MacosVersion, OLDEST_KERNEL,
+    conda_package_of,
 };
 pub use digest::{Digest, Hasher, Sha256};
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place};

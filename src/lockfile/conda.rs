@@ -17,6 +17,7 @@ use super::{
 };
 use crate::package::{
     CondaChannel, CondaFloors, CondaRequirement, Glibc, MacosVersion, Sha256, System,
+    conda_package_of,
 };
 
 /// Locked packages by the requirements that they answer, sorted.
@@ -139,9 +140,23 @@ pub(super) fn read(blocks: Vec<Spanned<CondaBlock>>) -> Result<CondaSets, Spanne
             },
         };
         let mut set = CondaSet::default();
+        let mut places = BTreeMap::new();
         for package in raw.packages {
             let at = package.span();
-            add(&mut set, package.into_inner(), &at)?;
+            let (name, systems) = add(&mut set, package.into_inner(), &at)?;
+            places.extend(
+                systems
+                    .into_iter()
+                    .map(|one| ((one, name.clone()), at.clone())),
+            );
+        }
+        for (system, packages) in &set.packages {
+            // Its files could replace those of a package that the dev shell asks for.
+            if let Some(package) = unneeded(&key, packages) {
+                let at = places.remove(&(*system, package.clone()));
+                let system = *system;
+                return Err(Problem::Unneeded { package, system }.at(at.unwrap_or(span)));
+            }
         }
         for packages in set.packages.values_mut() {
             packages.sort_by(|one, other| one.name.cmp(&other.name));
@@ -154,7 +169,31 @@ pub(super) fn read(blocks: Vec<Spanned<CondaBlock>>) -> Result<CondaSets, Spanne
     Ok(sets)
 }
 
-fn add(set: &mut CondaSet, raw: CondaLine, at: &Range<usize>) -> Result<(), SpannedProblem> {
+/// Returns a package that no chain of dependencies leads to from the requirements.
+fn unneeded(key: &CondaKey, packages: &[LockedConda]) -> Option<String> {
+    let mut by_name: BTreeMap<String, &LockedConda> = packages
+        .iter()
+        .map(|one| (one.name.to_ascii_lowercase(), one))
+        .collect();
+    let requirements = key.requirements.iter();
+    let mut pending: Vec<String> = requirements
+        .filter_map(|text| Some(text.parse::<CondaRequirement>().ok()?.name().to_owned()))
+        .collect();
+    while let Some(name) = pending.pop() {
+        if let Some(package) = by_name.remove(&name) {
+            let depends = package.depends.iter();
+            pending.extend(depends.filter_map(|one| conda_package_of(one)));
+        }
+    }
+    by_name.into_values().next().map(|one| one.name.clone())
+}
+
+/// Adds a package, and returns its name and systems.
+fn add(
+    set: &mut CondaSet,
+    raw: CondaLine,
+    at: &Range<usize>,
+) -> Result<(String, Vec<System>), SpannedProblem> {
     let address = Url::parse(raw.url.get_ref()).ok();
     let url = address
         .filter(|url| url.scheme() == "file" || lockable(url))
@@ -187,7 +226,7 @@ fn add(set: &mut CondaSet, raw: CondaLine, at: &Range<usize>) -> Result<(), Span
     } else {
         vec![value(&raw.system)?]
     };
-    for system in systems {
+    for &system in &systems {
         let there = set.packages.entry(system).or_default();
         if there.iter().any(|other| other.name == package.name) {
             let name = format!("`{}` for {system}", package.name);
@@ -195,7 +234,7 @@ fn add(set: &mut CondaSet, raw: CondaLine, at: &Range<usize>) -> Result<(), Span
         }
         there.push(package.clone());
     }
-    Ok(())
+    Ok((package.name, systems))
 }
 
 /// Writes the blocks.
@@ -262,7 +301,7 @@ mod tests {
     fn block(packages: &str) -> String {
         format!(
             "# written by devsh, do not edit\nversion = 1\n\n[[conda]]\nchannels = [\"conda-forge\"]\n\
-             requirements = [\"libpq >=16\"]\nglibc = \"2.28\"\nmacos = \"13.0\"\npackages = [\n{packages}]\n"
+             requirements = [\"libpq >=16\", \"tzdata\"]\nglibc = \"2.28\"\nmacos = \"13.0\"\npackages = [\n{packages}]\n"
         )
     }
 
@@ -283,6 +322,26 @@ mod tests {
             |system| -> Vec<&str> { set.packages[&system].iter().map(|one| &*one.name).collect() };
         assert_eq!(names(System::LinuxX86_64), ["libpq", "tzdata"]);
         assert_eq!(names(System::MacosAarch64), ["tzdata"]);
+    }
+
+    #[test]
+    fn a_package_that_nothing_needs_is_refused() {
+        let line = |name: &str, depends: &str| {
+            format!(
+                "  {{ system = \"linux-x86_64\", url = \"https://conda.anaconda.org/conda-forge/linux-64/{name}-1-0.conda\", \
+                 sha256 = \"{}\", depends = [{depends}] }},\n",
+                "a".repeat(64)
+            )
+        };
+        let chain = line("libpq", "\"conda-forge::B >=1\"") + &line("b", "\"c\"") + &line("c", "");
+        parse("l", &block(&chain)).unwrap();
+        // Packages that need each other are not needed by the dev shell.
+        let text = block(&(chain + &line("x", "\"y\"") + &line("y", "\"x\", \"libpq\"")));
+        let error = parse("l", &text).unwrap_err();
+        let system = System::LinuxX86_64;
+        let package = "x".to_owned();
+        assert_eq!(error.problem, Problem::Unneeded { package, system });
+        assert!(text[error.span].contains("/x-1-0.conda"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::package::{Invalid, Tool};
+use crate::package::{Invalid, System, Tool};
 
 /// The version of the format that this program reads and writes.
 pub(super) const FORMAT: i64 = 1;
@@ -47,6 +47,9 @@ pub enum Problem {
     /// A second block or line for the same thing.
     #[error("{0} is locked twice")]
     Duplicate(String),
+    /// A conda package that neither a requirement nor another package of the set needs.
+    #[error("nothing needs the conda package `{package}` on {system}")]
+    Unneeded { package: String, system: System },
     /// A package that devsh does not take the tool from.
     #[error("`{tool}` does not come from `{found}`")]
     Source { tool: Tool, found: String },

@@ -168,6 +168,15 @@ impl fmt::Display for CondaRequirement {
     }
 }
 
+/// Returns the package that a dependency names; nothing for a property of the system (`__glibc`).
+pub fn conda_package_of(dependency: &str) -> Option<String> {
+    let name = dependency.trim();
+    let name = name.rsplit_once("::").map_or(name, |(_, name)| name);
+    let end = name.find(|one: char| !one.is_ascii_alphanumeric() && !"-_.".contains(one));
+    let name = &name[..end.unwrap_or(name.len())];
+    (!name.is_empty() && !name.starts_with("__")).then(|| name.to_ascii_lowercase())
+}
+
 /// Returns one alternative of a requirement of devsh in conda's grammar.
 fn conda_version(alternative: &str) -> String {
     let parts = alternative.split(',').map(str::trim);

@@ -120,13 +120,20 @@ fn locked(chosen: Vec<RepoDataRecord>) -> Result<Vec<LockedConda>, Error> {
         let digest = digest.ok_or_else(|| Error::NoDigest { file: file() })?;
         let (name, version, build) =
             LockedConda::identity(&record.url).ok_or_else(|| Error::OddName { file: file() })?;
+        let extras = record.package_record.extra_depends.values().flatten();
         packages.push(LockedConda {
             name,
             version,
             build,
             sha256: Sha256::from_bytes(digest),
             size: record.package_record.size,
-            depends: record.package_record.depends.clone(),
+            depends: record
+                .package_record
+                .depends
+                .iter()
+                .chain(extras)
+                .cloned()
+                .collect(),
             url: record.url,
         });
     }

@@ -6,7 +6,7 @@ use crate::{
     app::conda_packages,
     lockfile::{CondaSet, LockedConda},
     manifest::PlacedRequirement,
-    package::{CondaRequirement, Source},
+    package::{Source, conda_package_of},
 };
 
 use super::{Explained, Explanation};
@@ -61,12 +61,6 @@ fn packages_here(
     here.or_else(|| set.packages.values().next())
 }
 
-/// Returns the name of the package that a dependency is about.
-fn package_of(dependency: &str) -> Option<String> {
-    let requirement = dependency.parse::<CondaRequirement>().ok()?;
-    Some(requirement.name().to_owned())
-}
-
 /// Returns the requirement of the dev shell from which the fewest dependencies lead to a package, and these.
 fn shortest_chain<'l>(
     packages: &'l [LockedConda],
@@ -88,7 +82,7 @@ fn shortest_chain<'l>(
     while let Some(at) = pending.pop_front() {
         let package = by_name.get(at)?;
         for dependency in &package.depends {
-            let needed = package_of(dependency);
+            let needed = conda_package_of(dependency);
             let Some((needed, _)) = needed.and_then(|needed| by_name.get_key_value(&*needed))
             else {
                 continue;
@@ -119,7 +113,10 @@ fn shortest_chain<'l>(
 /// Returns a line about the other packages that need a package.
 fn other_needs(packages: &[LockedConda], name: &str, known: Option<&Step<'_>>) -> Option<String> {
     let others = packages.iter().filter(|package| {
-        let mut needed = package.depends.iter().filter_map(|one| package_of(one));
+        let mut needed = package
+            .depends
+            .iter()
+            .filter_map(|one| conda_package_of(one));
         known.is_none_or(|step| step.package.name != package.name)
             && needed.any(|needed| needed == name)
     });

@@ -298,7 +298,7 @@ fn conda_sets() -> impl Strategy<Value = CondaSets> {
         option::of(0..9_u64),
         collection::vec("[a-z]{1,4} >=[0-9]", 0..3),
     );
-    let named = collection::btree_map("[a-z_]{1,6}", fields, 1..4).prop_map(|named| {
+    let named = collection::btree_map("[a-z][a-z_]{0,5}", fields, 1..4).prop_map(|named| {
         let package = |(name, (digest, size, depends)): (String, (String, _, _))| LockedConda {
             url: format!("https://h/noarch/{name}-1.2-h0_0.conda")
                 .parse()
@@ -320,7 +320,16 @@ fn conda_sets() -> impl Strategy<Value = CondaSets> {
             requirements: requirements.into_iter().collect(),
             ..CondaKey::default()
         });
-    collection::btree_map(key, set, 0..2)
+    // Every package is needed.
+    let needed = (key, set).prop_map(|(mut key, set): (CondaKey, CondaSet)| {
+        let packages = set.packages.values().flatten();
+        key.requirements
+            .extend(packages.map(|one| one.name.clone()));
+        key.requirements.sort();
+        key.requirements.dedup();
+        (key, set)
+    });
+    collection::vec(needed, 0..2).prop_map(|sets| sets.into_iter().collect())
 }
 
 #[test]

@@ -6,11 +6,11 @@
 use rattler_conda_types::{MatchSpec, Matches as _, ParseMatchSpecOptions, RepoDataRecord};
 
 use super::{
-    records::{Records, package_of},
+    records::Records,
     solver::{SolverAnswer, SolverProblem},
 };
 use crate::{
-    package::{CondaFloors, CondaRequirement, System},
+    package::{CondaFloors, CondaRequirement, System, conda_package_of},
     util::nearest::nearest,
 };
 
@@ -213,11 +213,11 @@ fn opposed(problem: &SolverProblem<'_>, core: &[CondaRequirement]) -> Option<[Ne
         needing.iter().find_map(|record| {
             let depends = record.package_record.depends.iter();
             depends
-                .filter(|text| package_of(text).is_some())
+                .filter(|text| conda_package_of(text).is_some())
                 .find_map(|dependency| {
                     let options = ParseMatchSpecOptions::lenient();
                     let spec = MatchSpec::from_str(dependency, options).ok()?;
-                    let name = package_of(dependency)?;
+                    let name = conda_package_of(dependency)?;
                     let there = having
                         .iter()
                         .find(|there| there.package_record.name.as_normalized() == name)?;
@@ -235,7 +235,7 @@ fn opposed(problem: &SolverProblem<'_>, core: &[CondaRequirement]) -> Option<[Ne
         having.iter().find_map(|record| {
             let mut depends = record.package_record.depends.iter();
             let dependency = depends.find(|text| {
-                package_of(text).is_some_and(|found| found == name) && text.contains(' ')
+                conda_package_of(text).is_some_and(|found| found == name) && text.contains(' ')
             })?;
             Some(Need {
                 package: shown(record),

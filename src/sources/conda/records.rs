@@ -7,7 +7,7 @@ use rattler_conda_types::{RepoDataRecord, Version};
 
 use super::{CondaQuery, CondaRelease, error::Error, record_index::RecordIndex};
 use crate::{
-    package::{CondaChannel, System},
+    package::{CondaChannel, System, conda_package_of},
     sources::{Sources, page_cache::seconds},
     util::parallel,
 };
@@ -85,7 +85,7 @@ impl Records {
                             .iter()
                             .chain(record.extra_depends.values().flatten())
                     });
-                    next.extend(depends.filter_map(|one| package_of(one)));
+                    next.extend(depends.filter_map(|one| conda_package_of(one)));
                 }
                 records[*at].extend(answer);
             }
@@ -236,13 +236,4 @@ fn load_indexes(
         });
     }
     Ok(indexes)
-}
-
-/// Returns the package that a dependency names; nothing for a property of the system (`__glibc`).
-pub(super) fn package_of(dependency: &str) -> Option<String> {
-    let name = dependency.trim();
-    let name = name.rsplit_once("::").map_or(name, |(_, name)| name);
-    let end = name.find(|one: char| !one.is_ascii_alphanumeric() && !"-_.".contains(one));
-    let name = &name[..end.unwrap_or(name.len())];
-    (!name.is_empty() && !name.starts_with("__")).then(|| name.to_ascii_lowercase())
 }
