@@ -41,6 +41,9 @@ pub struct ObjectRecord {
     /// The inputs of an object that was built and not unpacked, or the layout of a release, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
+    /// Whether it came from a cache instead of a build of this machine, which therefore does not sign it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub received: bool,
     /// The BLAKE3 of everything above.
     pub check: String,
 }
@@ -74,6 +77,7 @@ impl ObjectRecord {
             tree,
             artifacts: object.artifacts.iter().map(artifact).collect(),
             inputs: object.layout.iter().map(ToString::to_string).collect(),
+            received: false,
             check: String::new(),
         };
         record.check = record.digest();
@@ -98,8 +102,17 @@ impl ObjectRecord {
             tree,
             artifacts: Vec::new(),
             inputs: built.inputs.to_vec(),
+            received: false,
             check: String::new(),
         };
+        record.check = record.digest();
+        record
+    }
+
+    /// Returns the record of an object that came from a cache.
+    pub(super) fn of_received(built: &BuiltObject<'_>, tree: String) -> Self {
+        let mut record = Self::of_built(built, tree);
+        record.received = true;
         record.check = record.digest();
         record
     }
@@ -124,6 +137,9 @@ impl ObjectRecord {
             input.option(artifact.size, DigestInput::number);
         });
         input.list(self.inputs.iter(), DigestInput::bytes);
+        if self.received {
+            input.bytes("received");
+        }
         let digest = blake3::hash(&input.into_bytes());
         digest.to_hex().to_string()
     }

@@ -207,7 +207,7 @@ impl Store {
             meter.step("publishing", None);
             close(temporary)?;
             let manifest = FileManifest::of(temporary)?;
-            let record = ObjectRecord::of_built(built, manifest.hash());
+            let record = ObjectRecord::of_received(built, manifest.hash());
             let place = self.root().join(path.as_str());
             self.publish(temporary, &place, &manifest, &record, || ())
         })

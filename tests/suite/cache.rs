@@ -191,6 +191,40 @@ fn a_bundle_serves_a_machine_without_a_network() {
 }
 
 #[test]
+fn a_received_object_is_not_signed_again() {
+    let Some(team) = Team::new() else { return };
+    let key = team.key();
+    let secret = fs::read_to_string(team.builder.home().join(".config/devsh/keys/team-1.key"));
+    let (builder, bundle) = (&team.builder, team.builder.root().join("bundle"));
+    let export = |sandbox: &Sandbox, to: &Path, secret: &str| {
+        let mut export = sandbox.command(crate::support::sandbox::DEVSH);
+        export
+            .args(["cache", "export", "--trust", "--json"])
+            .arg(to);
+        export.env("DEVSH_SIGNING_KEY", secret.trim());
+        sandbox.outcome(&mut export).success().stdout
+    };
+    export(builder, &bundle, &secret.unwrap());
+    let config = format!(
+        "[[caches]]\nurl = \"file://{}\"\nkeys = [\"{key}\"]\n",
+        bundle.display()
+    );
+    let second = team.second(&config);
+    team.run_in(&second);
+    second.devsh(&["cache", "key", "new", "other-1"]).success();
+    let own = fs::read_to_string(second.home().join(".config/devsh/keys/other-1.key")).unwrap();
+    let onward = second.root().join("onward");
+    let report = export(&second, &onward, &own);
+    assert!(report.contains("it came from a cache"), "{report}");
+    let listed = second
+        .devsh(&["cache", "verify", "--json"])
+        .success()
+        .stdout;
+    assert!(!listed.contains("other-1"), "{listed}");
+    assert!(!onward.join("objects").exists());
+}
+
+#[test]
 fn a_clean_home_needs_only_s3_storage() {
     let (Some(team), Some(storage)) = (Team::new(), Storage::start()) else {
         return;

@@ -41,6 +41,8 @@ use super::{
 const THREADS: usize = 4;
 /// Why a built object is not shared without a key.
 pub const NO_KEY: &str = "there is no key to sign it";
+/// A key signs only what its machine built: the cache that an object came from may be one that another user trusts less.
+const RECEIVED: &str = "it came from a cache, and the machine that built it shares it";
 
 /// The artifacts and objects to push.
 #[derive(Debug, Clone)]
@@ -312,6 +314,7 @@ impl Push<'_> {
             }))
         };
         let record = ObjectRecord::read(&self.store.root().join(name))?;
+        let received = record.as_ref().is_some_and(|record| record.received);
         if !share::is_shareable(record.and_then(|record| record.known_recipe())) {
             return not_shared("it is made again from its parts on each machine");
         }
@@ -332,6 +335,9 @@ impl Push<'_> {
             && backend.contains(&CacheKey::blob(&blob)).map_err(failed)?
         {
             return Ok(None);
+        }
+        if received {
+            return not_shared(RECEIVED);
         }
         let packed = self.store.with_object(name, |_| {
             share::share(self.store, name, self.system, self.downloads.directory)
