@@ -58,7 +58,7 @@ const LOADER: [&str; 4] = [
     "DYLD_INSERT_LIBRARIES",
 ];
 
-/// Variables of compilers and of Java, which packages of these exist to set. Other variables whose values host programs
+/// Variables of compilers and of Java, which packages of these exist to set, with paths of the prefix only. Other variables whose values host programs
 /// run as code need a grant of the manifest, so a package cannot set them.
 const PACKAGE_CODE: [&str; 22] = [
     "AR",
@@ -84,6 +84,22 @@ const PACKAGE_CODE: [&str; 22] = [
     "RANLIB",
     "STRIP",
 ];
+
+/// Returns whether all paths in a value are below the prefix.
+fn names_only(value: &OsStr, prefix: &Path) -> bool {
+    let Some((value, prefix)) = value.to_str().zip(prefix.to_str()) else {
+        return false;
+    };
+    let is_below = |path: &str| {
+        let rest = path.strip_prefix(prefix);
+        let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        below && !path.split('/').any(|part| part == "..")
+    };
+    value
+        .split([' ', '\t', '\n', ':', ';', ',', '=', '"', '\''])
+        .filter_map(|word| Some(&word[word.find('/')?..]))
+        .all(is_below)
+}
 
 /// The scripts of one prefix.
 pub(super) struct Activation<'a> {
@@ -116,12 +132,15 @@ impl Activation<'_> {
                     .filter(|(name, value)| before.get(name) != Some(value)),
             );
         }
-        let kept = |name: &OsStr| {
+        let kept = |name: &OsStr, value: &OsStr| {
             let text = name.to_str().unwrap_or_default();
-            let runs_code = grant::effect(text).is_some() && !PACKAGE_CODE.contains(&text);
+            let of_package = PACKAGE_CODE.contains(&text) && names_only(value, self.prefix);
+            let runs_code = grant::effect(text).is_some() && !of_package;
             !OWN.contains(&text) && !LOADER.contains(&text) && !runs_code
         };
-        let named = variables_after.into_iter().filter(|(name, _)| kept(name));
+        let named = variables_after
+            .into_iter()
+            .filter(|(name, value)| kept(name, value));
         let mut changes: Vec<(VarName, Change)> = named
             .filter_map(|(name, value)| Some((name.to_str()?.parse().ok()?, Change::Set(value))))
             .collect();
@@ -271,6 +290,31 @@ mod tests {
 
     use super::*;
     use crate::builder::tests::sandbox::Sandbox;
+
+    #[test]
+    fn variables_of_compilers_have_paths_of_the_prefix_only() {
+        let prefix = Path::new("/s/p");
+        for value in [
+            "gcc",
+            "/s/p/bin/gcc",
+            "-O2 -isystem /s/p/include -I/s/p/x",
+            "-Wl,-rpath,/s/p/lib -L/s/p/lib",
+            "-DCMAKE_AR=/s/p/bin/ar;/s/p",
+        ] {
+            assert!(names_only(OsStr::new(value), prefix), "{value}");
+        }
+        for value in [
+            "/tmp/cc",
+            "-fplugin=/tmp/e.so",
+            "-I/tmp",
+            "/s/p/../q",
+            "/s/pq",
+            "/s/p:/tmp",
+            "../cc",
+        ] {
+            assert!(!names_only(OsStr::new(value), prefix), "{value}");
+        }
+    }
 
     #[test]
     fn no_process_of_a_script_is_left() {
