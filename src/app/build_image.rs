@@ -683,7 +683,7 @@ fn write_layers(
     Ok(WrittenLayers { layers, relocation })
 }
 
-/// Where layers go, and their system.
+/// The directory of layers, and their system.
 #[derive(Clone, Copy)]
 struct LayerTarget<'a> {
     layout: &'a ImageLayout,

@@ -21,7 +21,7 @@ pub(super) struct ResolvedTarget {
     pub packages: ResolvedPackages,
 }
 
-/// What is resolved, and with which locked versions.
+/// The requests to resolve, and the locked versions.
 #[derive(Clone, Copy)]
 pub(super) struct TargetRequest<'a> {
     pub target: &'a LockTarget,

@@ -37,7 +37,7 @@ const BUILD: &str = ".build";
 const PARALLEL: usize = 8;
 /// Largest accepted `Cargo.lock`, in bytes.
 const LIMIT: u64 = 16 << 20;
-/// How many of cargo's last lines an error shows.
+/// The number of cargo's last lines that an error shows.
 const LINES: usize = 30;
 /// The linker that rustc starts.
 const LINKER: &str = "cc";

@@ -120,7 +120,7 @@ pub struct Refusal {
     pub status: u16,
     /// The code of S3 that says why (`AccessDenied`).
     pub code: Option<String>,
-    /// How far the clocks of the server and of this machine differ, if that is the reason.
+    /// The difference between the clocks of the server and of this machine, if that is the reason.
     pub clock_difference: Option<Duration>,
 }
 

@@ -23,9 +23,9 @@ const ARTIFACT_TYPE: &str = "application/vnd.devsh.cache.v1";
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const LAYER_TYPE: &str = "application/octet-stream";
 const EMPTY: &[u8] = b"{}";
-/// How often an entry is sent again.
+/// The number of times that an entry is sent again.
 const TRIES: u32 = 4;
-/// How many manifests of a list are read at the same time.
+/// The number of manifests of a list that are read at the same time.
 const THREADS: usize = 8;
 /// The annotation with the key of an entry.
 const KEY: &str = "dev.devsh.key";

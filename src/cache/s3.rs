@@ -29,7 +29,7 @@ use crate::{
 
 /// The time for which a signed address is valid. A large download takes a while.
 const VALID: Duration = Duration::from_hours(6);
-/// How far S3 lets the clocks differ.
+/// The difference of clocks that S3 accepts.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(15);
 /// The bytes of one part of a large upload; smaller files are sent at once.
 const PART: u64 = 16 << 20;

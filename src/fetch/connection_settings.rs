@@ -25,7 +25,7 @@ const NO_PROXIES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 const CERT_FILE: &str = "SSL_CERT_FILE";
 const CERT_DIR: &str = "SSL_CERT_DIR";
 
-/// How connections are made.
+/// The settings of connections.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionSettings {
     pub(super) proxy: Option<Proxy>,

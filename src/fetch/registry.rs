@@ -33,9 +33,9 @@ const MANIFEST_LIMIT: u64 = 4 << 20;
 const PAGES: usize = 1000;
 /// The bytes of one part of an upload.
 const CHUNK: u64 = 32 << 20;
-/// How often one session of an upload may break.
+/// The number of times that one session of an upload may break.
 const BREAKS: u32 = 5;
-/// How often an upload may begin again.
+/// The number of times that an upload may begin again.
 const SESSIONS: u32 = 4;
 /// The wait before an upload goes on, which grows.
 const RESUME_PAUSE: Duration = Duration::from_millis(200);
@@ -95,7 +95,7 @@ impl LocalBlob<'_> {
     }
 }
 
-/// What a registry has of an upload.
+/// The part of an upload that a registry has.
 struct UploadState {
     /// In bytes.
     received: u64,

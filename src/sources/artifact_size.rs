@@ -22,7 +22,7 @@ use crate::{
 
 /// The name of the sizes in the cache.
 const CACHED: &str = "devsh:sizes";
-/// How long they are used. A proxy can answer with the size of a page of its own.
+/// The time for which they are used. A proxy can answer with the size of a page of its own.
 const FRESH: Duration = Duration::from_hours(24);
 /// Most sizes in the cache.
 const MOST: usize = 10_000;

@@ -18,7 +18,7 @@ use crate::{
     util::files,
 };
 
-/// How long a document is used without asking its server.
+/// The time for which a document is used without asking its server.
 pub(super) const FRESH: Duration = Duration::from_mins(10);
 /// Largest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;

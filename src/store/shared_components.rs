@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{lockfile::Artifact, package::System, util::files};
 
-/// Where a toolchain has the lists of files of its components.
+/// The directory of a toolchain with the lists of files of its components.
 const LISTS: &str = "lib/rustlib/manifest-";
 /// Longest accepted list, in bytes.
 const LIMIT: u64 = 8 << 20;

@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// Where systems have `unshare`. A directory on `PATH` could have another program of this name.
+/// The places of `unshare` on usual systems. A directory on `PATH` could have another program of this name.
 const UNSHARE: [&str; 3] = [
     "/usr/bin/unshare",
     "/bin/unshare",
@@ -17,7 +17,7 @@ const SHELL: &str = "/bin/sh";
 /// process gets no signal that it has no handler for, so a program in its place could not be interrupted.
 const FIRST_PROCESS: &str = "trap 'exit 130' INT TERM HUP; \"$@\" & wait \"$!\"";
 
-/// How a program is kept from the network.
+/// The way in which a program is kept from the network.
 #[derive(Debug, Clone, Copy)]
 pub enum Isolation {
     /// Linux namespaces of its own for the network and for processes, made by this program.
