@@ -161,7 +161,7 @@ fn the_lockfiles_of_poetry_and_pip_are_installed() {
         sandbox
             .devsh(&install)
             .code(1)
-            .error(&["devsh add pypi:NAME"]);
+            .error(&["`poetry add NAME`"]);
     }
 }
 
