@@ -83,6 +83,8 @@ impl<'a> Components<'a> {
     /// Writes the records of the toolchain.
     pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
         let mut write = |path: String, text: &str| {
+            // Without an archive to unpack, because all components are shared, the tree admits nothing yet.
+            tree.admit(text.len() as u64);
             tree.file(&path, Placed::default(), &mut text.as_bytes())
                 .map(|_| ())
         };

@@ -65,3 +65,17 @@ fn a_component_with_another_digest_is_downloaded() {
     let compiler = fs::read_to_string(second.join("bin/rustc")).unwrap();
     assert_eq!(compiler, "another");
 }
+
+#[test]
+fn a_toolchain_may_have_only_components_of_another_one() {
+    let fixture = Fixture::new();
+    let compiler = fixture.artifact("rustc", &rustc());
+    let both = [compiler.clone(), fixture.artifact("cargo", &cargo())];
+    fixture.install_artifacts(Recipe::Rust, &both).unwrap();
+    let alone = fixture
+        .install_artifacts(Recipe::Rust, std::slice::from_ref(&compiler))
+        .unwrap();
+    let names = fs::read_to_string(alone.join("lib/rustlib/components")).unwrap();
+    assert_eq!(names, "rustc\n");
+    fixture.store().verify(&alone).unwrap();
+}
