@@ -26,7 +26,9 @@ use crate::{
     package::{ReleaseOption, ReleaseOptions, Source, System, Version},
     sources::{cargo, host::HostSearch},
     store::{self, BuiltObject, Downloads, Recipe, StorePath},
-    util::{digest_input::DigestInput, files, no_network::Isolation, parallel, vars},
+    util::{
+        child_process, digest_input::DigestInput, files, no_network::Isolation, parallel, vars,
+    },
 };
 
 /// Counts changes in how crates are built.
@@ -330,7 +332,9 @@ impl Builder<'_> {
             return Ok(());
         }
         Err(CrateFailure::Cargo {
-            output: last_lines(&output.stderr),
+            output: child_process::error_lines(&output.stderr, LINES, |line| {
+                line.starts_with("error")
+            }),
         })
     }
 }
@@ -413,18 +417,4 @@ fn find_toolchain(served: &[&ServedTool]) -> Result<Option<Toolchain>, Error> {
         version: served.version.clone(),
         identity: input.into_bytes(),
     }))
-}
-
-/// Returns the end of cargo's output, from the first error on.
-fn last_lines(output: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(output);
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let error = lines.iter().position(|line| line.starts_with("error"));
-    let lines = &lines[error.unwrap_or(0)..];
-    let start = lines.len().saturating_sub(LINES);
-    lines[start..].iter().map(ToString::to_string).collect()
 }

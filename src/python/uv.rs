@@ -14,7 +14,14 @@ use std::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::{interpreter::Interpreter, settings::UvOptions};
-use crate::{config::PYPI, env::Env, fetch::Meter, package::System, store, util::files};
+use crate::{
+    config::PYPI,
+    env::Env,
+    fetch::Meter,
+    package::System,
+    store,
+    util::{child_process, files},
+};
 
 /// The variable with the project's root, in addresses of its local files (`file://${PROJECT_ROOT}/a.whl`).
 const ROOT: &str = "PROJECT_ROOT";
@@ -180,7 +187,9 @@ impl Uv<'_> {
         if child.wait().map_err(failed)?.success() {
             return Ok(());
         }
-        let output = last_lines(&output);
+        // uv begins the lines of some errors with a cross.
+        let is_error = |line: &str| line.starts_with("error") || line.trim_start().starts_with('×');
+        let output = child_process::error_lines(&output, LINES, is_error);
         Err(UvError::Failed { output })
     }
 }
@@ -219,21 +228,4 @@ fn step(line: &str) -> Option<String> {
     let size = words.next().filter(|word| word.starts_with('('));
     let size = size.map(|size| format!(" {size}")).unwrap_or_default();
     Some(format!("{verb} {package}{size} of"))
-}
-
-fn last_lines(output: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(output);
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    // Lines before the error are only progress.
-    let is_error = |line: &&str| line.starts_with("error") || line.trim_start().starts_with('×');
-    let error = lines.iter().position(is_error);
-    let start = error.unwrap_or(0).max(lines.len().saturating_sub(LINES));
-    lines[start..]
-        .iter()
-        .map(|line| (*line).to_owned())
-        .collect()
 }

@@ -182,5 +182,19 @@ fn collect(receiver: Option<Receiver<Vec<u8>>>, end_marker: Option<&[u8]>) -> Ve
     output
 }
 
+/// Returns the last lines of a program's output, at most `most`, from the first line on that begins an error: the lines
+/// before it are only progress.
+pub fn error_lines(output: &[u8], most: usize, is_error: impl Fn(&str) -> bool) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let error = lines.iter().position(|line| is_error(line));
+    let start = error.unwrap_or(0).max(lines.len().saturating_sub(most));
+    lines[start..].iter().map(ToString::to_string).collect()
+}
+
 #[cfg(test)]
 mod tests;
