@@ -40,7 +40,8 @@ use crate::{
     config::{Config, ToolsFrom},
     context::Context,
     fetch::{Client, Progress},
-    package::{Source, Tool},
+    package::{Source, System, Tool},
+    sources::Sources,
     store::{self, Store},
 };
 
@@ -102,6 +103,17 @@ impl Builder<'_> {
     /// Returns whether a dev shell is for another system than this machine's, whose programs do not run here.
     fn is_foreign(&self, request: &BuildRequest<'_>) -> bool {
         self.context.system.is_some_and(|own| own != request.system)
+    }
+
+    /// Returns the sources as a build asks them.
+    fn sources(&self, system: System) -> Sources<'_> {
+        Sources {
+            config: self.config,
+            client: self.client,
+            cache: &self.context.directories.cache,
+            now: self.context.now,
+            system,
+        }
     }
 
     /// Returns the dev shell, building what is not there. A part that fails does not stop the others.

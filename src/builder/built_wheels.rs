@@ -15,10 +15,7 @@ use crate::{
     fetch::{ExpectedFile, Meter},
     package::{PackageName, Sha256, System, Version, WheelName},
     python::{BuiltWheel, Interpreter, PackageSource, PythonPin, PythonPins, Uv},
-    sources::{
-        Sources,
-        pypi::{self, IndexFile},
-    },
+    sources::pypi::{self, IndexFile},
     store::{self, BuiltObject, Recipe, StorePath},
     util::{digest_input::DigestInput, files},
 };
@@ -130,14 +127,7 @@ impl Builder<'_> {
         if let Some(place) = self.receive(&built, &label) {
             return Some(place);
         }
-        let sources = Sources {
-            config: self.config,
-            client: self.client,
-            cache: &self.context.directories.cache,
-            now: self.context.now,
-            system: request.system,
-        };
-        let listed = pypi::files(&wanted.name, sources);
+        let listed = pypi::files(&wanted.name, self.sources(request.system));
         let listed = listed
             .inspect_err(|error| tracing::debug!(%error, "no list of files"))
             .ok()?;

@@ -10,7 +10,7 @@ use std::{
 use super::{Builder, Error, choose_artifact::ServedFrom, request::BuildRequest};
 use crate::{
     package::{ReleaseOptions, Tool, Version},
-    sources::{Sources, npm},
+    sources::npm,
     store::{self, Object, Recipe},
     util::{files, vars},
 };
@@ -94,14 +94,7 @@ impl Builder<'_> {
 
     /// Installs npm from the registry, for a node that comes without it; returns npm's program.
     fn npm_from_registry(&self, request: &BuildRequest<'_>) -> Result<PathBuf, Error> {
-        let sources = Sources {
-            config: self.config,
-            client: self.client,
-            cache: &self.context.directories.cache,
-            now: self.context.now,
-            system: request.system,
-        };
-        let (tool, locked) = npm::npm_itself(sources).map_err(Box::new)?;
+        let (tool, locked) = npm::npm_itself(self.sources(request.system)).map_err(Box::new)?;
         let artifacts = locked.artifacts.get(&request.system);
         let object = Object {
             name: &tool.package,
