@@ -256,7 +256,7 @@ impl ReleaseOptions {
     }
 }
 
-/// The values of placeholders.
+/// The values that replace `{version}`, `{os}` and the like.
 #[derive(Debug, Clone, Copy)]
 pub struct ReleaseName<'a> {
     pub version: &'a str,
