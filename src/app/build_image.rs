@@ -17,7 +17,7 @@ use crate::{
     env::Change,
     fetch::{
         self,
-        registry::{LocalBlob, Reference},
+        registry::{LocalBlob, Pushed, Reference, Registry},
     },
     image::{
         self, Component, CopiedFiles, Descriptor, EngineImage, History, IgnoreFiles, ImageConfig,
@@ -130,7 +130,7 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
             &blake3::hash(project.get().root().as_os_str().as_encoded_bytes()).to_hex()[..12]
         )),
     };
-    let layout = ImageLayout::create(&directory).map_err(image_failure)?;
+    let layout = ImageLayout::create(&directory)?;
     let cwd = session.cwd()?;
     let written = [&options.output, &options.sbom].into_iter().flatten();
     let outputs: Vec<PathBuf> = written.map(|path| plain_path(&cwd.join(path))).collect();
@@ -152,7 +152,7 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
                 manifests: several.iter().map(|one| one.manifest.clone()).collect(),
             };
             let added = layout.add_document(MediaType::INDEX, &index);
-            added.map_err(image_failure)?
+            added?
         }
     };
     if let Some(expected) = &options.expect
@@ -165,24 +165,20 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
     }
     let tag = options.tag.clone().unwrap_or_else(|| "latest".to_owned());
     let engine_name = engine_name(&name, &tag)?;
-    layout
-        .write_index(&descriptor, &tag, &engine_name)
-        .map_err(image_failure)?;
-    layout
-        .retain(&blobs_of(&layout, &descriptor, &platforms))
-        .map_err(image_failure)?;
+    layout.write_index(&descriptor, &tag, &engine_name)?;
+    layout.retain(&blobs_of(&layout, &descriptor, &platforms))?;
     let output = options.output.clone();
     if let Some(archive) = output.as_ref().filter(|output| is_archive(output)) {
         // Docker's own format has one platform.
         let manifest = match platforms.as_slice() {
-            [one] => Some(read_manifest(&layout, &one.manifest)?),
+            [one] => Some(layout.read_manifest(&one.manifest)?),
             _ => None,
         };
         let engine = manifest.as_ref().map(|manifest| EngineImage {
             manifest,
             name: &engine_name,
         });
-        image::write_archive(&directory, engine, archive).map_err(image_failure)?;
+        image::write_archive(&directory, engine, archive)?;
     }
     Ok(BuiltImage {
         descriptor,
@@ -303,9 +299,7 @@ fn build_platform(
         },
     );
     let run_config = config.clone();
-    let config = layout
-        .add_document(MediaType::CONFIG, &config)
-        .map_err(image_failure)?;
+    let config = layout.add_document(MediaType::CONFIG, &config)?;
     let below = base.map(|base| base.manifest.layers).unwrap_or_default();
     let own = layers.iter().map(|layer| layer.descriptor.clone());
     let manifest = ImageManifest {
@@ -317,9 +311,7 @@ fn build_platform(
         subject: None,
         annotations: BTreeMap::new(),
     };
-    let mut descriptor = layout
-        .add_document(MediaType::MANIFEST, &manifest)
-        .map_err(image_failure)?;
+    let mut descriptor = layout.add_document(MediaType::MANIFEST, &manifest)?;
     descriptor.platform = Some(platform.clone());
     let base_layers = below.into_iter().map(|descriptor| ImageLayerInfo {
         descriptor,
@@ -661,10 +653,10 @@ fn write_layers(
             relocation: &relocation,
         })
         .map_err(|error| profile_failure(error, project))?;
-    layers.push(profile.write(&blobs, "profile").map_err(image_failure)?);
+    layers.push(profile.write(&blobs, "profile")?);
     if !request.copy.is_empty() {
         let ignored = IgnoreFiles::read(project.root(), target.outputs.to_vec());
-        let ignored = ignored.map_err(image_failure)?;
+        let ignored = ignored?;
         let mut copied = LayerFiles::default();
         for rule in &request.copy {
             copied
@@ -675,10 +667,10 @@ fn write_layers(
                     ignored: &ignored,
                 })
                 .map_err(|error| {
-                    image_failure(error).note(format!("{} asks for it", rule.from.origin))
+                    Failure::from(error).note(format!("{} asks for it", rule.from.origin))
                 })?;
         }
-        layers.push(copied.write(&blobs, "project").map_err(image_failure)?);
+        layers.push(copied.write(&blobs, "project")?);
     }
     Ok(WrittenLayers { layers, relocation })
 }
@@ -703,25 +695,21 @@ impl From<store::Error> for PrefixFailure {
 
 fn write_object(files: ObjectFiles<'_>, blobs: &Path) -> Result<ImageLayer, Failure> {
     let mut layer = LayerFiles::default();
-    layer.add_object(files).map_err(image_failure)?;
+    layer.add_object(files)?;
     let name = files.to.rsplit('/').next().unwrap_or_default();
     let title = name.split_once('-').map_or(name, |(_, title)| title);
-    layer.write(blobs, title).map_err(image_failure)
+    Ok(layer.write(blobs, title)?)
 }
 
 fn profile_failure(error: image::Error, project: &Project) -> Failure {
     let in_project =
         matches!(&error, image::Error::HostPath { path, .. } if Path::new(path) == project.root());
-    let failure = image_failure(error);
+    let failure = Failure::from(error);
     if in_project {
         failure.hint("the project itself is installed in place: copy its directory, `copy = [{ from = \".\", to = \"/app\" }]`")
     } else {
         failure
     }
-}
-
-fn image_failure(error: impl std::borrow::Borrow<image::Error>) -> Failure {
-    Failure::new(error.borrow().to_string())
 }
 
 /// Returns the configuration: that of the base with the profile in front of PATH and the keys of the manifest.
@@ -946,148 +934,113 @@ pub fn push_image(
     reference: Reference,
 ) -> Result<ImagePushReport, Failure> {
     let built = build_image(session, options)?;
-    let layout = ImageLayout::create(&built.layout).map_err(image_failure)?;
-    let registry = image_bases::registry(session, &reference)?;
-    let failed = |error: fetch::Error| image_bases::registry_failure(&reference, &error);
     let base: Option<Reference> = built.base.parse().ok();
     let base = base.filter(|base| base.host == reference.host && built.base != SCRATCH);
-    let mount = base.as_ref().map(|base| base.repository.as_str());
-    let (mut present, mut uploaded, mut uploaded_bytes) = (0, 0, 0);
+    let mut push = Push {
+        layout: ImageLayout::create(&built.layout)?,
+        registry: image_bases::registry(session, &reference)?,
+        report: ImagePushReport {
+            digest: built.descriptor.digest.clone(),
+            reference,
+            present: 0,
+            uploaded: 0,
+            uploaded_bytes: 0,
+        },
+    };
     let progress = session.reporter.progress();
     for platform in &built.platforms {
-        let manifest = read_manifest(&layout, &platform.manifest)?;
-        let blobs = manifest.layers.iter().chain([&manifest.config]);
-        for descriptor in blobs {
-            let sha256 = checked(descriptor)?;
+        let manifest = push.layout.read_manifest(&platform.manifest)?;
+        for descriptor in manifest.layers.iter().chain([&manifest.config]) {
+            let sha256 = descriptor.require_sha256()?;
             let meter = progress.start(
                 &format!("layer {}", &sha256.to_string()[..12]),
                 "uploading",
                 Some(descriptor.size),
             );
-            let blob = LocalBlob {
-                digest: sha256,
-                size: descriptor.size,
-                file: &layout.blob(&sha256),
-            };
-            match registry.push_blob(blob, mount).map_err(failed)? {
-                fetch::registry::Pushed::Uploaded => {
-                    uploaded += 1;
-                    uploaded_bytes += descriptor.size;
+            let mount = base.as_ref().map(|base| base.repository.as_str());
+            match push.blob(descriptor, mount)? {
+                Pushed::Uploaded => {
+                    push.report.uploaded += 1;
+                    push.report.uploaded_bytes += descriptor.size;
                 }
-                _ => present += 1,
+                _ => push.report.present += 1,
             }
             meter.advance(descriptor.size);
             meter.finish();
         }
-        put(&registry, &layout, &platform.manifest, None).map_err(failed)?;
-        push_sbom(&registry, &layout, platform).map_err(|error| match error {
-            SbomError::Fetch(error) => failed(error),
-            SbomError::Image(error) => image_failure(error),
-        })?;
+        push.manifest(&platform.manifest, &platform.manifest.digest)?;
+        push.sbom(platform)?;
     }
-    let version = reference.tag.clone().unwrap_or_else(|| "latest".to_owned());
-    put(&registry, &layout, &built.descriptor, Some(&version)).map_err(failed)?;
-    Ok(ImagePushReport {
-        digest: built.descriptor.digest,
-        reference,
-        present,
-        uploaded,
-        uploaded_bytes,
-    })
+    let tag = push.report.reference.tag.clone();
+    push.manifest(&built.descriptor, tag.as_deref().unwrap_or("latest"))?;
+    Ok(push.report)
 }
 
-fn checked(descriptor: &Descriptor) -> Result<Sha256, Failure> {
-    descriptor
-        .sha256()
-        .ok_or_else(|| Failure::new(format!("`{}` is no SHA-256", descriptor.digest)))
+/// A push from a layout to a repository.
+struct Push {
+    layout: ImageLayout,
+    registry: Registry,
+    report: ImagePushReport,
 }
 
-fn read_manifest(layout: &ImageLayout, descriptor: &Descriptor) -> Result<ImageManifest, Failure> {
-    let damaged = || Failure::new(format!("the blob `{}` is damaged", descriptor.digest));
-    let bytes = layout.read(&checked(descriptor)?).ok_or_else(damaged)?;
-    serde_json::from_slice(&bytes).map_err(|_| damaged())
-}
-
-/// Stores a manifest of the layout under a tag, or under its digest.
-fn put(
-    registry: &fetch::registry::Registry,
-    layout: &ImageLayout,
-    descriptor: &Descriptor,
-    version: Option<&str>,
-) -> Result<(), fetch::Error> {
-    let Some(sha256) = descriptor.sha256() else {
-        return Ok(());
-    };
-    let Some(bytes) = layout.read(&sha256) else {
-        let error = std::io::Error::other("it is damaged");
-        return Err(files::at("read", &layout.blob(&sha256))(error).into());
-    };
-    let version = version.unwrap_or(&descriptor.digest);
-    registry.put_manifest(version, &descriptor.media_type, &bytes)
-}
-
-enum SbomError {
-    Fetch(fetch::Error),
-    Image(image::Error),
-}
-
-impl From<fetch::Error> for SbomError {
-    fn from(error: fetch::Error) -> Self {
-        Self::Fetch(error)
+impl Push {
+    fn failure(&self, error: &fetch::Error) -> Failure {
+        image_bases::registry_failure(&self.report.reference, error)
     }
-}
 
-impl From<image::Error> for SbomError {
-    fn from(error: image::Error) -> Self {
-        Self::Image(error)
+    /// Uploads a blob that the registry lacks; `mount` is a repository there that may have it.
+    fn blob(&self, descriptor: &Descriptor, mount: Option<&str>) -> Result<Pushed, Failure> {
+        let digest = descriptor.require_sha256()?;
+        let blob = LocalBlob {
+            digest,
+            size: descriptor.size,
+            file: &self.layout.blob(&digest),
+        };
+        let pushed = self.registry.push_blob(blob, mount);
+        pushed.map_err(|error| self.failure(&error))
     }
-}
 
-/// Pushes the bill of materials as an artifact that refers to the image. Registries without the referrers API find it
-/// by the tag that the specification names.
-fn push_sbom(
-    registry: &fetch::registry::Registry,
-    layout: &ImageLayout,
-    platform: &BuiltPlatform,
-) -> Result<(), SbomError> {
-    let sbom = layout.add_document(MediaType::SBOM, &platform.sbom)?;
-    let empty = layout.add_bytes(MediaType::EMPTY, b"{}")?;
-    for descriptor in [&sbom, &empty] {
-        if let Some(digest) = descriptor.sha256() {
-            let file = layout.blob(&digest);
-            let blob = LocalBlob {
-                digest,
-                size: descriptor.size,
-                file: &file,
-            };
-            registry.push_blob(blob, None)?;
+    /// Stores a manifest under a tag or a digest.
+    fn manifest(&self, descriptor: &Descriptor, name: &str) -> Result<(), Failure> {
+        let bytes = self.layout.read_blob(descriptor)?;
+        self.registry
+            .put_manifest(name, &descriptor.media_type, &bytes)
+            .map_err(|error| self.failure(&error))
+    }
+
+    /// Pushes the bill of materials as an artifact that refers to the image. Registries without the referrers API find
+    /// it by the tag that the specification names.
+    fn sbom(&self, platform: &BuiltPlatform) -> Result<(), Failure> {
+        let sbom = self.layout.add_document(MediaType::SBOM, &platform.sbom)?;
+        let empty = self.layout.add_bytes(MediaType::EMPTY, b"{}")?;
+        for descriptor in [&sbom, &empty] {
+            self.blob(descriptor, None)?;
         }
+        let mut subject = platform.manifest.clone();
+        subject.platform = None;
+        let artifact = ImageManifest {
+            schema_version: 2,
+            media_type: Some(MediaType::MANIFEST.to_owned()),
+            artifact_type: Some(MediaType::SBOM.to_owned()),
+            config: empty,
+            layers: vec![sbom],
+            subject: Some(subject),
+            annotations: BTreeMap::new(),
+        };
+        let mut descriptor = self.layout.add_document(MediaType::MANIFEST, &artifact)?;
+        self.manifest(&descriptor, &descriptor.digest)?;
+        descriptor
+            .annotations
+            .insert("artifactType".to_owned(), MediaType::SBOM.to_owned());
+        let index = ImageIndex {
+            schema_version: 2,
+            media_type: Some(MediaType::INDEX.to_owned()),
+            manifests: vec![descriptor],
+        };
+        let index = self.layout.add_document(MediaType::INDEX, &index)?;
+        let tag = platform.manifest.digest.replace(':', "-");
+        self.manifest(&index, &tag)
     }
-    let mut subject = platform.manifest.clone();
-    subject.platform = None;
-    let artifact = ImageManifest {
-        schema_version: 2,
-        media_type: Some(MediaType::MANIFEST.to_owned()),
-        artifact_type: Some(MediaType::SBOM.to_owned()),
-        config: empty,
-        layers: vec![sbom],
-        subject: Some(subject),
-        annotations: BTreeMap::new(),
-    };
-    let mut descriptor = layout.add_document(MediaType::MANIFEST, &artifact)?;
-    put(registry, layout, &descriptor, None)?;
-    descriptor
-        .annotations
-        .insert("artifactType".to_owned(), MediaType::SBOM.to_owned());
-    let index = ImageIndex {
-        schema_version: 2,
-        media_type: Some(MediaType::INDEX.to_owned()),
-        manifests: vec![descriptor],
-    };
-    let index = layout.add_document(MediaType::INDEX, &index)?;
-    let tag = platform.manifest.digest.replace(':', "-");
-    put(registry, layout, &index, Some(&tag))?;
-    Ok(())
 }
 
 /// Builds an image and loads it into the container engine of this machine; returns its name there.

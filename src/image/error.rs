@@ -24,7 +24,10 @@ pub enum Error {
     /// A pattern of an ignore file.
     #[error("`{file}`: {reason}")]
     IgnoreFile { file: String, reason: String },
-    /// A manifest or configuration of a base image.
-    #[error("the base image `{base}` is not usable: {reason}")]
-    Base { base: String, reason: String },
+    /// A digest that is not a SHA-256.
+    #[error("`{0}` is no SHA-256")]
+    OtherDigest(String),
+    /// A blob of a layout that is absent or has other bytes.
+    #[error("the blob `{0}` is damaged")]
+    DamagedBlob(String),
 }

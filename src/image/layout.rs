@@ -61,6 +61,19 @@ impl ImageLayout {
         (Sha256::of(&bytes) == *sha256).then_some(bytes)
     }
 
+    /// Reads the blob of a descriptor.
+    pub fn read_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+        let sha256 = descriptor.require_sha256()?;
+        let bytes = self.read(&sha256);
+        bytes.ok_or_else(|| Error::DamagedBlob(descriptor.digest.clone()))
+    }
+
+    /// Reads the manifest of an image.
+    pub fn read_manifest(&self, descriptor: &Descriptor) -> Result<ImageManifest, Error> {
+        let bytes = self.read_blob(descriptor)?;
+        serde_json::from_slice(&bytes).map_err(|_| Error::DamagedBlob(descriptor.digest.clone()))
+    }
+
     /// Stores a document as a blob.
     pub fn add_document(
         &self,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use crate::package::{Invalid, Sha256, System};
 
 /// Media types that devsh writes; in bases it accepts docker's names as well.
@@ -68,6 +69,12 @@ impl Descriptor {
     /// Returns the digest, if it is a SHA-256.
     pub fn sha256(&self) -> Option<Sha256> {
         self.digest.strip_prefix("sha256:")?.parse().ok()
+    }
+
+    /// Returns the digest, which must be a SHA-256.
+    pub fn require_sha256(&self) -> Result<Sha256, Error> {
+        self.sha256()
+            .ok_or_else(|| Error::OtherDigest(self.digest.clone()))
     }
 }
 

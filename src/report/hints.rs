@@ -7,6 +7,7 @@ mod config;
 mod extends;
 mod fetch;
 mod files;
+mod image;
 mod lockfile;
 mod manifest;
 mod project;
@@ -39,6 +40,7 @@ by_value!(
     crate::builder::Error,
     crate::config::Error,
     crate::fetch::Error,
+    crate::image::Error,
     crate::lockfile::Error,
     crate::manifest::Error,
     crate::project::Error,

@@ -1,0 +1,18 @@
+//! Failures to make a container image.
+
+use crate::{image, report::failure::Failure};
+
+impl From<&image::Error> for Failure {
+    fn from(error: &image::Error) -> Self {
+        match error {
+            image::Error::File(error) => Self::from(error),
+            image::Error::HostPath { .. }
+            | image::Error::NothingToCopy(_)
+            | image::Error::OutsideLink(_)
+            | image::Error::Special(_)
+            | image::Error::IgnoreFile { .. }
+            | image::Error::OtherDigest(_)
+            | image::Error::DamagedBlob(_) => Self::new(error.to_string()),
+        }
+    }
+}
