@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::{
     app::{
-        build_image::{
-            BuiltImage, BuiltPlatform, ImageOptions, build_image, load_image, push_image,
-        },
+        build_image::{BuiltImage, BuiltPlatform, ImageOptions, build_image},
+        load_image::load_image,
+        push_image::push_image,
         session::Session,
     },
     cli::args::{ImageBuildOptions, ImageCommand},
