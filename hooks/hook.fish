@@ -45,13 +45,12 @@ end
 
 # Runs the program with the arguments $argv and evaluates its output.
 function __devsh_ask
-    set -l __devsh_code (command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv)
-    or return 0
-    # Output that was cut short does not end in the mark and must not run. With an empty IFS the output is one element.
-    test "$__devsh_code[-1]" = "# devsh $__devsh_nonce"
-    or string match -q -- "*"\n"# devsh $__devsh_nonce" "$__devsh_code"
-    or return 0
-    eval $__devsh_code[1]
+    # A command substitution costs more: fish reads its output in another thread.
+    command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv | read --null --local __devsh_code
+    test $pipestatus[1] -eq 0; or return 0
+    # Output that was cut short does not end in the mark and must not run.
+    string match -q -- "*"\n"# devsh $__devsh_nonce"\n "$__devsh_code"; or return 0
+    eval $__devsh_code
 end
 
 # Checks are kept under their names, and the program prints only new ones: shells parse code slowly.
