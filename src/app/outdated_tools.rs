@@ -51,7 +51,8 @@ pub fn outdated_tools(session: &Session<'_>) -> Result<Vec<OutdatedTool>, Failur
     for (tool, request) in &requests {
         let admitted = &query_versions::choose(tool, request, &index, system)?.version;
         // The newest version of a channel is its present one.
-        let newest = match request.requirement.value.channel() {
+        let channel = request.requirement.value.channel();
+        let newest = match channel.filter(|_| tool.source != Source::Node) {
             Some(_) => admitted,
             None => &query_versions::choose(tool, &any, &index, system)?.version,
         };

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     config::ToolsFrom,
     lockfile::LockedPackage,
-    manifest::{ShellName, ToolRequest},
+    manifest::{ShellName, ToolRequest, presets::release_line_numbers},
     package::{CondaFloors, Source, System, Tool, Version},
     python::{MissingPackage, PythonLock, PythonPins, Selection, TargetEnvironment},
 };
@@ -122,7 +122,22 @@ impl RequestedTool<'_> {
         // Only its server knows the versions of a channel, but all of them are stable.
         let stable = requirement.channel().is_none() || !version.is_prerelease();
         let mut floors = self.request.floors.iter();
-        stable && requirement.admits(version) && floors.all(|floor| floor.value.admits(version))
+        stable
+            && self.is_of_line(version)
+            && requirement.admits(version)
+            && floors.all(|floor| floor.value.admits(version))
+    }
+
+    /// Returns whether a version of Node.js is of the release line that the request names, as far as this devsh knows.
+    fn is_of_line(&self, version: &Version) -> bool {
+        let requirement = &self.request.requirement.value;
+        let line = requirement
+            .channel()
+            .filter(|_| self.tool.source == Source::Node);
+        line.is_none_or(|line| {
+            let numbers = release_line_numbers(line).ok().flatten();
+            numbers.is_some_and(|numbers| numbers.admits(version))
+        })
     }
 
     /// Returns whether it is made with other tools of the request: a Python application or a crate.

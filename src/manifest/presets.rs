@@ -26,7 +26,7 @@ use super::{
     reader,
     version_files::{Grammar, VersionFile},
 };
-use crate::package::Tool;
+use crate::package::{Requirement, Tool};
 
 pub use apply::{AppliedPreset, PresetLayers, PresetNote, ReadFiles, apply_presets};
 pub use documents::Documents;
@@ -47,6 +47,7 @@ const TABLES: &[&str] = &[
     "lists",
     "names",
     "pins",
+    "release-lines",
     "workspaces",
 ];
 
@@ -73,6 +74,9 @@ struct PresetTables {
     /// Names of versions, by tool.
     #[serde(default)]
     names: BTreeMap<String, BTreeMap<String, String>>,
+    /// The numbers of release lines of Node.js (`lts/jod`).
+    #[serde(default)]
+    release_lines: BTreeMap<String, String>,
     #[serde(default)]
     environments: Vec<EnvironmentFile>,
     #[serde(default)]
@@ -154,6 +158,15 @@ pub fn detect_files() -> Result<BTreeSet<String>, Error> {
         files.extend(names.map(str::to_owned));
     }
     Ok(files)
+}
+
+/// Returns the numbers of a release line of Node.js (`lts/jod`), for sources whose lists have no names of lines.
+pub fn release_line_numbers(line: &str) -> Result<Option<Requirement>, Error> {
+    let presets = all()?;
+    let numbers = presets
+        .iter()
+        .find_map(|preset| preset.data.release_lines.get(line));
+    Ok(numbers.and_then(|numbers| numbers.parse().ok()))
 }
 
 impl Preset {
@@ -261,29 +274,35 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_node_s_lines_agree() {
+    fn release_lines_have_names_and_numbers() {
         let presets = all().unwrap();
-        let tables = presets.iter().find_map(|one| one.data.names.get("node"));
-        let names = tables.unwrap();
+        let names = presets.iter().find_map(|one| one.data.names.get("node"));
+        let names = names.unwrap();
+        let lines = presets.iter().map(|one| &one.data.release_lines);
+        let lines = lines.max_by_key(|lines| lines.len()).unwrap();
+        for (line, numbers) in lines {
+            let written = Requirement::release_line(line).unwrap();
+            assert_eq!(written.channel(), Some(line.as_str()));
+            assert!(numbers.parse::<Requirement>().is_ok(), "{line}");
+        }
         let number = |line: &str| line.parse::<u32>().unwrap();
-        let lines = names
-            .iter()
-            .filter_map(|(name, line)| Some((name.strip_prefix("lts/")?, line)))
-            .filter(|(name, _)| name.chars().all(char::is_alphabetic));
         let mut numbers: Vec<u32> = Vec::new();
-        for (name, line) in lines {
-            assert_eq!(names.get(name), Some(line), "{name}");
-            assert_eq!(names.get(&format!("lts-{name}")), Some(line), "{name}");
+        for (line, name) in lines.iter().filter_map(|(line, number)| {
+            let name = line.strip_prefix("lts/")?;
+            name.chars()
+                .all(char::is_alphabetic)
+                .then_some((number, name))
+        }) {
+            assert_eq!(names.get(name), Some(&format!("lts/{name}")));
             numbers.push(number(line));
         }
         numbers.sort_unstable();
         // Every even number has long-term support, and the newest may not have a name yet.
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 2));
-        let all: Vec<u32> = names["lts/*"].split(" || ").map(number).collect();
+        let all: Vec<u32> = lines["lts/*"].split(" || ").map(number).collect();
         assert!(all.windows(2).all(|pair| pair[1] + 2 == pair[0]));
-        assert_eq!(names["lts"], names["lts/*"]);
         assert_eq!(
-            (number(&names["lts/-1"]), number(&names["lts/-2"])),
+            (number(&lines["lts/-1"]), number(&lines["lts/-2"])),
             (all[1], all[2])
         );
     }

@@ -225,14 +225,23 @@ impl Requirement {
         is_tag.then(|| Self::meaning_of(text, Meaning::Channel(text.to_owned())))
     }
 
-    /// Returns the requirement that a release line of Node.js (`lts/jod`, `lts/*`) means.
+    /// Returns the requirement that a release line of Node.js means: `lts`, `lts/*`, `lts/jod`, `lts-jod`, or `lts/-1` for
+    /// the line before the newest one.
     pub fn release_line(text: &str) -> Option<Self> {
-        let name = text.strip_prefix("lts/")?;
-        let named = |byte: u8| byte.is_ascii_alphanumeric();
+        let lower = text.to_ascii_lowercase();
+        let name = match lower.strip_prefix("lts")? {
+            "" => "*",
+            rest => rest.strip_prefix(['/', '-'])?,
+        };
+        let is_word = |word: &str| {
+            let mut bytes = word.bytes();
+            !word.is_empty() && word.len() <= 50 && bytes.all(|byte| byte.is_ascii_alphanumeric())
+        };
+        let is_earlier = |number: &str| number.len() <= 3 && number.parse::<u16>().is_ok();
         let is_line =
-            name == "*" || (!name.is_empty() && name.len() <= 50 && name.bytes().all(named));
-        let line = text.to_ascii_lowercase();
-        is_line.then(|| Self::meaning_of(text, Meaning::Channel(line)))
+            name == "*" || is_word(name) || name.strip_prefix('-').is_some_and(is_earlier);
+        let line = format!("lts/{name}");
+        is_line.then(|| Self::meaning_of(&line.clone(), Meaning::Channel(line)))
     }
 
     fn meaning_of(text: &str, meaning: Meaning) -> Self {

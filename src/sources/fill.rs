@@ -198,6 +198,9 @@ impl<'a> OpenRequest<'a> {
             (Source::Npm, _) => npm::select_tagged(&tool, &mut candidates, self.sought.request)?,
             (Source::Node, Some(line)) => node::select_line(&tool, &mut candidates, line)?,
             (Source::Rust, _) | (_, None) => {}
+            (_, Some(line)) if self.sought.tool.source == Source::Node => {
+                node::select_numbers(&mut candidates, line)?;
+            }
             // Other sources know no names of versions.
             (_, Some(_)) => candidates.clear(),
         }

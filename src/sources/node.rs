@@ -3,7 +3,7 @@
 //! `index.json` lists the versions and their files, `SHASUMS256.txt` of a version has the digests. The signature of
 //! that file is not checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use serde::{Deserialize, de::IgnoredAny};
 use url::Url;
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     config::NODE,
     lockfile::Artifact,
+    manifest::presets::release_line_numbers,
     package::{System, Tool, Version},
 };
 
@@ -99,26 +100,54 @@ const fn names(system: System) -> (&'static str, &'static str) {
     }
 }
 
-/// Keeps the versions of the release line that a request names: `lts/jod`.
+/// Keeps the versions of the release line that a request names: `lts/jod`, `lts/*` for all lines, `lts/-1` for the one
+/// before the newest.
 pub(super) fn select_line(
     tool: &Tool,
     candidates: &mut Vec<Candidate>,
     line: &str,
 ) -> Result<(), Error> {
-    let named = |candidate: &Candidate| {
-        let mut tags = candidate.tags.iter();
-        tags.any(|tag| tag == line || line == "lts/*")
-    };
-    if candidates.iter().any(named) {
-        candidates.retain(named);
-        return Ok(());
+    let mut lines: BTreeMap<&String, &Version> = BTreeMap::new();
+    for candidate in &*candidates {
+        for tag in &candidate.tags {
+            let newest = lines.entry(tag).or_insert(&candidate.version);
+            *newest = (*newest).max(&candidate.version);
+        }
     }
-    let known: BTreeSet<&String> = candidates.iter().flat_map(|one| &one.tags).collect();
-    Err(Error::UnknownTag {
-        tool: tool.clone(),
-        tag: line.to_owned(),
-        known: known.into_iter().cloned().collect(),
-    })
+    let earlier = line.strip_prefix("lts/-").and_then(|age| age.parse().ok());
+    let asked: Vec<String> = match earlier {
+        Some(age) => {
+            let mut by_age: Vec<&String> = lines.keys().copied().collect();
+            by_age.sort_by_key(|tag| Reverse(lines[tag]));
+            by_age.into_iter().nth(age).cloned().into_iter().collect()
+        }
+        None if line == "lts/*" => lines.keys().copied().cloned().collect(),
+        None => vec![line.to_owned()],
+    };
+    let known: Vec<String> = lines.into_keys().cloned().collect();
+    candidates.retain(|one| one.tags.iter().any(|tag| asked.contains(tag)));
+    if candidates.is_empty() {
+        return Err(Error::UnknownTag {
+            tool: tool.clone(),
+            tag: line.to_owned(),
+            known,
+        });
+    }
+    Ok(())
+}
+
+/// Keeps the versions of a release line by the numbers that this devsh knows, for sources that name no lines.
+pub(super) fn select_numbers(candidates: &mut Vec<Candidate>, line: &str) -> Result<(), Error> {
+    let numbers = release_line_numbers(line).map_err(|error| Error::Unreadable {
+        place: "presets".to_owned(),
+        message: error.to_string(),
+    })?;
+    candidates.retain(|one| {
+        numbers
+            .as_ref()
+            .is_some_and(|numbers| numbers.admits(&one.version))
+    });
+    Ok(())
 }
 
 /// Adds the digests of the version. Old versions have no archive of this kind for some systems.

