@@ -294,17 +294,16 @@ fn answer(
         Err(_) => resolve_each(session, &requests, &previous, &mut current.unlocked),
     };
     lockfile.extends.clone_from(&target.pins);
-    lockfile.conda = if current.unlocked.unreachable().is_some() {
-        previous.conda.clone()
-    } else {
-        let conda = target.conda(session, &previous, &upgrade)?;
-        for (key, failure) in &conda.failures {
-            target.add_unlocked_set(key, failure, &mut current.unlocked);
-        }
-        conda.sets
-    };
-    lockfile.python = if let Some(failure) = current.unlocked.unreachable().cloned() {
-        // The index of the packages is most likely unreachable too.
+    let conda = target.conda(session, &previous, &upgrade)?;
+    for (key, failure) in &conda.failures {
+        target.add_unlocked_set(key, failure, &mut current.unlocked);
+    }
+    lockfile.conda = conda.sets;
+    let unreachable = current.unlocked.unreachable().cloned();
+    lockfile.python = if let Some(failure) = unreachable
+        && !reaches_index(session)?
+    {
+        // uv would ask the index again and again.
         let known = Lockfile {
             python: previous.python.clone(),
             ..Lockfile::default()
@@ -339,6 +338,11 @@ fn answer(
         current.written.push(target.path.clone());
     }
     Ok(lockfile)
+}
+
+/// Returns whether the index of Python packages can be reached.
+fn reaches_index(session: &Session<'_>) -> Result<bool, Failure> {
+    Ok(session.client()?.reaches(&session.config()?.pypi))
 }
 
 /// Returns the requests without the npm tools that have no node; those are unlocked.

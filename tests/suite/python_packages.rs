@@ -14,6 +14,7 @@ use crate::{
     support::{
         Sandbox, Server, Tree,
         archive::{gzip, sha256, tar},
+        for_each_shell,
         pypi::{serve_pure, serve_source_archive, serve_tagged, serve_tool, serve_tool_files},
         require,
         sandbox::DEVSH,
@@ -907,6 +908,49 @@ fn a_package_that_no_index_has_costs_the_packages_only() {
     let line = "missing: Python packages: cannot resolve";
     assert!(partial.stderr.contains(line), "{partial}");
     assert!(!sandbox.devsh(&["lock"]).status.success());
+}
+
+#[test]
+fn a_tool_whose_servers_are_down_does_not_cost_the_packages() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox
+        .env("NODEJS_ORG_MIRROR", "http://127.0.0.1:9/node")
+        .env("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/npm");
+    sandbox.write("requirements.txt", "helper-lib>=1\n");
+    sandbox.write("package.json", "{\"engines\": {\"node\": \">=99\"}}\n");
+    let allowed = sandbox.devsh(&["allow"]).code(1);
+    assert!(
+        allowed.stderr.contains("cannot reach `127.0.0.1`"),
+        "{allowed}"
+    );
+    let code = [
+        "run",
+        "--partial",
+        "--",
+        "python",
+        "-c",
+        "import helper_lib, deep",
+    ];
+    let partial = sandbox.devsh(&code).success();
+    let lines: Vec<&str> = partial
+        .stderr
+        .lines()
+        .filter(|line| line.contains("missing"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{partial}");
+    assert!(
+        lines[0].contains("missing: `node`: cannot reach"),
+        "{partial}"
+    );
+    for_each_shell(|shell| {
+        let mut pty = sandbox.shell(shell);
+        let seen = pty.enter();
+        assert!(seen.contains("missing: `node`: cannot reach"), "{seen}");
+        assert_eq!(pty.run("python -c 'import deep; print(1)'").trim(), "1");
+    });
 }
 
 #[test]
