@@ -10,6 +10,7 @@ mod credentials;
 mod download;
 mod error;
 mod exchange;
+mod hosts;
 mod min_speed;
 mod mirror;
 mod name_lookup;
@@ -18,17 +19,17 @@ mod progress;
 pub mod registry;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs::File,
     io::{self, Read},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::{Duration, SystemTime},
 };
 
 use ureq::{
-    Agent, Body, Timeout,
+    Agent, Body, RequestBuilder, Timeout,
     http::{Response, header},
     tls::TlsConfig,
     unversioned::transport::DefaultConnector,
@@ -41,6 +42,7 @@ pub use download::{Download, ExpectedFile, find_download, partial};
 pub use error::Error;
 use error::pause;
 pub use exchange::{Answer, Exchange, RequestBody};
+use hosts::Hosts;
 use min_speed::{MinSpeed, SpeedChecked};
 pub use mirror::Mirror;
 use name_lookup::NameLookup;
@@ -53,13 +55,8 @@ use crate::{
 
 /// Retries of one request.
 const RETRIES: u32 = 3;
-/// The longest time for a connection to a server. Without a network a user must not wait longer for an answer.
-const CONNECT: Duration = Duration::from_secs(4);
-/// The longest time for the address of a server.
-const RESOLVE: Duration = Duration::from_secs(4);
-/// The longest time for an address or a connection while no server answers. The system repeats a lost packet after a
-/// second.
-const HASTY: Duration = Duration::from_secs(2);
+/// The longest time for a connection to a server that can be done without.
+const IMPATIENT: Duration = Duration::from_secs(2);
 /// Most redirects of one request.
 const REDIRECTS: usize = 10;
 
@@ -80,15 +77,12 @@ pub enum ChangedBody {
 pub struct Client {
     agent: Agent,
     settings: ConnectionSettings,
-    /// For the hosts after the first one that did not answer: the network is most likely down.
-    hasty_agent: Agent,
     offline: bool,
     /// Origins (`http://mirror:8080`) that are allowed without encryption.
     plain: BTreeSet<String>,
     credentials: Credentials,
     min_speed: MinSpeed,
-    /// The hosts that were asked.
-    hosts: Arc<Mutex<BTreeMap<String, HostState>>>,
+    hosts: Hosts,
     /// Most retries of one request.
     retries: u32,
     /// Has files by their digests, and is asked before their publishers.
@@ -97,20 +91,9 @@ pub struct Client {
     github: Option<Url>,
 }
 
-/// What is known about a host.
-#[derive(Debug, Clone)]
-enum HostState {
-    /// It has answered, so a connection that takes too long is an accident.
-    Answered,
-    /// No connection was made in time, for this reason. It is not asked again: each of its documents would take as long.
-    Silent(String),
-}
-
 /// The longest waits for a server.
 #[derive(Debug, Clone, Copy)]
 struct Timeouts {
-    resolve: Duration,
-    connect: Duration,
     /// From the request to the first byte of the answer.
     answer: Duration,
     /// Between two reads of a body.
@@ -124,8 +107,6 @@ fn agent(settings: &ConnectionSettings, timeouts: Timeouts) -> Agent {
     let config = Agent::config_builder()
         .tls_config(tls)
         .proxy(settings.proxy.clone())
-        .timeout_resolve(Some(timeouts.resolve))
-        .timeout_connect(Some(timeouts.connect))
         .timeout_recv_response(Some(timeouts.answer))
         .timeout_per_read(Some(timeouts.read))
         // Redirects are followed here, where each address is checked.
@@ -153,25 +134,17 @@ impl Client {
 
     fn with_settings(settings: ConnectionSettings, offline: bool) -> Self {
         let timeouts = Timeouts {
-            resolve: RESOLVE,
-            connect: CONNECT,
             answer: Duration::from_secs(30),
             read: Duration::from_mins(1),
         };
-        let hasty = Timeouts {
-            resolve: HASTY,
-            connect: HASTY,
-            ..timeouts
-        };
         Self {
             agent: agent(&settings, timeouts),
-            hasty_agent: agent(&settings, hasty),
             settings,
             offline,
             plain: BTreeSet::new(),
             credentials: Credentials::default(),
             min_speed: MinSpeed::default(),
-            hosts: Arc::default(),
+            hosts: Hosts::default(),
             retries: RETRIES,
             mirror: None,
             github: None,
@@ -182,19 +155,16 @@ impl Client {
     #[must_use]
     pub fn impatient(mut self) -> Self {
         let timeouts = Timeouts {
-            resolve: HASTY,
-            connect: HASTY,
             answer: Duration::from_secs(5),
             read: Duration::from_secs(5),
         };
         self.agent = agent(&self.settings, timeouts);
-        self.hasty_agent = self.agent.clone();
         self.min_speed = MinSpeed {
             period: Duration::from_secs(5),
             bytes: 60 << 10,
         };
         self.retries = 0;
-        self.hosts = Arc::default();
+        self.hosts = self.hosts.forget(IMPATIENT);
         self
     }
 
@@ -314,13 +284,14 @@ impl Client {
             return Ok(metadata.ok().map(|metadata| metadata.len()));
         }
         let response = self.follow(url, |url, authorization| {
-            let request = self.agent().head(url.as_str());
+            let request = self.agent.head(url.as_str());
             let request = match authorization {
                 Some(header) => request.header("authorization", header),
                 None => request,
             };
             // A compressed body would have another length.
-            request.header("accept-encoding", "identity").call()
+            let request = request.header("accept-encoding", "identity");
+            self.limit_wait(request).call()
         })?;
         Ok(content_length(&successful(url, response)?))
     }
@@ -337,7 +308,7 @@ impl Client {
 
     fn send_one(&self, url: &Url, headers: &[(&str, &str)]) -> Result<Response<Body>, Error> {
         self.follow(url, |url, authorization| {
-            let request = self.agent().get(url.as_str());
+            let request = self.limit_wait(self.agent.get(url.as_str()));
             let authorization = authorization.map(|header| ("authorization", header));
             let request = headers
                 .iter()
@@ -367,12 +338,9 @@ impl Client {
             // Per address: the credentials of one server are for no other.
             let authorization = self.credentials.header(&at);
             let bare = anonymous(&at);
-            if let Some(HostState::Silent(reason)) = self.hosts().get(&host(&at)) {
-                return Err(unusable(&at, reason));
-            }
-            let response = retry_broken(|| send(&bare, authorization.as_deref()));
-            let response = response.map_err(|error| self.unanswered(&at, &error))?;
-            self.hosts().insert(host(&at), HostState::Answered);
+            let response = self.ask_host(&at, || {
+                retry_broken(|| send(&bare, authorization.as_deref()))
+            })?;
             if is_rate_limited(&response) {
                 return Err(Error::RateLimited {
                     host: host(&at),
@@ -393,34 +361,46 @@ impl Client {
         Err(unusable(url, "it redirects without end"))
     }
 
+    /// Sends a request to the host of `url`, unless the host has not answered in time before.
+    fn ask_host(
+        &self,
+        url: &Url,
+        send: impl FnOnce() -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Error> {
+        if let Some(reason) = self.hosts.silence(&host(url)) {
+            return Err(unusable(url, &reason));
+        }
+        let response = send().map_err(|error| self.unanswered(url, &error))?;
+        self.hosts.add_answer(host(url));
+        Ok(response)
+    }
+
     /// Returns the error of a request without an answer. A host that has never answered in time is not asked again.
     fn unanswered(&self, url: &Url, error: &ureq::Error) -> Error {
         let mut failure = failed(url, error);
-        if is_silent(error) {
-            let reason = HostState::Silent(error.to_string());
-            let mut hosts = self.hosts();
-            let known = hosts.entry(host(url)).or_insert(reason);
-            if matches!(known, HostState::Answered)
-                && let Error::Unreachable { transient, .. } = &mut failure
-            {
-                *transient = true;
-            }
+        if is_silent(error)
+            && self.hosts.add_silence(host(url), error.to_string())
+            && let Error::Unreachable { transient, .. } = &mut failure
+        {
+            *transient = true;
         }
         failure
     }
 
-    fn agent(&self) -> &Agent {
-        let hosts = self.hosts();
-        let is_silent = |state: &HostState| matches!(state, HostState::Silent(_));
-        if !hosts.is_empty() && hosts.values().all(is_silent) {
-            &self.hasty_agent
-        } else {
-            &self.agent
-        }
+    /// Limits the time for the address of the host and for the connection.
+    fn limit_wait<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let limit = self.hosts.time_limit();
+        let config = request.config();
+        config
+            .timeout_resolve(Some(limit))
+            .timeout_connect(Some(limit))
+            .build()
     }
 
-    fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, HostState>> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns whether a server answers requests to `url`, with whatever status.
+    pub fn reaches(&self, url: &Url) -> bool {
+        self.size(url)
+            .map_or_else(|error| !error.is_about_host(), |_| true)
     }
 
     fn check_address(&self, url: &Url) -> Result<(), Error> {
@@ -445,7 +425,7 @@ impl Client {
         let mut tries = 0;
         loop {
             let error = match send() {
-                Err(error) if tries < self.retries => error,
+                Err(error) if tries < self.retries && !self.hosts.is_hopeless() => error,
                 answer => return answer,
             };
             let Some(pause) = pause(&error, tries) else {
@@ -464,7 +444,7 @@ fn retry_broken<T>(send: impl Fn() -> Result<T, ureq::Error>) -> Result<T, ureq:
     loop {
         match send() {
             Err(ureq::Error::Io(error))
-                if error.kind() != io::ErrorKind::ConnectionRefused && tries.next().is_some() =>
+                if is_broken_connection(error.kind()) && tries.next().is_some() =>
             {
                 tracing::debug!(%error, "the connection broke");
             }
@@ -614,6 +594,19 @@ const fn is_transient(kind: io::ErrorKind) -> bool {
             | Kind::TimedOut
             | Kind::UnexpectedEof
             | Kind::WouldBlock
+    )
+}
+
+/// Returns whether a connection was made and broke.
+const fn is_broken_connection(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::BrokenPipe
+            | Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::NotConnected
+            | Kind::UnexpectedEof
     )
 }
 

@@ -10,7 +10,6 @@ use crate::{
         backend::{Backend, Error},
     },
     config::CacheSettings,
-    fetch::Client,
     package::CachePlace,
     report::failure::Failure,
 };
@@ -44,7 +43,7 @@ impl OpenCache {
 
     fn open(session: &Session<'_>, cache: ReadableCache) -> Result<Self, Failure> {
         let name = cache.settings.place.to_string();
-        let client = Client::of(session.context, session.options.offline);
+        let client = session.plain_client().clone();
         let open = |services: &CacheServices<'_>| cache.open(services, client);
         let backend = session.with_cache_services(open);
         Ok(Self {

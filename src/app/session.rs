@@ -54,6 +54,8 @@ pub struct Session<'a> {
     pub options: Options,
     pub decisions: Decisions,
     config: OnceLock<Config>,
+    /// Has no settings of the sources. All clients share what it knows about the network.
+    plain_client: OnceLock<Client>,
     client: OnceLock<Client>,
     caches: OnceLock<Arc<Caches>>,
     lockfiles: Mutex<BTreeMap<PathBuf, Arc<LoadedLockfile>>>,
@@ -125,6 +127,7 @@ impl<'a> Session<'a> {
             options,
             decisions: Decisions::new(&context.directories.data),
             config: OnceLock::new(),
+            plain_client: OnceLock::new(),
             client: OnceLock::new(),
             caches: OnceLock::new(),
             lockfiles: Mutex::default(),
@@ -170,6 +173,12 @@ impl<'a> Session<'a> {
         Ok(self.config.get_or_init(|| config))
     }
 
+    /// Returns a client without credentials.
+    pub fn plain_client(&self) -> &Client {
+        let new = || Client::of(self.context, self.options.offline);
+        self.plain_client.get_or_init(new)
+    }
+
     /// Returns a client for the configured sources.
     pub fn client(&self) -> Result<Client, Failure> {
         if let Some(client) = self.client.get() {
@@ -180,7 +189,9 @@ impl<'a> Session<'a> {
         let sources = sources.into_iter().chain(&config.python_list);
         let credentials = Credentials::new(sources.clone(), &self.netrc())
             .with_tokens(super::github_token::tokens(self.context, config));
-        let mut client = Client::of(self.context, self.options.offline)
+        let mut client = self
+            .plain_client()
+            .clone()
             .with_credentials(credentials)
             .with_github(config.github.clone())
             .allow_plain(sources);
@@ -254,7 +265,7 @@ impl<'a> Session<'a> {
     pub fn with_cache_services<T>(&self, work: impl FnOnce(&CacheServices<'_>) -> T) -> T {
         let context = self.context;
         work(&CacheServices {
-            client: &Client::of(self.context, self.options.offline),
+            client: self.plain_client(),
             env: &context.env,
             home: context.directories.home.as_deref(),
             directory: &context.directories.cache,

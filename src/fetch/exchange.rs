@@ -108,7 +108,7 @@ impl Client {
                     url: redact_url(exchange.url),
                 }),
             };
-            let again = exchange.repeatable && tries < self.retries;
+            let again = exchange.repeatable && tries < self.retries && !self.hosts.is_hopeless();
             let Some(pause) = pause(&error, tries).filter(|_| again) else {
                 return Err(error);
             };
@@ -176,8 +176,12 @@ impl Client {
         url: &Url,
     ) -> Result<ureq::http::Response<ureq::Body>, Error> {
         let request = request.map_err(|error| failed(url, &ureq::Error::Http(error)))?;
-        self.agent()
-            .run(request)
-            .map_err(|error| failed(url, &error))
+        let limit = self.hosts.time_limit();
+        let request = self.agent.configure_request(request);
+        let request = request
+            .timeout_resolve(Some(limit))
+            .timeout_connect(Some(limit))
+            .build();
+        self.ask_host(url, || self.agent.run(request))
     }
 }

@@ -1,4 +1,4 @@
-//! Looks up the addresses of names, and asks again each second.
+//! Looks up the addresses of names, and asks again after growing pauses.
 //!
 //! A question to a name server is one packet, which can get lost. The C library asks again after five seconds; a user
 //! without a network must not wait that long for an answer.
@@ -19,7 +19,7 @@ use ureq::{
     },
 };
 
-/// The time after which a question counts as lost.
+/// The time after which the first question counts as lost; each later one has twice the time of the one before.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Asks the resolver of the system.
@@ -46,7 +46,7 @@ impl Resolver for NameLookup {
 /// Returns the first answer to a question that is asked again each time it counts as lost; `None` if there is none in time.
 fn first_answer<T: Send + 'static>(
     ask: impl Fn() -> T + Clone + Send + 'static,
-    again: Duration,
+    mut again: Duration,
     limit: Duration,
 ) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
@@ -60,6 +60,7 @@ fn first_answer<T: Send + 'static>(
             Ok(answer) => return Some(answer),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => left -= wait,
         }
+        again *= 2;
     }
     None
 }
@@ -87,7 +88,7 @@ mod tests {
                 number
             }
         };
-        let answer = first_answer(ask, Duration::from_millis(1), Duration::MAX);
+        let answer = first_answer(ask, Duration::from_millis(1), Duration::from_hours(1));
         assert!(answer.is_some_and(|number| number > 0));
         released.wait();
     }
@@ -102,8 +103,8 @@ mod tests {
             }
         };
         let step = Duration::from_millis(1);
-        assert_eq!(first_answer(ask, step, 3 * step), None);
-        // The three questions are still waiting.
+        assert_eq!(first_answer(ask, step, 7 * step), None);
+        // Three questions, after pauses of 1, 2 and 4 steps, are still waiting.
         released.wait();
     }
 }
