@@ -21,7 +21,7 @@ use super::{
     build_record, fetch_extends,
     lock_and_build::bring_up,
     missing_vars::{self, UnsetVariable},
-    programs::{self, NewProgram},
+    programs::{self, NewName},
     session::Session,
 };
 
@@ -128,8 +128,8 @@ impl ApprovedProject<'_> {
         Ok(())
     }
 
-    /// Returns the programs that dev shells have and that the user has not approved, as far as they were built.
-    pub fn new_programs(&self) -> Result<Vec<NewProgram>, Failure> {
+    /// Returns the programs and packages that dev shells have and that the user has not approved, as far as they were built.
+    pub fn new_names(&self) -> Result<Vec<NewName>, Failure> {
         let project = self.project.get();
         let mut new = BTreeSet::new();
         for shell in project.preview().shells.keys() {
@@ -140,8 +140,8 @@ impl ApprovedProject<'_> {
         Ok(new.into_iter().collect())
     }
 
-    /// Approves programs.
-    pub fn approve_programs(&self, new: &[NewProgram]) -> Result<(), Failure> {
+    /// Approves programs and packages.
+    pub fn approve_names(&self, new: &[NewName]) -> Result<(), Failure> {
         programs::approve(self.session, self.project.get(), new)?;
         self.session.notify_host_shells()
     }

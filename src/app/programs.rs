@@ -1,13 +1,15 @@
-//! The programs that tools put on `PATH`: the user approves their names, because a changed lockfile can bring others.
+//! The programs that tools put on `PATH`, and conda packages that no other one needs: the user approves their names,
+//! because a changed lockfile can bring others.
 //!
 //! The names that the first build of an approved tool brings are approved with the tool. Invariant: no record is made, and
-//! nothing is loaded, with a program that is not approved.
+//! nothing is loaded, with a name that is not approved.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use crate::{
-    builder::{BuiltShell, ToolOrigin},
+    builder::{BuiltShell, RealisedTool, ToolOrigin},
     env::pathlist,
+    package::Source,
     project::{Project, approval::ApprovedPrograms},
     report::failure::{ExitStatus, Failure},
     util::vars,
@@ -15,15 +17,28 @@ use crate::{
 
 use super::session::Session;
 
-/// A program that an approved tool did not have before.
+/// A name that the user has not approved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NewProgram {
-    pub tool: String,
-    pub program: String,
+pub enum NewName {
+    /// A conda package that no requested one needs.
+    CondaPackage(String),
+    /// A program that an approved tool did not have before.
+    Program { tool: String, program: String },
+}
+
+impl fmt::Display for NewName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CondaPackage(name) => write!(formatter, "the conda package `{name}`"),
+            Self::Program { tool, program } => write!(formatter, "`{program}` of `{tool}`"),
+        }
+    }
 }
 
 /// The name under which the scripts of Python packages are listed.
 const PACKAGES: &str = "Python packages";
+/// The name under which conda packages are listed that no requested one needs.
+const CONDA_PACKAGES: &str = "conda packages";
 
 /// Checks the programs of a dev shell that was built. A tool without approved names gets those that it has.
 pub fn check(session: &Session<'_>, project: &Project, built: &BuiltShell) -> Result<(), Failure> {
@@ -41,8 +56,16 @@ pub fn check(session: &Session<'_>, project: &Project, built: &BuiltShell) -> Re
     if new.is_empty() {
         return Ok(());
     }
+    let only_packages = new
+        .iter()
+        .all(|one| matches!(one, NewName::CondaPackage(_)));
+    let what = if only_packages {
+        "packages"
+    } else {
+        "programs"
+    };
     let mut failure = Failure::new(format!(
-        "`{}` has programs that you have not approved: {}",
+        "`{}` has {what} that you have not approved: {}",
         session.display(project.root()),
         describe(&new)
     ));
@@ -52,11 +75,9 @@ pub fn check(session: &Session<'_>, project: &Project, built: &BuiltShell) -> Re
     Err(failure.code(ExitStatus::NotAllowed))
 }
 
-fn describe(new: &[NewProgram]) -> String {
+fn describe(new: &[NewName]) -> String {
     let shown = new.iter().take(3);
-    let shown: Vec<String> = shown
-        .map(|one| format!("`{}` of `{}`", one.program, one.tool))
-        .collect();
+    let shown: Vec<String> = shown.map(ToString::to_string).collect();
     let more = new.len().saturating_sub(shown.len());
     let text = shown.join(", ");
     if more == 0 {
@@ -66,12 +87,12 @@ fn describe(new: &[NewProgram]) -> String {
     }
 }
 
-/// Returns the programs that are not approved; adds those of tools without any names.
+/// Returns the names that are not approved; adds those of tools without any names.
 fn compare(
     session: &Session<'_>,
     approved: &mut ApprovedPrograms,
     built: &BuiltShell,
-) -> Vec<NewProgram> {
+) -> Vec<NewName> {
     let mut new = Vec::new();
     let stored = built
         .tools
@@ -85,11 +106,9 @@ fn compare(
             approved.insert(name, programs);
             continue;
         };
-        new.extend(programs.difference(known).map(|program| NewProgram {
-            tool: name.clone(),
-            program: program.clone(),
-        }));
+        new.extend(new_programs(&name, &programs, known));
     }
+    new.extend(new_conda_packages(approved, built));
     // Packages come and go with every change of their lockfile. A script that hides a program of the user asks.
     let scripts: BTreeSet<String> = built
         .package_programs
@@ -101,12 +120,51 @@ fn compare(
         None => {
             approved.insert(PACKAGES.to_owned(), scripts);
         }
-        Some(known) => new.extend(scripts.difference(known).map(|program| NewProgram {
-            tool: PACKAGES.to_owned(),
-            program: program.clone(),
-        })),
+        Some(known) => new.extend(new_programs(PACKAGES, &scripts, known)),
     }
     new
+}
+
+fn new_programs(tool: &str, programs: &BTreeSet<String>, known: &BTreeSet<String>) -> Vec<NewName> {
+    let new = programs.difference(known).map(|program| NewName::Program {
+        tool: tool.to_owned(),
+        program: program.clone(),
+    });
+    new.collect()
+}
+
+/// Returns the conda packages that no requested one needs and their programs, as far as they are not approved.
+fn new_conda_packages(approved: &mut ApprovedPrograms, built: &BuiltShell) -> Vec<NewName> {
+    let is_conda = |one: &RealisedTool| one.tool.source == Source::Conda;
+    if !built.tools.iter().any(is_conda) {
+        return Vec::new();
+    }
+    let packages = &built.unneeded_packages;
+    let Some(known) = approved.get(CONDA_PACKAGES).cloned() else {
+        // Those of the first build are approved with the tools.
+        approved.insert(
+            CONDA_PACKAGES.to_owned(),
+            packages.keys().cloned().collect(),
+        );
+        let programs = packages.iter();
+        approved.extend(programs.map(|(name, programs)| (conda_package(name), programs.clone())));
+        return Vec::new();
+    };
+    let mut new = Vec::new();
+    for (name, programs) in packages {
+        if !known.contains(name) {
+            new.push(NewName::CondaPackage(name.clone()));
+        }
+        let tool = conda_package(name);
+        let approved = approved.get(&tool).cloned().unwrap_or_default();
+        new.extend(new_programs(&tool, programs, &approved));
+    }
+    new
+}
+
+/// Returns the name under which the programs of a conda package are listed.
+fn conda_package(name: &str) -> String {
+    format!("conda package {name}")
 }
 
 /// Returns whether the host shell has a program of this name.
@@ -120,12 +178,12 @@ fn is_on_host(session: &Session<'_>, name: &str) -> bool {
         .any(|directory| directory.join(name).exists())
 }
 
-/// Returns the programs of a dev shell that was built and that the user has not approved.
+/// Returns the names of a dev shell that was built and that the user has not approved.
 pub fn unapproved(
     session: &Session<'_>,
     project: &Project,
     built: &BuiltShell,
-) -> Result<Vec<NewProgram>, Failure> {
+) -> Result<Vec<NewName>, Failure> {
     let Some(root) = project.approved_at() else {
         return Ok(Vec::new());
     };
@@ -133,19 +191,19 @@ pub fn unapproved(
     Ok(compare(session, &mut approved, built))
 }
 
-/// Approves programs.
-pub fn approve(
-    session: &Session<'_>,
-    project: &Project,
-    new: &[NewProgram],
-) -> Result<(), Failure> {
+/// Approves names.
+pub fn approve(session: &Session<'_>, project: &Project, new: &[NewName]) -> Result<(), Failure> {
     let Some(root) = project.approved_at() else {
         return Ok(());
     };
     let mut approved = session.decisions.programs(root)?.unwrap_or_default();
     for one in new {
-        let programs = approved.entry(one.tool.clone()).or_default();
-        programs.insert(one.program.clone());
+        let (list, name) = match one {
+            NewName::CondaPackage(name) => (CONDA_PACKAGES, name),
+            NewName::Program { tool, program } => (tool.as_str(), program),
+        };
+        let names = approved.entry(list.to_owned()).or_default();
+        names.insert(name.clone());
     }
     Ok(session.decisions.set_programs(root, &approved)?)
 }

@@ -1,6 +1,9 @@
 //! A finished dev shell: its profile, tools and store objects.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +29,8 @@ pub struct BuiltShell {
     pub tools: Vec<RealisedTool>,
     /// The programs of the Python packages and of the project itself, sorted. Tools hide those of the same name.
     pub package_programs: Vec<String>,
+    /// The programs of each conda package that the lockfile has and that no requested package says it needs.
+    pub unneeded_packages: BTreeMap<String, BTreeSet<String>>,
     /// The store objects that it needs; the head of a profile's record has them.
     #[serde(skip)]
     pub objects: Vec<PathBuf>,

@@ -1,6 +1,7 @@
 //! Conda tools: the packages of a dev shell's environment, linked into one prefix that all of them share.
 
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
@@ -48,6 +49,7 @@ fn is_compiler(package: &str, system: System) -> bool {
 #[derive(Debug)]
 pub(super) struct CondaEnvironment {
     pub(super) prefix: PathBuf,
+    pub(super) notes: PrefixNotes,
     /// The objects of the packages.
     pub(super) packages: Vec<PathBuf>,
     pub(super) env: Vec<(VarName, Change)>,
@@ -104,8 +106,11 @@ impl Builder<'_> {
         let meter = self
             .progress
             .start(&requested.tool.to_string(), "linking", None);
+        let tools = request.tools.iter().map(|requested| requested.tool);
+        let names = tools.filter(|tool| tool.source == Source::Conda);
         let packages = PrefixPackages {
             objects: &objects,
+            requested: &names.map(|tool| tool.package.to_string()).collect(),
             system: request.system,
         };
         let prefix = self.store.link_prefix(packages, &*meter);
@@ -185,6 +190,7 @@ impl Builder<'_> {
         };
         env.extend(changed);
         Ok(Some(CondaEnvironment {
+            notes: PrefixNotes::read(prefix),
             prefix: prefix.clone(),
             packages,
             env,
@@ -245,9 +251,19 @@ impl CondaEnvironment {
         variables
     }
 
+    /// Returns whether a program of the prefix counts as one of a requested package: no other one has it alone.
+    pub(super) fn is_program_of(&self, package: &str, program: &str) -> bool {
+        let PrefixNotes {
+            programs, unneeded, ..
+        } = &self.notes;
+        let own = programs.get(package);
+        let has = |programs: &BTreeSet<String>| programs.contains(program);
+        own.is_some_and(has) || !programs.values().chain(unneeded.values()).any(has)
+    }
+
     /// Returns lines about the packages that the user should know.
-    pub(super) fn notes(&self) -> Vec<String> {
-        let notes = PrefixNotes::read(&self.prefix);
+    pub(super) fn notices(&self) -> Vec<String> {
+        let notes = &self.notes;
         let scripts = notes.scripts.iter().map(|package| {
             format!("the conda package `{package}` has a script that runs after an installation by other tools; devsh did not run it")
         });
@@ -260,7 +276,10 @@ impl CondaEnvironment {
                 file.from
             )
         });
-        scripts.chain(clobbered).collect()
+        let unset = notes.unset.iter().map(|package| {
+            format!("the conda package `{package}` would set variables, but no package that you ask for says that it needs it; devsh did not set them")
+        });
+        scripts.chain(clobbered).chain(unset).collect()
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn build_profile(
     let _lock = files::lock(&envs.join(".lock"))?;
     let pass = store::leases::pass(data);
     let _leased = store.lease_profile(name.as_str());
-    let programs = ProfilePrograms::collect(&served, python)?;
+    let programs = ProfilePrograms::collect(&served, environments)?;
     let profile = envs.join(name.as_str());
     let built = describe(id, profile, served, environments, &programs);
     // An intact profile may be in use, so it is not replaced.
@@ -174,7 +174,7 @@ fn describe(
         objects.extend(conda.packages.iter().cloned());
         notices.extend(
             conda
-                .notes()
+                .notices()
                 .into_iter()
                 .map(|note| BuildNotice::Conda { note }),
         );
@@ -192,6 +192,7 @@ fn describe(
         .into_iter()
         .filter(|_| python.is_some())
         .filter_map(|(name, value)| Some((name.parse::<VarName>().ok()?, Change::Set(value))));
+    let unneeded = conda.as_ref().map(|conda| conda.notes.unneeded.clone());
     let conda = conda.iter().flat_map(|conda| conda.env.iter().cloned());
     let env = conda.chain(env);
     BuiltShell {
@@ -200,6 +201,7 @@ fn describe(
         profile,
         tools,
         package_programs: programs.of_packages.iter().cloned().collect(),
+        unneeded_packages: unneeded.unwrap_or_default(),
         objects,
         notices,
     }
@@ -207,7 +209,8 @@ fn describe(
 
 impl ProfilePrograms {
     /// Collects the programs of all tools; of two with the same name the one of the earlier tool is linked.
-    fn collect(served: &[ServedTool], python: Option<&PythonEnvironment>) -> Result<Self, Error> {
+    fn collect(served: &[ServedTool], environments: &Environments) -> Result<Self, Error> {
+        let Environments { conda, python } = environments;
         let mut all = Self::default();
         // The prefix of conda packages has programs that no tool asks for, so it comes last.
         let is_conda = |one: &&ServedTool| one.tool.source == Source::Conda;
@@ -217,7 +220,12 @@ impl ProfilePrograms {
             .chain(shown().filter(is_conda))
         {
             let programs = one.programs()?;
-            let names: BTreeSet<String> = programs.iter().map(|(name, _)| name.clone()).collect();
+            let of_tool = |name: &&String| {
+                let conda = conda.as_ref().filter(|_| is_conda(&one));
+                conda.is_none_or(|conda| conda.is_program_of(one.tool.package.as_str(), name))
+            };
+            let names = programs.iter().map(|(name, _)| name).filter(of_tool);
+            let names: BTreeSet<String> = names.cloned().collect();
             let names = names.into_iter().collect();
             all.by_tool.insert(one.tool.clone(), names);
             let is_stored = matches!(one.from, ServedFrom::Object(_));

@@ -5,6 +5,11 @@
 //!
 //! Scripts of packages do not run here. If two packages have a file of one name, the one that depends on the other wins,
 //! as with other tools for conda.
+//!
+//! The lockfile says which packages there are, and anyone who changes it can add one of a channel. Therefore the
+//! dependencies in the packages decide the rest: a package that they do not lead to from the requested ones replaces no
+//! file of another package and sets no variables, and devsh asks about its name. Channels correct dependencies in their
+//! index, so such a package can be an honest one.
 
 mod placeholders;
 
@@ -34,7 +39,7 @@ use super::{
 };
 use crate::{
     fetch::Meter,
-    package::{PackageName, Source, System, Version},
+    package::{PackageName, Source, System, Version, conda_package_of},
     util::{digest_input::DigestInput, files},
 };
 use placeholders::{Replacement, interpreter_line};
@@ -44,15 +49,24 @@ const SHORTEST_PLACEHOLDER: usize = 20;
 /// Longest place of a prefix, in bytes: the usual placeholder has this length.
 const LONGEST: usize = 255;
 /// Counts changes in how prefixes are made.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// The directory below a prefix with devsh's notes about it.
 const NOTES: &str = "conda-meta/devsh.json";
 /// Longest accepted note, in bytes.
 const LIMIT: u64 = 16 << 20;
 
+/// The directories with what packages set when an environment is activated.
+const ACTIVATION: [&str; 2] = ["etc/conda/activate.d/", "etc/conda/env_vars.d/"];
+
 /// The notes on a prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrefixNotes {
+    /// The programs of each requested package and of those that it needs, sorted.
+    pub programs: BTreeMap<String, BTreeSet<String>>,
+    /// The programs of each package that no requested one needs, sorted.
+    pub unneeded: BTreeMap<String, BTreeSet<String>>,
+    /// Packages that no requested one needs, and whose variables are not set.
+    pub unset: BTreeSet<String>,
     /// Packages with a script that would run after an installation by another tool.
     pub scripts: Vec<String>,
     /// Files that several packages have.
@@ -75,6 +89,8 @@ pub struct ClobberedFile {
 pub struct PrefixPackages<'a> {
     /// The objects of the packages.
     pub objects: &'a [PathBuf],
+    /// The names of the packages that the manifest asks for.
+    pub requested: &'a BTreeSet<String>,
     pub system: System,
 }
 
@@ -87,6 +103,8 @@ struct LinkedPackage {
     paths: PathsJson,
     /// The programs of a package that is only Python code.
     links: Option<LinkJson>,
+    /// Whether the dependencies in the packages lead to it from a requested one.
+    is_needed: bool,
 }
 
 /// A file of a prefix.
@@ -127,6 +145,7 @@ impl PrefixInputs {
         // The files name the place of the prefix.
         key.os(root);
         key.list(objects.iter(), DigestInput::bytes);
+        key.list(packages.requested.iter(), DigestInput::bytes);
         let name = PackageName::of(Source::Conda, "prefix");
         let version = Version::opaque(&objects.len().to_string());
         let (Ok(name), Ok(version)) = (name, version) else {
@@ -249,8 +268,10 @@ fn link(
         .iter()
         .map(|object| LinkedPackage::load(object));
     let loaded = sorted_by_need(loaded.collect::<Result<Vec<_>, _>>()?);
+    let needs = Needs::of(&loaded, packages.requested);
+    let loaded = needs.last(loaded);
     let python = prefix_python(&loaded);
-    let (files, notes) = choose_files(&loaded, python.as_ref())?;
+    let (files, mut notes) = choose_files(&loaded, python.as_ref())?;
     let mut tree = PrefixTree {
         directory,
         prefix,
@@ -262,9 +283,25 @@ fn link(
     for (path, file) in &files {
         tree.place(path, file)?;
     }
-    for package in &loaded {
-        tree.entry_points(package, python.as_ref())?;
+    let mut programs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (path, file) in &files {
+        if let Some(name) = program_name(path) {
+            let own = programs.entry(file.package.name()).or_default();
+            own.insert(name.to_owned());
+        }
     }
+    let (unneeded, needed): (Vec<_>, Vec<_>) = loaded.iter().partition(|one| !one.is_needed);
+    // The first program of a name is the one that is written.
+    for package in needed.iter().chain(&unneeded) {
+        let written = tree.entry_points(package, python.as_ref())?;
+        programs.entry(package.name()).or_default().extend(written);
+    }
+    notes.programs = needs.programs(&programs);
+    let of_unneeded = |package: &&LinkedPackage| {
+        let own = programs.get(package.name()).cloned().unwrap_or_default();
+        (package.name().to_owned(), own)
+    };
+    notes.unneeded = unneeded.iter().map(of_unneeded).collect();
     for package in &loaded {
         tree.describe(package, &files)?;
     }
@@ -304,6 +341,7 @@ impl LinkedPackage {
             index,
             paths,
             links,
+            is_needed: true,
         })
     }
 
@@ -343,6 +381,57 @@ fn sorted_by_need(packages: Vec<LinkedPackage>) -> Vec<LinkedPackage> {
     packages
 }
 
+/// The packages that each requested one needs, by the dependencies in the packages themselves.
+struct Needs(BTreeMap<String, BTreeSet<String>>);
+
+impl Needs {
+    fn of(packages: &[LinkedPackage], requested: &BTreeSet<String>) -> Self {
+        let by_name: BTreeMap<&str, &LinkedPackage> =
+            packages.iter().map(|one| (one.name(), one)).collect();
+        let closure = |name: &String| {
+            let mut reached = BTreeSet::new();
+            let mut pending = vec![name.to_ascii_lowercase()];
+            while let Some(name) = pending.pop() {
+                if let Some(package) = by_name.get(name.as_str())
+                    && reached.insert(name)
+                {
+                    let depends = package.index.depends.iter();
+                    pending.extend(depends.filter_map(|one| conda_package_of(one)));
+                }
+            }
+            (name.clone(), reached)
+        };
+        Self(requested.iter().map(closure).collect())
+    }
+
+    /// Marks the packages that are not needed, and puts them first: the file of a later package is used.
+    fn last(&self, mut packages: Vec<LinkedPackage>) -> Vec<LinkedPackage> {
+        for package in &mut packages {
+            package.is_needed = self.0.values().any(|names| names.contains(package.name()));
+        }
+        packages.sort_by_key(|package| package.is_needed);
+        packages
+    }
+
+    fn programs(
+        &self,
+        of_packages: &BTreeMap<&str, BTreeSet<String>>,
+    ) -> BTreeMap<String, BTreeSet<String>> {
+        let programs = |(requested, needed): (&String, &BTreeSet<String>)| {
+            let needed = needed
+                .iter()
+                .filter_map(|name| of_packages.get(name.as_str()));
+            (requested.clone(), needed.flatten().cloned().collect())
+        };
+        self.0.iter().map(programs).collect()
+    }
+}
+
+/// Returns the name of the program at a path of a prefix.
+fn program_name(path: &str) -> Option<&str> {
+    path.strip_prefix("bin/").filter(|name| !name.contains('/'))
+}
+
 fn prefix_python(packages: &[LinkedPackage]) -> Option<PrefixPython> {
     let python = packages.iter().find(|package| package.name() == "python")?;
     let (major, minor) = python.index.version.version().as_major_minor()?;
@@ -362,6 +451,7 @@ fn choose_files<'p>(
 ) -> Result<(BTreeMap<String, LinkedFile<'p>>, PrefixNotes), Error> {
     let mut files: BTreeMap<String, LinkedFile<'p>> = BTreeMap::new();
     let mut clobbered: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let mut unset = BTreeSet::new();
     for package in packages {
         let bad = |path: &Path| refused(&path.to_string_lossy(), Rule::NotAsListed);
         for entry in &package.paths.paths {
@@ -378,6 +468,11 @@ fn choose_files<'p>(
             let node = package.nodes.0.get(source);
             let node = node.ok_or_else(|| package.unusable(bad(&entry.relative_path)))?;
             if matches!(node, TreeNode::Directory) {
+                continue;
+            }
+            let is_activation = ACTIVATION.iter().any(|one| target.starts_with(one));
+            if is_activation && !package.is_needed {
+                unset.insert(package.name().to_owned());
                 continue;
             }
             let file = LinkedFile {
@@ -411,6 +506,8 @@ fn choose_files<'p>(
     let notes = PrefixNotes {
         scripts,
         clobbered: clobbered.collect(),
+        unset,
+        ..PrefixNotes::default()
     };
     Ok((files, notes))
 }
@@ -554,22 +651,23 @@ impl PrefixTree<'_> {
         Ok(())
     }
 
-    /// Writes the programs of a package that is only Python code.
+    /// Writes the programs of a package that is only Python code, and returns their names.
     fn entry_points(
         &mut self,
         package: &LinkedPackage,
         python: Option<&PrefixPython>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<String>, Error> {
         let Some(LinkJson {
             noarch: NoArchLinks::Python(links),
             ..
         }) = &package.links
         else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let python = python.ok_or_else(|| Error::NoPython {
             package: package.name().to_owned(),
         })?;
+        let mut written = Vec::new();
         for program in &links.entry_points {
             let line = format!("#!{}/{}", self.prefix, python.program);
             let line = interpreter_line(&line, self.system);
@@ -585,9 +683,10 @@ impl PrefixTree<'_> {
             if !self.nodes.contains_key(&path) {
                 self.write(&path, text.as_bytes(), true)
                     .map_err(|error| package.unusable(error))?;
+                written.push(program.command.clone());
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Makes pip explain why it cannot install into the prefix.

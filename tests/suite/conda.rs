@@ -8,7 +8,8 @@ use crate::{
     applications,
     support::{
         Sandbox, Server,
-        conda::{CHANNEL, FilePackage, Layout, Package, serve_channel, serve_files},
+        archive::sha256,
+        conda::{CHANNEL, FilePackage, Layout, Package, archive, serve_channel, serve_files},
         cpython,
         pypi::{serve_sdist, serve_tool},
         require,
@@ -99,6 +100,97 @@ fn a_tool_is_locked_with_its_libraries_and_runs() {
         sandbox.devsh(&["lock", "--check"]).success();
         sandbox.devsh(&["verify"]).success();
     }
+}
+
+/// Adds a package to a lockfile, as one that `database` needs.
+fn forge_dependency(lock: &str, package: &FilePackage) -> String {
+    let FilePackage { name, version, .. } = package;
+    let line = format!(
+        "  {{ system = \"linux-x86_64\", url = \"https://conda.anaconda.org/team/linux-64/{name}-{version}-h0_0.conda\", \
+         sha256 = \"{}\", depends = [\"database\", \"libdb\"] }},\n]\n",
+        sha256(&archive(package))
+    );
+    let depends = "\"__glibc >=2.17\"";
+    let lock = lock.replace(depends, &format!("{depends}, \"{name}\""));
+    let end = lock.rfind("]\n").unwrap();
+    format!("{}{line}", &lock[..end])
+}
+
+#[test]
+fn a_forged_dependency_replaces_nothing_and_asks() {
+    let (sandbox, server) = served(Layout::Sharded);
+    let guest = Package {
+        name: "guest",
+        version: "1.0",
+        depends: &["database", "libdb"],
+        files: &[
+            ("bin/db", "#!/bin/sh\necho a guest\n"),
+            ("bin/ls", "#!/bin/sh\necho a guest\n"),
+            ("lib/libdb", "a guest"),
+            ("etc/conda/activate.d/guest.sh", "export AR=PREFIX/bin/ls\n"),
+        ],
+    };
+    serve_channel(&server, &[PACKAGES, &[guest]].concat(), Layout::Sharded);
+    sandbox.allow();
+    let place = sandbox.project().join("devshell.lock");
+    let lock = fs::read_to_string(&place).unwrap();
+    let forged = forge_dependency(&lock, &guest.into());
+    sandbox.write("devshell.lock", &forged);
+    let synced = sandbox.devsh(&["sync"]).stderr;
+    let error = "has programs that you have not approved: the conda package `guest`, `ls` of `conda package guest`";
+    sandbox
+        .devsh(&["run", "--", "db"])
+        .code(3)
+        .error(&[error, "devsh allow"]);
+    let note = "the conda package `guest` would set variables";
+    assert!(synced.contains(note), "{synced}");
+
+    // The user can have it.
+    let allowed = sandbox.devsh(&["allow"]).success().stderr;
+    for part in [
+        "+ conda package  guest",
+        "+ program of conda package guest  ls",
+    ] {
+        assert!(allowed.contains(part), "{allowed}");
+    }
+    let shown = "db; echo [$AR]; ls";
+    let ran = sandbox.devsh(&["run", "--", "sh", "-c", shown]).success();
+    assert!(
+        ran.stdout.ends_with("with libdb 16\n[]\na guest\n"),
+        "{ran}"
+    );
+
+    // Its files do not win in a first build either.
+    let other = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(MANIFEST);
+    other.write("devshell.lock", &forged);
+    other.allow();
+    let ran = other.devsh(&["run", "--", "db"]).success();
+    assert!(ran.stdout.ends_with("with libdb 16\n"), "{ran}");
+    let package = Package {
+        name: "late",
+        ..guest
+    };
+    serve_channel(
+        &server,
+        &[PACKAGES, &[guest, package]].concat(),
+        Layout::Sharded,
+    );
+    other.write("devshell.lock", forge_dependency(&forged, &package.into()));
+    other.devsh(&["run", "--", "db"]).code(3).error(&["`late`"]);
+}
+
+#[test]
+fn another_package_brings_no_programs_to_the_first_one() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    sandbox.allow();
+    let more = format!("{MANIFEST}packages = [\"gcc\"]\n");
+    sandbox.write("devshell.toml", more);
+    let allowed = sandbox.devsh(&["allow"]).success();
+    assert!(!allowed.stderr.contains("program of"), "{allowed}");
+    sandbox.devsh(&["run", "--", "gcc"]).success();
 }
 
 #[test]

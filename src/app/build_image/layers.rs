@@ -16,7 +16,7 @@ use crate::{
     package::System,
     project::Project,
     report::failure::Failure,
-    store::{self, ObjectRecord, PrefixPackages, Store},
+    store::{self, ObjectRecord, PrefixNotes, PrefixPackages, Store},
     util::{digest_input::DigestInput, parallel},
 };
 
@@ -63,8 +63,10 @@ pub(super) fn write_layers(
     let blobs = target.layout.blobs();
     let mut prefixes = Vec::new();
     for conda in &objects.prefixes {
+        let requested = PrefixNotes::read(&conda.prefix).programs.into_keys();
         let packages = PrefixPackages {
             objects: &conda.packages,
+            requested: &requested.collect(),
             system: target.system,
         };
         let linked = store.link_prefix_for(packages, Path::new(STORE), |prefix| {

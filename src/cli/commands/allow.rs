@@ -3,6 +3,7 @@
 use crate::{
     app::{
         approvals::{Requests, Review},
+        programs::NewName,
         session::Session,
     },
     cli::question::ask,
@@ -66,14 +67,17 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         ui.note(&format!("allowed {name}"));
     }
     let built = approved.build();
-    let new = approved.new_programs()?;
+    let new = approved.new_names()?;
     if new.is_empty() {
         return built;
     }
     // The programs of a tool are known only when it is built.
     let added = new.iter().map(|one| {
-        let name = format!("program of {}", one.tool);
-        (name, Difference::Added(one.program.clone()))
+        let (name, value) = match one {
+            NewName::CondaPackage(name) => ("conda package".to_owned(), name),
+            NewName::Program { tool, program } => (format!("program of {tool}"), program),
+        };
+        (name, Difference::Added(value.clone()))
     });
     show(
         ui,
@@ -85,7 +89,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
     if !confirm(session, ui, options, "Allow?")? {
         return Err(refused(&name));
     }
-    approved.approve_programs(&new)?;
+    approved.approve_names(&new)?;
     approved.build()
 }
 

@@ -210,9 +210,19 @@ impl Fixture {
         self.store().install(&object, &downloads, &Silent)
     }
 
+    /// Links a prefix whose packages are all requested.
     fn prefix(&self, objects: &[PathBuf]) -> Result<PathBuf, Error> {
+        let names = objects.iter().map(|object| {
+            let name = object.file_name().unwrap().to_str().unwrap();
+            name.split('-').nth(1).unwrap()
+        });
+        self.prefix_of(objects, &names.collect::<Vec<_>>())
+    }
+
+    fn prefix_of(&self, objects: &[PathBuf], requested: &[&str]) -> Result<PathBuf, Error> {
         let packages = PrefixPackages {
             objects,
+            requested: &requested.iter().map(ToString::to_string).collect(),
             system: System::LinuxX86_64,
         };
         self.store()
@@ -435,7 +445,19 @@ fn a_prefix_shares_files_and_names_its_place() {
     );
     let description = String::from_utf8(read("conda-meta/tool-1.1.1w-h0_0.json")).unwrap();
     assert!(description.contains("\"bin/tool\""), "{description}");
-    assert_eq!(PrefixNotes::read(&prefix), PrefixNotes::default());
+    let notes = PrefixNotes::read(&prefix);
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let programs = [
+        ("code", names(&["helper", "run"])),
+        ("python", names(&["python3.12"])),
+        ("tool", names(&["t", "tool"])),
+    ];
+    let programs = programs.map(|(name, programs)| (name.to_owned(), programs));
+    let expected = PrefixNotes {
+        programs: programs.into(),
+        ..PrefixNotes::default()
+    };
+    assert_eq!(notes, expected);
     assert_eq!(
         fixture.store().verify(&prefix).unwrap().recipe,
         "conda-prefix"
@@ -470,6 +492,54 @@ fn a_file_of_several_packages_is_that_of_the_dependent_one() {
     };
     assert_eq!((&*clobbered.path, &*clobbered.from), ("lib/x", "atop"));
     assert_eq!(clobbered.others, ["zbase"]);
+}
+
+#[test]
+fn a_package_that_no_other_needs_replaces_and_sets_nothing() {
+    let fixture = Fixture::new();
+    let wanted = TestPackage {
+        depends: &["library >=1"],
+        ..TestPackage::new("wanted", vec![text("bin/tool", "wanted")])
+    };
+    let library = TestPackage::new(
+        "library",
+        vec![text("lib/x", "library"), text("bin/l", "l")],
+    );
+    let guest = TestPackage {
+        // It would come after both.
+        depends: &["wanted", "library"],
+        ..TestPackage::new(
+            "guest",
+            vec![
+                text("lib/x", "guest"),
+                text("bin/tool", "guest"),
+                text("bin/new", "new"),
+                text("etc/conda/activate.d/guest.sh", "export CC=x"),
+                text("etc/conda/env_vars.d/guest.json", "{}"),
+            ],
+        )
+    };
+    let objects = [&wanted, &library, &guest].map(|one| fixture.conda(one).unwrap());
+    let prefix = fixture.prefix_of(&objects, &["wanted"]).unwrap();
+    let read = |path: &str| fs::read_to_string(prefix.join(path)).ok();
+    assert_eq!(read("lib/x").as_deref(), Some("library"));
+    assert_eq!(read("bin/tool").as_deref(), Some("wanted"));
+    assert_eq!(read("etc/conda/activate.d/guest.sh"), None);
+    assert_eq!(read("etc/conda/env_vars.d/guest.json"), None);
+    let notes = PrefixNotes::read(&prefix);
+    let name = |name: &str| name.to_owned();
+    let programs = [(name("wanted"), [name("l"), name("tool")].into())];
+    assert_eq!(notes.programs, programs.into());
+    assert_eq!(
+        notes.unneeded,
+        [(name("guest"), [name("new")].into())].into()
+    );
+    assert_eq!(notes.unset, [name("guest")].into());
+    // Asked for, it is like any other package.
+    let prefix = fixture.prefix_of(&objects, &["guest", "wanted"]).unwrap();
+    let text = fs::read_to_string(prefix.join("lib/x")).unwrap();
+    assert_eq!(text, "guest");
+    assert_eq!(PrefixNotes::read(&prefix).unneeded, [].into());
 }
 
 #[test]
