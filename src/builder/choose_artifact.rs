@@ -200,7 +200,8 @@ impl Builder<'_> {
             *result = served
                 .or_else(|| {
                     let managed = request.tools_from == ToolsFrom::Managed;
-                    let found = (!managed).then(|| self.host_tools(request, requested.tool))?;
+                    let found =
+                        (!managed).then(|| self.requested_host_tools(request, requested))?;
                     let tool = choose_host_tool(request, requested, &found)?;
                     Some(host_serves(requested, tool, reason.clone()))
                 })
@@ -247,7 +248,7 @@ impl Builder<'_> {
         let flavoured =
             requested.tool.source == Source::Python && !requested.request.components.is_empty();
         if request.tools_from != ToolsFrom::Managed && !flavoured {
-            found = self.host_tools(request, requested.tool);
+            found = self.requested_host_tools(request, requested);
             if let Some(tool) = choose_host_tool(request, requested, &found) {
                 let reason = match &unavailable {
                     Unavailable::HostOnly => String::new(),
@@ -350,8 +351,29 @@ impl Builder<'_> {
         installed
     }
 
-    /// Returns the host tools for a tool.
-    pub(super) fn host_tools(&self, request: &BuildRequest<'_>, tool: &Tool) -> Vec<HostTool> {
+    /// Returns the host tools for a request; those that do not serve it may be missing if another one does.
+    fn requested_host_tools(
+        &self,
+        request: &BuildRequest<'_>,
+        requested: &RequestedTool<'_>,
+    ) -> Vec<HostTool> {
+        let is_locked = |version: &Version| {
+            requested
+                .locked
+                .is_some_and(|locked| locked.version == *version)
+        };
+        self.host_tools(request, requested.tool, &|version| {
+            is_locked(version) || !request.locked && requested.admits(version)
+        })
+    }
+
+    /// Returns the host tools for a tool; versions that are not `wanted` may be missing if another one is.
+    pub(super) fn host_tools(
+        &self,
+        request: &BuildRequest<'_>,
+        tool: &Tool,
+        wanted: &dyn Fn(&Version) -> bool,
+    ) -> Vec<HostTool> {
         let directories = &self.context.directories;
         // Excluded by name and by real path: a symlink must not bypass the exclusion.
         let data = directories.data.canonicalize();
@@ -362,7 +384,7 @@ impl Builder<'_> {
             home: directories.home.as_deref(),
             exclude: &exclude,
         };
-        host::find(tool, &search)
+        host::find(tool, &search, wanted)
     }
 }
 

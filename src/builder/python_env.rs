@@ -537,7 +537,10 @@ impl Builder<'_> {
         let uv: Tool = "uv".parse().ok()?;
         let own = served.into_iter().find(|served| served.tool == uv);
         own.and_then(|served| served.program("uv")).or_else(|| {
-            let found = self.host_tools(request, &uv).into_iter().next()?;
+            let found = self
+                .host_tools(request, &uv, &|_| true)
+                .into_iter()
+                .next()?;
             found.programs.into_iter().next().map(|(_, path)| path)
         })
     }

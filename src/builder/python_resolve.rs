@@ -185,7 +185,7 @@ impl Builder<'_> {
         let ShellPart::Tool(tool) = &parts[at].part else {
             return None;
         };
-        let found = self.host_tools(request, tool).into_iter();
+        let found = self.host_tools(request, tool, &|_| true).into_iter();
         let newest = found.max_by(|one, other| one.version.cmp(&other.version))?;
         let (_, program) = newest.programs.into_iter().next()?;
         parts.remove(at);

@@ -72,8 +72,14 @@ pub struct HostSearch<'a> {
     pub exclude: &'a [&'a Path],
 }
 
-/// Returns the versions of `tool` on the machine, each once, in the order of `PATH`.
-pub fn find(tool: &Tool, search: &HostSearch<'_>) -> Vec<HostTool> {
+/// Returns the versions of `tool` on the machine, each once.
+///
+/// Programs in directories that are named by a version which is not `wanted` are asked only if no other one is wanted.
+pub fn find(
+    tool: &Tool,
+    search: &HostSearch<'_>,
+    wanted: &dyn Fn(&Version) -> bool,
+) -> Vec<HostTool> {
     let candidates = match tool.source {
         Source::Python => search.pythons(),
         Source::Rust => search.toolchains(),
@@ -90,19 +96,25 @@ pub fn find(tool: &Tool, search: &HostSearch<'_>) -> Vec<HostTool> {
             is_new.then_some((candidate, real))
         })
         .collect();
-    // A program needs up to a tenth of a second for its answer, and pyenv users have a dozen interpreters.
-    let asked = parallel::map(THREADS, &programs, |(candidate, real)| match tool.source {
-        Source::Python => search.ask_python(real),
-        Source::Rust => search.ask_rust(real),
-        _ => search.ask(tool, candidate, real),
-    });
-    let mut found = Vec::<HostTool>::new();
-    for tool in asked.into_iter().flatten() {
-        if found.iter().all(|known| known.version != tool.version) {
-            found.push(tool);
-        }
+    let (likely, others): (Vec<_>, Vec<_>) = programs
+        .iter()
+        .partition(|(_, real)| version_of_directory(real).is_none_or(|version| wanted(&version)));
+    let mut found = search.ask_all(tool, &likely);
+    if !found.iter().any(|tool| wanted(&tool.version)) {
+        found.extend(search.ask_all(tool, &others));
     }
+    let mut known = BTreeSet::new();
+    found.retain(|tool| known.insert(tool.version.clone()));
     found
+}
+
+/// Returns the version that names the directory of a toolchain, as in `versions/3.12.1/bin/python3.12`.
+fn version_of_directory(program: &Path) -> Option<Version> {
+    let name = program.parent()?.parent()?.file_name()?.to_str()?;
+    let number = name.split('-').next()?;
+    // `3.12` may be any of its patch releases.
+    let is_exact = number.split('.').count() == 3;
+    is_exact.then(|| number.parse().ok())?
 }
 
 /// Returns the main program of a tool.
@@ -184,6 +196,17 @@ impl HostSearch<'_> {
         self.exclude
             .iter()
             .any(|directory| path.starts_with(directory))
+    }
+
+    /// Asks programs for their versions, each named by its candidate and its real path.
+    fn ask_all(&self, tool: &Tool, programs: &[&(PathBuf, PathBuf)]) -> Vec<HostTool> {
+        // A program needs up to a tenth of a second for its answer, and pyenv users have a dozen interpreters.
+        let asked = parallel::map(THREADS, programs, |(candidate, real)| match tool.source {
+            Source::Python => self.ask_python(real),
+            Source::Rust => self.ask_rust(real),
+            _ => self.ask(tool, candidate, real),
+        });
+        asked.into_iter().flatten().collect()
     }
 
     fn ask_python(&self, program: &Path) -> Option<HostTool> {

@@ -16,7 +16,7 @@ fn search(path: &Path, name: &str, home: &Path, exclude: &[&Path]) -> Vec<HostTo
         home: Some(home),
         exclude,
     };
-    find(&name.parse().unwrap(), &search)
+    find(&name.parse().unwrap(), &search, &|_| true)
 }
 
 #[test]
@@ -73,6 +73,36 @@ fn rustup_s_proxies_are_seen_through() {
     assert_eq!(versions, ["1.89.0", "1.88.0"]);
     assert_eq!(found[0].programs[0].0, "rustc");
     assert_eq!(found[0].programs.len(), 2);
+}
+
+#[test]
+fn directories_of_other_versions_are_asked_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    for version in ["1.88.0", "1.89.0"] {
+        let bin = root.join(format!(".rustup/toolchains/{version}-x/bin"));
+        let script = format!("echo {version} >> {}/asked", root.display());
+        program(
+            &bin.join("rustc"),
+            &format!("{script}; echo 'rustc {version} (x 2025-08-04)'"),
+        );
+        program(&bin.join("cargo"), "exit 0");
+    }
+    let env = Env::default();
+    let search = HostSearch {
+        env: &env,
+        home: Some(&root),
+        exclude: &[],
+    };
+    let rust = "rust".parse().unwrap();
+    let found = |wanted: &str| -> Vec<String> {
+        let found = find(&rust, &search, &|version| version.as_str() == wanted);
+        found.iter().map(|tool| tool.version.to_string()).collect()
+    };
+    assert_eq!(found("1.88.0"), ["1.88.0"]);
+    let asked = fs::read_to_string(root.join("asked")).unwrap();
+    assert_eq!(asked, "1.88.0\n");
+    assert_eq!(found("1.90.0"), ["1.89.0", "1.88.0"]);
 }
 
 #[test]
