@@ -1,5 +1,7 @@
 //! `[[caches]]`: the caches of a team, in the manifest of a project.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     Error, Located,
     schema::{CacheField, CacheForm},
@@ -59,15 +61,23 @@ impl CacheRequest {
 /// Merges the caches of layers: of two with one address the later settings are used, with the keys of both.
 pub(super) fn merge<'a>(all: impl Iterator<Item = &'a CacheRequest>) -> Vec<CacheRequest> {
     let mut merged: Vec<CacheRequest> = Vec::new();
+    let mut known = HashMap::new();
+    let mut keys = HashSet::new();
     for cache in all {
-        let Some(known) = merged.iter_mut().find(|one| one.name() == cache.name()) else {
-            merged.push(cache.clone());
-            continue;
-        };
-        known.place = cache.place.clone();
-        let new = cache.keys.iter().filter(|key| !known.keys.contains(key));
+        let position = *known.entry(cache.name()).or_insert(merged.len());
+        let new = cache.keys.iter();
+        let new = new.filter(|key| keys.insert((position, key.as_str())));
         let new: Vec<String> = new.cloned().collect();
-        known.keys.extend(new);
+        match merged.get_mut(position) {
+            Some(one) => {
+                one.place = cache.place.clone();
+                one.keys.extend(new);
+            }
+            None => merged.push(CacheRequest {
+                place: cache.place.clone(),
+                keys: new,
+            }),
+        }
     }
     merged
 }

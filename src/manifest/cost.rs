@@ -1,6 +1,6 @@
 //! The size of tables that every dev shell gets a copy of.
 
-use super::{EnvValue, Located, Tables, layer::EnvEntry, layer::ToolEntry};
+use super::{CacheRequest, EnvValue, Located, Tables, layer::EnvEntry, layer::ToolEntry};
 use crate::env::VarName;
 
 /// The number of bytes of a text that count as one entry.
@@ -36,6 +36,11 @@ pub(super) fn tables(tables: &Tables) -> usize {
 /// Returns the number of entries in the variables of an env file.
 pub(super) fn variables(file: &[(VarName, Located<EnvValue>)]) -> usize {
     file.iter().map(|(_, one)| value(&one.value)).sum()
+}
+
+/// Returns the number of caches and of their keys.
+pub(super) fn caches(caches: &[CacheRequest]) -> usize {
+    caches.iter().map(|cache| 1 + texts(&cache.keys)).sum()
 }
 
 fn tool(entry: &ToolEntry) -> usize {

@@ -20,7 +20,7 @@ use crate::util::nearest::nearest;
 use crate::package::{Invalid, PackageName};
 
 /// Most entries that all dev shells of a manifest may have together.
-const ENTRIES: usize = 250_000;
+const ENTRIES: usize = 50_000;
 /// The number of names in `inherits` that costs as much as one entry.
 const PARENTS: usize = 16;
 /// The longest accepted chain of `inherits`.
@@ -111,6 +111,7 @@ impl<'a> Merging<'a> {
             found = found.saturating_add(copies.saturating_mul(weight));
         };
         for layer in self.layers {
+            count(1, cost::caches(&layer.caches));
             count(all, cost::tables(&layer.top));
             count(
                 all,
@@ -133,7 +134,7 @@ impl<'a> Merging<'a> {
         let Some(layer) = self.layers.last().filter(|_| found > ENTRIES) else {
             return Ok(());
         };
-        let expected = "a manifest of at most 250,000 entries in all dev shells together, a long text counting as combined";
+        let expected = "a manifest of at most 50,000 entries in all dev shells together, a long text counting as combined";
         let invalid = Invalid::new(expected, &format!("{found}"));
         Err(layer.text.error(0..0, invalid))
     }

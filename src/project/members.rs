@@ -3,7 +3,7 @@
 //! It reads directories and no files. Invariant: no member is outside the workspace's root. The number of directories
 //! is limited: a repository may have any number, and this runs before the user approved it.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use glob::{MatchOptions, Pattern};
 
@@ -13,8 +13,10 @@ use super::reader::is_inside;
 
 /// The most members that count.
 pub(super) const LIMIT: usize = 128;
-/// The most directories that are read for one pattern.
-const VISITS: usize = 1024;
+/// The most patterns of each kind that count, and the most directories with a manifest that are compared with them.
+const PATTERNS: usize = 1024;
+/// The most directory entries that are read for all patterns of a workspace together.
+const VISITS: usize = 1 << 16;
 /// The depth of `**`.
 const DEPTH: usize = 6;
 
@@ -30,6 +32,7 @@ pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<Strin
     let exclude: Vec<Pattern> = members
         .exclude
         .iter()
+        .take(PATTERNS)
         .filter_map(|pattern| Pattern::new(plain(pattern)?).ok())
         .collect();
     let excluded = |directory: &str| {
@@ -40,14 +43,20 @@ pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<Strin
                 .any(|out| out.matches_path_with(one, OPTIONS))
         })
     };
-    let mut found: Vec<String> = members
+    let include: BTreeSet<&str> = members
         .include
         .iter()
         .filter_map(|pattern| plain(pattern))
-        .flat_map(|pattern| matching(root, pattern))
+        .take(PATTERNS)
+        .collect();
+    let mut visits = VISITS;
+    let mut found: Vec<String> = include
+        .into_iter()
+        .flat_map(|pattern| matching(root, pattern, &mut visits))
+        .filter(|directory| root.join(directory).join(&members.manifest).is_file())
+        .take(PATTERNS)
         .filter(|directory| is_inside(root, &root.join(directory)))
         .filter(|directory| !excluded(directory))
-        .filter(|directory| root.join(directory).join(&members.manifest).is_file())
         .map(|directory| format!("{directory}/"))
         .collect();
     found.sort();
@@ -66,7 +75,8 @@ fn plain(pattern: &str) -> Option<&str> {
     inside.then_some(pattern)
 }
 
-fn matching(root: &Path, pattern: &str) -> Vec<String> {
+/// Returns the directories that a pattern matches; `visits` is the number of directory entries that may be read.
+fn matching(root: &Path, pattern: &str, visits: &mut usize) -> Vec<String> {
     let Ok(whole) = Pattern::new(pattern) else {
         return Vec::new();
     };
@@ -85,14 +95,12 @@ fn matching(root: &Path, pattern: &str) -> Vec<String> {
     } else {
         parts.len() - fixed
     };
-    let (mut found, mut level, mut visits) = (Vec::new(), vec![start], 0);
+    let (mut found, mut level) = (Vec::new(), vec![start]);
     for _ in 0..depth {
         let next: Vec<String> = level
             .iter()
-            .take(VISITS - visits)
-            .flat_map(|directory| children(root, directory))
+            .flat_map(|directory| children(root, directory, visits))
             .collect();
-        visits += level.len().min(VISITS - visits);
         let matches = |one: &&String| whole.matches_with(one, OPTIONS);
         found.extend(next.iter().filter(matches).cloned());
         level = next;
@@ -101,13 +109,17 @@ fn matching(root: &Path, pattern: &str) -> Vec<String> {
 }
 
 /// Returns the directories in a directory, without hidden ones and `node_modules`.
-fn children(root: &Path, directory: &str) -> Vec<String> {
+fn children(root: &Path, directory: &str, visits: &mut usize) -> Vec<String> {
+    if *visits == 0 {
+        return Vec::new();
+    }
     // A directory that cannot be read has no members.
     let Ok(entries) = root.join(directory).read_dir() else {
         return Vec::new();
     };
     let mut names: Vec<String> = entries
-        .take(4 * VISITS)
+        .take(*visits)
+        .inspect(|_| *visits -= 1)
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| entry.file_name().into_string().ok())
@@ -182,6 +194,17 @@ mod tests {
         ] {
             assert_eq!(found(&[nothing], &[]), Vec::<String>::new(), "{nothing}");
         }
+    }
+
+    #[test]
+    fn all_patterns_together_read_a_limited_number_of_entries() {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..8 {
+            std::fs::create_dir_all(directory.path().join(format!("d/{number}"))).unwrap();
+        }
+        let mut visits = 12;
+        let mut found = || matching(directory.path(), "d/*", &mut visits).len();
+        assert_eq!((found(), found(), found()), (8, 4, 0));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use super::{
 /// The most bytes that the files of one project may have together. Everything that is made from them takes linear time.
 pub const PROJECT_SIZE: u64 = 64 << 20;
 /// The most bytes that are read of a project before it is known that the user approved its manifest.
-pub const UNAPPROVED_SIZE: u64 = 1 << 20;
+pub const UNAPPROVED_SIZE: u64 = 1 << 19;
 /// The longest file that is read to find out where a project begins, or what it belongs to, in bytes.
 const PEEK_SIZE: u64 = 1 << 20;
 
@@ -380,8 +380,11 @@ pub(super) fn read_checked(
         } else {
             ""
         };
-        let limit = size.whole >> 20;
-        let message = format!("the files of a project may have at most {limit} MiB together{when}");
+        let limit = match size.whole >> 20 {
+            0 => format!("{} KiB", size.whole >> 10),
+            mebibytes => format!("{mebibytes} MiB"),
+        };
+        let message = format!("the files of a project may have at most {limit} together{when}");
         return Err(files::at("read", path)(io::Error::other(message)).into());
     }
     let bytes = files::read_open(file, &metadata, path, size.left)?;

@@ -305,7 +305,7 @@ fn a_prompt_reads_only_the_manifests_before_an_approval() {
     sandbox.write("devshell.toml", format!("#{}\n", "x".repeat(2 << 20)));
     let (output, _) = opened(&prompt);
     let shown = String::from_utf8(output.stderr).unwrap();
-    let limit = "at most 1 MiB together before you allow it";
+    let limit = "at most 512 KiB together before you allow it";
     assert!(shown.contains(limit), "{shown}");
     sandbox.devsh(&["status"]).success();
     sandbox.write("devshell.toml", "[python]\nlock = \"uv.lock\"\n");
