@@ -5,6 +5,7 @@
 //! Offline, no server is asked. A body is never longer than the caller's limit. Plain HTTP is for loopback and
 //! for servers in the user's settings only, and never after a redirect from HTTPS. No error has credentials.
 
+mod connection_error;
 mod connection_settings;
 mod credentials;
 mod download;
@@ -17,6 +18,7 @@ mod name_lookup;
 mod private_asset;
 mod progress;
 pub mod registry;
+mod response;
 
 use std::{
     collections::BTreeSet,
@@ -25,17 +27,18 @@ use std::{
     net::IpAddr,
     sync::Arc,
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use ureq::{
-    Agent, Body, RequestBuilder, Timeout,
+    Agent, Body, RequestBuilder,
     http::{Response, header},
     tls::TlsConfig,
     unversioned::transport::DefaultConnector,
 };
 use url::{Host, Url};
 
+use connection_error::{broken, failed, host, is_silent, unusable};
 use connection_settings::ConnectionSettings;
 pub use credentials::Credentials;
 pub use download::{Download, ExpectedFile, find_download, partial};
@@ -47,6 +50,7 @@ use min_speed::{MinSpeed, SpeedChecked};
 pub use mirror::Mirror;
 use name_lookup::NameLookup;
 pub use progress::{Meter, Progress, Silent};
+use response::{content_length, end_of_rate_limit, is_rate_limited, successful};
 
 use crate::{
     context::Context,
@@ -491,112 +495,6 @@ fn check_redirect(from: &Url, to: &Url) -> Result<(), Error> {
     Ok(())
 }
 
-fn successful(url: &Url, response: Response<Body>) -> Result<Response<Body>, Error> {
-    let status = response.status().as_u16();
-    if (200..300).contains(&status) {
-        return Ok(response);
-    }
-    let wait = response.headers().get(header::RETRY_AFTER);
-    let wait = wait.and_then(|wait| retry_after(wait.to_str().ok()?.trim()));
-    Err(Error::Status {
-        url: redact_url(url),
-        status,
-        wait,
-    })
-}
-
-/// Returns whether the server counts requests, as GitHub does, and accepts no more.
-fn is_rate_limited(response: &Response<Body>) -> bool {
-    let refused = matches!(response.status().as_u16(), 403 | 429);
-    refused && number_in_header(response, "x-ratelimit-remaining") == Some(0)
-}
-
-/// Returns the time of the day when the server accepts requests again.
-fn end_of_rate_limit(response: &Response<Body>) -> Option<String> {
-    let end = number_in_header(response, "x-ratelimit-reset")?;
-    let end = jiff::Timestamp::from_second(end).ok()?;
-    Some(format!("{} UTC", end.strftime("%H:%M")))
-}
-
-fn number_in_header(response: &Response<Body>, name: &str) -> Option<i64> {
-    let text = response.headers().get(name)?.to_str().ok()?;
-    text.trim().parse().ok()
-}
-
-/// Reads a wait: seconds, or the date of its end (RFC 9110, section 10.2.3).
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    // A date in the past means no wait.
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-fn content_length(response: &Response<Body>) -> Option<u64> {
-    let length = response.headers().get(header::CONTENT_LENGTH)?;
-    length.to_str().ok()?.parse().ok()
-}
-
-/// The server's answer leads nowhere; a retry does not help.
-fn unusable(url: &Url, reason: &str) -> Error {
-    Error::Unreachable {
-        host: host(url),
-        reason: reason.to_owned(),
-        transient: false,
-    }
-}
-
-/// The connection broke within a body.
-fn broken(url: &Url, error: &io::Error) -> Error {
-    Error::Unreachable {
-        host: host(url),
-        reason: one_line(&error.to_string()),
-        transient: true,
-    }
-}
-
-/// No answer.
-fn failed(url: &Url, error: &ureq::Error) -> Error {
-    let transient = match error {
-        ureq::Error::Io(error) => is_transient(error.kind()),
-        ureq::Error::Timeout(_) => !is_silent(error),
-        ureq::Error::Protocol(_) => true,
-        _ => false,
-    };
-    let reason = match error {
-        ureq::Error::Io(error) => one_line(&error.to_string()),
-        error => one_line(&error.to_string()),
-    };
-    let host = host(url);
-    if is_untrusted(error) {
-        return Error::UntrustedCertificate { host, reason };
-    }
-    Error::Unreachable {
-        host,
-        reason,
-        transient,
-    }
-}
-
-/// Returns whether a connection may work the next time. A failed look-up of a name has no kind of its own, so it
-/// is not among these.
-const fn is_transient(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        kind,
-        Kind::BrokenPipe
-            | Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::HostUnreachable
-            | Kind::NetworkUnreachable
-            | Kind::NotConnected
-            | Kind::TimedOut
-            | Kind::UnexpectedEof
-            | Kind::WouldBlock
-    )
-}
-
 /// Returns whether a connection was made and broke.
 const fn is_broken_connection(kind: io::ErrorKind) -> bool {
     use io::ErrorKind as Kind;
@@ -608,32 +506,6 @@ const fn is_broken_connection(kind: io::ErrorKind) -> bool {
             | Kind::NotConnected
             | Kind::UnexpectedEof
     )
-}
-
-/// Returns whether no connection was made in time.
-const fn is_silent(error: &ureq::Error) -> bool {
-    matches!(
-        error,
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
-    )
-}
-
-/// Returns whether the TLS library refused the server's certificate.
-fn is_untrusted(error: &ureq::Error) -> bool {
-    let inner = match error {
-        ureq::Error::Rustls(error) => Some(error),
-        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
-        _ => None,
-    };
-    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
-}
-
-fn host(url: &Url) -> String {
-    url.host_str().unwrap_or_default().to_owned()
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use ureq::{
 };
 use url::Url;
 
-use super::{Client, Error, SpeedChecked, anonymous, broken, error::pause, failed, retry_after};
+use super::{
+    Client, Error, SpeedChecked, anonymous, broken, error::pause, failed, response::retry_after,
+};
 use crate::util::{files, redact::redact_url};
 
 /// A request that is sent to exactly one address: redirects are answers.

@@ -354,9 +354,12 @@ fn errors_are_distinguished_by_type() {
         (io(io::ErrorKind::ConnectionReset), true),
         (io(io::ErrorKind::ConnectionRefused), false),
         (failed(&url, &ureq::Error::HostNotFound), false),
-        (failed(&url, &ureq::Error::Timeout(Timeout::Connect)), false),
         (
-            failed(&url, &ureq::Error::Timeout(Timeout::RecvResponse)),
+            failed(&url, &ureq::Error::Timeout(ureq::Timeout::Connect)),
+            false,
+        ),
+        (
+            failed(&url, &ureq::Error::Timeout(ureq::Timeout::RecvResponse)),
             true,
         ),
         (

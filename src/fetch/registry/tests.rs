@@ -1,6 +1,6 @@
 //! Tests of the client of registries without a server.
 
-use super::*;
+use super::authorization::parameters;
 
 #[test]
 fn challenges_are_read() {

@@ -235,7 +235,7 @@ fn a_server_says_when_to_come_back() {
     );
     assert_eq!(requests.lock().unwrap().len(), 1);
     // A date says the same, and one that has passed says nothing.
-    let date = httpdate::fmt_http_date(SystemTime::now() + hour);
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + hour);
     let (url, requests) = serve(busy(date));
     let error = Client::new(false).get(&url, "*/*", 10).unwrap_err();
     let near = Duration::from_mins(59);
