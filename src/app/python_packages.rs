@@ -1,6 +1,8 @@
 //! The Python packages of a dev shell: from a lockfile of the project, or locked in `devshell.lock` for `packages` in
 //! the manifest and lists of requirements without digests.
 
+mod resolve;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -9,28 +11,19 @@ use std::{
 
 use super::{
     conda_packages,
-    dev_shells::find_dev_shell,
     missing_parts::Unlocked,
-    optional_packages::{self, ReducedPackages, WholeList, left_out_parts, optional_parts},
-    python_tools::{is_foundation, with_uv},
-    session::Session,
+    optional_packages::{left_out_parts, optional_parts},
 };
 use crate::{
-    builder::{BuildRequest, PackageQuery, PythonPackages, RequestedTool},
-    lockfile::{
-        LockKey, LockedPackageFault, LockedRequirement, Lockfile, PythonKey, PythonSet, PythonSets,
-        Upgrade,
-    },
+    builder::PythonPackages,
+    lockfile::{Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
-    package::{CondaFloors, Tool},
-    project::{LOCKFILE, Project, approval::ApprovalState},
-    python::{
-        LockFiles, PinnedRequirement, PythonLock, Selection, is_built_metadata, read_lock,
-        read_pinned,
-    },
+    project::{LOCKFILE, Project},
+    python::{LockFiles, PythonLock, Selection, read_lock},
     report::failure::Failure,
-    sources::newest_allowed,
 };
+
+pub use resolve::{FailedList, ResolvedPackages, fitting_minor, reduce_failed, resolve};
 
 /// Returns the Python packages of a dev shell, if it has any.
 pub fn of_shell(
@@ -335,195 +328,6 @@ fn first_words(key: &PythonKey) -> String {
     words.join(", ")
 }
 
-/// The packages for lists of requirements, and the failures of lists that cannot be resolved.
-#[derive(Debug, Default)]
-pub struct ResolvedPackages {
-    pub sets: PythonSets,
-    pub failures: Vec<FailedList>,
-}
-
-/// A list of requirements that cannot be resolved.
-#[derive(Debug)]
-pub struct FailedList {
-    pub key: PythonKey,
-    pub failure: Failure,
-}
-
-impl FailedList {
-    /// Returns whether only a build of the project says what it needs.
-    fn is_built(&self) -> bool {
-        let mut requirements = self.key.requirements.iter();
-        requirements.any(|one| is_built_metadata(one))
-    }
-}
-
-impl ResolvedPackages {
-    /// Takes the failures of projects whose build does not say what they need.
-    pub fn take_unbuilt(&mut self) -> Vec<Failure> {
-        let unbuilt = self.failures.extract_if(.., |failed| failed.is_built());
-        unbuilt.map(|failed| failed.failure).collect()
-    }
-
-    /// Returns the packages of all lists.
-    pub fn complete(self) -> Result<PythonSets, Failure> {
-        match self.failures.into_iter().next() {
-            Some(failed) => Err(failed.failure),
-            None => Ok(self.sets),
-        }
-    }
-}
-
-/// Returns the packages for the lists in `only`, keeping those of `previous` that still fit.
-pub fn resolve(
-    session: &Session<'_>,
-    project: &Project,
-    lockfile: &Lockfile,
-    previous: &Lockfile,
-    upgrade: &Upgrade,
-    only: &BTreeSet<PythonKey>,
-) -> Result<ResolvedPackages, Failure> {
-    let mut resolved = ResolvedPackages::default();
-    for (key, oldest) in requested(project, lockfile) {
-        if !only.contains(&key) {
-            continue;
-        }
-        let python = oldest.version();
-        let same = previous.python.get(&key).filter(|set| set.python == python);
-        let set = match same {
-            Some(set) if *upgrade != Upgrade::All => set.clone(),
-            _ => {
-                let similar = most_similar(&key, &previous.python);
-                let query = PackageQuery {
-                    key: &key,
-                    python: (!python.is_empty()).then_some(&*python),
-                    previous: similar.filter(|_| *upgrade != Upgrade::All),
-                    newest: None,
-                    builds: &BTreeSet::new(),
-                };
-                match compile(session, project, lockfile, oldest.shell, query) {
-                    Ok(packages) => PythonSet {
-                        python,
-                        packages,
-                        left_out: Vec::new(),
-                    },
-                    Err(failure) => {
-                        let failure = with_remote_lists(failure, &key);
-                        resolved.failures.push(FailedList { key, failure });
-                        continue;
-                    }
-                }
-            }
-        };
-        resolved.sets.insert(key, set);
-    }
-    Ok(resolved)
-}
-
-/// Resolves the lists that failed without the groups and extras that no one named and that do not resolve.
-pub fn reduce_failed(
-    session: &Session<'_>,
-    project: &Project,
-    lockfile: &Lockfile,
-    resolved: &mut ResolvedPackages,
-) -> Result<(), Failure> {
-    let requested = requested(project, lockfile);
-    for failed in std::mem::take(&mut resolved.failures) {
-        let Some(oldest) = requested.get(&failed.key) else {
-            resolved.failures.push(failed);
-            continue;
-        };
-        let python = oldest.version();
-        let compile = |key: &PythonKey| {
-            let query = PackageQuery {
-                python: (!python.is_empty()).then_some(&*python),
-                ..PackageQuery::of(key)
-            };
-            compile(session, project, lockfile, oldest.shell, query)
-        };
-        match reduce(project, oldest.shell, &failed.key, compile)? {
-            None => resolved.failures.push(failed),
-            Some(ReducedPackages {
-                packages,
-                left_out,
-                notes,
-            }) => {
-                for note in &notes {
-                    session.reporter.note(note);
-                }
-                let set = PythonSet {
-                    python,
-                    packages,
-                    left_out,
-                };
-                resolved.sets.insert(failed.key, set);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Resolves the list of a dev shell without the groups and extras that no one named and that do not resolve.
-fn reduce(
-    project: &Project,
-    shell: &ShellName,
-    key: &PythonKey,
-    compile: impl FnMut(&PythonKey) -> Result<Vec<LockedRequirement>, Failure>,
-) -> Result<Option<ReducedPackages>, Failure> {
-    let shell = find_dev_shell(project.preview(), shell)?;
-    let Some((locked, lock)) = lockfile_of(project, shell) else {
-        return Ok(None);
-    };
-    let selection = selection(shell, locked, lock)?;
-    let parts = optional_parts(shell, locked, &selection);
-    if parts.is_empty() {
-        return Ok(None);
-    }
-    let whole = WholeList {
-        key,
-        locked,
-        selection: &selection,
-    };
-    Ok(optional_packages::reduce(whole, &parts, compile))
-}
-
-/// Returns the newest of these minor versions of Python for which most of the failed lists resolve; none if that is no
-/// more than today.
-///
-/// Lists that need a build are not tried again.
-pub fn fitting_minor(
-    session: &Session<'_>,
-    project: &Project,
-    lockfile: &Lockfile,
-    failures: &[FailedList],
-    minors: impl Iterator<Item = u32>,
-) -> Option<u32> {
-    let requested = requested(project, lockfile);
-    let failed: Vec<(&PythonKey, &ShellName)> = failures
-        .iter()
-        .filter(|failed| !failed.is_built())
-        .filter_map(|failed| Some((&failed.key, requested.get(&failed.key)?.shell)))
-        .collect();
-    let mut best = (0, None);
-    for minor in minors {
-        let python = format!("3.{minor}");
-        let resolves = |(key, shell): &&(&PythonKey, &ShellName)| {
-            let query = PackageQuery {
-                python: Some(&python),
-                ..PackageQuery::of(key)
-            };
-            compile(session, project, lockfile, shell, query).is_ok()
-        };
-        let count = failed.iter().filter(resolves).count();
-        if count > best.0 {
-            best = (count, Some(minor));
-        }
-        if count == failed.len() {
-            break;
-        }
-    }
-    best.1
-}
-
 /// Returns the groups and extras of a dev shell that its locked packages leave out, in words.
 pub fn left_out(
     project: &Project,
@@ -541,116 +345,4 @@ pub fn left_out(
     let parts = optional_parts(shell, locked, &selection);
     let left_out = left_out_parts(parts, locked, set).into_iter();
     Ok(left_out.map(|part| part.name).collect())
-}
-
-/// Returns the locked packages for the list that has most requirements in common with `key`.
-fn most_similar<'l>(key: &PythonKey, sets: &'l PythonSets) -> Option<&'l PythonSet> {
-    let common = |(other, _): &(&PythonKey, &PythonSet)| {
-        let requirements = key.requirements.iter();
-        requirements
-            .filter(|one| other.requirements.contains(one))
-            .count()
-    };
-    sets.iter().max_by_key(common).map(|(_, set)| set)
-}
-
-/// Returns whether packages may run their own build to report their dependencies: not for a manifest that changed
-/// since the approval, for example with an upgrade of the files that it extends.
-fn may_build(session: &Session<'_>, project: &Project) -> bool {
-    session.options.trust || project.standing() == ApprovalState::Allowed
-}
-
-fn compile(
-    session: &Session<'_>,
-    project: &Project,
-    lockfile: &Lockfile,
-    shell: &ShellName,
-    query: PackageQuery<'_>,
-) -> Result<Vec<LockedRequirement>, Failure> {
-    let shell = find_dev_shell(project.preview(), shell)?;
-    let mut lockfile = lockfile.clone();
-    conda_packages::add_tools(&mut lockfile, shell);
-    let tools = shell.tools.iter().filter(|(tool, _)| is_foundation(tool));
-    let tools = tools.map(|(tool, request)| RequestedTool {
-        hidden: false,
-        tool,
-        request,
-        locked: lockfile.packages.get(&LockKey::for_request(tool, request)),
-    });
-    // All packages together count as the source `pypi` for the minimum age of releases.
-    let config = session.config()?;
-    let all: Option<Tool> = "pypi:python-packages".parse().ok();
-    let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
-    let builds = may_build(session, project);
-    let named = self::builds(shell);
-    let channels = shell.conda_channels().unwrap_or_default();
-    let text = with_uv(session, tools.collect(), &channels, |builder, request| {
-        let request = BuildRequest {
-            conda_floors: CondaFloors::default(),
-            build_project: builds,
-            ..request.clone()
-        };
-        let query = PackageQuery {
-            newest: newest.as_deref(),
-            builds: &named,
-            ..query
-        };
-        builder.compile_packages(&request, query)
-    })?;
-    // The project itself has no digest: it is installed from its directory.
-    let lines = text.lines().filter(|line| !is_built_metadata(line));
-    let text = lines.collect::<Vec<_>>().join("\n");
-    let pinned = read_pinned(&Text::new("the answer of uv", &text));
-    let pinned = pinned?.into_iter();
-    let mut packages: Vec<LockedRequirement> = pinned.map(locked_requirement).collect();
-    for package in &packages {
-        query
-            .key
-            .check(package)
-            .map_err(|fault| unusable(package, fault))?;
-    }
-    packages.sort();
-    Ok(packages)
-}
-
-/// Adds the lists at an address, which can be the cause of a failure.
-fn with_remote_lists(failure: Failure, key: &PythonKey) -> Failure {
-    let addresses = key.options.iter().filter_map(|option| {
-        let list = option
-            .strip_prefix("-r ")
-            .or_else(|| option.strip_prefix("-c "));
-        list.filter(|list| list.contains("://"))
-    });
-    addresses.fold(failure, |failure, address| {
-        failure.note(format!(
-            "the requirements include `{address}`, which is fetched"
-        ))
-    })
-}
-
-/// Returns the failure for a package that uv chose and `devshell.lock` cannot have.
-fn unusable(package: &LockedRequirement, fault: LockedPackageFault) -> Failure {
-    let requirement = &package.requirement;
-    match fault {
-        LockedPackageFault::NoDigest => Failure::new(format!(
-            "`{requirement}` has no digest, so it cannot be locked"
-        ))
-        .note("its index gives no SHA-256 of its files"),
-        LockedPackageFault::Inexact => Failure::new(format!("`{requirement}` is not exact")),
-        LockedPackageFault::OtherAddress => Failure::new(format!(
-            "`{requirement}` comes from an address that no requirement of the project has"
-        ))
-        .hint("name it with this address in the project's own requirements"),
-    }
-}
-
-fn locked_requirement(pinned: PinnedRequirement) -> LockedRequirement {
-    let digests = pinned.digests.iter();
-    LockedRequirement {
-        requirement: pinned.requirement,
-        sha256: digests
-            .filter_map(|digest| digest.strip_prefix("sha256:"))
-            .map(str::to_owned)
-            .collect(),
-    }
 }

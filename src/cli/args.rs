@@ -1,13 +1,20 @@
 //! The command line as clap reads it: no logic, no I/O.
 
+mod cache;
+mod image;
+mod overview;
+
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
 
 use crate::report::ui;
 
 use super::candidates;
+pub use cache::{CacheCommand, CachePush, KeyCommand};
+pub use image::{ImageBuildOptions, ImageCommand};
+pub use overview::command;
 
 /// Per-project development shells: enter a repository and have its exact tools, leave without a trace.
 #[derive(Debug, Parser)]
@@ -22,76 +29,6 @@ pub struct Arguments {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// The commands by job, as the help lists them.
-const GROUPS: [(&str, &[&str]); 6] = [
-    ("Start", &["allow", "deny", "init", "hook"]),
-    (
-        "Daily",
-        &["enter", "run", "status", "reload", "add", "remove"],
-    ),
-    ("Versions", &["lock", "sync", "outdated", "search"]),
-    ("Inspect", &["explain", "doctor", "du"]),
-    ("Maintain", &["gc", "verify", "watch", "self"]),
-    (
-        "Integrate",
-        &[
-            "export",
-            "image",
-            "cache",
-            "ci",
-            "completions",
-            "man",
-            "schema",
-        ],
-    ),
-];
-
-/// The commands of a new user, in this order.
-const EXAMPLES: [(&str, &str); 5] = [
-    (
-        "devsh allow",
-        "approve the project here and build its dev shell",
-    ),
-    (
-        "devsh run -- pytest",
-        "run a command in the dev shell, without a hook",
-    ),
-    ("devsh add ruff node@22", "add tools to the project"),
-    (
-        "devsh enter test",
-        "work in another dev shell of the project",
-    ),
-    (
-        "devsh help getting-started",
-        "read a page of the documentation",
-    ),
-];
-
-/// Returns the command line with the commands grouped by job.
-pub fn command() -> clap::Command {
-    let command = Arguments::command();
-    let line = |name: &&str| {
-        let about = command
-            .find_subcommand(name)
-            .and_then(clap::Command::get_about);
-        let about = about.map(ToString::to_string).unwrap_or_default();
-        format!("  {name:<12} {about}\n")
-    };
-    let group = |(job, names): &(&str, &[&str])| {
-        let lines: String = names.iter().map(line).collect();
-        format!("{job}:\n{lines}\n")
-    };
-    let groups: String = GROUPS.iter().map(group).collect();
-    let example = |(command, purpose): &(&str, &str)| format!("  {command:<27} {purpose}\n");
-    let examples: String = EXAMPLES.iter().map(example).collect();
-    command.help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Global options:\n{{options}}\n\n\
-         Examples:\n{examples}\n\
-         `devsh help COMMAND` shows the options of a command.\n\
-         `devsh help topics` lists the pages of the documentation.\n"
-    ))
 }
 
 /// Options of every command. The help of a command lists them after its own options.
@@ -483,183 +420,6 @@ impl Command {
     }
 }
 
-/// The commands of `image`.
-#[derive(Debug, Subcommand)]
-pub enum ImageCommand {
-    /// Build an image
-    #[command(after_help = "Example:\n  devsh image build --platform linux/arm64 -o image.tar")]
-    Build {
-        /// The image, `[images.NAME]` [default: `[image]`]
-        name: Option<String>,
-        /// A directory for an OCI layout, or a file that ends in `.tar` [default: devsh's cache]
-        #[arg(short, long, value_name = "DIR|FILE", value_hint = ValueHint::AnyPath)]
-        output: Option<PathBuf>,
-        /// The tag in the layout
-        #[arg(long, default_value = "latest")]
-        tag: String,
-        /// Fail unless the image has this digest
-        #[arg(long, value_name = "DIGEST")]
-        expect: Option<String>,
-        /// Write the bill of materials (`CycloneDX` JSON) into this file
-        #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-        sbom: Option<PathBuf>,
-        #[command(flatten)]
-        options: ImageBuildOptions,
-    },
-    /// Build an image and push it to a registry, with its bill of materials
-    #[command(after_help = "Example:\n  devsh image push registry.example/team/app:1.0")]
-    Push {
-        /// The name in the registry
-        #[arg(value_name = "REFERENCE")]
-        reference: String,
-        /// The image, `[images.NAME]` [default: `[image]`]
-        name: Option<String>,
-        #[command(flatten)]
-        options: ImageBuildOptions,
-    },
-    /// Build an image and load it into docker or podman
-    #[command(after_help = "Example:\n  devsh image load --tag app:dev")]
-    Load {
-        /// The image, `[images.NAME]` [default: `[image]`]
-        name: Option<String>,
-        /// The name of the loaded image [default: that of the image or project]
-        #[arg(long)]
-        tag: Option<String>,
-        #[command(flatten)]
-        options: ImageBuildOptions,
-    },
-    /// Build an image and show its layers and settings
-    #[command(after_help = "Example:\n  devsh image inspect --json")]
-    Inspect {
-        /// The image, `[images.NAME]` [default: `[image]`]
-        name: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        options: ImageBuildOptions,
-    },
-}
-
-/// Options of every command of `image`.
-#[derive(Debug, Args)]
-pub struct ImageBuildOptions {
-    /// The platform, such as linux/arm64; several give an image of all [default: that of this machine]
-    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
-    pub platforms: Vec<String>,
-    /// Another label, such as org.opencontainers.image.revision=ID; the manifest has the others
-    #[arg(long = "label", value_name = "NAME=VALUE")]
-    pub labels: Vec<String>,
-    #[command(flatten)]
-    pub trust: Trust,
-}
-
-impl ImageCommand {
-    pub const fn options(&self) -> &ImageBuildOptions {
-        match self {
-            Self::Build { options, .. }
-            | Self::Push { options, .. }
-            | Self::Load { options, .. }
-            | Self::Inspect { options, .. } => options,
-        }
-    }
-}
-
-/// The commands of `cache`.
-#[derive(Debug, Subcommand)]
-pub enum CacheCommand {
-    /// Build the project and push it to the caches with `push = true`
-    #[command(after_help = "Example:\n  devsh cache push --to file:///srv/devsh")]
-    Push(CachePush),
-    /// Write a bundle with everything that the project needs, for machines without a network
-    #[command(after_help = "Example:\n  devsh cache export /media/stick/devsh")]
-    Export {
-        /// The directory of the bundle
-        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        bundle: PathBuf,
-        /// Everything in the store instead of the project
-        #[arg(long)]
-        all: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        trust: Trust,
-    },
-    /// List the built objects in the caches
-    #[command(after_help = "Example:\n  devsh cache list --json")]
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        network: Network,
-    },
-    /// Show the caches, their keys and whether they answer
-    #[command(after_help = "Example:\n  devsh cache info")]
-    Info {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        network: Network,
-    },
-    /// Download everything in the caches and check it
-    #[command(after_help = "Example:\n  devsh cache verify")]
-    Verify {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        network: Network,
-    },
-    /// Make a key that signs built objects
-    #[command(after_help = "Example:\n  devsh cache key new team-1")]
-    Key {
-        #[command(subcommand)]
-        command: KeyCommand,
-    },
-}
-
-/// The commands of `cache key`.
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make a key, keep it in your configuration and print its public part
-    New {
-        /// The name of the key, such as `team-1`
-        name: String,
-    },
-}
-
-/// Options of `cache push`.
-#[derive(Debug, Args)]
-pub struct CachePush {
-    /// Objects of the store, by name or the beginning of it [default: what the project needs]
-    #[arg(value_name = "OBJECT", conflicts_with = "all")]
-    pub objects: Vec<String>,
-    /// Everything in the store
-    #[arg(long)]
-    pub all: bool,
-    /// The cache [default: those with `push = true`]
-    #[arg(long, value_name = "URL")]
-    pub to: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub trust: Trust,
-}
-
-impl CacheCommand {
-    const fn project_options(&self) -> Option<&Trust> {
-        match self {
-            Self::Push(options) => Some(&options.trust),
-            Self::Export { trust, .. } => Some(trust),
-            _ => None,
-        }
-    }
-}
-
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub struct Export {
@@ -810,66 +570,4 @@ pub struct Sync {
     pub worker: bool,
     #[command(flatten)]
     pub trust: Trust,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn every_command_is_in_one_group() {
-        let command = command();
-        let visible = command.get_subcommands().filter(|one| !one.is_hide_set());
-        let visible: BTreeSet<&str> = visible.map(clap::Command::get_name).collect();
-        let listed: Vec<&str> = GROUPS
-            .iter()
-            .flat_map(|(_, names)| *names)
-            .copied()
-            .collect();
-        assert_eq!(listed.len(), visible.len());
-        assert_eq!(BTreeSet::from_iter(listed), visible);
-    }
-
-    #[test]
-    fn every_command_has_an_example_that_parses() {
-        for one in command().get_subcommands().filter(|one| !one.is_hide_set()) {
-            let help = one.get_after_help().map(ToString::to_string);
-            let help = help.unwrap_or_default();
-            let example = help.strip_prefix("Example:\n  ").unwrap_or_default();
-            let start = example.find("devsh ").unwrap_or_default();
-            let end = example.find([')', '|']).unwrap_or(example.len());
-            let words = example[start..end].split(" > ").next().unwrap_or_default();
-            let matches = command().try_get_matches_from(words.split_whitespace());
-            let parsed = matches.ok().and_then(|matches| {
-                let name = matches.subcommand_name()?;
-                Some(name.to_owned())
-            });
-            assert_eq!(parsed.as_deref(), Some(one.get_name()), "{help}");
-        }
-    }
-
-    #[test]
-    fn the_overview_fits_a_terminal_of_80_columns() {
-        let help = command().term_width(80).render_help().to_string();
-        let long: Vec<&str> = help.lines().filter(|line| line.len() > 80).collect();
-        assert!(long.is_empty(), "{long:#?}");
-    }
-
-    #[test]
-    fn help_lines_are_sentences_without_a_period() {
-        for one in command().get_subcommands() {
-            let about = one.get_about().map(ToString::to_string).unwrap_or_default();
-            assert!(
-                about.starts_with(char::is_uppercase) && !about.ends_with('.'),
-                "{about}"
-            );
-            for argument in one.get_arguments() {
-                let help = argument.get_help().map(ToString::to_string);
-                let help = help.unwrap_or_default();
-                assert!(!help.is_empty() && !help.ends_with('.'), "{help}");
-            }
-        }
-    }
 }

@@ -1,0 +1,388 @@
+//! Reads a project as far as the user has approved it, and compares it with the approval.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    config::{Ruling, TrustRules, ownership::Access},
+    context::Context,
+    lockfile::ExtendsPins,
+    manifest::{self, Manifest},
+    util::files,
+};
+
+use super::{
+    Error, Project,
+    approval::{Approval, ApprovalState, Decisions, WorktreeApproval},
+    approval_summary::{self, Fact, Facts, SummaryInput},
+    dedupe_tools,
+    detect::{self, Detection, SoughtPresets},
+    import_files,
+    layers::{LayerStack, Layers},
+    locate::{MANIFEST, Place, ProjectKind},
+    newest_python, personal, python_files,
+    reader::{Inputs, OutsideRule, PROJECT_SIZE, ProjectFiles, UNAPPROVED_SIZE},
+    repository::Repository,
+    watch::Watched,
+};
+
+/// The files of a project that may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Lockfiles only if the manifests say what the user approved, and files outside only if the user approved that.
+    Approved,
+    /// The same for a prompt, which reads little of a project that the user never approved.
+    Prompt,
+    /// All files of the project, for the user's review.
+    Review,
+    /// All files that the project names: the user trusts it.
+    Trusted,
+}
+
+/// A project that is found and not read yet, with the user's decisions about it.
+#[derive(Debug)]
+pub struct FoundProject {
+    place: Place,
+    inputs: Inputs,
+    ruling: Option<Ruling>,
+    repository: Option<Repository>,
+    denied: bool,
+    approval: Option<Approval>,
+    elsewhere: Vec<WorktreeApproval>,
+}
+
+/// A project that cannot be read, and the files that can change this.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The cause.
+    pub error: Error,
+    /// The files that were read or found absent.
+    pub watched: Vec<Watched>,
+}
+
+impl FoundProject {
+    /// Finds the user's decisions about the project at `place`. None of its own files is opened.
+    pub fn find(
+        place: Place,
+        decisions: &Decisions,
+        context: &Context,
+        rules: &TrustRules,
+    ) -> Result<Self, files::Error> {
+        let root = &place.root;
+        let access = Access::of(context, root, &rules.shared);
+        let mut inputs = Inputs::new(root, access, context.now);
+        inputs.watch(&decisions.approval_path(root));
+        inputs.watch(&decisions.denial_path(root));
+        inputs.add_own(&context.directories.config);
+        let (ruling, repository) = ruling(&mut inputs, rules);
+        let elsewhere = repository
+            .iter()
+            .flat_map(|repository| decisions.worktree_approvals(repository))
+            .collect();
+        Ok(Self {
+            denied: decisions.denial(root)?.is_some(),
+            approval: decisions.approval(root)?,
+            ruling,
+            repository,
+            elsewhere,
+            inputs,
+            place,
+        })
+    }
+
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Gives the project a manifest that is not written yet.
+    pub fn propose_manifest(&mut self, text: &str) {
+        self.inputs.propose(MANIFEST, text);
+    }
+
+    /// Returns whether the user has decided anything that could allow the project.
+    pub fn is_known(&self) -> bool {
+        self.approval.is_some() || !self.elsewhere.is_empty() || self.ruling.is_some()
+    }
+
+    /// Returns whether a rule of the user denies the project.
+    pub fn is_denied_by_rule(&self) -> bool {
+        self.ruling == Some(Ruling::Denied)
+    }
+
+    /// Reads the project. Each file is read once.
+    ///
+    /// Nothing is executed, fetched or exported. The stamp of a file is taken before its content, so `watched` is never
+    /// newer than the content.
+    ///
+    /// Fetched files have the digests that `pins` of its lockfiles name. `locked` has the facts about its lockfiles, if the
+    /// user approves those too.
+    pub fn read(
+        self,
+        mode: ReadMode,
+        context: &Context,
+        pins: &ExtendsPins,
+        locked: Option<Facts>,
+    ) -> Result<Project, Unreadable> {
+        let mut found = self;
+        if found.is_denied_by_rule() {
+            // Such a project is not read at all.
+            return Ok(found.into_denied());
+        }
+        match found.read_files(mode, context, pins, locked) {
+            Ok(project) => Ok(found.finish(project, context)),
+            Err(error) => Err(Unreadable {
+                error: found.inputs.conceal(error),
+                watched: found.inputs.watched(),
+            }),
+        }
+    }
+
+    fn finish(self, mut project: Project, context: &Context) -> Project {
+        project.has_refused = self.inputs.has_refused();
+        project.closure = self.inputs.close();
+        let elsewhere = self.elsewhere.into_iter();
+        let mut elsewhere = elsewhere.filter(|one| Some(&one.root) == project.approved_at.as_ref());
+        if let Some(approval) = elsewhere.next() {
+            for path in approval.basis {
+                project.closure.watch(&path, context.now);
+            }
+        }
+        project
+    }
+
+    fn into_denied(self) -> Project {
+        Project {
+            place: self.place,
+            closure: self.inputs.close(),
+            manifest: Manifest::default(),
+            team: None,
+            layers: Layers::default(),
+            presets: Vec::new(),
+            notes: Vec::new(),
+            python: Vec::new(),
+            has_refused: false,
+            ruling: self.ruling,
+            repository: None,
+            standing: ApprovalState::Denied,
+            is_complete: false,
+            facts: Approval::default(),
+            before: self.approval,
+            approved_at: None,
+        }
+    }
+
+    fn read_files(
+        &mut self,
+        mode: ReadMode,
+        context: &Context,
+        pins: &ExtendsPins,
+        locked: Option<Facts>,
+    ) -> Result<Project, Error> {
+        let is_trusted =
+            !self.denied && (mode == ReadMode::Trusted || self.ruling == Some(Ruling::Allowed));
+        let is_gated = matches!(mode, ReadMode::Approved | ReadMode::Prompt) && !is_trusted;
+        // Presets read lockfiles, so an approved project needs more before its manifest is known.
+        if is_gated && mode == ReadMode::Prompt && !self.is_known() {
+            self.inputs.limit_size(UNAPPROVED_SIZE);
+        }
+        self.inputs.open_outside(if is_trusted {
+            OutsideRule::All
+        } else {
+            let elsewhere = self.elsewhere.iter().map(|one| &one.approval);
+            let approvals = self.approval.iter().chain(elsewhere);
+            let facts = approvals.flat_map(|approval| approval.all.clone());
+            OutsideRule::Approved(facts.collect())
+        });
+        let mut project = self.read_manifests(context, pins)?;
+        project.facts.manifest = project.summary(&self.inputs);
+        if is_gated {
+            let manifest = &project.facts.manifest;
+            let own = self.approval.iter().filter(|_| !self.denied);
+            let elsewhere = self.elsewhere.iter().map(|one| &one.approval);
+            let mut approvals = own.chain(elsewhere);
+            if !approvals.any(|approval| approval.manifest == *manifest) {
+                return Ok(project);
+            }
+            self.inputs.limit_size(PROJECT_SIZE);
+        }
+        project.read_python(&mut self.inputs)?;
+        project.is_complete = true;
+        project.facts.all = project.summary(&self.inputs);
+        if let Some(locked) = locked {
+            project.facts.all.extend(project.locked_facts());
+            project.facts.all.extend(locked);
+        }
+        project.judge(self.denied, &self.elsewhere);
+        Ok(project)
+    }
+
+    /// Reads the manifests with the files that they extend.
+    fn read_manifests(&mut self, context: &Context, pins: &ExtendsPins) -> Result<Project, Error> {
+        let (place, inputs) = (&self.place, &mut self.inputs);
+        let directories = &context.directories;
+        let detection = match place.kind {
+            ProjectKind::Prepared => follow_presets(inputs)?,
+            ProjectKind::Detected => {
+                inputs.exists(MANIFEST);
+                detect::detect(inputs, SoughtPresets::OfRoot)?
+            }
+        };
+        let mut stack = LayerStack::new(inputs, &directories.data, pins, detection.layers);
+        if place.kind == ProjectKind::Prepared {
+            stack.manifest()?;
+        }
+        for name in personal::names(&place.root, &directories.config) {
+            stack.personal(&name)?;
+        }
+        let layers = stack.finish();
+        // Layers may depend on a file that is not read yet, so an error says nothing about the complete project.
+        let other_tools = match place.kind {
+            ProjectKind::Detected => import_files::notes(inputs)?,
+            ProjectKind::Prepared => Vec::new(),
+        };
+        let notes = detection.notes.into_iter().chain(other_tools);
+        let notes = notes.chain(layers.notes.clone());
+        let notes = notes.map(|note| inputs.conceal_note(note)).collect();
+        let is_partial = !layers.wanted.is_empty() || inputs.has_refused();
+        let merged = |layers_of: &[manifest::Layer]| match manifest::merge(layers_of) {
+            Err(_) if is_partial => Ok(Manifest::default()),
+            merged => merged,
+        };
+        Ok(Project {
+            manifest: merged(&layers.all)?,
+            team: if layers.team == layers.all.len() {
+                None
+            } else {
+                Some(merged(&layers.all[..layers.team])?)
+            },
+            place: place.clone(),
+            closure: ProjectFiles::default(),
+            layers,
+            presets: detection.presets,
+            notes,
+            python: Vec::new(),
+            has_refused: false,
+            ruling: self.ruling,
+            repository: self.repository.clone(),
+            standing: match (self.denied, &self.approval) {
+                (true, _) => ApprovalState::Denied,
+                (false, Some(_)) => ApprovalState::Changed,
+                (false, None) => ApprovalState::Unknown,
+            },
+            is_complete: false,
+            facts: Approval::default(),
+            before: self.approval.clone(),
+            approved_at: None,
+        })
+    }
+}
+
+impl Project {
+    /// Reads the Python lockfiles that the manifests name, and the files that decide what a build of them runs.
+    fn read_python(&mut self, inputs: &mut Inputs) -> Result<(), Error> {
+        for manifest in self.team.iter_mut().chain([&mut self.manifest]) {
+            python_files::find(inputs, manifest)?;
+        }
+        let locks = python_files::locks(&self.manifest).into_iter();
+        self.python = locks
+            .map(|(lock, groups)| python_files::read(inputs, &lock, &groups))
+            .collect::<Result<_, _>>()?;
+        let own_files: BTreeSet<String> = self.own_layers().map(str::to_owned).collect();
+        let team = self.team.as_mut();
+        let provided =
+            dedupe_tools::dedupe_tools(&mut self.manifest, team, &self.python, &own_files);
+        self.notes.extend(provided);
+        self.notes.extend(python_files::notes(&self.python));
+        if self.follows_presets() {
+            for manifest in self.team.iter_mut().chain([&mut self.manifest]) {
+                newest_python::bound_python(manifest, &self.python);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares all facts with the user's decisions.
+    fn judge(&mut self, denied: bool, elsewhere: &[WorktreeApproval]) {
+        let is_same = |approval: &Approval| approval.all == self.facts.all;
+        self.approved_at = if self.before.as_ref().is_some_and(is_same) {
+            Some(self.place.root.clone())
+        } else {
+            let same = elsewhere.iter().find(|one| is_same(&one.approval));
+            same.map(|one| one.root.clone())
+        };
+        let is_allowed = self.ruling == Some(Ruling::Allowed) || self.approved_at.is_some();
+        if denied || !is_allowed {
+            self.approved_at = None;
+            return;
+        }
+        // A file that was never fetched was not approved, although the facts about the others match.
+        self.standing = if self.layers.wanted.is_empty() {
+            ApprovalState::Allowed
+        } else {
+            ApprovalState::Changed
+        };
+    }
+
+    /// Returns the facts about everything that was read so far.
+    fn summary(&self, inputs: &Inputs) -> Facts {
+        let layers = self.layers.all.iter();
+        let env_files: BTreeSet<&str> = layers
+            .flat_map(|layer| layer.env_files.keys().map(String::as_str))
+            .collect();
+        let manifests: BTreeSet<&str> = self.own_layers().collect();
+        let default_groups = |lock: &str| {
+            let locked = self.python(lock).and_then(|files| files.locked.as_ref());
+            let groups = locked.into_iter().flat_map(|locked| &locked.default_groups);
+            groups.cloned().collect()
+        };
+        let input = SummaryInput {
+            env_files: &env_files,
+            manifests: &manifests,
+            default_groups: &default_groups,
+        };
+        let mut facts = approval_summary::of(&self.manifest, &input);
+        facts.extend(self.layers.facts.clone());
+        facts.extend(inputs.outside_facts());
+        for files in &self.python {
+            facts.extend(files.facts.clone());
+        }
+        facts
+    }
+
+    /// Returns a fact about each package of the Python lockfiles.
+    fn locked_facts(&self) -> Facts {
+        let mut facts = Facts::new();
+        for files in &self.python {
+            for package in files.locked.iter().flat_map(|locked| locked.listed()) {
+                let name = format!("locked in {} {}", files.lock, package.name);
+                let fact = Fact::meaning(package.version, &package.content, &files.lock);
+                facts.insert(name, fact);
+            }
+        }
+        facts
+    }
+}
+
+/// Returns what the presets that the manifest follows find in the project.
+fn follow_presets(inputs: &mut Inputs) -> Result<Detection, Error> {
+    let Some(bytes) = inputs.data(MANIFEST)? else {
+        return Ok(Detection::default());
+    };
+    let presets = manifest::parse_bytes(MANIFEST, &bytes)?.presets;
+    if presets.is_empty() {
+        return Ok(Detection::default());
+    }
+    detect::detect(inputs, SoughtPresets::Named(&presets))
+}
+
+/// Returns the ruling of the user's settings for a project, and its repository.
+fn ruling(inputs: &mut Inputs, rules: &TrustRules) -> (Option<Ruling>, Option<Repository>) {
+    let root = inputs.root().to_owned();
+    let repository =
+        Repository::of(&root).filter(|repository| inputs.is_safe(&repository.config()));
+    let asked = repository.as_ref().filter(|_| !rules.remotes.is_empty());
+    let remotes = asked.map_or_else(Vec::new, |repository| {
+        inputs.watch(&repository.config());
+        repository.remotes()
+    });
+    (rules.ruling(&root, &remotes), repository)
+}
