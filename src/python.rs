@@ -32,7 +32,7 @@ pub use bytecode::compile_in_background;
 pub use compile::CompileRequest;
 pub use install::{BuiltWheel, PackageInstall, WheelFiles};
 pub use interpreter::{Interpreter, minor_version};
-pub use lock::{LooseRequirement, PackageSource, PythonLock, Selection};
+pub use lock::{LooseRequirement, PackageSource, PythonLock, Selection, SelectionPart};
 pub use lock_formats::{
     LockFiles, LockedWheel, PackageWheels, PinnedRequirement, SourceDirectories, decode_list,
     included_lists, named_directories, read_lock, read_pinned, read_pylock_wheels,

@@ -4,19 +4,11 @@
 use crate::{
     lockfile::{LockedRequirement, PythonKey, PythonSet},
     manifest::{DevShell, Located},
-    python::{PythonLock, Selection},
+    python::{PythonLock, Selection, SelectionPart},
     report::failure::Failure,
 };
 
 use super::missing_parts::one_line;
-
-/// A group or extra that no one named.
-#[derive(Debug)]
-pub(super) struct OptionalPart {
-    /// The part in words: the extra `dev`.
-    pub name: String,
-    selection: Selection,
-}
 
 /// The packages of a list without the parts that do not resolve.
 #[derive(Debug)]
@@ -33,7 +25,7 @@ pub(super) fn optional_parts(
     shell: &DevShell,
     locked: &PythonLock,
     selection: &Selection,
-) -> Vec<OptionalPart> {
+) -> Vec<SelectionPart> {
     let python = &shell.python;
     let is_named = |list: &[Located<String>], name: &String| {
         let mut named = list.iter().filter(|one| !one.origin.is_preset);
@@ -41,37 +33,24 @@ pub(super) fn optional_parts(
     };
     // The default groups of a lockfile that a manifest asks for are asked for, too.
     let has_preset = python.place.as_ref().is_some_and(|place| place.is_preset);
-    let groups = selection.groups.iter().filter(|name| {
-        let is_default = locked.default_groups.contains(*name) && !has_preset;
-        !is_default && !is_named(&python.groups, name)
-    });
-    let extras = selection.extras.iter();
-    let extras = extras.filter(|name| !is_named(&python.extras, name));
-    let groups = groups.map(|name| OptionalPart {
-        name: format!("the group `{name}`"),
-        selection: Selection {
-            groups: [name.clone()].into(),
-            ..Selection::default()
-        },
-    });
-    let extras = extras.map(|name| OptionalPart {
-        name: format!("the extra `{name}`"),
-        selection: Selection {
-            extras: [name.clone()].into(),
-            ..Selection::default()
-        },
-    });
-    groups.chain(extras).collect()
+    let is_optional = |part: &SelectionPart| match part {
+        SelectionPart::Group(name) => {
+            let is_default = locked.default_groups.contains(name) && !has_preset;
+            !is_default && !is_named(&python.groups, name)
+        }
+        SelectionPart::Extra(name) => !is_named(&python.extras, name),
+    };
+    selection.parts().filter(is_optional).collect()
 }
 
 /// Returns the parts whose requirements `set` leaves out.
 pub(super) fn left_out_parts(
-    parts: Vec<OptionalPart>,
+    parts: Vec<SelectionPart>,
     locked: &PythonLock,
     set: &PythonSet,
-) -> Vec<OptionalPart> {
-    let is_left_out = |part: &OptionalPart| {
-        let mut requirements = locked.loose(&part.selection).into_iter();
+) -> Vec<SelectionPart> {
+    let is_left_out = |part: &SelectionPart| {
+        let mut requirements = locked.loose(&part.clone().into()).into_iter();
         requirements.any(|one| set.left_out.contains(&one))
     };
     parts.into_iter().filter(is_left_out).collect()
@@ -88,7 +67,7 @@ pub(super) struct WholeList<'a> {
 /// Resolves a list without the parts that do not resolve with the rest; nothing if the rest does not resolve either.
 pub(super) fn reduce(
     whole: WholeList<'_>,
-    parts: &[OptionalPart],
+    parts: &[SelectionPart],
     mut compile: impl FnMut(&PythonKey) -> Result<Vec<LockedRequirement>, Failure>,
 ) -> Option<ReducedPackages> {
     let WholeList {
@@ -96,13 +75,9 @@ pub(super) fn reduce(
         locked,
         selection,
     } = whole;
-    let mut kept = selection.clone();
-    for part in parts {
-        kept.groups
-            .retain(|one| !part.selection.groups.contains(one));
-        kept.extras
-            .retain(|one| !part.selection.extras.contains(one));
-    }
+    let mut kept = parts
+        .iter()
+        .fold(selection.clone(), |kept, part| kept.without(part));
     let mut list = locked.key(&kept);
     let mut packages = None;
     if !list.requirements.is_empty() {
@@ -110,9 +85,7 @@ pub(super) fn reduce(
     }
     let mut notes = Vec::new();
     for part in parts {
-        let mut more = kept.clone();
-        more.groups.extend(part.selection.groups.iter().cloned());
-        more.extras.extend(part.selection.extras.iter().cloned());
+        let more = kept.with(part);
         let longer = locked.key(&more);
         if longer == list {
             kept = more;
@@ -125,7 +98,7 @@ pub(super) fn reduce(
                 list = longer;
             }
             Err(failure) => {
-                notes.push(format!("{} is left out: {}", part.name, one_line(&failure)));
+                notes.push(format!("{part} is left out: {}", one_line(&failure)));
             }
         }
     }

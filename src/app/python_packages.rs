@@ -19,7 +19,7 @@ use crate::{
     lockfile::{Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
     project::{LOCKFILE, Project},
-    python::{LockFiles, PythonLock, Selection, read_lock},
+    python::{LockFiles, PythonLock, Selection, SelectionPart, read_lock},
     report::failure::Failure,
 };
 
@@ -328,12 +328,12 @@ fn first_words(key: &PythonKey) -> String {
     words.join(", ")
 }
 
-/// Returns the groups and extras of a dev shell that its locked packages leave out, in words.
+/// Returns the groups and extras of a dev shell that its locked packages leave out.
 pub fn left_out(
     project: &Project,
     shell: &DevShell,
     lockfile: &Lockfile,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<SelectionPart>, Failure> {
     let (Some(key), Some((locked, lock))) = (key(project, shell)?, lockfile_of(project, shell))
     else {
         return Ok(Vec::new());
@@ -343,6 +343,5 @@ pub fn left_out(
     };
     let selection = selection(shell, locked, lock)?;
     let parts = optional_parts(shell, locked, &selection);
-    let left_out = left_out_parts(parts, locked, set).into_iter();
-    Ok(left_out.map(|part| part.name).collect())
+    Ok(left_out_parts(parts, locked, set))
 }

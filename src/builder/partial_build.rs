@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{BuiltShell, Error};
-use crate::package::Tool;
+use crate::{package::Tool, python::SelectionPart};
 
 /// A part of a dev shell that can be missing while the rest is usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,12 +11,8 @@ pub enum ShellPart {
     Tool(Tool),
     /// The packages of the dev shell's Python.
     PythonPackages,
-    /// The packages that only this dependency group needs.
-    PythonGroup(String),
-    /// The packages that only this extra of the project needs.
-    PythonExtra(String),
-    /// The packages of one group or extra of the project, in words.
-    PackagesOf(String),
+    /// The packages that only this group or extra of the project needs: they do not resolve, or are not installed.
+    PackagesOf(SelectionPart),
     /// The editable installs of the project's own directories.
     Project,
 }
@@ -32,8 +28,6 @@ impl fmt::Display for ShellPart {
         match self {
             Self::Tool(tool) => write!(formatter, "`{tool}`"),
             Self::PythonPackages => formatter.write_str("Python packages"),
-            Self::PythonGroup(name) => write!(formatter, "the Python group `{name}`"),
-            Self::PythonExtra(name) => write!(formatter, "the Python extra `{name}`"),
             Self::PackagesOf(part) => write!(formatter, "Python packages of {part}"),
             Self::Project => formatter.write_str("the project itself"),
         }

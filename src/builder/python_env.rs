@@ -22,8 +22,8 @@ use super::{
 use crate::{
     package::{PackageName, System, Tool, Version},
     python::{
-        Interpreter, PackageInstall, PackageSource, PythonPins, Selection, Uv, UvError,
-        compile_in_background, minor_version,
+        Interpreter, PackageInstall, PackageSource, PythonPins, Selection, SelectionPart, Uv,
+        UvError, compile_in_background, minor_version,
     },
     store::{self, BuiltObject, Object, Recipe},
     util::{digest_input::DigestInput, files},
@@ -194,30 +194,6 @@ struct InstalledPackages {
     pins: PythonPins,
 }
 
-/// Returns the parts of a selection that a dev shell can do without.
-fn optional_parts(selection: &Selection) -> Vec<ShellPart> {
-    let groups = selection.groups.iter().cloned();
-    let extras = selection.extras.iter().cloned();
-    groups
-        .map(ShellPart::PythonGroup)
-        .chain(extras.map(ShellPart::PythonExtra))
-        .collect()
-}
-
-/// Returns a selection with one more part.
-fn with_part(selection: &Selection, part: &ShellPart) -> Selection {
-    let mut selection = selection.clone();
-    match part {
-        ShellPart::PythonGroup(name) => selection.groups.insert(name.clone()),
-        ShellPart::PythonExtra(name) => selection.extras.insert(name.clone()),
-        ShellPart::Tool(_)
-        | ShellPart::PythonPackages
-        | ShellPart::PackagesOf(_)
-        | ShellPart::Project => false,
-    };
-    selection
-}
-
 impl Builder<'_> {
     /// Returns the store object with the packages of a selection, installing them if it is missing.
     fn install_selected(
@@ -277,7 +253,7 @@ impl Builder<'_> {
         let Err(error) = installed(&packages.selection) else {
             return Ok(Vec::new());
         };
-        let parts = optional_parts(&packages.selection);
+        let parts: Vec<SelectionPart> = packages.selection.parts().collect();
         let mut selection = Selection::default();
         if !matches!(error, Error::PythonInstall { .. })
             || parts.is_empty()
@@ -287,10 +263,13 @@ impl Builder<'_> {
         }
         let mut failed = Vec::new();
         for part in parts {
-            let more = with_part(&selection, &part);
+            let more = selection.with(&part);
             match installed(&more) {
                 Ok(()) => selection = more,
-                Err(error) => failed.push(UnbuiltPart { part, error }),
+                Err(error) => failed.push(UnbuiltPart {
+                    part: ShellPart::PackagesOf(part),
+                    error,
+                }),
             }
         }
         request.python = Some(PythonPackages {

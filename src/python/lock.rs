@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    fmt,
     path::Path,
 };
 
@@ -70,6 +71,58 @@ pub struct Selection {
     pub groups: BTreeSet<String>,
     /// Extras of the project, normalised.
     pub extras: BTreeSet<String>,
+}
+
+/// One group or extra of a selection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelectionPart {
+    Group(String),
+    Extra(String),
+}
+
+impl fmt::Display for SelectionPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(name) => write!(formatter, "the group `{name}`"),
+            Self::Extra(name) => write!(formatter, "the extra `{name}`"),
+        }
+    }
+}
+
+impl From<SelectionPart> for Selection {
+    fn from(part: SelectionPart) -> Self {
+        Self::default().with(&part)
+    }
+}
+
+impl Selection {
+    /// Returns the groups, then the extras.
+    pub fn parts(&self) -> impl Iterator<Item = SelectionPart> {
+        let groups = self.groups.iter().cloned().map(SelectionPart::Group);
+        groups.chain(self.extras.iter().cloned().map(SelectionPart::Extra))
+    }
+
+    /// Returns the selection with one more part.
+    #[must_use]
+    pub fn with(&self, part: &SelectionPart) -> Self {
+        let mut selection = self.clone();
+        match part {
+            SelectionPart::Group(name) => selection.groups.insert(name.clone()),
+            SelectionPart::Extra(name) => selection.extras.insert(name.clone()),
+        };
+        selection
+    }
+
+    /// Returns the selection without a part.
+    #[must_use]
+    pub fn without(&self, part: &SelectionPart) -> Self {
+        let mut selection = self.clone();
+        match part {
+            SelectionPart::Group(name) => selection.groups.remove(name),
+            SelectionPart::Extra(name) => selection.extras.remove(name),
+        };
+        selection
+    }
 }
 
 /// The place that a locked package comes from.

@@ -20,7 +20,7 @@ use crate::{
     env::Change,
     fetch::{Meter, Progress},
     manifest::{ShellName, Text},
-    python::{LockFiles, Selection, read_lock},
+    python::{LockFiles, Selection, SelectionPart, read_lock},
     store::{Store, fixtures},
     util::vars,
 };
@@ -355,7 +355,7 @@ fn a_package_that_does_not_build_costs_only_its_group() {
     let build = || world.sandbox.builder().find_or_build(&request).unwrap();
     let partial = build();
     let parts = &*partial.unbuilt.parts;
-    let group = ShellPart::PythonGroup("dev".to_owned());
+    let group = ShellPart::PackagesOf(SelectionPart::Group("dev".to_owned()));
     assert!(
         matches!(parts, [UnbuiltPart { part, error: Error::PythonInstall { output, .. } }]
             if *part == group && output == &["error: pytest does not build"]),
