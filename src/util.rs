@@ -9,6 +9,7 @@ pub mod executables;
 pub mod files;
 pub mod hex;
 pub mod interrupts;
+pub mod key_places;
 pub mod nearest;
 pub mod no_network;
 pub mod parallel;

@@ -8,7 +8,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     context::{Context, Directories},
-    util::{secret_key::SecretKey, vars},
+    env::Env,
+    util::{key_places, secret_key::SecretKey, vars},
 };
 
 use super::session_var::ShellSession;
@@ -18,32 +19,46 @@ const SIGNATURE: usize = 32;
 
 /// Makes devsh use the environment and the directories that the user has outside of the loaded dev shell.
 ///
-/// The key of sessions is in these directories, too. So a session whose key is not in the current ones is accepted if its
-/// signature is right for a key that devsh made in the directories that it leads to.
+/// The key of sessions is in these directories, too. A dev shell that sets `HOME` hides it, so devsh has remembered its
+/// place then. Any other place that a session names is not looked at.
 pub fn use_host_environment(context: &mut Context) {
     let Some(session) = find_session(context) else {
         ShellSession::erase(&mut context.env);
         return;
     };
     context.env = session.unload(&context.shell_env).0;
-    let former = key_places(&context.directories);
+    let former = key_directories(&context.directories);
     context.directories = Directories::from_env(&context.env);
-    let places = key_places(&context.directories);
-    if places != former {
-        context.session_key = SecretKey::new(places);
+    let directories = key_directories(&context.directories);
+    if directories != former {
+        context.session_key = SecretKey::new(directories);
+    }
+}
+
+/// Remembers the place of `key` if `env`, the environment of a dev shell, does not lead to it.
+pub(super) fn remember_hidden_key(env: &Env, key: &SecretKey) {
+    if key_directories(&Directories::from_env(env)) != *key.directories() {
+        key.directories()
+            .iter()
+            .for_each(|one| key_places::remember(one));
     }
 }
 
 fn find_session(context: &Context) -> Option<ShellSession> {
     let value = context.shell_env.get(vars::DEVSH_DIFF)?;
     ShellSession::from_env(&context.shell_env, &context.session_key).or_else(|| {
-        let places = former_places(context, Path::new(value))?;
-        ShellSession::from_former_places(&context.shell_env, &places)
+        let named = named_directories(context, Path::new(value))?;
+        let mut own = named
+            .into_iter()
+            .filter(|one| key_places::is_remembered(one));
+        own.find_map(|own| {
+            ShellSession::from_env(&context.shell_env, &SecretKey::new([own.clone(), own]))
+        })
     })
 }
 
-/// Returns the places of the key for a session that is not verified yet.
-fn former_places(context: &Context, value: &Path) -> Option<[PathBuf; 2]> {
+/// Returns the directories of the key that a session names, which is not verified yet.
+fn named_directories(context: &Context, value: &Path) -> Option<[PathBuf; 2]> {
     if value.is_absolute() {
         let state = value.parent()?.parent()?;
         return Some([state.to_owned(), state.to_owned()]);
@@ -51,9 +66,9 @@ fn former_places(context: &Context, value: &Path) -> Option<[PathBuf; 2]> {
     let signed = URL_SAFE_NO_PAD.decode(value.to_str()?).ok()?;
     let session = ShellSession::decode(signed.get(SIGNATURE..)?)?;
     let (env, _kept) = session.unload(&context.shell_env);
-    Some(key_places(&Directories::from_env(&env)))
+    Some(key_directories(&Directories::from_env(&env)))
 }
 
-fn key_places(directories: &Directories) -> [PathBuf; 2] {
+fn key_directories(directories: &Directories) -> [PathBuf; 2] {
     [directories.state.clone(), directories.data.clone()]
 }

@@ -16,6 +16,7 @@ use crate::{
 
 use super::{
     enter_leave_scripts, env_limits,
+    host_environment::remember_hidden_key,
     record::{Record, RequiredVariable},
     session_var::ShellSession,
 };
@@ -199,6 +200,7 @@ pub(super) fn with_session(
         failed.push(enter_leave_scripts::Error::Unkept { name, length });
         session.diff = EnvDiff::between(base, &env);
     }
+    remember_hidden_key(&env, key);
     let replaced = session.diff.replaced().cloned().collect();
     let lists = session.diff.new_lists();
     let new_lists = lists

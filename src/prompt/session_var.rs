@@ -85,13 +85,6 @@ impl ShellSession {
         Ok(session.map(|session| session.with_project(env)))
     }
 
-    /// Reads a session whose key is in `places`, which it names itself.
-    pub fn from_former_places(env: &Env, places: &[PathBuf; 2]) -> Option<Self> {
-        let signed = Self::signed(env, &places[0])?;
-        let session = Self::decode(SecretKey::verify_found(places, &signed)?)?;
-        Some(session.with_project(env))
-    }
-
     fn with_project(self, env: &Env) -> Self {
         let project = env.get(vars::DEVSH_ROOT).map(PathBuf::from).zip(
             env.get(vars::DEVSH_SHELL)

@@ -190,34 +190,6 @@ pub fn open_private(path: &Path) -> Result<Option<File>, Error> {
     Ok((metadata.is_file() && private(&metadata)).then_some(file))
 }
 
-/// Returns the inode and the time of birth of a file, which no archive and no copy can choose.
-///
-/// Returns nothing where the file system does not store the time.
-pub fn birth_of(file: &File) -> Option<[u8; 24]> {
-    let metadata = file.metadata().ok()?;
-    let born = birth_time(file)?;
-    let mut birth = [0; 24];
-    birth[..8].copy_from_slice(&metadata.ino().to_le_bytes());
-    birth[8..].copy_from_slice(&born.as_nanos().to_le_bytes());
-    Some(birth)
-}
-
-/// The standard library has no birth times with musl.
-#[cfg(target_os = "linux")]
-fn birth_time(file: &File) -> Option<Duration> {
-    use rustix::fs::{AtFlags, StatxFlags, statx};
-    let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
-    let seconds = u64::try_from(found.stx_btime.tv_sec).ok()?;
-    let is_known = found.stx_mask & StatxFlags::BTIME.bits() != 0 && seconds != 0;
-    is_known.then(|| Duration::new(seconds, found.stx_btime.tv_nsec))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn birth_time(file: &File) -> Option<Duration> {
-    let born = file.metadata().ok()?.created().ok()?;
-    born.duration_since(std::time::UNIX_EPOCH).ok()
-}
-
 /// Creates a private directory, or removes the access of others to an existing one of the user.
 pub fn own_dir(path: &Path) -> Result<(), Error> {
     create_private_dir(path)?;

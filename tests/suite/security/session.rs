@@ -1,6 +1,6 @@
 //! Sessions that another process put into the environment: nothing in them counts.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use crate::support::{Sandbox, for_each_shell};
 
@@ -99,22 +99,31 @@ fn inherited_variables_of_the_hook_are_forgotten() {
     });
 }
 
+/// Returns sandboxes of one user, and the file of a session of the first one: to undo it sets `ACTIVE` to `evil`.
+fn stored_elsewhere() -> (Sandbox, Sandbox, PathBuf) {
+    // It is too long for a variable.
+    let long = "x".repeat(4000);
+    let other = Sandbox::new()
+        .manifest("[env]\nACTIVE = \"yes\"\nLONG = \"\"\n")
+        .env("ACTIVE", "evil")
+        .env("LONG", &long);
+    other.allow();
+    let print = ["run", "--", "printenv", "DEVSH_DIFF"];
+    // The output has placeholders for the places of the sandbox.
+    let shown = other.devsh(&print).success().stdout;
+    let (_, name) = shown.trim_end().rsplit_once('/').unwrap();
+    let stored = other.home().join(".local/state/devsh/sessions").join(name);
+    assert!(stored.is_file());
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.allow();
+    (other, sandbox.env("ACTIVE", "mine"), stored)
+}
+
 #[test]
 fn a_key_that_a_project_delivers_signs_nothing() {
     for_each_shell(|shell| {
-        // A session of another home, too long for a variable, with its key: an archive keeps owner and modes of both.
-        let long = "x".repeat(4000);
-        let other = Sandbox::new()
-            .manifest("[env]\nACTIVE = \"yes\"\nLONG = \"\"\n")
-            .env("ACTIVE", "evil")
-            .env("LONG", &long);
-        other.allow();
-        let print = ["run", "--", "printenv", "DEVSH_DIFF"];
-        let stored = other.devsh(&print).success().stdout;
-        let (_, name) = stored.trim_end().rsplit_once('/').unwrap();
-
-        let sandbox = Sandbox::new().manifest(MANIFEST);
-        sandbox.allow();
+        let (other, sandbox, stored) = stored_elsewhere();
+        // An archive keeps owner and modes of a session and its key.
         let delivered = sandbox.project().join("delivered");
         let state = other.home().join(".local/state/devsh");
         fs::create_dir(&delivered).unwrap();
@@ -124,9 +133,21 @@ fn a_key_that_a_project_delivers_signs_nothing() {
             .arg(&delivered)
             .status();
         assert!(copied.unwrap().success());
-        let file = delivered.join("sessions").join(name);
+        let file = delivered.join("sessions").join(stored.file_name().unwrap());
         assert!(file.is_file());
-        let sandbox = sandbox.env("ACTIVE", "mine").env("DEVSH_DIFF", &file);
+        let sandbox = sandbox.env("DEVSH_DIFF", &file);
+        let mut pty = sandbox.shell(shell);
+        assert_eq!(pty.var("ACTIVE").as_deref(), Some("mine"));
+        assert_eq!(pty.var("DEVSH_DIFF"), None);
+    });
+}
+
+#[test]
+fn a_session_does_not_say_where_its_key_is() {
+    for_each_shell(|shell| {
+        // The key is one that devsh made for the same user, but not at a place that the user's environment names.
+        let (_other, sandbox, stored) = stored_elsewhere();
+        let sandbox = sandbox.env("DEVSH_DIFF", &stored);
         let mut pty = sandbox.shell(shell);
         assert_eq!(pty.var("ACTIVE").as_deref(), Some("mine"));
         assert_eq!(pty.var("DEVSH_DIFF"), None);
