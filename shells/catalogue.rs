@@ -5,7 +5,7 @@ use std::{error::Error, fmt::Write as _};
 use toml::{Table, Value};
 
 /// The keys of a tool.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "also",
     "application",
     "asset",
@@ -15,6 +15,7 @@ const KEYS: [&str; 16] = [
     "from",
     "home",
     "kind",
+    "minisign",
     "platforms",
     "programs",
     "tag-prefix",
@@ -87,11 +88,12 @@ fn release(row: &Table) -> Result<String, Box<dyn Error>> {
         .filter_map(|(name, word)| Some((name.as_str(), word.as_str()?)))
         .collect();
     Ok(format!(
-        "CatalogueRelease {{ asset: &[{}], url: &[{}], checksums: &[{}], bin: &{:?}, tag_prefix: {}, versions: {}, \
+        "CatalogueRelease {{ asset: &[{}], url: &[{}], checksums: &[{}], minisign: {}, bin: &{:?}, tag_prefix: {}, versions: {}, \
          words: &{names:?} }}",
         for_systems(row, "asset")?,
         for_systems(row, "url")?,
         for_systems(row, "checksums")?,
+        optional("minisign"),
         words(row, "bin")?,
         optional("tag-prefix"),
         optional("versions"),

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     context::Context,
-    package::{CONDA, Glibc, Source, Supplier, Tool},
+    package::{CONDA, Glibc, RegistryKey, Source, Supplier, Tool},
     util::{
         address::{directory_address, file_address},
         files,
@@ -49,6 +49,8 @@ pub struct Config {
     pub python: Url,
     /// The npm registry, ending in `/`.
     pub npm: Url,
+    /// The keys whose signatures of npm packages are checked.
+    pub npm_keys: Vec<RegistryKey>,
     /// Replaces `CONDA` in the addresses of channels and packages, ending in `/`.
     pub conda: Url,
     /// The official releases of Node.js, ending in `/`.
@@ -186,6 +188,7 @@ impl Config {
                 PYTHON_RELEASES,
             )?,
             npm: source(&npm, settings.npm, NPM)?,
+            npm_keys: [RegistryKey::public(), settings.npm_keys].concat(),
             conda: source(&[vars::CONDA_CHANNEL_ALIAS], settings.conda, CONDA)?,
             node: source(&node, settings.node, NODE)?,
             go: source(&[vars::DEVSH_GO_MIRROR], settings.go, GO)?,
@@ -423,6 +426,7 @@ mod tests {
             rust: url(RUST),
             python: url("file:///srv/python"),
             npm: url("https://node.example/npm"),
+            npm_keys: RegistryKey::public(),
             conda: url("https://conda.example/channels"),
             node: url(NODE),
             go: url(GO),

@@ -6,10 +6,12 @@ pub mod cache_place;
 pub mod catalogue;
 pub mod conda;
 pub mod digest;
+pub mod minisign_key;
 pub mod name;
 mod npm_range;
 pub mod platform_words;
 mod program_name;
+pub mod registry_key;
 pub mod release_option;
 pub mod source;
 pub mod system;
@@ -23,9 +25,11 @@ pub use conda::{
     conda_package_of,
 };
 pub use digest::{Digest, Hasher, Sha256};
+pub use minisign_key::MinisignKey;
 pub use name::{FREETHREADED, PROFILE, PROFILES, PackageName, Tool, is_npm_place};
 pub use npm_range::join_bounds;
 pub use program_name::ProgramName;
+pub use registry_key::RegistryKey;
 pub use release_option::{ReleaseName, ReleaseOption, ReleaseOptions};
 pub use source::{Source, Supplier};
 pub use system::System;

@@ -39,6 +39,7 @@ use crate::{
     util::redact::redact_url,
 };
 
+use npm::TarballSignature;
 use page_cache::{IndexPage, PageAnswer};
 
 pub use artifact_size::measure;
@@ -97,6 +98,10 @@ pub struct Candidate {
     pub undigested: BTreeMap<System, Url>,
     /// The origin of the digests and the checks that were made, if the source's list has no digests.
     pub checked: Option<String>,
+    /// The signatures of the npm registry for the artifacts; they are checked for the chosen version only.
+    pub signatures: Vec<TarballSignature>,
+    /// The signature of the publisher that was checked.
+    pub verified: Option<String>,
     /// The position of the package it belongs to in the list of the tool's suppliers.
     #[serde(skip)]
     pub rank: usize,
@@ -144,6 +149,8 @@ impl Candidate {
             artifacts: BTreeMap::new(),
             undigested: BTreeMap::new(),
             checked: None,
+            signatures: Vec::new(),
+            verified: None,
             rank: 0,
             missing: BTreeMap::new(),
             yanked: None,
@@ -184,12 +191,13 @@ pub struct Sources<'a> {
 
 /// Downloads a file whose digest is published nowhere, and returns its digest and its size in bytes.
 ///
-/// The file for this system stays in the cache for the installation.
+/// The file for this system stays in the cache for the installation. `check` gets its path, and no file that it refuses stays.
 fn computed_digest(
     tool: &Tool,
     url: &Url,
     system: System,
     sources: Sources<'_>,
+    check: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<(Sha256, u64), Error> {
     let directory = sources.cache.join("downloads");
     let (digest, size) =
@@ -200,10 +208,13 @@ fn computed_digest(
                 tool: tool.clone(),
                 source: Box::new(source),
             })?;
-    if system != sources.system {
+    let file = fetch::partial(&directory, &digest.into());
+    let checked = check(&file);
+    if system != sources.system || checked.is_err() {
         // A remaining file only costs space.
-        let _left = std::fs::remove_file(fetch::partial(&directory, &digest.into()));
+        let _left = std::fs::remove_file(&file);
     }
+    checked?;
     Ok((digest, size))
 }
 

@@ -381,6 +381,7 @@ fn as_tool(set: &CondaSet, tool: &Tool) -> Option<LockedPackage> {
         },
         build: None,
         checked: None,
+        verified: None,
         artifacts: set
             .packages
             .iter()

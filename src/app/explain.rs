@@ -243,7 +243,15 @@ impl<'a> Explained<'a> {
         let from = package.map(|package| {
             let checked = package.checked.as_ref();
             let checked = checked.map(|checked| format!("; digests from {checked}"));
-            format!("from `{}`{}", package.supplier, checked.unwrap_or_default())
+            let verified = match &package.verified {
+                Some(signature) => format!("; checked {signature}"),
+                None => "; no signature was checked".to_owned(),
+            };
+            format!(
+                "from `{}`{}{verified}",
+                package.supplier,
+                checked.unwrap_or_default()
+            )
         });
         Explanation {
             kind,

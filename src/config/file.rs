@@ -14,7 +14,7 @@ use super::{
     units::{parse_bytes, parse_coarse_span},
 };
 use crate::{
-    package::{CachePlace, Glibc, cache_place::is_public_key},
+    package::{CachePlace, Glibc, RegistryKey, cache_place::is_public_key},
     util::{
         address::{directory_address, file_address},
         conflict_marker::find_conflict_marker,
@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) python: Option<Url>,
     pub(super) python_list: Option<Url>,
     pub(super) npm: Option<Url>,
+    pub(super) npm_keys: Vec<RegistryKey>,
     pub(super) conda: Option<Url>,
     pub(super) node: Option<Url>,
     pub(super) go: Option<Url>,
@@ -77,6 +78,10 @@ const SIZE: ExpectedValue = ExpectedValue {
 const GLIBC: ExpectedValue = ExpectedValue {
     kind: "a version of glibc",
     hint: "write a version such as `\"2.34\"`",
+};
+const NPM_KEY: ExpectedValue = ExpectedValue {
+    kind: "a public key of an npm registry",
+    hint: "write a `key` of the registry's page `-/npm/v1/keys`",
 };
 const ADDRESS: ExpectedValue = ExpectedValue {
     kind: "an address",
@@ -167,6 +172,7 @@ impl Settings {
             "hosts",
             "node",
             "npm",
+            "npm-keys",
             "pypi",
             "python",
             "python-list",
@@ -178,6 +184,7 @@ impl Settings {
             settings.python = sources.value("python", ADDRESS, directory_address)?;
             settings.github = sources.value("github-api", ADDRESS, directory_address)?;
             settings.npm = sources.value("npm", ADDRESS, directory_address)?;
+            settings.npm_keys = sources.values("npm-keys", NPM_KEY, |text| text.parse().ok())?;
             settings.conda = sources.value("conda", ADDRESS, directory_address)?;
             settings.node = sources.value("node", ADDRESS, directory_address)?;
             settings.go = sources.value("go", ADDRESS, directory_address)?;

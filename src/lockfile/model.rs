@@ -57,6 +57,8 @@ pub struct LockedPackage {
     pub build: Option<String>,
     /// The origin of the digests and the checks that were made, if the source's list has no digests.
     pub checked: Option<String>,
+    /// The signature of the publisher that was checked when the version was locked.
+    pub verified: Option<String>,
     /// The downloads for each system that has them, sorted by system and then part.
     pub artifacts: BTreeMap<System, Vec<Artifact>>,
     /// Set if it is a Python application.

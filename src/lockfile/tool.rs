@@ -36,6 +36,7 @@ pub(super) struct ToolBlock {
     source: Option<Spanned<String>>,
     build: Option<Spanned<String>>,
     checked: Option<Spanned<String>>,
+    verified: Option<Spanned<String>>,
     python: Option<Spanned<String>>,
     packages: Option<Vec<Spanned<String>>>,
     artifacts: Vec<Spanned<ArtifactLine>>,
@@ -99,6 +100,7 @@ pub(super) fn read(
         supplier,
         build: raw.build.map(word).transpose()?,
         checked: raw.checked.map(Spanned::into_inner),
+        verified: raw.verified.map(Spanned::into_inner),
         artifacts,
         application,
     };
@@ -233,7 +235,11 @@ pub(super) fn print(text: &mut String, key: &LockKey, package: &LockedPackage) {
     if package.supplier != key.tool.unnamed_supplier() {
         line(text, "source", quoted(&package.supplier.to_string()));
     }
-    for (name, words) in [("build", &package.build), ("checked", &package.checked)] {
+    for (name, words) in [
+        ("build", &package.build),
+        ("checked", &package.checked),
+        ("verified", &package.verified),
+    ] {
         if let Some(words) = words {
             line(text, name, quoted(words));
         }

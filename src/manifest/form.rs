@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     env::{HostShell, VarName},
-    package::{Glibc, MacosVersion, PackageName, Sha256, System},
+    package::{Glibc, MacosVersion, MinisignKey, PackageName, Sha256, System},
 };
 pub(super) use editable_list::EditableList;
 pub(super) use table::{Field, Fields, Named, TableForm, table_fields};
@@ -116,6 +116,7 @@ impl Scalar for System {
         "macos-x86_64",
     ];
 }
+impl Scalar for MinisignKey {}
 impl Scalar for Sha256 {}
 impl Scalar for HostShell {
     const WORDS: &'static [&'static str] = &["bash", "zsh", "fish"];

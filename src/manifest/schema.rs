@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     env::{HostShell, VarName},
-    package::{Glibc, Invalid, MacosVersion, PackageName, Sha256, System},
+    package::{Glibc, Invalid, MacosVersion, MinisignKey, PackageName, Sha256, System},
 };
 
 table_fields! {
@@ -97,6 +97,8 @@ table_fields! {
         "url" => Url(TextForSystems<'n>);
         /// The address of a file with the SHA-256 of the download, for all systems or for each
         "checksums" => Checksums(TextForSystems<'n>);
+        /// The publisher's key of minisign: the signature is at the address of the download with `.minisig` after it
+        "minisign" => Minisign(Located<MinisignKey>);
         /// The SHA-256 of the download for each system
         "sha256" => Sha256(Named<'n, System, Located<Sha256>>);
         /// The programs, as paths in the archive; of a crate, their names

@@ -158,6 +158,10 @@ fn read_table(
                 of_source(&[Source::Url])?;
                 read_texts(texts, ReleaseOption::Checksums, &mut entry)?;
             }
+            ToolField::Minisign(key) => {
+                of_source(&[Source::Url])?;
+                entry.options.insert(ReleaseOption::Minisign(key.value));
+            }
             ToolField::Sha256(digests) => {
                 of_source(&[Source::Url])?;
                 for named in digests.values() {

@@ -36,6 +36,8 @@ pub struct CatalogueRelease {
     pub url: &'static [(System, &'static str)],
     /// The address of a file with the SHA-256 of the download.
     pub checksums: &'static [(System, &'static str)],
+    /// The key with which the publisher signs a plain download.
+    pub minisign: Option<&'static str>,
     /// The programs, as paths in the archive.
     pub bin: &'static [&'static str],
     /// The text in front of the version in the name of a tag.

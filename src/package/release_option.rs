@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use super::{Invalid, Sha256, System, catalogue::CatalogueRelease, platform_words::usual_words};
+use super::{
+    Invalid, MinisignKey, Sha256, System, catalogue::CatalogueRelease, platform_words::usual_words,
+};
 
 /// A setting of a tool from the sources `github`, `url` and `cargo`.
 ///
@@ -19,6 +21,8 @@ pub enum ReleaseOption {
     DefaultFeatures(bool),
     /// A feature of a crate.
     Feature(String),
+    /// The key with which the publisher signs the download: the signature is next to it, with `.minisig` after its name.
+    Minisign(MinisignKey),
     /// The SHA-256 of the download.
     Sha256(System, Sha256),
     /// The number of directories at the top of the archive that are left out.
@@ -57,6 +61,8 @@ impl ReleaseOptions {
         let prefix = prefix.map(|prefix| ReleaseOption::TagPrefix((*prefix).to_owned()));
         let versions = release.versions.iter();
         let versions = versions.map(|package| ReleaseOption::Versions((*package).to_owned()));
+        let minisign = release.minisign.iter();
+        let minisign = minisign.filter_map(|key| Some(ReleaseOption::Minisign(key.parse().ok()?)));
         let all = texts(release.asset, ReleaseOption::Asset)
             .into_iter()
             .chain(texts(release.checksums, ReleaseOption::Checksums))
@@ -64,6 +70,7 @@ impl ReleaseOptions {
             .chain(words)
             .chain(bin)
             .chain(prefix)
+            .chain(minisign)
             .chain(versions);
         Self(all.collect())
     }
@@ -116,6 +123,14 @@ impl ReleaseOptions {
     pub fn checksums(&self, system: System) -> Option<&str> {
         self.for_system(system, |option| match option {
             ReleaseOption::Checksums(system, text) => Some((*system, text.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Returns the key with which the publisher signs the download, if it is given.
+    pub fn minisign(&self) -> Option<&MinisignKey> {
+        self.0.iter().find_map(|option| match option {
+            ReleaseOption::Minisign(key) => Some(key),
             _ => None,
         })
     }
@@ -280,6 +295,7 @@ impl ReleaseOption {
             Self::Checksums(..) => "checksums",
             Self::DefaultFeatures(_) => "default-features",
             Self::Feature(_) => "features",
+            Self::Minisign(_) => "minisign",
             Self::Sha256(..) => "sha256",
             Self::Strip(_) => "strip",
             Self::TagPrefix(_) => "tag-prefix",
@@ -297,6 +313,7 @@ impl fmt::Display for ReleaseOption {
             Self::Asset(Some(system), text)
             | Self::Checksums(Some(system), text)
             | Self::Url(Some(system), text) => write!(formatter, "{key}.{system}={text}"),
+            Self::Minisign(public) => write!(formatter, "{key}={public}"),
             Self::Sha256(system, digest) => write!(formatter, "{key}.{system}={digest}"),
             Self::Word(name, word) => write!(formatter, "{key}.{name}={word}"),
             Self::Strip(count) => write!(formatter, "{key}={count}"),
@@ -337,6 +354,7 @@ impl FromStr for ReleaseOption {
                 Self::DefaultFeatures(value.parse().map_err(|_| invalid())?)
             }
             ("features", None) => Self::Feature(value),
+            ("minisign", None) => Self::Minisign(value.parse()?),
             ("strip", None) => Self::Strip(value.parse().map_err(|_| invalid())?),
             ("tag-prefix", None) => Self::TagPrefix(value),
             ("versions", None) => Self::Versions(value),
@@ -366,6 +384,7 @@ mod tests {
             "checksums=https://x.example/{version}/SHA256SUMS",
             "default-features=false",
             "features=vendored",
+            "minisign=RWSGOq2NVecA2UPNdBUZykf1CCb147pkmdtYxgb3Ti+JO/wCYvhbAb/U",
             &format!("sha256.linux-x86_64={digest}"),
             "strip=1",
             "tag-prefix=cli/v",
@@ -385,6 +404,7 @@ mod tests {
             "sha256=x",
             "words.bsd=x",
             "bin.x=y",
+            "minisign=x",
         ] {
             assert!(bad.parse::<ReleaseOption>().is_err(), "{bad:?}");
         }

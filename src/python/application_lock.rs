@@ -61,6 +61,7 @@ pub fn lock_application(
         supplier: supplier.clone(),
         build: None,
         checked: None,
+        verified: None,
         artifacts,
         application: Some(application),
     };

@@ -65,6 +65,7 @@ pub(super) fn locked_package(tool: &Tool, candidate: &Candidate) -> LockedPackag
         supplier: supplier.unwrap_or_else(|| tool.unnamed_supplier()),
         build: candidate.build.clone(),
         checked: candidate.checked.clone(),
+        verified: candidate.verified.clone(),
         artifacts: candidate.artifacts.clone(),
         application: application.map(|python| Application {
             python: python.clone(),

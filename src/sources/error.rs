@@ -77,6 +77,14 @@ pub enum Error {
         /// The cause, one line.
         message: String,
     },
+    /// Something that does not have the signature that its publisher gives.
+    #[error("the signature of `{subject}` is wrong")]
+    Signature {
+        /// The address of a file, or the package and its version.
+        subject: String,
+        /// The cause, one line.
+        reason: String,
+    },
     /// A manifest with another digest than the server publishes.
     #[error("digest mismatch for `{url}`")]
     Digest {

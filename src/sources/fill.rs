@@ -135,6 +135,9 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
                         let tool = one.tool(rank);
                         open.push((at, position, tool, one.sought.request, candidate.clone()));
                     } else {
+                        if lookup.digests {
+                            npm::check_signatures(&mut one.candidates[position], lookup.sources)?;
+                        }
                         one.served = true;
                     }
                 }

@@ -222,7 +222,7 @@ pub(super) fn with_digests(
                 format!("digests of `{file}` of the release"),
             )
         } else {
-            let (digest, size) = computed_digest(tool, &url, system, sources)?;
+            let (digest, size) = computed_digest(tool, &url, system, sources, |_| Ok(()))?;
             let origin = "digests computed from the downloads, because the release has none";
             (digest, Some(size), origin.to_owned())
         };

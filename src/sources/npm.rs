@@ -7,6 +7,7 @@
 mod package_lock;
 mod packument;
 mod platforms;
+mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,9 @@ use crate::{
     util::redact::redact_url,
 };
 use packument::{Packument, VersionEntry};
+
+pub use signatures::TarballSignature;
+pub(super) use signatures::check as check_signatures;
 
 /// The short form of a document, which lacks the publication times.
 const ABBREVIATED: &str = "application/vnd.npm.install-v1+json";
@@ -73,6 +77,7 @@ pub(super) fn candidates(
         if let Some(artifact) = artifact(tool.package.as_str(), tarball, integrity, sources)? {
             let systems = System::ALL.into_iter();
             let systems = systems.filter(|system| release.platforms.admit(*system));
+            candidate.signatures = signatures::read(&tool.package, text, dist);
             candidate
                 .artifacts
                 .extend(systems.map(|system| (system, vec![artifact.clone()])));
@@ -138,6 +143,7 @@ pub fn unresolved(
             && !upgrade.covers(&key.tool)
         {
             package.artifacts.clone_from(&before.artifacts);
+            package.verified.clone_from(&before.verified);
             continue;
         }
         let packument = download(&key.tool, sources)?;
@@ -193,6 +199,9 @@ pub fn add_dependencies(
         });
     }
     package.artifacts = artifacts;
+    if let Some(verified) = &mut package.verified {
+        verified.push_str(", of the package itself");
+    }
     Ok(())
 }
 
@@ -222,6 +231,7 @@ pub fn npm_itself(sources: Sources<'_>) -> Result<(Tool, LockedPackage), Error> 
         supplier: npm.unnamed_supplier(),
         build: None,
         checked: None,
+        verified: None,
         artifacts: newest.artifacts,
         application: None,
     };

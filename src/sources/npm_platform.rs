@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Candidate, Error, PARALLEL, Sources, npm};
+use super::{Candidate, Error, PARALLEL, Sources, npm, npm::TarballSignature};
 use crate::{
     lockfile::Artifact,
     package::{PackageName, Source, System, Tool, Version},
@@ -87,16 +87,17 @@ pub(super) fn candidates(
     };
     let mut versions: BTreeMap<Version, Candidate> = BTreeMap::new();
     for ((system, _), list) in packages.into_iter().zip(lists) {
-        for one in list {
+        for mut one in list {
             let Some(own) = one.artifacts.get(&system) else {
                 continue;
             };
             let mut artifacts = own.clone();
             if needs_npm {
-                let Some(npm) = npm_for(&one.version, &npms) else {
+                let Some((npm, signatures)) = npm_for(&one.version, &npms) else {
                     continue;
                 };
                 artifacts.push(npm);
+                one.signatures.extend(signatures);
             }
             let version = one.version.clone();
             let known = versions.entry(version);
@@ -105,6 +106,7 @@ pub(super) fn candidates(
                 ..Candidate::new(one.version.clone())
             });
             candidate.artifacts.insert(system, artifacts);
+            candidate.signatures.extend(one.signatures);
             candidate.yanked = candidate.yanked.take().or(one.yanked);
             // A platform may be published later than the others.
             let both = candidate.released.zip(one.released);
@@ -118,7 +120,7 @@ pub(super) fn candidates(
 }
 
 /// Returns the newest npm that runs on a version of node: the packages of node have none.
-fn npm_for(node: &Version, npms: &[Candidate]) -> Option<Artifact> {
+fn npm_for(node: &Version, npms: &[Candidate]) -> Option<(Artifact, Vec<TarballSignature>)> {
     let at_least = |release: &[u64]| node.release() >= release;
     // From `engines` of each npm.
     let major = match node.release().first()? {
@@ -134,7 +136,8 @@ fn npm_for(node: &Version, npms: &[Candidate]) -> Option<Artifact> {
             && npm.yanked.is_none()
     });
     let newest = usable.max_by(|one, other| one.version.cmp(&other.version))?;
-    newest.artifacts.values().flatten().next().cloned()
+    let tarball = newest.artifacts.values().flatten().next()?;
+    Some((tarball.clone(), newest.signatures.clone()))
 }
 
 #[cfg(test)]
@@ -174,7 +177,7 @@ mod tests {
             ("18.16.0", "9.9.4"),
             ("14.16.0", "6.14.18"),
         ] {
-            let npm = npm_for(&node.parse().unwrap(), &npms).unwrap();
+            let (npm, _) = npm_for(&node.parse().unwrap(), &npms).unwrap();
             assert_eq!(npm.part, expected, "{node}");
         }
         assert_eq!(npm_for(&"26.1.0".parse().unwrap(), &[]), None);

@@ -23,7 +23,7 @@ pub(super) const FRESH: Duration = Duration::from_mins(10);
 /// Largest accepted file, in bytes.
 const LIMIT: u64 = 64 << 20;
 /// Counts changes of the format.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 /// A document as it is cached.
 #[derive(Serialize, Deserialize)]

@@ -92,6 +92,7 @@ impl World {
             python: below("python/"),
             gc: crate::config::Keep::default(),
             hosts: Vec::new(),
+            npm_keys: Vec::new(),
             npm: below("npm/"),
             conda: below("conda/"),
             node: below("node/"),
@@ -236,6 +237,7 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
             supplier: tool.unnamed_supplier(),
             build: None,
             checked: None,
+            verified: None,
             artifacts: [(System::LinuxX86_64, vec![artifact.clone()])].into(),
             application: None,
         };

@@ -4,6 +4,8 @@
 //! The versions are those of a repository's releases, or the one that the manifest asks for. The digest comes from the
 //! manifest, else from the vendor's file of digests, else from the download itself.
 
+use std::{fs::File, path::Path};
+
 use url::Url;
 
 use super::{
@@ -15,12 +17,14 @@ use crate::{
     fetch,
     lockfile::{Artifact, lockable},
     manifest::ToolRequest,
-    package::{Digest, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
+    package::{Digest, MinisignKey, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
     util::{parallel, redact::redact_url},
 };
 
 /// Downloads at the same time.
 const PARALLEL: usize = 4;
+/// Longest accepted file of a signature, in bytes.
+const LONGEST_SIGNATURE: u64 = 1 << 16;
 
 /// Returns the versions with their downloads.
 pub(super) fn candidates(
@@ -145,11 +149,17 @@ pub(super) fn with_digests(
         .collect();
     let version = candidate.version.as_str();
     let found = parallel::map(PARALLEL, &open, |(system, url)| {
+        if let Some(key) = options.minisign() {
+            let check = |file: &Path| check_signature(tool, url, key, file, sources);
+            let (digest, size) = computed_digest(tool, url, *system, sources, check)?;
+            let origin = "digests computed from the signed downloads";
+            return Ok((digest, Some(size), origin.to_owned()));
+        }
         let published = published_digest(tool, &options, version, *system, url, sources)?;
         if let Some((digest, origin)) = published {
             return Ok((digest, None, origin));
         }
-        let (digest, size) = computed_digest(tool, url, *system, sources)?;
+        let (digest, size) = computed_digest(tool, url, *system, sources, |_| Ok(()))?;
         let origin = "digests computed from the downloads, because none are published";
         Ok((digest, Some(size), origin.to_owned()))
     });
@@ -168,7 +178,31 @@ pub(super) fn with_digests(
             .insert(system, vec![artifact(url, digest, size)]);
     }
     complete.checked = Some(origins.join(", "));
+    let key = options.minisign();
+    complete.verified = key.map(|key| format!("minisign signatures of {key}"));
     Ok(complete)
+}
+
+/// Checks the signature of a download, which is next to it on its server.
+fn check_signature(
+    tool: &Tool,
+    url: &Url,
+    key: &MinisignKey,
+    file: &Path,
+    sources: Sources<'_>,
+) -> Result<(), Error> {
+    let mut address = url.clone();
+    address.set_path(&format!("{}.minisig", url.path()));
+    let signature = get(tool, &address, "*/*", LONGEST_SIGNATURE, sources)?;
+    let content = File::open(file).map_err(|error| Error::Signature {
+        subject: redact_url(url).to_string(),
+        reason: error.to_string(),
+    })?;
+    key.check(content, &String::from_utf8_lossy(&signature))
+        .map_err(|reason| Error::Signature {
+            subject: redact_url(url).to_string(),
+            reason: format!("{} for {key}: {reason}", redact_url(&address)),
+        })
 }
 
 /// Returns the digest in the vendor's file of digests, if the tool names one, and the name of the file.

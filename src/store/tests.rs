@@ -36,6 +36,7 @@ impl Fixture {
                 python: crate::config::PYTHON_RELEASES.parse().unwrap(),
                 gc: crate::config::Keep::default(),
                 hosts: Vec::new(),
+                npm_keys: Vec::new(),
                 npm: crate::config::NPM.parse().unwrap(),
                 conda: crate::package::CONDA.parse().unwrap(),
                 node: crate::config::NODE.parse().unwrap(),

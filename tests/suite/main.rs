@@ -67,6 +67,7 @@ mod releases;
 mod reliability;
 mod run;
 mod security;
+mod signatures;
 mod sources;
 mod status;
 mod store;

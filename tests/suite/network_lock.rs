@@ -50,6 +50,7 @@ fn lock(
         python: config::PYTHON_RELEASES.parse().unwrap(),
         gc: config::Keep::default(),
         hosts: Vec::new(),
+        npm_keys: devsh::package::RegistryKey::public(),
         npm: config::NPM.parse().unwrap(),
         github: config::GITHUB.parse().unwrap(),
         crates_index: config::CRATES_INDEX.parse().unwrap(),

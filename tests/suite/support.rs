@@ -16,6 +16,7 @@ pub(crate) mod releases;
 pub(crate) mod rust_dist;
 pub(crate) mod sandbox;
 pub(crate) mod server;
+pub(crate) mod signatures;
 pub(crate) mod snapshot;
 pub(crate) mod storage;
 pub(crate) mod toolchains;

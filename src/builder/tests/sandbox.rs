@@ -130,6 +130,7 @@ impl Sandbox {
                 supplier: tool.parse::<Tool>().unwrap().unnamed_supplier(),
                 build: None,
                 checked: None,
+                verified: None,
                 artifacts: BTreeMap::from([(SYSTEM, artifacts)]),
                 application: None,
             },

@@ -424,6 +424,7 @@ fn lockfile() -> impl Strategy<Value = Lockfile> {
             version: version.parse().unwrap(),
             supplier: "pypi:other".parse().unwrap(),
             build,
+            verified: checked.clone(),
             checked,
             artifacts,
             application: None,

@@ -16,6 +16,7 @@ const TEXTS: &[&str] = &[
     "8000",
     "github:a/b",
     "0000000000000000000000000000000000000000000000000000000000000000",
+    "RWSGOq2NVecA2UPNdBUZykf1CCb147pkmdtYxgb3Ti+JO/wCYvhbAb/U",
 ];
 
 /// Texts for the keys of tables that are complete or wrong.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::{CATALOGUE, CatalogueEntry};
-use crate::package::{PackageName, ProgramName, Source, Supplier, System};
+use crate::package::{MinisignKey, PackageName, ProgramName, Source, Supplier, System};
 
 #[test]
 fn every_tool_is_complete() {
@@ -67,6 +67,10 @@ fn settings_of_releases_belong_to_their_source() {
             release.checksums.is_empty() || is_from(Source::Url),
             "{name}"
         );
+        if let Some(key) = release.minisign {
+            assert!(is_from(Source::Url), "{name}");
+            assert!(key.parse::<MinisignKey>().is_ok(), "{name}");
+        }
         for (word, _) in release.words {
             assert!(
                 ["aarch64", "linux", "macos", "x86_64"].contains(word),

@@ -42,6 +42,9 @@ impl From<&sources::Error> for Failure {
                 .detail(format!("expected  {expected}"))
                 .detail(format!("received  {received}"))
                 .hint("run the command again; a server in between may have served an old copy"),
+            sources::Error::Signature { reason, .. } => failure.note(reason).hint(
+                "use another version; the file was changed after its publisher signed it, or devsh lacks a newer key",
+            ),
             sources::Error::NoSource { .. } => failure.hint("name another source for it"),
             sources::Error::NoWheels { .. }
             | sources::Error::Unreadable { .. }

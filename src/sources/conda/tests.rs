@@ -142,6 +142,7 @@ impl Channel {
                 pypi: url("https://a.example/"),
                 rust: url("https://a.example/"),
                 python: url("https://a.example/"),
+                npm_keys: Vec::new(),
                 npm: url("https://a.example/"),
                 node: url("https://a.example/"),
                 go: url("https://a.example/"),

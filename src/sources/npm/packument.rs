@@ -42,6 +42,16 @@ pub(super) struct Dist {
     pub(super) tarball: String,
     #[serde(default)]
     pub(super) integrity: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) signatures: Option<Vec<SignatureEntry>>,
+}
+
+/// A signature of the registry.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct SignatureEntry {
+    #[serde(rename = "keyid")]
+    pub(super) key: String,
+    pub(super) sig: String,
 }
 
 /// A value that old documents sometimes have in another type; it is ignored then.

@@ -157,6 +157,7 @@ fn the_locked_channel_is_requested_first() {
         supplier: Supplier::new(Source::Rust, "rust").unwrap(),
         build: Some(build.to_owned()),
         checked: None,
+        verified: None,
         artifacts: BTreeMap::new(),
         application: None,
     };

@@ -1,0 +1,77 @@
+//! Keys with which publishers sign downloads, in the form of minisign.
+
+use std::{fmt, io::Read, str::FromStr};
+
+use minisign_verify::{PublicKey, Signature};
+
+use super::Invalid;
+
+/// A public key of minisign (`RWS…`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MinisignKey(String);
+
+impl MinisignKey {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Checks that `signature`, the text of a `.minisig` file, is this key's signature of everything that `content` has;
+    /// the error is one line.
+    pub fn check(&self, mut content: impl Read, signature: &str) -> Result<(), String> {
+        let in_words = |error: minisign_verify::Error| error.to_string();
+        let key = PublicKey::from_base64(&self.0).map_err(in_words)?;
+        let signature = Signature::decode(signature).map_err(in_words)?;
+        let mut verifier = key.verify_stream(&signature).map_err(in_words)?;
+        let mut buffer = vec![0; 1 << 17];
+        loop {
+            match content.read(&mut buffer) {
+                Ok(0) => return verifier.finalize().map_err(in_words),
+                Ok(count) => verifier.update(&buffer[..count]),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+}
+
+impl FromStr for MinisignKey {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match PublicKey::from_base64(text) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err(Invalid::new("a public key of minisign (`RW…`)", text)),
+        }
+    }
+}
+
+impl fmt::Display for MinisignKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_signature_of_the_key_is_accepted() {
+        let key: MinisignKey = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+            .parse()
+            .unwrap();
+        let signature = "untrusted comment: signature from minisign secret key\n\
+            RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n\
+            trusted comment: timestamp:1633700835\tfile:test\tprehashed\n\
+            wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n";
+        assert_eq!(key.check(&b"test"[..], signature), Ok(()));
+        assert!(key.check(&b"Test"[..], signature).is_err());
+        let other: MinisignKey = "RWSGOq2NVecA2UPNdBUZykf1CCb147pkmdtYxgb3Ti+JO/wCYvhbAb/U"
+            .parse()
+            .unwrap();
+        assert!(other.check(&b"test"[..], signature).is_err());
+        for damaged in ["", "x", &signature.replace("1633700835", "1633700836")] {
+            assert!(key.check(&b"test"[..], damaged).is_err());
+        }
+        assert!("RWQf".parse::<MinisignKey>().is_err());
+    }
+}
