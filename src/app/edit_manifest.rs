@@ -115,7 +115,7 @@ impl<'a> ManifestEdit<'a> {
         text: &str,
         tools: &[Tool],
         show: impl FnOnce(&EditReport),
-    ) -> Result<Trusted<Project>, Failure> {
+    ) -> Result<FinishedEdit, Failure> {
         let session = self.session;
         let path = file(session, self.project.root(), &self.name)?;
         let name = session.display(&self.project.root().join(&self.name));
@@ -127,7 +127,11 @@ impl<'a> ManifestEdit<'a> {
                 changes: Vec::new(),
                 versions: Vec::new(),
             });
-            return trust::trusted_project_at(session, self.project.place.clone(), None);
+            let place = self.project.place.clone();
+            return Ok(FinishedEdit {
+                project: trust::trusted_project_at(session, place, None)?,
+                undo: None,
+            });
         }
         let lockfile = self.lockfile.clone();
         let undo = Undo {
@@ -164,7 +168,29 @@ impl<'a> ManifestEdit<'a> {
         let notified = session.notify_host_shells();
         drop(settled);
         notified?;
-        Ok(project)
+        Ok(FinishedEdit {
+            project,
+            undo: Some(undo),
+        })
+    }
+
+    /// Restores the manifest and the lockfile after a change that is of no use, and says so in its failure.
+    pub fn revert(&self, undo: &Undo, failure: Failure) -> Failure {
+        let session = self.session;
+        let name = session.display(&self.project.root().join(&self.name));
+        let outcome = undo.run().map_err(Failure::from).and_then(|restored| {
+            if restored && self.allowed {
+                let project = session.open_as(self.project.place.clone(), ReadMode::Trusted)?;
+                approve(session, &project, &self.name, &undo.before)?;
+            }
+            session.notify_host_shells()?;
+            Ok(restored)
+        });
+        failure.note(match outcome {
+            Ok(true) => format!("`{name}` is as it was before"),
+            Ok(false) => format!("`{name}` was changed by another program, so it stays"),
+            Err(error) => format!("`{name}` could not be restored: {}", error.error),
+        })
     }
 
     /// Writes the manifest; an interrupt before the end of the change restores it.
@@ -210,9 +236,16 @@ impl<'a> ManifestEdit<'a> {
     }
 }
 
+/// A change that was written.
+pub struct FinishedEdit {
+    pub project: Trusted<Project>,
+    /// The data to take it back; nothing if the manifest was as wanted before.
+    pub undo: Option<Undo>,
+}
+
 /// The data to restore both files.
 #[derive(Clone)]
-struct Undo {
+pub struct Undo {
     manifest: PathBuf,
     after: Vec<u8>,
     before: Vec<u8>,

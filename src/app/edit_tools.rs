@@ -1,6 +1,7 @@
 //! Adding tools to the manifest and removing them, with the lockfile.
 
 use crate::{
+    builder::ShellPart,
     manifest::{self, EditError, ErrorKind, ShellName, Subject, ToolRequest},
     package::{Invalid, Requirement, Source, Tool},
     project::{Project, approval::Trusted},
@@ -15,6 +16,7 @@ use super::{
     edit_manifest::{EditReport, ManifestEdit, ManifestOwner},
     find_manifest::{existing_manifest, find_manifest, start_manifest},
     lock_and_build::bring_up,
+    missing_parts::{self, FailedPart},
     query_versions,
     session::Session,
 };
@@ -60,8 +62,16 @@ pub fn add_tools(
         text = added.map_err(|error| edit_failure(&error, &change.name))?;
     }
     let tools: Vec<Tool> = tools.into_iter().map(|(tool, _)| tool).collect();
-    let project = change.finish(&text, &tools, show)?;
-    build(session, &project, edit)
+    let finished = change.finish(&text, &tools, show)?;
+    let missing = build(session, &finished.project, edit)?;
+    let Some(failure) = missing_parts::failure_of(&missing) else {
+        return Ok(());
+    };
+    let is_of_edit = |missing: &FailedPart| matches!(&missing.part, ShellPart::Tool(tool) if tools.contains(tool));
+    Err(match finished.undo {
+        Some(undo) if missing.iter().any(is_of_edit) => change.revert(&undo, failure),
+        _ => failure,
+    })
 }
 
 /// Checks that npm tools have node in their dev shell.
@@ -89,23 +99,18 @@ fn check_node(
     .hint(format!("add both with `{command}`")))
 }
 
-/// Builds the dev shell that was changed.
+/// Builds the dev shell that was changed; returns the parts that it lacks.
 fn build(
     session: &Session<'_>,
     project: &Trusted<Project>,
     edit: ToolEdit<'_>,
-) -> Result<(), Failure> {
-    if !edit.builds {
-        return Ok(());
-    }
+) -> Result<Vec<FailedPart>, Failure> {
     let shell = edit.shell.cloned().unwrap_or_else(ShellName::dev);
-    if !project.get().preview().shells.contains_key(&shell) {
-        return Ok(());
+    if !edit.builds || !project.get().preview().shells.contains_key(&shell) {
+        return Ok(Vec::new());
     }
-    for built in bring_up(session, project, &[shell], BuildMode::Foreground)? {
-        built.complete()?;
-    }
-    Ok(())
+    let built = bring_up(session, project, &[shell], BuildMode::Foreground)?;
+    Ok(built.into_iter().flat_map(|shell| shell.failed).collect())
 }
 
 /// Removes tools from the manifest and the lockfile, and builds the dev shell without them.
@@ -123,8 +128,9 @@ pub fn remove_tools(
             .map_err(|error| edit_failure(&error, &change.name))?;
         text = without.ok_or_else(|| absent_tool(session, &change, edit.shell, &tool))?;
     }
-    let project = change.finish(&text, &[], show)?;
-    build(session, &project, edit)
+    let finished = change.finish(&text, &[], show)?;
+    let missing = build(session, &finished.project, edit)?;
+    missing_parts::failure_of(&missing).map_or(Ok(()), Err)
 }
 
 /// Reads `TOOL` or `TOOL@REQUIREMENT`.

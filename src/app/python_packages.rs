@@ -37,11 +37,21 @@ pub fn of_shell(
         return Ok(None);
     };
     if let (Some(lock), Some(package)) = (&python.lock, python.packages.first()) {
-        return Err(Failure::new(format!(
-            "{} asks for packages, and {} names a lockfile",
-            package.origin, lock.origin
-        ))
-        .hint("keep one of them"));
+        let failure = Failure::new(format!(
+            "{} asks for packages, and those of the project come from `{}`",
+            package.origin, lock.value
+        ));
+        return Err(if lock.origin.is_preset {
+            failure.hint(format!(
+                "remove `packages` there, and add `{}` to the project, for example with `uv add`",
+                package.value
+            ))
+        } else {
+            failure.hint(format!(
+                "remove `packages` there, or `lock` at {}",
+                lock.origin
+            ))
+        });
     }
     if let Some(key) = key(project, shell)? {
         if let Some(failure) = unlocked.packages(&key) {

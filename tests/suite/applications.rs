@@ -302,6 +302,18 @@ fn a_library_as_a_tool_gets_a_hint() {
     sandbox.devsh(&["sync", "--trust"]).code(1).error(&[
         "`deep` is a library without commands",
         "`pypi:deep` 2.0",
+        "`uv add deep`",
         "`[python] packages = [\"deep\"]`",
     ]);
+    // A tool that cannot be had leaves no trace.
+    let sandbox = sandbox.manifest("[tools]\n");
+    sandbox.devsh(&["allow"]).success();
+    sandbox.devsh(&["add", "pypi:deep"]).code(1).error(&[
+        "`deep` is a library without commands",
+        "`~/project/devshell.toml` is as it was before",
+    ]);
+    let text = |name| fs::read_to_string(sandbox.project().join(name)).unwrap();
+    assert_eq!(text("devshell.toml"), "[tools]\n");
+    assert!(!text("devshell.lock").contains("deep"));
+    sandbox.devsh(&["run", "--", "true"]).success();
 }

@@ -32,9 +32,13 @@ impl From<&store::Error> for Failure {
             Self::new(error.to_string()).note("nothing was added to the store")
         }
         store::Error::NeedsInterpreter { package } | store::Error::Library { package } => {
-            Self::new(error.to_string()).hint(format!(
-                "put it into the project's Python environment: `[python] packages = [\"{package}\"]`"
-            ))
+            Self::new(error.to_string())
+                .hint(format!(
+                    "add it to the packages of the project, for example with `uv add {package}`"
+                ))
+                .hint(format!(
+                    "if the project has no list of its own, write `[python] packages = [\"{package}\"]` into `devshell.toml`"
+                ))
         }
         store::Error::UnclearPrograms { found, .. } | store::Error::NoSuchProgram { found, .. } => {
             Self::new(error.to_string())

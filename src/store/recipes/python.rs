@@ -30,7 +30,7 @@ const SHEBANG: usize = 127;
 /// The message of `pip` when it is asked to change the interpreter itself (PEP 668).
 pub(in crate::store) const EXTERNALLY_MANAGED: &str = "[externally-managed]
 Error=This Python belongs to devsh and is shared by projects, so it cannot be changed.
- Add a package to the project with `uv add NAME` or `devsh add pypi:NAME`,
+ Add a package to the project with `uv add NAME` or `[python] packages = [\"NAME\"]`,
  or make a virtual environment first.
 ";
 
