@@ -104,6 +104,9 @@ impl<'a> Review<'a> {
         let project = self
             .project
             .allow(&session.decisions, session.context.now)?;
+        if !self.is_allowed {
+            programs::approve_entries(session, project.get())?;
+        }
         session.notify_host_shells()?;
         Ok(ApprovedProject { session, project })
     }
@@ -133,8 +136,13 @@ impl ApprovedProject<'_> {
         let project = self.project.get();
         let mut new = BTreeSet::new();
         for shell in project.preview().shells.keys() {
-            if let (_, Some(found)) = build_record::look_up(self.session, project, shell)? {
-                new.extend(programs::unapproved(self.session, project, &found)?);
+            if let (inputs, Some(found)) = build_record::look_up(self.session, project, shell)? {
+                new.extend(programs::unapproved(
+                    self.session,
+                    project,
+                    &inputs,
+                    &found,
+                )?);
             }
         }
         Ok(new.into_iter().collect())

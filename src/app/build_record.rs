@@ -162,7 +162,7 @@ pub fn find_built(
     let Some(built_shell) = found else {
         return Ok(None);
     };
-    programs::check(session, project.get(), &built_shell)?;
+    programs::check(session, project.get(), &inputs, &built_shell)?;
     let config = session.config()?;
     let failed = &inputs.failed;
     let record = record(
@@ -325,7 +325,7 @@ pub fn build(
         let mut tools = built_shell.tools.iter();
         !tools.any(|tool| failed.part == ShellPart::Tool(tool.tool.clone()))
     });
-    programs::check(session, project.get(), &built_shell)?;
+    programs::check(session, project.get(), &inputs, &built_shell)?;
     let mut record = record(
         project,
         shell,

@@ -35,7 +35,7 @@ pub struct BuildOptions {
 pub struct BuildInputs<'a> {
     pub shell: &'a DevShell,
     pub lockfile: Lockfile,
-    python: Option<PythonPackages>,
+    pub python: Option<PythonPackages>,
     /// Tools that other tools need and that are not on PATH.
     hidden: Vec<(Tool, ToolRequest)>,
     extra: Vec<u8>,

@@ -20,7 +20,7 @@ use crate::{
     util::{files, interrupts::Interrupts},
 };
 
-use super::{build_mode::BuildMode, lock, session::Session, trust};
+use super::{build_mode::BuildMode, lock, programs, session::Session, trust};
 
 /// The result of a change.
 #[derive(Debug)]
@@ -329,9 +329,9 @@ pub fn approve(
     if !is_expected(&project, before, name, manifest) {
         return Err(changed(session, &project.place));
     }
-    project
-        .allow(&session.decisions, session.context.now)
-        .map_err(Failure::from)
+    let project = project.allow(&session.decisions, session.context.now)?;
+    programs::approve_entries(session, project.get())?;
+    Ok(project)
 }
 
 fn changed(session: &Session<'_>, place: &Place) -> Failure {

@@ -20,7 +20,7 @@ use super::{
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
     missing_parts::{LeftOut, Unlocked, UnlockedTool, Unresolved},
     older_python::{TargetRequest, resolve_packages},
-    python_packages, python_tools,
+    programs, python_packages, python_tools,
     resolve_requests::{resolve_each, resolve_or_leave_out},
     session::{Session, read_lockfile},
     trust,
@@ -190,6 +190,8 @@ fn lock_target(
         let previous = &previous.image_bases;
         lockfile.image_bases = image_bases::resolve(session, project.team(), previous, upgrade)?;
     }
+    // If this cannot be stored, the first build asks.
+    let _stored = programs::approve_resolved(session, project, &previous, &lockfile);
     Ok(LockfileReport {
         written: target.write(session, &lockfile)?,
         changes: changes(&previous, &lockfile),
@@ -327,6 +329,8 @@ fn answer(
         }
         python.sets
     };
+    // If this cannot be stored, the first build asks.
+    let _stored = programs::approve_resolved(session, project.get(), &previous, &lockfile);
     current.unlocked.add_left_out(&left_out);
     if mode != BuildMode::Background {
         report(session, &left_out);

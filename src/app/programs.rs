@@ -1,21 +1,33 @@
 //! The programs that tools put on `PATH`, and conda packages that no other one needs: the user approves their names,
 //! because a changed lockfile can bring others.
 //!
-//! The names that the first build of an approved tool brings are approved with the tool. Invariant: no record is made, and
-//! nothing is loaded, with a name that is not approved.
+//! A tool is approved with its lock entry, if it is locked then, or with the one that devsh itself resolves before the
+//! first build. The names that a build of this entry brings need no question; those of any other entry do, unless they are
+//! known or the tool's own name. Invariant: no record is made, and nothing is loaded, with a name that is not approved.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    cell::LazyCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
-    builder::{BuiltShell, RealisedTool, ToolOrigin},
+    builder::{BuiltShell, ToolOrigin},
     env::pathlist,
+    lockfile::{LockedPackage, Lockfile},
     package::Source,
     project::{Project, approval::ApprovedPrograms},
     report::failure::{ExitStatus, Failure},
-    util::vars,
+    util::{digest_input::DigestInput, vars},
 };
 
-use super::session::Session;
+use super::{
+    build_request::BuildInputs, lockfiles::joined_lockfile, missing_parts::Unlocked,
+    session::Session,
+};
+
+/// The digests of lock entries, by the list that their names belong to.
+type EntryDigests = BTreeMap<String, BTreeSet<[u8; 16]>>;
 
 /// A name that the user has not approved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,15 +52,151 @@ const PACKAGES: &str = "Python packages";
 /// The name under which conda packages are listed that no requested one needs.
 const CONDA_PACKAGES: &str = "conda packages";
 
-/// Checks the programs of a dev shell that was built. A tool without approved names gets those that it has.
-pub fn check(session: &Session<'_>, project: &Project, built: &BuiltShell) -> Result<(), Failure> {
+/// Approves the lock entries of the tools that were approved just now. Those of earlier tools stay: a changed lockfile
+/// cannot bring other programs with an approval of something else.
+pub fn approve_entries(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+    // A build reports a lockfile that cannot be read.
+    let Ok(joined) = joined_lockfile(session, project) else {
+        return Ok(());
+    };
+    change(session, project, |approved| {
+        let entries = all_entries(project, &joined.lockfile);
+        for list in lists(project) {
+            if !approved.names.contains_key(&list) && !approved.entries.contains_key(&list) {
+                let digests = entries.get(&list).cloned().unwrap_or_default();
+                approved.entries.insert(list, digests);
+            }
+        }
+    })
+}
+
+/// Approves the lock entries that devsh has resolved itself, of tools whose programs are not known yet.
+pub fn approve_resolved(
+    session: &Session<'_>,
+    project: &Project,
+    before: &Lockfile,
+    after: &Lockfile,
+) -> Result<(), Failure> {
+    change(session, project, |approved| {
+        let before = all_entries(project, before);
+        for (list, digests) in all_entries(project, after) {
+            if approved.names.contains_key(&list) {
+                continue;
+            }
+            let old = before.get(&list).cloned().unwrap_or_default();
+            let entries = approved.entries.entry(list).or_default();
+            entries.extend(digests.difference(&old));
+        }
+    })
+}
+
+/// Changes the approved programs of a project that the user approved.
+fn change(
+    session: &Session<'_>,
+    project: &Project,
+    change: impl FnOnce(&mut ApprovedPrograms),
+) -> Result<(), Failure> {
+    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
+        return Ok(());
+    };
+    let before = session.decisions.programs(root)?.unwrap_or_default();
+    let mut approved = before.clone();
+    change(&mut approved);
+    if approved != before {
+        session.decisions.set_programs(root, &approved)?;
+    }
+    Ok(())
+}
+
+/// Returns the lists of names that a project can have.
+fn lists(project: &Project) -> BTreeSet<String> {
+    let shells = project.preview().shells.values();
+    let tools = shells.flat_map(|shell| shell.tools.keys());
+    let packages = [PACKAGES, CONDA_PACKAGES].map(ToOwned::to_owned);
+    tools.map(ToString::to_string).chain(packages).collect()
+}
+
+/// Returns the digests of the lock entries of all dev shells, except those that cannot be built.
+fn all_entries(project: &Project, lockfile: &Lockfile) -> EntryDigests {
+    let mut all = EntryDigests::new();
+    for shell in project.preview().shells.keys() {
+        let inputs = BuildInputs::new(project, shell, lockfile.clone(), &Unlocked::default());
+        for (list, digests) in inputs.map(|inputs| entries(&inputs)).unwrap_or_default() {
+            all.entry(list).or_default().extend(digests);
+        }
+    }
+    all
+}
+
+/// Returns the digests of the lock entries of a dev shell.
+fn entries(inputs: &BuildInputs<'_>) -> EntryDigests {
+    let mut entries = EntryDigests::new();
+    let mut add = |list: &str, digest| {
+        let digests = entries.entry(list.to_owned()).or_default();
+        digests.insert(digest);
+    };
+    for (tool, request) in &inputs.shell.tools {
+        if let Some(locked) = inputs.lockfile.locked(tool, request) {
+            add(&tool.to_string(), tool_digest(locked));
+            if tool.source == Source::Conda {
+                add(CONDA_PACKAGES, artifacts_digest(locked));
+            }
+        }
+    }
+    if let Some(python) = &inputs.python {
+        let mut input = DigestInput::default();
+        let packages = python.locked.listed();
+        input.list(packages.into_iter(), |input, one| {
+            input.bytes(one.name);
+            input.bytes(one.content);
+        });
+        add(PACKAGES, short_digest(input));
+    }
+    entries
+}
+
+fn tool_digest(locked: &LockedPackage) -> [u8; 16] {
+    let mut input = DigestInput::default();
+    input.bytes(locked.version.as_str());
+    input.bytes(locked.supplier.to_string());
+    let application = locked.application.as_ref();
+    let packages = application.map_or(&[][..], |one| &one.packages);
+    input.list(packages.iter(), DigestInput::bytes);
+    input.bytes(artifacts_digest(locked));
+    short_digest(input)
+}
+
+fn artifacts_digest(locked: &LockedPackage) -> [u8; 16] {
+    let mut input = DigestInput::default();
+    input.list(locked.artifacts.iter(), |input, (system, artifacts)| {
+        input.bytes(system.as_str());
+        input.list(artifacts.iter(), |input, artifact| {
+            input.bytes(&artifact.part);
+            input.bytes(artifact.digest.as_bytes());
+        });
+    });
+    short_digest(input)
+}
+
+fn short_digest(input: DigestInput) -> [u8; 16] {
+    let digest = blake3::hash(&input.into_bytes());
+    std::array::from_fn(|at| digest.as_bytes()[at])
+}
+
+/// Checks the programs of a dev shell that was built. An approved lock entry brings its names.
+pub fn check(
+    session: &Session<'_>,
+    project: &Project,
+    inputs: &BuildInputs<'_>,
+    built: &BuiltShell,
+) -> Result<(), Failure> {
     // A rule or `--trust` allows every content.
     let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
         return Ok(());
     };
     let mut approved = session.decisions.programs(root)?.unwrap_or_default();
     let before = approved.clone();
-    let new = compare(session, &mut approved, built);
+    let new = compare(session, &mut approved, inputs, built);
     if approved != before {
         // On a read-only disk the names stay unknown.
         let _kept = session.decisions.set_programs(root, &approved);
@@ -87,12 +235,14 @@ fn describe(new: &[NewName]) -> String {
     }
 }
 
-/// Returns the names that are not approved; adds those of tools without any names.
+/// Returns the names that are not approved; adds those of approved lock entries.
 fn compare(
     session: &Session<'_>,
     approved: &mut ApprovedPrograms,
+    inputs: &BuildInputs<'_>,
     built: &BuiltShell,
 ) -> Vec<NewName> {
+    let entries = LazyCell::new(|| entries(inputs));
     let mut new = Vec::new();
     let stored = built
         .tools
@@ -102,13 +252,16 @@ fn compare(
     for tool in stored {
         let name = tool.tool.to_string();
         let programs: BTreeSet<String> = tool.programs.iter().cloned().collect();
-        let Some(known) = approved.get(&name) else {
-            approved.insert(name, programs);
-            continue;
-        };
-        new.extend(new_programs(&name, &programs, known));
+        let mut known = approved.names.get(&name).cloned().unwrap_or_default();
+        // The user approved this name.
+        known.insert(tool.tool.name.to_string());
+        if programs.is_subset(&known) || has_approved_entry(approved, &name, &entries) {
+            approved.names.entry(name).or_default().extend(programs);
+        } else {
+            new.extend(new_programs(&name, &programs, &known));
+        }
     }
-    new.extend(new_conda_packages(approved, built));
+    new.extend(new_conda_packages(approved, &entries, built));
     // Packages come and go with every change of their lockfile. A script that hides a program of the user asks.
     let scripts: BTreeSet<String> = built
         .package_programs
@@ -116,13 +269,22 @@ fn compare(
         .filter(|name| is_on_host(session, name))
         .cloned()
         .collect();
-    match approved.get(PACKAGES) {
-        None => {
-            approved.insert(PACKAGES.to_owned(), scripts);
-        }
-        Some(known) => new.extend(new_programs(PACKAGES, &scripts, known)),
+    let known = approved.names.get(PACKAGES).cloned().unwrap_or_default();
+    if scripts.is_subset(&known) || has_approved_entry(approved, PACKAGES, &entries) {
+        let names = approved.names.entry(PACKAGES.to_owned()).or_default();
+        names.extend(scripts);
+    } else {
+        new.extend(new_programs(PACKAGES, &scripts, &known));
     }
     new
+}
+
+/// Returns whether the names of a list come from a lock entry that was approved.
+fn has_approved_entry(approved: &ApprovedPrograms, list: &str, entries: &EntryDigests) -> bool {
+    let approved = approved.entries.get(list);
+    entries.get(list).is_some_and(|digests| {
+        approved.is_some_and(|approved| !digests.is_empty() && digests.is_subset(approved))
+    })
 }
 
 fn new_programs(tool: &str, programs: &BTreeSet<String>, known: &BTreeSet<String>) -> Vec<NewName> {
@@ -134,32 +296,31 @@ fn new_programs(tool: &str, programs: &BTreeSet<String>, known: &BTreeSet<String
 }
 
 /// Returns the conda packages that no requested one needs and their programs, as far as they are not approved.
-fn new_conda_packages(approved: &mut ApprovedPrograms, built: &BuiltShell) -> Vec<NewName> {
-    let is_conda = |one: &RealisedTool| one.tool.source == Source::Conda;
-    if !built.tools.iter().any(is_conda) {
-        return Vec::new();
-    }
+fn new_conda_packages(
+    approved: &mut ApprovedPrograms,
+    entries: &EntryDigests,
+    built: &BuiltShell,
+) -> Vec<NewName> {
     let packages = &built.unneeded_packages;
-    let Some(known) = approved.get(CONDA_PACKAGES).cloned() else {
-        // Those of the first build are approved with the tools.
-        approved.insert(
-            CONDA_PACKAGES.to_owned(),
-            packages.keys().cloned().collect(),
-        );
-        let programs = packages.iter();
-        approved.extend(programs.map(|(name, programs)| (conda_package(name), programs.clone())));
-        return Vec::new();
-    };
+    let known = approved.names.get(CONDA_PACKAGES);
+    let known = known.cloned().unwrap_or_default();
     let mut new = Vec::new();
     for (name, programs) in packages {
         if !known.contains(name) {
             new.push(NewName::CondaPackage(name.clone()));
         }
         let tool = conda_package(name);
-        let approved = approved.get(&tool).cloned().unwrap_or_default();
+        let approved = approved.names.get(&tool).cloned().unwrap_or_default();
         new.extend(new_programs(&tool, programs, &approved));
     }
-    new
+    if !new.is_empty() && !has_approved_entry(approved, CONDA_PACKAGES, entries) {
+        return new;
+    }
+    approved.names.entry(CONDA_PACKAGES.to_owned()).or_default();
+    for name in &new {
+        approve_name(approved, name);
+    }
+    Vec::new()
 }
 
 /// Returns the name under which the programs of a conda package are listed.
@@ -182,28 +343,30 @@ fn is_on_host(session: &Session<'_>, name: &str) -> bool {
 pub fn unapproved(
     session: &Session<'_>,
     project: &Project,
+    inputs: &BuildInputs<'_>,
     built: &BuiltShell,
 ) -> Result<Vec<NewName>, Failure> {
     let Some(root) = project.approved_at() else {
         return Ok(Vec::new());
     };
     let mut approved = session.decisions.programs(root)?.unwrap_or_default();
-    Ok(compare(session, &mut approved, built))
+    Ok(compare(session, &mut approved, inputs, built))
 }
 
 /// Approves names.
 pub fn approve(session: &Session<'_>, project: &Project, new: &[NewName]) -> Result<(), Failure> {
-    let Some(root) = project.approved_at() else {
-        return Ok(());
+    change(session, project, |approved| {
+        for name in new {
+            approve_name(approved, name);
+        }
+    })
+}
+
+fn approve_name(approved: &mut ApprovedPrograms, name: &NewName) {
+    let (list, name) = match name {
+        NewName::CondaPackage(name) => (CONDA_PACKAGES, name),
+        NewName::Program { tool, program } => (tool.as_str(), program),
     };
-    let mut approved = session.decisions.programs(root)?.unwrap_or_default();
-    for one in new {
-        let (list, name) = match one {
-            NewName::CondaPackage(name) => (CONDA_PACKAGES, name),
-            NewName::Program { tool, program } => (tool.as_str(), program),
-        };
-        let names = approved.entry(list.to_owned()).or_default();
-        names.insert(name.clone());
-    }
-    Ok(session.decisions.set_programs(root, &approved)?)
+    let names = approved.names.entry(list.to_owned()).or_default();
+    names.insert(name.clone());
 }

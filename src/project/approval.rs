@@ -73,7 +73,13 @@ pub(super) struct WorktreeApproval {
 }
 
 /// The names of the programs that each tool may put on `PATH`.
-pub type ApprovedPrograms = BTreeMap<String, BTreeSet<String>>;
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovedPrograms {
+    /// The names by tool.
+    pub names: BTreeMap<String, BTreeSet<String>>,
+    /// The digests of the lock entries that were approved with each tool. A build of one brings its names.
+    pub entries: BTreeMap<String, BTreeSet<[u8; 16]>>,
+}
 
 /// The file of an approval.
 #[derive(Serialize, Deserialize)]
@@ -307,7 +313,10 @@ mod tests {
         let root = Path::new("/a project\nof mine");
         let known = || decisions.approval(root).unwrap();
         assert_eq!(known(), None);
-        let programs = ApprovedPrograms::from([("ruff".to_owned(), BTreeSet::new())]);
+        let programs = ApprovedPrograms {
+            names: [("ruff".to_owned(), BTreeSet::new())].into(),
+            entries: [("ruff".to_owned(), BTreeSet::from([[1; 16]]))].into(),
+        };
         for text in ["one", "two"] {
             decisions.allow(root, &approval(text)).unwrap();
             assert_eq!(known(), Some(approval(text)));

@@ -8,6 +8,7 @@ use crate::{
         HostShell, Sandbox, Server, for_each_shell,
         pypi::{serve_tool, serve_tool_files},
         sandbox::DEVSH,
+        server::Fault,
     },
 };
 
@@ -187,6 +188,57 @@ fn a_new_program_of_a_tool_needs_approval() {
         fs::write(&lock, before).unwrap();
         sandbox.devsh(&["run", "--", "ruff"]).success();
     });
+}
+
+#[test]
+fn only_an_approved_lock_entry_brings_its_programs() {
+    let server = Server::start();
+    serve_programs(&server, "0.12.4", &["ruff", "ruff-lsp"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest(RUFF);
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let lock = sandbox.project().join("devshell.lock");
+    let approved = fs::read_to_string(&lock).unwrap();
+    serve_programs(&server, "0.12.5", &["ruff", "ls"]);
+    sandbox.devsh(&["lock", "--upgrade", "--trust"]).success();
+    let pulled = fs::read_to_string(&lock).unwrap();
+
+    // The first build fails, and a later lockfile has another file.
+    fs::write(&lock, &approved).unwrap();
+    for path in server.paths("ruff-0.12.4") {
+        server.fault(&path, Fault::Status(404));
+    }
+    let failed = sandbox.devsh(&["allow"]);
+    assert!(failed.stderr.contains("404"), "{failed}");
+    server.mend();
+    fs::write(&lock, &pulled).unwrap();
+    let refused = "has programs that you have not approved: `ls` of `ruff`";
+    let run = |program: &str| sandbox.devsh(&["run", "--", program]);
+    run("ls").code(3).error(&[refused]);
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    assert_eq!(pty.var("ACTIVE"), None);
+
+    // That of the approved lockfile needs no question.
+    fs::write(&lock, &approved).unwrap();
+    pty.enter();
+    assert_eq!(run("ruff-lsp").success().stdout, "a program\n");
+    pty.type_line("true");
+    assert_eq!(pty.var("ACTIVE").as_deref(), Some("yes"));
+    fs::write(&lock, &pulled).unwrap();
+    run("ls").code(3).error(&[refused]);
+
+    // A list that cannot be read makes it no first build.
+    let lists = fs::read_dir(sandbox.data().join("programs")).unwrap();
+    for list in lists.map(|list| list.unwrap().path()) {
+        fs::write(list, "damaged").unwrap();
+    }
+    run("ls").code(3).error(&[refused]);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("+ program of ruff  ls"), "{shown}");
+    run("ls").success();
 }
 
 #[test]

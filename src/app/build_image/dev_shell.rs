@@ -93,7 +93,7 @@ pub(super) fn build_shell(
                 _ => failure,
             }
         })?;
-    programs::check(session, project.get(), &built)?;
+    programs::check(session, project.get(), &inputs, &built)?;
     Ok(built)
 }
 
