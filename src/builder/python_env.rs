@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -20,13 +20,14 @@ use super::{
     request::{BuildRequest, PythonPackages, interpreter_rank},
 };
 use crate::{
+    env::{Env, pathlist},
     package::{PackageName, System, Tool, Version},
     python::{
         Interpreter, PackageInstall, PackageSource, PythonPins, Selection, SelectionPart, Uv,
         UvError, compile_in_background, minor_version,
     },
     store::{self, BuiltObject, Object, Recipe},
-    util::{digest_input::DigestInput, files},
+    util::{digest_input::DigestInput, files, vars},
 };
 
 /// Counts changes in how environments are made.
@@ -82,6 +83,27 @@ pub(super) fn find_interpreter<'s>(
         version: served.version.clone(),
         identity: input.into_bytes(),
     }))
+}
+
+/// Lets builds find the tools of the dev shell, such as the compiler of a Rust extension, before those of the host.
+fn put_on_path(served: &[ServedTool], host: &Env, variables: &mut Vec<(OsString, OsString)>) {
+    let known = variables.iter().position(|(name, _)| name == vars::PATH);
+    let known = known.map(|position| variables.remove(position).1);
+    let known = known.or_else(|| host.get(vars::PATH).map(ToOwned::to_owned));
+    let known: Vec<&OsStr> = known
+        .as_deref()
+        .map_or_else(Vec::new, |path| pathlist::split(path).collect());
+    let tools = served.iter().filter(|one| !one.tool.is_interpreter());
+    let directories: Vec<PathBuf> = tools
+        .filter_map(|one| match &one.from {
+            ServedFrom::Object(directory) => Some(directory.join("bin")),
+            ServedFrom::Host(programs) => Some(programs.first()?.1.parent()?.to_owned()),
+        })
+        .filter(|directory| !known.contains(&directory.as_os_str()))
+        .collect();
+    let directories = directories.iter().map(|directory| directory.as_os_str());
+    let path = pathlist::join(directories.chain(known.iter().copied()));
+    variables.push((vars::PATH.into(), path));
 }
 
 /// The programs that install Python packages. For another system they are those of this machine in the same versions:
@@ -213,6 +235,7 @@ impl Builder<'_> {
                 interpreter.identity.extend(prefix.as_encoded_bytes());
             }
         }
+        put_on_path(served, &self.context.env, &mut interpreter.build_variables);
         let pins = packages
             .pins(Some(&interpreter.version), request.system)
             .map_err(|missing| Error::PythonMissing {

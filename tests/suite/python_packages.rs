@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -360,6 +360,22 @@ fn a_lockfile_of_uv_is_installed_and_brings_its_applications() {
         explained.contains("comes with the packages of `uv.lock`"),
         "{explained}"
     );
+}
+
+#[test]
+fn builds_find_the_tools_of_the_dev_shell() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    sandbox.write("pyproject.toml", PROJECT);
+    let look = "import os, shutil\n\
+                open(os.environ['HOME'] + '/found', 'w').write(shutil.which('ruff') or '')\n";
+    sandbox.write("backend.py", format!("{look}{BACKEND}"));
+    sandbox.allow();
+    let found = fs::read_to_string(sandbox.home().join("found")).unwrap();
+    let ruff = Path::new(&found);
+    assert!(ruff.starts_with(sandbox.data().join("store")), "{found}");
 }
 
 #[test]
