@@ -38,7 +38,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("docs/getting-started.md", "tests/setup build", BUILDS),
     (
         "docs/getting-started.md",
-        "devsh run --locked --trust -- pytest",
+        "devsh run --locked --trust -- ruff check",
         "the test has only the machine's Python, which `--locked` refuses; the CI guide runs the line",
     ),
     (
