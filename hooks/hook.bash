@@ -42,15 +42,58 @@ __devsh_step() {
 }
 
 __devsh_update() {
+  if [[ -n ${__devsh_watched+x} ]] && __devsh_compare && __devsh_fresh; then
+    \return 0
+  fi
+  __devsh_pwd=$PWD
+  __devsh_mark
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || \return 0
   [[ ${__devsh_sourced-} != begun ]] || __devsh_finish
-  __devsh_pwd=$PWD
   # If the program fails, it runs again after a change of directory, not at every prompt.
   __devsh_fresh() { \builtin test "$PWD" = "$__devsh_pwd" && \builtin test "${PATH-}" = "$__devsh_path"; }
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
   # Another tool that replaces `PATH` later makes the hook run the program again.
   __devsh_path=${PATH-}
+  __devsh_mark
   __devsh_keep
+}
+
+# Remembers the directory for PS0, which bash expands since 4.4 before a command runs.
+__devsh_mark() { :; }
+
+# Makes the next command or prompt compare the variables $@ with their values now. The mark before the directory makes
+# `__devsh_fresh` fail.
+__devsh_watch() {
+  \local __devsh_now
+  __devsh_watched=("$@")
+  __devsh_values
+  __devsh_seen=("${__devsh_now[@]}")
+  __devsh_pwd=\?$__devsh_pwd
+}
+
+# Succeeds if the compared variables have not changed.
+__devsh_compare() {
+  \local __devsh_now __devsh_at __devsh_changed=
+  __devsh_pwd=${__devsh_pwd#\?}
+  __devsh_mark
+  __devsh_values
+  for __devsh_at in "${!__devsh_watched[@]}"; do
+    \builtin test "${__devsh_now[__devsh_at]}" = "${__devsh_seen[__devsh_at]}" ||
+      __devsh_changed="$__devsh_changed ${__devsh_watched[__devsh_at]}"
+  done
+  __devsh_watched=() __devsh_seen=()
+  [[ -n $__devsh_changed ]] || \return 0
+  __devsh_former=$__devsh_changed!$__devsh_former
+  \return 1
+}
+
+# Sets __devsh_now to the values of the compared variables.
+__devsh_values() {
+  \local __devsh_name
+  __devsh_now=()
+  for __devsh_name in "${__devsh_watched[@]}"; do
+    __devsh_now+=("${!__devsh_name+=${!__devsh_name}}")
+  done
 }
 
 # Removes the export that `set -a` gave to the names of devsh: a child shell would take them for its own.
@@ -65,7 +108,11 @@ __devsh_keep() {
 # Runs the program with the arguments $@ and evaluates its output.
 __devsh_ask() {
   \local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
-  __devsh_code=$(\builtin exec @DEVSH@ export bash --nonce "$__devsh_nonce" "$@") || \return 0
+  # Old values may be secret, so they are no arguments, which everyone can read.
+  __devsh_code=$(
+    [[ -z $__devsh_former ]] || \builtin export __devsh_former
+    \builtin exec @DEVSH@ export bash --nonce "$__devsh_nonce" "$@"
+  ) || \return 0
   # Output that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || \return 0
   \builtin eval "$__devsh_code"
@@ -273,12 +320,27 @@ if ! \builtin shopt -q restricted_shell; then
   __devsh_options=$-
   \set +k
   __devsh_register || :
+  # PS0 can test something, but not call the hook. If the directory is not the one of the last prompt, as after a key
+  # binding with `cd`, it sends this shell a signal that shells ignore by default.
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) && [[ $- == *i* ]] && \builtin shopt -q promptvars; then
+    __devsh_mark() { __devsh_here=(["$__devsh_pwd"]=""); }
+    if [[ -z ${__devsh_loaded+x} ]]; then
+      \builtin declare -gA __devsh_here
+      \builtin trap -- '__devsh_hook || :' URG
+    fi
+    # shellcheck disable=SC2016 # PS0 is expanded later.
+    [[ ${PS0-} == *__devsh_here* ]] ||
+      PS0='${__devsh_here[@]+${__devsh_here[${PWD:-/}]-$(builtin kill -URG $$)}}'${PS0-}
+  fi
+  # `set -a` exports every assignment.
+  [[ $__devsh_options != *a* ]] || \builtin export -n PS0
   [[ $__devsh_options != *k* ]] || \set -k
   \builtin unset -v __devsh_options
 fi
 \builtin unset -f __devsh_register
 __devsh_checks=
 if [[ -z ${__devsh_loaded+set} ]]; then
-  __devsh_loaded='' __devsh_path='' __devsh_gone='' __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
+  __devsh_loaded='' __devsh_path='' __devsh_gone='' __devsh_former='' __devsh_watched=() __devsh_seen=()
+  __devsh_alias_names=() __devsh_alias_olds=() __devsh_alias_news=()
 fi
 __devsh_keep

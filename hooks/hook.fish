@@ -32,6 +32,7 @@ set -q __devsh_gone; or set -g __devsh_gone
 
 function __devsh_update
     test -f @DEVSH@ -a -x @DEVSH@; or return 0
+    set -q __devsh_watched[1]; and __devsh_compare; and __devsh_fresh; and return 0
     test "$__devsh_sourced" = begun; and __devsh_finish
     set -g __devsh_pwd $PWD
     # If the program fails, it runs again after a change of directory, not at every prompt.
@@ -43,8 +44,42 @@ function __devsh_update
     set -g __devsh_path "$PATH"
 end
 
+# Makes the next command or prompt compare the variables $argv with their values now. The mark before the directory
+# makes `__devsh_fresh` fail.
+function __devsh_watch
+    set -g __devsh_watched $argv
+    __devsh_values
+    set -g __devsh_seen $__devsh_now
+    set -g __devsh_pwd "?$__devsh_pwd"
+end
+
+# Succeeds if the compared variables have not changed.
+function __devsh_compare
+    set -g __devsh_pwd (builtin string sub -s 2 -- $__devsh_pwd)
+    __devsh_values
+    set -l __devsh_changed
+    for __devsh_name in $__devsh_watched
+        set -l __devsh_at (builtin contains -i -- $__devsh_name $__devsh_watched)
+        test "$__devsh_now[$__devsh_at]" = "$__devsh_seen[$__devsh_at]"; or set -a __devsh_changed $__devsh_name
+    end
+    set -g __devsh_watched
+    test -n "$__devsh_changed"; or return 0
+    set -g __devsh_former "$__devsh_changed!$__devsh_former"
+    return 1
+end
+
+# Sets __devsh_now to the values of the compared variables.
+function __devsh_values
+    set -g __devsh_now
+    for __devsh_name in $__devsh_watched
+        set -qx $__devsh_name; and set -a __devsh_now "=$$__devsh_name"; or set -a __devsh_now -
+    end
+end
+
 # Runs the program with the arguments $argv and evaluates its output.
 function __devsh_ask
+    # Old values may be secret, so they are no arguments, which everyone can read.
+    test -n "$__devsh_former"; and set -lx __devsh_former $__devsh_former
     # A command substitution costs more: fish reads its output in another thread.
     command @DEVSH@ export fish --nonce "$__devsh_nonce" $argv | read --null --local __devsh_code
     test $pipestatus[1] -eq 0; or return 0

@@ -48,6 +48,9 @@ __devsh_go_on() {
 __devsh_update() {
   emulate -L zsh
   [[ -f @DEVSH@ && -x @DEVSH@ ]] || return 0
+  if (( $#__devsh_watched )) && __devsh_compare && __devsh_fresh; then
+    return 0
+  fi
   # A list, because a string that holds a directory can become its name in the prompt.
   typeset -ga __devsh_pwd
   __devsh_pwd=("$PWD")
@@ -56,6 +59,40 @@ __devsh_update() {
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
   # Another tool that replaces `PATH` later makes the hook run the program again.
   __devsh_path=$PATH
+}
+
+# Makes the next command or prompt compare the variables $@ with their values now. The mark before the directory makes
+# `__devsh_fresh` fail.
+__devsh_watch() {
+  local -a __devsh_now
+  __devsh_watched=("$@")
+  __devsh_values
+  __devsh_seen=("${(@)__devsh_now}")
+  __devsh_pwd=("?$__devsh_pwd")
+}
+
+# Succeeds if the compared variables have not changed.
+__devsh_compare() {
+  local -a __devsh_now
+  local __devsh_at __devsh_changed=
+  __devsh_pwd=("${__devsh_pwd#\?}")
+  __devsh_values
+  for __devsh_at in {1..$#__devsh_watched}; do
+    [[ "$__devsh_now[$__devsh_at]" == "$__devsh_seen[$__devsh_at]" ]] ||
+      __devsh_changed+=" $__devsh_watched[$__devsh_at]"
+  done
+  __devsh_watched=() __devsh_seen=()
+  [[ -n "$__devsh_changed" ]] || return 0
+  __devsh_former="$__devsh_changed!$__devsh_former"
+  return 1
+}
+
+# Sets __devsh_now to the values of the compared variables.
+__devsh_values() {
+  local __devsh_name
+  for __devsh_name in $__devsh_watched; do
+    __devsh_now+=("${(P)__devsh_name+=${(P)__devsh_name}}")
+  done
 }
 
 # Succeeds if the ctimes of the files $@[2,-1] are the seconds $1. One `zstat` call checks all files. A rename changes
@@ -74,8 +111,11 @@ __devsh_ask() {
   setopt local_traps no_aliases no_auto_name_dirs
   local __devsh_code __devsh_nonce=$RANDOM$RANDOM$$
   # Powerlevel10k warns of output while it shows its instant prompt.
-  __devsh_code=$(\command @DEVSH@ ${__p9k_instant_prompt_active:+--quiet} export zsh --nonce "$__devsh_nonce" "$@") ||
-    return 0
+  # Old values may be secret, so they are no arguments, which everyone can read.
+  __devsh_code=$(
+    [[ -z "$__devsh_former" ]] || export __devsh_former
+    \command @DEVSH@ ${__p9k_instant_prompt_active:+--quiet} export zsh --nonce "$__devsh_nonce" "$@"
+  ) || return 0
   # Output that was cut short does not end in the mark and must not run.
   [[ $__devsh_code == *"# devsh $__devsh_nonce" ]] || return 0
   trap '' INT
@@ -212,6 +252,8 @@ __devsh_exit() {
   typeset -gA __devsh_alias_olds __devsh_alias_news
   typeset -g __devsh_loaded=${__devsh_loaded-} __devsh_checks= __devsh_then=
   typeset -g __devsh_path=${__devsh_path-} __devsh_gone=${__devsh_gone-}
+  typeset -g __devsh_former=${__devsh_former-}
+  typeset -ga __devsh_watched __devsh_seen
   typeset -ga precmd_functions
   if (( ! ${precmd_functions[(I)__devsh_hook]} )); then
     precmd_functions=(__devsh_hook $precmd_functions)

@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
 };
 
-pub use diff::EnvDiff;
+pub use diff::{EnvDiff, Fingerprint};
 pub use host_shell::HostShell;
 pub use name::VarName;
 pub use plan::{Change, EnvPlan, PlanPiece, Template};

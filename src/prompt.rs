@@ -9,6 +9,7 @@ pub mod decide;
 pub mod enter_leave_scripts;
 mod env_limits;
 pub mod env_statements;
+pub mod former_values;
 pub mod freshness;
 pub mod from_build;
 pub mod host_environment;

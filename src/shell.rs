@@ -60,6 +60,13 @@ pub enum ShellStatement {
     SetLoaded(String),
     /// Stores entries of former dev shells that are no longer on `PATH`, joined.
     SetFormerEntries(OsString),
+    /// Stores how to undo values of former dev shells that may come back. Follows `Check`.
+    SetFormerValues {
+        /// The memory; empty for none.
+        memory: OsString,
+        /// The variables that the hook compares once, before the next command.
+        compared: Vec<VarName>,
+    },
     /// Makes the next prompts run the check with this name.
     Check {
         /// A digest of the code.

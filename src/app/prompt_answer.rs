@@ -21,6 +21,8 @@ use crate::{
     },
     prompt::{
         enter_leave_scripts,
+        env_statements::env_statements,
+        former_values::FormerValues,
         freshness::{Dependencies, freshness, nearer_manifests},
         load,
         path_changes::PathMemory,
@@ -101,24 +103,60 @@ struct Finding {
 
 /// Answers the hook. If the session cannot be verified now, the host shell stays unchanged.
 pub fn answer(context: &Context, request: PromptRequest<'_>) -> Result<PromptAnswer, Failure> {
-    let Some(path) = request.path.without_returned(&context.shell_env) else {
-        return answer_in(context, request, None);
-    };
+    let path = request.path.without_returned(&context.shell_env);
+    if path.is_none() && context.shell_env.get(vars::FORMER_VALUES).is_none() {
+        return answer_in(context, request, Returned::default());
+    }
+    let mut former = FormerValues::from_env(&context.shell_env);
     let mut clean = context.clone();
-    clean.env.set(vars::PATH, &path);
-    let first = ShellStatement::Export(VarName::path(), path);
-    answer_in(&clean, request, Some(first))
+    for env in [&mut clean.env, &mut clean.shell_env] {
+        env.unset(vars::FORMER_VALUES);
+    }
+    let mut statements = Vec::new();
+    if let Some(path) = path {
+        for env in [&mut clean.env, &mut clean.shell_env] {
+            env.set(vars::PATH, &path);
+        }
+        statements.push(ShellStatement::Export(VarName::path(), path));
+    }
+    let undone = former.undo(&clean.shell_env).map(|undone| {
+        statements.extend(env_statements(&clean.shell_env, &undone.env));
+        clean.shell_env = undone.env;
+        undone.names
+    });
+    let returned = Returned {
+        statements,
+        former,
+        names: undone.unwrap_or_default(),
+    };
+    answer_in(&clean, request, returned)
 }
 
-/// Answers the hook with `first` as the first statement.
+/// Parts of former dev shells that other tools have brought back.
+#[derive(Debug, Default)]
+struct Returned {
+    /// The statements that remove them.
+    statements: Vec<ShellStatement>,
+    /// What may still come back.
+    former: FormerValues,
+    /// The variables that were undone.
+    names: Vec<VarName>,
+}
+
+/// Answers the hook of a host shell in which nothing of former dev shells has come back.
 fn answer_in(
     context: &Context,
     request: PromptRequest<'_>,
-    first: Option<ShellStatement>,
+    returned: Returned,
 ) -> Result<PromptAnswer, Failure> {
     let session = Session::new(context, &NoReport, Options::default());
     let generation = generation(context);
     let host = session_var::ShellSession::read(&context.shell_env, &context.session_key)?;
+    // The values of the loaded dev shell were replaced by the ones that are undone now.
+    let is_replaced = host.as_ref().is_some_and(|host| {
+        let mut names = returned.names.iter();
+        names.any(|name| host.diff.0.contains_key(name))
+    });
     let reloads = reload::take_request(&context.directories.state);
     let loaded = LoadedShell {
         session: host.as_ref(),
@@ -136,7 +174,7 @@ fn answer_in(
         store::leases::release_shell(&context.directories.data, ProcessMark::host_shell());
     }
     let shell_memory = ShellMemory {
-        is_new: request.loaded.is_empty() || reloads,
+        is_new: request.loaded.is_empty() || reloads || is_replaced,
         path: request.path,
     };
     let mut outcome = update(context, host.as_ref(), &desired, shell_memory);
@@ -147,7 +185,7 @@ fn answer_in(
             }
         }
     }
-    outcome.statements.splice(0..0, first);
+    outcome.statements.splice(0..0, returned.statements);
     outcome.statements.extend(remember_path(
         context,
         host.as_ref(),
@@ -171,6 +209,11 @@ fn answer_in(
     let failed_scripts = add_scripts(context, request.host, ready, &mut outcome).err();
     let check = request.host.check(&freshness, request.checks);
     outcome.statements.extend(check);
+    let mut former = returned.former;
+    if let Some(host) = host.as_ref().filter(|_| outcome.is_undone) {
+        former.add(host, &context.shell_env);
+    }
+    outcome.statements.extend(former.statement());
     Ok(PromptAnswer {
         code: request.host.render(&outcome.statements, request.nonce),
         outcome,

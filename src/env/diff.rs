@@ -38,7 +38,18 @@ pub enum DiffEntry {
         was_set: bool,
         /// The list that programs use if the variable is unset or empty. The activation has written it out.
         default: OsString,
+        /// The fingerprint of the list with the entries.
+        after: Fingerprint,
     },
+}
+
+impl DiffEntry {
+    /// Returns the fingerprint of the value that the activation has set.
+    pub const fn after(&self) -> Fingerprint {
+        match self {
+            Self::Scalar { after, .. } | Self::List { after, .. } => *after,
+        }
+    }
 }
 
 /// A digest of a value.
@@ -121,6 +132,7 @@ impl EnvDiff {
                     added,
                     was_set,
                     default,
+                    ..
                 } => {
                     let Some(list) = env.get(name) else { continue };
                     let list = pathlist::withdraw(list, added);
@@ -137,6 +149,16 @@ impl EnvDiff {
 }
 
 impl EnvDiff {
+    /// Returns the variables that have neither the value of the activation nor, as after an interrupted one, the old one.
+    pub fn overwritten(&self, env: &Env) -> impl Iterator<Item = (&VarName, &DiffEntry)> {
+        self.0.iter().filter(|(name, entry)| {
+            let value = env.get(name);
+            let is_old =
+                matches!(entry, DiffEntry::Scalar { before, .. } if before.as_deref() == value);
+            Fingerprint::of(value) != entry.after() && !is_old
+        })
+    }
+
     /// Returns the variables that are not lists with added entries.
     pub fn replaced(&self) -> impl Iterator<Item = &VarName> {
         let extended = |entry: &DiffEntry| matches!(entry, DiffEntry::List { was_set: true, .. });
@@ -242,6 +264,7 @@ fn entry_of(
         added: AddedEntries::to(old, owned(&new[..start]), owned(&new[start + old.len()..])),
         was_set: before.is_some(),
         default: default.to_owned(),
+        after: Fingerprint::of(after),
     };
     // A list that cannot be restored exactly (an empty value or an empty entry) is handled as a scalar.
     let mut base = Env::default();

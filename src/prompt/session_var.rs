@@ -62,7 +62,7 @@ struct SessionVariable<'a> {
 }
 
 /// Version of `SessionVariable`; every change of it raises this.
-const FORMAT: u64 = 5;
+const FORMAT: u64 = 6;
 /// Most bytes that the variables of devsh take in the environment. A longer session is stored in a file, and
 /// `DEVSH_DIFF` has its path.
 const INLINE: usize = 2 << 10;

@@ -57,6 +57,8 @@ pub struct ShellUpdate {
     pub events: Vec<PromptEvent>,
     /// Missing variables: once one is exported, the result is another.
     pub awaited: Vec<VarName>,
+    /// Whether a loaded dev shell was undone.
+    pub is_undone: bool,
     /// Whether the dev shell was loaded, which means that its scripts for the host shell itself must run.
     pub entered: bool,
 }
@@ -240,6 +242,7 @@ fn undo(
             .events
             .extend(failed.into_iter().map(PromptEvent::ScriptFailed));
     }
+    outcome.is_undone = true;
     let (base, kept) = session.unload(&context.shell_env);
     let (taken_over, mut reverted): (BTreeSet<VarName>, BTreeSet<VarName>) = session
         .diff

@@ -115,6 +115,14 @@ fn render_one(shell: HostShell, statement: &ShellStatement, code: &mut Vec<u8>) 
             code.extend_from_slice(b"__devsh_gone=");
             quote(entries, code);
         }
+        ShellStatement::SetFormerValues { memory, compared } => {
+            code.extend_from_slice(b"__devsh_former=");
+            quote(memory, code);
+            if !compared.is_empty() {
+                code.extend_from_slice(b"\n__devsh_watch");
+                words(compared, code);
+            }
+        }
         ShellStatement::Check { name, code: check } => {
             if let Some(check) = check {
                 code.extend_from_slice(format!("__devsh_fresh_{name}() {{ ").as_bytes());

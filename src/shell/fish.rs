@@ -100,6 +100,14 @@ fn render_one(statement: &ShellStatement, code: &mut Vec<u8>) {
             code.extend_from_slice(b"set -g __devsh_gone ");
             quote(entries, code);
         }
+        ShellStatement::SetFormerValues { memory, compared } => {
+            code.extend_from_slice(b"set -g __devsh_former ");
+            quote(memory, code);
+            if !compared.is_empty() {
+                code.extend_from_slice(b";__devsh_watch");
+                words(compared, code);
+            }
+        }
         ShellStatement::Check { name, code: check } => {
             if let Some(check) = check {
                 code.extend_from_slice(format!("function __devsh_fresh_{name};").as_bytes());

@@ -6,6 +6,8 @@ pub const DEVSH_ROOT: &str = "DEVSH_ROOT";
 pub const DEVSH_SHELL: &str = "DEVSH_SHELL";
 /// Set: the session, with the way back to the old environment; see `prompt::session_var`.
 pub const DEVSH_DIFF: &str = "DEVSH_DIFF";
+/// Read: what the hook remembers of former dev shells; see `prompt::former_values`.
+pub const FORMER_VALUES: &str = "__devsh_former";
 /// Read: the shell that requests completions.
 pub const DEVSH_COMPLETE: &str = "DEVSH_COMPLETE";
 /// Read: a filter for diagnostic logging on stderr, in the syntax of `tracing` (`devsh=debug`).

@@ -461,3 +461,141 @@ fn one_line_of_an_env_file_does_not_refuse_the_project() {
     );
     assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
 }
+
+/// The rc text of a tool that, like direnv, sets variables below `own` and restores what it has found when it leaves.
+fn restoring_tool(shell: HostShell, own: &str) -> String {
+    match shell {
+        HostShell::Bash | HostShell::Zsh => {
+            let register = match shell {
+                HostShell::Bash => "PROMPT_COMMAND=\"tool${PROMPT_COMMAND:+;$PROMPT_COMMAND}\"",
+                _ => "precmd_functions=(tool $precmd_functions)",
+            };
+            format!(
+                "tool() {{
+                   case $PWD in
+                     */{own}*)
+                       [ -n \"${{tool_in-}}\" ] && return
+                       tool_in=yes
+                       unset tool_shared tool_list
+                       [ -z \"${{SHARED+x}}\" ] || tool_shared=$SHARED
+                       [ -z \"${{PYTHONPATH+x}}\" ] || tool_list=$PYTHONPATH
+                       export SHARED=tool PYTHONPATH=/tool:${{PYTHONPATH-}} ;;
+                     *)
+                       [ -n \"${{tool_in-}}\" ] || return
+                       unset tool_in SHARED PYTHONPATH
+                       [ -z \"${{tool_shared+x}}\" ] || export SHARED=\"$tool_shared\"
+                       [ -z \"${{tool_list+x}}\" ] || export PYTHONPATH=\"$tool_list\" ;;
+                   esac
+                 }}\n{register}"
+            )
+        }
+        HostShell::Fish => format!(
+            "function tool --on-event fish_prompt
+               if string match -q '*/{own}*' $PWD
+                 set -q tool_in; and return
+                 set -g tool_in yes
+                 set -e tool_shared tool_list
+                 set -q SHARED; and set -g tool_shared $SHARED
+                 set -q PYTHONPATH; and set -g tool_list $PYTHONPATH
+                 set -gx SHARED tool
+                 set -gx PYTHONPATH /tool $PYTHONPATH
+               else if set -q tool_in
+                 set -e tool_in
+                 set -e SHARED PYTHONPATH
+                 set -q tool_shared; and set -gx SHARED $tool_shared
+                 set -q tool_list; and set -gx PYTHONPATH $tool_list
+               end
+             end"
+        ),
+    }
+}
+
+#[test]
+fn a_variable_that_another_tool_restores_is_not_left_behind() {
+    for_each_shell(|shell| {
+        for own in ["project", "project/below", "home/u"] {
+            for first in [true, false] {
+                let sandbox = with(
+                    "[grants]\nenv = [\"PYTHONPATH\"]\n[env]\nSHARED = \"devsh\"\n\
+                     PYTHONPATH = { prepend = [\"./lib\"] }\n",
+                );
+                let below = sandbox.project().join("below");
+                fs::create_dir_all(&below).unwrap();
+                let (tool, hook) = (restoring_tool(shell, own), shell.hook_line());
+                let rc = if first {
+                    format!("{tool}\n{hook}")
+                } else {
+                    format!("{hook}\n{tool}")
+                };
+                let mut pty = Pty::start(&sandbox, shell, &rc);
+                for before in [
+                    shell.unset("SHARED"),
+                    shell.export("SHARED", "host"),
+                    shell.export("PYTHONPATH", "/host"),
+                ] {
+                    pty.type_line(&before);
+                    let now = |pty: &mut Pty| {
+                        let env = pty.environment();
+                        let of = |name: &str| env.get(name.as_bytes()).cloned();
+                        (of("SHARED"), of("PYTHONPATH"))
+                    };
+                    let expected = now(&mut pty);
+                    for place in [&below, &sandbox.project().to_owned(), &below] {
+                        pty.cd(place);
+                        assert_eq!(pty.var("DEVSH_SHELL").as_deref(), Some("dev"));
+                        pty.leave();
+                        // Already at the first command.
+                        assert_eq!(now(&mut pty), expected, "{shell:?} {own} {first} {before}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_value_that_the_user_sets_outside_stays() {
+    for_each_shell(|shell| {
+        let sandbox = with("[env]\nSHARED = \"devsh\"\n");
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        pty.type_line(&shell.export("SHARED", "mine"));
+        pty.leave();
+        assert_eq!(pty.var("SHARED").as_deref(), Some("mine"));
+        pty.type_line(&shell.export("SHARED", "devsh"));
+        for directory in ["/", "/usr", "/"] {
+            assert_eq!(pty.var("SHARED").as_deref(), Some("devsh"));
+            pty.cd(std::path::Path::new(directory));
+        }
+    });
+}
+
+#[test]
+fn a_directory_that_changes_without_a_prompt_takes_effect_in_bash() {
+    if require("bash").is_none() {
+        return;
+    }
+    let sandbox = with("[env]\nACTIVE = \"yes\"\n");
+    let hook = HostShell::Bash.hook_line();
+    // A prompt command that runs after the hook acts like `bind -x`: no prompt follows it.
+    let rc = format!(
+        "own() {{ [ -z \"$go\" ] || cd \"$go\"; go=; }}\nPROMPT_COMMAND=own PS0='[${{go-}}]'\n{hook}"
+    );
+    let mut pty = Pty::start(&sandbox, HostShell::Bash, &rc);
+    let odd = sandbox.project().join("a]b'$(exit 3)\"[c");
+    fs::create_dir_all(&odd).unwrap();
+    for place in [sandbox.project(), &odd] {
+        for _ in 0..2 {
+            pty.type_line("cd /");
+            assert_eq!(pty.var("ACTIVE"), None);
+            pty.type_line(&format!(
+                "go={}; (exit 7)",
+                HostShell::Bash.quoted(place.to_str().unwrap())
+            ));
+            assert_eq!(pty.run("echo $? $ACTIVE"), "7 yes\n");
+            assert_eq!(pty.run("pwd"), format!("{}\n", place.display()));
+        }
+    }
+    let shown = pty.type_line("echo shown");
+    assert!(shown.contains("[]shown"), "{shown}");
+}
