@@ -78,6 +78,15 @@ pub(super) fn needs_of(text: &Text, root: &Node<'_>) -> Needs {
         let message = "no packages are installed without a lockfile, because some have other sources: make one with `poetry lock`";
         return unknown(node, message);
     }
+    let sources = root.select("tool.pdm.source").into_iter();
+    let limits = sources.flat_map(Node::elements).find_map(|node| {
+        node.get("include_packages")
+            .or(node.get("exclude_packages"))
+    });
+    if let Some(node) = limits {
+        let message = "no packages are installed without a lockfile, because some come from one index only: make one with `pdm lock`";
+        return unknown(node, message);
+    }
     let counted = main
         .filter(|_| !only_adds)
         .chain(groups)
@@ -191,6 +200,10 @@ mod tests {
             (
                 "[project]\ndependencies = ['a']\n[tool.poetry.dependencies]\na = { source = 'x' }\n",
                 "4: no packages",
+            ),
+            (
+                "[project]\ndependencies = ['a']\n[[tool.pdm.source]]\nurl = 'https://h'\ninclude_packages = ['a']\n",
+                "5: no packages",
             ),
         ] {
             assert!(told(text).starts_with(expected), "{}", told(text));

@@ -4,6 +4,7 @@
 
 mod grammar;
 mod lines;
+mod python_arguments;
 
 use std::collections::BTreeMap;
 
@@ -92,6 +93,8 @@ enum ReadMethod {
     Requirements,
     /// A key of a section of an INI file (`options.python_requires`).
     Ini,
+    /// A keyword argument in a Python file (`python_requires=">=3.9"`), if its value is a plain text.
+    Argument,
     /// Whether the file contains the key as text.
     Text,
     /// A rustup toolchain file.
@@ -105,6 +108,8 @@ pub(super) enum VersionRole {
     /// The version for the work on the project.
     #[default]
     Version,
+    /// The same, if no other file names one.
+    Fallback,
     /// A bound on that version.
     Floor,
     /// The project uses the tool, in any version.
@@ -178,6 +183,7 @@ impl VersionFile {
             ReadMethod::Requirement => self.listed(text, &documents.parse(text), tool),
             ReadMethod::Requirements => self.required(text, tool),
             ReadMethod::Ini => self.ini(text, tool),
+            ReadMethod::Argument => self.argument(text, tool),
             ReadMethod::Text => {
                 let at = text.as_str().find(&self.key);
                 Ok(at.map(|at| present(text, at)))

@@ -179,6 +179,9 @@ impl Applying<'_, '_> {
         // The bounds come first: a weak version counts only within them.
         let (floors, versions): (Vec<&VersionFile>, Vec<&VersionFile>) =
             pins.iter().partition(|pin| pin.role == VersionRole::Floor);
+        let (fallbacks, versions): (Vec<&VersionFile>, Vec<&VersionFile>) = versions
+            .into_iter()
+            .partition(|pin| pin.role == VersionRole::Fallback);
         for directory in directories {
             for pin in &floors {
                 let found = self.read_or_note(tool, pin, subject, directory);
@@ -220,6 +223,14 @@ impl Applying<'_, '_> {
             }
             if let Some(requirement) = listed.requirement {
                 self.notes.extend(asked.version(tool, requirement, true));
+            }
+        }
+        for directory in directories {
+            for pin in &fallbacks {
+                if let Some(found) = self.read_or_note(tool, pin, subject, directory) {
+                    asked.named = asked.requirement.is_some();
+                    self.notes.extend(asked.take(tool, pin, found));
+                }
             }
         }
         asked

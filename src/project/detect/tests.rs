@@ -486,6 +486,33 @@ fn versions_of_real_repositories() {
             "* preset python & >=3.9,<4 setup.cfg:2",
         ),
         (
+            "python",
+            &[("setup.py", "setup(\n    python_requires='>=3.9, <4',\n)\n")],
+            "* preset python & >=3.9,<4 setup.py:2",
+        ),
+        (
+            "python",
+            &[("requirements.txt", ""), ("runtime.txt", "python-3.11.4\n")],
+            "3.11.4 runtime.txt:1",
+        ),
+        (
+            "python",
+            &[
+                ("requirements.txt", ""),
+                ("runtime.txt", "python-3.11.4\n"),
+                (".tool-versions", "python 3.12.1\n"),
+            ],
+            "3.12.1 .tool-versions:1",
+        ),
+        (
+            "python",
+            &[
+                ("requirements.txt", ""),
+                ("runtime.txt", "words of another tool\n"),
+            ],
+            "* preset python",
+        ),
+        (
             "go",
             &[("go.mod", "module x\n\ngo 1.22.5\n\ntoolchain go1.22.6\n")],
             "~1.22.6 go.mod:5 & >=1.22.5 go.mod:3",

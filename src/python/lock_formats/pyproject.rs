@@ -508,14 +508,6 @@ fn add_pdm_settings(file: &Text, root: &Node<'_>, lock: &mut PythonLock) -> Resu
     {
         let get = |key: &str| node.get(key).and_then(Node::text);
         let Some(url) = get("url") else { continue };
-        for key in ["include_packages", "exclude_packages"] {
-            if let Some(list) = node.get(key) {
-                reader.note(
-                    list,
-                    format!("devsh does not read `{key}`: any package can come from this index"),
-                );
-            }
-        }
         if get("type") == Some("find_links") {
             reader.find_links(node, url)?;
             continue;
