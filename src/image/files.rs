@@ -98,11 +98,18 @@ impl LayerFiles {
         }
         // The parents of the path have their own `.gitignore` files.
         let mut git = vec![IgnoreFiles::git(copied.root)?];
-        let mut above = copied.root.to_owned();
-        for part in Path::new(copied.from).parent().into_iter().flatten() {
-            above.push(part);
-            refuse_link(copied.root, &above)?;
-            git.push(IgnoreFiles::git(&above)?);
+        let mut place = copied.root.to_owned();
+        for part in Path::new(copied.from) {
+            if place != copied.root {
+                git.push(IgnoreFiles::git(&place)?);
+            }
+            place.push(part);
+            refuse_link(copied.root, &place)?;
+            // A file that is left out is not copied by its name either.
+            let is_dir = place.is_dir() && !place.is_symlink();
+            if copied.ignored.is_ignored(&place, is_dir, &git) {
+                return Err(Error::IgnoredCopy(copied.from.to_owned()));
+            }
         }
         self.copy(&copied, &source, &inside(copied.to), &mut git)
     }
