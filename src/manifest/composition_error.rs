@@ -84,6 +84,12 @@ pub enum CompositionError {
         /// The file.
         path: String,
     },
+    /// An env file that sets variables in another way too, whose values `devsh allow` would take for secrets.
+    #[error("`{path}` is not only an env file: its variables come from it as a manifest too")]
+    EnvFileIsManifest {
+        /// The file.
+        path: String,
+    },
     /// A line of an env file that does not follow the grammar.
     #[error("{message}")]
     EnvFile {

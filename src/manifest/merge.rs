@@ -215,6 +215,7 @@ impl<'a> Merging<'a> {
         let files = listed.env_files.iter();
         let files: BTreeMap<&str, &EnvFile> =
             files.map(|file| (file.path.value.as_str(), file)).collect();
+        self.refuse_manifests(&files)?;
         for step in steps {
             let own = |file: &&EnvFile| files.get(file.path.value.as_str()) == Some(file);
             for file in step.tables.env_files.iter().filter(own) {
@@ -233,6 +234,22 @@ impl<'a> Merging<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses env files that set variables as manifests too: the values of env files are secret, those of manifests are
+    /// not, and the file of a value says which of them it is.
+    fn refuse_manifests(&self, files: &BTreeMap<&str, &EnvFile>) -> Result<(), Error> {
+        let tables = self.layers.iter().flat_map(Layer::tables);
+        let variables = tables.flat_map(|tables| tables.env.values());
+        let variables = variables.map(|entry| &*entry.value.origin.file);
+        let manifests = self.layers.iter().map(|layer| &**layer.text.file());
+        let mut both = manifests.chain(variables);
+        let Some(file) = both.find_map(|file| files.get(file)) else {
+            return Ok(());
+        };
+        let path = file.path.value.clone();
+        let kind = CompositionError::EnvFileIsManifest { path: path.clone() };
+        Err(self.error_at(&file.path.origin, &path, kind.into()))
     }
 
     /// Refuses two layers that contradict each other when neither builds on the other and no layer above decides.

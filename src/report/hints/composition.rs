@@ -37,6 +37,9 @@ pub(super) fn hint(fault: &CompositionError, file: &str) -> Option<String> {
         CompositionError::EnvFileMissing { path } => {
             format!("create it, or list it in `optional`: `[env-files] optional = [\"{path}\"]`")
         }
+        CompositionError::EnvFileIsManifest { .. } => {
+            "move the lines `NAME=value` to a file of their own".to_owned()
+        }
         CompositionError::Absent {
             nearest: Some(nearest),
             ..
