@@ -33,6 +33,7 @@ pub mod load_image;
 pub mod lock;
 pub mod lock_and_build;
 mod locked_addresses;
+mod locked_facts;
 pub mod lockfile_changes;
 pub mod lockfiles;
 pub mod missing_parts;

@@ -73,7 +73,7 @@ pub struct Builder<'a> {
 ///
 /// `data` is devsh's data directory.
 pub fn find(data: &Path, request: &BuildRequest<'_>) -> Option<BuiltShell> {
-    find_named(data, request, &ProfileName::candidates(request))
+    find_named(data, request, &ProfileName::complete(request))
 }
 
 /// Returns the dev shell of a profile, if it is intact.
@@ -84,14 +84,13 @@ pub fn built_at(profile: &Path) -> Option<BuiltShell> {
 fn find_named(
     data: &Path,
     request: &BuildRequest<'_>,
-    candidates: &[ProfileName],
+    profile: &ProfileName,
 ) -> Option<BuiltShell> {
-    let managed = candidates.iter().map(|name| name.as_str().to_owned());
-    let host = candidates.iter().map(ProfileName::host_pointer);
-    let order: Vec<String> = if request.tools_from == ToolsFrom::Host {
-        host.collect()
+    let host = profile.host_pointer();
+    let order = if request.tools_from == ToolsFrom::Host {
+        vec![host]
     } else {
-        managed.chain(host).collect()
+        vec![profile.as_str().to_owned(), host]
     };
     order.iter().find_map(|name| {
         let built = profile_record::read(&profiles_directory(data).join(name))?;
@@ -121,13 +120,11 @@ impl Builder<'_> {
     /// Artifacts are tried before host tools, even if a host tool was used the last time.
     pub fn find_or_build(&self, request: &BuildRequest<'_>) -> Result<PartialBuild, Error> {
         let data = &self.context.directories.data;
-        let candidates = ProfileName::candidates(request);
+        let complete = ProfileName::complete(request);
         let pass = store::leases::pass(data);
-        for name in &candidates {
-            // If nothing can be written here, garbage collection cannot run either.
-            let _leased = self.store.lease_profile(name.as_str());
-        }
-        let found = find_named(data, request, &candidates);
+        // If nothing can be written here, garbage collection cannot run either.
+        let _leased = self.store.lease_profile(complete.as_str());
+        let found = find_named(data, request, &complete);
         drop(pass);
         if let Some(built) = found
             && built.is_managed()
@@ -183,7 +180,6 @@ impl Builder<'_> {
             None => (None, None),
         };
         if let Some(error) = failed_project {
-            request.build_project = false;
             unbuilt.parts.push(UnbuiltPart {
                 part: ShellPart::Project,
                 error,

@@ -148,6 +148,7 @@ fn dispatch(context: &Context, ui: &Ui, global: Global, command: Command) -> Res
             locked: global.locked || locking.locked,
             offline: global.offline || locking.network.offline,
             trust: command.trust(),
+            is_background: command.is_background(),
             directory: global.directory,
         },
     );

@@ -30,9 +30,11 @@ pub use application_lock::{lock_application, oldest_python};
 pub use application_wheels::{UnfitApplication, choose_wheels};
 pub use bytecode::compile_in_background;
 pub use compile::CompileRequest;
-pub use install::{BuiltWheel, PackageInstall, WheelFiles};
+pub use install::{BuiltWheel, EditableInstall, PackageInstall, WheelFiles, build_settings};
 pub use interpreter::{Interpreter, minor_version};
-pub use lock::{LooseRequirement, PackageSource, PythonLock, Selection, SelectionPart};
+pub use lock::{
+    ForeignPackage, LooseRequirement, PackageSource, PythonLock, Selection, SelectionPart,
+};
 pub use lock_formats::{
     LockFiles, LockedWheel, PackageWheels, PinnedRequirement, SourceDirectories, decode_list,
     included_lists, named_directories, read_lock, read_pinned, read_pylock_wheels,

@@ -193,7 +193,7 @@ impl<'a> BuildInputs<'a> {
             python: self.python.clone(),
             tools_from: config.tools_from,
             locked: options.locked,
-            build_project: true,
+            build_project: options.mode != BuildMode::Background,
             runs_package_code: options.mode != BuildMode::Background,
             is_more_than_tools: self.is_more_than_tools,
             conda_floors: self.shell.conda_floors(),

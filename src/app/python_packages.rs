@@ -87,6 +87,7 @@ pub fn of_shell(
         locked: Arc::clone(locked),
         selection,
         project: files.project,
+        build_settings: files.build_settings.clone(),
     }))
 }
 
@@ -121,16 +122,16 @@ fn of_devshell_lock(
     }
     set.add_locked_options(&key.options);
     let lock = shell.python.lock.as_ref();
-    let mut digest = [0; 32];
+    let (mut digest, mut build_settings) = ([0; 32], None);
     let mut selection = Selection::default();
     if let (Some(lock), Some((own, name))) = (lock, lockfile_of(project, shell)) {
         // Directories in the list are installed as well.
         selection = self::selection(shell, own, name)?;
         set.add_directories(own);
-        digest = project
-            .python(&lock.value)
-            .map(|files| files.project)
-            .unwrap_or_default();
+        if let Some(files) = project.python(&lock.value) {
+            digest = files.project;
+            build_settings.clone_from(&files.build_settings);
+        }
     }
     Ok(PythonPackages {
         builds: builds(shell),
@@ -138,6 +139,7 @@ fn of_devshell_lock(
         locked: Arc::new(set),
         selection,
         project: digest,
+        build_settings,
     })
 }
 

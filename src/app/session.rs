@@ -17,7 +17,7 @@ use crate::{
     project::{
         self, FoundProject, Project, ReadMode, Unreadable,
         approval::{Decisions, Trusted},
-        approval_summary::{Fact, Facts},
+        approval_summary::Facts,
         detect,
         locate::{self, Place, SearchBounds},
         lock_path, personal, watch,
@@ -25,6 +25,8 @@ use crate::{
     report::{failure::Failure, paths::display_path, reporter::Reporter},
     util::{files, vars},
 };
+
+use super::locked_facts;
 
 /// The longest accepted lockfile, in bytes.
 const LOCKFILE_LIMIT: u64 = 16 << 20;
@@ -35,6 +37,10 @@ const NETRC_LIMIT: u64 = 1 << 20;
 
 /// The options that all commands have in common.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent options, each with its own readers"
+)]
 pub struct Options {
     /// Never write the lockfile, and fail if it does not fit.
     pub locked: bool,
@@ -42,6 +48,8 @@ pub struct Options {
     pub offline: bool,
     /// Trust the project for this one command.
     pub trust: bool,
+    /// A prompt started the command: no code of the project runs.
+    pub is_background: bool,
     /// The directory that the user named, as typed.
     pub directory: Option<PathBuf>,
 }
@@ -403,7 +411,7 @@ impl<'a> Session<'a> {
         Ok(found.read(mode, self.context, &pins, locked))
     }
 
-    /// Returns a fact about each package of the lockfiles, if the user approves those too.
+    /// Returns the facts about everything in the lockfiles, if the user approves those too.
     fn locked_facts(&self, place: &Place) -> Result<Option<Facts>, Failure> {
         if self.config()?.trust.lockfiles != LockfileTrust::Ask {
             return Ok(None);
@@ -411,33 +419,12 @@ impl<'a> Session<'a> {
         let mut facts = Facts::new();
         for path in self.lockfile_paths(place) {
             let loaded = self.lockfile(&place.root, &path);
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            let mut add = |name: String, text: String, meaning: String| {
-                let fact = Fact::meaning(text, meaning.as_bytes(), &file);
-                facts.insert(format!("locked {name}"), fact);
-            };
             // Commands that need the whole lockfile report invalid content.
-            let Ok(Some(lockfile)) = &loaded.content else {
-                continue;
-            };
-            for (key, package) in &lockfile.packages {
-                let name = format!("{} {}", key.tool, key.requirement);
-                add(
-                    name,
-                    package.version.to_string(),
-                    format!("{key:?} {package:?}"),
-                );
-            }
-            for (key, set) in &lockfile.python {
-                for package in &set.packages {
-                    let (name, version) = package
-                        .requirement
-                        .split_once("==")
-                        .unwrap_or((&package.requirement, ""));
-                    let text = version.split([' ', ';']).next().unwrap_or_default();
-                    let name = format!("{name} for {}", key.requirements.join(", "));
-                    add(name, text.to_owned(), format!("{key:?} {package:?}"));
-                }
+            if let (Ok(Some(_)), Ok(Some(bytes))) = (&loaded.content, &loaded.bytes) {
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                let of_file = locked_facts::of_document(&String::from_utf8_lossy(bytes), &file);
+                let of_file = of_file.map_err(project::Error::from)?;
+                facts.join(of_file).map_err(project::Error::from)?;
             }
         }
         Ok(Some(facts))

@@ -75,6 +75,13 @@ pub enum Error {
     /// The scripts of conda packages failed.
     #[error("cannot activate the conda packages: {}", .0.source)]
     CondaActivation(files::Error),
+    /// The project must not be built now. Without an earlier build it is not installed.
+    #[error("{}", if *has_earlier {
+        "an earlier build of it is used until `devsh sync` builds it again"
+    } else {
+        "it is built only when you ask, with `devsh sync`"
+    })]
+    ProjectNotBuilt { has_earlier: bool },
     /// A crate must not be built now.
     #[error("`{tool}` {version} is not built yet")]
     CrateNotBuilt { tool: Box<Tool>, version: Version },

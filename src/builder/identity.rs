@@ -35,12 +35,13 @@ impl EnvironmentId {
     pub(super) fn of_served(
         request: &BuildRequest<'_>,
         host_versions: &[Option<&Version>],
+        with_project: bool,
     ) -> (Self, Option<PythonPins>) {
         let python = request.python_position();
         let host_python = python.and_then(|position| host_versions[position]);
         let pins = request.pins(host_python.or_else(|| request.locked_python()));
         let host = |position: usize| host_versions[position];
-        let id = Self::new(request, pins.as_ref(), request.build_project, host);
+        let id = Self::new(request, pins.as_ref(), with_project, host);
         (id, pins)
     }
 

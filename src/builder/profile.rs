@@ -67,7 +67,8 @@ pub(super) fn build_profile(
     environments: &Environments,
 ) -> Result<BuiltShell, Error> {
     let python = environments.python.as_ref();
-    let (id, name) = ProfileName::of_served(request, &served);
+    let with_project = python.is_some_and(PythonEnvironment::has_project);
+    let (id, name) = ProfileName::of_served(request, &served, with_project);
     let envs = profiles_directory(data);
     files::create_private_dir(&envs)?;
     let _lock = files::lock(&envs.join(".lock"))?;
@@ -102,7 +103,7 @@ pub(super) fn build_profile(
         publish(&temporary, &built.profile)?;
     }
     if !built.is_managed() {
-        let pointer = ProfileName::wanted(request).host_pointer();
+        let pointer = ProfileName::managed(request, with_project).host_pointer();
         replace_link(&envs, &pointer, &name)?;
     }
     Ok(built)

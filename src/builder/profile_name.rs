@@ -13,36 +13,26 @@ use crate::python::PythonPins;
 pub(super) struct ProfileName(String);
 
 impl ProfileName {
-    /// Returns the profiles that fulfil a request without host tools, the best first.
-    pub(super) fn candidates(request: &BuildRequest<'_>) -> Vec<Self> {
-        let pins = request.pins(request.locked_python());
-        let name = |with_project| Self::managed(request, pins.as_ref(), with_project);
-        let mut names = vec![name(true)];
-        // A profile with the installed project is also good where the project must not be built.
-        if !request.build_project && has_directories(pins.as_ref()) {
-            names.push(name(false));
-        }
-        names
+    /// Returns the profile that fulfils a request without host tools. The project is installed in it.
+    pub(super) fn complete(request: &BuildRequest<'_>) -> Self {
+        Self::managed(request, true)
     }
 
-    /// Returns the profile that the lockfile asks for.
-    pub(super) fn wanted(request: &BuildRequest<'_>) -> Self {
+    /// Returns the profile of the locked tools.
+    pub(super) fn managed(request: &BuildRequest<'_>, with_project: bool) -> Self {
         let pins = request.pins(request.locked_python());
-        Self::managed(request, pins.as_ref(), request.build_project)
-    }
-
-    fn managed(request: &BuildRequest<'_>, pins: Option<&PythonPins>, with_project: bool) -> Self {
-        let id = EnvironmentId::of_locked(request, pins, with_project);
-        Self::new(&id, request, pins)
+        let id = EnvironmentId::of_locked(request, pins.as_ref(), with_project);
+        Self::new(&id, request, pins.as_ref())
     }
 
     /// Returns the profile of these tools, with its environment id.
     pub(super) fn of_served(
         request: &BuildRequest<'_>,
         served: &[ServedTool],
+        with_project: bool,
     ) -> (EnvironmentId, Self) {
         let host_versions: Vec<_> = served.iter().map(ServedTool::host_version).collect();
-        let (id, pins) = EnvironmentId::of_served(request, &host_versions);
+        let (id, pins) = EnvironmentId::of_served(request, &host_versions, with_project);
         let name = Self::new(&id, request, pins.as_ref());
         (id, name)
     }

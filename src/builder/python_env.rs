@@ -23,8 +23,8 @@ use crate::{
     env::{Env, pathlist},
     package::{PackageName, System, Tool, Version},
     python::{
-        Interpreter, PackageInstall, PackageSource, PythonPins, Selection, SelectionPart, Uv,
-        UvError, compile_in_background, minor_version,
+        EditableInstall, Interpreter, PackageInstall, PackageSource, PythonPins, Selection,
+        SelectionPart, Uv, UvError, compile_in_background, minor_version,
     },
     store::{self, BuiltObject, Object, Recipe},
     util::{digest_input::DigestInput, files, vars},
@@ -40,6 +40,15 @@ pub(super) struct PythonEnvironment {
     pub(super) object: PathBuf,
     pub(super) interpreter: Interpreter,
     pub(super) editable: Option<EditableInstalls>,
+    /// Whether the editable installs are of an earlier state of the project.
+    pub(super) is_earlier: bool,
+}
+
+impl PythonEnvironment {
+    /// Returns whether the project is installed as it is now.
+    pub(super) const fn has_project(&self) -> bool {
+        self.editable.is_some() && !self.is_earlier
+    }
 }
 
 /// Editable installs in a temporary directory, which is locked.
@@ -49,6 +58,14 @@ pub(super) struct EditableInstalls {
     /// Names what was installed, for the next profile of the checkout.
     pub(super) key: String,
     _lock: File,
+}
+
+/// The editable installs that an environment gets.
+enum EditableOutcome {
+    /// Those of the project as it is now.
+    Current(EditableInstalls),
+    /// Those of an earlier state, if there are any: the project must not be built now.
+    Earlier(Option<EditableInstalls>),
 }
 
 impl EditableInstalls {
@@ -153,26 +170,53 @@ fn refuse_builds(pins: &PythonPins, system: System) -> Result<(), Error> {
 /// The directory of a profile with its editable installs as uv made them.
 pub(super) const EDITABLE: &str = ".editable";
 
-/// Returns the name of the editable installs: what is installed, and for which minor version of Python.
-fn editable_key(
-    packages: &PythonPackages,
-    pins: &PythonPins,
-    python: &Version,
-    root: &Path,
-) -> String {
+/// The name of editable installs: a digest of the directories and the minor version of Python, and one of the state of the
+/// directories.
+struct EditableKey {
+    directories: String,
+    state: String,
+}
+
+impl EditableKey {
+    fn of(packages: &PythonPackages, pins: &PythonPins, python: &Version, root: &Path) -> Self {
+        let mut input = DigestInput::default();
+        input.number(FORMAT);
+        input.bytes(minor_version(python));
+        input.list(pins.directories.iter(), DigestInput::bytes);
+        let directories = short_digest(input);
+        Self {
+            directories,
+            state: editable_state(packages, pins, root),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{}-{}", self.directories, self.state)
+    }
+
+    /// Returns whether the editable installs of this name are of the same directories, in any state.
+    fn is_of(&self, name: &str) -> bool {
+        name.split_once('-')
+            .is_some_and(|(directories, _)| directories == self.directories)
+    }
+}
+
+fn short_digest(input: DigestInput) -> String {
+    blake3::hash(&input.into_bytes()).to_hex()[..32].to_owned()
+}
+
+/// Returns a digest of the state of the directories.
+fn editable_state(packages: &PythonPackages, pins: &PythonPins, root: &Path) -> String {
     let mut input = DigestInput::default();
-    input.number(FORMAT);
-    input.bytes(minor_version(python));
     input.bytes(packages.project);
     input.list(pins.directories.iter(), |input, directory| {
-        input.bytes(directory);
         let root = root.join(directory);
         for place in [root.join("src"), root] {
             let modules = modules(&place);
             input.list(modules.iter(), DigestInput::os);
         }
     });
-    blake3::hash(&input.into_bytes()).to_hex()[..32].to_owned()
+    short_digest(input)
 }
 
 /// Returns the names of the modules and packages in a directory, sorted. A build backend may list them.
@@ -190,16 +234,28 @@ fn modules(place: &Path) -> Vec<OsString> {
     names
 }
 
-/// Returns the same editable installs in another profile of the checkout.
-fn kept_installs(data: &Path, root: &Path, key: &str) -> Option<PathBuf> {
+/// Returns editable installs of the same directories in the profiles of the checkout, the newest first.
+fn kept_installs(data: &Path, root: &Path, key: &EditableKey) -> Vec<PathBuf> {
     let checkout = format!("-{}", checkout_digest(root, 8));
-    let profiles = files::list(&profiles_directory(data)).ok()?;
+    let profiles = files::list(&profiles_directory(data)).unwrap_or_default();
     let own = profiles.into_iter().filter(|profile| {
         let name = profile.file_name().unwrap_or_default();
         name.to_string_lossy().ends_with(&checkout)
     });
-    own.map(|profile| profile.join(EDITABLE).join(key))
-        .find(|kept| kept.is_dir())
+    let kept = own.flat_map(|profile| files::list(&profile.join(EDITABLE)).unwrap_or_default());
+    let kept = kept.filter(|kept| key.is_of(&file_name(kept)));
+    let mut kept: Vec<_> = kept
+        .map(|kept| (files::Stamp::of(&kept).map(|stamp| stamp.mtime), kept))
+        .collect();
+    kept.sort();
+    kept.into_iter().rev().map(|(_, kept)| kept).collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn needs(packages: &PythonPackages, tool: &'static str) -> Error {
@@ -319,12 +375,21 @@ impl Builder<'_> {
         } = self.install_selected(request, packages, served, conda)?;
         let find_installer =
             || self.installer(request, served, &interpreter, &|tool| needs(packages, tool));
-        let installed = (request.build_project && !pins.directories.is_empty()).then(|| {
-            let installer = find_installer()?;
-            self.install_editable(request, packages, &pins, self.uv(&installer))
+        let installed = (!pins.directories.is_empty()).then(|| {
+            self.install_editable(
+                request,
+                packages,
+                &pins,
+                &interpreter.version,
+                find_installer,
+            )
         });
         let (editable, failed) = match installed {
-            Some(Ok(editable)) => (Some(editable), None),
+            Some(Ok(EditableOutcome::Current(editable))) => (Some(editable), None),
+            Some(Ok(EditableOutcome::Earlier(editable))) => {
+                let has_earlier = editable.is_some();
+                (editable, Some(Error::ProjectNotBuilt { has_earlier }))
+            }
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
@@ -332,6 +397,7 @@ impl Builder<'_> {
             object,
             interpreter,
             editable,
+            is_earlier: failed.is_some(),
         };
         Ok(Some((environment, failed)))
     }
@@ -405,41 +471,71 @@ impl Builder<'_> {
         made
     }
 
+    /// Installs the directories of the project, or takes what an earlier build of this checkout installed.
     fn install_editable(
         &self,
         request: &BuildRequest<'_>,
         packages: &PythonPackages,
         pins: &PythonPins,
-        uv: Uv<'_>,
-    ) -> Result<EditableInstalls, Error> {
-        let parent = self.context.directories.data.join("building");
+        python: &Version,
+        find_installer: impl FnOnce() -> Result<Installer, Error>,
+    ) -> Result<EditableOutcome, Error> {
+        let data = &self.context.directories.data;
+        let parent = data.join("building");
         files::create_private_dir(&parent)?;
         let directory = parent.join(checkout_digest(request.root, 16));
         let lock = files::lock(&directory.with_extension("lock"))?;
         store::remove_tree(&directory)?;
         let folder = packages.lock.parent().unwrap_or(Path::new(""));
         let root = request.root.join(folder);
-        let key = editable_key(packages, pins, &uv.interpreter.version, &root);
-        if let Some(kept) = kept_installs(&self.context.directories.data, request.root, &key) {
-            if files::copy_tree(&kept, &directory).is_ok() {
-                return Ok(EditableInstalls {
-                    directory,
-                    key,
-                    _lock: lock,
-                });
+        let wanted = EditableKey::of(packages, pins, python, &root);
+        let kept = kept_installs(data, request.root, &wanted);
+        let (current, earlier): (Vec<_>, Vec<_>) = kept
+            .into_iter()
+            .partition(|kept| file_name(kept) == wanted.name());
+        let usable = if request.build_project {
+            Vec::new()
+        } else {
+            earlier
+        };
+        for kept in current.into_iter().chain(usable) {
+            if files::copy_tree(&kept, &directory).is_err() {
+                // Garbage collection removed it.
+                store::remove_tree(&directory)?;
+                continue;
             }
-            // Garbage collection removed it.
-            store::remove_tree(&directory)?;
+            let key = file_name(&kept);
+            let is_current = key == wanted.name();
+            let editable = EditableInstalls {
+                directory,
+                key,
+                _lock: lock,
+            };
+            return Ok(if is_current {
+                EditableOutcome::Current(editable)
+            } else {
+                EditableOutcome::Earlier(Some(editable))
+            });
         }
+        if !request.build_project {
+            return Ok(EditableOutcome::Earlier(None));
+        }
+        let installer = find_installer()?;
         let meter = self.progress.start("the project", "installing", None);
-        let made = uv.install_editable(&root, &pins.directories, &directory, &*meter);
+        let uv = self.uv(&installer);
+        let install = EditableInstall {
+            root: &root,
+            directories: &pins.directories,
+            settings: packages.build_settings.as_deref(),
+        };
+        let made = uv.install_editable(install, &directory, &*meter);
         meter.finish();
         made.map_err(|error| Error::install(&packages.lock, error))?;
-        Ok(EditableInstalls {
+        Ok(EditableOutcome::Current(EditableInstalls {
             directory,
-            key,
+            key: wanted.name(),
             _lock: lock,
-        })
+        }))
     }
 
     /// Returns uv with the user's environment and settings.

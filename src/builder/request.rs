@@ -71,6 +71,8 @@ pub struct PythonPackages {
     pub builds: BTreeSet<String>,
     /// A digest of the files that decide what the installed project is.
     pub project: [u8; 32],
+    /// The settings of uv for the build of the project.
+    pub build_settings: Option<String>,
 }
 
 impl PythonPackages {

@@ -378,6 +378,11 @@ impl Command {
         self.project_options().is_some_and(|options| options.trust)
     }
 
+    /// Returns whether a prompt started the command.
+    pub const fn is_background(&self) -> bool {
+        matches!(self, Self::Sync(options) if options.worker)
+    }
+
     /// Returns how the command may use the lockfile and the network.
     pub fn locking(&self) -> Locking {
         match self {

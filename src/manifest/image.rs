@@ -108,6 +108,72 @@ impl ImageRequest {
         self.labels.extend(upper.labels.clone());
     }
 
+    /// Returns every key that is set, with its value as text.
+    pub fn settings(&self) -> Vec<(Vec<String>, String)> {
+        // Every key is named, so that a new one is not left out of approvals.
+        let Self {
+            origin: _,
+            shell,
+            groups,
+            base,
+            copy,
+            cmd,
+            entrypoint,
+            expose,
+            env,
+            user,
+            workdir,
+            labels,
+        } = self;
+        let commands = [("cmd", cmd), ("entrypoint", entrypoint)];
+        let commands = commands.into_iter().filter_map(|(key, words)| {
+            let words = words.as_ref()?.iter();
+            let words: Vec<_> = words
+                .map(|word| shell_escape::unix::escape(word.into()))
+                .collect();
+            Some((key, words.join(" ")))
+        });
+        let groups = groups.as_ref().map(|groups| {
+            let names: Vec<&str> = groups.iter().map(|one| one.value.as_str()).collect();
+            names.join(", ")
+        });
+        let ports: Vec<&str> = expose.iter().map(Port::as_str).collect();
+        let single = [
+            ("shell", shell.as_ref().map(|one| one.value.to_string())),
+            ("groups", groups),
+            ("base", base.as_ref().map(|one| one.value.clone())),
+            ("expose", (!ports.is_empty()).then(|| ports.join(", "))),
+            ("user", user.clone()),
+            (
+                "workdir",
+                workdir.as_ref().map(|one| one.value.as_str().to_owned()),
+            ),
+        ];
+        let single = single
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        let single = single.chain(commands);
+        let mut all: Vec<_> = single
+            .map(|(key, value)| (vec![key.to_owned()], value))
+            .collect();
+        for (position, rule) in copy.iter().enumerate() {
+            let from = match rule.from.value.as_str() {
+                "" => ".",
+                from => from,
+            };
+            let text = format!("{from} to {}", rule.to.as_str());
+            all.push((vec!["copy".to_owned(), (position + 1).to_string()], text));
+        }
+        let variables = env
+            .iter()
+            .map(|(name, value)| ("env", name.as_str(), value));
+        let labels = labels.iter().map(|(name, value)| ("label", &**name, value));
+        for (key, name, value) in variables.chain(labels) {
+            all.push((vec![key.to_owned(), name.to_owned()], value.clone()));
+        }
+        all
+    }
+
     /// Returns the name of the image below, or `scratch`.
     pub fn base(&self) -> &str {
         self.base.as_ref().map_or(DEFAULT_BASE, |base| &base.value)

@@ -118,7 +118,7 @@ pub struct Decisions {
 /// Longest approval that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 /// The version of an approval's form, raised with every change of it.
-const FORMAT: u64 = 3;
+const FORMAT: u64 = 4;
 /// The directories of decisions about a project, and about all worktrees of a repository.
 const ALLOWED: &str = "allow";
 const DENIED: &str = "deny";
@@ -299,7 +299,8 @@ mod tests {
     use crate::project::approval_summary::Fact;
 
     fn approval(text: &str) -> Approval {
-        let facts = Facts::from([("fact".to_owned(), Fact::new(text, "file"))]);
+        let mut facts = Facts::new();
+        facts.add("fact", &[], Fact::new(text, "file")).unwrap();
         Approval {
             manifest: Facts::new(),
             all: facts,

@@ -10,7 +10,7 @@ use crate::env::grant;
 use crate::manifest::{
     CacheRequest, DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
 };
-use crate::package::{CachePlace, Requirement};
+use crate::package::{CachePlace, PackageName, Requirement};
 use crate::util::redact::{redact_text, redact_url};
 
 /// One thing that decides what a dev shell does. Two facts are equal if they mean the same.
@@ -23,8 +23,80 @@ pub struct Fact {
     meaning: [u8; 32],
 }
 
-/// The facts of a project by their names (`dev tool ruff`).
-pub type Facts = BTreeMap<String, Fact>;
+/// The facts of a project by their names (`shell dev tool ruff`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Facts(BTreeMap<String, Fact>);
+
+/// Two facts with one name: the approval of one would hide the other.
+#[derive(Debug, thiserror::Error)]
+#[error("two things that need your approval have the name `{0}`")]
+pub struct FactCollision(String);
+
+impl Facts {
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Adds a fact with the name of `fact_name`. The same fact may be added again.
+    pub fn add(&mut self, kind: &str, words: &[&str], fact: Fact) -> Result<(), FactCollision> {
+        self.insert(fact_name(kind, words), fact)
+    }
+
+    /// Adds a fact whose name is complete.
+    pub(super) fn insert(&mut self, name: String, fact: Fact) -> Result<(), FactCollision> {
+        match self.0.get(&name) {
+            Some(known) if *known != fact => Err(FactCollision(name)),
+            _ => {
+                self.0.insert(name, fact);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds all facts of `other`.
+    pub fn join(&mut self, other: Self) -> Result<(), FactCollision> {
+        let mut facts = other.0.into_iter();
+        facts.try_for_each(|(name, fact)| self.insert(name, fact))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Fact> {
+        self.0.get(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+/// Returns the name of a fact: its kind and words, of which two different lists never give the same name.
+pub fn fact_name(kind: &str, words: &[&str]) -> String {
+    let is_plain = |one: char| !(one.is_whitespace() || one.is_control() || "\"\\".contains(one));
+    let words = words.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(is_plain) {
+            (*word).to_owned()
+        } else {
+            format!("{word:?}")
+        }
+    });
+    let name: Vec<String> = [kind.to_owned()].into_iter().chain(words).collect();
+    name.join(" ")
+}
+
+/// Returns the path of a key in a TOML file (`tool.hatch."a.b"`).
+pub(super) fn key_path(above: &str, key: &str) -> String {
+    let is_bare = |one: char| one.is_ascii_alphanumeric() || "-_".contains(one);
+    let key = if !key.is_empty() && key.chars().all(is_bare) {
+        key.to_owned()
+    } else {
+        format!("{key:?}")
+    };
+    if above.is_empty() {
+        key
+    } else {
+        format!("{above}.{key}")
+    }
+}
 
 impl Fact {
     /// Returns a fact whose text is its meaning.
@@ -75,35 +147,49 @@ pub struct SummaryInput<'a> {
 /// Returns the facts of a manifest.
 ///
 /// A dev shell other than `dev` only has the facts in which it differs from `dev`.
-pub fn of(manifest: &Manifest, input: &SummaryInput<'_>) -> Facts {
-    let dev = manifest
-        .shells
-        .get(&ShellName::dev())
-        .map(|shell| facts_of(shell, input))
-        .unwrap_or_default();
-    let caches = manifest.caches.iter();
-    let mut facts: Facts = caches
-        .map(|cache| (format!("cache {}", cache.name()), cache_fact(cache)))
-        .collect();
-    for (name, shell) in &manifest.shells {
-        let mut own = facts_of(shell, input);
-        if *name != ShellName::dev() {
-            let absent = dev.keys().filter(|fact| !own.contains_key(*fact));
-            let absent: Vec<String> = absent.cloned().collect();
-            facts.insert(name.to_string(), Fact::new("as dev", ""));
-            own.retain(|fact, value| dev.get(fact) != Some(value));
-            own.extend(absent.into_iter().map(|fact| (fact, Fact::new("none", ""))));
-        }
-        let named = own.into_iter();
-        facts.extend(named.map(|(fact, value)| (format!("{name} {fact}"), value)));
+pub fn of(manifest: &Manifest, input: &SummaryInput<'_>) -> Result<Facts, FactCollision> {
+    let dev = match manifest.shells.get(&ShellName::dev()) {
+        Some(shell) => facts_of(shell, input)?,
+        None => Facts::new(),
+    };
+    let mut facts = Facts::new();
+    for cache in &manifest.caches {
+        facts.add("cache", &[&cache.name()], cache_fact(cache))?;
     }
-    facts
+    for (name, image) in &manifest.images {
+        let kind = if name.is_some() { "images" } else { "image" };
+        let file = image.origin.as_ref().map_or("", |origin| &*origin.file);
+        let name: Vec<&str> = name.iter().map(PackageName::as_str).collect();
+        facts.add(kind, &name, Fact::new("can be built", file))?;
+        for (key, text) in image.settings() {
+            let key = key.iter().map(String::as_str);
+            let words: Vec<&str> = name.iter().copied().chain(key).collect();
+            facts.add(kind, &words, Fact::new(text, file))?;
+        }
+    }
+    for (name, shell) in &manifest.shells {
+        let mut own = facts_of(shell, input)?;
+        if *name != ShellName::dev() {
+            let absent = dev.names().filter(|fact| own.get(fact).is_none());
+            let absent: Vec<String> = absent.map(str::to_owned).collect();
+            facts.add("shell", &[name.as_str()], Fact::new("as dev", ""))?;
+            own.0.retain(|fact, value| dev.get(fact) != Some(value));
+            for fact in absent {
+                own.insert(fact, Fact::new("none", ""))?;
+            }
+        }
+        for (fact, value) in own.0 {
+            let shell = fact_name("shell", &[name.as_str()]);
+            facts.insert(format!("{shell} {fact}"), value)?;
+        }
+    }
+    Ok(facts)
 }
 
 /// Returns the differences between the facts of two approvals, by name.
 pub fn compare(before: &Facts, after: &Facts) -> BTreeMap<String, Difference> {
     let mut differences = BTreeMap::new();
-    for (name, fact) in after {
+    for (name, fact) in &after.0 {
         let text = fact.text.clone();
         let difference = match before.get(name) {
             None => Difference::Added(text),
@@ -119,8 +205,8 @@ pub fn compare(before: &Facts, after: &Facts) -> BTreeMap<String, Difference> {
         };
         differences.insert(name.clone(), difference);
     }
-    for (name, fact) in before {
-        if !after.contains_key(name) {
+    for (name, fact) in &before.0 {
+        if after.get(name).is_none() {
             differences.insert(name.clone(), Difference::Removed(fact.text.clone()));
         }
     }
@@ -135,64 +221,63 @@ pub fn changed_files(before: &Facts, after: &Facts) -> BTreeSet<String> {
     files.filter(|file| !file.is_empty()).collect()
 }
 
-fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Facts {
+fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Result<Facts, FactCollision> {
     let mut facts = Facts::new();
-    let mut add = |kind: &str, name: &str, fact: Fact| {
-        facts.insert(format!("{kind} {name}").trim_end().to_owned(), fact);
-    };
     for name in &content.grants {
         let effect = grant::effect(name.value.as_str()).unwrap_or("is set");
-        add(
-            "grant",
-            name.value.as_str(),
-            Fact::new(effect, &name.origin.file),
-        );
+        let fact = Fact::new(effect, &name.origin.file);
+        facts.add("grant", &[name.value.as_str()], fact)?;
     }
     for shell in &content.source_scripts.grants {
         let name = format!("source.{}", shell.value);
-        add("grant", &name, Fact::new(SOURCE_EFFECT, &shell.origin.file));
+        facts.add(
+            "grant",
+            &[&name],
+            Fact::new(SOURCE_EFFECT, &shell.origin.file),
+        )?;
     }
     for (tool, request) in &content.tools {
-        add("tool", &tool.to_string(), tool_fact(request, input));
+        facts.add("tool", &[&tool.to_string()], tool_fact(request, input))?;
     }
     for package in &content.conda.packages {
         let fact = Fact::new("of the conda channels", &package.origin.file);
-        add("conda package", &package.value, fact);
+        facts.add("conda package", &[&package.value], fact)?;
     }
+    let mut before: Option<&str> = None;
     for channel in &content.conda.channels {
-        let fact = Fact::new("is used", &channel.origin.file);
-        add("conda channel", &channel.value, fact);
+        // The first channel that has a package serves it.
+        let text = before.map_or_else(
+            || "is used".to_owned(),
+            |before| format!("is used after {before}"),
+        );
+        before = Some(&channel.value);
+        let fact = Fact::meaning(redact_text(&text), text.as_bytes(), &channel.origin.file);
+        facts.add("conda channel", &[&channel.value], fact)?;
     }
     for package in &content.python.packages {
         let fact = Fact::new("of the index", &package.origin.file);
-        add("python package", &package.value, fact);
+        facts.add("python package", &[&package.value], fact)?;
     }
     if let Some(lock) = &content.python.lock {
-        add("python packages", "", packages(content, lock, input));
+        facts.add("python packages", &[], packages(content, lock, input))?;
     } else if let Some(place) = &content.python.place {
-        add(
-            "python packages",
-            "",
-            Fact::new("of the project", &place.file),
-        );
+        let fact = Fact::new("of the project", &place.file);
+        facts.add("python packages", &[], fact)?;
     }
     if let Some(link) = content.python.venv_link.as_ref().filter(|link| link.value) {
         let fact = Fact::new("links to the environment", &link.origin.file);
-        add("file .venv", "", fact);
+        facts.add("file", &[".venv"], fact)?;
     }
     for package in &content.python.build {
-        add(
-            "python build",
-            &package.value,
-            Fact::new("may run its own build", &package.origin.file),
-        );
+        let fact = Fact::new("may run its own build", &package.origin.file);
+        facts.add("python build", &[&package.value], fact)?;
     }
     for (name, value) in &content.env {
-        add("variable", name.as_str(), variable_fact(value, input));
+        facts.add("variable", &[name.as_str()], variable_fact(value, input))?;
     }
     for (name, value) in &content.aliases {
         let fact = Fact::new(value.value.clone(), &value.origin.file);
-        add("alias", name.as_str(), fact);
+        facts.add("alias", &[name.as_str()], fact)?;
     }
     let sourced = content.source_scripts.scripts.iter();
     let sourced = sourced.map(|(shell, scripts)| (format!("source script {shell}"), scripts));
@@ -202,10 +287,10 @@ fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Facts {
         for (position, script) in scripts.iter().enumerate() {
             let number = (position + 1).to_string();
             let fact = Fact::new(script.value.clone(), &script.origin.file);
-            add(&kind, &number, fact);
+            facts.add(&kind, &[&number], fact)?;
         }
     }
-    facts
+    Ok(facts)
 }
 
 fn cache_fact(cache: &CacheRequest) -> Fact {
@@ -299,10 +384,11 @@ mod tests {
     #[test]
     fn differences_are_named_with_their_files() {
         let facts = |facts: &[(&str, &str, &str)]| -> Facts {
-            let facts = facts.iter();
-            facts
-                .map(|(name, value, file)| ((*name).to_owned(), Fact::new(*value, file)))
-                .collect()
+            let mut all = Facts::new();
+            for (name, value, file) in facts {
+                all.add(name, &[], Fact::new(*value, file)).unwrap();
+            }
+            all
         };
         let before = facts(&[("a", "1", "x"), ("b", "1", "x"), ("c", "1", "y")]);
         let after = facts(&[("a", "1", "z"), ("b", "2", "w"), ("d", "1", "")]);
@@ -334,7 +420,7 @@ mod tests {
             manifests: &manifests,
             default_groups: &|_| vec![default.to_owned()],
         };
-        of(&manifest, &input)
+        of(&manifest, &input).unwrap()
     }
 
     #[test]
@@ -348,7 +434,8 @@ mod tests {
             ),
         ] {
             let facts = summary(&format!("[python]\n{text}\n"), "dev");
-            assert_eq!(facts["dev python packages"].text, expected);
+            let fact = facts.get("shell dev python packages").unwrap();
+            assert_eq!(fact.text, expected);
         }
         let text = "[python]\nlock = 'poetry.lock'\n";
         assert_eq!(
@@ -356,6 +443,26 @@ mod tests {
             summary(text, "other"),
             "default groups are data"
         );
+    }
+
+    #[test]
+    fn two_facts_never_share_a_name() {
+        let names = [
+            fact_name("a", &["b c"]),
+            fact_name("a", &["b", "c"]),
+            fact_name("a", &["\"b c\""]),
+            fact_name("a", &["b", "", "c"]),
+            fact_name("a", &["b\u{a0}c"]),
+            key_path("a", "b.c"),
+            key_path(&key_path("a", "b"), "c"),
+        ];
+        let distinct: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+        let mut facts = Facts::new();
+        facts.add("a", &["b"], Fact::new("1", "")).unwrap();
+        facts.add("a", &["b"], Fact::new("1", "")).unwrap();
+        let error = facts.add("a", &["b"], Fact::new("2", "")).unwrap_err();
+        assert!(error.to_string().contains("`a b`"), "{error}");
     }
 
     #[test]
@@ -371,6 +478,7 @@ mod tests {
             "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.13'\n",
             "[env]\nA = '1'\nB = '2'\n[tools]\n'npm:ruff' = '0.12'\nnode = '20'\n",
             "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n[shells.test]\n",
+            "[env]\nA = '1'\nB = '2'\n[tools]\nruff = '0.12'\n[image]\nbase = 'scratch'\n",
         ] {
             assert_ne!(first, summary(other, ""), "{other}");
         }
@@ -378,5 +486,12 @@ mod tests {
         let text = |value: &str| summary(&format!("[env]\nA = {value}\n"), "");
         assert_ne!(text("{ default = 'x' }"), text("'x (unless set)'"));
         assert_ne!(text("{ unset = true }"), text("'removed'"));
+        // The order of channels decides which of them serves a package.
+        let channels = |list: &str| summary(&format!("[conda]\nchannels = {list}\n"), "");
+        let (one, other) = ("'https://h.example/a'", "'https://h.example/b'");
+        assert_ne!(
+            channels(&format!("[{one}, {other}]")),
+            channels(&format!("[{other}, {one}]"))
+        );
     }
 }

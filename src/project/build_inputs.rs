@@ -4,11 +4,7 @@
 //! Invariant: the files that decide over code are facts that the user approves, alike for the project itself, a member of
 //! its workspace and a path dependency. The work is bounded, whatever a lockfile names.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use toml::{Table, Value};
 
@@ -18,28 +14,54 @@ use crate::{
 };
 
 use super::{
-    approval_summary::{Fact, Facts},
+    approval_summary::{Fact, Facts, fact_name, key_path},
     reader::{Bytes, Error, Inputs},
 };
 
 const PYPROJECT: &str = "pyproject.toml";
-/// The tables of `pyproject.toml` that decide which code runs when the project is built.
-const BUILD_TABLES: &[&str] = &[
-    "build-system",
-    "tool.uv",
-    "tool.hatch.build",
-    "tool.hatch.metadata",
-    "tool.pdm.build",
-    "tool.poetry.build",
-    "tool.setuptools",
+/// The keys of `pyproject.toml` that say nothing about a build. Every other key counts: backends and their plugins have
+/// tables of their own.
+const OTHER_KEYS: &[&str] = &[
+    "dependency-groups",
+    "tool.autoflake",
+    "tool.autopep8",
+    "tool.bandit",
+    "tool.basedpyright",
+    "tool.black",
+    "tool.bumpversion",
+    "tool.codespell",
+    "tool.commitizen",
+    "tool.coverage",
+    "tool.deptry",
+    "tool.devsh",
+    "tool.docformatter",
+    "tool.flake8",
+    "tool.interrogate",
+    "tool.isort",
+    "tool.mypy",
+    "tool.nox",
+    "tool.pixi",
+    "tool.poe",
+    "tool.pydocstyle",
+    "tool.pylint",
+    "tool.pyrefly",
+    "tool.pyright",
+    "tool.pytest",
+    "tool.pytype",
+    "tool.ruff",
+    "tool.semantic_release",
+    "tool.taskipy",
+    "tool.towncrier",
+    "tool.tox",
+    "tool.ty",
+    "tool.vulture",
+    "tool.yapf",
 ];
-/// The tables with the metadata of the package.
-const METADATA_TABLES: &[&str] = &["project", "tool.poetry"];
-/// The parts of these tables that decide only which other packages are needed. An editable install stays as it is
-/// when they change.
-const DEPENDENCY_TABLES: &[&str] = &[
+/// The keys that decide only which other packages are needed. An editable install stays as it is when they change.
+const DEPENDENCY_KEYS: &[&str] = &[
     "project.dependencies",
     "project.optional-dependencies",
+    "tool.pdm.dev-dependencies",
     "tool.poetry.dependencies",
     "tool.poetry.dev-dependencies",
     "tool.poetry.extras",
@@ -52,18 +74,75 @@ const DEPENDENCY_TABLES: &[&str] = &[
     "tool.uv.sources",
     "tool.uv.workspace",
 ];
-/// Other files that take part in a build.
-const OTHER_FILES: [&str; 3] = [UV_SETTINGS, "setup.py", SETUP_SETTINGS];
-const UV_SETTINGS: &str = "uv.toml";
-const SETUP_SETTINGS: &str = "setup.cfg";
-/// The scripts that build backends run if they exist.
-const BACKEND_SCRIPTS: [(&str, &str); 3] = [
-    ("tool.hatch.build", "hatch_build.py"),
-    ("tool.hatch.metadata", "hatch_build.py"),
-    ("tool.pdm.build", "pdm_build.py"),
+/// The keys that describe the package. They decide over no code of its build, so they are no facts.
+const METADATA_KEYS: &[&str] = &[
+    "project.authors",
+    "project.classifiers",
+    "project.dependencies",
+    "project.description",
+    "project.entry-points",
+    "project.gui-scripts",
+    "project.keywords",
+    "project.license",
+    "project.license-files",
+    "project.maintainers",
+    "project.name",
+    "project.optional-dependencies",
+    "project.readme",
+    "project.requires-python",
+    "project.scripts",
+    "project.urls",
+    "project.version",
+    "tool.pdm.dev-dependencies",
+    "tool.poetry.authors",
+    "tool.poetry.classifiers",
+    "tool.poetry.dependencies",
+    "tool.poetry.description",
+    "tool.poetry.dev-dependencies",
+    "tool.poetry.documentation",
+    "tool.poetry.extras",
+    "tool.poetry.group",
+    "tool.poetry.homepage",
+    "tool.poetry.keywords",
+    "tool.poetry.license",
+    "tool.poetry.maintainers",
+    "tool.poetry.name",
+    "tool.poetry.plugins",
+    "tool.poetry.readme",
+    "tool.poetry.repository",
+    "tool.poetry.scripts",
+    "tool.poetry.urls",
+    "tool.poetry.version",
 ];
+/// The files with settings of a build beside `pyproject.toml`.
+const SETTINGS_FILES: [&str; 2] = [UV_SETTINGS, "hatch.toml"];
+const UV_SETTINGS: &str = "uv.toml";
+/// The files that builds run, or read as a program, if they exist. Setuptools takes code from any part of `setup.cfg`.
+const CODE_FILES: [&str; 7] = [
+    "CMakeLists.txt",
+    "build.rs",
+    "hatch_build.py",
+    "meson.build",
+    "pdm_build.py",
+    "setup.cfg",
+    "setup.py",
+];
+/// Keys whose file a build writes or reads as text, by their last words.
+const TEXT_KEYS: &[&str] = &[
+    "dynamic.version.file",
+    "dynamic.readme.file",
+    "dynamic.description.file",
+    "dynamic.dependencies.file",
+    "version-file",
+    "version_file",
+    "write-to",
+    "write_to",
+];
+/// The tables with the version of the package, and the sources of it that run the file they name.
+const VERSION_TABLES: [&str; 3] = ["tool.hatch.version", "tool.pdm.version", "version"];
+const VERSION_CODE: [&str; 2] = ["code", "call"];
 /// Most scripts of one directory.
-const MAX_SCRIPTS: usize = 16;
+const MAX_SCRIPTS: usize = 64;
 /// Most directories of one lockfile; their files are read at a prompt, before any approval.
 const MAX_DIRECTORIES: usize = 512;
 /// Most bytes of their files together.
@@ -74,6 +153,8 @@ pub(super) struct InputCollector<'f> {
     pub(super) files: &'f mut Inputs,
     input: DigestInput,
     facts: Facts,
+    /// The bytes of all files that were read.
+    size: usize,
 }
 
 impl<'f> InputCollector<'f> {
@@ -82,6 +163,7 @@ impl<'f> InputCollector<'f> {
             files,
             input: DigestInput::default(),
             facts: Facts::new(),
+            size: 0,
         }
     }
 
@@ -100,124 +182,92 @@ impl<'f> InputCollector<'f> {
     /// Adds the inputs of a directory. Returns its `pyproject.toml`.
     pub(super) fn add_directory(&mut self, folder: &str) -> Result<Option<Text>, Error> {
         let pyproject = within(folder, PYPROJECT);
-        let bytes = self.files.data(&pyproject)?;
-        let project = match &bytes {
+        let bytes = self.read(&pyproject)?;
+        let mut project = match &bytes {
             Some(bytes) => manifest::parse_table(&pyproject, bytes)?,
             None => Table::new(),
         };
+        remove_all(&mut project, OTHER_KEYS);
         let mut installed = project.clone();
-        for name in DEPENDENCY_TABLES {
-            remove(&mut installed, name);
-        }
-        self.input.bytes(tables(&installed, BUILD_TABLES));
-        self.input.bytes(tables(&installed, METADATA_TABLES));
-        for name in BUILD_TABLES {
-            if let Some(value) = find(&project, name) {
-                self.add_settings(&pyproject, name, value);
-            }
-        }
-        for file in OTHER_FILES {
+        remove_all(&mut installed, DEPENDENCY_KEYS);
+        self.input.bytes(installed.to_string());
+        let mut scripts = backend_files(&project);
+        remove_all(&mut project, METADATA_KEYS);
+        let mut settings = vec![(pyproject.clone(), project)];
+        for file in SETTINGS_FILES {
             let name = within(folder, file);
-            let bytes = self.files.data(&name)?;
-            self.input.option(bytes.as_ref(), DigestInput::bytes);
-            match (file, bytes) {
-                (UV_SETTINGS, Some(bytes)) => self.add_uv_settings(&name, &bytes),
-                // Most of `setup.cfg` are settings of other tools.
-                (SETUP_SETTINGS, Some(bytes)) => self.add_setup_settings(&name, &bytes),
-                (_, Some(bytes)) => self.add_code(&name, &bytes),
-                (_, None) => {}
-            }
-        }
-        for name in build_scripts(&project) {
-            let name = within(folder, &name);
-            let bytes = self.files.data(&name)?;
+            let bytes = self.read(&name)?;
             self.input.option(bytes.as_ref(), DigestInput::bytes);
             if let Some(bytes) = bytes {
-                self.add_code(&name, &bytes);
+                let table = manifest::parse_table(&name, &bytes)?;
+                settings.push((name, table));
+            }
+        }
+        for (file, table) in settings {
+            let table = Value::Table(table);
+            self.add_settings(&file, "", &table)?;
+            scripts.extend(named_files(&table));
+        }
+        scripts.extend(CODE_FILES.map(str::to_owned));
+        let mut found = Vec::new();
+        for script in scripts {
+            let name = within(folder, &script);
+            let path = self.files.root().join(&name);
+            // Every other name is watched, so a new file is noticed.
+            if !path.is_dir() && self.files.exists(&name) {
+                found.push(name);
+            }
+        }
+        if found.len() > MAX_SCRIPTS {
+            let message = format!(
+                "its build names {} files, and devsh reads at most {MAX_SCRIPTS}",
+                found.len()
+            );
+            return Err(self.too_much(&pyproject, message));
+        }
+        for name in found {
+            let bytes = self.read(&name)?;
+            self.input.bytes(&name);
+            self.input.option(bytes.as_ref(), DigestInput::bytes);
+            if let Some(bytes) = bytes {
+                self.add_code(&name, &bytes)?;
             }
         }
         parse_text(&pyproject, &bytes)
     }
 
-    /// Adds each setting of a table of settings.
-    fn add_settings(&mut self, file: &str, name: &str, value: &Value) {
-        if let Value::Table(table) = value {
+    fn read(&mut self, name: &str) -> Result<Bytes, Error> {
+        let bytes = self.files.data(name)?;
+        self.size += bytes.as_ref().map_or(0, |bytes| bytes.len());
+        Ok(bytes)
+    }
+
+    /// Adds each setting of a table of settings. An empty table can also have an effect.
+    fn add_settings(&mut self, file: &str, path: &str, value: &Value) -> Result<(), Error> {
+        if let Value::Table(table) = value
+            && (!table.is_empty() || path.is_empty())
+        {
             for (key, value) in table {
-                let name = if name.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{name}.{key}")
-                };
-                self.add_settings(file, &name, value);
+                self.add_settings(file, &key_path(path, key), value)?;
             }
-            return;
+            return Ok(());
         }
         let text = match value {
             Value::String(text) => text.clone(),
             value => value.to_string(),
         };
         let fact = Fact::meaning(redact_text(&text), value.to_string().as_bytes(), file);
-        self.facts
-            .insert(format!("build setting {file} {name}"), fact);
-    }
-
-    fn add_uv_settings(&mut self, file: &str, bytes: &[u8]) {
-        match manifest::parse_table(file, bytes) {
-            Ok(table) => self.add_settings(file, "", &Value::Table(table)),
-            // uv reports it.
-            Err(_) => self.add_code(file, bytes),
-        }
-    }
-
-    /// Adds the settings of setuptools that name packages to run or servers to ask.
-    fn add_setup_settings(&mut self, file: &str, bytes: &[u8]) {
-        let (mut section, mut key) = (String::new(), String::new());
-        let mut settings = BTreeMap::<String, String>::new();
-        for line in String::from_utf8_lossy(bytes).lines() {
-            let trimmed = line.trim();
-            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
-                continue;
-            }
-            if let Some(name) = trimmed
-                .strip_prefix('[')
-                .and_then(|rest| rest.strip_suffix(']'))
-            {
-                (section, key) = (name.trim().to_ascii_lowercase(), String::new());
-                continue;
-            }
-            // A line with indentation continues the value.
-            let value = if line.starts_with([' ', '\t']) && !key.is_empty() {
-                trimmed
-            } else {
-                let (name, value) = trimmed.split_once(['=', ':']).unwrap_or((trimmed, ""));
-                key = name.trim().to_ascii_lowercase().replace('-', "_");
-                value.trim()
-            };
-            let runs = ["easy_install", "global", "command"].contains(&section.as_str())
-                || section == "options" && key == "setup_requires"
-                || section == "options.entry_points" && key.starts_with("distutils");
-            if runs {
-                let known = settings.entry(format!("{section}.{key}")).or_default();
-                if !known.is_empty() {
-                    known.push(' ');
-                }
-                known.push_str(value);
-            }
-        }
-        for (name, value) in settings {
-            let fact = Fact::meaning(redact_text(&value), value.as_bytes(), file);
-            self.facts
-                .insert(format!("build setting {file} {name}"), fact);
-        }
+        let name = format!("{} {path}", fact_name("build setting", &[file]));
+        Ok(self.facts.insert(name, fact)?)
     }
 
     /// Adds a file whose code runs.
-    fn add_code(&mut self, file: &str, bytes: &[u8]) {
+    fn add_code(&mut self, file: &str, bytes: &[u8]) -> Result<(), Error> {
         let lines = bytes.split(|byte| *byte == b'\n').count();
         let digest = &blake3::hash(bytes).to_hex()[..8];
         let text = format!("{lines} lines, {digest}");
         let fact = Fact::meaning(text, bytes, file);
-        self.facts.insert(format!("build code {file}"), fact);
+        Ok(self.facts.add("build code", &[file], fact)?)
     }
 
     /// Adds the directories that the lockfile `lock` installs, relative to its directory `folder`.
@@ -238,17 +288,12 @@ impl<'f> InputCollector<'f> {
             );
             return Err(self.too_much(lock, message));
         }
-        let mut size = 0;
+        let before = self.size;
         for place in &places {
             let fact = Fact::new("is installed", lock);
-            self.facts.insert(format!("local package {place}"), fact);
+            self.facts.add("local package", &[place], fact)?;
             self.add_directory(place)?;
-            for file in [PYPROJECT].iter().chain(&OTHER_FILES) {
-                // Each file is read once, so these are the same bytes.
-                let bytes = self.files.data(&within(place, file))?;
-                size += bytes.map_or(0, |bytes| bytes.len());
-            }
-            if size > MAX_BYTES {
+            if self.size - before > MAX_BYTES {
                 let message = format!(
                     "the build files of the directories that it installs have more than {MAX_BYTES} bytes"
                 );
@@ -285,12 +330,6 @@ fn within(folder: &str, file: &str) -> String {
     }
 }
 
-/// Returns the named tables of a file in one normal form, without comments and formatting.
-fn tables(file: &Table, names: &[&str]) -> String {
-    let table = |name: &&str| Some(format!("{name} = {}\n", find(file, name)?));
-    names.iter().filter_map(table).collect()
-}
-
 /// Returns the value at a dotted key.
 fn find<'t>(file: &'t Table, name: &str) -> Option<&'t Value> {
     let mut keys = name.split('.');
@@ -312,43 +351,75 @@ fn remove(file: &mut Table, name: &str) {
     }
 }
 
-/// Returns the scripts of the project that its build runs, relative to its directory.
-fn build_scripts(project: &Table) -> BTreeSet<String> {
-    let mut scripts = BTreeSet::new();
-    for (table, script) in BACKEND_SCRIPTS {
-        if find(project, table).is_some() {
-            scripts.insert(script.to_owned());
-        }
+fn remove_all(file: &mut Table, names: &[&str]) {
+    for name in names {
+        remove(file, name);
     }
-    for table in BUILD_TABLES.iter().filter_map(|name| find(project, name)) {
-        let mut rest = vec![table];
-        while let Some(value) = rest.pop() {
-            match value {
-                Value::Table(table) => rest.extend(table.values()),
-                Value::Array(list) => rest.extend(list),
-                Value::String(text) if is_script(text) => {
-                    scripts.insert(join_text("", text));
-                }
-                _ => {}
-            }
-        }
-    }
-    // A backend that is a module of the project itself.
+}
+
+/// Returns the possible files of a build backend that is a module of the project itself, relative to its directory.
+fn backend_files(project: &Table) -> BTreeSet<String> {
     let backend = find(project, "build-system.build-backend").and_then(Value::as_str);
     let paths = find(project, "build-system.backend-path").and_then(Value::as_array);
     let module = backend.map(|backend| backend.split(':').next().unwrap_or(backend));
     let module = module.map(|module| module.trim().replace('.', "/"));
+    let mut files = BTreeSet::new();
     for path in paths.into_iter().flatten().filter_map(Value::as_str) {
         if let Some(module) = &module {
             let place = join_text(path, module);
-            scripts.extend([format!("{place}.py"), format!("{place}/__init__.py")]);
+            files.extend([format!("{place}.py"), format!("{place}/__init__.py")]);
         }
     }
-    scripts.into_iter().take(MAX_SCRIPTS).collect()
+    files
+}
+
+/// Returns the texts of build settings that can name a file whose code runs: every single text, whatever its ending, and
+/// the scripts in lists.
+fn named_files(settings: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut pending = vec![(String::new(), settings)];
+    while let Some((path, value)) = pending.pop() {
+        match value {
+            Value::Table(table) => {
+                let source = table.get("source").and_then(Value::as_str);
+                let is_text = VERSION_TABLES.contains(&&*path)
+                    && !source.is_some_and(|source| VERSION_CODE.contains(&source));
+                if !is_text {
+                    let inner = table.iter();
+                    pending.extend(inner.map(|(key, value)| (key_path(&path, key), value)));
+                }
+            }
+            Value::Array(list) => {
+                let scripts = list
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .filter(|text| is_script(text));
+                names.extend(scripts.map(|text| join_text("", text)));
+                let tables = list.iter().filter(|one| one.is_table());
+                pending.extend(tables.map(|one| (path.clone(), one)));
+            }
+            Value::String(text) if is_path(text) && !is_text_key(&path) => {
+                names.insert(join_text("", text));
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn is_text_key(path: &str) -> bool {
+    let mut keys = TEXT_KEYS.iter();
+    keys.any(|key| path == *key || path.ends_with(&format!(".{key}")))
 }
 
 fn is_script(text: &str) -> bool {
-    Path::new(text).extension().is_some_and(|end| end == "py") && !text.contains('*')
+    is_path(text) && Path::new(text).extension().is_some_and(|end| end == "py")
+}
+
+/// Returns whether a text can be the path of a file of the project.
+fn is_path(text: &str) -> bool {
+    let is_plain = |one: char| !(one.is_control() || "*?[]{}<>|:;=@".contains(one));
+    (1..=256).contains(&text.len()) && !text.starts_with('/') && text.chars().all(is_plain)
 }
 
 #[cfg(test)]
@@ -386,7 +457,28 @@ mod tests {
         for (name, text, approval) in [
             ("packages/a/setup.py", "x = 1\n", true),
             ("packages/a/uv.toml", "offline = true\n", true),
-            ("packages/a/setup.cfg", "[metadata]\n", false),
+            ("packages/a/setup.cfg", "[metadata]\n", true),
+            (
+                "packages/a/hatch.toml",
+                "[version]\nsource = 'code'\n",
+                true,
+            ),
+            ("packages/a/meson.build", "project('a')\n", true),
+            (
+                "packages/a/pyproject.toml",
+                "[tool.setuptools.dynamic.version]\nattr = 'a.v'\n",
+                true,
+            ),
+            (
+                "packages/a/pyproject.toml",
+                "[tool.new-backend.hook]\n",
+                true,
+            ),
+            (
+                "packages/a/pyproject.toml",
+                "project.dynamic = ['version']\n",
+                true,
+            ),
             (
                 "packages/a/pyproject.toml",
                 "[build-system]\nrequires = []\n",
@@ -425,6 +517,80 @@ mod tests {
         let (files, _) = read(&root, LOCK).unwrap();
         assert_eq!(first.facts, files.facts);
         assert_eq!(first.project, files.project);
+    }
+
+    #[test]
+    fn every_file_that_a_setting_names_needs_approval() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let lock = LOCK.replace("directory = \"../lib\"", "virtual = \"lib\"");
+        fs::create_dir(root.join("src")).unwrap();
+        for (file, settings, named, approval) in [
+            (
+                "pyproject.toml",
+                "tool.poetry.build.script = 'make it'",
+                "make it",
+                true,
+            ),
+            (
+                "pyproject.toml",
+                "tool.hatch.version = { source = 'code', path = 'v.txt' }",
+                "v.txt",
+                true,
+            ),
+            (
+                "pyproject.toml",
+                "tool.hatch.version.path = 'src/v.py'",
+                "src/v.py",
+                false,
+            ),
+            (
+                "pyproject.toml",
+                "tool.uv.build-backend.hooks = ['h.py']",
+                "h.py",
+                true,
+            ),
+            (
+                "pyproject.toml",
+                "tool.setuptools.package-dir = { '' = 'src' }",
+                "src/a.py",
+                false,
+            ),
+            (
+                "pyproject.toml",
+                "tool.setuptools_scm.version_file = 'src/v.py'",
+                "src/v.py",
+                false,
+            ),
+            (
+                "hatch.toml",
+                "[build.hooks.custom]\npath = 'tools.d'\n",
+                "tools.d",
+                true,
+            ),
+        ] {
+            fs::write(root.join(file), settings).unwrap();
+            let (first, before) = read(root, &lock).unwrap();
+            fs::write(root.join(named), "x = 1\n").unwrap();
+            let (second, _) = read(root, &lock).unwrap();
+            assert_eq!(first.facts != second.facts, approval, "{settings}");
+            let path = root.join(named);
+            let is_watched = before.watched().iter().any(|one| one.path == path);
+            assert_eq!(is_watched, approval, "{settings}");
+            fs::remove_file(path).unwrap();
+            fs::remove_file(root.join(file)).unwrap();
+        }
+        // A file past the limit is not left out silently.
+        let names: Vec<String> = (0..=super::MAX_SCRIPTS)
+            .map(|one| format!("'s{one}.py'"))
+            .collect();
+        for name in &names {
+            fs::write(root.join(name.trim_matches('\'')), "").unwrap();
+        }
+        let settings = format!("tool.x.scripts = [{}]", names.join(", "));
+        fs::write(root.join("pyproject.toml"), settings).unwrap();
+        let error = read(root, &lock).unwrap_err().to_string();
+        assert!(error.contains("names 65 files"), "{error}");
     }
 
     #[test]

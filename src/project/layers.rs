@@ -230,10 +230,8 @@ impl<'i> LayerStack<'i> {
             return Err(fault(file, CompositionError::Absent { path, nearest }));
         };
         if file.asked.is_some() {
-            let fact = format!("extends {name}");
-            self.layers
-                .facts
-                .insert(fact, Fact::new("read", place_of(file)));
+            let fact = Fact::new("read", place_of(file));
+            self.layers.facts.add("extends", &[name], fact)?;
         }
         Ok(Some(bytes.to_vec()))
     }
@@ -252,7 +250,7 @@ impl<'i> LayerStack<'i> {
             // A damaged file counts as absent.
             if let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == pin.sha256) {
                 let fact = Fact::new(pin.to_string(), place_of(file));
-                self.layers.facts.insert(format!("extends {name}"), fact);
+                self.layers.facts.add("extends", &[name], fact)?;
                 return Ok(Some(bytes));
             }
         }
@@ -261,7 +259,7 @@ impl<'i> LayerStack<'i> {
             None => "not fetched yet".to_owned(),
         };
         let fact = Fact::new(text, place_of(file));
-        self.layers.facts.insert(format!("extends {name}"), fact);
+        self.layers.facts.add("extends", &[name], fact)?;
         if let Some((entry, _)) = &file.asked {
             self.layers.wanted.push(UnfetchedFile {
                 source: file.source.clone(),
@@ -317,7 +315,7 @@ impl<'i> LayerStack<'i> {
                 let names: Vec<&str> = names.into_iter().collect();
                 // The facts about the variables have the digests of the values.
                 let fact = Fact::new(names.join(", "), &path);
-                self.layers.facts.insert(format!("env file {path}"), fact);
+                self.layers.facts.add("env file", &[&path], fact)?;
                 layer.env_files.insert(path, variables);
             }
         }

@@ -14,8 +14,8 @@ use crate::{
         presets::{PresetNote, WorkspaceMembers},
     },
     python::{
-        LockFiles, PythonLock, WheelMinors, decode_list, included_lists, named_directories,
-        read_lock, source_directories,
+        ForeignPackage, LockFiles, PythonLock, WheelMinors, build_settings, decode_list,
+        included_lists, named_directories, read_lock, source_directories,
     },
     util::{paths::join_text, redact::redact_text},
 };
@@ -43,6 +43,8 @@ pub struct PythonFiles {
     pub locked: Option<Arc<PythonLock>>,
     /// A digest of the files that decide what the installed project is.
     pub project: [u8; 32],
+    /// The settings of uv for the build of the project.
+    pub build_settings: Option<String>,
     /// The facts that the user approves: code that runs in builds, and packages that are not from the public index.
     pub(super) facts: Facts,
     /// The Pythons for which its packages have wheels.
@@ -105,23 +107,32 @@ pub(super) fn read(
         inputs.add_installed(lock, folder, &locked.directories())?;
     }
     let (project, mut facts) = inputs.finish();
+    let within = |name: &str| join_text(folder, name);
+    let uv = files.data(&within("uv.toml"))?;
+    let pyproject = files.data(&within(PROJECT))?;
+    let build_settings = build_settings(uv.as_deref(), pyproject.as_deref());
     let bytes = files.data(lock)?;
     let wheels = bytes.map(|bytes| WheelMinors::read(&String::from_utf8_lossy(&bytes)));
     let wheels = wheels.unwrap_or_default();
     let foreign = locked.as_ref().map(PythonLock::foreign).unwrap_or_default();
-    let mut sources: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, source) in foreign {
-        sources.entry(name).or_default().push(source);
+    let mut sources: BTreeMap<String, Vec<ForeignPackage>> = BTreeMap::new();
+    for package in foreign {
+        sources
+            .entry(package.name.clone())
+            .or_default()
+            .push(package);
     }
-    for (name, sources) in sources {
-        let text = sources.join(", ");
-        let fact = Fact::meaning(redact_text(&text), text.as_bytes(), lock);
-        facts.insert(format!("python package {name} of {lock}"), fact);
+    for (name, packages) in sources {
+        let named = packages.iter().map(|one| one.source.as_str());
+        let text = named.collect::<Vec<_>>().join(", ");
+        let fact = Fact::meaning(redact_text(&text), format!("{packages:?}").as_bytes(), lock);
+        facts.add("python package", &[&name, "of", lock], fact)?;
     }
     Ok(PythonFiles {
         lock: lock.to_owned(),
         locked: locked.map(Arc::new),
         project,
+        build_settings,
         facts,
         wheels,
     })
@@ -339,7 +350,7 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
             !first
                 .0
                 .facts
-                .keys()
+                .names()
                 .any(|name| name.starts_with("python package"))
         );
         assert!(first.0.locked.unwrap().installs_project());
@@ -361,7 +372,8 @@ wheels = [{ url = "https://files.pythonhosted.org/a.whl", hash = "sha256:0000000
         for lock in [elsewhere, unhashed, git, lookalike] {
             let other = read_project("[project]\n", &lock);
             assert_ne!(first.0.facts, other.0.facts, "{lock}");
-            assert!(other.0.facts.contains_key("python package idna of uv.lock"));
+            let name = "python package idna of uv.lock";
+            assert!(other.0.facts.get(name).is_some());
         }
         for pyproject in [
             "[build-system]\nrequires = []\n",

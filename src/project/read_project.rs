@@ -13,7 +13,7 @@ use crate::{
 use super::{
     Error, Project,
     approval::{Approval, ApprovalState, Decisions, WorktreeApproval},
-    approval_summary::{self, Fact, Facts, SummaryInput},
+    approval_summary::{self, Fact, FactCollision, Facts, SummaryInput},
     dedupe_tools,
     detect::{self, Detection, SoughtPresets},
     import_files,
@@ -189,11 +189,10 @@ impl FoundProject {
         } else {
             let elsewhere = self.elsewhere.iter().map(|one| &one.approval);
             let approvals = self.approval.iter().chain(elsewhere);
-            let facts = approvals.flat_map(|approval| approval.all.clone());
-            OutsideRule::Approved(facts.collect())
+            OutsideRule::Approved(approvals.map(|approval| approval.all.clone()).collect())
         });
         let mut project = self.read_manifests(context, pins)?;
-        project.facts.manifest = project.summary(&self.inputs);
+        project.facts.manifest = project.summary(&self.inputs)?;
         if is_gated {
             let manifest = &project.facts.manifest;
             let own = self.approval.iter().filter(|_| !self.denied);
@@ -206,10 +205,10 @@ impl FoundProject {
         }
         project.read_python(&mut self.inputs)?;
         project.is_complete = true;
-        project.facts.all = project.summary(&self.inputs);
+        project.facts.all = project.summary(&self.inputs)?;
         if let Some(locked) = locked {
-            project.facts.all.extend(project.locked_facts());
-            project.facts.all.extend(locked);
+            project.facts.all.join(project.locked_facts()?)?;
+            project.facts.all.join(locked)?;
         }
         project.judge(self.denied, &self.elsewhere);
         Ok(project)
@@ -323,7 +322,7 @@ impl Project {
     }
 
     /// Returns the facts about everything that was read so far.
-    fn summary(&self, inputs: &Inputs) -> Facts {
+    fn summary(&self, inputs: &Inputs) -> Result<Facts, FactCollision> {
         let layers = self.layers.all.iter();
         let env_files: BTreeSet<&str> = layers
             .flat_map(|layer| layer.env_files.keys().map(String::as_str))
@@ -339,26 +338,25 @@ impl Project {
             manifests: &manifests,
             default_groups: &default_groups,
         };
-        let mut facts = approval_summary::of(&self.manifest, &input);
-        facts.extend(self.layers.facts.clone());
-        facts.extend(inputs.outside_facts());
+        let mut facts = approval_summary::of(&self.manifest, &input)?;
+        facts.join(self.layers.facts.clone())?;
+        facts.join(inputs.outside_facts()?)?;
         for files in &self.python {
-            facts.extend(files.facts.clone());
+            facts.join(files.facts.clone())?;
         }
-        facts
+        Ok(facts)
     }
 
     /// Returns a fact about each package of the Python lockfiles.
-    fn locked_facts(&self) -> Facts {
+    fn locked_facts(&self) -> Result<Facts, FactCollision> {
         let mut facts = Facts::new();
         for files in &self.python {
             for package in files.locked.iter().flat_map(|locked| locked.listed()) {
-                let name = format!("locked in {} {}", files.lock, package.name);
                 let fact = Fact::meaning(package.version, &package.content, &files.lock);
-                facts.insert(name, fact);
+                facts.add("locked in", &[&files.lock, &package.name], fact)?;
             }
         }
-        facts
+        Ok(facts)
     }
 }
 

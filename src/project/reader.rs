@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    approval_summary::{Fact, Facts},
+    approval_summary::{Fact, FactCollision, Facts, fact_name},
     watch::Watched,
 };
 
@@ -32,6 +32,9 @@ pub const PROJECT_SIZE: u64 = 64 << 20;
 pub const UNAPPROVED_SIZE: u64 = 1 << 19;
 /// The longest file that is read to find out where a project begins, or what it belongs to, in bytes.
 const PEEK_SIZE: u64 = 1 << 20;
+
+/// The kind of the facts about files outside of the project.
+const OUTSIDE_FACT: &str = "file outside of the project";
 
 /// The bytes of a file, shared by all readers; nothing when there is no such file.
 pub type Bytes = Option<Arc<[u8]>>;
@@ -48,6 +51,9 @@ pub enum Error {
     /// A file has content that its format does not allow.
     #[error(transparent)]
     Content(#[from] manifest::Error),
+    /// Two facts of the approval have one name.
+    #[error(transparent)]
+    Collision(#[from] FactCollision),
 }
 
 /// Reads the files of one project and records them.
@@ -72,8 +78,8 @@ pub struct Inputs {
 /// The files outside of the project that may be opened.
 #[derive(Debug, Clone)]
 pub enum OutsideRule {
-    /// Those in these facts, which the user approved.
-    Approved(Facts),
+    /// Those in the facts of these approvals.
+    Approved(Vec<Facts>),
     /// All that the project names.
     All,
 }
@@ -106,7 +112,7 @@ impl Inputs {
             limit: PROJECT_SIZE,
             size_left: PROJECT_SIZE,
             own: Vec::new(),
-            outside_rule: OutsideRule::Approved(Facts::new()),
+            outside_rule: OutsideRule::Approved(Vec::new()),
             outside: BTreeMap::new(),
             secret: BTreeSet::new(),
             read: BTreeMap::new(),
@@ -132,11 +138,12 @@ impl Inputs {
     }
 
     /// Returns the facts about files outside of the project, which are part of the approval.
-    pub(super) fn outside_facts(&self) -> Facts {
-        let files = self.outside.iter();
-        files
-            .map(|(name, file)| (outside_fact_name(name), file.fact(name)))
-            .collect()
+    pub(super) fn outside_facts(&self) -> Result<Facts, FactCollision> {
+        let mut facts = Facts::new();
+        for (name, file) in &self.outside {
+            facts.add(OUTSIDE_FACT, &[name], file.fact(name))?;
+        }
+        Ok(facts)
     }
 
     /// Returns whether a file was not opened because it is outside of the project.
@@ -295,8 +302,10 @@ impl Inputs {
         };
         outside.was_read = match &self.outside_rule {
             OutsideRule::All => true,
-            OutsideRule::Approved(facts) => {
-                facts.get(&outside_fact_name(name)) == Some(&outside.fact(name))
+            OutsideRule::Approved(approvals) => {
+                let (name, fact) = (fact_name(OUTSIDE_FACT, &[name]), outside.fact(name));
+                let mut approvals = approvals.iter();
+                approvals.any(|facts| facts.get(&name) == Some(&fact))
             }
         };
         let may_open = outside.was_read;
@@ -319,10 +328,6 @@ impl OutsideFile {
         };
         Fact::meaning(text, self.target.as_bytes(), name)
     }
-}
-
-fn outside_fact_name(name: &str) -> String {
-    format!("file outside of the project {name}")
 }
 
 /// Reads a file of which nothing is trusted: it only helps to find where a project begins, or what it belongs to.
@@ -487,23 +492,21 @@ mod tests {
             assert!(inputs.is_refused(name));
         }
         assert!(inputs.data("inside").unwrap().is_some());
-        let facts = inputs.outside_facts();
-        assert_eq!(facts.len(), 2);
-        let text = &facts["file outside of the project link"].text;
-        assert_eq!(text, "not read yet, it is ../secret");
+        let facts = inputs.outside_facts().unwrap();
+        assert_eq!(facts.names().count(), 2);
+        let name = "file outside of the project link";
+        let fact = facts.get(name).unwrap();
+        assert_eq!(fact.text, "not read yet, it is ../secret");
         let mut approved = Inputs::at(&root);
-        approved.open_outside(OutsideRule::Approved(facts.clone()));
+        approved.open_outside(OutsideRule::Approved(vec![facts.clone()]));
         assert!(approved.data("link").unwrap().is_some());
-        assert_eq!(
-            approved.outside_facts()["file outside of the project link"],
-            facts["file outside of the project link"]
-        );
+        assert_eq!(approved.outside_facts().unwrap().get(name), Some(fact));
         // A link to another file is another fact.
         std::fs::remove_file(root.join("link")).unwrap();
         std::fs::write(directory.path().join("other"), "").unwrap();
         std::os::unix::fs::symlink("../other", root.join("link")).unwrap();
         let mut changed = Inputs::at(&root);
-        changed.open_outside(OutsideRule::Approved(facts));
+        changed.open_outside(OutsideRule::Approved(vec![facts]));
         assert_eq!(changed.data("link").unwrap(), None);
     }
 }

@@ -38,8 +38,6 @@ const BUILD_SETTINGS: [&str; 13] = [
     "no-build-isolation-package",
     "no-index",
 ];
-/// Largest file with settings of uv that is read, in bytes.
-const SETTINGS_LIMIT: u64 = 4 << 20;
 /// The file that uv locks in an environment.
 const UV_LOCK: &str = ".lock";
 
@@ -61,6 +59,16 @@ pub struct PackageInstall<'a> {
     pub builds: Option<&'a BTreeSet<String>>,
     /// Wheels that were built for some of these packages, by normalised name.
     pub built: &'a BTreeMap<String, BuiltWheel>,
+}
+
+/// Directories to install in editable form.
+#[derive(Debug, Clone, Copy)]
+pub struct EditableInstall<'a> {
+    pub root: &'a Path,
+    /// Relative to `root`.
+    pub directories: &'a [String],
+    /// The settings of uv for their builds.
+    pub settings: Option<&'a str>,
 }
 
 /// A wheel that was built from a source distribution.
@@ -198,14 +206,18 @@ impl Uv<'_> {
         make_bytecode_directories(place)
     }
 
-    /// Makes an environment with editable installs of directories below `root` in the empty directory `place`.
+    /// Makes an environment with editable installs in the empty directory `place`.
     pub fn install_editable(
         &self,
-        root: &Path,
-        directories: &[String],
+        install: EditableInstall<'_>,
         place: &Path,
         meter: &dyn Meter,
     ) -> Result<(), UvError> {
+        let EditableInstall {
+            root,
+            directories,
+            settings: build_settings,
+        } = install;
         self.create_environment(place)?;
         // Setuptools would write its `egg-info` into the project.
         let settings = place.with_extension("cfg");
@@ -217,7 +229,7 @@ impl Uv<'_> {
             .args(["pip", "install", "--no-deps", "--python"])
             .arg(place);
         let own_settings = place.with_extension("toml");
-        if let Some(text) = uv_settings(root)? {
+        if let Some(text) = build_settings {
             files::write_atomic(&own_settings, text.as_bytes())?;
             command
                 .env_remove("UV_NO_CONFIG")
@@ -273,24 +285,22 @@ impl Uv<'_> {
     }
 }
 
-/// Returns uv's settings for the builds of the project at `root`: its `uv.toml`, else `[tool.uv]` of its
+/// Returns uv's settings for the builds of a project: those of its `uv.toml`, else of `[tool.uv]` in its
 /// `pyproject.toml`. Both are part of the approval.
-fn uv_settings(root: &Path) -> Result<Option<String>, UvError> {
-    let read = |name: &str| {
-        let bytes = files::read_bounded(&root.join(name), SETTINGS_LIMIT)?;
-        Ok::<_, UvError>(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-    };
-    if let Some(text) = read("uv.toml")? {
-        return Ok(Some(text));
-    }
-    let project = read("pyproject.toml")?.and_then(|text| text.parse::<toml::Table>().ok());
-    let settings = project.and_then(|mut project| match project.remove("tool")? {
-        toml::Value::Table(mut tools) => tools.remove("uv"),
-        _ => None,
-    });
-    let Some(toml::Value::Table(mut settings)) = settings else {
-        return Ok(None);
+///
+/// Other keys are left out: uv would quote them in its errors.
+pub fn build_settings(uv: Option<&[u8]>, pyproject: Option<&[u8]>) -> Option<String> {
+    let parse = |bytes: &[u8]| String::from_utf8_lossy(bytes).parse::<toml::Table>().ok();
+    let mut settings = match uv {
+        Some(bytes) => parse(bytes)?,
+        None => match parse(pyproject?)?.remove("tool")? {
+            toml::Value::Table(mut tools) => match tools.remove("uv")? {
+                toml::Value::Table(settings) => settings,
+                _ => return None,
+            },
+            _ => return None,
+        },
     };
     settings.retain(|key, _| BUILD_SETTINGS.contains(&key));
-    Ok((!settings.is_empty()).then(|| settings.to_string()))
+    (!settings.is_empty()).then(|| settings.to_string())
 }

@@ -46,6 +46,15 @@ pub struct PythonLock {
     pub notes: Vec<Located<String>>,
 }
 
+/// A package that does not come, with digests, from the public index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignPackage {
+    pub name: String,
+    pub source: String,
+    /// The addresses and digests of its files, unless an index has them.
+    pub files: Vec<String>,
+}
+
 /// A package of a lockfile in words, with all versions that are locked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListedPackage {
@@ -312,15 +321,32 @@ impl PythonLock {
         self.packages.retain(|_| first.next().unwrap_or(true));
     }
 
-    /// Returns everything that does not come, with digests, from the public index: a name and its source.
-    pub fn foreign(&self) -> Vec<(String, String)> {
-        let packages = self
-            .packages
-            .iter()
-            .filter_map(|one| Some((one.name.clone(), one.foreign_source.clone()?)));
+    /// Returns everything that does not come, with digests, from the public index.
+    pub fn foreign(&self) -> Vec<ForeignPackage> {
+        let packages = self.packages.iter().filter_map(|one| {
+            // An index decides which files a version has.
+            let files = if matches!(one.source, PackageSource::Index(Some(_))) {
+                Vec::new()
+            } else {
+                let files = one.files.iter();
+                let files = files.map(|file| format!("{} {}", file.url, file.digest));
+                files.chain(one.digests.iter().cloned()).collect()
+            };
+            Some(ForeignPackage {
+                name: one.name.clone(),
+                source: one.foreign_source.clone()?,
+                files,
+            })
+        });
+        let of_address = |name: String, source: String| ForeignPackage {
+            name,
+            source,
+            files: Vec::new(),
+        };
         let places = self.settings.iter().filter(|one| one.names_place());
         let places: Vec<&str> = places.map(|one| one.text.as_str()).collect();
-        let options = (!places.is_empty()).then(|| ("(options)".to_owned(), places.join(", ")));
+        let options =
+            (!places.is_empty()).then(|| of_address("(options)".to_owned(), places.join(", ")));
         let addresses = self
             .loose
             .iter()
@@ -332,7 +358,7 @@ impl PythonLock {
                     // The facts about its build say which code runs.
                     return None;
                 }
-                Some((loose.requirement.name.to_string(), url))
+                Some(of_address(loose.requirement.name.to_string(), url))
             });
         let mut foreign: Vec<_> = packages.chain(options).chain(addresses).collect();
         foreign.sort();

@@ -119,9 +119,11 @@ fn uv_locks_are_walked_by_groups_extras_and_markers() {
         pins.hashed()
             .starts_with(&format!("click==8.1 --hash={A}\nidna==3 "))
     );
+    let foreign = lock.foreign();
+    assert_eq!(foreign.len(), 1);
     assert_eq!(
-        lock.foreign(),
-        [("core".to_owned(), "editable core".to_owned())]
+        (&*foreign[0].name, &*foreign[0].source),
+        ("core", "editable core")
     );
 }
 
@@ -164,8 +166,8 @@ fn packages_of_other_servers_in_a_uv_lock_are_foreign() {
         let text = uv().replacen(from, to, 1);
         let lock = lock("uv.lock", &text, "");
         let foreign = lock.foreign();
-        let click = foreign.iter().find(|(name, _)| name == "click").unwrap();
-        assert!(click.1.contains(word), "{click:?}");
+        let click = foreign.iter().find(|one| one.name == "click").unwrap();
+        assert!(click.source.contains(word), "{click:?}");
     }
     let git = uv().replacen(
         "registry = \"https://pypi.org/simple\"",
@@ -295,7 +297,7 @@ fn the_sources_of_a_poetry_lock_are_foreign() {
         ),
         POETRY,
     );
-    assert!(git.foreign()[0].1.contains("h.example"));
+    assert!(git.foreign()[0].source.contains("h.example"));
     let on = TargetEnvironment::new(&"3.11".parse().unwrap(), System::LinuxX86_64);
     let pins = git.select(&Selection::default(), &on).unwrap();
     assert_eq!(
@@ -309,7 +311,7 @@ fn the_sources_of_a_poetry_lock_are_foreign() {
     );
     let pins = legacy.select(&Selection::default(), &on).unwrap();
     assert_eq!(pins.indexes(), BTreeSet::from(["https://i.example/simple"]));
-    assert_eq!(legacy.foreign()[0].0, "click");
+    assert_eq!(legacy.foreign()[0].name, "click");
 }
 
 #[test]

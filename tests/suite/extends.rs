@@ -113,8 +113,8 @@ fn a_git_file_is_fetched_after_approval_and_pinned_until_an_upgrade() {
     sandbox.devsh(&["run", "--", "true"]).code(3);
     let shown = sandbox.devsh(&["allow"]).success();
     for line in [
-        "~ dev variable TEAM  one → two",
-        "+ dev alias t        x",
+        "~ shell dev variable TEAM  one → two",
+        "+ shell dev alias t        x",
         "~ extends git+file://",
     ] {
         assert!(shown.stderr.contains(line), "{line}\n{shown}");

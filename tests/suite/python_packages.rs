@@ -186,14 +186,27 @@ fn the_project_stays_importable_when_its_packages_change() {
         "import demo, deep",
     ];
     sandbox.devsh(&imports).success();
-    // Another version of the project: its approved build runs in the background.
+    // Another version of the project: only a build that the user asks for runs its code, and the earlier one serves.
     sandbox.write(
         "pyproject.toml",
         other.replace("version = \"1.0\"", "version = \"1.1\""),
     );
-    sandbox.devsh(&["watch", "--once"]).success();
-    assert!(ran.exists());
+    let watched = sandbox.devsh(&["watch", "--once"]);
+    assert!(!ran.exists(), "{watched}");
+    let status = sandbox.devsh(&["status"]).stdout;
+    let earlier = "an earlier build of it is used until `devsh sync` builds it again";
+    assert!(status.contains(earlier), "{status}");
+    for_each_shell(|shell| {
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        let shown = pty.type_line("python -c 'import demo, deep; print(40 + 2)'");
+        assert!(shown.contains("42"), "{shown}");
+    });
+    assert!(!ran.exists(), "no prompt runs code of the project");
     sandbox.devsh(&imports).success();
+    assert!(ran.exists());
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    assert!(!status.contains(earlier), "{status}");
     // A build that fails costs the project only.
     sandbox.write("backend.py", "raise SystemExit('broken backend')\n");
     sandbox.devsh(&["allow"]).code(1).error(&["cannot install"]);

@@ -139,7 +139,7 @@ fn only_fetch_talks_to_the_network() {
 
 /// The files that open files, with what they open. Every file of a project goes through `project::reader`, which checks
 /// its owner, its mode and its place.
-const OPENERS: [(&str, &str); 14] = [
+const OPENERS: [(&str, &str); 16] = [
     ("src/app/host_notices.rs", "reports in devsh's state"),
     ("src/app/build_files.rs", "traces of background builds"),
     (
@@ -157,6 +157,8 @@ const OPENERS: [(&str, &str); 14] = [
     ("src/project/watch.rs", "files that the reader has read"),
     ("src/prompt/record.rs", "records in devsh's state"),
     ("src/prompt/session_var.rs", "sessions in devsh's state"),
+    ("src/python/compile.rs", "the answer of uv"),
+    ("src/python/venv.rs", "scripts of installed packages"),
 ];
 
 #[test]
@@ -168,7 +170,9 @@ fn only_the_reader_opens_files_of_a_project() {
         "read_to_string(",
         "File::open(",
     ];
-    let watching = ["app", "cli", "extends", "project", "prompt", "resolve"];
+    let watching = [
+        "app", "cli", "extends", "project", "prompt", "python", "resolve",
+    ];
     let mut openers = BTreeSet::new();
     for file in library()
         .iter()

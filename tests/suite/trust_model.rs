@@ -53,7 +53,7 @@ fn a_tool_that_another_file_adds_needs_approval_and_its_version_does_not() {
     }
     assert_eq!(server.requests(), [""; 0]);
     let shown = sandbox.devsh(&["allow"]).success().stderr;
-    assert!(shown.contains("+ dev tool pypi:pyrefly"), "{shown}");
+    assert!(shown.contains("+ shell dev tool pypi:pyrefly"), "{shown}");
 }
 
 #[test]
@@ -90,6 +90,16 @@ fn allow_shows_each_change_of_a_build_by_name() {
             format!("{pyproject}{evil}"),
             "hatchling @ https://evil.example/h.whl",
         ),
+        (
+            "hatch.toml",
+            "[build.hooks.custom]\npath = \"tools/hook\"\n".to_owned(),
+            "+ build setting hatch.toml build.hooks.custom.path  tools/hook",
+        ),
+        (
+            "tools/hook",
+            "import os\n".to_owned(),
+            "+ build code tools/hook",
+        ),
         ("evil.py", "import os\n".to_owned(), "+ build code evil.py"),
         (
             "pyproject.toml",
@@ -101,7 +111,7 @@ fn allow_shows_each_change_of_a_build_by_name() {
         (
             "setup.cfg",
             "[metadata]\nname = app\n[options]\nsetup_requires =\n    evil\n".to_owned(),
-            "+ build setting setup.cfg options.setup_requires  evil",
+            "+ build code setup.cfg",
         ),
     ] {
         sandbox.write(name, &text);
@@ -120,10 +130,6 @@ fn allow_shows_each_change_of_a_build_by_name() {
             format!(
                 "# more\n{pyproject}{evil}[tool.uv]\nextra-build-dependencies={{x=['evil']}}\n[tool.ruff]\nfix = true\n"
             ),
-        ),
-        (
-            "setup.cfg",
-            "[flake8]\nignore = E1\n[options]\nsetup-requires = evil\n".to_owned(),
         ),
         ("uv.lock", format!("# a comment\n{lock}")),
     ] {
@@ -150,7 +156,7 @@ fn values_of_env_files_count_and_are_never_shown() {
     assert!(
         second
             .stderr
-            .contains("~ dev variable TOKEN  from .env → another value"),
+            .contains("~ shell dev variable TOKEN  from .env → another value"),
         "{second}"
     );
     assert!(!second.stderr.contains("OTHER"), "{second}");
@@ -282,9 +288,104 @@ lockfiles = \"ask\"
         .code(3)
         .error(&["has changed since you allowed it: `devshell.lock`"]);
     let shown = sandbox.devsh(&["allow"]).success().stderr;
-    assert!(shown.contains("~ locked ruff"), "{shown}");
+    assert!(shown.contains("~ locked tool ruff"), "{shown}");
     assert!(shown.contains("0.12.4 → 0.12.5"), "{shown}");
     sandbox.devsh(&["run", "--", "true"]).success();
+}
+
+#[test]
+fn a_fact_never_hides_another_one() {
+    // The names of the extended files look like those of facts about the dev shell.
+    let manifest = |script: &str| {
+        format!(
+            "extends = [\"./enter script 1\", \"./variable PATH\"]\n[shells.extends]\n\
+             env.PATH.prepend = [\"./bin\"]\nhooks.enter = [\"{script}\"]\n"
+        )
+    };
+    let sandbox = Sandbox::new().manifest(&manifest("echo harmless"));
+    sandbox.write("enter script 1", "# notes\n");
+    sandbox.write("variable PATH", "# notes\n");
+    sandbox.allow();
+    sandbox.write("devshell.toml", manifest("echo other"));
+    let run = ["run", "--shell", "extends", "--", "true"];
+    sandbox.devsh(&run).code(3);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    let change = "~ shell extends enter script 1  echo harmless → echo other";
+    assert!(shown.contains(change), "{shown}");
+
+    // A quoted key looks like a path of keys.
+    let project = |hook: &str| {
+        let keys = "\"hooks.version.path\" = \"x\"\n[tool.hatch.build.hooks.version]\n";
+        format!("[tool.hatch.build]\n{keys}path = \"{hook}\"\n")
+    };
+    let sandbox = Sandbox::new().manifest("[python]\nlock = \"uv.lock\"\n");
+    sandbox.write("pyproject.toml", project("one"));
+    sandbox.write("uv.lock", "version = 1\n");
+    sandbox.devsh(&["allow"]);
+    sandbox.write("pyproject.toml", project("two"));
+    let outcome = sandbox.devsh(&["allow"]);
+    let setting = "~ build setting pyproject.toml tool.hatch.build.hooks.version.path  one → two";
+    assert!(outcome.stderr.contains(setting), "{outcome}");
+}
+
+#[test]
+fn an_env_file_is_no_manifest() {
+    let manifest = "extends = [\"./team.toml\"]\n[env-files]\nload = [\"team.toml\"]\n";
+    let sandbox = Sandbox::new().manifest(manifest);
+    sandbox.write("team.toml", "env = { PATH = { prepend = [\"./x\"] } }\n");
+    for command in ["allow", "explain"] {
+        sandbox
+            .devsh(&[command])
+            .code(1)
+            .error(&["`team.toml` is not only an env file", "devshell.toml:3"]);
+    }
+    let own = "env-files = { load = [\"devshell.toml\"] }\nenv = { A = \"1\" }\n";
+    let sandbox = Sandbox::new().manifest(own);
+    sandbox
+        .devsh(&["allow"])
+        .code(1)
+        .error(&["`devshell.toml` is not only an env file"]);
+    let sandbox = Sandbox::new().manifest("[env-files]\nload = [\".env\"]\n");
+    sandbox.write(".env", "PATH=/x:${PATH}\n");
+    sandbox.devsh(&["allow"]).code(1).error(&["needs a grant"]);
+}
+
+#[test]
+fn a_change_of_an_image_needs_approval() {
+    let image =
+        |copy: &str| format!("[env]\nA = \"1\"\n[image]\nbase = \"scratch\"\ncopy = [{copy}]\n");
+    let src = "{ from = \"src\", to = \"/app\" }";
+    let sandbox = Sandbox::new().manifest(&image(src));
+    sandbox.write("src/a", "a");
+    sandbox.write("keys/token", "secret");
+    sandbox.allow();
+    let keys = format!("{src}, {{ from = \"keys\", to = \"/keys\" }}");
+    sandbox.write("devshell.toml", image(&keys));
+    sandbox
+        .devsh(&["image", "build"])
+        .code(3)
+        .error(&["has changed since you allowed it: `devshell.toml`"]);
+    let shown = sandbox.devsh(&["allow"]).success().stderr;
+    assert!(shown.contains("+ image copy 2  keys to /keys"), "{shown}");
+    sandbox.write(".gitignore", "keys\n.env\n");
+    sandbox.write(".env", "TOKEN=secret\n");
+    sandbox.write(".git/config", "");
+    for (from, ignored) in [
+        ("keys", ""),
+        (".env", ""),
+        (".git/config", "!.git\n!.git/config\n"),
+    ] {
+        sandbox.write(".dockerignore", ignored);
+        let rule = format!("{{ from = \"{from}\", to = \"/x\" }}");
+        sandbox.write("devshell.toml", image(&rule));
+        sandbox.allow();
+        let error = format!("`{from}` is not copied");
+        sandbox.devsh(&["image", "build"]).code(1).error(&[&error]);
+    }
+    sandbox.write(".dockerignore", "!keys\n");
+    sandbox.write("devshell.toml", image("{ from = \"keys\", to = \"/x\" }"));
+    sandbox.allow();
+    sandbox.devsh(&["image", "build"]).success();
 }
 
 #[test]

@@ -226,9 +226,10 @@ fn most_similar<'l>(key: &PythonKey, sets: &'l PythonSets) -> Option<&'l PythonS
 }
 
 /// Returns whether packages may run their own build to report their dependencies: not for a manifest that changed
-/// since the approval, for example with an upgrade of the files that it extends.
+/// since the approval, for example with an upgrade of the files that it extends, and not for a prompt.
 fn may_build(session: &Session<'_>, project: &Project) -> bool {
-    session.options.trust || project.standing() == ApprovalState::Allowed
+    let is_trusted = session.options.trust || project.standing() == ApprovalState::Allowed;
+    is_trusted && !session.options.is_background
 }
 
 fn compile(

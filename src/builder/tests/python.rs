@@ -99,6 +99,7 @@ fn packages(lock: &str) -> PythonPackages {
         builds: BTreeSet::new(),
         locked: Arc::new(locked),
         project: [7; 32],
+        build_settings: None,
     }
 }
 
@@ -286,7 +287,21 @@ fn a_prompt_gets_the_packages_and_runs_nothing_of_the_project() {
         runs_package_code: false,
         ..request.clone()
     };
-    let without = world.build(&background);
+    let partial = world.sandbox.builder().find_or_build(&background);
+    let PartialBuild {
+        built_shell: without,
+        unbuilt,
+    } = partial.unwrap();
+    assert!(
+        matches!(
+            &*unbuilt.parts,
+            [UnbuiltPart {
+                part: ShellPart::Project,
+                error: Error::ProjectNotBuilt { has_earlier: false },
+            }]
+        ),
+        "{unbuilt:?}"
+    );
     assert!(!programs(&without).contains(&"serve".to_owned()));
     let calls = world.calls();
     assert!(

@@ -146,7 +146,7 @@ pub fn prune(session: &Session<'_>, ui: &Ui) -> Result<(), Failure> {
 
 fn show(ui: &Ui, requests: Requests) {
     // The name of a fetched file is longer than all others.
-    let columns = [Column::new("").at_most(30), Column::new("").wrapped()];
+    let columns = [Column::new("").at_most(36), Column::new("").wrapped()];
     let mut table = Table::new(columns).without_header();
     for (name, difference) in requests.differences {
         let (sign, value) = match difference {

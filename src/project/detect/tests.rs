@@ -80,6 +80,7 @@ fn found(files: &[(&str, &str)]) -> Result<(Detection, Manifest), String> {
         |error| match error {
             Error::File(error) => format!("{}: {error}", error.path.ends_with("uv.lock")),
             Error::Exposed(error) => error.to_string(),
+            Error::Collision(error) => error.to_string(),
             Error::Content(error) => format!("{}: {error}", error.origin()),
         },
     )?;

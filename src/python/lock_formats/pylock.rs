@@ -64,15 +64,13 @@ fn package(file: &Text, node: &Node<'_>) -> Result<PythonPackage, Error> {
         return Err(lock_error(file, node.span.clone(), message));
     }
     let addresses = || {
-        let urls = files
-            .iter()
-            .filter_map(|one| one.get("url").and_then(Node::text));
-        let mut words: Vec<&str> = urls.filter(|url| !is_public_file(url)).collect();
+        let addresses = files.iter().filter_map(|one| {
+            let address = one.get("url").or_else(|| one.get("path"))?;
+            address.text()
+        });
+        let mut words: Vec<&str> = addresses.filter(|url| !is_public_file(url)).collect();
         words.dedup();
         match &source {
-            PackageSource::Index(None) if words.iter().all(|word| word.is_empty()) => {
-                "files of the project".to_owned()
-            }
             PackageSource::Index(None) => words.join(", "),
             PackageSource::Index(Some(index)) => format!("index {index}"),
             PackageSource::Url(url) | PackageSource::Repository(url) => url.clone(),

@@ -37,7 +37,7 @@ directory = {{ path = "own", editable = true }}
         chosen(&lock, "3.11", &["dev"], &["cli"]),
         ["click", "idna==3.10", "pytest==8", "-e own"]
     );
-    let foreign: Vec<String> = lock.foreign().into_iter().map(|(name, _)| name).collect();
+    let foreign: Vec<String> = lock.foreign().into_iter().map(|one| one.name).collect();
     assert_eq!(foreign, ["click", "own"]);
     assert_eq!(lock.default_groups, set(&["dev"]));
     assert_eq!(
@@ -228,7 +228,7 @@ fn pipfile_locks_are_read() {
     );
     assert_eq!(chosen(&lock, "3.11", &["dev", "docs"], &[]).len(), 5);
     assert_eq!(lock.default_groups, set(&["dev"]));
-    let foreign: Vec<String> = lock.foreign().into_iter().map(|(name, _)| name).collect();
+    let foreign: Vec<String> = lock.foreign().into_iter().map(|one| one.name).collect();
     assert_eq!(foreign, ["(options)", "inner", "repo"]);
     assert_eq!(
         lock.options(&Selection::default()),
@@ -306,8 +306,11 @@ fn lists_without_digests_are_to_be_resolved() {
         ["flask>=3", "click==8", "own @ https://h.example/own.whl"]
     );
     let foreign = lock.foreign();
-    assert_eq!(foreign[0].1, "--extra-index-url https://i.example/simple");
-    assert_eq!(foreign[1].0, "own");
+    assert_eq!(
+        foreign[0].source,
+        "--extra-index-url https://i.example/simple"
+    );
+    assert_eq!(foreign[1].name, "own");
     assert_eq!(chosen(&lock, "3.11", &[], &[]), [""; 0]);
 }
 
@@ -323,7 +326,7 @@ fn constraints_bound_the_resolution() {
         lock.constraints(&selection),
         ["click<9", "own @ https://h.example/own.whl", "idna==3.4"]
     );
-    assert_eq!(lock.foreign()[0].0, "own");
+    assert_eq!(lock.foreign()[0].name, "own");
     for odd in ["-e .\n", "./own\n", "../own\n"] {
         let error =
             read_lock(&lists("-c bounds.txt\nx\n", &[("bounds.txt", odd)], &[])).unwrap_err();

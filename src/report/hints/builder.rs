@@ -40,6 +40,8 @@ impl From<&builder::Error> for Failure {
             builder::Error::CondaPython => failure
                 .note("conda packages can add code to their `python`, which runs only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),
+            builder::Error::ProjectNotBuilt { .. } => failure
+                .hint("run `devsh sync`: code of the project runs only when you build, not in the background of a prompt"),
             builder::Error::CrateNotBuilt { .. } => failure
                 .note("crates are compiled only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),

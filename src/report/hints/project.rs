@@ -12,6 +12,9 @@ impl From<&project::Error> for Failure {
             project::Error::File(error) => Self::from(error),
             project::Error::Exposed(exposure) => Self::from(exposure),
             project::Error::Content(error) => Self::from(error),
+            project::Error::Collision(error) => {
+                Self::new(error.to_string()).hint("give one of them another name")
+            }
         }
     }
 }
