@@ -68,7 +68,12 @@ impl CatalogueEntry {
     /// Returns the tool with this name in the files of other tools: `golang`, `aqua:cli/cli`, `ubi:cli/cli`.
     pub fn find_other_name(name: &str) -> Option<&'static Self> {
         if let Some((prefix, package)) = name.split_once(':') {
-            let repository = matches!(prefix, "aqua" | "github" | "ubi");
+            // A package of Go is a directory in a repository, which may have releases.
+            let in_repository = package
+                .strip_prefix("github.com/")
+                .filter(|_| prefix == "go");
+            let package = in_repository.map_or_else(|| package.to_owned(), repository_of);
+            let repository = in_repository.is_some() || matches!(prefix, "aqua" | "github" | "ubi");
             let prefix = if repository { "github" } else { prefix };
             return CATALOGUE.iter().find(|entry| {
                 let repository = entry.release.versions.and_then(|one| one.split_once(':'));
@@ -76,11 +81,17 @@ impl CatalogueEntry {
                 let packages = packages.map(|(source, package)| (source.as_str(), *package));
                 packages
                     .chain(repository)
-                    .any(|(source, own)| source == prefix && own.eq_ignore_ascii_case(package))
+                    .any(|(source, own)| source == prefix && own.eq_ignore_ascii_case(&package))
             });
         }
         Self::find(name).or_else(|| CATALOGUE.iter().find(|entry| entry.also.contains(&name)))
     }
+}
+
+/// Returns `OWNER/NAME` of a path in a repository.
+fn repository_of(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').take(2).collect();
+    parts.join("/")
 }
 
 #[cfg(test)]

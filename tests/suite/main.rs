@@ -81,4 +81,5 @@ mod trust_denial;
 mod trust_model;
 mod uninstall;
 mod verify;
+mod version_lists;
 mod zero_config;

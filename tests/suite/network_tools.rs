@@ -317,3 +317,20 @@ fn a_crate_is_compiled_with_the_locked_rust() {
     assert!(shown.contains("68 65 6c 6c 6f"), "{shown}");
     sandbox.devsh(&["run", "--trust", "--", "cargo"]).code(127);
 }
+
+/// These take up to half an hour on two cores, so they run with `DEVSH_TEST_LONG=1` only.
+#[test]
+fn larger_crates_are_compiled_with_the_locked_rust() {
+    let long = std::env::var("DEVSH_TEST_LONG").is_ok_and(|long| long == "1");
+    if !long || !network() || require("cc").is_none() {
+        return;
+    }
+    for (name, program, command) in [
+        ("cargo-deny", "cargo-deny", &["--version"][..]),
+        ("cargo-nextest", "cargo-nextest", &["nextest", "--version"]),
+    ] {
+        let sandbox = open().manifest(&format!("[tools]\n\"cargo:{name}\" = \"*\"\n"));
+        let answer = run(&sandbox, &[&[program], command].concat());
+        assert!(answer.starts_with(&format!("{program} 0.")), "{answer}");
+    }
+}

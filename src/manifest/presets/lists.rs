@@ -139,6 +139,10 @@ impl VersionListReader<'_> {
             return;
         };
         let version = version.strip_prefix("prefix:").unwrap_or(version);
+        // Tags and modules of Go have it in front.
+        let numbered = version.strip_prefix('v');
+        let numbered = numbered.filter(|rest| rest.starts_with(|one: char| one.is_ascii_digit()));
+        let version = numbered.unwrap_or(version);
         let elsewhere = ["ref:", "path:", "sub-", "tag:", "branch:", "rev:"];
         if version == "system" || elsewhere.iter().any(|start| version.starts_with(start)) {
             let message = format!("`{version}` is not a version of `{tool}` that can be locked");

@@ -21,6 +21,9 @@ pub(in crate::manifest) enum Grammar {
     Npm,
     /// Versions of Go, with or without `go` before them.
     Go,
+    /// Versions with the name of who builds them in front, or of another tool behind: `temurin-21.0.2+13.0.LTS`,
+    /// `1.17.3-otp-27`.
+    Vendor,
 }
 
 impl Grammar {
@@ -39,7 +42,7 @@ impl Grammar {
             return Ok(None);
         }
         let expected = match self {
-            Self::Plain => "a version requirement",
+            Self::Plain | Self::Vendor => "a version requirement",
             Self::Python => "a version of CPython",
             Self::Npm => "an npm version or range",
             Self::Go => "a Go version",
@@ -55,6 +58,7 @@ impl Grammar {
                 let wanted = wanted.ok_or_else(invalid)?;
                 return Ok(Some(wanted).filter(|wanted| wanted.as_str() != "*"));
             }
+            Self::Vendor => join_bounds(vendor_version(version)),
             Self::Go if matches!(version, "default" | "local" | "none") => return Ok(None),
             Self::Go => go(version).ok_or_else(invalid)?.to_owned(),
         };
@@ -149,6 +153,31 @@ fn python(word: &str) -> Result<Option<PythonVersion>, ErrorKind> {
         version,
         freethreaded,
     }))
+}
+
+/// The builders of Java whose versions are those of Java; others count on their own.
+const JAVA_VENDORS: [&str; 7] = [
+    "adoptopenjdk-",
+    "corretto-",
+    "java-",
+    "microsoft-",
+    "openjdk-",
+    "sapmachine-",
+    "temurin-",
+];
+
+/// Returns the version of the program in a vendor's version: up to three numbers, without what is in front or behind.
+fn vendor_version(version: &str) -> &str {
+    let mut vendors = JAVA_VENDORS.iter();
+    let number = vendors.find_map(|vendor| version.strip_prefix(vendor));
+    let plain = number.unwrap_or(version);
+    if !plain.starts_with(|first: char| first.is_ascii_digit()) {
+        return version;
+    }
+    let end = plain.find(['-', '+']).unwrap_or(plain.len());
+    let dots = plain[..end].match_indices('.');
+    let end = dots.map(|(at, _)| at).nth(2).unwrap_or(end);
+    &plain[..end]
 }
 
 /// Returns a version of Go without prefix and suffix.

@@ -100,6 +100,12 @@ fn names_of_other_tools_are_known() {
         ("npm:typescript", Some("typescript")),
         ("rg", Some("ripgrep")),
         ("jq", Some("jq")),
+        (
+            "go:github.com/golangci/golangci-lint/cmd/golangci-lint",
+            Some("golangci-lint"),
+        ),
+        ("go:github.com/nobody/nothing", None),
+        ("go:golang.org/x/tools/gopls", None),
         ("aqua:nobody/nothing", None),
         ("nothing", None),
     ] {

@@ -235,6 +235,24 @@ fn digests_of_corepack_are_kept() {
 }
 
 #[test]
+fn versions_of_vendors_are_those_of_the_program() {
+    for (written, expected) in [
+        ("temurin-21.0.2+13.0.LTS", "21.0.2"),
+        ("corretto-17.0.9.8.1", "17.0.9"),
+        ("openjdk-21", "21"),
+        ("1.17.3-otp-27", "1.17.3"),
+        ("21.0.2", "21.0.2"),
+        (">=17", ">=17"),
+    ] {
+        let found = text(Grammar::Vendor, "openjdk", written);
+        assert_eq!(found.as_deref(), Some(expected), "{written}");
+    }
+    // Its own numbers are not those of Java.
+    let error = asked(Grammar::Vendor, "openjdk", "zulu-17.46.19").unwrap_err();
+    assert_eq!(error, "`zulu-17.46.19` is not a version requirement");
+}
+
+#[test]
 fn names_and_faults_of_npm() {
     for (name, line) in [
         ("LTS/Jod", "lts/jod"),
