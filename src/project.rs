@@ -10,6 +10,7 @@ pub mod layers;
 pub mod locate;
 mod members;
 mod newest_python;
+pub mod package_builds;
 pub mod personal;
 pub mod python_files;
 mod read_project;
@@ -38,6 +39,7 @@ use approval::{Approval, ApprovalState, Decisions, TrustCheck, Trusted, project_
 use approval_summary::{Difference, Facts};
 use layers::Layers;
 use locate::{Place, ProjectKind};
+use package_builds::BuildPermission;
 use python_files::PythonFiles;
 use reader::{PROJECT_SIZE, ProjectFiles, SizeLimit};
 use repository::Repository;
@@ -72,6 +74,7 @@ pub struct Project {
     before: Option<Approval>,
     /// The root of the approval that the facts match.
     approved_at: Option<PathBuf>,
+    build_permission: BuildPermission,
 }
 
 impl Project {
@@ -164,6 +167,27 @@ impl Project {
         self.approved_at.as_deref()
     }
 
+    /// Returns the Python packages that the user lets run their own build.
+    pub const fn build_permission(&self) -> &BuildPermission {
+        &self.build_permission
+    }
+
+    /// Records that the user lets these Python packages run their own build too.
+    pub fn allow_builds(
+        project: Trusted<Self>,
+        decisions: &Decisions,
+        packages: BTreeSet<String>,
+    ) -> Result<Trusted<Self>, files::Error> {
+        let mut project = project.into_inner();
+        if let (BuildPermission::Named(names), Some(root)) =
+            (&mut project.build_permission, &project.approved_at)
+        {
+            names.extend(packages);
+            decisions.set_package_builds(root, names)?;
+        }
+        Ok(Trusted::new(project))
+    }
+
     /// Returns the files that belong to a Python lockfile of the manifest.
     pub fn python(&self, lock: &str) -> Option<&PythonFiles> {
         self.python.iter().find(|files| files.lock == lock)
@@ -206,7 +230,8 @@ impl Project {
     /// Returns the project as trusted for one command with `--trust`. A denied project is refused all the same.
     ///
     /// It must have been read as trusted.
-    pub fn trusted_once(self) -> TrustCheck<Self> {
+    pub fn trusted_once(mut self) -> TrustCheck<Self> {
+        self.build_permission = BuildPermission::All;
         match self.standing {
             ApprovalState::Denied => TrustCheck::Refused(ApprovalState::Denied),
             _ => TrustCheck::Trusted(Trusted::new(self)),
@@ -232,6 +257,7 @@ impl Project {
         }
         self.standing = ApprovalState::Allowed;
         self.approved_at = Some(self.place.root.clone());
+        self.build_permission = BuildPermission::Named(decisions.package_builds(self.root())?);
         Ok(Trusted::new(self))
     }
 

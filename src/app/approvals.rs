@@ -20,8 +20,10 @@ use super::{
     build_mode::BuildMode,
     build_record, fetch_extends,
     lock_and_build::bring_up,
+    lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
     programs::{self, NewName},
+    python_packages,
     session::Session,
 };
 
@@ -146,6 +148,21 @@ impl ApprovedProject<'_> {
             }
         }
         Ok(new.into_iter().collect())
+    }
+
+    /// Returns the Python packages without a wheel that the user has not let run their own build.
+    pub fn new_builds(&self) -> Result<BTreeSet<String>, Failure> {
+        let project = self.project.get();
+        let lockfile = joined_lockfile(self.session, project)?.lockfile;
+        python_packages::new_builds(self.session, project, &lockfile)
+    }
+
+    /// Lets Python packages run their own build.
+    pub fn approve_builds(self, packages: BTreeSet<String>) -> Result<Self, Failure> {
+        let Self { session, project } = self;
+        let project = Project::allow_builds(project, &session.decisions, packages)?;
+        session.notify_host_shells()?;
+        Ok(Self { session, project })
     }
 
     /// Approves programs and packages.

@@ -232,6 +232,16 @@ impl LockTarget {
         python_packages::reduce_failed(session, &self.project, lockfile, resolved)
     }
 
+    /// Resolves the lists that failed with packages that have no wheel, if the user lets those run their own build.
+    pub fn build_packages(
+        &self,
+        session: &Session<'_>,
+        lockfile: &Lockfile,
+        resolved: &mut ResolvedPackages,
+    ) -> Result<(), Failure> {
+        python_packages::build_failed(session, &self.project, lockfile, resolved)
+    }
+
     /// Returns the newest of `minors` (`12` of Python 3.12) for which most of the failed lists resolve.
     pub fn fitting_minor(
         &self,

@@ -32,8 +32,8 @@ pub(super) struct TargetRequest<'a> {
     pub left_out: &'a LeftOut,
 }
 
-/// Resolves the Python packages for the tools of `lockfile`; if that fails, for an older Python, and then without groups
-/// and extras that no one named.
+/// Resolves the Python packages for the tools of `lockfile`; if that fails, for an older Python, then without groups and
+/// extras that no one named, and then with packages that have no wheel.
 pub(super) fn resolve_packages(
     session: &Session<'_>,
     request: TargetRequest<'_>,
@@ -56,6 +56,7 @@ pub(super) fn resolve_packages(
         resolved = ResolvedTarget { lockfile, packages };
     }
     target.reduce_packages(session, &resolved.lockfile, &mut resolved.packages)?;
+    target.build_packages(session, &resolved.lockfile, &mut resolved.packages)?;
     Ok(resolved)
 }
 

@@ -2,6 +2,7 @@
 //! the manifest and lists of requirements without digests.
 
 mod resolve;
+mod without_wheels;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub use resolve::{FailedList, ResolvedPackages, fitting_minor, reduce_failed, resolve};
+pub use without_wheels::{build_failed, new_builds};
 
 /// Returns the Python packages of a dev shell, if it has any.
 pub fn of_shell(
@@ -111,6 +113,11 @@ fn of_devshell_lock(
         .map(PythonSet::to_requirements)
         .unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
+    let mut builds = builds(shell);
+    let locked_builds = lockfile.python.get(key).into_iter();
+    let locked_builds = locked_builds.flat_map(|set| &set.builds);
+    let permitted = locked_builds.filter(|name| project.build_permission().includes(name));
+    builds.extend(permitted.cloned());
     let mut set = read_lock(&files)?;
     if let Some(loose) = set.loose.first() {
         let requirement = loose.requirement.as_str();
@@ -134,7 +141,7 @@ fn of_devshell_lock(
         }
     }
     Ok(PythonPackages {
-        builds: builds(shell),
+        builds,
         lock: PathBuf::from(lock.map_or(LOCKFILE, |lock| lock.value.as_str())),
         locked: Arc::new(set),
         selection,

@@ -15,9 +15,9 @@ use std::{
 /// The longest time for an address or a connection, once a server has answered.
 const CONNECT: Duration = Duration::from_secs(4);
 /// The time for all hosts together until one answers. The system repeats a lost packet after a second.
-const FIRST_ANSWER: Duration = Duration::from_secs(3);
+const FIRST_ANSWER: Duration = Duration::from_millis(3500);
 /// The shortest time for a host after that: two round trips to the other side of the world.
-const SHORTEST: Duration = Duration::from_millis(800);
+const SHORTEST: Duration = Duration::from_millis(700);
 
 /// What is known about hosts; clones share it.
 #[derive(Debug, Clone, Default)]

@@ -20,7 +20,7 @@ use ureq::{
 };
 
 /// The time after which the first question counts as lost; each later one has twice the time of the one before.
-const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Asks the resolver of the system.
 #[derive(Debug)]

@@ -41,6 +41,8 @@ pub struct PythonSet {
     pub packages: Vec<LockedRequirement>,
     /// Requirements without packages, sorted: those of extras and groups that no one named and that do not resolve.
     pub left_out: Vec<String>,
+    /// The packages without a wheel, sorted. They run their own build if the user lets them.
+    pub builds: Vec<String>,
 }
 
 /// One exact package.
@@ -98,6 +100,8 @@ pub(super) struct PythonBlock {
     packages: Vec<RawRequirement>,
     #[serde(default, rename = "left-out")]
     left_out: Vec<Spanned<String>>,
+    #[serde(default)]
+    builds: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +135,7 @@ pub(super) fn read(blocks: Vec<Spanned<PythonBlock>>) -> Result<PythonSets, Span
                 .map(|line| requirement(line, &key))
                 .collect::<Result<_, _>>()?,
             left_out: sorted(raw.left_out)?,
+            builds: sorted(raw.builds)?,
         };
         let name = format!("the set for {key}");
         if sets.insert(key, set).is_some() {
@@ -309,6 +314,9 @@ pub(super) fn print(text: &mut String, sets: &PythonSets) {
         line(text, "python", quoted(&set.python));
         if !set.left_out.is_empty() {
             line(text, "left-out", list(&set.left_out));
+        }
+        if !set.builds.is_empty() {
+            line(text, "builds", list(&set.builds));
         }
         text.push_str("packages = [\n");
         for package in &set.packages {

@@ -33,6 +33,10 @@ impl<T> Trusted<T> {
     pub const fn get(&self) -> &T {
         &self.0
     }
+
+    pub(super) fn into_inner(self) -> T {
+        self.0
+    }
 }
 
 /// Whether the user trusts a value.
@@ -68,6 +72,8 @@ pub(super) struct WorktreeApproval {
     /// The root of the project there.
     pub(super) root: PathBuf,
     pub(super) approval: Approval,
+    /// The Python packages that may run their own build.
+    pub(super) package_builds: BTreeSet<String>,
     /// The files that record it.
     pub(super) basis: [PathBuf; 3],
 }
@@ -124,6 +130,7 @@ const ALLOWED: &str = "allow";
 const DENIED: &str = "deny";
 const WORKTREES: &str = "worktrees";
 const PROGRAMS: &str = "programs";
+const PACKAGE_BUILDS: &str = "package-builds";
 const KINDS: [&str; 3] = [ALLOWED, DENIED, WORKTREES];
 /// The most approvals that are kept for all worktrees of a repository.
 const MAX_WORKTREES: usize = 64;
@@ -172,8 +179,9 @@ impl Decisions {
         let path = self.approval_path(root);
         files::own_dir(path.parent().unwrap_or(&self.data))?;
         if self.approval(root)?.is_none() {
-            // The programs of an approval that the user took back need a new one.
+            // What belongs to an approval that the user took back needs a new one.
             remove(&self.programs_path(root))?;
+            remove(&self.package_builds_path(root))?;
         }
         files::write_atomic(&path, &encode(root, approval))?;
         self.lift_denial(root)
@@ -210,9 +218,11 @@ impl Decisions {
             let approval = Approval::from_bytes(&bytes, &root)?;
             let stands = self.approval(&root).ok()?.is_some() && !self.is_denied(&root);
             let basis = [path, self.approval_path(&root), self.denial_path(&root)];
+            let package_builds = self.package_builds(&root).ok()?;
             stands.then_some(WorktreeApproval {
                 root,
                 approval,
+                package_builds,
                 basis,
             })
         };
@@ -234,6 +244,28 @@ impl Decisions {
         let path = self.programs_path(root);
         files::own_dir(path.parent().unwrap_or(&self.data))?;
         files::write_atomic(&path, &binary::encode(programs))
+    }
+
+    /// Returns the Python packages of the project at `root` that may run their own build; a damaged list counts as empty.
+    pub fn package_builds(&self, root: &Path) -> Result<BTreeSet<String>, files::Error> {
+        let bytes = files::read_private(&self.package_builds_path(root), LIMIT)?;
+        let names = bytes.and_then(|bytes| binary::decode(&bytes).ok());
+        Ok(names.unwrap_or_default())
+    }
+
+    /// Records the Python packages of the project at `root` that may run their own build.
+    pub fn set_package_builds(
+        &self,
+        root: &Path,
+        packages: &BTreeSet<String>,
+    ) -> Result<(), files::Error> {
+        let path = self.package_builds_path(root);
+        files::own_dir(path.parent().unwrap_or(&self.data))?;
+        files::write_atomic(&path, &binary::encode(packages))
+    }
+
+    fn package_builds_path(&self, root: &Path) -> PathBuf {
+        self.data.join(PACKAGE_BUILDS).join(project_key(root))
     }
 
     fn programs_path(&self, root: &Path) -> PathBuf {
@@ -318,18 +350,22 @@ mod tests {
             names: [("ruff".to_owned(), BTreeSet::new())].into(),
             entries: [("ruff".to_owned(), BTreeSet::from([[1; 16]]))].into(),
         };
+        let builds = BTreeSet::from(["stem".to_owned()]);
         for text in ["one", "two"] {
             decisions.allow(root, &approval(text)).unwrap();
             assert_eq!(known(), Some(approval(text)));
             decisions.set_programs(root, &programs).unwrap();
+            decisions.set_package_builds(root, &builds).unwrap();
         }
         assert_eq!(decisions.approval(Path::new("/a")).unwrap(), None);
         assert_eq!(decisions.programs(root).unwrap(), Some(programs));
+        assert_eq!(decisions.package_builds(root).unwrap(), builds);
         decisions.deny(root, true).unwrap();
         assert_eq!(known(), None);
         decisions.allow(root, &approval("one")).unwrap();
         assert!(!decisions.is_denied(root));
         assert_eq!(decisions.programs(root).unwrap(), None);
+        assert!(decisions.package_builds(root).unwrap().is_empty());
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub struct FoundProject {
     repository: Option<Repository>,
     denied: bool,
     approval: Option<Approval>,
+    package_builds: BTreeSet<String>,
     elsewhere: Vec<WorktreeApproval>,
 }
 
@@ -81,6 +82,7 @@ impl FoundProject {
         Ok(Self {
             denied: decisions.denial(root)?.is_some(),
             approval: decisions.approval(root)?,
+            package_builds: decisions.package_builds(root)?,
             ruling,
             repository,
             elsewhere,
@@ -139,9 +141,13 @@ impl FoundProject {
     fn finish(self, mut project: Project, context: &Context) -> Project {
         project.has_refused = self.inputs.has_refused();
         project.closure = self.inputs.close();
+        if project.approved_at.as_ref() == Some(&project.place.root) {
+            project.build_permission = BuildPermission::Named(self.package_builds);
+        }
         let elsewhere = self.elsewhere.into_iter();
         let mut elsewhere = elsewhere.filter(|one| Some(&one.root) == project.approved_at.as_ref());
         if let Some(approval) = elsewhere.next() {
+            project.build_permission = BuildPermission::Named(approval.package_builds);
             for path in approval.basis {
                 project.closure.watch(&path, context.now);
             }
@@ -167,6 +173,7 @@ impl FoundProject {
             facts: Approval::default(),
             before: self.approval,
             approved_at: None,
+            build_permission: BuildPermission::default(),
         }
     }
 
@@ -271,6 +278,7 @@ impl FoundProject {
             facts: Approval::default(),
             before: self.approval.clone(),
             approved_at: None,
+            build_permission: BuildPermission::default(),
         })
     }
 }

@@ -121,6 +121,20 @@ pub fn files(package: &PackageName, sources: Sources<'_>) -> Result<Vec<IndexFil
     files.filter_map(Result::transpose).collect()
 }
 
+/// Returns whether the index has no wheel of a package, or of one version of it, for any system.
+pub fn lacks_wheels(
+    package: &PackageName,
+    version: Option<&str>,
+    sources: Sources<'_>,
+) -> Result<bool, Error> {
+    let version = version.and_then(|text| text.parse::<Version>().ok());
+    let files = files(package, sources)?;
+    let wheels = files.iter().filter_map(|file| WheelName::parse(&file.name));
+    let mut fitting =
+        wheels.filter(|wheel| version.as_ref().is_none_or(|one| *one == wheel.version));
+    Ok(!files.is_empty() && fitting.next().is_none())
+}
+
 fn page_of(tool: &Tool, sources: Sources<'_>) -> Result<Url, Error> {
     let page = sources.config.pypi.join(&format!("{}/", tool.package));
     page.map_err(|error| Error::Unreadable {

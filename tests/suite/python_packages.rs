@@ -12,7 +12,7 @@ use crate::{
     applications::{pure, sandbox, serve},
     reliability::strace,
     support::{
-        Sandbox, Server, Tree,
+        HostShell, Sandbox, Server, Tree,
         archive::{gzip, sha256, tar},
         for_each_shell,
         pypi::{serve_pure, serve_source_archive, serve_tagged, serve_tool, serve_tool_files},
@@ -680,12 +680,9 @@ fn settings_of_uv_outside_of_the_approval_change_nothing() {
     assert!(!Tree::of(&object).paths().any(|path| path.contains("/pip/")));
 }
 
-#[test]
-fn a_source_archive_is_built_only_if_the_manifest_names_it() {
-    let server = Server::start();
-    let Some(sandbox) = repository(&server) else {
-        return;
-    };
+/// Serves a source archive whose build makes `ran`, and whose wheel makes `canary`, in the home directory; returns its
+/// digest.
+fn serve_evil(server: &Server) -> String {
     let about = "[project]\nname = \"evil\"\nversion = \"1.0\"\ndynamic = [\"dependencies\"]\n\
         [build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
     let backend = BACKEND
@@ -727,6 +724,16 @@ fn a_source_archive_is_built_only_if_the_manifest_names_it() {
     });
     server.serve("/simple/evil/", page.to_string());
     server.serve("/files/evil-1.0.tar.gz", sdist);
+    digest
+}
+
+#[test]
+fn a_source_archive_is_built_only_if_the_manifest_names_it() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let digest = serve_evil(&server);
     let manifest = "[tools]\npython = \"3\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n";
     let sandbox = sandbox.manifest(manifest);
     sandbox.write("requirements.txt", "helper-lib\n");
@@ -767,6 +774,57 @@ fn a_source_archive_is_built_only_if_the_manifest_names_it() {
         sandbox.write("devshell.toml", manifest);
         sandbox.allow();
     }
+}
+
+#[test]
+fn a_package_without_a_wheel_is_built_after_a_question() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_evil(&server);
+    sandbox.write("requirements.txt", "helper-lib\n");
+    sandbox.allow();
+    sandbox.write("requirements.txt", "helper-lib\nevil\n");
+    let ran = sandbox.home().join("ran");
+    let hint = "`devsh allow` asks whether `evil` may run its own build";
+    for words in [&["lock"][..], &["sync"], &["run", "--", "true"]] {
+        sandbox.devsh(words).error(&[hint]);
+    }
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    let asked = pty.answer_question("devsh allow", "Allow? [Y/n]", "n");
+    assert!(asked.contains("python build evil"), "{asked}");
+    assert!(!ran.exists(), "nothing was built without a yes");
+    assert!(
+        pty.run("ruff --version").contains("0.12.4"),
+        "the tools are loaded"
+    );
+    pty.answer_question("devsh allow", "Allow? [Y/n]", "y");
+    fs::remove_file(&ran).expect("it was built");
+    pty.run("true");
+    pty.run("python -c 'import helper_lib'");
+    drop(pty);
+    // The lockfile names the package, but gives no permission.
+    sandbox.devsh(&["lock"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(lockfile.contains("builds = [\"evil\"]\n"), "{lockfile}");
+    let Some(other) = repository(&server) else {
+        return;
+    };
+    other.write("requirements.txt", "helper-lib\n");
+    other.allow();
+    for name in ["requirements.txt", "devshell.lock"] {
+        let text = fs::read_to_string(sandbox.project().join(name)).unwrap();
+        other.write(name, text);
+    }
+    let ran = other.home().join("ran");
+    other.devsh(&["sync"]).code(1);
+    other.devsh(&["watch", "--once"]).code(1);
+    assert!(!ran.exists(), "a lockfile is no permission");
+    let asked = other.devsh(&["allow", "--yes"]).success().stderr;
+    assert!(asked.contains("python build evil"), "{asked}");
+    assert!(ran.exists(), "it was built");
 }
 
 /// Serves version 9 of `private-lib` to everyone, and version 1 from another server.

@@ -95,6 +95,7 @@ pub fn resolve(
                         python,
                         packages,
                         left_out: Vec::new(),
+                        builds: Vec::new(),
                     },
                     Err(failure) => {
                         let failure = with_remote_lists(failure, &key);
@@ -144,6 +145,7 @@ pub fn reduce_failed(
                     python,
                     packages,
                     left_out,
+                    builds: Vec::new(),
                 };
                 resolved.sets.insert(failed.key, set);
             }
@@ -227,12 +229,12 @@ fn most_similar<'l>(key: &PythonKey, sets: &'l PythonSets) -> Option<&'l PythonS
 
 /// Returns whether packages may run their own build to report their dependencies: not for a manifest that changed
 /// since the approval, for example with an upgrade of the files that it extends, and not for a prompt.
-fn may_build(session: &Session<'_>, project: &Project) -> bool {
+pub(super) fn may_build(session: &Session<'_>, project: &Project) -> bool {
     let is_trusted = session.options.trust || project.standing() == ApprovalState::Allowed;
     is_trusted && !session.options.is_background
 }
 
-fn compile(
+pub(super) fn compile(
     session: &Session<'_>,
     project: &Project,
     lockfile: &Lockfile,
@@ -254,7 +256,8 @@ fn compile(
     let all: Option<Tool> = "pypi:python-packages".parse().ok();
     let newest = all.and_then(|all| newest_allowed(&all, config, session.context.now));
     let builds = may_build(session, project);
-    let named = super::builds(shell);
+    let mut named = super::builds(shell);
+    named.extend(query.builds.iter().cloned());
     let channels = shell.conda_channels().unwrap_or_default();
     let text = with_uv(session, tools.collect(), &channels, |builder, request| {
         let request = BuildRequest {

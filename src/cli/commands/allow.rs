@@ -62,11 +62,31 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
     for variable in review.missing_variables() {
         ui.warn(&variable.to_string());
     }
-    let approved = review.approve()?;
+    let mut approved = review.approve()?;
     if !is_allowed {
         ui.note(&format!("allowed {name}"));
     }
-    let built = approved.build();
+    let mut built = approved.build();
+    if built.is_err() {
+        // A package without a wheel is known only when packages are chosen or installed.
+        let packages = approved.new_builds()?;
+        if !packages.is_empty() {
+            let builds = packages.iter().map(|package| {
+                let reason = "runs its own build: it has no wheel".to_owned();
+                (format!("python build {package}"), Difference::Added(reason))
+            });
+            let requests = Requests {
+                is_known: true,
+                differences: builds.collect(),
+            };
+            show(ui, requests);
+            if !confirm(session, ui, options, "Allow?")? {
+                return built;
+            }
+            approved = approved.approve_builds(packages)?;
+            built = approved.build();
+        }
+    }
     let new = approved.new_names()?;
     if new.is_empty() {
         return built;

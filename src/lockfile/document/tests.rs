@@ -276,6 +276,7 @@ fn python_sets() -> impl Strategy<Value = PythonSets> {
             .map(|one| one.requirement.clone())
             .take(1)
             .collect(),
+        builds: packages.iter().map(|_| "stem".to_owned()).take(1).collect(),
         packages,
     });
     let list = |size| collection::btree_set("[a-z]{1,4}(>=[0-9])?", size);

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    ALLOWED, DENIED, Decisions, Denial, LIMIT, PROGRAMS, WORKTREES, denial, project_key, remove,
-    root_of,
+    ALLOWED, DENIED, Decisions, Denial, LIMIT, PACKAGE_BUILDS, PROGRAMS, WORKTREES, denial,
+    project_key, remove, root_of,
 };
 use crate::util::{binary, files};
 
@@ -73,7 +73,8 @@ impl Decisions {
         for (path, name) in entries(&self.data.join(ALLOWED))? {
             if !there.iter().any(|root| project_key(root) == name) {
                 remove(&path)?;
-                remove(&self.data.join(PROGRAMS).join(name))?;
+                remove(&self.data.join(PROGRAMS).join(&name))?;
+                remove(&self.data.join(PACKAGE_BUILDS).join(name))?;
             }
         }
         for (place, _) in entries(&self.data.join(WORKTREES))? {

@@ -1,0 +1,31 @@
+//! The Python packages without a wheel that may run their own build, because the user said so.
+//!
+//! A manifest can name such packages too, and then they are part of its approval. A project without a manifest names
+//! none: `devsh allow` asks about each of them.
+
+use std::collections::BTreeSet;
+
+/// The packages that may run their own build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildPermission {
+    /// Those with these normalised names.
+    Named(BTreeSet<String>),
+    /// All that the project's own requirements name, for a command with `--trust`.
+    All,
+}
+
+impl Default for BuildPermission {
+    fn default() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+}
+
+impl BuildPermission {
+    /// Returns whether the package may run its own build.
+    pub fn includes(&self, package: &str) -> bool {
+        match self {
+            Self::Named(names) => names.contains(package),
+            Self::All => true,
+        }
+    }
+}
