@@ -352,8 +352,14 @@ fn packages(content: &DevShell, lock: &Located<String>, input: &SummaryInput<'_>
     let named = |list: &[Located<String>]| -> Vec<String> {
         list.iter().map(|one| one.value.clone()).collect()
     };
-    let list = |groups: Vec<String>| {
-        let mut text = lock.value.clone();
+    // A preset chooses one of the project's own files, which is data: `uv lock` makes another one.
+    let (chosen, file) = if lock.origin.is_preset {
+        ("the project's own", &*lock.value)
+    } else {
+        (&*lock.value, &*lock.origin.file)
+    };
+    let list = |lock: &str, groups: Vec<String>| {
+        let mut text = lock.to_owned();
         for (kind, list) in [("groups", groups), ("extras", named(&python.extras))] {
             if !list.is_empty() {
                 text = format!("{text}, {kind} {}", list.join(", "));
@@ -362,18 +368,18 @@ fn packages(content: &DevShell, lock: &Located<String>, input: &SummaryInput<'_>
         text
     };
     let (text, meaning) = if python.groups_named {
-        let text = list(named(&python.groups));
-        (text.clone(), text)
+        let groups = named(&python.groups);
+        (list(&lock.value, groups.clone()), list(chosen, groups))
     } else {
         // The default groups are data of the project.
         let mut groups: BTreeSet<String> =
             (input.default_groups)(&lock.value).into_iter().collect();
         groups.extend(named(&python.groups));
-        let text = list(groups.into_iter().collect());
-        let meaning = list(named(&python.groups));
+        let text = list(&lock.value, groups.into_iter().collect());
+        let meaning = list(chosen, named(&python.groups));
         (text, format!("{meaning}, default groups"))
     };
-    Fact::meaning(text, meaning.as_bytes(), &lock.origin.file)
+    Fact::meaning(text, meaning.as_bytes(), file)
 }
 
 #[cfg(test)]

@@ -827,6 +827,38 @@ fn a_package_without_a_wheel_is_built_after_a_question() {
     assert!(ran.exists(), "it was built");
 }
 
+#[test]
+fn the_first_lockfile_of_a_followed_project_asks_nothing() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let Some(uv) = require("uv") else { return };
+    let sandbox = sandbox.manifest("presets = [\"python\"]\n");
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"demo\"\nversion = \"1.0\"\nrequires-python = \">=3.9\"\n\
+         dependencies = [\"helper-lib\"]\n",
+    );
+    sandbox.allow();
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    let locked = sandbox.command(uv).args(["lock", "--quiet"]).status();
+    assert!(locked.unwrap().success());
+    // Packages of the public index ask nothing; those of another one do.
+    let lock = fs::read_to_string(sandbox.project().join("uv.lock")).unwrap();
+    let address = server.address();
+    let lock = lock
+        .replace(&format!("{address}/simple"), "https://pypi.org/simple")
+        .replace(address, "https://files.pythonhosted.org/packages");
+    sandbox.write("uv.lock", lock);
+    let seen = pty.type_line("true");
+    let is_unloaded = seen.contains("left") || seen.contains("has changed");
+    assert!(!is_unloaded, "{seen}");
+    let shown = sandbox.devsh(&["allow", "--show"]).success();
+    assert_eq!(shown.stderr, "");
+}
+
 /// Serves version 9 of `private-lib` to everyone, and version 1 from another server.
 fn confusing(public: &Server) -> Server {
     let private = Server::start();
