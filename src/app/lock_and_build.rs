@@ -53,16 +53,17 @@ fn stop_on_interrupt(
     shells: &[ShellName],
 ) -> Option<Interrupts> {
     let held = Interrupts::held();
-    let basis = build_record::basis_digest(&build_record::watch(context, project));
     let traces = BuildTraces::new(context, project.root());
-    let (context, root, shells) = (context.clone(), project.root().to_owned(), shells.to_vec());
+    let (context, project, shells) = (context.clone(), project.clone(), shells.to_vec());
     held.after(move || {
+        // The build may have written the lockfile, so the inputs are those of now.
+        let basis = build_record::basis_digest(&build_record::watch(&context, &project));
         let stopped = BuildFailure::stopped(basis, context.now);
         for shell in &shells {
             // If it cannot be written, the next prompt builds again.
             let _recorded = traces.record(shell, &stopped);
         }
-        background::stop(&context, &root);
+        background::stop(&context, project.root());
         let _noticed = watch::advance_generation(&context.directories.state, context.now);
     })
     .ok()

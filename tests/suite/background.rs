@@ -30,6 +30,13 @@ fn prepared() -> (Sandbox, Server, String) {
     colleague.devsh(&["lock", "--trust"]).success();
     let lockfile = std::fs::read(colleague.project().join("devshell.lock")).unwrap();
     sandbox.write("devshell.lock", lockfile);
+    let path = wheel_of(&server, "ruff-0.12.4-py3");
+    server.requests();
+    (sandbox, server, path)
+}
+
+/// Returns the path of the wheel for this system.
+fn wheel_of(server: &Server, name: &str) -> String {
     let system = if cfg!(target_os = "macos") {
         "macos"
     } else {
@@ -42,13 +49,11 @@ fn prepared() -> (Sandbox, Server, String) {
     } else {
         "aarch64"
     };
-    let paths = server.paths("ruff-0.12.4-py3");
+    let paths = server.paths(name);
     let path = paths
         .iter()
         .find(|path| path.contains(system) && path.contains(processor));
-    let path = path.unwrap().clone();
-    server.requests();
-    (sandbox, server, path)
+    path.unwrap().clone()
 }
 
 fn status(sandbox: &Sandbox) -> Value {
@@ -301,6 +306,58 @@ fn ctrl_c_on_sync_stops_the_build_until_it_is_asked_for() {
     assert_eq!(downloads(&server, &path), 0);
     pty.type_line("devsh sync");
     assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+}
+
+#[test]
+fn ctrl_c_on_a_first_build_stops_it_after_it_wrote_the_lockfile() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let path = wheel_of(&server, "ruff-0.12.4-py3");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\n");
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.enter();
+    server.hold(&path);
+    pty.begin_until("TERM=xterm devsh allow --yes", "downloading ruff 0.12.4");
+    let mut seen = pty.break_off();
+    if !seen.contains("you stopped the build") {
+        seen = prompted(&mut pty, "you stopped the build");
+    }
+    assert!(seen.contains("devsh sync"), "{seen}");
+    pty.leave();
+    pty.enter();
+    assert_eq!(status(&sandbox)["building"], Value::Null);
+    server.release();
+    pty.type_line("devsh sync");
+    assert_eq!(pty.run("ruff --version"), "ruff 0.12.4\n");
+}
+
+#[test]
+fn a_terminal_shows_several_tools_and_each_of_their_steps() {
+    let server = Server::start();
+    let names = ["ruff", "uv"];
+    for name in names {
+        serve_tool(&server, name, &["0.12.4"]);
+        server.hold(&wheel_of(&server, &format!("{name}-0.12.4-py3")));
+    }
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[tools]\nruff = \"0.12\"\nuv = \"0.12\"\n");
+    let mut pty = sandbox.shell(HostShell::Bash);
+    pty.begin_until("TERM=xterm devsh -C project sync --trust", "resolving");
+    // Half of each file is there, so both bars are drawn until the rest comes.
+    for name in names {
+        pty.wait_for(&format!("downloading {name} 0.12.4"));
+    }
+    server.release();
+    let seen = pty.finish();
+    for name in names {
+        assert!(seen.contains(&format!("unpacking {name} 0.12.4")), "{seen}");
+    }
+    assert!(seen.contains("dev is ready"), "{seen}");
 }
 
 #[test]

@@ -162,6 +162,16 @@ impl Pty {
         assert!(shown, "{line} does not show {text}:\n{transcript}");
     }
 
+    /// Waits until the terminal shows `text` again.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let start = self.transcript.len();
+        let shown = self.read_until(PATIENCE, |transcript| {
+            String::from_utf8_lossy(&transcript[start..]).contains(text)
+        });
+        let transcript = String::from_utf8_lossy(&self.transcript[start..]);
+        assert!(shown, "the terminal does not show {text}:\n{transcript}");
+    }
+
     /// Waits until the line that was begun ends, and returns what the terminal showed since then.
     pub(crate) fn finish(&mut self) -> String {
         let start = self.transcript.len();
