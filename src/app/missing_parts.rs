@@ -182,6 +182,9 @@ pub fn unread_lockfile(name: &str, failure: &Failure) -> MissingPart {
     }
 }
 
+/// The longest cause that is shown whole, in bytes.
+const LONGEST_CAUSE: usize = 320;
+
 /// Returns the cause of a failure in one line.
 pub fn one_line(failure: &Failure) -> String {
     let Failure {
@@ -202,7 +205,12 @@ pub fn one_line(failure: &Failure) -> String {
     let more = if words.is_empty() {
         notes.first().cloned().unwrap_or_default()
     } else {
-        words.join(" ")
+        let whole = words.join(" ");
+        match details.last() {
+            // The last line of a traceback says what went wrong.
+            Some(last) if whole.len() > LONGEST_CAUSE => last.trim().to_owned(),
+            _ => whole,
+        }
     };
     if more.is_empty() {
         error.clone()

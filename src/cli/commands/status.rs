@@ -9,6 +9,7 @@ use crate::{
     },
     config::units::bytes,
     project::{approval::ApprovalState, locate::MANIFEST},
+    prompt::record::MissingPart,
     report::{
         failure::Failure,
         style::Role,
@@ -16,6 +17,11 @@ use crate::{
         ui::Ui,
     },
 };
+
+/// The most notes that are shown without `--verbose`.
+const SHOWN_NOTES: usize = 3;
+/// The most missing parts with one reason that are named.
+const SHOWN_PARTS: usize = 4;
 
 pub fn run(session: &Session<'_>, ui: &Ui, json: bool) -> Result<(), Failure> {
     let status = project_status(session)?;
@@ -72,14 +78,14 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
             table.label("from host", Cell::new(Role::Warning, text));
         }
     }
-    for part in &status.missing_parts {
-        let text = format!("{}: {}", part.name, part.reason);
-        if part.is_left_out {
+    for (parts, first) in by_reason(&status.missing_parts) {
+        let text = format!("{}: {}", names_in_short(&parts), first.reason);
+        if first.is_left_out {
             table.label("left out", Cell::new(Role::Warning, text));
         } else {
             table.label("missing", Cell::new(Role::Error, text));
         }
-        if let Some(hint) = &part.hint {
+        if let Some(hint) = &first.hint {
             table.label("", hint.as_str());
         }
     }
@@ -91,13 +97,46 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
         };
         table.label("missing", Cell::new(role, one.to_string()));
     }
-    for note in &status.notes {
+    let shown = if ui.is_verbose() {
+        status.notes.len()
+    } else {
+        SHOWN_NOTES
+    };
+    for note in status.notes.iter().take(shown) {
         table.label("note", format!("{}: {}", note.place, note.message));
+    }
+    if status.notes.len() > shown {
+        let more = status.notes.len() - shown;
+        let verbose = session.command("status --verbose");
+        table.label("", format!("and {more} more: `{verbose}` shows them"));
     }
     if let Some(problem) = &status.problem {
         table.label("problem", Cell::new(Role::Error, problem));
     }
     table
+}
+
+/// Returns the missing parts with the same reason together, each group with its first part.
+fn by_reason(parts: &[MissingPart]) -> Vec<(Vec<&MissingPart>, &MissingPart)> {
+    let mut groups: Vec<(Vec<&MissingPart>, &MissingPart)> = Vec::new();
+    for part in parts {
+        let known = groups.iter_mut().find(|(_, first)| {
+            first.reason == part.reason && first.is_left_out == part.is_left_out
+        });
+        match known {
+            Some((group, _)) => group.push(part),
+            None => groups.push((vec![part], part)),
+        }
+    }
+    groups
+}
+
+fn names_in_short(parts: &[&MissingPart]) -> String {
+    let names: Vec<&str> = parts.iter().map(|part| &*part.name).collect();
+    match names.len().saturating_sub(SHOWN_PARTS) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..SHOWN_PARTS].join(", ")),
+    }
 }
 
 fn environment(ui: &Ui, status: &ProjectStatus) -> Cell {
