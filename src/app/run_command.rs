@@ -11,7 +11,9 @@ use crate::{
 };
 
 use super::{
-    pure_env,
+    lockfiles::joined_lockfile,
+    missing_parts::Unlocked,
+    pure_env, python_packages,
     ready_shell::{Completeness, load_environment},
     session::Session,
 };
@@ -29,12 +31,60 @@ pub struct CommandRequest<'a> {
     pub command: &'a [OsString],
 }
 
+/// Adds the dev shells that have the missing command to the failure.
+fn add_other_shells(
+    session: &Session<'_>,
+    request: &CommandRequest<'_>,
+    failure: Failure,
+) -> Failure {
+    let program = request.command.first().map(|one| one.to_string_lossy());
+    let Some(program) = program.filter(|_| failure.code == ExitStatus::CommandNotFound) else {
+        return failure;
+    };
+    let others = shells_with(session, &request.shell, &program).unwrap_or_default();
+    match others.first() {
+        None => failure,
+        Some(other) => {
+            let run = session.command("run");
+            failure.hint(format!(
+                "`{other}` has it: `{run} --shell {other} -- {program}`"
+            ))
+        }
+    }
+}
+
+/// Returns the other dev shells with a tool or Python package of this name.
+fn shells_with(
+    session: &Session<'_>,
+    shell: &ShellName,
+    program: &str,
+) -> Result<Vec<ShellName>, Failure> {
+    let project = session.project()?;
+    let lockfile = joined_lockfile(session, &project)?.lockfile;
+    let system = session.system()?;
+    let shells = project.preview().shells.iter();
+    let others = shells.filter(|(name, _)| *name != shell && name.is_single());
+    let having = others.filter(|(_, content)| {
+        let mut tools = content.tools.keys();
+        let packages =
+            python_packages::of_shell(&project, content, &lockfile, &Unlocked::default());
+        let pins = packages.ok().flatten();
+        let pins = pins.and_then(|packages| packages.pins(None, system).ok());
+        tools.any(|tool| tool.name.as_str() == program)
+            || pins.is_some_and(|pins| pins.packages.iter().any(|pin| pin.name == program))
+    });
+    Ok(having.map(|(name, _)| name.clone()).collect())
+}
+
 /// Replaces this process with the command; returns the failure if that is not possible.
 pub fn run_command(session: &Session<'_>, request: &CommandRequest<'_>) -> Failure {
     // Held until the dev shell is leased.
     let _pass = leases::pass(&session.context.directories.data);
     match prepare(session, request) {
-        Ok(env) => replace_process(session.context, &env, &request.shell, request.command),
+        Ok(env) => {
+            let failure = replace_process(session.context, &env, &request.shell, request.command);
+            add_other_shells(session, request, failure)
+        }
         // Exit codes below 125 belong to the command; failures of devsh itself must differ from them.
         Err(failure) if matches!(failure.code, ExitStatus::Failed | ExitStatus::Usage) => {
             failure.code(ExitStatus::RunFailed)

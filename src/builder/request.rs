@@ -77,7 +77,7 @@ pub struct PythonPackages {
 
 impl PythonPackages {
     /// Returns the exact packages for an interpreter; without one, those that any Python 3 gets.
-    pub(super) fn pins(
+    pub fn pins(
         &self,
         python: Option<&Version>,
         system: System,

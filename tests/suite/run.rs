@@ -23,6 +23,23 @@ fn prepared() -> Sandbox {
 }
 
 #[test]
+fn a_command_of_another_dev_shell_is_named() {
+    let server = Server::start();
+    serve_tool(&server, "ruff", &["0.12.4"]);
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .config("tools-from = \"managed\"\n")
+        .manifest("[env]\nA = \"1\"\n[shells.lint.tools]\nruff = \"0.12\"\n");
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "ruff"]).code(127).error(&[
+        "no command `ruff` in dev shell `dev`",
+        "`lint` has it: `devsh run --shell lint -- ruff`",
+    ]);
+    let other = sandbox.devsh(&["run", "--", "nothing"]).code(127);
+    assert!(!other.stderr.contains("hint"), "{other}");
+}
+
+#[test]
 fn the_command_has_the_environment() {
     let sandbox = prepared();
     let outcome = sandbox.devsh(&["run", "--", "sh", "-c", "echo $ACTIVE-$TESTED-$DEVSH_SHELL"]);
