@@ -116,8 +116,11 @@ fn is_own_program(context: &Context) -> bool {
 }
 
 impl Installation {
-    /// Removes the program and what loads it; `removed` gets each part.
-    pub fn remove(&self, removed: &mut dyn FnMut(Removed<'_>)) -> Result<(), Failure> {
+    /// Removes what loads devsh; `removed` gets each part.
+    pub fn remove_lines_and_hooks(
+        &self,
+        removed: &mut dyn FnMut(Removed<'_>),
+    ) -> Result<(), Failure> {
         for path in &self.rc_files {
             remove_lines(path)?;
             removed(Removed::Lines(path));
@@ -126,6 +129,11 @@ impl Installation {
             store::remove_tree(hooks)?;
             removed(Removed::Path(hooks));
         }
+        Ok(())
+    }
+
+    /// Removes manual pages, completions and the program.
+    pub fn remove_files(&self, removed: &mut dyn FnMut(Removed<'_>)) -> Result<(), Failure> {
         for page in &self.manual_pages {
             store::remove_file(page)?;
         }
@@ -139,12 +147,14 @@ impl Installation {
         Ok(())
     }
 
-    /// Removes all data, the read-only store included.
-    pub fn purge(&self, removed: &mut dyn FnMut(Removed<'_>)) -> Result<(), Failure> {
-        for path in &self.data {
-            store::remove_tree(path)?;
-            removed(Removed::Path(path));
-        }
+    /// Removes a directory of data, the read-only store included.
+    pub fn purge(
+        &self,
+        directory: &Path,
+        removed: &mut dyn FnMut(Removed<'_>),
+    ) -> Result<(), Failure> {
+        store::remove_tree(directory)?;
+        removed(Removed::Path(directory));
         Ok(())
     }
 }

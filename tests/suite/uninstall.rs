@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{Sandbox, Server, Tree, pypi::serve_tool, sandbox::DEVSH};
+use crate::support::{Sandbox, Server, Tree, for_each_shell, pypi::serve_tool, sandbox::DEVSH};
 
 /// Returns a home with devsh as `install.sh` installs it, and a built project.
 fn installed() -> Sandbox {
@@ -99,6 +99,24 @@ fn uninstall_keeps_the_data_and_purge_removes_it() {
         }
         Tree::of(sandbox.project()).assert_unchanged_since(&before);
     }
+}
+
+#[test]
+fn enter_is_no_before_data_is_removed() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new().manifest("[env]\nA = \"1\"\n");
+        sandbox.allow();
+        let mut pty = sandbox.shell(shell);
+        pty.enter();
+        for (command, question, answer) in [
+            ("devsh self uninstall --purge", "[y/N]", ""),
+            ("devsh self uninstall", "[Y/n]", "n"),
+        ] {
+            let seen = pty.answer_question(command, question, answer);
+            assert!(seen.contains("nothing was removed"), "{seen}");
+        }
+        assert!(sandbox.data().exists());
+    });
 }
 
 #[test]

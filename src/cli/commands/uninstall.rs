@@ -5,8 +5,8 @@ use crate::{
         session::Session,
         uninstall::{Removed, find_installation},
     },
-    cli::question::ask,
-    report::{failure::Failure, ui::Ui},
+    cli::question::{ask, ask_before_loss},
+    report::{failure::Failure, reporter::Reporter as _, ui::Ui},
 };
 
 /// Removes devsh, and with `purge` all its data.
@@ -17,11 +17,16 @@ pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(),
         .iter()
         .map(|path| session.display(path))
         .collect();
-    if purge && !data.is_empty() {
-        let question = format!("Remove {}?", data.join(", "));
-        if !yes && !ask(session, ui, &question)? {
-            return Err(Failure::new("nothing was removed"));
-        }
+    let agreed = if yes {
+        true
+    } else if purge && !data.is_empty() {
+        let question = format!("Remove devsh, and all it has in {}?", data.join(", "));
+        ask_before_loss(session, ui, &question)?
+    } else {
+        ask(session, ui, "Remove devsh and its lines in rc files?")?
+    };
+    if !agreed {
+        return Err(Failure::new("nothing was removed"));
     }
     let mut removed = |removed: Removed<'_>| {
         ui.note(&match removed {
@@ -32,9 +37,21 @@ pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(),
             Removed::ManualPages => "removed the manual pages".to_owned(),
         });
     };
-    found.remove(&mut removed)?;
+    found.remove_lines_and_hooks(&mut removed)?;
     if purge {
-        found.purge(&mut removed)?;
+        for path in &found.data {
+            let step = ui
+                .progress()
+                .start(&session.display(path), "removing", None);
+            let outcome = found.purge(path, &mut removed);
+            step.finish();
+            outcome?;
+        }
+    }
+    // The program is the last one: as long as it is there, an interrupted command can be repeated.
+    found.remove_files(&mut removed)?;
+    if purge {
+        // Nothing is kept.
     } else if !data.is_empty() {
         ui.note(&format!(
             "kept {}; `--purge` removes them too",
