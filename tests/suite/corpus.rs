@@ -139,6 +139,8 @@ impl Case {
                 line if mark != "=> " || line.contains(" = ") || line.contains(" +") => {
                     vec![line.to_owned()]
                 }
+                // A release line of Node.js has a name and no numbers.
+                line if line.contains(' ') && !line.contains(", ") => vec![line.to_owned()],
                 names => names.split(", ").map(|name| format!("{name} *")).collect(),
             })
             .collect();
