@@ -25,11 +25,20 @@ pub struct Repository {
 impl Repository {
     /// Returns the repository of the project at `root`.
     pub fn of(root: &Path) -> Option<Self> {
-        let (top, metadata) = root.ancestors().find_map(|directory| {
-            let metadata = directory.join(".git").symlink_metadata().ok()?;
-            Some((directory, metadata))
-        })?;
+        let there = |directory: &&Path| directory.join(".git").symlink_metadata().is_ok();
+        let top = root.ancestors().find(there)?;
+        Self::at(top, root)
+    }
+
+    /// Returns the repository of the project at `root` and those around it, such as the one of a submodule's worktree.
+    pub fn all_around(root: &Path) -> impl Iterator<Item = Self> {
+        root.ancestors().filter_map(move |top| Self::at(top, root))
+    }
+
+    /// Returns the repository with a worktree at `top`, which has the project at `root`.
+    fn at(top: &Path, root: &Path) -> Option<Self> {
         let git = top.join(".git");
+        let metadata = git.symlink_metadata().ok()?;
         let common = if metadata.is_dir() {
             git
         } else if metadata.is_file() {

@@ -87,6 +87,27 @@ fn a_denial_covers_nested_projects_worktrees_and_other_names() {
 }
 
 #[test]
+fn a_denial_covers_repositories_inside_of_other_worktrees() {
+    let sandbox = denied_repository();
+    let nested = sandbox.home().join("tree/nested");
+    fs::create_dir(&nested).unwrap();
+    fs::write(nested.join("devshell.toml"), MANIFEST).unwrap();
+    // A submodule has such a file, and its directory is in the data of the worktree.
+    let module = sandbox.project().join(".git/worktrees/tree/modules/nested");
+    fs::create_dir_all(&module).unwrap();
+    let file = format!("gitdir: {}\n", module.display());
+    fs::write(nested.join(".git"), file).unwrap();
+    run_in(&sandbox, &nested).code(3);
+    fs::remove_file(nested.join(".git")).unwrap();
+    fs::create_dir(nested.join(".git")).unwrap();
+    run_in(&sandbox, &nested).code(3);
+    let mut command = sandbox.command("devsh");
+    command.args(["allow"]).current_dir(sandbox.project());
+    sandbox.outcome(&mut command).success();
+    run_in(&sandbox, &nested).success();
+}
+
+#[test]
 fn a_denial_that_cannot_be_read_counts_at_a_prompt() {
     for_each_shell(|shell| {
         let sandbox = Sandbox::new().manifest(MANIFEST);

@@ -45,14 +45,12 @@ impl Decisions {
         files::own_dir(&directory)?;
         // Builds remove old temporary files in other directories, but a denial starts none.
         files::sweep_temporaries(&directory);
-        let repository = Repository::of(root).map(|one| repository_record(&one.common, &one.below));
+        let repositories = Repository::all_around(root);
+        let repositories = repositories.map(|one| repository_record(&one.common, &one.below));
         let denial = Denial {
             root: root.to_owned(),
             includes_below,
-            others: repository
-                .into_iter()
-                .chain(directory_record(root))
-                .collect(),
+            others: repositories.chain(directory_record(root)).collect(),
         };
         let bytes = binary::encode(&denial);
         for name in denial.others.iter().chain([&project_key(root)]) {
@@ -83,13 +81,12 @@ impl Decisions {
                 }
             }
         }
-        let Some(repository) = Repository::of(root) else {
-            return Ok(None);
-        };
-        for below in repository.below.ancestors() {
-            let name = repository_record(&repository.common, below);
-            if let Some(denial) = self.read_denial(&name, &repository.common)? {
-                return Ok(Some(denial));
+        for repository in Repository::all_around(root) {
+            for below in repository.below.ancestors() {
+                let name = repository_record(&repository.common, below);
+                if let Some(denial) = self.read_denial(&name, &repository.common)? {
+                    return Ok(Some(denial));
+                }
             }
         }
         Ok(None)
