@@ -112,10 +112,25 @@ impl LockKey {
     }
 }
 
+impl LockedPackage {
+    /// Returns whether the artifacts have the digests that the manifest gives, if it gives any.
+    pub fn has_digests_of(&self, options: &ReleaseOptions) -> bool {
+        let mut artifacts = self.artifacts.iter();
+        !options.has_digests()
+            || artifacts.all(|(system, artifacts)| {
+                let given = options.sha256(*system).map(Digest::from);
+                artifacts
+                    .iter()
+                    .all(|one| given.as_ref() == Some(&one.digest))
+            })
+    }
+}
+
 impl Lockfile {
-    /// Returns the locked package that answers `request`.
+    /// Returns the locked package that answers `request`. A lockfile cannot replace the digests of the manifest.
     pub fn locked(&self, tool: &Tool, request: &ToolRequest) -> Option<&LockedPackage> {
-        self.packages.get(&LockKey::for_request(tool, request))
+        let package = self.packages.get(&LockKey::for_request(tool, request));
+        package.filter(|package| package.has_digests_of(&request.options))
     }
 
     /// Returns the locked package that still answers `request`, so no source has to be asked.
@@ -130,7 +145,9 @@ impl Lockfile {
         system: System,
     ) -> Option<&LockedPackage> {
         let fits = |package: &LockedPackage| {
-            request.admits(&package.version) && package.artifacts.contains_key(&system)
+            request.admits(&package.version)
+                && package.artifacts.contains_key(&system)
+                && package.has_digests_of(&request.options)
         };
         if upgrade.covers(tool) {
             return None;
@@ -197,6 +214,9 @@ pub enum Stale {
     /// A request whose locked version does not meet it.
     #[error("{key} is locked at {version}, which does not meet it")]
     Unfit { key: LockKey, version: Version },
+    /// A locked package with another digest than the manifest gives.
+    #[error("{0} is locked with another `sha256` than the manifest gives")]
+    OtherDigest(LockKey),
     /// A locked package that nothing asks for.
     #[error("{0} is locked and nothing asks for it")]
     Superfluous(LockKey),
@@ -212,6 +232,9 @@ pub fn stale(requests: &[(Tool, ToolRequest)], lockfile: &Lockfile) -> Vec<Stale
         let Some(package) = lockfile.packages.get(key) else {
             return Some(Stale::Missing(key.clone()));
         };
+        if !package.has_digests_of(&key.options) {
+            return Some(Stale::OtherDigest(key.clone()));
+        }
         (!request.admits(&package.version)).then(|| Stale::Unfit {
             key: key.clone(),
             version: package.version.clone(),

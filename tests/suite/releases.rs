@@ -677,6 +677,26 @@ fn digests_of_a_plain_download_come_from_the_manifest_or_the_vendor() {
     );
     assert_eq!(text.matches("system = ").count(), 1, "{text}");
     assert_eq!(greet(&given), "greet 1.2.3\n");
+
+    // A lockfile does not replace the digest of the manifest.
+    let mut other = archive("1.2.3");
+    other.extend(b"more");
+    server.serve(&format!("/files/1.2.3/{file}"), other.clone());
+    let place = given.project().join("devshell.lock");
+    let locked = |digest: &str| format!(", sha256 = \"{digest}\"");
+    let forged = text.replace(&locked(&digest), &locked(&sha256(&other)));
+    assert_ne!(forged, text);
+    fs::write(&place, forged).unwrap();
+    given
+        .devsh(&["lock", "--check", "--trust"])
+        .code(1)
+        .error(&["`url:greet` 1.2.3 is locked with another `sha256` than the manifest gives"]);
+    let run = ["run", "--trust", "--", "greet", "--version"];
+    let ran = given.devsh(&run).success().stdout;
+    assert_eq!(ran, "greet 1.2.3\n");
+    assert_eq!(lockfile(&given), text);
+    server.serve(&format!("/files/1.2.3/{file}"), archive("1.2.3"));
+
     let wrong = sandbox(&server, &manifest.replace(&digest, &"0".repeat(64)));
     wrong.devsh(&["lock", "--trust"]).success();
     let run = wrong.devsh(&["run", "--trust", "--", "greet"]).code(125);
