@@ -42,7 +42,7 @@ pub use lock_formats::{
 };
 pub use marker::{Marker, TargetEnvironment};
 pub use pins::{PythonPin, PythonPins};
-pub use requirement::{PythonRequirement, is_built_metadata};
+pub use requirement::{PythonRequirement, find_unmet, is_built_metadata};
 pub use scope::Scope;
 pub use select::MissingPackage;
 pub use settings::{PackageSetting, is_of_installation};

@@ -58,9 +58,16 @@ pub fn problems(wanted: &BTreeSet<CondaKey>, lockfile: &Lockfile) -> Vec<String>
     let missing = wanted
         .iter()
         .filter(|key| !lockfile.conda.contains_key(*key));
+    let unmet = wanted.iter().filter_map(|key| {
+        let requirement = key.find_unmet(lockfile.conda.get(key)?)?;
+        Some(format!(
+            "the locked conda packages do not meet `{requirement}`"
+        ))
+    });
     let superfluous = lockfile.conda.keys().filter(|key| !wanted.contains(*key));
     missing
         .map(|key| format!("{} are not locked", first_words(key)))
+        .chain(unmet)
         .chain(superfluous.map(|key| {
             format!(
                 "{} are locked, but no dev shell asks for them",
@@ -119,7 +126,7 @@ pub fn resolve(
                 .any(|one| upgraded.contains(&*one.name)),
         };
         let set = match previous.conda.get(&key) {
-            Some(set) if !touched(set) => Ok(set.clone()),
+            Some(set) if !touched(set) && key.find_unmet(set).is_none() => Ok(set.clone()),
             _ => solve(session, &key, &asked, previous, upgrade),
         };
         match set {
@@ -347,7 +354,8 @@ pub fn of_shell<'l>(lockfile: &'l Lockfile, shell: &DevShell) -> Option<&'l Cond
 
 /// Returns the packages of a dev shell among these sets.
 pub fn of_shell_in<'s>(sets: &'s CondaSets, shell: &DevShell) -> Option<&'s CondaSet> {
-    sets.get(&key(shell).ok()??)
+    let key = key(shell).ok()??;
+    sets.get(&key).filter(|set| key.find_unmet(set).is_none())
 }
 
 /// Returns a conda tool of a dev shell as it is locked.

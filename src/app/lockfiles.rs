@@ -294,7 +294,7 @@ impl LockTarget {
         unlocked: &mut Unlocked,
     ) {
         for key in self.own_keys() {
-            if !lockfile.python.contains_key(&key) {
+            if python_packages::fitting_set(lockfile, &key).is_none() {
                 unlocked.add_packages(key, failure.clone());
             }
         }

@@ -20,7 +20,7 @@ use crate::{
     lockfile::{Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
     project::{LOCKFILE, Project},
-    python::{LockFiles, PythonLock, Selection, SelectionPart, read_lock},
+    python::{LockFiles, PythonLock, Selection, SelectionPart, find_unmet, read_lock},
     report::failure::Failure,
 };
 
@@ -107,9 +107,7 @@ fn of_devshell_lock(
     key: &PythonKey,
     lockfile: &Lockfile,
 ) -> Result<PythonPackages, Failure> {
-    let text = lockfile
-        .python
-        .get(key)
+    let text = fitting_set(lockfile, key)
         .map(PythonSet::to_requirements)
         .unwrap_or_default();
     let files = LockFiles::single(Text::new("devshell.lock.txt", &text));
@@ -148,6 +146,12 @@ fn of_devshell_lock(
         project: digest,
         build_settings,
     })
+}
+
+/// Returns the locked packages of a list, if they meet its requirements.
+pub fn fitting_set<'l>(lockfile: &'l Lockfile, key: &PythonKey) -> Option<&'l PythonSet> {
+    let set = lockfile.python.get(key)?;
+    find_unmet(key, set).is_none().then_some(set)
 }
 
 /// Returns the packages that the manifest lets run their own build.
@@ -322,7 +326,9 @@ pub fn problems(project: &Project, lockfile: &Lockfile) -> Vec<String> {
                 first_words(key),
                 set.python
             )),
-            Some(_) => {}
+            Some(set) => problems.extend(find_unmet(key, set).map(|requirement| {
+                format!("the locked Python packages do not meet `{requirement}`")
+            })),
         }
     }
     let superfluous = lockfile

@@ -78,6 +78,23 @@ impl LockedConda {
     }
 }
 
+impl CondaKey {
+    /// Returns a requirement that the packages do not meet. A lockfile alone cannot leave the requirements.
+    pub fn find_unmet(&self, set: &CondaSet) -> Option<&str> {
+        let is_met = |text: &&String| {
+            let Ok(requirement) = text.parse::<CondaRequirement>() else {
+                return false;
+            };
+            set.packages.values().all(|packages| {
+                let mut same = packages.iter().filter(|one| one.name == requirement.name());
+                same.any(|one| requirement.admits(&one.version, &one.build))
+            })
+        };
+        let unmet = self.requirements.iter().find(|text| !is_met(text));
+        unmet.map(String::as_str)
+    }
+}
+
 impl fmt::Display for CondaKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "conda packages {}", self.requirements.join(", "))

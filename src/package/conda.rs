@@ -121,6 +121,16 @@ impl CondaRequirement {
         &self.spec
     }
 
+    /// Returns whether the requirement admits a version and build of its package.
+    pub fn admits(&self, version: &str, build: &str) -> bool {
+        let admits_version = self.spec.version.as_ref().is_none_or(|wanted| {
+            let version = rattler_conda_types::Version::from_str(version);
+            version.is_ok_and(|version| wanted.matches(&version))
+        });
+        let wanted = self.spec.build.as_ref();
+        admits_version && wanted.is_none_or(|wanted| wanted.matches(build))
+    }
+
     /// Returns whether the requirement admits every version and build.
     pub fn is_any(&self) -> bool {
         let version = self.spec.version.as_ref();

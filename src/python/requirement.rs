@@ -3,7 +3,10 @@
 use std::str::FromStr;
 
 use super::marker::{Marker, normalize};
-use crate::package::{Invalid, PackageName};
+use crate::{
+    lockfile::{PythonKey, PythonSet},
+    package::{Invalid, PackageName},
+};
 
 /// The fragment with the digest of a build's inputs. It changes the requirement on the metadata of a project when they
 /// change, so it is resolved again.
@@ -29,6 +32,8 @@ pub struct PythonRequirement {
     /// The address (`name @ https://…`), if it does not come from an index.
     pub url: Option<String>,
     pub marker: Marker,
+    /// The admitted versions (`>=0.30,<1`); empty for all.
+    versions: String,
     text: String,
 }
 
@@ -36,6 +41,19 @@ impl PythonRequirement {
     /// Returns the requirement on one line, as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Returns whether the versions admit an exact one. A version that PEP 440 does not know is only equal to itself.
+    fn admits(&self, version: &str) -> bool {
+        if let Some(exact) = self.versions.strip_prefix("===") {
+            return exact == version;
+        }
+        let parsed = version.parse::<pep440_rs::Version>();
+        let versions = pep440_rs::VersionSpecifiers::from_str(&self.versions);
+        match (versions, parsed) {
+            (Ok(versions), Ok(version)) => versions.contains(&version),
+            _ => self.versions.is_empty() || self.exact.as_deref() == Some(version),
+        }
     }
 
     /// Returns the condition as it was written; empty for none.
@@ -86,9 +104,45 @@ impl FromStr for PythonRequirement {
             exact: exact(&versions).map(str::to_owned),
             url: url.map(str::to_owned),
             marker: marker.parse()?,
+            versions,
             text: text.to_owned(),
         })
     }
+}
+
+/// Returns a requirement of a list that its locked packages do not meet. A lockfile alone cannot leave the requirements.
+pub fn find_unmet<'k>(key: &'k PythonKey, set: &PythonSet) -> Option<&'k str> {
+    let parse = |text: &String| text.parse::<PythonRequirement>().ok();
+    let overridden: Vec<_> = key.overrides.iter().filter_map(parse).collect();
+    let is_overridden = |name: &PackageName| overridden.iter().any(|one| one.name == *name);
+    let locked = set.packages.iter().map(|one| &one.requirement);
+    let locked: Vec<_> = locked.filter_map(parse).collect();
+    let asked = key.requirements.iter().filter_map(|text| {
+        let requirement = parse(text)?;
+        // The address of a package decides its version, and it was compared with the requirements.
+        let is_open = requirement.url.is_some()
+            || is_overridden(&requirement.name)
+            || set.left_out.contains(text);
+        (!is_open).then_some((text.as_str(), requirement))
+    });
+    let asked: Vec<_> = asked.collect();
+    let is_met = |requirement: &PythonRequirement| {
+        let mut same = locked.iter().filter(|one| one.name == requirement.name);
+        let admits = |asked: &PythonRequirement, locked: &PythonRequirement| {
+            let version = locked.exact.as_deref();
+            locked.url.is_some() || version.is_some_and(|version| asked.admits(version))
+        };
+        if requirement.marker_text().is_empty() {
+            return same.clone().next().is_some() && same.all(|one| admits(requirement, one));
+        }
+        // Requirements with conditions divide the versions among themselves.
+        same.all(|one| {
+            let mut others = asked.iter().filter(|(_, asked)| asked.name == one.name);
+            others.any(|(_, asked)| admits(asked, one))
+        })
+    };
+    let unmet = asked.iter().find(|(_, requirement)| !is_met(requirement));
+    unmet.map(|(text, _)| *text)
 }
 
 fn split_marker(text: &str) -> (&str, &str) {

@@ -183,6 +183,32 @@ fn a_forged_dependency_replaces_nothing_and_asks() {
 }
 
 #[test]
+fn a_lockfile_does_not_leave_the_requirements() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    sandbox.allow();
+    let place = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&place).unwrap();
+    let digest = |version| {
+        let package = PACKAGES
+            .iter()
+            .find(|one| one.name == "database" && one.version == version);
+        sha256(&archive(&FilePackage::from(*package.unwrap())))
+    };
+    let moved = text
+        .replace("database-16.2-", "database-17.0-")
+        .replace(&digest("16.2"), &digest("17.0"));
+    assert_ne!(moved, text);
+    fs::write(&place, moved).unwrap();
+    sandbox
+        .devsh(&["lock", "--check"])
+        .code(1)
+        .error(&["the locked conda packages do not meet `database 16.*`"]);
+    let ran = sandbox.devsh(&["run", "--", "db"]).success();
+    assert!(ran.stdout.ends_with("with libdb 16\n"), "{ran}");
+    assert_eq!(fs::read_to_string(&place).unwrap(), text);
+}
+
+#[test]
 fn another_package_brings_no_programs_to_the_first_one() {
     let (sandbox, _server) = served(Layout::Sharded);
     sandbox.allow();

@@ -581,6 +581,45 @@ fn builds_never_run_code_of_installed_packages() {
 }
 
 #[test]
+fn a_lockfile_does_not_leave_the_requirements() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let versions = ["2.0", "1.0"].map(|version| pure("tester", version, &[], &["tester"]));
+    serve_pure(&server, &versions);
+    let manifest = "[tools]\npython = \"3\"\n[python]\npackages = [\"tester==2.0\"]\n";
+    let sandbox = sandbox.manifest(manifest);
+    sandbox.allow();
+    let place = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&place).unwrap();
+    let digest = |version: &str| {
+        let path = format!("/files/tester-{version}-py3-none-any.whl");
+        sha256(&server.content(&path))
+    };
+    let moved = text
+        .replace(
+            "requirement = \"tester==2.0\"",
+            "requirement = \"tester==1.0\"",
+        )
+        .replace(&digest("2.0"), &digest("1.0"));
+    assert_ne!(moved, text);
+    for changed in [
+        moved,
+        text.replace("requirement = \"tester==", "requirement = \"deep=="),
+    ] {
+        fs::write(&place, changed).unwrap();
+        sandbox
+            .devsh(&["lock", "--check"])
+            .code(1)
+            .error(&["the locked Python packages do not meet `tester==2.0`"]);
+        let ran = sandbox.devsh(&["run", "--", "tester"]).success();
+        assert_eq!(ran.stdout, "tester 2.0\n");
+        assert_eq!(fs::read_to_string(&place).unwrap(), text);
+    }
+}
+
+#[test]
 fn a_script_of_a_package_that_hides_a_program_needs_approval() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {

@@ -23,7 +23,7 @@ use crate::{
     sources::newest_allowed,
 };
 
-use super::{lockfile_of, requested, selection};
+use super::{fitting_set, lockfile_of, requested, selection};
 
 /// The packages for lists of requirements, and the failures of lists that cannot be resolved.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ pub fn resolve(
             continue;
         }
         let python = oldest.version();
-        let same = previous.python.get(&key).filter(|set| set.python == python);
+        let same = fitting_set(previous, &key).filter(|set| set.python == python);
         let set = match same {
             Some(set) if *upgrade != Upgrade::All => set.clone(),
             _ => {
