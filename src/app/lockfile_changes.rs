@@ -2,19 +2,19 @@
 
 use crate::{
     manifest::ShellName,
-    project::{Project, lock_path},
+    project::{LOCKFILE, Project},
     prompt::record::{LockedVersions, Record},
 };
 
 use super::{
-    build_request::BuildInputs, lockfiles::joined_lockfile, missing_parts::Unlocked,
+    build_request::BuildInputs, lockfiles::joined_lockfile, missing_parts::Unlocked, programs,
     session::Session,
 };
 
 /// The most changed versions in a message.
 const SHOWN_CHANGES: usize = 4;
 
-/// Returns what lockfiles say about a dev shell: the version of each tool, and a digest for each Python lockfile.
+/// Returns what lockfiles say about a dev shell: the version of each tool, and a digest for each lockfile.
 pub fn locked_versions(project: &Project, inputs: &BuildInputs<'_>) -> LockedVersions {
     let tools = inputs.shell.tools.iter().filter_map(|(tool, request)| {
         let locked = inputs.lockfile.locked(tool, request)?;
@@ -25,9 +25,10 @@ pub fn locked_versions(project: &Project, inputs: &BuildInputs<'_>) -> LockedVer
         let digest = blake3::hash(project.closure().content(&path)?).to_hex();
         Some((lock.value.clone(), digest[..16].to_owned()))
     });
+    let own = programs::digest_of_entries(inputs).map(|digest| (LOCKFILE.to_owned(), digest));
     LockedVersions {
         tools: tools.collect(),
-        lockfiles: lock.collect(),
+        lockfiles: lock.chain(own).collect(),
     }
 }
 
@@ -46,24 +47,18 @@ pub fn describe(session: &Session<'_>, project: &Project, shell: &ShellName) -> 
             Some(format!("{tool} {old} → {version}"))
         })
         .collect();
-    let mut files = Vec::new();
-    if !changes.is_empty() {
-        let path = lock_path(&project.place, state);
-        files.extend(
-            path.file_name()
-                .map(|name| name.to_string_lossy().into_owned()),
-        );
-    }
     if changes.len() > SHOWN_CHANGES {
         let more = changes.len() - SHOWN_CHANGES;
         changes.truncate(SHOWN_CHANGES);
         changes.push(format!("{more} more"));
     }
     let known = now.lockfiles.iter();
-    files.extend(known.filter_map(|(name, digest)| {
-        let old = before.lockfiles.get(name)?;
-        (old != digest).then(|| name.clone())
-    }));
+    let files: Vec<String> = known
+        .filter_map(|(name, digest)| {
+            let old = before.lockfiles.get(name)?;
+            (old != digest).then(|| name.clone())
+        })
+        .collect();
     changes.extend((!files.is_empty()).then(|| format!("{} changed", files.join(" and "))));
     (!changes.is_empty()).then(|| changes.join(", "))
 }

@@ -18,7 +18,7 @@ use crate::{
     package::Source,
     project::{Project, approval::ApprovedPrograms},
     report::failure::{ExitStatus, Failure},
-    util::{digest_input::DigestInput, vars},
+    util::{digest_input::DigestInput, hex, vars},
 };
 
 use super::{
@@ -153,6 +153,21 @@ fn entries(inputs: &BuildInputs<'_>) -> EntryDigests {
         add(PACKAGES, short_digest(input));
     }
     entries
+}
+
+/// Returns a digest of everything that `devshell.lock` says about a dev shell; nothing if it says nothing.
+pub fn digest_of_entries(inputs: &BuildInputs<'_>) -> Option<String> {
+    let mut entries = entries(inputs);
+    if inputs.shell.python.lock.is_some() {
+        entries.remove(PACKAGES);
+    }
+    let mut input = DigestInput::default();
+    input.list(entries.iter(), |input, (list, digests)| {
+        input.bytes(list);
+        input.list(digests.iter(), DigestInput::bytes);
+    });
+    let digest = short_digest(input);
+    (!entries.is_empty()).then(|| hex::encode(digest))
 }
 
 fn tool_digest(locked: &LockedPackage) -> [u8; 16] {
