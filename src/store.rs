@@ -48,7 +48,7 @@ pub use install::exchange;
 pub use object::{ArtifactRecord, ObjectRecord, is_published};
 pub use path::StorePath;
 pub use process::ProcessMark;
-pub use recipes::{check_wheel, unpack_crate};
+pub use recipes::{WheelSummary, check_wheel, digest_in_wheel, unpack_crate};
 pub use remove::{CountedFiles, Size, remove_any, remove_file, remove_tree, size_of, size_without};
 pub use shared_object::{PackOutcome, PackedObject, SharedTree};
 pub use trash::GarbageCollection;

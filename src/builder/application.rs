@@ -5,6 +5,7 @@
 //! their digests; uv installs these files without an index.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -21,16 +22,24 @@ use crate::{
     lockfile::{Artifact, LockedPackage},
     package::{PackageName, WheelName},
     python::{Interpreter, UnfitApplication, WheelFiles, choose_wheels, compile_in_background},
-    store::{self, BuiltObject, Downloads, Recipe, StorePath},
+    store::{self, BuiltObject, Downloads, Recipe, StorePath, WheelSummary},
     util::{digest_input::DigestInput, files, parallel},
 };
 
 /// Counts changes in how applications are installed.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// The environment's directory in the object, next to `bin` with the application's own scripts.
 const ENVIRONMENT: &str = "environment";
 /// Longest `RECORD` of a package that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
+
+/// A wheel that was downloaded, and its parts.
+struct DownloadedWheel<'a> {
+    artifact: &'a Artifact,
+    name: PackageName,
+    download: Download,
+    summary: WheelSummary,
+}
 
 impl Builder<'_> {
     /// Returns the application from the store, installing it if it is missing.
@@ -82,9 +91,8 @@ impl Builder<'_> {
         }
         let find_installer =
             || self.installer(request, served.iter().copied(), &interpreter, &needs);
-        let package = &requested.tool.package;
         let installed = match self.install_application(
-            package,
+            requested,
             locked,
             &interpreter,
             &wheels,
@@ -99,12 +107,13 @@ impl Builder<'_> {
 
     fn install_application(
         &self,
-        package: &PackageName,
+        requested: &RequestedTool<'_>,
         locked: &LockedPackage,
         interpreter: &Interpreter,
         wheels: &[&Artifact],
         find_installer: impl FnOnce() -> Result<Installer, Error>,
     ) -> Result<PathBuf, Error> {
+        let package = &requested.tool.package;
         let mut input = DigestInput::default();
         input.number(FORMAT);
         input.bytes(&interpreter.identity);
@@ -135,13 +144,21 @@ impl Builder<'_> {
         let made = self.store.build(&built, &*meter, |place| {
             let files = place.join(".wheels");
             fs::create_dir(&files).map_err(files::at("create", &files))?;
-            downloads = self.download_wheels(wheels, &files, &*meter)?;
+            let mut needed = needed_wheels(package, self.download_wheels(wheels, &*meter)?);
+            check_files(requested, locked, &needed)?;
+            for wheel in &mut needed {
+                let place = files.join(&wheel.artifact.part);
+                let copied = wheel.download.copy_to(&place);
+                copied.map_err(files::at("write", &place))?;
+            }
+            let wheels: Vec<&Artifact> = needed.iter().map(|wheel| wheel.artifact).collect();
+            downloads.extend(needed.into_iter().map(|wheel| wheel.download));
             meter.step("installing", None);
             let environment = place.join(ENVIRONMENT);
             fs::create_dir(&environment).map_err(files::at("create", &environment))?;
             let wheels = WheelFiles {
                 directory: &files,
-                requirements: &requirement_lines(wheels),
+                requirements: &requirement_lines(&wheels),
             };
             let uv = self.uv(&installer);
             uv.install_wheels(wheels, &environment, &*meter)
@@ -160,40 +177,93 @@ impl Builder<'_> {
         made
     }
 
-    /// Downloads wheels and gives each its own name in `directory`.
-    fn download_wheels(
+    /// Downloads wheels and reads their parts.
+    fn download_wheels<'a>(
         &self,
-        wheels: &[&Artifact],
-        directory: &Path,
+        wheels: &[&'a Artifact],
         meter: &dyn Meter,
-    ) -> Result<Vec<Download>, Error> {
+    ) -> Result<Vec<DownloadedWheel<'a>>, Error> {
         let downloads = Downloads {
             client: self.client,
             config: self.config,
             directory: &self.context.directories.cache.join("downloads"),
         };
-        let results = parallel::map(8, wheels, |wheel| {
-            let download = downloads.artifact(wheel, meter)?;
-            check_name(wheel, &download)?;
-            let place = directory.join(&wheel.part);
-            download
-                .copy_to(&place)
-                .map_err(files::at("write", &place))?;
-            Ok(download)
+        let results = parallel::map(8, wheels, |artifact| {
+            let Some(wheel) = WheelName::parse(&artifact.part) else {
+                return Ok(None);
+            };
+            let download = downloads.artifact(artifact, meter)?;
+            let file = download.open();
+            let file = file.map_err(files::at("read", Path::new(&artifact.part)))?;
+            let summary = store::check_wheel(&wheel.name, &wheel.version, file)?;
+            Ok(Some(DownloadedWheel {
+                artifact,
+                name: wheel.name,
+                download,
+                summary,
+            }))
         });
-        results.into_iter().collect()
+        results.into_iter().filter_map(Result::transpose).collect()
     }
 }
 
-/// Checks that a wheel is the package and version of its file name.
-fn check_name(wheel: &Artifact, download: &Download) -> Result<(), Error> {
-    let Some(name) = WheelName::parse(&wheel.part) else {
-        return Ok(());
+/// Returns the wheels that an application needs by their own metadata. Others are not installed: the lockfile alone
+/// cannot bring a package into an application.
+fn needed_wheels<'a>(
+    application: &PackageName,
+    wheels: Vec<DownloadedWheel<'a>>,
+) -> Vec<DownloadedWheel<'a>> {
+    let mut needed = BTreeSet::from([application.clone()]);
+    let mut open = vec![application.clone()];
+    while let Some(name) = open.pop() {
+        let same = wheels.iter().filter(|wheel| wheel.name == name);
+        for need in same.flat_map(|wheel| &wheel.summary.needs) {
+            if needed.insert(need.clone()) {
+                open.push(need.clone());
+            }
+        }
+    }
+    let is_needed = |wheel: &DownloadedWheel<'_>| needed.contains(&wheel.name);
+    wheels.into_iter().filter(is_needed).collect()
+}
+
+/// Checks that no other wheel replaces a module or script of the application.
+fn check_files(
+    requested: &RequestedTool<'_>,
+    locked: &LockedPackage,
+    wheels: &[DownloadedWheel<'_>],
+) -> Result<(), Error> {
+    let application = &requested.tool.package;
+    let (own, others): (Vec<_>, Vec<_>) =
+        wheels.iter().partition(|wheel| wheel.name == *application);
+    let digest = |wheel: &DownloadedWheel<'_>, member: &str| {
+        let file = wheel.download.open();
+        let file = file.map_err(files::at("read", Path::new(&wheel.artifact.part)))?;
+        store::digest_in_wheel(file, member).map_err(Error::from)
     };
-    let file = download
-        .open()
-        .map_err(files::at("read", Path::new(&wheel.part)))?;
-    Ok(store::check_wheel(&name.name, &name.version, file)?)
+    for own in own {
+        for (place, member) in &own.summary.code {
+            let same = others.iter().filter_map(|other| {
+                let member = other.summary.code.get(place)?;
+                Some((*other, member))
+            });
+            for (other, other_member) in same {
+                // Packages of a namespace have the same `__init__.py`.
+                if place.starts_with("bin/") || digest(own, member)? != digest(other, other_member)?
+                {
+                    return Err(Error::Unfit {
+                        tool: Box::new(requested.tool.clone()),
+                        version: locked.version.clone(),
+                        reason: UnfitApplication::SameFile {
+                            package: other.name.clone(),
+                            file: place.clone(),
+                        },
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns the lines with which uv installs exactly these wheels.
@@ -241,7 +311,7 @@ fn own_scripts(package: &PackageName, environment: &Path) -> Result<Vec<String>,
                 .unwrap_or_default()
                 .to_string_lossy();
             let name = name.strip_suffix(".dist-info");
-            let name = name.and_then(|name| name.split_once('-')?.0.parse::<PackageName>().ok());
+            let name = name.and_then(|name| name.rsplit_once('-')?.0.parse::<PackageName>().ok());
             if name.as_ref() != Some(package) {
                 continue;
             }
@@ -264,4 +334,23 @@ fn list_entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     paths
         .collect::<Result<_, files::Error>>()
         .map_err(Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_of_a_package_with_a_longer_name_are_not_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let packages = place.path().join("lib/python3.12/site-packages");
+        for (directory, script) in [("tool-1.0", "tool"), ("tool-x-1.0", "ls")] {
+            let information = packages.join(format!("{directory}.dist-info"));
+            fs::create_dir_all(&information).unwrap();
+            let record = format!("../../../bin/{script},sha256=x,1\n");
+            fs::write(information.join("RECORD"), record).unwrap();
+        }
+        let found = own_scripts(&"tool".parse().unwrap(), place.path()).unwrap();
+        assert_eq!(found, ["tool"]);
+    }
 }

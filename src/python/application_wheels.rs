@@ -23,6 +23,9 @@ pub enum UnfitApplication {
         python: Version,
         system: System,
     },
+    /// Another package would replace a file of the application.
+    #[error("the package `{package}` has a file of the same name, `{file}`")]
+    SameFile { package: PackageName, file: String },
     /// A line of the lockfile cannot be parsed.
     #[error(transparent)]
     Line(#[from] Invalid),

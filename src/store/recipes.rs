@@ -12,7 +12,7 @@ pub(super) mod wheel;
 
 pub use crate_sources::unpack_crate;
 pub(super) use python::EXTERNALLY_MANAGED;
-pub use wheel::check_wheel;
+pub use wheel::{WheelSummary, check_wheel, digest_in_wheel};
 
 use std::path::Path;
 

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use crate::support::{
     Sandbox, Server, Tree,
+    archive::sha256,
     pypi::{self, Pure, serve_pure},
     require,
 };
@@ -92,6 +93,62 @@ fn an_application_is_locked_and_shows_its_own_scripts() {
     for (object, before) in &before {
         Tree::of(object).assert_unchanged_since(before);
     }
+}
+
+/// Adds a wheel to the application of a lockfile, as if it needed it.
+fn with_wheel(server: &Server, lockfile: &str, name: &str, version: &str) -> String {
+    let path = format!("/files/{name}-{version}-py3-none-any.whl");
+    let line = format!(
+        "  {{ system = \"any\", url = \"{}{path}\", sha256 = \"{}\" }},\n",
+        server.address(),
+        sha256(&server.content(&path))
+    );
+    let (before, after) = lockfile.split_once("packages = [\n").unwrap();
+    let after = after.replacen("artifacts = [\n", &format!("artifacts = [\n{line}"), 1);
+    format!("{before}packages = [\n  \"{name}=={version}\",\n{after}")
+}
+
+#[test]
+fn a_lockfile_brings_no_package_into_an_application() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    serve(&server);
+    let evil = [pure("evil", "9.0", &[], &["black", "evil"])];
+    serve_pure(&server, &evil);
+    let sandbox = sandbox.manifest("[tools]\nblack = \"25\"\n");
+    sandbox.allow();
+    let lock = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    fs::write(&lock, with_wheel(&server, &text, "evil", "9.0")).unwrap();
+    let run = ["run", "--", "black"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "black 25.1.0\n");
+    let objects = Tree::of(&sandbox.data().join("store"));
+    let paths = format!("{objects:?}");
+    assert!(paths.contains("helper_lib.py"), "{paths}");
+    assert!(!paths.contains("evil"), "nothing needs it: {paths}");
+}
+
+#[test]
+fn another_package_replaces_no_script_of_an_application() {
+    let server = Server::start();
+    let Some(sandbox) = sandbox(&server) else {
+        return;
+    };
+    let packages = [
+        pure("black", "25.1.0", &["helper-lib"], &["black"]),
+        pure("helper-lib", "1.0", &[], &["black", "helper"]),
+    ];
+    serve_pure(&server, &packages);
+    let sandbox = sandbox.manifest("[tools]\nblack = \"25\"\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    sandbox
+        .devsh(&["run", "--trust", "--", "black"])
+        .error(&[
+            "cannot install `black` 25.1.0: the package `helper-lib` has a file of the same name, `bin/black`",
+            "devsh lock --upgrade black",
+        ]);
 }
 
 #[test]

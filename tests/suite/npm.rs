@@ -252,6 +252,65 @@ fn a_tool_of_one_package_is_locked_without_npm() {
     sandbox.devsh(&["lock", "--check", "--trust"]).success();
 }
 
+/// A package can ask for another one under a name of its own, and a lockfile alone cannot.
+#[test]
+fn a_package_under_another_name_is_one_that_a_package_asks_for() {
+    let Some((sandbox, server)) = served() else {
+        return;
+    };
+    let release = |text| Release {
+        version: "1.0.0",
+        fields: json!({}),
+        files: text,
+    };
+    serve_package(
+        &server,
+        "other",
+        &[release(&[("text", b"another package\n".as_slice(), false)])],
+    );
+    sandbox.allow();
+    let lock = sandbox.project().join("devshell.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    let integrity = |name: &str| {
+        let document = server.content(&format!("/npm/{name}"));
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        let found = &document["versions"]["1.0.0"]["dist"]["integrity"];
+        found.as_str().unwrap().to_owned()
+    };
+    let size = |name: &str| {
+        let tarball = server.content(&format!("/npm/{name}/-/1.0.0.tgz"));
+        format!(", size = {} }}", tarball.len())
+    };
+    let forged = text
+        .replace("/words/-/1.0.0.tgz", "/other/-/1.0.0.tgz")
+        .replace(&integrity("words"), &integrity("other"))
+        .replace(&size("words"), &size("other"));
+    assert_ne!(forged, text);
+    fs::write(&lock, forged).unwrap();
+    let run = ["run", "--", "greet"];
+    sandbox
+        .devsh(&run)
+        .error(&["is another package", "version 1.0.0 of `other`"]);
+
+    let greet = Release {
+        version: "2.2.0",
+        fields: json!({
+            "bin": { "greet": "./bin/greet.js" },
+            "dependencies": { "words": "npm:other@^1" },
+        }),
+        files: &[(
+            "bin/greet.js",
+            b"#!/usr/bin/env node\ncat \"$(dirname \"$(readlink -f \"$0\")\")/../../../words/text\"\n",
+            false,
+        )],
+    };
+    serve_package(&server, "@team/greet", &[greet]);
+    fs::write(&lock, text).unwrap();
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    let outcome = sandbox.devsh(&run).success();
+    assert_eq!(outcome.stdout, "another package\n");
+}
+
 /// A dependency that names an address leads away from the registry, so it is not locked.
 #[test]
 fn a_dependency_from_another_server_is_refused() {

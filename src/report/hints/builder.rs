@@ -3,6 +3,7 @@
 use crate::{
     builder::{self, BuildRule, CrateFailure, MissingArtifact, Unavailable},
     config::units::bytes,
+    python::UnfitApplication,
     report::failure::Failure,
     store,
 };
@@ -113,6 +114,15 @@ impl From<&builder::Error> for Failure {
             builder::Error::PythonMissing { .. } => {
                 failure.hint("create the lockfile again with the tool that wrote it")
             }
+            builder::Error::Unfit {
+                tool,
+                reason: UnfitApplication::SameFile { .. },
+                ..
+            } => failure
+                .note("the lockfile may have been edited or merged wrongly")
+                .hint(format!(
+                    "restore `devshell.lock`, or lock it again with `devsh lock --upgrade {tool}`"
+                )),
             builder::Error::Unfit { .. } => {
                 failure.hint("ask for another version of it, or for another `python`")
             }

@@ -4,7 +4,7 @@
 //! No script of a package runs here: a package with an install script is used as published.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read},
 };
 
@@ -39,6 +39,23 @@ pub(super) struct Packages<'a> {
     version: &'a Version,
     /// Its programs by name, with their paths inside the package.
     programs: BTreeMap<String, String>,
+    /// The packages by their places below `node_modules`.
+    placed: BTreeMap<String, PlacedPackage>,
+}
+
+/// A package at its place.
+struct PlacedPackage {
+    name: String,
+    version: String,
+    dependencies: BTreeMap<String, Dependency>,
+}
+
+/// A dependency in `package.json`.
+enum Dependency {
+    /// The package of the same name.
+    Same,
+    /// Another package under this name (`"chalk": "npm:kleur@^4"`).
+    Alias(String),
 }
 
 /// The fields of `package.json` that name the package and its programs.
@@ -49,6 +66,12 @@ pub(super) struct NpmPackage {
     #[serde(default)]
     pub(super) version: String,
     bin: Option<NpmPrograms>,
+    #[serde(default)]
+    dependencies: serde_json::Value,
+    #[serde(default, rename = "optionalDependencies")]
+    optional_dependencies: serde_json::Value,
+    #[serde(default, rename = "peerDependencies")]
+    peer_dependencies: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +88,7 @@ impl<'a> Packages<'a> {
             name,
             version,
             programs: BTreeMap::new(),
+            placed: BTreeMap::new(),
         }
     }
 
@@ -76,8 +100,10 @@ impl<'a> Packages<'a> {
         tree: &mut Tree,
     ) -> Result<(), Error> {
         let own = artifact.part == self.name.as_str();
+        let package = read_package(file)?;
+        self.placed
+            .insert(artifact.part.clone(), PlacedPackage::of(&package));
         if own {
-            let package = read_package(file)?;
             let found = package.version.trim().trim_start_matches(['v', '=']);
             if package.name != self.name.as_str()
                 || found.parse::<Version>().ok().as_ref() != Some(self.version)
@@ -85,11 +111,8 @@ impl<'a> Packages<'a> {
                 return Err(package.refused());
             }
             self.programs = programs(package)?;
-        } else {
-            let package = read_package(file)?;
-            if !fits_place(&package, artifact) || !fits_version(&package, artifact) {
-                return Err(package.refused());
-            }
+        } else if !fits_place(&package, artifact) || !fits_version(&package, artifact) {
+            return Err(package.refused());
         }
         let mut data = opened(file)?;
         tar::read(&mut data, |member, data| {
@@ -120,6 +143,7 @@ impl<'a> Packages<'a> {
 
     /// Links the programs. One whose file is not in the tarball is left out, as npm does.
     pub(super) fn complete(&self, tree: &mut Tree) -> Result<(), Error> {
+        self.check_aliases()?;
         let mut linked = 0;
         for (name, path) in &self.programs {
             let there = format!("{ROOT}/{}/{path}", self.name);
@@ -135,6 +159,90 @@ impl<'a> Packages<'a> {
         }
         Ok(())
     }
+}
+
+impl Packages<'_> {
+    /// Checks that a package under another name is one that a package of the tool asks for by this name: the address in
+    /// the lockfile alone proves nothing.
+    fn check_aliases(&self) -> Result<(), Error> {
+        let mut aliases = BTreeSet::new();
+        let mut reached = BTreeSet::from([self.name.as_str()]);
+        let mut open = vec![self.name.as_str()];
+        while let Some(place) = open.pop() {
+            let Some(package) = self.placed.get(place) else {
+                continue;
+            };
+            for (name, dependency) in &package.dependencies {
+                let Some(found) = self.resolve(place, name) else {
+                    continue;
+                };
+                if let Dependency::Alias(package) = dependency {
+                    aliases.insert((found, package.as_str()));
+                }
+                if reached.insert(found) {
+                    open.push(found);
+                }
+            }
+        }
+        let other = self.placed.iter().find(|(place, package)| {
+            let is_own = package.name == name_of_place(place);
+            !is_own && !aliases.contains(&(place.as_str(), package.name.as_str()))
+        });
+        other.map_or(Ok(()), |(_, package)| {
+            Err(Error::OtherPackage {
+                name: package.name.clone(),
+                version: package.version.clone(),
+            })
+        })
+    }
+
+    /// Returns the place where Node.js finds a dependency of the package at `place`.
+    fn resolve(&self, place: &str, name: &str) -> Option<&str> {
+        let mut above = Some(place);
+        while let Some(directory) = above {
+            let nested = format!("{directory}/node_modules/{name}");
+            if let Some((found, _)) = self.placed.get_key_value(&nested) {
+                return Some(found);
+            }
+            above = directory.rsplit_once("/node_modules/").map(|(one, _)| one);
+        }
+        let (found, _) = self.placed.get_key_value(name)?;
+        Some(found)
+    }
+}
+
+impl PlacedPackage {
+    fn of(package: &NpmPackage) -> Self {
+        let lists = [
+            &package.peer_dependencies,
+            &package.dependencies,
+            &package.optional_dependencies,
+        ];
+        // Old packages have lists of other types, which npm ignores.
+        let entries = lists.into_iter().filter_map(|list| list.as_object());
+        let dependencies = entries.flatten().map(|(name, wanted)| {
+            let alias = wanted.as_str().and_then(|text| text.strip_prefix("npm:"));
+            let dependency = alias.map_or(Dependency::Same, |alias| {
+                // The `@` of a scope comes first.
+                let end = alias.char_indices().skip(1).find(|(_, one)| *one == '@');
+                let end = end.map_or(alias.len(), |(at, _)| at);
+                Dependency::Alias(alias[..end].to_owned())
+            });
+            (name.clone(), dependency)
+        });
+        Self {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            dependencies: dependencies.collect(),
+        }
+    }
+}
+
+/// Returns the name of the package that belongs at a place (`chalk`, `a/node_modules/@b/c`).
+fn name_of_place(place: &str) -> &str {
+    place
+        .rsplit_once("node_modules/")
+        .map_or(place, |(_, name)| name)
 }
 
 /// Returns the data of a program with a first line that ends as on Unix. A kernel takes the `\r` for a part of the
@@ -171,8 +279,7 @@ pub(super) fn opened(file: ArchiveFile<'_>) -> Result<Box<dyn Read + '_>, Error>
 /// Returns whether a dependency is the package of its place (`chalk`, `a/node_modules/@b/c`), or the package that
 /// its address names: npm can install one package under the name of another.
 fn fits_place(package: &NpmPackage, artifact: &Artifact) -> bool {
-    let place = artifact.part.rsplit_once("node_modules/");
-    let place = place.map_or(&*artifact.part, |(_, name)| name);
+    let place = name_of_place(&artifact.part);
     let path = percent_encoding::percent_decode_str(artifact.url.path()).decode_utf8_lossy();
     let address = path.split_once("/-/").map_or("", |(name, _)| name);
     let named = address.strip_suffix(&package.name);
@@ -297,7 +404,7 @@ mod tests {
             let package = NpmPackage {
                 name: "dep".to_owned(),
                 version: version.to_owned(),
-                bin: None,
+                ..serde_json::from_str("{}").unwrap()
             };
             let artifact = Artifact {
                 part: "dep".to_owned(),

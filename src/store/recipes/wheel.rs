@@ -134,10 +134,127 @@ fn information(names: &[String]) -> Result<String, Error> {
     }
 }
 
-/// Checks that a wheel is this version of this package.
-pub fn check_wheel(package: &PackageName, version: &Version, file: &File) -> Result<(), Error> {
-    let names = Zip::open(ArchiveFile::silent(file))?.names();
-    check_identity(package, version, &names).map(|_| ())
+/// The parts of a wheel that decide how it fits together with others in one environment.
+#[derive(Debug, Default)]
+pub struct WheelSummary {
+    /// The packages that it needs, under any condition and for any extra.
+    pub needs: BTreeSet<PackageName>,
+    /// Its modules and scripts by their places in an environment (`site-packages/x.py`, `bin/x`), with their members.
+    pub code: BTreeMap<String, String>,
+}
+
+/// Checks that a wheel is this version of this package, and returns its parts.
+pub fn check_wheel(
+    package: &PackageName,
+    version: &Version,
+    file: &File,
+) -> Result<WheelSummary, Error> {
+    let mut zip = Zip::open(ArchiveFile::silent(file))?;
+    let names = zip.names();
+    let information = check_identity(package, version, &names)?;
+    let metadata = lossy_text(&mut zip, &format!("{information}METADATA"))?;
+    let mut code: BTreeMap<String, String> = names
+        .iter()
+        .filter_map(|name| Some((place_of_code(name)?, name.clone())))
+        .collect();
+    let entry_points = format!("{information}entry_points.txt");
+    if names.contains(&entry_points) {
+        for script in entry_scripts(&lossy_text(&mut zip, &entry_points)?) {
+            code.insert(format!("bin/{script}"), entry_points.clone());
+        }
+    }
+    Ok(WheelSummary {
+        needs: needs(&metadata),
+        code,
+    })
+}
+
+/// Returns the digest of a member of a wheel.
+pub fn digest_in_wheel(file: &File, member: &str) -> Result<[u8; 32], Error> {
+    let mut hasher = blake3::Hasher::new();
+    Zip::open(ArchiveFile::silent(file))?.member(member, |_, data| {
+        io::copy(data, &mut hasher).map_err(|source| Error::Archive {
+            member: member.to_owned(),
+            source,
+        })?;
+        Ok(())
+    })?;
+    Ok(hasher.finalize().into())
+}
+
+/// Returns a text file of a wheel. Old packages have descriptions that are not UTF-8.
+fn lossy_text(zip: &mut Zip<'_>, name: &str) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    zip.member(name, |_, data| {
+        let read = data.take(LIMIT).read_to_end(&mut bytes);
+        read.map(drop).map_err(|source| Error::Archive {
+            member: name.to_owned(),
+            source,
+        })
+    })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Returns the names of the packages in `Requires-Dist`.
+fn needs(metadata: &str) -> BTreeSet<PackageName> {
+    let headers = metadata.lines().take_while(|line| !line.is_empty());
+    let needed = headers.filter_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        if !key.eq_ignore_ascii_case("Requires-Dist") {
+            return None;
+        }
+        let value = value.trim_start();
+        let letters = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
+        let end = value.find(|one| !letters(one)).unwrap_or(value.len());
+        value[..end].parse().ok()
+    });
+    needed.collect()
+}
+
+/// Returns the scripts that installers make for entry points.
+fn entry_scripts(text: &str) -> Vec<String> {
+    let (mut scripts, mut is_script) = (Vec::new(), false);
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            is_script = matches!(line, "[console_scripts]" | "[gui_scripts]");
+        } else if let Some((name, _)) = line.split_once('=').filter(|_| is_script) {
+            scripts.push(name.trim().to_owned());
+        }
+    }
+    scripts
+}
+
+/// Returns the place of a module or script in an environment, without the version of Python; nothing for other files.
+fn place_of_code(name: &str) -> Option<String> {
+    const SITE: &str = "site-packages/";
+    /// Directories that many packages have by mistake, and that no program loads.
+    const UNUSED: [&str; 5] = ["tests/", "test/", "docs/", "doc/", "examples/"];
+    let place = match name.split_once(".data/").map(|(_, below)| below) {
+        Some(below) => {
+            let (kind, path) = below.split_once('/')?;
+            match kind {
+                "purelib" | "platlib" => format!("{SITE}{path}"),
+                "scripts" => format!("bin/{path}"),
+                "data" => match path.split_once(SITE) {
+                    Some((_, path)) => format!("{SITE}{path}"),
+                    None => path.to_owned(),
+                },
+                _ => return None,
+            }
+        }
+        None => format!("{SITE}{name}"),
+    };
+    let below = place.strip_prefix(SITE);
+    let is_code = match below {
+        Some(path) => {
+            [".py", ".so", ".pth", ".pyc"]
+                .iter()
+                .any(|end| path.ends_with(end))
+                && !UNUSED.iter().any(|directory| path.starts_with(directory))
+        }
+        None => place.starts_with("bin/"),
+    };
+    (is_code && !place.ends_with('/')).then_some(place)
 }
 
 /// Checks that the wheel's own directories have this name and version; returns `<name>-<version>.dist-info/`.
