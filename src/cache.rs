@@ -40,7 +40,7 @@ use backend::{Backend, CacheKey, Error, UploadState};
 use signed_record::SharedRecord;
 use signing::PublicKey;
 
-/// The interval at which a waiting command checks whether a cache has failed meanwhile.
+/// The interval at which a waiting command checks whether a cache has failed.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The parts of the process that all caches use.
@@ -66,7 +66,7 @@ pub struct Caches {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadableCache {
     pub settings: CacheSettings,
-    /// Whether a project named it: it gets none of the user's credentials.
+    /// True if a project named it: it gets none of the user's credentials.
     pub is_anonymous: bool,
 }
 
@@ -78,7 +78,7 @@ struct Cache {
     keys: Vec<PublicKey>,
     is_local: bool,
     is_offline: bool,
-    /// Why it is left out.
+    /// The reason, if it is left out.
     failure: Mutex<Option<String>>,
     is_reported: AtomicBool,
     source: ReadableCache,

@@ -37,7 +37,7 @@ use ownership::Access;
 /// The user's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How long an enter or leave script may take.
+    /// The longest time of an enter or leave script.
     pub hook_timeout: Duration,
     pub verbosity: PromptVerbosity,
     pub tools_from: ToolsFrom,
@@ -120,7 +120,7 @@ pub enum ToolsFrom {
     Auto,
 }
 
-/// How much a prompt prints that loads or leaves a dev shell; problems are always printed.
+/// The messages of a prompt that loads or leaves a dev shell. Problems are always printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PromptVerbosity {
     /// Nothing.

@@ -65,13 +65,13 @@ const NO_HOME: &str = "/dev/null";
     reason = "each stream is a terminal or not"
 )]
 pub struct Terminal {
-    /// Whether standard input is a terminal.
+    /// True if standard input is a terminal.
     pub stdin: bool,
-    /// Whether standard output is a terminal.
+    /// True if standard output is a terminal.
     pub stdout: bool,
-    /// Whether standard error is a terminal.
+    /// True if standard error is a terminal.
     pub stderr: bool,
-    /// Whether colour is wanted by the environment.
+    /// True if colour is wanted by the environment.
     pub color: bool,
     /// The columns that the environment names, for streams that are no terminal or one without a size.
     pub columns: Option<usize>,

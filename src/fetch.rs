@@ -401,7 +401,7 @@ impl Client {
             .build()
     }
 
-    /// Returns whether a server answers requests to `url`, with whatever status.
+    /// Returns whether a server answers requests to `url`, with any status.
     pub fn reaches(&self, url: &Url) -> bool {
         self.size(url)
             .map_or_else(|error| !error.is_about_host(), |_| true)

@@ -85,7 +85,7 @@ pub const MANIFEST: &str = "devshell.toml";
 pub struct Origin {
     /// The file, relative to the project's root if it is inside; `preset python` for a preset.
     pub file: Arc<str>,
-    /// Whether it is in a preset. The name does not say it: a project may have a file `preset python`.
+    /// True if it is in a preset. The name does not say it: a project may have a file `preset python`.
     pub is_preset: bool,
     /// The line, from 1; 0 if only the file is known.
     pub line: u32,
@@ -165,7 +165,7 @@ pub struct ToolRequest {
     pub targets: Vec<String>,
     /// Settings of the tool's releases.
     pub options: ReleaseOptions,
-    /// Whether only directories below the root ask for the tool. The rest of the project works without it.
+    /// True if only directories below the root ask for the tool. The rest of the project works without it.
     pub is_below_root: bool,
 }
 

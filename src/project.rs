@@ -61,12 +61,12 @@ pub struct Project {
     presets: Vec<String>,
     notes: Vec<PresetNote>,
     python: Vec<PythonFiles>,
-    /// Whether files outside of the project were not opened.
+    /// True if files outside of the project were not opened.
     has_refused: bool,
     ruling: Option<Ruling>,
     repository: Option<Repository>,
     standing: ApprovalState,
-    /// Whether more than the manifests was read.
+    /// True if more than the manifests was read.
     is_complete: bool,
     /// The facts to approve.
     facts: Approval,

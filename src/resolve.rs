@@ -92,7 +92,7 @@ pub struct Refusal {
     pub reasons: Vec<Reason>,
 }
 
-/// Why a version was not chosen.
+/// The reason why a version was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// A bound excludes it.

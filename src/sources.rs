@@ -108,7 +108,7 @@ pub struct Candidate {
     /// Parts that the request names and that do not exist, for each system that lacks one.
     #[serde(skip)]
     pub missing: BTreeMap<System, UnavailablePart>,
-    /// Why the source withdrew the version, if it did; may be empty.
+    /// The reason of the source for withdrawing the version; may be empty. `None` for one that it offers.
     pub yanked: Option<String>,
     /// Publication time in seconds since 1970, if the source gives one.
     pub released: Option<u64>,
@@ -118,7 +118,7 @@ pub struct Candidate {
     pub application: Option<String>,
     /// The oldest rust that compiles it, if it is a crate whose publisher names one.
     pub rust: Option<Version>,
-    /// Whether it runs on none of the chosen Pythons, or none of the chosen toolchains compiles it.
+    /// True if it runs on none of the chosen Pythons, or none of the chosen toolchains compiles it.
     #[serde(skip)]
     pub unsupported: bool,
     /// Set where the settings ask for a minimum age that the version does not have.

@@ -31,14 +31,14 @@ use super::{
 pub struct Review<'a> {
     session: &'a Session<'a>,
     pub project: Project,
-    /// Whether its meaning is approved already.
+    /// True if its meaning is approved already.
     pub is_allowed: bool,
 }
 
 /// The requests of a project in comparison with those that the user approved before.
 #[derive(Debug)]
 pub struct Requests {
-    /// Whether the user has approved another state of the project before.
+    /// True if the user has approved another state of the project before.
     pub is_known: bool,
     /// Each request by its name, those first that can turn a value into code.
     pub differences: Vec<(String, Difference)>,
@@ -192,7 +192,7 @@ fn refuse_wider_denial(session: &Session<'_>, root: &Path) -> Result<(), Failure
 #[derive(Debug)]
 pub struct DeniedProject {
     pub root: PathBuf,
-    /// Whether a running build was ended.
+    /// True if a running build was ended.
     pub ended_build: bool,
 }
 

@@ -29,7 +29,7 @@ pub struct BuildClaim {
     _lock: Option<File>,
     /// The file for the progress of the build.
     pub live: Option<PathBuf>,
-    /// Whether another build ran before.
+    /// True if another build ran before.
     pub waited: bool,
 }
 

@@ -115,7 +115,7 @@ pub struct BuildFailure {
     cause: FailureCause,
 }
 
-/// Why a build failed, which decides when it is repeated.
+/// The cause of a failed build. It decides when the build is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum FailureCause {
     /// Its inputs; a repetition will most likely fail too.

@@ -251,7 +251,7 @@ pub fn before_unreadable_lockfile(
 #[derive(Debug)]
 pub struct RecordedShell {
     pub record: Record,
-    /// Whether the record differs from the stored one.
+    /// True if the record differs from the stored one.
     pub is_new: bool,
     /// The parts that it lacks.
     pub failed: Vec<FailedPart>,

@@ -27,7 +27,7 @@ use super::{build_mode::BuildMode, lock, programs, session::Session, trust};
 pub struct EditReport {
     /// The manifest as messages show it.
     pub name: String,
-    /// Whether the manifest has changed.
+    /// True if the manifest has changed.
     pub written: bool,
     /// The lines that were added (`+ …`) and removed (`- …`).
     pub changes: Vec<String>,
@@ -66,7 +66,7 @@ pub struct ManifestEdit<'a> {
     bytes: Vec<u8>,
     /// The lockfile that answers it.
     lockfile: PathBuf,
-    /// Whether the changed manifest is approved like the old one.
+    /// True if the changed manifest is approved like the old one.
     allowed: bool,
 }
 

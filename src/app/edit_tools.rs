@@ -29,7 +29,7 @@ pub struct ToolEdit<'a> {
     /// The dev shell to change; `None` is the table of all.
     pub shell: Option<&'a ShellName>,
     pub owner: ManifestOwner,
-    /// Whether the dev shell is built afterwards.
+    /// True if the dev shell is built afterwards.
     pub builds: bool,
 }
 

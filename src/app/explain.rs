@@ -61,7 +61,7 @@ pub struct ExplainRow {
     pub place: String,
     /// The dev shell of the table.
     pub shell: Option<String>,
-    /// Whether it is part of the value.
+    /// True if it is part of the value.
     pub counts: bool,
     /// The reason if it is not.
     pub reason: Option<String>,
@@ -297,7 +297,7 @@ impl<'a> Explained<'a> {
         })
     }
 
-    /// Whether a value comes from an env file, which may hold secrets.
+    /// Returns whether a value comes from an env file, which may hold secrets.
     fn is_secret(&self, origin: &manifest::Origin) -> bool {
         let mut layers = self.project.layers().all.iter();
         layers.any(|layer| layer.env_files.contains_key(&*origin.file))

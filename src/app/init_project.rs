@@ -37,7 +37,7 @@ use super::{
 pub struct InitRequest {
     /// Files to take over in addition to those that are taken over anyway.
     pub from: Vec<String>,
-    /// Whether shell code of other tools becomes `[hooks] enter`.
+    /// True if shell code of other tools becomes `[hooks] enter`.
     pub keep_code: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct InitReport {
     pub manifest: Manifest,
     /// Settings in the project's files that have no effect.
     pub notes: Vec<PresetNote>,
-    /// Why it is not known whether every tool can be locked.
+    /// The reason, if devsh could not find out whether every tool can be locked.
     pub unchecked: Option<Failure>,
     pub next: NextStep,
 }

@@ -31,9 +31,9 @@ pub struct LockTarget {
     project: Project,
     /// For the lockfile of one person: that of the team.
     team: Option<TeamLock>,
-    /// Whether it belongs to one person.
+    /// True if it belongs to one person.
     pub personal: bool,
-    /// Whether the file is inside the project.
+    /// True if the file is inside the project.
     pub in_project: bool,
 }
 
@@ -386,9 +386,9 @@ impl LockTarget {
 #[derive(Debug, Default)]
 pub struct JoinedLockfile {
     pub lockfile: Lockfile,
-    /// Whether it answers every request, except those that it may leave out.
+    /// True if it answers every request, except those that it may leave out.
     pub fits: bool,
-    /// Whether it answers every request.
+    /// True if it answers every request.
     pub is_complete: bool,
 }
 

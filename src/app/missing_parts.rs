@@ -45,9 +45,9 @@ pub struct Unlocked {
 #[derive(Debug, Clone)]
 pub struct UnlockedTool {
     pub failure: Failure,
-    /// Whether its source cannot be reached, so a host tool may serve instead.
+    /// True if its source cannot be reached, so a host tool may serve instead.
     pub is_unreachable: bool,
-    /// Whether the dev shell is complete without it.
+    /// True if the dev shell is complete without it.
     pub is_left_out: bool,
 }
 
@@ -154,9 +154,9 @@ impl LeftOut {
 pub struct FailedPart {
     pub part: ShellPart,
     pub failure: Failure,
-    /// Whether the same build can succeed later, because a server was not reached.
+    /// True if the same build can succeed later, because a server was not reached.
     pub may_pass: bool,
-    /// Whether the dev shell is complete without it.
+    /// True if the dev shell is complete without it.
     pub is_left_out: bool,
 }
 

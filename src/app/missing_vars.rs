@@ -18,7 +18,7 @@ pub struct UnsetVariable {
     pub help: String,
     /// The place that needs it, `file:line`.
     pub place: String,
-    /// Whether the dev shell cannot be loaded without it.
+    /// True if the dev shell cannot be loaded without it.
     pub required: bool,
 }
 

@@ -31,7 +31,7 @@ pub struct OutdatedTool {
     pub admitted: Option<String>,
     /// The newest version.
     pub newest: Option<String>,
-    /// Whether `devsh lock --upgrade` would change the version.
+    /// True if `devsh lock --upgrade` would change the version.
     pub outdated: bool,
 }
 

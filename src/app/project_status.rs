@@ -43,7 +43,7 @@ pub struct ProjectStatus {
     pub shell: String,
     /// The dev shell that this host shell has loaded here.
     pub loaded: Option<String>,
-    /// Whether the loaded dev shell was removed from the store.
+    /// True if the loaded dev shell was removed from the store.
     pub gone: bool,
     pub shells: Vec<String>,
     pub lockfile: Option<PathBuf>,
@@ -59,7 +59,7 @@ pub struct ProjectStatus {
     pub missing: Vec<UnsetVariable>,
     /// Settings in the project's files that have no effect.
     pub notes: Vec<StatusNote>,
-    /// Why the tools are unknown, if they are.
+    /// The reason, if the tools are unknown.
     pub problem: Option<String>,
 }
 

@@ -77,7 +77,7 @@ pub struct PromptAnswer {
     /// The code for the host shell.
     pub code: Vec<u8>,
     pub outcome: ShellUpdate,
-    /// Why the scripts of `[hooks] source` cannot run.
+    /// The reason, if the scripts of `[hooks] source` cannot run.
     pub failed_scripts: Option<Failure>,
     /// A message about the project, once per change.
     pub message: Option<Message>,
@@ -94,7 +94,7 @@ pub enum Message {
 #[derive(Debug, Default)]
 struct Finding {
     ready: Option<ReadyShell>,
-    /// Whether the loaded dev shell stays until the project can be loaded again.
+    /// True if the loaded dev shell stays until the project can be loaded again.
     keep: bool,
     watched: Vec<Watched>,
     manifests: Vec<PathBuf>,
@@ -353,7 +353,7 @@ fn memory(finding: &Finding) -> String {
 #[derive(Debug, Clone, Copy)]
 struct LoadedShell<'a> {
     session: Option<&'a session_var::ShellSession>,
-    /// Whether a complete one stays when the next one lacks parts; not if the user asks for a reload.
+    /// True if a complete one stays when the next one lacks parts; not if the user asks for a reload.
     can_stay: bool,
 }
 

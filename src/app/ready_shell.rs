@@ -42,7 +42,7 @@ pub struct LoadedEnvironment {
     pub id: String,
 }
 
-/// Whether a command can do without parts of a dev shell.
+/// The parts of a dev shell that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
     /// Every part must be there.

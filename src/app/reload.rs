@@ -24,7 +24,7 @@ pub fn request_reload(context: &Context) -> Result<(), Failure> {
 /// Takes the request for this host shell; returns whether there was one.
 pub(super) fn take_request(state: &Path) -> bool {
     let directory = state.join(DIRECTORY);
-    // Mostly nobody has ever reloaded anything, and the name of the process costs more than this test.
+    // Mostly no one has ever reloaded anything, and the name of the process costs more than this test.
     directory.exists()
         && fs::remove_file(directory.join(ProcessMark::host_shell().to_string())).is_ok()
 }

@@ -24,7 +24,7 @@ pub struct CommandRequest<'a> {
     pub shell: ShellName,
     /// The variables that `--pure` keeps; without it all are kept.
     pub keep: Option<&'a [String]>,
-    /// Whether the command can do without parts of the dev shell.
+    /// The parts of the dev shell that the command needs.
     pub completeness: Completeness,
     /// The environment id that the user expects.
     pub expect: Option<&'a str>,

@@ -33,7 +33,7 @@ pub struct SearchResult {
     /// The newest versions, newest first.
     pub versions: Vec<String>,
     pub systems: Vec<String>,
-    /// Why no version is available, if none is.
+    /// The reason, if no version is available.
     pub problem: Option<String>,
 }
 

@@ -21,9 +21,9 @@ use super::{gc_roots::Roots, session::Session};
 /// The options of a verification.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyOptions {
-    /// Whether damaged entries are made again or removed.
+    /// True if damaged entries are made again or removed.
     pub repair: bool,
-    /// Whether every object is compared with its artifacts, downloaded again.
+    /// True if every object is compared with its artifacts, downloaded again.
     pub refetch: bool,
 }
 
@@ -66,7 +66,7 @@ pub struct UncomparedObject {
     pub outcome: Option<RepairOutcome>,
 }
 
-/// Why an object has no artifact to compare with.
+/// The reason why an object has no artifact to compare with.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UncomparedReason {

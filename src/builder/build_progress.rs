@@ -24,7 +24,7 @@ pub struct BuildProgress {
     pub process: u32,
     /// The dev shells that it builds.
     pub shells: Vec<String>,
-    /// Whether it builds for a prompt.
+    /// True if it builds for a prompt.
     pub background: bool,
     /// When it began, in milliseconds since 1970.
     pub started: u64,
@@ -121,9 +121,9 @@ struct BoardState {
     /// The numbers of the items. An item keeps its number when others end.
     numbers: Vec<u64>,
     next: u64,
-    /// Whether the file was ever written.
+    /// True if the file was ever written.
     written: bool,
-    /// Whether something has changed since then.
+    /// True if something has changed since then.
     changed: bool,
     ended: bool,
 }

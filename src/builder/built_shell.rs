@@ -76,7 +76,7 @@ pub enum BuildNotice {
         found: Version,
         #[serde(with = "binary::path")]
         program: PathBuf,
-        /// Why the artifact is not used, one line; empty if the settings ask for host tools.
+        /// The reason for not using the artifact, one line; empty if the settings ask for host tools.
         reason: String,
     },
     /// Two tools have a program of the same name.

@@ -27,7 +27,7 @@ pub(super) struct ServedTool {
     pub(super) version: Version,
     pub(super) from: ServedFrom,
     pub(super) notice: Option<BuildNotice>,
-    /// Whether its programs are not in the dev shell.
+    /// True if its programs are not in the dev shell.
     pub(super) hidden: bool,
 }
 

@@ -349,7 +349,7 @@ struct Compile<'a> {
     place: &'a Path,
 }
 
-/// Why a crate was not built.
+/// The reason why a crate was not built.
 #[derive(Debug, thiserror::Error)]
 pub enum CrateFailure {
     /// The machine has no linker.

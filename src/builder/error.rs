@@ -11,7 +11,7 @@ use crate::{
     util::files,
 };
 
-/// Why the artifact of a tool cannot be used, although nothing is wrong with it.
+/// The reason why the artifact of a tool cannot be used, although nothing is wrong with it.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// The settings want host tools only.
@@ -53,7 +53,7 @@ pub enum BuildRule {
     Named,
 }
 
-/// Why a dev shell cannot be built.
+/// The reason why a dev shell cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A tool's artifact cannot be installed.

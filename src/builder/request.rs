@@ -29,17 +29,17 @@ pub struct BuildRequest<'a> {
     /// The tools, in the order of their names.
     pub tools: Vec<RequestedTool<'a>>,
     pub python: Option<PythonPackages>,
-    /// Whether artifacts, host tools or both may be used.
+    /// The allowed kinds of tools: artifacts, host tools or both.
     pub tools_from: ToolsFrom,
-    /// Whether a host tool must have the locked version.
+    /// True if a host tool must have the locked version.
     pub locked: bool,
-    /// Whether code of the project and of its packages may run to build them or to report their dependencies. Not
+    /// True if code of the project and of its packages may run to build them or to report their dependencies. Not
     /// in the background of a prompt, and not for a manifest without approval.
     pub build_project: bool,
-    /// Whether code of fetched packages may run: builds of source archives, activation scripts. Not in the background of
-    /// a prompt, because a changed lockfile can bring it and nobody asked for the build.
+    /// True if code of fetched packages may run: builds of source archives, activation scripts. Not in the background of
+    /// a prompt, because a changed lockfile can bring it and no one asked for the build.
     pub runs_package_code: bool,
-    /// Whether the dev shell is of use without any tool and package.
+    /// True if the dev shell is of use without any tool and package.
     pub is_more_than_tools: bool,
     /// The oldest systems that the conda packages are locked for.
     pub conda_floors: CondaFloors,
@@ -54,7 +54,7 @@ pub struct RequestedTool<'a> {
     pub request: &'a ToolRequest,
     /// The locked package; `None` if it could not be resolved.
     pub locked: Option<&'a LockedPackage>,
-    /// Whether only other tools use it, and its programs are not in the dev shell.
+    /// True if only other tools use it, and its programs are not in the dev shell.
     pub hidden: bool,
 }
 

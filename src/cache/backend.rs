@@ -74,7 +74,7 @@ pub enum EntryContent<'a> {
     },
 }
 
-/// Whether an entry was written.
+/// The result of writing an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
     Written,

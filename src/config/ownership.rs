@@ -27,7 +27,7 @@ pub enum Exposure {
         path: PathBuf,
         /// Its owner's name or number.
         owner: String,
-        /// Whether this is the user who called `sudo`.
+        /// True if this is the user who called `sudo`.
         caller: bool,
     },
     /// Every user may write it.

@@ -15,11 +15,11 @@ pub struct TrustRules {
     pub remotes: Vec<Remote>,
     /// Exact paths of projects whose files other users may own or change.
     pub shared: Vec<PathBuf>,
-    /// Whether a changed lockfile needs an approval.
+    /// The treatment of a changed lockfile.
     pub lockfiles: LockfileTrust,
 }
 
-/// Whether the versions in lockfiles are part of an approval.
+/// The part that versions in lockfiles have in an approval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LockfileTrust {
     /// They change without an approval.

@@ -34,7 +34,7 @@ pub enum DiffEntry {
     /// Entries were added to a list of paths.
     List {
         added: AddedEntries,
-        /// Whether the variable was set before.
+        /// True if the variable was set before.
         was_set: bool,
         /// The list that programs use if the variable is unset or empty. The activation has written it out.
         default: OsString,

@@ -268,7 +268,7 @@ pub(super) struct Partial<'a> {
     digest: Hasher,
     fresh: Hasher,
     length: u64,
-    /// Whether an earlier run wrote some of the bytes.
+    /// True if an earlier run wrote some of the bytes.
     resumed: bool,
     meter: &'a dyn Meter,
 }

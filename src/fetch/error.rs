@@ -18,7 +18,7 @@ pub enum Error {
         host: String,
         /// The cause, one line.
         reason: String,
-        /// Whether another try can help.
+        /// True if another try can help.
         transient: bool,
     },
     /// The machine does not trust the server's certificate.
@@ -46,7 +46,7 @@ pub enum Error {
         host: String,
         /// The time of the day when it accepts the next one, in UTC.
         end: Option<String>,
-        /// Whether the request had a token.
+        /// True if the request had a token.
         with_token: bool,
     },
     /// The answer is longer than the limit.

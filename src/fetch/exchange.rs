@@ -22,7 +22,7 @@ pub struct Exchange<'a> {
     pub body: RequestBody<'a>,
     /// Most bytes of the answer that are read.
     pub limit: u64,
-    /// Whether the server accepts the same request twice, so that it can be sent again after a failure.
+    /// True if the server accepts the same request twice, so that it can be sent again after a failure.
     pub repeatable: bool,
 }
 
@@ -35,7 +35,7 @@ pub enum RequestBody<'a> {
     File(&'a std::path::Path),
 }
 
-/// The answer to an exchange, whatever its status.
+/// The answer to an exchange, with any status.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,

@@ -19,7 +19,7 @@ const FIRST_ANSWER: Duration = Duration::from_millis(3500);
 /// The shortest time for a host after that: two round trips to the other side of the world.
 const SHORTEST: Duration = Duration::from_millis(700);
 
-/// What is known about hosts; clones share it.
+/// The state of all hosts; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hosts {
     known: Arc<Mutex<BTreeMap<String, HostState>>>,
@@ -28,14 +28,14 @@ pub(super) struct Hosts {
     limit: Option<Duration>,
 }
 
-/// What is known about the network; all clients of a command share it.
+/// The state of the network; all clients of a command share it.
 #[derive(Debug, Default)]
 struct Network {
     first_request: OnceLock<Instant>,
     has_answered: AtomicBool,
 }
 
-/// What is known about a host.
+/// The state of a host.
 #[derive(Debug, Clone)]
 enum HostState {
     /// It has answered, so a connection that takes too long is an accident.
@@ -43,7 +43,7 @@ enum HostState {
     /// No connection was made in time. It is not asked again: each of its documents would take as long.
     Silent {
         reason: String,
-        /// Whether it had less time than usual, because no server had answered.
+        /// True if it had less time than usual, because no server had answered.
         in_haste: bool,
     },
 }

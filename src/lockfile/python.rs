@@ -177,7 +177,7 @@ fn requirement(raw: RawRequirement, key: &PythonKey) -> Result<LockedRequirement
     }
 }
 
-/// Why a locked package cannot be used.
+/// The reason why a locked package cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockedPackageFault {
     /// Its files have no digest.

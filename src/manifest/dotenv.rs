@@ -16,7 +16,7 @@ use crate::env::VarName;
 pub struct EnvFileContent {
     /// The variables in order.
     pub variables: Vec<(VarName, Located<EnvValue>)>,
-    /// Why lines have no effect.
+    /// The reasons for lines without an effect.
     pub left_out: Vec<Located<String>>,
 }
 

@@ -81,7 +81,7 @@ impl<'n> KeyValue<'n> {
 
 /// A form that a value can have.
 pub(super) trait Form<'n>: Sized {
-    /// Whether the value has the type of this form, which decides between alternatives.
+    /// Returns whether the value has the type of this form, which decides between alternatives.
     fn accepts(node: &Node<'_>) -> bool;
 
     /// Reads a value.

@@ -23,7 +23,7 @@ pub struct ImportedSettings {
     pub enter: Vec<Located<String>>,
     /// Further dev shells.
     pub shells: BTreeMap<ShellName, Self>,
-    /// Whether a further dev shell has nothing of `dev`.
+    /// True if a further dev shell has nothing of `dev`.
     pub is_standalone: bool,
     /// Lines that have no form in a manifest, with the reason.
     pub left: Vec<Located<String>>,
@@ -33,7 +33,7 @@ pub struct ImportedSettings {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImportedEnvFile {
     pub path: String,
-    /// Whether it may be missing.
+    /// True if it may be missing.
     pub optional: bool,
 }
 

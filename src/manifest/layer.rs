@@ -39,7 +39,7 @@ pub struct Layer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShellSection {
     pub tables: Tables,
-    /// Whether it leaves out the top level.
+    /// True if it leaves out the top level.
     pub standalone: Option<Located<bool>>,
     /// The dev shells that it builds on, the lowest first.
     pub inherits: Vec<Located<ShellName>>,
@@ -79,7 +79,7 @@ pub struct EnvEntry {
     pub value: Located<EnvValue>,
     /// Entries removed from the list of the layers below.
     pub removed: BTreeSet<String>,
-    /// Whether the list of paths replaces the value of the layers below.
+    /// True if the list of paths replaces the value of the layers below.
     pub reset: bool,
 }
 
@@ -88,7 +88,7 @@ pub struct EnvEntry {
 pub struct EnvFile {
     /// The path, relative to the project's root.
     pub path: Located<String>,
-    /// Whether it may be missing.
+    /// True if it may be missing.
     pub optional: bool,
 }
 
@@ -97,9 +97,9 @@ pub struct EnvFile {
 pub struct ToolEntry {
     /// The place of the tool's name.
     pub origin: Origin,
-    /// Whether the dev shell gets the tool; an entry may only remove it.
+    /// True if the dev shell gets the tool; an entry may only remove it.
     pub wanted: bool,
-    /// Whether the entries of the layers below are ignored.
+    /// True if the entries of the layers below are ignored.
     pub unset: bool,
     /// The version, if the table names one.
     pub requirement: Option<Located<Requirement>>,
@@ -113,7 +113,7 @@ pub struct ToolEntry {
     pub options: ReleaseOptions,
     /// Components and targets removed from the layers below, by the key of the list or as `FLAVOUR`.
     pub removed: BTreeMap<&'static str, BTreeSet<String>>,
-    /// Whether only directories below the root ask for the tool.
+    /// True if only directories below the root ask for the tool.
     pub is_below_root: bool,
 }
 
@@ -260,7 +260,7 @@ impl Tables {
     }
 }
 
-/// Whether this is a list of paths without entries left.
+/// Returns whether this is a list of paths without entries left.
 fn is_empty_list(value: &EnvValue) -> bool {
     matches!(value, EnvValue::Extend { prepend, append } if prepend.is_empty() && append.is_empty())
 }

@@ -67,7 +67,7 @@ impl fmt::Display for Claim {
 }
 
 impl Claim {
-    /// Whether only one of two such claims can hold; additions go together.
+    /// Returns whether only one of two such claims can hold; additions go together.
     pub(super) const fn is_exclusive(&self) -> bool {
         !matches!(self, Self::Add(_))
     }
@@ -82,7 +82,7 @@ impl Subject {
         }
     }
 
-    /// Whether a later claim takes the place of an earlier one. `Tables::overlay` merges by the same rule.
+    /// Returns whether a later claim takes the place of an earlier one. `Tables::overlay` merges by the same rule.
     const fn replaces(&self, later: &Claim, earlier: &Claim) -> bool {
         match (self, later, earlier) {
             // A plain value of a variable replaces a list of paths, and the other way round.

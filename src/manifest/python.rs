@@ -23,13 +23,13 @@ pub struct PythonRequest {
     pub build: Vec<Located<String>>,
     /// Dependency groups to install, sorted, without duplicates.
     pub groups: Vec<Located<String>>,
-    /// Whether a manifest names groups; if not, the project's default groups apply as well.
+    /// True if a manifest names groups; if not, the project's default groups apply as well.
     pub groups_named: bool,
     /// Extras of the project to install, sorted, without duplicates.
     pub extras: Vec<Located<String>>,
     /// The source of the interpreter; without one it is the source `python`.
     pub from: Option<Located<Source>>,
-    /// Whether the project gets a link `.venv` to the environment, for editors.
+    /// True if the project gets a link `.venv` to the environment, for editors.
     pub venv_link: Option<Located<bool>>,
 }
 

@@ -175,14 +175,14 @@ fn check_path_entry(text: &str) -> Result<(), ErrorKind> {
     Ok(())
 }
 
-/// Whether a path leads to a lockfile and cannot leave the project by its text.
+/// Returns whether a path leads to a lockfile and cannot leave the project by its text.
 fn is_lock_path(path: &str) -> bool {
     let path = path.strip_prefix("./").unwrap_or(path);
     PythonLockFormat::of(path).is_some()
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-/// Whether a text names a package of the index and can be a line of a list: no option, no address.
+/// Returns whether a text names a package of the index and can be a line of a list: no option, no address.
 fn is_package_requirement(text: &str) -> bool {
     let plain = text.len() < 1000
         && !text.contains(char::is_control)

@@ -45,7 +45,7 @@ table_fields! {
 
 table_fields! {
     ShellField<'n> {
-        /// Whether the dev shell leaves out the tables of the top level
+        /// True if the dev shell leaves out the tables of the top level
         "standalone" => Standalone(Located<bool>);
         /// Dev shells that this one builds on, the lowest layer first
         "inherits" => Inherits(Vec<Located<SingleShellName>>);
@@ -113,7 +113,7 @@ table_fields! {
         "words" => Words(Named<'n, PlatformName, Located<String>>);
         /// Features of a crate
         "features" => Features(Vec<Located<String>>);
-        /// Whether a crate is built with its default features
+        /// False to build a crate without its default features
         "default-features" => DefaultFeatures(Located<bool>);
         /// Removes the tool of the layers below
         "unset" => Unset(Unset) alone;
@@ -165,7 +165,7 @@ table_fields! {
         "extras" => Extras(EditableList<PackageName>);
         /// The source of the interpreter: `python`, or `conda` for that of the conda packages
         "from" => From(Located<PythonFrom>);
-        /// Whether the project gets a link `.venv` for editors
+        /// False to make no link `.venv` for editors
         "venv-link" => VenvLink(Located<bool>);
     }
 }
@@ -313,7 +313,7 @@ table_fields! {
         "endpoint" => Endpoint(Located<ServerAddress>);
         /// The region of a bucket
         "region" => Region(Located<String>);
-        /// Whether addresses have the bucket in the path and not in the host name
+        /// True if addresses have the bucket in the path and not in the host name
         "path-style" => PathStyle(Located<bool>);
     }
 }

@@ -60,16 +60,16 @@ pub(super) struct VersionFile {
     /// A version within this bound belongs to another tool.
     #[serde(default)]
     beyond: String,
-    /// Whether the file lists versions that are all installed, of which the first is used.
+    /// True if the file lists versions that are all installed, of which the first is used.
     #[serde(default)]
     several: bool,
     /// The file says nothing about the tool if it has this key.
     #[serde(default)]
     unless: String,
-    /// Whether a digest behind the version (`+sha512.…`) is that of the tarball.
+    /// True if a digest behind the version (`+sha512.…`) is that of the tarball.
     #[serde(default)]
     tarball_digest: bool,
-    /// Whether the version counts only if the bounds admit it.
+    /// True if the version counts only if the bounds admit it.
     #[serde(default)]
     pub(super) weak: bool,
 }
@@ -95,7 +95,7 @@ enum ReadMethod {
     Ini,
     /// A keyword argument in a Python file (`python_requires=">=3.9"`), if its value is a plain text.
     Argument,
-    /// Whether the file contains the key as text.
+    /// The file contains the key as text.
     Text,
     /// A rustup toolchain file.
     RustToolchain,

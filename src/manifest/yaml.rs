@@ -116,7 +116,7 @@ fn scalar(value: String, style: ScalarStyle) -> Value<'static> {
 fn flow_in_one_line(text: &str) -> String {
     let mut depth = 0_usize;
     let mut quote = None;
-    // Whether a value may begin here: a bracket inside of a plain text is part of the text.
+    // True where a value may begin: a bracket inside of a plain text is part of the text.
     let mut begins = true;
     let mut comment = false;
     let mut before = '\n';

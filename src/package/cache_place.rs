@@ -30,7 +30,7 @@ pub struct S3Place {
     /// The address of the server; AWS without it.
     pub endpoint: Option<Url>,
     pub region: Option<String>,
-    /// Whether the bucket is in the path of addresses and not in the host name. Default: if there is an endpoint.
+    /// True if the bucket is in the path of addresses and not in the host name. Default: if there is an endpoint.
     pub path_style: Option<bool>,
 }
 

@@ -18,7 +18,7 @@ pub struct CatalogueEntry {
     pub version_command: &'static [&'static str],
     /// Its names in the files of other tools.
     pub also: &'static [&'static str],
-    /// Whether it is a Python application.
+    /// True if it is a Python application.
     pub is_application: bool,
     /// The systems for which a source has it.
     pub systems: &'static [System],

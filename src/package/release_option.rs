@@ -17,7 +17,7 @@ pub enum ReleaseOption {
     Bin(String),
     /// The address of a file with the SHA-256 of the download.
     Checksums(Option<System>, String),
-    /// Whether a crate is built with its default features.
+    /// True if a crate is built with its default features.
     DefaultFeatures(bool),
     /// A feature of a crate.
     Feature(String),

@@ -39,7 +39,7 @@ impl<T> Trusted<T> {
     }
 }
 
-/// Whether the user trusts a value.
+/// A value that the user trusts, or the reason for a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustCheck<T> {
     /// Yes.

@@ -112,7 +112,7 @@ pub(super) fn selection(python: &PythonRequest, locked: &PythonLock) -> Selectio
 struct BroughtPackage {
     name: PackageName,
     version: Option<Version>,
-    /// Whether it is a requirement without an exact version.
+    /// True if it is a requirement without an exact version.
     is_loose: bool,
 }
 

@@ -33,7 +33,7 @@ pub struct SearchBounds<'a> {
     pub home: Option<&'a Path>,
     /// Directories before which the search ends, unless it starts in one of them.
     pub ceilings: Vec<PathBuf>,
-    /// Whether the search continues across a mount point.
+    /// True if the search continues across a mount point.
     pub crosses_mounts: bool,
 }
 

@@ -33,7 +33,7 @@ pub struct Built<'a> {
     pub host_tools: Vec<String>,
     /// The timeout of an enter or leave script.
     pub timeout: std::time::Duration,
-    /// Whether activation and deactivation print no message.
+    /// True if activation and deactivation print no message.
     pub quiet: bool,
 }
 

@@ -30,7 +30,7 @@ pub struct Loading<'a> {
     pub shell: &'a ShellName,
     /// The dev shell's content.
     pub record: &'a Record,
-    /// Whether the host shell keeps this dev shell in every directory, as after `devsh enter`.
+    /// True if the host shell keeps this dev shell in every directory, as after `devsh enter`.
     pub pinned: bool,
     /// The devsh program, which scripts call to report their environment.
     pub program: &'a Path,

@@ -37,7 +37,7 @@ pub struct Record {
     pub watched: Vec<Watched>,
     /// Files of the objects that show damage without a look at the others.
     pub sealed: Vec<Watched>,
-    /// Whether a host tool is in use whose version is not the locked one.
+    /// True if a host tool is in use whose version is not the locked one.
     pub drifted: bool,
     /// The versions of lockfiles that it was built from.
     pub versions: LockedVersions,
@@ -64,7 +64,7 @@ pub struct MissingPart {
     /// The cause, one line.
     pub reason: String,
     pub hint: Option<String>,
-    /// Whether the dev shell is complete without it.
+    /// True if the dev shell is complete without it.
     pub is_left_out: bool,
 }
 
@@ -109,7 +109,7 @@ pub struct Content {
     pub user_scripts: Vec<UserScript>,
     /// The time limit of an enter or leave script, in seconds.
     pub timeout: u64,
-    /// Whether activation and deactivation print no message.
+    /// True if activation and deactivation print no message.
     pub quiet: bool,
 }
 

@@ -37,11 +37,11 @@ pub struct ShellSession {
     pub project: Option<(PathBuf, ShellName)>,
     /// The loaded record.
     pub record: RecordId,
-    /// Whether `devsh enter` started the host shell, which then keeps its dev shell in every directory.
+    /// True if `devsh enter` started the host shell, which then keeps its dev shell in every directory.
     pub pinned: bool,
-    /// Whether the deactivation prints no message.
+    /// True if the deactivation prints no message.
     pub quiet: bool,
-    /// Whether no part was missing.
+    /// True if no part was missing.
     pub is_complete: bool,
     /// The required variables that were missing.
     pub awaited: Vec<VarName>,

@@ -57,16 +57,16 @@ pub struct ShellUpdate {
     pub events: Vec<PromptEvent>,
     /// Missing variables: once one is exported, the result is another.
     pub awaited: Vec<VarName>,
-    /// Whether a loaded dev shell was undone.
+    /// True if a loaded dev shell was undone.
     pub is_undone: bool,
-    /// Whether the dev shell was loaded, which means that its scripts for the host shell itself must run.
+    /// True if the dev shell was loaded, which means that its scripts for the host shell itself must run.
     pub entered: bool,
 }
 
 /// The memory of a host shell.
 #[derive(Debug, Clone, Copy)]
 pub struct ShellMemory<'a> {
-    /// Whether the shell has not asked before, or the user wants everything loaded again.
+    /// True if the shell has not asked before, or the user wants everything loaded again.
     pub is_new: bool,
     pub path: PathMemory<'a>,
 }
@@ -119,7 +119,7 @@ pub fn update(
 fn enter(context: &Context, loading: &Loading<'_>, undone: Undone, outcome: &mut ShellUpdate) {
     let statements = &mut outcome.statements;
     let loaded = load(&undone.base, *loading);
-    // What cannot be undone is not loaded.
+    // A dev shell that cannot be undone is not loaded.
     if loaded.env.get(vars::DEVSH_DIFF).is_none() {
         let place = loading.key.directory().to_owned();
         let failed = enter_leave_scripts::Error::NoKey(place);

@@ -7,7 +7,7 @@ use crate::{
     package::{Invalid, PackageName, System, Version, WheelName},
 };
 
-/// Why an application cannot be installed for an interpreter.
+/// The reason why an application cannot be installed for an interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitApplication {
     #[error("it needs Python {wanted}, and this is Python {found}")]

@@ -9,7 +9,7 @@ use crate::package::Version;
 pub struct Interpreter {
     pub program: PathBuf,
     pub version: Version,
-    /// Whether its own packages belong to environments on top of it.
+    /// True if its own packages belong to environments on top of it.
     pub packages_visible: bool,
     /// Further variables for builds of packages, such as the places of libraries.
     pub build_variables: Vec<(OsString, OsString)>,

@@ -146,7 +146,7 @@ pub enum PackageSource {
     /// A directory, relative to the lockfile; the project itself is `.`.
     Directory {
         path: String,
-        /// Whether it is a package that is installed.
+        /// True if it is a package that is installed.
         installed: bool,
     },
 }

@@ -47,7 +47,7 @@ pub(super) enum SettingKind {
         name: Option<String>,
         url: String,
         rank: IndexRank,
-        /// Whether the public index does not count.
+        /// True if the public index does not count.
         replaces_public: bool,
     },
     /// A page or directory with files counts.
@@ -147,7 +147,7 @@ pub(super) struct UvOptions<'o> {
     pub(super) arguments: Vec<&'o str>,
     /// Lines at the begin of a list of requirements.
     pub(super) lines: String,
-    /// Whether they replace the public index.
+    /// True if they replace the public index.
     pub(super) replaces_index: bool,
 }
 

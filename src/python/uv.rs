@@ -73,7 +73,7 @@ pub struct Uv<'a> {
     pub platform: Option<System>,
 }
 
-/// Why uv did not do its work.
+/// The reason why uv did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum UvError {
     /// uv failed; these are its last lines.

@@ -17,7 +17,7 @@ pub struct Failure {
     pub hints: Vec<String>,
     /// The exit code.
     pub code: ExitStatus,
-    /// Whether the same command can work later without any change, as after a lost connection.
+    /// True if the same command can work later without any change, as after a lost connection.
     pub is_temporary: bool,
 }
 

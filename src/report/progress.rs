@@ -15,7 +15,7 @@ pub struct Bars {
     all: MultiProgress,
     /// The width of the terminal.
     columns: usize,
-    /// Whether notices are printed as lines, because there are no bars.
+    /// True if notices are printed as lines, because there are no bars.
     lines: bool,
 }
 

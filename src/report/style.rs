@@ -19,7 +19,7 @@ pub enum Role {
     Strong,
 }
 
-/// Whether roles are shown.
+/// The rendering of roles: with escape sequences or as plain text.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
     color: bool,

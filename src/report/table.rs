@@ -372,7 +372,7 @@ struct FittedColumn {
     at: usize,
     width: usize,
     column: Column,
-    /// Whether its cells are below their rows.
+    /// True if its cells are below their rows.
     is_below: bool,
 }
 

@@ -55,7 +55,7 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
     }
 }
 
-/// What the sources would answer to these requests.
+/// The answers of the sources to these requests.
 fn index(requests: &[(Tool, ToolRequest)]) -> Index {
     let mut index = Index::default();
     for (tool, request) in requests {

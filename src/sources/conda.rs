@@ -36,7 +36,7 @@ pub struct CondaQuery<'a> {
     pub floors: CondaFloors,
     /// The packages that stay if they can, for each system.
     pub preferred: &'a CondaSet,
-    /// Whether a copy of the index from the last minutes will do; not for an upgrade.
+    /// True if a copy of the index from the last minutes will do; not for an upgrade.
     pub use_cache: bool,
 }
 
@@ -44,7 +44,7 @@ pub struct CondaQuery<'a> {
 #[derive(Debug)]
 pub struct CondaSolution {
     pub set: CondaSet,
-    /// Why systems are missing from the set.
+    /// The reasons for systems that are missing from the set.
     pub missing: BTreeMap<System, Conflict>,
 }
 

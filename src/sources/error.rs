@@ -103,7 +103,7 @@ pub enum Error {
 impl Error {
     /// Returns why another source may be asked in place of this one; nothing if the error needs the user.
     ///
-    /// An answer that is damaged or lies is an error, not a reason to lock something else.
+    /// An answer that is damaged or wrong is an error, not a reason to lock something else.
     pub fn unavailable(&self) -> Option<String> {
         match self {
             Self::Fetch { source, .. } => Some(source.in_short()),

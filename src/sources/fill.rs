@@ -22,7 +22,7 @@ pub struct Lookup<'a> {
     pub sources: Sources<'a>,
     /// Returns the position of the candidate that will be chosen; the next supplier is asked if there is none.
     pub best: fn(ToolQuery<'_>, &[Candidate]) -> Option<usize>,
-    /// Whether the digests of the chosen version are needed.
+    /// True if the digests of the chosen version are needed.
     pub digests: bool,
 }
 

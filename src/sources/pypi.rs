@@ -214,7 +214,7 @@ type Best<'a> = BTreeMap<System, (PlatformRank, &'a PypiFile)>;
 #[derive(Default)]
 struct PypiVersion<'a> {
     programs: Best<'a>,
-    /// Whether it has a program for any system, supported by devsh or not.
+    /// True if it has a program for any system, supported by devsh or not.
     is_program: bool,
     applications: Best<'a>,
 }

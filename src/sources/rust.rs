@@ -29,7 +29,7 @@ pub(super) struct ToolchainRequest<'a> {
     pub(super) request: &'a ToolRequest,
     /// Locked packages with an admitted version; they are looked up first.
     pub(super) preferred: Vec<&'a LockedPackage>,
-    /// Whether a manifest that was fetched a short time ago is new enough.
+    /// True if a manifest that was fetched a short time ago is new enough.
     pub(super) use_cache: bool,
 }
 

@@ -307,7 +307,7 @@ fn requests_without_a_source_work_offline() {
     let python = [request("python", "3.12", &[">=3.11"])];
     let lockfile = world.lock(&python, &Lockfile::default()).unwrap();
     assert_eq!(lockfile.packages.len(), 1);
-    // Nothing can meet these, so nobody is asked; choosing explains it.
+    // No version can meet these, so no source is asked. The choice explains it.
     let contradiction = [request("ruff", "0.12.1", &["<0.12"])];
     let nothing = Lockfile::default();
     let index = fill(&contradiction, lookup(&nothing, world.sources()));

@@ -103,7 +103,7 @@ struct LinkedPackage {
     paths: PathsJson,
     /// The programs of a package that is only Python code.
     links: Option<LinkJson>,
-    /// Whether the dependencies in the packages lead to it from a requested one.
+    /// True if the dependencies in the packages lead to it from a requested one.
     is_needed: bool,
 }
 

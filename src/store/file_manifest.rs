@@ -31,7 +31,7 @@ pub(super) enum TreeNode {
     Directory,
     /// A regular file.
     File {
-        /// Whether it can be executed.
+        /// True if it can be executed.
         executable: bool,
         /// Its size in bytes.
         size: u64,

@@ -336,7 +336,7 @@ impl<'a> Unpacking<'a> {
     fn begin(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_shown = true;
-        // How much an archive unpacks to is known at its end, so there is no total.
+        // The unpacked size is known only at the end, so there is no total.
         self.meter.step("unpacking", None);
         self.meter.advance(state.done);
     }

@@ -41,7 +41,7 @@ pub struct ObjectRecord {
     /// The inputs of an object that was built and not unpacked, or the layout of a release, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
-    /// Whether it came from a cache instead of a build of this machine, which therefore does not sign it.
+    /// True if it came from a cache instead of a build of this machine, which therefore does not sign it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub received: bool,
     /// The BLAKE3 of everything above.

@@ -38,7 +38,7 @@ pub(super) struct Tree {
     budget: u64,
     /// Below these directories two names may differ in case alone.
     case_sensitive_below: Vec<&'static str>,
-    /// Whether links may lead through other links of the tree.
+    /// True if links may lead through other links of the tree.
     follows_links: bool,
     /// The copy buffer for all files.
     buffer: Box<[u8]>,
@@ -47,7 +47,7 @@ pub(super) struct Tree {
 /// The settings for one file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Placed {
-    /// Whether it can be executed.
+    /// True if it can be executed.
     pub(super) executable: bool,
     /// Seconds of its modification time; 1 where the artifact's does not matter.
     pub(super) mtime: Option<u64>,

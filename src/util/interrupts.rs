@@ -10,7 +10,7 @@ pub struct Interrupts {
     signals: SigSet,
     /// The signals that were blocked before, and stay so.
     outer: SigSet,
-    /// Whether there is nothing to clean up any more.
+    /// True if there is nothing to clean up any more.
     settled: Arc<Mutex<bool>>,
 }
 

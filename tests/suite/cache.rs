@@ -30,6 +30,21 @@ struct Team {
     builder: Sandbox,
 }
 
+/// A cache of a team on a web server.
+struct WebCache {
+    server: Server,
+    /// The public part of the key that signed its objects.
+    key: String,
+}
+
+impl WebCache {
+    /// Returns the settings of a home that trusts this key for the cache.
+    fn settings(&self, key: &str) -> String {
+        let address = self.server.address();
+        format!("[[caches]]\nurl = \"{address}/cache\"\nkeys = [\"{key}\"]\n")
+    }
+}
+
 impl Team {
     fn new() -> Option<Self> {
         let uv = require("uv")?;
@@ -84,6 +99,17 @@ impl Team {
         let path = self.builder.home().join(".config/devsh/config.toml");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// Pushes the project and serves the cache from a web server.
+    fn web_cache(&self) -> WebCache {
+        let key = self.key();
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("file://{}", directory.path().display());
+        self.push(&format!("[[caches]]\nurl = \"{url}\"\n"));
+        let server = Server::start();
+        serve_files(&server, directory.path(), "/cache");
+        WebCache { server, key }
     }
 
     /// Returns another home with the same project and this configuration.
@@ -310,21 +336,12 @@ fn a_cache_that_is_wrong_costs_one_line_and_nothing_else() {
 #[test]
 fn a_record_is_used_only_with_a_trusted_signature() {
     let Some(team) = Team::new() else { return };
-    let key = team.key();
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
-    let url = format!("[[caches]]\nurl = \"file://{}\"\n", root.display());
-    team.push(&url);
-    let web = Server::start();
-    serve_files(&web, root, "/cache");
+    let cache = team.web_cache();
+    let (web, key) = (&cache.server, &cache.key);
     // Returns whether the packed tree was taken after the record was read.
     let takes_blob = |key: &str| {
-        let config = format!(
-            "[[caches]]\nurl = \"{}/cache\"\nkeys = [\"{key}\"]\n",
-            web.address()
-        );
         web.requests();
-        team.run_in(&team.second(&config));
+        team.run_in(&team.second(&cache.settings(key)));
         let asked = web.requests();
         assert!(
             asked.iter().any(|one| one.contains("/objects/")),
@@ -332,7 +349,7 @@ fn a_record_is_used_only_with_a_trusted_signature() {
         );
         asked.iter().any(|one| one.contains("/blobs/"))
     };
-    assert!(takes_blob(&key));
+    assert!(takes_blob(key));
     let other = Sandbox::new();
     let other = other.devsh(&["cache", "key", "new", "team-1"]).success();
     assert!(!takes_blob(other.stdout.trim()), "the key of a stranger");
@@ -340,33 +357,23 @@ fn a_record_is_used_only_with_a_trusted_signature() {
     let whole = web.content(&record);
     let text = String::from_utf8(whole.clone()).unwrap();
     web.serve(&record, text.replace("\"size\": ", "\"size\": 1"));
-    assert!(!takes_blob(&key), "a changed record");
+    assert!(!takes_blob(key), "a changed record");
     web.serve(&record, whole);
-    assert!(takes_blob(&key));
+    assert!(takes_blob(key));
 }
 
 #[test]
 fn a_web_server_serves_a_directory() {
     let Some(team) = Team::new() else { return };
-    let key = team.key();
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
-    team.push(&format!(
-        "[[caches]]\nurl = \"file://{}\"\n",
-        root.display()
-    ));
-    let web = Server::start();
-    serve_files(&web, root, "/cache");
-    let cache = format!(
-        "[[caches]]\nurl = \"{}/cache\"\nkeys = [\"{key}\"]\n",
-        web.address()
-    );
-    assert_eq!(team.run_in(&team.second(&cache)), Vec::<String>::new());
+    let cache = team.web_cache();
+    let web = &cache.server;
+    let settings = cache.settings(&cache.key);
+    assert_eq!(team.run_in(&team.second(&settings)), Vec::<String>::new());
     // A server that fails is left out.
     for path in web.paths("/cache") {
         web.fault(&path, Fault::Status(500));
     }
-    assert!(!team.run_in(&team.second(&cache)).is_empty());
+    assert!(!team.run_in(&team.second(&settings)).is_empty());
 }
 
 fn serve_files(server: &Server, directory: &Path, path: &str) {

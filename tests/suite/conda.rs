@@ -469,17 +469,38 @@ fn one_package_is_upgraded_and_the_others_stay() {
     assert_eq!(CHANNEL, "team");
 }
 
+/// A home that installs packages of the index, and a package of conda with this machine's Python.
+struct CondaPython {
+    sandbox: Sandbox,
+    python: FilePackage,
+    /// The minor version, `3.12`.
+    minor: String,
+}
+
+impl CondaPython {
+    fn new(server: &Server) -> Option<Self> {
+        let sandbox = applications::sandbox(server)?.config("tools-from = \"managed\"\n");
+        let (version, archive) = cpython::repackaged()?;
+        applications::serve(server);
+        Some(Self {
+            sandbox,
+            python: FilePackage::of_archive("python", &version, &archive),
+            minor: version.rsplit_once('.').unwrap().0.to_owned(),
+        })
+    }
+}
+
 #[test]
 fn wheels_of_the_index_sit_on_the_python_of_conda() {
     let server = Server::start();
-    let (Some(sandbox), Some((version, archive))) =
-        (applications::sandbox(&server), cpython::repackaged())
+    let Some(CondaPython {
+        sandbox,
+        python,
+        minor,
+    }) = CondaPython::new(&server)
     else {
         return;
     };
-    applications::serve(&server);
-    let minor = version.rsplit_once('.').unwrap().0.to_owned();
-    let python = FilePackage::of_archive("python", &version, &archive);
     let native = FilePackage::new("native", "1.0", &["python"]).file(
         &format!("lib/python{minor}/site-packages/native.py"),
         "NAME = 'of conda'\n",
@@ -496,9 +517,7 @@ fn wheels_of_the_index_sit_on_the_python_of_conda() {
         "[tools]\npython = \"{minor}\"\n\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\n\
          [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n"
     );
-    let sandbox = sandbox
-        .config("tools-from = \"managed\"\n")
-        .manifest(&manifest);
+    let sandbox = sandbox.manifest(&manifest);
     sandbox.allow();
     let code = "import sys, os, native, helper_lib; print(native.NAME); \
         print(os.environ['CONDA_PREFIX'] == sys.base_prefix, sys.prefix != sys.base_prefix); \
@@ -531,18 +550,17 @@ fn wheels_of_the_index_sit_on_the_python_of_conda() {
 #[test]
 fn a_changed_lockfile_starts_no_python_of_conda_in_the_background() {
     let server = Server::start();
-    let (Some(sandbox), Some((version, archive))) =
-        (applications::sandbox(&server), cpython::repackaged())
+    let Some(CondaPython {
+        sandbox,
+        python,
+        minor,
+    }) = CondaPython::new(&server)
     else {
         return;
     };
-    applications::serve(&server);
-    let minor = version.rsplit_once('.').unwrap().0.to_owned();
-    let python = FilePackage::of_archive("python", &version, &archive);
     let native = FilePackage::new("native", "1.0", &["python"]);
     serve_files(&server, &[python.clone(), native.clone()], Layout::Json);
     let sandbox = sandbox
-        .config("tools-from = \"managed\"\n")
         .manifest(&format!(
             "[tools]\npython = \"{minor}\"\n\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\n\
              [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n"

@@ -102,7 +102,7 @@ impl Chance {
 struct Own {
     a: String,
     b: String,
-    /// Whether `B` is exported, which it is not at the start.
+    /// True if `B` is exported, which it is not at the start.
     b_exported: bool,
     path: String,
     hi: String,

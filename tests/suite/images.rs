@@ -16,7 +16,7 @@ use crate::{
         cpython,
         pypi::{serve_pure, serve_tool, serve_tool_on},
         registry::{Proxy, ProxyFault, Registry, base_layout, run, skopeo},
-        require,
+        require_all,
     },
 };
 
@@ -82,10 +82,7 @@ fn config(layout: &Path) -> serde_json::Value {
 
 #[test]
 fn two_users_get_the_same_image() {
-    if ["skopeo", "umoci"]
-        .iter()
-        .any(|tool| require(tool).is_none())
-    {
+    if !require_all(&["skopeo", "umoci"]) {
         return;
     }
     let server = Server::start();
@@ -119,10 +116,7 @@ fn two_users_get_the_same_image() {
 
 #[test]
 fn an_image_has_the_files_and_settings_of_the_manifest() {
-    if ["skopeo", "umoci"]
-        .iter()
-        .any(|tool| require(tool).is_none())
-    {
+    if !require_all(&["skopeo", "umoci"]) {
         return;
     }
     let server = Server::start();
@@ -186,7 +180,7 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
 
 #[test]
 fn a_changed_tool_moves_its_own_layer_and_the_profile() {
-    let (Some(registry), Some(_)) = (Registry::start(""), require("skopeo")) else {
+    let (Some(registry), true) = (Registry::start(""), require_all(&["skopeo"])) else {
         return;
     };
     let server = Server::start();
@@ -250,9 +244,7 @@ fn layers(inspected: &serde_json::Value) -> Vec<String> {
 
 #[test]
 fn a_base_is_locked_by_digest() {
-    let (Some(registry), Some(_), Some(_)) =
-        (Registry::start(""), require("skopeo"), require("umoci"))
-    else {
+    let (Some(registry), true) = (Registry::start(""), require_all(&["skopeo", "umoci"])) else {
         return;
     };
     let server = Server::start();
@@ -335,10 +327,7 @@ fn a_registry_with_passwords_is_used_with_the_users_login() {
 
 #[test]
 fn an_image_for_another_processor_has_its_artifacts() {
-    if ["skopeo", "umoci"]
-        .iter()
-        .any(|tool| require(tool).is_none())
-    {
+    if !require_all(&["skopeo", "umoci"]) {
         return;
     }
     let server = Server::start();
@@ -406,10 +395,9 @@ fn a_python_project_runs_in_a_container() {
     let Some((version, archive)) = cpython::repackaged() else {
         return;
     };
-    let tools = ["runc", "skopeo", "umoci", "uv"];
     let (Some(registry), true) = (
         Registry::start(""),
-        tools.iter().all(|tool| require(tool).is_some()),
+        require_all(&["runc", "skopeo", "umoci", "uv"]),
     ) else {
         return;
     };
@@ -475,7 +463,7 @@ fn wheels_are_installed_for_another_processor() {
     let Some((version, archive)) = cpython::repackaged() else {
         return;
     };
-    if ["umoci", "uv"].iter().any(|tool| require(tool).is_none()) {
+    if !require_all(&["umoci", "uv"]) {
         return;
     }
     let (other, platform, tag) = match System::current() {
@@ -582,10 +570,9 @@ const LIBRARY: conda::Package<'_> = conda::Package {
 /// The prefix of conda packages is linked for its place in the image, with the variables of their scripts.
 #[test]
 fn conda_packages_run_in_a_container() {
-    let tools = ["runc", "skopeo", "umoci"];
     let (Some(registry), true) = (
         Registry::start(""),
-        tools.iter().all(|tool| require(tool).is_some()),
+        require_all(&["runc", "skopeo", "umoci"]),
     ) else {
         return;
     };
@@ -657,11 +644,8 @@ fn wheels_on_the_python_of_conda_run_in_a_container() {
     let Some((version, archive)) = cpython::repackaged() else {
         return;
     };
-    let tools = ["runc", "umoci", "uv"];
-    let (Some(registry), true) = (
-        Registry::start(""),
-        tools.iter().all(|tool| require(tool).is_some()),
-    ) else {
+    let (Some(registry), true) = (Registry::start(""), require_all(&["runc", "umoci", "uv"]))
+    else {
         return;
     };
     let server = Server::start();
@@ -721,7 +705,7 @@ fn large_image(server: &Server) -> Sandbox {
 
 #[test]
 fn broken_uploads_go_on_or_begin_again() {
-    let (Some(registry), Some(_)) = (Registry::start(""), require("skopeo")) else {
+    let (Some(registry), true) = (Registry::start(""), require_all(&["skopeo"])) else {
         return;
     };
     let proxy = Proxy::start(&registry.address);
@@ -803,9 +787,7 @@ fn broken_uploads_go_on_or_begin_again() {
 
 #[test]
 fn the_layers_of_the_base_are_mounted() {
-    let (Some(registry), Some(_), Some(_)) =
-        (Registry::start(""), require("skopeo"), require("umoci"))
-    else {
+    let (Some(registry), true) = (Registry::start(""), require_all(&["skopeo", "umoci"])) else {
         return;
     };
     let proxy = Proxy::start(&registry.address);
@@ -861,7 +843,7 @@ fn the_layers_of_the_base_are_mounted() {
 
 #[test]
 fn an_archive_is_one_of_docker_too() {
-    if require("skopeo").is_none() {
+    if !require_all(&["skopeo"]) {
         return;
     }
     let server = Server::start();
@@ -909,7 +891,7 @@ fn an_image_is_loaded_into_the_engine_that_runs() {
 
 #[test]
 fn images_of_one_manifest_share_its_keys() {
-    if require("skopeo").is_none() {
+    if !require_all(&["skopeo"]) {
         return;
     }
     let server = Server::start();
@@ -941,9 +923,7 @@ fn images_of_one_manifest_share_its_keys() {
 
 #[test]
 fn failures_name_the_object_and_a_fix() {
-    let (Some(registry), Some(_), Some(_)) =
-        (Registry::start(""), require("skopeo"), require("umoci"))
-    else {
+    let (Some(registry), true) = (Registry::start(""), require_all(&["skopeo", "umoci"])) else {
         return;
     };
     let server = Server::start();

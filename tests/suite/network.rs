@@ -190,7 +190,7 @@ fn packages_without_a_lockfile_are_pinned() {
     sandbox.write("devshell.toml", manifest.replace("idna<3.10", "idna"));
     let stale = sandbox.devsh(&["lock", "--trust", "--check"]).code(1);
     stale.error(&["does not fit", "Python packages `idna` are not locked"]);
-    // What is locked and still fits stays.
+    // Locked versions that still fit stay.
     assert_eq!(sandbox.devsh(&show).success().stdout, first);
     sandbox.devsh(&["lock", "--trust", "--upgrade"]).success();
     assert_ne!(sandbox.devsh(&show).success().stdout, first);

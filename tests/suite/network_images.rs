@@ -29,7 +29,7 @@ const LIBRARIES: [&str; 10] = [
     "libstdc++6",
     "zlib1g",
 ];
-/// What Rust needs to link.
+/// The packages with which Rust links.
 const LINKER: [&str; 4] = ["coreutils", "dash", "gcc", "libc6-dev"];
 /// The answer of the service.
 const HEALTHY: &str = "{\"status\":\"ok\"}\n";

@@ -730,7 +730,7 @@ fn serve_evil(server: &Server) -> String {
             "build_wheel = ",
             "def get_requires_for_build_wheel(settings=None):\n    return []\n\n\nbuild_wheel = ",
         )
-        // What it builds is code of a package again.
+        // Its build would again run code of a package.
         .replace(
             "os.path.join(os.getcwd(), \"src\") + \"\\n\"",
             "\"import os; open(os.environ.get('HOME', '/tmp') + '/canary', 'a').write('ran')\\n\"",

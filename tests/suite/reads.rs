@@ -3,8 +3,8 @@
 use std::{fs, thread, time::Duration};
 
 use crate::{
-    reliability::strace,
-    support::{Sandbox, sandbox::DEVSH},
+    reliability::strace::{self, PROMPT, TracedPaths},
+    support::Sandbox,
 };
 
 #[test]
@@ -23,25 +23,13 @@ fn config_manifest_and_lockfile_are_opened_once() {
     while written.elapsed().unwrap_or_default() < Duration::from_millis(100) {
         thread::yield_now();
     }
-    let prompt = [
-        "export", "bash", "--nonce", "1", "--loaded", "", "--checks", "",
-    ];
-    let commands: [&[&str]; 4] = [&["lock"], &["allow"], &["status"], &prompt];
-    let log = sandbox.root().join("tmp/strace");
+    let commands: [&[&str]; 4] = [&["lock"], &["allow"], &["status"], &PROMPT];
     for command in commands {
         // Without a record, the prompt reads the project.
         let state = sandbox.home().join(".local/state/devsh");
         let _absent = fs::remove_dir_all(state.join("projects"));
-        let output = sandbox
-            .command(&strace)
-            .args(["-f", "-qq", "-e", "trace=openat", "-o"])
-            .arg(&log)
-            .arg(DEVSH)
-            .args(command)
-            .output()
-            .unwrap();
+        let (output, calls) = strace::opened(&strace, &sandbox, command, TracedPaths::Named);
         assert!(output.status.success(), "{command:?}: {output:?}");
-        let calls = fs::read_to_string(&log).unwrap();
         let project = sandbox.project().display().to_string();
         for file in [
             "/devsh/config.toml".to_owned(),

@@ -50,6 +50,11 @@ pub(crate) fn require(tool: &str) -> Option<PathBuf> {
     None
 }
 
+/// Returns whether all tools are installed, or prints which one is missing.
+pub(crate) fn require_all(tools: &[&str]) -> bool {
+    tools.iter().all(|tool| require(tool).is_some())
+}
+
 /// Returns whether tests may use the network, or prints why the test is skipped.
 pub(crate) fn network() -> bool {
     let allowed = is_set("DEVSH_TEST_NETWORK");

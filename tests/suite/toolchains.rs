@@ -227,7 +227,7 @@ fn the_npm_registry_serves_node_where_its_server_cannot_be_reached() {
         let said = sandbox.devsh(&["run", "--", program]).success();
         assert_eq!(said.stdout.trim(), answer);
     }
-    // What is locked stays where it is from.
+    // Locked tools stay with their source.
     serve_node(&server, NODES);
     let sandbox = sandbox.env("NODEJS_ORG_MIRROR", format!("{}/node", server.address()));
     sandbox.devsh(&["lock"]).success();

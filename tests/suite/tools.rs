@@ -178,16 +178,21 @@ fn a_repackaged_interpreter_runs_from_the_store() {
     );
 }
 
-#[test]
-fn cargo_install_says_that_it_leaves_the_dev_shell() {
+/// Returns an approved project with Rust 1.89, and its server.
+fn rust_project() -> (Server, Sandbox) {
     let server = Server::start();
     serve_release(&server, "1.89.0");
     let sandbox = Sandbox::new()
         .served_by(&server)
         .config("tools-from = \"managed\"\n")
         .manifest("[tools]\nrust = \"1.89\"\n");
-    sandbox.devsh(&["lock", "--trust"]).success();
     sandbox.allow();
+    (server, sandbox)
+}
+
+#[test]
+fn cargo_install_says_that_it_leaves_the_dev_shell() {
+    let (_server, sandbox) = rust_project();
     let install = sandbox
         .devsh(&["run", "--", "cargo", "install", "x"])
         .success();
@@ -203,13 +208,7 @@ fn cargo_install_says_that_it_leaves_the_dev_shell() {
 
 #[test]
 fn one_more_component_shares_what_is_stored() {
-    let server = Server::start();
-    serve_release(&server, "1.89.0");
-    let sandbox = Sandbox::new()
-        .served_by(&server)
-        .config("tools-from = \"managed\"\n")
-        .manifest("[tools]\nrust = \"1.89\"\n");
-    sandbox.allow();
+    let (server, sandbox) = rust_project();
     server.requests();
     sandbox.write(
         sandbox.project().join("devshell.toml"),
@@ -259,13 +258,7 @@ fn one_more_component_shares_what_is_stored() {
 
 #[test]
 fn cargo_with_a_toolchain_of_rustup_names_the_way() {
-    let server = Server::start();
-    serve_release(&server, "1.89.0");
-    let sandbox = Sandbox::new()
-        .served_by(&server)
-        .config("tools-from = \"managed\"\n")
-        .manifest("[tools]\nrust = \"1.89\"\n");
-    sandbox.allow();
+    let (_server, sandbox) = rust_project();
     let nightly = sandbox
         .devsh(&["run", "--", "cargo", "+nightly", "build"])
         .code(1);

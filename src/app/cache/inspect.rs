@@ -30,7 +30,7 @@ pub struct CacheInfo {
     pub push: bool,
     /// The names of the trusted keys.
     pub keys: Vec<String>,
-    /// Why it cannot be used now.
+    /// The reason why it cannot be used now.
     pub problem: Option<String>,
     /// Nothing if the cache cannot be listed.
     pub artifacts: Option<usize>,
@@ -45,7 +45,7 @@ pub struct ListedObject {
     pub object: String,
     /// The name of the key that signed it.
     pub key: String,
-    /// Whether the settings trust that key.
+    /// True if the settings trust that key.
     pub trusted: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct CacheVerdict {
     /// Records of keys that the settings do not trust; they are never used.
     pub untrusted: usize,
     pub damaged: Vec<DamagedCacheEntry>,
-    /// Why nothing could be checked.
+    /// The reason why nothing could be checked.
     pub problem: Option<String>,
 }
 

@@ -39,7 +39,7 @@ use super::{
 
 /// The number of uploads at the same time.
 const THREADS: usize = 4;
-/// Why a built object is not shared without a key.
+/// The reason for not sharing a built object without a key.
 pub const NO_KEY: &str = "there is no key to sign it";
 /// A key signs only what its machine built: the cache that an object came from may be one that another user trusts less.
 const RECEIVED: &str = "it came from a cache, and the machine that built it shares it";

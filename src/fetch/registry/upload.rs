@@ -69,9 +69,9 @@ struct UploadState {
     place: Url,
 }
 
-/// Why an upload did not end.
+/// The reason why an upload did not end.
 enum UploadError {
-    /// The session is gone, or nobody knows what it has: another one can do.
+    /// The session is gone, or its content is unknown: another session can succeed.
     Lost(Error),
     Failed(Error),
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Serves the same answer to everyone, and goes on with `more` until nobody listens.
+/// Serves the same answer to everyone, and goes on with `more` until the client is gone.
 fn answering(head: &'static str, more: &'static [u8]) -> Url {
     let (url, _requests) = serve(move |_, _, stream| {
         let mut sent = stream.write_all(head.replace('\n', "\r\n").as_bytes());
@@ -120,7 +120,7 @@ fn an_invalid_answer_is_an_error_in_one_line() {
 fn a_part_that_is_not_the_one_asked_for_is_not_taken() {
     let body: Vec<u8> = (0..40_000u32).flat_map(u32::to_le_bytes).collect();
     let served = body.clone();
-    // What lies there already, and an answer that is about other bytes than those that are missing.
+    // The bytes that are there already, and an answer with other bytes than the missing ones.
     for range in [
         "bytes 0-159999/160000",
         "bytes 5-159999/160000",
@@ -225,7 +225,7 @@ fn a_server_says_when_to_come_back() {
     let begin = std::time::Instant::now();
     assert_eq!(Client::new(false).get(&url, "*/*", 10).unwrap(), b"text");
     assert!(begin.elapsed() >= Duration::from_secs(1));
-    // Nobody waits for an hour, and nobody asks before it is over.
+    // The client does not wait for an hour, and does not ask before it is over.
     let (url, requests) = serve(busy("3600".to_owned()));
     let error = Client::new(false).get(&url, "*/*", 10).unwrap_err();
     let hour = Duration::from_hours(1);

@@ -34,7 +34,7 @@ pub(in crate::manifest) struct Field<'n, F> {
 pub(in crate::manifest) trait Fields<'n>: Sized {
     /// The keys that allow no other key in the table.
     const ALONE: &'static [&'static str];
-    /// Whether the table needs a key.
+    /// True if the table needs a key.
     const NONEMPTY: bool;
 
     /// Returns all keys.

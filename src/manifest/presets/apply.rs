@@ -374,13 +374,13 @@ impl Applying<'_, '_> {
 struct ToolVersions {
     /// The first request that is not only a bound.
     origin: Option<Origin>,
-    /// Whether the current directory has named a version.
+    /// True if the current directory has named a version.
     named: bool,
     requirement: Option<Located<Requirement>>,
     floors: Vec<Located<Requirement>>,
     components: Vec<String>,
     targets: Vec<String>,
-    /// Whether only directories below the root ask for the tool.
+    /// True if only directories below the root ask for the tool.
     is_below_root: bool,
 }
 

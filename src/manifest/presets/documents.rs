@@ -12,7 +12,7 @@ use crate::manifest::{
 #[derive(Debug, Default)]
 pub struct Documents<'t> {
     trees: RefCell<BTreeMap<&'t str, Rc<Node<'t>>>>,
-    /// Why some of the files count as empty.
+    /// The reasons for files that count as empty.
     unread: RefCell<Vec<Error>>,
 }
 

@@ -84,7 +84,7 @@ fn values(schema: &Json) -> Vec<Json> {
     }
 }
 
-/// Whether the schema admits a value; it knows the words of JSON Schema that `schema` uses.
+/// Returns whether the schema admits a value; it knows the words of JSON Schema that `schema` uses.
 fn admits(schema: &Json, value: &Json) -> bool {
     let object = value.as_object();
     schema

@@ -1,4 +1,4 @@
-//! Denials: a denied project is not used, whatever it has in it and however it is reached.
+//! Denials: a denied project is not used, with any content and by any path.
 //!
 //! A denial is recorded under the path of the project, its place in its repository, and the identity of its directory, so
 //! that it also covers what is in the directory, other worktrees, and the directory under another name. Invariant: only a
@@ -27,7 +27,7 @@ pub struct Denial {
     /// The root of the denied project.
     #[serde(with = "binary::path")]
     pub root: PathBuf,
-    /// Whether it includes the directories below. The home directory is the only project without.
+    /// True if it includes the directories below. The home directory is the only project without.
     includes_below: bool,
     /// The names of its other records.
     others: Vec<String>,

@@ -23,7 +23,7 @@ use crate::{
 /// A dependency as a table of poetry has it.
 struct PoetryDependency {
     dependency: Dependency,
-    /// Whether only an extra brings it.
+    /// True if only an extra brings it.
     optional: bool,
     has_markers: bool,
 }

@@ -124,7 +124,7 @@ const OTHER_FILES: &[&str] = &[
 /// The suitability of a file for a system; the least is the best.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    /// Whether it needs the translation of Intel programs on Apple silicon.
+    /// True if it needs the translation of Intel programs on Apple silicon.
     translated: bool,
     /// Words that are neither about a platform nor about the tool: `extended`, `debug`.
     extra: usize,

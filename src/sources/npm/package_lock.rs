@@ -34,7 +34,7 @@ struct LockedNode {
     integrity: Option<String>,
     #[serde(default)]
     optional: bool,
-    /// Whether it is inside the tarball of the package above it.
+    /// True if it is inside the tarball of the package above it.
     #[serde(default)]
     in_bundle: bool,
     #[serde(flatten)]

@@ -33,7 +33,7 @@ pub enum PackOutcome {
 pub struct PackedObject {
     pub tree: SharedTree,
     pub record: ObjectRecord,
-    /// Whether something in it was compiled on the machine that built it.
+    /// True if something in it was compiled on the machine that built it.
     pub is_native: bool,
 }
 

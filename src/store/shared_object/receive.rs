@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl Store {
-    /// Returns the directory of a built object that came from a cache, or was made meanwhile. Nothing is published
+    /// Returns the directory of a built object that came from a cache, or was made by another process. Nothing is published
     /// unless the tree has the digest of its record.
     pub fn receive(
         &self,

@@ -33,7 +33,7 @@ enum UserKind {
 struct User {
     kind: UserKind,
     mark: ProcessMark,
-    /// How many steps are done.
+    /// The number of steps that are done.
     done: usize,
     found: bool,
     store: Store,

@@ -26,7 +26,7 @@ pub(in crate::store) struct TarMember {
 pub(in crate::store) enum TarKind {
     Directory,
     File {
-        /// Whether its owner may execute it.
+        /// True if its owner may execute it.
         executable: bool,
     },
     /// A symlink to this target.

@@ -24,7 +24,7 @@ pub(in crate::store) struct Zip<'a> {
 #[derive(Debug)]
 pub(in crate::store) struct ZipMember {
     pub(in crate::store) directory: bool,
-    /// Whether its owner may execute it.
+    /// True if its owner may execute it.
     pub(in crate::store) executable: bool,
 }
 

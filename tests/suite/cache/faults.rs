@@ -203,23 +203,12 @@ fn a_cache_that_refuses_or_fails_costs_one_line() {
 #[test]
 fn a_slow_cache_costs_its_timeout_once() {
     let Some(team) = Team::new() else { return };
-    let key = team.key();
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
-    team.push(&format!(
-        "[[caches]]\nurl = \"file://{}\"\n",
-        root.display()
-    ));
-    let web = Server::start();
-    serve_files(&web, root, "/cache");
+    let cache = team.web_cache();
+    let web = &cache.server;
     for path in web.paths("/artifacts/") {
         web.hold(&path);
     }
-    let config = format!(
-        "[[caches]]\nurl = \"{}/cache\"\nkeys = [\"{key}\"]\n",
-        web.address()
-    );
-    let second = team.second(&config);
+    let second = team.second(&cache.settings(&cache.key));
     let ran = second
         .devsh(&["run", "--locked", "--trust", "--", "helper"])
         .success();
@@ -280,19 +269,9 @@ fn a_file_of_another_size_is_not_used() {
 #[test]
 fn a_record_that_is_cut_swapped_or_huge_is_not_used() {
     let Some(team) = Team::new() else { return };
-    let key = team.key();
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
-    team.push(&format!(
-        "[[caches]]\nurl = \"file://{}\"\n",
-        root.display()
-    ));
-    let web = Server::start();
-    serve_files(&web, root, "/cache");
-    let config = format!(
-        "[[caches]]\nurl = \"{}/cache\"\nkeys = [\"{key}\"]\n",
-        web.address()
-    );
+    let cache = team.web_cache();
+    let web = &cache.server;
+    let config = cache.settings(&cache.key);
     let takes_blob = |second: &Sandbox| {
         web.requests();
         team.run_in(second);

@@ -86,7 +86,7 @@ impl Trial<'_> {
         let mut random = Random::new(21);
         self.team.builder.devsh(&["sync", "--trust"]).success();
         self.configure(0);
-        // How long a whole push takes bounds the moments of the kills.
+        // Each kill is within the time of a whole push.
         let begin = Instant::now();
         self.write().wait_with_output().unwrap();
         let full = begin.elapsed();

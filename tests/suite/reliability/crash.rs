@@ -23,7 +23,7 @@ struct Scenario {
     name: &'static str,
     begin: fn(&Sandbox),
     arguments: &'static [&'static str],
-    /// Whether an object is damaged until the command is done.
+    /// True if an object is damaged until the command is done.
     damaged: bool,
 }
 

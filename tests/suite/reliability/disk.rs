@@ -57,7 +57,7 @@ enum Change {
 struct Sync {
     /// One file or directory; everything without.
     of: Option<usize>,
-    /// How many changes had been made when it began and when it ended.
+    /// The number of changes before it and after it.
     began: usize,
     ended: usize,
 }

@@ -14,7 +14,7 @@ pub(super) struct Scenario {
     pub(super) arguments: &'static [&'static str],
     /// A command that removes leftovers, where the command itself builds nothing when all is there.
     pub(super) sweeps: Option<&'static [&'static str]>,
-    /// Whether the store is whole at any moment; false where the scenario begins with damage.
+    /// True if the store is whole at any moment; false where the scenario begins with damage.
     pub(super) always_whole: bool,
 }
 

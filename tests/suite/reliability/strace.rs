@@ -52,7 +52,45 @@ pub(crate) fn strace() -> Option<PathBuf> {
     allowed.then_some(strace)
 }
 
-/// How often each call is made, by the thread that makes it most.
+/// The words with which the hook of bash starts devsh.
+pub(crate) const PROMPT: [&str; 8] = [
+    "export", "bash", "--nonce", "1", "--loaded", "", "--checks", "",
+];
+
+/// The form of paths in the output of strace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TracedPaths {
+    /// As the program names them.
+    Named,
+    /// With the real path of each file that was opened.
+    Real,
+}
+
+/// Runs devsh and returns its output and the calls that opened files, a line for each.
+pub(crate) fn opened(
+    strace: &Path,
+    sandbox: &Sandbox,
+    words: &[&str],
+    paths: TracedPaths,
+) -> (Output, String) {
+    let log = sandbox.root().join("tmp/strace");
+    let mut command = sandbox.command(strace);
+    if paths == TracedPaths::Real {
+        command.arg("-y");
+    }
+    let output = command
+        .args(["-f", "-qq", "-e", "trace=open,openat,openat2", "-o"])
+        .arg(&log)
+        .arg(DEVSH)
+        .args(words)
+        .output()
+        .unwrap();
+    let calls = fs::read_to_string(&log).unwrap();
+    assert!(!calls.is_empty(), "{words:?}: {output:?}");
+    (output, calls)
+}
+
+/// Counts each call of the thread that makes it most.
 pub(crate) fn count(
     strace: &Path,
     sandbox: &Sandbox,

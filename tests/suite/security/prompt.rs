@@ -52,7 +52,7 @@ struct Trial<'a> {
     inside: Environment,
     /// The lines that are printed without a fault.
     news: Vec<String>,
-    /// How long the prompts took.
+    /// The time that each prompt took.
     taken: Vec<(Duration, String)>,
 }
 

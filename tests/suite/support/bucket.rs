@@ -15,7 +15,7 @@ pub(crate) struct Refusal {
     pub(crate) method: &'static str,
     /// A part of the path with its query.
     pub(crate) part: &'static str,
-    /// How many such requests are answered before.
+    /// The number of such requests that are answered before.
     pub(crate) after: usize,
     pub(crate) status: u16,
     /// The code in the answer (`EntityTooLarge`).

@@ -24,7 +24,7 @@ pub(crate) struct Package<'a> {
     pub(crate) files: &'a [(&'a str, &'a str)],
 }
 
-/// How the channel publishes its index.
+/// The form of the channel's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     Sharded,

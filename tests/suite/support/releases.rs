@@ -15,7 +15,7 @@ pub(crate) struct GithubRelease<'a> {
     pub(crate) prerelease: bool,
     /// Names and contents.
     pub(crate) assets: Vec<(String, Vec<u8>)>,
-    /// Whether the list has the digests.
+    /// True if the list has the digests.
     pub(crate) digests: bool,
 }
 

@@ -15,11 +15,11 @@ use crate::support::require;
 /// A fault of devsh, its files, the project or the machine.
 pub(super) struct Fault {
     pub(super) name: String,
-    /// Whether the project is still loaded; `None` if both are correct.
+    /// True if the project is still loaded; `None` if both are correct.
     pub(super) loads: Option<bool>,
-    /// Whether a background build starts, which prints a line at its start and at its failure.
+    /// True if a background build starts, which prints a line at its start and at its failure.
     pub(super) builds: bool,
-    /// Whether devsh exits as after Ctrl-C.
+    /// True if devsh exits as after Ctrl-C.
     pub(super) interrupts: bool,
     /// A program that the fault needs.
     needs: Option<&'static str>,
