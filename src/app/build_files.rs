@@ -1,7 +1,6 @@
 //! The files that builds of a project leave: a lock, progress, logs and failures.
 
 use std::{
-    fs::{File, TryLockError},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -68,8 +67,7 @@ impl BuildTraces {
 
     /// Returns whether a build runs, without blocking it.
     pub fn is_building(&self) -> bool {
-        let opened = File::open(self.lock());
-        opened.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        files::is_locked(&self.lock())
     }
 
     /// Returns the progress of the running build, if one runs.
@@ -80,7 +78,7 @@ impl BuildTraces {
 
     /// Returns the failure of the last build of a dev shell.
     pub fn failed(&self, shell: &ShellName) -> Option<BuildFailure> {
-        let bytes = files::read_bounded(&self.failure(shell), 1 << 16).ok()??;
+        let bytes = files::read_own(&self.failure(shell), 1 << 16).ok()??;
         BuildFailure::decode(&bytes).ok()
     }
 

@@ -180,7 +180,7 @@ impl ShellStart {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, files::Error> {
         let path = self.directory.join(name);
-        if files::read_bounded(&path, 1 << 20)?.as_deref() != Some(bytes) {
+        if files::read_own(&path, 1 << 20)?.as_deref() != Some(bytes) {
             files::write_atomic(&path, bytes)?;
         }
         Ok(path)

@@ -61,7 +61,7 @@ fn gh_hosts(context: &Context) -> String {
     let path = directory(vars::GH_CONFIG_DIR)
         .or_else(|| Some(directory(vars::XDG_CONFIG_HOME)?.join("gh")))
         .or_else(|| Some(home?.join(".config/gh")));
-    let bytes = path.and_then(|path| files::read_bounded(&path.join("hosts.yml"), LIMIT).ok()?);
+    let bytes = path.and_then(|path| files::read_own(&path.join("hosts.yml"), LIMIT).ok()?);
     String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
 }
 

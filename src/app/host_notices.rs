@@ -21,7 +21,7 @@ pub fn unreported(context: &Context, root: &Path, lines: &[String]) -> Vec<Strin
     }
     let path = project_directory(&context.directories.state, root).join(REPORTED);
     // A file that cannot be read or written only repeats a report.
-    let bytes = files::read_bounded(&path, LIMIT).ok().flatten();
+    let bytes = files::read_own(&path, LIMIT).ok().flatten();
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     let mut known: BTreeSet<&str> = text.lines().collect();
     let new: Vec<String> = lines

@@ -123,7 +123,7 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Lockfile, Failure> {
 
 /// Reads a lockfile outside of a project, such as one that Git passes to its merge driver.
 pub fn read_lockfile(path: &Path) -> Result<Option<Lockfile>, Failure> {
-    let bytes = files::read_bounded(path, LOCKFILE_LIMIT).map_err(Failure::from);
+    let bytes = files::read_own(path, LOCKFILE_LIMIT).map_err(Failure::from);
     LoadedLockfile::new(path.display().to_string(), bytes).content
 }
 
@@ -286,7 +286,7 @@ impl<'a> Session<'a> {
         let home = self.context.directories.home.as_deref();
         let named = self.context.env.get(vars::NETRC).map(PathBuf::from);
         let path = named.or_else(|| Some(home?.join(".netrc")));
-        let bytes = path.and_then(|path| files::read_bounded(&path, NETRC_LIMIT).ok()?);
+        let bytes = path.and_then(|path| files::read_own(&path, NETRC_LIMIT).ok()?);
         String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
     }
 

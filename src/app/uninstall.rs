@@ -92,7 +92,7 @@ pub fn find_installation(session: &Session<'_>) -> Installation {
 }
 
 fn read(path: &Path) -> String {
-    let bytes = files::read_bounded(path, LIMIT).ok().flatten();
+    let bytes = files::read_own(path, LIMIT).ok().flatten();
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
@@ -162,7 +162,7 @@ impl Installation {
 /// Removes the lines that load devsh from an rc file. It is written in place: it may be a symlink to a file in a
 /// repository of dotfiles.
 fn remove_lines(path: &Path) -> Result<(), Failure> {
-    let bytes = files::read_bounded(path, LIMIT)?.unwrap_or_default();
+    let bytes = files::read_own(path, LIMIT)?.unwrap_or_default();
     let kept = bytes
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| !loads_devsh(&String::from_utf8_lossy(line)));

@@ -246,7 +246,7 @@ impl<'i> LayerStack<'i> {
             };
             pins.insert(name.to_owned(), pin.clone());
             let path = pin.content_path(&self.content);
-            let bytes = files::read_bounded(&path, PROJECT_SIZE)?;
+            let bytes = files::read_own(&path, PROJECT_SIZE)?;
             // A damaged file counts as absent.
             if let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == pin.sha256) {
                 let fact = Fact::new(pin.to_string(), place_of(file));

@@ -28,7 +28,7 @@ const CHANGED: char = '!';
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FormerValues {
     entries: Vec<(VarName, DiffEntry)>,
-    /// Whether the hook has passed a memory.
+    /// True if the hook has passed a memory.
     had_any: bool,
     /// The variables that another tool has changed since devsh ran.
     changed: Vec<VarName>,

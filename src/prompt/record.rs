@@ -262,7 +262,7 @@ fn read_all(state: &Path) -> Result<Vec<Vec<u8>>, files::Error> {
                 .extension()
                 .is_some_and(|extension| extension == "record")
             {
-                found.extend(files::read_bounded(&path, LIMIT)?);
+                found.extend(files::read_own(&path, LIMIT)?);
             }
         }
     }

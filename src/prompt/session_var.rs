@@ -9,7 +9,7 @@
 use std::{
     borrow::Cow,
     ffi::OsStr,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -214,7 +214,7 @@ pub fn prune(state: &Path, since: SystemTime) {
 fn store(encoded: &str, state: &Path) -> Option<PathBuf> {
     let directory = files(state);
     let path = directory.join(&blake3::hash(encoded.as_bytes()).to_hex()[..32]);
-    let again = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+    let again = files::touch_own(&path);
     if again.is_err() && !path.exists() {
         files::create_private_dir(&directory).ok()?;
         files::write_atomic(&path, encoded.as_bytes()).ok()?;
@@ -309,7 +309,10 @@ mod tests {
         let now = SystemTime::now();
         let hours = |hours| now - std::time::Duration::from_hours(hours);
         for path in &stored[..2] {
-            File::open(path).unwrap().set_modified(hours(3)).unwrap();
+            fs::File::open(path)
+                .unwrap()
+                .set_modified(hours(3))
+                .unwrap();
         }
         store("older", state.path()).unwrap();
         prune(state.path(), hours(2));

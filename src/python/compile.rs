@@ -93,7 +93,7 @@ impl Uv<'_> {
         }
         command.arg("--output-file").arg(&output).arg(requirements);
         self.run(command, meter)?;
-        let bytes = files::read_bounded(&output, LIMIT)?.unwrap_or_default();
+        let bytes = files::read_own(&output, LIMIT)?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

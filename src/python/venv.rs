@@ -168,7 +168,7 @@ fn copy_linked_scripts(bin: &Path, environment: &Path) -> Result<(), store::Erro
 
 /// Replaces the link to a script by a copy; other programs stay linked.
 fn copy_script(script: &Path, place: &Path) -> Result<(), store::Error> {
-    let content = fs::read(script).map_err(files::at("read", script))?;
+    let content = files::read_own(script, u64::MAX)?.unwrap_or_default();
     if !content.starts_with(RELOCATABLE) {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use nix::{fcntl::OFlag, unistd::geteuid};
@@ -69,6 +69,24 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         return Ok(None);
     };
     read_open(file, &metadata, path, limit).map(Some)
+}
+
+/// Reads a file of devsh, or of the user outside of any project.
+///
+/// `project::reader` reads the files of projects: it checks their owner, mode and place.
+pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    read_bounded(path, limit)
+}
+
+/// Sets the mtime of a file of devsh to now.
+pub fn touch_own(path: &Path) -> io::Result<()> {
+    File::open(path)?.set_modified(SystemTime::now())
+}
+
+/// Returns whether another process has locked a file of devsh.
+pub fn is_locked(path: &Path) -> bool {
+    let opened = File::open(path);
+    opened.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Opens a regular file for reading, if it exists, and returns its metadata from `fstat`.
@@ -409,8 +427,7 @@ mod tests {
             let name = format!("{TEMPORARY}{pid}.{namespace}.x{days}");
             let file = File::create(directory.path().join(&name)).unwrap();
             let age = Duration::from_hours(24 * days);
-            file.set_modified(std::time::SystemTime::now() - age)
-                .unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
             name
         };
         let kept = [file(own, here, 3), file(gone, here + 1, 0)];

@@ -137,7 +137,7 @@ fn first_version(text: &str) -> Option<(u32, u32)> {
 }
 
 fn read(path: &Path) -> String {
-    let bytes = files::read_bounded(path, LIMIT).ok().flatten();
+    let bytes = files::read_own(path, LIMIT).ok().flatten();
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
@@ -192,7 +192,7 @@ fn rc_check(context: &Context, shell: HostShell, path: &Path, text: &str) -> Che
 /// Checks that the hook that `install.sh` wrote has this version.
 fn written_hook(context: &Context, shell: HostShell) -> Option<Check> {
     let path = context.directories.data.join(format!("hooks/hook.{shell}"));
-    let bytes = files::read_bounded(&path, LIMIT).ok()??;
+    let bytes = files::read_own(&path, LIMIT).ok()??;
     let current = hook::script(shell, &context.program);
     let name = display_path(context, &path);
     if bytes == current {

@@ -44,7 +44,7 @@ impl Decisions {
             if name.starts_with(denial::OTHER) {
                 continue;
             }
-            let bytes = files::read_bounded(&path, LIMIT)?.unwrap_or_default();
+            let bytes = files::read_own(&path, LIMIT)?.unwrap_or_default();
             let denial = binary::decode::<Denial>(&bytes).ok();
             // A denial counts by its name, also if the content is damaged.
             let root = denial

@@ -123,7 +123,7 @@ impl Decisions {
         if !exists(&path)? {
             return Ok(None);
         }
-        let bytes = files::read_bounded(&path, LIMIT).ok().flatten();
+        let bytes = files::read_own(&path, LIMIT).ok().flatten();
         let denial = bytes.and_then(|bytes| binary::decode(&bytes).ok());
         Ok(Some(denial.unwrap_or_else(|| Denial {
             root: directory.to_owned(),
