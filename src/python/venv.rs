@@ -17,6 +17,8 @@ use crate::{
     util::{executables::list_executables, files},
 };
 
+/// The longest program of an environment that is read, in bytes.
+const LARGEST_SCRIPT: u64 = 1 << 30;
 /// The start of a script that finds the interpreter in its own directory.
 const RELOCATABLE: &[u8] = b"#!/bin/sh\n'''exec'";
 /// The module for `python -m pip`, in front of the real pip.
@@ -168,7 +170,7 @@ fn copy_linked_scripts(bin: &Path, environment: &Path) -> Result<(), store::Erro
 
 /// Replaces the link to a script by a copy; other programs stay linked.
 fn copy_script(script: &Path, place: &Path) -> Result<(), store::Error> {
-    let content = files::read_own(script, u64::MAX)?.unwrap_or_default();
+    let content = files::read_own(script, LARGEST_SCRIPT)?.unwrap_or_default();
     if !content.starts_with(RELOCATABLE) {
         return Ok(());
     }
