@@ -166,6 +166,7 @@ impl Builder<'_> {
                 }),
             }
         }
+        put_causes_first(&mut all.unbuilt.parts);
         all
     }
 
@@ -388,6 +389,29 @@ impl Builder<'_> {
     }
 }
 
+/// Puts the tools that only lack another missing tool after it, and says so in their errors.
+fn put_causes_first(parts: &mut [UnbuiltPart]) {
+    let missing: Vec<Tool> = parts
+        .iter()
+        .filter_map(|unbuilt| match &unbuilt.part {
+            ShellPart::Tool(tool) => Some(tool.clone()),
+            _ => None,
+        })
+        .collect();
+    for unbuilt in parts.iter_mut() {
+        let Error::ApplicationNeeds { application, tool } = &unbuilt.error else {
+            continue;
+        };
+        if missing.iter().any(|missing| missing.name.as_str() == *tool) {
+            unbuilt.error = Error::NeedsMissing {
+                application: application.clone(),
+                tool,
+            };
+        }
+    }
+    parts.sort_by_key(|unbuilt| matches!(unbuilt.error, Error::NeedsMissing { .. }));
+}
+
 /// Returns why wheels do not run on this machine: the lockfile may be from one with a newer glibc.
 pub(super) fn newer_glibc<'a>(
     wheels: impl IntoIterator<Item = &'a Artifact>,
@@ -435,5 +459,31 @@ fn host_serves(requested: &RequestedTool<'_>, tool: &HostTool, reason: String) -
             program: program.unwrap_or_default(),
             reason,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_that_lack_a_missing_tool_come_after_it() {
+        let unbuilt = |tool: &str, error| UnbuiltPart {
+            part: ShellPart::Tool(tool.parse().unwrap()),
+            error,
+        };
+        let needs = |tool: &'static str| Error::ApplicationNeeds {
+            application: Box::new("pypi:black".parse().unwrap()),
+            tool,
+        };
+        let mut parts = vec![
+            unbuilt("pypi:black", needs("python")),
+            unbuilt("pypi:black", needs("uv")),
+            unbuilt("python", Error::CondaScripts),
+        ];
+        put_causes_first(&mut parts);
+        let errors: Vec<String> = parts.iter().map(|one| one.error.to_string()).collect();
+        assert_eq!(errors[0], "`black` needs `uv`");
+        assert_eq!(errors[2], "`black` needs `python`, which is missing");
     }
 }

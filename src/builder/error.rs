@@ -127,6 +127,12 @@ pub enum Error {
         /// `python`, `uv` or `rust`.
         tool: &'static str,
     },
+    /// The tool that an application or a crate needs is missing for a reason of its own.
+    #[error("`{application}` needs `{tool}`, which is missing")]
+    NeedsMissing {
+        application: Box<Tool>,
+        tool: &'static str,
+    },
     /// A Python application does not run on the interpreter of the dev shell.
     #[error("cannot install `{tool}` {version}: {reason}")]
     Unfit {

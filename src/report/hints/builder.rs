@@ -134,6 +134,8 @@ impl From<&builder::Error> for Failure {
             | builder::Error::PythonResolve { output, builds, .. } => {
                 add_uv_output(failure, output, *builds)
             }
+            // The missing tool has its own hint.
+            builder::Error::NeedsMissing { .. } => failure,
             builder::Error::PythonVariable { name, .. } => {
                 failure.hint(format!("set it, for example with `export {name}=…`"))
             }
