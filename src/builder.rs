@@ -94,7 +94,12 @@ fn find_named(
     };
     order.iter().find_map(|name| {
         let built = profile_record::read(&profiles_directory(data).join(name))?;
-        (built.fulfils(request) && built.is_alive()).then_some(built)
+        // The profile can be of another machine with the same home directory.
+        let runs_here = || {
+            let own = System::current() == Some(request.system);
+            !(own && built.has_conda()) || conda::older_system(request.conda_floors).is_none()
+        };
+        (built.fulfils(request) && built.is_alive() && runs_here()).then_some(built)
     })
 }
 

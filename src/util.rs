@@ -10,6 +10,7 @@ pub mod files;
 pub mod hex;
 pub mod interrupts;
 pub mod key_places;
+pub mod machine;
 pub mod nearest;
 pub mod no_network;
 pub mod parallel;

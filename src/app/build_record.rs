@@ -26,7 +26,7 @@ use crate::{
     },
     report::failure::Failure,
     store::{self, ProcessMark, Store},
-    util::binary,
+    util::{binary, machine},
 };
 
 use super::{
@@ -569,6 +569,7 @@ fn record(
         watched: watched.to_vec(),
         sealed: [bin].into_iter().chain(of_objects).collect(),
         objects,
+        machine: built_shell.has_conda().then(machine::identity),
         drifted: tool_summary::drifts(inputs, built_shell).next().is_some(),
         versions: lockfile_changes::locked_versions(project.get(), inputs),
         retry: None,

@@ -11,7 +11,7 @@ use super::{identity::EnvironmentId, request::BuildRequest};
 use crate::{
     config::ToolsFrom,
     env::{Change, VarName},
-    package::{Tool, Version},
+    package::{Source, Tool, Version},
     store,
     util::{binary, files},
 };
@@ -96,6 +96,14 @@ impl BuiltShell {
     pub fn is_managed(&self) -> bool {
         let mut origins = self.tools.iter().map(|tool| &tool.origin);
         origins.all(|origin| matches!(origin, ToolOrigin::Store(_)))
+    }
+
+    /// Returns whether it has conda packages.
+    pub fn has_conda(&self) -> bool {
+        let is_conda = |one: &RealisedTool| {
+            one.tool.source == Source::Conda && matches!(one.origin, ToolOrigin::Store(_))
+        };
+        self.tools.iter().any(is_conda)
     }
 
     /// Returns whether these tools fulfil a request.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
     package::{CondaFloors, OLDEST_KERNEL, PackageName, Source, System, Version},
     sources::glibc,
     store::{self, Object, PrefixNotes, PrefixPackages, Recipe, StorePath},
-    util::{binary, files, parallel, vars},
+    util::{binary, files, machine, parallel, vars},
 };
 
 /// Packages that are downloaded and unpacked at the same time.
@@ -294,11 +294,9 @@ fn older_kernel(release: &str) -> Option<String> {
 }
 
 /// Returns why the environment does not run on this machine.
-fn older_system(floors: CondaFloors) -> Option<Unavailable> {
+pub(super) fn older_system(floors: CondaFloors) -> Option<Unavailable> {
     if cfg!(target_os = "linux") {
-        let release = files::read_bounded(Path::new("/proc/sys/kernel/osrelease"), LIMIT);
-        let release = release.ok().flatten().unwrap_or_default();
-        if let Some(machine) = older_kernel(&String::from_utf8_lossy(&release)) {
+        if let Some(machine) = machine::kernel_release().as_deref().and_then(older_kernel) {
             return Some(Unavailable::OlderKernel { machine });
         }
         let machine = glibc::of_machine().filter(|machine| *machine < floors.glibc)?;
@@ -323,7 +321,7 @@ mod tests {
     #[test]
     fn an_old_kernel_is_found_by_its_release() {
         for (release, older) in [
-            ("4.9.0-8-amd64\n", Some("4.9")),
+            ("4.9.0-8-amd64", Some("4.9")),
             ("3.10.0-1160.el7.x86_64", Some("3.10")),
             ("4.18.0-553.el8", None),
             ("6.18.44", None),

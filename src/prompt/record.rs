@@ -19,7 +19,7 @@ use crate::{
     project::{approval::project_key, watch::Watched},
     util::{
         binary::{self, Damaged},
-        files,
+        files, machine,
     },
 };
 
@@ -37,6 +37,8 @@ pub struct Record {
     pub watched: Vec<Watched>,
     /// Files of the objects that show damage without a look at the others.
     pub sealed: Vec<Watched>,
+    /// The machine on which packages for newer systems were compared with it; `None` without such packages.
+    pub machine: Option<String>,
     /// True if a host tool is in use whose version is not the locked one.
     pub drifted: bool,
     /// The versions of lockfiles that it was built from.
@@ -153,7 +155,7 @@ struct RecordHead {
 }
 
 /// Version of the stored form; every change of `Record` raises it.
-const FORMAT: u64 = 11;
+const FORMAT: u64 = 12;
 /// Longest record that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
@@ -174,7 +176,10 @@ impl Record {
     /// enough at `now`, the record is stored again without its digest.
     pub fn fresh(state: &Path, root: &Path, shell: &ShellName, now: SystemTime) -> Option<Self> {
         let mut record = Self::stored(state, root, shell)?;
-        let fresh = record.watched.iter().all(Watched::is_unchanged)
+        // Machines can share a home directory.
+        let same_machine = |compared: &String| *compared == machine::identity();
+        let fresh = record.machine.as_ref().is_none_or(same_machine)
+            && record.watched.iter().all(Watched::is_unchanged)
             && record.objects.iter().all(|object| object.exists())
             && record.sealed.iter().all(Watched::is_unchanged);
         if !fresh {

@@ -13,6 +13,7 @@ use crate::{
         cpython,
         pypi::{serve_sdist, serve_tool},
         require,
+        sandbox::DEVSH,
     },
 };
 
@@ -206,6 +207,31 @@ fn a_lockfile_does_not_leave_the_requirements() {
     let ran = sandbox.devsh(&["run", "--", "db"]).success();
     assert!(ran.stdout.ends_with("with libdb 16\n"), "{ran}");
     assert_eq!(fs::read_to_string(&place).unwrap(), text);
+}
+
+#[test]
+fn a_home_shared_with_an_older_machine_is_noticed() {
+    if !cfg!(target_os = "linux") || require("setarch").is_none() {
+        return;
+    }
+    let (sandbox, server) = served(Layout::Json);
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "db"]).success();
+    drop(server);
+    for _ in 0..2 {
+        // The kernel names itself 2.6 for this process.
+        let mut older = sandbox.command("setarch");
+        older
+            .args(["x86_64", "--uname-2.6"])
+            .arg(DEVSH)
+            .args(["run", "--", "db"]);
+        sandbox.outcome(&mut older).error(&[
+            "needs Linux 4.18, and this machine has 2.6",
+            "remove the conda packages from the manifest, or use a newer system",
+        ]);
+        let ran = sandbox.devsh(&["run", "--", "db"]).success();
+        assert!(ran.stdout.ends_with("with libdb 16\n"), "{ran}");
+    }
 }
 
 #[test]

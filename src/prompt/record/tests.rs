@@ -18,6 +18,7 @@ fn record(watched: &Path) -> Record {
         watched: vec![Watched::look(watched, SystemTime::now())],
         objects: vec![watched.parent().unwrap().to_owned()],
         sealed: vec![Watched::settled_look(watched.to_owned())],
+        machine: Some(machine::identity()),
         drifted: true,
         versions: LockedVersions {
             tools: BTreeMap::from([("ruff".to_owned(), "0.12.4".to_owned())]),
