@@ -36,11 +36,12 @@ mod verify;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Once},
 };
 
 pub use built_object::BuiltObject;
 pub use conda_prefix::{ClobberedFile, MovedPrefix, PrefixNotes, PrefixPackages};
+use durable::SharedSync;
 pub use durable::sync_tree;
 pub use error::{Error, Rule};
 pub use file_manifest::{BYTECODE, Damage, DamageKind};
@@ -137,6 +138,10 @@ pub struct Downloads<'a> {
 pub struct Store {
     root: PathBuf,
     leases: Arc<leases::Leases>,
+    /// Whether the unfinished work of killed processes was removed.
+    swept: Arc<Once>,
+    trees: Arc<SharedSync>,
+    names: Arc<SharedSync>,
 }
 
 impl Store {
@@ -145,6 +150,9 @@ impl Store {
         Self {
             root: data.join("store"),
             leases: Arc::default(),
+            swept: Arc::new(Once::new()),
+            trees: Arc::default(),
+            names: Arc::default(),
         }
     }
 

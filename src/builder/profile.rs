@@ -215,12 +215,16 @@ impl ProfilePrograms {
         let mut all = Self::default();
         // The prefix of conda packages has programs that no tool asks for, so it comes last.
         let is_conda = |one: &&ServedTool| one.tool.source == Source::Conda;
+        // It is the same for all conda tools.
+        let listed = conda.as_ref().map(|conda| list_programs(&conda.prefix));
+        let listed = listed.transpose()?;
         let shown = || served.iter().filter(|one| !one.hidden);
         for one in shown()
             .filter(|one| !is_conda(one))
             .chain(shown().filter(is_conda))
         {
-            let programs = one.programs()?;
+            let listed = listed.as_deref().filter(|_| is_conda(&one));
+            let programs = one.programs(listed)?;
             let of_tool = |name: &&String| {
                 let conda = conda.as_ref().filter(|_| is_conda(&one));
                 conda.is_none_or(|conda| conda.is_program_of(one.tool.package.as_str(), name))
@@ -289,11 +293,17 @@ fn names_python(tool: &Tool) -> bool {
 }
 
 impl ServedTool {
-    /// Returns the programs of this tool for a dev shell.
-    fn programs(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+    /// Returns the programs of this tool for a dev shell; `listed` has those of its object if they are known.
+    fn programs(
+        &self,
+        listed: Option<&[(String, PathBuf)]>,
+    ) -> Result<Vec<(String, PathBuf)>, Error> {
         match &self.from {
             ServedFrom::Object(directory) => {
-                let mut all = list_programs(directory)?;
+                let mut all = match listed {
+                    Some(listed) => listed.to_vec(),
+                    None => list_programs(directory)?,
+                };
                 if self.tool.python_minor().is_some() {
                     // Only the first Python gets the names `python` and `python3`.
                     let own = self.tool.name.as_str();

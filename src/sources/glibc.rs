@@ -48,7 +48,7 @@ const LIMIT: u64 = 32 << 20;
 /// Returns the version that the bytes of a glibc name.
 fn version_of(library: &[u8]) -> Option<Glibc> {
     let mark = b"GNU C Library";
-    let at = library.windows(mark.len()).position(|part| part == mark)?;
+    let at = memchr::memmem::find(library, mark)?;
     let line = library[at..].split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
     let (_, version) = line.split_once(" version ")?;

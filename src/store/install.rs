@@ -92,7 +92,8 @@ impl Store {
         }
         lease.leased.map_err(Error::from)?;
         self.prepare()?;
-        self.sweep();
+        // Once: the installation of many objects would look through the store for each of them.
+        self.swept.call_once(|| self.sweep());
         let _lock = self.lock(path, meter)?;
         let place = self.root.join(path.as_str());
         if usable(&place) {
@@ -237,7 +238,7 @@ impl Store {
     ) -> Result<(), Error> {
         write_read_only(&temporary.join(MANIFEST), manifest.text().as_bytes())?;
         record.write(temporary, place)?;
-        sync_tree(temporary)?;
+        self.trees.sync(|| sync_tree(temporary))?;
         durable();
         let aside = if exchange(temporary, place) {
             temporary.to_owned()
@@ -254,7 +255,7 @@ impl Store {
             fs::rename(temporary, place).map_err(files::at("publish", place))?;
             aside
         };
-        files::sync_dir(&self.root)?;
+        self.names.sync(|| files::sync_dir(&self.root))?;
         // The next command removes leftovers.
         let _left = remove_tree(&aside);
         Ok(())

@@ -224,14 +224,20 @@ impl ObjectRecord {
 
     /// Writes the record into `directory`, which is not published yet and is synced later, and its seal for `place`.
     ///
-    /// The seal is durable first: without it an object counts as damaged.
+    /// The seal is durable with it or before it: without it an object counts as damaged.
     pub(super) fn write(&self, directory: &Path, place: &Path) -> Result<(), Error> {
         let path = directory.join(RECORD);
         let bytes = self
             .bytes()
             .map_err(|error| files::at("write", &path)(error.into()))?;
         write_read_only(&path, &bytes)?;
-        files::write_atomic(&seal_path(place), seal_of(&bytes).as_bytes())?;
+        let seal = seal_of(&bytes);
+        if cfg!(target_os = "linux") {
+            // The call that makes the object durable includes the whole file system.
+            files::write_whole(&seal_path(place), seal.as_bytes())?;
+        } else {
+            files::write_atomic(&seal_path(place), seal.as_bytes())?;
+        }
         Ok(())
     }
 

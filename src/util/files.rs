@@ -236,6 +236,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomic_mode(path, bytes, 0o600)
 }
 
+/// Writes a file with mode 0600, whole or not at all unless the power fails: temporary file, rename.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = write_temporary(path, bytes, 0o600)?;
+    persist(temporary, path)
+}
+
 /// Writes a file of the project with the permissions of the umask.
 ///
 /// Removes temporary files of killed writers, which do not belong in a repository.
@@ -245,6 +251,19 @@ pub fn write_project_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let temporary = write_temporary(path, bytes, mode)?;
+    temporary.as_file().sync_all().map_err(at("write", path))?;
+    persist(temporary, path)?;
+    sync_dir(parent(path))
+}
+
+fn persist(temporary: tempfile::NamedTempFile, path: &Path) -> Result<(), Error> {
+    let persisted = temporary.persist(path);
+    persisted.map_err(|error| at("write", path)(error.error))?;
+    Ok(())
+}
+
+fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, Error> {
     let directory = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!(
@@ -256,11 +275,7 @@ fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
         .tempfile_in(directory)
         .map_err(at("write", path))?;
     temporary.write_all(bytes).map_err(at("write", path))?;
-    temporary.as_file().sync_all().map_err(at("write", path))?;
-    temporary
-        .persist(path)
-        .map_err(|error| at("write", path)(error.error))?;
-    sync_dir(directory)
+    Ok(temporary)
 }
 
 /// Returns the directory of a file. The parent of a bare name is empty, which cannot be opened.

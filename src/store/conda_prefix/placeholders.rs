@@ -1,5 +1,7 @@
 //! The place of a prefix in its files: packages are built with a placeholder for it.
 
+use memchr::memmem;
+
 use crate::package::System;
 
 /// Longest first line that Linux reads, in bytes.
@@ -40,8 +42,8 @@ impl Replacement<'_> {
     pub(super) fn in_binary(self, data: &[u8]) -> Vec<u8> {
         let mut replaced = Vec::with_capacity(data.len());
         let mut rest = data;
-        while let Some(start) = find(rest, self.placeholder.as_bytes()) {
-            let end = rest[start..].iter().position(|byte| *byte == 0);
+        while let Some(start) = memmem::find(rest, self.placeholder.as_bytes()) {
+            let end = memchr::memchr(0, &rest[start..]);
             let end = end.map_or(rest.len(), |length| start + length);
             replaced.extend_from_slice(&rest[..start]);
             let string = self.everywhere(&rest[start..end]);
@@ -58,7 +60,7 @@ impl Replacement<'_> {
         let placeholder = self.placeholder.as_bytes();
         let mut replaced = Vec::with_capacity(data.len());
         let mut rest = data;
-        while let Some(at) = find(rest, placeholder) {
+        while let Some(at) = memmem::find(rest, placeholder) {
             replaced.extend_from_slice(&rest[..at]);
             replaced.extend_from_slice(self.prefix.as_bytes());
             rest = &rest[at + placeholder.len()..];
@@ -100,19 +102,6 @@ fn is_python(name: &str) -> bool {
     let mut numbers = version.splitn(2, '.');
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     version.is_empty() || numbers.all(number)
-}
-
-fn find(data: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    while let Some(at) = data[from..].iter().position(|byte| *byte == first) {
-        let at = from + at;
-        if data[at..].starts_with(wanted) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
 }
 
 #[cfg(test)]
