@@ -39,15 +39,20 @@ pub(crate) use tree::Tree;
 ///
 /// With `DEVSH_TEST_REQUIRE_TOOLS=1` a missing tool fails the test instead.
 pub(crate) fn require(tool: &str) -> Option<PathBuf> {
-    if let Ok(path) = which::which(tool) {
-        return Some(path);
+    let found = which::which(tool).ok();
+    if found.is_none() {
+        skip_without(tool);
     }
+    found
+}
+
+/// Prints why a test is skipped, or fails it with `DEVSH_TEST_REQUIRE_TOOLS=1`.
+pub(crate) fn skip_without(missing: &str) {
     assert!(
         !is_set("DEVSH_TEST_REQUIRE_TOOLS"),
-        "`{tool}` is not installed and DEVSH_TEST_REQUIRE_TOOLS is set"
+        "`{missing}` is not installed and DEVSH_TEST_REQUIRE_TOOLS is set"
     );
-    eprintln!("skipped: `{tool}` is not installed");
-    None
+    eprintln!("skipped: `{missing}` is not installed");
 }
 
 /// Returns whether all tools are installed, or prints which one is missing.

@@ -11,7 +11,7 @@ use std::{
 use crate::support::{
     Sandbox, Server,
     conda::{FilePackage, Layout, placeholder, serve_files},
-    network, require,
+    network, require, skip_without,
 };
 
 /// The directory of headers and libraries of the C library, as conda's compilers have it.
@@ -21,7 +21,7 @@ const SYSROOT: &str = "x86_64-conda-linux-gnu/sysroot";
 fn debian_files(names: &[&str]) -> Option<BTreeSet<PathBuf>> {
     let output = Command::new("dpkg").arg("-L").args(names).output().ok()?;
     if !output.status.success() {
-        eprintln!("skipped: needs the Debian packages {}", names.join(", "));
+        skip_without(&names.join(" "));
         return None;
     }
     let text = String::from_utf8(output.stdout).unwrap();
