@@ -128,6 +128,9 @@ fn push_image(image: &str, source: &str, revision: &str) -> String {
 const SHARE_CHECKOUT: &str = r#"mkdir -p ~/.config/devsh
 printf '[trust]\nshared = ["%s"]\n' "$CI_PROJECT_DIR" >> ~/.config/devsh/config.toml"#;
 
+/// Makes a directory below the checkout a cache: its files are used only with the digests of the lockfile.
+const USE_DIRECTORY: &str = r#"printf '[[caches]]\nurl = "file://%s/.cache/devsh"\npush = true\n' "$CI_PROJECT_DIR" >> ~/.config/devsh/config.toml"#;
+
 /// The secrets that a push to a cache may need.
 const CACHE_SECRETS: [&str; 3] = [
     "AWS_ACCESS_KEY_ID",
@@ -244,10 +247,6 @@ impl Workflow {
         lines.add(0, "variables:");
         self.add_variables(&mut lines);
         lines.add(
-            2,
-            "# GitLab caches only files below the project.\nXDG_DATA_HOME: \"$CI_PROJECT_DIR/.cache/data\"",
-        );
-        lines.add(
             0,
             "default:\n  image: debian:12\n  before_script:\n    - |\n      \
              apt-get update -qq\n      apt-get install -y -qq ca-certificates curl >/dev/null",
@@ -260,15 +259,20 @@ impl Workflow {
             "# The checkout belongs to another user than the job.\n- |",
         );
         lines.add(6, SHARE_CHECKOUT);
+        lines.add(4, "# GitLab caches only files below the project, and a commit could bring some: devsh compares them.\n- |");
+        lines.add(6, USE_DIRECTORY);
         lines.add(
             2,
-            "cache:\n  key:\n    files: [devshell.lock]\n  paths: [.cache/data/devsh/store]",
+            "cache:\n  key:\n    files: [devshell.lock]\n  paths: [.cache/devsh]",
         );
         for Job { shell, command } in &self.jobs {
             lines.add(0, &format!("devsh-{shell}:"));
             lines.add(
                 2,
-                &format!("script:\n  - devsh run --locked --trust --shell {shell} -- {command}"),
+                &format!(
+                    "script:\n  - devsh sync --locked --trust --shell {shell} --push\n  - \
+                     devsh run --locked --trust --shell {shell} -- {command}"
+                ),
             );
             if self.push_cache.is_some() {
                 lines.add(4, &format!("- |\n  {ON_MAIN}"));

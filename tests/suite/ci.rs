@@ -17,7 +17,7 @@ use crate::support::{
 const TARGET: &str = "x86_64-unknown-linux-musl";
 /// Names of dev shells that YAML could take for other values.
 const MANIFEST: &str = "[tools]\nruff = \"0.12\"\n[image]\nbase = \"scratch\"\ncmd = [\"ruff\"]\n\
-    [shells.test]\n[shells.no]\n[shells.3]\n[shells.null]\n";
+    [shells.test]\n[shells.no]\n[shells.3]\n[shells.1a]\n[shells.null]\n";
 
 /// A checkout and a server with a release of devsh.
 struct Runner {
@@ -162,6 +162,7 @@ fn the_steps_for_github_install_run_and_push() {
     assert_eq!(
         names,
         [
+            "devsh-1a",
             "devsh-3",
             "devsh-dev",
             "devsh-no",
@@ -226,8 +227,40 @@ fn the_steps_for_gitlab_install_run_and_push() {
         runner.run(&lines.join("\n"), &variables).success();
         jobs += 1;
     }
-    assert_eq!(jobs, 5);
+    assert_eq!(jobs, 6);
+    let kept = runner.checkout.project().join(".cache/devsh");
+    assert!(kept.join("artifacts/sha256").is_dir());
+    check_that_commits_bring_nothing(&runner, &before.join("\n"), &variables);
     check_pushes(&runner, registry.as_ref());
+}
+
+/// A commit puts other files where the job keeps its downloads.
+fn check_that_commits_bring_nothing(
+    runner: &Runner,
+    before: &str,
+    variables: &BTreeMap<String, String>,
+) {
+    let kept = runner
+        .checkout
+        .project()
+        .join(".cache/devsh/artifacts/sha256");
+    for entry in fs::read_dir(kept).unwrap() {
+        fs::write(entry.unwrap().path(), "another file").unwrap();
+    }
+    let config = runner.checkout.home().join(".config/devsh/config.toml");
+    fs::remove_file(config).unwrap();
+    let data = runner.checkout.data();
+    let removed = runner
+        .checkout
+        .command("chmod")
+        .args(["-R", "u+w"])
+        .arg(&data)
+        .status();
+    assert!(removed.unwrap().success());
+    fs::remove_dir_all(data).unwrap();
+    let job = format!("{before}\ndevsh run --locked --trust -- ruff --version");
+    let ran = runner.run(&job, variables).success();
+    assert!(ran.stdout.ends_with("ruff 0.12.4\n"), "{ran}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ mod lints;
 mod lock;
 mod network;
 mod network_cache;
+mod network_ci;
 mod network_conda;
 mod network_images;
 mod network_lock;
