@@ -358,8 +358,14 @@ fn a_record_is_used_only_with_a_trusted_signature() {
     let text = String::from_utf8(whole.clone()).unwrap();
     web.serve(&record, text.replace("\"size\": ", "\"size\": 1"));
     assert!(!takes_blob(key), "a changed record");
-    web.serve(&record, whole);
+    web.serve(&record, whole.clone());
     assert!(takes_blob(key));
+    // The team replaces its key. Someone serves what the old one has signed, also under the name of the new one.
+    let made = team.builder.devsh(&["cache", "key", "new", "team-2"]);
+    let newer = made.success().stdout.trim().to_owned();
+    assert!(!takes_blob(&newer), "a record of the old key");
+    web.serve(&record.replace("team-1", "team-2"), whole);
+    assert!(!takes_blob(&newer), "the old record, named as a new one");
 }
 
 #[test]

@@ -570,7 +570,7 @@ fn wheels_of_the_index_sit_on_the_python_of_conda() {
     let code = "import os, sysconfig; \
         print(open(sysconfig.get_path('stdlib') + '/EXTERNALLY-MANAGED').read())";
     let ran = sandbox.devsh(&["run", "--", "python", "-c", code]);
-    assert!(ran.success().stdout.contains("devsh add"));
+    assert!(ran.success().stdout.contains("uv add"));
 }
 
 #[test]

@@ -10,10 +10,11 @@ use std::{
 };
 
 use super::{
+    CONDA_MANIFEST,
     disk::{self, Node, Tree},
     effort,
     recording::record,
-    so_far,
+    serve_conda, so_far,
     strace::strace,
 };
 use crate::support::{Random, Sandbox, Server, pypi::serve_tool};
@@ -27,10 +28,17 @@ struct Scenario {
     damaged: bool,
 }
 
-const SCENARIOS: [Scenario; 4] = [
+const SCENARIOS: [Scenario; 5] = [
     Scenario {
         name: "install",
         begin: |_| (),
+        arguments: &["allow"],
+        damaged: false,
+    },
+    Scenario {
+        // Several threads make the packages and share their syncs.
+        name: "prefix",
+        begin: |sandbox| sandbox.write("devshell.toml", CONDA_MANIFEST),
         arguments: &["allow"],
         damaged: false,
     },
@@ -79,6 +87,7 @@ fn prepared() -> (Sandbox, Server) {
     let server = Server::start();
     serve_tool(&server, "ruff", &["0.12.3", "0.12.4"]);
     serve_tool(&server, "kept", &["1.0"]);
+    serve_conda(&server);
     let sandbox = Sandbox::new()
         .served_by(&server)
         .config("tools-from = \"managed\"\n")
@@ -171,6 +180,10 @@ impl Scenario {
                 &["--offline", "run", "--", "ruff", "--version"],
                 "ruff 0.12.4\n",
             );
+        }
+        if self.name == "prefix" && finished {
+            let shared = "cat $CONDA_PREFIX/share/ruff/place | grep -c prefix-";
+            says(&["--offline", "run", "--", "sh", "-c", shared], "1\n");
         }
         says(self.arguments, "");
         if self.name == "gc" {
