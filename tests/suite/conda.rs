@@ -10,7 +10,7 @@ use crate::{
         Sandbox, Server,
         archive::sha256,
         conda::{CHANNEL, FilePackage, Layout, Package, archive, serve_channel, serve_files},
-        cpython,
+        cpython, for_each_shell,
         pypi::{serve_sdist, serve_tool},
         require,
         sandbox::DEVSH,
@@ -81,6 +81,32 @@ fn objects(sandbox: &Sandbox, part: &str) -> BTreeSet<PathBuf> {
     paths
         .filter(|path| path.to_string_lossy().contains(part))
         .collect()
+}
+
+#[test]
+fn a_second_worktree_gets_the_same_prefix_without_a_server() {
+    let (sandbox, server) = served(Layout::Sharded);
+    let git = |arguments: &[&str]| {
+        let mut command = sandbox.command("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@b"]);
+        sandbox.outcome(command.args(arguments)).success();
+    };
+    git(&["init", "-q", "-b", "main"]);
+    sandbox.allow();
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "one"]);
+    git(&["worktree", "add", "-q", "../tree"]);
+    drop(server);
+    let before = objects(&sandbox, "-");
+    let tree = sandbox.home().join("tree");
+    for_each_shell(|shell| {
+        let mut pty = sandbox.shell(shell);
+        let shown = pty.cd(&tree);
+        assert!(!shown.contains("not allowed"), "{shown}");
+        let shown = pty.type_line("db");
+        assert!(shown.contains("with libdb 16"), "{shown}");
+    });
+    assert_eq!(objects(&sandbox, "-"), before);
 }
 
 #[test]
