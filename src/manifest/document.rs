@@ -108,7 +108,11 @@ impl Text {
 
     /// Returns the text of a file in which wrong bytes do not matter: each is replaced.
     pub fn lossy(file: &str, bytes: &[u8]) -> Self {
-        Self::new(file, &String::from_utf8_lossy(bytes))
+        let text = decode_utf16(bytes);
+        Self::new(
+            file,
+            &text.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned()),
+        )
     }
 
     /// Returns the file's name.
@@ -344,4 +348,46 @@ fn convert(span: Range<usize>, value: DeValue<'_>) -> Node<'_> {
         }
     };
     Node { span, value }
+}
+
+/// Decodes UTF-16 with a byte order mark, which PowerShell writes; nothing for other bytes.
+pub fn decode_utf16(bytes: &[u8]) -> Option<String> {
+    let (rest, read): (_, fn([u8; 2]) -> u16) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => (rest, u16::from_be_bytes),
+        _ => return None,
+    };
+    let units = rest.chunks(2).map(|pair| match pair {
+        [first, second] => read([*first, *second]),
+        _ => u16::from(b'?'),
+    });
+    let decoded = char::decode_utf16(units);
+    Some(
+        decoded
+            .map(|one| one.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_windows_programs_is_decoded() {
+        let little: Vec<u8> = "\u{feff}20\r\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let big: Vec<u8> = "\u{feff}20\r\n"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        let plain = Text::lossy(".nvmrc", b"20\r\n");
+        for bytes in [little, big] {
+            let text = Text::lossy(".nvmrc", &bytes);
+            assert_eq!(text.as_str(), plain.as_str());
+        }
+        assert_eq!(decode_utf16(b"20\n"), None);
+    }
 }

@@ -23,7 +23,7 @@ mod uv_sources;
 use std::collections::BTreeMap;
 
 use super::lock::PythonLock;
-use crate::manifest::{Error, PythonLockFormat, Text};
+use crate::manifest::{Error, PythonLockFormat, Text, decode_utf16};
 
 pub use pylock_wheels::{LockedWheel, PackageWheels, read_pylock_wheels};
 pub use pyproject::{SourceDirectories, source_directories};
@@ -64,23 +64,10 @@ impl LockFiles {
 ///
 /// A list that is neither is read as Latin-1, because its requirements are ASCII and only comments can differ.
 pub fn decode_list(name: &str, bytes: &[u8]) -> Text {
-    let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
-        let units = bytes.chunks(2).map(|pair| match pair {
-            [first, second] => read([*first, *second]),
-            _ => u16::from(b'?'),
-        });
-        char::decode_utf16(units)
-            .map(|one| one.unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect::<String>()
-    };
-    let text = match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        _ => match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
-        },
-    };
+    let text = decode_utf16(bytes).unwrap_or_else(|| match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    });
     Text::new(name, &text)
 }
 
