@@ -16,7 +16,7 @@ pub enum Error {
     #[error("`{0}` does not exist in the project")]
     NothingToCopy(String),
     /// A path to copy is one that images leave out.
-    #[error("`{0}` is not copied: it is left out by `.dockerignore`, `.gitignore` or devsh")]
+    #[error("`{0}` is not copied: `.dockerignore` or devsh leaves it out")]
     IgnoredCopy(String),
     /// A symlink to copy leads out of the project.
     #[error("`{0}` is a symlink that leads out of the project")]

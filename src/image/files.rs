@@ -105,9 +105,9 @@ impl LayerFiles {
             }
             place.push(part);
             refuse_link(copied.root, &place)?;
-            // A file that is left out is not copied by its name either.
+            // Git usually ignores the results of builds, which are named here. Nothing else of them is left out.
             let is_dir = place.is_dir() && !place.is_symlink();
-            if copied.ignored.is_ignored(&place, is_dir, &git) {
+            if copied.ignored.is_ignored(&place, is_dir, &[]) {
                 return Err(Error::IgnoredCopy(copied.from.to_owned()));
             }
         }

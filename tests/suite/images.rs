@@ -374,6 +374,18 @@ fn what_leads_out_of_the_project_is_not_copied() {
     sandbox
         .devsh(&["image", "build", "--trust"])
         .error(&["`nothing` does not exist in the project"]);
+    // Git may ignore what is named, as it does results of builds. `.dockerignore` and devsh decide.
+    sandbox.write(".git/config", "token\n");
+    let from = |path: &str| MANIFEST.replace("from = \".\"", &format!("from = \"{path}\""));
+    for path in [".git", ".git/config", "secret.env"] {
+        sandbox.write("devshell.toml", from(path));
+        let outcome = sandbox.devsh(&["image", "build", "--trust"]);
+        outcome.error(&[&format!("`{path}` is not copied"), "devshell.toml:7"]);
+    }
+    for path in ["app/__pycache__", "app/__pycache__/main.pyc"] {
+        sandbox.write("devshell.toml", from(path));
+        sandbox.devsh(&["image", "build", "--trust"]).success();
+    }
     sandbox.write("devshell.toml", "[tools]\nruff = \"0.12\"\n");
     sandbox
         .devsh(&["image", "build", "--trust"])

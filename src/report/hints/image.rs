@@ -6,12 +6,8 @@ impl From<&image::Error> for Failure {
     fn from(error: &image::Error) -> Self {
         match error {
             image::Error::File(error) => Self::from(error),
-            image::Error::IgnoredCopy(path) => {
-                let failure = Self::new(error.to_string());
-                failure.hint(format!(
-                    "if it belongs into the image, add `!{path}` to `.dockerignore`; `.git` never does"
-                ))
-            }
+            image::Error::IgnoredCopy(_) => Self::new(error.to_string())
+                .hint("`.git`, `.venv` and `devshell.local.toml` never belong into an image; for others change `.dockerignore`"),
             image::Error::HostPath { .. }
             | image::Error::NothingToCopy(_)
             | image::Error::OutsideLink(_)
