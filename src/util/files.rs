@@ -163,6 +163,24 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Returns when a file was made, since the Unix epoch; nothing if the file system does not keep it.
+///
+/// `Metadata::created` has no answer in the static program, because the standard library asks only glibc.
+#[cfg(target_os = "linux")]
+pub fn creation_time(path: &Path) -> Option<Duration> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::BTIME).ok()?;
+    let time = found.stx_btime;
+    let is_known = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+    is_known.then(|| Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec)))?
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn creation_time(path: &Path) -> Option<Duration> {
+    let created = path.metadata().ok()?.created().ok()?;
+    created.duration_since(SystemTime::UNIX_EPOCH).ok()
+}
+
 /// Returns the effective user id.
 pub fn user() -> u32 {
     geteuid().as_raw()
@@ -451,5 +469,18 @@ mod tests {
         let is_there = |name: &String| directory.path().join(name).exists();
         assert!(kept.iter().all(is_there));
         assert!(!removed.iter().any(is_there));
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the standard library has it with glibc"
+    )]
+    fn the_time_of_creation_is_that_of_the_standard_library() {
+        let directory = tempfile::tempdir().unwrap();
+        if let Ok(created) = directory.path().metadata().unwrap().created() {
+            let expected = created.duration_since(SystemTime::UNIX_EPOCH).ok();
+            assert_eq!(creation_time(directory.path()), expected);
+        }
     }
 }

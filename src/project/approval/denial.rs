@@ -7,7 +7,6 @@
 use std::{
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
 };
 
 use serde::{Deserialize, Serialize};
@@ -152,7 +151,7 @@ fn repository_record(common: &Path, below: &Path) -> String {
 /// Nothing without a time of creation: another directory could have the same number later.
 fn directory_record(directory: &Path) -> Option<String> {
     let metadata = directory.metadata().ok()?;
-    let created = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let created = files::creation_time(directory)?;
     let identity = (metadata.dev(), metadata.ino(), created.as_nanos());
     Some(format!("{OTHER}{}", key_of(&binary::encode(&identity))))
 }
