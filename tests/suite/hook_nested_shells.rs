@@ -118,11 +118,12 @@ fn another_user_s_shell_forgets_the_session_and_runs_nothing() {
             // The other user cannot write to files of this user.
             let scratch = sandbox.root().join("tmp");
             fs::remove_dir_all(&scratch).unwrap();
-            fs::create_dir(&scratch).unwrap();
+            let own = format!("tmp/{}", shell.name());
+            fs::create_dir_all(sandbox.root().join(&own)).unwrap();
             // The shell that was ended has left the project.
             let log = sandbox.project().join("log");
             let _absent = fs::remove_file(&log);
-            for (place, mode) in [("", 0o755), ("tmp", 0o777), ("home", 0o755)] {
+            for (place, mode) in [("", 0o755), ("tmp", 0o777), (&own, 0o777), ("home", 0o755)] {
                 let mode = fs::Permissions::from_mode(mode);
                 fs::set_permissions(sandbox.root().join(place), mode).unwrap();
             }

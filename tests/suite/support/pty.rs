@@ -86,7 +86,9 @@ impl Pty {
                 }
             }
         });
-        let scratch = sandbox.root().join("tmp");
+        // Shells of one sandbox can run at the same time.
+        let scratch = sandbox.root().join("tmp").join(shell.name());
+        fs::create_dir_all(&scratch).expect("own directory");
         let mut this = Self {
             shell,
             writer: pair.master.take_writer().expect("a writer"),
