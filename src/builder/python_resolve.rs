@@ -30,12 +30,12 @@ pub struct PackageQuery<'a> {
 }
 
 impl<'a> PackageQuery<'a> {
-    /// Returns a query without anything else.
-    pub fn of(key: &'a PythonKey) -> Self {
+    /// Returns a query without anything else; an empty `python` is the dev shell's own.
+    pub fn of(key: &'a PythonKey, python: &'a str) -> Self {
         static NO_BUILDS: BTreeSet<String> = BTreeSet::new();
         Self {
             key,
-            python: None,
+            python: (!python.is_empty()).then_some(python),
             previous: None,
             newest: None,
             builds: &NO_BUILDS,

@@ -33,7 +33,7 @@ pub struct PythonKey {
 }
 
 /// The packages that meet one list of requirements.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PythonSet {
     /// The oldest Python that it is for (`3.12`).
     pub python: String,

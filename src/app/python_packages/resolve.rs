@@ -84,18 +84,14 @@ pub fn resolve(
             _ => {
                 let similar = most_similar(&key, &previous.python);
                 let query = PackageQuery {
-                    key: &key,
-                    python: (!python.is_empty()).then_some(&*python),
                     previous: similar.filter(|_| *upgrade != Upgrade::All),
-                    newest: None,
-                    builds: &BTreeSet::new(),
+                    ..PackageQuery::of(&key, &python)
                 };
                 match compile(session, project, lockfile, oldest.shell, query) {
                     Ok(packages) => PythonSet {
                         python,
                         packages,
-                        left_out: Vec::new(),
-                        builds: Vec::new(),
+                        ..PythonSet::default()
                     },
                     Err(failure) => {
                         let failure = with_remote_lists(failure, &key);
@@ -125,10 +121,7 @@ pub fn reduce_failed(
         };
         let python = oldest.version();
         let compile = |key: &PythonKey| {
-            let query = PackageQuery {
-                python: (!python.is_empty()).then_some(&*python),
-                ..PackageQuery::of(key)
-            };
+            let query = PackageQuery::of(key, &python);
             compile(session, project, lockfile, oldest.shell, query)
         };
         match reduce(project, oldest.shell, &failed.key, compile)? {
@@ -145,7 +138,7 @@ pub fn reduce_failed(
                     python,
                     packages,
                     left_out,
-                    builds: Vec::new(),
+                    ..PythonSet::default()
                 };
                 resolved.sets.insert(failed.key, set);
             }
@@ -199,10 +192,7 @@ pub fn fitting_minor(
     for minor in minors {
         let python = format!("3.{minor}");
         let resolves = |(key, shell): &&(&PythonKey, &ShellName)| {
-            let query = PackageQuery {
-                python: Some(&python),
-                ..PackageQuery::of(key)
-            };
+            let query = PackageQuery::of(key, &python);
             compile(session, project, lockfile, shell, query).is_ok()
         };
         let count = failed.iter().filter(resolves).count();

@@ -53,17 +53,16 @@ pub fn build_failed(
         }
         let python = oldest.version();
         let query = PackageQuery {
-            python: (!python.is_empty()).then_some(&*python),
             builds: &builds,
-            ..PackageQuery::of(&key)
+            ..PackageQuery::of(&key, &python)
         };
         match compile(session, project, lockfile, oldest.shell, query) {
             Ok(packages) => {
                 let set = PythonSet {
                     python,
                     packages,
-                    left_out: Vec::new(),
                     builds: builds.into_iter().collect(),
+                    ..PythonSet::default()
                 };
                 resolved.sets.insert(key, set);
             }
