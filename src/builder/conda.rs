@@ -1,10 +1,6 @@
 //! Conda tools: the packages of a dev shell's environment, linked into one prefix that all of them share.
 
-use std::{
-    collections::BTreeSet,
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 
 use super::{
     Builder, Error, Unavailable,
@@ -13,7 +9,7 @@ use super::{
     request::{BuildRequest, RequestedTool},
 };
 use crate::{
-    env::{Change, Env, VarName},
+    env::{Change, Env, VarName, pathlist},
     lockfile::{Artifact, LockedConda, LockedPackage},
     package::{CondaFloors, OLDEST_KERNEL, PackageName, Source, System, Version},
     sources::glibc,
@@ -224,17 +220,9 @@ impl Builder<'_> {
 }
 
 impl CondaEnvironment {
-    /// Returns the variables with which builds find the programs and libraries of the prefix.
+    /// Returns the variables with which builds find the libraries of the prefix.
     pub(super) fn build_variables(&self, host: &Env) -> Vec<(OsString, OsString)> {
-        let in_front = |before: &[OsString], after: &[OsString], name: &str| {
-            let own = host.get(name).map(OsStr::to_owned);
-            let own = own.filter(|value| !value.is_empty());
-            let entries = before.iter().chain(&own).chain(after);
-            let entries: Vec<&OsStr> = entries.map(OsString::as_os_str).collect();
-            entries.join(OsStr::new(":"))
-        };
-        let path = in_front(&[self.prefix.join("bin").into_os_string()], &[], vars::PATH);
-        let mut variables = vec![(OsString::from(vars::PATH), path)];
+        let mut variables = Vec::new();
         for (name, change) in &self.env {
             let name = name.as_str();
             // uv would take the prefix for an environment to install into.
@@ -243,7 +231,12 @@ impl CondaEnvironment {
             }
             let value = match change {
                 Change::Set(value) => value.clone(),
-                Change::Extend { before, after } => in_front(before, after, name),
+                Change::Extend { before, after } => {
+                    let own = host.get(name).filter(|value| !value.is_empty());
+                    let [before, after] =
+                        [before, after].map(|list| list.iter().map(OsString::as_os_str));
+                    pathlist::join(before.chain(own).chain(after))
+                }
                 _ => continue,
             };
             variables.push((name.into(), value));

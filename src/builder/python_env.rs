@@ -40,7 +40,7 @@ pub(super) struct PythonEnvironment {
     pub(super) object: PathBuf,
     pub(super) interpreter: Interpreter,
     pub(super) editable: Option<EditableInstalls>,
-    /// Whether the editable installs are of an earlier state of the project.
+    /// True if the project has changed since the editable installs were made.
     pub(super) is_earlier: bool,
 }
 
@@ -102,14 +102,13 @@ pub(super) fn find_interpreter<'s>(
     }))
 }
 
-/// Lets builds find the tools of the dev shell, such as the compiler of a Rust extension, before those of the host.
-fn put_on_path(served: &[ServedTool], host: &Env, variables: &mut Vec<(OsString, OsString)>) {
-    let known = variables.iter().position(|(name, _)| name == vars::PATH);
-    let known = known.map(|position| variables.remove(position).1);
-    let known = known.or_else(|| host.get(vars::PATH).map(ToOwned::to_owned));
-    let known: Vec<&OsStr> = known
-        .as_deref()
-        .map_or_else(Vec::new, |path| pathlist::split(path).collect());
+/// Returns `PATH` for builds: they find the tools of the dev shell, such as the compiler of a Rust extension, then those of
+/// its conda packages, then those of the host.
+fn path_of_builds(served: &[ServedTool], conda: Option<&CondaEnvironment>, host: &Env) -> OsString {
+    let prefix = conda.map(|conda| conda.prefix.join("bin"));
+    let prefix = prefix.iter().map(|directory| directory.as_os_str());
+    let host = pathlist::split(host.get(vars::PATH).unwrap_or_default());
+    let known: Vec<&OsStr> = prefix.chain(host).collect();
     let tools = served.iter().filter(|one| !one.tool.is_interpreter());
     let directories: Vec<PathBuf> = tools
         .filter_map(|one| match &one.from {
@@ -119,8 +118,7 @@ fn put_on_path(served: &[ServedTool], host: &Env, variables: &mut Vec<(OsString,
         .filter(|directory| !known.contains(&directory.as_os_str()))
         .collect();
     let directories = directories.iter().map(|directory| directory.as_os_str());
-    let path = pathlist::join(directories.chain(known.iter().copied()));
-    variables.push((vars::PATH.into(), path));
+    pathlist::join(directories.chain(known.iter().copied()))
 }
 
 /// The programs that install Python packages. For another system they are those of this machine in the same versions:
@@ -291,7 +289,8 @@ impl Builder<'_> {
                 interpreter.identity.extend(prefix.as_encoded_bytes());
             }
         }
-        put_on_path(served, &self.context.env, &mut interpreter.build_variables);
+        let path = path_of_builds(served, conda, &self.context.env);
+        interpreter.build_variables.push((vars::PATH.into(), path));
         let pins = packages
             .pins(Some(&interpreter.version), request.system)
             .map_err(|missing| Error::PythonMissing {
