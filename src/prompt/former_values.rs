@@ -102,10 +102,11 @@ impl FormerValues {
             env = EnvDiff([(name.clone(), entry)].into()).revert(&env).0;
             names.push(name);
         }
-        if !names.is_empty() {
-            self.changed.clear();
+        if names.is_empty() {
+            return None;
         }
-        (!names.is_empty()).then_some(Undone { env, names })
+        self.changed.clear();
+        Some(Undone { env, names })
     }
 
     /// Adds the variables of a session that another tool or the user has changed. `env` still has the session.
