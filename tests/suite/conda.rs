@@ -523,7 +523,7 @@ fn one_package_is_upgraded_and_the_others_stay() {
     assert_eq!(CHANNEL, "team");
 }
 
-/// A home that installs packages of the index, and a package of conda with this machine's Python.
+/// A project with a package of the index on the Python of conda, and a package of conda with this machine's Python.
 struct CondaPython {
     sandbox: Sandbox,
     python: FilePackage,
@@ -536,10 +536,15 @@ impl CondaPython {
         let sandbox = applications::sandbox(server)?.config("tools-from = \"managed\"\n");
         let (version, archive) = cpython::repackaged()?;
         applications::serve(server);
+        let minor = version.rsplit_once('.').unwrap().0.to_owned();
+        let manifest = format!(
+            "[tools]\npython = \"{minor}\"\n\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\n\
+             [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n"
+        );
         Some(Self {
-            sandbox,
+            sandbox: sandbox.manifest(&manifest),
             python: FilePackage::of_archive("python", &version, &archive),
-            minor: version.rsplit_once('.').unwrap().0.to_owned(),
+            minor,
         })
     }
 }
@@ -567,11 +572,6 @@ fn wheels_of_the_index_sit_on_the_python_of_conda() {
         false,
     );
     serve_files(&server, &[python, native], Layout::Sharded);
-    let manifest = format!(
-        "[tools]\npython = \"{minor}\"\n\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\n\
-         [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n"
-    );
-    let sandbox = sandbox.manifest(&manifest);
     sandbox.allow();
     let code = "import sys, os, native, helper_lib; print(native.NAME); \
         print(os.environ['CONDA_PREFIX'] == sys.base_prefix, sys.prefix != sys.base_prefix); \
@@ -587,6 +587,7 @@ fn wheels_of_the_index_sit_on_the_python_of_conda() {
     sandbox.devsh(&["verify"]).success();
 
     // Without packages of the index the interpreter of the prefix is `python` itself.
+    let manifest = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
     let manifest = manifest.replace("packages = [\"helper-lib\"]\n", "");
     sandbox.write("devshell.toml", manifest);
     sandbox.allow();
@@ -614,11 +615,6 @@ fn a_changed_lockfile_starts_no_python_of_conda_in_the_background() {
     };
     let native = FilePackage::new("native", "1.0", &["python"]);
     serve_files(&server, &[python.clone(), native.clone()], Layout::Json);
-    let sandbox = sandbox
-        .manifest(&format!(
-            "[tools]\npython = \"{minor}\"\n\n[python]\nfrom = \"conda\"\npackages = [\"helper-lib\"]\n\n\
-             [conda]\nchannels = [\"team\"]\npackages = [\"native\"]\n"
-        ));
     sandbox.allow();
 
     let ran = sandbox.root().join("ran");

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use serde_json::json;
-
-use crate::support::{
-    Sandbox, Server,
-    archive::{gzip, script, tar},
-    npm::{Release, serve_package},
-    server::Fault,
-    signatures::{Minisign, NpmKey},
+use crate::{
+    support::{
+        Sandbox, Server,
+        archive::{gzip, script, tar},
+        server::Fault,
+        signatures::{Minisign, NpmKey},
+    },
+    toolchains::serve_platform_packages,
 };
 
 /// Only the servers, and no question before it is used.
@@ -104,27 +104,6 @@ fn a_download_with_a_wrong_signature_is_not_locked() {
 
 const PLATFORMS: [&str; 4] = ["linux-arm64", "linux-x64", "darwin-arm64", "darwin-x64"];
 
-/// Serves a node for each platform as packages of the npm registry.
-fn serve_node(server: &Server) {
-    let node = script("node", "v22.11.0");
-    let cli: &[_] = &[("bin/npm-cli.js", b"#!/bin/sh\n".as_slice(), true)];
-    for platform in PLATFORMS {
-        let files: &[_] = &[("bin/node", node.as_slice(), true)];
-        let release = Release {
-            version: "22.11.0",
-            fields: json!({}),
-            files,
-        };
-        serve_package(server, &format!("node-{platform}"), &[release]);
-    }
-    let npm = Release {
-        version: "11.6.0",
-        fields: json!({}),
-        files: cli,
-    };
-    serve_package(server, "npm", &[npm]);
-}
-
 fn node(server: &Server, config: &str) -> Sandbox {
     Sandbox::new()
         .served_by(server)
@@ -136,7 +115,7 @@ fn node(server: &Server, config: &str) -> Sandbox {
 #[test]
 fn signatures_of_an_npm_registry_are_checked() {
     let server = Server::start();
-    serve_node(&server);
+    serve_platform_packages(&server, &PLATFORMS);
     let key = NpmKey::new();
     let config = format!("[sources]\nnpm-keys = [\"{}\"]\n", key.public());
     // Without signatures, or without the key, nothing is checked, and `explain` says so.

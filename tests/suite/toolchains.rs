@@ -36,7 +36,7 @@ fn lockfile(sandbox: &Sandbox) -> String {
 }
 
 /// Serves 22.11.0 as packages of the npm registry for one platform each.
-fn serve_platform_packages(server: &Server, platforms: &[&str]) {
+pub(crate) fn serve_platform_packages(server: &Server, platforms: &[&str]) {
     let node = b"#!/bin/sh\necho v22.11.0\n";
     for platform in platforms {
         let files: &[_] = &[("bin/node", node.as_slice(), true)];
