@@ -137,7 +137,7 @@ pub fn answer(context: &Context, request: PromptRequest<'_>) -> Result<PromptAns
 struct Returned {
     /// The statements that remove them.
     statements: Vec<ShellStatement>,
-    /// What may still come back.
+    /// Values of former dev shells that another tool may set again.
     former: FormerValues,
     /// The variables that were undone.
     names: Vec<VarName>,

@@ -127,7 +127,7 @@ pub enum Error {
         /// `python`, `uv` or `rust`.
         tool: &'static str,
     },
-    /// The tool that an application or a crate needs is missing for a reason of its own.
+    /// An application or a crate needs a tool that could not be served. The error of that tool has the reason.
     #[error("`{application}` needs `{tool}`, which is missing")]
     NeedsMissing {
         application: Box<Tool>,

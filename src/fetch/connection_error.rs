@@ -48,8 +48,8 @@ pub(super) fn failed(url: &Url, error: &ureq::Error) -> Error {
     }
 }
 
-/// Returns whether a connection may work the next time. A failed look-up of a name has no kind of its own, so it
-/// is not among these.
+/// Returns whether a connection may work the next time. A failed look-up of a name is not recognised, because its error
+/// has no kind.
 pub(super) const fn is_transient(kind: io::ErrorKind) -> bool {
     use io::ErrorKind as Kind;
     matches!(

@@ -179,7 +179,7 @@ impl Decisions {
         let path = self.approval_path(root);
         files::own_dir(path.parent().unwrap_or(&self.data))?;
         if self.approval(root)?.is_none() {
-            // What belongs to an approval that the user took back needs a new one.
+            // The approval of programs ends with that of the project.
             remove(&self.programs_path(root))?;
             remove(&self.package_builds_path(root))?;
         }

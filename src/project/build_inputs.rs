@@ -114,7 +114,7 @@ const METADATA_KEYS: &[&str] = &[
     "tool.poetry.urls",
     "tool.poetry.version",
 ];
-/// The files with settings of a build beside `pyproject.toml`.
+/// The files that can have settings of a build, except `pyproject.toml`.
 const SETTINGS_FILES: [&str; 2] = [UV_SETTINGS, "hatch.toml"];
 const UV_SETTINGS: &str = "uv.toml";
 /// The files that builds run, or read as a program, if they exist. Setuptools takes code from any part of `setup.cfg`.
@@ -373,8 +373,8 @@ fn backend_files(project: &Table) -> BTreeSet<String> {
     files
 }
 
-/// Returns the texts of build settings that can name a file whose code runs: every single text, whatever its ending, and
-/// the scripts in lists.
+/// Returns the texts of build settings that can name a file with code: every text with any ending, and the scripts in
+/// lists.
 fn named_files(settings: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut pending = vec![(String::new(), settings)];

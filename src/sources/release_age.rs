@@ -10,7 +10,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use super::{Candidate, Sources};
 use crate::{config::Config, package::Tool};
 
-/// The reason why a candidate is held back for now.
+/// The reason not to choose a candidate yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooYoung {
     /// Time since the publication, if the source gives one.

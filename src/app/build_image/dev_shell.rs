@@ -56,8 +56,8 @@ pub(super) fn build_shell(
         mode: BuildMode::Foreground,
     };
     let mut wanted = inputs.request(project.get(), name, &config, build_options);
-    // A profile of its own: the variables and scripts of the dev shell do not matter, and the uv that the manifest
-    // implies for packages is not in it.
+    // The image needs another profile: it has no variables and scripts of the dev shell, and not the uv that the manifest
+    // implies for packages.
     wanted.extra = IMAGE_PROFILE;
     for requested in &mut wanted.tools {
         requested.hidden |= is_implied(&shell, requested);
