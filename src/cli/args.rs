@@ -390,14 +390,7 @@ impl Command {
             | Self::Init { locking, .. }
             | Self::Watch { locking, .. } => *locking,
             Self::Explain(options) => options.locking,
-            Self::Search { network, .. }
-            | Self::Verify { network, .. }
-            | Self::Cache {
-                command:
-                    CacheCommand::List { network, .. }
-                    | CacheCommand::Info { network, .. }
-                    | CacheCommand::Verify { network, .. },
-            } => Locking {
+            Self::Search { network, .. } | Self::Verify { network, .. } => Locking {
                 locked: false,
                 network: *network,
             },

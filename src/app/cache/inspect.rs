@@ -69,26 +69,32 @@ pub struct DamagedCacheEntry {
 
 fn open_all(session: &Session<'_>) -> Result<Vec<OpenCache>, Failure> {
     // Outside of a project that the user trusts, only the user's own caches are asked.
-    let project = trust::trusted_project(session).ok();
-    let all = session.readable_caches(project.as_ref())?;
+    let project = match trust::trusted_project(session) {
+        Err(failure) if session.options.trust => return Err(failure),
+        project => project,
+    };
+    let all = session.readable_caches(project.as_ref().ok())?;
     if all.is_empty() {
-        let named = session
-            .project()
-            .is_ok_and(|project| !project.preview().caches.is_empty());
-        return Err(if named {
-            Failure::new("there is no cache in `config.toml`, and the project is not allowed yet")
-                .hint(format!(
-                    "review and approve the project with `{}`",
-                    session.command("allow")
-                ))
-        } else {
-            Failure::new("there is no cache in `config.toml` or in the manifest")
-                .hint("add a table `[[caches]]` with a `url`; see `devsh help cache`")
-        });
+        return Err(no_cache(session, project.err()));
     }
     all.into_iter()
         .map(|one| OpenCache::open(session, one))
         .collect()
+}
+
+/// Returns the failure of a command without a cache; `refusal` is the reason why the project is not read.
+fn no_cache(session: &Session<'_>, refusal: Option<Failure>) -> Failure {
+    let may_have_caches = session.place().is_ok()
+        && session
+            .project()
+            .map_or(true, |project| !project.preview().caches.is_empty());
+    match refusal.filter(|_| may_have_caches) {
+        Some(refusal) => refusal.note(
+            "there is no cache in `config.toml`, and those of the manifest need your approval",
+        ),
+        None => Failure::new("there is no cache in `config.toml` or in the manifest")
+            .hint("add a table `[[caches]]` with a `url`; see `devsh help cache`"),
+    }
 }
 
 /// Asks each cache of the settings what it has.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{Network, Trust};
+use super::Trust;
 
 /// The commands of `cache`.
 #[derive(Debug, Subcommand)]
@@ -34,7 +34,7 @@ pub enum CacheCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        network: Network,
+        trust: Trust,
     },
     /// Show the caches, their keys and whether they answer
     #[command(after_help = "Example:\n  devsh cache info")]
@@ -43,7 +43,7 @@ pub enum CacheCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        network: Network,
+        trust: Trust,
     },
     /// Download everything in the caches and check it
     #[command(after_help = "Example:\n  devsh cache verify")]
@@ -52,7 +52,7 @@ pub enum CacheCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        network: Network,
+        trust: Trust,
     },
     /// Make a key that signs built objects
     #[command(after_help = "Example:\n  devsh cache key new team-1")]
@@ -95,8 +95,11 @@ impl CacheCommand {
     pub(super) const fn project_options(&self) -> Option<&Trust> {
         match self {
             Self::Push(options) => Some(&options.trust),
-            Self::Export { trust, .. } => Some(trust),
-            _ => None,
+            Self::Export { trust, .. }
+            | Self::List { trust, .. }
+            | Self::Info { trust, .. }
+            | Self::Verify { trust, .. } => Some(trust),
+            Self::Key { .. } => None,
         }
     }
 }

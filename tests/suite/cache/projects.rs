@@ -46,8 +46,11 @@ fn the_cache_of_a_project_is_asked_only_once_it_is_approved() {
     let run = ["run", "--locked", "--", "ruff"];
     home.devsh(&run)
         .error(&["is not allowed yet", "devsh allow"]);
-    home.devsh(&["cache", "info"])
-        .error(&["the project is not allowed yet", "devsh allow"]);
+    home.devsh(&["cache", "info"]).error(&[
+        "is not allowed yet",
+        "no cache in `config.toml`",
+        "devsh allow",
+    ]);
     for arguments in [&["status"][..], &["export", "bash"], &["lock", "--check"]] {
         home.devsh(arguments);
     }
@@ -78,8 +81,38 @@ fn the_cache_of_a_project_is_asked_only_once_it_is_approved() {
         .error(&["has changed since you allowed it", "devshell.toml"]);
     let shown = home.devsh(&["allow", "--show"]).success();
     assert!(shown.stderr.contains(key), "{shown}");
-    home.devsh(&["cache", "info"]).error(&["not allowed yet"]);
+    home.devsh(&["cache", "info"])
+        .error(&["has changed since you allowed it", "devsh allow"]);
     assert_eq!(web.requests(), [""; 0]);
+}
+
+#[test]
+fn a_ci_job_lists_and_checks_the_cache_of_its_checkout() {
+    let Some(team) = Team::new() else { return };
+    let key = team.key();
+    let cache = format!("file://{}", team.builder.root().join("shared").display());
+    team.push(&format!("[[caches]]\nurl = \"{cache}\"\n"));
+    let job = team.second("").env("CI", "true");
+    let manifest = fs::read_to_string(job.project().join("devshell.toml")).unwrap();
+    let named = format!("[[caches]]\nurl = \"{cache}\"\nkeys = [\"{key}\"]\n{manifest}");
+    job.write("devshell.toml", named);
+    for command in ["list", "info", "verify"] {
+        job.devsh(&["cache", command])
+            .error(&["is not allowed yet", "pass `--trust`"]);
+        let printed = job
+            .devsh(&["cache", command, "--trust", "--json"])
+            .success();
+        let printed: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
+        let expected = match command {
+            "list" => &printed[0]["trusted"] == true,
+            "info" => printed[0]["keys"] == serde_json::json!(["team-1"]),
+            _ => printed[0]["damaged"] == serde_json::json!([]) && printed[0]["untrusted"] == 0,
+        };
+        assert!(expected, "{command}: {printed}");
+    }
+    job.devsh(&["deny"]).success();
+    job.devsh(&["cache", "list", "--trust"])
+        .error(&["is denied"]);
 }
 
 #[test]
