@@ -41,7 +41,7 @@ use crate::{
     context::Context,
     fetch::{Client, Progress},
     package::{Source, System, Tool},
-    sources::Sources,
+    sources::{CacheUse, Sources},
     store::{self, Store},
 };
 
@@ -117,6 +117,7 @@ impl Builder<'_> {
             cache: &self.context.directories.cache,
             now: self.context.now,
             system,
+            cache_use: CacheUse::Recent,
         }
     }
 

@@ -187,6 +187,31 @@ pub struct Sources<'a> {
     pub now: SystemTime,
     /// The system that the chosen version must support.
     pub system: System,
+    pub cache_use: CacheUse,
+}
+
+/// Which copies of a server's list in the cache are used without asking the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheUse {
+    /// Those that were fetched a short time ago.
+    Recent,
+    /// None: the server is asked whether its list has changed.
+    Revalidate,
+}
+
+impl Sources<'_> {
+    /// Returns these sources without recent copies.
+    #[must_use]
+    pub const fn revalidating(self) -> Self {
+        Self {
+            cache_use: CacheUse::Revalidate,
+            ..self
+        }
+    }
+
+    fn uses_recent_copies(&self) -> bool {
+        self.cache_use == CacheUse::Recent
+    }
 }
 
 /// Downloads a file whose digest is published nowhere, and returns its digest and its size in bytes.
@@ -327,13 +352,8 @@ struct ReleaseList<'a, R> {
 }
 
 impl<R: DeserializeOwned> ReleaseList<'_, R> {
-    /// Returns the versions, with `use_cache` from a page of the cache if that is young.
-    fn read(
-        &self,
-        tool: &Tool,
-        sources: Sources<'_>,
-        use_cache: bool,
-    ) -> Result<Vec<Candidate>, Error> {
+    /// Returns the versions.
+    fn read(&self, tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
         let list = self.address;
         let page = IndexPage {
             address: list,
@@ -341,7 +361,7 @@ impl<R: DeserializeOwned> ReleaseList<'_, R> {
             accept: "application/json",
             limit: self.limit,
         };
-        let new = match page.fetch(sources, use_cache).map_err(unreachable(tool))? {
+        let new = match page.fetch(sources).map_err(unreachable(tool))? {
             PageAnswer::Known(candidates) => return Ok(candidates),
             PageAnswer::New(new) => new,
         };

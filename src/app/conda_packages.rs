@@ -178,9 +178,11 @@ fn solve(
         requirements: &requirements,
         floors: key.floors,
         preferred: &preferred,
-        use_cache: *upgrade == Upgrade::None,
     };
-    let sources = query_versions::sources(session, &client)?;
+    let mut sources = query_versions::sources(session, &client)?;
+    if *upgrade != Upgrade::None {
+        sources = sources.revalidating();
+    }
     let meter = session
         .reporter
         .progress()

@@ -8,7 +8,7 @@ use crate::{
     report::failure::Failure,
     resolve,
     sources::{
-        Candidate, Index, Lookup, Sources, ToolQuery,
+        CacheUse, Candidate, Index, Lookup, Sources, ToolQuery,
         conda::{self, CondaRelease},
         fill,
     },
@@ -24,6 +24,7 @@ pub fn sources<'a>(session: &'a Session<'_>, client: &'a Client) -> Result<Sourc
         cache: &session.context.directories.cache,
         now: session.context.now,
         system: session.system()?,
+        cache_use: CacheUse::Recent,
     })
 }
 
@@ -49,7 +50,7 @@ pub fn conda_releases(
 ) -> Result<Vec<CondaRelease>, Failure> {
     let client = session.client()?;
     let sources = sources(session, &client)?;
-    Ok(conda::releases(channels, name, sources, false)?)
+    Ok(conda::releases(channels, name, sources.revalidating())?)
 }
 
 /// Returns the version that would be chosen without a lockfile.

@@ -40,11 +40,7 @@ struct IndexLine {
 }
 
 /// Returns every version of a crate.
-pub(super) fn candidates(
-    tool: &Tool,
-    sources: Sources<'_>,
-    use_cache: bool,
-) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
     let name = tool.package.as_str();
     let index = &sources.config.crates_index;
     let file = index
@@ -56,7 +52,7 @@ pub(super) fn candidates(
         accept: "text/plain",
         limit: LIMIT,
     };
-    let new = match page.fetch(sources, use_cache) {
+    let new = match page.fetch(sources) {
         Ok(PageAnswer::Known(candidates)) => return Ok(candidates),
         Ok(PageAnswer::New(new)) => new,
         Err(error) if is_absent(&error) => {

@@ -36,8 +36,6 @@ pub struct CondaQuery<'a> {
     pub floors: CondaFloors,
     /// The packages that stay if they can, for each system.
     pub preferred: &'a CondaSet,
-    /// True if a copy of the index from the last minutes will do; not for an upgrade.
-    pub use_cache: bool,
 }
 
 /// The answer for every system.
@@ -97,9 +95,8 @@ pub fn releases(
     channels: &[CondaChannel],
     name: &str,
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Vec<CondaRelease>, Error> {
-    let records = Records::load_named(channels, name, sources, use_cache)?;
+    let records = Records::load_named(channels, name, sources)?;
     Ok(records.releases(name))
 }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Candidate, CandidateKey, Error, Index, PARALLEL, Sources, ToolQuery, UnusedSupplier, cargo,
-    github, glibc, go, node, npm, npm_platform, pypi, python, release_age, rust, url,
+    CacheUse, Candidate, CandidateKey, Error, Index, PARALLEL, Sources, ToolQuery, UnusedSupplier,
+    cargo, github, glibc, go, node, npm, npm_platform, pypi, python, release_age, rust, url,
 };
 use crate::{
     lockfile::{LockKey, Lockfile, Upgrade},
@@ -237,7 +237,7 @@ impl<'a> OpenRequest<'a> {
 struct Question<'a> {
     tool: Tool,
     request: &'a ToolRequest,
-    use_cache: bool,
+    cache_use: CacheUse,
     /// All requests for rust: they share channel manifests. Empty for other sources.
     toolchains: Vec<rust::ToolchainRequest<'a>>,
     /// The positions of the requests that each list of the answer is for.
@@ -250,7 +250,11 @@ fn questions<'a>(round: &[&mut OpenRequest<'a>], rank: usize) -> Vec<Question<'a
     for (at, one) in round.iter().enumerate() {
         let (tool, sought) = (one.tool(rank), one.sought);
         let request = sought.request;
-        let use_cache = !sought.upgrade.covers(sought.tool);
+        let cache_use = if sought.upgrade.covers(sought.tool) {
+            CacheUse::Revalidate
+        } else {
+            CacheUse::Recent
+        };
         let known = questions.iter_mut().find(|question| match tool.source {
             Source::Rust => question.tool.source == Source::Rust,
             _ => {
@@ -266,13 +270,15 @@ fn questions<'a>(round: &[&mut OpenRequest<'a>], rank: usize) -> Vec<Question<'a
             preferred: sought
                 .previous
                 .similar(sought.tool, request)
-                .filter(|_| use_cache)
+                .filter(|_| cache_use == CacheUse::Recent)
                 .map(|(_, package)| package)
                 .collect(),
-            use_cache,
         });
         match (known, toolchain) {
             (Some(question), Some(toolchain)) => {
+                if cache_use == CacheUse::Revalidate {
+                    question.cache_use = cache_use;
+                }
                 question.toolchains.push(toolchain);
                 question.asking.push(vec![at]);
             }
@@ -284,7 +290,7 @@ fn questions<'a>(round: &[&mut OpenRequest<'a>], rank: usize) -> Vec<Question<'a
             (None, toolchain) => questions.push(Question {
                 tool,
                 request,
-                use_cache,
+                cache_use,
                 toolchains: toolchain.into_iter().collect(),
                 asking: vec![vec![at]],
             }),
@@ -296,20 +302,22 @@ fn questions<'a>(round: &[&mut OpenRequest<'a>], rank: usize) -> Vec<Question<'a
 impl Question<'_> {
     /// Asks the source: one list of candidates, for rust one for each toolchain.
     fn ask(&self, sources: Sources<'_>) -> Result<Vec<Vec<Candidate>>, Error> {
-        let (tool, use_cache) = (&self.tool, self.use_cache);
+        let tool = &self.tool;
+        let sources = Sources {
+            cache_use: self.cache_use,
+            ..sources
+        };
         let candidates = match tool.source {
             Source::Rust => return rust::candidates(&self.toolchains, sources),
-            Source::Python => {
-                python::candidates(tool, &self.request.components, sources, use_cache)
-            }
-            Source::Pypi => pypi::candidates(tool, sources, use_cache),
-            Source::Npm => npm::candidates(tool, sources, use_cache),
-            Source::Go => go::candidates(tool, sources, use_cache),
-            Source::Node => node::candidates(tool, sources, use_cache),
-            Source::NpmPlatform => npm_platform::candidates(tool, sources, use_cache),
-            Source::Github => github::candidates(tool, self.request, sources, use_cache),
-            Source::Url => url::candidates(tool, self.request, sources, use_cache),
-            Source::Cargo => cargo::candidates(tool, sources, use_cache),
+            Source::Python => python::candidates(tool, &self.request.components, sources),
+            Source::Pypi => pypi::candidates(tool, sources),
+            Source::Npm => npm::candidates(tool, sources),
+            Source::Go => go::candidates(tool, sources),
+            Source::Node => node::candidates(tool, sources),
+            Source::NpmPlatform => npm_platform::candidates(tool, sources),
+            Source::Github => github::candidates(tool, self.request, sources),
+            Source::Url => url::candidates(tool, self.request, sources),
+            Source::Cargo => cargo::candidates(tool, sources),
             Source::Conda => Err(Error::NoSource { tool: tool.clone() }),
         };
         candidates.map(|all| vec![all])

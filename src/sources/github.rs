@@ -33,13 +33,12 @@ pub(super) fn candidates(
     tool: &Tool,
     request: &ToolRequest,
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let options = request.release_options(tool);
     let repository = tool.package.as_str();
     let mut all = Vec::new();
     for number in 1..=release_list::PAGES {
-        let page = release_list::page(tool, repository, number, sources, use_cache)?;
+        let page = release_list::page(tool, repository, number, sources)?;
         let is_last = page.is_last;
         let mut found = false;
         for release in &page.releases {
@@ -62,12 +61,11 @@ pub(super) fn versions(
     repository: &str,
     request: &ToolRequest,
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let options = request.release_options(tool);
     let mut all = Vec::new();
     for number in 1..=release_list::PAGES {
-        let page = release_list::page(tool, repository, number, sources, use_cache)?;
+        let page = release_list::page(tool, repository, number, sources)?;
         let releases = page.releases.iter();
         let versions =
             releases.filter_map(|release| version(release, repository, &options, request));

@@ -32,11 +32,7 @@ struct GoFile {
 }
 
 /// Returns every version with its archives.
-pub(super) fn candidates(
-    tool: &Tool,
-    sources: Sources<'_>,
-    use_cache: bool,
-) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
     let mut list = sources.config.go.clone();
     list.set_query(Some("mode=json&include=all"));
     ReleaseList {
@@ -44,7 +40,7 @@ pub(super) fn candidates(
         limit: LIMIT,
         candidate,
     }
-    .read(tool, sources, use_cache)
+    .read(tool, sources)
 }
 
 fn candidate(release: &GoRelease) -> Option<Candidate> {

@@ -53,11 +53,7 @@ impl Default for Lts {
 }
 
 /// Returns every version, without digests.
-pub(super) fn candidates(
-    tool: &Tool,
-    sources: Sources<'_>,
-    use_cache: bool,
-) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
     let list = sources
         .config
         .node
@@ -68,7 +64,7 @@ pub(super) fn candidates(
         limit: LIMIT,
         candidate,
     }
-    .read(tool, sources, use_cache)
+    .read(tool, sources)
 }
 
 fn candidate(release: &NodeRelease) -> Option<Candidate> {

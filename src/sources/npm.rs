@@ -35,11 +35,7 @@ const ABBREVIATED: &str = "application/vnd.npm.install-v1+json";
 const LIMIT: u64 = 256 << 20;
 
 /// Returns every version of the package, with its own tarball for each system that it is for.
-pub(super) fn candidates(
-    tool: &Tool,
-    sources: Sources<'_>,
-    use_cache: bool,
-) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
     let mut key = address(&tool.package, sources)?;
     key.set_fragment(sources.config.minimum_age(tool).map(|_| "days"));
     let days = sources.config.minimum_age(tool).is_some();
@@ -53,7 +49,7 @@ pub(super) fn candidates(
         },
         limit: LIMIT,
     };
-    let answer = page.fetch(sources, use_cache);
+    let answer = page.fetch(sources);
     let new = match answer.map_err(|error| failed(tool, sources, error))? {
         PageAnswer::Known(candidates) => return Ok(candidates),
         PageAnswer::New(new) => new,
@@ -221,7 +217,7 @@ pub fn npm_itself(sources: Sources<'_>) -> Result<(Tool, LockedPackage), Error> 
             && candidate.yanked.is_none()
             && candidate.artifacts.contains_key(&sources.system)
     };
-    let newest = candidates(&npm, sources, true)?
+    let newest = candidates(&npm, sources)?
         .into_iter()
         .filter(usable)
         .max_by(|one, other| one.version.cmp(&other.version))

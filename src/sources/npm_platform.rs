@@ -47,11 +47,7 @@ const PROGRAMS: [PlatformPackages; 3] = [
 ];
 
 /// Returns every version that any platform has.
-pub(super) fn candidates(
-    tool: &Tool,
-    sources: Sources<'_>,
-    use_cache: bool,
-) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
     let name = tool.package.as_str();
     let unknown = || Error::UnknownPackage {
         tool: tool.clone(),
@@ -69,7 +65,7 @@ pub(super) fn candidates(
             source: Source::Npm,
             package,
         };
-        npm::candidates(&of_platform, sources, use_cache)
+        npm::candidates(&of_platform, sources)
     });
     let mut lists = Vec::new();
     for answer in answers {

@@ -108,15 +108,13 @@ pub(super) struct NewPage {
 }
 
 impl IndexPage<'_> {
-    /// Returns the page; `use_cache` allows one that was fetched a short time ago.
-    pub(super) fn fetch(
-        &self,
-        sources: Sources<'_>,
-        use_cache: bool,
-    ) -> Result<PageAnswer, fetch::Error> {
+    /// Returns the page, from the cache if `sources` allow it.
+    pub(super) fn fetch(&self, sources: Sources<'_>) -> Result<PageAnswer, fetch::Error> {
         let cached = CachedDocument::<Vec<Candidate>>::load(sources.cache, self.key);
         let etag = match cached {
-            Some(cached) if use_cache && cached.is_younger_than(FRESH, sources.now) => {
+            Some(cached)
+                if sources.uses_recent_copies() && cached.is_younger_than(FRESH, sources.now) =>
+            {
                 return Ok(PageAnswer::Known(cached.content));
             }
             Some(CachedDocument {

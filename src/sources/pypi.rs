@@ -70,13 +70,7 @@ impl Default for Yanked {
 }
 
 /// Returns every version of the package, with the wheels for each system.
-///
-/// `use_cache` allows a page that was fetched a short time ago.
-pub(super) fn candidates(
-    tool: &Tool,
-    sources: Sources<'_>,
-    use_cache: bool,
-) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(tool: &Tool, sources: Sources<'_>) -> Result<Vec<Candidate>, Error> {
     let page = page_of(tool, sources)?;
     let index = IndexPage {
         address: &page,
@@ -84,7 +78,7 @@ pub(super) fn candidates(
         accept: ACCEPT,
         limit: LIMIT,
     };
-    let answer = index.fetch(sources, use_cache);
+    let answer = index.fetch(sources);
     let new = match answer.map_err(|error| failed(tool, &page, error))? {
         PageAnswer::Known(candidates) => return Ok(candidates),
         PageAnswer::New(new) => new,

@@ -69,12 +69,11 @@ enum Arch {
     },
 }
 
-/// Returns every build of a flavour; `use_cache` allows a list that was fetched a short time ago.
+/// Returns every build of a flavour.
 pub(super) fn candidates(
     tool: &Tool,
     flavour: &[String],
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let freethreaded = match flavour {
         [] => false,
@@ -88,10 +87,10 @@ pub(super) fn candidates(
     match &sources.config.python_list {
         None => {
             let mut all = compiled_in(freethreaded)?;
-            all.extend(newest_release(freethreaded, sources, use_cache));
+            all.extend(newest_release(freethreaded, sources));
             Ok(all)
         }
-        Some(list) => listed(tool, list, freethreaded, sources, use_cache),
+        Some(list) => listed(tool, list, freethreaded, sources),
     }
 }
 
@@ -127,13 +126,15 @@ const FRESH: Duration = Duration::from_hours(24);
 const NEWEST: &str = "../latest/download/SHA256SUMS";
 
 /// Returns the builds of the newest release; none if its list cannot be had, because the compiled-in index serves too.
-fn newest_release(freethreaded: bool, sources: Sources<'_>, use_cache: bool) -> Vec<Candidate> {
+fn newest_release(freethreaded: bool, sources: Sources<'_>) -> Vec<Candidate> {
     let Ok(address) = sources.config.python.join(NEWEST) else {
         return Vec::new();
     };
     let mut key = address.clone();
     key.set_fragment(freethreaded.then_some(FREETHREADED));
-    if use_cache && let Some(cached) = CachedDocument::<Vec<Candidate>>::load(sources.cache, &key) {
+    if sources.uses_recent_copies()
+        && let Some(cached) = CachedDocument::<Vec<Candidate>>::load(sources.cache, &key)
+    {
         // A server that did not answer is asked again after a few minutes.
         let fresh = if cached.content.is_empty() {
             page_cache::FRESH
@@ -205,7 +206,6 @@ fn listed(
     list: &Url,
     freethreaded: bool,
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let mut key = list.clone();
     key.set_fragment(freethreaded.then_some(FREETHREADED));
@@ -215,7 +215,7 @@ fn listed(
         accept: "application/json",
         limit: LIMIT,
     };
-    let new = match page.fetch(sources, use_cache).map_err(unreachable(tool))? {
+    let new = match page.fetch(sources).map_err(unreachable(tool))? {
         PageAnswer::Known(candidates) => return Ok(candidates),
         PageAnswer::New(new) => new,
     };

@@ -29,8 +29,6 @@ pub(super) struct ToolchainRequest<'a> {
     pub(super) request: &'a ToolRequest,
     /// Locked packages with an admitted version; they are looked up first.
     pub(super) preferred: Vec<&'a LockedPackage>,
-    /// True if a manifest that was fetched a short time ago is new enough.
-    pub(super) use_cache: bool,
 }
 
 /// The name of a manifest on the server: `1.89`, or `nightly` with a day.
@@ -79,12 +77,11 @@ pub(super) fn candidates(
     sources: Sources<'_>,
 ) -> Result<Vec<Vec<Candidate>>, Error> {
     let mut read: BTreeMap<RustChannel, Option<Rc<ChannelManifest>>> = BTreeMap::new();
-    let use_cache = wanted.iter().all(|one| one.use_cache);
     let mut load = |tool: &Tool, channel: &RustChannel| {
         if let Some(known) = read.get(channel) {
             return Ok(known.clone());
         }
-        let manifest = read_channel(tool, channel, sources, use_cache)?.map(Rc::new);
+        let manifest = read_channel(tool, channel, sources)?.map(Rc::new);
         read.insert(channel.clone(), manifest.clone());
         Ok(manifest)
     };
@@ -113,7 +110,6 @@ fn read_channel(
     tool: &Tool,
     channel: &RustChannel,
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Option<ChannelManifest>, Error> {
     let unreadable = |message: String| Error::Unreadable {
         place: channel.path(),
@@ -141,7 +137,9 @@ fn read_channel(
     let path = channel.path();
     let key = address(&path)?;
     let cached = CachedDocument::<ManifestContent>::load(sources.cache, &key);
-    let fresh = |one: &CachedDocument<_>| use_cache && one.is_younger_than(FRESH, sources.now);
+    let fresh = |one: &CachedDocument<_>| {
+        sources.uses_recent_copies() && one.is_younger_than(FRESH, sources.now)
+    };
     let cached = match cached {
         Some(cached) if fresh(&cached) => {
             let manifest = ChannelManifest::of(cached.content, &sources.config.rust);

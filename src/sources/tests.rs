@@ -123,6 +123,7 @@ impl World {
             cache: self.cache.path(),
             now: UNIX_EPOCH + Duration::from_hours(500_000),
             system: System::LinuxX86_64,
+            cache_use: CacheUse::Recent,
         }
     }
 

@@ -31,13 +31,12 @@ pub(super) fn candidates(
     tool: &Tool,
     request: &ToolRequest,
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Vec<Candidate>, Error> {
     let options = request.release_options(tool);
     let versions = match options.versions() {
         Some(package) => {
             let (_, repository) = package.split_once(':').unwrap_or(("", package));
-            github::versions(tool, repository, request, sources, use_cache)?
+            github::versions(tool, repository, request, sources)?
         }
         None => vec![Candidate::new(exact_version(tool, request)?)],
     };

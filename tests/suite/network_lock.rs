@@ -10,7 +10,7 @@ use devsh::{
     manifest::{Located, Origin, ToolRequest},
     package::{ReleaseOptions, System, Tool},
     resolve::{self, resolve},
-    sources::{self, Lookup, Sources},
+    sources::{self, CacheUse, Lookup, Sources},
 };
 
 use crate::support::network;
@@ -72,6 +72,7 @@ fn lock(
         cache,
         now: SystemTime::now(),
         system,
+        cache_use: CacheUse::Recent,
     };
     let upgrade = Upgrade::None;
     let lookup = Lookup {

@@ -39,18 +39,14 @@ struct CachedDocument {
 }
 
 /// Returns the document at `url`; `None` if the server has none.
-pub(super) fn document(
-    url: &Url,
-    sources: Sources<'_>,
-    use_cache: bool,
-) -> Result<Option<Vec<u8>>, fetch::Error> {
+pub(super) fn document(url: &Url, sources: Sources<'_>) -> Result<Option<Vec<u8>>, fetch::Error> {
     let url = sources.config.mirrored(url);
     let path = path(sources.cache, &url);
     let copy = load(&path, &url);
     if let Some(copy) = &copy {
         // A time in the future comes from a clock that was set back, so the age is unknown.
         let age = seconds(sources.now).checked_sub(copy.fetched);
-        let fresh = use_cache && age.is_some_and(|age| age < FRESH.as_secs());
+        let fresh = sources.uses_recent_copies() && age.is_some_and(|age| age < FRESH.as_secs());
         if fresh || sources.client.is_offline() {
             return Ok(copy.body());
         }

@@ -73,7 +73,6 @@ impl RecordIndex {
         channel: &CondaChannel,
         subdir: &'static str,
         sources: Sources<'_>,
-        use_cache: bool,
     ) -> Result<Option<Self>, Error> {
         let address = channel.url().join(&format!("{subdir}/"));
         let address = address.map_err(|error| unreadable(channel.url(), &error))?;
@@ -81,7 +80,7 @@ impl RecordIndex {
             let url = address
                 .join(name)
                 .map_err(|error| unreadable(&address, &error))?;
-            let body = document_cache::document(&url, sources, use_cache);
+            let body = document_cache::document(&url, sources);
             let body = body.map_err(failed(channel))?;
             Ok(body.map(|body| (url, body)))
         };

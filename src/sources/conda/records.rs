@@ -37,7 +37,7 @@ impl Records {
             );
         }
         let names = query.requirements.iter().map(|one| one.name().to_owned());
-        let indexes = load_indexes(&channels, sources, query.use_cache)?;
+        let indexes = load_indexes(&channels, sources)?;
         let mut loaded = Self::of_indexes(indexes, names.collect(), Reach::All, sources)?;
         loaded.hold_young(sources);
         Ok(loaded)
@@ -48,10 +48,9 @@ impl Records {
         channels: &[CondaChannel],
         name: &str,
         sources: Sources<'_>,
-        use_cache: bool,
     ) -> Result<Self, Error> {
         let channels: Vec<&CondaChannel> = channels.iter().collect();
-        let indexes = load_indexes(&channels, sources, use_cache)?;
+        let indexes = load_indexes(&channels, sources)?;
         let names = BTreeSet::from([name.to_owned()]);
         Self::of_indexes(indexes, names, Reach::Named, sources)
     }
@@ -206,7 +205,6 @@ enum Reach {
 fn load_indexes(
     channels: &[&CondaChannel],
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<Vec<RecordIndex>, Error> {
     let subdirs: Vec<&'static str> = System::ALL
         .into_iter()
@@ -218,7 +216,7 @@ fn load_indexes(
         .flat_map(|channel| subdirs.iter().map(move |subdir| (*channel, *subdir)))
         .collect();
     let answers = parallel::map(PARALLEL, &jobs, |(channel, subdir)| {
-        RecordIndex::load(channel, subdir, sources, use_cache)
+        RecordIndex::load(channel, subdir, sources)
     });
     let mut indexes = Vec::new();
     for answer in answers {

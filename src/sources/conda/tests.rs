@@ -15,6 +15,7 @@ use super::*;
 use crate::{
     config::{Config, Keep, PromptVerbosity, ToolsFrom, TrustRules},
     fetch::Client,
+    sources::CacheUse,
 };
 
 /// A package: directory, name, version, dependencies.
@@ -186,7 +187,6 @@ impl Channel {
             requirements: &requirements,
             floors,
             preferred,
-            use_cache: true,
         };
         lock(&query, self.sources())
     }
@@ -198,6 +198,7 @@ impl Channel {
             cache: self.cache.path(),
             now: UNIX_EPOCH + Duration::from_hours(500_000),
             system: System::LinuxX86_64,
+            cache_use: CacheUse::Recent,
         }
     }
 }
@@ -361,7 +362,7 @@ fn releases_are_listed_newest_first() {
     let channel = Channel::new(Format::Sharded);
     let address = format!("file://{}", channel.directory.path().display());
     let channels = [address.parse().unwrap()];
-    let releases = releases(&channels, "lib", channel.sources(), true).unwrap();
+    let releases = releases(&channels, "lib", channel.sources()).unwrap();
     let versions: Vec<&str> = releases.iter().map(|one| &*one.version).collect();
     assert_eq!(versions, ["2.2", "2.1", "1.5"]);
     assert!(releases[0].systems.contains(&System::LinuxX86_64));

@@ -117,14 +117,13 @@ pub(super) fn page(
     repository: &str,
     number: u32,
     sources: Sources<'_>,
-    use_cache: bool,
 ) -> Result<ReleasePage, Error> {
     let path = format!("repos/{repository}/releases?per_page={PAGE_SIZE}&page={number}");
     let url = api(&path, sources)?;
     let cached = CachedList::load(sources.cache, &url);
     let now = seconds(sources.now);
     if let Some(cached) = &cached
-        && use_cache
+        && sources.uses_recent_copies()
         && now
             .checked_sub(cached.fetched)
             .is_some_and(|age| age < FRESH.as_secs())

@@ -64,7 +64,6 @@ fn search(request: &ToolRequest, preferred: &[LockedPackage]) -> (Vec<String>, O
         tool: &"rust".parse().unwrap(),
         request,
         preferred: preferred.iter().collect(),
-        use_cache: false,
     };
     let mut search = ToolchainSearch {
         wanted: &wanted,
@@ -183,7 +182,6 @@ fn an_unknown_channel_is_an_error() {
             tool: &tool,
             request: &request,
             preferred: Vec::new(),
-            use_cache: false,
         },
         system: System::LinuxX86_64,
         host: "dist.example",
