@@ -25,7 +25,7 @@ pub use model::{
     RunConfig, digest_of,
 };
 pub use relocate::Relocation;
-pub use sbom::{Component, sbom};
+pub use sbom::{Component, ComponentType, sbom};
 
 /// The directory of devsh's files in an image.
 pub const ROOT: &str = "devsh";

@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{session::Session, trust};
-use bill_of_materials::components;
+use bill_of_materials::{base_component, components};
 use dev_shell::build_shell;
 use download_base::fetch_base;
 use image_config::{ShellVariables, image_config};
@@ -41,7 +41,7 @@ pub struct ImageOptions {
     pub systems: Vec<System>,
     /// A directory for the layout, or a file that ends in `.tar`; devsh's cache without one.
     pub output: Option<PathBuf>,
-    /// The file for the bill of materials, which the caller writes.
+    /// The file for the bill of materials of the only platform.
     pub sbom: Option<PathBuf>,
     /// The tag in the layout.
     pub tag: Option<String>,
@@ -94,6 +94,10 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
         [] => vec![usual_system(session)?],
         systems => systems.to_vec(),
     };
+    if options.sbom.is_some() && systems.len() > 1 {
+        return Err(Failure::new("`--sbom` writes the parts of one platform")
+            .hint("name one platform, or push the image: every platform gets its own"));
+    }
     let cache = session.context.directories.cache.join("images");
     files::create_private_dir(&cache)?;
     let name = image_name(project.get(), options.name.as_ref());
@@ -124,6 +128,7 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
                 schema_version: 2,
                 media_type: Some(MediaType::INDEX.to_owned()),
                 manifests: several.iter().map(|one| one.manifest.clone()).collect(),
+                annotations: annotations(request),
             };
             let added = layout.add_document(MediaType::INDEX, &index);
             added?
@@ -141,6 +146,10 @@ pub fn build_image(session: &Session<'_>, options: &ImageOptions) -> Result<Buil
     let engine_name = engine_name(&name, &tag)?;
     layout.write_index(&descriptor, &tag, &engine_name)?;
     layout.retain(&blobs_of(&layout, &descriptor, &platforms))?;
+    if let (Some(path), [platform]) = (&options.sbom, platforms.as_slice()) {
+        let text = format!("{:#}\n", platform.sbom);
+        files::write_project_file(path, text.as_bytes())?;
+    }
     let output = options.output.clone();
     if let Some(archive) = output.as_ref().filter(|output| is_archive(output)) {
         // Docker's own format has one platform.
@@ -261,7 +270,11 @@ fn build_platform(
     ));
     let WrittenLayers { layers, relocation } =
         write_layers(session, project.get(), request, &built, target)?;
-    let components = components(&built)?;
+    let mut components = components(&built)?;
+    components.extend(
+        base.as_ref()
+            .map(|base| base_component(&base.reference, base.digest)),
+    );
     let config = image_config(
         request,
         base.as_ref(),
@@ -283,7 +296,7 @@ fn build_platform(
         config,
         layers: below.iter().cloned().chain(own).collect(),
         subject: None,
-        annotations: BTreeMap::new(),
+        annotations: annotations(request),
     };
     let mut descriptor = layout.add_document(MediaType::MANIFEST, &manifest)?;
     descriptor.platform = Some(platform.clone());
@@ -302,6 +315,15 @@ fn build_platform(
         sbom: image::sbom(name, &components),
         config: run_config,
     })
+}
+
+/// Returns the labels that registries read without the configuration, which an image of several platforms lacks.
+fn annotations(request: &ImageRequest) -> BTreeMap<String, String> {
+    let labels = request.labels.iter();
+    let known = labels.filter(|(name, _)| name.starts_with("org.opencontainers.image."));
+    known
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Returns the digests of all blobs of an image.

@@ -138,6 +138,7 @@ impl Push {
             schema_version: 2,
             media_type: Some(MediaType::INDEX.to_owned()),
             manifests: vec![descriptor],
+            annotations: BTreeMap::new(),
         };
         let index = self.layout.add_document(MediaType::INDEX, &index)?;
         let tag = platform.manifest.digest.replace(':', "-");

@@ -1,6 +1,7 @@
 //! A directory in the OCI image layout: blobs by digest, and an index with the images.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{BufReader, BufWriter, Write as _},
     os::unix::fs::PermissionsExt as _,
@@ -101,6 +102,7 @@ impl ImageLayout {
             schema_version: 2,
             media_type: Some(MediaType::INDEX.to_owned()),
             manifests: vec![image],
+            annotations: BTreeMap::new(),
         };
         let bytes = serde_json::to_vec(&index).unwrap_or_default();
         Ok(files::write_atomic(

@@ -11,7 +11,7 @@ use devsh::package::System;
 use crate::{
     applications::{self, pure, serve},
     support::{
-        Random, Sandbox, Server, conda,
+        Random, Sandbox, Server, archive, conda,
         containers::Bundle,
         cpython,
         pypi::{serve_pure, serve_tool, serve_tool_on},
@@ -334,17 +334,61 @@ fn an_image_for_another_processor_has_its_artifacts() {
     let sandbox = project(&server, Sandbox::new());
     let layout = sandbox.root().join("layout");
     let output = layout.to_str().unwrap();
-    digest(&sandbox, &["--platform", "linux/arm64", "-o", output]);
-    assert_eq!(config(&layout)["architecture"], "arm64");
-    let both = digest(
-        &sandbox,
-        &["--platform", "linux/amd64,linux/arm64", "-o", output],
-    );
-    let index = fs::read_to_string(layout.join("blobs/sha256").join(&both[7..])).unwrap();
-    assert!(
-        index.contains("\"arm64\"") && index.contains("\"amd64\""),
-        "{index}"
-    );
+    let sbom = sandbox.root().join("sbom.json");
+    let label = "org.opencontainers.image.revision=0123abc";
+    let both = "linux/amd64,linux/arm64";
+    let build = |platform: &str, more: &[&str]| {
+        let wanted = ["--platform", platform, "-o", output, "--label", label];
+        digest(&sandbox, &[&wanted, more].concat())
+    };
+    let document = |path: &Path| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    };
+    let blob = |digest: &str| document(&layout.join("blobs/sha256").join(&digest[7..]));
+    let labels = serde_json::json!({
+        "org.opencontainers.image.revision": "0123abc",
+        "org.opencontainers.image.source": "https://example.org/app",
+    });
+    let manifests = ["amd64", "arm64"].map(|processor| {
+        let platform = format!("linux/{processor}");
+        let manifest = build(&platform, &["--sbom", sbom.to_str().unwrap()]);
+        let config = config(&layout);
+        assert_eq!(config["architecture"], processor);
+        assert_eq!(config["config"]["Labels"], labels, "{processor}");
+        assert_eq!(blob(&manifest)["annotations"], labels, "{processor}");
+        // The bill of materials names the artifacts of the platform.
+        let tag = if processor == "arm64" {
+            "aarch64"
+        } else {
+            "x86_64"
+        };
+        for component in document(&sbom)["components"].as_array().unwrap() {
+            let url = component["externalReferences"][0]["url"].as_str().unwrap();
+            assert!(url.contains(tag), "{component}");
+        }
+        serde_json::Value::from(manifest)
+    });
+    let index = blob(&build(both, &[]));
+    assert_eq!(index["annotations"], labels);
+    for (entry, manifest) in index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(&manifests)
+    {
+        assert_eq!(&entry["digest"], manifest, "{index}");
+    }
+    sandbox
+        .devsh(&[
+            "image",
+            "build",
+            "--trust",
+            "--platform",
+            both,
+            "--sbom",
+            "x",
+        ])
+        .error(&["`--sbom` writes the parts of one platform"]);
     sandbox
         .devsh(&["image", "build", "--trust", "--platform", "windows/amd64"])
         .error(&["linux/amd64 or linux/arm64"]);
@@ -508,7 +552,22 @@ fn wheels_are_installed_for_another_processor() {
     sandbox.write("devshell.toml", &manifest);
     let layout = sandbox.root().join("layout");
     let output = layout.to_str().unwrap();
-    digest(&sandbox, &["--platform", platform, "-o", output]);
+    let sbom = sandbox.root().join("sbom.json");
+    let written = ["-o", output, "--sbom", sbom.to_str().unwrap()];
+    digest(
+        &sandbox,
+        &[&["--platform", platform], &written[..]].concat(),
+    );
+    let sbom: serde_json::Value = serde_json::from_slice(&fs::read(&sbom).unwrap()).unwrap();
+    let parts = sbom["components"].as_array().unwrap();
+    let names: Vec<_> = parts
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    // The uv of this machine has installed them.
+    assert_eq!(names, ["nativelib", "python", "tester"]);
+    let digest_of_python = &parts[1]["hashes"][0]["content"];
+    assert_eq!(*digest_of_python, archive::sha256(&foreign), "{sbom}");
     let root = unpack(&layout, &sandbox.root().join("bundle"));
     assert_eq!(host_paths(&sandbox, &root), "");
     let minor = version.rsplit_once('.').unwrap().0;

@@ -6,7 +6,7 @@ use crate::{
     app::{image_bases, lock, session::Session},
     fetch::{self, registry::Reference},
     image::{ImageConfig, ImageLayout, ImageManifest, MediaType},
-    package::System,
+    package::{Sha256, System},
     project::Project,
     report::failure::Failure,
     util::files,
@@ -14,6 +14,9 @@ use crate::{
 
 /// The base of an image, in the layout.
 pub(super) struct BaseImage {
+    pub(super) reference: Reference,
+    /// The digest of its manifest.
+    pub(super) digest: Sha256,
     pub(super) manifest: ImageManifest,
     pub(super) config: ImageConfig,
 }
@@ -28,7 +31,7 @@ pub(super) fn fetch_base(
 ) -> Result<BaseImage, Failure> {
     let bases = lock::lock_image_bases(session, project)?;
     let locked = bases.get(base).and_then(|base| base.get(&system));
-    let Some(sha256) = locked else {
+    let Some(locked) = locked else {
         return Err(Failure::new(format!(
             "the base image `{base}` has no manifest for {system}"
         )));
@@ -38,7 +41,7 @@ pub(super) fn fetch_base(
     let failed = |error: fetch::Error| image_bases::registry_failure(&reference, &error);
     let unusable =
         |reason: &str| Failure::new(format!("`{base}` is not usable as a base: {reason}"));
-    let bytes = image_bases::base_manifest(session, &registry, sha256).map_err(failed)?;
+    let bytes = image_bases::base_manifest(session, &registry, locked).map_err(failed)?;
     let mut manifest: ImageManifest =
         serde_json::from_slice(&bytes).map_err(|_| unusable("its manifest cannot be read"))?;
     let config = image_bases::read_config(session, &registry, &manifest).map_err(failed)?;
@@ -81,5 +84,10 @@ pub(super) fn fetch_base(
             .and_then(|()| fs::rename(&temporary, &place))
             .map_err(files::at("write", &place))?;
     }
-    Ok(BaseImage { manifest, config })
+    Ok(BaseImage {
+        digest: *locked,
+        reference: reference.clone(),
+        manifest,
+        config,
+    })
 }

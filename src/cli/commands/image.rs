@@ -1,7 +1,5 @@
 //! `devsh image`
 
-use std::path::Path;
-
 use serde_json::json;
 
 use crate::{
@@ -20,7 +18,6 @@ use crate::{
         table::{Cell, Column, Table},
         ui::Ui,
     },
-    util::files,
 };
 
 pub fn run(session: &Session<'_>, ui: &Ui, command: &ImageCommand) -> Result<(), Failure> {
@@ -43,9 +40,6 @@ pub fn run(session: &Session<'_>, ui: &Ui, command: &ImageCommand) -> Result<(),
                     ..image_options(name.as_ref(), options)?
                 },
             )?;
-            if let Some(path) = sbom {
-                write_sbom(&built, path)?;
-            }
             print(ui, &built.descriptor.digest)
         }
         ImageCommand::Push {
@@ -113,15 +107,6 @@ fn parse_label(text: &str) -> Result<(String, String), Failure> {
             Err(Failure::new(format!("`{text}` is not a label")).hint("write `--label NAME=VALUE`"))
         }
     }
-}
-
-fn write_sbom(built: &BuiltImage, path: &Path) -> Result<(), Failure> {
-    let [platform] = built.platforms.as_slice() else {
-        return Err(Failure::new("`--sbom` writes the parts of one platform")
-            .hint("name one platform, or push the image: every platform gets its own"));
-    };
-    let text = format!("{:#}\n", platform.sbom);
-    Ok(files::write_project_file(path, text.as_bytes())?)
 }
 
 fn as_json(built: &BuiltImage) -> serde_json::Value {
