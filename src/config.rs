@@ -351,7 +351,7 @@ impl Config {
 }
 
 /// Returns whether a server that decodes `%2e%2e%2f` can leave the prefix of an address.
-fn climbs(url: &Url) -> bool {
+pub fn climbs(url: &Url) -> bool {
     let path = percent_decode_str(url.path()).collect::<Vec<u8>>();
     let separates = |byte: &u8| matches!(byte, b'/' | b'\\');
     path.split(separates).any(|name| name == b"..")

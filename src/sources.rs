@@ -102,6 +102,9 @@ pub struct Candidate {
     pub signatures: Vec<TarballSignature>,
     /// The signature of the publisher that was checked.
     pub verified: Option<String>,
+    /// The supplier that its publisher names, which is not in the list of the tool's suppliers.
+    #[serde(skip)]
+    pub supplier: Option<Supplier>,
     /// The position of the package it belongs to in the list of the tool's suppliers.
     #[serde(skip)]
     pub rank: usize,
@@ -151,6 +154,7 @@ impl Candidate {
             checked: None,
             signatures: Vec::new(),
             verified: None,
+            supplier: None,
             rank: 0,
             missing: BTreeMap::new(),
             yanked: None,

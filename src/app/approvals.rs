@@ -138,14 +138,11 @@ impl ApprovedProject<'_> {
         let project = self.project.get();
         let mut new = BTreeSet::new();
         for shell in project.preview().shells.keys() {
-            if let (inputs, Some(found)) = build_record::look_up(self.session, project, shell)? {
-                new.extend(programs::unapproved(
-                    self.session,
-                    project,
-                    &inputs,
-                    &found,
-                )?);
-            }
+            let (inputs, found) = build_record::look_up(self.session, project, shell)?;
+            new.extend(match found {
+                Some(found) => programs::unapproved(self.session, project, &inputs, &found)?,
+                None => programs::unapproved_places(self.session, project, &inputs)?,
+            });
         }
         Ok(new.into_iter().collect())
     }

@@ -301,6 +301,7 @@ pub fn build(
     };
     let request = inputs.request(project.get(), shell, config, options);
     inputs.refuse_untrusted(config, options.system)?;
+    programs::check_places(session, project.get(), &inputs)?;
     let data = &session.context.directories.data;
     let found = (mode != BuildMode::Refresh).then(|| builder::find(data, &request));
     let found = found.flatten();

@@ -18,7 +18,7 @@ use super::{
     build_mode::BuildMode,
     conda_packages,
     dev_shells::find_dev_shell,
-    locked_addresses::refuse_untrusted,
+    locked_addresses::{is_named_by_crate, refuse_untrusted},
     missing_parts::{FailedPart, Unlocked},
     python_packages, python_tools,
 };
@@ -150,7 +150,11 @@ impl<'a> BuildInputs<'a> {
             let spelled = (package.supplier.source == Source::Url)
                 .then(|| download_address(tool, request, package, system))
                 .flatten();
-            let artifacts = artifacts.filter(move |one| Some(&one.url) != spelled.as_ref());
+            // The user approves the servers that a crate names.
+            let is_place = package.supplier.source == Source::Url
+                && is_named_by_crate(tool, &package.supplier);
+            let artifacts =
+                artifacts.filter(move |one| !is_place && Some(&one.url) != spelled.as_ref());
             artifacts.map(|artifact| (&package.supplier, &artifact.url))
         });
         artifacts.filter(move |(supplier, url)| !named(supplier, url))

@@ -242,7 +242,7 @@ impl<'a> Explained<'a> {
         let locked = package.map(|package| package.version.to_string());
         let from = package.map(|package| {
             let checked = package.checked.as_ref();
-            let checked = checked.map(|checked| format!("; digests from {checked}"));
+            let checked = checked.map(|checked| format!("; {checked}"));
             let verified = match &package.verified {
                 Some(signature) => format!("; checked {signature}"),
                 None => "; no signature was checked".to_owned(),

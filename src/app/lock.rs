@@ -17,6 +17,7 @@ use crate::{
 use super::{
     build_mode::BuildMode,
     conda_packages, fetch_extends, image_bases,
+    locked_addresses::is_named_by_crate,
     lockfiles::{self, LockTarget, all_requests, lock_targets, out_of_date},
     missing_parts::{LeftOut, Unlocked, UnlockedTool, Unresolved},
     older_python::{TargetRequest, resolve_packages},
@@ -459,10 +460,11 @@ fn changes(before: &Lockfile, after: &Lockfile) -> Vec<String> {
     lines
 }
 
-/// Returns a line for each file of a release that devsh chose by its name, and one on its digest.
+/// Returns a line for each file of a release that devsh chose by its name or that a crate names, and one on its digest.
 fn chosen_files(lockfile: &Lockfile, tool: &str, version: &str) -> Vec<String> {
     let package = lockfile.packages.iter().find(|(key, package)| {
-        package.supplier.source == Source::Github
+        (package.supplier.source == Source::Github
+            || is_named_by_crate(&key.tool, &package.supplier))
             && key.tool.to_string() == tool
             && package.version.as_str() == version
     });

@@ -22,8 +22,8 @@ use crate::{
 };
 
 use super::{
-    build_request::BuildInputs, lockfiles::joined_lockfile, missing_parts::Unlocked,
-    session::Session,
+    build_request::BuildInputs, locked_addresses::places_of_crate, lockfiles::joined_lockfile,
+    missing_parts::Unlocked, session::Session,
 };
 
 /// The digests of lock entries, by the list that their names belong to.
@@ -36,6 +36,8 @@ pub enum NewName {
     CondaPackage(String),
     /// A program that an approved tool did not have before.
     Program { tool: String, program: String },
+    /// A place of prebuilt programs that a crate is said to name.
+    Place { tool: String, place: String },
 }
 
 impl fmt::Display for NewName {
@@ -43,6 +45,7 @@ impl fmt::Display for NewName {
         match self {
             Self::CondaPackage(name) => write!(formatter, "the conda package `{name}`"),
             Self::Program { tool, program } => write!(formatter, "`{program}` of `{tool}`"),
+            Self::Place { tool, place } => write!(formatter, "`{place}` for `{tool}`"),
         }
     }
 }
@@ -78,16 +81,92 @@ pub fn approve_resolved(
     after: &Lockfile,
 ) -> Result<(), Failure> {
     change(session, project, |approved| {
-        let before = all_entries(project, before);
+        let old_entries = all_entries(project, before);
         for (list, digests) in all_entries(project, after) {
             if approved.names.contains_key(&list) {
                 continue;
             }
-            let old = before.get(&list).cloned().unwrap_or_default();
+            let old = old_entries.get(&list).cloned().unwrap_or_default();
             let entries = approved.entries.entry(list).or_default();
             entries.extend(digests.difference(&old));
         }
+        // A crate that devsh read itself names them.
+        for (tool, places) in resolved_places(project, before, after) {
+            approved.names.entry(places_of(&tool)).or_insert(places);
+        }
     })
+}
+
+/// Returns the places of the prebuilt programs of crates whose lock entries are new, by tool.
+fn resolved_places(
+    project: &Project,
+    before: &Lockfile,
+    after: &Lockfile,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let shells = project.preview().shells.values();
+    let tools = shells.flat_map(|shell| &shell.tools);
+    let places = tools.filter_map(|(tool, request)| {
+        let locked = after.locked(tool, request)?;
+        if before.locked(tool, request) == Some(locked) {
+            return None;
+        }
+        let places = places_of_crate(tool, locked);
+        (!places.is_empty()).then(|| (tool.to_string(), places))
+    });
+    places.collect()
+}
+
+/// Checks the places that a lockfile gives for the prebuilt programs of crates: the manifest does not name them.
+pub fn check_places(
+    session: &Session<'_>,
+    project: &Project,
+    inputs: &BuildInputs<'_>,
+) -> Result<(), Failure> {
+    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
+        return Ok(());
+    };
+    let approved = session.decisions.programs(root)?.unwrap_or_default();
+    let new = new_places(&approved, inputs);
+    if new.is_empty() {
+        return Ok(());
+    }
+    Err(not_approved(session, project, &new))
+}
+
+/// Returns the places of prebuilt programs that are not approved.
+pub fn unapproved_places(
+    session: &Session<'_>,
+    project: &Project,
+    inputs: &BuildInputs<'_>,
+) -> Result<Vec<NewName>, Failure> {
+    let Some(root) = project.approved_at() else {
+        return Ok(Vec::new());
+    };
+    let approved = session.decisions.programs(root)?.unwrap_or_default();
+    Ok(new_places(&approved, inputs))
+}
+
+fn new_places(approved: &ApprovedPrograms, inputs: &BuildInputs<'_>) -> Vec<NewName> {
+    let mut new = Vec::new();
+    for (tool, request) in &inputs.shell.tools {
+        let Some(locked) = inputs.lockfile.locked(tool, request) else {
+            continue;
+        };
+        let tool_name = tool.to_string();
+        let known = approved.names.get(&places_of(&tool_name));
+        let mut places = places_of_crate(tool, locked);
+        places.retain(|place| known.is_none_or(|known| !known.contains(place)));
+        new.extend(places.into_iter().map(|place| NewName::Place {
+            tool: tool_name.clone(),
+            place,
+        }));
+    }
+    new
+}
+
+/// Returns the name under which the places of the prebuilt programs of a tool are listed.
+fn places_of(tool: &str) -> String {
+    format!("places of {tool}")
 }
 
 /// Changes the approved programs of a project that the user approved.
@@ -219,23 +298,28 @@ pub fn check(
     if new.is_empty() {
         return Ok(());
     }
+    Err(not_approved(session, project, &new))
+}
+
+fn not_approved(session: &Session<'_>, project: &Project, new: &[NewName]) -> Failure {
     let only_packages = new
         .iter()
         .all(|one| matches!(one, NewName::CondaPackage(_)));
-    let what = if only_packages {
-        "packages"
-    } else {
-        "programs"
+    let only_places = new.iter().all(|one| matches!(one, NewName::Place { .. }));
+    let what = match (only_packages, only_places) {
+        (true, _) => "packages",
+        (_, true) => "sources of programs",
+        _ => "programs",
     };
     let mut failure = Failure::new(format!(
         "`{}` has {what} that you have not approved: {}",
         session.display(project.root()),
-        describe(&new)
+        describe(new)
     ));
     failure = failure
         .note("a changed lockfile or source brought them")
         .hint(format!("review them with `{}`", session.command("allow")));
-    Err(failure.code(ExitStatus::NotAllowed))
+    failure.code(ExitStatus::NotAllowed)
 }
 
 fn describe(new: &[NewName]) -> String {
@@ -258,7 +342,7 @@ fn compare(
     built: &BuiltShell,
 ) -> Vec<NewName> {
     let entries = LazyCell::new(|| entries(inputs));
-    let mut new = Vec::new();
+    let mut new = new_places(approved, inputs);
     let stored = built
         .tools
         .iter()
@@ -379,9 +463,10 @@ pub fn approve(session: &Session<'_>, project: &Project, new: &[NewName]) -> Res
 
 fn approve_name(approved: &mut ApprovedPrograms, name: &NewName) {
     let (list, name) = match name {
-        NewName::CondaPackage(name) => (CONDA_PACKAGES, name),
-        NewName::Program { tool, program } => (tool.as_str(), program),
+        NewName::CondaPackage(name) => (CONDA_PACKAGES.to_owned(), name),
+        NewName::Program { tool, program } => (tool.clone(), program),
+        NewName::Place { tool, place } => (places_of(tool), place),
     };
-    let names = approved.names.entry(list.to_owned()).or_default();
+    let names = approved.names.entry(list).or_default();
     names.insert(name.clone());
 }

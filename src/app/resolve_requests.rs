@@ -3,7 +3,7 @@
 use crate::{
     lockfile::{Lockfile, Upgrade},
     manifest::ToolRequest,
-    package::{System, Tool, Version},
+    package::{Source, System, Tool, Version},
     report::failure::Failure,
     resolve::{self, HeldBack},
     sources::{self, CandidateKey, Index, Lookup},
@@ -220,10 +220,12 @@ fn fallbacks(requests: &[(Tool, ToolRequest)], index: &Index, lockfile: &Lockfil
             let unused = index.unused(&CandidateKey::of(tool, request));
             let first = unused.first()?;
             let supplier = &lockfile.locked(tool, request)?.supplier;
-            Some(format!(
-                "`{tool}` comes from `{supplier}`, not from `{}`: {}",
-                first.supplier, first.reason
-            ))
+            let (not, reason) = (&first.supplier, &first.reason);
+            Some(if supplier.source == Source::Cargo {
+                format!("`{tool}` is compiled, not taken from `{not}`: {reason}")
+            } else {
+                format!("`{tool}` comes from `{supplier}`, not from `{not}`: {reason}")
+            })
         })
         .collect();
     lines.dedup();

@@ -113,7 +113,7 @@ fn supplier(tool: &Tool, named: Option<&Spanned<String>>) -> Result<Supplier, Sp
         return Ok(tool.unnamed_supplier());
     };
     let supplier = value::<Supplier>(named)?;
-    if tool.suppliers().contains(&supplier) {
+    if tool.supplier_rank(&supplier).is_some() {
         return Ok(supplier);
     }
     let (tool, found) = (tool.clone(), named.get_ref().clone());

@@ -217,6 +217,18 @@ impl Tool {
         std::iter::once(own).chain(others).collect()
     }
 
+    /// Returns the position of a supplier in that list; nothing if it cannot serve the tool.
+    ///
+    /// A crate can name a release with its programs, which counts as the crate.
+    pub fn supplier_rank(&self, supplier: &Supplier) -> Option<usize> {
+        let mut suppliers = self.suppliers().into_iter();
+        let is_release = matches!(supplier.source, Source::Github | Source::Url);
+        suppliers
+            .clone()
+            .position(|one| one == *supplier)
+            .or_else(|| suppliers.position(|one| is_release && one.source == Source::Cargo))
+    }
+
     /// Returns the supplier of a lock entry that names none: the sources of devsh 0.1 were the only ones then.
     pub fn unnamed_supplier(&self) -> Supplier {
         let suppliers = self.suppliers();

@@ -10,7 +10,7 @@ use crate::env::grant;
 use crate::manifest::{
     CacheRequest, DevShell, EnvValue, Located, Manifest, SOURCE_EFFECT, ShellName, ToolRequest,
 };
-use crate::package::{CachePlace, PackageName, Requirement};
+use crate::package::{CachePlace, PackageName, Requirement, Source, Tool};
 use crate::util::redact::{redact_text, redact_url};
 
 /// One thing that decides what a dev shell does. Two facts are equal if they mean the same.
@@ -237,7 +237,11 @@ fn facts_of(content: &DevShell, input: &SummaryInput<'_>) -> Result<Facts, FactC
         )?;
     }
     for (tool, request) in &content.tools {
-        facts.add("tool", &[&tool.to_string()], tool_fact(request, input))?;
+        facts.add(
+            "tool",
+            &[&tool.to_string()],
+            tool_fact(tool, request, input),
+        )?;
     }
     for package in &content.conda.packages {
         let fact = Fact::new("of the conda channels", &package.origin.file);
@@ -307,7 +311,17 @@ fn cache_fact(cache: &CacheRequest) -> Fact {
     Fact::meaning(text, meaning.as_bytes(), &cache.place.origin.file)
 }
 
-fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
+fn tool_fact(tool: &Tool, request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
+    let may_compile = tool
+        .suppliers()
+        .iter()
+        .any(|one| one.source == Source::Cargo);
+    // Compiling runs code of the crate and its dependencies, and takes minutes.
+    let note = if may_compile {
+        "  (may be compiled from its crate)"
+    } else {
+        ""
+    };
     let mut parts = String::new();
     for extra in request.components.iter().chain(&request.targets) {
         parts.push_str(" +");
@@ -321,7 +335,8 @@ fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
     let file = &*requirement.origin.file;
     if input.manifests.contains(file) {
         let text = format!("{}{parts}", requirement.value);
-        return Fact::meaning(redact_text(&text), text.as_bytes(), file);
+        let shown = format!("{}{note}", redact_text(&text));
+        return Fact::meaning(shown, text.as_bytes(), file);
     }
     // The bounds of the project's own files say more than that any version will do.
     let mut bounds: Vec<&Located<Requirement>> = request.constraints().collect();
@@ -332,7 +347,8 @@ fn tool_fact(request: &ToolRequest, input: &SummaryInput<'_>) -> Fact {
         None => format!("{}{parts}", requirement.value),
         Some(first) => format!("{}{parts}  ({})", texts.join(", "), first.origin.file),
     };
-    Fact::meaning(redact_text(&text), parts.as_bytes(), file)
+    let shown = format!("{}{note}", redact_text(&text));
+    Fact::meaning(shown, parts.as_bytes(), file)
 }
 
 fn variable_fact(value: &Located<EnvValue>, input: &SummaryInput<'_>) -> Fact {

@@ -19,12 +19,11 @@ pub fn best(sought: ToolQuery<'_>, candidates: &[Candidate]) -> Option<usize> {
         upgrade,
         system,
     } = sought;
-    let suppliers = tool.suppliers();
     let locked = |candidate: &Candidate| {
         !upgrade.covers(tool)
             && previous.similar(tool, request).any(|(_, package)| {
                 (&package.version, &package.build) == (&candidate.version, &candidate.build)
-                    && suppliers.get(candidate.rank) == Some(&package.supplier)
+                    && tool.supplier_rank(&package.supplier) == Some(candidate.rank)
             })
     };
     let usable = candidates
@@ -58,7 +57,8 @@ pub fn chosen<'i>(sought: ToolQuery<'_>, index: &'i Index) -> Result<&'i Candida
 
 /// Returns the lock entry for a candidate of a tool.
 pub(super) fn locked_package(tool: &Tool, candidate: &Candidate) -> LockedPackage {
-    let supplier = tool.suppliers().into_iter().nth(candidate.rank);
+    let ranked = || tool.suppliers().into_iter().nth(candidate.rank);
+    let supplier = candidate.supplier.clone().or_else(ranked);
     let application = candidate.application.as_ref();
     LockedPackage {
         version: candidate.version.clone(),

@@ -3,7 +3,9 @@
 //! A crate is the same file for every system, and is compiled on the machine. The lockfile has the public address of the
 //! file and the SHA-256 of the index; the dependencies are in the `Cargo.lock` of the crate.
 
+mod binstall;
 mod lock_file;
+pub(super) mod published;
 
 use serde::Deserialize;
 use url::Url;

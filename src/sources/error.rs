@@ -114,6 +114,21 @@ impl Error {
         }
     }
 
+    /// Returns whether a plain download does not exist.
+    pub(super) fn is_absent(&self) -> bool {
+        let Self::Fetch { source, .. } = self else {
+            return false;
+        };
+        // Storage services answer 403 for a file that does not exist.
+        matches!(
+            **source,
+            fetch::Error::Status {
+                status: 403 | 404 | 410,
+                ..
+            }
+        )
+    }
+
     /// Returns the tool that was looked up, if the error is about one.
     pub const fn tool(&self) -> Option<&Tool> {
         match self {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cargo::published::{self, Published};
 use super::{
     CacheUse, Candidate, CandidateKey, Error, Index, PARALLEL, Sources, ToolQuery, UnusedSupplier,
     cargo, github, glibc, go, node, npm, npm_platform, pypi, python, release_age, rust, url,
@@ -35,6 +36,8 @@ struct OpenRequest<'a> {
     /// The error of the first supplier, if it gave no list.
     error: Option<Error>,
     served: bool,
+    /// True if the files that the chosen crate names were looked up.
+    is_crate_read: bool,
 }
 
 /// Asks the sources for everything that the lockfile does not answer, and for nothing else.
@@ -131,9 +134,10 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
                 None => one.set_aside(rank, "no version of it fits"),
                 Some(position) => {
                     let candidate = &one.candidates[position];
-                    if lookup.digests && !candidate.undigested.is_empty() {
+                    if lookup.digests && (!candidate.undigested.is_empty() || one.is_crate(rank)) {
                         let tool = one.tool(rank);
                         open.push((at, position, tool, one.sought.request, candidate.clone()));
+                        one.is_crate_read = true;
                     } else {
                         if lookup.digests {
                             npm::check_signatures(&mut one.candidates[position], lookup.sources)?;
@@ -153,7 +157,8 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
         for ((at, position), digested) in places.into_iter().zip(digested) {
             match digested {
                 // Without a digest for this system the next round chooses another version.
-                Ok(candidate) => round[at].candidates[position] = candidate,
+                Ok(Complete::Candidate(candidate)) => round[at].candidates[position] = *candidate,
+                Ok(Complete::Unchanged(unused)) => round[at].unused.extend(unused),
                 Err(error) => {
                     let Some(reason) = error.unavailable() else {
                         return Err(error);
@@ -175,6 +180,7 @@ impl<'a> OpenRequest<'a> {
             unused: Vec::new(),
             error: None,
             served: false,
+            is_crate_read: false,
         }
     }
 
@@ -212,6 +218,14 @@ impl<'a> OpenRequest<'a> {
         }
         self.candidates.extend(candidates);
         Ok(())
+    }
+
+    /// Returns whether the next version is a crate, whose programs may be published elsewhere. A build with settings of
+    /// the user is compiled.
+    fn is_crate(&self, rank: usize) -> bool {
+        let settings = self.sought.request.options.crate_build();
+        let is_crate = self.tool(rank).source == Source::Cargo;
+        is_crate && settings.is_empty() && !self.is_crate_read
     }
 
     fn set_aside(&mut self, rank: usize, reason: &str) {
@@ -324,7 +338,15 @@ impl Question<'_> {
     }
 }
 
-/// Turns the downloads of the chosen version into artifacts, for a source whose list has no digests.
+/// The chosen version with everything that the lockfile needs.
+enum Complete {
+    Candidate(Box<Candidate>),
+    /// It was complete; perhaps with a supplier that the publisher names and that does not serve.
+    Unchanged(Option<UnusedSupplier>),
+}
+
+/// Turns the downloads of the chosen version into artifacts, for a source whose list has no digests. Looks up the programs
+/// that a crate names.
 ///
 /// A download without a published digest is left out.
 fn with_digests(
@@ -332,13 +354,21 @@ fn with_digests(
     request: &ToolRequest,
     candidate: &Candidate,
     sources: Sources<'_>,
-) -> Result<Candidate, Error> {
-    match tool.source {
+) -> Result<Complete, Error> {
+    let complete = match tool.source {
+        Source::Cargo => {
+            return Ok(match published::find(tool, candidate, sources)? {
+                Published::Unnamed => Complete::Unchanged(None),
+                Published::Unused(unused) => Complete::Unchanged(Some(unused)),
+                Published::Served(candidate) => Complete::Candidate(candidate),
+            });
+        }
         Source::Github => github::with_digests(tool, candidate, sources),
         Source::Node => node::with_digests(tool, candidate, sources),
         Source::Url => url::with_digests(tool, request, candidate, sources),
         _ => Err(Error::NoSource { tool: tool.clone() }),
-    }
+    };
+    Ok(Complete::Candidate(Box::new(complete?)))
 }
 
 /// Returns whether the source's list is long and read only until a version fits the request.

@@ -26,6 +26,9 @@ use crate::{
 use asset_choice::ReleaseFiles;
 use release_list::{Asset, Release};
 
+/// The origin of digests that GitHub computed.
+const LISTED: &str = "digests of the list of releases";
+
 /// Returns the releases of the repository, with the asset for each system; the newest first.
 ///
 /// More pages are read until one has a release that the request admits.
@@ -112,20 +115,24 @@ fn candidate(
 ) -> Option<Candidate> {
     let mut candidate = version(release, repository, options, request)?;
     let version = candidate.version.as_str().to_owned();
-    let mut unchecked = false;
     for (system, asset) in chosen_assets(release, repository, &version, options) {
-        if let Some(digest) = asset.digest {
-            let artifact = artifact(asset, digest)?;
-            candidate.artifacts.insert(system, vec![artifact]);
-        } else {
-            unchecked = true;
-            candidate.undigested.insert(system, asset.url.clone());
-        }
+        add_asset(&mut candidate, system, asset);
     }
-    if !unchecked {
-        candidate.checked = Some("digests of the list of releases".to_owned());
+    if candidate.undigested.is_empty() {
+        candidate.checked = Some(LISTED.to_owned());
     }
     Some(candidate)
+}
+
+/// Adds the asset for a system, if its address is safe.
+fn add_asset(candidate: &mut Candidate, system: System, asset: &Asset) {
+    match asset.digest {
+        Some(digest) => {
+            let artifacts = artifact(asset, digest).map(|artifact| (system, vec![artifact]));
+            candidate.artifacts.extend(artifacts);
+        }
+        None => drop(candidate.undigested.insert(system, asset.url.clone())),
+    }
 }
 
 /// Returns the asset for each system that has one.
@@ -195,19 +202,76 @@ fn version_of_tag<'t>(tag: &'t str, repository: &str, prefix: Option<&str>) -> O
     Some(rest).filter(begins_well)
 }
 
+/// A file of a release that is named elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReleaseFile {
+    pub(super) tag: String,
+    pub(super) name: String,
+}
+
+/// Returns the candidate with these files, for each system the first one that the release has; nothing if no release has
+/// one for this system.
+pub(super) fn named_files(
+    tool: &Tool,
+    wanted: &BTreeMap<System, Vec<ReleaseFile>>,
+    candidate: &Candidate,
+    sources: Sources<'_>,
+) -> Result<Option<Candidate>, Error> {
+    let own = wanted.get(&sources.system).into_iter().flatten();
+    let mut tags: Vec<&str> = own.map(|file| file.tag.as_str()).collect();
+    tags.dedup();
+    let below = sources.config.releases_of(tool.package.as_str());
+    for tag in tags {
+        let release = match release_list::release(tool, tag, sources) {
+            Err(Error::UnknownRepository { .. }) => continue,
+            other => other?,
+        };
+        let mut complete = candidate.clone();
+        for (system, files) in wanted {
+            let mut files = files.iter().filter(|file| file.tag == tag);
+            let asset = files.find_map(|file| {
+                let mut assets = release.assets.iter();
+                assets.find(|asset| {
+                    // A renamed repository has its files at other addresses.
+                    asset.name == file.name && asset.url.as_str().starts_with(&below)
+                })
+            });
+            if let Some(asset) = asset {
+                add_asset(&mut complete, *system, asset);
+            }
+        }
+        if complete.supports(sources.system) {
+            return add_digests(tool, complete, &release, sources).map(Some);
+        }
+    }
+    Ok(None)
+}
+
 /// Returns the candidate with the digests of its assets.
 pub(super) fn with_digests(
     tool: &Tool,
     candidate: &Candidate,
     sources: Sources<'_>,
 ) -> Result<Candidate, Error> {
-    let mut complete = candidate.clone();
     let Some(first) = candidate.undigested.values().next() else {
-        return Ok(complete);
+        return Ok(candidate.clone());
     };
     let tag = release_list::tag_of_asset(first);
     let release = release_list::release(tool, &tag, sources)?;
-    let mut sums = ChecksumFiles::new(tool, &release, sources);
+    add_digests(tool, candidate.clone(), &release, sources)
+}
+
+fn add_digests(
+    tool: &Tool,
+    mut complete: Candidate,
+    release: &Release,
+    sources: Sources<'_>,
+) -> Result<Candidate, Error> {
+    if complete.undigested.is_empty() {
+        complete.checked = Some(LISTED.to_owned());
+        return Ok(complete);
+    }
+    let mut sums = ChecksumFiles::new(tool, release, sources);
     let mut origins: Vec<String> = Vec::new();
     for (system, url) in std::mem::take(&mut complete.undigested) {
         let Some(asset) = release.assets.iter().find(|asset| asset.url == url) else {

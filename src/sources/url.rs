@@ -14,7 +14,6 @@ use super::{
     computed_digest, get, github,
 };
 use crate::{
-    fetch,
     lockfile::{Artifact, lockable},
     manifest::ToolRequest,
     package::{Digest, MinisignKey, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
@@ -152,7 +151,7 @@ pub(super) fn with_digests(
             let check = |file: &Path| check_signature(tool, url, key, file, sources);
             let (digest, size) = computed_digest(tool, url, *system, sources, check)?;
             let origin = "digests computed from the signed downloads";
-            return Ok((digest, Some(size), origin.to_owned()));
+            return Ok::<_, Error>((digest, Some(size), origin.to_owned()));
         }
         let published = published_digest(tool, &options, version, *system, url, sources)?;
         if let Some((digest, origin)) = published {
@@ -166,7 +165,7 @@ pub(super) fn with_digests(
     for ((system, url), found) in open.into_iter().zip(found) {
         let (digest, size, origin) = match found {
             Ok(found) => found,
-            Err(error) if system != sources.system && is_absent(&error) => continue,
+            Err(error) if system != sources.system && error.is_absent() => continue,
             Err(error) => return Err(error),
         };
         if !origins.contains(&origin) {
@@ -234,18 +233,4 @@ fn published_digest(
 
 fn file_name(url: &Url) -> &str {
     url.path().rsplit('/').next().unwrap_or_default()
-}
-
-fn is_absent(error: &Error) -> bool {
-    let Error::Fetch { source, .. } = error else {
-        return false;
-    };
-    // Storage services answer 403 for a file that does not exist.
-    matches!(
-        **source,
-        fetch::Error::Status {
-            status: 403 | 404 | 410,
-            ..
-        }
-    )
 }

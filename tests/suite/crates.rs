@@ -9,7 +9,9 @@ use std::{
 
 use crate::support::{
     Sandbox, Server,
+    archive::{gzip, script, sha256, tar},
     crates::{PackedCrate, sysroot},
+    releases::{GithubRelease, serve_releases},
     rust_dist::serve_compiler,
     server::Fault,
 };
@@ -175,6 +177,8 @@ fn a_crate_with_another_digest_changes_nothing_in_the_store() {
         sandbox.devsh(&["lock", "--trust"]).success();
         let path = format!("/crates/{lying}/download");
         server.fault(&path, Fault::Flip(40));
+        // The lock has read the crate already.
+        let _downloads = fs::remove_dir_all(sandbox.home().join(".cache/devsh/downloads"));
         sandbox
             .devsh(&["sync", "--trust"])
             .error(&["digest mismatch"]);
@@ -387,4 +391,208 @@ fn the_newest_version_that_the_toolchain_compiles_is_locked() {
     sandbox
         .devsh(&["lock", "--trust"])
         .error(&["it needs rust 1.200"]);
+}
+
+/// The targets of the prebuilt programs, in the order of the lockfile.
+const TARGETS: [&str; 4] = [
+    "aarch64-unknown-linux-musl",
+    "x86_64-unknown-linux-musl",
+    "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+];
+
+/// Returns an archive with the program `probe`.
+fn prebuilt(version: &str) -> Vec<u8> {
+    let program = script("prebuilt", version);
+    gzip(&tar(&[("probe-dir/probe", &program, true)], &[]))
+}
+
+/// Returns the name of a file of the release of `probe`.
+fn asset(version: &str, target: &str) -> String {
+    format!("probe-{version}-{target}.tar.gz")
+}
+
+/// Serves the crate `probe`, which is in the repository `team/probe` and names prebuilt programs at an address.
+fn serve_probe(server: &Server, version: &str, address: &str) {
+    let manifest = format!(
+        "repository = \"https://github.com/team/probe.git\"\n\
+         [package.metadata.binstall]\npkg-url = \"{address}\"\npkg-fmt = \"tgz\"\n"
+    );
+    let files = [("src/main.rs", "fn main() { println!(\"compiled\") }")];
+    PackedCrate {
+        manifest: &manifest,
+        ..PackedCrate::program("probe", version, &files)
+    }
+    .serve(server);
+}
+
+/// The address of prebuilt programs in the releases of the repository.
+const RELEASE: &str =
+    "{ repo }/releases/download/v{ version }/{ name }-{ version }-{ target }{ archive-suffix }";
+
+/// Serves the release of a version in a repository.
+fn serve_release(server: &Server, repository: &str, version: &str) {
+    let tag = format!("v{version}");
+    let mut release = GithubRelease::new(&tag, &[]);
+    for target in TARGETS {
+        let name = asset(version, target);
+        release.assets.push((name, prebuilt(version)));
+    }
+    serve_releases(server, repository, &[release]);
+}
+
+#[test]
+fn the_release_that_a_crate_names_is_used() {
+    let server = Server::start();
+    serve_probe(&server, "1.0.0", RELEASE);
+    serve_release(&server, "team/probe", "1.0.0");
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    let digest = sha256(&prebuilt("1.0.0"));
+    for target in TARGETS {
+        let name = asset("1.0.0", target);
+        assert!(locked.stderr.contains(&name), "{locked}");
+        let url = format!("/team/probe/releases/download/v1.0.0/{name}\", sha256 = \"{digest}\"");
+        assert!(lockfile.contains(&url), "{lockfile}");
+    }
+    assert!(
+        lockfile.contains("source = \"github:team/probe\""),
+        "{lockfile}"
+    );
+    let checked = "digests of the list of releases, at addresses of `Cargo.toml` of the crate";
+    assert!(lockfile.contains(checked), "{lockfile}");
+    assert!(!lockfile.contains("name = \"rust\""), "{lockfile}");
+    server.requests();
+    sandbox.devsh(&["lock", "--check", "--trust"]).success();
+    assert_eq!(server.requests(), [""; 0], "`--check` asks nobody");
+    assert_eq!(run(&sandbox, &["probe", "--version"]), "prebuilt 1.0.0\n");
+    sandbox.allow();
+    let about = sandbox.devsh(&["explain", "cargo:probe"]).success().stdout;
+    assert!(about.contains("from `github:team/probe`"), "{about}");
+}
+
+#[test]
+fn a_crate_without_usable_programs_is_compiled() {
+    let Some(server) = server() else { return };
+    serve_probe(&server, "1.0.0", RELEASE);
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    let locked = sandbox.devsh(&["lock", "--trust"]).success();
+    let note = "`cargo:probe` is compiled, not taken from `github:team/probe`: the crate names no file that it has";
+    assert!(locked.stderr.contains(note), "{locked}");
+    assert_eq!(run(&sandbox, &["probe"]), "compiled\n");
+    // The digest of the list is not that of the file.
+    serve_release(&server, "team/probe", "1.0.0");
+    for target in TARGETS {
+        let path = format!(
+            "/team/probe/releases/download/v1.0.0/{}",
+            asset("1.0.0", target)
+        );
+        server.fault(&path, Fault::Flip(40));
+    }
+    sandbox.devsh(&["lock", "--upgrade", "--trust"]).success();
+    sandbox
+        .devsh(&["sync", "--trust"])
+        .error(&["digest mismatch"]);
+    server.mend();
+    assert_eq!(run(&sandbox, &["probe", "--version"]), "prebuilt 1.0.0\n");
+    // A release is not built with the features that the user wants.
+    server.requests();
+    let manifest = "[tools]\n\"cargo:probe\" = { version = \"1\", default-features = true }\n";
+    sandbox.write("devshell.toml", manifest);
+    assert_eq!(run(&sandbox, &["probe"]), "compiled\n");
+    let requests = server.requests();
+    assert!(
+        requests.iter().all(|path| !path.contains("/releases/")),
+        "{requests:?}"
+    );
+}
+
+#[test]
+fn a_lockfile_cannot_bring_the_programs_of_another_repository() {
+    let server = Server::start();
+    serve_probe(&server, "1.0.0", RELEASE);
+    serve_release(&server, "team/probe", "1.0.0");
+    serve_release(&server, "evil/probe", "1.0.0");
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    sandbox.allow();
+    sandbox.devsh(&["run", "--", "probe"]).success();
+    let path = sandbox.project().join("devshell.lock");
+    let lockfile = fs::read_to_string(&path).unwrap();
+    // Files of another repository than the entry names.
+    fs::write(&path, lockfile.replace("/team/probe/", "/evil/probe/")).unwrap();
+    sandbox.devsh(&["sync"]).error(&["/evil/probe/"]);
+    fs::write(&path, lockfile.replace("team/probe", "evil/probe")).unwrap();
+    server.requests();
+    let refused = sandbox.devsh(&["sync"]);
+    refused.error(&[
+        "has sources of programs that you have not approved: `github:evil/probe` for `cargo:probe`",
+    ]);
+    let requests = server.requests();
+    assert!(
+        requests.iter().all(|path| !path.contains("evil")),
+        "{requests:?}"
+    );
+    let shown = sandbox.devsh(&["allow", "--yes"]).success();
+    assert!(
+        shown.stderr.contains("programs of cargo:probe from"),
+        "{shown}"
+    );
+    assert!(shown.stderr.contains("github:evil/probe"), "{shown}");
+    sandbox.devsh(&["run", "--", "probe"]).success();
+    // A lockfile that is there at the first approval asks too.
+    let second = self::sandbox(&server, "\"cargo:probe\" = \"1\"");
+    second.write("devshell.lock", &lockfile);
+    let shown = second.devsh(&["allow", "--yes"]).success();
+    assert!(shown.stderr.contains("github:team/probe"), "{shown}");
+}
+
+#[test]
+fn programs_of_another_server_are_used_from_the_named_place_only() {
+    let server = Server::start();
+    let address = format!(
+        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
+        server.address()
+    );
+    for version in ["1.0.0", "1.1.0"] {
+        for target in TARGETS {
+            let path = format!("/dl/{version}/probe-{target}.tgz");
+            server.serve(&path, prebuilt(version));
+        }
+    }
+    serve_probe(&server, "1.0.0", &address);
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    sandbox.allow();
+    let probe = ["run", "--", "probe", "--version"];
+    assert_eq!(sandbox.devsh(&probe).success().stdout, "prebuilt 1.0.0\n");
+    let path = sandbox.project().join("devshell.lock");
+    let lockfile = fs::read_to_string(&path).unwrap();
+    assert!(lockfile.contains("source = \"url:probe\""), "{lockfile}");
+    // Another version at the same place does not ask.
+    serve_probe(&server, "1.1.0", &address);
+    sandbox.devsh(&["lock", "--upgrade"]).success();
+    assert_eq!(sandbox.devsh(&probe).success().stdout, "prebuilt 1.1.0\n");
+    let lockfile = fs::read_to_string(&path).unwrap();
+    server.requests();
+    for place in ["/evil/", "/dl/x%2f..%2f..%2fevil/"] {
+        fs::write(&path, lockfile.replace("/dl/", place)).unwrap();
+        sandbox.devsh(&["sync"]).error(&[
+            "has sources of programs that you have not approved",
+            "for `cargo:probe`",
+        ]);
+    }
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn a_crate_with_another_digest_names_no_programs() {
+    let server = Server::start();
+    serve_probe(&server, "1.0.0", RELEASE);
+    serve_release(&server, "team/probe", "1.0.0");
+    server.fault("/crates/probe/1.0.0/download", Fault::Flip(40));
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    sandbox
+        .devsh(&["lock", "--trust"])
+        .error(&["digest mismatch"]);
+    assert!(!sandbox.project().join("devshell.lock").exists());
 }

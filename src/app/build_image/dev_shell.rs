@@ -63,6 +63,7 @@ pub(super) fn build_shell(
         requested.hidden |= is_implied(&shell, requested);
     }
     inputs.refuse_untrusted(&config, system)?;
+    programs::check_places(session, project.get(), &inputs)?;
     if let Some(own) = session.context.system
         && own != system
     {

@@ -96,6 +96,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, options: AllowOptions) -> Result<(), 
         let (name, value) = match one {
             NewName::CondaPackage(name) => ("conda package".to_owned(), name),
             NewName::Program { tool, program } => (format!("program of {tool}"), program),
+            NewName::Place { tool, place } => (format!("programs of {tool} from"), place),
         };
         (name, Difference::Added(value.clone()))
     });
