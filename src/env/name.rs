@@ -14,7 +14,8 @@ use crate::package::Invalid;
 pub struct VarName(String);
 
 /// Special variables of the shells: an assignment fails, changes the shell, takes its hooks away, or aborts the
-/// evaluation. Some lose their meaning when they are unset. Sorted for a binary search.
+/// evaluation. Some lose their meaning when they are unset. Zsh evaluates the value of its numbers as arithmetic, which
+/// can run commands (`HISTSIZE='path[$(x)1]'`). Sorted for a binary search.
 const RESERVED: &[&str] = &[
     "ARGC",
     "BASHOPTS",
@@ -55,9 +56,14 @@ const RESERVED: &[&str] = &[
     "GID",
     "GROUPS",
     "HISTCMD",
+    "HISTSIZE",
     "IFS",
+    "KEYTIMEOUT",
     "LINENO",
     "LINES",
+    "LISTMAX",
+    "LOGCHECK",
+    "MAILCHECK",
     "MAPFILE",
     "OLDPWD",
     "OPTARG",
@@ -74,15 +80,21 @@ const RESERVED: &[&str] = &[
     "READLINE_MARK",
     "READLINE_POINT",
     "REPLY",
+    "SAVEHIST",
     "SECONDS",
     "SHELLOPTS",
     "SHLVL",
     "SRANDOM",
     "TMOUT",
+    "TRY_BLOCK_ERROR",
+    "TRY_BLOCK_INTERRUPT",
     "TTY",
     "TTYIDLE",
     "UID",
     "USERNAME",
+    "ZCURSES_COLORS",
+    "ZCURSES_COLOR_PAIRS",
+    "ZFTP_TMOUT",
     "ZSH_EVAL_CONTEXT",
     "ZSH_SUBSHELL",
     "_",

@@ -1,7 +1,7 @@
 //! Other tools and settings of the host shell that touch what the hook works with: `PROMPT_COMMAND`, `PATH`, special
 //! variables, key bindings, functions named like builtins.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use crate::support::{HostShell, Pty, Sandbox, for_each_shell, require};
 
@@ -120,13 +120,10 @@ fn special_variables_of_zsh_come_back_with_their_meaning() {
         return;
     }
     let names = [
-        ("HISTSIZE", "1000"),
-        ("SAVEHIST", "900"),
         ("WORDCHARS", "*?_-."),
         ("FIGNORE", ".o:.bak"),
         ("PSVAR", "a:b"),
         ("HISTCHARS", "!^#"),
-        ("KEYTIMEOUT", "20"),
     ];
     let variables: Vec<String> = names
         .iter()
@@ -139,8 +136,8 @@ fn special_variables_of_zsh_come_back_with_their_meaning() {
         .collect();
     let mut pty = sandbox.shell(HostShell::Zsh);
     pty.type_line(&own.concat());
-    let asked = "typeset -p HISTSIZE SAVEHIST WORDCHARS FIGNORE PSVAR HISTCHARS KEYTIMEOUT fignore psvar \
-                 MANPATH CDPATH; print ${(t)HISTSIZE} ${(t)FIGNORE} ${(t)CDPATH}";
+    let asked = "typeset -p WORDCHARS FIGNORE PSVAR HISTCHARS fignore psvar \
+                 MANPATH CDPATH; print ${(t)FIGNORE} ${(t)CDPATH}";
     let before = pty.run(asked);
     for _ in 0..2 {
         pty.enter();
@@ -433,6 +430,55 @@ fn a_project_cannot_take_the_hook_away() {
             .devsh(&["allow"])
             .code(1)
             .error(&[name, "not a variable that a project may set"]);
+    }
+}
+
+/// Zsh evaluates the value of a number as arithmetic: `HISTSIZE='path[$(x)1]'` runs `x`.
+#[test]
+fn a_project_cannot_set_a_number_of_zsh() {
+    let Some(zsh) = require("zsh") else { return };
+    let listing = "for module in ${^module_path}/**/*.so(N); do \
+zmodload ${${module#$module_path[1]/}%.so}; done 2>/dev/null >&2
+for name in ${(k)parameters}; do
+  [[ $name == [A-Za-z_]* && $parameters[$name] == (integer|float)* && $parameters[$name] != *readonly* ]] &&
+    print -r -- $name
+done; :";
+    let listed = Command::new(zsh).args(["-fc", listing]).output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let names: Vec<_> = listed.lines().filter(|name| *name != "exint").collect();
+    assert!(names.contains(&"KEYTIMEOUT"), "{names:?}");
+    let sandbox = Sandbox::new();
+    for name in names {
+        sandbox.write("devshell.toml", &format!("[env]\n{name} = \"1\"\n"));
+        sandbox
+            .devsh(&["allow"])
+            .code(1)
+            .error(&[name, "not a variable that a project may set"]);
+    }
+}
+
+#[test]
+fn a_value_does_not_run_in_a_number_of_the_user() {
+    for (shell, declare) in [
+        (HostShell::Bash, "declare -ix JOBS=4"),
+        (HostShell::Zsh, "integer -x JOBS=4"),
+    ] {
+        if require(shell.name()).is_none() {
+            continue;
+        }
+        let sandbox = with("[env]\nJOBS = 'path[$(touch \"$HOME/ran\")1]'\n");
+        let mut pty = sandbox.shell(shell);
+        pty.run(declare);
+        pty.enter();
+        assert_eq!(
+            pty.var("JOBS").as_deref(),
+            Some("path[$(touch \"$HOME/ran\")1]"),
+            "{shell:?}"
+        );
+        pty.leave();
+        assert_eq!(pty.run("JOBS=2+3; echo $JOBS"), "5\n", "{shell:?}");
+        assert!(!sandbox.home().join("ran").exists(), "{shell:?}");
     }
 }
 
