@@ -35,6 +35,27 @@ impl Repository {
         root.ancestors().filter_map(move |top| Self::at(top, root))
     }
 
+    /// Returns the repositories that `.git` of the project at `root` and of the directories around it name, also those
+    /// that do not confirm it: submodules, `git init --separate-git-dir`, moved worktrees, symlinks.
+    ///
+    /// For denials only, which such a claim can do no more than extend to its own directory.
+    pub fn claimed_around(root: &Path) -> impl Iterator<Item = Self> {
+        root.ancestors().filter_map(move |top| {
+            let git = top.join(".git");
+            let private = if git.is_dir() {
+                git
+            } else {
+                private_directory(&git)?
+            };
+            let common = line(&private.join("commondir"))
+                .map_or(private.clone(), |common| private.join(common));
+            Some(Self {
+                common: common.canonicalize().ok()?,
+                below: root.strip_prefix(top).ok()?.to_owned(),
+            })
+        })
+    }
+
     /// Returns the repository with a worktree at `top`, which has the project at `root`.
     fn at(top: &Path, root: &Path) -> Option<Self> {
         let git = top.join(".git");
@@ -79,15 +100,7 @@ impl Repository {
 /// The private directory of a worktree must be in `worktrees` of the common directory, and must name the worktree. Other
 /// places prove nothing: the directory itself could have brought them.
 fn shared_by(file: &Path) -> Option<PathBuf> {
-    let line = |path: &Path| -> Option<PathBuf> {
-        let bytes = peek(path.parent()?, path.file_name()?)?;
-        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        (!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line)))
-    };
-    let named = line(file)?;
-    let private = named.as_os_str().as_bytes().strip_prefix(b"gitdir: ")?;
-    let private = file.parent()?.join(OsStr::from_bytes(private));
-    let private = private.canonicalize().ok()?;
+    let private = private_directory(file)?.canonicalize().ok()?;
     let common = private.join(line(&private.join("commondir"))?);
     let common = common.canonicalize().ok()?;
     if private.parent() != Some(&common.join("worktrees")) {
@@ -95,6 +108,20 @@ fn shared_by(file: &Path) -> Option<PathBuf> {
     }
     let back = private.join(line(&private.join("gitdir"))?);
     (back.canonicalize().ok()? == file.canonicalize().ok()?).then_some(common)
+}
+
+/// Returns the directory that a `.git` file names.
+fn private_directory(file: &Path) -> Option<PathBuf> {
+    let named = line(file)?;
+    let private = named.as_os_str().as_bytes().strip_prefix(b"gitdir: ")?;
+    Some(file.parent()?.join(OsStr::from_bytes(private)))
+}
+
+/// Returns the path in a file of one line.
+fn line(path: &Path) -> Option<PathBuf> {
+    let bytes = peek(path.parent()?, path.file_name()?)?;
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    (!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line)))
 }
 
 /// The settings of Git that change no address, by section. `*` stands for every key.

@@ -25,6 +25,12 @@ fn git(sandbox: &Sandbox, words: &[&str]) {
     assert!(command.status().unwrap().success(), "git {words:?}");
 }
 
+fn commit(sandbox: &Sandbox) {
+    git(sandbox, &["add", "-A"]);
+    let user = ["-c", "user.name=a", "-c", "user.email=b"];
+    git(sandbox, &[&user[..], &["commit", "-q", "-m", "x"]].concat());
+}
+
 /// Returns a repository that a rule allows, with a project below.
 fn denied_repository() -> Sandbox {
     let sandbox = Sandbox::new().manifest(MANIFEST);
@@ -32,12 +38,7 @@ fn denied_repository() -> Sandbox {
     let sandbox = sandbox.config(&rule);
     sandbox.write("below/devshell.toml", MANIFEST);
     git(&sandbox, &["init", "-q", "."]);
-    git(&sandbox, &["add", "-A"]);
-    let user = ["-c", "user.name=a", "-c", "user.email=b"];
-    git(
-        &sandbox,
-        &[&user[..], &["commit", "-q", "-m", "x"]].concat(),
-    );
+    commit(&sandbox);
     git(&sandbox, &["worktree", "add", "-q", "../tree"]);
     for place in ["project", "project/below", "tree", "tree/below"] {
         run_in(&sandbox, &sandbox.home().join(place)).success();
@@ -106,6 +107,72 @@ fn a_denial_covers_repositories_inside_of_other_worktrees() {
     command.args(["allow"]).current_dir(sandbox.project());
     sandbox.outcome(&mut command).success();
     run_in(&sandbox, &nested).success();
+}
+
+/// Makes a repository with a worktree `tree` and `.git` of the main directory elsewhere.
+fn repository_with_its_data_elsewhere(is_symlink: bool) -> Sandbox {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    let rule = format!("[trust]\nallow = [\"{}\"]\n", sandbox.home().display());
+    let sandbox = sandbox.config(&rule);
+    if is_symlink {
+        git(&sandbox, &["init", "-q", "."]);
+        let data = sandbox.home().join("data.git");
+        fs::rename(sandbox.project().join(".git"), &data).unwrap();
+        symlink(&data, sandbox.project().join(".git")).unwrap();
+    } else {
+        git(
+            &sandbox,
+            &["init", "-q", "--separate-git-dir", "../data.git", "."],
+        );
+    }
+    commit(&sandbox);
+    git(&sandbox, &["worktree", "add", "-q", "../tree"]);
+    sandbox
+}
+
+#[test]
+fn a_denial_covers_worktrees_of_a_repository_with_its_data_elsewhere() {
+    for is_symlink in [false, true] {
+        for (denied, other) in [("project", "tree"), ("tree", "project")] {
+            let sandbox = repository_with_its_data_elsewhere(is_symlink);
+            let [denied, other] = [denied, other].map(|name| sandbox.home().join(name));
+            run_in(&sandbox, &other).success();
+            let mut command = sandbox.command("devsh");
+            command.arg("deny").current_dir(&denied);
+            sandbox.outcome(&mut command).success();
+            run_in(&sandbox, &other).code(3);
+            let mut command = sandbox.command("devsh");
+            command.arg("allow").current_dir(&denied);
+            sandbox.outcome(&mut command).success();
+            run_in(&sandbox, &other).success();
+        }
+    }
+}
+
+#[test]
+fn a_denial_covers_a_worktree_that_was_moved_by_hand() {
+    let sandbox = denied_repository();
+    let moved = sandbox.home().join("moved");
+    fs::rename(sandbox.home().join("tree"), &moved).unwrap();
+    run_in(&sandbox, &moved).code(3);
+}
+
+#[test]
+fn a_project_that_claims_another_repository_is_denied_alone() {
+    let sandbox = denied_repository();
+    let mut command = sandbox.command("devsh");
+    command.arg("allow").current_dir(sandbox.project());
+    sandbox.outcome(&mut command).success();
+    let forged = sandbox.home().join("forged");
+    fs::create_dir(&forged).unwrap();
+    fs::write(forged.join("devshell.toml"), MANIFEST).unwrap();
+    let data = sandbox.project().join(".git");
+    fs::write(forged.join(".git"), format!("gitdir: {}\n", data.display())).unwrap();
+    let mut command = sandbox.command("devsh");
+    command.arg("deny").current_dir(&forged);
+    sandbox.outcome(&mut command).success();
+    run_in(&sandbox, &forged).code(3);
+    run_in(&sandbox, sandbox.project()).success();
 }
 
 #[test]

@@ -44,7 +44,9 @@ impl Decisions {
         files::own_dir(&directory)?;
         // Builds remove old temporary files in other directories, but a denial starts none.
         files::sweep_temporaries(&directory);
-        let repositories = Repository::all_around(root);
+        // The repository of another project that this one only claims is not denied with it.
+        let claimed = Repository::claimed_around(root).filter(|one| !one.common.ends_with(".git"));
+        let repositories = Repository::all_around(root).chain(claimed);
         let repositories = repositories.map(|one| repository_record(&one.common, &one.below));
         let denial = Denial {
             root: root.to_owned(),
@@ -80,7 +82,7 @@ impl Decisions {
                 }
             }
         }
-        for repository in Repository::all_around(root) {
+        for repository in Repository::claimed_around(root) {
             for below in repository.below.ancestors() {
                 let name = repository_record(&repository.common, below);
                 if let Some(denial) = self.read_denial(&name, &repository.common)? {
