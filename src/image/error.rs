@@ -21,6 +21,9 @@ pub enum Error {
     /// A symlink to copy leads out of the project.
     #[error("`{0}` is a symlink that leads out of the project")]
     OutsideLink(String),
+    /// A directory above a path to copy is a symlink, so that the path says nothing about what is copied.
+    #[error("a directory in `{0}` is a symlink")]
+    LinkAbove(String),
     /// A file that is neither a file, a directory nor a symlink.
     #[error("`{}` is no regular file", .0.display())]
     Special(PathBuf),

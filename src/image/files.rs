@@ -103,6 +103,9 @@ impl LayerFiles {
             if place != copied.root {
                 git.push(IgnoreFiles::git(&place)?);
             }
+            if place.is_symlink() {
+                return Err(Error::LinkAbove(copied.from.to_owned()));
+            }
             place.push(part);
             refuse_link(copied.root, &place)?;
             // Git usually ignores the results of builds, which are named here. Nothing else of them is left out.

@@ -9,10 +9,18 @@ use crate::util::files;
 
 /// The longest accepted ignore file, in bytes.
 const LIMIT: u64 = 1 << 20;
-/// Never in an image: the history, local files of devsh and the environment of an editor.
-const ALWAYS: [&str; 4] = [
+/// Never in an image: the history, values for one machine, local files of devsh and the environment of an editor.
+///
+/// Ignore files cannot take them back, because a pull can change those.
+const ALWAYS: [&str; 10] = [
     ".git",
     ".venv",
+    ".env",
+    ".env.*",
+    "!.env.example",
+    "!.env.sample",
+    "!.env.template",
+    "!.env.dist",
     "devshell.local.toml",
     "devshell.local.lock",
 ];
@@ -22,13 +30,13 @@ const ALWAYS: [&str; 4] = [
 pub struct IgnoreFiles {
     docker: Gitignore,
     always: Gitignore,
-    /// The files and directories that devsh writes: an image must not have an earlier one in it.
-    outputs: Vec<PathBuf>,
+    /// Other files and directories that an image must not have in it, such as what devsh writes.
+    left_out: Vec<PathBuf>,
 }
 
 impl IgnoreFiles {
-    /// Reads the patterns of the project at `root`.
-    pub fn read(root: &Path, outputs: Vec<PathBuf>) -> Result<Self, Error> {
+    /// Reads the patterns of the project at `root`; images have nothing of `left_out` either.
+    pub fn read(root: &Path, left_out: Vec<PathBuf>) -> Result<Self, Error> {
         let mut docker = GitignoreBuilder::new(root);
         let text = text(&root.join(".dockerignore"))?;
         for line in text.lines() {
@@ -43,7 +51,7 @@ impl IgnoreFiles {
         Ok(Self {
             docker: build(&docker, ".dockerignore")?,
             always: build(&always, "devsh")?,
-            outputs,
+            left_out,
         })
     }
 
@@ -58,8 +66,9 @@ impl IgnoreFiles {
 
     /// Returns whether a path is left out; `git` has the files of its parents, the outermost first.
     pub(super) fn is_ignored(&self, path: &Path, is_dir: bool, git: &[Gitignore]) -> bool {
-        let is_output = self.outputs.iter().any(|output| output == path);
-        if is_output || self.always.matched(path, is_dir).is_ignore() {
+        if self.left_out.iter().any(|one| one == path)
+            || self.always.matched(path, is_dir).is_ignore()
+        {
             return true;
         }
         let docker = self.docker.matched(path, is_dir);

@@ -47,7 +47,7 @@ fn project(server: &Server, sandbox: Sandbox) -> Sandbox {
     sandbox.write("notes/b.txt", "b\n");
     sandbox.write(".gitignore", "__pycache__/\nnotes/*\n");
     sandbox.write("notes/.gitignore", "!b.txt\n");
-    sandbox.write(".dockerignore", "*.env\n!notes/a.txt\n");
+    sandbox.write(".dockerignore", "*.env\n!notes/a.txt\n!app/.env*\n");
     sandbox
 }
 
@@ -121,6 +121,14 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
     }
     let server = Server::start();
     let sandbox = project(&server, Sandbox::odd());
+    sandbox.write(
+        "devshell.toml",
+        format!("{MANIFEST}\n[env-files]\nload = [\"local.conf\"]\n"),
+    );
+    sandbox.write("local.conf", "TOKEN=x\n");
+    sandbox.write("app/.env", "TOKEN=x\n");
+    sandbox.write("app/.env.local", "TOKEN=x\n");
+    sandbox.write("app/.env.example", "TOKEN=\n");
     let layout = sandbox.root().join("layout");
     let sbom = sandbox.root().join("sbom.json");
     digest(
@@ -142,7 +150,15 @@ fn an_image_has_the_files_and_settings_of_the_manifest() {
         root.join("app/notes/b.txt").is_file(),
         "the nearest `.gitignore` wins"
     );
-    for absent in ["app/secret.env", "app/app/__pycache__", "app/.git"] {
+    assert!(root.join("app/app/.env.example").is_file());
+    for absent in [
+        "app/secret.env",
+        "app/app/__pycache__",
+        "app/.git",
+        "app/local.conf",
+        "app/app/.env",
+        "app/app/.env.local",
+    ] {
         assert!(!root.join(absent).exists(), "{absent}");
     }
     let link = fs::read_link(root.join("devsh/profile/bin/ruff")).unwrap();
@@ -426,6 +442,13 @@ fn what_leads_out_of_the_project_is_not_copied() {
         let outcome = sandbox.devsh(&["image", "build", "--trust"]);
         outcome.error(&[&format!("`{path}` is not copied"), "devshell.toml:7"]);
     }
+    std::os::unix::fs::symlink(".git", sandbox.project().join("settings")).unwrap();
+    sandbox.write("devshell.toml", from("settings/config"));
+    let outcome = sandbox.devsh(&["image", "build", "--trust"]);
+    outcome.error(&[
+        "a directory in `settings/config` is a symlink",
+        "devshell.toml:7",
+    ]);
     for path in ["app/__pycache__", "app/__pycache__/main.pyc"] {
         sandbox.write("devshell.toml", from(path));
         sandbox.devsh(&["image", "build", "--trust"]).success();

@@ -123,8 +123,13 @@ pub(super) fn write_layers(
         .map_err(|error| profile_failure(error, project))?;
     layers.push(profile.write(&blobs, "profile")?);
     if !request.copy.is_empty() {
-        let ignored = IgnoreFiles::read(project.root(), target.outputs.to_vec());
-        let ignored = ignored?;
+        let layers_of_project = &project.layers().all;
+        let env_files = layers_of_project
+            .iter()
+            .flat_map(|one| one.env_files.keys());
+        let env_files = env_files.map(|file| project.root().join(file));
+        let left_out = target.outputs.iter().cloned().chain(env_files).collect();
+        let ignored = IgnoreFiles::read(project.root(), left_out)?;
         let mut copied = LayerFiles::default();
         for rule in &request.copy {
             copied

@@ -7,7 +7,9 @@ impl From<&image::Error> for Failure {
         match error {
             image::Error::File(error) => Self::from(error),
             image::Error::IgnoredCopy(_) => Self::new(error.to_string())
-                .hint("`.git`, `.venv` and `devshell.local.toml` never belong into an image; for others change `.dockerignore`"),
+                .hint("`.git`, `.venv`, env files and `devshell.local.toml` never belong into an image; for others change `.dockerignore`"),
+            image::Error::LinkAbove(_) => Self::new(error.to_string())
+                .hint("name the directory that the symlink leads to"),
             image::Error::HostPath { .. }
             | image::Error::NothingToCopy(_)
             | image::Error::OutsideLink(_)
