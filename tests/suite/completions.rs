@@ -57,3 +57,33 @@ fn tab_completes_right_after_the_installation() {
         }
     });
 }
+
+#[test]
+fn names_of_a_repository_are_no_code_on_tab() {
+    for_each_shell(|shell| {
+        let sandbox = Sandbox::new();
+        for name in ["x$(touch ran)", "z;touch ran;'", "e\u{1b}[2J", "my notes"] {
+            fs::create_dir(sandbox.project().join(name)).unwrap();
+        }
+        let completions = match shell {
+            HostShell::Fish => "devsh completions fish | source",
+            HostShell::Bash => "eval \"$(devsh completions bash)\"",
+            HostShell::Zsh => {
+                "autoload -Uz compinit && compinit -u; eval \"$(devsh completions zsh)\""
+            }
+        };
+        let mut pty = with_line_editor(&sandbox, shell, &format!("{completions}\n"));
+        pty.type_line("cd project");
+        for begin in ["x", "z", "e"] {
+            for command in ["devsh status -C", "devsh -C"] {
+                pty.press(&format!("{command} {begin}\t"));
+                pty.type_line("");
+            }
+        }
+        pty.press("devsh status -C my\t");
+        pty.wait_for_text("notes");
+        let shown = pty.type_line("");
+        assert!(shown.contains("there is no project in"), "{shown}");
+        assert!(!sandbox.project().join("ran").exists(), "{shell:?}");
+    });
+}

@@ -450,7 +450,7 @@ done; :";
     assert!(names.contains(&"KEYTIMEOUT"), "{names:?}");
     let sandbox = Sandbox::new();
     for name in names {
-        sandbox.write("devshell.toml", &format!("[env]\n{name} = \"1\"\n"));
+        sandbox.write("devshell.toml", format!("[env]\n{name} = \"1\"\n"));
         sandbox
             .devsh(&["allow"])
             .code(1)

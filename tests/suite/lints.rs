@@ -4,11 +4,12 @@ use std::{fs, path::Path, process::Command};
 
 use crate::support::{HostShell, Sandbox, for_each_shell, repository, require};
 
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
     "install.sh",
     ".ci/run",
     "tests/setup",
     "tests/reliability",
+    "hooks/completions.bash",
     "hooks/hook.bash",
     "hooks/source.bash",
 ];
