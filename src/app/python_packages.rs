@@ -24,8 +24,10 @@ use crate::{
     report::failure::Failure,
 };
 
-pub use resolve::{FailedList, ResolvedPackages, fitting_minor, reduce_failed, resolve};
-pub use without_wheels::{build_failed, new_builds};
+pub use resolve::{
+    FailedList, ResolvedPackages, build_failed, fitting_minor, reduce_failed, resolve,
+};
+pub use without_wheels::new_builds;
 
 /// Returns the Python packages of a dev shell, if it has any.
 pub fn of_shell(

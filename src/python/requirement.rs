@@ -44,7 +44,7 @@ impl PythonRequirement {
     }
 
     /// Returns whether the versions admit an exact one. A version that PEP 440 does not know is only equal to itself.
-    fn admits(&self, version: &str) -> bool {
+    pub fn admits(&self, version: &str) -> bool {
         if let Some(exact) = self.versions.strip_prefix("===") {
             return exact == version;
         }

@@ -115,18 +115,23 @@ pub fn files(package: &PackageName, sources: Sources<'_>) -> Result<Vec<IndexFil
     files.filter_map(Result::transpose).collect()
 }
 
-/// Returns whether the index has no wheel of a package, or of one version of it, for any system.
+/// Returns whether the index has files of a package, but for the admitted versions no wheel that some Python 3 can use.
 pub fn lacks_wheels(
     package: &PackageName,
-    version: Option<&str>,
+    admits: impl Fn(&Version) -> bool,
     sources: Sources<'_>,
 ) -> Result<bool, Error> {
-    let version = version.and_then(|text| text.parse::<Version>().ok());
     let files = files(package, sources)?;
-    let wheels = files.iter().filter_map(|file| WheelName::parse(&file.name));
-    let mut fitting =
-        wheels.filter(|wheel| version.as_ref().is_none_or(|one| *one == wheel.version));
-    Ok(!files.is_empty() && fitting.next().is_none())
+    let mut wheels = files.iter().filter_map(|file| WheelName::parse(&file.name));
+    let is_usable = |wheel: WheelName<'_>| {
+        let mut systems = System::ALL.into_iter();
+        let mut minors = MINORS;
+        admits(&wheel.version)
+            && (wheel.is_everywhere()
+                || systems.any(|system| wheel.any_platform_rank(system).is_some()))
+            && minors.any(|minor| wheel.python_rank(minor).is_some())
+    };
+    Ok(!files.is_empty() && !wheels.any(is_usable))
 }
 
 fn page_of(tool: &Tool, sources: Sources<'_>) -> Result<Url, Error> {

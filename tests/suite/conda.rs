@@ -640,7 +640,7 @@ fn a_changed_lockfile_starts_no_python_of_conda_in_the_background() {
 fn an_environment_file_is_enough() {
     let (sandbox, _server) = served(Layout::Sharded);
     fs::remove_file(sandbox.project().join("devshell.toml")).unwrap();
-    let environment = "name: x\nchannels: [team, defaults]\ndependencies:\n- database=16\n- libdb >=16\n\
+    let environment = "name: x\nchannels: [team, not-a/?channel]\ndependencies:\n- database=16\n- libdb >=16\n\
         variables: {A: one}\n";
     sandbox.write("environment.yml", environment);
     let status = sandbox.devsh(&["status"]);

@@ -15,7 +15,10 @@ use crate::{
         HostShell, Sandbox, Server, Tree,
         archive::{gzip, sha256, tar},
         for_each_shell,
-        pypi::{serve_pure, serve_source_archive, serve_tagged, serve_tool, serve_tool_files},
+        pypi::{
+            serve_outdated_wheels, serve_pure, serve_source_archive, serve_tagged, serve_tool,
+            serve_tool_files,
+        },
         require,
         sandbox::DEVSH,
     },
@@ -816,6 +819,22 @@ fn a_source_archive_is_built_only_if_the_manifest_names_it() {
 }
 
 #[test]
+fn only_wheels_of_admitted_versions_for_python_3_count() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_outdated_wheels(&server, "outdated");
+    for list in ["outdated>=1.1\n", "outdated==1.1\n"] {
+        sandbox.write("requirements.txt", "helper-lib\n");
+        sandbox.allow();
+        sandbox.write("requirements.txt", list);
+        let hint = "`devsh allow` asks whether `outdated` may run its own build";
+        sandbox.devsh(&["lock"]).error(&[hint]);
+    }
+}
+
+#[test]
 fn a_package_without_a_wheel_is_built_after_a_question() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
@@ -1175,6 +1194,21 @@ fn an_older_python_serves_packages_without_newer_wheels() {
     let again = sandbox.devsh(&["lock", "--trust"]).success();
     assert!(!again.stderr.contains("is the newest"), "{again}");
     sandbox.devsh(&["lock", "--check", "--trust"]).success();
+    // A package without any wheel does not change that.
+    serve_source_archive(&server, "archived", "1.0");
+    sandbox.write("requirements.txt", "old==1.0\nhelper-lib\narchived\n");
+    let built = sandbox
+        .devsh(&["lock", "--trust"])
+        .error(&["Failed to fetch: [SERVER]/files/archived-1.0.tar.gz"]);
+    assert!(!built.stderr.contains("is the newest"), "{built}");
+    sandbox.write(
+        "requirements.txt",
+        "old==1.0\nhelper-lib\ntester\narchived\n",
+    );
+    fs::remove_file(sandbox.project().join("devshell.lock")).unwrap();
+    let first = sandbox.devsh(&["lock", "--trust"]);
+    assert!(first.stderr.contains("`python` 3.11."), "{first}");
+    sandbox.write("requirements.txt", "old==1.0\nhelper-lib\n");
     // A version that the project names stays.
     sandbox.write(".python-version", "3.13\n");
     sandbox

@@ -18,12 +18,12 @@ use crate::{
     manifest::{ShellName, Text},
     package::{CondaFloors, Tool},
     project::{Project, approval::ApprovalState},
-    python::{PinnedRequirement, is_built_metadata, read_pinned},
+    python::{PinnedRequirement, PythonRequirement, is_built_metadata, read_pinned},
     report::failure::Failure,
     sources::newest_allowed,
 };
 
-use super::{fitting_set, lockfile_of, requested, selection};
+use super::{fitting_set, lockfile_of, requested, selection, without_wheels::unnamed_builds};
 
 /// The packages for lists of requirements, and the failures of lists that cannot be resolved.
 #[derive(Debug, Default)]
@@ -147,6 +147,57 @@ pub fn reduce_failed(
     Ok(())
 }
 
+/// Resolves the lists that failed with packages that have no wheel, if the user lets those run their own build.
+pub fn build_failed(
+    session: &Session<'_>,
+    project: &Project,
+    lockfile: &Lockfile,
+    resolved: &mut ResolvedPackages,
+) -> Result<(), Failure> {
+    let requested = requested(project, lockfile);
+    for FailedList { key, failure } in std::mem::take(&mut resolved.failures) {
+        let oldest = requested.get(&key);
+        let builds = unnamed_builds(session, project, &key)?;
+        let Some(oldest) = oldest.filter(|_| !builds.is_empty()) else {
+            resolved.failures.push(FailedList { key, failure });
+            continue;
+        };
+        let may_build = may_build(session, project);
+        if !may_build
+            || !builds
+                .iter()
+                .all(|name| project.build_permission().includes(name))
+        {
+            let names: Vec<String> = builds.iter().map(|name| format!("`{name}`")).collect();
+            let failure = failure.hint(format!(
+                "`{}` asks whether {} may run its own build",
+                session.command("allow"),
+                names.join(" and ")
+            ));
+            resolved.failures.push(FailedList { key, failure });
+            continue;
+        }
+        let python = oldest.version();
+        let query = PackageQuery {
+            builds: &builds,
+            ..PackageQuery::of(&key, &python)
+        };
+        match compile(session, project, lockfile, oldest.shell, query) {
+            Ok(packages) => {
+                let set = PythonSet {
+                    python,
+                    packages,
+                    builds: builds.into_iter().collect(),
+                    ..PythonSet::default()
+                };
+                resolved.sets.insert(key, set);
+            }
+            Err(failure) => resolved.failures.push(FailedList { key, failure }),
+        }
+    }
+    Ok(())
+}
+
 /// Resolves the list of a dev shell without the groups and extras that no one named and that do not resolve.
 fn reduce(
     project: &Project,
@@ -174,7 +225,8 @@ fn reduce(
 /// Returns the newest of these minor versions of Python for which most of the failed lists resolve; none if that is no
 /// more than today.
 ///
-/// Lists that need a build are not tried again.
+/// Lists that need a build are not tried again. Packages that have no wheel for any Python decide nothing, so the lists
+/// are tried without them, and nothing of them runs.
 pub fn fitting_minor(
     session: &Session<'_>,
     project: &Project,
@@ -183,15 +235,24 @@ pub fn fitting_minor(
     minors: impl Iterator<Item = u32>,
 ) -> Option<u32> {
     let requested = requested(project, lockfile);
-    let failed: Vec<(&PythonKey, &ShellName)> = failures
-        .iter()
-        .filter(|failed| !failed.is_built())
-        .filter_map(|failed| Some((&failed.key, requested.get(&failed.key)?.shell)))
-        .collect();
+    let mut failed: Vec<(PythonKey, &ShellName)> = Vec::new();
+    for failure in failures.iter().filter(|failed| !failed.is_built()) {
+        let oldest = requested.get(&failure.key)?;
+        // An index that does not answer says nothing about wheels.
+        let builds = unnamed_builds(session, project, &failure.key).unwrap_or_default();
+        let shorter = without_packages(&failure.key, &builds);
+        let python = oldest.version();
+        let query = PackageQuery::of(&shorter, &python);
+        let only_lacks_wheels = shorter != failure.key
+            && compile(session, project, lockfile, oldest.shell, query).is_ok();
+        if !only_lacks_wheels {
+            failed.push((shorter, oldest.shell));
+        }
+    }
     let mut best = (0, None);
     for minor in minors {
         let python = format!("3.{minor}");
-        let resolves = |(key, shell): &&(&PythonKey, &ShellName)| {
+        let resolves = |(key, shell): &&(PythonKey, &ShellName)| {
             let query = PackageQuery::of(key, &python);
             compile(session, project, lockfile, shell, query).is_ok()
         };
@@ -204,6 +265,16 @@ pub fn fitting_minor(
         }
     }
     best.1
+}
+
+/// Returns the list without the requirements on these packages.
+fn without_packages(key: &PythonKey, packages: &BTreeSet<String>) -> PythonKey {
+    let mut shorter = key.clone();
+    shorter.requirements.retain(|text| {
+        let requirement = text.parse::<PythonRequirement>();
+        !requirement.is_ok_and(|one| packages.contains(one.name.as_str()))
+    });
+    shorter
 }
 
 /// Returns the locked packages for the list that has most requirements in common with `key`.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     app::{query_versions, session::Session},
-    builder::PackageQuery,
-    lockfile::{Lockfile, PythonKey, PythonSet},
+    lockfile::{Lockfile, PythonKey},
+    package::Version,
     project::Project,
     python::PythonRequirement,
     report::failure::Failure,
@@ -13,67 +13,13 @@ use crate::{
     util::parallel,
 };
 
-use super::{
-    builds, keys, requested,
-    resolve::{FailedList, ResolvedPackages, compile, may_build},
-};
+use super::{builds, keys};
 
 /// The number of pages of the index that are read at the same time.
 const PARALLEL: usize = 8;
 
-/// Resolves the lists that failed with packages that have no wheel, if the user lets those run their own build.
-pub fn build_failed(
-    session: &Session<'_>,
-    project: &Project,
-    lockfile: &Lockfile,
-    resolved: &mut ResolvedPackages,
-) -> Result<(), Failure> {
-    let requested = requested(project, lockfile);
-    for FailedList { key, failure } in std::mem::take(&mut resolved.failures) {
-        let oldest = requested.get(&key);
-        let builds = unnamed_builds(session, project, &key)?;
-        let Some(oldest) = oldest.filter(|_| !builds.is_empty()) else {
-            resolved.failures.push(FailedList { key, failure });
-            continue;
-        };
-        let may_build = may_build(session, project);
-        if !may_build
-            || !builds
-                .iter()
-                .all(|name| project.build_permission().includes(name))
-        {
-            let names: Vec<String> = builds.iter().map(|name| format!("`{name}`")).collect();
-            let failure = failure.hint(format!(
-                "`{}` asks whether {} may run its own build",
-                session.command("allow"),
-                names.join(" and ")
-            ));
-            resolved.failures.push(FailedList { key, failure });
-            continue;
-        }
-        let python = oldest.version();
-        let query = PackageQuery {
-            builds: &builds,
-            ..PackageQuery::of(&key, &python)
-        };
-        match compile(session, project, lockfile, oldest.shell, query) {
-            Ok(packages) => {
-                let set = PythonSet {
-                    python,
-                    packages,
-                    builds: builds.into_iter().collect(),
-                    ..PythonSet::default()
-                };
-                resolved.sets.insert(key, set);
-            }
-            Err(failure) => resolved.failures.push(FailedList { key, failure }),
-        }
-    }
-    Ok(())
-}
-
 /// Returns the packages that a list names, that have no wheel, and that no manifest lets run their own build.
-fn unnamed_builds(
+pub(super) fn unnamed_builds(
     session: &Session<'_>,
     project: &Project,
     key: &PythonKey,
@@ -90,7 +36,8 @@ fn unnamed_builds(
     let client = session.client()?;
     let sources = query_versions::sources(session, &client)?;
     let lacking = parallel::map(PARALLEL, &requirements, |one| {
-        pypi::lacks_wheels(&one.name, one.exact.as_deref(), sources)
+        let admits = |version: &Version| one.admits(version.as_str());
+        pypi::lacks_wheels(&one.name, admits, sources)
     });
     let lacking = requirements.iter().zip(lacking);
     // A package that the index does not have is not built.

@@ -18,6 +18,12 @@ const PYTHON: &str = "python";
 /// Packages that only install others.
 const INSTALLERS: [&str; 4] = ["pip", "setuptools", "uv", "wheel"];
 
+/// The channels that conda means by `defaults` on Linux and macOS.
+const DEFAULTS: [&str; 2] = [
+    "https://repo.anaconda.com/pkgs/main",
+    "https://repo.anaconda.com/pkgs/r",
+];
+
 /// A dependency of a conda environment.
 pub(super) struct CondaDependency {
     origin: Origin,
@@ -41,10 +47,11 @@ impl Importer<'_> {
         match text {
             // conda's word for "only these channels", which devsh always means.
             "nodefaults" => {}
-            "defaults" => self.leave(
-                origin,
-                "`defaults` stands for several channels: name those that you need by address in `[conda] channels`",
-            ),
+            "defaults" => {
+                for channel in DEFAULTS {
+                    self.conda_channel(origin.clone(), channel);
+                }
+            }
             _ if text.parse::<CondaChannel>().is_ok() => {
                 let value = text.to_owned();
                 self.settings.conda.channels.push(Located { value, origin });

@@ -215,6 +215,12 @@ fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
         left,
         ["9: an option or path of pip has no form in a manifest"]
     );
+    let anaconda = "channels: [pytorch, defaults]\ndependencies: [numpy]\n";
+    assert_eq!(
+        written("environment.yml", anaconda).0,
+        "[conda]\nchannels = [\"pytorch\", \"https://repo.anaconda.com/pkgs/main\", \
+         \"https://repo.anaconda.com/pkgs/r\"]\npackages = [\"numpy\"]"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
         imports,
         layer::{EnvEntry, Tables},
     },
-    package::{Requirement, Source, Tool},
+    package::{CondaRequirement, Requirement, Source, Tool},
 };
 
 /// The environment of a project, and the files that yield to it.
@@ -122,6 +122,9 @@ impl ProjectEnvironment {
             .iter()
             .find_map(|layer| layer.top.python.lock.as_ref())
             .map(|lock| lock.value.clone());
+        if settings.python_of_conda.is_some() {
+            notes.extend(python_versions_of_other_files(&settings, layers));
+        }
         let Some(lowest) = layers.first_mut() else {
             return notes;
         };
@@ -146,6 +149,38 @@ impl ProjectEnvironment {
         }
         notes
     }
+}
+
+/// Removes the versions that version files give for Python, if the environment names its own: conda and pixi do not
+/// read those files.
+fn python_versions_of_other_files(
+    settings: &ImportedSettings,
+    layers: &mut [Layer],
+) -> Vec<PresetNote> {
+    let Ok(python) = "python".parse::<Tool>() else {
+        return Vec::new();
+    };
+    let packages = settings.conda.packages.iter();
+    let names_version = |text: &str| {
+        let requirement = text.parse::<CondaRequirement>();
+        requirement.is_ok_and(|one| one.name() == python.name.as_str() && !one.is_any())
+    };
+    let Some(own) = packages.into_iter().find(|one| names_version(&one.value)) else {
+        return Vec::new();
+    };
+    let entries = layers.iter_mut();
+    let entries = entries.filter_map(|layer| layer.top.tools.get_mut(&python));
+    let versions = entries.filter_map(|entry| entry.requirement.take());
+    let versions = versions.filter(|version| !version.origin.is_preset);
+    let note = |version: Located<Requirement>| PresetNote {
+        message: format!(
+            "`{}` yields to `{}` ({})",
+            version.value, own.value, own.origin
+        ),
+        origin: version.origin,
+        tool: None,
+    };
+    versions.map(note).collect()
 }
 
 #[cfg(test)]
@@ -258,6 +293,33 @@ mod tests {
                 .0
                 .starts_with("conda []")
         );
+    }
+
+    #[test]
+    fn a_version_file_yields_to_the_python_of_an_environment() {
+        let table = "[workspace]\nchannels = ['conda-forge']\n[dependencies]\ngdal = '*'\npython = '3.12.*'\n";
+        let project = "[project]\nname = 'x'\nrequires-python = '>=3.11'\n";
+        let files = [
+            ("pixi.toml", table),
+            ("pyproject.toml", project),
+            (".python-version", "3.13\n"),
+        ];
+        let (shown, notes) = detected(&files);
+        assert!(
+            shown.starts_with("conda [\"gdal *\", \"python 3.12.*\", \"python >=3.11\"]"),
+            "{shown}"
+        );
+        assert_eq!(
+            notes,
+            [".python-version:1: `3.13` yields to `python 3.12.*` (pixi.toml:5)"]
+        );
+        let open = table.replace("3.12.*", "*");
+        let (shown, notes) = detected(&[("pixi.toml", &open), files[2]]);
+        assert!(
+            shown.starts_with("conda [\"gdal *\", \"python *\", \"python 3.13.*\"]"),
+            "{shown}"
+        );
+        assert!(notes.is_empty(), "{notes:?}");
     }
 
     #[test]

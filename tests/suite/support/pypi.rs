@@ -209,6 +209,16 @@ pub(crate) fn serve_source_archive(server: &Server, name: &str, version: &str) {
     );
 }
 
+/// Serves a package whose wheel of `1.0` is for every Python 3, and whose wheel of `1.1` is for Python 2.
+pub(crate) fn serve_outdated_wheels(server: &Server, name: &str) {
+    let files = ["1.0-py3-none-any.whl", "1.1-py2-none-any.whl", "1.1.tar.gz"];
+    let entries: Vec<Value> = files
+        .iter()
+        .map(|file| entry(server, &format!("{name}-{file}"), b"not an archive"))
+        .collect();
+    serve_page(server, name, &["1.0", "1.1"], &entries);
+}
+
 /// Returns the index entry of one file.
 fn entry(server: &Server, file: &str, content: &[u8]) -> Value {
     json!({
