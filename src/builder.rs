@@ -14,6 +14,7 @@ mod choose_artifact;
 mod conda;
 mod conda_activation;
 mod crate_build;
+mod early_packages;
 mod error;
 mod guards;
 mod identity;
@@ -140,10 +141,11 @@ impl Builder<'_> {
                 unbuilt: UnbuiltParts::default(),
             });
         }
+        let (tools, early) = self.serve_and_install(request);
         let ServedTools {
             tools: mut served,
             mut unbuilt,
-        } = self.serve(request);
+        } = tools;
         // The profile is that of a dev shell which asks for nothing but these parts.
         let mut request = request.clone();
         request.tools.retain(|requested| {
@@ -165,7 +167,7 @@ impl Builder<'_> {
             }
         };
         let python = self
-            .reduce_python(&mut request, &served, conda.as_ref())
+            .reduce_python(&mut request, &served, conda.as_ref(), early)
             .and_then(|failed| {
                 unbuilt.parts.extend(failed);
                 self.python_environment(&request, &served, conda.as_ref())

@@ -263,7 +263,11 @@ pub fn may_pass(error: &builder::Error) -> bool {
         }
         // uv does not say whether it failed for the network.
         builder::Error::PythonInstall { .. }
+        | builder::Error::ProjectBuild { .. }
         | builder::Error::PythonResolve { .. }
+        | builder::Error::PythonBuild {
+            may_build: true, ..
+        }
         | builder::Error::NpmResolve { .. }
         | builder::Error::Install { .. }
         | builder::Error::Offline { .. } => true,

@@ -92,6 +92,7 @@ pub fn of_shell(
         selection,
         project: files.project,
         build_settings: files.build_settings.clone(),
+        without: BTreeSet::new(),
     }))
 }
 
@@ -147,6 +148,7 @@ fn of_devshell_lock(
         selection,
         project: digest,
         build_settings,
+        without: BTreeSet::new(),
     })
 }
 

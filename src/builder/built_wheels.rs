@@ -2,7 +2,7 @@
 //! only the package that changed, and a team shares each build.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -17,11 +17,13 @@ use crate::{
     python::{BuiltWheel, Interpreter, PackageSource, PythonPin, PythonPins, Uv},
     sources::pypi::{self, IndexFile},
     store::{self, BuiltObject, Recipe, StorePath},
-    util::{digest_input::DigestInput, files},
+    util::{digest_input::DigestInput, files, parallel},
 };
 
 /// Counts changes in how wheels are built.
 const FORMAT: u64 = 1;
+/// The number of pages of the index that are read at the same time.
+const PARALLEL: usize = 8;
 
 /// A package that may be built, and what decides its wheel.
 struct WheelRequest<'a> {
@@ -46,6 +48,17 @@ impl<'a> WheelRequest<'a> {
             version: version.parse().ok()?,
             key: input.into_bytes(),
         })
+    }
+
+    /// Returns the object with its wheel.
+    fn built<'o>(&'o self, inputs: &'o [String]) -> BuiltObject<'o> {
+        BuiltObject {
+            name: &self.name,
+            version: &self.version,
+            recipe: Recipe::BuiltWheel,
+            key: &self.key,
+            inputs,
+        }
     }
 
     /// Returns the source distribution to build; nothing if a wheel of the index fits, or if there is none.
@@ -114,13 +127,7 @@ impl Builder<'_> {
     ) -> Option<PathBuf> {
         let label = format!("{} {}", wanted.name, wanted.version);
         let inputs = [wanted.pin.to_string()];
-        let built = BuiltObject {
-            name: &wanted.name,
-            version: &wanted.version,
-            recipe: Recipe::BuiltWheel,
-            key: &wanted.key,
-            inputs: &inputs,
-        };
+        let built = wanted.built(&inputs);
         if let Some(place) = self.store.find(&StorePath::of_built(&built)) {
             return Some(place);
         }
@@ -140,6 +147,37 @@ impl Builder<'_> {
         // The installation builds it again, and its error is the one to report.
         made.inspect_err(|error| tracing::debug!(%error, "no wheel"))
             .ok()
+    }
+
+    /// Returns the packages of the public index that have no wheel for an interpreter and that were not built either.
+    pub(super) fn unbuilt_packages(
+        &self,
+        request: &BuildRequest<'_>,
+        pins: &PythonPins,
+        interpreter: &Interpreter,
+    ) -> BTreeSet<String> {
+        // Options can name other places for files.
+        if !pins.options.is_empty() {
+            return BTreeSet::new();
+        }
+        let public = pins.packages.iter();
+        let public = public.filter(|pin| pin.source == PackageSource::Index(None));
+        let wanted: Vec<WheelRequest<'_>> = public
+            .filter_map(|pin| WheelRequest::new(pin, interpreter))
+            .collect();
+        let sources = self.sources(request.system);
+        let lacks_wheel = parallel::map(PARALLEL, &wanted, |wanted| {
+            let listed = pypi::files(&wanted.name, sources);
+            let (version, system) = (&interpreter.version, request.system);
+            listed.is_ok_and(|files| wanted.source(&files, version, system).is_some())
+        });
+        let unbuilt = wanted.iter().zip(lacks_wheel);
+        let unbuilt = unbuilt.filter(|(wanted, lacks_wheel)| {
+            let inputs = [wanted.pin.to_string()];
+            let built = wanted.built(&inputs);
+            *lacks_wheel && self.store.find(&StorePath::of_built(&built)).is_none()
+        });
+        unbuilt.map(|(wanted, _)| wanted.pin.name.clone()).collect()
     }
 
     fn build_wheel(

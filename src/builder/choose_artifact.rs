@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A tool that is ready for use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ServedTool {
     pub(super) tool: Tool,
     pub(super) version: Version,
@@ -32,7 +32,7 @@ pub(super) struct ServedTool {
 }
 
 /// The place of a tool's programs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum ServedFrom {
     /// A store object, with its programs in `bin`.
     Object(PathBuf),
@@ -124,24 +124,40 @@ impl Builder<'_> {
     ///
     /// Python applications and crates come last, because they need the Python, uv and rust of the others.
     pub(super) fn serve(&self, request: &BuildRequest<'_>) -> ServedTools {
+        self.serve_with(request, &|_| ())
+    }
+
+    /// Gets every tool as `serve` does, and calls `on_served` with each that needs no other one as soon as it is ready.
+    pub(super) fn serve_with(
+        &self,
+        request: &BuildRequest<'_>,
+        on_served: &(dyn Fn(&ServedTool) + Sync),
+    ) -> ServedTools {
         let independent = |requested: &RequestedTool<'_>| !requested.needs_others();
         let is_conda = |requested: &RequestedTool<'_>| requested.tool.source == Source::Conda;
         // All conda tools have one prefix, so one of them gets it for all.
         let conda = request.tools.iter().position(is_conda);
         let conda_tool = conda.map(|position| request.tools[position].tool);
-        let mut first = self.serve_all(
+        let mut first = serve_all(
             request,
             &|requested| {
                 independent(requested)
                     && (!is_conda(requested) || Some(requested.tool) == conda_tool)
             },
-            &[],
+            &|requested| {
+                let served = self.serve_one(request, requested, &[]);
+                served.inspect(on_served)
+            },
         );
         if let Some(position) = conda {
             self.share_prefix(request, position, &mut first);
         }
         let served: Vec<&ServedTool> = first.iter().flatten().flatten().collect();
-        let rest = self.serve_all(request, &|requested| !independent(requested), &served);
+        let rest = serve_all(
+            request,
+            &|requested| !independent(requested),
+            &|requested| self.serve_one(request, requested, &served),
+        );
         let results: Vec<_> = first
             .into_iter()
             .zip(rest)
@@ -210,30 +226,6 @@ impl Builder<'_> {
         }
     }
 
-    /// Gets every tool that `selected` accepts; the others are `None`.
-    fn serve_all(
-        &self,
-        request: &BuildRequest<'_>,
-        selected: &(dyn Fn(&RequestedTool<'_>) -> bool + Sync),
-        served: &[&ServedTool],
-    ) -> Vec<Option<Result<ServedTool, Error>>> {
-        thread::scope(|scope| {
-            let threads: Vec<_> = request
-                .tools
-                .iter()
-                .map(|requested| {
-                    selected(requested)
-                        .then(|| scope.spawn(|| self.serve_one(request, requested, served)))
-                })
-                .collect();
-            let joined = threads.into_iter().map(|thread| {
-                let result = thread.map(thread::ScopedJoinHandle::join);
-                result.map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            });
-            joined.collect()
-        })
-    }
-
     fn serve_one(
         &self,
         request: &BuildRequest<'_>,
@@ -268,6 +260,7 @@ impl Builder<'_> {
                 Some(version) if request.locked => version,
                 _ => accepted,
             },
+            only_locked: request.locked,
             managed: Box::new(unavailable),
             host: (request.tools_from != ToolsFrom::Managed)
                 .then(|| found.into_iter().map(|tool| tool.version).collect()),
@@ -387,6 +380,26 @@ impl Builder<'_> {
         };
         host::find(tool, &search, wanted)
     }
+}
+
+/// Gets every tool that `selected` accepts with `serve`; the others are `None`.
+fn serve_all(
+    request: &BuildRequest<'_>,
+    selected: &(dyn Fn(&RequestedTool<'_>) -> bool + Sync),
+    serve: &(dyn Fn(&RequestedTool<'_>) -> Result<ServedTool, Error> + Sync),
+) -> Vec<Option<Result<ServedTool, Error>>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = request
+            .tools
+            .iter()
+            .map(|requested| selected(requested).then(|| scope.spawn(|| serve(requested))))
+            .collect();
+        let joined = threads.into_iter().map(|thread| {
+            let result = thread.map(thread::ScopedJoinHandle::join);
+            result.map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        joined.collect()
+    })
 }
 
 /// Puts the tools that only lack another missing tool after it, and says so in their errors.

@@ -1,6 +1,9 @@
 //! Why a dev shell cannot be built.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{CrateFailure, MissingArtifact};
 use crate::{
@@ -110,6 +113,8 @@ pub enum Error {
         /// The requirement for a host tool, as text.
         accepted: String,
         managed: Box<Unavailable>,
+        /// True if only the locked version is accepted.
+        only_locked: bool,
         /// Host tools with other versions; `None` if host tools are not allowed.
         host: Option<Vec<Version>>,
     },
@@ -148,6 +153,30 @@ pub enum Error {
         output: Vec<String>,
         builds: BuildRule,
     },
+    /// The editable install of the project failed.
+    #[error("cannot build the project itself")]
+    ProjectBuild {
+        /// The last lines of uv.
+        output: Vec<String>,
+    },
+    /// Python packages have no wheel, and their own build did not run or failed.
+    #[error("{} of `{}` {}", quoted_list(packages), lock.display(), if *may_build {
+        "cannot be built"
+    } else if packages.len() == 1 {
+        "has no wheel"
+    } else {
+        "have no wheels"
+    })]
+    PythonBuild {
+        lock: PathBuf,
+        packages: BTreeSet<String>,
+        /// True if they may run their own build.
+        is_permitted: bool,
+        /// True if they may run it now.
+        may_build: bool,
+        /// The last lines of uv.
+        output: Vec<String>,
+    },
     /// uv could not resolve requirements.
     #[error("cannot resolve {purpose}")]
     PythonResolve {
@@ -183,13 +212,27 @@ pub enum Error {
     File(#[from] files::Error),
 }
 
+/// Returns names in backquotes, with commas.
+pub(super) fn quoted_list(names: &BTreeSet<String>) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
 impl Error {
     /// Returns the error for packages of `lock` that uv could not install.
     pub(super) fn install_packages(lock: &Path, error: UvError) -> Self {
         Self::installing(lock, error, BuildRule::Named)
     }
 
-    /// Returns the error for an application or a project that uv could not install.
+    /// Returns the error for a project that uv could not build.
+    pub(super) fn build_project(lock: &Path, error: UvError) -> Self {
+        match error {
+            UvError::Failed { output } => Self::ProjectBuild { output },
+            error => Self::install(lock, error),
+        }
+    }
+
+    /// Returns the error for an application, or packages that all have wheels, that uv could not install.
     pub(super) fn install(lock: &Path, error: UvError) -> Self {
         Self::installing(lock, error, BuildRule::Never)
     }

@@ -1,8 +1,8 @@
 //! A dev shell as far as it can be built: the parts that are there, and the error of each other part.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use super::{BuiltShell, Error};
+use super::{BuiltShell, Error, error::quoted_list};
 use crate::{package::Tool, python::SelectionPart};
 
 /// A part of a dev shell that can be missing while the rest is usable.
@@ -13,6 +13,8 @@ pub enum ShellPart {
     PythonPackages,
     /// The packages that only this group or extra of the project needs: they do not resolve, or are not installed.
     PackagesOf(SelectionPart),
+    /// Python packages that have no wheel and were not built, by normalised name.
+    UnbuiltPackages(BTreeSet<String>),
     /// The editable installs of the project's own directories.
     Project,
 }
@@ -29,6 +31,10 @@ impl fmt::Display for ShellPart {
             Self::Tool(tool) => write!(formatter, "`{tool}`"),
             Self::PythonPackages => formatter.write_str("Python packages"),
             Self::PackagesOf(part) => write!(formatter, "Python packages of {part}"),
+            Self::UnbuiltPackages(names) => {
+                let plural = if names.len() == 1 { "" } else { "s" };
+                write!(formatter, "Python package{plural} {}", quoted_list(names))
+            }
             Self::Project => formatter.write_str("the project itself"),
         }
     }

@@ -6,7 +6,7 @@
 //! made in a temporary directory, and the profile takes them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     fs::{self, File},
     path::{Path, PathBuf},
@@ -264,7 +264,7 @@ fn needs(packages: &PythonPackages, tool: &'static str) -> Error {
 }
 
 /// Packages in the store, and what they were chosen for.
-struct InstalledPackages {
+pub(super) struct InstalledPackages {
     object: PathBuf,
     interpreter: Interpreter,
     pins: PythonPins,
@@ -272,7 +272,7 @@ struct InstalledPackages {
 
 impl Builder<'_> {
     /// Returns the store object with the packages of a selection, installing them if it is missing.
-    fn install_selected(
+    pub(super) fn install_selected(
         &self,
         request: &BuildRequest<'_>,
         packages: &PythonPackages,
@@ -280,7 +280,26 @@ impl Builder<'_> {
         conda: Option<&CondaEnvironment>,
     ) -> Result<InstalledPackages, Error> {
         let needs = |tool| needs(packages, tool);
-        let mut interpreter = find_interpreter(served)?.ok_or_else(|| needs("python"))?;
+        let (interpreter, pins) = self.choose_packages(request, packages, served, conda)?;
+        let find_installer = || self.installer(request, served, &interpreter, &needs);
+        let object = self.package_object(request, packages, &interpreter, &pins, find_installer)?;
+        Ok(InstalledPackages {
+            object,
+            interpreter,
+            pins,
+        })
+    }
+
+    /// Returns the interpreter for a selection, and the exact packages that it gets.
+    fn choose_packages(
+        &self,
+        request: &BuildRequest<'_>,
+        packages: &PythonPackages,
+        served: &[ServedTool],
+        conda: Option<&CondaEnvironment>,
+    ) -> Result<(Interpreter, PythonPins), Error> {
+        let interpreter = find_interpreter(served)?;
+        let mut interpreter = interpreter.ok_or_else(|| needs(packages, "python"))?;
         if let Some(conda) = conda {
             interpreter.build_variables = conda.build_variables(&self.context.env);
             if !packages.builds.is_empty() {
@@ -300,22 +319,19 @@ impl Builder<'_> {
         if self.is_foreign(request) {
             refuse_builds(&pins, request.system)?;
         }
-        let find_installer = || self.installer(request, served, &interpreter, &needs);
-        let object = self.package_object(request, packages, &interpreter, &pins, find_installer)?;
-        Ok(InstalledPackages {
-            object,
-            interpreter,
-            pins,
-        })
+        Ok((interpreter, pins))
     }
 
-    /// Takes out of a request the groups and extras whose packages cannot be installed, and returns them with the error of
-    /// each. It fails if the packages of the project itself cannot be installed either.
+    /// Takes out of a request the packages that have no wheel, else the groups and extras whose packages cannot be
+    /// installed, and returns them with the error of each. It fails if the packages of the project itself cannot be installed either.
+    ///
+    /// `early` is the result of installing all of them, if that was tried.
     pub(super) fn reduce_python(
         &self,
         request: &mut BuildRequest<'_>,
         served: &[ServedTool],
         conda: Option<&CondaEnvironment>,
+        early: Option<Result<(), Error>>,
     ) -> Result<Vec<UnbuiltPart>, Error> {
         let Some(packages) = request.python.clone() else {
             return Ok(Vec::new());
@@ -328,15 +344,37 @@ impl Builder<'_> {
             self.install_selected(request, &packages, served, conda)
                 .map(drop)
         };
-        let Err(error) = installed(&packages.selection) else {
+        let Err(error) = early.unwrap_or_else(|| installed(&packages.selection)) else {
             return Ok(Vec::new());
         };
+        let Error::PythonInstall { lock, output, .. } = &error else {
+            return Err(error);
+        };
+        let without = self.packages_without_wheel(request, &packages, served, conda);
+        if !without.is_empty() {
+            let is_permitted = without.is_subset(&packages.builds);
+            let unbuilt = Error::PythonBuild {
+                lock: lock.clone(),
+                may_build: is_permitted && request.runs_package_code,
+                is_permitted,
+                packages: without.clone(),
+                output: output.clone(),
+            };
+            let reduced = PythonPackages {
+                without: without.clone(),
+                ..packages
+            };
+            // The others may have problems of their own.
+            self.install_selected(request, &reduced, served, conda)?;
+            request.python = Some(reduced);
+            return Ok(vec![UnbuiltPart {
+                part: ShellPart::UnbuiltPackages(without),
+                error: unbuilt,
+            }]);
+        }
         let parts: Vec<SelectionPart> = packages.selection.parts().collect();
         let mut selection = Selection::default();
-        if !matches!(error, Error::PythonInstall { .. })
-            || parts.is_empty()
-            || installed(&selection).is_err()
-        {
+        if parts.is_empty() || installed(&selection).is_err() {
             return Err(error);
         }
         let mut failed = Vec::new();
@@ -355,6 +393,24 @@ impl Builder<'_> {
             ..packages
         });
         Ok(failed)
+    }
+
+    /// Returns the packages that have no wheel and were not built.
+    fn packages_without_wheel(
+        &self,
+        request: &BuildRequest<'_>,
+        packages: &PythonPackages,
+        served: &[ServedTool],
+        conda: Option<&CondaEnvironment>,
+    ) -> BTreeSet<String> {
+        if self.is_foreign(request) {
+            return BTreeSet::new();
+        }
+        let chosen = self.choose_packages(request, packages, served, conda);
+        chosen.map_or_else(
+            |_| BTreeSet::new(),
+            |(interpreter, pins)| self.unbuilt_packages(request, &pins, &interpreter),
+        )
     }
 
     /// Returns the Python environment that `request` asks for, if any, and why the project is not in it.
@@ -458,7 +514,14 @@ impl Builder<'_> {
             };
             uv.install_packages(install, place, &*meter)
                 .and_then(|()| installer.finish(&uv, place, interpreter))
-                .map_err(|error| Error::install_packages(&packages.lock, error))
+                .map_err(|error| {
+                    // Without options, packages that have no wheel are found and named.
+                    if pins.options.is_empty() {
+                        Error::install(&packages.lock, error)
+                    } else {
+                        Error::install_packages(&packages.lock, error)
+                    }
+                })
         });
         meter.finish();
         if let Ok(place) = &made
@@ -529,7 +592,7 @@ impl Builder<'_> {
         };
         let made = uv.install_editable(install, &directory, &*meter);
         meter.finish();
-        made.map_err(|error| Error::install(&packages.lock, error))?;
+        made.map_err(|error| Error::build_project(&packages.lock, error))?;
         Ok(EditableOutcome::Current(EditableInstalls {
             directory,
             key: wanted.name(),

@@ -73,6 +73,8 @@ pub struct PythonPackages {
     pub project: [u8; 32],
     /// The settings of uv for the build of the project.
     pub build_settings: Option<String>,
+    /// Packages that are not installed because they have no wheel.
+    pub without: BTreeSet<String>,
 }
 
 impl PythonPackages {
@@ -87,7 +89,10 @@ impl PythonPackages {
             return Ok(PythonPins::default());
         };
         let target = TargetEnvironment::new(&version, system);
-        self.locked.select(&self.selection, &target)
+        let mut pins = self.locked.select(&self.selection, &target)?;
+        pins.packages
+            .retain(|pin| !self.without.contains(&pin.name));
+        Ok(pins)
     }
 }
 

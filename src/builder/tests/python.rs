@@ -100,6 +100,7 @@ fn packages(lock: &str) -> PythonPackages {
         locked: Arc::new(locked),
         project: [7; 32],
         build_settings: None,
+        without: BTreeSet::new(),
     }
 }
 

@@ -66,6 +66,7 @@ impl From<&builder::Error> for Failure {
             builder::Error::Unavailable {
                 tool,
                 accepted,
+                only_locked,
                 managed,
                 host,
                 ..
@@ -80,10 +81,15 @@ impl From<&builder::Error> for Failure {
                         versions.sort();
                         let versions: Vec<String> =
                             versions.iter().map(ToString::to_string).collect();
-                        failure.note(format!(
+                        let failure = failure.note(format!(
                             "this machine has {}, and {accepted} is needed",
                             versions.join(", ")
-                        ))
+                        ));
+                        if *only_locked {
+                            failure.note("`--locked` accepts no other version of the host")
+                        } else {
+                            failure
+                        }
                     }
                 };
                 match &**managed {
@@ -134,12 +140,33 @@ impl From<&builder::Error> for Failure {
             | builder::Error::PythonResolve { output, builds, .. } => {
                 add_uv_output(failure, output, *builds)
             }
+            builder::Error::PythonBuild {
+                packages,
+                is_permitted,
+                may_build,
+                output,
+                ..
+            } => {
+                if *may_build {
+                    return output.iter().fold(failure, Self::detail);
+                }
+                if *is_permitted {
+                    return failure.hint("`devsh sync` builds it");
+                }
+                let names = packages.iter().map(|name| format!("\"{name}\""));
+                let names: Vec<String> = names.collect();
+                failure.hint(format!(
+                    "to run its own build, write `build = [{}]` below `[python]` in `devshell.toml`",
+                    names.join(", ")
+                ))
+            }
             // The missing tool has its own hint.
             builder::Error::NeedsMissing { .. } => failure,
             builder::Error::PythonVariable { name, .. } => {
                 failure.hint(format!("set it, for example with `export {name}=…`"))
             }
-            builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Self::detail),
+            builder::Error::ProjectBuild { output }
+            | builder::Error::NpmResolve { output, .. } => output.iter().fold(failure, Self::detail),
             builder::Error::Source(error) => Self::from(&**error),
             builder::Error::Store(error) => Self::from(error),
             builder::Error::File(error) => Self::from(error),
