@@ -42,6 +42,7 @@ pub mod npm_tools;
 mod older_python;
 mod optional_packages;
 pub mod outdated_tools;
+pub mod package_status;
 pub mod programs;
 pub mod project_status;
 pub mod prompt_answer;

@@ -2,6 +2,7 @@
 
 mod conda;
 mod path;
+mod python;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -185,6 +186,7 @@ impl<'a> Explained<'a> {
             }
         }
         all.extend(self.conda_package(name));
+        all.extend(self.python_package(name));
         if name.contains('/') || name == vars::PATH || all.is_empty() {
             all.extend(self.path(name));
         }

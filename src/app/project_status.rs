@@ -26,6 +26,7 @@ use super::{
     build_files::{BuildFailure, BuildTraces},
     lockfiles::joined_lockfile,
     missing_vars::{self, UnsetVariable},
+    package_status::{ChosenPackages, PackageStatus},
     running_build::RunningBuild,
     session::Session,
     tool_status::{ToolStatus, tool_status},
@@ -53,6 +54,8 @@ pub struct ProjectStatus {
     pub building: Option<RunningBuild>,
     pub failed: Option<LastFailure>,
     pub tools: Vec<ToolStatus>,
+    /// The Python packages, if the dev shell has any and they are locked.
+    pub packages: Option<PackageStatus>,
     /// Parts that the dev shell lacks.
     pub missing_parts: Vec<MissingPart>,
     /// Variables that the dev shell needs and this host shell lacks.
@@ -137,6 +140,14 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
         Ok(tools) => (tools, None),
         Err(failure) => (Vec::new(), Some(failure.error)),
     };
+    let joined = project
+        .is_complete()
+        .then(|| joined_lockfile(session, project).ok())
+        .flatten();
+    let packages = joined.as_ref().and_then(|joined| {
+        let content = project.preview().shells.get(&shell)?;
+        ChosenPackages::of(session, project, content, &joined.lockfile)
+    });
     let traces = BuildTraces::new(session.context, project.root());
     let failed = traces.failed(&shell).filter(|_| record.is_none());
     let log = traces.log(&shell);
@@ -160,8 +171,8 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
             .keys()
             .map(ToString::to_string)
             .collect(),
-        lockfile_fits: project.is_complete()
-            && joined_lockfile(session, project).is_ok_and(|joined| joined.fits),
+        lockfile_fits: joined.is_some_and(|joined| joined.fits),
+        packages: packages.as_ref().map(ChosenPackages::status),
         lockfile: path.exists().then_some(path),
         environment: record
             .as_ref()
@@ -176,15 +187,20 @@ fn gather(session: &Session<'_>, project: &Project, loaded: Option<ShellName>) -
         failed: failed.map(|BuildFailure { error, hint, .. }| LastFailure { error, hint, log }),
         tools,
         missing: missing_vars::missing(session.context, project, &shell),
-        notes: status_notes(project),
+        notes: status_notes(project, packages.as_ref()),
         problem,
     }
 }
 
-/// Returns the notes, each once: several tools can depend on one line.
-fn status_notes(project: &Project) -> Vec<StatusNote> {
+/// Returns the notes, each once: several tools can depend on one line. A tool that is one of the packages is no news.
+fn status_notes(project: &Project, packages: Option<&ChosenPackages>) -> Vec<StatusNote> {
+    let is_package = |note: &presets::PresetNote| {
+        let tool = note.tool.as_ref().zip(packages);
+        tool.is_some_and(|(tool, packages)| packages.has(tool.package.as_str()))
+    };
     let mut notes: Vec<StatusNote> = Vec::new();
-    for note in project.notes().iter().map(StatusNote::from) {
+    let others = project.notes().iter().filter(|note| !is_package(note));
+    for note in others.map(StatusNote::from) {
         if !notes.contains(&note) {
             notes.push(note);
         }

@@ -365,6 +365,33 @@ impl PythonLock {
         foreign
     }
 
+    /// Returns what asks for a package, in words: the project or a part of it, then other packages. A lockfile without
+    /// dependencies does not say it.
+    pub fn dependents(&self, name: &str) -> Vec<String> {
+        if self.packages.iter().all(|one| one.dependencies.is_empty()) {
+            return Vec::new();
+        }
+        let roots = self.roots.iter();
+        let mut roots: Vec<String> = roots
+            .filter(|root| root.dependency.name == name)
+            .map(|root| match &root.scope {
+                Scope::Always => "the project".to_owned(),
+                Scope::Group(group) => SelectionPart::Group(group.clone()).to_string(),
+                Scope::Extra(extra) => SelectionPart::Extra(extra.clone()).to_string(),
+                Scope::List(list) | Scope::Constraints(list) => format!("`{list}`"),
+            })
+            .collect();
+        roots.dedup();
+        let needs = |package: &&PythonPackage| {
+            let extras = package.extras.values().flatten();
+            let mut all = package.dependencies.iter().chain(extras);
+            all.any(|one| one.name == name)
+        };
+        let packages = self.packages.iter().filter(needs);
+        roots.extend(packages.map(|package| format!("`{}`", package.name)));
+        roots
+    }
+
     /// Returns each package with its version, and everything that the lockfile says about it.
     pub fn listed(&self) -> Vec<ListedPackage> {
         let mut all: BTreeMap<String, ListedPackage> = BTreeMap::new();

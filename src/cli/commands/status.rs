@@ -2,6 +2,7 @@
 
 use crate::{
     app::{
+        package_status::PackageStatus,
         project_status::{ProjectStatus, project_status, standing_words},
         running_build::{BuildItem, BuildStep, RunningBuild},
         session::Session,
@@ -66,6 +67,9 @@ fn table(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Table {
     }
     if !ui.is_verbose() && !status.tools.is_empty() {
         table.label("tools", tools_in_short(&status.tools));
+    }
+    if let Some(packages) = &status.packages {
+        table.label("packages", packages_in_short(packages));
     }
     for tool in &status.tools {
         if let Some(host) = &tool.host {
@@ -172,15 +176,21 @@ fn lockfile(session: &Session<'_>, ui: &Ui, status: &ProjectStatus) -> Cell {
         return none.into();
     };
     // A project without a manifest has its lockfile in devsh's own state, below a digest.
-    let path = if path.starts_with(&status.root) || ui.is_verbose() {
-        session.display(path)
+    let is_kept = !path.starts_with(&status.root);
+    let path = if is_kept && !ui.is_verbose() {
+        "kept by devsh".to_owned()
     } else {
-        "kept by devsh, as there is no manifest".to_owned()
+        session.display(path)
     };
     if status.lockfile_fits {
         path.into()
     } else if status.standing == ApprovalState::Allowed {
-        Cell::new(Role::Warning, format!("{path} does not fit the manifest"))
+        let text = if is_kept {
+            format!("{path}, and does not fit the files of the project")
+        } else {
+            format!("{path} does not fit the manifest")
+        };
+        Cell::new(Role::Warning, text)
     } else {
         format!("{path} is read after you allow the project").into()
     }
@@ -198,6 +208,21 @@ fn tools_in_short(tools: &[ToolStatus]) -> Cell {
         cell = cell.and(None, separator).and(None, text);
     }
     cell
+}
+
+/// Returns the number of the Python packages, their lockfile, and the groups and extras that are chosen.
+fn packages_in_short(packages: &PackageStatus) -> String {
+    let PackageStatus {
+        lockfile,
+        groups,
+        extras,
+        count,
+    } = packages;
+    let parts = [("groups", groups), ("extras", extras)];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    let parts = parts.map(|(kind, names)| format!(", {kind} {}", names.join(" ")));
+    let parts: String = parts.collect();
+    format!("{count} of {}{parts}", lockfile.display())
 }
 
 /// Returns a row for each tool, with its requirement and the place of that.
@@ -290,7 +315,9 @@ fn next(session: &Session<'_>, status: &ProjectStatus) -> Option<String> {
         let own = failed.hint.clone();
         return Some(own.unwrap_or_else(|| format!("`{}` tries it again", command("sync"))));
     }
-    if status.missing_parts.iter().any(|part| !part.is_left_out) {
+    // A part with a hint of its own is missing until the user has done that.
+    let is_retried = |part: &MissingPart| !part.is_left_out && part.hint.is_none();
+    if status.missing_parts.iter().any(is_retried) {
         return Some(format!("`{}` tries it again", command("sync")));
     }
     if !status.lockfile_fits && status.problem.is_none() {

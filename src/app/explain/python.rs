@@ -1,0 +1,45 @@
+//! Python packages of a dev shell: the lockfile that pins one, and what needs it.
+
+use super::{Explained, Explanation};
+use crate::{app::package_status::ChosenPackages, package::Source, python::PackageSource};
+
+/// Most packages that are named as needing another one.
+const NAMED: usize = 5;
+
+impl Explained<'_> {
+    /// Explains a locked Python package; `None` if the dev shell has none of this name.
+    pub(super) fn python_package(&self, name: &str) -> Option<Explanation> {
+        let prefix = format!("{}:", Source::Pypi);
+        let name = name.strip_prefix(&prefix).unwrap_or(name);
+        // Names of packages are compared without case, and with one kind of dash.
+        let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
+        let (session, project) = (self.session, self.project);
+        let chosen = ChosenPackages::of(session, project, self.content, &self.lockfile)?;
+        let pin = chosen.pins.packages.iter().find(|pin| pin.name == name)?;
+        let lock = chosen.packages.lock.display().to_string();
+        let mut needed_by = chosen.packages.locked.dependents(&name);
+        let more = needed_by.len().saturating_sub(NAMED);
+        needed_by.truncate(NAMED);
+        let mut names = needed_by.join(", ");
+        if more > 0 {
+            names = format!("{names} and {more} more");
+        }
+        let mut notes = vec![format!("Python package of `{lock}`")];
+        if !names.is_empty() {
+            notes.push(format!("needed by {names}"));
+        }
+        if pin.source != PackageSource::Index(None) {
+            notes.push(format!("locked as `{pin}`"));
+        }
+        Some(Explanation {
+            kind: "package",
+            name,
+            value: pin.version.clone(),
+            place: Some(lock),
+            said: Vec::new(),
+            locked: None,
+            refused: Vec::new(),
+            notes,
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! The Python packages that a dev shell asks for, as its lockfile has them.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::{
+    builder::PythonPackages,
+    lockfile::Lockfile,
+    manifest::DevShell,
+    project::Project,
+    python::{PythonPins, SelectionPart},
+};
+
+use super::{missing_parts::Unlocked, python_packages, session::Session};
+
+/// The Python packages of a dev shell. The JSON form is part of the interface.
+#[derive(Debug, Serialize)]
+pub struct PackageStatus {
+    /// The file that pins them, relative to the root.
+    pub lockfile: PathBuf,
+    pub groups: Vec<String>,
+    pub extras: Vec<String>,
+    /// The number of packages, without the project itself.
+    pub count: usize,
+}
+
+/// Exact Python packages, and what they were chosen from.
+pub struct ChosenPackages {
+    pub packages: PythonPackages,
+    pub pins: PythonPins,
+}
+
+impl ChosenPackages {
+    /// Returns the packages of a dev shell, if it has any and they are locked.
+    pub fn of(
+        session: &Session<'_>,
+        project: &Project,
+        shell: &DevShell,
+        lockfile: &Lockfile,
+    ) -> Option<Self> {
+        let packages =
+            python_packages::of_shell(project, shell, lockfile, &Unlocked::default()).ok()??;
+        let mut tools = shell.tools.iter();
+        let python = tools.find_map(|(tool, request)| {
+            let locked = lockfile.locked(tool, request);
+            locked.filter(|_| tool.is_interpreter())
+        });
+        let version = python.map(|locked| &locked.version);
+        let pins = packages.pins(version, session.system().ok()?).ok()?;
+        Some(Self { packages, pins })
+    }
+
+    /// Returns whether a package, by its normalised name, is one of them.
+    pub fn has(&self, name: &str) -> bool {
+        self.pins.packages.iter().any(|pin| pin.name == name)
+    }
+
+    pub fn status(&self) -> PackageStatus {
+        let (mut groups, mut extras) = (Vec::new(), Vec::new());
+        for part in self.packages.selection.parts() {
+            match part {
+                SelectionPart::Group(name) => groups.push(name),
+                SelectionPart::Extra(name) => extras.push(name),
+            }
+        }
+        PackageStatus {
+            lockfile: self.packages.lock.clone(),
+            groups,
+            extras,
+            count: self.pins.packages.len(),
+        }
+    }
+}
