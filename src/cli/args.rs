@@ -7,7 +7,7 @@ mod overview;
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
-use clap_complete::engine::ArgValueCandidates;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 
 use crate::report::ui;
 
@@ -468,7 +468,8 @@ pub struct Lock {
 /// Options of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A tool, variable, alias, setting or path [default: all]
+    /// A tool, package, variable, alias, setting or path [default: all]
+    #[arg(add = ArgValueCandidates::new(candidates::subjects))]
     pub name: Option<String>,
     /// The dev shell
     #[arg(long, value_name = "DEV_SHELL", add = ArgValueCandidates::new(candidates::shells))]
@@ -501,7 +502,7 @@ pub struct Run {
     #[command(flatten)]
     pub trust: Trust,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD", add = ArgValueCompleter::new(candidates::CommandLine))]
     pub command: Vec<OsString>,
 }
 

@@ -1,8 +1,11 @@
 //! Completion: the scripts that shells load, and the answers at each press of Tab.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
+use clap_complete::{
+    engine::ArgValueCandidates,
+    env::{Bash, EnvCompleter, Fish, Zsh},
+};
 
 use crate::{
     context::Context,
@@ -11,7 +14,10 @@ use crate::{
     util::vars,
 };
 
-use super::args;
+use super::{args, candidates};
+
+/// The variable of the scripts with the position of the word that is completed.
+const INDEX: &str = "_CLAP_COMPLETE_INDEX";
 
 const fn completer(shell: HostShell) -> &'static dyn EnvCompleter {
     match shell {
@@ -33,6 +39,14 @@ pub fn script(shell: HostShell) -> Result<Vec<u8>, Failure> {
     completer(shell)
         .write_registration(vars::DEVSH_COMPLETE, "devsh", "devsh", "devsh", &mut script)
         .map_err(|error| failed(&error))?;
+    if shell == HostShell::Zsh {
+        // Without its completion system, zsh would report an unknown command at each start.
+        let text = String::from_utf8_lossy(&script).replace(
+            "\ncompdef ",
+            "\n(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\ncompdef ",
+        );
+        return Ok(text.into_bytes());
+    }
     Ok(script)
 }
 
@@ -43,10 +57,18 @@ pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Resu
     let at = arguments.iter().position(|argument| argument == "--")?;
     let words = arguments[at + 1..].to_vec();
     let mut answer = Vec::new();
-    let mut command = args::command();
+    let mut command = args::command().mut_subcommand("add", |add| {
+        // `remove` has the same arguments, and only tools of the project.
+        let known = ArgValueCandidates::new(candidates::known_tools);
+        add.mut_arg("tools", |tools| tools.add(known))
+    });
     command.build();
+    let current = current_word(context, &words).to_owned();
     let written =
         completer(shell).write_complete(&mut command, words, context.cwd.as_deref(), &mut answer);
+    if !current.as_encoded_bytes().starts_with(b"-") {
+        answer = without_options(shell, &answer);
+    }
     Some(
         written
             .map_err(|error| failed(&error))
@@ -54,19 +76,45 @@ pub fn answer(context: &Context, ui: &Ui, arguments: &[OsString]) -> Option<Resu
     )
 }
 
-/// Removes candidates whose names would control the terminal.
-fn without_control_characters(shell: HostShell, answer: &[u8]) -> Vec<u8> {
-    let separator = match shell {
+/// Returns the byte between two candidates.
+const fn separator(shell: HostShell) -> u8 {
+    match shell {
         HostShell::Bash => b'\x0b',
         HostShell::Zsh | HostShell::Fish => b'\n',
-    };
+    }
+}
+
+/// Removes candidates whose names would control the terminal.
+fn without_control_characters(shell: HostShell, answer: &[u8]) -> Vec<u8> {
     // Fish separates a name from its description by a tab.
     let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
-    let candidates = answer.split(|byte| *byte == separator);
+    let candidates = answer.split(|byte| *byte == separator(shell));
     let plain: Vec<&[u8]> = candidates
         .filter(|candidate| !candidate.iter().any(is_control))
         .collect();
-    plain.join(&separator)
+    plain.join(&separator(shell))
+}
+
+/// Returns the word that Tab completes.
+fn current_word<'w>(context: &Context, words: &'w [OsString]) -> &'w OsStr {
+    let index = context.env.get(INDEX).and_then(|index| index.to_str());
+    let index = index.and_then(|index| index.parse::<usize>().ok());
+    let index = index.unwrap_or(words.len().saturating_sub(1));
+    words
+        .get(index)
+        .map(OsString::as_os_str)
+        .unwrap_or_default()
+}
+
+/// Returns the candidates without options, if there are others: shells mix both in their order.
+fn without_options(shell: HostShell, answer: &[u8]) -> Vec<u8> {
+    let candidates = answer.split(|byte| *byte == separator(shell));
+    let is_other = |one: &&[u8]| !one.is_empty() && !one.starts_with(b"-");
+    let others: Vec<&[u8]> = candidates.filter(is_other).collect();
+    if others.is_empty() {
+        return answer.to_owned();
+    }
+    others.join(&separator(shell))
 }
 
 fn failed(error: &std::io::Error) -> Failure {

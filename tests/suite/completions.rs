@@ -33,6 +33,56 @@ fn with_line_editor(sandbox: &Sandbox, shell: HostShell, rc: &str) -> Pty {
     Pty::start_with(sandbox, shell, rc, &["sh", "-c", line].map(str::to_owned))
 }
 
+/// Returns the candidates for the last word.
+fn candidates(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
+    let mut command = sandbox.command(DEVSH);
+    command
+        .env("DEVSH_COMPLETE", "fish")
+        .args(["--", "devsh"])
+        .args(words);
+    let listed = sandbox.outcome(&mut command).success().stdout;
+    let values = listed.lines().map(|line| line.split('\t').next().unwrap());
+    values.map(str::to_owned).collect()
+}
+
+#[test]
+fn names_and_commands_are_completed() {
+    let sandbox = Sandbox::new().manifest(MANIFEST);
+    sandbox.program("own-program", "#!/bin/sh\n");
+    let has = |words: &[&str], expected: &str| {
+        let found = candidates(&sandbox, words);
+        assert!(
+            found.iter().any(|one| one == expected),
+            "{words:?}: {found:?}"
+        );
+    };
+    has(&["add", "shfm"], "shfmt");
+    has(&["explain", "TES"], "TESTED");
+    has(&["run", "--", "own-p"], "own-program");
+    has(&["run", "--", "cat", "devshell.t"], "devshell.toml");
+    has(&["enter", "-"], "--trust");
+    // Options come only after a dash.
+    let found = candidates(&sandbox, &["enter", ""]);
+    assert_eq!(found, ["dev", "test"]);
+}
+
+#[test]
+fn the_script_for_zsh_loads_the_completion_system() {
+    for_each_shell(|shell| {
+        if shell != HostShell::Zsh {
+            return;
+        }
+        let sandbox = Sandbox::new();
+        let script = "eval \"$(devsh completions zsh)\"; print -r -- ${_comps[devsh]}";
+        let mut command = sandbox.command("zsh");
+        let loaded = sandbox
+            .outcome(command.args(["-f", "-c", script]))
+            .success();
+        assert_eq!(loaded.stderr, "", "{loaded}");
+        assert_eq!(loaded.stdout, "_clap_dynamic_completer_devsh\n");
+    });
+}
+
 #[test]
 fn tab_completes_right_after_the_installation() {
     for_each_shell(|shell| {
