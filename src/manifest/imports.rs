@@ -8,6 +8,7 @@ mod devbox;
 mod environment;
 mod envrc;
 mod mise;
+mod pipfile;
 mod pixi;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use crate::{
 use conda::CondaDependency;
 
 /// The files with settings that `devsh init` takes over, best first.
-pub const IMPORTED_FILES: [&str; 15] = [
+pub const IMPORTED_FILES: [&str; 16] = [
     "mise.toml",
     ".mise.toml",
     "mise/config.toml",
@@ -36,6 +37,7 @@ pub const IMPORTED_FILES: [&str; 15] = [
     ".config/mise.toml",
     ".config/mise/config.toml",
     "devbox.json",
+    PIPFILE,
     "pixi.toml",
     "pyproject.toml",
     "conda-lock.yml",
@@ -47,6 +49,9 @@ pub const IMPORTED_FILES: [&str; 15] = [
 ];
 /// The file of direnv, which stays active until the user decides otherwise.
 pub const ENVRC: &str = ".envrc";
+
+/// The file of pipenv.
+const PIPFILE: &str = "Pipfile";
 
 /// The table of pixi in a `pyproject.toml`.
 pub(super) const PIXI: &str = "tool.pixi";
@@ -63,6 +68,7 @@ pub fn import(text: &Text, read: &dyn Fn(&str) -> Option<Text>) -> ImportedSetti
         let root = documents.parse(text);
         match end {
             "devbox.json" => devbox::read(&mut importer, &root),
+            PIPFILE => pipfile::read(&mut importer, &root),
             "pixi.toml" => pixi::read(&mut importer, &root),
             "pyproject.toml" => {
                 for table in root.select(PIXI) {

@@ -48,6 +48,28 @@ fn assert_is_presentable(text: &str) {
 }
 
 #[test]
+fn scripts_of_pipenv_become_aliases() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "Pipfile",
+        "[scripts]\nhello = \"echo hello\"\nseed = { call = \"tools:seed()\" }\n",
+    );
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    for text in [
+        "Pipfile:1: `devsh init` takes over 1 of its settings",
+        "Pipfile:3: the script `seed` calls a function",
+    ] {
+        assert!(status.contains(text), "{text} in {status}");
+    }
+    let made = sandbox.devsh(&["init"]).success();
+    assert!(
+        made.stderr.contains("Pipfile:3: the script `seed`"),
+        "{made}"
+    );
+    assert!(written(&sandbox).contains("hello = \"echo hello\""));
+}
+
+#[test]
 fn the_manifest_follows_the_detected_tools() {
     let (sandbox, _server) = served();
     sandbox.write("go.mod", "module x\n\ngo 1.24\n\ntoolchain go1.24.1\n");
@@ -61,7 +83,7 @@ fn the_manifest_follows_the_detected_tools() {
     let outcome = sandbox.devsh(&["init"]).success();
     let note = ".tool-versions:2: devsh has no source for `perl`";
     assert!(outcome.stderr.contains(note), "{outcome}");
-    assert!(outcome.stderr.contains("+ just"), "{outcome}");
+    assert!(outcome.stderr.contains("  just"), "{outcome}");
     let text = written(&sandbox);
     assert_is_presentable(&text);
     assert!(text.ends_with("presets = [\"base\", \"go\"]\n"), "{text}");

@@ -60,13 +60,8 @@ fn show(session: &Session<'_>, ui: &Ui, manifest: &Manifest) {
     for (tool, request) in &dev.tools {
         let version = ui.paint(Role::Strong, manifest::whole(request));
         let origin = manifest::decisive(request);
-        let place = if origin.is_preset {
-            origin.file.to_string()
-        } else {
-            origin.to_string()
-        };
-        let tool = ui.paint(Role::Good, format!("+ {tool}"));
-        let place = ui.paint(Role::Dim, place);
+        let place = ui.paint(Role::Dim, origin.listed());
+        let tool = ui.paint(Role::Good, format!("  {tool}"));
         ui.line(tool.and("  ").and(version).and("  ").and(place));
     }
 }

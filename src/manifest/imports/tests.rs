@@ -27,6 +27,21 @@ fn written(name: &str, text: &str) -> (String, Vec<String>) {
 }
 
 #[test]
+fn scripts_of_pipenv_become_aliases() {
+    let file = "[packages]\nflask = \"*\"\n[scripts]\nserve = \"flask run --debug\"\n\
+        seed = { call = \"tools:seed()\" }\nlines = \"\"\"a\nb\"\"\"\n";
+    let (manifest, left) = written("Pipfile", file);
+    assert_eq!(manifest, "[aliases]\nserve = \"flask run --debug\"");
+    assert_eq!(
+        left,
+        [
+            "5: the script `seed` calls a function: run it with `python -c`",
+            "6: the task `lines` has several lines: write a script for it",
+        ]
+    );
+}
+
+#[test]
 fn lines_of_direnv_that_declare_something_become_a_manifest() {
     for (line, expected) in [
         (
