@@ -91,6 +91,17 @@ pub struct Origin {
     pub line: u32,
 }
 
+impl Origin {
+    /// Returns the place for a listing. A preset is no file that the user can open, so its line means nothing.
+    pub fn listed(&self) -> String {
+        if self.is_preset {
+            self.file.to_string()
+        } else {
+            self.to_string()
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {

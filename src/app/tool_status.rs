@@ -89,7 +89,7 @@ fn requested(tool: &Tool, request: &ToolRequest) -> ToolStatus {
     ToolStatus {
         name: tool.to_string(),
         requirement: manifest::whole(request),
-        place: manifest::decisive(request).to_string(),
+        place: manifest::decisive(request).listed(),
         locked: None,
         version: None,
         host: None,

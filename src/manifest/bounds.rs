@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Origin, ToolRequest};
 use crate::package::{
-    LONGEST_REQUIREMENT, Requirement, implied, intersection, version_sets, write_version_set,
+    LONGEST_REQUIREMENT, Requirement, implied, intersection, shorten_digest, version_sets,
+    write_version_set,
 };
 
 /// Most bounds that are listed one by one.
@@ -12,6 +13,10 @@ const SHOWN: usize = 8;
 
 /// Returns the requirement and the floors of a request as one requirement, or as a list where that is not possible.
 pub fn whole(request: &ToolRequest) -> String {
+    shorten_digest(&all_bounds(request))
+}
+
+fn all_bounds(request: &ToolRequest) -> String {
     combined(request).unwrap_or_else(|| {
         let all = distinct(request);
         let shown = all.iter().take(SHOWN).map(|one| match one.as_str() {
@@ -66,12 +71,19 @@ fn distinct(request: &ToolRequest) -> Vec<&Requirement> {
     all.filter(|one| seen.insert(one.as_str())).collect()
 }
 
-/// Returns the origin to name for a request: the last floor where no version is asked for.
+/// Returns the origin to name for a request: the last floor that restricts anything where no version is asked for.
 pub fn decisive(request: &ToolRequest) -> &Origin {
     let own = &request.requirement;
-    let floors = request.floors.iter();
-    let mut floors = floors.filter(|_| own.value.as_str() == "*");
-    &floors.next_back().unwrap_or(own).origin
+    let any = own.value.as_str() == "*";
+    let floors = || request.floors.iter().filter(|_| any);
+    // A floor that the others imply decides nothing.
+    let highest = floors().rev().find(|floor| {
+        let others = request.constraints().map(|one| &one.value);
+        let others: Vec<&Requirement> = others.filter(|one| **one != floor.value).collect();
+        !implied(&others, &floor.value)
+    });
+    let floor = highest.or_else(|| floors().next_back());
+    &floor.unwrap_or(own).origin
 }
 
 #[cfg(test)]
@@ -96,6 +108,23 @@ mod tests {
             targets: Vec::new(),
             options: ReleaseOptions::default(),
             is_below_root: false,
+        }
+    }
+
+    #[test]
+    fn the_place_is_that_of_the_floor_that_counts() {
+        for (requirement, floors, line) in [
+            ("*", &[">=1.88", ">=1.96", ">=1.88"][..], 1),
+            ("*", &[">=1.96", ">=1.88"], 0),
+            ("*", &[">=3.11", ">=3.11"], 1),
+            ("1.97", &[">=1.96"], 9),
+        ] {
+            let mut request = request(requirement, floors);
+            request.requirement.origin.line = 9;
+            for (line, floor) in (0..).zip(&mut request.floors) {
+                floor.origin.line = line;
+            }
+            assert_eq!(decisive(&request).line, line, "{floors:?}");
         }
     }
 

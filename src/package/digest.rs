@@ -66,6 +66,23 @@ impl fmt::Debug for Sha256 {
 
 /// The text between a version and its SHA-512.
 const BEHIND_VERSION: &str = "+sha512.";
+/// The digits of such a SHA-512 that a listing shows.
+const SHOWN_DIGITS: usize = 8;
+
+/// Returns a text in which the SHA-512 behind a version is cut short.
+pub fn shorten_digest(text: &str) -> String {
+    let Some((before, after)) = text.split_once(BEHIND_VERSION) else {
+        return text.to_owned();
+    };
+    let end = after.find(|one: char| !one.is_ascii_hexdigit());
+    let (digits, rest) = after.split_at(end.unwrap_or(after.len()));
+    match digits.get(..SHOWN_DIGITS) {
+        Some(shown) if shown.len() < digits.len() => {
+            format!("{before}{BEHIND_VERSION}{shown}…{rest}")
+        }
+        _ => text.to_owned(),
+    }
+}
 
 /// The digest of an artifact, in the kind that its source publishes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -231,6 +248,15 @@ mod tests {
             &format!("+{}", &empty[1..]),
         ] {
             assert!(bad.parse::<Sha256>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_digest_behind_a_version_is_cut_short() {
+        let text = format!("10.1.0+sha512.{},>=9", "0a".repeat(64));
+        assert_eq!(shorten_digest(&text), "10.1.0+sha512.0a0a0a0a…,>=9");
+        for text in ["10.1.0", "10.1.0+sha512.0a0a", "10.1.0+sha512."] {
+            assert_eq!(shorten_digest(text), text);
         }
     }
 

@@ -96,6 +96,10 @@ impl PackageName {
 
     /// Returns the usual name of the program in a package: `biome` for `@biomejs/biome`.
     fn usual_name(&self) -> Result<Self, Invalid> {
+        // The package of the later Yarn has the name of its directory.
+        if self.0 == "@yarnpkg/cli-dist" {
+            return "yarn".parse();
+        }
         let last = self.0.rsplit('/').next().unwrap_or_default();
         last.trim_matches(|one: char| !one.is_ascii_alphanumeric())
             .parse()
@@ -339,6 +343,17 @@ mod tests {
         assert_eq!("a._-b".parse::<PackageName>().unwrap().as_str(), "a-b");
         for bad in ["", "..", "a/b", "-a", "a-", "a\nb", "ä", "$(x)"] {
             assert!(bad.parse::<PackageName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_tool_has_the_usual_name_of_its_program() {
+        for (text, name) in [
+            ("npm:@biomejs/biome", "biome"),
+            ("npm:@yarnpkg/cli-dist", "yarn"),
+            ("pypi:rust-just", "just"),
+        ] {
+            assert_eq!(text.parse::<Tool>().unwrap().name.as_str(), name);
         }
     }
 

@@ -137,17 +137,26 @@ fn closest(request: &ToolRequest, mut refused: Vec<Refusal>) -> Vec<Refusal> {
         .iter()
         .find(|refusal| !refusal.version.is_prerelease())
         .cloned();
-    let bounds = request.constraints().map(|one| one.value.as_str());
-    let asked: Vec<Vec<u64>> = bounds.map(first_version).collect();
+    let all = request.constraints().map(|one| one.value.as_str());
+    let all: Vec<&str> = all.collect();
     // The sort is stable: of equals the newer one stays first.
     refused.sort_by_key(|refusal| {
-        let excluded = |reason: &&Reason| matches!(reason, Reason::NotAdmitted(_));
-        let bounds = refusal.reasons.iter().filter(excluded).count();
+        let excluded = |reason: &Reason| match reason {
+            Reason::NotAdmitted(bound) => Some(bound.requirement.clone()),
+            _ => None,
+        };
+        let bounds: Vec<String> = refusal.reasons.iter().filter_map(excluded).collect();
+        // A version is far from the bound that excludes it, also if it meets another one exactly.
+        let asked: Vec<Vec<u64>> = if bounds.is_empty() {
+            all.iter().map(|one| first_version(one)).collect()
+        } else {
+            bounds.iter().map(|one| first_version(one)).collect()
+        };
         let distances = asked.iter().filter(|asked| !asked.is_empty());
         let distance = distances
             .map(|asked| distance(asked, refusal.version.release()))
             .min();
-        (bounds, refusal.reasons.len(), distance)
+        (bounds.len(), refusal.reasons.len(), distance)
     });
     refused.truncate(MOST_NAMED);
     if let Some(newest) = newest

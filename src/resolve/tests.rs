@@ -204,6 +204,19 @@ fn contradictions_name_every_place() {
 }
 
 #[test]
+fn the_nearest_version_is_near_the_bound_that_excludes_it() {
+    let error = fresh(&[request("python", "99", &[">=3.11.9"])]).unwrap_err();
+    let Error::NoVersion { refused, .. } = error else {
+        panic!("{error:?}")
+    };
+    // The floor would make 3.11 the nearest line.
+    let stable = refused.iter().map(|one| &one.version);
+    let newest = stable.filter(|version| !version.is_prerelease()).max();
+    assert_eq!(Some(&refused[0].version), newest, "{refused:?}");
+    assert!(refused[0].version.to_string().as_str() > "3.13");
+}
+
+#[test]
 fn every_refusal_has_its_reasons() {
     let error = fresh(&[request("ruff", ">=0.12.2", &["<1"])]).unwrap_err();
     assert_eq!(

@@ -13,8 +13,10 @@ pub(super) fn rows(
     let replacements = subject.replacements(statements);
     let row = |(statement, replacement): (&Statement, Option<&Statement>)| {
         let reason = match replacement {
-            Some(by) if by.claim == Claim::Remove => Some(format!("removed by {}", by.origin)),
-            Some(by) => Some(format!("overruled by {}", by.origin)),
+            Some(by) if by.claim == Claim::Remove => {
+                Some(format!("removed by {}", by.origin.listed()))
+            }
+            Some(by) => Some(format!("overruled by {}", by.origin.listed())),
             None => {
                 let listed = is_listed(explained, subject, &statement.claim);
                 (!listed).then(|| "taken out of the list".to_owned())
@@ -27,7 +29,7 @@ pub(super) fn rows(
         };
         ExplainRow {
             value,
-            place: statement.origin.to_string(),
+            place: statement.origin.listed(),
             shell: statement.shell.as_ref().map(ToString::to_string),
             counts: reason.is_none(),
             reason,

@@ -7,6 +7,7 @@ use crate::{
         session::Session,
     },
     cli::question::ask,
+    package::shorten_digest,
     project::{
         approval::{ApprovalDecision, ProjectDecision},
         approval_summary::Difference,
@@ -171,8 +172,10 @@ fn show(ui: &Ui, requests: Requests) {
     let mut table = Table::new(columns).without_header();
     for (name, difference) in requests.differences {
         let (sign, value) = match difference {
-            Difference::Added(now) if !requests.is_known => ("  ", Cell::new(Role::Strong, now)),
-            Difference::Added(now) => ("+ ", Cell::new(Role::Good, now)),
+            Difference::Added(now) if !requests.is_known => {
+                ("  ", Cell::new(Role::Strong, shorten_digest(&now)))
+            }
+            Difference::Added(now) => ("+ ", Cell::new(Role::Good, shorten_digest(&now))),
             Difference::Removed(was) => ("- ", Cell::new(Role::Error, was)),
             Difference::Changed { before, after } => {
                 let before = Cell::new(Role::Error, before);
