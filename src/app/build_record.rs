@@ -99,7 +99,7 @@ fn describe(session: &Session<'_>, notice: &BuildNotice) -> String {
             // `devsh status` names the program.
             let mut text = match wanted {
                 Some(wanted) if wanted != found => {
-                    format!("`{tool}` {found} of the host replaces {wanted}")
+                    host_notices::line(&tool.to_string(), found.as_str(), wanted.as_str())
                 }
                 _ => format!(
                     "`{tool}` {found} is from the host: `{}`",

@@ -11,7 +11,7 @@ const LIMIT: u64 = 64 << 10;
 
 /// Returns the line about a host tool that replaces a locked one.
 pub fn line(tool: &str, found: &str, locked: &str) -> String {
-    format!("{tool} {found} is from the host, the lockfile has {locked}")
+    format!("`{tool}` {found} of the host replaces {locked}")
 }
 
 /// Returns the lines that were not reported for this project, and remembers them.

@@ -91,7 +91,7 @@ fn ask_and_resolve(
     for held in resolve::held_back(requests, &index, &lockfile, sources.system) {
         session.reporter.note(&held_back(&held));
     }
-    for fallback in fallbacks(requests, &index, &lockfile) {
+    for fallback in fallbacks(requests, &index, &lockfile, previous) {
         session.reporter.note(&fallback);
     }
     for gap in missing_systems(&lockfile, previous) {
@@ -212,14 +212,23 @@ fn held_back(held: &HeldBack) -> String {
     )
 }
 
-/// Returns a line for each tool that comes from another package than the first one, with the reason.
-fn fallbacks(requests: &[(Tool, ToolRequest)], index: &Index, lockfile: &Lockfile) -> Vec<String> {
+/// Returns a line for each tool that now comes from another package than the first one, with the reason.
+fn fallbacks(
+    requests: &[(Tool, ToolRequest)],
+    index: &Index,
+    lockfile: &Lockfile,
+    previous: &Lockfile,
+) -> Vec<String> {
     let mut lines: Vec<String> = requests
         .iter()
         .filter_map(|(tool, request)| {
             let unused = index.unused(&CandidateKey::of(tool, request));
             let first = unused.first()?;
             let supplier = &lockfile.locked(tool, request)?.supplier;
+            let before = previous.locked(tool, request);
+            if before.is_some_and(|before| before.supplier == *supplier) {
+                return None;
+            }
             let (not, reason) = (&first.supplier, &first.reason);
             Some(if supplier.source == Source::Cargo {
                 format!("`{tool}` is compiled, not taken from `{not}`: {reason}")

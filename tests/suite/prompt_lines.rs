@@ -42,7 +42,7 @@ fn a_host_tool_in_place_of_a_locked_one_is_reported_once() {
     sandbox.devsh(&["lock", "--trust"]).success();
     sandbox.program("ruff", "#!/bin/sh\necho ruff 0.12.3\n");
     let sandbox = sandbox.config("tools-from = \"host\"\n");
-    let line = "ruff 0.12.3 is from the host, the lockfile has 0.12.4";
+    let line = "`ruff` 0.12.3 of the host replaces 0.12.4";
     let allowed = sandbox.devsh(&["allow"]).success().stderr;
     assert_eq!(
         allowed

@@ -265,6 +265,11 @@ fn servers(session: &Session<'_>, config: &Config) -> Vec<Check> {
             continue;
         };
         let server = url.host_str().unwrap_or("a file").to_owned();
+        let failed = |error: &fetch::Error| match error {
+            // It names the server.
+            fetch::Error::Unreachable { .. } => error.to_string(),
+            _ => format!("{server}: {error}"),
+        };
         checks.push(match client.get(&url, "*/*", ANSWER) {
             Ok(_) => Check::ok(name, format!("{server} answers")),
             // Builds of Python have no page to ask for, so any answer is good.
@@ -276,17 +281,17 @@ fn servers(session: &Session<'_>, config: &Config) -> Vec<Check> {
             }
             Err(error) if matches!(name, "go" | "node") => Check::warning(
                 name,
-                format!("{server}: {error}"),
+                failed(&error),
                 "packages of the registries serve where they have the version; you can set a mirror in `config.toml`",
             ),
             Err(error) if name == "python" => Check::warning(
                 name,
-                format!("{server}: {error}"),
+                failed(&error),
                 "the host's Python is used if it fits; you can set a mirror in `config.toml`",
             ),
             Err(error) => Check::error(
                 name,
-                format!("{server}: {error}"),
+                failed(&error),
                 "check proxy and certificates (`HTTPS_PROXY`, `SSL_CERT_FILE`), or set a mirror in \
                  `config.toml`",
             ),

@@ -45,7 +45,8 @@ fn table(removed: &[RemovedEntry]) -> Table {
     ]);
     let mut removed: Vec<&RemovedEntry> = removed.iter().collect();
     removed.sort_by_key(|one| (std::cmp::Reverse(one.bytes), &one.name));
-    for one in removed {
+    // Links have no size of their own.
+    for one in removed.into_iter().filter(|one| one.bytes > 0) {
         let kind = match one.kind {
             RemovedKind::Object => "object",
             RemovedKind::Profile => "profile",
