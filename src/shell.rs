@@ -17,7 +17,7 @@ pub use crate::env::HostShell;
 use crate::{env::VarName, manifest::AliasName};
 
 /// Most checks that a host shell keeps.
-const CHECKS: usize = 32;
+const CHECKS: usize = 6;
 
 /// One change of a host shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
