@@ -78,6 +78,176 @@ fn python(sandbox: &Sandbox, code: &str) -> String {
 }
 
 #[test]
+fn packages_are_installed_while_another_tool_is_downloaded() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox.manifest(
+        "[tools]\npython = \"*\"\nuv = \"*\"\nruff = \"0.12\"\n[python]\npackages = [\"tester\"]\n",
+    );
+    sandbox.devsh(&["lock", "--trust"]).success();
+    server.requests();
+    let archive = server.paths("ruff-0.12.4");
+    for path in &archive {
+        server.hold(path);
+    }
+    let mut syncing = sandbox
+        .command(DEVSH)
+        .args(["sync", "--trust"])
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_mins(1);
+    // The archive of ruff ends only after this.
+    while !server
+        .requests()
+        .iter()
+        .any(|one| one.contains("tester-1.0"))
+    {
+        assert!(Instant::now() < until, "the packages wait for ruff");
+        thread::sleep(Duration::from_millis(5));
+    }
+    server.release();
+    assert!(syncing.wait().unwrap().success());
+    let run = ["run", "--trust", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+}
+
+#[test]
+fn a_terminal_shows_the_installation_of_packages() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let sandbox = sandbox
+        .manifest("[tools]\npython = \"*\"\nuv = \"*\"\n[python]\npackages = [\"tester\"]\n");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let wheels = server.paths("tester-1.0");
+    for path in &wheels {
+        server.hold(path);
+    }
+    let mut pty = sandbox.shell(HostShell::Bash);
+    // Half of the wheel is there, so the bar is drawn until the rest comes.
+    pty.begin_until(
+        "TERM=xterm devsh -C project sync --trust",
+        "installing 1 python package",
+    );
+    server.release();
+    let seen = pty.finish();
+    assert!(seen.contains("dev is ready"), "{seen}");
+    assert!(!seen.contains("100%"), "{seen}");
+}
+
+#[test]
+fn a_package_without_a_wheel_costs_only_itself() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_source_archive(&server, "archived", "1.0");
+    let digest = |file: &str| sha256(&server.content(&server.paths(file)[0]));
+    let list = format!(
+        "archived==1.0 --hash=sha256:{}\ntester==1.0 --hash=sha256:{}\n",
+        sha256(b"not an archive"),
+        digest("tester-1.0"),
+    );
+    sandbox.write("requirements.txt", list);
+    let sandbox = sandbox
+        .manifest("[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n");
+    let allowed = sandbox.devsh(&["allow", "--yes"]);
+    for text in [
+        "missing: Python package `archived`: `archived` of `requirements.txt` has no wheel",
+        "write `build = [\"archived\"]` below `[python]` in `devshell.toml`",
+    ] {
+        assert!(allowed.stderr.contains(text), "{text} in {allowed}");
+    }
+    let run = ["run", "--partial", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    let status = sandbox.devsh(&["status"]).success();
+    for text in [
+        "Python package `archived`: `archived` of `requirements.txt` has no wheel",
+        "write `build = [\"archived\"]`",
+        "2 of requirements.txt",
+    ] {
+        assert!(status.stdout.contains(text), "{text} in {status}");
+    }
+    assert!(!status.stderr.contains("tries it again"), "{status}");
+    // A build that fails costs no more.
+    let manifest = "[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\nbuild = [\"archived\"]\n";
+    sandbox.write("devshell.toml", manifest);
+    let allowed = sandbox.devsh(&["allow", "--yes"]);
+    let text = "`archived` of `requirements.txt` cannot be built";
+    assert!(allowed.stderr.contains(text), "{allowed}");
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+}
+
+#[test]
+fn status_counts_packages_and_explain_says_what_needs_one() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let digest = |file: &str| sha256(&server.content(&server.paths(file)[0]));
+    let source = format!("{{ registry = \"{}/simple\" }}", server.address());
+    let package = |name: &str, more: &str| {
+        let file = format!("{}-1.0", name.replace('-', "_"));
+        let path = server.paths(&file)[0].clone();
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"1.0\"\nsource = {source}\n{more}\
+             wheels = [{{ url = \"{}{path}\", hash = \"sha256:{}\" }}]\n",
+            server.address(),
+            digest(&file)
+        )
+    };
+    let lock = format!(
+        "version = 1\n[[package]]\nname = \"demo\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\n\
+         dependencies = [{{ name = \"helper-lib\" }}]\n\
+         [package.dev-dependencies]\ndev = [{{ name = \"tester\" }}]\n{}{}{}",
+        package("deep", ""),
+        package("helper-lib", "dependencies = [{ name = \"deep\" }]\n"),
+        package("tester", ""),
+    );
+    sandbox.write("uv.lock", lock);
+    let project = "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"helper-lib\"]\n\
+        [dependency-groups]\ndev = [\"tester\"]\n";
+    sandbox.write("pyproject.toml", project);
+    sandbox.allow();
+    let status = sandbox.devsh(&["status"]).success().stdout;
+    assert!(
+        status.contains("packages     3 of uv.lock, groups dev\n"),
+        "{status}"
+    );
+    for (name, needed_by) in [
+        ("deep", "needed by `helper-lib`"),
+        ("Helper_Lib", "needed by the project"),
+        ("tester", "needed by the group `dev`"),
+    ] {
+        let explained = sandbox.devsh(&["explain", name]).success().stdout;
+        for text in ["1.0", "Python package of `uv.lock`", needed_by] {
+            assert!(explained.contains(text), "{text} in {explained}");
+        }
+    }
+}
+
+#[test]
+fn programs_of_every_dev_shell_are_approved_with_the_project() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    // A script of a package that hides a program of the user needs an approval.
+    sandbox.program("tester", "#!/bin/sh\n");
+    let project = "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"helper-lib\"]\n\
+        [dependency-groups]\ndev = [\"deep\"]\ntest = [\"tester\"]\n";
+    sandbox.write("pyproject.toml", project);
+    sandbox.allow();
+    let run = ["run", "--shell", "test", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+    let missing = sandbox.devsh(&["run", "--", "tester-of-no-one"]).code(127);
+    missing.error(&["no command `tester-of-no-one` in dev shell `dev`"]);
+}
+
+#[test]
 fn a_project_without_a_lockfile_gets_its_named_packages() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
