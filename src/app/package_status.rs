@@ -51,9 +51,10 @@ impl ChosenPackages {
         Some(Self { packages, pins })
     }
 
-    /// Returns whether a package, by its normalised name, is one of them.
+    /// Returns whether the lockfile has a package, by its normalised name, for any dev shell.
     pub fn has(&self, name: &str) -> bool {
-        self.pins.packages.iter().any(|pin| pin.name == name)
+        let listed = self.packages.locked.listed();
+        listed.iter().any(|package| package.name == name)
     }
 
     pub fn status(&self) -> PackageStatus {
