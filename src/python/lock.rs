@@ -381,14 +381,18 @@ impl PythonLock {
                 Scope::List(list) | Scope::Constraints(list) => format!("`{list}`"),
             })
             .collect();
-        roots.dedup();
         let needs = |package: &&PythonPackage| {
             let extras = package.extras.values().flatten();
             let mut all = package.dependencies.iter().chain(extras);
             all.any(|one| one.name == name)
         };
         let packages = self.packages.iter().filter(needs);
-        roots.extend(packages.map(|package| format!("`{}`", package.name)));
+        roots.extend(packages.map(|package| match &package.source {
+            PackageSource::Directory { path, .. } if path == "." => "the project".to_owned(),
+            _ => format!("`{}`", package.name),
+        }));
+        let mut seen = BTreeSet::new();
+        roots.retain(|one| seen.insert(one.clone()));
         roots
     }
 
