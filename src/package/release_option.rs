@@ -434,18 +434,62 @@ mod tests {
                 }
             }
         }
-        let protoc = crate::package::catalogue::CatalogueEntry::find("protoc").unwrap();
-        let options = ReleaseOptions::of_catalogue(&protoc.release);
-        let release = ReleaseName {
-            version: "34.1",
-            tag: "v34.1",
-            system: System::MacosAarch64,
-        };
-        let asset = options.asset(System::MacosAarch64).unwrap();
-        let expanded = options.expand(asset, &release).unwrap();
-        assert_eq!(expanded, "protoc-34.1-osx-aarch_64.zip");
-        assert!(options.expand("{user}", &release).is_err());
-        assert!(options.expand("{version", &release).is_err());
+    }
+
+    #[test]
+    fn assets_of_the_catalogue_have_the_names_of_real_releases() {
+        for (name, system, expected) in [
+            (
+                "protoc",
+                System::MacosAarch64,
+                "protoc-1.2.3-osx-aarch_64.zip",
+            ),
+            (
+                "protoc",
+                System::LinuxX86_64,
+                "protoc-1.2.3-linux-x86_64.zip",
+            ),
+            ("buildifier", System::LinuxAarch64, "buildifier-linux-arm64"),
+            (
+                "duckdb",
+                System::MacosX86_64,
+                "duckdb_cli-osx-universal.zip",
+            ),
+            ("hugo", System::LinuxX86_64, "hugo_1.2.3_linux-amd64.tar.gz"),
+            (
+                "hugo",
+                System::MacosAarch64,
+                "hugo_1.2.3_darwin-universal.tar.gz",
+            ),
+            (
+                "kubectx",
+                System::LinuxX86_64,
+                "kubectx_v1.2.3_linux_x86_64.tar.gz",
+            ),
+            (
+                "kubectx",
+                System::MacosAarch64,
+                "kubectx_v1.2.3_darwin_arm64.tar.gz",
+            ),
+            (
+                "kubeseal",
+                System::LinuxX86_64,
+                "kubeseal-1.2.3-linux-amd64.tar.gz",
+            ),
+            ("regctl", System::MacosAarch64, "regctl-darwin-arm64"),
+        ] {
+            let entry = crate::package::catalogue::CatalogueEntry::find(name).unwrap();
+            let options = ReleaseOptions::of_catalogue(&entry.release);
+            let release = ReleaseName {
+                version: "1.2.3",
+                tag: "v1.2.3",
+                system,
+            };
+            let asset = options.asset(system).unwrap();
+            assert_eq!(options.expand(asset, &release).unwrap(), expected);
+            assert!(options.expand("{user}", &release).is_err());
+            assert!(options.expand("{version", &release).is_err());
+        }
     }
 
     #[test]

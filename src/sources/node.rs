@@ -179,7 +179,7 @@ pub(super) fn with_digests(
     Ok(Candidate {
         artifacts,
         undigested: BTreeMap::new(),
-        checked: Some(CHECKSUMS.to_owned()),
+        checked: Some(format!("digests of `{CHECKSUMS}`")),
         ..candidate.clone()
     })
 }

@@ -195,7 +195,7 @@ fn builds_of_release(checksums: &str, freethreaded: bool) -> Vec<Candidate> {
     let mut candidates = builds.candidates();
     for candidate in &mut candidates {
         let tag = candidate.build.as_deref().unwrap_or_default();
-        candidate.checked = Some(format!("SHA256SUMS of release {tag}"));
+        candidate.checked = Some(format!("digests of `SHA256SUMS` of release {tag}"));
     }
     candidates
 }

@@ -515,6 +515,11 @@ fn a_lockfile_cannot_bring_the_programs_of_another_repository() {
     serve_release(&server, "team/probe", "1.0.0");
     serve_release(&server, "evil/probe", "1.0.0");
     let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    let shown = sandbox.devsh(&["allow", "--show"]).success();
+    assert!(
+        shown.stderr.contains("(may be compiled from its crate)"),
+        "{shown}"
+    );
     sandbox.allow();
     sandbox.devsh(&["run", "--", "probe"]).success();
     let path = sandbox.project().join("devshell.lock");

@@ -151,7 +151,7 @@ fn a_release_of_node_comes_whole_and_is_locked_for_all_systems() {
     for line in [
         "version = \"22.21.1\"",
         "source = \"node:node\"",
-        "checked = \"SHASUMS256.txt\"",
+        "checked = \"digests of `SHASUMS256.txt`\"",
         "url = \"https://nodejs.org/dist/v22.21.1/node-v22.21.1-darwin-arm64.tar.xz\"",
         "size = ",
     ] {
@@ -162,6 +162,9 @@ fn a_release_of_node_comes_whole_and_is_locked_for_all_systems() {
         let said = sandbox.devsh(&["run", "--", program]).success();
         assert_eq!(said.stdout.trim(), answer);
     }
+    let explained = sandbox.devsh(&["explain", "node"]).success();
+    let note = "from `node:node`; digests of `SHASUMS256.txt`; no signature was checked";
+    assert!(explained.stdout.contains(note), "{explained}");
     // A locked tool asks no server.
     server.requests();
     sandbox.devsh(&["lock", "--check"]).success();
@@ -472,7 +475,7 @@ fn a_python_of_today_is_locked_today() {
     for line in [
         "version = \"3.14.99\"",
         "build = \"20261128\"",
-        "checked = \"SHA256SUMS of release 20261128\"",
+        "checked = \"digests of `SHA256SUMS` of release 20261128\"",
     ] {
         assert!(lock.contains(line), "{line}: {lock}");
     }
