@@ -6,12 +6,18 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
-use crate::support::{
-    Sandbox, Server,
-    conda::{FilePackage, Layout, placeholder, serve_files},
-    network, require, skip_without,
+use crate::{
+    applications,
+    support::{
+        Sandbox, Server,
+        conda::{FilePackage, Layout, placeholder, serve_files},
+        network,
+        pypi::serve_sdist,
+        require, skip_without,
+    },
 };
 
 /// The directory of headers and libraries of the C library, as conda's compilers have it.
@@ -120,7 +126,10 @@ fn compiler() -> Option<[FilePackage; 2]> {
         "#!/bin/sh\nexec {placeholder}/bin/{} --sysroot={placeholder}/{SYSROOT} \"$@\"\n",
         gcc.file_name().unwrap().to_str().unwrap()
     );
-    let activation = format!("export CC={placeholder}/bin/gcc CFLAGS=-O1\n");
+    // As the compilers of conda-forge do.
+    let activation = format!(
+        "export CC={placeholder}/bin/gcc CFLAGS=-O1 LDFLAGS='-Wl,-rpath,{placeholder}/lib -L{placeholder}/lib'\n"
+    );
     let tools =
         tools
             .file("bin/gcc", driver, true)
@@ -140,14 +149,14 @@ fn compiler() -> Option<[FilePackage; 2]> {
     Some([tools, sysroot])
 }
 
-/// Returns OpenSSL of this machine as a package; `None` where it is not installed.
-fn openssl() -> Option<FilePackage> {
-    let mut files = debian_files(&["libssl-dev"])?;
+/// Returns a library of this machine as a package, with its headers; `None` where it is not installed.
+fn library(name: &str, version: &str, debian: &[&str]) -> Option<FilePackage> {
+    let mut files = debian_files(debian)?;
     // The libraries are in a package whose name depends on the release.
     let targets = |path: &PathBuf| fs::canonicalize(path).ok();
     let libraries: Vec<PathBuf> = files.iter().filter_map(targets).collect();
     files.extend(libraries);
-    let package = FilePackage::new("openssl", "3.0", &[]);
+    let package = FilePackage::new(name, version, &[]);
     let mut package = repackage(package, &files, |path| {
         let file = path.strip_prefix("/usr/")?.replace("x86_64-linux-gnu/", "");
         let kept = file.starts_with("include/") || file.starts_with("lib/");
@@ -166,17 +175,32 @@ fn openssl() -> Option<FilePackage> {
     Some(package)
 }
 
-/// Returns an allowed project with the compiler and OpenSSL.
-fn project() -> Option<(Sandbox, Server)> {
+/// Returns the packages of the compiler and of two libraries; `None` where they cannot be repackaged.
+fn packages() -> Option<&'static [FilePackage]> {
+    // To read and to pack them takes seconds, and several tests need them.
+    static PACKAGES: LazyLock<Option<Vec<FilePackage>>> = LazyLock::new(|| {
+        let [tools, sysroot] = compiler()?;
+        let libraries = [
+            library("openssl", "3.0", &["libssl-dev"])?,
+            library("libpq", "15.0", &["libpq-dev", "libpq5"])?,
+        ];
+        Some([tools, sysroot].into_iter().chain(libraries).collect())
+    });
     if !cfg!(target_arch = "x86_64") || which::which("dpkg").is_err() {
         eprintln!("skipped: needs the packages of Debian for x86_64");
         return None;
     }
-    require("pkg-config")?;
-    let [tools, sysroot] = compiler()?;
-    let packages = [tools, sysroot, openssl()?];
+    for tool in ["pkg-config", "cmake", "make"] {
+        require(tool)?;
+    }
+    PACKAGES.as_deref()
+}
+
+/// Returns an allowed project with the compiler and OpenSSL.
+fn project() -> Option<(Sandbox, Server)> {
+    let packages = packages()?;
     let server = Server::start();
-    serve_files(&server, &packages, Layout::Json);
+    serve_files(&server, packages, Layout::Json);
     let sandbox = Sandbox::new()
         .served_by(&server)
         .config("tools-from = \"managed\"\n")
@@ -211,6 +235,17 @@ fn a_compiler_builds_programs_from_a_prefix() {
     let ran = sandbox.devsh(&["run", "--", "sh", "-c", build]).success();
     assert!(ran.stdout.starts_with("OpenSSL 3."), "{ran}");
     assert!(ran.stdout.ends_with("\n1\n"), "{ran}");
+
+    // cmake looks in the prefix before it looks in the system.
+    let project = "cmake_minimum_required(VERSION 3.13)\nproject(tls C)\nfind_package(OpenSSL REQUIRED)\n\
+        add_executable(tls tls.c)\ntarget_link_libraries(tls OpenSSL::Crypto)\n";
+    sandbox.write("CMakeLists.txt", project);
+    let build = "unset PKG_CONFIG_PATH LIBRARY_PATH; cmake -S . -B build >log && cmake --build build >>log && \
+        grep -c \"^CMAKE_C_COMPILER:.*=$CC$\" build/CMakeCache.txt && build/tls && \
+        ldd build/tls | grep -c \"$CONDA_PREFIX/lib/libcrypto\"";
+    let ran = sandbox.devsh(&["run", "--", "sh", "-c", build]).success();
+    assert!(ran.stdout.starts_with("1\nOpenSSL 3."), "{ran}");
+    assert!(ran.stdout.ends_with("\n1\n"), "{ran}");
     sandbox.devsh(&["verify"]).success();
 }
 
@@ -242,4 +277,69 @@ fn a_crate_finds_openssl_of_the_prefix() {
         ran.stdout.starts_with('3') && ran.stdout.ends_with("\n1\n1\n"),
         "{ran}"
     );
+}
+
+/// Builds an extension in C with the flags of libpq, and packs it into a wheel.
+const BACKEND: &str = r#"
+import os, shlex, subprocess, sysconfig, zipfile
+
+
+def build_wheel(directory, settings=None, metadata=None):
+    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "libpq"], text=True).split()
+    module = "pq" + sysconfig.get_config_var("EXT_SUFFIX")
+    # Debian has a part of the headers in a directory of the machine's architecture.
+    headers = ["-I" + sysconfig.get_path("include"), "-idirafter", "/usr/include"]
+    variables = [shlex.split(os.environ[name]) for name in ["CC", "CFLAGS", "LDFLAGS"]]
+    options = ["-shared", "-fPIC", *headers, "-o", module, "pq.c", *flags]
+    subprocess.run([*sum(variables, []), *options], check=True)
+    information = "pq-1.0.dist-info/"
+    with zipfile.ZipFile(os.path.join(directory, "pq-1.0-py3-none-any.whl"), "w") as wheel:
+        wheel.write(module)
+        wheel.writestr(information + "METADATA", "Metadata-Version: 2.2\nName: pq\nVersion: 1.0\n")
+        wheel.writestr(information + "WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        names = [module, information + "METADATA", information + "WHEEL", information + "RECORD"]
+        wheel.writestr(information + "RECORD", "".join(one + ",,\n" for one in names))
+    return "pq-1.0-py3-none-any.whl"
+"#;
+const EXTENSION: &str = r#"
+#include <Python.h>
+#include <libpq-fe.h>
+
+static PyObject *version(PyObject *self, PyObject *none) { return PyLong_FromLong(PQlibVersion()); }
+static PyMethodDef methods[] = {{"version", version, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "pq", NULL, -1, methods};
+PyMODINIT_FUNC PyInit_pq(void) { return PyModule_Create(&module); }
+"#;
+
+#[test]
+fn an_sdist_is_built_with_the_compiler_and_libpq_of_the_prefix() {
+    let server = Server::start();
+    let (Some(sandbox), Some(packages)) = (applications::sandbox(&server), packages()) else {
+        return;
+    };
+    serve_files(&server, packages, Layout::Json);
+    let project = "[project]\nname = \"pq\"\nversion = \"1.0\"\n\
+        [build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
+    let members = [
+        ("pq-1.0/pyproject.toml", project.as_bytes(), false),
+        ("pq-1.0/backend.py", BACKEND.as_bytes(), false),
+        ("pq-1.0/pq.c", EXTENSION.as_bytes(), false),
+        (
+            "pq-1.0/PKG-INFO",
+            b"Metadata-Version: 2.2\nName: pq\nVersion: 1.0\n".as_slice(),
+            false,
+        ),
+    ];
+    serve_sdist(&server, ("pq", "1.0"), &members);
+    let sandbox = sandbox.manifest(
+        "[tools]\npython = \"*\"\n[python]\npackages = [\"pq\"]\nbuild = [\"pq\"]\n\
+         [conda]\nchannels = [\"team\"]\npackages = [\"gcc_linux-64\", \"libpq\"]\n",
+    );
+    sandbox.allow();
+    let code = "import os, pq; print(pq.version()); \
+        print(os.environ['CONDA_PREFIX'] + '/lib/libpq' in open('/proc/self/maps').read())";
+    let ran = sandbox
+        .devsh(&["run", "--", "python", "-c", code])
+        .success();
+    assert!(ran.stdout.ends_with("\nTrue\n"), "{ran}");
 }
