@@ -68,13 +68,16 @@ impl<'a> BuildInputs<'a> {
     ) -> Result<Self, Failure> {
         let mut lockfile = lockfile;
         conda_packages::add_tools(&mut lockfile, shell);
-        let has_conda = conda_packages::of_shell(&lockfile, shell).is_some();
+        let conda = conda_packages::key(shell)?.filter(|_| {
+            // An older set still serves.
+            conda_packages::of_shell(&lockfile, shell).is_none()
+        });
         let unlocked_tool = |(tool, request): (&Tool, &ToolRequest)| {
-            let unlocked = unlocked.tool(tool, request)?;
-            // The packages of another dev shell can be tools of the same name.
-            if tool.source == Source::Conda && has_conda {
-                return None;
-            }
+            let unlocked = if tool.source == Source::Conda {
+                unlocked.conda(conda.as_ref()?)?
+            } else {
+                unlocked.tool(tool, request)?
+            };
             Some(FailedPart {
                 part: ShellPart::Tool(tool.clone()),
                 failure: unlocked.failure.clone(),

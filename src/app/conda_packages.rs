@@ -38,7 +38,7 @@ fn requested(manifest: &Manifest) -> Result<BTreeMap<CondaKey, RequestedConda>, 
 }
 
 /// Returns the key of the packages of a dev shell, if it has any.
-fn key(shell: &DevShell) -> Result<Option<CondaKey>, Failure> {
+pub fn key(shell: &DevShell) -> Result<Option<CondaKey>, Failure> {
     let requirements = shell.conda_requirements()?;
     if requirements.is_empty() {
         return Ok(None);
@@ -112,6 +112,7 @@ pub fn resolve(
     only: &BTreeSet<CondaKey>,
 ) -> Result<ResolvedConda, Failure> {
     let mut resolved = ResolvedConda::default();
+    let mut notes = BTreeSet::new();
     for (key, asked) in requested(manifest)? {
         if !only.contains(&key) {
             continue;
@@ -127,12 +128,15 @@ pub fn resolve(
         };
         let set = match previous.conda.get(&key) {
             Some(set) if !touched(set) && key.find_unmet(set).is_none() => Ok(set.clone()),
-            _ => solve(session, &key, &asked, previous, upgrade),
+            _ => solve(session, &key, &asked, previous, upgrade, &mut notes),
         };
         match set {
             Ok(set) => drop(resolved.sets.insert(key, set)),
             Err(failure) => drop(resolved.failures.insert(key, failure)),
         }
+    }
+    for note in notes {
+        session.reporter.note(&note);
     }
     Ok(resolved)
 }
@@ -149,12 +153,14 @@ fn upgraded_names(upgrade: &Upgrade) -> BTreeSet<&str> {
     }
 }
 
+/// Returns the packages for one set; adds the reasons for systems that have none to `notes`.
 fn solve(
     session: &Session<'_>,
     key: &CondaKey,
     asked: &RequestedConda,
     previous: &Lockfile,
     upgrade: &Upgrade,
+    notes: &mut BTreeSet<String>,
 ) -> Result<CondaSet, Failure> {
     let system = session.system()?;
     let client = session.client()?;
@@ -193,9 +199,8 @@ fn solve(
     if let Some(conflict) = solution.missing.remove(&system) {
         return Err(explain(&conflict, asked));
     }
-    for conflict in solution.missing.values() {
-        session.reporter.note(&explain(conflict, asked).error);
-    }
+    let conflicts = solution.missing.values();
+    notes.extend(conflicts.map(|conflict| explain(conflict, asked).error));
     Ok(solution.set)
 }
 
@@ -302,20 +307,25 @@ fn explain(conflict: &Conflict, asked: &RequestedConda) -> Failure {
     }
 }
 
+/// Returns why no packages meet the requirements of a dev shell; nothing if some do.
+pub fn conflict(
+    session: &Session<'_>,
+    manifest: &Manifest,
+    shell: &DevShell,
+) -> Result<Option<Failure>, Failure> {
+    let Some(key) = key(shell)? else {
+        return Ok(None);
+    };
+    let only = BTreeSet::from([key]);
+    let previous = Lockfile::default();
+    let resolved = resolve(session, manifest, &previous, &Upgrade::None, &only)?;
+    Ok(resolved.failures.into_values().next())
+}
+
 /// Returns the conda tools of all dev shells, each once.
 pub fn tools(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
-    tools_of(manifest.shells.values())
-}
-
-/// Returns the conda tools of the dev shells with one set of packages, each once.
-pub fn tools_of_set(manifest: &Manifest, wanted: &CondaKey) -> Vec<(Tool, ToolRequest)> {
-    let has_set = |shell: &&DevShell| key(shell).is_ok_and(|key| key.as_ref() == Some(wanted));
-    tools_of(manifest.shells.values().filter(has_set))
-}
-
-fn tools_of<'m>(shells: impl Iterator<Item = &'m DevShell>) -> Vec<(Tool, ToolRequest)> {
     let mut seen = BTreeSet::new();
-    let tools = shells.flat_map(|shell| &shell.tools);
+    let tools = manifest.shells.values().flat_map(|shell| &shell.tools);
     tools
         .filter(|(tool, _)| tool.source == Source::Conda)
         .filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))

@@ -348,6 +348,10 @@ impl<'a> Explained<'a> {
         let Some((tool, _)) = self.tool(&about.name) else {
             return;
         };
+        // The packages of conda are chosen together: they have an explanation of their own.
+        if tool.source == Source::Conda {
+            return;
+        }
         if self.project.standing() != ApprovalState::Allowed {
             about
                 .notes

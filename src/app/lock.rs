@@ -298,8 +298,8 @@ fn answer(
     };
     lockfile.extends.clone_from(&target.pins);
     let conda = target.conda(session, &previous, &upgrade)?;
-    for (key, failure) in &conda.failures {
-        target.add_unlocked_set(key, failure, &mut current.unlocked);
+    for (key, failure) in conda.failures {
+        current.unlocked.add_conda(key, failure);
     }
     lockfile.conda = conda.sets;
     let unreachable = current.unlocked.unreachable().cloned();

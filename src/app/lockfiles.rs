@@ -177,21 +177,7 @@ impl LockTarget {
     /// Adds the conda tools to `unlocked`: their packages are locked together.
     pub fn add_unlocked_conda(&self, failure: &Failure, unlocked: &mut Unlocked) {
         for key in self.own_conda_keys() {
-            self.add_unlocked_set(&key, failure, unlocked);
-        }
-    }
-
-    /// Adds the conda tools of one set to `unlocked`.
-    pub fn add_unlocked_set(&self, key: &CondaKey, failure: &Failure, unlocked: &mut Unlocked) {
-        for (tool, request) in conda_packages::tools_of_set(self.project.preview(), key) {
-            unlocked.add_tool(
-                LockKey::for_request(&tool, &request),
-                UnlockedTool {
-                    failure: failure.clone(),
-                    is_unreachable: failure.is_temporary,
-                    is_left_out: false,
-                },
-            );
+            unlocked.add_conda(key, failure.clone());
         }
     }
 

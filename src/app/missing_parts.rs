@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     builder::{self, ShellPart},
-    lockfile::{LockKey, PythonKey},
+    lockfile::{CondaKey, LockKey, PythonKey},
     manifest::ToolRequest,
     package::Tool,
     prompt::record::MissingPart,
@@ -38,6 +38,7 @@ impl Unresolved {
 #[derive(Debug, Clone, Default)]
 pub struct Unlocked {
     tools: BTreeMap<LockKey, UnlockedTool>,
+    conda: BTreeMap<CondaKey, UnlockedTool>,
     packages: BTreeMap<PythonKey, Failure>,
 }
 
@@ -89,6 +90,15 @@ impl Unlocked {
         );
     }
 
+    /// Adds a set of conda packages that could not be resolved.
+    pub fn add_conda(&mut self, key: CondaKey, failure: Failure) {
+        self.conda.entry(key).or_insert(UnlockedTool {
+            is_unreachable: failure.is_temporary,
+            failure,
+            is_left_out: false,
+        });
+    }
+
     pub fn add_packages(&mut self, key: PythonKey, failure: Failure) {
         self.packages.entry(key).or_insert(failure);
     }
@@ -97,13 +107,18 @@ impl Unlocked {
         self.tools.get(&LockKey::for_request(tool, request))
     }
 
+    /// Returns why each conda tool of a set is missing.
+    pub fn conda(&self, key: &CondaKey) -> Option<&UnlockedTool> {
+        self.conda.get(key)
+    }
+
     pub fn packages(&self, key: &PythonKey) -> Option<&Failure> {
         self.packages.get(key)
     }
 
     /// Returns the failure of a tool whose source cannot be reached.
     pub fn unreachable(&self) -> Option<&Failure> {
-        let mut tools = self.tools.values();
+        let mut tools = self.tools.values().chain(self.conda.values());
         tools
             .find(|tool| tool.is_unreachable)
             .map(|tool| &tool.failure)
@@ -116,7 +131,8 @@ impl Unlocked {
     }
 
     fn first_failure(&self) -> Option<&Failure> {
-        let tools = self.tools.values().filter(|tool| !tool.is_left_out);
+        let tools = self.tools.values().chain(self.conda.values());
+        let tools = tools.filter(|tool| !tool.is_left_out);
         let tools = tools.map(|tool| &tool.failure);
         tools.chain(self.packages.values()).next()
     }
@@ -223,12 +239,12 @@ pub fn one_line(failure: &Failure) -> String {
 pub fn failure_of(parts: &[FailedPart]) -> Option<Failure> {
     let mut needed = parts.iter().filter(|part| !part.is_left_out);
     let first = needed.next()?;
-    // Servers that are not reached have one cause.
-    let (unreached, others): (Vec<_>, Vec<_>) =
-        needed.partition(|other| first.may_pass && other.may_pass);
+    // Servers that are not reached have one cause, and so have the packages of one set.
+    let (same, others): (Vec<_>, Vec<_>) = needed
+        .partition(|other| first.may_pass && other.may_pass || first.failure == other.failure);
     let mut failure = first.failure.clone();
-    if !unreached.is_empty() {
-        let names: Vec<String> = unreached.iter().map(|one| one.part.to_string()).collect();
+    if !same.is_empty() {
+        let names: Vec<String> = same.iter().map(|one| one.part.to_string()).collect();
         failure = failure.note(format!("missing too: {}", names.join(", ")));
     }
     Some(others.into_iter().fold(failure, |failure, other| {

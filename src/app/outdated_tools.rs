@@ -85,11 +85,15 @@ fn outdated_packages(
         let channels = shell.conda_channels()?;
         for one in shell.conda_requirements()? {
             let name = one.requirement.name();
+            let system = session.system()?;
+            if !one.requirement.systems().contains(system) {
+                continue;
+            }
             if !seen.insert((one.requirement.as_str().to_owned(), channels.clone())) {
                 continue;
             }
             let version = |set: Option<&CondaSet>| -> Option<String> {
-                let packages = set?.packages.get(&session.system().ok()?)?;
+                let packages = set?.packages.get(&system)?;
                 let found = packages.iter().find(|package| package.name == name)?;
                 Some(found.version.clone())
             };

@@ -85,7 +85,11 @@ impl CondaKey {
             let Ok(requirement) = text.parse::<CondaRequirement>() else {
                 return false;
             };
-            set.packages.values().all(|packages| {
+            let mut for_it = set
+                .packages
+                .iter()
+                .filter(|(system, _)| requirement.systems().contains(**system));
+            for_it.all(|(_, packages)| {
                 let mut same = packages.iter().filter(|one| one.name == requirement.name());
                 same.any(|one| requirement.admits(&one.version, &one.build))
             })
@@ -169,7 +173,7 @@ pub(super) fn read(blocks: Vec<Spanned<CondaBlock>>) -> Result<CondaSets, Spanne
         }
         for (system, packages) in &set.packages {
             // Its files could replace those of a package that the dev shell asks for.
-            if let Some(package) = unneeded(&key, packages) {
+            if let Some(package) = unneeded(&key, *system, packages) {
                 let at = places.remove(&(*system, package.clone()));
                 let system = *system;
                 return Err(Problem::Unneeded { package, system }.at(at.unwrap_or(span)));
@@ -187,14 +191,16 @@ pub(super) fn read(blocks: Vec<Spanned<CondaBlock>>) -> Result<CondaSets, Spanne
 }
 
 /// Returns a package that no chain of dependencies leads to from the requirements.
-fn unneeded(key: &CondaKey, packages: &[LockedConda]) -> Option<String> {
+fn unneeded(key: &CondaKey, system: System, packages: &[LockedConda]) -> Option<String> {
     let mut by_name: BTreeMap<String, &LockedConda> = packages
         .iter()
         .map(|one| (one.name.to_ascii_lowercase(), one))
         .collect();
     let requirements = key.requirements.iter();
+    let requirements = requirements.filter_map(|text| text.parse::<CondaRequirement>().ok());
     let mut pending: Vec<String> = requirements
-        .filter_map(|text| Some(text.parse::<CondaRequirement>().ok()?.name().to_owned()))
+        .filter(|one| one.systems().contains(system))
+        .map(|one| one.name().to_owned())
         .collect();
     while let Some(name) = pending.pop() {
         if let Some(package) = by_name.remove(&name) {

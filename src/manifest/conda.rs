@@ -10,7 +10,7 @@ use super::{
 };
 use crate::package::{
     CONDA_FORGE, CondaChannel, CondaFloors, CondaRequirement, Glibc, Invalid, MacosVersion, Source,
-    Tool,
+    System, Tool,
 };
 
 /// The conda packages and channels of a dev shell, besides its tools.
@@ -52,10 +52,14 @@ impl CondaRequest {
             .sort_by(|one, other| one.value.cmp(&other.value));
     }
 
-    /// Returns the tools that the packages are, each with the place that asks for it.
+    /// Returns the tools that the packages for this machine are, each with the place that asks for it.
     pub(super) fn tools(&self) -> impl Iterator<Item = (Tool, &Origin)> {
         self.packages.iter().filter_map(|package| {
             let requirement: CondaRequirement = package.value.parse().ok()?;
+            let mut systems = System::current().into_iter();
+            if !systems.all(|system| requirement.systems().contains(system)) {
+                return None;
+            }
             let name = format!("{}:{}", Source::Conda, requirement.name());
             Some((name.parse().ok()?, &package.origin))
         })

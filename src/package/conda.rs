@@ -1,13 +1,14 @@
 //! Conda channels, requirements on their packages, and the oldest systems that an environment is for.
 //!
-//! The grammar of requirements is conda's own (`numpy 2.*`, `gdal >=3.8 *_cpu`, `bioconda::samtools`), read by rattler.
+//! The grammar of requirements is conda's own (`numpy 2.*`, `gdal >=3.8 *_cpu`, `bioconda::samtools`), read by rattler. After a
+//! semicolon a requirement can name the systems that it is for (`libpq >=16 ; linux`).
 
 use std::{fmt, str::FromStr};
 
 use rattler_conda_types::{MatchSpec, PackageNameMatcher, ParseMatchSpecOptions, VersionSpec};
 use url::Url;
 
-use super::{Glibc, Invalid, LONGEST_REQUIREMENT, Requirement, System};
+use super::{Glibc, Invalid, LONGEST_REQUIREMENT, Requirement, System, SystemSet};
 use crate::util::redact::redact_invalid;
 
 /// The server of channels that are named without an address.
@@ -88,6 +89,7 @@ pub struct CondaRequirement {
     name: String,
     channel: Option<CondaChannel>,
     spec: MatchSpec,
+    systems: SystemSet,
 }
 
 impl CondaRequirement {
@@ -121,6 +123,20 @@ impl CondaRequirement {
         &self.spec
     }
 
+    /// Returns the systems that the requirement is for.
+    pub const fn systems(&self) -> &SystemSet {
+        &self.systems
+    }
+
+    /// Returns the text of a requirement that is only for these systems.
+    pub fn limited(text: &str, systems: &SystemSet) -> String {
+        if systems.is_all() {
+            text.to_owned()
+        } else {
+            format!("{text} ; {systems}")
+        }
+    }
+
     /// Returns whether the requirement admits a version and build of its package.
     pub fn admits(&self, version: &str, build: &str) -> bool {
         let admits_version = self.spec.version.as_ref().is_none_or(|wanted| {
@@ -150,8 +166,12 @@ impl FromStr for CondaRequirement {
         {
             return Err(invalid());
         }
+        let (package, systems) = match text.split_once(';') {
+            Some((package, systems)) => (package.trim(), systems.parse().map_err(|_| invalid())?),
+            None => (text, SystemSet::all()),
+        };
         let options = ParseMatchSpecOptions::lenient().with_exact_names_only(true);
-        let spec = MatchSpec::from_str(text, options).map_err(|_| invalid())?;
+        let spec = MatchSpec::from_str(package, options).map_err(|_| invalid())?;
         let PackageNameMatcher::Exact(name) = &spec.name else {
             return Err(invalid());
         };
@@ -168,6 +188,7 @@ impl FromStr for CondaRequirement {
             name: name.as_normalized().to_owned(),
             channel: channel.transpose().map_err(|_| invalid())?,
             spec,
+            systems,
         })
     }
 }
@@ -368,6 +389,7 @@ mod tests {
             ("bioconda::samtools", "samtools"),
             ("_openmp_mutex", "_openmp_mutex"),
             ("python=3.12", "python"),
+            ("libpq >=16 ; linux, macos-aarch64", "libpq"),
         ] {
             let parsed: CondaRequirement = text.parse().unwrap();
             assert_eq!(parsed.name(), name, "{text}");
@@ -375,6 +397,10 @@ mod tests {
         }
         let channel = "bioconda::samtools".parse::<CondaRequirement>().unwrap();
         assert_eq!(channel.channel().unwrap().to_string(), "bioconda");
+        let limited = "libpq >=16 ; linux".parse::<CondaRequirement>().unwrap();
+        assert!(limited.systems().contains(System::LinuxAarch64));
+        assert!(!limited.systems().contains(System::MacosX86_64));
+        assert!(limited.admits("16.1", "0") && !limited.admits("15.1", "0"));
         for bad in [
             "",
             "numpy >>1",
@@ -383,6 +409,8 @@ mod tests {
             "a\nb",
             "https://a.example/noarch/a-1-0.conda",
             "numpy[subdir=linux-64]",
+            "numpy ; windows",
+            "numpy ;",
         ] {
             assert!(bad.parse::<CondaRequirement>().is_err(), "{bad:?}");
         }

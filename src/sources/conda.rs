@@ -50,9 +50,14 @@ pub struct CondaSolution {
 pub fn lock(query: &CondaQuery<'_>, sources: Sources<'_>) -> Result<CondaSolution, Error> {
     let records = Records::load(query, sources)?;
     let answers = parallel::map(System::ALL.len(), &System::ALL, |system| {
+        let requirements = query.requirements.iter();
+        let requirements: Vec<CondaRequirement> = requirements
+            .filter(|one| one.systems().contains(*system))
+            .cloned()
+            .collect();
         let problem = SolverProblem {
             records: records.of(*system),
-            requirements: query.requirements,
+            requirements: &requirements,
             floors: query.floors,
             system: *system,
             preferred: query

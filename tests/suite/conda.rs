@@ -677,6 +677,80 @@ fn an_environment_file_is_enough() {
 }
 
 #[test]
+fn platforms_and_environments_of_pixi_are_used() {
+    let (sandbox, _server) = served(Layout::Sharded);
+    fs::remove_file(sandbox.project().join("devshell.toml")).unwrap();
+    // No server has `nosuch`, which only other systems ask for.
+    let pixi = "[workspace]\nchannels = ['team']\n[dependencies]\nlibdb = '17.*'\n\
+        [target.linux-64.dependencies]\nlibdb = '16.*'\n[target.osx.dependencies]\nnosuch = '*'\n\
+        [target.linux.tasks]\nt = 'true'\n[feature.db.target.unix.dependencies]\ndatabase = '*'\n\
+        [environments]\ndb = ['db']\n";
+    sandbox.write("pixi.toml", pixi);
+    let status = sandbox.devsh(&["status"]);
+    let note = "`tasks` for one platform has no form in a manifest";
+    assert!(
+        status.stdout.contains(note) && status.stdout.contains("pixi.toml:9"),
+        "{status}"
+    );
+    sandbox.allow();
+    let shown = ["run", "--", "sh", "-c", "cat $CONDA_PREFIX/lib/libdb"];
+    assert_eq!(sandbox.devsh(&shown).success().stdout, "libdb 16");
+    let ran = sandbox.devsh(&["run", "--shell", "db", "--", "db"]);
+    assert!(ran.success().stdout.ends_with("with libdb 16\n"));
+
+    sandbox.devsh(&["init"]).success();
+    let manifest = fs::read_to_string(sandbox.project().join("devshell.toml")).unwrap();
+    for part in [
+        "\"libdb 17.* ; linux-aarch64, macos\", \"nosuch * ; macos\", \"libdb 16.* ; linux-x86_64\"",
+        "[shells.db.conda]\npackages = [\"database *\"]",
+    ] {
+        assert!(manifest.contains(part), "{manifest}");
+    }
+    sandbox.devsh(&["allow"]).success();
+    assert_eq!(sandbox.devsh(&shown).success().stdout, "libdb 16");
+}
+
+#[test]
+fn explain_names_the_conflict_of_a_package() {
+    let (sandbox, _server) = served(Layout::Json);
+    let manifest = "[conda]\nchannels = [\"team\"]\npackages = [\n  \"database 17.*\",\n  \"gcc\",\n]\n\n\
+        [shells.old.conda]\npackages = [\"libdb <17\"]\n[shells.mac.conda]\npackages = [\"nosuch ; macos\"]\n";
+    sandbox.write("devshell.toml", manifest);
+    let allowed = sandbox.devsh(&["allow"]).success();
+    let note = "`database 17.*` has no package for macos-x86_64";
+    assert_eq!(allowed.stderr.matches(note).count(), 1, "{allowed}");
+    // All packages of the set have one reason.
+    let ran = sandbox.devsh(&["run", "--shell", "old", "--", "true"]);
+    let ran = ran.error(&["missing too: `conda:gcc`, `conda:libdb`"]);
+    let reason = "no packages for linux-x86_64 meet";
+    assert_eq!(ran.stderr.matches(reason).count(), 1, "{ran}");
+    let lines = |arguments: &[&str]| -> Vec<String> {
+        let explained = sandbox.devsh(arguments).success().stdout;
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        explained.lines().map(words).collect()
+    };
+    assert_eq!(
+        lines(&["explain", "--shell", "old", "libdb"]),
+        [
+            "conda:libdb not locked devshell.toml:9",
+            "note devshell.toml:9 asks for `libdb <17`",
+            "note no packages for linux-x86_64 meet `database 17.*` and `libdb <17` together",
+            "note devshell.toml:4 asks for `database 17.*`",
+            "note `database 17.0` needs `libdb >=17`",
+            "note loosen one of the requirements in `devshell.toml`",
+        ]
+    );
+    assert_eq!(
+        lines(&["explain", "--shell", "mac", "conda:nosuch"]),
+        [
+            "conda:nosuch not locked devshell.toml:11",
+            "note devshell.toml:11 asks for `nosuch ; macos`",
+            "note it is not for this system",
+        ]
+    );
+}
+
+#[test]
 fn outdated_and_explain_know_packages() {
     let (sandbox, server) = served(Layout::Json);
     let manifest = "[conda]\nchannels = [\"team\"]\npackages = [\"database <18\", \"gcc\"]\n";

@@ -7,6 +7,7 @@ use crate::{
     lockfile::{CondaSet, LockedConda},
     manifest::PlacedRequirement,
     package::{Source, conda_package_of},
+    project::approval::ApprovalState,
 };
 
 use super::{Explained, Explanation};
@@ -25,10 +26,17 @@ impl Explained<'_> {
     pub(super) fn conda_package(&self, name: &str) -> Option<Explanation> {
         let prefix = format!("{}:", Source::Conda);
         let name = name.strip_prefix(&prefix).unwrap_or(name);
-        let set = conda_packages::of_shell(&self.lockfile, self.content)?;
-        let packages = packages_here(set, self.session.system().ok())?;
-        let package = packages.iter().find(|package| package.name == name)?;
-        let asked = self.content.conda_requirements().ok()?;
+        let mut asked = self.content.conda_requirements().ok()?;
+        let set = conda_packages::of_shell(&self.lockfile, self.content);
+        let packages = set.and_then(|set| packages_here(set, self.session.system().ok()));
+        let package = packages.and_then(|all| all.iter().find(|package| package.name == name));
+        let (Some(packages), Some(package)) = (packages, package) else {
+            asked.retain(|one| one.requirement.name() == name);
+            return self.unlocked_package(name, &asked);
+        };
+        if let Ok(system) = self.session.system() {
+            asked.retain(|one| one.requirement.systems().contains(system));
+        }
         let (asking, steps) = shortest_chain(packages, &asked, name)?;
         let mut notes = vec![format!(
             "{} asks for `{}`",
@@ -44,6 +52,51 @@ impl Explained<'_> {
             name: format!("{prefix}{name}"),
             value: Some(format!("{} {}", package.version, package.build)),
             place: Some(asking.origin.to_string()),
+            said: Vec::new(),
+            locked: None,
+            refused: Vec::new(),
+            notes,
+        })
+    }
+}
+
+impl Explained<'_> {
+    /// Explains a package that the dev shell asks for and that is not locked for this machine.
+    fn unlocked_package(&self, name: &str, asked: &[PlacedRequirement]) -> Option<Explanation> {
+        let first = asked.first()?;
+        let asks =
+            |one: &PlacedRequirement| format!("{} asks for `{}`", one.origin, one.requirement);
+        let mut notes: Vec<String> = asked.iter().map(asks).collect();
+        let system = self.session.system().ok();
+        let is_for = |one: &PlacedRequirement| {
+            system.is_none_or(|system| one.requirement.systems().contains(system))
+        };
+        if !asked.iter().any(is_for) {
+            notes.push("it is not for this system".to_owned());
+        } else if self.project.standing() != ApprovalState::Allowed {
+            notes.push("packages are chosen only after the project is allowed".to_owned());
+        } else {
+            let manifest = self.project.preview();
+            let conflict = conda_packages::conflict(self.session, manifest, self.content);
+            match conflict {
+                Ok(None) => {
+                    notes.push("it is not locked: `devsh lock` chooses a version".to_owned());
+                }
+                Ok(Some(failure)) | Err(failure) => {
+                    let more = failure.notes.into_iter().chain(failure.hints);
+                    for line in std::iter::once(failure.error).chain(more) {
+                        if !notes.contains(&line) {
+                            notes.push(line);
+                        }
+                    }
+                }
+            }
+        }
+        Some(Explanation {
+            kind: "package",
+            name: format!("{}:{name}", Source::Conda),
+            value: Some("not locked".to_owned()),
+            place: Some(first.origin.to_string()),
             said: Vec::new(),
             locked: None,
             refused: Vec::new(),

@@ -3,7 +3,7 @@
 use super::Importer;
 use crate::{
     manifest::{Located, Origin},
-    package::{CONDA_FORGE, CondaChannel, CondaRequirement},
+    package::{CONDA_FORGE, CondaChannel, CondaRequirement, System, SystemSet},
 };
 
 /// Packages of conda that are tools of devsh, if nothing else in the environment needs them.
@@ -66,9 +66,11 @@ impl Importer<'_> {
     pub(super) fn finish_conda(&mut self) {
         let dependencies = std::mem::take(&mut self.dependencies);
         let tool_of = |name: &str| TOOLS.iter().find(|(conda, _)| *conda == name);
+        // A tool is one of every system.
+        let is_limited = |one: &CondaDependency| !one.requirement.systems().is_all();
         let is_other = |one: &CondaDependency| {
             let name = one.requirement.name();
-            tool_of(name).is_none() && !INSTALLERS.contains(&name)
+            (tool_of(name).is_none() || is_limited(one)) && !INSTALLERS.contains(&name)
         };
         let has_others = dependencies.iter().any(is_other);
         let mut python = None;
@@ -76,7 +78,7 @@ impl Importer<'_> {
             let name = one.requirement.name();
             match tool_of(name) {
                 _ if INSTALLERS.contains(&name) => {}
-                Some((_, tool)) if name != PYTHON || !has_others => {
+                Some((_, tool)) if !is_limited(&one) && (name != PYTHON || !has_others) => {
                     let version = plain_version(one.requirement.as_str());
                     self.tool(one.origin, tool, &version);
                 }
@@ -107,6 +109,47 @@ impl Importer<'_> {
         let value = text.to_owned();
         self.settings.conda.packages.push(Located { value, origin });
     }
+}
+
+/// Returns the systems that a directory of a channel (`linux-64`), or a word for several of them (`unix`), is for; none
+/// for those that devsh does not run on.
+pub(super) fn systems_of(word: &str) -> SystemSet {
+    let all = SystemSet::all();
+    let own = |system: &System| match word {
+        "unix" => true,
+        "linux" => system.is_linux(),
+        "osx" => !system.is_linux(),
+        // The words of conda-lock's selectors.
+        "linux64" => *system == System::LinuxX86_64,
+        "osx64" => *system == System::MacosX86_64,
+        "arm64" => *system == System::MacosAarch64,
+        word => system.conda_subdir() == word,
+    };
+    all.iter().filter(own).collect()
+}
+
+/// Returns a requirement of Python that is only for these systems.
+pub(super) fn python_requirement(text: &str, systems: &SystemSet) -> String {
+    if systems.is_all() {
+        return text.to_owned();
+    }
+    let parts = systems.by_operating_system().into_iter();
+    let parts: Vec<String> = parts
+        .map(|(name, system)| {
+            let platform = if name == "linux" { "linux" } else { "darwin" };
+            let machine = system.map(|system| match system {
+                System::LinuxAarch64 => "aarch64",
+                System::MacosAarch64 => "arm64",
+                System::LinuxX86_64 | System::MacosX86_64 => "x86_64",
+            });
+            let machine = machine.map(|name| format!(" and platform_machine == '{name}'"));
+            format!(
+                "sys_platform == '{platform}'{}",
+                machine.unwrap_or_default()
+            )
+        })
+        .collect();
+    format!("{text} ; {}", parts.join(" or "))
 }
 
 /// Returns the version of a requirement in devsh's grammar.

@@ -1,17 +1,26 @@
 //! `conda-lock.yml`: the exact packages of several platforms.
 //!
-//! A package that no other one needs is a request of the project. It becomes a requirement on its exact version if all
-//! platforms have the same one; the solver chooses the others.
+//! A package that no other one needs is a request of the project, with its exact version, for the systems that have it;
+//! the solver chooses the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Importer;
-use crate::manifest::{Located, Origin, document::Node};
+use super::{
+    Importer,
+    conda::{python_requirement, systems_of},
+};
+use crate::{
+    manifest::{Located, Origin, document::Node},
+    package::{CondaRequirement, SystemSet},
+};
 
-/// The packages of one name.
-struct NamedPackage<'t> {
+/// The categories that conda-lock installs without being asked.
+const INSTALLED: [&str; 2] = ["main", "dev"];
+
+/// A version of a package.
+struct LockedVersion {
     origin: Origin,
-    versions: BTreeSet<&'t str>,
+    systems: SystemSet,
 }
 
 pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
@@ -27,37 +36,62 @@ pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
         .filter_map(|package| package.get("dependencies"))
         .flat_map(|node| node.entries().iter().map(|entry| &*entry.key))
         .collect();
-    for (manager, is_conda) in [("conda", true), ("pip", false)] {
-        let mut packages: BTreeMap<&str, NamedPackage<'_>> = BTreeMap::new();
-        for package in all {
-            let text = |key: &str| package.get(key).and_then(Node::text);
-            let (Some(name), Some(version)) = (text("name"), text("version")) else {
-                continue;
-            };
-            // The interpreter decides for which packages there are builds, so it is one of the requests.
-            let is_request = name == "python" || !needed.contains(name);
-            if text("manager") != Some(manager) || !is_request {
-                continue;
-            }
-            let named = packages.entry(name).or_insert_with(|| NamedPackage {
-                origin: importer.text.origin(package.span.start),
-                versions: BTreeSet::new(),
-            });
-            named.versions.insert(version);
+    let mut all_systems: SystemSet = [].into_iter().collect();
+    let mut optional: BTreeMap<&str, Origin> = BTreeMap::new();
+    let mut conda: BTreeMap<(&str, &str), LockedVersion> = BTreeMap::new();
+    let mut pip: BTreeMap<(&str, &str), LockedVersion> = BTreeMap::new();
+    for package in all {
+        let text = |key: &str| package.get(key).and_then(Node::text);
+        let (Some(name), Some(version)) = (text("name"), text("version")) else {
+            continue;
+        };
+        let systems = text("platform").map_or_else(SystemSet::all, systems_of);
+        for system in systems.iter() {
+            all_systems.insert(system);
         }
-        for (name, NamedPackage { origin, versions }) in packages {
-            let mut versions = versions.into_iter();
-            let version = versions.next().filter(|_| versions.next().is_none());
-            let version = version
-                .map(|version| format!("=={version}"))
-                .unwrap_or_default();
-            if is_conda {
-                let text = format!("{name} {version}");
-                importer.conda_dependency(origin, text.trim());
-            } else {
-                let value = format!("{name}{version}");
-                importer.settings.packages.push(Located { value, origin });
+        let origin = importer.text.origin(package.span.start);
+        let category = text("category").filter(|name| !INSTALLED.contains(name));
+        if let Some(category) = category {
+            optional.entry(category).or_insert(origin);
+            continue;
+        }
+        let packages = match text("manager") {
+            Some("conda") => &mut conda,
+            Some("pip") => &mut pip,
+            _ => continue,
+        };
+        // The interpreter decides for which packages there are builds, so it is one of the requests.
+        if (name == "python" || !needed.contains(name)) && !systems.is_empty() {
+            let locked = packages
+                .entry((name, version))
+                .or_insert_with(|| LockedVersion {
+                    origin,
+                    systems: [].into_iter().collect(),
+                });
+            for system in systems.iter() {
+                locked.systems.insert(system);
             }
         }
+    }
+    for (category, origin) in optional {
+        importer.leave(
+            origin,
+            format!("the packages of the category `{category}` are optional: name those that you need in a manifest"),
+        );
+    }
+    let limits = |systems: SystemSet| {
+        if systems == all_systems {
+            SystemSet::all()
+        } else {
+            systems
+        }
+    };
+    for ((name, version), LockedVersion { origin, systems }) in conda {
+        let text = format!("{name} =={version}");
+        importer.conda_dependency(origin, &CondaRequirement::limited(&text, &limits(systems)));
+    }
+    for ((name, version), LockedVersion { origin, systems }) in pip {
+        let value = python_requirement(&format!("{name}=={version}"), &limits(systems));
+        importer.settings.packages.push(Located { value, origin });
     }
 }

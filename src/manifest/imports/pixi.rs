@@ -1,12 +1,41 @@
 //! `pixi.toml`: packages of conda and of the Python index, variables, tasks and environments.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::{Importer, word};
-use crate::manifest::{
-    EnvValue, ImportedSettings, Located, ShellName,
-    document::{Node, Value},
+use super::{
+    Importer,
+    conda::{python_requirement, systems_of},
+    word,
 };
+use crate::{
+    manifest::{
+        EnvValue, ImportedSettings, Located, Origin, ShellName,
+        document::{Node, NodeEntry, Value},
+    },
+    package::{CondaRequirement, OLDEST_KERNEL, SystemSet},
+};
+
+/// The tables of conda packages.
+const CONDA: [&str; 3] = ["dependencies", "host-dependencies", "build-dependencies"];
+/// The table of Python packages.
+const PYTHON: &str = "pypi-dependencies";
+
+/// A package of a channel or of the Python index.
+struct PixiPackage<'t> {
+    name: &'t str,
+    is_python: bool,
+    /// The requirement; `None` if it has no form in a manifest.
+    requirement: Option<String>,
+    systems: SystemSet,
+    origin: Origin,
+}
+
+/// A table with packages, and the systems that they are for.
+struct TargetTable<'n, 't> {
+    entry: &'n NodeEntry<'t>,
+    systems: SystemSet,
+    is_target: bool,
+}
 
 pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
     tables(importer, root);
@@ -19,32 +48,17 @@ fn tables(importer: &mut Importer<'_>, root: &Node<'_>) {
         let origin = importer.text.origin(entry.key_span.start);
         match &*entry.key {
             // The name and the platforms of the workspace have no effect on the environment.
-            "project" | "workspace" => channels(importer, &entry.node),
+            "project" | "workspace" => {
+                if let Some(list) = entry.node.get("channels") {
+                    channels(importer, list);
+                }
+            }
+            "channels" => channels(importer, &entry.node),
             // `environments` reads the last two.
             "package" | "feature" | "environments" => {}
-            "dependencies" | "host-dependencies" | "build-dependencies" => {
-                for package in entry.node.entries() {
-                    let origin = importer.text.origin(package.key_span.start);
-                    match requirement(&package.key, &package.node) {
-                        Some(text) => importer.conda_dependency(origin, &text),
-                        None => importer.leave(
-                            origin,
-                            format!("the source of `{}` has no form in a manifest", package.key),
-                        ),
-                    }
-                }
-            }
+            key if CONDA.contains(&key) || key == PYTHON => {}
+            "target" => targets(importer, &entry.node),
             "system-requirements" => floors(importer, &entry.node),
-            "pypi-dependencies" => {
-                for package in entry.node.entries() {
-                    python_package(
-                        importer,
-                        &package.key,
-                        package.key_span.start,
-                        &package.node,
-                    );
-                }
-            }
             "tasks" => {
                 for task in entry.node.entries() {
                     let origin = importer.text.origin(task.key_span.start);
@@ -75,6 +89,103 @@ fn tables(importer: &mut Importer<'_>, root: &Node<'_>) {
                 }
             }
             key => importer.leave(origin, format!("`{key}` has no form in a manifest")),
+        }
+    }
+    packages(importer, root);
+}
+
+/// Notes what the tables of single platforms have besides packages.
+fn targets(importer: &mut Importer<'_>, targets: &Node<'_>) {
+    for target in targets.entries() {
+        let origin = importer.text.origin(target.key_span.start);
+        if systems_of(&target.key).is_empty() {
+            importer.leave(origin, format!("devsh does not run on `{}`", target.key));
+            continue;
+        }
+        for entry in target.node.entries() {
+            let key = &*entry.key;
+            if !CONDA.contains(&key) && key != PYTHON {
+                importer.leave(
+                    importer.text.origin(entry.key_span.start),
+                    format!("`{key}` for one platform has no form in a manifest"),
+                );
+            }
+        }
+    }
+}
+
+/// Reads the packages. Those of a platform replace the ones of the same name that are for more platforms.
+fn packages(importer: &mut Importer<'_>, root: &Node<'_>) {
+    let everywhere = root.entries().iter().map(|entry| TargetTable {
+        entry,
+        systems: SystemSet::all(),
+        is_target: false,
+    });
+    let targets = root.get("target").map(Node::entries).unwrap_or_default();
+    let limited = targets.iter().flat_map(|target| {
+        let systems = systems_of(&target.key);
+        let entries = target.node.entries().iter();
+        entries.map(move |entry| TargetTable {
+            entry,
+            systems: systems.clone(),
+            is_target: true,
+        })
+    });
+    let mut limited: Vec<TargetTable<'_, '_>> = limited.collect();
+    limited.sort_by_key(|table| Reverse(table.systems.iter().count()));
+    let mut all: Vec<PixiPackage<'_>> = Vec::new();
+    for table in everywhere.chain(limited) {
+        let TargetTable {
+            entry,
+            systems,
+            is_target,
+        } = table;
+        let is_python = &*entry.key == PYTHON;
+        if systems.is_empty() || !is_python && !CONDA.contains(&&*entry.key) {
+            continue;
+        }
+        for package in entry.node.entries() {
+            let name = &*package.key;
+            let same = |one: &&mut PixiPackage<'_>| one.name == name && one.is_python == is_python;
+            if is_target {
+                for other in all.iter_mut().filter(same) {
+                    other.systems.remove_all(&systems);
+                }
+            }
+            let requirement = if is_python {
+                python_package(name, &package.node)
+            } else {
+                requirement(name, &package.node)
+            };
+            all.push(PixiPackage {
+                name,
+                is_python,
+                requirement,
+                systems: systems.clone(),
+                origin: importer.text.origin(package.key_span.start),
+            });
+        }
+    }
+    for package in all.into_iter().filter(|one| !one.systems.is_empty()) {
+        let PixiPackage {
+            name,
+            is_python,
+            requirement,
+            systems,
+            origin,
+        } = package;
+        let Some(text) = requirement else {
+            importer.leave(
+                origin,
+                format!("the source of `{name}` has no form in a manifest"),
+            );
+            continue;
+        };
+        if is_python {
+            let value = python_requirement(&text, &systems);
+            importer.settings.packages.push(Located { value, origin });
+        } else {
+            importer.conda_dependency(origin, &CondaRequirement::limited(&text, &systems));
         }
     }
 }
@@ -112,6 +223,11 @@ fn environments(importer: &mut Importer<'_>, root: &Node<'_>) {
         let alone = environment.node.get("no-default-feature");
         settings.is_standalone =
             matches!(alone.map(|node| &node.value), Some(Value::Boolean(true)));
+        if settings.is_standalone && !settings.conda.packages.is_empty() {
+            // The channels of the workspace serve every environment.
+            let channels = importer.settings.conda.channels.clone();
+            settings.conda.channels.extend(channels);
+        }
         importer.settings.shells.insert(shell, settings);
     }
     // Several environments can have one feature.
@@ -124,9 +240,8 @@ fn environments(importer: &mut Importer<'_>, root: &Node<'_>) {
     }
 }
 
-fn channels(importer: &mut Importer<'_>, workspace: &Node<'_>) {
-    let list = workspace.get("channels").map(Node::elements);
-    for channel in list.unwrap_or_default() {
+fn channels(importer: &mut Importer<'_>, list: &Node<'_>) {
+    for channel in list.elements() {
         let name = channel.get("channel").unwrap_or(channel).text();
         let origin = importer.text.origin(channel.span.start);
         importer.conda_channel(origin, name.unwrap_or_default());
@@ -177,6 +292,8 @@ fn floors(importer: &mut Importer<'_>, table: &Node<'_>) {
                     continue;
                 }
             }
+            // Packages are chosen for this kernel or an older one.
+            "linux" if version == OLDEST_KERNEL => continue,
             _ => {}
         }
         let reason = format!("`{}` {version} has no form in a manifest", entry.key);
@@ -184,20 +301,14 @@ fn floors(importer: &mut Importer<'_>, table: &Node<'_>) {
     }
 }
 
-fn python_package(importer: &mut Importer<'_>, name: &str, at: usize, node: &Node<'_>) {
-    let origin = importer.text.origin(at);
+/// Returns a requirement of Python; nothing if it is not one on a package of the index.
+fn python_package(name: &str, node: &Node<'_>) -> Option<String> {
     let only_version = node
         .entries()
         .iter()
         .all(|one| one.key == "version" || one.key == "extras");
     let version = node.get("version").unwrap_or(node).text();
-    let (Some(version), true) = (version, only_version) else {
-        importer.leave(
-            origin,
-            format!("the source of `{name}` has no form in a manifest"),
-        );
-        return;
-    };
+    let version = version.filter(|_| only_version)?;
     let extras = node.get("extras").map(Node::elements).unwrap_or_default();
     let extras: Vec<&str> = extras.iter().filter_map(Node::text).collect();
     let extras = match extras.as_slice() {
@@ -205,6 +316,5 @@ fn python_package(importer: &mut Importer<'_>, name: &str, at: usize, node: &Nod
         extras => format!("[{}]", extras.join(",")),
     };
     let version = if version == "*" { "" } else { version };
-    let value = format!("{name}{extras}{version}");
-    importer.settings.packages.push(Located { value, origin });
+    Some(format!("{name}{extras}{version}"))
 }

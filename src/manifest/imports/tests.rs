@@ -241,14 +241,14 @@ fn data_of_devbox_pixi_and_conda_becomes_a_manifest() {
 #[test]
 fn environments_of_pixi_become_dev_shells() {
     let pixi = "[feature.test.pypi-dependencies]\npytest = '*'\n[feature.test.tasks]\nt = 'pytest'\n\
-        [feature.lint.dependencies]\nnodejs = '22.*'\n[feature.lint.target.unix]\n[feature.more.activation.env]\nB = '2'\n\
+        [feature.lint.dependencies]\nnodejs = '22.*'\n[feature.lint.target.unix.tasks]\nl = 'x'\n[feature.more.activation.env]\nB = '2'\n\
         [environments]\ndefault = ['more']\nci_test = { features = ['test', 'more'], solve-group = 'default' }\n\
         lint = { features = ['lint'], no-default-feature = true }\n";
     let shells = "[env]\nB = \"2\"\n\
         [shells.ci-test.python]\npackages = [\"pytest\"]\n[shells.ci-test.env]\nB = \"2\"\n\
         [shells.ci-test.aliases]\nt = \"pytest\"\n\
         [shells.lint]\nstandalone = true\n[shells.lint.tools]\nnode = \"22.*\"";
-    let left = ["7: `target` has no form in a manifest"];
+    let left = ["7: `tasks` for one platform has no form in a manifest"];
     assert_eq!(
         written("pixi.toml", pixi),
         (shells.to_owned(), left.map(str::to_owned).to_vec())
@@ -257,6 +257,90 @@ fn environments_of_pixi_become_dev_shells() {
         .replace("[feature", "[tool.pixi.feature")
         .replace("[env", "[tool.pixi.env");
     assert_eq!(written("pyproject.toml", &table).0, shells);
+}
+
+#[test]
+fn packages_of_platforms_are_for_their_systems() {
+    let pixi = "[workspace]\nchannels = ['team']\n[dependencies]\nlibpq = '16.*'\ngdal = '3.*'\n\
+        [target.linux-64.dependencies]\ngdal = '3.9.*'\n[target.linux.dependencies]\ngdal = '3.8.*'\n\
+        [target.unix.dependencies]\nlibpq = '17.*'\n[target.win-64.dependencies]\nx = '*'\n\
+        [target.osx-arm64.pypi-dependencies]\nmlx = '*'\n[target.osx.activation.env]\nA = '1'\n\
+        [pypi-dependencies]\nmlx = '>=1'\n[system-requirements]\nlinux = '4.18'\nmacos = '14.0'\n\
+        [feature.a.target.osx.dependencies]\nclang = '*'\n[environments]\na = { features = ['a'], no-default-feature = true }\n";
+    let (text, left) = written("pixi.toml", pixi);
+    assert_eq!(
+        text,
+        "[python]\nfrom = \"conda\"\n\
+         packages = [\"mlx>=1 ; sys_platform == 'linux' or sys_platform == 'darwin' and platform_machine == 'x86_64'\", \
+         \"mlx ; sys_platform == 'darwin' and platform_machine == 'arm64'\"]\n\
+         [conda]\nchannels = [\"team\"]\n\
+         packages = [\"gdal 3.* ; macos\", \"libpq 17.*\", \"gdal 3.8.* ; linux-aarch64\", \
+         \"gdal 3.9.* ; linux-x86_64\", \"python\"]\nmacos = \"14.0\"\n\
+         [shells.a]\nstandalone = true\n\
+         [shells.a.conda]\nchannels = [\"team\"]\npackages = [\"clang * ; macos\"]"
+    );
+    assert_eq!(
+        left,
+        [
+            "12: devsh does not run on `win-64`",
+            "16: `activation` for one platform has no form in a manifest",
+        ]
+    );
+}
+
+#[test]
+fn selectors_of_an_environment_limit_a_line() {
+    let conda = "channels: [team]\ndependencies:\n- a >=1  # [linux]\n- b # [not osx]\n- c  # [arm64]\n- d # [win]\n\
+        - e # [py>=3]\n- f # a comment\n- nodejs=22 # [linux64]\n";
+    let (text, left) = written("environment.yml", conda);
+    assert_eq!(
+        text,
+        "[conda]\nchannels = [\"team\"]\n\
+         packages = [\"a >=1 ; linux\", \"b ; linux\", \"c ; macos-aarch64\", \"e\", \"f\", \
+         \"nodejs=22 ; linux-x86_64\"]"
+    );
+    assert_eq!(
+        left,
+        [
+            "6: `d` is for another system",
+            "7: `# [py>=3]` is not a selector that devsh knows, so the line counts for every system",
+        ]
+    );
+}
+
+#[test]
+fn a_lock_of_conda_has_categories_and_platforms() {
+    let package = |name: &str, version: &str, manager: &str, platform: &str, category: &str| {
+        format!(
+            "- {{name: {name}, version: '{version}', manager: {manager}, platform: {platform}, category: {category}}}\n"
+        )
+    };
+    let lock = [
+        "metadata:\n  channels: [{url: team}]\npackage:\n",
+        &package("a", "1", "conda", "linux-64", "main"),
+        &package("a", "1", "conda", "osx-arm64", "main"),
+        &package("b", "1", "conda", "linux-64", "dev"),
+        &package("b", "2", "conda", "osx-arm64", "dev"),
+        &package("c", "1", "conda", "win-64", "main"),
+        &package("d", "1", "pip", "osx-arm64", "main"),
+        &package("e", "1", "conda", "linux-64", "docs"),
+        &package("e", "1", "conda", "osx-arm64", "docs"),
+    ]
+    .concat();
+    let (text, left) = written("conda-lock.yml", &lock);
+    assert_eq!(
+        text,
+        "[python]\nfrom = \"conda\"\n\
+         packages = [\"d==1 ; sys_platform == 'darwin' and platform_machine == 'arm64'\"]\n\
+         [conda]\nchannels = [\"team\"]\n\
+         packages = [\"a ==1\", \"b ==1 ; linux-x86_64\", \"b ==2 ; macos-aarch64\", \"python\"]"
+    );
+    assert_eq!(
+        left,
+        [
+            "10: the packages of the category `docs` are optional: name those that you need in a manifest"
+        ]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
         ImportedSettings, Layer, Located, Text,
         document::Node,
         imports,
-        layer::{EnvEntry, Tables},
+        layer::{EnvEntry, Tables, ToolEntry},
     },
     package::{CondaRequirement, Requirement, Source, Tool},
 };
@@ -63,19 +63,13 @@ impl ProjectEnvironment {
             .into_iter()
             .map(|left| PresetNote::new(left, None))
             .collect();
-        for (is_there, message) in [
-            (
-                !settings.aliases.is_empty(),
-                "its tasks become aliases with `devsh init`",
-            ),
-            (
-                !settings.shells.is_empty(),
-                "its environments become dev shells with `devsh init`",
-            ),
-        ] {
-            if is_there {
-                notes.push(note(first, message.to_owned()));
-            }
+        let shells = settings.shells.values();
+        if std::iter::once(&settings)
+            .chain(shells)
+            .any(|one| !one.aliases.is_empty())
+        {
+            let message = "its tasks become aliases with `devsh init`";
+            notes.push(note(first, message.to_owned()));
         }
         notes.extend(there.map(|file| note(file, format!("it yields to `{}`", first.file()))));
         Some(Self { settings, notes })
@@ -115,7 +109,7 @@ impl ProjectEnvironment {
     /// Adds everything else to the lowest of the layers of presets.
     pub(super) fn put(self, layers: &mut [Layer]) -> Vec<PresetNote> {
         let Self {
-            settings,
+            mut settings,
             mut notes,
         } = self;
         let lock = layers
@@ -128,25 +122,20 @@ impl ProjectEnvironment {
         let Some(lowest) = layers.first_mut() else {
             return notes;
         };
-        let top: &mut Tables = &mut lowest.top;
-        top.conda = settings.conda;
-        top.python.from = settings.python_of_conda.map(|origin| Located {
-            value: Source::Conda,
-            origin,
-        });
-        if let Some(lock) = lock {
-            notes.extend(settings.packages.into_iter().map(|package| PresetNote {
-                message: format!("`{}`: the packages come from `{lock}`", package.value),
-                origin: package.origin,
-                tool: None,
-            }));
-        } else if let Some(first) = settings.packages.first() {
-            top.python.place = Some(first.origin.clone());
-            top.python.packages = settings.packages;
+        for (name, shell) in std::mem::take(&mut settings.shells) {
+            let section = lowest.shells.entry(name).or_default();
+            let origin = lowest.text.origin(0);
+            section.standalone = shell.is_standalone.then_some(Located {
+                value: true,
+                origin,
+            });
+            if let (Ok(python), Some(first)) = ("python".parse::<Tool>(), shell.packages.first()) {
+                let entry = ToolEntry::new(first.origin.clone());
+                section.tables.tools.insert(python, entry);
+            }
+            notes.extend(put_tables(shell, lock.as_deref(), &mut section.tables));
         }
-        for (name, value) in settings.env {
-            top.env.entry(name).or_insert_with(|| EnvEntry::new(value));
-        }
+        notes.extend(put_tables(settings, lock.as_deref(), &mut lowest.top));
         notes
     }
 }
@@ -181,6 +170,48 @@ fn python_versions_of_other_files(
         tool: None,
     };
     versions.map(note).collect()
+}
+
+/// Adds settings to the tables of a dev shell; `lock` is the file with the Python packages of the project.
+fn put_tables(
+    settings: ImportedSettings,
+    lock: Option<&str>,
+    tables: &mut Tables,
+) -> Vec<PresetNote> {
+    let mut notes = Vec::new();
+    for (tool, version) in settings.tools {
+        let Ok(requirement) = version.value.parse::<Requirement>() else {
+            continue;
+        };
+        let mut entry = ToolEntry::new(version.origin.clone());
+        entry.requirement = Some(Located {
+            value: requirement,
+            origin: version.origin,
+        });
+        tables.tools.entry(tool).or_insert(entry);
+    }
+    tables.conda = settings.conda;
+    tables.python.from = settings.python_of_conda.map(|origin| Located {
+        value: Source::Conda,
+        origin,
+    });
+    if let Some(lock) = lock {
+        notes.extend(settings.packages.into_iter().map(|package| PresetNote {
+            message: format!("`{}`: the packages come from `{lock}`", package.value),
+            origin: package.origin,
+            tool: None,
+        }));
+    } else if let Some(first) = settings.packages.first() {
+        tables.python.place = Some(first.origin.clone());
+        tables.python.packages = settings.packages;
+    }
+    for (name, value) in settings.env {
+        tables
+            .env
+            .entry(name)
+            .or_insert_with(|| EnvEntry::new(value));
+    }
+    notes
 }
 
 #[cfg(test)]
@@ -343,7 +374,8 @@ mod tests {
             detected(&[("conda-lock.yml", &lock), ("environment.yml", environment)]);
         assert_eq!(
             shown,
-            "conda [\"gdal ==3.8.1\", \"zlib\"] of [\"conda-forge\"]; tools []; packages []; env 0"
+            "conda [\"gdal ==3.8.1\", \"zlib ==1.2 ; macos-x86_64\", \"zlib ==1.3 ; linux-x86_64\"] \
+             of [\"conda-forge\"]; tools []; packages []; env 0"
         );
         assert_eq!(notes, ["environment.yml:1: it yields to `conda-lock.yml`"]);
     }
