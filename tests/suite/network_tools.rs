@@ -329,7 +329,9 @@ fn larger_crates_are_compiled_with_the_locked_rust() {
         ("cargo-deny", "cargo-deny", &["--version"][..]),
         ("cargo-nextest", "cargo-nextest", &["nextest", "--version"]),
     ] {
-        let sandbox = open().manifest(&format!("[tools]\n\"cargo:{name}\" = \"*\"\n"));
+        // Without a setting the prebuilt programs that a crate names are used, where they can be reached.
+        let request = "{ version = \"*\", default-features = true }";
+        let sandbox = open().manifest(&format!("[tools]\n\"cargo:{name}\" = {request}\n"));
         let answer = run(&sandbox, &[&[program], command].concat());
         assert!(answer.starts_with(&format!("{program} 0.")), "{answer}");
     }
