@@ -15,7 +15,10 @@ use crate::{
         containers::Bundle,
         cpython,
         pypi::{serve_pure, serve_tool, serve_tool_on},
-        registry::{Proxy, ProxyFault, Registry, base_layout, run, skopeo},
+        registry::{
+            IDENTITY_TOKEN, Proxy, ProxyFault, Registry, TOKEN, TOKEN_LOGIN, base_layout, run,
+            skopeo,
+        },
         require_all,
     },
 };
@@ -339,6 +342,77 @@ fn a_registry_with_passwords_is_used_with_the_users_login() {
     sandbox
         .devsh(&["image", "push", "--trust", &name])
         .success();
+}
+
+/// The login comes from credential helpers, and gets tokens that the registry takes for a few requests each.
+#[test]
+fn a_registry_with_tokens_takes_the_login_of_a_helper() {
+    let (Some(registry), true) = (Registry::start(""), require_all(&["skopeo", "umoci"])) else {
+        return;
+    };
+    let proxy = Proxy::with_tokens(&registry.address);
+    let server = Server::start();
+    let sandbox = project(&server, Sandbox::odd());
+    let base = sandbox.root().join("base");
+    fs::create_dir(&base).unwrap();
+    base_layout(&base, &[]);
+    registry.push(&base.join("layout"), "base", "team/base:12");
+    let name = format!("\"{}/team/base:12\"", proxy.address);
+    sandbox.write("devshell.toml", MANIFEST.replace("\"scratch\"", &name));
+    // Anybody may pull the base.
+    let built = digest(&sandbox, &[]);
+    assert!(proxy.requests().iter().any(|one| {
+        one.starts_with("GET /token?service=tests&scope=repository%3Ateam%2Fbase%3Apull ")
+    }));
+    let push = |version: &str| {
+        let name = format!("{}/app:{version}", proxy.address);
+        sandbox.devsh(&["-vv", "image", "push", "--trust", &name])
+    };
+    push("1").error(&["answered 401", "docker login"]);
+    proxy.requests();
+
+    let helper = |login: (&str, &str)| {
+        let (name, secret) = login;
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = get ] && [ \"$(cat)\" = {} ] || exit 1\n\
+             echo '{{\"ServerURL\":\"x\",\"Username\":\"{name}\",\"Secret\":\"{secret}\"}}'\n",
+            proxy.address
+        );
+        sandbox.program("docker-credential-test", &script);
+    };
+    let docker = sandbox.home().join(".docker/config.json");
+    fs::create_dir_all(docker.parent().unwrap()).unwrap();
+    let for_one = format!("{{\"credHelpers\":{{\"{}\":\"test\"}}}}", proxy.address);
+    for (version, settings, login, asked) in [
+        ("2", for_one.as_str(), TOKEN_LOGIN, "GET /token?"),
+        (
+            "3",
+            "{\"credsStore\":\"test\"}",
+            ("<token>", IDENTITY_TOKEN),
+            "POST /token ",
+        ),
+    ] {
+        fs::write(&docker, settings).unwrap();
+        helper((TOKEN_LOGIN.0, "wrong"));
+        push(version).error(&["answered 401", "docker login"]);
+        helper(login);
+        let pushed = push(version).success();
+        assert!(pushed.stdout.trim().ends_with(&built), "{pushed}");
+        assert_eq!(registry.inspect(&format!("app:{version}"))["Digest"], built);
+        let requests = proxy.requests();
+        let tokens = requests.iter().filter(|one| one.starts_with(asked));
+        let tokens: Vec<&String> = tokens.collect();
+        assert!(tokens.len() > 1, "a used token is replaced: {requests:?}");
+        assert!(
+            tokens
+                .iter()
+                .any(|one| one.contains("repository%3Aapp%3Apull%2Cpush")),
+            "{tokens:?}"
+        );
+        for secret in [login.1, TOKEN] {
+            assert!(!pushed.stderr.contains(secret), "{pushed}");
+        }
+    }
 }
 
 #[test]

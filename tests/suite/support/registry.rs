@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tempfile::TempDir;
 
 use super::require;
@@ -119,8 +120,64 @@ pub(crate) enum ProxyFault {
 struct ProxyState {
     /// The next faults: the method of the request, and what happens to it.
     faults: Vec<(&'static str, ProxyFault)>,
-    /// The first lines of all requests.
+    /// The first lines of all requests, and the bodies of those for a token.
     requests: Vec<String>,
+    tokens: Option<Tokens>,
+}
+
+/// The tokens of a registry that gives them to its users, as the large registries do.
+#[derive(Debug)]
+struct Tokens {
+    /// The address that gives tokens.
+    realm: String,
+    /// The number of tokens so far; only the last one is valid.
+    given: usize,
+    /// The number of requests for which the last one is still valid.
+    left: usize,
+}
+
+/// The login that gets a token for pushes, and the identity token that does.
+pub(crate) const TOKEN_LOGIN: (&str, &str) = ("user", "hunter2");
+pub(crate) const IDENTITY_TOKEN: &str = "identity-hunter2";
+/// The beginning of each token.
+pub(crate) const TOKEN: &str = "opaque-";
+/// A token without a login; it is for pulls.
+const ANONYMOUS: &str = "anonymous";
+/// The requests for which a token is valid.
+const TOKEN_USES: usize = 6;
+
+impl Tokens {
+    /// Answers a request for a token.
+    fn give(&mut self, authorization: Option<&str>, body: &str) -> Option<String> {
+        let (name, password) = TOKEN_LOGIN;
+        let basic = format!(
+            "Basic {}",
+            BASE64_STANDARD.encode(format!("{name}:{password}"))
+        );
+        let refresh = format!("refresh_token={IDENTITY_TOKEN}");
+        match authorization {
+            None if body.is_empty() => return Some(ANONYMOUS.to_owned()),
+            None if body.split('&').any(|field| field == refresh) => {}
+            Some(sent) if sent == basic => {}
+            _ => return None,
+        }
+        self.given += 1;
+        self.left = TOKEN_USES;
+        Some(format!("{TOKEN}{}", self.given))
+    }
+
+    /// Returns whether a request may pass.
+    fn accept(&mut self, method: &str, authorization: Option<&str>) -> bool {
+        let token = authorization.and_then(|sent| sent.strip_prefix("Bearer "));
+        if token == Some(ANONYMOUS) {
+            return matches!(method, "GET" | "HEAD");
+        }
+        let valid = self.left > 0 && token == Some(&format!("{TOKEN}{}", self.given));
+        if valid {
+            self.left -= 1;
+        }
+        valid
+    }
 }
 
 /// A proxy in front of a registry, with connections that break on demand.
@@ -145,6 +202,17 @@ impl Proxy {
             }
         });
         Self { address, state }
+    }
+
+    /// Starts a proxy that passes only requests with a token, which it gives to its users.
+    pub(crate) fn with_tokens(target: &str) -> Self {
+        let proxy = Self::start(target);
+        proxy.state.lock().unwrap().tokens = Some(Tokens {
+            realm: format!("http://{}/token", proxy.address),
+            given: 0,
+            left: 0,
+        });
+        proxy
     }
 
     /// Makes the next request of a method fail, after the faults that are there already.
@@ -179,6 +247,7 @@ fn forward(mut client: &TcpStream, target: &str, state: &Mutex<ProxyState>) -> i
     let mut reader = BufReader::new(client);
     let mut head = Vec::new();
     let mut length = 0;
+    let mut authorization = None;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -195,9 +264,55 @@ fn forward(mut client: &TcpStream, target: &str, state: &Mutex<ProxyState>) -> i
         if line == "\r\n" {
             break;
         }
+        if lower.starts_with("authorization:") {
+            authorization = line
+                .split_once(": ")
+                .map(|(_, value)| value.trim().to_owned());
+            continue;
+        }
         if !lower.starts_with("connection:") {
             head.push(line);
         }
+    }
+    let mut words = head[0].split(' ');
+    let (method, path) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
+    let answer = {
+        let mut state = state.lock().unwrap();
+        match &mut state.tokens {
+            Some(tokens) if path.starts_with("/token") => {
+                let mut body = String::new();
+                reader.by_ref().take(length).read_to_string(&mut body)?;
+                let token = tokens.give(authorization.as_deref(), &body);
+                state.requests.push(format!("{} {body}", head[0].trim()));
+                Some(match token {
+                    Some(token) => {
+                        let text = format!("{{\"token\":\"{token}\"}}");
+                        format!("200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+                    }
+                    None => "401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                })
+            }
+            Some(tokens) => (!tokens.accept(method, authorization.as_deref())).then(|| format!(
+                "401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"{}\",service=\"tests\"\r\n\
+                 Content-Length: 0\r\n\r\n",
+                tokens.realm
+            )),
+            None => None,
+        }
+    };
+    if let Some(answer) = answer {
+        if !path.starts_with("/token") {
+            io::copy(&mut reader.take(length), &mut io::sink())?;
+        }
+        write!(
+            client,
+            "HTTP/1.1 {}",
+            answer.replacen("\r\n", "\r\nConnection: close\r\n", 1)
+        )?;
+        return client.shutdown(Shutdown::Both);
     }
     let fault = {
         let mut state = state.lock().unwrap();
