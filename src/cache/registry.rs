@@ -73,6 +73,13 @@ struct EntryLayer {
     key: Option<CacheKey>,
 }
 
+/// Whether an entry replaces one that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replaced {
+    Yes,
+    No,
+}
+
 fn tag(key: &CacheKey) -> String {
     format!("{TAG}{}", Sha256::of(key.as_str().as_bytes()))
 }
@@ -99,8 +106,14 @@ impl RegistryCache {
         }))
     }
 
-    /// Writes an entry with its parts.
-    fn write(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error> {
+    /// Writes an entry with its parts; an entry that is there stays if `replaced` is `Replaced::No` and the registry has
+    /// conditional requests.
+    fn write(
+        &self,
+        key: &CacheKey,
+        content: EntryContent<'_>,
+        replaced: Replaced,
+    ) -> Result<Stored, Error> {
         let layer = match content {
             EntryContent::Bytes(bytes) => self.push_bytes(bytes)?,
             EntryContent::File { path, size, digest } => {
@@ -128,9 +141,43 @@ impl RegistryCache {
         let bytes = serde_json::to_vec(&manifest).map_err(|error| Error::Answer {
             reason: error.to_string(),
         })?;
-        Ok(self
-            .repository
-            .put_manifest(&tag(key), MANIFEST_TYPE, &bytes)?)
+        let tag = tag(key);
+        let is_new = match replaced {
+            Replaced::Yes => {
+                let put = self.repository.put_manifest(&tag, MANIFEST_TYPE, &bytes);
+                put.map(|()| true)
+            }
+            Replaced::No => self
+                .repository
+                .put_new_manifest(&tag, MANIFEST_TYPE, &bytes),
+        };
+        Ok(if is_new? {
+            Stored::Written
+        } else {
+            Stored::Present
+        })
+    }
+
+    /// Writes an entry, again if the registry misses a part of it for a moment.
+    fn write_again(
+        &self,
+        key: &CacheKey,
+        content: EntryContent<'_>,
+        replaced: Replaced,
+    ) -> Result<Stored, Error> {
+        let mut tries = 0;
+        loop {
+            match self.write(key, content, replaced) {
+                // docker-registry misses a blob for a moment while another client sends the same one.
+                Err(Error::Fetch(fetch::Error::Status {
+                    status: 400 | 404, ..
+                })) if tries < TRIES => {
+                    thread::sleep(Duration::from_millis(100 << tries));
+                    tries += 1;
+                }
+                written => return written,
+            }
+        }
     }
 
     fn push_bytes(&self, bytes: &[u8]) -> Result<EntryDescriptor, Error> {
@@ -202,24 +249,11 @@ impl Backend for RegistryCache {
         if self.contains(key)? {
             return Ok(Stored::Present);
         }
-        self.replace(key, content)?;
-        Ok(Stored::Written)
+        self.write_again(key, content, Replaced::No)
     }
 
     fn replace(&self, key: &CacheKey, content: EntryContent<'_>) -> Result<(), Error> {
-        let mut tries = 0;
-        loop {
-            match self.write(key, content) {
-                // docker-registry misses a blob for a moment while another client sends the same one.
-                Err(Error::Fetch(fetch::Error::Status {
-                    status: 400 | 404, ..
-                })) if tries < TRIES => {
-                    thread::sleep(Duration::from_millis(100 << tries));
-                    tries += 1;
-                }
-                written => return written,
-            }
-        }
+        self.write_again(key, content, Replaced::Yes).map(drop)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<CacheEntry>, Error> {
@@ -243,68 +277,4 @@ impl Backend for RegistryCache {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        io::{BufRead as _, BufReader, Read as _},
-        net::{TcpListener, TcpStream},
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering},
-        },
-    };
-
-    use super::*;
-    use crate::fetch::Client;
-
-    /// Answers that every blob is there, and refuses the first manifests.
-    fn answer(stream: &TcpStream, manifests: &AtomicUsize, refused: usize) -> std::io::Result<()> {
-        let mut reader = BufReader::new(stream);
-        let (mut first, mut length) = (String::new(), 0);
-        reader.read_line(&mut first)?;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line)?;
-            let line = line.trim_end().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("content-length: ") {
-                length = value.parse().unwrap_or(0);
-            }
-        }
-        reader.read_exact(&mut vec![0; length])?;
-        let status = match first.split(' ').next() {
-            Some("PUT") if manifests.fetch_add(1, Ordering::Relaxed) < refused => 400,
-            Some("PUT") => 201,
-            _ => 200,
-        };
-        let mut stream = stream;
-        write!(
-            stream,
-            "HTTP/1.1 {status} Answer\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        )
-    }
-
-    #[test]
-    fn an_entry_that_is_refused_for_a_moment_is_sent_again() {
-        for (refused, written) in [(0, true), (2, true), (usize::MAX, false)] {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let name = format!("{}/team/cache", listener.local_addr().unwrap());
-            let manifests = Arc::new(AtomicUsize::new(0));
-            let seen = Arc::clone(&manifests);
-            thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    let _broken = answer(&stream, &seen, refused);
-                }
-            });
-            let reference = name.parse().unwrap();
-            let repository = Repository::new(Client::new(false), &reference, None).unwrap();
-            let cache = RegistryCache { repository };
-            let key = CacheKey::record("a", "team-1");
-            let result = cache.replace(&key, EntryContent::Bytes(b"record"));
-            assert_eq!(result.is_ok(), written, "{result:?}");
-            let tries = usize::try_from(TRIES).unwrap().min(refused) + 1;
-            assert_eq!(manifests.load(Ordering::Relaxed), tries);
-        }
-    }
-}
+mod tests;

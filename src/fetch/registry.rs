@@ -18,7 +18,7 @@ pub use login::{Login, Logins};
 pub use reference::Reference;
 pub use upload::{LocalBlob, Pushed};
 
-use super::{Client, Download, Error, Exchange, ExpectedFile, Meter, RequestBody};
+use super::{Answer, Client, Download, Error, Exchange, ExpectedFile, Meter, RequestBody};
 use crate::{
     package::{Digest, Sha256},
     util::redact::redact_url,
@@ -115,15 +115,47 @@ impl Registry {
     /// Stores a manifest under a tag or its digest.
     pub fn put_manifest(&self, version: &str, media_type: &str, bytes: &[u8]) -> Result<(), Error> {
         let url = self.url(&["manifests", version])?;
-        let exchange = Exchange::new("PUT", &url)
-            .header("content-type", media_type)
-            .body(RequestBody::Bytes(bytes));
-        let answer = self.send(exchange, RegistryAccess::Push)?;
+        let answer = self.send_manifest(&url, media_type, bytes, &[])?;
         if answer.status == 201 {
             Ok(())
         } else {
             Err(answer.unexpected(&url))
         }
+    }
+
+    /// Stores a manifest unless the version has one; returns false if the registry says that it has.
+    ///
+    /// The distribution specification has no conditional requests yet: a registry that does not know them replaces the
+    /// manifest of a client that came first.
+    pub fn put_new_manifest(
+        &self,
+        version: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<bool, Error> {
+        let url = self.url(&["manifests", version])?;
+        let answer = self.send_manifest(&url, media_type, bytes, &[("if-none-match", "*")])?;
+        match answer.status {
+            201 => Ok(true),
+            412 => Ok(false),
+            _ => Err(answer.unexpected(&url)),
+        }
+    }
+
+    fn send_manifest(
+        &self,
+        url: &Url,
+        media_type: &str,
+        bytes: &[u8],
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<Answer, Error> {
+        let mut exchange = Exchange::new("PUT", url)
+            .header("content-type", media_type)
+            .body(RequestBody::Bytes(bytes));
+        for &(name, value) in headers {
+            exchange = exchange.header(name, value);
+        }
+        self.send(exchange, RegistryAccess::Push)
     }
 
     /// Returns whether the repository has a blob.
