@@ -87,17 +87,18 @@ fn image_name(text: &str) -> Result<String, Failure> {
     Ok(name.to_string())
 }
 
-/// Returns the usual command for a dev shell, by the files of the project.
+/// Returns the usual command for a dev shell, by its name and the files of the project. A dev shell for something else
+/// is only built.
 fn command_of(root: &Path, shell: &ShellName) -> &'static str {
     let has = |name: &str| root.join(name).exists();
     match shell.as_str() {
         "lint" if has("Cargo.toml") => "cargo clippy --locked",
         "lint" if has("pyproject.toml") => "ruff check",
-        _ if has("Cargo.toml") => "cargo test --locked",
-        _ if has("go.mod") => "go test ./...",
-        _ if has("package.json") => "npm test",
-        _ if has("pyproject.toml") || has("requirements.txt") => "python -m pytest",
-        _ => "env",
+        "dev" | "test" if has("Cargo.toml") => "cargo test --locked",
+        "dev" | "test" if has("go.mod") => "go test ./...",
+        "dev" | "test" if has("package.json") => "npm test",
+        "dev" | "test" if has("pyproject.toml") || has("requirements.txt") => "python -m pytest",
+        _ => "true",
     }
 }
 
@@ -198,9 +199,12 @@ impl Workflow {
         lines.add(10, r#"echo "$HOME/.local/bin" >> "$GITHUB_PATH""#);
         lines.add(
             6,
-            "- uses: actions/cache@v4\n  with:\n    path: ~/.local/share/devsh/store\n    \
-             key: devsh-${{ runner.os }}-${{ hashFiles('**/devshell.lock') }}\n    \
-             restore-keys: devsh-${{ runner.os }}-",
+            // Jobs with one key would keep only the store of the first that ends.
+            &format!(
+                "- uses: actions/cache@v4\n  with:\n    path: ~/.local/share/devsh/store\n    \
+                 key: devsh-${{{{ runner.os }}}}-{shell}-${{{{ hashFiles('**/devshell.lock') }}}}\n    \
+                 restore-keys: devsh-${{{{ runner.os }}}}-{shell}-"
+            ),
         );
         lines.add(
             6,
@@ -263,7 +267,7 @@ impl Workflow {
         lines.add(6, USE_DIRECTORY);
         lines.add(
             2,
-            "cache:\n  key:\n    files: [devshell.lock]\n  paths: [.cache/devsh]",
+            "cache:\n  key:\n    files: [devshell.lock]\n    prefix: $CI_JOB_NAME\n  paths: [.cache/devsh]",
         );
         for Job { shell, command } in &self.jobs {
             lines.add(0, &format!("devsh-{shell}:"));

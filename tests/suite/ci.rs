@@ -1,6 +1,10 @@
 //! `devsh ci` and the GitHub action: their YAML has the form that the services take, and their steps work.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use serde_json::Value;
 
@@ -171,8 +175,11 @@ fn the_steps_for_github_install_run_and_push() {
         ]
     );
     let common = runner.variables(&workflow["env"]);
+    let mut keys = BTreeSet::new();
     for job in jobs.values() {
         has_only(job, &["runs-on", "steps"]);
+        let steps = job["steps"].as_array().unwrap().iter();
+        keys.extend(steps.filter_map(|step| step["with"]["key"].as_str()));
         let mut run = 0;
         for step in job["steps"].as_array().unwrap() {
             has_only(step, &["name", "if", "uses", "with", "env", "run"]);
@@ -187,6 +194,7 @@ fn the_steps_for_github_install_run_and_push() {
         }
         assert!(run >= 3, "{job}");
     }
+    assert_eq!(keys.len(), jobs.len(), "each job keeps its own store");
     check_pushes(&runner, registry.as_ref());
     let bin = runner.program();
     assert_eq!(fs::read_dir(bin.parent().unwrap()).unwrap().count(), 1);
@@ -206,6 +214,10 @@ fn the_steps_for_gitlab_install_run_and_push() {
     let variables = runner.variables(&workflow["variables"]);
     has_only(&workflow["default"], &["image", "before_script", "cache"]);
     has_only(&workflow["default"]["cache"], &["key", "paths"]);
+    assert_eq!(
+        workflow["default"]["cache"]["key"]["prefix"],
+        "$CI_JOB_NAME"
+    );
     let script = |list: &Value| -> Vec<String> {
         let lines = list.as_array().unwrap().iter();
         lines
@@ -261,6 +273,30 @@ fn check_that_commits_bring_nothing(
     let job = format!("{before}\ndevsh run --locked --trust -- ruff --version");
     let ran = runner.run(&job, variables).success();
     assert!(ran.stdout.ends_with("ruff 0.12.4\n"), "{ran}");
+}
+
+#[test]
+fn dev_shells_for_tests_and_lint_run_the_usual_commands() {
+    let sandbox =
+        Sandbox::new().manifest("[tools]\n[shells.lint]\n[shells.test]\n[shells.service]\n");
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"a\"\nversion = \"1\"\n",
+    );
+    for service in ["github", "gitlab"] {
+        let printed = sandbox.devsh(&["ci", service, "--trust"]).success().stdout;
+        for job in [
+            "dev -- python -m pytest",
+            "lint -- ruff check",
+            "service -- true",
+            "test -- python -m pytest",
+        ] {
+            assert!(
+                printed.contains(&format!("--shell {job}\n")),
+                "{job} in {printed}"
+            );
+        }
+    }
 }
 
 #[test]
