@@ -50,9 +50,9 @@ pub fn run(session: &Session<'_>, ui: &Ui, command: &ImageCommand) -> Result<(),
             let options = image_options(name.as_ref(), options)?;
             let pushed = push_image(session, &options, reference.parse()?)?;
             session.reporter.note(&format!(
-                "{} layers were there, {} uploaded ({})",
-                pushed.present,
+                "uploaded {} of {} blobs ({})",
                 pushed.uploaded,
+                pushed.present + pushed.uploaded,
                 bytes(pushed.uploaded_bytes)
             ));
             print(ui, &format!("{}@{}", pushed.reference, pushed.digest))

@@ -72,7 +72,7 @@ impl From<&builder::Error> for Failure {
                 ..
             } => {
                 let failure = match host {
-                    None => failure.note("the settings allow no host tools"),
+                    None => failure.note("no tool of the host may replace it here"),
                     Some(versions) if versions.is_empty() => {
                         failure.note(format!("this machine has no `{}`", tool.name))
                     }
