@@ -9,7 +9,7 @@ use crate::{
     network::{copy_example, open},
     support::{
         Sandbox, Server,
-        containers::{Bundle, Podman},
+        containers::{Bundle, Docker, Podman},
         cpython, network,
         registry::{Registry, run},
         require,
@@ -210,6 +210,8 @@ fn the_rust_example_is_a_static_program_and_is_tested_in_containers() {
             "PATH",
             format!("{}:/usr/bin:/bin", sandbox.root().join("bin").display()),
         )
+        // A docker without a daemon is no hindrance.
+        .env("DOCKER_HOST", "unix:///absent")
         .env("CONTAINERS_STORAGE_CONF", podman.settings());
     let loaded = sandbox.outcome(&mut command).success().stdout;
     assert_eq!(podman.run(loaded.trim(), &[]), "");
@@ -223,4 +225,15 @@ fn the_rust_example_is_a_static_program_and_is_tested_in_containers() {
             .run_layout(&tests, &[])
             .contains("test result: ok")
     );
+
+    // docker takes it too, with a daemon of its own.
+    let Some(_daemon) = require("dockerd") else {
+        return;
+    };
+    let docker = Docker::start();
+    let load = ["image", "load", "--trust", "--tag", "wordcount:dev"];
+    let mut command = sandbox.command("devsh");
+    command.args(load).env("DOCKER_HOST", docker.host());
+    let loaded = sandbox.outcome(&mut command).success().stdout;
+    assert_eq!(docker.run(loaded.trim(), &[]), "");
 }

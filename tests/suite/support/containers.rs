@@ -4,10 +4,13 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::registry::run;
@@ -132,6 +135,82 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
+        let _removed = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A docker daemon of its own, without a network. It needs root.
+#[derive(Debug)]
+pub(crate) struct Docker {
+    directory: PathBuf,
+    daemon: Child,
+}
+
+impl Docker {
+    pub(crate) fn start() -> Self {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        // The path of a socket is short.
+        let name = format!("devsh-docker-{}-{count}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir(&directory).expect("a new directory");
+        let log = fs::File::create(directory.join("log")).expect("a new file");
+        let mut command = Command::new("dockerd");
+        command
+            .args(["--iptables=false", "--bridge=none", "--storage-driver=vfs"])
+            .arg("--data-root")
+            .arg(directory.join("data"))
+            .arg("--exec-root")
+            .arg(directory.join("exec"))
+            .arg("--pidfile")
+            .arg(directory.join("pid"))
+            .args(["--host", &format!("unix://{}/socket", directory.display())])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a copy"))
+            .stderr(log);
+        let docker = Self {
+            daemon: command.spawn().expect("it starts"),
+            directory,
+        };
+        let end = Instant::now() + Duration::from_mins(1);
+        while !docker
+            .command()
+            .arg("version")
+            .output()
+            .is_ok_and(|one| one.status.success())
+        {
+            let log = fs::read_to_string(docker.directory.join("log"));
+            assert!(Instant::now() < end, "the daemon does not answer: {log:?}");
+            thread::sleep(Duration::from_millis(100));
+        }
+        docker
+    }
+
+    /// Returns the value of `DOCKER_HOST`.
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}/socket", self.directory.display())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", self.host()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs an image with its own command or another one, and returns the output.
+    pub(crate) fn run(&self, image: &str, command: &[&str]) -> String {
+        run(self
+            .command()
+            .args(["run", "--rm", "--network", "none", image])
+            .args(command))
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        // It ends its containerd too.
+        let id = i32::try_from(self.daemon.id()).ok().and_then(Pid::from_raw);
+        let _sent = id.map(|id| kill_process(id, Signal::TERM));
+        let _waited = self.daemon.wait();
         let _removed = fs::remove_dir_all(&self.directory);
     }
 }
