@@ -23,18 +23,24 @@ __devsh_hook() {
     \set -- "$?" "$-"
     \set +xvk
   } 2>/dev/null
-  \local __devsh_status=$1 __devsh_trace=$2
   __devsh_step || :
   # Only commands after the hook in the same text need the status. If the hook is the last command, `set -e` and ERR
   # traps would act on it.
-  [[ ${PROMPT_COMMAND-} == *__devsh_hook*"&& :"*[![:space:]\;]* ]] || __devsh_status=0
-  [[ $__devsh_trace != *k* ]] || \set -k
-  case $__devsh_trace in
+  (($1 == 0)) || [[ ${PROMPT_COMMAND-} == *__devsh_hook*"&& :"*[![:space:]\;]* ]] || \set -- 0 "$2"
+  case $2 in
+    *[kvx]*) __devsh_restore_options "$2" ;;
+  esac
+  \return "$1"
+}
+
+# Sets the options of $1 again that the hook does without.
+__devsh_restore_options() {
+  [[ $1 != *k* ]] || \set -k
+  case $1 in
     *x*v* | *v*x*) \set -xv ;;
     *x*) \set -x ;;
     *v*) \set -v ;;
   esac
-  ((__devsh_status == 0)) || \return "$__devsh_status"
 }
 
 __devsh_step() {
@@ -54,7 +60,6 @@ __devsh_update() {
   __devsh_ask --loaded "$__devsh_loaded" --checks "$__devsh_checks" --path "$__devsh_path" --gone "$__devsh_gone"
   # Another tool that replaces `PATH` later makes the hook run the program again.
   __devsh_path=${PATH-}
-  __devsh_mark
   __devsh_keep
 }
 
@@ -69,6 +74,7 @@ __devsh_watch() {
   __devsh_values
   __devsh_seen=("${__devsh_now[@]}")
   __devsh_pwd=\?$__devsh_pwd
+  __devsh_mark
 }
 
 # Succeeds if the compared variables have not changed.

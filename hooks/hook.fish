@@ -20,7 +20,6 @@ end
 
 # A key binding such as Alt-Left may have changed the directory since the prompt.
 function __devsh_preexec --on-event fish_preexec
-    set -q __devsh_pwd; or return 0
     test "$PWD" = "$__devsh_pwd"; or __devsh_hook
 end
 

@@ -213,7 +213,8 @@ fn words(names: &[VarName], code: &mut Vec<u8>) {
 /// Appends a check: one `test` for all comparisons and one `path` for all absent files, because each builtin call
 /// costs time.
 pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
-    code.extend_from_slice(b"test \"$PWD\" = \"$__devsh_pwd\"");
+    // One comparison costs less than two. A path has no `//`, so the texts are equal only if both parts are.
+    code.extend_from_slice(b"test \"$PWD//$PATH\" = \"$__devsh_pwd//$__devsh_path\"");
     for (name, place) in &freshness.same {
         code.extend_from_slice(b" -a ");
         quote(name.as_os_str(), code);
@@ -242,7 +243,6 @@ pub(super) fn fresh(freshness: &Freshness, code: &mut Vec<u8>) {
             quote(file.as_os_str(), code);
         }
     }
-    code.extend_from_slice(b";and test \"$PATH\" = \"$__devsh_path\"");
     for name in &freshness.unexported {
         code.extend_from_slice(format!(";and not set -qx {name}").as_bytes());
     }

@@ -113,8 +113,8 @@ fn a_check_tests_every_condition() {
              __devsh_fresh() {{ __devsh_fresh_{name}; }}\n# devsh 1\n"
         )
     );
-    let fish = "test \"$PWD\" = \"$__devsh_pwd\" -a . -ef '/r l' -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1' -a -e /s/p;and not \
-                builtin path is -- /c;and test \"$PATH\" = \"$__devsh_path\";and not set -qx TOKEN";
+    let fish = "test \"$PWD//$PATH\" = \"$__devsh_pwd//$__devsh_path\" -a . -ef '/r l' -a ! '/a b' -nt '/s\\'1' -a ! '/a b' -ot '/s\\'1' -a -e /s/p;and not \
+                builtin path is -- /c;and not set -qx TOKEN";
     let name = &blake3::hash(fish.as_bytes()).to_hex()[..12];
     assert_eq!(
         text(HostShell::Fish),
@@ -139,7 +139,7 @@ fn one_builtin_checks_many_files() {
     let asked = "[[ $PWD == \"$__devsh_pwd\" && ${PATH-} == \"$__devsh_path\" ]] && __devsh_times '17 -5' '/a b' '/c'; }";
     assert!(zsh.contains(asked), "{zsh}");
     let fish = text(HostShell::Fish);
-    let asked = "\"$__devsh_pwd\";and test \"$PATH\" = \"$__devsh_path\";and set -l __devsh_times (builtin path mtime -- '/a b' /c);and test \"$__devsh_times\" = '17 -5';end";
+    let asked = "\"$__devsh_pwd//$__devsh_path\";and set -l __devsh_times (builtin path mtime -- '/a b' /c);and test \"$__devsh_times\" = '17 -5';end";
     assert!(fish.contains(asked), "{fish}");
     assert_eq!(HostShell::Bash.batch_time(), None);
 }
