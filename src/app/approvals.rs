@@ -103,12 +103,12 @@ impl<'a> Review<'a> {
     /// Approves exactly the project that was read.
     pub fn approve(self) -> Result<ApprovedProject<'a>, Failure> {
         let session = self.session;
-        let project = self
-            .project
-            .allow(&session.decisions, session.context.now)?;
-        if !self.is_allowed {
-            programs::approve_entries(session, project.get())?;
-        }
+        let project = if self.is_allowed {
+            self.project
+                .allow(&session.decisions, session.context.now)?
+        } else {
+            programs::allow(session, self.project)?
+        };
         session.notify_host_shells()?;
         Ok(ApprovedProject { session, project })
     }

@@ -16,10 +16,10 @@ pub fn run(session: &Session<'_>, root: &Path, live: Option<&Path>) {
         let _left = std::fs::remove_file(live);
         let _left = std::fs::remove_file(live.with_extension("new"));
     }
+    session.decisions.sweep();
+    session.context.session_key.sweep();
     let places = [
         root.to_owned(),
-        directories.data.join("allow"),
-        directories.data.join("deny"),
         directories.state.clone(),
         directories.state.join("projects").join(project_key(root)),
         directories.cache.clone(),

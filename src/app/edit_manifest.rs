@@ -329,9 +329,7 @@ pub fn approve(
     if !is_expected(&project, before, name, manifest) {
         return Err(changed(session, &project.place));
     }
-    let project = project.allow(&session.decisions, session.context.now)?;
-    programs::approve_entries(session, project.get())?;
-    Ok(project)
+    programs::allow(session, project)
 }
 
 fn changed(session: &Session<'_>, place: &Place) -> Failure {

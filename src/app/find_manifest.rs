@@ -10,6 +10,7 @@ use crate::{
 use super::{
     edit_manifest::{ManifestOwner, ManifestTarget},
     init_project::{InitRequest, init_personal, init_project},
+    programs,
     session::Session,
     trust,
 };
@@ -86,7 +87,7 @@ pub fn start_manifest(
         if project.standing() == ApprovalState::Denied {
             trust::trust_once(session, project)?;
         } else {
-            project.allow(&session.decisions, session.context.now)?;
+            programs::allow(session, project)?;
         }
     }
     Ok(ManifestTarget { owner, place, name })

@@ -9,6 +9,7 @@ use std::{
     cell::LazyCell,
     collections::{BTreeMap, BTreeSet},
     fmt,
+    path::Path,
 };
 
 use crate::{
@@ -16,7 +17,10 @@ use crate::{
     env::pathlist,
     lockfile::{LockedPackage, Lockfile},
     package::Source,
-    project::{Project, approval::ApprovedPrograms},
+    project::{
+        Project,
+        approval::{ApprovedPrograms, Trusted},
+    },
     report::failure::{ExitStatus, Failure},
     util::{digest_input::DigestInput, hex, vars},
 };
@@ -55,14 +59,23 @@ const PACKAGES: &str = "Python packages";
 /// The name under which conda packages are listed that no requested one needs.
 const CONDA_PACKAGES: &str = "conda packages";
 
-/// Approves the lock entries of the tools that were approved just now. Those of earlier tools stay: a changed lockfile
+/// Records that the user allows the project in the state that was read.
+///
+/// The lock entries of its new tools are approved first: a kill in between approves nothing.
+pub fn allow(session: &Session<'_>, project: Project) -> Result<Trusted<Project>, Failure> {
+    session.decisions.forget_ended(project.root())?;
+    approve_entries(session, &project)?;
+    Ok(project.allow(&session.decisions, session.context.now)?)
+}
+
+/// Approves the lock entries of the tools that the user approves now. Those of earlier tools stay: a changed lockfile
 /// cannot bring other programs with an approval of something else.
-pub fn approve_entries(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
+fn approve_entries(session: &Session<'_>, project: &Project) -> Result<(), Failure> {
     // A build reports a lockfile that cannot be read.
     let Ok(joined) = joined_lockfile(session, project) else {
         return Ok(());
     };
-    change(session, project, |approved| {
+    change(session, project.root(), |approved| {
         let entries = all_entries(project, &joined.lockfile);
         for list in lists(project) {
             if !approved.names.contains_key(&list) && !approved.entries.contains_key(&list) {
@@ -80,7 +93,10 @@ pub fn approve_resolved(
     before: &Lockfile,
     after: &Lockfile,
 ) -> Result<(), Failure> {
-    change(session, project, |approved| {
+    let Some(root) = project.approved_at() else {
+        return Ok(());
+    };
+    change(session, root, |approved| {
         let old_entries = all_entries(project, before);
         for (list, digests) in all_entries(project, after) {
             if approved.names.contains_key(&list) {
@@ -169,15 +185,15 @@ fn places_of(tool: &str) -> String {
     format!("places of {tool}")
 }
 
-/// Changes the approved programs of a project that the user approved.
+/// Changes the approved programs of the project that the user approved at `root`.
 fn change(
     session: &Session<'_>,
-    project: &Project,
+    root: &Path,
     change: impl FnOnce(&mut ApprovedPrograms),
 ) -> Result<(), Failure> {
-    let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
+    if session.options.trust {
         return Ok(());
-    };
+    }
     let before = session.decisions.programs(root)?.unwrap_or_default();
     let mut approved = before.clone();
     change(&mut approved);
@@ -433,7 +449,7 @@ fn is_on_host(session: &Session<'_>, name: &str) -> bool {
     let path = env.get(vars::PATH).unwrap_or_default();
     let data = &session.context.directories.data;
     pathlist::split(path)
-        .map(std::path::Path::new)
+        .map(Path::new)
         .filter(|directory| directory.is_absolute() && !directory.starts_with(data))
         .any(|directory| directory.join(name).exists())
 }
@@ -454,7 +470,10 @@ pub fn unapproved(
 
 /// Approves names.
 pub fn approve(session: &Session<'_>, project: &Project, new: &[NewName]) -> Result<(), Failure> {
-    change(session, project, |approved| {
+    let Some(root) = project.approved_at() else {
+        return Ok(());
+    };
+    change(session, root, |approved| {
         for name in new {
             approve_name(approved, name);
         }

@@ -178,13 +178,17 @@ impl Decisions {
     pub fn allow(&self, root: &Path, approval: &Approval) -> Result<(), files::Error> {
         let path = self.approval_path(root);
         files::own_dir(path.parent().unwrap_or(&self.data))?;
+        files::write_atomic(&path, &encode(root, approval))?;
+        self.lift_denial(root)
+    }
+
+    /// Removes the approval of programs and builds of a project that is not approved any more.
+    pub fn forget_ended(&self, root: &Path) -> Result<(), files::Error> {
         if self.approval(root)?.is_none() {
-            // The approval of programs ends with that of the project.
             remove(&self.programs_path(root))?;
             remove(&self.package_builds_path(root))?;
         }
-        files::write_atomic(&path, &encode(root, approval))?;
-        self.lift_denial(root)
+        Ok(())
     }
 
     /// Records that the same facts are allowed in every worktree of the repository.
@@ -278,6 +282,16 @@ impl Decisions {
         self.data.join(WORKTREES).join(key)
     }
 
+    /// Removes temporary files of killed writers.
+    pub fn sweep(&self) {
+        for kind in [ALLOWED, DENIED, PROGRAMS, PACKAGE_BUILDS] {
+            files::sweep_temporaries(&self.data.join(kind));
+        }
+        for directory in files::list(&self.data.join(WORKTREES)).unwrap_or_default() {
+            files::sweep_temporaries(&directory);
+        }
+    }
+
     /// Removes what was allowed for all worktrees because it was allowed at `root`.
     fn forget_worktrees(&self, root: &Path) -> Result<(), files::Error> {
         for directory in files::list(&self.data.join(WORKTREES))? {
@@ -352,6 +366,7 @@ mod tests {
         };
         let builds = BTreeSet::from(["stem".to_owned()]);
         for text in ["one", "two"] {
+            decisions.forget_ended(root).unwrap();
             decisions.allow(root, &approval(text)).unwrap();
             assert_eq!(known(), Some(approval(text)));
             decisions.set_programs(root, &programs).unwrap();
@@ -362,6 +377,7 @@ mod tests {
         assert_eq!(decisions.package_builds(root).unwrap(), builds);
         decisions.deny(root, true).unwrap();
         assert_eq!(known(), None);
+        decisions.forget_ended(root).unwrap();
         decisions.allow(root, &approval("one")).unwrap();
         assert!(!decisions.is_denied(root));
         assert_eq!(decisions.programs(root).unwrap(), None);

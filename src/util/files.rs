@@ -281,7 +281,12 @@ fn persist(temporary: tempfile::NamedTempFile, path: &Path) -> Result<(), Error>
     Ok(())
 }
 
-fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, Error> {
+/// Writes a temporary file next to `path`, which [`sweep_temporaries`] removes if its writer is killed.
+pub fn write_temporary(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<tempfile::NamedTempFile, Error> {
     let directory = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!(

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{Read, Write},
+    io::Read,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -63,6 +63,15 @@ impl SecretKey {
             return Ok(None);
         };
         Ok(open(key, signed))
+    }
+
+    /// Removes temporary files of killed writers.
+    pub fn sweep(&self) {
+        for place in &self.directories {
+            if let Some(parent) = place.join(FILE).parent() {
+                files::sweep_temporaries(parent);
+            }
+        }
     }
 
     fn stored(&self) -> Result<Option<&[u8; LENGTH]>, files::Error> {
@@ -137,11 +146,8 @@ fn replace(directory: &Path, key: &[u8; LENGTH]) -> Option<()> {
 /// Writes a key next to its place.
 fn temporary(directory: &Path, key: &[u8; LENGTH]) -> Option<NamedTempFile> {
     let path = directory.join(FILE);
-    let parent = path.parent()?;
-    files::own_dir(parent).ok()?;
-    let mut file = NamedTempFile::new_in(parent).ok()?;
-    file.write_all(key).ok()?;
-    Some(file)
+    files::own_dir(path.parent()?).ok()?;
+    files::write_temporary(&path, key, 0o600).ok()
 }
 
 impl fmt::Debug for SecretKey {

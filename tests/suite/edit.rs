@@ -346,7 +346,7 @@ fn an_interrupt_puts_everything_back() {
         let lockfile = sandbox.project().join("devshell.lock");
         let (text, locked) = (fs::read(&manifest).unwrap(), fs::read(&lockfile).unwrap());
         // It comes once the manifest is written, unless all is done by then.
-        let interrupted = (0..50).any(|_| {
+        let interrupted = (0..500).any(|_| {
             let mut adding = sandbox.command("devsh");
             let mut adding = adding
                 .args(["add", "--no-sync", "just@1.41"])

@@ -129,8 +129,10 @@ fn check(sandbox: &Sandbox, copy: &Path, done: bool, result: &mut Result) {
     assert!(outcome.status.success(), "done: {done}: {outcome}");
     result.images += 1;
     result.acknowledged += usize::from(done);
-    result.whole += usize::from(outcome.stdout.contains("-ruff-0.12.4"));
+    let whole = outcome.stdout.contains(" ruff-0.12.4");
+    result.whole += usize::from(whole);
     if done {
+        assert!(whole, "{outcome}");
         assert!(outcome.stdout.ends_with("ruff 0.12.4\n"), "{outcome}");
     }
 }
