@@ -136,7 +136,7 @@ pub enum Command {
     #[command(verbatim_doc_comment)]
     #[command(after_help = "Example:\n  devsh export github --shell test")]
     Export(Export),
-    /// Show what a project requests, approve it, and build its dev shell
+    /// Show what a project asks for, approve it, and build its dev shell
     #[command(after_help = "Example:\n  devsh allow ~/src/app")]
     Allow {
         /// The project or a file of it [default: the working directory]
@@ -427,7 +427,7 @@ pub struct Export {
     /// The dev shell
     #[arg(long, value_name = "DEV_SHELL", default_value = "dev", add = ArgValueCandidates::new(candidates::shells))]
     pub shell: String,
-    /// Print the environment if it is ready, else nothing; never build and never fail
+    /// Print the environment if it is ready, otherwise nothing; never wait and never fail
     #[arg(long, conflicts_with_all = ["shell", "trust"])]
     pub no_wait: bool,
     /// The memory of the hook
@@ -496,7 +496,7 @@ pub struct Run {
     /// Run the command also if parts of the dev shell are missing
     #[arg(long)]
     pub partial: bool,
-    /// Fail unless the dev shell is this environment, as `devsh status` shows it
+    /// Fail unless the dev shell has this environment id, as `devsh status -v` shows it
     #[arg(long, value_name = "ID")]
     pub expect: Option<String>,
     #[command(flatten)]

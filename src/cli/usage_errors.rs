@@ -11,6 +11,9 @@ use super::{args, foreign_commands};
 
 /// Returns an error of clap about a command line of `command`, if it names one.
 pub fn explain(error: &clap::Error, command: Option<&str>) -> Failure {
+    if let Some(failure) = unknown_command_of_group(error, command) {
+        return failure.code(ExitStatus::Usage);
+    }
     let failure = describe(error).code(ExitStatus::Usage);
     if !failure.hints.is_empty() {
         return failure;
@@ -25,6 +28,23 @@ pub fn explain(error: &clap::Error, command: Option<&str>) -> Failure {
     failure.hint(match command {
         Some(command) => format!("`devsh help {command}` has an example"),
         None => "`devsh help` lists the commands".to_owned(),
+    })
+}
+
+/// Describes an unknown command of a group such as `devsh cache`.
+fn unknown_command_of_group(error: &clap::Error, group: Option<&str>) -> Option<Failure> {
+    let word = value(error, ContextKind::InvalidSubcommand)?;
+    let (all, group) = (args::command(), group?);
+    let commands: Vec<&str> = all
+        .find_subcommand(group)?
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
+    let near = nearest(&word, commands.iter().copied());
+    let failure = Failure::new(format!("`devsh {group}` has no command `{word}`"));
+    Some(match near {
+        Some(near) => failure.hint(format!("did you mean `devsh {group} {near}`?")),
+        None => failure.hint(format!("its commands are `{}`", commands.join("`, `"))),
     })
 }
 

@@ -48,6 +48,16 @@ fn a_wrong_command_line_is_an_error_with_one_hint() {
             "use `devsh run -- COMMAND`",
         ),
         (
+            "cache gc",
+            "`devsh cache` has no command `gc`",
+            "its commands are `push`, `export`, `list`, `info`, `verify`, `key`",
+        ),
+        (
+            "image bild",
+            "`devsh image` has no command `bild`",
+            "did you mean `devsh image build`?",
+        ),
+        (
             "sync --lock",
             "there is no option `--lock`",
             "did you mean `--locked`?",

@@ -75,7 +75,7 @@ pub enum KeyCommand {
 /// Options of `cache push`.
 #[derive(Debug, Args)]
 pub struct CachePush {
-    /// Objects of the store, by name or the beginning of it [default: what the project needs]
+    /// Objects of the store, by names or their first letters [default: what the project needs]
     #[arg(value_name = "OBJECT", conflicts_with = "all")]
     pub objects: Vec<String>,
     /// Everything in the store

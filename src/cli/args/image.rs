@@ -23,7 +23,7 @@ pub enum ImageCommand {
         /// Fail unless the image has this digest
         #[arg(long, value_name = "DIGEST")]
         expect: Option<String>,
-        /// Write the bill of materials (`CycloneDX` JSON) into this file
+        /// Write the bill of materials (CycloneDX JSON) into this file
         #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
         sbom: Option<PathBuf>,
         #[command(flatten)]
@@ -67,10 +67,10 @@ pub enum ImageCommand {
 /// Options of every command of `image`.
 #[derive(Debug, Args)]
 pub struct ImageBuildOptions {
-    /// The platform, such as linux/arm64; several give an image of all [default: that of this machine]
+    /// The platform, such as linux/arm64; separate several by `,` [default: that of this machine]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     pub platforms: Vec<String>,
-    /// Another label, such as org.opencontainers.image.revision=ID; the manifest has the others
+    /// Add a label, such as org.opencontainers.image.revision=ID, to those of the manifest
     #[arg(long = "label", value_name = "NAME=VALUE")]
     pub labels: Vec<String>,
     #[command(flatten)]
