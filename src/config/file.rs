@@ -112,23 +112,7 @@ const PUBLIC_KEY: ExpectedValue = ExpectedValue {
 impl Settings {
     /// Reads the text of the file; `home` is for paths with `~`.
     pub(super) fn parse(text: &str, home: Option<&Path>) -> Result<Self, SettingProblem> {
-        let document = DeTable::parse(text).map_err(|error| match find_conflict_marker(text) {
-            Some(at) => SettingProblem {
-                span: Some(at..at + text[at..].lines().next().map_or(0, str::len)),
-                message: "the file has conflict markers of Git".to_owned(),
-                hint: Some("finish the merge first".into()),
-            },
-            None => SettingProblem {
-                span: error.span(),
-                message: error
-                    .message()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned(),
-                hint: None,
-            },
-        })?;
+        let document = DeTable::parse(text).map_err(|error| syntax_problem(text, &error))?;
         let keys = [
             "caches",
             "gc",
@@ -160,8 +144,17 @@ impl Settings {
             hook_timeout: root.seconds("hook-timeout")?,
             minimum_release_age: root.value("minimum-release-age", SPAN, parse_coarse_span)?,
             minimum_release_age_exclude: root.texts("minimum-release-age-exclude")?,
+            gc: read_gc(&root)?,
+            trust: read_trust(&root, home)?,
+            caches: read_caches(&root, home)?,
             ..Self::default()
         };
+        settings.read_sources(&root)?;
+        Ok(settings)
+    }
+
+    /// Reads `[sources]`.
+    fn read_sources(&mut self, root: &ConfigTable<'_>) -> Result<(), SettingProblem> {
         let keys = [
             "conda",
             "crates",
@@ -178,65 +171,99 @@ impl Settings {
             "python-list",
             "rust",
         ];
-        if let Some(sources) = root.section("sources", &keys)? {
-            settings.pypi = sources.value("pypi", ADDRESS, directory_address)?;
-            settings.rust = sources.value("rust", ADDRESS, directory_address)?;
-            settings.python = sources.value("python", ADDRESS, directory_address)?;
-            settings.github = sources.value("github-api", ADDRESS, directory_address)?;
-            settings.npm = sources.value("npm", ADDRESS, directory_address)?;
-            settings.npm_keys = sources.values("npm-keys", NPM_KEY, |text| text.parse().ok())?;
-            settings.conda = sources.value("conda", ADDRESS, directory_address)?;
-            settings.node = sources.value("node", ADDRESS, directory_address)?;
-            settings.go = sources.value("go", ADDRESS, directory_address)?;
-            settings.crates_index = sources.value("crates-index", ADDRESS, directory_address)?;
-            settings.crates = sources.value("crates", ADDRESS, directory_address)?;
-            settings.python_list = sources.value("python-list", ADDRESS, file_address)?;
-            settings.hosts = sources.values("hosts", HOST, FileHost::named)?;
-            settings.glibc = sources.value("glibc", GLIBC, |text| text.parse().ok())?;
-        }
-        if let Some(gc) = root.section("gc", &["keep-size", "older-than"])? {
-            settings.gc = Keep {
-                older_than: gc.value("older-than", SPAN, parse_coarse_span)?,
-                size: gc.value("keep-size", SIZE, |text| parse_bytes(text).ok())?,
-            };
-        }
-        if let Some(trust) = root.section(
-            "trust",
-            &["allow", "deny", "lockfiles", "remotes", "shared"],
-        )? {
-            let paths = |key| trust.values(key, PATH, |text| trust::absolute(text, home));
-            settings.trust = Some(TrustRules {
-                allow: paths("allow")?,
-                deny: paths("deny")?,
-                shared: paths("shared")?,
-                remotes: trust.values("remotes", REMOTE, super::Remote::named)?,
-                lockfiles: trust
-                    .choice(
-                        "lockfiles",
-                        &[
-                            ("follow", LockfileTrust::Follow),
-                            ("ask", LockfileTrust::Ask),
-                        ],
-                    )?
-                    .unwrap_or_default(),
-            });
-        }
-        for cache in root.tables(
-            "caches",
-            &[
-                "endpoint",
-                "keys",
-                "path-style",
-                "push",
-                "region",
-                "signing-key",
-                "url",
-            ],
-        )? {
-            settings.caches.push(read_cache(&cache, home)?);
-        }
-        Ok(settings)
+        let Some(sources) = root.section("sources", &keys)? else {
+            return Ok(());
+        };
+        let directory = |key| sources.value(key, ADDRESS, directory_address);
+        self.pypi = directory("pypi")?;
+        self.rust = directory("rust")?;
+        self.python = directory("python")?;
+        self.github = directory("github-api")?;
+        self.npm = directory("npm")?;
+        self.conda = directory("conda")?;
+        self.node = directory("node")?;
+        self.go = directory("go")?;
+        self.crates_index = directory("crates-index")?;
+        self.crates = directory("crates")?;
+        self.npm_keys = sources.values("npm-keys", NPM_KEY, |text| text.parse().ok())?;
+        self.python_list = sources.value("python-list", ADDRESS, file_address)?;
+        self.hosts = sources.values("hosts", HOST, FileHost::named)?;
+        self.glibc = sources.value("glibc", GLIBC, |text| text.parse().ok())?;
+        Ok(())
     }
+}
+
+/// Describes a file that is not TOML.
+fn syntax_problem(text: &str, error: &toml::de::Error) -> SettingProblem {
+    match find_conflict_marker(text) {
+        Some(at) => SettingProblem {
+            span: Some(at..at + text[at..].lines().next().map_or(0, str::len)),
+            message: "the file has conflict markers of Git".to_owned(),
+            hint: Some("finish the merge first".into()),
+        },
+        None => SettingProblem {
+            span: error.span(),
+            message: error
+                .message()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            hint: None,
+        },
+    }
+}
+
+fn read_gc(root: &ConfigTable<'_>) -> Result<Keep, SettingProblem> {
+    let Some(gc) = root.section("gc", &["keep-size", "older-than"])? else {
+        return Ok(Keep::default());
+    };
+    Ok(Keep {
+        older_than: gc.value("older-than", SPAN, parse_coarse_span)?,
+        size: gc.value("keep-size", SIZE, |text| parse_bytes(text).ok())?,
+    })
+}
+
+fn read_trust(
+    root: &ConfigTable<'_>,
+    home: Option<&Path>,
+) -> Result<Option<TrustRules>, SettingProblem> {
+    let keys = ["allow", "deny", "lockfiles", "remotes", "shared"];
+    let Some(trust) = root.section("trust", &keys)? else {
+        return Ok(None);
+    };
+    let paths = |key| trust.values(key, PATH, |text| trust::absolute(text, home));
+    let lockfiles = trust.choice(
+        "lockfiles",
+        &[
+            ("follow", LockfileTrust::Follow),
+            ("ask", LockfileTrust::Ask),
+        ],
+    )?;
+    Ok(Some(TrustRules {
+        allow: paths("allow")?,
+        deny: paths("deny")?,
+        shared: paths("shared")?,
+        remotes: trust.values("remotes", REMOTE, super::Remote::named)?,
+        lockfiles: lockfiles.unwrap_or_default(),
+    }))
+}
+
+fn read_caches(
+    root: &ConfigTable<'_>,
+    home: Option<&Path>,
+) -> Result<Vec<CacheSettings>, SettingProblem> {
+    let keys = [
+        "endpoint",
+        "keys",
+        "path-style",
+        "push",
+        "region",
+        "signing-key",
+        "url",
+    ];
+    let caches = root.tables("caches", &keys)?;
+    caches.iter().map(|one| read_cache(one, home)).collect()
 }
 
 fn read_cache(

@@ -99,126 +99,139 @@ fn read_table(
     let mut entry = named_entry(tool, at)?;
     for field in table.fields() {
         let field = field?;
-        let only_rust = |key| {
-            if tool.source == Source::Rust {
-                return Ok(());
-            }
-            let tool = tool.to_string();
-            Err(field.at.key_error(ErrorKind::OnlyRust { key, tool }))
-        };
-        let of_source = |sources: &'static [Source]| {
-            if tool
-                .suppliers()
-                .iter()
-                .any(|one| sources.contains(&one.source))
-            {
-                return Ok(());
-            }
-            Err(field.at.key_error(ErrorKind::OnlySources {
-                key: field.at.key.to_owned(),
-                tool: tool.to_string(),
-                sources,
-            }))
-        };
+        check_source(tool, &field.field, &field.at)?;
         match field.field {
             ToolField::Unset(_) => (entry.unset, entry.wanted) = (true, false),
             ToolField::Version(version) => read_version(at.text, tool, &version, &mut entry)?,
             ToolField::Components(list) => {
-                only_rust("components")?;
                 let names = read_parts(list, "components", &mut entry);
                 entry.components.extend(names);
             }
-            ToolField::Targets(list) => {
-                only_rust("targets")?;
-                entry.targets = read_parts(list, "targets", &mut entry);
-            }
+            ToolField::Targets(list) => entry.targets = read_parts(list, "targets", &mut entry),
             ToolField::Profile(profile) => {
-                only_rust("profile")?;
                 let profiles = PROFILES.iter().map(|name| format!("{PROFILE}{name}"));
                 entry.replace_flavours(profiles);
                 entry.components.extend(profile.value.0);
             }
             ToolField::Variant(variant) => {
-                if tool.source != Source::Python {
-                    let tool = tool.to_string();
-                    return Err(field.at.key_error(ErrorKind::OnlyPython { tool }));
-                }
                 entry.replace_flavours([FREETHREADED.to_owned()]);
                 entry.components.extend(variant.value.0);
             }
-            ToolField::Asset(texts) => {
-                of_source(&[Source::Github])?;
-                read_texts(texts, ReleaseOption::Asset, &mut entry)?;
-            }
-            ToolField::Url(texts) => {
-                of_source(&[Source::Url])?;
-                read_texts(texts, ReleaseOption::Url, &mut entry)?;
-            }
-            ToolField::Checksums(texts) => {
-                of_source(&[Source::Url])?;
-                read_texts(texts, ReleaseOption::Checksums, &mut entry)?;
-            }
-            ToolField::Minisign(key) => {
-                of_source(&[Source::Url])?;
-                entry.options.insert(ReleaseOption::Minisign(key.value));
-            }
-            ToolField::Sha256(digests) => {
-                of_source(&[Source::Url])?;
-                for named in digests.values() {
-                    let named = named?;
-                    let digest = ReleaseOption::Sha256(named.name, named.value.value);
-                    entry.options.insert(digest);
-                }
-            }
-            ToolField::Bin(paths) => {
-                of_source(&[Source::Cargo, Source::Github, Source::Url])?;
-                let paths = paths.into_iter().map(|path| ReleaseOption::Bin(path.value));
-                paths.for_each(|path| entry.options.insert(path));
-            }
-            ToolField::Strip(count) => {
-                of_source(&[Source::Github, Source::Url])?;
-                entry.options.insert(ReleaseOption::Strip(count.0));
-            }
-            ToolField::TagPrefix(prefix) => {
-                of_source(&[Source::Github, Source::Url])?;
-                entry.options.insert(ReleaseOption::TagPrefix(prefix.value));
-            }
-            ToolField::Versions(package) => {
-                of_source(&[Source::Url])?;
-                let supplier = package.value.parse::<Supplier>();
-                let known = supplier.is_ok_and(|supplier| supplier.source == Source::Github);
-                if !known {
-                    let expected = "a repository such as `github:helm/helm`";
-                    return Err(field.at.error(Invalid::new(expected, &package.value)));
-                }
-                entry.options.insert(ReleaseOption::Versions(package.value));
-            }
-            ToolField::Words(words) => {
-                of_source(&[Source::Github, Source::Url])?;
-                for named in words.values() {
-                    let named = named?;
-                    let word = ReleaseOption::Word(named.name.0.to_owned(), named.value.value);
-                    entry.options.insert(word);
-                }
-            }
-            ToolField::Features(names) => {
-                of_source(&[Source::Cargo])?;
-                let names = names
-                    .into_iter()
-                    .map(|name| ReleaseOption::Feature(name.value));
-                names.for_each(|name| entry.options.insert(name));
-            }
-            ToolField::DefaultFeatures(wanted) => {
-                of_source(&[Source::Cargo])?;
-                entry
-                    .options
-                    .insert(ReleaseOption::DefaultFeatures(wanted.value));
-            }
+            option => read_option(option, &field.at, &mut entry)?,
         }
     }
     entry.components.sort();
     entry.components.dedup();
     Ok(entry)
+}
+
+/// Checks that the key of a table is one for a source of the tool.
+fn check_source(tool: &Tool, field: &ToolField<'_>, at: &KeyValue<'_>) -> Result<(), Error> {
+    let only_rust = |key| {
+        if tool.source == Source::Rust {
+            return Ok(());
+        }
+        let tool = tool.to_string();
+        Err(at.key_error(ErrorKind::OnlyRust { key, tool }))
+    };
+    let of_source = |sources: &'static [Source]| {
+        if tool
+            .suppliers()
+            .iter()
+            .any(|one| sources.contains(&one.source))
+        {
+            return Ok(());
+        }
+        Err(at.key_error(ErrorKind::OnlySources {
+            key: at.key.to_owned(),
+            tool: tool.to_string(),
+            sources,
+        }))
+    };
+    match field {
+        ToolField::Unset(_) | ToolField::Version(_) => Ok(()),
+        ToolField::Components(_) => only_rust("components"),
+        ToolField::Targets(_) => only_rust("targets"),
+        ToolField::Profile(_) => only_rust("profile"),
+        ToolField::Variant(_) if tool.source == Source::Python => Ok(()),
+        ToolField::Variant(_) => {
+            let tool = tool.to_string();
+            Err(at.key_error(ErrorKind::OnlyPython { tool }))
+        }
+        ToolField::Asset(_) => of_source(&[Source::Github]),
+        ToolField::Url(_)
+        | ToolField::Checksums(_)
+        | ToolField::Minisign(_)
+        | ToolField::Sha256(_)
+        | ToolField::Versions(_) => of_source(&[Source::Url]),
+        ToolField::Strip(_) | ToolField::TagPrefix(_) | ToolField::Words(_) => {
+            of_source(&[Source::Github, Source::Url])
+        }
+        ToolField::Bin(_) => of_source(&[Source::Cargo, Source::Github, Source::Url]),
+        ToolField::Features(_) | ToolField::DefaultFeatures(_) => of_source(&[Source::Cargo]),
+    }
+}
+
+/// Reads a key about releases, downloads or crates.
+fn read_option(
+    field: ToolField<'_>,
+    at: &KeyValue<'_>,
+    entry: &mut ToolEntry,
+) -> Result<(), Error> {
+    match field {
+        ToolField::Asset(texts) => read_texts(texts, ReleaseOption::Asset, entry)?,
+        ToolField::Url(texts) => read_texts(texts, ReleaseOption::Url, entry)?,
+        ToolField::Checksums(texts) => read_texts(texts, ReleaseOption::Checksums, entry)?,
+        ToolField::Minisign(key) => entry.options.insert(ReleaseOption::Minisign(key.value)),
+        ToolField::Sha256(digests) => {
+            for named in digests.values() {
+                let named = named?;
+                let digest = ReleaseOption::Sha256(named.name, named.value.value);
+                entry.options.insert(digest);
+            }
+        }
+        ToolField::Bin(paths) => {
+            let paths = paths.into_iter().map(|path| ReleaseOption::Bin(path.value));
+            paths.for_each(|path| entry.options.insert(path));
+        }
+        ToolField::Strip(count) => entry.options.insert(ReleaseOption::Strip(count.0)),
+        ToolField::TagPrefix(prefix) => {
+            entry.options.insert(ReleaseOption::TagPrefix(prefix.value));
+        }
+        ToolField::Versions(package) => {
+            let supplier = package.value.parse::<Supplier>();
+            let known = supplier.is_ok_and(|supplier| supplier.source == Source::Github);
+            if !known {
+                let expected = "a repository such as `github:helm/helm`";
+                return Err(at.error(Invalid::new(expected, &package.value)));
+            }
+            entry.options.insert(ReleaseOption::Versions(package.value));
+        }
+        ToolField::Words(words) => {
+            for named in words.values() {
+                let named = named?;
+                let word = ReleaseOption::Word(named.name.0.to_owned(), named.value.value);
+                entry.options.insert(word);
+            }
+        }
+        ToolField::Features(names) => {
+            let names = names
+                .into_iter()
+                .map(|name| ReleaseOption::Feature(name.value));
+            names.for_each(|name| entry.options.insert(name));
+        }
+        ToolField::DefaultFeatures(wanted) => {
+            let option = ReleaseOption::DefaultFeatures(wanted.value);
+            entry.options.insert(option);
+        }
+        ToolField::Unset(_)
+        | ToolField::Version(_)
+        | ToolField::Components(_)
+        | ToolField::Targets(_)
+        | ToolField::Profile(_)
+        | ToolField::Variant(_) => {}
+    }
+    Ok(())
 }
 
 /// Reads a text for each system, or one for all.

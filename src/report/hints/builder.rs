@@ -3,6 +3,7 @@
 use crate::{
     builder::{self, BuildRule, CrateFailure, MissingArtifact, Unavailable},
     config::units::bytes,
+    package::{Tool, Version},
     python::UnfitApplication,
     report::failure::Failure,
     store,
@@ -18,22 +19,7 @@ impl From<&builder::Error> for Failure {
                 reason,
                 tool,
                 version,
-            } if matches!(**reason, store::Error::OtherPackage { .. }) => Self::new(format!(
-                "the artifact of `{tool}` {version} is another package"
-            ))
-            .note(reason.to_string())
-            .note("the lockfile was edited or merged wrongly; nothing was added to the store")
-            .hint(format!(
-                "restore `devshell.lock`, or lock it again with `devsh lock --upgrade {tool}`"
-            )),
-            builder::Error::Install {
-                reason,
-                tool,
-                version,
-            } => purpose(
-                Self::from(&**reason),
-                &format!("to install `{tool}` {version}"),
-            ),
+            } => describe_installation(reason, tool, version),
             builder::Error::Offline { missing } => list_missing(failure, missing),
             builder::Error::CondaScripts => failure
                 .note("scripts run only when you build, not in the background of a prompt")
@@ -46,17 +32,7 @@ impl From<&builder::Error> for Failure {
             builder::Error::CrateNotBuilt { .. } => failure
                 .note("crates are compiled only when you build, not in the background of a prompt")
                 .hint("run `devsh sync`"),
-            builder::Error::CrateBuild { reason, .. } => match reason {
-                CrateFailure::NoLinker => failure.hint(
-                    "install a C compiler: `apt install gcc`, `dnf install gcc`, or `xcode-select --install`",
-                ),
-                CrateFailure::NoLockFile => failure.hint("ask for another version of it"),
-                CrateFailure::NoAddress | CrateFailure::OtherCrate(_) => {
-                    failure.hint("lock it again with `devsh lock --upgrade`")
-                }
-                CrateFailure::LockFile(_) | CrateFailure::File(_) => failure,
-                CrateFailure::Cargo { output } => output.iter().fold(failure, Self::detail),
-            },
+            builder::Error::CrateBuild { reason, .. } => add_crate_hint(failure, reason),
             builder::Error::CondaActivation(_) => {
                 failure.note("the scripts run without network, with an empty home")
             }
@@ -71,51 +47,11 @@ impl From<&builder::Error> for Failure {
                 host,
                 ..
             } => {
-                let failure = match host {
-                    None => failure.note("no tool of the host may replace it here"),
-                    Some(versions) if versions.is_empty() => {
-                        failure.note(format!("this machine has no `{}`", tool.name))
-                    }
-                    Some(versions) => {
-                        let mut versions = versions.clone();
-                        versions.sort();
-                        let versions: Vec<String> =
-                            versions.iter().map(ToString::to_string).collect();
-                        let failure = failure.note(format!(
-                            "this machine has {}, and {accepted} is needed",
-                            versions.join(", ")
-                        ));
-                        if *only_locked {
-                            failure.note("`--locked` accepts no other version of the host")
-                        } else {
-                            failure
-                        }
-                    }
-                };
-                match &**managed {
-                    Unavailable::Unreachable(cause) => {
-                        let cause = Self::from(cause);
-                        cause.hints.into_iter().fold(failure, Self::hint)
-                    }
-                    Unavailable::OlderSystem { what, machine, .. } => failure.hint(format!(
-                        "write `{} = \"{machine}\"` into `[conda]` and run `devsh lock`",
-                        what.to_lowercase()
-                    )),
-                    Unavailable::OlderKernel { .. } => failure
-                        .hint("remove the conda packages from the manifest, or use a newer system"),
-                    Unavailable::NotLocked => failure.hint("run `devsh lock`"),
-                    Unavailable::NoArtifact(_) => {
-                        failure.hint("ask for a version that is published for this system")
-                    }
-                    Unavailable::NewerGlibc { machine, .. } => failure.hint(format!(
-                        "lock for this machine: set `sources.glibc = \"{machine}\"` in `config.toml` and run \
-                         `devsh lock --upgrade {}`",
-                        tool.name
-                    )),
-                    Unavailable::HostOnly => {
-                        failure.hint("install it, or set `tools-from = \"auto\"` in `config.toml`")
-                    }
+                let mut failure = add_host_versions(failure, tool, accepted, host.as_deref());
+                if *only_locked && host.as_ref().is_some_and(|versions| !versions.is_empty()) {
+                    failure = failure.note("`--locked` accepts no other version of the host");
                 }
+                add_unavailable_hint(failure, tool, managed)
             }
             builder::Error::PythonMissing { .. } => {
                 failure.hint("create the lockfile again with the tool that wrote it")
@@ -126,9 +62,7 @@ impl From<&builder::Error> for Failure {
                 ..
             } => failure
                 .note("the lockfile may have been edited or merged wrongly")
-                .hint(format!(
-                    "restore `devshell.lock`, or lock it again with `devsh lock --upgrade {tool}`"
-                )),
+                .hint(restore_lockfile(tool)),
             builder::Error::Unfit { .. } => {
                 failure.hint("ask for another version of it, or for another `python`")
             }
@@ -170,6 +104,88 @@ impl From<&builder::Error> for Failure {
             builder::Error::Source(error) => Self::from(&**error),
             builder::Error::Store(error) => Self::from(error),
             builder::Error::File(error) => Self::from(error),
+        }
+    }
+}
+
+fn restore_lockfile(tool: &Tool) -> String {
+    format!("restore `devshell.lock`, or lock it again with `devsh lock --upgrade {tool}`")
+}
+
+fn describe_installation(reason: &store::Error, tool: &Tool, version: &Version) -> Failure {
+    match reason {
+        store::Error::OtherPackage { .. } => Failure::new(format!(
+            "the artifact of `{tool}` {version} is another package"
+        ))
+        .note(reason.to_string())
+        .note("the lockfile was edited or merged wrongly; nothing was added to the store")
+        .hint(restore_lockfile(tool)),
+        _ => purpose(
+            Failure::from(reason),
+            &format!("to install `{tool}` {version}"),
+        ),
+    }
+}
+
+fn add_crate_hint(failure: Failure, reason: &CrateFailure) -> Failure {
+    match reason {
+        CrateFailure::NoLinker => failure.hint(
+            "install a C compiler: `apt install gcc`, `dnf install gcc`, or `xcode-select --install`",
+        ),
+        CrateFailure::NoLockFile => failure.hint("ask for another version of it"),
+        CrateFailure::NoAddress | CrateFailure::OtherCrate(_) => {
+            failure.hint("lock it again with `devsh lock --upgrade`")
+        }
+        CrateFailure::LockFile(_) | CrateFailure::File(_) => failure,
+        CrateFailure::Cargo { output } => output.iter().fold(failure, Failure::detail),
+    }
+}
+
+/// Adds which versions of the tool the machine has; `None` if no host tool may replace it.
+fn add_host_versions(
+    failure: Failure,
+    tool: &Tool,
+    accepted: &str,
+    host: Option<&[Version]>,
+) -> Failure {
+    let Some(versions) = host else {
+        return failure.note("no tool of the host may replace it here");
+    };
+    if versions.is_empty() {
+        return failure.note(format!("this machine has no `{}`", tool.name));
+    }
+    let mut versions = versions.to_vec();
+    versions.sort();
+    let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+    failure.note(format!(
+        "this machine has {}, and {accepted} is needed",
+        versions.join(", ")
+    ))
+}
+
+fn add_unavailable_hint(failure: Failure, tool: &Tool, reason: &Unavailable) -> Failure {
+    match reason {
+        Unavailable::Unreachable(cause) => {
+            let cause = Failure::from(cause);
+            cause.hints.into_iter().fold(failure, Failure::hint)
+        }
+        Unavailable::OlderSystem { what, machine, .. } => failure.hint(format!(
+            "write `{} = \"{machine}\"` into `[conda]` and run `devsh lock`",
+            what.to_lowercase()
+        )),
+        Unavailable::OlderKernel { .. } => {
+            failure.hint("remove the conda packages from the manifest, or use a newer system")
+        }
+        Unavailable::NotLocked => failure.hint("run `devsh lock`"),
+        Unavailable::NoArtifact(_) => {
+            failure.hint("ask for a version that is published for this system")
+        }
+        Unavailable::NewerGlibc { machine, .. } => failure.hint(format!(
+            "lock for this machine: set `sources.glibc = \"{machine}\"` in `config.toml` and run `devsh lock --upgrade {}`",
+            tool.name
+        )),
+        Unavailable::HostOnly => {
+            failure.hint("install it, or set `tools-from = \"auto\"` in `config.toml`")
         }
     }
 }
