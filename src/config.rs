@@ -108,7 +108,7 @@ pub const CRATES_INDEX: &str = "https://index.crates.io/";
 /// The files of the public crates.
 pub const CRATES: &str = "https://static.crates.io/crates/";
 
-/// Which tools may serve a dev shell.
+/// The tools that a dev shell may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ToolsFrom {
     /// Only artifacts of the lockfile.

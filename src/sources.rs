@@ -194,7 +194,7 @@ pub struct Sources<'a> {
     pub cache_use: CacheUse,
 }
 
-/// Which copies of a server's list in the cache are used without asking the server.
+/// The copies of a server's list in the cache that are used without asking the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheUse {
     /// Those that were fetched a short time ago.

@@ -138,7 +138,7 @@ pub struct Downloads<'a> {
 pub struct Store {
     root: PathBuf,
     leases: Arc<leases::Leases>,
-    /// Whether the unfinished work of killed processes was removed.
+    /// True once the unfinished work of killed processes was removed.
     swept: Arc<Once>,
     trees: Arc<SharedSync>,
     names: Arc<SharedSync>,

@@ -70,7 +70,7 @@ impl BuildBasis<'_> {
     }
 }
 
-/// Returns whether the user has not been told of a notice: host tools that replace locked ones are reported once.
+/// Returns whether a notice is new to the user: host tools that replace locked ones are reported once.
 fn is_news(session: &Session<'_>, root: &Path, notice: &BuildNotice) -> bool {
     match notice {
         BuildNotice::HostServes {

@@ -43,7 +43,7 @@ pub struct RemovedEntry {
     pub kind: RemovedKind,
     /// The tool and its version, or the content of a profile.
     pub name: String,
-    /// The beginning of the digest, which tells entries of one name apart.
+    /// The beginning of the digest, which distinguishes entries of one name.
     pub id: String,
 }
 

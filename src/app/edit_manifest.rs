@@ -35,7 +35,7 @@ pub struct EditReport {
     pub versions: Vec<String>,
 }
 
-/// Whose manifest is changed.
+/// The owner of the manifest that is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ManifestOwner {
     /// The `devshell.toml` of the project.

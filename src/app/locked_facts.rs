@@ -72,7 +72,7 @@ impl LockedFacts<'_> {
         Ok(())
     }
 
-    /// Adds a fact. Its number tells it from others with the same words.
+    /// Adds a fact. Its number distinguishes it from others with the same words.
     fn add(&mut self, words: &[String], text: &str, value: &Value) -> Result<(), FactCollision> {
         let seen = self.seen.entry(words.to_vec()).or_default();
         *seen += 1;

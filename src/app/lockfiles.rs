@@ -412,7 +412,7 @@ pub fn join(whole: &mut Lockfile, part: Lockfile) {
 /// Returns the requests of all dev shells of a manifest, each once.
 pub fn all_requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
     let shells = manifest.shells.iter();
-    // A combination of dev shells has no requests besides those of its parts.
+    // A combination of dev shells has only the requests of its parts.
     let all = shells
         .filter(|(name, _)| name.is_single())
         .flat_map(|(_, shell)| &shell.tools);

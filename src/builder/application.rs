@@ -58,7 +58,7 @@ impl Builder<'_> {
             application: Box::new(requested.tool.clone()),
             tool,
         };
-        // Every dev shell has the same application, whatever its conda packages are.
+        // Every dev shell has the same application, also with other conda packages.
         let served_tools = || served.iter().copied();
         let own_pythons = served_tools().filter(|one| !one.tool.is_conda_python());
         let interpreter = find_interpreter(own_pythons)?.ok_or_else(|| needs("python"))?;

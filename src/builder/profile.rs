@@ -52,7 +52,7 @@ struct ProfileProgram {
     guard: Option<Guard>,
 }
 
-/// The environments that a profile is made of, besides its tools.
+/// The environments that a profile is made of, without its tools.
 pub(super) struct Environments {
     pub(super) conda: Option<CondaEnvironment>,
     pub(super) python: Option<PythonEnvironment>,

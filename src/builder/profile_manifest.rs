@@ -23,7 +23,7 @@ use crate::{
 pub(super) const RECORD: &str = ".devsh-profile";
 /// Prefix of the target of a symlink.
 pub(super) const LINK: &str = "link ";
-/// Characters that are escaped besides bytes beyond ASCII.
+/// Characters that are escaped, as are bytes beyond ASCII.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Each file and symlink below the profile by its path, with its kind and content in one word.

@@ -175,7 +175,7 @@ impl Access {
 }
 
 impl Rights {
-    /// Returns why other users than `user` can change the file; `private` tells whether a group has no other members.
+    /// Returns why other users than `user` can change the file; `private` returns true for a group without other members.
     fn fault(self, user: u32, private: impl Fn(u32) -> bool) -> Option<RightsProblem> {
         let kind = self.mode & FORMAT;
         // The mode of a symlink has no meaning: the directory decides who may replace it. In a sticky directory only

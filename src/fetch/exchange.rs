@@ -22,7 +22,7 @@ pub struct Exchange<'a> {
     pub body: RequestBody<'a>,
     /// Most bytes of the answer that are read.
     pub limit: u64,
-    /// True if the server accepts the same request twice, so that it can be sent again after a failure.
+    /// True if the server accepts the same request twice: it can be sent again after a failure.
     pub repeatable: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Files of releases of private repositories. Their usual addresses answer 404, whatever token a request has; the API has
+//! Files of releases of private repositories. Their usual addresses answer 404 to every token; the API has
 //! another address for each of them, which a token opens.
 
 use percent_encoding::percent_decode_str;

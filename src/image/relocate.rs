@@ -18,7 +18,7 @@ const IN_ADDRESS: &AsciiSet = &NON_ALPHANUMERIC
 /// Directories of this machine and their places in the image.
 #[derive(Debug, Clone, Default)]
 pub struct Relocation {
-    /// The longest directory first, so that it wins over its parents.
+    /// The longest directory first, because it wins over its parents.
     rules: Vec<RelocationRule>,
 }
 

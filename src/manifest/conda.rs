@@ -13,7 +13,7 @@ use crate::package::{
     System, Tool,
 };
 
-/// The conda packages and channels of a dev shell, besides its tools.
+/// The conda packages and channels of a dev shell that are not tools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CondaRequest {
     /// The channels, the one that wins first; without any it is conda-forge.

@@ -110,7 +110,7 @@ impl ImageRequest {
 
     /// Returns every key that is set, with its value as text.
     pub fn settings(&self) -> Vec<(Vec<String>, String)> {
-        // Every key is named, so that a new one is not left out of approvals.
+        // Every key is named: the compiler then finds a new one that approvals leave out.
         let Self {
             origin: _,
             shell,

@@ -163,7 +163,7 @@ impl Serialize for Digest {
 }
 
 impl<'de> Deserialize<'de> for Digest {
-    /// The number of bytes tells the kind.
+    /// The number of bytes decides the kind.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = Vec::<u8>::deserialize(deserializer)?;
         if let Ok(sha256) = <[u8; 32]>::try_from(bytes.as_slice()) {

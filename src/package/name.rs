@@ -85,7 +85,7 @@ impl PackageName {
         }
     }
 
-    /// Parses a name as the record of a store object has it, whatever its source is.
+    /// Parses a name of any source, as the record of a store object has it.
     pub fn recorded(text: &str) -> Result<Self, Invalid> {
         match text.contains('/') {
             true if text.starts_with('@') => Self::npm(text),

@@ -22,7 +22,7 @@ pub struct Version {
     key: Pep440,
     /// Set for such a pre-release.
     npm: Option<Box<nodejs_semver::Version>>,
-    /// True if only the text tells it from other versions.
+    /// True if only its text distinguishes it from other versions.
     opaque: bool,
 }
 

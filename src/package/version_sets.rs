@@ -32,7 +32,7 @@ pub fn intersection(sets: &[VersionSet]) -> VersionSet {
 /// Returns the set of each requirement. The sets can be compared with each other.
 pub fn version_sets(requirements: &[&Requirement]) -> Vec<VersionSet> {
     // Pre-releases are chosen only where a bound names one. Without such a bound only releases count, and
-    // nothing lies between `<3.13` and `>=3.13`.
+    // there is no version between `<3.13` and `>=3.13`.
     let convert = if requirements.iter().all(|one| names_releases(one)) {
         release_specifiers_to_ranges
     } else {

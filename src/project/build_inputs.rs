@@ -2,7 +2,7 @@
 //! metadata of the package.
 //!
 //! Invariant: the files that decide over code are facts that the user approves, alike for the project itself, a member of
-//! its workspace and a path dependency. The work is bounded, whatever a lockfile names.
+//! its workspace and a path dependency. The work is bounded for every lockfile.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 

@@ -322,7 +322,7 @@ impl<'i> LayerStack<'i> {
         Ok(())
     }
 
-    /// Returns the file that an entry of `file` names. A directory stands for its manifest.
+    /// Returns the file that an entry of `file` names. For a directory, that is its manifest.
     fn beside(
         &self,
         file: &LayerFile,

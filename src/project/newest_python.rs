@@ -79,7 +79,7 @@ fn newest_minor(
     if request.requirement.value.as_str() != "*" {
         return None;
     }
-    // One more stands for all versions that are still to come.
+    // One more represents all later versions.
     let later = wheels.newest_named()? + 1;
     let selection = selection(python, locked);
     let lacking = |minor: u32| -> Option<usize> {

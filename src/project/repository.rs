@@ -124,7 +124,7 @@ fn line(path: &Path) -> Option<PathBuf> {
     (!line.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(line)))
 }
 
-/// The settings of Git that change no address, by section. `*` stands for every key.
+/// The settings of Git that change no address, by section. `*` means every key.
 const HARMLESS: &[(&str, &[&str])] = &[
     (
         "core",

@@ -283,7 +283,7 @@ mod tests {
         assert!(long.write(&mut env, &key));
         assert!(env.get(vars::DEVSH_DIFF).unwrap().len() < 200);
         assert_eq!(ShellSession::from_env(&env, &key), Some(long.clone()));
-        // A file elsewhere is not read, whatever it has.
+        // A file elsewhere is never read.
         let stored = PathBuf::from(env.get(vars::DEVSH_DIFF).unwrap());
         let copy = directory.path().join("copy");
         fs::copy(&stored, &copy).unwrap();

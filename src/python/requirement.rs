@@ -12,7 +12,7 @@ use crate::{
 /// change, so it is resolved again.
 pub(super) const INPUTS: &str = "#inputs=";
 
-/// Returns whether a requirement stands for the dependencies of a project that only its build system knows.
+/// Returns whether a requirement means the dependencies of a project that only its build system knows.
 pub fn is_built_metadata(requirement: &str) -> bool {
     requirement.contains("file://") && requirement.contains(INPUTS)
 }

@@ -7,7 +7,7 @@ use super::HostShell;
 /// The placeholder for the quoted path of the program.
 const PLACEHOLDER: &str = "@DEVSH@";
 
-/// Zsh parses the text that follows as one quoted word, so that the user's aliases and options do not change it.
+/// Zsh parses the text that follows as one quoted word: the user's aliases and options do not change it.
 const ZSH_BEGIN: &[u8] = br#"__devsh_define() {
   \builtin emulate -L zsh
   \builtin setopt no_aliases

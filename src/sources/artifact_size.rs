@@ -87,7 +87,7 @@ pub fn measure(lockfile: &mut Lockfile, previous: &Lockfile, sources: Sources<'_
     }
 }
 
-/// Returns the sizes that servers have told before, by digest.
+/// Returns the sizes that servers have sent before, by digest.
 fn load(sources: Sources<'_>) -> BTreeMap<String, u64> {
     let key = Url::parse(CACHED).ok();
     let cached = key.and_then(|key| CachedDocument::load(sources.cache, &key));

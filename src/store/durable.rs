@@ -121,7 +121,7 @@ mod tests {
         });
         let calls = calls.into_inner();
         assert!((2..=4).contains(&calls), "{calls}");
-        // A failure is nobody else's success.
+        // A failed sync must not count as done for other callers.
         assert_eq!(shared.sync(|| Err(())), Err(()));
         assert_eq!(shared.sync(|| Ok::<(), ()>(())), Ok(()));
     }

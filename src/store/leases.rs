@@ -157,7 +157,7 @@ pub fn lease_until_exit(data: &Path, profile: &Path) -> io::Result<()> {
 /// Leases `profile` for a host shell instead of its last one, and returns whether the profile is there.
 pub fn lease_for_shell(data: &Path, shell: ProcessMark, profile: &Path) -> bool {
     let _pass = pass_soon(data);
-    // Where nothing can be written nothing is collected.
+    // If nothing can be written here, nothing is collected either.
     let _leased = link(data, shell, profile);
     profile.exists()
 }

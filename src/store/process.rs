@@ -1,6 +1,6 @@
 //! Marks of processes: process id, start time and PID namespace, which no later process has together.
 //!
-//! Files that belong to a process are named with its mark, so that other processes see when it has ended.
+//! Files that belong to a process are named with its mark, which shows other processes when it has ended.
 
 use std::{fmt, fs::File, io::Read as _, path::Path, str::FromStr, time::Duration};
 

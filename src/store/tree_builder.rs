@@ -1,7 +1,7 @@
 //! Builds the tree of an object from archive members, none of which is trusted.
 //!
 //! Invariants: nothing is written outside the root; no file is written through a link, since links are made
-//! last; every path is relative, plain and new; modes are 0444 or 0555 whatever the archive says. The first
+//! last; every path is relative, plain and new; modes are 0444 or 0555, not those of the archive. The first
 //! member that breaks a rule refuses the whole archive.
 
 use std::{

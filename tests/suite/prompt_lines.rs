@@ -1,4 +1,4 @@
-//! What a prompt prints: at most one line of the terminal, and nothing twice.
+//! The output of a prompt: at most one line of the terminal, and nothing twice.
 
 use crate::support::{Sandbox, Server, pypi::serve_tool};
 

@@ -489,7 +489,7 @@ fn a_python_of_today_is_locked_today() {
     sandbox.write("devshell.lock", "version = 1\n");
     sandbox.devsh(&["lock"]).success();
     assert!(!server.requests().iter().any(|one| one.contains("latest")));
-    // A list that lies changes nothing in the store.
+    // A wrong list changes nothing in the store.
     let digest = archive::sha256(&archive);
     server.serve(list, checksums.replace(&digest, &"0".repeat(64)));
     let sandbox = self::sandbox(&server, "python = \"3.14\"");

@@ -48,7 +48,7 @@ pub fn run(session: &Session<'_>, ui: &Ui, purge: bool, yes: bool) -> Result<(),
             outcome?;
         }
     }
-    // The program is the last one: as long as it is there, an interrupted command can be repeated.
+    // The program goes last: while it exists, an interrupted command can be repeated.
     found.remove_files(&mut removed)?;
     if purge {
         // Nothing is kept.

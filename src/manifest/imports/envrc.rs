@@ -235,7 +235,7 @@ fn source(importer: &mut Importer<'_>, file: &EnvrcFile<'_>, arguments: &[String
     if !is_file {
         path = join_text(&path, super::ENVRC);
     }
-    // A file is read once, whatever sources it, so that files which source each other end.
+    // A file is read once, also if several files source it: files that source each other would never end.
     let is_new = file.seen.borrow_mut().insert(path.clone());
     if file.depth >= DEPTH || path.starts_with("..") || path.starts_with('/') || !is_new {
         return false;

@@ -119,7 +119,7 @@ pub(super) fn is_address(text: &str) -> bool {
     })
 }
 
-/// Returns whether a text is a local path as pip tells it from a name.
+/// Returns whether pip takes a text for a local path, not for a name.
 fn is_local(text: &str) -> bool {
     if text.contains("://") {
         return false;

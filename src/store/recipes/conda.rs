@@ -99,7 +99,7 @@ fn unpack_zip(file: ArchiveFile<'_>, tree: &mut Tree) -> Result<Option<Vec<u8>>,
         return Err(refused("metadata.json", Rule::OddType));
     }
     let mut found = None;
-    // The package's own files first: they tell what the package is.
+    // The package's own files first: they name the package.
     for (prefix, part) in [("info-", Part::Info), ("pkg-", Part::Files)] {
         let names = zip.names();
         let mut names = names

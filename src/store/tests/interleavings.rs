@@ -1,4 +1,4 @@
-//! A collection and the processes that use an entry: nothing in use is lost, in whatever order their steps run.
+//! A collection and the processes that use an entry: nothing in use is lost in any order of their steps.
 //!
 //! The steps are the real ones, on a real directory. The steps of users come at any of six points of a collection; a step
 //! that has to wait for a lock comes at the next point. The long form tries all orders of one user, and many of two.

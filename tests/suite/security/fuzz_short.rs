@@ -1,6 +1,6 @@
 //! The fuzz targets on a stable compiler: the corpora, and mutations of them.
 //!
-//! Which mutations are made is said by their numbers alone, so a failure repeats. The long way is `tests/fuzz/run`.
+//! The number of a mutation decides it, so a failure repeats. The long way is `tests/fuzz/run`.
 
 use std::fs;
 

@@ -44,7 +44,7 @@ const NAMES: &str = "
     CFLAGS CXXFLAGS LDFLAGS CGO_CFLAGS GOVCS NIX_PATH NIX_CONFIG GI_TYPELIB_PATH VK_ICD_FILENAMES
     ODBCINI KRB5_CONFIG ELECTRON_RUN_AS_NODE GIT_NAMESPACE NEW_TOOL_PAGER NEW_TOOL_EDITOR NEW_TOOL_ASKPASS";
 
-/// Names that nobody sets, granted or not: they belong to the shells.
+/// Names that no project can set, not even with a grant: they belong to the shells.
 const NEVER: [&str; 2] = ["IFS", "PROMPT_COMMAND"];
 
 fn understood(text: &str) -> Result<(), manifest::Error> {

@@ -1,4 +1,4 @@
-//! Names that speak to a terminal, wherever devsh may find one and tell about it.
+//! Names with control sequences, in every place from which devsh may print one.
 //!
 //! A name comes in every way in which text of others reaches devsh; what is then said, by whichever command, has no
 //! control character, none that reorders or hides text, and keeps the name on its line.

@@ -82,7 +82,7 @@ fn nothing_of_an_untrusted_project_has_an_effect() {
         "sh",
         "touch",
     ] {
-        // A program that cannot be told apart by its output: starting it leaves a trace.
+        // The output does not show whether it ran: starting it leaves a trace.
         let script = "#!/bin/dash\n: >\"$HOME/executed\"\n";
         sandbox.program(program, script);
     }

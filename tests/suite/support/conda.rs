@@ -19,7 +19,7 @@ pub(crate) struct Package<'a> {
     pub(crate) name: &'a str,
     pub(crate) version: &'a str,
     pub(crate) depends: &'a [&'a str],
-    /// Files with their content, in which `PREFIX` stands for the place of the environment; those below `bin` are
+    /// Files with their content, in which `PREFIX` means the place of the environment; those below `bin` are
     /// programs.
     pub(crate) files: &'a [(&'a str, &'a str)],
 }
@@ -44,7 +44,7 @@ pub(crate) struct PackageFile {
     pub(crate) executable: bool,
 }
 
-/// A package with any files; [`placeholder`] in them stands for the place of the environment.
+/// A package with any files; [`placeholder`] in them means the place of the environment.
 #[derive(Clone)]
 pub(crate) struct FilePackage {
     pub(crate) name: String,

@@ -46,7 +46,7 @@ pub(crate) fn serve_node(server: &Server) -> Option<()> {
 /// One version of a package.
 pub(crate) struct Release<'a> {
     pub(crate) version: &'a str,
-    /// Fields of `package.json` and of the registry, besides name, version and `dist`.
+    /// Fields of `package.json` and of the registry, without name, version and `dist`.
     pub(crate) fields: Value,
     /// Files below `package/`.
     pub(crate) files: &'a [Member<'a>],

@@ -1,4 +1,4 @@
-//! Which files of the library name which others, read from their tokens.
+//! The arrows between files of the library: the paths that each file names, read from its tokens.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Turns titles into what stands in an address.
+//! Turns titles into parts of an address.
 
 /// Returns `title` in lower case, its words joined by `-`.
 pub fn slug(title: &str) -> String {

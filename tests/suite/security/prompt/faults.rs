@@ -245,7 +245,7 @@ fn damages() -> [(&'static str, Damage); 12] {
 fn files() -> Vec<Fault> {
     let manifest = |case: &Case| case.sandbox.project().join("devshell.toml");
     let record = |case: &Case| {
-        // Whatever is left of it, its place is the same.
+        // Its place is the same in every case.
         only(&case.home(".local/state/devsh/projects")).join("dev.record")
     };
     let approval = |case: &Case| {
