@@ -163,6 +163,28 @@ pub struct DevShell {
     pub grants: Vec<Located<VarName>>,
 }
 
+/// A tool and the request for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedRequest {
+    pub tool: Tool,
+    pub request: ToolRequest,
+}
+
+impl NamedRequest {
+    /// Copies an entry of the tools of a dev shell.
+    pub fn of((tool, request): (&Tool, &ToolRequest)) -> Self {
+        Self {
+            tool: tool.clone(),
+            request: request.clone(),
+        }
+    }
+
+    /// Returns it in the form of an entry of the tools of a dev shell.
+    pub const fn pair(&self) -> (&Tool, &ToolRequest) {
+        (&self.tool, &self.request)
+    }
+}
+
 /// The versions and parts of a tool that a dev shell needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolRequest {

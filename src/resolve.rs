@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     lockfile::{LockKey, Lockfile},
-    manifest::{Origin, ToolRequest},
+    manifest::{NamedRequest, Origin, ToolRequest},
     package::{Glibc, System, Tool, Version},
     sources::{Index, TooYoung, ToolQuery, UnavailablePart, UnusedSupplier},
 };
@@ -141,14 +141,14 @@ fn because(reason: &str) -> String {
 
 /// Returns the lockfile that answers every request for `system`, with as few changes to `previous` as possible.
 pub fn resolve(
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     index: &Index,
     previous: &Lockfile,
     upgrade: &Upgrade,
     system: System,
 ) -> Result<Lockfile, Error> {
     let mut asked: BTreeMap<LockKey, (&Tool, &ToolRequest)> = BTreeMap::new();
-    for (tool, request) in requests {
+    for NamedRequest { tool, request } in requests {
         let (_, known) = asked
             .entry(LockKey::for_request(tool, request))
             .or_insert((tool, request));

@@ -6,7 +6,7 @@ use crate::{
     builder::{self, PythonPackages, RequestedTool, ShellPart},
     config::Config,
     lockfile::{LockedPackage, Lockfile},
-    manifest::{DevShell, EnvValue, ShellName, ToolRequest},
+    manifest::{DevShell, EnvValue, NamedRequest, ShellName, ToolRequest},
     package::{Source, Supplier, System, Tool},
     project::Project,
     report::failure::Failure,
@@ -37,7 +37,7 @@ pub struct BuildInputs<'a> {
     pub lockfile: Lockfile,
     pub python: Option<PythonPackages>,
     /// Tools that other tools need and that are not on PATH.
-    hidden: Vec<(Tool, ToolRequest)>,
+    hidden: Vec<NamedRequest>,
     extra: Vec<u8>,
     is_more_than_tools: bool,
     /// The parts that cannot be built because they have no locked version.
@@ -137,7 +137,7 @@ impl<'a> BuildInputs<'a> {
     /// Returns the addresses of the artifacts of this dev shell, with the packages that they belong to; without those that
     /// the approved manifest spells itself, and those of the conda channels that it names.
     pub fn artifacts(&self, system: System) -> impl Iterator<Item = (&Supplier, &Url)> {
-        let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
+        let hidden = self.hidden.iter().map(NamedRequest::pair);
         let all = self.shell.tools.iter().chain(hidden);
         let packages = all.filter_map(|(tool, request)| {
             let package = self.lockfile.locked(tool, request)?;
@@ -184,7 +184,7 @@ impl<'a> BuildInputs<'a> {
             }
         };
         let shown = self.shell.tools.iter().map(wanted(false));
-        let hidden = self.hidden.iter().map(|(tool, request)| (tool, request));
+        let hidden = self.hidden.iter().map(NamedRequest::pair);
         let tools = shown.chain(hidden.map(wanted(true)));
         // A host tool may serve for a tool whose source cannot be reached.
         let tools = tools.filter(|one| {

@@ -8,7 +8,7 @@ use crate::{
         Artifact, CondaKey, CondaSet, CondaSets, LockKey, LockedConda, LockedPackage, Lockfile,
         Upgrade,
     },
-    manifest::{DevShell, Manifest, PlacedRequirement, ToolRequest},
+    manifest::{DevShell, Manifest, NamedRequest, PlacedRequirement},
     package::{PackageName, Source, Supplier, System, Tool, Version},
     report::failure::Failure,
     sources::conda::{self, Clash, CondaQuery, Conflict, Need},
@@ -323,13 +323,13 @@ pub fn conflict(
 }
 
 /// Returns the conda tools of all dev shells, each once.
-pub fn tools(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
+pub fn tools(manifest: &Manifest) -> Vec<NamedRequest> {
     let mut seen = BTreeSet::new();
     let tools = manifest.shells.values().flat_map(|shell| &shell.tools);
     tools
         .filter(|(tool, _)| tool.source == Source::Conda)
         .filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
-        .map(|(tool, request)| (tool.clone(), request.clone()))
+        .map(NamedRequest::of)
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     builder::ShellPart,
-    manifest::{self, EditError, ErrorKind, ShellName, Subject, ToolRequest},
+    manifest::{self, EditError, ErrorKind, NamedRequest, ShellName, Subject, ToolRequest},
     package::{Invalid, Requirement, Source, Tool},
     project::{Project, approval::Trusted},
     report::{
@@ -192,7 +192,7 @@ fn choose_requirement(
         return Ok(requirement);
     }
     let request = ToolRequest::new(requirement.clone().unwrap_or_default());
-    let index = query_versions::offers(session, &[(tool.clone(), request.clone())])?;
+    let index = query_versions::offers(session, &[NamedRequest::of((tool, &request))])?;
     let newest = &query_versions::choose(tool, &request, &index, session.system()?)?.version;
     if let Some(requirement) = requirement {
         return Ok(requirement);

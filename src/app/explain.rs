@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     lockfile::{LockedPackage, Lockfile},
-    manifest::{self, DevShell, ShellName, SourceScripts, Statement, Subject},
+    manifest::{self, DevShell, NamedRequest, ShellName, SourceScripts, Statement, Subject},
     package::{Source, Tool},
     project::{Project, approval::ApprovalState},
     prompt::session_var,
@@ -358,7 +358,7 @@ impl<'a> Explained<'a> {
                 .push("versions are queried only after the project is allowed".to_owned());
             return;
         }
-        let request = (tool.clone(), self.content.tools[tool].clone());
+        let request = NamedRequest::of((tool, &self.content.tools[tool]));
         let index = query_versions::offers(self.session, std::slice::from_ref(&request));
         let system = self.session.system();
         let (index, system) = match (index, system) {
@@ -373,13 +373,13 @@ impl<'a> Explained<'a> {
         let locked = self
             .locked(&about.name)
             .map(|package| package.version.clone());
-        let unused = index.unused(&CandidateKey::of(tool, &request.1));
+        let unused = index.unused(&CandidateKey::of(tool, &request.request));
         about.notes.extend(
             unused
                 .iter()
                 .map(|one| format!("`{}` does not serve now: {}", one.supplier, one.reason)),
         );
-        let refusals = resolve::refusals(tool, &request.1, &index, system);
+        let refusals = resolve::refusals(tool, &request.request, &index, system);
         let newer = refusals
             .into_iter()
             .filter(|one| locked.as_ref().is_none_or(|locked| one.version > *locked))

@@ -9,7 +9,7 @@ use crate::{
     config::ownership::Access,
     lockfile::Lockfile,
     manifest::{
-        self, DevShell, ImportedSettings, Located, Manifest, ShellName, ToolRequest,
+        self, DevShell, ImportedSettings, Located, Manifest, NamedRequest, ShellName, ToolRequest,
         imports::{ENVRC, IMPORTED_FILES},
         presets::PresetNote,
     },
@@ -230,7 +230,10 @@ fn drop_unavailable_tools(
             options: crate::package::ReleaseOptions::default(),
             is_below_root: false,
         };
-        let requests = [(tool.clone(), request)];
+        let requests = [NamedRequest {
+            tool: tool.clone(),
+            request,
+        }];
         match resolve_requests::check_requests(session, &requests, &Lockfile::default()) {
             Ok(()) | Err(Unresolved::Unreachable(_)) => drop(settings.tools.insert(tool, version)),
             Err(unresolved) => settings.left.push(Located {

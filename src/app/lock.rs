@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     lockfile::{self, ImageBases, LockKey, Lockfile, Upgrade},
-    manifest::{Manifest, ToolRequest},
+    manifest::{Manifest, NamedRequest},
     package::{Source, System, Tool},
     project::{Project, approval::Trusted, lock_path},
     report::failure::Failure,
@@ -353,12 +353,12 @@ fn reaches_index(session: &Session<'_>) -> Result<bool, Failure> {
 /// Returns the requests without the npm tools that have no node; those are unlocked.
 fn with_node(
     manifest: &Manifest,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     unlocked: &mut Unlocked,
-) -> Vec<(Tool, ToolRequest)> {
+) -> Vec<NamedRequest> {
     let lacking = tools_without_node(manifest);
     let mut requests = requests.to_vec();
-    requests.retain(|(tool, request)| {
+    requests.retain(|NamedRequest { tool, request }| {
         let found = lacking.iter().find(|(one, _)| one == tool);
         if let Some((_, failure)) = found {
             unlocked.add_tool(
@@ -403,13 +403,10 @@ fn check_node(manifest: &Manifest) -> Result<(), Failure> {
 }
 
 /// Returns the tools that the user named, each of which is requested.
-fn named_tools(
-    tools: &[String],
-    requests: &[(Tool, ToolRequest)],
-) -> Result<BTreeSet<Tool>, Failure> {
+fn named_tools(tools: &[String], requests: &[NamedRequest]) -> Result<BTreeSet<Tool>, Failure> {
     let parse = |name: &String| {
         let tool: Tool = name.parse()?;
-        let asked = requests.iter().any(|(asked, _)| *asked == tool);
+        let asked = requests.iter().any(|asked| asked.tool == tool);
         asked.then_some(tool).ok_or_else(|| {
             Failure::new(format!("no dev shell asks for `{name}`"))
                 .hint("name a tool of the manifest, or none to upgrade all")

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use crate::{
     lockfile::{self, CondaKey, ExtendsPins, LockKey, Lockfile, PythonKey, Stale, Upgrade},
-    manifest::{Manifest, ToolRequest},
-    package::{Source, Tool},
+    manifest::{Manifest, NamedRequest},
+    package::Source,
     project::{LOCKFILE, Project, lock_path, personal},
     report::failure::Failure,
     util::files,
@@ -25,7 +25,7 @@ use super::{
 #[derive(Debug)]
 pub struct LockTarget {
     pub path: PathBuf,
-    pub requests: Vec<(Tool, ToolRequest)>,
+    pub requests: Vec<NamedRequest>,
     pub pins: ExtendsPins,
     /// The project as far as this lockfile answers it, for its Python packages.
     project: Project,
@@ -59,7 +59,7 @@ impl LockProblems {
 /// The part of a project that the team's lockfile answers.
 #[derive(Debug)]
 struct TeamLock {
-    requests: Vec<(Tool, ToolRequest)>,
+    requests: Vec<NamedRequest>,
     path: PathBuf,
     python: BTreeSet<PythonKey>,
     conda: BTreeSet<CondaKey>,
@@ -94,10 +94,10 @@ pub fn lock_targets(
     }
     let keys: BTreeSet<LockKey> = requests
         .iter()
-        .map(|(tool, one)| LockKey::for_request(tool, one))
+        .map(|one| LockKey::for_request(&one.tool, &one.request))
         .collect();
     let mut more = all_requests(project.preview());
-    more.retain(|(tool, one)| !keys.contains(&LockKey::for_request(tool, one)));
+    more.retain(|one| !keys.contains(&LockKey::for_request(&one.tool, &one.request)));
     let own_path = personal::lock_path(root, &directories.config);
     let own = LockTarget {
         in_project: own_path.starts_with(root),
@@ -241,7 +241,7 @@ impl LockTarget {
 
     /// Adds the requests that `lockfile` does not answer to `unlocked`, with the failure of each.
     pub fn add_unlocked(&self, lockfile: &Lockfile, failure: &Failure, unlocked: &mut Unlocked) {
-        for (tool, request) in &self.requests {
+        for NamedRequest { tool, request } in &self.requests {
             let locked = lockfile.locked(tool, request);
             if locked.is_none_or(|package| !request.admits(&package.version)) {
                 unlocked.add_tool(
@@ -265,7 +265,7 @@ impl LockTarget {
     /// Returns whether `lockfile` leaves out the Python of directories below the root, so its packages too.
     fn lacks_python(&self, lockfile: Option<&Lockfile>) -> bool {
         let mut requests = self.requests.iter();
-        requests.any(|(tool, request)| {
+        requests.any(|NamedRequest { tool, request }| {
             tool.is_interpreter()
                 && request.is_below_root
                 && lockfile.is_none_or(|lockfile| lockfile.locked(tool, request).is_none())
@@ -321,8 +321,8 @@ impl LockTarget {
             let Stale::Missing(key) = stale else {
                 return false;
             };
-            let mut below = requests.iter().filter(|(_, request)| request.is_below_root);
-            below.any(|(tool, request)| LockKey::for_request(tool, request) == *key)
+            let mut below = requests.iter().filter(|one| one.request.is_below_root);
+            below.any(|one| LockKey::for_request(&one.tool, &one.request) == *key)
         };
         let (below_root, tools): (Vec<Stale>, Vec<Stale>) =
             stale.into_iter().partition(is_below_root);
@@ -410,7 +410,7 @@ pub fn join(whole: &mut Lockfile, part: Lockfile) {
 }
 
 /// Returns the requests of all dev shells of a manifest, each once.
-pub fn all_requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
+pub fn all_requests(manifest: &Manifest) -> Vec<NamedRequest> {
     let shells = manifest.shells.iter();
     // A combination of dev shells has only the requests of its parts.
     let all = shells
@@ -420,7 +420,7 @@ pub fn all_requests(manifest: &Manifest) -> Vec<(Tool, ToolRequest)> {
     // Conda packages are locked together.
     all.filter(|(tool, _)| tool.source != Source::Conda)
         .filter(|(tool, request)| seen.insert(LockKey::for_request(tool, request)))
-        .map(|(tool, request)| (tool.clone(), request.clone()))
+        .map(NamedRequest::of)
         .collect()
 }
 

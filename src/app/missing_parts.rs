@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::{
     builder::{self, ShellPart},
     lockfile::{CondaKey, LockKey, PythonKey},
-    manifest::ToolRequest,
+    manifest::{NamedRequest, ToolRequest},
     package::Tool,
     prompt::record::MissingPart,
     report::failure::Failure,
@@ -76,7 +76,11 @@ impl Unlocked {
         self.tools.entry(key).or_insert(tool);
     }
 
-    pub fn add_unresolved(&mut self, (tool, request): &(Tool, ToolRequest), why: Unresolved) {
+    pub fn add_unresolved(
+        &mut self,
+        NamedRequest { tool, request }: &NamedRequest,
+        why: Unresolved,
+    ) {
         let is_unreachable = matches!(why, Unresolved::Unreachable(_));
         let tool = LockKey::for_request(tool, request);
         let failure = why.into_failure();

@@ -3,8 +3,7 @@
 use crate::{
     builder::RequestedTool,
     lockfile::{LockKey, Lockfile},
-    manifest::ToolRequest,
-    package::Tool,
+    manifest::NamedRequest,
     report::failure::Failure,
     sources::newest_allowed,
 };
@@ -20,14 +19,14 @@ pub fn package_lock(
     session: &Session<'_>,
     key: &LockKey,
     lockfile: &Lockfile,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     ground: &TeamTools,
 ) -> Result<String, Failure> {
     let nodes = requests
         .iter()
         .chain(&ground.requests)
-        .filter(|(tool, _)| tool.name.as_str() == "node")
-        .map(|(tool, request)| RequestedTool {
+        .filter(|one| one.tool.name.as_str() == "node")
+        .map(|NamedRequest { tool, request }| RequestedTool {
             tool,
             request,
             locked: lockfile

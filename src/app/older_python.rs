@@ -5,8 +5,8 @@
 
 use crate::{
     lockfile::{LockKey, Lockfile, Upgrade},
-    manifest::{Located, Origin, ToolRequest},
-    package::{Requirement, Source, Tool, compatible, wheel::MINORS},
+    manifest::{Located, NamedRequest, Origin},
+    package::{Requirement, Source, compatible, wheel::MINORS},
     report::failure::Failure,
 };
 
@@ -25,7 +25,7 @@ pub(super) struct ResolvedTarget {
 #[derive(Clone, Copy)]
 pub(super) struct TargetRequest<'a> {
     pub target: &'a LockTarget,
-    pub requests: &'a [(Tool, ToolRequest)],
+    pub requests: &'a [NamedRequest],
     pub ground: &'a TeamTools,
     pub previous: &'a Lockfile,
     pub upgrade: &'a Upgrade,
@@ -67,15 +67,15 @@ fn with_older_python(
     resolved: &ResolvedTarget,
 ) -> Option<Lockfile> {
     let lockfile = &resolved.lockfile;
-    let is_open = |(tool, request): &&(Tool, ToolRequest)| {
+    let is_open = |NamedRequest { tool, request }: &&NamedRequest| {
         tool.source == Source::Python
             && tool.name.as_str() == "python"
             && request.requirement.value.as_str() == "*"
     };
-    let pythons: Vec<&(Tool, ToolRequest)> = request.requests.iter().filter(is_open).collect();
+    let pythons: Vec<&NamedRequest> = request.requests.iter().filter(is_open).collect();
     let locked = pythons
         .iter()
-        .filter_map(|(tool, request)| lockfile.locked(tool, request));
+        .filter_map(|one| lockfile.locked(&one.tool, &one.request));
     let minors = locked.filter_map(|locked| match locked.version.release() {
         [3, minor, ..] => u32::try_from(*minor).ok(),
         _ => None,
@@ -85,8 +85,8 @@ fn with_older_python(
         let Ok(line) = format!("3.{minor}").parse::<Requirement>() else {
             return false;
         };
-        pythons.iter().all(|(_, request)| {
-            let bounds = request.constraints().map(|one| &one.value);
+        pythons.iter().all(|one| {
+            let bounds = one.request.constraints().map(|one| &one.value);
             compatible(&bounds.chain([&line]).collect::<Vec<_>>())
         })
     };
@@ -97,7 +97,11 @@ fn with_older_python(
             .fitting_minor(session, lockfile, &resolved.packages.failures, minors)?;
     let bound: Requirement = format!("<3.{}", minor + 1).parse().ok()?;
     let mut base = lockfile.clone();
-    for (tool, open) in pythons {
+    for NamedRequest {
+        tool,
+        request: open,
+    } in pythons
+    {
         let mut bounded = open.clone();
         bounded.floors.push(Located {
             value: bound.clone(),
@@ -107,11 +111,14 @@ fn with_older_python(
                 is_preset: false,
             },
         });
-        let bounded = [(tool.clone(), bounded)];
+        let bounded = [NamedRequest {
+            tool: tool.clone(),
+            request: bounded,
+        }];
         let nothing = Lockfile::default();
         let one = resolve_or_leave_out(session, &bounded, request.ground, &nothing, &Upgrade::None);
         let (one, _) = one.ok()?;
-        let package = one.locked(tool, &bounded[0].1)?.clone();
+        let package = one.locked(tool, &bounded[0].request)?.clone();
         session.reporter.note(&format!(
             "`{tool}` {} is the newest for which the Python packages resolve",
             package.version

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     lockfile::{CondaSet, LockKey, Lockfile, Upgrade},
-    manifest::{Manifest, ToolRequest},
+    manifest::{Manifest, NamedRequest, ToolRequest},
     package::{Requirement, Source, Version},
     report::failure::Failure,
 };
@@ -43,12 +43,16 @@ pub fn outdated_tools(session: &Session<'_>) -> Result<Vec<OutdatedTool>, Failur
     let requests = all_requests(project.preview());
     let any = ToolRequest::new(Requirement::any());
     let mut asked = requests.clone();
-    asked.extend(requests.iter().map(|(tool, _)| (tool.clone(), any.clone())));
-    asked.retain(|(_, request)| !request.is_contradictory());
+    asked.extend(
+        requests
+            .iter()
+            .map(|one| NamedRequest::of((&one.tool, &any))),
+    );
+    asked.retain(|one| !one.request.is_contradictory());
     let index = query_versions::offers(session, &asked)?;
     let system = session.system()?;
     let mut rows = Vec::new();
-    for (tool, request) in &requests {
+    for NamedRequest { tool, request } in &requests {
         let admitted = &query_versions::choose(tool, request, &index, system)?.version;
         // The newest version of a channel is its present one.
         let channel = request.requirement.value.channel();

@@ -4,7 +4,7 @@
 use crate::{
     builder::{self, ApplicationQuery, BuildRequest, Builder, RequestedTool},
     lockfile::{LockKey, LockedPackage, Lockfile, Upgrade, runs_on_any},
-    manifest::{DevShell, Located, ShellName, Text, ToolRequest},
+    manifest::{DevShell, Located, NamedRequest, ShellName, Text, ToolRequest},
     package::{CondaChannel, CondaFloors, Requirement, Source, Tool, Version},
     project::Project,
     python::{choose_wheels, lock_application, oldest_python, read_pylock_wheels},
@@ -33,7 +33,7 @@ fn tools_for(package: &LockedPackage) -> &'static [&'static str] {
 /// The tools and lockfile of the team, for a personal lockfile.
 #[derive(Debug, Default)]
 pub struct TeamTools {
-    pub requests: Vec<(Tool, ToolRequest)>,
+    pub requests: Vec<NamedRequest>,
     pub lockfile: Lockfile,
 }
 
@@ -49,14 +49,14 @@ pub fn is_foundation(tool: &Tool) -> bool {
 
 /// Returns the tools that the applications and crates of `lockfile` need and neither `requests` nor `ground` have.
 pub fn implied(
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     lockfile: &Lockfile,
     ground: &TeamTools,
-) -> Vec<(Tool, ToolRequest)> {
-    let own = requests.iter().map(|(tool, request)| (tool, request));
+) -> Vec<NamedRequest> {
+    let own = requests.iter().map(NamedRequest::pair);
     missing_makers(own, lockfile, |tool| {
         let mut all = requests.iter().chain(&ground.requests);
-        all.any(|(requested, _)| requested == tool)
+        all.any(|one| one.tool == *tool)
     })
 }
 
@@ -65,14 +65,17 @@ fn missing_makers<'r>(
     requests: impl Iterator<Item = (&'r Tool, &'r ToolRequest)>,
     lockfile: &Lockfile,
     is_requested: impl Fn(&Tool) -> bool,
-) -> Vec<(Tool, ToolRequest)> {
-    let mut missing: Vec<(Tool, ToolRequest)> = Vec::new();
+) -> Vec<NamedRequest> {
+    let mut missing: Vec<NamedRequest> = Vec::new();
     for (tool, request) in requests {
         let made_with = lockfile.locked(tool, request).map(tools_for);
         let tools = made_with.unwrap_or_default().iter();
         for tool in tools.filter_map(|name| name.parse::<Tool>().ok()) {
-            if !is_requested(&tool) && missing.iter().all(|(known, _)| *known != tool) {
-                missing.push((tool, any_version(request)));
+            if !is_requested(&tool) && missing.iter().all(|known| known.tool != tool) {
+                missing.push(NamedRequest {
+                    request: any_version(request),
+                    tool,
+                });
             }
         }
     }
@@ -142,14 +145,10 @@ fn any_version(other: &ToolRequest) -> ToolRequest {
 }
 
 /// Returns the tools that the applications and crates of a dev shell need and the dev shell itself does not have.
-pub fn hidden(
-    project: &Project,
-    shell: &DevShell,
-    lockfile: &Lockfile,
-) -> Vec<(Tool, ToolRequest)> {
+pub fn hidden(project: &Project, shell: &DevShell, lockfile: &Lockfile) -> Vec<NamedRequest> {
     let requested = |tool: &Tool| shell.tools.contains_key(tool);
     let mut hidden = missing_makers(shell.tools.iter(), lockfile, requested);
-    for (tool, request) in &mut hidden {
+    for NamedRequest { tool, request } in &mut hidden {
         // One version for all dev shells is enough.
         let mut shells = project.preview().shells.values();
         if let Some(other) = shells.find_map(|shell| shell.tools.get(tool)) {
@@ -165,7 +164,7 @@ pub fn complete(
     lockfile: &mut Lockfile,
     previous: &Lockfile,
     upgrade: &Upgrade,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     ground: &TeamTools,
 ) -> Result<(), Failure> {
     let is_open = |package: &LockedPackage| {
@@ -198,7 +197,7 @@ fn resolve(
     tool: &Tool,
     package: &LockedPackage,
     lockfile: &Lockfile,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     ground: &TeamTools,
 ) -> Result<LockedPackage, Failure> {
     let config = session.config()?;
@@ -207,7 +206,7 @@ fn resolve(
     let oldest = format!("3.{}", oldest_python(&application.python));
     let tools = foundation().filter_map(|name| {
         let mut all = requests.iter().chain(&ground.requests);
-        let (tool, request) = all.find(|(tool, _)| *tool == name)?;
+        let NamedRequest { tool, request } = all.find(|one| one.tool == name)?;
         let locked = lockfile.locked(tool, request);
         Some(RequestedTool {
             tool,

@@ -3,7 +3,7 @@
 use crate::{
     fetch::Client,
     lockfile::{Lockfile, Upgrade},
-    manifest::ToolRequest,
+    manifest::{NamedRequest, ToolRequest},
     package::{CondaChannel, System, Tool},
     report::failure::Failure,
     resolve,
@@ -29,7 +29,7 @@ pub fn sources<'a>(session: &'a Session<'_>, client: &'a Client) -> Result<Sourc
 }
 
 /// Returns the versions that the sources offer for the requests, without a cached answer.
-pub fn offers(session: &Session<'_>, requests: &[(Tool, ToolRequest)]) -> Result<Index, Failure> {
+pub fn offers(session: &Session<'_>, requests: &[NamedRequest]) -> Result<Index, Failure> {
     let client = session.client()?;
     let sources = sources(session, &client)?;
     let lookup = Lookup {

@@ -2,7 +2,7 @@
 
 use crate::{
     lockfile::{Lockfile, Upgrade},
-    manifest::ToolRequest,
+    manifest::NamedRequest,
     package::{Source, System, Tool, Version},
     report::failure::Failure,
     resolve::{self, HeldBack},
@@ -22,7 +22,7 @@ use super::{
 /// `ground` has the tools that another lockfile of the project locks.
 pub fn resolve_requests(
     session: &Session<'_>,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     ground: &TeamTools,
     previous: &Lockfile,
     upgrade: &Upgrade,
@@ -38,7 +38,7 @@ pub fn resolve_requests(
 
 fn ask_and_resolve(
     session: &Session<'_>,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     ground: &TeamTools,
     previous: &Lockfile,
     upgrade: &Upgrade,
@@ -47,7 +47,7 @@ fn ask_and_resolve(
     let client = session.client().map_err(failed)?;
     let sources = query_versions::sources(session, &client).map_err(failed)?;
     let unresolved = |error: sources::Error| unresolved(&error, requests);
-    let choose = |requests: &[(Tool, ToolRequest)], previous: &Lockfile, pythons: &[Version]| {
+    let choose = |requests: &[NamedRequest], previous: &Lockfile, pythons: &[Version]| {
         let lookup = Lookup {
             previous,
             upgrade,
@@ -103,7 +103,7 @@ fn ask_and_resolve(
 /// Checks that every request has a version. Only the lists of the sources are read.
 pub fn check_requests(
     session: &Session<'_>,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     previous: &Lockfile,
 ) -> Result<(), Unresolved> {
     let failed = |failure: Failure| Unresolved::Failed(Box::new(failure));
@@ -130,7 +130,7 @@ fn no_version(error: &resolve::Error) -> Unresolved {
 /// fitting version is left out, because the rest of the project does not need it.
 pub fn resolve_or_leave_out(
     session: &Session<'_>,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     ground: &TeamTools,
     previous: &Lockfile,
     upgrade: &Upgrade,
@@ -141,10 +141,10 @@ pub fn resolve_or_leave_out(
         match resolve_requests(session, &requests, ground, previous, upgrade) {
             Err(Unresolved::NoVersion(tool, failure)) => {
                 let before = requests.len();
-                requests.retain(|(one, request)| {
-                    let is_left_out = *one == tool && request.is_below_root;
+                requests.retain(|one| {
+                    let is_left_out = one.tool == tool && one.request.is_below_root;
                     if is_left_out {
-                        left_out.add_tool(one, request, &failure);
+                        left_out.add_tool(&one.tool, &one.request, &failure);
                     }
                     !is_left_out
                 });
@@ -158,11 +158,11 @@ pub fn resolve_or_leave_out(
 }
 
 /// Adds the place that requests the tool.
-fn unresolved(error: &sources::Error, requests: &[(Tool, ToolRequest)]) -> Unresolved {
+fn unresolved(error: &sources::Error, requests: &[NamedRequest]) -> Unresolved {
     let mut failure = Box::new(Failure::from(error));
-    let asking = requests.iter().find(|(tool, _)| Some(tool) == error.tool());
-    if let Some((_, request)) = asking {
-        let place = &request.requirement.origin;
+    let asking = requests.iter().find(|one| Some(&one.tool) == error.tool());
+    if let Some(asking) = asking {
+        let place = &asking.request.requirement.origin;
         failure.notes.insert(0, format!("{place} asks for it"));
     }
     match error {
@@ -178,14 +178,14 @@ fn unresolved(error: &sources::Error, requests: &[(Tool, ToolRequest)]) -> Unres
 /// The result is never written: a lockfile is complete or unchanged.
 pub fn resolve_each(
     session: &Session<'_>,
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     previous: &Lockfile,
     unlocked: &mut Unlocked,
 ) -> Lockfile {
     // Applications and crates find their python, node and rust among those that are resolved already.
     let is_runtime =
         |tool: &Tool| python_tools::is_used_by_tools(tool) || tool.name.as_str() == "node";
-    let (first, rest): (Vec<_>, Vec<_>) = requests.iter().partition(|(tool, _)| is_runtime(tool));
+    let (first, rest): (Vec<_>, Vec<_>) = requests.iter().partition(|one| is_runtime(&one.tool));
     let mut ground = TeamTools {
         requests: requests.to_vec(),
         lockfile: previous.clone(),
@@ -214,14 +214,14 @@ fn held_back(held: &HeldBack) -> String {
 
 /// Returns a line for each tool that now comes from another package than the first one, with the reason.
 fn fallbacks(
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     index: &Index,
     lockfile: &Lockfile,
     previous: &Lockfile,
 ) -> Vec<String> {
     let mut lines: Vec<String> = requests
         .iter()
-        .filter_map(|(tool, request)| {
+        .filter_map(|NamedRequest { tool, request }| {
             let unused = index.unused(&CandidateKey::of(tool, request));
             let first = unused.first()?;
             let supplier = &lockfile.locked(tool, request)?.supplier;

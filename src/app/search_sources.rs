@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    manifest::{DevShell, ShellName, ToolRequest},
+    manifest::{DevShell, NamedRequest, ShellName, ToolRequest},
     package::{
         PackageName, Requirement, Source, System, Tool,
         catalogue::{CATALOGUE, CatalogueEntry},
@@ -209,7 +209,7 @@ fn look_up(session: &Session<'_>, searched: &SearchedTool, system: System) -> Se
     }
     let request = ToolRequest::new(Requirement::any());
     let found =
-        query_versions::offers(session, &[(tool.clone(), request.clone())]).and_then(|index| {
+        query_versions::offers(session, &[NamedRequest::of((tool, &request))]).and_then(|index| {
             let chosen = query_versions::choose(tool, &request, &index, system)?;
             let chosen = ChosenVersion {
                 version: chosen.version.to_string(),

@@ -13,7 +13,7 @@ use super::{
     python::PythonSets,
 };
 use crate::{
-    manifest::ToolRequest,
+    manifest::{NamedRequest, ToolRequest},
     package::{Digest, ReleaseOptions, Supplier, System, Tool, Version},
 };
 
@@ -223,10 +223,10 @@ pub enum Stale {
 }
 
 /// Returns the differences between `lockfile` and `requests`, sorted; none if it is up to date.
-pub fn stale(requests: &[(Tool, ToolRequest)], lockfile: &Lockfile) -> Vec<Stale> {
+pub fn stale(requests: &[NamedRequest], lockfile: &Lockfile) -> Vec<Stale> {
     let asked: BTreeMap<LockKey, &ToolRequest> = requests
         .iter()
-        .map(|(tool, request)| (LockKey::for_request(tool, request), request))
+        .map(|NamedRequest { tool, request }| (LockKey::for_request(tool, request), request))
         .collect();
     let unanswered = asked.iter().filter_map(|(key, request)| {
         let Some(package) = lockfile.packages.get(key) else {

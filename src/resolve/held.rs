@@ -3,7 +3,7 @@
 use super::{Reason, reasons};
 use crate::{
     lockfile::Lockfile,
-    manifest::ToolRequest,
+    manifest::NamedRequest,
     package::{System, Tool, Version},
     sources::{CandidateKey, Index, TooYoung},
 };
@@ -21,12 +21,12 @@ pub struct HeldBack {
 
 /// Returns the versions that are held back for `requests`, in their order, for the tools in `index`.
 pub fn held_back(
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     index: &Index,
     lockfile: &Lockfile,
     system: System,
 ) -> Vec<HeldBack> {
-    let of_one = |(tool, request): &(Tool, ToolRequest)| {
+    let of_one = |NamedRequest { tool, request }: &NamedRequest| {
         let locked = &lockfile.locked(tool, request)?.version;
         let candidates = index.candidates(&CandidateKey::of(tool, request))?;
         // They are sorted, newest first.

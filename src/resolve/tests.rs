@@ -24,7 +24,7 @@ fn located(text: &str, line: u32) -> Located<Requirement> {
     }
 }
 
-fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest) {
+fn request(tool: &str, requirement: &str, floors: &[&str]) -> NamedRequest {
     let request = ToolRequest {
         requirement: located(requirement, 4),
         floors: (10..)
@@ -36,7 +36,10 @@ fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest
         options: ReleaseOptions::default(),
         is_below_root: false,
     };
-    (tool.parse().unwrap(), request)
+    NamedRequest {
+        tool: tool.parse().unwrap(),
+        request,
+    }
 }
 
 fn candidate(version: &str, systems: &[System]) -> Candidate {
@@ -56,9 +59,9 @@ fn candidate(version: &str, systems: &[System]) -> Candidate {
 }
 
 /// The answers of the sources to these requests.
-fn index(requests: &[(Tool, ToolRequest)]) -> Index {
+fn index(requests: &[NamedRequest]) -> Index {
     let mut index = Index::default();
-    for (tool, request) in requests {
+    for NamedRequest { tool, request } in requests {
         let candidates = match tool.source {
             Source::Python => python::compiled_in(false).unwrap(),
             _ => vec![
@@ -78,7 +81,7 @@ fn index(requests: &[(Tool, ToolRequest)]) -> Index {
     index
 }
 
-fn fresh(requests: &[(Tool, ToolRequest)]) -> Result<Lockfile, Error> {
+fn fresh(requests: &[NamedRequest]) -> Result<Lockfile, Error> {
     resolve(
         requests,
         &index(requests),
@@ -88,7 +91,7 @@ fn fresh(requests: &[(Tool, ToolRequest)]) -> Result<Lockfile, Error> {
     )
 }
 
-fn version(lockfile: &Lockfile, (tool, request): &(Tool, ToolRequest)) -> String {
+fn version(lockfile: &Lockfile, NamedRequest { tool, request }: &NamedRequest) -> String {
     lockfile.locked(tool, request).unwrap().version.to_string()
 }
 
@@ -129,8 +132,14 @@ fn locked_versions_stay_until_they_are_upgraded() {
     };
     assert_eq!(ruff(&Upgrade::None), "0.12.0");
     assert_eq!(ruff(&Upgrade::All), "0.12.1");
-    assert_eq!(ruff(&Upgrade::Tools([new[0].0.clone()].into())), "0.12.1");
-    assert_eq!(ruff(&Upgrade::Tools([new[1].0.clone()].into())), "0.12.0");
+    assert_eq!(
+        ruff(&Upgrade::Tools([new[0].tool.clone()].into())),
+        "0.12.1"
+    );
+    assert_eq!(
+        ruff(&Upgrade::Tools([new[1].tool.clone()].into())),
+        "0.12.0"
+    );
     // Nothing is asked of any source for what stays.
     let only = &new[..1];
     let kept = resolve(only, &Index::default(), &previous, &Upgrade::None, HERE).unwrap();
@@ -147,11 +156,11 @@ fn a_locked_version_stays_when_parts_are_added() {
     let old = request("rust", "0.12.0", &[]);
     let previous = fresh(std::slice::from_ref(&old)).unwrap();
     let mut new = request("rust", "*", &[]);
-    new.1.components = vec!["clippy".to_owned()];
+    new.request.components = vec!["clippy".to_owned()];
     let new = [new];
     assert!(
         previous
-            .kept(&new[0].0, &new[0].1, &Upgrade::None, HERE)
+            .kept(&new[0].tool, &new[0].request, &Upgrade::None, HERE)
             .is_none()
     );
     let lockfile = resolve(&new, &index(&new), &previous, &Upgrade::None, HERE).unwrap();
@@ -163,7 +172,7 @@ fn a_channel_is_answered_by_itself_only() {
     let numbered = request("rust", "*", &[]);
     let previous = fresh(std::slice::from_ref(&numbered)).unwrap();
     let kept = |requirement| {
-        let (tool, request) = request("rust", requirement, &[]);
+        let NamedRequest { tool, request } = request("rust", requirement, &[]);
         previous
             .kept(&tool, &request, &Upgrade::None, HERE)
             .is_some()
@@ -264,7 +273,7 @@ fn a_missing_part_is_named() {
         .into(),
         ..candidate("1.89.0", &[System::MacosAarch64])
     };
-    index.offer(CandidateKey::of(&asked.0, &asked.1), vec![without]);
+    index.offer(CandidateKey::of(&asked.tool, &asked.request), vec![without]);
     let requests = [asked];
     let error = resolve(
         &requests,
@@ -296,7 +305,7 @@ fn staleness_is_seen() {
     assert_eq!(stale(&asked, &lockfile), []);
     let changed = [request("ruff", "0.12", &[]), request("python", "3.13", &[])];
     let found = stale(&changed, &lockfile);
-    let key = |(tool, request): &(Tool, ToolRequest)| LockKey::for_request(tool, request);
+    let key = |NamedRequest { tool, request }: &NamedRequest| LockKey::for_request(tool, request);
     assert_eq!(
         found,
         [
@@ -315,7 +324,7 @@ fn staleness_is_seen() {
     );
 }
 
-fn requests() -> impl Strategy<Value = Vec<(Tool, ToolRequest)>> {
+fn requests() -> impl Strategy<Value = Vec<NamedRequest>> {
     let one = (
         sample::select(vec!["ruff", "uv", "python", "rust"]),
         sample::select(vec!["*", ">=0.11", "<1000", "!=0.12.1"]),
@@ -323,11 +332,11 @@ fn requests() -> impl Strategy<Value = Vec<(Tool, ToolRequest)>> {
         collection::btree_set("clippy|rustfmt", 0..2),
     );
     let one = one.prop_map(|(tool, requirement, floors, components)| {
-        let (tool, mut request) = request(tool, requirement, &floors);
+        let NamedRequest { tool, mut request } = request(tool, requirement, &floors);
         if tool.source == Source::Rust {
             request.components = components.into_iter().collect();
         }
-        (tool, request)
+        NamedRequest { tool, request }
     });
     collection::vec(one, 0..6)
 }
@@ -355,7 +364,7 @@ proptest! {
         old in requests(),
     ) {
         let previous = fresh(&old).unwrap();
-        let answer = |requests: &[(Tool, ToolRequest)]| {
+        let answer = |requests: &[NamedRequest]| {
             let lockfile = resolve(requests, &index(requests), &previous, &Upgrade::None, HERE);
             print(&lockfile.unwrap())
         };

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     lockfile::{LockKey, Lockfile, Upgrade},
-    manifest::ToolRequest,
+    manifest::{NamedRequest, ToolRequest},
     package::{Source, Supplier, Tool},
     util::parallel,
 };
@@ -43,10 +43,10 @@ struct OpenRequest<'a> {
 /// Asks the sources for everything that the lockfile does not answer, and for nothing else.
 ///
 /// A request that contradicts itself is left out: no version fits, and the choice reports it.
-pub fn fill(requests: &[(Tool, ToolRequest)], lookup: Lookup<'_>) -> Result<Index, Error> {
+pub fn fill(requests: &[NamedRequest], lookup: Lookup<'_>) -> Result<Index, Error> {
     let system = lookup.sources.system;
     let mut open: BTreeMap<LockKey, OpenRequest<'_>> = BTreeMap::new();
-    for (tool, request) in requests {
+    for NamedRequest { tool, request } in requests {
         let kept = lookup.previous.kept(tool, request, lookup.upgrade, system);
         if kept.is_none() && !request.is_contradictory() {
             let sought = ToolQuery {

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     config::{PYTHON_RELEASES, RUST, ToolsFrom},
     lockfile::LockKey,
-    manifest::{Located, Origin},
+    manifest::{Located, NamedRequest, Origin},
     resolve::resolve,
 };
 
@@ -127,11 +127,7 @@ impl World {
         }
     }
 
-    fn lock(
-        &self,
-        requests: &[(Tool, ToolRequest)],
-        previous: &Lockfile,
-    ) -> Result<Lockfile, Error> {
+    fn lock(&self, requests: &[NamedRequest], previous: &Lockfile) -> Result<Lockfile, Error> {
         let sources = self.sources();
         let index = fill(requests, lookup(previous, sources))?;
         let mut lockfile =
@@ -167,7 +163,7 @@ fn bodies() -> BTreeMap<&'static str, String> {
     ])
 }
 
-fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest) {
+fn request(tool: &str, requirement: &str, floors: &[&str]) -> NamedRequest {
     let located = |text: &str| Located {
         value: text.parse().unwrap(),
         origin: Origin {
@@ -184,7 +180,10 @@ fn request(tool: &str, requirement: &str, floors: &[&str]) -> (Tool, ToolRequest
         options: ReleaseOptions::default(),
         is_below_root: false,
     };
-    (tool.parse().unwrap(), request)
+    NamedRequest {
+        tool: tool.parse().unwrap(),
+        request,
+    }
 }
 
 #[test]
@@ -208,7 +207,9 @@ fn nothing_is_asked_twice() {
         "/simple/ruff/",
     ];
     assert_eq!(gets, expected);
-    let rust = lockfile.locked(&requests[2].0, &requests[2].1).unwrap();
+    let rust = lockfile
+        .locked(&requests[2].tool, &requests[2].request)
+        .unwrap();
     let cargo = &rust.artifacts[&System::LinuxX86_64][0];
     assert!(cargo.url.as_str().starts_with(RUST), "{}", cargo.url);
 
@@ -231,7 +232,7 @@ fn sizes_come_from_the_server_or_the_previous_lockfile() {
         digest: Sha256::of(b"cargo").into(),
         size: None,
     };
-    let (tool, request) = request("rust", "*", &[]);
+    let NamedRequest { tool, request } = request("rust", "*", &[]);
     let lockfile = |artifact: &Artifact| {
         let package = crate::lockfile::LockedPackage {
             version: "1.89.0".parse().unwrap(),

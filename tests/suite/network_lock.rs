@@ -7,15 +7,15 @@ use devsh::{
     context::Context,
     fetch::Client,
     lockfile::{self, Lockfile, Upgrade},
-    manifest::{Located, Origin, ToolRequest},
-    package::{ReleaseOptions, System, Tool},
+    manifest::{Located, NamedRequest, Origin, ToolRequest},
+    package::{ReleaseOptions, System},
     resolve::{self, resolve},
     sources::{self, CacheUse, Lookup, Sources},
 };
 
 use crate::support::network;
 
-fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolRequest) {
+fn request(tool: &str, requirement: &str, components: &[&str]) -> NamedRequest {
     let origin = Origin {
         is_preset: false,
         file: "devshell.toml".into(),
@@ -32,11 +32,14 @@ fn request(tool: &str, requirement: &str, components: &[&str]) -> (Tool, ToolReq
         options: ReleaseOptions::default(),
         is_below_root: false,
     };
-    (tool.parse().unwrap(), request)
+    NamedRequest {
+        tool: tool.parse().unwrap(),
+        request,
+    }
 }
 
 fn lock(
-    requests: &[(Tool, ToolRequest)],
+    requests: &[NamedRequest],
     previous: &Lockfile,
     client: &Client,
     cache: &Path,
@@ -115,14 +118,14 @@ fn real_tools_are_locked_once() {
     let text = lockfile::print(&lockfile);
     println!("{text}");
     let version = |at: usize| {
-        let (tool, request) = &requests[at];
+        let NamedRequest { tool, request } = &requests[at];
         lockfile.locked(tool, request).unwrap().version.to_string()
     };
     assert!(version(1).starts_with("0.12."));
     assert_eq!(version(5), "1.89.0");
     assert_eq!(version(6), "1.88.0");
     assert!(version(7).ends_with(".dev20261001"), "{}", version(7));
-    let (tool, request) = &requests[5];
+    let NamedRequest { tool, request } = &requests[5];
     let rust = lockfile.locked(tool, request).unwrap();
     assert_eq!(rust.artifacts[&System::LinuxX86_64].len(), 7);
     assert!(
