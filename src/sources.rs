@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     config::Config,
     fetch::{self, Client},
-    lockfile::{Artifact, Lockfile, Upgrade, runs_on_any},
+    lockfile::{Artifact, Lockfile, Upgrade, lockable, runs_on_any},
     manifest::ToolRequest,
     package::{Glibc, ReleaseOptions, Sha256, Supplier, System, Tool, Version},
     util::redact::redact_url,
@@ -215,6 +215,17 @@ impl Sources<'_> {
 
     fn uses_recent_copies(&self) -> bool {
         self.cache_use == CacheUse::Recent
+    }
+}
+
+/// Returns an address that a lockfile may have.
+fn lockable_address(url: Url) -> Result<Url, Error> {
+    if lockable(&url) {
+        Ok(url)
+    } else {
+        Err(Error::Insecure {
+            url: redact_url(&url),
+        })
     }
 }
 

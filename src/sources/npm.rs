@@ -14,12 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 use super::{
-    Candidate, Error, IndexPage, PageAnswer, Sources, release_age::time_seconds, unreachable,
+    Candidate, Error, IndexPage, PageAnswer, Sources, lockable_address, release_age::time_seconds,
+    unreachable,
 };
 use crate::{
     config,
     fetch::{self, anonymous},
-    lockfile::{Artifact, LockKey, LockedPackage, Lockfile, Upgrade, lockable},
+    lockfile::{Artifact, LockKey, LockedPackage, Lockfile, Upgrade},
     manifest::ToolRequest,
     package::{Digest, Invalid, PackageName, Source, System, Tool, Version},
     util::redact::redact_url,
@@ -294,12 +295,7 @@ fn artifact(
         place: redact_url(&registry).to_string(),
         message: error.to_string(),
     })?;
-    let url = anonymous(&url);
-    if !lockable(&url) {
-        return Err(Error::Insecure {
-            url: redact_url(&url),
-        });
-    }
+    let url = lockable_address(anonymous(&url))?;
     Ok(Some(Artifact {
         part: place.to_owned(),
         url,

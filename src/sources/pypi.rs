@@ -13,11 +13,12 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    Candidate, Error, IndexPage, PageAnswer, Sources, release_age::time_seconds, unreachable,
+    Candidate, Error, IndexPage, PageAnswer, Sources, lockable_address, release_age::time_seconds,
+    unreachable,
 };
 use crate::{
     fetch::{self, anonymous},
-    lockfile::{Artifact, lockable},
+    lockfile::Artifact,
     package::{
         Glibc, PackageName, Sha256, System, Tool, Version, WheelName,
         wheel::{MINORS, PlatformRank},
@@ -288,12 +289,7 @@ fn artifact(file: &PypiFile, page: &Url) -> Result<Option<Artifact>, Error> {
         place: redact_url(page).to_string(),
         message: error.to_string(),
     })?;
-    let url = anonymous(&url);
-    if !lockable(&url) {
-        return Err(Error::Insecure {
-            url: redact_url(&url),
-        });
-    }
+    let url = lockable_address(anonymous(&url))?;
     Ok(Some(Artifact {
         part: String::new(),
         url,

@@ -11,10 +11,10 @@ use url::Url;
 use super::{
     Candidate, Error, Sources,
     checksums::{self, digest_of},
-    computed_digest, get, github,
+    computed_digest, get, github, lockable_address,
 };
 use crate::{
-    lockfile::{Artifact, lockable},
+    lockfile::Artifact,
     manifest::ToolRequest,
     package::{Digest, MinisignKey, ReleaseName, ReleaseOptions, Sha256, System, Tool, Version},
     util::{parallel, redact::redact_url},
@@ -114,13 +114,7 @@ fn expanded(
         .expand(text, &release)
         .map_err(|error| invalid(error.to_string()))?;
     let url = Url::parse(&expanded).map_err(|error| invalid(format!("`{text}`: {error}")))?;
-    if lockable(&url) {
-        Ok(url)
-    } else {
-        Err(Error::Insecure {
-            url: redact_url(&url),
-        })
-    }
+    lockable_address(url)
 }
 
 const fn artifact(url: Url, digest: Sha256, size: Option<u64>) -> Artifact {

@@ -14,7 +14,7 @@ pub use crate_sources::unpack_crate;
 pub(super) use python::EXTERNALLY_MANAGED;
 pub use wheel::{WheelSummary, check_wheel, digest_in_wheel};
 
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use super::{
     Error, Object, Recipe, file_manifest::FileManifest, shared_components::SharedComponents,
@@ -28,6 +28,17 @@ const LARGEST: u64 = 8 << 30;
 const SMALLEST: u64 = 512 << 20;
 /// The factor by which an object may be larger than its artifact.
 const RATIO: u64 = 20;
+
+/// Reads the first bytes of a member, at most `limit`.
+fn read_head(member: &str, data: &mut dyn Read, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut head = Vec::new();
+    let read = data.take(limit).read_to_end(&mut head);
+    read.map_err(|source| Error::Archive {
+        member: member.to_owned(),
+        source,
+    })?;
+    Ok(head)
+}
 
 /// Builds the tree of `object`; returns its manifest and the downloads that are no longer needed.
 ///

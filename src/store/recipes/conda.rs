@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Cursor, Read};
 
 use serde::Deserialize;
 
+use super::read_head;
 use crate::store::{
     Error, Rule,
     tree_builder::{Placed, Tree, refused},
@@ -144,10 +145,7 @@ fn unpack_tar(data: &mut dyn Read, part: Part, tree: &mut Tree) -> Result<Option
         if member.path != INDEX {
             return place(&member, data, tree);
         }
-        let mut text = Vec::new();
-        data.take(LIMIT)
-            .read_to_end(&mut text)
-            .map_err(damaged(INDEX))?;
+        let text = read_head(INDEX, data, LIMIT)?;
         place(&member, &mut Cursor::new(&text), tree)?;
         index = Some(text);
         Ok(())

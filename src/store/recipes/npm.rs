@@ -10,7 +10,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::Tree;
+use super::{Tree, read_head};
 use crate::{
     lockfile::Artifact,
     package::{PackageName, Version},
@@ -313,14 +313,7 @@ pub(super) fn read_package(file: ArchiveFile<'_>) -> Result<NpmPackage, Error> {
             .split_once('/')
             .is_some_and(|(_, path)| path == "package.json");
         if own && matches!(member.kind, TarKind::File { .. }) {
-            let mut text = Vec::new();
-            data.take(LIMIT)
-                .read_to_end(&mut text)
-                .map_err(|source| Error::Archive {
-                    member: member.path.clone(),
-                    source,
-                })?;
-            found = Some(text);
+            found = Some(read_head(&member.path, data, LIMIT)?);
         }
         Ok(())
     })?;

@@ -6,7 +6,7 @@
 
 use std::{io::Read, path::Path};
 
-use super::Tree;
+use super::{Tree, read_head};
 use crate::{
     package::{PackageName, Version},
     store::{
@@ -142,13 +142,7 @@ impl<'a> CPythonFiles<'a> {
                 tree.copy(path, target, placed(false))
             }
             TarKind::File { executable } if names_prefix(path) => {
-                let mut head = Vec::new();
-                data.take(LIMIT)
-                    .read_to_end(&mut head)
-                    .map_err(|source| Error::Archive {
-                        member: path.to_owned(),
-                        source,
-                    })?;
+                let mut head = read_head(path, data, LIMIT)?;
                 if (head.len() as u64) < LIMIT && !head.contains(&0) {
                     head = moved(path, &head, place);
                 }
@@ -158,13 +152,7 @@ impl<'a> CPythonFiles<'a> {
             TarKind::File { executable }
                 if path.starts_with("include/") && path.ends_with("/patchlevel.h") =>
             {
-                let mut text = Vec::new();
-                data.take(LIMIT)
-                    .read_to_end(&mut text)
-                    .map_err(|source| Error::Archive {
-                        member: path.to_owned(),
-                        source,
-                    })?;
+                let text = read_head(path, data, LIMIT)?;
                 self.found = defined_version(&String::from_utf8_lossy(&text));
                 let mut whole = text.as_slice().chain(data);
                 tree.file(path, placed(executable), &mut whole).map(|_| ())

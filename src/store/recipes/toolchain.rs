@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use super::Tree;
+use super::{Tree, read_head};
 use crate::{
     package::{PackageName, Version},
     store::{
@@ -53,13 +53,7 @@ pub(super) fn unpack(
                 tree.copy(path, inside.unwrap_or_default(), placed(false))
             }
             TarKind::File { executable } if root == "go" && path == "VERSION" => {
-                let mut text = Vec::new();
-                data.take(LIMIT)
-                    .read_to_end(&mut text)
-                    .map_err(|source| Error::Archive {
-                        member: path.to_owned(),
-                        source,
-                    })?;
+                let text = read_head(path, data, LIMIT)?;
                 found = go_version(&String::from_utf8_lossy(&text));
                 let mut whole = text.as_slice().chain(data);
                 tree.file(path, placed(executable), &mut whole).map(|_| ())
