@@ -198,7 +198,7 @@ fn tab_knows_the_project_and_touches_nothing() {
     Tree::of(sandbox.root()).assert_unchanged_since(&before);
 
     let line = "source <(devsh completions bash); COMP_WORDS=(devsh run --shell te); COMP_CWORD=3; \
-                COMP_TYPE=9; _clap_complete_devsh devsh te --shell; echo \"${COMPREPLY[@]}\"";
+                COMP_TYPE=9; _devsh_complete devsh te --shell; echo \"${COMPREPLY[@]}\"";
     let outcome = sandbox.outcome(sandbox.command("bash").arg("-c").arg(line));
     assert_eq!(outcome.success().stdout.trim(), "test");
     let line = "complete -C 'devsh run --shell te'";
