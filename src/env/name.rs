@@ -216,8 +216,9 @@ impl FromStr for VarName {
             ));
         }
         if RESERVED.binary_search(&text).is_ok()
-            || text.starts_with("DEVSH_")
-            || text.starts_with("__devsh_")
+            || ["DEVSH_", "__devsh_", "__fish_"]
+                .iter()
+                .any(|begin| text.starts_with(begin))
         {
             return Err(Invalid::new("a variable that a project may set", text));
         }

@@ -424,6 +424,7 @@ fn a_project_cannot_take_the_hook_away() {
         "FUNCNEST",
         "TMOUT",
         "fish_bind_mode",
+        "__fish_data_dir",
     ] {
         let sandbox = Sandbox::new().manifest(&format!("[env]\n{name} = \"1\"\n"));
         sandbox
