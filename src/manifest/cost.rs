@@ -1,6 +1,8 @@
 //! The size of tables that every dev shell gets a copy of.
 
-use super::{CacheRequest, EnvValue, Located, Tables, layer::EnvEntry, layer::ToolEntry};
+use super::{
+    CacheRequest, EnvValue, ImageRequest, Located, Tables, layer::EnvEntry, layer::ToolEntry,
+};
 use crate::env::VarName;
 
 /// The number of bytes of a text that count as one entry.
@@ -41,6 +43,18 @@ pub(super) fn variables(file: &[(VarName, Located<EnvValue>)]) -> usize {
 /// Returns the number of caches and of their keys.
 pub(super) fn caches(caches: &[CacheRequest]) -> usize {
     caches.iter().map(|cache| 1 + texts(&cache.keys)).sum()
+}
+
+/// Returns the number of entries in the table of an image, which every named image gets a copy of.
+pub(super) fn image(image: &ImageRequest) -> usize {
+    let words = image.cmd.iter().chain(&image.entrypoint).flatten();
+    let groups = image.groups.iter().flatten().map(|one| &one.value);
+    1 + texts(words)
+        + groups.count()
+        + image.expose.len()
+        + texts(image.copy.iter().map(|rule| rule.from.value.as_str()))
+        + texts(image.env.values())
+        + texts(image.labels.values())
 }
 
 fn tool(entry: &ToolEntry) -> usize {

@@ -110,6 +110,7 @@ impl<'a> Merging<'a> {
         let mut count = |copies: usize, weight: usize| {
             found = found.saturating_add(copies.saturating_mul(weight));
         };
+        let images = self.layers.iter().map(|layer| layer.images.len()).sum();
         for layer in self.layers {
             count(1, cost::caches(&layer.caches));
             count(all, cost::tables(&layer.top));
@@ -121,6 +122,10 @@ impl<'a> Merging<'a> {
                     .map(|file| cost::variables(file))
                     .sum(),
             );
+            for (name, image) in &layer.images {
+                let copies = if name.is_none() { images } else { 1 };
+                count(copies, cost::image(image));
+            }
             for (name, section) in &layer.shells {
                 let copies = if inherited.contains(name) { all } else { 2 };
                 count(copies, cost::tables(&section.tables));
@@ -134,7 +139,7 @@ impl<'a> Merging<'a> {
         let Some(layer) = self.layers.last().filter(|_| found > ENTRIES) else {
             return Ok(());
         };
-        let expected = "a manifest of at most 50,000 entries in all dev shells together, a long text counting as combined";
+        let expected = "a manifest of at most 50,000 entries in all dev shells and images together, a long text counting as several";
         let invalid = Invalid::new(expected, &format!("{found}"));
         Err(layer.text.error(0..0, invalid))
     }

@@ -341,7 +341,11 @@ fn the_merged_size_is_limited() {
     let shells = shells.concat();
     let names: Vec<String> = (0..2000).map(|at| format!("A{at} = '1'\n")).collect();
     let names = names.concat();
+    let images: Vec<String> = (0..200).map(|at| format!("[images.i{at}]\n")).collect();
+    let images = images.concat();
     for text in [
+        format!("[image]\ncmd = [{words}]\n{images}"),
+        format!("[image.env]\n{names}{images}"),
         format!("[env]\n{names}"),
         format!("[aliases]\n{}", names.to_lowercase()),
         format!("[python]\ngroups = [{words}]\n"),
