@@ -370,7 +370,7 @@ mod tests {
         );
         assert_eq!(
             found[0].checked.as_deref(),
-            Some("SHA256SUMS of release 20261128")
+            Some("digests of `SHA256SUMS` of release 20261128")
         );
         assert_eq!(
             found[0].artifacts[&System::LinuxX86_64][0].url.as_str(),
