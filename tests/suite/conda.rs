@@ -74,6 +74,29 @@ fn served(layout: Layout) -> (Sandbox, Server) {
     (sandbox, server)
 }
 
+#[test]
+fn a_channel_with_passwords_takes_those_of_the_user() {
+    let (sandbox, server) = served(Layout::Sharded);
+    server.require("Basic bWU6c2VjcmV0");
+    let run = ["run", "-v", "--trust", "--", "db"];
+    sandbox.devsh(&run).error(&["answered 401", "netrc"]);
+    let netrc = "machine 127.0.0.1 login me password secret\n";
+    fs::write(sandbox.home().join(".netrc"), netrc).unwrap();
+    sandbox.devsh(&run).success();
+    let address = server.address().replace("http://", "http://me:secret@");
+    let sandbox = Sandbox::new()
+        .served_by(&server)
+        .env("CONDA_CHANNEL_ALIAS", format!("{address}/conda"))
+        .config("tools-from = \"managed\"\n")
+        .manifest(MANIFEST);
+    let outcome = sandbox.devsh(&run).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(
+        !format!("{outcome}{lockfile}").contains("secret"),
+        "{outcome}\n{lockfile}"
+    );
+}
+
 /// Returns the objects of the store whose name has this part.
 fn objects(sandbox: &Sandbox, part: &str) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(sandbox.data().join("store")).unwrap();
