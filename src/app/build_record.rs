@@ -32,7 +32,7 @@ use crate::{
 use super::{
     build_mode::BuildMode,
     build_request::{BuildInputs, BuildOptions},
-    host_notices, lockfile_changes, lockfiles,
+    describe_lock_changes, host_notices, lockfiles,
     missing_parts::{self, FailedPart, Unlocked},
     programs,
     session::Session,
@@ -572,7 +572,7 @@ fn record(
         objects,
         machine: built_shell.has_conda().then(machine::identity),
         drifted: tool_summary::drifts(inputs, built_shell).next().is_some(),
-        versions: lockfile_changes::locked_versions(project.get(), inputs),
+        versions: describe_lock_changes::locked_versions(project.get(), inputs),
         retry: None,
         content: from_build::content(root, inputs.shell, built),
     }

@@ -22,9 +22,8 @@ use super::{
     build_files::{BuildFailure, BuildTraces},
     build_mode::BuildMode,
     build_record::{self, BuildBasis, RecordedShell},
-    crash_cleanup,
+    crash_cleanup, describe_lock_changes,
     lock::{self, UpToDate},
-    lockfile_changes,
     session::Session,
     trust,
 };
@@ -132,7 +131,7 @@ pub fn build_claimed(
     let mut is_new = false;
     for shell in shells {
         if mode != BuildMode::Background
-            && let Some(changes) = lockfile_changes::describe(session, project.get(), shell)
+            && let Some(changes) = describe_lock_changes::describe(session, project.get(), shell)
         {
             session.reporter.note(&changes);
         }

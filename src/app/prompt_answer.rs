@@ -40,9 +40,9 @@ use crate::{
 };
 
 use super::{
-    background, build_record,
+    background, build_record, describe_lock_changes,
     dev_shells::with_shell,
-    host_notices, lockfile_changes, missing_parts,
+    host_notices, missing_parts,
     ready_shell::ReadyShell,
     reload,
     session::{Options, Session},
@@ -566,7 +566,7 @@ fn judge(
         return Ok(Verdict::Ready(Box::new(record)));
     }
     let basis = build_record::basis_digest(watched);
-    let changes = lockfile_changes::describe(session, project.get(), shell);
+    let changes = describe_lock_changes::describe(session, project.get(), shell);
     let building = background::start(context, &place.root, shell, basis)?;
     Ok(Verdict::Building(match changes {
         Some(changes) => format!("{changes}; {building}"),

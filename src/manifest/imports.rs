@@ -8,7 +8,7 @@ mod devbox;
 mod environment;
 mod envrc;
 mod mise;
-mod pipfile;
+mod pipfile_scripts;
 mod pixi;
 
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ pub fn import(text: &Text, read: &dyn Fn(&str) -> Option<Text>) -> ImportedSetti
         let root = documents.parse(text);
         match end {
             "devbox.json" => devbox::read(&mut importer, &root),
-            PIPFILE => pipfile::read(&mut importer, &root),
+            PIPFILE => pipfile_scripts::read(&mut importer, &root),
             "pixi.toml" => pixi::read(&mut importer, &root),
             "pyproject.toml" => {
                 for table in root.select(PIXI) {
