@@ -40,7 +40,7 @@ pub enum NewName {
     CondaPackage(String),
     /// A program that an approved tool did not have before.
     Program { tool: String, program: String },
-    /// A place of prebuilt programs that a crate is said to name.
+    /// A place of prebuilt programs that the lockfile gives for a crate.
     Place { tool: String, place: String },
 }
 
@@ -106,7 +106,7 @@ pub fn approve_resolved(
             let entries = approved.entries.entry(list).or_default();
             entries.extend(digests.difference(&old));
         }
-        // A crate that devsh read itself names them.
+        // devsh has read these places in the crate itself.
         for (tool, places) in resolved_places(project, before, after) {
             approved.names.entry(places_of(&tool)).or_insert(places);
         }

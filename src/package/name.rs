@@ -221,7 +221,7 @@ impl Tool {
         std::iter::once(own).chain(others).collect()
     }
 
-    /// Returns the position of a supplier in that list; nothing if it cannot serve the tool.
+    /// Returns the position of a supplier in `suppliers`; nothing if it cannot serve the tool.
     ///
     /// A crate can name a release with its programs, which counts as the crate.
     pub fn supplier_rank(&self, supplier: &Supplier) -> Option<usize> {
