@@ -134,10 +134,11 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
                 None => one.set_aside(rank, "no version of it fits"),
                 Some(position) => {
                     let candidate = &one.candidates[position];
-                    if lookup.digests && (!candidate.undigested.is_empty() || one.is_crate(rank)) {
+                    let is_crate = one.is_crate(rank);
+                    if lookup.digests && (!candidate.undigested.is_empty() || is_crate) {
                         let tool = one.tool(rank);
-                        open.push((at, position, tool, one.sought.request, candidate.clone()));
-                        one.is_crate_read = true;
+                        open.push((at, position, tool, one.sought, candidate.clone()));
+                        one.is_crate_read |= is_crate;
                     } else {
                         if lookup.digests {
                             npm::check_signatures(&mut one.candidates[position], lookup.sources)?;
@@ -150,8 +151,8 @@ fn serve(round: &mut [&mut OpenRequest<'_>], rank: usize, lookup: Lookup<'_>) ->
         if open.is_empty() {
             return Ok(());
         }
-        let digested = parallel::map(PARALLEL, &open, |(_, _, tool, request, candidate)| {
-            with_digests(tool, request, candidate, lookup.sources)
+        let digested = parallel::map(PARALLEL, &open, |(_, _, tool, sought, candidate)| {
+            with_digests(tool, *sought, candidate, lookup.sources)
         });
         let places: Vec<(usize, usize)> = open.iter().map(|one| (one.0, one.1)).collect();
         for ((at, position), digested) in places.into_iter().zip(digested) {
@@ -341,7 +342,7 @@ impl Question<'_> {
 /// The chosen version with everything that the lockfile needs.
 enum Complete {
     Candidate(Box<Candidate>),
-    /// It was complete; perhaps with a supplier that the publisher names and that does not serve.
+    /// Nothing to add. The supplier that the crate names, if its files cannot be used.
     Unchanged(Option<UnusedSupplier>),
 }
 
@@ -351,21 +352,23 @@ enum Complete {
 /// A download without a published digest is left out.
 fn with_digests(
     tool: &Tool,
-    request: &ToolRequest,
+    sought: ToolQuery<'_>,
     candidate: &Candidate,
     sources: Sources<'_>,
 ) -> Result<Complete, Error> {
     let complete = match tool.source {
         Source::Cargo => {
-            return Ok(match published::find(tool, candidate, sources)? {
-                Published::Unnamed => Complete::Unchanged(None),
-                Published::Unused(unused) => Complete::Unchanged(Some(unused)),
-                Published::Served(candidate) => Complete::Candidate(candidate),
-            });
+            return Ok(
+                match published::find(tool, sought.tool, candidate, sources)? {
+                    Published::Unnamed => Complete::Unchanged(None),
+                    Published::Unused(unused) => Complete::Unchanged(Some(unused)),
+                    Published::Served(candidate) => Complete::Candidate(candidate),
+                },
+            );
         }
         Source::Github => github::with_digests(tool, candidate, sources),
         Source::Node => node::with_digests(tool, candidate, sources),
-        Source::Url => url::with_digests(tool, request, candidate, sources),
+        Source::Url => url::with_digests(tool, sought.request, candidate, sources),
         _ => Err(Error::NoSource { tool: tool.clone() }),
     };
     Ok(Complete::Candidate(Box::new(complete?)))

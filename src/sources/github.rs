@@ -8,7 +8,7 @@ mod asset_choice;
 mod checksum_file;
 mod release_list;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
@@ -219,7 +219,8 @@ pub(super) fn named_files(
 ) -> Result<Option<Candidate>, Error> {
     let own = wanted.get(&sources.system).into_iter().flatten();
     let mut tags: Vec<&str> = own.map(|file| file.tag.as_str()).collect();
-    tags.dedup();
+    let mut seen = BTreeSet::new();
+    tags.retain(|tag| seen.insert(*tag));
     let below = sources.config.releases_of(tool.package.as_str());
     for tag in tags {
         let release = match release_list::release(tool, tag, sources) {
@@ -227,6 +228,9 @@ pub(super) fn named_files(
             other => other?,
         };
         let mut complete = candidate.clone();
+        // The files of a release can be younger than what names them.
+        let times = candidate.released.zip(release.published);
+        complete.released = times.map(|(named, published)| named.max(published));
         for (system, files) in wanted {
             let mut files = files.iter().filter(|file| file.tag == tag);
             let asset = files.find_map(|file| {

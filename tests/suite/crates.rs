@@ -414,6 +414,11 @@ fn asset(version: &str, target: &str) -> String {
 
 /// Serves the crate `probe`, which is in the repository `team/probe` and names prebuilt programs at an address.
 fn serve_probe(server: &Server, version: &str, address: &str) {
+    serve_published_probe(server, version, address, "");
+}
+
+/// Serves the crate `probe` with further keys of its line in the index.
+fn serve_published_probe(server: &Server, version: &str, address: &str, index: &str) {
     let manifest = format!(
         "repository = \"https://github.com/team/probe.git\"\n\
          [package.metadata.binstall]\npkg-url = \"{address}\"\npkg-fmt = \"tgz\"\n"
@@ -421,6 +426,7 @@ fn serve_probe(server: &Server, version: &str, address: &str) {
     let files = [("src/main.rs", "fn main() { println!(\"compiled\") }")];
     PackedCrate {
         manifest: &manifest,
+        index,
         ..PackedCrate::program("probe", version, &files)
     }
     .serve(server);
@@ -478,7 +484,7 @@ fn a_crate_without_usable_programs_is_compiled() {
     serve_probe(&server, "1.0.0", RELEASE);
     let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
     let locked = sandbox.devsh(&["lock", "--trust"]).success();
-    let note = "`cargo:probe` is compiled, not taken from `github:team/probe`: the crate names no file that it has";
+    let note = "`cargo:probe` is compiled, not taken from `github:team/probe`: it has none of the files that the crate names";
     assert!(locked.stderr.contains(note), "{locked}");
     assert_eq!(run(&sandbox, &["probe"]), "compiled\n");
     // The digest of the list is not that of the file.
@@ -600,4 +606,144 @@ fn a_crate_with_another_digest_names_no_programs() {
         .devsh(&["lock", "--trust"])
         .error(&["digest mismatch"]);
     assert!(!sandbox.project().join("devshell.lock").exists());
+}
+
+#[test]
+fn programs_that_are_too_young_are_not_used() {
+    let Some(server) = server() else { return };
+    let plain = format!(
+        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
+        server.address()
+    );
+    for target in TARGETS {
+        server.serve(&format!("/dl/2.0.0/probe-{target}.tgz"), prebuilt("2.0.0"));
+    }
+    let old = ",\"pubtime\":\"2020-01-01T00:00:00Z\"";
+    serve_published_probe(&server, "1.0.0", RELEASE, old);
+    serve_published_probe(&server, "2.0.0", &plain, old);
+    let release = "https://github.com/team/young/releases/download/v{ version }/{ name }-{ version }-{ target }.tar.gz";
+    serve_published_probe(&server, "3.0.0", release, old);
+    serve_release(&server, "team/probe", "1.0.0");
+    serve_release(&server, "team/young", "3.0.0");
+    let path = "/api/repos/team/young/releases/tags/v3.0.0";
+    let document = String::from_utf8(server.content(path)).unwrap();
+    server.serve(path, document.replace("2026-08-01", "2999-08-01"));
+    for (version, expected) in [
+        ("1.0.0", None),
+        (
+            "2.0.0",
+            Some((
+                "url:probe",
+                "held back: its source gives no publication time",
+            )),
+        ),
+        (
+            "3.0.0",
+            Some(("github:team/young", "held back: out for 0 hours")),
+        ),
+    ] {
+        let sandbox = sandbox(&server, &format!("\"cargo:probe\" = \"{version}\""))
+            .config("minimum-release-age = \"1 hour\"\nminimum-release-age-exclude = [\"rust\"]\n");
+        server.requests();
+        let locked = sandbox.devsh(&["lock", "--trust"]).success();
+        let requests = server.requests();
+        assert!(
+            requests.iter().all(|path| !path.starts_with("/dl/")),
+            "{requests:?}"
+        );
+        let compiled = locked.stderr.contains("is compiled");
+        assert_eq!(compiled, expected.is_some(), "{locked}");
+        if let Some((supplier, reason)) = expected {
+            let note = format!("`cargo:probe` is compiled, not taken from `{supplier}`: {reason}");
+            assert!(locked.stderr.contains(&note), "{locked}");
+        }
+    }
+}
+
+#[test]
+fn programs_are_used_only_if_no_system_loses_the_tool() {
+    let Some(server) = server() else { return };
+    let address = format!(
+        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
+        server.address()
+    );
+    for target in TARGETS {
+        let path = format!("/dl/1.0.0/probe-{target}.tgz");
+        server.serve(&path, prebuilt("1.0.0"));
+    }
+    serve_probe(&server, "1.0.0", &address);
+    let other = if cfg!(target_os = "macos") {
+        "x86_64-unknown-linux-musl"
+    } else {
+        "x86_64-apple-darwin"
+    };
+    let path = format!("/dl/1.0.0/probe-{other}.tgz");
+    for (status, reason) in [(404, "it has no file for"), (500, "500")] {
+        server.fault(&path, Fault::Status(status));
+        let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+        let locked = sandbox.devsh(&["lock", "--trust"]).success();
+        let note = "`cargo:probe` is compiled, not taken from `url:probe`: ";
+        assert!(locked.stderr.contains(note), "{locked}");
+        assert!(locked.stderr.contains(reason), "{locked}");
+        let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+        assert!(lockfile.contains("system = \"any\""), "{lockfile}");
+        server.mend();
+    }
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    assert_eq!(run(&sandbox, &["probe", "--version"]), "prebuilt 1.0.0\n");
+}
+
+#[test]
+fn a_missing_release_is_asked_for_once() {
+    let Some(server) = server() else { return };
+    let manifest = "repository = \"https://github.com/team/probe\"\n\
+         [package.metadata.binstall]\npkg-fmt = \"tgz\"\n";
+    PackedCrate {
+        manifest,
+        ..PackedCrate::program("probe", "1.0.0", &[("src/main.rs", "fn main() {}")])
+    }
+    .serve(&server);
+    let sandbox = sandbox(&server, "\"cargo:probe\" = \"1\"");
+    server.requests();
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let mut asked = server.requests();
+    asked.retain(|path| path.contains("/releases/tags/"));
+    let count = asked.len();
+    asked.sort();
+    asked.dedup();
+    assert_eq!((count, asked.len()), (2, 2), "{asked:?}");
+}
+
+#[test]
+fn the_programs_of_a_crate_after_a_failed_release_are_used() {
+    let server = Server::start();
+    let mut release = GithubRelease::new("v1.0.0", &[]);
+    release.digests = false;
+    for target in TARGETS {
+        let name = format!("fd-v1.0.0-{target}.tar.gz");
+        release.assets.push((name, prebuilt("1.0.0")));
+    }
+    let sums = b"unread".to_vec();
+    release.assets.push(("SHA256SUMS".to_owned(), sums));
+    serve_releases(&server, "sharkdp/fd", &[release]);
+    server.fault(
+        "/sharkdp/fd/releases/download/v1.0.0/SHA256SUMS",
+        Fault::Status(500),
+    );
+    let manifest = format!(
+        "[package.metadata.binstall]\npkg-url = \"{}/dl/{{ target }}.tgz\"\npkg-fmt = \"tgz\"\n",
+        server.address()
+    );
+    for target in TARGETS {
+        server.serve(&format!("/dl/{target}.tgz"), prebuilt("1.0.0"));
+    }
+    PackedCrate {
+        manifest: &manifest,
+        ..PackedCrate::program("fd-find", "1.0.0", &[("src/main.rs", "fn main() {}")])
+    }
+    .serve(&server);
+    let sandbox = sandbox(&server, "fd = \"1\"");
+    sandbox.devsh(&["lock", "--trust"]).success();
+    let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
+    assert!(lockfile.contains("source = \"url:fd-find\""), "{lockfile}");
 }

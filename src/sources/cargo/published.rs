@@ -1,9 +1,9 @@
 //! The prebuilt programs that a crate names, in place of its sources.
 //!
-//! The names are in the `Cargo.toml` of the crate, which has the digest of the index. A release of a repository is read as
-//! that of a tool of the source `github`, and another server as one of the source `url`.
+//! The names are in the `Cargo.toml` of the crate, which has the digest of the index. Files of a GitHub release get the
+//! supplier `github:OWNER/REPO`, files of other servers `url:CRATE`.
 
-use std::{collections::BTreeMap, fs::File, io::Read as _};
+use std::{collections::BTreeMap, fs::File, io::Read as _, slice};
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -16,7 +16,7 @@ use crate::{
     sources::{
         Candidate, Error, Sources, UnusedSupplier, computed_digest,
         github::{self, ReleaseFile},
-        unreachable,
+        release_age, unreachable,
     },
     util::parallel,
 };
@@ -37,9 +37,12 @@ pub(in crate::sources) enum Published {
     Served(Box<Candidate>),
 }
 
-/// Searches the prebuilt programs of a version of a crate.
+/// Searches the prebuilt programs of a version of a crate, which serves the tool `requested`.
+///
+/// They are used only if they are as old as the settings ask for, and no system of the crate lacks them.
 pub(in crate::sources) fn find(
     tool: &Tool,
+    requested: &Tool,
     candidate: &Candidate,
     sources: Sources<'_>,
 ) -> Result<Published, Error> {
@@ -81,10 +84,21 @@ pub(in crate::sources) fn find(
         return Ok(Published::Unnamed);
     };
     let published = tool.from_supplier(&supplier);
-    let plain = Candidate {
+    let held = |candidate: &mut Candidate| {
+        release_age::hold(slice::from_mut(candidate), requested, sources);
+        candidate.held
+    };
+    let mut plain = Candidate {
         artifacts: BTreeMap::new(),
         ..candidate.clone()
     };
+    if matches!(named, NamedFiles::Downloads(_)) {
+        // Their server gives no publication time.
+        plain.released = None;
+        if let Some(young) = held(&mut plain) {
+            return unused(supplier, &young.to_string());
+        }
+    }
     let found = match &named {
         NamedFiles::Releases { files, .. } => {
             github::named_files(&published, files, &plain, sources)
@@ -93,7 +107,7 @@ pub(in crate::sources) fn find(
     };
     let mut served = match found {
         Ok(Some(served)) => served,
-        Ok(None) => return unused(supplier, "the crate names no file that it has"),
+        Ok(None) => return unused(supplier, "it has none of the files that the crate names"),
         Err(error) => {
             let Some(reason) = error.unavailable() else {
                 return Err(error);
@@ -101,6 +115,14 @@ pub(in crate::sources) fn find(
             return unused(supplier, &reason);
         }
     };
+    if let Some(young) = held(&mut served) {
+        return unused(supplier, &young.to_string());
+    }
+    let mut systems = candidate.artifacts.keys();
+    if let Some(system) = systems.find(|system| !served.supports(**system)) {
+        // One lockfile serves all systems, and none of them may lose the tool.
+        return unused(supplier, &format!("it has no file for {system}"));
+    }
     // The crate is not compiled.
     download.discard();
     served.rust = None;
@@ -232,14 +254,8 @@ fn downloads(
         first_download(tool, urls, **system, sources)
     });
     for ((system, _), found) in all.into_iter().zip(found) {
-        match found {
-            Ok(artifact) => {
-                let artifacts = artifact.map(|artifact| (*system, vec![artifact]));
-                candidate.artifacts.extend(artifacts);
-            }
-            Err(error) if *system == sources.system => return Err(error),
-            Err(_) => {}
-        }
+        let artifacts = found?.map(|artifact| (*system, vec![artifact]));
+        candidate.artifacts.extend(artifacts);
     }
     candidate.checked = Some("digests computed from the downloads".to_owned());
     Ok(candidate.supports(sources.system).then_some(candidate))
