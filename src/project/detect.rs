@@ -300,7 +300,7 @@ impl RepositoryFiles<'_> {
                         },
                         tool: None,
                         message: format!(
-                            "only the bounds of its first {} members count",
+                            "only the bounds of the first {} members that devsh finds count",
                             members::LIMIT
                         ),
                     });

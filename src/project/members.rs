@@ -22,8 +22,8 @@ const VISITS: usize = 1 << 14;
 /// The depth of `**`.
 const DEPTH: usize = 6;
 
-/// Returns the members' directories below `root`, sorted and with `/` at the end, and whether there are more than the
-/// limit. An invalid pattern matches nothing.
+/// Returns the members' directories below `root`, sorted and with `/` at the end, and whether there may be more: they
+/// are more than the limit, or not every directory was read. An invalid pattern matches nothing.
 pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<String>, bool) {
     let exclude: Vec<GlobMatcher> = members
         .exclude
@@ -53,12 +53,13 @@ pub(super) fn directories(root: &Path, members: &WorkspaceMembers) -> (Vec<Strin
         .collect();
     found.sort();
     found.dedup();
-    let more = found.len() > LIMIT;
+    let more = found.len() > LIMIT || visits == 0;
     found.truncate(LIMIT);
     (found, more)
 }
 
-/// Returns the meaning of a pattern, whose `*` matches no `/`. It takes linear time: nobody approved it yet.
+/// Returns the meaning of a pattern, whose `*` matches no `/`. Matching takes linear
+/// time, because the project is not approved yet.
 fn matcher(pattern: &str) -> Option<GlobMatcher> {
     if pattern.len() > PATTERN {
         return None;
@@ -82,7 +83,7 @@ fn matching(root: &Path, pattern: &str, visits: &mut usize) -> Vec<String> {
         return Vec::new();
     };
     let parts: Vec<&str> = pattern.split('/').collect();
-    let is_literal = |part: &&&str| !part.contains(['*', '?', '[']);
+    let is_literal = |part: &&&str| !part.contains(['*', '?', '[', '{']);
     let fixed = parts.iter().take_while(is_literal).count();
     let start = parts[..fixed].join("/");
     if fixed == parts.len() {
@@ -182,6 +183,10 @@ mod tests {
         assert_eq!(
             found(&["crates/[ot]*"], &[]),
             ["crates/one/", "crates/two/"]
+        );
+        assert_eq!(
+            found(&["crates/{one,two}"], &["{a,crates/two}"]),
+            ["crates/one/"]
         );
         for nothing in [
             "../other",

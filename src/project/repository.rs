@@ -38,7 +38,7 @@ impl Repository {
     /// Returns the repositories that `.git` of the project at `root` and of the directories around it name, also those
     /// that do not confirm it: submodules, `git init --separate-git-dir`, moved worktrees, symlinks.
     ///
-    /// For denials only, which such a claim can do no more than extend to its own directory.
+    /// For denials only. A claim can extend one to the worktrees of another repository, but never lift one.
     pub fn claimed_around(root: &Path) -> impl Iterator<Item = Self> {
         root.ancestors().filter_map(move |top| {
             let git = top.join(".git");

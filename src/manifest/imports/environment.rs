@@ -67,7 +67,7 @@ pub(super) fn read(importer: &mut Importer<'_>, root: &Node<'_>) {
 /// Returns the selector of conda-lock in the comment of a line (`- libpq  # [linux]`).
 fn selector(line: &str) -> Option<&str> {
     let (_, comment) = line.split_once(" #")?;
-    let (_, inner) = comment.split_once('[')?;
+    let inner = comment.trim_start().strip_prefix('[')?;
     Some(inner.split_once(']')?.0.trim())
 }
 

@@ -129,11 +129,14 @@ impl ProjectEnvironment {
                 value: true,
                 origin,
             });
-            if let (Ok(python), Some(first)) = ("python".parse::<Tool>(), shell.packages.first()) {
-                let entry = ToolEntry::new(first.origin.clone());
-                section.tables.tools.insert(python, entry);
-            }
+            let first = shell.packages.first();
+            let packages = first.filter(|_| shell.python_of_conda.is_none());
+            let packages = packages.map(|package| package.origin.clone());
             notes.extend(put_tables(shell, lock.as_deref(), &mut section.tables));
+            if let (Ok(python), Some(origin)) = ("python".parse::<Tool>(), packages) {
+                let tools = section.tables.tools.entry(python);
+                tools.or_insert_with(|| ToolEntry::new(origin));
+            }
         }
         notes.extend(put_tables(settings, lock.as_deref(), &mut lowest.top));
         notes
@@ -219,11 +222,11 @@ mod tests {
     use super::*;
     use crate::manifest::{
         merge,
-        presets::{self, AppliedPreset, Preset, ReadFiles, apply_presets},
+        presets::{self, AppliedPreset, Preset, PresetLayers, ReadFiles, apply_presets},
     };
 
-    /// Returns the requests of a project with these files, and the notes.
-    fn detected(files: &[(&str, &str)]) -> (String, Vec<String>) {
+    /// Applies the presets to a project with these files.
+    fn fitted(files: &[(&str, &str)]) -> PresetLayers {
         let presets = presets::all().unwrap();
         let texts: BTreeMap<String, Text> = files
             .iter()
@@ -246,7 +249,12 @@ mod tests {
                 .flat_map(Preset::environments)
                 .collect::<Vec<_>>(),
         };
-        let fitted = apply_presets(&presets, &applied, read);
+        apply_presets(&presets, &applied, read)
+    }
+
+    /// Returns the requests of a project with these files, and the notes.
+    fn detected(files: &[(&str, &str)]) -> (String, Vec<String>) {
+        let fitted = fitted(files);
         let manifest = merge(&fitted.layers).unwrap();
         let dev = &manifest.shells[&"dev".parse().unwrap()];
         let conda = dev.conda_requirements().unwrap();
@@ -324,6 +332,16 @@ mod tests {
                 .0
                 .starts_with("conda []")
         );
+    }
+
+    #[test]
+    fn an_environment_of_pixi_keeps_its_python() {
+        let table = "[workspace]\nchannels = ['conda-forge']\n[feature.old.dependencies]\npython = '3.11.*'\n\
+            [feature.old.pypi-dependencies]\nhttpx = '*'\n[environments]\nold = ['old']\n";
+        let manifest = merge(&fitted(&[("pixi.toml", table)]).layers).unwrap();
+        let old = &manifest.shells[&"old".parse().unwrap()];
+        let python = &old.tools[&"python".parse().unwrap()];
+        assert_eq!(python.requirement.value.to_string(), "3.11.*");
     }
 
     #[test]
