@@ -4,14 +4,14 @@ _devsh_complete() {
   # Later versions give the word without its quotes.
   ((BASH_VERSINFO[0] < 4)) || words[COMP_CWORD]=$2
   COMPREPLY=()
-  answer=$(_CLAP_IFS=$'\013' _CLAP_COMPLETE_INDEX=$COMP_CWORD DEVSH_COMPLETE=bash devsh -- "${words[@]}") || return
+  answer=$(_CLAP_IFS=$'\013' _CLAP_COMPLETE_INDEX=$COMP_CWORD DEVSH_COMPLETE=bash command devsh -- "${words[@]}") || return
   while [[ $answer ]]; do
     candidate=${answer%%$'\013'*}
     answer=${answer#"$candidate"}
     answer=${answer#$'\013'}
-    # Bash quotes no candidates but names of files. A name can have code in it: `x$(command)`.
+    # Bash quotes candidates only as names of files. A name can have code in it: `x$(command)`.
     case $candidate in
-      *[!A-Za-z0-9_./:@%+=,^~-]*) compopt -o filenames 2>/dev/null || continue ;;
+      ?*[!A-Za-z0-9_./:@%+=,^~-]* | [!A-Za-z0-9_./:@%+=,^-]*) compopt -o filenames 2>/dev/null || continue ;;
     esac
     COMPREPLY+=("$candidate")
   done

@@ -87,10 +87,13 @@ const fn separator(shell: HostShell) -> u8 {
 /// Removes candidates whose names would control the terminal.
 fn without_control_characters(shell: HostShell, answer: &[u8]) -> Vec<u8> {
     // Fish separates a name from its description by a tab.
-    let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    let is_control = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text);
+        text.chars().any(|one| one.is_control() && one != '\t')
+    };
     let candidates = answer.split(|byte| *byte == separator(shell));
     let plain: Vec<&[u8]> = candidates
-        .filter(|candidate| !candidate.iter().any(is_control))
+        .filter(|candidate| !is_control(candidate))
         .collect();
     plain.join(&separator(shell))
 }
