@@ -58,8 +58,8 @@ const LOADER: [&str; 4] = [
     "DYLD_INSERT_LIBRARIES",
 ];
 
-/// Variables of compilers and of Java, which packages of these exist to set, with paths of the prefix only. Other variables whose values host programs
-/// run as code need a grant of the manifest, so a package cannot set them.
+/// Variables of compilers and of Java, which packages of these exist to set, with paths of the prefix only. Other
+/// variables whose values host programs run as code need a grant of the manifest, so a package cannot set them.
 const PACKAGE_CODE: [&str; 22] = [
     "AR",
     "AS",

@@ -4,8 +4,8 @@
 //! that it names, and are in no error.
 
 mod authorization;
-mod login;
 mod reference;
+mod saved_logins;
 mod upload;
 
 use std::{path::Path, sync::Mutex};
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use url::Url;
 
 use authorization::RegistryAccess;
-pub use login::{Login, Logins};
 pub use reference::Reference;
+pub use saved_logins::{Login, Logins};
 pub use upload::{LocalBlob, Pushed};
 
 use super::{Answer, Client, Download, Error, Exchange, ExpectedFile, Meter, RequestBody};
