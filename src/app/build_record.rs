@@ -34,7 +34,7 @@ use super::{
     build_request::{BuildInputs, BuildOptions},
     describe_lock_changes, host_notices, lockfiles,
     missing_parts::{self, FailedPart, Unlocked},
-    programs,
+    programs::{self, CheckedShell},
     session::Session,
     store_changes, tool_summary,
     venv_link::{self, LinkOutcome},
@@ -301,10 +301,14 @@ pub fn build(
     };
     let request = inputs.request(project.get(), shell, config, options);
     inputs.refuse_untrusted(config, options.system)?;
-    programs::check_places(session, project.get(), &inputs)?;
-    let data = &session.context.directories.data;
-    let found = (mode != BuildMode::Refresh).then(|| builder::find(data, &request));
-    let found = found.flatten();
+    let found = builder::find(&session.context.directories.data, &request);
+    let checked = CheckedShell {
+        inputs: &inputs,
+        system: options.system,
+        is_built: found.is_some(),
+    };
+    programs::check_places(session, project.get(), checked)?;
+    let found = found.filter(|_| mode != BuildMode::Refresh);
     let mut failed = inputs.failed.clone();
     let built_shell = if let Some(found) = found {
         found

@@ -153,7 +153,7 @@ impl<'a> BuildInputs<'a> {
             let spelled = (package.supplier.source == Source::Url)
                 .then(|| download_address(tool, request, package, system))
                 .flatten();
-            // The user approves the servers that a crate names.
+            // `check_places` checks the servers that a crate names.
             let is_place = package.supplier.source == Source::Url
                 && is_named_by_crate(tool, &package.supplier);
             let artifacts =

@@ -16,18 +16,23 @@ use crate::{
     builder::{BuiltShell, ToolOrigin},
     env::pathlist,
     lockfile::{LockedPackage, Lockfile},
-    package::Source,
+    package::{Source, System},
     project::{
         Project,
         approval::{ApprovedPrograms, Trusted},
     },
     report::failure::{ExitStatus, Failure},
+    sources::{Sources, cargo::names_files},
     util::{digest_input::DigestInput, hex, vars},
 };
 
 use super::{
-    build_request::BuildInputs, locked_addresses::places_of_crate, lockfiles::joined_lockfile,
-    missing_parts::Unlocked, session::Session,
+    build_request::BuildInputs,
+    locked_addresses::{is_named_by_crate, places_of_crate},
+    lockfiles::joined_lockfile,
+    missing_parts::Unlocked,
+    query_versions,
+    session::Session,
 };
 
 /// The digests of lock entries, by the list that their names belong to.
@@ -132,14 +137,24 @@ fn resolved_places(
     places.collect()
 }
 
+/// The dev shell whose places are checked.
+#[derive(Clone, Copy)]
+pub struct CheckedShell<'a> {
+    pub inputs: &'a BuildInputs<'a>,
+    pub system: System,
+    /// True if exactly this dev shell was built before.
+    pub is_built: bool,
+}
+
 /// Checks the places that a lockfile gives for the prebuilt programs of crates: the manifest does not name them.
 pub fn check_places(
     session: &Session<'_>,
     project: &Project,
-    inputs: &BuildInputs<'_>,
+    shell: CheckedShell<'_>,
 ) -> Result<(), Failure> {
+    let inputs = shell.inputs;
     let Some(root) = project.approved_at().filter(|_| !session.options.trust) else {
-        return Ok(());
+        return check_crates(session, shell);
     };
     let approved = session.decisions.programs(root)?.unwrap_or_default();
     let new = new_places(&approved, inputs);
@@ -147,6 +162,51 @@ pub fn check_places(
         return Ok(());
     }
     Err(not_approved(session, project, &new))
+}
+
+/// Checks the places in the crates themselves: a rule or `--trust` approves none.
+fn check_crates(session: &Session<'_>, shell: CheckedShell<'_>) -> Result<(), Failure> {
+    if shell.is_built {
+        return Ok(());
+    }
+    let config = session.config()?;
+    for (tool, request) in &shell.inputs.shell.tools {
+        let Some(locked) = shell.inputs.lockfile.locked(tool, request) else {
+            continue;
+        };
+        let supplier = &locked.supplier;
+        if !is_named_by_crate(tool, supplier) {
+            continue;
+        }
+        let artifacts = locked.artifacts.get(&shell.system);
+        let mut artifacts = artifacts.into_iter().flatten();
+        // `sources.hosts` has other servers that a lockfile may use.
+        if supplier.source == Source::Url
+            && artifacts.all(|one| config.trusts_artifact(supplier, &one.url))
+        {
+            continue;
+        }
+        let client = session.client()?;
+        let sources = Sources {
+            system: shell.system,
+            ..query_versions::sources(session, &client)?
+        };
+        let suppliers = tool.suppliers().into_iter();
+        for one in suppliers.filter(|one| one.source == Source::Cargo) {
+            if !names_files(&tool.from_supplier(&one), locked, sources)? {
+                return Err(Failure::new(format!(
+                    "the lockfile takes `{tool}` from `{supplier}`, but its crate does not name these files"
+                ))
+                .note("a lockfile is used without approval, so it may only lead to known sources")
+                .hint(format!(
+                    "lock it again with `{}`",
+                    session.command("lock --upgrade")
+                ))
+                .code(ExitStatus::NotAllowed));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns the places of prebuilt programs that are not approved.

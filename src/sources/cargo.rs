@@ -20,6 +20,7 @@ use crate::{
 };
 
 pub use lock_file::{LockFileError, dependencies};
+pub use published::names_files;
 
 /// Largest accepted file of the index, in bytes.
 const LIMIT: u64 = 64 << 20;

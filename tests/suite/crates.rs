@@ -747,3 +747,62 @@ fn the_programs_of_a_crate_after_a_failed_release_are_used() {
     let lockfile = fs::read_to_string(sandbox.project().join("devshell.lock")).unwrap();
     assert!(lockfile.contains("source = \"url:fd-find\""), "{lockfile}");
 }
+
+#[test]
+fn a_trust_rule_allows_only_places_that_the_crate_names() {
+    let server = Server::start();
+    let address = format!(
+        "{}/dl/{{ version }}/probe-{{ target }}.tgz",
+        server.address()
+    );
+    for target in TARGETS {
+        let path = format!("/dl/2.0.0/probe-{target}.tgz");
+        server.serve(&path, prebuilt("2.0.0"));
+    }
+    for repository in ["team/probe", "evil/probe"] {
+        serve_release(&server, repository, "1.0.0");
+    }
+    serve_probe(&server, "1.0.0", RELEASE);
+    serve_probe(&server, "2.0.0", &address);
+    for (version, named, other) in [
+        ("1.0.0", "team/probe", "evil/probe"),
+        ("2.0.0", "/dl/", "/evil/"),
+    ] {
+        let manifest = format!("\"cargo:probe\" = \"{version}\"");
+        let author = sandbox(&server, &manifest);
+        author.devsh(&["lock", "--trust"]).success();
+        let lockfile = fs::read_to_string(author.project().join("devshell.lock")).unwrap();
+        let rule = "tools-from = \"managed\"\n[trust]\nallow = [\"~/project\"]\n";
+        for (config, option) in [
+            (rule, None),
+            ("tools-from = \"managed\"\n", Some("--trust")),
+        ] {
+            let sandbox = sandbox(&server, &manifest).config(config);
+            let words = |words: &[&'static str]| -> Vec<&'static str> {
+                let (first, rest) = words.split_first().unwrap();
+                let first = std::iter::once(*first).chain(option);
+                first.chain(rest.iter().copied()).collect()
+            };
+            let probe = words(&["run", "--", "probe", "--version"]);
+            sandbox.write("devshell.lock", lockfile.replace(named, other));
+            server.requests();
+            let refused = sandbox.devsh(&probe);
+            refused.error(&[
+                "the lockfile takes `cargo:probe` from",
+                "its crate does not name these files",
+            ]);
+            let requests = server.requests();
+            assert!(
+                requests.iter().all(|path| !path.contains("evil")),
+                "{requests:?}"
+            );
+            sandbox.write("devshell.lock", &lockfile);
+            let expected = format!("prebuilt {version}\n");
+            assert_eq!(sandbox.devsh(&probe).success().stdout, expected);
+            // The crate is not read again.
+            server.requests();
+            sandbox.devsh(&words(&["sync"])).success();
+            assert_eq!(server.requests(), [""; 0]);
+        }
+    }
+}

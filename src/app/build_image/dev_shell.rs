@@ -5,7 +5,8 @@ use crate::{
         build_mode::BuildMode,
         build_request::{BuildInputs, BuildOptions},
         dev_shells::find_dev_shell,
-        lock, missing_parts, programs,
+        lock, missing_parts,
+        programs::{self, CheckedShell},
         session::Session,
     },
     builder::{Builder, BuiltShell, Error as BuildError, PartialBuild, RequestedTool},
@@ -63,7 +64,12 @@ pub(super) fn build_shell(
         requested.hidden |= is_implied(&shell, requested);
     }
     inputs.refuse_untrusted(&config, system)?;
-    programs::check_places(session, project.get(), &inputs)?;
+    let checked = CheckedShell {
+        inputs: &inputs,
+        system,
+        is_built: false,
+    };
+    programs::check_places(session, project.get(), checked)?;
     if let Some(own) = session.context.system
         && own != system
     {

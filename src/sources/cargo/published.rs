@@ -11,7 +11,7 @@ use url::Url;
 use super::binstall;
 use crate::{
     fetch::{self, Download, ExpectedFile, Silent},
-    lockfile::{Artifact, lockable},
+    lockfile::{Artifact, LockedPackage, lockable},
     package::{Source, Supplier, System, Tool, Version},
     sources::{
         Candidate, Error, Sources, UnusedSupplier, computed_digest,
@@ -66,11 +66,7 @@ pub(in crate::sources) fn find(
         }
         other => other.map_err(unreachable(tool))?,
     };
-    let manifest = download.open().ok().and_then(read_manifest);
-    let Some(addresses) = manifest.as_deref().and_then(binstall::addresses) else {
-        return Ok(Published::Unnamed);
-    };
-    let Some(named) = NamedFiles::new(addresses, &candidate.version, sources.system) else {
+    let Some(named) = NamedFiles::read(&download, &candidate.version, sources.system) else {
         return Ok(Published::Unnamed);
     };
     let supplier = named.supplier(tool);
@@ -133,6 +129,32 @@ pub(in crate::sources) fn find(
     Ok(Published::Served(Box::new(served)))
 }
 
+/// Returns whether a crate itself names the files that a lockfile has for it and for the system of the sources.
+pub fn names_files(
+    tool: &Tool,
+    locked: &LockedPackage,
+    sources: Sources<'_>,
+) -> Result<bool, Error> {
+    let candidates = super::candidates(tool, sources)?;
+    let mut candidates = candidates.iter();
+    let Some(candidate) = candidates.find(|one| one.version == locked.version) else {
+        return Ok(false);
+    };
+    let artifacts = candidate.artifacts.get(&sources.system);
+    let Some([artifact]) = artifacts.map(Vec::as_slice) else {
+        return Ok(false);
+    };
+    let download = download(artifact, sources).map_err(unreachable(tool))?;
+    let named = NamedFiles::read(&download, &locked.version, sources.system);
+    download.discard();
+    let locked_files = locked.artifacts.get(&sources.system);
+    let mut locked_files = locked_files.into_iter().flatten();
+    Ok(named.is_some_and(|named| {
+        named.supplier(tool).as_ref() == Some(&locked.supplier)
+            && locked_files.all(|file| named.contains(&file.url, sources.system))
+    }))
+}
+
 /// Downloads the file of a crate; it stays in the cache for the build.
 fn download(artifact: &Artifact, sources: Sources<'_>) -> Result<Download, fetch::Error> {
     let expected = ExpectedFile {
@@ -178,6 +200,26 @@ enum NamedFiles {
 }
 
 impl NamedFiles {
+    /// Reads the file of a crate; nothing if it names no files.
+    fn read(download: &Download, version: &Version, system: System) -> Option<Self> {
+        let manifest = download.open().ok().and_then(read_manifest)?;
+        Self::new(binstall::addresses(&manifest)?, version, system)
+    }
+
+    /// Returns whether the crate names this file for a system. The server of releases is checked elsewhere.
+    fn contains(&self, url: &Url, system: System) -> bool {
+        match self {
+            Self::Releases { repository, files } => {
+                let wanted = files.get(&system);
+                let found = release_file(url);
+                found.is_some_and(|(owner, file)| {
+                    owner == *repository && wanted.is_some_and(|wanted| wanted.contains(&file))
+                })
+            }
+            Self::Downloads(urls) => urls.get(&system).is_some_and(|urls| urls.contains(url)),
+        }
+    }
+
     /// Sorts addresses by their kind; those for this system decide which kind counts.
     fn new(
         addresses: BTreeMap<System, Vec<Url>>,
