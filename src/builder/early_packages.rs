@@ -85,5 +85,5 @@ fn needed_tools(request: &BuildRequest<'_>) -> usize {
 
 /// Returns whether a tool takes part in the installation of packages.
 fn installs_packages(tool: &Tool) -> bool {
-    tool.is_interpreter() || tool.to_string() == "uv"
+    tool.is_interpreter() || tool.is_uv()
 }

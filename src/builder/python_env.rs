@@ -695,7 +695,7 @@ impl Builder<'_> {
         served: impl IntoIterator<Item = &'s ServedTool>,
     ) -> Option<PathBuf> {
         let uv: Tool = "uv".parse().ok()?;
-        let own = served.into_iter().find(|served| served.tool == uv);
+        let own = served.into_iter().find(|served| served.tool.is_uv());
         own.and_then(|served| served.program("uv")).or_else(|| {
             let found = self
                 .host_tools(request, &uv, &|_| true)

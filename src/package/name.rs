@@ -197,6 +197,11 @@ impl Tool {
         self.source == Source::Conda && self.package.as_str() == "python"
     }
 
+    /// Returns whether the tool is uv, which installs Python packages.
+    pub fn is_uv(&self) -> bool {
+        self.short_name().is_some_and(|short| short.name == "uv")
+    }
+
     /// Returns whether the tool can be a Python application. Only its wheel decides.
     pub fn may_be_application(&self) -> bool {
         let short = self.short_name();

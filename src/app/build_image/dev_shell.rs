@@ -18,8 +18,6 @@ use crate::{
     store::Store,
 };
 
-use super::image_objects::is_uv;
-
 /// Distinguishes profiles of images from those of dev shells with the same tools.
 const IMAGE_PROFILE: &[u8] = b"image";
 
@@ -109,5 +107,5 @@ fn is_implied(shell: &DevShell, requested: &RequestedTool<'_>) -> bool {
     let python = &shell.python;
     let place = python.lock.as_ref().map(|lock| &lock.origin);
     let origin = &requested.request.requirement.origin;
-    is_uv(requested.tool) && place.or(python.place.as_ref()) == Some(origin)
+    requested.tool.is_uv() && place.or(python.place.as_ref()) == Some(origin)
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     builder::{BuiltShell, RealisedTool, ToolOrigin},
-    package::Tool,
     report::failure::Failure,
     store::{ObjectRecord, Recipe},
 };
@@ -56,13 +55,9 @@ impl ImageObjects {
 /// Returns the object of uv if it only installed the Python packages.
 pub(super) fn installer(tool: &RealisedTool) -> Option<&Path> {
     match &tool.origin {
-        ToolOrigin::Store(object) if tool.programs.is_empty() && is_uv(&tool.tool) => Some(object),
+        ToolOrigin::Store(object) if tool.programs.is_empty() && tool.tool.is_uv() => Some(object),
         _ => None,
     }
-}
-
-pub(super) fn is_uv(tool: &Tool) -> bool {
-    tool.name.as_str() == "uv"
 }
 
 pub(super) fn damaged_object(object: &Path) -> Failure {
