@@ -40,7 +40,7 @@ pub use lock_formats::{
     included_lists, named_directories, read_lock, read_pinned, read_pylock_wheels,
     source_directories,
 };
-pub use marker::{Marker, TargetEnvironment};
+pub use marker::{Marker, TargetEnvironment, normalize};
 pub use pins::{PythonPin, PythonPins};
 pub use requirement::{PythonRequirement, find_unmet, is_built_metadata};
 pub use scope::Scope;

@@ -320,7 +320,7 @@ fn membership(text: &str) -> Option<MarkerExpression> {
 }
 
 /// Returns a name as the Python index compares it.
-pub(super) fn normalize(name: &str) -> String {
+pub fn normalize(name: &str) -> String {
     let parsed = name.parse::<PackageName>();
     parsed.map_or_else(|_| name.to_lowercase(), |name| name.to_string())
 }

@@ -223,7 +223,7 @@ fn status_counts_packages_and_explain_says_what_needs_one() {
     );
     for (name, needed_by) in [
         ("deep", "needed by `helper-lib`"),
-        ("Helper_Lib", "needed by the project"),
+        ("Helper_.Lib", "needed by the project"),
         ("tester", "needed by the group `dev`"),
     ] {
         let explained = sandbox.devsh(&["explain", name]).success().stdout;

@@ -1,7 +1,11 @@
 //! Python packages of a dev shell: the lockfile that pins one, and what needs it.
 
 use super::{Explained, Explanation};
-use crate::{app::package_status::ChosenPackages, package::Source, python::PackageSource};
+use crate::{
+    app::package_status::ChosenPackages,
+    package::Source,
+    python::{PackageSource, normalize},
+};
 
 /// Most packages that are named as needing another one.
 const NAMED: usize = 5;
@@ -11,8 +15,7 @@ impl Explained<'_> {
     pub(super) fn python_package(&self, name: &str) -> Option<Explanation> {
         let prefix = format!("{}:", Source::Pypi);
         let name = name.strip_prefix(&prefix).unwrap_or(name);
-        // Names of packages are compared without case, and with one kind of dash.
-        let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
+        let name = normalize(name);
         let (session, project) = (self.session, self.project);
         let chosen = ChosenPackages::of(session, project, self.content, &self.lockfile)?;
         let pin = chosen.pins.packages.iter().find(|pin| pin.name == name)?;
