@@ -237,7 +237,9 @@ pub fn fitting_minor(
     let requested = requested(project, lockfile);
     let mut failed: Vec<(PythonKey, &ShellName)> = Vec::new();
     for failure in failures.iter().filter(|failed| !failed.is_built()) {
-        let oldest = requested.get(&failure.key)?;
+        let Some(oldest) = requested.get(&failure.key) else {
+            continue;
+        };
         // An index that does not answer says nothing about wheels.
         let builds = unnamed_builds(session, project, &failure.key).unwrap_or_default();
         let shorter = without_packages(&failure.key, &builds);
