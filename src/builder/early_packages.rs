@@ -36,7 +36,7 @@ impl Builder<'_> {
                     let _received = sender.send(served.clone());
                 }
             });
-            // A tool that is missing is not waited for.
+            // The channel ends here: the other thread does not wait for a missing tool.
             drop(sender);
             let early = early
                 .join()
@@ -52,10 +52,15 @@ impl Builder<'_> {
         ready: &Receiver<ServedTool>,
     ) -> Option<Result<(), Error>> {
         let packages = request.python.as_ref()?;
-        let served: Vec<ServedTool> = ready.iter().take(needed).collect();
+        let mut served: Vec<ServedTool> = ready.iter().take(needed).collect();
         if served.len() < needed {
             return None;
         }
+        // They come in the order of their downloads, but the first Python of the request gets the packages.
+        served.sort_by_key(|served| {
+            let mut tools = request.tools.iter();
+            tools.position(|requested| *requested.tool == served.tool)
+        });
         let interpreter = find_interpreter(&served).ok()??;
         let pins = packages.pins(Some(&interpreter.version), request.system);
         let mut pins = pins.ok()?.packages.into_iter();

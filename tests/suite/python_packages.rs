@@ -14,7 +14,7 @@ use crate::{
     support::{
         HostShell, Sandbox, Server, Tree,
         archive::{gzip, sha256, tar},
-        for_each_shell,
+        cpython, for_each_shell,
         pypi::{
             serve_outdated_wheels, serve_pure, serve_source_archive, serve_tagged, serve_tool,
             serve_tool_files,
@@ -105,6 +105,62 @@ fn packages_are_installed_while_another_tool_is_downloaded() {
         .any(|one| one.contains("tester-1.0"))
     {
         assert!(Instant::now() < until, "the packages wait for ruff");
+        thread::sleep(Duration::from_millis(5));
+    }
+    server.release();
+    assert!(syncing.wait().unwrap().success());
+    let run = ["run", "--trust", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+}
+
+/// Returns whether the store has an object whose name begins with this.
+fn is_stored(sandbox: &Sandbox, name: &str) -> bool {
+    let store = fs::read_dir(sandbox.home().join(".local/share/devsh/store"));
+    let names = store.into_iter().flatten().flatten();
+    names
+        .map(|object| object.file_name().to_string_lossy().into_owned())
+        .any(|object| object.contains(name))
+}
+
+#[test]
+fn packages_are_for_the_first_python_even_if_another_one_comes_first() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    let Some((version, archive)) = cpython::repackaged() else {
+        return;
+    };
+    // The other one cannot install any package.
+    let other = "3.99.0";
+    cpython::serve_archives(
+        &server,
+        &[(&version, "", archive), (other, "", cpython::tiny(other))],
+    );
+    let digest = sha256(&server.content(&server.paths("tester-1.0")[0]));
+    sandbox.write(
+        "requirements.txt",
+        format!("tester==1.0 --hash=sha256:{digest}\n"),
+    );
+    let sandbox = sandbox
+        .config("tools-from = \"managed\"\n")
+        .env(
+            "UV_PYTHON_DOWNLOADS_JSON_URL",
+            format!("{}/list.json", server.address()),
+        )
+        .manifest(&format!(
+            "[tools]\npython = [\"{version}\", \"3.99\"]\nuv = \"*\"\n[python]\nlock = \"requirements.txt\"\n"
+        ));
+    sandbox.devsh(&["lock", "--trust"]).success();
+    server.hold(&format!("/builds/{version}.tar.gz"));
+    let mut syncing = sandbox
+        .command(DEVSH)
+        .args(["sync", "--trust"])
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_mins(1);
+    while !is_stored(&sandbox, other) {
+        assert!(Instant::now() < until, "no Python is unpacked");
         thread::sleep(Duration::from_millis(5));
     }
     server.release();

@@ -17,6 +17,14 @@ use super::{
 
 /// Serves a list in uv's format with tiny interpreters of these versions and flavours.
 pub(crate) fn serve_list(server: &Server, builds: &[(&str, &str)]) {
+    let archives = builds
+        .iter()
+        .map(|(version, variant)| (*version, *variant, tiny_flavour(version, variant)));
+    serve_archives(server, &archives.collect::<Vec<_>>());
+}
+
+/// Serves a list in uv's format with these versions, flavours and archives.
+pub(crate) fn serve_archives(server: &Server, builds: &[(&str, &str, Vec<u8>)]) {
     let system = System::current().expect("tests run where artifacts exist");
     let (arch, os) = system
         .as_str()
@@ -28,8 +36,7 @@ pub(crate) fn serve_list(server: &Server, builds: &[(&str, &str)]) {
         ("linux", "gnu")
     };
     let mut list = serde_json::Map::new();
-    for (version, variant) in builds {
-        let archive = tiny_flavour(version, variant);
+    for (version, variant, archive) in builds {
         let path = format!("/builds/{version}{variant}.tar.gz");
         let numbers: Vec<u64> = version
             .split('.')
@@ -41,11 +48,11 @@ pub(crate) fn serve_list(server: &Server, builds: &[(&str, &str)]) {
             json!({
                 "name": "cpython", "arch": { "family": arch, "variant": null }, "os": os, "libc": libc,
                 "major": numbers[0], "minor": numbers[1], "patch": numbers[2], "prerelease": "",
-                "url": format!("{}{path}", server.address()), "sha256": sha256(&archive),
+                "url": format!("{}{path}", server.address()), "sha256": sha256(archive),
                 "variant": variant, "build": "20260101",
             }),
         );
-        server.serve(&path, archive);
+        server.serve(&path, archive.clone());
     }
     server.serve("/list.json", Value::Object(list).to_string());
 }
