@@ -102,8 +102,8 @@ pub(super) fn find_interpreter<'s>(
     }))
 }
 
-/// Returns `PATH` for builds: they find the tools of the dev shell, such as the compiler of a Rust extension, then those of
-/// its conda packages, then those of the host.
+/// Returns `PATH` for builds: they find the tools of the dev shell, such as the compiler of a Rust extension, then
+/// those of its conda packages, then those of the host.
 fn path_of_builds(served: &[ServedTool], conda: Option<&CondaEnvironment>, host: &Env) -> OsString {
     let prefix = conda.map(|conda| conda.prefix.join("bin"));
     let prefix = prefix.iter().map(|directory| directory.as_os_str());
@@ -168,8 +168,8 @@ fn refuse_builds(pins: &PythonPins, system: System) -> Result<(), Error> {
 /// The directory of a profile with its editable installs as uv made them.
 pub(super) const EDITABLE: &str = ".editable";
 
-/// The name of editable installs: a digest of the directories and the minor version of Python, and one of the state of the
-/// directories.
+/// The name of editable installs: a digest of the directories and the minor version of Python, and one of the state of
+/// the directories.
 struct EditableKey {
     directories: String,
     state: String,
@@ -322,8 +322,9 @@ impl Builder<'_> {
         Ok((interpreter, pins))
     }
 
-    /// Takes out of a request the packages that have no wheel, else the groups and extras whose packages cannot be
-    /// installed, and returns them with the error of each. It fails if the packages of the project itself cannot be installed either.
+    /// Takes out of a request the packages that have no wheel. If the others still cannot be installed, it takes out
+    /// the groups and extras that fail, or all packages if those of the project itself fail. It returns what it took
+    /// out, with the error of each.
     ///
     /// `early` is the result of installing all of them, if that was tried.
     pub(super) fn reduce_python(
@@ -333,66 +334,68 @@ impl Builder<'_> {
         conda: Option<&CondaEnvironment>,
         early: Option<Result<(), Error>>,
     ) -> Result<Vec<UnbuiltPart>, Error> {
-        let Some(packages) = request.python.clone() else {
+        let Some(mut packages) = request.python.clone() else {
             return Ok(Vec::new());
         };
-        let installed = |selection: &Selection| {
-            let packages = PythonPackages {
-                selection: selection.clone(),
-                ..packages.clone()
-            };
-            self.install_selected(request, &packages, served, conda)
+        let installed = |packages: &PythonPackages| {
+            self.install_selected(request, packages, served, conda)
                 .map(drop)
         };
-        let Err(error) = early.unwrap_or_else(|| installed(&packages.selection)) else {
+        let Err(mut error) = early.unwrap_or_else(|| installed(&packages)) else {
             return Ok(Vec::new());
         };
         let Error::PythonInstall { lock, output, .. } = &error else {
             return Err(error);
         };
+        let mut unbuilt = Vec::new();
         let without = self.packages_without_wheel(request, &packages, served, conda);
         if !without.is_empty() {
             let is_permitted = without.is_subset(&packages.builds);
-            let unbuilt = Error::PythonBuild {
-                lock: lock.clone(),
-                may_build: is_permitted && request.runs_package_code,
-                is_permitted,
-                packages: without.clone(),
-                output: output.clone(),
-            };
-            let reduced = PythonPackages {
-                without: without.clone(),
-                ..packages
-            };
-            // The others may have problems of their own.
-            self.install_selected(request, &reduced, served, conda)?;
-            request.python = Some(reduced);
-            return Ok(vec![UnbuiltPart {
-                part: ShellPart::UnbuiltPackages(without),
-                error: unbuilt,
-            }]);
+            unbuilt.push(UnbuiltPart {
+                part: ShellPart::UnbuiltPackages(without.clone()),
+                error: Error::PythonBuild {
+                    lock: lock.clone(),
+                    may_build: is_permitted && request.runs_package_code,
+                    is_permitted,
+                    packages: without.clone(),
+                    output: output.clone(),
+                },
+            });
+            packages.without = without;
+            match installed(&packages) {
+                Ok(()) => {
+                    request.python = Some(packages);
+                    return Ok(unbuilt);
+                }
+                // The others have problems of their own.
+                Err(other) => error = other,
+            }
         }
         let parts: Vec<SelectionPart> = packages.selection.parts().collect();
-        let mut selection = Selection::default();
-        if parts.is_empty() || installed(&selection).is_err() {
-            return Err(error);
+        packages.selection = Selection::default();
+        if parts.is_empty() || installed(&packages).is_err() {
+            request.python = None;
+            unbuilt.push(UnbuiltPart {
+                part: ShellPart::PythonPackages,
+                error,
+            });
+            return Ok(unbuilt);
         }
-        let mut failed = Vec::new();
         for part in parts {
-            let more = selection.with(&part);
+            let more = PythonPackages {
+                selection: packages.selection.with(&part),
+                ..packages.clone()
+            };
             match installed(&more) {
-                Ok(()) => selection = more,
-                Err(error) => failed.push(UnbuiltPart {
+                Ok(()) => packages = more,
+                Err(error) => unbuilt.push(UnbuiltPart {
                     part: ShellPart::PackagesOf(part),
                     error,
                 }),
             }
         }
-        request.python = Some(PythonPackages {
-            selection,
-            ..packages
-        });
-        Ok(failed)
+        request.python = Some(packages);
+        Ok(unbuilt)
     }
 
     /// Returns the packages that have no wheel and were not built.

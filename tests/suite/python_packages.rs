@@ -238,6 +238,66 @@ fn a_package_without_a_wheel_costs_only_itself() {
 }
 
 #[test]
+fn a_package_without_a_wheel_and_a_group_that_fails_are_both_named() {
+    let server = Server::start();
+    let Some(sandbox) = repository(&server) else {
+        return;
+    };
+    serve_source_archive(&server, "archived", "1.0");
+    let digest = |file: &str| sha256(&server.content(&server.paths(file)[0]));
+    let address = server.address();
+    let lock = |tester: &str, helper: &str| {
+        let package = |name: &str, version: &str, files: &str| {
+            format!(
+                "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
+                 source = {{ registry = \"https://pypi.org/simple\" }}\n{files}\n"
+            )
+        };
+        let wheel = |file: &str, digest: &str| {
+            let path = server.paths(file)[0].clone();
+            format!("wheels = [{{ url = \"{address}{path}\", hash = \"sha256:{digest}\" }}]")
+        };
+        let archive = format!(
+            "sdist = {{ url = \"{address}/files/archived-1.0.tar.gz\", hash = \"sha256:{}\" }}",
+            sha256(b"not an archive")
+        );
+        format!(
+            "version = 1\n[[package]]\nname = \"demo\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\n\
+             dependencies = [{{ name = \"tester\" }}]\n[package.dev-dependencies]\n\
+             dev = [{{ name = \"archived\" }}]\nlint = [{{ name = \"helper-lib\" }}]\n{}{}{}",
+            package("archived", "1.0", &archive),
+            package("helper-lib", "1.0", &wheel("helper_lib-1.0", helper)),
+            package("tester", "1.0", &wheel("tester-1.0", tester)),
+        )
+    };
+    let (right, wrong) = (digest("tester-1.0"), sha256(b"another file"));
+    sandbox.write(
+        "pyproject.toml",
+        "[project]\nname = \"demo\"\nversion = \"1\"\ndependencies = [\"tester\"]\n\
+         [dependency-groups]\ndev = [\"archived\"]\nlint = [\"helper-lib\"]\n",
+    );
+    let sandbox = sandbox.manifest(
+        "[tools]\npython = \"*\"\nuv = \"*\"\n[python]\nlock = \"uv.lock\"\ngroups = [\"dev\", \"lint\"]\n",
+    );
+    let archived = "Python package `archived`: `archived` of `uv.lock` has no wheel";
+    for (tester, others) in [
+        (&right, "Python packages of the group `lint`: "),
+        (&wrong, "Python packages: "),
+    ] {
+        sandbox.write("uv.lock", lock(tester, &wrong));
+        sandbox.devsh(&["allow", "--yes"]);
+        let status = sandbox.devsh(&["status"]).success().stdout;
+        for text in [archived, others] {
+            assert!(status.contains(text), "{text} in {status}");
+        }
+    }
+    sandbox.write("uv.lock", lock(&right, &wrong));
+    sandbox.devsh(&["allow", "--yes"]);
+    let run = ["run", "--partial", "--", "tester", "x"];
+    assert_eq!(sandbox.devsh(&run).success().stdout, "tester 1.0 x\n");
+}
+
+#[test]
 fn status_counts_packages_and_explain_says_what_needs_one() {
     let server = Server::start();
     let Some(sandbox) = repository(&server) else {
