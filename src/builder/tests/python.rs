@@ -106,7 +106,7 @@ fn packages(lock: &str) -> PythonPackages {
 
 struct World {
     sandbox: Sandbox,
-    tools: [Asked; 2],
+    tools: Vec<Asked>,
     shell: ShellName,
 }
 
@@ -117,7 +117,7 @@ impl World {
         sandbox.context.env.set(vars::HOME, &home);
         sandbox.context.env.set(vars::VIRTUAL_ENV, "/elsewhere");
         let uv = fixtures::wheel(&[("uv-0.9.0.data/scripts/uv", UV)]);
-        let tools = [
+        let tools = vec![
             sandbox.python(),
             sandbox.asked("uv", "0.9", "0.9.0", &[("", uv)]),
         ];
@@ -411,6 +411,30 @@ fn a_package_that_does_not_build_costs_only_its_group() {
         ),
         "{parts:?}"
     );
+}
+
+#[test]
+fn packages_that_other_tools_can_change_wait_for_them() {
+    let mut world = World::new();
+    let is_early = |world: &World, request: &BuildRequest<'_>| {
+        let (_, early) = world.sandbox.builder().serve_and_install(request);
+        early.is_some()
+    };
+    assert!(is_early(&world, &world.request(LOCK)));
+    // Packages of other indexes and packages that the manifest names can be built.
+    let private = LOCK.replacen("https://pypi.org", "https://packages.example", 1);
+    assert!(!is_early(&world, &world.request(&private)));
+    let building = BuildRequest {
+        python: Some(PythonPackages {
+            builds: BTreeSet::from(["idna".to_owned()]),
+            ..packages(LOCK)
+        }),
+        ..world.request(LOCK)
+    };
+    assert!(!is_early(&world, &building));
+    let conda = world.sandbox.asked("conda:zlib", "1", "1.3.1", &[]);
+    world.tools.push(conda);
+    assert!(!is_early(&world, &world.request(LOCK)));
 }
 
 #[test]
