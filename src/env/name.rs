@@ -2,7 +2,7 @@
 //!
 //! Quoting does not make a bad name safe: `export 'a[$(x)]'=1` runs `x` in zsh.
 
-use std::{ffi::OsStr, fmt, str::FromStr};
+use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,7 @@ use crate::package::Invalid;
 pub struct VarName(String);
 
 /// Special variables of the shells: an assignment fails, changes the shell, takes its hooks away, or aborts the
-/// evaluation. Some lose their meaning when they are unset. Zsh evaluates the value of its numbers as arithmetic, which
-/// can run commands (`HISTSIZE='path[$(x)1]'`). Sorted for a binary search.
+/// evaluation. Some lose their meaning when they are unset. Sorted for a binary search.
 const RESERVED: &[&str] = &[
     "ARGC",
     "BASHOPTS",
@@ -56,14 +55,9 @@ const RESERVED: &[&str] = &[
     "GID",
     "GROUPS",
     "HISTCMD",
-    "HISTSIZE",
     "IFS",
-    "KEYTIMEOUT",
     "LINENO",
     "LINES",
-    "LISTMAX",
-    "LOGCHECK",
-    "MAILCHECK",
     "MAPFILE",
     "OLDPWD",
     "OPTARG",
@@ -80,21 +74,17 @@ const RESERVED: &[&str] = &[
     "READLINE_MARK",
     "READLINE_POINT",
     "REPLY",
-    "SAVEHIST",
     "SECONDS",
     "SHELLOPTS",
     "SHLVL",
     "SRANDOM",
     "TMOUT",
-    "TRY_BLOCK_ERROR",
-    "TRY_BLOCK_INTERRUPT",
     "TTY",
     "TTYIDLE",
     "UID",
     "USERNAME",
     "ZCURSES_COLORS",
     "ZCURSES_COLOR_PAIRS",
-    "ZFTP_TMOUT",
     "ZSH_EVAL_CONTEXT",
     "ZSH_SUBSHELL",
     "_",
@@ -179,7 +169,27 @@ const RESERVED: &[&str] = &[
     "zshexit_functions",
 ];
 
+/// The numbers of zsh that a project may set. Sorted for a binary search.
+const NUMBERS: &[&str] = &[
+    "HISTSIZE",
+    "KEYTIMEOUT",
+    "LISTMAX",
+    "LOGCHECK",
+    "MAILCHECK",
+    "SAVEHIST",
+    "TRY_BLOCK_ERROR",
+    "TRY_BLOCK_INTERRUPT",
+    "ZFTP_TMOUT",
+];
+
 impl VarName {
+    /// Returns whether zsh evaluates a value as arithmetic when it is assigned, which can run commands
+    /// (`HISTSIZE='path[$(x)1]'`).
+    pub fn is_evaluated_by_zsh(&self, value: &OsStr) -> bool {
+        let is_number = value.as_bytes().iter().all(u8::is_ascii_digit);
+        !is_number && NUMBERS.binary_search(&self.as_str()).is_ok()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -264,7 +274,7 @@ mod tests {
 
     #[test]
     fn reserved_names_are_sorted() {
-        assert!(RESERVED.is_sorted());
+        assert!(RESERVED.is_sorted() && NUMBERS.is_sorted());
     }
 
     #[test]
