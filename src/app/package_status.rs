@@ -41,13 +41,10 @@ impl ChosenPackages {
     ) -> Option<Self> {
         let packages =
             python_packages::of_shell(project, shell, lockfile, &Unlocked::default()).ok()??;
-        let mut tools = shell.tools.iter();
-        let python = tools.find_map(|(tool, request)| {
-            let locked = lockfile.locked(tool, request);
-            locked.filter(|_| tool.is_interpreter())
-        });
-        let version = python.map(|locked| &locked.version);
-        let pins = packages.pins(version, session.system().ok()?).ok()?;
+        let version = python_packages::python_version(shell, lockfile);
+        let pins = packages
+            .pins(version.as_ref(), session.system().ok()?)
+            .ok()?;
         Some(Self { packages, pins })
     }
 

@@ -19,6 +19,7 @@ use crate::{
     builder::PythonPackages,
     lockfile::{Lockfile, PythonKey, PythonSet},
     manifest::{DevShell, Located, Origin, PYTHON_LOCKS, ShellName, Text},
+    package::Version,
     project::{LOCKFILE, Project},
     python::{LockFiles, PythonLock, Selection, SelectionPart, find_unmet, read_lock},
     report::failure::Failure,
@@ -300,16 +301,19 @@ pub fn keys(project: &Project) -> BTreeSet<PythonKey> {
     requested.into_keys().collect()
 }
 
-fn python_numbers(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
+/// Returns the locked version of the Python of a dev shell.
+pub(super) fn python_version(shell: &DevShell, lockfile: &Lockfile) -> Option<Version> {
     let tools = shell.tools.iter();
     let pythons = tools.filter(|(tool, _)| tool.is_interpreter());
-    let found = pythons.min_by_key(|(tool, _)| tool.is_conda_python());
-    let version = found.and_then(|(tool, request)| {
-        if tool.is_conda_python() {
-            return Some(conda_packages::locked_tool(lockfile, shell, tool)?.version);
-        }
-        Some(lockfile.locked(tool, request)?.version.clone())
-    });
+    let (tool, request) = pythons.min_by_key(|(tool, _)| tool.is_conda_python())?;
+    if tool.is_conda_python() {
+        return Some(conda_packages::locked_tool(lockfile, shell, tool)?.version);
+    }
+    Some(lockfile.locked(tool, request)?.version.clone())
+}
+
+fn python_numbers(shell: &DevShell, lockfile: &Lockfile) -> Vec<u64> {
+    let version = python_version(shell, lockfile);
     let numbers = version.map(|version| version.release().to_vec());
     numbers.into_iter().flatten().take(2).collect()
 }
